@@ -1,0 +1,122 @@
+"""What can go wrong, and what is to be done about it: the exception carries the decision.
+
+::
+
+    BridgeError
+    ├── CrmError                    amoCRM did not do what was asked
+    │   ├── CrmTemporary            try again later; surely not applied (429)
+    │   │   └── CrmUncertain        the answer was lost: look in amoCRM before sending again (timeout, reset, 5xx)
+    │   ├── CrmRefused              never try the same again: amoCRM understood and said no (400, 404, 422)
+    │   └── CrmStopped              stop everything and call a human
+    │       ├── CrmUnauthorized     the token is dead (401)
+    │       ├── CrmForbidden        rights or scope are missing (403, JSON)
+    │       ├── CrmUnpaid           the account is not paid (402)
+    │       └── CrmBlocked          our address is blocked (403, HTML), or the account's page says so
+    ├── UnknownName                 a stage, field, user … of the config is not in the account
+    └── StoreUnavailable            the bridge's own database does not answer or refuses to write
+
+    ConfigError                     stands apart, so that nothing that handles BridgeError swallows it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class BridgeError(Exception):
+    """Something outside the bridge, or between its parts, failed."""
+
+
+class CrmError(BridgeError):
+    """amoCRM did not do what was asked.
+
+    ``status`` is the HTTP status (None when there was no answer), ``detail`` the vendor's own words, ``hint`` the
+    OAuth hint when there is one, ``request_id`` the vendor's X-Request-Id, which its support asks for.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        status: int | None = None,
+        hint: str | None = None,
+        request_id: str | None = None,
+        method: str = "",
+        path: str = "",
+    ) -> None:
+        self.detail = detail
+        self.status = status
+        self.hint = hint
+        self.request_id = request_id
+        self.method = method
+        self.path = path
+        where = f"{method} {path}: " if path else ""
+        code = f"{status} " if status is not None else ""
+        super().__init__(f"{where}{code}{detail}" + (f" ({hint})" if hint else ""))
+
+
+class CrmTemporary(CrmError):
+    """amoCRM is busy; the request was surely not applied. Wait ``retry_after`` seconds (None: the caller's own delay)."""
+
+    def __init__(self, detail: str, *, retry_after: float | None = None, **where: Any) -> None:
+        super().__init__(detail, **where)
+        self.retry_after = retry_after
+
+
+class CrmUncertain(CrmTemporary):
+    """No answer, or a 5xx: the write may have happened. A read may be repeated; a write must be looked for first."""
+
+
+class CrmRefused(CrmError):
+    """amoCRM understood the request and refused it; the same request will be refused again.
+
+    ``bad_items`` names the refused objects of a batch: request_id → the vendor's words. Empty when the answer
+    does not say which ones were bad (then the batch has to be halved).
+    """
+
+    def __init__(self, detail: str, *, bad_items: Mapping[str, str] | None = None, **where: Any) -> None:
+        super().__init__(detail, **where)
+        self.bad_items: dict[str, str] = dict(bad_items or {})
+
+
+class CrmStopped(CrmError):
+    """Nothing may be sent until a human has acted: every further request would fail or make it worse."""
+
+
+class CrmUnauthorized(CrmStopped):
+    """401: the token is expired, revoked or foreign, and could not be renewed. Connect the account again."""
+
+
+class CrmForbidden(CrmStopped):
+    """403 with JSON: the token's user lacks rights (administrator is needed), or the token lacks the scope."""
+
+
+class CrmUnpaid(CrmStopped):
+    """402: the account is not paid, or its plan does not include this function."""
+
+
+class CrmBlocked(CrmStopped):
+    """403 with HTML: our address is blocked after too many requests; or the page «аккаунт заблокирован»."""
+
+
+class UnknownName(BridgeError):
+    """A name of the config is not in the account. ``nearest`` is the closest right one, if any is close."""
+
+    def __init__(self, kind: str, name: str, *, nearest: str | None = None) -> None:
+        self.kind = kind
+        self.name = name
+        self.nearest = nearest
+        super().__init__(f"{kind} «{name}» нет в аккаунте" + (f"; может быть, «{nearest}»?" if nearest else ""))
+
+
+class StoreUnavailable(BridgeError):
+    """The bridge's own store does not answer or refuses to write (full disk, lost database). Nothing was accepted."""
+
+
+class ConfigError(Exception):
+    """The config can't be used. ``problems`` are all of them at once, in Russian, each with block, line and advice."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(self.problems))
