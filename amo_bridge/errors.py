@@ -13,6 +13,7 @@
     │       ├── CrmUnpaid           the account is not paid (402)
     │       └── CrmBlocked          our address is blocked (403, HTML), or the account's page says so
     ├── UnknownName                 a stage, field, user … of the config is not in the account
+    │   └── AmbiguousName           … or several fit the name
     └── StoreUnavailable            the bridge's own database does not answer or refuses to write
 
     ConfigError                     stands apart, so that nothing that handles BridgeError swallows it
@@ -57,7 +58,7 @@ class CrmError(BridgeError):
 
 
 class CrmTemporary(CrmError):
-    """amoCRM is busy; the request was surely not applied. Wait ``retry_after`` seconds (None: the caller's own delay)."""
+    """amoCRM is busy; the request was surely not applied. Wait ``retry_after`` seconds (None: a delay of your own)."""
 
     def __init__(self, detail: str, *, retry_after: float | None = None, **where: Any) -> None:
         super().__init__(detail, **where)
@@ -101,13 +102,28 @@ class CrmBlocked(CrmStopped):
 
 
 class UnknownName(BridgeError):
-    """A name of the config is not in the account. ``nearest`` is the closest right one, if any is close."""
+    """A name of the config is not in the account. ``nearest`` is the closest right one, if any is close.
+
+    ``kind`` says of what, in the genitive, for the message: «этапа», «поля», «пользователя» …
+    """
 
     def __init__(self, kind: str, name: str, *, nearest: str | None = None) -> None:
         self.kind = kind
         self.name = name
         self.nearest = nearest
         super().__init__(f"{kind} «{name}» нет в аккаунте" + (f"; может быть, «{nearest}»?" if nearest else ""))
+
+
+class AmbiguousName(UnknownName):
+    """A name fits several things of the account; ``candidates`` are the full names one of which is meant."""
+
+    def __init__(self, kind: str, name: str, candidates: Sequence[str]) -> None:
+        self.candidates = list(candidates)
+        self.kind = kind
+        self.name = name
+        self.nearest = None
+        told = ", ".join(f"«{candidate}»" for candidate in candidates)
+        BridgeError.__init__(self, f"для {kind} «{name}» в аккаунте есть несколько: {told}; напишите, какой из них")
 
 
 class StoreUnavailable(BridgeError):

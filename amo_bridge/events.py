@@ -1,6 +1,6 @@
 """Vocabulary 1: what happened.
 
-Two floors. The *reported* events are what a hook said, decoded and nothing more (``crm/hooks.py`` makes them).
+Two floors. The *reported* events are what a hook said, decoded and nothing more (``crm/hooks`` makes them).
 The *observed* events are what the bridge concluded by comparing a fresh read with its mirror (``engine/observe.py``);
 rules about stages and fields listen to these, because hooks repeat, overtake each other and get lost.
 
@@ -26,7 +26,7 @@ class Event:
 
     at: datetime | None = None
     account_id: int | None = None
-    raw: Mapping[str, Any] = field(default=NOTHING, repr=False, compare=False, hash=False)
+    raw: Mapping[str, Any] = field(default_factory=lambda: NOTHING, repr=False, compare=False, hash=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,8 @@ class FieldValue:
 class DealReported(Event):
     """A hook spoke of a deal. What it did not say is None: a Digital Pipeline hook says little more than the id.
 
-    ``old_status_id`` may be present although the stage did not change now (reference 4.4), so it is only a hint.
+    ``old_status_id`` may be present although the stage did not change now (seen in captured hooks), so
+    it is only a hint.
     ``user_id`` is who changed it; 0 is a robot or "not told".
     """
 
@@ -175,7 +176,7 @@ class TaskUpdated(TaskReported):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskCompleted(TaskReported):
-    """A task was finished just now. The result may still follow in a TaskUpdated of its own (reference 4.4)."""
+    """A task was finished just now. The result may still follow in a TaskUpdated of its own (amoCRM docs)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +189,11 @@ class TaskDeleted(TaskReported):
 
 @dataclass(frozen=True, kw_only=True)
 class NoteReported(Event):
-    """A note was added to a card. ``entity_type``: deal, contact, company or customer. ``note_type`` is amoCRM's code."""
+    """A note was added to a card. ``entity_type``: deal, contact, company, customer or task.
+
+    ``note_type`` is amoCRM's code: 4 text, 5 file, 10 and 11 calls, 13 task result, 25 service, 102 and 103 SMS …
+    A note and its text or file are told once, when added: amoCRM has no hook for a note that was edited or deleted.
+    """
 
     note_id: int | None = None
     entity_type: str | None = None
@@ -218,10 +223,11 @@ class CallLogged(NoteReported):
     """A call was logged. ``direction``: "in" or "out"; ``seconds``: its length; ``link``: the recording, if any.
 
     ``status`` is amoCRM's call_status: 1 left message, 2 call back later, 3 not there, 4 talked, 5 wrong number,
-    6 not reached, 7 busy.
+    6 not reached, 7 busy. ``uniq`` is the telephone exchange's own id of the call.
     """
 
     direction: str
+    uniq: str | None = None
     phone: str | None = None
     seconds: int = 0
     link: str | None = None
@@ -259,7 +265,7 @@ class UnsortedUpdated(UnsortedAdded):
 
 @dataclass(frozen=True, kw_only=True)
 class UnsortedClosed(Event):
-    """An enquiry left «Неразобранное». ``decision``: accept or decline."""
+    """An enquiry left «Неразобранное». ``decision``: accept or decline. amoCRM does not say when: ``at`` is None."""
 
     uid: str
     decision: str | None = None
@@ -270,7 +276,8 @@ class UnsortedClosed(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class MessageReceived(Event):
-    """A client wrote in a chat; ``direction``: "in", or "out" for a message sent from elsewhere."""
+    """A client wrote in a chat; ``direction``: "in", or "out" for what we wrote to him: then ``user_id`` is who did,
+    or None for a bot. ``text`` is empty when only a file or a voice was sent."""
 
     message_id: str
     direction: str = "in"
@@ -280,6 +287,7 @@ class MessageReceived(Event):
     contact_id: int | None = None
     entity_type: str | None = None
     entity_id: int | None = None
+    user_id: int | None = None
     author_name: str | None = None
     origin: str | None = None
 
@@ -326,22 +334,29 @@ class Unrecognised(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class DealObserved(Event):
-    """Something is different on a deal than it was. ``user_id``: who did it (0 or None: not told)."""
+    """Something is different on a deal than it was.
+
+    ``user_id``: the person who did it; None for a robot, the bridge itself, or when amoCRM does not tell.
+    ``user_is``: that person's name and roles, in the config's words.
+    """
 
     deal_id: int
     user_id: int | None = None
+    user_is: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageEntered(DealObserved):
     """A deal came onto a stage: it was created there, moved there, or restored.
 
-    Stages are (pipeline id, status id) pairs: 142 and 143 are won and lost in every pipeline. ``from_stage`` is None
-    for a new deal and for one whose former stage nobody knows.
+    Stages are (pipeline id, status id) pairs: 142 and 143 are won and lost in every pipeline. The names are
+    «Воронка / Этап». ``from_stage`` is None for a new deal and for one whose former stage nobody knows.
     """
 
     stage: tuple[int, int]
+    stage_name: str = ""
     from_stage: tuple[int, int] | None = None
+    from_stage_name: str = ""
     is_new: bool = False
 
 

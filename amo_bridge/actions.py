@@ -1,0 +1,133 @@
+"""Vocabulary 2: what to do. A handler returns these (or Skip); only the engine carries them out.
+
+Actions speak in the config's words: a stage is «Продажи / Бриф получен», a person is a role («head») or a user's name.
+The engine turns names into amoCRM's ids when it takes an action over (``engine/resolve.py``), writes it into the outbox
+under a key that never changes, and sends it in batches.
+
+``to`` of a task is a role, a user's name, or a user's id (a handler knows an id only from an event).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from amo_bridge.due import Due
+
+Person = str | int
+Place = Literal["deal", "contact"]
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Nothing to do, and why: one short Russian sentence that ``amo-bridge why`` will print."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """Something to do about a deal."""
+
+    deal_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateTask(Action):
+    """Set a task. ``on``: the deal's card or the card of its main contact. ``slot`` tells the tasks of one rule on one
+    deal apart, so that the rule finds its own task again (``deal.own_tasks``)."""
+
+    text: str
+    to: Person
+    due: Due
+    task_type: str | None = None
+    on: Place = "deal"
+    slot: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeTask(Action):
+    """Change an open task; what is None stays as it is."""
+
+    task_id: int
+    due: Due | None = None
+    text: str | None = None
+    to: Person | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishTask(Action):
+    """Close a task with this result."""
+
+    task_id: int
+    result: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoveDeal(Action):
+    """Move the deal to a stage. Rules about entering that stage will fire."""
+
+    to: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollBack(Action):
+    """Put the deal back on the stage it came from, and tell the person who moved it why, by a task on the deal.
+
+    ``to`` is a (pipeline id, status id) pair, or None when nobody knows where the deal came from: then only the task is
+    set. Rules about entering that stage do not fire again. Several roll-backs of one move become one, with one task that
+    lists everything that is ``missing``. ``because`` says what was tried, in the genitive: «перехода на этап …».
+    """
+
+    to: tuple[int, int] | None
+    because: str
+    missing: tuple[str, ...]
+    tell: Person
+    due: Due
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddNote(Action):
+    """Add a text note to the deal."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetFields(Action):
+    """Fill custom fields of the deal: field name → text, number, bool, date, or None to empty it."""
+
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AddTags(Action):
+    """Add tags to the deal; tags it has already are left alone."""
+
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateDeal(Action):
+    """Create a deal that goes on where ``deal_id`` (the source) ended.
+
+    Made once for a source deal and ``slot``, whatever happens to the source later. ``link_field`` of both deals is
+    filled with the other's address. ``then`` is done after it exists; «{new.url}» and «{new.id}» in texts are replaced.
+    """
+
+    name: str
+    to: str
+    responsible: Person
+    price: int | None = None
+    tags: tuple[str, ...] = ()
+    contact_ids: tuple[int, ...] = ()
+    company_id: int | None = None
+    values: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    link_field: str | None = None
+    slot: str = ""
+    then: tuple[Action, ...] = ()
+
+
+Decision = Skip | Action | list[Action]

@@ -1,0 +1,50 @@
+"""What several commands share: the option that names the config, and how a broken config is told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+
+from amo_bridge.config.load import load
+from amo_bridge.config.model import Config
+from amo_bridge.errors import ConfigError
+
+CONFIG_BROKEN = 2
+
+config_option: Callable[[Any], Any] = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    default=Path("config.toml"),
+    envvar="AMO_BRIDGE_CONFIG",
+    show_default=True,
+    help="Файл настройки.",
+)
+
+
+def console() -> Console:
+    """Wide enough for a table when the output goes into a file or a log."""
+    screen = Console(highlight=False)
+    return screen if screen.is_terminal else Console(highlight=False, width=140)
+
+
+def load_or_exit(path: Path) -> Config:
+    """The config, or all its problems on stderr and exit code 2."""
+    try:
+        return load(path)
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+
+
+def tell_and_exit(problems: list[str]) -> NoReturn:
+    click.echo(
+        "Настройка не годится:" if len(problems) == 1 else f"Настройка не годится, ошибок: {len(problems)}", err=True
+    )
+    for problem in problems:
+        click.echo(f"  • {problem}", err=True)
+    sys.exit(CONFIG_BROKEN)

@@ -1,0 +1,40 @@
+"""``amo-bridge demo``: the story, played against a local amoCRM."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from amo_bridge.cli.common import console
+from amo_bridge.demo.processes import DemoFailed, running
+from amo_bridge.demo.stage import play
+
+EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+
+
+@click.command()
+@click.option("--stay", is_flag=True, help="Оставить amoCRM и мост работать и показать их адреса.")
+@click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, exists=True),
+    default=EXAMPLE,
+    help="Файл настройки; без него — config.example.toml.",
+)
+def demo(stay: bool, config_path: Path) -> None:
+    """Сыграть историю одной сделки: местная amoCRM, мост и люди, которые ошибаются."""
+    screen = console()
+    screen.print("Местная amoCRM и мост запускаются двумя процессами …")
+    try:
+        with running(config_path) as processes:
+            good = play(processes, screen)
+            screen.print("Всё, что обещает регламент, есть в amoCRM, и ничего нет дважды." if good else "Не сошлось.")
+            if stay:
+                screen.print(f"amoCRM: {processes.sandbox}/sandbox/   мост: {processes.bridge}   Ctrl+C — закончить")
+                signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    except DemoFailed as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(0 if good else 1)

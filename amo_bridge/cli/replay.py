@@ -1,0 +1,55 @@
+"""``amo-bridge replay FILE``: a saved hook, judged again, touching nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from amo_bridge.cli.common import config_option, console, load_or_exit
+from amo_bridge.config.model import Config
+from amo_bridge.crm.account import Account
+from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.connection import Connection
+from amo_bridge.engine.replay import Replayed, undecided
+from amo_bridge.engine.replay import replay as judge_again
+from amo_bridge.engine.wording import in_words
+from amo_bridge.errors import BridgeError, ConfigError
+
+VERDICTS = {"would_act": "сделало бы", "skipped": "ничего", "failed": "СБОЙ", "undecided": "неизвестно"}
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@config_option
+@click.option("--json", "as_json", is_flag=True, help='Для программ: {"events": [...], "decisions": [...]}.')
+def replay(file: Path, config_path: Path, as_json: bool) -> None:
+    """Что сказано в сохранённом хуке и что сделало бы каждое правило. Ничего не меняет."""
+    config = load_or_exit(config_path)
+    replayed = _replayed(file.read_bytes(), config)
+    if as_json:
+        click.echo(json.dumps(replayed.to_json(), ensure_ascii=False, indent=2))
+    else:
+        _show(replayed)
+
+
+def _replayed(body: bytes, config: Config) -> Replayed:
+    try:
+        client = Connection(config, os.environ).client()
+        return judge_again(body, Brain.of(config, Account.read(client)), client)
+    except (BridgeError, ConfigError) as error:
+        return undecided(body, config.rules, f"аккаунт {config.account.url} не прочитан: {error}")
+
+
+def _show(replayed: Replayed) -> None:
+    screen = console()
+    for event in replayed.events:
+        screen.print(f"• {in_words(event)}")
+    table = Table("Пункт", "Правило", "На что", "Решило", "Почему, что сделало бы")
+    for one in replayed.decisions:
+        told = "\n".join(filter(None, [one.reason, *one.actions]))
+        table.add_row(one.rule.clause, one.rule.name, in_words(one.event), VERDICTS[one.verdict], told)
+    screen.print(table if replayed.decisions else "Ни одно включённое правило этого не ждёт.")

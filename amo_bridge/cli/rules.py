@@ -1,0 +1,42 @@
+"""``amo-bridge rules``: the table of rules, as the README holds it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from amo_bridge.cli.common import config_option, console, load_or_exit
+from amo_bridge.config.model import Config
+from amo_bridge.rules import Rule
+
+
+@click.command()
+@config_option
+@click.option("--markdown", is_flag=True, help="Таблицей Markdown, как в README.")
+def rules(config_path: Path, markdown: bool) -> None:
+    """Какие правила есть, что они делают и включены ли."""
+    config = load_or_exit(config_path)
+    if markdown:
+        click.echo(markdown_table(config))
+        return
+    table = Table("Пункт", "Правило", "Что делает", "Включено")
+    for rule in config.rules:
+        table.add_row(rule.clause, rule.name, rule.words, _switch(config, rule))
+    console().print(table)
+
+
+def markdown_table(config: Config) -> str:
+    """The table for the README; a test compares."""
+    lines = ["| clause | rule | what it does | handler |", "|---|---|---|---|"]
+    for rule in config.rules:
+        handler = f"[`{rule.handler.name}`](handlers/{rule.handler.name}.py)"
+        lines.append(f"| {rule.clause} | `{rule.block}` | {rule.words} | {handler} |")
+    return "\n".join(lines)
+
+
+def _switch(config: Config, rule: Rule) -> str:
+    if not rule.enabled:
+        return f"нет: {rule.off_reason}" if rule.off_reason else "нет"
+    return "да, вхолостую" if rule.dry_run or config.bridge.dry_run else "да"

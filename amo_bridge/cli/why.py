@@ -1,0 +1,50 @@
+"""``amo-bridge why DEAL``: what came about a deal, which rule looked, and what it said."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+from rich.table import Table
+
+from amo_bridge.cli.common import config_option, console, load_or_exit
+from amo_bridge.engine.accounts import known_key
+from amo_bridge.engine.connection import known_timezone
+from amo_bridge.engine.journal import Entry, Journal
+from amo_bridge.engine.store import Store
+
+VERDICTS = {"acts": "сделало", "would_act": "сделало бы", "skipped": "ничего", "failed": "СБОЙ", "came": ""}
+STATES = {
+    "done": "готово", "ready": "ждёт отправки", "waiting": "ждёт", "sending": "отправляется",
+    "doubt": "проверяется", "failed": "ОТКАЗ", "dry": "вхолостую",
+}  # fmt: skip
+
+
+@click.command()
+@click.argument("deal", type=int)
+@config_option
+def why(deal: int, config_path: Path) -> None:
+    """История сделки: что пришло, какое правило смотрело и что решило."""
+    config = load_or_exit(config_path)
+    store = Store.in_folder(config.data_folder)
+    store.prepare()
+    key = known_key(store, config.account.url)
+    entries = Journal(store, key).of_deal(deal) if key else []
+    if not entries:
+        raise click.ClickException(
+            f"о сделке {deal} в журнале ничего нет. Журнал ведёт работающий мост (amo-bridge serve); "
+            f"база: {config.data_folder}, аккаунт: {config.account.url}"
+        )
+    console().print(_table(deal, entries, ZoneInfo(known_timezone(config, os.environ))))
+
+
+def _table(deal: int, entries: list[Entry], zone: ZoneInfo) -> Table:
+    table = Table("Когда", "Что произошло", "Правило", "Решило", "Почему, что сделано", title=f"Сделка {deal}")
+    for entry in entries:
+        when = entry.at.astimezone(zone).strftime("%d.%m.%Y %H:%M:%S")
+        done = [f"{STATES[state]}: {words}" + (f" — {error}" if error else "") for words, state, error in entry.effects]
+        told = "\n".join(filter(None, [entry.reason, *done]))
+        table.add_row(when, entry.what, entry.rule, VERDICTS[entry.verdict], told)
+    return table

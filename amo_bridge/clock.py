@@ -1,0 +1,48 @@
+"""The only place that asks what time it is. Everything else is handed a clock, so that time can be moved in tests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Something that knows the time."""
+
+    def now(self) -> datetime:
+        """The present moment: an aware datetime in UTC."""
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class FixedClock:
+    """A clock that stands still until it is moved: for tests, rehearsals and the sandbox.
+
+    ``moment`` may be in any zone but must be aware; a naive one is a ValueError.
+    """
+
+    def __init__(self, moment: datetime) -> None:
+        self._now = in_utc(moment)
+
+    def now(self) -> datetime:
+        return self._now
+
+    def move_to(self, moment: datetime) -> None:
+        """Set the hands, back as well as forth."""
+        self._now = in_utc(moment)
+
+    def advance(self, step: timedelta) -> None:
+        """Let ``step`` pass."""
+        self._now += step
+
+
+def in_utc(moment: datetime) -> datetime:
+    """The moment in UTC. A naive one, which could mean any zone, is a ValueError."""
+    if moment.utcoffset() is None:
+        raise ValueError(f"a moment needs a time zone: {moment!r}")
+    return moment.astimezone(UTC)

@@ -1,0 +1,195 @@
+"""What amoCRM's answer, or its silence, means: the one place that turns them into exceptions.
+
+The content type is never trusted: error pages come as HTML, JSON comes under several names. Status first, then an
+attempt to read JSON (amoCRM docs, error-codes; the HTML cases were seen in the field).
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import requests
+import urllib3.exceptions
+
+from amo_bridge.errors import (
+    CrmBlocked,
+    CrmError,
+    CrmForbidden,
+    CrmRefused,
+    CrmStopped,
+    CrmTemporary,
+    CrmUnauthorized,
+    CrmUncertain,
+    CrmUnpaid,
+)
+
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^>]*>")
+_LONGEST_DETAIL = 300
+_BROKEN = object()
+
+_NEVER_SENT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.NameResolutionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    ssl.SSLCertVerificationError,
+    ConnectionRefusedError,
+)
+_UNUSABLE_ADDRESS = (
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidHeader,
+)
+
+
+def understand(answer: requests.Response, *, method: str, path: str) -> Any:
+    """The decoded JSON of a good answer (None when it is empty by design: 202, 204), else the fitting CrmError."""
+    where: dict[str, Any] = {
+        "status": answer.status_code,
+        "request_id": answer.headers.get("X-Request-Id"),
+        "method": method,
+        "path": path,
+    }
+    body = _decoded(answer)
+    if 200 <= answer.status_code < 300:
+        return _success(answer, body, where)
+    if 300 <= answer.status_code < 400:
+        target = answer.headers.get("Location", "?")
+        raise CrmStopped(f"redirected to {target}: is the account's address right?", **where)
+    raise _failure(answer, body, where)
+
+
+def no_answer(error: requests.RequestException, *, method: str, path: str) -> CrmError:
+    """A request that got no answer: CrmTemporary if it surely never left, else CrmUncertain.
+
+    Only the kinds of the errors are told: their texts hold whole URLs, and those hold phones and mails.
+    """
+    causes = list(_causes(error))
+    kinds = " ← ".join(dict.fromkeys(type(cause).__name__ for cause in causes))
+    if isinstance(error, _UNUSABLE_ADDRESS):
+        return CrmStopped(f"the account's address or the token can't be used: {kinds}", method=method, path=path)
+    if any(isinstance(cause, _NEVER_SENT) for cause in causes):
+        return CrmTemporary(f"no connection: {kinds}", method=method, path=path)
+    return CrmUncertain(f"no answer: {kinds}", method=method, path=path)
+
+
+def _success(answer: requests.Response, body: Any, where: dict[str, Any]) -> Any:
+    if body is None and answer.status_code in (202, 204):
+        return None
+    if isinstance(body, (dict, list)):
+        return body
+    if _is_page(answer):
+        # The API never answers with a page: this is «аккаунт заблокирован» or something put in front of the account.
+        raise CrmBlocked(_words(answer), **where)
+    raise CrmUncertain("the answer is cut off or not JSON", **where)
+
+
+def _failure(answer: requests.Response, body: Any, where: dict[str, Any]) -> CrmError:
+    status = answer.status_code
+    problem: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    detail = _detail(problem) or _words(answer)
+    where["hint"] = str(problem["hint"]) if problem.get("hint") else None
+    if status == 401:
+        return CrmUnauthorized(detail, **where)
+    if status == 402:
+        return CrmUnpaid(detail, **where)
+    if status == 403:
+        return CrmForbidden(detail, **where) if problem else CrmBlocked(detail, **where)
+    if status == 404 and _is_page(answer):
+        # The API says 404 in JSON. A page means that no account lives here: renamed, or a wrong address.
+        return CrmStopped(f"{detail}: is the account's address right?", **where)
+    if status == 429:
+        return CrmTemporary(detail, retry_after=_retry_after(answer, problem), **where)
+    if status >= 500 or status == 408:
+        return CrmUncertain(detail, retry_after=_retry_after(answer, problem), **where)
+    return _refused(problem, detail, where)
+
+
+def _refused(problem: Mapping[str, Any], detail: str, where: dict[str, Any]) -> CrmRefused:
+    bad: dict[str, str] = {}
+    unnamed: list[str] = []
+    for item in _rows(problem.get("validation-errors")):
+        words = "; ".join(_complaint(row) for row in _rows(item.get("errors"))) or _complaint(item)
+        if item.get("request_id") is not None:
+            bad[str(item["request_id"])] = words
+        else:
+            unnamed.append(words)
+    told = "; ".join([*dict.fromkeys(bad.values()), *unnamed])
+    return CrmRefused(_short(f"{detail}: {told}" if told else detail), bad_items=bad, **where)
+
+
+def _complaint(row: Mapping[str, Any]) -> str:
+    path, code = row.get("path"), row.get("code")
+    words = str(row.get("detail") or row.get("title") or code or "refused without a reason")
+    words = f"{path}: {words}" if path else words
+    return f"{words} ({code})" if code and code not in words else words
+
+
+def _detail(problem: Mapping[str, Any]) -> str:
+    return _short(str(problem.get("detail") or problem.get("title") or ""))
+
+
+def _decoded(answer: requests.Response) -> Any:
+    """The body as JSON; None when empty, _BROKEN when it is not JSON."""
+    if not answer.content.strip():
+        return None
+    try:
+        return json.loads(answer.content)
+    except ValueError:
+        return _BROKEN
+
+
+def _is_page(answer: requests.Response) -> bool:
+    return answer.content.lstrip()[:1] == b"<"
+
+
+def _words(answer: requests.Response) -> str:
+    """A few words of an answer that is not JSON: a page's title, or the beginning of the text."""
+    text = answer.content.decode("utf-8", "replace")
+    title = _TITLE.search(text)
+    words = html.unescape(title.group(1) if title else _TAG.sub(" ", text))
+    return _short(" ".join(words.split())) or str(answer.reason or "empty answer")
+
+
+def _retry_after(answer: requests.Response, problem: Mapping[str, Any]) -> float | None:
+    """Seconds. amoCRM puts them into the body; the header is read too, for whatever stands before amoCRM."""
+    for told in (problem.get("retry_after"), answer.headers.get("Retry-After")):
+        try:
+            seconds = float(told) if told is not None else -1.0
+        except (TypeError, ValueError):
+            continue
+        if 0 <= seconds < 86400:
+            return seconds
+    return None
+
+
+def _rows(value: Any) -> Iterator[Mapping[str, Any]]:
+    for row in value if isinstance(value, list) else ():
+        if isinstance(row, dict):
+            yield row
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_DETAIL else text[: _LONGEST_DETAIL - 1] + "…"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it was made from: requests and urllib3 wrap each other by args, reason and cause.
+
+    Not by ``__context__``: that may be an older failure which the caller was handling when he asked again.
+    """
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if not isinstance(cause, BaseException) or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        waiting += [*cause.args, getattr(cause, "reason", None), cause.__cause__]

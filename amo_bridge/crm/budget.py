@@ -1,0 +1,260 @@
+"""How often amoCRM may be asked: 7 requests a second per integration, and the fuse that stops everything.
+
+A request is let through only when at least 1/rate seconds have passed since the last one, counted from the moment it
+was really let through. So no second ever holds more than the rate, however unevenly processes wake up, and the first
+request after a pause goes at once.
+
+All processes of an account share one row of the bridge's database: the next free moment, moved on in one UPDATE (as in
+GCRA), and the fuse, so that a blocked address stops every process at once and stays stopped over a restart.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    MetaData,
+    String,
+    Table,
+    Text,
+    case,
+    cast,
+    extract,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from amo_bridge.errors import (
+    CrmBlocked,
+    CrmForbidden,
+    CrmStopped,
+    CrmTemporary,
+    CrmUnauthorized,
+    CrmUnpaid,
+    StoreUnavailable,
+)
+
+TABLE_NAME = "crm_budget"
+MICROSECOND = 1_000_000
+RATE = 7
+PROBE_EVERY = 120.0
+LONGEST_WAIT = 30.0
+# A moment further away than this is no push-back, it is a clock that was set back.
+HORIZON = 900.0
+
+_KINDS: dict[str, type[CrmStopped]] = {
+    kind.__name__: kind for kind in (CrmStopped, CrmUnauthorized, CrmForbidden, CrmUnpaid, CrmBlocked)
+}
+
+
+class Budget(Protocol):
+    """The right to send one request. One budget serves everything that shares a token."""
+
+    def acquire(self) -> None:
+        """Block until one request may be sent.
+
+        Raises CrmTemporary when that would take too long (``retry_after`` tells how long), and the CrmStopped that
+        burnt the fuse while it is burnt, except for one probing request every now and then.
+        """
+
+    def push_back(self, seconds: float) -> None:
+        """Nobody sends anything for so many seconds: amoCRM said 429."""
+
+    def stop(self, error: CrmStopped) -> None:
+        """Burn the fuse: only probing requests are let through until one of them works, or somebody resumes."""
+
+    def resume(self) -> None:
+        """Replace the fuse. Does nothing when it is whole."""
+
+    def stopped(self) -> CrmStopped | None:
+        """Why nothing is sent, or None."""
+
+    @property
+    def probing(self) -> bool:
+        """Whether the last ``acquire`` of this object let a probe through a burnt fuse."""
+
+
+def spacing(rate: float, reserve: float = 0) -> int:
+    """Microseconds between two requests, rounded up so that not even a closed second holds one too many."""
+    if rate - reserve <= 0:
+        raise ValueError("the reserve leaves nothing of the rate")
+    return int(MICROSECOND / (rate - reserve)) + 1
+
+
+def stopped_error(kind: str, reason: str) -> CrmStopped:
+    """The exception of a burnt fuse, from what was kept of it."""
+    return _KINDS.get(kind, CrmStopped)(reason)
+
+
+def too_long(seconds: float) -> CrmTemporary:
+    """The refusal to sleep for longer than the caller can be kept waiting."""
+    return CrmTemporary("amoCRM asked to wait", retry_after=seconds)
+
+
+def budget_table(metadata: MetaData, name: str = TABLE_NAME) -> Table:
+    """The table, defined once in ``metadata``. Moments are microseconds since 1970."""
+    if name in metadata.tables:
+        return metadata.tables[name]
+    return Table(
+        name,
+        metadata,
+        Column("account", String(255), primary_key=True),
+        Column("next_free", BigInteger, nullable=False),
+        Column("stopped_kind", String(40)),
+        Column("stopped_reason", Text),
+        Column("stopped_at", BigInteger),
+        Column("next_probe", BigInteger),
+    )
+
+
+class StoreBudget:
+    """See Budget. Without ``clock`` a PostgreSQL's own clock is used, because machines' clocks differ.
+
+    ``reserve`` requests a second are left to others who use the same integration's token outside the bridge.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        table: Table,
+        account: str | int,
+        rate: float = RATE,
+        reserve: float = 0,
+        *,
+        longest_wait: float = LONGEST_WAIT,
+        probe_every: float = PROBE_EVERY,
+        clock: Callable[[], float] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._engine = engine
+        self._table = table
+        self._account = str(account)
+        self._spacing = spacing(rate, reserve)
+        self._longest_wait = longest_wait
+        self._probe_every = int(probe_every * MICROSECOND)
+        self._clock = clock
+        self._sleep = sleep
+        self._probing = False
+
+    @property
+    def probing(self) -> bool:
+        """Whether the last ``acquire`` let a probe through a burnt fuse."""
+        return self._probing
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the fuse is burnt."""
+        return self.stopped() is not None
+
+    def acquire(self) -> None:
+        """Block until one request may be sent; see Budget. Raises StoreUnavailable when the store fails."""
+        while (wait := self._try()) > 0:
+            if wait > self._longest_wait:
+                raise too_long(wait)
+            self._sleep(wait)
+
+    def push_back(self, seconds: float) -> None:
+        """Nobody, in any process, sends anything for so many seconds."""
+        row = self._table.c
+        until = self._now() + int(min(seconds, HORIZON) * MICROSECOND)
+        self._set(next_free=case((row.next_free > until, row.next_free), else_=until))
+
+    def stop(self, error: CrmStopped) -> None:
+        """Burn the fuse for all processes."""
+        now = self._now()
+        self._set(
+            stopped_kind=type(error).__name__,
+            stopped_reason=error.detail,
+            stopped_at=case((self._table.c.stopped_at.is_(None), now), else_=self._table.c.stopped_at),
+            next_probe=now + self._probe_every,
+        )
+
+    def resume(self) -> None:
+        """Replace the fuse for all processes."""
+        self._set(stopped_kind=None, stopped_reason=None, stopped_at=None, next_probe=None)
+        self._probing = False
+
+    def stopped(self) -> CrmStopped | None:
+        """Why nothing is sent, or None."""
+        with self._connection() as connection:
+            row = connection.execute(self._read()).first()
+        return stopped_error(row.stopped_kind, row.stopped_reason or "") if row and row.stopped_kind else None
+
+    def _try(self) -> float:
+        """Take the turn and answer 0, or answer how many seconds are left until it may come."""
+        with self._connection() as connection:
+            taken = connection.execute(self._take()).first()
+            if taken is not None:
+                self._probing = taken.stopped_kind is not None
+                return 0.0
+            row = connection.execute(self._read()).first()
+        if row is None:
+            self._add_row()
+            return self._try()
+        if row.stopped_kind is not None and row.next_probe > row.now:
+            raise stopped_error(row.stopped_kind, row.stopped_reason or "")
+        # The turn may have become free between the two statements: then try again, after the shortest of waits.
+        return float(max(row.next_free - row.now, 1)) / MICROSECOND
+
+    def _take(self) -> Any:
+        row = self._table.c
+        now = self._now()
+        free = or_(row.next_free <= now, row.next_free > now + int(HORIZON * MICROSECOND))
+        allowed = or_(row.stopped_kind.is_(None), row.next_probe <= now)
+        return (
+            update(self._table)
+            .where(row.account == self._account, free, allowed)
+            .values(
+                next_free=now + self._spacing,
+                next_probe=case((row.stopped_kind.is_(None), null()), else_=now + self._probe_every),
+            )
+            .returning(row.stopped_kind)
+        )
+
+    def _read(self) -> Any:
+        return select(self._table, self._now().label("now")).where(self._table.c.account == self._account)
+
+    def _set(self, **values: Any) -> None:
+        change = update(self._table).where(self._table.c.account == self._account).values(**values)
+        with self._connection() as connection:
+            changed = connection.execute(change).rowcount
+        if not changed:
+            self._add_row()
+            with self._connection() as connection:
+                connection.execute(change)
+
+    def _add_row(self) -> None:
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(insert(self._table).values(account=self._account, next_free=0))
+        except IntegrityError:
+            return  # another process was first, and its row is as good
+        except DBAPIError as error:
+            raise StoreUnavailable(f"the budget can't be written: {error.orig}") from error
+
+    def _now(self) -> ColumnElement[int]:
+        if self._clock is None and self._engine.dialect.name == "postgresql":
+            return cast(extract("epoch", func.clock_timestamp()) * MICROSECOND, BigInteger)
+        return literal(int((self._clock or time.time)() * MICROSECOND), BigInteger)
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise StoreUnavailable(f"the budget does not answer: {error.orig}") from error

@@ -1,0 +1,116 @@
+"""Bytes of a hook's body → a tree, by PHP's rules for ``a[b][0]=c``.
+
+amoCRM posts forms with PHP-style keys. The standard library reads such a form as a flat list, and PHP itself loses
+what does not fit; a hook must not be lost, so here everything that was sent can be found in the tree:
+
+* numeric keys become a list only if they are exactly 0 … n, in whatever order they came; ``linked_leads_id[35144366]``
+  stays a map;
+* ``a=1&a[b]=2`` (chat notes do this with ``note[type]``) keeps both: ``{"a": {"": "1", "b": "2"}}``;
+* a key with unpaired brackets, or nested deeper than MAX_DEPTH, stays one flat key as it was written;
+* parts beyond MAX_PARTS are not split: they are kept as one text under the key "&";
+* bad percent escapes stay as they are; bytes that are not UTF-8, and NUL, which no database takes, become U+FFFD.
+
+As in PHP, the last of two equal keys wins, and ``a[]`` takes the next free index.
+"""
+
+from __future__ import annotations
+
+import re
+from binascii import unhexlify
+from collections.abc import Mapping
+from typing import Any
+
+from amo_bridge.crm.values import clean
+
+MAX_DEPTH = 32
+"""Three times what amoCRM sends (``unsorted[add][0][data][leads][0][custom_fields][0][values][0][value]``)."""
+
+MAX_PARTS = 200_000
+"""Some thousand deals with all their fields; a body of that size is already several MB."""
+
+REST = "&"
+"""The key of the unsplit rest of a body with more than MAX_PARTS parts. No key of amoCRM's can be an ampersand."""
+
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+
+
+def parse(body: bytes) -> Mapping[str, Any]:
+    """The body as a tree of dicts, lists and texts. Never raises; costs time linear in the body's length."""
+    parts = body.split(b"&", MAX_PARTS)
+    rest = parts.pop().strip(b"&") if len(parts) > MAX_PARTS else b""
+    tree = _Node()
+    for part in parts:
+        if part:
+            key, _, value = part.partition(b"=")
+            tree.put(_path(_decode(key)), _decode(value))
+    if rest:
+        tree[REST] = clean(rest.decode("utf-8", "replace"))
+    return {key: _settle(child) for key, child in tree.items()}
+
+
+class _Node(dict[str, Any]):
+    """A map under construction. ``next_index`` is where ``[]`` goes."""
+
+    next_index = 0
+
+    def put(self, path: list[str | None], text: str) -> None:
+        node = self
+        for step in path[:-1]:
+            node = node._branch(node._key(step))
+        node._leaf(node._key(path[-1]), text)
+
+    def _key(self, step: str | None) -> str:
+        key = str(self.next_index) if step is None else step
+        if _is_index(key):
+            self.next_index = max(self.next_index, int(key) + 1)
+        return key
+
+    def _branch(self, key: str) -> _Node:
+        child = self.get(key)
+        if isinstance(child, _Node):
+            return child
+        branch = _Node()
+        if child is not None:
+            branch[""] = child
+        self[key] = branch
+        return branch
+
+    def _leaf(self, key: str, text: str) -> None:
+        child = self.get(key)
+        if isinstance(child, _Node):
+            child[""] = text
+        else:
+            self[key] = text
+
+
+def _decode(part: bytes) -> str:
+    """Not ``urllib.parse.unquote_to_bytes``: 5 MB of percent signs cost that one a gigabyte."""
+    plain = _ESCAPE.sub(lambda found: unhexlify(found[1]), part.replace(b"+", b" "))
+    return clean(plain.decode("utf-8", "replace"))
+
+
+def _path(key: str) -> list[str | None]:
+    """``a[b][]`` → ["a", "b", None]; None asks for the next index. A malformed key is a path of one step."""
+    head, bracket, tail = key.partition("[")
+    if not bracket or not head or "]" in head or not tail.endswith("]"):
+        return [key]
+    steps = tail[:-1].split("][")
+    if len(steps) >= MAX_DEPTH or any("[" in step or "]" in step for step in steps):
+        return [key]
+    return [head, *(step or None for step in steps)]
+
+
+def _is_index(key: str) -> bool:
+    """Is it written as PHP writes an array's index? (Nine digits: longer ones are ids, never positions.)"""
+    return key.isascii() and key.isdigit() and len(key) <= 9 and (key == "0" or key[0] != "0")
+
+
+def _settle(node: Any) -> Any:
+    """Nodes → plain dicts and lists. The depth is bounded by MAX_DEPTH, so recursion is safe."""
+    if not isinstance(node, _Node):
+        return node
+    settled = {key: _settle(child) for key, child in node.items()}
+    indexes = [str(index) for index in range(len(settled))]
+    if all(index in settled for index in indexes):
+        return [settled[index] for index in indexes]
+    return settled

@@ -1,0 +1,81 @@
+"""A hook's body → events. Total: any bytes at all give at least one event, and nothing said of an entity is dropped.
+
+::
+
+    leads[status][0][id]=5&account[id]=7  →  [DealMoved(deal_id=5, account_id=7, …)]
+
+What has no typed event, or lacks the id that one needs, becomes ``Unrecognised`` and hinders no neighbour. A hook is
+not signed and may be repeated, late or lost: take an event as a hint and read the entity before acting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from amo_bridge.crm import form
+from amo_bridge.crm.hooks import chats, clients, customers, deals, enquiries, lists, tasks, widget
+from amo_bridge.crm.hooks.item import Item, Unreadable
+from amo_bridge.crm.values import branch, identifier, items
+from amo_bridge.event_json import fingerprint, from_json, to_json
+from amo_bridge.events import Event, Unrecognised
+
+__all__ = ["decode", "fingerprint", "from_json", "to_json"]
+
+_ROOTS: Mapping[str, Callable[[Item], Event]] = {
+    "leads": deals.decode,
+    "contacts": clients.decode,
+    "customers": customers.decode,
+    "task": tasks.decode,
+    "unsorted": enquiries.decode,
+    "message": chats.decode_message,
+    "outgoing_message": chats.decode_message,
+    "talk": chats.decode_talk,
+    "catalogs": lists.decode,
+}
+_ENVELOPE = "account"
+
+
+def decode(body: bytes) -> list[Event]:
+    """The events of one hook, in the order of the body. Never raises, never returns an empty list."""
+    if widget.looks_like_json(body):
+        return [widget.decode(body)]
+    tree = form.parse(body)
+    account = branch(tree, _ENVELOPE)
+    hook = _Hook(identifier(account.get("id")), has_links="_links" in account)
+    events = [event for root in tree if root != _ENVELOPE for event in hook.read_root(root, tree[root])]
+    return events or [hook.unrecognised(why="пустой хук", raw=tree)]
+
+
+class _Hook:
+    """What the envelope says of every item of one hook."""
+
+    def __init__(self, account_id: int | None, *, has_links: bool) -> None:
+        self.account_id = account_id
+        self.has_links = has_links
+
+    def read_root(self, root: str, content: Any) -> Iterator[Event]:
+        if root == "add":
+            yield from self._read_items(chats.decode_bare_add, "", root, content)
+        elif root == form.REST:
+            yield self.unrecognised(root, why="слишком длинный хук: конец не разобран", raw={root: content})
+        elif root not in _ROOTS:
+            yield self.unrecognised(root, why="неизвестный корень", raw={root: content})
+        elif not isinstance(content, Mapping):
+            yield self.unrecognised(root, why="нет действия", raw={root: content})
+        else:
+            for action, entities in content.items():
+                yield from self._read_items(_ROOTS[root], root, action, entities)
+
+    def _read_items(self, decoder: Callable[[Item], Event], root: str, action: str, entities: Any) -> Iterator[Event]:
+        for tree in items(entities):
+            if not isinstance(tree, Mapping):
+                yield self.unrecognised(root, action, why="не объект", raw={"": tree})
+                continue
+            try:
+                yield decoder(Item(root, action, tree, self.account_id, self.has_links))
+            except Unreadable as reason:
+                yield self.unrecognised(root, action, why=str(reason), raw=tree)
+
+    def unrecognised(self, root: str = "", action: str = "", *, why: str, raw: Mapping[str, Any]) -> Unrecognised:
+        return Unrecognised(root=root, action=action, why=why, account_id=self.account_id, raw=raw)

@@ -1,0 +1,127 @@
+"""``leads[note]``, ``contacts[note]``, ``customers[note]`` → what was added to a card, by amoCRM's note codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from amo_bridge.crm.hooks.item import Item, Unreadable
+from amo_bridge.crm.values import (
+    ENTITY_TYPES,
+    branch,
+    identifier,
+    integer,
+    json_object,
+    moment,
+    scalar,
+    text,
+    user,
+    word,
+)
+from amo_bridge.events import CallLogged, Event, FileAttached, NoteAdded, SmsLogged
+
+COMMON, ATTACHMENT, SERVICE = 4, 5, 25
+_CALLS = {10: "in", 11: "out"}
+_SMS = {102: "in", 103: "out"}
+
+
+def decode(item: Item) -> Event:
+    note = branch(item.tree, "note") or item.tree
+    about = _about(item, note)
+    code = about["note_type"]
+    if code in _CALLS:
+        return CallLogged(direction=_CALLS[code], **_call(note), **about)
+    if code in _SMS:
+        return SmsLogged(direction=_SMS[code], **_sms(note), **about)
+    if _is_file(code, note):
+        return FileAttached(**_file(note), **about)
+    return NoteAdded(text=_text_of(code, note), **about)
+
+
+def _about(item: Item, note: Mapping[str, Any]) -> dict[str, Any]:
+    note_id, entity_id = identifier(note.get("id")), identifier(note.get("element_id"))
+    if note_id is None and entity_id is None:
+        raise Unreadable("нет пригодного id ни у примечания, ни у карточки")
+    # A note is reported once, when it is added, so it happened when it was made; updated_at may be a little later.
+    at = moment(note.get("created_at")) or moment(note.get("updated_at"))
+    source = branch(json_object(note.get("metadata")) or {}, "event_source")
+    author = user(note.get("created_by"))
+    return {
+        "note_id": note_id,
+        "entity_type": _entity_type(item, note),
+        "entity_id": entity_id,
+        "note_type": integer(note.get("note_type")),
+        "user_id": user(source.get("id")) if author is None else author,
+        "author_name": _said(source, "author_name"),
+        **item.envelope(at, named_in=note),
+    }
+
+
+def _entity_type(item: Item, note: Mapping[str, Any]) -> str | None:
+    told = word(note.get("element_type"))
+    if told is None:
+        told = word(item.tree.get("type")) if item.root == "contacts" else item.root
+    return ENTITY_TYPES.get(told or "")
+
+
+def _call(note: Mapping[str, Any]) -> dict[str, Any]:
+    """The call's text is JSON with keys in upper and lower case; PHONE may be a number, DURATION a text (captured)."""
+    call = _lower_keys(json_object(note.get("text")))
+    return {
+        "uniq": _said(call, "uniq"),
+        "phone": _said(call, "phone"),
+        "seconds": max(integer(call.get("duration")) or 0, 0),
+        "link": _said(call, "link"),
+        "status": integer(call.get("call_status")),
+        "result": _said(call, "call_result"),
+    }
+
+
+def _sms(note: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON with text and phone, as in the API's params; a plain text is taken as it is."""
+    found = json_object(note.get("text"))
+    if found is None:
+        return {"text": text(note.get("text")) or ""}
+    sms = _lower_keys(found)
+    return {"text": scalar(sms.get("text")) or "", "phone": _said(sms, "phone")}
+
+
+def _lower_keys(found: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {key.lower(): value for key, value in (found or {}).items()}
+
+
+def _said(found: Mapping[str, Any], key: str) -> str | None:
+    """A text inside JSON, where ``json_object`` has undone the HTML entities already."""
+    return (scalar(found.get(key)) or "").strip() or None
+
+
+def _is_file(code: int | None, note: Mapping[str, Any]) -> bool:
+    """Code 5 always is one. A note that carries a file is one too, if its code does not say that it is more."""
+    return code == ATTACHMENT or (code in (None, COMMON) and word(note.get("attachement")) is not None)
+
+
+def _file(note: Mapping[str, Any]) -> dict[str, Any]:
+    """``attachement`` (amoCRM's spelling) is ``drive/{uuid}/{file_uuid}/{name}``; older ones are the bare name."""
+    path = word(note.get("attachement")) or ""
+    parts = path.split("/", 3)
+    if parts[0] == "drive" and len(parts) == 4:
+        file_uuid, name = parts[2] or None, parts[3]
+    else:
+        file_uuid, name = None, path.rpartition("/")[2]
+    return {"file_name": _percent_decoded(name) or text(note.get("text")) or "", "file_uuid": file_uuid}
+
+
+def _percent_decoded(name: str) -> str:
+    """The name, decoded if it was percent-encoded; «Скидка 50%.pdf» is not."""
+    try:
+        return unquote_to_bytes(name).decode("utf-8")
+    except UnicodeDecodeError:
+        return name
+
+
+def _text_of(code: int | None, note: Mapping[str, Any]) -> str:
+    """A service note's text is JSON {text, service} (amoCRM docs, digital_pipeline/integrations)."""
+    found = json_object(note.get("text")) if code == SERVICE else None
+    told = text(note.get("text")) if found is None else scalar(found.get("text"))
+    return told or ""

@@ -1,0 +1,80 @@
+"""Small lasting values, each its own JSON text, in an sqlitedict file: tokens, a copy of the account's names."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlitedict import SqliteDict
+
+from amo_bridge.errors import StoreUnavailable
+
+
+def to_text(value: Any) -> str:
+    """JSON, readable for people who look into the file."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+class JsonStore:
+    """One table of a file, opened only for as long as one value is read or written. Raises StoreUnavailable."""
+
+    def __init__(
+        self,
+        path: Path,
+        table: str,
+        *,
+        encode: Callable[[Any], str] = to_text,
+        decode: Callable[[str], Any] = json.loads,
+    ) -> None:
+        self._path = path
+        self._table = table
+        self._encode = encode
+        self._decode = decode
+
+    def read(self, key: str) -> Any:
+        """The value, or None."""
+        if not self._path.exists():
+            return None
+        with self._open() as values:
+            return values.get(key)
+
+    def write(self, key: str, value: Any) -> None:
+        """Keep the value; it is on the disk when this returns."""
+        with self._open() as values:
+            values[key] = value
+            values.commit(blocking=True)
+
+    def remove(self, key: str) -> None:
+        """Forget the value, if there is one."""
+        with self._open() as values:
+            values.pop(key, None)
+            values.commit(blocking=True)
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._must_be_a_database()
+            # Without autocommit a failing commit kills sqlitedict's thread, and whoever waits for it waits for ever.
+            with SqliteDict(
+                str(self._path),
+                tablename=self._table,
+                autocommit=True,
+                outer_stack=False,
+                encode=self._encode,
+                decode=self._decode,
+            ) as values:
+                # sqlitedict's own setting is OFF: a power cut could take back what was reported as kept.
+                values.conn.execute("PRAGMA synchronous=FULL")
+                yield values
+        except (sqlite3.Error, OSError) as error:
+            raise StoreUnavailable(f"{self._path}: {type(error).__name__}: {error}") from error
+
+    def _must_be_a_database(self) -> None:
+        """A file that can't be opened fails here, in our thread, and not with a traceback in sqlitedict's."""
+        with closing(sqlite3.connect(self._path)) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()

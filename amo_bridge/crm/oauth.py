@@ -1,0 +1,128 @@
+"""amoCRM's OAuth addresses: a code or a refresh token goes in, a new pair comes out (amoCRM docs, oauth/oauth).
+
+Refusals are told apart by status and hint. The texts beside them are Russian, change, and are never looked at.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from amo_bridge.crm.answers import no_answer, understand
+from amo_bridge.errors import CrmError, CrmRefused, CrmUnauthorized, CrmUncertain
+
+TIMEOUT = (5.0, 20.0)
+TOKEN_PATH = "/oauth2/access_token"
+SUBDOMAIN_PATH = "/oauth2/account/current/subdomain"
+
+RECONNECT = "подключите аккаунт заново"
+ADVICE: Mapping[str, str] = {
+    "token has been revoked": f"Доступ к amoCRM отозван или уже обновлён в другом месте: {RECONNECT}",
+    "invalid refresh token": f"amoCRM не узнаёт наш токен обновления: {RECONNECT}",
+    "authorization code has expired": "Код подключения действует 20 минут и устарел: получите новый",
+    "authorization code has been revoked": "Код подключения уже использован: получите новый",
+    "cannot decrypt the authorization code": "Код подключения скопирован не целиком или от другой интеграции",
+    "check the client_id parameter": "ID интеграции указан неверно",
+    "check the client_secret parameter": "Секретный ключ интеграции указан неверно",
+    "redirect uri is not associated with client": "Ссылка перенаправления не такая, как в настройках интеграции",
+    "invalid account": "По этому адресу другой аккаунт: проверьте адрес аккаунта",
+}
+OTHERWISE = f"amoCRM не принимает ключи интеграции или токен: проверьте ключи и {RECONNECT}"
+
+
+class OAuth:
+    """One integration's keys and the requests that need them. Secrets show in no repr and no exception."""
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str,
+        redirect_uri: str,
+        http: requests.Session | None = None,
+        *,
+        timeout: tuple[float, float] = TIMEOUT,
+    ) -> None:
+        self._keys = {"client_id": client_id, "client_secret": client_secret, "redirect_uri": redirect_uri}
+        self._http = http or requests.Session()
+        self._timeout = timeout
+
+    def by_code(self, base_url: str, code: str) -> dict[str, Any]:
+        """amoCRM's answer to a code from the browser. Raises CrmUnauthorized (with words for the user), CrmError."""
+        return self._token(base_url, {"grant_type": "authorization_code", "code": code})
+
+    def by_refresh_token(self, base_url: str, refresh_token: str) -> dict[str, Any]:
+        """amoCRM's answer to a refresh token, which dies by this. Raises as ``by_code``."""
+        return self._token(base_url, {"grant_type": "refresh_token", "refresh_token": refresh_token})
+
+    def current_base_url(self, base_url: str, access_token: str, refresh_token: str) -> str | None:
+        """Where the account lives now, if it can be found out: it may have been renamed (oauth/account-subdomain-info).
+
+        The shared host to ask is named by the access token itself. Does not use the refresh token up.
+        """
+        host = claims(access_token).get("api_domain")
+        if not isinstance(host, str) or not host:
+            return None
+        scheme = urlsplit(base_url).scheme
+        headers = {"X-Refresh-Token": refresh_token}
+        try:
+            told = self._send("GET", f"{scheme}://{host}", SUBDOMAIN_PATH, headers=headers)
+        except CrmError:
+            # Only a help in finding out: the refusal that made us ask is what the caller has to hear of.
+            return None
+        domain = told.get("domain") if isinstance(told, dict) else None
+        return f"{scheme}://{domain}" if isinstance(domain, str) and domain else None
+
+    def _token(self, base_url: str, grant: dict[str, str]) -> dict[str, Any]:
+        try:
+            told = self._send("POST", base_url, TOKEN_PATH, json={**self._keys, **grant})
+        except (CrmUnauthorized, CrmRefused) as error:
+            raise in_words(error) from error
+        if not isinstance(told, dict) or not told.get("access_token") or not told.get("refresh_token"):
+            raise CrmUncertain("an answer without tokens", status=200, method="POST", path=TOKEN_PATH)
+        return told
+
+    def _send(self, method: str, base_url: str, path: str, **more: Any) -> Any:
+        try:
+            answer = self._http.request(
+                method, base_url + path, timeout=self._timeout, allow_redirects=False, auth=_no_login, **more
+            )
+        except requests.RequestException as error:
+            raise no_answer(error, method=method, path=path) from error
+        return understand(answer, method=method, path=path)
+
+
+def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keeps requests from adding a login out of somebody's ~/.netrc."""
+    return request
+
+
+def in_words(error: CrmError) -> CrmUnauthorized:
+    """A refusal of a code or token, in words for the user; status and hint stay for the log."""
+    hint = " ".join((error.hint or "").replace("`", "").lower().split())
+    words = ADVICE.get(hint, OTHERWISE)
+    return CrmUnauthorized(
+        words, status=error.status, hint=error.hint, request_id=error.request_id, method=error.method, path=error.path
+    )
+
+
+def claims(token: str) -> dict[str, Any]:
+    """What a JWT says of itself, unverified (amoCRM publishes no key); empty for anything that is not a JWT."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        found = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def expiry(token: str) -> float | None:
+    """When the token expires by amoCRM's clock (Unix seconds), if it says so."""
+    moment = claims(token).get("exp")
+    return float(moment) if isinstance(moment, (int, float)) and not isinstance(moment, bool) else None

@@ -1,0 +1,178 @@
+"""What one value of a hook means: every value comes as a text, any may be missing, empty or of a wrong shape.
+
+Nothing here raises: what can't be understood is None ("not told").
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_INTEGER = re.compile(r"([+-]?\d{1,19})(?:\.0*)?", re.ASCII)
+_MONEY = re.compile(r"([+-]?\d{1,19})(?:[.,]\d*)?", re.ASCII)
+_ENTITY = re.compile(r"&(?:amp|quot|lt|gt|#0?39);")
+_CHARACTERS = {"&amp;": "&", "&quot;": '"', "&lt;": "<", "&gt;": ">", "&#039;": "'", "&#39;": "'"}
+_LARGEST = 2**63 - 1
+_YEAR_9999 = 253_370_764_800
+
+ENTITY_TYPES: Mapping[str, str] = {
+    **{"1": "contact", "2": "deal", "3": "company", "4": "task", "12": "customer"},
+    **{"contact": "contact", "lead": "deal", "company": "company", "customer": "customer"},
+    **{"contacts": "contact", "leads": "deal", "companies": "company", "customers": "customer"},
+}
+"""amoCRM's element_type and entity_type → our word."""
+
+
+def clean(text: str) -> str:
+    """The text without what no database stores: NUL and lone surrogates become U+FFFD."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def unescape(text: str) -> str:
+    """Undo PHP's htmlspecialchars once: names and note texts arrive escaped (seen in captured hooks).
+
+    Not ``html.unescape``: that would also rewrite texts nobody escaped, such as ``…?x=1&copy=2`` in a link.
+    """
+    return _ENTITY.sub(lambda found: _CHARACTERS[found.group()], text)
+
+
+def unescape_tree(value: Any) -> Any:
+    """The same for every text in a tree of ``form.parse`` or ``read_json`` (both bound its depth)."""
+    if isinstance(value, str):
+        return unescape(value)
+    if isinstance(value, Mapping):
+        return {key: unescape_tree(child) for key, child in value.items()}
+    return [unescape_tree(child) for child in value] if isinstance(value, list) else value
+
+
+def scalar(value: object) -> str | None:
+    """The value as it was sent. Of a scalar/tree collision (see ``form``) the scalar."""
+    if isinstance(value, Mapping):
+        value = value.get("")
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(int(value))
+    return str(value) if isinstance(value, int) else None
+
+
+def text(value: object) -> str | None:
+    """A text for people, HTML entities undone. Empty is "", missing is None."""
+    sent = scalar(value)
+    return None if sent is None else unescape(sent)
+
+
+def word(value: object) -> str | None:
+    """A code, uuid or link: without blanks around; None when empty or the literal ``null``."""
+    sent = (text(value) or "").strip()
+    return sent if sent and sent.lower() != "null" else None
+
+
+def integer(value: object) -> int | None:
+    """A whole number of at most 64 bits, ``5.0`` included; anything else ('', 'null', 5.5) is None."""
+    return _number(_INTEGER, value)
+
+
+def money(value: object) -> int | None:
+    """A budget in whole units of the account's currency; a fraction is cut off (amoCRM keeps none)."""
+    return _number(_MONEY, value)
+
+
+def _number(pattern: re.Pattern[str], value: object) -> int | None:
+    found = pattern.fullmatch((scalar(value) or "").strip())
+    number = int(found.group(1)) if found else None
+    return number if number is not None and abs(number) <= _LARGEST else None
+
+
+def identifier(value: object) -> int | None:
+    """An id: a positive number. 0 is amoCRM's "none"."""
+    number = integer(value)
+    return number if number is not None and number > 0 else None
+
+
+def user(value: object) -> int | None:
+    """A user's id; 0 is a robot or "not told"."""
+    number = integer(value)
+    return number if number is not None and number >= 0 else None
+
+
+def flag(value: object) -> bool | None:
+    """``1`` or ``0``."""
+    return {"1": True, "0": False, "true": True, "false": False}.get((scalar(value) or "").strip().lower())
+
+
+def moment(value: object) -> datetime | None:
+    """Unix seconds → aware UTC. Time *strings* are None: task hooks write them in UTC, note hooks in UTC+3."""
+    seconds = integer(value)
+    if seconds is None or not 0 < seconds < _YEAR_9999:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def items(value: object) -> Iterator[Any]:
+    """The elements of a list, its indexes complete or not; a thing sent without an index is one element."""
+    if isinstance(value, list):
+        yield from value
+    elif isinstance(value, Mapping):
+        unnumbered = {key: child for key, child in value.items() if not (key.isascii() and key.isdigit())}
+        yield from (child for key, child in value.items() if key not in unnumbered)
+        if unnumbered:
+            yield unnumbered
+    elif value is not None:
+        yield value
+
+
+def identifiers(value: object) -> tuple[int, ...]:
+    """The ids of a list: of ids, or of objects with ``id`` or ``ID``. What has none is left out."""
+    found = (
+        identifier(child.get("id", child.get("ID")) if isinstance(child, Mapping) else child) for child in items(value)
+    )
+    return tuple(number for number in found if number is not None)
+
+
+def branch(tree: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """The subtree under the key; empty if there is none."""
+    child = tree.get(key)
+    return child if isinstance(child, Mapping) else {}
+
+
+def read_json(source: str) -> Any:
+    """JSON whose texts can be stored, fractions kept as texts. Raises ValueError, also for too deep a nesting."""
+    try:
+        return _storable(json.loads(source, parse_float=str, parse_constant=str), depth=32)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _storable(value: Any, depth: int) -> Any:
+    if depth == 0:
+        raise ValueError("nested too deeply")
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(key): _storable(child, depth - 1) for key, child in value.items()}
+    return [_storable(child, depth - 1) for child in value] if isinstance(value, list) else value
+
+
+def json_object(value: object) -> Mapping[str, Any] | None:
+    """The JSON object that amoCRM put into a text (metadata, call notes), or None if the value is no such thing.
+
+    HTML entities are undone: of the whole text if it was escaped as a whole, else of the texts inside.
+    """
+    if isinstance(value, Mapping) and "" not in value:
+        return {str(key): unescape_tree(child) for key, child in value.items()}
+    sent = scalar(value) or ""
+    found = _read_json_or_none(sent)
+    found = _read_json_or_none(unescape(sent)) if found is None else unescape_tree(found)
+    return found if isinstance(found, dict) else None
+
+
+def _read_json_or_none(source: str) -> Any:
+    try:
+        return read_json(source)
+    except ValueError:
+        return None

@@ -1,0 +1,74 @@
+"""Writing into amoCRM in batches: which request each kind of effect is, and how its answer is read.
+
+amoCRM takes arrays of up to 250 objects and answers with ids only (amoCRM docs, leads-api, tasks-api,
+events-and-notes). ``request_id`` is echoed, so an answer finds its object whatever the order; PATCH answers carry the id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.errors import CrmUncertain
+
+
+@dataclass(frozen=True)
+class Request:
+    """One kind of write. ``name``: the key under ``_embedded``; ``most``: objects in one request."""
+
+    method: Literal["post", "patch"]
+    path: str
+    name: str
+    most: int = 250
+
+
+REQUESTS: Mapping[str, Request] = {
+    "create_task": Request("post", "/api/v4/tasks", "tasks"),
+    "change_task": Request("patch", "/api/v4/tasks", "tasks"),
+    "patch_deal": Request("patch", "/api/v4/leads", "leads"),
+    "add_note": Request("post", "/api/v4/leads/notes", "notes"),
+    "create_deal": Request("post", "/api/v4/leads", "leads"),
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """What amoCRM said of one object: its id, and when it changed (PATCH only)."""
+
+    id: int
+    updated_at: datetime | None = None
+
+
+def write(client: CrmClient, kind: str, objects: Mapping[str, Mapping[str, Any]]) -> dict[str, Written]:
+    """Send objects (our mark → body) in one request; our mark → what amoCRM said.
+
+    Raises CrmError. An answer that does not speak of every object is CrmUncertain: nobody knows what was written.
+    """
+    request = REQUESTS[kind]
+    bodies = [{**body, "request_id": mark} for mark, body in objects.items()]
+    send = client.post if request.method == "post" else client.patch
+    answer = send(request.path, bodies) or {}
+    items = answer.get("_embedded", {}).get(request.name, [])
+    written = _by_mark(objects, items)
+    if set(written) != set(objects):
+        raise CrmUncertain(
+            "ответ amoCRM говорит не обо всех объектах запроса", method=request.method, path=request.path
+        )
+    return written
+
+
+def _by_mark(objects: Mapping[str, Mapping[str, Any]], items: Sequence[Mapping[str, Any]]) -> dict[str, Written]:
+    marks = list(objects)
+    by_id = {body["id"]: mark for mark, body in objects.items() if "id" in body}
+    found = {}
+    for item in items:
+        mark = str(item.get("request_id", ""))
+        if mark not in objects:
+            mark = by_id.get(item.get("id"), marks[int(mark)] if mark.isdigit() and int(mark) < len(marks) else "")
+        if mark:
+            at = item.get("updated_at")
+            found[mark] = Written(int(item["id"]), datetime.fromtimestamp(at, UTC) if at else None)
+    return found

@@ -1,0 +1,129 @@
+"""What people do in amoCRM's web page, and what they see there: calls to the sandbox in a person's name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+
+TOKEN = "sandbox-token"  # noqa: S105 - the sandbox's well-known token
+PAGE = 250
+
+
+class Office:
+    """One account, seen by its people. Names are the account's own: «Продажи / Бриф получен», «Иван Петров»."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {TOKEN}"
+        self.users = {row["name"]: row["id"] for row in self._rows("/api/v4/users", "users")}
+        self.reasons = {row["name"]: row["id"] for row in self._rows("/api/v4/leads/loss_reasons", "loss_reasons")}
+        self.fields = {row["name"]: row["id"] for row in self._rows("/api/v4/leads/custom_fields", "custom_fields")}
+        self.stages = {
+            f"{pipeline['name']} / {status['name']}": (pipeline["id"], status["id"])
+            for pipeline in self._rows("/api/v4/leads/pipelines", "pipelines")
+            for status in pipeline["_embedded"]["statuses"]
+        }
+        self._stage_names = {ids: name for name, ids in self.stages.items()}
+
+    # --- what people do ---
+
+    def new_contact(self, person: str, name: str) -> int:
+        return int(self._ask("POST", "/api/v4/contacts", [{"name": name}], person)["_embedded"]["contacts"][0]["id"])
+
+    def new_deal(self, person: str, name: str, stage: str, contact: int, price: int) -> int:
+        pipeline_id, status_id = self.stages[stage]
+        deal = {
+            "name": name,
+            "price": price,
+            "pipeline_id": pipeline_id,
+            "status_id": status_id,
+            "responsible_user_id": self.users[person],
+            "_embedded": {"contacts": [{"id": contact}]},
+        }
+        return int(self._ask("POST", "/api/v4/leads", [deal], person)["_embedded"]["leads"][0]["id"])
+
+    def move(self, person: str, deal: int, stage: str, **more: Any) -> None:
+        pipeline_id, status_id = self.stages[stage]
+        self._ask(
+            "PATCH", f"/api/v4/leads/{deal}", {"pipeline_id": pipeline_id, "status_id": status_id, **more}, person
+        )
+
+    def fill(self, person: str, deal: int, field: str, value: Any) -> None:
+        values = [{"field_id": self.fields[field], "values": [{"value": value}]}]
+        self._ask("PATCH", f"/api/v4/leads/{deal}", {"custom_fields_values": values}, person)
+
+    def attach(self, person: str, deal: int, file_name: str) -> None:
+        body = {"entity_type": "leads", "entity_id": deal, "file_name": file_name, "user_id": self.users[person]}
+        self._ask("POST", "/sandbox/ui/attach_file", body, person)
+
+    # --- what they see ---
+
+    def deal(self, deal: int) -> dict[str, Any]:
+        return dict(self._ask("GET", f"/api/v4/leads/{deal}?with=contacts,loss_reason"))
+
+    def stage_of(self, deal: int) -> str:
+        row = self.deal(deal)
+        return self._stage_names[row["pipeline_id"], row["status_id"]]
+
+    def tasks(self, deal: int) -> list[dict[str, Any]]:
+        rows = self._rows(f"/api/v4/tasks?filter[entity_type]=leads&filter[entity_id][]={deal}&order[id]=asc", "tasks")
+        names = {user: name for name, user in self.users.items()}
+        return [{**row, "who": names[row["responsible_user_id"]]} for row in rows if row["entity_id"] == deal]
+
+    def notes(self, deal: int) -> list[str]:
+        rows = self._rows(f"/api/v4/leads/{deal}/notes?order[id]=asc", "notes")
+        return [row["params"].get("text", "") for row in rows if row["note_type"] == "common"]
+
+    def deals_on(self, stage: str) -> list[dict[str, Any]]:
+        rows = self._rows("/api/v4/leads?with=contacts&order[id]=asc", "leads")
+        return [row for row in rows if (row["pipeline_id"], row["status_id"]) == self.stages[stage]]
+
+    def value(self, deal: int, field: str) -> Any:
+        for row in self.deal(deal).get("custom_fields_values") or []:
+            if row["field_id"] == self.fields[field]:
+                return row["values"][0]["value"]
+        return None
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self._ask("GET", "/sandbox/clock")["now"], UTC)
+
+    # --- the sandbox itself ---
+
+    def every_hook_twice(self) -> None:
+        self._ask("POST", "/sandbox/faults", {"kind": "hook_duplicate"})
+
+    def wait_for_hooks(self) -> None:
+        self._ask("POST", "/sandbox/hooks/flush", {"timeout": 30})
+
+    def hooks_sent(self) -> int:
+        return len(self._ask("GET", "/sandbox/hooks")["attempts"])
+
+    def requests_made(self) -> int:
+        return int(self._ask("GET", "/sandbox/requests/count")["total"])
+
+    def _rows(self, path: str, name: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        page, more = 1, True
+        while more:
+            join = "&" if "?" in path else "?"
+            answer = self._ask("GET", f"{path}{join}limit={PAGE}&page={page}") or {}
+            rows += answer.get("_embedded", {}).get(name, [])
+            more = "next" in answer.get("_links", {})
+            page += 1
+        return rows
+
+    def _ask(self, method: str, path: str, body: Any = None, person: str | None = None) -> Any:
+        user = self.users[person] if person else self._anybody()
+        headers = {"X-Sandbox-Person": str(user)} if user else {}
+        answer = self._session.request(method, self.url + path, json=body, headers=headers, timeout=60)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def _anybody(self) -> int | None:
+        """Reading is done by whoever is there; before the users are known, by the token's own user."""
+        users: Mapping[str, int] = getattr(self, "users", {})
+        return next(iter(users.values()), None)

@@ -1,0 +1,142 @@
+"""The script: a deal's way through «Продажи» by document A's rules, what people do and what the CRM must then hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from amo_bridge.demo.office import Office
+
+MANAGER, HEAD, PR = "Иван Петров", "Елена Орлова", "Павел Смирнов"
+DATE_FORMAT = "%d.%m.%Y"
+OFFER = "Коммерческое предложение для бренда «Ромашка».pdf"
+
+
+@dataclass
+class Scene:
+    """What the acts share: the office and the deal they are about."""
+
+    office: Office
+    deal: int = 0
+    contact: int = 0
+
+
+@dataclass(frozen=True)
+class Act:
+    """``happens``: what people do. ``sees``: what the CRM holds afterwards, in words, raising Missing until it does.
+
+    ``tasks``: how many tasks the deal has then: one too many is as wrong as one too few.
+    """
+
+    title: str
+    happens: Callable[[Scene], None]
+    sees: Callable[[Scene], Iterator[str]]
+    tasks: int
+    rules: tuple[str, ...] = field(default=())
+
+
+class Missing(Exception):
+    """The CRM does not (yet) hold what the story promises."""
+
+
+def _expect(holds: bool, words: str) -> str:
+    if not holds:
+        raise Missing(words)
+    return words
+
+
+def _task(scene: Scene, text: str, who: str) -> str:
+    found = [task for task in scene.office.tasks(scene.deal) if text in task["text"] and task["who"] == who]
+    return _expect(len(found) == 1, f"задача «{text.strip('«»')}» — {who}")
+
+
+def _stage(scene: Scene, stage: str) -> str:
+    return _expect(scene.office.stage_of(scene.deal) == stage, f"этап «{stage}»")
+
+
+def _new_deal(scene: Scene) -> None:
+    scene.contact = scene.office.new_contact(MANAGER, "Ольга Ромашкина")
+    scene.deal = scene.office.new_deal(MANAGER, "Ромашка", "Продажи / Новый клиент", scene.contact, 90_000)
+
+
+def _sees_first_task(scene: Scene) -> Iterator[str]:
+    yield _task(scene, "Связаться и взять в работу", MANAGER)
+
+
+def _too_early(scene: Scene) -> None:
+    scene.office.move(MANAGER, scene.deal, "Продажи / Встреча назначена")
+
+
+def _sees_put_back(scene: Scene) -> Iterator[str]:
+    yield _stage(scene, "Продажи / Новый клиент")
+    yield _task(scene, "«Дата первой встречи»", MANAGER)
+
+
+def _brief(scene: Scene) -> None:
+    scene.office.move(MANAGER, scene.deal, "Продажи / Бриф получен")
+    deadline = scene.office.now() + timedelta(days=14)
+    scene.office.fill(MANAGER, scene.deal, "Дата дедлайна", int(deadline.timestamp()))
+
+
+def _sees_brief_task(scene: Scene) -> Iterator[str]:
+    yield _task(scene, "Проверить бриф и составить КП", PR)
+    (task,) = [task for task in scene.office.tasks(scene.deal) if "составить КП" in task["text"]]
+    # All day in amoCRM is 23:59 of the account's zone; the field holds that day's midnight.
+    day = int(scene.office.value(scene.deal, "Дата дедлайна"))
+    yield _expect(task["complete_till"] - day == 23 * 3600 + 59 * 60, "срок задачи — «Дата дедлайна»")
+
+
+def _later(scene: Scene) -> None:
+    deadline = scene.office.now() + timedelta(days=21)
+    scene.office.fill(MANAGER, scene.deal, "Дата дедлайна", int(deadline.timestamp()))
+
+
+def _offer(scene: Scene) -> None:
+    scene.office.attach(PR, scene.deal, OFFER)
+
+
+def _sees_offer(scene: Scene) -> Iterator[str]:
+    yield _stage(scene, "Продажи / Согласование КП")
+    yield _task(scene, "Согласовать КП", HEAD)
+
+
+def _lost_silently(scene: Scene) -> None:
+    scene.office.move(MANAGER, scene.deal, "Продажи / Закрыто и не реализовано")
+
+
+def _sees_not_lost(scene: Scene) -> Iterator[str]:
+    yield _stage(scene, "Продажи / Согласование КП")
+    yield _task(scene, "«Причина отказа»", MANAGER)
+
+
+def _lost(scene: Scene) -> None:
+    reason = scene.office.reasons["Дорого"]
+    scene.office.move(MANAGER, scene.deal, "Продажи / Закрыто и не реализовано", loss_reason_id=reason)
+
+
+def _sees_routed(scene: Scene) -> Iterator[str]:
+    office = scene.office
+    yield _stage(scene, "Продажи / Закрыто и не реализовано")
+    new = office.deals_on("Работа с потерянными / Потерянные")
+    yield _expect(len(new) == 1, "одна сделка в «Работа с потерянными»")
+    tags = {tag["name"] for tag in new[0]["_embedded"]["tags"]}
+    yield _expect("дорого" in tags, "тег «дорого»")
+    contacts = [contact["id"] for contact in new[0]["_embedded"]["contacts"]]
+    yield _expect(contacts == [scene.contact], "тот же контакт")
+    there = str(office.value(scene.deal, "Связанная сделка"))
+    back = str(office.value(new[0]["id"], "Связанная сделка"))
+    linked = there.endswith(f"/{new[0]['id']}") and back.endswith(f"/{scene.deal}")
+    yield _expect(linked, "сделки указывают друг на друга")
+    yield _expect(sum(there in note for note in office.notes(scene.deal)) == 1, "примечание со ссылкой")
+
+
+ACTS = (
+    Act(f"{MANAGER} завёл сделку «Ромашка» на «Новый клиент»", _new_deal, _sees_first_task, 1, ("A10",)),
+    Act("Перевёл её на «Встреча назначена», даты встречи нет", _too_early, _sees_put_back, 2, ("A40",)),
+    Act("Перевёл на «Бриф получен», заполнил «Дата дедлайна»", _brief, _sees_brief_task, 3, ("A50",)),
+    Act("Сдвинул «Дата дедлайна» на неделю", _later, _sees_brief_task, 3, ("A50",)),
+    Act(f"{PR} приложил файл «{OFFER}»", _offer, _sees_offer, 4, ("A51", "A60")),
+    Act("Сделку закрыли как потерянную, без причины", _lost_silently, _sees_not_lost, 5, ("A81",)),
+    Act("Закрыли с причиной «Дорого»", _lost, _sees_routed, 5, ("A82",)),
+)

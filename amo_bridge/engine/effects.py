@@ -1,0 +1,49 @@
+"""Effects: actions in amoCRM's ids, ready to be kept in the outbox and sent.
+
+One effect is one change of one thing in amoCRM. ``payload`` is JSON; it holds all that is needed to send it, to look for
+it when an answer was lost, and to see that it is not needed any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["create_task", "change_task", "patch_deal", "add_note", "create_deal"]
+
+# The payload keys that tell people and the engine about the effect; the rest goes to amoCRM as it is.
+NEW_URL, NEW_ID = "{new.url}", "{new.id}"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """``words``: what it does, in Russian, for the journal. ``body``: the object for amoCRM's API.
+
+    ``slot``: the rule's own mark. ``once``: made once per rule, deal and slot, whatever happens to the deal.
+    ``expects``: for a patch of a deal, the (pipeline, status) it was decided on; if the deal has left, it is dropped.
+    ``rolls_back``: entering the stage is no event. ``then``: to be done after this one exists.
+    """
+
+    kind: Kind
+    deal_id: int
+    body: Mapping[str, Any]
+    words: str
+    slot: str = ""
+    once: bool = False
+    expects: tuple[int, int] | None = None
+    rolls_back: bool = False
+    then: tuple[Effect, ...] = ()
+    not_before: float = 0.0
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def payload(self) -> dict[str, Any]:
+        return {
+            "body": dict(self.body),
+            "words": self.words,
+            "slot": self.slot,
+            "expects": list(self.expects) if self.expects else None,
+            "rolls_back": self.rolls_back,
+            "not_before": self.not_before,
+            **self.extra,
+        }

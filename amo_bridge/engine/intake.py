@@ -1,0 +1,80 @@
+"""From raw bodies to events: each new inbox row is decoded once, and what was told before is dropped by its key."""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import select, update
+from sqlalchemy.engine import Connection
+
+from amo_bridge.crm import hooks
+from amo_bridge.engine.rows import insert_new
+from amo_bridge.engine.store import Store, events, inbox
+from amo_bridge.event_json import to_json
+from amo_bridge.events import DealReported, Event, NoteReported, TaskReported
+
+BATCH = 500
+# amoCRM tries five times over some hour and a half (amoCRM docs, webhooks-format).
+REDELIVERED_WITHIN = 2 * 3600
+
+
+def deal_of(event: Event) -> int | None:
+    """The deal an event is about, if it is about one."""
+    if isinstance(event, DealReported):
+        return event.deal_id
+    if isinstance(event, NoteReported | TaskReported) and event.entity_type == "deal":
+        return event.entity_id
+    return None
+
+
+def decode_new(store: Store, account: int) -> int:
+    """Decode the bodies that came since last time; returns how many there were."""
+    with store.write() as connection:
+        rows = connection.execute(
+            select(inbox.c.id, inbox.c.body, inbox.c.received_at)
+            .where(inbox.c.account == account, inbox.c.state == "new")
+            .order_by(inbox.c.id)
+            .limit(BATCH)
+        ).all()
+        if not rows:
+            return 0
+        for row in rows:
+            add_events(connection, account, hooks.decode(row.body), row.received_at, inbox_id=row.id)
+        connection.execute(update(inbox).where(inbox.c.id.in_([row.id for row in rows])).values(state="decoded"))
+        return len(rows)
+
+
+def add_events(
+    connection: Connection, account: int, found: list[Event], received_at: float, *, inbox_id: int | None = None
+) -> None:
+    """Write events that are not there yet. The key is made of what the event says, so a repeated hook adds nothing."""
+    insert_new(
+        connection,
+        events,
+        [
+            {
+                "account": account,
+                "inbox_id": inbox_id,
+                "key": _key(connection, account, event, received_at),
+                "deal_id": deal_of(event),
+                "received_at": received_at,
+                "body": json.dumps(to_json(event, with_raw=True), ensure_ascii=False),
+                "state": "open",
+            }
+            for event in found
+        ],
+    )
+
+
+def _key(connection: Connection, account: int, event: Event, received_at: float) -> str:
+    """What makes a repeat known. A hook without a time (a deletion, a Digital Pipeline trigger) looks the same when the
+    same thing happens again next week, so it is a repeat only while amoCRM may still be redelivering it."""
+    mark = hooks.fingerprint(event)
+    if event.at is not None:
+        return mark
+    same = select(events.c.key).where(
+        events.c.account == account,
+        events.c.key.between(mark, mark + "~"),
+        events.c.received_at > received_at - REDELIVERED_WITHIN,
+    )
+    return connection.execute(same.limit(1)).scalar() or f"{mark}:{int(received_at)}"

@@ -1,0 +1,110 @@
+"""The journal: for every event and every rule that heard it, what was decided, and why nothing was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, insert, select
+from sqlalchemy.engine import Connection
+
+from amo_bridge.engine.dispatch import Verdict
+from amo_bridge.engine.store import Store, journal, outbox
+from amo_bridge.engine.wording import in_words
+from amo_bridge.events import Event
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a deal's history. ``rule`` is empty for the event itself. ``effects``: (words, state, error)."""
+
+    at: datetime
+    event_id: int | None
+    what: str
+    rule: str
+    clause: str
+    verdict: str
+    reason: str
+    effects: tuple[tuple[str, str, str], ...] = ()
+
+
+class Journal:
+    def __init__(self, store: Store, account: int) -> None:
+        self._store = store
+        self._account = account
+
+    def write(
+        self,
+        connection: Connection,
+        at: datetime,
+        event_id: int,
+        deal_id: int | None,
+        told: Event,
+        verdicts: Sequence[Verdict],
+        note: str = "",
+    ) -> None:
+        """One row for what came, one for each rule that heard of it."""
+        common = {"account": self._account, "at": at.timestamp(), "event_id": event_id, "deal_id": deal_id}
+        rows = [
+            {
+                **common,
+                "what": in_words(told),
+                "rule": None,
+                "clause": "",
+                "verdict": "came",
+                "reason": note,
+                "actions": "[]",
+            }
+        ]
+        rows += [
+            {
+                **common,
+                "what": in_words(verdict.event),
+                "rule": verdict.rule.name,
+                "clause": verdict.rule.clause,
+                "verdict": verdict.outcome,
+                "reason": verdict.reason,
+                "actions": json.dumps([effect.words for effect in verdict.effects], ensure_ascii=False),
+            }
+            for verdict in verdicts
+        ]
+        connection.execute(insert(journal), rows)
+
+    def of_deal(self, deal_id: int) -> list[Entry]:
+        """A deal's history, oldest first, with what became of each effect."""
+        with self._store.read() as connection:
+            rows = connection.execute(
+                select(journal)
+                .where(journal.c.account == self._account, journal.c.deal_id == deal_id)
+                .order_by(journal.c.id)
+            ).all()
+            effects = connection.execute(
+                select(outbox.c.event_id, outbox.c.rule, outbox.c.payload, outbox.c.state, outbox.c.error)
+                .where(outbox.c.account == self._account, outbox.c.deal_id == deal_id)
+                .order_by(outbox.c.id)
+            ).all()
+        became: dict[tuple[int | None, str], list[tuple[str, str, str]]] = {}
+        for effect in effects:
+            words = json.loads(effect.payload)["words"]
+            became.setdefault((effect.event_id, effect.rule), []).append((words, effect.state, effect.error or ""))
+        return [self._entry(row, became) for row in rows]
+
+    def _entry(self, row: Row[Any], became: dict[tuple[int | None, str], list[tuple[str, str, str]]]) -> Entry:
+        effects: Iterable[tuple[str, str, str]] = ()
+        if row.verdict == "acts":
+            effects = became.get((row.event_id, row.rule), [])
+        elif row.verdict == "would_act":
+            effects = [(words, "dry", "") for words in json.loads(row.actions)]
+        return Entry(
+            at=datetime.fromtimestamp(row.at, UTC),
+            event_id=row.event_id,
+            what=row.what,
+            rule=row.rule or "",
+            clause=row.clause,
+            verdict=row.verdict,
+            reason=row.reason,
+            effects=tuple(effects),
+        )

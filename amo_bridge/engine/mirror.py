@@ -1,0 +1,134 @@
+"""The mirror: the bridge's own copy of the deals, to see what changed and where a deal came from.
+
+What is about to be written is always judged by a fresh read; the mirror only says what was before.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.engine import Connection
+
+from amo_bridge.crm.entities import DealRecord
+from amo_bridge.engine.rows import insert_or_replace
+from amo_bridge.engine.store import Store, deals
+from amo_bridge.events import DealReported
+
+# Both databases limit the parameters of one statement (SQLite: 32,766); well below that.
+CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """A deal as it was when last seen. ``stage_since``: when it came onto its stage (account's clock)."""
+
+    record: DealRecord
+    stage_since: datetime
+
+    @property
+    def stage(self) -> tuple[int, int]:
+        return (self.record.pipeline_id, self.record.status_id)
+
+    def covers(self, event: DealReported) -> bool:
+        """Is what the event says already in this copy? Then no read is needed: it is a repeat, or an old hook that
+        came late. amoCRM's times have whole seconds, so within the same second the contents decide."""
+        seen = self.record.updated_at
+        if event.at is None or seen is None or event.at > seen:
+            return False
+        return event.at < seen or self._agrees(event)
+
+    def _agrees(self, event: DealReported) -> bool:
+        record = self.record
+        pairs = (
+            (event.status_id, record.status_id),
+            (event.pipeline_id, record.pipeline_id),
+            (event.responsible_user_id, record.responsible_user_id),
+            (event.name or None, record.name),
+            (event.price, record.price),
+        )
+        if any(told is not None and told != known for told, known in pairs):
+            return False
+        told_fields = {field.field_id: tuple(text for text, _ in field.values) for field in event.fields}
+        return set(event.tags) == set(record.tags) and told_fields == hook_texts(record)
+
+
+def hook_texts(record: DealRecord) -> dict[int, tuple[str, ...]]:
+    """The record's filled fields as a hook would tell them."""
+    return {
+        field_id: tuple(_hook_text(value) for value in values) for field_id, values in record.fields.items() if values
+    }
+
+
+def _hook_text(value: object) -> str:
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+class Mirror:
+    def __init__(self, store: Store, account: int) -> None:
+        self._store = store
+        self._account = account
+
+    def get(self, deal_ids: Iterable[int]) -> dict[int, Mirrored]:
+        ids = sorted(set(deal_ids))
+        found = {}
+        with self._store.read() as connection:
+            for start in range(0, len(ids), CHUNK):
+                rows = connection.execute(
+                    select(deals.c.deal_id, deals.c.record, deals.c.stage_since).where(
+                        deals.c.account == self._account, deals.c.deal_id.in_(ids[start : start + CHUNK])
+                    )
+                )
+                for row in rows:
+                    since = datetime.fromtimestamp(row.stage_since, UTC)
+                    found[row.deal_id] = Mirrored(DealRecord.from_json(json.loads(row.record)), since)
+        return found
+
+    def count(self) -> int:
+        with self._store.read() as connection:
+            return connection.execute(
+                select(func.count()).select_from(deals).where(deals.c.account == self._account)
+            ).scalar_one()
+
+    def put(self, connection: Connection, copies: Iterable[Mirrored], read_at: datetime) -> None:
+        rows = [
+            {
+                "account": self._account,
+                "deal_id": copy.record.id,
+                "pipeline_id": copy.record.pipeline_id,
+                "status_id": copy.record.status_id,
+                "stage_since": copy.stage_since.timestamp(),
+                "updated_at": copy.record.updated_at.timestamp() if copy.record.updated_at else 0.0,
+                "read_at": read_at.timestamp(),
+                "record": json.dumps(copy.record.to_json(), ensure_ascii=False),
+            }
+            for copy in copies
+        ]
+        insert_or_replace(connection, deals, ("account", "deal_id"), rows)
+
+    def put_back(
+        self, connection: Connection, deal_id: int, stage: tuple[int, int], updated_at: datetime | None
+    ) -> None:
+        """The bridge rolled the deal back: as if it had never left, so its return is no event."""
+        mine = (deals.c.account == self._account, deals.c.deal_id == deal_id)
+        row = connection.execute(select(deals.c.record).where(*mine)).first()
+        if row is None:
+            return
+        record = DealRecord.from_json(json.loads(row.record))
+        record = replace(record, pipeline_id=stage[0], status_id=stage[1], updated_at=updated_at or record.updated_at)
+        connection.execute(
+            update(deals)
+            .where(*mine)
+            .values(
+                pipeline_id=stage[0],
+                status_id=stage[1],
+                updated_at=record.updated_at.timestamp(),
+                record=json.dumps(record.to_json(), ensure_ascii=False),
+            )
+        )
+
+    def forget(self, connection: Connection, deal_id: int) -> None:
+        connection.execute(delete(deals).where(deals.c.account == self._account, deals.c.deal_id == deal_id))

@@ -1,0 +1,111 @@
+"""What is different on a deal: a fresh read compared with the mirror.
+
+A hook is a door bell, not a letter: it repeats, overtakes its elder and gets lost. So rules about stages and fields hear
+of a change when the deal *is* different, whoever rang and however often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.field_reader import FieldReader
+from amo_bridge.engine.mirror import Mirrored
+from amo_bridge.engine.people import People
+from amo_bridge.events import (
+    DealAdded,
+    DealMoved,
+    DealObserved,
+    DealReported,
+    DealRestored,
+    FieldChanged,
+    ResponsibleChanged,
+    StageEntered,
+)
+
+
+class Observer:
+    """Turns (what was, what is, what the hook said) into observed events."""
+
+    def __init__(self, account: Account, people: People) -> None:
+        self._account = account
+        self._people = people
+        self._reader = FieldReader(account)
+
+    def changes(self, before: Mirrored | None, now: DealRecord, told: DealReported) -> list[DealObserved]:
+        mover = self._mover(now, told)
+        common: dict[str, Any] = {
+            "at": now.updated_at or told.at,
+            "deal_id": now.id,
+            "user_id": mover,
+            "user_is": self._people.names_of(mover, now),
+        }
+        return [
+            *self._stage(before, now, told, common),
+            *self._fields(before, now, told, common),
+            *self._owner(before, now, common),
+        ]
+
+    def stage_since(self, before: Mirrored | None, now: DealRecord, told: DealReported) -> datetime:
+        if before and before.stage == (now.pipeline_id, now.status_id):
+            return before.stage_since
+        return told.at or now.updated_at or now.created_at
+
+    def _stage(
+        self, before: Mirrored | None, now: DealRecord, told: DealReported, common: dict[str, Any]
+    ) -> Iterator[StageEntered]:
+        stage = (now.pipeline_id, now.status_id)
+        came_from: tuple[int, int] | None
+        if before is not None:
+            came_from = before.stage
+            entered = came_from != stage or isinstance(told, DealRestored)
+        else:
+            came_from = self._told_origin(told)
+            entered = isinstance(told, DealAdded | DealMoved | DealRestored)
+        if not entered:
+            return
+        yield StageEntered(
+            stage=stage,
+            stage_name=self._account.stage_of(*stage).title,
+            from_stage=came_from,
+            from_stage_name=self._account.stage_of(*came_from).title if came_from else "",
+            is_new=before is None and isinstance(told, DealAdded),
+            **common,
+        )
+
+    def _told_origin(self, told: DealReported) -> tuple[int, int] | None:
+        """Where a deal that the mirror does not know came from, by the hook's words. Account hooks don't tell the old
+        pipeline: it is taken for the present one, if that has such a stage."""
+        pipeline = told.old_pipeline_id or told.pipeline_id
+        if told.old_status_id is None or pipeline is None or told.old_status_id == told.status_id:
+            return None
+        known = self._account.has_stage(pipeline, told.old_status_id)
+        return (pipeline, told.old_status_id) if known else None
+
+    def _fields(
+        self, before: Mirrored | None, now: DealRecord, told: DealReported, common: dict[str, Any]
+    ) -> Iterator[FieldChanged]:
+        if before is None and not isinstance(told, DealAdded):
+            # Seen for the first time in mid-life: what is filled now may have been filled a year ago.
+            return
+        old = self._reader.texts(before.record) if before else {}
+        new = self._reader.texts(now)
+        for name in [*new, *(gone for gone in old if gone not in new)]:
+            if old.get(name) != new.get(name):
+                yield FieldChanged(field_name=name, old=old.get(name), new=new.get(name), **common)
+
+    def _owner(self, before: Mirrored | None, now: DealRecord, common: dict[str, Any]) -> Iterator[ResponsibleChanged]:
+        if before and before.record.responsible_user_id != now.responsible_user_id:
+            yield ResponsibleChanged(
+                old=before.record.responsible_user_id,
+                new=now.responsible_user_id,
+                **common,
+            )
+
+    def _mover(self, now: DealRecord, told: DealReported) -> int | None:
+        """Who did it. The hook's word counts if it speaks of this very change, else the deal's own; 0 is a robot."""
+        user = told.user_id if told.at == now.updated_at and told.user_id is not None else now.updated_by
+        return user or None

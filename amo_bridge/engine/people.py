@@ -1,0 +1,55 @@
+"""Roles and users: from the config's words to amoCRM's user ids, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from amo_bridge.actions import Person
+from amo_bridge.config.model import MANAGER, RoleByField, RoleSpec
+from amo_bridge.crm.account import Account, User
+from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.field_reader import FieldReader
+from amo_bridge.errors import UnknownName
+from amo_bridge.names import same_name
+
+
+class People:
+    def __init__(self, account: Account, roles: Mapping[str, RoleSpec]) -> None:
+        self._account = account
+        self._roles = roles
+        self._reader = FieldReader(account)
+
+    def user_id(self, person: Person, deal: DealRecord) -> int:
+        """Who a role, a name or an id means for this deal. Raises UnknownName, with what to do about it."""
+        if isinstance(person, int):
+            return person
+        if same_name(person, MANAGER):
+            return deal.responsible_user_id
+        for role, spec in self._roles.items():
+            if same_name(person, role):
+                return self._by_role(role, spec, deal).id
+        return self._account.user(person).id
+
+    def names_of(self, user_id: int | None, deal: DealRecord) -> tuple[str, ...]:
+        """The person's name and the roles he has on this deal, in the config's words."""
+        if not user_id:
+            return ()
+        names = [user.name for user in self._account.users if user.id == user_id]
+        for role in (MANAGER, *self._roles):
+            try:
+                if self.user_id(role, deal) == user_id:
+                    names.append(role)
+            except UnknownName:
+                # The role's field is empty or names nobody on this deal: then this person does not have the role.
+                continue
+        return tuple(names)
+
+    def _by_role(self, role: str, spec: RoleSpec, deal: DealRecord) -> User:
+        if not isinstance(spec, RoleByField):
+            return self._account.user(spec)
+        named = self._reader.texts(deal).get(self._account.field(spec.field).name)
+        if named:
+            return self._account.user(named)
+        if spec.otherwise:
+            return self._account.user(spec.otherwise)
+        raise UnknownName(f"роль «{role}»: поле «{spec.field}» сделки пусто, а запасного (otherwise)", role)

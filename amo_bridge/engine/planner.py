@@ -1,0 +1,260 @@
+"""Planning: the oldest open events of many deals, judged on fresh reads, and everything decided in one transaction.
+
+Order: an event of a deal waits while an older one of the same deal is open, or while effects of an older one are not
+yet sent; thousands of deals still fill a batch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, and_, case, exists, select, update
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.entities import DealRecord, TaskRecord
+from amo_bridge.crm.reading import deals_by_ids, tasks_by_ids
+from amo_bridge.deal import Task
+from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.delays import delay
+from amo_bridge.engine.dispatch import Case, Verdict
+from amo_bridge.engine.intake import deal_of
+from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.mirror import Mirror, Mirrored
+from amo_bridge.engine.outbox import Outbox
+from amo_bridge.engine.store import OPEN_STATES, Store, events, made, outbox
+from amo_bridge.engine.view import own_tasks
+from amo_bridge.errors import CrmError, UnknownName
+from amo_bridge.event_json import from_json
+from amo_bridge.events import DealDeleted, DealReported, Event
+from amo_bridge.rules import Rule
+
+log = structlog.get_logger()
+BATCH = 1000
+MOST_TRIES = 5
+
+
+@dataclass
+class Plan:
+    """What one round of planning is about to write."""
+
+    done: list[int] = field(default_factory=list)
+    postponed: dict[int, str] = field(default_factory=dict)
+    verdicts: list[tuple[Row[Any], Event, list[Verdict], str]] = field(default_factory=list)
+    copies: dict[int, Mirrored] = field(default_factory=dict)
+    gone: set[int] = field(default_factory=set)
+
+
+class Planner:
+    """``brain`` may be replaced between rounds. ``met_unknown`` is set when an event spoke of something the account's
+    copy does not know; whoever runs the planner then reads the account again."""
+
+    def __init__(self, store: Store, account_key: int, client: CrmClient, brain: Brain, clock: Clock) -> None:
+        self.brain = brain
+        self.met_unknown = False
+        self._store = store
+        self._key = account_key
+        self._client = client
+        self._clock = clock
+        self._mirror = Mirror(store, account_key)
+        self._journal = Journal(store, account_key)
+        self._outbox = Outbox(store, account_key, clock)
+
+    def plan(self) -> int:
+        """Judge what is open; returns how many events were dealt with. Raises CrmError if amoCRM can't be read."""
+        rows = self._open_events()
+        if not rows:
+            return 0
+        told = [(row, from_json(json.loads(row.body))) for row in rows]
+        before = self._mirror.get(deal_id for _, event in told if (deal_id := deal_of(event)))
+        fresh = self._read_fresh(told, before)
+        plan = Plan()
+        own = _OwnTasks(self._store, self._key, self._client, list(fresh))
+        waiting: set[int | None] = set()
+        for row, event in told:
+            deal_id = deal_of(event)
+            if deal_id in waiting:
+                continue
+            if not self._judged(row, event, before, fresh, plan, own):
+                waiting.add(deal_id)
+        self._commit(plan)
+        return len(plan.done)
+
+    def _judged(
+        self,
+        row: Row[Any],
+        event: Event,
+        before: dict[int, Mirrored],
+        fresh: Mapping[int, DealRecord],
+        plan: Plan,
+        own: _OwnTasks,
+    ) -> bool:
+        """Judge one event into the plan. False: later events of the same deal must wait for a next round."""
+        try:
+            verdicts = self._judge(row, event, before, fresh, plan, own)
+        except CrmError:
+            raise
+        except UnknownName as error:
+            self.met_unknown = True
+            plan.postponed[row.id] = str(error)
+        except Exception as error:  # noqa: BLE001 - one poisonous event must not hold up the others; it is kept and shown
+            plan.postponed[row.id] = f"{type(error).__name__}: {error}"
+        else:
+            plan.done.append(row.id)
+            return not any(verdict.outcome == "acts" for verdict in verdicts)
+        return deal_of(event) is None
+
+    def _open_events(self) -> list[Row[Any]]:
+        now = self._clock.now().timestamp()
+        older = outbox.alias()
+        waits_for_effects = exists().where(
+            and_(older.c.account == self._key, older.c.deal_id == events.c.deal_id, older.c.state.in_(OPEN_STATES))
+        )
+        with self._store.read() as connection:
+            return list(
+                connection.execute(
+                    select(events.c.id, events.c.key, events.c.body, events.c.deal_id, events.c.received_at)
+                    .where(
+                        events.c.account == self._key,
+                        events.c.state == "open",
+                        events.c.due_at <= now,
+                        ~waits_for_effects,
+                    )
+                    .order_by(events.c.id)
+                    .limit(BATCH)
+                )
+            )
+
+    def _read_fresh(
+        self, told: Iterable[tuple[object, Event]], before: Mapping[int, Mirrored]
+    ) -> dict[int, DealRecord]:
+        wanted = {
+            deal_id
+            for _, event in told
+            if (deal_id := deal_of(event)) and self._needs_read(event, before.get(deal_id))
+        }  # fmt: skip
+        if not wanted:
+            return {}
+        return deals_by_ids(self._client, sorted(wanted), filter_enabled=self.brain.account.is_api_filter_enabled)
+
+    def _needs_read(self, event: Event, known: Mirrored | None) -> bool:
+        if isinstance(event, DealDeleted):
+            return False
+        if isinstance(event, DealReported) and not self.brain.dispatcher.listens_to(type(event)):
+            return known is None or not known.covers(event)
+        return self.brain.dispatcher.listens_to(type(event))
+
+    def _judge(
+        self,
+        row: Row[Any],
+        event: Event,
+        before: dict[int, Mirrored],
+        fresh: Mapping[int, DealRecord],
+        plan: Plan,
+        own: _OwnTasks,
+    ) -> list[Verdict]:
+        deal_id = deal_of(event)
+        if deal_id is None:
+            return []
+        known, record = before.get(deal_id), fresh.get(deal_id)
+        note = self._nothing_to_judge(event, known, record)
+        if note:
+            if isinstance(event, DealDeleted):
+                plan.gone.add(deal_id)
+                before.pop(deal_id, None)
+            plan.verdicts.append((row, event, [], note))
+            return []
+        assert record is not None
+        happened: tuple[Event, ...] = (event,)
+        if isinstance(event, DealReported):
+            happened = (event, *self.brain.observer.changes(known, record, event))
+            copy = Mirrored(record, self.brain.observer.stage_since(known, record, event))
+            before[deal_id] = plan.copies[deal_id] = copy
+        at_hand = Case(happened, row.key, record, self.brain.viewer.deal(record))
+        verdicts = self.brain.dispatcher.judge(at_hand, own)
+        plan.verdicts.append((row, event, verdicts, ""))
+        return verdicts
+
+    def _nothing_to_judge(self, event: Event, known: Mirrored | None, record: DealRecord | None) -> str:
+        """Why no rule needs to be asked; empty if some must be."""
+        if isinstance(event, DealDeleted):
+            return "сделка удалена"
+        if not self._needs_read(event, known):
+            return "уже учтено" if isinstance(event, DealReported) else "ни одно правило этого не ждёт"
+        if record is None:
+            return "сделки нет в аккаунте: удалена, объединена или не видна мосту"
+        return ""
+
+    def _commit(self, plan: Plan) -> None:
+        now = self._clock.now()
+        with self._store.write() as connection:
+            for deal_id in plan.gone:
+                self._mirror.forget(connection, deal_id)
+            self._mirror.put(connection, plan.copies.values(), now)
+            for row, event, verdicts, note in plan.verdicts:
+                kept = [self._into_outbox(connection, row.id, verdict) for verdict in verdicts]
+                self._journal.write(connection, now, row.id, deal_of(event), event, kept, note)
+            self._settle(connection, plan)
+
+    def _into_outbox(self, connection: Connection, event_id: int, verdict: Verdict) -> Verdict:
+        if verdict.outcome != "acts" or self._outbox.add(connection, event_id, verdict):
+            return verdict
+        return replace(verdict, outcome="skipped", reason="уже сделано раньше", effects=())
+
+    def _settle(self, connection: Connection, plan: Plan) -> None:
+        for start in range(0, len(plan.done), BATCH):
+            chunk = plan.done[start : start + BATCH]
+            connection.execute(update(events).where(events.c.id.in_(chunk)).values(state="done", error=None))
+        now = self._clock.now().timestamp()
+        for event_id, error in plan.postponed.items():
+            log.warning("event postponed", event=event_id, error=error)
+            tries = events.c.attempts + 1
+            connection.execute(
+                update(events)
+                .where(events.c.id == event_id)
+                .values(
+                    attempts=tries,
+                    error=error,
+                    due_at=now + delay(1),
+                    state=case((tries >= MOST_TRIES, "failed"), else_="open"),
+                )
+            )
+
+
+class _OwnTasks:
+    """The tasks that rules set on the deals of this round, read in one go when the first rule asks."""
+
+    def __init__(self, store: Store, key: int, client: CrmClient, deal_ids: list[int]) -> None:
+        self._store = store
+        self._key = key
+        self._client = client
+        self._deals = deal_ids
+        self._found: dict[tuple[str, int], list[tuple[str, TaskRecord]]] | None = None
+
+    def __call__(self, rule: Rule, deal_id: int) -> tuple[Task, ...]:
+        if self._found is None:
+            self._found = self._read()
+        return own_tasks(self._found.get((rule.name, deal_id), ()))
+
+    def _read(self) -> dict[tuple[str, int], list[tuple[str, TaskRecord]]]:
+        rows: list[Any] = []
+        with self._store.read() as connection:
+            for start in range(0, len(self._deals), BATCH):
+                rows += connection.execute(
+                    select(made.c.rule, made.c.deal_id, made.c.slot, made.c.entity_id).where(
+                        made.c.account == self._key,
+                        made.c.deal_id.in_(self._deals[start : start + BATCH]),
+                        made.c.kind == "create_task",
+                    )
+                ).all()
+        tasks = tasks_by_ids(self._client, [row.entity_id for row in rows]) if rows else {}
+        found: dict[tuple[str, int], list[tuple[str, TaskRecord]]] = {}
+        for row in rows:
+            if task := tasks.get(row.entity_id):
+                found.setdefault((row.rule, row.deal_id), []).append((row.slot, task))
+        return found

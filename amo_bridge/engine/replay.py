@@ -1,0 +1,167 @@
+"""A saved hook judged again, touching nothing: what it says, and what each rule would do about it.
+
+The hook is taken at its word: what it tells is what just happened, even if it is years old. What a hook does not tell
+(contacts, the loss reason, fields it left out) is taken from the deal in the account, if there is such a deal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from amo_bridge.crm import hooks
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.entities import EPOCH, DealRecord
+from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.dispatch import Case, Verdict
+from amo_bridge.engine.intake import deal_of
+from amo_bridge.engine.mirror import Mirrored
+from amo_bridge.engine.wording import in_words
+from amo_bridge.errors import UnknownName
+from amo_bridge.events import DealAdded, DealDeleted, DealReported, Event
+from amo_bridge.rules import Rule
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What a rule would do about an event, or why it can't be said."""
+
+    event: Event
+    rule: Rule
+    verdict: str
+    reason: str = ""
+    actions: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "event": type(self.event).__name__,
+            "what": in_words(self.event),
+            "deal_id": deal_of(self.event) or getattr(self.event, "deal_id", None),
+            "rule": self.rule.name,
+            "clause": self.rule.clause,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "actions": list(self.actions),
+        }
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """``events``: what the hook says and what follows from it. ``decisions``: of every enabled rule that listens."""
+
+    events: tuple[Event, ...]
+    decisions: tuple[Decided, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "events": [hooks.to_json(event) for event in self.events],
+            "decisions": [decision.to_json() for decision in self.decisions],
+        }
+
+
+def replay(body: bytes, brain: Brain, client: CrmClient) -> Replayed:
+    """Decode and judge. Only reads from amoCRM; raises CrmError if it can't be read."""
+    told = hooks.decode(body)
+    events: list[Event] = []
+    decisions: list[Decided] = []
+    for event in told:
+        deal_id = deal_of(event)
+        if deal_id is None or isinstance(event, DealDeleted):
+            events.append(event)
+            continue
+        row = client.get(f"/api/v4/leads/{deal_id}", {"with": "contacts,loss_reason"})
+        known = DealRecord.from_api(row) if row else None
+        happened, decided = _judged(event, known, brain)
+        events += happened
+        decisions += decided
+    return Replayed(tuple(events), tuple(decisions))
+
+
+def undecided(body: bytes, rules: tuple[Rule, ...], why: str) -> Replayed:
+    """Without the account: what the hook says, and that the rules that may care can't be asked."""
+    told = hooks.decode(body)
+    decisions = [
+        Decided(event, rule, "undecided", why)
+        for event in told
+        for rule in rules
+        if rule.enabled and deal_of(event) is not None and _may_care(rule, event)
+    ]
+    return Replayed(tuple(told), tuple(decisions))
+
+
+def _may_care(rule: Rule, event: Event) -> bool:
+    """A hook about a deal may turn out to be anything that can be observed on a deal."""
+    return isinstance(event, rule.handler.on) or (isinstance(event, DealReported) and rule.handler.is_about_deals)
+
+
+def _judged(event: Event, known: DealRecord | None, brain: Brain) -> tuple[list[Event], list[Decided]]:
+    happened: list[Event] = [event]
+    try:
+        record = _as_told(event, known, brain.account)
+        if isinstance(event, DealReported):
+            happened += brain.observer.changes(_before(event, record), record, event)
+        case = Case(tuple(happened), hooks.fingerprint(event), record, brain.viewer.deal(record))
+        verdicts = brain.dispatcher.judge(case, lambda rule, deal_id: ())
+    except UnknownName as error:
+        heard = [(one, rule) for one in happened for rule in brain.dispatcher.enabled if _may_care(rule, one)]
+        return happened, [Decided(one, rule, "undecided", str(error)) for one, rule in heard]
+    return happened, [_decided(verdict) for verdict in verdicts]
+
+
+def _decided(verdict: Verdict) -> Decided:
+    outcome = "would_act" if verdict.outcome == "acts" else verdict.outcome
+    words = tuple(effect.words for effect in verdict.effects)
+    return Decided(verdict.event, verdict.rule, outcome, verdict.reason, words)
+
+
+def _as_told(event: Event, known: DealRecord | None, account: Account) -> DealRecord:
+    """The deal as the hook describes it, completed by the account's own record."""
+    if not isinstance(event, DealReported):
+        if known is None:
+            raise UnknownName("сделки", str(deal_of(event)))
+        return known
+    base = known or DealRecord(id=event.deal_id)
+    stage = _stage_told(event, base, account)
+    told: dict[str, Any] = {
+        "name": event.name,
+        "price": event.price,
+        "responsible_user_id": event.responsible_user_id,
+        "tags": event.tags or None,
+        "updated_at": event.at,
+        "updated_by": event.user_id,
+        "created_at": event.created_at,
+    }
+    fields = dict(base.fields) | {field.field_id: tuple(text for text, _ in field.values) for field in event.fields}
+    changed: Mapping[str, Any] = {key: value for key, value in told.items() if value is not None}
+    return replace(base, pipeline_id=stage[0], status_id=stage[1], fields=fields, **changed)
+
+
+def _stage_told(event: DealReported, base: DealRecord, account: Account) -> tuple[int, int]:
+    """Old hooks name no pipeline: then the one that has the status, if only one does."""
+    status = event.status_id if event.status_id is not None else base.status_id
+    if event.pipeline_id is not None:
+        return (event.pipeline_id, status)
+    having = [stage.pipeline_id for stage in account.stages if stage.status_id == status]
+    if base.pipeline_id and (not having or base.pipeline_id in having):
+        return (base.pipeline_id, status)
+    if len(having) != 1:
+        raise UnknownName("этапа", f"? / {status}")
+    return (having[0], status)
+
+
+def _before(event: DealReported, now: DealRecord) -> Mirrored | None:
+    """The deal before what the hook tells: on the stage it came from, with none of the fields the hook speaks of."""
+    if isinstance(event, DealAdded):
+        return None
+    told = {field.field_id for field in event.fields}
+    stage = (now.pipeline_id, now.status_id)
+    if event.old_status_id is not None:
+        stage = (event.old_pipeline_id or now.pipeline_id, event.old_status_id)
+    fields = {field_id: values for field_id, values in now.fields.items() if field_id not in told}
+    before = replace(now, pipeline_id=stage[0], status_id=stage[1], fields=fields)
+    if event.old_responsible_user_id:
+        before = replace(before, responsible_user_id=event.old_responsible_user_id)
+    return Mirrored(before, EPOCH)
+

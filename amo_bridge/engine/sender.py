@@ -1,0 +1,190 @@
+"""Sending the outbox: like effects together, each surely once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.lookups import find
+from amo_bridge.crm.reading import deals_by_ids
+from amo_bridge.crm.writes import REQUESTS, Written, write
+from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.delays import delay
+from amo_bridge.engine.intake import add_events
+from amo_bridge.engine.mirror import Mirror
+from amo_bridge.engine.outbox import Outbox, Sendable
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.view import deal_url
+from amo_bridge.errors import CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
+from amo_bridge.events import DealAdded, DealMoved
+
+log = structlog.get_logger()
+# A write that amoCRM is still chewing on may land after we gave up waiting; look only when it must have landed.
+SETTLE = 15.0
+# A deal read longer ago than this is read again before it is moved.
+FRESH = 10.0
+
+
+class Sender:
+    def __init__(
+        self,
+        store: Store,
+        account_key: int,
+        client: CrmClient,
+        brain: Brain,
+        account_url: str,
+        clock: Clock,
+        *,
+        settle: float = SETTLE,
+    ) -> None:
+        self.brain = brain
+        self._store = store
+        self._key = account_key
+        self._client = client
+        self._url = account_url
+        self._clock = clock
+        self._settle = settle
+        self._outbox = Outbox(store, account_key, clock)
+        self._mirror = Mirror(store, account_key)
+
+    def recover(self) -> int:
+        return self._outbox.recover()
+
+    def send(self) -> int:
+        """Look for what is in doubt, then send what is due; returns how many effects were settled.
+
+        Raises CrmStopped when amoCRM wants nothing more from us; the effects stay for later.
+        """
+        settled = self._look_for_doubtful()
+        for batch in _batches(self._outbox.take("ready")):
+            settled += self._send_batch(self._still_wanted(batch))
+        return settled
+
+    def _send_batch(self, batch: Sequence[Sendable]) -> int:
+        if not batch:
+            return 0
+        kind = batch[0].kind
+        self._outbox.sending(batch)
+        try:
+            written = write(self._client, kind, {str(row.id): row.body for row in batch})
+        except CrmStopped as error:
+            self._outbox.later(batch, delay(1), str(error))
+            raise
+        except CrmUncertain as error:
+            log.warning("answer lost", kind=kind, effects=len(batch), error=str(error))
+            self._outbox.later(batch, self._settle, str(error), state="doubt")
+            return 0
+        except CrmTemporary as error:
+            tries = max(row.attempts for row in batch) + 1
+            self._outbox.later(batch, error.retry_after or delay(tries), str(error))
+            return 0
+        except CrmRefused as error:
+            return self._sort_refused(batch, error)
+        self._settle_written([(row, written[str(row.id)]) for row in batch])
+        return len(batch)
+
+    def _sort_refused(self, batch: Sequence[Sendable], error: CrmRefused) -> int:
+        """A refused batch wrote nothing. The bad ones fail with amoCRM's own words, the others are sent again; when the
+        answer does not name the bad ones, the batch is halved until they stand alone."""
+        bad = _named_bad(batch, error)
+        if not bad and len(batch) > 1:
+            middle = len(batch) // 2
+            return self._send_batch(batch[:middle]) + self._send_batch(batch[middle:])
+        words = {row.id: bad.get(row.id) or str(error) for row in batch if not bad or row.id in bad}
+        with self._store.write() as connection:
+            for row in batch:
+                if row.id in words:
+                    log.error("refused", rule=row.rule, deal=row.deal_id, kind=row.kind, error=words[row.id])
+                    self._outbox.failed(connection, row, words[row.id])
+        return len(words) + self._send_batch([row for row in batch if row.id not in words])
+
+    def _look_for_doubtful(self) -> int:
+        settled = 0
+        for batch in _batches(self._outbox.take("doubt")):
+            kind = batch[0].kind
+            taken = self._outbox.taken_ids(kind, [row.deal_id for row in batch])
+            try:
+                found = find(self._client, kind, {str(row.id): row.payload for row in batch}, taken)
+            except CrmStopped:
+                raise
+            except CrmTemporary as error:
+                self._outbox.later(batch, delay(max(row.attempts for row in batch) + 1), str(error), state="doubt")
+                continue
+            there = [row for row in batch if str(row.id) in found]
+            lost = [row for row in batch if str(row.id) not in found]
+            log.info("looked for lost answers", kind=kind, found=len(there), missing=len(lost))
+            self._settle_written([(row, Written(found[str(row.id)])) for row in there])
+            self._outbox.later(lost, 0, "ответ потерян, в amoCRM не найдено")
+            settled += len(there)
+        return settled
+
+    def _still_wanted(self, batch: Sequence[Sendable]) -> list[Sendable]:
+        """Moves decided a while ago are checked against a fresh read: a person may have moved the deal since."""
+        now = self._clock.now().timestamp()
+        old = [
+            row for row in batch if row.payload.get("expects") and (row.attempts or now - row.created_at > FRESH)
+        ]  # fmt: skip
+        if not old:
+            return list(batch)
+        fresh = deals_by_ids(
+            self._client, [row.deal_id for row in old], filter_enabled=self.brain.account.is_api_filter_enabled
+        )
+        gone = {
+            row.id
+            for row in old
+            if (record := fresh.get(row.deal_id)) is None
+            or [record.pipeline_id, record.status_id] != row.payload["expects"]
+        }
+        with self._store.write() as connection:
+            for row in old:
+                if row.id in gone:
+                    self._outbox.dropped(connection, row, "сделка уже на другом этапе")
+        return [row for row in batch if row.id not in gone]
+
+    def _settle_written(self, pairs: Sequence[tuple[Sendable, Written]]) -> None:
+        with self._store.write() as connection:
+            for row, written in pairs:
+                url = deal_url(self._url, written.id) if row.kind == "create_deal" else ""
+                self._outbox.done(connection, row, written.id, url)
+                self._remember(connection, row, written)
+        for row, written in pairs:
+            log.info("done", rule=row.rule, deal=row.deal_id, kind=row.kind, id=written.id)
+
+    def _remember(self, connection: Connection, row: Sendable, written: Written) -> None:
+        """A roll-back leaves the mirror as if the deal had never moved. A move and a new deal are events of our own:
+        the rules about that stage must hear of them even if amoCRM's hook gets lost."""
+        stage = (row.body.get("pipeline_id"), row.body.get("status_id"))
+        at = written.updated_at or datetime.fromtimestamp(row.payload["not_before"], UTC)
+        if row.kind == "create_deal":
+            event = DealAdded(at=at, deal_id=written.id, pipeline_id=stage[0], status_id=stage[1], user_id=0)
+            add_events(connection, self._key, [event], self._clock.now().timestamp())
+        elif row.kind == "patch_deal" and stage[1] is not None:
+            if row.payload["rolls_back"]:
+                self._mirror.put_back(connection, row.deal_id, (stage[0] or 0, stage[1]), written.updated_at)
+            else:
+                moved = DealMoved(at=at, deal_id=row.deal_id, pipeline_id=stage[0], status_id=stage[1], user_id=0)
+                add_events(connection, self._key, [moved], self._clock.now().timestamp())
+
+
+def _batches(rows: Sequence[Sendable]) -> Iterator[list[Sendable]]:
+    """Rows of one kind together, in the order of their first, at most as many as one request may hold."""
+    by_kind: dict[str, list[Sendable]] = {}
+    for row in rows:
+        by_kind.setdefault(row.kind, []).append(row)
+    for kind, same in by_kind.items():
+        most = REQUESTS[kind].most
+        for start in range(0, len(same), most):
+            yield same[start : start + most]
+
+
+def _named_bad(batch: Sequence[Sendable], error: CrmRefused) -> dict[int, str]:
+    """Which rows amoCRM named, by our request_id or, as some of its answers do, by their place in the batch."""
+    by_mark = {str(row.id): row.id for row in batch}
+    by_place = {str(place): row.id for place, row in enumerate(batch)}
+    marks = by_mark if set(error.bad_items) <= set(by_mark) else by_place
+    return {marks[mark]: words for mark, words in error.bad_items.items() if mark in marks}

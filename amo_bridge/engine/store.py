@@ -1,0 +1,246 @@
+"""The durable store: its tables and how it is opened. SQLite embedded, PostgreSQL by the same code.
+
+Three tables of one shape carry the work: ``inbox`` (bytes as they came), ``events`` (what they say), ``outbox`` (what is
+to be done). A unique key in each gives "nothing twice", the primary key gives order, and one transaction per step gives
+"planned and done". ``journal`` tells people why; ``deals`` is the mirror; ``made`` remembers what rules made in amoCRM.
+
+Times are Unix seconds (float) in UTC: they are compared and sorted, and both databases agree on numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.exc import DBAPIError
+
+from amo_bridge.crm.budget import budget_table
+from amo_bridge.errors import StoreUnavailable
+
+metadata = MetaData()
+# SQLite numbers rows by itself only for INTEGER; PostgreSQL needs the wider type.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("amo_id", BigInteger, nullable=False),
+    # amoCRM's uuid of the account: tells a new sandbox from the one whose ids look the same.
+    Column("amojo_id", String(64), nullable=False, default=""),
+    Column("url", Text, nullable=False),
+    UniqueConstraint("amo_id", "amojo_id"),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("state", String(8), nullable=False, default="new"),
+)
+Index(
+    "inbox_new",
+    inbox.c.account,
+    inbox.c.id,
+    sqlite_where=inbox.c.state == "new",
+    postgresql_where=inbox.c.state == "new",
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("inbox_id", BigInteger),
+    Column("key", String(80), nullable=False),
+    Column("deal_id", BigInteger),
+    Column("received_at", Float, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(8), nullable=False, default="open"),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Float, nullable=False, default=0.0),
+    Column("error", Text),
+    UniqueConstraint("account", "key"),
+)
+Index(
+    "events_open",
+    events.c.account,
+    events.c.id,
+    sqlite_where=events.c.state == "open",
+    postgresql_where=events.c.state == "open",
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("event_id", BigInteger),
+    Column("deal_id", BigInteger),
+    Column("what", Text, nullable=False),
+    Column("rule", String(160)),
+    Column("clause", String(40), nullable=False, default=""),
+    Column("verdict", String(12), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("actions", Text, nullable=False, default="[]"),
+)
+Index("journal_deal", journal.c.account, journal.c.deal_id, journal.c.id)
+Index("journal_rule", journal.c.account, journal.c.rule, journal.c.id)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("key", String(240), nullable=False),
+    Column("event_id", BigInteger),
+    Column("rule", String(160), nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("state", String(8), nullable=False, default="ready"),
+    # The id of the row whose result this one needs first (a note with the address of a deal not yet made).
+    Column("after_id", BigInteger),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Float, nullable=False, default=0.0),
+    Column("created_at", Float, nullable=False),
+    Column("sent_at", Float),
+    Column("done_at", Float),
+    Column("result", Text),
+    Column("error", Text),
+    UniqueConstraint("account", "key"),
+)
+OPEN_STATES = ("waiting", "ready", "sending", "doubt")
+_open = outbox.c.state.in_(OPEN_STATES)
+Index("outbox_open", outbox.c.account, outbox.c.id, sqlite_where=_open, postgresql_where=_open)
+Index("outbox_deal", outbox.c.account, outbox.c.deal_id)
+
+made = Table(
+    "made",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("rule", String(160), nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("slot", String(120), nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("entity_id", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    UniqueConstraint("account", "kind", "entity_id"),
+)
+Index("made_by", made.c.account, made.c.deal_id, made.c.rule)
+
+deals = Table(
+    "deals",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("deal_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("pipeline_id", BigInteger, nullable=False),
+    Column("status_id", BigInteger, nullable=False),
+    Column("stage_since", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("read_at", Float, nullable=False),
+    Column("record", Text, nullable=False),
+)
+Index("deals_stage", deals.c.account, deals.c.pipeline_id, deals.c.status_id)
+
+budgets = budget_table(metadata)
+
+
+class Store:
+    """The opened database. ``write()`` is a transaction that may write; ``read()`` one that only reads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = _open_engine(url)
+        # Writers queue here rather than in SQLite's busy loop, which wakes them unfairly late.
+        self._turn = RLock()
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Store:
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(f"sqlite:///{folder / 'amo-bridge.db'}")
+
+    def prepare(self) -> None:
+        """Create the tables that are not there yet."""
+        with self._guarded():
+            metadata.create_all(self.engine)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with self._guarded(), self._turn, self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._guarded(), self.engine.connect().execution_options(amo_bridge_read=True) as connection:
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            if (isinstance(error.orig, Exception) and error.connection_invalidated) or _is_operational(error):
+                raise StoreUnavailable(
+                    f"база {self.engine.url.render_as_string()} не отвечает: {error.orig}"
+                ) from error
+            raise
+
+
+def _is_operational(error: DBAPIError) -> bool:
+    """Disk full, database locked or gone: the database's trouble, not ours (an integrity error is ours)."""
+    return type(error).__name__ in ("OperationalError", "InterfaceError")
+
+
+def _open_engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": 15})
+    event.listen(engine, "connect", _sqlite_settings)
+    event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_settings(connection: object, record: object) -> None:
+    # SQLAlchemy, not the driver, says BEGIN: the driver's own begin comes too late (at the first write).
+    connection.isolation_level = None  # type: ignore[attr-defined]
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # NORMAL may lose the last commits when the power fails, and a hook answered 204 must not be lost.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    # A read that turns into a write gets "database is locked" at once, whatever the timeout: so say it at the start.
+    reading = connection.get_execution_options().get("amo_bridge_read")
+    connection.execute(text("BEGIN" if reading else "BEGIN IMMEDIATE"))

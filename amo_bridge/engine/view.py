@@ -1,0 +1,55 @@
+"""The deal as a handler sees it, made from a fresh read and the account's names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.entities import DealRecord, TaskRecord
+from amo_bridge.crm.field_reader import FieldReader
+from amo_bridge.deal import Deal, Task
+
+
+class Viewer:
+    def __init__(self, account: Account, account_url: str) -> None:
+        self._account = account
+        self._url = account_url
+        self._reader = FieldReader(account)
+        self._users = {user.id: user for user in account.users}
+
+    def deal(self, record: DealRecord) -> Deal:
+        return Deal(
+            id=record.id,
+            name=record.name,
+            url=deal_url(self._url, record.id),
+            stage=self._account.stage_of(record.pipeline_id, record.status_id),
+            price=record.price,
+            responsible=self._users.get(record.responsible_user_id),
+            loss_reason=record.loss_reason,
+            tags=record.tags,
+            main_contact_id=record.main_contact_id,
+            contact_ids=record.contact_ids,
+            company_id=record.company_id,
+            fields=self._reader.values(record),
+        )
+
+
+def own_tasks(records: Iterable[tuple[str, TaskRecord]]) -> tuple[Task, ...]:
+    """Tasks with the marks (slots) under which their rule made them."""
+    return tuple(
+        Task(
+            id=record.id,
+            text=record.text,
+            is_completed=record.is_completed,
+            due=record.complete_till,
+            responsible_user_id=record.responsible_user_id,
+            slot=slot,
+            result=record.result,
+        )
+        for slot, record in records
+    )
+
+
+def deal_url(account_url: str, deal_id: int) -> str:
+    """The deal's card in amoCRM's web page."""
+    return f"{account_url}/leads/detail/{deal_id}"

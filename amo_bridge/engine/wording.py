@@ -1,0 +1,51 @@
+"""Events in the words of the people who read the journal (Russian)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from amo_bridge import events as ev
+
+DIRECTION = {"in": "входящий", "out": "исходящий"}
+
+
+def _stage(event: ev.StageEntered) -> str:
+    if event.is_new:
+        return f"новая сделка на этапе «{event.stage_name}»"
+    came_from = f" с «{event.from_stage_name}»" if event.from_stage_name else ""
+    return f"сделка пришла на этап «{event.stage_name}»{came_from}"
+
+
+def _field(event: ev.FieldChanged) -> str:
+    if event.new is None:
+        return f"поле «{event.field_name}» очищено (было {event.old})"
+    was = f" (было {event.old})" if event.old is not None else ""
+    return f"поле «{event.field_name}» = {event.new}{was}"
+
+
+WORDS: Mapping[type[ev.Event], str | Callable[[Any], str]] = {
+    ev.DealAdded: "хук: сделка создана",
+    ev.DealUpdated: "хук: сделка изменена",
+    ev.DealMoved: "хук: смена этапа",
+    ev.DealReassigned: "хук: смена ответственного",
+    ev.DealRestored: "хук: сделка восстановлена",
+    ev.DealDeleted: "хук: сделка удалена",
+    ev.PipelineTriggerFired: lambda event: f"хук Digital Pipeline: {event.trigger}",
+    ev.TaskAdded: lambda event: f"задача поставлена: «{event.text or ''}»",
+    ev.TaskUpdated: lambda event: f"задача изменена: «{event.text or ''}»",
+    ev.TaskCompleted: lambda event: f"задача выполнена: «{event.text or ''}»",
+    ev.TaskDeleted: "задача удалена",
+    ev.NoteAdded: "добавлено примечание",
+    ev.FileAttached: lambda event: f"загружен файл «{event.file_name}»",
+    ev.CallLogged: lambda event: f"{DIRECTION.get(event.direction, '')} звонок, {event.seconds} с".strip(),
+    ev.SmsLogged: lambda event: f"{DIRECTION.get(event.direction, '')} SMS".strip(),
+    ev.StageEntered: _stage,
+    ev.FieldChanged: _field,
+    ev.ResponsibleChanged: "у сделки новый ответственный",
+}
+
+
+def in_words(event: ev.Event) -> str:
+    words = WORDS.get(type(event), type(event).__name__)
+    return words if isinstance(words, str) else words(event)

@@ -1,0 +1,86 @@
+"""The worker: one thread that decodes, judges and sends, for one account, in that order, over and over.
+
+One at a time is what keeps each deal's order, and is enough: amoCRM allows one account 7 requests a second.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from amo_bridge.engine.delays import delay
+from amo_bridge.engine.intake import decode_new
+from amo_bridge.engine.planner import Planner
+from amo_bridge.engine.sender import Sender
+from amo_bridge.engine.store import Store
+from amo_bridge.errors import CrmError, CrmStopped, StoreUnavailable
+
+log = structlog.get_logger()
+# When nobody rings: postponed work falls due, and another process may have put something into the inbox.
+LOOK_AGAIN = 1.0
+
+
+class Worker:
+    """``ring()`` wakes it. ``trouble`` says in one line what it is waiting out, if anything (for the health page)."""
+
+    def __init__(
+        self,
+        store: Store,
+        account_key: int,
+        planner: Planner,
+        sender: Sender,
+        refresh_account: Callable[[], None],
+    ) -> None:
+        self.trouble = ""
+        self._store = store
+        self._key = account_key
+        self._planner = planner
+        self._sender = sender
+        self._refresh_account = refresh_account
+        self._bell = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+
+    def start(self) -> None:
+        self._sender.recover()
+        self._thread.start()
+
+    def ring(self) -> None:
+        self._bell.set()
+
+    def stop(self, timeout: float = 30) -> None:
+        """Finish the round in hand and leave."""
+        self._stopping.set()
+        self._bell.set()
+        self._thread.join(timeout)
+
+    def once(self) -> int:
+        """One round: decode, judge, send. Returns how much was moved on; 0 means there is nothing to do now."""
+        moved = decode_new(self._store, self._key)
+        moved += self._planner.plan()
+        if self._planner.met_unknown:
+            self._planner.met_unknown = False
+            self._refresh_account()
+        return moved + self._sender.send()
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            self._bell.clear()
+            try:
+                moved = self.once()
+            except (CrmError, StoreUnavailable) as error:
+                failures += 1
+                self._say(error)
+                self._stopping.wait(delay(failures + (4 if isinstance(error, CrmStopped) else 0)))
+                continue
+            failures, self.trouble = 0, ""
+            if not moved:
+                self._bell.wait(LOOK_AGAIN)
+
+    def _say(self, error: Exception) -> None:
+        if str(error) != self.trouble:
+            log.error("worker waits", error=str(error), kind=type(error).__name__)
+        self.trouble = str(error)

@@ -1,0 +1,190 @@
+"""The account file: readable JSON that says how a sandbox's account looks at its start. A wrong file is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from amo_bridge.errors import BridgeError
+
+AGENCY = Path(__file__).with_name("agency.json")
+"""The marketing agency with blogger projects that the shipped configuration is written for."""
+
+FieldType = Literal[
+    "text", "numeric", "checkbox", "select", "multiselect", "date", "url", "textarea", "radiobutton",
+    "streetaddress", "smart_address", "birthday", "legal_entity", "date_time", "price", "monetary",
+    "category", "items", "tracking_data", "linked_entity", "chained_list", "file", "multitext",
+]  # fmt: skip
+ENUM_TYPES = frozenset({"select", "multiselect", "radiobutton", "category", "multitext", "smart_address"})
+
+
+class AccountFileError(BridgeError):
+    """The account file can't be used; the text names the file, the place in it and what is wrong there."""
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Account(Strict):
+    id: int
+    name: str
+    subdomain: str
+    timezone: str
+    currency: str = "RUB"
+    country: str = "RU"
+    customers_mode: Literal["unavailable", "disabled", "segments", "periodicity"] = "disabled"
+    is_api_filter_enabled: bool = True
+    is_duplicate_control_enabled: bool = False
+
+
+class Group(Strict):
+    id: int | None = None
+    name: str
+
+
+class User(Strict):
+    id: int | None = None
+    name: str
+    email: str
+    group: str
+    is_admin: bool = False
+    is_active: bool = True
+    position: str = ""
+
+
+class TaskType(Strict):
+    id: int | None = None
+    name: str
+    code: str | None = None
+
+
+class LossReason(Strict):
+    id: int | None = None
+    name: str
+
+
+class Stage(Strict):
+    id: int | None = None
+    name: str
+    color: str | None = None
+
+
+class Pipeline(Strict):
+    """``stages`` without the three system ones: every pipeline has «Неразобранное», 142 and 143 of itself."""
+
+    id: int | None = None
+    name: str
+    is_main: bool = False
+    unsorted_id: int | None = None
+    stages: list[Stage] = Field(min_length=1)
+
+
+class Enum(Strict):
+    id: int | None = None
+    value: str
+    code: str | None = None
+
+
+class CustomField(Strict):
+    id: int | None = None
+    name: str
+    type: FieldType
+    code: str | None = None
+    is_predefined: bool = False
+    is_api_only: bool = False
+    enums: list[Enum] = []
+
+    @model_validator(mode="after")
+    def _enums_where_they_belong(self) -> CustomField:
+        if bool(self.enums) != (self.type in ENUM_TYPES):
+            raise ValueError(f"type {self.type} {'has no' if self.enums else 'needs'} enums")
+        return self
+
+
+class Person(Strict):
+    """A contact or a company; ``fields`` by field name, a list where a field holds several values."""
+
+    name: str
+    responsible: str
+    company: str | None = None
+    fields: dict[str, Any] = {}
+    tags: list[str] = []
+
+
+class Token(Strict):
+    """A long-lived token: it doesn't end and is never refreshed."""
+
+    token: str
+    user: str
+
+
+class OAuthClient(Strict):
+    client_id: str
+    client_secret: str
+    redirect_uri: str
+    name: str
+
+
+class AccountFile(Strict):
+    account: Account
+    groups: list[Group] = Field(min_length=1)
+    users: list[User] = Field(min_length=1)
+    task_types: list[TaskType]
+    loss_reasons: list[LossReason] = []
+    pipelines: list[Pipeline] = Field(min_length=1, max_length=50)
+    custom_fields: dict[Literal["leads", "contacts", "companies"], list[CustomField]]
+    companies: list[Person] = []
+    contacts: list[Person] = []
+    tokens: list[Token] = Field(min_length=1)
+    oauth_clients: list[OAuthClient] = []
+
+
+def read(path: Path | None = None) -> AccountFile:
+    """The account of ``path`` (None: the shipped agency). Raises AccountFileError."""
+    path = path or AGENCY
+    try:
+        account = AccountFile.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as why:
+        raise AccountFileError(f"{path}: {why.strerror}") from why
+    except json.JSONDecodeError as why:
+        raise AccountFileError(f"{path}:{why.lineno}: not JSON: {why.msg}") from why
+    except ValidationError as why:
+        lines = [f"{_place(error['loc'])}: {error['msg']}" for error in why.errors()]
+        raise AccountFileError(f"{path}: " + "; ".join(lines)) from why
+    wrong = list(_broken_references(account))
+    if wrong:
+        raise AccountFileError(f"{path}: " + "; ".join(wrong))
+    return account
+
+
+def _place(location: Iterable[int | str]) -> str:
+    return " → ".join(str(part) for part in location) or "the whole file"
+
+
+def _broken_references(account: AccountFile) -> Iterable[str]:
+    users = {user.name for user in account.users}
+    groups = {group.name for group in account.groups}
+    companies = {company.name for company in account.companies}
+    for number, user in enumerate(account.users):
+        if user.group not in groups:
+            yield f"users → {number} → group: no group «{user.group}»"
+    for number, token in enumerate(account.tokens):
+        if token.user not in users:
+            yield f"tokens → {number} → user: no user «{token.user}»"
+    by_kind = dict[str, list[CustomField]](account.custom_fields.items())
+    for kind, people in (("companies", account.companies), ("contacts", account.contacts)):
+        fields = {field.name for field in by_kind.get(kind, [])}
+        for number, person in enumerate(people):
+            if person.responsible not in users:
+                yield f"{kind} → {number} → responsible: no user «{person.responsible}»"
+            if person.company is not None and person.company not in companies:
+                yield f"{kind} → {number} → company: no company «{person.company}»"
+            for name in person.fields.keys() - fields:
+                yield f"{kind} → {number} → fields: no field «{name}»"
+    if sum(pipeline.is_main for pipeline in account.pipelines) != 1:
+        yield "pipelines: exactly one has is_main"

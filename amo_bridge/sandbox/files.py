@@ -1,0 +1,234 @@
+"""The files service under /drive, and files of cards under /api/v4 (amoCRM docs, files-api).
+
+The service has a host of its own at amoCRM; here it is this host's path /drive, which ``drive_url`` names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, Response, g, jsonify, request
+
+from amo_bridge.sandbox import note_writes, tokens
+from amo_bridge.sandbox.entities import find
+from amo_bridge.sandbox.file_store import MAX_FILE, MAX_PART, FileStore
+from amo_bridge.sandbox.http import Refused, base, hal, no_content, self_link
+from amo_bridge.sandbox.note_params import attachment
+from amo_bridge.sandbox.query import branch, integer, query, strings
+from amo_bridge.sandbox.world import Record, World
+
+EXTENSION = "sandbox.files"
+CARDS = "/api/v4/<any(leads, contacts, companies, customers):kind>/<int:entity_id>/files"
+PAGE = 50
+MOST = 250
+
+
+def register(app: Flask, world: World) -> None:
+    store = FileStore(world)
+    app.extensions[EXTENSION] = store
+    world.subscribe(store.changed)
+    _register_uploads(app, store)
+    _register_files(app, store)
+    _register_cards(app, store)
+    _register_person(app, store, world)
+
+
+def _register_uploads(app: Flask, store: FileStore) -> None:
+    @app.post("/drive/v1.0/sessions")
+    def open_session() -> Response:
+        """Starts an upload: {file_name, file_size, content_type?, file_uuid?}."""
+        told = _json_object()
+        name, size = told.get("file_name"), told.get("file_size")
+        if not isinstance(name, str) or not name or not isinstance(size, int):
+            raise Refused(400, "file_name and file_size are needed")
+        session = store.open_session(name, size, told.get("content_type"), told.get("file_uuid"))
+        limits = {"max_file_size": MAX_FILE, "max_part_size": MAX_PART}
+        return hal({"session_id": session["id"], "upload_url": _upload_url(session), **limits})
+
+    @app.post("/drive/v1.0/sessions/<int:session_id>/<ticket>")
+    def upload(session_id: int, ticket: str) -> Response:
+        """Takes the raw bytes of one part; the last part answers with the file."""
+        taken = store.take_part(session_id, ticket, request.get_data(), g.user_id)
+        if "uuid" in taken:
+            return hal(_shown(taken))
+        return hal({"session_id": session_id, "next_url": _upload_url(taken)})
+
+
+def _register_files(app: Flask, store: FileStore) -> None:
+    @app.get("/drive/v1.0/files")
+    def list_files() -> Response:
+        """Files, newest first: filter[uuid], [name], [term], [extensions], [deleted]; limit, page."""
+        found = _asked_for(store)
+        limit = min(integer(query().get("limit")) or PAGE, MOST)
+        page = integer(query().get("page")) or 1
+        shown = found[(page - 1) * limit : page * limit]
+        if not shown:
+            return no_content()
+        links = {**self_link()}
+        if len(found) > page * limit:
+            links["next"] = {"href": f"{base()}{request.path}?page={page + 1}&limit={limit}"}
+        files = [_shown(file) for file in shown]
+        return hal({"_count": len(found), "_links": links, "_embedded": {"files": files}})
+
+    @app.get("/drive/v1.0/files/<file_uuid>")
+    def get_file(file_uuid: str) -> Response:
+        return hal(_shown(_known(store, file_uuid)))
+
+    @app.patch("/drive/v1.0/files/<file_uuid>")
+    def rename(file_uuid: str) -> Response:
+        name = _json_object().get("name")
+        if not isinstance(name, str) or not name:
+            raise Refused(400, "name is needed")
+        return hal(_shown(store.change(_known(store, file_uuid), name=name)))
+
+    @app.get("/drive/v1.0/files/<file_uuid>/versions")
+    def versions(file_uuid: str) -> Response:
+        current = _known(store, file_uuid)
+        shown = [
+            {**_shown({**current, "version_uuid": version, "size": one["size"], "name": one["name"]})}
+            for version, one in store.versions(file_uuid)
+        ]
+        return hal({"_links": self_link(), "_embedded": {"versions": shown}})
+
+    @app.delete("/drive/v1.0/files")
+    def delete_files() -> Response:
+        """Puts files into the bin: [{"uuid"}]; needs the scope files_delete."""
+        if "files_delete" not in tokens.scopes_of(g.token):
+            raise Refused(403, "Invalid scope")
+        for file in _named(store, "uuid"):
+            person = {"id": g.user_id, "type": "internal"}
+            store.change(file, is_trashed=True, deleted_at=file["updated_at"], deleted_by=person)
+        return no_content()
+
+    @app.post("/drive/v1.0/files/restore")
+    def restore_files() -> Response:
+        """Takes files out of the bin: [{"uuid"}]."""
+        restored = [
+            store.change(file, is_trashed=False, deleted_at=None, deleted_by=None) for file in _named(store, "uuid")
+        ]
+        return hal({"_embedded": {"files": [_shown(file) for file in restored]}})
+
+    @app.get("/drive/download/<file_uuid>/<version_uuid>/<name>")
+    def download(file_uuid: str, version_uuid: str, name: str) -> Response:
+        content = store.content(version_uuid)
+        if content is None:
+            raise Refused(404, "File not found")
+        return Response(content, content_type=_known(store, file_uuid)["metadata"]["mime_type"])
+
+
+def _register_cards(app: Flask, store: FileStore) -> None:
+    @app.get(CARDS)
+    def card_files(kind: str, entity_id: int) -> Response:
+        """Files of a card, newest first, paged by before_id."""
+        before = integer(query().get("before_id"))
+        limit = min(integer(query().get("limit")) or PAGE, MOST)
+        links = store.links(entity_type=kind, entity_id=entity_id)
+        links = [link for link in links if before is None or link["id"] < before]
+        if not links:
+            return no_content()
+        shown = [{"file_uuid": link["file_uuid"], "id": link["id"]} for link in links[:limit]]
+        pages = self_link()
+        if len(links) > limit:
+            more = f"{base()}{request.path}?limit={limit}&before_id={shown[-1]['id']}"
+            pages["next"] = {"href": more}
+        return hal({"_links": pages, "_embedded": {"files": shown}})
+
+    @app.put(CARDS)
+    def attach(kind: str, entity_id: int) -> Response:
+        for file in _named(store, "file_uuid"):
+            store.attach(file["uuid"], kind, entity_id)
+        return _accepted()
+
+    @app.delete(CARDS)
+    def detach(kind: str, entity_id: int) -> Response:
+        for file in _named(store, "file_uuid"):
+            store.detach(file["uuid"], kind, entity_id)
+        return _accepted()
+
+    @app.get("/api/v4/files/<file_uuid>/links")
+    def links_of(file_uuid: str) -> Response:
+        _known(store, file_uuid)
+        cards = [
+            {"entity_type": link["entity_type"], "entity_id": link["entity_id"]}
+            for link in store.links(file_uuid=file_uuid)
+        ]
+        return hal({"file_uuid": file_uuid, "entities": cards})
+
+
+def _register_person(app: Flask, store: FileStore, world: World) -> None:
+    @app.post("/sandbox/ui/attach_file")
+    def attach_file() -> Response:
+        """A person drops a file on a card: {entity_type, entity_id, file_name, user_id, comment?, content?}."""
+        told = _json_object()
+        kind, entity_id, user_id = told.get("entity_type"), told.get("entity_id"), told.get("user_id")
+        name = told.get("file_name")
+        if not isinstance(kind, str) or find(world, kind, entity_id) is None or not isinstance(entity_id, int):
+            raise Refused(404, f"no {kind} {entity_id}")
+        if user_id not in world.table("users") or not isinstance(user_id, int):
+            raise Refused(404, f"no user {user_id}")
+        if not isinstance(name, str) or not name:
+            raise Refused(400, "file_name is needed")
+        file = store.put(name, str(told.get("content") or name).encode(), user_id)
+        params = attachment(file["uuid"], file["version_uuid"], name)
+        notes = [note_writes.add(world, kind, entity_id, "attachment", params, user_id)["id"]]
+        if told.get("comment"):
+            text = {"text": str(told["comment"])}
+            notes.append(note_writes.add(world, kind, entity_id, "common", text, user_id)["id"])
+        return jsonify({"file_uuid": file["uuid"], "note_ids": notes})
+
+
+def _asked_for(store: FileStore) -> list[Record]:
+    wanted = branch(query(), "filter")
+    uuids, names = set(strings(branch(wanted, "uuid"))), set(strings(branch(wanted, "name"), commas=False))
+    extensions = set(strings(branch(wanted, "extensions")))
+    term = str(branch(wanted, "term") or "").casefold()
+    trashed = branch(wanted, "deleted") in ("1", "true")
+    found = [
+        file
+        for file in store.every()
+        if file["is_trashed"] == trashed
+        and (not uuids or file["uuid"] in uuids)
+        and (not names or file["name"] in names)
+        and (not extensions or file["metadata"]["extension"] in extensions)
+        and term in file["name"].casefold()
+    ]
+    return found[::-1]
+
+
+def _named(store: FileStore, key: str) -> list[Record]:
+    """The files a list of objects names. Raises Refused if one is unknown."""
+    told = request.get_json(silent=True)
+    if not isinstance(told, list) or not told or not all(isinstance(one, dict) for one in told):
+        raise Refused(400, "Request data can not be empty")
+    return [_known(store, one.get(key)) for one in told]
+
+
+def _known(store: FileStore, file_uuid: object) -> Record:
+    file = store.find(file_uuid)
+    if file is None:
+        raise Refused(404, "File not found")
+    return file
+
+
+def _shown(file: Record) -> dict[str, Any]:
+    here = f"{base()}/drive/v1.0/files/{file['uuid']}"
+    load = f"{base()}/drive/download/{file['uuid']}/{file['version_uuid']}/{file['sanitized_name']}"
+    links = {"self": {"href": here}, "download": {"href": load}, "download_version": {"href": load}}
+    return {**file, "_links": links}
+
+
+def _upload_url(session: Record) -> str:
+    return f"{base()}/drive/v1.0/sessions/{session['id']}/{session['ticket']}"
+
+
+def _json_object() -> dict[str, Any]:
+    told = request.get_json(silent=True)
+    if not isinstance(told, dict):
+        raise Refused(400, "a JSON object is needed")
+    return told
+
+
+def _accepted() -> Response:
+    answer = Response(status=202)
+    del answer.headers["Content-Type"]
+    return answer

@@ -1,0 +1,177 @@
+"""OAuth 2 as amoCRM does it: the authorize page, the exchange of codes and refresh tokens, the disconnect hook."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import requests
+from flask import Flask, Response, jsonify, redirect, render_template_string, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from amo_bridge.sandbox import oauth_errors as errors
+from amo_bridge.sandbox import tokens
+from amo_bridge.sandbox.auth import is_active, is_admin, unauthorized
+from amo_bridge.sandbox.http import Refused, problem
+from amo_bridge.sandbox.oauth_errors import OAuthRefused
+from amo_bridge.sandbox.world import Record, World
+
+PLATFORM_RU = 1
+DISCONNECT_TIMEOUT = 5
+PAGE = """<!doctype html><html lang="ru"><meta charset="utf-8"><title>amoCRM: доступ</title>
+<h1>Разрешить «{{ name }}» доступ к аккаунту «{{ account }}»?</h1>
+<p><a href="{{ allow }}"><button>Разрешить</button></a> <a href="{{ deny }}"><button>Отказать</button></a></p>
+</html>"""
+
+
+def register(app: Flask, world: World) -> None:
+    @app.get("/oauth")
+    def authorize() -> BaseResponse:
+        """The page where a person lets an integration in. ?auto=1 or ?decision=allow|deny answers at once."""
+        with world.lock:
+            return _authorize(world)
+
+    @app.post("/oauth2/access_token")
+    def exchange() -> Response:
+        """Gives a token pair for an authorization code or a refresh token; JSON or a form."""
+        told: Mapping[str, Any] = request.get_json(silent=True) or request.form
+        try:
+            return jsonify(_exchange(world, told))
+        except OAuthRefused as why:
+            return errors.answer(why)
+
+    @app.get("/oauth2/account/current/subdomain")
+    def subdomain() -> Response:
+        """Where the account of the refresh token in X-Refresh-Token lives now; the token stays good."""
+        record = world.table("refresh_tokens").get(request.headers.get("X-Refresh-Token", ""))
+        if record is None or record["is_used"] or record["expires_at"] <= world.clock.now():
+            return unauthorized()
+        account = world.account
+        domain = {"domain": request.host, "top_level_domain": "ru"}
+        return jsonify({"id": account["id"], "subdomain": account["subdomain"], **domain})
+
+    @app.post("/sandbox/ui/disconnect")
+    def disconnect() -> Response:
+        """An administrator switches the integration off: {client_id?, url?}. Kills its tokens, calls its URL."""
+        told = request.get_json(silent=True) or {}
+        with world.lock:
+            client = _client(world, told.get("client_id"))
+            revoked = tokens.revoke_client(world, client["client_id"])
+            world.save()
+            account_id = int(world.account["id"])
+        url = told.get("url") or client.get("disconnect_uri")
+        status = _tell_disconnected(str(url), client, account_id) if url else None
+        return jsonify({"revoked_tokens": revoked, "hook_status": status})
+
+
+def _client(world: World, client_id: object) -> Record:
+    clients = world.table("oauth_clients")
+    if client_id is None and len(clients) == 1:
+        return next(iter(clients.values()))
+    client = clients.get(client_id)
+    if client is None:
+        raise Refused(404, f"no integration with client_id {client_id!r}")
+    return client
+
+
+def _authorize(world: World) -> BaseResponse:
+    client = world.table("oauth_clients").get(request.args.get("client_id", ""))
+    if client is None:
+        return problem(400, "unknown client_id")
+    decision = "allow" if request.args.get("auto") else request.args.get("decision")
+    if decision is None:
+        here = request.args.to_dict()
+        links = {word: "/oauth?" + urlencode({**here, "decision": word}) for word in ("allow", "deny")}
+        names = {"name": client["name"], "account": world.account["name"]}
+        return Response(render_template_string(PAGE, **names, **links))
+    state = {"state": request.args["state"]} if "state" in request.args else {}
+    if decision != "allow":
+        return _back(client, {"error": "access_denied", **state})
+    code = tokens.issue_code(world, client["client_id"], _administrator(world))
+    world.save()
+    told = {"code": code, "referer": request.host, "platform": str(PLATFORM_RU), **state}
+    return _back(client, {**told, "client_id": client["client_id"]})
+
+
+def _back(client: Record, told: Mapping[str, str]) -> BaseResponse:
+    glue = "&" if "?" in client["redirect_uri"] else "?"
+    return redirect(client["redirect_uri"] + glue + urlencode(told))
+
+
+def _administrator(world: World) -> int:
+    """Only an administrator can install an integration: the one of ?user_id=, else the account's first."""
+    asked = request.args.get("user_id", type=int)
+    for user_id, user in sorted(world.table("users").items()):
+        if is_admin(user) and is_active(user) and asked in (None, user_id):
+            return int(user_id)
+    raise Refused(403, "only an active administrator can let an integration in")
+
+
+def _exchange(world: World, told: Mapping[str, Any]) -> dict[str, Any]:
+    client = _checked_client(world, told)
+    grant = told.get("grant_type")
+    if grant == "authorization_code":
+        user_id = _spend_code(world, client, told)
+    elif grant == "refresh_token":
+        user_id = _spend_refresh(world, client, told)
+    else:
+        raise errors.missing("grant_type")
+    return tokens.issue_pair(world, client["client_id"], user_id, request.host)
+
+
+def _checked_client(world: World, told: Mapping[str, Any]) -> Record:
+    for parameter in ("client_id", "client_secret"):
+        if not told.get(parameter):
+            raise errors.missing(parameter)
+    client = world.table("oauth_clients").get(told["client_id"])
+    if client is None or not hmac.compare_digest(client["client_secret"], str(told["client_secret"])):
+        raise OAuthRefused(None, 401)
+    if tokens.settings(world).get("wrong_account"):
+        raise OAuthRefused(errors.BAD_ACCOUNT)
+    if told.get("redirect_uri") != client["redirect_uri"]:
+        raise OAuthRefused(errors.BAD_REDIRECT)
+    return client
+
+
+def _spend_code(world: World, client: Record, told: Mapping[str, Any]) -> int:
+    code = str(told.get("code") or "")
+    if not code:
+        raise errors.missing("code")
+    record = world.table("oauth_codes").get(code)
+    if record is None or record["client_id"] != client["client_id"]:
+        raise OAuthRefused(errors.CODE_FOREIGN)
+    if record["is_used"]:
+        raise OAuthRefused(errors.CODE_USED)
+    if record["expires_at"] <= world.clock.now():
+        raise OAuthRefused(errors.CODE_EXPIRED)
+    tokens.use_up(world, "oauth_codes", code)
+    return int(record["user_id"])
+
+
+def _spend_refresh(world: World, client: Record, told: Mapping[str, Any]) -> int:
+    refresh = str(told.get("refresh_token") or "")
+    if not refresh:
+        raise errors.missing("refresh_token")
+    record = world.table("refresh_tokens").get(refresh)
+    if record is None or record["client_id"] != client["client_id"]:
+        raise OAuthRefused(errors.BAD_REFRESH)
+    if record["is_used"]:
+        raise OAuthRefused(errors.REVOKED, 401)
+    if record["expires_at"] <= world.clock.now():
+        raise OAuthRefused(errors.BAD_REFRESH)
+    tokens.use_up(world, "refresh_tokens", refresh)
+    return int(record["user_id"])
+
+
+def _tell_disconnected(url: str, client: Record, account_id: int) -> int | None:
+    """amoCRM docs, oauth/step-by-step: a GET signed with the secret. None: nobody answered."""
+    message = f"{client['client_id']}|{account_id}".encode()
+    signature = hmac.new(client["client_secret"].encode(), message, hashlib.sha256).hexdigest()
+    told = {"account_id": account_id, "client_uuid": client["client_id"], "signature": signature}
+    try:
+        return requests.get(url, params=told, timeout=DISCONNECT_TIMEOUT).status_code
+    except requests.RequestException:
+        return None

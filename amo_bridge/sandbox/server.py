@@ -1,0 +1,123 @@
+"""The sandbox as a web server: which module answers what, and how it is started and stopped."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flask import Flask, request
+from flask.typing import ResponseReturnValue
+
+from amo_bridge.sandbox import (
+    account,
+    auth,
+    calls,
+    companies,
+    contacts,
+    control,
+    custom_fields,
+    deals,
+    delivery,
+    event_log,
+    faults,
+    files,
+    http,
+    limits,
+    links_api,
+    loss_reasons,
+    notes,
+    oauth,
+    people,
+    pipelines,
+    request_log,
+    tags,
+    tasks,
+    unsorted,
+    users,
+    webhooks_api,
+)
+from amo_bridge.sandbox.keep_alive import KeepAliveServer
+from amo_bridge.sandbox.world import World
+
+DOORS = (request_log, faults, limits, auth, oauth, event_log, files, delivery, control)
+"""What stands before the API and beside it; the first sees a request first."""
+
+ENTITIES = (
+    account, users, pipelines, loss_reasons, custom_fields, tags, webhooks_api,
+    unsorted, deals, contacts, companies, links_api, tasks, notes, calls, people,
+)  # fmt: skip
+
+LOCKED = ("/api/", "/drive/", "/oauth2/", "/sandbox/ui/")
+UNLOCKED = frozenset({"/sandbox/ui/disconnect"})
+"""Calls the integration, which may call back: must not hold the account while it waits."""
+
+STOP_SEEN_AFTER = 0.05
+"""Seconds within which the server sees that it is to stop."""
+
+
+class SandboxApp(Flask):
+    """A Flask app whose API views have the account to themselves, one request at a time, as the tables expect."""
+
+    world: World
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        if request.path in UNLOCKED or not request.path.startswith(LOCKED):
+            return super().dispatch_request()
+        with self.world.lock:
+            answer = super().dispatch_request()
+            if request.method not in ("GET", "HEAD", "OPTIONS"):
+                self.world.save()
+            return answer
+
+
+def create_app(world: World) -> Flask:
+    """The whole sandbox over one account, ready for a test client or a server."""
+    app = SandboxApp("amo_bridge.sandbox", static_folder=None)
+    app.world = world
+    app.url_map.strict_slashes = False
+    http.register(app)
+    for module in (*DOORS, *ENTITIES):
+        module.register(app, world)
+    return app
+
+
+@contextmanager
+def serving(world: World, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Serves ``world`` from a thread of its own while the block runs; gives the URL. ``port`` 0: a free one."""
+    server = KeepAliveServer(host, port, create_app(world))
+    thread = threading.Thread(target=server.serve_forever, args=(STOP_SEEN_AFTER,), name="sandbox", daemon=True)
+    thread.start()
+    try:
+        yield f"http://{host}:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.cut_connections()
+        server.server_close()
+
+
+def run(
+    host: str = "127.0.0.1",
+    port: int = 0,
+    account_file: Path | None = None,
+    state_file: Path | None = None,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serves until SIGTERM or SIGINT, then saves the state. Call it from the main thread, where signals arrive.
+
+    ``port`` 0: a free one; ``on_ready`` is told the URL once requests are answered. Raises AccountFileError.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    world = World.load(account_file, state_file)
+    try:
+        with serving(world, host, port) as url:
+            if on_ready is not None:
+                on_ready(url)
+            stop.wait()
+    finally:
+        world.close()

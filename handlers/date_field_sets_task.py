@@ -1,0 +1,78 @@
+"""A date field is filled → a task due that day; the date changes → the open task moves with it.
+
+Also acts when the deal comes to a stage of ``stages`` with the date filled already. Does nothing if the deal is on
+another stage, or the open task has that date already. An emptied date closes the open task (``when_emptied = "keep"``
+leaves it). A finished task is never reopened: a new date sets a new one.
+Covers A30 («Дата получения брифа»), A50 («Дата дедлайна» → task to pr), A64, A73 (the four payment dates).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from amo_bridge.actions import Action, ChangeTask, FinishTask, Skip
+from amo_bridge.config.names import FieldName, PersonName, StageName, TaskTypeName, Text
+from amo_bridge.deal import Deal, Task
+from amo_bridge.due import Due
+from amo_bridge.events import FieldChanged, StageEntered
+from amo_bridge.names import same_name
+from amo_bridge.options import Condition, TaskSpec
+from amo_bridge.rules import Options, handler
+
+
+class DateFieldSetsTask(Options):
+    fields: Annotated[tuple[FieldName, ...], Field(min_length=1)]
+    stages: tuple[StageName, ...] = ()
+    when: Condition | None = None
+    text: Text
+    to: PersonName
+    type: TaskTypeName | None = None
+    due_shift: str = ""
+    when_emptied: Literal["close", "keep"] = "close"
+
+    @field_validator("due_shift")
+    @classmethod
+    def some_shift(cls, shift: str) -> str:
+        Due.of_field("дата", shift)
+        return shift
+
+    def task_for(self, field: str) -> TaskSpec:
+        return TaskSpec(text=self.text, to=self.to, due=Due.of_field(field, self.due_shift), type=self.type)
+
+
+@handler(on=(FieldChanged, StageEntered), options=DateFieldSetsTask, needs={"own_tasks"})
+def date_field_sets_task(
+    event: FieldChanged | StageEntered, deal: Deal, options: DateFieldSetsTask
+) -> Skip | list[Action]:
+    fields = _fields_concerned(event, options)
+    if not fields:
+        return Skip("изменилось не это поле" if isinstance(event, FieldChanged) else "правило не привязано к этапам")
+    if options.stages and not deal.is_on(options.stages):
+        return Skip(f"на этапе «{deal.stage.title}» дата не ставит задачу")
+    if options.when and not options.when.holds(deal):
+        return Skip(f"не выполнено условие: {options.when}")
+    actions = [action for field in fields for action in _steer(field, deal, options)]
+    return actions or Skip("задача с этой датой уже стоит" if any(map(deal.has, fields)) else "дата не заполнена")
+
+
+def _fields_concerned(event: FieldChanged | StageEntered, options: DateFieldSetsTask) -> list[FieldName]:
+    if isinstance(event, FieldChanged):
+        return [field for field in options.fields if same_name(field, event.field_name)]
+    return list(options.fields) if options.stages else []
+
+
+def _steer(field: FieldName, deal: Deal, options: DateFieldSetsTask) -> list[Action]:
+    """What makes the rule's open tasks for this field agree with the date."""
+    still_open = [task for task in deal.own_tasks if task.slot == field and not task.is_completed]
+    if not deal.has(field):
+        return [] if options.when_emptied == "keep" else [_close(task, field, deal) for task in still_open]
+    spec = options.task_for(field)
+    if still_open:
+        return [ChangeTask(deal_id=deal.id, task_id=task.id, due=spec.due) for task in still_open]
+    return [spec.for_deal(deal, slot=field)]
+
+
+def _close(task: Task, field: FieldName, deal: Deal) -> FinishTask:
+    return FinishTask(deal_id=deal.id, task_id=task.id, result=f"Поле «{field}» очищено, задача снята")

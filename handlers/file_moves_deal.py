@@ -1,0 +1,40 @@
+"""A file with the right name is attached → the deal moves to the next stage.
+
+Names are compared without regard to case, «ё», quotes and spaces; transliterated names count too. Does nothing if the
+name does not match, or the deal is not on a stage that waits for this file.
+Covers A51 («Коммерческое предложение …» → «Согласование КП»), M4, S5.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from amo_bridge.actions import MoveDeal, Skip
+from amo_bridge.config.names import StageName
+from amo_bridge.deal import Deal
+from amo_bridge.events import FileAttached
+from amo_bridge.file_names import starts_with
+from amo_bridge.options import Condition
+from amo_bridge.rules import Options, handler
+
+
+class FileMovesDeal(Options):
+    name_starts_with: Annotated[tuple[str, ...], Field(min_length=1)]
+    from_stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
+    to_stage: StageName
+    when: Condition | None = None
+
+
+@handler(on=FileAttached, options=FileMovesDeal)
+def file_moves_deal(event: FileAttached, deal: Deal, options: FileMovesDeal) -> Skip | MoveDeal:
+    if not any(starts_with(event.file_name, wanted) for wanted in options.name_starts_with):
+        return Skip(f"файл «{event.file_name}» назван не так, как ждёт правило")
+    if deal.is_on([options.to_stage]):
+        return Skip("сделка уже на нужном этапе")
+    if not deal.is_on(options.from_stages):
+        return Skip(f"этап «{deal.stage.title}» не ждёт этот файл")
+    if options.when and not options.when.holds(deal):
+        return Skip(f"не выполнено условие: {options.when}")
+    return MoveDeal(deal_id=deal.id, to=options.to_stage)

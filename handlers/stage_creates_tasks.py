@@ -1,0 +1,45 @@
+"""A deal enters a stage → tasks are set.
+
+Does nothing if the deal came onto another stage, has left again, is not what ``when`` asks for, or if the task that this
+rule set before is still open.
+Covers A10 («Новый клиент» → «Связаться и взять в работу»), A60 («Согласовать КП»), A74, A103, A104; M1, M5.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from amo_bridge.actions import Action, Skip
+from amo_bridge.config.names import StageName
+from amo_bridge.deal import Deal, stage_is_one_of
+from amo_bridge.events import StageEntered
+from amo_bridge.options import Condition, TaskSpec
+from amo_bridge.rules import Options, handler
+
+
+class StageCreatesTasks(Options):
+    stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
+    from_stages: tuple[StageName, ...] = ()
+    when: Condition | None = None
+    tasks: Annotated[tuple[TaskSpec, ...], Field(min_length=1)]
+
+
+@handler(on=StageEntered, options=StageCreatesTasks, needs={"own_tasks"})
+def stage_creates_tasks(event: StageEntered, deal: Deal, options: StageCreatesTasks) -> Skip | list[Action]:
+    if event.stage != deal.stage.key:
+        return Skip("сделка уже ушла с этого этапа")
+    if not deal.is_on(options.stages):
+        return Skip(f"этап «{deal.stage.title}» не из этого правила")
+    if options.from_stages and not stage_is_one_of(event.from_stage_name, options.from_stages):
+        return Skip("сделка пришла с другого этапа")
+    if options.when and not options.when.holds(deal):
+        return Skip(f"не выполнено условие: {options.when}")
+    wanted = [(str(number), spec) for number, spec in enumerate(options.tasks)]
+    wanted = [(slot, spec) for slot, spec in wanted if spec.when is None or spec.when.holds(deal)]
+    if not wanted:
+        return Skip("ни одна задача не подходит этой сделке")
+    still_open = {task.slot for task in deal.own_tasks if not task.is_completed}
+    missing = [(slot, spec) for slot, spec in wanted if slot not in still_open]
+    return [spec.for_deal(deal, slot=slot) for slot, spec in missing] or Skip("эти задачи ещё открыты")

@@ -1,0 +1,93 @@
+from datetime import date
+
+import pytest
+from builders import deal, entered, stage
+
+from amo_bridge.actions import RollBack, Skip
+from handlers.stage_needs_fields import StageNeedsFields, stage_needs_fields
+
+BRIEF = "Продажи / Получение брифа"
+MEETING = "Продажи / Встреча назначена"
+LOST = "Продажи / Закрыто и не реализовано"
+NEW = "Продажи / Новый клиент"
+
+
+def options(**changed):
+    return StageNeedsFields.model_validate({"entering": [MEETING], "fields": ["Дата первой встречи"]} | changed)
+
+
+def test_the_deal_is_put_back_and_the_mover_is_told_what_is_missing():
+    said = stage_needs_fields(entered(MEETING, BRIEF, user_id=42), deal(MEETING), options())
+    assert isinstance(said, RollBack)
+    assert said.to == stage(BRIEF).key
+    assert said.missing == ("Дата первой встречи",)
+    assert said.tell == 42
+    assert "Встреча назначена" in said.because
+
+
+@pytest.mark.parametrize(
+    ("event", "now", "changed", "reason"),
+    [
+        pytest.param(
+            entered(MEETING, BRIEF),
+            deal(MEETING, fields={"Дата первой встречи": date(2026, 12, 1)}),
+            {},
+            "заполнено",
+            id="заполнено",
+        ),
+        pytest.param(entered(BRIEF), deal(BRIEF), {}, "не проверяет", id="другой этап"),
+        pytest.param(entered(MEETING, BRIEF), deal(BRIEF), {}, "уже ушла", id="уже вернули"),
+        pytest.param(
+            entered(MEETING, BRIEF, user_is=("Елена Орлова", "head")),
+            deal(MEETING),
+            {"may_pass": ["head"]},
+            "можно и так",
+            id="руководителю можно",
+        ),
+        pytest.param(
+            entered(MEETING, BRIEF),
+            deal(MEETING),
+            {"when": {"field": "Тип клиента", "is": "Рекламное агентство"}},
+            "условие",
+            id="условие не выполнено",
+        ),
+    ],
+)
+def test_nothing_is_done_and_the_reason_is_told(event, now, changed, reason):
+    said = stage_needs_fields(event, now, options(**changed))
+    assert isinstance(said, Skip)
+    assert reason in said.reason
+
+
+def test_lost_without_a_reason_and_with_one():
+    rule = options(entering=[LOST], fields=["Причина отказа"])
+    assert isinstance(stage_needs_fields(entered(LOST, BRIEF), deal(LOST), rule), RollBack)
+    assert isinstance(stage_needs_fields(entered(LOST, BRIEF), deal(LOST, loss_reason="Дорого"), rule), Skip)
+
+
+def test_leaving_a_stage_asks_for_its_fields_but_losing_the_deal_is_let_through():
+    rule = options(entering=[], leaving=[NEW], fields=["Клиент (бренд)", "Основной продукт"])
+    now = deal(BRIEF, fields={"Клиент (бренд)": "Ромашка"})
+    said = stage_needs_fields(entered(BRIEF, NEW), now, rule)
+    assert isinstance(said, RollBack)
+    assert said.missing == ("Основной продукт",)
+    assert isinstance(stage_needs_fields(entered(LOST, NEW), deal(LOST), rule), Skip)
+
+
+def test_when_nobody_knows_where_the_deal_came_from_it_stays_and_the_manager_is_told():
+    said = stage_needs_fields(entered(MEETING, None), deal(MEETING), options())
+    assert isinstance(said, RollBack)
+    assert said.to is None
+    assert said.tell == "manager"
+
+
+@pytest.mark.parametrize(("value", "filled"), [(False, False), ("", False), ((), False), (True, True), ("x", True)])
+def test_what_counts_as_filled(value, filled):
+    rule = options(fields=["Флаг"])
+    said = stage_needs_fields(entered(MEETING, BRIEF), deal(MEETING, fields={"Флаг": value}), rule)
+    assert isinstance(said, Skip) == filled
+
+
+def test_a_rule_without_any_stage_is_refused():
+    with pytest.raises(ValueError, match="entering"):
+        StageNeedsFields.model_validate({"fields": ["Бюджет"]})

@@ -1,0 +1,13 @@
+"""One sandbox in memory for a test, asked over Flask's test client."""
+
+from __future__ import annotations
+
+import pytest
+from sandbox_account import SandboxAccount
+
+from amo_bridge.sandbox.world import World
+
+
+@pytest.fixture
+def account() -> SandboxAccount:
+    return SandboxAccount(World.load())
