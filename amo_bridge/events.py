@@ -22,10 +22,14 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """Something happened. ``at``: when amoCRM says it did (None if it does not say)."""
+    """Something happened. ``at``: when amoCRM says it did (None if it does not say).
+
+    ``caught_up``: no hook told of it; reconciliation found it afterwards.
+    """
 
     at: datetime | None = None
     account_id: int | None = None
+    caught_up: bool = False
     raw: Mapping[str, Any] = field(default_factory=lambda: NOTHING, repr=False, compare=False, hash=False)
 
 

@@ -23,8 +23,10 @@ from amo_bridge.engine.fill import fill
 from amo_bridge.engine.inbox import Inbox
 from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.planner import Planner
+from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.sender import SETTLE, Sender
 from amo_bridge.engine.store import Store
+from amo_bridge.engine.ticker import RECONCILE, Ticker
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import BridgeError, ConfigError
 
@@ -58,6 +60,7 @@ class Bridge:
         self._inbox: Inbox | None = None
         self._worker: Worker | None = None
         self._secret: str | None = None
+        self._ticker = Ticker()
 
     # --- what the web side sees ---
 
@@ -88,6 +91,7 @@ class Bridge:
         self._starter.join(30)
         if self._inbox:
             self._inbox.close()
+        self._ticker.stop()
         if self._worker:
             self._worker.stop()
         if self._store:
@@ -130,7 +134,9 @@ class Bridge:
         self._subscribe(client)
         if Mirror(self._store, key).count() == 0:
             fill(self._store, key, client, self._clock)
+        self._worker.ask(RECONCILE)
         self._worker.start()
+        self._ticker.start(self._worker)
         log.info("ready", account=account.subdomain, rules=sum(rule.enabled for rule in self.config.rules))
 
     def _make_worker(self, connection: Connection, client: CrmClient, account: Account, key: int) -> Worker:
@@ -145,7 +151,9 @@ class Bridge:
             log.info("reading the account again: something unknown appeared")
             planner.brain = sender.brain = Brain.of(self.config, connection.account(refresh=True))
 
-        return Worker(self._store, key, planner, sender, refresh)
+        reconciler = Reconciler(self._store, key, client, self._clock)
+        reconciler.begin()
+        return Worker(self._store, key, planner, sender, refresh, {RECONCILE: reconciler.run})
 
     def _subscribe(self, client: CrmClient) -> None:
         base = self.config.bridge.public_url or self._loopback_url()

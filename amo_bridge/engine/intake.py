@@ -11,7 +11,7 @@ from amo_bridge.crm import hooks
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store, events, inbox
 from amo_bridge.event_json import to_json
-from amo_bridge.events import DealReported, Event, NoteReported, TaskReported
+from amo_bridge.events import DealReported, Event, NoteReported, TaskCompleted, TaskReported
 
 BATCH = 500
 # amoCRM tries five times over some hour and a half (amoCRM docs, webhooks-format).
@@ -46,9 +46,10 @@ def decode_new(store: Store, account: int) -> int:
 
 def add_events(
     connection: Connection, account: int, found: list[Event], received_at: float, *, inbox_id: int | None = None
-) -> None:
-    """Write events that are not there yet. The key is made of what the event says, so a repeated hook adds nothing."""
-    insert_new(
+) -> int:
+    """Write events that are not there yet; returns how many. The key is made of what the event says, so a repeated hook
+    adds nothing."""
+    return insert_new(
         connection,
         events,
         [
@@ -69,6 +70,11 @@ def add_events(
 def _key(connection: Connection, account: int, event: Event, received_at: float) -> str:
     """What makes a repeat known. A hook without a time (a deletion, a Digital Pipeline trigger) looks the same when the
     same thing happens again next week, so it is a repeat only while amoCRM may still be redelivering it."""
+    if isinstance(event, NoteReported) and event.note_id is not None:
+        # A note is added once, whether a hook tells of it or reconciliation finds it.
+        return f"note:{event.note_id}"
+    if isinstance(event, TaskCompleted) and event.at is not None:
+        return f"task_completed:{event.task_id}:{int(event.at.timestamp())}"
     mark = hooks.fingerprint(event)
     if event.at is not None:
         return mark

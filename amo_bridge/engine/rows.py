@@ -10,10 +10,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 
-def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert the rows whose unique key is not in the table yet; the others are left as they are."""
-    if rows:
-        connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert the rows whose unique key is not in the table yet; the others are left as they are. How many were new."""
+    if not rows:
+        return 0
+    return max(connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows)).rowcount, 0)
 
 
 def insert_or_replace(

@@ -168,6 +168,14 @@ deals = Table(
 )
 Index("deals_stage", deals.c.account, deals.c.pipeline_id, deals.c.status_id)
 
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", String(40), primary_key=True),
+    Column("value", Float, nullable=False),
+)
+
 budgets = budget_table(metadata)
 
 

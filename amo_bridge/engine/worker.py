@@ -5,8 +5,9 @@ One at a time is what keeps each deal's order, and is enough: amoCRM allows one 
 
 from __future__ import annotations
 
+import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -32,8 +33,11 @@ class Worker:
         planner: Planner,
         sender: Sender,
         refresh_account: Callable[[], None],
+        chores: Mapping[str, Callable[[], object]] | None = None,
     ) -> None:
         self.trouble = ""
+        self._chores = dict(chores or {})
+        self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._store = store
         self._key = account_key
         self._planner = planner
@@ -50,6 +54,11 @@ class Worker:
     def ring(self) -> None:
         self._bell.set()
 
+    def ask(self, chore: str) -> None:
+        """Have a chore (reconcile …) done before the next round; chores run in this one thread too."""
+        self._asked.put(chore)
+        self._bell.set()
+
     def stop(self, timeout: float = 30) -> None:
         """Finish the round in hand and leave."""
         self._stopping.set()
@@ -58,12 +67,24 @@ class Worker:
 
     def once(self) -> int:
         """One round: decode, judge, send. Returns how much was moved on; 0 means there is nothing to do now."""
+        self._do_chores()
         moved = decode_new(self._store, self._key)
         moved += self._planner.plan()
         if self._planner.met_unknown:
             self._planner.met_unknown = False
             self._refresh_account()
         return moved + self._sender.send()
+
+    def _do_chores(self) -> None:
+        asked = set()
+        while not self._asked.empty():
+            asked.add(self._asked.get())
+        for name in sorted(asked):
+            try:
+                self._chores[name]()
+            except (CrmError, StoreUnavailable):
+                self._asked.put(name)
+                raise
 
     def _run(self) -> None:
         failures = 0

@@ -40,7 +40,7 @@ def _register_log(app: Flask) -> None:
 
     @app.post("/sandbox/hooks/flush")
     def flush() -> tuple[Response, int]:
-        """Waits until late writes landed and no webhook is due or on its way; {"timeout": real seconds}; 504: not yet."""
+        """Waits until late writes landed and no webhook is due or on its way: {"timeout": seconds}; 504: not yet."""
         timeout = only(told(), timeout=(int, float)).get("timeout", 10)
         timeout = max(0.0, min(float(timeout), LONGEST_WAIT))
         is_idle = faults.of(app).wait_landed(timeout) and courier.wait_idle(timeout)

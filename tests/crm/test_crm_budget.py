@@ -216,7 +216,7 @@ def send_some(url: str, shared: Any, sent: Any) -> None:
     def clock() -> float:
         nonlocal seen
         with shared.get_lock():
-            seen = shared.value
+            seen = float(shared.value)
         return seen
 
     def sleep(seconds: float) -> None:

@@ -106,7 +106,6 @@ def test_a_file_that_is_no_database_is_an_unavailable_store(tmp_path: Path) -> N
         FileTokenStore(path, {}).save("amocrm", PAIR)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_broken_file_is_an_unavailable_store(tmp_path: Path) -> None:
     path = tmp_path / "values.db"
     path.write_bytes(b"this is no database" * 100)

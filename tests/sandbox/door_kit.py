@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import requests
+
 from amo_bridge.sandbox import delivery
 from amo_bridge.sandbox.keep_alive import KeepAliveServer
 from amo_bridge.sandbox.server import create_app

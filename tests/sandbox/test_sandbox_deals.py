@@ -19,7 +19,7 @@ def test_a_new_lead_stands_on_the_first_stage_and_is_the_tokens_user(account: Sa
 
 def test_contacts_and_loss_reason_are_embedded_only_when_asked_for(account: SandboxAccount) -> None:
     lead_id = account.add_lead(_embedded={"contacts": [{"id": account.contact()}]})
-    assert account.lead(lead_id, "").get("_embedded").keys() == {"tags", "companies"}
+    assert account.lead(lead_id, "")["_embedded"].keys() == {"tags", "companies"}
     embedded = account.lead(lead_id)["_embedded"]
     assert [(item["id"], item["is_main"]) for item in embedded["contacts"]] == [(account.contact(), True)]
     assert embedded["loss_reason"] == []

@@ -60,6 +60,14 @@ def test_a_read_task_can_be_sent_back(account: SandboxAccount) -> None:
     assert account.changes[mark:] == []
 
 
+def test_a_patch_that_changes_nothing_is_no_change(account: SandboxAccount) -> None:
+    task_id = account.add_task(text="Позвонить")
+    mark = len(account.changes)
+    account.world.clock.advance(100)
+    account.patch(f"tasks/{task_id}", {"text": "Позвонить", "is_completed": False})
+    assert account.changes[mark:] == []
+
+
 def test_a_task_can_be_opened_again(account: SandboxAccount) -> None:
     task_id = account.add_task(is_completed=True)
     account.patch("tasks", [{"id": task_id, "is_completed": False}])

@@ -1,0 +1,39 @@
+"""The clock's door bell: APScheduler asks the worker for its chores, and does nothing itself.
+
+What is due stands in the store, so a missed tick, a restart or two ticks at once change nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+RECONCILE = "reconcile"
+# Three requests each time (deals, events, the webhook): well under one a minute when nothing happens.
+EVERY_SECONDS = {RECONCILE: 300}
+
+
+class Asked(Protocol):
+    def ask(self, chore: str) -> None: ...
+
+
+class Ticker:
+    def __init__(self) -> None:
+        self._scheduler: BackgroundScheduler | None = None
+
+    def start(self, worker: Asked) -> None:
+        """Begin to tick; ticks that were missed while the machine slept come once."""
+        self._scheduler = BackgroundScheduler(timezone=ZoneInfo("UTC"))
+        for chore, seconds in EVERY_SECONDS.items():
+            self._scheduler.add_job(
+                worker.ask, "interval", args=[chore], seconds=seconds, coalesce=True, misfire_grace_time=None, id=chore
+            )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        if self._scheduler:
+            self._scheduler.shutdown(wait=False)
+            self._scheduler = None
+
