@@ -5,11 +5,11 @@ The data's way through the house::
     amoCRM ─hook─► web/hooks.py ─► engine/inbox.py      the raw bytes, committed, then 204
                                      │
        engine/worker.py ── decode ───┤ engine/intake.py, crm/hooks/     bytes → reported events, repeats dropped
-                        ── judge ────┤ engine/planner.py                fresh read, compared with the mirror (observe.py)
-                        │            │ engine/dispatch.py → handlers/*  (event, deal, options) → actions | Skip("почему")
+                        ── judge ────┤ engine/planner.py                fresh read, compared with the mirror (observe)
+                        │            │ engine/dispatch.py → handlers/*  (event, deal, options) → actions | Skip(…)
                         │            │ engine/resolve.py                names → ids, due phrases → times
                         │            │ one transaction: journal + outbox + event done
-                        ── send ─────┘ engine/sender.py, crm/writes.py  like effects together; a lost answer is looked for
+                        ── send ─────┘ engine/sender.py, crm/writes.py  like effects together; lost answers looked for
 
-``handlers/`` and ``schedules/`` beside this package hold the regulation; nothing in here knows a stage or a field by name.
+``handlers/`` and ``schedules/`` beside this package hold the regulation; nothing in here knows a stage by name.
 """

@@ -77,8 +77,8 @@ class RollBack(Action):
     """Put the deal back on the stage it came from, and tell the person who moved it why, by a task on the deal.
 
     ``to`` is a (pipeline id, status id) pair, or None when nobody knows where the deal came from: then only the task is
-    set. Rules about entering that stage do not fire again. Several roll-backs of one move become one, with one task that
-    lists everything that is ``missing``. ``because`` says what was tried, in the genitive: «перехода на этап …».
+    set. Rules about entering that stage do not fire again. Several roll-backs of one move become one, with one task
+    that lists everything that is ``missing``. ``because`` says what was tried, in the genitive: «перехода на этап …».
     """
 
     to: tuple[int, int] | None

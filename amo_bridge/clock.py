@@ -46,3 +46,21 @@ def in_utc(moment: datetime) -> datetime:
     if moment.utcoffset() is None:
         raise ValueError(f"a moment needs a time zone: {moment!r}")
     return moment.astimezone(UTC)
+
+
+class AccountClock:
+    """amoCRM's own clock, as its answers tell it: what happened is dated by it, so lateness must be measured by it.
+
+    A machine's clock may be wrong, and a sandbox's may stand in another year.
+    """
+
+    def __init__(self, base: Clock) -> None:
+        self._base = base
+        self._ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        return self._base.now() + self._ahead
+
+    def heard(self, server_time: datetime) -> None:
+        """An answer came in just now and was dated so."""
+        self._ahead = in_utc(server_time) - self._base.now()

@@ -10,16 +10,18 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
 from amo_bridge.actions import Decision
+from amo_bridge.config.strict import Strict
 from amo_bridge.deal import Deal
+from amo_bridge.errors import ConfigError
 from amo_bridge.events import DealObserved, Event
 
 Need = Literal["own_tasks"]
@@ -29,18 +31,16 @@ J = TypeVar("J", bound=Judge)
 MARK = "__amo_bridge_handler__"
 
 
-class Options(BaseModel):
+class Options(Strict):
     """What a rule's block in the config may say. An unknown key is an error, so a typo never switches anything off."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True)
 class Handler:
     """The code of one kind of rule.
 
-    ``on``: the events it listens to. ``gate``: it may refuse a move; gates are judged first, and when one rolls the deal
-    back the other rules about that move stay silent. ``needs``: what must be read before it is asked.
+    ``on``: the events it listens to. ``gate``: it may refuse a move; gates are judged first, and when one rolls the
+    deal back the other rules about that move stay silent. ``needs``: what must be read before it is asked.
     """
 
     name: str
@@ -60,7 +60,11 @@ class Handler:
 
 @dataclass(frozen=True)
 class Rule:
-    """A handler plus its named block: «[handlers.file_moves_deal.offer]»."""
+    """A handler plus its named block: «[handlers.file_moves_deal.offer]».
+
+    ``max_lateness``: what happened longer ago is not acted on any more. ``most_per_hour``: how often it may act on one
+    deal within an hour before it is taken for a loop.
+    """
 
     handler: Handler
     block: str
@@ -70,6 +74,8 @@ class Rule:
     clause: str = ""
     says: str = ""
     off_reason: str = ""
+    max_lateness: timedelta = timedelta(hours=24)
+    most_per_hour: int = 10
 
     @property
     def name(self) -> str:
@@ -122,31 +128,60 @@ def shipped_handlers() -> dict[str, Handler]:
     return _scan(Path(next(iter(handlers.__path__))), lambda path: importlib.import_module(f"handlers.{path.stem}"))
 
 
-def own_handlers(folder: Path) -> dict[str, Handler]:
-    """The handlers of an agency's own folder, by name. Raises ValueError (Russian) if a file breaks the rules."""
+def own_handlers(folder: Path, taken: Iterable[str] = ()) -> dict[str, Handler]:
+    """The handlers of an agency's own folder, by name, except names that are ``taken``.
+
+    Raises ConfigError with everything that is wrong in the folder.
+    """
     if not folder.is_dir():
-        raise ValueError(f"папки с обработчиками {folder} нет")
-    return _scan(folder, _import_file)
-
-
-def _scan(folder: Path, load: Callable[[Path], ModuleType]) -> dict[str, Handler]:
-    found = {}
-    for path in sorted(folder.glob("*.py")):
-        if path.stem.startswith("_"):
-            continue
-        marked = getattr(getattr(load(path), path.stem, None), MARK, None)
-        if marked is None:
-            raise ValueError(f"{path}: в файле нет функции {path.stem} с пометкой @handler")
-        found[path.stem] = marked
+        raise ConfigError([f"папки с обработчиками {folder} нет"])
+    found = _scan(folder, _import_file)
+    if doubled := sorted(found.keys() & set(taken)):
+        raise ConfigError([f"{folder / name}.py: такой обработчик уже есть, назовите файл иначе" for name in doubled])
     return found
 
 
+def _scan(folder: Path, load: Callable[[Path], ModuleType]) -> dict[str, Handler]:
+    found, problems = {}, []
+    for path in sorted(folder.glob("*.py")):
+        if path.stem.startswith("_"):
+            continue
+        try:
+            found[path.stem] = _handler_in(load(path), path)
+        except ValueError as error:
+            problems.append(f"{path}: {error}")
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def _handler_in(module: ModuleType, path: Path) -> Handler:
+    marked = getattr(getattr(module, path.stem, None), MARK, None)
+    if not isinstance(marked, Handler):
+        raise ValueError(f"в файле нет функции {path.stem} с пометкой @handler")
+    return marked
+
+
 def _import_file(path: Path) -> ModuleType:
+    """A file of the agency's own, whose code may fail in any way. Raises ValueError (Russian)."""
     spec = importlib.util.spec_from_file_location(f"own_handlers.{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise ValueError(f"{path}: файл не читается как модуль Python")
+        raise ValueError("файл не читается как модуль Python")
     module = importlib.util.module_from_spec(spec)
     # inspect.getmodule (in @handler) looks the module up by its file while the body is still running.
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[spec.name]
+        line = _line_in(path, error)
+        raise ValueError(f"строка {line}: Python не исполнил файл: {type(error).__name__}: {error}") from error
     return module
+
+
+def _line_in(path: Path, error: Exception) -> int:
+    """The line of the file at which it failed."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return error.lineno
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return lines[-1] or 1 if lines else 1

@@ -10,8 +10,10 @@ import click
 from rich.table import Table
 
 from amo_bridge.cli.common import config_option, console, load_or_exit
+from amo_bridge.clock import FixedClock
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
+from amo_bridge.crm.entities import EPOCH
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.connection import Connection
 from amo_bridge.engine.replay import Replayed, undecided
@@ -37,9 +39,10 @@ def replay(file: Path, config_path: Path, as_json: bool) -> None:
 
 
 def _replayed(body: bytes, config: Config) -> Replayed:
+    # The clock stands before everything: a body saved years ago is judged as if it had come just now.
     try:
         client = Connection(config, os.environ).client()
-        return judge_again(body, Brain.of(config, Account.read(client)), client)
+        return judge_again(body, Brain.of(config, Account.read(client), FixedClock(EPOCH)), client)
     except (BridgeError, ConfigError) as error:
         return undecided(body, config.rules, f"аккаунт {config.account.url} не прочитан: {error}")
 

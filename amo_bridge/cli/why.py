@@ -15,7 +15,14 @@ from amo_bridge.engine.connection import known_timezone
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.engine.store import Store
 
-VERDICTS = {"acts": "сделало", "would_act": "сделало бы", "skipped": "ничего", "failed": "СБОЙ", "came": ""}
+VERDICTS = {
+    "acts": "сделало",
+    "would_act": "сделало бы",
+    "skipped": "ничего",
+    "failed": "СБОЙ",
+    "held": "ОСТАНОВЛЕНО",
+    "came": "",
+}
 STATES = {
     "done": "готово", "ready": "ждёт отправки", "waiting": "ждёт", "sending": "отправляется",
     "doubt": "проверяется", "failed": "ОТКАЗ", "dry": "вхолостую",
@@ -28,14 +35,14 @@ STATES = {
 def why(deal: int, config_path: Path) -> None:
     """История сделки: что пришло, какое правило смотрело и что решило."""
     config = load_or_exit(config_path)
-    store = Store.in_folder(config.data_folder)
+    store = Store.at(config.bridge.database, config.data_folder)
     store.prepare()
     key = known_key(store, config.account.url)
     entries = Journal(store, key).of_deal(deal) if key else []
     if not entries:
         raise click.ClickException(
             f"о сделке {deal} в журнале ничего нет. Журнал ведёт работающий мост (amo-bridge serve); "
-            f"база: {config.data_folder}, аккаунт: {config.account.url}"
+            f"база: {store.address}, аккаунт: {config.account.url}"
         )
     console().print(_table(deal, entries, ZoneInfo(known_timezone(config, os.environ))))
 

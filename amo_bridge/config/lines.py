@@ -1,38 +1,153 @@
-"""Which line of a TOML file a key stands on: tomllib doesn't say, and an error message without a line is half a message."""
+"""Which line of a TOML file a key stands on: tomllib doesn't say, and a message without a line is half a message.
+
+A small scanner of its own, for text that tomllib reads too: it only has to find where things stand, not what they are.
+"""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
-HEADER = re.compile(r"^\s*\[{1,2}\s*(.+?)\s*\]{1,2}\s*(?:#.*)?$")
-KEY = re.compile(r"^\s*((?:[\w\-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w\-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
-PART = re.compile(r"\"([^\"]*)\"|'([^']*)'|([\w\-]+)")
+KeyPath = tuple[str | int, ...]
+
+_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_STRING = re.compile(
+    r'"""(?:[^\\]|\\.)*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'',
+    re.DOTALL,
+)
+_PART = re.compile(r"[^\s.=\[\]{}\"'#,]+")
+_SCALAR = re.compile(r"[^,\]}\n#]+")
 
 
-def lines_of(text: str) -> dict[tuple[str, ...], int]:
-    """Dotted path of every table and key → its line, from 1. Keys inside inline tables count as their table's line."""
-    found: dict[tuple[str, ...], int] = {}
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := HEADER.match(line):
-            table = _parts(header[1])
-            found.setdefault(table, number)
-        elif key := KEY.match(line):
-            found.setdefault((*table, *_parts(key[1])), number)
+class _NotToml(Exception):
+    """The text can't be followed any further; what was found so far counts."""
+
+
+def places_of(text: str) -> list[tuple[KeyPath, int]]:
+    """KeyPath of every table, key and element of a list → its line, from 1, in the order of the file."""
+    scanner = _Scanner(text)
+    try:
+        scanner.scan()
+    except _NotToml:
+        return scanner.places
+    return scanner.places
+
+
+def lines_of(text: str) -> dict[KeyPath, int]:
+    """The same as a mapping: the first line of each. A table that is only implied has the line of the one inside it."""
+    found: dict[KeyPath, int] = {}
+    for path, line in places_of(text):
+        for length in range(1, len(path) + 1):
+            found.setdefault(path[:length], line)
     return found
 
 
-def line_of(lines: Mapping[tuple[str, ...], int], path: tuple[Any, ...]) -> int | None:
+def line_of(lines: Mapping[KeyPath, int], path: tuple[Any, ...]) -> int | None:
     """The line of a key, or of the nearest thing around it that has one."""
-    keys = tuple(str(step) for step in path if not isinstance(step, int))
-    while keys:
-        if keys in lines:
-            return lines[keys]
-        keys = keys[:-1]
+    while path:
+        if path in lines:
+            return lines[path]
+        path = path[:-1]
     return None
 
 
-def _parts(dotted: str) -> tuple[str, ...]:
-    return tuple(double or single or bare for double, single, bare in PART.findall(dotted))
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self.places: list[tuple[KeyPath, int]] = []
+        self._text = text
+        self._at = 0
+        self._starts = [match.end() for match in re.finditer("\n", text)]
+        self._elements: dict[KeyPath, int] = {}
+
+    def scan(self) -> None:
+        table: KeyPath = ()
+        while self._skip_blank():
+            if self._text.startswith("[", self._at):
+                table = self._header()
+            else:
+                self._pair(table)
+
+    def _header(self) -> KeyPath:
+        line, brackets = self._line(), 2 if self._text.startswith("[[", self._at) else 1
+        self._at += brackets
+        path: KeyPath = ()
+        for part in self._key():
+            # A list of tables: what follows is about its newest element.
+            path = (*path, part)
+            path = (*path, self._elements[path]) if path in self._elements else path
+        if brackets == 2:
+            number = self._elements.get(path[:-1], -1) + 1 if isinstance(path[-1], int) else 0
+            path = path[:-1] if isinstance(path[-1], int) else path
+            self._elements[path] = number
+            path = (*path, number)
+        self._take("]" * brackets)
+        self.places.append((path, line))
+        return path
+
+    def _pair(self, table: KeyPath) -> None:
+        line, path = self._line(), (*table, *self._key())
+        self.places.append((path, line))
+        self._take("=")
+        self._value(path)
+
+    def _value(self, path: KeyPath) -> None:
+        self._skip_blank()
+        opening = self._text[self._at : self._at + 1]
+        if opening == "[":
+            self._inside("]", path, self._element)
+        elif opening == "{":
+            self._inside("}", path, lambda number, table: self._pair(table))
+        elif opening and opening in "\"'":
+            self._match(_STRING)
+        else:
+            self._match(_SCALAR)
+
+    def _element(self, number: int, path: KeyPath) -> None:
+        self.places.append(((*path, number), self._line()))
+        self._value((*path, number))
+
+    def _inside(self, closing: str, path: KeyPath, read: Any) -> None:
+        self._at += 1
+        number = 0
+        while self._skip_blank() and self._text[self._at] != closing:
+            read(number, path)
+            number += 1
+            if self._skip_blank() and self._text[self._at] == ",":
+                self._at += 1
+        self._take(closing)
+
+    def _key(self) -> tuple[str, ...]:
+        parts = []
+        while True:
+            self._skip_blank()
+            quoted = self._text[self._at : self._at + 1] in ('"', "'")
+            part = self._match(_STRING if quoted else _PART)
+            parts.append(part[1:-1] if quoted else part)
+            self._skip_blank()
+            if not self._text.startswith(".", self._at):
+                return tuple(parts)
+            self._at += 1
+
+    def _skip_blank(self) -> bool:
+        """Over blanks and comments. Is there anything left?"""
+        blank = _BLANK.match(self._text, self._at)
+        self._at = blank.end() if blank else self._at
+        return self._at < len(self._text)
+
+    def _take(self, sign: str) -> None:
+        self._skip_blank()
+        if not self._text.startswith(sign, self._at):
+            raise _NotToml(sign)
+        self._at += len(sign)
+
+    def _match(self, pattern: re.Pattern[str]) -> str:
+        found = pattern.match(self._text, self._at)
+        if found is None:
+            raise _NotToml(pattern.pattern)
+        self._at = found.end()
+        return found[0]
+
+    def _line(self) -> int:
+        return bisect_right(self._starts, self._at) + 1

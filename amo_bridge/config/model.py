@@ -2,48 +2,69 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
-from amo_bridge.config.names import FieldName, UserName
+from amo_bridge.config.lines import KeyPath
+from amo_bridge.config.names import CustomFieldName, PersonName, UserName
+from amo_bridge.config.strict import Strict
 from amo_bridge.rules import Rule
 from amo_bridge.worktime import CalendarOptions
 
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _no_slash(url: str) -> str:
-    return url.rstrip("/")
+_ACCOUNT_URL = re.compile(r"https?://[^\s/?#@]+", re.IGNORECASE)
+POSTGRES = re.compile(r"^postgres(?:ql)?(?:\+\w+)?://")
+_PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
 
 
-Url = Annotated[
-    str,
-    Field(pattern=r"^https?://[^\s/]+"),
-    BeforeValidator(lambda url: _no_slash(url) if isinstance(url, str) else url),
-]
+def _account_url(url: str) -> str:
+    url = url.strip().rstrip("/")
+    if not _ACCOUNT_URL.fullmatch(url):
+        raise ValueError(f"«{url}» — не адрес аккаунта: нужен https://имя.amocrm.ru, без пути после него")
+    return url
 
 
-class AccountSection(Section):
-    """``[account]``: which amoCRM account. The token never stands in the file: AMO_BRIDGE_TOKEN or AMO_BRIDGE_TOKEN_FILE."""
+def _public_url(url: str) -> str:
+    url = url.strip().rstrip("/")
+    if not _PUBLIC_URL.fullmatch(url):
+        raise ValueError(f"«{url}» — не адрес: нужен полный, который начинается с https://")
+    return url
 
-    url: Url
+
+class AccountSection(Strict):
+    """``[account]``: which amoCRM account. The token never stands in the file: AMO_BRIDGE_TOKEN or
+    AMO_BRIDGE_TOKEN_FILE."""
+
+    url: Annotated[str, AfterValidator(_account_url)]
     requests_per_second: Annotated[float, Field(gt=0, le=7)] = 7
 
 
-class BridgeSection(Section):
+class BridgeSection(Strict):
     """``[bridge]``: the bridge's own matters."""
 
-    public_url: Url | None = None
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     data: str = "data"
+    database: str = ""
     dry_run: bool = False
     opt_out_tag: str = "без робота"
     own_handlers: str | None = None
+    tell: PersonName | None = None
+
+    @field_validator("database")
+    @classmethod
+    def known_kind_of_database(cls, url: str) -> str:
+        """PostgreSQL's own addresses are taken as people paste them; the driver is ours to name."""
+        url = POSTGRES.sub("postgresql+psycopg://", url.strip())
+        if url and not url.startswith(("postgresql+psycopg://", "sqlite:///")):
+            raise ValueError("нужен адрес вида postgresql://пользователь@сервер/база; пусто — SQLite в папке data")
+        if url.startswith("postgresql") and find_spec("psycopg") is None:
+            raise ValueError("для PostgreSQL нужен ещё один пакет: pip install 'amo-bridge[postgres]'")
+        return url
 
     @field_validator("opt_out_tag")
     @classmethod
@@ -53,10 +74,10 @@ class BridgeSection(Section):
         return tag.strip()
 
 
-class RoleByField(Section):
+class RoleByField(Strict):
     """A role that a deal's field names: the field's text is a user's name. ``otherwise``: who, when it is empty."""
 
-    field: FieldName
+    field: CustomFieldName
     otherwise: UserName | None = None
 
 
@@ -75,7 +96,7 @@ class Config:
     calendar: CalendarOptions
     roles: Mapping[str, RoleSpec]
     rules: tuple[Rule, ...]
-    lines: Mapping[tuple[str, ...], int]
+    lines: Mapping[KeyPath, int]
 
     @property
     def data_folder(self) -> Path:

@@ -2,69 +2,102 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date, time
 from typing import Any
 
 from pydantic_core import ErrorDetails
 
 from amo_bridge.names import nearest
 
+_SWITCH = "нужно true или false без кавычек"
+_TEXT = "нужен текст в кавычках"
+_WHOLE = "нужно целое число без кавычек"
+_NUMBER = "нужно число без кавычек"
+_LIST = 'нужен список в квадратных скобках: ["…", "…"]'
+_TABLE = "нужна таблица { ключ = значение }"
+_DAY = 'нужна дата: "2026-12-31"'
+_TIME = 'нужно время: "10:00"'
+
 TYPES: Mapping[str, str] = {
-    "missing": "обязательный ключ не задан",
-    "bool_type": "нужно true или false без кавычек",
-    "bool_parsing": "нужно true или false без кавычек",
-    "string_type": "нужен текст в кавычках",
+    "missing": "обязательный ключ не задан, допишите его",
+    **dict.fromkeys(("bool_type", "bool_parsing"), _SWITCH),
+    **dict.fromkeys(("string_type", "string_sub_type", "string_unicode", "invalid_key"), _TEXT),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), _WHOLE),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), _NUMBER),
+    **dict.fromkeys(("tuple_type", "list_type", "set_type", "frozen_set_type", "iterable_type"), _LIST),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type", "mapping_type"), _TABLE),
+    **dict.fromkeys(("date_type", "date_parsing", "date_from_datetime_parsing", "datetime_type"), _DAY),
+    **dict.fromkeys(("time_type", "time_parsing"), _TIME),
     "string_too_short": "текст не может быть пустым",
-    "int_type": "нужно целое число",
-    "int_parsing": "нужно целое число",
-    "int_from_float": "нужно целое число",
-    "float_type": "нужно число",
-    "float_parsing": "нужно число",
-    "tuple_type": 'нужен список в квадратных скобках: ["…", "…"]',
-    "list_type": 'нужен список в квадратных скобках: ["…", "…"]',
-    "dict_type": "нужна таблица { ключ = значение }",
-    "model_type": "нужна таблица { ключ = значение }",
-    "model_attributes_type": "нужна таблица { ключ = значение }",
     "too_short": "список не может быть пустым",
-    "invalid_key": "ключ должен быть текстом",
+    "too_long": "в списке слишком много значений",
+    "string_too_long": "текст слишком длинный",
+    "string_pattern_mismatch": "текст записан не так, как нужно",
 }
 WITH_LIMIT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "extra_forbidden": lambda ctx: "такого ключа нет",
-    "greater_than": lambda ctx: f"должно быть больше {ctx['gt']}",
-    "greater_than_equal": lambda ctx: f"должно быть не меньше {ctx['ge']}",
-    "less_than": lambda ctx: f"должно быть меньше {ctx['lt']}",
-    "less_than_equal": lambda ctx: f"должно быть не больше {ctx['le']}",
-    "literal_error": lambda ctx: f"годится только {str(ctx['expected']).replace(' or ', ' или ')}",
+    "greater_than": lambda ctx: f"должно быть больше {ctx['gt']:g}",
+    "greater_than_equal": lambda ctx: f"должно быть не меньше {ctx['ge']:g}",
+    "less_than": lambda ctx: f"должно быть меньше {ctx['lt']:g}",
+    "less_than_equal": lambda ctx: f"должно быть не больше {ctx['le']:g}",
+    "literal_error": lambda ctx: "годится только " + " или ".join(f'"{one}"' for one in _allowed(ctx)),
     "value_error": lambda ctx: str(ctx["error"]),
-    "string_pattern_mismatch": lambda ctx: "нужен адрес, который начинается с https://",
+    "assertion_error": lambda ctx: str(ctx["error"]) or "значение не подходит",
 }
+_TELLS_ITSELF = ("missing", "extra_forbidden", "value_error", "assertion_error", "string_too_short")
+_BARE = re.compile(r"[\w-]+")
 
 
 def problem(where: str, line: int | None, key: str, words: str) -> str:
-    """«config.toml, строка 42, [handlers.x.y] ключ: что не так»."""
+    """«config.toml, строка 42 [handlers.x.y] ключ: что не так»."""
     place = ", ".join(part for part in (where, f"строка {line}" if line else "") if part)
     return f"{place}{' ' + key if key else ''}: {words}"
 
 
-def dotted(steps: tuple[Any, ...]) -> str:
-    """tasks, 0, to → tasks[1].to (people count from one)."""
+def place(block: Iterable[str | int], key: Iterable[str | int] = ()) -> str:
+    """«[handlers.x.y] tasks[2].to»."""
+    return f"[{dotted(block)}] {dotted(key)}".strip()
+
+
+def dotted(steps: Iterable[str | int]) -> str:
+    """tasks, 0, to → tasks[1].to (people count from one); a name with blanks stands in quotes, as in TOML."""
     text = ""
     for step in steps:
-        text += f"[{step + 1}]" if isinstance(step, int) else f".{step}" if text else str(step)
+        if isinstance(step, int):
+            text += f"[{step + 1}]"
+        else:
+            text += ("." if text else "") + (step if _BARE.fullmatch(step) else f'"{step}"')
     return text
 
 
 def in_russian(error: ErrorDetails, known_keys: Iterable[str]) -> str:
-    """One pydantic error in Russian, with the nearest right key when an unknown one was used."""
-    kind = error["type"]
-    if kind in TYPES:
-        words = TYPES[kind]
-    elif kind in WITH_LIMIT:
-        words = WITH_LIMIT[kind](error.get("ctx", {}))
-    else:
-        words = f"не подходит ({error['msg']})"
-    if kind == "extra_forbidden" and (close := nearest(str(error["loc"][-1]), list(known_keys))):
+    """One pydantic error in Russian, with the nearest right word when there is one."""
+    kind, ctx, given = error["type"], error.get("ctx", {}), error["input"]
+    words = TYPES.get(kind) or (WITH_LIMIT[kind](ctx) if kind in WITH_LIMIT else "значение не подходит")
+    if kind == "extra_forbidden":
+        return words + advice(str(error["loc"][-1]), known_keys)
+    if kind not in _TELLS_ITSELF and isinstance(given, str | bool | int | float | date | time):
+        words += f", а стоит {_as_written(given)}"
+    if kind == "literal_error" and (close := nearest(str(given), _allowed(ctx))):
         words += f"; может быть, «{close}»?"
-    elif kind not in ("missing", "extra_forbidden", "value_error") and isinstance(error["input"], str | int | float):
-        words += f", а стоит {error['input']!r}"
     return words
+
+
+def advice(wrong: str, known: Iterable[str]) -> str:
+    """«; может быть, «…»?», or else everything there is."""
+    known = list(known)
+    if close := nearest(wrong, known):
+        return f"; может быть, «{close}»?"
+    return f"; есть: {', '.join(known)}" if known else ""
+
+
+def _allowed(ctx: Mapping[str, Any]) -> list[str]:
+    return re.findall(r"'([^']*)'", str(ctx.get("expected", "")))
+
+
+def _as_written(given: str | float | date | time) -> str:
+    if isinstance(given, bool):
+        return str(given).lower()
+    return f"«{given}»" if isinstance(given, str) else str(given)

@@ -1,6 +1,6 @@
 """How often amoCRM may be asked: 7 requests a second per integration, and the fuse that stops everything.
 
-A request is let through only when at least 1/rate seconds have passed since the last one, counted from the moment it
+A request is let through only when at least 1.1/rate seconds have passed since the last one, counted from the moment it
 was really let through. So no second ever holds more than the rate, however unevenly processes wake up, and the first
 request after a pause goes at once.
 
@@ -53,6 +53,8 @@ MICROSECOND = 1_000_000
 RATE = 7
 PROBE_EVERY = 120.0
 LONGEST_WAIT = 30.0
+# By so many seconds the times on the way to amoCRM may differ without a second there holding one too many.
+ON_THE_WAY = 0.1
 # A moment further away than this is no push-back, it is a clock that was set back.
 HORIZON = 900.0
 
@@ -89,10 +91,14 @@ class Budget(Protocol):
 
 
 def spacing(rate: float, reserve: float = 0) -> int:
-    """Microseconds between two requests, rounded up so that not even a closed second holds one too many."""
+    """Microseconds between two requests, rounded up so that not even a closed second holds one too many.
+
+    amoCRM counts when requests arrive, and one that had to connect first arrives later than the one after it: spread
+    over exactly a second, the eighth would now and then come within a second of the first.
+    """
     if rate - reserve <= 0:
         raise ValueError("the reserve leaves nothing of the rate")
-    return int(MICROSECOND / (rate - reserve)) + 1
+    return int(MICROSECOND * (1 + ON_THE_WAY) / (rate - reserve)) + 1
 
 
 def stopped_error(kind: str, reason: str) -> CrmStopped:

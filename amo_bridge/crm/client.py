@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 
@@ -40,6 +42,7 @@ class CrmClient:
     All methods raise CrmError, whose class says what to do. ``timeout``: seconds to connect and to wait for bytes.
     ``patience``: how many seconds a read may sleep between its tries altogether. ``before_send`` is called when the
     budget has let a request through, last thing before it leaves: whoever has lost the lead may raise there.
+    ``server_time`` is told how each answer was dated.
     """
 
     batch_size = BATCH_SIZE
@@ -55,6 +58,7 @@ class CrmClient:
         user_agent: str = USER_AGENT,
         patience: float = PATIENCE,
         before_send: Callable[[], None] | None = None,
+        server_time: Callable[[datetime], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -68,6 +72,7 @@ class CrmClient:
         self._headers = {"User-Agent": user_agent, "Accept": "application/hal+json, application/json"}
         self._patience = patience
         self._before_send = before_send
+        self._server_time = server_time
         self._clock = clock
         self._sleep = sleep
         self._refused_in_a_row = 0
@@ -212,7 +217,16 @@ class CrmClient:
             seconds=round(self._clock() - started, 3),
             request_id=answer.headers.get("X-Request-Id"),
         )
+        self._note_time(answer.headers.get("Date"))
         return understand(answer, method=method, path=path)
+
+    def _note_time(self, date: str | None) -> None:
+        if self._server_time is None or not date:
+            return
+        try:
+            self._server_time(parsedate_to_datetime(date))
+        except ValueError:
+            log.debug("unreadable Date header", date=date)
 
     def _push_back(self, error: CrmTemporary) -> None:
         """amoCRM rarely says for how long; then longer each time, because going on ends in a block."""

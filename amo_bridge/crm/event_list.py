@@ -1,7 +1,7 @@
 """amoCRM's list of events, read back and told in our own events: what happened while nobody was listening.
 
-The list is sorted newest first and lags behind writes by seconds (amoCRM docs, events-and-notes). It tells that a file was
-attached or a call logged only by the id of its note, so those notes are read as well.
+The list is sorted newest first and lags behind writes by seconds (amoCRM docs, events-and-notes). It tells that a file
+was attached or a call logged only by the id of its note, so those notes are read as well.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import NoteRecord
 from amo_bridge.crm.records import embedded
 from amo_bridge.crm.values import identifier, integer
-from amo_bridge.events import CallLogged, DealAdded, DealDeleted, DealMoved, Event, FileAttached, NoteAdded, TaskCompleted
+from amo_bridge.events import (
+    CallLogged,
+    DealAdded,
+    DealDeleted,
+    DealMoved,
+    Event,
+    FileAttached,
+    NoteAdded,
+    TaskCompleted,
+)
 
 # More than this falls back to 50 (amoCRM docs, events-and-notes).
 PAGE = 100

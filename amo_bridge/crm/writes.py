@@ -1,7 +1,8 @@
 """Writing into amoCRM in batches: which request each kind of effect is, and how its answer is read.
 
 amoCRM takes arrays of up to 250 objects and answers with ids only (amoCRM docs, leads-api, tasks-api,
-events-and-notes). ``request_id`` is echoed, so an answer finds its object whatever the order; PATCH answers carry the id.
+events-and-notes). ``request_id`` is echoed, so an answer finds its object whatever the order; PATCH answers carry the
+id.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which account the rows belong to: several live in one store, and a new sandbox is another account than the last one."""
+"""Which account the rows belong to: several live in one store, and a new sandbox is another account than the last."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.dispatch import Dispatcher
@@ -16,21 +17,27 @@ from amo_bridge.engine.view import Viewer
 
 @dataclass(frozen=True)
 class Brain:
+    config: Config
     account: Account
+    resolver: Resolver
     dispatcher: Dispatcher
     observer: Observer
     viewer: Viewer
 
     @classmethod
-    def of(cls, config: Config, account: Account) -> Self:
+    def of(cls, config: Config, account: Account, clock: Clock) -> Self:
         people = People(account, config.roles)
         calendar = config.calendar.calendar(account.timezone)
+        resolver = Resolver(account, people, calendar)
         return cls(
+            config=config,
             account=account,
+            resolver=resolver,
             dispatcher=Dispatcher(
                 config.rules,
-                Resolver(account, people, calendar),
+                resolver,
                 account,
+                clock,
                 dry_run=config.bridge.dry_run,
                 opt_out_tag=config.bridge.opt_out_tag,
             ),

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from amo_bridge.clock import Clock, SystemClock
+from amo_bridge.clock import AccountClock, Clock, SystemClock
 from amo_bridge.config.against_account import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
@@ -53,6 +53,7 @@ class Bridge:
         self._environment = environment
         self._own_url = own_url
         self._clock = clock or SystemClock()
+        self._account_clock = AccountClock(self._clock)
         self._settle = settle
         self._stopping = threading.Event()
         self._starter = threading.Thread(target=self._start, name="starter", daemon=True)
@@ -118,9 +119,9 @@ class Bridge:
 
     def _connect(self) -> None:
         if self._store is None:
-            self._store = Store.in_folder(self.config.data_folder)
+            self._store = Store.at(self.config.bridge.database, self.config.data_folder)
             self._store.prepare()
-        connection = Connection(self.config, self._environment, self._store)
+        connection = Connection(self.config, self._environment, self._store, self._account_clock)
         account = connection.account()
         if problems := unknown_names(self.config, account):
             raise ConfigError(problems)
@@ -141,7 +142,7 @@ class Bridge:
 
     def _make_worker(self, connection: Connection, client: CrmClient, account: Account, key: int) -> Worker:
         assert self._store is not None
-        brain = Brain.of(self.config, account)
+        brain = Brain.of(self.config, account, self._account_clock)
         planner = Planner(self._store, key, client, brain, self._clock)
         sender = Sender(
             self._store, key, client, brain, self.config.account.url, self._clock, settle=self._settle
@@ -149,7 +150,7 @@ class Bridge:
 
         def refresh() -> None:
             log.info("reading the account again: something unknown appeared")
-            planner.brain = sender.brain = Brain.of(self.config, connection.account(refresh=True))
+            planner.brain = sender.brain = Brain.of(self.config, connection.account(refresh=True), self._account_clock)
 
         reconciler = Reconciler(self._store, key, client, self._clock)
         reconciler.begin()

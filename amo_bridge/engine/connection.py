@@ -8,15 +8,16 @@ from pathlib import Path
 
 import structlog
 
+from amo_bridge.clock import AccountClock
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.account_cache import AccountCache
+from amo_bridge.crm.store_budget import StoreBudget
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.file_lock import file_lock
 from amo_bridge.crm.json_store import JsonStore
 from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.oauth import OAuth
-from amo_bridge.crm.store_budget import StoreBudget
 from amo_bridge.crm.token_store import FileTokenStore, cipher
 from amo_bridge.crm.tokens import LongLivedToken, OAuthTokens, Tokens
 from amo_bridge.engine.store import Store, budgets
@@ -35,20 +36,27 @@ TOKEN_ADVICE = (
 class Connection:
     """Everything that needs the token. Secrets come from the environment or ``*_FILE``, never from the config."""
 
-    def __init__(self, config: Config, environment: Mapping[str, str], store: Store | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        environment: Mapping[str, str],
+        store: Store | None = None,
+        account_clock: AccountClock | None = None,
+    ) -> None:
         self._config = config
         self._environment = environment
         self._store = store
         self._folder = config.data_folder
         self._tokens = tokens(config, environment)
+        self._server_time = account_clock.heard if account_clock else None
 
     def client(self, account_key: int | None = None) -> CrmClient:
         """A client; with an account key its budget is shared by all processes that share the store."""
         rate = self._config.account.requests_per_second
         if self._store is None or account_key is None:
-            return CrmClient(self._config.account.url, self._tokens, LocalBudget(rate))
-        budget = StoreBudget(self._store.engine, str(account_key), budgets, rate=rate)
-        return CrmClient(self._config.account.url, self._tokens, budget)
+            return CrmClient(self._config.account.url, self._tokens, LocalBudget(rate), server_time=self._server_time)
+        budget = StoreBudget(self._store.engine, budgets, account_key, rate)
+        return CrmClient(self._config.account.url, self._tokens, budget, server_time=self._server_time)
 
     def account(self, *, refresh: bool = False) -> Account:
         """The account's names, read now; if amoCRM can't be asked just now, as they were known last."""

@@ -8,16 +8,18 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from amo_bridge.actions import Action, RollBack, Skip
+from amo_bridge.clock import Clock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal, Task
+from amo_bridge.duration import in_words
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.resolve import Resolver
 from amo_bridge.errors import BridgeError
 from amo_bridge.events import DealObserved, Event, FieldChanged, StageEntered
 from amo_bridge.rules import Rule
 
-Outcome = Literal["acts", "would_act", "skipped", "failed"]
+Outcome = Literal["acts", "would_act", "skipped", "failed", "held"]
 OwnTasks = Callable[[Rule, int], tuple[Task, ...]]
 
 
@@ -48,8 +50,16 @@ class Case:
 
 class Dispatcher:
     def __init__(
-        self, rules: Iterable[Rule], resolver: Resolver, account: Account, *, dry_run: bool, opt_out_tag: str
+        self,
+        rules: Iterable[Rule],
+        resolver: Resolver,
+        account: Account,
+        clock: Clock,
+        *,
+        dry_run: bool,
+        opt_out_tag: str,
     ) -> None:
+        self._clock = clock
         self._rules = [rule for rule in rules if rule.enabled]
         self._resolver = resolver
         self._account = account
@@ -105,6 +115,8 @@ class Dispatcher:
         verdict = Verdict(rule, event, event_key(event, case), "skipped")
         if case.deal.has_tag(self._opt_out_tag):
             return replace(verdict, reason=f"на сделке тег «{self._opt_out_tag}»"), ()
+        if late := self._too_late(event, rule):
+            return replace(verdict, reason=late), ()
         try:
             deal = case.deal
             if "own_tasks" in rule.handler.needs:
@@ -117,6 +129,11 @@ class Dispatcher:
         if isinstance(decision, RollBack):
             return replace(verdict, outcome="acts"), decision
         return replace(verdict, outcome="acts"), decision if isinstance(decision, list) else [decision]
+
+    def _too_late(self, event: Event, rule: Rule) -> str:
+        if event.at is None or self._clock.now() - event.at <= rule.max_lateness:
+            return ""
+        return f"слишком поздно: случилось {event.at:%d.%m.%Y %H:%M} UTC, правило ждёт {in_words(rule.max_lateness)}"
 
     def _as_one(self, gates: list[tuple[Verdict, Sequence[Action] | RollBack]], case: Case) -> list[Verdict]:
         """Several gates refusing one move give one roll-back with one explanation, told by the first of them."""

@@ -1,7 +1,7 @@
 """Effects: actions in amoCRM's ids, ready to be kept in the outbox and sent.
 
-One effect is one change of one thing in amoCRM. ``payload`` is JSON; it holds all that is needed to send it, to look for
-it when an answer was lost, and to see that it is not needed any more.
+One effect is one change of one thing in amoCRM. ``payload`` is JSON; it holds all that is needed to send it, to look
+for it when an answer was lost, and to see that it is not needed any more.
 """
 
 from __future__ import annotations

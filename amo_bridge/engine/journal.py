@@ -94,7 +94,7 @@ class Journal:
 
     def _entry(self, row: Row[Any], became: dict[tuple[int | None, str], list[tuple[str, str, str]]]) -> Entry:
         effects: Iterable[tuple[str, str, str]] = ()
-        if row.verdict == "acts":
+        if row.verdict in ("acts", "held"):
             effects = became.get((row.event_id, row.rule), [])
         elif row.verdict == "would_act":
             effects = [(words, "dry", "") for words in json.loads(row.actions)]

@@ -6,8 +6,8 @@ What is about to be written is always judged by a fresh read; the mirror only sa
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import delete, func, select, update
@@ -112,22 +112,19 @@ class Mirror:
         ]
         insert_or_replace(connection, deals, ("account", "deal_id"), rows)
 
-    def put_back(
-        self, connection: Connection, deal_id: int, stage: tuple[int, int], updated_at: datetime | None
-    ) -> None:
-        """The bridge rolled the deal back: as if it had never left, so its return is no event."""
+    def amend(self, connection: Connection, deal_id: int, change: Callable[[DealRecord], DealRecord]) -> None:
+        """Write down what the bridge itself changed on a deal; does nothing if the deal is not known here."""
         mine = (deals.c.account == self._account, deals.c.deal_id == deal_id)
         row = connection.execute(select(deals.c.record).where(*mine)).first()
         if row is None:
             return
-        record = DealRecord.from_json(json.loads(row.record))
-        record = replace(record, pipeline_id=stage[0], status_id=stage[1], updated_at=updated_at or record.updated_at)
+        record = change(DealRecord.from_json(json.loads(row.record)))
         connection.execute(
             update(deals)
             .where(*mine)
             .values(
-                pipeline_id=stage[0],
-                status_id=stage[1],
+                pipeline_id=record.pipeline_id,
+                status_id=record.status_id,
                 updated_at=record.updated_at.timestamp(),
                 record=json.dumps(record.to_json(), ensure_ascii=False),
             )

@@ -1,7 +1,7 @@
 """What is different on a deal: a fresh read compared with the mirror.
 
-A hook is a door bell, not a letter: it repeats, overtakes its elder and gets lost. So rules about stages and fields hear
-of a change when the deal *is* different, whoever rang and however often.
+A hook is a door bell, not a letter: it repeats, overtakes its elder and gets lost. So rules about stages and fields
+hear of a change when the deal *is* different, whoever rang and however often.
 """
 
 from __future__ import annotations

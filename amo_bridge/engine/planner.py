@@ -25,6 +25,7 @@ from amo_bridge.engine.delays import delay
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.intake import deal_of
 from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.store import OPEN_STATES, Store, events, made, outbox
@@ -39,13 +40,24 @@ BATCH = 1000
 MOST_TRIES = 5
 
 
+@dataclass(frozen=True)
+class Judged:
+    """One event and what was said to it. ``case`` is None when no rule had to be asked; ``note`` then says why."""
+
+    event_id: int
+    event: Event
+    verdicts: tuple[Verdict, ...] = ()
+    note: str = ""
+    case: Case | None = None
+
+
 @dataclass
 class Plan:
     """What one round of planning is about to write."""
 
     done: list[int] = field(default_factory=list)
     postponed: dict[int, str] = field(default_factory=dict)
-    verdicts: list[tuple[Row[Any], Event, list[Verdict], str]] = field(default_factory=list)
+    judged: list[Judged] = field(default_factory=list)
     copies: dict[int, Mirrored] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
 
@@ -115,6 +127,16 @@ class Planner:
         waits_for_effects = exists().where(
             and_(older.c.account == self._key, older.c.deal_id == events.c.deal_id, older.c.state.in_(OPEN_STATES))
         )
+        earlier = events.alias()
+        waits_for_event = exists().where(
+            and_(
+                earlier.c.account == self._key,
+                earlier.c.deal_id == events.c.deal_id,
+                earlier.c.id < events.c.id,
+                earlier.c.state == "open",
+                earlier.c.due_at > now,
+            )
+        )
         with self._store.read() as connection:
             return list(
                 connection.execute(
@@ -124,6 +146,7 @@ class Planner:
                         events.c.state == "open",
                         events.c.due_at <= now,
                         ~waits_for_effects,
+                        ~waits_for_event,
                     )
                     .order_by(events.c.id)
                     .limit(BATCH)
@@ -167,7 +190,7 @@ class Planner:
             if isinstance(event, DealDeleted):
                 plan.gone.add(deal_id)
                 before.pop(deal_id, None)
-            plan.verdicts.append((row, event, [], note))
+            plan.judged.append(Judged(row.id, event, note=note))
             return []
         assert record is not None
         happened: tuple[Event, ...] = (event,)
@@ -177,7 +200,7 @@ class Planner:
             before[deal_id] = plan.copies[deal_id] = copy
         at_hand = Case(happened, row.key, record, self.brain.viewer.deal(record))
         verdicts = self.brain.dispatcher.judge(at_hand, own)
-        plan.verdicts.append((row, event, verdicts, ""))
+        plan.judged.append(Judged(row.id, event, tuple(verdicts), case=at_hand))
         return verdicts
 
     def _nothing_to_judge(self, event: Event, known: Mirrored | None, record: DealRecord | None) -> str:
@@ -196,14 +219,18 @@ class Planner:
             for deal_id in plan.gone:
                 self._mirror.forget(connection, deal_id)
             self._mirror.put(connection, plan.copies.values(), now)
-            for row, event, verdicts, note in plan.verdicts:
-                kept = [self._into_outbox(connection, row.id, verdict) for verdict in verdicts]
-                self._journal.write(connection, now, row.id, deal_of(event), event, kept, note)
+            for one in plan.judged:
+                kept = [self._into_outbox(connection, one, verdict) for verdict in one.verdicts]
+                self._journal.write(connection, now, one.event_id, deal_of(one.event), one.event, kept, one.note)
             self._settle(connection, plan)
 
-    def _into_outbox(self, connection: Connection, event_id: int, verdict: Verdict) -> Verdict:
-        if verdict.outcome != "acts" or self._outbox.add(connection, event_id, verdict):
+    def _into_outbox(self, connection: Connection, judged: Judged, verdict: Verdict) -> Verdict:
+        if judged.case is not None:
+            verdict = LoopGuard(self._key, self.brain, self._clock).held(connection, verdict, judged.case)
+        if verdict.outcome not in ("acts", "held") or self._outbox.add(connection, judged.event_id, verdict):
             return verdict
+        if verdict.outcome == "held":
+            return replace(verdict, effects=())
         return replace(verdict, outcome="skipped", reason="уже сделано раньше", effects=())
 
     def _settle(self, connection: Connection, plan: Plan) -> None:

@@ -164,4 +164,3 @@ def _before(event: DealReported, now: DealRecord) -> Mirrored | None:
     if event.old_responsible_user_id:
         before = replace(before, responsible_user_id=event.old_responsible_user_id)
     return Mirrored(before, EPOCH)
-

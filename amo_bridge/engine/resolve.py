@@ -49,7 +49,7 @@ class Resolver:
         }
 
     def effects(self, action: Action, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        """What has to be sent. Empty when everything is so already. ``at``: when the cause happened (account's clock)."""
+        """What has to be sent; empty when all is so already. ``at``: when the cause happened (amoCRM's clock)."""
         return self._ways[type(action)](action, deal, record, at)
 
     def _create_task(self, action: CreateTask, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 
 import structlog
-from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.lookups import find
 from amo_bridge.crm.reading import deals_by_ids
 from amo_bridge.crm.writes import REQUESTS, Written, write
+from amo_bridge.engine.aftermath import Aftermath
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.delays import delay
-from amo_bridge.engine.intake import add_events
-from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.outbox import Outbox, Sendable
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.view import deal_url
 from amo_bridge.errors import CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
-from amo_bridge.events import DealAdded, DealMoved
 
 log = structlog.get_logger()
 # A write that amoCRM is still chewing on may land after we gave up waiting; look only when it must have landed.
@@ -50,7 +46,7 @@ class Sender:
         self._clock = clock
         self._settle = settle
         self._outbox = Outbox(store, account_key, clock)
-        self._mirror = Mirror(store, account_key)
+        self._aftermath = Aftermath(store, account_key, clock)
 
     def recover(self) -> int:
         return self._outbox.recover()
@@ -151,24 +147,9 @@ class Sender:
             for row, written in pairs:
                 url = deal_url(self._url, written.id) if row.kind == "create_deal" else ""
                 self._outbox.done(connection, row, written.id, url)
-                self._remember(connection, row, written)
+                self._aftermath.of(connection, row, written)
         for row, written in pairs:
             log.info("done", rule=row.rule, deal=row.deal_id, kind=row.kind, id=written.id)
-
-    def _remember(self, connection: Connection, row: Sendable, written: Written) -> None:
-        """A roll-back leaves the mirror as if the deal had never moved. A move and a new deal are events of our own:
-        the rules about that stage must hear of them even if amoCRM's hook gets lost."""
-        stage = (row.body.get("pipeline_id"), row.body.get("status_id"))
-        at = written.updated_at or datetime.fromtimestamp(row.payload["not_before"], UTC)
-        if row.kind == "create_deal":
-            event = DealAdded(at=at, deal_id=written.id, pipeline_id=stage[0], status_id=stage[1], user_id=0)
-            add_events(connection, self._key, [event], self._clock.now().timestamp())
-        elif row.kind == "patch_deal" and stage[1] is not None:
-            if row.payload["rolls_back"]:
-                self._mirror.put_back(connection, row.deal_id, (stage[0] or 0, stage[1]), written.updated_at)
-            else:
-                moved = DealMoved(at=at, deal_id=row.deal_id, pipeline_id=stage[0], status_id=stage[1], user_id=0)
-                add_events(connection, self._key, [moved], self._clock.now().timestamp())
 
 
 def _batches(rows: Sequence[Sendable]) -> Iterator[list[Sendable]]:

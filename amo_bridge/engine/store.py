@@ -1,8 +1,8 @@
 """The durable store: its tables and how it is opened. SQLite embedded, PostgreSQL by the same code.
 
-Three tables of one shape carry the work: ``inbox`` (bytes as they came), ``events`` (what they say), ``outbox`` (what is
-to be done). A unique key in each gives "nothing twice", the primary key gives order, and one transaction per step gives
-"planned and done". ``journal`` tells people why; ``deals`` is the mirror; ``made`` remembers what rules made in amoCRM.
+Three tables of one shape carry the work: ``inbox`` (bytes as they came), ``events`` (what they say), ``outbox`` (what
+is to be done). A unique key in each gives "nothing twice", the primary key gives order, and one transaction per step
+gives "planned and done". ``journal`` tells people why; ``deals`` is the mirror; ``made`` remembers what rules made in amoCRM.
 
 Times are Unix seconds (float) in UTC: they are compared and sorted, and both databases agree on numbers.
 """
@@ -189,9 +189,19 @@ class Store:
         self._turn = RLock()
 
     @classmethod
+    def at(cls, url: str, folder: Path) -> Store:
+        """The database at ``url``; empty: SQLite in the folder."""
+        return cls(url) if url else cls.in_folder(folder)
+
+    @classmethod
     def in_folder(cls, folder: Path) -> Store:
         folder.mkdir(parents=True, exist_ok=True)
         return cls(f"sqlite:///{folder / 'amo-bridge.db'}")
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people: without the password."""
+        return self.engine.url.render_as_string(hide_password=True)
 
     def prepare(self) -> None:
         """Create the tables that are not there yet."""
@@ -217,9 +227,7 @@ class Store:
             yield
         except DBAPIError as error:
             if (isinstance(error.orig, Exception) and error.connection_invalidated) or _is_operational(error):
-                raise StoreUnavailable(
-                    f"база {self.engine.url.render_as_string()} не отвечает: {error.orig}"
-                ) from error
+                raise StoreUnavailable(f"база {self.address} не отвечает: {error.orig}") from error
             raise
 
 

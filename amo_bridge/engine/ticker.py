@@ -36,4 +36,3 @@ class Ticker:
         if self._scheduler:
             self._scheduler.shutdown(wait=False)
             self._scheduler = None
-

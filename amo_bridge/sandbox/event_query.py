@@ -98,7 +98,7 @@ def _stage_of(value: Mapping[str, Any]) -> dict[str, int | None]:
 
 
 def _plain_value(value: Mapping[str, Any]) -> str:
-    inner = next(iter(value.values()), {})
+    inner: Mapping[str, Any] = next(iter(value.values()), {})
     for name in ("sale", "name", "rate", "ltv", "text"):
         if name in inner:
             return str(inner[name])

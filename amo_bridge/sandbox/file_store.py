@@ -39,7 +39,7 @@ class FileStore:
             raise Refused(400, f"file_size is between 1 and {MAX_FILE}")
         if file_uuid is not None and file_uuid not in self._world.table("files"):
             raise Refused(404, "File not found")
-        session = {
+        session: dict[str, Any] = {
             "id": self._world.next_id("file_sessions"),
             "name": name,
             "size": size,
@@ -82,7 +82,7 @@ class FileStore:
         mime = mime or mimetypes.guess_type(name)[0] or "application/octet-stream"
         extension = PurePosixPath(name).suffix.lstrip(".").lower()
         person = {"id": user_id, "type": "internal"}
-        file = {
+        file: dict[str, Any] = {
             "uuid": file_uuid or str(uuid.uuid4()),
             "type": _type(mime, extension),
             "is_trashed": False,

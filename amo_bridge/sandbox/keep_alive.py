@@ -7,7 +7,7 @@ werkzeug's own server closes every connection after one answer, which hides a cl
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -49,9 +49,13 @@ class KeepAliveHandler(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:
         """Nothing: the sandbox's own request log tells more, and a test run must not print."""
 
-    def _answer(self, status: str, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+    def _answer(self, status: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
         code, _, reason = status.partition(" ")
-        self.send_response(int(code), reason)
+        self.send_response_only(int(code), reason)
+        self.send_header("Server", self.version_string())
+        told = {name.lower() for name, _ in headers}
+        if "date" not in told:
+            self.send_header("Date", self.date_time_string())
         for name, value in headers:
             if name.lower() != "content-length":
                 self.send_header(name, value)

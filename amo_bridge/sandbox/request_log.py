@@ -27,7 +27,7 @@ MARKS = "sandbox.marks"
 class RequestLog:
     """The outermost door: passes every request on and writes down what became of it.
 
-    ``inner`` is what stands behind it; another door is put there with ``put_inside``.
+    ``inner`` is what stands behind it; another door goes there by wrapping it.
     """
 
     def __init__(self, inner: WSGIApplication, world: World) -> None:

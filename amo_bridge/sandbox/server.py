@@ -33,6 +33,8 @@ from amo_bridge.sandbox import (
     people,
     pipelines,
     request_log,
+    seeding,
+    server_time,
     tags,
     tasks,
     unsorted,
@@ -42,7 +44,7 @@ from amo_bridge.sandbox import (
 from amo_bridge.sandbox.keep_alive import KeepAliveServer
 from amo_bridge.sandbox.world import World
 
-DOORS = (request_log, faults, limits, auth, oauth, event_log, files, delivery, control)
+DOORS = (request_log, server_time, faults, limits, auth, oauth, event_log, files, delivery, control, seeding)
 """What stands before the API and beside it; the first sees a request first."""
 
 ENTITIES = (
@@ -87,12 +89,15 @@ def create_app(world: World) -> Flask:
 @contextmanager
 def serving(world: World, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """Serves ``world`` from a thread of its own while the block runs; gives the URL. ``port`` 0: a free one."""
-    server = KeepAliveServer(host, port, create_app(world))
+    app = create_app(world)
+    server = KeepAliveServer(host, port, app)
     thread = threading.Thread(target=server.serve_forever, args=(STOP_SEEN_AFTER,), name="sandbox", daemon=True)
     thread.start()
     try:
         yield f"http://{host}:{server.port}"
     finally:
+        # First, while everything still stands: a webhook on its way is finished and written down, not broken off.
+        delivery.of(app).courier.close()
         server.shutdown()
         thread.join()
         server.cut_connections()

@@ -68,9 +68,9 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
 
 
 def most_in_a_second(moments: list[float]) -> int:
-    """The most moments that any closed second holds; microseconds, so that no rounding hides one."""
+    """The most moments that any closed second holds, even if the way to amoCRM takes up to 0.1 s longer for some."""
     ticks = sorted(round(moment * 1_000_000) for moment in moments)
-    return max(sum(start <= tick <= start + 1_000_000 for tick in ticks) for start in ticks)
+    return max(sum(start <= tick <= start + 1_100_000 for tick in ticks) for start in ticks)
 
 
 @settings(
@@ -100,7 +100,7 @@ def test_the_rate_is_used_up(make: Make) -> None:
     started = clock.now
     for _ in range(71):
         budget.acquire()
-    assert clock.now - started == pytest.approx(10, abs=0.01)
+    assert clock.now - started == pytest.approx(11, abs=0.01)
 
 
 def test_after_a_pause_the_first_request_goes_at_once(make: Make) -> None:
@@ -117,7 +117,7 @@ def test_a_reserve_is_left_to_others(database: tuple[Engine, Table]) -> None:
     budget = StoreBudget(*database, "acme", 7, 2, clock=clock, sleep=clock.sleep)
     budget.acquire()
     budget.acquire()
-    assert clock.slept == [pytest.approx(0.2, abs=1e-5)]
+    assert clock.slept == [pytest.approx(0.22, abs=1e-5)]
     with pytest.raises(ValueError, match="reserve"):
         StoreBudget(*database, "acme", 7, 7)
 

@@ -1,0 +1,66 @@
+"""What follows from a write of our own: the mirror knows it, so its echo (amoCRM's hook about it) is no news.
+
+Echoes are recognised by what was written, not by guessing who wrote: fields, tags and roll-backs go into the mirror at
+once, and the echo then tells nothing new. Moves and new deals are told to the rules by an event of our own, even if
+amoCRM's hook gets lost: a deal that the bridge moved has entered the stage all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.crm.account_parts import LOST
+from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.writes import Written
+from amo_bridge.engine.intake import add_events
+from amo_bridge.engine.mirror import Mirror
+from amo_bridge.engine.outbox import Sendable
+from amo_bridge.engine.store import Store
+from amo_bridge.events import DealAdded, DealMoved, Event
+
+
+class Aftermath:
+    def __init__(self, store: Store, account_key: int, clock: Clock) -> None:
+        self._key = account_key
+        self._clock = clock
+        self._mirror = Mirror(store, account_key)
+
+    def of(self, connection: Connection, row: Sendable, written: Written) -> None:
+        """Within the transaction that marks the write as done."""
+        at = written.updated_at or datetime.fromtimestamp(row.payload["not_before"], UTC)
+        if row.kind == "create_deal":
+            self._tell(connection, DealAdded(at=at, deal_id=written.id, user_id=0, **_stage(row.body)))
+        elif row.kind == "patch_deal":
+            if _stage(row.body) and not row.payload["rolls_back"]:
+                self._tell(connection, DealMoved(at=at, deal_id=row.deal_id, user_id=0, **_stage(row.body)))
+            self._mirror.amend(connection, row.deal_id, lambda record: _patched(record, row, written.updated_at))
+
+    def _tell(self, connection: Connection, event: Event) -> None:
+        add_events(connection, self._key, [event], self._clock.now().timestamp())
+
+
+def _stage(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: int(body[key]) for key in ("pipeline_id", "status_id") if body.get(key) is not None}
+
+
+def _patched(record: DealRecord, row: Sendable, updated_at: datetime | None) -> DealRecord:
+    """The record with what was written; the stage only for a roll-back, which is as if the deal had never moved."""
+    body = row.body
+    fields = dict(record.fields)
+    for field in body.get("custom_fields_values") or ():
+        fields[field["field_id"]] = tuple(value["value"] for value in field["values"] or ())
+    tags = (*record.tags, *(tag["name"] for tag in body.get("tags_to_add") or ()))
+    changed: dict[str, Any] = {"fields": {key: values for key, values in fields.items() if values}, "tags": tags}
+    if row.payload["rolls_back"]:
+        # Only then is all that changed by then known: a move is judged by a fresh read of its own.
+        changed |= {**_stage(body), "updated_at": updated_at or record.updated_at}
+        if body.get("status_id") != LOST:
+            # amoCRM forgets the reason when a lost deal is opened again.
+            changed |= {"loss_reason": None, "loss_reason_id": None, "closed_at": None}
+    return replace(record, **changed)

@@ -1,0 +1,109 @@
+"""A bridge that really runs, in this process: its worker thread and its web side on a free port."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import requests
+from local_crm import TOKEN, LocalCrm
+from sqlalchemy import func, select
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from amo_bridge.config.model import Config
+from amo_bridge.engine.accounts import known_key
+from amo_bridge.engine.bridge import Bridge
+from amo_bridge.engine.journal import Entry, Journal
+from amo_bridge.engine.store import OPEN_STATES, Store, events, inbox, outbox
+from amo_bridge.web.app import create_app
+
+SECRET = "unguessable"
+ENVIRONMENT = {"AMO_BRIDGE_TOKEN": TOKEN, "AMO_BRIDGE_HOOK_SECRET": SECRET}
+SETTLE = 0.02
+PATIENCE = 40.0
+
+
+def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+    """Poll until it holds; a test that waits in vain says for what."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {patience} s in vain: {what}"
+        time.sleep(0.01)
+
+
+class RunningBridge:
+    """``bridge`` is running, or starting; ``url`` is its web side."""
+
+    def __init__(self, config: Config, environment: Mapping[str, str] = ENVIRONMENT) -> None:
+        listener = socket.create_server(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        self.config = config
+        self.url = f"http://127.0.0.1:{port}"
+        self.bridge = Bridge(config, environment, self.url, settle=SETTLE)
+        self._web = make_server(
+            "127.0.0.1",
+            port,
+            create_app(self.bridge, self.bridge),
+            threaded=True,
+            request_handler=_Silent,
+            fd=listener.fileno(),
+        )
+        listener.close()
+        self._thread = threading.Thread(target=self._web.serve_forever, args=(0.02,), name="web", daemon=True)
+        self._thread.start()
+        self.bridge.start()
+        self._store = Store.at(config.bridge.database, config.data_folder)
+
+    def wait_ready(self) -> RunningBridge:
+        self.bridge.wait_started()
+        assert self.bridge.state == "ready", (self.bridge.state, self.bridge.problems)
+        return self
+
+    def stop(self) -> None:
+        self._web.shutdown()
+        self._thread.join()
+        self._web.server_close()
+        self.bridge.stop()
+        self._store.close()
+
+    def hook(self, body: bytes = b"", secret: str = SECRET) -> requests.Response:
+        """Post a hook as amoCRM does."""
+        return requests.post(f"{self.url}/hooks/amocrm/{secret}", data=body, timeout=30)
+
+    def health(self) -> requests.Response:
+        return requests.get(f"{self.url}/health", timeout=30)
+
+    def open_work(self) -> dict[str, int]:
+        """How much is not done yet, by table."""
+        queries = {
+            "inbox": select(func.count()).select_from(inbox).where(inbox.c.state == "new"),
+            "events": select(func.count()).select_from(events).where(events.c.state == "open"),
+            "outbox": select(func.count()).select_from(outbox).where(outbox.c.state.in_(OPEN_STATES)),
+        }
+        with self._store.read() as connection:
+            counts = {name: connection.execute(query).scalar_one() for name, query in queries.items()}
+        return {name: count for name, count in counts.items() if count}
+
+    def settle(self, crm: LocalCrm) -> None:
+        """Wait until amoCRM has told everything and the bridge has done everything about it."""
+
+        def settled() -> bool:
+            if not crm.hooks_delivered() or self.open_work():
+                return False
+            # What the bridge did last may have rung once more.
+            return crm.hooks_delivered() and not self.open_work()
+
+        wait_until(settled, "the bridge has nothing left to do")
+
+    def journal(self, deal: int) -> list[Entry]:
+        key = known_key(self._store, self.config.account.url)
+        assert key is not None
+        return Journal(self._store, key).of_deal(deal)
+
+
+class _Silent(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Nothing: a test run prints nothing."""
