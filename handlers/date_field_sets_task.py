@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from amo_bridge.actions import Action, ChangeTask, FinishTask, Skip
-from amo_bridge.config.names import FieldName, PersonName, StageName, TaskTypeName, Text
+from amo_bridge.config.names import DateFieldName, PersonName, StageName, TaskTypeName, Text
 from amo_bridge.deal import Deal, Task
 from amo_bridge.due import Due
 from amo_bridge.events import FieldChanged, StageEntered
@@ -23,7 +23,7 @@ from amo_bridge.rules import Options, handler
 
 
 class DateFieldSetsTask(Options):
-    fields: Annotated[tuple[FieldName, ...], Field(min_length=1)]
+    fields: Annotated[tuple[DateFieldName, ...], Field(min_length=1)]
     stages: tuple[StageName, ...] = ()
     when: Condition | None = None
     text: Text
@@ -57,13 +57,13 @@ def date_field_sets_task(
     return actions or Skip("задача с этой датой уже стоит" if any(map(deal.has, fields)) else "дата не заполнена")
 
 
-def _fields_concerned(event: FieldChanged | StageEntered, options: DateFieldSetsTask) -> list[FieldName]:
+def _fields_concerned(event: FieldChanged | StageEntered, options: DateFieldSetsTask) -> list[DateFieldName]:
     if isinstance(event, FieldChanged):
         return [field for field in options.fields if same_name(field, event.field_name)]
     return list(options.fields) if options.stages else []
 
 
-def _steer(field: FieldName, deal: Deal, options: DateFieldSetsTask) -> list[Action]:
+def _steer(field: DateFieldName, deal: Deal, options: DateFieldSetsTask) -> list[Action]:
     """What makes the rule's open tasks for this field agree with the date."""
     still_open = [task for task in deal.own_tasks if task.slot == field and not task.is_completed]
     if not deal.has(field):
@@ -74,5 +74,5 @@ def _steer(field: FieldName, deal: Deal, options: DateFieldSetsTask) -> list[Act
     return [spec.for_deal(deal, slot=field)]
 
 
-def _close(task: Task, field: FieldName, deal: Deal) -> FinishTask:
+def _close(task: Task, field: DateFieldName, deal: Deal) -> FinishTask:
     return FinishTask(deal_id=deal.id, task_id=task.id, result=f"Поле «{field}» очищено, задача снята")

@@ -13,7 +13,15 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.actions import AddNote, CreateDeal, Skip
-from amo_bridge.config.names import CustomFieldName, LossReasonName, PersonName, PipelineName, StageName, Text
+from amo_bridge.config.names import (
+    CustomFieldName,
+    LossReasonName,
+    PersonName,
+    PipelineName,
+    StageName,
+    Text,
+    TextWithNewDeal,
+)
 from amo_bridge.deal import Deal
 from amo_bridge.events import FieldChanged, StageEntered
 from amo_bridge.names import same_name
@@ -32,7 +40,9 @@ class LostDealIsRouted(Options):
     carry_tags: bool = True
     carry_budget: bool = True
     link_field: CustomFieldName | None = None
-    note: Text = Text("Сделка потеряна («{Причина отказа}»). Работа с клиентом продолжается здесь: {new.url}")
+    note: TextWithNewDeal = TextWithNewDeal(
+        "Сделка потеряна («{Причина отказа}»). Работа с клиентом продолжается здесь: {new.url}"
+    )
 
 
 @handler(on=(StageEntered, FieldChanged), options=LostDealIsRouted)

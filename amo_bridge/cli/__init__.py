@@ -8,13 +8,14 @@ from amo_bridge.cli.check import check
 from amo_bridge.cli.demo import demo
 from amo_bridge.cli.replay import replay
 from amo_bridge.cli.rules import rules
+from amo_bridge.cli.russian import Group
 from amo_bridge.cli.sandbox import sandbox
 from amo_bridge.cli.serve import serve
 from amo_bridge.cli.why import why
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="amo-bridge")
+@click.group(cls=Group)
+@click.version_option(package_name="amo-bridge", help="Показать версию.", message="amo-bridge %(version)s")
 def main() -> None:
     """amo-bridge: регламент отдела продаж, который исполняется сам, рядом с amoCRM."""
 

@@ -9,16 +9,23 @@ from pathlib import Path
 import click
 
 from amo_bridge.cli.common import config_option, load_or_exit, tell_and_exit
+from amo_bridge.cli.crm_words import in_words
+from amo_bridge.cli.russian import Command
 from amo_bridge.config.against_account import unknown_names
 from amo_bridge.engine.connection import read_account
-from amo_bridge.errors import BridgeError
+from amo_bridge.errors import BridgeError, ConfigError
+
+CRM_UNREACHABLE = 3
 
 
-@click.command()
+@click.command(cls=Command)
 @config_option
 @click.option("--offline", is_flag=True, help="Только сам файл, без обращения к amoCRM.")
 def check(config_path: Path, offline: bool) -> None:
-    """Проверить настройку: сам файл и, если amoCRM доступна, каждое имя в нём."""
+    """Проверить настройку: сам файл и каждое имя в нём.
+
+    Код выхода: 0 — всё верно; 2 — ошибки в настройке; 3 — файл верен, но amoCRM не ответила и имена не сверены.
+    """
     config = load_or_exit(config_path)
     enabled = sum(rule.enabled for rule in config.rules)
     click.echo(f"{config_path}: правил {len(config.rules)}, включено {enabled}, ошибок нет")
@@ -26,9 +33,11 @@ def check(config_path: Path, offline: bool) -> None:
         return
     try:
         account = read_account(config, os.environ)
+    except ConfigError as error:
+        tell_and_exit(error.problems)
     except BridgeError as error:
-        click.echo(f"Имена не сверены с аккаунтом {config.account.url}: {error}", err=True)
-        sys.exit(3)
+        click.echo(f"Имена не сверены с аккаунтом {config.account.url}: {in_words(error)}", err=True)
+        sys.exit(CRM_UNREACHABLE)
     if problems := unknown_names(config, account):
         tell_and_exit(problems)
     click.echo(f"Аккаунт «{account.name}» ({config.account.url}) знает все имена из настройки")

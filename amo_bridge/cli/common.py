@@ -22,15 +22,16 @@ config_option: Callable[[Any], Any] = click.option(
     type=click.Path(path_type=Path),
     default=Path("config.toml"),
     envvar="AMO_BRIDGE_CONFIG",
-    show_default=True,
-    help="Файл настройки.",
+    metavar="ФАЙЛ",
+    help="Файл настройки; без ключа — переменная AMO_BRIDGE_CONFIG или config.toml.",
 )
 
 
 def console() -> Console:
-    """Wide enough for a table when the output goes into a file or a log."""
-    screen = Console(highlight=False)
-    return screen if screen.is_terminal else Console(highlight=False, width=140)
+    """Wide enough for a table when the output goes into a file or a log. Texts are shown as they are: a file's name may
+    well have [brackets] or :colons: in it."""
+    screen = Console(highlight=False, markup=False, emoji=False)
+    return screen if screen.is_terminal else Console(highlight=False, markup=False, emoji=False, width=140)
 
 
 def load_or_exit(path: Path) -> Config:
@@ -42,9 +43,13 @@ def load_or_exit(path: Path) -> Config:
 
 
 def tell_and_exit(problems: list[str]) -> NoReturn:
+    tell(problems)
+    sys.exit(CONFIG_BROKEN)
+
+
+def tell(problems: list[str]) -> None:
     click.echo(
         "Настройка не годится:" if len(problems) == 1 else f"Настройка не годится, ошибок: {len(problems)}", err=True
     )
     for problem in problems:
         click.echo(f"  • {problem}", err=True)
-    sys.exit(CONFIG_BROKEN)

@@ -9,17 +9,19 @@ from pathlib import Path
 import click
 
 from amo_bridge.cli.common import console
+from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.demo.processes import DemoFailed, running
 from amo_bridge.demo.stage import play
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 
 
-@click.command()
+@click.command(cls=Command)
 @click.option("--stay", is_flag=True, help="Оставить amoCRM и мост работать и показать их адреса.")
 @click.option(
     "--config",
     "config_path",
+    metavar="ФАЙЛ",
     type=click.Path(path_type=Path, exists=True),
     default=EXAMPLE,
     help="Файл настройки; без него — config.example.toml.",
@@ -36,5 +38,5 @@ def demo(stay: bool, config_path: Path) -> None:
                 screen.print(f"amoCRM: {processes.sandbox}/sandbox/   мост: {processes.bridge}   Ctrl+C — закончить")
                 signal.sigwait({signal.SIGINT, signal.SIGTERM})
     except DemoFailed as error:
-        raise click.ClickException(str(error)) from error
+        raise Stop(str(error)) from error
     sys.exit(0 if good else 1)

@@ -9,42 +9,61 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from amo_bridge.cli import crm_words
 from amo_bridge.cli.common import config_option, console, load_or_exit
+from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.clock import FixedClock
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
+from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import EPOCH
+from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.connection import Connection
+from amo_bridge.engine.connection import tokens
 from amo_bridge.engine.replay import Replayed, undecided
 from amo_bridge.engine.replay import replay as judge_again
 from amo_bridge.engine.wording import in_words
 from amo_bridge.errors import BridgeError, ConfigError
 
 VERDICTS = {"would_act": "сделало бы", "skipped": "ничего", "failed": "СБОЙ", "undecided": "неизвестно"}
+# Seconds that a person at a terminal waits for an amoCRM that is silent.
+PATIENCE = 5
 
 
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path), metavar="ХУК")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help='Для программ: {"events": [...], "decisions": [...]}.')
 def replay(file: Path, config_path: Path, as_json: bool) -> None:
-    """Что сказано в сохранённом хуке и что сделало бы каждое правило. Ничего не меняет."""
+    """Что сказано в сохранённом хуке и что сделало бы каждое правило. Ничего не меняет.
+
+    ХУК — файл с телом запроса, каким его прислала amoCRM.
+    """
     config = load_or_exit(config_path)
-    replayed = _replayed(file.read_bytes(), config)
+    replayed = _replayed(_body(file), config)
     if as_json:
         click.echo(json.dumps(replayed.to_json(), ensure_ascii=False, indent=2))
     else:
         _show(replayed)
 
 
+def _body(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Stop(f"файл с хуком {file} не читается: {error.strerror}") from error
+
+
 def _replayed(body: bytes, config: Config) -> Replayed:
     # The clock stands before everything: a body saved years ago is judged as if it had come just now.
     try:
-        client = Connection(config, os.environ).client()
+        client = CrmClient(config.account.url, tokens(config, os.environ), LocalBudget(), patience=PATIENCE)
         return judge_again(body, Brain.of(config, Account.read(client), FixedClock(EPOCH)), client)
-    except (BridgeError, ConfigError) as error:
-        return undecided(body, config.rules, f"аккаунт {config.account.url} не прочитан: {error}")
+    except ConfigError as error:
+        why = "; ".join(error.problems)
+    except BridgeError as error:
+        why = crm_words.in_words(error)
+    return undecided(body, config.rules, f"аккаунт {config.account.url} не прочитан: {why}")
 
 
 def _show(replayed: Replayed) -> None:

@@ -8,11 +8,12 @@ import click
 from rich.table import Table
 
 from amo_bridge.cli.common import config_option, console, load_or_exit
+from amo_bridge.cli.russian import Command
 from amo_bridge.config.model import Config
 from amo_bridge.rules import Rule
 
 
-@click.command()
+@click.command(cls=Command)
 @config_option
 @click.option("--markdown", is_flag=True, help="Таблицей Markdown, как в README.")
 def rules(config_path: Path, markdown: bool) -> None:
@@ -32,7 +33,8 @@ def markdown_table(config: Config) -> str:
     lines = ["| clause | rule | what it does | handler |", "|---|---|---|---|"]
     for rule in config.rules:
         handler = f"[`{rule.handler.name}`](handlers/{rule.handler.name}.py)"
-        lines.append(f"| {rule.clause} | `{rule.block}` | {rule.words} | {handler} |")
+        cells = (rule.clause, f"`{rule.block}`", rule.words, handler)
+        lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
     return "\n".join(lines)
 
 

@@ -10,10 +10,13 @@ import click
 from rich.table import Table
 
 from amo_bridge.cli.common import config_option, console, load_or_exit
+from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.config.model import Config
 from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.connection import known_timezone
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.engine.store import Store
+from amo_bridge.errors import BridgeError
 
 VERDICTS = {
     "acts": "сделало",
@@ -29,22 +32,35 @@ STATES = {
 }  # fmt: skip
 
 
-@click.command()
-@click.argument("deal", type=int)
+@click.command(cls=Command)
+@click.argument("deal", type=int, metavar="СДЕЛКА")
 @config_option
 def why(deal: int, config_path: Path) -> None:
     """История сделки: что пришло, какое правило смотрело и что решило."""
     config = load_or_exit(config_path)
+    if not config.bridge.database and not config.data_folder.is_dir():
+        raise Stop(f"журнала ещё нет: его ведёт работающий мост (amo-bridge serve) в папке {config.data_folder}")
+    try:
+        entries = _entries(deal, config)
+    except (BridgeError, OSError) as error:
+        raise Stop(f"журнал не читается: {error}") from error
+    console().print(_table(deal, entries, ZoneInfo(known_timezone(config, os.environ))))
+
+
+def _entries(deal: int, config: Config) -> list[Entry]:
     store = Store.at(config.bridge.database, config.data_folder)
-    store.prepare()
-    key = known_key(store, config.account.url)
-    entries = Journal(store, key).of_deal(deal) if key else []
+    try:
+        store.prepare()
+        key = known_key(store, config.account.url)
+        entries = Journal(store, key).of_deal(deal) if key else []
+    finally:
+        store.close()
     if not entries:
-        raise click.ClickException(
+        raise Stop(
             f"о сделке {deal} в журнале ничего нет. Журнал ведёт работающий мост (amo-bridge serve); "
             f"база: {store.address}, аккаунт: {config.account.url}"
         )
-    console().print(_table(deal, entries, ZoneInfo(known_timezone(config, os.environ))))
+    return entries
 
 
 def _table(deal: int, entries: list[Entry], zone: ZoneInfo) -> Table:

@@ -10,6 +10,7 @@ from amo_bridge.config.model import MANAGER, Config
 from amo_bridge.config.names import (
     AccountName,
     CustomFieldName,
+    DateFieldName,
     FieldName,
     LossReasonName,
     PersonName,
@@ -20,49 +21,86 @@ from amo_bridge.config.names import (
     UserName,
     names_in,
 )
-from amo_bridge.config.wording import dotted, problem
-from amo_bridge.crm.account import Account
+from amo_bridge.config.wording import place, problem
+from amo_bridge.crm.account import Account, Field
 from amo_bridge.deal import BUILT_IN_FIELDS
-from amo_bridge.errors import UnknownName
+from amo_bridge.errors import AmbiguousName, UnknownName
 from amo_bridge.names import nearest, same_name
+
+DATE_TYPES = ("date", "date_time", "birthday")
+
+
+class Misfit(Exception):
+    """The account knows the name, but not as what the config needs. The text is the problem (Russian)."""
 
 
 def unknown_names(config: Config, account: Account) -> list[str]:
     """All problems, each with file, line, block, key and the nearest right word; empty when every name is there."""
     found = []
     for path, name in _names(config):
-        for error in _errors(name, config, account):
-            block, key = (path[:3], path[3:]) if path[0] == "handlers" else (path[:1], path[1:])
-            place = f"[{'.'.join(map(str, block))}] {dotted(key)}"
-            found.append(problem(config.path.name, line_of(config.lines, path), place, str(error)))
+        length = 3 if path[0] == "handlers" else 1
+        for words in _problems(name, config, account):
+            where = place(path[:length], path[length:])
+            found.append(problem(config.path.name, line_of(config.lines, path), where, words))
     return list(dict.fromkeys(found))
 
 
 def _names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName]]:
+    yield from names_in(config.bridge, ("bridge",))
     yield from names_in(config.roles, ("roles",))
     for rule in config.rules:
         # A rule that is switched off must be right as well: the switch may be turned any time.
         yield from names_in(rule.options, ("handlers", rule.handler.name, rule.block))
 
 
-def _errors(name: AccountName, config: Config, account: Account) -> Iterator[UnknownName]:
+def _problems(name: AccountName, config: Config, account: Account) -> Iterator[str]:
     if isinstance(name, Text):
         for field in name.field_names:
-            yield from _errors(FieldName(field), config, account)
+            yield from _problems(FieldName(field), config, account)
         return
+    look_up = next(LOOK_UPS[kind] for kind in type(name).__mro__ if kind in LOOK_UPS)
     try:
-        LOOK_UPS[type(name)](name, config, account)
-    except UnknownName as error:
-        yield error
+        look_up(name, config, account)
+    except (UnknownName, Misfit) as error:
+        yield str(error)
 
 
 def _field(name: str, config: Config, account: Account) -> None:
-    if any(same_name(name, built_in) for built_in in BUILT_IN_FIELDS):
+    if _built_in(name) is not None:
         return
     try:
         account.field(name)
+    except AmbiguousName:
+        raise
     except UnknownName as error:
         raise UnknownName("поля", name, nearest=error.nearest or nearest(name, BUILT_IN_FIELDS)) from error
+
+
+def _custom_field(name: str, config: Config, account: Account) -> Field:
+    try:
+        return account.field(name)
+    except UnknownName as error:
+        if built_in := _built_in(name):
+            raise Misfit(f"«{built_in}» — встроенное поле amoCRM, здесь годится только своё поле сделки") from error
+        raise
+
+
+def _date_field(name: str, config: Config, account: Account) -> None:
+    field = _custom_field(name, config, account)
+    if field.type not in DATE_TYPES:
+        dates = [one.name for one in account.fields() if one.type in DATE_TYPES]
+        advice = f"; поля с датой: {', '.join(dates)}" if dates else ""
+        raise Misfit(f"поле «{field.name}» — не дата (его тип {field.type}){advice}")
+
+
+def _built_in(name: str) -> str | None:
+    return next((built_in for built_in in BUILT_IN_FIELDS if same_name(name, built_in)), None)
+
+
+def _user(name: str, config: Config, account: Account) -> None:
+    user = account.user(name)
+    if not user.is_active:
+        raise Misfit(f"пользователь «{user.name}» отключён в amoCRM: ему ничего не поручить, назовите другого")
 
 
 def _person(name: str, config: Config, account: Account) -> None:
@@ -70,7 +108,9 @@ def _person(name: str, config: Config, account: Account) -> None:
     if any(same_name(name, role) for role in roles):
         return
     try:
-        account.user(name)
+        _user(name, config, account)
+    except AmbiguousName:
+        raise
     except UnknownName as error:
         raise UnknownName("роли или пользователя", name, nearest=error.nearest or nearest(name, roles)) from error
 
@@ -79,9 +119,10 @@ LOOK_UPS: Mapping[type[AccountName], Callable[[str, Config, Account], Any]] = {
     StageName: lambda name, config, account: account.stage(name),
     PipelineName: lambda name, config, account: account.pipeline(name),
     FieldName: _field,
-    CustomFieldName: lambda name, config, account: account.field(name),
+    CustomFieldName: _custom_field,
+    DateFieldName: _date_field,
     LossReasonName: lambda name, config, account: account.loss_reason(name),
     TaskTypeName: lambda name, config, account: account.task_type(name),
-    UserName: lambda name, config, account: account.user(name),
+    UserName: _user,
     PersonName: _person,
 }

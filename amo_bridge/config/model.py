@@ -18,7 +18,7 @@ from amo_bridge.rules import Rule
 from amo_bridge.worktime import CalendarOptions
 
 _ACCOUNT_URL = re.compile(r"https?://[^\s/?#@]+", re.IGNORECASE)
-POSTGRES = re.compile(r"^postgres(?:ql)?(?:\+\w+)?://")
+POSTGRES = re.compile(r"^postgres(?:ql)?://")
 _PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
 
 

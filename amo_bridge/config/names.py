@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
@@ -26,8 +26,13 @@ class AccountName(str):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(
-            cls, core_schema.str_schema(strict=True, min_length=1, strip_whitespace=True)
+            cls.checked, core_schema.str_schema(strict=True, min_length=1, strip_whitespace=True)
         )
+
+    @classmethod
+    def checked(cls, text: str) -> Self:
+        """The name, if it is one as far as can be told without the account. Raises ValueError (Russian)."""
+        return cls(text)
 
 
 class StageName(AccountName):
@@ -47,9 +52,15 @@ class FieldName(AccountName):
 
 
 class CustomFieldName(AccountName):
-    """A deal's custom field that the bridge writes; built-in ones won't do."""
+    """A deal's custom field, such as one that the bridge writes; built-in ones won't do."""
 
     kind = "своё поле"
+
+
+class DateFieldName(FieldName):
+    """A deal's custom field that holds a date: of amoCRM's types «Дата», «Дата и время», «День рождения»."""
+
+    kind = "поле с датой"
 
 
 class LossReasonName(AccountName):
@@ -79,11 +90,26 @@ class Text(AccountName):
     kind = "текст"
     PLACE: ClassVar[re.Pattern[str]] = re.compile(r"\{([^{}]+)\}")
     OWN_PLACES: ClassVar[frozenset[str]] = frozenset({"Этап", "Ссылка"})
+    LATER_PLACES: ClassVar[frozenset[str]] = frozenset()
+    """Places that the engine fills when it carries the action out; no field is meant."""
+
+    @classmethod
+    def checked(cls, text: str) -> Self:
+        left = cls.PLACE.sub("", text)
+        if "{" in left or "}" in left:
+            raise ValueError(
+                f"«{text}»: место для подстановки пишется {{Название поля}}, а здесь скобка лишняя или пусто"
+            )
+        for name in cls.PLACE.findall(text):
+            if name.startswith("new.") and name not in cls.LATER_PLACES:
+                told = " и ".join(f"{{{place}}}" for place in sorted(cls.LATER_PLACES))
+                raise ValueError(f"{{{name}}} здесь не подставить; " + (f"есть {told}" if told else "новой сделки нет"))
+        return cls(text)
 
     @property
     def field_names(self) -> list[str]:
         return [
-            name for name in self.PLACE.findall(self) if name not in self.OWN_PLACES and not name.startswith("new.")
+            name for name in self.PLACE.findall(self) if name not in self.OWN_PLACES and name not in self.LATER_PLACES
         ]
 
     def for_deal(self, deal: Deal) -> str:
@@ -92,11 +118,17 @@ class Text(AccountName):
 
         def fill(match: re.Match[str]) -> str:
             name = match[1]
-            if name.startswith("new."):
+            if name in self.LATER_PLACES:
                 return match[0]
             return known.get(name) or deal.text(name) or "—"
 
         return self.PLACE.sub(fill, self)
+
+
+class TextWithNewDeal(Text):
+    """A text that may also hold ``{new.url}`` and ``{new.id}``: the deal that this very decision creates."""
+
+    LATER_PLACES = frozenset({"new.url", "new.id"})
 
 
 def names_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], AccountName]]:
@@ -105,7 +137,7 @@ def names_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tup
         yield path, value
     elif isinstance(value, Due):
         for name in value.fields:
-            yield path, FieldName(name)
+            yield path, DateFieldName(name)
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
             yield from names_in(getattr(value, name), (*path, name))

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
-_EXACT = ("bool", "int", "float")
+_EXACT = ("bool", "int", "float", "timedelta")
 
 
 def _be_exact(schema: Any) -> None:

@@ -14,7 +14,7 @@ _WORDS = (
     (r"Unclosed inline table|Expected '}'.*", "таблица не закрыта: не хватает }"),
     (r"Unterminated string|Illegal character .*", "текст не закрыт: не хватает кавычки в конце строки"),
     (
-        r"Unescaped '\\\\' in a string|Invalid hex value|Escaped character .*",
+        r"Unescaped .* in a string|Invalid hex value|Escaped character .*",
         "обратная черта в тексте пишется дважды: \\\\",
     ),
     (r"Expected '\]+' .*", "имя раздела не закрыто: не хватает ]"),

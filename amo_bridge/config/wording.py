@@ -30,6 +30,7 @@ TYPES: Mapping[str, str] = {
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type", "mapping_type"), _TABLE),
     **dict.fromkeys(("date_type", "date_parsing", "date_from_datetime_parsing", "datetime_type"), _DAY),
     **dict.fromkeys(("time_type", "time_parsing"), _TIME),
+    **dict.fromkeys(("time_delta_type", "time_delta_parsing"), 'нужен промежуток в кавычках: "24 h"'),
     "string_too_short": "текст не может быть пустым",
     "too_short": "список не может быть пустым",
     "too_long": "в списке слишком много значений",

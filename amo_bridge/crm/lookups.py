@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.records import embedded
 
 # amoCRM stamps whole seconds and its servers' clocks differ a little.
 SLACK = 5
-NEWEST_DEALS = 250
+NEWEST = 250
 
 Sought = Mapping[str, Mapping[str, Any]]
 """Our mark → payload of the effect (see engine/effects.py)."""
@@ -28,10 +29,19 @@ def find(client: CrmClient, kind: str, sought: Sought, taken: set[int]) -> dict[
 def _tasks(client: CrmClient, sought: Sought, taken: set[int]) -> dict[str, int]:
     found: dict[str, int] = {}
     for entity_type, marks in _by_entity_type(sought).items():
-        ids = sorted({sought[mark]["body"]["entity_id"] for mark in marks})
-        rows = list(_pages_of(client, "/api/v4/tasks", "tasks", {"entity_type": entity_type}, "entity_id", ids))
+        rows = _newest_tasks(client) if entity_type is None else _tasks_on(client, entity_type, sought, marks)
         found |= _match({mark: sought[mark] for mark in marks}, rows, taken, _same_task)
     return found
+
+
+def _tasks_on(client: CrmClient, entity_type: str, sought: Sought, marks: list[str]) -> list[Mapping[str, Any]]:
+    ids = sorted({sought[mark]["body"]["entity_id"] for mark in marks})
+    return list(_pages_of(client, "/api/v4/tasks", "tasks", {"entity_type": entity_type}, "entity_id", ids))
+
+
+def _newest_tasks(client: CrmClient) -> list[Mapping[str, Any]]:
+    """Tasks on nobody's card can't be asked for by card."""
+    return embedded(client.get("/api/v4/tasks", {"order": {"id": "desc"}, "limit": NEWEST}) or {}, "tasks")
 
 
 def _notes(client: CrmClient, sought: Sought, taken: set[int]) -> dict[str, int]:
@@ -41,9 +51,9 @@ def _notes(client: CrmClient, sought: Sought, taken: set[int]) -> dict[str, int]
 
 
 def _new_deals(client: CrmClient, sought: Sought, taken: set[int]) -> dict[str, int]:
-    params = {"order": {"created_at": "desc"}, "limit": NEWEST_DEALS}
+    params = {"order": {"created_at": "desc"}, "limit": NEWEST}
     answer = client.get("/api/v4/leads", params) or {}
-    return _match(sought, answer.get("_embedded", {}).get("leads", []), taken, _same_deal)
+    return _match(sought, embedded(answer, "leads"), taken, _same_deal)
 
 
 def _changed_tasks(client: CrmClient, sought: Sought, taken: set[int]) -> dict[str, int]:
@@ -96,7 +106,7 @@ def _values(row: Mapping[str, Any], field_id: int) -> list[str]:
 
 def _same_task(body: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
     keys = ("text", "entity_id", "entity_type", "responsible_user_id", "complete_till")
-    return all(row.get(key) == body[key] for key in keys)
+    return all((row.get(key) or None) == body.get(key) for key in keys)
 
 
 def _same_note(body: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
@@ -130,10 +140,10 @@ def _match(
     return found
 
 
-def _by_entity_type(sought: Sought) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
+def _by_entity_type(sought: Sought) -> dict[str | None, list[str]]:
+    groups: dict[str | None, list[str]] = {}
     for mark, payload in sought.items():
-        groups.setdefault(payload["body"]["entity_type"], []).append(mark)
+        groups.setdefault(payload["body"].get("entity_type"), []).append(mark)
     return groups
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.records import embedded
 
 # Only these can be asked for by the API (amoCRM docs, webhooks-api); a stage change comes as status and as update,
 # and either may get lost, so both are taken.
@@ -14,14 +17,29 @@ SETTINGS = (
 )
 
 
-def subscribe(client: CrmClient, destination: str) -> bool:
-    """Make sure that amoCRM sends its hooks to ``destination``; True if something had to be done about it."""
+class Subscription(Enum):
+    """What the account says of our hook. ``SILENT`` is nothing it says: it is on, and no hook comes."""
+
+    GOOD = "good"
+    MISSING = "missing"
+    DISABLED = "disabled"
+    INCOMPLETE = "incomplete"
+    SILENT = "silent"
+
+
+def state_of(client: CrmClient, destination: str) -> Subscription:
+    """How it stands with the hook to this address. Raises CrmError."""
     answer = client.get("/api/v4/webhooks", {"filter": {"destination": destination}}) or {}
-    for hook in answer.get("_embedded", {}).get("webhooks", []):
+    for hook in embedded(answer, "webhooks"):
         if hook.get("destination") == destination:
-            if not hook.get("disabled") and set(SETTINGS) <= set(hook.get("settings", [])):
-                return False
-            break
-    # The same destination replaces the settings, and switches a disabled hook on again.
+            if hook.get("disabled"):
+                return Subscription.DISABLED
+            complete = set(SETTINGS) <= set(hook.get("settings") or ())
+            return Subscription.GOOD if complete else Subscription.INCOMPLETE
+    return Subscription.MISSING
+
+
+def subscribe(client: CrmClient, destination: str) -> None:
+    """Have amoCRM send its hooks to this address. The same address replaces the settings, and switches a disabled hook
+    on again."""
     client.post("/api/v4/webhooks", {"destination": destination, "settings": list(SETTINGS), "sort": 1})
-    return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
 import structlog
@@ -16,17 +16,18 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.subscription import subscribe
 from amo_bridge.engine.accounts import key_of
+from amo_bridge.engine.alarms import Alarms
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.connection import Connection
 from amo_bridge.engine.delays import delay
-from amo_bridge.engine.fill import fill
+from amo_bridge.engine.fill import Fill
 from amo_bridge.engine.inbox import Inbox
-from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.sender import SETTLE, Sender
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.ticker import RECONCILE, Ticker
+from amo_bridge.engine.watchdog import Watchdog
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import BridgeError, ConfigError
 
@@ -127,14 +128,14 @@ class Bridge:
             raise ConfigError(problems)
         key = key_of(self._store, account, self.config.account.url)
         client = connection.client(key)
-        self._worker = self._make_worker(connection, client, account, key)
         self._secret = self._environment.get("AMO_BRIDGE_HOOK_SECRET") or connection.remembered(
             HOOK_SECRET, lambda: secrets.token_urlsafe(32)
         )
+        self._worker = self._make_worker(connection, client, account, key)
         self._inbox = self._inbox or Inbox(self._store, key, self._clock, self._worker.ring)
-        self._subscribe(client)
-        if Mirror(self._store, key).count() == 0:
-            fill(self._store, key, client, self._clock)
+        if destination := self._destination():
+            subscribe(client, destination)
+        Fill(self._store, key, client, self._clock, self._account_clock).run(self._show_filling)
         self._worker.ask(RECONCILE)
         self._worker.start()
         self._ticker.start(self._worker)
@@ -154,14 +155,24 @@ class Bridge:
 
         reconciler = Reconciler(self._store, key, client, self._clock)
         reconciler.begin()
-        return Worker(self._store, key, planner, sender, refresh, {RECONCILE: reconciler.run})
+        look: Callable[[], object] = reconciler.run
+        if destination := self._destination():
+            alarms = Alarms(self._store, key, brain, self._clock)
+            look = Watchdog(
+                self._store, key, client, self._clock, reconciler, destination, alarms.tell
+            ).run  # fmt: skip
+        return Worker(self._store, key, planner, sender, refresh, {RECONCILE: look})
 
-    def _subscribe(self, client: CrmClient) -> None:
+    def _show_filling(self, deals: int) -> None:
+        self.state = f"filling the mirror: {deals} deals read"
+
+    def _destination(self) -> str | None:
+        """Where amoCRM is to send its hooks; None if nobody said how it reaches us."""
         base = self.config.bridge.public_url or self._loopback_url()
         if base is None:
             log.warning("no public_url: amoCRM is not told where to send its hooks")
-        elif subscribe(client, f"{base}/hooks/amocrm/{self._secret}"):
-            log.info("webhook subscribed", at=base)
+            return None
+        return f"{base}/hooks/amocrm/{self._secret}"
 
     def _loopback_url(self) -> str | None:
         """A local amoCRM reaches us on this machine; the real one needs the public address."""

@@ -12,7 +12,7 @@ from amo_bridge.clock import AccountClock
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.account_cache import AccountCache
-from amo_bridge.crm.store_budget import StoreBudget
+from amo_bridge.crm.budget import StoreBudget
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.file_lock import file_lock
 from amo_bridge.crm.json_store import JsonStore

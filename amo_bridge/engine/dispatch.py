@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from amo_bridge.actions import Action, RollBack, Skip
+from amo_bridge.actions import Action, Decision, RollBack, Skip
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.entities import DealRecord
@@ -117,18 +117,17 @@ class Dispatcher:
             return replace(verdict, reason=f"на сделке тег «{self._opt_out_tag}»"), ()
         if late := self._too_late(event, rule):
             return replace(verdict, reason=late), ()
+        deal = case.deal
+        if "own_tasks" in rule.handler.needs:
+            # Asks amoCRM, perhaps in vain: that is not the rule's fault, and the event waits for a better moment.
+            deal = replace(deal, own_tasks=own_tasks(rule, deal.id))
         try:
-            deal = case.deal
-            if "own_tasks" in rule.handler.needs:
-                deal = replace(deal, own_tasks=own_tasks(rule, deal.id))
-            decision = rule.handler.judge(event, deal, rule.options)
+            decision = _well_formed(rule.handler.judge(event, deal, rule.options))
         except Exception as error:  # noqa: BLE001 - a rule's bug must not stop the other rules; it is journaled
             return replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error!r}"), ()
         if isinstance(decision, Skip):
             return replace(verdict, reason=decision.reason), ()
-        if isinstance(decision, RollBack):
-            return replace(verdict, outcome="acts"), decision
-        return replace(verdict, outcome="acts"), decision if isinstance(decision, list) else [decision]
+        return replace(verdict, outcome="acts"), decision
 
     def _too_late(self, event: Event, rule: Rule) -> str:
         if event.at is None or self._clock.now() - event.at <= rule.max_lateness:
@@ -162,6 +161,8 @@ class Dispatcher:
             )
         except (BridgeError, ValueError) as error:
             return replace(verdict, outcome="failed", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - an action with nonsense in it is its rule's bug, as above
+            return replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error!r}")
         if not effects:
             return replace(verdict, outcome="skipped", reason="всё уже так, как надо")
         outcome: Outcome = "would_act" if self._is_dry(verdict.rule) else "acts"
@@ -169,6 +170,16 @@ class Dispatcher:
 
     def _is_dry(self, rule: Rule) -> bool:
         return self._dry_run or rule.dry_run
+
+
+def _well_formed(decision: Decision) -> Skip | RollBack | list[Action]:
+    """What a handler said. One that says nothing at all (a forgotten ``return``) is wrong: TypeError."""
+    if isinstance(decision, Skip | RollBack):
+        return decision
+    actions = decision if isinstance(decision, list) else [decision]
+    if not all(isinstance(action, Action) and not isinstance(action, RollBack) for action in actions):
+        raise TypeError(f"обработчик вернул {decision!r}, а нужны действия или Skip")
+    return actions
 
 
 def _without_repeats(verdict: Verdict, wanted: set[str]) -> Verdict:

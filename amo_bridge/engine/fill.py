@@ -2,41 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from datetime import datetime
+from itertools import count
 
 import structlog
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import embedded
+from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.store import Store
 
 log = structlog.get_logger()
 PAGE = 250
+MET, FILLED_PAGES, FILLED = "met_at", "filled_pages", "filled"
 
 
-def fill(store: Store, account_key: int, client: CrmClient, clock: Clock) -> int:
-    """Read all deals, page by page, into the mirror; returns how many. Deals that are there already are left alone."""
-    mirror = Mirror(store, account_key)
-    total = 0
-    for page in _pages(client):
-        known = mirror.get(record.id for record in page)
-        new = [Mirrored(record, record.updated_at) for record in page if record.id not in known]
-        with store.write() as connection:
-            mirror.put(connection, new, clock.now())
-        total += len(page)
-        log.info("mirror is being filled", deals=total)
-    return total
+class Fill:
+    """Goes on where it stopped: pages are counted in the store, in order of id, which old deals never change."""
 
+    def __init__(self, store: Store, account_key: int, client: CrmClient, clock: Clock, account_clock: Clock) -> None:
+        self._store = store
+        self._client = client
+        self._clock = clock
+        self._account_clock = account_clock
+        self._mirror = Mirror(store, account_key)
+        self._cursors = Cursors(store, account_key)
 
-def _pages(client: CrmClient) -> Iterator[list[DealRecord]]:
-    page: list[DealRecord] = []
-    params = {"with": "contacts,loss_reason", "order": {"id": "asc"}}
-    for row in client.pages("/api/v4/leads", params, "leads", limit=PAGE):
-        page.append(DealRecord.from_api(row))
-        if len(page) == PAGE:
-            yield page
-            page = []
-    if page:
-        yield page
+    @property
+    def is_done(self) -> bool:
+        return self._cursors.read(FILLED) is not None
+
+    def run(self, progress: Callable[[int], None] = lambda deals: None) -> None:
+        """Read what is left to read; ``progress`` hears how many deals were read so far. Raises CrmError.
+
+        Deals that changed after the bridge met the account are left to their hooks: a copy of the new state here would
+        make their news look old.
+        """
+        if self.is_done:
+            return
+        met = datetime.fromtimestamp(self._met_at(), self._clock.now().tzinfo)
+        done = int(self._cursors.read(FILLED_PAGES) or 0)
+        for page in count(done + 1):
+            records = self._read(page)
+            self._keep(page, [record for record in records if record.updated_at <= met], len(records) < PAGE)
+            progress((page - 1) * PAGE + len(records))
+            if len(records) < PAGE:
+                return
+
+    def _met_at(self) -> float:
+        met = self._cursors.read(MET)
+        if met is None:
+            met = self._account_clock.now().timestamp()
+            with self._store.write() as connection:
+                self._cursors.write(connection, MET, met)
+        return met
+
+    def _read(self, page: int) -> list[DealRecord]:
+        params = {"with": "contacts,loss_reason", "order": {"id": "asc"}, "page": page, "limit": PAGE}
+        return [DealRecord.from_api(row) for row in embedded(self._client.get("/api/v4/leads", params) or {}, "leads")]
+
+    def _keep(self, page: int, records: list[DealRecord], is_last: bool) -> None:
+        known = self._mirror.get(record.id for record in records)
+        new = [Mirrored(record, record.updated_at) for record in records if record.id not in known]
+        with self._store.write() as connection:
+            self._mirror.put(connection, new, self._clock.now())
+            # A deal deleted meanwhile shifts the rest by one: the page before is read again after a restart.
+            self._cursors.write(connection, FILLED_PAGES, max(page - 1, 0))
+            if is_last:
+                self._cursors.write(connection, FILLED, 1.0)
+        log.info("mirror is being filled", page=page, deals=len(records))

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -99,13 +99,14 @@ class Outbox:
             for number, follow in enumerate(effect.then):
                 self._add(connection, event_id, rule, f"{key}|then{number}", follow, mine)
 
-    def recover(self) -> int:
-        """At start: what was being sent when the process died is in doubt. Returns how many there were."""
+    def recover(self, settle: float) -> int:
+        """What was being sent when the process died, or the round broke off, is in doubt, and is looked for when it
+        must have landed: ``settle`` seconds after it was sent. Returns how many there were."""
         with self._store.write() as connection:
             return connection.execute(
                 update(outbox)
                 .where(outbox.c.account == self._account, outbox.c.state == "sending")
-                .values(state="doubt", due_at=self._clock.now().timestamp())
+                .values(state="doubt", due_at=func.coalesce(outbox.c.sent_at, 0.0) + settle)
             ).rowcount
 
     def take(self, state: str) -> list[Sendable]:
@@ -118,7 +119,7 @@ class Outbox:
                 .order_by(outbox.c.id)
                 .limit(MOST)
             ).all()
-        return [_sendable(row) for row in _first_of_each_deal(rows) if row.state == state and row.due_at <= now]
+        return [_sendable(row) for row in _first_of_each_deal(rows, now) if row.state == state and row.due_at <= now]
 
     def count_open(self) -> int:
         with self._store.read() as connection:
@@ -187,14 +188,14 @@ class Outbox:
             connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(**values))
 
 
-def _first_of_each_deal(rows: Iterable[Row[Any]]) -> Iterable[Row[Any]]:
+def _first_of_each_deal(rows: Iterable[Row[Any]], now: float) -> Iterable[Row[Any]]:
     """Of each deal its oldest row, so that the order is kept; with it the rows of the same kind right behind it, if
     they add something (two patches of one deal in one request would be a gamble)."""
-    head: dict[int, tuple[str, str] | None] = {}
+    head: dict[int, tuple[str, str, bool] | None] = {}
     for row in rows:
         if row.state == "waiting":
             continue
-        mine = (row.kind, row.state)
+        mine = (row.kind, row.state, row.due_at <= now)
         if row.deal_id not in head:
             head[row.deal_id] = mine
             yield row

@@ -189,6 +189,7 @@ class Planner:
         if note:
             if isinstance(event, DealDeleted):
                 plan.gone.add(deal_id)
+                plan.copies.pop(deal_id, None)
                 before.pop(deal_id, None)
             plan.judged.append(Judged(row.id, event, note=note))
             return []
@@ -196,10 +197,12 @@ class Planner:
         happened: tuple[Event, ...] = (event,)
         if isinstance(event, DealReported):
             happened = (event, *self.brain.observer.changes(known, record, event))
-            copy = Mirrored(record, self.brain.observer.stage_since(known, record, event))
-            before[deal_id] = plan.copies[deal_id] = copy
         at_hand = Case(happened, row.key, record, self.brain.viewer.deal(record))
         verdicts = self.brain.dispatcher.judge(at_hand, own)
+        if isinstance(event, DealReported):
+            # Only now: an event that could not be judged must find its change again next time.
+            copy = Mirrored(record, self.brain.observer.stage_since(known, record, event))
+            before[deal_id] = plan.copies[deal_id] = copy
         plan.judged.append(Judged(row.id, event, tuple(verdicts), case=at_hand))
         return verdicts
 

@@ -16,6 +16,7 @@ from amo_bridge.actions import (
     CreateTask,
     FinishTask,
     MoveDeal,
+    Person,
     RollBack,
     SetFields,
 )
@@ -66,6 +67,12 @@ class Resolver:
         who = self._user_name(body["responsible_user_id"])
         words = f"задача «{action.text}» — {who}, до {self._local(due)}"
         return [Effect("create_task", deal.id, body, words, slot=action.slot, not_before=at.timestamp())]
+
+    def free_task(self, text: str, to: Person, due: Due, record: DealRecord, at: datetime) -> dict[str, Any]:
+        """A task on nobody's card: amoCRM's object for it."""
+        moment = due.resolve(at, self._calendar, {})
+        user = self._people.user_id(to, record)
+        return {"text": text, "complete_till": int(moment.timestamp()), "responsible_user_id": user, "task_type_id": 1}
 
     def _change_task(self, action: ChangeTask, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         wanted: dict[str, Any] = {}

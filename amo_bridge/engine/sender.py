@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
 
@@ -17,7 +17,7 @@ from amo_bridge.engine.delays import delay
 from amo_bridge.engine.outbox import Outbox, Sendable
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.view import deal_url
-from amo_bridge.errors import CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
+from amo_bridge.errors import CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 
 log = structlog.get_logger()
 # A write that amoCRM is still chewing on may land after we gave up waiting; look only when it must have landed.
@@ -49,7 +49,7 @@ class Sender:
         self._aftermath = Aftermath(store, account_key, clock)
 
     def recover(self) -> int:
-        return self._outbox.recover()
+        return self._outbox.recover(self._settle)
 
     def send(self) -> int:
         """Look for what is in doubt, then send what is due; returns how many effects were settled.
@@ -68,6 +68,9 @@ class Sender:
         self._outbox.sending(batch)
         try:
             written = write(self._client, kind, {str(row.id): row.body for row in batch})
+        except CrmForbidden as error:
+            # A right that is missing for this kind of write: it will be missing again, and other writes go on.
+            return self._fail(batch, dict.fromkeys((row.id for row in batch), str(error)))
         except CrmStopped as error:
             self._outbox.later(batch, delay(1), str(error))
             raise
@@ -92,12 +95,15 @@ class Sender:
             middle = len(batch) // 2
             return self._send_batch(batch[:middle]) + self._send_batch(batch[middle:])
         words = {row.id: bad.get(row.id) or str(error) for row in batch if not bad or row.id in bad}
+        return self._fail(batch, words) + self._send_batch([row for row in batch if row.id not in words])
+
+    def _fail(self, batch: Sequence[Sendable], words: Mapping[int, str]) -> int:
         with self._store.write() as connection:
             for row in batch:
                 if row.id in words:
                     log.error("refused", rule=row.rule, deal=row.deal_id, kind=row.kind, error=words[row.id])
                     self._outbox.failed(connection, row, words[row.id])
-        return len(words) + self._send_batch([row for row in batch if row.id not in words])
+        return len(words)
 
     def _look_for_doubtful(self) -> int:
         settled = 0
@@ -108,7 +114,7 @@ class Sender:
                 found = find(self._client, kind, {str(row.id): row.payload for row in batch}, taken)
             except CrmStopped:
                 raise
-            except CrmTemporary as error:
+            except (CrmTemporary, CrmRefused) as error:
                 self._outbox.later(batch, delay(max(row.attempts for row in batch) + 1), str(error), state="doubt")
                 continue
             there = [row for row in batch if str(row.id) in found]

@@ -2,7 +2,8 @@
 
 Three tables of one shape carry the work: ``inbox`` (bytes as they came), ``events`` (what they say), ``outbox`` (what
 is to be done). A unique key in each gives "nothing twice", the primary key gives order, and one transaction per step
-gives "planned and done". ``journal`` tells people why; ``deals`` is the mirror; ``made`` remembers what rules made in amoCRM.
+gives "planned and done". ``journal`` tells people why; ``deals`` is the mirror; ``made`` remembers what rules made in
+amoCRM.
 
 Times are Unix seconds (float) in UTC: they are compared and sorted, and both databases agree on numbers.
 """

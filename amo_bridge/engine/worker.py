@@ -16,7 +16,7 @@ from amo_bridge.engine.intake import decode_new
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
-from amo_bridge.errors import CrmError, CrmStopped, StoreUnavailable
+from amo_bridge.errors import BridgeError, CrmError, CrmStopped, StoreUnavailable
 
 log = structlog.get_logger()
 # When nobody rings: postponed work falls due, and another process may have put something into the inbox.
@@ -63,7 +63,8 @@ class Worker:
         """Finish the round in hand and leave."""
         self._stopping.set()
         self._bell.set()
-        self._thread.join(timeout)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
 
     def once(self) -> int:
         """One round: decode, judge, send. Returns how much was moved on; 0 means there is nothing to do now."""
@@ -91,8 +92,11 @@ class Worker:
         while not self._stopping.is_set():
             self._bell.clear()
             try:
+                if failures:
+                    # What was being sent when the round broke off may be in amoCRM, though nobody wrote that down.
+                    self._sender.recover()
                 moved = self.once()
-            except (CrmError, StoreUnavailable) as error:
+            except Exception as error:  # noqa: BLE001 - a dead worker would take hooks and handle none
                 failures += 1
                 self._say(error)
                 self._stopping.wait(delay(failures + (4 if isinstance(error, CrmStopped) else 0)))
@@ -102,6 +106,8 @@ class Worker:
                 self._bell.wait(LOOK_AGAIN)
 
     def _say(self, error: Exception) -> None:
+        """Outside trouble in one line; a bug of our own with its traceback."""
         if str(error) != self.trouble:
-            log.error("worker waits", error=str(error), kind=type(error).__name__)
-        self.trouble = str(error)
+            is_bug = not isinstance(error, BridgeError)
+            log.error("worker waits", error=str(error), kind=type(error).__name__, exc_info=is_bug)
+        self.trouble = str(error) or type(error).__name__

@@ -27,7 +27,7 @@ def register(app: Flask, world: World, kind: str) -> None:
 
     def list_them() -> Response:
         closest, wanted = closest_tasks(world, kind), words("with")
-        rows = [row for row in asked_for(world, kind, closest) if _in_lists(row)]
+        rows = asked_for(world, kind, closest, _in_lists)
         return listing(kind, rows, lambda row: _shown(world, kind, row, closest(row["id"]), wanted))
 
     def get_one(entity_id: int) -> Response:

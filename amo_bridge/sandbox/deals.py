@@ -23,7 +23,7 @@ def register(app: Flask, world: World) -> None:
     def list_leads() -> Response:
         closest, wanted = closest_tasks(world, "leads"), words("with")
         deleted = "only_deleted" in wanted
-        rows = [row for row in asked_for(world, "leads", closest) if row["is_deleted"] == deleted]
+        rows = asked_for(world, "leads", closest, lambda row: row["is_deleted"] is deleted)
         return listing("leads", rows, lambda row: shown(world, row, closest(row["id"]), wanted))
 
     @app.get("/api/v4/leads/<int:lead_id>")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from amo_bridge.sandbox.query import Span, Tree, branch, integers, query, strings
@@ -10,34 +11,39 @@ from amo_bridge.sandbox.world import Record, World
 
 ORDERED_BY = ("created_at", "updated_at", "id")
 TIMES = ("created_at", "updated_at", "closed_at", "price")
-IDS = ("id", "pipeline_id", "created_by", "updated_by", "responsible_user_id")
+IDS = ("pipeline_id", "created_by", "updated_by", "responsible_user_id")
 BY_ENUM = ("select", "multiselect", "radiobutton", "category", "multitext")
 
 Test = Callable[[Record], bool]
 
 
-def asked_for(world: World, kind: str, closest: Callable[[int], int | None]) -> list[Record]:
-    """The records the request's ``filter``, ``query`` and ``order`` ask for.
+def asked_for(world: World, kind: str, closest: Callable[[int], int | None], is_listed: Test) -> list[Record]:
+    """The records that ``is_listed`` takes and the request's ``filter``, ``query`` and ``order`` ask for.
 
     Filters are a paid function of an account: where it is off, they are ignored without a word.
     """
-    asked = query()
-    tests: list[Test] = []
+    asked, table = query(), world.table(kind)
+    rows: Iterable[Record] = table.values()
+    tests: list[Test] = [is_listed]
     if world.account["is_api_filter_enabled"]:
-        tests += _filters(world, kind, branch(asked, "filter"), closest)
+        told = branch(asked, "filter")
+        tests += _filters(world, kind, told, closest)
+        if ids := integers(branch(told, "id")):
+            rows = [table[entity_id] for entity_id in ids if entity_id in table]
     text = asked.get("query")
     if isinstance(text, str) and text.strip():
         tests.append(_search(text.strip().casefold()))
-    rows = [row for row in world.table(kind).values() if all(test(row) for test in tests)]
+    for test in tests:
+        rows = [row for row in rows if test(row)]
     return ordered(rows, asked)
 
 
 def ordered(rows: Iterable[Record], asked: Tree, by: Iterable[str] = ORDERED_BY) -> list[Record]:
     """``order[updated_at]=desc``; by id ascending if nothing (known) is asked."""
     found = [(name, way) for name, way in (branch(asked, "order") or {}).items() if name in by]
-    rows = sorted(rows, key=lambda row: row["id"])
+    rows = sorted(rows, key=itemgetter("id"))
     for name, way in reversed(found):
-        rows.sort(key=lambda row, name=name: row[name] or 0, reverse=str(way).lower() == "desc")  # type: ignore[misc]
+        rows.sort(key=itemgetter(name), reverse=str(way).lower() == "desc")
     return rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import takewhile
 from typing import Any
 
 from flask import Flask, Response, request
@@ -61,9 +62,11 @@ def register(app: Flask, world: World) -> None:
 
     @app.get("/api/v4/events")
     def events() -> Response:
-        wanted = EventFilter(query())
-        found = [event for event in world.table("events").values() if wanted.fits(event)]
-        found.sort(key=lambda event: str(event["id"]), reverse=True)
+        wanted, table = EventFilter(query()), world.table("events")
+        newest_first = (table[event_id] for event_id in sorted(table, reverse=True))
+        # Ids sort by time, so what comes after the first event that is too old is too old as well.
+        recent = takewhile(lambda event: event["created_at"] >= wanted.since, newest_first)
+        found = [event for event in recent if wanted.fits(event)]
         asked = integer(query().get("limit")) or 0
         most = MOST if asked <= MOST else 50  # a larger limit falls back to the default (seen by clients)
         return listing("events", found, lambda event: _shown(world, event), max_limit=most)

@@ -34,6 +34,11 @@ class EventFilter:
             if len(told_ids) > MOST:
                 raise Refused(400, f"filter[{name}] takes at most {MOST} values")
 
+    @property
+    def since(self) -> int:
+        """No event before this second fits."""
+        return self.start or self.after or 0
+
     def fits(self, event: Record) -> bool:
         at = event["created_at"]
         return (

@@ -26,6 +26,7 @@ class StateFile:
             str(path),
             tablename="records",
             journal_mode="WAL",
+            outer_stack=False,  # else every write pays for a stack trace that nobody reads
             encode=_to_json,
             decode=json.loads,
             encode_key=_to_json,

@@ -138,11 +138,9 @@ class World:
 
     def reserve(self, kind: str, number: int) -> int:
         """Takes an id given from outside, so that ``next_id`` never gives it again."""
-        after = number + 1
         counters = self.table("counters")
-        if kind in counters:
-            after = max(after, counters[kind]["next"])
-        counters[kind] = {"next": after}
+        following = counters[kind]["next"] if kind in counters else FIRST_IDS.get(kind, 1)
+        counters[kind] = {"next": max(number + 1, following)}
         return number
 
     def subscribe(self, listener: Listener) -> None:

@@ -1,0 +1,69 @@
+"""The watch over amoCRM's hook: is it subscribed, is it on, does it speak while things happen?
+
+amoCRM switches a hook off after a hundred bad answers in two hours (amoCRM docs, webhooks-format), and people delete
+what they don't recognise. The bridge subscribes again and tells the person named in ``[bridge] tell``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import select
+
+from amo_bridge.clock import Clock
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.subscription import Subscription, state_of, subscribe
+from amo_bridge.engine.reconcile import Reconciler
+from amo_bridge.engine.store import Store, inbox
+
+log = structlog.get_logger()
+WORDS = {
+    Subscription.MISSING: "подписки на хуки в amoCRM не было: мост подписался снова",
+    Subscription.DISABLED: "amoCRM отключила хук моста: мост включил его снова",
+    Subscription.INCOMPLETE: "хук моста получал не все события: мост подписался на все",
+    Subscription.SILENT: "amoCRM молчала, хотя сделки менялись: мост подписался снова",
+}
+
+
+class Watchdog:
+    """``destination`` is the hook's full address; ``tell`` passes a sentence to a person."""
+
+    def __init__(
+        self,
+        store: Store,
+        account_key: int,
+        client: CrmClient,
+        clock: Clock,
+        reconciler: Reconciler,
+        destination: str,
+        tell: Callable[[str, str], None],
+    ) -> None:
+        self._store = store
+        self._key = account_key
+        self._client = client
+        self._clock = clock
+        self._reconciler = reconciler
+        self._destination = destination
+        self._tell = tell
+        # Nothing is said about silence after the first look: what it finds happened while the bridge was down.
+        self._looked_at: float | None = None
+
+    def run(self) -> None:
+        """Find what hooks did not tell of, and see to the hook. Raises CrmError."""
+        missed = self._reconciler.run()
+        state = state_of(self._client, self._destination)
+        if state is Subscription.GOOD and missed and self._is_silent():
+            state = Subscription.SILENT
+        if state is not Subscription.GOOD:
+            subscribe(self._client, self._destination)
+            log.error("webhook subscribed again", why=state.value, missed=missed)
+            self._tell(WORDS[state], f"hook:{state.value}")
+        self._looked_at = self._clock.now().timestamp()
+
+    def _is_silent(self) -> bool:
+        if self._looked_at is None:
+            return False
+        heard = select(inbox.c.id).where(inbox.c.account == self._key, inbox.c.received_at >= self._looked_at).limit(1)
+        with self._store.read() as connection:
+            return connection.execute(heard).first() is None
