@@ -9,9 +9,11 @@
     │   ├── CrmRefused              never try the same again: amoCRM understood and said no (400, 404, 422)
     │   └── CrmStopped              stop everything and call a human
     │       ├── CrmUnauthorized     the token is dead (401)
+    │       │   └── NotConnected    there is no token to send with: never connected, or disconnected in amoCRM
     │       ├── CrmForbidden        rights or scope are missing (403, JSON)
     │       ├── CrmUnpaid           the account is not paid (402)
     │       └── CrmBlocked          our address is blocked (403, HTML), or the account's page says so
+    ├── LeadLost                    another process works for this account now: stop, write nothing
     ├── UnknownName                 a stage, field, user … of the config is not in the account
     │   └── AmbiguousName           … or several fit the name
     └── StoreUnavailable            the bridge's own database does not answer or refuses to write
@@ -89,6 +91,10 @@ class CrmUnauthorized(CrmStopped):
     """401: the token is expired, revoked or foreign, and could not be renewed. Connect the account again."""
 
 
+class NotConnected(CrmUnauthorized):
+    """The account was never connected, or has been disconnected in amoCRM. Nothing was sent."""
+
+
 class CrmForbidden(CrmStopped):
     """403 with JSON: the token's user lacks rights (administrator is needed), or the token lacks the scope."""
 
@@ -124,6 +130,10 @@ class AmbiguousName(UnknownName):
         self.nearest = None
         told = ", ".join(f"«{candidate}»" for candidate in candidates)
         BridgeError.__init__(self, f"для {kind} «{name}» в аккаунте есть несколько: {told}; напишите, какой из них")
+
+
+class LeadLost(BridgeError):
+    """Another process has taken the lead of this account: whatever is in hand is its business now."""
 
 
 class StoreUnavailable(BridgeError):

@@ -17,8 +17,6 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from amo_bridge.events import Event
 
-_EMPTY = (None, "", ())
-
 
 def to_json(event: Event, *, with_raw: bool = False) -> dict[str, Any]:
     """The event, ready for ``json.dumps``. ``with_raw`` adds the part of the hook that it was made of."""
@@ -57,8 +55,13 @@ def fingerprint(event: Event) -> str:
 def _told_fields(thing: Any) -> Iterator[tuple[str, Any]]:
     for field in fields(thing):
         value = getattr(thing, field.name)
-        if field.name != "raw" and not (value in _EMPTY and value == _default(field)):
+        if field.name != "raw" and not (_says_nothing(value) and value == _default(field)):
             yield field.name, _told(value)
+
+
+def _says_nothing(value: Any) -> bool:
+    # 0 equals False and says something: a price, a robot's id.
+    return value is False or value in (None, "", ())
 
 
 def _default(field: Field[Any]) -> Any:

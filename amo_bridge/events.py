@@ -340,7 +340,7 @@ class Unrecognised(Event):
 class DealObserved(Event):
     """Something is different on a deal than it was.
 
-    ``user_id``: the person who did it; None for a robot, the bridge itself, or when amoCRM does not tell.
+    ``user_id``: the person who did it; None for a robot, the integration's own user, or when amoCRM does not tell.
     ``user_is``: that person's name and roles, in the config's words.
     """
 

@@ -12,11 +12,12 @@ from typing import Any
 import psycopg
 import pytest
 from local_crm import LocalCrm, served
-from running_bridge import ENVIRONMENT, RunningBridge
+from running_bridge import RunningBridge
 
 from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
+from amo_bridge.engine import delays, worker
 from amo_bridge.engine.store import Store
 from amo_bridge.sandbox.world import World
 
@@ -52,11 +53,18 @@ def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def start_bridge(request: pytest.FixtureRequest) -> Callable[..., RunningBridge]:
-    """Start bridges; whatever still runs at the end is stopped."""
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bridge looks and tries again after hundredths of a second: its pauses are for people and vendors."""
+    monkeypatch.setattr(worker, "LOOK_AGAIN", 0.02)
+    monkeypatch.setattr(delays, "FIRST", 0.02)
 
-    def start(config: Config, **environment: str) -> RunningBridge:
-        running = RunningBridge(config, {**ENVIRONMENT, **environment})
+
+@pytest.fixture
+def start_bridge(request: pytest.FixtureRequest, impatient: None) -> Callable[..., RunningBridge]:
+    """Start bridges: ``start_bridge(config, port=…, settle=…)``; whatever still runs at the end is stopped."""
+
+    def start(config: Config, **how: Any) -> RunningBridge:
+        running = RunningBridge(config, **how)
         request.addfinalizer(running.stop)
         return running
 

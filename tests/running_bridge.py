@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import requests
+from cryptography.fernet import Fernet
 from local_crm import TOKEN, LocalCrm
 from sqlalchemy import func, select
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -16,12 +17,18 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from amo_bridge.config.model import Config
 from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.bridge import Bridge
+from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.fill import FILLED
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.engine.store import OPEN_STATES, Store, events, inbox, outbox
 from amo_bridge.web.app import create_app
 
 SECRET = "unguessable"
-ENVIRONMENT = {"AMO_BRIDGE_TOKEN": TOKEN, "AMO_BRIDGE_HOOK_SECRET": SECRET}
+ENVIRONMENT = {
+    "AMO_BRIDGE_TOKEN": TOKEN,
+    "AMO_BRIDGE_HOOK_SECRET": SECRET,
+    "AMO_BRIDGE_KEY": Fernet.generate_key().decode(),
+}
 SETTLE = 0.02
 PATIENCE = 40.0
 
@@ -37,12 +44,14 @@ def wait_until(condition: Callable[[], object], what: str, patience: float = PAT
 class RunningBridge:
     """``bridge`` is running, or starting; ``url`` is its web side."""
 
-    def __init__(self, config: Config, environment: Mapping[str, str] = ENVIRONMENT) -> None:
-        listener = socket.create_server(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    def __init__(
+        self, config: Config, environment: Mapping[str, str] = ENVIRONMENT, *, port: int = 0, settle: float = SETTLE
+    ) -> None:
+        listener = socket.create_server(("127.0.0.1", port))
+        self.port = port = listener.getsockname()[1]
         self.config = config
         self.url = f"http://127.0.0.1:{port}"
-        self.bridge = Bridge(config, environment, self.url, settle=SETTLE)
+        self.bridge = Bridge(config, environment, self.url, settle=settle)
         self._web = make_server(
             "127.0.0.1",
             port,
@@ -58,11 +67,21 @@ class RunningBridge:
         self._store = Store.at(config.bridge.database, config.data_folder)
 
     def wait_ready(self) -> RunningBridge:
-        self.bridge.wait_started()
-        assert self.bridge.state == "ready", (self.bridge.state, self.bridge.problems)
+        """Wait until it works: leading, its hook subscribed, its mirror filled."""
+        wait_until(lambda: self._is_at_work() or self.bridge.problems, "the bridge is ready")
+        assert not self.bridge.problems
         return self
 
+    def _is_at_work(self) -> bool:
+        if not (self.bridge.is_ready and self.bridge.is_leading):
+            return False
+        key = known_key(self._store, self.config.account.url)
+        return key is not None and Cursors(self._store, key).read(FILLED) is not None
+
     def stop(self) -> None:
+        """Stop it as a shutdown does. Stopping twice is no harm."""
+        if self.bridge.state == "stopped":
+            return
         self._web.shutdown()
         self._thread.join()
         self._web.server_close()

@@ -13,7 +13,9 @@ from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.demo.processes import DemoFailed, running
 from amo_bridge.demo.stage import play
 
-EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
+_HERE = Path(__file__).parents[1]
+# In the checkout the example stands at the top; an installed package carries its own copy.
+EXAMPLE = next(path for path in (_HERE.parent / "config.example.toml", _HERE / "config.example.toml") if path.exists())
 
 
 @click.command(cls=Command)

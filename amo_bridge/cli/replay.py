@@ -57,7 +57,12 @@ def _body(file: Path) -> bytes:
 def _replayed(body: bytes, config: Config) -> Replayed:
     # The clock stands before everything: a body saved years ago is judged as if it had come just now.
     try:
-        client = CrmClient(config.account.url, tokens(config, os.environ), LocalBudget(), patience=PATIENCE)
+        client = CrmClient(
+            config.account.url,
+            tokens(config, os.environ),
+            LocalBudget(config.account.requests_per_second),
+            patience=PATIENCE,
+        )
         return judge_again(body, Brain.of(config, Account.read(client), FixedClock(EPOCH)), client)
     except ConfigError as error:
         why = "; ".join(error.problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import click
@@ -10,10 +11,16 @@ from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.sandbox import server
 from amo_bridge.sandbox.account_file import AccountFileError
 
+HOST = "127.0.0.1"
+
 
 @click.command(cls=Command)
 @click.option(
-    "--port", type=int, default=8090, metavar="ЧИСЛО", help="Порт на 127.0.0.1: без ключа 8090, 0 — любой свободный."
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8090,
+    metavar="ЧИСЛО",
+    help="Порт на 127.0.0.1: без ключа 8090, 0 — любой свободный.",
 )
 @click.option(
     "--account", metavar="ФАЙЛ", type=click.Path(path_type=Path), help="Файл аккаунта; без него — агентство из примера."
@@ -28,7 +35,9 @@ def sandbox(port: int, account: Path | None, state: Path | None) -> None:
         click.echo(f"amoCRM (песочница): {url}   описание: {url}/sandbox/   токен: sandbox-token")
 
     try:
-        server.run("127.0.0.1", port, account, state, on_ready=ready)
+        # werkzeug, on a port that is taken, says so in English and leaves; so it is tried here first.
+        socket.create_server((HOST, port)).close()
+        server.run(HOST, port, account, state, on_ready=ready)
     except AccountFileError as error:
         raise Stop(str(error)) from error
     except OSError as error:

@@ -22,15 +22,24 @@ from amo_bridge.config.against_account import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.connection import read_account
+from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, ConfigError
 
 THREADS = 8
+# Seconds before a write whose answer was lost is looked for; rehearsals with a quick local amoCRM set it lower.
+SETTLE_VARIABLE = "AMO_BRIDGE_SETTLE"
 
 
 @click.command(cls=Command)
 @config_option
 @click.option("--host", default="127.0.0.1", metavar="АДРЕС", help="На каком адресе слушать; без ключа 127.0.0.1.")
-@click.option("--port", type=int, default=8080, metavar="ЧИСЛО", help="Порт: без ключа 8080, 0 — любой свободный.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    metavar="ЧИСЛО",
+    help="Порт: без ключа 8080, 0 — любой свободный.",
+)
 def serve(config_path: Path, host: str, port: int) -> None:
     """Запустить мост: принимать хуки и исполнять регламент.
 
@@ -69,6 +78,14 @@ def _refuse_unwritable_folder(folder: Path) -> None:
             f"в папку для данных {folder} нельзя писать: {error.strerror}. "
             "Назовите другую в [bridge] data или в переменной AMO_BRIDGE_DATA"
         ) from error
+
+
+def _settle() -> float:
+    told = os.environ.get(SETTLE_VARIABLE, "")
+    try:
+        return float(told) if told else SETTLE
+    except ValueError as error:
+        raise click.ClickException(f"{SETTLE_VARIABLE}: «{told}» — не число секунд") from error
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -114,7 +131,7 @@ def _run(config: Config, listener: socket.socket, own_url: str) -> None:
                 self.cfg.set(key, value)
 
         def load(self) -> Any:
-            bridges.append(Bridge(config, os.environ, own_url))
+            bridges.append(Bridge(config, os.environ, own_url, settle=_settle()))
             return create_app(bridges[0], bridges[0])
 
     try:

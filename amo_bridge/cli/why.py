@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import click
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
 from amo_bridge.cli.common import config_option, console, load_or_exit
 from amo_bridge.cli.russian import Command, Stop
@@ -25,10 +26,12 @@ VERDICTS = {
     "failed": "СБОЙ",
     "held": "ОСТАНОВЛЕНО",
     "came": "",
+    "retried": "вручную",
+    "dropped": "вручную",
 }
 STATES = {
     "done": "готово", "ready": "ждёт отправки", "waiting": "ждёт", "sending": "отправляется",
-    "doubt": "проверяется", "failed": "ОТКАЗ", "dry": "вхолостую",
+    "doubt": "проверяется", "failed": "ОТКАЗ", "dry": "вхолостую", "dropped": "снято вручную",
 }  # fmt: skip
 
 
@@ -42,8 +45,8 @@ def why(deal: int, config_path: Path) -> None:
         raise Stop(f"журнала ещё нет: его ведёт работающий мост (amo-bridge serve) в папке {config.data_folder}")
     try:
         entries = _entries(deal, config)
-    except (BridgeError, OSError) as error:
-        raise Stop(f"журнал не читается: {error}") from error
+    except (BridgeError, OSError, SQLAlchemyError) as error:
+        raise Stop(f"журнал не читается: {getattr(error, 'orig', error)}") from error
     console().print(_table(deal, entries, ZoneInfo(known_timezone(config, os.environ))))
 
 

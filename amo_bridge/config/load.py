@@ -67,7 +67,7 @@ class _Loader:
         declared = self._table("roles")
         roles = self._roles(declared)
         rules = self._rules(self._table("handlers"), self._own_handlers())
-        self._known_people(rules, declared)
+        self._known_people(bridge, rules, declared)
         if self.problems.found or account is None or bridge is None or calendar is None:
             raise ConfigError(self.problems.found)
         return Config(self.path, account, bridge, calendar, roles, rules, lines)
@@ -155,14 +155,15 @@ class _Loader:
             return None
         return Rule(handler=handler, block=block, options=options, **switches.model_dump())
 
-    def _known_people(self, rules: Iterable[Rule], declared: Iterable[str]) -> None:
+    def _known_people(self, bridge: BridgeSection | None, rules: Iterable[Rule], declared: Iterable[str]) -> None:
         """A single word without a capital letter is meant as a role: say at once when there is no such role."""
         known = (MANAGER, *declared)
-        for rule in rules:
-            for path, name in names_in(rule.options):
+        blocks = [(("handlers", rule.handler.name, rule.block), rule.options) for rule in rules]
+        for block, options in [(("bridge",), bridge), *blocks]:
+            for path, name in names_in(options):
                 if _is_meant_as_role(name) and not any(same_name(name, role) for role in known):
-                    full = ("handlers", rule.handler.name, rule.block, *path)
-                    self.problems.unknown(full, f"роли «{name}» нет в [roles]", name, known, block=A_RULE)
+                    words = f"роли «{name}» нет в [roles]"
+                    self.problems.unknown((*block, *path), words, name, known, block=len(block))
 
 
 def _is_meant_as_role(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +15,14 @@ from pydantic import AfterValidator, Field, field_validator
 from amo_bridge.config.lines import KeyPath
 from amo_bridge.config.names import CustomFieldName, PersonName, UserName
 from amo_bridge.config.strict import Strict
+from amo_bridge.duration import Duration, in_words
 from amo_bridge.rules import Rule
 from amo_bridge.worktime import CalendarOptions
 
 _ACCOUNT_URL = re.compile(r"https?://[^\s/?#@]+", re.IGNORECASE)
 POSTGRES = re.compile(r"^postgres(?:ql)?://")
+# amoCRM repeats a hook for an hour and a half; whoever forgets sooner what came may do a thing twice.
+SHORTEST_MEMORY = timedelta(days=3)
 _PUBLIC_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
 
 
@@ -54,6 +58,16 @@ class BridgeSection(Strict):
     opt_out_tag: str = "без робота"
     own_handlers: str | None = None
     tell: PersonName | None = None
+    keep_journal: Duration = timedelta(days=90)
+    keep_hooks: Duration = timedelta(days=14)
+
+    @field_validator("keep_journal", "keep_hooks")
+    @classmethod
+    def long_enough(cls, length: timedelta) -> timedelta:
+        """What is deleted is forgotten: a repeat of it would be taken for news."""
+        if length < SHORTEST_MEMORY:
+            raise ValueError(f"не меньше {in_words(SHORTEST_MEMORY)}: раньше мост забудет, что уже сделано")
+        return length
 
     @field_validator("database")
     @classmethod

@@ -45,13 +45,21 @@ class Problems:
     ) -> None:
         """Everything pydantic found wrong in a table that stands at ``path`` and should have been ``model``."""
         told = set()
-        for error in errors.errors():
+        found = errors.errors()
+        for error in found:
+            if error["type"] == "too_short" and any(_is_inside(other["loc"], error["loc"]) for other in found):
+                # A list whose elements are all wrong counts as empty too; the elements are told.
+                continue
             steps, known = _steps_and_keys(model, error["loc"])
             at_top = len(steps) < 2
             words = in_russian(error, [*known, *(more_keys if at_top else ())])
             if (steps, words) not in told:
                 told.add((steps, words))
                 self.add((*path, *steps), words, block=block)
+
+
+def _is_inside(loc: KeyPath, outer: KeyPath) -> bool:
+    return len(loc) > len(outer) and loc[: len(outer)] == outer
 
 
 def _steps_and_keys(model: type[BaseModel], loc: KeyPath) -> tuple[KeyPath, list[str]]:

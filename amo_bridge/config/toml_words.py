@@ -7,6 +7,7 @@ import re
 from amo_bridge.config.lines import places_of
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_CUT_OFF = "файл кончается посреди значения: не закрыта скобка или кавычка"
 _WORDS = (
     (r"Cannot (?:overwrite|mutate|declare|redefine).*|Duplicate inline table key.*", "такой ключ или раздел уже есть"),
     (r"Invalid value", 'значение не читается: текст пишется в кавычках, да и нет — true и false, список — ["…", "…"]'),
@@ -32,10 +33,12 @@ _WORDS = (
 def toml_problem(text: str, error: str) -> tuple[int | None, str]:
     """(line, words) for what tomllib said about the text. The line is None at the end of the file."""
     place = _AT.search(error)
+    if place is not None and place[1] is None:
+        return None, _CUT_OFF
     said = error[: place.start()] if place else error
     words = next((words for pattern, words in _WORDS if re.fullmatch(pattern, said, re.DOTALL)), "строка не читается")
-    if place is None or place[1] is None:
-        return None, f"{words} (в конце файла)"
+    if place is None:
+        return None, words
     line = int(place[1])
     if words == _WORDS[0][1]:
         return line, words + _seen_before(text, line)
@@ -44,8 +47,10 @@ def toml_problem(text: str, error: str) -> tuple[int | None, str]:
 
 
 def _seen_before(text: str, line: int) -> str:
-    """«, в строке 5; …»: where the same key or table stands first."""
+    """«, в строке 5; …»: where the same key or table stands first, or else the nearest one that it would be part of."""
     places = places_of(text)
-    here = {path for path, at in places if at == line}
-    first = next((at for path, at in places if path in here and at < line), None)
+    here = [path for path, at in places if at == line]
+    before = {path: at for path, at in reversed(places) if at < line}
+    parts = [path[:length] for path in here for length in range(len(path), 0, -1)]
+    first = next((before[part] for part in parts if part in before), None)
     return (f", в строке {first}" if first else "") + "; оставьте один"

@@ -12,7 +12,7 @@ import structlog
 
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.json_store import JsonStore
+from amo_bridge.crm.json_store import JsonStore, Values
 from amo_bridge.errors import UnknownName
 
 log = structlog.get_logger()
@@ -24,18 +24,19 @@ FORMAT = 1
 
 
 class AccountCache:
-    """``name`` tells accounts apart that share a file; its address is a good one. Safe for several threads."""
+    """``kept``: a file, or where else the copy is. ``name`` tells accounts apart that share it; its address is a good
+    one. Safe for several threads."""
 
     def __init__(
         self,
-        path: Path,
+        kept: Path | Values,
         name: str,
         client: CrmClient,
         *,
         not_sooner: float = NOT_SOONER,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = JsonStore(path, "accounts")
+        self._store = JsonStore(kept, "accounts") if isinstance(kept, Path) else kept
         self._name = name
         self._client = client
         self._not_sooner = not_sooner

@@ -45,6 +45,7 @@ from amo_bridge.errors import (
     CrmTemporary,
     CrmUnauthorized,
     CrmUnpaid,
+    NotConnected,
     StoreUnavailable,
 )
 
@@ -59,7 +60,7 @@ ON_THE_WAY = 0.1
 HORIZON = 900.0
 
 _KINDS: dict[str, type[CrmStopped]] = {
-    kind.__name__: kind for kind in (CrmStopped, CrmUnauthorized, CrmForbidden, CrmUnpaid, CrmBlocked)
+    kind.__name__: kind for kind in (CrmStopped, CrmUnauthorized, NotConnected, CrmForbidden, CrmUnpaid, CrmBlocked)
 }
 
 

@@ -7,16 +7,33 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlitedict import SqliteDict
 
+from amo_bridge.crm.file_lock import file_lock
 from amo_bridge.errors import StoreUnavailable
 
 
 def to_text(value: Any) -> str:
     """JSON, readable for people who look into the file."""
     return json.dumps(value, ensure_ascii=False)
+
+
+class Values(Protocol):
+    """Small lasting values under names. Everything raises StoreUnavailable."""
+
+    def read(self, key: str) -> Any:
+        """The value, or None."""
+
+    def write(self, key: str, value: Any) -> None:
+        """Keep the value; it is kept when this returns."""
+
+    def remove(self, key: str) -> None:
+        """Forget the value, if there is one."""
+
+    def take(self, key: str) -> Any:
+        """The value, forgotten by this: of several who ask at once, one gets it and the others get None."""
 
 
 class JsonStore:
@@ -53,6 +70,16 @@ class JsonStore:
         with self._open() as values:
             values.pop(key, None)
             values.commit(blocking=True)
+
+    def take(self, key: str) -> Any:
+        """The value, for one caller only."""
+        if not self._path.exists():
+            return None
+        # sqlitedict reads and removes in two steps.
+        with file_lock(self._path.with_suffix(".lock")):
+            value = self.read(key)
+            self.remove(key)
+        return value
 
     @contextmanager
     def _open(self) -> Iterator[Any]:

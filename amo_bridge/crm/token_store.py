@@ -1,4 +1,4 @@
-"""Where OAuth tokens are kept: encrypted, in an sqlitedict file, the pair in use and the one before it.
+"""Where OAuth tokens are kept: encrypted, the pair in use and the one before it.
 
 The key comes from AMO_BRIDGE_KEY or the file AMO_BRIDGE_KEY_FILE (Fernet keys, several with commas between: the first
 encrypts, all decrypt, so a key can be replaced). Without them a key is made beside the database, readable only by its
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from amo_bridge.crm.json_store import JsonStore
+from amo_bridge.crm.json_store import JsonStore, Values
 from amo_bridge.errors import ConfigError, StoreUnavailable
 
 KEY_VARIABLE = "AMO_BRIDGE_KEY"
@@ -26,12 +26,15 @@ KEY_FILE_VARIABLE = "AMO_BRIDGE_KEY_FILE"
 
 @dataclass(frozen=True)
 class TokenPair:
-    """``expires_at``: Unix seconds by our own clock. ``base_url``: the account's address, which a rename changes."""
+    """Times are Unix seconds by our own clock. ``base_url``: the account's address, which a rename changes. ``got_at``:
+    when amoCRM gave the pair (0: not known). ``revoked``: amoCRM has said that it works no more."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     expires_at: float
     base_url: str
+    got_at: float = field(default=0.0, compare=False)
+    revoked: bool = False
 
 
 class TokenStore(Protocol):
@@ -44,13 +47,11 @@ class TokenStore(Protocol):
         """Keep the pair; committed when this returns. The pair before it stays for diagnosis."""
 
 
-class FileTokenStore:
-    """A TokenStore in one file. Raises ConfigError when the key does not fit what is in the file."""
+class KeptTokens:
+    """A TokenStore over any place for small values; the place encrypts."""
 
-    def __init__(self, path: Path, environment: Mapping[str, str] = os.environ) -> None:
-        self._cipher = cipher(path.with_suffix(".key"), environment)
-        self._path = path
-        self._store = JsonStore(path, "tokens", encode=self._encrypted, decode=self._decrypted)
+    def __init__(self, kept: Values) -> None:
+        self._store = kept
 
     def load(self, name: str) -> TokenPair | None:
         """The pair in use."""
@@ -64,12 +65,25 @@ class FileTokenStore:
 
     def save(self, name: str, pair: TokenPair) -> None:
         """Keep the pair."""
-        self._make_private()
         kept = self._store.read(name)
         before = kept["current"] if kept else None
         if before == asdict(pair):
             before = kept["previous"]
         self._store.write(name, {"current": asdict(pair), "previous": before})
+
+
+class FileTokenStore(KeptTokens):
+    """A TokenStore in one sqlitedict file. Raises ConfigError when the key does not fit what is in the file."""
+
+    def __init__(self, path: Path, environment: Mapping[str, str] = os.environ) -> None:
+        self._cipher = cipher(path.with_suffix(".key"), environment)
+        self._path = path
+        super().__init__(JsonStore(path, "tokens", encode=self._encrypted, decode=self._decrypted))
+
+    def save(self, name: str, pair: TokenPair) -> None:
+        """Keep the pair in a file that only its owner can read."""
+        self._make_private()
+        super().save(name, pair)
 
     def _make_private(self) -> None:
         try:

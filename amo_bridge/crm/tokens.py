@@ -9,13 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Protocol
 
 import structlog
 
 from amo_bridge.crm.oauth import RECONNECT, OAuth, expiry
 from amo_bridge.crm.token_store import TokenPair, TokenStore
-from amo_bridge.errors import ConfigError, CrmStopped, CrmTemporary, CrmUnauthorized, CrmUncertain, StoreUnavailable
+from amo_bridge.errors import ConfigError, CrmStopped, CrmTemporary, CrmUncertain, NotConnected, StoreUnavailable
 
 log = structlog.get_logger()
 
@@ -23,6 +24,8 @@ log = structlog.get_logger()
 EARLY = 600.0
 TRY_AGAIN = 60.0
 USUAL_LIFE = 86400.0
+# Three months (amoCRM docs, oauth/oauth), of which the shortest have 89 days.
+REFRESH_LIFE = 89 * 86400.0
 
 
 class Tokens(Protocol):
@@ -31,6 +34,10 @@ class Tokens(Protocol):
     @property
     def base_url(self) -> str | None:
         """The account's address, when the tokens know it better than the config; else None."""
+
+    @property
+    def expires_at(self) -> float | None:
+        """When access ends unless somebody does something (Unix seconds); None if that is not known."""
 
     def access_token(self) -> str:
         """A token to send with. Raises CrmUnauthorized when there is none, CrmTemporary when it can't be got now."""
@@ -122,6 +129,21 @@ class OAuthTokens:
             self._keep(self._store.load(self._name), self._pair_of(told, self._base_url))
         log.info("account connected", base_url=self._base_url)
 
+    def revoke(self) -> None:
+        """amoCRM says that the pair works no more: it is kept for diagnosis, and used by nobody."""
+        with self._lock():
+            pair = self._store.load(self._name)
+            if pair is not None:
+                self._store.save(self._name, replace(pair, revoked=True))
+            self._pair = None
+        log.warning("account disconnected")
+
+    @property
+    def expires_at(self) -> float | None:
+        """When the refresh token ends, and all access with it, if it is not used before (Unix seconds)."""
+        got_at = self._stored().got_at
+        return got_at + REFRESH_LIFE if got_at else None
+
     def _known(self) -> TokenPair:
         if self._pair is None:
             self._pair = self._stored()
@@ -130,7 +152,9 @@ class OAuthTokens:
     def _stored(self) -> TokenPair:
         pair = self._store.load(self._name)
         if pair is None:
-            raise CrmUnauthorized("Аккаунт ещё не подключён: подключите его")
+            raise NotConnected("Аккаунт ещё не подключён: подключите его (amo-bridge connect)")
+        if pair.revoked:
+            raise NotConnected("Интеграция отключена в amoCRM: включите её и подключите аккаунт (amo-bridge connect)")
         return pair
 
     def _renewed(self, failed: str) -> TokenPair:
@@ -179,7 +203,7 @@ class OAuthTokens:
             ends = now + float(told["expires_in"])
         except (KeyError, TypeError, ValueError):
             ends = expiry(token) or now + USUAL_LIFE
-        return TokenPair(token, str(told["refresh_token"]), ends, base_url)
+        return TokenPair(token, str(told["refresh_token"]), ends, base_url, got_at=now)
 
     def _keep(self, before: TokenPair | None, pair: TokenPair) -> None:
         """Save, then use. If the store fails just now, the only copy waits in memory for the next try."""

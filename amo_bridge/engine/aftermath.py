@@ -39,7 +39,7 @@ class Aftermath:
         elif row.kind == "patch_deal":
             if _stage(row.body) and not row.payload["rolls_back"]:
                 self._tell(connection, DealMoved(at=at, deal_id=row.deal_id, user_id=0, **_stage(row.body)))
-            self._mirror.amend(connection, row.deal_id, lambda record: _patched(record, row, written.updated_at))
+            self._mirror.amend(connection, row.deal_id, lambda record: _patched(record, row))
 
     def _tell(self, connection: Connection, event: Event) -> None:
         add_events(connection, self._key, [event], self._clock.now().timestamp())
@@ -49,8 +49,12 @@ def _stage(body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: int(body[key]) for key in ("pipeline_id", "status_id") if body.get(key) is not None}
 
 
-def _patched(record: DealRecord, row: Sendable, updated_at: datetime | None) -> DealRecord:
-    """The record with what was written; the stage only for a roll-back, which is as if the deal had never moved."""
+def _patched(record: DealRecord, row: Sendable) -> DealRecord:
+    """The record with what was written; the stage only for a roll-back, which is as if the deal had never moved.
+
+    ``updated_at`` stays: a person may have changed something between our read and our write, and the hook that tells of
+    it is older than the write.
+    """
     body = row.body
     fields = dict(record.fields)
     for field in body.get("custom_fields_values") or ():
@@ -58,8 +62,7 @@ def _patched(record: DealRecord, row: Sendable, updated_at: datetime | None) -> 
     tags = (*record.tags, *(tag["name"] for tag in body.get("tags_to_add") or ()))
     changed: dict[str, Any] = {"fields": {key: values for key, values in fields.items() if values}, "tags": tags}
     if row.payload["rolls_back"]:
-        # Only then is all that changed by then known: a move is judged by a fresh read of its own.
-        changed |= {**_stage(body), "updated_at": updated_at or record.updated_at}
+        changed |= _stage(body)
         if body.get("status_id") != LOST:
             # amoCRM forgets the reason when a lost deal is opened again.
             changed |= {"loss_reason": None, "loss_reason_id": None, "closed_at": None}

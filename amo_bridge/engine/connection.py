@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,21 +12,23 @@ from amo_bridge.clock import AccountClock
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.account_cache import AccountCache
-from amo_bridge.crm.budget import StoreBudget
+from amo_bridge.crm.budget import Budget, StoreBudget
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.file_lock import file_lock
-from amo_bridge.crm.json_store import JsonStore
 from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.oauth import OAuth
-from amo_bridge.crm.token_store import FileTokenStore, cipher
 from amo_bridge.crm.tokens import LongLivedToken, OAuthTokens, Tokens
+from amo_bridge.engine.closing import Closing
+from amo_bridge.engine.meters import AccountMeters, MeteredBudget, MeteredSession
+from amo_bridge.engine.small_state import SmallState, account_name, small_state
 from amo_bridge.engine.store import Store, budgets
 from amo_bridge.errors import ConfigError, CrmTemporary
 
 log = structlog.get_logger()
 TOKEN = "AMO_BRIDGE_TOKEN"
 CLIENT_ID, CLIENT_SECRET, REDIRECT_URI = "AMO_BRIDGE_CLIENT_ID", "AMO_BRIDGE_CLIENT_SECRET", "AMO_BRIDGE_REDIRECT_URI"
-SMALL_STATE, KEY_FILE = "small-state.db", "bridge.key"
+HOOK_SECRET = "hook_secret"
+SECRET_VARIABLES = {HOOK_SECRET: "AMO_BRIDGE_HOOK_SECRET"}
+CALLBACK = "/connect/callback"
 TOKEN_ADVICE = (
     f"Нет токена amoCRM. Создайте долгосрочный токен (docs/connect-account.md) и передайте его в {TOKEN} "
     f"или положите в файл, названный в {TOKEN}_FILE"
@@ -42,25 +44,40 @@ class Connection:
         environment: Mapping[str, str],
         store: Store | None = None,
         account_clock: AccountClock | None = None,
+        *,
+        meters: AccountMeters | None = None,
+        closing: Closing | None = None,
     ) -> None:
         self._config = config
         self._environment = environment
         self._store = store
-        self._folder = config.data_folder
-        self._tokens = tokens(config, environment)
+        self._state = small_state(config, environment)
+        self._tokens = tokens(config, environment, self._state)
         self._server_time = account_clock.heard if account_clock else None
+        self._meters = meters
+        self._closing = closing or Closing(threading.Event())
 
-    def client(self, account_key: int | None = None) -> CrmClient:
-        """A client; with an account key its budget is shared by all processes that share the store."""
+    def client(self, *, before_send: Callable[[], None] | None = None) -> CrmClient:
+        """A client; with a store its budget is shared by all that use the store."""
         rate = self._config.account.requests_per_second
-        if self._store is None or account_key is None:
-            return CrmClient(self._config.account.url, self._tokens, LocalBudget(rate), server_time=self._server_time)
-        budget = StoreBudget(self._store.engine, budgets, account_key, rate)
-        return CrmClient(self._config.account.url, self._tokens, budget, server_time=self._server_time)
+        nap = self._closing.sleep
+        budget: Budget = LocalBudget(rate, sleep=nap)
+        if self._store is not None:
+            # By address: the account is asked for its names before its number in the store is known.
+            budget = StoreBudget(self._store.engine, budgets, self._config.account.url, rate, sleep=nap)
+        return CrmClient(
+            self._config.account.url,
+            self._tokens,
+            MeteredBudget(budget, self._meters) if self._meters else budget,
+            session=MeteredSession(self._meters) if self._meters else None,
+            before_send=self._closing.before(before_send),
+            server_time=self._server_time,
+            sleep=nap,
+        )
 
     def account(self, *, refresh: bool = False) -> Account:
         """The account's names, read now; if amoCRM can't be asked just now, as they were known last."""
-        cache = AccountCache(self._folder / SMALL_STATE, self._config.account.url, self.client())
+        cache = AccountCache(self._state.accounts, self._config.account.url, self.client())
         if refresh:
             return cache.refresh()
         try:
@@ -70,27 +87,39 @@ class Connection:
             return cache.account
 
     def remembered(self, name: str, make: Callable[[], str]) -> str:
-        """A secret of the bridge's own, made once and kept encrypted."""
-        vault = _vault(self._folder, self._environment)
-        kept = vault.read(name)
-        if kept is None:
-            kept = make()
-            vault.write(name, kept)
+        """A secret of the bridge's own: the environment's, else made once and kept encrypted."""
+        if given := self._environment.get(SECRET_VARIABLES[name], "").strip():
+            return given
+        vault, key = self._state.secrets, _secret_key(self._config, name)
+        with self._state.lock("secrets"):
+            kept = vault.read(key)
+            if kept is None:
+                kept = make()
+                vault.write(key, kept)
         return str(kept)
 
 
-def tokens(config: Config, environment: Mapping[str, str]) -> Tokens:
+def tokens(config: Config, environment: Mapping[str, str], state: SmallState | None = None) -> Tokens:
     """A long-lived token if there is one, else the OAuth pair that was connected. Raises ConfigError (Russian)."""
     if value := secret(environment, TOKEN):
         return LongLivedToken(value)
     client_id, client_secret = secret(environment, CLIENT_ID), secret(environment, CLIENT_SECRET)
     if client_id and client_secret:
-        folder = config.data_folder
-        oauth = OAuth(client_id, client_secret, environment.get(REDIRECT_URI, ""))
-        lock = folder / "tokens.lock"
-        store = FileTokenStore(folder / "tokens.db", environment)
-        return OAuthTokens(store, oauth, config.account.url, lambda: file_lock(lock))
+        return oauth_tokens(config, environment, state or small_state(config, environment))
     raise ConfigError([TOKEN_ADVICE])
+
+
+def oauth_tokens(config: Config, environment: Mapping[str, str], state: SmallState) -> OAuthTokens:
+    """The account's OAuth pair, connected or not yet."""
+    oauth = OAuth(secret(environment, CLIENT_ID), secret(environment, CLIENT_SECRET), redirect_uri(config, environment))
+    name = account_name(config)
+    return OAuthTokens(state.tokens, oauth, config.account.url, lambda: state.lock(f"tokens-{name}"), name=name)
+
+
+def redirect_uri(config: Config, environment: Mapping[str, str]) -> str:
+    """Where amoCRM sends the browser back to: must be in the integration's settings letter by letter."""
+    given = environment.get(REDIRECT_URI, "").strip()
+    return given or (f"{config.bridge.public_url}{CALLBACK}" if config.bridge.public_url else "")
 
 
 def secret(environment: Mapping[str, str], name: str) -> str:
@@ -107,20 +136,23 @@ def secret(environment: Mapping[str, str], name: str) -> str:
 
 def read_account(config: Config, environment: Mapping[str, str]) -> Account:
     """The account, asked now, leaving nothing behind. Raises CrmError, ConfigError."""
-    return Account.read(CrmClient(config.account.url, tokens(config, environment), LocalBudget(), patience=5))
+    budget = LocalBudget(config.account.requests_per_second)
+    return Account.read(CrmClient(config.account.url, tokens(config, environment), budget, patience=5))
 
 
 def known_timezone(config: Config, environment: Mapping[str, str]) -> str:
     """The account's time zone as known last, for commands that work without amoCRM."""
-    kept = JsonStore(config.data_folder / SMALL_STATE, "accounts").read(config.account.url)
+    kept = small_state(config, environment).accounts.read(config.account.url)
     return Account.from_json(kept["account"]).timezone if kept else "UTC"
 
 
-def _vault(folder: Path, environment: Mapping[str, str]) -> JsonStore:
-    key = cipher(folder / KEY_FILE, environment)
-    return JsonStore(
-        folder / SMALL_STATE,
-        "secrets",
-        encode=lambda value: key.encrypt(json.dumps(value).encode()).decode(),
-        decode=lambda text: json.loads(key.decrypt(text)),
-    )
+def known_secret(config: Config, environment: Mapping[str, str], name: str = HOOK_SECRET) -> str | None:
+    """A secret that the worker has made, for processes that have no token; None if there is none yet."""
+    if given := environment.get(SECRET_VARIABLES[name], "").strip():
+        return given
+    kept = small_state(config, environment).secrets.read(_secret_key(config, name))
+    return None if kept is None else str(kept)
+
+
+def _secret_key(config: Config, name: str) -> str:
+    return f"{name} {account_name(config)}"

@@ -197,14 +197,15 @@ def _joined(roll_backs: Sequence[RollBack]) -> tuple[str, ...]:
 
 
 def event_key(event: Event, case: Case) -> str:
-    """The same for the same thing that happened, whichever hook told of it and however often."""
+    """The same however often the event is judged again. That one thing is told of by several hooks is the mirror's
+    matter: only the first of them finds something changed."""
     if not isinstance(event, DealObserved):
         return case.told_key
     moment = int(event.at.timestamp()) if event.at else 0
     what = type(event).__name__
     if isinstance(event, StageEntered):
-        return f"{what}:{event.deal_id}:{event.stage[0]}.{event.stage[1]}:{moment}"
+        return f"{what}:{event.deal_id}:{event.stage[0]}.{event.stage[1]}:{moment}:{case.told_key}"
     if isinstance(event, FieldChanged):
         digest = hashlib.sha256(f"{event.field_name}\0{event.old}\0{event.new}".encode()).hexdigest()[:16]
-        return f"{what}:{event.deal_id}:{digest}:{moment}"
-    return f"{what}:{event.deal_id}:{moment}"
+        return f"{what}:{event.deal_id}:{digest}:{moment}:{case.told_key}"
+    return f"{what}:{event.deal_id}:{moment}:{case.told_key}"

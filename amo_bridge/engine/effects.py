@@ -37,6 +37,11 @@ class Effect:
     not_before: float = 0.0
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def all_words(self) -> list[str]:
+        """Its words and those of what is done after it."""
+        return [self.words, *(words for follow in self.then for words in follow.all_words)]
+
     def payload(self) -> dict[str, Any]:
         return {
             "body": dict(self.body),

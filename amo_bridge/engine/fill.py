@@ -36,6 +36,13 @@ class Fill:
     def is_done(self) -> bool:
         return self._cursors.read(FILLED) is not None
 
+    def meet(self) -> None:
+        """The bridge meets the account: what happens from this second on is news. Does nothing the next time.
+
+        To be called before anything else begins to listen: news that came before it would be taken for old.
+        """
+        self._met_at()
+
     def run(self, progress: Callable[[int], None] = lambda deals: None) -> None:
         """Read what is left to read; ``progress`` hears how many deals were read so far. Raises CrmError.
 
@@ -48,7 +55,7 @@ class Fill:
         done = int(self._cursors.read(FILLED_PAGES) or 0)
         for page in count(done + 1):
             records = self._read(page)
-            self._keep(page, [record for record in records if record.updated_at <= met], len(records) < PAGE)
+            self._keep(page, [record for record in records if record.updated_at < met], len(records) < PAGE)
             progress((page - 1) * PAGE + len(records))
             if len(records) < PAGE:
                 return
@@ -56,7 +63,8 @@ class Fill:
     def _met_at(self) -> float:
         met = self._cursors.read(MET)
         if met is None:
-            met = self._account_clock.now().timestamp()
+            # amoCRM's times have whole seconds: of what happened in this very second nobody can say if it was before.
+            met = float(int(self._account_clock.now().timestamp()))
             with self._store.write() as connection:
                 self._cursors.write(connection, MET, met)
         return met

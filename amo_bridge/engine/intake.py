@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Column, Select, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm import hooks
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store, events, inbox
 from amo_bridge.event_json import to_json
-from amo_bridge.events import DealReported, Event, NoteReported, TaskCompleted, TaskReported
+from amo_bridge.events import DealReported, Event, NoteReported, PipelineTriggerFired, TaskCompleted, TaskReported
 
 BATCH = 500
 # amoCRM tries five times over some hour and a half (amoCRM docs, webhooks-format).
@@ -68,19 +69,35 @@ def add_events(
 
 
 def _key(connection: Connection, account: int, event: Event, received_at: float) -> str:
-    """What makes a repeat known. A hook without a time (a deletion, a Digital Pipeline trigger) looks the same when the
-    same thing happens again next week, so it is a repeat only while amoCRM may still be redelivering it."""
+    """What makes a repeat known: the same key is the same thing told again."""
     if isinstance(event, NoteReported) and event.note_id is not None:
         # A note is added once, whether a hook tells of it or reconciliation finds it.
         return f"note:{event.note_id}"
     if isinstance(event, TaskCompleted) and event.at is not None:
         return f"task_completed:{event.task_id}:{int(event.at.timestamp())}"
     mark = hooks.fingerprint(event)
-    if event.at is not None:
-        return mark
-    same = select(events.c.key).where(
-        events.c.account == account,
-        events.c.key.between(mark, mark + "~"),
-        events.c.received_at > received_at - REDELIVERED_WITHIN,
-    )
-    return connection.execute(same.limit(1)).scalar() or f"{mark}:{int(received_at)}"
+    if isinstance(event, DealReported) and not isinstance(event, PipelineTriggerFired):
+        return _deal_key(connection, account, mark)
+    return mark if event.at is not None else _timeless_key(connection, account, mark, received_at)
+
+
+def _deal_key(connection: Connection, account: int, mark: str) -> str:
+    """A hook about a deal rings again even if it says what was said before: a deal that is lost, put back and lost
+    again within a second gives two equal hooks. Whether it is news the mirror decides; only one that waits is not doubled."""
+    same = connection.execute(_like(account, mark, events.c.key, events.c.state)).all()
+    waiting = [row.key for row in same if row.state == "open"]
+    if waiting:
+        return str(waiting[0])
+    return f"{mark}#{len(same)}" if same else mark
+
+
+def _timeless_key(connection: Connection, account: int, mark: str, received_at: float) -> str:
+    """A hook without a time (a Digital Pipeline trigger, a deleted contact) looks the same when the same thing happens
+    again next week, so it is a repeat only while amoCRM may still be redelivering it."""
+    recent = _like(account, mark, events.c.key).where(events.c.received_at > received_at - REDELIVERED_WITHIN)
+    return connection.execute(recent.limit(1)).scalar() or f"{mark}:{int(received_at)}"
+
+
+def _like(account: int, mark: str, *columns: Column[Any]) -> Select[Any]:
+    """The events whose key is ``mark`` or begins with it ("~" sorts behind everything that may follow)."""
+    return select(*columns).where(events.c.account == account, events.c.key >= mark, events.c.key < mark + "~")

@@ -67,7 +67,9 @@ class Journal:
                 "clause": verdict.rule.clause,
                 "verdict": verdict.outcome,
                 "reason": verdict.reason,
-                "actions": json.dumps([effect.words for effect in verdict.effects], ensure_ascii=False),
+                "actions": json.dumps(
+                    [words for effect in verdict.effects for words in effect.all_words], ensure_ascii=False
+                ),
             }
             for verdict in verdicts
         ]

@@ -7,7 +7,7 @@ hear of a change when the deal *is* different, whoever rang and however often.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from amo_bridge.crm.account import Account
@@ -26,6 +26,9 @@ from amo_bridge.events import (
     StageEntered,
 )
 
+# amoCRM tries to deliver a hook for some hour and a half (amoCRM docs, webhooks-format).
+REDELIVERED_WITHIN = timedelta(hours=2)
+
 
 class Observer:
     """Turns (what was, what is, what the hook said) into observed events."""
@@ -40,7 +43,8 @@ class Observer:
         common: dict[str, Any] = {
             "at": now.updated_at or told.at,
             "deal_id": now.id,
-            "user_id": mover,
+            # The token's own user is the integration's account: a task for it would be read by nobody.
+            "user_id": None if mover == self._account.current_user_id else mover,
             "user_is": self._people.names_of(mover, now),
         }
         return [
@@ -64,7 +68,7 @@ class Observer:
             entered = came_from != stage or isinstance(told, DealRestored)
         else:
             came_from = self._told_origin(told)
-            entered = isinstance(told, DealAdded | DealMoved | DealRestored)
+            entered = isinstance(told, DealMoved | DealRestored) or _is_new(now, told)
         if not entered:
             return
         yield StageEntered(
@@ -72,7 +76,7 @@ class Observer:
             stage_name=self._account.stage_of(*stage).title,
             from_stage=came_from,
             from_stage_name=self._account.stage_of(*came_from).title if came_from else "",
-            is_new=before is None and isinstance(told, DealAdded),
+            is_new=before is None and came_from is None and _is_new(now, told),
             **common,
         )
 
@@ -88,7 +92,7 @@ class Observer:
     def _fields(
         self, before: Mirrored | None, now: DealRecord, told: DealReported, common: dict[str, Any]
     ) -> Iterator[FieldChanged]:
-        if before is None and not isinstance(told, DealAdded):
+        if before is None and not _is_new(now, told):
             # Seen for the first time in mid-life: what is filled now may have been filled a year ago.
             return
         old = self._reader.texts(before.record) if before else {}
@@ -109,3 +113,10 @@ class Observer:
         """Who did it. The hook's word counts if it speaks of this very change, else the deal's own; 0 is a robot."""
         user = told.user_id if told.at == now.updated_at and told.user_id is not None else now.updated_by
         return user or None
+
+
+def _is_new(now: DealRecord, told: DealReported) -> bool:
+    """Is a deal that the mirror does not know a new one? Its «added» may come later than another hook, or never."""
+    if isinstance(told, DealAdded | DealRestored):
+        return isinstance(told, DealAdded)
+    return (told.at or now.updated_at) - now.created_at < REDELIVERED_WITHIN

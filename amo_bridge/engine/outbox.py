@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -29,6 +29,8 @@ from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import OPEN_STATES, Store, made, outbox
 
 MOST = 5000
+# Both databases limit the parameters of one statement.
+CHUNK = 500
 ADDING = ("create_task", "add_note")
 MAKING = ("create_task", "create_deal", "add_note")
 
@@ -44,6 +46,7 @@ class Sendable:
     payload: Mapping[str, Any]
     attempts: int
     created_at: float
+    event_id: int | None = None
 
     @property
     def body(self) -> dict[str, Any]:
@@ -101,12 +104,13 @@ class Outbox:
 
     def recover(self, settle: float) -> int:
         """What was being sent when the process died, or the round broke off, is in doubt, and is looked for when it
-        must have landed: ``settle`` seconds after it was sent. Returns how many there were."""
+        must have landed: in ``settle`` seconds. (From now, not from ``sent_at``: the budget may have held the request
+        back for long, and it left just before the end.) Returns how many there were."""
         with self._store.write() as connection:
             return connection.execute(
                 update(outbox)
                 .where(outbox.c.account == self._account, outbox.c.state == "sending")
-                .values(state="doubt", due_at=func.coalesce(outbox.c.sent_at, 0.0) + settle)
+                .values(state="doubt", due_at=self._clock.now().timestamp() + settle)
             ).rowcount
 
     def take(self, state: str) -> list[Sendable]:
@@ -168,23 +172,27 @@ class Outbox:
             )  # fmt: skip
 
     def dropped(self, connection: Connection, row: Sendable, why: str) -> None:
-        """Not needed any more: the deal is elsewhere, or it is so already."""
-        self._set(connection, [row], state="done", done_at=self._clock.now().timestamp(), error=why)
+        """Not needed any more: the deal is elsewhere, or it is so already. Nor is what waited for it."""
+        unneeded = {"state": "done", "done_at": self._clock.now().timestamp(), "error": why}
+        self._set(connection, [row], **unneeded)
+        connection.execute(
+            update(outbox).where(outbox.c.after_id == row.id, outbox.c.state == "waiting").values(**unneeded)
+        )
 
-    def taken_ids(self, kind: str, deal_ids: Sequence[int]) -> set[int]:
-        """What earlier effects on these deals are known to have made: a look for a lost one must not find these."""
+    def taken_ids(self, kind: str, entity_ids: Iterable[int]) -> set[int]:
+        """Which of these earlier effects are known to have made: a look for a lost one must not find them."""
+        ids = sorted(set(entity_ids))
+        found: set[int] = set()
         with self._store.read() as connection:
-            return set(
-                connection.execute(
-                    select(made.c.entity_id).where(
-                        made.c.account == self._account, made.c.kind == kind, made.c.deal_id.in_(deal_ids)
-                    )
-                ).scalars()
-            )
+            for start in range(0, len(ids), CHUNK):
+                some = made.c.entity_id.in_(ids[start : start + CHUNK])
+                query = select(made.c.entity_id).where(made.c.account == self._account, made.c.kind == kind, some)
+                found |= set(connection.execute(query).scalars())
+        return found
 
     def _set(self, connection: Connection, rows: Sequence[Sendable], **values: object) -> None:
-        for start in range(0, len(rows), 500):
-            ids = [row.id for row in rows[start : start + 500]]
+        for start in range(0, len(rows), CHUNK):
+            ids = [row.id for row in rows[start : start + CHUNK]]
             connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(**values))
 
 
@@ -214,4 +222,5 @@ def _sendable(row: Row[Any]) -> Sendable:
         payload=json.loads(row.payload),
         attempts=row.attempts,
         created_at=row.created_at,
+        event_id=row.event_id,
     )

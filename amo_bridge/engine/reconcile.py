@@ -18,12 +18,13 @@ from amo_bridge.crm.entities import EPOCH, DealRecord
 from amo_bridge.crm.event_list import events_since, newest_at
 from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.intake import add_events
-from amo_bridge.engine.mirror import Mirror, Mirrored
+from amo_bridge.engine.mirror import Mirror, Mirrored, hook_texts
 from amo_bridge.engine.store import Store
-from amo_bridge.events import DealAdded, DealReported, DealUpdated, Event
+from amo_bridge.events import DealAdded, DealReported, DealUpdated, Event, FieldValue
 
 log = structlog.get_logger()
 CURSOR = "reconciled_until"
+LOOKED_AT = "reconciled_at"
 # The events list lags behind writes by seconds, and a deal may change while its page is being read.
 OVERLAP = timedelta(minutes=2)
 PAGE = 250
@@ -55,8 +56,10 @@ class Reconciler:
         newest = max((event.at for event in told if event.at), default=until)
         unknown = self._not_covered(told)
         with self._store.write() as connection:
-            new = add_events(connection, self._key, unknown, self._clock.now().timestamp())
+            now = self._clock.now().timestamp()
+            new = add_events(connection, self._key, unknown, now)
             self._cursors.write(connection, CURSOR, max(newest, until).timestamp())
+            self._cursors.write(connection, LOOKED_AT, now)
         if new:
             log.info("reconciled", changes=new, since=since.isoformat())
         return new
@@ -82,6 +85,13 @@ def _as_event(record: DealRecord, since: datetime) -> DealReported:
         at=record.updated_at,
         caught_up=True,
         deal_id=record.id,
+        # Told in full, as a hook does: a change within the second of the last read shows in the contents alone.
+        name=record.name,
+        tags=record.tags,
+        fields=tuple(
+            FieldValue(field_id=field_id, values=tuple((text, None) for text in texts))
+            for field_id, texts in hook_texts(record).items()
+        ),
         pipeline_id=record.pipeline_id,
         status_id=record.status_id,
         price=record.price,

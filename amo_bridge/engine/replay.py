@@ -112,7 +112,7 @@ def _judged(event: Event, known: DealRecord | None, brain: Brain) -> tuple[list[
 
 def _decided(verdict: Verdict) -> Decided:
     outcome = "would_act" if verdict.outcome == "acts" else verdict.outcome
-    words = tuple(effect.words for effect in verdict.effects)
+    words = tuple(words for effect in verdict.effects for words in effect.all_words)
     return Decided(verdict.event, verdict.rule, outcome, verdict.reason, words)
 
 

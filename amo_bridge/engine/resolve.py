@@ -119,8 +119,12 @@ class Resolver:
         if action.to is not None:
             body = {"id": deal.id, "pipeline_id": back.pipeline_id, "status_id": back.status_id}
             words = f"возврат на этап «{back.title}»"
-            move = Effect("patch_deal", deal.id, body, words, expects=deal.stage.key, rolls_back=True)
-            effects.insert(0, move)
+            # Explained only when it was done: a person may move the deal on before that.
+            effects = [
+                Effect(
+                    "patch_deal", deal.id, body, words, expects=deal.stage.key, rolls_back=True, then=tuple(effects)
+                )
+            ]  # fmt: skip
         return effects
 
     def _add_note(self, action: AddNote, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
@@ -128,8 +132,13 @@ class Resolver:
         return [Effect("add_note", action.deal_id, body, f"примечание «{action.text}»", not_before=at.timestamp())]
 
     def _set_fields(self, action: SetFields, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        values = [self._field_value(name, value) for name, value in action.values.items()]
-        words = "; ".join(f"поле «{name}» = {value}" for name, value in action.values.items())
+        new = {name: value for name, value in action.values.items() if not _is_so(deal, name, value)}
+        if not new:
+            return []
+        values = [self._field_value(name, value) for name, value in new.items()]
+        words = "; ".join(
+            f"поле «{name}» очищено" if value is None else f"поле «{name}» = {value}" for name, value in new.items()
+        )
         return [Effect("patch_deal", deal.id, {"id": deal.id, "custom_fields_values": values}, words)]
 
     def _add_tags(self, action: AddTags, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
@@ -195,3 +204,11 @@ class Resolver:
 
     def _user_name(self, user_id: int) -> str:
         return next((user.name for user in self._account.users if user.id == user_id), str(user_id))
+
+
+def _is_so(deal: Deal, name: str, wanted: object) -> bool:
+    """Has the field this value already? Numbers are texts in amoCRM."""
+    value = deal.value(name)
+    if value is None or wanted is None:
+        return value is wanted
+    return value == wanted or (isinstance(value, str) and value == str(wanted))

@@ -14,7 +14,9 @@ def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str,
     """Insert the rows whose unique key is not in the table yet; the others are left as they are. How many were new."""
     if not rows:
         return 0
-    return max(connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows)).rowcount, 0)
+    # Counted by what comes back: for several rows at once not every driver knows how many it wrote.
+    statement = _insert(connection, table).on_conflict_do_nothing().returning(*table.primary_key)
+    return len(connection.execute(statement, list(rows)).all())
 
 
 def insert_or_replace(

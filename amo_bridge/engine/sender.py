@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import structlog
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.lookups import find
 from amo_bridge.crm.reading import deals_by_ids
 from amo_bridge.crm.writes import REQUESTS, Written, write
 from amo_bridge.engine.aftermath import Aftermath
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.delays import delay
+from amo_bridge.engine.lag import measure
+from amo_bridge.engine.meters import AccountMeters
 from amo_bridge.engine.outbox import Outbox, Sendable
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.view import deal_url
@@ -37,6 +41,7 @@ class Sender:
         clock: Clock,
         *,
         settle: float = SETTLE,
+        meters: AccountMeters | None = None,
     ) -> None:
         self.brain = brain
         self._store = store
@@ -45,6 +50,7 @@ class Sender:
         self._url = account_url
         self._clock = clock
         self._settle = settle
+        self._meters = meters
         self._outbox = Outbox(store, account_key, clock)
         self._aftermath = Aftermath(store, account_key, clock)
 
@@ -101,7 +107,7 @@ class Sender:
         with self._store.write() as connection:
             for row in batch:
                 if row.id in words:
-                    log.error("refused", rule=row.rule, deal=row.deal_id, kind=row.kind, error=words[row.id])
+                    log.error("refused", **_facts(row), error=words[row.id])
                     self._outbox.failed(connection, row, words[row.id])
         return len(words)
 
@@ -109,9 +115,9 @@ class Sender:
         settled = 0
         for batch in _batches(self._outbox.take("doubt")):
             kind = batch[0].kind
-            taken = self._outbox.taken_ids(kind, [row.deal_id for row in batch])
+            sought = {str(row.id): row.payload for row in batch}
             try:
-                found = find(self._client, kind, {str(row.id): row.payload for row in batch}, taken)
+                found = find(self._client, kind, sought, partial(self._outbox.taken_ids, kind))
             except CrmStopped:
                 raise
             except (CrmTemporary, CrmRefused) as error:
@@ -120,7 +126,7 @@ class Sender:
             there = [row for row in batch if str(row.id) in found]
             lost = [row for row in batch if str(row.id) not in found]
             log.info("looked for lost answers", kind=kind, found=len(there), missing=len(lost))
-            self._settle_written([(row, Written(found[str(row.id)])) for row in there])
+            self._settle_written([(row, found[str(row.id)]) for row in there])
             self._outbox.later(lost, 0, "ответ потерян, в amoCRM не найдено")
             settled += len(there)
         return settled
@@ -136,17 +142,20 @@ class Sender:
         fresh = deals_by_ids(
             self._client, [row.deal_id for row in old], filter_enabled=self.brain.account.is_api_filter_enabled
         )
-        gone = {
-            row.id
-            for row in old
-            if (record := fresh.get(row.deal_id)) is None
-            or [record.pipeline_id, record.status_id] != row.payload["expects"]
-        }
+        landed: list[tuple[Sendable, Written]] = []
+        gone: list[Sendable] = []
+        for row in old:
+            record = fresh.get(row.deal_id)
+            if record is not None and _is_there(record, row):
+                landed.append((row, Written(record.id, record.updated_at)))
+            elif record is None or [record.pipeline_id, record.status_id] != row.payload["expects"]:
+                gone.append(row)
+        self._settle_written(landed)
         with self._store.write() as connection:
-            for row in old:
-                if row.id in gone:
-                    self._outbox.dropped(connection, row, "сделка уже на другом этапе")
-        return [row for row in batch if row.id not in gone]
+            for row in gone:
+                self._outbox.dropped(connection, row, "сделка уже на другом этапе")
+        settled = {row.id for row in gone} | {row.id for row, _ in landed}
+        return [row for row in batch if row.id not in settled]
 
     def _settle_written(self, pairs: Sequence[tuple[Sendable, Written]]) -> None:
         with self._store.write() as connection:
@@ -155,7 +164,20 @@ class Sender:
                 self._outbox.done(connection, row, written.id, url)
                 self._aftermath.of(connection, row, written)
         for row, written in pairs:
-            log.info("done", rule=row.rule, deal=row.deal_id, kind=row.kind, id=written.id)
+            log.info("done", **_facts(row), id=written.id)
+        if self._meters:
+            measure(self._store, self._meters, [row for row, _ in pairs], self._clock.now().timestamp())
+
+
+def _facts(row: Sendable) -> dict[str, object]:
+    """An effect in the log."""
+    return {"rule": row.rule, "deal": row.deal_id, "event": row.event_id, "effect": row.id, "kind": row.kind}
+
+
+def _is_there(record: DealRecord, row: Sendable) -> bool:
+    """Is the deal on the stage that it is to be moved to? Then the move was sent before, and has landed since the look;
+    what follows from it must follow all the same."""
+    return (record.pipeline_id, record.status_id) == (row.body.get("pipeline_id"), row.body.get("status_id"))
 
 
 def _batches(rows: Sequence[Sendable]) -> Iterator[list[Sendable]]:

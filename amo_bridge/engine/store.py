@@ -33,9 +33,11 @@ from sqlalchemy import (
     event,
     text,
 )
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 
 from amo_bridge.crm.budget import budget_table
+from amo_bridge.engine import schema
+from amo_bridge.engine.shared_tables import leaders_table, small_state_table
 from amo_bridge.errors import StoreUnavailable
 
 metadata = MetaData()
@@ -76,7 +78,8 @@ events = Table(
     Column("id", Id, primary_key=True),
     Column("account", BigInteger, nullable=False),
     Column("inbox_id", BigInteger),
-    Column("key", String(80), nullable=False),
+    # Compared byte by byte, as SQLite does: keys are looked for by how they begin.
+    Column("key", String(80).with_variant(String(80, collation="C"), "postgresql"), nullable=False),
     Column("deal_id", BigInteger),
     Column("received_at", Float, nullable=False),
     Column("body", Text, nullable=False),
@@ -93,6 +96,8 @@ Index(
     sqlite_where=events.c.state == "open",
     postgresql_where=events.c.state == "open",
 )
+_event_failed = events.c.state == "failed"
+Index("events_failed", events.c.account, events.c.id, sqlite_where=_event_failed, postgresql_where=_event_failed)
 
 journal = Table(
     "journal",
@@ -138,6 +143,8 @@ outbox = Table(
 OPEN_STATES = ("waiting", "ready", "sending", "doubt")
 _open = outbox.c.state.in_(OPEN_STATES)
 Index("outbox_open", outbox.c.account, outbox.c.id, sqlite_where=_open, postgresql_where=_open)
+_failed = outbox.c.state == "failed"
+Index("outbox_failed", outbox.c.account, outbox.c.id, sqlite_where=_failed, postgresql_where=_failed)
 Index("outbox_deal", outbox.c.account, outbox.c.deal_id)
 
 made = Table(
@@ -178,6 +185,8 @@ cursors = Table(
 )
 
 budgets = budget_table(metadata)
+leaders = leaders_table(metadata)
+small_state = small_state_table(metadata)
 
 
 class Store:
@@ -205,9 +214,9 @@ class Store:
         return self.engine.url.render_as_string(hide_password=True)
 
     def prepare(self) -> None:
-        """Create the tables that are not there yet."""
+        """Make the tables or bring them up to date. Raises StoreUnavailable, also for a store newer than the code."""
         with self._guarded():
-            metadata.create_all(self.engine)
+            schema.upgrade(self.engine)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -233,14 +242,14 @@ class Store:
 
 
 def _is_operational(error: DBAPIError) -> bool:
-    """Disk full, database locked or gone: the database's trouble, not ours (an integrity error is ours)."""
-    return type(error).__name__ in ("OperationalError", "InterfaceError")
+    """Disk full, database locked, gone or become a read-only copy: its trouble, not ours (an integrity error is ours)."""
+    return isinstance(error, OperationalError | InterfaceError | InternalError)
 
 
 def _open_engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": 15})
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(url, connect_args={"timeout": 15}, hide_parameters=True)
     event.listen(engine, "connect", _sqlite_settings)
     event.listen(engine, "begin", _sqlite_begin)
     return engine

@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 from apscheduler.schedulers.background import BackgroundScheduler
 
 RECONCILE = "reconcile"
+RETENTION = "retention"
 # Three requests each time (deals, events, the webhook): well under one a minute when nothing happens.
-EVERY_SECONDS = {RECONCILE: 300}
+# Retention looks by itself whether a day has passed.
+EVERY_SECONDS = {RECONCILE: 300, RETENTION: 3600}
 
 
 class Asked(Protocol):

@@ -16,15 +16,19 @@ from amo_bridge.engine.intake import decode_new
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
-from amo_bridge.errors import BridgeError, CrmError, CrmStopped, StoreUnavailable
+from amo_bridge.errors import BridgeError, CrmError, CrmStopped, LeadLost, StoreUnavailable
 
 log = structlog.get_logger()
 # When nobody rings: postponed work falls due, and another process may have put something into the inbox.
 LOOK_AGAIN = 1.0
+# As often as a burnt fuse lets a request through to see whether amoCRM takes us again.
+LONGEST_PAUSE = 120.0
 
 
 class Worker:
-    """``ring()`` wakes it. ``trouble`` says in one line what it is waiting out, if anything (for the health page)."""
+    """``ring()`` wakes it. ``trouble`` says in one line what it is waiting out, if anything (for the health page).
+
+    ``has_lost_lead``: another process works for the account now, and this one has stopped."""
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class Worker:
         chores: Mapping[str, Callable[[], object]] | None = None,
     ) -> None:
         self.trouble = ""
+        self.has_lost_lead = False
         self._chores = dict(chores or {})
         self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._store = store
@@ -45,6 +50,7 @@ class Worker:
         self._refresh_account = refresh_account
         self._bell = threading.Event()
         self._stopping = threading.Event()
+        self._again = threading.Event()
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def start(self) -> None:
@@ -54,14 +60,23 @@ class Worker:
     def ring(self) -> None:
         self._bell.set()
 
+    def try_again(self) -> None:
+        """Whatever it is waiting out may be over: don't wait any longer."""
+        self._again.set()
+
     def ask(self, chore: str) -> None:
         """Have a chore (reconcile …) done before the next round; chores run in this one thread too."""
         self._asked.put(chore)
         self._bell.set()
 
+    def learn(self, chore: str, how: Callable[[], object]) -> None:
+        """Another chore, before the start."""
+        self._chores[chore] = how
+
     def stop(self, timeout: float = 30) -> None:
         """Finish the round in hand and leave."""
         self._stopping.set()
+        self._again.set()
         self._bell.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
@@ -96,14 +111,22 @@ class Worker:
                     # What was being sent when the round broke off may be in amoCRM, though nobody wrote that down.
                     self._sender.recover()
                 moved = self.once()
+            except LeadLost:
+                self.has_lost_lead = True
+                return
             except Exception as error:  # noqa: BLE001 - a dead worker would take hooks and handle none
                 failures += 1
                 self._say(error)
-                self._stopping.wait(delay(failures + (4 if isinstance(error, CrmStopped) else 0)))
+                self._pause(min(delay(failures + (4 if isinstance(error, CrmStopped) else 0)), LONGEST_PAUSE))
                 continue
             failures, self.trouble = 0, ""
             if not moved:
                 self._bell.wait(LOOK_AGAIN)
+
+    def _pause(self, seconds: float) -> None:
+        self._again.clear()
+        if not self._stopping.is_set():
+            self._again.wait(seconds)
 
     def _say(self, error: Exception) -> None:
         """Outside trouble in one line; a bug of our own with its traceback."""

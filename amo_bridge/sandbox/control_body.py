@@ -12,7 +12,7 @@ from amo_bridge.sandbox.http import Refused
 
 def told() -> Mapping[str, Any]:
     """The JSON object of the request; no body is an empty one. Raises Refused."""
-    body = request.get_json(silent=True)
+    body = request.get_json(force=True, silent=True)  # curl -d says it is a form
     if body is None and not request.data:
         return {}
     if not isinstance(body, dict):

@@ -197,7 +197,7 @@ def _asked_for(store: FileStore) -> list[Record]:
 
 def _named(store: FileStore, key: str) -> list[Record]:
     """The files a list of objects names. Raises Refused if one is unknown."""
-    told = request.get_json(silent=True)
+    told = request.get_json(force=True, silent=True)
     if not isinstance(told, list) or not told or not all(isinstance(one, dict) for one in told):
         raise Refused(400, "Request data can not be empty")
     return [_known(store, one.get(key)) for one in told]
@@ -222,7 +222,7 @@ def _upload_url(session: Record) -> str:
 
 
 def _json_object() -> dict[str, Any]:
-    told = request.get_json(silent=True)
+    told = request.get_json(force=True, silent=True)
     if not isinstance(told, dict):
         raise Refused(400, "a JSON object is needed")
     return told

@@ -37,7 +37,7 @@ class Settings:
     per_second: int = 7
     account_per_second: int = 50
     retry_after: int = 1
-    block_after: int = 60
+    block_after: int = 100
     block_window: float = 60
     block_seconds: float = 60
 

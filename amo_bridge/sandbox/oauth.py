@@ -56,7 +56,7 @@ def register(app: Flask, world: World) -> None:
     @app.post("/sandbox/ui/disconnect")
     def disconnect() -> Response:
         """An administrator switches the integration off: {client_id?, url?}. Kills its tokens, calls its URL."""
-        told = request.get_json(silent=True) or {}
+        told = request.get_json(force=True, silent=True) or {}
         with world.lock:
             client = _client(world, told.get("client_id"))
             revoked = tokens.revoke_client(world, client["client_id"])

@@ -1,8 +1,7 @@
-"""The sandbox as a server: real connections, a client written elsewhere, starting and stopping."""
+"""The sandbox as a server: real connections, starting and stopping."""
 
 from __future__ import annotations
 
-import asyncio
 import http.client
 import os
 import queue
@@ -15,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import requests
-from aioamocrm import AmoCRMClient, LongLivedToken, NotFoundError, ValidationError
-from sandbox_account import INTEGRATION, TOKEN
+from door_kit import receiver
+from sandbox_account import TOKEN
 
 from amo_bridge.sandbox.server import serving
 from amo_bridge.sandbox.world import World
@@ -78,6 +77,29 @@ def test_a_stopped_sandbox_answers_no_open_connection() -> None:
     world.close()
 
 
+def test_a_webhook_on_its_way_is_finished_before_the_sandbox_stops() -> None:
+    asked, stopping = threading.Event(), threading.Event()
+
+    def answer(_number: int) -> int:
+        asked.set()
+        assert stopping.wait(1.5)
+        return 204
+
+    world = World.load()
+    with receiver() as received:
+        received.answer = answer
+        with serving(world) as url:
+            headers = {"Authorization": f"Bearer {TOKEN}"}
+            hook = {"destination": received.url, "settings": ["add_lead"]}
+            requests.post(f"{url}/api/v4/webhooks", json=hook, headers=headers, timeout=10).raise_for_status()
+            requests.post(f"{url}/api/v4/leads", json=[{}], headers=headers, timeout=10).raise_for_status()
+            assert asked.wait(10)
+            stopping.set()
+        assert len(received.hooks) == 1
+        assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("hooks to ")]
+    world.close()
+
+
 def test_a_chunked_body_is_read(url: str, session: requests.Session) -> None:
     parts = iter([b'[{"name": ', b'"in parts"}]'])
     added = session.post(f"{url}/api/v4/leads", data=parts, timeout=10).json()
@@ -112,53 +134,6 @@ def test_writes_from_many_threads_are_all_kept(url: str) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
     leads = requests.get(f"{url}/api/v4/leads?limit=250", headers=headers, timeout=10).json()["_embedded"]["leads"]
     assert len(leads) == len({lead["name"] for lead in leads}) == 80
-
-
-def known(entity_id: int | None) -> int:
-    assert entity_id is not None
-    return entity_id
-
-
-def test_a_client_written_elsewhere_works_against_it(url: str) -> None:
-    async def story() -> None:
-        auth = LongLivedToken(TOKEN)
-        async with AmoCRMClient(base_url=url, auth=auth, rate_limit=None) as amo:
-            account = await amo.account.get()
-            users = {user.name: user.id async for user in amo.users.iterate()}
-            assert users[INTEGRATION] == account.current_user_id
-            pipeline = next(one for one in await amo.pipelines.list() if one.is_main)
-            stage = next(status for status in pipeline.statuses if status.name == "Бриф получен")
-            fields = {field.name: known(field.id) async for field in amo.leads.custom_fields.iterate()}
-            contacts = [contact async for contact in amo.contacts.iterate(query="Соколова")]
-            anna = known(contacts[0].id)
-            (made,) = await amo.leads.create([{"name": "Чужой клиент", "price": 5}])
-            lead_id = known(made.id)
-            lead = await amo.leads.get(lead_id)
-            lead.set_field(fields["Тип оплаты"], "Предоплата")
-            lead.status_id = stage.id
-            await amo.leads.update([lead])
-            await amo.leads.link(lead_id, "contacts", anna, metadata={"is_main": True})
-            (link,) = await amo.leads.links(lead_id)
-            assert link.to_entity_id == anna
-            (task,) = await amo.tasks.create(
-                [{"text": "x", "complete_till": 2_000_000_000, "entity_type": "leads", "entity_id": lead_id}]
-            )
-            await amo.tasks.complete(known(task.id), result="Согласовано")
-            read_task = await amo.tasks.get(known(task.id))
-            assert read_task.result is not None
-            assert read_task.result.text == "Согласовано"
-            await amo.leads.notes.create([{"entity_id": lead_id, "note_type": "common", "params": {"text": "да"}}])
-            (note,) = [note async for note in amo.leads.notes.iterate(entity_id=lead_id)]
-            assert note.text == "да"
-            after = await amo.leads.get(lead_id, with_=["contacts"])
-            assert after.field_value(fields["Тип оплаты"]) == "Предоплата"
-            assert after.status_id == stage.id
-            with pytest.raises(NotFoundError):
-                await amo.leads.get(1)
-            with pytest.raises(ValidationError):
-                await amo.leads.create([{"status_id": 1}])
-
-    asyncio.run(story())
 
 
 START = """

@@ -93,6 +93,12 @@ def load(tmp_path: Path, body: dict[str, Any]) -> World:
     return World.load(path)
 
 
+def test_own_groups_and_task_types_have_large_ids_beside_amocrms_small_ones() -> None:
+    world = World.load()
+    assert list(world.table("groups"))[:2] == [0, 600_001]
+    assert list(world.table("task_types"))[:3] == [1, 2, 2_600_001]
+
+
 def test_ids_given_in_the_file_are_kept_and_never_given_again(tmp_path: Path) -> None:
     body = agency()
     body["users"][0]["id"] = 10_000_001

@@ -1,0 +1,49 @@
+"""``amo-bridge backup FILE``: a copy of the bridge's data, taken while it works."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from sqlalchemy import make_url
+
+from amo_bridge.cli.common import config_option, load_or_exit
+from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.config.model import Config
+from amo_bridge.engine.backup import back_up
+from amo_bridge.errors import BridgeError
+
+OTHER_TOOL = 2
+KEY_ADVICE = "Ключа в ней нет: он в AMO_BRIDGE_KEY. Храните его отдельно, без него токены из копии не прочитать."
+
+
+@click.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path), metavar="ФАЙЛ")
+@config_option
+def backup(file: Path, config_path: Path) -> None:
+    """Скопировать базу, токены и ключ моста в новый файл; мост может работать.
+
+    Коды: 0 — готово; 1 — не вышло; 2 — настройка не годится или база PostgreSQL, её копирует pg_dump.
+    """
+    config = load_or_exit(config_path)
+    if config.bridge.database.startswith("postgresql"):
+        refer(["pg_dump", "--format=custom", f"--file={file}"], config)
+    try:
+        copy = back_up(config, file, datetime.now(UTC))
+    except (BridgeError, OSError) as error:
+        raise Stop(f"копия не сделана: {error}") from error
+    click.echo(f"Копия готова: {copy.path} ({copy.path.stat().st_size} байт). В ней токены: берегите её.")
+    if not copy.has_keys:
+        click.echo(KEY_ADVICE)
+
+
+def refer(command: list[str], config: Config) -> None:
+    """PostgreSQL has better tools of its own: say the exact command, and end with code 2."""
+    url = make_url(config.bridge.database).set(drivername="postgresql", password=None)
+    words = shlex.join([*command, f"--dbname={url.render_as_string()}"])
+    click.echo(f"База — PostgreSQL, у неё свои средства (пароль — в PGPASSWORD или ~/.pgpass):\n  {words}", err=True)
+    click.echo(KEY_ADVICE, err=True)
+    sys.exit(OTHER_TOOL)

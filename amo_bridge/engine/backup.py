@@ -1,0 +1,199 @@
+"""A copy of everything that the bridge keeps in files: taken while it works, put back while it does not.
+
+The archive is a plain tar: ``about.json``, the databases, the keys. Whoever has it has the account's tokens, so nobody
+but its owner may read it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sqlite3
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import make_url, update
+
+from amo_bridge.config.model import Config
+from amo_bridge.engine import presence
+from amo_bridge.engine.small_state import KEY_FILE, SMALL_STATE
+from amo_bridge.engine.store import Store, outbox
+from amo_bridge.errors import BridgeError
+
+DATABASE = "amo-bridge.db"
+SMALL_DATABASES = (SMALL_STATE, "tokens.db")
+KEYS = (KEY_FILE, "tokens.key")
+ABOUT = "about.json"
+FORMAT = 1
+# What SQLite keeps beside a database; of another database it would be poison.
+BESIDE = ("-wal", "-shm", "-journal")
+
+
+class CopyRefused(BridgeError):
+    """A copy can't be made or put back; the text says why (Russian)."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """``has_keys``: false when the key comes from the environment and has to be kept elsewhere.
+
+    ``aside``: the folder with what was there before a restore."""
+
+    path: Path
+    made_at: datetime
+    has_keys: bool
+    aside: Path | None = None
+
+
+def files_of(config: Config) -> dict[str, Path]:
+    """Name in the archive → where it belongs."""
+    url = config.bridge.database
+    database = Path(make_url(url).database or "") if url else config.data_folder / DATABASE
+    return {DATABASE: database, **{name: config.data_folder / name for name in (*SMALL_DATABASES, *KEYS)}}
+
+
+def back_up(config: Config, target: Path, now: datetime) -> Copy:
+    """Write the archive, a new file. A bridge may be at work meanwhile. Raises CopyRefused, OSError."""
+    files = files_of(config)
+    if not files[DATABASE].exists():
+        raise CopyRefused(f"копировать нечего: базы {files[DATABASE]} нет")
+    has_keys = any(files[name].exists() for name in KEYS)
+    about = {"format": FORMAT, "account": config.account.url, "made_at": now.isoformat(), "has_keys": has_keys}
+    with _new_file(target) as archive, tempfile.TemporaryDirectory(dir=target.parent, prefix=".amo-bridge-") as scratch:
+        _add(archive, ABOUT, json.dumps(about, ensure_ascii=False, indent=2).encode())
+        for name in (DATABASE, *SMALL_DATABASES):
+            if files[name].exists():
+                archive.add(_copy_of(files[name], Path(scratch) / name), name)
+        for name in KEYS:
+            if files[name].exists():
+                _add(archive, name, files[name].read_bytes())
+    return Copy(target, now, has_keys)
+
+
+def restore(config: Config, source: Path, now: datetime, *, force: bool) -> Copy:
+    """Put the archive's files where the config wants them; ``force``: what is there is moved aside.
+
+    Raises CopyRefused, StoreUnavailable (a bridge is at work; the copy is newer than the code), OSError."""
+    files = files_of(config)
+    for folder in {path.parent for path in files.values()}:
+        folder.mkdir(parents=True, exist_ok=True)
+    with presence.alone(config.data_folder):
+        there = [path for path in files.values() if path.exists()]
+        if there and not force:
+            raise CopyRefused(f"здесь уже есть данные: {there[0]}; заменить их — ключ --force, прежние уйдут в сторону")
+        with tempfile.TemporaryDirectory(dir=files[DATABASE].parent, prefix=".amo-bridge-") as scratch:
+            about = _unpacked(source, Path(scratch))
+            _made_ready(Path(scratch) / DATABASE, now)
+            aside = _moved_aside(there, config.data_folder / f"before-restore-{now:%Y%m%d-%H%M%S}") if there else None
+            for name, path in files.items():
+                if (unpacked := Path(scratch) / name).exists():
+                    _without_company(path)
+                    _moved(unpacked, path)
+    return Copy(source, datetime.fromisoformat(about["made_at"]), bool(about["has_keys"]), aside)
+
+
+@contextmanager
+def _new_file(target: Path) -> Iterator[tarfile.TarFile]:
+    """Whole and on the disk, or not there at all."""
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise CopyRefused(f"файл {target} уже есть: назовите новый") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            with tarfile.open(fileobj=file, mode="w") as archive:
+                yield archive
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        target.unlink()
+        raise
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(content), 0o600
+    archive.addfile(entry, io.BytesIO(content))
+
+
+def _copy_of(database: Path, target: Path) -> Path:
+    """One moment of a database that somebody may be writing to."""
+    try:
+        with (
+            closing(sqlite3.connect(database, timeout=15)) as original,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            original.backup(copy)
+    except sqlite3.Error as error:
+        raise CopyRefused(f"база {database} не читается: {error}") from error
+    target.chmod(0o600)
+    return target
+
+
+def _unpacked(source: Path, folder: Path) -> dict[str, str]:
+    """The archive's files in the folder, readable for the owner only; only names that we know are taken."""
+    known = (ABOUT, DATABASE, *SMALL_DATABASES, *KEYS)
+    try:
+        with tarfile.open(source) as archive:
+            for entry in archive:
+                content = archive.extractfile(entry) if entry.isfile() and entry.name in known else None
+                if content is None:
+                    raise CopyRefused(f"{source} — не копия amo-bridge: в ней «{entry.name}»")
+                descriptor = os.open(folder / entry.name, os.O_WRONLY | os.O_CREAT, 0o600)
+                with content, os.fdopen(descriptor, "wb") as file:
+                    while chunk := content.read(1 << 20):
+                        file.write(chunk)
+                    os.fsync(file.fileno())
+        about = json.loads((folder / ABOUT).read_text("utf-8"))
+        if about["format"] != FORMAT or not (folder / DATABASE).exists():
+            raise CopyRefused(f"{source} — копия другого вида: обновите amo-bridge")
+        return dict(about)
+    except (tarfile.TarError, FileNotFoundError, KeyError, ValueError) as error:
+        raise CopyRefused(f"{source} — не копия amo-bridge: {error}") from error
+
+
+def _made_ready(database: Path, now: datetime) -> None:
+    """Sound, of the present shape, and careful: what was waiting to be sent then has perhaps been sent since, so the
+    bridge will look in amoCRM first."""
+    with closing(sqlite3.connect(database)) as connection:
+        told = connection.execute("PRAGMA quick_check").fetchone()[0]
+    if told != "ok":
+        raise CopyRefused(f"база в копии повреждена: {told}")
+    store = Store(f"sqlite:///{database}")
+    try:
+        store.prepare()
+        with store.write() as connection:
+            waiting = outbox.c.state.in_(("ready", "sending"))
+            connection.execute(update(outbox).where(waiting).values(state="doubt", due_at=now.timestamp()))
+    finally:
+        store.close()
+
+
+def _moved_aside(files: list[Path], aside: Path) -> Path:
+    aside.mkdir(mode=0o700)
+    for path in files:
+        for name in (path.name, *(path.name + ending for ending in BESIDE)):
+            if path.with_name(name).exists():
+                _moved(path.with_name(name), aside / name)
+    return aside
+
+
+def _without_company(path: Path) -> None:
+    for ending in BESIDE:
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _moved(source: Path, target: Path) -> None:
+    """Also onto another disk, where a rename is not possible."""
+    try:
+        source.replace(target)
+    except OSError:
+        target.write_bytes(source.read_bytes())
+        target.chmod(0o600)
+        source.unlink()

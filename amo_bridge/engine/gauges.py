@@ -1,0 +1,104 @@
+"""How the bridge is doing, as its store tells: what waits, what has failed, how fresh its knowledge is.
+
+Only open and failed rows are counted, by indexes of their own: asking every few seconds costs nothing to speak of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.reconcile import LOOKED_AT
+from amo_bridge.engine.store import OPEN_STATES, Store, budgets, deals, events, inbox, outbox
+
+# What should have been dealt with so many seconds ago and was not: somebody should look.
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """Counts of one account's rows. Ages are seconds; None: it has not happened yet.
+
+    ``outbox``: open state → how many. ``failed``: kind of effect, or "event", → how many. ``stopped``: why amoCRM wants
+    nothing from us, empty if it does."""
+
+    inbox_new: int
+    events_open: int
+    outbox: Mapping[str, int]
+    failed: Mapping[str, int]
+    overdue: int
+    mirror_deals: int
+    last_hook_age: float | None
+    reconcile_age: float | None
+    stopped: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Gauges:
+    def __init__(self, store: Store, account_key: int, account_url: str, clock: Clock) -> None:
+        self._store = store
+        self._key = account_key
+        self._url = account_url
+        self._clock = clock
+        self._cursors = Cursors(store, account_key)
+
+    def read(self) -> Vitals:
+        """Look now. Raises StoreUnavailable."""
+        now = self._clock.now().timestamp()
+        looked_at = self._cursors.read(LOOKED_AT)
+        with self._store.read() as connection:
+            last_hook_at = connection.execute(self._last_hook()).scalar()
+            return Vitals(
+                inbox_new=_count(connection, select(func.count()).where(self._of(inbox), inbox.c.state == "new")),
+                events_open=_count(connection, select(func.count()).where(self._of(events), events.c.state == "open")),
+                outbox=self._outbox(connection),
+                failed=self._failed(connection),
+                overdue=self._overdue(connection, now - PATIENCE),
+                mirror_deals=_count(connection, select(func.count()).where(self._of(deals))),
+                last_hook_age=None if last_hook_at is None else max(now - last_hook_at, 0.0),
+                reconcile_age=None if looked_at is None else max(now - looked_at, 0.0),
+                stopped=self._stopped(connection),
+            )
+
+    def _of(self, table: Any) -> Any:
+        return table.c.account == self._key
+
+    def _last_hook(self) -> Select[Any]:
+        return select(inbox.c.received_at).where(self._of(inbox)).order_by(inbox.c.id.desc()).limit(1)
+
+    def _outbox(self, connection: Connection) -> dict[str, int]:
+        query = select(outbox.c.state, func.count()).where(self._of(outbox), outbox.c.state.in_(OPEN_STATES))
+        found = {state: int(count) for state, count in connection.execute(query.group_by(outbox.c.state))}
+        return {state: found.get(state, 0) for state in OPEN_STATES}
+
+    def _failed(self, connection: Connection) -> dict[str, int]:
+        query = select(outbox.c.kind, func.count()).where(self._of(outbox), outbox.c.state == "failed")
+        found = {kind: int(count) for kind, count in connection.execute(query.group_by(outbox.c.kind))}
+        lost = _count(connection, select(func.count()).where(self._of(events), events.c.state == "failed"))
+        return {**found, "event": lost} if lost else found
+
+    def _overdue(self, connection: Connection, before: float) -> int:
+        due = or_(outbox.c.state == "sending", outbox.c.due_at < before)
+        late = and_(self._of(outbox), outbox.c.state.in_(OPEN_STATES), outbox.c.created_at < before, due)
+        unread = and_(self._of(inbox), inbox.c.state == "new", inbox.c.received_at < before)
+        unjudged = and_(
+            self._of(events), events.c.state == "open", events.c.received_at < before, events.c.due_at < before
+        )  # fmt: skip
+        return sum(_count(connection, select(func.count()).where(what)) for what in (late, unread, unjudged))
+
+    def _stopped(self, connection: Connection) -> str:
+        query = select(budgets.c.stopped_kind, budgets.c.stopped_reason).where(budgets.c.account == self._url)
+        row = connection.execute(query).first()
+        return f"{row.stopped_kind}: {row.stopped_reason}" if row and row.stopped_kind else ""
+
+
+def _count(connection: Connection, query: Select[Any]) -> int:
+    return int(connection.execute(query).scalar_one())

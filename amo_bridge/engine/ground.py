@@ -1,0 +1,26 @@
+"""What the accounts of one process stand on together: the opened store, and the locks by which processes share it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from amo_bridge.config.model import Config
+from amo_bridge.engine.leader import Locks, locks_for
+from amo_bridge.engine.store import Store
+
+
+@dataclass(frozen=True)
+class Ground:
+    store: Store
+    locks: Locks
+
+    @classmethod
+    def of(cls, config: Config) -> Self:
+        """Opened by the first use, not now. Raises OSError when the data folder can't be made."""
+        store = Store.at(config.bridge.database, config.data_folder)
+        return cls(store, locks_for(store, config.data_folder))
+
+    def close(self) -> None:
+        self.locks.close()
+        self.store.close()

@@ -1,0 +1,161 @@
+"""Leading: of all processes one works for an account, the others stand by and take over within seconds when it dies.
+
+A lock that the kernel or the database frees at death says who leads: a file's on SQLite, an advisory one on PostgreSQL.
+A leader who was only asleep (a paused machine) may find the lock gone without noticing. So each new leader counts
+the epoch in ``leaders`` up, and everything the leader writes looks at it in the same transaction, and before each call.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlalchemy import func, select, update
+from sqlalchemy.engine import Connection, Row
+
+from amo_bridge.clock import Clock
+from amo_bridge.crm.file_lock import try_file_lock
+from amo_bridge.engine.advisory import AdvisoryLocks
+from amo_bridge.engine.rows import insert_new
+from amo_bridge.engine.store import Store, leaders
+from amo_bridge.errors import LeadLost, StoreUnavailable
+
+# A leader that falls asleep within a transaction would keep its successor waiting for the row: PostgreSQL ends it.
+ASLEEP = "30s"
+
+
+class Locks(Protocol):
+    """Locks by name, freed when the process dies. Everything raises StoreUnavailable."""
+
+    def take(self, name: str) -> bool:
+        """Take the lock if it is free."""
+
+    def holds(self, name: str) -> bool:
+        """Is it still ours?"""
+
+    def give_back(self, name: str) -> None:
+        """Let somebody else have it."""
+
+    def close(self) -> None:
+        """Give everything back."""
+
+
+class FileLocks:
+    """Locks among the processes of one machine, which is where SQLite's are."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: dict[str, Callable[[], None]] = {}
+
+    def take(self, name: str) -> bool:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            release = None if name in self._held else try_file_lock(self._folder / f"{name}.lock")
+        except OSError as error:
+            raise StoreUnavailable(f"{self._folder}: {error}") from error
+        if release is not None:
+            self._held[name] = release
+        return release is not None
+
+    def holds(self, name: str) -> bool:
+        return name in self._held
+
+    def give_back(self, name: str) -> None:
+        if release := self._held.pop(name, None):
+            release()
+
+    def close(self) -> None:
+        for name in list(self._held):
+            self.give_back(name)
+
+
+def locks_for(store: Store, folder: Path) -> Locks:
+    """The kind of locks that everybody sees who shares the store."""
+    return AdvisoryLocks(store.engine) if store.engine.dialect.name == "postgresql" else FileLocks(folder)
+
+
+class Lead:
+    """One term of leading. ``hold`` and ``check`` raise LeadLost when somebody else has begun another."""
+
+    def __init__(self, store: Store, account: int, epoch: int) -> None:
+        self._store = store
+        self._epoch = epoch
+        self._present = select(leaders.c.epoch).where(leaders.c.account == account)
+
+    def hold(self, connection: Connection) -> None:
+        """Within a transaction that writes: nobody takes over before it is committed."""
+        query = self._present
+        if connection.dialect.name == "postgresql":
+            patience = func.set_config("idle_in_transaction_session_timeout", ASLEEP, True)
+            query = query.add_columns(patience).with_for_update(read=True)
+        self._compare(connection.execute(query).first())
+
+    def check(self) -> None:
+        """Before anything leaves the house."""
+        with self._store.read() as connection:
+            self._compare(connection.execute(self._present).first())
+
+    def _compare(self, row: Row[Any] | None) -> None:
+        if row is None or row.epoch != self._epoch:
+            raise LeadLost("другой процесс ведёт этот аккаунт")
+
+
+class LedStore(Store):
+    """The store of whoever leads: nothing is committed by one who does so no longer."""
+
+    def __init__(self, store: Store, lead: Lead) -> None:
+        # The same engine and the same queue of writers, whatever else a store may have.
+        vars(self).update(vars(store))
+        self._lead = lead
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with super().write() as connection:
+            self._lead.hold(connection)
+            yield connection
+
+
+class Leadership:
+    """One process's wish to lead an account."""
+
+    def __init__(self, store: Store, account: int, locks: Locks, clock: Clock) -> None:
+        self._store = store
+        self._account = account
+        self._locks = locks
+        self._clock = clock
+        self._name = f"leader-{account}"
+
+    def take(self) -> Lead | None:
+        """Begin to lead if nobody does; None otherwise. Raises StoreUnavailable."""
+        if not self._locks.take(self._name):
+            return None
+        try:
+            return Lead(self._store, self._account, self._next_epoch())
+        except StoreUnavailable:
+            self.give_back()
+            raise
+
+    def is_held(self) -> bool:
+        """Is the lock still ours? (Whether the epoch is, every write finds out by itself.)"""
+        return self._locks.holds(self._name)
+
+    def give_back(self) -> None:
+        """Let another process lead."""
+        try:
+            self._locks.give_back(self._name)
+        except StoreUnavailable:
+            # Then the connection is gone, and the lock with it.
+            return
+
+    def _next_epoch(self) -> int:
+        mine = leaders.c.account == self._account
+        now = self._clock.now().timestamp()
+        holder = f"{socket.gethostname()}:{os.getpid()}"[:120]
+        with self._store.write() as connection:
+            insert_new(connection, leaders, [{"account": self._account, "epoch": 0, "since": now, "holder": ""}])
+            taken = update(leaders).where(mine).values(epoch=leaders.c.epoch + 1, since=now, holder=holder)
+            return int(connection.execute(taken.returning(leaders.c.epoch)).scalar_one())

@@ -1,0 +1,102 @@
+"""Retention: what is done and old is deleted, a few rows at a time, so that hooks never wait for it.
+
+What is open or failed stays however old it is, and so do ``made`` and the keys of effects that are done once for ever:
+without them the bridge would do them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import ColumnElement, Table, and_, delete, func, select, true
+
+from amo_bridge.clock import Clock
+from amo_bridge.config.model import BridgeSection
+from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.store import Store, events, inbox, journal, outbox
+
+log = structlog.get_logger()
+CURSOR = "tidied_at"
+EVERY = timedelta(days=1)
+CHUNK = 500
+# The worker does nothing else meanwhile; a chunk takes some milliseconds.
+CHUNKS_IN_A_ROW = 20
+SETTLED = ("done", "dropped")
+ONCE = "%|once|%"
+
+
+class Retention:
+    """``keep``: for how long, as the config says. One account's rows; other accounts in the store are not touched."""
+
+    def __init__(self, store: Store, account_key: int, clock: Clock, keep: BridgeSection) -> None:
+        self._store = store
+        self._key = account_key
+        self._clock = clock
+        self._keep = keep
+        self._cursors = Cursors(store, account_key)
+
+    def is_due(self) -> bool:
+        """Whether the last whole tidying was a day ago, or there never was one."""
+        last = self._cursors.read(CURSOR)
+        return last is None or self._clock.now().timestamp() - last >= EVERY.total_seconds()
+
+    def tidy(self) -> Iterator[tuple[str, int]]:
+        """Delete; after each chunk the table's name and how many rows of it went. Raises StoreUnavailable."""
+        now = self._clock.now()
+        hooks = (now - self._keep.keep_hooks).timestamp()
+        told = (now - self._keep.keep_journal).timestamp()
+        done = func.coalesce(outbox.c.done_at, outbox.c.created_at)
+        yield from self._chunks(inbox, inbox.c.received_at, hooks, inbox.c.state == "decoded")
+        yield from self._chunks(events, events.c.received_at, hooks, events.c.state.in_(SETTLED))
+        settled = and_(outbox.c.state.in_(SETTLED), done < told, outbox.c.key.not_like(ONCE))
+        yield from self._chunks(outbox, outbox.c.created_at, told, settled)
+        yield from self._chunks(journal, journal.c.at, told, true())
+        with self._store.write() as connection:
+            self._cursors.write(connection, CURSOR, now.timestamp())
+
+    def _chunks(
+        self, table: Table, came_at: ColumnElement[float], before: float, may_go: ColumnElement[bool]
+    ) -> Iterator[tuple[str, int]]:
+        """Rows are numbered in the order in which they came: the first one that is young ends the walk."""
+        old = and_(came_at < before, may_go)
+        last = 0
+        while True:
+            query = select(table.c.id, came_at.label("came_at"), old.label("old"))
+            walk = query.where(table.c.account == self._key, table.c.id > last).order_by(table.c.id).limit(CHUNK)
+            with self._store.read() as connection:
+                rows = connection.execute(walk).all()
+            if ids := [row.id for row in rows if row.old]:
+                with self._store.write() as connection:
+                    connection.execute(delete(table).where(table.c.id.in_(ids), may_go))
+                yield table.name, len(ids)
+            if len(rows) < CHUNK or rows[-1].came_at >= before:
+                return
+            last = rows[-1].id
+
+
+class RetentionChore:
+    """Retention as the worker does it: once a day, in portions; ``again`` asks for the next one."""
+
+    def __init__(self, retention: Retention, again: Callable[[], None]) -> None:
+        self._retention = retention
+        self._again = again
+        self._going: Iterator[tuple[str, int]] | None = None
+        self._deleted: dict[str, int] = {}
+
+    def run(self) -> None:
+        """The next portion, if one is due. Raises StoreUnavailable; then the next run begins anew."""
+        if self._going is None:
+            if not self._retention.is_due():
+                return
+            self._going, self._deleted = self._retention.tidy(), {}
+        going, self._going = self._going, None
+        for _ in range(CHUNKS_IN_A_ROW):
+            chunk = next(going, None)
+            if chunk is None:
+                log.info("old rows deleted", **self._deleted)
+                return
+            self._deleted[chunk[0]] = self._deleted.get(chunk[0], 0) + chunk[1]
+        self._going = going
+        self._again()

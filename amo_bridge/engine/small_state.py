@@ -1,0 +1,200 @@
+"""The bridge's own small values (OAuth tokens, the hook's secret, the account's names), where all its processes see
+them.
+
+With SQLite they are sqlitedict files in the data folder. With PostgreSQL they are rows of the table ``small_state``,
+all of them encrypted, because a database's dumps go to more places than a folder does; and the key can't lie beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from cryptography.fernet import InvalidToken, MultiFernet
+from sqlalchemy import Connection, create_engine, delete, inspect, select
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.pool import NullPool
+
+from amo_bridge.config.model import Config
+from amo_bridge.crm.file_lock import file_lock
+from amo_bridge.crm.json_store import JsonStore, Values
+from amo_bridge.crm.token_store import (
+    KEY_FILE_VARIABLE,
+    KEY_VARIABLE,
+    FileTokenStore,
+    KeptTokens,
+    TokenStore,
+    cipher,
+)
+from amo_bridge.engine.advisory import advisory_lock
+from amo_bridge.engine.rows import insert_or_replace
+from amo_bridge.engine.store import small_state as table
+from amo_bridge.errors import ConfigError, StoreUnavailable
+
+SMALL_STATE, KEY_FILE = "small-state.db", "bridge.key"
+ACCOUNTS, SECRETS, TOKENS = "accounts", "secrets", "tokens"
+NO_KEY = (
+    f"База — PostgreSQL, поэтому нужен ключ шифрования: передайте его в {KEY_VARIABLE} или {KEY_FILE_VARIABLE}, один и "
+    'тот же всем процессам. Новый ключ: python -c "from cryptography.fernet import Fernet; '
+    'print(Fernet.generate_key().decode())"'
+)
+
+
+class SmallState(Protocol):
+    """Where the small values of a bridge are. Everything raises StoreUnavailable, ConfigError for a wrong key."""
+
+    @property
+    def accounts(self) -> Values:
+        """Copies of accounts' names, by the account's address."""
+
+    @property
+    def secrets(self) -> Values:
+        """What nobody else may read."""
+
+    @property
+    def tokens(self) -> TokenStore:
+        """OAuth pairs, by the account's host."""
+
+    def lock(self, name: str) -> AbstractContextManager[None]:
+        """Keeps everybody out who shares these values: other threads, processes, machines."""
+
+
+def small_state(config: Config, environment: Mapping[str, str]) -> SmallState:
+    """The place that goes with the database. Raises ConfigError (Russian) when the key is missing or no key."""
+    if config.bridge.database.startswith("postgresql"):
+        return TableState(config.bridge.database, environment)
+    return FileState(config.data_folder, environment)
+
+
+def account_name(config: Config) -> str:
+    """Under what name an account's values are kept: several accounts may share a folder or a database."""
+    return urlsplit(config.account.url).netloc.lower()
+
+
+class FileState:
+    """In the data folder. Files and keys are made when they are first needed."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._environment = environment
+
+    @property
+    def accounts(self) -> Values:
+        return JsonStore(self._folder / SMALL_STATE, ACCOUNTS)
+
+    @property
+    def secrets(self) -> Values:
+        encode, decode = _coding(cipher(self._folder / KEY_FILE, self._environment), f"{self._folder / SMALL_STATE}")
+        return JsonStore(self._folder / SMALL_STATE, SECRETS, encode=encode, decode=decode)
+
+    @property
+    def tokens(self) -> TokenStore:
+        return FileTokenStore(self._folder / "tokens.db", self._environment)
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailable(f"{self._folder}: {error}") from error
+        with file_lock(self._folder / f"{name}.lock"):
+            yield
+
+
+class TableState:
+    """In PostgreSQL. Without a pool: the values are asked for once in a while, and commands end without a farewell."""
+
+    def __init__(self, url: str, environment: Mapping[str, str]) -> None:
+        if not any(environment.get(name, "").strip() for name in (KEY_VARIABLE, KEY_FILE_VARIABLE)):
+            raise ConfigError([NO_KEY])
+        # The file is never made: its name is only what a wrong key would be told by.
+        self._cipher = cipher(Path(KEY_FILE), environment)
+        self._engine = create_engine(url, poolclass=NullPool)
+
+    @property
+    def accounts(self) -> Values:
+        return self._section(ACCOUNTS)
+
+    @property
+    def secrets(self) -> Values:
+        return self._section(SECRETS)
+
+    @property
+    def tokens(self) -> TokenStore:
+        return KeptTokens(self._section(TOKENS))
+
+    def lock(self, name: str) -> AbstractContextManager[None]:
+        return advisory_lock(self._engine, name)
+
+    def _section(self, name: str) -> TableValues:
+        return TableValues(self._begin, name, *_coding(self._cipher, "базе (таблица small_state)"))
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except ProgrammingError as error:
+            with self._engine.connect() as connection:
+                if inspect(connection).has_table(table.name):
+                    raise
+            raise StoreUnavailable("база ещё не подготовлена: запустите amo-bridge serve") from error
+        except DBAPIError as error:
+            address = self._engine.url.render_as_string(hide_password=True)
+            raise StoreUnavailable(f"база {address} не отвечает: {error.orig}") from error
+
+
+class TableValues:
+    """See Values: one section of the table."""
+
+    def __init__(
+        self,
+        begin: Callable[[], AbstractContextManager[Connection]],
+        section: str,
+        encode: Callable[[Any], str],
+        decode: Callable[[str], Any],
+    ) -> None:
+        self._begin = begin
+        self._section = section
+        self._encode = encode
+        self._decode = decode
+
+    def read(self, key: str) -> Any:
+        with self._begin() as connection:
+            kept = connection.execute(select(table.c.value).where(*self._at(key))).scalar()
+        return None if kept is None else self._decode(kept)
+
+    def write(self, key: str, value: Any) -> None:
+        row = {"section": self._section, "name": key, "value": self._encode(value)}
+        with self._begin() as connection:
+            insert_or_replace(connection, table, ("section", "name"), [row])
+
+    def remove(self, key: str) -> None:
+        with self._begin() as connection:
+            connection.execute(delete(table).where(*self._at(key)))
+
+    def take(self, key: str) -> Any:
+        with self._begin() as connection:
+            kept = connection.execute(delete(table).where(*self._at(key)).returning(table.c.value)).scalar()
+        return None if kept is None else self._decode(kept)
+
+    def _at(self, key: str) -> tuple[Any, ...]:
+        return (table.c.section == self._section, table.c.name == key)
+
+
+def _coding(key: MultiFernet, where: str) -> tuple[Callable[[Any], str], Callable[[str], Any]]:
+    def encode(value: Any) -> str:
+        return key.encrypt(json.dumps(value).encode()).decode()
+
+    def decode(text: str) -> Any:
+        try:
+            return json.loads(key.decrypt(text))
+        except InvalidToken as error:
+            words = f"Секреты в {where} зашифрованы другим ключом: верните прежний {KEY_VARIABLE} (или файл ключа)"
+            raise ConfigError([words]) from error
+
+    return encode, decode

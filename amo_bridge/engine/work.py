@@ -1,0 +1,130 @@
+"""What only the leader of an account does: fill the mirror, see to the hook, decode, judge, send."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+import structlog
+
+from amo_bridge.clock import AccountClock, Clock
+from amo_bridge.config.model import Config
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.subscription import subscribe
+from amo_bridge.engine.alarms import Alarms
+from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.connection import Connection
+from amo_bridge.engine.fill import Fill
+from amo_bridge.engine.leader import Lead, LedStore
+from amo_bridge.engine.meters import AccountMeters
+from amo_bridge.engine.planner import Planner
+from amo_bridge.engine.reconcile import Reconciler
+from amo_bridge.engine.retention import Retention, RetentionChore
+from amo_bridge.engine.sender import Sender
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.ticker import RECONCILE, RETENTION, Ticker
+from amo_bridge.engine.watchdog import Watchdog
+from amo_bridge.engine.worker import Worker
+
+log = structlog.get_logger()
+# A standby may wait for weeks, and the account's names change meanwhile.
+NAMES_KEEP = 60.0
+
+
+@dataclass
+class Desk:
+    """All that the work needs. ``destination``: where amoCRM is to send its hooks, if that is known."""
+
+    config: Config
+    store: Store
+    account_key: int
+    connection: Connection
+    account: Account
+    clock: Clock
+    account_clock: AccountClock
+    settle: float
+    destination: str | None
+    meters: AccountMeters
+
+
+class LeaderWork:
+    """See duty.Work. ``patiently`` tries a step until it works, ``show`` tells how far the beginning is, ``stand_by``
+    hears that somebody else leads."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        patiently: Callable[[Callable[[], None]], bool],
+        show: Callable[[str], None],
+        stand_by: Callable[[str], None],
+    ) -> None:
+        self.worker: Worker | None = None
+        self.stand_by = stand_by
+        self._desk = desk
+        self._patiently = patiently
+        self._show = show
+        self._names_read_at = monotonic()
+        self._ticker = Ticker()
+
+    def begin(self, lead: Lead) -> bool:
+        return self._patiently(lambda: self._begin(lead))
+
+    def goes_on(self) -> bool:
+        return self.worker is not None and not self.worker.has_lost_lead
+
+    def end(self) -> None:
+        self._ticker.stop()
+        if self.worker:
+            self.worker.stop()
+        self.worker = None
+
+    def _begin(self, lead: Lead) -> None:
+        desk = self._desk
+        if monotonic() - self._names_read_at > NAMES_KEEP:
+            desk.account = desk.connection.account()
+        store = LedStore(desk.store, lead)
+        client = desk.connection.client(before_send=lead.check)
+        fill = Fill(store, desk.account_key, client, desk.clock, desk.account_clock)
+        fill.meet()
+        worker = self._make_worker(store, client)
+        if desk.destination:
+            subscribe(client, desk.destination)
+        fill.run(self._show_filling)
+        worker.ask(RECONCILE)
+        worker.ask(RETENTION)
+        worker.start()
+        self.worker = worker
+        self._ticker.start(worker)
+        rules = sum(rule.enabled for rule in desk.config.rules)
+        log.info("ready", account=desk.account.subdomain, rules=rules)
+
+    def _make_worker(self, store: Store, client: CrmClient) -> Worker:
+        desk = self._desk
+        key = desk.account_key
+        brain = Brain.of(desk.config, desk.account, desk.account_clock)
+        planner = Planner(store, key, client, brain, desk.clock)
+        sender = Sender(
+            store, key, client, brain, desk.config.account.url, desk.clock, settle=desk.settle, meters=desk.meters
+        )  # fmt: skip
+
+        def refresh() -> None:
+            log.info("reading the account again: something unknown appeared")
+            account = desk.connection.account(refresh=True)
+            planner.brain = sender.brain = Brain.of(desk.config, account, desk.account_clock)
+
+        reconciler = Reconciler(store, key, client, desk.clock)
+        reconciler.begin()
+        look: Callable[[], object] = reconciler.run
+        if desk.destination:
+            alarms = Alarms(store, key, brain, desk.clock)
+            look = Watchdog(store, key, client, desk.clock, reconciler, desk.destination, alarms.tell).run
+        chores: dict[str, Callable[[], object]] = {RECONCILE: look}
+        worker = Worker(store, key, planner, sender, refresh, chores)
+        retention = Retention(store, key, desk.clock, desk.config.bridge)
+        worker.learn(RETENTION, RetentionChore(retention, lambda: worker.ask(RETENTION)).run)
+        return worker
+
+    def _show_filling(self, deals: int) -> None:
+        self._show(f"filling the mirror: {deals} deals read")

@@ -1,0 +1,170 @@
+"""The account and the bridge's store as they are now, and what of the account differs from the model."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, select
+
+from amo_bridge.engine.store import OPEN_STATES, Store, deals, events, inbox, outbox
+from bench.expected import ROUTED, ExpectedTask
+from bench.people import Life, People
+from bench.processes import Sandbox
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Snapshot:
+    """The account at one moment: deals by id, their tasks and notes in the order in which they were made."""
+
+    deals: Mapping[int, Row]
+    tasks: Mapping[int, Sequence[Row]]
+    notes: Mapping[int, Sequence[Row]]
+
+    @classmethod
+    def of(cls, sandbox: Sandbox, *, notes: bool = True) -> Snapshot:
+        leads: dict[int, Row] = {int(row["id"]): row for row in _rows(sandbox, "leads")}
+        return cls(leads, _by_card(sandbox, "tasks"), _by_card(sandbox, "notes") if notes else {})
+
+
+def _rows(sandbox: Sandbox, kind: str) -> list[Any]:
+    return list(sandbox.table(kind))
+
+
+def _by_card(sandbox: Sandbox, kind: str) -> dict[int, list[Row]]:
+    found: dict[int, list[Row]] = defaultdict(list)
+    for row in sorted(_rows(sandbox, kind), key=lambda row: int(row["id"])):
+        if row.get("entity_type") == "leads":
+            found[row["entity_id"]].append(row)
+    return found
+
+
+class StoreView:
+    """The bridge's own store, read from outside."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def busy_deals(self) -> set[int]:
+        """Deals with effects that are not settled."""
+        with self._store.read() as connection:
+            query = select(outbox.c.deal_id).where(outbox.c.state.in_(OPEN_STATES)).distinct()
+            return set(connection.execute(query).scalars())
+
+    def stages(self) -> dict[int, tuple[int, int]]:
+        """The stages as the mirror knows them."""
+        with self._store.read() as connection:
+            rows = connection.execute(select(deals.c.deal_id, deals.c.pipeline_id, deals.c.status_id))
+            return {row.deal_id: (row.pipeline_id, row.status_id) for row in rows}
+
+    def open_work(self) -> dict[str, int]:
+        queries = {
+            "inbox": select(func.count()).select_from(inbox).where(inbox.c.state == "new"),
+            "events": select(func.count()).select_from(events).where(events.c.state == "open"),
+            "outbox": select(func.count()).select_from(outbox).where(outbox.c.state.in_(OPEN_STATES)),
+            "failed": select(func.count()).select_from(outbox).where(outbox.c.state == "failed"),
+            "failed events": select(func.count()).select_from(events).where(events.c.state == "failed"),
+        }
+        with self._store.read() as connection:
+            counts = {name: connection.execute(query).scalar_one() for name, query in queries.items()}
+        return {name: count for name, count in counts.items() if count}
+
+    def counts(self) -> dict[str, int]:
+        """How many rows there are altogether."""
+        with self._store.read() as connection:
+            return {
+                table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+                for table in (inbox, events, outbox)
+            }
+
+
+@dataclass
+class Verdict:
+    """What the account lacks, has twice, or has in another order. Words are for whoever looks for the cause."""
+
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    out_of_order: list[str] = field(default_factory=list)
+    effects: int = 0
+
+    @property
+    def is_good(self) -> bool:
+        return not (self.lost or self.doubled or self.wrong or self.out_of_order)
+
+
+def compare(lives: Iterable[Life], snapshot: Snapshot, people: People) -> Verdict:
+    """Every deal against its model."""
+    verdict = Verdict()
+    routed: dict[str, list[Row]] = defaultdict(list)
+    for row in snapshot.deals.values():
+        if (row["pipeline_id"], row["status_id"]) == people.stages[ROUTED]:
+            routed[str(row["name"])].append(row)
+    for life in lives:
+        _compare_tasks(life, snapshot, people, verdict)
+        _compare_stage(life, snapshot, people, verdict)
+        _compare_routing(life, routed[life.name], snapshot, people, verdict)
+    return verdict
+
+
+def is_answered(life: Life, snapshot: Snapshot, people: People, seen: Mapping[int, tuple[int, int]]) -> bool:
+    """Does the account show all that the model of this deal promises, and has the bridge seen its stage?"""
+    one = compare([life], snapshot, people) if life.deal in snapshot.deals else Verdict(lost=["deal"])
+    return one.is_good and seen.get(life.deal) == people.stages[life.expected.stage]
+
+
+def _told(task: Row, names: Mapping[int, str], expected: Sequence[ExpectedTask]) -> tuple[str, str, int | None, bool]:
+    """A task of the account as the model tells its own: the due time only where the model has one."""
+    has_due = any(one.text == task["text"] and one.due is not None for one in expected)
+    due = task["complete_till"] if has_due else None
+    return (task["text"], names[task["responsible_user_id"]], due, task["is_completed"])
+
+
+def _compare_tasks(life: Life, snapshot: Snapshot, people: People, verdict: Verdict) -> None:
+    names = {user: name for name, user in people.users.items()}
+    found = [_told(task, names, life.expected.tasks) for task in snapshot.tasks.get(life.deal, ())]
+    wanted = [task.told for task in life.expected.tasks]
+    verdict.effects += len(wanted)
+    texts_found, texts_wanted = Counter(one[0] for one in found), Counter(one[0] for one in wanted)
+    verdict.lost += [f"{life.deal}: задача «{text}»" for text in (texts_wanted - texts_found).elements()]
+    verdict.doubled += [f"{life.deal}: задача «{text}»" for text in (texts_found - texts_wanted).elements()]
+    if texts_found == texts_wanted:
+        verdict.wrong += [f"{life.deal}: {one}" for one in (Counter(wanted) - Counter(found)).elements()]
+        if [one[0] for one in found] != [one[0] for one in wanted]:
+            verdict.out_of_order.append(f"{life.deal}: {[one[0] for one in found]}")
+
+
+def _compare_stage(life: Life, snapshot: Snapshot, people: People, verdict: Verdict) -> None:
+    row = snapshot.deals[life.deal]
+    if (row["pipeline_id"], row["status_id"]) != people.stages[life.expected.stage]:
+        verdict.wrong.append(f"{life.deal}: этап {row['pipeline_id']}/{row['status_id']}, а не {life.expected.stage}")
+
+
+def _compare_routing(life: Life, new: Sequence[Row], snapshot: Snapshot, people: People, verdict: Verdict) -> None:
+    """The new deal of a lost one, made once; both with the other's address; one note on the lost one."""
+    wanted = int(life.expected.is_routed)
+    verdict.effects += 4 * wanted
+    notes = [note for note in snapshot.notes.get(life.deal, ()) if note["note_type"] == "common"]
+    pairs = [("новая сделка", len(new))]
+    if snapshot.notes or not wanted:
+        pairs.append(("примечание", len(notes)))
+    for what, count in pairs:
+        if count < wanted:
+            verdict.lost.append(f"{life.deal}: {what}")
+        elif count > wanted:
+            verdict.doubled.append(f"{life.deal}: {what} × {count}")
+    if len(new) == wanted == 1:
+        there, back = _link(snapshot.deals[life.deal], people), _link(new[0], people)
+        if not (there.endswith(f"/{new[0]['id']}") and back.endswith(f"/{life.deal}")):
+            verdict.wrong.append(f"{life.deal}: ссылки «{there}» и «{back}»")
+
+
+def _link(row: Row, people: People) -> str:
+    for one in row.get("custom_fields_values") or []:
+        if one["field_id"] == people.fields["Связанная сделка"]:
+            return str(one["values"][0]["value"])
+    return ""

@@ -1,0 +1,295 @@
+"""``make chaos``: people work at full speed, the network fails, and the bridge is killed without a warning, again and
+again; in the end the account must hold exactly what the same acts give in good weather.
+
+``python -m bench.chaos --seed 1 --acts 1500 --kills 50 --database sqlite``
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import create_engine, text
+
+from amo_bridge.engine.store import Store
+from amo_bridge.errors import StoreUnavailable
+from bench.account import Snapshot, StoreView, Verdict, compare, is_answered
+from bench.people import Life, People
+from bench.processes import PATIENCE, BridgeProcess, NotRunning, Sandbox, bridge_environment, free_port
+
+POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
+# How long the bridge waits before it looks for a write whose answer was lost; late writes land sooner than that.
+SETTLE = 4.0
+LANDS_AFTER_MS = 2500
+# amoCRM repeats an unanswered hook after five minutes; here after a second.
+HOOKS_SOONER = 300
+LIVES_AT_ONCE = 40
+ACTS_IN_A_ROUND = 20
+LONGEST_LIFE, SHORTEST_LIFE = 9.0, 0.2
+
+WEATHER: tuple[dict[str, object], ...] = (
+    {"kind": "lost_answer", "probability": 0.06, "path": "/api/*"},
+    {"kind": "slow_write_lands_late", "probability": 0.04, "ms": LANDS_AFTER_MS, "path": "/api/*"},
+    {"kind": "status", "status": 429, "probability": 0.02, "path": "/api/*"},
+    {"kind": "status", "status": 500, "probability": 0.01, "path": "/api/*"},
+    {"kind": "status", "status": 502, "probability": 0.02, "path": "/api/*"},
+    {"kind": "status", "status": 503, "probability": 0.01, "path": "/api/*"},
+    {"kind": "refuse_before", "probability": 0.02, "path": "/api/*"},
+    {"kind": "slow", "probability": 0.03, "ms": 400, "path": "/api/*"},
+    {"kind": "hook_drop", "probability": 0.1},
+    {"kind": "hook_duplicate", "probability": 0.15},
+    {"kind": "hook_reorder", "probability": 0.1, "seconds": 3},
+    {"kind": "hook_delay", "probability": 0.05, "seconds": 4},
+)
+
+
+@dataclass
+class Outcome:
+    """``verdict`` says whether the account is right; the rest says how hard it was made."""
+
+    verdict: Verdict
+    deals: int = 0
+    acts: int = 0
+    kills: int = 0
+    seconds: float = 0.0
+    hooks: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, int] = field(default_factory=dict)
+    requests: int = 0
+    left_open: dict[str, int] = field(default_factory=dict)
+    histories: dict[int, list[str]] = field(default_factory=dict)
+
+    @property
+    def is_good(self) -> bool:
+        return self.verdict.is_good and not self.left_open
+
+
+class Chaos:
+    """One run. ``run`` plays it and returns what came of it."""
+
+    def __init__(self, folder: Path, *, seed: int, acts: int, kills: int, database: str = "") -> None:
+        self._rng = random.Random(seed)
+        self._seed = seed
+        self._acts = acts
+        self._kills = kills
+        self._folder = folder
+        self._sandbox = Sandbox(folder)
+        self._people = People(self._sandbox.url)
+        self._environment = bridge_environment(self._sandbox.url, folder, database, SETTLE)
+        self._port = free_port()
+        self._bridge = self._started()
+        self._store = Store.at(database, folder / "data")
+        self._view = StoreView(self._store)
+        self._lives: list[Life] = []
+        self._waiting: set[int] = set()
+        self.acts_done = 0
+        self.kills_done = 0
+
+    def close(self) -> None:
+        self._bridge.kill()
+        self._sandbox.stop()
+        self._store.close()
+
+    def run(self, patience: float = 240.0) -> Outcome:
+        begun = time.monotonic()
+        self._bridge.wait_ready()
+        self._sandbox.control("POST", "hooks/settings", {"speed": HOOKS_SOONER})
+        self._bad_weather()
+        self._work()
+        struck = self._good_weather()
+        self._bridge.kill()
+        left_open = self._come_to_rest(patience)
+        snapshot = Snapshot.of(self._sandbox)
+        return Outcome(
+            verdict=compare(self._lives, snapshot, self._people),
+            deals=len(self._lives),
+            acts=self.acts_done,
+            kills=self.kills_done,
+            seconds=time.monotonic() - begun,
+            hooks=self._hooks(),
+            faults=struck,
+            requests=self._sandbox.requests_made(),
+            left_open=left_open,
+            histories={life.deal: life.history for life in self._lives},
+        )
+
+    # --- the storm ---
+
+    def _work(self) -> None:
+        next_kill = time.monotonic() + self._rng.uniform(SHORTEST_LIFE, LONGEST_LIFE)
+        while self.acts_done < self._acts or self.kills_done < self._kills:
+            if self.kills_done < self._kills and time.monotonic() >= next_kill:
+                self._bridge.kill()
+                self.kills_done += 1
+                self._bridge = self._started()
+                next_kill = time.monotonic() + self._rng.uniform(SHORTEST_LIFE, LONGEST_LIFE)
+            if not self._bridge.is_running:
+                raise NotRunning(self._bridge.last_words())
+            self._hear_answers()
+            if not self._act():
+                time.sleep(0.1)
+
+    def _act(self) -> int:
+        """Some acts of people on deals that need not wait; how many there were."""
+        free = [life for life in self._lives if not life.is_over and life.number not in self._waiting]
+        missing = LIVES_AT_ONCE - len(free) - len(self._waiting)
+        free += [self._new_life() for _ in range(missing)]
+        self._rng.shuffle(free)
+        for life in free[:ACTS_IN_A_ROUND]:
+            if life.step():
+                self._waiting.add(life.number)
+            self.acts_done += 1
+        return len(free[:ACTS_IN_A_ROUND])
+
+    def _new_life(self) -> Life:
+        number = len(self._lives)
+        life = Life(number, self._people, random.Random(f"{self._seed}/{number}"))
+        self._lives.append(life)
+        return life
+
+    def _hear_answers(self) -> None:
+        """Which deals have been answered, so that people may go on with them."""
+        if not self._waiting:
+            return
+        try:
+            busy, seen = self._view.busy_deals(), self._view.stages()
+        except StoreUnavailable:
+            return
+        snapshot = Snapshot.of(self._sandbox, notes=False)
+        for number in sorted(self._waiting):
+            life = self._lives[number]
+            if life.deal not in busy and is_answered(life, snapshot, self._people, seen):
+                self._waiting.discard(number)
+
+    # --- the rest after it ---
+
+    def _come_to_rest(self, patience: float) -> dict[str, int]:
+        """A last start, whose reconciliation finds what no hook told of; then until nothing is left to do."""
+        looks = self._looks()
+        self._bridge = self._started()
+        self._bridge.wait_ready(PATIENCE)
+        deadline = time.monotonic() + patience
+        quiet_since = None
+        while time.monotonic() < deadline:
+            idle = self._looks() > looks and not self._hooks_waiting() and not self._open_work()
+            quiet_since = (quiet_since or time.monotonic()) if idle else None
+            if quiet_since and time.monotonic() - quiet_since > 2.0:
+                break
+            time.sleep(0.2)
+        return self._view.open_work()
+
+    def _open_work(self) -> dict[str, int]:
+        return {name: count for name, count in self._view.open_work().items() if not name.startswith("failed")}
+
+    def _looks(self) -> int:
+        """How often the list of events was read: the reconciliation does that."""
+        paths = self._sandbox.control("GET", "requests/count")["by_path"]
+        assert isinstance(paths, dict)
+        return int(paths.get("GET /api/v4/events", 0))
+
+    def _hooks_waiting(self) -> bool:
+        self._sandbox.control("POST", "hooks/flush", {"timeout": 20})
+        return bool(self._sandbox.control("GET", "hooks/waiting")["waiting"])
+
+    def _hooks(self) -> dict[str, int]:
+        told = self._sandbox.control("POST", "hooks/flush", {"timeout": 1})["outcomes"]
+        assert isinstance(told, dict)
+        return told
+
+    # --- the weather ---
+
+    def _bad_weather(self) -> None:
+        for number, fault in enumerate(WEATHER):
+            self._sandbox.control("POST", "faults", {**fault, "seed": self._seed * 100 + number})
+
+    def _good_weather(self) -> dict[str, int]:
+        struck: dict[str, int] = {}
+        faults = self._sandbox.control("GET", "faults")["faults"]
+        assert isinstance(faults, list)
+        for fault in faults:
+            name = f"{fault['kind']} {fault['status']}" if fault["kind"] == "status" else str(fault["kind"])
+            struck[name] = fault["struck"]
+        self._sandbox.control("DELETE", "faults")
+        return struck
+
+    def _started(self) -> BridgeProcess:
+        return BridgeProcess(self._port, self._folder, self._environment)
+
+
+@contextmanager
+def database_of(kind: str) -> Iterator[str]:
+    """The address of an empty database of that kind: SQLite in the bridge's own folder, or a schema of PostgreSQL that
+    is dropped afterwards. Raises sqlalchemy.exc.OperationalError when PostgreSQL does not answer."""
+    if kind == "sqlite":
+        yield ""
+        return
+    schema = f"chaos_{os.getpid()}_{time.time_ns() % 1_000_000}"
+    engine = create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
+    try:
+        yield f"{POSTGRES}?options=-csearch_path%3D{schema}"
+    finally:
+        with engine.connect() as connection:
+            connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+        engine.dispose()
+
+
+def run_chaos(folder: Path, *, seed: int, acts: int, kills: int, database: str = "") -> Outcome:
+    """One run in a folder that stays."""
+    chaos = Chaos(folder, seed=seed, acts=acts, kills=kills, database=database)
+    try:
+        return chaos.run()
+    finally:
+        chaos.close()
+
+
+def show(outcome: Outcome, console: Console) -> None:
+    verdict = outcome.verdict
+    table = Table("what", "how much", title="chaos")
+    table.add_row("deals, acts of people", f"{outcome.deals}, {outcome.acts}")
+    table.add_row("kill -9 of the bridge", str(outcome.kills))
+    table.add_row("requests of the bridge", str(outcome.requests))
+    table.add_row("faults that struck", ", ".join(f"{name} {count}" for name, count in outcome.faults.items()))
+    table.add_row("hooks", ", ".join(f"{name} {count}" for name, count in outcome.hooks.items()))
+    table.add_row("effects awaited", str(verdict.effects))
+    for name in ("lost", "doubled", "wrong", "out_of_order"):
+        found: list[str] = getattr(verdict, name)
+        table.add_row(name.replace("_", " "), f"[{'red' if found else 'green'}]{len(found)}[/]")
+    table.add_row("left undone", str(outcome.left_open or 0))
+    table.add_row("seconds", f"{outcome.seconds:.0f}")
+    console.print(table)
+    for name in ("lost", "doubled", "wrong", "out_of_order"):
+        for words in getattr(verdict, name):
+            console.print(f"{name}: {words}")
+            console.print("    " + "\n    ".join(outcome.histories[int(words.split(":")[0])]))
+
+
+@click.command()
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same people and faults.")
+@click.option("--acts", default=1500, show_default=True, help="At least so many acts of people.")
+@click.option("--kills", default=50, show_default=True, help="So many kill -9 of the bridge.")
+@click.option("--database", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", show_default=True)
+@click.option("--keep", type=click.Path(path_type=Path), help="A folder for logs and database, which then stays.")
+def main(seed: int, acts: int, kills: int, database: str, keep: Path | None) -> None:
+    """Kill the bridge again and again; exit 1 if the account is not what it should be."""
+    console = Console(highlight=False, width=140)
+    with tempfile.TemporaryDirectory(prefix="amo-bridge-chaos-") as name, database_of(database) as url:
+        folder = keep or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        outcome = run_chaos(folder, seed=seed, acts=acts, kills=kills, database=url)
+    show(outcome, console)
+    sys.exit(0 if outcome.is_good else 1)
+
+
+if __name__ == "__main__":
+    main()

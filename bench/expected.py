@@ -1,0 +1,105 @@
+"""A model of bench/regulation.toml, written anew and knowing nothing of the engine: what one deal must look like after
+what people did to it. Chaos compares the account with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+NEW, BRIEF_WANTED, POSTPONED = "Продажи / Новый клиент", "Продажи / Получение брифа", "Продажи / Отложенные"
+MEETING, BRIEF, OFFER = "Продажи / Встреча назначена", "Продажи / Бриф получен", "Продажи / Согласование КП"
+LOST = "Продажи / Закрыто и не реализовано"
+ROUTED = "Работа с потерянными / Потерянные"
+
+HEAD, PR = "Елена Орлова", "Павел Смирнов"
+TAKE, CHECK, APPROVE = "Связаться и взять в работу", "Проверить бриф и составить КП", "Согласовать КП"
+
+
+@dataclass
+class ExpectedTask:
+    """``due`` is Unix seconds, None where it follows from the moment of the act and is not compared."""
+
+    text: str
+    who: str
+    due: int | None = None
+    is_completed: bool = False
+
+    @property
+    def told(self) -> tuple[str, str, int | None, bool]:
+        return (self.text, self.who, self.due, self.is_completed)
+
+
+@dataclass
+class ExpectedDeal:
+    """One deal as the rules must leave it. Each method is one act of a person; it returns whether a rule answers it."""
+
+    responsible: str
+    stage: str = ""
+    tasks: list[ExpectedTask] = field(default_factory=list)
+    has_meeting: bool = False
+    deadline: int | None = None
+    is_routed: bool = False
+
+    def comes(self, stage: str, mover: str, *, reason: bool = False) -> bool:
+        """The deal is moved to a stage (or made there)."""
+        before, short = self.stage, stage.split(" / ")[1]
+        missing = ""
+        if stage == MEETING and not self.has_meeting:
+            missing = "Дата первой встречи"
+        elif stage == LOST and not reason:
+            missing = "Причина отказа"
+        if missing:
+            back = before.split(" / ")[1]
+            text = f"Сделка возвращена на этап «{back}». Для перехода на этап «{short}» заполните: «{missing}»"
+            self.tasks.append(ExpectedTask(text, mover))
+            return True
+        self.stage = stage
+        if stage == NEW:
+            return self._steer(TAKE, self.responsible)
+        if stage == OFFER:
+            return self._steer(APPROVE, HEAD)
+        if stage == BRIEF and self.deadline is not None:
+            return self._steer_deadline()
+        if stage == LOST and not self.is_routed:
+            self.is_routed = True
+            return True
+        return False
+
+    def deadline_is(self, due: int | None) -> bool:
+        self.deadline = due
+        return self._steer_deadline() if self.stage == BRIEF else False
+
+    def file_is_attached(self, *, is_offer: bool) -> bool:
+        if not is_offer or self.stage != BRIEF:
+            return False
+        self.comes(OFFER, "")
+        return True
+
+    def completes(self, text: str) -> bool:
+        for task in self._open(text):
+            task.is_completed = True
+        return False
+
+    def has_open(self, text: str) -> bool:
+        return bool(self._open(text))
+
+    def _open(self, text: str) -> list[ExpectedTask]:
+        return [task for task in self.tasks if task.text == text and not task.is_completed]
+
+    def _steer(self, text: str, who: str, due: int | None = None) -> bool:
+        if self._open(text):
+            return False
+        self.tasks.append(ExpectedTask(text, who, due))
+        return True
+
+    def _steer_deadline(self) -> bool:
+        still_open = self._open(CHECK)
+        if self.deadline is None:
+            for task in still_open:
+                task.is_completed = True
+            return bool(still_open)
+        if not still_open:
+            return self._steer(CHECK, PR, self.deadline)
+        changed = any(task.due != self.deadline for task in still_open)
+        for task in still_open:
+            task.due = self.deadline
+        return changed

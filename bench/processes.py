@@ -1,0 +1,143 @@
+"""The sandbox and the bridge as processes of their own, so that the bridge can be killed without a warning."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import requests
+
+URL = re.compile(r"http://127\.0\.0\.1:\d+")
+PATIENCE = 60.0
+TOKEN = "sandbox-token"
+SECRET = "bench-secret"
+REGULATION = Path(__file__).with_name("regulation.toml")
+
+
+class NotRunning(Exception):
+    """A process did not come up; the text has its last words."""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+class Process:
+    """One command of amo-bridge with a log file of its own."""
+
+    def __init__(self, arguments: list[str], log: Path, environment: Mapping[str, str]) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "amo_bridge", *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **environment},
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """kill -9 of the whole group: no handler, no flush, no goodbye."""
+        if self.is_running:
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        """As an administrator does it."""
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=40)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def last_words(self) -> str:
+        return self.log.read_text("utf-8", "replace")[-3000:]
+
+
+class Sandbox(Process):
+    """A local amoCRM on a free port. ``control`` speaks to its /sandbox/ pages."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(["sandbox", "--port", "0"], folder / "sandbox.log", {})
+        self.url = self._address()
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def control(self, method: str, path: str, body: object = None, timeout: float = 150) -> dict[str, object]:
+        answer = self._session.request(method, f"{self.url}/sandbox/{path}", json=body, timeout=timeout)
+        if answer.status_code != 504:
+            answer.raise_for_status()
+        told = answer.json() if answer.content else {}
+        return dict(told)
+
+    def table(self, kind: str) -> list[dict[str, object]]:
+        """All records of a kind."""
+        tables = self.control("GET", f"state?kind={kind}")["tables"]
+        assert isinstance(tables, dict)
+        return list(tables[kind].values())
+
+    def requests_made(self) -> int:
+        total = self.control("GET", "requests/count")["total"]
+        assert isinstance(total, int)
+        return total
+
+    def _address(self) -> str:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self.is_running:
+            if found := URL.search(self.log.read_text("utf-8", "replace")):
+                return found[0]
+            time.sleep(0.02)
+        raise NotRunning(self.last_words())
+
+
+def bridge_environment(sandbox_url: str, folder: Path, database: str = "", settle: float = 15.0) -> dict[str, str]:
+    return {
+        "AMO_BRIDGE_ACCOUNT_URL": sandbox_url,
+        "AMO_BRIDGE_TOKEN": TOKEN,
+        "AMO_BRIDGE_DATA": str(folder / "data"),
+        "AMO_BRIDGE_DATABASE": database,
+        "AMO_BRIDGE_HOOK_SECRET": SECRET,
+        "AMO_BRIDGE_SETTLE": str(settle),
+    }
+
+
+class BridgeProcess(Process):
+    """``amo-bridge serve`` at a port of its own."""
+
+    def __init__(self, port: int, folder: Path, environment: Mapping[str, str], config: Path = REGULATION) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        super().__init__(["serve", "--config", str(config), "--port", str(port)], folder / "bridge.log", environment)
+
+    def wait_ready(self, patience: float = PATIENCE) -> None:
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline and self.is_running:
+            if self.is_ready():
+                return
+            time.sleep(0.02)
+        raise NotRunning(self.last_words())
+
+    def is_ready(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/health", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def hook(self, body: bytes, session: requests.Session) -> int:
+        """Post a hook as amoCRM does; the status."""
+        return session.post(f"{self.url}/hooks/amocrm/{SECRET}", data=body, timeout=10).status_code

@@ -1,0 +1,120 @@
+"""``amo-bridge serve``, the process: what keeps it from starting, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+from click.testing import Result
+from command_line import EXAMPLE, Served, spoilt
+from local_crm import LocalCrm, served
+
+from amo_bridge.sandbox.account_file import AGENCY
+from amo_bridge.sandbox.world import World
+
+Run = Callable[..., Result]
+Serve = Callable[..., Served]
+
+
+@pytest.fixture
+def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Serve:
+    """Start it; whatever still runs at the end is killed."""
+
+    def start(account_url: str, *arguments: str, **more: object) -> Served:
+        process = Served(tmp_path, account_url, *arguments, **more)  # type: ignore[arg-type]
+        request.addfinalizer(process.end)
+        return process
+
+    return start
+
+
+@pytest.fixture
+def another_world(tmp_path: Path) -> World:
+    """An agency like ours, whose stages have other names."""
+    path = tmp_path / "account.json"
+    path.write_text(AGENCY.read_text("utf-8").replace("Бриф получен", "Бриф у нас"), "utf-8")
+    assert json.loads(path.read_text("utf-8"))
+    return World.load(path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_works_from_any_folder_until_it_is_told_to_stop(number: int, sandbox: LocalCrm, serve: Serve) -> None:
+    bridge = serve(sandbox.url)
+    bridge.wait_ready()
+    assert requests.get(f"{bridge.url}/health", timeout=10).json()["status"] == "ready"
+    assert bridge.stop(number) == 0, bridge.told
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{bridge.url}/health", timeout=10)
+
+
+def test_the_environment_wins_over_the_file(sandbox: LocalCrm, serve: Serve, tmp_path: Path) -> None:
+    config = spoilt(tmp_path, ("https://example.amocrm.ru", "http://127.0.0.1:9"), ('data = "data"', 'data = "other"'))
+    bridge = serve(sandbox.url, config=config)
+    bridge.wait_ready()
+    assert bridge.stop() == 0
+    assert (tmp_path / "data").is_dir()
+    assert not (tmp_path / "other").exists()
+
+
+def test_wrong_names_end_it_before_it_listens(another_world: World, serve: Serve) -> None:
+    with served(another_world) as crm:
+        bridge = serve(crm.url)
+        assert bridge.process.wait(timeout=60) == 2
+    assert "Настройка не годится, ошибок: 2" in bridge.told
+    assert "этапа «Продажи / Бриф получен» нет в аккаунте; может быть, «Продажи / Бриф у нас»?" in bridge.told
+    assert "amo-bridge: http" not in bridge.told
+    assert "Traceback" not in bridge.told
+
+
+def test_wrong_names_found_later_end_it_too(another_world: World, serve: Serve) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    bridge = serve(f"http://127.0.0.1:{port}")
+    bridge.wait_for("Имена пока не сверены, это будет сделано, когда amoCRM ответит")
+    assert requests.get(f"{bridge.url}/health", timeout=10).status_code == 503
+    with served(another_world, port):
+        assert bridge.process.wait(timeout=90) == 2, bridge.told
+    assert "может быть, «Продажи / Бриф у нас»?" in bridge.told
+    assert "Traceback" not in bridge.told
+
+
+def test_it_waits_for_amocrm_and_stops_meanwhile_when_told(serve: Serve) -> None:
+    bridge = serve("http://127.0.0.1:9")
+    assert requests.get(f"{bridge.url}/health", timeout=10).status_code == 503
+    assert bridge.stop() == 0, bridge.told
+
+
+def test_a_wrong_config(run: Run, tmp_path: Path) -> None:
+    told = run("serve", "--port", "0", config=spoilt(tmp_path, ("enabled = true\nclause", "enabled = 1\nclause")))
+    assert told.exit_code == 2
+    assert "enabled: нужно true или false без кавычек, а стоит 1" in told.stderr
+
+
+def test_no_token(run: Run) -> None:
+    told = run("serve", "--port", "0")
+    assert told.exit_code == 2
+    assert "Нет токена amoCRM" in told.stderr
+
+
+def test_a_port_that_is_taken(connected: LocalCrm, run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = run("serve", "--port", str(port))
+    assert told.exit_code == 1
+    assert f"Ошибка: порт {port} занять не удалось: Address already in use" in told.stderr
+
+
+def test_a_folder_that_can_not_be_written(
+    connected: LocalCrm, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("AMO_BRIDGE_DATA", str(tmp_path / "file" / "data"))
+    told = run("serve", "--port", "0", config=EXAMPLE)
+    assert told.exit_code == 1
+    assert f"в папку для данных {tmp_path / 'file' / 'data'} нельзя писать" in told.stderr
+    assert "AMO_BRIDGE_DATA" in told.stderr

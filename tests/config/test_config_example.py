@@ -1,0 +1,83 @@
+"""config.example.toml is the manual of the config: it works, and leaves no key without a word."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from amo_bridge.config.load import RuleSwitches, load
+from amo_bridge.config.model import AccountSection, BridgeSection
+from amo_bridge.rules import shipped_handlers
+from amo_bridge.worktime import CalendarOptions
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "config.example.toml"
+LINES = EXAMPLE.read_text("utf-8").splitlines()
+KEY = re.compile(r"(?:# )?([a-z_]+) = \S")
+SECTION = re.compile(r"\[([\w.]+)\]")
+RUSSIAN = re.compile(r"# .*[а-яё]{3}")
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "account": AccountSection,
+    "bridge": BridgeSection,
+    "calendar": CalendarOptions,
+    **{name: handler.options for name, handler in shipped_handlers().items()},
+}
+
+
+def keys() -> list[tuple[str, str, int]]:
+    """(section or handler, key, line from 0) of every key; one that is shown in a comment counts."""
+    found = []
+    section = ""
+    for number, line in enumerate(LINES):
+        if header := SECTION.fullmatch(line):
+            section = header[1].split(".")[1] if header[1].startswith("handlers.") else header[1]
+        elif key := KEY.match(line):
+            found.append((section, key[1], number))
+    return found
+
+
+def test_it_is_right() -> None:
+    config = load(EXAMPLE, {})
+    assert {rule.handler.name for rule in config.rules} == set(shipped_handlers())
+    assert all(rule.clause and rule.says for rule in config.rules)
+
+
+def test_every_key_is_explained_where_it_comes_first() -> None:
+    seen = set()
+    for section, key, number in keys():
+        is_common = key in RuleSwitches.model_fields and section in shipped_handlers()
+        if section != "roles" and (name := ("", key) if is_common else (section, key)) not in seen:
+            seen.add(name)
+            before = LINES[number - 1]
+            assert RUSSIAN.match(before), f"line {number + 1}: {key} has no comment above it"
+            assert not KEY.match(before), f"line {number + 1}: {key} shares its comment"
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_key_is_shown(section: str) -> None:
+    shown = {key for where, key, _ in keys() if where == section}
+    wanted = {field.alias or name for name, field in SECTIONS[section].model_fields.items()}
+    assert wanted <= shown
+
+
+def test_the_keys_that_all_rules_have_are_shown() -> None:
+    assert set(RuleSwitches.model_fields) <= {key for _, key, _ in keys()}
+
+
+def test_what_is_shown_in_a_comment_could_be_switched_on(tmp_path: Path) -> None:
+    """A key in a comment is right too: whoever takes the # away gets a config that works."""
+    path = tmp_path / "config.toml"
+    (tmp_path / "my_handlers").mkdir()
+    path.write_text(
+        "\n".join(line[2:] if line.startswith("# ") and KEY.match(line) else line for line in LINES), "utf-8"
+    )
+    assert load(path, {}).bridge.own_handlers == "my_handlers"
+
+
+@pytest.mark.parametrize("document", sorted(set(re.findall(r"docs/[\w-]+\.md", "\n".join(LINES)))))
+def test_the_documents_it_names_are_there(document: str) -> None:
+    assert (ROOT / document).is_file()

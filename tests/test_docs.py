@@ -1,0 +1,199 @@
+"""The documents say what is so: links, commands, variables, tables, config blocks and the example are tried."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import pytest
+from doc_files import PAGES, READMES, ROOT, anchors, fences, headings, links, prose, rows, spans
+
+from amo_bridge.cli import main
+from amo_bridge.cli.rules import markdown_table
+from amo_bridge.config.against_account import unknown_names
+from amo_bridge.config.load import load
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.tokens import LongLivedToken
+from amo_bridge.demo.office import Office
+
+EXAMPLE = ROOT / "config.example.toml"
+EXAMPLES = ROOT / "docs" / "examples"
+ADD_A_RULE = ROOT / "docs" / "add-a-rule.md"
+VARIABLE = re.compile(r"AMO_BRIDGE_[A-Z_]*[A-Z]")
+BRIEF = "Продажи / Бриф получен"
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+both_readmes = pytest.mark.parametrize("readme", READMES, ids=lambda page: page.name)
+
+
+# --- links -------------------------------------------------------------------------------------------------------
+
+
+@every_page
+def test_every_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for link in links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_the_two_readmes_say_the_same() -> None:
+    english, russian = READMES
+    assert [level for level, _ in headings(english)] == [level for level, _ in headings(russian)]
+    assert _links_to_others(english) == _links_to_others(russian)
+    assert _commands(english) == _commands(russian)
+
+
+def _links_to_others(readme: Path) -> list[str]:
+    return [link for link in links(readme) if not link.startswith("README")]
+
+
+# --- commands ----------------------------------------------------------------------------------------------------
+
+
+def _commands(page: Path) -> list[list[str]]:
+    """The words after «amo-bridge» wherever the page names a command."""
+    shell = "\n".join(fences(page, "sh")).replace("\\\n", " ")
+    found = []
+    for line in [*shell.splitlines(), *spans(prose(page))]:
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError:
+            continue
+        for place, word in enumerate(words[:-1]):
+            is_command = word.rpartition("/")[2] == "amo-bridge" and re.fullmatch(r"[a-z]+", words[place + 1])
+            if is_command and (place == 0 or words[place - 1] in ("&&", "amo-bridge")):
+                found.append(words[place + 1 :])
+    return found
+
+
+@every_page
+def test_every_command_that_is_named_exists_with_its_options(page: Path) -> None:
+    for name, *arguments in _commands(page):
+        assert name in main.commands, f"amo-bridge {name}"
+        try:
+            main.commands[name].make_context(name, list(arguments))
+        except click.MissingParameter:
+            continue  # spoken of, not spelled out
+
+
+@both_readmes
+def test_the_table_of_commands_is_complete(readme: Path) -> None:
+    told = {}
+    for row in rows(readme, "Commands" if readme.name == "README.md" else "Команды"):
+        code = spans(row)
+        told[code[0].split()[1]] = {span for span in code[1:] if span.startswith("--")}
+    assert told == {name: _options(command) for name, command in main.commands.items()}
+
+
+def _options(command: click.Command) -> set[str]:
+    names = {name for option in command.params if isinstance(option, click.Option) for name in option.opts}
+    return {name for name in names if name.startswith("--")} - {"--config", "--help"}
+
+
+@every_page
+def test_every_make_target_that_is_named_exists(page: Path) -> None:
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    named = re.findall(r"^make ([a-z]+)", "\n".join([*fences(page, "sh"), *spans(prose(page))]), re.MULTILINE)
+    assert [target for target in named if target not in targets] == []
+
+
+# --- tables ------------------------------------------------------------------------------------------------------
+
+
+@both_readmes
+def test_the_table_of_rules_is_the_example_configs(readme: Path) -> None:
+    text = readme.read_text("utf-8")
+    table = text.partition("<!-- rules:begin -->")[2].partition("<!-- rules:end -->")[0]
+    assert table.strip() == markdown_table(load(EXAMPLE, {}))
+
+
+@both_readmes
+def test_the_picture_of_the_stages_shows_every_rule(readme: Path) -> None:
+    (picture,) = (body for body in fences(readme, "mermaid") if body.startswith("stateDiagram"))
+    assert set(re.findall(r"\bA\d+\b", picture)) == {rule.clause for rule in load(EXAMPLE, {}).rules}
+    example = EXAMPLE.read_text("utf-8")
+    assert [name for name in re.findall(r'state "([^"]+)"', picture) if name not in example] == []
+
+
+@both_readmes
+def test_the_table_of_variables_names_all_that_the_code_reads_and_no_other(readme: Path) -> None:
+    table = rows(readme, "Environment variables" if readme.name == "README.md" else "Переменные окружения")
+    told = {name for row in table for name in VARIABLE.findall(row)}
+    read = {
+        name for source in (ROOT / "amo_bridge").rglob("*.py") for name in VARIABLE.findall(source.read_text("utf-8"))
+    }
+    assert told == read
+
+
+def test_variables_named_elsewhere_are_in_the_table() -> None:
+    known = set(VARIABLE.findall(READMES[0].read_text("utf-8")))
+    for page in PAGES:
+        assert set(VARIABLE.findall(page.read_text("utf-8"))) <= known, page
+
+
+# --- config blocks and the worked example -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def config_with_the_blocks(tmp_path: Path) -> Path:
+    """The example config with every rule that the documents show, and the folder of the example handler."""
+    blocks = [block for page in PAGES for block in fences(page, "toml") if "[handlers." in block]
+    assert blocks
+    own = f'[bridge]\nown_handlers = "{EXAMPLES / "handlers"}"\n'
+    path = tmp_path / "config.toml"
+    path.write_text("\n".join([EXAMPLE.read_text("utf-8").replace("[bridge]\n", own), *blocks]), "utf-8")
+    return path
+
+
+def test_the_blocks_in_the_documents_are_good_and_name_what_the_account_has(config_with_the_blocks, sandbox) -> None:
+    config = load(config_with_the_blocks, {"AMO_BRIDGE_ACCOUNT_URL": sandbox.url})
+    account = Account.read(CrmClient(sandbox.url, LongLivedToken("sandbox-token"), LocalBudget(5000)))
+    assert unknown_names(config, account) == []
+
+
+def test_the_example_handler_works_in_a_running_bridge(config_with_the_blocks, sandbox, office, start_bridge) -> None:
+    told = {"AMO_BRIDGE_ACCOUNT_URL": sandbox.url, "AMO_BRIDGE_DATA": str(config_with_the_blocks.parent / "data")}
+    config = load(config_with_the_blocks, told)
+    config = replace(config, account=config.account.model_copy(update={"requests_per_second": 5000.0}))
+    bridge = start_bridge(config).wait_ready()
+    contact = office.new_contact("Иван Петров", "Ольга Ромашкина")
+    deal = office.new_deal("Иван Петров", "Ромашка", "Продажи / Новый клиент", contact, 1000)
+    bridge.settle(sandbox)
+    assert _tags(office) == {deal: []}
+    office.move("Иван Петров", deal, BRIEF)
+    bridge.settle(sandbox)
+    assert _tags(office) == {deal: ["бриф есть"]}
+    said = [entry.reason for entry in bridge.journal(deal) if entry.rule == "deal_gets_tag.brief"]
+    assert said == ["этап «Продажи / Новый клиент» не из этого правила", ""]
+
+
+def _tags(office: Office) -> dict[int, list[str]]:
+    return {
+        row["id"]: [tag["name"] for tag in row["_embedded"]["tags"]]
+        for stage in (BRIEF, "Продажи / Новый клиент")
+        for row in office.deals_on(stage)
+    }
+
+
+def test_the_code_shown_is_the_examples_own() -> None:
+    shown = fences(ADD_A_RULE, "python")
+    files = [EXAMPLES / "handlers" / "deal_gets_tag.py", EXAMPLES / "test_deal_gets_tag.py"]
+    assert shown == [file.read_text("utf-8") for file in files]
+
+
+def test_the_examples_own_test_passes() -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "docs/examples"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "passed" in done.stdout

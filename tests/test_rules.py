@@ -1,0 +1,126 @@
+"""Handlers are found by scanning a folder: the shipped ones, and an agency's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from builders import deal, entered
+
+from amo_bridge.actions import Skip
+from amo_bridge.config.load import load
+from amo_bridge.errors import ConfigError
+from amo_bridge.events import FileAttached, StageEntered
+from amo_bridge.rules import own_handlers, shipped_handlers
+
+OWN = '''\
+"""A deal of a big client comes → somebody rings at once.
+
+Does nothing for others.
+Covers M7.
+"""
+
+from __future__ import annotations
+
+from amo_bridge.actions import Skip
+from amo_bridge.deal import Deal
+from amo_bridge.events import StageEntered
+from amo_bridge.rules import Options, handler
+
+
+class VipGetsACall(Options):
+    over: int
+
+
+@handler(on=StageEntered, options=VipGetsACall, gate=True, needs=["own_tasks"])
+def vip_gets_a_call(event: StageEntered, deal: Deal, options: VipGetsACall) -> Skip:
+    return Skip(f"бюджет {deal.price} из {options.over}")
+'''
+
+
+def folder(parent: Path, **files: str) -> Path:
+    made = parent / "mine"
+    made.mkdir()
+    for name, text in files.items():
+        (made / f"{name}.py").write_text(text, "utf-8")
+    return made
+
+
+def problems(path: Path, *taken: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        own_handlers(path, taken)
+    return caught.value.problems
+
+
+def test_a_shipped_handler_knows_what_it_listens_to() -> None:
+    handlers = shipped_handlers()
+    assert handlers["file_moves_deal"].on == (FileAttached,)
+    assert not handlers["file_moves_deal"].is_about_deals
+    assert handlers["stage_needs_fields"].gate
+    assert handlers["stage_creates_tasks"].is_about_deals
+    assert handlers["stage_creates_tasks"].needs == {"own_tasks"}
+
+
+def test_an_own_handler_is_like_a_shipped_one(tmp_path: Path) -> None:
+    [own] = own_handlers(folder(tmp_path, vip_gets_a_call=OWN, _helpers="x = 1")).values()
+    assert (own.name, own.on, own.gate, own.needs) == ("vip_gets_a_call", (StageEntered,), True, {"own_tasks"})
+    assert own.summary == "A deal of a big client comes → somebody rings at once."
+    assert own.covers == "Covers M7."
+    assert own.judge(entered("Продажи / Новый клиент"), deal(price=5), own.options(over=9)) == Skip("бюджет 5 из 9")
+
+
+def test_an_own_handler_works_from_the_config(tmp_path: Path) -> None:
+    folder(tmp_path, vip_gets_a_call=OWN)
+    config = tmp_path / "config.toml"
+    config.write_text(
+        '[account]\nurl = "https://a.amocrm.ru"\n[bridge]\nown_handlers = "mine"\n'
+        "[handlers.vip_gets_a_call.all]\nenabled = true\nover = 1000000\n",
+        "utf-8",
+    )
+    [rule] = load(config, {}).rules
+    assert rule.name == "vip_gets_a_call.all"
+    assert rule.words == "A deal of a big client comes → somebody rings at once.", "until the config has better words"
+    config.write_text(config.read_text("utf-8").replace("over", "ower"), "utf-8")
+    with pytest.raises(ConfigError, match=r"строка 7 \[handlers.vip_gets_a_call.all\] ower: .* «over»\?"):
+        load(config, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "в файле нет функции broken с пометкой @handler"),
+        ("def broken(): ...", "в файле нет функции broken с пометкой @handler"),
+        (OWN, "в файле нет функции broken с пометкой @handler"),
+        ("x = 1\ndef broken(:\n", "строка 2: Python не исполнил файл: SyntaxError: "),
+        ("import nowhere_to_be_found\n", "строка 1: Python не исполнил файл: ModuleNotFoundError: "),
+        ("\n\nx = undefined\n", "строка 3: Python не исполнил файл: NameError: "),
+        ("raise ValueError('нет')", "строка 1: Python не исполнил файл: ValueError: нет"),
+    ],
+)
+def test_a_file_that_is_no_handler(text: str, words: str, tmp_path: Path) -> None:
+    path = folder(tmp_path, broken=text)
+    [told] = problems(path)
+    assert told.startswith(f"{path / 'broken.py'}: {words}")
+
+
+def test_all_broken_files_are_told_at_once(tmp_path: Path) -> None:
+    path = folder(tmp_path, first="x = ", good="", second="1 / 0", vip_gets_a_call=OWN)
+    assert [Path(told.split(":")[0]).stem for told in problems(path)] == ["first", "good", "second"]
+
+
+def test_a_file_that_failed_can_be_put_right(tmp_path: Path) -> None:
+    path = folder(tmp_path, vip_gets_a_call="x =")
+    problems(path)
+    (path / "vip_gets_a_call.py").write_text(OWN, "utf-8")
+    assert list(own_handlers(path)) == ["vip_gets_a_call"]
+
+
+def test_an_own_handler_does_not_silently_replace_a_shipped_one(tmp_path: Path) -> None:
+    path = folder(tmp_path, vip_gets_a_call=OWN)
+    assert problems(path, "vip_gets_a_call") == [
+        f"{path / 'vip_gets_a_call.py'}: такой обработчик уже есть, назовите файл иначе"
+    ]
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    assert problems(tmp_path / "mine") == [f"папки с обработчиками {tmp_path / 'mine'} нет"]
