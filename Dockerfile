@@ -9,19 +9,20 @@ ENV PYTHONUNBUFFERED=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1
 
 RUN groupadd --gid 10001 bridge && useradd --uid 10001 --gid bridge --no-create-home --shell /usr/sbin/nologin bridge \
-    && mkdir /data && chown bridge:bridge /data
+    && mkdir /data && chown 10001:10001 /data
 
 WORKDIR /app
 COPY requirements.lock ./
 RUN pip install --require-hashes -r requirements.lock
 
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md config.example.toml ./
 COPY amo_bridge ./amo_bridge
 COPY handlers ./handlers
 COPY schedules ./schedules
 RUN pip install --no-deps --no-build-isolation .
 
-USER bridge
+# A number, so that Kubernetes can see that it is not root.
+USER 10001:10001
 ENV AMO_BRIDGE_DATA=/data
 VOLUME ["/data"]
 EXPOSE 8080

@@ -17,7 +17,8 @@ from amo_bridge.rules import Options
 class Condition(Options):
     """What the deal must be like: ``{ field = "Тип оплаты", is = "Предоплата" }``.
 
-    Exactly one of ``is`` / ``is_not`` (a text), ``one_of`` (several), ``filled`` (true or false), for a field; or ``tag``.
+    Exactly one of: ``is`` / ``is_not`` (a text), ``one_of`` (several), ``filled`` (true or false), for a field; or the
+    deal's ``tag``.
     """
 
     field: FieldName | None = None

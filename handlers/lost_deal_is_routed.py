@@ -1,8 +1,8 @@
 """A deal is lost with a reason → a deal in another pipeline takes the client over, once.
 
 The new deal carries the reason as a tag, the client's contacts and company, the fields of ``carry_fields``; both deals
-point at each other. Acts when the deal is lost, or when the reason is filled on a lost deal. Does nothing if the deal is
-not lost, the reason is missing or has no way of its own, or the deal was routed before, even if it was won back since.
+point at each other. Acts when the deal is lost, or when the reason is filled on a lost deal. Does nothing if the deal
+is not lost, the reason is missing or has no way of its own, or the deal was routed before, even if it was won back since.
 Covers A82 (lost in «Продажи» → «Работа с потерянными», tagged by reason).
 """
 
@@ -34,7 +34,7 @@ class LostDealIsRouted(Options):
     name: Text = Text("{Название}")
     responsible: PersonName = PersonName("manager")
     tags: tuple[str, ...] = ()
-    tag_by_reason: dict[LossReasonName, str] = {}
+    tag_by_reason: dict[LossReasonName, str] = Field(default_factory=dict)
     other_reasons: bool = True
     carry_fields: tuple[CustomFieldName, ...] = ()
     carry_tags: bool = True

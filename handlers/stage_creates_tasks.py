@@ -1,7 +1,7 @@
 """A deal enters a stage → tasks are set.
 
-Does nothing if the deal came onto another stage, has left again, is not what ``when`` asks for, or if the task that this
-rule set before is still open.
+Does nothing if the deal came onto another stage, has left again, is not what ``when`` asks for, or if the task that
+this rule set before is still open.
 Covers A10 («Новый клиент» → «Связаться и взять в работу»), A60 («Согласовать КП»), A74, A103, A104; M1, M5.
 """
 

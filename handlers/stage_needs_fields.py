@@ -1,8 +1,8 @@
 """A deal moves to a stage (or leaves one) with fields unfilled → it is put back, and the mover is told what is missing.
 
-amoCRM can't refuse a move, so the bridge rolls it back: a task for whoever moved the deal lists exactly what is missing.
-Does nothing if the fields are filled, the condition of ``when`` does not hold, the mover has a role that may pass, or the
-deal has moved on already. Leaving a stage by losing the deal is let through.
+amoCRM can't refuse a move, so the bridge rolls it back: a task for whoever moved the deal lists exactly what is
+missing. Does nothing if the fields are filled, the condition of ``when`` does not hold, the mover has a role that may
+pass, or the deal has moved on already. Leaving a stage by losing the deal is let through.
 Covers A12 (leaving «Новый клиент»), A40 («Встреча назначена» without «Дата первой встречи»), A72, A81 (lost without
 «Причина отказа»), A95, A104; M8, S6, C2.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,19 +11,15 @@ from typing import Any
 import psycopg
 import pytest
 from local_crm import LocalCrm, served
-from running_bridge import RunningBridge
+from running_bridge import RunningBridge, config_for
 
-from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.engine import delays, worker
 from amo_bridge.engine.store import Store
 from amo_bridge.sandbox.world import World
 
-EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/test"
-# The bridge keeps to amoCRM's 7 a second, which is tested by itself; everywhere else it would only be waiting.
-UNHURRIED = 5000.0
 
 
 @pytest.fixture
@@ -38,12 +33,6 @@ def sandbox() -> Iterator[LocalCrm]:
 def office(sandbox: LocalCrm) -> Office:
     """The people of the sandbox's account."""
     return Office(sandbox.url)
-
-
-def config_for(url: str, folder: Path, **environment: str) -> Config:
-    told = {"AMO_BRIDGE_ACCOUNT_URL": url, "AMO_BRIDGE_DATA": str(folder), **environment}
-    config = load(EXAMPLE, told)
-    return replace(config, account=config.account.model_copy(update={"requests_per_second": UNHURRIED}))
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -14,6 +16,7 @@ from local_crm import TOKEN, LocalCrm
 from sqlalchemy import func, select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
 from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.bridge import Bridge
@@ -23,6 +26,9 @@ from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.engine.store import OPEN_STATES, Store, events, inbox, outbox
 from amo_bridge.web.app import create_app
 
+EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
+# The bridge keeps to amoCRM's 7 a second, which is tested by itself; everywhere else it would only be waiting.
+UNHURRIED = 5000.0
 SECRET = "unguessable"
 ENVIRONMENT = {
     "AMO_BRIDGE_TOKEN": TOKEN,
@@ -31,6 +37,13 @@ ENVIRONMENT = {
 }
 SETTLE = 0.02
 PATIENCE = 40.0
+
+
+def config_for(url: str, folder: Path, **environment: str) -> Config:
+    """The shipped example, for an account at ``url``."""
+    told = {"AMO_BRIDGE_ACCOUNT_URL": url, "AMO_BRIDGE_DATA": str(folder), **environment}
+    config = load(EXAMPLE, told)
+    return replace(config, account=config.account.model_copy(update={"requests_per_second": UNHURRIED}))
 
 
 def wait_until(condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:

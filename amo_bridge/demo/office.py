@@ -7,7 +7,7 @@ from typing import Any
 
 import requests
 
-TOKEN = "sandbox-token"  # noqa: S105 - the sandbox's well-known token
+TOKEN = "sandbox-token"
 PAGE = 250
 
 

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from threading import Lock
 from time import monotonic
 
+import structlog
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from amo_bridge.errors import StoreUnavailable
 
+log = structlog.get_logger()
 # Locks belong to the whole database; two bridges in two schemas of it must not get in each other's way.
 KEY = "hashtextextended('amo-bridge ' || current_schema() || ' ' || :name, 0)"
 # A machine that lost its power does not say goodbye: the server asks after it, and lets go after some ten seconds.
@@ -96,9 +98,12 @@ class AdvisoryLocks:
         session, self._session = self._session, None
         self._held.clear()
         if session is not None:
-            # A connection that has failed may fail again at the farewell; it is gone all the same.
-            session.invalidate()
-            session.close()
+            try:
+                # Not invalidate(): of a detached connection it only forgets, and the session would live on.
+                session.close()
+            except DBAPIError as error:
+                # A connection that has failed may fail again at the farewell; it is gone all the same.
+                log.debug("farewell failed", error=str(error))
 
 
 def _session(engine: Engine) -> Connection:

@@ -6,7 +6,6 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from typing import Literal
-from urllib.parse import urlsplit
 
 import structlog
 
@@ -24,6 +23,7 @@ from amo_bridge.engine.ground import Ground
 from amo_bridge.engine.inbox import Inbox
 from amo_bridge.engine.leader import Leadership
 from amo_bridge.engine.meters import Meters
+from amo_bridge.engine.own_address import destination
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.engine.small_state import account_name
 from amo_bridge.engine.work import Desk, LeaderWork
@@ -31,7 +31,6 @@ from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import BridgeError, ConfigError, LeadLost, NotConnected, StoreUnavailable
 
 log = structlog.get_logger()
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 Role = Literal["all", "web", "worker"]
 # Another process or the page for connecting may change these at any moment, and to ask again costs amoCRM nothing.
 CHEAP_TO_ASK = (StoreUnavailable, NotConnected)
@@ -154,7 +153,9 @@ class Bridge:
             self._started.set()
 
     def _patiently(self, step: Callable[[], None], then: str = "ready") -> bool:
-        """Try a step until it works; ``then`` is the state after it. False: the bridge is to stop, the config is wrong, or somebody else leads."""
+        """Try a step until it works; ``then`` is the state after it.
+
+        False: the bridge is to stop, the config is wrong, or somebody else leads."""
         failures = 0
         while not self._stopping.is_set():
             try:
@@ -233,7 +234,7 @@ class Bridge:
             clock=self._clock,
             account_clock=account_clock,
             settle=self._settle,
-            destination=self._destination(),
+            destination=destination(self.config, self._own_url if self.role == "all" else None, self._secret),
             meters=self.meters,
         )
         self._work = LeaderWork(desk, self._patiently, self._show, self._stand_by)
@@ -243,16 +244,3 @@ class Bridge:
     def _ring(self) -> None:
         if worker := self._worker:
             worker.ring()
-
-    def _destination(self) -> str | None:
-        """Where amoCRM is to send its hooks; None if nobody said how it reaches us."""
-        base = self.config.bridge.public_url or self._loopback_url()
-        if base is None:
-            log.warning("no public_url: amoCRM is not told where to send its hooks")
-            return None
-        return f"{base}/hooks/amocrm/{self._secret}"
-
-    def _loopback_url(self) -> str | None:
-        """A local amoCRM reaches us on this machine; the real one needs the public address."""
-        is_local = urlsplit(self.config.account.url).hostname in LOOPBACK
-        return self._own_url if is_local and self.role == "all" else None

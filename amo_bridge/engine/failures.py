@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -126,8 +126,9 @@ class Failures:
             journal.c.account == self._key,
             journal.c.deal_id == failure.deal_id,
             journal.c.rule == failure.rule,
-            or_(journal.c.event_id == failure.event_id, failure.event_id is None),
         )
+        if failure.event_id is not None:
+            told = told.where(journal.c.event_id == failure.event_id)
         return str(connection.execute(told.limit(1)).scalar() or "")
 
 

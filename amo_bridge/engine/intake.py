@@ -83,7 +83,8 @@ def _key(connection: Connection, account: int, event: Event, received_at: float)
 
 def _deal_key(connection: Connection, account: int, mark: str) -> str:
     """A hook about a deal rings again even if it says what was said before: a deal that is lost, put back and lost
-    again within a second gives two equal hooks. Whether it is news the mirror decides; only one that waits is not doubled."""
+    again within a second gives two equal hooks. Whether it is news the mirror decides; one that waits is not doubled.
+    """
     same = connection.execute(_like(account, mark, events.c.key, events.c.state)).all()
     waiting = [row.key for row in same if row.state == "open"]
     if waiting:

@@ -28,7 +28,7 @@ class Meters:
         self.hooks = self._counter("hooks", "Hooks answered", "status")
         self.lag_seconds = self._histogram("lag_seconds", "From a hook's arrival to its effect in amoCRM", LAG_BUCKETS)
         self.effects = self._counter("effects", "Effects that are in amoCRM now", "kind")
-        self.crm_requests = self._counter("crm_requests", "Requests to amoCRM; status none: no answer", "method", "status")
+        self.crm_requests = self._counter("crm_requests", "Requests; status none: no answer", "method", "status")
         self.crm_waits = self._histogram("crm_wait_seconds", "Waiting for the budget before a request", WAIT_BUCKETS)
         self.crm_push_backs = self._counter("crm_push_backs", "How often amoCRM said 429")
 
@@ -87,9 +87,7 @@ class MeteredSession(requests.Session):
 class MeteredBudget:
     """A Budget whose waits and 429s are counted."""
 
-    def __init__(
-        self, budget: Budget, meters: AccountMeters, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, budget: Budget, meters: AccountMeters, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._budget = budget
         self._meters = meters
         self._clock = clock

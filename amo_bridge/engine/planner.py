@@ -7,7 +7,7 @@ yet sent; thousands of deals still fill a batch.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,9 +17,8 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import DealRecord, TaskRecord
-from amo_bridge.crm.reading import deals_by_ids, tasks_by_ids
-from amo_bridge.deal import Task
+from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.reading import deals_by_ids
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.delays import delay
 from amo_bridge.engine.dispatch import Case, Verdict
@@ -28,12 +27,11 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.store import OPEN_STATES, Store, events, made, outbox
-from amo_bridge.engine.view import own_tasks
-from amo_bridge.errors import CrmError, UnknownName
+from amo_bridge.engine.own_tasks import OwnTasks
+from amo_bridge.engine.store import OPEN_STATES, Store, events, outbox
+from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.event_json import from_json
 from amo_bridge.events import DealDeleted, DealReported, Event
-from amo_bridge.rules import Rule
 
 log = structlog.get_logger()
 BATCH = 1000
@@ -82,11 +80,11 @@ class Planner:
         rows = self._open_events()
         if not rows:
             return 0
-        told = [(row, from_json(json.loads(row.body))) for row in rows]
+        plan = Plan()
+        told = list(_legible(rows, plan))
         before = self._mirror.get(deal_id for _, event in told if (deal_id := deal_of(event)))
         fresh = self._read_fresh(told, before)
-        plan = Plan()
-        own = _OwnTasks(self._store, self._key, self._client, list(fresh))
+        own = OwnTasks(self._store, self._key, self._client, list(fresh))
         waiting: set[int | None] = set()
         for row, event in told:
             deal_id = deal_of(event)
@@ -104,16 +102,17 @@ class Planner:
         before: dict[int, Mirrored],
         fresh: Mapping[int, DealRecord],
         plan: Plan,
-        own: _OwnTasks,
+        own: OwnTasks,
     ) -> bool:
         """Judge one event into the plan. False: later events of the same deal must wait for a next round."""
         try:
             verdicts = self._judge(row, event, before, fresh, plan, own)
-        except CrmError:
-            raise
         except UnknownName as error:
             self.met_unknown = True
             plan.postponed[row.id] = str(error)
+        except BridgeError:
+            # Not this event's fault: amoCRM or the store does not answer, or somebody else leads.
+            raise
         except Exception as error:  # noqa: BLE001 - one poisonous event must not hold up the others; it is kept and shown
             plan.postponed[row.id] = f"{type(error).__name__}: {error}"
         else:
@@ -179,7 +178,7 @@ class Planner:
         before: dict[int, Mirrored],
         fresh: Mapping[int, DealRecord],
         plan: Plan,
-        own: _OwnTasks,
+        own: OwnTasks,
     ) -> list[Verdict]:
         deal_id = deal_of(event)
         if deal_id is None:
@@ -242,7 +241,7 @@ class Planner:
             connection.execute(update(events).where(events.c.id.in_(chunk)).values(state="done", error=None))
         now = self._clock.now().timestamp()
         for event_id, error in plan.postponed.items():
-            log.warning("event postponed", event=event_id, error=error)
+            log.warning("event postponed", event_id=event_id, error=error)
             tries = events.c.attempts + 1
             connection.execute(
                 update(events)
@@ -256,35 +255,10 @@ class Planner:
             )
 
 
-class _OwnTasks:
-    """The tasks that rules set on the deals of this round, read in one go when the first rule asks."""
-
-    def __init__(self, store: Store, key: int, client: CrmClient, deal_ids: list[int]) -> None:
-        self._store = store
-        self._key = key
-        self._client = client
-        self._deals = deal_ids
-        self._found: dict[tuple[str, int], list[tuple[str, TaskRecord]]] | None = None
-
-    def __call__(self, rule: Rule, deal_id: int) -> tuple[Task, ...]:
-        if self._found is None:
-            self._found = self._read()
-        return own_tasks(self._found.get((rule.name, deal_id), ()))
-
-    def _read(self) -> dict[tuple[str, int], list[tuple[str, TaskRecord]]]:
-        rows: list[Any] = []
-        with self._store.read() as connection:
-            for start in range(0, len(self._deals), BATCH):
-                rows += connection.execute(
-                    select(made.c.rule, made.c.deal_id, made.c.slot, made.c.entity_id).where(
-                        made.c.account == self._key,
-                        made.c.deal_id.in_(self._deals[start : start + BATCH]),
-                        made.c.kind == "create_task",
-                    )
-                ).all()
-        tasks = tasks_by_ids(self._client, [row.entity_id for row in rows]) if rows else {}
-        found: dict[tuple[str, int], list[tuple[str, TaskRecord]]] = {}
-        for row in rows:
-            if task := tasks.get(row.entity_id):
-                found.setdefault((row.rule, row.deal_id), []).append((row.slot, task))
-        return found
+def _legible(rows: Iterable[Row[Any]], plan: Plan) -> Iterator[tuple[Row[Any], Event]]:
+    """The events as they were told. One that this version can't read (a newer one wrote it) is put off."""
+    for row in rows:
+        try:
+            yield row, from_json(json.loads(row.body))
+        except ValueError as error:
+            plan.postponed[row.id] = str(error)

@@ -1,4 +1,4 @@
-"""Is a bridge at work in a data folder? Every running one holds a share of a lock; whoever must be alone takes all of it.
+"""Is a bridge at work in a data folder? Each running one holds a share of a lock; whoever must be alone takes it all.
 
 The kernel gives the lock back when a process dies, so a crash leaves nothing that has to be cleaned up.
 """

@@ -171,7 +171,7 @@ class Sender:
 
 def _facts(row: Sendable) -> dict[str, object]:
     """An effect in the log."""
-    return {"rule": row.rule, "deal": row.deal_id, "event": row.event_id, "effect": row.id, "kind": row.kind}
+    return {"rule": row.rule, "deal": row.deal_id, "event_id": row.event_id, "effect": row.id, "kind": row.kind}
 
 
 def _is_there(record: DealRecord, row: Sendable) -> bool:

@@ -242,7 +242,7 @@ class Store:
 
 
 def _is_operational(error: DBAPIError) -> bool:
-    """Disk full, database locked, gone or become a read-only copy: its trouble, not ours (an integrity error is ours)."""
+    """Disk full, database locked, gone, or become a read-only copy: its trouble (an integrity error is ours)."""
     return isinstance(error, OperationalError | InterfaceError | InternalError)
 
 

@@ -16,7 +16,7 @@ from amo_bridge.engine.intake import decode_new
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
-from amo_bridge.errors import BridgeError, CrmError, CrmStopped, LeadLost, StoreUnavailable
+from amo_bridge.errors import BridgeError, CrmForbidden, CrmRefused, CrmStopped, LeadLost
 
 log = structlog.get_logger()
 # When nobody rings: postponed work falls due, and another process may have put something into the inbox.
@@ -95,12 +95,22 @@ class Worker:
         asked = set()
         while not self._asked.empty():
             asked.add(self._asked.get())
-        for name in sorted(asked):
+        left = sorted(asked)
+        while left:
             try:
-                self._chores[name]()
-            except (CrmError, StoreUnavailable):
-                self._asked.put(name)
+                self._do(left[0])
+            except BridgeError:
+                for name in left:
+                    self._asked.put(name)
                 raise
+            left.pop(0)
+
+    def _do(self, chore: str) -> None:
+        try:
+            self._chores[chore]()
+        except (CrmRefused, CrmForbidden) as error:
+            # A list that we may not see must not keep the bridge from everything else.
+            log.error("chore failed", chore=chore, error=str(error))
 
     def _run(self) -> None:
         failures = 0

@@ -40,7 +40,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands keep to 7 requests a second, as amoCRM wants it; here they would only be waiting."""
     for where in ("amo_bridge.cli.replay", "amo_bridge.engine.connection"):
         # By way of sys.modules: in the package, the name of a command's module is the command.
-        monkeypatch.setattr(sys.modules[where], "LocalBudget", lambda rate: LocalBudget(UNHURRIED))
+        monkeypatch.setattr(sys.modules[where], "LocalBudget", lambda rate, **more: LocalBudget(UNHURRIED, **more))
 
 
 @pytest.fixture

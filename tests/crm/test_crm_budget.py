@@ -70,7 +70,8 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
 def most_in_a_second(moments: list[float]) -> int:
     """The most moments that any closed second holds, even if the way to amoCRM takes up to 0.1 s longer for some."""
     ticks = sorted(round(moment * 1_000_000) for moment in moments)
-    return max(sum(start <= tick <= start + 1_100_000 for tick in ticks) for start in ticks)
+    # A float's rounding of the clock may take some microseconds off seven spacings.
+    return max(sum(start <= tick <= start + 1_099_990 for tick in ticks) for start in ticks)
 
 
 @settings(

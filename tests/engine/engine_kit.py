@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
+from conftest import config_for
 from local_crm import TOKEN, served
+from sqlalchemy import select
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.account import Account
@@ -15,8 +19,11 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.engine.dispatch import Verdict
+from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.dispatch import Dispatcher, Verdict
 from amo_bridge.engine.effects import Effect, Kind
+from amo_bridge.engine.outbox import Outbox
+from amo_bridge.engine.store import Store, outbox
 from amo_bridge.events import Event, StageEntered
 from amo_bridge.rules import Handler, Judge, Options, Rule
 from amo_bridge.sandbox.world import World
@@ -24,6 +31,7 @@ from amo_bridge.sandbox.world import World
 # A Monday, noon in Moscow, where the agency is.
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 ACCOUNT = 1
+URL = "https://agency.amocrm.ru"
 BRIEF = "Продажи / Бриф получен"
 MEETING = "Продажи / Встреча назначена"
 NEW = "Продажи / Новый клиент"
@@ -169,3 +177,51 @@ class ScriptedCrm:
             return {"id": item["id"], "updated_at": int(at(60).timestamp())}
         self._next_id += 1
         return {"id": self._next_id, "request_id": item["request_id"]}
+
+
+@cache
+def brain() -> Brain:
+    """Everything that judges, by the shipped example's config."""
+    return Brain.of(config_for(URL, Path("unused")), agency(), clock())
+
+
+def queue(store: Store, *effects: Effect, event_key: str = "event", name: str = "rule") -> None:
+    """What a rule decided goes into the outbox."""
+    with store.write() as connection:
+        Outbox(store, ACCOUNT, clock()).add(connection, 1, verdict(*effects, name=name, event_key=event_key))
+
+
+def states(store: Store) -> list[str]:
+    """The states of all effects, oldest first."""
+    with store.read() as connection:
+        return list(connection.execute(select(outbox.c.state).order_by(outbox.c.id)).scalars())
+
+
+def errors(store: Store) -> list[str]:
+    with store.read() as connection:
+        return [error or "" for error in connection.execute(select(outbox.c.error).order_by(outbox.c.id)).scalars()]
+
+
+def brain_with(*rules: Rule, **parts: Any) -> Brain:
+    """The same with other rules, and other parts if need be."""
+    dispatcher = Dispatcher(rules, brain().resolver, agency(), clock(), dry_run=False, opt_out_tag="без робота")
+    return replace(brain(), **({"dispatcher": dispatcher} | parts))
+
+
+def api_row(of: DealRecord) -> dict[str, Any]:
+    """The deal as amoCRM's API shows it."""
+    return {
+        "id": of.id,
+        "name": of.name,
+        "price": of.price,
+        "pipeline_id": of.pipeline_id,
+        "status_id": of.status_id,
+        "responsible_user_id": of.responsible_user_id,
+        "created_at": int(of.created_at.timestamp()),
+        "updated_at": int(of.updated_at.timestamp()),
+        "custom_fields_values": [
+            {"field_id": number, "values": [{"value": value} for value in values]}
+            for number, values in of.fields.items()
+        ],
+        "_embedded": {"tags": [{"name": tag} for tag in of.tags]},
+    }

@@ -127,7 +127,7 @@ def test_a_store_newer_than_the_program_is_left_alone_and_says_what_to_do(bare: 
     with bare.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
     before = shape(bare.engine)
-    with pytest.raises(StoreUnavailable, match="0999.*обновите amo-bridge"):
+    with pytest.raises(StoreUnavailable, match=r"0999.*обновите amo-bridge"):
         bare.prepare()
     assert shape(bare.engine) == before
 

@@ -10,9 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from conftest import config_for
 from local_crm import LocalCrm, served
-from running_bridge import SECRET, RunningBridge, wait_until
+from running_bridge import SECRET, RunningBridge, config_for, wait_until
 
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import MANAGER
