@@ -10,12 +10,21 @@ from typing import Any
 
 import structlog
 
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
-# A phone as people and amoCRM write it: 10 to 15 digits, perhaps with +, blanks, brackets and dashes. Times and ids of
-# amoCRM (up to 10 digits, never with a +7 or 8 in front of ten more) stay readable.
-PHONE = re.compile(r"(?<![\w.])(?:\+\d|8)[\s(-]*\d{3}[\s)-]*\d{3}[\s-]*\d{2}[\s-]*\d{2}(?!\w)")
-TOKEN = re.compile(r"(?i)\b(bearer\s+|token=|secret=|password=)\S+|eyJ[\w-]+\.[\w-]+\.[\w-]+")
-HOOK_PATH = re.compile(r"(/hooks/amocrm/)[^/\s\"']+")
+# In addresses and hooks "@" and "+" are percent-encoded.
+EMAIL = re.compile(r"[\w.+-]+(?:@|%40)[\w-]+\.[\w.-]+")
+# A phone as people and amoCRM write it: 10 to 15 digits after a "+", or eleven that begin with 7 or 8; perhaps with
+# blanks, brackets and dashes. Times and ids of amoCRM (up to 10 digits) stay readable.
+PHONE = re.compile(
+    r"(?i)(?:(?<![\w.])\+|%2b)\d(?:[\s()-]{0,3}\d){9,14}(?!\d)"
+    r"|(?<![\w.])[78][\s(-]*\d{3}[\s)-]*\d{3}[\s-]*\d{2}[\s-]*\d{2}(?!\w)"
+)
+SECRET_WORD = r"(?:bearer|\w*token|\w*secret|password)"
+TOKEN = re.compile(
+    rf"(?i)\bbearer\s+\S+|\b({SECRET_WORD}[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;}}]+|eyJ[\w-]+\.[\w-]+\.[\w-]+|def502[0-9a-f]{{20,}}"
+)
+SECRET_KEY = re.compile(rf"(?i){SECRET_WORD}|authorization|encryption_key")
+LOGIN = re.compile(r"(://[^\s:/@]*:)[^\s@]+@")
+HOOK_PATH = re.compile(r"(/hooks/amocrm/)[^/\s\"'?]+")
 
 
 def set_up(level: int = logging.INFO, *, file: Any = None) -> None:
@@ -47,17 +56,27 @@ def set_up(level: int = logging.INFO, *, file: Any = None) -> None:
 
 def masked(logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:
     """The event with mails, phones, tokens and the hook's secret path masked, at any depth."""
-    return {key: _mask(value) for key, value in event.items()}
+    return {key: value if key.startswith("_") else _mask_named(key, value) for key, value in event.items()}
+
+
+def _mask_named(key: object, value: Any) -> Any:
+    is_secret = value is not None and SECRET_KEY.fullmatch(str(key))
+    return "***" if is_secret else _mask(value)
 
 
 def _mask(value: Any) -> Any:
     if isinstance(value, str):
         return mask_text(value)
     if isinstance(value, dict):
-        return {key: _mask(item) for key, item in value.items()}
+        return {key: _mask_named(key, item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_mask(item) for item in value]
-    return value
+    if value is None or isinstance(value, bool | float):
+        return value
+    # A phone may be a number; anything else (an exception, an event, bytes) is told as Python shows it.
+    told = repr(value)
+    hidden = mask_text(told)
+    return value if isinstance(value, int) and hidden == told else hidden
 
 
 def mask_text(text: str) -> str:
@@ -71,7 +90,8 @@ def _keep_ends(match: re.Match[str]) -> str:
 
 
 MASKS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
-    (TOKEN, "***"),
+    (TOKEN, lambda match: (match[1] or "") + "***"),
+    (LOGIN, r"\1***@"),
     (HOOK_PATH, r"\1***"),
     (EMAIL, _keep_ends),
     (PHONE, _keep_ends),

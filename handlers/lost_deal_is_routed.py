@@ -2,7 +2,8 @@
 
 The new deal carries the reason as a tag, the client's contacts and company, the fields of ``carry_fields``; both deals
 point at each other. Acts when the deal is lost, or when the reason is filled on a lost deal. Does nothing if the deal
-is not lost, the reason is missing or has no way of its own, or the deal was routed before, even if it was won back since.
+is not lost, the reason is missing or has no way of its own, or the deal was routed before, even if it was won back
+since.
 Covers A82 (lost in «Продажи» → «Работа с потерянными», tagged by reason).
 """
 

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from conftest import config_for
 from local_crm import TOKEN, served
+from running_bridge import config_for
 from sqlalchemy import select
 
 from amo_bridge.clock import FixedClock

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import config_for
 from engine_kit import ACCOUNT, NEW, OFFER, agency, client_of, effect, errors, on_stage, queue, states, user
 from local_crm import LocalCrm
+from running_bridge import config_for
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.demo.office import Office
