@@ -3,12 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check format lock clean
+.PHONY: help demo test check chaos format lock clean
 
 help:
 	@echo "make demo    the story, played against a local amoCRM (about half a minute)"
 	@echo "make test    the whole test suite"
 	@echo "make check   format, lint, types"
+	@echo "make chaos   50 times kill -9 under faults; nothing may be lost, nothing doubled (some five minutes)"
 	@echo "make lock    write the lock files anew from pyproject.toml"
 
 $(VENV)/.runtime: requirements.lock pyproject.toml
@@ -28,6 +29,10 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	$(BIN)/pytest
+
+# CHAOS="--database postgresql --seed 7" says otherwise.
+chaos: $(VENV)/.dev
+	$(BIN)/python -m bench.chaos $(CHAOS)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import requests
+from cryptography.fernet import Fernet
 
 URL = re.compile(r"http://127\.0\.0\.1:\d+")
 PATIENCE = 60.0
@@ -114,6 +115,7 @@ def bridge_environment(sandbox_url: str, folder: Path, database: str = "", settl
         "AMO_BRIDGE_DATABASE": database,
         "AMO_BRIDGE_HOOK_SECRET": SECRET,
         "AMO_BRIDGE_SETTLE": str(settle),
+        "AMO_BRIDGE_KEY": Fernet.generate_key().decode(),
     }
 
 

@@ -37,7 +37,7 @@ class LocalCrm:
 
     def struck(self, fault: int) -> int:
         """How often a fault has struck."""
-        return next(one["struck"] for one in self.control("GET", "faults")["faults"] if one["id"] == fault)
+        return next(int(one["struck"]) for one in self.control("GET", "faults")["faults"] if one["id"] == fault)
 
     def good_weather(self) -> None:
         self.control("DELETE", "faults")

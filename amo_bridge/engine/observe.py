@@ -110,8 +110,12 @@ class Observer:
             )
 
     def _mover(self, now: DealRecord, told: DealReported) -> int | None:
-        """Who did it. The hook's word counts if it speaks of this very change, else the deal's own; 0 is a robot."""
-        user = told.user_id if told.at == now.updated_at and told.user_id is not None else now.updated_by
+        """Who did it. The hook's word counts if it speaks of this very change, else the deal's own; 0 is a robot.
+
+        Two people may change a deal within one second: a hook that knows another stage speaks of the other's change.
+        """
+        speaks_of_it = told.at == now.updated_at and told.status_id in (None, now.status_id)
+        user = told.user_id if speaks_of_it and told.user_id is not None else now.updated_by
         return user or None
 
 

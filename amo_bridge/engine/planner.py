@@ -14,6 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Row, and_, case, exists, select, update
 from sqlalchemy.engine import Connection
+from structlog.contextvars import bound_contextvars
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
@@ -85,10 +86,10 @@ class Planner:
         before = self._mirror.get(deal_id for _, event in told if (deal_id := deal_of(event)))
         fresh = self._read_fresh(told, before)
         own = OwnTasks(self._store, self._key, self._client, list(fresh))
-        waiting: set[int | None] = set()
+        waiting = {row.deal_id for row in rows if row.id in plan.postponed}
         for row, event in told:
             deal_id = deal_of(event)
-            if deal_id in waiting:
+            if deal_id is not None and deal_id in waiting:
                 continue
             if not self._judged(row, event, before, fresh, plan, own):
                 waiting.add(deal_id)
@@ -106,7 +107,8 @@ class Planner:
     ) -> bool:
         """Judge one event into the plan. False: later events of the same deal must wait for a next round."""
         try:
-            verdicts = self._judge(row, event, before, fresh, plan, own)
+            with bound_contextvars(event=row.id, deal=row.deal_id):
+                verdicts = self._judge(row, event, before, fresh, plan, own)
         except UnknownName as error:
             self.met_unknown = True
             plan.postponed[row.id] = str(error)
@@ -222,11 +224,14 @@ class Planner:
                 self._mirror.forget(connection, deal_id)
             self._mirror.put(connection, plan.copies.values(), now)
             for one in plan.judged:
-                kept = [self._into_outbox(connection, one, verdict) for verdict in one.verdicts]
+                with bound_contextvars(event=one.event_id, deal=deal_of(one.event)):
+                    kept = [self._into_outbox(connection, one, verdict) for verdict in one.verdicts]
                 self._journal.write(connection, now, one.event_id, deal_of(one.event), one.event, kept, one.note)
             self._settle(connection, plan)
 
     def _into_outbox(self, connection: Connection, judged: Judged, verdict: Verdict) -> Verdict:
+        if verdict.outcome == "failed":
+            log.error("rule failed", rule=verdict.rule.name, error=verdict.reason)
         if judged.case is not None:
             verdict = LoopGuard(self._key, self.brain, self._clock).held(connection, verdict, judged.case)
         if verdict.outcome not in ("acts", "held") or self._outbox.add(connection, judged.event_id, verdict):

@@ -125,7 +125,7 @@ def effect(kind: Kind = "create_task", deal_id: int = 7, text: str = "Позво
     return Effect(kind, deal_id, body, words=f"{kind} «{text}»", **more)
 
 
-def on_stage(title: str) -> dict[str, int]:
+def on_stage(title: str) -> dict[str, Any]:
     stage = agency().stage(title)
     return {"pipeline_id": stage.pipeline_id, "status_id": stage.status_id}
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from engine_kit import ACCOUNT, BRIEF, MEETING, NEW, NOON, agency, at, record, user
+from engine_kit import ACCOUNT, BRIEF, MEETING, NEW, NOON, agency, at, on_stage, record, user
 from local_crm import LocalCrm
 from running_bridge import RunningBridge
 from sqlalchemy import select
@@ -68,7 +68,7 @@ SEEN = record(BRIEF, tags=("vip",), price=500, fields={"Дата дедлайн�
             id="same second, a field changed",
         ),
         pytest.param(
-            DealMoved(at=NOON, deal_id=7, **{"pipeline_id": SEEN.pipeline_id, "status_id": SEEN.status_id}),
+            DealMoved(at=NOON, deal_id=7, **on_stage(BRIEF)),
             True,
             id="same second, a hook that tells the stage only",
         ),

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from engine_kit import BRIEF, LOST, MEETING, NEW, NOON, OFFER, agency, at, on_stage, record, user
 
-from amo_bridge.config.model import RoleByField
+from amo_bridge.config.model import RoleByField, RoleSpec
 from amo_bridge.config.names import CustomFieldName, UserName
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.mirror import Mirrored
@@ -29,7 +29,7 @@ from amo_bridge.events import (
     StageEntered,
 )
 
-ROLES = {
+ROLES: dict[str, RoleSpec] = {
     "head": UserName("Елена Орлова"),
     "pr": RoleByField(field=CustomFieldName("PR-менеджер"), otherwise=UserName("Павел Смирнов")),
     "editor": RoleByField(field=CustomFieldName("PR-менеджер")),
@@ -60,8 +60,8 @@ def fields(found: list[DealObserved]) -> dict[str, tuple[str | None, str | None]
     return {one.field_name: (one.old, one.new) for one in found if isinstance(one, FieldChanged)}
 
 
-YOUNG = {"created_at": at(-5)}
-AGED = {"created_at": OLD}
+YOUNG: dict[str, Any] = {"created_at": at(-5)}
+AGED: dict[str, Any] = {"created_at": OLD}
 
 
 @pytest.mark.parametrize(
@@ -193,6 +193,10 @@ def test_a_new_responsible_user() -> None:
         pytest.param(
             told(seconds=-5, user_id=user("Павел Смирнов")), user("Елена Орлова"), user("Елена Орлова"),
             id="the hook speaks of an earlier change",
+        ),
+        pytest.param(
+            told(status_id=record(NEW).status_id, user_id=user("Павел Смирнов")), user("Елена Орлова"), user("Елена Орлова"),
+            id="the hook speaks of another's change in the same second",
         ),
         pytest.param(told(user_id=0), user("Елена Орлова"), None, id="a robot"),
         pytest.param(told(), user("Елена Орлова"), user("Елена Орлова"), id="only the deal knows"),

@@ -257,14 +257,19 @@ def test_a_poisonous_event_is_put_off_and_the_others_go_on(
     assert world.texts() == [f"StageEntered: {BRIEF}"] * 2
 
 
-def test_an_event_that_this_version_can_not_read_is_put_off(world: World) -> None:
-    world.knows(record(NEW, seconds=-60))
-    world.shows(record(BRIEF))
-    world.hears(moved(8), moved(7))
+def test_an_event_that_this_version_can_not_read_is_put_off_and_its_deal_waits(world: World, hands: FixedClock) -> None:
+    world.knows(record(NEW, 7, seconds=-60), record(NEW, 8, seconds=-60))
+    world.shows(record(BRIEF, 7), record(BRIEF, 8))
+    world.hears(moved(8), moved(8, seconds=-1), moved(7))
     with world.store.write() as connection:
-        connection.execute(update(events).where(events.c.deal_id == 8).values(body='{"type": "OfTomorrow"}'))
+        connection.execute(update(events).where(events.c.id == 1).values(body='{"type": "OfTomorrow"}'))
     assert world.planner.plan() == 1
-    assert world.states() == ["open", "done"]
+    assert world.planner.plan() == 0
+    assert world.states() == ["open", "open", "done"]
+    for _ in range(planner_module.MOST_TRIES):
+        hands.advance(timedelta(hours=1))
+        world.planner.plan()
+    assert world.states() == ["failed", "done", "done"]
 
 
 def test_a_stage_that_the_account_s_copy_does_not_know_is_waited_for(world: World, hands: FixedClock) -> None:

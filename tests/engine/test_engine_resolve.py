@@ -21,7 +21,7 @@ from amo_bridge.actions import (
     RollBack,
     SetFields,
 )
-from amo_bridge.config.model import RoleByField
+from amo_bridge.config.model import RoleByField, RoleSpec
 from amo_bridge.config.names import CustomFieldName, UserName
 from amo_bridge.crm.entities import TaskRecord
 from amo_bridge.deal import Deal, Task
@@ -35,7 +35,7 @@ from amo_bridge.worktime import CalendarOptions
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 URL = "https://agency.amocrm.ru"
-ROLES = {
+ROLES: dict[str, RoleSpec] = {
     "head": UserName("Елена Орлова"),
     "pr": RoleByField(field=CustomFieldName("PR-менеджер"), otherwise=UserName("Павел Смирнов")),
     "editor": RoleByField(field=CustomFieldName("PR-менеджер")),
@@ -64,7 +64,8 @@ def body_of(action: Action, **how: Any) -> dict[str, Any]:
 
 
 def task(**changed: Any) -> CreateTask:
-    return CreateTask(**({"deal_id": 7, "text": "Позвонить", "to": "manager", "due": HOUR} | changed))
+    facts: dict[str, Any] = {"deal_id": 7, "text": "Позвонить", "to": "manager", "due": HOUR}
+    return CreateTask(**(facts | changed))
 
 
 def test_a_task() -> None:

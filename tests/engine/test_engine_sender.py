@@ -103,6 +103,23 @@ def test_a_deal_s_effects_go_in_their_order(store: Store, sender_of: Make) -> No
     ]
 
 
+def test_that_it_is_being_sent_is_written_down_before_it_leaves(
+    store: Store, sender_of: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue(store, effect(deal_id=1), effect(deal_id=2))
+    crm = ScriptedCrm()
+    write, seen = crm.post, []
+
+    def looking(path: str, body: Any) -> Any:
+        seen.extend(states(store))
+        return write(path, body)
+
+    monkeypatch.setattr(crm, "post", looking)
+    sender_of(crm).send()
+    assert seen == ["sending", "sending"]
+    assert states(store) == ["done", "done"]
+
+
 def test_nothing_to_send_asks_nothing(sender_of: Make) -> None:
     crm = ScriptedCrm()
     assert sender_of(crm).send() == 0
