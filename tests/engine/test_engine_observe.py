@@ -195,7 +195,9 @@ def test_a_new_responsible_user() -> None:
             id="the hook speaks of an earlier change",
         ),
         pytest.param(
-            told(status_id=record(NEW).status_id, user_id=user("Павел Смирнов")), user("Елена Орлова"), user("Елена Орлова"),
+            told(status_id=record(NEW).status_id, user_id=user("Павел Смирнов")),
+            user("Елена Орлова"),
+            user("Елена Орлова"),
             id="the hook speaks of another's change in the same second",
         ),
         pytest.param(told(user_id=0), user("Елена Орлова"), None, id="a robot"),
