@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Column, Select, select, update
@@ -15,6 +18,8 @@ from amo_bridge.event_json import to_json
 from amo_bridge.events import DealReported, Event, NoteReported, PipelineTriggerFired, TaskCompleted, TaskReported
 
 BATCH = 500
+# Bodies decoded in one transaction: hooks that come in meanwhile are waiting for their own.
+TOGETHER = 100
 # amoCRM tries five times over some hour and a half (amoCRM docs, webhooks-format).
 REDELIVERED_WITHIN = 2 * 3600
 
@@ -30,19 +35,21 @@ def deal_of(event: Event) -> int | None:
 
 def decode_new(store: Store, account: int) -> int:
     """Decode the bodies that came since last time; returns how many there were."""
-    with store.write() as connection:
+    with store.read() as connection:
         rows = connection.execute(
             select(inbox.c.id, inbox.c.body, inbox.c.received_at)
             .where(inbox.c.account == account, inbox.c.state == "new")
             .order_by(inbox.c.id)
             .limit(BATCH)
         ).all()
-        if not rows:
-            return 0
-        for row in rows:
-            add_events(connection, account, hooks.decode(row.body), row.received_at, inbox_id=row.id)
-        connection.execute(update(inbox).where(inbox.c.id.in_([row.id for row in rows])).values(state="decoded"))
-        return len(rows)
+    for start in range(0, len(rows), TOGETHER):
+        some = rows[start : start + TOGETHER]
+        told = [Told(event, row.received_at, row.id) for row in some for event in hooks.decode(row.body)]
+        with store.write() as connection:
+            _insert(connection, account, told)
+            decoded = update(inbox).where(inbox.c.id.in_([row.id for row in some])).values(state="decoded")
+            connection.execute(decoded)
+    return len(rows)
 
 
 def add_events(
@@ -50,35 +57,66 @@ def add_events(
 ) -> int:
     """Write events that are not there yet; returns how many. The key is made of what the event says, so a repeated hook
     adds nothing."""
-    return insert_new(
-        connection,
-        events,
-        [
-            {
-                "account": account,
-                "inbox_id": inbox_id,
-                "key": _key(connection, account, event, received_at),
-                "deal_id": deal_of(event),
-                "received_at": received_at,
-                "body": json.dumps(to_json(event, with_raw=True), ensure_ascii=False),
-                "state": "open",
-            }
-            for event in found
-        ],
-    )
+    return _insert(connection, account, [Told(event, received_at, inbox_id) for event in found])
 
 
-def _key(connection: Connection, account: int, event: Event, received_at: float) -> str:
-    """What makes a repeat known: the same key is the same thing told again."""
-    if isinstance(event, NoteReported) and event.note_id is not None:
-        # A note is added once, whether a hook tells of it or reconciliation finds it.
-        return f"note:{event.note_id}"
-    if isinstance(event, TaskCompleted) and event.at is not None:
-        return f"task_completed:{event.task_id}:{int(event.at.timestamp())}"
-    mark = hooks.fingerprint(event)
-    if isinstance(event, DealReported) and not isinstance(event, PipelineTriggerFired):
-        return _deal_key(connection, account, mark)
-    return mark if event.at is not None else _timeless_key(connection, account, mark, received_at)
+@dataclass(frozen=True)
+class Told:
+    """An event and how it came. ``mark`` is the beginning of its key."""
+
+    event: Event
+    received_at: float
+    inbox_id: int | None
+
+    @cached_property
+    def mark(self) -> str:
+        event = self.event
+        if isinstance(event, NoteReported) and event.note_id is not None:
+            # A note is added once, whether a hook tells of it or reconciliation finds it.
+            return f"note:{event.note_id}"
+        if isinstance(event, TaskCompleted) and event.at is not None:
+            return f"task_completed:{event.task_id}:{int(event.at.timestamp())}"
+        return hooks.fingerprint(event)
+
+    @property
+    def rings_again(self) -> bool:
+        return isinstance(self.event, DealReported) and not isinstance(self.event, PipelineTriggerFired)
+
+    @property
+    def is_timeless(self) -> bool:
+        return self.event.at is None and not self.rings_again and not self.mark.startswith("note:")
+
+    def row(self, account: int, key: str) -> dict[str, Any]:
+        return {
+            "account": account,
+            "inbox_id": self.inbox_id,
+            "key": key,
+            "deal_id": deal_of(self.event),
+            "received_at": self.received_at,
+            "body": json.dumps(to_json(self.event, with_raw=True), ensure_ascii=False),
+            "state": "open",
+        }
+
+
+def _insert(connection: Connection, account: int, told: Sequence[Told]) -> int:
+    """Write those that are not there yet; how many."""
+    there = _marks_there(connection, account, [one.mark for one in told if one.rings_again])
+    return insert_new(connection, events, [one.row(account, _key(connection, account, one, there)) for one in told])
+
+
+def _marks_there(connection: Connection, account: int, marks: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for start in range(0, len(marks), BATCH):
+        mine = (events.c.account == account, events.c.key.in_(marks[start : start + BATCH]))
+        found |= set(connection.execute(select(events.c.key).where(*mine)).scalars())
+    return found
+
+
+def _key(connection: Connection, account: int, told: Told, there: set[str]) -> str:
+    """What makes a repeat known: the same key is the same thing told again. ``there``: marks that are keys already."""
+    if told.is_timeless:
+        return _timeless_key(connection, account, told.mark, told.received_at)
+    return _deal_key(connection, account, told.mark) if told.mark in there else told.mark
 
 
 def _deal_key(connection: Connection, account: int, mark: str) -> str:

@@ -36,19 +36,23 @@ class Journal:
         self._store = store
         self._account = account
 
-    def write(
+    def write(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Keep what ``rows_of`` made, of as many events as may be."""
+        if rows:
+            connection.execute(insert(journal), rows)
+
+    def rows_of(
         self,
-        connection: Connection,
         at: datetime,
         event_id: int,
         deal_id: int | None,
         told: Event,
         verdicts: Sequence[Verdict],
         note: str = "",
-    ) -> None:
+    ) -> list[dict[str, Any]]:
         """One row for what came, one for each rule that heard of it."""
         common = {"account": self._account, "at": at.timestamp(), "event_id": event_id, "deal_id": deal_id}
-        rows = [
+        came = [
             {
                 **common,
                 "what": in_words(told),
@@ -59,7 +63,7 @@ class Journal:
                 "actions": "[]",
             }
         ]
-        rows += [
+        return came + [
             {
                 **common,
                 "what": in_words(verdict.event),
@@ -73,7 +77,6 @@ class Journal:
             }
             for verdict in verdicts
         ]
-        connection.execute(insert(journal), rows)
 
     def of_deal(self, deal_id: int) -> list[Entry]:
         """A deal's history, oldest first, with what became of each effect."""

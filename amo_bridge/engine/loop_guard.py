@@ -5,11 +5,13 @@ Two rules that undo each other's work, or a rule and a robot of the account, wou
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.actions import CreateTask
@@ -36,6 +38,14 @@ class LoopGuard:
         self._tell = brain.config.bridge.tell
         self._resolver = brain.resolver
         self._clock = clock
+        self._known: dict[tuple[int, str], int] | None = None
+
+    def look_at(self, connection: Connection, deal_ids: Iterable[int]) -> None:
+        """Count for all these deals in one go; afterwards ``held`` is asked about no others."""
+        wanted = outbox.c.deal_id.in_(sorted(set(deal_ids)))
+        counts = self._count().add_columns(outbox.c.deal_id, outbox.c.rule)
+        rows = connection.execute(counts.where(wanted).group_by(outbox.c.deal_id, outbox.c.rule))
+        self._known = {(row.deal_id, row.rule): row.acted for row in rows}
 
     def held(self, connection: Connection, verdict: Verdict, case: Case) -> Verdict:
         if verdict.outcome != "acts":
@@ -49,14 +59,16 @@ class LoopGuard:
 
     def _acted(self, connection: Connection, verdict: Verdict, deal_id: int) -> int:
         """For how many events of the last hour the rule has acted on this deal."""
+        if self._known is not None:
+            return self._known.get((deal_id, verdict.rule.name), 0)
+        mine = (outbox.c.deal_id == deal_id, outbox.c.rule == verdict.rule.name)
+        return int(connection.execute(self._count().where(*mine)).scalar_one())
+
+    def _count(self) -> Select[Any]:
         since = (self._clock.now() - WITHIN).timestamp()
-        query = select(func.count(func.distinct(outbox.c.event_id))).where(
-            outbox.c.account == self._key,
-            outbox.c.deal_id == deal_id,
-            outbox.c.rule == verdict.rule.name,
-            outbox.c.created_at > since,
+        return select(func.count(func.distinct(outbox.c.event_id)).label("acted")).where(
+            outbox.c.account == self._key, outbox.c.created_at > since
         )
-        return int(connection.execute(query).scalar_one())
 
     def _alarm(self, verdict: Verdict, case: Case, acted: int) -> tuple[Effect, ...]:
         if self._tell is None:

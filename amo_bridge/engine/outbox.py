@@ -19,14 +19,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.dispatch import Verdict
-from amo_bridge.engine.effects import NEW_ID, NEW_URL, Effect
+from amo_bridge.engine.effects import NEW_ID, NEW_URL
+from amo_bridge.engine.planned import add_all
 from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import OPEN_STATES, Store, made, outbox
+from amo_bridge.engine.store import Store, in_open_state, made, outbox
 
 MOST = 5000
 # Both databases limit the parameters of one statement.
@@ -63,44 +64,11 @@ class Outbox:
         """Write a verdict's effects under keys that never change: what is there already is not added again.
 
         Returns how many were new."""
-        keyed = {self._key(verdict, effect, ordinal): effect for ordinal, effect in enumerate(verdict.effects)}
-        there = set(
-            connection.execute(
-                select(outbox.c.key).where(outbox.c.account == self._account, outbox.c.key.in_(keyed))
-            ).scalars()
-        )
-        new = {key: effect for key, effect in keyed.items() if key not in there}
-        for key, effect in new.items():
-            self._add(connection, event_id, verdict.rule.name, key, effect, None)
-        return len(new)
+        return self.add_all(connection, [(event_id, verdict)])[0]
 
-    def _key(self, verdict: Verdict, effect: Effect, ordinal: int) -> str:
-        if effect.once:
-            return f"{verdict.rule.name}|once|{effect.deal_id}|{effect.slot}"
-        return f"{verdict.rule.name}|{verdict.event_key}|{ordinal}"
-
-    def _add(
-        self, connection: Connection, event_id: int, rule: str, key: str, effect: Effect, after: int | None
-    ) -> None:
-        row = {
-            "account": self._account,
-            "key": key,
-            "event_id": event_id,
-            "rule": rule,
-            "deal_id": effect.deal_id,
-            "kind": effect.kind,
-            "payload": json.dumps(effect.payload(), ensure_ascii=False),
-            "state": "ready" if after is None else "waiting",
-            "after_id": after,
-            "created_at": self._clock.now().timestamp(),
-        }
-        insert_new(connection, outbox, [row])
-        if effect.then:
-            mine = connection.execute(
-                select(outbox.c.id).where(outbox.c.account == self._account, outbox.c.key == key)
-            ).scalar_one()
-            for number, follow in enumerate(effect.then):
-                self._add(connection, event_id, rule, f"{key}|then{number}", follow, mine)
+    def add_all(self, connection: Connection, decided: Sequence[tuple[int, Verdict]]) -> list[int]:
+        """As ``add`` for many (event id, verdict) in few statements: how many effects of each verdict were new."""
+        return add_all(connection, self._account, decided, self._clock.now())
 
     def recover(self, settle: float) -> int:
         """What was being sent when the process died, or the round broke off, is in doubt, and is looked for when it
@@ -119,7 +87,7 @@ class Outbox:
         with self._store.read() as connection:
             rows = connection.execute(
                 select(outbox)
-                .where(outbox.c.account == self._account, outbox.c.state.in_(OPEN_STATES))
+                .where(outbox.c.account == self._account, in_open_state(outbox))
                 .order_by(outbox.c.id)
                 .limit(MOST)
             ).all()
@@ -127,11 +95,8 @@ class Outbox:
 
     def count_open(self) -> int:
         with self._store.read() as connection:
-            return len(
-                connection.execute(
-                    select(outbox.c.id).where(outbox.c.account == self._account, outbox.c.state.in_(OPEN_STATES))
-                ).all()
-            )
+            mine = (outbox.c.account == self._account, in_open_state(outbox))
+            return connection.execute(select(func.count()).select_from(outbox).where(*mine)).scalar_one()
 
     def sending(self, rows: Sequence[Sendable]) -> None:
         """Committed before the call."""
@@ -156,20 +121,42 @@ class Outbox:
 
     def done(self, connection: Connection, row: Sendable, entity_id: int | None, url: str = "") -> None:
         """It is in amoCRM now, as ``entity_id``. What waited for it gets the id and the address, and is ready."""
+        self.done_all(connection, [(row, entity_id, url)])
+
+    def done_all(self, connection: Connection, written: Sequence[tuple[Sendable, int | None, str]]) -> None:
+        """As ``done`` for many (row, entity id, address) in few statements."""
+        if not written:
+            return
         now = self._clock.now().timestamp()
-        self._set(connection, [row], state="done", done_at=now, result=json.dumps({"id": entity_id}), error=None)
-        if entity_id is not None and row.kind in MAKING:
-            memory = {"rule": row.rule, "deal_id": row.deal_id, "slot": row.payload["slot"], "kind": row.kind}
-            insert_new(
-                connection, made, [{"account": self._account, **memory, "entity_id": entity_id, "at": now}]
-            )  # fmt: skip
-        for follow in connection.execute(
-            select(outbox.c.id, outbox.c.payload).where(outbox.c.after_id == row.id, outbox.c.state == "waiting")
-        ).all():
-            filled = follow.payload.replace(NEW_URL, url).replace(NEW_ID, str(entity_id))
-            connection.execute(
-                update(outbox).where(outbox.c.id == follow.id).values(state="ready", payload=filled)
-            )  # fmt: skip
+        became = {"done_at": now, "state": "done", "error": None}
+        connection.execute(
+            update(outbox).where(outbox.c.id == bindparam("row_id")).values(**became, result=bindparam("told")),
+            [{"row_id": row.id, "told": json.dumps({"id": entity_id})} for row, entity_id, _ in written],
+        )
+        memories = [
+            self._memory(row, entity_id, now)
+            for row, entity_id, _ in written
+            if entity_id is not None and row.kind in MAKING
+        ]
+        insert_new(connection, made, memories)
+        self._rouse(connection, {row.id: (entity_id, url) for row, entity_id, url in written})
+
+    def _memory(self, row: Sendable, entity_id: int, now: float) -> dict[str, Any]:
+        memory = {"rule": row.rule, "deal_id": row.deal_id, "slot": row.payload["slot"], "kind": row.kind}
+        return {"account": self._account, **memory, "entity_id": entity_id, "at": now}
+
+    def _rouse(self, connection: Connection, done: Mapping[int, tuple[int | None, str]]) -> None:
+        """What waited for these is ready, and knows what they became."""
+        ids = list(done)
+        for start in range(0, len(ids), CHUNK):
+            # The account and the open states are there for the index: nothing else finds rows by what they wait for.
+            open_rows = (outbox.c.account == self._account, in_open_state(outbox), outbox.c.state == "waiting")
+            mine = (*open_rows, outbox.c.after_id.in_(ids[start : start + CHUNK]))
+            waiting = connection.execute(select(outbox.c.id, outbox.c.after_id, outbox.c.payload).where(*mine)).all()
+            for follow in waiting:
+                entity_id, url = done[follow.after_id]
+                filled = follow.payload.replace(NEW_URL, url).replace(NEW_ID, str(entity_id))
+                connection.execute(update(outbox).where(outbox.c.id == follow.id).values(state="ready", payload=filled))
 
     def dropped(self, connection: Connection, row: Sendable, why: str) -> None:
         """Not needed any more: the deal is elsewhere, or it is so already. Nor is what waited for it."""

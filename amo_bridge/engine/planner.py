@@ -1,4 +1,4 @@
-"""Planning: the oldest open events of many deals, judged on fresh reads, and everything decided in one transaction.
+"""Planning: the oldest open events of many deals, judged on fresh reads; ``recording`` keeps what was decided.
 
 Order: an event of a deal waits while an older one of the same deal is open, or while effects of an older one are not
 yet sent; thousands of deals still fill a batch.
@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
-import structlog
-from sqlalchemy import Row, and_, case, exists, select, update
-from sqlalchemy.engine import Connection
+from sqlalchemy import Row, and_, exists, select
 from structlog.contextvars import bound_contextvars
 
 from amo_bridge.clock import Clock
@@ -21,44 +18,17 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.reading import deals_by_ids
 from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.delays import delay
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.intake import deal_of
-from amo_bridge.engine.journal import Journal
-from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.mirror import Mirror, Mirrored
-from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.own_tasks import OwnTasks
-from amo_bridge.engine.store import OPEN_STATES, Store, events, outbox
+from amo_bridge.engine.recording import Judged, Plan, Recorder
+from amo_bridge.engine.store import Store, events, in_open_state, outbox
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.event_json import from_json
 from amo_bridge.events import DealDeleted, DealReported, Event
 
-log = structlog.get_logger()
 BATCH = 1000
-MOST_TRIES = 5
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One event and what was said to it. ``case`` is None when no rule had to be asked; ``note`` then says why."""
-
-    event_id: int
-    event: Event
-    verdicts: tuple[Verdict, ...] = ()
-    note: str = ""
-    case: Case | None = None
-
-
-@dataclass
-class Plan:
-    """What one round of planning is about to write."""
-
-    done: list[int] = field(default_factory=list)
-    postponed: dict[int, str] = field(default_factory=dict)
-    judged: list[Judged] = field(default_factory=list)
-    copies: dict[int, Mirrored] = field(default_factory=dict)
-    gone: set[int] = field(default_factory=set)
 
 
 class Planner:
@@ -73,8 +43,6 @@ class Planner:
         self._client = client
         self._clock = clock
         self._mirror = Mirror(store, account_key)
-        self._journal = Journal(store, account_key)
-        self._outbox = Outbox(store, account_key, clock)
 
     def plan(self) -> int:
         """Judge what is open; returns how many events were dealt with. Raises CrmError if amoCRM can't be read."""
@@ -93,7 +61,7 @@ class Planner:
                 continue
             if not self._judged(row, event, before, fresh, plan, own):
                 waiting.add(deal_id)
-        self._commit(plan)
+        Recorder(self._store, self._key, self.brain, self._clock).record(plan)
         return len(plan.done)
 
     def _judged(
@@ -107,7 +75,7 @@ class Planner:
     ) -> bool:
         """Judge one event into the plan. False: later events of the same deal must wait for a next round."""
         try:
-            with bound_contextvars(event=row.id, deal=row.deal_id):
+            with bound_contextvars(event_id=row.id, deal=row.deal_id):
                 verdicts = self._judge(row, event, before, fresh, plan, own)
         except UnknownName as error:
             self.met_unknown = True
@@ -126,7 +94,7 @@ class Planner:
         now = self._clock.now().timestamp()
         older = outbox.alias()
         waits_for_effects = exists().where(
-            and_(older.c.account == self._key, older.c.deal_id == events.c.deal_id, older.c.state.in_(OPEN_STATES))
+            and_(older.c.account == self._key, older.c.deal_id == events.c.deal_id, in_open_state(older))
         )
         earlier = events.alias()
         waits_for_event = exists().where(
@@ -216,48 +184,6 @@ class Planner:
         if record is None:
             return "сделки нет в аккаунте: удалена, объединена или не видна мосту"
         return ""
-
-    def _commit(self, plan: Plan) -> None:
-        now = self._clock.now()
-        with self._store.write() as connection:
-            for deal_id in plan.gone:
-                self._mirror.forget(connection, deal_id)
-            self._mirror.put(connection, plan.copies.values(), now)
-            for one in plan.judged:
-                with bound_contextvars(event=one.event_id, deal=deal_of(one.event)):
-                    kept = [self._into_outbox(connection, one, verdict) for verdict in one.verdicts]
-                self._journal.write(connection, now, one.event_id, deal_of(one.event), one.event, kept, one.note)
-            self._settle(connection, plan)
-
-    def _into_outbox(self, connection: Connection, judged: Judged, verdict: Verdict) -> Verdict:
-        if verdict.outcome == "failed":
-            log.error("rule failed", rule=verdict.rule.name, error=verdict.reason)
-        if judged.case is not None:
-            verdict = LoopGuard(self._key, self.brain, self._clock).held(connection, verdict, judged.case)
-        if verdict.outcome not in ("acts", "held") or self._outbox.add(connection, judged.event_id, verdict):
-            return verdict
-        if verdict.outcome == "held":
-            return replace(verdict, effects=())
-        return replace(verdict, outcome="skipped", reason="уже сделано раньше", effects=())
-
-    def _settle(self, connection: Connection, plan: Plan) -> None:
-        for start in range(0, len(plan.done), BATCH):
-            chunk = plan.done[start : start + BATCH]
-            connection.execute(update(events).where(events.c.id.in_(chunk)).values(state="done", error=None))
-        now = self._clock.now().timestamp()
-        for event_id, error in plan.postponed.items():
-            log.warning("event postponed", event_id=event_id, error=error)
-            tries = events.c.attempts + 1
-            connection.execute(
-                update(events)
-                .where(events.c.id == event_id)
-                .values(
-                    attempts=tries,
-                    error=error,
-                    due_at=now + delay(1),
-                    state=case((tries >= MOST_TRIES, "failed"), else_="open"),
-                )
-            )
 
 
 def _legible(rows: Iterable[Row[Any]], plan: Plan) -> Iterator[tuple[Row[Any], Event]]:

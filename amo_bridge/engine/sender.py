@@ -28,6 +28,8 @@ log = structlog.get_logger()
 SETTLE = 15.0
 # A deal read longer ago than this is read again before it is moved.
 FRESH = 10.0
+# Effects settled in one transaction: hooks that come in meanwhile are waiting for their own.
+TOGETHER = 50
 
 
 class Sender:
@@ -158,15 +160,21 @@ class Sender:
         return [row for row in batch if row.id not in settled]
 
     def _settle_written(self, pairs: Sequence[tuple[Sendable, Written]]) -> None:
-        with self._store.write() as connection:
-            for row, written in pairs:
-                url = deal_url(self._url, written.id) if row.kind == "create_deal" else ""
-                self._outbox.done(connection, row, written.id, url)
-                self._aftermath.of(connection, row, written)
+        for start in range(0, len(pairs), TOGETHER):
+            some = pairs[start : start + TOGETHER]
+            with self._store.write() as connection:
+                self._outbox.done_all(
+                    connection, [(row, written.id, self._address(row, written)) for row, written in some]
+                )
+                for row, written in some:
+                    self._aftermath.of(connection, row, written)
         for row, written in pairs:
             log.info("done", **_facts(row), id=written.id)
         if self._meters:
             measure(self._store, self._meters, [row for row, _ in pairs], self._clock.now().timestamp())
+
+    def _address(self, row: Sendable, written: Written) -> str:
+        return deal_url(self._url, written.id) if row.kind == "create_deal" else ""
 
 
 def _facts(row: Sendable) -> dict[str, object]:

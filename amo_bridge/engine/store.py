@@ -13,14 +13,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Column,
+    ColumnElement,
     Connection,
     Engine,
     Float,
+    FromClause,
     Index,
     Integer,
     LargeBinary,
@@ -29,6 +31,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    bindparam,
     create_engine,
     event,
     text,
@@ -38,6 +41,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from amo_bridge.crm.budget import budget_table
 from amo_bridge.engine import schema
 from amo_bridge.engine.shared_tables import leaders_table, small_state_table
+from amo_bridge.engine.turns import Turns
 from amo_bridge.errors import StoreUnavailable
 
 metadata = MetaData()
@@ -141,6 +145,17 @@ outbox = Table(
     UniqueConstraint("account", "key"),
 )
 OPEN_STATES = ("waiting", "ready", "sending", "doubt")
+
+
+def in_open_state(rows: FromClause) -> ColumnElement[bool]:
+    """What is not settled of ``outbox`` (or an alias of it). The states stand in the statement's own text: SQLite takes
+    the partial index only for a condition that it knows before the values, and reads all that was ever done without."""
+    states: BindParameter[str] = bindparam(
+        "open_states", OPEN_STATES, expanding=True, literal_execute=True, unique=True
+    )
+    return rows.c.state.in_(states)
+
+
 _open = outbox.c.state.in_(OPEN_STATES)
 Index("outbox_open", outbox.c.account, outbox.c.id, sqlite_where=_open, postgresql_where=_open)
 _failed = outbox.c.state == "failed"
@@ -196,7 +211,7 @@ class Store:
         self.url = url
         self.engine = _open_engine(url)
         # Writers queue here rather than in SQLite's busy loop, which wakes them unfairly late.
-        self._turn = RLock()
+        self._turn = Turns()
 
     @classmethod
     def at(cls, url: str, folder: Path) -> Store:
