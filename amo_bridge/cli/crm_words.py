@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from amo_bridge.crm.oauth import TOKEN_PATH
 from amo_bridge.errors import (
     BridgeError,
     CrmBlocked,
@@ -13,6 +14,7 @@ from amo_bridge.errors import (
     CrmUnauthorized,
     CrmUncertain,
     CrmUnpaid,
+    NotConnected,
 )
 
 TOO_MANY = 429
@@ -32,6 +34,9 @@ def in_words(error: BridgeError) -> str:
     """«токен не подошёл: … (GET /api/v4/account: 401 …)»; an error that is not amoCRM's speaks for itself."""
     if not isinstance(error, CrmError):
         return str(error)
+    if isinstance(error, NotConnected) or (isinstance(error, CrmUnauthorized) and error.path == TOKEN_PATH):
+        # Worded for people where it came up.
+        return error.detail
     if isinstance(error, CrmTemporary) and error.status == TOO_MANY:
         return f"запросов слишком много, amoCRM просит подождать ({error})"
     words = next((words for kind, words in _WORDS if isinstance(error, kind)), "amoCRM не ответила")

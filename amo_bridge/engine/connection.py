@@ -21,7 +21,7 @@ from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.meters import AccountMeters, MeteredBudget, MeteredSession
 from amo_bridge.engine.small_state import SmallState, account_name, small_state
 from amo_bridge.engine.store import Store, budgets
-from amo_bridge.errors import ConfigError, CrmTemporary
+from amo_bridge.errors import ConfigError, CrmTemporary, NotConnected, StoreUnavailable
 
 log = structlog.get_logger()
 TOKEN = "AMO_BRIDGE_TOKEN"
@@ -74,6 +74,14 @@ class Connection:
             server_time=self._server_time,
             sleep=nap,
         )
+
+    @property
+    def token_ends_at(self) -> float | None:
+        """When access ends unless somebody does something (Unix seconds), as far as that is known."""
+        try:
+            return self._tokens.expires_at
+        except (NotConnected, StoreUnavailable):
+            return None
 
     def account(self, *, refresh: bool = False) -> Account:
         """The account's names, read now; if amoCRM can't be asked just now, as they were known last."""

@@ -1,0 +1,95 @@
+"""The pages by which an administrator connects an account: ``/connect?key=…`` leads to amoCRM, which leads back.
+
+Nobody can begin without the link that ``amo-bridge connect`` prints, and nothing that comes back counts without the
+state that was given out with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from html import escape
+from typing import Protocol
+
+import structlog
+from flask import Blueprint, Response, redirect, request
+from werkzeug.wrappers import Response as BaseResponse
+
+from amo_bridge.engine.connecting import NotNow
+from amo_bridge.errors import BridgeError, ConfigError, CrmError, CrmTemporary, StoreUnavailable
+
+log = structlog.get_logger()
+PAGE = """<!doctype html>
+<html lang="ru"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title></head>
+<body><main><h1>{title}</h1><p>{text}</p></main></body></html>
+"""
+# The address holds the key or the code: neither may get into a cache, or into another site's log as referrer.
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+NO_LINK = "Ссылка не подходит: она действует 20 минут и один раз. Получите новую командой amo-bridge connect"
+NO_STATE = "Это подключение начато не здесь, слишком давно или уже закончено. Начните снова: amo-bridge connect"
+
+
+class Way(Protocol):
+    """One account's way in; see engine.connecting."""
+
+    @property
+    def account(self) -> str: ...
+
+    def follow(self, link: str) -> str | None: ...
+
+    def knows(self, state: str) -> bool: ...
+
+    def come_back(self, told: Mapping[str, str]) -> None: ...
+
+
+def blueprint(ways: Callable[[], Sequence[Way]]) -> Blueprint:
+    """``ways``: the accounts that can be connected just now. Raises StoreUnavailable while none can."""
+    routes = Blueprint("connect", __name__)
+
+    @routes.get("/connect")
+    def begin() -> BaseResponse:
+        try:
+            key = request.args.get("key", "")
+            page = next((page for way in ways() if (page := way.follow(key))), None)
+        except (BridgeError, ConfigError) as error:
+            return _told(error)
+        if page is None:
+            return _page(403, "Не подключено", NO_LINK)
+        answer = redirect(page)
+        answer.headers.update(HEADERS)
+        return answer
+
+    @routes.get("/connect/callback")
+    def come_back() -> BaseResponse:
+        told = request.args.to_dict()
+        try:
+            way = next((way for way in ways() if way.knows(told.get("state", ""))), None)
+            if way is None:
+                return _page(403, "Не подключено", NO_STATE)
+            way.come_back(told)
+        except (BridgeError, ConfigError) as error:
+            return _told(error)
+        return _page(200, "Подключено", f"Аккаунт {way.account} подключён, мост начинает работать. Окно можно закрыть.")
+
+    return routes
+
+
+def _told(error: BridgeError | ConfigError) -> BaseResponse:
+    log.warning("account not connected", error=str(error), kind=type(error).__name__)
+    if isinstance(error, StoreUnavailable):
+        return _page(503, "Не подключено", f"Мост сейчас не может этого сделать: {error}")
+    if isinstance(error, CrmTemporary):
+        return _page(502, "Не подключено", "amoCRM не ответила. Начните снова: amo-bridge connect")
+    if isinstance(error, CrmError):
+        return _page(502, "Не подключено", f"amoCRM отказала: {error.detail}")
+    return _page(403 if isinstance(error, NotNow) else 503, "Не подключено", str(error))
+
+
+def _page(status: int, title: str, text: str) -> Response:
+    body = PAGE.format(title=escape(title), text=escape(text))
+    return Response(body, status, HEADERS, content_type="text/html; charset=utf-8")
