@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 
 _QUOTES = str.maketrans("", "", "«»„“”‟\"'’‘`")
 _DASHES = re.compile(r"[‐‑‒–—−]")
@@ -17,6 +18,7 @@ _SPACES = re.compile(r"\s+")
 CLOSE_ENOUGH = 0.6
 
 
+@lru_cache(maxsize=4096)
 def normalise(name: str) -> str:
     """The form in which two spellings of one name are equal; spaces around a slash become exactly one."""
     text = unicodedata.normalize("NFKC", name).casefold().replace("ё", "е").translate(_QUOTES)

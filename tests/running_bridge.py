@@ -24,6 +24,7 @@ from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.fill import FILLED
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.engine.store import OPEN_STATES, Store, events, inbox, outbox
+from amo_bridge.web.access import TOKEN as METRICS_TOKEN
 from amo_bridge.web.app import create_app
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
@@ -68,7 +69,7 @@ class RunningBridge:
         self._web = make_server(
             "127.0.0.1",
             port,
-            create_app(self.bridge, self.bridge),
+            create_app(self.bridge, self.bridge, self.bridge, self.bridge, token=environment.get(METRICS_TOKEN, "")),
             threaded=True,
             request_handler=_Silent,
             fd=listener.fileno(),

@@ -9,6 +9,7 @@ import click
 from amo_bridge import logs
 from amo_bridge.cli.backup import backup
 from amo_bridge.cli.check import check
+from amo_bridge.cli.connect import connect
 from amo_bridge.cli.demo import demo
 from amo_bridge.cli.failed import failed
 from amo_bridge.cli.replay import replay
@@ -29,5 +30,5 @@ def main() -> None:
     logs.set_up(logging.CRITICAL)
 
 
-for command in (serve, sandbox, demo, check, rules, why, replay, failed, tidy, backup, restore):
+for command in (serve, sandbox, demo, check, connect, rules, why, replay, failed, tidy, backup, restore):
     main.add_command(command)

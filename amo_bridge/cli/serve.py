@@ -1,4 +1,4 @@
-"""``amo-bridge serve``: the bridge itself: the web side and the worker of one account, in one process."""
+"""``amo-bridge serve``: the bridge itself: the web side and the worker of one account or of several, in one process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -19,9 +20,11 @@ from amo_bridge.cli.common import CONFIG_BROKEN, config_option, load_or_exit, te
 from amo_bridge.cli.crm_words import in_words
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.config.against_account import unknown_names
+from amo_bridge.config.folder import load_folder
 from amo_bridge.config.model import Config
-from amo_bridge.engine.bridge import Bridge
-from amo_bridge.engine.connection import read_account
+from amo_bridge.engine.bridge import Bridge, Role
+from amo_bridge.engine.connection import read_account, secret
+from amo_bridge.engine.installation import Installation
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, ConfigError
 
@@ -40,19 +43,58 @@ SETTLE_VARIABLE = "AMO_BRIDGE_SETTLE"
     metavar="ЧИСЛО",
     help="Порт: без ключа 8080, 0 — любой свободный.",
 )
-def serve(config_path: Path, host: str, port: int) -> None:
+@click.option(
+    "--role",
+    type=click.Choice(get_args(Role)),
+    default="all",
+    metavar="РОЛЬ",
+    help="web — только принимать хуки, worker — только работать, all — всё (так без ключа). См. docs/scale-out.md.",
+)
+@click.option(
+    "--configs",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="ПАПКА",
+    help="Вместо --config: папка с файлами *.toml, в каждом свой аккаунт.",
+)
+def serve(config_path: Path, host: str, port: int, role: Role, configs: Path | None) -> None:
     """Запустить мост: принимать хуки и исполнять регламент.
 
     Код выхода: 0 — остановлен (SIGTERM, Ctrl+C); 1 — не запустился; 2 — настройка не годится.
     """
-    config = load_or_exit(config_path)
-    logs.set_up()
-    _refuse_wrong_names(config)
-    _refuse_unwritable_folder(config.data_folder)
+    make = _installation(configs, role) if configs else _bridge(config_path, role)
     listener = _listen(host, port)
     port = listener.getsockname()[1]
     click.echo(f"amo-bridge: http://{host}:{port}", err=True)
-    _run(config, listener, f"http://{host if host != '0.0.0.0' else '127.0.0.1'}:{port}")
+    own_url = f"http://{host if host != '0.0.0.0' else '127.0.0.1'}:{port}"
+    _run(lambda: make(own_url), listener, takes_hooks=role != "worker")
+
+
+def _bridge(config_path: Path, role: Role) -> Callable[[str], Bridge]:
+    config = load_or_exit(config_path)
+    logs.set_up()
+    if role != "web":
+        _refuse_wrong_names(config)
+    _refuse_unwritable_folder(config.data_folder)
+    settle = _settle()
+    return lambda own_url: Bridge(config, os.environ, own_url, role=role, settle=settle)
+
+
+def _installation(folder: Path, role: Role) -> Callable[[str], Installation]:
+    """A broken config keeps only its own account out; its names are compared by its own bridge."""
+    try:
+        accounts = load_folder(folder, os.environ)
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+    logs.set_up()
+    for one in accounts:
+        if one.config is not None:
+            _refuse_unwritable_folder(one.config.data_folder)
+        else:
+            tell(list(one.problems))
+    if all(one.config is None for one in accounts):
+        sys.exit(CONFIG_BROKEN)
+    settle = _settle()
+    return lambda own_url: Installation(accounts, own_url, role=role, settle=settle)
 
 
 def _refuse_wrong_names(config: Config) -> None:
@@ -80,6 +122,13 @@ def _refuse_unwritable_folder(folder: Path) -> None:
         ) from error
 
 
+def _secret(name: str) -> str:
+    try:
+        return secret(os.environ, name)
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+
+
 def _settle() -> float:
     told = os.environ.get(SETTLE_VARIABLE, "")
     try:
@@ -95,22 +144,25 @@ def _listen(host: str, port: int) -> socket.socket:
         raise Stop(f"порт {port} занять не удалось: {error.strerror}") from error
 
 
-def _run(config: Config, listener: socket.socket, own_url: str) -> None:
+def _run(make: Callable[[], Bridge | Installation], listener: socket.socket, *, takes_hooks: bool) -> None:
     """One gunicorn worker process with threads: the bridge lives in it, and gunicorn starts it again if it dies."""
     from gunicorn.app.base import BaseApplication
 
+    from amo_bridge.web.access import TOKEN
     from amo_bridge.web.app import create_app
 
-    bridges: list[Bridge] = []
+    made: list[Bridge | Installation] = []
+    token = _secret(TOKEN)
     # One byte of memory that both processes see: gunicorn has no way to end with a worker's own exit code.
     misfit = mmap.mmap(-1, 1)
 
     def post_worker_init(worker: Any) -> None:
-        bridges[0].start()
-        threading.Thread(target=_watch, args=(bridges[0], worker.ppid, misfit), daemon=True).start()
+        made[0].start()
+        if isinstance(made[0], Bridge):
+            threading.Thread(target=_watch, args=(made[0], worker.ppid, misfit), daemon=True).start()
 
     def worker_exit(server: Any, worker: Any) -> None:
-        bridges[0].stop()
+        made[0].stop()
 
     class Application(BaseApplication):
         def load_config(self) -> None:
@@ -120,7 +172,8 @@ def _run(config: Config, listener: socket.socket, own_url: str) -> None:
                 "workers": 1,
                 "threads": THREADS,
                 "control_socket_disable": True,
-                "graceful_timeout": 30,
+                # A request to amoCRM that is on its way may take 25 s; cut off, it would have to be looked for.
+                "graceful_timeout": 45,
                 "timeout": 60,
                 "keepalive": 15,
                 "loglevel": "warning",
@@ -131,8 +184,8 @@ def _run(config: Config, listener: socket.socket, own_url: str) -> None:
                 self.cfg.set(key, value)
 
         def load(self) -> Any:
-            bridges.append(Bridge(config, os.environ, own_url, settle=_settle()))
-            return create_app(bridges[0], bridges[0])
+            made.append(make())
+            return create_app(made[0], made[0], made[0], made[0], takes_hooks=takes_hooks, token=token)
 
     try:
         Application().run()

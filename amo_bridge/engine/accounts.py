@@ -18,6 +18,12 @@ def key_of(store: Store, account: Account, url: str) -> int:
         return int(connection.execute(select(accounts.c.id).where(*same)).scalar_one())
 
 
+def amo_id_of(store: Store, key: int) -> int:
+    """amoCRM's own number of the account."""
+    with store.read() as connection:
+        return int(connection.execute(select(accounts.c.amo_id).where(accounts.c.id == key)).scalar_one())
+
+
 def known_key(store: Store, url: str) -> int | None:
     """The number of the account last seen at this address, for commands that work without amoCRM."""
     with store.read() as connection:

@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-import secrets
+import hmac
 import threading
 from collections.abc import Callable, Mapping
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
 
-import structlog
-
-from amo_bridge.clock import AccountClock, Clock, SystemClock
-from amo_bridge.config.against_account import unknown_names
+from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.engine import presence
-from amo_bridge.engine.accounts import key_of, known_key
+from amo_bridge.engine import presence, token_watch
+from amo_bridge.engine.accounts import amo_id_of
 from amo_bridge.engine.closing import Closing
-from amo_bridge.engine.connection import HOOK_SECRET, Connection, known_secret
-from amo_bridge.engine.delays import delay
+from amo_bridge.engine.connecting import Connecting
 from amo_bridge.engine.duty import Duty
 from amo_bridge.engine.gauges import Gauges, Vitals
 from amo_bridge.engine.ground import Ground
 from amo_bridge.engine.inbox import Inbox
 from amo_bridge.engine.leader import Leadership
+from amo_bridge.engine.meeting import Met, by_asking, by_what_a_worker_left
 from amo_bridge.engine.meters import Meters
-from amo_bridge.engine.own_address import destination
+from amo_bridge.engine.patience import Patience
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.engine.small_state import account_name
+from amo_bridge.engine.ticker import RECONCILE
 from amo_bridge.engine.work import Desk, LeaderWork
 from amo_bridge.engine.worker import Worker
-from amo_bridge.errors import BridgeError, ConfigError, LeadLost, NotConnected, StoreUnavailable
+from amo_bridge.errors import StoreUnavailable
 
-log = structlog.get_logger()
 Role = Literal["all", "web", "worker"]
-# Another process or the page for connecting may change these at any moment, and to ask again costs amoCRM nothing.
-CHEAP_TO_ASK = (StoreUnavailable, NotConnected)
-SOON = 5.0
-NOT_MET = "аккаунт ещё не подключал ни один рабочий процесс (amo-bridge serve --role worker)"
 
 
 class Bridge:
@@ -72,22 +66,46 @@ class Bridge:
         self._ground: Ground | None = None
         self._inbox: Inbox | None = None
         self._secret: str | None = None
+        self._amo_id: int | None = None
+        self._connecting: Connecting | None = None
         self._duty: Duty | None = None
         self._work: LeaderWork | None = None
         self._stopping = threading.Event()
         self._started = threading.Event()
-        self._wake = threading.Event()
+        self._patiently = Patience(self._stopping, self._show, self._misfit)
         self._thread = threading.Thread(target=self._live, name="bridge", daemon=True)
 
     # --- what the web side sees ---
 
     @property
-    def secret(self) -> str | None:
-        return self._secret if self._inbox else None
+    def is_opening(self) -> bool:
+        return self._inbox is None
+
+    def door(self, secret: str) -> Self | None:
+        """This account's door, for whoever knows its secret."""
+        if self._inbox is None or self._secret is None:
+            return None
+        return self if hmac.compare_digest(secret.encode(), self._secret.encode()) else None
 
     def put(self, body: bytes) -> None:
         assert self._inbox is not None
         self._inbox.put(body)
+
+    def disconnect(self, told: Mapping[str, str]) -> bool:
+        """See Connecting."""
+        assert self._connecting is not None
+        assert self._amo_id is not None
+        is_amocrm = self._connecting.disconnect(told, self._amo_id)
+        if is_amocrm and (worker := self._worker):
+            # It finds out at once that it may not, and says so.
+            worker.ask(RECONCILE)
+        return is_amocrm
+
+    def ways(self) -> list[Connecting]:
+        """How this account is connected. Raises StoreUnavailable while that is not known yet."""
+        if self._connecting is None:
+            raise StoreUnavailable("мост запускается")
+        return [self._connecting]
 
     @property
     def is_ready(self) -> bool:
@@ -103,6 +121,40 @@ class Bridge:
         """What the worker is waiting out, if anything."""
         worker = self._worker
         return worker.trouble if worker else ""
+
+    def health(self) -> dict[str, Any]:
+        """For the health page."""
+        ends_at = self.token_ends_at
+        return {
+            "status": self.state,
+            "role": self.role,
+            "leading": self.is_leading,
+            "trouble": self.trouble,
+            "problems": self.problems,
+            "token_ends_at": None if ends_at is None else datetime.fromtimestamp(ends_at, UTC).isoformat(),
+            "token_warning": token_watch.warning(ends_at, self._clock.now()),
+            **self._counts(),
+        }
+
+    @property
+    def token_ends_at(self) -> float | None:
+        """When amoCRM's token dies (Unix seconds), if that is known."""
+        return self._work.token_ends_at if self._work else None
+
+    def _counts(self) -> dict[str, Any]:
+        try:
+            vitals = self.vitals()
+        except StoreUnavailable as error:
+            return {"store": str(error), "counts": None}
+        return {"store": "up" if vitals else "not opened yet", "counts": vitals.to_json() if vitals else None}
+
+    def observed(self) -> list[Self]:
+        """Whom /metrics tells of: this account."""
+        return [self]
+
+    @property
+    def process_meters(self) -> Meters:
+        return self.meters.process
 
     def vitals(self) -> Vitals | None:
         """What waits, what has failed; None while the store has not been opened. Raises StoreUnavailable."""
@@ -124,14 +176,18 @@ class Bridge:
 
     def try_again(self) -> None:
         """Something has changed (the account was connected): don't wait out the pause."""
-        self._wake.set()
+        self._patiently.hurry()
         if worker := self._worker:
             worker.try_again()
 
+    def begin_to_stop(self) -> None:
+        """Nothing new is begun; ``stop`` waits for what is in hand."""
+        self._stopping.set()
+        self._patiently.hurry()
+
     def stop(self) -> None:
         """Stop taking hooks, finish what is in hand, let others lead, close the store. What is not done stays in it."""
-        self._stopping.set()
-        self._wake.set()
+        self.begin_to_stop()
         if self._thread.ident is not None:
             self._thread.join(60)
         if self._inbox:
@@ -152,35 +208,8 @@ class Bridge:
         finally:
             self._started.set()
 
-    def _patiently(self, step: Callable[[], None], then: str = "ready") -> bool:
-        """Try a step until it works; ``then`` is the state after it.
-
-        False: the bridge is to stop, the config is wrong, or somebody else leads."""
-        failures = 0
-        while not self._stopping.is_set():
-            try:
-                step()
-            except LeadLost:
-                return False
-            except ConfigError as error:
-                self.state, self.problems = "config does not fit the account", error.problems
-                log.critical("config does not fit the account", problems=error.problems)
-                self._stopping.set()
-                return False
-            except (BridgeError, OSError) as error:
-                failures += 1
-                self.state = f"waiting: {error}"
-                log.error("can't start yet", error=str(error), kind=type(error).__name__)
-                self._pause(min(delay(failures), SOON) if isinstance(error, CHEAP_TO_ASK) else delay(failures))
-            else:
-                self._show(then)
-                return True
-        return False
-
-    def _pause(self, seconds: float) -> None:
-        self._wake.clear()
-        if not self._stopping.is_set():
-            self._wake.wait(seconds)
+    def _misfit(self, problems: list[str]) -> None:
+        self.state, self.problems = "config does not fit the account", problems
 
     def _show(self, state: str) -> None:
         self.state = state
@@ -197,49 +226,36 @@ class Bridge:
         if self._leave is None and not self.config.bridge.database.startswith("postgresql"):
             self._leave = presence.enter(self.config.data_folder)
         self._ground.store.prepare()
-        key = self._meet_as_web() if self.role == "web" else self._meet_as_worker(self._ground)
-        self._gauges = Gauges(self._ground.store, key, self.config.account.url, self._clock)
-        self._inbox = Inbox(self._ground.store, key, self._clock, self._ring)
+        if self._connecting is None:
+            self._connecting = Connecting(
+                self.config, self._environment, self._ground.store, revived=self.try_again
+            )  # fmt: skip
+        met = self._meet(self._ground)
+        self._secret = met.secret
+        self._amo_id = amo_id_of(self._ground.store, met.account_key)
+        self._gauges = Gauges(self._ground.store, met.account_key, self.config.account.url, self._clock)
+        if met.desk:
+            self._go_on_duty(self._ground, met.desk)
+        self._inbox = Inbox(self._ground.store, met.account_key, self._clock, self._ring)
 
-    def _meet_as_web(self) -> int:
-        """Without a token: what is needed to take hooks in, a worker has left in the store."""
-        assert self._ground is not None
-        key = known_key(self._ground.store, self.config.account.url)
-        self._secret = known_secret(self.config, self._environment)
-        if key is None or self._secret is None:
-            raise StoreUnavailable(NOT_MET)
-        return key
-
-    def _meet_as_worker(self, ground: Ground) -> int:
-        account_clock = AccountClock(self._clock)
-        connection = Connection(
+    def _meet(self, ground: Ground) -> Met:
+        if self.role == "web":
+            return by_what_a_worker_left(self.config, self._environment, ground.store)
+        return by_asking(
             self.config,
             self._environment,
             ground.store,
-            account_clock,
+            own_url=self._own_url if self.role == "all" else None,
+            clock=self._clock,
+            settle=self._settle,
             meters=self.meters,
             closing=Closing(self._stopping),
         )
-        account = connection.account()
-        if problems := unknown_names(self.config, account):
-            raise ConfigError(problems)
-        key = key_of(ground.store, account, self.config.account.url)
-        self._secret = connection.remembered(HOOK_SECRET, lambda: secrets.token_urlsafe(32))
-        desk = Desk(
-            config=self.config,
-            store=ground.store,
-            account_key=key,
-            connection=connection,
-            account=account,
-            clock=self._clock,
-            account_clock=account_clock,
-            settle=self._settle,
-            destination=destination(self.config, self._own_url if self.role == "all" else None, self._secret),
-            meters=self.meters,
-        )
+
+    def _go_on_duty(self, ground: Ground, desk: Desk) -> None:
         self._work = LeaderWork(desk, self._patiently, self._show, self._stand_by)
-        self._duty = Duty(Leadership(ground.store, key, ground.locks, self._clock), self._work, self._stopping)
-        return key
+        leadership = Leadership(ground.store, desk.account_key, ground.locks, self._clock)
+        self._duty = Duty(leadership, self._work, self._stopping)
 
     def _ring(self) -> None:
         if worker := self._worker:

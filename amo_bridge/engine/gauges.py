@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.reconcile import LOOKED_AT
-from amo_bridge.engine.store import OPEN_STATES, Store, budgets, deals, events, inbox, outbox
+from amo_bridge.engine.store import OPEN_STATES, Store, budgets, deals, events, in_open_state, inbox, outbox
 
 # What should have been dealt with so many seconds ago and was not: somebody should look.
 PATIENCE = 60.0
@@ -75,7 +75,7 @@ class Gauges:
         return select(inbox.c.received_at).where(self._of(inbox)).order_by(inbox.c.id.desc()).limit(1)
 
     def _outbox(self, connection: Connection) -> dict[str, int]:
-        query = select(outbox.c.state, func.count()).where(self._of(outbox), outbox.c.state.in_(OPEN_STATES))
+        query = select(outbox.c.state, func.count()).where(self._of(outbox), in_open_state(outbox))
         found = {state: int(count) for state, count in connection.execute(query.group_by(outbox.c.state))}
         return {state: found.get(state, 0) for state in OPEN_STATES}
 
@@ -87,7 +87,7 @@ class Gauges:
 
     def _overdue(self, connection: Connection, before: float) -> int:
         due = or_(outbox.c.state == "sending", outbox.c.due_at < before)
-        late = and_(self._of(outbox), outbox.c.state.in_(OPEN_STATES), outbox.c.created_at < before, due)
+        late = and_(self._of(outbox), in_open_state(outbox), outbox.c.created_at < before, due)
         unread = and_(self._of(inbox), inbox.c.state == "new", inbox.c.received_at < before)
         unjudged = and_(
             self._of(events), events.c.state == "open", events.c.received_at < before, events.c.due_at < before

@@ -12,9 +12,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 RECONCILE = "reconcile"
 RETENTION = "retention"
+TOKEN_WATCH = "token_watch"
 # Three requests each time (deals, events, the webhook): well under one a minute when nothing happens.
 # Retention looks by itself whether a day has passed.
-EVERY_SECONDS = {RECONCILE: 300, RETENTION: 3600}
+EVERY_SECONDS = {RECONCILE: 300, RETENTION: 3600, TOKEN_WATCH: 86400}
 
 
 class Asked(Protocol):

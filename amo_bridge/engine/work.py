@@ -24,7 +24,8 @@ from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.retention import Retention, RetentionChore
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
-from amo_bridge.engine.ticker import RECONCILE, RETENTION, Ticker
+from amo_bridge.engine.ticker import RECONCILE, RETENTION, TOKEN_WATCH, Ticker
+from amo_bridge.engine.token_watch import TokenWatch
 from amo_bridge.engine.watchdog import Watchdog
 from amo_bridge.engine.worker import Worker
 
@@ -68,6 +69,11 @@ class LeaderWork:
         self._names_read_at = monotonic()
         self._ticker = Ticker()
 
+    @property
+    def token_ends_at(self) -> float | None:
+        """See Connection."""
+        return self._desk.connection.token_ends_at
+
     def begin(self, lead: Lead) -> bool:
         return self._patiently(lambda: self._begin(lead))
 
@@ -94,6 +100,7 @@ class LeaderWork:
         fill.run(self._show_filling)
         worker.ask(RECONCILE)
         worker.ask(RETENTION)
+        worker.ask(TOKEN_WATCH)
         worker.start()
         self.worker = worker
         self._ticker.start(worker)
@@ -117,10 +124,11 @@ class LeaderWork:
         reconciler = Reconciler(store, key, client, desk.clock)
         reconciler.begin()
         look: Callable[[], object] = reconciler.run
+        alarms = Alarms(store, key, brain, desk.clock)
         if desk.destination:
-            alarms = Alarms(store, key, brain, desk.clock)
             look = Watchdog(store, key, client, desk.clock, reconciler, desk.destination, alarms.tell).run
-        chores: dict[str, Callable[[], object]] = {RECONCILE: look}
+        token_watch = TokenWatch(lambda: desk.connection.token_ends_at, desk.clock, alarms.tell)
+        chores: dict[str, Callable[[], object]] = {RECONCILE: look, TOKEN_WATCH: token_watch.run}
         worker = Worker(store, key, planner, sender, refresh, chores)
         retention = Retention(store, key, desk.clock, desk.config.bridge)
         worker.learn(RETENTION, RetentionChore(retention, lambda: worker.ask(RETENTION)).run)

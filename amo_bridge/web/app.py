@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
 
-from amo_bridge.web import hooks
-from amo_bridge.web.hooks import Door
+from amo_bridge.web import connect, hooks, metrics
+from amo_bridge.web.access import may_look
+from amo_bridge.web.connect import Way
+from amo_bridge.web.hooks import House
+from amo_bridge.web.metrics import Watched
 
 
 class Health(Protocol):
@@ -16,14 +20,31 @@ class Health(Protocol):
     @property
     def is_ready(self) -> bool: ...
 
-    @property
-    def state(self) -> str: ...
+    def health(self) -> Mapping[str, Any]:
+        """What is told to whoever asks: no secrets."""
 
 
-def create_app(door: Door, health: Health) -> Flask:
-    """``door`` takes bodies in; ``health`` is the bridge as a whole."""
+class Ways(Protocol):
+    """The accounts that an administrator can connect. Raises StoreUnavailable while none can be."""
+
+    def ways(self) -> Sequence[Way]: ...
+
+
+def create_app(
+    house: House,
+    health: Health,
+    ways: Ways,
+    watched: Watched | None = None,
+    *,
+    takes_hooks: bool = True,
+    token: str = "",
+) -> Flask:
+    """``house`` takes bodies in; ``health`` is the bridge as a whole; ``watched``: what /metrics tells of;
+    ``takes_hooks``: not in a process that only works; ``token``: see access."""
     app = Flask(__name__, static_folder=None)
-    app.register_blueprint(hooks.blueprint(door))
+    if takes_hooks:
+        app.register_blueprint(hooks.blueprint(house))
+        app.register_blueprint(connect.blueprint(ways.ways))
 
     @app.get("/health/live")
     def live() -> Response:
@@ -32,6 +53,13 @@ def create_app(door: Door, health: Health) -> Flask:
     @app.get("/health")
     @app.get("/health/ready")
     def ready() -> tuple[Response, int]:
-        return jsonify(status=health.state), 200 if health.is_ready else 503
+        told = dict(health.health())
+        if not may_look(request, token):
+            # The reason may name hosts and paths, and is nobody's business outside.
+            told = {"status": str(told["status"]).partition(":")[0]}
+        return jsonify(told), 200 if health.is_ready else 503
+
+    if watched is not None:
+        metrics.install(app, watched, token)
 
     return app

@@ -6,11 +6,11 @@ docs, webhooks-format), so an honest 503 loses nothing.
 
 from __future__ import annotations
 
-import hmac
+from collections.abc import Mapping
 from typing import Protocol
 
 import structlog
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
 from amo_bridge.errors import StoreUnavailable
 
@@ -20,23 +20,34 @@ MOST_BYTES = 8 * 1024 * 1024
 
 
 class Door(Protocol):
-    """Where bodies go in. ``secret`` is None while the bridge is starting and can accept nothing yet."""
-
-    @property
-    def secret(self) -> str | None: ...
+    """Where one account's bodies go in. Both raise StoreUnavailable; then nothing was accepted."""
 
     def put(self, body: bytes) -> None: ...
 
+    def disconnect(self, told: Mapping[str, str]) -> bool:
+        """The integration was switched off, says somebody; False if that was not amoCRM."""
 
-def blueprint(door: Door) -> Blueprint:
+
+class House(Protocol):
+    """Finds the account that a secret belongs to."""
+
+    @property
+    def is_opening(self) -> bool:
+        """Are there accounts whose doors are not open yet? Then an unknown secret may be theirs."""
+
+    def door(self, secret: str) -> Door | None:
+        """The door that this secret opens."""
+
+
+def blueprint(house: House) -> Blueprint:
     routes = Blueprint("hooks", __name__)
 
     @routes.post("/hooks/amocrm/<secret>")
     def amocrm(secret: str) -> Response:
-        if door.secret is None:
-            return Response("мост запускается", 503, {"Retry-After": "5"}, content_type="text/plain; charset=utf-8")
-        if not hmac.compare_digest(secret.encode(), door.secret.encode()):
-            return Response(status=404)
+        # Whose hook it was is counted when it is answered.
+        door = g.door = house.door(secret)
+        if door is None:
+            return _nowhere(house)
         body = _body_within_limit()
         if body is None:
             log.warning("hook too large", length=request.content_length)
@@ -44,11 +55,33 @@ def blueprint(door: Door) -> Blueprint:
         try:
             door.put(body)
         except StoreUnavailable as error:
-            log.error("hook not accepted", error=str(error))
-            return Response("база не отвечает", 503, {"Retry-After": "60"}, content_type="text/plain; charset=utf-8")
+            return _refused(error)
         return Response(status=204)
 
+    @routes.get("/hooks/amocrm/<secret>/disconnect")
+    def disconnected(secret: str) -> Response:
+        """amoCRM docs, oauth/step-by-step: the one hook that is signed."""
+        door = house.door(secret)
+        if door is None:
+            return _nowhere(house)
+        try:
+            is_amocrm = door.disconnect(request.args.to_dict())
+        except StoreUnavailable as error:
+            return _refused(error)
+        return Response(status=204 if is_amocrm else 403)
+
     return routes
+
+
+def _nowhere(house: House) -> Response:
+    if house.is_opening:
+        return Response("мост запускается", 503, {"Retry-After": "5"}, content_type="text/plain; charset=utf-8")
+    return Response(status=404)
+
+
+def _refused(error: StoreUnavailable) -> Response:
+    log.error("hook not accepted", error=str(error))
+    return Response("база не отвечает", 503, {"Retry-After": "60"}, content_type="text/plain; charset=utf-8")
 
 
 def _body_within_limit() -> bytes | None:

@@ -1,0 +1,105 @@
+"""Several accounts in one process: one port, one bridge each; the secret in the hook's path says whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from amo_bridge.config.folder import AccountConfig
+from amo_bridge.config.model import Config
+from amo_bridge.engine.bridge import Bridge, Role
+from amo_bridge.engine.connecting import Connecting
+from amo_bridge.engine.ground import Ground
+from amo_bridge.engine.meters import Meters
+from amo_bridge.engine.sender import SETTLE
+from amo_bridge.errors import StoreUnavailable
+
+log = structlog.get_logger()
+
+
+class Installation:
+    """To the web side it looks like one bridge. An account whose config is broken stays out, and is told of."""
+
+    def __init__(
+        self, accounts: Sequence[AccountConfig], own_url: str, *, role: Role = "all", settle: float = SETTLE
+    ) -> None:
+        self._broken = {one.name: list(one.problems) for one in accounts if one.config is None}
+        self._grounds: dict[tuple[str, Path], Ground] = {}
+        self.process_meters = Meters()
+        self.bridges: dict[str, Bridge] = {}
+        for one in accounts:
+            if one.config is not None:
+                ground = self._ground(one.config)
+                self.bridges[one.name] = Bridge(
+                    one.config,
+                    one.environment,
+                    own_url,
+                    role=role,
+                    ground=ground,
+                    settle=settle,
+                    meters=self.process_meters,
+                )
+
+    def start(self) -> None:
+        for name, problems in self._broken.items():
+            log.error("config is broken, the account stays out", config=name, problems=problems)
+        for bridge in self.bridges.values():
+            bridge.start()
+
+    def stop(self) -> None:
+        """Stop all of them, then close what they share."""
+        for bridge in self.bridges.values():
+            bridge.begin_to_stop()
+        for bridge in self.bridges.values():
+            bridge.stop()
+        for ground in self._grounds.values():
+            ground.close()
+
+    # --- what the web side sees ---
+
+    @property
+    def is_opening(self) -> bool:
+        """Hooks of a broken account are told to come again: perhaps somebody mends it meanwhile."""
+        return bool(self._broken) or any(bridge.is_opening for bridge in self.bridges.values())
+
+    def door(self, secret: str) -> Bridge | None:
+        # All are asked, whoever answers first: how long it takes must not tell how many there are before.
+        doors = [bridge.door(secret) for bridge in self.bridges.values()]
+        return next((door for door in doors if door is not None), None)
+
+    def ways(self) -> list[Connecting]:
+        """Those that can be connected already. Raises StoreUnavailable when none can."""
+        ways = []
+        for bridge in self.bridges.values():
+            try:
+                ways += bridge.ways()
+            except StoreUnavailable:
+                # It is still starting; the others need not wait for it.
+                continue
+        if not ways:
+            raise StoreUnavailable("мост запускается")
+        return ways
+
+    def observed(self) -> list[Bridge]:
+        """Whom /metrics tells of: every account."""
+        return list(self.bridges.values())
+
+    @property
+    def is_ready(self) -> bool:
+        """Does any account work? One that does not must not take the others' hooks away."""
+        return any(bridge.is_ready for bridge in self.bridges.values())
+
+    def health(self) -> dict[str, Any]:
+        accounts: dict[str, Any] = {name: bridge.health() for name, bridge in self.bridges.items()}
+        accounts |= {name: {"status": "config is broken", "problems": words} for name, words in self._broken.items()}
+        well = all(bridge.is_ready for bridge in self.bridges.values()) and not self._broken
+        return {"status": "ready" if well else "not all accounts work", "accounts": accounts}
+
+    def _ground(self, config: Config) -> Ground:
+        place = (config.bridge.database, config.data_folder)
+        if place not in self._grounds:
+            self._grounds[place] = Ground.of(config)
+        return self._grounds[place]

@@ -1,0 +1,150 @@
+"""``GET /metrics`` for Prometheus: what the process has counted, and what the store tells of each account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
+from typing import Any, Protocol
+
+import structlog
+from flask import Blueprint, Flask, Response, g, request
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from amo_bridge.engine.gauges import Vitals
+from amo_bridge.engine.meters import AccountMeters, Meters
+from amo_bridge.errors import StoreUnavailable
+from amo_bridge.web.access import TOKEN, may_look
+
+log = structlog.get_logger()
+# Hooks to an address with a wrong secret belong to nobody.
+NOBODY = ""
+CLOSED = f"Только с этой машины или с заголовком Authorization: Bearer (переменная {TOKEN})\n"
+
+
+class Observed(Protocol):
+    """One account's bridge, as it is watched."""
+
+    @property
+    def meters(self) -> AccountMeters: ...
+
+    @property
+    def is_ready(self) -> bool: ...
+
+    @property
+    def is_leading(self) -> bool: ...
+
+    @property
+    def token_ends_at(self) -> float | None:
+        """When amoCRM's token dies (Unix seconds), if that is known."""
+
+    def vitals(self) -> Vitals | None:
+        """None before the store is opened. Raises StoreUnavailable."""
+
+
+class Watched(Protocol):
+    """All that runs in this process."""
+
+    def observed(self) -> Sequence[Observed]: ...
+
+    @property
+    def process_meters(self) -> Meters: ...
+
+
+def install(app: Flask, watched: Watched, token: str) -> None:
+    """Serve the page, and count the hooks that the app answers."""
+    stored = CollectorRegistry()
+    stored.register(StoredGauges(watched.observed))
+    routes = Blueprint("metrics", __name__)
+
+    @routes.get("/metrics")
+    def metrics() -> Response:
+        if not may_look(request, token):
+            return Response(CLOSED, 401, {"WWW-Authenticate": "Bearer"}, content_type="text/plain; charset=utf-8")
+        body = generate_latest(watched.process_meters.registry) + generate_latest(stored)
+        return Response(body, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    app.register_blueprint(routes)
+    _count_hooks(app, watched.process_meters)
+
+
+def _count_hooks(app: Flask, meters: Meters) -> None:
+    @app.before_request
+    def began() -> None:
+        g.began = perf_counter()
+
+    @app.after_request
+    def answered(response: Response) -> Response:
+        if request.endpoint == "hooks.amocrm":
+            door = g.get("door")
+            counted = door.meters if door is not None else meters.of(NOBODY)
+            counted.hook_answered(response.status_code, perf_counter() - g.began)
+        return response
+
+
+class StoredGauges(Collector):
+    """Read from the stores whenever Prometheus asks. A store that does not answer takes only its own numbers away."""
+
+    def __init__(self, observed: Callable[[], Sequence[Observed]]) -> None:
+        self._observed = observed
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        families = _families()
+        for bridge in self._observed():
+            account = bridge.meters.account
+            families["ready"].add_metric([account], bridge.is_ready)
+            families["leading"].add_metric([account], bridge.is_leading)
+            if bridge.token_ends_at is not None:
+                families["token_ends_timestamp_seconds"].add_metric([account], bridge.token_ends_at)
+            try:
+                vitals = bridge.vitals()
+            except StoreUnavailable as error:
+                log.error("store not counted", account=account, error=str(error))
+                vitals = None
+            families["store_up"].add_metric([account], vitals is not None)
+            if vitals is not None:
+                _fill(families, account, vitals)
+        yield from families.values()
+
+
+def _fill(families: dict[str, GaugeMetricFamily], account: str, vitals: Vitals) -> None:
+    plain: dict[str, Any] = {
+        "inbox_new": vitals.inbox_new,
+        "events_open": vitals.events_open,
+        "overdue": vitals.overdue,
+        "mirror_deals": vitals.mirror_deals,
+        "last_hook_age_seconds": vitals.last_hook_age,
+        "reconcile_age_seconds": vitals.reconcile_age,
+        "crm_stopped": bool(vitals.stopped),
+    }
+    for name, value in plain.items():
+        if value is not None:
+            families[name].add_metric([account], value)
+    for state, count in vitals.outbox.items():
+        families["outbox"].add_metric([account, state], count)
+    for kind, count in vitals.failed.items():
+        families["failed"].add_metric([account, kind], count)
+
+
+def _families() -> dict[str, GaugeMetricFamily]:
+    words: dict[str, tuple[str, list[str]]] = {
+        "ready": ("1: the account's bridge works", []),
+        "leading": ("1: this process works for the account; 0: it stands by, or only takes hooks in", []),
+        "store_up": ("1: the store answers; 0: it does not, or has not been opened yet", []),
+        "token_ends_timestamp_seconds": ("When amoCRM's token dies, Unix seconds", []),
+        "inbox_new": ("Hooks taken in and not decoded yet", []),
+        "events_open": ("Events not judged yet", []),
+        "outbox": ("Effects not yet in amoCRM, by state", ["state"]),
+        "failed": ("What the bridge gave up on, by kind; see amo-bridge failed", ["kind"]),
+        "overdue": ("Work that should have been done a minute ago", []),
+        "mirror_deals": ("Deals in the mirror", []),
+        "last_hook_age_seconds": ("Since the last hook", []),
+        "reconcile_age_seconds": ("Since the last reconciliation that went through", []),
+        "crm_stopped": ("1: amoCRM has stopped us (token, payment, block); only probes are sent", []),
+    }
+    return {
+        name: GaugeMetricFamily(f"amo_bridge_{name}", told, labels=["account", *labels])
+        for name, (told, labels) in words.items()
+    }
