@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from amo_bridge.engine.store import OPEN_STATES, Store, deals, events, inbox, outbox
+from amo_bridge.engine.store import Store, deals, events, in_open_state, inbox, outbox
 from bench.expected import ROUTED, ExpectedTask
 from bench.people import Life, People
 from bench.processes import Sandbox
@@ -52,7 +52,7 @@ class StoreView:
     def busy_deals(self) -> set[int]:
         """Deals with effects that are not settled."""
         with self._store.read() as connection:
-            query = select(outbox.c.deal_id).where(outbox.c.state.in_(OPEN_STATES)).distinct()
+            query = select(outbox.c.deal_id).where(in_open_state(outbox)).distinct()
             return set(connection.execute(query).scalars())
 
     def stages(self) -> dict[int, tuple[int, int]]:
@@ -65,7 +65,7 @@ class StoreView:
         queries = {
             "inbox": select(func.count()).select_from(inbox).where(inbox.c.state == "new"),
             "events": select(func.count()).select_from(events).where(events.c.state == "open"),
-            "outbox": select(func.count()).select_from(outbox).where(outbox.c.state.in_(OPEN_STATES)),
+            "outbox": select(func.count()).select_from(outbox).where(in_open_state(outbox)),
             "failed": select(func.count()).select_from(outbox).where(outbox.c.state == "failed"),
             "failed events": select(func.count()).select_from(events).where(events.c.state == "failed"),
         }

@@ -29,6 +29,9 @@ class People(Office):
     def change(self, person: str, deal: int, body: dict[str, Any]) -> None:
         self._ask("PATCH", f"/api/v4/leads/{deal}", body, person)
 
+    def change_many(self, person: str, bodies: list[dict[str, Any]]) -> None:
+        self._ask("PATCH", "/api/v4/leads", bodies, person)
+
     def complete(self, person: str, task: int) -> None:
         body = {"user_id": self.users[person], "task_id": task, "text": "Сделано"}
         self._ask("POST", "/sandbox/ui/complete_task", body, person)

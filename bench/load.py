@@ -1,0 +1,148 @@
+"""Load for the bridge: deals that people moved, the hooks about them, and connections that deliver these at once."""
+
+from __future__ import annotations
+
+import http.client
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import requests
+
+from bench.expected import BRIEF_WANTED, NEW
+from bench.people import People
+from bench.processes import SECRET, TOKEN, BridgeProcess, Sandbox
+
+TOGETHER = 250
+MANAGER, ADMINISTRATOR = "Иван Петров", "Елена Орлова"
+DEAL_ID = re.compile(rb"(leads%5Bstatus%5D%5B0%5D%5Bid%5D=)\d+")
+
+
+def seed(sandbox: Sandbox, deals: int) -> range:
+    """So many old deals on a stage that no rule looks at; their ids."""
+    told = sandbox.control("POST", "seed", {"deals": deals, "stage": BRIEF_WANTED}, timeout=300)
+    first, last = told["first_id"], told["last_id"]
+    assert isinstance(first, int)
+    assert isinstance(last, int)
+    return range(first, last + 1)
+
+
+def move_to_new(sandbox: Sandbox, deals: Sequence[int]) -> bytes:
+    """A person moves them all to the stage where each needs a task; the body of the hook about one of them.
+
+    The account's own hooks, which tell of 250 deals at once, are kept from the bridge: it gets one hook a deal, below.
+    """
+    people = People(sandbox.url)
+    pipeline_id, status_id = people.stages[NEW]
+    unsubscribe(sandbox)
+    for start in range(0, len(deals), TOGETHER):
+        chunk = deals[start : start + TOGETHER]
+        moved = [{"id": deal, "pipeline_id": pipeline_id, "status_id": status_id} for deal in chunk]
+        people.change_many(MANAGER, moved)
+    return status_body(sandbox, people, deals[0])
+
+
+def status_body(sandbox: Sandbox, people: People, deal: int) -> bytes:
+    """What amoCRM would send about this deal's move: asked for by subscribing an address that nobody is at."""
+    nowhere = "http://127.0.0.1:9/hooks"
+    session = _as_administrator(people)
+    made = session.post(f"{sandbox.url}/api/v4/webhooks", json={"destination": nowhere, "settings": ["status_lead"]})
+    made.raise_for_status()
+    here, away = people.stages[NEW], people.stages[BRIEF_WANTED]
+    for pipeline_id, status_id in (away, here):
+        people.change(MANAGER, deal, {"pipeline_id": pipeline_id, "status_id": status_id})
+    sandbox.control("POST", "hooks/flush", {"timeout": 20})
+    attempts = sandbox.control("GET", "hooks?setting=status_lead")["attempts"]
+    assert isinstance(attempts, list)
+    body = str([one for one in attempts if one["destination"] == nowhere][-1]["body"])
+    session.delete(f"{sandbox.url}/api/v4/webhooks", json={"destination": nowhere}).raise_for_status()
+    sandbox.control("DELETE", "hooks")
+    return body.encode()
+
+
+def unsubscribe(sandbox: Sandbox) -> None:
+    """amoCRM tells nobody anything any more."""
+    session = _as_administrator(People(sandbox.url))
+    found = session.get(f"{sandbox.url}/api/v4/webhooks").json()
+    for hook in found["_embedded"]["webhooks"]:
+        session.delete(f"{sandbox.url}/api/v4/webhooks", json={"destination": hook["destination"]}).raise_for_status()
+
+
+def hooks_about(body: bytes, deals: Sequence[int]) -> list[bytes]:
+    """The hook's body once for each deal."""
+    return [DEAL_ID.sub(rb"\g<1>%d" % deal, body) for deal in deals]
+
+
+def _as_administrator(people: People) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    session.headers["Authorization"] = f"Bearer {TOKEN}"
+    session.headers["X-Sandbox-Person"] = str(people.users[ADMINISTRATOR])
+    return session
+
+
+@dataclass
+class Delivered:
+    """``seconds``: how long each hook took; ``finished``: when each was answered; ``refused``: not answered 204."""
+
+    seconds: list[float] = field(default_factory=list)
+    finished: list[float] = field(default_factory=list)
+    refused: int = 0
+
+    @property
+    def wall(self) -> float:
+        return self.finished[-1] - self.finished[0] if self.finished else 0.0
+
+    def per_second(self) -> list[int]:
+        """How many were answered in each whole second."""
+        if not self.finished:
+            return []
+        counts = [0] * (int(self.wall) + 1)
+        for at in self.finished:
+            counts[int(at - self.finished[0])] += 1
+        return counts[:-1] or counts
+
+
+def deliver(bridge: BridgeProcess, bodies: Sequence[bytes], connections: int = 8) -> Delivered:
+    """Post the hooks as fast as so many connections can; each waits for its answer before it sends the next."""
+    told, guard, queue = Delivered(), threading.Lock(), iter(bodies)
+
+    def work() -> None:
+        connection = http.client.HTTPConnection(str(urlsplit(bridge.url).hostname), urlsplit(bridge.url).port or 80)
+        for body in _shared(queue, guard):
+            begun = time.perf_counter()
+            status = _post(connection, body)
+            now = time.perf_counter()
+            with guard:
+                told.seconds.append(now - begun)
+                told.finished.append(now)
+                told.refused += status != 204
+        connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told.finished.sort()
+    return told
+
+
+def _shared(queue: Iterator[bytes], guard: threading.Lock) -> Iterator[bytes]:
+    while True:
+        with guard:
+            body = next(queue, None)
+        if body is None:
+            return
+        yield body
+
+
+def _post(connection: http.client.HTTPConnection, body: bytes) -> int:
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "User-Agent": "amoCRM-Webhooks/3.0"}
+    connection.request("POST", f"/hooks/amocrm/{SECRET}", body, headers)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
