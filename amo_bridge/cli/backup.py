@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 
 from amo_bridge.cli.common import config_option, load_or_exit
 from amo_bridge.cli.russian import Command, Stop
@@ -42,7 +42,8 @@ def backup(file: Path, config_path: Path) -> None:
 
 def refer(command: list[str], config: Config) -> None:
     """PostgreSQL has better tools of its own: say the exact command, and end with code 2."""
-    url = make_url(config.bridge.database).set(drivername="postgresql", password=None)
+    told = make_url(config.bridge.database)
+    url = URL.create("postgresql", told.username, None, told.host, told.port, told.database, told.query)
     words = shlex.join([*command, f"--dbname={url.render_as_string()}"])
     click.echo(f"База — PostgreSQL, у неё свои средства (пароль — в PGPASSWORD или ~/.pgpass):\n  {words}", err=True)
     click.echo(KEY_ADVICE, err=True)

@@ -11,8 +11,10 @@ import click
 from amo_bridge.cli.common import config_option, load_or_exit, tell_and_exit
 from amo_bridge.cli.crm_words import in_words
 from amo_bridge.cli.russian import Command
+from amo_bridge.clock import SystemClock
 from amo_bridge.config.against_account import unknown_names
-from amo_bridge.engine.connection import read_account
+from amo_bridge.engine.connection import read_account, tokens
+from amo_bridge.engine.token_watch import warning
 from amo_bridge.errors import BridgeError, ConfigError
 
 CRM_UNREACHABLE = 3
@@ -41,3 +43,5 @@ def check(config_path: Path, offline: bool) -> None:
     if problems := unknown_names(config, account):
         tell_and_exit(problems)
     click.echo(f"Аккаунт «{account.name}» ({config.account.url}) знает все имена из настройки")
+    if words := warning(tokens(config, os.environ).expires_at, SystemClock().now()):
+        click.echo(f"Внимание: {words}", err=True)

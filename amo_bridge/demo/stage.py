@@ -15,7 +15,7 @@ from amo_bridge.demo.office import Office
 from amo_bridge.demo.processes import Running
 from amo_bridge.demo.story import ACTS, Act, Missing, Scene
 from amo_bridge.engine.journal import Entry, Journal
-from amo_bridge.engine.store import OPEN_STATES, Store, accounts, events, inbox, outbox
+from amo_bridge.engine.store import Store, accounts, events, in_open_state, inbox, outbox
 
 PATIENCE = 30.0
 LOOK = 0.1
@@ -46,7 +46,7 @@ class Bridge:
         open_rows = (
             select(func.count()).select_from(inbox).where(inbox.c.state == "new"),
             select(func.count()).select_from(events).where(events.c.state == "open"),
-            select(func.count()).select_from(outbox).where(outbox.c.state.in_(OPEN_STATES)),
+            select(func.count()).select_from(outbox).where(in_open_state(outbox)),
         )
         with self._store.read() as connection:
             return not any(connection.execute(query).scalar_one() for query in open_rows)

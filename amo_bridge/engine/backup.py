@@ -161,10 +161,7 @@ def _unpacked(source: Path, folder: Path) -> dict[str, str]:
 def _made_ready(database: Path, now: datetime) -> None:
     """Sound, of the present shape, and careful: what was waiting to be sent then has perhaps been sent since, so the
     bridge will look in amoCRM first."""
-    with closing(sqlite3.connect(database)) as connection:
-        told = connection.execute("PRAGMA quick_check").fetchone()[0]
-    if told != "ok":
-        raise CopyRefused(f"база в копии повреждена: {told}")
+    _must_be_sound(database)
     store = Store(f"sqlite:///{database}")
     try:
         store.prepare()
@@ -173,6 +170,16 @@ def _made_ready(database: Path, now: datetime) -> None:
             connection.execute(update(outbox).where(waiting).values(state="doubt", due_at=now.timestamp()))
     finally:
         store.close()
+
+
+def _must_be_sound(database: Path) -> None:
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            told = connection.execute("PRAGMA quick_check").fetchone()[0]
+    except sqlite3.Error as error:
+        told = error
+    if told != "ok":
+        raise CopyRefused(f"база в копии повреждена: {told}")
 
 
 def _moved_aside(files: list[Path], aside: Path) -> Path:

@@ -1,0 +1,97 @@
+"""``amo-bridge failed``: a refusal of amoCRM, seen, tried again, let go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result
+from local_crm import LocalCrm
+from running_bridge import RunningBridge
+
+from amo_bridge.demo.office import Office
+from amo_bridge.errors import CrmRefused
+
+Run = Callable[..., Result]
+IVAN = "Иван Петров"
+
+
+@pytest.fixture
+def deal(connected: LocalCrm, office: Office, bridge: RunningBridge) -> int:
+    """A deal whose first task amoCRM refused; by now it would take it."""
+
+    def refuse(*asked: object) -> None:
+        raise CrmRefused("Ответственный не найден", status=422, method="POST", path="/api/v4/tasks")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("amo_bridge.engine.sender.write", refuse)
+        contact = office.new_contact(IVAN, "Ольга")
+        deal = office.new_deal(IVAN, "Ромашка", "Продажи / Новый клиент", contact, 0)
+        bridge.settle(connected)
+    assert office.tasks(deal) == []
+    return deal
+
+
+def test_nothing_has_failed(connected: LocalCrm, bridge: RunningBridge, run: Run) -> None:
+    told = run("failed")
+    assert (told.exit_code, told.stdout) == (0, "Отказов нет.\n")
+
+
+def test_before_the_bridge_has_run(run: Run) -> None:
+    told = run("failed")
+    assert told.exit_code == 3
+    assert "базы ещё нет" in told.stderr
+
+
+def test_a_refusal_is_shown_with_its_deal_rule_and_reason(deal: int, run: Run) -> None:
+    told = run("failed")
+    assert told.exit_code == 1
+    shown = " ".join(told.stdout.replace("│", " ").split())
+    for words in ("A1", str(deal), "stage_creates_tasks.new_client", "422", "Ответственный"):
+        assert words in shown
+
+
+def test_for_programs(deal: int, run: Run) -> None:
+    (one,) = json.loads(run("failed", "--json").stdout)["failures"]
+    assert (one["name"], one["deal_id"], one["rule"]) == ("A1", deal, "stage_creates_tasks.new_client")
+
+
+def test_tried_again_it_is_done_by_the_running_bridge(
+    deal: int, connected: LocalCrm, office: Office, bridge: RunningBridge, run: Run
+) -> None:
+    assert run("failed", "retry", "A1", "--who", "Мария").exit_code == 0
+    bridge.settle(connected)
+    assert len(office.tasks(deal)) == 1
+    assert run("failed").exit_code == 0
+    history = run("why", str(deal)).stdout
+    assert "вручную" in history
+    assert "Мария" in history
+
+
+def test_let_go_it_is_not_done(deal: int, connected: LocalCrm, office: Office, bridge: RunningBridge, run: Run) -> None:
+    told = run("failed", "drop", "--all")
+    assert told.exit_code == 0
+    assert "Снято" in told.stdout
+    bridge.settle(connected)
+    assert office.tasks(deal) == []
+    assert run("failed").exit_code == 0
+    assert "снято вручную" in run("why", str(deal)).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("retry", "A99"), 1, "среди отказов нет: A99"),
+        (("drop", "7"), 1, "«7» — не номер отказа"),
+        (("retry",), 2, "назовите номера отказов или скажите --all"),
+        (("drop", "A1", "--all"), 2, "назовите номера отказов или скажите --all"),
+        (("list", "A1"), 2, "номера нужны для retry и drop"),
+    ],
+)
+def test_what_makes_no_sense_changes_nothing(
+    bridge: RunningBridge, connected: LocalCrm, run: Run, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    told = run("failed", *arguments)
+    assert told.exit_code == code
+    assert words in told.stderr
