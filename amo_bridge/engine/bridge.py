@@ -97,8 +97,9 @@ class Bridge:
         assert self._amo_id is not None
         is_amocrm = self._connecting.disconnect(told, self._amo_id)
         if is_amocrm and (worker := self._worker):
-            # It finds out at once that it may not, and says so.
+            # It finds out at once that it may not, and says so, even if it is waiting out some other trouble.
             worker.ask(RECONCILE)
+            worker.try_again()
         return is_amocrm
 
     def ways(self) -> list[Connecting]:

@@ -116,6 +116,7 @@ class Worker:
         failures = 0
         while not self._stopping.is_set():
             self._bell.clear()
+            self._again.clear()
             try:
                 if failures:
                     # What was being sent when the round broke off may be in amoCRM, though nobody wrote that down.
@@ -134,7 +135,6 @@ class Worker:
                 self._bell.wait(LOOK_AGAIN)
 
     def _pause(self, seconds: float) -> None:
-        self._again.clear()
         if not self._stopping.is_set():
             self._again.wait(seconds)
 

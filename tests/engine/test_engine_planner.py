@@ -35,7 +35,7 @@ from amo_bridge.clock import FixedClock
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
 from amo_bridge.due import Due
-from amo_bridge.engine import planner as planner_module
+from amo_bridge.engine import recording
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.journal import Entry, Journal
@@ -235,7 +235,7 @@ class Breaking(Viewer):
 def test_a_poisonous_event_is_put_off_and_the_others_go_on(
     world: World, hands: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planner_module, "MOST_TRIES", 3)
+    monkeypatch.setattr(recording, "MOST_TRIES", 3)
     world.use(ON_MOVES, viewer=Breaking(agency(), URL))
     world.knows(*(record(NEW, number, seconds=-60) for number in (7, 13)))
     world.shows(record(BRIEF, 7), record(BRIEF, 13))
@@ -266,7 +266,7 @@ def test_an_event_that_this_version_can_not_read_is_put_off_and_its_deal_waits(w
     assert world.planner.plan() == 1
     assert world.planner.plan() == 0
     assert world.states() == ["open", "open", "done"]
-    for _ in range(planner_module.MOST_TRIES):
+    for _ in range(recording.MOST_TRIES):
         hands.advance(timedelta(hours=1))
         world.planner.plan()
     assert world.states() == ["failed", "done", "done"]
