@@ -87,6 +87,10 @@ def agency() -> dict[str, Any]:
     return body
 
 
+def lead_field(body: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(field for field in body["custom_fields"]["leads"] if field["name"] == name)
+
+
 def load(tmp_path: Path, body: dict[str, Any]) -> World:
     path = tmp_path / "account.json"
     path.write_text(json.dumps(body), encoding="utf-8")
@@ -116,7 +120,7 @@ def test_ids_given_in_the_file_are_kept_and_never_given_again(tmp_path: Path) ->
         (lambda body: body.update(colour="red"), "colour"),
         (lambda body: body["users"][1].update(group="Охрана"), "users → 1 → group: no group «Охрана»"),
         (lambda body: body["tokens"][0].update(user="Никто"), "tokens → 0 → user: no user «Никто»"),
-        (lambda body: body["custom_fields"]["leads"][2].pop("enums"), "type select needs enums"),
+        (lambda body: lead_field(body, "Тип клиента").pop("enums"), "type select needs enums"),
         (lambda body: body["contacts"][0]["fields"].update(Рост=5), "contacts → 0 → fields: no field «Рост»"),
         (lambda body: body["contacts"][0]["fields"].update(Пол="Да"), "Анна Соколова"),
         (lambda body: body["pipelines"][0].update(is_main=False), "exactly one has is_main"),
