@@ -48,6 +48,7 @@ def unknown_names(config: Config, account: Account) -> list[str]:
 def _names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName]]:
     yield from names_in(config.bridge, ("bridge",))
     yield from names_in(config.roles, ("roles",))
+    yield from names_in(config.absences, ("absences",))
     for rule in config.rules:
         # A rule that is switched off must be right as well: the switch may be turned any time.
         yield from names_in(rule.options, ("handlers", rule.handler.name, rule.block))

@@ -10,6 +10,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
+from amo_bridge.config.absences import Absence, Absences, overlaps
+from amo_bridge.config.lines import KeyPath
 from amo_bridge.config.model import MANAGER, AccountSection, BridgeSection, Config, RoleByField, RoleSpec
 from amo_bridge.config.names import PersonName, UserName, names_in
 from amo_bridge.config.problems import Problems
@@ -20,7 +22,7 @@ from amo_bridge.names import nearest, same_name
 from amo_bridge.rules import Handler, Options, Rule, own_handlers, shipped_handlers
 from amo_bridge.worktime import CalendarOptions
 
-SECTIONS = ("account", "bridge", "calendar", "roles", "handlers")
+SECTIONS = ("account", "bridge", "calendar", "roles", "absences", "handlers")
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
     "bridge": {"public_url": "AMO_BRIDGE_PUBLIC_URL", "data": "AMO_BRIDGE_DATA", "database": "AMO_BRIDGE_DATABASE"},
@@ -66,11 +68,12 @@ class _Loader:
         calendar = self._section("calendar", CalendarOptions)
         declared = self._table("roles")
         roles = self._roles(declared)
+        absences = self._absences(self._table("absences"))
         rules = self._rules(self._table("handlers"), self._own_handlers())
         self._known_people(bridge, rules, declared)
         if self.problems.found or account is None or bridge is None or calendar is None:
             raise ConfigError(self.problems.found)
-        return Config(self.path, account, bridge, calendar, roles, rules, lines)
+        return Config(self.path, account, bridge, calendar, roles, rules, lines, absences)
 
     def _table(self, name: str) -> dict[str, Any]:
         table = self.tree.get(name, {})
@@ -111,6 +114,26 @@ class _Loader:
                 words = 'нужно имя пользователя или { field = "поле сделки", otherwise = "имя" }'
                 self.problems.add(path, words)
         return roles
+
+    def _absences(self, table: Mapping[str, Any]) -> Absences:
+        absences: dict[UserName, tuple[Absence, ...]] = {}
+        for name, times in table.items():
+            path = ("absences", name)
+            if not isinstance(times, list):
+                self.problems.add(path, 'нужен список: [{ from = "2026-12-01", to = "2026-12-14", deputy = "имя" }]')
+                continue
+            told = [self._absence(one, (*path, number)) for number, one in enumerate(times)]
+            absences[UserName(name.strip())] = away = tuple(one for one in told if one is not None)
+            for a, b in overlaps(away):
+                self.problems.add(path, f"отсутствия пересекаются: с {a.first} по {a.last} и с {b.first} по {b.last}")
+        return absences
+
+    def _absence(self, told: object, path: KeyPath) -> Absence | None:
+        try:
+            return Absence.model_validate(told)
+        except ValidationError as errors:
+            self.problems.invalid(errors, path, Absence)
+            return None
 
     def _own_handlers(self) -> dict[str, Handler] | None:
         """The agency's own handlers; None if the folder can't be used, which is told."""

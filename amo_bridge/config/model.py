@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, field_validator
 
+from amo_bridge.config.absences import Absences
 from amo_bridge.config.lines import KeyPath
 from amo_bridge.config.names import CustomFieldName, PersonName, UserName
 from amo_bridge.config.strict import Strict
@@ -111,6 +112,7 @@ class Config:
     roles: Mapping[str, RoleSpec]
     rules: tuple[Rule, ...]
     lines: Mapping[KeyPath, int]
+    absences: Absences = field(default_factory=dict)
 
     @property
     def data_folder(self) -> Path:

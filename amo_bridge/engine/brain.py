@@ -26,7 +26,7 @@ class Brain:
 
     @classmethod
     def of(cls, config: Config, account: Account, clock: Clock) -> Self:
-        people = People(account, config.roles)
+        people = People(account, config.roles, config.absences)
         calendar = config.calendar.calendar(account.timezone)
         resolver = Resolver(account, people, calendar)
         return cls(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
+from types import MappingProxyType
 
 from amo_bridge.actions import Person
+from amo_bridge.config.absences import Absences, stand_in
 from amo_bridge.config.model import MANAGER, RoleByField, RoleSpec
 from amo_bridge.crm.account import Account, User
 from amo_bridge.crm.entities import DealRecord
@@ -14,9 +17,13 @@ from amo_bridge.names import same_name
 
 
 class People:
-    def __init__(self, account: Account, roles: Mapping[str, RoleSpec]) -> None:
+    def __init__(
+        self, account: Account, roles: Mapping[str, RoleSpec], absences: Absences = MappingProxyType({})
+    ) -> None:
         self._account = account
         self._roles = roles
+        self._absences = absences
+        self._names = {user.id: user.name for user in account.users}
         self._reader = FieldReader(account)
 
     def user_id(self, person: Person, deal: DealRecord) -> int:
@@ -30,11 +37,20 @@ class People:
                 return self._by_role(role, spec, deal).id
         return self._account.user(person).id
 
+    def present(self, user_id: int, day: date) -> int:
+        """Who works on that day in this person's place: he himself, unless he is away and has a deputy.
+
+        Raises UnknownName for a deputy whom the account has lost.
+        """
+        name = self._names.get(user_id)
+        deputy = stand_in(self._absences, name, day) if name else name
+        return user_id if deputy in (None, name) else self._account.user(str(deputy)).id
+
     def names_of(self, user_id: int | None, deal: DealRecord) -> tuple[str, ...]:
         """The person's name and the roles he has on this deal, in the config's words."""
         if not user_id:
             return ()
-        names = [user.name for user in self._account.users if user.id == user_id]
+        names = [name for known, name in self._names.items() if known == user_id]
         for role in (MANAGER, *self._roles):
             try:
                 if self.user_id(role, deal) == user_id:

@@ -55,23 +55,30 @@ class Resolver:
 
     def _create_task(self, action: CreateTask, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         due = self._due(action.due, deal, at)
+        person = self._people.user_id(action.to, record)
+        return self._task_for(person, self._present(person, due), due, action, deal, at)
+
+    def _task_for(
+        self, person: int, does_it: int, due: datetime, action: CreateTask, deal: Deal, at: datetime
+    ) -> list[Effect]:
+        """A task that is ``person``'s, and that ``does_it`` does."""
         on_contact = action.on == "contact" and deal.main_contact_id is not None
         body: dict[str, Any] = {
             "text": action.text,
             "complete_till": int(due.timestamp()),
-            "responsible_user_id": self._people.user_id(action.to, record),
+            "responsible_user_id": does_it,
             "entity_id": deal.main_contact_id if on_contact else deal.id,
             "entity_type": "contacts" if on_contact else "leads",
             "task_type_id": self._account.task_type(action.task_type).id if action.task_type else 1,
         }
-        who = self._user_name(body["responsible_user_id"])
+        who = self._user_name(does_it) + (f" (за {self._user_name(person)})" if does_it != person else "")
         words = f"задача «{action.text}» — {who}, до {self._local(due)}"
         return [Effect("create_task", deal.id, body, words, slot=action.slot, not_before=at.timestamp())]
 
     def free_task(self, text: str, to: Person, due: Due, record: DealRecord, at: datetime) -> dict[str, Any]:
         """A task on nobody's card: amoCRM's object for it."""
         moment = due.resolve(at, self._calendar, {})
-        user = self._people.user_id(to, record)
+        user = self._present(self._people.user_id(to, record), moment)
         return {"text": text, "complete_till": int(moment.timestamp()), "responsible_user_id": user, "task_type_id": 1}
 
     def _change_task(self, action: ChangeTask, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
@@ -115,7 +122,9 @@ class Resolver:
             back = self._account.stage_of(*action.to)
             text = f"Сделка возвращена на этап «{back.name}». Для {action.because} заполните: {missing}"
         task = CreateTask(deal_id=deal.id, text=text, to=action.tell, due=action.due, slot="rollback")
-        effects = self._create_task(task, deal, record, at)
+        mover = self._people.user_id(task.to, record)
+        # Whoever has just moved the deal is there, whatever the list of absences says.
+        effects = self._task_for(mover, mover, self._due(task.due, deal, at), task, deal, at)
         if action.to is not None:
             body = {"id": deal.id, "pipeline_id": back.pipeline_id, "status_id": back.status_id}
             words = f"возврат на этап «{back.title}»"
@@ -198,6 +207,9 @@ class Resolver:
 
     def _due(self, due: Due, deal: Deal, at: datetime) -> datetime:
         return due.resolve(at, self._calendar, {name: value for name in due.fields if (value := deal.value(name))})
+
+    def _present(self, person: int, due: datetime) -> int:
+        return self._people.present(person, due.astimezone(self._zone).date())
 
     def _local(self, moment: datetime) -> str:
         return moment.astimezone(self._zone).strftime("%d.%m.%Y %H:%M")

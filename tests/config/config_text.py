@@ -57,6 +57,12 @@ enabled = true
 entering = ["Продажи / Встреча назначена"]
 fields = ["Дата первой встречи"]
 
+[absences]
+"Светлана Белова" = [
+    { from = "2026-12-01", to = "2026-12-04", deputy = "Мария Кузнецова" },
+    { from = "2026-12-21", to = "2026-12-25", deputy = "Дмитрий Титов" },
+]
+
 [handlers.lost_deal_is_routed.win_back]
 enabled = true
 pipelines = ["Продажи"]

@@ -16,7 +16,7 @@ LAST = GOOD.count("\n") + 1
 @pytest.mark.parametrize(
     ("added", "words"),
     [
-        ("enabled = true", "такой ключ или раздел уже есть, в строке 47; оставьте один"),
+        ("enabled = true", "такой ключ или раздел уже есть, в строке 53; оставьте один"),
         ("[account]", "такой ключ или раздел уже есть, в строке 1; оставьте один"),
         ("[account.url]", "такой ключ или раздел уже есть, в строке 2; оставьте один"),
         ("when = { tag = 'a', tag = 'b' }", "такой ключ или раздел уже есть"),
@@ -45,7 +45,7 @@ def test_not_toml_up_to_the_end(added: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "first"),
-    [("enabled = true\n", 47), ("[handlers.stage_needs_fields.meeting]\n", 41)],
+    [("enabled = true\n", 53), ("[handlers.stage_needs_fields.meeting]\n", 41)],
 )
 def test_something_doubled_names_the_line_of_the_first(text: str, first: int, tmp_path: Path) -> None:
     [told] = problems_of(tmp_path, GOOD + text)

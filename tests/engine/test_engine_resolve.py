@@ -21,6 +21,7 @@ from amo_bridge.actions import (
     RollBack,
     SetFields,
 )
+from amo_bridge.config.absences import Absence
 from amo_bridge.config.model import RoleByField, RoleSpec
 from amo_bridge.config.names import CustomFieldName, UserName
 from amo_bridge.crm.entities import TaskRecord
@@ -312,3 +313,46 @@ def test_a_name_that_the_account_lost_since_the_start_is_told_with_advice(action
 def test_tasks_of_a_rule_carry_the_mark_it_gave_them() -> None:
     (seen,) = own_tasks([("first", TaskRecord(id=55, text="?", is_completed=True, complete_till=NOON, result="да"))])
     assert (seen.id, seen.slot, seen.is_completed, seen.due, seen.result) == (55, "first", True, NOON, "да")
+
+
+# --- somebody is away ---------------------------------------------------------------------------------------------
+
+AWAY = {
+    UserName("Иван Петров"): (
+        Absence.model_validate({"from": date(2026, 11, 24), "to": date(2026, 11, 25), "deputy": "Мария Кузнецова"}),
+    )
+}
+IN_HOLIDAYS = Resolver(agency(), People(agency(), ROLES, AWAY), CalendarOptions().calendar("Europe/Moscow"))
+
+
+def set_for(due: str, to: str = "manager") -> Effect:
+    now = record(on=BRIEF)
+    action = CreateTask(deal_id=7, text="Позвонить", to=to, due=Due.parse(due))
+    (effect,) = IN_HOLIDAYS.effects(action, Viewer(agency(), URL).deal(now), now, NOON)
+    return effect
+
+
+@pytest.mark.parametrize(
+    ("due", "who"),
+    [
+        ("today", "Иван Петров"),
+        ("tomorrow", "Мария Кузнецова"),
+        ("2 d", "Мария Кузнецова"),
+        ("3 d", "Иван Петров"),
+    ],
+)
+def test_a_task_that_falls_due_while_its_person_is_away_is_his_deputys(due: str, who: str) -> None:
+    assert set_for(due).body["responsible_user_id"] == user(who)
+
+
+def test_the_journal_says_for_whom_the_deputy_works() -> None:
+    assert "— Мария Кузнецова (за Иван Петров), до 24.11.2026" in set_for("tomorrow").words
+    assert set_for("tomorrow", to="head").body["responsible_user_id"] == user("Елена Орлова")
+
+
+def test_whoever_moved_the_deal_just_now_is_not_away_whatever_is_planned() -> None:
+    now = record(on=MEETING)
+    mover, due = user("Иван Петров"), Due.parse("tomorrow")
+    refusal = RollBack(deal_id=7, to=None, because="перехода", missing=("Дата",), tell=mover, due=due)
+    (effect,) = IN_HOLIDAYS.effects(refusal, Viewer(agency(), URL).deal(now), now, NOON)
+    assert effect.body["responsible_user_id"] == mover
