@@ -27,8 +27,9 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 demo: $(VENV)/.runtime
 	@$(BIN)/amo-bridge demo
 
+# As many processes as there are cores; every test has a database, ports and folders of its own.
 test: $(VENV)/.dev
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist worksteal
 
 # CHAOS="--database postgresql --seed 7" says otherwise.
 chaos: $(VENV)/.dev
@@ -49,6 +50,8 @@ lock:
 	$(VENV)-lock/bin/pip install --quiet uv
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 		pyproject.toml build-requirements.in -o requirements.lock
+	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		-c requirements.lock pyproject.toml build-requirements.in --extra postgres -o requirements-postgres.lock
 	$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade \
 		pyproject.toml build-requirements.in --extra dev --extra postgres -o requirements-dev.lock
 	rm -rf $(VENV)-lock
