@@ -7,7 +7,7 @@ The data's way through the house::
        engine/worker.py ── decode ───┤ engine/intake.py, crm/hooks/     bytes → reported events, repeats dropped
                         ── judge ────┤ engine/planner.py                fresh read, compared with the mirror (observe)
                         │            │ engine/dispatch.py → handlers/*  (event, deal, options) → actions | Skip(…)
-                        │            │ engine/resolve.py                names → ids, due phrases → times
+                        │            │ engine/resolve/                  names → ids, due phrases → times
                         │            │ one transaction: journal + outbox + event done
                         ── send ─────┘ engine/sender.py, crm/writes.py  like effects together; lost answers looked for
 

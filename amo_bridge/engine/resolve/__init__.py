@@ -1,0 +1,44 @@
+"""Actions → effects: stage names, roles, due phrases and field names become amoCRM's ids and Unix seconds.
+
+Each group of actions has its file here; ``Resolver`` knows which action is whose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from amo_bridge.actions import Action, Person
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.entities import DealRecord
+from amo_bridge.deal import Deal
+from amo_bridge.due import Due
+from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.people import People
+from amo_bridge.engine.resolve.deals import DealWays
+from amo_bridge.engine.resolve.new_deals import NewDealWays
+from amo_bridge.engine.resolve.tasks import TaskWays
+from amo_bridge.engine.resolve.terms import Terms, Way
+from amo_bridge.worktime import WorkCalendar
+
+
+class Resolver:
+    """Raises UnknownName (a name the account lost since the start) or ValueError (a due phrase over an empty field)."""
+
+    def __init__(self, account: Account, people: People, calendar: WorkCalendar) -> None:
+        terms = Terms(account, people, calendar)
+        self._tasks = TaskWays(terms)
+        self._ways: Mapping[type[Action], Way] = {
+            **self._tasks.ways,
+            **DealWays(terms, self._tasks.for_mover).ways,
+            **NewDealWays(terms, self.effects).ways,
+        }
+
+    def effects(self, action: Action, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        """What has to be sent; empty when all is so already. ``at``: when the cause happened (amoCRM's clock)."""
+        return self._ways[type(action)](action, deal, record, at)
+
+    def free_task(self, text: str, to: Person, due: Due, record: DealRecord, at: datetime) -> dict[str, Any]:
+        """A task on nobody's card: amoCRM's object for it."""
+        return self._tasks.free(text, to, due, record, at)

@@ -1,0 +1,83 @@
+"""Actions that change the deal itself → effects: its stage, fields, tags, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from amo_bridge.actions import Action, AddNote, AddTags, CreateTask, MoveDeal, RollBack, SetFields
+from amo_bridge.crm.entities import DealRecord
+from amo_bridge.deal import Deal
+from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.resolve.terms import Terms, Way
+
+
+class DealWays:
+    """``task_for_mover``: how the task that explains a roll-back is resolved."""
+
+    def __init__(self, terms: Terms, task_for_mover: Way) -> None:
+        self._terms = terms
+        self._task_for_mover = task_for_mover
+        self.ways: Mapping[type[Action], Way] = {
+            MoveDeal: self._move,
+            RollBack: self._roll_back,
+            AddNote: self._add_note,
+            SetFields: self._set_fields,
+            AddTags: self._add_tags,
+        }
+
+    def _move(self, action: MoveDeal, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        stage = self._terms.account.stage(action.to)
+        if stage.key == deal.stage.key:
+            return []
+        body = {"id": deal.id, "pipeline_id": stage.pipeline_id, "status_id": stage.status_id}
+        return [Effect("patch_deal", deal.id, body, f"этап → «{stage.title}»", expects=deal.stage.key)]
+
+    def _roll_back(self, action: RollBack, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        missing = ", ".join(f"«{name}»" for name in action.missing)
+        if action.to is None:
+            text = f"Для {action.because} заполните: {missing}"
+        else:
+            back = self._terms.account.stage_of(*action.to)
+            text = f"Сделка возвращена на этап «{back.name}». Для {action.because} заполните: {missing}"
+        task = CreateTask(deal_id=deal.id, text=text, to=action.tell, due=action.due, slot="rollback")
+        effects = self._task_for_mover(task, deal, record, at)
+        if action.to is not None:
+            body = {"id": deal.id, "pipeline_id": back.pipeline_id, "status_id": back.status_id}
+            words = f"возврат на этап «{back.title}»"
+            # Explained only when it was done: a person may move the deal on before that.
+            effects = [
+                Effect(
+                    "patch_deal", deal.id, body, words, expects=deal.stage.key, rolls_back=True, then=tuple(effects)
+                )
+            ]  # fmt: skip
+        return effects
+
+    def _add_note(self, action: AddNote, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        body = {"entity_id": action.deal_id, "note_type": "common", "params": {"text": action.text}}
+        return [Effect("add_note", action.deal_id, body, f"примечание «{action.text}»", not_before=at.timestamp())]
+
+    def _set_fields(self, action: SetFields, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        new = {name: value for name, value in action.values.items() if not _is_so(deal, name, value)}
+        if not new:
+            return []
+        values = [self._terms.field_value(name, value) for name, value in new.items()]
+        words = "; ".join(
+            f"поле «{name}» очищено" if value is None else f"поле «{name}» = {value}" for name, value in new.items()
+        )
+        return [Effect("patch_deal", deal.id, {"id": deal.id, "custom_fields_values": values}, words)]
+
+    def _add_tags(self, action: AddTags, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        new = [tag for tag in action.tags if not deal.has_tag(tag)]
+        if not new:
+            return []
+        body = {"id": deal.id, "tags_to_add": [{"name": tag} for tag in new]}
+        return [Effect("patch_deal", deal.id, body, f"теги: {', '.join(new)}")]
+
+
+def _is_so(deal: Deal, name: str, wanted: object) -> bool:
+    """Has the field this value already? Numbers are texts in amoCRM."""
+    value = deal.value(name)
+    if value is None or wanted is None:
+        return value is wanted
+    return value == wanted or (isinstance(value, str) and value == str(wanted))
