@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["create_task", "change_task", "patch_deal", "add_note", "create_deal"]
+Kind = Literal[
+    "create_task", "change_task", "patch_deal", "add_note", "create_deal",
+    "send_letter", "notify", "join_audience", "leave_audience", "send_sms",
+    "start_auto_dial", "stop_auto_dial", "start_series", "stop_series", "record_violation",
+]  # fmt: skip
 
 # The payload keys that tell people and the engine about the effect; the rest goes to amoCRM as it is.
 NEW_URL, NEW_ID = "{new.url}", "{new.id}"

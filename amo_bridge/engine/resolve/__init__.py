@@ -18,6 +18,7 @@ from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolve.deals import DealWays
 from amo_bridge.engine.resolve.new_deals import NewDealWays
+from amo_bridge.engine.resolve.outside import OutsideWays
 from amo_bridge.engine.resolve.tasks import TaskWays
 from amo_bridge.engine.resolve.terms import Terms, Way
 from amo_bridge.worktime import WorkCalendar
@@ -33,6 +34,7 @@ class Resolver:
             **self._tasks.ways,
             **DealWays(terms, self._tasks.for_mover).ways,
             **NewDealWays(terms, self.effects).ways,
+            **OutsideWays(terms).ways,
         }
 
     def effects(self, action: Action, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:

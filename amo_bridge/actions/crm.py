@@ -1,11 +1,4 @@
-"""Vocabulary 2: what to do. A handler returns these (or Skip); only the engine carries them out.
-
-Actions speak in the config's words: a stage is «Продажи / Бриф получен», a person is a role («head») or a user's name.
-The engine turns names into amoCRM's ids when it takes an action over (``engine/resolve.py``), writes it into the outbox
-under a key that never changes, and sends it in batches.
-
-``to`` of a task is a role, a user's name, or a user's id (a handler knows an id only from an event).
-"""
+"""Actions in amoCRM: tasks, moves, notes, fields, tags, new deals."""
 
 from __future__ import annotations
 
@@ -14,24 +7,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from amo_bridge.actions.base import Action, Person
 from amo_bridge.due import Due
 
-Person = str | int
 Place = Literal["deal", "contact"]
-
-
-@dataclass(frozen=True)
-class Skip:
-    """Nothing to do, and why: one short Russian sentence that ``amo-bridge why`` will print."""
-
-    reason: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Action:
-    """Something to do about a deal."""
-
-    deal_id: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +107,3 @@ class CreateDeal(Action):
     link_field: str | None = None
     slot: str = ""
     then: tuple[Action, ...] = ()
-
-
-Decision = Skip | Action | list[Action]

@@ -1,15 +1,13 @@
-"""Shapes that the options of several handlers share: a task to set, a condition on the deal."""
+"""A condition on the deal."""
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
-from amo_bridge.actions import CreateTask
-from amo_bridge.config.names import FieldName, PersonName, TaskTypeName, Text
+from amo_bridge.config.names import FieldName
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due
 from amo_bridge.names import same_name
 from amo_bridge.rules import Options
 
@@ -58,28 +56,3 @@ class Condition(Options):
         if self.one_of:
             return f"«{self.field}» — одно из: {', '.join(self.one_of)}"
         return f"«{self.field}» {'заполнено' if self.filled else 'пусто'}"
-
-
-class TaskSpec(Options):
-    """A task to set: ``{ text = "Согласовать КП", to = "head", due = "1 working day" }``.
-
-    ``on``: on the deal's card, or on the card of its main contact. ``when``: only if the deal is like this.
-    """
-
-    text: Text
-    to: PersonName
-    due: Due
-    type: TaskTypeName | None = None
-    on: Literal["deal", "contact"] = "deal"
-    when: Condition | None = None
-
-    def for_deal(self, deal: Deal, *, slot: str = "") -> CreateTask:
-        return CreateTask(
-            deal_id=deal.id,
-            text=self.text.for_deal(deal),
-            to=self.to,
-            due=self.due,
-            task_type=self.type,
-            on=self.on,
-            slot=slot,
-        )

@@ -1,0 +1,101 @@
+"""Actions outside amoCRM → effects for the ports: people become user ids, everything else is told in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from amo_bridge.actions import (
+    Action,
+    JoinAudience,
+    LeaveAudience,
+    Notify,
+    RecordViolation,
+    SendLetter,
+    SendSms,
+    StartAutoDial,
+    StartSeries,
+    StopAutoDial,
+    StopSeries,
+)
+from amo_bridge.crm.entities import DealRecord
+from amo_bridge.deal import Deal
+from amo_bridge.engine.effects import Effect, Kind
+from amo_bridge.engine.resolve.terms import Terms, Way
+
+
+class OutsideWays:
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self.ways: Mapping[type[Action], Way] = {
+            SendLetter: self._send_letter,
+            Notify: self._notify,
+            JoinAudience: self._join_audience,
+            LeaveAudience: self._leave_audience,
+            SendSms: self._send_sms,
+            StartAutoDial: self._start_auto_dial,
+            StopAutoDial: self._stop_auto_dial,
+            StartSeries: self._start_series,
+            StopSeries: self._stop_series,
+            RecordViolation: self._record_violation,
+        }
+
+    def _send_letter(self, action: SendLetter, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        body: dict[str, Any] = {
+            "template": action.template,
+            "service": action.service,
+            "thread": action.thread,
+            "no_address": None if action.no_address is None else self._terms.user_id(action.no_address, record),
+        }
+        return [_effect("send_letter", deal, body, f"письмо клиенту «{action.template}»", at)]
+
+    def _notify(self, action: Notify, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        """One for each person: a channel of one may fail."""
+        people = dict.fromkeys(self._terms.user_id(person, record) for person in action.to)
+        told = {"text": action.text, "urgent": action.urgent, "about": deal.name, "url": deal.url}
+        return [
+            _effect(
+                "notify", deal, {"user_id": user} | told,
+                f"уведомление «{action.text}» — {self._terms.user_name(user)}", at,
+            )
+            for user in people
+        ]  # fmt: skip
+
+    def _join_audience(self, action: JoinAudience, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        words = f"клиент включён в аудиторию «{action.audience}»"
+        return [_effect("join_audience", deal, {"audience": action.audience}, words, at)]
+
+    def _leave_audience(self, action: LeaveAudience, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        words = f"клиент исключён из аудитории «{action.audience}»"
+        return [_effect("leave_audience", deal, {"audience": action.audience}, words, at)]
+
+    def _send_sms(self, action: SendSms, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        return [_effect("send_sms", deal, {"text": action.text}, f"SMS клиенту «{action.text}»", at)]
+
+    def _start_auto_dial(self, action: StartAutoDial, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        body = {"stage": list(deal.stage.key), "user_id": record.responsible_user_id}
+        return [_effect("start_auto_dial", deal, body, "автодозвон включён", at)]
+
+    def _stop_auto_dial(self, action: StopAutoDial, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        return [_effect("stop_auto_dial", deal, {"because": action.because}, "автодозвон выключен", at)]
+
+    def _start_series(self, action: StartSeries, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        body = {"series": action.series, "stage": list(deal.stage.key)}
+        return [_effect("start_series", deal, body, f"серия писем «{action.series}» начата", at)]
+
+    def _stop_series(self, action: StopSeries, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        body = {"series": action.series, "because": action.because}
+        words = f"серия писем «{action.series}» остановлена" if action.series else "все серии писем остановлены"
+        return [_effect("stop_series", deal, body, words, at)]
+
+    def _record_violation(self, action: RecordViolation, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        user = self._terms.user_id(action.person, record)
+        body = {"user_id": user, "clause": action.clause, "penalty": action.penalty, "at": int(at.timestamp())}
+        fine = "" if action.penalty is None else f", штраф {action.penalty}"
+        words = f"нарушение пункта {action.clause} — {self._terms.user_name(user)}{fine}"
+        return [_effect("record_violation", deal, body, words, at)]
+
+
+def _effect(kind: Kind, deal: Deal, body: Mapping[str, Any], words: str, at: datetime) -> Effect:
+    return Effect(kind, deal.id, body, words, not_before=at.timestamp())

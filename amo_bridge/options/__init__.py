@@ -1,0 +1,20 @@
+"""Shapes that the options of several handlers share: a condition on the deal, a task to set, a letter, a notice …"""
+
+from amo_bridge.options.condition import Condition
+from amo_bridge.options.deeds import Deeds
+from amo_bridge.options.lists import OneOrMore
+from amo_bridge.options.outside import AudienceSpec, EscalationSpec, LetterSpec, NoticeSpec, Violation, ViolationSpec
+from amo_bridge.options.tasks import TaskSpec
+
+__all__ = [
+    "AudienceSpec",
+    "Condition",
+    "Deeds",
+    "EscalationSpec",
+    "LetterSpec",
+    "NoticeSpec",
+    "OneOrMore",
+    "TaskSpec",
+    "Violation",
+    "ViolationSpec",
+]
