@@ -2,8 +2,8 @@
 
 Three tables of one shape carry the work: ``inbox`` (bytes as they came), ``events`` (what they say), ``outbox`` (what
 is to be done). A unique key in each gives "nothing twice", the primary key gives order, and one transaction per step
-gives "planned and done". ``journal`` tells people why; ``deals`` is the mirror; ``made`` remembers what rules made in
-amoCRM.
+gives "planned and done". ``journal`` tells people why; ``deals``, ``contacts``, ``tasks`` and ``touches`` are the
+mirror; ``made`` remembers what rules made in amoCRM.
 
 Times are Unix seconds (float) in UTC: they are compared and sorted, and both databases agree on numbers.
 """
@@ -40,6 +40,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 
 from amo_bridge.crm.budget import budget_table
 from amo_bridge.engine import schema
+from amo_bridge.engine.mirror_tables import contact_keys_table, contacts_table, tasks_table, touches_table
 from amo_bridge.engine.shared_tables import leaders_table, small_state_table
 from amo_bridge.engine.turns import Turns
 from amo_bridge.errors import StoreUnavailable
@@ -200,6 +201,10 @@ cursors = Table(
 )
 
 budgets = budget_table(metadata)
+contacts = contacts_table(metadata)
+contact_keys = contact_keys_table(metadata)
+tasks = tasks_table(metadata)
+touches = touches_table(metadata)
 leaders = leaders_table(metadata)
 small_state = small_state_table(metadata)
 

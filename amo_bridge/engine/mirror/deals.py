@@ -1,6 +1,6 @@
-"""The mirror: the bridge's own copy of the deals, to see what changed and where a deal came from.
+"""Deals as they were last seen, to see what changed and where a deal came from.
 
-What is about to be written is always judged by a fresh read; the mirror only says what was before.
+What is about to be written is always judged by a fresh read; this copy only says what was before.
 """
 
 from __future__ import annotations

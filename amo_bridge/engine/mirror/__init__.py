@@ -1,0 +1,10 @@
+"""The mirror: the bridge's own copy of what rules, pages and reports ask about, so that a question costs no request.
+
+``deals`` holds each deal as it was last seen, ``contacts`` finds people by phone, mail and surname. Hooks keep it,
+reconciliation puts right what they missed, and whatever is about to be written is judged by a fresh read all the same.
+"""
+
+from amo_bridge.engine.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.engine.mirror.deals import Mirror, Mirrored, hook_texts
+
+__all__ = ["ContactIndex", "IndexedContact", "Mirror", "Mirrored", "hook_texts"]

@@ -1,0 +1,61 @@
+"""Telephone numbers: how people type them → one form that can be compared and dialled (E.164, «+79161234567»)."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from phonenumbers import (
+    NumberParseException,
+    PhoneNumberFormat,
+    format_number,
+    is_possible_number,
+    is_valid_number,
+    parse,
+    region_code_for_number,
+)
+
+HOME = "RU"
+# «+7 916 …; 8 (495) …»: amoCRM's one cell often holds several numbers. A slash inside «доб. 12/13» ends the extension.
+_BETWEEN = re.compile(r"[,;/\n]|\s(?:или|and|or)\s", re.IGNORECASE)
+# A number without its plus, as exports and 1C write it: 79161234567, 380501234567.
+_BARE = re.compile(r"\d{11,15}")
+_KAZAKHSTAN = re.compile(r"\+7[67]")
+
+
+@lru_cache(maxsize=65536)
+def e164(typed: str, home: str = HOME) -> str | None:
+    """One number in E.164, without its extension; None for what is no number. ``home``: the country of numbers typed
+    without one («8916…», «916…»). A number of a neighbour's that is typed as at home there (a Ukrainian «050…») is
+    not guessed at."""
+    text = typed.strip()
+    digits = re.sub(r"\D", "", text)
+    with_plus = f"+{digits}" if _BARE.fullmatch(text) and not text.startswith("8") else text
+    return _valid(with_plus, home) or _valid(text, home)
+
+
+def numbers_in(cell: str, home: str = HOME) -> tuple[str, ...]:
+    """All numbers of a cell in E.164, in their order, each once."""
+    found = (e164(part, home) for part in (cell, *_BETWEEN.split(cell)))
+    return tuple(dict.fromkeys(number for number in found if number))
+
+
+def country_of(number: str) -> str | None:
+    """The country (ISO code) of a number in E.164; None if it has none (satellites, services) or is no number."""
+    if _KAZAKHSTAN.match(number):
+        # Kazakhstan has +76 and +77; the library does not know +760….
+        return "KZ"
+    try:
+        return region_code_for_number(parse(number))
+    except NumberParseException:
+        return None
+
+
+def _valid(text: str, home: str) -> str | None:
+    try:
+        number = parse(text, home)
+    except NumberParseException:
+        return None
+    told = str(format_number(number, PhoneNumberFormat.E164))
+    is_known = is_valid_number(number) or (_KAZAKHSTAN.match(told) and is_possible_number(number))
+    return told if is_known else None
