@@ -1,13 +1,23 @@
-"""Inserting rows that may be there already, on both databases."""
+"""Many rows at once, on both databases: inserting those that may be there already, naming many in one statement."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
+
+# Both databases limit the parameters of one statement (SQLite: 32,766); well below that.
+CHUNK = 500
+One = TypeVar("One")
+
+
+def chunks(many: Sequence[One]) -> Iterator[Sequence[One]]:
+    """Pieces that one statement can name."""
+    for start in range(0, len(many), CHUNK):
+        yield many[start : start + CHUNK]
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:

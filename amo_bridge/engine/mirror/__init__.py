@@ -4,7 +4,8 @@
 reconciliation puts right what they missed, and whatever is about to be written is judged by a fresh read all the same.
 """
 
-from amo_bridge.engine.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.engine.mirror.contacts import ContactIndex
 from amo_bridge.engine.mirror.deals import Mirror, Mirrored, hook_texts
+from amo_bridge.engine.mirror.indexed_contact import IndexedContact
 
 __all__ = ["ContactIndex", "IndexedContact", "Mirror", "Mirrored", "hook_texts"]

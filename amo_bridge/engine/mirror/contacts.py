@@ -8,79 +8,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from types import MappingProxyType
-from typing import Any, Literal, Self
+from datetime import datetime
+from typing import Any, Literal
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.crm.entities import EPOCH, ContactRecord
 from amo_bridge.engine.cursors import Cursors
-from amo_bridge.engine.rows import insert_new, insert_or_replace
+from amo_bridge.engine.mirror.indexed_contact import IndexedContact
+from amo_bridge.engine.rows import chunks, insert_new, insert_or_replace
 from amo_bridge.engine.store import Store, contact_keys, contacts
-from amo_bridge.mails import mail_key, mails_in
+from amo_bridge.mails import mail_key
 from amo_bridge.names import normalise
-from amo_bridge.phones import HOME, e164, numbers_in
+from amo_bridge.phones import HOME, e164
 
 Kind = Literal["phone", "mail", "surname"]
 
 FILLED = "contacts_filled"
-# Both databases limit the parameters of one statement (SQLite: 32,766); well below that.
-CHUNK = 500
 LONGEST_KEY = 120
 # Sorts behind every letter: what begins with «ива» lies between «ива» and this.
 _END = "\U0010ffff"
-NO_FIELDS: Mapping[int, tuple[str, ...]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, kw_only=True)
-class IndexedContact:
-    """A contact as last seen. ``phones`` in E.164 («+79161234567») and ``mails`` in lower case, comparable; numbers
-    that are none are left out. ``fields``: field id → texts, only of the fields that are kept (``[contacts]`` of the
-    config)."""
-
-    id: int
-    name: str = ""
-    surname: str = ""
-    responsible_user_id: int = 0
-    company_id: int | None = None
-    phones: tuple[str, ...] = ()
-    mails: tuple[str, ...] = ()
-    deal_ids: tuple[int, ...] = ()
-    fields: Mapping[int, tuple[str, ...]] = field(default_factory=lambda: NO_FIELDS, hash=False)
-    updated_at: datetime = EPOCH
-
-    @classmethod
-    def of(cls, record: ContactRecord, kept_fields: Iterable[int] = (), home: str = HOME) -> Self:
-        """What is kept of a contact that was read. ``home``: the country of phones typed without one."""
-        return cls(
-            id=record.id,
-            name=record.name,
-            surname=record.last_name,
-            responsible_user_id=record.responsible_user_id,
-            company_id=record.company_id,
-            phones=_each_once(numbers_in(cell, home) for cell in record.phones),
-            mails=_each_once(mails_in(cell) for cell in record.emails),
-            deal_ids=record.deal_ids,
-            fields={
-                number: tuple(str(value) for value in record.fields[number])
-                for number in kept_fields
-                if record.fields.get(number)
-            },
-            updated_at=record.updated_at,
-        )
-
-    @property
-    def surname_keys(self) -> tuple[str, ...]:
-        """By what the surname is found: the surname, where amoCRM has it apart; else every word of the name, as people
-        type «Иванова Анна» and «Анна Иванова»."""
-        return tuple(dict.fromkeys(normalise(self.surname or self.name).split()))
-
-    def has(self, field_id: int, value: str) -> bool:
-        """Is this one of the field's values (case and «ё» forgiven)? A field that is not kept has none."""
-        return normalise(value) in {normalise(one) for one in self.fields.get(field_id, ())}
 
 
 class ContactIndex:
@@ -155,7 +102,7 @@ class ContactIndex:
         """Contacts that are deleted, merged into others, or not to be seen any more."""
         ids = sorted(set(contact_ids))
         self._drop_keys(connection, ids)
-        for chunk in _chunks(ids):
+        for chunk in chunks(ids):
             gone = (contacts.c.account == self._account, contacts.c.contact_id.in_(chunk))
             connection.execute(delete(contacts).where(*gone))
 
@@ -168,7 +115,7 @@ class ContactIndex:
 
     def _ids(self, connection: Connection, kind: Kind, keys: Sequence[str]) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
-        for chunk in _chunks(keys):
+        for chunk in chunks(keys):
             mine = (contact_keys.c.account == self._account, contact_keys.c.kind == kind)
             rows = connection.execute(
                 select(contact_keys.c.key, contact_keys.c.contact_id)
@@ -186,10 +133,10 @@ class ContactIndex:
 
     def _get(self, connection: Connection, contact_ids: Iterable[int]) -> dict[int, IndexedContact]:
         found = {}
-        for chunk in _chunks(sorted(set(contact_ids))):
+        for chunk in chunks(sorted(set(contact_ids))):
             mine = (contacts.c.account == self._account, contacts.c.contact_id.in_(chunk))
             for row in connection.execute(select(contacts.c.contact_id, contacts.c.record).where(*mine)):
-                found[row.contact_id] = _from_json(row.contact_id, json.loads(row.record))
+                found[row.contact_id] = IndexedContact.from_json(json.loads(row.record))
         return found
 
     def _row(self, one: IndexedContact, read_at: datetime) -> dict[str, Any]:
@@ -198,7 +145,7 @@ class ContactIndex:
             "contact_id": one.id,
             "updated_at": one.updated_at.timestamp(),
             "read_at": read_at.timestamp(),
-            "record": json.dumps(_to_json(one), ensure_ascii=False),
+            "record": json.dumps(one.to_json(), ensure_ascii=False),
         }
 
     def _key_rows(self, one: IndexedContact) -> list[dict[str, Any]]:
@@ -210,7 +157,7 @@ class ContactIndex:
         ]
 
     def _drop_keys(self, connection: Connection, ids: Sequence[int]) -> None:
-        for chunk in _chunks(ids):
+        for chunk in chunks(ids):
             old = (contact_keys.c.account == self._account, contact_keys.c.contact_id.in_(chunk))
             connection.execute(delete(contact_keys).where(*old))
 
@@ -218,42 +165,3 @@ class ContactIndex:
 def _fits(one: IndexedContact, words: Sequence[str]) -> bool:
     own = [*one.surname_keys, *normalise(one.name).split()]
     return all(any(mine.startswith(word) for mine in own) for word in words)
-
-
-def _each_once(some: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one for each in some for one in each))
-
-
-def _to_json(one: IndexedContact) -> dict[str, Any]:
-    """Short keys: there may be a hundred thousand of them."""
-    told = {
-        "name": one.name,
-        "surname": one.surname,
-        "responsible": one.responsible_user_id,
-        "company": one.company_id,
-        "phones": one.phones,
-        "mails": one.mails,
-        "deals": one.deal_ids,
-        "fields": dict(one.fields),
-        "updated": int(one.updated_at.timestamp()),
-    }
-    return {key: value for key, value in told.items() if value}
-
-
-def _from_json(contact_id: int, told: Mapping[str, Any]) -> IndexedContact:
-    return IndexedContact(
-        id=contact_id,
-        name=told.get("name", ""),
-        surname=told.get("surname", ""),
-        responsible_user_id=told.get("responsible", 0),
-        company_id=told.get("company"),
-        phones=tuple(told.get("phones", ())),
-        mails=tuple(told.get("mails", ())),
-        deal_ids=tuple(told.get("deals", ())),
-        fields={int(number): tuple(values) for number, values in told.get("fields", {}).items()},
-        updated_at=datetime.fromtimestamp(told.get("updated", 0), UTC),
-    )
-
-
-def _chunks(ids: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK))

@@ -14,12 +14,9 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.entities import DealRecord
-from amo_bridge.engine.rows import insert_or_replace
+from amo_bridge.engine.rows import chunks, insert_or_replace
 from amo_bridge.engine.store import Store, deals
 from amo_bridge.events import DealReported
-
-# Both databases limit the parameters of one statement (SQLite: 32,766); well below that.
-CHUNK = 500
 
 
 @dataclass(frozen=True)
@@ -79,10 +76,10 @@ class Mirror:
         ids = sorted(set(deal_ids))
         found = {}
         with self._store.read() as connection:
-            for start in range(0, len(ids), CHUNK):
+            for chunk in chunks(ids):
                 rows = connection.execute(
                     select(deals.c.deal_id, deals.c.record, deals.c.stage_since).where(
-                        deals.c.account == self._account, deals.c.deal_id.in_(ids[start : start + CHUNK])
+                        deals.c.account == self._account, deals.c.deal_id.in_(chunk)
                     )
                 )
                 for row in rows:

@@ -1,0 +1,78 @@
+"""One contact as the index keeps it: in the form in which phones, mails and surnames can be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Self
+
+from amo_bridge.crm.entities import EPOCH, ContactRecord
+from amo_bridge.crm.records import from_plain, to_plain
+from amo_bridge.mails import mails_in
+from amo_bridge.names import normalise
+from amo_bridge.phones import HOME, numbers_in
+
+NO_FIELDS: Mapping[int, tuple[str, ...]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexedContact:
+    """A contact as last seen. ``phones`` in E.164 («+79161234567») and ``mails`` in lower case, comparable; numbers
+    that are none are left out. ``fields``: field id → texts, only of the fields that are kept (``[contacts]`` of the
+    config)."""
+
+    id: int
+    name: str = ""
+    surname: str = ""
+    responsible_user_id: int = 0
+    company_id: int | None = None
+    phones: tuple[str, ...] = ()
+    mails: tuple[str, ...] = ()
+    deal_ids: tuple[int, ...] = ()
+    fields: Mapping[int, tuple[str, ...]] = field(default_factory=lambda: NO_FIELDS, hash=False)
+    updated_at: datetime = EPOCH
+
+    @classmethod
+    def of(cls, record: ContactRecord, kept_fields: Iterable[int] = (), home: str = HOME) -> Self:
+        """What is kept of a contact that was read. ``home``: the country of phones typed without one."""
+        return cls(
+            id=record.id,
+            name=record.name,
+            surname=record.last_name,
+            responsible_user_id=record.responsible_user_id,
+            company_id=record.company_id,
+            phones=_each_once(numbers_in(cell, home) for cell in record.phones),
+            mails=_each_once(mails_in(cell) for cell in record.emails),
+            deal_ids=record.deal_ids,
+            fields={
+                number: tuple(str(value) for value in record.fields[number])
+                for number in kept_fields
+                if record.fields.get(number)
+            },
+            updated_at=record.updated_at,
+        )
+
+    @property
+    def surname_keys(self) -> tuple[str, ...]:
+        """By what the surname is found: the surname, where amoCRM has it apart; else every word of the name, as people
+        type «Иванова Анна» and «Анна Иванова»."""
+        return tuple(dict.fromkeys(normalise(self.surname or self.name).split()))
+
+    def has(self, field_id: int, value: str) -> bool:
+        """Is this one of the field's values (case and «ё» forgiven)? A field that is not kept has none."""
+        return normalise(value) in {normalise(one) for one in self.fields.get(field_id, ())}
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON, without what is empty: there may be a hundred thousand of them."""
+        return {key: value for key, value in to_plain(self).items() if value}
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Any]) -> Self:
+        """The contact that ``to_json`` told of."""
+        return cls(**from_plain(cls, told))
+
+
+def _each_once(some: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one for each in some for one in each))
