@@ -20,7 +20,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Engine,
     Float,
     FromClause,
     Index,
@@ -32,14 +31,12 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     bindparam,
-    create_engine,
-    event,
-    text,
 )
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from amo_bridge.crm.budget import budget_table
 from amo_bridge.engine import schema
+from amo_bridge.engine.database import is_operational, open_engine
 from amo_bridge.engine.mirror_tables import contact_keys_table, contacts_table, tasks_table, touches_table
 from amo_bridge.engine.shared_tables import leaders_table, small_state_table
 from amo_bridge.engine.turns import Turns
@@ -214,7 +211,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = _open_engine(url)
+        self.engine = open_engine(url)
         # Writers queue here rather than in SQLite's busy loop, which wakes them unfairly late.
         self._turn = Turns()
 
@@ -256,37 +253,6 @@ class Store:
         try:
             yield
         except DBAPIError as error:
-            if (isinstance(error.orig, Exception) and error.connection_invalidated) or _is_operational(error):
+            if (isinstance(error.orig, Exception) and error.connection_invalidated) or is_operational(error):
                 raise StoreUnavailable(f"база {self.address} не отвечает: {error.orig}") from error
             raise
-
-
-def _is_operational(error: DBAPIError) -> bool:
-    """Disk full, database locked, gone, or become a read-only copy: its trouble (an integrity error is ours)."""
-    return isinstance(error, OperationalError | InterfaceError | InternalError)
-
-
-def _open_engine(url: str) -> Engine:
-    if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
-    engine = create_engine(url, connect_args={"timeout": 15}, hide_parameters=True)
-    event.listen(engine, "connect", _sqlite_settings)
-    event.listen(engine, "begin", _sqlite_begin)
-    return engine
-
-
-def _sqlite_settings(connection: object, record: object) -> None:
-    # SQLAlchemy, not the driver, says BEGIN: the driver's own begin comes too late (at the first write).
-    connection.isolation_level = None  # type: ignore[attr-defined]
-    cursor = connection.cursor()  # type: ignore[attr-defined]
-    cursor.execute("PRAGMA journal_mode=WAL")
-    # NORMAL may lose the last commits when the power fails, and a hook answered 204 must not be lost.
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _sqlite_begin(connection: Connection) -> None:
-    # A read that turns into a write gets "database is locked" at once, whatever the timeout: so say it at the start.
-    reading = connection.get_execution_options().get("amo_bridge_read")
-    connection.execute(text("BEGIN" if reading else "BEGIN IMMEDIATE"))
