@@ -17,7 +17,8 @@ from amo_bridge.engine.store import Store, events, inbox
 from amo_bridge.event_json import to_json
 from amo_bridge.events import DealReported, Event, NoteReported, PipelineTriggerFired, TaskCompleted, TaskReported
 
-BATCH = 500
+# As many as the planner judges at once.
+BATCH = 1000
 # Bodies decoded in one transaction: hooks that come in meanwhile are waiting for their own.
 TOGETHER = 100
 # amoCRM tries five times over some hour and a half (amoCRM docs, webhooks-format).

@@ -8,11 +8,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from time import monotonic
 
 import structlog
 
 from amo_bridge.engine.delays import delay
-from amo_bridge.engine.intake import decode_new
+from amo_bridge.engine.intake import BATCH, decode_new
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
@@ -21,6 +22,10 @@ from amo_bridge.errors import BridgeError, CrmForbidden, CrmRefused, CrmStopped,
 log = structlog.get_logger()
 # When nobody rings: postponed work falls due, and another process may have put something into the inbox.
 LOOK_AGAIN = 1.0
+# What comes together is answered together: after a ring the worker waits until nobody has rung for so long, and at most
+# for so long. A lone event is hardly later for it; a thousand that come within a second or two share their requests.
+QUIET = 0.05
+LONGEST_GATHERING = 1.0
 # As often as a burnt fuse lets a request through to see whether amoCRM takes us again.
 LONGEST_PAUSE = 120.0
 
@@ -48,6 +53,7 @@ class Worker:
         self._planner = planner
         self._sender = sender
         self._refresh_account = refresh_account
+        self._is_behind = False
         self._bell = threading.Event()
         self._stopping = threading.Event()
         self._again = threading.Event()
@@ -85,6 +91,7 @@ class Worker:
         """One round: decode, judge, send. Returns how much was moved on; 0 means there is nothing to do now."""
         self._do_chores()
         moved = decode_new(self._store, self._key)
+        self._is_behind = moved >= BATCH
         moved += self._planner.plan()
         if self._planner.met_unknown:
             self._planner.met_unknown = False
@@ -115,7 +122,7 @@ class Worker:
     def _run(self) -> None:
         failures = 0
         while not self._stopping.is_set():
-            self._bell.clear()
+            self._gather()
             self._again.clear()
             try:
                 if failures:
@@ -133,6 +140,16 @@ class Worker:
             failures, self.trouble = 0, ""
             if not moved:
                 self._bell.wait(LOOK_AGAIN)
+
+    def _gather(self) -> None:
+        """Let what comes just now come in. Returns at once when nobody has rung, or when a whole batch waits anyway."""
+        until = monotonic() + LONGEST_GATHERING
+        while self._bell.is_set():
+            self._bell.clear()
+            left = until - monotonic()
+            if left <= 0 or self._is_behind or self._stopping.is_set():
+                return
+            self._bell.wait(min(QUIET, left))
 
     def _pause(self, seconds: float) -> None:
         if not self._stopping.is_set():

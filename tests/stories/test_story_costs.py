@@ -1,0 +1,112 @@
+"""What the work costs in requests to amoCRM, counted exactly. ``make bench`` prints the same beside the times."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs
+
+import pytest
+from local_crm import LocalCrm
+from running_bridge import SECRET, RunningBridge
+
+from amo_bridge.config.model import Config
+from amo_bridge.crm.reading import IDS_IN_ADDRESS
+from amo_bridge.demo.office import Office
+from amo_bridge.demo.story import MANAGER
+from amo_bridge.engine import ticker, worker
+from amo_bridge.engine.worker import Worker
+from bench.load import hooks_about, move_to_new
+
+MANY = 1000
+PAGE = 250
+# Adding the deals up to a bridge that has nothing to do: one read, one write.
+LONE = {"GET /api/v4/leads/{id}": 1, "POST /api/v4/tasks": 1}
+
+
+class Bell:
+    """Stands for the ticker: rings when the test says so."""
+
+    hired: Worker
+
+    def start(self, hired: Worker) -> None:
+        type(self).hired = hired
+
+    def stop(self) -> None:
+        """Nothing ticks."""
+
+    def ring_everything(self) -> None:
+        """Returns when all chores have been done once."""
+        done = threading.Event()
+        self.hired.learn("~", done.set)
+        for chore in (*ticker.EVERY_SECONDS, "~"):
+            self.hired.ask(chore)
+        assert done.wait(60), "the chores are done"
+
+
+@pytest.fixture
+def bell(monkeypatch: pytest.MonkeyPatch) -> Bell:
+    monkeypatch.setattr("amo_bridge.engine.work.Ticker", Bell)
+    return Bell()
+
+
+@pytest.fixture
+def filled(sandbox: LocalCrm, start_bridge: Callable[..., RunningBridge], config: Config) -> RunningBridge:
+    """A bridge that has read an account with many deals."""
+    sandbox.control("POST", "seed", {"deals": MANY, "stage": "Продажи / Получение брифа"})
+    return start_bridge(config).wait_ready()
+
+
+def test_the_first_fill_reads_whole_pages(sandbox: LocalCrm, filled: RunningBridge) -> None:
+    asked = sandbox.control("GET", "requests")["requests"]
+    pages = [
+        parse_qs(row["query"]) for row in asked if row["path"] == "/api/v4/leads" and "order%5Bid%5D" in row["query"]
+    ]
+    told = [(page["page"], page["limit"]) for page in pages]
+    assert told == [([str(number)], [str(PAGE)]) for number in range(1, MANY // PAGE + 2)]
+
+
+def test_a_thousand_hooks_on_a_thousand_deals_cost_nine_requests(
+    bell: Bell, sandbox: LocalCrm, filled: RunningBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bell.ring_everything()
+    # The burst is over when nothing has come for a while; on a busy machine a burst has holes.
+    monkeypatch.setattr(worker, "QUIET", 2.0)
+    monkeypatch.setattr(worker, "LONGEST_GATHERING", 60.0)
+    monkeypatch.setattr(worker, "LOOK_AGAIN", 60.0)
+    deals = range(30_000_001, 30_000_001 + MANY)
+    bodies = hooks_about(move_to_new(sandbox, deals), deals)
+    filled.settle(sandbox)
+    sandbox.forget_requests()
+    with ThreadPoolExecutor(8) as connections:
+        answers = list(connections.map(lambda body: filled.hook(body, SECRET).status_code, bodies))
+    assert answers == [204] * MANY
+    filled.settle(sandbox)
+    # A naive loop needs 2,000; the goal is 12.
+    assert sandbox.requests() == {"GET /api/v4/leads": MANY // IDS_IN_ADDRESS, "POST /api/v4/tasks": MANY // 250}
+    tasks = sandbox.control("GET", "state?kind=tasks")["tables"]["tasks"].values()
+    assert sorted(task["entity_id"] for task in tasks) == list(deals)
+
+
+def test_a_lone_event_costs_a_read_and_a_write(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> None:
+    contact = office.new_contact(MANAGER, "Ольга")
+    bridge.settle(sandbox)
+    sandbox.forget_requests()
+    office.new_deal(MANAGER, "Ромашка", "Продажи / Новый клиент", contact, 0)
+    bridge.settle(sandbox)
+    assert {path: count for path, count in sandbox.requests().items() if path in LONE} == LONE
+
+
+def test_an_idle_bridge_asks_at_most_once_a_minute(bell: Bell, sandbox: LocalCrm, filled: RunningBridge) -> None:
+    bell.ring_everything()
+    a_day = 0.0
+    for chore, seconds in ticker.EVERY_SECONDS.items():
+        sandbox.forget_requests()
+        done = threading.Event()
+        bell.hired.learn("~", done.set)
+        bell.hired.ask(chore)
+        bell.hired.ask("~")
+        assert done.wait(60)
+        a_day += sum(sandbox.requests().values()) * 86_400 / seconds
+    assert 0 < a_day <= 24 * 60
