@@ -39,6 +39,7 @@ HANDLER_IMPORTS = {
     "pydantic",
     "amo_bridge.actions",
     "amo_bridge.config.names",
+    "amo_bridge.config.sections",
     "amo_bridge.deal",
     "amo_bridge.due",
     "amo_bridge.events",
@@ -46,6 +47,7 @@ HANDLER_IMPORTS = {
     "amo_bridge.names",
     "amo_bridge.options",
     "amo_bridge.rules",
+    "amo_bridge.service_lines",
 }
 """Words and shapes, nothing that could ask, wait or write: that is what keeps a handler a pure function."""
 

@@ -9,6 +9,7 @@ from amo_bridge.config.lines import line_of
 from amo_bridge.config.model import MANAGER, Config
 from amo_bridge.config.names import (
     AccountName,
+    ContactFieldName,
     CustomFieldName,
     DateFieldName,
     FieldName,
@@ -48,6 +49,7 @@ def unknown_names(config: Config, account: Account) -> list[str]:
 def _names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName]]:
     yield from names_in(config.bridge, ("bridge",))
     yield from names_in(config.roles, ("roles",))
+    yield from names_in(config.services, ("services",))
     yield from names_in(config.absences, ("absences",))
     for rule in config.rules:
         # A rule that is switched off must be right as well: the switch may be turned any time.
@@ -121,6 +123,7 @@ LOOK_UPS: Mapping[type[AccountName], Callable[[str, Config, Account], Any]] = {
     PipelineName: lambda name, config, account: account.pipeline(name),
     FieldName: _field,
     CustomFieldName: _custom_field,
+    ContactFieldName: lambda name, config, account: account.field(name, "contacts"),
     DateFieldName: _date_field,
     LossReasonName: lambda name, config, account: account.loss_reason(name),
     TaskTypeName: lambda name, config, account: account.task_type(name),

@@ -16,13 +16,15 @@ from amo_bridge.config.model import MANAGER, AccountSection, BridgeSection, Conf
 from amo_bridge.config.names import PersonName, UserName, names_in
 from amo_bridge.config.problems import Problems
 from amo_bridge.config.read import read
+from amo_bridge.config.sections import taken
 from amo_bridge.duration import Duration
 from amo_bridge.errors import ConfigError
 from amo_bridge.names import nearest, same_name
 from amo_bridge.rules import Handler, Options, Rule, own_handlers, shipped_handlers
+from amo_bridge.service_lines import ServicesSection
 from amo_bridge.worktime import CalendarOptions
 
-SECTIONS = ("account", "bridge", "calendar", "roles", "absences", "handlers")
+SECTIONS = ("account", "bridge", "calendar", "roles", "absences", "services", "handlers")
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
     "bridge": {"public_url": "AMO_BRIDGE_PUBLIC_URL", "data": "AMO_BRIDGE_DATA", "database": "AMO_BRIDGE_DATABASE"},
@@ -58,6 +60,7 @@ class _Loader:
         self.tree = tree
         self.problems = problems
         self.environment = environment
+        self.shared: Mapping[str, BaseModel | None] = {}
 
     def config(self, lines: Mapping[tuple[str | int, ...], int]) -> Config:
         for name in self.tree:
@@ -69,11 +72,13 @@ class _Loader:
         declared = self._table("roles")
         roles = self._roles(declared)
         absences = self._absences(self._table("absences"))
+        services = self._section("services", ServicesSection) if "services" in self.tree else None
+        self.shared = {"services": services}
         rules = self._rules(self._table("handlers"), self._own_handlers())
-        self._known_people(bridge, rules, declared)
+        self._known_people({("bridge",): bridge, ("services",): services}, rules, declared)
         if self.problems.found or account is None or bridge is None or calendar is None:
             raise ConfigError(self.problems.found)
-        return Config(self.path, account, bridge, calendar, roles, rules, lines, absences)
+        return Config(self.path, account, bridge, calendar, roles, rules, lines, absences, services)
 
     def _table(self, name: str) -> dict[str, Any]:
         table = self.tree.get(name, {})
@@ -170,19 +175,37 @@ class _Loader:
             switches = RuleSwitches.model_validate(common)
         except ValidationError as errors:
             self.problems.invalid(errors, path, RuleSwitches, block=A_RULE)
+        shared = self._from_sections(handler, keys, path)
         try:
-            options = handler.options.model_validate(keys)
+            options = handler.options.model_validate(keys | shared)
         except ValidationError as errors:
-            self.problems.invalid(errors, path, handler.options, block=A_RULE, more_keys=RuleSwitches.model_fields)
+            self.problems.invalid(
+                errors, path, handler.options,
+                block=A_RULE, more_keys=RuleSwitches.model_fields, told_keys=dict(taken(handler.options)),
+            )  # fmt: skip
         if switches is None or options is None:
             return None
         return Rule(handler=handler, block=block, options=options, **switches.model_dump())
 
-    def _known_people(self, bridge: BridgeSection | None, rules: Iterable[Rule], declared: Iterable[str]) -> None:
+    def _from_sections(self, handler: Handler, keys: Iterable[str], path: KeyPath) -> dict[str, BaseModel]:
+        """What the rule takes from sections of the config. A section that is wrong is told already."""
+        found = {}
+        for option, where in taken(handler.options):
+            if option in keys:
+                self.problems.add((*path, option), f"это задаётся один раз, в разделе [{where.name}]", block=A_RULE)
+            if where.name not in self.tree:
+                self.problems.add(path, f"правилу нужен раздел [{where.name}], а его нет", block=A_RULE)
+            if section := self.shared[where.name]:
+                found[option] = section
+        return found
+
+    def _known_people(
+        self, sections: Mapping[KeyPath, BaseModel | None], rules: Iterable[Rule], declared: Iterable[str]
+    ) -> None:
         """A single word without a capital letter is meant as a role: say at once when there is no such role."""
         known = (MANAGER, *declared)
         blocks = [(("handlers", rule.handler.name, rule.block), rule.options) for rule in rules]
-        for block, options in [(("bridge",), bridge), *blocks]:
+        for block, options in [*sections.items(), *blocks]:
             for path, name in names_in(options):
                 if _is_meant_as_role(name) and not any(same_name(name, role) for role in known):
                     words = f"роли «{name}» нет в [roles]"

@@ -18,6 +18,7 @@ from amo_bridge.config.names import CustomFieldName, PersonName, UserName
 from amo_bridge.config.strict import Strict
 from amo_bridge.duration import Duration, in_words
 from amo_bridge.rules import Rule
+from amo_bridge.service_lines import ServicesSection
 from amo_bridge.worktime import CalendarOptions
 
 _ACCOUNT_URL = re.compile(r"https?://[^\s/?#@]+", re.IGNORECASE)
@@ -113,6 +114,7 @@ class Config:
     rules: tuple[Rule, ...]
     lines: Mapping[KeyPath, int]
     absences: Absences = field(default_factory=dict)
+    services: ServicesSection | None = None
 
     @property
     def data_folder(self) -> Path:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from amo_bridge.config.sections import taken
 from amo_bridge.deal import Deal
 from amo_bridge.due import Due
 
@@ -61,6 +62,12 @@ class DateFieldName(FieldName):
     """A deal's custom field that holds a date: of amoCRM's types «Дата», «Дата и время», «День рождения»."""
 
     kind = "поле с датой"
+
+
+class ContactFieldName(AccountName):
+    """A contact's custom field."""
+
+    kind = "поле контакта"
 
 
 class LossReasonName(AccountName):
@@ -132,15 +139,19 @@ class TextWithNewDeal(Text):
 
 
 def names_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], AccountName]]:
-    """Every account name in an option model (or list, mapping), with its path; fields named by due phrases too."""
+    """Every account name in an option model (or list, mapping), with its path; fields named by due phrases too.
+
+    What a rule takes from a section of its own is not the rule's."""
     if isinstance(value, AccountName):
         yield path, value
     elif isinstance(value, Due):
         for name in value.fields:
             yield path, DateFieldName(name)
     elif isinstance(value, BaseModel):
+        elsewhere = dict(taken(type(value)))
         for name in type(value).model_fields:
-            yield from names_in(getattr(value, name), (*path, name))
+            if name not in elsewhere:
+                yield from names_in(getattr(value, name), (*path, name))
     elif isinstance(value, Mapping):
         for key, item in value.items():
             if isinstance(key, AccountName):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -42,10 +42,12 @@ class Problems:
         *,
         block: int = 1,
         more_keys: Iterable[str] = (),
+        told_keys: Container[str] = (),
     ) -> None:
-        """Everything pydantic found wrong in a table that stands at ``path`` and should have been ``model``."""
+        """Everything pydantic found wrong in a table that stands at ``path`` and should have been ``model``, except
+        what is wrong with ``told_keys``."""
         told = set()
-        found = errors.errors()
+        found = [error for error in errors.errors() if not error["loc"] or error["loc"][0] not in told_keys]
         for error in found:
             if error["type"] == "too_short" and any(_is_inside(other["loc"], error["loc"]) for other in found):
                 # A list whose elements are all wrong counts as empty too; the elements are told.

@@ -10,20 +10,23 @@ from pydantic import BaseModel
 
 from amo_bridge.config.load import RuleSwitches, load
 from amo_bridge.config.model import AccountSection, BridgeSection
+from amo_bridge.config.sections import taken
 from amo_bridge.rules import shipped_handlers
+from amo_bridge.service_lines import ServicesSection
 from amo_bridge.worktime import CalendarOptions
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
 LINES = EXAMPLE.read_text("utf-8").splitlines()
 KEY = re.compile(r"(?:# )?([a-z_]+) = \S")
-SECTION = re.compile(r"\[([\w.]+)\]")
+SECTION = re.compile(r"\[([\w.\"]+)\]")
 RUSSIAN = re.compile(r"# .*[а-яё]{3}")
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "account": AccountSection,
     "bridge": BridgeSection,
     "calendar": CalendarOptions,
+    "services": ServicesSection,
     **{name: handler.options for name, handler in shipped_handlers().items()},
 }
 
@@ -34,7 +37,8 @@ def keys() -> list[tuple[str, str, int]]:
     section = ""
     for number, line in enumerate(LINES):
         if header := SECTION.fullmatch(line):
-            section = header[1].split(".")[1] if header[1].startswith("handlers.") else header[1]
+            steps = header[1].split(".")
+            section = steps[1] if steps[0] == "handlers" else ".".join(steps[:2])
         elif key := KEY.match(line):
             found.append((section, key[1], number))
     return found
@@ -60,7 +64,9 @@ def test_every_key_is_explained_where_it_comes_first() -> None:
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_key_is_shown(section: str) -> None:
     shown = {key for where, key, _ in keys() if where == section}
-    wanted = {field.alias or name for name, field in SECTIONS[section].model_fields.items()}
+    shown |= {table[1] for line in LINES if (table := re.match(rf"\[{section}\.(\w+)\.", line))}
+    elsewhere = dict(taken(SECTIONS[section]))
+    wanted = {field.alias or name for name, field in SECTIONS[section].model_fields.items() if name not in elsewhere}
     assert wanted <= shown
 
 

@@ -183,3 +183,39 @@ def test_the_environment_wins_over_the_file_and_is_named_when_it_is_wrong(tmp_pa
     found = problems_of(tmp_path, GOOD, AMO_BRIDGE_ACCOUNT_URL="agency")
     [told] = found
     assert told.startswith("переменная окружения AMO_BRIDGE_ACCOUNT_URL: «agency» — не адрес аккаунта")
+
+
+SERVICES = """
+[services]
+field = "Услуги"
+[services.platforms.Instagram]
+responsible = "{responsible}"
+[handlers.service_lines_set_tasks.timing]
+enabled = true
+stages = ["Реализация / Тайминг"]
+"""
+
+
+def test_a_section_that_rules_share_is_checked_once(tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, GOOD + SERVICES.format(responsible="haed"))
+    assert problem.endswith(
+        "[services] platforms.Instagram.responsible: роли «haed» нет в [roles]; может быть, «head»?"
+    )
+
+
+def test_a_section_that_a_rule_needs_and_nobody_wrote_is_asked_for(tmp_path: Path) -> None:
+    rule = SERVICES[SERVICES.index("[handlers") :]
+    (problem,) = problems_of(tmp_path, GOOD + rule)
+    assert "[handlers.service_lines_set_tasks.timing]: правилу нужен раздел [services], а его нет" in problem
+
+
+def test_what_stands_in_a_section_can_not_be_said_again_in_a_rule(tmp_path: Path) -> None:
+    text = GOOD + SERVICES.format(responsible="head") + 'services = { field = "Услуги" }\n'
+    (problem,) = problems_of(tmp_path, text)
+    assert "это задаётся один раз, в разделе [services]" in problem
+
+
+def test_a_platform_that_the_text_could_not_give_back_is_refused(tmp_path: Path) -> None:
+    text = GOOD + SERVICES.format(responsible="head").replace("platforms.Instagram", 'platforms."VK: видео"')
+    (problem,) = problems_of(tmp_path, text)
+    assert "без двоеточия" in problem

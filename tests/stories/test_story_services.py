@@ -1,0 +1,59 @@
+"""A project's service lines on the stages of «Реализация»: tasks come, change and go with them."""
+
+from __future__ import annotations
+
+from local_crm import LocalCrm
+from running_bridge import RunningBridge
+
+from amo_bridge.demo.office import Office
+
+PAVEL = "Павел Смирнов"
+ONE = "Лисицына Екатерина:\n— Instagram: Размещение фото"
+TWO = f"{ONE}\n— Telegram: Пост"
+
+
+def project(office: Office) -> int:
+    contact = office.new_contact(PAVEL, "Анна Соколова")
+    return office.new_deal(PAVEL, "Ромашка, запуск", "Реализация / Тайминг", contact, 90_000)
+
+
+def open_tasks(office: Office, deal: int) -> list[tuple[str, str]]:
+    return sorted((row["text"], row["who"]) for row in office.tasks(deal) if not row["is_completed"])
+
+
+def test_tasks_follow_the_lines(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> None:
+    deal = project(office)
+    bridge.settle(sandbox)
+    assert open_tasks(office, deal) == [
+        ("Заполнить поле «Услуги»: без него на этапе «Тайминг» нечего делать", PAVEL),
+    ]
+
+    sandbox.later()
+    office.fill(PAVEL, deal, "Услуги", TWO)
+    bridge.settle(sandbox)
+    photo = ("Согласовать тайминг: Лисицына Екатерина, Instagram, Размещение фото", "Дмитрий Титов")
+    papers = ("Согласовать и подписать документы: Лисицына Екатерина", PAVEL)
+    post = ("Согласовать тайминг: Лисицына Екатерина, Telegram, Пост", "Ольга Волкова")
+    assert open_tasks(office, deal) == [papers, photo, post]
+
+    sandbox.later()
+    office.fill(PAVEL, deal, "Услуги", ONE.replace("Размещение фото", "Сторис"))
+    bridge.settle(sandbox)
+    stories = ("Согласовать тайминг: Лисицына Екатерина, Instagram, Сторис", "Дмитрий Титов")
+    assert open_tasks(office, deal) == [papers, stories]
+    assert len(office.tasks(deal)) == 4
+
+
+def test_every_hook_twice_and_answers_lost_set_every_task_once(
+    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+) -> None:
+    sandbox.fault("hook_duplicate")
+    lost = sandbox.fault("lost_answer", method="P*", path="/api/v4/tasks", probability=0.7, seed=4)
+    deal = project(office)
+    bridge.settle(sandbox)
+    sandbox.later()
+    office.fill(PAVEL, deal, "Услуги", TWO)
+    bridge.settle(sandbox)
+    assert sandbox.struck(lost)
+    assert len(open_tasks(office, deal)) == 3
+    assert len(office.tasks(deal)) == 4
