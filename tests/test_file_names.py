@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amo_bridge.file_names import starts_with
+from amo_bridge.file_names import is_named, starts_with
 
 OFFER = "Коммерческое предложение"
+REPORT = 'Отчет по проекту "Ёлка: зима/весна"'
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,10 @@ OFFER = "Коммерческое предложение"
         "Коммерческое-предложение.pdf",
         "Kommercheskoe predlozhenie.pdf",
         "kommercheskoe_predlozhenie_romashka.pdf",
+        "Kommercheskoye predlozheniye.pdf",
+        "Kommercheskoje predlojenije.pdf",
+        "„Коммерческое предложение“.pdf",
+        "Коммерческое предложение.PDF",
     ],
 )
 def test_begins_with_it(name: str) -> None:
@@ -47,15 +52,64 @@ def test_does_not_begin_with_it(name: str) -> None:
         ("Цех.pdf", "tsekh"),
         ("Йод.pdf", "jod"),
         ("Счет\u0308.pdf", "Счёт"),
+        ("Schyot 15.pdf", "Счёт"),
+        ("Schjot 15.pdf", "Счёт"),
+        ("Tekhnicheskoe zadanie.pdf", "Техническое задание"),
+        ("Texnicheskoe zadanie.pdf", "Техническое задание"),
+        ('Ob"yavlenie.pdf', "Объявление"),
+        ("Obiavlenie.pdf", "Объявление"),
+        ("Schast'e.pdf", "Счастье"),
+        ("Czirk.pdf", "Цирк"),
+        ("Shhuka.pdf", "Щука"),
+        ("Yurij.pdf", "Юрий"),
+        ("Iurii.pdf", "Юрий"),
     ],
 )
 def test_letters_that_are_written_in_two_ways(name: str, wanted: str) -> None:
     assert starts_with(name, wanted)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        'Отчет по проекту "Ёлка: зима/весна".pdf',
+        "Отчёт по проекту «Елка зима весна».docx",
+        "ОТЧЕТ ПО ПРОЕКТУ _Ёлка_ зима_весна_.pdf",
+        "Отчет по проекту Ёлка - зима весна",
+        "Отчет по проекту Ёлка зима весна (2).pdf",
+        "Otchet po proektu Elka zima vesna.pdf",
+        "Otchyot po proyektu Yolka zima vesna.pdf",
+    ],
+)
+def test_the_whole_name(name: str) -> None:
+    assert is_named(name, REPORT)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Отчет по проекту.pdf",
+        "Отчет по проекту «Ёлка зима».pdf",
+        "Отчет по проекту «Ёлка: зима/весна» черновик.pdf",
+        "Отчет «Ёлка: зима/весна».pdf",
+        "",
+        ".pdf",
+    ],
+)
+def test_another_name(name: str) -> None:
+    assert not is_named(name, REPORT)
+
+
+def test_a_deal_named_like_a_site_keeps_its_ending() -> None:
+    assert is_named("Отчет по проекту romashka.ru.pdf", "Отчет по проекту romashka.ru")
+    assert is_named("Отчет по проекту romashka.ru", "Отчет по проекту romashka.ru")
+    assert not is_named("Отчет по проекту romashka.pdf", "Отчет по проекту romashka.ru")
+
+
 @pytest.mark.parametrize("nothing", ["", " ", "«»", "_"])
 def test_nothing_is_no_beginning(nothing: str) -> None:
     assert not starts_with("Договор.pdf", nothing)
+    assert not is_named("Договор.pdf", nothing)
 
 
 @given(st.text(alphabet="абвгдежзийклмнопрстуфхцчшщъыьэюя", min_size=1), st.text(max_size=20))
