@@ -13,6 +13,11 @@
     │       ├── CrmForbidden        rights or scope are missing (403, JSON)
     │       ├── CrmUnpaid           the account is not paid (402)
     │       └── CrmBlocked          our address is blocked (403, HTML), or the account's page says so
+    ├── ChannelError                a letter, a notice … did not surely go out
+    │   ├── ChannelDown             nothing goes out by this channel now (dead server, wrong password): wait
+    │   ├── ChannelBusy             this one later; surely not sent (4xx, 429)
+    │   ├── ChannelUncertain        the answer was lost: perhaps it was sent
+    │   └── ChannelRefused          never try the same again (5xx, 403)
     ├── LeadLost                    another process works for this account now: stop, write nothing
     ├── UnknownName                 a stage, field, user … of the config is not in the account
     │   └── AmbiguousName           … or several fit the name
@@ -130,6 +135,33 @@ class AmbiguousName(UnknownName):
         self.nearest = None
         told = ", ".join(f"«{candidate}»" for candidate in candidates)
         BridgeError.__init__(self, f"для {kind} «{name}» в аккаунте есть несколько: {told}; напишите, какой из них")
+
+
+class ChannelError(BridgeError):
+    """A letter, a notice … did not surely go out. The text holds the vendor's own words.
+
+    ``retry_after``: seconds that the vendor asks us to wait; None: a delay of our own.
+    """
+
+    def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class ChannelDown(ChannelError):
+    """Nothing goes out by this channel now: the server does not answer, or does not let us in. Nothing was sent."""
+
+
+class ChannelBusy(ChannelError):
+    """This one can't be taken now, others may be; surely not sent."""
+
+
+class ChannelUncertain(ChannelError):
+    """The answer was lost after all was said: perhaps it was sent, and nobody can look."""
+
+
+class ChannelRefused(ChannelError):
+    """The vendor understood and said no; the same will be refused again."""
 
 
 class LeadLost(BridgeError):

@@ -132,6 +132,7 @@ class Bridge:
             "leading": self.is_leading,
             "trouble": self.trouble,
             "problems": self.problems,
+            "channels": self._worker.traffic.trouble if self._worker else {},
             "token_ends_at": None if ends_at is None else datetime.fromtimestamp(ends_at, UTC).isoformat(),
             "token_warning": token_watch.warning(ends_at, self._clock.now()),
             **self._counts(),

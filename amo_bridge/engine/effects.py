@@ -16,6 +16,23 @@ Kind = Literal[
     "start_auto_dial", "stop_auto_dial", "start_series", "stop_series", "record_violation",
 ]  # fmt: skip
 
+Lane = Literal["crm", "mail", "notices", "audiences", "sms", "dial", "series", "ledger"]
+"""Effects of different lanes don't wait for each other: a dead mail server holds up letters and nothing else."""
+
+OUTSIDE: Mapping[str, Lane] = {
+    "send_letter": "mail",
+    "notify": "notices",
+    "join_audience": "audiences",
+    "leave_audience": "audiences",
+    "send_sms": "sms",
+    "start_auto_dial": "dial",
+    "stop_auto_dial": "dial",
+    "start_series": "series",
+    "stop_series": "series",
+    "record_violation": "ledger",
+}
+"""Kind → lane, of what goes past amoCRM's API."""
+
 # The payload keys that tell people and the engine about the effect; the rest goes to amoCRM as it is.
 NEW_URL, NEW_ID = "{new.url}", "{new.id}"
 

@@ -17,7 +17,7 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.store import Store, events, journal, outbox
+from amo_bridge.engine.store import GAVE_UP, Store, events, is_given_up, journal, outbox
 from amo_bridge.engine.wording import in_words
 from amo_bridge.event_json import from_json
 
@@ -72,7 +72,9 @@ class Failures:
                     self._set(connection, failure, state="open", attempts=0, due_at=0.0, error=None)
                 else:
                     state = "waiting" if failure.after in {one.name for one in chosen} else "ready"
-                    self._set(connection, failure, state=state, attempts=0, due_at=0.0, error=None)
+                    # Due now, not since ever: how old a letter is counts from the person's decision.
+                    now = self._clock.now().timestamp()
+                    self._set(connection, failure, state=state, attempts=0, due_at=now, error=None)
             self._tell(connection, chosen, "retried", who)
         return chosen
 
@@ -87,7 +89,7 @@ class Failures:
 
     def _found(self, connection: Connection) -> dict[str, Failure]:
         """Name → failure."""
-        effects = select(outbox).where(outbox.c.account == self._key, outbox.c.state == "failed")
+        effects = select(outbox).where(outbox.c.account == self._key, is_given_up(outbox))
         lost = select(events).where(events.c.account == self._key, events.c.state == "failed")
         told = [_effect(row) for row in connection.execute(effects.order_by(outbox.c.id))]
         told += [_event(row) for row in connection.execute(lost.order_by(events.c.id))]
@@ -96,7 +98,7 @@ class Failures:
     def _set(self, connection: Connection, failure: Failure, **values: object) -> None:
         table = events if failure.name.startswith("E") else outbox
         connection.execute(
-            update(table).where(table.c.id == int(failure.name[1:]), table.c.state == "failed").values(**values)
+            update(table).where(table.c.id == int(failure.name[1:]), table.c.state.in_(GAVE_UP)).values(**values)
         )
 
     def _tell(self, connection: Connection, chosen: list[Failure], decision: Decision, who: str) -> None:

@@ -15,7 +15,17 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.reconcile import LOOKED_AT
-from amo_bridge.engine.store import OPEN_STATES, Store, budgets, deals, events, in_open_state, inbox, outbox
+from amo_bridge.engine.store import (
+    OPEN_STATES,
+    Store,
+    budgets,
+    deals,
+    events,
+    in_open_state,
+    inbox,
+    is_given_up,
+    outbox,
+)
 
 # What should have been dealt with so many seconds ago and was not: somebody should look.
 PATIENCE = 60.0
@@ -80,7 +90,7 @@ class Gauges:
         return {state: found.get(state, 0) for state in OPEN_STATES}
 
     def _failed(self, connection: Connection) -> dict[str, int]:
-        query = select(outbox.c.kind, func.count()).where(self._of(outbox), outbox.c.state == "failed")
+        query = select(outbox.c.kind, func.count()).where(self._of(outbox), is_given_up(outbox))
         found = {kind: int(count) for kind, count in connection.execute(query.group_by(outbox.c.kind))}
         lost = _count(connection, select(func.count()).where(self._of(events), events.c.state == "failed"))
         return {**found, "event": lost} if lost else found

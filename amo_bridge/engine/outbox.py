@@ -7,9 +7,12 @@
                  │          ├─► ready      surely not applied (429, refused batch): later
                  │          ├─► doubt      the answer was lost: look in amoCRM first
                  └──────────┼── doubt      looked: not there
-                            └─► failed     refused for good; the vendor's words are kept
+                            ├─► failed     refused for good; the vendor's words are kept
+                            ├─► unsent     outside amoCRM: not to be sent after all (no address, unsubscribed)
+                            └─► unknown    outside amoCRM: the answer was lost, and nobody can look; a person decides
 
-"sending" is committed before the call, so a crash leaves a trace: whoever starts next turns it into doubt.
+Effects outside amoCRM stand in lanes of their own (engine/effects.py). "sending" is committed before the call, so a
+crash leaves a trace: whoever starts next turns it into doubt.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.dispatch import Verdict
-from amo_bridge.engine.effects import NEW_ID, NEW_URL
+from amo_bridge.engine.effects import NEW_ID, NEW_URL, Lane
+from amo_bridge.engine.lanes.which import in_lane
 from amo_bridge.engine.planned import add_all
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store, in_open_state, made, outbox
@@ -48,6 +52,9 @@ class Sendable:
     attempts: int
     created_at: float
     event_id: int | None = None
+    key: str = ""
+    due_at: float = 0.0
+    error: str | None = None
 
     @property
     def body(self) -> dict[str, Any]:
@@ -71,27 +78,29 @@ class Outbox:
         return add_all(connection, self._account, decided, self._clock.now())
 
     def recover(self, settle: float) -> int:
-        """What was being sent when the process died, or the round broke off, is in doubt, and is looked for when it
-        must have landed: in ``settle`` seconds. (From now, not from ``sent_at``: the budget may have held the request
-        back for long, and it left just before the end.) Returns how many there were."""
+        """What was being written into amoCRM when the process died, or the round broke off, is in doubt, and is looked
+        for when it must have landed: in ``settle`` seconds. (From now, not from ``sent_at``: the budget may have held
+        the request back for long, and it left just before the end.) Returns how many there were."""
         with self._store.write() as connection:
             return connection.execute(
                 update(outbox)
-                .where(outbox.c.account == self._account, outbox.c.state == "sending")
+                .where(outbox.c.account == self._account, outbox.c.state == "sending", in_lane("crm"))
                 .values(state="doubt", due_at=self._clock.now().timestamp() + settle)
             ).rowcount
 
-    def take(self, state: str) -> list[Sendable]:
-        """The rows of a state that are due, oldest first; of each deal only what stands before everything else."""
+    def take(self, state: str, lane: Lane = "crm", *, in_order: bool = True) -> list[Sendable]:
+        """The rows of a state that are due, oldest first; of each deal only what stands before everything else in the
+        lane, unless the order does not matter."""
         now = self._clock.now().timestamp()
         with self._store.read() as connection:
             rows = connection.execute(
                 select(outbox)
-                .where(outbox.c.account == self._account, in_open_state(outbox))
+                .where(outbox.c.account == self._account, in_open_state(outbox), in_lane(lane))
                 .order_by(outbox.c.id)
                 .limit(MOST)
             ).all()
-        return [_sendable(row) for row in _first_of_each_deal(rows, now) if row.state == state and row.due_at <= now]
+        at_hand = _first_of_each_deal(rows, now) if in_order else rows
+        return [_sendable(row) for row in at_hand if row.state == state and row.due_at <= now]
 
     def count_open(self) -> int:
         with self._store.read() as connection:
@@ -110,9 +119,18 @@ class Outbox:
             for row in rows:
                 self._set(connection, [row], state=state, due_at=due, attempts=row.attempts + 1, error=why)
 
+    def postpone(self, row: Sendable, due_at: float, why: str) -> None:
+        """Not to be tried before ``due_at``; that is no failed try."""
+        with self._store.write() as connection:
+            self._set(connection, [row], state="ready", due_at=due_at, error=why)
+
     def failed(self, connection: Connection, row: Sendable, why: str) -> None:
         """Refused for good. What waited for it can't be done either."""
-        self._set(connection, [row], state="failed", error=why)
+        self.given_up(connection, row, "failed", why)
+
+    def given_up(self, connection: Connection, row: Sendable, state: str, why: str) -> None:
+        """A person has to decide about it (``state``: one of store.GAVE_UP)."""
+        self._set(connection, [row], state=state, error=why)
         connection.execute(
             update(outbox)
             .where(outbox.c.after_id == row.id, outbox.c.state == "waiting")
@@ -157,6 +175,15 @@ class Outbox:
                 entity_id, url = done[follow.after_id]
                 filled = follow.payload.replace(NEW_URL, url).replace(NEW_ID, str(entity_id))
                 connection.execute(update(outbox).where(outbox.c.id == follow.id).values(state="ready", payload=filled))
+
+    def sent(self, connection: Connection, row: Sendable, told: str) -> None:
+        """It is out, past amoCRM; ``told``: to whom and how."""
+        now = self._clock.now().timestamp()
+        self._set(connection, [row], state="done", done_at=now, error=None, result=json.dumps({"told": told}))
+
+    def unsent(self, connection: Connection, row: Sendable, why: str) -> None:
+        """It is not to go out after all."""
+        self._set(connection, [row], state="unsent", done_at=self._clock.now().timestamp(), error=why)
 
     def dropped(self, connection: Connection, row: Sendable, why: str) -> None:
         """Not needed any more: the deal is elsewhere, or it is so already. Nor is what waited for it."""
@@ -210,4 +237,7 @@ def _sendable(row: Row[Any]) -> Sendable:
         attempts=row.attempts,
         created_at=row.created_at,
         event_id=row.event_id,
+        key=row.key,
+        due_at=row.due_at,
+        error=row.error,
     )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
@@ -20,11 +20,24 @@ from amo_bridge.engine.store import outbox
 CHUNK = 500
 
 
+class Done(Protocol):
+    """A row of the outbox that is settled."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def rule(self) -> str: ...
+
+    @property
+    def event_id(self) -> int | None: ...
+
+
 @dataclass(frozen=True)
 class Planned:
     """An effect about to be kept. ``after``: the id of the row that has to be done before."""
 
-    event_id: int
+    event_id: int | None
     rule: str
     key: str
     effect: Effect
@@ -65,6 +78,15 @@ def add_all(connection: Connection, account: int, decided: Sequence[tuple[int, V
         counts.append(len(mine))
     _insert(connection, account, new, now)
     return counts
+
+
+def add_following(connection: Connection, account: int, done: Done, effects: Sequence[Effect], now: datetime) -> None:
+    """Write what follows from something that was done outside amoCRM, once however often it is told."""
+    following = [
+        Planned(done.event_id, done.rule, f"{done.key}|then{number}", effect) for number, effect in enumerate(effects)
+    ]
+    there = _ids(connection, account, [one.key for one in following])
+    _insert(connection, account, [one for one in following if one.key not in there], now)
 
 
 def _key(verdict: Verdict, effect: Effect, ordinal: int) -> str:

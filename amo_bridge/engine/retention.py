@@ -23,7 +23,7 @@ EVERY = timedelta(days=1)
 CHUNK = 500
 # The worker does nothing else meanwhile; a chunk takes some milliseconds.
 CHUNKS_IN_A_ROW = 20
-SETTLED = ("done", "dropped")
+SETTLED = ("done", "dropped", "unsent")
 ONCE = "%|once|%"
 
 

@@ -65,19 +65,9 @@ class Sender:
         Raises CrmStopped when amoCRM wants nothing more from us; the effects stay for later.
         """
         settled = self._look_for_doubtful()
-        ready = self._outbox.take("ready")
-        settled += self._set_aside([row for row in ready if row.kind not in REQUESTS])
-        for batch in _batches([row for row in ready if row.kind in REQUESTS]):
+        for batch in _batches(self._outbox.take("ready")):
             settled += self._send_batch(self._still_wanted(batch))
         return settled
-
-    def _set_aside(self, rows: Sequence[Sendable]) -> int:
-        """What goes past amoCRM has no way out yet, and the journal says so."""
-        if rows:
-            with self._store.write() as connection:
-                for row in rows:
-                    self._outbox.dropped(connection, row, "никуда не отправлено: канал не подключён")
-        return len(rows)
 
     def _send_batch(self, batch: Sequence[Sendable]) -> int:
         if not batch:

@@ -36,6 +36,7 @@ from sqlalchemy.exc import DBAPIError
 
 from amo_bridge.crm.budget import budget_table
 from amo_bridge.engine import schema
+from amo_bridge.engine.channel_tables import letters_table, series_table, suppressed_table
 from amo_bridge.engine.database import is_operational, open_engine
 from amo_bridge.engine.mirror_tables import contact_keys_table, contacts_table, tasks_table, touches_table
 from amo_bridge.engine.shared_tables import leaders_table, small_state_table
@@ -154,9 +155,19 @@ def in_open_state(rows: FromClause) -> ColumnElement[bool]:
     return rows.c.state.in_(states)
 
 
+GAVE_UP = ("failed", "unknown")
+"""A person has to decide: refused for good, or perhaps sent."""
+
+
+def is_given_up(rows: FromClause) -> ColumnElement[bool]:
+    """What waits for a person's decision, of ``outbox`` (or an alias of it); see ``in_open_state``."""
+    states: BindParameter[str] = bindparam("given_up", GAVE_UP, expanding=True, literal_execute=True, unique=True)
+    return rows.c.state.in_(states)
+
+
 _open = outbox.c.state.in_(OPEN_STATES)
 Index("outbox_open", outbox.c.account, outbox.c.id, sqlite_where=_open, postgresql_where=_open)
-_failed = outbox.c.state == "failed"
+_failed = outbox.c.state.in_(GAVE_UP)
 Index("outbox_failed", outbox.c.account, outbox.c.id, sqlite_where=_failed, postgresql_where=_failed)
 Index("outbox_deal", outbox.c.account, outbox.c.deal_id)
 
@@ -202,6 +213,9 @@ contacts = contacts_table(metadata)
 contact_keys = contact_keys_table(metadata)
 tasks = tasks_table(metadata)
 touches = touches_table(metadata)
+letters = letters_table(metadata)
+suppressed = suppressed_table(metadata)
+series = series_table(metadata)
 leaders = leaders_table(metadata)
 small_state = small_state_table(metadata)
 

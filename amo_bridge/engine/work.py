@@ -8,6 +8,7 @@ from time import monotonic
 
 import structlog
 
+from amo_bridge.channels.ports import ports_of
 from amo_bridge.clock import AccountClock, Clock
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
@@ -17,6 +18,8 @@ from amo_bridge.engine.alarms import Alarms
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.connection import Connection
 from amo_bridge.engine.fill import Fill
+from amo_bridge.engine.lanes.lane import lanes_of
+from amo_bridge.engine.lanes.traffic import Traffic
 from amo_bridge.engine.leader import Lead, LedStore
 from amo_bridge.engine.meters import AccountMeters
 from amo_bridge.engine.planner import Planner
@@ -129,7 +132,10 @@ class LeaderWork:
             look = Watchdog(store, key, client, desk.clock, reconciler, desk.destination, alarms.tell).run
         token_watch = TokenWatch(lambda: desk.connection.token_ends_at, desk.clock, alarms.tell)
         chores: dict[str, Callable[[], object]] = {RECONCILE: look, TOKEN_WATCH: token_watch.run}
-        worker = Worker(store, key, planner, sender, refresh, chores)
+        traffic = Traffic(
+            lanes_of(ports_of(), store, key, desk.clock, desk.account_clock, settled=lambda: worker.ring())
+        )
+        worker = Worker(store, key, planner, sender, refresh, chores, traffic)
         retention = Retention(store, key, desk.clock, desk.config.bridge)
         worker.learn(RETENTION, RetentionChore(retention, lambda: worker.ask(RETENTION)).run)
         return worker

@@ -14,6 +14,7 @@ import structlog
 
 from amo_bridge.engine.delays import delay
 from amo_bridge.engine.intake import BATCH, decode_new
+from amo_bridge.engine.lanes.traffic import Traffic
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
@@ -43,7 +44,9 @@ class Worker:
         sender: Sender,
         refresh_account: Callable[[], None],
         chores: Mapping[str, Callable[[], object]] | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
+        self.traffic = traffic or Traffic()
         self.trouble = ""
         self.has_lost_lead = False
         self._chores = dict(chores or {})
@@ -60,8 +63,9 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def start(self) -> None:
-        self._sender.recover()
+        self._recover()
         self._thread.start()
+        self.traffic.start()
 
     def ring(self) -> None:
         self._bell.set()
@@ -86,6 +90,11 @@ class Worker:
         self._bell.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
+        self.traffic.stop(timeout)
+
+    def _recover(self) -> None:
+        self._sender.recover()
+        self.traffic.recover()
 
     def once(self) -> int:
         """One round: decode, judge, send. Returns how much was moved on; 0 means there is nothing to do now."""
@@ -96,6 +105,9 @@ class Worker:
         if self._planner.met_unknown:
             self._planner.met_unknown = False
             self._refresh_account()
+        moved += self.traffic.send_near()
+        if moved:
+            self.traffic.ring()
         return moved + self._sender.send()
 
     def _do_chores(self) -> None:
@@ -127,7 +139,7 @@ class Worker:
             try:
                 if failures:
                     # What was being sent when the round broke off may be in amoCRM, though nobody wrote that down.
-                    self._sender.recover()
+                    self._recover()
                 moved = self.once()
             except LeadLost:
                 self.has_lost_lead = True

@@ -82,7 +82,8 @@ def test_a_retry_counts_its_tries_anew(refused: Store) -> None:
     failures(refused).retry(None, "Мария")
     with refused.read() as connection:
         rows = connection.execute(select(outbox.c.attempts, outbox.c.due_at)).all()
-    assert [tuple(row) for row in rows] == [(0, 0.0), (0, 0.0)]
+    now = clock().now().timestamp()
+    assert [tuple(row) for row in rows] == [(0, now), (0, now)], "due now: its age counts from here"
     assert errors(refused) == ["", ""]
 
 

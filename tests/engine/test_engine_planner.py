@@ -30,7 +30,7 @@ from engine_kit import (
 )
 from sqlalchemy import select, update
 
-from amo_bridge.actions import AddNote, CreateTask, MoveDeal, Skip
+from amo_bridge.actions import AddNote, CreateTask, MoveDeal, SendLetter, Skip
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
@@ -208,6 +208,23 @@ def test_a_later_event_of_a_deal_waits_for_what_the_earlier_one_caused(world: Wo
     assert world.texts() == [f"StageEntered: {BRIEF}", f"FileAttached: {NEW}", f"FileAttached: {BRIEF}"]
 
 
+def test_a_later_event_does_not_wait_for_what_goes_out_past_amocrm(world: World) -> None:
+    """A dead mail server must not hold up the deal."""
+    letters = rule(
+        lambda event, deal, options: SendLetter(deal_id=deal.id, template="ждём бриф"), "letters", StageEntered
+    )
+    world.use(letters, rule(notes, "files", FileAttached))
+    world.knows(record(NEW, seconds=-60))
+    world.shows(record(BRIEF))
+    world.hears(moved())
+    assert world.planner.plan() == 1
+    world.hears(FileAttached(at=NOON, note_id=1, entity_type="deal", entity_id=7, file_name="КП.pdf"))
+    assert world.planner.plan() == 1
+    with world.store.read() as connection:
+        kinds = connection.execute(select(outbox.c.kind, outbox.c.state).order_by(outbox.c.id)).all()
+    assert [tuple(row) for row in kinds] == [("send_letter", "ready"), ("add_note", "ready")]
+
+
 def test_a_thing_decided_before_is_not_decided_again(world: World) -> None:
     """An event that is judged again, as after a backup was restored, finds what it caused."""
     world.knows(record(NEW, seconds=-60))
@@ -297,7 +314,7 @@ def test_a_stage_that_the_account_s_copy_does_not_know_is_waited_for(world: Worl
 def test_while_amocrm_or_the_store_is_silent_nothing_is_lost_and_nobody_blamed(
     world: World, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
-    asks = rule(lambda event, deal, options: Skip(f"{len(deal.own_tasks)}"), "asks", StageEntered, needs=["own_tasks"])
+    asks = rule(lambda event, deal, options: Skip("нет"), "asks", StageEntered, needs=["own_tasks"])
     world.use(ON_MOVES, asks)
     world.knows(record(NEW, seconds=-60))
     world.shows(record(BRIEF))

@@ -413,12 +413,3 @@ def test_a_roll_back_is_no_news_and_a_person_s_change_meanwhile_still_is(
     assert copy.stage == agency().stage(NEW).key
     # The patch was answered with 12:01; a person's change of 12:00:30 is still to be heard of.
     assert copy.record.updated_at == NOON
-
-
-def test_what_has_no_way_out_yet_says_so(store: Store, sender_of: Callable[[ScriptedCrm], Sender]) -> None:
-    queue(store, Effect("send_sms", 7, {"text": "Ждём бриф"}, "SMS"), effect(deal_id=8))
-    crm = ScriptedCrm()
-    sender_of(crm).send()
-    assert states(store) == ["done", "done"]
-    assert errors(store) == ["никуда не отправлено: канал не подключён", ""]
-    assert crm.asked == [("POST", TASKS)]

@@ -1,0 +1,157 @@
+"""One lane of the outbox, sent through its port: one after the other, each surely not twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import update
+
+from amo_bridge.clock import Clock
+from amo_bridge.engine.delays import delay
+from amo_bridge.engine.lanes.port import Job, Later, NotSent, Outcome, Port, Sent
+from amo_bridge.engine.lanes.which import in_lane
+from amo_bridge.engine.outbox import Outbox, Sendable
+from amo_bridge.engine.planned import add_following
+from amo_bridge.engine.store import Store, outbox
+from amo_bridge.errors import BridgeError, ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain
+
+log = structlog.get_logger()
+# Planned and sent in one go.
+TOGETHER = 50
+# What waits for the end of quiet hours is looked at again so often: the account's clock may be moved.
+LOOK_AGAIN = timedelta(minutes=5)
+UNKNOWN = "неизвестно, отправлено ли"
+MOST_DOUBTS = 3
+
+
+class Lane:
+    """``clock`` counts real time (delays, ages), ``account_clock`` is the account's. ``settled`` hears that there may
+    be new work in amoCRM's lane."""
+
+    def __init__(
+        self,
+        store: Store,
+        account_key: int,
+        port: Port,
+        clock: Clock,
+        account_clock: Clock,
+        settled: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.port = port
+        self._store = store
+        self._key = account_key
+        self._clock = clock
+        self._account_clock = account_clock
+        self._settled = settled
+        self._outbox = Outbox(store, account_key, clock)
+
+    def recover(self) -> int:
+        """What was being sent when the process died, or a round broke off, is in doubt. How many there were."""
+        mine = (outbox.c.account == self._key, outbox.c.state == "sending", in_lane(self.port.lane))
+        again = {"state": "ready"} if self.port.repeats_doubtful else {"state": "unknown", "error": UNKNOWN}
+        with self._store.write() as connection:
+            return connection.execute(update(outbox).where(*mine).values(**again)).rowcount
+
+    def send(self) -> int:
+        """Send what is due; returns how many were settled. Raises ChannelDown when nothing can go out now, CrmError
+        when amoCRM can't be asked: what is left waits."""
+        rows = self._outbox.take("ready", self.port.lane, in_order=self.port.in_order)[:TOGETHER]
+        rows = [row for row in rows if not self._is_too_old(row)]
+        if not rows:
+            return 0
+        moved = 0
+        try:
+            planned = self.port.plan(rows)
+            for row in rows:
+                moved += self._deal_with(row, planned[row.id])
+        finally:
+            self.port.rest()
+        if moved:
+            self._settled()
+        return moved
+
+    def _deal_with(self, row: Sendable, planned: Outcome | Job) -> int:
+        if isinstance(planned, Sent | NotSent | Later):
+            return self._settle(row, planned)
+        self._outbox.sending([row])
+        try:
+            outcome = planned()
+        except ChannelDown as error:
+            # Not at once, and others before it: perhaps it is this one that the server dies of.
+            self._outbox.later([row], delay(row.attempts + 1), str(error))
+            raise
+        except ChannelUncertain as error:
+            return self._doubt(row, str(error))
+        except ChannelBusy as error:
+            self._outbox.later([row], error.retry_after or delay(row.attempts + 1), str(error))
+            return 0
+        except ChannelRefused as error:
+            return self._give_up(row, "failed", str(error))
+        except BridgeError:
+            # The store is gone, or somebody else leads: whoever goes on finds the row as "sending".
+            raise
+        except Exception as error:
+            # A bug that meets one letter must not hold up the others.
+            log.exception("port failed", lane=self.port.lane, effect=row.id)
+            return self._doubt(row, f"ошибка моста: {error!r}", is_bug=True)
+        return self._settle(row, outcome)
+
+    def _settle(self, row: Sendable, outcome: Outcome) -> int:
+        if isinstance(outcome, Later):
+            self._outbox.postpone(row, self._real(outcome.until), outcome.why)
+            return 0
+        with self._store.write() as connection:
+            if isinstance(outcome, Sent):
+                self._outbox.sent(connection, row, outcome.told)
+            else:
+                self._outbox.unsent(connection, row, outcome.why)
+            add_following(connection, self._key, row, outcome.then, self._clock.now())
+            self.port.keep(connection, row, outcome)
+        log.info("sent" if isinstance(outcome, Sent) else "not sent", **self._facts(row))
+        return 1
+
+    def _real(self, until: datetime) -> float:
+        """When to look at it again, on the bridge's own clock."""
+        wait = min(until - self._account_clock.now(), LOOK_AGAIN)
+        return (self._clock.now() + wait).timestamp()
+
+    def _doubt(self, row: Sendable, why: str, *, is_bug: bool = False) -> int:
+        if self.port.repeats_doubtful and not is_bug and row.attempts < MOST_DOUBTS:
+            self._outbox.later([row], delay(row.attempts + 1), f"{UNKNOWN}: {why}")
+            return 0
+        return self._give_up(row, "unknown", f"{UNKNOWN}: {why}")
+
+    def _is_too_old(self, row: Sendable) -> bool:
+        """Could it not be sent for so long that nobody wants it any more? Then a person decides."""
+        since = max(row.created_at, row.due_at) if row.attempts == 0 else row.created_at
+        if self._clock.now().timestamp() - since <= self.port.gives_up_after.total_seconds():
+            return False
+        hours = self.port.gives_up_after.total_seconds() / 3600
+        last = row.error or "канал не работал"
+        self._give_up(row, "failed", f"не удалось отправить за {hours:g} ч, теперь поздно: {last}")
+        return True
+
+    def _give_up(self, row: Sendable, state: str, why: str) -> int:
+        log.error("given up", **self._facts(row), state=state, error=why)
+        with self._store.write() as connection:
+            self._outbox.given_up(connection, row, state, why)
+        return 1
+
+    def _facts(self, row: Sendable) -> dict[str, object]:
+        return {
+            "lane": self.port.lane, "rule": row.rule, "deal": row.deal_id, "event_id": row.event_id, "effect": row.id,
+        }  # fmt: skip
+
+
+def lanes_of(
+    ports: Sequence[Port],
+    store: Store,
+    account_key: int,
+    clock: Clock,
+    account_clock: Clock,
+    settled: Callable[[], None],
+) -> list[Lane]:
+    """One lane for each port."""
+    return [Lane(store, account_key, port, clock, account_clock, settled) for port in ports]
