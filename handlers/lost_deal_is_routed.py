@@ -20,6 +20,7 @@ from amo_bridge.config.names import (
     PersonName,
     PipelineName,
     StageName,
+    TagName,
     Text,
     TextWithNewDeal,
 )
@@ -34,8 +35,8 @@ class LostDealIsRouted(Options):
     to_stage: StageName
     name: Text = Text("{Название}")
     responsible: PersonName = PersonName("manager")
-    tags: tuple[str, ...] = ()
-    tag_by_reason: dict[LossReasonName, str] = Field(default_factory=dict)
+    tags: tuple[TagName, ...] = ()
+    tag_by_reason: dict[LossReasonName, TagName] = Field(default_factory=dict)
     other_reasons: bool = True
     carry_fields: tuple[CustomFieldName, ...] = ()
     carry_tags: bool = True

@@ -12,6 +12,7 @@ from amo_bridge.cli.check import check
 from amo_bridge.cli.connect import connect
 from amo_bridge.cli.demo import demo
 from amo_bridge.cli.failed import failed
+from amo_bridge.cli.provision import provision
 from amo_bridge.cli.replay import replay
 from amo_bridge.cli.restore import restore
 from amo_bridge.cli.rules import rules
@@ -30,5 +31,5 @@ def main() -> None:
     logs.set_up(logging.CRITICAL)
 
 
-for command in (serve, sandbox, demo, check, connect, rules, why, replay, failed, tidy, backup, restore):
+for command in (serve, sandbox, demo, check, connect, provision, rules, why, replay, failed, tidy, backup, restore):
     main.add_command(command)

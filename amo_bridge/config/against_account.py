@@ -17,6 +17,7 @@ from amo_bridge.config.names import (
     PersonName,
     PipelineName,
     StageName,
+    TagName,
     TaskTypeName,
     Text,
     UserName,
@@ -38,7 +39,7 @@ class Misfit(Exception):
 def unknown_names(config: Config, account: Account) -> list[str]:
     """All problems, each with file, line, block, key and the nearest right word; empty when every name is there."""
     found = []
-    for path, name in _names(config):
+    for path, name in account_names(config):
         length = 3 if path[0] == "handlers" else 1
         for words in _problems(name, config, account):
             where = place(path[:length], path[length:])
@@ -46,7 +47,8 @@ def unknown_names(config: Config, account: Account) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName]]:
+def account_names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName]]:
+    """Everything in the config that the account must know, with the path of the key where it stands."""
     yield from names_in(config.bridge, ("bridge",))
     yield from names_in(config.roles, ("roles",))
     yield from names_in(config.services, ("services",))
@@ -127,6 +129,7 @@ LOOK_UPS: Mapping[type[AccountName], Callable[[str, Config, Account], Any]] = {
     DateFieldName: _date_field,
     LossReasonName: lambda name, config, account: account.loss_reason(name),
     TaskTypeName: lambda name, config, account: account.task_type(name),
+    TagName: lambda name, config, account: None,
     UserName: _user,
     PersonName: _person,
 }

@@ -14,9 +14,10 @@ from pydantic import AfterValidator, Field, field_validator
 
 from amo_bridge.config.absences import Absences
 from amo_bridge.config.lines import KeyPath
-from amo_bridge.config.names import CustomFieldName, PersonName, UserName
+from amo_bridge.config.names import CustomFieldName, PersonName, TagName, UserName
 from amo_bridge.config.strict import Strict
 from amo_bridge.duration import Duration, in_words
+from amo_bridge.provision.options import ProvisionSection
 from amo_bridge.rules import Rule
 from amo_bridge.service_lines import ServicesSection
 from amo_bridge.worktime import CalendarOptions
@@ -57,7 +58,7 @@ class BridgeSection(Strict):
     data: str = "data"
     database: str = ""
     dry_run: bool = False
-    opt_out_tag: str = "без робота"
+    opt_out_tag: TagName = TagName("без робота")
     own_handlers: str | None = None
     tell: PersonName | None = None
     keep_journal: Duration = timedelta(days=90)
@@ -81,13 +82,6 @@ class BridgeSection(Strict):
         if url.startswith("postgresql") and find_spec("psycopg") is None:
             raise ValueError("для PostgreSQL нужен ещё один пакет: pip install 'amo-bridge[postgres]'")
         return url
-
-    @field_validator("opt_out_tag")
-    @classmethod
-    def some_tag(cls, tag: str) -> str:
-        if not tag.strip():
-            raise ValueError("тег, который выключает правила для сделки, не может быть пустым")
-        return tag.strip()
 
 
 class RoleByField(Strict):
@@ -115,6 +109,7 @@ class Config:
     lines: Mapping[KeyPath, int]
     absences: Absences = field(default_factory=dict)
     services: ServicesSection | None = None
+    provision: ProvisionSection | None = None
 
     @property
     def data_folder(self) -> Path:

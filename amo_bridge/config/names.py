@@ -78,6 +78,12 @@ class TaskTypeName(AccountName):
     kind = "тип задачи"
 
 
+class TagName(AccountName):
+    """A deal's tag. It needs not be there: a tag comes into being when it is first put on a deal."""
+
+    kind = "тег"
+
+
 class UserName(AccountName):
     kind = "пользователь"
 

@@ -142,10 +142,15 @@ def secret(environment: Mapping[str, str], name: str) -> str:
         raise ConfigError([f"{name}_FILE: файл {path} не читается: {error}"]) from error
 
 
-def read_account(config: Config, environment: Mapping[str, str]) -> Account:
-    """The account, asked now, leaving nothing behind. Raises CrmError, ConfigError."""
+def account_client(config: Config, environment: Mapping[str, str]) -> CrmClient:
+    """A client for a command that somebody waits for: it leaves nothing behind. Raises ConfigError."""
     budget = LocalBudget(config.account.requests_per_second)
-    return Account.read(CrmClient(config.account.url, tokens(config, environment), budget, patience=5))
+    return CrmClient(config.account.url, tokens(config, environment), budget, patience=5)
+
+
+def read_account(config: Config, environment: Mapping[str, str]) -> Account:
+    """The account, asked now. Raises CrmError, ConfigError."""
+    return Account.read(account_client(config, environment))
 
 
 def known_timezone(config: Config, environment: Mapping[str, str]) -> str:

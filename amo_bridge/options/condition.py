@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from amo_bridge.config.names import FieldName
+from amo_bridge.config.names import FieldName, TagName
 from amo_bridge.deal import Deal
 from amo_bridge.names import same_name
 from amo_bridge.rules import Options
@@ -24,7 +24,7 @@ class Condition(Options):
     is_not: str | None = None
     one_of: tuple[str, ...] = ()
     filled: bool | None = None
-    tag: str | None = None
+    tag: TagName | None = None
 
     @model_validator(mode="after")
     def one_question(self) -> Self:

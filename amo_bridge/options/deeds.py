@@ -19,7 +19,7 @@ from amo_bridge.actions import (
     StopAutoDial,
     StopSeries,
 )
-from amo_bridge.config.names import CustomFieldName, StageName, Text
+from amo_bridge.config.names import CustomFieldName, StageName, TagName, Text
 from amo_bridge.deal import Deal
 from amo_bridge.options.lists import OneOrMore
 from amo_bridge.options.outside import AudienceSpec, EscalationSpec, LetterSpec, Named, NoticeSpec, Violation
@@ -41,7 +41,7 @@ class Deeds(Options):
     stop_series: OneOrMore[Named] | None = None
     violation: Violation | None = None
     set_fields: Mapping[CustomFieldName, Text | int | float | bool] = Field(default_factory=dict)
-    tags: tuple[str, ...] = ()
+    tags: tuple[TagName, ...] = ()
     note: Text | None = None
     move_to: StageName | None = None
 

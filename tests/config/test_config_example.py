@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from amo_bridge.config.load import RuleSwitches, load
 from amo_bridge.config.model import AccountSection, BridgeSection
 from amo_bridge.config.sections import taken
+from amo_bridge.provision.options import ProvisionSection
 from amo_bridge.rules import shipped_handlers
 from amo_bridge.service_lines import ServicesSection
 from amo_bridge.worktime import CalendarOptions
@@ -27,6 +28,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "bridge": BridgeSection,
     "calendar": CalendarOptions,
     "services": ServicesSection,
+    "provision": ProvisionSection,
     **{name: handler.options for name, handler in shipped_handlers().items()},
 }
 
@@ -64,7 +66,7 @@ def test_every_key_is_explained_where_it_comes_first() -> None:
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_key_is_shown(section: str) -> None:
     shown = {key for where, key, _ in keys() if where == section}
-    shown |= {table[1] for line in LINES if (table := re.match(rf"\[{section}\.(\w+)\.", line))}
+    shown |= {table[1] for line in LINES if (table := re.match(rf"\[{section}\.(\w+)[.\]]", line))}
     elsewhere = dict(taken(SECTIONS[section]))
     wanted = {field.alias or name for name, field in SECTIONS[section].model_fields.items() if name not in elsewhere}
     assert wanted <= shown

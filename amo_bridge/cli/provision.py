@@ -1,0 +1,106 @@
+"""``amo-bridge provision``: what the config names and the account lacks is created, after showing it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+from amo_bridge.cli.common import config_option, console, load_or_exit, tell_and_exit
+from amo_bridge.cli.crm_words import in_words
+from amo_bridge.cli.russian import Command
+from amo_bridge.config.against_account import unknown_names
+from amo_bridge.config.model import Config
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.engine.connection import account_client
+from amo_bridge.errors import BridgeError, ConfigError, CrmUncertain
+from amo_bridge.provision.carry_out import CarryOut
+from amo_bridge.provision.plan import Plan, Step, plan
+from amo_bridge.provision.wanted import Wanted
+
+LEFT_FOR_PEOPLE = 1
+CRM_UNREACHABLE = 3
+
+
+@click.command(cls=Command)
+@config_option
+@click.option("--yes", "agreed", is_flag=True, help="Не спрашивать, создавать сразу.")
+def provision(config_path: Path, agreed: bool) -> None:
+    """Подготовить аккаунт: создать поля, воронки, этапы и теги, которых требует настройка.
+
+    Сначала показывает, чего не хватает. Что есть, не меняет и не удаляет; вызвать можно сколько угодно раз. Код выхода:
+    0 — в аккаунте есть всё; 1 — осталось то, что делают руками; 2 — ошибки в настройке; 3 — amoCRM не дала.
+    """
+    config = load_or_exit(config_path)
+    screen = console()
+    try:
+        client = account_client(config, os.environ)
+        found = _compared(config, client)
+        _show(found, config, screen)
+        by_hand = found.by_hand
+        if found.steps:
+            if not agreed and not _agrees():
+                click.echo("Ничего не создано")
+                sys.exit(LEFT_FOR_PEOPLE)
+            by_hand = by_hand + _created(found.steps, client, screen)
+        problems = unknown_names(config, Account.read(client))
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+    except BridgeError as error:
+        _give_up(error)
+    _tell_what_is_left(by_hand, problems, screen)
+
+
+def _compared(config: Config, client: CrmClient) -> Plan:
+    tags = (str(row.get("name", "")) for row in client.pages("/api/v4/leads/tags", None, "tags"))
+    return plan(Wanted.by(config), Account.read(client), tags)
+
+
+def _show(found: Plan, config: Config, screen: Console) -> None:
+    if found.steps:
+        screen.print(f"В аккаунте {config.account.url} не хватает, и мост это создаст:")
+        for step in found.steps:
+            screen.print(f"  + {step}")
+    else:
+        screen.print(f"В аккаунте {config.account.url} есть всё, что мост умеет создать")
+
+
+def _agrees() -> bool:
+    answer = click.prompt("Создать? (да/нет)", default="нет", show_default=False)
+    return str(answer).strip().casefold() in ("да", "д", "yes", "y")
+
+
+def _created(steps: list[Step], client: CrmClient, screen: Console) -> list[str]:
+    carry_out = CarryOut(client)
+    left = []
+    with Progress(console=screen, transient=True) as progress:
+        for step in progress.track(steps, description="Создаю"):
+            left += carry_out(step)
+    screen.print(f"Создано: {len(steps)}")
+    return left
+
+
+def _give_up(error: BridgeError) -> None:
+    click.echo(f"Не получилось: {in_words(error)}", err=True)
+    if isinstance(error, CrmUncertain):
+        click.echo("Вызовите команду ещё раз: она сравнит заново и созданного дважды не создаст", err=True)
+    sys.exit(CRM_UNREACHABLE)
+
+
+def _tell_what_is_left(by_hand: list[str], problems: list[str], screen: Console) -> None:
+    if by_hand:
+        screen.print("Сделайте руками, API amoCRM этого не даёт:")
+        for words in by_hand:
+            screen.print(f"  • {words}")
+    if problems:
+        screen.print("В настройке остались имена, которых аккаунт не знает:")
+        for problem in problems:
+            screen.print(f"  • {problem}")
+    if by_hand or problems:
+        sys.exit(LEFT_FOR_PEOPLE)
+    screen.print("Аккаунт знает все имена из настройки")

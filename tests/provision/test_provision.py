@@ -1,0 +1,148 @@
+"""``amo-bridge provision`` over HTTP: an empty account becomes one that the shipped example can work in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from local_crm import TOKEN, LocalCrm
+from provision_kit import EXAMPLE, bare_account, crm_with
+
+from amo_bridge.cli import main
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.tokens import LongLivedToken
+from amo_bridge.demo.office import Office
+from amo_bridge.engine import connection
+
+Run = Callable[..., Result]
+UNHURRIED = 5000.0
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "LocalBudget", lambda rate, **more: LocalBudget(UNHURRIED, **more))
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[LocalCrm]:
+    with crm_with(bare_account(), tmp_path) as crm:
+        yield crm
+
+
+def run(crm: LocalCrm, folder: Path, *arguments: str, told: str = "") -> Result:
+    environment = {
+        "AMO_BRIDGE_ACCOUNT_URL": crm.url,
+        "AMO_BRIDGE_TOKEN": TOKEN,
+        "AMO_BRIDGE_DATA": str(folder / "data"),
+        "AMO_BRIDGE_CONFIG": str(EXAMPLE),
+    }
+    return CliRunner().invoke(main, list(arguments), env=environment, input=told, catch_exceptions=False)
+
+
+def writes(crm: LocalCrm) -> int:
+    return sum(count for what, count in crm.requests().items() if not what.startswith("GET"))
+
+
+def account(crm: LocalCrm) -> Account:
+    return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalBudget(UNHURRIED)))
+
+
+def test_an_empty_account_gets_all_that_the_example_names(bare: LocalCrm, tmp_path: Path) -> None:
+    before = run(bare, tmp_path, "check")
+    assert before.exit_code == 2
+
+    told = run(bare, tmp_path, "provision", "--yes")
+    assert told.exit_code == 0, told.output
+    assert "воронка «Продажи»: Новый клиент, Получение брифа, Отложенные" in told.output.replace("\n", " ")
+    assert "Аккаунт знает все имена из настройки" in told.output
+    assert run(bare, tmp_path, "check").exit_code == 0
+
+    made = account(bare)
+    own = [stage.name for stage in made.stages if stage.pipeline == "Реализация" and stage.kind == "open"]
+    assert own == ["Тайминг", "Подготовка контента", "Согласование контента", "Исполнение"]
+    assert made.field("Дата первой встречи").type == "date_time"
+    assert [one.value for one in made.field("Тип клиента").enums] == ["Прямой клиент", "Рекламное агентство"]
+    assert made.field("Классификация", "contacts").type == "multiselect"
+    assert made.pipeline("Воронка"), "what was there stays"
+
+
+def test_a_second_run_finds_nothing_to_do(bare: LocalCrm, tmp_path: Path) -> None:
+    run(bare, tmp_path, "provision", "--yes")
+    bare.forget_requests()
+    told = run(bare, tmp_path, "provision", "--yes")
+    assert told.exit_code == 0
+    assert "есть всё, что мост умеет создать" in told.output
+    assert writes(bare) == 0
+
+
+@pytest.mark.parametrize(("answer", "created"), [("да\n", True), ("нет\n", False), ("\n", False)])
+def test_it_shows_the_plan_and_asks(bare: LocalCrm, tmp_path: Path, answer: str, created: bool) -> None:
+    told = run(bare, tmp_path, "provision", told=answer)
+    assert "+ поле сделки «Тип клиента» — список: Прямой клиент, Рекламное агентство" in told.output
+    assert (writes(bare) > 0) == created
+    assert (told.exit_code == 0) == created
+    assert ("Ничего не создано" in told.output) != created
+
+
+def test_what_the_api_does_not_make_is_told(tmp_path: Path) -> None:
+    users = [user for user in bare_account()["users"] if user["name"] != "Светлана Белова"]
+    built_in = bare_account()["task_types"][:2]
+    with crm_with(bare_account(users=users, task_types=built_in, loss_reasons=[]), tmp_path) as crm:
+        told = run(crm, tmp_path, "provision", "--yes")
+    assert told.exit_code == 1
+    for words in ("тип задачи «Согласование»", "причина отказа «Дорого»", "сотрудник «Светлана Белова»"):
+        assert words in told.output
+
+
+def test_a_lost_answer_stops_it_and_the_next_run_makes_nothing_twice(bare: LocalCrm, tmp_path: Path) -> None:
+    bare.fault("lost_answer", method="POST", path="/api/v4/leads/custom_fields", probability=0.2, seed=3)
+    broken = run(bare, tmp_path, "provision", "--yes")
+    assert broken.exit_code == 3
+    assert "созданного дважды не создаст" in broken.output
+    bare.good_weather()
+    assert run(bare, tmp_path, "provision", "--yes").exit_code == 0
+    names = [field.name for field in account(bare).fields()]
+    assert len(names) == len(set(names))
+
+
+def test_too_many_requests_are_waited_out(bare: LocalCrm, tmp_path: Path) -> None:
+    busy = bare.fault("status", status=429, method="POST", path="/api/v4/leads/tags", count=1)
+    assert run(bare, tmp_path, "provision", "--yes").exit_code == 0
+    assert bare.struck(busy) == 1
+
+
+def test_what_is_there_is_only_added_to(tmp_path: Path) -> None:
+    """A stage in the middle, a choice in a list; a field of another type is told of and left alone."""
+    there = bare_account()
+    there["pipelines"].append({"name": "реализация", "stages": [{"name": "Тайминг"}, {"name": "Исполнение"}]})
+    there["custom_fields"]["leads"] += [
+        {"name": "Источник", "type": "select", "enums": [{"value": "Сайт"}, {"value": "Рекомендация"}]},
+        {"name": "Дата дедлайна", "type": "text"},
+    ]
+    with crm_with(there, tmp_path) as crm:
+        office = Office(crm.url)
+        deal = office.new_deal(
+            "Иван Петров", "Старая", "реализация / Исполнение", office.new_contact("Иван Петров", "А"), 1
+        )
+        office.fill("Иван Петров", deal, "Источник", "Рекомендация")
+        told = run(crm, tmp_path, "provision", "--yes")
+        made = account(crm)
+        assert office.value(deal, "Источник") == "Рекомендация"
+    assert told.exit_code == 1
+    assert "поле сделки «Дата дедлайна»: его тип — текст, а нужен дата" in told.output.replace("\n", " ")
+    own = [stage.name for stage in made.stages if stage.pipeline == "реализация" and stage.kind == "open"]
+    assert own == ["Тайминг", "Подготовка контента", "Согласование контента", "Исполнение"]
+    choices = [one.value for one in made.field("Источник").enums]
+    assert choices[:2] == ["Сайт", "Рекомендация"]
+    assert "JivoSite" in choices
+
+
+def test_a_token_without_rights_is_told_in_words(tmp_path: Path) -> None:
+    with crm_with(bare_account(tokens=[{"token": TOKEN, "user": "Иван Петров"}]), tmp_path) as crm:
+        told = run(crm, tmp_path, "provision", "--yes")
+    assert told.exit_code == 3
+    assert "прав токена не хватает: он должен принадлежать администратору" in told.output
