@@ -7,35 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from types import MappingProxyType
+from typing import Any
 
+from amo_bridge.card import AttachedFile, Call, Contact, Need, Task, Touches, Unread
 from amo_bridge.crm.account import Stage, User
+from amo_bridge.fields import Value, WithFields, as_text
 from amo_bridge.names import normalise, same_name
 
-Value = str | bool | date | datetime | tuple[str, ...]
-"""A field's value: text (numbers too, as amoCRM gives them), bool (checkbox), date, datetime, or several texts."""
+__all__ = ["BUILT_IN_FIELDS", "Deal", "Task", "Value", "as_text", "stage_is_one_of"]
+
+
+def _unread(need: Need) -> Any:
+    return Unread(need)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Task:
-    """A task on the deal's card. ``slot`` is the mark its rule gave it (empty for people's tasks)."""
-
-    id: int
-    text: str
-    is_completed: bool
-    due: datetime
-    responsible_user_id: int
-    slot: str = ""
-    result: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deal:
+class Deal(WithFields):
     """What is known of a deal at the moment a rule judges it: a fresh read, not the hook's words.
 
-    ``own_tasks`` are the tasks that the judging rule itself set on this deal, filled when the handler asks for it by
-    ``needs={"own_tasks"}``.
+    amoCRM's built-in fields answer to their Russian names: «Название», «Бюджет», «Причина отказа», «Ответственный»,
+    «Контакт», «Компания».
+
+    What a handler asks for by ``needs={…}`` is read when it looks there, so it should look at cheaper things first.
+    All is read afresh but the touches, which amoCRM has no list of:
+
+    - ``own_tasks``: the tasks that the judging rule itself set on this deal, finished ones too;
+    - ``open_tasks``, ``finished_tasks``: all tasks on the deal's card, people's too, the most urgent first;
+    - ``calls``: on the cards of the deal, its contacts and its company, oldest first;
+    - ``files``: attached to the deal's card or kept in its fields, oldest first;
+    - ``contacts``: the deal's people with their fields, the main one first;
+    - ``touches``: calls, letters, messages, finished tasks and moves by people, on the deal and on its contacts.
     """
 
     id: int
@@ -51,27 +53,12 @@ class Deal:
     company_id: int | None = None
     fields: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
     own_tasks: tuple[Task, ...] = ()
-
-    def value(self, name: str) -> Value | None:
-        """The value of a field by its name, case and «ё» forgiven; None when empty.
-
-        amoCRM's built-in fields answer to their Russian names: «Название», «Бюджет», «Причина отказа»,
-        «Ответственный», «Контакт», «Компания», unless the account has a custom field of that name.
-        """
-        wanted = normalise(name)
-        for field_name, value in self.fields.items():
-            if normalise(field_name) == wanted:
-                return value
-        return self._built_in().get(wanted)
-
-    def text(self, name: str) -> str:
-        """The value as a person would write it; empty when there is none."""
-        value = self.value(name)
-        return "" if value is None else as_text(value)
-
-    def has(self, name: str) -> bool:
-        """Is the field filled? A checkbox counts only when it is ticked, a budget only above 0."""
-        return self.value(name) not in (None, "", (), False)
+    open_tasks: tuple[Task, ...] = field(default=_unread("open_tasks"), repr=False)
+    finished_tasks: tuple[Task, ...] = field(default=_unread("finished_tasks"), repr=False)
+    calls: tuple[Call, ...] = field(default=_unread("calls"), repr=False)
+    files: tuple[AttachedFile, ...] = field(default=_unread("files"), repr=False)
+    contacts: tuple[Contact, ...] = field(default=_unread("contacts"), repr=False)
+    touches: Touches = field(default=_unread("touches"), repr=False)
 
     def is_on(self, stages: Iterable[str]) -> bool:
         """Is the deal on one of these stages («Продажи / Бриф получен»)?"""
@@ -99,16 +86,3 @@ def stage_is_one_of(title: str, names: Iterable[str]) -> bool:
 
 
 BUILT_IN_FIELDS = ("Название", "Бюджет", "Причина отказа", "Ответственный", "Контакт", "Компания")
-
-
-def as_text(value: Value) -> str:
-    """A value in the words people use: 31.12.2026, да/нет, a list with commas."""
-    if isinstance(value, bool):
-        return "да" if value else "нет"
-    if isinstance(value, datetime):
-        return value.strftime("%d.%m.%Y %H:%M")
-    if isinstance(value, date):
-        return value.strftime("%d.%m.%Y")
-    if isinstance(value, tuple):
-        return ", ".join(value)
-    return value

@@ -16,15 +16,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from amo_bridge.actions import Decision
+from amo_bridge.card import Need
 from amo_bridge.config.strict import Strict
 from amo_bridge.deal import Deal
 from amo_bridge.errors import ConfigError
 from amo_bridge.events import DealObserved, Event
 
-Need = Literal["own_tasks"]
 Judge = Callable[[Any, Deal, Any], Decision]
 J = TypeVar("J", bound=Judge)
 
@@ -40,7 +40,8 @@ class Handler:
     """The code of one kind of rule.
 
     ``on``: the events it listens to. ``gate``: it may refuse a move; gates are judged first, and when one rolls the
-    deal back the other rules about that move stay silent. ``needs``: what must be read before it is asked.
+    deal back the other rules about that move stay silent. ``needs``: what it looks at beside the deal's fields
+    (see Deal).
     """
 
     name: str

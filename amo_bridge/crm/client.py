@@ -37,7 +37,8 @@ GATEWAY_TIMEOUT = 504
 
 
 class CrmClient:
-    """Asks one account. ``base_url`` has scheme and host; paths begin with ``/api/``.
+    """Asks one account. ``base_url`` has scheme and host; paths begin with ``/api/``; files are kept on
+    another host of amoCRM's, whose whole address is taken as well.
 
     All methods raise CrmError, whose class says what to do. ``timeout``: seconds to connect and to wait for bytes.
     ``patience``: how many seconds a read may sleep between its tries altogether. ``before_send`` is called when the
@@ -192,7 +193,8 @@ class CrmClient:
 
     def _sent(self, method: str, path: str, token: str, params: Params | None, body: Any) -> Any:
         query = php_query(params or {})
-        url = (self._tokens.base_url or self._base_url) + path + (f"?{query}" if query else "")
+        host = "" if "://" in path else self._tokens.base_url or self._base_url
+        url = host + path + (f"?{query}" if query else "")
         if self._before_send is not None:
             self._before_send()
         started = self._clock()

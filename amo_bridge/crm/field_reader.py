@@ -1,4 +1,4 @@
-"""A deal's custom fields as people see them: by name, with dates as dates in the account's time zone.
+"""Custom fields of a deal or a contact as people see them: by name, with dates as dates in the account's time zone.
 
 amoCRM's own forms (strings for numbers, Unix seconds for dates) stay in this package.
 """
@@ -9,16 +9,18 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from amo_bridge.crm.account import Account
-from amo_bridge.crm.entities import DealRecord
-from amo_bridge.deal import Value, as_text
+from amo_bridge.crm.entities import ContactRecord, DealRecord
+from amo_bridge.fields import Value, as_text
 
 
 class FieldReader:
-    def __init__(self, account: Account) -> None:
-        self._fields = {field.id: field for field in account.fields("leads")}
+    """``entity``: whose fields (leads, contacts)."""
+
+    def __init__(self, account: Account, entity: str = "leads") -> None:
+        self._fields = {field.id: field for field in account.fields(entity)}
         self._zone = ZoneInfo(account.timezone)
 
-    def values(self, record: DealRecord) -> dict[str, Value]:
+    def values(self, record: DealRecord | ContactRecord) -> dict[str, Value]:
         """Filled custom fields: name → value. A field the account's copy does not know yet is left out."""
         found: dict[str, Value] = {}
         for field_id, raw in record.fields.items():

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import structlog
 
 from amo_bridge.crm.client import BATCH_SIZE, CrmClient
-from amo_bridge.crm.entities import ContactRecord, DealRecord, TaskRecord
+from amo_bridge.crm.entities import ContactRecord, DealRecord, NoteRecord, TaskRecord
 from amo_bridge.crm.records import embedded
 from amo_bridge.crm.values import identifier
 
@@ -45,18 +45,32 @@ def tasks_by_ids(client: CrmClient, ids: Iterable[int]) -> dict[int, TaskRecord]
     return _records(_by_ids(client, "tasks", ids, {}, True), TaskRecord.from_api)
 
 
-def open_tasks_of(client: CrmClient, deal_ids: Iterable[int]) -> dict[int, tuple[TaskRecord, ...]]:
-    """The open tasks on the cards of deals: deal id → its tasks, the most urgent first. Raises CrmError."""
+def tasks_of_deals(
+    client: CrmClient, deal_ids: Iterable[int], *, are_completed: bool
+) -> dict[int, tuple[TaskRecord, ...]]:
+    """The open (or the finished) tasks on the cards of deals: deal id → its tasks, the most urgent first. Raises
+    CrmError."""
     wanted = sorted(set(deal_ids))
     tasks: dict[int, TaskRecord] = {}
     for chunk in _chunks(wanted):
-        sought = {"filter": {"entity_type": "leads", "entity_id": chunk, "is_completed": False}}
+        sought = {"filter": {"entity_type": "leads", "entity_id": chunk, "is_completed": are_completed}}
         tasks |= _records(_keyed(client.pages("/api/v4/tasks", sought, "tasks")), TaskRecord.from_api)
     found: dict[int, list[TaskRecord]] = {deal_id: [] for deal_id in wanted}
     for task in sorted(tasks.values(), key=lambda task: (task.complete_till, task.id)):
-        if task.deal_id in found and not task.is_completed:
+        if task.deal_id in found and task.is_completed == are_completed:
             found[task.deal_id].append(task)
     return {deal_id: tuple(own) for deal_id, own in found.items()}
+
+
+def notes_of(client: CrmClient, kind: str, ids: Iterable[int], types: Iterable[str]) -> list[NoteRecord]:
+    """The notes of these types on the cards of a kind (leads, contacts, companies), oldest first. Raises CrmError."""
+    wanted, kinds = set(ids), tuple(types)
+    notes: dict[int, NoteRecord] = {}
+    for chunk in _chunks(sorted(wanted)):
+        sought = {"filter": {"entity_id": chunk, "note_type": kinds}}
+        notes |= _records(_keyed(client.pages(f"/api/v4/{kind}/notes", sought, "notes")), NoteRecord.from_api)
+    mine = [note for note in notes.values() if note.entity_id in wanted and note.note_type in kinds]
+    return sorted(mine, key=lambda note: (note.created_at, note.id))
 
 
 def _by_ids(client: CrmClient, kind: str, ids: Iterable[int], more: Row, filter_enabled: bool) -> dict[int, Row]:

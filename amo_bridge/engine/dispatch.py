@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from amo_bridge.actions import Action, Decision, RollBack, Skip
+from amo_bridge.card import NotRead
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.entities import DealRecord
-from amo_bridge.deal import Deal, Task
+from amo_bridge.deal import Deal
 from amo_bridge.duration import in_words
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.resolve import Resolver
+from amo_bridge.engine.surroundings import Looking
 from amo_bridge.errors import BridgeError
 from amo_bridge.events import DealObserved, Event, FieldChanged, StageEntered
 from amo_bridge.rules import Rule
 
 Outcome = Literal["acts", "would_act", "skipped", "failed", "held"]
-OwnTasks = Callable[[Rule, int], tuple[Task, ...]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,16 @@ class Case:
     told_key: str
     record: DealRecord
     deal: Deal
+
+
+class Said(NamedTuple):
+    """What one rule said: a verdict without effects yet, the actions it wants, and the deal as it saw it.
+    ``looked_at``: what it looked at although that was not read."""
+
+    verdict: Verdict
+    wants: Sequence[Action] | RollBack
+    deal: Deal
+    looked_at: str = ""
 
 
 class Dispatcher:
@@ -75,15 +86,29 @@ class Dispatcher:
     def enabled(self) -> list[Rule]:
         return list(self._rules)
 
+    @property
+    def has_needs(self) -> bool:
+        """Does any rule look beyond the deal itself?"""
+        return any(rule.handler.needs for rule in self._rules)
+
     def listens_to(self, kind: type[Event]) -> bool:
         return any(issubclass(kind, rule.handler.on) for rule in self._rules)
 
-    def judge(self, case: Case, own_tasks: OwnTasks) -> list[Verdict]:
+    def asked(self, case: Case) -> Iterator[tuple[Event, Rule]]:
+        """Who will be asked about which event of a case."""
+        for event in case.events:
+            for rule in self.listeners(event):
+                if not self._not_to_be_asked(rule, event, case.deal):
+                    yield event, rule
+
+    def judge(self, case: Case, around: Looking) -> list[Verdict]:
         """All verdicts about a case. A gate that rolls the deal back silences the rules about that move, and the rules
         about fields see the deal where it will be."""
-        gates = [self._ask(rule, event, case, own_tasks) for event, rule in self._pairs(case, gates=True)]
+        gates = [self._ask(rule, event, case, around) for event, rule in self._pairs(case, gates=True)]
         verdicts = self._as_one(gates, case)
-        refusal = next(((v.rule, a) for v, a in gates if isinstance(a, RollBack) and not self._is_dry(v.rule)), None)
+        refusal = next(
+            ((v.rule, a) for v, a, *_ in gates if isinstance(a, RollBack) and not self._is_dry(v.rule)), None
+        )
         seen = self._put_back(case, refusal[1]) if refusal else case
         wanted: set[str] = set()
         for event, rule in self._pairs(case, gates=False):
@@ -91,7 +116,7 @@ class Dispatcher:
                 words = f"сделку возвращает правило {refusal[0].name}"
                 verdicts.append(Verdict(rule, event, event_key(event, case), "skipped", words))
             else:
-                verdict = self._resolved(*self._ask(rule, event, seen, own_tasks), seen)
+                verdict = self._resolved(self._ask(rule, event, seen, around), seen)
                 verdicts.append(_without_repeats(verdict, wanted))
         return verdicts
 
@@ -108,56 +133,53 @@ class Dispatcher:
             if rule.handler.gate == gates
         ]  # fmt: skip
 
-    def _ask(
-        self, rule: Rule, event: Event, case: Case, own_tasks: OwnTasks
-    ) -> tuple[Verdict, Sequence[Action] | RollBack]:
-        """One rule, one event: a verdict without effects yet, and the actions it wants."""
+    def _ask(self, rule: Rule, event: Event, case: Case, around: Looking) -> Said:
         verdict = Verdict(rule, event, event_key(event, case), "skipped")
-        if case.deal.has_tag(self._opt_out_tag):
-            return replace(verdict, reason=f"на сделке тег «{self._opt_out_tag}»"), ()
-        if late := self._too_late(event, rule):
-            return replace(verdict, reason=late), ()
-        deal = case.deal
-        if "own_tasks" in rule.handler.needs:
+        if why_not := self._not_to_be_asked(rule, event, case.deal):
+            return Said(replace(verdict, reason=why_not), (), case.deal)
+        said = _said(verdict, around.seen(rule, case.deal))
+        if said.looked_at in rule.handler.needs:
             # Asks amoCRM, perhaps in vain: that is not the rule's fault, and the event waits for a better moment.
-            deal = replace(deal, own_tasks=own_tasks(rule, deal.id))
-        try:
-            decision = _well_formed(rule.handler.judge(event, deal, rule.options))
-        except Exception as error:  # noqa: BLE001 - a rule's bug must not stop the other rules; it is journaled
-            return replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error!r}"), ()
-        if isinstance(decision, Skip):
-            return replace(verdict, reason=decision.reason), ()
-        return replace(verdict, outcome="acts"), decision
+            said = _said(verdict, around.read(rule, case.deal))
+        return said
+
+    def _not_to_be_asked(self, rule: Rule, event: Event, deal: Deal) -> str:
+        """Why a rule that listens is not asked all the same; empty if it is."""
+        if deal.has_tag(self._opt_out_tag):
+            return f"на сделке тег «{self._opt_out_tag}»"
+        return self._too_late(event, rule)
 
     def _too_late(self, event: Event, rule: Rule) -> str:
         if event.at is None or self._clock.now() - event.at <= rule.max_lateness:
             return ""
         return f"слишком поздно: случилось {event.at:%d.%m.%Y %H:%M} UTC, правило ждёт {in_words(rule.max_lateness)}"
 
-    def _as_one(self, gates: list[tuple[Verdict, Sequence[Action] | RollBack]], case: Case) -> list[Verdict]:
+    def _as_one(self, gates: list[Said], case: Case) -> list[Verdict]:
         """Several gates refusing one move give one roll-back with one explanation, told by the first of them."""
-        live = [action for verdict, action in gates if isinstance(action, RollBack) and not self._is_dry(verdict.rule)]
+        live = [a for v, a, *_ in gates if isinstance(a, RollBack) and not self._is_dry(v.rule)]
         together = replace(live[0], missing=_joined(live)) if live else None
         verdicts = []
-        for verdict, action in gates:
-            if not isinstance(action, RollBack):
-                verdicts.append(self._resolved(verdict, action, case))
+        for said in gates:
+            verdict, wants = said.verdict, said.wants
+            if not isinstance(wants, RollBack):
+                verdicts.append(self._resolved(said, case))
             elif self._is_dry(verdict.rule):
-                verdicts.append(self._resolved(verdict, [action], case))
-            elif together is not None and action is live[0]:
-                verdicts.append(self._resolved(verdict, [together], case))
+                verdicts.append(self._resolved(said._replace(wants=[wants]), case))
+            elif together is not None and wants is live[0]:
+                verdicts.append(self._resolved(said._replace(wants=[together]), case))
             else:
-                words = f"сделку уже возвращает другое правило; не хватает: {', '.join(action.missing)}"
+                words = f"сделку уже возвращает другое правило; не хватает: {', '.join(wants.missing)}"
                 verdicts.append(replace(verdict, outcome="skipped", reason=words))
         return verdicts
 
-    def _resolved(self, verdict: Verdict, actions: Sequence[Action] | RollBack, case: Case) -> Verdict:
+    def _resolved(self, said: Said, case: Case) -> Verdict:
+        verdict, actions = said.verdict, said.wants
         if verdict.outcome != "acts" or isinstance(actions, RollBack):
             return verdict
         at = verdict.event.at or case.record.updated_at
         try:
             effects = tuple(
-                effect for action in actions for effect in self._resolver.effects(action, case.deal, case.record, at)
+                effect for action in actions for effect in self._resolver.effects(action, said.deal, case.record, at)
             )
         except (BridgeError, ValueError) as error:
             return replace(verdict, outcome="failed", reason=str(error))
@@ -170,6 +192,20 @@ class Dispatcher:
 
     def _is_dry(self, rule: Rule) -> bool:
         return self._dry_run or rule.dry_run
+
+
+def _said(verdict: Verdict, deal: Deal) -> Said:
+    """Ask the verdict's rule about its event."""
+    rule = verdict.rule
+    try:
+        decision = _well_formed(rule.handler.judge(verdict.event, deal, rule.options))
+    except NotRead as error:
+        return Said(replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error}"), (), deal, error.need)
+    except Exception as error:  # noqa: BLE001 - a rule's bug must not stop the other rules; it is journaled
+        return Said(replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error!r}"), (), deal)
+    if isinstance(decision, Skip):
+        return Said(replace(verdict, reason=decision.reason), (), deal)
+    return Said(replace(verdict, outcome="acts"), decision, deal)
 
 
 def _well_formed(decision: Decision) -> Skip | RollBack | list[Action]:

@@ -22,9 +22,10 @@ from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.intake import deal_of
 from amo_bridge.engine.lanes.which import in_lane
 from amo_bridge.engine.mirror import Mirror, Mirrored
-from amo_bridge.engine.own_tasks import OwnTasks
+from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.recording import Judged, Plan, Recorder
 from amo_bridge.engine.store import Store, events, in_open_state, outbox
+from amo_bridge.engine.surroundings import Surroundings, will_be_looked_at
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.event_json import from_json
 from amo_bridge.events import DealDeleted, DealReported, Event
@@ -54,13 +55,14 @@ class Planner:
         told = list(_legible(rows, plan))
         before = self._mirror.get(deal_id for _, event in told if (deal_id := deal_of(event)))
         fresh = self._read_fresh(told, before)
-        own = OwnTasks(self._store, self._key, self._client, list(fresh))
+        around = Surroundings(Ways(self._client, self.brain.account, self._store, self._key), fresh)
+        self._look_ahead(told, before, fresh, around)
         waiting = {row.deal_id for row in rows if row.id in plan.postponed}
         for row, event in told:
             deal_id = deal_of(event)
             if deal_id is not None and deal_id in waiting:
                 continue
-            if not self._judged(row, event, before, fresh, plan, own):
+            if not self._judged(row, event, before, fresh, plan, around):
                 waiting.add(deal_id)
         Recorder(self._store, self._key, self.brain, self._clock).record(plan)
         return len(plan.done)
@@ -72,12 +74,12 @@ class Planner:
         before: dict[int, Mirrored],
         fresh: Mapping[int, DealRecord],
         plan: Plan,
-        own: OwnTasks,
+        around: Surroundings,
     ) -> bool:
         """Judge one event into the plan. False: later events of the same deal must wait for a next round."""
         try:
             with bound_contextvars(event_id=row.id, deal=row.deal_id):
-                verdicts = self._judge(row, event, before, fresh, plan, own)
+                verdicts = self._judge(row, event, before, fresh, plan, around)
         except UnknownName as error:
             self.met_unknown = True
             plan.postponed[row.id] = str(error)
@@ -154,7 +156,7 @@ class Planner:
         before: dict[int, Mirrored],
         fresh: Mapping[int, DealRecord],
         plan: Plan,
-        own: OwnTasks,
+        around: Surroundings,
     ) -> list[Verdict]:
         deal_id = deal_of(event)
         if deal_id is None:
@@ -169,17 +171,41 @@ class Planner:
             plan.judged.append(Judged(row.id, event, note=note))
             return []
         assert record is not None
-        happened: tuple[Event, ...] = (event,)
-        if isinstance(event, DealReported):
-            happened = (event, *self.brain.observer.changes(known, record, event))
-        at_hand = Case(happened, row.key, record, self.brain.viewer.deal(record))
-        verdicts = self.brain.dispatcher.judge(at_hand, own)
+        at_hand = self._case(row, event, known, record)
+        verdicts = self.brain.dispatcher.judge(at_hand, around)
         if isinstance(event, DealReported):
             # Only now: an event that could not be judged must find its change again next time.
             copy = Mirrored(record, self.brain.observer.stage_since(known, record, event))
             before[deal_id] = plan.copies[deal_id] = copy
         plan.judged.append(Judged(row.id, event, tuple(verdicts), case=at_hand))
         return verdicts
+
+    def _case(self, row: Row[Any], event: Event, known: Mirrored | None, record: DealRecord) -> Case:
+        happened: tuple[Event, ...] = (event,)
+        if isinstance(event, DealReported):
+            happened = (event, *self.brain.observer.changes(known, record, event))
+        return Case(happened, row.key, record, self.brain.viewer.deal(record))
+
+    def _look_ahead(
+        self,
+        told: Iterable[tuple[Row[Any], Event]],
+        before: Mapping[int, Mirrored],
+        fresh: Mapping[int, DealRecord],
+        around: Surroundings,
+    ) -> None:
+        """Find out on which deals rules will look around, so that it is read for all of them at once."""
+        if not self.brain.dispatcher.has_needs:
+            return
+        for row, event in told:
+            deal_id = deal_of(event)
+            known, record = before.get(deal_id or 0), fresh.get(deal_id or 0)
+            if record is None or self._nothing_to_judge(event, known, record):
+                continue
+            try:
+                case = self._case(row, event, known, record)
+                around.expect(will_be_looked_at(self.brain.dispatcher.asked(case), case.deal), record.id)
+            except Exception:  # noqa: BLE001 - it is judged again in earnest, and whatever is wrong with it is told there
+                continue
 
     def _nothing_to_judge(self, event: Event, known: Mirrored | None, record: DealRecord | None) -> str:
         """Why no rule needs to be asked; empty if some must be."""

@@ -18,6 +18,8 @@ from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.intake import deal_of
 from amo_bridge.engine.mirror import Mirrored
+from amo_bridge.engine.needs.source import Ways
+from amo_bridge.engine.surroundings import Surroundings
 from amo_bridge.engine.wording import in_words
 from amo_bridge.errors import UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealReported, Event
@@ -73,7 +75,7 @@ def replay(body: bytes, brain: Brain, client: CrmClient) -> Replayed:
             continue
         row = client.get(f"/api/v4/leads/{deal_id}", {"with": "contacts,loss_reason"})
         known = DealRecord.from_api(row) if row else None
-        happened, decided = _judged(event, known, brain)
+        happened, decided = _judged(event, known, brain, client)
         events += happened
         decisions += decided
     return Replayed(tuple(events), tuple(decisions))
@@ -96,14 +98,17 @@ def _may_care(rule: Rule, event: Event) -> bool:
     return isinstance(event, rule.handler.on) or (isinstance(event, DealReported) and rule.handler.is_about_deals)
 
 
-def _judged(event: Event, known: DealRecord | None, brain: Brain) -> tuple[list[Event], list[Decided]]:
+def _judged(
+    event: Event, known: DealRecord | None, brain: Brain, client: CrmClient
+) -> tuple[list[Event], list[Decided]]:
     happened: list[Event] = [event]
     try:
         record = _as_told(event, known, brain.account)
         if isinstance(event, DealReported):
             happened += brain.observer.changes(_before(event, record), record, event)
         case = Case(tuple(happened), hooks.fingerprint(event), record, brain.viewer.deal(record))
-        verdicts = brain.dispatcher.judge(case, lambda rule, deal_id: ())
+        around = Surroundings(Ways(client, brain.account), {record.id: record})
+        verdicts = brain.dispatcher.judge(case, around)
     except UnknownName as error:
         heard = [(one, rule) for one in happened for rule in brain.dispatcher.enabled if _may_care(rule, one)]
         return happened, [Decided(one, rule, "undecided", str(error)) for one, rule in heard]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.entities import DealRecord, TaskRecord
 from amo_bridge.crm.field_reader import FieldReader
@@ -34,19 +32,21 @@ class Viewer:
         )
 
 
-def own_tasks(records: Iterable[tuple[str, TaskRecord]]) -> tuple[Task, ...]:
-    """Tasks with the marks (slots) under which their rule made them."""
-    return tuple(
-        Task(
-            id=record.id,
-            text=record.text,
-            is_completed=record.is_completed,
-            due=record.complete_till,
-            responsible_user_id=record.responsible_user_id,
-            slot=slot,
-            result=record.result,
-        )
-        for slot, record in records
+def task_view(record: TaskRecord, slot: str = "", made_by: str = "") -> Task:
+    """A task, with the mark (slot) under which a rule made it, if a rule did."""
+    return Task(
+        id=record.id,
+        text=record.text,
+        is_completed=record.is_completed,
+        due=record.complete_till,
+        responsible_user_id=record.responsible_user_id,
+        slot=slot,
+        result=record.result,
+        task_type_id=record.task_type_id,
+        created_by=record.created_by,
+        created_at=record.created_at,
+        changed_at=record.updated_at,
+        made_by=made_by,
     )
 
 

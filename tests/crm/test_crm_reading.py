@@ -13,7 +13,7 @@ import requests
 import responses
 from crm_fakes import BASE, client
 
-from amo_bridge.crm.reading import IDS_IN_ADDRESS, contacts_by_ids, deals_by_ids, open_tasks_of, tasks_by_ids
+from amo_bridge.crm.reading import IDS_IN_ADDRESS, contacts_by_ids, deals_by_ids, tasks_by_ids, tasks_of_deals
 
 NEWEST_FIRST = "order[updated_at]"
 
@@ -106,7 +106,7 @@ def test_one_or_two_are_read_one_by_one(mock: responses.RequestsMock) -> None:
 
 def test_nothing_asked_is_no_request() -> None:
     assert deals_by_ids(client(), [], True) == {}
-    assert open_tasks_of(client(), []) == {}
+    assert tasks_of_deals(client(), [], are_completed=False) == {}
 
 
 def test_a_full_batch_fits_into_an_address(mock: responses.RequestsMock) -> None:
@@ -146,5 +146,5 @@ def test_open_tasks_of_deals(mock: responses.RequestsMock, filters: bool) -> Non
         task(6, 99),
     ]
     put(mock, Amocrm(rows, filters=filters))
-    found = open_tasks_of(client(), [10, 11, 12])
+    found = tasks_of_deals(client(), [10, 11, 12], are_completed=False)
     assert {deal_id: [one.id for one in own] for deal_id, own in found.items()} == {10: [2, 1], 11: [], 12: [5]}

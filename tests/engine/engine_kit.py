@@ -13,12 +13,14 @@ from local_crm import TOKEN, served
 from running_bridge import config_for
 from sqlalchemy import select
 
+from amo_bridge.card import Unread
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
+from amo_bridge.deal import Deal
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Dispatcher, Verdict
 from amo_bridge.engine.effects import Effect, Kind
@@ -128,6 +130,22 @@ def effect(kind: Kind = "create_task", deal_id: int = 7, text: str = "Позво
 def on_stage(title: str) -> dict[str, Any]:
     stage = agency().stage(title)
     return {"pipeline_id": stage.pipeline_id, "status_id": stage.status_id}
+
+
+class Around:
+    """What lies around every deal, ready to be looked at; ``asked``: which rules looked at something unread."""
+
+    def __init__(self, **what: Any) -> None:
+        self.what = what
+        self.asked: list[str] = []
+
+    def seen(self, rule: Rule, deal: Deal) -> Deal:
+        unread: dict[str, Any] = {need: Unread(need) for need in rule.handler.needs}
+        return replace(deal, **unread)
+
+    def read(self, rule: Rule, deal: Deal) -> Deal:
+        self.asked.append(f"{rule.name} {deal.id}")
+        return replace(deal, **{need: self.what[need] for need in rule.handler.needs})
 
 
 class ScriptedCrm:

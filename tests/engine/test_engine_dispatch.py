@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from engine_kit import BRIEF, MEETING, NEW, NOON, NoOptions, agency, at, clock, record, rule, user
+from engine_kit import BRIEF, MEETING, NEW, NOON, Around, NoOptions, agency, at, clock, record, rule, user
 
 from amo_bridge.actions import AddNote, ChangeTask, CreateDeal, CreateTask, MoveDeal, RollBack, Skip
 from amo_bridge.deal import Deal, Task
@@ -50,7 +51,7 @@ def case(*happened: Event, **changed: Any) -> Case:
 
 def judged(rules: Sequence[Rule], *happened: Event, **how: Any) -> list[Verdict]:
     settings = {key: how.pop(key) for key in ("dry_run", "now") if key in how}
-    return dispatcher(rules, **settings).judge(case(*(happened or (MOVE,)), **how), lambda rule, deal_id: ())
+    return dispatcher(rules, **settings).judge(case(*(happened or (MOVE,)), **how), Around())
 
 
 def told(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
@@ -215,30 +216,49 @@ def test_what_is_so_already_is_no_action() -> None:
     assert (verdict.outcome, verdict.reason) == ("skipped", "всё уже так, как надо")
 
 
+OWN = Task(id=55, text="?", is_completed=False, due=NOON, responsible_user_id=1, slot="0")
+
+
+def renames(event: Event, deal: Deal, options: NoOptions) -> Any:
+    return [ChangeTask(deal_id=7, task_id=own.id, text="Новый") for own in deal.own_tasks] or Skip("нет задач")
+
+
 def test_a_rule_sees_its_own_tasks_if_it_asks_for_them() -> None:
-    task = Task(id=55, text="?", is_completed=False, due=NOON, responsible_user_id=1, slot="0")
-
-    def looks(event: Event, deal: Deal, options: NoOptions) -> Any:
-        return [ChangeTask(deal_id=7, task_id=own.id, text="Новый") for own in deal.own_tasks] or Skip("нет задач")
-
-    asked: list[str] = []
-
-    def own_tasks(rule: Rule, deal_id: int) -> tuple[Task, ...]:
-        asked.append(f"{rule.name} {deal_id}")
-        return (task,)
-
-    rules = [rule(looks, "asks", needs=["own_tasks"]), rule(looks, "does_not")]
-    found = dispatcher(rules).judge(case(MOVE), own_tasks)
+    around = Around(own_tasks=(OWN,))
+    rules = [rule(renames, "asks", needs=["own_tasks"]), rule(renames, "does_not")]
+    found = dispatcher(rules).judge(case(MOVE), around)
     assert told(found) == [("asks", "acts"), ("does_not", "skipped")]
-    assert asked == ["asks.one 7"]
+    assert around.asked == ["asks.one 7"]
+
+
+def test_a_task_that_says_so_already_is_left_alone() -> None:
+    around = Around(own_tasks=(replace(OWN, text="Новый"),))
+    (verdict,) = dispatcher([rule(renames, needs=["own_tasks"])]).judge(case(MOVE), around)
+    assert (verdict.outcome, verdict.reason) == ("skipped", "всё уже так, как надо")
+
+
+def test_nothing_is_read_for_a_rule_that_does_not_look() -> None:
+    around = Around()
+    dispatcher([rule(passes, needs=["files", "calls"])]).judge(case(MOVE), around)
+    assert around.asked == []
+
+
+def test_a_rule_that_looks_at_what_it_did_not_ask_for_fails_and_says_what_to_do() -> None:
+    def looks(event: Event, deal: Deal, options: NoOptions) -> Skip:
+        return Skip("открытых задач нет" if not deal.open_tasks else "есть открытые задачи")
+
+    (verdict,) = dispatcher([rule(looks, needs=["own_tasks"])]).judge(case(MOVE), Around(own_tasks=()))
+    assert verdict.outcome == "failed"
+    assert "needs={'open_tasks'}" in verdict.reason
 
 
 def test_amocrm_s_trouble_is_not_the_rule_s_failure() -> None:
-    def own_tasks(rule: Rule, deal_id: int) -> tuple[Task, ...]:
-        raise CrmUncertain("no answer")
+    class Silent(Around):
+        def read(self, rule: Rule, deal: Deal) -> Deal:
+            raise CrmUncertain("no answer")
 
     with pytest.raises(CrmUncertain):
-        dispatcher([rule(passes, needs=["own_tasks"])]).judge(case(MOVE), own_tasks)
+        dispatcher([rule(renames, needs=["own_tasks"])]).judge(case(MOVE), Silent())
 
 
 def test_a_date_that_is_empty_is_told_as_the_reason() -> None:

@@ -30,7 +30,7 @@ from amo_bridge.due import Due
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolve import Resolver
-from amo_bridge.engine.view import Viewer, own_tasks
+from amo_bridge.engine.view import Viewer, task_view
 from amo_bridge.errors import UnknownName
 from amo_bridge.worktime import CalendarOptions
 
@@ -311,8 +311,10 @@ def test_a_name_that_the_account_lost_since_the_start_is_told_with_advice(action
 
 
 def test_tasks_of_a_rule_carry_the_mark_it_gave_them() -> None:
-    (seen,) = own_tasks([("first", TaskRecord(id=55, text="?", is_completed=True, complete_till=NOON, result="да"))])
+    record = TaskRecord(id=55, text="?", is_completed=True, complete_till=NOON, result="да", created_by=3)
+    seen = task_view(record, "first", "rule.one")
     assert (seen.id, seen.slot, seen.is_completed, seen.due, seen.result) == (55, "first", True, NOON, "да")
+    assert (seen.made_by, seen.created_by, seen.task_type_id) == ("rule.one", 3, 1)
 
 
 # --- somebody is away ---------------------------------------------------------------------------------------------
