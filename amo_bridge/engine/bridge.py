@@ -114,8 +114,8 @@ class Bridge:
 
     @property
     def is_leading(self) -> bool:
-        """Does this process work for the account just now?"""
-        return self._duty is not None and self._duty.is_leading
+        """Does this process work for the account just now? Not yet while it is only beginning to lead."""
+        return self._duty is not None and self._duty.is_leading and self._worker is not None
 
     @property
     def trouble(self) -> str:
