@@ -73,13 +73,10 @@ class StoreView:
             counts = {name: connection.execute(query).scalar_one() for name, query in queries.items()}
         return {name: count for name, count in counts.items() if count}
 
-    def counts(self) -> dict[str, int]:
-        """How many rows there are altogether."""
+    def deals(self) -> int:
+        """How many the mirror holds."""
         with self._store.read() as connection:
-            return {
-                table.name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-                for table in (inbox, events, outbox)
-            }
+            return int(connection.execute(select(func.count()).select_from(deals)).scalar_one())
 
 
 @dataclass

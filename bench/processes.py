@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import requests
@@ -98,6 +98,12 @@ class Sandbox(Process):
         assert isinstance(total, int)
         return total
 
+    def requests_by_path(self) -> dict[str, int]:
+        """«METHOD /path» → how many the bridge has sent since they were last forgotten."""
+        found = self.control("GET", "requests/count")["by_path"]
+        assert isinstance(found, dict)
+        return {str(path): int(count) for path, count in found.items()}
+
     def _address(self) -> str:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self.is_running:
@@ -126,12 +132,13 @@ class BridgeProcess(Process):
         self.url = f"http://127.0.0.1:{port}"
         super().__init__(["serve", "--config", str(config), "--port", str(port)], folder / "bridge.log", environment)
 
-    def wait_ready(self, patience: float = PATIENCE) -> None:
+    def wait_ready(self, patience: float = PATIENCE, meanwhile: Callable[[], None] = lambda: None) -> None:
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline and self.is_running:
             if self.is_ready():
                 return
-            time.sleep(0.02)
+            meanwhile()
+            time.sleep(0.05)
         raise NotRunning(self.last_words())
 
     def is_ready(self) -> bool:

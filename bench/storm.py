@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,16 @@ from amo_bridge.engine.store import Store
 from bench import load
 from bench.account import StoreView
 from bench.load import Delivered
-from bench.machine import MEGABYTE, memory, watched
+from bench.machine import watched
 from bench.processes import BridgeProcess, Sandbox, bridge_environment, free_port
 
 LONGEST = 1500.0
+Tell = Callable[[str], None]
+"""Hears what is being done, in words, again and again while it takes long."""
+
+
+def silent(words: str) -> None:
+    """Nobody listens."""
 
 
 @dataclass
@@ -40,12 +46,11 @@ class House:
 
 @dataclass(frozen=True)
 class Filled:
-    """The first fill of the mirror. Memory in megabytes: after the start, and at most."""
+    """The first fill of the mirror: lists of deals asked for, seconds, megabytes at most."""
 
     deals: int
     requests: int
     seconds: float
-    memory_before: float
     memory: float
 
 
@@ -65,60 +70,68 @@ class Storm:
 
 
 @contextmanager
-def house(folder: Path, deals: int) -> Iterator[tuple[House, range, Filled]]:
+def house(folder: Path, deals: int, tell: Tell = silent) -> Iterator[tuple[House, range, Filled]]:
     """A running sandbox with so many deals, a running bridge that has read them all, and what that took."""
     folder.mkdir(parents=True, exist_ok=True)
     sandbox = Sandbox(folder)
     try:
+        tell(f"{deals:,} deals are made in the sandbox")
         ids = load.seed(sandbox, deals) if deals else range(0)
         environment = bridge_environment(sandbox.url, folder)
         port = free_port()
         bridge = BridgeProcess(port, folder, environment)
         one = House(folder, sandbox, environment, port, bridge)
         try:
-            yield one, ids, _fill(one, deals)
+            yield one, ids, _fill(one, deals, tell)
         finally:
             one.bridge.stop()
     finally:
         sandbox.stop()
 
 
-def _fill(one: House, deals: int) -> Filled:
-    before = one.sandbox.requests_made()
-    while one.sandbox.requests_made() == before and one.bridge.is_running:
-        time.sleep(0.05)
-    small, begun = memory(one.bridge.pid), time.perf_counter()
-    with watched(one.bridge.pid) as cost:
-        one.bridge.wait_ready(LONGEST)
-        seconds = time.perf_counter() - begun
-        wait_quiet(one)
-    pages = _by_path(one.sandbox).get("GET /api/v4/leads", 0)
-    return Filled(deals, pages, seconds, small / MEGABYTE, cost.peak)
-
-
-def blow(one: House, deals: range) -> Storm:
-    """Move the deals, deliver their hooks, wait until everything is done."""
-    body = load.move_to_new(one.sandbox, deals)
-    bodies = load.hooks_about(body, deals)
-    one.sandbox.control("DELETE", "requests")
+def _fill(one: House, deals: int, tell: Tell) -> Filled:
+    while not _pages(one) and one.bridge.is_running:
+        time.sleep(0.02)
     begun = time.perf_counter()
     with watched(one.bridge.pid) as cost:
-        received = load.deliver(one.bridge, bodies)
-        wait_idle(one)
+        one.bridge.wait_ready(
+            LONGEST, lambda: tell(f"the mirror of {deals:,} deals is being filled: {_pages(one)} pages")
+        )
         seconds = time.perf_counter() - begun
-    by_path = _by_path(one.sandbox)
+        pages = _pages(one)
+        wait_quiet(one)
+    return Filled(deals, pages, seconds, cost.peak)
+
+
+def _pages(one: House) -> int:
+    return one.sandbox.requests_by_path().get("GET /api/v4/leads", 0)
+
+
+def blow(one: House, deals: range, tell: Tell = silent) -> Storm:
+    """Move the deals, deliver their hooks, wait until everything is done."""
+    tell(f"{len(deals):,} deals are moved")
+    body = load.move_to_new(one.sandbox, deals)
+    one.sandbox.control("DELETE", "requests")
+    tell(f"{len(deals):,} hooks are delivered")
+    begun = time.perf_counter()
+    with watched(one.bridge.pid) as cost:
+        received = load.deliver(one.bridge, load.hooks_about(body, deals))
+        wait_idle(one, tell)
+        seconds = time.perf_counter() - begun
+    by_path = one.sandbox.requests_by_path()
     tasks = Counter(task["entity_id"] for task in one.sandbox.table("tasks"))
     doubled = sum(count > 1 for count in tasks.values())
     requests = sum(by_path.values())
     return Storm(len(deals), requests, by_path, seconds, cost.cpu, cost.peak, sum(tasks.values()), doubled, received)
 
 
-def wait_idle(one: House) -> None:
+def wait_idle(one: House, tell: Tell = silent) -> None:
     """Until the bridge has nothing left to do."""
     view, deadline = one.view, time.monotonic() + LONGEST
-    while view.open_work():
+    while left := view.open_work():
         if time.monotonic() > deadline or not one.bridge.is_running:
-            raise TimeoutError(f"not done: {view.open_work()}\n{one.bridge.last_words()}")
+            raise TimeoutError(f"not done: {left}\n{one.bridge.last_words()}")
+        tell("left to do: " + ", ".join(f"{name} {count:,}" for name, count in left.items()))
         time.sleep(0.1)
 
 
@@ -128,9 +141,3 @@ def wait_quiet(one: House) -> None:
     while (now := one.sandbox.requests_made()) != before:
         before = now
         time.sleep(2)
-
-
-def _by_path(sandbox: Sandbox) -> dict[str, int]:
-    found = sandbox.control("GET", "requests/count")["by_path"]
-    assert isinstance(found, dict)
-    return {str(path): int(count) for path, count in found.items()}

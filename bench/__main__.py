@@ -1,0 +1,114 @@
+"""``make bench``: measures what the bridge costs against its goals, prints a table, draws the charts in ``docs/``.
+
+The whole run takes about a quarter of an hour; ``--quick`` takes about two minutes, and draws nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.status import Status
+from rich.table import Table
+
+from bench import alone, chart, naive, page
+from bench.figures import Figures, Row, rows
+from bench.storm import blow, house
+
+DOCS = Path(__file__).parent.parent / "docs"
+LONE = alone.LONE_EVENTS
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is done. ``idle_at``: the size of the account that the bridge is idle with."""
+
+    sizes: tuple[int, ...]
+    idle_at: int
+    idle_seconds: float
+    hooks: int
+    naive_sample: int
+
+
+WHOLE = Plan(sizes=(1_000, 10_000, 100_000), idle_at=10_000, idle_seconds=310, hooks=10_000, naive_sample=50)
+QUICK = Plan(sizes=(1_000, 2_000), idle_at=2_000, idle_seconds=20, hooks=3_000, naive_sample=20)
+
+
+class Run:
+    def __init__(self, plan: Plan, folder: Path, console: Console, status: Status) -> None:
+        self._plan = plan
+        self._folder = folder
+        self._console = console
+        self._status = status
+        self._begun = time.monotonic()
+
+    def figures(self) -> Figures:
+        """Measure everything, one after the other."""
+        self._say("receiving")
+        received = alone.receive(self._folder / "receiving", self._plan.hooks)
+        self._say("starting")
+        starts = alone.start(self._folder / "starting")
+        fills, storms, idle, compared, lone = [], [], None, None, None
+        for size in self._plan.sizes:
+            self._say(f"{size:,} deals")
+            # The last of them are for the lone events, which need deals without a task.
+            with house(self._folder / str(size), size + LONE + self._plan.naive_sample, self._tell) as (
+                one,
+                ids,
+                filled,
+            ):
+                fills.append(filled)
+                storms.append(blow(one, ids[:size], self._tell))
+                if lone is None:
+                    self._tell("lone events")
+                    lone = alone.answer_lone_events(one, ids[size : size + LONE])
+                    self._tell("a naive loop over a sample")
+                    compared = naive.run(one.sandbox.url, ids[size + LONE :])
+                if size == self._plan.idle_at:
+                    self._tell(f"idle for {self._plan.idle_seconds:.0f} s")
+                    idle = alone.rest(one, self._plan.idle_seconds)
+        assert idle is not None
+        assert lone is not None
+        assert compared is not None
+        return Figures(compared, received, starts, lone, idle, fills, storms)
+
+    def _say(self, what: str) -> None:
+        """A new part begins."""
+        self._console.print(f"{time.monotonic() - self._begun:5.0f} s  {what}")
+        self._tell(what)
+
+    def _tell(self, words: str) -> None:
+        self._status.update(words)
+
+
+def show(table_rows: list[Row], console: Console) -> None:
+    table = Table("work", "goal", "measured", "", title="make bench", show_lines=True)
+    for row in table_rows:
+        mark = {True: "[green]✓[/]", False: "[red]missed[/]", None: "–"}[row.is_met]
+        table.add_row(row.work, row.goal, row.measured, mark)
+    console.print(table)
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="Smaller sizes, two minutes; draws nothing.")
+@click.option("--keep", type=click.Path(path_type=Path), help="A folder for logs and databases, which then stays.")
+def main(quick: bool, keep: Path | None) -> None:
+    """Measure, print the table, draw the charts. Times depend on the machine: a missed goal is no failure."""
+    console = Console(highlight=False, width=150 if not sys.stdout.isatty() else None)
+    console.print("about two minutes" if quick else "about a quarter of an hour; --quick takes two minutes")
+    with tempfile.TemporaryDirectory(prefix="amo-bridge-bench-") as name, console.status("") as status:
+        figures = Run(QUICK if quick else WHOLE, keep or Path(name), console, status).figures()
+    found = rows(figures)
+    show(found, console)
+    if not quick:
+        for path in [*chart.draw(figures, DOCS / "bench"), page.write(figures, found, DOCS / "bench.md")]:
+            console.print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""docs/bench.md keeps the last whole run: its table and its figures, between two marks."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.figures import Figures, Row
+
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+MARKS = {True: "✓", False: "**missed**", None: "–"}
+
+
+def write(figures: Figures, rows: list[Row], path: Path) -> Path:
+    """Put the figures between the marks of the page; returns the page."""
+    before, _, rest = path.read_text("utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    told = "\n\n".join([_machine(), _goals(rows), _sizes(figures)])
+    path.write_text(f"{before}{BEGIN}\n{told}\n{END}{after}", "utf-8")
+    return path
+
+
+def _machine() -> str:
+    day = datetime.now(UTC).date().isoformat()
+    return f"{day}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}."
+
+
+def _goals(rows: list[Row]) -> str:
+    lines = ["| work | goal | measured | |", "|---|---|---|---|"]
+    return "\n".join([*lines, *(f"| {row.work} | {row.goal} | {row.measured} | {MARKS[row.is_met]} |" for row in rows)])
+
+
+def _sizes(figures: Figures) -> str:
+    lines = ["| events | requests | naive | seconds | CPU seconds | memory, MB | fill: requests | fill: memory, MB |"]
+    lines.append("|---" * 8 + "|")
+    for storm, fill in zip(figures.storms, figures.fills, strict=True):
+        cells = [
+            f"{storm.events:,}",
+            f"{storm.requests:,}",
+            f"{figures.naive.requests_for(storm.events):,}",
+            f"{storm.seconds:.1f}",
+            f"{storm.cpu:.1f}",
+            f"{storm.memory:.0f}",
+            f"{fill.requests:,}",
+            f"{fill.memory:.0f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
