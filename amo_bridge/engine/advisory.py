@@ -26,7 +26,7 @@ TRUST = 0.5
 @contextmanager
 def advisory_lock(engine: Engine, name: str) -> Iterator[None]:
     """Hold the lock; waits for whoever has it, a minute at most. Raises StoreUnavailable."""
-    with _session(engine) as session:
+    with own_session(engine) as session:
         with _told(session.engine):
             session.execute(text(f"SET lock_timeout = '{PATIENCE}s'"))
             session.execute(text(f"SELECT pg_advisory_lock({KEY})"), {"name": name})
@@ -85,7 +85,7 @@ class AdvisoryLocks:
         try:
             with _told(self._engine):
                 if self._session is None:
-                    self._session = _session(self._engine)
+                    self._session = own_session(self._engine)
                     for setting in ASK_AFTER:
                         self._session.execute(text(f"SET {setting}"))
                 yield self._session
@@ -106,7 +106,7 @@ class AdvisoryLocks:
                 log.debug("farewell failed", error=str(error))
 
 
-def _session(engine: Engine) -> Connection:
+def own_session(engine: Engine) -> Connection:
     """A connection of its own, outside the pool: closing it ends the session."""
     with _told(engine):
         session = engine.connect().execution_options(isolation_level="AUTOCOMMIT")

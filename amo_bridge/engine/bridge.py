@@ -258,6 +258,7 @@ class Bridge:
         self._work = LeaderWork(desk, self._patiently, self._show, self._stand_by)
         leadership = Leadership(ground.store, desk.account_key, ground.locks, self._clock)
         self._duty = Duty(leadership, self._work, self._stopping)
+        ground.bells.hear(desk.account_key, self._ring)
 
     def _ring(self) -> None:
         if worker := self._worker:

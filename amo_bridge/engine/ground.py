@@ -1,4 +1,5 @@
-"""What the accounts of one process stand on together: the opened store, and the locks by which processes share it."""
+"""What the accounts of one process stand on together: the opened store, the locks by which processes share it, and the
+bells by which they call each other."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from amo_bridge.config.model import Config
+from amo_bridge.engine.bells import Bells
 from amo_bridge.engine.leader import Locks, locks_for
 from amo_bridge.engine.store import Store
 
@@ -14,13 +16,15 @@ from amo_bridge.engine.store import Store
 class Ground:
     store: Store
     locks: Locks
+    bells: Bells
 
     @classmethod
     def of(cls, config: Config) -> Self:
         """Opened by the first use, not now. Raises OSError when the data folder can't be made."""
         store = Store.at(config.bridge.database, config.data_folder)
-        return cls(store, locks_for(store, config.data_folder))
+        return cls(store, locks_for(store, config.data_folder), Bells(store.engine))
 
     def close(self) -> None:
+        self.bells.close()
         self.locks.close()
         self.store.close()

@@ -15,6 +15,7 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from sqlalchemy import insert
 
 from amo_bridge.clock import Clock
+from amo_bridge.engine.bells import ring_out
 from amo_bridge.engine.store import Store, inbox
 from amo_bridge.errors import StoreUnavailable
 
@@ -69,6 +70,7 @@ class Inbox:
         try:
             with self._store.write() as connection:
                 connection.execute(insert(inbox), rows)
+                ring_out(connection, self._account)
         except Exception as error:  # noqa: BLE001 - handed to every waiting web thread, which answers 503
             for _, committed in together:
                 committed.set_exception(error)

@@ -1,0 +1,85 @@
+"""Bells between machines: who takes a hook in rings for whoever works, though they share nothing but the database.
+
+PostgreSQL carries the ring by NOTIFY, together with the commit. With SQLite there is one machine, and the worker of
+another process looks by itself every second; so does everybody whose ring got lost with a broken connection.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, func, literal, select, text
+from sqlalchemy.exc import DBAPIError
+
+from amo_bridge.engine.advisory import own_session
+from amo_bridge.errors import StoreUnavailable
+
+log = structlog.get_logger()
+CHANNEL = "amo_bridge_inbox"
+# So long a closing process waits for the listener, and so long it takes to try again after a broken connection.
+LISTEN_FOR = 0.5
+PAUSE = 2.0
+
+
+def ring_out(connection: Connection, account: int) -> None:
+    """Within the transaction that brings something for the account in: heard when it is committed."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_notify(CHANNEL, _whose(account))))
+
+
+def _whose(account: int) -> object:
+    # A channel belongs to the whole database; two bridges in two schemas of it must not wake each other.
+    return func.current_schema().concat(literal(f" {account}"))
+
+
+class Bells:
+    """One process's ears: one connection, whatever the number of accounts."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._rung: dict[str, Callable[[], None]] = {}
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def hear(self, account: int, rung: Callable[[], None]) -> None:
+        """Call ``rung`` whenever something came in for the account, here or on another machine."""
+        self._rung[str(account)] = rung
+        if self._thread is None and self._engine.dialect.name == "postgresql":
+            self._thread = threading.Thread(target=self._listen_on, name="bells", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Hear nothing more."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join(10)
+
+    def _listen_on(self) -> None:
+        from psycopg import Error
+
+        while not self._closing.is_set():
+            try:
+                self._listen()
+            except (StoreUnavailable, DBAPIError, Error) as error:
+                log.warning("bells not heard", error=str(error))
+                self._closing.wait(PAUSE)
+
+    def _listen(self) -> None:
+        with own_session(self._engine) as session:
+            schema = session.execute(select(func.current_schema())).scalar_one()
+            session.execute(text(f"LISTEN {CHANNEL}"))
+            # What came before anybody listened.
+            for rung in list(self._rung.values()):
+                rung()
+            connection: Any = session.connection.dbapi_connection
+            while not self._closing.is_set():
+                for notice in connection.notifies(timeout=LISTEN_FOR):
+                    self._ring(schema, notice.payload)
+
+    def _ring(self, schema: str, payload: str) -> None:
+        whose, _, account = payload.rpartition(" ")
+        if whose == schema and (rung := self._rung.get(account)):
+            rung()
