@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -39,8 +38,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands keep to 7 requests a second, as amoCRM wants it; here they would only be waiting."""
     for where in ("amo_bridge.cli.replay", "amo_bridge.engine.connection"):
-        # By way of sys.modules: in the package, the name of a command's module is the command.
-        monkeypatch.setattr(sys.modules[where], "LocalBudget", lambda rate, **more: LocalBudget(UNHURRIED, **more))
+        monkeypatch.setattr(f"{where}.LocalBudget", lambda rate, **more: LocalBudget(UNHURRIED, **more))
 
 
 @pytest.fixture
