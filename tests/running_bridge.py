@@ -66,12 +66,20 @@ class RunningBridge:
         self.config = config
         self.url = f"http://127.0.0.1:{port}"
         self.bridge = Bridge(config, environment, self.url, settle=settle)
+        self.app = create_app(
+            self.bridge,
+            self.bridge,
+            self.bridge,
+            self.bridge,
+            token=environment.get(METRICS_TOKEN, ""),
+            installed=self.bridge,
+        )
         self._web = make_server(
             "127.0.0.1",
             port,
-            create_app(self.bridge, self.bridge, self.bridge, self.bridge, token=environment.get(METRICS_TOKEN, "")),
+            self.app,
             threaded=True,
-            request_handler=_Silent,
+            request_handler=Silent,
             fd=listener.fileno(),
         )
         listener.close()
@@ -137,6 +145,8 @@ class RunningBridge:
         return Journal(self._store, key).of_deal(deal)
 
 
-class _Silent(WSGIRequestHandler):
+class Silent(WSGIRequestHandler):
+    """A web server that says nothing."""
+
     def log(self, type: str, message: str, *args: Any) -> None:
         """Nothing: a test run prints nothing."""

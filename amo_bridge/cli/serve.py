@@ -16,6 +16,7 @@ from typing import Any, get_args
 import click
 
 from amo_bridge import logs
+from amo_bridge.cli import first_admin
 from amo_bridge.cli.common import CONFIG_BROKEN, config_option, load_or_exit, tell, tell_and_exit
 from amo_bridge.cli.crm_words import in_words
 from amo_bridge.cli.russian import Command, Stop
@@ -56,7 +57,14 @@ SETTLE_VARIABLE = "AMO_BRIDGE_SETTLE"
     metavar="ПАПКА",
     help="Вместо --config: папка с файлами *.toml, в каждом свой аккаунт.",
 )
-def serve(config_path: Path, host: str, port: int, role: Role, configs: Path | None) -> None:
+@click.option(
+    "--proxies",
+    type=click.IntRange(0, 5),
+    default=0,
+    metavar="ЧИСЛО",
+    help="Сколько своих прокси стоит перед мостом: их словам об адресе посетителя верят. Без ключа 0.",
+)
+def serve(config_path: Path, host: str, port: int, role: Role, configs: Path | None, proxies: int) -> None:
     """Запустить мост: принимать хуки и исполнять регламент.
 
     Код выхода: 0 — остановлен (SIGTERM, Ctrl+C); 1 — не запустился; 2 — настройка не годится.
@@ -66,7 +74,7 @@ def serve(config_path: Path, host: str, port: int, role: Role, configs: Path | N
     port = listener.getsockname()[1]
     click.echo(f"amo-bridge: http://{host}:{port}", err=True)
     own_url = f"http://{host if host != '0.0.0.0' else '127.0.0.1'}:{port}"
-    _run(lambda: make(own_url), listener, takes_hooks=role != "worker")
+    _run(lambda: make(own_url), listener, own_url, takes_hooks=role != "worker", proxies=proxies)
 
 
 def _bridge(config_path: Path, role: Role) -> Callable[[str], Bridge]:
@@ -144,12 +152,15 @@ def _listen(host: str, port: int) -> socket.socket:
         raise Stop(f"порт {port} занять не удалось: {error.strerror}") from error
 
 
-def _run(make: Callable[[], Bridge | Installation], listener: socket.socket, *, takes_hooks: bool) -> None:
+def _run(
+    make: Callable[[], Bridge | Installation], listener: socket.socket, own_url: str, *, takes_hooks: bool, proxies: int
+) -> None:
     """One gunicorn worker process with threads: the bridge lives in it, and gunicorn starts it again if it dies."""
     from gunicorn.app.base import BaseApplication
 
     from amo_bridge.web.access import TOKEN
     from amo_bridge.web.app import create_app
+    from amo_bridge.web.here import EXTENSION as PAGES
 
     made: list[Bridge | Installation] = []
     token = _secret(TOKEN)
@@ -158,6 +169,10 @@ def _run(make: Callable[[], Bridge | Installation], listener: socket.socket, *, 
 
     def post_worker_init(worker: Any) -> None:
         made[0].start()
+        if takes_hooks:
+            office = worker.wsgi.extensions[PAGES]
+            address = office.public_url or own_url
+            threading.Thread(target=first_admin.announce, args=(office, address), daemon=True).start()
         if isinstance(made[0], Bridge):
             threading.Thread(target=_watch, args=(made[0], worker.ppid, misfit), daemon=True).start()
 
@@ -185,7 +200,16 @@ def _run(make: Callable[[], Bridge | Installation], listener: socket.socket, *, 
 
         def load(self) -> Any:
             made.append(make())
-            return create_app(made[0], made[0], made[0], made[0], takes_hooks=takes_hooks, token=token)
+            return create_app(
+                made[0],
+                made[0],
+                made[0],
+                made[0],
+                takes_hooks=takes_hooks,
+                token=token,
+                installed=made[0] if takes_hooks else None,
+                proxies=proxies,
+            )
 
     try:
         Application().run()

@@ -55,7 +55,7 @@ class Bridge:
         self.role = role
         self.state = "starting"
         self.problems: list[str] = []
-        self._environment = environment
+        self.environment = environment
         self._own_url = own_url
         self._clock = clock or SystemClock()
         self._settle = settle
@@ -63,7 +63,8 @@ class Bridge:
         self._gauges: Gauges | None = None
         self._leave: Callable[[], None] | None = None
         self._shared_ground = ground
-        self._ground: Ground | None = None
+        self._ground: Ground | None = ground
+        self._ground_lock = threading.Lock()
         self._inbox: Inbox | None = None
         self._secret: str | None = None
         self._amo_id: int | None = None
@@ -154,6 +155,24 @@ class Bridge:
         """Whom /metrics tells of: this account."""
         return [self]
 
+    def by_name(self) -> dict[str, Self]:
+        """The accounts that have pages, by the name they go by there: this one."""
+        return {self.config.path.stem: self}
+
+    def broken(self) -> dict[str, list[str]]:
+        """This account's config could be read."""
+        return {}
+
+    @property
+    def ground(self) -> Ground:
+        """What the account stands on, also before its door is open. Raises StoreUnavailable, OSError."""
+        with self._ground_lock:
+            if self._leave is None and not self.config.bridge.database.startswith("postgresql"):
+                self._leave = presence.enter(self.config.data_folder)
+            if self._ground is None:
+                self._ground = Ground.of(self.config)
+            return self._ground
+
     @property
     def process_meters(self) -> Meters:
         return self.meters.process
@@ -223,29 +242,26 @@ class Bridge:
 
     def _open_door(self) -> None:
         """From here on hooks are taken in, whoever leads."""
-        if self._ground is None:
-            self._ground = self._shared_ground or Ground.of(self.config)
-        if self._leave is None and not self.config.bridge.database.startswith("postgresql"):
-            self._leave = presence.enter(self.config.data_folder)
-        self._ground.store.prepare()
+        ground = self.ground
+        ground.store.prepare()
         if self._connecting is None:
             self._connecting = Connecting(
-                self.config, self._environment, self._ground.store, revived=self.try_again
+                self.config, self.environment, ground.store, revived=self.try_again
             )  # fmt: skip
-        met = self._meet(self._ground)
+        met = self._meet(ground)
         self._secret = met.secret
-        self._amo_id = amo_id_of(self._ground.store, met.account_key)
-        self._gauges = Gauges(self._ground.store, met.account_key, self.config.account.url, self._clock)
+        self._amo_id = amo_id_of(ground.store, met.account_key)
+        self._gauges = Gauges(ground.store, met.account_key, self.config.account.url, self._clock)
         if met.desk:
-            self._go_on_duty(self._ground, met.desk)
-        self._inbox = Inbox(self._ground.store, met.account_key, self._clock, self._ring)
+            self._go_on_duty(ground, met.desk)
+        self._inbox = Inbox(ground.store, met.account_key, self._clock, self._ring)
 
     def _meet(self, ground: Ground) -> Met:
         if self.role == "web":
-            return by_what_a_worker_left(self.config, self._environment, ground.store)
+            return by_what_a_worker_left(self.config, self.environment, ground.store)
         return by_asking(
             self.config,
-            self._environment,
+            self.environment,
             ground.store,
             own_url=self._own_url if self.role == "all" else None,
             clock=self._clock,

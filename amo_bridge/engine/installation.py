@@ -87,6 +87,14 @@ class Installation:
         """Whom /metrics tells of: every account."""
         return list(self.bridges.values())
 
+    def by_name(self) -> dict[str, Bridge]:
+        """The accounts that have pages, by their configs' names."""
+        return dict(self.bridges)
+
+    def broken(self) -> dict[str, list[str]]:
+        """Accounts whose config can't be used: name → what is wrong."""
+        return dict(self._broken)
+
     @property
     def is_ready(self) -> bool:
         """Does any account work? One that does not must not take the others' hooks away."""

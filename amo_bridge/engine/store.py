@@ -36,6 +36,7 @@ from sqlalchemy.exc import DBAPIError
 
 from amo_bridge.crm.budget import budget_table
 from amo_bridge.engine import schema
+from amo_bridge.engine.admission_tables import admission_tables
 from amo_bridge.engine.channel_tables import letters_table, series_table, suppressed_table
 from amo_bridge.engine.database import is_operational, open_engine
 from amo_bridge.engine.mirror_tables import contact_keys_table, contacts_table, tasks_table, touches_table
@@ -218,6 +219,7 @@ suppressed = suppressed_table(metadata)
 series = series_table(metadata)
 leaders = leaders_table(metadata)
 small_state = small_state_table(metadata)
+admission = admission_tables(metadata)
 
 
 class Store:

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from flask import Flask, Response, jsonify, request
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from amo_bridge.web import connect, hooks, metrics
+from amo_bridge.web import connect, hooks, metrics, site
 from amo_bridge.web.access import may_look
 from amo_bridge.web.connect import Way
 from amo_bridge.web.hooks import House
 from amo_bridge.web.metrics import Watched
+from amo_bridge.web.office import Installed
 
 
 class Health(Protocol):
@@ -38,10 +40,17 @@ def create_app(
     *,
     takes_hooks: bool = True,
     token: str = "",
+    installed: Installed | None = None,
+    proxies: int = 0,
 ) -> Flask:
     """``house`` takes bodies in; ``health`` is the bridge as a whole; ``watched``: what /metrics tells of;
-    ``takes_hooks``: not in a process that only works; ``token``: see access."""
-    app = Flask(__name__, static_folder=None)
+    ``takes_hooks``: not in a process that only works; ``token``: see access; ``installed``: the accounts that there are
+    pages for; ``proxies``: how many of our own pass requests on, whose word about the visitor is taken."""
+    app = Flask(__name__, static_folder="static" if installed else None)
+    if proxies:
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies
+        )
     if takes_hooks:
         app.register_blueprint(hooks.blueprint(house))
         app.register_blueprint(connect.blueprint(ways.ways))
@@ -61,5 +70,6 @@ def create_app(
 
     if watched is not None:
         metrics.install(app, watched, token)
-
+    if installed is not None:
+        site.install(app, installed)
     return app

@@ -1,0 +1,64 @@
+"""The audit: who changed what by the pages, in words, newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import insert, select
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.engine.store import Store, admission
+
+audit = admission.audit
+
+
+@dataclass(frozen=True)
+class Deed:
+    """``deed``: its kind, «user.add». ``words``: what was done (Russian). ``account``: empty if it is about none."""
+
+    id: int
+    at: datetime
+    who: str
+    account: str
+    deed: str
+    words: str
+    details: str
+
+
+class Audit:
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def write(
+        self,
+        who: str,
+        deed: str,
+        words: str,
+        *,
+        account: str = "",
+        details: str = "",
+        connection: Connection | None = None,
+    ) -> None:
+        """``connection``: of the transaction in which it is done, if it is done in the same store."""
+        row = {"at": self._clock.now().timestamp(), "who": who, "account": account, "deed": deed}
+        statement = insert(audit).values(**row, words=words, details=details)
+        if connection is not None:
+            connection.execute(statement)
+            return
+        with self._store.write() as own:
+            own.execute(statement)
+
+    def last(self, most: int, *, before: int | None = None) -> list[Deed]:
+        """The newest; ``before``: only those older than this one, to turn pages."""
+        query = select(audit).order_by(audit.c.id.desc()).limit(most)
+        if before is not None:
+            query = query.where(audit.c.id < before)
+        with self._store.read() as connection:
+            rows = connection.execute(query).all()
+        return [
+            Deed(row.id, datetime.fromtimestamp(row.at, UTC), row.who, row.account, row.deed, row.words, row.details)
+            for row in rows
+        ]

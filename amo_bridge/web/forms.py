@@ -1,0 +1,74 @@
+"""The forms of signing in and of users, with their mistakes told in words."""
+
+from __future__ import annotations
+
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import PasswordField, SelectField, StringField
+from wtforms.validators import DataRequired, EqualTo, InputRequired, Length, ValidationError
+
+from amo_bridge.web.admission.passwords import LONGEST, SHORTEST, is_weak
+from amo_bridge.web.admission.roles import Role
+
+LONGEST_LOGIN = 80
+ROLE_WORDS = {
+    Role.VIEWER: _l("Наблюдатель: смотрит, ничего не меняет"),
+    Role.WEBINAR: _l("Вебинары: загружает вебинары, работает со сделками"),
+    Role.ADMIN: _l("Администратор: правила, подключение, пользователи"),
+}
+
+
+def _login() -> StringField:
+    return StringField(
+        _l("Имя"),
+        validators=[
+            DataRequired(_l("Введите имя")),
+            Length(max=LONGEST_LOGIN, message=_l("Имя не длиннее 80 знаков")),
+        ],
+        render_kw={"autocomplete": "username", "autocapitalize": "none", "maxlength": LONGEST_LOGIN},
+    )
+
+
+class LogInForm(FlaskForm):  # type: ignore[misc]
+    login = _login()
+    password = PasswordField(
+        _l("Пароль"),
+        validators=[InputRequired(_l("Введите пароль")), Length(max=LONGEST)],
+        render_kw={"autocomplete": "current-password"},
+    )
+
+
+class PasswordForm(FlaskForm):  # type: ignore[misc]
+    """``whose``: the login that the password must have nothing to do with."""
+
+    whose = ""
+    password = PasswordField(
+        _l("Новый пароль"),
+        validators=[InputRequired(_l("Придумайте пароль")), Length(max=LONGEST)],
+        description=_l("Не меньше %(n)s знаков; не имя и не одна повторённая буква.", n=SHORTEST),
+        render_kw={"autocomplete": "new-password", "minlength": SHORTEST},
+    )
+    again = PasswordField(
+        _l("Ещё раз"),
+        validators=[InputRequired(_l("Повторите пароль")), EqualTo("password", _l("Пароли не совпали"))],
+        render_kw={"autocomplete": "new-password"},
+    )
+
+    def validate_password(self, field: PasswordField) -> None:
+        if is_weak(field.data or "", self.whose):
+            raise ValidationError(_l("Слишком простой пароль: нужно не меньше %(n)s разных знаков", n=SHORTEST))
+
+
+class FirstAdminForm(PasswordForm):
+    login = _login()
+
+    def validate_password(self, field: PasswordField) -> None:
+        self.whose = self.login.data or ""
+        super().validate_password(field)
+
+
+class UserForm(FlaskForm):  # type: ignore[misc]
+    login = _login()
+    role = SelectField(
+        _l("Роль"), choices=[(role.value, words) for role, words in ROLE_WORDS.items()], default=Role.VIEWER.value
+    )  # fmt: skip

@@ -1,0 +1,47 @@
+"""What a page asks for: the office behind the pages, the account it is about, who is looking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app, g
+from flask_login import UserMixin, current_user
+
+from amo_bridge.web.admission.users import User
+from amo_bridge.web.office import Office, PageAccount
+
+EXTENSION = "amo_bridge"
+
+
+@dataclass
+class Visitor(UserMixin):  # type: ignore[misc]
+    """Whoever is logged in, as Flask-Login wants it: the cookie holds the secret of his sitting."""
+
+    user: User
+    secret: str
+
+    def get_id(self) -> str:
+        return self.secret
+
+
+def office() -> Office:
+    return cast(Office, current_app.extensions[EXTENSION])
+
+
+def account() -> PageAccount:
+    """The account that this page is about. Raises ChoiceNeeded when there are several and the address names none."""
+    if "account" not in g:
+        g.account = office().account_at(g.get("account_name"))
+    return cast(PageAccount, g.account)
+
+
+def user() -> User:
+    """Who is looking; only in pages that the gate opens to somebody."""
+    return cast(Visitor, current_user).user
+
+
+def write_down(deed: str, words: str, *, details: str = "", about_account: bool = True) -> None:
+    """Put into the audit what the visitor has done. ``words``: Russian."""
+    name = account().name if about_account else ""
+    office().audit.write(user().login, deed, words, account=name, details=details)

@@ -1,0 +1,179 @@
+"""The office behind the pages: the accounts of this installation, and the store that knows its users.
+
+Users belong to the installation. Their rows are in the store of its first account: with one account, or with several
+that share a database or a data folder, that is the store there is.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from amo_bridge.clock import Clock, SystemClock
+from amo_bridge.config.model import Config
+from amo_bridge.engine.accounts import known_key
+from amo_bridge.engine.bridge import Bridge
+from amo_bridge.engine.connection import known_timezone
+from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.small_state import small_state
+from amo_bridge.engine.store import Store
+from amo_bridge.errors import BridgeError, StoreUnavailable
+from amo_bridge.web.admission.audit import Audit
+from amo_bridge.web.admission.links import Links
+from amo_bridge.web.admission.users import Users
+
+SESSION_KEY = "session_key"
+
+
+class NotMet(BridgeError):
+    """The bridge has not got to know its account yet: there is nothing to show."""
+
+
+class NoSuchAccount(LookupError):
+    """No account of this installation has the name."""
+
+
+class ChoiceNeeded(LookupError):
+    """There are several accounts, and the address does not say which."""
+
+
+class Installed(Protocol):
+    """All that runs in this process: a Bridge, or an Installation of several."""
+
+    def by_name(self) -> Mapping[str, Bridge]: ...
+
+    def broken(self) -> Mapping[str, Sequence[str]]:
+        """Accounts whose config can't be used: name → what is wrong (Russian)."""
+
+
+class PageAccount:
+    """One account as the pages see it."""
+
+    def __init__(self, name: str, bridge: Bridge, clock: Clock) -> None:
+        self.name = name
+        self.bridge = bridge
+        self.clock = clock
+
+    @property
+    def config(self) -> Config:
+        return self.bridge.config
+
+    @property
+    def store(self) -> Store:
+        return _opened(self.bridge)
+
+    @cached_property
+    def key(self) -> int:
+        """The account's number in the store. Raises NotMet before the bridge has met amoCRM, StoreUnavailable."""
+        found = known_key(self.store, self.config.account.url)
+        if found is None:
+            raise NotMet("мост ещё не знакомился с аккаунтом")
+        return found
+
+    @property
+    def is_known(self) -> bool:
+        """Is there anything to show? Raises StoreUnavailable."""
+        try:
+            return self.key > 0
+        except NotMet:
+            return False
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The account's time zone; UTC as long as it is not known."""
+        return ZoneInfo(known_timezone(self.config, self.bridge.environment))
+
+    @property
+    def journal(self) -> Journal:
+        return Journal(self.store, self.key)
+
+
+class Office:
+    """Safe for several threads. Everything may raise StoreUnavailable."""
+
+    def __init__(self, installed: Installed, clock: Clock | None = None) -> None:
+        self._installed = installed
+        self._clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._session_key: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(self._installed.by_name())
+
+    @property
+    def broken(self) -> Mapping[str, Sequence[str]]:
+        return self._installed.broken()
+
+    @property
+    def has_several(self) -> bool:
+        return len(self._installed.by_name()) + len(self._installed.broken()) > 1
+
+    def account_at(self, name: str | None) -> PageAccount:
+        """The account of this name; None: the only one. Raises NoSuchAccount, ChoiceNeeded."""
+        bridges = self._installed.by_name()
+        if name is None:
+            if self.has_several:
+                raise ChoiceNeeded
+            name = next(iter(bridges))
+        if name not in bridges:
+            raise NoSuchAccount(name)
+        return PageAccount(name, bridges[name], self._clock)
+
+    @property
+    def public_url(self) -> str:
+        """Where browsers reach the pages, if the config says so."""
+        return self._home.config.bridge.public_url or ""
+
+    @property
+    def users(self) -> Users:
+        return Users(self.store, self._clock)
+
+    @property
+    def links(self) -> Links:
+        return Links(self.store, self._clock)
+
+    @property
+    def audit(self) -> Audit:
+        return Audit(self.store, self._clock)
+
+    @property
+    def store(self) -> Store:
+        """The installation's store, its tables up to date."""
+        return _opened(self._home)
+
+    def session_key(self) -> str:
+        """What cookies are signed with: made once, kept encrypted, the same for all processes."""
+        with self._lock:
+            if self._session_key is None:
+                self._session_key = self._kept_session_key()
+            return self._session_key
+
+    def _kept_session_key(self) -> str:
+        _ = self.store
+        state = small_state(self._home.config, self._home.environment)
+        with state.lock("secrets"):
+            kept = state.secrets.read(SESSION_KEY)
+            if kept is None:
+                kept = secrets.token_urlsafe(48)
+                state.secrets.write(SESSION_KEY, kept)
+        return str(kept)
+
+    @property
+    def _home(self) -> Bridge:
+        return next(iter(self._installed.by_name().values()))
+
+
+def _opened(bridge: Bridge) -> Store:
+    """A bridge's store with its tables up to date: a page may come before the bridge has met its account."""
+    try:
+        store = bridge.ground.store
+        if bridge.is_opening:
+            store.prepare()
+    except OSError as error:
+        raise StoreUnavailable(str(error)) from error
+    return store

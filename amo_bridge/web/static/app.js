@@ -1,0 +1,58 @@
+// What plain HTML can't do. Everything works without it, only less comfortably.
+"use strict";
+
+function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+}
+
+// A chart is drawn from the table beside it: who can't see it reads the same.
+function drawCharts(root) {
+  if (!window.Chart) return;
+  root.querySelectorAll("figure[data-chart]").forEach((figure) => {
+    const canvas = figure.querySelector("canvas");
+    const table = figure.querySelector("table");
+    if (!canvas || !table || canvas.dataset.drawn) return;
+    canvas.dataset.drawn = "yes";
+    const heads = [...table.tHead.rows[0].cells].slice(1);
+    const rows = [...table.tBodies[0].rows];
+    const labels = rows.map((row) => row.cells[0].dataset.short || row.cells[0].textContent.trim());
+    const datasets = heads.map((head, column) => ({
+      label: head.textContent.trim(),
+      data: rows.map((row) => Number(row.cells[column + 1].dataset.value || row.cells[column + 1].textContent)),
+      backgroundColor: colour(head.dataset.colour || "--series-1"),
+      borderRadius: 3,
+      maxBarThickness: 28,
+    }));
+    const text = colour("--pico-muted-color");
+    const grid = colour("--pico-muted-border-color");
+    new window.Chart(canvas, {
+      type: "bar",
+      data: { labels, datasets },
+      options: {
+        animation: false,
+        maintainAspectRatio: false,
+        interaction: { mode: "index", intersect: false },
+        plugins: { legend: { position: "bottom", labels: { color: text, boxWidth: 12, boxHeight: 12 } } },
+        scales: {
+          x: { stacked: true, ticks: { color: text }, grid: { display: false } },
+          y: { stacked: true, beginAtZero: true, ticks: { color: text, precision: 0 }, grid: { color: grid } },
+        },
+      },
+    });
+  });
+}
+
+// A question is asked in the page's own words before something that can't be taken back.
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset.confirm;
+  if (question && !window.confirm(question)) event.preventDefault();
+});
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  navigator.clipboard.writeText(button.dataset.copy).then(() => { button.textContent = button.dataset.copied; });
+});
+
+document.addEventListener("DOMContentLoaded", () => drawCharts(document));
+document.addEventListener("htmx:load", (event) => drawCharts(event.detail.elt.parentElement || document));

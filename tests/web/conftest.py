@@ -1,0 +1,38 @@
+"""Pages, visitors and a browser for tests of the web side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser_kit import chromium
+from pages_kit import Pages, Visit
+from playwright.sync_api import Browser
+
+from amo_bridge.web.admission.roles import Role
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Iterator[Pages]:
+    """The pages of a bridge that has met its account and is not at work."""
+    made = Pages.in_folder(tmp_path / "data")
+    made.meet_account()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def admin(pages: Pages) -> Visit:
+    return pages.visit(Role.ADMIN, "Анна")
+
+
+@pytest.fixture
+def viewer(pages: Pages) -> Visit:
+    return pages.visit(Role.VIEWER, "Вера")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened

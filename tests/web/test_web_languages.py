@@ -1,0 +1,74 @@
+"""Two languages: Russian is what the pages are written in, English is complete."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+from pages_kit import Pages, Visit, words_of
+
+WEB = Path(__file__).parents[2] / "amo_bridge" / "web"
+ENGLISH = sorted((WEB / "translations" / "en").glob("*.po"))
+METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
+PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+
+
+def said() -> dict[str, str]:
+    """Every text of the pages → the file it is in."""
+    keywords = {"_": None, "_l": None, "gettext": None, "ngettext": (1, 2), "lazy_gettext": None}
+    found = extract_from_dir(str(WEB), method_map=METHODS, keywords=keywords)
+    return {(text if isinstance(text, str) else text[0]): name for name, _, text, _, _ in found}
+
+
+@pytest.fixture(scope="module")
+def english() -> dict[str, object]:
+    told: dict[str, object] = {}
+    for path in ENGLISH:
+        with path.open("rb") as source:
+            for message in read_po(source, locale="en", abort_invalid=True):
+                if message.id:
+                    key = message.id if isinstance(message.id, str) else message.id[0]
+                    assert key not in told, f"{path.name}: «{key}» stands in two files"
+                    told[key] = message.string
+    return told
+
+
+def test_everything_said_has_its_english(english: dict[str, object]) -> None:
+    missing = {text: name for text, name in said().items() if not english.get(text)}
+    assert missing == {}
+
+
+def test_russian_counts_have_their_three_forms() -> None:
+    counted = {text for text in said() if "%(num)s" in text}
+    with (WEB / "translations" / "ru" / "plurals.po").open("rb") as source:
+        forms = {message.id[0]: message.string for message in read_po(source, locale="ru") if message.id}
+    assert set(forms) == counted
+    assert all(len(set(found)) == 3 and all(found) for found in forms.values())
+
+
+def test_nothing_is_translated_that_is_not_said_any_more(english: dict[str, object]) -> None:
+    assert set(english) - set(said()) == set()
+
+
+def test_no_placeholder_is_lost_on_the_way(english: dict[str, object]) -> None:
+    for russian, translated in english.items():
+        for one in [translated] if isinstance(translated, str) else list(translated):  # type: ignore[call-overload]
+            assert set(PLACEHOLDER.findall(one)) <= set(PLACEHOLDER.findall(russian)), russian
+
+
+def test_the_switch_is_remembered_by_the_browser(pages: Pages, admin: Visit) -> None:
+    assert "Обзор" in words_of(admin.get("/"))
+    admin.post("/settings/language/en", page="/")
+    page = admin.get("/")
+    assert '<html lang="en"' in page.text
+    assert "Overview" in words_of(page)
+    assert not re.search(
+        "[а-яё]", words_of(pages.stranger().get("/login", headers={"Cookie": "language=en"})).replace("Русский", "")
+    )
+
+
+def test_an_unknown_language_is_refused(admin: Visit) -> None:
+    assert admin.post("/settings/language/xx", page="/").status_code == 404
