@@ -28,7 +28,7 @@ def test_what_nobody_foresaw_gets_a_number_and_no_details(pages: Pages, admin: V
     assert answer.status_code == 500
     assert "inside" not in answer.text
     (line,) = [one for one in told if one["event"] == "page failed"]
-    assert f"Номер ошибки : {line['reference']}" in words_of(answer)
+    assert f"Номер ошибки: {line['reference']}" in words_of(answer)
     assert str(line["exc_info"]) == "inside"
 
 
