@@ -15,7 +15,7 @@ from typing import Any, Literal, NoReturn, Self
 from amo_bridge.fields import Value, WithFields
 from amo_bridge.names import normalise
 
-Need = Literal["own_tasks", "open_tasks", "finished_tasks", "calls", "files", "contacts", "touches"]
+Need = Literal["own_tasks", "own_deals", "open_tasks", "finished_tasks", "calls", "files", "contacts", "touches"]
 Direction = Literal["in", "out", ""]
 
 

@@ -33,6 +33,7 @@ class Deal(WithFields):
     All is read afresh but the touches, which amoCRM has no list of:
 
     - ``own_tasks``: the tasks that the judging rule itself set on this deal, finished ones too;
+    - ``own_deals``: the addresses of the deals that it made of this one, oldest first;
     - ``open_tasks``, ``finished_tasks``: all tasks on the deal's card, people's too, the most urgent first;
     - ``calls``: on the cards of the deal, its contacts and its company, oldest first;
     - ``files``: attached to the deal's card or kept in its fields, oldest first;
@@ -53,6 +54,7 @@ class Deal(WithFields):
     company_id: int | None = None
     fields: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
     own_tasks: tuple[Task, ...] = ()
+    own_deals: tuple[str, ...] = ()
     open_tasks: tuple[Task, ...] = field(default=_unread("open_tasks"), repr=False)
     finished_tasks: tuple[Task, ...] = field(default=_unread("finished_tasks"), repr=False)
     calls: tuple[Call, ...] = field(default=_unread("calls"), repr=False)

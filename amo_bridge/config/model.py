@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, field_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from amo_bridge.config.absences import Absences
 from amo_bridge.config.lines import KeyPath
@@ -85,10 +85,18 @@ class BridgeSection(Strict):
 
 
 class RoleByField(Strict):
-    """A role that a deal's field names: the field's text is a user's name. ``otherwise``: who, when it is empty."""
+    """A role that depends on the deal: ``field`` holds a user's name; or it is the responsible user of the deal whose
+    address stands in the field ``linked``. ``otherwise``: who, when neither says anything."""
 
-    field: CustomFieldName
+    field: CustomFieldName | None = None
+    linked: CustomFieldName | None = None
     otherwise: UserName | None = None
+
+    @model_validator(mode="after")
+    def some_field(self) -> Self:
+        if self.field is None and self.linked is None:
+            raise ValueError("нужно field (в поле — имя сотрудника) или linked (в поле — адрес другой сделки)")
+        return self
 
 
 RoleSpec = UserName | RoleByField

@@ -63,7 +63,7 @@ class CrmClient:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
+        self.url = base_url.rstrip("/")
         self._tokens = tokens
         self._budget = budget
         self._session = session or requests.Session()
@@ -193,7 +193,7 @@ class CrmClient:
 
     def _sent(self, method: str, path: str, token: str, params: Params | None, body: Any) -> Any:
         query = php_query(params or {})
-        host = "" if "://" in path else self._tokens.base_url or self._base_url
+        host = "" if "://" in path else self._tokens.base_url or self.url
         url = host + path + (f"?{query}" if query else "")
         if self._before_send is not None:
             self._before_send()

@@ -10,7 +10,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.dispatch import Dispatcher
 from amo_bridge.engine.observe import Observer
-from amo_bridge.engine.people import People
+from amo_bridge.engine.people import DealKnown, People, nobody_has_seen
 from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.view import Viewer
 
@@ -25,8 +25,8 @@ class Brain:
     viewer: Viewer
 
     @classmethod
-    def of(cls, config: Config, account: Account, clock: Clock) -> Self:
-        people = People(account, config.roles, config.absences)
+    def of(cls, config: Config, account: Account, clock: Clock, deal_known: DealKnown = nobody_has_seen) -> Self:
+        people = People(account, config.roles, config.absences, deal_known)
         calendar = config.calendar.calendar(account.timezone)
         resolver = Resolver(account, people, calendar)
         return cls(

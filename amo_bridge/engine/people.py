@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import date
 from types import MappingProxyType
 
@@ -15,14 +16,28 @@ from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.errors import UnknownName
 from amo_bridge.names import same_name
 
+DealKnown = Callable[[int], DealRecord | None]
+DEAL_ADDRESS = re.compile(r"/leads/detail/(\d{1,15})(?!\d)")
+
+
+def nobody_has_seen(deal_id: int) -> None:
+    """For whoever has no mirror."""
+
 
 class People:
+    """``deal_known``: a deal as it was last seen, by its id; None for one that nobody has seen."""
+
     def __init__(
-        self, account: Account, roles: Mapping[str, RoleSpec], absences: Absences = MappingProxyType({})
+        self,
+        account: Account,
+        roles: Mapping[str, RoleSpec],
+        absences: Absences = MappingProxyType({}),
+        deal_known: DealKnown = nobody_has_seen,
     ) -> None:
         self._account = account
         self._roles = roles
         self._absences = absences
+        self._deal_known = deal_known
         self._names = {user.id: user.name for user in account.users}
         self._reader = FieldReader(account)
 
@@ -63,9 +78,22 @@ class People:
     def _by_role(self, role: str, spec: RoleSpec, deal: DealRecord) -> User:
         if not isinstance(spec, RoleByField):
             return self._account.user(spec)
-        named = self._reader.texts(deal).get(self._account.field(spec.field).name)
-        if named:
+        if spec.field and (named := self._text(spec.field, deal)):
             return self._account.user(named)
+        if spec.linked and (responsible := self._responsible_for(self._text(spec.linked, deal))):
+            return responsible
         if spec.otherwise:
             return self._account.user(spec.otherwise)
-        raise UnknownName(f"роль «{role}»: поле «{spec.field}» сделки пусто, а запасного (otherwise)", role)
+        fields = " и ".join(f"«{field}»" for field in (spec.field, spec.linked) if field)
+        raise UnknownName(f"роль «{role}»: поле {fields} сделки пусто, а запасного (otherwise)", role)
+
+    def _text(self, field: str, deal: DealRecord) -> str:
+        return self._reader.texts(deal).get(self._account.field(field).name, "")
+
+    def _responsible_for(self, address: str) -> User | None:
+        """Who is responsible for the deal at this address, if he still works here."""
+        found = DEAL_ADDRESS.search(address)
+        known = self._deal_known(int(found[1])) if found else None
+        if known is None:
+            return None
+        return next((one for one in self._account.users if one.id == known.responsible_user_id and one.is_active), None)

@@ -14,6 +14,7 @@ from amo_bridge.card import Need, NotRead, Unread
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
 from amo_bridge.engine.needs.calls import DealCalls
+from amo_bridge.engine.needs.deals import OwnDeals
 from amo_bridge.engine.needs.files import DealFiles
 from amo_bridge.engine.needs.people import DealContacts
 from amo_bridge.engine.needs.source import Source, Ways
@@ -24,6 +25,7 @@ from amo_bridge.rules import Rule
 
 SOURCES: Mapping[Need, Callable[[Ways], Source]] = {
     "own_tasks": OwnTasks,
+    "own_deals": OwnDeals,
     "open_tasks": lambda ways: CardTasks(ways, are_completed=False),
     "finished_tasks": lambda ways: CardTasks(ways, are_completed=True),
     "calls": DealCalls,

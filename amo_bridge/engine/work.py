@@ -22,6 +22,7 @@ from amo_bridge.engine.lanes.lane import lanes_of
 from amo_bridge.engine.lanes.traffic import Traffic
 from amo_bridge.engine.leader import Lead, LedStore
 from amo_bridge.engine.meters import AccountMeters
+from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.retention import Retention, RetentionChore
@@ -113,7 +114,8 @@ class LeaderWork:
     def _make_worker(self, store: Store, client: CrmClient) -> Worker:
         desk = self._desk
         key = desk.account_key
-        brain = Brain.of(desk.config, desk.account, desk.account_clock)
+        mirror = Mirror(store, key)
+        brain = Brain.of(desk.config, desk.account, desk.account_clock, mirror.record)
         planner = Planner(store, key, client, brain, desk.clock)
         sender = Sender(
             store, key, client, brain, desk.config.account.url, desk.clock, settle=desk.settle, meters=desk.meters
@@ -122,7 +124,7 @@ class LeaderWork:
         def refresh() -> None:
             log.info("reading the account again: something unknown appeared")
             account = desk.connection.account(refresh=True)
-            planner.brain = sender.brain = Brain.of(desk.config, account, desk.account_clock)
+            planner.brain = sender.brain = Brain.of(desk.config, account, desk.account_clock, mirror.record)
 
         reconciler = Reconciler(store, key, client, desk.clock)
         reconciler.begin()

@@ -1,5 +1,6 @@
 """Shapes that the options of several handlers share: a condition on the deal, a task to set, a letter, a notice …"""
 
+from amo_bridge.options.carry_over import CarryOver
 from amo_bridge.options.condition import Condition
 from amo_bridge.options.deeds import Deeds
 from amo_bridge.options.lists import OneOrMore
@@ -8,6 +9,7 @@ from amo_bridge.options.tasks import TaskSpec
 
 __all__ = [
     "AudienceSpec",
+    "CarryOver",
     "Condition",
     "Deeds",
     "EscalationSpec",

@@ -66,7 +66,7 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ('head = "Елена Орлова"', 'head = ""', "[roles] head", 'нужно имя пользователя или { field = "поле сделки"'),
     ('head = "Елена Орлова"', "head = 5", "[roles] head", "нужно имя пользователя"),
     ('otherwise = "Павел Смирнов"', "otherwise = 5", "[roles] pr.otherwise", "нужен текст в кавычках, а стоит 5"),
-    ('{ field = "PR-менеджер", otherwise', "{ otherwise", "[roles] pr.field", "обязательный ключ не задан"),
+    ('{ field = "PR-менеджер", otherwise', "{ otherwise", "[roles] pr", "нужно field (в поле — имя"),
     # --- [absences] ---
     ("[absences]", '[absences]\n"Иван Петров" = "отпуск"', '[absences] "Иван Петров"', "нужен список: [{ from ="),
     (', deputy = "Мария Кузнецова"', "", '[absences] "Светлана Белова"[1].deputy', "обязательный ключ не задан"),

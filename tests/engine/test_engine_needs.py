@@ -85,10 +85,10 @@ def place(sandbox: LocalCrm, office: Office, tmp_path: Path) -> Iterator[Place]:
     there.store.close()
 
 
-def remember(place: Place, task: int, rule_name: str, slot: str = "0") -> None:
-    row = {"account": ACCOUNT, "rule": rule_name, "deal_id": place.deal, "slot": slot, "kind": "create_task"}
+def remember(place: Place, made_id: int, rule_name: str, slot: str = "0", kind: str = "create_task") -> None:
+    row = {"account": ACCOUNT, "rule": rule_name, "deal_id": place.deal, "slot": slot, "kind": kind}
     with place.store.write() as connection:
-        connection.execute(made.insert(), {**row, "entity_id": task, "at": 0.0})
+        connection.execute(made.insert(), {**row, "entity_id": made_id, "at": 0.0})
 
 
 def test_open_tasks_are_everybody_s_and_say_whose(place: Place) -> None:
@@ -130,6 +130,13 @@ def test_own_tasks_are_found_on_other_cards_too(place: Place) -> None:
     remember(place, on_contact, "asks.one")
     remember(place, place.task("Чужая", place.deal), "another.one")
     assert [(task.id, task.is_own) for task in place.read("own_tasks").own_tasks] == [(on_contact, True)]
+
+
+def test_own_deals_are_those_that_the_rule_made_of_this_deal(place: Place) -> None:
+    for number, rule_name in ((31, "asks.one"), (32, "other"), (33, "asks.one")):
+        remember(place, number, rule_name, kind="create_deal")
+    remember(place, 34, "asks.one")
+    assert place.read("own_deals").own_deals == tuple(f"{place.crm.url}/leads/detail/{number}" for number in (31, 33))
 
 
 def test_files_of_notes_of_the_card_and_of_fields_are_told_once(place: Place) -> None:

@@ -84,3 +84,18 @@ def test_a_reason_without_a_tag_of_its_own_is_the_tag():
 def test_tags_and_budget_stay_behind_when_the_config_says_so():
     said = lost_deal_is_routed(entered(LOST), lost(), options(carry_tags=False, carry_budget=False))
     assert (said.tags, said.price) == (("дорого",), None)
+
+
+THERE = "https://agency.amocrm.ru/leads/detail/99"
+
+
+def test_lost_again_the_deal_that_is_there_is_shown():
+    said = lost_deal_is_routed(entered(LOST), lost(own_deals=(THERE,)), options())
+    assert isinstance(said, AddNote)
+    assert said.text.endswith(THERE)
+
+
+def test_another_reason_given_later_makes_no_second_deal():
+    said = lost_deal_is_routed(field_changed("Причина отказа", "Дорого"), lost(own_deals=(THERE,)), options())
+    assert isinstance(said, Skip)
+    assert "уже ведёт" in said.reason

@@ -87,6 +87,11 @@ class Mirror:
                     found[row.deal_id] = Mirrored(DealRecord.from_json(json.loads(row.record)), since)
         return found
 
+    def record(self, deal_id: int) -> DealRecord | None:
+        """One deal as it was last seen."""
+        known = self.get([deal_id]).get(deal_id)
+        return known.record if known else None
+
     def count(self) -> int:
         with self._store.read() as connection:
             return connection.execute(
