@@ -25,6 +25,7 @@ COMMANDS = LazyCommands(
         "tidy",
         "backup",
         "restore",
+        "webinar",
     )
 )
 """A new command is named here, and is ``amo_bridge/cli/<name>.py`` with a function of that name."""

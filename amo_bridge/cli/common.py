@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -53,3 +54,12 @@ def tell(problems: list[str]) -> None:
     )
     for problem in problems:
         click.echo(f"  • {problem}", err=True)
+
+
+def user_name() -> str:
+    """Who types the command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container's user may have a number and no name.
+        return "имя неизвестно"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import sys
@@ -12,7 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 from rich.table import Table
 
-from amo_bridge.cli.common import config_option, console, load_or_exit
+from amo_bridge.cli.common import config_option, console, load_or_exit, user_name
 from amo_bridge.cli.opened import opened
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.clock import SystemClock
@@ -50,7 +49,7 @@ def failed(
     with opened(config) as (store, key):
         failures = Failures(store, key, SystemClock())
         try:
-            found = _decided(failures, action, None if everything else names, who or _user())
+            found = _decided(failures, action, None if everything else names, who or user_name())
         except NotFailed as error:
             raise Stop(str(error)) from error
     if as_json:
@@ -79,11 +78,3 @@ def _show(found: list[Failure], action: str, zone: ZoneInfo) -> None:
     screen.print(table)
     if action == "list":
         screen.print("Вернуть в работу: amo-bridge failed retry НОМЕР …; снять: amo-bridge failed drop НОМЕР …")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # A container's user may have a number and no name.
-        return "имя неизвестно"

@@ -9,7 +9,7 @@ import click
 
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.sandbox import server
-from amo_bridge.sandbox.account_file import AccountFileError
+from amo_bridge.sandbox.account_file import AccountFileError, shipped
 
 HOST = "127.0.0.1"
 
@@ -23,7 +23,10 @@ HOST = "127.0.0.1"
     help="Порт на 127.0.0.1: без ключа 8090, 0 — любой свободный.",
 )
 @click.option(
-    "--account", metavar="ФАЙЛ", type=click.Path(path_type=Path), help="Файл аккаунта; без него — агентство из примера."
+    "--account",
+    metavar="ФАЙЛ",
+    type=click.Path(path_type=Path),
+    help="Файл аккаунта или school (школа из examples/webinar.toml); без ключа — агентство из примера.",
 )
 @click.option(
     "--state", metavar="ФАЙЛ", type=click.Path(path_type=Path), help="Файл, в котором аккаунт переживёт перезапуск."
@@ -37,7 +40,7 @@ def sandbox(port: int, account: Path | None, state: Path | None) -> None:
     try:
         # werkzeug, on a port that is taken, says so in English and leaves; so it is tried here first.
         socket.create_server((HOST, port)).close()
-        server.run(HOST, port, account, state, on_ready=ready)
+        server.run(HOST, port, shipped(account), state, on_ready=ready)
     except AccountFileError as error:
         raise Stop(str(error)) from error
     except OSError as error:

@@ -52,6 +52,7 @@ def account_names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName
     yield from names_in(config.bridge, ("bridge",))
     yield from names_in(config.roles, ("roles",))
     yield from names_in(config.services, ("services",))
+    yield from names_in(config.webinar, ("webinar",))
     yield from names_in(config.absences, ("absences",))
     for rule in config.rules:
         # A rule that is switched off must be right as well: the switch may be turned any time.

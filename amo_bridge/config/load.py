@@ -23,9 +23,10 @@ from amo_bridge.names import nearest, same_name
 from amo_bridge.provision.options import ProvisionSection
 from amo_bridge.rules import Handler, Options, Rule, own_handlers, shipped_handlers
 from amo_bridge.service_lines import ServicesSection
+from amo_bridge.webinars.options import WebinarSection
 from amo_bridge.worktime import CalendarOptions
 
-SECTIONS = ("account", "bridge", "calendar", "roles", "absences", "services", "provision", "handlers")
+SECTIONS = ("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar", "handlers")
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
     "bridge": {"public_url": "AMO_BRIDGE_PUBLIC_URL", "data": "AMO_BRIDGE_DATA", "database": "AMO_BRIDGE_DATABASE"},
@@ -75,12 +76,18 @@ class _Loader:
         absences = self._absences(self._table("absences"))
         services = self._section("services", ServicesSection) if "services" in self.tree else None
         provision = self._section("provision", ProvisionSection) if "provision" in self.tree else None
+        webinar = self._section("webinar", WebinarSection) if "webinar" in self.tree else None
         self.shared = {"services": services}
         rules = self._rules(self._table("handlers"), self._own_handlers())
-        self._known_people({("bridge",): bridge, ("services",): services}, rules, declared)
+        sections: dict[KeyPath, BaseModel | None] = {
+            ("bridge",): bridge,
+            ("services",): services,
+            ("webinar",): webinar,
+        }
+        self._known_people(sections, rules, declared)
         if self.problems.found or account is None or bridge is None or calendar is None:
             raise ConfigError(self.problems.found)
-        return Config(self.path, account, bridge, calendar, roles, rules, lines, absences, services, provision)
+        return Config(self.path, account, bridge, calendar, roles, rules, lines, absences, services, provision, webinar)
 
     def _table(self, name: str) -> dict[str, Any]:
         table = self.tree.get(name, {})

@@ -20,6 +20,7 @@ from amo_bridge.duration import Duration, in_words
 from amo_bridge.provision.options import ProvisionSection
 from amo_bridge.rules import Rule
 from amo_bridge.service_lines import ServicesSection
+from amo_bridge.webinars.options import WebinarSection
 from amo_bridge.worktime import CalendarOptions
 
 _ACCOUNT_URL = re.compile(r"https?://[^\s/?#@]+", re.IGNORECASE)
@@ -118,6 +119,7 @@ class Config:
     absences: Absences = field(default_factory=dict)
     services: ServicesSection | None = None
     provision: ProvisionSection | None = None
+    webinar: WebinarSection | None = None
 
     @property
     def data_folder(self) -> Path:

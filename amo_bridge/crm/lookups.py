@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 from amo_bridge.crm.client import CrmClient
@@ -53,14 +54,21 @@ def _notes(client: CrmClient, sought: Sought, taken: Taken) -> dict[str, Written
 
 
 def _new_deals(client: CrmClient, sought: Sought, taken: Taken) -> dict[str, Written]:
-    return _match(sought, _newest(client, "leads", "created_at", sought), taken, _same_deal)
+    rows = _newest(client, "leads", "created_at", sought, {"with": "contacts"})
+    return _match(sought, rows, taken, _same_deal)
 
 
-def _newest(client: CrmClient, name: str, order: str, sought: Sought) -> Iterator[Row]:
+def _new_contacts(client: CrmClient, sought: Sought, taken: Taken) -> dict[str, Written]:
+    return _match(sought, _newest(client, "contacts", "created_at", sought), taken, _same_contact)
+
+
+def _newest(
+    client: CrmClient, name: str, order: str, sought: Sought, more: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[Row]:
     """What was made since the oldest of the causes, newest first."""
     oldest = min(payload.get("not_before", 0) for payload in sought.values()) - SLACK
     most = (MOST_PAGES if oldest > 0 else 1) * client.batch_size
-    for row in islice(client.pages(f"/api/v4/{name}", {"order": {order: "desc"}}, name), most):
+    for row in islice(client.pages(f"/api/v4/{name}", {"order": {order: "desc"}, **more}, name), most):
         if row.get("created_at", 0) < oldest:
             return
         yield row
@@ -129,7 +137,18 @@ def _same_note(body: Mapping[str, Any], row: Row) -> bool:
 def _same_deal(body: Mapping[str, Any], row: Row) -> bool:
     keys = ("name", "pipeline_id", "responsible_user_id")
     fields = body.get("custom_fields_values", [])
-    return all(row.get(key) == body[key] for key in keys) and all(_field_holds(field, row) for field in fields)
+    same = all(row.get(key) == body[key] for key in keys) and all(_field_holds(field, row) for field in fields)
+    # Two people may have one name: whose deal it is tells them apart.
+    return same and _contacts(body) <= _contacts(row)
+
+
+def _contacts(deal: Mapping[str, Any]) -> set[int]:
+    return {contact["id"] for contact in deal.get("_embedded", {}).get("contacts") or ()}
+
+
+def _same_contact(body: Mapping[str, Any], row: Row) -> bool:
+    fields = body.get("custom_fields_values", [])
+    return bool(row.get("name") == body["name"] and fields and all(_field_holds(field, row) for field in fields))
 
 
 def _match(
@@ -182,4 +201,5 @@ LOOKS: Mapping[str, Callable[[CrmClient, Sought, Taken], dict[str, Written]]] = 
     "patch_deal": _patched_deals,
     "add_note": _notes,
     "create_deal": _new_deals,
+    "create_contact": _new_contacts,
 }

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.errors import CrmUncertain
+from amo_bridge.errors import CrmRefused, CrmUncertain
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ REQUESTS: Mapping[str, Request] = {
     "patch_deal": Request("patch", "/api/v4/leads", "leads"),
     "add_note": Request("post", "/api/v4/leads/notes", "notes"),
     "create_deal": Request("post", "/api/v4/leads", "leads"),
+    "create_contact": Request("post", "/api/v4/contacts", "contacts"),
 }
 
 
@@ -73,3 +74,11 @@ def _by_mark(objects: Mapping[str, Mapping[str, Any]], items: Sequence[Mapping[s
             at = item.get("updated_at")
             found[mark] = Written(int(item["id"]), datetime.fromtimestamp(at, UTC) if at else None)
     return found
+
+
+def named_bad(marks: Sequence[str], error: CrmRefused) -> dict[str, str]:
+    """Which objects of a refused request amoCRM named: mark → its words. It names them by our request_id or, in some of
+    its answers, by their place in the request; empty when it names none."""
+    by_place = {str(place): mark for place, mark in enumerate(marks)}
+    known = {mark: mark for mark in marks} if set(error.bad_items) <= set(marks) else by_place
+    return {known[mark]: words for mark, words in error.bad_items.items() if mark in known}

@@ -59,7 +59,9 @@ def _patched(record: DealRecord, row: Sendable) -> DealRecord:
     fields = dict(record.fields)
     for field in body.get("custom_fields_values") or ():
         fields[field["field_id"]] = tuple(value["value"] for value in field["values"] or ())
-    tags = (*record.tags, *(tag["name"] for tag in body.get("tags_to_add") or ()))
+    gone = {tag["name"] for tag in body.get("tags_to_delete") or ()}
+    added = (tag["name"] for tag in body.get("tags_to_add") or ())
+    tags = (*(tag for tag in record.tags if tag not in gone), *added)
     changed: dict[str, Any] = {"fields": {key: values for key, values in fields.items() if values}, "tags": tags}
     if row.payload["rolls_back"]:
         changed |= _stage(body)

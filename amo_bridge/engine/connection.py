@@ -155,8 +155,14 @@ def read_account(config: Config, environment: Mapping[str, str]) -> Account:
 
 def known_timezone(config: Config, environment: Mapping[str, str]) -> str:
     """The account's time zone as known last, for commands that work without amoCRM."""
+    account = known_account(config, environment)
+    return account.timezone if account else "UTC"
+
+
+def known_account(config: Config, environment: Mapping[str, str]) -> Account | None:
+    """The account's names as known last; None if nobody has met it yet."""
     kept = small_state(config, environment).accounts.read(config.account.url)
-    return Account.from_json(kept["account"]).timezone if kept else "UTC"
+    return Account.from_json(kept["account"]) if kept else None
 
 
 def known_secret(config: Config, environment: Mapping[str, str], name: str = HOOK_SECRET) -> str | None:

@@ -78,6 +78,14 @@ class Journal:
             for verdict in verdicts
         ]
 
+    def note(self, connection: Connection, at: datetime, deal_id: int, what: str, words: str) -> None:
+        """Something that no rule has decided: a person's import, say."""
+        row = {
+            "account": self._account, "at": at.timestamp(), "event_id": None, "deal_id": deal_id, "what": what,
+            "rule": None, "clause": "", "verdict": "came", "reason": words, "actions": "[]",
+        }  # fmt: skip
+        self.write(connection, [row])
+
     def of_deal(self, deal_id: int) -> list[Entry]:
         """A deal's history, oldest first, with what became of each effect."""
         with self._store.read() as connection:

@@ -12,7 +12,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.lookups import find
 from amo_bridge.crm.reading import deals_by_ids
-from amo_bridge.crm.writes import REQUESTS, Written, write
+from amo_bridge.crm.writes import REQUESTS, Written, named_bad, write
 from amo_bridge.engine.aftermath import Aftermath
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.delays import delay
@@ -98,7 +98,7 @@ class Sender:
     def _sort_refused(self, batch: Sequence[Sendable], error: CrmRefused) -> int:
         """A refused batch wrote nothing. The bad ones fail with amoCRM's own words, the others are sent again; when the
         answer does not name the bad ones, the batch is halved until they stand alone."""
-        bad = _named_bad(batch, error)
+        bad = {int(mark): words for mark, words in named_bad([str(row.id) for row in batch], error).items()}
         if not bad and len(batch) > 1:
             middle = len(batch) // 2
             return self._send_batch(batch[:middle]) + self._send_batch(batch[middle:])
@@ -197,11 +197,3 @@ def _batches(rows: Sequence[Sendable]) -> Iterator[list[Sendable]]:
         most = REQUESTS[kind].most
         for start in range(0, len(same), most):
             yield same[start : start + most]
-
-
-def _named_bad(batch: Sequence[Sendable], error: CrmRefused) -> dict[int, str]:
-    """Which rows amoCRM named, by our request_id or, as some of its answers do, by their place in the batch."""
-    by_mark = {str(row.id): row.id for row in batch}
-    by_place = {str(place): row.id for place, row in enumerate(batch)}
-    marks = by_mark if set(error.bad_items) <= set(by_mark) else by_place
-    return {marks[mark]: words for mark, words in error.bad_items.items() if mark in marks}

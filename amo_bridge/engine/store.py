@@ -39,6 +39,7 @@ from amo_bridge.engine import schema
 from amo_bridge.engine.admission_tables import admission_tables
 from amo_bridge.engine.channel_tables import letters_table, series_table, suppressed_table
 from amo_bridge.engine.database import is_operational, open_engine
+from amo_bridge.engine.imports_tables import import_columns_table, import_rows_table, imports_table
 from amo_bridge.engine.mirror_tables import contact_keys_table, contacts_table, tasks_table, touches_table
 from amo_bridge.engine.shared_tables import leaders_table, small_state_table
 from amo_bridge.engine.turns import Turns
@@ -217,6 +218,9 @@ touches = touches_table(metadata)
 letters = letters_table(metadata)
 suppressed = suppressed_table(metadata)
 series = series_table(metadata)
+imports = imports_table(metadata)
+import_rows = import_rows_table(metadata)
+import_columns = import_columns_table(metadata)
 leaders = leaders_table(metadata)
 small_state = small_state_table(metadata)
 admission = admission_tables(metadata)

@@ -18,6 +18,8 @@ from amo_bridge.engine.alarms import Alarms
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.connection import Connection
 from amo_bridge.engine.fill import Fill
+from amo_bridge.engine.imports.chore import ImportChore
+from amo_bridge.engine.imports.runner import Importer
 from amo_bridge.engine.lanes.lane import lanes_of
 from amo_bridge.engine.lanes.traffic import Traffic
 from amo_bridge.engine.leader import Lead, LedStore
@@ -28,7 +30,7 @@ from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.retention import Retention, RetentionChore
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
-from amo_bridge.engine.ticker import RECONCILE, RETENTION, TOKEN_WATCH, Ticker
+from amo_bridge.engine.ticker import IMPORTS, RECONCILE, RETENTION, TOKEN_WATCH, Ticker
 from amo_bridge.engine.token_watch import TokenWatch
 from amo_bridge.engine.watchdog import Watchdog
 from amo_bridge.engine.worker import Worker
@@ -105,6 +107,7 @@ class LeaderWork:
         worker.ask(RECONCILE)
         worker.ask(RETENTION)
         worker.ask(TOKEN_WATCH)
+        worker.ask(IMPORTS)
         worker.start()
         self.worker = worker
         self._ticker.start(worker)
@@ -140,6 +143,10 @@ class LeaderWork:
         worker = Worker(store, key, planner, sender, refresh, chores, traffic)
         retention = Retention(store, key, desk.clock, desk.config.bridge)
         worker.learn(RETENTION, RetentionChore(retention, lambda: worker.ask(RETENTION)).run)
+        importer = Importer(
+            store, key, client, lambda: planner.brain, desk.clock, desk.account_clock, settle=desk.settle
+        )  # fmt: skip
+        worker.learn(IMPORTS, ImportChore(importer, lambda: worker.ask(IMPORTS)).run)
         return worker
 
     def _show_filling(self, deals: int) -> None:

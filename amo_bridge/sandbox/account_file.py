@@ -14,6 +14,9 @@ from amo_bridge.errors import BridgeError
 AGENCY = Path(__file__).with_name("agency.json")
 """The marketing agency with blogger projects that the shipped configuration is written for."""
 
+SCHOOL = AGENCY.with_name("school.json")
+"""A school that sells its course after webinars: examples/webinar.toml is written for it."""
+
 FieldType = Literal[
     "text", "numeric", "checkbox", "select", "multiselect", "date", "url", "textarea", "radiobutton",
     "streetaddress", "smart_address", "birthday", "legal_entity", "date_time", "price", "monetary",
@@ -142,6 +145,12 @@ class AccountFile(Strict):
     contacts: list[Person] = []
     tokens: list[Token] = Field(min_length=1)
     oauth_clients: list[OAuthClient] = []
+
+
+def shipped(path: Path | None) -> Path | None:
+    """The path, or the shipped account that is meant by its bare name («school»)."""
+    own = {"agency": AGENCY, "school": SCHOOL}
+    return own.get(str(path), path) if path is None or not path.exists() else path
 
 
 def read(path: Path | None = None) -> AccountFile:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -97,6 +98,17 @@ class ContactIndex:
             connection, contacts, ("account", "contact_id"), [self._row(one, read_at) for one in newer]
         )  # fmt: skip
         insert_new(connection, contact_keys, [row for one in newer for row in self._key_rows(one)])
+
+    def link(self, connection: Connection, links: Iterable[tuple[int, int]], read_at: datetime) -> None:
+        """Contacts that the bridge itself gave a deal: (contact id, deal id). Those not known here are left out."""
+        deals: dict[int, list[int]] = {}
+        for contact_id, deal_id in links:
+            deals.setdefault(contact_id, []).append(deal_id)
+        known = self._get(connection, deals)
+        linked = [
+            replace(one, deal_ids=tuple(dict.fromkeys((*one.deal_ids, *deals[one.id])))) for one in known.values()
+        ]  # fmt: skip
+        insert_or_replace(connection, contacts, ("account", "contact_id"), [self._row(one, read_at) for one in linked])
 
     def forget(self, connection: Connection, contact_ids: Iterable[int]) -> None:
         """Contacts that are deleted, merged into others, or not to be seen any more."""

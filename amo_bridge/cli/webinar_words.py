@@ -1,0 +1,80 @@
+"""Imports of webinars, told on the screen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.table import Table
+
+from amo_bridge.engine.imports.records import ROW_WORDS, STATE_WORDS, Counts, Import
+from amo_bridge.engine.imports.report import stage_name
+from amo_bridge.webinars.exports import Export
+from amo_bridge.webinars.options import Interest, WebinarSection
+from amo_bridge.webinars.plan import STANDING_WORDS, Row
+from amo_bridge.webinars.sorting import in_minutes, rule_in_words
+
+MOST_SHOWN = 50
+INTERESTS: tuple[Interest, ...] = ("active", "long", "short")
+
+
+def show_files(screen: Console, names: Sequence[str], exports: Sequence[Export], before: Sequence[int | None]) -> None:
+    """What each file was taken for, and what should be known about it."""
+    for name, export, loaded in zip(names, exports, before, strict=True):
+        title = f" «{export.title}»" if export.title else ""
+        screen.print(f"{name}: {export.source}{title}, строк с людьми {len(export.visits)}")
+        for remark in export.remarks:
+            screen.print(f"  внимание: {remark}")
+        if loaded is not None:
+            screen.print(f"  этот файл уже загружен (загрузка № {loaded}): будет записано только то, что изменилось")
+
+
+def show_plan(screen: Console, held_on: date, rows: Sequence[Row], options: WebinarSection) -> None:
+    """How many go where and why; then the people, as many as fit."""
+    screen.print(f"\nВебинар {held_on:%d.%m.%Y}, участников {len(rows)}. {rule_in_words(options)}")
+    screen.print(_sums(rows, options))
+    people = Table("Имя", "Почта, телефон", "Мин", "По вебинару", "Кто это", "Что будет")
+    for row in rows[:MOST_SHOWN]:
+        person = row.person
+        why = "; ".join((row.why, *row.remarks))
+        reached = "\n".join((*person.mails, *person.phones, *person.unreadable))
+        where = f"{stage_name(row.sorted.interest, options)}\n{row.sorted.why}"
+        people.add_row(person.name, reached, in_minutes(person.minutes), where, STANDING_WORDS[row.standing], why)
+    screen.print(people)
+    if len(rows) > MOST_SHOWN:
+        screen.print(
+            f"… и ещё {len(rows) - MOST_SHOWN}: весь список — на странице /webinars или amo-bridge webinar report"
+        )
+
+
+def _sums(rows: Sequence[Row], options: WebinarSection) -> Table:
+    counts = Counter((row.sorted.interest, row.standing) for row in rows)
+    standings = [one for one in STANDING_WORDS if any(row.standing == one for row in rows)]
+    table = Table("По вебинару", *(STANDING_WORDS[one] for one in standings), "всего")
+    for interest in INTERESTS:
+        cells = [counts[interest, one] for one in standings]
+        table.add_row(stage_name(interest, options), *map(str, cells), str(sum(cells)))
+    return table
+
+
+def show_list(screen: Console, imports: Sequence[Import], zone: ZoneInfo) -> None:
+    """All imports, the newest first."""
+    table = Table("№", "Вебинар", "Состояние", "Файлы", "Кто", "Когда")
+    for one in imports:
+        when = datetime.fromtimestamp(one.made_at, UTC).astimezone(zone).strftime("%d.%m.%Y %H:%M")
+        files = ", ".join(str(file["name"]) for file in one.files)
+        table.add_row(
+            str(one.id), f"{one.held_on:%d.%m.%Y} {one.title}", STATE_WORDS[one.state], files, one.made_by, when
+        )
+    screen.print(table)
+
+
+def show_end(screen: Console, job: Import, counts: Counts) -> None:
+    """What became of it."""
+    told = ", ".join(f"{ROW_WORDS[state]}: {count}" for state, count in sorted(counts.state.items()))
+    screen.print(f"Загрузка № {job.id}: {STATE_WORDS[job.state]}. {told}")
+    if job.trouble:
+        screen.print(f"Ждёт: {job.trouble}")

@@ -1,0 +1,49 @@
+"""A worker for a command: a running bridge's if there is one, else one of the command's own while it lasts."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from amo_bridge.cli.common import tell_and_exit
+from amo_bridge.config.model import Config
+from amo_bridge.engine.bridge import Bridge
+from amo_bridge.engine.imports.book import ACTIVE, ImportBook
+from amo_bridge.engine.imports.records import STATE_WORDS
+
+LOOK_EVERY = 0.2
+
+
+@contextmanager
+def a_worker(config: Config, screen: Console) -> Iterator[None]:
+    """Somebody works for the account meanwhile. If a bridge leads already, ours only stands by."""
+    bridge = Bridge(config, os.environ, "", role="worker")
+    bridge.start()
+    try:
+        with screen.status("мост готовится") as status:
+            while bridge.state != "ready" and not bridge.problems:
+                status.update(f"мост готовится: {bridge.state}")
+                time.sleep(LOOK_EVERY)
+        if bridge.problems:
+            tell_and_exit(bridge.problems)
+        yield
+    finally:
+        bridge.stop()
+
+
+def watch(book: ImportBook, number: int, screen: Console) -> None:
+    """Show how far an import is until it is over. Leaving (Ctrl+C) holds it: it goes on when somebody says so."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen) as bar:
+        task = bar.add_task(f"загрузка № {number}", total=book.counts(number).all)
+        while (job := book.get(number)).state in ACTIVE:
+            counts = book.counts(number)
+            words = f"загрузка № {number}: {STATE_WORDS[job.state]}" + (f" ({job.trouble})" if job.trouble else "")
+            bar.update(task, completed=counts.settled, description=words)
+            time.sleep(LOOK_EVERY)
+        bar.update(task, completed=book.counts(number).settled)

@@ -1,0 +1,203 @@
+"""The imports in the store: drafts, their people, what state each is in. Nothing here asks amoCRM."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, func, insert, select, update
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.engine.imports.records import (
+    Counts,
+    Import,
+    Kept,
+    State,
+    import_of,
+    kept_of,
+    person_json,
+    planned_json,
+    said_json,
+)
+from amo_bridge.engine.imports_tables import OPEN
+from amo_bridge.engine.rows import chunks
+from amo_bridge.engine.store import Store, import_rows, imports
+from amo_bridge.errors import BridgeError
+from amo_bridge.webinars.attendees import Attendee
+from amo_bridge.webinars.plan import Override, Row
+
+ACTIVE: tuple[State, ...] = ("running", "undoing")
+
+
+class NoSuchImport(BridgeError):
+    """There is no import with this number, or it is not in the state in which this can be done (Russian)."""
+
+
+class ImportBook:
+    def __init__(self, store: Store, account: int, clock: Clock) -> None:
+        self._store = store
+        self._account = account
+        self._clock = clock
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction for several of the changes below."""
+        with self._store.write() as connection:
+            yield connection
+
+    # --- imports ---
+
+    def add(
+        self, held_on: date, title: str, files: Sequence[Mapping[str, Any]], plan: Sequence[Row], made_by: str
+    ) -> int:
+        """Keep a draft; its number."""
+        with self._store.write() as connection:
+            draft = {
+                "account": self._account, "state": "draft", "held_on": held_on.isoformat(), "title": title,
+                "files": json.dumps(list(files), ensure_ascii=False), "made_at": self._clock.now().timestamp(),
+                "made_by": made_by, "trouble": "",
+            }  # fmt: skip
+            number = int(connection.execute(insert(imports).values(**draft).returning(imports.c.id)).scalar_one())
+            rows = [self._new_row(number, place, row) for place, row in enumerate(plan, start=1)]
+            for some in chunks(rows):
+                connection.execute(insert(import_rows), some)
+        return number
+
+    def get(self, number: int) -> Import:
+        """Raises NoSuchImport."""
+        with self._store.read() as connection:
+            row = connection.execute(select(imports).where(*self._one(number))).first()
+        if row is None:
+            raise NoSuchImport(f"загрузки № {number} нет")
+        return import_of(row)
+
+    def all(self, most: int = 200) -> list[Import]:
+        """The newest first."""
+        query = select(imports).where(imports.c.account == self._account, imports.c.state != "dropped")
+        with self._store.read() as connection:
+            return [import_of(row) for row in connection.execute(query.order_by(imports.c.id.desc()).limit(most))]
+
+    def active(self) -> Import | None:
+        """The oldest import that is being worked on."""
+        mine = (imports.c.account == self._account, imports.c.state.in_(ACTIVE))
+        with self._store.read() as connection:
+            row = connection.execute(select(imports).where(*mine).order_by(imports.c.id).limit(1)).first()
+        return import_of(row) if row else None
+
+    def become(self, number: int, came_from: Iterable[State], state: State, **more: Any) -> None:
+        """Change an import's state. Raises NoSuchImport when it is in another than expected: two people at once."""
+        with self._store.write() as connection:
+            self.become_in(connection, number, came_from, state, **more)
+
+    def become_in(
+        self, connection: Connection, number: int, came_from: Iterable[State], state: State, **more: Any
+    ) -> None:
+        """As ``become``, within a transaction."""
+        expected = imports.c.state.in_(list(came_from))
+        changed = connection.execute(update(imports).where(*self._one(number), expected).values(state=state, **more))
+        if changed.rowcount != 1:
+            raise NoSuchImport(f"загрузка № {number}: сейчас этого сделать нельзя, её состояние изменилось")
+
+    def trouble(self, number: int, words: str) -> None:
+        """What the import is waiting out, if anything."""
+        with self._store.write() as connection:
+            connection.execute(update(imports).where(*self._one(number)).values(trouble=words))
+
+    def drop(self, number: int) -> None:
+        """Throw a draft away. Raises NoSuchImport for one that was begun."""
+        with self._store.write() as connection:
+            self.become_in(connection, number, ["draft"], "dropped")
+            connection.execute(delete(import_rows).where(import_rows.c.import_id == number))
+
+    # --- rows ---
+
+    def rows(self, number: int, *conditions: ColumnElement[bool], most: int | None = None, skip: int = 0) -> list[Kept]:
+        """An import's people in the file's order."""
+        query = select(import_rows).where(*self._mine(number), *conditions).order_by(import_rows.c.number)
+        with self._store.read() as connection:
+            return [kept_of(row) for row in connection.execute(query.limit(most).offset(skip))]
+
+    def row(self, number: int, place: int) -> Kept:
+        """Raises NoSuchImport."""
+        found = self.rows(number, import_rows.c.number == place)
+        if not found:
+            raise NoSuchImport(f"в загрузке № {number} нет строки {place}")
+        return found[0]
+
+    def due(self, number: int, step: str, state: str, most: int) -> list[Kept]:
+        """Rows that are to be worked on now."""
+        now = self._clock.now().timestamp()
+        wanted = (import_rows.c.step == step, import_rows.c.state == state, import_rows.c.due_at <= now)
+        return self.rows(number, *wanted, most=most)
+
+    def open_count(self, number: int) -> int:
+        """How many rows are not settled yet."""
+        wanted = (*self._mine(number), import_rows.c.state.in_(OPEN))
+        with self._store.read() as connection:
+            return int(connection.execute(select(func.count()).select_from(import_rows).where(*wanted)).scalar_one())
+
+    def counts(self, number: int) -> Counts:
+        columns = (import_rows.c.state, import_rows.c.standing, import_rows.c.interest, import_rows.c.what)
+        found: list[dict[str, int]] = []
+        with self._store.read() as connection:
+            for column in columns:
+                query = select(column, func.count()).where(*self._mine(number)).group_by(column)
+                found.append({name: count for name, count in connection.execute(query)})
+        return Counts(*found)
+
+    def keep_plan(self, connection: Connection, number: int, plan: Iterable[tuple[Kept, Row]]) -> None:
+        """A plan made anew for rows of a draft."""
+        for kept, row in plan:
+            changed = self._planned(row)
+            connection.execute(update(import_rows).where(import_rows.c.id == kept.id).values(**changed))
+
+    def say(self, number: int, place: int, said: Override) -> None:
+        """What a person decided about a row of a draft; the plan is to be made anew."""
+        with self._store.write() as connection:
+            self.become_in(connection, number, ["draft"], "draft")
+            changed = update(import_rows).where(*self._mine(number), import_rows.c.number == place)
+            connection.execute(changed.values(said=said_json(said)))
+
+    def again(self, number: int, step: str) -> bool:
+        """Rows in doubt of a step that may be done twice without harm are ready again; were there any?"""
+        rows = self.due(number, step, "doubt", 10_000)
+        with self._store.write() as connection:
+            self.mark(connection, [row.id for row in rows], state="ready", due_at=0.0)
+        return bool(rows)
+
+    def remember(self, connection: Connection, row_id: int, before: Mapping[str, Any]) -> None:
+        """What a deal was before its row changes it."""
+        self.mark(connection, [row_id], before=json.dumps(before, ensure_ascii=False))
+
+    def mark(self, connection: Connection, ids: Sequence[int], **values: Any) -> None:
+        """Change rows, by their ids in the store."""
+        for some in chunks(sorted(ids)):
+            connection.execute(update(import_rows).where(import_rows.c.id.in_(some)).values(**values))
+
+    def _new_row(self, number: int, place: int, row: Row) -> dict[str, Any]:
+        return {
+            "account": self._account, "import_id": number, "number": place, "person_key": row.person.key,
+            "person": person_json(row.person), "said": "{}", "made_contact": 0, "step": "", "state": "planned",
+            "attempts": 0, "due_at": 0.0, "note": "", **self._planned(row),
+        }  # fmt: skip
+
+    def _planned(self, row: Row) -> dict[str, Any]:
+        return {
+            "standing": row.standing, "what": row.what, "interest": row.sorted.interest, "planned": planned_json(row),
+            "contact_id": row.contact_id, "deal_id": row.deal_id,
+        }  # fmt: skip
+
+    def _one(self, number: int) -> tuple[ColumnElement[bool], ...]:
+        return (imports.c.account == self._account, imports.c.id == number)
+
+    def _mine(self, number: int) -> tuple[ColumnElement[bool], ...]:
+        return (import_rows.c.account == self._account, import_rows.c.import_id == number)
+
+
+def keys_of(people: Iterable[Attendee]) -> list[str]:
+    """The keys under which people are known."""
+    return sorted({one.key for one in people})

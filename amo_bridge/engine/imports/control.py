@@ -1,0 +1,68 @@
+"""What a person may do with an import: begin it, hold it, go on, take it back. The leader's worker does the work.
+
+Everything here changes the store and nothing else, so a page, a command and the bridge may be three processes.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, or_, update
+from sqlalchemy.engine import Connection
+
+from amo_bridge.engine.imports.book import NoSuchImport
+from amo_bridge.engine.imports.drafting import Drafting
+from amo_bridge.engine.store import Store, import_rows
+from amo_bridge.webinars.plan import Override, What
+
+FIRST_STEP: dict[What, str] = {"create_person": "person", "create_deal": "deal", "update_deal": "patch"}
+DRY = "[bridge] dry_run = true: мост вхолостую, загрузка ничего не записала бы; выключите dry_run и начните снова"
+
+
+class ImportControl:
+    def __init__(self, store: Store, key: int, drafting: Drafting, *, dry_run: bool) -> None:
+        self._store = store
+        self._key = key
+        self._drafting = drafting
+        self._book = drafting.book
+        self._dry_run = dry_run
+
+    def start(self, number: int) -> None:
+        """Carry a draft out, by what is known of its people now. Raises NoSuchImport (Russian) when that can't be."""
+        if self._dry_run:
+            raise NoSuchImport(DRY)
+        self._drafting.replan(number)
+        with self._store.write() as connection:
+            self._book.become_in(connection, number, ["draft"], "running")
+            for what, step in FIRST_STEP.items():
+                self._change(connection, number, import_rows.c.what == what, step=step, state="ready")
+            self._change(connection, number, import_rows.c.what == "nothing", state="skipped")
+
+    def pause(self, number: int) -> None:
+        """Nothing more is sent until somebody says so; a request that is on its way is waited for."""
+        self._book.become(number, ["running"], "paused")
+
+    def resume(self, number: int) -> None:
+        self._book.become(number, ["paused"], "running")
+
+    def drop(self, number: int) -> None:
+        """Throw a draft away."""
+        self._book.drop(number)
+
+    def undo(self, number: int) -> None:
+        """Take back what was done; of an import that was not finished the rest is not begun."""
+        with self._store.write() as connection:
+            self._book.become_in(connection, number, ["done", "paused"], "undoing", finished_at=None)
+            self._change(connection, number, import_rows.c.state == "ready", state="skipped", note="не начато: отмена")
+            touched = or_(import_rows.c.what.in_(("create_person", "create_deal")), import_rows.c.before.is_not(None))
+            done = (import_rows.c.state == "done") & touched & import_rows.c.deal_id.is_not(None)
+            self._change(connection, number, done, step="undo", state="ready", due_at=0.0)
+
+    def say(self, number: int, place: int, said: Override) -> None:
+        """A person's own decision about one row of a draft; the plan follows it. Raises NoSuchImport."""
+        if said.contact_id is not None and not self._drafting.knows_contact(said.contact_id):
+            raise NoSuchImport(f"контакта {said.contact_id} мост не знает")
+        self._book.say(number, place, said)
+        self._drafting.replan(number)
+
+    def _change(self, connection: Connection, number: int, which: ColumnElement[bool], **values: object) -> None:
+        mine = (import_rows.c.account == self._key, import_rows.c.import_id == number, which)
+        connection.execute(update(import_rows).where(*mine).values(**values))

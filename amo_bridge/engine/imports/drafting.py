@@ -1,0 +1,172 @@
+"""Files → a draft: who is in them, who of them is known, what would be done. Reads the store only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from amo_bridge.clock import Clock
+from amo_bridge.config.model import Config
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.entities import DealRecord
+from amo_bridge.deal import Deal
+from amo_bridge.engine.imports.book import ImportBook, keys_of
+from amo_bridge.engine.imports.memory import ImportMemory
+from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror
+from amo_bridge.engine.people import People
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.view import Viewer
+from amo_bridge.errors import UnknownName
+from amo_bridge.webinars.attendees import Attendee, gather
+from amo_bridge.webinars.exports import Export, ExportError
+from amo_bridge.webinars.matching import Found
+from amo_bridge.webinars.options import WebinarSection
+from amo_bridge.webinars.plan import Known, Override, Row, plan
+from amo_bridge.webinars.recognise import read_export
+
+NO_SECTION = "в настройке нет раздела [webinar]: загрузка вебинаров выключена (пример: examples/webinar.toml)"
+NOT_FILLED = (
+    "мост ещё не прочитал все контакты аккаунта: он не узнал бы знакомых. Подождите, пока первое чтение закончится "
+    "(amo-bridge serve), и загрузите файл снова"
+)
+MOST_FILES = 20
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file as it came: what it is called means nothing but to people."""
+
+    name: str
+    content: bytes
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+class Drafting:
+    """``account``: the names as last known; nothing here asks amoCRM. Raises ExportError for what can't be used."""
+
+    def __init__(self, store: Store, key: int, config: Config, account: Account, clock: Clock) -> None:
+        if config.webinar is None:
+            raise ExportError(NO_SECTION)
+        self.options: WebinarSection = config.webinar
+        self.book = ImportBook(store, key, clock)
+        self.memory = ImportMemory(store, key)
+        self.opt_out_tag = config.bridge.opt_out_tag
+        self.account = account
+        self._people = People(account, config.roles)
+        self._index = ContactIndex(store, key)
+        self._mirror = Mirror(store, key)
+        self._viewer = Viewer(account, config.account.url)
+
+    def draft(self, uploads: Sequence[Upload], made_by: str, held_on: date | None = None) -> list[int]:
+        """A draft for each webinar day in the files, the earliest first; their numbers."""
+        exports = self.read(uploads)
+        title = next((export.title for export in exports if export.title), "")
+        files = self._told_of(uploads, exports)
+        return [
+            self.book.add(day, title, files, rows, made_by) for day, rows in self.preview(exports, held_on).items()
+        ]  # fmt: skip
+
+    def preview(self, exports: Sequence[Export], held_on: date | None = None) -> dict[date, list[Row]]:
+        """What would become of everybody, by the day of the webinar; nothing is kept."""
+        if not self._index.is_filled:
+            raise ExportError(NOT_FILLED)
+        days = gather(exports, held_on)
+        return {day: plan(people, self.known(day, people), self.options) for day, people in days.items()}
+
+    def read(self, uploads: Sequence[Upload]) -> list[Export]:
+        """What the files say. Raises ExportError, ColumnsUnknown."""
+        if not uploads:
+            raise ExportError("не выбран ни один файл")
+        if len(uploads) > MOST_FILES:
+            raise ExportError(f"файлов {len(uploads)}, за один раз принимается до {MOST_FILES}")
+        zone, columns = ZoneInfo(self.account.timezone), self.memory.columns()
+        day_first = self.options.zoom_dates == "day first"
+        return [
+            read_export(one.name, one.content, zone=zone, day_first=day_first, mappings=columns) for one in uploads
+        ]  # fmt: skip
+
+    def replan(self, number: int) -> None:
+        """Make a draft's plan anew, by what is known now and what a person decided meanwhile."""
+        kept = self.book.rows(number)
+        people = [one.row.person for one in kept]
+        said = {one.row.person.key: one.said for one in kept if one.said != Override()}
+        held_on = self.book.get(number).held_on
+        rows = plan(people, self.known(held_on, people, said.values()), self.options, said)
+        changed = [(one, row) for one, row in zip(kept, rows, strict=True) if one.row != row]
+        with self.book.writing() as connection:
+            self.book.become_in(connection, number, ["draft"], "draft")
+            self.book.keep_plan(connection, number, changed)
+
+    def known(self, held_on: date, people: Sequence[Attendee], said: Iterable[Override] = ()) -> Known:
+        """What the account knows of these people, in few reads of the store."""
+        by_mail = self._index.by_mails({mail for one in people for mail in one.mails})
+        by_phone = self._index.by_phones({phone for one in people for phone in one.phones})
+        told = self.memory.told(held_on, keys_of(people))
+        named = [one.contact_id for one in said if one.contact_id]
+        contacts = {one.id: one for owners in (*by_mail.values(), *by_phone.values()) for one in owners}
+        contacts |= self._index.get({*named, *(one.contact_id for one in told.values() if one.contact_id)})
+        return Known(
+            found=Found(_ids(by_mail), _ids(by_phone)),
+            pipelines=self.pipelines,
+            deals=self._deals(contacts),
+            told=told,
+            loader=self.loader,
+            opt_out_tag=self.opt_out_tag,
+        )
+
+    @property
+    def is_filter_enabled(self) -> bool:
+        return self.account.is_api_filter_enabled
+
+    @property
+    def loader(self) -> int:
+        """Who answers for deals that nobody has taken. Raises UnknownName."""
+        return self._people.user_id(self.options.responsible, DealRecord(id=0))
+
+    @property
+    def pipelines(self) -> tuple[str, ...]:
+        """Where the webinars' stages are. Raises UnknownName."""
+        options = self.options
+        stages = [options.active_stage, options.long_stage, options.short_stage, options.repeat_stage]
+        return tuple(dict.fromkeys(self.account.stage(stage).pipeline for stage in stages if stage))
+
+    def knows_contact(self, contact_id: int) -> bool:
+        return bool(self._index.get([contact_id]))
+
+    def view(self, record: DealRecord) -> Deal:
+        """A deal in the account's words."""
+        return self._viewer.deal(record)
+
+    def _deals(self, contacts: Mapping[int, IndexedContact]) -> dict[int, list[Deal]]:
+        known = self._mirror.get(number for one in contacts.values() for number in one.deal_ids)
+        found: dict[int, list[Deal]] = {}
+        for contact in contacts.values():
+            records = [known[number].record for number in contact.deal_ids if number in known]
+            found[contact.id] = [deal for record in records if (deal := self._seen(record))]
+        return found
+
+    def _seen(self, record: DealRecord) -> Deal | None:
+        try:
+            return self.view(record)
+        except UnknownName:
+            # A stage newer than our copy of the account: then it is none of the webinars' stages.
+            return None
+
+    def _told_of(self, uploads: Sequence[Upload], exports: Sequence[Export]) -> list[dict[str, object]]:
+        return [
+            {
+                "name": upload.name, "digest": upload.digest, "source": export.source, "visits": len(export.visits),
+                "remarks": list(export.remarks), "loaded_before": self.memory.same_file(upload.digest),
+            }
+            for upload, export in zip(uploads, exports, strict=True)
+        ]  # fmt: skip
+
+
+def _ids(owners: Mapping[str, Sequence[IndexedContact]]) -> dict[str, list[int]]:
+    return {told: [one.id for one in some] for told, some in owners.items()}

@@ -1,0 +1,61 @@
+"""What earlier imports have done, and columns that somebody has named: what need not be asked or written again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date
+
+from sqlalchemy import select
+
+from amo_bridge.engine.imports.records import kept_of
+from amo_bridge.engine.rows import chunks, insert_or_replace
+from amo_bridge.engine.store import Store, import_columns, import_rows, imports
+from amo_bridge.webinars.columns import Field
+from amo_bridge.webinars.figures import Told
+
+# An import that was undone has left nothing that could be there already.
+COUNTS = ("running", "paused", "done")
+
+
+class ImportMemory:
+    def __init__(self, store: Store, account: int) -> None:
+        self._store = store
+        self._account = account
+
+    def told(self, held_on: date, keys: Iterable[str]) -> dict[str, Told]:
+        """What was done about these people for a webinar of that day: person's key → the latest of it."""
+        found: dict[str, Told] = {}
+        same_day = (
+            imports.c.account == self._account, imports.c.held_on == held_on.isoformat(), imports.c.state.in_(COUNTS),
+        )  # fmt: skip
+        query = select(import_rows).join(imports, imports.c.id == import_rows.c.import_id)
+        query = query.where(*same_day, import_rows.c.state == "done").order_by(import_rows.c.id)
+        with self._store.read() as connection:
+            for some in chunks(sorted(set(keys))):
+                for row in connection.execute(query.where(import_rows.c.person_key.in_(some))):
+                    kept = kept_of(row)
+                    found[row.person_key] = Told(row.import_id, kept.contact_id, kept.deal_id, kept.row.figures)
+        return found
+
+    def same_file(self, digest: str) -> int | None:
+        """The import that this very file was part of, if it was carried out."""
+        mine = (imports.c.account == self._account, imports.c.state.in_(COUNTS))
+        with self._store.read() as connection:
+            for row in connection.execute(select(imports.c.id, imports.c.files).where(*mine).order_by(imports.c.id)):
+                if any(file["digest"] == digest for file in json.loads(row.files)):
+                    return int(row.id)
+        return None
+
+    def columns(self) -> dict[str, Mapping[Field, str]]:
+        """All that was named: signature of a table → field → its column's title."""
+        query = select(import_columns).where(import_columns.c.account == self._account)
+        with self._store.read() as connection:
+            return {row.signature: json.loads(row.columns) for row in connection.execute(query)}
+
+    def remember_columns(self, signature: str, columns: Mapping[Field, str]) -> None:
+        """For this table and all that have the same header."""
+        told = json.dumps(dict(columns), ensure_ascii=False)
+        row = {"account": self._account, "signature": signature, "columns": told}
+        with self._store.write() as connection:
+            insert_or_replace(connection, import_columns, ("account", "signature"), [row])

@@ -1,0 +1,146 @@
+"""What the store keeps of an import, as objects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+from sqlalchemy import Row as DbRow
+
+from amo_bridge.webinars.attendees import Attendee
+from amo_bridge.webinars.plan import Override, Row
+
+State = Literal["draft", "running", "paused", "done", "undoing", "undone", "dropped"]
+STATE_WORDS: Mapping[State, str] = {
+    "draft": "черновик", "running": "идёт", "paused": "на паузе", "done": "загружено",
+    "undoing": "отменяется", "undone": "отменено", "dropped": "удалено",
+}  # fmt: skip
+ROW_WORDS: Mapping[str, str] = {
+    "planned": "ещё не начато", "ready": "в очереди", "sending": "отправляется", "doubt": "проверяется",
+    "done": "сделано", "skipped": "не нужно", "failed": "не вышло", "undone": "отменено", "kept": "не отменено",
+}  # fmt: skip
+
+_PEOPLE = TypeAdapter(Attendee)
+_ROWS = TypeAdapter(Row)
+_SAID = TypeAdapter(Override)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """One webinar's upload. Times are Unix seconds. ``files``: name, digest, source and remarks of each."""
+
+    id: int
+    state: State
+    held_on: date
+    title: str
+    files: tuple[Mapping[str, Any], ...]
+    made_at: float
+    made_by: str = ""
+    started_at: float | None = None
+    finished_at: float | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A row of an import. ``step``: what is to be done next; ``state``: how far that is; ``before``: the deal as it was
+    (for the undo); ``note``: what could not be done, in words."""
+
+    id: int
+    number: int
+    row: Row
+    said: Override
+    step: str
+    state: str
+    attempts: int = 0
+    contact_id: int | None = None
+    deal_id: int | None = None
+    made_contact: bool = False
+    before: Mapping[str, Any] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many rows are so."""
+
+    state: Mapping[str, int] = field(default_factory=dict)
+    standing: Mapping[str, int] = field(default_factory=dict)
+    interest: Mapping[str, int] = field(default_factory=dict)
+    what: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def all(self) -> int:
+        return sum(self.state.values())
+
+    @property
+    def settled(self) -> int:
+        """Rows about which nothing is left to do."""
+        return sum(count for state, count in self.state.items() if state in SETTLED)
+
+
+SETTLED = ("done", "skipped", "failed", "undone", "kept")
+
+
+def person_json(person: Attendee) -> str:
+    """A person, for keeping."""
+    return _PEOPLE.dump_json(person).decode()
+
+
+def person_of(kept: str) -> Attendee:
+    """The person that ``person_json`` told of."""
+    return _PEOPLE.validate_json(kept)
+
+
+def said_json(said: Override) -> str:
+    """What a person decided, for keeping."""
+    return _SAID.dump_json(said, exclude_defaults=True).decode()
+
+
+def said_of(kept: str) -> Override:
+    """The decision that ``said_json`` told of. Raises ValueError for one that is none."""
+    return _SAID.validate_json(kept)
+
+
+def planned_json(row: Row) -> str:
+    """A plan's row without its person, who is kept beside it."""
+    return json.dumps(_ROWS.dump_python(row, mode="json", exclude={"person"}), ensure_ascii=False)
+
+
+def import_of(row: DbRow[Any]) -> Import:
+    """The import of a row of the store."""
+    return Import(
+        id=row.id,
+        state=row.state,
+        held_on=date.fromisoformat(row.held_on),
+        title=row.title,
+        files=tuple(json.loads(row.files)),
+        made_at=row.made_at,
+        made_by=row.made_by,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        trouble=row.trouble,
+    )
+
+
+def kept_of(row: DbRow[Any]) -> Kept:
+    """The person's row of a row of the store."""
+    planned = {**json.loads(row.planned), "person": json.loads(row.person)}
+    return Kept(
+        id=row.id,
+        number=row.number,
+        row=_ROWS.validate_python(planned),
+        said=said_of(row.said),
+        step=row.step,
+        state=row.state,
+        attempts=row.attempts,
+        contact_id=row.contact_id,
+        deal_id=row.deal_id,
+        made_contact=bool(row.made_contact),
+        before=json.loads(row.before) if row.before else None,
+        note=row.note,
+    )

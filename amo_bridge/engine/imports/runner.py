@@ -1,0 +1,114 @@
+"""Carrying an import out: new contacts, then deals for them, then what is to be changed on open deals.
+
+``step`` does one request's worth of rows and returns, so that the worker judges and sends everything else in between.
+Nothing is held in memory: a bridge that was killed goes on with what the store says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from amo_bridge.clock import Clock
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.imports.bodies import BodyMaker
+from amo_bridge.engine.imports.book import ImportBook
+from amo_bridge.engine.imports.changing import Changing
+from amo_bridge.engine.imports.deliver import Deliverer
+from amo_bridge.engine.imports.drafting import Drafting
+from amo_bridge.engine.imports.follow import Follower
+from amo_bridge.engine.imports.making import Making
+from amo_bridge.engine.imports.records import Import
+from amo_bridge.engine.imports.undo import Undo
+from amo_bridge.engine.people import People
+from amo_bridge.engine.resolve.terms import Terms
+from amo_bridge.engine.sender import SETTLE
+from amo_bridge.engine.store import Store
+from amo_bridge.errors import BridgeError, CrmStopped, LeadLost, StoreUnavailable
+
+log = structlog.get_logger()
+
+
+class Importer:
+    """``brain`` is asked for at every step: names and config may be read anew meanwhile. ``account_clock``: amoCRM's
+    own time, by which it is told whether a deal may be the one that was sent."""
+
+    def __init__(
+        self,
+        store: Store,
+        key: int,
+        client: CrmClient,
+        brain: Callable[[], Brain],
+        clock: Clock,
+        account_clock: Clock,
+        *,
+        settle: float = SETTLE,
+    ) -> None:
+        self._store = store
+        self._key = key
+        self._client = client
+        self._brain = brain
+        self._clock = clock
+        self._account_clock = account_clock
+        self._book = ImportBook(store, key, clock)
+        self._deliverer = Deliverer(store, key, client, self._book, clock, settle)
+        self._follower = Follower(store, key, clock, account_clock)
+
+    def recover(self) -> None:
+        """Once, before the first step, and whenever a round broke off: see Deliverer."""
+        self._deliverer.recover()
+
+    def step(self) -> bool:
+        """One request's worth of the oldest import that is under way; False when there is nothing to do just now.
+
+        Raises CrmStopped, StoreUnavailable, LeadLost.
+        """
+        job = self._book.active()
+        if job is None:
+            return False
+        try:
+            moved = self._work_on(self._begun(job))
+        except (StoreUnavailable, CrmStopped, LeadLost):
+            raise
+        except BridgeError as error:
+            # A name that the account has lost, or amoCRM that can't be read just now: told, and tried again.
+            log.warning("import waits", import_id=job.id, error=str(error))
+            self._book.trouble(job.id, str(error))
+            return False
+        if job.trouble and moved:
+            self._book.trouble(job.id, "")
+        return moved
+
+    def _begun(self, job: Import) -> Import:
+        if job.started_at is None:
+            self._book.become(job.id, [job.state], job.state, started_at=self._account_clock.now().timestamp())
+            return self._book.get(job.id)
+        return job
+
+    def _work_on(self, job: Import) -> bool:
+        brain = self._brain()
+        drafting = Drafting(self._store, self._key, brain.config, brain.account, self._clock)
+        calendar = brain.config.calendar.calendar(brain.account.timezone)
+        terms = Terms(brain.account, People(brain.account, brain.config.roles), calendar)
+        make = BodyMaker(brain.account, terms, drafting.options, drafting.loader)
+        making = Making(self._store, self._key, self._client, self._book, self._deliverer, self._follower, make)
+        changing = Changing(self._book, self._deliverer, self._follower, self._client, drafting, make)
+        undo = Undo(self._book, self._deliverer, self._follower, self._client, drafting)
+        if job.state == "running":
+            moved = making.look(job) or changing.look(job) or making.step(job) or changing.step(job)
+        else:
+            moved = making.look(job) or undo.look(job) or undo.step(job)
+        if moved or self._book.open_count(job.id):
+            return moved
+        return self._finish(job)
+
+    def _finish(self, job: Import) -> bool:
+        ended = self._clock.now().timestamp()
+        if job.state == "undoing":
+            self._book.become(job.id, [job.state], "undone", finished_at=ended, trouble="")
+        else:
+            self._book.become(job.id, [job.state], "done", finished_at=ended, trouble="")
+        log.info("import finished", import_id=job.id, undone=job.state == "undoing")
+        return True

@@ -1,0 +1,161 @@
+"""Visits → people: whoever has several rows, tabs or files is one person with his minutes counted once.
+
+Two rows are one person if they share a mail address; or a phone, unless their mail addresses say that they are two (a
+family has one phone). Whoever left neither can't be told from anybody: he is told apart by name and IP only within his
+file, and never becomes a deal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+from amo_bridge.names import normalise
+from amo_bridge.webinars.exports import Export, ExportError, Visit
+from amo_bridge.webinars.presence import covered
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attendee:
+    """A person at one webinar. ``key`` is the same in every file that tells of him by the same address or number.
+
+    ``buttons`` as the platform calls them. ``places``: the rows he is told of in. ``same_phone``: names of others in
+    these files who left the same number.
+    """
+
+    key: str
+    name: str
+    held_on: date
+    minutes: float
+    mails: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    buttons: tuple[str, ...] = ()
+    is_banned: bool = False
+    places: tuple[str, ...] = ()
+    same_phone: tuple[str, ...] = ()
+    city: str = ""
+
+
+@dataclass(frozen=True)
+class _Told:
+    """A visit, and which file and day it is of. ``number``: its place among all rows."""
+
+    number: int
+    file: int
+    day: date
+    visit: Visit
+
+
+def gather(exports: Sequence[Export], held_on: date | None = None) -> dict[date, list[Attendee]]:
+    """People by the day of the webinar, in the files' order. ``held_on``: the day, where the files don't tell it.
+
+    Raises ExportError when nobody tells the day.
+    """
+    days: dict[date, list[_Told]] = defaultdict(list)
+    for file, export in enumerate(exports):
+        for visit in export.visits:
+            day = visit.came_on or export.held_on or held_on
+            if day is None:
+                raise ExportError(f"{visit.place}: в файле нет даты вебинара, назовите её сами")
+            days[day].append(_Told(len(days[day]), file, day, visit))
+    return {day: _people(days[day]) for day in sorted(days)}
+
+
+def _people(told: Sequence[_Told]) -> list[Attendee]:
+    groups = sorted(_by_phone(_by_mail(told)), key=lambda group: min(one.number for one in group))
+    people = [_person(group) for group in groups]
+    owners: dict[str, list[Attendee]] = defaultdict(list)
+    for person in people:
+        for phone in person.phones:
+            owners[phone].append(person)
+    return [replace(person, same_phone=_others(person, owners)) for person in people]
+
+
+def _others(person: Attendee, owners: Mapping[str, Sequence[Attendee]]) -> tuple[str, ...]:
+    others = [other for phone in person.phones for other in owners[phone] if other is not person]
+    return tuple(dict.fromkeys(other.name or ", ".join(other.mails) for other in others))
+
+
+def _by_mail(told: Sequence[_Told]) -> list[list[_Told]]:
+    """Rows that share an address, together; a row with two addresses joins what either of them names."""
+    groups: list[list[_Told]] = []
+    of_mail: dict[str, int] = {}
+    for one in told:
+        known = sorted({of_mail[mail] for mail in one.visit.mails if mail in of_mail})
+        home = known[0] if known else len(groups)
+        if not known:
+            groups.append([])
+        groups[home].append(one)
+        for other in known[1:]:
+            groups[home] += groups[other]
+            groups[other] = []
+        for mail in (mail for member in groups[home] for mail in member.visit.mails):
+            of_mail[mail] = home
+    return [group for group in groups if group]
+
+
+def _by_phone(groups: list[list[_Told]]) -> list[list[_Told]]:
+    """Groups without an address join the first that has their number, or their name and IP if they left no number."""
+    people: list[list[_Told]] = []
+    owner: dict[object, list[_Told]] = {}
+    for group in sorted(groups, key=lambda group: not _mails(group)):
+        marks: list[object] = [*_phones(group)]
+        if not marks and not _mails(group):
+            marks = [(group[0].file, normalise(group[0].visit.name), group[0].visit.ip)]
+        home = None if _mails(group) else next((owner[mark] for mark in marks if mark in owner), None)
+        if home is None:
+            people.append(group)
+        else:
+            home += group
+        for mark in marks:
+            owner.setdefault(mark, home or group)
+    return people
+
+
+def _mails(group: Iterable[_Told]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(mail for one in group for mail in one.visit.mails))
+
+
+def _phones(group: Iterable[_Told]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(phone for one in group for phone in one.visit.phones))
+
+
+def _person(group: Sequence[_Told]) -> Attendee:
+    visits = [one.visit for one in group]
+    mails, phones = _mails(group), _phones(group)
+    name = next((visit.name for visit in visits if visit.name), "")
+    return Attendee(
+        key=_key(mails, phones, visits[0]),
+        name=name,
+        held_on=group[0].day,
+        minutes=_minutes(group),
+        mails=mails,
+        phones=phones,
+        unreadable=tuple(dict.fromkeys(number for visit in visits for number in visit.unreadable)),
+        buttons=tuple(dict.fromkeys(button for visit in visits for button in visit.buttons)),
+        is_banned=any(visit.is_banned for visit in visits),
+        places=tuple(visit.place for visit in visits),
+        city=next((visit.city for visit in visits if visit.city), ""),
+    )
+
+
+def _key(mails: Sequence[str], phones: Sequence[str], visit: Visit) -> str:
+    said = mails[0] if mails else phones[0] if phones else f"{visit.place}\0{visit.name}"
+    return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def _minutes(group: Sequence[_Told]) -> float:
+    """Files about one webinar may overlap: what intervals cover, or the most that one file alone tells."""
+    by_file: dict[int, list[Visit]] = defaultdict(list)
+    for one in group:
+        by_file[one.file].append(one.visit)
+    told = [
+        covered(interval for visit in visits for interval in visit.intervals)
+        + sum(visit.minutes or 0 for visit in visits if not visit.intervals)
+        for visits in by_file.values()
+    ]
+    return max(covered(interval for one in group for interval in one.visit.intervals), *told)

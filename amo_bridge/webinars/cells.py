@@ -1,0 +1,117 @@
+"""Cells: what a spreadsheet or a text file has in one of them → a text, a number, a moment, a yes.
+
+calamine gives numbers as floats (a phone as 79031112233.0), dates as dates, empty cells as ""; a text file gives texts.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+
+from amo_bridge.mails import mails_in
+from amo_bridge.phones import numbers_in
+
+Cell = str | float | int | bool | date | datetime | time | timedelta | None
+Row = list[Cell]
+
+_NOTHING = frozenset({"", "0", "-", "--", "−", "–", "—", "нет", "no", "n", "false", "ложь", "none", "null"})
+_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?")
+_CLOCK = re.compile(r"(\d{1,3}):(\d{2})(?::(\d{2}))?")
+_DAY_FIRST = ("%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y")
+_MONTH_FIRST = ("%m/%d/%Y",)
+_EITHER = ("%Y-%m-%d", "%Y/%m/%d", "%b %d, %Y")
+_TIMES = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+
+
+def text(cell: Cell) -> str:
+    """The cell as people read it, spaces made plain."""
+    if cell is None:
+        return ""
+    if isinstance(cell, float) and cell.is_integer():
+        return f"{cell:.0f}"
+    if isinstance(cell, bool):
+        return "+" if cell else ""
+    return " ".join(str(cell).split())
+
+
+def is_nothing(cell: Cell) -> bool:
+    """An empty cell, or one of the ways to write "none": 0, −, нет …"""
+    return text(cell).casefold() in _NOTHING
+
+
+def is_yes(cell: Cell) -> bool:
+    """«+», «да», a count: anything but nothing."""
+    return not is_nothing(cell)
+
+
+def labels(cell: Cell) -> tuple[str, ...]:
+    """The names in a cell: «Баннер, help» → two."""
+    parts = (part.strip() for part in re.split(r"[,;|\n]", text(cell)))
+    return tuple(dict.fromkeys(part for part in parts if not is_nothing(part)))
+
+
+def minutes(cell: Cell) -> float | None:
+    """A length in minutes: 61, «61 мин», «1:02:30», a duration."""
+    if isinstance(cell, bool) or cell is None:
+        return None
+    if isinstance(cell, float | int):
+        return float(cell)
+    if isinstance(cell, timedelta):
+        return cell.total_seconds() / 60
+    if isinstance(cell, time):
+        return cell.hour * 60 + cell.minute + cell.second / 60
+    if clock := _CLOCK.fullmatch(text(cell)):
+        return int(clock[1]) * 60 + int(clock[2]) + int(clock[3] or 0) / 60
+    number = _NUMBER.match(text(cell))
+    return float(number[0].replace(",", ".")) if number else None
+
+
+def moment(cell: Cell, *, day_first: bool = True) -> datetime | None:
+    """A date with or without a time. ``day_first``: how 09/10/2021 is to be read."""
+    if isinstance(cell, datetime):
+        return cell.replace(tzinfo=None)
+    if isinstance(cell, date):
+        return datetime(cell.year, cell.month, cell.day)  # noqa: DTZ001 - the wall clock of the file
+    written = text(cell).replace("T", " ") if cell is not None else ""
+    days = (*_EITHER, *(_DAY_FIRST if day_first else _MONTH_FIRST), *(_MONTH_FIRST if day_first else _DAY_FIRST))
+    for day in days:
+        for form in (day, *(f"{day} {time_of_day}" for time_of_day in _TIMES)):
+            with suppress(ValueError):
+                return datetime.strptime(written, form)  # noqa: DTZ007 - the wall clock of the file
+    return None
+
+
+def clock(cell: Cell) -> time | None:
+    """A time of day, with or without a date before it."""
+    if isinstance(cell, datetime):
+        return cell.time()
+    if isinstance(cell, time):
+        return cell
+    if isinstance(cell, float) and 0 <= cell < 1:
+        # Excel's own way to keep a time: a part of the day.
+        return (datetime(1900, 1, 1) + timedelta(days=cell)).time().replace(microsecond=0)  # noqa: DTZ001
+    found = re.search(r"(?:^|\s)(\d{1,2}):(\d{2})(?::(\d{2}))?$", text(cell))
+    if not found or int(found[1]) > 23 or int(found[2]) > 59:
+        return None
+    return time(int(found[1]), int(found[2]), int(found[3] or 0))
+
+
+def phones(cell: Cell) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The numbers in a cell in E.164, and what stands there and is none."""
+    written = text(cell)
+    if is_nothing(written):
+        return (), ()
+    found = numbers_in(written)
+    return found, () if found else (written,)
+
+
+def mails(cell: Cell) -> tuple[str, ...]:
+    """The addresses in a cell, in the form in which they are compared."""
+    return mails_in(text(cell))
+
+
+def name(cell: Cell) -> str:
+    """A person's name as it stands there, in one line; never a formula, whatever it begins with: it is kept as text."""
+    written = text(cell)
+    return "" if is_nothing(written) else written[:250]

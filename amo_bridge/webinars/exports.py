@@ -1,0 +1,60 @@
+"""What a file says, before anybody asks who these people are: visits, one for each row that speaks of somebody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from amo_bridge.errors import BridgeError
+
+Interval = tuple[datetime, datetime]
+"""From when to when somebody watched: naive datetimes on the webinar's own wall clock."""
+
+
+class ExportError(BridgeError):
+    """The file can't be taken: what is wrong, where in it, and what to do (Russian)."""
+
+
+class ColumnsUnknown(ExportError):
+    """A table whose columns nobody has named yet. ``headers`` are its columns, ``signature`` tells this kind of table
+    from others, so that an answer is remembered for the next file like it."""
+
+    def __init__(self, message: str, headers: tuple[str, ...], signature: str) -> None:
+        super().__init__(message)
+        self.headers = headers
+        self.signature = signature
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """Somebody's presence, as one row (or several that belong together) tells it.
+
+    ``phones`` in E.164, ``mails`` as ``mails.mail_key`` makes them; ``unreadable``: what stood in the phone's cell and
+    is no number. ``minutes``: as the file counts them, used where there are no ``intervals``. ``buttons``: as the
+    platform calls them. ``place``: where in the file («лист «Зрители», строка 7»).
+    """
+
+    name: str
+    place: str
+    mails: tuple[str, ...] = ()
+    phones: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    intervals: tuple[Interval, ...] = ()
+    minutes: float | None = None
+    buttons: tuple[str, ...] = ()
+    came_on: date | None = None
+    is_banned: bool = False
+    ip: str = ""
+    city: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """One file, read. ``source``: the kind of file in words. ``held_on``: the webinar's day, for visits without one of
+    their own. ``remarks``: what whoever uploads it should know (Russian)."""
+
+    source: str
+    visits: tuple[Visit, ...]
+    title: str = ""
+    held_on: date | None = None
+    remarks: tuple[str, ...] = ()

@@ -1,0 +1,102 @@
+"""Any other table: one row a person, columns by their usual names or as somebody named them once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from amo_bridge.webinars import cells
+from amo_bridge.webinars.cells import Row
+from amo_bridge.webinars.columns import (
+    Aliases,
+    Columns,
+    Field,
+    find_columns,
+    header_row,
+    named_columns,
+    signature,
+)
+from amo_bridge.webinars.exports import ColumnsUnknown, Export, Interval, Visit
+from amo_bridge.webinars.formats.bizon_report import BANNER
+from amo_bridge.webinars.tables import Table
+
+COLUMNS: Aliases = {
+    "name": ("Имя", "ФИО", "Имя и фамилия", "Участник", "Клиент", "Имя участника", "Name", "Full name"),
+    "mail": ("Почта", "E-mail", "Email", "Эл. почта", "Электронная почта", "Mail"),
+    "phone": ("Телефон", "Номер телефона", "Тел", "Мобильный", "Phone", "Phone number"),
+    "minutes": ("Минут", "Минуты", "Время на вебинаре", "Минут на вебинаре", "Длительность", "Minutes", "Duration"),
+    "came": ("Пришёл", "Вход", "Время входа", "Join time"),
+    "left": ("Ушёл", "Выход", "Время выхода", "Leave time"),
+    "buttons": ("Кнопки", "Нажатые кнопки", "Кнопка", "Клики", "Buttons"),
+    "banner": ("Баннер", "Клик по баннеру", "Banner"),
+    "banned": ("Бан", "Забанен"),
+    "date": ("Дата", "Дата вебинара", "Date"),
+    "ip": ("IP",),
+    "city": ("Город", "City"),
+}
+Mappings = Mapping[str, Mapping[Field, str]]
+"""Signature of a table's header → field → its column's title."""
+
+
+def read(tables: Sequence[Table], mappings: Mappings, *, day_first: bool = True) -> Export:
+    """The first table with people in it. Raises ColumnsUnknown when a person must say which column is what."""
+    for table in tables:
+        if columns := _columns(table, mappings):
+            visits = tuple(
+                _visit(table, columns, number, row, day_first) for number, row in table.from_row(columns.header + 1)
+            )
+            return Export(source="таблица", visits=visits, remarks=_remarks(columns))
+    raise _unknown(next((table for table in tables if table.rows), tables[0]))
+
+
+def _columns(table: Table, mappings: Mappings) -> Columns | None:
+    at = header_row(table)
+    if table.rows and (named := mappings.get(signature(table.rows[at]))):
+        return named_columns(at, table.rows[at], named)
+    found = find_columns(table, COLUMNS)
+    is_enough = (
+        found and (found.has("mail") or found.has("phone")) and (found.has("minutes") or found.has("came", "left"))
+    )
+    return found if is_enough else None
+
+
+def _unknown(table: Table) -> ColumnsUnknown:
+    at = header_row(table)
+    header = table.rows[at] if table.rows else ()
+    headers = tuple(told for cell in header if (told := cells.text(cell)))
+    return ColumnsUnknown(
+        f"{table.where}: непонятно, где почта или телефон и где минуты. Скажите, какой столбец что значит; "
+        f"столбцы: {', '.join(f'«{title}»' for title in headers) or 'нет'}",
+        headers,
+        signature(header),
+    )
+
+
+def _remarks(columns: Columns) -> tuple[str, ...]:
+    return () if "buttons" in columns.at or "banner" in columns.at else ("В таблице нет столбца с нажатыми кнопками",)
+
+
+def _visit(table: Table, columns: Columns, number: int, row: Row, day_first: bool) -> Visit:
+    phones, unreadable = cells.phones(columns.cell(row, "phone"))
+    stay = _stay(columns, row, day_first)
+    day = cells.moment(columns.cell(row, "date"), day_first=day_first) or (stay[0][0] if stay else None)
+    banner = (BANNER,) if cells.is_yes(columns.cell(row, "banner")) else ()
+    return Visit(
+        name=cells.name(columns.cell(row, "name")),
+        place=table.place(number),
+        mails=cells.mails(columns.cell(row, "mail")),
+        phones=phones,
+        unreadable=unreadable,
+        intervals=stay,
+        minutes=cells.minutes(columns.cell(row, "minutes")),
+        buttons=tuple(dict.fromkeys((*banner, *cells.labels(columns.cell(row, "buttons"))))),
+        came_on=day.date() if day else None,
+        is_banned=cells.is_yes(columns.cell(row, "banned")),
+        ip=cells.text(columns.cell(row, "ip")),
+        city=cells.text(columns.cell(row, "city")),
+    )
+
+
+def _stay(columns: Columns, row: Row, day_first: bool) -> tuple[Interval, ...]:
+    came = cells.moment(columns.cell(row, "came"), day_first=day_first)
+    left = cells.moment(columns.cell(row, "left"), day_first=day_first)
+    return ((came, left),) if came and left and left >= came else ()

@@ -1,0 +1,92 @@
+"""Bizon365's list of viewers, as its API gives it (``GET webinars/reports/getviewers``), saved as JSON.
+
+Seen in the fixtures of slavkluev/bizon365-api-php and in several importers: of a viewer only ``view``, ``viewTill`` and
+``webinarId`` can be relied on; booleans come as true or 1 and are absent when false; buttons and banners are lists of
+ids. ``webinarId`` ends with the beginning in the room's own time zone («12345:web*2021-09-13T19:00:00»).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, datetime, tzinfo
+from typing import Any
+
+from amo_bridge.webinars import cells
+from amo_bridge.webinars.exports import Export, ExportError, Interval, Visit
+from amo_bridge.webinars.formats.bizon_report import BANNER, BUTTON
+
+ABOUT_SPAN = (
+    "Бизон365 в этом списке считает время от прихода до ухода: перерывы из него не вычесть, в Excel-отчёте они есть"
+)
+
+
+def is_one(told: Any) -> bool:
+    """An object with a list of viewers, or several of them (pages of the list)."""
+    pages = told if isinstance(told, list) else [told]
+    return bool(pages) and all(isinstance(page, dict) and isinstance(page.get("viewers"), list) for page in pages)
+
+
+def read(name: str, told: Any, zone: tzinfo) -> Export:
+    """``zone``: on whose wall clock the webinar was. Raises ExportError."""
+    viewers = [row for page in (told if isinstance(told, list) else [told]) for row in page["viewers"]]
+    visits = tuple(_visit(f"{name}, зритель {number}", row, zone) for number, row in enumerate(viewers, start=1))
+    return Export(source="список зрителей Бизон365 (JSON)", visits=visits, remarks=(ABOUT_SPAN,))
+
+
+def _visit(place: str, row: Any, zone: tzinfo) -> Visit:
+    if not isinstance(row, Mapping):
+        raise ExportError(f"{place}: вместо зрителя что-то другое")
+    phones, unreadable = cells.phones(_text(row, "phone"))
+    stay = _stay(place, row, zone)
+    return Visit(
+        name=cells.name(_text(row, "username")),
+        place=place,
+        mails=cells.mails(_text(row, "email")),
+        phones=phones,
+        unreadable=unreadable,
+        intervals=stay,
+        buttons=_clicked(row),
+        came_on=_held_on(_text(row, "webinarId")) or (stay[0][0].date() if stay else None),
+        ip=_text(row, "ip"),
+        city=_text(row, "city"),
+    )
+
+
+def _text(row: Mapping[str, Any], key: str) -> str:
+    value = row.get(key)
+    return "" if value is None or isinstance(value, dict | list) else cells.text(value)
+
+
+def _stay(place: str, row: Mapping[str, Any], zone: tzinfo) -> tuple[Interval, ...]:
+    came, left = (_moment(place, row.get(key), zone) for key in ("view", "viewTill"))
+    return ((came, left),) if came and left and left >= came else ()
+
+
+def _moment(place: str, milliseconds: Any, zone: tzinfo) -> datetime | None:
+    if milliseconds in (None, "", 0):
+        return None
+    try:
+        return datetime.fromtimestamp(float(milliseconds) / 1000, UTC).astimezone(zone).replace(tzinfo=None)
+    except (TypeError, ValueError, OverflowError, OSError) as error:
+        raise ExportError(f"{place}: время «{str(milliseconds)[:40]}» не читается") from error
+
+
+def _held_on(webinar_id: str) -> date | None:
+    moment = cells.moment(webinar_id.partition("*")[2])
+    return moment.date() if moment else None
+
+
+def _clicked(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Any banner is the banner; buttons are told apart by their ids."""
+    buttons = list(_ids(row.get("buttons")))
+    if not buttons and row.get("clickFile"):
+        buttons = [BUTTON]
+    has_banner = bool(row.get("clickBanner")) or any(_ids(row.get("banners")))
+    return tuple(dict.fromkeys([*([BANNER] if has_banner else []), *buttons]))
+
+
+def _ids(items: Any) -> Iterable[str]:
+    for item in items if isinstance(items, list) else ():
+        label = item.get("id") if isinstance(item, Mapping) else item
+        if label not in (None, ""):
+            yield cells.text(label)

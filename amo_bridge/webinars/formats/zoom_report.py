@@ -1,0 +1,97 @@
+"""Zoom's reports: a webinar's «Attendee Report» and a meeting's list of participants.
+
+Seen in two Streamlit tools and a JS parser (2026): a block about the webinar, then sections with a line of their own as
+their title («Attendee Details») and each its own header; a person who came twice has two rows; «--» is empty. Of clicks
+Zoom knows nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from amo_bridge.names import normalise
+from amo_bridge.webinars import cells
+from amo_bridge.webinars.cells import Row
+from amo_bridge.webinars.columns import Aliases, Columns, find_columns, titles
+from amo_bridge.webinars.exports import Export, ExportError, Visit
+from amo_bridge.webinars.tables import Table
+
+ATTENDEES = "attendee details"
+SECTIONS = (ATTENDEES, "host details", "panelist details")
+COLUMNS: Aliases = {
+    "attended": ("Attended",),
+    "name": ("User Name (Original Name)", "Name (Original Name)", "Name (original name)"),
+    "mail": ("Email", "User Email"),
+    "phone": ("Phone", "Phone Number"),
+    "came": ("Join Time",),
+    "left": ("Leave Time",),
+    "minutes": ("Time in Session (minutes)", "Duration (Minutes)", "Total Duration (Minutes)"),
+}
+NO_CLICKS = "Zoom не знает о нажатых кнопках: «активных» по этому файлу не будет"
+
+
+def is_one(table: Table) -> bool:
+    """Its own words for a person's coming and leaving."""
+    return _start(table) is not None or _plain(table) is not None
+
+
+def read(table: Table, *, day_first: bool) -> Export:
+    """``day_first``: how the account writes dates. Raises ExportError."""
+    columns = find_columns(table, COLUMNS, start=_start(table) or 0, at_least=4)
+    if columns is None:
+        raise ExportError(f"{table.where}: в отчёте Zoom нет раздела «Attendee Details» с заголовками")
+    visits, absent = [], 0
+    for number, row in table.from_row(columns.header + 1):
+        if _title(row) in SECTIONS:
+            break
+        if cells.text(columns.cell(row, "attended")).casefold() == "no":
+            absent += 1
+        else:
+            visits.append(_visit(table, columns, number, row, day_first))
+    remarks = (NO_CLICKS, *([f"Записались и не пришли: {absent}"] if absent else []))
+    topic, began = _about(table, columns.header, day_first)
+    held_on = began.date() if began else next((visit.came_on for visit in visits if visit.came_on), None)
+    return Export(source="отчёт Zoom", visits=tuple(visits), title=topic, held_on=held_on, remarks=remarks)
+
+
+def _start(table: Table) -> int | None:
+    return next((number for number, row in table.from_row(0) if _title(row) == ATTENDEES), None)
+
+
+def _plain(table: Table) -> Columns | None:
+    columns = find_columns(table, COLUMNS, at_least=4)
+    return columns if columns and columns.has("name", "mail", "came", "left") else None
+
+
+def _title(row: Row) -> str:
+    """The row's only words, if it has no more than one cell of them."""
+    told = [cells.text(cell) for cell in row if cells.text(cell)]
+    return normalise(told[0]) if len(told) == 1 else ""
+
+
+def _about(table: Table, before: int, day_first: bool) -> tuple[str, datetime | None]:
+    """The topic and the beginning, from the block above the people."""
+    for number in range(before - 1):
+        header = titles(table.rows[number])
+        values = table.rows[number + 1]
+        if "topic" not in header:
+            continue
+        told = dict(zip(header, values, strict=False))
+        began = told.get("actual start time") or told.get("start time")
+        return cells.text(told["topic"]), cells.moment(began, day_first=day_first)
+    return "", None
+
+
+def _visit(table: Table, columns: Columns, number: int, row: Row, day_first: bool) -> Visit:
+    came, left = (cells.moment(columns.cell(row, field), day_first=day_first) for field in ("came", "left"))
+    phones, unreadable = cells.phones(columns.cell(row, "phone"))
+    return Visit(
+        name=cells.name(columns.cell(row, "name")),
+        place=table.place(number),
+        mails=cells.mails(columns.cell(row, "mail")),
+        phones=phones,
+        unreadable=unreadable,
+        intervals=((came, left),) if came and left and left >= came else (),
+        minutes=cells.minutes(columns.cell(row, "minutes")),
+        came_on=came.date() if came else None,
+    )

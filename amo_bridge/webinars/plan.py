@@ -1,0 +1,216 @@
+"""People of a webinar × what amoCRM knows of them → what is to become of each (W1, W3).
+
+Nothing is guessed: whoever fits two contacts is left to a person, whoever left neither mail nor phone is only reported.
+A deal that a manager has in hand stays where it is, except on the stage of those sent to watch again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from amo_bridge.deal import Deal
+from amo_bridge.names import same_name
+from amo_bridge.webinars.attendees import Attendee
+from amo_bridge.webinars.figures import Figures, Told, is_older, stays_stronger
+from amo_bridge.webinars.matching import Found, Match, match
+from amo_bridge.webinars.options import Interest, WebinarSection
+from amo_bridge.webinars.sorting import Sorted, sort_person
+
+Standing = Literal["new", "known", "owned", "loaded", "unmatched", "doubtful", "banned", "skipped"]
+What = Literal["create_person", "create_deal", "update_deal", "nothing"]
+
+STANDING_WORDS: Mapping[Standing, str] = {
+    "new": "новый", "known": "уже есть в amoCRM", "owned": "у менеджера", "loaded": "уже загружен",
+    "unmatched": "не сопоставить", "doubtful": "сомнительно", "banned": "забанен", "skipped": "пропущен",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """What a person decided about one row: leave him out; take him for a new client, or for this contact; another
+    stage. None: as the plan says."""
+
+    skip: bool = False
+    as_new: bool = False
+    contact_id: int | None = None
+    interest: Interest | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What the account knows: who has these phones and mails; the deals of contacts; what earlier imports of the same
+    day have done, by the person's key. ``pipelines``: where the stages of ``[webinar]`` are. ``loader``: the user who
+    answers for deals that nobody has taken."""
+
+    found: Found = field(default_factory=Found)
+    pipelines: tuple[str, ...] = ()
+    deals: Mapping[int, Sequence[Deal]] = field(default_factory=dict)
+    told: Mapping[str, Told] = field(default_factory=dict)
+    loader: int = 0
+    opt_out_tag: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One person and what is to be done. ``to_stage``: where the deal goes; None: it stays. ``why``: in a sentence.
+    ``candidates``: the contacts among whom a person must choose."""
+
+    person: Attendee
+    sorted: Sorted
+    standing: Standing
+    what: What
+    why: str
+    figures: Figures
+    to_stage: str | None = None
+    contact_id: int | None = None
+    deal_id: int | None = None
+    candidates: tuple[int, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+def plan(
+    people: Sequence[Attendee], known: Known, options: WebinarSection, overrides: Mapping[str, Override] | None = None
+) -> list[Row]:
+    """A row for each person, in their order."""
+    decided = overrides or {}
+    matches = _without_rivals({one.key: match(one, known.found) for one in people}, people)
+    return [_row(one, matches[one.key], known, options, decided.get(one.key, Override())) for one in people]
+
+
+def _without_rivals(matches: dict[str, Match], people: Iterable[Attendee]) -> dict[str, Match]:
+    """Two people of one webinar are not one contact: whoever came by mail keeps it, the other is doubtful."""
+    owner: dict[int, str] = {}
+    for one in sorted(people, key=lambda one: not matches[one.key].by_mail):
+        mine = matches[one.key]
+        if mine.contact_id is None:
+            continue
+        if owner.setdefault(mine.contact_id, one.key) != one.key:
+            words = "этот контакт уже подошёл другому участнику из файла"
+            matches[one.key] = Match(candidates=(mine.contact_id,), doubt=words)
+    return matches
+
+
+def _row(one: Attendee, found: Match, known: Known, options: WebinarSection, said: Override) -> Row:
+    sorting = sort_person(one, options)
+    if said.interest:
+        sorting = replace(sorting, interest=said.interest, why=f"этап выбран вручную; {sorting.why}")
+    figures = Figures(one.held_on, one.minutes, sorting.tags)
+    base = Row(
+        person=one,
+        sorted=sorting,
+        standing="skipped",
+        what="nothing",
+        why="",
+        figures=figures,
+        remarks=_remarks(one, sorting),
+    )
+    if left_out := _left_out(one, found, options, said):
+        standing, why = left_out
+        return replace(base, standing=standing, why=why, candidates=found.candidates)
+    contact_id = None if said.as_new else said.contact_id or found.contact_id
+    if said == Override() and (done := known.told.get(one.key)):
+        return _told_before(base, done, known, options)
+    if contact_id is None:
+        where = options.stage_of(sorting.interest)
+        return replace(base, standing="new", what="create_person", to_stage=where, why="новый контакт и новая сделка")
+    return _of_contact(replace(base, contact_id=contact_id), known, options)
+
+
+def _left_out(one: Attendee, found: Match, options: WebinarSection, said: Override) -> tuple[Standing, str] | None:
+    """Why nothing is done about this person, if nothing is."""
+    if said.skip:
+        return "skipped", "пропущен вручную"
+    if one.is_banned and options.banned == "skip" and said == Override():
+        return "banned", "забанен на вебинаре"
+    if not one.mails and not one.phones:
+        typed = f"; вместо телефона «{', '.join(one.unreadable)}»" if one.unreadable else ""
+        return "unmatched", f"нет ни почты, ни телефона{typed}"
+    if found.doubt and not said.as_new and said.contact_id is None:
+        return "doubtful", found.doubt
+    return None
+
+
+def _remarks(one: Attendee, sorting: Sorted) -> tuple[str, ...]:
+    told = []
+    if one.same_phone:
+        told.append(f"тот же телефон у: {', '.join(one.same_phone)}")
+    if one.unreadable:
+        told.append(f"телефон не распознан: {', '.join(one.unreadable)}")
+    if sorting.unknown:
+        told.append(f"кнопки нет в [webinar.buttons]: {', '.join(sorting.unknown)}")
+    return tuple(told)
+
+
+def _told_before(base: Row, done: Told, known: Known, options: WebinarSection) -> Row:
+    """The same webinar again: only what differs from the last time is done."""
+    base = replace(base, standing="loaded", contact_id=done.contact_id, deal_id=done.deal_id)
+    if done.figures == base.figures:
+        return replace(base, why=f"уже загружен: загрузка № {done.import_id}")
+    deals = known.deals.get(done.contact_id or 0, ())
+    deal = next((one for one in deals if one.id == done.deal_id and _is_in_play(one, known)), None)
+    if deal is None:
+        return replace(
+            base, why=f"загрузка № {done.import_id} была с другими данными, но сделки с ними уже нет в работе"
+        )
+    row = of_open_deal(base, deal, known, options)
+    return replace(row, standing="loaded", why=f"загрузка № {done.import_id} была с другими данными; {row.why}")
+
+
+def _of_contact(base: Row, known: Known, options: WebinarSection) -> Row:
+    """A contact that is known: his open deal, else a new one for him."""
+    assert base.contact_id is not None
+    deals = sorted(known.deals.get(base.contact_id, ()), key=lambda deal: deal.id, reverse=True)
+    in_play = [deal for deal in deals if _is_in_play(deal, known)]
+    if not in_play:
+        won = next((deal for deal in deals if deal.stage.is_won), None)
+        remarks = (*base.remarks, f"уже покупал: сделка {won.id}") if won else base.remarks
+        where = options.stage_of(base.sorted.interest)
+        why = "контакт есть, новая сделка"
+        return replace(base, standing="known", what="create_deal", to_stage=where, remarks=remarks, why=why)
+    deal = next((one for one in in_play if _is_repeat(one, options)), in_play[0])
+    if len(in_play) > 1:
+        others = ", ".join(str(one.id) for one in in_play if one is not deal)
+        base = replace(base, remarks=(*base.remarks, f"есть и другие открытые сделки: {others}"))
+    return of_open_deal(replace(base, deal_id=deal.id), deal, known, options)
+
+
+def of_open_deal(base: Row, deal: Deal, known: Known, options: WebinarSection) -> Row:
+    """W3: what is to become of an open deal of the person's, by how the deal is now."""
+    owner = deal.responsible.name if deal.responsible else ""
+    is_owned = deal.responsible is not None and deal.responsible.id != known.loader
+    base = replace(base, standing="owned" if is_owned else "known")
+    if known.opt_out_tag and deal.has_tag(known.opt_out_tag):
+        return replace(base, why=f"на сделке тег «{known.opt_out_tag}»")
+    if is_older(base.figures, deal, options):
+        return replace(base, why="в сделке уже данные более позднего вебинара")
+    where = options.stage_of(base.sorted.interest)
+    if _is_repeat(deal, options):
+        why = f"пришёл снова: с этапа «{deal.stage.name}»" + (f", остаётся у менеджера {owner}" if is_owned else "")
+        return replace(base, what="update_deal", to_stage=where, why=why)
+    if is_owned:
+        return replace(
+            base, what="update_deal", why=f"сделку ведёт {owner}: обновить данные, этап «{deal.stage.name}» не менять"
+        )
+    if (
+        deal.is_on(_sorted_stages(options))
+        and not deal.is_on([where])
+        and not stays_stronger(base.sorted, deal, options)
+    ):
+        return replace(base, what="update_deal", to_stage=where, why=f"никто не взял: перенести с «{deal.stage.name}»")
+    return replace(base, what="update_deal", why=f"открытая сделка на «{deal.stage.name}»: обновить данные")
+
+
+def _is_in_play(deal: Deal, known: Known) -> bool:
+    """Open, and in a pipeline of the webinars."""
+    is_open = not (deal.stage.is_won or deal.stage.is_lost)
+    return is_open and any(same_name(deal.stage.pipeline, name) for name in known.pipelines)
+
+
+def _sorted_stages(options: WebinarSection) -> list[str]:
+    return [options.active_stage, options.long_stage, options.short_stage]
+
+
+def _is_repeat(deal: Deal, options: WebinarSection) -> bool:
+    return options.repeat_stage is not None and deal.is_on([options.repeat_stage])

@@ -1,0 +1,80 @@
+"""A file → an export, by what is in it; what it is called says nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, tzinfo
+from typing import Any
+
+from amo_bridge.webinars.books import check_cells, is_book, read_book
+from amo_bridge.webinars.exports import Export, ExportError
+from amo_bridge.webinars.formats import any_table, bizon_report, bizon_viewers, mts_link, zoom_report
+from amo_bridge.webinars.formats.any_table import Mappings
+from amo_bridge.webinars.limits import check_rows, check_size
+from amo_bridge.webinars.tables import Table
+from amo_bridge.webinars.texts import decoded, read_text
+
+NO_MAPPINGS: Mappings = {}
+
+
+def read_export(
+    name: str,
+    content: bytes,
+    *,
+    zone: tzinfo = UTC,
+    day_first: bool = False,
+    mappings: Mappings = NO_MAPPINGS,
+) -> Export:
+    """What the file says.
+
+    ``zone``: the webinar's wall clock, for formats that tell moments. ``day_first``: how the Zoom account writes
+    dates (usually the month first). ``mappings``: columns as people named them before. Raises ExportError,
+    ColumnsUnknown.
+    """
+    check_size(name, content)
+    if is_book(content):
+        tables = read_book(name, content)
+        for table in tables:
+            check_cells(table)
+        export = _of_tables(tables, day_first, mappings)
+    elif content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+        export = _of_json(name, content, zone)
+    else:
+        export = _of_tables([read_text(name, content)], day_first, mappings)
+    check_rows(name, len(export.visits))
+    if not export.visits:
+        raise ExportError(f"{name}: {export.source}, но ни одного участника в нём нет")
+    return export
+
+
+def _of_tables(tables: list[Table], day_first: bool, mappings: Mappings) -> Export:
+    if bizon_report.is_one(tables):
+        return bizon_report.read(tables)
+    for table in tables:
+        if zoom_report.is_one(table):
+            return zoom_report.read(table, day_first=day_first)
+    return any_table.read(tables, mappings)
+
+
+def _of_json(name: str, content: bytes, zone: tzinfo) -> Export:
+    told = _parsed(name, decoded(name, content))
+    if bizon_viewers.is_one(told):
+        return bizon_viewers.read(name, told, zone)
+    if mts_link.is_one(told):
+        return mts_link.read(name, told)
+    if isinstance(told, Mapping) and ("list" in told or "report" in told):
+        raise ExportError(
+            f"{name}: это список вебинаров или отчёт Бизон365 без зрителей; нужен ответ webinars/reports/getviewers "
+            "или Excel-отчёт"
+        )
+    raise ExportError(f"{name}: JSON незнакомого вида; понятны списки зрителей Бизон365 и статистика МТС Линк")
+
+
+def _parsed(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ExportError(f"{name}: JSON вложен слишком глубоко, это не выгрузка участников") from error
+    except ValueError as error:
+        raise ExportError(f"{name}: JSON не читается ({error}); выгрузите файл ещё раз") from error

@@ -1,0 +1,219 @@
+"""A webinar's journey: the team uploads an export, looks at the plan, has it carried out, and takes it back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from local_crm import LocalCrm, served
+from running_bridge import ENVIRONMENT, RunningBridge, wait_until
+from webinar_kit import ACCOUNT, ACTIVE, LONG, REPEAT, SAMPLES, SHORT, school_config
+
+from amo_bridge.clock import SystemClock
+from amo_bridge.config.model import Config
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.entities import ContactRecord
+from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.tokens import LongLivedToken
+from amo_bridge.demo.office import Office
+from amo_bridge.engine.accounts import known_key
+from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.imports.control import ImportControl
+from amo_bridge.engine.imports.drafting import Drafting, Upload
+from amo_bridge.engine.mirror import ContactIndex, IndexedContact
+from amo_bridge.engine.mirror.contacts import FILLED
+from amo_bridge.engine.small_state import small_state
+from amo_bridge.engine.store import Store
+from amo_bridge.sandbox.world import World
+
+HEAD, NATALIA = "Марина Котова", "Наталья Белова"
+REPORT = "bizon_report.xlsx"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[LocalCrm]:
+    """The school's amoCRM."""
+    with served(World.load(ACCOUNT)) as crm:
+        yield crm
+
+
+@pytest.fixture
+def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
+    return school_config(sandbox.url, tmp_path / "data")
+
+
+class Team:
+    """The webinar team, working on the store of a running bridge as a page or a command does."""
+
+    def __init__(self, running: RunningBridge) -> None:
+        config = running.config
+        self.store = Store.at(config.bridge.database, config.data_folder)
+        key = known_key(self.store, config.account.url)
+        assert key is not None
+        self.key = key
+        kept = small_state(config, ENVIRONMENT).accounts.read(config.account.url)
+        self.drafting = Drafting(
+            self.store, key, config, Account.from_json(kept["account"]), running.bridge._clock
+        )  # fmt: skip
+        self.book = self.drafting.book
+        self.control = ImportControl(self.store, key, self.drafting, dry_run=False)
+
+    def upload(self, *names: str) -> int:
+        uploads = [Upload(name, (SAMPLES / name).read_bytes()) for name in names]
+        (number,) = self.drafting.draft(uploads, "Дарья Зимина")
+        return number
+
+    def standing(self, number: int) -> dict[str, tuple[str, str]]:
+        return {kept.row.person.name: (kept.row.standing, kept.row.what) for kept in self.book.rows(number)}
+
+    def wait(self, number: int, state: str) -> None:
+        wait_until(lambda: self.book.get(number).state == state, f"import {number} is {state}")
+
+    def load(self, *names: str) -> int:
+        number = self.upload(*names)
+        self.control.start(number)
+        self.wait(number, "done")
+        return number
+
+
+def _fill_contacts(team: Team, sandbox: LocalCrm) -> None:
+    index = ContactIndex(team.store, team.key)
+    client = CrmClient(sandbox.url, LongLivedToken("sandbox-token"), LocalBudget(5000))
+    rows = client.pages("/api/v4/contacts", {"with": "leads"}, "contacts")
+    read = [IndexedContact.of(ContactRecord.from_api(row)) for row in rows]
+    with team.store.write() as connection:
+        index.put(connection, read, SystemClock().now())
+        Cursors(team.store, team.key).write(connection, FILLED, 1.0)
+
+
+@pytest.fixture
+def team(bridge: RunningBridge, sandbox: LocalCrm) -> Iterator[Team]:
+    team = Team(bridge)
+    _fill_contacts(team, sandbox)
+    yield team
+    team.store.close()
+
+
+def deals(office: Office) -> dict[str, dict[str, Any]]:
+    """All deals: name → stage and figures, as people see them."""
+    return {
+        row["name"]: {
+            "id": row["id"],
+            "stage": stage,
+            "tags": sorted(tag["name"] for tag in row["_embedded"]["tags"]),
+            "minutes": office.value(row["id"], "Минут на вебинаре"),
+        }
+        for stage in office.stages
+        for row in office.deals_on(stage)
+    }
+
+
+def test_a_report_becomes_deals_on_the_three_stages(team: Team, office: Office, bridge, sandbox) -> None:
+    number = team.upload(REPORT)
+    assert team.standing(number) == {
+        "Анжелика": ("new", "create_person"),
+        "Наталья Ёлкина": ("known", "create_deal"),
+        "Игорь": ("known", "create_deal"),
+        "Айгуль": ("new", "create_person"),
+        "Олена": ("doubtful", "nothing"),
+        "Гость": ("unmatched", "nothing"),
+        '=HYPERLINK("http://x")': ("banned", "nothing"),
+    }
+    assert deals(office) == {}, "nothing is written by a preview"
+    team.control.start(number)
+    team.wait(number, "done")
+    found = deals(office)
+    assert {name: (deal["stage"], deal["tags"], deal["minutes"]) for name, deal in found.items()} == {
+        "ang.test@example.ru, Анжелика": (ACTIVE, ["Баннер", "Служба заботы о клиентах"], "68"),
+        "n.elkina@example.ru, Наталья Ёлкина": (LONG, [], "61"),
+        "igor@example.ru, Игорь": (ACTIVE, ["Баннер", "рассрочка"], "110"),
+        "aigul@example.kz, Айгуль": (SHORT, [], "60"),
+    }
+    bridge.settle(sandbox)
+    assert {office.stage_of(deal["id"]) for deal in found.values()} == {ACTIVE, LONG, SHORT}
+
+
+def test_the_same_file_again_changes_nothing(team: Team, office: Office, bridge, sandbox) -> None:
+    first = team.load(REPORT)
+    before = deals(office)
+    again = team.upload(REPORT)
+    assert [file["loaded_before"] for file in team.book.get(again).files] == [first]
+    assert team.standing(again)["Анжелика"] == ("loaded", "nothing")
+    sandbox.forget_requests()
+    team.control.start(again)
+    team.wait(again, "done")
+    assert deals(office) == before
+    assert not [path for path in sandbox.requests() if not path.startswith("GET")]
+
+
+def test_a_manager_keeps_his_deal_except_from_the_repeat_stage(team: Team, office: Office, bridge, sandbox) -> None:
+    team.load("generic_cp1251.csv")
+    found = deals(office)
+    natalia, igor = found["n.elkina@example.ru, Наталья Ёлкина"]["id"], found["igor@example.ru, Игорь"]["id"]
+    for deal, stage in ((natalia, "Вебинары / Думает (поговорили)"), (igor, REPEAT)):
+        office.move(HEAD, deal, stage, responsible_user_id=office.users[NATALIA])
+    sandbox.later()
+    bridge.settle(sandbox)
+    number = team.load("next_webinar.csv")
+    assert {kept.row.person.name: kept.row.standing for kept in team.book.rows(number)} == {
+        "Наталья": "owned", "Игорь": "owned", "Анжелика": "known",
+    }  # fmt: skip
+    assert office.stage_of(natalia) == "Вебинары / Думает (поговорили)"
+    assert office.value(natalia, "Минут на вебинаре") == "5"
+    assert office.stage_of(igor) == SHORT
+    assert office.deal(igor)["responsible_user_id"] == office.users[NATALIA]
+    anjelika = deals(office)["ang.test@example.ru, Анжелика"]
+    assert (anjelika["stage"], anjelika["minutes"]) == (ACTIVE, "90"), "interest once shown is not forgotten"
+
+
+def test_an_import_is_taken_back_except_what_people_have_changed(team: Team, office: Office, bridge, sandbox) -> None:
+    team.load("generic_cp1251.csv")
+    number = team.load("next_webinar.csv")
+    first = deals(office)
+    anjelika = first["ang.test@example.ru, Анжелика"]["id"]
+    igor = first["igor@example.ru, Игорь"]["id"]
+    office.fill(HEAD, igor, "Минут на вебинаре", "77")
+    bridge.settle(sandbox)
+    team.control.undo(number)
+    team.wait(number, "undone")
+    assert office.value(anjelika, "Минут на вебинаре") == "68"
+    assert office.value(igor, "Минут на вебинаре") == "77"
+    notes = {kept.row.person.name: kept.note for kept in team.book.rows(number)}
+    assert notes == {"Анжелика": "", "Наталья": "", "Игорь": "поле «Минут на вебинаре» изменили после загрузки"}
+
+
+def test_deals_that_an_import_made_are_closed_by_its_undo(team: Team, office: Office, bridge, sandbox) -> None:
+    number = team.load(REPORT)
+    taken = deals(office)["aigul@example.kz, Айгуль"]["id"]
+    office.move(NATALIA, taken, "Вебинары / Перенос звонка")
+    bridge.settle(sandbox)
+    team.control.undo(number)
+    team.wait(number, "undone")
+    found = deals(office)
+    assert found["aigul@example.kz, Айгуль"]["stage"] == "Вебинары / Перенос звонка"
+    closed = found["ang.test@example.ru, Анжелика"]
+    assert closed["stage"] == "Вебинары / Закрыто и не реализовано"
+    assert "загрузка отменена" in closed["tags"]
+    assert office.deal(closed["id"])["_embedded"]["loss_reason"][0]["name"] == "Тестовое задание"
+    notes = {kept.row.person.name: kept.note for kept in team.book.rows(number) if kept.deal_id}
+    assert notes["Айгуль"] == "сделку уже перевели на «Перенос звонка»"
+    bridge.settle(sandbox)
+    told = [entry.reason for entry in bridge.journal(closed["id"]) if entry.what.startswith("загрузка вебинара")]
+    assert told == [
+        "создана: новый контакт и новая сделка; нажал: Баннер, Служба заботы о клиентах",
+        "загрузка отменена",
+    ]
+
+
+@pytest.mark.parametrize("path", ["/api/v4/contacts", "/api/v4/leads"])
+def test_a_lost_answer_makes_nobody_twice(path: str, team: Team, office: Office, bridge, sandbox) -> None:
+    fault = sandbox.fault("lost_answer", method="POST", path=path, count=1)
+    team.load(REPORT)
+    assert sandbox.struck(fault) == 1
+    names = [row["name"] for stage in office.stages for row in office.deals_on(stage)]
+    assert len(names) == len(set(names)) == 4
+    people = [row["name"] for row in office._rows("/api/v4/contacts", "contacts")]
+    assert people.count("Анжелика") == people.count("Айгуль") == 1

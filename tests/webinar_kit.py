@@ -1,0 +1,59 @@
+"""What the tests of webinars share: the sample files, the school's account, people and plans with sensible values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from running_bridge import UNHURRIED
+
+from amo_bridge.config.load import load
+from amo_bridge.config.model import Config
+from amo_bridge.webinars.attendees import Attendee
+from amo_bridge.webinars.exports import Export
+from amo_bridge.webinars.options import WebinarSection
+from amo_bridge.webinars.recognise import read_export
+
+SAMPLES = Path(__file__).parent / "samples" / "webinars"
+SCHOOL = Path(__file__).parent.parent / "examples" / "webinar.toml"
+ACCOUNT = Path(__file__).parent.parent / "amo_bridge" / "sandbox" / "school.json"
+MOSCOW = ZoneInfo("Europe/Moscow")
+DAY = date(2021, 9, 13)
+ACTIVE, LONG, SHORT = (
+    f"Вебинары / {name}"
+    for name in ("Проявил активность на вебинаре", "Был на вебинаре более часа", "Был на вебинаре менее часа")
+)
+REPEAT = "Вебинары / Отправлен на повтор вебинара"
+
+
+def sample(name: str, **how: Any) -> Export:
+    """A sample file, read."""
+    return read_export(name, (SAMPLES / name).read_bytes(), zone=MOSCOW, **how)
+
+
+def options(**changed: Any) -> WebinarSection:
+    """``[webinar]`` of the shipped example, with some of it changed."""
+    section = load(SCHOOL, {}).webinar
+    assert section is not None
+    return WebinarSection.model_validate({**section.model_dump(), **changed})
+
+
+def school_config(url: str, folder: Path, **environment: str) -> Config:
+    """The shipped example of the school, for an account at ``url``."""
+    told = {"AMO_BRIDGE_ACCOUNT_URL": url, "AMO_BRIDGE_DATA": str(folder), **environment}
+    config = load(SCHOOL, told)
+    return replace(config, account=config.account.model_copy(update={"requests_per_second": UNHURRIED}))
+
+
+def attendee(name: str = "Анна", **changed: Any) -> Attendee:
+    facts: dict[str, Any] = {
+        "key": name,
+        "name": name,
+        "held_on": DAY,
+        "minutes": 30.0,
+        "mails": (f"{name.casefold()}@example.ru",),
+    }
+    return Attendee(**(facts | changed))

@@ -1,0 +1,161 @@
+"""W1, W3: who is new, known, a manager's, in doubt; and what becomes of each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import builders
+import pytest
+from webinar_kit import ACTIVE, DAY, LONG, REPEAT, SHORT, attendee, options
+
+from amo_bridge.crm.account import Stage, User
+from amo_bridge.deal import Deal
+from amo_bridge.webinars.figures import Figures, Told
+from amo_bridge.webinars.matching import Found
+from amo_bridge.webinars.plan import Known, Override, Row, plan
+
+LOADER = User(id=1, name="Марина Котова", email="", is_active=True, is_admin=True)
+NATALIA = User(id=2, name="Наталья Белова", email="", is_active=True, is_admin=False)
+THINKS = "Вебинары / Думает (поговорили)"
+KINDS = {"Успешно реализовано": (142, "won"), "Закрыто и не реализовано": (143, "lost")}
+
+
+def stage(title: str) -> Stage:
+    pipeline, _, name = title.partition(" / ")
+    status, kind = KINDS.get(name, (1000 + sum(map(ord, name)), "open"))
+    return Stage(pipeline_id=9, status_id=status, pipeline=pipeline, name=name, sort=1, kind=kind)  # type: ignore[arg-type]
+
+
+def deal(on: str, owner: User = LOADER, **changed: Any) -> Deal:
+    return replace(builders.deal(), **{"id": 70, "stage": stage(on), "responsible": owner, **changed})
+
+
+def known(*deals: Deal, told: Told | None = None, **found: Any) -> Known:
+    return Known(
+        found=Found(**found) if found else Found(by_mail={"анна@example.ru": (5,)}),
+        pipelines=("Вебинары",),
+        deals={5: deals},
+        told={"Анна": told} if told else {},
+        loader=LOADER.id,
+        opt_out_tag="без робота",
+    )
+
+
+def of_one(knowledge: Known, said: Override | None = None, **person: Any) -> Row:
+    (row,) = plan([attendee(**person)], knowledge, options(), {"Анна": said} if said else None)
+    return row
+
+
+def test_a_stranger_becomes_a_contact_and_a_deal() -> None:
+    row = of_one(Known(pipelines=("Вебинары",)), minutes=61)
+    assert (row.standing, row.what, row.to_stage) == ("new", "create_person", LONG)
+
+
+@pytest.mark.parametrize(
+    ("on", "owner", "minutes", "standing", "what", "to"),
+    [
+        (THINKS, NATALIA, 90, "owned", "update_deal", None),
+        (SHORT, NATALIA, 90, "owned", "update_deal", None),
+        (REPEAT, NATALIA, 90, "owned", "update_deal", LONG),
+        (REPEAT, LOADER, 5, "known", "update_deal", SHORT),
+        (SHORT, LOADER, 90, "known", "update_deal", LONG),
+        (ACTIVE, LOADER, 90, "known", "update_deal", None),
+        (LONG, LOADER, 90, "known", "update_deal", None),
+        ("Вебинары / Успешно реализовано", NATALIA, 90, "known", "create_deal", LONG),
+        ("Вебинары / Закрыто и не реализовано", NATALIA, 90, "known", "create_deal", LONG),
+        ("Другая воронка / Этап", NATALIA, 90, "known", "create_deal", LONG),
+    ],
+)
+def test_an_open_deal_stays_with_its_manager(
+    on: str, owner: User, minutes: float, standing: str, what: str, to: str | None
+) -> None:
+    row = of_one(known(deal(on, owner)), minutes=minutes)
+    assert (row.standing, row.what, row.to_stage, row.contact_id) == (standing, what, to, 5)
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        ({"by_phone": {"+79161234567": (5, 6)}}, "телефон у нескольких контактов: 5, 6"),
+        ({"by_mail": {"анна@example.ru": (5, 6)}}, "почта у нескольких контактов: 5, 6"),
+        ({"by_mail": {"анна@example.ru": (5,)}, "by_phone": {"+79161234567": (6,)}}, "почта у контакта 5, телефон"),
+    ],
+)
+def test_whoever_fits_two_contacts_is_left_to_a_person(found: dict[str, Any], why: str) -> None:
+    row = of_one(known(**found), phones=("+79161234567",))
+    assert (row.standing, row.what, row.candidates) == ("doubtful", "nothing", (5, 6))
+    assert row.why.startswith(why)
+
+
+def test_a_mail_tells_two_contacts_with_one_phone_apart() -> None:
+    both = {"by_mail": {"анна@example.ru": (6,)}, "by_phone": {"+79161234567": (5, 6)}}
+    assert of_one(known(**both), phones=("+79161234567",)).contact_id == 6
+
+
+def test_two_people_of_one_file_are_not_one_contact() -> None:
+    found = Found(by_mail={"анна@example.ru": (5,)}, by_phone={"+79161234567": (5,)})
+    pair = [attendee("Муж", mails=(), phones=("+79161234567",)), attendee()]
+    rows = plan(pair, Known(found=found, pipelines=("Вебинары",)), options())
+    assert [(row.standing, row.contact_id) for row in rows] == [("doubtful", None), ("known", 5)]
+
+
+@pytest.mark.parametrize(
+    ("person", "standing", "why"),
+    [
+        ({"mails": ()}, "unmatched", "нет ни почты, ни телефона"),
+        ({"mails": (), "unreadable": ("0501234567",)}, "unmatched", "вместо телефона «0501234567»"),
+        ({"is_banned": True}, "banned", "забанен"),
+    ],
+)
+def test_who_is_only_reported(person: dict[str, Any], standing: str, why: str) -> None:
+    row = of_one(Known(), **person)
+    assert (row.standing, row.what) == (standing, "nothing")
+    assert why in row.why
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"tags": ("без робота",)}, "без робота"),
+        ({"fields": {"Дата вебинара": date(2021, 9, 20)}}, "более позднего вебинара"),
+    ],
+)
+def test_a_deal_that_is_left_alone(changed: dict[str, Any], why: str) -> None:
+    row = of_one(known(deal(SHORT, **changed)), minutes=90)
+    assert row.what == "nothing"
+    assert why in row.why
+
+
+def test_the_same_webinar_again_does_nothing_and_a_difference_is_offered() -> None:
+    before = Told(3, 5, 70, Figures(DAY, 30.0))
+    same = of_one(known(deal(SHORT), told=before), minutes=30)
+    assert (same.standing, same.what) == ("loaded", "nothing")
+    other = of_one(known(deal(SHORT), told=before), minutes=61)
+    assert (other.standing, other.what, other.to_stage) == ("loaded", "update_deal", LONG)
+    closed = of_one(known(deal("Вебинары / Закрыто и не реализовано"), told=before), minutes=61)
+    assert closed.what == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("said", "what", "to", "contact"),
+    [
+        (Override(skip=True), "nothing", None, None),
+        (Override(as_new=True), "create_person", SHORT, None),
+        (Override(contact_id=6), "create_deal", SHORT, 6),
+        (Override(interest="active"), "update_deal", ACTIVE, 5),
+    ],
+)
+def test_a_person_decides(said: Override, what: str, to: str | None, contact: int | None) -> None:
+    row = of_one(known(deal(SHORT)), said)
+    assert (row.what, row.to_stage, row.contact_id) == (what, to, contact)
+
+
+def test_a_banned_person_is_let_in_by_hand() -> None:
+    assert of_one(Known(), Override(as_new=True), is_banned=True).what == "create_person"
+
+
+def test_who_has_bought_already_is_told_of() -> None:
+    row = of_one(known(deal("Вебинары / Успешно реализовано")))
+    assert "уже покупал: сделка 70" in row.remarks
