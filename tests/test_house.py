@@ -25,7 +25,7 @@ LONGEST_HANDLER = 120
 LONGEST_MODULE = 250
 LONGER = {
     "amo_bridge/events.py": 420,  # a vocabulary: one small class after the other
-    "amo_bridge/engine/bridge.py": 290,  # the parts of an account, put together
+    "amo_bridge/engine/bridge.py": 320,  # the parts of an account, put together
     "amo_bridge/crm/budget.py": 290,
     "amo_bridge/crm/client.py": 300,
     "amo_bridge/engine/store.py": 290,  # the tables

@@ -15,7 +15,7 @@ from amo_bridge.config.lines import KeyPath
 from amo_bridge.config.model import MANAGER, AccountSection, BridgeSection, Config, RoleByField, RoleSpec
 from amo_bridge.config.names import PersonName, UserName, names_in
 from amo_bridge.config.problems import Problems
-from amo_bridge.config.read import read
+from amo_bridge.config.read import read, text_of
 from amo_bridge.config.sections import taken
 from amo_bridge.duration import Duration
 from amo_bridge.errors import ConfigError
@@ -52,7 +52,12 @@ class RuleSwitches(Options):
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """Read and check the file. Raises ConfigError with all problems; names of the account are checked elsewhere
     (``amo_bridge.config.against_account``), because that needs the account."""
-    tree, lines = read(path)
+    return load_text(path, text_of(path), environment)
+
+
+def load_text(path: Path, text: str, environment: Mapping[str, str] = os.environ) -> Config:
+    """The same for a text that is to become the file's. Raises ConfigError."""
+    tree, lines = read(path, text)
     return _Loader(path, tree, Problems(path, lines), environment).config(lines)
 
 

@@ -12,9 +12,8 @@ from amo_bridge.config.wording import problem
 from amo_bridge.errors import ConfigError
 
 
-def read(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
-    """(tree, lines). Raises ConfigError with the one problem there is."""
-    text = _text(path)
+def read(path: Path, text: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:
+    """(tree, lines) of the text, which is ``path``'s or is to be. Raises ConfigError with the one problem there is."""
     try:
         return tomllib.loads(text), lines_of(text)
     except tomllib.TOMLDecodeError as error:
@@ -22,7 +21,8 @@ def read(path: Path) -> tuple[dict[str, Any], dict[KeyPath, int]]:
         raise ConfigError([problem(path.name, line, "", f"это не TOML: {words}")]) from error
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """What is in the file, its lines ended by a line feed alone. Raises ConfigError that says what to do."""
     line = None
     try:
         source = path.read_bytes()

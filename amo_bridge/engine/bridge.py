@@ -19,9 +19,10 @@ from amo_bridge.engine.gauges import Gauges, Vitals
 from amo_bridge.engine.ground import Ground
 from amo_bridge.engine.inbox import Inbox
 from amo_bridge.engine.leader import Leadership
-from amo_bridge.engine.meeting import Met, by_asking, by_what_a_worker_left
+from amo_bridge.engine.meeting import Met, by_asking, by_what_a_worker_left, known_misfits
 from amo_bridge.engine.meters import Meters
 from amo_bridge.engine.patience import Patience
+from amo_bridge.engine.reloading import ConfigWatch
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.engine.small_state import account_name
 from amo_bridge.engine.ticker import RECONCILE
@@ -74,6 +75,7 @@ class Bridge:
         self._stopping = threading.Event()
         self._started = threading.Event()
         self._patiently = Patience(self._stopping, self._show, self._misfit)
+        self.watch = ConfigWatch(self, environment, self._clock)
         self._thread = threading.Thread(target=self._live, name="bridge", daemon=True)
 
     # --- what the web side sees ---
@@ -185,10 +187,27 @@ class Bridge:
     def _worker(self) -> Worker | None:
         return self._work.worker if self._work else None
 
+    # --- the config, see ConfigWatch ---
+
+    def misfits(self, config: Config) -> list[str]:
+        """Names that the account does not know. Raises BridgeError."""
+        if self._work is not None:
+            return self._work.misfits(config)
+        # Who has not met the account yet will compare them then.
+        return known_misfits(config, self.environment) if self.role == "web" else []
+
+    def take_config(self, config: Config) -> None:
+        """It is in force from now on; whoever leads begins anew with it, between two rounds."""
+        self.config = config
+        if self._work is not None and self._duty is not None:
+            self._work.take_config(config)
+            self._duty.call()
+
     # --- life ---
 
     def start(self) -> None:
         self._thread.start()
+        self.watch.start()
 
     def wait_started(self) -> None:
         """Returns when the connecting is over: at work or standing by, stopped, or the config found wrong
@@ -205,9 +224,12 @@ class Bridge:
         """Nothing new is begun; ``stop`` waits for what is in hand."""
         self._stopping.set()
         self._patiently.hurry()
+        if self._duty:
+            self._duty.call()
 
     def stop(self) -> None:
         """Stop taking hooks, finish what is in hand, let others lead, close the store. What is not done stays in it."""
+        self.watch.stop()
         self.begin_to_stop()
         if self._thread.ident is not None:
             self._thread.join(60)

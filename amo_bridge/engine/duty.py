@@ -21,6 +21,10 @@ class Work(Protocol):
     def begin(self, lead: Lead) -> bool:
         """Start working; keeps trying until it works. False: not any more (stopped, or the lead is lost)."""
 
+    @property
+    def wants_to_begin_anew(self) -> bool:
+        """There is something new (a config) that counts from a beginning on."""
+
     def goes_on(self) -> bool:
         """False when the work has found out by itself that somebody else leads."""
 
@@ -39,6 +43,11 @@ class Duty:
         self._leadership = leadership
         self._work = work
         self._stopping = stopping
+        self._called = threading.Event()
+
+    def call(self) -> None:
+        """Look at once: there is something new, or ``stopping`` was set."""
+        self._called.set()
 
     def run(self) -> None:
         while not self._stopping.is_set():
@@ -50,7 +59,7 @@ class Duty:
             try:
                 self.is_leading = True
                 if self._work.begin(lead):
-                    self._watch()
+                    self._watch(lead)
             finally:
                 self.is_leading = False
                 self._work.end()
@@ -67,9 +76,20 @@ class Duty:
             self._work.stand_by("")
         return lead
 
-    def _watch(self) -> None:
+    def _watch(self, lead: Lead) -> None:
         """Returns when the lead is lost or the process is to stop."""
-        while not self._stopping.wait(LOOK_EVERY):
+        while not self._pause():
             if not (self._leadership.is_held() and self._work.goes_on()):
                 log.warning("lead lost")
                 return
+            if self._work.wants_to_begin_anew:
+                # The same term of leading: nobody else can come in between.
+                self._work.end()
+                if not self._work.begin(lead):
+                    return
+
+    def _pause(self) -> bool:
+        """Until the next look; True when there is to be none."""
+        self._called.wait(LOOK_EVERY)
+        self._called.clear()
+        return self._stopping.is_set()

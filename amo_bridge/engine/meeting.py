@@ -11,7 +11,7 @@ from amo_bridge.config.against_account import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.engine.accounts import key_of, known_key
 from amo_bridge.engine.closing import Closing
-from amo_bridge.engine.connection import HOOK_SECRET, Connection, known_secret
+from amo_bridge.engine.connection import HOOK_SECRET, Connection, known_account, known_secret
 from amo_bridge.engine.meters import AccountMeters
 from amo_bridge.engine.own_address import destination
 from amo_bridge.engine.store import Store
@@ -71,3 +71,9 @@ def by_asking(
         meters=meters,
     )
     return Met(key, secret, desk)
+
+
+def known_misfits(config: Config, environment: Mapping[str, str]) -> list[str]:
+    """Names that the account does not know, as far as its names are remembered; nothing if they are not."""
+    account = known_account(config, environment)
+    return [] if account is None else unknown_names(config, account)

@@ -10,6 +10,7 @@ import structlog
 
 from amo_bridge.channels.ports import ports_of
 from amo_bridge.clock import AccountClock, Clock
+from amo_bridge.config.against_account import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
@@ -68,6 +69,7 @@ class LeaderWork:
         stand_by: Callable[[str], None],
     ) -> None:
         self.worker: Worker | None = None
+        self.wants_to_begin_anew = False
         self.stand_by = stand_by
         self._desk = desk
         self._patiently = patiently
@@ -86,6 +88,20 @@ class LeaderWork:
     def goes_on(self) -> bool:
         return self.worker is not None and not self.worker.has_lost_lead
 
+    def misfits(self, config: Config) -> list[str]:
+        """Names that the account does not know; it is asked anew before that is said. Raises BridgeError."""
+        desk = self._desk
+        problems = unknown_names(config, desk.account)
+        if problems:
+            desk.account = desk.connection.account(refresh=True)
+            problems = unknown_names(config, desk.account)
+        return problems
+
+    def take_config(self, config: Config) -> None:
+        """The next beginning is by this config, and it comes soon: see Duty."""
+        self._desk.config = config
+        self.wants_to_begin_anew = True
+
     def end(self) -> None:
         self._ticker.stop()
         if self.worker:
@@ -94,6 +110,7 @@ class LeaderWork:
 
     def _begin(self, lead: Lead) -> None:
         desk = self._desk
+        self.wants_to_begin_anew = False
         if monotonic() - self._names_read_at > NAMES_KEEP:
             desk.account = desk.connection.account()
         store = LedStore(desk.store, lead)

@@ -1,0 +1,157 @@
+"""The config file is watched: a new version that is good takes over at once, a broken one changes nothing.
+
+What stands in ``[account]`` and a few keys of ``[bridge]`` (where the data is, where hooks are sent) is settled at the
+start and needs a restart; everything else counts at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+from typing import Protocol
+
+import structlog
+
+from amo_bridge.clock import Clock
+from amo_bridge.config.load import load_text
+from amo_bridge.config.model import Config
+from amo_bridge.config.read import text_of
+from amo_bridge.errors import BridgeError, ConfigError
+
+log = structlog.get_logger()
+# To ask a file's date once a second costs nothing to speak of.
+LOOK_EVERY = 1.0
+SETTLED_KEYS = ("public_url", "data", "database")
+# A broken file may be good without being touched: when amoCRM answers again, or knows the field.
+TRY_AGAIN = 30.0
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What became of the file as it is now. ``problems`` (Russian): why it is not in force; none: it is.
+    ``needs_restart``: what of it will count only after a restart. ``since``: when that was found out."""
+
+    since: datetime
+    problems: tuple[str, ...] = ()
+    needs_restart: tuple[str, ...] = ()
+
+    @property
+    def is_in_force(self) -> bool:
+        return not self.problems
+
+
+class Reader(Protocol):
+    """Whose config it is."""
+
+    @property
+    def config(self) -> Config: ...
+
+    def misfits(self, config: Config) -> list[str]:
+        """Names in it that the account does not know. Raises BridgeError while that can't be said."""
+
+    def take_config(self, config: Config) -> None:
+        """It is in force from now on."""
+
+
+class ConfigWatch:
+    def __init__(
+        self, reader: Reader, environment: Mapping[str, str], clock: Clock, *, look_every: float = LOOK_EVERY
+    ) -> None:
+        self._reader = reader
+        self._environment = environment
+        self._clock = clock
+        self._look_every = look_every
+        self._path: Path = reader.config.path
+        self._stamp = _stamp(self._path)
+        self._digest = digest_of(self._path)
+        self._lock = threading.Lock()
+        self._bell = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="config", daemon=True)
+        self._try_again_at = 0.0
+        self.state = FileState(clock.now())
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping = True
+        self._bell.set()
+        if self._thread.ident is not None:
+            self._thread.join(30)
+
+    def look(self, *, again: bool = False) -> FileState:
+        """Look now: what has been written a moment ago is in force when this returns, or it is told why not.
+        ``again``: also if the file was found broken and has not changed."""
+        with self._lock:
+            stamp = _stamp(self._path)
+            if stamp != self._stamp or (self.state.problems and (again or monotonic() > self._try_again_at)):
+                self._stamp = stamp
+                self._look_inside()
+            return self.state
+
+    def _look_inside(self) -> None:
+        digest = digest_of(self._path)
+        if digest == self._digest and not self.state.problems:
+            return
+        try:
+            config = load_text(self._path, text_of(self._path), self._environment)
+            problems = self._reader.misfits(config)
+        except ConfigError as error:
+            problems = error.problems
+        except BridgeError as error:
+            problems = [f"имена не сверены с аккаунтом: {error}"]
+        if problems:
+            self._try_again_at = monotonic() + TRY_AGAIN
+            if problems != list(self.state.problems):
+                log.error("config is broken, the last good one stays", problems=problems)
+                self.state = FileState(self._clock.now(), tuple(problems))
+            return
+        self._digest = digest
+        settled, needs_restart = _settled(config, self._reader.config)
+        self._reader.take_config(settled)
+        self.state = FileState(self._clock.now(), needs_restart=needs_restart)
+        log.info("config taken", rules=sum(rule.enabled for rule in config.rules), needs_restart=list(needs_restart))
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._bell.wait(self._look_every)
+            self._bell.clear()
+            if not self._stopping:
+                self._try_to_look()
+
+    def _try_to_look(self) -> None:
+        try:
+            self.look()
+        except Exception as error:  # noqa: BLE001 - a watch that died would never tell of the next version
+            log.error("config not looked at", error=repr(error))
+
+
+def _settled(new: Config, old: Config) -> tuple[Config, tuple[str, ...]]:
+    """The new config with what can't be changed at work left as it is, and what that is."""
+    differing = ["[account]"] if new.account != old.account else []
+    kept = {key: getattr(old.bridge, key) for key in SETTLED_KEYS}
+    differing += [f"[bridge] {key}" for key, value in kept.items() if getattr(new.bridge, key) != value]
+    return replace(new, account=old.account, bridge=new.bridge.model_copy(update=kept)), tuple(differing)
+
+
+def digest_of(path: Path) -> str:
+    """Of what is in the file; empty while it can't be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Differs when the file was written or put in place of another; empty while there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return (found.st_mtime_ns, found.st_size, found.st_ino)
