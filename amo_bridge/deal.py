@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -15,11 +16,19 @@ from amo_bridge.crm.account import Stage, User
 from amo_bridge.fields import Value, WithFields, as_text
 from amo_bridge.names import normalise, same_name
 
-__all__ = ["BUILT_IN_FIELDS", "Deal", "Task", "Value", "as_text", "stage_is_one_of"]
+__all__ = ["BUILT_IN_FIELDS", "Deal", "Stay", "Task", "Value", "as_text", "stage_is_one_of"]
 
 
 def _unread(need: Need) -> Any:
     return Unread(need)
+
+
+@dataclass(frozen=True)
+class Stay:
+    """The deal was on a stage from then on (account's clock)."""
+
+    stage: Stage
+    since: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +48,9 @@ class Deal(WithFields):
     - ``files``: attached to the deal's card or kept in its fields, oldest first;
     - ``contacts``: the deal's people with their fields, the main one first;
     - ``touches``: calls, letters, messages, finished tasks and moves by people, on the deal and on its contacts.
+
+    ``stays`` needs no asking: the deal's way over the stages, the present one first, as far as it is known; empty when
+    nobody knows since when the deal is where it is.
     """
 
     id: int
@@ -53,6 +65,7 @@ class Deal(WithFields):
     contact_ids: tuple[int, ...] = ()
     company_id: int | None = None
     fields: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+    stays: tuple[Stay, ...] = ()
     own_tasks: tuple[Task, ...] = ()
     own_deals: tuple[str, ...] = ()
     open_tasks: tuple[Task, ...] = field(default=_unread("open_tasks"), repr=False)
@@ -61,6 +74,11 @@ class Deal(WithFields):
     files: tuple[AttachedFile, ...] = field(default=_unread("files"), repr=False)
     contacts: tuple[Contact, ...] = field(default=_unread("contacts"), repr=False)
     touches: Touches = field(default=_unread("touches"), repr=False)
+
+    @property
+    def stage_since(self) -> datetime | None:
+        """When the deal came onto its stage, if that is known."""
+        return self.stays[0].since if self.stays else None
 
     def is_on(self, stages: Iterable[str]) -> bool:
         """Is the deal on one of these stages («Продажи / Бриф получен»)?"""

@@ -2,7 +2,8 @@
 
 Two floors. The *reported* events are what a hook said, decoded and nothing more (``crm/hooks`` makes them).
 The *observed* events are what the bridge concluded by comparing a fresh read with its mirror (``engine/observe.py``);
-rules about stages and fields listen to these, because hooks repeat, overtake each other and get lost.
+rules about stages and fields listen to these, because hooks repeat, overtake each other and get lost. Besides them,
+the clock: a step of a schedule has fallen due.
 
 ``Deal`` is amoCRM's *lead* (сделка); the word is ``deal`` everywhere in our code, ``lead`` only on amoCRM's wire.
 Times are aware datetimes in UTC. Ids are amoCRM's integers. ``raw`` is the part of the body the event was made of,
@@ -382,3 +383,20 @@ class ResponsibleChanged(DealObserved):
 
     old: int | None = None
     new: int | None = None
+
+
+# --- the clock ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepDue(Event):
+    """A step that a schedule planned for a deal has fallen due. ``at``: the moment for which it was planned.
+
+    ``rule``: the rule that planned it («stage_ladder.brief»), which alone hears of it. ``anchor``: what the step counts
+    from, a stay on a stage or a date in a field; it falls due once for each anchor.
+    """
+
+    rule: str
+    deal_id: int
+    step: str
+    anchor: str

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from amo_bridge.crm.account import Stage, User
-from amo_bridge.deal import Deal, Task
-from amo_bridge.events import FieldChanged, FileAttached, StageEntered
+from amo_bridge.deal import Deal, Stay, Task
+from amo_bridge.events import FieldChanged, FileAttached, StageEntered, StepDue
+from amo_bridge.schedule import Times
+from amo_bridge.worktime import CalendarOptions
 
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 IVAN = User(id=101, name="Иван Петров", email="petrov@agency.example", is_active=True, is_admin=False)
@@ -67,3 +69,18 @@ def task(slot: str = "0", **changed: Any) -> Task:
         "slot": slot,
     }
     return Task(**(facts | changed))
+
+
+def stayed(*way: tuple[str, float]) -> tuple[Stay, ...]:
+    """The deal's way, the present stage first: («Воронка / Этап», since so many hours after noon)."""
+    return tuple(Stay(stage(title), NOON + timedelta(hours=hours)) for title, hours in way)
+
+
+def step_due(step: str, anchor: str, rule: str = "rule.one") -> StepDue:
+    return StepDue(at=NOON, rule=rule, deal_id=7, step=step, anchor=anchor)
+
+
+def times(since: float = -10_000, now: float = 0) -> Times:
+    """Moscow, Monday to Friday 10:00 to 19:00; the rule was switched on ``since`` hours after noon."""
+    calendar = CalendarOptions().calendar("Europe/Moscow")
+    return Times(calendar, NOON + timedelta(hours=since), NOON + timedelta(hours=now))

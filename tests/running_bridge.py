@@ -23,7 +23,7 @@ from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.fill import FILLED
 from amo_bridge.engine.journal import Entry, Journal
-from amo_bridge.engine.store import OPEN_STATES, Store, events, inbox, outbox
+from amo_bridge.engine.store import OPEN_STATES, Store, events, inbox, outbox, timers
 from amo_bridge.web.access import TOKEN as METRICS_TOKEN
 from amo_bridge.web.app import create_app
 
@@ -138,6 +138,21 @@ class RunningBridge:
             return crm.hooks_delivered() and not self.open_work()
 
         wait_until(settled, "the bridge has nothing left to do")
+
+    def settle_at(self, crm: LocalCrm, **clock: Any) -> None:
+        """amoCRM's clock is moved (``advance=86400``), the bridge looks at it, and all that follows is done."""
+        self.settle(crm)
+        crm.control("POST", "clock", clock)
+        self.bridge.look_at_the_clock()
+        wait_until(lambda: not self.due_timers(crm), "what is due has become events")
+        self.settle(crm)
+
+    def due_timers(self, crm: LocalCrm) -> int:
+        """How many steps are due by amoCRM's clock and have not fired."""
+        now = crm.control("GET", "clock")["now"]
+        query = select(func.count()).select_from(timers).where(timers.c.state == "open", timers.c.due_at <= now)
+        with self._store.read() as connection:
+            return connection.execute(query).scalar_one()
 
     def journal(self, deal: int) -> list[Entry]:
         key = known_key(self._store, self.config.account.url)

@@ -8,16 +8,22 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from amo_bridge import actions, events
 from amo_bridge.cli.rules import markdown_table
 from amo_bridge.config.load import load
-from amo_bridge.rules import shipped_handlers
+from amo_bridge.rule_folders import shipped, shipped_handlers, shipped_schedules
 
 ROOT = Path(__file__).parent.parent
-HANDLERS = sorted(path for path in (ROOT / "handlers").glob("*.py") if not path.stem.startswith("_"))
+FOLDERS = ("handlers", "schedules")
+RULE_FILES = {
+    folder: sorted(path for path in (ROOT / folder).glob("*.py") if not path.stem.startswith("_")) for folder in FOLDERS
+}
+HANDLERS = [path for paths in RULE_FILES.values() for path in paths]
+SHIPPED = {**shipped_handlers(), **shipped_schedules()}
 ENGINE = sorted((ROOT / "amo_bridge").rglob("*.py"))
 EXAMPLE = ROOT / "config.example.toml"
 
@@ -47,12 +53,15 @@ HANDLER_IMPORTS = {
     "amo_bridge.names",
     "amo_bridge.options",
     "amo_bridge.rules",
+    "amo_bridge.schedule",
+    "amo_bridge.step_options",
     "amo_bridge.service_lines",
 }
 """Words and shapes, nothing that could ask, wait or write: that is what keeps a handler a pure function."""
 
 WITHOUT_PAYLOAD = {
     **dict.fromkeys(("StageEntered", "FieldChanged", "ResponsibleChanged"), "concluded by the bridge, told by no hook"),
+    "StepDue": "the clock's, told by no hook",
     "ClientRestored": "amoCRM's docs name the action; nobody has published such a hook",
     **dict.fromkeys(("FileAttached", "SmsLogged", "UnsortedUpdated"), "bodies made by hand: tests/crm/test_hooks.py"),
     "Unrecognised": "whatever the decoder has no word for: tests/crm/test_hooks_hostile.py",
@@ -71,9 +80,15 @@ def by_file(paths: list[Path]) -> Callable[..., pytest.MarkDecorator]:
 # --- handlers ----------------------------------------------------------------------------------------------------
 
 
-def test_the_folder_is_the_list_of_handlers() -> None:
-    assert HANDLERS
-    assert list(shipped_handlers()) == [path.stem for path in HANDLERS]
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_the_folder_is_the_list(folder: Literal["handlers", "schedules"]) -> None:
+    assert RULE_FILES[folder]
+    assert list(shipped(folder)) == [path.stem for path in RULE_FILES[folder]]
+
+
+def test_no_name_stands_in_both_folders() -> None:
+    """Rules are told apart by it in the journal and the outbox."""
+    assert not set(shipped_handlers()) & set(shipped_schedules())
 
 
 @by_file(HANDLERS)
@@ -88,14 +103,14 @@ def test_a_handler_is_one_function_of_the_files_name(path: Path) -> None:
 
 @by_file(HANDLERS)
 def test_a_handler_has_its_test_file(path: Path) -> None:
-    test = ROOT / "tests" / "handlers" / f"test_{path.name}"
+    test = ROOT / "tests" / path.parent.name / f"test_{path.name}"
     assert test.is_file()
     assert path.stem in test.read_text("utf-8")
 
 
 @by_file(HANDLERS)
 def test_a_handler_says_what_it_does_and_which_clauses_it_serves(path: Path) -> None:
-    handler = shipped_handlers()[path.stem]
+    handler = SHIPPED[path.stem]
     assert re.fullmatch(r".+ → .+\.", handler.summary)
     assert re.search(r"^Covers [A-Z]\d+", handler.covers)
     assert "oes nothing" in (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""), "and when it does nothing"
@@ -206,7 +221,7 @@ def test_the_readme_has_the_table_of_rules(readme: str) -> None:
 
 def test_the_documents_that_people_are_sent_to_are_there() -> None:
     named = set()
-    for path in [*ENGINE, *HANDLERS, EXAMPLE, ROOT / "handlers" / "__init__.py"]:
+    for path in [*ENGINE, *HANDLERS, EXAMPLE, *(ROOT / folder / "__init__.py" for folder in FOLDERS)]:
         named |= set(re.findall(r"docs/[\w-]+\.md", path.read_text("utf-8")))
     assert named
     assert not {name for name in named if not (ROOT / name).is_file()}

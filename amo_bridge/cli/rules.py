@@ -32,7 +32,7 @@ def markdown_table(config: Config) -> str:
     """The table for the README; a test compares."""
     lines = ["| clause | rule | what it does | handler |", "|---|---|---|---|"]
     for rule in config.rules:
-        handler = f"[`{rule.handler.name}`](handlers/{rule.handler.name}.py)"
+        handler = f"[`{rule.handler.name}`]({rule.handler.section}/{rule.handler.name}.py)"
         cells = (rule.clause, f"`{rule.block}`", rule.words, handler)
         lines.append(f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |")
     return "\n".join(lines)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from amo_bridge.config.lines import line_of
+from amo_bridge.config.load_rules import A_RULE, RULES
 from amo_bridge.config.model import MANAGER, Config
 from amo_bridge.config.names import (
     AccountName,
@@ -40,7 +41,7 @@ def unknown_names(config: Config, account: Account) -> list[str]:
     """All problems, each with file, line, block, key and the nearest right word; empty when every name is there."""
     found = []
     for path, name in account_names(config):
-        length = 3 if path[0] == "handlers" else 1
+        length = A_RULE if path[0] in RULES else 1
         for words in _problems(name, config, account):
             where = place(path[:length], path[length:])
             found.append(problem(config.path.name, line_of(config.lines, path), where, words))
@@ -56,7 +57,7 @@ def account_names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName
     yield from names_in(config.absences, ("absences",))
     for rule in config.rules:
         # A rule that is switched off must be right as well: the switch may be turned any time.
-        yield from names_in(rule.options, ("handlers", rule.handler.name, rule.block))
+        yield from names_in(rule.options, rule.path)
 
 
 def _problems(name: AccountName, config: Config, account: Account) -> Iterator[str]:

@@ -4,49 +4,34 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from amo_bridge.config.absences import Absence, Absences, overlaps
 from amo_bridge.config.lines import KeyPath
+from amo_bridge.config.load_rules import RULES, RuleLoader
 from amo_bridge.config.model import MANAGER, AccountSection, BridgeSection, Config, RoleByField, RoleSpec
 from amo_bridge.config.names import PersonName, UserName, names_in
 from amo_bridge.config.problems import Problems
 from amo_bridge.config.read import read, text_of
-from amo_bridge.config.sections import taken
-from amo_bridge.duration import Duration
 from amo_bridge.errors import ConfigError
-from amo_bridge.names import nearest, same_name
+from amo_bridge.names import same_name
 from amo_bridge.provision.options import ProvisionSection
-from amo_bridge.rules import Handler, Options, Rule, own_handlers, shipped_handlers
+from amo_bridge.rule_folders import Section
+from amo_bridge.rules import Rule
 from amo_bridge.service_lines import ServicesSection
 from amo_bridge.webinars.options import WebinarSection
 from amo_bridge.worktime import CalendarOptions
 
-SECTIONS = ("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar", "handlers")
+SECTIONS = ("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar", *RULES)
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
     "bridge": {"public_url": "AMO_BRIDGE_PUBLIC_URL", "data": "AMO_BRIDGE_DATA", "database": "AMO_BRIDGE_DATABASE"},
 }
 """Section → key → the environment variable that wins over the file."""
-A_RULE = 3
-"""A rule's block has a name of three steps: handlers, the handler, the rule."""
 S = TypeVar("S", bound=BaseModel)
-
-
-class RuleSwitches(Options):
-    """The keys that every rule's block has, whatever its handler. ``enabled`` is a must: silence is never "on"."""
-
-    enabled: bool
-    dry_run: bool = False
-    clause: str = ""
-    says: str = ""
-    off_reason: str = ""
-    max_lateness: Duration = timedelta(hours=24)
-    most_per_hour: Annotated[int, Field(ge=1)] = 10
 
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
@@ -67,7 +52,6 @@ class _Loader:
         self.tree = tree
         self.problems = problems
         self.environment = environment
-        self.shared: Mapping[str, BaseModel | None] = {}
 
     def config(self, lines: Mapping[tuple[str | int, ...], int]) -> Config:
         for name in self.tree:
@@ -82,8 +66,10 @@ class _Loader:
         services = self._section("services", ServicesSection) if "services" in self.tree else None
         provision = self._section("provision", ProvisionSection) if "provision" in self.tree else None
         webinar = self._section("webinar", WebinarSection) if "webinar" in self.tree else None
-        self.shared = {"services": services}
-        rules = self._rules(self._table("handlers"), self._own_handlers())
+        shared = {"services": services}
+        rules = RuleLoader(self.path.parent, self._own_folders(), shared, self.tree, self.problems).rules(
+            {section: self._table(section) for section in RULES}
+        )
         sections: dict[KeyPath, BaseModel | None] = {
             ("bridge",): bridge,
             ("services",): services,
@@ -154,71 +140,18 @@ class _Loader:
             self.problems.invalid(errors, path, Absence)
             return None
 
-    def _own_handlers(self) -> dict[str, Handler] | None:
-        """The agency's own handlers; None if the folder can't be used, which is told."""
-        folder = self._table("bridge").get("own_handlers") if isinstance(self.tree.get("bridge"), dict) else None
-        if not isinstance(folder, str):
-            return {}
-        try:
-            return own_handlers(self.path.parent / folder, taken=shipped_handlers())
-        except ConfigError as error:
-            for words in error.problems:
-                self.problems.add(("bridge", "own_handlers"), words)
-            return None
-
-    def _rules(self, table: Mapping[str, Any], own: Mapping[str, Handler] | None) -> tuple[Rule, ...]:
-        handlers = {**shipped_handlers(), **(own or {})}
-        rules = []
-        for name, blocks in table.items():
-            if name not in handlers:
-                # It may stand in the folder that could not be read; a typo in a shipped one's name is still seen.
-                if own is not None or nearest(name, handlers):
-                    self.problems.unknown(("handlers", name), "такого обработчика нет", name, handlers, block=2)
-            elif not isinstance(blocks, dict) or not all(isinstance(block, dict) for block in blocks.values()):
-                words = f"у правила должно быть своё имя, например [handlers.{name}.my_rule]"
-                self.problems.add(("handlers", name), words, block=2)
-            else:
-                rules += [self._rule(handlers[name], block, dict(keys)) for block, keys in blocks.items()]
-        return tuple(rule for rule in rules if rule is not None)
-
-    def _rule(self, handler: Handler, block: str, keys: dict[str, Any]) -> Rule | None:
-        path = ("handlers", handler.name, block)
-        common = {key: keys.pop(key) for key in list(keys) if key in RuleSwitches.model_fields}
-        switches = options = None
-        try:
-            switches = RuleSwitches.model_validate(common)
-        except ValidationError as errors:
-            self.problems.invalid(errors, path, RuleSwitches, block=A_RULE)
-        shared = self._from_sections(handler, keys, path)
-        try:
-            options = handler.options.model_validate(keys | shared)
-        except ValidationError as errors:
-            self.problems.invalid(
-                errors, path, handler.options,
-                block=A_RULE, more_keys=RuleSwitches.model_fields, told_keys=dict(taken(handler.options)),
-            )  # fmt: skip
-        if switches is None or options is None:
-            return None
-        return Rule(handler=handler, block=block, options=options, **switches.model_dump())
-
-    def _from_sections(self, handler: Handler, keys: Iterable[str], path: KeyPath) -> dict[str, BaseModel]:
-        """What the rule takes from sections of the config. A section that is wrong is told already."""
-        found = {}
-        for option, where in taken(handler.options):
-            if option in keys:
-                self.problems.add((*path, option), f"это задаётся один раз, в разделе [{where.name}]", block=A_RULE)
-            if where.name not in self.tree:
-                self.problems.add(path, f"правилу нужен раздел [{where.name}], а его нет", block=A_RULE)
-            if section := self.shared[where.name]:
-                found[option] = section
-        return found
+    def _own_folders(self) -> dict[Section, str]:
+        """The folders of the agency's own handlers and schedules, where the config names any."""
+        table = self.tree.get("bridge")
+        named = {section: table.get(f"own_{section}") for section in RULES} if isinstance(table, dict) else {}
+        return {section: folder for section, folder in named.items() if isinstance(folder, str)}
 
     def _known_people(
         self, sections: Mapping[KeyPath, BaseModel | None], rules: Iterable[Rule], declared: Iterable[str]
     ) -> None:
         """A single word without a capital letter is meant as a role: say at once when there is no such role."""
         known = (MANAGER, *declared)
-        blocks = [(("handlers", rule.handler.name, rule.block), rule.options) for rule in rules]
+        blocks = [(rule.path, rule.options) for rule in rules]
         for block, options in [*sections.items(), *blocks]:
             for path, name in names_in(options):
                 if _is_meant_as_role(name) and not any(same_name(name, role) for role in known):

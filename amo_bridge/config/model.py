@@ -61,6 +61,7 @@ class BridgeSection(Strict):
     dry_run: bool = False
     opt_out_tag: TagName = TagName("без робота")
     own_handlers: str | None = None
+    own_schedules: str | None = None
     tell: PersonName | None = None
     keep_journal: Duration = timedelta(days=90)
     keep_hooks: Duration = timedelta(days=14)

@@ -7,7 +7,7 @@ amoCRM's hook gets lost: a deal that the bridge moved has entered the stage all 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +22,8 @@ from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.store import Store
+from amo_bridge.engine.timers import Timers
+from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import DealAdded, DealMoved, Event
 
 
@@ -30,6 +32,7 @@ class Aftermath:
         self._key = account_key
         self._clock = clock
         self._mirror = Mirror(store, account_key)
+        self._timers = Timers(account_key)
 
     def of(self, connection: Connection, row: Sendable, written: Written) -> None:
         """Within the transaction that marks the write as done."""
@@ -40,6 +43,12 @@ class Aftermath:
             if _stage(row.body) and not row.payload["rolls_back"]:
                 self._tell(connection, DealMoved(at=at, deal_id=row.deal_id, user_id=0, **_stage(row.body)))
             self._mirror.amend(connection, row.deal_id, lambda record: _patched(record, row))
+
+    def plan(self, connection: Connection, timetable: Timetable, written: Iterable[Sendable]) -> None:
+        """When ``of`` has dealt with all of these: the timers of the deals that they changed follow the mirror."""
+        changed = {row.deal_id for row in written if row.kind == "patch_deal"}
+        if changed and timetable:
+            self._timers.follow(connection, timetable, self._mirror.among(connection, changed).values())
 
     def _tell(self, connection: Connection, event: Event) -> None:
         add_events(connection, self._key, [event], self._clock.now().timestamp())

@@ -12,6 +12,7 @@ from amo_bridge.engine.dispatch import Dispatcher
 from amo_bridge.engine.observe import Observer
 from amo_bridge.engine.people import DealKnown, People, nobody_has_seen
 from amo_bridge.engine.resolve import Resolver
+from amo_bridge.engine.timetable import Timetable
 from amo_bridge.engine.view import Viewer
 
 
@@ -23,12 +24,14 @@ class Brain:
     dispatcher: Dispatcher
     observer: Observer
     viewer: Viewer
+    timetable: Timetable
 
     @classmethod
     def of(cls, config: Config, account: Account, clock: Clock, deal_known: DealKnown = nobody_has_seen) -> Self:
         people = People(account, config.roles, config.absences, deal_known)
         calendar = config.calendar.calendar(account.timezone)
         resolver = Resolver(account, people, calendar)
+        viewer = Viewer(account, config.account.url)
         return cls(
             config=config,
             account=account,
@@ -42,5 +45,6 @@ class Brain:
                 opt_out_tag=config.bridge.opt_out_tag,
             ),
             observer=Observer(account, people),
-            viewer=Viewer(account, config.account.url),
+            viewer=viewer,
+            timetable=Timetable(config.rules, viewer, calendar, config.calendar, clock),
         )

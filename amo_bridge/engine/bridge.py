@@ -25,7 +25,7 @@ from amo_bridge.engine.patience import Patience
 from amo_bridge.engine.reloading import ConfigWatch
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.engine.small_state import account_name
-from amo_bridge.engine.ticker import RECONCILE
+from amo_bridge.engine.ticker import RECONCILE, TIMERS
 from amo_bridge.engine.work import Desk, LeaderWork
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import StoreUnavailable
@@ -219,6 +219,12 @@ class Bridge:
         self._patiently.hurry()
         if worker := self._worker:
             worker.try_again()
+
+    def look_at_the_clock(self) -> None:
+        """amoCRM's clock may have been moved, a sandbox's at least: hear it, and do what is due by it."""
+        if worker := self._worker:
+            worker.ask(RECONCILE)
+            worker.ask(TIMERS)
 
     def begin_to_stop(self) -> None:
         """Nothing new is begun; ``stop`` waits for what is in hand."""

@@ -79,7 +79,7 @@ class Dispatcher:
 
     def listeners(self, event: Event) -> list[Rule]:
         """The enabled rules that want to hear of this event; gates first."""
-        heard = [rule for rule in self._rules if isinstance(event, rule.handler.on)]
+        heard = [rule for rule in self._rules if rule.hears(event)]
         return sorted(heard, key=lambda rule: not rule.handler.gate)
 
     @property
@@ -91,8 +91,8 @@ class Dispatcher:
         """Does any rule look beyond the deal itself?"""
         return any(rule.handler.needs for rule in self._rules)
 
-    def listens_to(self, kind: type[Event]) -> bool:
-        return any(issubclass(kind, rule.handler.on) for rule in self._rules)
+    def listens_to(self, event: Event) -> bool:
+        return any(rule.hears(event) for rule in self._rules)
 
     def asked(self, case: Case) -> Iterator[tuple[Event, Rule]]:
         """Who will be asked about which event of a case."""

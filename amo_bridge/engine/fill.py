@@ -15,6 +15,8 @@ from amo_bridge.crm.records import embedded
 from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.store import Store
+from amo_bridge.engine.timers import Timers
+from amo_bridge.engine.timetable import Timetable
 
 log = structlog.get_logger()
 PAGE = 250
@@ -22,15 +24,27 @@ MET, FILLED_PAGES, FILLED = "met_at", "filled_pages", "filled"
 
 
 class Fill:
-    """Goes on where it stopped: pages are counted in the store, in order of id, which old deals never change."""
+    """Goes on where it stopped: pages are counted in the store, in order of id, which old deals never change.
 
-    def __init__(self, store: Store, account_key: int, client: CrmClient, clock: Clock, account_clock: Clock) -> None:
+    ``timetable``: what steps the deals get as they come into the mirror."""
+
+    def __init__(
+        self,
+        store: Store,
+        account_key: int,
+        client: CrmClient,
+        clock: Clock,
+        account_clock: Clock,
+        timetable: Timetable | None = None,
+    ) -> None:
         self._store = store
         self._client = client
         self._clock = clock
         self._account_clock = account_clock
         self._mirror = Mirror(store, account_key)
         self._cursors = Cursors(store, account_key)
+        self._timers = Timers(account_key)
+        self._timetable = timetable
 
     @property
     def is_done(self) -> bool:
@@ -78,6 +92,8 @@ class Fill:
         new = [Mirrored(record, record.updated_at) for record in records if record.id not in known]
         with self._store.write() as connection:
             self._mirror.put(connection, new, self._clock.now())
+            if self._timetable:
+                self._timers.follow(connection, self._timetable, new)
             # A deal deleted meanwhile shifts the rest by one: the page before is read again after a restart.
             self._cursors.write(connection, FILLED_PAGES, max(page - 1, 0))
             if is_last:

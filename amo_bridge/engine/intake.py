@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,15 @@ from amo_bridge.crm import hooks
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store, events, inbox
 from amo_bridge.event_json import to_json
-from amo_bridge.events import DealReported, Event, NoteReported, PipelineTriggerFired, TaskCompleted, TaskReported
+from amo_bridge.events import (
+    DealReported,
+    Event,
+    NoteReported,
+    PipelineTriggerFired,
+    StepDue,
+    TaskCompleted,
+    TaskReported,
+)
 
 # As many as the planner judges at once.
 BATCH = 1000
@@ -27,7 +36,7 @@ REDELIVERED_WITHIN = 2 * 3600
 
 def deal_of(event: Event) -> int | None:
     """The deal an event is about, if it is about one."""
-    if isinstance(event, DealReported):
+    if isinstance(event, DealReported | StepDue):
         return event.deal_id
     if isinstance(event, NoteReported | TaskReported) and event.entity_type == "deal":
         return event.entity_id
@@ -77,6 +86,8 @@ class Told:
             return f"note:{event.note_id}"
         if isinstance(event, TaskCompleted) and event.at is not None:
             return f"task_completed:{event.task_id}:{int(event.at.timestamp())}"
+        if isinstance(event, StepDue):
+            return _step_mark(event)
         return hooks.fingerprint(event)
 
     @property
@@ -97,6 +108,12 @@ class Told:
             "body": json.dumps(to_json(self.event, with_raw=True), ensure_ascii=False),
             "state": "open",
         }
+
+
+def _step_mark(event: StepDue) -> str:
+    """A step falls due once for each anchor, whatever moment it was planned for. Names may be longer than a key."""
+    digest = hashlib.blake2b(f"{event.rule}\0{event.step}\0{event.anchor}".encode(), digest_size=16).hexdigest()
+    return f"step:{event.deal_id}:{digest}"
 
 
 def _insert(connection: Connection, account: int, told: Sequence[Told]) -> int:

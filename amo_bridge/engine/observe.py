@@ -7,7 +7,7 @@ hear of a change when the deal *is* different, whoever rang and however often.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from amo_bridge.crm.account import Account
@@ -53,10 +53,13 @@ class Observer:
             *self._owner(before, now, common),
         ]
 
-    def stage_since(self, before: Mirrored | None, now: DealRecord, told: DealReported) -> datetime:
-        if before and before.stage == (now.pipeline_id, now.status_id):
-            return before.stage_since
-        return told.at or now.updated_at or now.created_at
+    def copy(self, before: Mirrored | None, now: DealRecord, told: DealReported) -> Mirrored:
+        """What the mirror will know of the deal from now on."""
+        moved_at = told.at or now.updated_at or now.created_at
+        if before:
+            return before.became(now, moved_at)
+        # Seen for the first time in mid-life: it has been where it is since nobody knows when.
+        return Mirrored(now, moved_at if _came_by(now, told) else now.created_at)
 
     def _stage(
         self, before: Mirrored | None, now: DealRecord, told: DealReported, common: dict[str, Any]
@@ -68,7 +71,7 @@ class Observer:
             entered = came_from != stage or isinstance(told, DealRestored)
         else:
             came_from = self._told_origin(told)
-            entered = isinstance(told, DealMoved | DealRestored) or _is_new(now, told)
+            entered = _came_by(now, told)
         if not entered:
             return
         yield StageEntered(
@@ -117,6 +120,11 @@ class Observer:
         speaks_of_it = told.at == now.updated_at and told.status_id in (None, now.status_id)
         user = told.user_id if speaks_of_it and told.user_id is not None else now.updated_by
         return user or None
+
+
+def _came_by(now: DealRecord, told: DealReported) -> bool:
+    """Did a deal that the mirror does not know come onto its stage by what the hook tells?"""
+    return isinstance(told, DealMoved | DealRestored) or _is_new(now, told)
 
 
 def _is_new(now: DealRecord, told: DealReported) -> bool:

@@ -145,9 +145,9 @@ class Planner:
     def _needs_read(self, event: Event, known: Mirrored | None) -> bool:
         if isinstance(event, DealDeleted):
             return False
-        if isinstance(event, DealReported) and not self.brain.dispatcher.listens_to(type(event)):
+        if isinstance(event, DealReported) and not self.brain.dispatcher.listens_to(event):
             return known is None or not known.covers(event)
-        return self.brain.dispatcher.listens_to(type(event))
+        return self.brain.dispatcher.listens_to(event)
 
     def _judge(
         self,
@@ -171,11 +171,11 @@ class Planner:
             plan.judged.append(Judged(row.id, event, note=note))
             return []
         assert record is not None
+        copy = self._copy(event, known, record)
         at_hand = self._case(row, event, known, record)
         verdicts = self.brain.dispatcher.judge(at_hand, around)
-        if isinstance(event, DealReported):
+        if isinstance(event, DealReported) and copy is not None:
             # Only now: an event that could not be judged must find its change again next time.
-            copy = Mirrored(record, self.brain.observer.stage_since(known, record, event))
             before[deal_id] = plan.copies[deal_id] = copy
         plan.judged.append(Judged(row.id, event, tuple(verdicts), case=at_hand))
         return verdicts
@@ -184,7 +184,12 @@ class Planner:
         happened: tuple[Event, ...] = (event,)
         if isinstance(event, DealReported):
             happened = (event, *self.brain.observer.changes(known, record, event))
-        return Case(happened, row.key, record, self.brain.viewer.deal(record))
+        copy = self._copy(event, known, record)
+        return Case(happened, row.key, record, self.brain.viewer.deal(record, copy))
+
+    def _copy(self, event: Event, known: Mirrored | None, record: DealRecord) -> Mirrored | None:
+        """What the mirror knows of the deal, this event included."""
+        return self.brain.observer.copy(known, record, event) if isinstance(event, DealReported) else known
 
     def _look_ahead(
         self,

@@ -21,6 +21,7 @@ from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.store import Store, events
+from amo_bridge.engine.timers import Timers
 from amo_bridge.events import Event
 
 log = structlog.get_logger()
@@ -58,6 +59,7 @@ class Recorder:
         self._brain = brain
         self._clock = clock
         self._mirror = Mirror(store, account_key)
+        self._timers = Timers(account_key)
         self._journal = Journal(store, account_key)
         self._outbox = Outbox(store, account_key, clock)
 
@@ -78,9 +80,13 @@ class Recorder:
 
     def _keep_copies(self, connection: Connection, plan: Plan, some: Sequence[Judged], now: datetime) -> None:
         deal_ids = {deal_id for one in some if (deal_id := deal_of(one.event))}
-        for deal_id in plan.gone & deal_ids:
+        gone = plan.gone & deal_ids
+        for deal_id in gone:
             self._mirror.forget(connection, deal_id)
-        self._mirror.put(connection, [plan.copies[one] for one in deal_ids if one in plan.copies], now)
+        self._timers.forget(connection, gone)
+        copies = [plan.copies[one] for one in deal_ids if one in plan.copies]
+        self._mirror.put(connection, copies, now)
+        self._timers.follow(connection, self._brain.timetable, copies)
 
     def _keep_verdicts(self, connection: Connection, some: Sequence[Judged], now: datetime) -> None:
         guard = LoopGuard(self._key, self._brain, self._clock)

@@ -95,7 +95,7 @@ def undecided(body: bytes, rules: tuple[Rule, ...], why: str) -> Replayed:
 
 def _may_care(rule: Rule, event: Event) -> bool:
     """A hook about a deal may turn out to be anything that can be observed on a deal."""
-    return isinstance(event, rule.handler.on) or (isinstance(event, DealReported) and rule.handler.is_about_deals)
+    return rule.hears(event) or (isinstance(event, DealReported) and rule.handler.is_about_deals)
 
 
 def _judged(

@@ -168,6 +168,7 @@ class Sender:
                 )
                 for row, written in some:
                     self._aftermath.of(connection, row, written)
+                self._aftermath.plan(connection, self.brain.timetable, [row for row, _ in some])
         for row, written in pairs:
             log.info("done", **_facts(row), id=written.id)
         if self._meters:

@@ -42,6 +42,7 @@ from amo_bridge.engine.database import is_operational, open_engine
 from amo_bridge.engine.imports_tables import import_columns_table, import_rows_table, imports_table
 from amo_bridge.engine.mirror_tables import contact_keys_table, contacts_table, tasks_table, touches_table
 from amo_bridge.engine.shared_tables import leaders_table, small_state_table
+from amo_bridge.engine.timer_tables import schedules_table, timers_table
 from amo_bridge.engine.turns import Turns
 from amo_bridge.errors import StoreUnavailable
 
@@ -199,6 +200,8 @@ deals = Table(
     Column("updated_at", Float, nullable=False),
     Column("read_at", Float, nullable=False),
     Column("record", Text, nullable=False),
+    # The stages before this one, the latest first: [[pipeline, status, since], …].
+    Column("came_by", Text, nullable=False, server_default="[]"),
 )
 Index("deals_stage", deals.c.account, deals.c.pipeline_id, deals.c.status_id)
 
@@ -222,6 +225,8 @@ imports = imports_table(metadata)
 import_rows = import_rows_table(metadata)
 import_columns = import_columns_table(metadata)
 leaders = leaders_table(metadata)
+schedules = schedules_table(metadata)
+timers = timers_table(metadata)
 small_state = small_state_table(metadata)
 admission = admission_tables(metadata)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.entities import DealRecord, TaskRecord
 from amo_bridge.crm.field_reader import FieldReader
-from amo_bridge.deal import Deal, Task
+from amo_bridge.deal import Deal, Stay, Task
+from amo_bridge.engine.mirror import Mirrored
 
 
 class Viewer:
@@ -15,7 +16,10 @@ class Viewer:
         self._reader = FieldReader(account)
         self._users = {user.id: user for user in account.users}
 
-    def deal(self, record: DealRecord) -> Deal:
+    def deal(self, record: DealRecord, copy: Mirrored | None = None) -> Deal:
+        """``copy``: what the mirror knows of the deal; if it is the same stage there, it tells since when."""
+        is_there = copy is not None and copy.stage == (record.pipeline_id, record.status_id)
+        stays = copy.stays if copy is not None and is_there else ()
         return Deal(
             id=record.id,
             name=record.name,
@@ -29,6 +33,7 @@ class Viewer:
             contact_ids=record.contact_ids,
             company_id=record.company_id,
             fields=self._reader.values(record),
+            stays=tuple(Stay(self._account.stage_of(*stay.stage), stay.since) for stay in stays),
         )
 
 

@@ -43,6 +43,7 @@ WORDS: Mapping[type[ev.Event], str | Callable[[Any], str]] = {
     ev.StageEntered: _stage,
     ev.FieldChanged: _field,
     ev.ResponsibleChanged: "у сделки новый ответственный",
+    ev.StepDue: lambda event: f"наступил срок шага «{event.step}»",
 }
 
 

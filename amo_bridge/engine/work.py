@@ -17,6 +17,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.subscription import subscribe
 from amo_bridge.engine.alarms import Alarms
 from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.clockwork import Clockwork
 from amo_bridge.engine.connection import Connection
 from amo_bridge.engine.fill import Fill
 from amo_bridge.engine.imports.chore import ImportChore
@@ -31,7 +32,7 @@ from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.retention import Retention, RetentionChore
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
-from amo_bridge.engine.ticker import IMPORTS, RECONCILE, RETENTION, TOKEN_WATCH, Ticker
+from amo_bridge.engine.ticker import IMPORTS, RECONCILE, RETENTION, TIMERS, TOKEN_WATCH, Ticker
 from amo_bridge.engine.token_watch import TokenWatch
 from amo_bridge.engine.watchdog import Watchdog
 from amo_bridge.engine.worker import Worker
@@ -115,15 +116,17 @@ class LeaderWork:
             desk.account = desk.connection.account()
         store = LedStore(desk.store, lead)
         client = desk.connection.client(before_send=lead.check)
-        fill = Fill(store, desk.account_key, client, desk.clock, desk.account_clock)
+        brain = self._brain(desk.account, store)
+        fill = Fill(store, desk.account_key, client, desk.clock, desk.account_clock, brain.timetable)
         fill.meet()
-        worker = self._make_worker(store, client)
+        worker = self._make_worker(store, client, brain)
         if desk.destination:
             subscribe(client, desk.destination)
         fill.run(self._show_filling)
         worker.ask(RECONCILE)
         worker.ask(RETENTION)
         worker.ask(TOKEN_WATCH)
+        worker.ask(TIMERS)
         worker.ask(IMPORTS)
         worker.start()
         self.worker = worker
@@ -131,11 +134,15 @@ class LeaderWork:
         rules = sum(rule.enabled for rule in desk.config.rules)
         log.info("ready", account=desk.account.subdomain, rules=rules)
 
-    def _make_worker(self, store: Store, client: CrmClient) -> Worker:
+    def _brain(self, account: Account, store: Store) -> Brain:
+        mirror = Mirror(store, self._desk.account_key)
+        return Brain.of(self._desk.config, account, self._desk.account_clock, mirror.record)
+
+    def _make_worker(self, store: Store, client: CrmClient, brain: Brain) -> Worker:
         desk = self._desk
         key = desk.account_key
-        mirror = Mirror(store, key)
-        brain = Brain.of(desk.config, desk.account, desk.account_clock, mirror.record)
+        clockwork = Clockwork(store, key, desk.account_clock, desk.clock)
+        clockwork.begin(brain.timetable)
         planner = Planner(store, key, client, brain, desk.clock)
         sender = Sender(
             store, key, client, brain, desk.config.account.url, desk.clock, settle=desk.settle, meters=desk.meters
@@ -144,7 +151,8 @@ class LeaderWork:
         def refresh() -> None:
             log.info("reading the account again: something unknown appeared")
             account = desk.connection.account(refresh=True)
-            planner.brain = sender.brain = Brain.of(desk.config, account, desk.account_clock, mirror.record)
+            planner.brain = sender.brain = self._brain(account, store)
+            clockwork.begin(planner.brain.timetable)
 
         reconciler = Reconciler(store, key, client, desk.clock)
         reconciler.begin()
@@ -159,6 +167,7 @@ class LeaderWork:
         )
         worker = Worker(store, key, planner, sender, refresh, chores, traffic)
         retention = Retention(store, key, desk.clock, desk.config.bridge)
+        worker.learn(TIMERS, lambda: clockwork.tick(lambda: worker.ask(TIMERS)))
         worker.learn(RETENTION, RetentionChore(retention, lambda: worker.ask(RETENTION)).run)
         importer = Importer(
             store, key, client, lambda: planner.brain, desk.clock, desk.account_clock, settle=desk.settle

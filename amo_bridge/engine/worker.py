@@ -114,7 +114,8 @@ class Worker:
         asked = set()
         while not self._asked.empty():
             asked.add(self._asked.get())
-        left = sorted(asked)
+        # In the order in which they were learned: what hears of the outside comes before what acts on it.
+        left = [name for name in self._chores if name in asked]
         while left:
             try:
                 self._do(left[0])

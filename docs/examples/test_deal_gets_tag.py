@@ -4,7 +4,7 @@ import pytest
 from builders import deal, entered
 
 from amo_bridge.actions import AddTags, Skip
-from amo_bridge.rules import own_handlers
+from amo_bridge.rule_folders import own_handlers
 
 HANDLER = own_handlers(Path(__file__).parent / "handlers")["deal_gets_tag"]
 BRIEF = "Продажи / Бриф получен"

@@ -15,7 +15,7 @@ from amo_bridge.config.saving import ConfigFile
 from amo_bridge.errors import ConfigError
 
 TEXT = EXAMPLE.read_text("utf-8")
-RULES = [("handlers", *rule.name.split(".")) for rule in load(EXAMPLE, {}).rules if rule.handler.name]
+RULES = [rule.path for rule in load(EXAMPLE, {}).rules]
 
 
 @pytest.fixture

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from amo_bridge.config.load import RuleSwitches, load
+from amo_bridge.config.load import load
+from amo_bridge.config.load_rules import RuleSwitches
 from amo_bridge.config.model import AccountSection, BridgeSection
 from amo_bridge.config.sections import taken
 from amo_bridge.provision.options import ProvisionSection
-from amo_bridge.rules import shipped_handlers
+from amo_bridge.rule_folders import shipped_handlers, shipped_schedules
 from amo_bridge.service_lines import ServicesSection
 from amo_bridge.worktime import CalendarOptions
 
@@ -23,13 +24,14 @@ KEY = re.compile(r"(?:# )?([a-z_]+) = \S")
 SECTION = re.compile(r"\[([\w.\"]+)\]")
 RUSSIAN = re.compile(r"# .*[а-яё]{3}")
 
+SHIPPED = {**shipped_handlers(), **shipped_schedules()}
 SECTIONS: dict[str, type[BaseModel]] = {
     "account": AccountSection,
     "bridge": BridgeSection,
     "calendar": CalendarOptions,
     "services": ServicesSection,
     "provision": ProvisionSection,
-    **{name: handler.options for name, handler in shipped_handlers().items()},
+    **{name: handler.options for name, handler in SHIPPED.items()},
 }
 
 
@@ -40,7 +42,7 @@ def keys() -> list[tuple[str, str, int]]:
     for number, line in enumerate(LINES):
         if header := SECTION.fullmatch(line):
             steps = header[1].split(".")
-            section = steps[1] if steps[0] == "handlers" else ".".join(steps[:2])
+            section = steps[1] if steps[0] in ("handlers", "schedules") else ".".join(steps[:2])
         elif key := KEY.match(line):
             found.append((section, key[1], number))
     return found
@@ -48,14 +50,14 @@ def keys() -> list[tuple[str, str, int]]:
 
 def test_it_is_right() -> None:
     config = load(EXAMPLE, {})
-    assert {rule.handler.name for rule in config.rules} == set(shipped_handlers())
+    assert {rule.handler.name for rule in config.rules} == set(SHIPPED)
     assert all(rule.clause and rule.says for rule in config.rules)
 
 
 def test_every_key_is_explained_where_it_comes_first() -> None:
     seen = set()
     for section, key, number in keys():
-        is_common = key in RuleSwitches.model_fields and section in shipped_handlers()
+        is_common = key in RuleSwitches.model_fields and section in SHIPPED
         if section != "roles" and (name := ("", key) if is_common else (section, key)) not in seen:
             seen.add(name)
             before = LINES[number - 1]
@@ -80,6 +82,7 @@ def test_what_is_shown_in_a_comment_could_be_switched_on(tmp_path: Path) -> None
     """A key in a comment is right too: whoever takes the # away gets a config that works."""
     path = tmp_path / "config.toml"
     (tmp_path / "my_handlers").mkdir()
+    (tmp_path / "my_schedules").mkdir()
     path.write_text(
         "\n".join(line[2:] if line.startswith("# ") and KEY.match(line) else line for line in LINES), "utf-8"
     )

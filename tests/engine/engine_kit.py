@@ -13,6 +13,7 @@ from local_crm import TOKEN, served
 from running_bridge import config_for
 from sqlalchemy import select
 
+from amo_bridge.actions import AddNote
 from amo_bridge.card import Unread
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.account import Account
@@ -26,9 +27,12 @@ from amo_bridge.engine.dispatch import Dispatcher, Verdict
 from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.store import Store, outbox
-from amo_bridge.events import Event, StageEntered
+from amo_bridge.engine.timetable import Timetable
+from amo_bridge.events import Event, StageEntered, StepDue
 from amo_bridge.rules import Handler, Judge, Options, Rule
 from amo_bridge.sandbox.world import World
+from amo_bridge.schedule import Schedule, StepsOf
+from amo_bridge.worktime import CalendarOptions
 
 # A Monday, noon in Moscow, where the agency is.
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -100,6 +104,24 @@ def rule(
         name=name, on=kinds, options=NoOptions, judge=judge, gate=gate, needs=frozenset(needs), summary="", covers=""
     )  # fmt: skip
     return Rule(handler=handler, block="one", options=NoOptions(), **({"enabled": True} | switches))
+
+
+def scheduled(steps: StepsOf, name: str = "clock", judge: Judge | None = None, **switches: Any) -> Rule:
+    """A rule of the clock's, switched on. Without ``judge`` it notes down each step that falls due."""
+    how = Schedule(
+        name=name, on=(StepDue,), options=switches.pop("options", NoOptions), judge=judge or _note_it, gate=False,
+        needs=frozenset(), summary="", covers="", steps=steps, recurs=switches.pop("recurs", False),
+    )  # fmt: skip
+    return Rule(handler=how, block="one", options=how.options(), **({"enabled": True} | switches))
+
+
+def _note_it(event: StepDue, deal: Any, options: Any) -> AddNote:
+    return AddNote(deal_id=event.deal_id, text=event.step)
+
+
+def timetable_of(*rules: Rule, hands: FixedClock | None = None) -> Timetable:
+    options = CalendarOptions()
+    return Timetable(rules, brain().viewer, options.calendar("Europe/Moscow"), options, hands or clock())
 
 
 def verdict(*effects: Effect, name: str = "rule", event_key: str = "event") -> Verdict:
@@ -223,7 +245,7 @@ def errors(store: Store) -> list[str]:
 def brain_with(*rules: Rule, **parts: Any) -> Brain:
     """The same with other rules, and other parts if need be."""
     dispatcher = Dispatcher(rules, brain().resolver, agency(), clock(), dry_run=False, opt_out_tag="без робота")
-    return replace(brain(), **({"dispatcher": dispatcher} | parts))
+    return replace(brain(), **({"dispatcher": dispatcher, "timetable": timetable_of(*rules)} | parts))
 
 
 def api_row(of: DealRecord) -> dict[str, Any]:

@@ -86,8 +86,8 @@ def test_a_rule_hears_only_what_it_listens_to_and_only_when_it_is_on() -> None:
     ]
     assert told(judged(rules, MOVE)) == [("of_stages", "skipped"), ("of_both", "skipped")]
     assert told(judged(rules, DATE)) == [("of_fields", "skipped"), ("of_both", "skipped")]
-    assert dispatcher(rules).listens_to(FieldChanged)
-    assert not dispatcher(rules).listens_to(DealMoved)
+    assert dispatcher(rules).listens_to(FieldChanged(deal_id=7, field_name="Бюджет"))
+    assert not dispatcher(rules).listens_to(DealMoved(deal_id=7))
 
 
 def test_why_nothing_was_done_is_kept() -> None:

@@ -133,7 +133,8 @@ def test_a_move_is_judged_and_everything_about_it_is_written_at_once(world: Worl
     assert (decided.rule, decided.clause, decided.verdict) == ("notes.one", "A1", "acts")
     assert decided.what == f"сделка пришла на этап «{BRIEF}» с «{NEW}»"
     assert decided.effects == ((f"примечание «StageEntered: {BRIEF}»", "ready", ""),)
-    assert world.mirror.get([7])[7] == Mirrored(record(BRIEF), NOON)
+    before = record(NEW, seconds=-60)
+    assert world.mirror.get([7])[7] == Mirrored(before, before.updated_at).became(record(BRIEF), NOON)
     assert world.planner.plan() == 0
 
 
@@ -243,10 +244,10 @@ def test_a_thing_decided_before_is_not_decided_again(world: World) -> None:
 class Breaking(Viewer):
     """Can't stand deal 13."""
 
-    def deal(self, record: DealRecord) -> Deal:
+    def deal(self, record: DealRecord, copy: Mirrored | None = None) -> Deal:
         if record.id == 13:
             raise ZeroDivisionError
-        return super().deal(record)
+        return super().deal(record, copy)
 
 
 def test_a_poisonous_event_is_put_off_and_the_others_go_on(

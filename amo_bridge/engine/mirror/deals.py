@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Row, Select, delete, func, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.entities import DealRecord
@@ -18,17 +19,52 @@ from amo_bridge.engine.rows import chunks, insert_or_replace
 from amo_bridge.engine.store import Store, deals
 from amo_bridge.events import DealReported
 
+# As far back as a regulation may count.
+MOST_STAYS = 20
+
+
+@dataclass(frozen=True)
+class Stay:
+    """A deal was on a stage, a (pipeline id, status id) pair, from then on."""
+
+    stage: tuple[int, int]
+    since: datetime
+
 
 @dataclass(frozen=True)
 class Mirrored:
-    """A deal as it was when last seen. ``stage_since``: when it came onto its stage (account's clock)."""
+    """A deal as it was when last seen. ``stage_since``: when it came onto its stage (account's clock).
+
+    ``came_by``: where it was before, the latest first, ``MOST_STAYS`` at most."""
 
     record: DealRecord
     stage_since: datetime
+    came_by: tuple[Stay, ...] = ()
 
     @property
     def stage(self) -> tuple[int, int]:
         return (self.record.pipeline_id, self.record.status_id)
+
+    @property
+    def stays(self) -> tuple[Stay, ...]:
+        """The deal's way, the present stage first."""
+        return (Stay(self.stage, self.stage_since), *self.came_by)
+
+    def became(self, record: DealRecord, since: datetime) -> Mirrored:
+        """The copy after this one: ``record`` is the deal now, which came onto its stage at ``since``, if it is another
+        one."""
+        if self.stage == (record.pipeline_id, record.status_id):
+            return replace(self, record=record)
+        return Mirrored(record, since, self.stays[:MOST_STAYS])
+
+    def put_back(self, record: DealRecord) -> Mirrored:
+        """The copy after the bridge changed the deal. Back on the stage it came from it is as if it had never left."""
+        if self.stage == (record.pipeline_id, record.status_id):
+            return replace(self, record=record)
+        stage = (record.pipeline_id, record.status_id)
+        if self.came_by and self.came_by[0].stage == stage:
+            return Mirrored(record, self.came_by[0].since, self.came_by[1:])
+        return Mirrored(record, self.stage_since, self.came_by)
 
     def covers(self, event: DealReported) -> bool:
         """Is what the event says already in this copy? Then no read is needed: it is a repeat, or an old hook that
@@ -73,24 +109,30 @@ class Mirror:
         self._account = account
 
     def get(self, deal_ids: Iterable[int]) -> dict[int, Mirrored]:
-        ids = sorted(set(deal_ids))
-        found = {}
         with self._store.read() as connection:
-            for chunk in chunks(ids):
-                rows = connection.execute(
-                    select(deals.c.deal_id, deals.c.record, deals.c.stage_since).where(
-                        deals.c.account == self._account, deals.c.deal_id.in_(chunk)
-                    )
-                )
-                for row in rows:
-                    since = datetime.fromtimestamp(row.stage_since, UTC)
-                    found[row.deal_id] = Mirrored(DealRecord.from_json(json.loads(row.record)), since)
+            return self.among(connection, deal_ids)
+
+    def among(self, connection: Connection, deal_ids: Iterable[int]) -> dict[int, Mirrored]:
+        """As ``get``, as the connection's transaction sees them."""
+        found: dict[int, Mirrored] = {}
+        for chunk in chunks(sorted(set(deal_ids))):
+            rows = connection.execute(self._copies().where(deals.c.deal_id.in_(chunk)))
+            found |= {row.deal_id: _mirrored(row) for row in rows}
         return found
 
     def record(self, deal_id: int) -> DealRecord | None:
         """One deal as it was last seen."""
         known = self.get([deal_id]).get(deal_id)
         return known.record if known else None
+
+    def next_after(self, connection: Connection, deal_id: int, most: int) -> list[Mirrored]:
+        """The copies of the deals whose ids come next, in the order of ids; empty at the end."""
+        rows = connection.execute(self._copies().where(deals.c.deal_id > deal_id).order_by(deals.c.deal_id).limit(most))
+        return [_mirrored(row) for row in rows]
+
+    def _copies(self) -> Select[Any]:
+        columns = (deals.c.deal_id, deals.c.record, deals.c.stage_since, deals.c.came_by)
+        return select(*columns).where(deals.c.account == self._account)
 
     def count(self) -> int:
         with self._store.read() as connection:
@@ -106,6 +148,7 @@ class Mirror:
                 "pipeline_id": copy.record.pipeline_id,
                 "status_id": copy.record.status_id,
                 "stage_since": copy.stage_since.timestamp(),
+                "came_by": _told(copy.came_by),
                 "updated_at": copy.record.updated_at.timestamp() if copy.record.updated_at else 0.0,
                 "read_at": read_at.timestamp(),
                 "record": json.dumps(copy.record.to_json(), ensure_ascii=False),
@@ -116,21 +159,35 @@ class Mirror:
 
     def amend(self, connection: Connection, deal_id: int, change: Callable[[DealRecord], DealRecord]) -> None:
         """Write down what the bridge itself changed on a deal; does nothing if the deal is not known here."""
-        mine = (deals.c.account == self._account, deals.c.deal_id == deal_id)
-        row = connection.execute(select(deals.c.record).where(*mine)).first()
-        if row is None:
+        before = self.among(connection, [deal_id]).get(deal_id)
+        if before is None:
             return
-        record = change(DealRecord.from_json(json.loads(row.record)))
+        after = before.put_back(change(before.record))
         connection.execute(
             update(deals)
-            .where(*mine)
+            .where(deals.c.account == self._account, deals.c.deal_id == deal_id)
             .values(
-                pipeline_id=record.pipeline_id,
-                status_id=record.status_id,
-                updated_at=record.updated_at.timestamp(),
-                record=json.dumps(record.to_json(), ensure_ascii=False),
+                pipeline_id=after.record.pipeline_id,
+                status_id=after.record.status_id,
+                stage_since=after.stage_since.timestamp(),
+                came_by=_told(after.came_by),
+                updated_at=after.record.updated_at.timestamp(),
+                record=json.dumps(after.record.to_json(), ensure_ascii=False),
             )
         )
 
     def forget(self, connection: Connection, deal_id: int) -> None:
         connection.execute(delete(deals).where(deals.c.account == self._account, deals.c.deal_id == deal_id))
+
+
+def _mirrored(row: Row[Any]) -> Mirrored:
+    came_by = tuple(Stay((pipeline, status), _moment(since)) for pipeline, status, since in json.loads(row.came_by))
+    return Mirrored(DealRecord.from_json(json.loads(row.record)), _moment(row.stage_since), came_by)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _told(stays: Iterable[Stay]) -> str:
+    return json.dumps([[*stay.stage, stay.since.timestamp()] for stay in stays])

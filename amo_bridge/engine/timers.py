@@ -1,0 +1,87 @@
+"""Timers: the steps that schedules planned, kept in the store until they fall due.
+
+They are a function of the mirror and the config. Whenever a deal's copy is written, its timers are brought into line in
+the same transaction: missing ones are added, open ones that nobody wants any more are deleted, those that have fired
+stay as they are for ever. So a restart, a missed tick or a moved clock changes nothing: a step fires once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy.engine import Connection
+
+from amo_bridge.engine.mirror import Mirrored
+from amo_bridge.engine.rows import chunks, insert_new
+from amo_bridge.engine.store import schedules, timers
+from amo_bridge.engine.timetable import TimerKey, Timetable, Wanted
+
+OPEN, FIRED = "open", "fired"
+
+
+class Timers:
+    def __init__(self, account: int) -> None:
+        self._account = account
+
+    def follow(self, connection: Connection, timetable: Timetable, copies: Iterable[Mirrored]) -> None:
+        """The mirror's copies of these deals are being written: their timers follow, in the same transaction."""
+        known = {copy.record.id: copy for copy in copies}
+        if not known or not timetable:
+            return
+        since = self._begun(connection)
+        for some in chunks(sorted(known)):
+            wanted = timetable.wanted((known[deal_id] for deal_id in some), since)
+            self._bring_into_line(connection, self._of(connection, some), wanted)
+
+    def forget(self, connection: Connection, deal_ids: Collection[int]) -> None:
+        """The deals are gone."""
+        for some in chunks(sorted(deal_ids)):
+            gone = timers.c.deal_id.in_(some)
+            connection.execute(delete(timers).where(timers.c.account == self._account, timers.c.state == OPEN, gone))
+
+    def _begun(self, connection: Connection) -> dict[str, datetime]:
+        """Since when the rules have been on."""
+        rows = connection.execute(
+            select(schedules.c.rule, schedules.c.since).where(schedules.c.account == self._account)
+        )
+        return {row.rule: datetime.fromtimestamp(row.since, UTC) for row in rows}
+
+    def _of(self, connection: Connection, deal_ids: Collection[int]) -> Mapping[TimerKey, Row[Any]]:
+        rows = connection.execute(
+            select(timers).where(timers.c.account == self._account, timers.c.deal_id.in_(deal_ids))
+        )
+        return {TimerKey(row.deal_id, row.rule, row.step, row.anchor): row for row in rows}
+
+    def _bring_into_line(self, connection: Connection, there: Mapping[TimerKey, Row[Any]], wanted: Wanted) -> None:
+        new = [self._row(key, due_at) for key, due_at in wanted.due.items() if key not in there]
+        insert_new(connection, timers, new)
+        still_open = {key: row for key, row in there.items() if row.state == OPEN}
+        unwanted = [
+            row.id
+            for key, row in still_open.items()
+            if key not in wanted.due and (key.deal_id, key.rule) not in wanted.unknown
+        ]
+        for some in chunks(unwanted):
+            connection.execute(delete(timers).where(timers.c.id.in_(some)))
+        moved = [
+            {"timer": row.id, "moment": wanted.due[key]}
+            for key, row in still_open.items()
+            if key in wanted.due and wanted.due[key] != row.due_at
+        ]
+        if moved:
+            by_id = update(timers).where(timers.c.id == bindparam("timer")).values(due_at=bindparam("moment"))
+            connection.execute(by_id, moved)
+
+    def _row(self, key: TimerKey, due_at: float) -> dict[str, Any]:
+        return {
+            "account": self._account,
+            "deal_id": key.deal_id,
+            "rule": key.rule,
+            "step": key.step,
+            "anchor": key.anchor,
+            "due_at": due_at,
+            "state": OPEN,
+        }

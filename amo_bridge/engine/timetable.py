@@ -1,0 +1,101 @@
+"""What the enabled schedules want: the steps of a deal as the mirror knows it. A pure function; ``timers.py`` keeps
+them."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+
+import structlog
+
+from amo_bridge.clock import Clock
+from amo_bridge.deal import Deal
+from amo_bridge.engine.mirror import Mirrored
+from amo_bridge.engine.view import Viewer
+from amo_bridge.rules import Rule
+from amo_bridge.schedule import Schedule, Step, StepsOf, Times
+from amo_bridge.worktime import CalendarOptions, WorkCalendar
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class TimerKey:
+    """What a step is done once for."""
+
+    deal_id: int
+    rule: str
+    step: str
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """``due``: the steps that the deals are to have, and when. ``unknown``: (deal id, rule) pairs whose steps can't be
+    told, because the rule's own code failed: what they have stays as it is."""
+
+    due: Mapping[TimerKey, float]
+    unknown: frozenset[tuple[int, str]]
+
+
+class Timetable:
+    """``digests``: rule → of all that its steps depend on besides the deal; another one means that they may differ."""
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        viewer: Viewer,
+        calendar: WorkCalendar,
+        calendar_options: CalendarOptions,
+        account_clock: Clock,
+    ) -> None:
+        self._clock = account_clock
+        self._viewer = viewer
+        self._calendar = calendar
+        scheduled = [(rule, rule.handler) for rule in rules if rule.enabled]
+        self._rules = {rule.name: (rule, how.steps) for rule, how in scheduled if isinstance(how, Schedule)}
+        self.recurring = frozenset(
+            rule.name for rule, how in scheduled if isinstance(how, Schedule) and how.recurs
+        )  # fmt: skip
+        shared = f"{version('amo-bridge')} {calendar.timezone.key} {calendar_options.model_dump_json()}"
+        self.digests: Mapping[str, str] = {
+            name: _digest(rule, steps, shared) for name, (rule, steps) in self._rules.items()
+        }
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def wanted(self, copies: Iterable[Mirrored], since: Mapping[str, datetime]) -> Wanted:
+        """The steps of these deals by the rules that have begun: those in ``since``."""
+        now = self._clock.now()
+        due: dict[TimerKey, float] = {}
+        unknown: set[tuple[int, str]] = set()
+        for copy in copies:
+            if copy.record.is_deleted:
+                continue
+            deal = self._viewer.deal(copy.record, copy)
+            for name, (rule, steps) in self._rules.items():
+                if name not in since:
+                    continue
+                try:
+                    times = Times(self._calendar, since[name], now)
+                    due |= {key: moment for key, moment in _keyed(deal, rule, steps(deal, rule.options, times))}
+                except Exception as error:  # noqa: BLE001 - a rule's bug must not stop the others; it is told
+                    log.error("a deal's steps can't be planned", rule=name, deal=deal.id, error=repr(error))
+                    unknown.add((deal.id, name))
+        return Wanted(due, frozenset(unknown))
+
+
+def _keyed(deal: Deal, rule: Rule, steps: Iterable[Step]) -> Iterator[tuple[TimerKey, float]]:
+    for step in list(steps):
+        yield TimerKey(deal.id, rule.name, step.name, step.anchor), step.due.timestamp()
+
+
+def _digest(rule: Rule, steps: StepsOf, shared: str) -> str:
+    """``shared``: the program's version and the calendar. The agency's own code has no version: its text counts."""
+    parts = (shared, inspect.getsource(inspect.getmodule(steps) or steps), rule.options.model_dump_json(by_alias=True))
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=32).hexdigest()

@@ -1,0 +1,109 @@
+"""Where handlers and schedules come from: the shipped folders, and an agency's own; both are scanned.
+
+A file that begins with an underscore is a helper of the others and no rule.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from amo_bridge.errors import ConfigError
+from amo_bridge.rules import MARK, Handler
+from amo_bridge.schedule import Schedule
+
+Section = Literal["handlers", "schedules"]
+KINDS: Mapping[Section, type[Handler]] = {"handlers": Handler, "schedules": Schedule}
+WORDS: Mapping[Section, tuple[str, str, str]] = {
+    "handlers": ("обработчиками", "такой обработчик уже есть", "@handler"),
+    "schedules": ("расписаниями", "такое расписание уже есть", "@schedule"),
+}
+
+
+def shipped_handlers() -> dict[str, Handler]:
+    """The handlers of the folder ``handlers/``, by name."""
+    return shipped("handlers")
+
+
+def shipped_schedules() -> dict[str, Handler]:
+    """The schedules of the folder ``schedules/``, by name."""
+    return shipped("schedules")
+
+
+def shipped(section: Section) -> dict[str, Handler]:
+    """What the shipped folder of that name holds, by name."""
+    folder = importlib.import_module(section)
+    return _scan(
+        Path(next(iter(folder.__path__))), section, lambda path: importlib.import_module(f"{section}.{path.stem}")
+    )
+
+
+def own_handlers(folder: Path, taken: Iterable[str] = ()) -> dict[str, Handler]:
+    """The handlers of an agency's own folder, by name, except names that are ``taken``. Raises as ``own``."""
+    return own("handlers", folder, taken)
+
+
+def own(section: Section, folder: Path, taken: Iterable[str] = ()) -> dict[str, Handler]:
+    """The handlers or schedules of an agency's own folder, by name, except names that are ``taken``.
+
+    Raises ConfigError with everything that is wrong in the folder.
+    """
+    many, there_already, _ = WORDS[section]
+    if not folder.is_dir():
+        raise ConfigError([f"папки с {many} {folder} нет"])
+    found = _scan(folder, section, lambda path: _import_file(path, section))
+    if doubled := sorted(found.keys() & set(taken)):
+        raise ConfigError([f"{folder / name}.py: {there_already}, назовите файл иначе" for name in doubled])
+    return found
+
+
+def _scan(folder: Path, section: Section, load: Callable[[Path], ModuleType]) -> dict[str, Handler]:
+    found, problems = {}, []
+    for path in sorted(folder.glob("*.py")):
+        if path.stem.startswith("_"):
+            continue
+        try:
+            found[path.stem] = _marked_in(load(path), path, section)
+        except ValueError as error:
+            problems.append(f"{path}: {error}")
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def _marked_in(module: ModuleType, path: Path, section: Section) -> Handler:
+    marked = getattr(getattr(module, path.stem, None), MARK, None)
+    if not isinstance(marked, KINDS[section]) or marked.section != section:
+        raise ValueError(f"в файле нет функции {path.stem} с пометкой {WORDS[section][2]}")
+    return marked
+
+
+def _import_file(path: Path, section: Section) -> ModuleType:
+    """A file of the agency's own, whose code may fail in any way. Raises ValueError (Russian)."""
+    spec = importlib.util.spec_from_file_location(f"own_{section}.{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ValueError("файл не читается как модуль Python")
+    module = importlib.util.module_from_spec(spec)
+    # inspect.getmodule (in @handler) looks the module up by its file while the body is still running.
+    sys.modules[spec.name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[spec.name]
+        line = _line_in(path, error)
+        raise ValueError(f"строка {line}: Python не исполнил файл: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _line_in(path: Path, error: Exception) -> int:
+    """The line of the file at which it failed."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return error.lineno
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    return lines[-1] or 1 if lines else 1

@@ -1,0 +1,107 @@
+"""A deal stays on a stage too long → step by step something is done: a letter, a task, another stage.
+
+Steps are counted from the moment the deal came onto the stage. Leaving the stage ends the ladder (``on_leave`` says
+what is done then), coming back starts it anew; on stages of ``goes_on`` the count only goes on. Does nothing if the
+deal has left, is not what ``when`` asks for, or the task that the step would set is still open. ``existing``: what of
+the deals that were on the stage before the rule was switched on.
+Covers A11, A20, A21, A22, A23, A110, M1, M3, M5, M7, M10, M11, C8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from amo_bridge.actions import Action, Skip
+from amo_bridge.config.names import StageName
+from amo_bridge.deal import Deal, Stay, stage_is_one_of
+from amo_bridge.due import Due
+from amo_bridge.events import StageEntered, StepDue
+from amo_bridge.options import Condition, Deeds
+from amo_bridge.rules import Options
+from amo_bridge.schedule import Existing, Step, Times, schedule
+from amo_bridge.step_options import TimedDeeds, names_are_unique
+
+
+class LadderStep(TimedDeeds):
+    """``after``: how long after the deal came onto the stage; without it at once."""
+
+    after: Due | None = None
+
+    @property
+    def title(self) -> str:
+        return self.name or (str(self.after) if self.after else "сразу")
+
+    def due(self, deal: Deal, times: Times, existing: Existing, stay: Stay) -> Step | None:
+        start = times.begin(stay.since, existing)
+        if start is None:
+            return None
+        moment = times.after(start, self.after, deal) if self.after else start
+        to_come = times.to_come(moment, existing) if moment else None
+        return self.step(to_come, _anchor(stay), times) if to_come else None
+
+
+class StageLadder(Options):
+    stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
+    goes_on: tuple[StageName, ...] = ()
+    when: Condition | None = None
+    steps: Annotated[tuple[LadderStep, ...], Field(min_length=1)]
+    on_leave: Deeds | None = None
+    existing: Existing = "skip"
+
+    @model_validator(mode="after")
+    def each_step_has_its_name(self) -> Self:
+        names_are_unique(step.title for step in self.steps)
+        return self
+
+
+def _steps(deal: Deal, options: StageLadder, times: Times) -> Iterator[Step]:
+    stay = _counted_stay(deal, options)
+    if stay is not None:
+        for step in options.steps:
+            if planned := step.due(deal, times, options.existing, stay):
+                yield planned
+
+
+@schedule(options=StageLadder, steps=_steps, on=(StageEntered,), needs={"own_tasks"})
+def stage_ladder(event: StepDue | StageEntered, deal: Deal, options: StageLadder) -> Skip | list[Action]:
+    if isinstance(event, StageEntered):
+        return _left(event, deal, options)
+    stay = _counted_stay(deal, options)
+    if stay is None:
+        return Skip(f"сделка ушла: она на этапе «{deal.stage.title}»")
+    if event.anchor != _anchor(stay):
+        return Skip("сделка уходила с этапа и вернулась: счёт начат заново")
+    step = next((step for step in options.steps if step.title == event.step), None)
+    if step is None:
+        return Skip("такого шага в правиле больше нет")
+    if options.when and not options.when.holds(deal):
+        return Skip(f"не выполнено условие: {options.when}")
+    return step.actions(deal, slot=step.title)
+
+
+def _left(event: StageEntered, deal: Deal, options: StageLadder) -> Skip | list[Action]:
+    counted = (*options.stages, *options.goes_on)
+    if not stage_is_one_of(event.from_stage_name, counted):
+        return Skip("сделка пришла не с этапа этого правила")
+    if deal.is_on(counted):
+        return Skip("этап сменился, но счёт идёт и на нём")
+    if options.on_leave is None:
+        return Skip("на уходе с этапа это правило ничего не делает")
+    return options.on_leave.for_deal(deal, slot="on_leave") or Skip("на уходе делать нечего")
+
+
+def _counted_stay(deal: Deal, options: StageLadder) -> Stay | None:
+    """The stay from which the ladder counts: on one of its stages, now or before stages on which the count goes on."""
+    for stay in deal.stays:
+        if stage_is_one_of(stay.stage.title, options.stages):
+            return stay
+        if not stage_is_one_of(stay.stage.title, options.goes_on):
+            return None
+    return None
+
+
+def _anchor(stay: Stay) -> str:
+    return f"{stay.stage.pipeline_id}.{stay.stage.status_id}@{int(stay.since.timestamp())}"
