@@ -55,7 +55,9 @@ class Planner:
         told = list(_legible(rows, plan))
         before = self._mirror.get(deal_id for _, event in told if (deal_id := deal_of(event)))
         fresh = self._read_fresh(told, before)
-        around = Surroundings(Ways(self._client, self.brain.account, self._store, self._key), fresh)
+        around = Surroundings(
+            Ways(self._client, self.brain.account, self._store, self._key, self.brain.config.services), fresh
+        )
         self._look_ahead(told, before, fresh, around)
         waiting = {row.deal_id for row in rows if row.id in plan.postponed}
         for row, event in told:
