@@ -8,10 +8,20 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from running_bridge import UNHURRIED
+from local_crm import TOKEN, LocalCrm
+from running_bridge import UNHURRIED, RunningBridge
 
+from amo_bridge.clock import SystemClock
 from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.entities import ContactRecord
+from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.tokens import LongLivedToken
+from amo_bridge.engine.accounts import known_key
+from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.mirror import ContactIndex, IndexedContact
+from amo_bridge.engine.mirror.contacts import FILLED
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.exports import Export
 from amo_bridge.webinars.options import WebinarSection
@@ -57,3 +67,15 @@ def attendee(name: str = "Анна", **changed: Any) -> Attendee:
         "mails": (f"{name.casefold()}@example.ru",),
     }
     return Attendee(**(facts | changed))
+
+
+def fill_contacts(bridge: RunningBridge, sandbox: LocalCrm) -> None:
+    """The index of contacts, read from the account once."""
+    key = known_key(bridge._store, bridge.config.account.url)
+    assert key is not None
+    client = CrmClient(sandbox.url, LongLivedToken(TOKEN), LocalBudget(UNHURRIED))
+    rows = client.pages("/api/v4/contacts", {"with": "leads"}, "contacts")
+    read = [IndexedContact.of(ContactRecord.from_api(row)) for row in rows]
+    with bridge._store.write() as connection:
+        ContactIndex(bridge._store, key).put(connection, read, SystemClock().now())
+        Cursors(bridge._store, key).write(connection, FILLED, 1.0)

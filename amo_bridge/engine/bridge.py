@@ -25,7 +25,7 @@ from amo_bridge.engine.patience import Patience
 from amo_bridge.engine.reloading import ConfigWatch
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.engine.small_state import account_name
-from amo_bridge.engine.ticker import RECONCILE, TIMERS
+from amo_bridge.engine.ticker import IMPORTS, RECONCILE, TIMERS
 from amo_bridge.engine.work import Desk, LeaderWork
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import StoreUnavailable
@@ -110,6 +110,11 @@ class Bridge:
         if self._connecting is None:
             raise StoreUnavailable("мост запускается")
         return [self._connecting]
+
+    def hurry_imports(self) -> None:
+        """An import was begun, held or taken back: whoever leads looks within seconds, this process at once."""
+        if worker := self._worker:
+            worker.ask(IMPORTS)
 
     @property
     def is_ready(self) -> bool:

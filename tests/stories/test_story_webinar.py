@@ -9,22 +9,14 @@ from typing import Any
 import pytest
 from local_crm import LocalCrm, served
 from running_bridge import ENVIRONMENT, RunningBridge, wait_until
-from webinar_kit import ACCOUNT, ACTIVE, LONG, REPEAT, SAMPLES, SHORT, school_config
+from webinar_kit import ACCOUNT, ACTIVE, LONG, REPEAT, SAMPLES, SHORT, fill_contacts, school_config
 
-from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
-from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import ContactRecord
-from amo_bridge.crm.local_budget import LocalBudget
-from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.accounts import known_key
-from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.imports.control import ImportControl
 from amo_bridge.engine.imports.drafting import Drafting, Upload
-from amo_bridge.engine.mirror import ContactIndex, IndexedContact
-from amo_bridge.engine.mirror.contacts import FILLED
 from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.store import Store
 from amo_bridge.sandbox.world import World
@@ -79,20 +71,10 @@ class Team:
         return number
 
 
-def _fill_contacts(team: Team, sandbox: LocalCrm) -> None:
-    index = ContactIndex(team.store, team.key)
-    client = CrmClient(sandbox.url, LongLivedToken("sandbox-token"), LocalBudget(5000))
-    rows = client.pages("/api/v4/contacts", {"with": "leads"}, "contacts")
-    read = [IndexedContact.of(ContactRecord.from_api(row)) for row in rows]
-    with team.store.write() as connection:
-        index.put(connection, read, SystemClock().now())
-        Cursors(team.store, team.key).write(connection, FILLED, 1.0)
-
-
 @pytest.fixture
 def team(bridge: RunningBridge, sandbox: LocalCrm) -> Iterator[Team]:
+    fill_contacts(bridge, sandbox)
     team = Team(bridge)
-    _fill_contacts(team, sandbox)
     yield team
     team.store.close()
 

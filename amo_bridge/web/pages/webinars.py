@@ -1,0 +1,215 @@
+"""Webinars: exports come in, a plan is shown, people decide, the import runs, is held, reported, taken back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import date
+from functools import wraps
+from typing import Any
+
+from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from werkzeug.wrappers import Response as Answer
+
+from amo_bridge.engine.imports.book import ACTIVE, NoSuchImport
+from amo_bridge.engine.imports.drafting import Upload
+from amo_bridge.engine.imports.records import Kept
+from amo_bridge.engine.imports.report import contact_url
+from amo_bridge.engine.imports.report import report as report_of
+from amo_bridge.engine.view import deal_url
+from amo_bridge.web import webinar_desk as words
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.gate import open_to
+from amo_bridge.web.here import account, user, write_down
+from amo_bridge.web.menu import Menu
+from amo_bridge.web.webinar_desk import Desk, desk, is_shown, said_in
+from amo_bridge.webinars.exports import ColumnsUnknown, ExportError
+from amo_bridge.webinars.limits import MOST_BYTES
+from amo_bridge.webinars.sorting import in_minutes, rule_in_words
+
+routes = Blueprint("webinars", __name__)
+MENU = Menu(_l("Вебинары"), "webinars.show", place=30, role=Role.WEBINAR)
+ON_A_PAGE = 100
+FILTERS = ("words", "interest", "standing", "state")
+SEVERAL_FILES = 3 * MOST_BYTES
+
+
+def told_in_words(view: Callable[..., Any]) -> Callable[..., Any]:
+    """What can't be done is said on the page it was asked from."""
+
+    @wraps(view)
+    def told(number: int, **more: Any) -> Any:
+        try:
+            return view(number, **more)
+        except (NoSuchImport, ExportError) as error:
+            flash(str(error))
+            return _to(number)
+
+    return told
+
+
+@routes.get("/webinars")
+@open_to(Role.WEBINAR)
+def show() -> str:
+    return _front()
+
+
+def _front(**more: Any) -> str:
+    try:
+        at_hand = desk()
+    except ExportError as error:
+        return render_template("webinars/off.html", why=str(error))
+    rule = rule_in_words(at_hand.drafting.options)
+    return render_template("webinars/list.html", imports=at_hand.book.all(), rule=rule, words=words, **more)
+
+
+@routes.post("/webinars")
+@open_to(Role.WEBINAR, most_bytes=SEVERAL_FILES)
+def upload() -> Any:
+    """Files → drafts. Columns that nobody knows are asked for in the same form, so that the files needn't be chosen
+    again."""
+    files = [
+        Upload(one.filename or _("без имени"), one.read()) for one in request.files.getlist("files") if one.filename
+    ]
+    try:
+        at_hand = desk()
+        _remember_columns(at_hand)
+        numbers = at_hand.drafting.draft(files, user().login, _day(request.form.get("held_on", "")))
+    except ColumnsUnknown as unknown:
+        return _again(columns=unknown)
+    except ExportError as error:
+        return _again(mistake=str(error))
+    names = ", ".join(one.name for one in files)
+    write_down("webinar.upload", f"Файлы вебинара прочитаны: {names}", details=f"загрузки: {numbers}")
+    if len(numbers) > 1:
+        flash(_("В файлах несколько дней: на каждый своя загрузка."))
+    target = url_for("webinars.one", number=numbers[0]) if len(numbers) == 1 else url_for("webinars.show")
+    return Response(status=204, headers={"HX-Redirect": target}) if _by_htmx() else redirect(target)
+
+
+def _again(**more: Any) -> str:
+    if _by_htmx():
+        return render_template("webinars/answer.html", words=words, **more)
+    return _front(**more)
+
+
+def _remember_columns(at_hand: Desk) -> None:
+    if signature := request.form.get("signature", ""):
+        named = {field: title for field in words.ASKED if (title := request.form.get(f"column-{field}", ""))}
+        at_hand.drafting.memory.remember_columns(signature[:32], named)
+
+
+def _day(told: str) -> date | None:
+    try:
+        return date.fromisoformat(told) if told else None
+    except ValueError:
+        return None
+
+
+def _by_htmx() -> bool:
+    return "HX-Request" in request.headers
+
+
+@routes.get("/webinars/<int:number>")
+@open_to(Role.WEBINAR)
+def one(number: int) -> str:
+    return render_template("webinars/one.html", **_told_of(number))
+
+
+@routes.get("/webinars/<int:number>/people")
+@open_to(Role.WEBINAR)
+def people(number: int) -> str:
+    """The table alone, as it is filtered."""
+    return render_template("webinars/people.html", **_told_of(number))
+
+
+@routes.get("/webinars/<int:number>/progress")
+@open_to(Role.WEBINAR)
+def progress(number: int) -> str | Response:
+    """Asked for again and again while the import runs; the page is shown anew when that is over."""
+    told = _told_of(number)
+    if told["job"].state not in ACTIVE:
+        return Response(status=204, headers={"HX-Refresh": "true"})
+    return render_template("webinars/progress.html", **told)
+
+
+def _told_of(number: int) -> dict[str, Any]:
+    try:
+        at_hand = desk()
+        job = at_hand.book.get(number)
+    except (NoSuchImport, ExportError):
+        abort(404)
+    if job.state == "dropped":
+        abort(404)
+    rows = at_hand.book.rows(number)
+    sums = Counter((kept.row.sorted.interest, kept.row.standing) for kept in rows)
+    found = _filtered(rows)
+    page = max(request.args.get("page", 1, type=int), 1)
+    return {
+        "job": job, "counts": at_hand.book.counts(number), "rows": found[(page - 1) * ON_A_PAGE : page * ON_A_PAGE],
+        "found": len(found), "page": page, "pages": -(-len(found) // ON_A_PAGE), "sums": sums, "desk": at_hand,
+        "standings": [one for one in words.STANDINGS if any(kept.row.standing == one for kept in rows)],
+        "rule": rule_in_words(at_hand.drafting.options), "words": words, "in_minutes": in_minutes,
+        "deal_url": lambda deal_id: deal_url(account().config.account.url, deal_id),
+        "contact_url": lambda contact_id: contact_url(account().config.account.url, contact_id),
+        "is_active": job.state in ACTIVE,
+        "asked": {key: request.args[key] for key in FILTERS if request.args.get(key)},
+    }  # fmt: skip
+
+
+def _filtered(rows: list[Kept]) -> list[Kept]:
+    asked = request.args
+    return [
+        kept
+        for kept in rows
+        if asked.get("standing", "") in ("", kept.row.standing)
+        and asked.get("interest", "") in ("", kept.row.sorted.interest)
+        and asked.get("state", "") in ("", kept.state)
+        and is_shown(kept, asked.get("words", "").strip())
+    ]
+
+
+@routes.post("/webinars/<int:number>/people/<int:place>")
+@open_to(Role.WEBINAR)
+@told_in_words
+def decide(number: int, place: int) -> str | Answer:
+    """A person's own decision about one row."""
+    try:
+        said = said_in(request.form)
+    except ValueError:
+        abort(400)
+    desk().control.say(number, place, said)
+    write_down(
+        "webinar.decide", f"Загрузка № {number}, строка {place}: решено вручную", details=str(dict(request.form))
+    )
+    return render_template("webinars/decided.html", **_told_of(number)) if _by_htmx() else _to(number)
+
+
+@routes.post("/webinars/<int:number>/<any(start, pause, resume, undo, drop):deed>")
+@open_to(Role.WEBINAR)
+@told_in_words
+def act(number: int, deed: str) -> Answer:
+    at_hand = desk()
+    getattr(at_hand.control, deed)(number)
+    account().bridge.hurry_imports()
+    told = {
+        "start": "начата", "pause": "остановлена", "resume": "продолжена", "undo": "отменяется", "drop": "удалена",
+    }  # fmt: skip
+    write_down(f"webinar.{deed}", f"Загрузка № {number}: {told[deed]}")
+    return redirect(url_for("webinars.show")) if deed == "drop" else _to(number)
+
+
+@routes.get("/webinars/<int:number>/report.csv")
+@open_to(Role.WEBINAR)
+def report(number: int) -> Response:
+    told = _told_of(number)
+    at_hand: Desk = told["desk"]
+    body = report_of(at_hand.book.rows(number), account().config.account.url, at_hand.drafting.options)
+    name = f"webinar-{told['job'].held_on.isoformat()}-{number}.csv"
+    return Response(body, mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+def _to(number: int) -> Answer:
+    return redirect(url_for("webinars.one", number=number))
