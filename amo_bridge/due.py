@@ -16,7 +16,7 @@ from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from amo_bridge.due_grammar import QUOTES, WORDS, BadPhrase, parse_phrase
-from amo_bridge.due_plan import FieldNotADate, FieldNotFilled, Fields, Plan
+from amo_bridge.due_plan import FieldNotADate, FieldNotFilled, Fields, Moment, Plan
 from amo_bridge.worktime import WorkCalendar
 
 __all__ = ["EXAMPLES", "Due", "FieldNotADate", "FieldNotFilled", "Fields"]
@@ -67,6 +67,11 @@ class Due:
         """
         opening, closing = next((pair for pair in QUOTES if pair[1] not in name), QUOTES[0])
         return cls.parse(f"field: {opening}{name}{closing} {shift}")
+
+    @classmethod
+    def exactly(cls, moment: datetime) -> Due:
+        """This very moment (aware), such as the one a task had before."""
+        return cls(f"{moment:%d.%m.%Y %H:%M %Z}", Moment(moment))
 
     @property
     def fields(self) -> tuple[str, ...]:

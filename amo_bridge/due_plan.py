@@ -47,6 +47,17 @@ class Plan(Protocol):
 
 
 @dataclass(frozen=True)
+class Moment:
+    """A moment that is known already."""
+
+    moment: datetime
+    fields: ClassVar[tuple[str, ...]] = ()
+
+    def resolve(self, now: datetime, calendar: WorkCalendar, fields: Fields) -> datetime:
+        return in_utc(self.moment)
+
+
+@dataclass(frozen=True)
 class Days:
     """So many days on: by the calendar at the same time of day, or working ones at the close of the last."""
 

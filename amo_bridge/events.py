@@ -385,6 +385,45 @@ class ResponsibleChanged(DealObserved):
     new: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class TaskObserved(DealObserved):
+    """Something happened to a task on the deal's card. ``text``, ``responsible_user_id``, ``task_type`` (its name; None
+    for «Связаться», which is nobody's choice): what the task is."""
+
+    task_id: int
+    text: str = ""
+    responsible_user_id: int = 0
+    task_type: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskFinished(TaskObserved):
+    """A task was finished. Its result may still be to come."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskAnswered(TaskObserved):
+    """A task was finished, and its result is there or had time to come: from the list of tasks amoCRM tells the
+    completion first and the result in a hook of its own. ``result``: what was written; None when nothing was."""
+
+    result: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRescheduled(TaskObserved):
+    """An open task has another due time than before."""
+
+    old: datetime
+    new: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRemoved(TaskObserved):
+    """An open task was deleted. ``due``: when it was due."""
+
+    due: datetime
+
+
 # --- the clock ---------------------------------------------------------------------------------------------------
 
 

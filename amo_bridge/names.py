@@ -31,6 +31,12 @@ def same_name(a: str, b: str) -> bool:
     return normalise(a) == normalise(b)
 
 
+def begins_with(text: str, beginning: str) -> bool:
+    """Whether a text begins with these words, in any spelling of them; whole words only."""
+    told, sought = normalise(text), normalise(beginning)
+    return told.startswith(sought) and not told[len(sought) :][:1].isalnum()
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that looks most like ``name``, in its own spelling; None when nothing is close."""
     spelled = {normalise(candidate): candidate for candidate in candidates}

@@ -51,6 +51,15 @@ class MoveDeal(Action):
     to: str
 
 
+@dataclass(frozen=True)
+class Lack:
+    """What a move needs and the deal has not: what is to be done about it (an imperative: «заполните», «закройте
+    задачи»), and its name, if it has one."""
+
+    do: str
+    what: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RollBack(Action):
     """Put the deal back on the stage it came from, and tell the person who moved it why, by a task on the deal.
@@ -58,13 +67,27 @@ class RollBack(Action):
     ``to`` is a (pipeline id, status id) pair, or None when nobody knows where the deal came from: then only the task is
     set. Rules about entering that stage do not fire again. Several roll-backs of one move become one, with one task
     that lists everything that is ``missing``. ``because`` says what was tried, in the genitive: «перехода на этап …».
+    ``loss_reason_id`` is the engine's: the reason that a lost deal had, which amoCRM forgets when it is opened.
     """
 
     to: tuple[int, int] | None
     because: str
-    missing: tuple[str, ...]
+    missing: tuple[Lack, ...]
     tell: Person
     due: Due
+    loss_reason_id: int | None = None
+
+    @property
+    def needs(self) -> str:
+        """Everything that is missing, in words: «заполните: «A», «B»; закройте задачи: «C»»."""
+        by_deed: dict[str, list[str]] = {}
+        for lack in self.missing:
+            by_deed.setdefault(lack.do, []).append(lack.what)
+        return "; ".join(_with_names(do, [name for name in names if name]) for do, names in by_deed.items())
+
+
+def _with_names(do: str, names: list[str]) -> str:
+    return f"{do}: {', '.join(f'«{name}»' for name in names)}" if names else do
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,19 +112,11 @@ class AddTags(Action):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinkContacts(Action):
-    """Link contacts to the deal; those that are linked already are left alone, and the main contact stays who it is."""
-
-    contact_ids: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class CreateDeal(Action):
     """Create a deal that goes on where ``deal_id`` (the source) ended.
 
     Made once for a source deal and ``slot``, whatever happens to the source later. ``link_field`` of both deals is
-    filled with the other's address. ``file_uuids``: files of the source that the new deal gets too. ``then`` is done
-    after it exists; «{new.url}» and «{new.id}» in texts are replaced.
+    filled with the other's address. ``then`` is done after it exists; «{new.url}» and «{new.id}» in texts are replaced.
     """
 
     name: str
@@ -113,6 +128,5 @@ class CreateDeal(Action):
     company_id: int | None = None
     values: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     link_field: str | None = None
-    file_uuids: tuple[str, ...] = ()
     slot: str = ""
     then: tuple[Action, ...] = ()

@@ -63,6 +63,7 @@ class BridgeSection(Strict):
     own_handlers: str | None = None
     own_schedules: str | None = None
     tell: PersonName | None = None
+    most_put_backs: Annotated[int, Field(ge=1)] = 3
     keep_journal: Duration = timedelta(days=90)
     keep_hooks: Duration = timedelta(days=14)
 

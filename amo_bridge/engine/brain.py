@@ -10,6 +10,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.dispatch import Dispatcher
 from amo_bridge.engine.observe import Observer
+from amo_bridge.engine.observe_tasks import TaskObserver
 from amo_bridge.engine.people import DealKnown, People, nobody_has_seen
 from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.timetable import Timetable
@@ -23,6 +24,7 @@ class Brain:
     resolver: Resolver
     dispatcher: Dispatcher
     observer: Observer
+    task_observer: TaskObserver
     viewer: Viewer
     timetable: Timetable
 
@@ -43,8 +45,11 @@ class Brain:
                 clock,
                 dry_run=config.bridge.dry_run,
                 opt_out_tag=config.bridge.opt_out_tag,
+                most_put_backs=config.bridge.most_put_backs,
+                tell=config.bridge.tell,
             ),
             observer=Observer(account, people),
+            task_observer=TaskObserver(account, people),
             viewer=viewer,
             timetable=Timetable(config.rules, viewer, calendar, config.calendar, clock),
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from amo_bridge.actions import Action, Decision, RollBack, Skip
+from amo_bridge.actions import Action, Decision, Person, RollBack, Skip
 from amo_bridge.card import NotRead
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import Account
@@ -15,10 +14,12 @@ from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
 from amo_bridge.duration import in_words
 from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.event_keys import event_key
+from amo_bridge.engine.refusals import as_one, told_instead
 from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.surroundings import Looking
 from amo_bridge.errors import BridgeError
-from amo_bridge.events import DealObserved, Event, FieldChanged, StageEntered
+from amo_bridge.events import Event, StageEntered
 from amo_bridge.rules import Rule
 
 Outcome = Literal["acts", "would_act", "skipped", "failed", "held"]
@@ -40,13 +41,16 @@ class Verdict:
 class Case:
     """Everything a rule is judged on: the events about one deal at one moment, and the deal freshly read.
 
-    ``told_key`` is the key of the reported event among them.
+    ``told_key`` is the key of the reported event among them. ``before``: the deal as it was last known.
+    ``put_backs``: how often it was put back from where it is now, within the last hour.
     """
 
     events: tuple[Event, ...]
     told_key: str
     record: DealRecord
     deal: Deal
+    before: DealRecord | None = None
+    put_backs: Callable[[], int] = lambda: 0
 
 
 class Said(NamedTuple):
@@ -69,6 +73,8 @@ class Dispatcher:
         *,
         dry_run: bool,
         opt_out_tag: str,
+        most_put_backs: int = 3,
+        tell: Person | None = None,
     ) -> None:
         self._clock = clock
         self._rules = [rule for rule in rules if rule.enabled]
@@ -76,6 +82,8 @@ class Dispatcher:
         self._account = account
         self._dry_run = dry_run
         self._opt_out_tag = opt_out_tag
+        self._most_put_backs = most_put_backs
+        self._tell = tell
 
     def listeners(self, event: Event) -> list[Rule]:
         """The enabled rules that want to hear of this event; gates first."""
@@ -94,6 +102,10 @@ class Dispatcher:
     def listens_to(self, event: Event) -> bool:
         return any(rule.hears(event) for rule in self._rules)
 
+    def listens_for(self, kinds: Iterable[type[Event]]) -> bool:
+        """Would any rule want to hear of such events?"""
+        return any(issubclass(kind, rule.handler.on) for kind in kinds for rule in self._rules)
+
     def asked(self, case: Case) -> Iterator[tuple[Event, Rule]]:
         """Who will be asked about which event of a case."""
         for event in case.events:
@@ -105,23 +117,23 @@ class Dispatcher:
         """All verdicts about a case. A gate that rolls the deal back silences the rules about that move, and the rules
         about fields see the deal where it will be."""
         gates = [self._ask(rule, event, case, around) for event, rule in self._pairs(case, gates=True)]
-        verdicts = self._as_one(gates, case)
-        refusal = next(
-            ((v.rule, a) for v, a, *_ in gates if isinstance(a, RollBack) and not self._is_dry(v.rule)), None
-        )
-        seen = self._put_back(case, refusal[1]) if refusal else case
+        live = [said for said in gates if isinstance(said.wants, RollBack) and not self._is_dry(said.verdict.rule)]
+        times = case.put_backs() if live else 0
+        refusal = live[0].verdict.rule if live and times < self._most_put_backs else None
+        verdicts = self._as_one(gates, live, case, times)
+        seen = self._put_back(case, live[0].wants) if refusal else case
         wanted: set[str] = set()
         for event, rule in self._pairs(case, gates=False):
             if refusal and isinstance(event, StageEntered):
-                words = f"сделку возвращает правило {refusal[0].name}"
-                verdicts.append(Verdict(rule, event, event_key(event, case), "skipped", words))
+                words = f"сделку возвращает правило {refusal.name}"
+                verdicts.append(Verdict(rule, event, event_key(event, case.told_key), "skipped", words))
             else:
                 verdict = self._resolved(self._ask(rule, event, seen, around), seen)
                 verdicts.append(_without_repeats(verdict, wanted))
         return verdicts
 
-    def _put_back(self, case: Case, refusal: RollBack) -> Case:
-        if refusal.to is None:
+    def _put_back(self, case: Case, refusal: Sequence[Action] | RollBack) -> Case:
+        if not isinstance(refusal, RollBack) or refusal.to is None:
             return case
         return replace(case, deal=replace(case.deal, stage=self._account.stage_of(*refusal.to)))
 
@@ -134,7 +146,7 @@ class Dispatcher:
         ]  # fmt: skip
 
     def _ask(self, rule: Rule, event: Event, case: Case, around: Looking) -> Said:
-        verdict = Verdict(rule, event, event_key(event, case), "skipped")
+        verdict = Verdict(rule, event, event_key(event, case.told_key), "skipped")
         if why_not := self._not_to_be_asked(rule, event, case.deal):
             return Said(replace(verdict, reason=why_not), (), case.deal)
         said = _said(verdict, around.seen(rule, case.deal))
@@ -154,10 +166,10 @@ class Dispatcher:
             return ""
         return f"слишком поздно: случилось {event.at:%d.%m.%Y %H:%M} UTC, правило ждёт {in_words(rule.max_lateness)}"
 
-    def _as_one(self, gates: list[Said], case: Case) -> list[Verdict]:
-        """Several gates refusing one move give one roll-back with one explanation, told by the first of them."""
-        live = [a for v, a, *_ in gates if isinstance(a, RollBack) and not self._is_dry(v.rule)]
-        together = replace(live[0], missing=_joined(live)) if live else None
+    def _as_one(self, gates: list[Said], live: list[Said], case: Case, times: int) -> list[Verdict]:
+        """What becomes of the gates' refusals. ``live``: those that are not only rehearsed; ``times``: how often the
+        deal was put back before."""
+        refusals = [said.wants for said in live if isinstance(said.wants, RollBack)]
         verdicts = []
         for said in gates:
             verdict, wants = said.verdict, said.wants
@@ -165,12 +177,20 @@ class Dispatcher:
                 verdicts.append(self._resolved(said, case))
             elif self._is_dry(verdict.rule):
                 verdicts.append(self._resolved(said._replace(wants=[wants]), case))
-            elif together is not None and wants is live[0]:
-                verdicts.append(self._resolved(said._replace(wants=[together]), case))
-            else:
-                words = f"сделку уже возвращает другое правило; не хватает: {', '.join(wants.missing)}"
+            elif said is not live[0]:
+                words = f"об этом переводе говорит другое правило; не хватает: {wants.needs}"
                 verdicts.append(replace(verdict, outcome="skipped", reason=words))
+            elif times < self._most_put_backs:
+                verdicts.append(self._resolved(said._replace(wants=[as_one(refusals, case.before)]), case))
+            else:
+                verdicts.append(self._stays(said, as_one(refusals, case.before), case, times))
         return verdicts
+
+    def _stays(self, said: Said, refusal: RollBack, case: Case, times: int) -> Verdict:
+        if self._tell is None:
+            words = f"за час сделку возвращали {times} раз, больше мост не спорит; не хватает: {refusal.needs}"
+            return replace(said.verdict, outcome="skipped", reason=words)
+        return self._resolved(said._replace(wants=told_instead(refusal, case.deal, times, self._tell)), case)
 
     def _resolved(self, said: Said, case: Case) -> Verdict:
         verdict, actions = said.verdict, said.wants
@@ -226,22 +246,3 @@ def _without_repeats(verdict: Verdict, wanted: set[str]) -> Verdict:
     if verdict.effects and not new:
         return replace(verdict, outcome="skipped", reason="решено по другому событию этого же изменения", effects=())
     return replace(verdict, effects=new)
-
-
-def _joined(roll_backs: Sequence[RollBack]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for roll_back in roll_backs for name in roll_back.missing))
-
-
-def event_key(event: Event, case: Case) -> str:
-    """The same however often the event is judged again. That one thing is told of by several hooks is the mirror's
-    matter: only the first of them finds something changed."""
-    if not isinstance(event, DealObserved):
-        return case.told_key
-    moment = int(event.at.timestamp()) if event.at else 0
-    what = type(event).__name__
-    if isinstance(event, StageEntered):
-        return f"{what}:{event.deal_id}:{event.stage[0]}.{event.stage[1]}:{moment}:{case.told_key}"
-    if isinstance(event, FieldChanged):
-        digest = hashlib.sha256(f"{event.field_name}\0{event.old}\0{event.new}".encode()).hexdigest()[:16]
-        return f"{what}:{event.deal_id}:{digest}:{moment}:{case.told_key}"
-    return f"{what}:{event.deal_id}:{moment}:{case.told_key}"

@@ -22,6 +22,7 @@ from amo_bridge.events import (
     NoteReported,
     PipelineTriggerFired,
     StepDue,
+    TaskAnswered,
     TaskCompleted,
     TaskReported,
 )
@@ -36,7 +37,7 @@ REDELIVERED_WITHIN = 2 * 3600
 
 def deal_of(event: Event) -> int | None:
     """The deal an event is about, if it is about one."""
-    if isinstance(event, DealReported | StepDue):
+    if isinstance(event, DealReported | StepDue | TaskAnswered):
         return event.deal_id
     if isinstance(event, NoteReported | TaskReported) and event.entity_type == "deal":
         return event.entity_id

@@ -1,8 +1,4 @@
-"""Planning: the oldest open events of many deals, judged on fresh reads; ``recording`` keeps what was decided.
-
-Order: an event of a deal waits while an older one of the same deal is open, or while effects of an older one are not
-yet sent; thousands of deals still fill a batch.
-"""
+"""Planning: the oldest open events of many deals, judged on fresh reads; ``recording`` keeps what was decided."""
 
 from __future__ import annotations
 
@@ -10,54 +6,70 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Row, and_, exists, select
+from sqlalchemy import Row
 from structlog.contextvars import bound_contextvars
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.reading import deals_by_ids
+from amo_bridge.engine.awaited import TIME_TO_ANSWER
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.intake import deal_of
-from amo_bridge.engine.lanes.which import in_lane
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.needs.source import Ways
+from amo_bridge.engine.observe_tasks import OBSERVED, is_news
+from amo_bridge.engine.open_events import OpenEvents
+from amo_bridge.engine.put_backs import PutBacks
 from amo_bridge.engine.recording import Judged, Plan, Recorder
-from amo_bridge.engine.store import Store, events, in_open_state, outbox
+from amo_bridge.engine.store import Store
 from amo_bridge.engine.surroundings import Surroundings, will_be_looked_at
+from amo_bridge.engine.tasks_now import TasksNow
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.event_json import from_json
-from amo_bridge.events import DealDeleted, DealReported, Event
+from amo_bridge.events import DealDeleted, DealReported, Event, TaskAnswered, TaskReported
 
 BATCH = 1000
 
 
 class Planner:
     """``brain`` may be replaced between rounds. ``met_unknown`` is set when an event spoke of something the account's
-    copy does not know; whoever runs the planner then reads the account again."""
+    copy does not know; whoever runs the planner then reads the account again. ``time_to_answer``: see Recorder."""
 
-    def __init__(self, store: Store, account_key: int, client: CrmClient, brain: Brain, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        account_key: int,
+        client: CrmClient,
+        brain: Brain,
+        clock: Clock,
+        *,
+        time_to_answer: float = TIME_TO_ANSWER,
+    ) -> None:
         self.brain = brain
         self.met_unknown = False
         self._store = store
         self._key = account_key
         self._client = client
         self._clock = clock
+        self._time_to_answer = time_to_answer
         self._mirror = Mirror(store, account_key)
+        self._open = OpenEvents(store, account_key, clock)
+        self._put_backs = PutBacks(store, account_key, clock)
+        self._tasks_now = TasksNow(client, ())
 
     def plan(self) -> int:
         """Judge what is open; returns how many events were dealt with. Raises CrmError if amoCRM can't be read."""
-        rows = self._open_events()
+        rows = self._open.oldest(BATCH)
         if not rows:
             return 0
         plan = Plan()
         told = list(_legible(rows, plan))
         before = self._mirror.get(deal_id for _, event in told if (deal_id := deal_of(event)))
         fresh = self._read_fresh(told, before)
-        around = Surroundings(
-            Ways(self._client, self.brain.account, self._store, self._key, self.brain.config.services), fresh
-        )
+        self._tasks_now = TasksNow(self._client, [event for _, event in told])
+        around = Surroundings(Ways(self._client, self.brain.account, self._store, self._key), fresh)
         self._look_ahead(told, before, fresh, around)
         waiting = {row.deal_id for row in rows if row.id in plan.postponed}
         for row, event in told:
@@ -66,7 +78,7 @@ class Planner:
                 continue
             if not self._judged(row, event, before, fresh, plan, around):
                 waiting.add(deal_id)
-        Recorder(self._store, self._key, self.brain, self._clock).record(plan)
+        Recorder(self._store, self._key, self.brain, self._clock, time_to_answer=self._time_to_answer).record(plan)
         return len(plan.done)
 
     def _judged(
@@ -95,43 +107,6 @@ class Planner:
             return not any(verdict.outcome == "acts" for verdict in verdicts)
         return deal_of(event) is None
 
-    def _open_events(self) -> list[Row[Any]]:
-        now = self._clock.now().timestamp()
-        older = outbox.alias()
-        waits_for_effects = exists().where(
-            and_(
-                older.c.account == self._key,
-                older.c.deal_id == events.c.deal_id,
-                in_open_state(older),
-                in_lane("crm", older),
-            )
-        )
-        earlier = events.alias()
-        waits_for_event = exists().where(
-            and_(
-                earlier.c.account == self._key,
-                earlier.c.deal_id == events.c.deal_id,
-                earlier.c.id < events.c.id,
-                earlier.c.state == "open",
-                earlier.c.due_at > now,
-            )
-        )
-        with self._store.read() as connection:
-            return list(
-                connection.execute(
-                    select(events.c.id, events.c.key, events.c.body, events.c.deal_id, events.c.received_at)
-                    .where(
-                        events.c.account == self._key,
-                        events.c.state == "open",
-                        events.c.due_at <= now,
-                        ~waits_for_effects,
-                        ~waits_for_event,
-                    )
-                    .order_by(events.c.id)
-                    .limit(BATCH)
-                )
-            )
-
     def _read_fresh(
         self, told: Iterable[tuple[object, Event]], before: Mapping[int, Mirrored]
     ) -> dict[int, DealRecord]:
@@ -149,7 +124,12 @@ class Planner:
             return False
         if isinstance(event, DealReported) and not self.brain.dispatcher.listens_to(event):
             return known is None or not known.covers(event)
+        if isinstance(event, TaskReported) and self._is_watched(event):
+            return True
         return self.brain.dispatcher.listens_to(event)
+
+    def _is_watched(self, told: TaskReported) -> bool:
+        return is_news(told) and self.brain.dispatcher.listens_for(OBSERVED)
 
     def _judge(
         self,
@@ -179,19 +159,41 @@ class Planner:
         if isinstance(event, DealReported) and copy is not None:
             # Only now: an event that could not be judged must find its change again next time.
             before[deal_id] = plan.copies[deal_id] = copy
-        plan.judged.append(Judged(row.id, event, tuple(verdicts), case=at_hand))
+        plan.judged.append(Judged(row.id, event, tuple(verdicts), case=at_hand, awaited=self._awaited(event, record)))
         return verdicts
 
     def _case(self, row: Row[Any], event: Event, known: Mirrored | None, record: DealRecord) -> Case:
-        happened: tuple[Event, ...] = (event,)
+        return Case(
+            tuple(self._happened(event, known, record)),
+            row.key,
+            record,
+            self.brain.viewer.deal(record, self._copy(event, known, record)),
+            before=known.record if known else None,
+            put_backs=self._put_backs.counter(record.id, (record.pipeline_id, record.status_id)),
+        )
+
+    def _happened(self, event: Event, known: Mirrored | None, record: DealRecord) -> Iterator[Event]:
+        """The event, and what it turns out to be when it is compared with what was and with what is."""
+        if isinstance(event, TaskAnswered):
+            # It was waited for: what the task's result is by now.
+            settled = self.brain.task_observer.settled(event, self._tasks_now.get(event.task_id))
+            if settled is not None:
+                yield settled
+            return
+        yield event
         if isinstance(event, DealReported):
-            happened = (event, *self.brain.observer.changes(known, record, event))
-        copy = self._copy(event, known, record)
-        return Case(happened, row.key, record, self.brain.viewer.deal(record, copy))
+            yield from self.brain.observer.changes(known, record, event)
+        elif isinstance(event, TaskReported) and self._is_watched(event):
+            yield from self.brain.task_observer.changes(event, self._tasks_now.get(event.task_id), record)
 
     def _copy(self, event: Event, known: Mirrored | None, record: DealRecord) -> Mirrored | None:
         """What the mirror knows of the deal, this event included."""
         return self.brain.observer.copy(known, record, event) if isinstance(event, DealReported) else known
+
+    def _awaited(self, event: Event, record: DealRecord) -> TaskAnswered | None:
+        if not isinstance(event, TaskReported) or not self.brain.dispatcher.listens_for((TaskAnswered,)):
+            return None
+        return self.brain.task_observer.awaited(event, self._tasks_now.get(event.task_id), record)
 
     def _look_ahead(
         self,

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from structlog.contextvars import bound_contextvars
 
 from amo_bridge.clock import Clock
+from amo_bridge.engine.awaited import TIME_TO_ANSWER, await_answers
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.delays import delay
 from amo_bridge.engine.dispatch import Case, Verdict
@@ -22,7 +23,7 @@ from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.store import Store, events
 from amo_bridge.engine.timers import Timers
-from amo_bridge.events import Event
+from amo_bridge.events import Event, TaskAnswered
 
 log = structlog.get_logger()
 # Events kept in one transaction: some ten milliseconds' work.
@@ -32,13 +33,15 @@ MOST_TRIES = 5
 
 @dataclass(frozen=True)
 class Judged:
-    """One event and what was said to it. ``case`` is None when no rule had to be asked; ``note`` then says why."""
+    """One event and what was said to it. ``case`` is None when no rule had to be asked; ``note`` then says why.
+    ``awaited``: the answer that is still to come, to be judged in a while."""
 
     event_id: int
     event: Event
     verdicts: tuple[Verdict, ...] = ()
     note: str = ""
     case: Case | None = None
+    awaited: TaskAnswered | None = None
 
 
 @dataclass
@@ -53,10 +56,15 @@ class Plan:
 
 
 class Recorder:
-    def __init__(self, store: Store, account_key: int, brain: Brain, clock: Clock) -> None:
+    """``time_to_answer``: how long an answer that did not come with its completion is waited for, in seconds."""
+
+    def __init__(
+        self, store: Store, account_key: int, brain: Brain, clock: Clock, *, time_to_answer: float = TIME_TO_ANSWER
+    ) -> None:
         self._store = store
         self._key = account_key
         self._brain = brain
+        self._patience = time_to_answer
         self._clock = clock
         self._mirror = Mirror(store, account_key)
         self._timers = Timers(account_key)
@@ -74,6 +82,7 @@ class Recorder:
             with self._store.write() as connection:
                 self._keep_copies(connection, plan, some, now)
                 self._keep_verdicts(connection, some, now)
+                await_answers(connection, self._key, [one.awaited for one in some if one.awaited], now, self._patience)
                 connection.execute(update(events).where(events.c.id.in_(ids)).values(state="done", error=None))
         if plan.postponed:
             self._postpone(plan.postponed, now)

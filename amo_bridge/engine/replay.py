@@ -14,6 +14,7 @@ from amo_bridge.crm import hooks
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import EPOCH, DealRecord
+from amo_bridge.crm.reading import tasks_by_ids
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.intake import deal_of
@@ -22,7 +23,7 @@ from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.surroundings import Surroundings
 from amo_bridge.engine.wording import in_words
 from amo_bridge.errors import UnknownName
-from amo_bridge.events import DealAdded, DealDeleted, DealReported, Event
+from amo_bridge.events import DealAdded, DealDeleted, DealReported, Event, TaskReported
 from amo_bridge.rules import Rule
 
 
@@ -106,8 +107,11 @@ def _judged(
         record = _as_told(event, known, brain.account)
         if isinstance(event, DealReported):
             happened += brain.observer.changes(_before(event, record), record, event)
+        elif isinstance(event, TaskReported):
+            task = tasks_by_ids(client, [event.task_id]).get(event.task_id)
+            happened += brain.task_observer.changes(event, task, record)
         case = Case(tuple(happened), hooks.fingerprint(event), record, brain.viewer.deal(record))
-        around = Surroundings(Ways(client, brain.account, services=brain.config.services), {record.id: record})
+        around = Surroundings(Ways(client, brain.account), {record.id: record})
         verdicts = brain.dispatcher.judge(case, around)
     except UnknownName as error:
         heard = [(one, rule) for one in happened for rule in brain.dispatcher.enabled if _may_care(rule, one)]

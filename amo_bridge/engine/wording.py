@@ -44,6 +44,10 @@ WORDS: Mapping[type[ev.Event], str | Callable[[Any], str]] = {
     ev.FieldChanged: _field,
     ev.ResponsibleChanged: "у сделки новый ответственный",
     ev.StepDue: lambda event: f"наступил срок шага «{event.step}»",
+    ev.TaskFinished: lambda event: f"закрыта задача «{event.text}»",
+    ev.TaskAnswered: lambda event: f"ответ на задачу «{event.text}»: {event.result or 'пусто'}",
+    ev.TaskRescheduled: lambda event: f"сдвинут срок задачи «{event.text}»",
+    ev.TaskRemoved: lambda event: f"удалена задача «{event.text}»",
 }
 
 

@@ -143,7 +143,7 @@ class LeaderWork:
         key = desk.account_key
         clockwork = Clockwork(store, key, desk.account_clock, desk.clock)
         clockwork.begin(brain.timetable)
-        planner = Planner(store, key, client, brain, desk.clock)
+        planner = Planner(store, key, client, brain, desk.clock, time_to_answer=desk.settle)
         sender = Sender(
             store, key, client, brain, desk.config.account.url, desk.clock, settle=desk.settle, meters=desk.meters
         )  # fmt: skip

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from engine_kit import BRIEF, MEETING, NEW, NOON, Around, NoOptions, agency, at, clock, record, rule, user
 
-from amo_bridge.actions import AddNote, ChangeTask, CreateDeal, CreateTask, MoveDeal, RollBack, Skip
+from amo_bridge.actions import AddNote, ChangeTask, CreateDeal, CreateTask, Lack, MoveDeal, RollBack, Skip
 from amo_bridge.deal import Deal, Task
 from amo_bridge.due import Due
-from amo_bridge.engine.dispatch import Case, Dispatcher, Verdict, event_key
+from amo_bridge.engine.dispatch import Case, Dispatcher, Verdict
+from amo_bridge.engine.event_keys import event_key
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.view import Viewer
@@ -65,7 +66,12 @@ def sets(text: str) -> Judge:
 def refuses(*missing: str, to: str | None = NEW) -> Judge:
     where = agency().stage(to).key if to else None
     return lambda event, deal, options: RollBack(
-        deal_id=deal.id, to=where, because="перехода", missing=missing, tell="manager", due=TOMORROW
+        deal_id=deal.id,
+        to=where,
+        because="перехода",
+        missing=tuple(Lack("заполните", name) for name in missing),
+        tell="manager",
+        due=TOMORROW,
     )
 
 
@@ -131,7 +137,7 @@ def test_two_gates_put_the_deal_back_once_and_explain_everything_at_once() -> No
     assert back.rolls_back
     (task,) = back.then
     assert "«Бриф», «Бюджет», «Дата первой встречи»" in task.body["text"]
-    assert "не хватает: Бюджет, Дата первой встречи" in second.reason
+    assert "не хватает: заполните: «Бюджет», «Дата первой встречи»" in second.reason
 
 
 def test_a_gate_that_knows_no_way_back_only_explains() -> None:
@@ -283,7 +289,7 @@ KEYS: list[tuple[Event, Event, bool]] = [
 
 @pytest.mark.parametrize(("one", "other", "same"), KEYS)
 def test_the_same_thing_has_the_same_key_whoever_told_of_it(one: Event, other: Event, same: bool) -> None:
-    assert (event_key(one, case()) == event_key(other, case())) is same
+    assert (event_key(one, case().told_key) == event_key(other, case().told_key)) is same
 
 
 def test_a_new_deal_s_followers_count_as_one_action() -> None:

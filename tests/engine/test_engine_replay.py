@@ -32,21 +32,24 @@ def replayed(body: bytes, *deals: DealRecord) -> tuple[Replayed, ScriptedCrm]:
     return found, crm
 
 
+AWAITED = "Продажи / Получение брифа"
+
+
 def by_clause(found: Replayed) -> dict[str, Decided]:
     return {decided.rule.clause: decided for decided in found.decisions if decided.verdict != "skipped"}
 
 
 def test_a_move_of_years_ago_is_judged_as_if_it_were_now() -> None:
-    body = hook("status", old_status_id=on_stage(NEW)["status_id"], **on_stage(MEETING))
+    body = hook("status", old_status_id=on_stage(AWAITED)["status_id"], **on_stage(MEETING))
     found, _ = replayed(body, record(BRIEF))
     told, observed = found.events
     assert isinstance(told, DealMoved)
     assert isinstance(observed, StageEntered)
-    assert (observed.from_stage_name, observed.stage_name) == (NEW, MEETING)
+    assert (observed.from_stage_name, observed.stage_name) == (AWAITED, MEETING)
     assert observed.at == datetime.fromtimestamp(LONG_AGO, UTC)
     decided = by_clause(found)["A40"]
     assert decided.verdict == "would_act"
-    assert decided.actions[0] == f"возврат на этап «{NEW}»"
+    assert decided.actions[0] == f"возврат на этап «{AWAITED}»"
     assert "«Дата первой встречи»" in decided.actions[1]
 
 
@@ -83,7 +86,7 @@ def test_the_fields_of_a_hook_are_what_just_happened() -> None:
 
 def test_an_old_hook_without_a_pipeline_finds_it_if_only_one_has_the_stage() -> None:
     only_there = on_stage(MEETING)["status_id"]
-    found, _ = replayed(hook("status", status_id=only_there, old_status_id=on_stage(NEW)["status_id"]))
+    found, _ = replayed(hook("status", status_id=only_there, old_status_id=on_stage(AWAITED)["status_id"]))
     assert by_clause(found)["A40"].verdict == "would_act"
     lost, _ = replayed(hook("status", status_id=143))
     assert {decided.verdict for decided in lost.decisions} == {"undecided"}
@@ -130,7 +133,7 @@ def test_without_the_account_the_rules_that_may_care_are_named() -> None:
 
 
 def test_the_answer_is_json_that_names_the_regulation_s_clauses() -> None:
-    body = hook("status", old_status_id=on_stage(NEW)["status_id"], **on_stage(MEETING))
+    body = hook("status", old_status_id=on_stage(AWAITED)["status_id"], **on_stage(MEETING))
     told = replayed(body, record(BRIEF))[0].to_json()
     assert [event["type"] for event in told["events"]] == ["DealMoved", "StageEntered"]
     (decided,) = [one for one in told["decisions"] if one["clause"] == "A40"]

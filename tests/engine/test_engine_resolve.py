@@ -17,7 +17,7 @@ from amo_bridge.actions import (
     CreateDeal,
     CreateTask,
     FinishTask,
-    LinkContacts,
+    Lack,
     MoveDeal,
     RollBack,
     SetFields,
@@ -68,13 +68,6 @@ def body_of(action: Action, **how: Any) -> dict[str, Any]:
 def task(**changed: Any) -> CreateTask:
     facts: dict[str, Any] = {"deal_id": 7, "text": "Позвонить", "to": "manager", "due": HOUR}
     return CreateTask(**(facts | changed))
-
-
-def test_contacts_that_are_linked_already_are_not_linked_again() -> None:
-    effects = resolved(LinkContacts(deal_id=7, contact_ids=(11, 12, 13)), contact_ids=(11,))
-    assert [effect.kind for effect in effects] == ["link_contact"] * 2
-    assert effects[0].body == {"entity_id": 7, "to_entity_id": 12, "to_entity_type": "contacts"}
-    assert resolved(LinkContacts(deal_id=7, contact_ids=(11,)), contact_ids=(11,)) == []
 
 
 def test_a_task() -> None:
@@ -194,7 +187,7 @@ def test_a_roll_back_is_explained_only_after_it_was_done() -> None:
         deal_id=7,
         to=agency().stage(NEW).key,
         because="перехода на этап «Встреча назначена»",
-        missing=("Дата первой встречи", "Бюджет"),
+        missing=(Lack("заполните", "Дата первой встречи"), Lack("заполните", "Бюджет")),
         tell=user("Мария Кузнецова"),
         due=HOUR,
     )
@@ -363,6 +356,7 @@ def test_the_journal_says_for_whom_the_deputy_works() -> None:
 def test_whoever_moved_the_deal_just_now_is_not_away_whatever_is_planned() -> None:
     now = record(on=MEETING)
     mover, due = user("Иван Петров"), Due.parse("tomorrow")
-    refusal = RollBack(deal_id=7, to=None, because="перехода", missing=("Дата",), tell=mover, due=due)
+    lacks = (Lack("заполните", "Дата"),)
+    refusal = RollBack(deal_id=7, to=None, because="перехода", missing=lacks, tell=mover, due=due)
     (effect,) = IN_HOLIDAYS.effects(refusal, Viewer(agency(), URL).deal(now), now, NOON)
     assert effect.body["responsible_user_id"] == mover

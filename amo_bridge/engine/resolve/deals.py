@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from amo_bridge.actions import Action, AddNote, AddTags, CreateTask, LinkContacts, MoveDeal, RollBack, SetFields
+from amo_bridge.actions import Action, AddNote, AddTags, CreateTask, MoveDeal, RollBack, SetFields
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
 from amo_bridge.engine.effects import Effect
@@ -24,7 +24,6 @@ class DealWays:
             AddNote: self._add_note,
             SetFields: self._set_fields,
             AddTags: self._add_tags,
-            LinkContacts: self._link_contacts,
         }
 
     def _move(self, action: MoveDeal, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
@@ -35,16 +34,16 @@ class DealWays:
         return [Effect("patch_deal", deal.id, body, f"этап → «{stage.title}»", expects=deal.stage.key)]
 
     def _roll_back(self, action: RollBack, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        missing = ", ".join(f"«{name}»" for name in action.missing)
-        if action.to is None:
-            text = f"Для {action.because} заполните: {missing}"
-        else:
+        text = f"Для {action.because} {action.needs}"
+        if action.to is not None:
             back = self._terms.account.stage_of(*action.to)
-            text = f"Сделка возвращена на этап «{back.name}». Для {action.because} заполните: {missing}"
+            text = f"Сделка возвращена на этап «{back.name}». {text}"
         task = CreateTask(deal_id=deal.id, text=text, to=action.tell, due=action.due, slot="rollback")
         effects = self._task_for_mover(task, deal, record, at)
         if action.to is not None:
             body = {"id": deal.id, "pipeline_id": back.pipeline_id, "status_id": back.status_id}
+            if action.loss_reason_id is not None:
+                body["loss_reason_id"] = action.loss_reason_id
             words = f"возврат на этап «{back.title}»"
             # Explained only when it was done: a person may move the deal on before that.
             effects = [
@@ -74,19 +73,6 @@ class DealWays:
             return []
         body = {"id": deal.id, "tags_to_add": [{"name": tag} for tag in new]}
         return [Effect("patch_deal", deal.id, body, f"теги: {', '.join(new)}")]
-
-    def _link_contacts(self, action: LinkContacts, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        return [
-            Effect(
-                "link_contact",
-                deal.id,
-                {"entity_id": deal.id, "to_entity_id": contact_id, "to_entity_type": "contacts"},
-                f"прикреплён контакт {contact_id}",
-                not_before=at.timestamp(),
-            )
-            for contact_id in action.contact_ids
-            if contact_id not in deal.contact_ids
-        ]
 
 
 def _is_so(deal: Deal, name: str, wanted: object) -> bool:
