@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from amo_bridge.card import AttachedFile, Call, Contact, NamedBlogger, Need, Task, Touches, Unread
+from amo_bridge.card import AttachedFile, Call, Contact, Need, Task, Touches, Unread
 from amo_bridge.crm.account import Stage, User
 from amo_bridge.fields import Value, WithFields, as_text
 from amo_bridge.names import normalise, same_name
@@ -36,7 +36,7 @@ class Deal(WithFields):
     """What is known of a deal at the moment a rule judges it: a fresh read, not the hook's words.
 
     amoCRM's built-in fields answer to their Russian names: «Название», «Бюджет», «Причина отказа», «Ответственный»,
-    «Контакт», «Компания».
+    «Контакт» (or «Контактное лицо»), «Компания»; a custom field of that name, if it is filled, goes before.
 
     What a handler asks for by ``needs={…}`` is read when it looks there, so it should look at cheaper things first.
     All is read afresh but the touches, which amoCRM has no list of:
@@ -47,7 +47,6 @@ class Deal(WithFields):
     - ``calls``: on the cards of the deal, its contacts and its company, oldest first;
     - ``files``: attached to the deal's card or kept in its fields, oldest first;
     - ``contacts``: the deal's people with their fields, the main one first;
-    - ``bloggers``: those named in the deal's service lines, each with the contacts who may be meant;
     - ``touches``: calls, letters, messages, finished tasks and moves by people, on the deal and on its contacts.
 
     ``stays`` needs no asking: the deal's way over the stages, the present one first, as far as it is known; empty when
@@ -74,7 +73,6 @@ class Deal(WithFields):
     calls: tuple[Call, ...] = field(default=_unread("calls"), repr=False)
     files: tuple[AttachedFile, ...] = field(default=_unread("files"), repr=False)
     contacts: tuple[Contact, ...] = field(default=_unread("contacts"), repr=False)
-    bloggers: tuple[NamedBlogger, ...] = field(default=_unread("bloggers"), repr=False)
     touches: Touches = field(default=_unread("touches"), repr=False)
 
     @property
@@ -96,6 +94,7 @@ class Deal(WithFields):
             "Причина отказа": self.loss_reason,
             "Ответственный": self.responsible.name if self.responsible else None,
             "Контакт": str(self.main_contact_id) if self.main_contact_id else None,
+            "Контактное лицо": str(self.main_contact_id) if self.main_contact_id else None,
             "Компания": str(self.company_id) if self.company_id else None,
         }
         return {normalise(name): value for name, value in known.items() if value is not None}
@@ -107,4 +106,4 @@ def stage_is_one_of(title: str, names: Iterable[str]) -> bool:
     return any(same_name(name, title if "/" in name else status) for name in names)
 
 
-BUILT_IN_FIELDS = ("Название", "Бюджет", "Причина отказа", "Ответственный", "Контакт", "Компания")
+BUILT_IN_FIELDS = ("Название", "Бюджет", "Причина отказа", "Ответственный", "Контакт", "Контактное лицо", "Компания")

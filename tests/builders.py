@@ -7,7 +7,7 @@ from typing import Any
 
 from amo_bridge.crm.account import Stage, User
 from amo_bridge.deal import Deal, Stay, Task
-from amo_bridge.events import FieldChanged, FileAttached, StageEntered, StepDue
+from amo_bridge.events import FieldChanged, FileAttached, StageEntered, StepDue, TaskAnswered, TaskFinished
 from amo_bridge.schedule import Times
 from amo_bridge.worktime import CalendarOptions
 
@@ -55,8 +55,16 @@ def field_changed(name: str, new: str | None = "31.12.2026", old: str | None = N
     return FieldChanged(at=NOON, deal_id=7, field_name=name, old=old, new=new)
 
 
-def file_attached(name: str) -> FileAttached:
-    return FileAttached(at=NOON, note_id=1, entity_type="deal", entity_id=7, note_type=5, file_name=name)
+def file_attached(name: str, note_id: int = 1) -> FileAttached:
+    return FileAttached(at=NOON, note_id=note_id, entity_type="deal", entity_id=7, note_type=5, file_name=name)
+
+
+def finished(text: str = "Связаться и взять в работу", **changed: Any) -> TaskFinished:
+    return TaskFinished(**({"at": NOON, "deal_id": 7, "task_id": 55, "text": text} | changed))
+
+
+def answered(result: str | None, text: str = "Согласовать КП", **changed: Any) -> TaskAnswered:
+    return TaskAnswered(**({"at": NOON, "deal_id": 7, "task_id": 55, "text": text, "result": result} | changed))
 
 
 def task(slot: str = "0", **changed: Any) -> Task:

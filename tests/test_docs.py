@@ -28,6 +28,7 @@ EXAMPLES = ROOT / "docs" / "examples"
 ADD_A_RULE = ROOT / "docs" / "add-a-rule.md"
 VARIABLE = re.compile(r"AMO_BRIDGE_[A-Z_]*[A-Z]")
 BRIEF = "Продажи / Бриф получен"
+AWAITED = "Продажи / Получение брифа"
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 both_readmes = pytest.mark.parametrize("readme", READMES, ids=lambda page: page.name)
@@ -180,20 +181,20 @@ def test_the_example_handler_works_in_a_running_bridge(config_with_the_blocks, s
     config = replace(config, account=config.account.model_copy(update={"requests_per_second": 5000.0}))
     bridge = start_bridge(config).wait_ready()
     contact = office.new_contact("Иван Петров", "Ольга Ромашкина")
-    deal = office.new_deal("Иван Петров", "Ромашка", "Продажи / Новый клиент", contact, 1000)
+    deal = office.new_deal("Иван Петров", "Ромашка", AWAITED, contact, 1000)
     bridge.settle(sandbox)
     assert _tags(office) == {deal: []}
     office.move("Иван Петров", deal, BRIEF)
     bridge.settle(sandbox)
     assert _tags(office) == {deal: ["бриф есть"]}
     said = [entry.reason for entry in bridge.journal(deal) if entry.rule == "deal_gets_tag.brief"]
-    assert said == ["этап «Продажи / Новый клиент» не из этого правила", ""]
+    assert said == ["этап «Продажи / Получение брифа» не из этого правила", ""]
 
 
 def _tags(office: Office) -> dict[int, list[str]]:
     return {
         row["id"]: [tag["name"] for tag in row["_embedded"]["tags"]]
-        for stage in (BRIEF, "Продажи / Новый клиент")
+        for stage in (BRIEF, AWAITED)
         for row in office.deals_on(stage)
     }
 

@@ -30,7 +30,7 @@ EXAMPLE = ROOT / "config.example.toml"
 LONGEST_HANDLER = 120
 LONGEST_MODULE = 250
 LONGER = {
-    "amo_bridge/events.py": 420,  # a vocabulary: one small class after the other
+    "amo_bridge/events.py": 500,  # a vocabulary: one small class after the other
     "amo_bridge/engine/bridge.py": 320,  # the parts of an account, put together
     "amo_bridge/crm/budget.py": 290,
     "amo_bridge/crm/client.py": 300,
@@ -39,6 +39,7 @@ LONGER = {
 """Modules that may be longer than the rest, and how long at most."""
 
 HANDLER_IMPORTS = {
+    "datetime",
     "__future__",
     "typing",
     "collections.abc",
@@ -56,12 +57,15 @@ HANDLER_IMPORTS = {
     "amo_bridge.schedule",
     "amo_bridge.step_options",
     "amo_bridge.service_lines",
+    "amo_bridge.task_answers",
 }
 """Words and shapes, nothing that could ask, wait or write: that is what keeps a handler a pure function."""
 
 WITHOUT_PAYLOAD = {
     **dict.fromkeys(("StageEntered", "FieldChanged", "ResponsibleChanged"), "concluded by the bridge, told by no hook"),
     "StepDue": "the clock's, told by no hook",
+    **dict.fromkeys(("TaskObserved", "TaskFinished", "TaskAnswered"), "concluded by the bridge, told by no hook"),
+    **dict.fromkeys(("TaskRescheduled", "TaskRemoved"), "concluded by the bridge, told by no hook"),
     "ClientRestored": "amoCRM's docs name the action; nobody has published such a hook",
     **dict.fromkeys(("FileAttached", "SmsLogged", "UnsortedUpdated"), "bodies made by hand: tests/crm/test_hooks.py"),
     "Unrecognised": "whatever the decoder has no word for: tests/crm/test_hooks_hostile.py",

@@ -61,6 +61,20 @@ class Office:
         body = {"entity_type": "leads", "entity_id": deal, "file_name": file_name, "user_id": self.users[person]}
         self._ask("POST", "/sandbox/ui/attach_file", body, person)
 
+    def new_task(self, person: str, deal: int, text: str, seconds: int = 86_400) -> int:
+        """A task of one's own on a deal, due in so many seconds."""
+        due = int(self.now().timestamp()) + seconds
+        task = {"text": text, "complete_till": due, "entity_type": "leads", "entity_id": deal}
+        return int(self._ask("POST", "/api/v4/tasks", [task], person)["_embedded"]["tasks"][0]["id"])
+
+    def finish(self, person: str, deal: int, text: str, result: str = "") -> None:
+        """Finish the open task that says this, with this result."""
+        (task,) = [row for row in self.tasks(deal) if row["text"] == text and not row["is_completed"]]
+        body: dict[str, Any] = {"is_completed": True}
+        if result:
+            body["result"] = {"text": result}
+        self._ask("PATCH", f"/api/v4/tasks/{task['id']}", body, person)
+
     # --- what they see ---
 
     def deal(self, deal: int) -> dict[str, Any]:

@@ -10,7 +10,10 @@ from amo_bridge.demo.office import Office
 
 MANAGER, HEAD, PR = "Иван Петров", "Елена Орлова", "Павел Смирнов"
 DATE_FORMAT = "%d.%m.%Y"
+CLIENT = {"Клиент (бренд)": "Ромашка", "Основной продукт": "Чай", "Тип клиента": "Прямой клиент"}
 OFFER = "Коммерческое предложение для бренда «Ромашка».pdf"
+OFFER_AGAIN = "Коммерческое предложение для бренда «Ромашка», дешевле.pdf"
+APPROVAL = "A61, A62, A63"
 
 
 @dataclass
@@ -58,6 +61,8 @@ def _stage(scene: Scene, stage: str) -> str:
 def _new_deal(scene: Scene) -> None:
     scene.contact = scene.office.new_contact(MANAGER, "Ольга Ромашкина")
     scene.deal = scene.office.new_deal(MANAGER, "Ромашка", "Продажи / Новый клиент", scene.contact, 90_000)
+    for name, value in CLIENT.items():
+        scene.office.fill(MANAGER, scene.deal, name, value)
 
 
 def _sees_first_task(scene: Scene) -> Iterator[str]:
@@ -101,6 +106,37 @@ def _sees_offer(scene: Scene) -> Iterator[str]:
     yield _task(scene, "Согласовать КП", HEAD)
 
 
+def _refused(scene: Scene) -> None:
+    scene.office.finish(HEAD, scene.deal, "Согласовать КП", "Не согласовано: слишком дорого")
+
+
+def _sees_redoing(scene: Scene) -> Iterator[str]:
+    yield _task(scene, "Переделать КП", PR)
+    yield _task(scene, "Описать правки в комментарии к сделке", HEAD)
+    yield _expect(
+        any("слишком дорого" in note for note in scene.office.notes(scene.deal)), "комментарий — в примечании"
+    )
+
+
+def _offer_again(scene: Scene) -> None:
+    scene.office.finish(PR, scene.deal, "Переделать КП")
+    scene.office.attach(PR, scene.deal, OFFER_AGAIN)
+
+
+def _sees_second_round(scene: Scene) -> Iterator[str]:
+    found = [task for task in scene.office.tasks(scene.deal) if task["text"] == "Согласовать КП"]
+    yield _expect([task["is_completed"] for task in found] == [True, False], f"вторая задача «Согласовать КП» — {HEAD}")
+
+
+def _approved(scene: Scene) -> None:
+    scene.office.finish(HEAD, scene.deal, "Согласовать КП", "согласовано")
+
+
+def _sees_sending(scene: Scene) -> Iterator[str]:
+    yield _task(scene, "Отправить КП клиенту и согласовать", MANAGER)
+    yield _task(scene, "«Дата принятия решения»", MANAGER)
+
+
 def _lost_silently(scene: Scene) -> None:
     scene.office.move(MANAGER, scene.deal, "Продажи / Закрыто и не реализовано")
 
@@ -137,6 +173,9 @@ ACTS = (
     Act("Перевёл на «Бриф получен», заполнил «Дата дедлайна»", _brief, _sees_brief_task, 3, ("A50",)),
     Act("Сдвинул «Дата дедлайна» на неделю", _later, _sees_brief_task, 3, ("A50",)),
     Act(f"{PR} приложил файл «{OFFER}»", _offer, _sees_offer, 4, ("A51", "A60")),
-    Act("Сделку закрыли как потерянную, без причины", _lost_silently, _sees_not_lost, 5, ("A81",)),
-    Act("Закрыли с причиной «Дорого»", _lost, _sees_routed, 5, ("A82",)),
+    Act(f"{HEAD} закрыла «Согласовать КП»: «Не согласовано: слишком дорого»", _refused, _sees_redoing, 6, (APPROVAL,)),
+    Act(f"{PR} переделал и приложил «{OFFER_AGAIN}»", _offer_again, _sees_second_round, 7, ("A62",)),
+    Act(f"{HEAD} ответила «согласовано»", _approved, _sees_sending, 9, (APPROVAL, "A61")),
+    Act("Сделку закрыли как потерянную, без причины", _lost_silently, _sees_not_lost, 10, ("A81",)),
+    Act("Закрыли с причиной «Дорого»", _lost, _sees_routed, 10, ("A82",)),
 )

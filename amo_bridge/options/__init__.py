@@ -3,7 +3,9 @@
 from amo_bridge.options.carry_over import CarryOver
 from amo_bridge.options.condition import Condition
 from amo_bridge.options.deeds import Deeds
+from amo_bridge.options.gates import Gate
 from amo_bridge.options.lists import OneOrMore
+from amo_bridge.options.on_card import WantedFile, WhichTasks
 from amo_bridge.options.outside import AudienceSpec, EscalationSpec, LetterSpec, NoticeSpec, Violation, ViolationSpec
 from amo_bridge.options.tasks import TaskSpec
 
@@ -13,10 +15,13 @@ __all__ = [
     "Condition",
     "Deeds",
     "EscalationSpec",
+    "Gate",
     "LetterSpec",
     "NoticeSpec",
     "OneOrMore",
     "TaskSpec",
     "Violation",
     "ViolationSpec",
+    "WantedFile",
+    "WhichTasks",
 ]

@@ -26,7 +26,6 @@ def lost(**changed):
         "contact_ids": (11, 12),
         "main_contact_id": 11,
         "company_id": 5,
-        "files": (),
         "fields": {"Клиент (бренд)": "Ромашка"},
     }
     return deal(LOST, **(facts | changed))

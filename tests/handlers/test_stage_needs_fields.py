@@ -3,7 +3,7 @@ from datetime import date
 import pytest
 from builders import deal, entered, stage
 
-from amo_bridge.actions import RollBack, Skip
+from amo_bridge.actions import Lack, RollBack, Skip
 from handlers.stage_needs_fields import StageNeedsFields, stage_needs_fields
 
 BRIEF = "Продажи / Получение брифа"
@@ -20,7 +20,7 @@ def test_the_deal_is_put_back_and_the_mover_is_told_what_is_missing():
     said = stage_needs_fields(entered(MEETING, BRIEF, user_id=42), deal(MEETING), options())
     assert isinstance(said, RollBack)
     assert said.to == stage(BRIEF).key
-    assert said.missing == ("Дата первой встречи",)
+    assert said.missing == (Lack("заполните", "Дата первой встречи"),)
     assert said.tell == 42
     assert "Встреча назначена" in said.because
 
@@ -70,7 +70,7 @@ def test_leaving_a_stage_asks_for_its_fields_but_losing_the_deal_is_let_through(
     now = deal(BRIEF, fields={"Клиент (бренд)": "Ромашка"})
     said = stage_needs_fields(entered(BRIEF, NEW), now, rule)
     assert isinstance(said, RollBack)
-    assert said.missing == ("Основной продукт",)
+    assert said.missing == (Lack("заполните", "Основной продукт"),)
     assert isinstance(stage_needs_fields(entered(LOST, NEW), deal(LOST), rule), Skip)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-import requests
-from local_crm import TOKEN, LocalCrm
+from local_crm import LocalCrm
+from many_deals import ask_for_many, many_deals, move_many
 from running_bridge import RunningBridge
 
 from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import HEAD, MANAGER
+from amo_bridge.demo.story import CLIENT, HEAD, MANAGER
 
 MANY = 60
 BRIEF = "Продажи / Получение брифа"
@@ -18,21 +18,8 @@ OFFER = "Продажи / Согласование КП"
 NEW = "Продажи / Новый клиент"
 
 
-def _bulk(office: Office, method: str, deals: list[dict[str, object]]) -> list[int]:
-    """What the list page does when many deals are ticked: one request of a person."""
-    headers = {"Authorization": f"Bearer {TOKEN}", "X-Sandbox-Person": str(office.users[MANAGER])}
-    answer = requests.request(method, f"{office.url}/api/v4/leads", json=deals, headers=headers, timeout=60)
-    assert answer.ok, answer.text
-    return [row["id"] for row in answer.json()["_embedded"]["leads"]]
-
-
-def _on(office: Office, stage: str) -> dict[str, object]:
-    pipeline_id, status_id = office.stages[stage]
-    return {"pipeline_id": pipeline_id, "status_id": status_id}
-
-
 def _many_deals(office: Office) -> list[int]:
-    return _bulk(office, "POST", [{"name": f"Сделка {n}", **_on(office, BRIEF)} for n in range(MANY)])
+    return many_deals(office, MANAGER, BRIEF, MANY)
 
 
 @pytest.mark.parametrize("filters", [True, False], ids=["with filters", "filters off"])
@@ -46,7 +33,7 @@ def test_a_mass_move_gives_each_deal_its_task_in_few_requests(
     bridge.settle(sandbox)
     sandbox.later()
     sandbox.forget_requests()
-    _bulk(office, "PATCH", [{"id": deal, **_on(office, OFFER)} for deal in deals])
+    move_many(office, MANAGER, deals, OFFER)
     bridge.settle(sandbox)
 
     counts = sandbox.requests()
@@ -65,7 +52,7 @@ def test_one_bad_deal_in_a_mass_move_does_not_take_the_others_with_it(
     bridge.settle(sandbox)
     sandbox.later()
     sandbox.fault("hook_delay", seconds=30)
-    _bulk(office, "PATCH", [{"id": deal, **_on(office, OFFER)} for deal in deals])
+    move_many(office, MANAGER, deals, OFFER)
     sandbox.control("POST", "ui/delete_lead", {"user_id": office.users[MANAGER], "lead_id": deals[7]})
     bridge.settle(sandbox)
     assert [deal for deal in deals if not office.tasks(deal)] == [deals[7]]
@@ -75,6 +62,8 @@ def test_a_person_who_moves_on_at_once_is_not_pulled_back(
     bridge: RunningBridge, sandbox: LocalCrm, office: Office
 ) -> None:
     deal = office.new_deal(MANAGER, "Быстрая", NEW, office.new_contact(MANAGER, "Анна"), 1000)
+    for name, value in CLIENT.items():
+        office.fill(MANAGER, deal, name, value)
     bridge.settle(sandbox)
     sandbox.later()
     sandbox.fault("hook_delay", seconds=30)
@@ -101,7 +90,7 @@ def test_a_deal_moved_to_and_fro_gets_its_task_once_while_it_is_open(
 
 def test_the_tag_switches_all_rules_off(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> None:
     deal = office.new_deal(MANAGER, "Сама", BRIEF, office.new_contact(MANAGER, "Анна"), 1000)
-    _bulk(office, "PATCH", [{"id": deal, "tags_to_add": [{"name": "Без робота"}]}])
+    ask_for_many(office, "PATCH", [{"id": deal, "tags_to_add": [{"name": "Без робота"}]}], MANAGER)
     bridge.settle(sandbox)
     sandbox.later()
     office.move(MANAGER, deal, MEETING)

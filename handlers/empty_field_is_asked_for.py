@@ -1,0 +1,84 @@
+"""A deal is on a stage with a field empty → a task asks for it; when the field is filled, the task is closed.
+
+Asked when the deal comes to one of ``stages``, or, with ``after_task``, when a task whose text begins so is finished
+there (with one of ``after_answer``, if given). Does nothing if the field is filled, the task is open already, the deal
+is elsewhere, or the condition of ``when`` does not hold. A deal that leaves keeps the task.
+Covers A61 («Дата принятия решения»), A78 («Ответственный со стороны клиента»); C3.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from amo_bridge.actions import Action, CreateTask, FinishTask, Skip
+from amo_bridge.config.names import FieldName, PersonName, StageName, TaskTypeName
+from amo_bridge.deal import Deal
+from amo_bridge.due import Due
+from amo_bridge.events import FieldChanged, StageEntered, TaskAnswered
+from amo_bridge.names import begins_with, same_name
+from amo_bridge.options import Condition
+from amo_bridge.rules import Options, handler
+from amo_bridge.task_answers import comment_after
+
+PLACE = "{field}"
+News = StageEntered | FieldChanged | TaskAnswered
+
+
+class EmptyFieldIsAskedFor(Options):
+    fields: Annotated[tuple[FieldName, ...], Field(min_length=1)]
+    stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
+    when: Condition | None = None
+    after_task: str | None = None
+    after_answer: tuple[str, ...] = ()
+    text: str = f"Заполнить поле «{PLACE}»"
+    to: PersonName = PersonName("manager")
+    due: Due = Due.parse("1 working day")
+    type: TaskTypeName | None = None
+
+
+@handler(on=(StageEntered, FieldChanged, TaskAnswered), options=EmptyFieldIsAskedFor, needs={"own_tasks"})
+def empty_field_is_asked_for(event: News, deal: Deal, options: EmptyFieldIsAskedFor) -> Skip | list[Action]:
+    if isinstance(event, FieldChanged):
+        return _filled(event, deal, options)
+    if why_not := _not_the_moment(event, options):
+        return Skip(why_not)
+    if not deal.is_on(options.stages):
+        return Skip(f"этап «{deal.stage.title}» не из этого правила")
+    if options.when and not options.when.holds(deal):
+        return Skip(f"не выполнено условие: {options.when}")
+    empty = [name for name in options.fields if not deal.has(name)]
+    asked = {task.slot for task in deal.own_tasks if not task.is_completed} if empty else set()
+    new: list[Action] = [_question(name, deal, options) for name in empty if name not in asked]
+    return new or Skip("об этих полях уже спросили" if empty else "поля заполнены")
+
+
+def _not_the_moment(event: StageEntered | TaskAnswered, options: EmptyFieldIsAskedFor) -> str:
+    if isinstance(event, StageEntered):
+        return "правило ждёт не этапа, а закрытой задачи" if options.after_task else ""
+    if not options.after_task or not begins_with(event.text, options.after_task):
+        return f"задача «{event.text}» ничего не спрашивает"
+    if options.after_answer and comment_after(event.result or "", options.after_answer) is None:
+        return f"ответ «{event.result or ''}» ничего не спрашивает"
+    return ""
+
+
+def _question(name: FieldName, deal: Deal, options: EmptyFieldIsAskedFor) -> CreateTask:
+    text = options.text.replace(PLACE, name)
+    return CreateTask(
+        deal_id=deal.id, text=text, to=options.to, due=options.due, task_type=options.type, slot=str(name)
+    )
+
+
+def _filled(event: FieldChanged, deal: Deal, options: EmptyFieldIsAskedFor) -> Skip | list[Action]:
+    name = next((name for name in options.fields if same_name(name, event.field_name)), None)
+    if name is None:
+        return Skip("изменилось не это поле")
+    if not deal.has(name):
+        return Skip("поле пусто")
+    still_open = [task for task in deal.own_tasks if task.slot == name and not task.is_completed]
+    closed: list[Action] = [
+        FinishTask(deal_id=deal.id, task_id=task.id, result=f"«{name}»: {deal.text(name)}") for task in still_open
+    ]
+    return closed or Skip("об этом поле не спрашивали")

@@ -1,0 +1,59 @@
+"""A file with the right name is attached → tasks are set.
+
+Names are compared as in ``file_moves_deal``. Another version of a file that has set the tasks already (the same name
+again) is not news unless ``every_version`` says so. Does nothing if the name does not match, the deal is on another
+stage, or such a task is still open on the deal.
+Covers A62 (a new offer file starts the approval again), A75 («Договор …» or «Счет …» → «Отправить клиенту …»), S5.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from amo_bridge.actions import Action, Skip
+from amo_bridge.config.names import StageName
+from amo_bridge.deal import Deal
+from amo_bridge.events import FileAttached
+from amo_bridge.file_names import plain, starts_with, without_extension
+from amo_bridge.names import same_name
+from amo_bridge.options import Condition, TaskSpec
+from amo_bridge.rules import Options, handler
+
+LONGEST_SLOT = 100
+
+
+class FileSetsTasks(Options):
+    name_starts_with: Annotated[tuple[str, ...], Field(min_length=1)]
+    stages: tuple[StageName, ...] = ()
+    when: Condition | None = None
+    tasks: Annotated[tuple[TaskSpec, ...], Field(min_length=1)]
+    every_version: bool = False
+
+
+@handler(on=FileAttached, options=FileSetsTasks, needs={"own_tasks", "open_tasks"})
+def file_sets_tasks(event: FileAttached, deal: Deal, options: FileSetsTasks) -> Skip | list[Action]:
+    if not any(starts_with(event.file_name, wanted) for wanted in options.name_starts_with):
+        return Skip(f"файл «{event.file_name}» назван не так, как ждёт правило")
+    if options.stages and not deal.is_on(options.stages):
+        return Skip(f"этап «{deal.stage.title}» не ждёт этот файл")
+    if options.when and not options.when.holds(deal):
+        return Skip(f"не выполнено условие: {options.when}")
+    version = _version(event, options)
+    if any(task.slot.partition("|")[2] == version for task in deal.own_tasks):
+        return Skip("файл с этим именем уже был: новая версия правило не запускает")
+    wanted = [
+        spec.for_deal(deal, slot=f"{number}|{version}")
+        for number, spec in enumerate(options.tasks)
+        if spec.when is None or spec.when.holds(deal)
+    ]
+    still_open = [task.text for task in deal.open_tasks]
+    missing = [task for task in wanted if not any(same_name(task.text, text) for text in still_open)]
+    return [*missing] or Skip("такая задача ещё открыта" if wanted else "ни одна задача не подходит этой сделке")
+
+
+def _version(event: FileAttached, options: FileSetsTasks) -> str:
+    if options.every_version:
+        return str(event.note_id or event.file_uuid or event.file_name)[:LONGEST_SLOT]
+    return plain(without_extension(event.file_name))[:LONGEST_SLOT]

@@ -1,0 +1,66 @@
+"""The last open task on a deal is finished → the next step: the deal moves on, a field is filled, tasks are set.
+
+``only`` and ``not_counting`` say which tasks count. Does nothing if some of them are still open, none of them was set
+since the deal came to the stage, the date of ``after`` has not come, the file is missing, it was done before
+(``once``), the deal is on another stage, or the condition of ``when`` does not hold.
+Covers A91 (all tasks of the stage finished → the next stage), A99 (the last closing documents → the checkbox), A100
+(all finished after «Дедлайн проекта» → the report), A102 (the report is there, nothing open → won); M6.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from amo_bridge.actions import Action, Skip
+from amo_bridge.config.names import DateFieldName, StageName
+from amo_bridge.deal import Deal, Task
+from amo_bridge.events import TaskFinished
+from amo_bridge.options import Condition, Deeds, WantedFile, WhichTasks
+from amo_bridge.rules import handler
+
+
+class LastTaskBringsNextStep(WhichTasks):
+    stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
+    when: Condition | None = None
+    after: DateFieldName | None = None
+    file: WantedFile | None = None
+    once: bool = False
+    do: Deeds
+
+
+@handler(
+    on=TaskFinished,
+    options=LastTaskBringsNextStep,
+    needs={"open_tasks", "finished_tasks", "own_tasks", "files"},
+)
+def last_task_brings_next_step(event: TaskFinished, deal: Deal, options: LastTaskBringsNextStep) -> Skip | list[Action]:
+    if not deal.is_on(options.stages):
+        return Skip(f"этап «{deal.stage.title}» не из этого правила")
+    if options.when and not options.when.holds(deal):
+        return Skip(f"не выполнено условие: {options.when}")
+    if options.after and not _has_come(options.after, event, deal):
+        return Skip(f"дата «{options.after}» ещё не наступила")
+    still_open = options.counted(deal.open_tasks)
+    if still_open:
+        return Skip(f"ещё открыты задачи: {len(still_open)}, среди них «{still_open[0].text}»")
+    if not any(_is_of_this_stage(task, deal) for task in options.counted(deal.finished_tasks)):
+        return Skip("таких задач на этом этапе не было")
+    if options.file and not options.file.is_there(deal):
+        return Skip(f"нет файла «{options.file.wanted(deal)}»")
+    if options.once and deal.own_tasks:
+        return Skip("на этой сделке это уже сделано")
+    return options.do.for_deal(deal, slot=f"{deal.stage.status_id}")
+
+
+def _has_come(field: DateFieldName, event: TaskFinished, deal: Deal) -> bool:
+    awaited = deal.value(field)
+    if not isinstance(awaited, date) or event.at is None:
+        return False
+    return event.at >= awaited if isinstance(awaited, datetime) else event.at.date() >= awaited
+
+
+def _is_of_this_stage(task: Task, deal: Deal) -> bool:
+    return deal.stage_since is None or task.created_at is None or task.created_at >= deal.stage_since

@@ -1,0 +1,67 @@
+"""A protected task is moved, deleted, or finished without its file → it is put right, and the head is told.
+
+Its due date goes back to what it was; a deleted one is set again. One that is finished although the file of ``file``
+is missing is set again too, and what ``without_file`` says is done: a task for the head. Does nothing if the task is
+not one of ``tasks``, the deal is on another stage, or whoever did it may (``may``: the head).
+Covers A98 («Получить закрывающие документы»), A101 («Подготовить и загрузить отчет по проекту»).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from amo_bridge.actions import Action, ChangeTask, CreateTask, Skip
+from amo_bridge.config.names import PersonName, StageName
+from amo_bridge.deal import Deal
+from amo_bridge.due import Due
+from amo_bridge.events import TaskFinished, TaskRemoved, TaskRescheduled
+from amo_bridge.names import begins_with
+from amo_bridge.options import Deeds, WantedFile
+from amo_bridge.rules import Options, handler
+
+
+class ProtectedTaskIsRestored(Options):
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)]
+    stages: tuple[StageName, ...] = ()
+    may: tuple[PersonName, ...] = ()
+    file: WantedFile | None = None
+    due_again: Due = Due.parse("1 working day")
+    without_file: Deeds | None = None
+
+
+TaskNews = TaskRescheduled | TaskRemoved | TaskFinished
+
+
+@handler(on=(TaskRescheduled, TaskRemoved, TaskFinished), options=ProtectedTaskIsRestored, needs={"files"})
+def protected_task_is_restored(event: TaskNews, deal: Deal, options: ProtectedTaskIsRestored) -> Skip | list[Action]:
+    if not any(begins_with(event.text, beginning) for beginning in options.tasks):
+        return Skip(f"задача «{event.text}» этим правилом не защищена")
+    if options.stages and not deal.is_on(options.stages):
+        return Skip(f"на этапе «{deal.stage.title}» задача не защищена")
+    if isinstance(event, TaskFinished):
+        return _finished(event, deal, options)
+    if set(options.may) & set(event.user_is):
+        return Skip("этому человеку можно")
+    if isinstance(event, TaskRescheduled):
+        return [ChangeTask(deal_id=deal.id, task_id=event.task_id, due=Due.exactly(event.old))]
+    return [_again(event, deal, Due.exactly(event.due))]
+
+
+def _finished(event: TaskFinished, deal: Deal, options: ProtectedTaskIsRestored) -> Skip | list[Action]:
+    if options.file is None or options.file.is_there(deal):
+        return Skip("задача закрыта как надо")
+    told = options.without_file.for_deal(deal, slot=f"{event.task_id}.told") if options.without_file else []
+    return [_again(event, deal, options.due_again), *told]
+
+
+def _again(event: TaskRemoved | TaskFinished, deal: Deal, due: Due) -> CreateTask:
+    return CreateTask(
+        deal_id=deal.id,
+        text=event.text,
+        to=event.responsible_user_id or "manager",
+        due=due,
+        task_type=event.task_type,
+        slot=f"{event.task_id}",
+    )

@@ -1,0 +1,34 @@
+"""A deal moves to a stage (or leaves one) without a recorded call → it is put back, and the mover is told.
+
+``seconds``: how long a talk must be; ``recorded``: whether its recording must be there. Calls on the cards of the deal,
+its contacts and its company count. Does nothing if there is such a call, the condition of ``when`` does not hold, the
+mover has a role that may pass, or the deal has moved on already. Leaving a stage by losing the deal is let through.
+Covers M2 («Связались с клиентом» without a recorded call), M12.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from amo_bridge.actions import Lack, RollBack, Skip
+from amo_bridge.deal import Deal
+from amo_bridge.events import StageEntered
+from amo_bridge.options import Gate
+from amo_bridge.rules import handler
+
+
+class StageNeedsCall(Gate):
+    seconds: Annotated[int, Field(ge=0)] = 30
+    recorded: bool = True
+
+
+@handler(on=StageEntered, options=StageNeedsCall, gate=True, needs={"calls"})
+def stage_needs_call(event: StageEntered, deal: Deal, options: StageNeedsCall) -> Skip | RollBack:
+    if passes := options.lets_pass(event, deal):
+        return passes
+    if any(call.is_talk(options.seconds) and (call.link or not options.recorded) for call in deal.calls):
+        return Skip("нужный звонок есть")
+    needed = "нужен звонок с записью" if options.recorded else "нужен звонок"
+    return options.put_back(event, deal, [Lack(f"{needed}, разговор от {options.seconds} секунд")])

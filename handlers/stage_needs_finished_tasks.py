@@ -1,0 +1,28 @@
+"""A deal moves on with open tasks → it is put back, and the mover is told which ones.
+
+``only``: texts that the tasks begin with; without it every task on the deal's card counts. ``not_counting``: tasks that
+hold nobody up, such as those for the head; what the bridge set to explain a roll-back never counts. Does nothing if no
+such task is open, the condition of ``when`` does not hold, the mover has a role that may pass, or the deal has moved on
+already. Leaving a stage by losing the deal is let through.
+Covers A92 («Тайминг», «Подготовка контента», «Согласование контента»), A98 («Исполнение»).
+"""
+
+from __future__ import annotations
+
+from amo_bridge.actions import Lack, RollBack, Skip
+from amo_bridge.deal import Deal
+from amo_bridge.events import StageEntered
+from amo_bridge.options import Gate, WhichTasks
+from amo_bridge.rules import handler
+
+
+class StageNeedsFinishedTasks(Gate, WhichTasks):
+    pass
+
+
+@handler(on=StageEntered, options=StageNeedsFinishedTasks, gate=True, needs={"open_tasks"})
+def stage_needs_finished_tasks(event: StageEntered, deal: Deal, options: StageNeedsFinishedTasks) -> Skip | RollBack:
+    if passes := options.lets_pass(event, deal):
+        return passes
+    missing = [Lack("закройте задачи", task.text) for task in options.counted(deal.open_tasks)]
+    return options.put_back(event, deal, missing) if missing else Skip("открытых задач нет")

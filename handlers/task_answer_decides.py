@@ -1,0 +1,79 @@
+"""A task is finished with one of the awaited answers → what this answer asks for: tasks, a move.
+
+The answer is read from the task's result, forgiving about case, «ё», spaces and punctuation; what follows it is a
+comment and becomes a note. An answer that is none of these sets the task again (``ask_again``), with the answers in its
+text. Does nothing if it is another task, the deal has left the stages, or the condition of ``when`` does not hold.
+Covers A61, A62, A63 («Согласовать КП» → «Согласовано» or «Не согласовано»); M6, M13, M14.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from amo_bridge.actions import Action, AddNote, FinishTask, Skip
+from amo_bridge.config.names import StageName
+from amo_bridge.deal import Deal
+from amo_bridge.events import TaskAnswered
+from amo_bridge.names import begins_with
+from amo_bridge.options import Condition, Deeds, TaskSpec
+from amo_bridge.rules import Options, handler
+from amo_bridge.task_answers import comment_after
+
+
+class Answer(Deeds):
+    words: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class TaskAnswerDecides(Options):
+    task: Annotated[str, Field(min_length=1)]
+    stages: tuple[StageName, ...] = ()
+    when: Condition | None = None
+    answers: Annotated[tuple[Answer, ...], Field(min_length=1)]
+    ask_again: TaskSpec | None = None
+
+
+@handler(on=TaskAnswered, options=TaskAnswerDecides, needs={"own_tasks"})
+def task_answer_decides(event: TaskAnswered, deal: Deal, options: TaskAnswerDecides) -> Skip | list[Action]:
+    if not begins_with(event.text, options.task):
+        return Skip(f"задача «{event.text}» не та, чьего ответа ждёт правило")
+    if options.stages and not deal.is_on(options.stages):
+        return Skip(f"этап «{deal.stage.title}» этого ответа не ждёт")
+    if options.when and not options.when.holds(deal):
+        return Skip(f"не выполнено условие: {options.when}")
+    result = event.result or ""
+    for answer in options.answers:
+        comment = comment_after(result, answer.words)
+        if comment is not None:
+            deeds = answer.for_deal(deal, slot=f"{event.task_id}")
+            return [*_needless(answer, event, deal), *_comment(answer, comment, event), *deeds]
+    return _asked_again(event, deal, options)
+
+
+def _needless(answer: Answer, event: TaskAnswered, deal: Deal) -> list[Action]:
+    """The task that asked again, when the result came after all."""
+    return [
+        FinishTask(deal_id=deal.id, task_id=task.id, result=f"Ответ получен: «{answer.words[0]}»")
+        for task in deal.own_tasks
+        if task.slot == _again(event) and not task.is_completed
+    ]
+
+
+def _again(event: TaskAnswered) -> str:
+    return f"{event.task_id}.again"
+
+
+def _comment(answer: Answer, comment: str, event: TaskAnswered) -> list[Action]:
+    if not comment:
+        return []
+    who = f"{event.user_is[0]}: " if event.user_is else ""
+    text = f"{who}«{answer.words[0]}» по задаче «{event.text}». Комментарий: {comment}"
+    return [AddNote(deal_id=event.deal_id, text=text)]
+
+
+def _asked_again(event: TaskAnswered, deal: Deal, options: TaskAnswerDecides) -> Skip | list[Action]:
+    told = f"ответ «{event.result}» не из ожидаемых" if event.result else "ответа в результате задачи нет"
+    if options.ask_again is None:
+        return Skip(told)
+    return [options.ask_again.for_deal(deal, slot=_again(event))]

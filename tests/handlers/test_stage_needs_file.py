@@ -1,0 +1,75 @@
+import pytest
+from builders import deal, entered
+
+from amo_bridge.actions import Lack, RollBack, Skip
+from amo_bridge.card import AttachedFile
+from handlers.stage_needs_file import StageNeedsFile, stage_needs_file
+
+DOING = "Реализация / Исполнение"
+WON = "Реализация / Успешно реализовано"
+LOST = "Реализация / Закрыто и не реализовано"
+NAMED = 'Отчет по проекту "{Название}"'
+
+
+def options(**changed):
+    return StageNeedsFile.model_validate({"leaving": [DOING]} | ({"named": NAMED} | changed))
+
+
+def moved(*names, to=WON, other_name="", **event):
+    files = tuple(AttachedFile(name=name, other_name=other_name) for name in names)
+    return entered(to, DOING, **event), deal(to, files=files)
+
+
+@pytest.mark.parametrize("names", [(), ("Отчет по проекту.pdf",), ("Отчет по проекту «Лютик».pdf",), ("Договор.pdf",)])
+def test_without_the_file_the_deal_is_put_back_and_its_name_is_told(names):
+    said = stage_needs_file(*moved(*names), options())
+    assert isinstance(said, RollBack)
+    assert said.missing == (Lack("приложите файл", 'Отчет по проекту "Ромашка"'),)
+
+
+@pytest.mark.parametrize(
+    "name", ["Отчет по проекту «Ромашка».pdf", "ОТЧЁТ ПО ПРОЕКТУ РОМАШКА.docx", "otchet_po_proektu_romashka.pdf"]
+)
+def test_with_the_file_it_passes(name):
+    said = stage_needs_file(*moved("Договор.pdf", name), options())
+    assert said == Skip("нужный файл приложен")
+
+
+def test_the_name_that_amocrm_transliterated_counts():
+    assert isinstance(
+        stage_needs_file(*moved("x81.pdf", other_name="Otchyot po proektu Romashka.pdf"), options()), Skip
+    )
+
+
+def test_how_a_name_begins_may_be_enough():
+    rule = options(named=None, name_starts_with=["Договор", "Контракт"])
+    assert isinstance(stage_needs_file(*moved("Контракт №5.pdf"), rule), Skip)
+    said = stage_needs_file(*moved("Счет.pdf"), rule)
+    assert isinstance(said, RollBack)
+    assert said.needs == "приложите файл: «Договор …»"
+
+
+@pytest.mark.parametrize(
+    ("situation", "changed", "reason"),
+    [
+        pytest.param(moved(user_is=("head",)), {"may_pass": ["head"]}, "можно", id="руководитель"),
+        pytest.param(moved(to=LOST), {}, "не проверяет", id="потеряли"),
+        pytest.param(moved(), {"when": {"field": "Тип клиента", "filled": True}}, "условие", id="условие"),
+        pytest.param((entered(WON, DOING), deal(DOING)), {}, "уже ушла", id="уже вернули"),
+    ],
+)
+def test_nothing_is_done_and_the_reason_is_told(situation, changed, reason):
+    said = stage_needs_file(*situation, options(**changed))
+    assert isinstance(said, Skip)
+    assert reason in said.reason
+
+
+def test_some_way_to_name_the_file_is_needed():
+    with pytest.raises(ValueError, match="хотя бы одно из"):
+        StageNeedsFile.model_validate({"leaving": [DOING]})
+
+
+def test_either_name_will_do():
+    rule = options(name_starts_with=["Акт"])
+    assert isinstance(stage_needs_file(*moved("Акт 5.pdf"), rule), Skip)
+    assert isinstance(stage_needs_file(*moved("Отчет по проекту Ромашка.pdf"), rule), Skip)
