@@ -15,7 +15,9 @@ from typing import Any, Literal, NoReturn, Self
 from amo_bridge.fields import Value, WithFields
 from amo_bridge.names import normalise
 
-Need = Literal["own_tasks", "own_deals", "open_tasks", "finished_tasks", "calls", "files", "contacts", "touches"]
+Need = Literal[
+    "own_tasks", "own_deals", "open_tasks", "finished_tasks", "calls", "files", "contacts", "bloggers", "touches"
+]
 Direction = Literal["in", "out", ""]
 
 
@@ -98,6 +100,14 @@ class Call:
     def is_talk(self, at_least: int = 30) -> bool:
         """Did they talk: was the call at least so many seconds long?"""
         return self.seconds >= at_least
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedBlogger:
+    """A blogger of the deal's service lines, and the contacts who may be meant: exactly one if it is clear who."""
+
+    name: str
+    contact_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from amo_bridge.card import AttachedFile, Call, Contact, Need, Task, Touches, Unread
+from amo_bridge.card import AttachedFile, Call, Contact, NamedBlogger, Need, Task, Touches, Unread
 from amo_bridge.crm.account import Stage, User
 from amo_bridge.fields import Value, WithFields, as_text
 from amo_bridge.names import normalise, same_name
@@ -47,6 +47,7 @@ class Deal(WithFields):
     - ``calls``: on the cards of the deal, its contacts and its company, oldest first;
     - ``files``: attached to the deal's card or kept in its fields, oldest first;
     - ``contacts``: the deal's people with their fields, the main one first;
+    - ``bloggers``: those named in the deal's service lines, each with the contacts who may be meant;
     - ``touches``: calls, letters, messages, finished tasks and moves by people, on the deal and on its contacts.
 
     ``stays`` needs no asking: the deal's way over the stages, the present one first, as far as it is known; empty when
@@ -73,6 +74,7 @@ class Deal(WithFields):
     calls: tuple[Call, ...] = field(default=_unread("calls"), repr=False)
     files: tuple[AttachedFile, ...] = field(default=_unread("files"), repr=False)
     contacts: tuple[Contact, ...] = field(default=_unread("contacts"), repr=False)
+    bloggers: tuple[NamedBlogger, ...] = field(default=_unread("bloggers"), repr=False)
     touches: Touches = field(default=_unread("touches"), repr=False)
 
     @property

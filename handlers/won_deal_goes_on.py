@@ -19,7 +19,7 @@ class WonDealGoesOn(CarryOver):
     when: Condition | None = None
 
 
-@handler(on=StageEntered, options=WonDealGoesOn, needs={"own_deals"})
+@handler(on=StageEntered, options=WonDealGoesOn, needs={"own_deals", "files"})
 def won_deal_goes_on(event: StageEntered, deal: Deal, options: WonDealGoesOn) -> Skip | Action:
     if event.stage != deal.stage.key:
         return Skip("сделка уже ушла с этого этапа")

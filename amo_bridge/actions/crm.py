@@ -112,11 +112,19 @@ class AddTags(Action):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LinkContacts(Action):
+    """Link contacts to the deal; those that are linked already are left alone, and the main contact stays who it is."""
+
+    contact_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CreateDeal(Action):
     """Create a deal that goes on where ``deal_id`` (the source) ended.
 
     Made once for a source deal and ``slot``, whatever happens to the source later. ``link_field`` of both deals is
-    filled with the other's address. ``then`` is done after it exists; «{new.url}» and «{new.id}» in texts are replaced.
+    filled with the other's address. ``file_uuids``: files of the source that the new deal gets too. ``then`` is done
+    after it exists; «{new.url}» and «{new.id}» in texts are replaced.
     """
 
     name: str
@@ -128,5 +136,6 @@ class CreateDeal(Action):
     company_id: int | None = None
     values: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     link_field: str | None = None
+    file_uuids: tuple[str, ...] = ()
     slot: str = ""
     then: tuple[Action, ...] = ()

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.link_writes import attached_files, linked_contacts
 from amo_bridge.crm.writes import Written
 
 # amoCRM stamps whole seconds and its servers' clocks differ a little.
@@ -172,6 +173,18 @@ def _match(
     return found
 
 
+def _linked(
+    look: Callable[[CrmClient, Mapping[str, Mapping[str, Any]]], Mapping[str, int]],
+) -> Callable[[CrmClient, Sought, Taken], dict[str, Written]]:
+    """A look at what hangs on cards; that belongs to nobody, so nothing is taken."""
+
+    def found(client: CrmClient, sought: Sought, taken: Taken) -> dict[str, Written]:
+        there = look(client, {mark: payload["body"] for mark, payload in sought.items()})
+        return {mark: Written(deal_id) for mark, deal_id in there.items()}
+
+    return found
+
+
 def _moment(seconds: Any) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int) and seconds else None
 
@@ -202,4 +215,6 @@ LOOKS: Mapping[str, Callable[[CrmClient, Sought, Taken], dict[str, Written]]] = 
     "add_note": _notes,
     "create_deal": _new_deals,
     "create_contact": _new_contacts,
+    "link_contact": _linked(linked_contacts),
+    "attach_files": _linked(attached_files),
 }

@@ -7,12 +7,13 @@ id.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.link_writes import attach_files, link_contacts
 from amo_bridge.errors import CrmRefused, CrmUncertain
 
 
@@ -34,6 +35,18 @@ REQUESTS: Mapping[str, Request] = {
     "create_deal": Request("post", "/api/v4/leads", "leads"),
     "create_contact": Request("post", "/api/v4/contacts", "contacts"),
 }
+LINKING: Mapping[str, Callable[[CrmClient, Mapping[str, Mapping[str, Any]]], Mapping[str, int]]] = {
+    "link_contact": link_contacts,
+    "attach_files": attach_files,
+}
+"""Kinds whose requests and answers look otherwise; their objects have no ids of their own."""
+
+
+def most_of(kind: str) -> int:
+    """How many objects of this kind one request may hold."""
+    if kind == "attach_files":
+        return 1
+    return REQUESTS[kind].most if kind in REQUESTS else 250
 
 
 @dataclass(frozen=True)
@@ -49,6 +62,8 @@ def write(client: CrmClient, kind: str, objects: Mapping[str, Mapping[str, Any]]
 
     Raises CrmError. An answer that does not speak of every object is CrmUncertain: nobody knows what was written.
     """
+    if kind in LINKING:
+        return {mark: Written(deal_id) for mark, deal_id in LINKING[kind](client, objects).items()}
     request = REQUESTS[kind]
     bodies = [{**body, "request_id": mark} for mark, body in objects.items()]
     send = client.post if request.method == "post" else client.patch

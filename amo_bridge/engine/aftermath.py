@@ -43,6 +43,8 @@ class Aftermath:
             if _stage(row.body) and not row.payload["rolls_back"]:
                 self._tell(connection, DealMoved(at=at, deal_id=row.deal_id, user_id=0, **_stage(row.body)))
             self._mirror.amend(connection, row.deal_id, lambda record: _patched(record, row))
+        elif row.kind == "link_contact":
+            self._mirror.amend(connection, row.deal_id, lambda record: _linked(record, int(row.body["to_entity_id"])))
 
     def plan(self, connection: Connection, timetable: Timetable, written: Iterable[Sendable]) -> None:
         """When ``of`` has dealt with all of these: the timers of the deals that they changed follow the mirror."""
@@ -56,6 +58,14 @@ class Aftermath:
 
 def _stage(body: Mapping[str, Any]) -> dict[str, Any]:
     return {key: int(body[key]) for key in ("pipeline_id", "status_id") if body.get(key) is not None}
+
+
+def _linked(record: DealRecord, contact_id: int) -> DealRecord:
+    """The record with the contact; a deal's first contact is its main one."""
+    if contact_id in record.contact_ids:
+        return record
+    main = record.main_contact_id or contact_id
+    return replace(record, contact_ids=(*record.contact_ids, contact_id), main_contact_id=main)
 
 
 def _patched(record: DealRecord, row: Sendable) -> DealRecord:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Kind = Literal[
-    "create_task", "change_task", "patch_deal", "add_note", "create_deal",
+    "create_task", "change_task", "patch_deal", "add_note", "create_deal", "link_contact", "attach_files",
     "send_letter", "notify", "join_audience", "leave_audience", "send_sms",
     "start_auto_dial", "stop_auto_dial", "start_series", "stop_series", "record_violation",
 ]  # fmt: skip

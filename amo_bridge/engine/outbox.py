@@ -36,7 +36,7 @@ from amo_bridge.engine.store import Store, in_open_state, made, outbox
 MOST = 5000
 # Both databases limit the parameters of one statement.
 CHUNK = 500
-ADDING = ("create_task", "add_note")
+ADDING = ("create_task", "add_note", "link_contact")
 MAKING = ("create_task", "create_deal", "add_note")
 
 

@@ -69,7 +69,9 @@ class Planner:
         before = self._mirror.get(deal_id for _, event in told if (deal_id := deal_of(event)))
         fresh = self._read_fresh(told, before)
         self._tasks_now = TasksNow(self._client, [event for _, event in told])
-        around = Surroundings(Ways(self._client, self.brain.account, self._store, self._key), fresh)
+        around = Surroundings(
+            Ways(self._client, self.brain.account, self._store, self._key, self.brain.config.services), fresh
+        )
         self._look_ahead(told, before, fresh, around)
         waiting = {row.deal_id for row in rows if row.id in plan.postponed}
         for row, event in told:

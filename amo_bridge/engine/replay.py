@@ -111,7 +111,7 @@ def _judged(
             task = tasks_by_ids(client, [event.task_id]).get(event.task_id)
             happened += brain.task_observer.changes(event, task, record)
         case = Case(tuple(happened), hooks.fingerprint(event), record, brain.viewer.deal(record))
-        around = Surroundings(Ways(client, brain.account), {record.id: record})
+        around = Surroundings(Ways(client, brain.account, services=brain.config.services), {record.id: record})
         verdicts = brain.dispatcher.judge(case, around)
     except UnknownName as error:
         heard = [(one, rule) for one in happened for rule in brain.dispatcher.enabled if _may_care(rule, one)]

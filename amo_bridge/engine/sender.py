@@ -12,7 +12,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.lookups import find
 from amo_bridge.crm.reading import deals_by_ids
-from amo_bridge.crm.writes import REQUESTS, Written, named_bad, write
+from amo_bridge.crm.writes import Written, most_of, named_bad, write
 from amo_bridge.engine.aftermath import Aftermath
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.delays import delay
@@ -195,6 +195,6 @@ def _batches(rows: Sequence[Sendable]) -> Iterator[list[Sendable]]:
     for row in rows:
         by_kind.setdefault(row.kind, []).append(row)
     for kind, same in by_kind.items():
-        most = REQUESTS[kind].most
+        most = most_of(kind)
         for start in range(0, len(same), most):
             yield same[start : start + most]

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from amo_bridge.card import Need, NotRead, Unread
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
+from amo_bridge.engine.needs.bloggers import DealBloggers
 from amo_bridge.engine.needs.calls import DealCalls
 from amo_bridge.engine.needs.deals import OwnDeals
 from amo_bridge.engine.needs.files import DealFiles
@@ -31,6 +32,7 @@ SOURCES: Mapping[Need, Callable[[Ways], Source]] = {
     "calls": DealCalls,
     "files": DealFiles,
     "contacts": DealContacts,
+    "bloggers": DealBloggers,
     "touches": DealTouches,
 }
 

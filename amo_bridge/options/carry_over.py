@@ -27,7 +27,7 @@ class CarryOver(Options):
 
     Contacts, with the main one, and the company always go along. ``carry_fields`` keep their names, ``carry_as`` are
     told under another one. ``note`` is left on the old deal, ``again`` when it ends a second time: the deal that is
-    there is shown then, and no other one is made. A handler that uses it asks for ``needs={"own_deals"}``.
+    there is shown then, and no other one is made. A handler that uses it asks for ``needs={"own_deals", "files"}``.
     """
 
     pipelines: Annotated[tuple[PipelineName, ...], Field(min_length=1)]
@@ -39,6 +39,7 @@ class CarryOver(Options):
     carry_as: dict[FieldName, CustomFieldName] = Field(default_factory=dict)
     carry_tags: bool = True
     carry_budget: bool = True
+    carry_files: bool = True
     link_field: CustomFieldName | None = None
     note: TextWithNewDeal = TextWithNewDeal("Работа с клиентом продолжается здесь: {new.url}")
     again: TextWithNewDeal = TextWithNewDeal("Продолжение этой сделки уже есть, второе не создано: {new.url}")
@@ -62,6 +63,7 @@ class CarryOver(Options):
             company_id=deal.company_id,
             values={new: deal.value(old) for old, new in told.items() if deal.has(old)},
             link_field=self.link_field,
+            file_uuids=tuple(file.uuid for file in deal.files if file.uuid) if self.carry_files else (),
             then=(AddNote(deal_id=deal.id, text=self.note.for_deal(deal)),),
         )
 

@@ -18,6 +18,7 @@ from amo_bridge.actions import (
     CreateTask,
     FinishTask,
     Lack,
+    LinkContacts,
     MoveDeal,
     RollBack,
     SetFields,
@@ -68,6 +69,13 @@ def body_of(action: Action, **how: Any) -> dict[str, Any]:
 def task(**changed: Any) -> CreateTask:
     facts: dict[str, Any] = {"deal_id": 7, "text": "Позвонить", "to": "manager", "due": HOUR}
     return CreateTask(**(facts | changed))
+
+
+def test_contacts_that_are_linked_already_are_not_linked_again() -> None:
+    effects = resolved(LinkContacts(deal_id=7, contact_ids=(11, 12, 13)), contact_ids=(11,))
+    assert [effect.kind for effect in effects] == ["link_contact"] * 2
+    assert effects[0].body == {"entity_id": 7, "to_entity_id": 12, "to_entity_type": "contacts"}
+    assert resolved(LinkContacts(deal_id=7, contact_ids=(11,)), contact_ids=(11,)) == []
 
 
 def test_a_task() -> None:

@@ -26,6 +26,7 @@ def lost(**changed):
         "contact_ids": (11, 12),
         "main_contact_id": 11,
         "company_id": 5,
+        "files": (),
         "fields": {"Клиент (бренд)": "Ромашка"},
     }
     return deal(LOST, **(facts | changed))

@@ -2,6 +2,7 @@ import pytest
 from builders import deal, entered
 
 from amo_bridge.actions import AddNote, CreateDeal, Skip
+from amo_bridge.card import AttachedFile
 from handlers.won_deal_goes_on import WonDealGoesOn, won_deal_goes_on
 
 WON = "Продажи / Успешно реализовано"
@@ -27,6 +28,7 @@ def won(**changed):
         "contact_ids": (11, 12),
         "main_contact_id": 11,
         "company_id": 5,
+        "files": (AttachedFile(name="Договор.pdf", uuid="u1"), AttachedFile(name="ссылка без файла")),
         "fields": {"Услуги": "Бузова:\n— VK: Пост", "Тип оплаты": "Предоплата"},
     }
     return deal(WON, **(facts | changed))
@@ -43,7 +45,13 @@ def test_a_project_takes_the_work_over():
         "Менеджер по продажам": "Иван Петров",
     }
     assert said.link_field == "Связанная сделка"
+    assert said.file_uuids == ("u1",)
     assert "{new.url}" in said.then[0].text
+
+
+def test_files_and_budget_stay_behind_when_the_config_says_so():
+    said = won_deal_goes_on(entered(WON), won(), options(carry_files=False, carry_budget=False))
+    assert (said.file_uuids, said.price) == ((), None)
 
 
 @pytest.mark.parametrize(

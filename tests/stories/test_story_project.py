@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from local_crm import LocalCrm
+import requests
+from local_crm import TOKEN, LocalCrm
 from running_bridge import RunningBridge
 
 from amo_bridge.demo.office import Office
@@ -36,6 +37,14 @@ def sale(office: Office) -> int:
     return deal
 
 
+def files_of(sandbox: LocalCrm, deal: int) -> list[str]:
+    """The uuids of the files on the deal's card."""
+    answer = requests.get(
+        f"{sandbox.url}/api/v4/leads/{deal}/files", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30
+    )
+    return [row["file_uuid"] for row in answer.json()["_embedded"]["files"]] if answer.content else []
+
+
 def win(bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal: int) -> None:
     bridge.settle(sandbox)
     sandbox.later()
@@ -45,9 +54,11 @@ def win(bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal: int) -> 
 
 def test_a_won_deal_goes_on_as_a_project(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> None:
     deal = sale(office)
+    office.attach(IVAN, deal, "Договор с Ромашкой.pdf")
     win(bridge, sandbox, office, deal)
     (project,) = office.deals_on(TIMING)
     number = project["id"]
+    assert files_of(sandbox, number) == files_of(sandbox, deal) != []
     assert (project["name"], project["price"]) == ("Ромашка", 90_000)
     assert project["responsible_user_id"] == office.users[OLGA]
     assert {field: office.value(number, field) for field in FACTS} == FACTS
@@ -94,7 +105,7 @@ def test_a_project_that_is_done_comes_back_to_who_sold(
     sandbox.later()
     office.move(HEAD, project["id"], DONE)
     bridge.settle(sandbox)
-    (contact,) = project["_embedded"]["contacts"]
+    contact = next(one for one in project["_embedded"]["contacts"] if one["is_main"])
     rows = sandbox.control("GET", "state?kind=tasks")["tables"]["tasks"].values()
     ours = [row for row in rows if row["entity_type"] == "contacts" and row["entity_id"] == contact["id"]]
     assert [(row["text"], row["responsible_user_id"]) for row in ours] == [

@@ -44,6 +44,21 @@ def test_tasks_follow_the_lines(bridge: RunningBridge, sandbox: LocalCrm, office
     assert len(office.tasks(deal)) == 4
 
 
+def test_the_bloggers_contact_is_linked_to_the_deal(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> None:
+    deal = project(office)
+    bridge.settle(sandbox)
+    main = office.deal(deal)["_embedded"]["contacts"]
+    lost = sandbox.fault("lost_answer", method="POST", path="/api/v4/leads/link", count=1)
+    office.fill(PAVEL, deal, "Услуги", f"{TWO}\n\nКим Мария:\n— YouTube: Интеграция")
+    bridge.settle(sandbox)
+    assert sandbox.struck(lost) == 1
+    linked = office.deal(deal)["_embedded"]["contacts"]
+    assert linked[0] == main[0]
+    assert len(linked) == 2
+    text = "Завести контакт блогера «Ким Мария» и прикрепить к сделке: среди контактов его нет"
+    assert (text, PAVEL) in open_tasks(office, deal)
+
+
 def test_every_hook_twice_and_answers_lost_set_every_task_once(
     bridge: RunningBridge, sandbox: LocalCrm, office: Office
 ) -> None:

@@ -11,17 +11,19 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.store import Store
 from amo_bridge.rules import Rule
+from amo_bridge.service_lines import ServicesSection
 
 
 @dataclass(frozen=True)
 class Ways:
     """The ways to find out. ``key`` is the account's in the ``store``; without a store (a saved hook is judged again)
-    nothing is known of what the bridge did before."""
+    nothing is known of what the bridge did before. ``services``: how the account keeps service lines, if it does."""
 
     client: CrmClient
     account: Account
     store: Store | None = None
     key: int = 0
+    services: ServicesSection | None = None
 
 
 class Source(Protocol):

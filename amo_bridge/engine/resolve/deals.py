@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from amo_bridge.actions import Action, AddNote, AddTags, CreateTask, MoveDeal, RollBack, SetFields
+from amo_bridge.actions import Action, AddNote, AddTags, CreateTask, LinkContacts, MoveDeal, RollBack, SetFields
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
 from amo_bridge.engine.effects import Effect
@@ -24,6 +24,7 @@ class DealWays:
             AddNote: self._add_note,
             SetFields: self._set_fields,
             AddTags: self._add_tags,
+            LinkContacts: self._link_contacts,
         }
 
     def _move(self, action: MoveDeal, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
@@ -73,6 +74,19 @@ class DealWays:
             return []
         body = {"id": deal.id, "tags_to_add": [{"name": tag} for tag in new]}
         return [Effect("patch_deal", deal.id, body, f"теги: {', '.join(new)}")]
+
+    def _link_contacts(self, action: LinkContacts, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        return [
+            Effect(
+                "link_contact",
+                deal.id,
+                {"entity_id": deal.id, "to_entity_id": contact_id, "to_entity_type": "contacts"},
+                f"прикреплён контакт {contact_id}",
+                not_before=at.timestamp(),
+            )
+            for contact_id in action.contact_ids
+            if contact_id not in deal.contact_ids
+        ]
 
 
 def _is_so(deal: Deal, name: str, wanted: object) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from amo_bridge.actions import Action, CreateDeal
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
-from amo_bridge.engine.effects import NEW_URL, Effect
+from amo_bridge.engine.effects import NEW_ID, NEW_URL, Effect
 from amo_bridge.engine.resolve.terms import Terms, Way
 
 
@@ -33,6 +33,9 @@ class NewDealWays:
         if action.link_field:
             back = {"id": deal.id, "custom_fields_values": [terms.field_value(action.link_field, NEW_URL)]}
             then.append(Effect("patch_deal", deal.id, back, f"поле «{action.link_field}» = адрес новой сделки"))
+        if action.file_uuids:
+            files = {"entity_id": NEW_ID, "file_uuids": list(action.file_uuids)}
+            then.append(Effect("attach_files", deal.id, files, f"файлы новой сделки: {len(action.file_uuids)}"))
         return [
             Effect(
                 "create_deal", deal.id, body, words,
