@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import requests
 from local_crm import TOKEN, LocalCrm
 from running_bridge import RunningBridge
 
+from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 
 IVAN, OLGA, HEAD = "Иван Петров", "Ольга Волкова", "Елена Орлова"
@@ -15,6 +17,10 @@ SERVICES = "Лисицына Екатерина:\n— Instagram: Размеще�
 WON = "Продажи / Успешно реализовано"
 TIMING = "Реализация / Тайминг"
 DONE = "Реализация / Успешно реализовано"
+DAY = 86_400
+MONDAY = "2026-03-02T12:00"
+NOON = 1_772_442_000
+"""The same in Unix seconds; the account is in Moscow."""
 FACTS: dict[str, Any] = {
     "PR-менеджер": OLGA,
     "Услуги": SERVICES,
@@ -39,10 +45,15 @@ def sale(office: Office) -> int:
 
 def files_of(sandbox: LocalCrm, deal: int) -> list[str]:
     """The uuids of the files on the deal's card."""
-    answer = requests.get(
-        f"{sandbox.url}/api/v4/leads/{deal}/files", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30
-    )
-    return [row["file_uuid"] for row in answer.json()["_embedded"]["files"]] if answer.content else []
+    answer = api(sandbox, "GET", f"leads/{deal}/files")
+    return [row["file_uuid"] for row in answer["_embedded"]["files"]] if answer else []
+
+
+def api(sandbox: LocalCrm, method: str, path: str, body: Any = None) -> Any:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    answer = requests.request(method, f"{sandbox.url}/api/v4/{path}", json=body, headers=headers, timeout=30)
+    answer.raise_for_status()
+    return answer.json() if answer.content else None
 
 
 def win(bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal: int) -> None:
@@ -111,3 +122,29 @@ def test_a_project_that_is_done_comes_back_to_who_sold(
     assert [(row["text"], row["responsible_user_id"]) for row in ours] == [
         ("Спланировать дальнейшую работу по клиенту", office.users[IVAN])
     ]
+
+
+def test_when_the_deadline_comes_everybody_is_asked_for_papers(
+    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office
+) -> None:
+    sandbox.control("POST", "clock", {"set": MONDAY, "freeze": True})
+    bridge = start_bridge(config).wait_ready()
+    deal = sale(office)
+    (contractor,) = api(sandbox, "GET", "contacts?query=Зайцев")["_embedded"]["contacts"]
+    api(sandbox, "POST", f"leads/{deal}/link", [{"to_entity_id": contractor["id"], "to_entity_type": "contacts"}])
+    win(bridge, sandbox, office, deal)
+    (project,) = office.deals_on(TIMING)
+    sandbox.later()
+    office.fill(OLGA, project["id"], "Дедлайн проекта", NOON + 5 * DAY)
+    office.move(HEAD, project["id"], "Реализация / Исполнение")
+    bridge.settle(sandbox)
+    assert papers(office, project["id"]) == []
+    bridge.settle_at(sandbox, advance=5 * DAY)
+    asked = ["Получить закрывающие документы: Лисицына Екатерина", "Получить закрывающие документы: Олег Зайцев"]
+    assert papers(office, project["id"]) == asked
+    bridge.settle_at(sandbox, advance=DAY)
+    assert papers(office, project["id"]) == asked
+
+
+def papers(office: Office, deal: int) -> list[str]:
+    return sorted(row["text"] for row in office.tasks(deal) if "закрывающие" in row["text"])
