@@ -323,6 +323,31 @@ class ListElementReported(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClientUnsubscribed(Event):
+    """The client wants no more advertising: he followed the link in a letter about this deal."""
+
+    deal_id: int
+    contact_id: int
+    letter_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesLetterDue(Event):
+    """The next letter of a series that was started for a deal is due. ``at``: when it fell due.
+
+    ``run``: which start of the series; ``number``: which letter of it, from 0. ``stage``: the one on which the series
+    was started. ``started_at``: Unix seconds.
+    """
+
+    deal_id: int
+    series: str
+    run: int
+    number: int
+    stage: tuple[int, int]
+    started_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class Unrecognised(Event):
     """A hook the decoder has no word for. Kept whole in ``raw``, counted, answered, and acted on by nobody.
 

@@ -2,10 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from amo_bridge.channels.mail.memory import MailMemory
+from amo_bridge.channels.mail.port import MailPort
+from amo_bridge.channels.mail.series_chore import SeriesChore
+from amo_bridge.channels.mail.series_log import SeriesLog
+from amo_bridge.channels.mail.series_port import SeriesPort
+from amo_bridge.channels.mail.smtp import MailServer
+from amo_bridge.channels.mail.templates import Templates
 from amo_bridge.channels.not_connected import NAMES, NotConnected
+from amo_bridge.clock import Clock
+from amo_bridge.config.channels import MAIL_PASSWORD
+from amo_bridge.config.model import Config
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.connection import secret
 from amo_bridge.engine.lanes.port import Port
+from amo_bridge.engine.store import Store
 
 
-def ports_of() -> list[Port]:
-    """A port for each lane, whatever is connected."""
-    return [NotConnected(lane) for lane in NAMES]
+@dataclass(frozen=True)
+class Surroundings:
+    """What ports stand on. ``brain`` tells the present one: it is made anew when the account changes."""
+
+    config: Config
+    environment: Mapping[str, str]
+    store: Store
+    account_key: int
+    client: CrmClient
+    brain: Callable[[], Brain]
+    clock: Clock
+    account_clock: Clock
+
+
+def ports_of(at: Surroundings) -> list[Port]:
+    """A port for each lane, whatever is connected. Raises ConfigError for a secret's file that can't be read."""
+    connected = {port.lane: port for port in [_mail(at), _series(at)] if port is not None}
+    return [connected.get(lane) or NotConnected(lane) for lane in NAMES]
+
+
+def mail_server(config: Config, environment: Mapping[str, str]) -> MailServer | None:
+    """The mail server of the config, if there is one."""
+    section = config.channels.mail
+    return MailServer(section, secret(environment, MAIL_PASSWORD)) if section else None
+
+
+def series_chore(at: Surroundings) -> SeriesChore:
+    """What has to be run every minute for series of letters."""
+    return SeriesChore(at.store, at.account_key, at.brain, at.clock, at.account_clock)
+
+
+def _series(at: Surroundings) -> Port:
+    return SeriesPort(SeriesLog(at.store, at.account_key), at.brain, at.account_clock)
+
+
+def _mail(at: Surroundings) -> Port | None:
+    section, folder, server = at.config.channels.mail, at.config.letters_folder, mail_server(at.config, at.environment)
+    if section is None or folder is None or server is None:
+        return None
+    return MailPort(
+        section,
+        server,
+        Templates(folder),
+        MailMemory(at.store, at.account_key, at.clock),
+        at.client,
+        at.brain,
+        at.account_key,
+        at.account_clock,
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from amo_bridge.channels.mail.templates import Templates
 from amo_bridge.config.lines import line_of
 from amo_bridge.config.load_rules import A_RULE, RULES
 from amo_bridge.config.model import MANAGER, Config
@@ -17,9 +18,11 @@ from amo_bridge.config.names import (
     LossReasonName,
     PersonName,
     PipelineName,
+    SeriesName,
     StageName,
     TagName,
     TaskTypeName,
+    TemplateName,
     Text,
     UserName,
     names_in,
@@ -55,6 +58,9 @@ def account_names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName
     yield from names_in(config.services, ("services",))
     yield from names_in(config.webinar, ("webinar",))
     yield from names_in(config.absences, ("absences",))
+    yield from names_in(config.channels.mail, ("mail",))
+    yield from names_in(config.channels.people, ("people",))
+    yield from names_in(config.channels.series.named, ("series",))
     for rule in config.rules:
         # A rule that is switched off must be right as well: the switch may be turned any time.
         yield from names_in(rule.options, rule.path)
@@ -122,6 +128,22 @@ def _person(name: str, config: Config, account: Account) -> None:
         raise UnknownName("роли или пользователя", name, nearest=error.nearest or nearest(name, roles)) from error
 
 
+def _template(name: str, config: Config, account: Account) -> None:
+    """Without ``[mail]`` no letter is sent, and it does not matter."""
+    if config.letters_folder is None:
+        return
+    templates = Templates(config.letters_folder)
+    if problems := templates.problems_of(name):
+        raise Misfit("; ".join(problems))
+    for field in templates.field_names_of(name):
+        _field(field, config, account)
+
+
+def _series(name: str, config: Config, account: Account) -> None:
+    if config.channels.series.of(name) is None:
+        raise UnknownName("серии писем", name, nearest=nearest(name, config.channels.series.named))
+
+
 LOOK_UPS: Mapping[type[AccountName], Callable[[str, Config, Account], Any]] = {
     StageName: lambda name, config, account: account.stage(name),
     PipelineName: lambda name, config, account: account.pipeline(name),
@@ -130,6 +152,8 @@ LOOK_UPS: Mapping[type[AccountName], Callable[[str, Config, Account], Any]] = {
     ContactFieldName: lambda name, config, account: account.field(name, "contacts"),
     DateFieldName: _date_field,
     LossReasonName: lambda name, config, account: account.loss_reason(name),
+    TemplateName: _template,
+    SeriesName: _series,
     TaskTypeName: lambda name, config, account: account.task_type(name),
     TagName: lambda name, config, account: None,
     UserName: _user,

@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from amo_bridge.config.absences import Absence, Absences, overlaps
+from amo_bridge.config.channels import Channels, MailSection, TelegramSection, check_unsubscribing, people_in
 from amo_bridge.config.lines import KeyPath
 from amo_bridge.config.load_rules import RULES, RuleLoader
 from amo_bridge.config.model import MANAGER, AccountSection, BridgeSection, Config, RoleByField, RoleSpec
 from amo_bridge.config.names import PersonName, UserName, names_in
 from amo_bridge.config.problems import Problems
 from amo_bridge.config.read import read, text_of
+from amo_bridge.config.series import series_in
 from amo_bridge.errors import ConfigError
 from amo_bridge.names import same_name
 from amo_bridge.provision.options import ProvisionSection
@@ -25,7 +27,10 @@ from amo_bridge.service_lines import ServicesSection
 from amo_bridge.webinars.options import WebinarSection
 from amo_bridge.worktime import CalendarOptions
 
-SECTIONS = ("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar", *RULES)
+SECTIONS = (
+    *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
+    *("mail", "telegram", "people", "series", *RULES),
+)
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
     "bridge": {"public_url": "AMO_BRIDGE_PUBLIC_URL", "data": "AMO_BRIDGE_DATA", "database": "AMO_BRIDGE_DATABASE"},
@@ -66,7 +71,8 @@ class _Loader:
         services = self._section("services", ServicesSection) if "services" in self.tree else None
         provision = self._section("provision", ProvisionSection) if "provision" in self.tree else None
         webinar = self._section("webinar", WebinarSection) if "webinar" in self.tree else None
-        shared = {"services": services}
+        channels = self._channels(bridge)
+        shared = {"services": services, "series": channels.series}
         rules = RuleLoader(self.path.parent, self._own_folders(), shared, self.tree, self.problems).rules(
             {section: self._table(section) for section in RULES}
         )
@@ -78,7 +84,17 @@ class _Loader:
         self._known_people(sections, rules, declared)
         if self.problems.found or account is None or bridge is None or calendar is None:
             raise ConfigError(self.problems.found)
-        return Config(self.path, account, bridge, calendar, roles, rules, lines, absences, services, provision, webinar)
+        more = (absences, services, provision, webinar, channels)
+        return Config(self.path, account, bridge, calendar, roles, rules, lines, *more)
+
+    def _channels(self, bridge: BridgeSection | None) -> Channels:
+        mail = self._section("mail", MailSection) if "mail" in self.tree else None
+        telegram = self._section("telegram", TelegramSection) if "telegram" in self.tree else None
+        people = people_in(self._table("people"), self.problems)
+        series = series_in(self._table("series"), self.problems)
+        if mail and bridge:
+            check_unsubscribing(bridge.public_url, self.problems)
+        return Channels(mail, telegram, people, series)
 
     def _table(self, name: str) -> dict[str, Any]:
         table = self.tree.get(name, {})

@@ -13,6 +13,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from amo_bridge.config.absences import Absences
+from amo_bridge.config.channels import Channels
 from amo_bridge.config.lines import KeyPath
 from amo_bridge.config.names import CustomFieldName, PersonName, TagName, UserName
 from amo_bridge.config.strict import Strict
@@ -122,6 +123,12 @@ class Config:
     services: ServicesSection | None = None
     provision: ProvisionSection | None = None
     webinar: WebinarSection | None = None
+    channels: Channels = field(default_factory=Channels)
+
+    @property
+    def letters_folder(self) -> Path | None:
+        """Where the letters' templates are; None when no letters are sent."""
+        return (self.path.parent / self.channels.mail.templates).resolve() if self.channels.mail else None
 
     @property
     def data_folder(self) -> Path:

@@ -70,6 +70,18 @@ class ContactFieldName(AccountName):
     kind = "поле контакта"
 
 
+class TemplateName(AccountName):
+    """A letter's template in the folder of ``[mail] templates``: «прогрев/1» is прогрев/1.txt."""
+
+    kind = "шаблон письма"
+
+
+class SeriesName(AccountName):
+    """A series of letters that the config has: ``[series."прогрев"]``."""
+
+    kind = "серия писем"
+
+
 class LossReasonName(AccountName):
     kind = "причина отказа"
 

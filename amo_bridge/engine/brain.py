@@ -15,6 +15,7 @@ from amo_bridge.engine.people import DealKnown, People, nobody_has_seen
 from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.engine.view import Viewer
+from amo_bridge.worktime import WorkCalendar
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Brain:
     task_observer: TaskObserver
     viewer: Viewer
     timetable: Timetable
+    calendar: WorkCalendar
 
     @classmethod
     def of(cls, config: Config, account: Account, clock: Clock, deal_known: DealKnown = nobody_has_seen) -> Self:
@@ -52,4 +54,5 @@ class Brain:
             task_observer=TaskObserver(account, people),
             viewer=viewer,
             timetable=Timetable(config.rules, viewer, calendar, config.calendar, clock),
+            calendar=calendar,
         )

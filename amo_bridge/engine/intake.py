@@ -17,10 +17,12 @@ from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store, events, inbox
 from amo_bridge.event_json import to_json
 from amo_bridge.events import (
+    ClientUnsubscribed,
     DealReported,
     Event,
     NoteReported,
     PipelineTriggerFired,
+    SeriesLetterDue,
     StepDue,
     TaskAnswered,
     TaskCompleted,
@@ -38,6 +40,8 @@ REDELIVERED_WITHIN = 2 * 3600
 def deal_of(event: Event) -> int | None:
     """The deal an event is about, if it is about one."""
     if isinstance(event, DealReported | StepDue | TaskAnswered):
+        return event.deal_id
+    if isinstance(event, ClientUnsubscribed | SeriesLetterDue):
         return event.deal_id
     if isinstance(event, NoteReported | TaskReported) and event.entity_type == "deal":
         return event.entity_id
@@ -89,6 +93,10 @@ class Told:
             return f"task_completed:{event.task_id}:{int(event.at.timestamp())}"
         if isinstance(event, StepDue):
             return _step_mark(event)
+        if isinstance(event, ClientUnsubscribed):
+            return f"unsubscribed:{event.letter_id}"
+        if isinstance(event, SeriesLetterDue):
+            return f"series:{event.run}:{event.number}"
         return hooks.fingerprint(event)
 
     @property

@@ -69,6 +69,7 @@ def by_asking(
         settle=settle,
         destination=destination(config, own_url, secret),
         meters=meters,
+        environment=environment,
     )
     return Met(key, secret, desk)
 

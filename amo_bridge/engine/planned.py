@@ -83,7 +83,13 @@ def add_all(connection: Connection, account: int, decided: Sequence[tuple[int, V
 def add_following(connection: Connection, account: int, done: Done, effects: Sequence[Effect], now: datetime) -> None:
     """Write what follows from something that was done outside amoCRM, once however often it is told."""
     following = [
-        Planned(done.event_id, done.rule, f"{done.key}|then{number}", effect) for number, effect in enumerate(effects)
+        Planned(
+            done.event_id,
+            done.rule,
+            _once_key(done.rule, effect) if effect.once else f"{done.key}|then{number}",
+            effect,
+        )
+        for number, effect in enumerate(effects)
     ]
     there = _ids(connection, account, [one.key for one in following])
     _insert(connection, account, [one for one in following if one.key not in there], now)
@@ -91,8 +97,12 @@ def add_following(connection: Connection, account: int, done: Done, effects: Seq
 
 def _key(verdict: Verdict, effect: Effect, ordinal: int) -> str:
     if effect.once:
-        return f"{verdict.rule.name}|once|{effect.deal_id}|{effect.slot}"
+        return _once_key(verdict.rule.name, effect)
     return f"{verdict.rule.name}|{verdict.event_key}|{ordinal}"
+
+
+def _once_key(rule: str, effect: Effect) -> str:
+    return f"{rule}|once|{effect.deal_id}|{effect.slot}"
 
 
 def _insert(connection: Connection, account: int, new: Sequence[Planned], now: datetime) -> None:

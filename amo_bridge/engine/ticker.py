@@ -14,11 +14,12 @@ RECONCILE = "reconcile"
 RETENTION = "retention"
 TIMERS = "timers"
 TOKEN_WATCH = "token_watch"
+SERIES = "series"
 IMPORTS = "imports"
 # Three requests each time (deals, events, the webhook): well under one a minute when nothing happens.
 # Retention looks by itself whether a day has passed. Imports are begun by a page or a command, maybe in another
 # process: the worker looks into the store for them. Timers cost one look too; a step is late by that much at most.
-EVERY_SECONDS = {RECONCILE: 300, TIMERS: 10, RETENTION: 3600, TOKEN_WATCH: 86400, IMPORTS: 3}
+EVERY_SECONDS = {RECONCILE: 300, SERIES: 60, TIMERS: 10, RETENTION: 3600, TOKEN_WATCH: 86400, IMPORTS: 3}
 
 
 class Asked(Protocol):

@@ -40,6 +40,8 @@ WORDS: Mapping[type[ev.Event], str | Callable[[Any], str]] = {
     ev.FileAttached: lambda event: f"загружен файл «{event.file_name}»",
     ev.CallLogged: lambda event: f"{DIRECTION.get(event.direction, '')} звонок, {event.seconds} с".strip(),
     ev.SmsLogged: lambda event: f"{DIRECTION.get(event.direction, '')} SMS".strip(),
+    ev.ClientUnsubscribed: "клиент отписался от рассылок по ссылке в письме",
+    ev.SeriesLetterDue: lambda event: f"серия «{event.series}»: пора отправить письмо {event.number + 1}",
     ev.StageEntered: _stage,
     ev.FieldChanged: _field,
     ev.ResponsibleChanged: "у сделки новый ответственный",

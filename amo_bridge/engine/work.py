@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from time import monotonic
 
 import structlog
 
-from amo_bridge.channels.ports import ports_of
+from amo_bridge.channels.ports import Surroundings, ports_of, series_chore
 from amo_bridge.clock import AccountClock, Clock
 from amo_bridge.config.against_account import unknown_names
 from amo_bridge.config.model import Config
@@ -32,7 +32,7 @@ from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.retention import Retention, RetentionChore
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
-from amo_bridge.engine.ticker import IMPORTS, RECONCILE, RETENTION, TIMERS, TOKEN_WATCH, Ticker
+from amo_bridge.engine.ticker import IMPORTS, RECONCILE, RETENTION, SERIES, TIMERS, TOKEN_WATCH, Ticker
 from amo_bridge.engine.token_watch import TokenWatch
 from amo_bridge.engine.watchdog import Watchdog
 from amo_bridge.engine.worker import Worker
@@ -56,6 +56,7 @@ class Desk:
     settle: float
     destination: str | None
     meters: AccountMeters
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class LeaderWork:
@@ -119,7 +120,7 @@ class LeaderWork:
         brain = self._brain(desk.account, store)
         fill = Fill(store, desk.account_key, client, desk.clock, desk.account_clock, brain.timetable)
         fill.meet()
-        worker = self._make_worker(store, client, brain)
+        worker = self._make_worker(store, client, brain, desk.connection.client(before_send=lead.check))
         if desk.destination:
             subscribe(client, desk.destination)
         fill.run(self._show_filling)
@@ -138,7 +139,8 @@ class LeaderWork:
         mirror = Mirror(store, self._desk.account_key)
         return Brain.of(self._desk.config, account, self._desk.account_clock, mirror.record)
 
-    def _make_worker(self, store: Store, client: CrmClient, brain: Brain) -> Worker:
+    def _make_worker(self, store: Store, client: CrmClient, brain: Brain, for_ports: CrmClient) -> Worker:
+        """``for_ports``: a client of their own, because they work in other threads."""
         desk = self._desk
         key = desk.account_key
         clockwork = Clockwork(store, key, desk.account_clock, desk.clock)
@@ -162,12 +164,15 @@ class LeaderWork:
             look = Watchdog(store, key, client, desk.clock, reconciler, desk.destination, alarms.tell).run
         token_watch = TokenWatch(lambda: desk.connection.token_ends_at, desk.clock, alarms.tell)
         chores: dict[str, Callable[[], object]] = {RECONCILE: look, TOKEN_WATCH: token_watch.run}
-        traffic = Traffic(
-            lanes_of(ports_of(), store, key, desk.clock, desk.account_clock, settled=lambda: worker.ring())
+        here = Surroundings(
+            desk.config, desk.environment, store, key, for_ports, lambda: planner.brain, desk.clock, desk.account_clock
         )
+        lanes = lanes_of(ports_of(here), store, key, desk.clock, desk.account_clock, settled=lambda: worker.ring())
+        traffic = Traffic(lanes)
         worker = Worker(store, key, planner, sender, refresh, chores, traffic)
         retention = Retention(store, key, desk.clock, desk.config.bridge)
         worker.learn(TIMERS, lambda: clockwork.tick(lambda: worker.ask(TIMERS)))
+        worker.learn(SERIES, series_chore(here).run)
         worker.learn(RETENTION, RetentionChore(retention, lambda: worker.ask(RETENTION)).run)
         importer = Importer(
             store, key, client, lambda: planner.brain, desk.clock, desk.account_clock, settle=desk.settle

@@ -19,10 +19,10 @@ from amo_bridge.actions import (
     StopAutoDial,
     StopSeries,
 )
-from amo_bridge.config.names import CustomFieldName, StageName, TagName, Text
+from amo_bridge.config.names import CustomFieldName, SeriesName, StageName, TagName, Text
 from amo_bridge.deal import Deal
 from amo_bridge.options.lists import OneOrMore
-from amo_bridge.options.outside import AudienceSpec, EscalationSpec, LetterSpec, Named, NoticeSpec, Violation
+from amo_bridge.options.outside import AudienceSpec, EscalationSpec, LetterSpec, NoticeSpec, Violation
 from amo_bridge.options.tasks import TaskSpec
 from amo_bridge.rules import Options
 
@@ -37,8 +37,8 @@ class Deeds(Options):
     sms: Text | None = None
     audiences: AudienceSpec | None = None
     auto_dial: Literal["start", "stop"] | None = None
-    start_series: Named | None = None
-    stop_series: OneOrMore[Named] | None = None
+    start_series: SeriesName | None = None
+    stop_series: OneOrMore[SeriesName] | None = None
     violation: Violation | None = None
     set_fields: Mapping[CustomFieldName, Text | int | float | bool] = Field(default_factory=dict)
     tags: tuple[TagName, ...] = ()

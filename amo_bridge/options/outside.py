@@ -15,7 +15,7 @@ from amo_bridge.actions import (
     RecordViolation,
     SendLetter,
 )
-from amo_bridge.config.names import PersonName, Text
+from amo_bridge.config.names import PersonName, TemplateName, Text
 from amo_bridge.deal import Deal
 from amo_bridge.due import Due
 from amo_bridge.options.lists import OneOrMore
@@ -31,7 +31,7 @@ class LetterSpec(Options):
     task it is to find out the address; empty: nobody's.
     """
 
-    template: Named
+    template: TemplateName
     service: bool = True
     thread: str = ""
     no_address: PersonName | None = PersonName("manager")

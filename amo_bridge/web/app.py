@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from flask import Flask, Response, jsonify, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from amo_bridge.web import connect, hooks, metrics, site
+from amo_bridge.engine.store import Store
+from amo_bridge.web import connect, hooks, metrics, site, unsubscribe
 from amo_bridge.web.access import may_look
 from amo_bridge.web.connect import Way
 from amo_bridge.web.hooks import House
@@ -71,5 +72,11 @@ def create_app(
     if watched is not None:
         metrics.install(app, watched, token)
     if installed is not None:
+        app.register_blueprint(unsubscribe.blueprint(lambda: _stores(installed)))
         site.install(app, installed)
     return app
+
+
+def _stores(installed: Installed) -> set[Store]:
+    """Of all accounts. Raises StoreUnavailable."""
+    return {bridge.ground.store for bridge in installed.by_name().values()}

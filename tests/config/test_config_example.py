@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from amo_bridge.config.channels import MailSection, PersonSection, TelegramSection
 from amo_bridge.config.load import load
 from amo_bridge.config.load_rules import RuleSwitches
 from amo_bridge.config.model import AccountSection, BridgeSection
 from amo_bridge.config.sections import taken
+from amo_bridge.config.series import SeriesSpec
 from amo_bridge.provision.options import ProvisionSection
 from amo_bridge.rule_folders import shipped_handlers, shipped_schedules
 from amo_bridge.service_lines import ServicesSection
@@ -21,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"
 LINES = EXAMPLE.read_text("utf-8").splitlines()
 KEY = re.compile(r"(?:# )?([a-z_]+) = \S")
-SECTION = re.compile(r"\[([\w.\"]+)\]")
+SECTION = re.compile(r"(?:# )?\[([\w.\" ]+)\]")
 RUSSIAN = re.compile(r"# .*[а-яё]{3}")
 
 SHIPPED = {**shipped_handlers(), **shipped_schedules()}
@@ -31,6 +33,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "calendar": CalendarOptions,
     "services": ServicesSection,
     "provision": ProvisionSection,
+    "mail": MailSection,
+    "telegram": TelegramSection,
+    "people": PersonSection,
+    "series": SeriesSpec,
     **{name: handler.options for name, handler in SHIPPED.items()},
 }
 
@@ -43,6 +49,7 @@ def keys() -> list[tuple[str, str, int]]:
         if header := SECTION.fullmatch(line):
             steps = header[1].split(".")
             section = steps[1] if steps[0] in ("handlers", "schedules") else ".".join(steps[:2])
+            section = steps[0] if steps[0] in ("people", "series") else section
         elif key := KEY.match(line):
             found.append((section, key[1], number))
     return found
@@ -84,9 +91,15 @@ def test_what_is_shown_in_a_comment_could_be_switched_on(tmp_path: Path) -> None
     (tmp_path / "my_handlers").mkdir()
     (tmp_path / "my_schedules").mkdir()
     path.write_text(
-        "\n".join(line[2:] if line.startswith("# ") and KEY.match(line) else line for line in LINES), "utf-8"
+        "\n".join(line[2:] if line.startswith("# ") and is_config(line) else line for line in LINES), "utf-8"
     )
-    assert load(path, {}).bridge.own_handlers == "my_handlers"
+    config = load(path, {})
+    assert config.bridge.own_handlers == "my_handlers"
+    assert config.channels.mail is not None
+
+
+def is_config(line: str) -> bool:
+    return bool(KEY.match(line) or SECTION.fullmatch(line))
 
 
 @pytest.mark.parametrize("document", sorted(set(re.findall(r"docs/[\w-]+\.md", "\n".join(LINES)))))

@@ -1,0 +1,83 @@
+"""What is remembered of letters: which went out, in which thread, under which link; and who wants no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import insert, select
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.engine.rows import chunks, insert_new
+from amo_bridge.engine.store import Store, letters, suppressed
+
+Reason = Literal["unsubscribed", "refused"]
+
+
+@dataclass(frozen=True)
+class Suppression:
+    """An address that gets no letters: ``reason`` as in the table; ``words``: whose decision, in words."""
+
+    reason: str
+    words: str
+
+
+@dataclass(frozen=True)
+class SentLetter:
+    outbox_id: int
+    deal_id: int
+    contact_id: int
+    address_key: str
+    template: str
+    thread: str
+    message_id: str
+    token: str | None
+
+
+class MailMemory:
+    def __init__(self, store: Store, account_key: int, clock: Clock) -> None:
+        self._store = store
+        self._key = account_key
+        self._clock = clock
+
+    def keep(self, connection: Connection, letter: SentLetter) -> None:
+        """Remember a letter that is out, once."""
+        row = {**vars(letter), "account": self._key, "sent_at": self._clock.now().timestamp()}
+        insert_new(connection, letters, [row])
+
+    def threads(self, deal_ids: Iterable[int]) -> Mapping[tuple[int, str], Sequence[str]]:
+        """(deal, thread) → the Message-IDs of its letters, oldest first."""
+        found: dict[tuple[int, str], list[str]] = {}
+        columns = (letters.c.deal_id, letters.c.thread, letters.c.message_id)
+        with self._store.read() as connection:
+            for some in chunks(sorted(set(deal_ids))):
+                mine = (letters.c.account == self._key, letters.c.deal_id.in_(some), letters.c.thread != "")
+                for row in connection.execute(select(*columns).where(*mine).order_by(letters.c.id)):
+                    found.setdefault((row.deal_id, row.thread), []).append(row.message_id)
+        return found
+
+    def suppressions(self, address_keys: Iterable[str]) -> Mapping[str, Suppression]:
+        """Which of these addresses get no letters, or no advertising."""
+        found: dict[str, Suppression] = {}
+        with self._store.read() as connection:
+            for some in chunks(sorted(set(address_keys))):
+                mine = (suppressed.c.account == self._key, suppressed.c.address_key.in_(some))
+                for row in connection.execute(select(suppressed).where(*mine)):
+                    found[row.address_key] = Suppression(row.reason, row.words)
+        return found
+
+    def refuse(self, address_key: str, words: str) -> None:
+        """The mail server says that there is nobody: nothing is to be sent there any more."""
+        with self._store.write() as connection:
+            self.suppress(connection, address_key, "refused", words)
+
+    def suppress(self, connection: Connection, address_key: str, reason: Reason, words: str) -> None:
+        now = self._clock.now().timestamp()
+        row = {"account": self._key, "address_key": address_key, "reason": reason, "words": words, "at": now}
+        known = select(suppressed.c.reason).where(
+            suppressed.c.account == self._key, suppressed.c.address_key == address_key
+        )
+        if connection.execute(known).first() is None:
+            connection.execute(insert(suppressed), [row])

@@ -1,0 +1,198 @@
+"""The port for letters to clients: who gets it, whether it may go, what it says; then the mail server."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+
+from sqlalchemy.engine import Connection
+
+from amo_bridge.actions import AddNote, CreateTask
+from amo_bridge.channels.mail.addressee import Addressee, Nobody, addressee, keys_of
+from amo_bridge.channels.mail.facts import facts
+from amo_bridge.channels.mail.memory import MailMemory, SentLetter, Suppression
+from amo_bridge.channels.mail.message import Letter, message_id
+from amo_bridge.channels.mail.smtp import AddressRefused, MailServer
+from amo_bridge.channels.mail.templates import BadTemplate, Templates
+from amo_bridge.clock import Clock
+from amo_bridge.config.channels import UNSUBSCRIBE_PATH, MailSection
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.entities import ContactRecord, DealRecord
+from amo_bridge.crm.field_reader import FieldReader
+from amo_bridge.crm.reading import contacts_by_ids, deals_by_ids
+from amo_bridge.deal import BUILT_IN_FIELDS, Deal
+from amo_bridge.due import Due
+from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.effects import Effect, Lane
+from amo_bridge.engine.lanes.port import Job, NotSent, Outcome, Sent
+from amo_bridge.engine.outbox import Sendable
+from amo_bridge.errors import ChannelRefused
+from amo_bridge.names import normalise
+
+# 12 bytes are 16 characters, and nobody guesses one of 2⁹⁶.
+TOKEN_BYTES = 12
+TASK_DUE = Due.parse("1 working day")
+NO_ADDRESS = "no address"
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """What was read for a round of letters."""
+
+    deals: Mapping[int, DealRecord]
+    contacts: Mapping[int, ContactRecord]
+    suppressions: Mapping[str, Suppression]
+    threads: Mapping[tuple[int, str], Sequence[str]]
+
+
+class MailPort:
+    lane: Lane = "mail"
+    in_order = True
+    is_far = True
+    # Nobody can look whether the client has it.
+    repeats_doubtful = False
+    gives_up_after = timedelta(hours=24)
+
+    def __init__(
+        self,
+        section: MailSection,
+        server: MailServer,
+        templates: Templates,
+        memory: MailMemory,
+        client: CrmClient,
+        brain: Callable[[], Brain],
+        account_key: int,
+        account_clock: Clock,
+    ) -> None:
+        self._section = section
+        self._server = server
+        self._templates = templates
+        self._memory = memory
+        self._client = client
+        self._brain = brain
+        self._key = account_key
+        self._account_clock = account_clock
+        self._out: dict[int, SentLetter] = {}
+
+    def plan(self, rows: Sequence[Sendable]) -> Mapping[int, Outcome | Job]:
+        self._out.clear()
+        at_hand = self._read(rows)
+        return {row.id: self._planned(row, at_hand) for row in rows}
+
+    def keep(self, connection: Connection, row: Sendable, outcome: Outcome) -> None:
+        if letter := self._out.get(row.id):
+            self._memory.keep(connection, letter)
+
+    def rest(self) -> None:
+        self._server.leave()
+
+    def _read(self, rows: Sequence[Sendable]) -> AtHand:
+        filters = self._brain().account.is_api_filter_enabled
+        deals = deals_by_ids(self._client, {row.deal_id for row in rows}, filter_enabled=filters)
+        people = {deal.main_contact_id for deal in deals.values() if deal.main_contact_id}
+        contacts = contacts_by_ids(self._client, people, filter_enabled=filters) if people else {}
+        return AtHand(
+            deals,
+            contacts,
+            self._memory.suppressions(keys_of(self._key, contacts.values())),
+            self._memory.threads(deals),
+        )
+
+    def _planned(self, row: Sendable, at_hand: AtHand) -> Outcome | Job:
+        record = at_hand.deals.get(row.deal_id)
+        if record is None:
+            return NotSent("сделки нет в аккаунте: удалена, объединена или не видна мосту")
+        deal = self._brain().viewer.deal(record)
+        tag = self._brain().config.bridge.opt_out_tag
+        if deal.has_tag(tag):
+            return NotSent(f"на сделке тег «{tag}»")
+        if not row.body["service"] and not self._brain().config.bridge.public_url:
+            return NotSent("рассылки без [bridge] public_url не отправляются: отписаться было бы негде")
+        contact = at_hand.contacts.get(record.main_contact_id or 0)
+        to = addressee(
+            self._key,
+            contact,
+            at_hand.suppressions,
+            is_service=row.body["service"],
+            has_consent=contact is not None and self._has_consent(contact),
+        )
+        if isinstance(to, Nobody):
+            return NotSent(to.why, then=self._find_out(to, row, deal, record))
+        answers = at_hand.threads.get((deal.id, row.body["thread"]), ())
+        return partial(self._send, row, deal, record, to, tuple(answers))
+
+    def _send(self, row: Sendable, deal: Deal, record: DealRecord, to: Addressee, answers: tuple[str, ...]) -> Outcome:
+        token = None if row.body["service"] else secrets.token_urlsafe(TOKEN_BYTES)
+        letter = self._letter(row, deal, to, answers, token)
+        try:
+            self._server.send(letter.sender, letter.to_address, letter.to_bytes())
+        except AddressRefused as error:
+            self._memory.refuse(to.address_key, str(error))
+            raise
+        self._out[row.id] = SentLetter(
+            outbox_id=row.id,
+            deal_id=deal.id,
+            contact_id=to.contact.id,
+            address_key=to.address_key,
+            template=row.body["template"],
+            thread=row.body["thread"],
+            message_id=letter.message_id,
+            token=token,
+        )
+        subject = letter.content.subject
+        return Sent(f"письмо «{subject}», контакт {to.contact.id}", then=self._note(subject, deal, record))
+
+    def _letter(self, row: Sendable, deal: Deal, to: Addressee, answers: tuple[str, ...], token: str | None) -> Letter:
+        link = self._link(token) if token else None
+        try:
+            content = self._templates.render(
+                row.body["template"], facts(deal, to.contact, self._field_names(), link or "")
+            )
+            return Letter(
+                sender=self._section.sender,
+                to_name=to.contact.name,
+                to_address=to.address,
+                content=content,
+                message_id=message_id(self._key, row.key, self._section.sender_address),
+                at=self._account_clock.now(),
+                reply_to=self._section.reply_to,
+                answers=answers,
+                unsubscribe=link,
+            )
+        except (BadTemplate, ValueError) as error:
+            raise ChannelRefused(str(error)) from error
+
+    def _link(self, token: str) -> str:
+        return f"{self._brain().config.bridge.public_url}{UNSUBSCRIBE_PATH}{token}"
+
+    def _field_names(self) -> dict[str, str]:
+        """All fields that a deal of the account has, as they are compared → as they are written."""
+        names = [*BUILT_IN_FIELDS, *(field.name for field in self._brain().account.fields())]
+        return {normalise(name): name for name in names}
+
+    def _has_consent(self, contact: ContactRecord) -> bool:
+        """A ticked box, or any text but «нет»; without a field for it nobody is asked."""
+        if self._section.consent is None:
+            return True
+        brain = self._brain()
+        name = brain.account.field(self._section.consent, "contacts").name
+        value = FieldReader(brain.account, "contacts").values(contact).get(name)
+        return value not in (None, False, ()) and normalise(str(value)) != "нет"
+
+    def _note(self, subject: str, deal: Deal, record: DealRecord) -> tuple[Effect, ...]:
+        if not self._section.note:
+            return ()
+        note = AddNote(deal_id=deal.id, text=f"Клиенту отправлено письмо «{subject}»")
+        return tuple(self._brain().resolver.effects(note, deal, record, self._account_clock.now()))
+
+    def _find_out(self, nobody: Nobody, row: Sendable, deal: Deal, record: DealRecord) -> tuple[Effect, ...]:
+        """A task to find out the address, one for a rule and deal however many letters want it."""
+        if not nobody.is_mendable or row.body["no_address"] is None:
+            return ()
+        text = f"Письмо «{row.body['template']}» не отправлено: {nobody.why}. Узнайте адрес и впишите его в контакт"
+        task = CreateTask(deal_id=deal.id, text=text, to=row.body["no_address"], due=TASK_DUE)
+        effects = self._brain().resolver.effects(task, deal, record, self._account_clock.now())
+        return tuple(replace(effect, once=True, slot=NO_ADDRESS) for effect in effects)

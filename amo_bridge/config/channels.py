@@ -1,0 +1,174 @@
+"""``[mail]``, ``[telegram]`` and ``[people]``: by which ways the bridge reaches clients and its own people.
+
+No secret stands in the file: the mail server's password comes from AMO_BRIDGE_MAIL_PASSWORD, the bot's token from
+AMO_BRIDGE_TELEGRAM_TOKEN, or from the files named in the same variables with ``_FILE`` behind them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import time
+from email.headerregistry import Address
+from email.utils import parseaddr
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+
+from amo_bridge.config.names import ContactFieldName, UserName
+from amo_bridge.config.problems import Problems
+from amo_bridge.config.series import AllSeries
+from amo_bridge.config.strict import Strict
+
+MAIL_PASSWORD = "AMO_BRIDGE_MAIL_PASSWORD"
+TELEGRAM_TOKEN = "AMO_BRIDGE_TELEGRAM_TOKEN"
+TELEGRAM = "https://api.telegram.org"
+_QUIET = re.compile(r"\s*(\d{1,2}):(\d{2})\s*[-–—]\s*(\d{1,2}):(\d{2})\s*")
+_ADDRESS = re.compile(r"[^\s@<>,;:\"\\]+@[^\s@<>,;:\"\\]+\.[^\s@<>,;:\"\\]+")
+_BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
+_PROXY = re.compile(r"(https?|socks5h?)://\S+", re.IGNORECASE)
+
+
+def _mail_address(text: str) -> str:
+    text = text.strip()
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError(f"«{text}» — не адрес почты: нужен такой, как info@agency.ru")
+    return text
+
+
+def _sender(text: str) -> str:
+    """«Агентство <info@agency.ru>», or the address alone."""
+    name, address = parseaddr(text)
+    if not address or any(sign in text for sign in "\r\n"):
+        raise ValueError(f"«{text}» — не отправитель: нужен «Агентство <info@agency.ru>» или просто адрес")
+    return str(Address(display_name=name, addr_spec=_mail_address(address)))
+
+
+def _base_url(text: str) -> str:
+    text = text.strip().rstrip("/")
+    if not _BASE_URL.fullmatch(text):
+        raise ValueError(f"«{text}» — не адрес: нужен полный, который начинается с https://")
+    return text
+
+
+def _proxy(text: str) -> str:
+    if not _PROXY.fullmatch(text.strip()):
+        raise ValueError(f"«{text}» — не прокси: нужен адрес вида http://прокси:3128")
+    return text.strip()
+
+
+MailAddress = Annotated[str, AfterValidator(_mail_address)]
+
+
+class MailSection(Strict):
+    """``[mail]``: the server that takes our letters, who they are from, and where their templates are.
+
+    ``tls``: "starttls" (port 587), "tls" (port 465) or "none" (a server on this machine). ``consent``: the contact's
+    field without which nobody gets advertising. ``note``: a sent letter leaves a note on the deal. ``ca``: a file with
+    certificates to trust beside the system's.
+    """
+
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    tls: Literal["starttls", "tls", "none"] = "starttls"
+    user: str = ""
+    sender: Annotated[str, AfterValidator(_sender), Field(alias="from")]
+    reply_to: MailAddress | None = None
+    templates: Annotated[str, Field(min_length=1)] = "letters"
+    note: bool = True
+    consent: ContactFieldName | None = None
+    ca: str | None = None
+
+    @property
+    def sender_address(self) -> str:
+        return parseaddr(self.sender)[1]
+
+
+class TelegramSection(Strict):
+    """``[telegram]``: the bot that tells people. ``api``, ``proxy``: where Telegram is not to be reached directly."""
+
+    api: Annotated[str, AfterValidator(_base_url)] = TELEGRAM
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = None
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """Hours of the day in which nobody is disturbed, in the account's time zone; they may go over midnight."""
+
+    begin: time
+    end: time
+
+    def holds_at(self, moment: time) -> bool:
+        if self.begin <= self.end:
+            return self.begin <= moment < self.end
+        return moment >= self.begin or moment < self.end
+
+
+def _quiet(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if found := _QUIET.fullmatch(value):
+        hours = [int(part) for part in found.groups()]
+        if hours[0] < 24 and hours[2] < 24 and hours[1] < 60 and hours[3] < 60 and hours[:2] != hours[2:]:
+            return Quiet(time(hours[0], hours[1]), time(hours[2], hours[3]))
+    raise ValueError(f"тихие часы «{value}» непонятны: нужно «21:00-09:00»")
+
+
+UNSUBSCRIBE_PATH = "/u/"
+TOKEN_LENGTH = 16
+LONGEST_URL = 57
+"""A longer one does not fit into a line of the header List-Unsubscribe, and what is folded there no mail program reads
+(Python's e-mail library turns it into encoded words)."""
+
+
+def too_long_for_unsubscribing(public_url: str) -> str:
+    """What is wrong with the bridge's address (Russian); empty if nothing is."""
+    most = LONGEST_URL - len(UNSUBSCRIBE_PATH) - TOKEN_LENGTH
+    if len(public_url) <= most:
+        return ""
+    return f"адрес длиннее {most} знаков: ссылка для отписки не поместится в заголовок письма; нужен короче"
+
+
+def check_unsubscribing(public_url: str | None, problems: Problems) -> None:
+    """The link for unsubscribing must fit into a letter's header."""
+    if public_url and (words := too_long_for_unsubscribing(public_url)):
+        problems.add(("bridge", "public_url"), words)
+
+
+Way = Literal["telegram", "mail"]
+
+
+class PersonSection(Strict):
+    """``[people."Иван Петров"]``: how a person is told. ``telegram``: the chat's id (``amo-bridge telegram who``).
+    ``order``: which way is tried first; the next one when it fails. Without ``mail`` the address known to amoCRM."""
+
+    telegram: int | None = None
+    mail: MailAddress | None = None
+    quiet: Annotated[Quiet, BeforeValidator(_quiet)] | None = None
+    order: Annotated[tuple[Way, ...], Field(min_length=1)] = ("telegram", "mail")
+
+
+def people_in(table: Mapping[str, Any], problems: Problems) -> dict[UserName, PersonSection]:
+    """The persons of ``[people]``; what is wrong goes to ``problems``."""
+    people: dict[UserName, PersonSection] = {}
+    for name, told in table.items():
+        path = ("people", name)
+        if not isinstance(told, dict):
+            problems.add(path, 'нужен раздел: [people."Иван Петров"] с telegram, mail, quiet или order', block=2)
+            continue
+        try:
+            people[UserName(name.strip())] = PersonSection.model_validate(told)
+        except ValidationError as errors:
+            problems.invalid(errors, path, PersonSection, block=2)
+    return people
+
+
+@dataclass(frozen=True)
+class Channels:
+    """All that the config says of ways out of the house; what is None is not connected."""
+
+    mail: MailSection | None = None
+    telegram: TelegramSection | None = None
+    people: Mapping[UserName, PersonSection] = field(default_factory=dict)
+    series: AllSeries = field(default_factory=AllSeries)
