@@ -16,7 +16,16 @@ from amo_bridge.fields import Value, WithFields
 from amo_bridge.names import normalise
 
 Need = Literal[
-    "own_tasks", "own_deals", "open_tasks", "finished_tasks", "calls", "files", "contacts", "bloggers", "touches"
+    "own_tasks",
+    "own_deals",
+    "own_steps",
+    "open_tasks",
+    "finished_tasks",
+    "calls",
+    "files",
+    "contacts",
+    "bloggers",
+    "touches",
 ]
 Direction = Literal["in", "out", ""]
 
@@ -75,6 +84,14 @@ class Task:
     changed_at: datetime | None = None
     made_by: str = ""
     is_own: bool = False
+
+
+@dataclass(frozen=True)
+class DoneStep:
+    """A step of a schedule that has fallen due, whatever was decided then. ``anchor``: what it was counted from."""
+
+    name: str
+    anchor: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from amo_bridge.card import AttachedFile, Call, Contact, NamedBlogger, Need, Task, Touches, Unread
+from amo_bridge.card import AttachedFile, Call, Contact, DoneStep, NamedBlogger, Need, Task, Touches, Unread
 from amo_bridge.crm.account import Stage, User
 from amo_bridge.fields import Value, WithFields, as_text
 from amo_bridge.names import normalise, same_name
@@ -43,6 +43,7 @@ class Deal(WithFields):
 
     - ``own_tasks``: the tasks that the judging rule itself set on this deal, finished ones too;
     - ``own_deals``: the addresses of the deals that it made of this one, oldest first;
+    - ``own_steps``: its steps that have fallen due on this deal, oldest first;
     - ``open_tasks``, ``finished_tasks``: all tasks on the deal's card, people's too, the most urgent first;
     - ``calls``: on the cards of the deal, its contacts and its company, oldest first;
     - ``files``: attached to the deal's card or kept in its fields, oldest first;
@@ -69,6 +70,7 @@ class Deal(WithFields):
     stays: tuple[Stay, ...] = ()
     own_tasks: tuple[Task, ...] = ()
     own_deals: tuple[str, ...] = ()
+    own_steps: tuple[DoneStep, ...] = ()
     open_tasks: tuple[Task, ...] = field(default=_unread("open_tasks"), repr=False)
     finished_tasks: tuple[Task, ...] = field(default=_unread("finished_tasks"), repr=False)
     calls: tuple[Call, ...] = field(default=_unread("calls"), repr=False)

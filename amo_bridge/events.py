@@ -454,7 +454,8 @@ class TaskRemoved(TaskObserved):
 
 @dataclass(frozen=True, kw_only=True)
 class StepDue(Event):
-    """A step that a schedule planned for a deal has fallen due. ``at``: the moment for which it was planned.
+    """A step that a schedule planned for a deal has fallen due. ``at``: the moment for which it was planned;
+    ``since``: from when it was counted.
 
     ``rule``: the rule that planned it («stage_ladder.brief»), which alone hears of it. ``anchor``: what the step counts
     from, a stay on a stage or a date in a field; it falls due once for each anchor.
@@ -464,3 +465,4 @@ class StepDue(Event):
     deal_id: int
     step: str
     anchor: str
+    since: datetime

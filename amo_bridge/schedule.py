@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Literal
 
 from amo_bridge.card import Need
@@ -17,6 +17,7 @@ from amo_bridge.deal import Deal
 from amo_bridge.due import Due, FieldNotADate, FieldNotFilled
 from amo_bridge.events import Event, StepDue
 from amo_bridge.rules import MARK, Handler, J, Options, said_by_its_file
+from amo_bridge.shift import Shift, day_begins
 from amo_bridge.worktime import WorkCalendar
 
 Existing = Literal["skip", "from now", "catch up"]
@@ -24,7 +25,8 @@ Existing = Literal["skip", "from now", "catch up"]
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """Something to be done about a deal at ``due``. It is done once for each (deal, rule, name, anchor).
+    """Something to be done about a deal at ``due``, counted from ``since``. It is done once for each (deal, rule, name,
+    anchor).
 
     ``name``: unique within the rule, 60 characters at most; ``anchor``: what it counts from, 120 at most.
     """
@@ -32,16 +34,17 @@ class Step:
     name: str
     anchor: str
     due: datetime
+    since: datetime
 
 
 @dataclass(frozen=True)
 class Times:
-    """How a schedule counts time. ``since``: when its rule was first switched on; ``now``: the moment of planning, for
+    """How a schedule counts time. ``since``: when its rule was first switched on; ``year``: the year of planning, for
     dates that come every year and nothing else: a step that is planned today must be the same tomorrow."""
 
     calendar: WorkCalendar
     since: datetime
-    now: datetime
+    year: int
 
     def begin(self, moment: datetime, existing: Existing) -> datetime | None:
         """From when to count what began at ``moment``; None: not at all, because it began before the rule did."""
@@ -63,6 +66,14 @@ class Times:
             return moment
         return self.since if existing == "catch up" else None
 
+    def shifted(self, value: date, shift: Shift) -> datetime:
+        """The moment so long before or after a date."""
+        return shift.from_(value, self.calendar)
+
+    def day_begins(self, value: date) -> datetime:
+        """When the date begins by the account's clocks."""
+        return day_begins(value, self.calendar)
+
     def in_working_time(self, moment: datetime) -> datetime:
         """The moment itself in working time, otherwise the next opening."""
         return moment if self.calendar.is_working(moment) else self.calendar.add_working(moment, timedelta())
@@ -75,14 +86,19 @@ StepsOf = Callable[[Deal, Any, Times], Iterable[Step]]
 class Schedule(Handler):
     """A handler with ``steps``: a deal as the mirror knows it, the options, times → the steps it is to have.
 
-    What is no longer among them is forgotten, what was done once is never done again. ``recurs``: after a step has
-    fallen due there may be a next one, though nothing on the deal has changed.
+    What is no longer among them is forgotten, what was done once is never done again. ``recurs``: by these options
+    a step that has fallen due may be followed by a next one, though nothing on the deal has changed.
     """
 
     section: ClassVar[str] = "schedules"
 
     steps: StepsOf
-    recurs: bool = False
+    recurs: Callable[[Any], bool]
+
+
+def never(options: object) -> bool:
+    """Of most schedules: what was done once does not come again by itself."""
+    return False
 
 
 def schedule(
@@ -91,7 +107,7 @@ def schedule(
     steps: StepsOf,
     on: tuple[type[Event], ...] = (),
     needs: Iterable[Need] = (),
-    recurs: bool = False,
+    recurs: Callable[[Any], bool] = never,
 ) -> Callable[[J], J]:
     """Mark the function that judges, as ``@handler`` does: ``(event, deal, options) → action(s) | Skip``.
 

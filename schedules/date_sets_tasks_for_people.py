@@ -60,7 +60,7 @@ def _steps(deal: Deal, options: DateSetsTasksForPeople, times: Times) -> Iterato
     date = times.after(times.since, Due.of_field(options.field, options.at), deal)
     came = deal.stays[0].since if deal.stays else None
     if date is not None and (moment := times.to_come(max(date, came or date), options.existing)):
-        yield Step(name=STEP, anchor=deal.text(options.field), due=moment)
+        yield Step(name=STEP, anchor=deal.text(options.field), due=moment, since=date)
 
 
 @schedule(options=DateSetsTasksForPeople, steps=_steps, needs={"own_tasks", "contacts"})

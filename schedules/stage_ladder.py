@@ -1,9 +1,9 @@
 """A deal stays on a stage too long → step by step something is done: a letter, a task, another stage.
 
 Steps are counted from the moment the deal came onto the stage. Leaving the stage ends the ladder (``on_leave`` says
-what is done then), coming back starts it anew; on stages of ``goes_on`` the count only goes on. Does nothing if the
-deal has left, is not what ``when`` asks for, or the task that the step would set is still open. ``existing``: what of
-the deals that were on the stage before the rule was switched on.
+what is done then, if a step has fallen due), coming back starts it anew; on stages of ``goes_on`` the count only goes
+on. Does nothing if the deal has left, is not what ``when`` asks for, or the task that the step would set is still open.
+``existing``: what of the deals that were on the stage before the rule was switched on.
 Covers A11, A20, A21, A22, A23, A110, M1, M3, M5, M7, M10, M11, C8.
 """
 
@@ -22,7 +22,7 @@ from amo_bridge.events import StageEntered, StepDue
 from amo_bridge.options import Condition, Deeds
 from amo_bridge.rules import Options
 from amo_bridge.schedule import Existing, Step, Times, schedule
-from amo_bridge.step_options import TimedDeeds, names_are_unique
+from amo_bridge.step_options import TimedDeeds, names_are_unique, on_leaving
 
 
 class LadderStep(TimedDeeds):
@@ -40,7 +40,7 @@ class LadderStep(TimedDeeds):
             return None
         moment = times.after(start, self.after, deal) if self.after else start
         to_come = times.to_come(moment, existing) if moment else None
-        return self.step(to_come, _anchor(stay), times) if to_come else None
+        return self.step(to_come, _anchor(stay), start, times) if to_come else None
 
 
 class StageLadder(Options):
@@ -65,10 +65,10 @@ def _steps(deal: Deal, options: StageLadder, times: Times) -> Iterator[Step]:
                 yield planned
 
 
-@schedule(options=StageLadder, steps=_steps, on=(StageEntered,), needs={"own_tasks"})
+@schedule(options=StageLadder, steps=_steps, on=(StageEntered,), needs={"own_tasks", "own_steps", "touches"})
 def stage_ladder(event: StepDue | StageEntered, deal: Deal, options: StageLadder) -> Skip | list[Action]:
     if isinstance(event, StageEntered):
-        return _left(event, deal, options)
+        return on_leaving(event, deal, (*options.stages, *options.goes_on), options.on_leave)
     stay = _counted_stay(deal, options)
     if stay is None:
         return Skip(f"сделка ушла: она на этапе «{deal.stage.title}»")
@@ -79,18 +79,7 @@ def stage_ladder(event: StepDue | StageEntered, deal: Deal, options: StageLadder
         return Skip("такого шага в правиле больше нет")
     if options.when and not options.when.holds(deal):
         return Skip(f"не выполнено условие: {options.when}")
-    return step.actions(deal, slot=step.title)
-
-
-def _left(event: StageEntered, deal: Deal, options: StageLadder) -> Skip | list[Action]:
-    counted = (*options.stages, *options.goes_on)
-    if not stage_is_one_of(event.from_stage_name, counted):
-        return Skip("сделка пришла не с этапа этого правила")
-    if deal.is_on(counted):
-        return Skip("этап сменился, но счёт идёт и на нём")
-    if options.on_leave is None:
-        return Skip("на уходе с этапа это правило ничего не делает")
-    return options.on_leave.for_deal(deal, slot="on_leave") or Skip("на уходе делать нечего")
+    return step.actions(event, deal, slot=step.title)
 
 
 def _counted_stay(deal: Deal, options: StageLadder) -> Stay | None:

@@ -85,10 +85,10 @@ def stayed(*way: tuple[str, float]) -> tuple[Stay, ...]:
 
 
 def step_due(step: str, anchor: str, rule: str = "rule.one") -> StepDue:
-    return StepDue(at=NOON, rule=rule, deal_id=7, step=step, anchor=anchor)
+    return StepDue(at=NOON, rule=rule, deal_id=7, step=step, anchor=anchor, since=NOON)
 
 
 def times(since: float = -10_000, now: float = 0) -> Times:
     """Moscow, Monday to Friday 10:00 to 19:00; the rule was switched on ``since`` hours after noon."""
     calendar = CalendarOptions().calendar("Europe/Moscow")
-    return Times(calendar, NOON + timedelta(hours=since), NOON + timedelta(hours=now))
+    return Times(calendar, NOON + timedelta(hours=since), (NOON + timedelta(hours=now)).year)

@@ -55,6 +55,7 @@ HANDLER_IMPORTS = {
     "amo_bridge.names",
     "amo_bridge.options",
     "amo_bridge.rules",
+    "amo_bridge.date_options",
     "amo_bridge.schedule",
     "amo_bridge.step_options",
     "amo_bridge.service_lines",

@@ -57,6 +57,10 @@ class Office:
         values = [{"field_id": self.fields[field], "values": [{"value": value}]}]
         self._ask("PATCH", f"/api/v4/leads/{deal}", {"custom_fields_values": values}, person)
 
+    def empty(self, person: str, deal: int, field: str) -> None:
+        values = [{"field_id": self.fields[field], "values": None}]
+        self._ask("PATCH", f"/api/v4/leads/{deal}", {"custom_fields_values": values}, person)
+
     def attach(self, person: str, deal: int, file_name: str) -> None:
         body = {"entity_type": "leads", "entity_id": deal, "file_name": file_name, "user_id": self.users[person]}
         self._ask("POST", "/sandbox/ui/attach_file", body, person)

@@ -80,4 +80,5 @@ def _event(row: Row[Any]) -> StepDue:
         deal_id=row.deal_id,
         step=row.step,
         anchor=row.anchor,
+        since=datetime.fromtimestamp(row.since, UTC),
     )

@@ -31,6 +31,8 @@ def timers_table(metadata: MetaData) -> Table:
         Column("step", String(60), nullable=False),
         Column("anchor", String(120), nullable=False),
         Column("due_at", Float, nullable=False),
+        # From when the step is counted.
+        Column("since", Float, nullable=False),
         Column("state", String(8), nullable=False, default="open"),
         UniqueConstraint("account", "deal_id", "rule", "step", "anchor"),
     )

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.engine.mirror import Mirrored
 from amo_bridge.engine.rows import chunks, insert_new
 from amo_bridge.engine.store import schedules, timers
-from amo_bridge.engine.timetable import TimerKey, Timetable, Wanted
+from amo_bridge.engine.timetable import Moments, TimerKey, Timetable, Wanted
 
 OPEN, FIRED = "open", "fired"
 
@@ -56,32 +56,33 @@ class Timers:
         return {TimerKey(row.deal_id, row.rule, row.step, row.anchor): row for row in rows}
 
     def _bring_into_line(self, connection: Connection, there: Mapping[TimerKey, Row[Any]], wanted: Wanted) -> None:
-        new = [self._row(key, due_at) for key, due_at in wanted.due.items() if key not in there]
+        new = [self._row(key, moments) for key, moments in wanted.steps.items() if key not in there]
         insert_new(connection, timers, new)
         still_open = {key: row for key, row in there.items() if row.state == OPEN}
         unwanted = [
             row.id
             for key, row in still_open.items()
-            if key not in wanted.due and (key.deal_id, key.rule) not in wanted.unknown
+            if key not in wanted.steps and (key.deal_id, key.rule) not in wanted.unknown
         ]
         for some in chunks(unwanted):
             connection.execute(delete(timers).where(timers.c.id.in_(some)))
         moved = [
-            {"timer": row.id, "moment": wanted.due[key]}
+            {"timer": row.id, "moment": wanted.steps[key].due_at, "counted": wanted.steps[key].since}
             for key, row in still_open.items()
-            if key in wanted.due and wanted.due[key] != row.due_at
+            if key in wanted.steps and wanted.steps[key] != (row.due_at, row.since)
         ]
         if moved:
-            by_id = update(timers).where(timers.c.id == bindparam("timer")).values(due_at=bindparam("moment"))
-            connection.execute(by_id, moved)
+            by_id = update(timers).where(timers.c.id == bindparam("timer"))
+            connection.execute(by_id.values(due_at=bindparam("moment"), since=bindparam("counted")), moved)
 
-    def _row(self, key: TimerKey, due_at: float) -> dict[str, Any]:
+    def _row(self, key: TimerKey, moments: Moments) -> dict[str, Any]:
         return {
             "account": self._account,
             "deal_id": key.deal_id,
             "rule": key.rule,
             "step": key.step,
             "anchor": key.anchor,
-            "due_at": due_at,
+            "due_at": moments.due_at,
+            "since": moments.since,
             "state": OPEN,
         }

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
+from typing import NamedTuple
 
 import structlog
 
@@ -33,12 +34,19 @@ class TimerKey:
     anchor: str
 
 
+class Moments(NamedTuple):
+    """When a step falls due, and from when it is counted: Unix seconds."""
+
+    due_at: float
+    since: float
+
+
 @dataclass(frozen=True)
 class Wanted:
-    """``due``: the steps that the deals are to have, and when. ``unknown``: (deal id, rule) pairs whose steps can't be
-    told, because the rule's own code failed: what they have stays as it is."""
+    """``steps``: those that the deals are to have. ``unknown``: (deal id, rule) pairs whose steps can't be told because
+    the rule's own code failed: what they have stays as it is."""
 
-    due: Mapping[TimerKey, float]
+    steps: Mapping[TimerKey, Moments]
     unknown: frozenset[tuple[int, str]]
 
 
@@ -59,7 +67,7 @@ class Timetable:
         scheduled = [(rule, rule.handler) for rule in rules if rule.enabled]
         self._rules = {rule.name: (rule, how.steps) for rule, how in scheduled if isinstance(how, Schedule)}
         self.recurring = frozenset(
-            rule.name for rule, how in scheduled if isinstance(how, Schedule) and how.recurs
+            rule.name for rule, how in scheduled if isinstance(how, Schedule) and how.recurs(rule.options)
         )  # fmt: skip
         shared = f"{version('amo-bridge')} {calendar.timezone.key} {calendar_options.model_dump_json()}"
         self.digests: Mapping[str, str] = {
@@ -71,8 +79,8 @@ class Timetable:
 
     def wanted(self, copies: Iterable[Mirrored], since: Mapping[str, datetime]) -> Wanted:
         """The steps of these deals by the rules that have begun: those in ``since``."""
-        now = self._clock.now()
-        due: dict[TimerKey, float] = {}
+        year = self._calendar.local(self._clock.now()).year
+        wanted: dict[TimerKey, Moments] = {}
         unknown: set[tuple[int, str]] = set()
         for copy in copies:
             if copy.record.is_deleted:
@@ -82,17 +90,18 @@ class Timetable:
                 if name not in since:
                     continue
                 try:
-                    times = Times(self._calendar, since[name], now)
-                    due |= {key: moment for key, moment in _keyed(deal, rule, steps(deal, rule.options, times))}
+                    times = Times(self._calendar, since[name], year)
+                    wanted |= dict(_keyed(deal, rule, steps(deal, rule.options, times)))
                 except Exception as error:  # noqa: BLE001 - a rule's bug must not stop the others; it is told
                     log.error("a deal's steps can't be planned", rule=name, deal=deal.id, error=repr(error))
                     unknown.add((deal.id, name))
-        return Wanted(due, frozenset(unknown))
+        return Wanted(wanted, frozenset(unknown))
 
 
-def _keyed(deal: Deal, rule: Rule, steps: Iterable[Step]) -> Iterator[tuple[TimerKey, float]]:
-    for step in list(steps):
-        yield TimerKey(deal.id, rule.name, step.name, step.anchor), step.due.timestamp()
+def _keyed(deal: Deal, rule: Rule, steps: Iterable[Step]) -> Iterator[tuple[TimerKey, Moments]]:
+    for step in steps:
+        moments = Moments(step.due.timestamp(), step.since.timestamp())
+        yield TimerKey(deal.id, rule.name, step.name, step.anchor), moments
 
 
 def _digest(rule: Rule, steps: StepsOf, shared: str) -> str:

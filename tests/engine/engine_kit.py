@@ -31,7 +31,7 @@ from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import Event, StageEntered, StepDue
 from amo_bridge.rules import Handler, Judge, Options, Rule
 from amo_bridge.sandbox.world import World
-from amo_bridge.schedule import Schedule, StepsOf
+from amo_bridge.schedule import Schedule, StepsOf, never
 from amo_bridge.worktime import CalendarOptions
 
 # A Monday, noon in Moscow, where the agency is.
@@ -110,7 +110,7 @@ def scheduled(steps: StepsOf, name: str = "clock", judge: Judge | None = None, *
     """A rule of the clock's, switched on. Without ``judge`` it notes down each step that falls due."""
     how = Schedule(
         name=name, on=(StepDue,), options=switches.pop("options", NoOptions), judge=judge or _note_it, gate=False,
-        needs=frozenset(), summary="", covers="", steps=steps, recurs=switches.pop("recurs", False),
+        needs=frozenset(), summary="", covers="", steps=steps, recurs=switches.pop("recurs", never),
     )  # fmt: skip
     return Rule(handler=how, block="one", options=how.options(), **({"enabled": True} | switches))
 

@@ -53,7 +53,8 @@ def ladder(deal: Deal, options: Any, times: Times) -> Iterator[Step]:
     if deal.is_on([BRIEF]) and deal.stage_since and deal.stage_since >= times.since:
         for days in DAYS:
             moment = deal.stage_since + timedelta(days=days)
-            yield Step(name=f"{days} d", anchor=str(int(deal.stage_since.timestamp())), due=moment)
+            anchor = str(int(deal.stage_since.timestamp()))
+            yield Step(name=f"{days} d", anchor=anchor, due=moment, since=deal.stage_since)
 
 
 class Clockmaker:
@@ -227,7 +228,8 @@ class Days(Options):
 
 def by_options(deal: Deal, options: Days, times: Times) -> Iterator[Step]:
     if deal.is_on([BRIEF]) and deal.stage_since and deal.stage_since >= times.since:
-        yield Step(name=f"{options.days} d", anchor="stay", due=deal.stage_since + timedelta(days=options.days))
+        due = deal.stage_since + timedelta(days=options.days)
+        yield Step(name=f"{options.days} d", anchor="stay", due=due, since=deal.stage_since)
 
 
 def ruled(days: int, name: str = "clock", **switches: Any) -> Any:

@@ -4,6 +4,7 @@ import pytest
 from builders import NOON, deal, entered, stayed, step_due, task, times
 
 from amo_bridge.actions import AddTags, CreateTask, JoinAudience, LeaveAudience, MoveDeal, SendLetter, Skip
+from amo_bridge.card import DoneStep, Touch, Touches
 from amo_bridge.due import Due
 from amo_bridge.rules import MARK
 from schedules.stage_ladder import StageLadder, stage_ladder
@@ -160,7 +161,18 @@ def test_nothing_is_done_and_the_reason_is_told(event, now, changed, reason):
 
 def test_leaving_the_stage_undoes_what_has_to_be_undone():
     rule = options({"after": "3 d", "audiences": {"join": ["VK"]}}, on_leave={"audiences": {"leave": ["VK"]}})
-    assert stage_ladder(
-        step_due("3 d", anchor(deal(BRIEF, stays=SINCE_NOON))), deal(BRIEF, stays=SINCE_NOON), rule
-    ) == [JoinAudience(deal_id=7, audience="VK")]
-    assert stage_ladder(entered(NEW, BRIEF), deal(NEW), rule) == [LeaveAudience(deal_id=7, audience="VK")]
+    there = deal(BRIEF, stays=SINCE_NOON)
+    assert stage_ladder(step_due("3 d", anchor(there)), there, rule) == [JoinAudience(deal_id=7, audience="VK")]
+    gone = deal(NEW, own_steps=(DoneStep("3 d", anchor(there)),))
+    assert stage_ladder(entered(NEW, BRIEF), gone, rule) == [LeaveAudience(deal_id=7, audience="VK")]
+    too_soon = stage_ladder(entered(NEW, BRIEF), deal(NEW), rule)
+    assert isinstance(too_soon, Skip)
+    assert "отменять нечего" in too_soon.reason
+
+
+@pytest.mark.parametrize(("hours_ago", "acts"), [(-1, True), (1, False)], ids=["раньше", "после прихода"])
+def test_a_step_may_ask_whether_anybody_was_in_touch_since_the_deal_came(hours_ago, acts):
+    touches = Touches([Touch(kind="call", direction="out", at=NOON + timedelta(hours=hours_ago))])
+    there = deal(BRIEF, stays=SINCE_NOON, touches=touches, own_tasks=())
+    said = judged({"escalate": {"text": "Клиент ждёт больше часа"}, "touched": False}, there)
+    assert isinstance(said, list) == acts

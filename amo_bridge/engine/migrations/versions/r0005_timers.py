@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("step", sa.String(60), nullable=False),
         sa.Column("anchor", sa.String(120), nullable=False),
         sa.Column("due_at", sa.Float, nullable=False),
+        sa.Column("since", sa.Float, nullable=False),
         sa.Column("state", sa.String(8), nullable=False),
         sa.UniqueConstraint("account", "deal_id", "rule", "step", "anchor"),
     )

@@ -1,0 +1,100 @@
+"""A moment before or after a date, in words: «- 5 d», «+ 3 рабочих дня», «+ 7 d + 5 working days», «+ 1 d 10:00».
+
+The phrases are those of due dates; the date itself is somebody else's matter. Of a date without a time of day the day
+begins at midnight, so «+ 1 d» is when the date has passed, and working days begin when work does.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from amo_bridge.due import Due, Fields
+from amo_bridge.due_plan import Days, FromField
+from amo_bridge.worktime import WorkCalendar
+
+_DATE = "дата"
+_SHOWN = "«- 5 d», «+ 2 рабочих дня», «+ 1 d 10:00», «+ 7 d + 5 working days»; в тот же день — пусто"
+_PARTS = re.compile(r"(?=[-+−–—]\s*\d)")
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Equal shifts have equal parts; ``str()`` is the phrase as written. An option's type: a text in TOML."""
+
+    phrase: str = field(compare=False)
+    parts: tuple[Due, ...] = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Shift:
+        """Understand a phrase; empty is the date itself. ValueError (Russian) with the bad part."""
+        phrase = " ".join(text.split())
+        told = [part.strip() for part in _PARTS.split(phrase) if part.strip()] or [""]
+        try:
+            return cls(phrase, tuple(Due.of_field(_DATE, part) for part in told))
+        except ValueError as error:
+            raise ValueError(f"сдвиг от даты «{phrase}» непонятен. Примеры: {_SHOWN}") from error
+
+    def from_(self, value: date, calendar: WorkCalendar) -> datetime:
+        """The moment (UTC). ``value``: a date as the account's clocks show it, or an aware datetime."""
+        moment = day_begins(value, calendar)
+        for part in self.parts:
+            moment = part.resolve(moment, calendar, {_DATE: moment})
+            if _counts_whole_working_days(part) and not isinstance(value, datetime):
+                moment = calendar.open_of(calendar.local(moment).date())
+        return moment
+
+    def __str__(self) -> str:
+        return self.phrase or "в тот же день"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls._from_config,
+            json_schema_input_schema=core_schema.str_schema(),
+            serialization=core_schema.to_string_ser_schema(),
+        )
+
+    @classmethod
+    def _from_config(cls, value: object) -> Shift:
+        if isinstance(value, cls):
+            return value
+        if not isinstance(value, str):
+            raise ValueError(f"сдвиг от даты пишется словами в кавычках, а не «{value}». Примеры: {_SHOWN}")
+        return cls.parse(value)
+
+
+@dataclass(frozen=True)
+class _AfterShift:
+    """A plan of a due date: ``due`` counted from a shifted date, whenever it is asked."""
+
+    value: date
+    shift: Shift
+    due: Due
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        return self.due.fields
+
+    def resolve(self, now: datetime, calendar: WorkCalendar, fields: Fields) -> datetime:
+        return self.due.resolve(self.shift.from_(self.value, calendar), calendar, fields)
+
+
+def due_after(value: date, shift: Shift, due: Due) -> Due:
+    """``due`` as if it had been said when that date, shifted, had come."""
+    return Due(f"{value:%d.%m.%Y} {shift.phrase}, {due}", _AfterShift(value, shift, due))
+
+
+def day_begins(value: date, calendar: WorkCalendar) -> datetime:
+    """When a date begins by the account's clocks; a moment is what it is."""
+    return value if isinstance(value, datetime) else calendar.moment(value, time())
+
+
+def _counts_whole_working_days(part: Due) -> bool:
+    plan = part.plan
+    return isinstance(plan, FromField) and isinstance(plan.shift, Days) and plan.shift.working and plan.shift.at is None

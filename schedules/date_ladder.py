@@ -1,0 +1,115 @@
+"""A date comes near, arrives or passes → step by step something is done: a task, a letter, another stage.
+
+The date stands in a field of the deal, or so long after it as was paid for (``term``). It counts on ``stages``; what
+was due before the deal came there is not done, unless the step says ``on_arrival``. A changed date moves what is still
+to come, and the open task that a step set; an emptied one cancels, and closes that task (``when_emptied``).
+Does nothing if the date is another one by now, the deal is not where the date counts or not what ``when`` asks for, or
+the task is still open.
+Covers A31, A64, A65, A66, A73, A96, M12, M15, S4, C5, C6, C16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from amo_bridge.actions import Action, Skip
+from amo_bridge.config.names import StageName
+from amo_bridge.date_options import Counted, Dates, DateStep
+from amo_bridge.deal import Deal, Stay, stage_is_one_of
+from amo_bridge.events import FieldChanged, StageEntered, StepDue
+from amo_bridge.options import Condition, Deeds
+from amo_bridge.schedule import Step, Times, schedule
+from amo_bridge.step_options import names_are_unique, on_leaving
+
+
+class DateLadder(Dates):
+    stages: tuple[StageName, ...] = ()
+    when: Condition | None = None
+    steps: Annotated[tuple[DateStep, ...], Field(min_length=1)]
+    when_emptied: Literal["close", "keep"] = "close"
+    on_leave: Deeds | None = None
+    existing: Literal["from now", "catch up"] = "from now"
+
+    @model_validator(mode="after")
+    def each_step_has_its_name(self) -> Self:
+        names_are_unique(step.title for step in self.steps)
+        return self
+
+    def counts_on(self, stay: Stay) -> bool:
+        """Does the date count while a deal is there? Without ``stages`` everywhere but on closed ones."""
+        if self.stages:
+            return stage_is_one_of(stay.stage.title, self.stages)
+        return not stay.stage.is_won and not stay.stage.is_lost
+
+
+def _steps(deal: Deal, options: DateLadder, times: Times) -> Iterator[Step]:
+    here_since = _here_since(deal, options)
+    if here_since is None:
+        return
+    for counted in options.around(deal, times.year):
+        begins = times.day_begins(counted.value)
+        for step in options.steps:
+            moment = times.shifted(counted.value, step.shift)
+            if moment < here_since:
+                if not step.on_arrival or options.yearly:
+                    continue
+                moment = here_since
+            if to_come := times.to_come(moment, options.existing):
+                yield step.step(to_come, counted.anchor, begins, times)
+
+
+def _recurs(options: DateLadder) -> bool:
+    return options.yearly
+
+
+@schedule(
+    options=DateLadder,
+    steps=_steps,
+    on=(FieldChanged, StageEntered),
+    needs={"own_tasks", "own_steps", "touches"},
+    recurs=_recurs,
+)
+def date_ladder(event: StepDue | FieldChanged | StageEntered, deal: Deal, options: DateLadder) -> Skip | list[Action]:
+    if isinstance(event, FieldChanged):
+        return _changed(event, deal, options)
+    if isinstance(event, StageEntered):
+        return on_leaving(event, deal, options.stages, options.on_leave)
+    if _here_since(deal, options) is None:
+        return Skip(f"на этапе «{deal.stage.title}» эта дата не считается")
+    counted = _still_counted(event, deal, options)
+    if counted is None:
+        return Skip("дата с тех пор изменилась или очищена")
+    step = next((step for step in options.steps if step.title == event.step), None)
+    if step is None:
+        return Skip("такого шага в правиле больше нет")
+    if options.when and not options.when.holds(deal):
+        return Skip(f"не выполнено условие: {options.when}")
+    return step.actions(event, deal, slot=step.slot(counted.field))
+
+
+def _changed(event: FieldChanged, deal: Deal, options: DateLadder) -> Skip | list[Action]:
+    fields = options.concern(event.field_name)
+    if not fields:
+        return Skip("изменилось не это поле")
+    filled = {counted.field: counted.value for counted in options.of(deal)}
+    kept = [field for field in fields if field in filled or options.when_emptied == "close"]
+    actions = [one for field in kept for step in options.steps for one in step.moves(field, filled.get(field), deal)]
+    return actions or Skip("открытых задач по этой дате нет, будущие шаги назначены заново")
+
+
+def _still_counted(event: StepDue, deal: Deal, options: DateLadder) -> Counted | None:
+    return next((one for one in options.around(deal, event.since.year) if one.anchor == event.anchor), None)
+
+
+def _here_since(deal: Deal, options: DateLadder) -> datetime | None:
+    """Since when the deal has been where the date counts, without a break; None if it is not there."""
+    since = None
+    for stay in deal.stays:
+        if not options.counts_on(stay):
+            break
+        since = stay.since
+    return since

@@ -1,0 +1,263 @@
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from builders import NOON, deal, entered, field_changed, stayed, step_due, task, times
+
+from amo_bridge.actions import ChangeTask, CreateTask, FinishTask, MoveDeal, Skip, StartAutoDial, StopAutoDial
+from amo_bridge.card import DoneStep, Touch, Touches
+from amo_bridge.due import Due
+from amo_bridge.rules import MARK
+from amo_bridge.shift import Shift, due_after
+from schedules.date_ladder import DateLadder, date_ladder
+
+OFFER = "Продажи / Согласование КП"
+NEW = "Продажи / Новый клиент"
+WON = "Продажи / Успешно реализовано"
+DECISION = "Дата принятия решения"
+THURSDAY = date(2026, 12, 10)
+ASK = {"text": "Уточнить результат", "to": "manager", "due": "end of day"}
+plan = getattr(date_ladder, MARK).steps
+
+
+def options(*steps, **changed):
+    facts = {"dates": [DECISION], "stages": [OFFER], "steps": list(steps) or [{"task": ASK}]}
+    return DateLadder.model_validate(facts | changed)
+
+
+def waiting(value=THURSDAY, on=OFFER, since=0.0, **changed):
+    """A deal on the stage since Monday noon, with the date filled."""
+    fields = {DECISION: value} if value else {}
+    return deal(on, stays=stayed((on, since), (NEW, -5)), **({"fields": fields} | changed))
+
+
+def planned(rule, now=None, when=None):
+    """Step → its moment by Moscow's clocks."""
+    when = when or times()
+    steps = plan(now or waiting(), rule, when)
+    return {step.name: when.calendar.local(step.due).strftime("%d.%m.%Y %H:%M") for step in steps}
+
+
+def anchors(rule, now):
+    return [step.anchor for step in plan(now, rule, times())]
+
+
+# --- when ------------------------------------------------------------------------------------------------------------
+
+
+def test_steps_before_on_and_after_the_date():
+    rule = options(
+        {"shift": "- 5 d", "task": ASK},
+        {"name": "наступила", "task": ASK},
+        {"shift": "+ 1 d", "move_to": NEW},
+        {"shift": "+ 7 d + 5 working days", "task": ASK},
+    )
+    assert planned(rule) == {
+        "- 5 d": "05.12.2026 00:00",
+        "наступила": "10.12.2026 00:00",
+        "+ 1 d": "11.12.2026 00:00",
+        "+ 7 d + 5 working days": "24.12.2026 10:00",
+    }
+
+
+def test_what_the_client_sees_waits_for_working_time():
+    assert planned(options({"letter": {"template": "решение"}})) == {"в тот же день": "10.12.2026 10:00"}
+    assert planned(options({"shift": "22:00", "sms": "Ждём", "hours": "any"})) == {"22:00": "10.12.2026 22:00"}
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pytest.param(waiting(None), id="дата пуста"),
+        pytest.param(waiting("в четверг"), id="не дата"),
+        pytest.param(waiting(on=NEW), id="другой этап"),
+        pytest.param(deal(OFFER, fields={DECISION: THURSDAY}), id="неизвестно, давно ли она здесь"),
+    ],
+)
+def test_nothing_is_planned(now):
+    assert planned(options(), now) == {}
+
+
+def test_without_stages_a_date_counts_until_the_deal_is_closed():
+    assert planned(options(stages=[]), waiting(on=NEW)) == {"в тот же день": "10.12.2026 00:00"}
+    assert planned(options(stages=[]), waiting(on=WON)) == {}
+
+
+def test_another_date_is_counted_anew():
+    before, after = (anchors(options(), waiting(value)) for value in (THURSDAY, THURSDAY + timedelta(days=1)))
+    assert before != after
+    assert anchors(options(), waiting(name="Другое имя")) == before
+
+
+def test_each_of_several_dates_counts_for_itself():
+    rule = options(dates=["Дата оплаты 1", "Дата оплаты 2"], stages=[])
+    now = waiting(fields={"Дата оплаты 1": THURSDAY, "Дата оплаты 2": date(2027, 1, 15)})
+    assert anchors(rule, now) == ["Дата оплаты 1=2026-12-10", "Дата оплаты 2=2027-01-15"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "paid", "due"),
+    [
+        ("months", "3", "10.03.2027 00:00"),
+        ("days", "30", "09.01.2027 00:00"),
+        ("months", "", None),
+        ("months", "три", None),
+        ("months", "1.5", None),
+    ],
+)
+def test_a_date_computed_from_fields(unit, paid, due):
+    rule = options(term={"field": "Оплачено", "unit": unit})
+    now = waiting(fields={DECISION: THURSDAY, "Оплачено": paid})
+    assert planned(rule, now) == ({"в тот же день": due} if due else {})
+
+
+def test_a_month_after_the_31st_is_the_last_day():
+    rule = options(term={"field": "Оплачено", "unit": "months"})
+    now = waiting(fields={DECISION: date(2026, 12, 31), "Оплачено": "2"})
+    assert planned(rule, now) == {"в тот же день": "28.02.2027 00:00"}
+
+
+def test_too_late_for_a_step_when_it_came_to_the_stage():
+    """Three days before the date it came, five days before it was due."""
+    came_late = waiting(since=24 * 14)
+    step = {"shift": "- 5 d", "task": ASK}
+    assert planned(options(step), came_late) == {}
+    assert planned(options(step | {"on_arrival": True}), came_late) == {"- 5 d": "07.12.2026 12:00"}
+
+
+def test_moving_among_the_stages_where_the_date_counts_is_no_arrival():
+    now = deal(OFFER, stays=stayed((OFFER, 24 * 16), (NEW, 0)), fields={DECISION: THURSDAY})
+    assert planned(options({"shift": "- 5 d", "task": ASK}, stages=[NEW, OFFER]), now) == {"- 5 d": "05.12.2026 00:00"}
+
+
+@pytest.mark.parametrize(("existing", "due"), [("from now", {}), ("catch up", {"в тот же день": "13.12.2026 12:00"})])
+def test_what_was_due_before_the_rule_was_switched_on(existing, due):
+    assert planned(options(existing=existing), when=times(since=24 * 20)) == due
+
+
+def test_a_date_that_comes_every_year():
+    born = waiting(date(1990, 12, 10), since=-24 * 400)
+    assert [step.anchor[-10:] for step in plan(born, options(yearly=True), times())] == [
+        "2025-12-10",
+        "2026-12-10",
+        "2027-12-10",
+    ]
+    leap = waiting(date(1992, 2, 29), since=-24 * 400)
+    assert [step.anchor[-10:] for step in plan(leap, options(yearly=True), times())] == ["2026-02-28", "2027-02-28"]
+    later = times(now=24 * 365)
+    assert [step.anchor[-10:] for step in plan(leap, options(yearly=True), later)][-1] == "2028-02-29"
+
+
+def test_two_steps_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="два шага называются «в тот же день»"):
+        options({"task": ASK}, {"move_to": NEW})
+
+
+# --- what ------------------------------------------------------------------------------------------------------------
+
+DUE = step_due("в тот же день", f"{DECISION}=2026-12-10")
+
+
+def test_the_step_is_done():
+    assert date_ladder(DUE, waiting(own_tasks=()), options()) == [
+        CreateTask(
+            deal_id=7, text="Уточнить результат", to="manager", due=Due.parse("end of day"),
+            slot=f"в тот же день@{DECISION}",
+        )
+    ]  # fmt: skip
+    assert date_ladder(DUE, waiting(own_tasks=()), options({"move_to": NEW})) == [MoveDeal(deal_id=7, to=NEW)]
+
+
+@pytest.mark.parametrize(
+    ("now", "changed", "reason"),
+    [
+        pytest.param(waiting(date(2026, 12, 11)), {}, "изменилась или очищена", id="дата изменилась"),
+        pytest.param(waiting(None), {}, "изменилась или очищена", id="дата очищена"),
+        pytest.param(waiting(on=NEW), {}, "не считается", id="ушла"),
+        pytest.param(waiting(), {"when": {"tag": "срочно"}}, "условие: есть тег", id="условие правила"),
+        pytest.param(waiting(), {"steps": [{"shift": "+ 1 d", "task": ASK}]}, "больше нет", id="шага больше нет"),
+        pytest.param(
+            waiting(own_tasks=(task(f"в тот же день@{DECISION}"),)), {}, "ещё открыта", id="задача ещё открыта"
+        ),
+    ],
+)
+def test_nothing_is_done_and_the_reason_is_told(now, changed, reason):
+    said = date_ladder(DUE, now, options(**changed))
+    assert isinstance(said, Skip)
+    assert reason in said.reason
+
+
+TOUCHED = Touches([Touch(kind="call", direction="out", at=NOON + timedelta(hours=1))])
+LONG_AGO = Touches([Touch(kind="call", direction="out", at=NOON - timedelta(hours=1))])
+
+
+@pytest.mark.parametrize(
+    ("touched", "touches", "acts"),
+    [
+        pytest.param(False, Touches(), True, id="никто не работал, а шаг для таких"),
+        pytest.param(False, LONG_AGO, True, id="работали, но до этой даты"),
+        pytest.param(False, TOUCHED, False, id="работали"),
+        pytest.param(True, TOUCHED, True, id="работали, а шаг для таких"),
+        pytest.param(True, LONG_AGO, False, id="работали до этой даты"),
+    ],
+)
+def test_a_step_may_ask_whether_anybody_was_in_touch_since_the_date(touched, touches, acts):
+    rule = options({"auto_dial": "start", "touched": touched})
+    said = date_ladder(DUE, waiting(own_tasks=(), touches=touches), rule)
+    assert said == [StartAutoDial(deal_id=7)] if acts else "с клиентом" in said.reason
+
+
+# --- the date changes ------------------------------------------------------------------------------------------------
+
+SLOT = f"в тот же день@{DECISION}"
+LATER = date(2026, 12, 24)
+
+
+def test_a_changed_date_moves_the_open_task():
+    now = waiting(LATER, own_tasks=(task(SLOT),))
+    (action,) = date_ladder(field_changed(DECISION), now, options())
+    assert action == ChangeTask(deal_id=7, task_id=55, due=due_after(LATER, Shift.parse(""), Due.parse("end of day")))
+    calendar = times().calendar
+    assert action.due.resolve(NOON, calendar) == datetime(2026, 12, 24, 16, 0, tzinfo=UTC)
+
+
+def test_an_emptied_date_closes_the_open_task_unless_told_to_keep_it():
+    now = waiting(None, own_tasks=(task(SLOT),))
+    (action,) = date_ladder(field_changed(DECISION, None), now, options())
+    assert action == FinishTask(deal_id=7, task_id=55, result=f"Поле «{DECISION}» очищено, задача снята")
+    assert isinstance(date_ladder(field_changed(DECISION, None), now, options(when_emptied="keep")), Skip)
+
+
+@pytest.mark.parametrize(
+    ("event", "now", "reason"),
+    [
+        pytest.param(field_changed("Бюджет"), waiting(own_tasks=(task(SLOT),)), "не это поле", id="другое поле"),
+        pytest.param(field_changed(DECISION), waiting(own_tasks=()), "открытых задач", id="задачи нет"),
+        pytest.param(
+            field_changed(DECISION),
+            waiting(own_tasks=(task(SLOT, is_completed=True),)),
+            "открытых задач",
+            id="выполнена",
+        ),
+        pytest.param(
+            field_changed(DECISION), waiting(own_tasks=(task("0"),)), "открытых задач", id="задача другого шага"
+        ),
+    ],
+)
+def test_a_change_that_concerns_no_task(event, now, reason):
+    said = date_ladder(event, now, options())
+    assert isinstance(said, Skip)
+    assert reason in said.reason
+
+
+def test_a_changed_term_moves_the_task_too():
+    rule = options(term={"field": "Оплачено", "unit": "months"})
+    now = waiting(fields={DECISION: THURSDAY, "Оплачено": "2"}, own_tasks=(task(SLOT),))
+    (action,) = date_ladder(field_changed("Оплачено"), now, rule)
+    assert action.due.resolve(NOON, times().calendar) == datetime(2027, 2, 10, 16, 0, tzinfo=UTC)
+
+
+def test_leaving_the_stages_undoes_what_has_to_be_undone():
+    rule = options({"auto_dial": "start"}, on_leave={"auto_dial": "stop"})
+    gone = deal(NEW, own_steps=(DoneStep("в тот же день", f"{DECISION}=2026-12-10"),))
+    assert date_ladder(entered(NEW, OFFER), gone, rule) == [StopAutoDial(deal_id=7)]
+    assert isinstance(date_ladder(entered(NEW, OFFER), deal(NEW), rule), Skip)
