@@ -14,6 +14,7 @@ from amo_bridge.engine import presence, token_watch
 from amo_bridge.engine.accounts import amo_id_of
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.connecting import Connecting
+from amo_bridge.engine.desk import Desk
 from amo_bridge.engine.duty import Duty
 from amo_bridge.engine.gauges import Gauges, Vitals
 from amo_bridge.engine.ground import Ground
@@ -26,7 +27,7 @@ from amo_bridge.engine.reloading import ConfigWatch
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.engine.small_state import account_name
 from amo_bridge.engine.ticker import IMPORTS, RECONCILE, TIMERS
-from amo_bridge.engine.work import Desk, LeaderWork
+from amo_bridge.engine.work import LeaderWork
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import StoreUnavailable
 

@@ -12,10 +12,10 @@ from amo_bridge.config.model import Config
 from amo_bridge.engine.accounts import key_of, known_key
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.connection import HOOK_SECRET, Connection, known_account, known_secret
+from amo_bridge.engine.desk import Desk
 from amo_bridge.engine.meters import AccountMeters
 from amo_bridge.engine.own_address import destination
 from amo_bridge.engine.store import Store
-from amo_bridge.engine.work import Desk
 from amo_bridge.errors import ConfigError, StoreUnavailable
 
 NOT_MET = "аккаунт ещё не подключал ни один рабочий процесс (amo-bridge serve --role worker)"

@@ -1,0 +1,120 @@
+"""The workshop: everything that works for an account, put together, ready to be started or moved by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from amo_bridge.channels.ports import Surroundings, ports_of, series_chore
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.engine.alarms import Alarms
+from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.clockwork import Clockwork
+from amo_bridge.engine.desk import Desk
+from amo_bridge.engine.imports.chore import ImportChore
+from amo_bridge.engine.imports.runner import Importer
+from amo_bridge.engine.lanes.lane import lanes_of
+from amo_bridge.engine.lanes.port import Port
+from amo_bridge.engine.lanes.traffic import Traffic
+from amo_bridge.engine.mirror import Mirror
+from amo_bridge.engine.planner import Planner
+from amo_bridge.engine.reconcile import Reconciler
+from amo_bridge.engine.retention import Retention, RetentionChore
+from amo_bridge.engine.sender import Sender
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.ticker import IMPORTS, RECONCILE, RETENTION, SERIES, TIMERS, TOKEN_WATCH
+from amo_bridge.engine.token_watch import TokenWatch
+from amo_bridge.engine.watchdog import Watchdog
+from amo_bridge.engine.worker import Worker
+
+log = structlog.get_logger()
+
+
+class Workshop:
+    """``store`` and the clients may be those of a leader, who loses them with the lead. ``for_ports`` is a client of
+    the ports' own, because they work in other threads; ``ports``: where goes what leaves the house."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        store: Store,
+        client: CrmClient,
+        for_ports: CrmClient,
+        *,
+        ports: Callable[[Surroundings], list[Port]] = ports_of,
+    ) -> None:
+        self.client = client
+        self.brain = self._brain(desk, desk.account, store)
+        self._desk = desk
+        self._store = store
+        self._ports = ports
+        self._here = Surroundings(
+            desk.config,
+            desk.environment,
+            store,
+            desk.account_key,
+            for_ports,
+            lambda: self._planner.brain,
+            desk.clock,
+            desk.account_clock,
+        )
+        self._clockwork = Clockwork(store, desk.account_key, desk.account_clock, desk.clock)
+        self._planner = Planner(
+            store, desk.account_key, client, self.brain, desk.clock, time_to_answer=desk.settle
+        )  # fmt: skip
+        self._sender = Sender(
+            store,
+            desk.account_key,
+            client,
+            self.brain,
+            desk.config.account.url,
+            desk.clock,
+            settle=desk.settle,
+            meters=desk.meters,
+        )
+
+    def worker(self) -> Worker:
+        """The worker, not started. Raises CrmError, StoreUnavailable."""
+        self._clockwork.begin(self.brain.timetable)
+        desk, store, key = self._desk, self._store, self._desk.account_key
+        traffic = self._traffic(settled=lambda: worker.ring())
+        worker = Worker(store, key, self._planner, self._sender, self._refresh, self._looks(), traffic)
+        worker.learn(TIMERS, lambda: self._clockwork.tick(lambda: worker.ask(TIMERS)))
+        worker.learn(SERIES, series_chore(self._here).run)
+        retention = Retention(store, key, desk.clock, desk.config.bridge)
+        worker.learn(RETENTION, RetentionChore(retention, lambda: worker.ask(RETENTION)).run)
+        importer = Importer(
+            store, key, self.client, lambda: self._planner.brain, desk.clock, desk.account_clock, settle=desk.settle
+        )  # fmt: skip
+        worker.learn(IMPORTS, ImportChore(importer, lambda: worker.ask(IMPORTS)).run)
+        return worker
+
+    def _looks(self) -> dict[str, Callable[[], object]]:
+        """What is looked for outside, by itself."""
+        desk, store, key = self._desk, self._store, self._desk.account_key
+        reconciler = Reconciler(store, key, self.client, desk.clock)
+        reconciler.begin()
+        alarms = Alarms(store, key, self.brain, desk.clock)
+        look: Callable[[], object] = reconciler.run
+        if desk.destination:
+            look = Watchdog(store, key, self.client, desk.clock, reconciler, desk.destination, alarms.tell).run
+        token_watch = TokenWatch(lambda: desk.connection.token_ends_at, desk.clock, alarms.tell)
+        return {RECONCILE: look, TOKEN_WATCH: token_watch.run}
+
+    def _traffic(self, settled: Callable[[], None]) -> Traffic:
+        desk = self._desk
+        ports = self._ports(self._here)
+        return Traffic(lanes_of(ports, self._store, desk.account_key, desk.clock, desk.account_clock, settled))
+
+    def _refresh(self) -> None:
+        log.info("reading the account again: something unknown appeared")
+        account = self._desk.connection.account(refresh=True)
+        self.brain = self._planner.brain = self._sender.brain = self._brain(self._desk, account, self._store)
+        self._clockwork.begin(self.brain.timetable)
+
+    @staticmethod
+    def _brain(desk: Desk, account: Account, store: Store) -> Brain:
+        mirror = Mirror(store, desk.account_key)
+        return Brain.of(desk.config, account, desk.account_clock, mirror.record)
