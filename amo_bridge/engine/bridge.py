@@ -288,7 +288,7 @@ class Bridge:
         self._gauges = Gauges(ground.store, met.account_key, self.config.account.url, self._clock)
         if met.desk:
             self._go_on_duty(ground, met.desk)
-        self._inbox = Inbox(ground.store, met.account_key, self._clock, self._ring)
+        self._inbox = Inbox(ground.store, met.account_key, self._clock, self.ring)
 
     def _meet(self, ground: Ground) -> Met:
         if self.role == "web":
@@ -308,8 +308,9 @@ class Bridge:
         self._work = LeaderWork(desk, self._patiently, self._show, self._stand_by)
         leadership = Leadership(ground.store, desk.account_key, ground.locks, self._clock)
         self._duty = Duty(leadership, self._work, self._stopping)
-        ground.bells.hear(desk.account_key, self._ring)
+        ground.bells.hear(desk.account_key, self.ring)
 
-    def _ring(self) -> None:
+    def ring(self) -> None:
+        """There is something to do."""
         if worker := self._worker:
             worker.ring()

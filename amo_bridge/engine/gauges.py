@@ -26,6 +26,7 @@ from amo_bridge.engine.store import (
     is_given_up,
     outbox,
 )
+from amo_bridge.engine.watchdog import HOOK_MENDED, HOOK_SEEN
 
 # What should have been dealt with so many seconds ago and was not: somebody should look.
 PATIENCE = 60.0
@@ -46,6 +47,8 @@ class Vitals:
     mirror_deals: int
     last_hook_age: float | None
     reconcile_age: float | None
+    hook_seen_age: float | None
+    hook_mended_age: float | None
     stopped: str
 
     def to_json(self) -> dict[str, Any]:
@@ -63,7 +66,7 @@ class Gauges:
     def read(self) -> Vitals:
         """Look now. Raises StoreUnavailable."""
         now = self._clock.now().timestamp()
-        looked_at = self._cursors.read(LOOKED_AT)
+        looked_at, seen, mended = (self._cursors.read(name) for name in (LOOKED_AT, HOOK_SEEN, HOOK_MENDED))
         with self._store.read() as connection:
             last_hook_at = connection.execute(self._last_hook()).scalar()
             return Vitals(
@@ -73,8 +76,10 @@ class Gauges:
                 failed=self._failed(connection),
                 overdue=self._overdue(connection, now - PATIENCE),
                 mirror_deals=_count(connection, select(func.count()).where(self._of(deals))),
-                last_hook_age=None if last_hook_at is None else max(now - last_hook_at, 0.0),
-                reconcile_age=None if looked_at is None else max(now - looked_at, 0.0),
+                last_hook_age=_age(last_hook_at, now),
+                reconcile_age=_age(looked_at, now),
+                hook_seen_age=_age(seen, now),
+                hook_mended_age=_age(mended, now),
                 stopped=self._stopped(connection),
             )
 
@@ -108,6 +113,10 @@ class Gauges:
         query = select(budgets.c.stopped_kind, budgets.c.stopped_reason).where(budgets.c.account == self._url)
         row = connection.execute(query).first()
         return f"{row.stopped_kind}: {row.stopped_reason}" if row and row.stopped_kind else ""
+
+
+def _age(moment: float | None, now: float) -> float | None:
+    return None if moment is None else max(now - moment, 0.0)
 
 
 def _count(connection: Connection, query: Select[Any]) -> int:

@@ -74,9 +74,7 @@ def replay(body: bytes, brain: Brain, client: CrmClient) -> Replayed:
         if deal_id is None or isinstance(event, DealDeleted):
             events.append(event)
             continue
-        row = client.get(f"/api/v4/leads/{deal_id}", {"with": "contacts,loss_reason"})
-        known = DealRecord.from_api(row) if row else None
-        happened, decided = _judged(event, known, brain, client)
+        happened, decided = _judged(event, _known(deal_id, client), brain, client)
         events += happened
         decisions += decided
     return Replayed(tuple(events), tuple(decisions))
@@ -99,20 +97,39 @@ def _may_care(rule: Rule, event: Event) -> bool:
     return rule.hears(event) or (isinstance(event, DealReported) and rule.handler.is_about_deals)
 
 
+def verdicts_about(event: Event, brain: Brain, client: CrmClient) -> list[Verdict]:
+    """What the rules say if the event happened just now. Only reads from amoCRM; raises CrmError, UnknownName."""
+    deal_id = deal_of(event)
+    known = None if deal_id is None else _known(deal_id, client)
+    return _verdicts(event, [event], known, brain, client)
+
+
+def _known(deal_id: int, client: CrmClient) -> DealRecord | None:
+    row = client.get(f"/api/v4/leads/{deal_id}", {"with": "contacts,loss_reason"})
+    return DealRecord.from_api(row) if row else None
+
+
+def _verdicts(
+    event: Event, happened: list[Event], known: DealRecord | None, brain: Brain, client: CrmClient
+) -> list[Verdict]:
+    """``happened`` gets what follows from the event."""
+    record = _as_told(event, known, brain.account)
+    if isinstance(event, DealReported):
+        happened += brain.observer.changes(_before(event, record), record, event)
+    elif isinstance(event, TaskReported):
+        task = tasks_by_ids(client, [event.task_id]).get(event.task_id)
+        happened += brain.task_observer.changes(event, task, record)
+    case = Case(tuple(happened), hooks.fingerprint(event), record, brain.viewer.deal(record))
+    around = Surroundings(Ways(client, brain.account, services=brain.config.services), {record.id: record})
+    return brain.dispatcher.judge(case, around)
+
+
 def _judged(
     event: Event, known: DealRecord | None, brain: Brain, client: CrmClient
 ) -> tuple[list[Event], list[Decided]]:
     happened: list[Event] = [event]
     try:
-        record = _as_told(event, known, brain.account)
-        if isinstance(event, DealReported):
-            happened += brain.observer.changes(_before(event, record), record, event)
-        elif isinstance(event, TaskReported):
-            task = tasks_by_ids(client, [event.task_id]).get(event.task_id)
-            happened += brain.task_observer.changes(event, task, record)
-        case = Case(tuple(happened), hooks.fingerprint(event), record, brain.viewer.deal(record))
-        around = Surroundings(Ways(client, brain.account, services=brain.config.services), {record.id: record})
-        verdicts = brain.dispatcher.judge(case, around)
+        verdicts = _verdicts(event, happened, known, brain, client)
     except UnknownName as error:
         heard = [(one, rule) for one in happened for rule in brain.dispatcher.enabled if _may_care(rule, one)]
         return happened, [Decided(one, rule, "undecided", str(error)) for one, rule in heard]

@@ -14,10 +14,13 @@ from sqlalchemy import select
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.subscription import Subscription, state_of, subscribe
+from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.store import Store, inbox
 
 log = structlog.get_logger()
+# When the hook was looked at last, and when it had to be put right last: for people who ask whether all is well.
+HOOK_SEEN, HOOK_MENDED = "hook_seen", "hook_mended"
 WORDS = {
     Subscription.MISSING: "подписки на хуки в amoCRM не было: мост подписался снова",
     Subscription.DISABLED: "amoCRM отключила хук моста: мост включил его снова",
@@ -43,6 +46,7 @@ class Watchdog:
         self._key = account_key
         self._client = client
         self._clock = clock
+        self._cursors = Cursors(store, account_key)
         self._reconciler = reconciler
         self._destination = destination
         self._tell = tell
@@ -60,6 +64,10 @@ class Watchdog:
             log.error("webhook subscribed again", why=state.value, missed=missed)
             self._tell(WORDS[state], f"hook:{state.value}")
         self._looked_at = self._clock.now().timestamp()
+        with self._store.write() as connection:
+            self._cursors.write(connection, HOOK_SEEN, self._looked_at)
+            if state is not Subscription.GOOD:
+                self._cursors.write(connection, HOOK_MENDED, self._looked_at)
 
     def _is_silent(self) -> bool:
         if self._looked_at is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import PasswordField, SelectField, StringField
+from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, EqualTo, InputRequired, Length, ValidationError
 
 from amo_bridge.web.admission.passwords import LONGEST, SHORTEST, is_weak
@@ -70,5 +71,7 @@ class FirstAdminForm(PasswordForm):
 class UserForm(FlaskForm):  # type: ignore[misc]
     login = _login()
     role = SelectField(
-        _l("Роль"), choices=[(role.value, words) for role, words in ROLE_WORDS.items()], default=Role.VIEWER.value
-    )  # fmt: skip
+        _l("Роль"),
+        choices=[SelectChoice(role.value, words) for role, words in ROLE_WORDS.items()],
+        default=Role.VIEWER.value,
+    )

@@ -15,9 +15,14 @@ from zoneinfo import ZoneInfo
 
 from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.model import Config
+from amo_bridge.config.saving import ConfigFile
+from amo_bridge.crm.account import Account
 from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.bridge import Bridge
-from amo_bridge.engine.connection import known_timezone
+from amo_bridge.engine.connection import known_account, known_timezone
+from amo_bridge.engine.failures import Failures
+from amo_bridge.engine.gauges import Gauges, Vitals
+from amo_bridge.engine.history import History
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.store import Store
@@ -86,6 +91,28 @@ class PageAccount:
     def zone(self) -> ZoneInfo:
         """The account's time zone; UTC as long as it is not known."""
         return ZoneInfo(known_timezone(self.config, self.bridge.environment))
+
+    @property
+    def history(self) -> History:
+        return History(self.store, self.key)
+
+    @property
+    def failures(self) -> Failures:
+        return Failures(self.store, self.key, self.clock)
+
+    @property
+    def crm_account(self) -> Account | None:
+        """The account's names as known last."""
+        return known_account(self.config, self.bridge.environment)
+
+    @property
+    def file(self) -> ConfigFile:
+        """The config's file, to be read and written."""
+        return ConfigFile(self.config.path, self.config.data_folder, self.bridge.environment)
+
+    def vitals(self) -> Vitals:
+        """How it is doing, as the store tells; whether the bridge is at work or not."""
+        return Gauges(self.store, self.key, self.config.account.url, self.clock).read()
 
     @property
     def journal(self) -> Journal:

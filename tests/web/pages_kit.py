@@ -4,27 +4,45 @@ from __future__ import annotations
 
 import re
 import uuid
+from datetime import UTC, datetime
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
-from running_bridge import ENVIRONMENT, config_for
+from local_crm import TOKEN, served
+from running_bridge import ENVIRONMENT, EXAMPLE, UNHURRIED
 from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
+from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.account_cache import FORMAT
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.engine.bridge import Bridge
-from amo_bridge.engine.store import accounts
+from amo_bridge.engine.small_state import small_state
+from amo_bridge.engine.store import accounts, journal, outbox
+from amo_bridge.sandbox.world import World
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.app import create_app
 from amo_bridge.web.here import EXTENSION
-from amo_bridge.web.office import Installed, Office
+from amo_bridge.web.office import Installed, Office, PageAccount
 
 # Nobody listens there: what pages show comes from the store.
 NOWHERE = "http://127.0.0.1:9"
 PASSWORD = "правильный пароль"
+
+
+@cache
+def agency() -> Account:
+    """The account that a new sandbox has, read once for all tests."""
+    with served(World.load()) as crm:
+        return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalBudget(UNHURRIED)))
 
 
 class Pages:
@@ -40,15 +58,60 @@ class Pages:
         return cls(Bridge(config, ENVIRONMENT, NOWHERE))
 
     @classmethod
-    def in_folder(cls, folder: Path, **environment: str) -> Pages:
-        """The shipped example's, its data in ``folder``, its amoCRM nowhere."""
-        return cls.of(config_for(NOWHERE, folder, **environment))
+    def in_folder(cls, folder: Path) -> Pages:
+        """A copy of the shipped example's, all in ``folder``, its amoCRM nowhere."""
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "config.toml"
+        text = EXAMPLE.read_text("utf-8").replace("https://example.amocrm.ru", NOWHERE)
+        path.write_text(text, "utf-8")
+        return cls.of(load(path, {}))
 
     def meet_account(self) -> int:
         """As if the bridge had met amoCRM once; returns the account's number in the store."""
         with self.office.store.write() as connection:
             row = {"amo_id": 99, "amojo_id": uuid.uuid4().hex, "url": self.bridge.config.account.url}
             return int(connection.execute(insert(accounts).values(row).returning(accounts.c.id)).scalar_one())
+
+    @property
+    def account(self) -> PageAccount:
+        return self.office.account_at(None)
+
+    def say(self, verdict: str, *, at: datetime | None = None, **more: Any) -> None:
+        """A line in the journal, of A10's rule if nothing else is told."""
+        row = {
+            "account": self.account.key,
+            "at": (at or datetime.now(UTC)).timestamp(),
+            "event_id": 1,
+            "deal_id": 30000001,
+            "what": "этап",
+            "rule": "stage_creates_tasks.new_client",
+            "clause": "A10",
+            "verdict": verdict,
+        }
+        with self.office.store.write() as connection:
+            connection.execute(insert(journal).values({**row, **more}))
+
+    def refuse(self, **more: Any) -> None:
+        """An effect that amoCRM refused: «A1» is the first of them."""
+        row = {
+            "account": self.account.key,
+            "key": f"key {more}",
+            "rule": "r",
+            "deal_id": 30000001,
+            "kind": "create_task",
+            "payload": '{"words": "задача"}',
+            "state": "failed",
+            "created_at": datetime.now(UTC).timestamp(),
+            "error": "amoCRM отказала",
+        }
+        with self.office.store.write() as connection:
+            connection.execute(insert(outbox).values({**row, **more}))
+
+    def know_account(self, account: Account) -> None:
+        """Its names are remembered, as a worker leaves them."""
+        config = self.bridge.config
+        kept = {"format": FORMAT, "account": account.to_json()}
+        small_state(config, ENVIRONMENT).accounts.write(config.account.url, kept)
 
     def stranger(self) -> Visit:
         return Visit(self.app.test_client())

@@ -1,21 +1,101 @@
-"""The overview: is everything well?"""
+"""The overview: is everything well, what was done today, and how the last fourteen days went."""
 
 from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, render_template
 from flask_babel import lazy_gettext as _l
 
+from amo_bridge.engine.gauges import Vitals
+from amo_bridge.engine.history import Count, Line
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account
+from amo_bridge.web.here import account, office
 from amo_bridge.web.menu import Menu
+from amo_bridge.web.office import NotMet, PageAccount
+from amo_bridge.web.wellness import troubles
 
 routes = Blueprint("overview", __name__)
 MENU = Menu(_l("Обзор"), "overview.show", place=10)
+DAYS = 14
+MOST_LINES = 30
+# Counting fourteen days of a busy account takes a second or so; it needn't be done for everybody who looks.
+FRESH_FOR = 60.0
+
+
+@dataclass(frozen=True)
+class Day:
+    date: date
+    count: Count
 
 
 @routes.get("/")
 @open_to(Role.VIEWER)
 def show() -> str:
     here = account()
-    return render_template("overview/show.html", health=here.bridge.health())
+    return render_template("overview/show.html", broken=office().broken, **_state(here))
+
+
+@routes.get("/overview/state")
+@open_to(Role.VIEWER)
+def state() -> str:
+    """The upper part alone; the page asks for it every few seconds."""
+    return render_template("overview/state.html", **_state(account()))
+
+
+@routes.get("/overview/days")
+@open_to(Role.VIEWER)
+def days() -> str:
+    """The chart and its table."""
+    return render_template("overview/days.html", days=_days(account()))
+
+
+def _state(here: PageAccount) -> dict[str, object]:
+    vitals, today = _vitals_and_today(here)
+    now = here.clock.now()
+    return {
+        "here": here,
+        "vitals": vitals,
+        "troubles": troubles(here, vitals, now),
+        "today": today,
+        "token_ends_at": here.bridge.token_ends_at,
+        "rules": here.config.rules,
+    }
+
+
+def _vitals_and_today(here: PageAccount) -> tuple[Vitals | None, list[Line]]:
+    try:
+        vitals = here.vitals()
+    except NotMet:
+        return None, []
+    midnight = midnights(here.clock.now(), here.zone, 1)[0]
+    return vitals, here.history.done_since(midnight, MOST_LINES)
+
+
+_kept: dict[tuple[str, int], tuple[float, list[Day]]] = {}
+
+
+def _days(here: PageAccount) -> list[Day]:
+    """Oldest first; nothing for an account that was never met."""
+    try:
+        at = (here.store.url, here.key)
+    except NotMet:
+        return []
+    kept = _kept.get(at)
+    if kept is None or kept[0] < time.monotonic():
+        bounds = midnights(here.clock.now(), here.zone, DAYS)
+        counts = here.history.by_stretch(bounds)
+        dates = [datetime.fromtimestamp(begin, here.zone).date() for begin in bounds[:-1]]
+        kept = _kept[at] = (time.monotonic() + FRESH_FOR, [Day(*one) for one in zip(dates, counts, strict=True)])
+    return kept[1]
+
+
+def midnights(now: datetime, zone: ZoneInfo, days: int) -> list[float]:
+    """When each of the last ``days`` days began in the zone, today's included, and when today ends."""
+    today = now.astimezone(zone).date()
+    dates = [today - timedelta(days=back) for back in range(days - 1, -2, -1)]
+    return [datetime(one.year, one.month, one.day, tzinfo=zone).timestamp() for one in dates]

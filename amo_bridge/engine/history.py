@@ -1,0 +1,133 @@
+"""What the store tells at a glance: how much was done on each day, what a rule said last, how many deals are where."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row, case, func, select
+from sqlalchemy.engine import Connection
+
+from amo_bridge.engine.store import Store, deals, journal
+
+# Verdicts by what a person wants to know of them.
+GROUPS = {
+    "acts": "acted", "would_act": "acted", "retried": "acted",
+    "skipped": "skipped",
+    "failed": "failed", "held": "failed",
+}  # fmt: skip
+STEPS_BACK = 64
+
+
+@dataclass
+class Count:
+    """Decisions of rules within a stretch of time."""
+
+    acted: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One decision. ``at``: Unix seconds. ``actions``: in words."""
+
+    at: float
+    rule: str
+    clause: str
+    deal_id: int | None
+    what: str
+    verdict: str
+    reason: str
+    actions: tuple[str, ...]
+
+
+class History:
+    def __init__(self, store: Store, account_key: int) -> None:
+        self._store = store
+        self._key = account_key
+
+    def by_stretch(self, bounds: Sequence[float]) -> list[Count]:
+        """``bounds``: n+1 moments, growing; counts of the n stretches between them."""
+        stretch = case(*((journal.c.at < end, number) for number, end in enumerate(bounds[1:])), else_=len(bounds))
+        counts = [Count() for _ in bounds[1:]]
+        with self._store.read() as connection:
+            query = (
+                select(stretch.label("stretch"), journal.c.verdict, func.count().label("many"))
+                .where(self._mine(), journal.c.id >= self._first_since(connection, bounds[0]))
+                .where(journal.c.at >= bounds[0])
+                .group_by("stretch", journal.c.verdict)
+            )
+            for row in connection.execute(query):
+                group = GROUPS.get(row.verdict)
+                if group and row.stretch < len(counts):
+                    setattr(counts[row.stretch], group, getattr(counts[row.stretch], group) + row.many)
+        return counts
+
+    def done_since(self, moment: float, most: int) -> list[Line]:
+        """What rules did, or failed to do, newest first."""
+        with self._store.read() as connection:
+            query = (
+                select(journal)
+                .where(self._mine(), journal.c.id >= self._first_since(connection, moment), journal.c.at >= moment)
+                .where(journal.c.verdict.in_([verdict for verdict in GROUPS if verdict != "skipped"]))
+                .order_by(journal.c.id.desc())
+                .limit(most)
+            )
+            return [_line(row) for row in connection.execute(query)]
+
+    def of_rule(self, rule: str, most: int) -> list[Line]:
+        """The last decisions of one rule, newest first."""
+        query = select(journal).where(self._mine(), journal.c.rule == rule).order_by(journal.c.id.desc()).limit(most)
+        with self._store.read() as connection:
+            return [_line(row) for row in connection.execute(query)]
+
+    def last_acted(self, rule: str) -> float | None:
+        """When the rule acted last, as far back as the journal goes."""
+        query = select(journal.c.at).where(self._mine(), journal.c.rule == rule, journal.c.verdict == "acts")
+        with self._store.read() as connection:
+            return connection.execute(query.order_by(journal.c.id.desc()).limit(1)).scalar()
+
+    def deals_on_stages(self) -> dict[tuple[int, int], int]:
+        """(pipeline, status) → how many deals the mirror has there."""
+        stage = (deals.c.pipeline_id, deals.c.status_id)
+        query = select(*stage, func.count()).where(deals.c.account == self._key).group_by(*stage)
+        with self._store.read() as connection:
+            return {(pipeline, status): many for pipeline, status, many in connection.execute(query)}
+
+    def _mine(self) -> Any:
+        return journal.c.account == self._key
+
+    def _first_since(self, connection: Connection, moment: float) -> int:
+        """A row's number from which on all are of this moment or later, or nearly so: rows are written in the order of
+        time, and there is an index of numbers, none of times."""
+        low, high = connection.execute(select(func.min(journal.c.id), func.max(journal.c.id))).one()
+        if low is None:
+            return 0
+        # Processes write side by side, so the order is only nearly that of time.
+        high -= STEPS_BACK
+        while low < high:
+            middle = (low + high) // 2
+            at = connection.execute(
+                select(journal.c.at).where(journal.c.id >= middle).order_by(journal.c.id).limit(1)
+            ).scalar()
+            if at is not None and at < moment:
+                low = middle + 1
+            else:
+                high = middle
+        return int(low) - STEPS_BACK
+
+
+def _line(row: Row[Any]) -> Line:
+    return Line(
+        at=row.at,
+        rule=row.rule or "",
+        clause=row.clause,
+        deal_id=row.deal_id,
+        what=row.what,
+        verdict=row.verdict,
+        reason=row.reason,
+        actions=tuple(json.loads(row.actions)),
+    )

@@ -1,0 +1,23 @@
+"""Who changed what."""
+
+from __future__ import annotations
+
+from flask import Blueprint, render_template, request
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.gate import open_to
+from amo_bridge.web.here import office
+from amo_bridge.web.menu import Menu
+
+routes = Blueprint("audit", __name__)
+MENU = Menu(_l("Кто что менял"), "audit.show", place=90, role=Role.ADMIN)
+A_PAGE = 50
+
+
+@routes.get("/audit")
+@open_to(Role.ADMIN)
+def show() -> str:
+    before = request.args.get("before", type=int)
+    deeds = office().audit.last(A_PAGE + 1, before=before)
+    return render_template("audit/show.html", deeds=deeds[:A_PAGE], has_more=len(deeds) > A_PAGE)

@@ -1,0 +1,45 @@
+"""What the bridge gave up on: a person tries it again, or lets it go."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from werkzeug.wrappers import Response
+
+from amo_bridge.engine.failures import NotFailed
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.gate import open_to
+from amo_bridge.web.here import account, user, write_down
+from amo_bridge.web.menu import Menu
+
+routes = Blueprint("failed", __name__)
+MENU = Menu(_l("Отказы"), "failed.show", place=30)
+
+
+@routes.get("/failed")
+@open_to(Role.VIEWER)
+def show() -> str:
+    here = account()
+    return render_template("failed/show.html", failures=here.failures.all() if here.is_known else [], here=here)
+
+
+@routes.post("/failed/<decision>")
+@open_to(Role.ADMIN)
+def decide(decision: str) -> Response:
+    """Retry or drop those that were ticked."""
+    here, names = account(), request.form.getlist("name")
+    act = {"retry": here.failures.retry, "drop": here.failures.drop}.get(decision)
+    if act is None or not names:
+        flash(_("Отметьте, что вернуть в работу или снять."))
+        return redirect(url_for("failed.show"))
+    try:
+        chosen = act(names, user().login)
+    except NotFailed:
+        flash(_("Список уже изменился: кто-то решил это раньше."))
+        return redirect(url_for("failed.show"))
+    words = {"retry": "Возвращено в работу", "drop": "Снято"}[decision]
+    write_down(f"failed.{decision}", f"{words}: {', '.join(one.name for one in chosen)}")
+    here.bridge.ring()
+    flash(_("Возвращено в работу.") if decision == "retry" else _("Снято."))
+    return redirect(url_for("failed.show"))

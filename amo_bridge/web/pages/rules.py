@@ -1,0 +1,141 @@
+"""The rules: what each says, whether it is on, what it did last and why it did not; its switches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from flask import Blueprint, abort, render_template, request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.config.edit import with_key
+from amo_bridge.config.names import StageName, names_in
+from amo_bridge.crm.account import Account
+from amo_bridge.engine.history import Line
+from amo_bridge.errors import ConfigError, UnknownName
+from amo_bridge.rules import Rule
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.gate import open_to
+from amo_bridge.web.here import account
+from amo_bridge.web.menu import Menu
+from amo_bridge.web.office import NotMet, PageAccount
+from amo_bridge.web.pages.config import CONFIG_BYTES, review
+
+routes = Blueprint("rules", __name__)
+MENU = Menu(_l("Правила"), "rules.all_of_them", place=20)
+LAST_LINES = 50
+# In the list only so many decisions of each rule are looked at.
+GLANCE = 20
+# A rule listens on the stages of one of these keys, the first that it has.
+LISTENS_ON = ("stages", "from_stages", "stage", "from_stage")
+
+
+@dataclass(frozen=True)
+class Row:
+    """``matching``: how many deals are where the rule works; None: it does not say where, or nobody knows yet."""
+
+    rule: Rule
+    matching: int | None
+    last_acted: float | None
+    skips: list[tuple[str, int]]
+
+
+@routes.get("/rules")
+@open_to(Role.VIEWER)
+def all_of_them() -> str:
+    here = account()
+    wanted, only = request.args.get("q", "").strip().casefold(), request.args.get("only", "")
+    rules = [rule for rule in here.config.rules if _is_wanted(rule, wanted, only)]
+    on_stages = _deals_on_stages(here)
+    rows = [_row(here, rule, on_stages, GLANCE) for rule in rules]
+    return render_template("rules/all.html", rows=rows, here=here, q=request.args.get("q", ""), only=only)
+
+
+@routes.get("/rules/<name>")
+@open_to(Role.VIEWER)
+def show(name: str) -> str:
+    here = account()
+    rule = _rule(here, name)
+    lines = _lines(here, rule, LAST_LINES)
+    row = _row(here, rule, _deals_on_stages(here), LAST_LINES)
+    return render_template("rules/show.html", row=row, rule=rule, lines=lines, here=here, block=_block(here, rule))
+
+
+@routes.post("/rules/<name>/switch")
+@open_to(Role.ADMIN, most_bytes=CONFIG_BYTES)
+def switch(name: str) -> str | tuple[str, int]:
+    """Nothing is changed yet: what would change is shown, and asked about."""
+    here = account()
+    rule = _rule(here, name)
+    key, value = request.form.get("key", ""), request.form.get("value") == "on"
+    if key not in ("enabled", "dry_run"):
+        abort(400)
+    file = here.file.read()
+    try:
+        text = with_key(file.text, ("handlers", *rule.name.split(".")), key, value)
+    except ConfigError as error:
+        return render_template("config/problems.html", problems=error.problems), 409
+    matching = _row(here, rule, _deals_on_stages(here), 1).matching if key == "enabled" and value else None
+    return review(here, text, file, matching=matching, back=f"/rules/{rule.name}")
+
+
+def _rule(here: PageAccount, name: str) -> Rule:
+    return next((rule for rule in here.config.rules if rule.name == name), None) or abort(404)
+
+
+def _is_wanted(rule: Rule, wanted: str, only: str) -> bool:
+    text = f"{rule.clause} {rule.name} {rule.words}".casefold()
+    return wanted in text and (only not in ("on", "off") or rule.enabled == (only == "on"))
+
+
+def _lines(here: PageAccount, rule: Rule, most: int) -> list[Line]:
+    try:
+        return here.history.of_rule(rule.name, most)
+    except NotMet:
+        return []
+
+
+def _row(here: PageAccount, rule: Rule, on_stages: dict[tuple[int, int], int] | None, glance: int) -> Row:
+    skips = Counter(line.reason for line in _lines(here, rule, glance) if line.verdict == "skipped")
+    known = here.crm_account if on_stages is not None else None
+    return Row(
+        rule=rule,
+        matching=_matching(rule, known, on_stages) if known and on_stages is not None else None,
+        last_acted=here.history.last_acted(rule.name) if here.is_known else None,
+        skips=skips.most_common(2 if glance == GLANCE else 5),
+    )
+
+
+def _deals_on_stages(here: PageAccount) -> dict[tuple[int, int], int] | None:
+    return here.history.deals_on_stages() if here.is_known else None
+
+
+def _matching(rule: Rule, known: Account, on_stages: dict[tuple[int, int], int]) -> int | None:
+    named: dict[str, list[str]] = {}
+    for path, name in names_in(rule.options):
+        if isinstance(name, StageName) and path:
+            named.setdefault(str(path[0]), []).append(name)
+    key = next((key for key in LISTENS_ON if key in named), None)
+    if key is None:
+        return None
+    try:
+        stages = {known.stage(name) for name in named[key]}
+    except UnknownName:
+        return None
+    return sum(on_stages.get((stage.pipeline_id, stage.status_id), 0) for stage in stages)
+
+
+def _block(here: PageAccount, rule: Rule) -> str:
+    """The rule's own lines of the file, comments included; a sentence if they can't be told apart."""
+    line = here.config.lines.get(("handlers", rule.handler.name, rule.block))
+    try:
+        lines = here.file.read().text.split("\n")
+    except ConfigError as error:
+        return "\n".join(error.problems)
+    if line is None or line > len(lines):
+        return str(_("Блок записан не отдельным заголовком"))
+    end = next((n for n in range(line, len(lines)) if lines[n].startswith("[")), len(lines))
+    while end > line and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
+        end -= 1
+    return "\n".join(lines[line - 1 : end])

@@ -1,0 +1,125 @@
+"""``make pictures``: the pages of a bridge at work on the local amoCRM, photographed for the documents.
+
+``python tests/web/pictures.py docs/img``; any other folder gets every page, both themes, desktop and phone.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from browser_kit import DESKTOP, PHONE, chromium, opened
+from local_crm import served as served_crm
+from playwright.sync_api import Browser, Page
+from running_bridge import ENVIRONMENT, EXAMPLE, RunningBridge
+
+from amo_bridge.config.load import load
+from amo_bridge.demo.office import Office
+from amo_bridge.sandbox.world import World
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.here import EXTENSION
+
+PASSWORD = "правильный пароль"
+PEOPLE = ("Анна Смирнова", Role.ADMIN), ("Вера Орлова", Role.WEBINAR), ("Глеб Ильин", Role.VIEWER)
+CLIENTS = ("Ромашка", "Север", "Кофе и книги", "Студия «Точка»", "Мир роз", "Альпина")
+FIRST, MEETING, BRIEF = "Продажи / Новый клиент", "Продажи / Встреча назначена", "Продажи / Бриф получен"
+LOST = "Продажи / Закрыто и не реализовано"
+
+
+@contextmanager
+def bridge_at_work() -> Iterator[tuple[RunningBridge, int]]:
+    """A bridge with a day's work behind it, and the number of the deal to look at."""
+    with tempfile.TemporaryDirectory() as folder, served_crm(World.load()) as crm:
+        path = Path(folder) / "config.toml"
+        text = EXAMPLE.read_text("utf-8").replace("https://example.amocrm.ru", crm.url)
+        path.write_text(text, "utf-8")
+        bridge = RunningBridge(load(path, {}), ENVIRONMENT)
+        try:
+            bridge.wait_ready()
+            yield bridge, a_day(Office(crm.url), bridge, crm)
+        finally:
+            bridge.stop()
+
+
+def a_day(office: Office, bridge: RunningBridge, crm: Any) -> int:
+    """People work; returns the deal that most happens to."""
+    manager = "Иван Петров"
+    deals = [
+        office.new_deal(manager, name, FIRST, office.new_contact(manager, f"Клиент {name}"), 60_000) for name in CLIENTS
+    ]
+    bridge.settle(crm)
+    crm.later()
+    office.move(manager, deals[0], MEETING)
+    bridge.settle(crm)
+    crm.later()
+    for deal in deals[:4]:
+        office.move(manager, deal, BRIEF)
+        office.fill(manager, deal, "Дата дедлайна", int(office.now().timestamp()) + 14 * 86400)
+    bridge.settle(crm)
+    crm.later()
+    for deal in deals[:2]:
+        office.attach(manager, deal, "Коммерческое предложение Ромашка.pdf")
+    bridge.settle(crm)
+    crm.later()
+    office.move(manager, deals[5], LOST)
+    bridge.settle(crm)
+    return deals[0]
+
+
+def first_admin(page: Page, bridge: RunningBridge) -> None:
+    users = bridge.app.extensions[EXTENSION].users
+    for login, role in PEOPLE:
+        user = users.add(login, role)
+        with bridge.app.extensions[EXTENSION].store.write() as connection:
+            users.set_password(connection, user.id, PASSWORD)
+    log_in(page)
+
+
+def log_in(page: Page) -> None:
+    page.goto("/login")
+    page.get_by_label("Имя").fill(PEOPLE[0][0])
+    page.get_by_label("Пароль").fill(PASSWORD)
+    page.get_by_role("button", name="Войти").click()
+    page.get_by_role("heading", name="Обзор").wait_for()
+
+
+def pages_of(deal: int) -> dict[str, str]:
+    return {
+        "overview": "/",
+        "rules": "/rules",
+        "rule": "/rules/stage_creates_tasks.new_client",
+        "deal": f"/deals/{deal}",
+        "failed": "/failed",
+        "connection": "/connection",
+        "config": "/config",
+        "users": "/users",
+        "audit": "/audit",
+    }
+
+
+def photograph(browser: Browser, bridge: RunningBridge, deal: int, folder: Path) -> None:
+    with opened(browser, bridge.url) as context:
+        first_admin(context.new_page(), bridge)
+    for theme in ("light", "dark"):
+        for size, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
+            with opened(browser, bridge.url, viewport=viewport, color_scheme=theme) as context:
+                page = context.new_page()
+                log_in(page)
+                for name, address in pages_of(deal).items():
+                    page.goto(address)
+                    page.wait_for_load_state("networkidle")
+                    page.screenshot(path=folder / f"{name}-{size}-{theme}.png", full_page=True)
+
+
+def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with bridge_at_work() as (bridge, deal), chromium() as browser:
+        photograph(browser, bridge, deal, folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,116 @@
+"""The overview: what is well and what is not, today's actions, fourteen days in figures."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from pages_kit import Pages, Visit, words_of
+from sqlalchemy import insert
+
+from amo_bridge.engine.reloading import FileState
+from amo_bridge.engine.store import budgets
+from amo_bridge.web.pages import overview
+from amo_bridge.web.pages.overview import midnights
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "_kept", {})
+
+
+@pytest.fixture
+def well(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> Pages:
+    monkeypatch.setattr(pages.bridge, "state", "ready")
+    return pages
+
+
+def test_all_is_well(well: Pages, admin: Visit) -> None:
+    words = words_of(admin.get("/"))
+    assert "Всё хорошо" in words
+    assert "Сегодня правила ещё ничего не делали" in words
+    assert "Последний хук ещё не было" in words
+
+
+def test_a_bridge_that_is_starting_is_not_said_to_be_well(pages: Pages, admin: Visit) -> None:
+    words = words_of(admin.get("/"))
+    assert "Мост запускается" in words
+    assert "Всё хорошо" not in words
+
+
+def test_an_account_that_was_never_met_has_an_overview_all_the_same(pages: Pages, admin: Visit) -> None:
+    with pages.office.store.write() as connection:
+        connection.exec_driver_sql("DELETE FROM accounts")
+    pages.bridge.state = "waiting: нет токена"
+    assert "Мост ещё не работает: нет токена" in words_of(admin.get("/"))
+    assert admin.get("/overview/days").status_code == 200
+
+
+def test_what_is_wrong_is_said_first_things_first(well: Pages, admin: Visit) -> None:
+    well.refuse()
+    well.refuse(kind="add_note")
+    url = well.bridge.config.account.url
+    with well.office.store.write() as connection:
+        connection.execute(
+            insert(budgets).values(account=url, next_free=0, stopped_kind="CrmUnpaid", stopped_reason="не оплачено")
+        )
+    well.bridge.watch.state = FileState(NOW, problems=("строка 3: лишнее",))
+    words = words_of(admin.get("/"))
+    assert "Всё хорошо" not in words
+    told = ["amoCRM не принимает запросы: CrmUnpaid: не оплачено", "2 отказа ждут решения", "Настройка в файле сломана"]
+    assert sorted(told, key=words.index) == told
+
+
+def test_todays_actions_lead_to_the_deal_and_the_rule(well: Pages, admin: Visit) -> None:
+    well.say("acts", actions='["задача «Связаться»"]')
+    well.say("skipped", reason="не тот этап")
+    well.say("acts", at=NOW - timedelta(days=2), actions='["позавчера"]')
+    page = admin.get("/")
+    assert "задача «Связаться»" in words_of(page)
+    assert "не тот этап" not in words_of(page)
+    assert "позавчера" not in words_of(page)
+    assert 'href="/deals/30000001"' in page.text
+    assert 'href="/rules/stage_creates_tasks.new_client"' in page.text
+
+
+def test_the_days_are_counted_by_the_accounts_own_midnights(well: Pages, admin: Visit) -> None:
+    bounds = midnights(NOW, well.account.zone, 14)
+    for moment, verdict in (
+        (bounds[-2] + 1, "acts"),
+        (bounds[-2] - 1, "acts"),
+        (bounds[0], "failed"),
+        (bounds[0] - 1, "acts"),
+    ):
+        well.say(verdict, at=datetime.fromtimestamp(moment, UTC))
+    well.say("skipped", at=datetime.fromtimestamp(bounds[-2] + 1, UTC))
+    well.say("came", at=datetime.fromtimestamp(bounds[-2] + 1, UTC))
+    counts = well.account.history.by_stretch(bounds)
+    assert [(one.acted, one.skipped, one.failed) for one in counts] == [
+        (0, 0, 1),
+        *[(0, 0, 0)] * 11,
+        (1, 0, 0),
+        (1, 1, 0),
+    ]
+    page = admin.get("/overview/days")
+    assert page.text.count("<tr>") == 15
+    assert "То же таблицей" in page.text
+
+
+def test_a_day_of_twenty_five_hours_is_one_day() -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    bounds = midnights(datetime(2026, 10, 26, 12, tzinfo=UTC), zone, 2)
+    assert [round(end - begin) // 3600 for begin, end in pairwise(bounds)] == [25, 24]
+
+
+def test_nothing_in_fourteen_days_is_said_in_words(well: Pages, admin: Visit) -> None:
+    assert "За 14 дней правила ничего не решали" in words_of(admin.get("/overview/days"))
+
+
+def test_the_part_that_refreshes_itself_is_no_whole_page(well: Pages, admin: Visit) -> None:
+    part = admin.get("/overview/state", headers={"HX-Request": "true"})
+    assert part.status_code == 200
+    assert "<html" not in part.text

@@ -1,0 +1,192 @@
+"""The rules' page and the config's: seen by everybody, changed by the admin, shown before it is written."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+from pages_kit import Pages, Visit, agency, words_of
+from sqlalchemy import insert
+from werkzeug.test import TestResponse
+
+from amo_bridge.config.load import load
+from amo_bridge.engine.store import deals
+
+RULE = "stage_creates_tasks.new_client"
+PAGE = f"/rules/{RULE}"
+
+
+@pytest.fixture
+def path(pages: Pages) -> Path:
+    return pages.bridge.config.path
+
+
+@pytest.fixture
+def known(pages: Pages) -> Pages:
+    pages.know_account(agency())
+    return pages
+
+
+def is_on(path: Path) -> bool:
+    return next(rule.enabled for rule in load(path, {}).rules if rule.name == RULE)
+
+
+def asked(admin: Visit, key: str = "enabled", value: str = "off") -> TestResponse:
+    return admin.post(f"{PAGE}/switch", {"key": key, "value": value}, page=PAGE)
+
+
+def answered(admin: Visit, review: TestResponse, **changes: str) -> TestResponse:
+    """Press «Сохранить» on the page that shows what would change."""
+    text = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", review.text, re.DOTALL)
+    assert text is not None
+    form = dict(
+        re.findall(
+            r'<input type="hidden" name="(\w+)" value="([^"]*)"', review.text.partition('action="/config/save"')[2]
+        )
+    )
+    # A browser ends lines by CR LF.
+    told = form | {"text": unescape(text[1]).replace("\n", "\r\n")} | changes
+    return admin.client.post("/config/save", data=told)
+
+
+def test_every_rule_with_its_words_and_what_it_did_last(known: Pages, viewer: Visit) -> None:
+    known.say("acts")
+    for _ in range(3):
+        known.say("skipped", reason="не тот этап")
+    stage = agency().stage("Продажи / Новый клиент")
+    rows = [
+        {"account": known.account.key, "deal_id": number,
+         "pipeline_id": stage.pipeline_id, "status_id": stage.status_id,
+         "stage_since": 0, "updated_at": 0, "read_at": 0, "record": "{}"}
+        for number in range(7)
+    ]  # fmt: skip
+    with known.office.store.write() as connection:
+        connection.execute(insert(deals), rows)
+    page = viewer.get("/rules")
+    words = words_of(page)
+    for rule in known.bridge.config.rules:
+        assert rule.words in words
+    line = words[words.index(f"{RULE} вк") :][:160]
+    assert re.match(rf"{RULE} включено 7 \d\d\.\d\d\.\d{{4}}, \d\d:\d\d не тот этап ×3", line)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"), [("q=A10", True), ("q=связаться", True), ("q=нет такого", False), ("only=off", False)]
+)
+def test_rules_are_found_by_clause_and_word(pages: Pages, viewer: Visit, query: str, found: bool) -> None:
+    assert (RULE in viewer.get(f"/rules?{query}").text) is found
+
+
+def test_a_rule_shows_its_own_lines_of_the_file(pages: Pages, viewer: Visit) -> None:
+    words = words_of(viewer.get(PAGE))
+    assert "[handlers.stage_creates_tasks.new_client] # Включено ли правило. enabled = true" in words
+    assert "[handlers.stage_needs_fields" not in words
+    assert "A40: на «Встреча назначена»" not in words, "the comment above the next block is the next block's"
+
+
+def test_a_rule_that_is_not_there(viewer: Visit) -> None:
+    assert viewer.get("/rules/no.such").status_code == 404
+
+
+def test_switched_off_after_a_look_at_what_changes(pages: Pages, path: Path, admin: Visit) -> None:
+    before = path.read_text("utf-8")
+    review = asked(admin)
+    assert is_on(path), "nothing is written yet"
+    assert [unescape(line) for line in re.findall(r'<span class="(?:plus|minus)">([^<]*)</span>', review.text)] == [
+        "-enabled = true",
+        "+enabled = false",
+    ]
+    answer = answered(admin, review)
+    assert answer.location == PAGE
+    assert not is_on(path)
+    assert len(path.read_text("utf-8")) == len(before) + 1, "one word, comments kept"
+    assert not next(rule.enabled for rule in pages.bridge.config.rules if rule.name == RULE), "in force at once"
+    page = words_of(admin.get(PAGE))
+    assert "Мост уже работает по-новому" in page
+    assert "выключено" in page
+    (deed,) = pages.office.audit.last(1)
+    assert (deed.who, deed.words) == ("Анна", f"Выключено: {RULE}")
+    assert "+enabled = false" in deed.details
+
+
+def test_put_back_from_the_versions_before(pages: Pages, path: Path, admin: Visit) -> None:
+    before = path.read_bytes()
+    answered(admin, asked(admin))
+    name = re.search(r"/config/backups/([\w.]+)", admin.get("/config").text)
+    assert name is not None
+    answered(admin, admin.post(f"/config/backups/{name[1]}", page="/config"))
+    assert path.read_bytes() == before
+    assert pages.office.audit.last(1)[0].words == f"Включено: {RULE}"
+
+
+@pytest.mark.parametrize("name", ["..%2fconfig.toml", "config.2026.toml", "lock"])
+def test_nothing_but_a_version_before_is_put_back(admin: Visit, name: str) -> None:
+    assert admin.post(f"/config/backups/{name}", page="/config").status_code == 404
+
+
+def test_an_edit_of_somebody_else_meanwhile_is_not_lost(path: Path, admin: Visit) -> None:
+    review = asked(admin)
+    path.write_text(path.read_text("utf-8") + "# чужое\n", "utf-8")
+    answer = answered(admin, review)
+    assert answer.status_code == 409
+    assert "файл изменился, пока вы правили его" in words_of(answer)
+    assert "# чужое" in path.read_text("utf-8")
+    assert is_on(path)
+
+
+def test_a_text_that_is_wrong_is_not_saved_and_what_is_wrong_is_said(path: Path, admin: Visit) -> None:
+    text = path.read_text("utf-8")
+    answer = admin.post("/config/check", {"text": text.replace("\nenabled = true", "\nenabled = 1", 1)}, page="/config")
+    assert answer.status_code == 422
+    assert re.search(r"config\.toml, строка \d+", words_of(answer))
+    assert "enabled = 1" in answer.text, "what was typed is not thrown away"
+    forced = admin.post("/config/save", {"text": "[extra]\n", "mark": "x"}, page="/config")
+    assert forced.status_code == 422
+    assert path.read_text("utf-8") == text
+
+
+def test_a_stage_that_the_account_does_not_have_is_told(known: Pages, path: Path, admin: Visit) -> None:
+    known.bridge.role = "web"
+    text = path.read_text("utf-8").replace(
+        'stages = ["Продажи / Новый клиент"]', 'stages = ["Продажи / Новый клинт"]', 1
+    )
+    answer = admin.post("/config/check", {"text": text}, page="/config")
+    assert answer.status_code == 422
+    assert "Новый клиент" in words_of(answer)
+
+
+def test_a_broken_file_is_told_with_its_place_and_can_be_mended_here(pages: Pages, path: Path, admin: Visit) -> None:
+    good = path.read_text("utf-8")
+    path.write_text(good + "\n[extra]\n", "utf-8")
+    pages.bridge.watch.look()
+    assert "Настройка в файле сломана; действует прежняя" in words_of(admin.get("/"))
+    page = words_of(admin.get("/config"))
+    assert "мост работает по прежней настройке" in page
+    assert "такого раздела нет" in page
+    answered(admin, admin.post("/config/check", {"text": good, "mark": mark_in(admin)}, page="/config"))
+    assert pages.bridge.watch.state.is_in_force
+
+
+def mark_in(admin: Visit) -> str:
+    found = re.search(r'name="mark" value="(\w+)"', admin.get("/config").text)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize("where", [f"{PAGE}/switch", "/config/check", "/config/save", "/config/backups/x"])
+def test_only_the_admin_changes_anything(path: Path, viewer: Visit, where: str) -> None:
+    before = path.read_bytes()
+    assert viewer.post(where, {"key": "enabled", "value": "off", "text": "", "mark": ""}, page="/").status_code == 403
+    assert path.read_bytes() == before
+    assert "Выключить" not in words_of(viewer.get(PAGE))
+
+
+def test_an_unknown_switch_is_refused(admin: Visit) -> None:
+    assert asked(admin, key="most_per_hour").status_code == 400
+
+
+def test_after_saving_one_is_never_led_elsewhere(admin: Visit) -> None:
+    answer = answered(admin, asked(admin), back="//evil.example")
+    assert answer.location == "/config"
