@@ -34,7 +34,12 @@ def test_nothing_is_inline_and_nothing_comes_from_elsewhere(template: Path) -> N
     assert not re.search(r"\|\s*safe\b|Markup\(", text), "everything is escaped"
 
 
-@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: str(path.relative_to(WEB)))
+@pytest.mark.parametrize(
+    "template",
+    # Who unsubscribes has no session; the link in his letter is the secret.
+    [path for path in TEMPLATES if path.name != "unsubscribe.html"],
+    ids=lambda path: str(path.relative_to(WEB)),
+)
 def test_every_form_that_changes_something_has_its_token(template: Path) -> None:
     for form in re.findall(r"<form[^>]*method=\"post\".*?</form>", template.read_text("utf-8"), re.DOTALL):
         assert re.search(r"csrf|hidden_tag", form), form

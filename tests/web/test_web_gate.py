@@ -9,9 +9,17 @@ from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.gate import MARK, USUAL_BYTES
 
 OWN_LOCKS = {
-    "hooks.amocrm", "hooks.disconnected", "connect.begin", "connect.come_back", "live", "ready", "metrics.metrics",
+    "connect.begin",
+    "connect.come_back",
+    "hooks.amocrm",
+    "hooks.disconnected",
+    "live",
+    "metrics.metrics",
+    "ready",
     "static",
-}  # fmt: skip
+    "unsubscribe.ask",
+    "unsubscribe.unsubscribe",
+}
 """Open to whoever knows a secret, or to everybody; nothing of the pages is behind them."""
 EVERYBODY = {
     "signing_in.log_in", "signing_in.log_out", "signing_in.set_up", "signing_in.set_password", "signing_in.settle",

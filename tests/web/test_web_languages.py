@@ -31,7 +31,8 @@ def english() -> dict[str, object]:
             for message in read_po(source, locale="en", abort_invalid=True):
                 if message.id:
                     key = message.id if isinstance(message.id, str) else message.id[0]
-                    assert key not in told, f"{path.name}: «{key}» stands in two files"
+                    # Pages are made side by side, and may need the same word; it must be the same in English too.
+                    assert told.get(key, message.string) == message.string, f"{path.name}: «{key}» is said in two ways"
                     told[key] = message.string
     return told
 

@@ -73,7 +73,7 @@ def switch(name: str) -> str | tuple[str, int]:
         abort(400)
     file = here.file.read()
     try:
-        text = with_key(file.text, ("handlers", *rule.name.split(".")), key, value)
+        text = with_key(file.text, rule.path, key, value)
     except ConfigError as error:
         return render_template("config/problems.html", problems=error.problems), 409
     matching = _row(here, rule, _deals_on_stages(here), 1).matching if key == "enabled" and value else None
@@ -128,7 +128,7 @@ def _matching(rule: Rule, known: Account, on_stages: dict[tuple[int, int], int])
 
 def _block(here: PageAccount, rule: Rule) -> str:
     """The rule's own lines of the file, comments included; a sentence if they can't be told apart."""
-    line = here.config.lines.get(("handlers", rule.handler.name, rule.block))
+    line = here.config.lines.get(rule.path)
     try:
         lines = here.file.read().text.split("\n")
     except ConfigError as error:
