@@ -20,6 +20,7 @@ COMMANDS = LazyCommands(
         "provision",
         "rules",
         "why",
+        "upcoming",
         "replay",
         "failed",
         "tidy",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 
 from amo_bridge.cli.common import config_option, console, load_or_exit
+from amo_bridge.cli.existing_deals import show_existing
 from amo_bridge.cli.russian import Command
 from amo_bridge.config.model import Config
 from amo_bridge.rules import Rule
@@ -16,13 +17,19 @@ from amo_bridge.rules import Rule
 @click.command(cls=Command)
 @config_option
 @click.option("--markdown", is_flag=True, help="Таблицей Markdown, как в README.")
-def rules(config_path: Path, markdown: bool) -> None:
+@click.option(
+    "--existing", "of_rule", metavar="ПРАВИЛО", help="Что это правило сделает с прежними сделками, и как можно."
+)
+def rules(config_path: Path, markdown: bool, of_rule: str | None) -> None:
     """Какие правила есть, что они делают и включены ли."""
     config = load_or_exit(config_path)
+    if of_rule is not None:
+        show_existing(config, of_rule)
+        return
     if markdown:
         click.echo(markdown_table(config))
         return
-    table = Table("Пункт", "Правило", "Что делает", "Включено")
+    table = Table("Пункт", Column("Правило", no_wrap=True), "Что делает", "Включено")
     for rule in config.rules:
         table.add_row(rule.clause, rule.name, rule.words, _switch(config, rule))
     console().print(table)

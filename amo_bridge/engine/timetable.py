@@ -62,6 +62,7 @@ class Timetable:
         account_clock: Clock,
     ) -> None:
         self._clock = account_clock
+        self._calendar_options = calendar_options
         self._viewer = viewer
         self._calendar = calendar
         scheduled = [(rule, rule.handler) for rule in rules if rule.enabled]
@@ -73,6 +74,10 @@ class Timetable:
         self.digests: Mapping[str, str] = {
             name: _digest(rule, steps, shared) for name, (rule, steps) in self._rules.items()
         }
+
+    def with_rules(self, rules: Iterable[Rule]) -> Timetable:
+        """The same calendar and clock for other rules."""
+        return Timetable(rules, self._viewer, self._calendar, self._calendar_options, self._clock)
 
     def __bool__(self) -> bool:
         return bool(self._rules)

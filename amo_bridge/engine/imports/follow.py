@@ -7,7 +7,7 @@ nobody as the mover. What an import changes on a deal is no news to anybody.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -24,10 +24,16 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.store import Store
+from amo_bridge.engine.timetable import Timetable
 
 
 class Follower:
-    def __init__(self, store: Store, key: int, clock: Clock, account_clock: Clock) -> None:
+    """``timetable``: by it the deals' steps follow what was written."""
+
+    def __init__(
+        self, store: Store, key: int, clock: Clock, account_clock: Clock, timetable: Callable[[], Timetable]
+    ) -> None:
+        self._timetable = timetable
         self._key = key
         self._clock = clock
         self._account_clock = account_clock
@@ -48,7 +54,7 @@ class Follower:
         self, connection: Connection, job: Import, row: Kept, body: Mapping[str, Any], written: Written
     ) -> None:
         """A deal was patched."""
-        self._aftermath.of(connection, self._as_effect("patch_deal", row, written.id, body), written)
+        self._patched(connection, self._as_effect("patch_deal", row, written.id, body), written)
         self._tell(connection, job, written.id, f"изменена: {row.row.why}; {row.row.sorted.why}")
 
     def undone(
@@ -61,12 +67,16 @@ class Follower:
         reason: LossReason | None,
     ) -> None:
         """A deal was put back, as if nothing had happened to it, or closed for ``reason``: no rule hears of that."""
-        self._aftermath.of(connection, self._as_effect("patch_deal", row, written.id, body, back=True), written)
+        self._patched(connection, self._as_effect("patch_deal", row, written.id, body, back=True), written)
         if reason and body.get("loss_reason_id") == reason.id:
             self._mirror.amend(
                 connection, written.id, lambda deal: replace(deal, loss_reason=reason.name, loss_reason_id=reason.id)
             )
         self._tell(connection, job, written.id, "загрузка отменена")
+
+    def _patched(self, connection: Connection, effect: Sendable, written: Written) -> None:
+        self._aftermath.of(connection, effect, written)
+        self._aftermath.plan(connection, self._timetable(), [effect])
 
     def _as_effect(
         self, kind: str, row: Kept, deal_id: int, body: Mapping[str, Any], *, back: bool = False

@@ -54,7 +54,7 @@ class Importer:
         self._account_clock = account_clock
         self._book = ImportBook(store, key, clock)
         self._deliverer = Deliverer(store, key, client, self._book, clock, settle)
-        self._follower = Follower(store, key, clock, account_clock)
+        self._follower = Follower(store, key, clock, account_clock, lambda: brain().timetable)
 
     def recover(self) -> None:
         """Once, before the first step, and whenever a round broke off: see Deliverer."""

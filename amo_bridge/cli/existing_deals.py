@@ -1,0 +1,64 @@
+"""``amo-bridge rules --existing RULE``: what a rule by the clock would do about the deals that were there before it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from zoneinfo import ZoneInfo
+
+from rich.table import Column, Table
+
+from amo_bridge.cli.common import console
+from amo_bridge.cli.opened import opened
+from amo_bridge.cli.russian import Stop
+from amo_bridge.clock import FixedClock, SystemClock
+from amo_bridge.config.model import Config
+from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.connection import known_account
+from amo_bridge.engine.existing import ExistingDeals, Planned, choices_of
+from amo_bridge.engine.upcoming import Upcoming
+from amo_bridge.names import nearest
+from amo_bridge.rules import Rule
+
+MOST_SHOWN = 200
+
+
+def show_existing(config: Config, name: str) -> None:
+    """The deals about which ``existing`` matters, and what each choice would do. Raises Stop."""
+    rule = _rule(config, name)
+    account = known_account(config, os.environ)
+    if account is None:
+        raise Stop("мост ещё не знает аккаунта: запустите его (amo-bridge serve), хотя бы с dry_run = true")
+    zone, screen = ZoneInfo(account.timezone), console()
+    with opened(config) as (store, key):
+        now = Upcoming(store, key, config.rules, SystemClock()).now()
+        existing = ExistingDeals(store, key, Brain.of(config, account, FixedClock(now)), now)
+        begun, found = existing.begun(rule), list(existing.of(rule))
+    chosen = getattr(rule.options, "existing", "")
+    screen.print(f"{rule.name}: {rule.words}")
+    screen.print(f'Считает с {begun.astimezone(zone):%d.%m.%Y %H:%M}; в настройке existing = "{chosen}".')
+    if not found:
+        screen.print("Прежних сделок, для которых выбор что-то меняет, нет.")
+        return
+    table = Table("Сделка", "На этапе", *(Column(f'"{choice}"', no_wrap=True) for choice in choices_of(rule)))
+    for deal in found[:MOST_SHOWN]:
+        since = f"{deal.stage}, с {deal.since.astimezone(zone):%d.%m.%Y}"
+        table.add_row(f"{deal.deal_id} {deal.name}", since, *(_steps(steps, zone) for steps in deal.choices.values()))
+    screen.print(table)
+    more = f", показаны первые {MOST_SHOWN}" if len(found) > MOST_SHOWN else ""
+    screen.print(f"Таких сделок: {len(found)}{more}.")
+
+
+def _rule(config: Config, name: str) -> Rule:
+    known = {rule.name: rule for rule in config.rules if choices_of(rule)}
+    if name not in known:
+        close = nearest(name, known)
+        raise Stop(f"правила по часам {name} нет" + (f"; может быть, {close}?" if close else ""))
+    return known[name]
+
+
+def _steps(steps: Iterable[Planned], zone: ZoneInfo) -> str:
+    told = [
+        f"«{one.step}» " + ("сразу" if one.at_once else f"{one.due.astimezone(zone):%d.%m.%Y %H:%M}") for one in steps
+    ]
+    return "\n".join(told) or "ничего"
