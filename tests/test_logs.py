@@ -58,6 +58,8 @@ SECRETS = [
     pytest.param('{"client_secret": "q1w2e3r4", "code": 1}', "q1w2e3r4", id="JSON with a secret"),
     pytest.param("client_secret=q1w2e3r4&x=1", "q1w2e3r4", id="a form with a secret"),
     pytest.param("password=hunter2", "hunter2", id="a password"),
+    pytest.param("POST /bot123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/getMe", "AAHdqTcv", id="a bot's token"),
+    pytest.param("https://bridge.example/u/Abcdefgh-_345678", "Abcdefgh", id="a link for unsubscribing"),
     pytest.param("postgresql+psycopg://bridge:hunter2@db.example/x", "hunter2", id="a database's address"),
     pytest.param("POST /hooks/amocrm/Zm9vYmFy_unguessable HTTP/1.1", "unguessable", id="the hook's path"),
     pytest.param("https://b.example/hooks/amocrm/unguessable?x=1", "unguessable", id="the hook's address"),

@@ -13,8 +13,10 @@ from amo_bridge.channels.mail.series_port import SeriesPort
 from amo_bridge.channels.mail.smtp import MailServer
 from amo_bridge.channels.mail.templates import Templates
 from amo_bridge.channels.not_connected import NAMES, NotConnected
+from amo_bridge.channels.notices.port import NoticePort
+from amo_bridge.channels.telegram.bot import Bot
 from amo_bridge.clock import Clock
-from amo_bridge.config.channels import MAIL_PASSWORD
+from amo_bridge.config.channels import MAIL_PASSWORD, TELEGRAM_TOKEN
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.brain import Brain
@@ -24,7 +26,7 @@ from amo_bridge.engine.store import Store
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Quay:
     """What ports stand on. ``brain`` tells the present one: it is made anew when the account changes."""
 
     config: Config
@@ -37,9 +39,9 @@ class Surroundings:
     account_clock: Clock
 
 
-def ports_of(at: Surroundings) -> list[Port]:
+def ports_of(at: Quay) -> list[Port]:
     """A port for each lane, whatever is connected. Raises ConfigError for a secret's file that can't be read."""
-    connected = {port.lane: port for port in [_mail(at), _series(at)] if port is not None}
+    connected = {port.lane: port for port in [_mail(at), _notices(at), _series(at)] if port is not None}
     return [connected.get(lane) or NotConnected(lane) for lane in NAMES]
 
 
@@ -49,16 +51,30 @@ def mail_server(config: Config, environment: Mapping[str, str]) -> MailServer | 
     return MailServer(section, secret(environment, MAIL_PASSWORD)) if section else None
 
 
-def series_chore(at: Surroundings) -> SeriesChore:
+def series_chore(at: Quay) -> SeriesChore:
     """What has to be run every minute for series of letters."""
     return SeriesChore(at.store, at.account_key, at.brain, at.clock, at.account_clock)
 
 
-def _series(at: Surroundings) -> Port:
+def _series(at: Quay) -> Port:
     return SeriesPort(SeriesLog(at.store, at.account_key), at.brain, at.account_clock)
 
 
-def _mail(at: Surroundings) -> Port | None:
+def telegram_bot(config: Config, environment: Mapping[str, str]) -> Bot | None:
+    """The bot of the config, if there is one."""
+    section = config.channels.telegram
+    return Bot(section, secret(environment, TELEGRAM_TOKEN)) if section else None
+
+
+def _notices(at: Quay) -> Port | None:
+    mail, bot = at.config.channels.mail, telegram_bot(at.config, at.environment)
+    if mail is None and bot is None:
+        return None
+    server = mail_server(at.config, at.environment)
+    return NoticePort(mail, server, bot, at.brain, at.account_key, at.clock, at.account_clock)
+
+
+def _mail(at: Quay) -> Port | None:
     section, folder, server = at.config.channels.mail, at.config.letters_folder, mail_server(at.config, at.environment)
     if section is None or folder is None or server is None:
         return None

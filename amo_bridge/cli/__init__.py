@@ -27,6 +27,7 @@ COMMANDS = LazyCommands(
         "backup",
         "restore",
         "webinar",
+        "telegram",
     )
 )
 """A new command is named here, and is ``amo_bridge/cli/<name>.py`` with a function of that name."""

@@ -8,30 +8,35 @@ from pathlib import Path
 
 import click
 
+from amo_bridge.cli.check_channels import connections, warnings
 from amo_bridge.cli.common import config_option, load_or_exit, tell_and_exit
 from amo_bridge.cli.crm_words import in_words
 from amo_bridge.cli.russian import Command
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.against_account import unknown_names
+from amo_bridge.config.model import Config
 from amo_bridge.engine.connection import read_account, tokens
 from amo_bridge.engine.token_watch import warning
 from amo_bridge.errors import BridgeError, ConfigError
 
 CRM_UNREACHABLE = 3
+CHANNEL_UNREACHABLE = 4
 
 
 @click.command(cls=Command)
 @config_option
-@click.option("--offline", is_flag=True, help="Только сам файл, без обращения к amoCRM.")
+@click.option("--offline", is_flag=True, help="Только сам файл, без обращения к amoCRM, почте и Telegram.")
 def check(config_path: Path, offline: bool) -> None:
     """Проверить настройку: сам файл и каждое имя в нём.
 
-    Код выхода: 0 — всё верно; 2 — ошибки в настройке; 3 — файл верен, но amoCRM не ответила и имена не сверены.
+    Код выхода: 0 — всё верно; 2 — ошибки в настройке; 3 — файл верен, но amoCRM не ответила и имена не сверены; 4 —
+    почтовый сервер или бот не пускает.
     """
     config = load_or_exit(config_path)
     enabled = sum(rule.enabled for rule in config.rules)
     click.echo(f"{config_path}: правил {len(config.rules)}, включено {enabled}, ошибок нет")
     if offline:
+        _warn(config)
         return
     try:
         account = read_account(config, os.environ)
@@ -45,3 +50,21 @@ def check(config_path: Path, offline: bool) -> None:
     click.echo(f"Аккаунт «{account.name}» ({config.account.url}) знает все имена из настройки")
     if words := warning(tokens(config, os.environ).expires_at, SystemClock().now()):
         click.echo(f"Внимание: {words}", err=True)
+    _warn(config)
+    if not _channels_let_us_in(config):
+        sys.exit(CHANNEL_UNREACHABLE)
+
+
+def _warn(config: Config) -> None:
+    for words in warnings(config):
+        click.echo(f"Внимание: {words}", err=True)
+
+
+def _channels_let_us_in(config: Config) -> bool:
+    try:
+        asked = list(connections(config, os.environ))
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+    for is_well, words in asked:
+        click.echo(f"{'' if is_well else 'Не вышло: '}{words}", err=not is_well)
+    return all(is_well for is_well, _ in asked)

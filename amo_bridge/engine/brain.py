@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+from amo_bridge.channels.notices.reach import Reach
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
@@ -34,7 +35,7 @@ class Brain:
     def of(cls, config: Config, account: Account, clock: Clock, deal_known: DealKnown = nobody_has_seen) -> Self:
         people = People(account, config.roles, config.absences, deal_known)
         calendar = config.calendar.calendar(account.timezone)
-        resolver = Resolver(account, people, calendar)
+        resolver = Resolver(account, people, calendar, Reach(config.channels, account).can_be_told)
         viewer = Viewer(account, config.account.url)
         return cls(
             config=config,

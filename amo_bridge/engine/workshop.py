@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import structlog
 
-from amo_bridge.channels.ports import Surroundings, ports_of, series_chore
+from amo_bridge.channels.ports import Quay, ports_of, series_chore
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.alarms import Alarms
@@ -43,14 +43,14 @@ class Workshop:
         client: CrmClient,
         for_ports: CrmClient,
         *,
-        ports: Callable[[Surroundings], list[Port]] = ports_of,
+        ports: Callable[[Quay], list[Port]] = ports_of,
     ) -> None:
         self.client = client
         self.brain = self._brain(desk, desk.account, store)
         self._desk = desk
         self._store = store
         self._ports = ports
-        self._here = Surroundings(
+        self._here = Quay(
             desk.config,
             desk.environment,
             store,

@@ -51,7 +51,7 @@ class MailServer:
             words = f"имя или пароль почты ({MAIL_PASSWORD}): буквы только латинские, русские не передать"
             raise ChannelDown(words) from error
         except (smtplib.SMTPException, OSError) as error:
-            raise ChannelDown(f"почтовый сервер {self._place} не отвечает как надо: {error}") from error
+            raise ChannelDown(f"почтовый сервер {self.place} не отвечает как надо: {error}") from error
 
     def send(self, sender: str, to_address: str, letter: bytes) -> None:
         """Raises ChannelDown, ChannelBusy, ChannelUncertain, ChannelRefused, AddressRefused."""
@@ -108,7 +108,7 @@ class MailServer:
             connection.putcmd("data")
             _insist(connection.getreply(), 354)
         except (smtplib.SMTPException, OSError) as error:
-            raise ChannelDown(f"почтовый сервер {self._place} прервал связь: {error}") from error
+            raise ChannelDown(f"почтовый сервер {self.place} прервал связь: {error}") from error
 
     def _hand_over(self, connection: smtplib.SMTP, letter: bytes) -> None:
         body = _LONE_DOT.sub(b"..", letter)
@@ -116,14 +116,14 @@ class MailServer:
             connection.send(body if body.endswith(b"\r\n") else body + b"\r\n")
         except (smtplib.SMTPException, OSError) as error:
             # The end was not said: nothing is taken.
-            raise ChannelDown(f"почтовый сервер {self._place} прервал связь: {error}") from error
+            raise ChannelDown(f"почтовый сервер {self.place} прервал связь: {error}") from error
         try:
             connection.send(b".\r\n")
             reply = connection.getreply()
         except (smtplib.SMTPException, OSError) as error:
-            raise ChannelUncertain(f"почтовый сервер {self._place} не ответил после текста письма: {error}") from error
+            raise ChannelUncertain(f"почтовый сервер {self.place} не ответил после текста письма: {error}") from error
         if reply[0] == -1:
-            raise ChannelUncertain(f"почтовый сервер {self._place} ответил невнятно после текста письма")
+            raise ChannelUncertain(f"почтовый сервер {self.place} ответил невнятно после текста письма")
         _insist(reply)
 
     def _begin_anew(self, connection: smtplib.SMTP) -> None:
@@ -138,7 +138,8 @@ class MailServer:
             self._connection = None
 
     @property
-    def _place(self) -> str:
+    def place(self) -> str:
+        """Which server it is, for people."""
         return f"{self._section.host}:{self._section.port}"
 
 

@@ -5,7 +5,7 @@ Each group of actions has its file here; ``Resolver`` knows which action is whos
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -24,17 +24,31 @@ from amo_bridge.engine.resolve.terms import Terms, Way
 from amo_bridge.worktime import WorkCalendar
 
 
-class Resolver:
-    """Raises UnknownName (a name the account lost since the start) or ValueError (a due phrase over an empty field)."""
+def nobody_is_told(user_id: int) -> bool:
+    """No way to tell people is connected."""
+    return False
 
-    def __init__(self, account: Account, people: People, calendar: WorkCalendar) -> None:
+
+class Resolver:
+    """``can_be_told``: is there a way to tell this user something?
+
+    Raises UnknownName (a name the account lost since the start) or ValueError (a due phrase over an empty field)."""
+
+    def __init__(
+        self,
+        account: Account,
+        people: People,
+        calendar: WorkCalendar,
+        can_be_told: Callable[[int], bool] = nobody_is_told,
+    ) -> None:
         terms = Terms(account, people, calendar)
         self._tasks = TaskWays(terms)
+        outside = OutsideWays(terms, can_be_told)
         self._ways: Mapping[type[Action], Way] = {
             **self._tasks.ways,
-            **DealWays(terms, self._tasks.for_mover).ways,
+            **DealWays(terms, self._tasks.for_mover, outside.tell_if_possible).ways,
             **NewDealWays(terms, self.effects).ways,
-            **OutsideWays(terms).ways,
+            **outside.ways,
         }
 
     def effects(self, action: Action, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:

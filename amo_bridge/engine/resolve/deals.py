@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from amo_bridge.actions import Action, AddNote, AddTags, CreateTask, LinkContacts, MoveDeal, RollBack, SetFields
+from amo_bridge.actions import (
+    Action,
+    AddNote,
+    AddTags,
+    CreateTask,
+    LinkContacts,
+    MoveDeal,
+    Notify,
+    RollBack,
+    SetFields,
+)
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
 from amo_bridge.engine.effects import Effect
@@ -13,11 +23,13 @@ from amo_bridge.engine.resolve.terms import Terms, Way
 
 
 class DealWays:
-    """``task_for_mover``: how the task that explains a roll-back is resolved."""
+    """``task_for_mover``: how the task that explains a roll-back is resolved; ``tell``: how the mover is told too, if
+    he can be."""
 
-    def __init__(self, terms: Terms, task_for_mover: Way) -> None:
+    def __init__(self, terms: Terms, task_for_mover: Way, tell: Way) -> None:
         self._terms = terms
         self._task_for_mover = task_for_mover
+        self._tell = tell
         self.ways: Mapping[type[Action], Way] = {
             MoveDeal: self._move,
             RollBack: self._roll_back,
@@ -40,7 +52,8 @@ class DealWays:
             back = self._terms.account.stage_of(*action.to)
             text = f"Сделка возвращена на этап «{back.name}». {text}"
         task = CreateTask(deal_id=deal.id, text=text, to=action.tell, due=action.due, slot="rollback")
-        effects = self._task_for_mover(task, deal, record, at)
+        notice = Notify(deal_id=deal.id, to=(action.tell,), text=text)
+        effects = [*self._task_for_mover(task, deal, record, at), *self._tell(notice, deal, record, at)]
         if action.to is not None:
             body = {"id": deal.id, "pipeline_id": back.pipeline_id, "status_id": back.status_id}
             if action.loss_reason_id is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,8 +26,11 @@ from amo_bridge.engine.resolve.terms import Terms, Way
 
 
 class OutsideWays:
-    def __init__(self, terms: Terms) -> None:
+    """``can_be_told``: is there a way to tell this user something?"""
+
+    def __init__(self, terms: Terms, can_be_told: Callable[[int], bool]) -> None:
         self._terms = terms
+        self._can_be_told = can_be_told
         self.ways: Mapping[type[Action], Way] = {
             SendLetter: self._send_letter,
             Notify: self._notify,
@@ -51,8 +54,13 @@ class OutsideWays:
         return [_effect("send_letter", deal, body, f"письмо клиенту «{action.template}»", at)]
 
     def _notify(self, action: Notify, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        """One for each person: a channel of one may fail."""
-        people = dict.fromkeys(self._terms.user_id(person, record) for person in action.to)
+        """One for each person: a channel of one may fail. Whoever is away has a deputy; a user's id is somebody who has
+        just done something, so he is there."""
+        people = dict.fromkeys(
+            user if isinstance(person, int) else self._terms.present(user, at)
+            for person in action.to
+            for user in [self._terms.user_id(person, record)]
+        )
         told = {"text": action.text, "urgent": action.urgent, "about": deal.name, "url": deal.url}
         return [
             _effect(
@@ -61,6 +69,10 @@ class OutsideWays:
             )
             for user in people
         ]  # fmt: skip
+
+    def tell_if_possible(self, action: Notify, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        """Only those whom a notice reaches: for what is told by a task already."""
+        return [one for one in self._notify(action, deal, record, at) if self._can_be_told(one.body["user_id"])]
 
     def _join_audience(self, action: JoinAudience, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         words = f"клиент включён в аудиторию «{action.audience}»"

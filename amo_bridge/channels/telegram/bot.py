@@ -1,0 +1,119 @@
+"""The Bot API by plain requests: three methods, and what each kind of refusal means.
+
+Answers are ``{"ok": true, "result": …}`` or ``{"ok": false, "error_code": …, "description": …, "parameters": {…}}``
+(Bot API, making-requests). The token is a part of the address, so no error may show the address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from requests.exceptions import ConnectTimeout, InvalidSchema, ProxyError, RequestException, SSLError
+
+from amo_bridge.config.channels import TELEGRAM_TOKEN, TelegramSection
+from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+
+TIMEOUT = (10.0, 30.0)
+WRONG_TOKEN = (401, 404)
+TOO_MANY = 429
+
+
+@dataclass(frozen=True)
+class Chat:
+    """Somebody who has written to the bot."""
+
+    id: int
+    name: str
+    kind: str
+    text: str
+
+
+class Bot:
+    def __init__(self, section: TelegramSection, token: str, *, timeout: tuple[float, float] = TIMEOUT) -> None:
+        self._url = f"{section.api}/bot{token}"
+        self._token = token
+        self._timeout = timeout
+        self._session = requests.Session()
+        # Neither proxies of the environment nor a netrc: the config says how Telegram is reached.
+        self._session.trust_env = False
+        if section.proxy:
+            self._session.proxies = {"http": section.proxy, "https": section.proxy}
+
+    @property
+    def has_token(self) -> bool:
+        return bool(self._token)
+
+    def name(self) -> str:
+        """The bot's own name (getMe). Raises ChannelError."""
+        return str(self._ask("getMe", {}).get("username", ""))
+
+    def send(self, chat_id: int, html: str) -> None:
+        """One message of at most 4096 characters, in Telegram's HTML. Raises ChannelError."""
+        message = {
+            "chat_id": chat_id,
+            "text": html,
+            "parse_mode": "HTML",
+            "link_preview_options": {"is_disabled": True},
+        }
+        self._ask("sendMessage", message)
+
+    def chats(self) -> list[Chat]:
+        """Who has written to the bot within the last day (getUpdates keeps no more), newest last. Nothing is marked as
+        read. Raises ChannelError."""
+        updates = self._ask("getUpdates", {"timeout": 0, "allowed_updates": ["message", "my_chat_member"]})
+        found: dict[int, Chat] = {}
+        for update in updates if isinstance(updates, list) else []:
+            if chat := _chat_in(update):
+                found.pop(chat.id, None)
+                found[chat.id] = chat
+        return list(found.values())
+
+    def _ask(self, method: str, body: Mapping[str, Any]) -> Any:
+        try:
+            answer = self._session.post(f"{self._url}/{method}", json=body, timeout=self._timeout)
+            told = answer.json()
+        except (ConnectTimeout, ProxyError, SSLError, InvalidSchema) as error:
+            raise ChannelDown(f"до Telegram не достучаться: {self._hidden(error)}") from None
+        except requests.ConnectionError as error:
+            kind = ChannelDown if "NewConnectionError" in repr(error) else ChannelUncertain
+            raise kind(f"связь с Telegram прервалась: {self._hidden(error)}") from None
+        except RequestException as error:
+            # A read that took too long, or an answer that is no JSON: who knows what became of it.
+            raise ChannelUncertain(f"Telegram не ответил как надо: {self._hidden(error)}") from None
+        if isinstance(told, Mapping) and told.get("ok") is True:
+            return told.get("result")
+        raise _refusal(answer.status_code, told if isinstance(told, Mapping) else {})
+
+    def _hidden(self, error: Exception) -> str:
+        return str(error).replace(self._token, "***") if self._token else str(error)
+
+
+def _refusal(status: int, told: Mapping[str, Any]) -> ChannelError:
+    code = told.get("error_code", status)
+    words = f"Telegram: {code} {told.get('description', '')}".strip()
+    more = told.get("parameters")
+    more = more if isinstance(more, Mapping) else {}
+    if code in WRONG_TOKEN:
+        return ChannelDown(f"Telegram не знает такого бота, проверьте {TELEGRAM_TOKEN}: {code}")
+    if code == TOO_MANY:
+        after = more.get("retry_after")
+        return ChannelBusy(words, retry_after=float(after) if isinstance(after, int | float) else None)
+    if code >= 500:
+        return ChannelUncertain(words)
+    if "migrate_to_chat_id" in more:
+        words += f"; у группы теперь другой номер: {more['migrate_to_chat_id']}"
+    return ChannelRefused(words)
+
+
+def _chat_in(update: Any) -> Chat | None:
+    told = update.get("message") or update.get("my_chat_member") or {} if isinstance(update, Mapping) else {}
+    chat = told.get("chat") or {}
+    if not isinstance(chat.get("id"), int):
+        return None
+    names = [chat.get("title"), chat.get("first_name"), chat.get("last_name")]
+    login = f"@{chat['username']}" if chat.get("username") else ""
+    name = " ".join([*(str(one) for one in names if one), login]).strip()
+    return Chat(chat["id"], name, str(chat.get("type", "")), str(told.get("text", "")))

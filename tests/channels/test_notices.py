@@ -1,0 +1,277 @@
+"""Notices to our own people: by their own ways, the next one when the first fails, not in quiet hours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from engine_kit import ACCOUNT, BRIEF, agency, brain, clock, errors, queue, record, states, user
+from mail_kit import Post, post_office, section
+from telegram_kit import TOKEN, Telegram, telegram_server
+
+from amo_bridge.actions import Notify, RollBack
+from amo_bridge.actions.crm import Lack
+from amo_bridge.channels.mail.smtp import MailServer
+from amo_bridge.channels.notices.port import NoticePort
+from amo_bridge.channels.notices.reach import Reach
+from amo_bridge.channels.telegram.bot import Bot
+from amo_bridge.config.channels import Channels, PersonSection, TelegramSection
+from amo_bridge.config.names import UserName
+from amo_bridge.due import Due
+from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.lanes.lane import Lane
+from amo_bridge.engine.people import People
+from amo_bridge.engine.resolve import Resolver
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.view import Viewer
+from amo_bridge.worktime import CalendarOptions
+
+IVAN, ELENA = "Иван Петров", "Елена Орлова"
+URL = "https://agency.amocrm.ru/leads/detail/7"
+FIRST, SECOND = 11, 22
+
+
+@pytest.fixture
+def telegram() -> Iterator[Telegram]:
+    with telegram_server() as server:
+        yield server
+
+
+@pytest.fixture
+def post() -> Iterator[Post]:
+    with post_office() as office:
+        yield office
+
+
+class Office:
+    """The lane of notices with a real mail server and a stand-in of Telegram behind it."""
+
+    def __init__(self, store: Store, telegram: Telegram, post: Post) -> None:
+        self.store = store
+        self.hands = clock()
+        self.people: dict[str, dict[str, Any]] = {IVAN: {"telegram": FIRST, "mail": "ivan@agency.example"}}
+        self.mail = section(post)
+        self.telegram = TelegramSection(api=telegram.url)
+        self.connected = {"mail", "telegram"}
+        server = MailServer(self.mail, "", timeout=5)
+        bot = Bot(self.telegram, TOKEN)
+        port = NoticePort(self.mail, server, bot, self.brain, ACCOUNT, self.hands, self.hands)
+        self.lane = Lane(store, ACCOUNT, port, self.hands, self.hands)
+
+    @property
+    def channels(self) -> Channels:
+        return Channels(
+            self.mail if "mail" in self.connected else None,
+            self.telegram if "telegram" in self.connected else None,
+            {UserName(name): PersonSection.model_validate(told) for name, told in self.people.items()},
+        )
+
+    def brain(self) -> Brain:
+        return replace(brain(), config=replace(brain().config, channels=self.channels))
+
+    def tell(self, name: str = IVAN, text: str = "Клиент ждёт <ответа>", *, urgent: bool = False) -> None:
+        body = {"user_id": user(name), "text": text, "urgent": urgent, "about": "Ромашка", "url": URL}
+        queue(self.store, Effect("notify", 7, body, f"уведомление «{text}»"), event_key=f"{name} {text}")
+        self.lane.send()
+
+
+@pytest.fixture
+def office(store: Store, telegram: Telegram, post: Post) -> Office:
+    return Office(store, telegram, post)
+
+
+def test_the_first_way_is_enough(office: Office, telegram: Telegram, post: Post) -> None:
+    office.tell()
+    (told,) = telegram.sent
+    assert told == (
+        FIRST,
+        f'<b>Ромашка</b>\nКлиент ждёт &lt;ответа&gt;\n<a href="{URL}">Открыть сделку</a>',
+    )
+    assert post.taken == []
+    assert states(office.store) == ["done"]
+
+
+def test_the_order_is_the_persons(office: Office, telegram: Telegram, post: Post) -> None:
+    office.people[IVAN]["order"] = ["mail", "telegram"]
+    office.tell()
+    (letter,) = post.letters
+    assert (str(letter["To"]), letter["Subject"]) == (
+        f"{IVAN} <ivan@agency.example>",
+        "Ромашка: Клиент ждёт <ответа>",
+    )
+    assert letter["Auto-Submitted"] == "auto-generated"
+    assert URL in letter.get_content()
+    assert telegram.sent == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (403, "Forbidden: bot was blocked by the user", {}),
+        (400, "Bad Request: chat not found", {}),
+        (429, "Too Many Requests", {"retry_after": 60}),
+        (500, "Internal Server Error", {}),
+    ],
+)
+def test_when_a_way_fails_the_next_one_is_taken(
+    office: Office, telegram: Telegram, post: Post, answer: tuple[int, str, dict[str, Any]]
+) -> None:
+    telegram.answers = [answer]
+    office.tell()
+    assert (len(post.taken), states(office.store)) == (1, ["done"])
+
+
+def test_a_person_without_a_section_is_told_at_the_address_that_amocrm_knows(office: Office, post: Post) -> None:
+    office.tell(ELENA)
+    assert post.to == [agency().user(ELENA).email]
+
+
+def test_who_can_not_be_told_is_named_with_what_to_do(office: Office) -> None:
+    office.connected = {"telegram"}
+    office.tell(ELENA)
+    assert states(office.store) == ["unsent"]
+    assert errors(office.store) == [f'никуда не отправлено: у «{ELENA}» нет ни Telegram, ни почты ([people."{ELENA}"])']
+
+
+def test_when_all_ways_refuse_a_person_decides(office: Office, telegram: Telegram, post: Post) -> None:
+    telegram.blocked = {FIRST}
+    post.rcpt["ivan@agency.example"] = "550 5.1.1 нет такого ящика"
+    office.tell()
+    assert states(office.store) == ["failed"]
+    assert "bot was blocked by the user; 550 5.1.1 нет такого ящика" in errors(office.store)[0]
+
+
+def test_when_one_way_may_work_later_it_is_tried_later(office: Office, telegram: Telegram, post: Post) -> None:
+    telegram.blocked = {FIRST}
+    post.rcpt["ivan@agency.example"] = "450 4.2.1 ящик занят"
+    office.tell()
+    assert states(office.store) == ["ready"]
+    post.rcpt.clear()
+    office.hands.advance(timedelta(minutes=1))
+    office.lane.send()
+    assert (states(office.store), len(post.taken)) == (["done"], 1)
+
+
+def test_a_doubt_is_settled_by_telling_again(office: Office, telegram: Telegram) -> None:
+    """Twice is better than never, for our own people."""
+    office.connected = {"telegram"}
+    telegram.answers = [(500, "Internal Server Error", {})]
+    office.tell()
+    assert states(office.store) == ["ready"]
+    office.hands.advance(timedelta(minutes=1))
+    office.lane.send()
+    assert (states(office.store), len(telegram.sent)) == (["done"], 1)
+
+
+def test_a_way_that_is_down_is_left_alone_for_a_minute(office: Office, telegram: Telegram, post: Post) -> None:
+    telegram.answers = [(401, "Unauthorized", {})]
+    office.tell(text="раз")
+    office.tell(text="два")
+    assert (len(post.taken), telegram.sent) == (2, []), "Telegram would take it by now, and is not asked"
+    office.hands.advance(timedelta(minutes=2))
+    office.tell(text="три")
+    assert len(telegram.sent) == 1
+
+
+NIGHT = datetime(2026, 11, 23, 20, 30, tzinfo=UTC)  # 23:30 in Moscow
+MORNING = datetime(2026, 11, 24, 6, tzinfo=UTC)  # 09:00
+
+
+def test_in_quiet_hours_it_waits_for_their_end(office: Office, telegram: Telegram) -> None:
+    office.people[IVAN]["quiet"] = "21:00-09:00"
+    office.hands.move_to(NIGHT)
+    office.tell()
+    assert (states(office.store), errors(office.store)) == (["ready"], [f"тихие часы у «{IVAN}»"])
+    office.hands.move_to(MORNING - timedelta(seconds=1))
+    office.lane.send()
+    assert telegram.sent == []
+    office.hands.move_to(MORNING + timedelta(seconds=1))
+    office.lane.send()
+    assert len(telegram.sent) == 1
+
+
+def test_what_is_urgent_does_not_wait_nor_what_others_are_told(office: Office, telegram: Telegram) -> None:
+    office.people |= {IVAN: {"telegram": FIRST, "quiet": "21:00-09:00"}, ELENA: {"telegram": SECOND}}
+    office.hands.move_to(NIGHT)
+    office.tell()
+    office.tell(text="пожар", urgent=True)
+    office.tell(ELENA)
+    assert [(chat, "пожар" in text) for chat, text in telegram.sent] == [(FIRST, True), (SECOND, False)]
+
+
+@pytest.mark.parametrize(
+    ("now", "until"),
+    [
+        (NIGHT, MORNING),
+        (datetime(2026, 11, 24, 5, 59, tzinfo=UTC), MORNING),
+        (MORNING, None),
+        (datetime(2026, 11, 23, 12, tzinfo=UTC), None),
+    ],
+)
+def test_when_quiet_hours_end(office: Office, now: datetime, until: datetime | None) -> None:
+    office.people[IVAN]["quiet"] = "21:00-09:00"
+    reach = Reach(office.channels, agency())
+    person = reach.person(user(IVAN))
+    assert person is not None
+    assert reach.quiet_until(person, now) == until
+
+
+# --- who is told -------------------------------------------------------------------------------------------------
+
+TODAY = Due.parse("end of day")
+
+
+def resolver(*reached: str) -> Resolver:
+    known = {user(name) for name in reached}
+    people = People(agency(), {"head": UserName(ELENA)})
+    return Resolver(agency(), people, CalendarOptions().calendar("Europe/Moscow"), lambda one: one in known)
+
+
+def rolled_back(*reached: str) -> list[Effect]:
+    now = record(BRIEF)
+    move = RollBack(
+        deal_id=7, to=agency().stage("Продажи / Новый клиент").key, because="перехода на этап «Бриф получен»",
+        missing=(Lack("заполните", "Бюджет"),), tell=user(IVAN), due=TODAY,
+    )  # fmt: skip
+    deal = Viewer(agency(), "https://agency.amocrm.ru").deal(now)
+    return resolver(*reached).effects(move, deal, now, clock().now())
+
+
+def test_who_moved_a_deal_that_is_put_back_is_told_if_he_can_be() -> None:
+    (back,) = rolled_back(IVAN)
+    task, notice = back.then
+    assert (task.kind, notice.kind) == ("create_task", "notify")
+    assert notice.body["user_id"] == user(IVAN)
+    assert notice.body["text"] == task.body["text"], "the same words"
+
+
+def test_nobody_is_told_where_nobody_can_be() -> None:
+    (back,) = rolled_back(ELENA)
+    assert [effect.kind for effect in back.then] == ["create_task"]
+
+
+def test_a_notice_that_a_rule_asks_for_is_kept_even_if_nobody_can_be_told() -> None:
+    """The journal says then that it went nowhere."""
+    now = record(BRIEF)
+    deal = Viewer(agency(), "https://agency.amocrm.ru").deal(now)
+    (told,) = resolver().effects(Notify(deal_id=7, to=("head",), text="Клиент ждёт"), deal, now, clock().now())
+    assert told.body["user_id"] == user(ELENA)
+
+
+def test_what_is_connected_decides_who_can_be_told(office: Office) -> None:
+    ways = {}
+    for connected in ({"mail", "telegram"}, {"telegram"}, {"mail"}, set()):
+        office.connected = set(connected)
+        reach = Reach(office.channels, agency())
+        ways[tuple(sorted(connected))] = (reach.can_be_told(user(IVAN)), reach.can_be_told(user(ELENA)))
+        assert not reach.can_be_told(999_999)
+    assert ways == {
+        ("mail", "telegram"): (True, True),
+        ("telegram",): (True, False),
+        ("mail",): (True, True),
+        (): (False, False),
+    }
