@@ -5,12 +5,11 @@ Everything is ``POST /sandbox/ui/…`` with a JSON object that names the person 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, Response
 
-from amo_bridge.sandbox import merging, note_writes, task_writes
+from amo_bridge.sandbox import merging, task_writes
 from amo_bridge.sandbox.changes import Action, Change
 from amo_bridge.sandbox.entities import find, kind_of, stamp
 from amo_bridge.sandbox.http import Refused, hal
@@ -25,7 +24,7 @@ def register(app: Flask, world: World) -> None:
     @app.post(f"/sandbox/ui/delete_{ENTITY}")
     def delete_entity(entity: str) -> Response:
         """``{user_id, lead_id}``: puts the lead (contact, company) into the bin."""
-        sent, kind = _sent(world, f"{entity}_id"), KINDS[entity]
+        sent, kind = sent_by_person(world, f"{entity}_id"), KINDS[entity]
         before = _found(find(world, kind, sent[f"{entity}_id"]))
         after = {**before, "is_deleted": True, **stamp(world, sent["user_id"])}
         world.table(kind)[before["id"]] = after
@@ -35,7 +34,7 @@ def register(app: Flask, world: World) -> None:
     @app.post(f"/sandbox/ui/restore_{ENTITY}")
     def restore_entity(entity: str) -> Response:
         """``{user_id, lead_id}``: takes it out of the bin again."""
-        sent, kind = _sent(world, f"{entity}_id"), KINDS[entity]
+        sent, kind = sent_by_person(world, f"{entity}_id"), KINDS[entity]
         before = world.table(kind).get(sent[f"{entity}_id"])
         if before is None or not before["is_deleted"] or before.get("merged_into"):
             raise Refused(404, "Nothing to restore")
@@ -47,7 +46,7 @@ def register(app: Flask, world: World) -> None:
     @app.post("/sandbox/ui/delete_task")
     def delete_task() -> Response:
         """``{user_id, task_id}``: the task is gone at once, there is no bin for tasks."""
-        sent = _sent(world, "task_id")
+        sent = sent_by_person(world, "task_id")
         before = _found(world.table("tasks").pop(sent["task_id"], None))
         _tell(world, "tasks", "delete", before, None, sent["user_id"])
         return hal({"id": before["id"]})
@@ -55,7 +54,7 @@ def register(app: Flask, world: World) -> None:
     @app.post("/sandbox/ui/complete_task")
     def complete_task() -> Response:
         """``{user_id, task_id, text}``: from the list of tasks, which sends two updates when there is a result."""
-        sent = _sent(world, "task_id")
+        sent = sent_by_person(world, "task_id")
         _found(world.table("tasks").get(sent["task_id"]))
         plain: dict[str, Any] = {"is_completed": True}
         if sent.get("text"):
@@ -66,7 +65,7 @@ def register(app: Flask, world: World) -> None:
     @app.post("/sandbox/ui/merge")
     def merge() -> Response:
         """``{user_id, entity_type, winner_id, loser_id}``: the loser's data go to the winner, its id vanishes."""
-        sent = _sent(world, "entity_type", "winner_id", "loser_id")
+        sent = sent_by_person(world, "entity_type", "winner_id", "loser_id")
         if sent["entity_type"] not in KINDS.values() or sent["winner_id"] == sent["loser_id"]:
             raise Refused(400, "entity_type is leads, contacts or companies, and there are two of them")
         winner, loser = (_found(find(world, sent["entity_type"], sent[f"{who}_id"])) for who in ("winner", "loser"))
@@ -76,44 +75,13 @@ def register(app: Flask, world: World) -> None:
     @app.post("/sandbox/ui/<any(activate, deactivate):what>_user")
     def switch_user(what: str) -> Response:
         """``{user_id, target_id}``: a deactivated user stays in the history and is no valid choice any more."""
-        sent = _sent(world, "target_id")
+        sent = sent_by_person(world, "target_id")
         target = _found(world.table("users").get(sent["target_id"]))
         world.table("users")[target["id"]] = {**target, "is_active": what == "activate"}
         return hal({"id": target["id"], "is_active": what == "activate"})
 
-    @app.post("/sandbox/ui/incoming_mail")
-    def incoming_mail() -> Response:
-        """``{user_id, entity_type, entity_id, from_email, from_name, to_email, subject, summary, attachments}``.
 
-        A letter arrives on a card: a note and the event ``incoming_mail``, and no webhook at all.
-        """
-        sent = _sent(world, "entity_type", "entity_id", "from_email")
-        _found(find(world, str(sent["entity_type"]), sent["entity_id"]))
-        params = _letter(world, sent)
-        note = note_writes.add(
-            world, sent["entity_type"], sent["entity_id"], "amomail_message", params, sent["user_id"]
-        )
-        return hal({"id": note["id"]})
-
-
-def _letter(world: World, sent: Mapping[str, Any]) -> dict[str, Any]:
-    """As in the note that amoCRM makes of a letter; neither its body nor its files are there."""
-    number = world.next_id("letters")
-    return {
-        "thread_id": sent.get("thread_id", number),
-        "message_id": sent.get("message_id", number),
-        "private": False,
-        "income": True,
-        "from": {"email": sent["from_email"], "name": sent.get("from_name", "")},
-        "to": {"email": sent.get("to_email", "info@agency.example"), "name": ""},
-        "subject": sent.get("subject", ""),
-        "content_summary": sent.get("summary", ""),
-        "attach_cnt": sent.get("attachments", 0),
-        "delivery": None,
-    }
-
-
-def _sent(world: World, *names: str) -> dict[str, Any]:
+def sent_by_person(world: World, *names: str) -> dict[str, Any]:
     """The request's object, with ``user_id`` of someone in the account (0: a robot) and all of ``names``."""
     sent = read_json()
     if not isinstance(sent, dict):

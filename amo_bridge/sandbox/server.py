@@ -36,6 +36,7 @@ from amo_bridge.sandbox import (
     seeding,
     server_time,
     tags,
+    talking,
     tasks,
     unsorted,
     users,
@@ -49,7 +50,7 @@ DOORS = (request_log, server_time, faults, limits, auth, oauth, event_log, files
 
 ENTITIES = (
     account, users, pipelines, loss_reasons, custom_fields, tags, webhooks_api,
-    unsorted, deals, contacts, companies, links_api, tasks, notes, calls, people,
+    unsorted, deals, contacts, companies, links_api, tasks, notes, calls, people, talking,
 )  # fmt: skip
 
 LOCKED = ("/api/", "/drive/", "/oauth2/", "/sandbox/ui/")
