@@ -153,7 +153,11 @@ class ClientRestored(ClientReported):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskReported(Event):
-    """A hook spoke of a task. ``entity_type``: deal, contact, company, customer, or None when it hangs on nothing."""
+    """A hook spoke of a task. ``entity_type``: deal, contact, company, customer, or None when it hangs on nothing.
+
+    What a hook leaves out (the card of a deleted task) is filled in from the bridge's copy of the task; ``old_text``,
+    ``old_due`` and ``old_responsible_user_id`` are what the copy said before, None where nothing changed.
+    """
 
     task_id: int
     entity_type: str | None = None
@@ -167,6 +171,8 @@ class TaskReported(Event):
     due: datetime | None = None
     created_at: datetime | None = None
     result: str | None = None
+    old_text: str | None = None
+    old_due: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,6 +253,21 @@ class SmsLogged(NoteReported):
     direction: str
     phone: str | None = None
     text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailLogged(NoteReported):
+    """A letter came to a card or went out from it; ``direction``: "in" or "out". No hook tells of letters: they are
+    found in the events list, minutes later. amoCRM shows no body and no files: ``summary`` is how the letter begins."""
+
+    direction: str
+    sender: str = ""
+    recipient: str = ""
+    subject: str = ""
+    summary: str = ""
+    thread_id: str | None = None
+    message_id: str | None = None
+    attachments: int = 0
 
 
 # --- reported: the rest ------------------------------------------------------------------------------------------
@@ -447,6 +468,17 @@ class TaskRemoved(TaskObserved):
     """An open task was deleted. ``due``: when it was due."""
 
     due: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientAnswered(DealObserved):
+    """The client called or wrote. ``by``: call, mail, chat or sms. What comes to a contact's card is told on each of
+    his open deals. ``source`` says which call or letter it was; ``text`` what is known of its words."""
+
+    by: str
+    source: str = ""
+    contact_id: int | None = None
+    text: str = ""
 
 
 # --- the clock ---------------------------------------------------------------------------------------------------

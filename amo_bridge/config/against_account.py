@@ -51,6 +51,12 @@ def unknown_names(config: Config, account: Account) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def contact_fields(config: Config, account: Account) -> list[int]:
+    """The ids of the contacts' fields that the config speaks of. Raises UnknownName."""
+    names = {name for _, name in account_names(config) if isinstance(name, ContactFieldName)}
+    return sorted({account.field(name, "contacts").id for name in names})
+
+
 def account_names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName]]:
     """Everything in the config that the account must know, with the path of the key where it stands."""
     yield from names_in(config.bridge, ("bridge",))

@@ -73,6 +73,16 @@ def notes_of(client: CrmClient, kind: str, ids: Iterable[int], types: Iterable[s
     return sorted(mine, key=lambda note: (note.created_at, note.id))
 
 
+def notes_by_ids(client: CrmClient, kind: str, ids: Iterable[int]) -> dict[int, NoteRecord]:
+    """The notes that exist, of cards of a kind (leads, contacts, companies). Raises CrmError."""
+    wanted = set(ids)
+    notes: dict[int, NoteRecord] = {}
+    for chunk in _chunks(sorted(wanted)):
+        rows = _keyed(client.pages(f"/api/v4/{kind}/notes", {"filter": {"id": chunk}}, "notes"))
+        notes |= _records({number: row for number, row in rows.items() if number in wanted}, NoteRecord.from_api)
+    return notes
+
+
 def _by_ids(client: CrmClient, kind: str, ids: Iterable[int], more: Row, filter_enabled: bool) -> dict[int, Row]:
     missing = set(ids)
     found: dict[int, Row] = {}

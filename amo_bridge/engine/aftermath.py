@@ -17,14 +17,20 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account_parts import LOST
 from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.values import ENTITY_TYPES
 from amo_bridge.crm.writes import Written
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.mirror import Mirror
+from amo_bridge.engine.mirror.task_copy import TaskCopy
+from amo_bridge.engine.mirror.tasks import TaskRows
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
-from amo_bridge.events import DealAdded, DealMoved, Event
+from amo_bridge.events import DealAdded, DealMoved, Event, TaskCompleted
+
+FACTS = {"text": "text", "task_type_id": "task_type_id", "responsible_user_id": "responsible_user_id"}
+"""amoCRM's key of a task → the copy's, where they hold the same."""
 
 
 class Aftermath:
@@ -33,6 +39,7 @@ class Aftermath:
         self._clock = clock
         self._mirror = Mirror(store, account_key)
         self._timers = Timers(account_key)
+        self._tasks = TaskRows(account_key)
 
     def of(self, connection: Connection, row: Sendable, written: Written) -> None:
         """Within the transaction that marks the write as done."""
@@ -45,6 +52,25 @@ class Aftermath:
             self._mirror.amend(connection, row.deal_id, lambda record: _patched(record, row))
         elif row.kind == "link_contact":
             self._mirror.amend(connection, row.deal_id, lambda record: _linked(record, int(row.body["to_entity_id"])))
+        elif row.kind == "create_task":
+            self._tasks.put(connection, [_new_task(row.body, written.id, at)])
+        elif row.kind == "change_task":
+            self._changed_task(connection, row.body, at)
+
+    def _changed_task(self, connection: Connection, body: Mapping[str, Any], at: datetime) -> None:
+        """A finished task is told to the rules, whoever finished it; other changes of our own are no news."""
+        known = self._tasks.known(connection, [body["id"]]).get(body["id"])
+        if known is None:
+            return
+        if body.get("is_completed") and not known.is_completed:
+            result, at = (body.get("result") or {}).get("text"), max(at, known.updated_at)
+            self._tell(connection, TaskCompleted(at=at, task_id=known.id, user_id=0, result=result))
+        else:
+            # ``updated_at`` stays, as a deal's does: see _patched.
+            facts = {ours: body[theirs] for theirs, ours in FACTS.items() if theirs in body}
+            if "complete_till" in body:
+                facts["due"] = datetime.fromtimestamp(body["complete_till"], UTC)
+            self._tasks.put(connection, [replace(known, **facts)])
 
     def plan(self, connection: Connection, timetable: Timetable, written: Iterable[Sendable]) -> None:
         """When ``of`` has dealt with all of these: the timers of the deals that they changed follow the mirror."""
@@ -54,6 +80,20 @@ class Aftermath:
 
     def _tell(self, connection: Connection, event: Event) -> None:
         add_events(connection, self._key, [event], self._clock.now().timestamp())
+
+
+def _new_task(body: Mapping[str, Any], task_id: int, at: datetime) -> TaskCopy:
+    return TaskCopy(
+        id=task_id,
+        entity_type=ENTITY_TYPES.get(body.get("entity_type") or ""),
+        entity_id=body.get("entity_id"),
+        responsible_user_id=body.get("responsible_user_id", 0),
+        task_type_id=body.get("task_type_id", 1),
+        text=body["text"],
+        due=datetime.fromtimestamp(body["complete_till"], UTC),
+        created_at=at,
+        updated_at=at,
+    )
 
 
 def _stage(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.rows import insert_or_replace
@@ -26,3 +26,7 @@ class Cursors:
         """Within the transaction that keeps what was read: both or neither."""
         row = {"account": self._account, "name": name, "value": value}
         insert_or_replace(connection, cursors, ("account", "name"), [row])
+
+    def forget(self, connection: Connection, *names: str) -> None:
+        """As if these readings had never begun."""
+        connection.execute(delete(cursors).where(cursors.c.account == self._account, cursors.c.name.in_(names)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,19 +13,25 @@ from sqlalchemy import Column, Select, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm import hooks
+from amo_bridge.engine.mirror.answers import answers_in
+from amo_bridge.engine.mirror.learning import learn
+from amo_bridge.engine.mirror.task_door import meet
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store, events, inbox
 from amo_bridge.event_json import to_json
 from amo_bridge.events import (
+    ClientAnswered,
     ClientUnsubscribed,
     DealReported,
     Event,
+    MessageReceived,
     NoteReported,
     PipelineTriggerFired,
     SeriesLetterDue,
     StepDue,
     TaskAnswered,
     TaskCompleted,
+    TaskDeleted,
     TaskReported,
 )
 
@@ -35,15 +41,17 @@ BATCH = 1000
 TOGETHER = 100
 # amoCRM tries five times over some hour and a half (amoCRM docs, webhooks-format).
 REDELIVERED_WITHIN = 2 * 3600
+# What happens once in a lifetime: keys of these kinds are repeats whenever they come.
+FOR_EVER = ("note:", "message:", "task_deleted:", "answered:")
 
 
 def deal_of(event: Event) -> int | None:
     """The deal an event is about, if it is about one."""
-    if isinstance(event, DealReported | StepDue | TaskAnswered):
+    if isinstance(event, DealReported | StepDue | TaskAnswered | ClientAnswered):
         return event.deal_id
     if isinstance(event, ClientUnsubscribed | SeriesLetterDue):
         return event.deal_id
-    if isinstance(event, NoteReported | TaskReported) and event.entity_type == "deal":
+    if isinstance(event, NoteReported | TaskReported | MessageReceived) and event.entity_type == "deal":
         return event.entity_id
     return None
 
@@ -97,6 +105,13 @@ class Told:
             return f"unsubscribed:{event.letter_id}"
         if isinstance(event, SeriesLetterDue):
             return f"series:{event.run}:{event.number}"
+        if isinstance(event, TaskDeleted):
+            # There is no bin for tasks: a task is deleted once for ever.
+            return f"task_deleted:{event.task_id}"
+        if isinstance(event, MessageReceived):
+            return f"message:{event.message_id}"
+        if isinstance(event, ClientAnswered):
+            return f"answered:{event.deal_id}:{event.source}"
         return hooks.fingerprint(event)
 
     @property
@@ -105,7 +120,7 @@ class Told:
 
     @property
     def is_timeless(self) -> bool:
-        return self.event.at is None and not self.rings_again and not self.mark.startswith("note:")
+        return self.event.at is None and not self.rings_again and not self.mark.startswith(FOR_EVER)
 
     def row(self, account: int, key: str) -> dict[str, Any]:
         return {
@@ -125,10 +140,35 @@ def _step_mark(event: StepDue) -> str:
     return f"step:{event.deal_id}:{digest}"
 
 
-def _insert(connection: Connection, account: int, told: Sequence[Told]) -> int:
-    """Write those that are not there yet; how many."""
+def _insert(connection: Connection, account: int, heard: Sequence[Told]) -> int:
+    """Write those that are news and not there yet, and what the mirror learns from them; how many."""
+    told = _with_answers(connection, account, _news(connection, account, heard))
+    learn(connection, account, [one.event for one in heard])
     there = _marks_there(connection, account, [one.mark for one in told if one.rings_again])
     return insert_new(connection, events, [one.row(account, _key(connection, account, one, there)) for one in told])
+
+
+def _news(connection: Connection, account: int, heard: Sequence[Told]) -> list[Told]:
+    """Without the words about tasks that say nothing new; the others completed by what was known."""
+    about_tasks = [one.event for one in heard if isinstance(one.event, TaskReported)]
+    if not about_tasks:
+        return list(heard)
+    news = iter(meet(connection, account, about_tasks))
+    met: list[Told] = []
+    for one in heard:
+        event = next(news) if isinstance(one.event, TaskReported) else one.event
+        if event is not None:
+            met.append(replace(one, event=event))
+    return met
+
+
+def _with_answers(connection: Connection, account: int, told: Sequence[Told]) -> list[Told]:
+    """Each followed by what it means for the deals whose client has called or written."""
+    with_answers: list[Told] = []
+    for one in told:
+        answers = answers_in(connection, account, [one.event])
+        with_answers += [one, *(replace(one, event=answer) for answer in answers)]
+    return with_answers
 
 
 def _marks_there(connection: Connection, account: int, marks: Sequence[str]) -> set[str]:

@@ -18,6 +18,7 @@ from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.intake import deal_of
 from amo_bridge.engine.mirror import Mirror, Mirrored
+from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.observe_tasks import OBSERVED, is_news
 from amo_bridge.engine.open_events import OpenEvents
@@ -44,6 +45,7 @@ class Planner:
         client: CrmClient,
         brain: Brain,
         clock: Clock,
+        contacts: ContactKeeper,
         *,
         time_to_answer: float = TIME_TO_ANSWER,
     ) -> None:
@@ -58,6 +60,7 @@ class Planner:
         self._open = OpenEvents(store, account_key, clock)
         self._put_backs = PutBacks(store, account_key, clock)
         self._tasks_now = TasksNow(client, ())
+        self._contacts = contacts
 
     def plan(self) -> int:
         """Judge what is open; returns how many events were dealt with. Raises CrmError if amoCRM can't be read."""
@@ -66,6 +69,7 @@ class Planner:
             return 0
         plan = Plan()
         told = list(_legible(rows, plan))
+        self._contacts.hear(event for _, event in told)
         before = self._mirror.get(deal_id for _, event in told if (deal_id := deal_of(event)))
         fresh = self._read_fresh(told, before)
         self._tasks_now = TasksNow(self._client, [event for _, event in told])

@@ -1,25 +1,30 @@
 """Reconciliation: what no hook told of is found and fed in, by the same door as hooks.
 
-Two lists are read back to where the last look ended: the account's events (moves, files, calls, finished tasks) and the
-deals by ``order[updated_at]=desc``, which works with API filtering off. What hooks have told already is known by its
-key or covered by the mirror, and changes nothing.
+Three lists are read back to where the last look ended: the account's events (moves, files, calls, letters, messages,
+tasks), and deals and contacts by ``order[updated_at]=desc``, which works with API filtering off. What hooks have told
+already is known by its key or covered by the mirror, and changes nothing. Where nothing happened it costs three
+requests.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from sqlalchemy import select
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import EPOCH, DealRecord
-from amo_bridge.crm.event_list import events_since, newest_at
+from amo_bridge.crm.event_list import look_since, newest_at
 from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.mirror import Mirror, Mirrored, hook_texts
-from amo_bridge.engine.store import Store
+from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
+from amo_bridge.engine.mirror.learning import learn
+from amo_bridge.engine.rows import chunks
+from amo_bridge.engine.store import Store, events
 from amo_bridge.events import DealAdded, DealReported, DealUpdated, Event, FieldValue
 
 log = structlog.get_logger()
@@ -31,13 +36,17 @@ PAGE = 250
 
 
 class Reconciler:
-    def __init__(self, store: Store, account_key: int, client: CrmClient, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, account_key: int, client: CrmClient, clock: Clock, contacts: ContactKeeper
+    ) -> None:
         self._store = store
         self._key = account_key
         self._client = client
         self._clock = clock
         self._mirror = Mirror(store, account_key)
+        self._contacts = contacts
         self._cursors = Cursors(store, account_key)
+        self._seen: frozenset[str] = frozenset()
 
     def begin(self) -> None:
         """From now on nothing may be missed; what happened before the bridge met the account is history.
@@ -52,14 +61,20 @@ class Reconciler:
         """Look once; returns how many changes were handed on. Raises CrmError; then the next look finds them."""
         until = datetime.fromtimestamp(self._cursors.read(CURSOR) or 0.0, UTC)
         since = max(until - OVERLAP, EPOCH)
-        told = [*self._changed_deals(since), *events_since(self._client, since)]
+        look = look_since(self._client, since, known_notes=self._known_notes, seen=self._seen)
+        told = [*self._changed_deals(since), *look.events]
+        self._contacts.catch_up(since)
         newest = max((event.at for event in told if event.at), default=until)
         unknown = self._not_covered(told)
         with self._store.write() as connection:
             now = self._clock.now().timestamp()
+            # What the mirror has seen is no event any more, but who did it only this list knows.
+            learn(connection, self._key, told)
             new = add_events(connection, self._key, unknown, now)
             self._cursors.write(connection, CURSOR, max(newest, until).timestamp())
             self._cursors.write(connection, LOOKED_AT, now)
+        # Not before they are kept: a look that broke off must find them again.
+        self._seen = look.row_ids
         if new:
             log.info("reconciled", changes=new, since=since.isoformat())
         return new
@@ -72,6 +87,16 @@ class Reconciler:
             if record.updated_at < since:
                 return
             yield _as_event(record, since)
+
+    def _known_notes(self, note_ids: Sequence[int]) -> set[int]:
+        """Those whose events are there, so that they need not be read."""
+        keys = {f"note:{number}": number for number in note_ids}
+        found: set[int] = set()
+        with self._store.read() as connection:
+            for chunk in chunks(sorted(keys)):
+                mine = (events.c.account == self._key, events.c.key.in_(chunk))
+                found |= {keys[key] for key in connection.execute(select(events.c.key).where(*mine)).scalars()}
+        return found
 
     def _not_covered(self, told: list[Event]) -> list[Event]:
         """In the order in which they happened, without what the mirror has seen."""

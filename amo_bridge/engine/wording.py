@@ -8,6 +8,9 @@ from typing import Any
 from amo_bridge import events as ev
 
 DIRECTION = {"in": "входящий", "out": "исходящий"}
+LETTER = {"in": "входящее письмо", "out": "исходящее письмо"}
+CHAT = {"in": "входящее сообщение", "out": "исходящее сообщение"}
+ANSWERED_BY = {"call": "звонок", "mail": "письмо", "chat": "сообщение в чате", "sms": "SMS"}
 
 
 def _stage(event: ev.StageEntered) -> str:
@@ -42,6 +45,9 @@ WORDS: Mapping[type[ev.Event], str | Callable[[Any], str]] = {
     ev.SmsLogged: lambda event: f"{DIRECTION.get(event.direction, '')} SMS".strip(),
     ev.ClientUnsubscribed: "клиент отписался от рассылок по ссылке в письме",
     ev.SeriesLetterDue: lambda event: f"серия «{event.series}»: пора отправить письмо {event.number + 1}",
+    ev.MailLogged: lambda event: f"{LETTER.get(event.direction, 'письмо')} «{event.subject}»",
+    ev.MessageReceived: lambda event: f"{CHAT.get(event.direction, 'сообщение')} в чате",
+    ev.ClientAnswered: lambda event: f"клиент ответил: {ANSWERED_BY.get(event.by, event.by)}",
     ev.StageEntered: _stage,
     ev.FieldChanged: _field,
     ev.ResponsibleChanged: "у сделки новый ответственный",

@@ -13,7 +13,7 @@ from amo_bridge.crm.subscription import subscribe
 from amo_bridge.engine.desk import Desk
 from amo_bridge.engine.fill import Fill
 from amo_bridge.engine.leader import Lead, LedStore
-from amo_bridge.engine.ticker import IMPORTS, RECONCILE, RETENTION, TIMERS, TOKEN_WATCH, Ticker
+from amo_bridge.engine.ticker import FIRST_READING, IMPORTS, RECONCILE, RETENTION, TIMERS, TOKEN_WATCH, Ticker
 from amo_bridge.engine.worker import Worker
 from amo_bridge.engine.workshop import Workshop
 
@@ -88,6 +88,7 @@ class LeaderWork:
             subscribe(client, desk.destination)
         fill.run(self._show_filling)
         worker.ask(RECONCILE)
+        worker.ask(FIRST_READING)
         worker.ask(RETENTION)
         worker.ask(TOKEN_WATCH)
         worker.ask(TIMERS)

@@ -19,12 +19,14 @@ from amo_bridge.engine.lanes.lane import lanes_of
 from amo_bridge.engine.lanes.port import Port
 from amo_bridge.engine.lanes.traffic import Traffic
 from amo_bridge.engine.mirror import Mirror
+from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
+from amo_bridge.engine.mirror.first_reading import FirstReading
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.retention import Retention, RetentionChore
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
-from amo_bridge.engine.ticker import IMPORTS, RECONCILE, RETENTION, SERIES, TIMERS, TOKEN_WATCH
+from amo_bridge.engine.ticker import FIRST_READING, IMPORTS, RECONCILE, RETENTION, SERIES, TIMERS, TOKEN_WATCH
 from amo_bridge.engine.token_watch import TokenWatch
 from amo_bridge.engine.watchdog import Watchdog
 from amo_bridge.engine.worker import Worker
@@ -61,8 +63,9 @@ class Workshop:
             desk.account_clock,
         )
         self._clockwork = Clockwork(store, desk.account_key, desk.account_clock, desk.clock)
+        self._contacts = ContactKeeper.of(store, desk.account_key, client, desk.clock, desk.config, desk.account)
         self._planner = Planner(
-            store, desk.account_key, client, self.brain, desk.clock, time_to_answer=desk.settle
+            store, desk.account_key, client, self.brain, desk.clock, self._contacts, time_to_answer=desk.settle
         )  # fmt: skip
         self._sender = Sender(
             store,
@@ -89,12 +92,19 @@ class Workshop:
             store, key, self.client, lambda: self._planner.brain, desk.clock, desk.account_clock, settle=desk.settle
         )  # fmt: skip
         worker.learn(IMPORTS, ImportChore(importer, lambda: worker.ask(IMPORTS)).run)
+        worker.learn(FIRST_READING, self._first_reading(lambda: worker.ask(FIRST_READING)).run)
         return worker
+
+    def _first_reading(self, again: Callable[[], None]) -> FirstReading:
+        desk = self._desk
+        reading = FirstReading(self._store, desk.account_key, self.client, desk.account_clock, self._contacts, again)
+        reading.meet()
+        return reading
 
     def _looks(self) -> dict[str, Callable[[], object]]:
         """What is looked for outside, by itself."""
         desk, store, key = self._desk, self._store, self._desk.account_key
-        reconciler = Reconciler(store, key, self.client, desk.clock)
+        reconciler = Reconciler(store, key, self.client, desk.clock, self._contacts)
         reconciler.begin()
         alarms = Alarms(store, key, self.brain, desk.clock)
         look: Callable[[], object] = reconciler.run

@@ -25,6 +25,7 @@ from amo_bridge.deal import Deal
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Dispatcher, Verdict
 from amo_bridge.engine.effects import Effect, Kind
+from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.store import Store, outbox
 from amo_bridge.engine.timetable import Timetable
@@ -152,6 +153,11 @@ def effect(kind: Kind = "create_task", deal_id: int = 7, text: str = "Позво
 def on_stage(title: str) -> dict[str, Any]:
     stage = agency().stage(title)
     return {"pipeline_id": stage.pipeline_id, "status_id": stage.status_id}
+
+
+def nobody(store: Store, crm: Any) -> ContactKeeper:
+    """The keeper of an index that is still empty."""
+    return ContactKeeper(store, ACCOUNT, crm, clock())
 
 
 class Around:

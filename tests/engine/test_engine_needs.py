@@ -17,7 +17,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.reading import deals_by_ids
 from amo_bridge.deal import Deal
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.mirror.touches import Noted, TouchLog
+from amo_bridge.engine.mirror.touches import Noted, add_touches
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.store import Store, made
 from amo_bridge.engine.surroundings import Surroundings, will_be_looked_at
@@ -213,8 +213,9 @@ def test_touches_are_those_of_the_deal_and_its_people(place: Place) -> None:
         return Noted(key=key, kind=kind, direction=side, at=NOON + timedelta(hours=hours), card=card, user_id=user)
 
     with place.store.write() as connection:
-        TouchLog(place.store, ACCOUNT).add(
+        add_touches(
             connection,
+            ACCOUNT,
             [
                 noted("2", 2, "call", ("contact", place.contact), side="in"),
                 noted("1", 1, "task", ("deal", place.deal)),

@@ -23,6 +23,7 @@ from engine_kit import (
     at,
     brain_with,
     clock,
+    nobody,
     on_stage,
     record,
     rule,
@@ -78,7 +79,7 @@ class World:
         self.crm = ScriptedCrm(rows={DEALS: [], TASKS: []})
         self.hands = hands
         self.mirror = Mirror(store, ACCOUNT)
-        self.planner = Planner(store, ACCOUNT, self.crm, brain_with(ON_MOVES), hands)  # type: ignore[arg-type]
+        self.planner = Planner(store, ACCOUNT, self.crm, brain_with(ON_MOVES), hands, nobody(store, self.crm))  # type: ignore[arg-type]
 
     def use(self, *rules: Rule, **parts: Any) -> None:
         self.planner.brain = brain_with(*rules, **parts)

@@ -21,6 +21,7 @@ from engine_kit import (
     at,
     brain_with,
     clock,
+    nobody,
     on_stage,
     record,
     scheduled,
@@ -306,7 +307,7 @@ def test_a_step_is_judged_on_a_fresh_read_and_journaled(store: Store) -> None:
     maker.ticks()
     crm = ScriptedCrm(rows={"/api/v4/leads": [api_row(record(BRIEF))]})
     hands = clock(NOON + timedelta(days=1))
-    planner = Planner(store, ACCOUNT, crm, brain_with(scheduled(ladder)), hands)  # type: ignore[arg-type]
+    planner = Planner(store, ACCOUNT, crm, brain_with(scheduled(ladder)), hands, nobody(store, crm))  # type: ignore[arg-type]
     assert planner.plan() == 1
     assert crm.asked == [("GET", "/api/v4/leads/7")]
     came, decided = _journal(store)
@@ -320,7 +321,7 @@ def test_a_step_of_a_rule_that_is_off_by_now_is_done_by_nobody(store: Store) -> 
     maker.hands.advance(timedelta(days=1))
     maker.ticks()
     crm = ScriptedCrm()
-    planner = Planner(store, ACCOUNT, crm, brain_with(scheduled(ladder, "other")), clock())  # type: ignore[arg-type]
+    planner = Planner(store, ACCOUNT, crm, brain_with(scheduled(ladder, "other")), clock(), nobody(store, crm))  # type: ignore[arg-type]
     assert planner.plan() == 1
     assert crm.asked == []
     assert _journal(store) == [("came", None, "наступил срок шага «1 d»", "ни одно правило этого не ждёт")]
@@ -329,7 +330,7 @@ def test_a_step_of_a_rule_that_is_off_by_now_is_done_by_nobody(store: Store) -> 
 def test_moving_and_deleting_plan_and_forget(store: Store) -> None:
     maker = Clockmaker(store)
     crm = ScriptedCrm(rows={"/api/v4/leads": [api_row(record(BRIEF))]})
-    planner = Planner(store, ACCOUNT, crm, brain_with(scheduled(ladder)), clock())  # type: ignore[arg-type]
+    planner = Planner(store, ACCOUNT, crm, brain_with(scheduled(ladder)), clock(), nobody(store, crm))  # type: ignore[arg-type]
     _hears(store, DealMoved(at=NOON, deal_id=7, **on_stage(BRIEF)))
     planner.plan()
     assert maker.timers() == [(7, "1 d", "open"), (7, "3 d", "open")]

@@ -1,7 +1,8 @@
 """The mirror: the bridge's own copy of what rules, pages and reports ask about, so that a question costs no request.
 
-``deals`` holds each deal as it was last seen, ``contacts`` finds people by phone, mail and surname. Hooks keep it,
-reconciliation puts right what they missed, and whatever is about to be written is judged by a fresh read all the same.
+``deals`` holds each deal as it was last seen, ``tasks`` the open tasks, ``contacts`` finds people by phone, mail and
+surname, ``touches`` tells who was in contact with a client and when. Hooks keep it, reconciliation puts right what they
+missed, and whatever is about to be written is judged by a fresh read all the same.
 """
 
 from amo_bridge.engine.mirror.contacts import ContactIndex

@@ -55,7 +55,7 @@ class ContactIndex:
     def get(self, contact_ids: Iterable[int]) -> dict[int, IndexedContact]:
         """Those of the contacts that are known."""
         with self._store.read() as connection:
-            return self._get(connection, contact_ids)
+            return known_contacts(connection, self._account, contact_ids)
 
     def by_phones(self, typed: Iterable[str]) -> dict[str, tuple[IndexedContact, ...]]:
         """Who has these phones, typed in whatever way: the phone as typed → contacts, the lowest id first. What nobody
@@ -78,7 +78,7 @@ class ContactIndex:
         if not words:
             return []
         with self._store.read() as connection:
-            found = self._get(connection, self._beginning_with(connection, words[0]))
+            found = known_contacts(connection, self._account, self._beginning_with(connection, words[0]))
         fitting = [
             one
             for one in found.values()
@@ -89,11 +89,11 @@ class ContactIndex:
     def put(self, connection: Connection, read: Iterable[IndexedContact], read_at: datetime) -> None:
         """Keep what was read; a copy that is newer than what was read stays."""
         told = {one.id: one for one in read}
-        known = self._get(connection, told)
+        known = known_contacts(connection, self._account, told)
         newer = [
             one for one in told.values() if one.id not in known or one.updated_at >= known[one.id].updated_at
         ]  # fmt: skip
-        self._drop_keys(connection, [one.id for one in newer if one.id in known])
+        _drop_keys(connection, self._account, [one.id for one in newer if one.id in known])
         insert_or_replace(
             connection, contacts, ("account", "contact_id"), [self._row(one, read_at) for one in newer]
         )  # fmt: skip
@@ -104,24 +104,20 @@ class ContactIndex:
         deals: dict[int, list[int]] = {}
         for contact_id, deal_id in links:
             deals.setdefault(contact_id, []).append(deal_id)
-        known = self._get(connection, deals)
+        known = known_contacts(connection, self._account, deals)
         linked = [
             replace(one, deal_ids=tuple(dict.fromkeys((*one.deal_ids, *deals[one.id])))) for one in known.values()
         ]  # fmt: skip
         insert_or_replace(connection, contacts, ("account", "contact_id"), [self._row(one, read_at) for one in linked])
 
     def forget(self, connection: Connection, contact_ids: Iterable[int]) -> None:
-        """Contacts that are deleted, merged into others, or not to be seen any more."""
-        ids = sorted(set(contact_ids))
-        self._drop_keys(connection, ids)
-        for chunk in chunks(ids):
-            gone = (contacts.c.account == self._account, contacts.c.contact_id.in_(chunk))
-            connection.execute(delete(contacts).where(*gone))
+        """See ``forget_contacts``."""
+        forget_contacts(connection, self._account, contact_ids)
 
     def _by_keys(self, kind: Kind, keys: Mapping[str, str]) -> dict[str, tuple[IndexedContact, ...]]:
         with self._store.read() as connection:
             ids = self._ids(connection, kind, sorted(set(keys.values())))
-            known = self._get(connection, [one for some in ids.values() for one in some])
+            known = known_contacts(connection, self._account, [one for some in ids.values() for one in some])
         owners = {text: tuple(known[one] for one in ids.get(key, ()) if one in known) for text, key in keys.items()}
         return {text: found for text, found in owners.items() if found}
 
@@ -143,14 +139,6 @@ class ContactIndex:
         begins = (contact_keys.c.key >= letters, contact_keys.c.key < letters + _END)
         return list(connection.execute(select(contact_keys.c.contact_id).where(*mine, *begins)).scalars())
 
-    def _get(self, connection: Connection, contact_ids: Iterable[int]) -> dict[int, IndexedContact]:
-        found = {}
-        for chunk in chunks(sorted(set(contact_ids))):
-            mine = (contacts.c.account == self._account, contacts.c.contact_id.in_(chunk))
-            for row in connection.execute(select(contacts.c.contact_id, contacts.c.record).where(*mine)):
-                found[row.contact_id] = IndexedContact.from_json(json.loads(row.record))
-        return found
-
     def _row(self, one: IndexedContact, read_at: datetime) -> dict[str, Any]:
         return {
             "account": self._account,
@@ -168,10 +156,29 @@ class ContactIndex:
             for key in own
         ]
 
-    def _drop_keys(self, connection: Connection, ids: Sequence[int]) -> None:
-        for chunk in chunks(ids):
-            old = (contact_keys.c.account == self._account, contact_keys.c.contact_id.in_(chunk))
-            connection.execute(delete(contact_keys).where(*old))
+
+def known_contacts(connection: Connection, account: int, contact_ids: Iterable[int]) -> dict[int, IndexedContact]:
+    """Those of the contacts that are known."""
+    found = {}
+    for chunk in chunks(sorted(set(contact_ids))):
+        mine = (contacts.c.account == account, contacts.c.contact_id.in_(chunk))
+        for row in connection.execute(select(contacts.c.contact_id, contacts.c.record).where(*mine)):
+            found[row.contact_id] = IndexedContact.from_json(json.loads(row.record))
+    return found
+
+
+def forget_contacts(connection: Connection, account: int, contact_ids: Iterable[int]) -> None:
+    """Contacts that are deleted, merged into others, or not to be seen any more."""
+    ids = sorted(set(contact_ids))
+    _drop_keys(connection, account, ids)
+    for chunk in chunks(ids):
+        connection.execute(delete(contacts).where(contacts.c.account == account, contacts.c.contact_id.in_(chunk)))
+
+
+def _drop_keys(connection: Connection, account: int, ids: Sequence[int]) -> None:
+    for chunk in chunks(ids):
+        old = (contact_keys.c.account == account, contact_keys.c.contact_id.in_(chunk))
+        connection.execute(delete(contact_keys).where(*old))
 
 
 def _fits(one: IndexedContact, words: Sequence[str]) -> bool:

@@ -51,6 +51,17 @@ class Noted:
         }
 
 
+def add_touches(connection: Connection, account: int, noted: Sequence[Noted]) -> None:
+    """Keep those that are not there yet."""
+    insert_new(connection, touches, [one.row(account) for one in noted])
+
+
+def correct_touches(connection: Connection, account: int, noted: Sequence[Noted]) -> None:
+    """Keep them as they are told now."""
+    by_key = {one.key: one.row(account) for one in noted}
+    insert_or_replace(connection, touches, ("account", "key"), list(by_key.values()))
+
+
 class TouchLog:
     """One account's touches. ``own_user_id``: in whose name the bridge works, if that is known."""
 
@@ -58,15 +69,6 @@ class TouchLog:
         self._store = store
         self._account = account
         self._own_user_id = own_user_id
-
-    def add(self, connection: Connection, noted: Sequence[Noted]) -> None:
-        """Keep those that are not there yet."""
-        insert_new(connection, touches, [one.row(self._account) for one in noted])
-
-    def correct(self, connection: Connection, noted: Sequence[Noted]) -> None:
-        """Keep them as they are told now: amoCRM's events list knows who did it, a hook not always."""
-        by_key = {one.key: one.row(self._account) for one in noted}
-        insert_or_replace(connection, touches, ("account", "key"), list(by_key.values()))
 
     def on(self, cards: Iterable[Card], since: datetime | None = None) -> dict[Card, list[Touch]]:
         """Card → its touches, oldest first; cards without any are left out. Raises StoreUnavailable."""
