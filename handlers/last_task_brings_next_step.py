@@ -2,7 +2,7 @@
 
 ``only`` and ``not_counting`` say which tasks count. Does nothing if some of them are still open, none of them was set
 since the deal came to the stage, the date of ``after`` has not come, the file is missing, it was done before
-(``once``), the deal is on another stage, or the condition of ``when`` does not hold.
+(``once``), the deal is on another stage or has only just come, or the condition of ``when`` does not hold.
 Covers A91 (all tasks of the stage finished → the next stage), A99 (the last closing documents → the checkbox), A100
 (all finished after «Дедлайн проекта» → the report), A102 (the report is there, nothing open → won); M6.
 """
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from amo_bridge.actions import Action, Skip
 from amo_bridge.config.names import DateFieldName, StageName
-from amo_bridge.deal import Deal, Task
+from amo_bridge.deal import Deal
 from amo_bridge.events import TaskFinished
 from amo_bridge.options import Condition, Deeds, WantedFile, WhichTasks
 from amo_bridge.rules import handler
@@ -39,6 +39,9 @@ class LastTaskBringsNextStep(WhichTasks):
 def last_task_brings_next_step(event: TaskFinished, deal: Deal, options: LastTaskBringsNextStep) -> Skip | list[Action]:
     if not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» не из этого правила")
+    if deal.stage_since is None:
+        # Several tasks finished at once are told one by one, and the first of them may have moved the deal.
+        return Skip("приход сделки на этот этап ещё не рассмотрен, его задачи не поставлены")
     if options.when and not options.when.holds(deal):
         return Skip(f"не выполнено условие: {options.when}")
     if options.after and not _has_come(options.after, event, deal):
@@ -46,7 +49,8 @@ def last_task_brings_next_step(event: TaskFinished, deal: Deal, options: LastTas
     still_open = options.counted(deal.open_tasks)
     if still_open:
         return Skip(f"ещё открыты задачи: {len(still_open)}, среди них «{still_open[0].text}»")
-    if not any(_is_of_this_stage(task, deal) for task in options.counted(deal.finished_tasks)):
+    done = options.counted(deal.finished_tasks)
+    if not any(task.created_at is None or task.created_at >= deal.stage_since for task in done):
         return Skip("таких задач на этом этапе не было")
     if options.file and not options.file.is_there(deal):
         return Skip(f"нет файла «{options.file.wanted(deal)}»")
@@ -60,7 +64,3 @@ def _has_come(field: DateFieldName, event: TaskFinished, deal: Deal) -> bool:
     if not isinstance(awaited, date) or event.at is None:
         return False
     return event.at >= awaited if isinstance(awaited, datetime) else event.at.date() >= awaited
-
-
-def _is_of_this_stage(task: Task, deal: Deal) -> bool:
-    return deal.stage_since is None or task.created_at is None or task.created_at >= deal.stage_since

@@ -24,7 +24,7 @@ DONE = done()
 
 def on(stage=TIMING, *, still_open=(), finished_tasks=(DONE,), files=(), **changed):
     facts = {"open_tasks": still_open, "finished_tasks": finished_tasks, "files": files}
-    return deal(stage, stays=stayed((stage, -24)), **(facts | changed))
+    return deal(stage, **({"stays": stayed((stage, -24))} | facts | changed))
 
 
 def said(now, event=None, **changed):
@@ -50,6 +50,7 @@ def test_the_last_closing_documents_tick_the_box_whatever_else_is_open():
         pytest.param(on(finished_tasks=()), {}, "не было", id="задач не было"),
         pytest.param(on(finished_tasks=(done(hours_ago=30),)), {}, "не было", id="задачи прошлого этапа"),
         pytest.param(on(finished_tasks=(done("Позвонить"),)), {"only": ["Согласовать"]}, "не было", id="не те задачи"),
+        pytest.param(on(stays=()), {}, "ещё не рассмотрен", id="приход ещё не рассмотрен"),
         pytest.param(on(), {"when": {"tag": "vip"}}, "условие", id="условие"),
         pytest.param(on(), {"file": REPORT}, "нет файла", id="нет отчёта"),
         pytest.param(on(), {"after": "Дедлайн проекта"}, "не наступила", id="даты нет"),
