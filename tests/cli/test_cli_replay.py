@@ -83,7 +83,7 @@ def test_a_new_deal(hooks: Hooks, judged: Judged) -> None:
 
 
 def test_a_meeting_without_its_date(hooks: Hooks, judged: Judged) -> None:
-    body = hooks.about_deal("status", "Продажи / Встреча назначена", "Продажи / Новый клиент")
+    body = hooks.about_deal("status", "Продажи / Встреча назначена", "Продажи / Отложенные")
     decisions = judged(body)
     assert acting(decisions) == {"meeting_date"}
     assert any("Дата первой встречи" in words for words in decisions["meeting_date"]["actions"])
@@ -91,7 +91,7 @@ def test_a_meeting_without_its_date(hooks: Hooks, judged: Judged) -> None:
 
 def test_a_meeting_with_its_date(hooks: Hooks, judged: Judged) -> None:
     hooks.office.fill(IVAN, hooks.deal, "Дата первой встречи", NOON)
-    decisions = judged(hooks.about_deal("status", "Продажи / Встреча назначена", "Продажи / Новый клиент"))
+    decisions = judged(hooks.about_deal("status", "Продажи / Встреча назначена", "Продажи / Отложенные"))
     assert acting(decisions) == set()
     assert decisions["meeting_date"]["reason"] == "всё нужное заполнено"
 
