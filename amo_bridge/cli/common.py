@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
@@ -33,6 +35,17 @@ def console() -> Console:
     well have [brackets] or :colons: in it."""
     screen = Console(highlight=False, markup=False, emoji=False)
     return screen if screen.is_terminal else Console(highlight=False, markup=False, emoji=False, width=140)
+
+
+@contextmanager
+def waiting(words: str) -> Iterator[Callable[[str], None]]:
+    """Something that turns while a command works, with words that may be changed; on stderr, and only on a screen:
+    what the command prints may be meant for a program."""
+    screen = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
+        task = progress.add_task(words)
+        yield lambda changed: progress.update(task, description=changed)
 
 
 def load_or_exit(path: Path) -> Config:

@@ -19,14 +19,14 @@ MOST = 1_000_000
 
 def register(app: Flask, world: World) -> None:
     @app.post("/sandbox/seed")
-    def seed() -> tuple[Response, int]:
+    def add_many() -> tuple[Response, int]:
         """Adds {"deals": N, "stage"?: "Воронка / Этап", "contacts"?: bool} without events, webhooks and limits."""
         body = only(told(), deals=int, stage=str, contacts=bool)
         number = body.get("deals")
         if not isinstance(number, int) or isinstance(number, bool) or not 0 < number <= MOST:
             raise Refused(400, f"deals is between 1 and {MOST}")
         with world.lock:
-            ids = _seed(world, number, _stage(world, body.get("stage")), with_contacts=body.get("contacts", False))
+            ids = seed(world, number, _stage(world, body.get("stage")), with_contacts=body.get("contacts", False))
             world.save()
         return jsonify({"deals": number, "first_id": ids[0], "last_id": ids[-1]}), 201
 
@@ -44,7 +44,7 @@ def _stage(world: World, name: str | None) -> dict[str, int]:
     raise Refused(400, f"stage: no «{name}»; it is «pipeline / stage», and not one of incoming leads")
 
 
-def _seed(world: World, number: int, stage: dict[str, int], *, with_contacts: bool) -> list[int]:
+def seed(world: World, number: int, stage: dict[str, int], *, with_contacts: bool) -> list[int]:
     """The ids of the new deals: one a second up to now, and the users responsible for them in turn."""
     now = world.clock.now()
     users = [user["id"] for user in world.table("users").values() if user["is_active"]]

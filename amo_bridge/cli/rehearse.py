@@ -1,0 +1,120 @@
+"""``amo-bridge rehearse --days N``: what the rules would do to whom and when, played on a copy of the account."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+from rich.table import Table
+
+from amo_bridge.cli.common import config_option, console, load_or_exit, tell_and_exit, waiting
+from amo_bridge.cli.crm_words import in_words
+from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.config.model import Config
+from amo_bridge.engine.connection import account_client
+from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.rehearsal.calendar import Deed, by_day, day_title
+from amo_bridge.rehearsal.play import rehearsing
+from amo_bridge.rehearsal.source import Source, example, from_account, from_file
+from amo_bridge.sheet_text import as_csv
+from amo_bridge.snapshot.own_store import recalled
+
+COLUMNS = ("at", "deal", "deal_name", "clause", "rule", "because", "does", "trouble")
+
+
+@click.command(cls=Command)
+@config_option
+@click.option(
+    "--days", type=click.IntRange(1, 366), default=30, metavar="ДНЕЙ", help="На сколько вперёд; без ключа 30."
+)
+@click.option("--deal", "deal_id", type=int, metavar="СДЕЛКА", help="Только эта сделка.")
+@click.option("--snapshot", "file", type=click.Path(path_type=Path), metavar="ФАЙЛ", help="Снимок вместо аккаунта.")
+@click.option("--example", "is_example", is_flag=True, help="Учебный аккаунт вместо своего: amoCRM не нужна.")
+@click.option(
+    "--since", type=click.DateTime(["%Y-%m-%d"]), metavar="ДАТА", help="Считать, что правила включены с этого дня."
+)
+@click.option("--json", "as_json", is_flag=True, help="Вывести JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Вывести CSV (точка с запятой, для Excel).")
+def rehearse(
+    config_path: Path,
+    days: int,
+    deal_id: int | None,
+    file: Path | None,
+    is_example: bool,
+    since: datetime | None,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Репетиция: что правила сделают с кем и когда, если люди ничего не тронут.
+
+    Аккаунт читается и копируется в местную amoCRM, часы переводятся вперёд. В самом аккаунте не меняется ничего, писем
+    и уведомлений никто не получает. Правила «вхолостую» здесь действуют как настоящие; выключенные молчат. Сделки,
+    которые пришли на этап до включения правила, идут по его existing; с какого дня правило включено, мост помнит сам,
+    а чтобы узнать, что было бы, если бы оно было включено раньше, есть ключ --since.
+    """
+    config = load_or_exit(config_path)
+    try:
+        source = _source(config, deal_id, file, is_example)
+        zone = ZoneInfo(source.timezone)
+        if since is not None:
+            source = source.with_rules_on_since(config, since.replace(tzinfo=zone))
+        deeds = _played(config, source, days, deal_id, zone)
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+    except (BridgeError, OSError) as error:
+        raise Stop(in_words(error) if isinstance(error, BridgeError) else str(error)) from error
+    names = source.deal_names()
+    if as_json:
+        click.echo(json.dumps([deed.to_json(zone, names) for deed in deeds], ensure_ascii=False, indent=2))
+    elif as_csv:
+        click.echo(_csv(deeds, zone, names), nl=False)
+    else:
+        _print(deeds, zone, names, days)
+
+
+def _source(config: Config, deal_id: int | None, file: Path | None, is_example: bool) -> Source:
+    if file is not None:
+        return from_file(file)
+    now = datetime.now(UTC)
+    if is_example:
+        return example(now).with_rules_on_since(config, now)
+    return from_account(account_client(config, os.environ), now, recalled(config, now, deal_id), deal_id)
+
+
+def _played(config: Config, source: Source, days: int, deal_id: int | None, zone: ZoneInfo) -> list[Deed]:
+    with (
+        tempfile.TemporaryDirectory(prefix="amo-bridge-rehearsal-") as folder,
+        rehearsing(config, source.world, Path(folder), source.taken_at, source.known) as play,
+        waiting("репетиция") as shown,
+    ):
+        play.until(
+            source.taken_at + timedelta(days=days), lambda moment: shown(f"репетиция: {day_title(moment, zone)}")
+        )
+        return play.deeds(deal_id)
+
+
+def _print(deeds: Sequence[Deed], zone: ZoneInfo, names: dict[int, str], days: int) -> None:
+    screen = console()
+    if not deeds:
+        screen.print(f"За {days} дн. правила ничего не сделают: ни один срок не наступает.")
+        return
+    table = Table("Когда", "Сделка", "Правило", "Что сделает", title=f"Репетиция: {days} дн.", show_lines=True)
+    for day, of_day in by_day(deeds, zone):
+        for number, deed in enumerate(of_day):
+            when = f"{day}\n{deed.at.astimezone(zone):%H:%M}" if number == 0 else f"{deed.at.astimezone(zone):%H:%M}"
+            who = f"{names.get(deed.deal_id, '')}\n{deed.deal_id}"
+            does = "\n".join(deed.does) or f"не сможет: {deed.trouble}"
+            table.add_row(when, who, f"{deed.clause} {deed.rule}".strip(), does)
+    screen.print(table)
+    screen.print(f"Действий: {len(deeds)}. Что люди передвинут, закроют и заполнят, репетиция не знает.")
+
+
+def _csv(deeds: Sequence[Deed], zone: ZoneInfo, names: dict[int, str]) -> bytes:
+    told = [{**deed.to_json(zone, names), "does": "; ".join(deed.does)} for deed in deeds]
+    return as_csv(COLUMNS, [[str(one[column]) for column in COLUMNS] for one in told])
