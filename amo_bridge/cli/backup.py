@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 from sqlalchemy import URL, make_url
 
-from amo_bridge.cli.common import config_option, load_or_exit
+from amo_bridge.cli.common import load_or_exit
+from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.config.model import Config
 from amo_bridge.engine.backup import back_up

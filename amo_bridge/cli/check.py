@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 
 from amo_bridge.cli.check_channels import connections, warnings
-from amo_bridge.cli.common import config_option, load_or_exit, tell_and_exit
+from amo_bridge.cli.common import load_or_exit, tell_and_exit
 from amo_bridge.cli.crm_words import in_words
+from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.against_account import unknown_names

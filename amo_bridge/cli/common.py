@@ -1,13 +1,13 @@
-"""What several commands share: the option that names the config, and how a broken config is told."""
+"""What several commands share: how a config is loaded, and how a broken one is told."""
 
 from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 from rich.console import Console
@@ -18,16 +18,6 @@ from amo_bridge.config.model import Config
 from amo_bridge.errors import ConfigError
 
 CONFIG_BROKEN = 2
-
-config_option: Callable[[Any], Any] = click.option(
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path),
-    default=Path("config.toml"),
-    envvar="AMO_BRIDGE_CONFIG",
-    metavar="ФАЙЛ",
-    help="Файл настройки; без ключа — переменная AMO_BRIDGE_CONFIG или config.toml.",
-)
 
 
 def console() -> Console:

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 import click
 from rich.table import Table
 
-from amo_bridge.cli.common import config_option, console, load_or_exit, user_name
+from amo_bridge.cli.common import console, load_or_exit, user_name
 from amo_bridge.cli.opened import opened
+from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.clock import SystemClock
 from amo_bridge.engine.connection import known_timezone

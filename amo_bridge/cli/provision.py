@@ -10,8 +10,9 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from amo_bridge.cli.common import config_option, console, load_or_exit, tell_and_exit
+from amo_bridge.cli.common import console, load_or_exit, tell_and_exit
 from amo_bridge.cli.crm_words import in_words
+from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command
 from amo_bridge.config.against_account import unknown_names
 from amo_bridge.config.model import Config

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from amo_bridge.cli.backup import KEY_ADVICE, refer
-from amo_bridge.cli.common import config_option, load_or_exit
+from amo_bridge.cli.common import load_or_exit
+from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.engine import backup
 from amo_bridge.errors import BridgeError

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 from rich.table import Column, Table
 
-from amo_bridge.cli.common import config_option, console, load_or_exit
+from amo_bridge.cli.common import console, load_or_exit
 from amo_bridge.cli.existing_deals import show_existing
+from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command
 from amo_bridge.config.model import Config
 from amo_bridge.rules import Rule

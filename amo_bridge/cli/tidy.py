@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from amo_bridge.cli.common import config_option, load_or_exit
+from amo_bridge.cli.common import load_or_exit
 from amo_bridge.cli.opened import opened
+from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command
 from amo_bridge.clock import SystemClock
 from amo_bridge.duration import in_words

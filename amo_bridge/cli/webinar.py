@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from amo_bridge.cli.common import config_option, console, load_or_exit, user_name
+from amo_bridge.cli.common import console, load_or_exit, user_name
 from amo_bridge.cli.opened import NoStore, opened
+from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Group, Stop
 from amo_bridge.cli.webinar_columns import columns_option, named
 from amo_bridge.cli.webinar_words import show_end, show_files, show_list, show_plan

@@ -6,7 +6,7 @@ import hmac
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.model import Config
@@ -24,14 +24,13 @@ from amo_bridge.engine.meeting import Met, by_asking, by_what_a_worker_left, kno
 from amo_bridge.engine.meters import Meters
 from amo_bridge.engine.patience import Patience
 from amo_bridge.engine.reloading import ConfigWatch
+from amo_bridge.engine.role import Role
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.engine.small_state import account_name
 from amo_bridge.engine.ticker import IMPORTS, RECONCILE, TIMERS
 from amo_bridge.engine.work import LeaderWork
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import StoreUnavailable
-
-Role = Literal["all", "web", "worker"]
 
 
 class Bridge:
@@ -151,6 +150,11 @@ class Bridge:
     def token_ends_at(self) -> float | None:
         """When amoCRM's token dies (Unix seconds), if that is known."""
         return self._work.token_ends_at if self._work else None
+
+    @property
+    def requests_per_second(self) -> float:
+        """How many requests the account may get from this integration, whatever the number of processes."""
+        return self.config.account.requests_per_second
 
     def _counts(self) -> dict[str, Any]:
         try:

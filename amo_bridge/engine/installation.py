@@ -10,10 +10,11 @@ import structlog
 
 from amo_bridge.config.folder import AccountConfig
 from amo_bridge.config.model import Config
-from amo_bridge.engine.bridge import Bridge, Role
+from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.connecting import Connecting
 from amo_bridge.engine.ground import Ground
 from amo_bridge.engine.meters import Meters
+from amo_bridge.engine.role import Role
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import StoreUnavailable
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 from click.testing import Result
-from command_line import EXAMPLE, Served, spoilt
+from command_line import Served, spoilt
 from local_crm import LocalCrm, served
 
 from amo_bridge.sandbox.account_file import AGENCY
@@ -89,16 +89,22 @@ def test_it_waits_for_amocrm_and_stops_meanwhile_when_told(serve: Serve) -> None
     assert bridge.stop() == 0, bridge.told
 
 
-def test_a_wrong_config(run: Run, tmp_path: Path) -> None:
-    told = run("serve", "--port", "0", config=spoilt(tmp_path, ("enabled = true\nclause", "enabled = 1\nclause")))
-    assert told.exit_code == 2
-    assert "enabled: нужно true или false без кавычек, а стоит 1" in told.stderr
+def test_a_wrong_config(sandbox: LocalCrm, serve: Serve, tmp_path: Path) -> None:
+    config = spoilt(tmp_path, ("enabled = true\nclause", "enabled = 1\nclause"))
+    told = given_up(serve(sandbox.url, config=config), 2)
+    assert "enabled: нужно true или false без кавычек, а стоит 1" in told
 
 
-def test_no_token(run: Run) -> None:
-    told = run("serve", "--port", "0")
-    assert told.exit_code == 2
-    assert "Нет токена amoCRM" in told.stderr
+def test_no_token(sandbox: LocalCrm, serve: Serve) -> None:
+    assert "Нет токена amoCRM" in given_up(serve(sandbox.url, AMO_BRIDGE_TOKEN=""), 2)
+
+
+def given_up(bridge: Served, code: int) -> str:
+    """What it said before it ended with this code, without a word of how it is made."""
+    assert bridge.process.wait(timeout=60) == code, bridge.told
+    assert "amo-bridge: http" not in bridge.told, "it never listened"
+    assert not [word for word in ("Traceback", "gunicorn", "Worker") if word in bridge.told], bridge.told
+    return bridge.told
 
 
 def test_a_port_that_is_taken(connected: LocalCrm, run: Run) -> None:
@@ -109,12 +115,8 @@ def test_a_port_that_is_taken(connected: LocalCrm, run: Run) -> None:
     assert f"Ошибка: порт {port} занять не удалось: Address already in use" in told.stderr
 
 
-def test_a_folder_that_can_not_be_written(
-    connected: LocalCrm, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_folder_that_can_not_be_written(sandbox: LocalCrm, serve: Serve, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("AMO_BRIDGE_DATA", str(tmp_path / "file" / "data"))
-    told = run("serve", "--port", "0", config=EXAMPLE)
-    assert told.exit_code == 1
-    assert f"в папку для данных {tmp_path / 'file' / 'data'} нельзя писать" in told.stderr
-    assert "AMO_BRIDGE_DATA" in told.stderr
+    told = given_up(serve(sandbox.url, AMO_BRIDGE_DATA=str(tmp_path / "file" / "data")), 1)
+    assert f"в папку для данных {tmp_path / 'file' / 'data'} нельзя писать" in told
+    assert "AMO_BRIDGE_DATA" in told

@@ -1,0 +1,112 @@
+"""The process that listens and waits: gunicorn's arbiter, which starts the working process again if it dies.
+
+It must stay thin: what is imported here is held in memory beside the working process for nothing.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+from gunicorn.app.base import BaseApplication
+
+from amo_bridge.cli.russian import Stop
+from amo_bridge.serving.order import Order
+
+if TYPE_CHECKING:
+    from amo_bridge.serving.house import House
+
+THREADS = 8
+# Seconds: a request to amoCRM that is on its way may take 25; cut off, it would have to be looked for.
+GRACE = 45
+
+
+def serve(order: Order) -> None:
+    """Serve until told to stop; exits with the working process's code if it has given up."""
+    listener = _listen(order.host, order.port)
+    order = replace(order, port=listener.getsockname()[1])
+    # One byte of memory that both processes see: gunicorn has no way to end with a worker's own exit code.
+    given_up = mmap.mmap(-1, 1)
+    arbiter = os.getpid()
+    try:
+        Arbiter(order, listener, given_up).run()
+    finally:
+        # The working process leaves by the same door.
+        if given_up[0] and os.getpid() == arbiter:
+            sys.exit(given_up[0])
+
+
+class Arbiter(BaseApplication):
+    """One working process with threads. ``load`` and the hooks run in it, everything else here."""
+
+    def __init__(self, order: Order, listener: socket.socket, given_up: mmap.mmap) -> None:
+        self._order = order
+        self._listener = listener
+        self._given_up = given_up
+        self._house: House | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings: dict[str, Any] = {
+            "bind": [f"fd://{self._listener.fileno()}"],
+            "worker_class": "gthread",
+            "workers": 1,
+            "threads": THREADS,
+            "control_socket_disable": True,
+            "graceful_timeout": GRACE,
+            "timeout": 60,
+            "keepalive": 15,
+            "loglevel": "warning",
+            "post_worker_init": lambda worker: self._begin(),
+            "worker_exit": lambda server, worker: self._end(),
+        }
+        for key, value in settings.items():
+            self.cfg.set(key, value)
+
+    def load(self) -> Any:
+        self._house = self._or_give_up(self._open)
+        return self._house.app
+
+    def _open(self) -> House:
+        from amo_bridge.serving.house import House
+
+        house = House(self._order)
+        click.echo(f"amo-bridge: {self._order.address}", err=True)
+        return house
+
+    def _begin(self) -> None:
+        assert self._house is not None
+        self._house.begin(self._give_up)
+
+    def _end(self) -> None:
+        if self._house is not None:
+            self._house.end()
+
+    def _or_give_up(self, build: Callable[[], House]) -> House:
+        try:
+            return build()
+        except click.ClickException as error:
+            error.show()
+            self._give_up(error.exit_code)
+        except SystemExit as error:
+            self._give_up(int(error.code or 0))
+        sys.exit(0)
+
+    def _give_up(self, code: int) -> None:
+        """End the whole server with this code: starting again would not help."""
+        self._given_up[0] = code
+        os.kill(os.getppid(), signal.SIGTERM)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), backlog=512)
+    except OSError as error:
+        raise Stop(f"порт {port} занять не удалось: {error.strerror}") from error

@@ -1,0 +1,141 @@
+"""The process that works: the config is checked, the bridge (or several) is made, and the web side before it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from amo_bridge import logs
+from amo_bridge.cli import first_admin
+from amo_bridge.cli.common import CONFIG_BROKEN, load_or_exit, tell, tell_and_exit
+from amo_bridge.cli.crm_words import in_words
+from amo_bridge.cli.russian import Stop
+from amo_bridge.config.against_account import unknown_names
+from amo_bridge.config.environment import secret
+from amo_bridge.config.folder import load_folder
+from amo_bridge.config.model import Config
+from amo_bridge.engine.bridge import Bridge
+from amo_bridge.engine.connection import read_account
+from amo_bridge.engine.installation import Installation
+from amo_bridge.engine.sender import SETTLE
+from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.serving.order import Order
+from amo_bridge.web.access import TOKEN
+from amo_bridge.web.app import create_app
+from amo_bridge.web.here import EXTENSION as PAGES
+
+# Seconds before a write whose answer was lost is looked for; rehearsals with a quick local amoCRM set it lower.
+SETTLE_VARIABLE = "AMO_BRIDGE_SETTLE"
+
+
+class House:
+    """``app`` is the web side. Making it raises SystemExit or ClickException, said in words, when it can't work."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._bridge = _installation(order) if order.configs else _bridge(order)
+        self.app = create_app(
+            self._bridge,
+            self._bridge,
+            self._bridge,
+            self._bridge,
+            takes_hooks=order.takes_hooks,
+            token=_secret(TOKEN),
+            installed=self._bridge if order.takes_hooks else None,
+            proxies=order.proxies,
+        )
+
+    def begin(self, give_up: Callable[[int], None]) -> None:
+        """Start working. ``give_up(exit code)`` is called when it turns out that it can't."""
+        self._bridge.start()
+        if self._order.takes_hooks:
+            office = self.app.extensions[PAGES]
+            address = office.public_url or self._order.own_url
+            threading.Thread(target=first_admin.announce, args=(office, address), daemon=True).start()
+        if isinstance(self._bridge, Bridge):
+            threading.Thread(target=_watch, args=(self._bridge, give_up), daemon=True).start()
+
+    def end(self) -> None:
+        """Stop as a shutdown does."""
+        self._bridge.stop()
+
+
+def _watch(bridge: Bridge, give_up: Callable[[int], None]) -> None:
+    """A config that does not fit the account, found out after the start, ends the whole server and says why."""
+    bridge.wait_started()
+    if bridge.problems:
+        tell(bridge.problems)
+        give_up(CONFIG_BROKEN)
+
+
+def _bridge(order: Order) -> Bridge:
+    config = load_or_exit(order.config_path)
+    logs.set_up()
+    if order.role != "web":
+        _refuse_wrong_names(config)
+    _refuse_unwritable_folder(config.data_folder)
+    return Bridge(config, os.environ, order.own_url, role=order.role, settle=_settle())
+
+
+def _installation(order: Order) -> Installation:
+    """A broken config keeps only its own account out; its names are compared by its own bridge."""
+    assert order.configs is not None
+    try:
+        accounts = load_folder(order.configs, os.environ)
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+    logs.set_up()
+    for one in accounts:
+        if one.config is not None:
+            _refuse_unwritable_folder(one.config.data_folder)
+        else:
+            tell(list(one.problems))
+    if all(one.config is None for one in accounts):
+        sys.exit(CONFIG_BROKEN)
+    return Installation(accounts, order.own_url, role=order.role, settle=_settle())
+
+
+def _refuse_wrong_names(config: Config) -> None:
+    """Better no bridge than one that works by a misread regulation. Without amoCRM the check waits until it answers."""
+    try:
+        problems = unknown_names(config, read_account(config, os.environ))
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+    except BridgeError as error:
+        click.echo(f"Имена пока не сверены, это будет сделано, когда amoCRM ответит: {in_words(error)}", err=True)
+        return
+    if problems:
+        tell_and_exit(problems)
+
+
+def _refuse_unwritable_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise Stop(
+            f"в папку для данных {folder} нельзя писать: {error.strerror}. "
+            "Назовите другую в [bridge] data или в переменной AMO_BRIDGE_DATA"
+        ) from error
+
+
+def _secret(name: str) -> str:
+    try:
+        return secret(os.environ, name)
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+
+
+def _settle() -> float:
+    told = os.environ.get(SETTLE_VARIABLE, "")
+    try:
+        return float(told) if told else SETTLE
+    except ValueError as error:
+        raise click.ClickException(f"{SETTLE_VARIABLE}: «{told}» — не число секунд") from error
