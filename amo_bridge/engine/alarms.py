@@ -12,12 +12,16 @@ from amo_bridge.due import Due
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store, outbox
-from amo_bridge.errors import BridgeError
+from amo_bridge.errors import BridgeError, CrmStopped
 
 log = structlog.get_logger()
 DUE = Due.parse("end of day")
 RULE = "bridge.alarm"
 NO_DEAL = 0
+STOPPED = (
+    "amoCRM остановила мост {since:%d.%m.%Y %H:%M} UTC: {why}. Вебхуки мост записывал; что велят правила, сделано "
+    "с опозданием. Что могло случиться и что проверить — docs/troubleshooting.md, раздел «401, 402, 403»"
+)
 
 
 class Alarms:
@@ -26,6 +30,12 @@ class Alarms:
         self._key = account_key
         self._brain = brain
         self._clock = clock
+
+    def tell_of_stop(self, error: CrmStopped) -> None:
+        """amoCRM wants nothing from us any more. The task waits in the outbox until it does again; then it tells why
+        everything came late."""
+        since = self._clock.now()
+        self.tell(STOPPED.format(since=since, why=error), f"stopped:{type(error).__name__}")
 
     def tell(self, text: str, about: str) -> None:
         """Set a task for the person of ``[bridge] tell``, on no card. ``about`` tells one thing from another."""

@@ -34,7 +34,8 @@ LONGEST_PAUSE = 120.0
 class Worker:
     """``ring()`` wakes it. ``trouble`` says in one line what it is waiting out, if anything (for the health page).
 
-    ``has_lost_lead``: another process works for the account now, and this one has stopped."""
+    ``has_work`` is asked before each round: is it worth the while? ``has_lost_lead``: another process works for the
+    account now, and this one has stopped."""
 
     def __init__(
         self,
@@ -45,6 +46,8 @@ class Worker:
         refresh_account: Callable[[], None],
         chores: Mapping[str, Callable[[], object]] | None = None,
         traffic: Traffic | None = None,
+        tell_of_stop: Callable[[CrmStopped], None] = lambda error: None,
+        has_work: Callable[[], bool] = lambda: True,
     ) -> None:
         self.traffic = traffic or Traffic()
         self.trouble = ""
@@ -56,6 +59,8 @@ class Worker:
         self._planner = planner
         self._sender = sender
         self._refresh_account = refresh_account
+        self._tell_of_stop = tell_of_stop
+        self._has_work = has_work
         self._is_behind = False
         self._bell = threading.Event()
         self._stopping = threading.Event()
@@ -99,6 +104,8 @@ class Worker:
     def once(self) -> int:
         """One round: decode, judge, send. Returns how much was moved on; 0 means there is nothing to do now."""
         self._do_chores()
+        if not self._has_work():
+            return 0
         moved = decode_new(self._store, self._key)
         self._is_behind = moved >= BATCH
         moved += self._planner.plan()
@@ -169,8 +176,16 @@ class Worker:
             self._again.wait(seconds)
 
     def _say(self, error: Exception) -> None:
-        """Outside trouble in one line; a bug of our own with its traceback."""
+        """Outside trouble in one line; a bug of our own with its traceback. Once, as long as it stays the same."""
         if str(error) != self.trouble:
             is_bug = not isinstance(error, BridgeError)
             log.error("worker waits", error=str(error), kind=type(error).__name__, exc_info=is_bug)
+            if isinstance(error, CrmStopped):
+                self._tell(error)
         self.trouble = str(error) or type(error).__name__
+
+    def _tell(self, error: CrmStopped) -> None:
+        try:
+            self._tell_of_stop(error)
+        except BridgeError as trouble:
+            log.error("nobody could be told", about="amoCRM stopped us", error=str(trouble))

@@ -21,6 +21,7 @@ from amo_bridge.engine.lanes.traffic import Traffic
 from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.first_reading import FirstReading
+from amo_bridge.engine.outlook import Outlook
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.retention import Retention, RetentionChore
@@ -83,7 +84,19 @@ class Workshop:
         self._clockwork.begin(self.brain.timetable)
         desk, store, key = self._desk, self._store, self._desk.account_key
         traffic = self._traffic(settled=lambda: worker.ring())
-        worker = Worker(store, key, self._planner, self._sender, self._refresh, self._looks(), traffic)
+        alarms = Alarms(store, key, self.brain, desk.clock)
+        looks = self._looks(alarms)
+        worker = Worker(
+            store,
+            key,
+            self._planner,
+            self._sender,
+            self._refresh,
+            looks,
+            traffic,
+            tell_of_stop=alarms.tell_of_stop,
+            has_work=Outlook(store, key, desk.clock).has_work,
+        )
         worker.learn(TIMERS, lambda: self._clockwork.tick(lambda: worker.ask(TIMERS)))
         worker.learn(SERIES, series_chore(self._here).run)
         retention = Retention(store, key, desk.clock, desk.config.bridge)
@@ -101,12 +114,11 @@ class Workshop:
         reading.meet()
         return reading
 
-    def _looks(self) -> dict[str, Callable[[], object]]:
+    def _looks(self, alarms: Alarms) -> dict[str, Callable[[], object]]:
         """What is looked for outside, by itself."""
         desk, store, key = self._desk, self._store, self._desk.account_key
         reconciler = Reconciler(store, key, self.client, desk.clock, self._contacts)
         reconciler.begin()
-        alarms = Alarms(store, key, self.brain, desk.clock)
         look: Callable[[], object] = reconciler.run
         if desk.destination:
             look = Watchdog(store, key, self.client, desk.clock, reconciler, desk.destination, alarms.tell).run
