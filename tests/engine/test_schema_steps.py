@@ -1,0 +1,88 @@
+"""Each earlier revision of the store, filled, is brought to the newest: no row and no value gets lost on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, Connection, MetaData, Table, insert, inspect, select
+from sqlalchemy import types as kinds
+
+from amo_bridge.engine import schema
+from amo_bridge.engine.store import Store
+
+ROWS = 3
+
+
+def _script() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", "amo_bridge.engine:migrations")
+    config.set_main_option("path_separator", "os")
+    return ScriptDirectory.from_config(config)
+
+
+EARLIER = [script.revision for script in _script().walk_revisions() if script.revision != schema.HEAD]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """A store of each kind without a single table."""
+    url = f"sqlite:///{tmp_path / 'bridge.db'}"
+    store = Store(request.getfixturevalue("postgres_url") if request.param == "postgresql" else url)
+    yield store
+    store.close()
+
+
+def value(column: Column[Any], number: int) -> Any:
+    """Something that fits the column, different in each row."""
+    if isinstance(column.type, kinds.LargeBinary):
+        return bytes([number, 0, 255])
+    if isinstance(column.type, kinds.Boolean):
+        return bool(number % 2)
+    if isinstance(column.type, kinds.Float):
+        return number + 0.5
+    if isinstance(column.type, kinds.Integer):
+        return number
+    return f"{number}ё"
+
+
+def filled(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """Put rows into every table; what was put."""
+    metadata = MetaData()
+    metadata.reflect(connection)
+    put: dict[str, list[dict[str, Any]]] = {}
+    for table in metadata.sorted_tables:
+        if table.name != schema.VERSION_TABLE:
+            put[table.name] = [{one.name: value(one, number) for one in table.c} for number in range(1, ROWS + 1)]
+            connection.execute(insert(table), put[table.name])
+    return put
+
+
+def found(connection: Connection, name: str) -> list[dict[str, Any]]:
+    table = Table(name, MetaData(), autoload_with=connection)
+    return [dict(row._mapping) for row in connection.execute(select(table).order_by(*table.primary_key))]
+
+
+@pytest.mark.parametrize("revision", EARLIER)
+def test_a_filled_store_of_an_earlier_revision_keeps_everything(bare: Store, revision: str) -> None:
+    with bare.engine.begin() as connection:
+        command.upgrade(schema._config(connection), revision)
+    with bare.engine.begin() as connection:
+        put = filled(connection)
+    assert put
+    bare.prepare()
+    with bare.engine.connect() as connection:
+        assert schema.version_of(connection) == schema.HEAD
+        for name, rows in put.items():
+            assert inspect(connection).has_table(name), f"{name} is gone"
+            kept = [{key: row[key] for key in rows[0]} for row in found(connection, name)]
+            assert kept == rows, name
+
+
+def test_there_are_earlier_revisions() -> None:
+    assert EARLIER
