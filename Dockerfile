@@ -1,4 +1,5 @@
-# One image, one command: the receiver and the worker of one account, the store in /data.
+# One image for everything: by itself the receiver and the worker of one account with the store in /data; compose.yaml has
+# the other ways to run it. PostgreSQL's driver is always in it.
 #   docker build -t amo-bridge .
 #   docker run -d -p 8080:8080 -v amo-bridge:/data -v ./config.toml:/app/config.toml:ro -e AMO_BRIDGE_TOKEN=… amo-bridge
 FROM python:3.12-slim
@@ -12,8 +13,8 @@ RUN groupadd --gid 10001 bridge && useradd --uid 10001 --gid bridge --no-create-
     && mkdir /data && chown 10001:10001 /data
 
 WORKDIR /app
-COPY requirements.lock ./
-RUN pip install --require-hashes -r requirements.lock
+COPY requirements-postgres.lock ./
+RUN pip install --require-hashes -r requirements-postgres.lock
 
 COPY pyproject.toml README.md config.example.toml ./
 COPY amo_bridge ./amo_bridge

@@ -15,6 +15,7 @@ from doc_files import ROOT
 from amo_bridge.cli import main
 from amo_bridge.web.app import create_app
 
+LOCK = ROOT / "requirements-postgres.lock"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
@@ -80,15 +81,24 @@ def test_the_data_folder_is_a_volume_that_the_user_may_write_to() -> None:
 def test_dependencies_come_from_the_lock_file_by_hash() -> None:
     installs = [said for said in _all("RUN") if "pip install" in said]
     assert len(installs) == 2
-    assert "--require-hashes -r requirements.lock" in installs[0]
+    assert f"--require-hashes -r {LOCK.name}" in installs[0]
     assert {"--no-deps", "--no-build-isolation"} <= set(installs[1].split()), "nothing unpinned may be fetched"
 
 
 def test_the_lock_file_holds_hashes_of_everything_even_of_what_builds() -> None:
-    lock = (ROOT / "requirements.lock").read_text("utf-8")
+    lock = LOCK.read_text("utf-8")
     pinned = re.findall(r"^([\w.-]+)==[^\n]*\\\n((?:    --hash=sha256:\w+(?: \\)?\n)+)", lock, re.MULTILINE)
     assert [name for name, _ in pinned] == re.findall(r"^([\w.-]+)==", lock, re.MULTILINE)
     assert set(PROJECT["build-system"]["requires"]) <= {name for name, _ in pinned}
+
+
+def test_the_image_has_what_a_user_installs_and_the_driver_of_postgresql() -> None:
+    plain, image = (
+        set(re.findall(r"^([\w.-]+)==(\S+)", lock.read_text("utf-8"), re.MULTILINE))
+        for lock in (ROOT / "requirements.lock", LOCK)
+    )
+    assert plain < image
+    assert {name for name, _ in image - plain} == {"psycopg", "psycopg-binary"}
 
 
 def test_code_is_copied_after_the_dependencies() -> None:
@@ -101,7 +111,7 @@ def test_all_that_the_package_needs_is_copied_and_not_ignored() -> None:
     copied = {source.strip("./") for said in _all("COPY") for source in said.split()[:-1]}
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
     needed = {*wheel["packages"], *wheel.get("force-include", {}), PROJECT["project"]["readme"]}
-    assert needed | {"pyproject.toml", "requirements.lock"} <= copied
+    assert needed | {"pyproject.toml", LOCK.name} <= copied
     assert [source for source in copied if not (ROOT / source).exists() or _is_ignored(source)] == []
 
 

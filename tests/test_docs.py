@@ -150,7 +150,9 @@ def test_the_table_of_variables_names_all_that_the_code_reads_and_no_other(readm
 def test_variables_named_elsewhere_are_in_the_table() -> None:
     known = set(VARIABLE.findall(READMES[0].read_text("utf-8")))
     for page in PAGES:
-        assert set(VARIABLE.findall(page.read_text("utf-8"))) <= known, page
+        # AMO_BRIDGE_TOKEN__ACME is the token of acme.toml.
+        named = {name.partition("__")[0] for name in VARIABLE.findall(page.read_text("utf-8"))}
+        assert named <= known, page
 
 
 # --- config blocks and the worked example -------------------------------------------------------------------------

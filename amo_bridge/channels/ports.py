@@ -17,10 +17,10 @@ from amo_bridge.channels.notices.port import NoticePort
 from amo_bridge.channels.telegram.bot import Bot
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import MAIL_PASSWORD, TELEGRAM_TOKEN
+from amo_bridge.config.environment import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.connection import secret
 from amo_bridge.engine.lanes.port import Port
 from amo_bridge.engine.store import Store
 

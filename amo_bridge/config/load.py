@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from amo_bridge.config.absences import Absence, Absences, overlaps
 from amo_bridge.config.channels import Channels, MailSection, TelegramSection, check_unsubscribing, people_in
+from amo_bridge.config.environment import with_password
 from amo_bridge.config.lines import KeyPath
 from amo_bridge.config.load_rules import RULES, RuleLoader
 from amo_bridge.config.model import MANAGER, AccountSection, BridgeSection, Config, RoleByField, RoleSpec
@@ -63,7 +64,7 @@ class _Loader:
             if name not in SECTIONS:
                 self.problems.unknown((name,), "такого раздела нет", name, SECTIONS)
         account = self._section("account", AccountSection)
-        bridge = self._section("bridge", BridgeSection)
+        bridge = self._with_password(self._section("bridge", BridgeSection))
         calendar = self._section("calendar", CalendarOptions)
         declared = self._table("roles")
         roles = self._roles(declared)
@@ -116,6 +117,15 @@ class _Loader:
             return model.model_validate(table)
         except ValidationError as errors:
             self.problems.invalid(errors, (name,), model)
+            return None
+
+    def _with_password(self, bridge: BridgeSection | None) -> BridgeSection | None:
+        if bridge is None:
+            return None
+        try:
+            return bridge.model_copy(update={"database": with_password(bridge.database, self.environment)})
+        except ConfigError as error:
+            self.problems.found += error.problems
             return None
 
     def _roles(self, table: Mapping[str, Any]) -> dict[str, RoleSpec]:

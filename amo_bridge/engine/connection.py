@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import structlog
 
 from amo_bridge.clock import AccountClock
+from amo_bridge.config.environment import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.account_cache import AccountCache
@@ -128,18 +128,6 @@ def redirect_uri(config: Config, environment: Mapping[str, str]) -> str:
     """Where amoCRM sends the browser back to: must be in the integration's settings letter by letter."""
     given = environment.get(REDIRECT_URI, "").strip()
     return given or (f"{config.bridge.public_url}{CALLBACK}" if config.bridge.public_url else "")
-
-
-def secret(environment: Mapping[str, str], name: str) -> str:
-    """A secret from the environment, or from the file that ``name``_FILE names; empty if there is neither."""
-    if value := environment.get(name, "").strip():
-        return value
-    if not (path := environment.get(f"{name}_FILE", "").strip()):
-        return ""
-    try:
-        return Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{name}_FILE: файл {path} не читается: {error}"]) from error
 
 
 def account_client(config: Config, environment: Mapping[str, str]) -> CrmClient:

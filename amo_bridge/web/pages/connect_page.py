@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 from flask_babel import lazy_gettext as _l
 
+from amo_bridge.config.environment import secret
 from amo_bridge.engine import token_watch
-from amo_bridge.engine.connection import CLIENT_ID, TOKEN, redirect_uri, secret
+from amo_bridge.engine.connection import CLIENT_ID, TOKEN, redirect_uri
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.gate import open_to
