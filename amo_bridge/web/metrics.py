@@ -40,6 +40,10 @@ class Observed(Protocol):
     def token_ends_at(self) -> float | None:
         """When amoCRM's token dies (Unix seconds), if that is known."""
 
+    @property
+    def requests_per_second(self) -> float:
+        """How many requests amoCRM may get from us."""
+
     def vitals(self) -> Vitals | None:
         """None before the store is opened. Raises StoreUnavailable."""
 
@@ -96,6 +100,7 @@ class StoredGauges(Collector):
             account = bridge.meters.account
             families["ready"].add_metric([account], bridge.is_ready)
             families["leading"].add_metric([account], bridge.is_leading)
+            families["crm_allowed_per_second"].add_metric([account], bridge.requests_per_second)
             if bridge.token_ends_at is not None:
                 families["token_ends_timestamp_seconds"].add_metric([account], bridge.token_ends_at)
             try:
@@ -114,6 +119,8 @@ def _fill(families: dict[str, GaugeMetricFamily], account: str, vitals: Vitals) 
         "inbox_new": vitals.inbox_new,
         "events_open": vitals.events_open,
         "overdue": vitals.overdue,
+        "timers_open": vitals.timers_open,
+        "timers_overdue": vitals.timers_overdue,
         "mirror_deals": vitals.mirror_deals,
         "last_hook_age_seconds": vitals.last_hook_age,
         "reconcile_age_seconds": vitals.reconcile_age,
@@ -133,12 +140,15 @@ def _families() -> dict[str, GaugeMetricFamily]:
         "ready": ("1: the account's bridge works", []),
         "leading": ("1: this process works for the account; 0: it stands by, or only takes hooks in", []),
         "store_up": ("1: the store answers; 0: it does not, or has not been opened yet", []),
+        "crm_allowed_per_second": ("Requests a second that amoCRM may get from us: the whole budget", []),
         "token_ends_timestamp_seconds": ("When amoCRM's token dies, Unix seconds", []),
         "inbox_new": ("Hooks taken in and not decoded yet", []),
         "events_open": ("Events not judged yet", []),
         "outbox": ("Effects not yet in amoCRM, by state", ["state"]),
         "failed": ("What the bridge gave up on, by kind; see amo-bridge failed", ["kind"]),
         "overdue": ("Work that should have been done a minute ago", []),
+        "timers_open": ("Steps of schedules that are still to come", []),
+        "timers_overdue": ("Steps that fell due a minute ago and have not fired", []),
         "mirror_deals": ("Deals in the mirror", []),
         "last_hook_age_seconds": ("Since the last hook", []),
         "reconcile_age_seconds": ("Since the last reconciliation that went through", []),

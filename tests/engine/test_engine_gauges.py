@@ -10,7 +10,7 @@ from sqlalchemy import insert, update
 from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.gauges import Gauges, Vitals
 from amo_bridge.engine.reconcile import LOOKED_AT
-from amo_bridge.engine.store import Store, budgets, deals, events, inbox, outbox
+from amo_bridge.engine.store import Store, budgets, deals, events, inbox, outbox, timers
 
 
 def read(store: Store, seconds_later: float = 0) -> Vitals:
@@ -36,7 +36,7 @@ def set_effect(store: Store, number: int, **values: object) -> None:
 
 def test_a_store_in_which_nothing_has_happened(store: Store) -> None:
     nothing = {"waiting": 0, "ready": 0, "sending": 0, "doubt": 0}
-    assert read(store) == Vitals(0, 0, nothing, {}, 0, 0, None, None, "")
+    assert read(store) == Vitals(0, 0, nothing, {}, 0, 0, 0, 0, None, None, "")
 
 
 def test_what_waits_and_what_has_failed_is_counted_by_kind(store: Store) -> None:
@@ -60,7 +60,7 @@ def test_another_accounts_rows_are_not_ours(store: Store) -> None:
     add_event(store, "open", account=ACCOUNT + 1)
     with store.write() as connection:
         connection.execute(insert(budgets).values(account="https://other", next_free=0, stopped_kind="CrmUnpaid"))
-    assert read(store) == Vitals(0, 0, read(store).outbox, {}, 0, 0, None, None, "")
+    assert read(store) == Vitals(0, 0, read(store).outbox, {}, 0, 0, 0, 0, None, None, "")
 
 
 def test_work_is_overdue_when_a_minute_has_passed_and_it_could_have_been_done(store: Store) -> None:
@@ -72,6 +72,22 @@ def test_work_is_overdue_when_a_minute_has_passed_and_it_could_have_been_done(st
     set_effect(store, 2, due_at=(NOON + timedelta(hours=1)).timestamp())
     assert read(store, 30).overdue == 0
     assert read(store, 61).overdue == 3
+
+
+def test_steps_to_come_are_counted_and_those_that_should_have_fired_apart(store: Store) -> None:
+    due = {"past": 0, "just now": 100, "to come": 3600}
+    with store.write() as connection:
+        for step, seconds in due.items():
+            connection.execute(insert(timers).values(timer(step, seconds)))
+        connection.execute(insert(timers).values(timer("fired", 0) | {"state": "fired"}))
+        connection.execute(insert(timers).values(timer("another's", 0) | {"account": ACCOUNT + 1}))
+    assert (read(store, 120).timers_open, read(store, 120).timers_overdue) == (3, 1)
+
+
+def timer(step: str, seconds: float) -> dict[str, object]:
+    due_at = (NOON + timedelta(seconds=seconds)).timestamp()
+    whose = {"account": ACCOUNT, "deal_id": 7, "rule": "ladder"}
+    return {**whose, "step": step, "anchor": "a", "due_at": due_at, "since": NOON.timestamp()}
 
 
 def test_how_long_ago_hooks_came_and_amocrm_was_compared(store: Store) -> None:

@@ -58,6 +58,7 @@ def test_a_hook_and_its_effect_are_counted(
     assert after["amo_bridge_effects_total kind=create_task"] == 1
     assert after["amo_bridge_crm_requests_total method=POST status=200"] >= 1
     assert after["amo_bridge_crm_wait_seconds_count"] > before["amo_bridge_crm_wait_seconds_count"]
+    assert after["amo_bridge_crm_allowed_per_second"] == bridge.config.account.requests_per_second
     assert after["amo_bridge_mirror_deals"] == 1
     assert (after["amo_bridge_ready"], after["amo_bridge_leading"], after["amo_bridge_store_up"]) == (1, 1, 1)
     assert (after["amo_bridge_inbox_new"], after["amo_bridge_events_open"], after["amo_bridge_overdue"]) == (0, 0, 0)
@@ -125,8 +126,13 @@ def test_a_store_that_does_not_answer_takes_only_its_own_numbers_away() -> None:
 
     meters = Meters()
     sick = SimpleNamespace(
-        meters=meters.of("agency"), is_ready=False, is_leading=False, token_ends_at=5e9, vitals=vitals
-    )  # fmt: skip
+        meters=meters.of("agency"),
+        is_ready=False,
+        is_leading=False,
+        token_ends_at=5e9,
+        requests_per_second=7,
+        vitals=vitals,
+    )
     watched = SimpleNamespace(observed=lambda: [sick], process_meters=meters)
     bridge = SimpleNamespace(is_ready=False, health=lambda: {"status": "waiting: нет базы"}, ways=list)
     text = create_app(bridge, bridge, bridge, watched).test_client().get("/metrics").text  # type: ignore[arg-type]

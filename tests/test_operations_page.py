@@ -1,0 +1,27 @@
+"""docs/operations.md names every metric that /metrics tells, and no other."""
+
+from __future__ import annotations
+
+from doc_files import ROOT, spans
+
+from amo_bridge.engine.meters import Meters
+from amo_bridge.web.metrics import StoredGauges
+
+PAGE = ROOT / "docs" / "operations.md"
+
+
+def told() -> list[str]:
+    table = PAGE.read_text("utf-8").partition("<!-- metrics:begin -->")[2].partition("<!-- metrics:end -->")[0]
+    return [spans(line)[0] for line in table.splitlines() if line.startswith("| `")]
+
+
+def measured() -> set[str]:
+    counted = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in Meters().registry.collect()
+    }  # fmt: skip
+    return counted | {family.name for family in StoredGauges(lambda: []).collect()}
+
+
+def test_every_metric_is_told_of_once() -> None:
+    assert sorted(told()) == sorted(measured())
