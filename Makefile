@@ -1,14 +1,15 @@
-# demo · test · check — each makes the virtual environment it needs, from the lock files, and nothing else.
+# demo · test · check · bench · chaos — each makes the virtual environment it needs, from the lock files, and nothing else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check chaos format lock clean
+.PHONY: help demo test check bench chaos format lock clean
 
 help:
 	@echo "make demo    the story, played against a local amoCRM (about half a minute)"
 	@echo "make test    the whole test suite"
 	@echo "make check   format, lint, types"
+	@echo "make bench   what the bridge costs, against its goals, with charts into docs/ (some fifteen minutes)"
 	@echo "make chaos   50 times kill -9 under faults; nothing may be lost, nothing doubled (some five minutes)"
 	@echo "make lock    write the lock files anew from pyproject.toml"
 
@@ -30,6 +31,10 @@ demo: $(VENV)/.runtime
 # As many processes as there are cores; every test has a database, ports and folders of its own.
 test: $(VENV)/.dev
 	$(BIN)/pytest -n auto --dist worksteal
+
+# BENCH="--quick" takes two minutes and draws nothing.
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench $(BENCH)
 
 # CHAOS="--database postgresql --seed 7" says otherwise.
 chaos: $(VENV)/.dev

@@ -19,6 +19,7 @@ from rich.table import Table
 from bench import alone, chart, naive, page
 from bench.figures import Figures, Row, rows
 from bench.storm import blow, house
+from bench.ticks import tick
 
 DOCS = Path(__file__).parent.parent / "docs"
 LONE = alone.LONE_EVENTS
@@ -33,10 +34,13 @@ class Plan:
     idle_seconds: float
     hooks: int
     naive_sample: int
+    ticked: int
 
 
-WHOLE = Plan(sizes=(1_000, 10_000, 100_000), idle_at=10_000, idle_seconds=310, hooks=10_000, naive_sample=50)
-QUICK = Plan(sizes=(1_000, 2_000), idle_at=2_000, idle_seconds=20, hooks=3_000, naive_sample=20)
+WHOLE = Plan(
+    sizes=(1_000, 10_000, 100_000), idle_at=10_000, idle_seconds=310, hooks=10_000, naive_sample=50, ticked=100_000
+)
+QUICK = Plan(sizes=(1_000, 2_000), idle_at=2_000, idle_seconds=20, hooks=3_000, naive_sample=20, ticked=10_000)
 
 
 class Run:
@@ -53,6 +57,8 @@ class Run:
         received = alone.receive(self._folder / "receiving", self._plan.hooks)
         self._say("starting")
         starts = alone.start(self._folder / "starting")
+        self._say(f"ticking over {self._plan.ticked:,} deals")
+        ticks = tick(self._folder / "ticking", self._plan.ticked)
         fills, storms, idle, compared, lone = [], [], None, None, None
         for size in self._plan.sizes:
             self._say(f"{size:,} deals")
@@ -75,7 +81,7 @@ class Run:
         assert idle is not None
         assert lone is not None
         assert compared is not None
-        return Figures(compared, received, starts, lone, idle, fills, storms)
+        return Figures(compared, received, starts, lone, idle, ticks, fills, storms)
 
     def _say(self, what: str) -> None:
         """A new part begins."""

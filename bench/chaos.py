@@ -6,28 +6,23 @@ again; in the end the account must hold exactly what the same acts give in good 
 
 from __future__ import annotations
 
-import os
 import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.table import Table
-from sqlalchemy import create_engine, text
 
 from amo_bridge.engine.store import Store
 from amo_bridge.errors import StoreUnavailable
-from bench.account import Snapshot, StoreView, Verdict, compare, is_answered
+from bench.account import Snapshot, StoreView, compare, is_answered
+from bench.databases import database_of
+from bench.outcome import Outcome, show
 from bench.people import Life, People
 from bench.processes import PATIENCE, BridgeProcess, NotRunning, Sandbox, bridge_environment, free_port
 
-POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
 # How long the bridge waits before it looks for a write whose answer was lost; late writes land sooner than that.
 SETTLE = 4.0
 LANDS_AFTER_MS = 2500
@@ -51,26 +46,6 @@ WEATHER: tuple[dict[str, object], ...] = (
     {"kind": "hook_reorder", "probability": 0.1, "seconds": 3},
     {"kind": "hook_delay", "probability": 0.05, "seconds": 4},
 )
-
-
-@dataclass
-class Outcome:
-    """``verdict`` says whether the account is right; the rest says how hard it was made."""
-
-    verdict: Verdict
-    deals: int = 0
-    acts: int = 0
-    kills: int = 0
-    seconds: float = 0.0
-    hooks: dict[str, int] = field(default_factory=dict)
-    faults: dict[str, int] = field(default_factory=dict)
-    requests: int = 0
-    left_open: dict[str, int] = field(default_factory=dict)
-    histories: dict[int, list[str]] = field(default_factory=dict)
-
-    @property
-    def is_good(self) -> bool:
-        return self.verdict.is_good and not self.left_open
 
 
 class Chaos:
@@ -225,25 +200,6 @@ class Chaos:
         return BridgeProcess(self._port, self._folder, self._environment)
 
 
-@contextmanager
-def database_of(kind: str) -> Iterator[str]:
-    """The address of an empty database of that kind: SQLite in the bridge's own folder, or a schema of PostgreSQL that
-    is dropped afterwards. Raises sqlalchemy.exc.OperationalError when PostgreSQL does not answer."""
-    if kind == "sqlite":
-        yield ""
-        return
-    schema = f"chaos_{os.getpid()}_{time.time_ns() % 1_000_000}"
-    engine = create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE SCHEMA {schema}"))
-    try:
-        yield f"{POSTGRES}?options=-csearch_path%3D{schema}"
-    finally:
-        with engine.connect() as connection:
-            connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-        engine.dispose()
-
-
 def run_chaos(folder: Path, *, seed: int, acts: int, kills: int, database: str = "") -> Outcome:
     """One run in a folder that stays."""
     chaos = Chaos(folder, seed=seed, acts=acts, kills=kills, database=database)
@@ -251,27 +207,6 @@ def run_chaos(folder: Path, *, seed: int, acts: int, kills: int, database: str =
         return chaos.run()
     finally:
         chaos.close()
-
-
-def show(outcome: Outcome, console: Console) -> None:
-    verdict = outcome.verdict
-    table = Table("what", "how much", title="chaos")
-    table.add_row("deals, acts of people", f"{outcome.deals}, {outcome.acts}")
-    table.add_row("kill -9 of the bridge", str(outcome.kills))
-    table.add_row("requests of the bridge", str(outcome.requests))
-    table.add_row("faults that struck", ", ".join(f"{name} {count}" for name, count in outcome.faults.items()))
-    table.add_row("hooks", ", ".join(f"{name} {count}" for name, count in outcome.hooks.items()))
-    table.add_row("effects awaited", str(verdict.effects))
-    for name in ("lost", "doubled", "wrong", "out_of_order"):
-        found: list[str] = getattr(verdict, name)
-        table.add_row(name.replace("_", " "), f"[{'red' if found else 'green'}]{len(found)}[/]")
-    table.add_row("left undone", str(outcome.left_open or 0))
-    table.add_row("seconds", f"{outcome.seconds:.0f}")
-    console.print(table)
-    for name in ("lost", "doubled", "wrong", "out_of_order"):
-        for words in getattr(verdict, name):
-            console.print(f"{name}: {words}")
-            console.print("    " + "\n    ".join(outcome.histories[int(words.split(":")[0])]))
 
 
 @click.command()
