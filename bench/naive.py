@@ -60,9 +60,17 @@ class Polite:
         self._session.headers["Authorization"] = f"Bearer {TOKEN}"
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        time.sleep(max(0.0, self._next - time.perf_counter()))
-        self._next = time.perf_counter() + SPACING
-        self.sent += 1
-        answer = self._session.request(method, self._url + path, json=body)
+        answer = self._send(method, path, body)
+        while answer.status_code == 429:
+            # On a busy machine requests may arrive closer together than they were sent.
+            time.sleep(1)
+            answer = self._send(method, path, body)
         answer.raise_for_status()
         return answer.json()
+
+    def _send(self, method: str, path: str, body: object) -> requests.Response:
+        time.sleep(max(0.0, self._next - time.perf_counter()))
+        self._next = time.perf_counter() + SPACING
+        answer = self._session.request(method, self._url + path, json=body)
+        self.sent += answer.status_code != 429
+        return answer
