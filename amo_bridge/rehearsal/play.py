@@ -13,7 +13,7 @@ import requests
 from sqlalchemy import func, select, update
 
 from amo_bridge.channels.not_connected import NAMES, NotConnected
-from amo_bridge.channels.ports import Surroundings
+from amo_bridge.channels.ports import Quay
 from amo_bridge.config.model import Config
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.fill import Fill
@@ -151,7 +151,7 @@ def _begun(config: Config, store: Store, hands: Hands, known: Known) -> Play:
     return Play(config.account.url, store, key, worker, hands)
 
 
-def _nowhere(_: Surroundings) -> list[Port]:
+def _nowhere(_: Quay) -> list[Port]:
     """Nothing leaves the house."""
     return [NotConnected(lane) for lane in NAMES]
 
