@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import TaskRecord
 from amo_bridge.crm.reading import tasks_by_ids
+from amo_bridge.crm.records import embedded
 from amo_bridge.crm.values import ENTITY_TYPES, identifier, integer, moment
 from amo_bridge.events import TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
 
 Row = Mapping[str, Any]
 ADDED, DELETED, DONE = "task_added", "task_deleted", "task_completed"
-CHANGED = ("task_text_changed", "task_deadline_changed", "task_type_changed", "task_result_added")
+DATE_CHANGED = "task_deadline_changed"
+# amoCRM's filter takes no more (amoCRM docs, events-and-notes).
+MOST_IDS = 10
+CHANGED = ("task_text_changed", DATE_CHANGED, "task_type_changed", "task_result_added")
 TASKS = (ADDED, DELETED, DONE, *CHANGED, "entity_responsible_changed")
 
 
@@ -35,6 +39,27 @@ def tasks_told(client: CrmClient, rows: Sequence[Row]) -> dict[int, TaskReported
             found[number] = TaskDeleted(task_id=task_id, **_common(row))
         elif task_id is not None and (record := records.get(task_id)):
             found[number] = _event(row, record, was_done_later=task_id in done)
+    return found
+
+
+class Done(NamedTuple):
+    """Who did it, and when."""
+
+    user_id: int | None
+    at: datetime
+
+
+def doers_of(client: CrmClient, task_ids: Sequence[int]) -> dict[tuple[int, str], Done]:
+    """(task, what happened: its date was changed, it was deleted) → who did it last. Raises CrmError."""
+    found: dict[tuple[int, str], Done] = {}
+    for start in range(0, len(task_ids), MOST_IDS):
+        some = task_ids[start : start + MOST_IDS]
+        sought = {"entity": "task", "entity_id": some, "type": f"{DELETED},{DATE_CHANGED}"}
+        for row in embedded(client.get("/api/v4/events", {"filter": sought, "limit": 100}) or {}, "events"):
+            task_id, common = identifier(row.get("entity_id")), _common(row)
+            if task_id is not None and task_id in some:
+                # Newest first.
+                found.setdefault((task_id, str(row.get("type"))), Done(common["user_id"], common["at"]))
     return found
 
 

@@ -15,19 +15,22 @@ from amo_bridge.engine.people import People
 from amo_bridge.events import (
     TaskAnswered,
     TaskCompleted,
+    TaskDeleted,
     TaskFinished,
     TaskObserved,
+    TaskRemoved,
     TaskReported,
+    TaskRescheduled,
     TaskUpdated,
 )
 
 USUAL_TYPE = 1
-OBSERVED = (TaskFinished, TaskAnswered)
+OBSERVED = (TaskFinished, TaskAnswered, TaskRescheduled, TaskRemoved)
 
 
 def is_news(told: TaskReported) -> bool:
     """May it turn out to be something that is observed? Most hooks about tasks only say that one was set."""
-    return isinstance(told, TaskCompleted) or _tells_an_answer(told)
+    return isinstance(told, TaskCompleted | TaskDeleted) or told.old_due is not None or _tells_an_answer(told)
 
 
 class TaskObserver:
@@ -38,7 +41,7 @@ class TaskObserver:
 
     def changes(self, told: TaskReported, now: TaskRecord | None, deal: DealRecord) -> list[TaskObserved]:
         """``now``: the task as it is; None if it is gone."""
-        return list(self._changes(told, now, deal))
+        return [*self._changes(told, now, deal), *self._taken_back(told, now, deal)]
 
     def settled(self, answer: TaskAnswered, now: TaskRecord | None) -> TaskAnswered | None:
         """An answer that was waited for, with the result that the task has now; None when there is no such task."""
@@ -59,6 +62,20 @@ class TaskObserver:
             yield TaskFinished(**self._common(told, now, deal))
         if is_news(told) and now.is_completed and now.result and not _is_our_own(told):
             yield TaskAnswered(result=now.result, **self._common(told, now, deal))
+
+    def _taken_back(self, told: TaskReported, now: TaskRecord | None, deal: DealRecord) -> Iterator[TaskObserved]:
+        """An open task whose date was changed, or that was deleted; what it was is known from the mirror alone."""
+        if isinstance(told, TaskDeleted):
+            if told.due is not None and not told.is_completed:
+                gone = TaskRecord(
+                    id=told.task_id,
+                    text=told.text or "",
+                    responsible_user_id=told.responsible_user_id or 0,
+                    task_type_id=told.task_type_id or USUAL_TYPE,
+                )
+                yield TaskRemoved(due=told.due, **self._common(told, gone, deal) | {"at": told.at})
+        elif told.old_due is not None and told.due is not None and now is not None and not now.is_completed:
+            yield TaskRescheduled(old=told.old_due, new=told.due, **self._common(told, now, deal))
 
     def _common(self, told: TaskReported, now: TaskRecord, deal: DealRecord) -> dict[str, Any]:
         who = told.user_id or (now.updated_by if told.at in (None, now.updated_at) else None) or None

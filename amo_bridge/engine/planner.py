@@ -190,7 +190,8 @@ class Planner:
         if isinstance(event, DealReported):
             yield from self.brain.observer.changes(known, record, event)
         elif isinstance(event, TaskReported) and self._is_watched(event):
-            yield from self.brain.task_observer.changes(event, self._tasks_now.get(event.task_id), record)
+            now = self._tasks_now.get(event.task_id)
+            yield from self.brain.task_observer.changes(self._tasks_now.with_doer(event), now, record)
 
     def _copy(self, event: Event, known: Mirrored | None, record: DealRecord) -> Mirrored | None:
         """What the mirror knows of the deal, this event included."""
