@@ -10,17 +10,21 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, Table, and_, delete, func, select, true
+from sqlalchemy import Column, ColumnElement, Table, and_, delete, func, select, true
 
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import BridgeSection
 from amo_bridge.engine.cursors import Cursors
-from amo_bridge.engine.store import Store, events, inbox, journal, outbox
+from amo_bridge.engine.store import Store, events, inbox, journal, outbox, tasks, touches
 
 log = structlog.get_logger()
 CURSOR = "tidied_at"
 EVERY = timedelta(days=1)
 CHUNK = 500
+# Rules ask for a month of touches, reports for a year.
+TOUCHES_KEPT = timedelta(days=400)
+# So long a finished task may still be told of: its result, or that it was opened again.
+FINISHED_KEPT = timedelta(days=30)
 # The worker does nothing else meanwhile; a chunk takes some milliseconds.
 CHUNKS_IN_A_ROW = 20
 SETTLED = ("done", "dropped", "unsent")
@@ -53,8 +57,23 @@ class Retention:
         settled = and_(outbox.c.state.in_(SETTLED), done < told, outbox.c.key.not_like(ONCE))
         yield from self._chunks(outbox, outbox.c.created_at, told, settled)
         yield from self._chunks(journal, journal.c.at, told, true())
+        yield from self._unordered(touches, touches.c.id, touches.c.at < (now - TOUCHES_KEPT).timestamp())
+        finished = and_(tasks.c.is_completed, tasks.c.updated_at < (now - FINISHED_KEPT).timestamp())
+        yield from self._unordered(tasks, tasks.c.task_id, finished)
         with self._store.write() as connection:
             self._cursors.write(connection, CURSOR, now.timestamp())
+
+    def _unordered(self, table: Table, number: Column[int], old: ColumnElement[bool]) -> Iterator[tuple[str, int]]:
+        """Of rows that did not come in the order in which things happened."""
+        mine = and_(table.c.account == self._key, old)
+        while True:
+            with self._store.read() as connection:
+                ids = connection.execute(select(number).where(mine).limit(CHUNK)).scalars().all()
+            if not ids:
+                return
+            with self._store.write() as connection:
+                connection.execute(delete(table).where(mine, number.in_(ids)))
+            yield table.name, len(ids)
 
     def _chunks(
         self, table: Table, came_at: ColumnElement[float], before: float, may_go: ColumnElement[bool]

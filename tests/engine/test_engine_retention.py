@@ -11,7 +11,7 @@ from sqlalchemy import Table, insert, select
 from amo_bridge.config.model import BridgeSection
 from amo_bridge.engine import retention
 from amo_bridge.engine.retention import Retention, RetentionChore
-from amo_bridge.engine.store import Store, events, inbox, journal, made, outbox
+from amo_bridge.engine.store import Store, events, inbox, journal, made, outbox, tasks, touches
 
 KEEP = BridgeSection(keep_journal=timedelta(days=90), keep_hooks=timedelta(days=14))
 
@@ -137,3 +137,17 @@ def test_a_long_chore_lets_hooks_through_between_its_portions(store: Store, monk
     chore.run()
     chore.run()
     assert (left(store, events.c.id), len(asked)) == ([], 2)
+
+
+def test_touches_and_finished_tasks_go_after_their_time_open_tasks_never(store: Store) -> None:
+    call = {"kind": "call", "direction": "in", "entity_type": "deal", "entity_id": 7}
+    for number, days in enumerate((401, 399, 0)):
+        add(store, touches, key=f"k{number}", at=ago(days), **call)
+    facts = {"responsible_user_id": 1, "created_by": 1, "task_type_id": 1, "text": "?", "due_at": 0, "created_at": 0}
+    for number, (days, done) in enumerate(((31, True), (29, True), (500, False))):
+        add(store, tasks, task_id=number, updated_at=ago(days), is_completed=done, **facts)
+    another = {**call, "account": 2}
+    add(store, touches, key="k0", at=ago(500), **another)
+    assert tidy(store) == {"touches": 1, "tasks": 1}
+    assert left(store, touches.c.key) == ["k0", "k1", "k2"]
+    assert left(store, tasks.c.task_id) == [1, 2]
