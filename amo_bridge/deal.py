@@ -38,6 +38,8 @@ class Deal(WithFields):
     amoCRM's built-in fields answer to their Russian names: «Название», «Бюджет», «Причина отказа», «Ответственный»,
     «Контакт» (or «Контактное лицо»), «Компания»; a custom field of that name, if it is filled, goes before.
 
+    ``url`` is its card in amoCRM, ``page`` its page of the bridge.
+
     What a handler asks for by ``needs={…}`` is read when it looks there, so it should look at cheaper things first.
     All is read afresh but the touches, which amoCRM has no list of:
 
@@ -59,6 +61,7 @@ class Deal(WithFields):
     name: str
     url: str
     stage: Stage
+    page: str = ""
     price: int = 0
     responsible: User | None = None
     loss_reason: str | None = None

@@ -109,12 +109,12 @@ class PersonName(AccountName):
 class Text(AccountName):
     """A text with places to fill in: «Позвонить по сделке {Название}». Every place is a deal's field.
 
-    ``{Этап}`` and ``{Ссылка}`` are the deal's stage and address.
+    ``{Этап}`` and ``{Ссылка}`` are the deal's stage and address in amoCRM, ``{Страница}`` its page of the bridge.
     """
 
     kind = "текст"
     PLACE: ClassVar[re.Pattern[str]] = re.compile(r"\{([^{}]+)\}")
-    OWN_PLACES: ClassVar[frozenset[str]] = frozenset({"Этап", "Ссылка"})
+    OWN_PLACES: ClassVar[frozenset[str]] = frozenset({"Этап", "Ссылка", "Страница"})
     LATER_PLACES: ClassVar[frozenset[str]] = frozenset()
     """Places that the engine fills when it carries the action out; no field is meant."""
 
@@ -139,7 +139,7 @@ class Text(AccountName):
 
     def for_deal(self, deal: Deal) -> str:
         """The text with the deal's values; an empty field becomes «—», so that nobody reads a broken sentence."""
-        known = {"Этап": deal.stage.title, "Ссылка": deal.url}
+        known = {"Этап": deal.stage.title, "Ссылка": deal.url, "Страница": deal.page}
 
         def fill(match: re.Match[str]) -> str:
             name = match[1]

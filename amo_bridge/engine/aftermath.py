@@ -19,6 +19,7 @@ from amo_bridge.crm.account_parts import LOST
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.values import ENTITY_TYPES
 from amo_bridge.crm.writes import Written
+from amo_bridge.engine.by_hand import BY_PERSON
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.mirror.task_copy import TaskCopy
@@ -27,7 +28,7 @@ from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
-from amo_bridge.events import DealAdded, DealMoved, Event, TaskCompleted
+from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event, TaskCompleted
 
 FACTS = {"text": "text", "task_type_id": "task_type_id", "responsible_user_id": "responsible_user_id"}
 """amoCRM's key of a task → the copy's, where they hold the same."""
@@ -46,6 +47,9 @@ class Aftermath:
         at = written.updated_at or datetime.fromtimestamp(row.payload["not_before"], UTC)
         if row.kind == "create_deal":
             self._tell(connection, DealAdded(at=at, deal_id=written.id, user_id=0, **_stage(row.body)))
+        elif row.payload.get(BY_PERSON):
+            # What a person did from a page is news: the mirror learns it when the rules do.
+            self._tell(connection, DealUpdated(at=at, deal_id=row.deal_id, user_id=0))
         elif row.kind == "patch_deal":
             if _stage(row.body) and not row.payload["rolls_back"]:
                 self._tell(connection, DealMoved(at=at, deal_id=row.deal_id, user_id=0, **_stage(row.body)))

@@ -32,11 +32,18 @@ class Brain:
     calendar: WorkCalendar
 
     @classmethod
-    def of(cls, config: Config, account: Account, clock: Clock, deal_known: DealKnown = nobody_has_seen) -> Self:
+    def of(
+        cls,
+        config: Config,
+        account: Account,
+        clock: Clock,
+        deal_known: DealKnown = nobody_has_seen,
+        pages_url: str = "",
+    ) -> Self:
         people = People(account, config.roles, config.absences, deal_known)
         calendar = config.calendar.calendar(account.timezone)
         resolver = Resolver(account, people, calendar, Reach(config.channels, account).can_be_told)
-        viewer = Viewer(account, config.account.url)
+        viewer = Viewer(account, config.account.url, pages_url or config.bridge.public_url or "")
         return cls(
             config=config,
             account=account,

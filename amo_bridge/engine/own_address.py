@@ -12,6 +12,11 @@ log = structlog.get_logger()
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
+def pages_of(destination: str | None) -> str:
+    """Where the bridge's pages are: they are served where hooks are taken in. Empty if that is not known."""
+    return destination.partition("/hooks/amocrm/")[0] if destination else ""
+
+
 def destination(config: Config, own_url: str | None, secret: str) -> str | None:
     """The hook's full address; None if nobody said how amoCRM reaches us.
 

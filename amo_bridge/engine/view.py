@@ -10,8 +10,11 @@ from amo_bridge.engine.mirror import Mirrored
 
 
 class Viewer:
-    def __init__(self, account: Account, account_url: str) -> None:
+    """``pages_url``: where the bridge's own pages are; empty if nobody said."""
+
+    def __init__(self, account: Account, account_url: str, pages_url: str = "") -> None:
         self._account = account
+        self._pages_url = pages_url
         self._url = account_url
         self._reader = FieldReader(account)
         self._users = {user.id: user for user in account.users}
@@ -24,6 +27,7 @@ class Viewer:
             id=record.id,
             name=record.name,
             url=deal_url(self._url, record.id),
+            page=f"{self._pages_url}/deals/{record.id}",
             stage=self._account.stage_of(record.pipeline_id, record.status_id),
             price=record.price,
             responsible=self._users.get(record.responsible_user_id),

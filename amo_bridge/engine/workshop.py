@@ -22,6 +22,7 @@ from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.first_reading import FirstReading
 from amo_bridge.engine.outlook import Outlook
+from amo_bridge.engine.own_address import pages_of
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.retention import Retention, RetentionChore
@@ -139,4 +140,4 @@ class Workshop:
     @staticmethod
     def _brain(desk: Desk, account: Account, store: Store) -> Brain:
         mirror = Mirror(store, desk.account_key)
-        return Brain.of(desk.config, account, desk.account_clock, mirror.record)
+        return Brain.of(desk.config, account, desk.account_clock, mirror.record, pages_of(desk.destination))

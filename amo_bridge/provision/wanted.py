@@ -28,7 +28,7 @@ from amo_bridge.provision.options import FieldShape, ProvisionSection
 
 CLOSED = ("Успешно реализовано", "Закрыто и не реализовано")
 """amoCRM's own two last stages: every pipeline has them from its birth."""
-BY_KEY = {"link_field": "url", "page_field": "url"}
+BY_KEY = {"link_field": "url"}
 """What kind of field an option speaks of, when ``[provision]`` does not say."""
 
 
@@ -93,7 +93,8 @@ class Wanted:
             case TagName() | LossReasonName() | TaskTypeName() | UserName() | PersonName():
                 _add(self._list_of(name), name)
             case _:
-                raise TypeError(f"nobody has said what {type(name).__name__} asks of an account")
+                # Templates, series: the bridge's own, not the account's.
+                pass
 
     def _deal_field(self, path: tuple[Any, ...], name: AccountName) -> None:
         if any(same_name(name, built_in) for built_in in BUILT_IN_FIELDS):

@@ -25,11 +25,9 @@ class Platform(Strict):
 
 
 class ServicesSection(Strict):
-    """``[services]``: which field holds the lines, which field holds the address of the page that edits them, how a
-    blogger's contact is known, and the platforms."""
+    """``[services]``: which field holds the lines, how a blogger's contact is known, and the platforms."""
 
     field: CustomFieldName
-    page_field: CustomFieldName | None = None
     classification: ContactFieldName | None = None
     blogger: SomeText = "блогер"
     platforms: Annotated[dict[str, Platform], Field(min_length=1)]

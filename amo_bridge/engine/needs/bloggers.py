@@ -57,16 +57,10 @@ class DealBloggers:
         found = [*self._known(name, kind, services.blogger)] or [*self._asked(name, kind, services.blogger)]
         return tuple(sorted(found))
 
-    def _known(self, name: str, kind: Field | None, value: str) -> Iterator[int]:
+    def _known(self, name: str, kind: Field | None, value: str) -> list[int]:
         if self.ways.store is None:
-            return
-        index = ContactIndex(self.ways.store, self.ways.key)
-        for word in _words(name):
-            alike = index.by_surname(word, field_id=kind.id if kind else None, value=value, most=MOST)
-            fitting = [one for one in alike if _words(one.name) == _words(name)]
-            if fitting:
-                yield from (one.id for one in fitting)
-                return
+            return []
+        return [one.id for one in known_by_name(ContactIndex(self.ways.store, self.ways.key), name, kind, value)]
 
     def _asked(self, name: str, kind: Field | None, value: str) -> Iterator[int]:
         kept = (kind.id,) if kind else ()
@@ -80,6 +74,16 @@ class DealBloggers:
         longest = max(_words(name), key=len)
         for row in self.ways.client.pages("/api/v4/contacts", {"query": longest}, "contacts"):
             yield ContactRecord.from_api(row)
+
+
+def known_by_name(index: ContactIndex, name: str, kind: Field | None, value: str) -> list[IndexedContact]:
+    """Whom the index knows by this very name, whatever the order of its words; with ``kind``, only those whose field
+    has the value."""
+    for word in _words(name):
+        alike = index.by_surname(word, field_id=kind.id if kind else None, value=value, most=MOST)
+        if fitting := [one for one in alike if _words(one.name) == _words(name)]:
+            return fitting
+    return []
 
 
 def _words(name: str) -> list[str]:

@@ -1,0 +1,72 @@
+"""A deal's services: bloggers, platforms, services, filled in by people and saved into a field of the deal."""
+
+from __future__ import annotations
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.gate import open_to
+from amo_bridge.web.here import account, user, write_down
+from amo_bridge.web.service_desk import ServiceDesk
+from amo_bridge.web.service_form import ServiceForm, mark_of
+
+routes = Blueprint("services", __name__)
+
+
+@routes.get("/deals/<int:deal_id>/services")
+@open_to(Role.WEBINAR)
+def show(deal_id: int) -> str:
+    desk = ServiceDesk.at(account(), deal_id)
+    return _page(desk, ServiceForm.of_text(desk.text, desk.services.platforms))
+
+
+@routes.post("/deals/<int:deal_id>/services")
+@open_to(Role.WEBINAR)
+def change(deal_id: int) -> str | Response:
+    """A button of the form: one more row, one blogger less, or save."""
+    desk = ServiceDesk.at(account(), deal_id)
+    form = ServiceForm.of_form(request.form)
+    deed = request.form.get("do", "save")
+    return _save(desk, form) if deed == "save" else _page(desk, form.changed(deed))
+
+
+@routes.get("/deals/<int:deal_id>/services/people")
+@open_to(Role.WEBINAR)
+def people(deal_id: int) -> str:
+    """The choices below a name that is being typed."""
+    desk = ServiceDesk.at(account(), deal_id)
+    letters = next((value for name, value in request.args.items() if name.startswith("blogger.")), "")
+    return render_template("services/people.html", people=desk.people(letters))
+
+
+@routes.get("/deals/<int:deal_id>/services/state")
+@open_to(Role.WEBINAR)
+def state(deal_id: int) -> str:
+    """What became of the last saving; asked again as long as it is under way."""
+    return render_template("services/state.html", desk=ServiceDesk.at(account(), deal_id))
+
+
+def _save(desk: ServiceDesk, form: ServiceForm) -> str | Response:
+    lines = form.lines()
+    now = desk.text
+    if lines is None:
+        return _page(desk, form, wrong=True)
+    if form.loaded != mark_of(now):
+        form.loaded = mark_of(now)
+        return _page(desk, form, meanwhile=now)
+    if desk.page.config.bridge.dry_run:
+        return _page(desk, form, is_dry=True)
+    desk.save(lines, user().login)
+    write_down("services.save", _("Сохранены услуги сделки %(n)s", n=desk.record.id))
+    flash(_("Услуги сохранены"))
+    address = url_for("services.show", deal_id=desk.record.id)
+    if "HX-Request" in request.headers:
+        return Response(status=204, headers={"HX-Redirect": address})
+    return redirect(address)
+
+
+def _page(desk: ServiceDesk, form: ServiceForm, **more: object) -> str:
+    part = "HX-Request" in request.headers
+    return render_template("services/form.html" if part else "services/show.html", desk=desk, form=form, **more)

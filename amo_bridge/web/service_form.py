@@ -1,0 +1,147 @@
+"""The form of the services page: rows as people fill them in → service lines, or words about what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+
+from flask_babel import gettext as _
+
+from amo_bridge.service_lines import MOST_SERVICES, Blogger, Service, ServiceLines, Unread, read
+from amo_bridge.service_lines.lines import CONTACT
+
+MOST_BLOGGERS = 60
+SHOWN_AT_FIRST = 3
+
+
+@dataclass
+class LineRow:
+    """One service of a blogger; ``trouble``: what is wrong with it."""
+
+    platform: str = ""
+    service: str = ""
+    trouble: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.platform and not self.service
+
+
+@dataclass
+class Group:
+    """A blogger as he stands in the form: «Бузова Ольга (контакт 40000012)»."""
+
+    name: str = ""
+    rows: list[LineRow] = field(default_factory=list)
+    trouble: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.name and all(row.is_empty for row in self.rows)
+
+    @property
+    def can_grow(self) -> bool:
+        return len(self.rows) < MOST_SERVICES
+
+
+@dataclass
+class ServiceForm:
+    """``loaded``: the mark of the text that the form was filled from, to see whether somebody has changed it since."""
+
+    groups: list[Group]
+    unread: str = ""
+    loaded: str = ""
+
+    @classmethod
+    def of_text(cls, text: str, platforms: Collection[str]) -> ServiceForm:
+        found = read(text, platforms)
+        groups = [_group(blogger) for blogger in found.bloggers] or [_empty()]
+        return cls(groups, "\n".join(piece.text for piece in found.unread), mark_of(text))
+
+    @classmethod
+    def of_form(cls, sent: Mapping[str, str]) -> ServiceForm:
+        groups = []
+        for number in range(MOST_BLOGGERS):
+            if (name := sent.get(f"blogger.{number}")) is None:
+                break
+            groups.append(Group(" ".join(name.split()), list(_rows(sent, number))))
+        return cls(groups or [_empty()], sent.get("unread", "").strip(), sent.get("loaded", ""))
+
+    def changed(self, deed: str) -> ServiceForm:
+        """After a button of the form: «add», «line.0», «drop.0»; any other changes nothing."""
+        verb, _dot, place = deed.partition(".")
+        groups = list(self.groups)
+        number = int(place) if place.isdecimal() else -1
+        if verb == "add" and len(groups) < MOST_BLOGGERS:
+            groups.append(_empty())
+        elif verb == "line" and 0 <= number < len(groups) and groups[number].can_grow:
+            groups[number] = replace(groups[number], rows=[*groups[number].rows, LineRow()])
+        elif verb == "drop" and 0 <= number < len(groups):
+            groups.pop(number)
+        return replace(self, groups=groups or [_empty()])
+
+    def lines(self) -> ServiceLines | None:
+        """What is to be saved; None if something is wrong, which is told in the rows and groups."""
+        bloggers = [blogger for group in self.groups if not group.is_empty and (blogger := _blogger(group))]
+        for one in _namesakes(self.groups):
+            one.trouble = _("Этот блогер уже есть выше")
+        if any(group.trouble or any(row.trouble for row in group.rows) for group in self.groups):
+            return None
+        return ServiceLines(tuple(bloggers), tuple(Unread(row, "") for row in self.unread.splitlines() if row.strip()))
+
+
+def mark_of(text: str) -> str:
+    """The same for the same text, however amoCRM ends its lines."""
+    return sha256("\n".join(text.split()).encode()).hexdigest()[:16]
+
+
+def _empty() -> Group:
+    return Group(rows=[LineRow() for _row in range(SHOWN_AT_FIRST)])
+
+
+def _group(blogger: Blogger) -> Group:
+    contact = f" (контакт {blogger.contact_id})" if blogger.contact_id else ""
+    rows = [LineRow(one.platform, one.service) for one in blogger.services]
+    while len(rows) < SHOWN_AT_FIRST:
+        rows.append(LineRow())
+    return Group(f"{blogger.name}{contact}", rows)
+
+
+def _rows(sent: Mapping[str, str], number: int) -> Iterator[LineRow]:
+    for place in range(MOST_SERVICES):
+        platform, service = (sent.get(f"{part}.{number}.{place}") for part in ("platform", "service"))
+        if platform is None or service is None:
+            return
+        yield LineRow(" ".join(platform.split()), " ".join(service.split()))
+
+
+def _blogger(group: Group) -> Blogger | None:
+    """The blogger of a group; None if something is wrong with it, which is told in it."""
+    services = []
+    for row in group.rows:
+        if row.is_empty:
+            continue
+        if not row.platform or not row.service:
+            row.trouble = _("Нужны и площадка, и услуга")
+            continue
+        try:
+            services.append(Service(row.platform, row.service))
+        except ValueError as error:
+            row.trouble = str(error)
+    contact = CONTACT.search(group.name)
+    try:
+        return Blogger(group.name, tuple(services), int(contact[1]) if contact else None)
+    except ValueError:
+        group.trouble = _("Назовите блогера")
+    return None
+
+
+def _namesakes(groups: list[Group]) -> Iterator[Group]:
+    seen = set()
+    for group in groups:
+        if group.name and not group.trouble:
+            mark = Blogger(group.name).mark
+            if mark in seen:
+                yield group
+            seen.add(mark)
