@@ -32,8 +32,11 @@ class Office:
 
     # --- what people do ---
 
-    def new_contact(self, person: str, name: str) -> int:
-        return int(self._ask("POST", "/api/v4/contacts", [{"name": name}], person)["_embedded"]["contacts"][0]["id"])
+    def new_contact(self, person: str, name: str, email: str = "") -> int:
+        contact: dict[str, Any] = {"name": name}
+        if email:
+            contact["custom_fields_values"] = [{"field_code": "EMAIL", "values": [{"value": email}]}]
+        return int(self._ask("POST", "/api/v4/contacts", [contact], person)["_embedded"]["contacts"][0]["id"])
 
     def new_deal(self, person: str, name: str, stage: str, contact: int, price: int) -> int:
         pipeline_id, status_id = self.stages[stage]

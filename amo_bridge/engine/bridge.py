@@ -27,7 +27,7 @@ from amo_bridge.engine.reloading import ConfigWatch
 from amo_bridge.engine.role import Role
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.engine.small_state import account_name
-from amo_bridge.engine.ticker import IMPORTS, RECONCILE, TIMERS
+from amo_bridge.engine.ticker import IMPORTS, RECONCILE, SERIES, TIMERS
 from amo_bridge.engine.work import LeaderWork
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import StoreUnavailable
@@ -235,6 +235,7 @@ class Bridge:
         if worker := self._worker:
             worker.ask(RECONCILE)
             worker.ask(TIMERS)
+            worker.ask(SERIES)
 
     def begin_to_stop(self) -> None:
         """Nothing new is begun; ``stop`` waits for what is in hand."""
