@@ -233,9 +233,8 @@ class Bridge:
     def look_at_the_clock(self) -> None:
         """amoCRM's clock may have been moved, a sandbox's at least: hear it, and do what is due by it."""
         if worker := self._worker:
-            worker.ask(RECONCILE)
-            worker.ask(TIMERS)
-            worker.ask(SERIES)
+            for chore in (RECONCILE, TIMERS, SERIES):
+                worker.ask(chore)
 
     def begin_to_stop(self) -> None:
         """Nothing new is begun; ``stop`` waits for what is in hand."""
