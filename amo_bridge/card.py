@@ -26,6 +26,7 @@ Need = Literal[
     "contacts",
     "bloggers",
     "touches",
+    "notes",
 ]
 Direction = Literal["in", "out", ""]
 
@@ -125,6 +126,16 @@ class NamedBlogger:
 
     name: str
     contact_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A text note («примечание») on the deal's card. ``user_id``: who wrote it, 0 for a robot or an integration."""
+
+    id: int
+    text: str
+    at: datetime
+    user_id: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

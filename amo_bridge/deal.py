@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from amo_bridge.card import AttachedFile, Call, Contact, DoneStep, NamedBlogger, Need, Task, Touches, Unread
+from amo_bridge.card import AttachedFile, Call, Contact, DoneStep, NamedBlogger, Need, Note, Task, Touches, Unread
 from amo_bridge.crm.account import Stage, User
 from amo_bridge.fields import Value, WithFields, as_text
 from amo_bridge.names import normalise, same_name
@@ -80,6 +80,7 @@ class Deal(WithFields):
     files: tuple[AttachedFile, ...] = field(default=_unread("files"), repr=False)
     contacts: tuple[Contact, ...] = field(default=_unread("contacts"), repr=False)
     bloggers: tuple[NamedBlogger, ...] = field(default=_unread("bloggers"), repr=False)
+    notes: tuple[Note, ...] = field(default=_unread("notes"), repr=False)
     touches: Touches = field(default=_unread("touches"), repr=False)
 
     @property

@@ -425,10 +425,11 @@ class FieldChanged(DealObserved):
 
 @dataclass(frozen=True, kw_only=True)
 class ResponsibleChanged(DealObserved):
-    """A deal has another responsible user than before."""
+    """A deal has another responsible user than before. ``old_is``: the former one's name and roles."""
 
     old: int | None = None
     new: int | None = None
+    old_is: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from phonenumbers import (
@@ -49,6 +50,12 @@ def country_of(number: str) -> str | None:
         return region_code_for_number(parse(number))
     except NumberParseException:
         return None
+
+
+def all_abroad(numbers: Iterable[str], home: str = HOME) -> bool:
+    """Are there numbers (E.164), and is none of them of this country? Kazakhstan's +77 is not Russia's."""
+    countries = [country_of(number) for number in numbers]
+    return bool(countries) and home not in countries
 
 
 def _valid(text: str, home: str) -> str | None:

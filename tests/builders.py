@@ -14,7 +14,7 @@ from amo_bridge.worktime import CalendarOptions
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 IVAN = User(id=101, name="Иван Петров", email="petrov@agency.example", is_active=True, is_admin=False)
 
-_PIPELINES = {"Продажи": 1, "Реализация": 2, "Работа с потерянными": 3}
+_PIPELINES = {"Продажи": 1, "Реализация": 2, "Работа с потерянными": 3, "Вебинары": 4}
 _KINDS = {"Успешно реализовано": (142, "won"), "Закрыто и не реализовано": (143, "lost")}
 
 

@@ -26,6 +26,7 @@ HANDLERS = [path for paths in RULE_FILES.values() for path in paths]
 SHIPPED = {**shipped_handlers(), **shipped_schedules()}
 ENGINE = sorted((ROOT / "amo_bridge").rglob("*.py"))
 EXAMPLE = ROOT / "config.example.toml"
+EXAMPLES = [EXAMPLE, *sorted((ROOT / "examples").glob("*.toml"))]
 
 LONGEST_HANDLER = 120
 LONGEST_MODULE = 250
@@ -45,15 +46,18 @@ HANDLER_IMPORTS = {
     "collections.abc",
     "pydantic",
     "amo_bridge.actions",
+    "amo_bridge.card",
     "amo_bridge.config.names",
     "amo_bridge.config.sections",
     "amo_bridge.config.series",
     "amo_bridge.deal",
     "amo_bridge.due",
+    "amo_bridge.duration",
     "amo_bridge.events",
     "amo_bridge.file_names",
     "amo_bridge.names",
     "amo_bridge.options",
+    "amo_bridge.phones",
     "amo_bridge.rules",
     "amo_bridge.date_options",
     "amo_bridge.schedule",
@@ -126,8 +130,8 @@ def test_a_handler_says_what_it_does_and_which_clauses_it_serves(path: Path) -> 
 
 
 @by_file(HANDLERS)
-def test_a_handler_has_a_block_in_the_example(path: Path) -> None:
-    assert path.stem in {rule.handler.name for rule in load(EXAMPLE, {}).rules}
+def test_a_handler_has_a_block_in_an_example(path: Path) -> None:
+    assert path.stem in {rule.handler.name for example in EXAMPLES for rule in load(example, {}).rules}
 
 
 @by_file(HANDLERS)
@@ -226,6 +230,13 @@ def test_the_readme_has_the_table_of_rules(readme: str) -> None:
     shown = re.search(r"<!-- rules:begin -->\n(.*?)\n<!-- rules:end -->", text, re.DOTALL)
     assert shown is not None, "no markers for the table"
     assert shown[1] == markdown_table(load(EXAMPLE, {})), "amo-bridge rules --config config.example.toml --markdown"
+
+
+def test_the_webinars_document_has_the_table_of_its_rules() -> None:
+    text = (ROOT / "docs" / "webinar.md").read_text("utf-8")
+    shown = text.partition("<!-- rules:begin -->\n")[2].partition("\n<!-- rules:end -->")[0]
+    table = markdown_table(load(ROOT / "examples" / "webinar.toml", {}))
+    assert shown.replace("](../", "](") == table, "amo-bridge rules --config examples/webinar.toml --markdown"
 
 
 def test_the_documents_that_people_are_sent_to_are_there() -> None:

@@ -11,6 +11,7 @@ from amo_bridge.actions.base import Action, Decision, Person, Skip
 from amo_bridge.actions.crm import (
     AddNote,
     AddTags,
+    AssignDeal,
     ChangeTask,
     CreateDeal,
     CreateTask,
@@ -39,6 +40,7 @@ __all__ = [
     "Action",
     "AddNote",
     "AddTags",
+    "AssignDeal",
     "ChangeTask",
     "CreateDeal",
     "CreateTask",

@@ -46,9 +46,17 @@ class FinishTask(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class MoveDeal(Action):
-    """Move the deal to a stage. Rules about entering that stage will fire."""
+    """Move the deal to a stage. Rules about entering that stage will fire. ``reason``: why it is lost, if it is."""
 
     to: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssignDeal(Action):
+    """Make somebody answer for the deal. Rules about a new responsible user do not fire: nobody has taken it."""
+
+    to: Person
 
 
 @dataclass(frozen=True)

@@ -126,6 +126,8 @@ def _patched(record: DealRecord, row: Sendable) -> DealRecord:
     added = (tag["name"] for tag in body.get("tags_to_add") or ())
     tags = (*(tag for tag in record.tags if tag not in gone), *added)
     changed: dict[str, Any] = {"fields": {key: values for key, values in fields.items() if values}, "tags": tags}
+    if "responsible_user_id" in body:
+        changed["responsible_user_id"] = body["responsible_user_id"]
     if row.payload["rolls_back"]:
         changed |= _stage(body)
         if body.get("status_id") != LOST:

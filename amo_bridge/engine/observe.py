@@ -109,6 +109,7 @@ class Observer:
             yield ResponsibleChanged(
                 old=before.record.responsible_user_id,
                 new=now.responsible_user_id,
+                old_is=self._people.names_of(before.record.responsible_user_id, now),
                 **common,
             )
 

@@ -17,6 +17,7 @@ from amo_bridge.engine.needs.bloggers import DealBloggers
 from amo_bridge.engine.needs.calls import DealCalls
 from amo_bridge.engine.needs.deals import OwnDeals
 from amo_bridge.engine.needs.files import DealFiles
+from amo_bridge.engine.needs.notes import DealNotes
 from amo_bridge.engine.needs.people import DealContacts
 from amo_bridge.engine.needs.source import Source, Ways
 from amo_bridge.engine.needs.steps import OwnSteps
@@ -35,6 +36,7 @@ SOURCES: Mapping[Need, Callable[[Ways], Source]] = {
     "files": DealFiles,
     "contacts": DealContacts,
     "bloggers": DealBloggers,
+    "notes": DealNotes,
     "touches": DealTouches,
 }
 

@@ -19,7 +19,7 @@ from amo_bridge.actions import (
     StopAutoDial,
     StopSeries,
 )
-from amo_bridge.config.names import CustomFieldName, SeriesName, StageName, TagName, Text
+from amo_bridge.config.names import CustomFieldName, LossReasonName, SeriesName, StageName, TagName, Text
 from amo_bridge.deal import Deal
 from amo_bridge.options.lists import OneOrMore
 from amo_bridge.options.outside import AudienceSpec, EscalationSpec, LetterSpec, NoticeSpec, Violation
@@ -28,7 +28,8 @@ from amo_bridge.rules import Options
 
 
 class Deeds(Options):
-    """At least one deed. ``task`` is one or several; ``move_to`` is done last, when everything else is on its way."""
+    """At least one deed. ``task`` is one or several; ``move_to`` is done last, when everything else is on its way.
+    ``loss_reason`` goes with ``move_to``, when the deal is closed as lost."""
 
     task: OneOrMore[TaskSpec] | None = None
     escalate: EscalationSpec | None = None
@@ -44,11 +45,14 @@ class Deeds(Options):
     tags: tuple[TagName, ...] = ()
     note: Text | None = None
     move_to: StageName | None = None
+    loss_reason: LossReasonName | None = None
 
     @model_validator(mode="after")
     def some_deed(self) -> Self:
         if not any(getattr(self, name) not in (None, (), {}) for name in Deeds.model_fields):
             raise ValueError(f"нечего делать: нужно хотя бы одно из {', '.join(Deeds.model_fields)}")
+        if self.loss_reason and not self.move_to:
+            raise ValueError("loss_reason пишется вместе с move_to: с какой причиной закрыть сделку")
         return self
 
     def for_deal(self, deal: Deal, *, slot: str = "") -> list[Action]:
@@ -94,4 +98,4 @@ class Deeds(Options):
 
     def _move(self, deal: Deal) -> Iterator[Action]:
         if self.move_to:
-            yield MoveDeal(deal_id=deal.id, to=self.move_to)
+            yield MoveDeal(deal_id=deal.id, to=self.move_to, reason=self.loss_reason)

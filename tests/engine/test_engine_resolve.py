@@ -13,6 +13,7 @@ from amo_bridge.actions import (
     Action,
     AddNote,
     AddTags,
+    AssignDeal,
     ChangeTask,
     CreateDeal,
     CreateTask,
@@ -264,6 +265,20 @@ def test_only_new_tags_are_added() -> None:
     body = body_of(AddTags(deal_id=7, tags=("VIP", "дорого")), tags=("vip",))
     assert body == {"id": 7, "tags_to_add": [{"name": "дорого"}]}
     assert resolved(AddTags(deal_id=7, tags=("VIP",)), tags=("vip",)) == []
+
+
+def test_a_deal_is_lost_for_a_reason() -> None:
+    (effect,) = resolved(MoveDeal(deal_id=7, to="Продажи / Закрыто и не реализовано", reason="дорого"))
+    assert effect.body["loss_reason_id"] == agency().loss_reason("Дорого").id
+    assert effect.words == "этап → «Продажи / Закрыто и не реализовано», причина «Дорого»"
+
+
+def test_somebody_else_answers_for_the_deal() -> None:
+    (effect,) = resolved(AssignDeal(deal_id=7, to="head"))
+    head = agency().user("Елена Орлова").id
+    assert effect.body == {"id": 7, "responsible_user_id": head}
+    assert effect.words == "ответственный → Елена Орлова"
+    assert resolved(AssignDeal(deal_id=7, to="manager")) == []
 
 
 def test_a_deal_that_goes_on_where_another_ended() -> None:

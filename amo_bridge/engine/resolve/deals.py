@@ -9,6 +9,7 @@ from amo_bridge.actions import (
     Action,
     AddNote,
     AddTags,
+    AssignDeal,
     CreateTask,
     LinkContacts,
     MoveDeal,
@@ -37,6 +38,7 @@ class DealWays:
             SetFields: self._set_fields,
             AddTags: self._add_tags,
             LinkContacts: self._link_contacts,
+            AssignDeal: self._assign,
         }
 
     def _move(self, action: MoveDeal, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
@@ -44,7 +46,19 @@ class DealWays:
         if stage.key == deal.stage.key:
             return []
         body = {"id": deal.id, "pipeline_id": stage.pipeline_id, "status_id": stage.status_id}
-        return [Effect("patch_deal", deal.id, body, f"этап → «{stage.title}»", expects=deal.stage.key)]
+        words = f"этап → «{stage.title}»"
+        if action.reason is not None:
+            reason = self._terms.account.loss_reason(action.reason)
+            body["loss_reason_id"] = reason.id
+            words += f", причина «{reason.name}»"
+        return [Effect("patch_deal", deal.id, body, words, expects=deal.stage.key)]
+
+    def _assign(self, action: AssignDeal, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        person = self._terms.user_id(action.to, record)
+        if record.responsible_user_id == person:
+            return []
+        words = f"ответственный → {self._terms.user_name(person)}"
+        return [Effect("patch_deal", deal.id, {"id": deal.id, "responsible_user_id": person}, words)]
 
     def _roll_back(self, action: RollBack, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         text = f"Для {action.because} {action.needs}"

@@ -1,0 +1,80 @@
+"""A manager makes a client his own → he gets his tag; a client of somebody else's is given back, and he is told why.
+
+A deal may be taken if nobody of ``free`` but a manager answers for it, unless it is on a stage of ``closed``, and if no
+other manager's task is open on it. Does nothing if the deal was handed over by its own manager, by somebody of
+``may_assign``, or not by a person at all; then the new manager's tag is still added.
+Covers W4.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from amo_bridge.actions import Action, AddTags, AssignDeal, CreateTask, Notify, Skip
+from amo_bridge.config.names import PersonName, StageName, TagName, UserName
+from amo_bridge.deal import Deal
+from amo_bridge.due import Due
+from amo_bridge.events import ResponsibleChanged
+from amo_bridge.names import same_name
+from amo_bridge.rules import Options, handler
+
+
+class ManagerTakesDeal(Options):
+    free: Annotated[tuple[PersonName, ...], Field(min_length=1)]
+    closed: tuple[StageName, ...] = ()
+    may_assign: tuple[PersonName, ...] = ()
+    tags: dict[UserName, TagName] = Field(default_factory=dict)
+    due: Due = Due.parse("end of day")
+
+    def is_free(self, who: tuple[str, ...]) -> bool:
+        """Is it one of those from whom anybody may take a client?"""
+        return bool({name.casefold() for name in self.free} & {name.casefold() for name in who})
+
+    def tag_of(self, name: str) -> str:
+        """The manager's tag; his first name, if none was named."""
+        named = (tag for person, tag in self.tags.items() if same_name(person, name))
+        return next(named, name.split()[0])
+
+
+@handler(on=ResponsibleChanged, options=ManagerTakesDeal, needs={"open_tasks"})
+def manager_takes_deal(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal) -> Skip | list[Action]:
+    if deal.responsible is None or deal.responsible.id != event.new:
+        return Skip("ответственный уже другой")
+    if event.user_id == event.new and not set(options.may_assign) & set(event.user_is):
+        if why_not := _why_not(event, deal, options):
+            return _given_back(event, deal, options, why_not)
+    elif event.user_id not in (None, event.old) and not set(options.may_assign) & set(event.user_is):
+        return _given_back(event, deal, options, "передать клиента может его менеджер или руководитель")
+    if options.is_free((deal.responsible.name,)):
+        return Skip("клиента вернули в общие")
+    tag = options.tag_of(deal.responsible.name)
+    return Skip(f"тег «{tag}» уже стоит") if deal.has_tag(tag) else [AddTags(deal_id=deal.id, tags=(tag,))]
+
+
+def _why_not(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal) -> str:
+    """Why the client may not be taken; empty if he may."""
+    is_free = options.is_free(event.old_is)
+    others = [
+        task.text
+        for task in deal.open_tasks
+        if task.responsible_user_id not in (event.new, 0) and not (is_free and task.responsible_user_id == event.old)
+    ]
+    if others:
+        return f"на клиенте открыта задача другого менеджера: «{others[0]}»"
+    if not is_free and not deal.is_on(options.closed):
+        owner = event.old_is[0] if event.old_is else "другой менеджер"
+        return f"за клиента отвечает {owner}"
+    return ""
+
+
+def _given_back(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal, why: str) -> Skip | list[Action]:
+    if not event.old or not event.user_id:
+        return Skip(f"{why}, но вернуть некому")
+    text = f"Клиент возвращён прежнему ответственному: {why}. Не звоните ему"
+    return [
+        AssignDeal(deal_id=deal.id, to=event.old),
+        CreateTask(deal_id=deal.id, text=text, to=event.user_id, due=options.due, slot="given_back"),
+        Notify(deal_id=deal.id, to=(event.user_id,), text=f"{deal.name}: {text}"),
+    ]

@@ -1,0 +1,76 @@
+"""A call is missed → the deal moves to its stage and a task to call again is set; the last try closes the deal.
+
+Tries are outgoing calls since the last talk. A client whose phone is abroad has a stage of his own (``foreign_stage``):
+he is to be written to. Does nothing if they talked, the client called himself, the deal is on another stage than
+``stages``, or no call counts as a try.
+Covers W7 (the third missed call closes), W8 (missed abroad → «Недозвонились до клиента. Европа»).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from amo_bridge.actions import Action, MoveDeal, Skip
+from amo_bridge.card import Call
+from amo_bridge.config.names import LossReasonName, StageName
+from amo_bridge.deal import Deal
+from amo_bridge.events import CallLogged
+from amo_bridge.options import TaskSpec
+from amo_bridge.phones import all_abroad
+from amo_bridge.rules import Options, handler
+
+# amoCRM's call_status: left a message, call back later, not there, not reached, busy.
+NOT_REACHED = (1, 2, 3, 6, 7)
+
+
+class MissedCallMovesDeal(Options):
+    stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
+    to_stage: StageName
+    task: TaskSpec
+    most: Annotated[int, Field(ge=2, le=20)] = 3
+    lost_stage: StageName
+    lost_reason: LossReasonName
+    foreign_stage: StageName | None = None
+    foreign_reason: LossReasonName | None = None
+    home: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "RU"
+    talk_seconds: Annotated[int, Field(ge=1)] = 30
+
+
+@handler(on=CallLogged, options=MissedCallMovesDeal, needs={"calls", "contacts", "own_tasks"})
+def missed_call_moves_deal(event: CallLogged, deal: Deal, options: MissedCallMovesDeal) -> Skip | list[Action]:
+    if event.direction != "out":
+        return Skip("клиент позвонил сам")
+    if not deal.is_on(options.stages):
+        return Skip(f"на этапе «{deal.stage.title}» недозвоны не считаются")
+    if event.seconds >= options.talk_seconds:
+        return Skip("поговорили")
+    tries = _tries(deal, options)
+    if not tries:
+        return Skip("после последнего разговора недозвонов нет")
+    is_abroad = options.foreign_stage is not None and all_abroad(_phones(deal), options.home)
+    if tries >= options.most:
+        reason = options.foreign_reason if is_abroad and options.foreign_reason else options.lost_reason
+        return [MoveDeal(deal_id=deal.id, to=options.lost_stage, reason=reason)]
+    stage = options.foreign_stage if is_abroad and options.foreign_stage else options.to_stage
+    moves: list[Action] = [] if deal.is_on([stage]) else [MoveDeal(deal_id=deal.id, to=stage)]
+    waits = any(task.slot == "again" and not task.is_completed for task in deal.own_tasks)
+    again: list[Action] = [] if waits else [options.task.for_deal(deal, slot="again")]
+    return [*again, *moves] or Skip("задача перезвонить ещё открыта")
+
+
+def _tries(deal: Deal, options: MissedCallMovesDeal) -> int:
+    """Outgoing calls without a talk since they talked last."""
+    count = 0
+    for call in sorted(deal.calls, key=lambda call: (call.at, call.id)):
+        count = 0 if call.is_talk(options.talk_seconds) else count + _is_try(call)
+    return count
+
+
+def _is_try(call: Call) -> bool:
+    return call.direction == "out" and (call.status in NOT_REACHED or call.status is None or call.seconds == 0)
+
+
+def _phones(deal: Deal) -> list[str]:
+    return [phone for contact in deal.contacts if contact.is_main for phone in contact.phones]

@@ -1,0 +1,76 @@
+"""A deal on a stage has no task soon enough → one is set and the manager is told; a task too far off comes nearer.
+
+``within``: how far the nearest task may be. As soon as a person sets a task of his own that is near enough, the rule's
+own one is closed. Does nothing if there is such a task, the deal is on another stage, or ``when`` asks for something
+else; with ``move_far_tasks = false`` a far task is only told of.
+Covers W5 («Думает (поговорили)», «Перенос звонка»: a task within 7 days).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from amo_bridge.actions import Action, ChangeTask, FinishTask, Notify, Skip
+from amo_bridge.config.names import PersonName, StageName
+from amo_bridge.deal import Deal, Task
+from amo_bridge.due import Due
+from amo_bridge.duration import Duration, in_words
+from amo_bridge.events import StageEntered, TaskAdded, TaskCompleted, TaskDeleted, TaskUpdated
+from amo_bridge.options import Condition, TaskSpec
+from amo_bridge.rules import Options, handler
+
+Heard = StageEntered | TaskAdded | TaskUpdated | TaskCompleted | TaskDeleted
+
+
+class StageNeedsTask(Options):
+    stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
+    when: Condition | None = None
+    within: Duration = timedelta(days=7)
+    task: TaskSpec
+    move_far_tasks: bool = True
+    tell: PersonName = PersonName("manager")
+
+
+@handler(
+    on=(StageEntered, TaskAdded, TaskUpdated, TaskCompleted, TaskDeleted),
+    options=StageNeedsTask,
+    needs={"open_tasks"},
+)
+def stage_needs_task(event: Heard, deal: Deal, options: StageNeedsTask) -> Skip | list[Action]:
+    if not deal.is_on(options.stages):
+        return Skip(f"на этапе «{deal.stage.title}» задача не обязательна")
+    if options.when and not options.when.holds(deal):
+        return Skip(f"не выполнено условие: {options.when}")
+    own = [task for task in deal.open_tasks if task.is_own]
+    theirs = sorted((task for task in deal.open_tasks if not task.made_by), key=lambda task: task.due)
+    if not theirs:
+        return Skip("задача правила ещё открыта") if own else _set(deal, options)
+    if event.at is None or theirs[0].due <= event.at + options.within:
+        closed: list[Action] = [
+            FinishTask(deal_id=deal.id, task_id=task.id, result="Менеджер поставил свою задачу") for task in own
+        ]
+        return closed or Skip("задача есть, и она близко")
+    return _brought_nearer(theirs[0], event.at, deal, options)
+
+
+def _set(deal: Deal, options: StageNeedsTask) -> list[Action]:
+    text = f"{deal.name}: на этапе «{deal.stage.name}» нужна задача не позже чем через {in_words(options.within)}"
+    return [
+        options.task.for_deal(deal, slot="needed"),
+        Notify(deal_id=deal.id, to=(options.tell,), text=f"{text}. Задача поставлена, поправьте её"),
+    ]
+
+
+def _brought_nearer(task: Task, now: datetime, deal: Deal, options: StageNeedsTask) -> list[Action]:
+    """A person's task stands too far: he is told, and it is moved if the agency wants that."""
+    far = f"{deal.name}: задача «{task.text}» стоит дальше, чем через {in_words(options.within)}"
+    if not options.move_far_tasks:
+        return [Notify(deal_id=deal.id, to=(options.tell,), text=far)]
+    days = max(options.within // timedelta(days=1), 1)
+    return [
+        ChangeTask(deal_id=deal.id, task_id=task.id, due=Due.parse(f"{days} d")),
+        Notify(deal_id=deal.id, to=(options.tell,), text=f"{far}; срок перенесён ближе"),
+    ]

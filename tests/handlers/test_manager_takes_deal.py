@@ -1,0 +1,96 @@
+"""W4: a manager makes a client his own, if nobody else has him."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from builders import IVAN, NOON, deal, task
+
+from amo_bridge.actions import AddTags, AssignDeal, CreateTask, Notify, Skip
+from amo_bridge.crm.account import User
+from amo_bridge.events import ResponsibleChanged
+from handlers.manager_takes_deal import ManagerTakesDeal, manager_takes_deal
+
+HEAD = User(id=1, name="Марина Котова", email="", is_active=True, is_admin=True)
+OLGA = User(id=2, name="Ольга Волкова", email="", is_active=True, is_admin=False)
+LOST, STAGE = "Вебинары / Закрыто и не реализовано", "Вебинары / Был на вебинаре более часа"
+
+
+def options(**changed: Any) -> ManagerTakesDeal:
+    told = {"free": ["head"], "closed": [LOST], "may_assign": ["head"], "tags": {"Ольга Волкова": "Оля"}}
+    return ManagerTakesDeal.model_validate(told | changed)
+
+
+def taken(by: User = OLGA, old: User = HEAD, mover: User | None = None, **changed: Any) -> ResponsibleChanged:
+    who = mover or by
+    roles = ("head",) if who is HEAD else ("manager",)
+    facts: dict[str, Any] = {
+        "at": NOON, "deal_id": 7, "old": old.id, "new": by.id, "user_id": who.id, "user_is": (who.name, *roles),
+        "old_is": (old.name, *(("head",) if old is HEAD else ())),
+    }  # fmt: skip
+    return ResponsibleChanged(**(facts | changed))
+
+
+def judged(event: ResponsibleChanged, on: str = STAGE, tasks: tuple[Any, ...] = (), **changed: Any) -> Any:
+    facts = {"responsible": OLGA, "open_tasks": tasks} | changed
+    return manager_takes_deal(event, deal(on, **facts), options())
+
+
+def test_nobody_s_client_is_taken_and_gets_the_tag() -> None:
+    assert judged(taken()) == [AddTags(deal_id=7, tags=("Оля",))]
+
+
+def test_without_a_named_tag_the_first_name_is_the_tag() -> None:
+    assert judged(taken(by=IVAN), responsible=IVAN) == [AddTags(deal_id=7, tags=("Иван",))]
+
+
+def test_a_lost_client_of_somebody_else_s_may_be_taken() -> None:
+    assert judged(taken(old=IVAN), on=LOST) == [AddTags(deal_id=7, tags=("Оля",))]
+
+
+@pytest.mark.parametrize(
+    ("event", "tasks", "why"),
+    [
+        (taken(old=IVAN), (), "за клиента отвечает Иван Петров"),
+        (taken(), (task(text="Позвонить"),), "открыта задача другого менеджера: «Позвонить»"),
+        (taken(by=OLGA, old=HEAD, mover=IVAN), (), "передать клиента может"),
+    ],
+)
+def test_a_client_who_may_not_be_taken_is_given_back_and_it_is_told(
+    event: ResponsibleChanged, tasks: tuple[Any, ...], why: str
+) -> None:
+    back, told, notice = judged(event, tasks=tasks)
+    assert back == AssignDeal(deal_id=7, to=event.old)
+    assert isinstance(told, CreateTask)
+    assert told.to == event.user_id
+    assert why in told.text
+    assert isinstance(notice, Notify)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        taken(old=IVAN, mover=HEAD),
+        taken(old=IVAN, mover=IVAN),
+        taken(old=IVAN, user_id=None, user_is=()),
+    ],
+    ids=["the head assigns", "its own manager hands it over", "not a person"],
+)
+def test_who_may_hand_a_client_over(event: ResponsibleChanged) -> None:
+    assert judged(event, tasks=(task(),)) == [AddTags(deal_id=7, tags=("Оля",))]
+
+
+def test_a_task_of_the_one_who_takes_it_is_no_obstacle() -> None:
+    assert judged(taken(), tasks=(task(responsible_user_id=OLGA.id),)) == [AddTags(deal_id=7, tags=("Оля",))]
+
+
+@pytest.mark.parametrize(
+    ("event", "changed", "why"),
+    [
+        (taken(), {"responsible": IVAN}, "ответственный уже другой"),
+        (taken(), {"tags": ("Оля",)}, "тег «Оля» уже стоит"),
+    ],
+)
+def test_nothing_to_do(event: ResponsibleChanged, changed: dict[str, Any], why: str) -> None:
+    assert judged(event, **changed) == Skip(why)

@@ -1,0 +1,93 @@
+"""W7, W8: missed calls."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from builders import NOON, deal, task
+
+from amo_bridge.actions import CreateTask, MoveDeal, Skip
+from amo_bridge.card import Call, Contact
+from amo_bridge.events import CallLogged
+from handlers.missed_call_moves_deal import MissedCallMovesDeal, missed_call_moves_deal
+
+LONG, MISSED = "Вебинары / Был на вебинаре более часа", "Вебинары / Недозвонились до клиента"
+EUROPE, LOST = "Вебинары / Недозвонились до клиента. Европа", "Вебинары / Закрыто и не реализовано"
+TO_MISSED, TO_EUROPE = MoveDeal(deal_id=7, to=MISSED), MoveDeal(deal_id=7, to=EUROPE)
+
+
+def options() -> MissedCallMovesDeal:
+    return MissedCallMovesDeal.model_validate(
+        {
+            "stages": [LONG, MISSED, EUROPE], "to_stage": MISSED, "lost_stage": LOST, "lost_reason": "Не дозвонились",
+            "foreign_stage": EUROPE, "foreign_reason": "Недозвон. Европа",
+            "task": {"text": "Перезвонить", "to": "manager", "due": "1 working day"},
+        }
+    )  # fmt: skip
+
+
+def calls(*seconds: int, direction: str = "out") -> tuple[Call, ...]:
+    return tuple(
+        Call(id=n, direction=direction, at=NOON + timedelta(hours=n), seconds=length, status=4 if length else 6)  # type: ignore[arg-type]
+        for n, length in enumerate(seconds)
+    )
+
+
+def judged(
+    *seconds: int, phone: str = "+79161234567", on: str = LONG, event: Any = None, tasks: tuple[Any, ...] = ()
+) -> Any:
+    told = event or CallLogged(at=NOON, note_id=1, entity_type="deal", entity_id=7, direction="out", seconds=0)
+    people = (Contact(id=5, is_main=True, phones=(phone,) if phone else ()),)
+    return missed_call_moves_deal(
+        told, deal(on, calls=calls(*seconds), contacts=people, own_tasks=tasks), options()
+    )  # fmt: skip
+
+
+def only_moves(said: Any) -> list[MoveDeal]:
+    return [action for action in said if isinstance(action, MoveDeal)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "phone", "on", "moves"),
+    [
+        ((0,), "+79161234567", LONG, [TO_MISSED]),
+        ((0, 0), "+79161234567", MISSED, []),
+        ((0, 0, 0), "+79161234567", MISSED, [MoveDeal(deal_id=7, to=LOST, reason="Не дозвонились")]),
+        ((0, 0, 95, 0), "+79161234567", MISSED, []),
+        ((0,), "+380501234567", LONG, [TO_EUROPE]),
+        ((0,), "+77771234567", LONG, [TO_EUROPE]),
+        ((0, 0, 0), "+380501234567", EUROPE, [MoveDeal(deal_id=7, to=LOST, reason="Недозвон. Европа")]),
+        ((0,), "", LONG, [TO_MISSED]),
+    ],
+)
+def test_where_a_missed_call_leads(seconds: tuple[int, ...], phone: str, on: str, moves: list[MoveDeal]) -> None:
+    assert only_moves(judged(*seconds, phone=phone, on=on)) == moves
+
+
+def test_a_task_to_call_again_is_set_once() -> None:
+    assert any(isinstance(action, CreateTask) for action in judged(0))
+    assert judged(0, 0, on=MISSED, tasks=(task(slot="again"),)) == Skip("задача перезвонить ещё открыта")
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"direction": "in"}, "клиент позвонил сам"),
+        ({"seconds": 95}, "поговорили"),
+    ],
+)
+def test_what_is_no_missed_call(changed: dict[str, Any], why: str) -> None:
+    facts = {"at": NOON, "note_id": 1, "entity_type": "deal", "entity_id": 7, "direction": "out", "seconds": 0}
+    assert judged(0, event=CallLogged(**(facts | changed))) == Skip(why)
+
+
+def test_other_stages_are_left_alone() -> None:
+    assert judged(0, on="Вебинары / Отправлен на повтор вебинара") == Skip(
+        "на этапе «Вебинары / Отправлен на повтор вебинара» недозвоны не считаются"
+    )
+
+
+def test_a_talk_begins_the_count_anew() -> None:
+    assert judged(0, 0, 95) == Skip("после последнего разговора недозвонов нет")
