@@ -29,7 +29,6 @@ class LossNeedsNote(Options):
     letters: Annotated[int, Field(ge=1)] = 10
     since: Duration = timedelta(days=30)
     may_pass: tuple[PersonName, ...] = ()
-    tell: PersonName = PersonName("manager")
     due: Due = Due.parse("end of day")
 
 
