@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,10 @@ def sandbox() -> Iterator[LocalCrm]:
 
 
 @pytest.fixture
-def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
-    return school_config(sandbox.url, tmp_path / "data")
+def config(sandbox: LocalCrm, tmp_path: Path, request: pytest.FixtureRequest) -> Config:
+    """With the callers' rules only where they are asked for."""
+    config = school_config(sandbox.url, tmp_path / "data")
+    return config if getattr(request, "param", "") == "with rules" else replace(config, rules=())
 
 
 class Team:
@@ -116,6 +119,15 @@ def test_a_report_becomes_deals_on_the_three_stages(team: Team, office: Office, 
     }
     bridge.settle(sandbox)
     assert {office.stage_of(deal["id"]) for deal in found.values()} == {ACTIVE, LONG, SHORT}
+
+
+@pytest.mark.parametrize("config", ["with rules"], indirect=True)
+def test_rules_see_an_imported_deal_enter_its_stage(team: Team, office: Office, bridge, sandbox) -> None:
+    team.load(REPORT)
+    bridge.settle(sandbox)
+    tags = {name: deal["tags"] for name, deal in deals(office).items()}
+    assert tags["aigul@example.kz, Айгуль"] == ["писать, не звонить"]
+    assert "писать, не звонить" not in tags["igor@example.ru, Игорь"]
 
 
 def test_the_same_file_again_changes_nothing(team: Team, office: Office, bridge, sandbox) -> None:
