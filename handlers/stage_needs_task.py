@@ -8,7 +8,7 @@ Covers W5 («Думает (поговорили)», «Перенос звонк�
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
@@ -48,12 +48,16 @@ def stage_needs_task(event: Heard, deal: Deal, options: StageNeedsTask) -> Skip 
     theirs = sorted((task for task in deal.open_tasks if not task.made_by), key=lambda task: task.due)
     if not theirs:
         return Skip("задача правила ещё открыта") if own else _set(deal, options)
+    closed: list[Action] = [
+        FinishTask(deal_id=deal.id, task_id=task.id, result="Менеджер поставил свою задачу") for task in own
+    ]
     if event.at is None or theirs[0].due <= event.at + options.within:
-        closed: list[Action] = [
-            FinishTask(deal_id=deal.id, task_id=task.id, result="Менеджер поставил свою задачу") for task in own
-        ]
         return closed or Skip("задача есть, и она близко")
-    return _brought_nearer(theirs[0], event.at, deal, options)
+    if not options.move_far_tasks:
+        return [_told_of(theirs[0], "", deal, options)]
+    days = max(options.within // timedelta(days=1), 1)
+    nearer = ChangeTask(deal_id=deal.id, task_id=theirs[0].id, due=Due.parse(f"{days} d"))
+    return [nearer, *closed, _told_of(theirs[0], "; срок перенесён ближе", deal, options)]
 
 
 def _set(deal: Deal, options: StageNeedsTask) -> list[Action]:
@@ -64,13 +68,7 @@ def _set(deal: Deal, options: StageNeedsTask) -> list[Action]:
     ]
 
 
-def _brought_nearer(task: Task, now: datetime, deal: Deal, options: StageNeedsTask) -> list[Action]:
-    """A person's task stands too far: he is told, and it is moved if the agency wants that."""
-    far = f"{deal.name}: задача «{task.text}» стоит дальше, чем через {in_words(options.within)}"
-    if not options.move_far_tasks:
-        return [Notify(deal_id=deal.id, to=(options.tell,), text=far)]
-    days = max(options.within // timedelta(days=1), 1)
-    return [
-        ChangeTask(deal_id=deal.id, task_id=task.id, due=Due.parse(f"{days} d")),
-        Notify(deal_id=deal.id, to=(options.tell,), text=f"{far}; срок перенесён ближе"),
-    ]
+def _told_of(far: Task, done: str, deal: Deal, options: StageNeedsTask) -> Notify:
+    """A person's task stands too far off."""
+    text = f"{deal.name}: задача «{far.text}» стоит дальше, чем через {in_words(options.within)}{done}"
+    return Notify(deal_id=deal.id, to=(options.tell,), text=text)

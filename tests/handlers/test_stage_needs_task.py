@@ -46,6 +46,11 @@ def test_a_far_task_comes_nearer_and_it_is_told() -> None:
     assert "срок перенесён" in notice.text
 
 
+def test_a_far_task_that_comes_nearer_closes_the_rule_s() -> None:
+    _, closed, _ = judged(far(8), OWN)
+    assert isinstance(closed, FinishTask)
+
+
 def test_a_far_task_is_only_told_of_if_the_agency_wants_that() -> None:
     (notice,) = judged(far(8), move_far_tasks=False)
     assert isinstance(notice, Notify)
