@@ -84,6 +84,11 @@ class Worker:
         self._asked.put(chore)
         self._bell.set()
 
+    @property
+    def is_asked(self) -> bool:
+        """Is there a chore to be done?"""
+        return not self._asked.empty()
+
     def learn(self, chore: str, how: Callable[[], object]) -> None:
         """Another chore, before the start."""
         self._chores[chore] = how

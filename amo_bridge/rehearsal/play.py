@@ -22,7 +22,7 @@ from amo_bridge.engine.meeting import by_asking
 from amo_bridge.engine.meters import Meters
 from amo_bridge.engine.replan import Replan
 from amo_bridge.engine.store import OPEN_STATES, Store, events, outbox, timers
-from amo_bridge.engine.ticker import RECONCILE, TIMERS
+from amo_bridge.engine.ticker import FIRST_READING, RECONCILE, SERIES, TIMERS
 from amo_bridge.engine.timers import FIRED, OPEN
 from amo_bridge.engine.worker import Worker
 from amo_bridge.engine.workshop import Workshop
@@ -38,6 +38,8 @@ UNHURRIED = 5000.0
 # If something is due and can't be done, time goes on all the same.
 STUCK = timedelta(minutes=10)
 MOST_ROUNDS = 10_000
+CHORES = (FIRST_READING, RECONCILE, SERIES, TIMERS)
+"""What a bridge is asked for from time to time and what may make work."""
 
 
 class NeverDone(BridgeError):
@@ -68,10 +70,10 @@ class Play:
 
     def catch_up(self) -> None:
         """Do all that is to be done at this moment."""
-        self._worker.ask(RECONCILE)
-        self._worker.ask(TIMERS)
+        for chore in CHORES:
+            self._worker.ask(chore)
         for _ in range(MOST_ROUNDS):
-            if not self._worker.once():
+            if not self._worker.once() and not self._worker.is_asked:
                 return
         raise NeverDone(f"правила без конца создают друг другу работу: {self.hands.now():%d.%m.%Y %H:%M} UTC")
 
