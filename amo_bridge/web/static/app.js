@@ -13,16 +13,17 @@ function drawCharts(root) {
     const table = figure.querySelector("table");
     if (!canvas || !table || canvas.dataset.drawn) return;
     canvas.dataset.drawn = "yes";
-    const heads = [...table.tHead.rows[0].cells].slice(1);
+    const heads = [...table.tHead.rows[0].cells].slice(1).filter((head) => !("skip" in head.dataset));
     const rows = [...table.tBodies[0].rows];
-    const labels = rows.map((row) => row.cells[0].dataset.short || row.cells[0].textContent.trim());
-    const datasets = heads.map((head, column) => ({
-      label: head.textContent.trim(),
-      data: rows.map((row) => Number(row.cells[column + 1].dataset.value || row.cells[column + 1].textContent)),
-      backgroundColor: colour(head.dataset.colour || "--series-1"),
-      borderRadius: 3,
-      maxBarThickness: 28,
-    }));
+    const figure_of = (row, column) => Number(row.cells[column + 1].dataset.value || row.cells[column + 1].textContent);
+    const name_of = (row) => row.cells[0].dataset.short || row.cells[0].textContent.trim();
+    const bar = (label, data, fill) => ({ label, data, backgroundColor: fill, borderRadius: 3, maxBarThickness: 28 });
+    // "bar": a row is a day, a column a series; "people": a column is a day, a row a series.
+    const by_people = figure.dataset.chart === "people";
+    const labels = by_people ? heads.map((head) => head.textContent.trim()) : rows.map(name_of);
+    const datasets = by_people
+      ? rows.map((row, n) => bar(name_of(row), heads.map((_, column) => figure_of(row, column)), colour(`--person-${n % 6 + 1}`)))
+      : heads.map((head, column) => bar(head.textContent.trim(), rows.map((row) => figure_of(row, column)), colour(head.dataset.colour)));
     const text = colour("--pico-muted-color");
     const grid = colour("--pico-muted-border-color");
     new window.Chart(canvas, {

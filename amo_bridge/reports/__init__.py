@@ -1,0 +1,1 @@
+"""Reports: figures from the store, as a page and as files."""

@@ -1,0 +1,97 @@
+"""Overdue tasks: each person, each day (A120). Figures come from the bridge's copy of the tasks; amoCRM is not asked.
+
+Two ways to count. *Standing*: how many tasks were overdue when the day ended (today: how many are now); a task that
+stays overdue counts on each such day. *Missed*: how many tasks fell due on that day and were not done in time; a task
+counts once, on the day of its deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+from sqlalchemy import or_, select
+
+from amo_bridge.engine.store import Store, tasks
+
+Way = Literal["standing", "missed"]
+WAYS: tuple[Way, ...] = ("standing", "missed")
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A task as far as punctuality goes. Moments are Unix seconds; ``done_at``: None while it is open."""
+
+    person: int
+    due_at: float
+    done_at: float | None
+
+
+@dataclass(frozen=True)
+class Span:
+    """A day: ``end`` is the next midnight, for today the present moment."""
+
+    date: date
+    begin: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """``rows``: name → a figure for each of the days, most in all first."""
+
+    days: tuple[date, ...]
+    rows: Mapping[str, tuple[int, ...]]
+
+    @property
+    def totals(self) -> tuple[int, ...]:
+        """Of each day."""
+        return tuple(sum(figures) for figures in zip(*self.rows.values(), strict=True)) or (0,) * len(self.days)
+
+
+def overdue(store: Store, account_key: int, spans: Sequence[Span], names: Mapping[int, str], way: Way) -> Report:
+    """``names``: of the account's people, by id; somebody unknown goes by his number. Raises StoreUnavailable."""
+    return counted(_promises(store, account_key, spans), spans, names, way)
+
+
+def counted(promises: Iterable[Promise], spans: Sequence[Span], names: Mapping[int, str], way: Way) -> Report:
+    """Count the promises that were not kept. People who kept all of theirs are not in the report."""
+    figures: dict[int, list[int]] = {}
+    for promise in promises:
+        for number, span in enumerate(spans):
+            if is_counted(promise, span, way):
+                figures.setdefault(promise.person, [0] * len(spans))[number] += 1
+    named = {names.get(person, f"№ {person}"): tuple(row) for person, row in figures.items()}
+    ordered = sorted(named.items(), key=lambda item: (-sum(item[1]), item[0]))
+    return Report(tuple(span.date for span in spans), dict(ordered))
+
+
+def is_counted(promise: Promise, span: Span, way: Way) -> bool:
+    """Does the promise count as broken on this day?"""
+    if way == "standing":
+        return promise.due_at < span.end and (promise.done_at is None or promise.done_at >= span.end)
+    fell_due = span.begin <= promise.due_at < span.end
+    return fell_due and (promise.done_at is None or promise.done_at > promise.due_at)
+
+
+def _promises(store: Store, account_key: int, spans: Sequence[Span]) -> list[Promise]:
+    """What was due before the last day's end, and not finished before the first day began."""
+    query = select(
+        tasks.c.responsible_user_id, tasks.c.due_at, tasks.c.is_completed, tasks.c.completed_at, tasks.c.updated_at
+    ).where(
+        tasks.c.account == account_key,
+        tasks.c.due_at < spans[-1].end,
+        or_(tasks.c.is_completed.is_(False), tasks.c.completed_at >= spans[0].begin, tasks.c.completed_at.is_(None)),
+    )
+    with store.read() as connection:
+        return [
+            Promise(
+                row.responsible_user_id,
+                row.due_at,
+                # When a task was finished is not always told; it was not later than its last change.
+                (row.completed_at or row.updated_at) if row.is_completed else None,
+            )
+            for row in connection.execute(query)
+        ]

@@ -1,0 +1,106 @@
+"""Reports: overdue tasks, each person × each day (A120), as a page with a chart, as CSV, as an Excel file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from flask import Blueprint, Response, render_template, request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.reports.overdue import WAYS, Report, Span, Way, overdue
+from amo_bridge.reports.workbook import is_available, workbook
+from amo_bridge.sheet_text import as_csv
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.gate import open_to
+from amo_bridge.web.here import account
+from amo_bridge.web.menu import Menu
+from amo_bridge.web.office import PageAccount
+
+routes = Blueprint("reports", __name__)
+MENU = Menu(_l("Отчёты"), "reports.show", place=50)
+SPANS = (7, 14, 31)
+EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001 - in whatever zone the account is
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for: how many days, ending with which, counted how."""
+
+    days: int
+    until: datetime
+    way: Way
+
+
+@routes.get("/reports/overdue")
+@open_to(Role.VIEWER)
+def show() -> str:
+    here = account()
+    wish = _wish(here)
+    report = _report(here, wish) if here.is_known else None
+    return render_template(
+        "reports/overdue.html",
+        report=report,
+        wish=wish,
+        spans=SPANS,
+        ways={"standing": _("просрочено к концу дня"), "missed": _("не сделано в срок")},
+        has_xlsx=is_available(),
+    )
+
+
+@routes.get("/reports/overdue.csv")
+@open_to(Role.VIEWER)
+def as_text() -> Response:
+    report = _report(account(), _wish(account()))
+    return _file(as_csv(_head(report), _rows(report)), "text/csv; charset=utf-8", "csv")
+
+
+@routes.get("/reports/overdue.xlsx")
+@open_to(Role.VIEWER)
+def as_workbook() -> Response:
+    report = _report(account(), _wish(account()))
+    return _file(workbook(_("Просроченные задачи"), _head(report), _rows(report)), XLSX, "xlsx")
+
+
+def _report(here: PageAccount, wish: Wish) -> Report:
+    known = here.crm_account
+    names = {person.id: person.name for person in known.users} if known else {}
+    return overdue(here.store, here.key, _spans(here, wish), names, wish.way)
+
+
+def _wish(here: PageAccount) -> Wish:
+    """Nonsense in the address is the usual."""
+    days = request.args.get("days", type=int)
+    way = next((way for way in WAYS if way == request.args.get("count")), WAYS[0])
+    now = here.clock.now().astimezone(here.zone)
+    try:
+        until = datetime.fromisoformat(request.args.get("until", "")).replace(tzinfo=here.zone)
+    except ValueError:
+        until = now
+    return Wish(days if days in SPANS else SPANS[0], max(min(until, now), EARLIEST.replace(tzinfo=here.zone)), way)
+
+
+def _spans(here: PageAccount, wish: Wish) -> list[Span]:
+    """Oldest first; the last one ends now if it is today."""
+    dates = [wish.until.date() - timedelta(days=back) for back in range(wish.days - 1, -2, -1)]
+    midnights = [datetime(day.year, day.month, day.day, tzinfo=here.zone).timestamp() for day in dates]
+    now = here.clock.now().timestamp()
+    return [
+        Span(day, begin, min(end, now))
+        for day, begin, end in zip(dates[:-1], midnights[:-1], midnights[1:], strict=True)
+    ]
+
+
+def _head(report: Report) -> list[str]:
+    return [_("Человек"), *(f"{day:%d.%m.%Y}" for day in report.days), _("Всего")]
+
+
+def _rows(report: Report) -> list[list[str | int]]:
+    return [[name, *figures, sum(figures)] for name, figures in report.rows.items()]
+
+
+def _file(content: bytes, kind: str, ending: str) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="overdue.{ending}"', "Cache-Control": "no-store"}
+    return Response(content, headers=headers, content_type=kind)

@@ -1,0 +1,98 @@
+"""The report of overdue tasks: the page, and its files, which never run anything in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from io import BytesIO, StringIO
+from zipfile import ZipFile
+
+import pytest
+from pages_kit import Pages, Visit, agency, words_of
+from python_calamine import CalamineWorkbook
+from sqlalchemy import insert
+
+from amo_bridge.crm.account import Account
+from amo_bridge.engine.store import tasks
+from amo_bridge.reports import workbook
+
+IVAN = "Иван Петров"
+
+
+@pytest.fixture
+def late(pages: Pages) -> Pages:
+    """Three tasks of Ivan's, due yesterday, and one of a stranger's."""
+    pages.know_account(agency())
+    owe(pages, agency().user(IVAN).id, agency().user(IVAN).id, agency().user(IVAN).id, 77)
+    return pages
+
+
+def owe(pages: Pages, *people: int) -> None:
+    due = (datetime.now(UTC) - timedelta(days=1)).timestamp()
+    rows = [
+        {"account": pages.account.key, "task_id": number, "responsible_user_id": person, "due_at": due,
+         "is_completed": False, "updated_at": 0.0, "created_by": 1, "task_type_id": 1, "text": "", "created_at": 0.0}
+        for number, person in enumerate(people)
+    ]  # fmt: skip
+    with pages.office.store.write() as connection:
+        connection.execute(insert(tasks), rows)
+
+
+def days(pages: Pages, many: int) -> list[str]:
+    today = datetime.now(pages.account.zone).date()
+    return [f"{today - timedelta(days=back):%d.%m.%Y}" for back in range(many - 1, -1, -1)]
+
+
+def test_each_person_and_each_day(late: Pages, viewer: Visit) -> None:
+    words = words_of(viewer.get("/reports/overdue"))
+    assert f"{IVAN} 0 0 0 0 0 3 3 6" in words
+    assert "№ 77 0 0 0 0 0 1 1 2" in words
+    assert "Все вместе 0 0 0 0 0 4 4 8" in words
+
+
+def test_counted_the_other_way(late: Pages, viewer: Visit) -> None:
+    words = words_of(viewer.get("/reports/overdue?count=missed"))
+    assert f"{IVAN} 0 0 0 0 0 3 0 3" in words
+
+
+def test_as_csv_and_as_a_workbook_the_figures_are_the_same(late: Pages, viewer: Visit) -> None:
+    answer = viewer.get("/reports/overdue.csv")
+    text = list(csv.reader(StringIO(answer.data.decode("utf-8-sig")), delimiter=";"))
+    assert text == [["Человек", *days(late, 7), "Всего"], [IVAN, *"0000033", "6"], ["№ 77", *"0000011", "2"]]
+    assert "attachment" in answer.headers["Content-Disposition"]
+    book = CalamineWorkbook.from_filelike(BytesIO(viewer.get("/reports/overdue.xlsx").data))
+    sheet = book.get_sheet_by_index(0).to_python()
+    assert [[cell if isinstance(cell, str) else str(int(cell)) for cell in row] for row in sheet] == text
+
+
+def test_a_name_is_never_run_as_a_formula(late: Pages, viewer: Visit) -> None:
+    told = deepcopy(dict(agency().to_json()))
+    for person in told["users"]:
+        person["name"] = "=HYPERLINK(1)"
+    late.know_account(Account.from_json(told))
+    text = viewer.get("/reports/overdue.csv").data.decode("utf-8-sig")
+    assert "\n'=HYPERLINK(1);" in text
+    sheet = ZipFile(BytesIO(viewer.get("/reports/overdue.xlsx").data))
+    assert "=HYPERLINK(1)" in sheet.read("xl/sharedStrings.xml").decode()
+    assert "<f>" not in sheet.read("xl/worksheets/sheet1.xml").decode()
+
+
+def test_without_the_package_the_page_offers_no_workbook(
+    late: Pages, viewer: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbook, "is_available", lambda: False)
+    answer = viewer.get("/reports/overdue.xlsx")
+    assert answer.status_code == 503
+    assert "amo-bridge[reports]" in words_of(answer)
+
+
+@pytest.mark.parametrize(
+    "query", ["days=9999", "days=x", "count=all", "until=never", "until=2999-01-01", "until=0001-01-01"]
+)
+def test_nonsense_in_the_address_does_no_harm(late: Pages, viewer: Visit, query: str) -> None:
+    assert viewer.get(f"/reports/overdue?{query}").status_code == 200
+
+
+def test_nobody_is_late(pages: Pages, viewer: Visit) -> None:
+    assert "Просроченных задач нет" in words_of(viewer.get("/reports/overdue"))
