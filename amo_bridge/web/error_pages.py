@@ -36,7 +36,7 @@ def install(app: Flask) -> None:
 
 def told(status: int, title: str, text: str, **more: Any) -> Response:
     """An error as a page; for programs as JSON; for a part of a page as a line that the page shows."""
-    if request.path.startswith("/api/"):
+    if request.path.startswith("/api/v1/"):
         answer = jsonify(error=title, detail=text, **{key: more[key] for key in ("reference",) if key in more})
     elif "HX-Request" in request.headers:
         answer = make_response(render_template("errors/line.html", title=title, text=text, **more))
@@ -66,6 +66,7 @@ def _refused(error: HTTPException) -> Response:
 def _words() -> dict[int, tuple[str, str]]:
     return {
         400: (_("Запрос не понят"), _("Вернитесь назад и попробуйте ещё раз.")),
+        401: (_("Нужен токен"), _("Передайте его в заголовке Authorization: Bearer …")),
         403: (_("Нет доступа"), _("Эта страница вам не открыта. Доступ даёт администратор.")),
         404: (_("Страницы нет"), _("Проверьте адрес или начните с обзора.")),
         405: (_("Так сюда обратиться нельзя"), _("Вернитесь назад и попробуйте ещё раз.")),

@@ -18,7 +18,7 @@ from amo_bridge.errors import StoreUnavailable
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.here import Visitor, office
 
-MARK, MOST_BYTES = "__open_to__", "__most_bytes__"
+MARK, MOST_BYTES, BY_TOKEN = "__open_to__", "__most_bytes__", "__by_token__"
 # A form of ours is some kilobytes; a page that takes files says how much.
 USUAL_BYTES = 256 * 1024
 V = TypeVar("V", bound=Callable[..., Any])
@@ -31,6 +31,17 @@ def open_to(role: Role | None, *, most_bytes: int = USUAL_BYTES) -> Callable[[V]
         setattr(view, MARK, role)
         setattr(view, MOST_BYTES, most_bytes)
         return view
+
+    return mark
+
+
+def by_token(role: Role) -> Callable[[V], V]:
+    """Mark a view of the API: who has a token of this role may use it. Cookies open nothing there, so nothing that a
+    stranger's page sends along does."""
+
+    def mark(view: V) -> V:
+        setattr(view, BY_TOKEN, True)
+        return open_to(role)(view)
 
     return mark
 
@@ -49,6 +60,9 @@ def install(app: Flask, csrf: CSRFProtect, doors: Collection[str]) -> None:
         view = current_app.view_functions[request.endpoint]
         request.max_content_length = getattr(view, MOST_BYTES, USUAL_BYTES)
         needed: Role | None = getattr(view, MARK, Role.ADMIN)
+        if getattr(view, BY_TOKEN, False):
+            _check_token(needed or Role.ADMIN)
+            return None
         if needed is not None:
             if not current_user.is_authenticated:
                 if (trouble := g.get("trouble")) is not None:
@@ -59,6 +73,17 @@ def install(app: Flask, csrf: CSRFProtect, doors: Collection[str]) -> None:
                 abort(403)
         csrf.protect()
         return None
+
+
+def _check_token(needed: Role) -> None:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    token = office().api_tokens.of(secret.strip()) if scheme.lower() == "bearer" else None
+    if token is None:
+        abort(401)
+    g.api_token = token
+    if not token.may(needed):
+        g.needed_role = needed
+        abort(403)
 
 
 def _visitor(secret: str) -> Visitor | None:

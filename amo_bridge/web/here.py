@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app, g
 from flask_login import UserMixin, current_user
 
+from amo_bridge.web.admission.api_tokens import ApiToken
 from amo_bridge.web.admission.users import User
 from amo_bridge.web.office import Office, PageAccount
 
@@ -41,7 +42,13 @@ def user() -> User:
     return cast(Visitor, current_user).user
 
 
+def token() -> ApiToken:
+    """The program that asks; only in the API."""
+    return cast(ApiToken, g.api_token)
+
+
 def write_down(deed: str, words: str, *, details: str = "", about_account: bool = True) -> None:
-    """Put into the audit what the visitor has done. ``words``: Russian."""
+    """Put into the audit what the visitor, or a program, has done. ``words``: Russian."""
     name = account().name if about_account else ""
-    office().audit.write(user().login, deed, words, account=name, details=details)
+    who = f"API: {token().name}" if "api_token" in g else user().login
+    office().audit.write(who, deed, words, account=name, details=details)

@@ -27,6 +27,7 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.store import Store
 from amo_bridge.errors import BridgeError, StoreUnavailable
+from amo_bridge.web.admission.api_tokens import ApiTokens
 from amo_bridge.web.admission.audit import Audit
 from amo_bridge.web.admission.links import Links
 from amo_bridge.web.admission.users import Users
@@ -163,6 +164,10 @@ class Office:
     @property
     def links(self) -> Links:
         return Links(self.store, self._clock)
+
+    @property
+    def api_tokens(self) -> ApiTokens:
+        return ApiTokens(self.store, self._clock)
 
     @property
     def audit(self) -> Audit:

@@ -64,6 +64,12 @@ def as_workbook() -> Response:
     return _file(workbook(_("Просроченные задачи"), _head(report), _rows(report)), XLSX, "xlsx")
 
 
+def report_asked_for(here: PageAccount) -> tuple[Report, Way]:
+    """As the address asks; and how it was counted."""
+    wish = _wish(here)
+    return _report(here, wish), wish.way
+
+
 def _report(here: PageAccount, wish: Wish) -> Report:
     known = here.crm_account
     names = {person.id: person.name for person in known.users} if known else {}

@@ -1,0 +1,126 @@
+"""The API's doors, each described where it is made; OpenAPI is printed from that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import BaseModel, ValidationError
+
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.shapes import Error
+from amo_bridge.web.gate import by_token
+
+LOCAL = "#/components/schemas/{model}"
+PARAMETERS: dict[str, dict[str, Any]] = {"int": {"type": "integer"}, "string": {"type": "string"}}
+
+
+@dataclass(frozen=True)
+class Door:
+    """``path`` as Flask writes it. ``query``: name → what it means."""
+
+    path: str
+    method: str
+    role: Role
+    summary: str
+    gives: type[BaseModel]
+    takes: type[BaseModel] | None = None
+    query: dict[str, str] = field(default_factory=dict)
+
+
+class Doors:
+    """One version of the API."""
+
+    def __init__(self, routes: Blueprint) -> None:
+        self._routes = routes
+        self.all: list[Door] = []
+
+    def open(self, door: Door) -> Callable[[Callable[..., BaseModel]], Callable[..., Any]]:
+        """Mark the function behind the door: it gets the body as ``told`` if the door takes one."""
+        self.all.append(door)
+
+        def behind(view: Callable[..., BaseModel]) -> Callable[..., Any]:
+            @wraps(view)
+            def answer(**arguments: Any) -> Response | tuple[Response, int]:
+                if door.takes is not None:
+                    try:
+                        arguments["told"] = door.takes.model_validate(request.get_json(silent=True))
+                    except ValidationError as error:
+                        return jsonify(error="422 Unprocessable", detail=_in_words(error)), 422
+                return jsonify(view(**arguments).model_dump(mode="json"))
+
+            marked = by_token(door.role)(answer)
+            self._routes.add_url_rule(door.path, view.__name__, marked, methods=[door.method])
+            return marked
+
+        return behind
+
+    def openapi(self, root: str) -> dict[str, Any]:
+        """``root``: the address under which the paths are."""
+        schemas: dict[str, Any] = {}
+        paths: dict[str, Any] = {}
+        for door in self.all:
+            path, parameters = _path(door)
+            told: dict[str, Any] = {
+                "summary": door.summary,
+                "description": f"Role: {door.role}",
+                "parameters": parameters,
+                "responses": {
+                    "200": _content(door.gives, schemas, door.gives.__doc__ or ""),
+                    **{code: _content(Error, schemas, words) for code, words in REFUSALS.items()},
+                },
+            }
+            if door.takes is not None:
+                told["requestBody"] = {"required": True, **_content(door.takes, schemas)}
+            paths.setdefault(path, {})[door.method.lower()] = told
+        return {
+            "openapi": "3.1.0",
+            "info": {"title": "amo-bridge", "version": "1"},
+            "servers": [{"url": root}],
+            "security": [{"token": []}],
+            "paths": paths,
+            "components": {
+                "schemas": dict(sorted(schemas.items())),
+                "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            },
+        }
+
+
+REFUSALS = {
+    "401": "No token, or one that does not work",
+    "403": "The token's role is too small",
+    "404": "There is no such thing",
+    "409": "It has changed meanwhile",
+    "422": "The body is not as described",
+    "503": "The store does not answer, or the account was never met",
+}
+
+
+def _path(door: Door) -> tuple[str, list[dict[str, Any]]]:
+    parts, parameters = [], []
+    for part in door.path.split("/"):
+        if part.startswith("<"):
+            kind, _, name = part.strip("<>").rpartition(":")
+            parameters.append({"name": name, "in": "path", "required": True, "schema": PARAMETERS[kind or "string"]})
+            part = f"{{{name}}}"
+        parts.append(part)
+    parameters += [
+        {"name": name, "in": "query", "description": words, "schema": {"type": "string"}}
+        for name, words in door.query.items()
+    ]
+    return "/".join(parts), parameters
+
+
+def _content(model: type[BaseModel], schemas: dict[str, Any], description: str | None = None) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template=LOCAL)
+    schemas.update(schema.pop("$defs", {}))
+    schemas[model.__name__] = schema
+    content = {"application/json": {"schema": {"$ref": LOCAL.format(model=model.__name__)}}}
+    return {"content": content} if description is None else {"description": description, "content": content}
+
+
+def _in_words(error: ValidationError) -> str:
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in error.errors())

@@ -1,0 +1,147 @@
+"""What the API takes and gives, as pydantic models: answers are made of them, and so is the description."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Error(Shape):
+    """Why nothing was done."""
+
+    error: str
+    detail: str
+
+
+class Trouble(Shape):
+    """What somebody should look at, in Russian."""
+
+    weight: Literal["bad", "warning"]
+    words: str
+
+
+class State(Shape):
+    """Is everything well? Ages are seconds; null: it has not happened yet."""
+
+    account: str
+    state: str
+    is_ready: bool
+    is_leading: bool
+    troubles: list[Trouble]
+    inbox_new: int
+    events_open: int
+    outbox: dict[str, int]
+    failed: dict[str, int]
+    overdue: int
+    mirror_deals: int
+    last_hook_age: float | None
+    reconcile_age: float | None
+    stopped: str
+
+
+class Rule(Shape):
+    """``says``: in words. ``last_acted``: null if it has not, as far back as the journal goes."""
+
+    name: str
+    clause: str
+    says: str
+    enabled: bool
+    dry_run: bool
+    last_acted: datetime | None
+
+
+class Rules(Shape):
+    """All rules of the config, in its order."""
+
+    rules: list[Rule]
+
+
+class RuleChange(Shape):
+    """What is left out stays as it is."""
+
+    enabled: bool | None = None
+    dry_run: bool | None = None
+
+
+class Effect(Shape):
+    """``state``: done, ready, waiting, sending, doubt, failed, unsent, unknown, dry or dropped."""
+
+    words: str
+    state: str
+    error: str
+
+
+class JournalEntry(Shape):
+    """``rule``: empty for what came. ``verdict``: came, acts, would_act, skipped, failed, held, retried, dropped."""
+
+    at: datetime
+    event_id: int | None
+    what: str
+    rule: str
+    clause: str
+    verdict: str
+    reason: str
+    effects: list[Effect]
+
+
+class Journal(Shape):
+    """One deal's, oldest first."""
+
+    deal_id: int
+    entries: list[JournalEntry]
+
+
+class Failure(Shape):
+    """``name``: «A21» for an effect, «E11» for an event. ``error``: the vendor's own words."""
+
+    name: str
+    at: datetime
+    deal_id: int | None
+    rule: str
+    what: str
+    error: str
+    attempts: int
+    after: str | None
+
+
+class Failures(Shape):
+    """Oldest first."""
+
+    failures: list[Failure]
+
+
+class Names(Shape):
+    """Of failures."""
+
+    names: Annotated[list[str], Field(min_length=1, max_length=1000)]
+
+
+class Overdue(Shape):
+    """Overdue tasks: name → a figure for each of the days. See docs/pages.md for the two ways to count."""
+
+    count: Literal["standing", "missed"]
+    days: list[date]
+    people: dict[str, list[int]]
+
+
+class Deed(Shape):
+    """Who changed what."""
+
+    id: int
+    at: datetime
+    who: str
+    account: str
+    deed: str
+    words: str
+
+
+class Deeds(Shape):
+    """Newest first; ``before`` of the next page is the last one's id."""
+
+    deeds: list[Deed]

@@ -1,0 +1,59 @@
+"""The API described for people, and the tokens of programs."""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from werkzeug.wrappers import Response
+
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.gate import open_to
+from amo_bridge.web.here import office, user, write_down
+from amo_bridge.web.menu import Menu
+from amo_bridge.web.pages.api_v1 import ROOT, doors
+
+routes = Blueprint("api", __name__)
+MENU = Menu(_l("API"), "api.show", place=95, role=Role.ADMIN)
+LONGEST_NAME = 80
+
+
+@routes.get("/api")
+@open_to(Role.ADMIN)
+def show() -> str:
+    return _page()
+
+
+@routes.get("/api/openapi.json")
+@open_to(Role.ADMIN)
+def openapi() -> dict[str, object]:
+    return doors.openapi(request.script_root + ROOT)
+
+
+@routes.post("/api/tokens")
+@open_to(Role.ADMIN)
+def issue() -> str | tuple[str, int]:
+    """The token is shown this once."""
+    name, told = " ".join(request.form.get("name", "").split()), request.form.get("role", "")
+    if not name or len(name) > LONGEST_NAME or told not in list(Role):
+        flash(_("Назовите программу, которой нужен токен (не длиннее 80 знаков), и выберите роль."))
+        return _page(), 422
+    secret = office().api_tokens.issue(name, Role(told), user().login)
+    write_down("token.add", f"Новый токен API: {name}, роль {told}", about_account=False)
+    return _page(secret=secret, name=name)
+
+
+@routes.post("/api/tokens/<int:token_id>/revoke")
+@open_to(Role.ADMIN)
+def revoke(token_id: int) -> Response:
+    name = office().api_tokens.revoke(token_id) or abort(404)
+    write_down("token.revoke", f"Отозван токен API: {name}", about_account=False)
+    flash(_("Токен отозван."))
+    return redirect(url_for("api.show"))
+
+
+def _page(**more: str) -> str:
+    base = request.url_root.rstrip("/") + ROOT
+    return render_template(
+        "api/show.html", tokens=office().api_tokens.all(), doors=doors.all, roles=list(Role), base=base, **more
+    )

@@ -1,0 +1,189 @@
+"""``/api/v1``: what the pages do, for programs. A token is sent as ``Authorization: Bearer …``; its role says how far
+it goes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, Response, abort, jsonify, request
+
+from amo_bridge.config.edit import difference, with_key
+from amo_bridge.engine.failures import Failure as Failed
+from amo_bridge.engine.failures import NotFailed
+from amo_bridge.errors import ConfigError
+from amo_bridge.rules import Rule as ConfigRule
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api import shapes
+from amo_bridge.web.api.described import Door, Doors
+from amo_bridge.web.gate import by_token
+from amo_bridge.web.here import account, office, token, write_down
+from amo_bridge.web.office import PageAccount
+from amo_bridge.web.pages.reports import report_asked_for
+from amo_bridge.web.wellness import troubles
+
+ROOT = "/api/v1"
+MOST_DEEDS = 100
+routes = Blueprint("api_v1", __name__, url_prefix=ROOT)
+doors = Doors(routes)
+
+
+@doors.open(Door("/state", "GET", Role.VIEWER, "Is everything well?", shapes.State))
+def state() -> shapes.State:
+    here = account()
+    vitals = here.vitals()
+    found = [shapes.Trouble(weight=one.weight, words=one.words) for one in troubles(here, vitals, here.clock.now())]
+    told = vitals.to_json()
+    return shapes.State(
+        account=here.config.account.url,
+        state=here.bridge.state,
+        is_ready=here.bridge.is_ready,
+        is_leading=here.bridge.is_leading,
+        troubles=found,
+        **{name: told[name] for name in shapes.State.model_fields if name in told},
+    )
+
+
+@doors.open(Door("/rules", "GET", Role.VIEWER, "All rules", shapes.Rules))
+def rules() -> shapes.Rules:
+    here = account()
+    return shapes.Rules(rules=[_rule(here, rule) for rule in here.config.rules])
+
+
+@doors.open(Door("/rules/<name>", "GET", Role.VIEWER, "One rule", shapes.Rule))
+def rule(name: str) -> shapes.Rule:
+    here = account()
+    return _rule(here, _known(here, name))
+
+
+@doors.open(
+    Door("/rules/<name>", "PATCH", Role.ADMIN, "Switch a rule; it counts at once", shapes.Rule, takes=shapes.RuleChange)
+)
+def switch(name: str, told: shapes.RuleChange) -> shapes.Rule:
+    here = account()
+    known = _known(here, name)
+    file = here.file
+    before = file.read()
+    text = before.text
+    try:
+        for key, value in told.model_dump(exclude_none=True).items():
+            text = with_key(text, known.path, key, value)
+        if text != before.text:
+            if problems := here.bridge.misfits(file.checked(text)):
+                raise ConfigError(problems)
+            file.save(text, before.mark)
+            write_down("config.save", f"По API: правило {name}", details="\n".join(difference(before.text, text)))
+    except ConfigError as error:
+        abort(_refusal(409, "; ".join(error.problems)))
+    here.bridge.watch.look(again=True)
+    return _rule(here, _known(here, name))
+
+
+@doors.open(Door("/deals/<int:deal_id>/journal", "GET", Role.VIEWER, "One deal's journal", shapes.Journal))
+def journal(deal_id: int) -> shapes.Journal:
+    entries = [
+        shapes.JournalEntry(
+            at=entry.at,
+            event_id=entry.event_id,
+            what=entry.what,
+            rule=entry.rule,
+            clause=entry.clause,
+            verdict=entry.verdict,
+            reason=entry.reason,
+            effects=[shapes.Effect(words=words, state=state, error=error) for words, state, error in entry.effects],
+        )
+        for entry in account().journal.of_deal(deal_id)
+    ]
+    return shapes.Journal(deal_id=deal_id, entries=entries)
+
+
+@doors.open(Door("/failures", "GET", Role.VIEWER, "What the bridge gave up on", shapes.Failures))
+def failures() -> shapes.Failures:
+    return _failures(account().failures.all())
+
+
+@doors.open(
+    Door("/failures/retry", "POST", Role.ADMIN, "Put failures back into work", shapes.Failures, takes=shapes.Names)
+)
+def retry(told: shapes.Names) -> shapes.Failures:
+    return _decided("retry", told)
+
+
+@doors.open(Door("/failures/drop", "POST", Role.ADMIN, "Let failures go", shapes.Failures, takes=shapes.Names))
+def drop(told: shapes.Names) -> shapes.Failures:
+    return _decided("drop", told)
+
+
+@doors.open(
+    Door(
+        "/reports/overdue",
+        "GET",
+        Role.VIEWER,
+        "Overdue tasks, each person × each day",
+        shapes.Overdue,
+        query={"days": "7, 14 or 31", "until": "the last day, 2026-11-25", "count": "standing or missed"},
+    )
+)
+def overdue() -> shapes.Overdue:
+    report, way = report_asked_for(account())
+    people = {name: list(figures) for name, figures in report.rows.items()}
+    return shapes.Overdue(count=way, days=list(report.days), people=people)
+
+
+@doors.open(
+    Door("/audit", "GET", Role.ADMIN, "Who changed what", shapes.Deeds, query={"before": "only those before this id"})
+)
+def audit() -> shapes.Deeds:
+    deeds = office().audit.last(MOST_DEEDS, before=request.args.get("before", type=int))
+    told = [
+        shapes.Deed(id=one.id, at=one.at, who=one.who, account=one.account, deed=one.deed, words=one.words)
+        for one in deeds
+    ]
+    return shapes.Deeds(deeds=told)
+
+
+@routes.get("/openapi.json")
+@by_token(Role.VIEWER)
+def openapi() -> Response:
+    return jsonify(doors.openapi(request.script_root + ROOT))
+
+
+def _known(here: PageAccount, name: str) -> ConfigRule:
+    return next((rule for rule in here.config.rules if rule.name == name), None) or abort(404)
+
+
+def _rule(here: PageAccount, rule: ConfigRule) -> shapes.Rule:
+    acted = here.history.last_acted(rule.name) if here.is_known else None
+    return shapes.Rule(
+        name=rule.name,
+        clause=rule.clause,
+        says=rule.words,
+        enabled=rule.enabled,
+        dry_run=rule.dry_run,
+        last_acted=None if acted is None else datetime.fromtimestamp(acted, UTC),
+    )
+
+
+def _decided(decision: str, told: shapes.Names) -> shapes.Failures:
+    here = account()
+    act = {"retry": here.failures.retry, "drop": here.failures.drop}[decision]
+    try:
+        chosen = act(told.names, token().name)
+    except NotFailed as error:
+        abort(_refusal(409, str(error)))
+    write_down(f"failed.{decision}", f"По API: {', '.join(one.name for one in chosen)}")
+    here.bridge.ring()
+    return _failures(chosen)
+
+
+def _failures(found: list[Failed]) -> shapes.Failures:
+    told = [
+        shapes.Failure(**{name: getattr(one, name) for name in shapes.Failure.model_fields})
+        for one in found
+    ]  # fmt: skip
+    return shapes.Failures(failures=told)
+
+
+def _refusal(status: int, words: str) -> Response:
+    answer = jsonify(error=str(status), detail=words)
+    answer.status_code = status
+    return answer

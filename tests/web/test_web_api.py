@@ -1,0 +1,175 @@
+"""The JSON API: what it says, to whom, and that its description tells the truth."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from pages_kit import Pages, Visit, agency, words_of
+from werkzeug.test import TestResponse
+
+from amo_bridge.config.load import load
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.pages.api_v1 import doors
+
+RULE = "stage_creates_tasks.new_client"
+
+
+class Program:
+    """A client with a token, or without."""
+
+    def __init__(self, pages: Pages, role: Role | None) -> None:
+        self._client = pages.app.test_client()
+        secret = pages.office.api_tokens.issue(f"{role} программа", role, "Анна") if role else ""
+        self.headers = {"Authorization": f"Bearer {secret}"} if role else {}
+
+    def ask(self, method: str, path: str, body: Any = None, **how: Any) -> TestResponse:
+        more = {"json": body} if body is not None else {}
+        return self._client.open(f"/api/v1{path}", method=method, headers=self.headers, **more, **how)
+
+    def get(self, path: str) -> Any:
+        answer = self.ask("GET", path)
+        assert answer.status_code == 200, answer.text
+        return answer.json
+
+
+@pytest.fixture
+def reader(pages: Pages) -> Program:
+    return Program(pages, Role.VIEWER)
+
+
+@pytest.fixture
+def master(pages: Pages) -> Program:
+    return Program(pages, Role.ADMIN)
+
+
+def test_the_state(pages: Pages, reader: Program) -> None:
+    pages.refuse()
+    told = reader.get("/state")
+    assert told["failed"] == {"create_task": 1}
+    assert told["state"] == "starting"
+    assert "1 отказ ждёт решения" in [one["words"] for one in told["troubles"]]
+
+
+def test_rules_and_a_deals_journal(pages: Pages, reader: Program) -> None:
+    pages.say("acts")
+    pages.say("skipped", reason="не тот этап")
+    rules = reader.get("/rules")["rules"]
+    assert [rule["name"] for rule in rules] == [rule.name for rule in pages.bridge.config.rules]
+    assert reader.get(f"/rules/{RULE}")["last_acted"].startswith("20")
+    entries = reader.get("/deals/30000001/journal")["entries"]
+    assert [(entry["verdict"], entry["reason"]) for entry in entries] == [("acts", ""), ("skipped", "не тот этап")]
+    assert reader.get("/deals/1/journal")["entries"] == []
+
+
+def test_a_rule_is_switched_and_counts_at_once(pages: Pages, master: Program) -> None:
+    answer = master.ask("PATCH", f"/rules/{RULE}", {"enabled": False, "dry_run": True})
+    assert (answer.json["enabled"], answer.json["dry_run"]) == (False, True)
+    assert not next(rule.enabled for rule in load(pages.bridge.config.path, {}).rules if rule.name == RULE)
+    (deed,) = pages.office.audit.last(1)
+    assert (deed.who, deed.words) == ("API: admin программа", f"По API: правило {RULE}")
+    assert master.ask("PATCH", f"/rules/{RULE}", {"enabled": False}).status_code == 200
+    assert len(pages.office.audit.last(9)) == 1, "what is so already is not written again"
+
+
+def test_failures_are_decided(pages: Pages, master: Program) -> None:
+    pages.refuse()
+    pages.refuse(kind="add_note")
+    assert [one["name"] for one in master.get("/failures")["failures"]] == ["A1", "A2"]
+    assert master.ask("POST", "/failures/drop", {"names": ["A1"]}).json["failures"][0]["name"] == "A1"
+    assert master.ask("POST", "/failures/retry", {"names": ["A1"]}).status_code == 409
+    assert master.ask("POST", "/failures/retry", {"names": ["A2"]}).status_code == 200
+    assert master.get("/failures")["failures"] == []
+
+
+def test_the_report_and_the_audit(pages: Pages, master: Program) -> None:
+    assert len(master.get("/reports/overdue?days=14&count=missed")["days"]) == 14
+    pages.office.audit.write("Анна", "x", "дело")
+    assert [one["words"] for one in master.get("/audit")["deeds"]] == ["дело"]
+
+
+@pytest.mark.parametrize("door", doors.all, ids=lambda door: f"{door.method} {door.path}")
+def test_every_door_is_closed_to_strangers_and_to_smaller_roles(pages: Pages, door: Any) -> None:
+    path = re.sub(r"<[^>]*>", "1", door.path)
+    stranger = Program(pages, None).ask(door.method, path, {})
+    assert stranger.status_code == 401
+    assert stranger.json["error"] == "Нужен токен"
+    if door.role is Role.ADMIN:
+        for role in (Role.VIEWER, Role.WEBINAR):
+            assert Program(pages, role).ask(door.method, path, {}).status_code == 403
+
+
+def test_a_cookie_opens_nothing_here(admin: Visit) -> None:
+    assert admin.get("/api/v1/state").status_code == 401
+    assert admin.client.post("/api/v1/failures/drop", json={"names": ["A1"]}).status_code == 401
+
+
+@pytest.mark.parametrize("header", ["Bearer guessed", "Bearer ", "Basic YTpi", "", "Bearer amb_" + "x" * 9000])
+def test_a_wrong_token_opens_nothing(pages: Pages, header: str) -> None:
+    answer = pages.app.test_client().get("/api/v1/state", headers={"Authorization": header})
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"names": []}, {"names": "A1"}, {"names": ["A1"], "more": 1}])
+def test_a_body_that_is_not_as_described_is_told(master: Program, body: Any) -> None:
+    answer = master.ask("POST", "/failures/drop", body)
+    assert answer.status_code == 422
+    assert answer.json["detail"]
+
+
+def test_what_is_not_there(master: Program) -> None:
+    assert master.ask("GET", "/rules/no.such").status_code == 404
+    assert master.ask("GET", "/nowhere").json["error"] == "Страницы нет"
+
+
+def test_a_token_is_shown_once_and_revoked(pages: Pages, admin: Visit) -> None:
+    page = admin.post("/api/tokens", {"name": "Отчёты", "role": "viewer"}, page="/api")
+    secret = re.search(r"amb_[\w-]{20,}", page.text)
+    assert secret is not None
+    assert secret[0] not in admin.get("/api").text
+    headers = {"Authorization": f"Bearer {secret[0]}"}
+    client = pages.app.test_client()
+    assert client.get("/api/v1/state", headers=headers).status_code == 200
+    with pages.office.store.read() as connection:
+        assert secret[0] not in str(connection.exec_driver_sql("SELECT * FROM api_tokens").all())
+    admin.post("/api/tokens/1/revoke", page="/api")
+    assert client.get("/api/v1/state", headers=headers).status_code == 401
+    assert "Токенов нет" in words_of(admin.get("/api"))
+    assert [deed.deed for deed in pages.office.audit.last(2)] == ["token.revoke", "token.add"]
+
+
+@pytest.mark.parametrize(
+    "form", [{"name": "", "role": "viewer"}, {"name": "x", "role": "root"}, {"name": "x" * 81, "role": "viewer"}]
+)
+def test_a_token_needs_a_name_and_a_role(pages: Pages, admin: Visit, form: dict[str, str]) -> None:
+    assert admin.post("/api/tokens", form, page="/api").status_code == 422
+    assert pages.office.api_tokens.all() == []
+
+
+def test_tokens_are_the_admins(viewer: Visit) -> None:
+    assert viewer.get("/api").status_code == 403
+    assert viewer.post("/api/tokens", {"name": "x", "role": "admin"}, page="/").status_code == 403
+
+
+def test_the_description_names_every_door_and_every_shape(pages: Pages, reader: Program, admin: Visit) -> None:
+    told = reader.get("/openapi.json")
+    assert told == admin.get("/api/openapi.json").json
+    assert {(method.upper(), path) for path, methods in told["paths"].items() for method in methods} == {
+        (door.method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", door.path)) for door in doors.all
+    }
+    named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(told)))
+    assert named == set(told["components"]["schemas"])
+    assert "PATCH /rules/<name>" in words_of(admin.get("/api"))
+
+
+def test_names_of_the_account_are_compared_before_a_rule_is_switched_on(pages: Pages, master: Program) -> None:
+    pages.know_account(agency())
+    pages.bridge.role = "web"
+    path = pages.bridge.config.path
+    text = path.read_text("utf-8").replace('stages = ["Продажи / Новый клиент"]', 'stages = ["Продажи / Нет"]', 1)
+    path.write_text(text, "utf-8")
+    answer = master.ask("PATCH", f"/rules/{RULE}", {"enabled": False})
+    assert answer.status_code == 409
+    assert "Нет" in answer.json["detail"]
