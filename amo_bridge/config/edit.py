@@ -11,7 +11,7 @@ from tomlkit.items import Table
 from amo_bridge.errors import ConfigError
 
 
-def with_key(text: str, block: Sequence[str], key: str, value: bool) -> str:
+def with_key(text: str, block: Sequence[str], key: str, value: bool | str) -> str:
     """The text with ``key`` of the block (handlers, the handler, the rule) set. Raises ConfigError."""
     document = tomlkit.parse(text)
     table = document

@@ -10,29 +10,36 @@ import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from amo_bridge.clock import Clock, SystemClock
+from amo_bridge.clock import Clock, FixedClock, SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.config.saving import ConfigFile
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.accounts import known_key
+from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.connection import known_account, known_timezone
+from amo_bridge.engine.existing import ExistingDeal, ExistingDeals, choices_of
 from amo_bridge.engine.failures import Failures
 from amo_bridge.engine.gauges import Gauges, Vitals
 from amo_bridge.engine.history import History
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.store import Store
+from amo_bridge.engine.upcoming import Upcoming
 from amo_bridge.errors import BridgeError, StoreUnavailable
+from amo_bridge.rules import Rule
 from amo_bridge.web.admission.api_tokens import ApiTokens
 from amo_bridge.web.admission.audit import Audit
 from amo_bridge.web.admission.links import Links
 from amo_bridge.web.admission.users import Users
 
 SESSION_KEY = "session_key"
+# A page needs to know whether it is many, not how many thousands.
+MOST_EXISTING = 1000
 
 
 class NotMet(BridgeError):
@@ -96,6 +103,20 @@ class PageAccount:
     @property
     def history(self) -> History:
         return History(self.store, self.key)
+
+    @property
+    def upcoming(self) -> Upcoming:
+        return Upcoming(self.store, self.key, self.config.rules, self.clock)
+
+    def existing(self, rule: Rule) -> list[ExistingDeal] | None:
+        """The deals that were there before the rule, and what it would do about them; None for a rule that makes no
+        such difference, or while the account's names are not known."""
+        known = self.crm_account
+        if known is None or not self.is_known or not choices_of(rule):
+            return None
+        now = self.upcoming.now()
+        brain = Brain.of(self.config, known, FixedClock(now))
+        return list(islice(ExistingDeals(self.store, self.key, brain, now).of(rule), MOST_EXISTING))
 
     @property
     def failures(self) -> Failures:

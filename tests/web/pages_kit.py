@@ -169,3 +169,17 @@ def words_of(page: TestResponse) -> str:
     """What a person reads: tags taken out, spaces made one."""
     body = page.text.partition("<body")[2] or page.text
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", f"<body{body}")).split())
+
+
+def saved(visit: Visit, review: TestResponse, **changes: str) -> TestResponse:
+    """Press «Сохранить» on the page that shows what would change."""
+    text = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", review.text, re.DOTALL)
+    assert text is not None
+    form = dict(
+        re.findall(
+            r'<input type="hidden" name="(\w+)" value="([^"]*)"', review.text.partition('action="/config/save"')[2]
+        )
+    )
+    # A browser ends lines by CR LF.
+    told = form | {"text": unescape(text[1]).replace("\n", "\r\n")} | changes
+    return visit.client.post("/config/save", data=told)

@@ -93,11 +93,14 @@ def pages_of(deal: int) -> dict[str, str]:
         "rules": "/rules",
         "rule": "/rules/stage_creates_tasks.new_client",
         "deal": f"/deals/{deal}",
+        "upcoming": "/upcoming?days=30",
+        "reports": "/reports/overdue",
         "failed": "/failed",
         "connection": "/connection",
         "config": "/config",
         "users": "/users",
         "audit": "/audit",
+        "api": "/api",
     }
 
 

@@ -7,7 +7,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from pages_kit import Pages, Visit, agency, words_of
+from pages_kit import Pages, Visit, agency, saved, words_of
 from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
@@ -35,20 +35,6 @@ def is_on(path: Path) -> bool:
 
 def asked(admin: Visit, key: str = "enabled", value: str = "off") -> TestResponse:
     return admin.post(f"{PAGE}/switch", {"key": key, "value": value}, page=PAGE)
-
-
-def answered(admin: Visit, review: TestResponse, **changes: str) -> TestResponse:
-    """Press «Сохранить» on the page that shows what would change."""
-    text = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", review.text, re.DOTALL)
-    assert text is not None
-    form = dict(
-        re.findall(
-            r'<input type="hidden" name="(\w+)" value="([^"]*)"', review.text.partition('action="/config/save"')[2]
-        )
-    )
-    # A browser ends lines by CR LF.
-    told = form | {"text": unescape(text[1]).replace("\n", "\r\n")} | changes
-    return admin.client.post("/config/save", data=told)
 
 
 def test_every_rule_with_its_words_and_what_it_did_last(known: Pages, viewer: Visit) -> None:
@@ -98,7 +84,7 @@ def test_switched_off_after_a_look_at_what_changes(pages: Pages, path: Path, adm
         "-enabled = true",
         "+enabled = false",
     ]
-    answer = answered(admin, review)
+    answer = saved(admin, review)
     assert answer.location == PAGE
     assert not is_on(path)
     assert len(path.read_text("utf-8")) == len(before) + 1, "one word, comments kept"
@@ -113,10 +99,10 @@ def test_switched_off_after_a_look_at_what_changes(pages: Pages, path: Path, adm
 
 def test_put_back_from_the_versions_before(pages: Pages, path: Path, admin: Visit) -> None:
     before = path.read_bytes()
-    answered(admin, asked(admin))
+    saved(admin, asked(admin))
     name = re.search(r"/config/backups/([\w.]+)", admin.get("/config").text)
     assert name is not None
-    answered(admin, admin.post(f"/config/backups/{name[1]}", page="/config"))
+    saved(admin, admin.post(f"/config/backups/{name[1]}", page="/config"))
     assert path.read_bytes() == before
     assert pages.office.audit.last(1)[0].words == f"Включено: {RULE}"
 
@@ -129,7 +115,7 @@ def test_nothing_but_a_version_before_is_put_back(admin: Visit, name: str) -> No
 def test_an_edit_of_somebody_else_meanwhile_is_not_lost(path: Path, admin: Visit) -> None:
     review = asked(admin)
     path.write_text(path.read_text("utf-8") + "# чужое\n", "utf-8")
-    answer = answered(admin, review)
+    answer = saved(admin, review)
     assert answer.status_code == 409
     assert "файл изменился, пока вы правили его" in words_of(answer)
     assert "# чужое" in path.read_text("utf-8")
@@ -165,7 +151,7 @@ def test_a_broken_file_is_told_with_its_place_and_can_be_mended_here(pages: Page
     page = words_of(admin.get("/config"))
     assert "мост работает по прежней настройке" in page
     assert "такого раздела нет" in page
-    answered(admin, admin.post("/config/check", {"text": good, "mark": mark_in(admin)}, page="/config"))
+    saved(admin, admin.post("/config/check", {"text": good, "mark": mark_in(admin)}, page="/config"))
     assert pages.bridge.watch.state.is_in_force
 
 
@@ -188,5 +174,5 @@ def test_an_unknown_switch_is_refused(admin: Visit) -> None:
 
 
 def test_after_saving_one_is_never_led_elsewhere(admin: Visit) -> None:
-    answer = answered(admin, asked(admin), back="//evil.example")
+    answer = saved(admin, asked(admin), back="//evil.example")
     assert answer.location == "/config"

@@ -86,10 +86,9 @@ def put_back(name: str) -> str | tuple[str, int]:
     return review(here, text, here.file.read(), back="/config")
 
 
-def review(
-    here: PageAccount, text: str, file: Written, *, back: str, matching: int | None = None
-) -> str | tuple[str, int]:
-    """The page that shows what would change, and asks. ``matching``: so many deals wait where a rule would begin."""
+def review(here: PageAccount, text: str, file: Written, *, back: str, **preview: object) -> str | tuple[str, int]:
+    """The page that shows what would change, and asks. ``preview``, where a rule would begin: ``matching`` deals wait
+    there; ``existing``: those that it would do something about."""
     problems = _problems(here, text)
     page = render_template(
         "config/review.html",
@@ -98,7 +97,7 @@ def review(
         text=text,
         mark=file.mark,
         back=back,
-        matching=matching,
+        **{"matching": None, "existing": None, **preview},
     )
     return (page, 422) if problems else page
 

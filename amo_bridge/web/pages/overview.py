@@ -23,8 +23,9 @@ routes = Blueprint("overview", __name__)
 MENU = Menu(_l("Обзор"), "overview.show", place=10)
 DAYS = 14
 MOST_LINES = 30
-# Counting fourteen days of a busy account takes a second or so; it needn't be done for everybody who looks.
-FRESH_FOR = 60.0
+# Counting fourteen days of a busy account takes a second or so; it needn't be done for everybody who looks. What took
+# so long is kept so many times longer.
+KEPT_FOR = 30.0
 
 
 @dataclass(frozen=True)
@@ -87,10 +88,12 @@ def _days(here: PageAccount) -> list[Day]:
         return []
     kept = _kept.get(at)
     if kept is None or kept[0] < time.monotonic():
+        began = time.monotonic()
         bounds = midnights(here.clock.now(), here.zone, DAYS)
         counts = here.history.by_stretch(bounds)
         dates = [datetime.fromtimestamp(begin, here.zone).date() for begin in bounds[:-1]]
-        kept = _kept[at] = (time.monotonic() + FRESH_FOR, [Day(*one) for one in zip(dates, counts, strict=True)])
+        ended = time.monotonic()
+        kept = _kept[at] = (ended + KEPT_FOR * (ended - began), [Day(*one) for one in zip(dates, counts, strict=True)])
     return kept[1]
 
 

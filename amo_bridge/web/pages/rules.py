@@ -12,6 +12,7 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.config.edit import with_key
 from amo_bridge.config.names import StageName, names_in
 from amo_bridge.crm.account import Account
+from amo_bridge.engine.existing import choices_of
 from amo_bridge.engine.history import Line
 from amo_bridge.errors import ConfigError, UnknownName
 from amo_bridge.rules import Rule
@@ -59,7 +60,26 @@ def show(name: str) -> str:
     rule = _rule(here, name)
     lines = _lines(here, rule, LAST_LINES)
     row = _row(here, rule, _deals_on_stages(here), LAST_LINES)
-    return render_template("rules/show.html", row=row, rule=rule, lines=lines, here=here, block=_block(here, rule))
+    return render_template(
+        "rules/show.html",
+        row=row,
+        rule=rule,
+        lines=lines,
+        here=here,
+        block=_block(here, rule),
+        choices=choices_of(rule),
+        chosen=getattr(rule.options, "existing", ""),
+    )
+
+
+@routes.get("/rules/<name>/existing")
+@open_to(Role.VIEWER)
+def existing(name: str) -> str:
+    """What the rule would do about the deals that were there before it; asked for when the page is there already."""
+    here = account()
+    rule = _rule(here, name)
+    chosen = getattr(rule.options, "existing", "")
+    return render_template("rules/existing.html", existing=here.existing(rule), chosen=chosen)
 
 
 @routes.post("/rules/<name>/switch")
@@ -68,16 +88,28 @@ def switch(name: str) -> str | tuple[str, int]:
     """Nothing is changed yet: what would change is shown, and asked about."""
     here = account()
     rule = _rule(here, name)
-    key, value = request.form.get("key", ""), request.form.get("value") == "on"
-    if key not in ("enabled", "dry_run"):
-        abort(400)
+    key, value = _wish(rule)
     file = here.file.read()
     try:
         text = with_key(file.text, rule.path, key, value)
     except ConfigError as error:
         return render_template("config/problems.html", problems=error.problems), 409
-    matching = _row(here, rule, _deals_on_stages(here), 1).matching if key == "enabled" and value else None
-    return review(here, text, file, matching=matching, back=f"/rules/{rule.name}")
+    preview: dict[str, object] = {}
+    if (key == "enabled" and value) or key == "existing":
+        preview["existing"] = here.existing(rule)
+        preview["chosen"] = value if key == "existing" else getattr(rule.options, "existing", "")
+        preview["matching"] = _row(here, rule, _deals_on_stages(here), 1).matching
+    return review(here, text, file, back=f"/rules/{rule.name}", **preview)
+
+
+def _wish(rule: Rule) -> tuple[str, bool | str]:
+    """The key that is to be changed, and its new value."""
+    key, told = request.form.get("key", ""), request.form.get("value", "")
+    if key in ("enabled", "dry_run"):
+        return key, told == "on"
+    if key == "existing" and told in choices_of(rule):
+        return key, told
+    abort(400)
 
 
 def _rule(here: PageAccount, name: str) -> Rule:

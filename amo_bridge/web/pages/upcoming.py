@@ -1,0 +1,50 @@
+"""Upcoming: what the clock will do, day by day."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from itertools import groupby
+
+from flask import Blueprint, render_template, request
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.engine.upcoming import Coming
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.gate import open_to
+from amo_bridge.web.here import account
+from amo_bridge.web.menu import Menu
+
+routes = Blueprint("upcoming", __name__)
+MENU = Menu(_l("Предстоящее"), "upcoming.show", place=40)
+SPANS = (1, 7, 30)
+# A page of more is read by nobody; the command prints them all.
+MOST = 500
+
+
+@routes.get("/upcoming")
+@open_to(Role.VIEWER)
+def show() -> str:
+    here = account()
+    asked, rule = request.args.get("days", type=int), request.args.get("rule", "")
+    days = asked if asked in SPANS else SPANS[1]
+    found: list[Coming] = []
+    now = here.clock.now()
+    if here.is_known:
+        upcoming = here.upcoming
+        found, now = upcoming.within(timedelta(days=days), rule=rule or None), upcoming.now()
+    scheduled = sorted({one.name for one in here.config.rules if one.handler.section == "schedules"})
+    return render_template(
+        "upcoming/show.html",
+        by_day=_by_day([(one, one.due.astimezone(here.zone)) for one in found[:MOST]]),
+        many=len(found),
+        most=MOST,
+        now=now,
+        days=days,
+        spans=SPANS,
+        rule=rule,
+        rules=scheduled,
+    )
+
+
+def _by_day(found: list[tuple[Coming, datetime]]) -> list[tuple[date, list[tuple[Coming, datetime]]]]:
+    return [(day, list(some)) for day, some in groupby(found, key=lambda one: one[1].date())]

@@ -1,0 +1,104 @@
+"""Upcoming steps, and what a rule by the clock would do about deals that were there before it."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pages_kit import Pages, Visit, agency, saved, words_of
+from sqlalchemy import insert
+
+from amo_bridge.config.load import load
+from amo_bridge.crm.entities import DealRecord
+from amo_bridge.engine.mirror import Mirror, Mirrored
+from amo_bridge.engine.store import schedules, timers
+
+WARMING = "stage_ladder.warming"
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def waiting(pages: Pages) -> Pages:
+    """Two deals that have been on «Новый клиент» for five days."""
+    pages.know_account(agency())
+    stage = agency().stage("Продажи / Новый клиент")
+    since = NOW - timedelta(days=5)
+    records = [
+        DealRecord(
+            id=number,
+            name=f"Сделка {name}",
+            pipeline_id=stage.pipeline_id,
+            status_id=stage.status_id,
+            created_at=since,
+            updated_at=since,
+        )
+        for number, name in ((7, "первая"), (8, "вторая"))
+    ]
+    with pages.office.store.write() as connection:
+        mirror = Mirror(pages.office.store, pages.account.key)
+        mirror.put(connection, [Mirrored(record, since) for record in records], NOW)
+    return pages
+
+
+def plan(pages: Pages, deal: int, due: datetime) -> None:
+    row = {"account": pages.account.key, "deal_id": deal, "rule": WARMING, "step": "7 d", "anchor": "a", "since": 0.0}
+    with pages.office.store.write() as connection:
+        connection.execute(insert(timers).values({**row, "due_at": due.timestamp(), "state": "open"}))
+
+
+def test_steps_by_day_the_nearest_first(waiting: Pages, viewer: Visit) -> None:
+    plan(waiting, 7, NOW + timedelta(days=2))
+    plan(waiting, 8, NOW - timedelta(minutes=5))
+    page = viewer.get("/upcoming")
+    words = words_of(page)
+    assert "2 шага" in words
+    assert words.index("Сделка вторая") < words.index("Сделка первая")
+    assert "пора" in words[: words.index("Сделка вторая")]
+    assert 'href="/deals/7"' in page.text
+    assert f'href="/rules/{WARMING}"' in page.text
+    assert "Сделка первая" not in words_of(viewer.get("/upcoming?days=1"))
+    assert "Сделка первая" not in words_of(viewer.get("/upcoming?rule=no.such"))
+
+
+def test_nothing_is_to_come(waiting: Pages, viewer: Visit) -> None:
+    assert "Ничего не предстоит" in words_of(viewer.get("/upcoming?days=nonsense"))
+
+
+def begin(pages: Pages) -> None:
+    """The rule was first switched on just now, when the deals had been there for days."""
+    row = {"account": pages.account.key, "rule": WARMING, "since": NOW.timestamp(), "digest": "", "is_planned": 1}
+    with pages.office.store.write() as connection:
+        connection.execute(insert(schedules).values(row))
+
+
+def test_what_would_be_done_about_deals_that_were_there_before(waiting: Pages, viewer: Visit) -> None:
+    begin(waiting)
+    words = words_of(viewer.get(f"/rules/{WARMING}/existing"))
+    assert "Выбор меняет дело: 2 сделки" in words
+    assert "Сделка первая" in words
+    assert re.search(r"ничего 7 d: \d\d\.\d\d\.\d{4}, \d\d:\d\d 7 d: \d\d\.\d\d\.\d{4}", words), words
+
+
+def test_the_choice_is_written_after_a_look(waiting: Pages, admin: Visit) -> None:
+    begin(waiting)
+    page = f"/rules/{WARMING}"
+    review = admin.post(f"{page}/switch", {"key": "existing", "value": "catch up"}, page=page)
+    assert '+existing = "catch up"' in review.text.replace("&#34;", '"')
+    assert "Сделка первая" in words_of(review)
+    saved(admin, review)
+    rules = {rule.name: rule for rule in load(waiting.bridge.config.path, {}).rules}
+    assert rules[WARMING].options.existing == "catch up"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("rule", [WARMING, "stage_creates_tasks.new_client"])
+def test_there_are_no_other_choices(waiting: Pages, admin: Visit, rule: str) -> None:
+    told = {"key": "existing", "value": "all of them"}
+    assert admin.post(f"/rules/{rule}/switch", told, page=f"/rules/{rule}").status_code == 400
+
+
+def test_a_rule_that_is_switched_on_shows_whom_it_would_meet(waiting: Pages, admin: Visit) -> None:
+    page = f"/rules/{WARMING}"
+    saved(admin, admin.post(f"{page}/switch", {"key": "enabled", "value": "off"}, page=page))
+    review = admin.post(f"{page}/switch", {"key": "enabled", "value": "on"}, page=page)
+    assert "Сделка первая" in words_of(review)
