@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check bench chaos format lock clean
+.PHONY: help demo test check bench pictures chaos format lock clean
 
 help:
 	@echo "make demo    the story, played against a local amoCRM (about half a minute)"
@@ -39,6 +39,10 @@ bench: $(VENV)/.dev
 # CHAOS="--database postgresql --seed 7" says otherwise.
 chaos: $(VENV)/.dev
 	$(BIN)/python -m bench.chaos $(CHAOS)
+
+# The pages as the documents show them; needs Debian's Chromium.
+pictures: $(VENV)/.dev
+	PYTHONPATH=tests:tests/web:. $(BIN)/python tests/web/pictures.py docs/img
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -27,6 +27,7 @@ PASSWORD = "правильный пароль"
 PEOPLE = ("Анна Смирнова", Role.ADMIN), ("Вера Орлова", Role.WEBINAR), ("Глеб Ильин", Role.VIEWER)
 CLIENTS = ("Ромашка", "Север", "Кофе и книги", "Студия «Точка»", "Мир роз", "Альпина")
 FIRST, MEETING, BRIEF = "Продажи / Новый клиент", "Продажи / Встреча назначена", "Продажи / Бриф получен"
+KNOWN = {"Клиент (бренд)": "Ромашка", "Основной продукт": "Букеты", "Тип клиента": "Прямой клиент"}
 LOST = "Продажи / Закрыто и не реализовано"
 
 
@@ -54,6 +55,11 @@ def a_day(office: Office, bridge: RunningBridge, crm: Any) -> int:
     bridge.settle(crm)
     crm.later()
     office.move(manager, deals[0], MEETING)
+    bridge.settle(crm)
+    crm.later()
+    for deal in deals[:4]:
+        for field, value in KNOWN.items():
+            office.fill(manager, deal, field, value)
     bridge.settle(crm)
     crm.later()
     for deal in deals[:4]:
@@ -104,24 +110,44 @@ def pages_of(deal: int) -> dict[str, str]:
     }
 
 
-def photograph(browser: Browser, bridge: RunningBridge, deal: int, folder: Path) -> None:
-    with opened(browser, bridge.url) as context:
-        first_admin(context.new_page(), bridge)
+def every_page(browser: Browser, bridge: RunningBridge, deal: int, folder: Path) -> None:
+    """All of them, as long as they are, in both themes and both sizes."""
     for theme in ("light", "dark"):
         for size, viewport in (("desktop", DESKTOP), ("phone", PHONE)):
             with opened(browser, bridge.url, viewport=viewport, color_scheme=theme) as context:
                 page = context.new_page()
                 log_in(page)
                 for name, address in pages_of(deal).items():
-                    page.goto(address)
-                    page.wait_for_load_state("networkidle")
-                    page.screenshot(path=folder / f"{name}-{size}-{theme}.png", full_page=True)
+                    shoot(page, address, folder / f"{name}-{size}-{theme}.png", full_page=True)
+
+
+def for_documents(browser: Browser, bridge: RunningBridge, deal: int, folder: Path) -> None:
+    """Those that the documents show."""
+    addresses = pages_of(deal)
+    for viewport, theme, names, ending in (
+        (DESKTOP, "light", ("overview", "rules", "deal"), ""),
+        (PHONE, "dark", ("overview", "deal"), "-phone"),
+    ):
+        with opened(browser, bridge.url, viewport=viewport, color_scheme=theme) as context:
+            page = context.new_page()
+            log_in(page)
+            for name in names:
+                shoot(page, addresses[name], folder / f"{name}{ending}.png")
+
+
+def shoot(page: Page, address: str, path: Path, **how: bool) -> None:
+    page.goto(address)
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=path, **how)
 
 
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with bridge_at_work() as (bridge, deal), chromium() as browser:
-        photograph(browser, bridge, deal, folder)
+        with opened(browser, bridge.url) as context:
+            first_admin(context.new_page(), bridge)
+        shoot_all = for_documents if folder.name == "img" else every_page
+        shoot_all(browser, bridge, deal, folder)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,15 @@ function drawCharts(root) {
     const rows = [...table.tBodies[0].rows];
     const figure_of = (row, column) => Number(row.cells[column + 1].dataset.value || row.cells[column + 1].textContent);
     const name_of = (row) => row.cells[0].dataset.short || row.cells[0].textContent.trim();
-    const bar = (label, data, fill) => ({ label, data, backgroundColor: fill, borderRadius: 3, maxBarThickness: 28 });
+    const bar = (label, data, fill, hidden = false) => (
+      { label, data, hidden, backgroundColor: fill, borderRadius: 3, maxBarThickness: 28 }
+    );
     // "bar": a row is a day, a column a series; "people": a column is a day, a row a series.
     const by_people = figure.dataset.chart === "people";
     const labels = by_people ? heads.map((head) => head.textContent.trim()) : rows.map(name_of);
     const datasets = by_people
       ? rows.map((row, n) => bar(name_of(row), heads.map((_, column) => figure_of(row, column)), colour(`--person-${n % 6 + 1}`)))
-      : heads.map((head, column) => bar(head.textContent.trim(), rows.map((row) => figure_of(row, column)), colour(head.dataset.colour)));
+      : heads.map((head, column) => bar(head.textContent.trim(), rows.map((row) => figure_of(row, column)), colour(head.dataset.colour), "hidden" in head.dataset));
     const text = colour("--pico-muted-color");
     const grid = colour("--pico-muted-border-color");
     new window.Chart(canvas, {
