@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
 from local_crm import LocalCrm
-from running_bridge import SECRET, RunningBridge
+from running_bridge import SECRET, UNHURRIED, RunningBridge
 
+from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.reading import IDS_IN_ADDRESS
 from amo_bridge.demo.office import Office
@@ -18,6 +21,7 @@ from amo_bridge.demo.story import MANAGER
 from amo_bridge.engine import ticker, worker
 from amo_bridge.engine.worker import Worker
 from bench.load import hooks_about, move_to_new
+from bench.processes import REGULATION
 
 MANY = 1000
 PAGE = 250
@@ -43,6 +47,13 @@ class Bell:
         for chore in (*ticker.EVERY_SECONDS, "~"):
             self.hired.ask(chore)
         assert done.wait(60), "the chores are done"
+
+
+@pytest.fixture
+def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
+    """The bench's own regulation: a change of the example must not change what is counted."""
+    told = load(REGULATION, {"AMO_BRIDGE_ACCOUNT_URL": sandbox.url, "AMO_BRIDGE_DATA": str(tmp_path / "data")})
+    return replace(told, account=told.account.model_copy(update={"requests_per_second": UNHURRIED}))
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ import pytest
 import requests
 from bridge_process import BridgeProcess
 from local_crm import TOKEN, LocalCrm
-from running_bridge import ENVIRONMENT, EXAMPLE, SECRET, wait_until
+from running_bridge import ENVIRONMENT, SECRET, wait_until
 
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import MANAGER
+from bench.processes import REGULATION
 
 PHONE, MAIL = "+7 916 123-45-67", "olga.romashkina@example.ru"
 METRICS = "metrics-password"
@@ -32,7 +33,7 @@ def bridge(sandbox: LocalCrm, tmp_path: Path) -> Iterator[BridgeProcess]:
         "AMO_BRIDGE_SETTLE": "0.2",
         "AMO_BRIDGE_METRICS_TOKEN": METRICS,
     }
-    process = BridgeProcess(tmp_path / "log", environment, "--config", str(EXAMPLE))
+    process = BridgeProcess(tmp_path / "log", environment, "--config", str(REGULATION))
     process.wait_ready()
     yield process
     process.kill()
