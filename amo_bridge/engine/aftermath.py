@@ -7,7 +7,7 @@ amoCRM's hook gets lost: a deal that the bridge moved has entered the stage all 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +30,7 @@ from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event, TaskCompleted
 
+NEW_TASK = "create_task"
 FACTS = {"text": "text", "task_type_id": "task_type_id", "responsible_user_id": "responsible_user_id"}
 """amoCRM's key of a task → the copy's, where they hold the same."""
 
@@ -42,9 +43,17 @@ class Aftermath:
         self._timers = Timers(account_key)
         self._tasks = TaskRows(account_key)
 
-    def of(self, connection: Connection, row: Sendable, written: Written) -> None:
-        """Within the transaction that marks the write as done."""
-        at = written.updated_at or datetime.fromtimestamp(row.payload["not_before"], UTC)
+    def of_all(self, connection: Connection, done: Sequence[tuple[Sendable, Written]]) -> None:
+        """Within the transaction that marks these writes as done. New tasks, of which there are hundreds at a time, are
+        kept by one statement."""
+        tasks = [_new_task(row.body, written.id, _at(row, written)) for row, written in done if row.kind == NEW_TASK]
+        self._tasks.put(connection, tasks)
+        for row, written in done:
+            if row.kind != NEW_TASK:
+                self._of(connection, row, written)
+
+    def _of(self, connection: Connection, row: Sendable, written: Written) -> None:
+        at = _at(row, written)
         if row.kind == "create_deal":
             self._tell(connection, DealAdded(at=at, deal_id=written.id, user_id=0, **_stage(row.body)))
         elif row.payload.get(BY_PERSON):
@@ -56,8 +65,6 @@ class Aftermath:
             self._mirror.amend(connection, row.deal_id, lambda record: _patched(record, row))
         elif row.kind == "link_contact":
             self._mirror.amend(connection, row.deal_id, lambda record: _linked(record, int(row.body["to_entity_id"])))
-        elif row.kind == "create_task":
-            self._tasks.put(connection, [_new_task(row.body, written.id, at)])
         elif row.kind == "change_task":
             self._changed_task(connection, row.body, at)
 
@@ -84,6 +91,11 @@ class Aftermath:
 
     def _tell(self, connection: Connection, event: Event) -> None:
         add_events(connection, self._key, [event], self._clock.now().timestamp())
+
+
+def _at(row: Sendable, written: Written) -> datetime:
+    """When it became true, by amoCRM's clock."""
+    return written.updated_at or datetime.fromtimestamp(row.payload["not_before"], UTC)
 
 
 def _new_task(body: Mapping[str, Any], task_id: int, at: datetime) -> TaskCopy:

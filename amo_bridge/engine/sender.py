@@ -166,8 +166,7 @@ class Sender:
                 self._outbox.done_all(
                     connection, [(row, written.id, self._address(row, written)) for row, written in some]
                 )
-                for row, written in some:
-                    self._aftermath.of(connection, row, written)
+                self._aftermath.of_all(connection, some)
                 self._aftermath.plan(connection, self.brain.timetable, [row for row, _ in some])
         for row, written in pairs:
             log.info("done", **_facts(row), id=written.id)

@@ -47,7 +47,7 @@ class Follower:
 
     def made(self, connection: Connection, job: Import, row: Kept, body: Mapping[str, Any], written: Written) -> None:
         """A deal was created."""
-        self._aftermath.of(connection, self._as_effect("create_deal", row, written.id, body), written)
+        self._aftermath.of_all(connection, [(self._as_effect("create_deal", row, written.id, body), written)])
         self._tell(connection, job, written.id, f"создана: {row.row.why}; {row.row.sorted.why}")
 
     def changed(
@@ -75,7 +75,7 @@ class Follower:
         self._tell(connection, job, written.id, "загрузка отменена")
 
     def _patched(self, connection: Connection, effect: Sendable, written: Written) -> None:
-        self._aftermath.of(connection, effect, written)
+        self._aftermath.of_all(connection, [(effect, written)])
         self._aftermath.plan(connection, self._timetable(), [effect])
 
     def _as_effect(
