@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -100,15 +100,23 @@ def show(table_rows: list[Row], console: Console) -> None:
     console.print(table)
 
 
+def _plan(quick: bool, largest: int | None, idle: float | None) -> Plan:
+    plan = QUICK if quick else WHOLE
+    sizes = tuple(size for size in plan.sizes if largest is None or size <= largest)
+    return replace(plan, sizes=sizes, idle_seconds=idle or plan.idle_seconds)
+
+
 @click.command()
 @click.option("--quick", is_flag=True, help="Smaller sizes, two minutes; draws nothing.")
+@click.option("--largest", type=int, help="Leave larger sizes out: 100,000 events take long on a busy machine.")
+@click.option("--idle", type=float, help="So many seconds of rest; 310 hold one look for what was missed.")
 @click.option("--keep", type=click.Path(path_type=Path), help="A folder for logs and databases, which then stays.")
-def main(quick: bool, keep: Path | None) -> None:
+def main(quick: bool, largest: int | None, idle: float | None, keep: Path | None) -> None:
     """Measure, print the table, draw the charts. Times depend on the machine: a missed goal is no failure."""
     console = Console(highlight=False, width=150 if not sys.stdout.isatty() else None)
     console.print("about two minutes" if quick else "about a quarter of an hour; --quick takes two minutes")
     with tempfile.TemporaryDirectory(prefix="amo-bridge-bench-") as name, console.status("") as status:
-        figures = Run(QUICK if quick else WHOLE, keep or Path(name), console, status).figures()
+        figures = Run(_plan(quick, largest, idle), keep or Path(name), console, status).figures()
     found = rows(figures)
     show(found, console)
     if not quick:

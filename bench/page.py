@@ -24,7 +24,11 @@ def write(figures: Figures, rows: list[Row], path: Path) -> Path:
 
 def _machine() -> str:
     day = datetime.now(UTC).date().isoformat()
-    return f"{day}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}."
+    load = os.getloadavg()[0]
+    return (
+        f"{day}, {os.cpu_count()} cores, Linux {platform.release()}, Python {platform.python_version()}; "
+        f"load of the machine at the end: {load:.1f}."
+    )
 
 
 def _goals(rows: list[Row]) -> str:
