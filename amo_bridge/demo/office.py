@@ -74,6 +74,9 @@ class Office:
         task = {"text": text, "complete_till": due, "entity_type": "leads", "entity_id": deal}
         return int(self._ask("POST", "/api/v4/tasks", [task], person)["_embedded"]["tasks"][0]["id"])
 
+    def change_task(self, person: str, task: int, **changed: Any) -> None:
+        self._ask("PATCH", f"/api/v4/tasks/{task}", changed, person)
+
     def finish(self, person: str, deal: int, text: str, result: str = "") -> None:
         """Finish the open task that says this, with this result."""
         (task,) = [row for row in self.tasks(deal) if row["text"] == text and not row["is_completed"]]
@@ -81,6 +84,12 @@ class Office:
         if result:
             body["result"] = {"text": result}
         self._ask("PATCH", f"/api/v4/tasks/{task['id']}", body, person)
+
+    def call(self, person: str, deal: int, *, seconds: int, incoming: bool = False) -> None:
+        """A call on the deal's card, as a telephone exchange notes it."""
+        call = {"phone": "+79161234567", "duration": seconds, "source": "АТС", "uniq": f"{deal}-{seconds}"}
+        note = {"note_type": "call_in" if incoming else "call_out", "params": call}
+        self._ask("POST", f"/api/v4/leads/{deal}/notes", [note], person)
 
     # --- what they see ---
 

@@ -60,7 +60,8 @@ class TaskObserver:
             return
         if isinstance(told, TaskCompleted):
             yield TaskFinished(**self._common(told, now, deal))
-        if is_news(told) and now.is_completed and now.result and not _is_our_own(told):
+        says_it = isinstance(told, TaskCompleted) or _tells_an_answer(told)
+        if says_it and now.is_completed and now.result and not _is_our_own(told):
             yield TaskAnswered(result=now.result, **self._common(told, now, deal))
 
     def _taken_back(self, told: TaskReported, now: TaskRecord | None, deal: DealRecord) -> Iterator[TaskObserved]:
@@ -74,8 +75,15 @@ class TaskObserver:
                     task_type_id=told.task_type_id or USUAL_TYPE,
                 )
                 yield TaskRemoved(due=told.due, **self._common(told, gone, deal) | {"at": told.at})
-        elif told.old_due is not None and told.due is not None and now is not None and not now.is_completed:
-            yield TaskRescheduled(old=told.old_due, new=told.due, **self._common(told, now, deal))
+        elif told.old_due is not None and now is not None and self._is_still_moved(told, now):
+            yield TaskRescheduled(old=told.old_due, new=now.complete_till, **self._common(told, now, deal))
+
+    def _is_still_moved(self, told: TaskReported, now: TaskRecord) -> bool:
+        """Another due time than the one told of: either somebody moved the task once more, and it is to go back to
+        where it was before the first of these moves, or the bridge has put it right already."""
+        if now.is_completed or now.complete_till == told.old_due:
+            return False
+        return now.complete_till == told.due or now.updated_by != self._account.current_user_id
 
     def _common(self, told: TaskReported, now: TaskRecord, deal: DealRecord) -> dict[str, Any]:
         who = told.user_id or (now.updated_by if told.at in (None, now.updated_at) else None) or None

@@ -14,13 +14,13 @@ from amo_bridge.crm import hooks
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import EPOCH, DealRecord
-from amo_bridge.crm.reading import tasks_by_ids
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.intake import deal_of
 from amo_bridge.engine.mirror import Mirrored
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.surroundings import Surroundings
+from amo_bridge.engine.tasks_now import TasksNow
 from amo_bridge.engine.wording import in_words
 from amo_bridge.errors import UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealReported, Event, TaskReported
@@ -117,8 +117,8 @@ def _verdicts(
     if isinstance(event, DealReported):
         happened += brain.observer.changes(_before(event, record), record, event)
     elif isinstance(event, TaskReported):
-        task = tasks_by_ids(client, [event.task_id]).get(event.task_id)
-        happened += brain.task_observer.changes(event, task, record)
+        now = TasksNow(client, [event])
+        happened += brain.task_observer.changes(now.with_doer(event), now.get(event.task_id), record)
     case = Case(tuple(happened), hooks.fingerprint(event), record, brain.viewer.deal(record))
     around = Surroundings(Ways(client, brain.account, services=brain.config.services), {record.id: record})
     return brain.dispatcher.judge(case, around)

@@ -43,6 +43,14 @@ class Project:
         self.ask("PATCH", "tasks", user, {"id": self.task, "complete_till": LATER})
         self.settle()
 
+    def move_twice(self, user: int) -> None:
+        """Before the bridge hears of the first move."""
+        self.crm.fault("hook_delay", seconds=30)
+        for due in (LATER, LATER + 86_400):
+            self.crm.later(1)
+            self.ask("PATCH", "tasks", user, {"id": self.task, "complete_till": due})
+        self.settle()
+
     def delete(self, user: int) -> None:
         self.crm.control("POST", "ui/delete_task", {"user_id": user, "task_id": self.task})
         self.settle()
@@ -68,6 +76,24 @@ def test_a_date_moved_by_somebody_else_goes_back(project: Project) -> None:
     for _ in range(2):
         project.move(project.manager)
         assert project.open_tasks() == [(TASK, DUE)]
+
+
+def test_its_own_change_is_no_news_to_the_bridge(project: Project) -> None:
+    project.move(project.manager)
+    acted = [entry for entry in project.bridge.journal(project.deal) if (entry.clause, entry.verdict) == ("A98", "acts")]
+    assert len(acted) == 1
+
+
+def test_a_date_moved_twice_at_once_goes_back_to_where_it_was(project: Project) -> None:
+    project.move_twice(project.manager)
+    assert project.open_tasks() == [(TASK, DUE)]
+
+
+def test_what_the_head_chose_is_protected_from_then_on(project: Project) -> None:
+    project.move(project.head)
+    project.ask("PATCH", "tasks", project.manager, {"id": project.task, "complete_till": LATER + 3600})
+    project.settle()
+    assert project.open_tasks() == [(TASK, LATER)]
 
 
 def test_a_task_deleted_by_somebody_else_is_set_again(project: Project) -> None:

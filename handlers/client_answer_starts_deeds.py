@@ -1,0 +1,41 @@
+"""The client writes or calls → what this stage asks for: a task, a move.
+
+Does nothing if the deal is on another stage or the condition of ``when`` does not hold. A second message while the task
+of the first is still open sets no second one.
+Covers A111 («Работа с потерянными»: the client answers → task, back to «Продажи»); A11, M4.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from amo_bridge.actions import Action, CreateTask, Skip
+from amo_bridge.config.names import StageName
+from amo_bridge.deal import Deal
+from amo_bridge.events import ClientAnswered
+from amo_bridge.options import Condition, Deeds
+from amo_bridge.rules import Options, handler
+
+SLOT = "answered"
+
+
+class ClientAnswerStartsDeeds(Options):
+    stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
+    when: Condition | None = None
+    do: Deeds
+
+
+@handler(on=ClientAnswered, options=ClientAnswerStartsDeeds, needs={"own_tasks"})
+def client_answer_starts_deeds(
+    event: ClientAnswered, deal: Deal, options: ClientAnswerStartsDeeds
+) -> Skip | list[Action]:
+    if not deal.is_on(options.stages):
+        return Skip(f"на этапе «{deal.stage.title}» ответа клиента не ждут")
+    if options.when and not options.when.holds(deal):
+        return Skip(f"не выполнено условие: {options.when}")
+    still_open = {task.slot for task in deal.own_tasks if not task.is_completed}
+    deeds = options.do.for_deal(deal, slot=SLOT)
+    new = [deed for deed in deeds if not (isinstance(deed, CreateTask) and deed.slot in still_open)]
+    return new or Skip("задача об ответе клиента ещё открыта")
