@@ -80,7 +80,9 @@ def test_a_date_moved_by_somebody_else_goes_back(project: Project) -> None:
 
 def test_its_own_change_is_no_news_to_the_bridge(project: Project) -> None:
     project.move(project.manager)
-    acted = [entry for entry in project.bridge.journal(project.deal) if (entry.clause, entry.verdict) == ("A98", "acts")]
+    acted = [
+        entry for entry in project.bridge.journal(project.deal) if (entry.clause, entry.verdict) == ("A98", "acts")
+    ]
     assert len(acted) == 1
 
 
