@@ -32,6 +32,7 @@ from amo_bridge.crm.account import Account, Field
 from amo_bridge.deal import BUILT_IN_FIELDS
 from amo_bridge.errors import AmbiguousName, UnknownName
 from amo_bridge.names import nearest, same_name
+from amo_bridge.scripts import Scripts
 
 DATE_TYPES = ("date", "date_time", "birthday")
 
@@ -48,7 +49,20 @@ def unknown_names(config: Config, account: Account) -> list[str]:
         for words in _problems(name, config, account):
             where = place(path[:length], path[length:])
             found.append(problem(config.path.name, line_of(config.lines, path), where, words))
+    key = ("bridge", "scripts")
+    for words in _script_problems(config, account):
+        found.append(problem(config.path.name, line_of(config.lines, key), place(key[:1], key[1:]), words))
     return list(dict.fromkeys(found))
+
+
+def _script_problems(config: Config, account: Account) -> Iterator[str]:
+    scripts = Scripts(config.scripts_folder)
+    if "scripts" in config.bridge.model_fields_set and not config.scripts_folder.is_dir():
+        yield f"папки со скриптами {config.scripts_folder} нет"
+    yield from scripts.problems()
+    for name, field in scripts.field_names():
+        for words in _problems(FieldName(field), config, account):
+            yield f"скрипт «{name}»: {words}"
 
 
 def contact_fields(config: Config, account: Account) -> list[int]:

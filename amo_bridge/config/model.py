@@ -62,6 +62,7 @@ class BridgeSection(Strict):
     dry_run: bool = False
     opt_out_tag: TagName = TagName("без робота")
     own_handlers: str | None = None
+    scripts: str = "scripts"
     own_schedules: str | None = None
     tell: PersonName | None = None
     most_put_backs: Annotated[int, Field(ge=1)] = 3
@@ -129,6 +130,11 @@ class Config:
     def letters_folder(self) -> Path | None:
         """Where the letters' templates are; None when no letters are sent."""
         return (self.path.parent / self.channels.mail.templates).resolve() if self.channels.mail else None
+
+    @property
+    def scripts_folder(self) -> Path:
+        """Where the call scripts are, if there are any."""
+        return (self.path.parent / self.bridge.scripts).resolve()
 
     @property
     def data_folder(self) -> Path:

@@ -1,0 +1,81 @@
+"""A script opened from a task: the deal's own data, and nothing that a client typed becomes part of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from local_crm import LocalCrm
+from pages_kit import Visit, words_of
+from running_bridge import RunningBridge
+
+from amo_bridge.config.against_account import unknown_names
+from amo_bridge.config.model import Config
+from amo_bridge.crm.account import Account
+from amo_bridge.demo.office import Office
+from amo_bridge.engine.small_state import small_state
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.here import EXTENSION
+
+IVAN = "Иван Петров"
+
+
+@pytest.fixture
+def viewer(bridge: RunningBridge) -> Visit:
+    users = bridge.app.extensions[EXTENSION].users
+    visit = Visit(bridge.app.test_client())
+    visit.become(users.sit_down(users.add("Вера", Role.VIEWER).id))
+    return visit
+
+
+@pytest.fixture
+def deal(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
+    number = office.new_deal(IVAN, "Ромашка", "Продажи / Новый клиент", office.new_contact(IVAN, "Анна"), 1)
+    office.fill(IVAN, number, "Целевая аудитория", "<b>мамы</b>")
+    bridge.settle(sandbox)
+    return number
+
+
+def test_it_has_the_deals_data_in_it(viewer: Visit, deal: int) -> None:
+    page = viewer.get(f"/deals/{deal}/scripts/first-call")
+    assert "Первый звонок: Ромашка" in words_of(page)
+    assert "Меня зовут Иван Петров" in words_of(page)
+    assert "(Записано: <b>мамы</b>.)" in words_of(page)
+    assert "<b>мамы" not in page.text
+
+
+def test_all_scripts_are_listed(viewer: Visit, deal: int) -> None:
+    page = viewer.get(f"/deals/{deal}/scripts")
+    assert f"/deals/{deal}/scripts/brief-reminder" in page.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/deals/5/scripts/first-call", "/deals/{deal}/scripts/..%2F..%2FREADME", "/deals/{deal}/scripts/нет"],
+)
+def test_what_is_not_there_is_not_found(viewer: Visit, deal: int, path: str) -> None:
+    assert viewer.get(path.format(deal=deal)).status_code == 404
+
+
+def test_who_is_not_logged_in_sees_nothing(bridge: RunningBridge, deal: int) -> None:
+    told = Visit(bridge.app.test_client()).get(f"/deals/{deal}/scripts/first-call")
+    assert told.status_code == 302
+
+
+def in_folder(config: Config, folder: Path) -> Config:
+    return replace(config, bridge=config.bridge.model_copy(update={"scripts": str(folder)}))
+
+
+def test_the_check_names_the_script_and_the_nearest_field(
+    bridge: RunningBridge, tmp_path: Path, start_bridge: Callable[..., RunningBridge]
+) -> None:
+    (tmp_path / "call.txt").write_text('Тема: x\n\n{{ поле["Тип клеента"] }}', "utf-8")
+    config = bridge.config
+    kept = small_state(config, bridge.bridge.environment).accounts.read(config.account.url)["account"]
+    (told,) = unknown_names(in_folder(config, tmp_path), Account.from_json(kept))
+    assert "[bridge] scripts: скрипт «call»:" in told
+    assert "«Тип клиента»?" in told
+    (gone,) = unknown_names(in_folder(config, tmp_path / "нет"), Account.from_json(kept))
+    assert "папки со скриптами" in gone
