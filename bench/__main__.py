@@ -20,6 +20,7 @@ from bench import alone, chart, naive, page
 from bench.figures import Figures, Row, rows
 from bench.storm import blow, house
 from bench.ticks import tick
+from bench.webinar import import_attendees
 
 DOCS = Path(__file__).parent.parent / "docs"
 LONE = alone.LONE_EVENTS
@@ -35,12 +36,30 @@ class Plan:
     hooks: int
     naive_sample: int
     ticked: int
+    attendees: int
+    contacts: int
 
 
 WHOLE = Plan(
-    sizes=(1_000, 10_000, 100_000), idle_at=10_000, idle_seconds=310, hooks=10_000, naive_sample=50, ticked=100_000
+    sizes=(1_000, 10_000, 100_000),
+    idle_at=10_000,
+    idle_seconds=310,
+    hooks=10_000,
+    naive_sample=50,
+    ticked=100_000,
+    attendees=10_000,
+    contacts=100_000,
 )
-QUICK = Plan(sizes=(1_000, 2_000), idle_at=2_000, idle_seconds=20, hooks=3_000, naive_sample=20, ticked=10_000)
+QUICK = Plan(
+    sizes=(1_000, 2_000),
+    idle_at=2_000,
+    idle_seconds=20,
+    hooks=3_000,
+    naive_sample=20,
+    ticked=10_000,
+    attendees=1_000,
+    contacts=5_000,
+)
 
 
 class Run:
@@ -59,6 +78,8 @@ class Run:
         starts = alone.start(self._folder / "starting")
         self._say(f"ticking over {self._plan.ticked:,} deals")
         ticks = tick(self._folder / "ticking", self._plan.ticked)
+        self._say(f"{self._plan.attendees:,} attendees into {self._plan.contacts:,} contacts")
+        webinar = import_attendees(self._folder / "webinar", self._plan.attendees, self._plan.contacts, self._tell)
         fills, storms, idle, compared, lone = [], [], None, None, None
         for size in self._plan.sizes:
             self._say(f"{size:,} deals")
@@ -81,7 +102,7 @@ class Run:
         assert idle is not None
         assert lone is not None
         assert compared is not None
-        return Figures(compared, received, starts, lone, idle, ticks, fills, storms)
+        return Figures(compared, received, starts, lone, idle, ticks, webinar, fills, storms)
 
     def _say(self, what: str) -> None:
         """A new part begins."""

@@ -10,6 +10,7 @@ from bench.load import Delivered
 from bench.naive import Naive
 from bench.storm import Filled, Storm
 from bench.ticks import Ticks
+from bench.webinar import Imported
 
 RATE = 7
 
@@ -24,6 +25,7 @@ class Figures:
     lone: Lone
     idle: Idle
     ticks: Ticks
+    webinar: Imported
     fills: list[Filled] = field(default_factory=list)
     storms: list[Storm] = field(default_factory=list)
 
@@ -49,6 +51,7 @@ def rows(figures: Figures) -> list[Row]:
         _tick(figures.ticks),
         _fill(figures.fills),
         _start(figures.starts),
+        _webinar(figures.webinar),
         _growth(figures.storms),
     ]
 
@@ -111,6 +114,16 @@ def _idle(idle: Idle) -> Row:
         "≤ 1 request/min, < 1 % CPU, < 120 MB",
         f"{idle.requests} requests ({idle.requests_a_minute:.1f}/min), {idle.cpu:.2f} % CPU, {idle.memory:.0f} MB",
         idle.requests_a_minute <= 1 and idle.cpu < 1 and idle.memory < 120,
+    )
+
+
+def _webinar(told: Imported) -> Row:
+    return Row(
+        f"import of {told.attendees:,} attendees, {told.contacts:,} contacts known",
+        "≤ 500 requests for 10,000",
+        f"{told.requests} requests, {told.failed} not carried out, {told.doubled} doubled; "
+        f"naive: {told.naive:,} requests, × {told.naive / told.requests:.0f}",
+        told.requests <= told.attendees * 500 / 10_000 and not told.failed and not told.doubled,
     )
 
 

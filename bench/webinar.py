@@ -1,0 +1,186 @@
+"""A webinar's attendees into an account with many contacts: what the import itself asks amoCRM.
+
+Of the attendees 60 % are new, 20 % are contacts without an open deal, 20 % have an open deal with a manager. The index
+of contacts is filled, as a running bridge keeps it; the local amoCRM holds those of them that are spoken of.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from amo_bridge.clock import SystemClock
+from amo_bridge.config.load import load
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.tokens import LongLivedToken
+from amo_bridge.engine.accounts import key_of
+from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.imports.control import ImportControl
+from amo_bridge.engine.imports.drafting import Drafting, Upload
+from amo_bridge.engine.imports.runner import Importer
+from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror, Mirrored
+from amo_bridge.engine.mirror.contacts import FILLED
+from amo_bridge.engine.store import Store
+from amo_bridge.sandbox import delivery
+from amo_bridge.sandbox.account_file import SCHOOL
+from amo_bridge.sandbox.keep_alive import KeepAliveServer
+from amo_bridge.sandbox.server import create_app
+from amo_bridge.sandbox.world import World
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "webinar.toml"
+TOKEN = "sandbox-token"
+AT_ONCE, PORTION = 250, 5000
+# A client that asks and writes for each person by himself: who is it, make the contact, make the deal.
+NAIVE_REQUESTS = 3
+# Ids of contacts that are only in the index: nobody asks amoCRM for them.
+ELSEWHERE = 900_000_000
+
+
+@dataclass(frozen=True)
+class Imported:
+    """``failed``: rows that were not carried out; ``doubled``: people who got a second contact."""
+
+    attendees: int
+    contacts: int
+    requests: int
+    seconds: float
+    failed: int
+    doubled: int
+
+    @property
+    def naive(self) -> int:
+        return self.attendees * NAIVE_REQUESTS
+
+
+def import_attendees(folder: Path, attendees: int, contacts: int, tell: Callable[[str], None]) -> Imported:
+    """Fill an account, upload a table of so many people, carry the import out."""
+    with _school() as url:
+        client = CrmClient(url, LongLivedToken(TOKEN), LocalBudget(10_000))
+        account = Account.read(client)
+        config = load(EXAMPLE, {"AMO_BRIDGE_ACCOUNT_URL": url, "AMO_BRIDGE_DATA": str(folder)})
+        store = Store.in_folder(folder)
+        store.prepare()
+        key = key_of(store, account, url)
+        tell("filling the account and the index of contacts")
+        _fill(store, key, client, account, attendees, contacts)
+        drafting = Drafting(store, key, replace(config, rules=()), account, SystemClock())
+        (number,) = drafting.draft([Upload("people.csv", _table(attendees))], "bench")
+        requests.delete(f"{url}/sandbox/requests", timeout=60)
+        begun = datetime.now(UTC)
+        ImportControl(store, key, drafting, dry_run=False).start(number)
+        brain = Brain.of(replace(config, rules=()), account, SystemClock())
+        importer = Importer(store, key, client, lambda: brain, SystemClock(), SystemClock())
+        while importer.step():
+            counts = drafting.book.counts(number)
+            tell(f"{counts.settled:,} of {counts.all:,} attendees")
+        seconds = (datetime.now(UTC) - begun).total_seconds()
+        asked = int(requests.get(f"{url}/sandbox/requests/count", timeout=60).json()["total"])
+        state = drafting.book.counts(number).state
+        made = len(list(client.pages("/api/v4/contacts", {}, "contacts")))
+        store.close()
+    known = attendees - _new(attendees)
+    doubled = made - 4 - known - _new(attendees)
+    return Imported(attendees, contacts, asked, seconds, attendees - state.get("done", 0), doubled)
+
+
+def _new(attendees: int) -> int:
+    return attendees * 3 // 5
+
+
+def _table(attendees: int) -> bytes:
+    """Minutes differ, every tenth has clicked the banner."""
+    lines = ["Имя;Почта;Телефон;Минут;Кнопки;Дата"]
+    for number in range(attendees):
+        clicked = "Баннер" if number % 10 == 0 else ""
+        lines.append(f"Гость {number};{_mail(number)};{_phone(number)};{number % 120};{clicked};13.09.2021")
+    return "\n".join(lines).encode()
+
+
+def _mail(number: int) -> str:
+    return f"guest{number}@example.ru"
+
+
+def _phone(number: int) -> str:
+    return f"+7916{number:07d}"
+
+
+def _fill(store: Store, key: int, client: CrmClient, account: Account, attendees: int, contacts: int) -> None:
+    """The last of the attendees are known; every second of them has an open deal with a manager."""
+    known = range(_new(attendees), attendees)
+    ids = [made for some in _portions(known, AT_ONCE) for made in _make_contacts(client, account, some)]
+    deals = _make_deals(client, account, ids[::2])
+    indexed = [
+        IndexedContact(
+            id=made, name="x", mails=(_mail(number),), phones=(_phone(number),), deal_ids=deals.get(made, ())
+        )
+        for number, made in zip(known, ids, strict=True)
+    ]
+    others = (
+        IndexedContact(id=ELSEWHERE + number, name="x", mails=(f"other{number}@example.ru",))
+        for number in range(contacts - len(indexed))
+    )
+    now = datetime.now(UTC)
+    index, mirror = ContactIndex(store, key), Mirror(store, key)
+    for some in _portions([*indexed, *others], PORTION):
+        with store.write() as connection:
+            index.put(connection, some, now)
+    rows = client.pages("/api/v4/leads", {"with": "contacts"}, "leads")
+    with store.write() as connection:
+        mirror.put(connection, [Mirrored(DealRecord.from_api(row), now) for row in rows], now)
+        Cursors(store, key).write(connection, FILLED, 1.0)
+
+
+def _make_contacts(client: CrmClient, account: Account, numbers: Sequence[int]) -> list[int]:
+    field = account.field("EMAIL", "contacts").id
+    bodies = [
+        {"name": f"Гость {number}", "custom_fields_values": [{"field_id": field, "values": [{"value": _mail(number)}]}]}
+        for number in numbers
+    ]
+    return [row["id"] for row in client.post("/api/v4/contacts", bodies)["_embedded"]["contacts"]]
+
+
+def _make_deals(client: CrmClient, account: Account, contacts: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """contact id → its open deal."""
+    stage, manager = account.stage("Вебинары / Думает (поговорили)"), account.user("Наталья Белова").id
+    found: dict[int, tuple[int, ...]] = {}
+    for some in _portions(contacts, AT_ONCE):
+        common = {
+            "name": "x", "pipeline_id": stage.pipeline_id, "status_id": stage.status_id, "responsible_user_id": manager,
+        }  # fmt: skip
+        bodies = [{**common, "_embedded": {"contacts": [{"id": one}]}} for one in some]
+        made = client.post("/api/v4/leads", bodies)["_embedded"]["leads"]
+        found |= {contact: (row["id"],) for contact, row in zip(some, made, strict=True)}
+    return found
+
+
+def _portions(many: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(many), size):
+        yield many[start : start + size]
+
+
+@contextmanager
+def _school() -> Iterator[str]:
+    """The school's local amoCRM in this process, without its limit of requests; its address."""
+    app = create_app(World.load(SCHOOL))
+    server = KeepAliveServer("127.0.0.1", 0, app)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    url = f"http://127.0.0.1:{server.port}"
+    requests.post(f"{url}/sandbox/limits", json={"enabled": False}, timeout=60)
+    try:
+        yield url
+    finally:
+        delivery.of(app).courier.close()
+        server.shutdown()
+        server.cut_connections()
+        server.server_close()
