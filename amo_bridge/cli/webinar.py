@@ -94,7 +94,7 @@ def report(number: int, path: Path | None, config_path: Path) -> None:
     with _at_work(load_or_exit(config_path)) as desk:
         job, counts = desk.book.get(number), desk.book.counts(number)
         if path is None:
-            click.echo(json.dumps({"state": job.state, **vars(counts)}, ensure_ascii=False, indent=2))
+            click.echo(json.dumps({"state": job.state, "counts": vars(counts)}, ensure_ascii=False, indent=2))
             return
         path.write_bytes(report_of(desk.book.rows(number), desk.config.account.url, desk.drafting.options))
         click.echo(f"{path}: строк {counts.all}")

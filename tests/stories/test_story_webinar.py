@@ -211,3 +211,57 @@ def test_a_lost_answer_makes_nobody_twice(path: str, team: Team, office: Office,
     assert len(names) == len(set(names)) == 4
     people = [row["name"] for row in office._rows("/api/v4/contacts", "contacts")]
     assert people.count("Анжелика") == people.count("Айгуль") == 1
+
+
+def test_an_import_that_was_cut_off_goes_on_and_makes_nobody_twice(
+    team: Team, office: Office, bridge: RunningBridge, config: Config, sandbox: LocalCrm, start_bridge
+) -> None:
+    """The answer to the first write is lost, and the bridge dies before it could look."""
+    fault = sandbox.fault("lost_answer", method="POST", path="/api/v4/contacts", count=1)
+    number = team.upload(REPORT)
+    team.control.start(number)
+    wait_until(lambda: sandbox.struck(fault) == 1, "the answer is lost")
+    bridge.stop()
+    start_bridge(config).wait_ready()
+    team.wait(number, "done")
+    people = [row["name"] for row in office._rows("/api/v4/contacts", "contacts")]
+    assert people.count("Анжелика") == people.count("Айгуль") == 1
+    assert len(deals(office)) == 4
+
+
+def test_what_is_on_its_way_when_the_bridge_is_killed_is_looked_for(team: Team, office: Office, bridge) -> None:
+    """kill -9 between the request and writing down its answer: the store says «sending», amoCRM has the people."""
+    number = team.load(REPORT)
+    rows = [kept for kept in team.book.rows(number) if kept.made_contact]
+    assert len(rows) == 2
+    bridge.stop()
+    with team.store.write() as connection:
+        team.book.mark(connection, [kept.id for kept in rows], state="sending", deal_id=None, note="")
+        team.book.become_in(connection, number, ["done"], "running", finished_at=None)
+    before = deals(office)
+    again = RunningBridge(bridge.config, settle=0.02)
+    try:
+        again.wait_ready()
+        team.wait(number, "done")
+    finally:
+        again.stop()
+    assert deals(office) == before
+    assert {kept.deal_id for kept in team.book.rows(number) if kept.made_contact} <= {
+        deal["id"] for deal in before.values()
+    }  # fmt: skip
+
+
+def test_a_paused_import_waits_and_goes_on(team: Team, office: Office, bridge) -> None:
+    number = team.upload(REPORT)
+    bridge.stop()
+    team.control.start(number)
+    team.control.pause(number)
+    again = RunningBridge(bridge.config, settle=0.02)
+    try:
+        again.wait_ready()
+        assert deals(office) == {}
+        team.control.resume(number)
+        team.wait(number, "done")
+    finally:
+        again.stop()
+    assert len(deals(office)) == 4

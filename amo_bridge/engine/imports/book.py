@@ -72,7 +72,7 @@ class ImportBook:
         with self._store.read() as connection:
             row = connection.execute(select(imports).where(*self._one(number))).first()
         if row is None:
-            raise NoSuchImport(f"загрузки № {number} нет")
+            raise _missing(number)
         return import_of(row)
 
     def all(self, most: int = 200) -> list[Import]:
@@ -100,6 +100,8 @@ class ImportBook:
         expected = imports.c.state.in_(list(came_from))
         changed = connection.execute(update(imports).where(*self._one(number), expected).values(state=state, **more))
         if changed.rowcount != 1:
+            if connection.execute(select(imports.c.id).where(*self._one(number))).first() is None:
+                raise _missing(number)
             raise NoSuchImport(f"загрузка № {number}: сейчас этого сделать нельзя, её состояние изменилось")
 
     def trouble(self, number: int, words: str) -> None:
@@ -196,6 +198,10 @@ class ImportBook:
 
     def _mine(self, number: int) -> tuple[ColumnElement[bool], ...]:
         return (import_rows.c.account == self._account, import_rows.c.import_id == number)
+
+
+def _missing(number: int) -> NoSuchImport:
+    return NoSuchImport(f"загрузки № {number} нет")
 
 
 def keys_of(people: Iterable[Attendee]) -> list[str]:

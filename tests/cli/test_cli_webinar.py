@@ -1,0 +1,103 @@
+"""``amo-bridge webinar``: what people type after a webinar."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from local_crm import TOKEN, LocalCrm, served
+from running_bridge import RunningBridge
+from webinar_kit import ACCOUNT, SAMPLES, SCHOOL, fill_contacts, school_config
+
+from amo_bridge.cli import main
+from amo_bridge.config.model import Config
+from amo_bridge.demo.office import Office
+from amo_bridge.sandbox.world import World
+
+Run = Callable[..., Result]
+REPORT = str(SAMPLES / "bizon_report.xlsx")
+
+
+@pytest.fixture
+def sandbox() -> Iterator[LocalCrm]:
+    """The school's amoCRM."""
+    with served(World.load(ACCOUNT)) as crm:
+        yield crm
+
+
+@pytest.fixture
+def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
+    return school_config(sandbox.url, tmp_path / "data")
+
+
+@pytest.fixture
+def run(sandbox: LocalCrm, monkeypatch: pytest.MonkeyPatch, bridge: RunningBridge) -> Run:
+    """``run("preview", FILE)`` beside a bridge at work."""
+    fill_contacts(bridge, sandbox)
+    for name, value in (("ACCOUNT_URL", sandbox.url), ("TOKEN", TOKEN), ("DATA", str(bridge.config.data_folder))):
+        monkeypatch.setenv(f"AMO_BRIDGE_{name}", value)
+
+    def invoke(*words: str, answer: str = "") -> Result:
+        told = ["webinar", *words, "--config", str(SCHOOL)]
+        return CliRunner().invoke(main, told, input=answer, catch_exceptions=False)
+
+    return invoke
+
+
+def test_a_preview_writes_nothing(run: Run, office: Office) -> None:
+    told = run("preview", REPORT)
+    assert told.exit_code == 0, told.output
+    for words in ("отчёт Бизон365", "активность важнее минут", "Наталья Ёлкина", "телефон у нескольких"):
+        assert words in " ".join(told.output.split())
+    assert not any(office.deals_on(stage) for stage in office.stages)
+
+
+def test_import_list_report_undo(run: Run, office: Office, tmp_path: Path) -> None:
+    told = run("import", REPORT, "--yes")
+    assert told.exit_code == 0, told.output
+    assert "Загрузка № 1: загружено" in told.output
+    assert sum(len(office.deals_on(stage)) for stage in office.stages) == 4
+    assert "bizon_report.xlsx" in run("list").output
+    assert json.loads(run("report", "1").output)["state"] == "done"
+    assert run("report", "1", "--csv", str(tmp_path / "r.csv")).exit_code == 0
+    assert "/leads/detail/" in (tmp_path / "r.csv").read_text("utf-8-sig")
+    told = run("undo", "1", "--yes")
+    assert "Загрузка № 1: отменено" in told.output
+    assert len(office.deals_on("Вебинары / Закрыто и не реализовано")) == 4
+
+
+def test_no_is_no(run: Run, office: Office) -> None:
+    told = run("import", REPORT, answer="n\n")
+    assert told.exit_code == 1
+    assert "ничего не записано" in told.output
+    assert not any(office.deals_on(stage) for stage in office.stages)
+
+
+def test_columns_are_named_once(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "people.csv"
+    table.write_text("Кто;Адрес;Смотрел\nАнна;anna@example.ru;61\n", "utf-8")
+    asked = run("preview", str(table), "--date", "13.09.2021")
+    assert asked.exit_code == 1
+    assert "--column почта=" in asked.output
+    wrong = run("preview", str(table), "--column", "почта=Адресс")
+    assert "может быть, «Адрес»?" in wrong.output
+    named = ("--column", "имя=Кто", "--column", "почта=Адрес", "--column", "минуты=Смотрел")
+    assert "смотрел 61 мин" in " ".join(run("preview", str(table), "--date", "13.09.2021", *named).output.split())
+    assert run("preview", str(table), "--date", "13.09.2021").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("undo", "7", "--yes"), "загрузки № 7 нет"),
+        (("pause", "7"), "загрузки № 7 нет"),
+        (("preview", REPORT, "--date", "вчера"), "не дата"),
+    ],
+)
+def test_what_can_t_be_done(run: Run, words: tuple[str, ...], told: str) -> None:
+    said = run(*words)
+    assert said.exit_code == 1
+    assert told in said.output
