@@ -86,8 +86,10 @@ class StopSeries(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class RecordViolation(Action):
-    """Somebody broke a clause of the regulation. ``penalty``: in the account's currency, taken off his pay."""
+    """Somebody broke a clause of the regulation. ``penalty``: in the account's currency, taken off his pay. ``why``:
+    what he did; without it the rule's own words are kept."""
 
     person: Person
     clause: str
     penalty: int | None = None
+    why: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from amo_bridge.channels.ledger import LedgerPort
 from amo_bridge.channels.mail.memory import MailMemory
 from amo_bridge.channels.mail.port import MailPort
 from amo_bridge.channels.mail.series_chore import SeriesChore
@@ -23,6 +24,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.lanes.port import Port
 from amo_bridge.engine.store import Store
+from amo_bridge.engine.violations import Violations
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Quay:
 
 def ports_of(at: Quay) -> list[Port]:
     """A port for each lane, whatever is connected. Raises ConfigError for a secret's file that can't be read."""
-    connected = {port.lane: port for port in [_mail(at), _notices(at), _series(at)] if port is not None}
+    connected = {port.lane: port for port in [_mail(at), _notices(at), _series(at), _ledger(at)] if port is not None}
     return [connected.get(lane) or NotConnected(lane) for lane in NAMES]
 
 
@@ -58,6 +60,10 @@ def series_chore(at: Quay) -> SeriesChore:
 
 def _series(at: Quay) -> Port:
     return SeriesPort(SeriesLog(at.store, at.account_key), at.brain, at.account_clock)
+
+
+def _ledger(at: Quay) -> Port:
+    return LedgerPort(Violations(at.store, at.account_key, at.clock), at.brain)
 
 
 def telegram_bot(config: Config, environment: Mapping[str, str]) -> Bot | None:

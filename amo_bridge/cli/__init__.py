@@ -21,6 +21,7 @@ COMMANDS = LazyCommands(
         "rules",
         "why",
         "upcoming",
+        "violations",
         "replay",
         "rehearse",
         "shadow",

@@ -12,7 +12,7 @@ from amo_bridge.config.wanted_lanes import lanes_wanted
 from amo_bridge.engine.effects import Lane
 from amo_bridge.errors import ChannelError
 
-ALWAYS: frozenset[Lane] = frozenset({"series"})
+ALWAYS: frozenset[Lane] = frozenset({"series", "ledger"})
 
 
 def warnings(config: Config) -> Iterator[str]:

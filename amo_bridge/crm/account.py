@@ -36,7 +36,8 @@ _ENTITY_WORDS = {"leads": "поля сделки", "contacts": "поля кон�
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
-    """An account and everything in it that has a name. ``timezone`` is a zone's name, ``drive_url`` the files' host."""
+    """An account and everything in it that has a name. ``timezone`` is a zone's name, ``currency`` a code
+    («RUB»), ``drive_url`` the files' host."""
 
     id: int
     name: str
@@ -44,6 +45,7 @@ class Account:
     amojo_id: str
     current_user_id: int
     timezone: str
+    currency: str
     drive_url: str
     is_api_filter_enabled: bool
     pipelines: tuple[Pipeline, ...]
@@ -71,6 +73,7 @@ class Account:
             amojo_id=told_text(account.get("amojo_id")),
             current_user_id=integer(account.get("current_user_id")) or 0,
             timezone=_timezone(account),
+            currency=told_text(account.get("currency")),
             drive_url=told_text(account.get("drive_url")),
             is_api_filter_enabled=flag(account.get("is_api_filter_enabled")) or False,
             pipelines=pipelines,

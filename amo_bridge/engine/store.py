@@ -44,6 +44,7 @@ from amo_bridge.engine.mirror_tables import contact_keys_table, contacts_table, 
 from amo_bridge.engine.shared_tables import leaders_table, small_state_table
 from amo_bridge.engine.timer_tables import schedules_table, timers_table
 from amo_bridge.engine.turns import Turns
+from amo_bridge.engine.violation_tables import violation_decisions_table, violations_table
 from amo_bridge.errors import StoreUnavailable
 
 metadata = MetaData()
@@ -227,6 +228,8 @@ import_columns = import_columns_table(metadata)
 leaders = leaders_table(metadata)
 schedules = schedules_table(metadata)
 timers = timers_table(metadata)
+violations = violations_table(metadata)
+violation_decisions = violation_decisions_table(metadata)
 small_state = small_state_table(metadata)
 admission = admission_tables(metadata)
 

@@ -93,14 +93,17 @@ class AudienceSpec(Options):
 
 
 class ViolationSpec(Options):
-    """Who broke which clause: ``"M7"``, or ``{ clause = "M7", person = "manager", penalty = 5000 }``."""
+    """Who broke which clause: ``"M7"``, or ``{ clause = "M7", person = "manager", penalty = 5000 }``. ``why``: what he
+    did, for the ledger; without it the rule's own words."""
 
     clause: Named
     person: PersonName = PersonName("manager")
     penalty: Annotated[int, Field(ge=0)] | None = None
+    why: Text | None = None
 
     def for_deal(self, deal: Deal) -> RecordViolation:
-        return RecordViolation(deal_id=deal.id, person=self.person, clause=self.clause, penalty=self.penalty)
+        why = self.why.for_deal(deal) if self.why else ""
+        return RecordViolation(deal_id=deal.id, person=self.person, clause=self.clause, penalty=self.penalty, why=why)
 
 
 def _as_clause(value: Any) -> Any:

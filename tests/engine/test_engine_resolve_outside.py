@@ -85,9 +85,11 @@ def test_everybody_who_is_told_is_told_once() -> None:
 
 
 def test_a_violation_names_the_person_and_the_clause() -> None:
-    (effect,) = resolved(RecordViolation(deal_id=7, person="manager", clause="M7", penalty=5000))
-    at = int(NOON.timestamp())
-    assert dict(effect.body) == {"user_id": user(MANAGER), "clause": "M7", "penalty": 5000, "at": at}
+    (effect,) = resolved(RecordViolation(deal_id=7, person="manager", clause="M7", penalty=5000, why="поздно"))
+    assert dict(effect.body) == {
+        "user_id": user(MANAGER), "clause": "M7", "penalty": 5000, "why": "поздно", "at": int(NOON.timestamp()),
+        "deal_name": "Ромашка",
+    }  # fmt: skip
     assert effect.words == f"нарушение пункта M7 — {MANAGER}, штраф 5000"
 
 

@@ -103,7 +103,10 @@ class OutsideWays:
 
     def _record_violation(self, action: RecordViolation, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         user = self._terms.user_id(action.person, record)
-        body = {"user_id": user, "clause": action.clause, "penalty": action.penalty, "at": int(at.timestamp())}
+        body = {
+            "user_id": user, "clause": action.clause, "penalty": action.penalty, "why": action.why,
+            "at": int(at.timestamp()), "deal_name": deal.name,
+        }  # fmt: skip
         fine = "" if action.penalty is None else f", штраф {action.penalty}"
         words = f"нарушение пункта {action.clause} — {self._terms.user_name(user)}{fine}"
         return [_effect("record_violation", deal, body, words, at)]

@@ -1,0 +1,185 @@
+"""``amo-bridge violations``: who broke which clause of the regulation, what it costs, and what was forgiven."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+from rich.table import Table
+
+from amo_bridge.cli.common import console, load_or_exit, user_name
+from amo_bridge.cli.opened import opened
+from amo_bridge.cli.options import config_option
+from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.clock import SystemClock
+from amo_bridge.config.model import Config
+from amo_bridge.engine.connection import known_timezone
+from amo_bridge.engine.violations import NoSuchViolation, State, Violation, Violations
+from amo_bridge.names import nearest
+from amo_bridge.sheet_text import as_csv
+
+STATES: dict[State, str] = {"counts": "учтено", "forgiven": "прощено"}
+COLUMNS = (
+    "Номер", "Когда", "Кто", "Пункт", "Сделка", "Название", "Адрес", "Правило", "Почему", "Штраф", "Валюта", "Решение",
+    "Кто решил и почему",
+)  # fmt: skip
+
+
+class Month(click.ParamType[tuple[date, date]]):
+    """«2026-11»: the first days of it and of the next one."""
+
+    name = "месяц"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[date, date]:
+        if isinstance(value, tuple):
+            return value
+        read = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", str(value).strip())
+        if read is None or not 1970 <= int(read[1]) < 9999:
+            self.fail(f"«{value}» — не месяц: пишите год и месяц, например 2026-11", param, ctx)
+        year, month = int(read[1]), int(read[2])
+        return date(year, month, 1), date(year + month // 12, month % 12 + 1, 1)
+
+
+@click.command(cls=Command)
+@click.argument(
+    "action", type=click.Choice(["list", "forgive", "restore"]), default="list", metavar="[list|forgive|restore]"
+)
+@click.argument("numbers", nargs=-1, type=int, metavar="[НОМЕР …]")
+@click.option("--month", type=Month(), metavar="ГГГГ-ММ", help="Только за этот месяц, по времени аккаунта.")
+@click.option("--person", metavar="ИМЯ", help="Только этого человека.")
+@click.option("--why", metavar="ПРИЧИНА", help="Почему прощено или возвращено: останется в учёте.")
+@click.option("--who", metavar="ИМЯ", help="Кто решил; без ключа — имя пользователя системы.")
+@click.option(
+    "--csv",
+    "csv_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="ФАЙЛ",
+    help="Записать таблицей для Excel.",
+)
+@click.option("--json", "as_json", is_flag=True, help='Для программ: {"violations": [...]}.')
+@config_option
+def violations(
+    action: str,
+    numbers: tuple[int, ...],
+    month: tuple[date, date] | None,
+    person: str | None,
+    why: str | None,
+    who: str | None,
+    csv_file: Path | None,
+    as_json: bool,
+    config_path: Path,
+) -> None:
+    """Учёт нарушений: показать, простить (forgive), вернуть прощённое (restore).
+
+    Коды: 0 — сделано; 1 — номер или имя не найдены, файл не записать; 2 — вызов или настройка; 3 — база.
+    """
+    config = load_or_exit(config_path)
+    _make_sense(action, numbers, why, month, person)
+    zone = ZoneInfo(known_timezone(config, os.environ))
+    with opened(config) as (store, key):
+        ledger = Violations(store, key, SystemClock())
+        try:
+            found = (
+                _found(ledger, month, person, zone) if action == "list" else _decided(ledger, action, numbers, who, why)
+            )
+        except NoSuchViolation as error:
+            raise Stop(str(error)) from error
+    if csv_file is not None:
+        _write(csv_file, as_csv(COLUMNS, [_cells(one, config, zone) for one in found]))
+        click.echo(f"Записано в {csv_file}, нарушений: {len(found)}", err=as_json)
+    if as_json:
+        click.echo(json.dumps({"violations": [one.to_json() for one in found]}, ensure_ascii=False, indent=2))
+    elif csv_file is None:
+        _show(found, zone)
+
+
+def _make_sense(
+    action: str, numbers: tuple[int, ...], why: str | None, month: tuple[date, date] | None, person: str | None
+) -> None:
+    if action == "list":
+        if numbers or why:
+            raise click.UsageError("list показывает учёт; номера и --why нужны для forgive и restore")
+        return
+    if month or person:
+        raise click.UsageError(f"--month и --person нужны для list; для {action} назовите номера")
+    if not numbers or not (why or "").strip():
+        raise click.UsageError(f'назовите номера и причину: amo-bridge violations {action} 7 --why "клиент просил"')
+
+
+def _found(ledger: Violations, month: tuple[date, date] | None, person: str | None, zone: ZoneInfo) -> list[Violation]:
+    since, until = (datetime.combine(day, time(), zone) for day in month) if month else (None, None)
+    found = ledger.between(since, until, person=person)
+    if not found and person is not None:
+        _somebody(ledger.people(), person)
+    return found
+
+
+def _somebody(people: Sequence[str], person: str) -> None:
+    """Nothing of his because he is good, or because there is nobody of that name?"""
+    close = nearest(person, people)
+    if close is not None and close != person:
+        raise Stop(f"у человека «{person}» нарушений нет; может быть, «{close}»?")
+
+
+def _decided(
+    ledger: Violations, action: str, numbers: Iterable[int], who: str | None, why: str | None
+) -> list[Violation]:
+    decide = ledger.forgive if action == "forgive" else ledger.restore
+    return decide(numbers, who or user_name(), (why or "").strip())
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise Stop(f"не записать {file}: {error.strerror or error}") from error
+
+
+def _cells(one: Violation, config: Config, zone: ZoneInfo) -> list[object]:
+    url = f"{config.account.url.rstrip('/')}/leads/detail/{one.deal_id}"
+    return [
+        one.number, f"{one.at.astimezone(zone):%d.%m.%Y %H:%M}", one.person, one.clause, one.deal_id, one.deal_name,
+        url,         one.rule, one.why, one.penalty, one.currency if one.penalty is not None else "", STATES[one.state],
+        "; ".join(f"{STATES[decided.state]}, {decided.who}: {decided.why}" for decided in one.decisions),
+    ]  # fmt: skip
+
+
+def _show(found: Sequence[Violation], zone: ZoneInfo) -> None:
+    screen = console()
+    if not found:
+        screen.print("Нарушений нет.")
+        return
+    table = Table("Номер", "Когда", "Кто", "Пункт", "Сделка", "Почему", "Штраф", "Решение")
+    for one in found:
+        penalty = "" if one.penalty is None else f"{one.penalty} {one.currency}"
+        last = one.decisions[-1] if one.decisions else None
+        decision = f"{STATES[one.state]}, {last.who}: {last.why}" if last else STATES[one.state]
+        when = f"{one.at.astimezone(zone):%d.%m.%Y %H:%M}"
+        deal = f"{one.deal_id} {one.deal_name}"
+        table.add_row(str(one.number), when, one.person, one.clause, deal, one.why, penalty, decision)
+    screen.print(table)
+    for line in _totals(found):
+        screen.print(line)
+
+
+def _totals(found: Sequence[Violation]) -> list[str]:
+    """«Иван Петров: 3, из них прощено 1, штраф 10000 RUB», by name."""
+    return [
+        _total(person, [one for one in found if one.person == person]) for person in sorted({v.person for v in found})
+    ]
+
+
+def _total(person: str, his: Sequence[Violation]) -> str:
+    forgiven = sum(one.state == "forgiven" for one in his)
+    sums = {
+        currency: sum(v.owed for v in his if v.currency == currency) for currency in sorted({v.currency for v in his})
+    }
+    owed = ", ".join(f"{amount} {currency}".strip() for currency, amount in sums.items() if amount)
+    parts = [f"{person}: {len(his)}", f"из них прощено {forgiven}" if forgiven else "", f"штраф {owed}" if owed else ""]
+    return ", ".join(part for part in parts if part)

@@ -1,0 +1,171 @@
+"""The ledger of violations: written by rules, read by commands, pages and the pay sheet, corrected by people.
+
+A violation is never deleted. Who forgives one says why, and may take it back; every such decision stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from sqlalchemy import Row, insert, select, update
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.engine.rows import chunks, insert_new
+from amo_bridge.engine.store import Store, violation_decisions, violations
+from amo_bridge.names import normalise
+
+State = Literal["counts", "forgiven"]
+LONGEST_CLAUSE = 40
+LONGEST_WHO = 120
+
+
+class NoSuchViolation(LookupError):
+    """A number that is nobody's; the text says which (Russian)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breach:
+    """What a rule found. ``at``: when (UTC, account's clock). ``penalty``: whole units of ``currency``; None: none."""
+
+    at: datetime
+    user_id: int
+    person: str
+    clause: str
+    deal_id: int
+    deal_name: str
+    rule: str
+    why: str
+    penalty: int | None
+    currency: str
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What somebody decided about a violation, and why."""
+
+    at: datetime
+    who: str
+    state: State
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Violation(Breach):
+    """``number``: by which people name it. ``decisions``: oldest first."""
+
+    number: int
+    state: State
+    decisions: tuple[Decided, ...] = ()
+
+    @property
+    def owed(self) -> int:
+        """What it takes off the pay: nothing if it was forgiven, or has no penalty."""
+        return self.penalty or 0 if self.state == "counts" else 0
+
+    def to_json(self) -> dict[str, Any]:
+        decisions = [{**asdict(one), "at": one.at.isoformat()} for one in self.decisions]
+        return {**asdict(self), "at": self.at.isoformat(), "decisions": decisions}
+
+
+class Violations:
+    """One account's ledger. Reads and writes raise StoreUnavailable when the store is."""
+
+    def __init__(self, store: Store, account_key: int, clock: Clock) -> None:
+        self._store = store
+        self._key = account_key
+        self._clock = clock
+
+    def record(self, connection: Connection, key: str, breach: Breach) -> None:
+        """Once for a key, in the caller's transaction."""
+        row = {**asdict(breach), "clause": breach.clause[:LONGEST_CLAUSE], "at": breach.at.timestamp()}
+        insert_new(connection, violations, [{**row, "account": self._key, "key": key, "state": "counts"}])
+
+    def between(
+        self, since: datetime | None = None, until: datetime | None = None, *, person: str | None = None
+    ) -> list[Violation]:
+        """From ``since`` on and before ``until``, the oldest first; ``person``: his only, by the name he had then."""
+        wanted = [violations.c.account == self._key]
+        if since is not None:
+            wanted.append(violations.c.at >= since.timestamp())
+        if until is not None:
+            wanted.append(violations.c.at < until.timestamp())
+        with self._store.read() as connection:
+            rows = connection.execute(
+                select(violations).where(*wanted).order_by(violations.c.at, violations.c.id)
+            ).all()
+            mine = [row for row in rows if person is None or normalise(row.person) == normalise(person)]
+            return self._told(connection, mine)
+
+    def people(self) -> list[str]:
+        """Everybody who stands in the ledger."""
+        with self._store.read() as connection:
+            query = select(violations.c.person).where(violations.c.account == self._key).distinct()
+            return sorted(connection.execute(query).scalars())
+
+    def forgive(self, numbers: Iterable[int], who: str, why: str) -> list[Violation]:
+        """They don't count any more. Raises NoSuchViolation; then nothing was changed."""
+        return self._decide(numbers, "forgiven", who, why)
+
+    def restore(self, numbers: Iterable[int], who: str, why: str) -> list[Violation]:
+        """They count again. Raises as ``forgive``."""
+        return self._decide(numbers, "counts", who, why)
+
+    def _decide(self, numbers: Iterable[int], state: State, who: str, why: str) -> list[Violation]:
+        asked = sorted(set(numbers))
+        with self._store.write() as connection:
+            rows = self._rows(connection, asked)
+            missing = [number for number in asked if number not in {row.id for row in rows}]
+            if missing:
+                raise NoSuchViolation(f"нарушений с такими номерами нет: {', '.join(map(str, missing))}")
+            changed = [row.id for row in rows if row.state != state]
+            self._set(connection, changed, state, who, why)
+            return self._told(connection, self._rows(connection, asked))
+
+    def _set(self, connection: Connection, ids: Sequence[int], state: State, who: str, why: str) -> None:
+        if not ids:
+            return
+        for some in chunks(ids):
+            connection.execute(update(violations).where(violations.c.id.in_(some)).values(state=state))
+        told = {"account": self._key, "at": self._clock.now().timestamp(), "who": who[:LONGEST_WHO], "why": why}
+        connection.execute(
+            insert(violation_decisions), [{**told, "violation_id": number, "state": state} for number in ids]
+        )
+
+    def _rows(self, connection: Connection, ids: Sequence[int]) -> list[Row[Any]]:
+        mine = select(violations).where(violations.c.account == self._key).order_by(violations.c.at, violations.c.id)
+        return [row for some in chunks(ids) for row in connection.execute(mine.where(violations.c.id.in_(some)))]
+
+    def _told(self, connection: Connection, rows: Sequence[Row[Any]]) -> list[Violation]:
+        decisions = self._decisions(connection, [row.id for row in rows])
+        return [_violation(row, decisions.get(row.id, [])) for row in rows]
+
+    def _decisions(self, connection: Connection, ids: Collection[int]) -> dict[int, list[Decided]]:
+        found: dict[int, list[Decided]] = {}
+        for some in chunks(sorted(ids)):
+            about = violation_decisions.c.violation_id.in_(some)
+            for row in connection.execute(select(violation_decisions).where(about).order_by(violation_decisions.c.id)):
+                decided = Decided(datetime.fromtimestamp(row.at, UTC), row.who, row.state, row.why)
+                found.setdefault(row.violation_id, []).append(decided)
+        return found
+
+
+def _violation(row: Row[Any], decisions: Sequence[Decided]) -> Violation:
+    return Violation(
+        at=datetime.fromtimestamp(row.at, UTC),
+        user_id=row.user_id,
+        person=row.person,
+        clause=row.clause,
+        deal_id=row.deal_id,
+        deal_name=row.deal_name,
+        rule=row.rule,
+        why=row.why,
+        penalty=row.penalty,
+        currency=row.currency,
+        number=row.id,
+        state=row.state,
+        decisions=tuple(decisions),
+    )
