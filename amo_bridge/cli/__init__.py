@@ -27,6 +27,7 @@ COMMANDS = LazyCommands(
         "shadow",
         "snapshot",
         "failed",
+        "password",
         "tidy",
         "backup",
         "restore",

@@ -1,0 +1,53 @@
+"""``amo-bridge password NAME``: a way back in for whoever forgot his password, when no other admin can help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from amo_bridge.cli.common import load_or_exit
+from amo_bridge.cli.options import config_option
+from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.clock import SystemClock
+from amo_bridge.engine.store import Store
+from amo_bridge.errors import StoreUnavailable
+from amo_bridge.names import nearest
+from amo_bridge.web.admission.audit import Audit
+from amo_bridge.web.admission.links import Links
+from amo_bridge.web.admission.users import Users, fold
+
+HERE = "http://127.0.0.1:8080"
+
+
+@click.command(cls=Command)
+@click.argument("name", metavar="ИМЯ")
+@config_option
+def password(name: str, config_path: Path) -> None:
+    """Ссылка, по которой пользователь страниц задаст новый пароль: на три дня, работает один раз.
+
+    С --configs пользователи лежат в базе первого по имени аккаунта: назовите его файл.
+    """
+    config = load_or_exit(config_path)
+    store = Store.at(config.bridge.database, config.data_folder)
+    try:
+        store.prepare()
+        secret = _link(store, name)
+    except (StoreUnavailable, OSError) as error:
+        raise Stop(str(error)) from error
+    finally:
+        store.close()
+    click.echo(f"{config.bridge.public_url or HERE}/password/{secret}")
+
+
+def _link(store: Store, name: str) -> str:
+    clock = SystemClock()
+    users = Users(store, clock).all()
+    user = next((user for user in users if fold(user.login) == fold(name)), None)
+    if user is None:
+        close = nearest(name, [user.login for user in users])
+        raise Stop(f"пользователя «{name}» нет" + (f"; может быть, «{close}»?" if close else ""))
+    if user.is_disabled:
+        raise Stop(f"пользователь «{user.login}» отключён: его включает администратор на странице «Пользователи»")
+    Audit(store, clock).write("командная строка", "user.link", f"Новая ссылка для пароля: {user.login}")
+    return Links(store, clock).for_password(user.id)

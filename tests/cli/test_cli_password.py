@@ -1,0 +1,45 @@
+"""``amo-bridge password``: a link for whoever can run commands on the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from click.testing import Result
+from running_bridge import RunningBridge
+
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.here import EXTENSION
+from amo_bridge.web.office import Office
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def office_of_pages(connected: object, bridge: RunningBridge) -> Office:
+    return bridge.app.extensions[EXTENSION]
+
+
+def test_the_link_sets_a_password(office_of_pages: Office, run: Run) -> None:
+    user = office_of_pages.users.add("Анна Смирнова", Role.ADMIN)
+    assert user is not None
+    link = run("password", "анна смирнова").stdout.strip()
+    assert office_of_pages.links.user_of(link.rpartition("/")[2]) == user.id
+    (deed,) = office_of_pages.audit.last(1)
+    assert (deed.who, deed.words) == ("командная строка", "Новая ссылка для пароля: Анна Смирнова")
+
+
+def test_nobody_of_that_name(office_of_pages: Office, run: Run) -> None:
+    office_of_pages.users.add("Анна", Role.ADMIN)
+    told = run("password", "Ана")
+    assert told.exit_code == 1
+    assert "пользователя «Ана» нет; может быть, «Анна»?" in told.stderr
+
+
+def test_somebody_disabled_gets_no_link(office_of_pages: Office, run: Run) -> None:
+    user = office_of_pages.users.add("Вера", Role.VIEWER)
+    office_of_pages.users.add("Анна", Role.ADMIN)
+    assert user is not None
+    with office_of_pages.store.write() as connection:
+        connection.exec_driver_sql(f"UPDATE users SET disabled_at = 1 WHERE id = {user.id}")
+    assert "отключён" in run("password", "Вера").stderr
