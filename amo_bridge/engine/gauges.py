@@ -27,6 +27,7 @@ from amo_bridge.engine.store import (
     outbox,
     timers,
 )
+from amo_bridge.engine.upcoming import CLOCK_AHEAD
 from amo_bridge.engine.watchdog import HOOK_MENDED, HOOK_SEEN
 
 # What should have been dealt with so many seconds ago and was not: somebody should look.
@@ -71,6 +72,8 @@ class Gauges:
         """Look now. Raises StoreUnavailable."""
         now = self._clock.now().timestamp()
         looked_at, seen, mended = (self._cursors.read(name) for name in (LOOKED_AT, HOOK_SEEN, HOOK_MENDED))
+        # Steps fall due by amoCRM's clock.
+        ahead = self._cursors.read(CLOCK_AHEAD) or 0.0
         with self._store.read() as connection:
             last_hook_at = connection.execute(self._last_hook()).scalar()
             return Vitals(
@@ -80,7 +83,7 @@ class Gauges:
                 failed=self._failed(connection),
                 overdue=self._overdue(connection, now - PATIENCE),
                 timers_open=_count(connection, self._timers()),
-                timers_overdue=_count(connection, self._timers().where(timers.c.due_at < now - PATIENCE)),
+                timers_overdue=_count(connection, self._timers().where(timers.c.due_at < now + ahead - PATIENCE)),
                 mirror_deals=_count(connection, select(func.count()).where(self._of(deals))),
                 last_hook_age=_age(last_hook_at, now),
                 reconcile_age=_age(looked_at, now),

@@ -11,6 +11,7 @@ from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.gauges import Gauges, Vitals
 from amo_bridge.engine.reconcile import LOOKED_AT
 from amo_bridge.engine.store import Store, budgets, deals, events, inbox, outbox, timers
+from amo_bridge.engine.upcoming import CLOCK_AHEAD
 
 
 def read(store: Store, seconds_later: float = 0) -> Vitals:
@@ -36,7 +37,7 @@ def set_effect(store: Store, number: int, **values: object) -> None:
 
 def test_a_store_in_which_nothing_has_happened(store: Store) -> None:
     nothing = {"waiting": 0, "ready": 0, "sending": 0, "doubt": 0}
-    assert read(store) == Vitals(0, 0, nothing, {}, 0, 0, 0, 0, None, None, "")
+    assert read(store) == Vitals(0, 0, nothing, {}, 0, 0, 0, 0, None, None, None, None, "")
 
 
 def test_what_waits_and_what_has_failed_is_counted_by_kind(store: Store) -> None:
@@ -60,7 +61,7 @@ def test_another_accounts_rows_are_not_ours(store: Store) -> None:
     add_event(store, "open", account=ACCOUNT + 1)
     with store.write() as connection:
         connection.execute(insert(budgets).values(account="https://other", next_free=0, stopped_kind="CrmUnpaid"))
-    assert read(store) == Vitals(0, 0, read(store).outbox, {}, 0, 0, 0, 0, None, None, "")
+    assert read(store) == Vitals(0, 0, read(store).outbox, {}, 0, 0, 0, 0, None, None, None, None, "")
 
 
 def test_work_is_overdue_when_a_minute_has_passed_and_it_could_have_been_done(store: Store) -> None:
@@ -82,6 +83,13 @@ def test_steps_to_come_are_counted_and_those_that_should_have_fired_apart(store:
         connection.execute(insert(timers).values(timer("fired", 0) | {"state": "fired"}))
         connection.execute(insert(timers).values(timer("another's", 0) | {"account": ACCOUNT + 1}))
     assert (read(store, 120).timers_open, read(store, 120).timers_overdue) == (3, 1)
+
+
+def test_steps_are_overdue_by_amocrm_s_clock(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(insert(timers).values(timer("in an hour", 3600)))
+        Cursors(store, ACCOUNT).write(connection, CLOCK_AHEAD, 7200.0)
+    assert read(store).timers_overdue == 1
 
 
 def timer(step: str, seconds: float) -> dict[str, object]:

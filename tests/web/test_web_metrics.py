@@ -46,6 +46,8 @@ def test_a_hook_and_its_effect_are_counted(
     start: Callable[[], RunningBridge], office: Office, sandbox: LocalCrm
 ) -> None:
     bridge = start()
+    # What the first look would find by itself came by no hook, and has no lag.
+    wait_until(lambda: "amo_bridge_reconcile_age_seconds" in samples(bridge), "the account has been compared")
     before = samples(bridge)
     contact = office.new_contact(IVAN, "Ольга")
     office.new_deal(IVAN, "Ромашка", "Продажи / Новый клиент", contact, 0)
