@@ -47,6 +47,11 @@ def ports_of(at: Quay) -> list[Port]:
     return [connected.get(lane) or NotConnected(lane) for lane in NAMES]
 
 
+def ports_to_nowhere(at: Quay) -> list[Port]:
+    """Nothing leaves the house; series of letters, which never do by themselves, go on."""
+    return [_series(at) if lane == "series" else NotConnected(lane) for lane in NAMES]
+
+
 def mail_server(config: Config, environment: Mapping[str, str]) -> MailServer | None:
     """The mail server of the config, if there is one."""
     section = config.channels.mail

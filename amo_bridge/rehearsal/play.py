@@ -12,16 +12,14 @@ from threading import Event
 import requests
 from sqlalchemy import func, select, update
 
-from amo_bridge.channels.not_connected import NAMES, NotConnected
-from amo_bridge.channels.ports import Quay
+from amo_bridge.channels.ports import ports_to_nowhere
 from amo_bridge.config.model import Config
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.fill import Fill
-from amo_bridge.engine.lanes.port import Port
 from amo_bridge.engine.meeting import by_asking
 from amo_bridge.engine.meters import Meters
 from amo_bridge.engine.replan import Replan
-from amo_bridge.engine.store import OPEN_STATES, Store, events, outbox, timers
+from amo_bridge.engine.store import OPEN_STATES, Store, events, outbox, series, timers
 from amo_bridge.engine.ticker import FIRST_READING, RECONCILE, SERIES, TIMERS
 from amo_bridge.engine.timers import FIRED, OPEN
 from amo_bridge.engine.worker import Worker
@@ -86,6 +84,7 @@ class Play:
         queries = (
             select(func.min(timers.c.due_at)).where(timers.c.account == self.key, timers.c.state == OPEN),
             select(func.min(outbox.c.due_at)).where(outbox.c.account == self.key, outbox.c.state.in_(OPEN_STATES)),
+            select(func.min(series.c.next_at)).where(series.c.account == self.key, series.c.state == "open"),
             select(func.min(events.c.due_at)).where(events.c.account == self.key, events.c.state == "open"),
         )
         with self.store.read() as connection:
@@ -140,7 +139,7 @@ def _begun(config: Config, store: Store, hands: Hands, known: Known) -> Play:
     begin_rules(store, met.account_key, known)
     desk, key = met.desk, met.account_key
     client = desk.connection.client()
-    workshop = Workshop(desk, store, client, client, ports=_nowhere)
+    workshop = Workshop(desk, store, client, client, ports=ports_to_nowhere)
     fill = Fill(store, key, workshop.client, hands, desk.account_clock, workshop.brain.timetable)
     fill.meet()
     worker = workshop.worker()
@@ -151,11 +150,6 @@ def _begun(config: Config, store: Store, hands: Hands, known: Known) -> Play:
         """In portions."""
     _pass_over(store, key, hands.now())
     return Play(config.account.url, store, key, worker, hands)
-
-
-def _nowhere(_: Quay) -> list[Port]:
-    """Nothing leaves the house."""
-    return [NotConnected(lane) for lane in NAMES]
 
 
 def _pass_over(store: Store, key: int, now: datetime) -> None:

@@ -28,6 +28,7 @@ MOSCOW = ZoneInfo("Europe/Moscow")
 # A Monday noon in Moscow.
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 IVAN = "Иван Петров"
+NEW = "Продажи / Новый клиент"
 BRIEF = "Продажи / Получение брифа"
 LADDER = "stage_ladder.brief_awaited"
 
@@ -75,6 +76,16 @@ def test_a_month_of_the_example(agency: Config, tmp_path: Path) -> None:
     # Day 5 is a Saturday and the Monday after it a holiday, day 10 is a Thursday.
     assert days == ["05.03 12:00", "08.03 12:00", "10.03 10:00", "12.03 12:00"]
     assert deeds == sorted(deeds, key=lambda deed: deed.at)
+
+
+def test_series_of_letters_are_played_to_their_end(agency: Config, tmp_path: Path) -> None:
+    source = example_of(agency)
+    deal = first_on(source, NEW)
+    deeds = played(agency, source, tmp_path, 30)
+    assert [day for day, _ in of_rule(deeds, "stage_ladder.warming", deal)] == ["10.03 10:00"]
+    letters = of_rule(deeds, "series_sends_letters.series", deal)
+    assert [day for day, _ in letters] == ["10.03 10:10", "14.03 11:00", "19.03 11:00"]
+    assert "письмо клиенту «утепляющая/1»" in letters[0][1][0]
 
 
 def test_the_same_account_gives_the_same_calendar(agency: Config, tmp_path: Path) -> None:
