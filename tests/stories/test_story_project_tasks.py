@@ -42,7 +42,8 @@ def ending(project: int, bridge: RunningBridge, sandbox: LocalCrm, office: Offic
     for _ in range(3):
         finish_all(bridge, sandbox, office, project)
     assert office.stage_of(project) == DOING
-    new_task(bridge, sandbox, office, project, CLOSING)
+    wait_until(lambda: CLOSING in still_open(office, project), "the clock asks for the closing documents (A97)")
+    bridge.settle(sandbox)
     for text in still_open(office, project):
         if text != CLOSING:
             sandbox.later()
