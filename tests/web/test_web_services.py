@@ -96,6 +96,14 @@ def test_the_deal_has_a_link_to_its_page(desk: Desk) -> None:
     assert desk.office.value(desk.deal, "Редактор услуг") == f"{desk.bridge.url}{desk.path}"
 
 
+def test_the_deals_page_leads_to_it(desk: Desk) -> None:
+    path = f"/deals/{desk.deal}"
+    assert f'href="{desk.path}"' in desk.manager.get(path).text
+    looked = desk.visit(Role.VIEWER).get(path).text
+    assert f'href="{desk.path}"' not in looked
+    assert f'href="{path}/scripts"' in looked
+
+
 def test_what_is_saved_stands_in_the_deal_and_the_rules_act_upon_it(desk: Desk) -> None:
     told = desk.save(blogger_0=BLOGGER, platform_0_0="Instagram", service_0_0="Размещение фото")
     assert told.status_code == 302
