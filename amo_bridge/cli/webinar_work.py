@@ -12,16 +12,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from amo_bridge.cli.common import tell_and_exit
 from amo_bridge.config.model import Config
+from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.bridge import Bridge
+from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.imports.book import ACTIVE, ImportBook
 from amo_bridge.engine.imports.records import STATE_WORDS
+from amo_bridge.engine.mirror import ContactIndex
+from amo_bridge.engine.reconcile import LOOKED_AT
 
 LOOK_EVERY = 0.2
 
 
 @contextmanager
 def a_worker(config: Config, screen: Console) -> Iterator[None]:
-    """Somebody works for the account meanwhile. If a bridge leads already, ours only stands by."""
+    """Somebody works for the account meanwhile. If a bridge leads already, ours only stands by; else it first hears
+    what it has missed: a plan by an old copy would take people for strangers."""
+    since = time.time()
     bridge = Bridge(config, os.environ, "", role="worker")
     bridge.start()
     try:
@@ -29,11 +35,24 @@ def a_worker(config: Config, screen: Console) -> Iterator[None]:
             while bridge.state != "ready" and not bridge.problems:
                 status.update(f"мост готовится: {bridge.state}")
                 time.sleep(LOOK_EVERY)
+            while not (bridge.problems or _has_caught_up(bridge, since)):
+                status.update("мост читает, что изменилось в amoCRM")
+                time.sleep(LOOK_EVERY)
         if bridge.problems:
             tell_and_exit(bridge.problems)
         yield
     finally:
         bridge.stop()
+
+
+def _has_caught_up(bridge: Bridge, since: float) -> bool:
+    """Has the account been looked over since then, and are all its contacts known?"""
+    store = bridge.ground.store
+    key = known_key(store, bridge.config.account.url)
+    if key is None:
+        return False
+    looked_at = Cursors(store, key).read(LOOKED_AT) or 0.0
+    return ContactIndex(store, key).is_filled and (looked_at >= since or not bridge.is_leading)
 
 
 def watch(book: ImportBook, number: int, screen: Console) -> None:

@@ -101,3 +101,18 @@ def test_what_can_t_be_done(run: Run, words: tuple[str, ...], told: str) -> None
     said = run(*words)
     assert said.exit_code == 1
     assert told in said.output
+
+
+def test_without_a_running_bridge_the_command_does_the_work_itself(
+    sandbox: LocalCrm, office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("ACCOUNT_URL", sandbox.url), ("TOKEN", TOKEN), ("DATA", str(tmp_path / "own"))):
+        monkeypatch.setenv(f"AMO_BRIDGE_{name}", value)
+    words = ["webinar", "import", REPORT, "--yes", "--config", str(SCHOOL)]
+    told = CliRunner().invoke(main, words, catch_exceptions=False)
+    assert told.exit_code == 0, told.output
+    assert "Загрузка № 1: загружено" in told.output
+    found = {row["name"] for stage in office.stages for row in office.deals_on(stage)}
+    assert "igor@example.ru, Игорь" in found
+    people = [row["name"] for row in office._rows("/api/v4/contacts", "contacts")]
+    assert len(people) == 4 + 2, "those who were known are not made again"
