@@ -39,12 +39,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Times:
-    """How a schedule counts time. ``since``: when its rule was first switched on; ``year``: the year of planning, for
-    dates that come every year and nothing else: a step that is planned today must be the same tomorrow."""
+    """How a schedule counts time. ``since``: when its rule was first switched on; ``now``: the moment of planning, for
+    what comes again and again and nothing else: a step that is planned today must be the same tomorrow."""
 
     calendar: WorkCalendar
     since: datetime
-    year: int
+    now: datetime
+
+    @property
+    def year(self) -> int:
+        """The year of planning, by the account's clocks."""
+        return self.calendar.local(self.now).year
 
     def begin(self, moment: datetime, existing: Existing) -> datetime | None:
         """From when to count what began at ``moment``; None: not at all, because it began before the rule did."""

@@ -91,4 +91,4 @@ def step_due(step: str, anchor: str, rule: str = "rule.one") -> StepDue:
 def times(since: float = -10_000, now: float = 0) -> Times:
     """Moscow, Monday to Friday 10:00 to 19:00; the rule was switched on ``since`` hours after noon."""
     calendar = CalendarOptions().calendar("Europe/Moscow")
-    return Times(calendar, NOON + timedelta(hours=since), (NOON + timedelta(hours=now)).year)
+    return Times(calendar, NOON + timedelta(hours=since), NOON + timedelta(hours=now))

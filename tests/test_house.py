@@ -61,6 +61,7 @@ HANDLER_IMPORTS = {
     "amo_bridge.rules",
     "amo_bridge.date_options",
     "amo_bridge.schedule",
+    "amo_bridge.round_options",
     "amo_bridge.step_options",
     "amo_bridge.service_lines",
     "amo_bridge.task_answers",

@@ -84,7 +84,7 @@ class Timetable:
 
     def wanted(self, copies: Iterable[Mirrored], since: Mapping[str, datetime]) -> Wanted:
         """The steps of these deals by the rules that have begun: those in ``since``."""
-        year = self._calendar.local(self._clock.now()).year
+        now = self._clock.now()
         wanted: dict[TimerKey, Moments] = {}
         unknown: set[tuple[int, str]] = set()
         for copy in copies:
@@ -95,7 +95,7 @@ class Timetable:
                 if name not in since:
                     continue
                 try:
-                    times = Times(self._calendar, since[name], year)
+                    times = Times(self._calendar, since[name], now)
                     wanted |= dict(_keyed(deal, rule, steps(deal, rule.options, times)))
                 except Exception as error:  # noqa: BLE001 - a rule's bug must not stop the others; it is told
                     log.error("a deal's steps can't be planned", rule=name, deal=deal.id, error=repr(error))
