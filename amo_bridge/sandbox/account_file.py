@@ -17,6 +17,9 @@ AGENCY = Path(__file__).with_name("agency.json")
 SCHOOL = AGENCY.with_name("school.json")
 """A school that sells its course after webinars: examples/webinar.toml is written for it."""
 
+CLIENTS = AGENCY.with_name("client_department.json")
+"""A client department of an agency: examples/client_department.toml is written for it."""
+
 FieldType = Literal[
     "text", "numeric", "checkbox", "select", "multiselect", "date", "url", "textarea", "radiobutton",
     "streetaddress", "smart_address", "birthday", "legal_entity", "date_time", "price", "monetary",
@@ -149,7 +152,7 @@ class AccountFile(Strict):
 
 def shipped(path: Path | None) -> Path | None:
     """The path, or the shipped account that is meant by its bare name («school»)."""
-    own = {"agency": AGENCY, "school": SCHOOL}
+    own = {"agency": AGENCY, "school": SCHOOL, "clients": CLIENTS}
     return own.get(str(path), path) if path is None or not path.exists() else path
 
 

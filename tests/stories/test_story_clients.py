@@ -1,0 +1,151 @@
+"""The client department's weeks and months, over HTTP: touches, meetings, and a bridge that was down meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from local_crm import LocalCrm, served
+from running_bridge import UNHURRIED, RunningBridge
+
+from amo_bridge.clock import SystemClock
+from amo_bridge.config.load import load
+from amo_bridge.config.model import Config
+from amo_bridge.demo.office import Office
+from amo_bridge.engine.accounts import known_key
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.violations import Violations
+from amo_bridge.sandbox.account_file import CLIENTS
+from amo_bridge.sandbox.world import World
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "client_department.toml"
+ANTON, OLGA = "Антон Зуев", "Ольга Крылова"
+RUNNING = "Клиенты / Запущен"
+IN_WORK = "Клиенты / В работе"
+CALL = "Связаться с клиентом: на этой неделе ещё не общались"
+MEETING = "Провести встречу с клиентом"
+HOUR, DAY = 3600, 86_400
+# A Monday noon in Moscow.
+MONDAY = "2026-03-16T12:00"
+
+Start = Callable[..., RunningBridge]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[LocalCrm]:
+    """The client department's amoCRM."""
+    with served(World.load(CLIENTS)) as crm:
+        crm.control("POST", "clock", {"set": MONDAY, "freeze": True})
+        yield crm
+
+
+@pytest.fixture
+def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
+    """The shipped example, for the sandbox."""
+    told = {"AMO_BRIDGE_ACCOUNT_URL": sandbox.url, "AMO_BRIDGE_DATA": str(tmp_path / "data")}
+    config = load(EXAMPLE, told)
+    return replace(config, account=config.account.model_copy(update={"requests_per_second": UNHURRIED}))
+
+
+@pytest.fixture
+def client(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
+    """A client whose campaign runs since Monday noon."""
+    made = office.new_deal(ANTON, "Ромашка", RUNNING, office.new_contact(ANTON, "Мария"), 1000)
+    bridge.settle_at(sandbox, advance=60)
+    return made
+
+
+def texts(office: Office, deal: int, *, still_open: bool = True) -> list[str]:
+    return [task["text"] for task in office.tasks(deal) if not (still_open and task["is_completed"])]
+
+
+def told(bridge: RunningBridge, deal: int, clause: str, verdict: str) -> list[str]:
+    return [entry.reason for entry in bridge.journal(deal) if (entry.clause, entry.verdict) == (clause, verdict)]
+
+
+def ledger(bridge: RunningBridge) -> list[tuple[str, str, str]]:
+    store = Store.at(bridge.config.bridge.database, bridge.config.data_folder)
+    key = known_key(store, bridge.config.account.url)
+    assert key is not None
+    found = [(one.person, one.clause, one.why) for one in Violations(store, key, SystemClock()).between()]
+    store.close()
+    return found
+
+
+def test_nobody_was_in_touch_by_wednesday_a_task_by_friday_the_head_and_the_ledger(
+    bridge: RunningBridge, sandbox: LocalCrm, office: Office, client: int
+) -> None:
+    bridge.settle_at(sandbox, advance=2 * DAY - HOUR)
+    assert CALL not in texts(office, client), "Wednesday, 11 o'clock"
+    bridge.settle_at(sandbox, advance=HOUR)
+    assert texts(office, client).count(CALL) == 1
+    bridge.settle_at(sandbox, advance=2 * DAY + 4 * HOUR)
+    escalated = [text for text in texts(office, client) if text.startswith("С клиентом на этой неделе")]
+    assert escalated == ["С клиентом на этой неделе общались меньше двух раз: Ромашка"]
+    assert ledger(bridge) == [(ANTON, "C9", "за неделю меньше двух касаний")]
+
+
+def test_two_calls_are_enough_for_this_week_and_not_for_the_next(
+    bridge: RunningBridge, sandbox: LocalCrm, office: Office, client: int
+) -> None:
+    for _ in range(2):
+        office.call(ANTON, client, seconds=60)
+        bridge.settle_at(sandbox, advance=HOUR)
+    bridge.settle_at(sandbox, set="2026-03-18T12:00")
+    bridge.settle_at(sandbox, set="2026-03-20T16:00")
+    assert sorted(told(bridge, client, "C9", "skipped")) == [
+        f"касаний достаточно: 2, нужно {wanted}" for wanted in (1, 2)
+    ]
+    assert CALL not in texts(office, client)
+    bridge.settle_at(sandbox, set="2026-03-25T12:00")
+    assert texts(office, client).count(CALL) == 1
+    assert ledger(bridge) == []
+
+
+def test_a_meeting_every_month_unless_the_last_one_is_still_to_be_held(
+    bridge: RunningBridge, sandbox: LocalCrm, office: Office, client: int
+) -> None:
+    def meetings(*, still_open: bool) -> int:
+        return texts(office, client, still_open=still_open).count(MEETING)
+
+    bridge.settle_at(sandbox, set="2026-04-01T10:00")
+    assert meetings(still_open=True) == 1
+    # The first of May is a holiday, and so are the days after it.
+    bridge.settle_at(sandbox, set="2026-05-04T10:00")
+    assert meetings(still_open=False) == 1, "the first one is still open"
+    office.finish(ANTON, client, MEETING)
+    bridge.settle_at(sandbox, set="2026-06-01T10:00")
+    assert (meetings(still_open=True), meetings(still_open=False)) == (1, 2)
+
+
+def test_a_bridge_that_was_down_does_it_late_once_or_says_that_it_is_too_late(
+    bridge: RunningBridge, sandbox: LocalCrm, office: Office, client: int, config: Config, start_bridge: Start
+) -> None:
+    bridge.stop()
+    sandbox.control("POST", "clock", {"set": "2026-03-19T09:00"})
+    office.fill(ANTON, client, "Название компании", "Ромашка")
+    bridge = start_bridge(config).wait_ready()
+    bridge.settle_at(sandbox, advance=60)
+    assert texts(office, client).count(CALL) == 1, "Wednesday's, on Thursday morning"
+    bridge.stop()
+    sandbox.control("POST", "clock", {"set": "2026-03-23T12:00"})
+    office.fill(ANTON, client, "Название компании", "Ромашка и сыновья")
+    bridge = start_bridge(config).wait_ready()
+    bridge.settle_at(sandbox, advance=60)
+    assert ledger(bridge) == [], "Friday's, on Monday"
+    assert any("слишком поздно" in reason for reason in told(bridge, client, "C9", "skipped"))
+    assert texts(office, client).count(CALL) == 1
+
+
+def test_a_client_is_not_taken_over_before_he_has_paid(
+    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+) -> None:
+    deal = office.new_deal(ANTON, "Лютик", "Клиенты / Передача из продаж", office.new_contact(ANTON, "Пётр"), 1)
+    bridge.settle(sandbox)
+    sandbox.later()
+    office.move(ANTON, deal, IN_WORK)
+    bridge.settle(sandbox)
+    assert office.stage_of(deal) == "Клиенты / Передача из продаж"
+    assert any("Оплата получена" in text for text in texts(office, deal))
