@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: help demo test check bench pictures chaos format lock clean
 
 help:
-	@echo "make demo    the story, played against a local amoCRM (about half a minute)"
+	@echo "make demo    three stories, played against a local amoCRM (about a minute)"
 	@echo "make test    the whole test suite"
 	@echo "make check   format, lint, types"
 	@echo "make bench   what the bridge costs, against its goals, with charts into docs/ (some fifteen minutes)"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+# amoCRM tells whole seconds, and its answers take some.
+JUMP = timedelta(seconds=30)
 
 
 class Clock(Protocol):
@@ -51,10 +55,12 @@ def in_utc(moment: datetime) -> datetime:
 class AccountClock:
     """amoCRM's own clock, as its answers tell it: what happened is dated by it, so lateness must be measured by it.
 
-    A machine's clock may be wrong, and a sandbox's may stand in another year.
+    A machine's clock may be wrong, and a sandbox's may stand in another year. ``jumped`` is called when it turns out
+    that it is quite another time than was thought (a machine slept, a clock was set): something may be due.
     """
 
-    def __init__(self, base: Clock) -> None:
+    def __init__(self, base: Clock, jumped: Callable[[], None] = lambda: None) -> None:
+        self.jumped = jumped
         self._base = base
         self._ahead = timedelta(0)
 
@@ -63,4 +69,8 @@ class AccountClock:
 
     def heard(self, server_time: datetime) -> None:
         """An answer came in just now and was dated so."""
-        self._ahead = in_utc(server_time) - self._base.now()
+        ahead = in_utc(server_time) - self._base.now()
+        is_jump = abs(ahead - self._ahead) > JUMP
+        self._ahead = ahead
+        if is_jump:
+            self.jumped()

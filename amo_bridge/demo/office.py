@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
@@ -123,6 +123,16 @@ class Office:
         return datetime.fromtimestamp(self._ask("GET", "/sandbox/clock")["now"], UTC)
 
     # --- the sandbox itself ---
+
+    def begin_at(self, moment: str) -> None:
+        """Set the account's clock: «2027-04-05T12:00» in its own zone. It goes on from there."""
+        self._ask("POST", "/sandbox/clock", {"set": moment})
+
+    def let_pass(self, time: timedelta) -> None:
+        """Time passes. Then somebody does something somewhere, as somebody always does: by that the bridge hears how
+        late it is."""
+        self._ask("POST", "/sandbox/clock", {"advance": time.total_seconds()})
+        self._ask("POST", "/api/v4/leads", [{"name": "Чужая сделка", "price": 1}], next(iter(self.users)))
 
     def every_hook_twice(self) -> None:
         self._ask("POST", "/sandbox/faults", {"kind": "hook_duplicate"})

@@ -11,13 +11,17 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
+from amo_bridge.demo.acts import Act, Missing, Scene, Story
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.processes import Running
-from amo_bridge.demo.story import ACTS, Act, Missing, Scene
+from amo_bridge.demo.story import SALE
+from amo_bridge.demo.story_of_project import PROJECT_STORY
+from amo_bridge.demo.story_of_time import TIME
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.engine.store import Store, accounts, events, in_open_state, inbox, outbox
 
-PATIENCE = 30.0
+PATIENCE = 60.0
+STORIES: tuple[Story, ...] = (SALE, TIME, PROJECT_STORY)
 LOOK = 0.1
 
 
@@ -60,25 +64,37 @@ def play(running: Running, console: Console) -> bool:
     office = Office(running.sandbox)
     office.every_hook_twice()
     bridge = Bridge(running.logs / "data")
-    scene = Scene(office)
-    played: list[Played] = []
+    good = True
     try:
-        with console.status("") as status:
-            for number, act in enumerate(ACTS, start=1):
-                status.update(f"{number} из {len(ACTS)}: {act.title}")
-                seen = len(bridge.entries(scene.deal)) if scene.deal else 0
-                act.happens(scene)
-                played.append(_watch(act, scene, bridge, seen))
+        for story in STORIES:
+            with console.status("") as status:
+                played = [_played(act, scene, bridge, status.update) for scene in [Scene(office)] for act in story.acts]
+            console.print(_table(story.title, played))
+            good = good and not any(one.wrong for one in played)
     finally:
         bridge.close()
-    console.print(_table(played))
     console.print(
         f"Хуков отправлено: {office.hooks_sent()} (каждый дважды). Запросов к API amoCRM: {office.requests_made()}."
     )
-    return not any(one.wrong for one in played)
+    return good
 
 
-def _watch(act: Act, scene: Scene, bridge: Bridge, seen: int) -> Played:
+def _played(act: Act, scene: Scene, bridge: Bridge, tell: Callable[[str], None]) -> Played:
+    tell(act.title)
+    begun_with = scene.deal
+    seen = {begun_with: len(bridge.entries(begun_with))} if begun_with else {}
+    act.happens(scene)
+    one = _watch(act, scene, bridge)
+    # An act may end with another deal than it began with; what was decided about both is shown.
+    for deal in dict.fromkeys([begun_with or scene.deal, scene.deal]):
+        one.decided += _decisions(bridge.entries(deal)[seen.get(deal, 0) :])
+    missed = [clause for clause in act.rules if not any(line.startswith(clause) for line in one.decided)]
+    if missed and not one.wrong:
+        one.wrong = f"не сработало правило {', '.join(missed)}"
+    return one
+
+
+def _watch(act: Act, scene: Scene, bridge: Bridge) -> Played:
     one = Played(act, [], [])
 
     def settled() -> bool:
@@ -95,10 +111,6 @@ def _watch(act: Act, scene: Scene, bridge: Bridge, seen: int) -> Played:
         return not one.wrong
 
     _wait(settled)
-    one.decided = _decisions(bridge.entries(scene.deal)[seen:])
-    missed = [clause for clause in act.rules if not any(line.startswith(clause) for line in one.decided)]
-    if missed and not one.wrong:
-        one.wrong = f"не сработало правило {', '.join(missed)}"
     return one
 
 
@@ -117,10 +129,11 @@ def _decisions(entries: Sequence[Entry]) -> list[str]:
     return lines
 
 
-def _table(played: Sequence[Played]) -> Table:
-    table = Table("Что произошло в amoCRM", "Какое правило что решило", "Что теперь в amoCRM", show_lines=True)
+def _table(title: str, played: Sequence[Played]) -> Table:
+    columns = ("Что произошло в amoCRM", "Какое правило что решило", "Что теперь в amoCRM")
+    table = Table(*columns, title=title, show_lines=True)
     for one in played:
         holds = "\n".join(f"✓ {words}" for words in one.holds)
-        wrong = f"[red]✗ {one.wrong}[/red]" if one.wrong else ""
+        wrong = f"✗ {one.wrong}" if one.wrong else ""
         table.add_row(one.act.title, "\n".join(one.decided), "\n".join(filter(None, [holds, wrong])))
     return table

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import timedelta
 
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.acts import Act, Missing, Scene, Story, expect, sees_stage, sees_task
 
 MANAGER, HEAD, PR = "Иван Петров", "Елена Орлова", "Павел Смирнов"
 DATE_FORMAT = "%d.%m.%Y"
@@ -15,47 +14,7 @@ OFFER = "Коммерческое предложение для бренда «�
 OFFER_AGAIN = "Коммерческое предложение для бренда «Ромашка», дешевле.pdf"
 APPROVAL = "A61, A62, A63"
 
-
-@dataclass
-class Scene:
-    """What the acts share: the office and the deal they are about."""
-
-    office: Office
-    deal: int = 0
-    contact: int = 0
-
-
-@dataclass(frozen=True)
-class Act:
-    """``happens``: what people do. ``sees``: what the CRM holds afterwards, in words, raising Missing until it does.
-
-    ``tasks``: how many tasks the deal has then: one too many is as wrong as one too few.
-    """
-
-    title: str
-    happens: Callable[[Scene], None]
-    sees: Callable[[Scene], Iterator[str]]
-    tasks: int
-    rules: tuple[str, ...] = field(default=())
-
-
-class Missing(Exception):
-    """The CRM does not (yet) hold what the story promises."""
-
-
-def _expect(holds: bool, words: str) -> str:
-    if not holds:
-        raise Missing(words)
-    return words
-
-
-def _task(scene: Scene, text: str, who: str) -> str:
-    found = [task for task in scene.office.tasks(scene.deal) if text in task["text"] and task["who"] == who]
-    return _expect(len(found) == 1, f"задача «{text.strip('«»')}» — {who}")
-
-
-def _stage(scene: Scene, stage: str) -> str:
-    return _expect(scene.office.stage_of(scene.deal) == stage, f"этап «{stage}»")
+__all__ = ["ACTS", "HEAD", "MANAGER", "PR", "SALE", "Act", "Missing", "Scene"]
 
 
 def _new_deal(scene: Scene) -> None:
@@ -66,7 +25,7 @@ def _new_deal(scene: Scene) -> None:
 
 
 def _sees_first_task(scene: Scene) -> Iterator[str]:
-    yield _task(scene, "Связаться и взять в работу", MANAGER)
+    yield sees_task(scene, "Связаться и взять в работу", MANAGER)
 
 
 def _too_early(scene: Scene) -> None:
@@ -74,8 +33,8 @@ def _too_early(scene: Scene) -> None:
 
 
 def _sees_put_back(scene: Scene) -> Iterator[str]:
-    yield _stage(scene, "Продажи / Новый клиент")
-    yield _task(scene, "«Дата первой встречи»", MANAGER)
+    yield sees_stage(scene, "Продажи / Новый клиент")
+    yield sees_task(scene, "«Дата первой встречи»", MANAGER)
 
 
 def _brief(scene: Scene) -> None:
@@ -85,11 +44,11 @@ def _brief(scene: Scene) -> None:
 
 
 def _sees_brief_task(scene: Scene) -> Iterator[str]:
-    yield _task(scene, "Проверить бриф и составить КП", PR)
+    yield sees_task(scene, "Проверить бриф и составить КП", PR)
     (task,) = [task for task in scene.office.tasks(scene.deal) if "составить КП" in task["text"]]
     # All day in amoCRM is 23:59 of the account's zone; the field holds that day's midnight.
     day = int(scene.office.value(scene.deal, "Дата дедлайна"))
-    yield _expect(task["complete_till"] - day == 23 * 3600 + 59 * 60, "срок задачи — «Дата дедлайна»")
+    yield expect(task["complete_till"] - day == 23 * 3600 + 59 * 60, "срок задачи — «Дата дедлайна»")
 
 
 def _later(scene: Scene) -> None:
@@ -102,8 +61,8 @@ def _offer(scene: Scene) -> None:
 
 
 def _sees_offer(scene: Scene) -> Iterator[str]:
-    yield _stage(scene, "Продажи / Согласование КП")
-    yield _task(scene, "Согласовать КП", HEAD)
+    yield sees_stage(scene, "Продажи / Согласование КП")
+    yield sees_task(scene, "Согласовать КП", HEAD)
 
 
 def _refused(scene: Scene) -> None:
@@ -111,11 +70,9 @@ def _refused(scene: Scene) -> None:
 
 
 def _sees_redoing(scene: Scene) -> Iterator[str]:
-    yield _task(scene, "Переделать КП", PR)
-    yield _task(scene, "Описать правки в комментарии к сделке", HEAD)
-    yield _expect(
-        any("слишком дорого" in note for note in scene.office.notes(scene.deal)), "комментарий — в примечании"
-    )
+    yield sees_task(scene, "Переделать КП", PR)
+    yield sees_task(scene, "Описать правки в комментарии к сделке", HEAD)
+    yield expect(any("слишком дорого" in note for note in scene.office.notes(scene.deal)), "комментарий — в примечании")
 
 
 def _offer_again(scene: Scene) -> None:
@@ -125,7 +82,7 @@ def _offer_again(scene: Scene) -> None:
 
 def _sees_second_round(scene: Scene) -> Iterator[str]:
     found = [task for task in scene.office.tasks(scene.deal) if task["text"] == "Согласовать КП"]
-    yield _expect([task["is_completed"] for task in found] == [True, False], f"вторая задача «Согласовать КП» — {HEAD}")
+    yield expect([task["is_completed"] for task in found] == [True, False], f"вторая задача «Согласовать КП» — {HEAD}")
 
 
 def _approved(scene: Scene) -> None:
@@ -133,8 +90,8 @@ def _approved(scene: Scene) -> None:
 
 
 def _sees_sending(scene: Scene) -> Iterator[str]:
-    yield _task(scene, "Отправить КП клиенту и согласовать", MANAGER)
-    yield _task(scene, "«Дата принятия решения»", MANAGER)
+    yield sees_task(scene, "Отправить КП клиенту и согласовать", MANAGER)
+    yield sees_task(scene, "«Дата принятия решения»", MANAGER)
 
 
 def _lost_silently(scene: Scene) -> None:
@@ -142,8 +99,8 @@ def _lost_silently(scene: Scene) -> None:
 
 
 def _sees_not_lost(scene: Scene) -> Iterator[str]:
-    yield _stage(scene, "Продажи / Согласование КП")
-    yield _task(scene, "«Причина отказа»", MANAGER)
+    yield sees_stage(scene, "Продажи / Согласование КП")
+    yield sees_task(scene, "«Причина отказа»", MANAGER)
 
 
 def _lost(scene: Scene) -> None:
@@ -153,18 +110,18 @@ def _lost(scene: Scene) -> None:
 
 def _sees_routed(scene: Scene) -> Iterator[str]:
     office = scene.office
-    yield _stage(scene, "Продажи / Закрыто и не реализовано")
+    yield sees_stage(scene, "Продажи / Закрыто и не реализовано")
     new = office.deals_on("Работа с потерянными / Потерянные")
-    yield _expect(len(new) == 1, "одна сделка в «Работа с потерянными»")
+    yield expect(len(new) == 1, "одна сделка в «Работа с потерянными»")
     tags = {tag["name"] for tag in new[0]["_embedded"]["tags"]}
-    yield _expect("дорого" in tags, "тег «дорого»")
+    yield expect("дорого" in tags, "тег «дорого»")
     contacts = [contact["id"] for contact in new[0]["_embedded"]["contacts"]]
-    yield _expect(contacts == [scene.contact], "тот же контакт")
+    yield expect(contacts == [scene.contact], "тот же контакт")
     there = str(office.value(scene.deal, "Связанная сделка"))
     back = str(office.value(new[0]["id"], "Связанная сделка"))
     linked = there.endswith(f"/{new[0]['id']}") and back.endswith(f"/{scene.deal}")
-    yield _expect(linked, "сделки указывают друг на друга")
-    yield _expect(sum(there in note for note in office.notes(scene.deal)) == 1, "примечание со ссылкой")
+    yield expect(linked, "сделки указывают друг на друга")
+    yield expect(sum(there in note for note in office.notes(scene.deal)) == 1, "примечание со ссылкой")
 
 
 ACTS = (
@@ -179,3 +136,5 @@ ACTS = (
     Act("Сделку закрыли как потерянную, без причины", _lost_silently, _sees_not_lost, 10, ("A81",)),
     Act("Закрыли с причиной «Дорого»", _lost, _sees_routed, 10, ("A82",)),
 )
+
+SALE = Story("Продажа: от первой задачи до потери", ACTS)

@@ -98,6 +98,7 @@ class Workshop:
             tell_of_stop=alarms.tell_of_stop,
             has_work=Outlook(store, key, desk.clock).has_work,
         )
+        desk.account_clock.jumped = lambda: worker.ask(TIMERS)
         worker.learn(TIMERS, lambda: self._clockwork.tick(lambda: worker.ask(TIMERS)))
         worker.learn(SERIES, series_chore(self._here).run)
         retention = Retention(store, key, desk.clock, desk.config.bridge)
