@@ -183,6 +183,7 @@ def test_a_new_responsible_user() -> None:
         user_is=(),
         old=user("Иван Петров"),
         new=user("Мария Кузнецова"),
+        old_is=("Иван Петров",),
     )
 
 
