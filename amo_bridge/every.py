@@ -12,6 +12,7 @@ from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -44,7 +45,7 @@ _WEEKDAYS: Mapping[str, int] = MappingProxyType(
 )
 _LAST = 31
 # Days, more than there are from one slot to the next but one, days off included.
-_FAR = {"weekly": 42, "monthly": 100, "daily": 30}
+_FAR = {"weekly": 100, "monthly": 130, "daily": 70}
 # So many slots that were missed are still looked at; max_lateness of the rule says what becomes of them.
 _MISSED = 2
 
@@ -88,20 +89,18 @@ class Every:
         return cls(phrase, at, weekdays=_weekdays(day, phrase))
 
     @property
-    def _kind(self) -> str:
+    def kind(self) -> str:
+        """weekly, monthly or daily."""
         if self.day_of_month is not None:
             return "monthly"
         return "weekly" if self.weekdays else "daily"
 
-    def around(self, now: datetime, calendar: WorkCalendar) -> Iterator[Slot]:
+    def around(self, now: datetime, calendar: WorkCalendar) -> tuple[Slot, ...]:
         """The slots that have passed last, and the next one to come; the oldest first."""
-        far = timedelta(days=_FAR[self._kind])
-        today = calendar.local(now).date()
-        slots = list(self._slots(today - far, today + far, calendar))
-        yield from [slot for slot in slots if slot.moment <= now][-_MISSED:]
-        yield next(slot for slot in slots if slot.moment > now)
+        return _around(self, now, calendar)
 
-    def _slots(self, first: date, last: date, calendar: WorkCalendar) -> Iterator[Slot]:
+    def slots(self, first: date, last: date, calendar: WorkCalendar) -> Iterator[Slot]:
+        """Those of these days, both ends included."""
         for number in range((last - first).days + 1):
             day = first + timedelta(days=number)
             if self._fits(day, calendar) and (slot := self._slot(day, calendar)):
@@ -142,6 +141,16 @@ class Every:
         if not isinstance(value, str):
             raise ValueError(f"когда повторять, пишется словами в кавычках, а не «{value}». Примеры: {_SHOWN}")
         return cls.parse(value)
+
+
+# Thousands of deals are planned at one moment, and their slots are the same.
+@lru_cache(maxsize=256)
+def _around(every: Every, now: datetime, calendar: WorkCalendar) -> tuple[Slot, ...]:
+    far = timedelta(days=_FAR[every.kind])
+    today = calendar.local(now).date()
+    slots = list(every.slots(today - far, today + far, calendar))
+    passed = [slot for slot in slots if slot.moment <= now]
+    return (*passed[-_MISSED:], *slots[len(passed) : len(passed) + 1])
 
 
 def _weekdays(words: str, phrase: str) -> frozenset[int]:

@@ -139,6 +139,20 @@ def test_a_bridge_that_was_down_does_it_late_once_or_says_that_it_is_too_late(
     assert texts(office, client).count(CALL) == 1
 
 
+def test_a_new_client_gets_an_optimisation_task_when_there_was_only_one_this_month(
+    bridge: RunningBridge, sandbox: LocalCrm, office: Office, client: int
+) -> None:
+    office.fill(ANTON, client, "Дата передачи", int(office.now().timestamp()))
+    office.new_task(ANTON, client, "Оптимизация ставок")
+    bridge.settle_at(sandbox, set="2026-03-20T10:00")
+    assert [text for text in texts(office, client) if text.startswith("Оптимизация")] == [
+        "Оптимизация ставок",
+        "Оптимизация: задач за месяц меньше двух, поставить",
+    ]
+    bridge.settle_at(sandbox, set="2026-04-20T10:00")
+    assert len([text for text in texts(office, client) if text.startswith("Оптимизация")]) == 2, "it is still open"
+
+
 def test_a_client_is_not_taken_over_before_he_has_paid(
     bridge: RunningBridge, sandbox: LocalCrm, office: Office
 ) -> None:
