@@ -34,6 +34,7 @@ from amo_bridge.actions.outside import (
     StartSeries,
     StopAutoDial,
     StopSeries,
+    StoreFile,
 )
 
 __all__ = [
@@ -64,4 +65,5 @@ __all__ = [
     "StartSeries",
     "StopAutoDial",
     "StopSeries",
+    "StoreFile",
 ]

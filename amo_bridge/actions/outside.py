@@ -49,6 +49,17 @@ class LeaveAudience(Action):
 
 
 @dataclass(frozen=True, kw_only=True)
+class StoreFile(Action):
+    """Keep a copy of a file of the deal in the document storage, in the folder of that name; ``link_field``: the deal's
+    field that holds the folder's address then. ``file_uuid`` is amoCRM's."""
+
+    file_name: str
+    file_uuid: str | None
+    folder: str
+    link_field: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SendSms(Action):
     """An SMS to the client's phone."""
 

@@ -19,6 +19,7 @@ NAMES: Mapping[Lane, str] = {
     "dial": "автодозвон",
     "series": "серии писем",
     "ledger": "учёт нарушений",
+    "storage": "хранилище документов",
 }
 """How people call the lanes."""
 NOTHING_SENT = "никуда не отправлено: канал «{}» не подключён"

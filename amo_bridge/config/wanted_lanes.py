@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from amo_bridge.engine.effects import Lane
-from amo_bridge.options import AudienceSpec, Deeds, EscalationSpec, LetterSpec, NoticeSpec, ViolationSpec
+from amo_bridge.options import AudienceSpec, Deeds, EscalationSpec, FolderSpec, LetterSpec, NoticeSpec, ViolationSpec
 from amo_bridge.rules import Rule
 
 SHAPES: Mapping[type[BaseModel], Lane] = {
@@ -17,6 +17,7 @@ SHAPES: Mapping[type[BaseModel], Lane] = {
     EscalationSpec: "notices",
     AudienceSpec: "audiences",
     ViolationSpec: "ledger",
+    FolderSpec: "storage",
 }
 
 

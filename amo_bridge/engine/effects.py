@@ -13,10 +13,10 @@ from typing import Any, Literal
 Kind = Literal[
     "create_task", "change_task", "patch_deal", "add_note", "create_deal", "link_contact", "attach_files",
     "send_letter", "notify", "join_audience", "leave_audience", "send_sms",
-    "start_auto_dial", "stop_auto_dial", "start_series", "stop_series", "record_violation",
+    "start_auto_dial", "stop_auto_dial", "start_series", "stop_series", "record_violation", "store_file",
 ]  # fmt: skip
 
-Lane = Literal["crm", "mail", "notices", "audiences", "sms", "dial", "series", "ledger"]
+Lane = Literal["crm", "mail", "notices", "audiences", "sms", "dial", "series", "ledger", "storage"]
 """Effects of different lanes don't wait for each other: a dead mail server holds up letters and nothing else."""
 
 OUTSIDE: Mapping[str, Lane] = {
@@ -30,6 +30,7 @@ OUTSIDE: Mapping[str, Lane] = {
     "start_series": "series",
     "stop_series": "series",
     "record_violation": "ledger",
+    "store_file": "storage",
 }
 """Kind → lane, of what goes past amoCRM's API."""
 

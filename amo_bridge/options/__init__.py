@@ -6,7 +6,15 @@ from amo_bridge.options.deeds import Deeds
 from amo_bridge.options.gates import Gate
 from amo_bridge.options.lists import OneOrMore
 from amo_bridge.options.on_card import WantedFile, WhichTasks
-from amo_bridge.options.outside import AudienceSpec, EscalationSpec, LetterSpec, NoticeSpec, Violation, ViolationSpec
+from amo_bridge.options.outside import (
+    AudienceSpec,
+    EscalationSpec,
+    FolderSpec,
+    LetterSpec,
+    NoticeSpec,
+    Violation,
+    ViolationSpec,
+)
 from amo_bridge.options.tasks import TaskSpec
 
 __all__ = [
@@ -15,6 +23,7 @@ __all__ = [
     "Condition",
     "Deeds",
     "EscalationSpec",
+    "FolderSpec",
     "Gate",
     "LetterSpec",
     "NoticeSpec",

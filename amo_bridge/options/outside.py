@@ -15,7 +15,7 @@ from amo_bridge.actions import (
     RecordViolation,
     SendLetter,
 )
-from amo_bridge.config.names import PersonName, TemplateName, Text
+from amo_bridge.config.names import CustomFieldName, PersonName, TemplateName, Text
 from amo_bridge.deal import Deal
 from amo_bridge.due import Due
 from amo_bridge.options.lists import OneOrMore
@@ -71,6 +71,14 @@ class EscalationSpec(Options):
             CreateTask(deal_id=deal.id, text=text, to=self.to, due=self.due, slot=slot),
             Notify(deal_id=deal.id, to=(self.to,), text=text, urgent=self.urgent),
         ]
+
+
+class FolderSpec(Options):
+    """A folder of the document storage: ``{ name = "{Название}" }``. ``link_field``: the deal's field that holds its
+    address."""
+
+    name: Text = Text("{Название}")
+    link_field: CustomFieldName | None = None
 
 
 class AudienceSpec(Options):

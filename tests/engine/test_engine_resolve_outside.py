@@ -19,6 +19,7 @@ from amo_bridge.actions import (
     StartSeries,
     StopAutoDial,
     StopSeries,
+    StoreFile,
 )
 from amo_bridge.config.names import UserName
 from amo_bridge.engine.effects import Effect
@@ -45,6 +46,12 @@ def resolved(action: Action) -> list[Effect]:
         (JoinAudience(deal_id=7, audience="VK"), "join_audience", {"audience": "VK"}, "включён в аудиторию «VK»"),
         (LeaveAudience(deal_id=7, audience="VK"), "leave_audience", {"audience": "VK"}, "исключён из аудитории «VK»"),
         (SendSms(deal_id=7, text="Ждём бриф"), "send_sms", {"text": "Ждём бриф"}, "SMS клиенту «Ждём бриф»"),
+        (
+            StoreFile(deal_id=7, file_name="Договор.pdf", file_uuid="u", folder="Ромашка"),
+            "store_file",
+            {"file_name": "Договор.pdf", "file_uuid": "u", "folder": "Ромашка", "link_field": None},
+            "копия файла «Договор.pdf» в папке «Ромашка»",
+        ),
         (StopAutoDial(deal_id=7, because="ответил"), "stop_auto_dial", {"because": "ответил"}, "автодозвон выключен"),
         (
             StopSeries(deal_id=7, series="прогрев", because="ответил"),

@@ -18,6 +18,7 @@ from amo_bridge.actions import (
     StartSeries,
     StopAutoDial,
     StopSeries,
+    StoreFile,
 )
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
@@ -42,6 +43,7 @@ class OutsideWays:
             StartSeries: self._start_series,
             StopSeries: self._stop_series,
             RecordViolation: self._record_violation,
+            StoreFile: self._store_file,
         }
 
     def _send_letter(self, action: SendLetter, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
@@ -110,6 +112,13 @@ class OutsideWays:
         fine = "" if action.penalty is None else f", штраф {action.penalty}"
         words = f"нарушение пункта {action.clause} — {self._terms.user_name(user)}{fine}"
         return [_effect("record_violation", deal, body, words, at)]
+
+    def _store_file(self, action: StoreFile, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        body = {
+            "file_name": action.file_name, "file_uuid": action.file_uuid, "folder": action.folder,
+            "link_field": action.link_field,
+        }  # fmt: skip
+        return [_effect("store_file", deal, body, f"копия файла «{action.file_name}» в папке «{action.folder}»", at)]
 
 
 def _effect(kind: Kind, deal: Deal, body: Mapping[str, Any], words: str, at: datetime) -> Effect:

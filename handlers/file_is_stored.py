@@ -1,0 +1,44 @@
+"""A file is attached → a copy of it goes to the document storage, into the deal's folder.
+
+Each file once, however often it is told of. Does nothing if the name does not match, the deal is in another pipeline or
+not what ``when`` asks for.
+Covers A77 (all documents of the deal in a Google Drive folder of the deal).
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from amo_bridge.actions import Skip, StoreFile
+from amo_bridge.config.names import PipelineName
+from amo_bridge.deal import Deal
+from amo_bridge.events import FileAttached
+from amo_bridge.file_names import starts_with
+from amo_bridge.names import same_name
+from amo_bridge.options import Condition, FolderSpec
+from amo_bridge.rules import Options, handler
+
+
+class FileIsStored(Options):
+    name_starts_with: tuple[str, ...] = ()
+    pipelines: tuple[PipelineName, ...] = ()
+    when: Condition | None = None
+    folder: FolderSpec = Field(default_factory=FolderSpec)
+
+
+@handler(on=FileAttached, options=FileIsStored)
+def file_is_stored(event: FileAttached, deal: Deal, options: FileIsStored) -> Skip | StoreFile:
+    wanted = options.name_starts_with
+    if wanted and not any(starts_with(event.file_name, name) for name in wanted):
+        return Skip(f"файл «{event.file_name}» назван не так, как ждёт правило")
+    if options.pipelines and not any(same_name(deal.stage.pipeline, name) for name in options.pipelines):
+        return Skip(f"документы воронки «{deal.stage.pipeline}» это правило не хранит")
+    if options.when and not options.when.holds(deal):
+        return Skip(f"не выполнено условие: {options.when}")
+    return StoreFile(
+        deal_id=deal.id,
+        file_name=event.file_name,
+        file_uuid=event.file_uuid,
+        folder=options.folder.name.for_deal(deal),
+        link_field=options.folder.link_field,
+    )
