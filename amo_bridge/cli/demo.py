@@ -29,7 +29,7 @@ EXAMPLE = next(path for path in (_HERE.parent / "config.example.toml", _HERE / "
     help="Файл настройки; без него — config.example.toml.",
 )
 def demo(stay: bool, config_path: Path) -> None:
-    """Сыграть историю одной сделки: местная amoCRM, мост и люди, которые ошибаются."""
+    """Сыграть три истории сделок: местная amoCRM, мост и люди, которые ошибаются."""
     screen = console()
     screen.print("Местная amoCRM и мост запускаются двумя процессами …")
     try:
