@@ -7,7 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import click
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from amo_bridge.cli.common import console, load_or_exit
@@ -39,8 +39,9 @@ STATES = {
 
 @click.command(cls=Command)
 @click.argument("deal", type=int, metavar="СДЕЛКА")
+@click.option("--acted", is_flag=True, help="Без строк, где правило посмотрело и решило ничего не делать.")
 @config_option
-def why(deal: int, config_path: Path) -> None:
+def why(deal: int, acted: bool, config_path: Path) -> None:
     """История сделки: что пришло, какое правило смотрело и что решило."""
     config = load_or_exit(config_path)
     if not config.bridge.database and not config.data_folder.is_dir():
@@ -49,6 +50,8 @@ def why(deal: int, config_path: Path) -> None:
         entries = _entries(deal, config)
     except (BridgeError, OSError, SQLAlchemyError) as error:
         raise Stop(f"журнал не читается: {getattr(error, 'orig', error)}") from error
+    if acted:
+        entries = [entry for entry in entries if entry.verdict != "skipped"]
     console().print(_table(deal, entries, ZoneInfo(known_timezone(config, os.environ))))
 
 
@@ -69,10 +72,12 @@ def _entries(deal: int, config: Config) -> list[Entry]:
 
 
 def _table(deal: int, entries: list[Entry], zone: ZoneInfo) -> Table:
-    table = Table("Когда", "Что произошло", "Правило", "Решило", "Почему, что сделано", title=f"Сделка {deal}")
+    # A name that is cut short can't be looked up in the config: it is folded.
+    rule = Column("Правило", overflow="fold")
+    table = Table("Когда", "Что произошло", rule, "Решило", "Почему, что сделано", title=f"Сделка {deal}")
     for entry in entries:
         when = entry.at.astimezone(zone).strftime("%d.%m.%Y %H:%M:%S")
         done = [f"{STATES[state]}: {words}" + (f" — {error}" if error else "") for words, state, error in entry.effects]
         told = "\n".join(filter(None, [entry.reason, *done]))
-        table.add_row(when, entry.what, entry.rule, VERDICTS[entry.verdict], told)
+        table.add_row(when, entry.what, f"{entry.clause} {entry.rule}".strip(), VERDICTS[entry.verdict], told)
     return table

@@ -50,6 +50,9 @@ def test_the_history_of_a_deal(
     new_client = next(number for number, line in enumerate(lines) if "stage_creates_tasks.new_client" in line)
     put_back = max(number for number, line in enumerate(lines) if "stage_needs_fields.meeting_date" in line)
     assert new_client < put_back, "oldest first"
+    short = run("why", str(deal), "--acted").stdout
+    assert "stage_creates_tasks.new_client" in short
+    assert "ничего" not in short
 
 
 def test_a_database_that_is_none(run: Run, tmp_path: Path) -> None:
