@@ -27,6 +27,16 @@ def console() -> Console:
     return screen if screen.is_terminal else Console(highlight=False, markup=False, emoji=False, width=140)
 
 
+def agrees(question: str) -> bool:
+    """Asked in Russian, answered in Russian: click's own question knows no «да». No answer at all is a no."""
+    try:
+        answer = click.prompt(f"{question} (да/нет)", default="нет", show_default=False)
+    except click.Abort:
+        click.echo()
+        return False
+    return str(answer).strip().casefold() in ("да", "д", "yes", "y")
+
+
 @contextmanager
 def waiting(words: str) -> Iterator[Callable[[str], None]]:
     """Something that turns while a command works, with words that may be changed; on stderr, and only on a screen:

@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from amo_bridge.cli.common import console, load_or_exit, tell_and_exit
+from amo_bridge.cli.common import agrees, console, load_or_exit, tell_and_exit
 from amo_bridge.cli.crm_words import in_words
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command
@@ -45,7 +45,7 @@ def provision(config_path: Path, agreed: bool) -> None:
         _show(found, config, screen)
         by_hand = found.by_hand
         if found.steps:
-            if not agreed and not _agrees():
+            if not agreed and not agrees("Создать?"):
                 click.echo("Ничего не создано")
                 sys.exit(LEFT_FOR_PEOPLE)
             by_hand = by_hand + _created(found.steps, client, screen)
@@ -69,11 +69,6 @@ def _show(found: Plan, config: Config, screen: Console) -> None:
             screen.print(f"  + {step}")
     else:
         screen.print(f"В аккаунте {config.account.url} есть всё, что мост умеет создать")
-
-
-def _agrees() -> bool:
-    answer = click.prompt("Создать? (да/нет)", default="нет", show_default=False)
-    return str(answer).strip().casefold() in ("да", "д", "yes", "y")
 
 
 def _created(steps: list[Step], client: CrmClient, screen: Console) -> list[str]:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from amo_bridge.cli.common import console, load_or_exit, user_name
+from amo_bridge.cli.common import agrees, console, load_or_exit, user_name
 from amo_bridge.cli.opened import NoStore, opened
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Group, Stop
@@ -69,7 +69,7 @@ def load(files: tuple[Path, ...], held_on: str | None, columns: Columns, yes: bo
     screen = console()
     with a_worker(config, screen), _at_work(config) as desk:
         desk.show(files, _day(held_on), columns)
-        if not (yes or click.confirm("Записать это в amoCRM?")):
+        if not (yes or agrees("Записать это в amoCRM?")):
             raise Stop("ничего не записано")
         for number in desk.drafting.draft(desk.uploads(files), user_name(), _day(held_on)):
             desk.control.start(number)
@@ -130,7 +130,7 @@ def undo(number: int, yes: bool, config_path: Path) -> None:
     """Отменить загрузку: созданные сделки закрыть, изменённое вернуть, если его с тех пор не трогали."""
     config = load_or_exit(config_path)
     with a_worker(config, console()), _at_work(config) as desk:
-        if not (yes or click.confirm(f"Отменить загрузку № {number}? Удалить сделки нельзя, они будут закрыты.")):
+        if not (yes or agrees(f"Отменить загрузку № {number}? Удалить сделки нельзя, они будут закрыты.")):
             raise Stop("ничего не отменено")
         desk.control.undo(number)
         watch(desk.book, number, console())

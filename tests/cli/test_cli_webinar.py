@@ -64,13 +64,14 @@ def test_import_list_report_undo(run: Run, office: Office, tmp_path: Path) -> No
     assert json.loads(run("report", "1").output)["state"] == "done"
     assert run("report", "1", "--csv", str(tmp_path / "r.csv")).exit_code == 0
     assert "/leads/detail/" in (tmp_path / "r.csv").read_text("utf-8-sig")
-    told = run("undo", "1", "--yes")
+    told = run("undo", "1", answer="да\n")
     assert "Загрузка № 1: отменено" in told.output
     assert len(office.deals_on("Вебинары / Закрыто и не реализовано")) == 4
 
 
-def test_no_is_no(run: Run, office: Office) -> None:
-    told = run("import", REPORT, answer="n\n")
+@pytest.mark.parametrize("answer", ["нет\n", "n\n", "\n", ""])
+def test_no_is_no(answer: str, run: Run, office: Office) -> None:
+    told = run("import", REPORT, answer=answer)
     assert told.exit_code == 1
     assert "ничего не записано" in told.output
     assert not any(office.deals_on(stage) for stage in office.stages)

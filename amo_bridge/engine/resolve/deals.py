@@ -91,7 +91,8 @@ class DealWays:
             return []
         values = [self._terms.field_value(name, value) for name, value in new.items()]
         words = "; ".join(
-            f"поле «{name}» очищено" if value is None else f"поле «{name}» = {value}" for name, value in new.items()
+            f"поле «{name}» очищено" if value is None else f"поле «{name}» = {_shown(value)}"
+            for name, value in new.items()
         )
         return [Effect("patch_deal", deal.id, {"id": deal.id, "custom_fields_values": values}, words)]
 
@@ -114,6 +115,10 @@ class DealWays:
             for contact_id in action.contact_ids
             if contact_id not in deal.contact_ids
         ]
+
+
+def _shown(value: object) -> str:
+    return {True: "да", False: "нет"}[value] if isinstance(value, bool) else str(value)
 
 
 def _is_so(deal: Deal, name: str, wanted: object) -> bool:
