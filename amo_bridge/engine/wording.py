@@ -28,12 +28,12 @@ def _field(event: ev.FieldChanged) -> str:
 
 
 WORDS: Mapping[type[ev.Event], str | Callable[[Any], str]] = {
-    ev.DealAdded: "хук: сделка создана",
-    ev.DealUpdated: "хук: сделка изменена",
-    ev.DealMoved: "хук: смена этапа",
-    ev.DealReassigned: "хук: смена ответственного",
-    ev.DealRestored: "хук: сделка восстановлена",
-    ev.DealDeleted: "хук: сделка удалена",
+    ev.DealAdded: "сделка создана",
+    ev.DealUpdated: "сделка изменена",
+    ev.DealMoved: "смена этапа",
+    ev.DealReassigned: "смена ответственного",
+    ev.DealRestored: "сделка восстановлена",
+    ev.DealDeleted: "сделка удалена",
     ev.PipelineTriggerFired: lambda event: f"хук Digital Pipeline: {event.trigger}",
     ev.TaskAdded: lambda event: f"задача поставлена: «{event.text or ''}»",
     ev.TaskUpdated: lambda event: f"задача изменена: «{event.text or ''}»",
@@ -61,4 +61,13 @@ WORDS: Mapping[type[ev.Event], str | Callable[[Any], str]] = {
 
 def in_words(event: ev.Event) -> str:
     words = WORDS.get(type(event), type(event).__name__)
-    return words if isinstance(words, str) else words(event)
+    told = words if isinstance(words, str) else words(event)
+    return f"{_found_by(event)}{told}"
+
+
+def _found_by(event: ev.Event) -> str:
+    """Who reads the journal after a downtime wants to know what no hook brought."""
+    if event.caught_up:
+        return "сверка: "
+    names_its_hook = isinstance(event, ev.PipelineTriggerFired)
+    return "хук: " if isinstance(event, ev.DealReported) and not names_its_hook else ""

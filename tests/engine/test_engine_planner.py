@@ -139,6 +139,15 @@ def test_a_move_is_judged_and_everything_about_it_is_written_at_once(world: Worl
     assert world.planner.plan() == 0
 
 
+def test_what_no_hook_told_of_is_not_called_a_hook(world: World) -> None:
+    world.knows(record(NEW, seconds=-60))
+    world.shows(record(BRIEF))
+    world.hears(moved(caught_up=True))
+    world.planner.plan()
+    came, *_ = world.journal()
+    assert came.what == "сверка: смена этапа"
+
+
 def test_the_judgement_is_by_the_deal_as_it_is_not_by_the_hook(world: World) -> None:
     world.knows(record(NEW, seconds=-60))
     world.shows(record(OFFER, seconds=5))
