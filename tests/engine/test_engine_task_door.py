@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from engine_kit import ACCOUNT, NOON, at
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.mirror.task_copy import TaskCopy
 from amo_bridge.engine.mirror.task_news import news_of
 from amo_bridge.engine.mirror.tasks import TaskMirror, TaskRows
-from amo_bridge.engine.store import Store, events, made
+from amo_bridge.engine.store import Store, events, made, outbox
 from amo_bridge.event_json import from_json
 from amo_bridge.events import Event, TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
 
@@ -113,6 +113,26 @@ def test_a_deleted_task_is_told_on_its_card() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("event", "written"),
+    [
+        pytest.param(told(due=LATER), {"due": LATER}, id="date"),
+        pytest.param(
+            told(TaskCompleted, is_completed=True), {"is_completed": True, "result": "да"}, id="no result yet"
+        ),
+        pytest.param(told(is_completed=True, result="да"), {"is_completed": True, "result": "да"}, id="result"),
+    ],
+)
+def test_what_the_bridge_is_writing_just_now_is_no_news(event: TaskReported, written: dict[str, Any]) -> None:
+    assert news_of(event, KNOWN, written=written) == (None, KNOWN)
+
+
+def test_a_person_who_changes_more_than_that_is_heard() -> None:
+    news, _ = news_of(told(due=LATER, text="Ё"), KNOWN, written={"due": LATER})
+    assert isinstance(news, TaskUpdated)
+    assert (news.old_due, news.old_text) == (DUE, "Позвонить")
+
+
 # --- by the store, on both databases -----------------------------------------------------------------------------
 
 
@@ -124,6 +144,24 @@ def hear(store: Store, *some: Event, when: datetime = NOON) -> int:
 def heard(store: Store) -> list[Event]:
     with store.read() as connection:
         return [from_json(json.loads(body)) for body in connection.execute(select(events.c.body)).scalars()]
+
+
+def write(store: Store, state: str, **body: Any) -> None:
+    """A change of the task in the outbox."""
+    with store.write() as connection:
+        row = {"account": ACCOUNT, "key": f"{state}", "rule": "r", "deal_id": 7, "kind": "change_task", "created_at": 0}
+        payload = json.dumps({"body": {"id": 9, **body}})
+        connection.execute(insert(outbox).values(**row, payload=payload, state=state))
+
+
+@pytest.mark.parametrize(("state", "is_news"), [("ready", True), ("sending", False), ("doubt", False), ("done", True)])
+def test_an_echo_that_overtakes_the_record_of_its_write_is_dropped(store: Store, state: str, is_news: bool) -> None:
+    hear(store, told(TaskAdded, 0, created_at=NOON, user_id=2))
+    write(store, state, complete_till=int(LATER.timestamp()))
+    hear(store, told(due=LATER))
+    assert [type(event) for event in heard(store)] == [TaskAdded, TaskUpdated][: 2 if is_news else 1]
+    copy = TaskMirror(store, ACCOUNT).get([9])[9]
+    assert copy.due == (LATER if is_news else DUE), "the copy learns it with the record"
 
 
 def test_the_copy_follows_what_is_told(store: Store) -> None:

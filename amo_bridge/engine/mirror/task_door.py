@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
+from amo_bridge.engine.mirror.own_writes import on_their_way
 from amo_bridge.engine.mirror.task_copy import TaskCopy
-from amo_bridge.engine.mirror.task_news import news_of
+from amo_bridge.engine.mirror.task_news import NOTHING, news_of
 from amo_bridge.engine.mirror.tasks import TaskRows
 from amo_bridge.engine.rows import chunks
 from amo_bridge.engine.store import made
@@ -25,10 +26,12 @@ def meet(connection: Connection, account: int, told: Sequence[TaskReported]) -> 
     rows = TaskRows(account)
     before = rows.known(connection, (event.task_id for event in told))
     made_for = _cards_of_made(connection, account, [one.task_id for one in told if isinstance(one, TaskDeleted)])
+    written = on_their_way(connection, account, before)
     now: dict[int, TaskCopy | None] = dict(before)
     news: list[TaskReported | None] = []
     for event in told:
-        found, now[event.task_id] = news_of(event, now.get(event.task_id), made_for.get(event.task_id))
+        number = event.task_id
+        found, now[number] = news_of(event, now.get(number), made_for.get(number), written.get(number, NOTHING))
         news.append(found)
     rows.forget(connection, [number for number, copy in now.items() if copy is None and number in before])
     rows.put(connection, [copy for number, copy in now.items() if copy and copy != before.get(number)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -12,16 +13,20 @@ from amo_bridge.events import TaskAdded, TaskCompleted, TaskDeleted, TaskReporte
 
 # The hook and the events list may date one completion a little differently.
 SLACK = timedelta(minutes=2)
+NOTHING: Mapping[str, Any] = {}
 FACTS = ("text", "task_type_id", "responsible_user_id", "due", "is_completed", "result")
 
 Now = TaskCopy | None
 Kind = TypeVar("Kind", bound=TaskReported)
 
 
-def news_of(event: TaskReported, known: Now, made_for: int | None = None) -> tuple[TaskReported | None, Now]:
+def news_of(
+    event: TaskReported, known: Now, made_for: int | None = None, written: Mapping[str, Any] = NOTHING
+) -> tuple[TaskReported | None, Now]:
     """The event as rules are to hear it (None: nothing new), and what is known of the task from now on.
 
-    ``made_for``: the deal of a task that a rule made, for a deleted one of which nothing else is known.
+    ``made_for``: the deal of a task that a rule made, for a deleted one of which nothing else is known. ``written``:
+    what the bridge is writing into the task just now (``own_writes``).
     """
     if isinstance(event, TaskDeleted):
         return _deleted(event, known, made_for), None
@@ -37,6 +42,9 @@ def news_of(event: TaskReported, known: Now, made_for: int | None = None) -> tup
     if isinstance(event, TaskCompleted):
         told["is_completed"] = True
     changed = {name: value for name, value in told.items() if value != getattr(known, name)}
+    if changed and changed.items() <= written.items():
+        # The echo of a write that is not yet recorded as done; the copy learns it when it is.
+        return None, known
     now = _changed(event, known, changed)
     if changed:
         return _completed_by(event, known, changed), now
