@@ -23,14 +23,14 @@ REPORT = "Подготовить и загрузить отчет по прое�
 WHEN = "Указать срок передачи отчета клиенту"
 VIOLATION = "Невыполнение требований системы"
 SERVICES = "Екатерина Лисицына:\n— Instagram: Размещение фото\n— YouTube: Обзор"
-YESTERDAY = -86_400
+DAY = 86_400
 
 
 @pytest.fixture
 def project(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
-    """A project on «Тайминг» whose deadline was yesterday."""
+    """A project on «Тайминг», its deadline far enough for nobody to be warned."""
     deal = office.new_deal(PR, "Ромашка", "Реализация / Тайминг", office.new_contact(PR, "Анна"), 1000)
-    office.fill(PR, deal, "Дедлайн проекта", int(office.now().timestamp()) + YESTERDAY)
+    office.fill(PR, deal, "Дедлайн проекта", in_days(office, 30))
     office.fill(PR, deal, "Услуги", SERVICES)
     bridge.settle(sandbox)
     return deal
@@ -38,10 +38,12 @@ def project(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
 
 @pytest.fixture
 def ending(project: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
-    """The project on «Исполнение», its services done, the closing documents still to come."""
+    """The project on «Исполнение», its deadline past, its services done, the closing documents still to come."""
     for _ in range(3):
         finish_all(bridge, sandbox, office, project)
     assert office.stage_of(project) == DOING
+    sandbox.later()
+    office.fill(PR, project, "Дедлайн проекта", in_days(office, -1))
     wait_until(lambda: CLOSING in still_open(office, project), "the clock asks for the closing documents (A97)")
     bridge.settle(sandbox)
     for text in still_open(office, project):
@@ -51,6 +53,10 @@ def ending(project: int, bridge: RunningBridge, sandbox: LocalCrm, office: Offic
     bridge.settle(sandbox)
     assert still_open(office, project) == [CLOSING]
     return project
+
+
+def in_days(office: Office, days: int) -> int:
+    return int(office.now().timestamp()) + days * DAY
 
 
 def still_open(office: Office, deal: int) -> list[str]:
@@ -110,7 +116,7 @@ def test_the_end_of_a_project(ending: int, bridge: RunningBridge, sandbox: Local
 def test_before_the_deadline_no_report_is_asked_for(
     ending: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office
 ) -> None:
-    office.fill(PR, ending, "Дедлайн проекта", int(office.now().timestamp()) - 10 * YESTERDAY)
+    office.fill(PR, ending, "Дедлайн проекта", in_days(office, 10))
     finish(bridge, sandbox, office, ending, CLOSING)
     assert still_open(office, ending) == []
     assert office.stage_of(ending) == DOING
