@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, time
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -18,32 +16,20 @@ from amo_bridge.cli.opened import opened
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.clock import SystemClock
-from amo_bridge.config.model import Config
 from amo_bridge.engine.connection import known_timezone
-from amo_bridge.engine.violations import NoSuchViolation, State, Violation, Violations
+from amo_bridge.engine.violations import NoSuchViolation, Violation, Violations
 from amo_bridge.names import nearest
-from amo_bridge.sheet_text import as_csv
-
-STATES: dict[State, str] = {"counts": "учтено", "forgiven": "прощено"}
-COLUMNS = (
-    "Номер", "Когда", "Кто", "Пункт", "Сделка", "Название", "Адрес", "Правило", "Почему", "Штраф", "Валюта", "Решение",
-    "Кто решил и почему",
-)  # fmt: skip
+from amo_bridge.reports.violation_sheet import STATES, Month, Sum, sheet, sums
 
 
-class Month(click.ParamType[tuple[date, date]]):
-    """«2026-11»: the first days of it and of the next one."""
+class MonthType(click.ParamType[Month]):
+    """«2026-11»."""
 
     name = "месяц"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[date, date]:
-        if isinstance(value, tuple):
-            return value
-        read = re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", str(value).strip())
-        if read is None or not 1970 <= int(read[1]) < 9999:
-            self.fail(f"«{value}» — не месяц: пишите год и месяц, например 2026-11", param, ctx)
-        year, month = int(read[1]), int(read[2])
-        return date(year, month, 1), date(year + month // 12, month % 12 + 1, 1)
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Month:
+        month = value if isinstance(value, Month) else Month.of(str(value))
+        return month or self.fail(f"«{value}» — не месяц: пишите год и месяц, например 2026-11", param, ctx)
 
 
 @click.command(cls=Command)
@@ -51,8 +37,9 @@ class Month(click.ParamType[tuple[date, date]]):
     "action", type=click.Choice(["list", "forgive", "restore"]), default="list", metavar="[list|forgive|restore]"
 )
 @click.argument("numbers", nargs=-1, type=int, metavar="[НОМЕР …]")
-@click.option("--month", type=Month(), metavar="ГГГГ-ММ", help="Только за этот месяц, по времени аккаунта.")
+@click.option("--month", type=MonthType(), metavar="ГГГГ-ММ", help="Только за этот месяц, по времени аккаунта.")
 @click.option("--person", metavar="ИМЯ", help="Только этого человека.")
+@click.option("--clause", metavar="ПУНКТ", help="Только этот пункт регламента.")
 @click.option("--why", metavar="ПРИЧИНА", help="Почему прощено или возвращено: останется в учёте.")
 @click.option("--who", metavar="ИМЯ", help="Кто решил; без ключа — имя пользователя системы.")
 @click.option(
@@ -67,8 +54,9 @@ class Month(click.ParamType[tuple[date, date]]):
 def violations(
     action: str,
     numbers: tuple[int, ...],
-    month: tuple[date, date] | None,
+    month: Month | None,
     person: str | None,
+    clause: str | None,
     why: str | None,
     who: str | None,
     csv_file: Path | None,
@@ -80,18 +68,19 @@ def violations(
     Коды: 0 — сделано; 1 — номер или имя не найдены, файл не записать; 2 — вызов или настройка; 3 — база.
     """
     config = load_or_exit(config_path)
-    _make_sense(action, numbers, why, month, person)
+    _make_sense(action, numbers, why, has_filter=bool(month or person or clause))
     zone = ZoneInfo(known_timezone(config, os.environ))
     with opened(config) as (store, key):
         ledger = Violations(store, key, SystemClock())
         try:
-            found = (
-                _found(ledger, month, person, zone) if action == "list" else _decided(ledger, action, numbers, who, why)
-            )
+            if action == "list":
+                found = _found(ledger, month, person, clause, zone)
+            else:
+                found = _decided(ledger, action, numbers, who, why)
         except NoSuchViolation as error:
             raise Stop(str(error)) from error
     if csv_file is not None:
-        _write(csv_file, as_csv(COLUMNS, [_cells(one, config, zone) for one in found]))
+        _write(csv_file, sheet(found, config.account.url, zone))
         click.echo(f"Записано в {csv_file}, нарушений: {len(found)}", err=as_json)
     if as_json:
         click.echo(json.dumps({"violations": [one.to_json() for one in found]}, ensure_ascii=False, indent=2))
@@ -99,22 +88,22 @@ def violations(
         _show(found, zone)
 
 
-def _make_sense(
-    action: str, numbers: tuple[int, ...], why: str | None, month: tuple[date, date] | None, person: str | None
-) -> None:
+def _make_sense(action: str, numbers: tuple[int, ...], why: str | None, *, has_filter: bool) -> None:
     if action == "list":
         if numbers or why:
             raise click.UsageError("list показывает учёт; номера и --why нужны для forgive и restore")
         return
-    if month or person:
-        raise click.UsageError(f"--month и --person нужны для list; для {action} назовите номера")
+    if has_filter:
+        raise click.UsageError(f"--month, --person и --clause нужны для list; для {action} назовите номера")
     if not numbers or not (why or "").strip():
         raise click.UsageError(f'назовите номера и причину: amo-bridge violations {action} 7 --why "клиент просил"')
 
 
-def _found(ledger: Violations, month: tuple[date, date] | None, person: str | None, zone: ZoneInfo) -> list[Violation]:
-    since, until = (datetime.combine(day, time(), zone) for day in month) if month else (None, None)
-    found = ledger.between(since, until, person=person)
+def _found(
+    ledger: Violations, month: Month | None, person: str | None, clause: str | None, zone: ZoneInfo
+) -> list[Violation]:
+    since, until = month.span(zone) if month else (None, None)
+    found = ledger.between(since, until, person=person, clause=clause)
     if not found and person is not None:
         _somebody(ledger.people(), person)
     return found
@@ -141,15 +130,6 @@ def _write(file: Path, content: bytes) -> None:
         raise Stop(f"не записать {file}: {error.strerror or error}") from error
 
 
-def _cells(one: Violation, config: Config, zone: ZoneInfo) -> list[object]:
-    url = f"{config.account.url.rstrip('/')}/leads/detail/{one.deal_id}"
-    return [
-        one.number, f"{one.at.astimezone(zone):%d.%m.%Y %H:%M}", one.person, one.clause, one.deal_id, one.deal_name,
-        url,         one.rule, one.why, one.penalty, one.currency if one.penalty is not None else "", STATES[one.state],
-        "; ".join(f"{STATES[decided.state]}, {decided.who}: {decided.why}" for decided in one.decisions),
-    ]  # fmt: skip
-
-
 def _show(found: Sequence[Violation], zone: ZoneInfo) -> None:
     screen = console()
     if not found:
@@ -164,22 +144,15 @@ def _show(found: Sequence[Violation], zone: ZoneInfo) -> None:
         deal = f"{one.deal_id} {one.deal_name}"
         table.add_row(str(one.number), when, one.person, one.clause, deal, one.why, penalty, decision)
     screen.print(table)
-    for line in _totals(found):
-        screen.print(line)
+    for total in sums(found):
+        screen.print(_total(total))
 
 
-def _totals(found: Sequence[Violation]) -> list[str]:
-    """«Иван Петров: 3, из них прощено 1, штраф 10000 RUB», by name."""
-    return [
-        _total(person, [one for one in found if one.person == person]) for person in sorted({v.person for v in found})
+def _total(one: Sum) -> str:
+    """«Иван Петров: 3, из них прощено 1, штраф 10000 RUB»."""
+    parts = [
+        f"{one.person}: {one.many}",
+        f"из них прощено {one.forgiven}" if one.forgiven else "",
+        f"штраф {one.money}" if one.money else "",
     ]
-
-
-def _total(person: str, his: Sequence[Violation]) -> str:
-    forgiven = sum(one.state == "forgiven" for one in his)
-    sums = {
-        currency: sum(v.owed for v in his if v.currency == currency) for currency in sorted({v.currency for v in his})
-    }
-    owed = ", ".join(f"{amount} {currency}".strip() for currency, amount in sums.items() if amount)
-    parts = [f"{person}: {len(his)}", f"из них прощено {forgiven}" if forgiven else "", f"штраф {owed}" if owed else ""]
     return ", ".join(part for part in parts if part)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -85,9 +85,15 @@ class Violations:
         insert_new(connection, violations, [{**row, "account": self._key, "key": key, "state": "counts"}])
 
     def between(
-        self, since: datetime | None = None, until: datetime | None = None, *, person: str | None = None
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        person: str | None = None,
+        clause: str | None = None,
     ) -> list[Violation]:
-        """From ``since`` on and before ``until``, the oldest first; ``person``: his only, by the name he had then."""
+        """From ``since`` on and before ``until``, the oldest first; ``person``: his only, by the name he had then;
+        ``clause``: of this clause only."""
         wanted = [violations.c.account == self._key]
         if since is not None:
             wanted.append(violations.c.at >= since.timestamp())
@@ -97,7 +103,7 @@ class Violations:
             rows = connection.execute(
                 select(violations).where(*wanted).order_by(violations.c.at, violations.c.id)
             ).all()
-            mine = [row for row in rows if person is None or normalise(row.person) == normalise(person)]
+            mine = [row for row in rows if _is(row.person, person) and _is(row.clause, clause)]
             return self._told(connection, mine)
 
     def people(self) -> list[str]:
@@ -105,6 +111,19 @@ class Violations:
         with self._store.read() as connection:
             query = select(violations.c.person).where(violations.c.account == self._key).distinct()
             return sorted(connection.execute(query).scalars())
+
+    def clauses(self) -> list[str]:
+        """Every clause that was ever broken."""
+        with self._store.read() as connection:
+            query = select(violations.c.clause).where(violations.c.account == self._key).distinct()
+            return sorted(connection.execute(query).scalars())
+
+    def first_at(self) -> datetime | None:
+        """When the ledger begins; None: it is empty."""
+        with self._store.read() as connection:
+            query = select(func.min(violations.c.at)).where(violations.c.account == self._key)
+            at = connection.execute(query).scalar()
+        return None if at is None else datetime.fromtimestamp(at, UTC)
 
     def forgive(self, numbers: Iterable[int], who: str, why: str) -> list[Violation]:
         """They don't count any more. Raises NoSuchViolation; then nothing was changed."""
@@ -151,6 +170,11 @@ class Violations:
                 decided = Decided(datetime.fromtimestamp(row.at, UTC), row.who, row.state, row.why)
                 found.setdefault(row.violation_id, []).append(decided)
         return found
+
+
+def _is(told: str, asked: str | None) -> bool:
+    """``asked``: None for everything."""
+    return asked is None or normalise(told) == normalise(asked)
 
 
 def _violation(row: Row[Any], decisions: Sequence[Decided]) -> Violation:

@@ -30,6 +30,7 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.upcoming import Upcoming
+from amo_bridge.engine.violations import Violations
 from amo_bridge.errors import BridgeError, StoreUnavailable
 from amo_bridge.rules import Rule
 from amo_bridge.web.admission.api_tokens import ApiTokens
@@ -121,6 +122,10 @@ class PageAccount:
     @property
     def failures(self) -> Failures:
         return Failures(self.store, self.key, self.clock)
+
+    @property
+    def violations(self) -> Violations:
+        return Violations(self.store, self.key, self.clock)
 
     @property
     def crm_account(self) -> Account | None:

@@ -16,7 +16,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def install(app: Flask) -> None:
-    app.jinja_env.filters.update(moment=moment, clock=clock, day=day, age=age, number=number)
+    app.jinja_env.filters.update(moment=moment, clock=clock, day=day, month=month, age=age, number=number)
 
 
 def moment(at: datetime | float | None) -> str:
@@ -33,6 +33,11 @@ def day(at: date | datetime | float) -> str:
     """«25 ноября 2026 г., среда»."""
     when = at if isinstance(at, date) and not isinstance(at, datetime) else local(at).date()
     return str(babel_date(when, "full"))
+
+
+def month(first: date) -> str:
+    """«ноябрь 2026»."""
+    return str(babel_date(first, "LLLL yyyy"))
 
 
 def age(seconds: float | None) -> str:

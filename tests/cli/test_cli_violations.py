@@ -58,6 +58,8 @@ def test_a_month_is_the_accounts_own(ledger: None, run: Run) -> None:
     assert numbers(run("violations", "--month", "2026-10", "--json")) == [1]
     assert numbers(run("violations", "--month", "2026-11", "--json")) == [2, 3]
     assert numbers(run("violations", "--month", "2026-11", "--person", "иван петров", "--json")) == [2]
+    assert numbers(run("violations", "--clause", "m7", "--json")) == [1, 2, 3]
+    assert numbers(run("violations", "--clause", "C4", "--json")) == []
     assert run("violations", "--month", "2026-12").stdout == "Нарушений нет.\n"
 
 
@@ -90,6 +92,7 @@ def test_forgiven_with_a_reason_and_taken_back(ledger: None, run: Run) -> None:
         (("forgive", "--why", "так"), 2, "номера"),
         (("forgive", "1", "--why", "  "), 2, "причину"),
         (("forgive", "1", "--why", "так", "--month", "2026-11"), 2, "--month"),
+        (("forgive", "1", "--why", "так", "--clause", "M7"), 2, "--clause"),
         (("list", "1"), 2, "forgive"),
         (("--month", "ноябрь"), 2, "например 2026-11"),
         (("--month", "2026-13"), 2, "например 2026-11"),

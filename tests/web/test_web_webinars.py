@@ -215,5 +215,10 @@ def pages_of(at_work: RunningBridge) -> Callable[[Role], Visit]:
     return visit
 
 
+def test_the_menu_leads_here_only_where_there_are_webinars(pages: Pages, member: Visit) -> None:
+    assert 'href="/webinars"' in member.get("/").text
+    assert 'href="/webinars"' not in pages.visit(Role.WEBINAR).get("/").text
+
+
 def test_a_config_without_webinars_says_so(pages: Pages) -> None:
     assert pages.visit(Role.WEBINAR).get("/webinars").status_code in (200, 503)

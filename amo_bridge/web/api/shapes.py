@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 
 class Shape(BaseModel):
@@ -145,3 +145,43 @@ class Deeds(Shape):
     """Newest first; ``before`` of the next page is the last one's id."""
 
     deeds: list[Deed]
+
+
+class Decision(Shape):
+    """What somebody decided about a violation. ``state``: what it became by that."""
+
+    at: datetime
+    who: str
+    state: Literal["counts", "forgiven"]
+    why: str
+
+
+class Violation(Shape):
+    """``penalty``: whole units of ``currency``; null: none. ``decisions``: oldest first."""
+
+    number: int
+    at: datetime
+    user_id: int
+    person: str
+    clause: str
+    deal_id: int
+    deal_name: str
+    rule: str
+    why: str
+    penalty: int | None
+    currency: str
+    state: Literal["counts", "forgiven"]
+    decisions: list[Decision]
+
+
+class Violations(Shape):
+    """Oldest first."""
+
+    violations: list[Violation]
+
+
+class Ruling(Shape):
+    """Which violations, and why they are forgiven or counted again."""
+
+    numbers: Annotated[list[int], Field(min_length=1, max_length=1000)]
+    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]

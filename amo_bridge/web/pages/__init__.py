@@ -14,15 +14,23 @@ from types import ModuleType
 from flask import Flask
 from flask_login import current_user
 
+from amo_bridge.web.menu import Menu
+from amo_bridge.web.office import PageAccount
+
 
 def install(app: Flask) -> None:
     found = sorted(_modules(), key=lambda module: module.__name__)
     for module in found:
         app.register_blueprint(module.routes)
     menu = sorted((module.MENU for module in found if hasattr(module, "MENU")), key=lambda entry: entry.place)
-    app.jinja_env.globals["menu"] = lambda: [
-        entry for entry in menu if current_user.is_authenticated and current_user.user.may(entry.role)
-    ]
+    app.jinja_env.globals["menu"] = lambda account: [entry for entry in menu if _is_shown(entry, account)]
+
+
+def _is_shown(entry: Menu, account: PageAccount | None) -> bool:
+    """``account``: the one that the page is about, if there is one."""
+    if not (current_user.is_authenticated and current_user.user.may(entry.role)):
+        return False
+    return entry.needs is None or account is None or entry.needs(account.config)
 
 
 def _modules() -> Iterator[ModuleType]:

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, abort, jsonify, request
 from amo_bridge.config.edit import difference, with_key
 from amo_bridge.engine.failures import Failure as Failed
 from amo_bridge.engine.failures import NotFailed
+from amo_bridge.engine.violations import NoSuchViolation, Violation
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules import Rule as ConfigRule
 from amo_bridge.web.admission.roles import Role
@@ -19,6 +20,8 @@ from amo_bridge.web.gate import by_token
 from amo_bridge.web.here import account, office, token, write_down
 from amo_bridge.web.office import PageAccount
 from amo_bridge.web.pages.reports import report_asked_for
+from amo_bridge.web.pages.violations import asked_for as violations_asked_for
+from amo_bridge.web.pages.violations import in_the_audit, ruling_of, violations_of
 from amo_bridge.web.wellness import troubles
 
 ROOT = "/api/v1"
@@ -130,6 +133,31 @@ def overdue() -> shapes.Overdue:
 
 
 @doors.open(
+    Door(
+        "/violations",
+        "GET",
+        Role.VIEWER,
+        "Who broke which clause",
+        shapes.Violations,
+        query={"month": "2026-11", "person": "a name", "clause": "M7"},
+    )
+)
+def violations() -> shapes.Violations:
+    here = account()
+    return _violations(violations_of(here, violations_asked_for(None)))
+
+
+@doors.open(Door("/violations/forgive", "POST", Role.ADMIN, "They don't count", shapes.Violations, takes=shapes.Ruling))
+def forgive(told: shapes.Ruling) -> shapes.Violations:
+    return _ruled("forgive", told)
+
+
+@doors.open(Door("/violations/restore", "POST", Role.ADMIN, "They count again", shapes.Violations, takes=shapes.Ruling))
+def restore(told: shapes.Ruling) -> shapes.Violations:
+    return _ruled("restore", told)
+
+
+@doors.open(
     Door("/audit", "GET", Role.ADMIN, "Who changed what", shapes.Deeds, query={"before": "only those before this id"})
 )
 def audit() -> shapes.Deeds:
@@ -181,6 +209,19 @@ def _failures(found: list[Failed]) -> shapes.Failures:
         for one in found
     ]  # fmt: skip
     return shapes.Failures(failures=told)
+
+
+def _ruled(decision: str, told: shapes.Ruling) -> shapes.Violations:
+    try:
+        found = ruling_of(account(), decision)(told.numbers, token().name, told.why)
+    except NoSuchViolation as error:
+        abort(_refusal(404, str(error)))
+    write_down(f"violations.{decision}", in_the_audit(decision, told.numbers, told.why))
+    return _violations(found)
+
+
+def _violations(found: list[Violation]) -> shapes.Violations:
+    return shapes.Violations(violations=[shapes.Violation.model_validate(one.to_json()) for one in found])
 
 
 def _refusal(status: int, words: str) -> Response:

@@ -30,7 +30,9 @@ from amo_bridge.webinars.limits import MOST_BYTES
 from amo_bridge.webinars.sorting import in_minutes, rule_in_words
 
 routes = Blueprint("webinars", __name__)
-MENU = Menu(_l("Вебинары"), "webinars.show", place=30, role=Role.WEBINAR)
+MENU = Menu(
+    _l("Вебинары"), "webinars.show", place=30, role=Role.WEBINAR, needs=lambda config: config.webinar is not None
+)
 ON_A_PAGE = 100
 FILTERS = ("words", "interest", "standing", "state")
 SEVERAL_FILES = 3 * MOST_BYTES
