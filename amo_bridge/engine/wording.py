@@ -66,7 +66,10 @@ def in_words(event: ev.Event) -> str:
 
 
 def _found_by(event: ev.Event) -> str:
-    """Who reads the journal after a downtime wants to know what no hook brought."""
+    """Who reads the journal after a downtime wants to know what no hook brought. What was concluded from it bears no
+    mark: that stands on the line before."""
+    if isinstance(event, ev.DealObserved):
+        return ""
     if event.caught_up:
         return "сверка: "
     names_its_hook = isinstance(event, ev.PipelineTriggerFired)

@@ -160,10 +160,10 @@ def test_the_copies_agree_with_amocrm_whatever_becomes_of_the_hooks(
     # Events, however many rules listen to each.
     heard = {(entry.event_id, entry.what) for entry in watched.bridge.journal(deal)}
     assert len([what for _, what in heard if what.startswith("клиент ответил")]) == 2
-    assert len([what for _, what in heard if what.startswith("задача выполнена")]) == 1
+    assert len([what for _, what in heard if "задача выполнена" in what]) == 1
     # Set and deleted while nobody told of it: on whose card it was, nobody knows any more.
     was_seen = "no hook comes" not in request.node.name
-    assert len([what for _, what in heard if what.startswith("задача удалена")]) == was_seen
+    assert len([what for _, what in heard if "задача удалена" in what]) == was_seen
     watched.catch_up()
     assert {(entry.event_id, entry.what) for entry in watched.bridge.journal(deal)} == heard
 

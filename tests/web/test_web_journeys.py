@@ -143,7 +143,6 @@ def test_everybody_can_read_every_page_in_both_themes_and_on_a_phone(
                 page = log_in(context.new_page())
                 for path in pages_of(deal).values():
                     page.goto(path)
-                    page.wait_for_load_state("networkidle")
                     where = f"{path}, {theme}, {size['width']} px"
                     found += [f"{where}: {finding}" for finding in serious_findings(page)]
                     found += [] if fits_its_width(page) else [f"{where}: wider than the window"]
