@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -69,24 +71,75 @@ def bridge(config: Config, start_bridge: Callable[..., RunningBridge]) -> Runnin
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty store of each kind."""
-    url = f"sqlite:///{tmp_path / 'bridge.db'}"
     if request.param == "postgresql":
-        url = request.getfixturevalue("postgres_url")
-    opened = Store(url)
-    opened.prepare()
-    yield opened
-    opened.close()
+        schema = request.getfixturevalue("prepared_schema")
+        opened = Store(_address(schema))
+        yield opened
+        opened.close()
+        _empty(schema)
+    else:
+        file = shutil.copy(request.getfixturevalue("prepared_file"), tmp_path / "bridge.db")
+        opened = Store(f"sqlite:///{file}")
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def prepared_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store as a file, to be copied: making its tables takes longer than most tests."""
+    file = tmp_path_factory.mktemp("prepared") / "bridge.db"
+    _prepare(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def prepared_schema() -> Iterator[str]:
+    """An empty store in a schema of PostgreSQL, which every test leaves empty."""
+    with _schema() as schema:
+        _prepare(_address(schema))
+        yield schema
 
 
 @pytest.fixture
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL of this machine, a schema of its own in it; skipped where there is none."""
+    with _schema() as schema:
+        yield _address(schema)
+
+
+@contextmanager
+def _schema() -> Iterator[str]:
     if why := _no_postgres():
         pytest.skip(f"no PostgreSQL at {POSTGRES}: {why}")
     schema = f"amo_bridge_{uuid.uuid4().hex}"
     _postgres(f'CREATE SCHEMA "{schema}"')
-    yield f"{POSTGRES.replace('postgresql:', 'postgresql+psycopg:')}?options=-csearch_path%3D{schema}"
+    yield schema
     _postgres(f'DROP SCHEMA "{schema}" CASCADE')
+
+
+def _address(schema: str) -> str:
+    """Nothing here outlives a crash of the database, so no commit waits for its disk."""
+    settings = f"-csearch_path%3D{schema}%20-csynchronous_commit%3Doff"
+    return f"{POSTGRES.replace('postgresql:', 'postgresql+psycopg:')}?options={settings}"
+
+
+def _prepare(url: str) -> None:
+    store = Store(url)
+    store.prepare()
+    store.close()
+
+
+def _empty(schema: str) -> None:
+    """Every table but the one that says which revision this is; numbers begin at 1 again."""
+    with psycopg.connect(POSTGRES, connect_timeout=3, autocommit=True) as connection:
+        connection.execute("SET lock_timeout = '20s'")
+        named = "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename <> 'alembic_version'"
+        tables = [name for (name,) in connection.execute(named, [schema])]
+        counted = "SELECT sequencename FROM pg_sequences WHERE schemaname = %s AND last_value IS NOT NULL"
+        sequences = [name for (name,) in connection.execute(counted, [schema])]
+        emptied = [f'DELETE FROM "{schema}"."{name}"' for name in tables]
+        begun = [f'ALTER SEQUENCE "{schema}"."{name}" RESTART' for name in sequences]
+        connection.execute(";".join(emptied + begun))
 
 
 def _postgres(statement: Any) -> None:
