@@ -20,13 +20,10 @@ from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.config.model import Config
 from amo_bridge.engine.connection import account_client
 from amo_bridge.errors import BridgeError, ConfigError
-from amo_bridge.rehearsal.calendar import Deed, by_day, day_title
+from amo_bridge.rehearsal.calendar import Deed, by_day, day_title, sheet
 from amo_bridge.rehearsal.play import rehearsing
 from amo_bridge.rehearsal.source import Source, example, from_account, from_file
-from amo_bridge.sheet_text import as_csv
 from amo_bridge.snapshot.own_store import recalled
-
-COLUMNS = ("at", "deal", "deal_name", "clause", "rule", "because", "does", "trouble")
 
 
 @click.command(cls=Command)
@@ -74,7 +71,7 @@ def rehearse(
     if as_json:
         click.echo(json.dumps([deed.to_json(zone, names) for deed in deeds], ensure_ascii=False, indent=2))
     elif as_csv:
-        click.echo(_csv(deeds, zone, names), nl=False)
+        click.echo(sheet(deed.to_json(zone, names) for deed in deeds), nl=False)
     else:
         _print(deeds, zone, names, days)
 
@@ -114,8 +111,3 @@ def _print(deeds: Sequence[Deed], zone: ZoneInfo, names: dict[int, str], days: i
             table.add_row(when, who, f"{deed.clause} {deed.rule}".strip(), does)
     screen.print(table)
     screen.print(f"Действий: {len(deeds)}. Что люди передвинут, закроют и заполнят, репетиция не знает.")
-
-
-def _csv(deeds: Sequence[Deed], zone: ZoneInfo, names: dict[int, str]) -> bytes:
-    told = [{**deed.to_json(zone, names), "does": "; ".join(deed.does)} for deed in deeds]
-    return as_csv(COLUMNS, [[str(one[column]) for column in COLUMNS] for one in told])

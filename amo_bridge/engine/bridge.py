@@ -27,7 +27,7 @@ from amo_bridge.engine.reloading import ConfigWatch
 from amo_bridge.engine.role import Role
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.engine.small_state import account_name
-from amo_bridge.engine.ticker import IMPORTS, RECONCILE, SERIES, TIMERS
+from amo_bridge.engine.ticker import RECONCILE, SERIES, TIMERS
 from amo_bridge.engine.work import LeaderWork
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import StoreUnavailable
@@ -111,10 +111,10 @@ class Bridge:
             raise StoreUnavailable("мост запускается")
         return [self._connecting]
 
-    def hurry_imports(self) -> None:
-        """An import was begun, held or taken back: whoever leads looks within seconds, this process at once."""
+    def hurry(self, chore: str) -> None:
+        """A page has begun or stopped what the leader looks for every few seconds: this process looks at once."""
         if worker := self._worker:
-            worker.ask(IMPORTS)
+            worker.ask(chore)
 
     @property
     def is_ready(self) -> bool:

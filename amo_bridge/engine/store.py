@@ -41,6 +41,7 @@ from amo_bridge.engine.channel_tables import letters_table, series_table, suppre
 from amo_bridge.engine.database import is_operational, open_engine
 from amo_bridge.engine.imports_tables import import_columns_table, import_rows_table, imports_table
 from amo_bridge.engine.mirror_tables import contact_keys_table, contacts_table, tasks_table, touches_table
+from amo_bridge.engine.rehearsal_tables import rehearsals_table
 from amo_bridge.engine.shared_tables import leaders_table, small_state_table
 from amo_bridge.engine.timer_tables import schedules_table, timers_table
 from amo_bridge.engine.turns import Turns
@@ -230,6 +231,7 @@ schedules = schedules_table(metadata)
 timers = timers_table(metadata)
 violations = violations_table(metadata)
 violation_decisions = violation_decisions_table(metadata)
+rehearsals = rehearsals_table(metadata)
 small_state = small_state_table(metadata)
 admission = admission_tables(metadata)
 

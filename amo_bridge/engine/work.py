@@ -13,7 +13,18 @@ from amo_bridge.crm.subscription import subscribe
 from amo_bridge.engine.desk import Desk
 from amo_bridge.engine.fill import Fill
 from amo_bridge.engine.leader import Lead, LedStore
-from amo_bridge.engine.ticker import FIRST_READING, IMPORTS, RECONCILE, RETENTION, TIMERS, TOKEN_WATCH, Ticker
+from amo_bridge.engine.rehearsal_room import RehearsalRoom
+from amo_bridge.engine.rehearsals import Rehearsals
+from amo_bridge.engine.ticker import (
+    FIRST_READING,
+    IMPORTS,
+    RECONCILE,
+    REHEARSALS,
+    RETENTION,
+    TIMERS,
+    TOKEN_WATCH,
+    Ticker,
+)
 from amo_bridge.engine.worker import Worker
 from amo_bridge.engine.workshop import Workshop
 
@@ -41,6 +52,7 @@ class LeaderWork:
         self._show = show
         self._names_read_at = monotonic()
         self._ticker = Ticker()
+        self._rehearsals = RehearsalRoom(desk.environment)
 
     @property
     def token_ends_at(self) -> float | None:
@@ -72,6 +84,7 @@ class LeaderWork:
         if self.worker:
             self.worker.stop()
         self.worker = None
+        self._rehearsals.leave()
 
     def _begin(self, lead: Lead) -> None:
         desk = self._desk
@@ -84,6 +97,8 @@ class LeaderWork:
         fill = Fill(store, desk.account_key, client, desk.clock, desk.account_clock, workshop.brain.timetable)
         fill.meet()
         worker = workshop.worker()
+        self._rehearsals.enter(Rehearsals(store, desk.account_key, desk.clock), desk.config)
+        worker.learn(REHEARSALS, self._rehearsals.look)
         if desk.destination:
             subscribe(client, desk.destination)
         fill.run(self._show_filling)

@@ -11,6 +11,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 
 from amo_bridge.engine.store import Store, journal
+from amo_bridge.sheet_text import as_csv
+
+COLUMNS = ("at", "deal", "deal_name", "clause", "rule", "because", "does", "trouble")
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,15 @@ def deeds_after(store: Store, key: int, line: int, deal_id: int | None = None) -
         )
         for row in rows
     ]
+
+
+def sheet(deeds: Iterable[Mapping[str, object]]) -> bytes:
+    """All of them, as ``Deed.to_json`` tells them, as CSV for Excel."""
+    return as_csv(COLUMNS, [[_cell(deed[column]) for column in COLUMNS] for deed in deeds])
+
+
+def _cell(told: object) -> str:
+    return "; ".join(map(str, told)) if isinstance(told, list) else str(told)
 
 
 def by_day(deeds: Iterable[Deed], zone: ZoneInfo) -> Iterator[tuple[str, list[Deed]]]:

@@ -17,7 +17,7 @@ from amo_bridge.sandbox.seeding import seed
 from amo_bridge.sandbox.world import World
 from amo_bridge.snapshot.known import NOTHING, Known, on_since
 from amo_bridge.snapshot.snapshot_file import SnapshotRefused, read
-from amo_bridge.snapshot.taking import account_of, rows_of, rows_of_one
+from amo_bridge.snapshot.taking import Progress, account_of, rows_of, rows_of_one
 
 EXAMPLE_DEALS = 3
 """Deals on every stage of the example account."""
@@ -50,10 +50,18 @@ def from_file(path: Path) -> Source:
     return Source(_world(head.account, rows), head.taken_at, head.known)
 
 
-def from_account(client: CrmClient, now: datetime, known: Known, deal_id: int | None = None) -> Source:
-    """The account as it is; with ``deal_id`` that deal alone. Raises CrmError, SnapshotRefused (no such deal)."""
+def from_account(
+    client: CrmClient,
+    now: datetime,
+    known: Known,
+    deal_id: int | None = None,
+    *,
+    progress: Progress = lambda kind, rows: None,
+) -> Source:
+    """The account as it is; with ``deal_id`` that deal alone. ``progress``: see rows_of. Raises CrmError,
+    SnapshotRefused (no such deal)."""
     account = account_of(client)
-    rows = list(rows_of(client) if deal_id is None else rows_of_one(client, deal_id))
+    rows = list(rows_of(client, progress) if deal_id is None else rows_of_one(client, deal_id))
     if deal_id is not None and not rows:
         raise SnapshotRefused(f"сделки {deal_id} в аккаунте нет")
     return Source(_world(account, rows), now, known)

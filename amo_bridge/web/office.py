@@ -27,6 +27,7 @@ from amo_bridge.engine.failures import Failures
 from amo_bridge.engine.gauges import Gauges, Vitals
 from amo_bridge.engine.history import History
 from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.rehearsals import Rehearsals
 from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.upcoming import Upcoming
@@ -126,6 +127,10 @@ class PageAccount:
     @property
     def violations(self) -> Violations:
         return Violations(self.store, self.key, self.clock)
+
+    @property
+    def rehearsals(self) -> Rehearsals:
+        return Rehearsals(self.store, self.key, self.clock)
 
     @property
     def crm_account(self) -> Account | None:

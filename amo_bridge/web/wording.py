@@ -11,12 +11,23 @@ from flask_babel import gettext as _
 
 from amo_bridge.web.here import account
 from amo_bridge.web.office import ChoiceNeeded, NoSuchAccount
+from amo_bridge.web.step_words import step_in_words
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 def install(app: Flask) -> None:
-    app.jinja_env.filters.update(moment=moment, clock=clock, day=day, month=month, age=age, number=number)
+    app.jinja_env.filters.update(
+        moment=moment,
+        clock=clock,
+        day=day,
+        weekday=weekday,
+        month=month,
+        month_name=month_name,
+        age=age,
+        number=number,
+        step=step_in_words,
+    )
 
 
 def moment(at: datetime | float | None) -> str:
@@ -33,6 +44,16 @@ def day(at: date | datetime | float) -> str:
     """«25 ноября 2026 г., среда»."""
     when = at if isinstance(at, date) and not isinstance(at, datetime) else local(at).date()
     return str(babel_date(when, "full"))
+
+
+def weekday(at: date) -> str:
+    """«ср»."""
+    return str(babel_date(at, "EEEEEE"))
+
+
+def month_name(at: date) -> str:
+    """«нояб.»."""
+    return str(babel_date(at, "LLL"))
 
 
 def month(first: date) -> str:

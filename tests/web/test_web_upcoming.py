@@ -55,10 +55,21 @@ def test_steps_by_day_the_nearest_first(waiting: Pages, viewer: Visit) -> None:
     assert "2 шага" in words
     assert words.index("Сделка вторая") < words.index("Сделка первая")
     assert "пора" in words[: words.index("Сделка вторая")]
+    assert "7 дней" in words[words.index("Сделка первая") :]
     assert 'href="/deals/7"' in page.text
     assert f'href="/rules/{WARMING}"' in page.text
     assert "Сделка первая" not in words_of(viewer.get("/upcoming?days=1"))
     assert "Сделка первая" not in words_of(viewer.get("/upcoming?rule=no.such"))
+
+
+def test_a_calendar_leads_to_the_days(waiting: Pages, viewer: Visit) -> None:
+    plan(waiting, 7, NOW + timedelta(days=2))
+    plan(waiting, 8, NOW + timedelta(days=2))
+    page = viewer.get("/upcoming?days=30").text
+    day = (NOW + timedelta(days=2)).astimezone(waiting.account.zone).date()
+    assert re.search(rf'<a href="#d{day}" aria-label="[^"]*: 2">2</a>', page)
+    assert f'id="d{day}"' in page
+    assert '<table class="calendar">' not in viewer.get("/upcoming?rule=no.such").text
 
 
 def test_nothing_is_to_come(waiting: Pages, viewer: Visit) -> None:
@@ -77,7 +88,7 @@ def test_what_would_be_done_about_deals_that_were_there_before(waiting: Pages, v
     words = words_of(viewer.get(f"/rules/{WARMING}/existing"))
     assert "Выбор меняет дело: 2 сделки" in words
     assert "Сделка первая" in words
-    assert re.search(r"ничего 7 d: \d\d\.\d\d\.\d{4}, \d\d:\d\d 7 d: \d\d\.\d\d\.\d{4}", words), words
+    assert re.search(r"ничего 7 дней: \d\d\.\d\d\.\d{4}, \d\d:\d\d 7 дней: \d\d\.\d\d\.\d{4}", words), words
 
 
 def test_the_choice_is_written_after_a_look(waiting: Pages, admin: Visit) -> None:

@@ -1,7 +1,8 @@
-"""Upcoming: what the clock will do, day by day."""
+"""Upcoming: what the clock will do, as a calendar and day by day."""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime, timedelta
 from itertools import groupby
 
@@ -13,6 +14,7 @@ from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import account
 from amo_bridge.web.menu import Menu
+from amo_bridge.web.month_grid import weeks
 
 routes = Blueprint("upcoming", __name__)
 MENU = Menu(_l("Предстоящее"), "upcoming.show", place=40)
@@ -33,9 +35,12 @@ def show() -> str:
         upcoming = here.upcoming
         found, now = upcoming.within(timedelta(days=days), rule=rule or None), upcoming.now()
     scheduled = sorted({one.name for one in here.config.rules if one.handler.section == "schedules"})
+    local = [(one, one.due.astimezone(here.zone)) for one in found]
+    today = now.astimezone(here.zone).date()
     return render_template(
         "upcoming/show.html",
-        by_day=_by_day([(one, one.due.astimezone(here.zone)) for one in found[:MOST]]),
+        by_day=_by_day(local[:MOST]),
+        weeks=weeks(Counter(due.date() for _, due in local), today, today + timedelta(days=days)),
         many=len(found),
         most=MOST,
         now=now,

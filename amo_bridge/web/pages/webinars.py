@@ -18,6 +18,7 @@ from amo_bridge.engine.imports.drafting import Upload
 from amo_bridge.engine.imports.records import Kept
 from amo_bridge.engine.imports.report import contact_url
 from amo_bridge.engine.imports.report import report as report_of
+from amo_bridge.engine.ticker import IMPORTS
 from amo_bridge.engine.view import deal_url
 from amo_bridge.web import webinar_desk as words
 from amo_bridge.web.admission.roles import Role
@@ -195,7 +196,7 @@ def decide(number: int, place: int) -> str | Answer:
 def act(number: int, deed: str) -> Answer:
     at_hand = desk()
     getattr(at_hand.control, deed)(number)
-    account().bridge.hurry_imports()
+    account().bridge.hurry(IMPORTS)
     told = {
         "start": "начата", "pause": "остановлена", "resume": "продолжена", "undo": "отменяется", "drop": "удалена",
     }  # fmt: skip

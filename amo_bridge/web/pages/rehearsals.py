@@ -1,0 +1,132 @@
+"""Rehearsals: what the rules would do in the days to come, played on a copy of the account while nobody need wait."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from werkzeug.wrappers import Response as Answer
+
+from amo_bridge.engine.rehearsals import LONGEST, NotRehearsed, Rehearsal
+from amo_bridge.engine.ticker import REHEARSALS
+from amo_bridge.rehearsal.calendar import sheet
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.gate import open_to
+from amo_bridge.web.here import account, user, write_down
+from amo_bridge.web.month_grid import weeks
+from amo_bridge.web.pages.deal import NUMBER
+
+routes = Blueprint("rehearsals", __name__)
+USUAL = 14
+# A page of more is read by nobody; the file has them all.
+MOST = 500
+STATES = {
+    "asked": ("warning", _l("в очереди")), "running": ("warning", _l("идёт")), "done": ("good", _l("готово")),
+    "failed": ("bad", _l("не вышло")), "stopped": ("quiet", _l("остановлено")),
+}  # fmt: skip
+
+
+@routes.get("/rehearsals")
+@open_to(Role.VIEWER)
+def show() -> str:
+    here = account()
+    known = here.rehearsals.all() if here.is_known else []
+    return render_template(
+        "rehearsals/all.html", rehearsals=known, here=here, states=STATES, usual=USUAL, longest=LONGEST
+    )
+
+
+@routes.post("/rehearsals")
+@open_to(Role.ADMIN)
+def ask() -> Answer:
+    """The leader's process plays it; the page only waits."""
+    here, days, deal = account(), request.form.get("days", type=int), request.form.get("deal", "").strip()
+    read = NUMBER.fullmatch(deal)
+    if days is None or not 1 <= days <= LONGEST:
+        flash(_("Дней — от 1 до %(n)s; на больше есть команда amo-bridge rehearse.", n=LONGEST))
+        return redirect(url_for("rehearsals.show"))
+    if deal and read is None:
+        flash(_("Это не номер сделки и не её адрес в amoCRM."))
+        return redirect(url_for("rehearsals.show"))
+    deal_id = int(read[1]) if read else None
+    try:
+        number = here.rehearsals.ask(days, deal_id, user().login)
+    except NotRehearsed as error:
+        flash(str(error))
+        return redirect(url_for("rehearsals.show"))
+    write_down("rehearsal.ask", f"Репетиция № {number}: дней {days}" + (f", сделка {deal_id}" if deal_id else ""))
+    here.bridge.hurry(REHEARSALS)
+    return redirect(url_for("rehearsals.one", number=number))
+
+
+@routes.get("/rehearsals/<int:number>")
+@open_to(Role.VIEWER)
+def one(number: int) -> str:
+    return render_template("rehearsals/one.html", **_told_of(_known(number)))
+
+
+@routes.get("/rehearsals/<int:number>/progress")
+@open_to(Role.VIEWER)
+def progress(number: int) -> str | Response:
+    """Asked for again and again; the page is shown anew when the rehearsal is over."""
+    rehearsal = _known(number)
+    if not rehearsal.is_active:
+        return Response(status=204, headers={"HX-Refresh": "true"})
+    return render_template("rehearsals/progress.html", rehearsal=rehearsal, states=STATES)
+
+
+@routes.post("/rehearsals/<int:number>/stop")
+@open_to(Role.ADMIN)
+def stop(number: int) -> Answer:
+    here = account()
+    _known(number)
+    try:
+        here.rehearsals.stop(number)
+    except NotRehearsed as error:
+        flash(str(error))
+    else:
+        write_down("rehearsal.stop", f"Репетиция № {number} остановлена")
+        here.bridge.hurry(REHEARSALS)
+    return redirect(url_for("rehearsals.one", number=number))
+
+
+@routes.get("/rehearsals/<int:number>.csv")
+@open_to(Role.VIEWER)
+def as_text(number: int) -> Response:
+    _known(number)
+    headers = {
+        "Content-Disposition": f'attachment; filename="rehearsal-{number}.csv"',
+        "Cache-Control": "no-store",
+    }
+    body = sheet(account().rehearsals.deeds(number))
+    return Response(body, headers=headers, content_type="text/csv; charset=utf-8")
+
+
+def _known(number: int) -> Rehearsal:
+    try:
+        return account().rehearsals.get(number)
+    except NotRehearsed:
+        abort(404)
+
+
+def _told_of(rehearsal: Rehearsal) -> dict[str, Any]:
+    deeds = account().rehearsals.deeds(rehearsal.number) if rehearsal.state == "done" else []
+    days = [(datetime.fromisoformat(deed["at"]), deed) for deed in deeds]
+    first = rehearsal.asked_at.astimezone(account().zone).date()
+    return {
+        "rehearsal": rehearsal,
+        "states": STATES,
+        "many": len(deeds),
+        "most": MOST,
+        "by_day": _by_day(days[:MOST]),
+        "weeks": weeks(Counter(at.date() for at, _ in days), first, first + timedelta(days=rehearsal.days)),
+    }
+
+
+def _by_day(deeds: list[tuple[datetime, dict[str, Any]]]) -> list[tuple[date, list[tuple[datetime, dict[str, Any]]]]]:
+    return [(day, list(some)) for day, some in groupby(deeds, key=lambda one: one[0].date())]
