@@ -22,6 +22,7 @@ from amo_bridge.event_json import to_json
 from amo_bridge.events import (
     ClientAnswered,
     ClientUnsubscribed,
+    DealMoved,
     DealReported,
     Event,
     MessageReceived,
@@ -116,6 +117,10 @@ class Told:
 
     @property
     def rings_again(self) -> bool:
+        """A row of amoCRM's list of events is the same row whenever it is read: every beginning reads the last minutes
+        again. A move that it does not tell apart is found by the deal's contents, which reconciliation compares too."""
+        if self.event.caught_up and isinstance(self.event, DealMoved):
+            return False
         return isinstance(self.event, DealReported) and not isinstance(self.event, PipelineTriggerFired)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 from engine_kit import ACCOUNT, NOON
@@ -81,6 +82,15 @@ def test_a_deal_s_hook_that_comes_again_later_rings_again(store: Store) -> None:
         assert add(store, moved) == 0
         with store.write() as connection:
             connection.execute(update(events).values(state="done"))
+
+
+def test_a_move_that_reconciliation_reads_again_is_the_same_row_of_amocrm_s_list(store: Store) -> None:
+    moved = DealMoved(at=NOON, caught_up=True, deal_id=7, pipeline_id=1, status_id=142)
+    assert add(store, moved) == 1
+    with store.write() as connection:
+        connection.execute(update(events).values(state="done"))
+    assert add(store, moved, later=timedelta(minutes=1)) == 0
+    assert add(store, replace(moved, at=NOON + timedelta(seconds=1))) == 1
 
 
 def test_bytes_that_mean_nothing_are_kept_and_hinder_nobody(store: Store) -> None:
