@@ -19,6 +19,11 @@ ROLE_WORDS = {
 }
 
 
+def role_names() -> dict[Role, str]:
+    """«Наблюдатель» and the like, in the reader's language."""
+    return {role: str(words).partition(":")[0] for role, words in ROLE_WORDS.items()}
+
+
 def _login() -> StringField:
     return StringField(
         _l("Имя"),

@@ -62,7 +62,11 @@ def month(first: date) -> str:
 
 
 def age(seconds: float | None) -> str:
-    """«3 мин назад»; how long ago, as exactly as a person wants to know it."""
+    """«3 мин назад»; how long ago, as exactly as a person wants to know it. Never broken over two lines."""
+    return _age(seconds).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _age(seconds: float | None) -> str:
     if seconds is None:
         return str(_("ещё не было"))
     if seconds < MINUTE:

@@ -14,6 +14,7 @@ from amo_bridge.engine.reloading import FileState
 from amo_bridge.engine.store import budgets
 from amo_bridge.web.pages import overview
 from amo_bridge.web.pages.overview import midnights
+from amo_bridge.web.wording import age
 
 NOW = datetime.now(UTC)
 
@@ -114,3 +115,10 @@ def test_the_part_that_refreshes_itself_is_no_whole_page(well: Pages, admin: Vis
     part = admin.get("/overview/state", headers={"HX-Request": "true"})
     assert part.status_code == 200
     assert "<html" not in part.text
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(None, "ещё не было"), (90, "1 мин назад"), (86400 * 2, "2 дня назад")])
+def test_how_long_ago_is_never_broken_over_two_lines(pages: Pages, seconds: float | None, words: str) -> None:
+    with pages.app.test_request_context("/"):
+        pages.app.preprocess_request()
+        assert age(seconds) == words.replace(" ", "\N{NO-BREAK SPACE}")

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
+from flask_babel import force_locale
 from pydantic import BaseModel, ValidationError
 
 from amo_bridge.web.admission.roles import Role
@@ -20,15 +21,15 @@ PARAMETERS: dict[str, dict[str, Any]] = {"int": {"type": "integer"}, "string": {
 
 @dataclass(frozen=True)
 class Door:
-    """``path`` as Flask writes it. ``query``: name → what it means."""
+    """``path`` as Flask writes it. ``summary``: a lazy_gettext; ``query``: name → what it means, too."""
 
     path: str
     method: str
     role: Role
-    summary: str
+    summary: Any
     gives: type[BaseModel]
     takes: type[BaseModel] | None = None
-    query: dict[str, str] = field(default_factory=dict)
+    query: dict[str, Any] = field(default_factory=dict)
 
 
 class Doors:
@@ -59,13 +60,17 @@ class Doors:
         return behind
 
     def openapi(self, root: str) -> dict[str, Any]:
-        """``root``: the address under which the paths are."""
+        """``root``: the address under which the paths are. In English, as the shapes are."""
+        with force_locale("en"):
+            return self._openapi(root)
+
+    def _openapi(self, root: str) -> dict[str, Any]:
         schemas: dict[str, Any] = {}
         paths: dict[str, Any] = {}
         for door in self.all:
             path, parameters = _path(door)
             told: dict[str, Any] = {
-                "summary": door.summary,
+                "summary": str(door.summary),
                 "description": f"Role: {door.role}",
                 "parameters": parameters,
                 "responses": {
@@ -108,7 +113,7 @@ def _path(door: Door) -> tuple[str, list[dict[str, Any]]]:
             part = f"{{{name}}}"
         parts.append(part)
     parameters += [
-        {"name": name, "in": "query", "description": words, "schema": {"type": "string"}}
+        {"name": name, "in": "query", "description": str(words), "schema": {"type": "string"}}
         for name, words in door.query.items()
     ]
     return "/".join(parts), parameters

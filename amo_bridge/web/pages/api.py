@@ -8,6 +8,7 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.forms import role_names
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import office, user, write_down
 from amo_bridge.web.menu import Menu
@@ -55,5 +56,5 @@ def revoke(token_id: int) -> Response:
 def _page(**more: str) -> str:
     base = request.url_root.rstrip("/") + ROOT
     return render_template(
-        "api/show.html", tokens=office().api_tokens.all(), doors=doors.all, roles=list(Role), base=base, **more
+        "api/show.html", tokens=office().api_tokens.all(), doors=doors.all, role_names=role_names(), base=base, **more
     )

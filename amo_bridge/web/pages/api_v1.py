@@ -6,6 +6,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from flask import Blueprint, Response, abort, jsonify, request
+from flask_babel import lazy_gettext as _l
 
 from amo_bridge.config.edit import difference, with_key
 from amo_bridge.engine.failures import Failure as Failed
@@ -30,7 +31,7 @@ routes = Blueprint("api_v1", __name__, url_prefix=ROOT)
 doors = Doors(routes)
 
 
-@doors.open(Door("/state", "GET", Role.VIEWER, "Is everything well?", shapes.State))
+@doors.open(Door("/state", "GET", Role.VIEWER, _l("Всё ли хорошо"), shapes.State))
 def state() -> shapes.State:
     here = account()
     vitals = here.vitals()
@@ -46,20 +47,27 @@ def state() -> shapes.State:
     )
 
 
-@doors.open(Door("/rules", "GET", Role.VIEWER, "All rules", shapes.Rules))
+@doors.open(Door("/rules", "GET", Role.VIEWER, _l("Все правила"), shapes.Rules))
 def rules() -> shapes.Rules:
     here = account()
     return shapes.Rules(rules=[_rule(here, rule) for rule in here.config.rules])
 
 
-@doors.open(Door("/rules/<name>", "GET", Role.VIEWER, "One rule", shapes.Rule))
+@doors.open(Door("/rules/<name>", "GET", Role.VIEWER, _l("Одно правило"), shapes.Rule))
 def rule(name: str) -> shapes.Rule:
     here = account()
     return _rule(here, _known(here, name))
 
 
 @doors.open(
-    Door("/rules/<name>", "PATCH", Role.ADMIN, "Switch a rule; it counts at once", shapes.Rule, takes=shapes.RuleChange)
+    Door(
+        "/rules/<name>",
+        "PATCH",
+        Role.ADMIN,
+        _l("Включить или выключить правило; действует сразу"),
+        shapes.Rule,
+        takes=shapes.RuleChange,
+    )
 )
 def switch(name: str, told: shapes.RuleChange) -> shapes.Rule:
     here = account()
@@ -81,7 +89,7 @@ def switch(name: str, told: shapes.RuleChange) -> shapes.Rule:
     return _rule(here, _known(here, name))
 
 
-@doors.open(Door("/deals/<int:deal_id>/journal", "GET", Role.VIEWER, "One deal's journal", shapes.Journal))
+@doors.open(Door("/deals/<int:deal_id>/journal", "GET", Role.VIEWER, _l("Журнал одной сделки"), shapes.Journal))
 def journal(deal_id: int) -> shapes.Journal:
     entries = [
         shapes.JournalEntry(
@@ -99,19 +107,19 @@ def journal(deal_id: int) -> shapes.Journal:
     return shapes.Journal(deal_id=deal_id, entries=entries)
 
 
-@doors.open(Door("/failures", "GET", Role.VIEWER, "What the bridge gave up on", shapes.Failures))
+@doors.open(Door("/failures", "GET", Role.VIEWER, _l("От чего мост отступился"), shapes.Failures))
 def failures() -> shapes.Failures:
     return _failures(account().failures.all())
 
 
 @doors.open(
-    Door("/failures/retry", "POST", Role.ADMIN, "Put failures back into work", shapes.Failures, takes=shapes.Names)
+    Door("/failures/retry", "POST", Role.ADMIN, _l("Вернуть отказы в работу"), shapes.Failures, takes=shapes.Names)
 )
 def retry(told: shapes.Names) -> shapes.Failures:
     return _decided("retry", told)
 
 
-@doors.open(Door("/failures/drop", "POST", Role.ADMIN, "Let failures go", shapes.Failures, takes=shapes.Names))
+@doors.open(Door("/failures/drop", "POST", Role.ADMIN, _l("Снять отказы"), shapes.Failures, takes=shapes.Names))
 def drop(told: shapes.Names) -> shapes.Failures:
     return _decided("drop", told)
 
@@ -121,9 +129,13 @@ def drop(told: shapes.Names) -> shapes.Failures:
         "/reports/overdue",
         "GET",
         Role.VIEWER,
-        "Overdue tasks, each person × each day",
+        _l("Просроченные задачи, каждый человек × каждый день"),
         shapes.Overdue,
-        query={"days": "7, 14 or 31", "until": "the last day, 2026-11-25", "count": "standing or missed"},
+        query={
+            "days": _l("7, 14 или 31"),
+            "until": _l("последний день, 2026-11-25"),
+            "count": _l("standing или missed"),
+        },
     )
 )
 def overdue() -> shapes.Overdue:
@@ -137,9 +149,9 @@ def overdue() -> shapes.Overdue:
         "/violations",
         "GET",
         Role.VIEWER,
-        "Who broke which clause",
+        _l("Кто какой пункт нарушил"),
         shapes.Violations,
-        query={"month": "2026-11", "person": "a name", "clause": "M7"},
+        query={"month": "2026-11", "person": _l("имя"), "clause": "M7"},
     )
 )
 def violations() -> shapes.Violations:
@@ -147,18 +159,24 @@ def violations() -> shapes.Violations:
     return _violations(violations_of(here, violations_asked_for(None)))
 
 
-@doors.open(Door("/violations/forgive", "POST", Role.ADMIN, "They don't count", shapes.Violations, takes=shapes.Ruling))
+@doors.open(
+    Door("/violations/forgive", "POST", Role.ADMIN, _l("Простить нарушения"), shapes.Violations, takes=shapes.Ruling)
+)
 def forgive(told: shapes.Ruling) -> shapes.Violations:
     return _ruled("forgive", told)
 
 
-@doors.open(Door("/violations/restore", "POST", Role.ADMIN, "They count again", shapes.Violations, takes=shapes.Ruling))
+@doors.open(
+    Door(
+        "/violations/restore", "POST", Role.ADMIN, _l("Снова учесть нарушения"), shapes.Violations, takes=shapes.Ruling
+    )
+)
 def restore(told: shapes.Ruling) -> shapes.Violations:
     return _ruled("restore", told)
 
 
 @doors.open(
-    Door("/audit", "GET", Role.ADMIN, "Who changed what", shapes.Deeds, query={"before": "only those before this id"})
+    Door("/audit", "GET", Role.ADMIN, _l("Кто что менял"), shapes.Deeds, query={"before": _l("только до этого номера")})
 )
 def audit() -> shapes.Deeds:
     deeds = office().audit.last(MOST_DEEDS, before=request.args.get("before", type=int))

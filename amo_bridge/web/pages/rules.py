@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Blueprint, abort, render_template, request
 from flask_babel import gettext as _
@@ -28,16 +29,19 @@ MENU = Menu(_l("Правила"), "rules.all_of_them", place=20)
 LAST_LINES = 50
 # In the list only so many decisions of each rule are looked at.
 GLANCE = 20
-# A rule listens on the stages of one of these keys, the first that it has.
-LISTENS_ON = ("stages", "from_stages", "stage", "from_stage")
+# A rule listens on the stages of one of these keys, the first that it has. One that guards the way in listens to deals
+# that are not there yet: to count those that are would say nothing.
+LISTENS_ON = ("stages", "from_stages", "stage", "from_stage", "leaving")
+GUARDS_THE_WAY_IN = "entering"
 
 
 @dataclass(frozen=True)
 class Row:
-    """``matching``: how many deals are where the rule works; None: it does not say where, or nobody knows yet."""
+    """``matching``: how many deals are where the rule works; None: ``unmatched`` says why that can't be told."""
 
     rule: Rule
     matching: int | None
+    unmatched: Any
     last_acted: float | None
     skips: list[tuple[str, int]]
 
@@ -131,9 +135,12 @@ def _lines(here: PageAccount, rule: Rule, most: int) -> list[Line]:
 def _row(here: PageAccount, rule: Rule, on_stages: dict[tuple[int, int], int] | None, glance: int) -> Row:
     skips = Counter(line.reason for line in _lines(here, rule, glance) if line.verdict == "skipped")
     known = here.crm_account if on_stages is not None else None
+    stages = _stages_of(rule)
+    matching = _matching(stages, known, on_stages) if stages and known and on_stages is not None else None
     return Row(
         rule=rule,
-        matching=_matching(rule, known, on_stages) if known and on_stages is not None else None,
+        matching=matching,
+        unmatched=None if matching is not None else _why_unmatched(rule, stages),
         last_acted=here.history.last_acted(rule.name) if here.is_known else None,
         skips=skips.most_common(2 if glance == GLANCE else 5),
     )
@@ -143,19 +150,34 @@ def _deals_on_stages(here: PageAccount) -> dict[tuple[int, int], int] | None:
     return here.history.deals_on_stages() if here.is_known else None
 
 
-def _matching(rule: Rule, known: Account, on_stages: dict[tuple[int, int], int]) -> int | None:
+def _stages_of(rule: Rule) -> list[str]:
+    """Where it listens; empty if it names no such stages."""
+    named = _named_stages(rule)
+    return next((named[key] for key in LISTENS_ON if key in named), [])
+
+
+def _named_stages(rule: Rule) -> dict[str, list[str]]:
+    """Key of the config → the stages that stand there."""
     named: dict[str, list[str]] = {}
     for path, name in names_in(rule.options):
         if isinstance(name, StageName) and path:
             named.setdefault(str(path[0]), []).append(name)
-    key = next((key for key in LISTENS_ON if key in named), None)
-    if key is None:
-        return None
+    return named
+
+
+def _matching(names: list[str], known: Account, on_stages: dict[tuple[int, int], int]) -> int | None:
     try:
-        stages = {known.stage(name) for name in named[key]}
+        stages = {known.stage(name) for name in names}
     except UnknownName:
         return None
     return sum(on_stages.get((stage.pipeline_id, stage.status_id), 0) for stage in stages)
+
+
+def _why_unmatched(rule: Rule, stages: list[str]) -> Any:
+    """Russian, to be translated."""
+    if stages:
+        return _l("мост ещё не знает сделок")
+    return _l("проверяет вход на этап") if GUARDS_THE_WAY_IN in _named_stages(rule) else _l("этапов не называет")
 
 
 def _block(here: PageAccount, rule: Rule) -> str:

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.admission.users import LastAdmin, User
-from amo_bridge.web.forms import ROLE_WORDS, UserForm
+from amo_bridge.web.forms import UserForm, role_names
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import office, write_down
 from amo_bridge.web.menu import Menu
@@ -88,5 +88,5 @@ def _page(form: UserForm, invited: User | None = None) -> str:
         base = here.public_url or request.host_url.rstrip("/")
         address = f"{base}/password/{here.links.for_password(invited.id)}"
     return render_template(
-        "users/show.html", users=here.users.all(), form=form, roles=ROLE_WORDS, invited=invited, address=address
+        "users/show.html", users=here.users.all(), form=form, role_names=role_names(), invited=invited, address=address
     )
