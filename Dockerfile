@@ -1,5 +1,5 @@
 # One image for everything: by itself the receiver and the worker of one account with the store in /data; compose.yaml has
-# the other ways to run it. PostgreSQL's driver is always in it.
+# the other ways to run it. PostgreSQL's driver and the writer of Excel files are always in it.
 #   docker build -t amo-bridge .
 #   docker run -d -p 8080:8080 -v amo-bridge:/data -v ./config.toml:/app/config.toml:ro -e AMO_BRIDGE_TOKEN=… amo-bridge
 FROM python:3.12-slim
@@ -13,14 +13,18 @@ RUN groupadd --gid 10001 bridge && useradd --uid 10001 --gid bridge --no-create-
     && mkdir /data && chown 10001:10001 /data
 
 WORKDIR /app
-COPY requirements-postgres.lock ./
-RUN pip install --require-hashes -r requirements-postgres.lock
+COPY requirements-image.lock ./
+RUN pip install --require-hashes -r requirements-image.lock
 
 COPY pyproject.toml README.md config.example.toml ./
 COPY amo_bridge ./amo_bridge
 COPY handlers ./handlers
 COPY schedules ./schedules
 RUN pip install --no-deps --no-build-isolation .
+
+# What config.example.toml names beside itself; mount folders of your own over them.
+COPY letters ./letters
+COPY scripts ./scripts
 
 # A number, so that Kubernetes can see that it is not root.
 USER 10001:10001

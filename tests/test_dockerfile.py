@@ -15,7 +15,7 @@ from doc_files import ROOT
 from amo_bridge.cli import main
 from amo_bridge.web.app import create_app
 
-LOCK = ROOT / "requirements-postgres.lock"
+LOCK = ROOT / "requirements-image.lock"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
@@ -92,13 +92,13 @@ def test_the_lock_file_holds_hashes_of_everything_even_of_what_builds() -> None:
     assert set(PROJECT["build-system"]["requires"]) <= {name for name, _ in pinned}
 
 
-def test_the_image_has_what_a_user_installs_and_the_driver_of_postgresql() -> None:
+def test_the_image_has_what_a_user_installs_the_driver_of_postgresql_and_the_writer_of_excel_files() -> None:
     plain, image = (
         set(re.findall(r"^([\w.-]+)==(\S+)", lock.read_text("utf-8"), re.MULTILINE))
         for lock in (ROOT / "requirements.lock", LOCK)
     )
     assert plain < image
-    assert {name for name, _ in image - plain} == {"psycopg", "psycopg-binary"}
+    assert {name for name, _ in image - plain} == {"psycopg", "psycopg-binary", "xlsxwriter"}
 
 
 def test_code_is_copied_after_the_dependencies() -> None:
@@ -112,6 +112,7 @@ def test_all_that_the_package_needs_is_copied_and_not_ignored() -> None:
     wheel = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
     needed = {*wheel["packages"], *wheel.get("force-include", {}), PROJECT["project"]["readme"]}
     assert needed | {"pyproject.toml", LOCK.name} <= copied
+    assert {"letters", "scripts"} <= copied, "the example's folders"
     assert [source for source in copied if not (ROOT / source).exists() or _is_ignored(source)] == []
 
 
