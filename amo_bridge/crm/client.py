@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -34,6 +35,16 @@ PATIENCE = 60.0
 FIRST_PUSH_BACK = 1.0
 LONGEST_PUSH_BACK = 60.0
 GATEWAY_TIMEOUT = 504
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some rows of a list. ``ends_at``: so many rows of it are passed now; None: that was all. ``limit``: how many rows
+    amoCRM could bear in one page."""
+
+    rows: list[dict[str, Any]]
+    ends_at: int | None
+    limit: int
 
 
 class CrmClient:
@@ -88,7 +99,14 @@ class CrmClient:
         A list that changes meanwhile may repeat or skip rows. A page that is too heavy for amoCRM (504) is asked for
         in smaller pieces.
         """
-        passed = 0  # rows before the page that is asked for
+        page = self.page(path, params, key, limit=limit)
+        yield from page.rows
+        while page.ends_at is not None:
+            page = self.page(path, params, key, page.ends_at, page.limit)
+            yield from page.rows
+
+    def page(self, path: str, params: Params | None, key: str, passed: int = 0, limit: int = BATCH_SIZE) -> Page:
+        """The rows of a list after the first ``passed``, for whoever goes on with the list later. See ``pages``."""
         while True:
             number, skip = divmod(passed, limit)
             may_shrink = limit > SMALLEST_PAGE
@@ -101,10 +119,8 @@ class CrmClient:
                 limit = max(limit // 2, SMALLEST_PAGE)
                 continue
             rows = _embedded(answer, key)
-            yield from rows[skip:]
-            if not rows or not _has_next(answer):
-                return
-            passed = (number + 1) * limit
+            is_last = not rows or not _has_next(answer)
+            return Page(rows[skip:], None if is_last else (number + 1) * limit, limit)
 
     def post(self, path: str, body: Any) -> Any:
         """Create. The decoded answer: an object, for leads/complex a list, None when amoCRM says nothing more."""

@@ -7,9 +7,10 @@ known already.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from amo_bridge.crm.client import CrmClient
@@ -48,23 +49,39 @@ def newest_at(client: CrmClient) -> datetime | None:
 
 @dataclass(frozen=True)
 class Look:
-    """What one look at the list told, oldest first. ``row_ids``: its rows, which the next look need not look at."""
+    """What one page of the list told, oldest first. ``rows``: when each of its rows happened, by the row's id.
+    ``ends_at``: so many rows are passed now; None: nothing of that time is left."""
 
     events: list[Event]
-    row_ids: frozenset[str]
+    rows: Mapping[str, datetime]
+    ends_at: int | None
 
 
 def look_since(
-    client: CrmClient, since: datetime, *, known_notes: Known = lambda ids: set(), seen: Container[str] = ()
+    client: CrmClient,
+    since: datetime,
+    *,
+    passed: int = 0,
+    known_notes: Known = lambda ids: set(),
+    seen: Container[str] = (),
 ) -> Look:
-    """What happened since a moment (amoCRM's clock). Raises CrmError.
+    """What happened since a moment (amoCRM's clock): a page after the first ``passed`` rows, the newest of which are
+    the first. Raises CrmError.
 
     Looks overlap, because the list lags: rows that were ``seen`` cost nothing again. Events of notes that are known
     already may be left out; all others are told again, by keys that make them known.
     """
-    rows = list(_rows_since(client, since))
+    start = int(since.timestamp())
+    params = {"filter": {"created_at": {"from": start}, "type": ",".join(KINDS)}}
+    page = client.page("/api/v4/events", params, "events", passed, PAGE)
+    # The filter by time is believed only as far as it holds: older rows end the reading.
+    rows: list[Row] = list(takewhile(lambda row: (integer(row.get("created_at")) or 0) >= start, page.rows))
     new = [row for row in rows if str(row.get("id")) not in seen]
-    return Look(_told(client, new, known_notes), frozenset(str(row.get("id")) for row in rows))
+    return Look(
+        events=_told(client, new, known_notes),
+        rows={str(row.get("id")): _at(row) for row in rows},
+        ends_at=page.ends_at if len(rows) == len(page.rows) else None,
+    )
 
 
 def touches_before(client: CrmClient, since: datetime, until: datetime) -> tuple[list[Event], datetime | None]:
@@ -88,16 +105,6 @@ def _told(client: CrmClient, newest_first: list[Row], known_notes: Known = lambd
         _own_event(row) or notes.get(note_id_of(row) or 0) or tasks.get(number) for number, row in enumerate(rows)
     ]  # fmt: skip
     return [event for event in found if event is not None]
-
-
-def _rows_since(client: CrmClient, since: datetime) -> Iterator[Row]:
-    start = int(since.timestamp())
-    params = {"filter": {"created_at": {"from": start}, "type": ",".join(KINDS)}}
-    for row in client.pages("/api/v4/events", params, "events", limit=PAGE):
-        # The filter by time is believed only as far as it holds: older rows end the reading.
-        if (integer(row.get("created_at")) or 0) < start:
-            return
-        yield row
 
 
 def _own_event(row: Row) -> Event | None:

@@ -3,13 +3,15 @@
 Three lists are read back to where the last look ended: the account's events (moves, files, calls, letters, messages,
 tasks), and deals and contacts by ``order[updated_at]=desc``, which works with API filtering off. What hooks have told
 already is known by its key or covered by the mirror, and changes nothing. Where nothing happened it costs three
-requests.
+requests. Where much did, the worker goes on with its hooks after each page, and a restart goes on with the look.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
 
 import structlog
 from sqlalchemy import select
@@ -19,34 +21,62 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import EPOCH, DealRecord
 from amo_bridge.crm.event_list import look_since, newest_at
 from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.found import Found
 from amo_bridge.engine.intake import add_events
+from amo_bridge.engine.look_place import OVERLAP, PAGE, Place, forget_place, read_place, write_place
 from amo_bridge.engine.mirror import Mirror, Mirrored, hook_texts
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.learning import learn
 from amo_bridge.engine.rows import chunks
 from amo_bridge.engine.store import Store, events
+from amo_bridge.errors import CrmError
 from amo_bridge.events import DealAdded, DealReported, DealUpdated, Event, FieldValue
 
 log = structlog.get_logger()
 CURSOR = "reconciled_until"
 LOOKED_AT = "reconciled_at"
-# The events list lags behind writes by seconds, and a deal may change while its page is being read.
-OVERLAP = timedelta(minutes=2)
-PAGE = 250
+# The worker does nothing else meanwhile.
+HANDED_ON_TOGETHER = 250
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a page of a list told, newest first. ``passed``: so many rows of the list are read now; None: all."""
+
+    events: Sequence[Event]
+    passed: int | None
 
 
 class Reconciler:
+    """``account_clock`` tells amoCRM's time; ``again`` asks for the next portion of a long look."""
+
     def __init__(
-        self, store: Store, account_key: int, client: CrmClient, clock: Clock, contacts: ContactKeeper
+        self,
+        store: Store,
+        account_key: int,
+        client: CrmClient,
+        clock: Clock,
+        account_clock: Clock,
+        contacts: ContactKeeper,
+        again: Callable[[], None],
     ) -> None:
         self._store = store
         self._key = account_key
         self._client = client
         self._clock = clock
+        self._account_clock = account_clock
         self._mirror = Mirror(store, account_key)
         self._contacts = contacts
+        self._again = again
         self._cursors = Cursors(store, account_key)
+        self._found = Found(store, account_key)
+        self._lists = (self._events, self._changed_deals, self._changed_contacts)
+        self._place: Place | None = None
+        # The look in hand stood still for a while: amoCRM was silent, or the process that had begun it is gone.
+        self._was_interrupted = False
+        self._new = 0
         self._seen: frozenset[str] = frozenset()
+        self._seen_now: set[str] = set()
 
     def begin(self) -> None:
         """From now on nothing may be missed; what happened before the bridge met the account is history.
@@ -56,37 +86,96 @@ class Reconciler:
             now = newest_at(self._client) or EPOCH
             with self._store.write() as connection:
                 self._cursors.write(connection, CURSOR, now.timestamp())
+        if (broken_off := read_place(self._cursors)) is not None:
+            self._place = broken_off.a_page_back()
+            self._was_interrupted = True
 
-    def run(self) -> int:
-        """Look once; returns how many changes were handed on. Raises CrmError; then the next look finds them."""
-        until = datetime.fromtimestamp(self._cursors.read(CURSOR) or 0.0, UTC)
-        since = max(until - OVERLAP, EPOCH)
-        look = look_since(self._client, since, known_notes=self._known_notes, seen=self._seen)
-        told = [*self._changed_deals(since), *look.events]
-        self._contacts.catch_up(since)
-        newest = max((event.at for event in told if event.at), default=until)
-        unknown = self._not_covered(told)
+    def run(self) -> int | None:
+        """Look, or go on with the look; returns how many changes were handed on, or None when it has asked to be run
+        ``again``: there is another page. Raises CrmError; then the next run reads that page."""
+        place = self._place or self._beginning()
+        while place.list < len(self._lists):
+            try:
+                place = self._read(place)
+            except CrmError:
+                self._was_interrupted = self._place is not None
+                raise
+            if place.passed:
+                self._again()
+                return None
+        while handed_on := self._hand_on():
+            if handed_on == HANDED_ON_TOGETHER:
+                self._again()
+                return None
+        return self._end(place)
+
+    def _beginning(self) -> Place:
+        self._new, self._seen_now = 0, set()
+        return Place.at_the_beginning(self._cursors.read(CURSOR) or 0.0, self._account_clock.now())
+
+    def _read(self, place: Place) -> Place:
+        """Read the next page and keep what it told; the place after it."""
+        told = self._lists[place.list](place)
+        unknown = self._not_covered(told.events)
+        newest = max((event.at.timestamp() for event in told.events if event.at), default=0.0)
+        after = place.after(newest, told.passed)
+        if told.events or after.passed:
+            with self._store.write() as connection:
+                # What the mirror has seen is no event any more, but who did it only this list knows.
+                learn(connection, self._key, told.events)
+                self._found.keep(connection, unknown)
+                write_place(self._cursors, connection, after)
+        self._place = after
+        return after
+
+    def _hand_on(self) -> int:
+        """Hand on the oldest of what was found; how much of it there was."""
+        oldest = self._found.oldest(HANDED_ON_TOGETHER)
+        if oldest:
+            # Hooks may have told of it meanwhile.
+            unknown = self._not_covered(oldest.values())
+            with self._store.write() as connection:
+                self._new += add_events(connection, self._key, unknown, self._clock.now().timestamp())
+                self._found.drop(connection, oldest)
+        return len(oldest)
+
+    def _end(self, place: Place) -> int | None:
+        was_interrupted, self._was_interrupted, self._place = self._was_interrupted, False, None
         with self._store.write() as connection:
-            now = self._clock.now().timestamp()
-            # What the mirror has seen is no event any more, but who did it only this list knows.
-            learn(connection, self._key, told)
-            new = add_events(connection, self._key, unknown, now)
-            self._cursors.write(connection, CURSOR, max(newest, until).timestamp())
-            self._cursors.write(connection, LOOKED_AT, now)
-        # Not before they are kept: a look that broke off must find them again.
-        self._seen = look.row_ids
-        if new:
-            log.info("reconciled", changes=new, since=since.isoformat())
-        return new
+            self._cursors.write(connection, CURSOR, place.will_be_known)
+            if not was_interrupted:
+                self._cursors.write(connection, LOOKED_AT, self._clock.now().timestamp())
+            forget_place(self._cursors, connection)
+        # Not before their events are kept: a look that broke off must find them again.
+        self._seen = frozenset(self._seen_now)
+        if self._new:
+            log.info("reconciled", changes=self._new, since=place.since.isoformat())
+        if was_interrupted:
+            # What happened while nobody looked stands on pages that it had passed.
+            self._again()
+            return None
+        return self._new
 
-    def _changed_deals(self, since: datetime) -> Iterator[DealReported]:
-        """Deals that changed since then, newest first."""
+    def _events(self, place: Place) -> Told:
+        look = look_since(
+            self._client, place.since, passed=place.passed, known_notes=self._known_notes, seen=self._seen
+        )  # fmt: skip
+        newest = max((at.timestamp() for at in look.rows.values()), default=0.0)
+        # No more of them than the next look meets again.
+        next_since = place.after(newest, look.ends_at).will_be_known - OVERLAP.total_seconds()
+        self._seen_now |= {row_id for row_id, at in look.rows.items() if at.timestamp() >= next_since}
+        return Told(look.events[::-1], look.ends_at)
+
+    def _changed_deals(self, place: Place) -> Told:
         params = {"order": {"updated_at": "desc"}, "with": "contacts,loss_reason"}
-        for row in self._client.pages("/api/v4/leads", params, "leads", limit=PAGE):
-            record = DealRecord.from_api(row)
-            if record.updated_at < since:
-                return
-            yield _as_event(record, since)
+        page = self._client.page("/api/v4/leads", params, "leads", place.passed, PAGE)
+        records = [DealRecord.from_api(row) for row in page.rows]
+        changed = list(takewhile(lambda record: record.updated_at >= place.since, records))
+        is_all = len(changed) < len(records)
+        return Told([_as_event(record, place.since) for record in changed], None if is_all else page.ends_at)
+
+    def _changed_contacts(self, place: Place) -> Told:
+        return Told((), self._contacts.catch_up(place.since, place.passed))
 
     def _known_notes(self, note_ids: Sequence[int]) -> set[int]:
         """Those whose events are there, so that they need not be read."""
@@ -98,10 +187,11 @@ class Reconciler:
                 found |= {keys[key] for key in connection.execute(select(events.c.key).where(*mine)).scalars()}
         return found
 
-    def _not_covered(self, told: list[Event]) -> list[Event]:
-        """In the order in which they happened, without what the mirror has seen."""
-        known = self._mirror.get(event.deal_id for event in told if isinstance(event, DealReported))
-        return sorted((event for event in told if not _covered(event, known)), key=lambda event: event.at or EPOCH)
+    def _not_covered(self, told: Iterable[Event]) -> list[Event]:
+        """In the same order, without what the mirror has seen."""
+        all_told = list(told)
+        known = self._mirror.get(event.deal_id for event in all_told if isinstance(event, DealReported))
+        return [event for event in all_told if not _covered(event, known)]
 
 
 def _as_event(record: DealRecord, since: datetime) -> DealReported:

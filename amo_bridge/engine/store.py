@@ -3,7 +3,7 @@
 Three tables of one shape carry the work: ``inbox`` (bytes as they came), ``events`` (what they say), ``outbox`` (what
 is to be done). A unique key in each gives "nothing twice", the primary key gives order, and one transaction per step
 gives "planned and done". ``journal`` tells people why; ``deals``, ``contacts``, ``tasks`` and ``touches`` are the
-mirror; ``made`` remembers what rules made in amoCRM.
+mirror; ``made`` remembers what rules made in amoCRM; ``found`` is where missed changes gather until all are read.
 
 Times are Unix seconds (float) in UTC: they are compared and sorted, and both databases agree on numbers.
 """
@@ -39,6 +39,7 @@ from amo_bridge.engine import schema
 from amo_bridge.engine.admission_tables import admission_tables
 from amo_bridge.engine.channel_tables import letters_table, series_table, suppressed_table
 from amo_bridge.engine.database import is_operational, open_engine
+from amo_bridge.engine.found_table import found_table
 from amo_bridge.engine.imports_tables import import_columns_table, import_rows_table, imports_table
 from amo_bridge.engine.mirror_tables import contact_keys_table, contacts_table, tasks_table, touches_table
 from amo_bridge.engine.rehearsal_tables import rehearsals_table
@@ -220,6 +221,7 @@ contacts = contacts_table(metadata)
 contact_keys = contact_keys_table(metadata)
 tasks = tasks_table(metadata)
 touches = touches_table(metadata)
+found = found_table(metadata)
 letters = letters_table(metadata)
 suppressed = suppressed_table(metadata)
 series = series_table(metadata)

@@ -56,6 +56,9 @@ class Watchdog:
     def run(self) -> None:
         """Find what hooks did not tell of, and see to the hook. Raises CrmError."""
         missed = self._reconciler.run()
+        if missed is None:
+            # It is not over yet, and will be asked for again.
+            return
         state = state_of(self._client, self._destination)
         if state is Subscription.GOOD and missed and self._is_silent():
             state = Subscription.SILENT

@@ -86,7 +86,7 @@ class Workshop:
         desk, store, key = self._desk, self._store, self._desk.account_key
         traffic = self._traffic(settled=lambda: worker.ring())
         alarms = Alarms(store, key, self.brain, desk.clock)
-        looks = self._looks(alarms)
+        looks = self._looks(alarms, lambda: worker.ask(RECONCILE))
         worker = Worker(
             store,
             key,
@@ -116,10 +116,10 @@ class Workshop:
         reading.meet()
         return reading
 
-    def _looks(self, alarms: Alarms) -> dict[str, Callable[[], object]]:
-        """What is looked for outside, by itself."""
+    def _looks(self, alarms: Alarms, again: Callable[[], None]) -> dict[str, Callable[[], object]]:
+        """What is looked for outside, by itself. ``again`` goes on with a long look for missed changes."""
         desk, store, key = self._desk, self._store, self._desk.account_key
-        reconciler = Reconciler(store, key, self.client, desk.clock, self._contacts)
+        reconciler = Reconciler(store, key, self.client, desk.clock, desk.account_clock, self._contacts, again)
         reconciler.begin()
         look: Callable[[], object] = reconciler.run
         if desk.destination:

@@ -193,10 +193,10 @@ def test_rows_that_were_seen_cost_nothing_again(desk: Desk) -> None:
     first = look_since(desk.client, desk.start)
     desk.office.move(desk.person, desk.deal, MEETING)
     desk.crm.forget_requests()
-    second = look_since(desk.client, desk.start, seen=first.row_ids)
+    second = look_since(desk.client, desk.start, seen=first.rows.keys())
     assert [type(event) for event in first.events] == [TaskAdded]
     assert [type(event) for event in second.events] == [DealMoved]
-    assert second.row_ids > first.row_ids
+    assert second.rows.keys() > first.rows.keys()
     assert desk.crm.requests() == {"GET /api/v4/events": 1}
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
+from itertools import takewhile
 from typing import Self
 
 import structlog
@@ -83,15 +84,20 @@ class ContactKeeper:
             # amoCRM names only who is left: whoever shared a phone or a mail with him may be gone.
             self._read(self._twins(merged))
 
-    def catch_up(self, since: datetime) -> None:
-        """Find who changed since then (amoCRM's clock), newest first. Raises CrmError."""
+    def catch_up(self, since: datetime, passed: int = 0) -> int | None:
+        """Find who changed since then (amoCRM's clock), newest first: a page after the first ``passed`` rows. Returns
+        how many are passed now, None when there are no more. Raises CrmError."""
+        params = {"order": {"updated_at": "desc"}, "with": "leads"}
         try:
-            changed = list(self._changed(since))
+            page = self._client.page("/api/v4/contacts", params, "contacts", passed, PAGE)
         except CrmForbidden as error:
             # A token without a right to contacts must not keep the bridge from everything else.
             log.error("contacts can't be read", error=str(error))
-            return
+            return None
+        records = [ContactRecord.from_api(row) for row in page.rows]
+        changed = list(takewhile(lambda record: record.updated_at >= since, records))
         self.keep(changed)
+        return page.ends_at if len(changed) == len(records) else None
 
     def keep(self, records: Sequence[ContactRecord]) -> None:
         """Put what was read into the index."""
@@ -123,11 +129,3 @@ class ContactKeeper:
         if gone := contact_ids - found.keys():
             with self._store.write() as connection:
                 self.index.forget(connection, gone)
-
-    def _changed(self, since: datetime) -> Iterator[ContactRecord]:
-        params = {"order": {"updated_at": "desc"}, "with": "leads"}
-        for row in self._client.pages("/api/v4/contacts", params, "contacts", limit=PAGE):
-            record = ContactRecord.from_api(row)
-            if record.updated_at < since:
-                return
-            yield record
