@@ -32,11 +32,7 @@ def tick(folder: Path, number: int) -> Ticks:
     """A mirror of so many deals, a step to come for each, and ticks while nothing is due."""
     store = Store.in_folder(folder)
     store.prepare()
-    now = datetime.now(UTC).timestamp()
-    for some in _portions(number):
-        with store.write() as connection:
-            connection.execute(insert(deals), [_deal(one, now) for one in some])
-            connection.execute(insert(timers), [_step(one, now) for one in some])
+    plan(store, ACCOUNT, number, datetime.now(UTC))
     due = DueSteps(store, ACCOUNT, SystemClock(), SystemClock())
     # The timetable is for what comes after a step that has fired; here none does.
     nothing: Any = None
@@ -49,17 +45,26 @@ def tick(folder: Path, number: int) -> Ticks:
     return Ticks(number, number, cpu)
 
 
+def plan(store: Store, account: int, number: int, now: datetime) -> None:
+    """Put so many deals into the account's mirror, each with a step to come: the first after a day, then one a
+    second."""
+    for some in _portions(number):
+        with store.write() as connection:
+            connection.execute(insert(deals), [_deal(account, one, now.timestamp()) for one in some])
+            connection.execute(insert(timers), [_step(account, one, now.timestamp()) for one in some])
+
+
 def _portions(number: int) -> Iterator[range]:
     for start in range(0, number, TOGETHER):
         yield range(start, min(start + TOGETHER, number))
 
 
-def _deal(number: int, now: float) -> dict[str, object]:
+def _deal(account: int, number: int, now: float) -> dict[str, object]:
     times = {"stage_since": now, "updated_at": now, "read_at": now}
-    return {"account": ACCOUNT, "deal_id": number, "pipeline_id": 1, "status_id": 1, "record": "{}", **times}
+    return {"account": account, "deal_id": number, "pipeline_id": 1, "status_id": 1, "record": "{}", **times}
 
 
-def _step(number: int, now: float) -> dict[str, object]:
+def _step(account: int, number: int, now: float) -> dict[str, object]:
     due_at = now + A_DAY + number
-    whose = {"account": ACCOUNT, "deal_id": number, "rule": "ladder"}
+    whose = {"account": account, "deal_id": number, "rule": "ladder"}
     return {**whose, "step": "1", "anchor": "a", "due_at": due_at, "since": now}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -123,6 +124,46 @@ def test_a_ring_wakes_it(worker_with: Hire, part: Part, store: Store, monkeypatc
         connection.execute(insert(inbox), {"account": ACCOUNT, "received_at": 0.0, "body": b"", "state": "new"})
     worker.ring()
     wait_until(lambda: part.rounds > 1, "the bell was heard")
+
+
+class Rings:
+    """A bell that is rung so many times, each time while the worker is waiting for quiet."""
+
+    def __init__(self, rings: int) -> None:
+        self.left = rings
+        self.is_rung = True
+        self.waited: list[float] = []
+
+    def is_set(self) -> bool:
+        return self.is_rung
+
+    def clear(self) -> None:
+        self.is_rung = False
+
+    def set(self) -> None:
+        self.is_rung = True
+
+    def wait(self, seconds: float) -> None:
+        self.waited.append(seconds)
+        if self.left:
+            self.left -= 1
+            self.is_rung = True
+
+
+def test_what_comes_together_is_waited_for(worker_with: Hire, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, bell = worker_with(), Rings(3)
+    monkeypatch.setattr(worker, "_bell", bell)
+    monkeypatch.setattr(worker_module, "monotonic", lambda: 0.0)
+    worker._gather()
+    assert bell.waited == [min(worker_module.QUIET, worker_module.LONGEST_GATHERING)] * 4
+
+
+def test_it_does_not_wait_for_quiet_for_ever(worker_with: Hire, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker, bell, seconds = worker_with(), Rings(1000), itertools.count(0.0, worker_module.LONGEST_GATHERING / 4)
+    monkeypatch.setattr(worker, "_bell", bell)
+    monkeypatch.setattr(worker_module, "monotonic", lambda: next(seconds))
+    worker._gather()
+    assert (len(bell.waited), bell.left) == (3, 997)
 
 
 def test_what_appeared_in_the_account_is_read_before_the_next_round(worker_with: Hire, part: Part) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -12,16 +13,20 @@ from urllib.parse import parse_qs
 import pytest
 from local_crm import LocalCrm
 from running_bridge import SECRET, UNHURRIED, RunningBridge
+from sqlalchemy import func, select
 
 from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.reading import IDS_IN_ADDRESS
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import MANAGER
-from amo_bridge.engine import ticker, worker
+from amo_bridge.engine import ticker
+from amo_bridge.engine.accounts import known_key
+from amo_bridge.engine.store import timers
 from amo_bridge.engine.worker import Worker
 from bench.load import hooks_about, move_to_new
 from bench.processes import REGULATION
+from bench.ticks import A_DAY, plan
 
 MANY = 1000
 PAGE = 250
@@ -42,11 +47,33 @@ class Bell:
 
     def ring_everything(self) -> None:
         """Returns when all chores have been done once."""
+        self.ring(*ticker.EVERY_SECONDS)
+
+    def ring(self, *chores: str) -> None:
+        """Returns when these chores are done, with all that they have asked for themselves."""
         done = threading.Event()
-        self.hired.learn("~", done.set)
-        for chore in (*ticker.EVERY_SECONDS, "~"):
+        # What was learned last is done last in each round.
+        self.hired.learn("~", lambda: self.hired.ask("~") if self.hired.is_asked else done.set())
+        for chore in (*chores, "~"):
             self.hired.ask(chore)
         assert done.wait(60), "the chores are done"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """The worker does nothing meanwhile; what comes in comes together, however busy the machine is."""
+        stands, may_go = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            stands.set()
+            assert may_go.wait(120), "it may go on"
+
+        self.hired.learn("hold", hold)
+        self.hired.ask("hold")
+        assert stands.wait(60), "the worker stands still"
+        try:
+            yield
+        finally:
+            may_go.set()
 
 
 @pytest.fixture
@@ -79,18 +106,14 @@ def test_the_first_fill_reads_whole_pages(sandbox: LocalCrm, filled: RunningBrid
 
 
 def test_a_thousand_hooks_on_a_thousand_deals_cost_nine_requests(
-    bell: Bell, sandbox: LocalCrm, filled: RunningBridge, monkeypatch: pytest.MonkeyPatch
+    bell: Bell, sandbox: LocalCrm, filled: RunningBridge
 ) -> None:
     bell.ring_everything()
-    # The burst is over when nothing has come for a while; on a busy machine a burst has holes.
-    monkeypatch.setattr(worker, "QUIET", 2.0)
-    monkeypatch.setattr(worker, "LONGEST_GATHERING", 60.0)
-    monkeypatch.setattr(worker, "LOOK_AGAIN", 60.0)
     deals = range(30_000_001, 30_000_001 + MANY)
     bodies = hooks_about(move_to_new(sandbox, deals), deals)
     filled.settle(sandbox)
     sandbox.forget_requests()
-    with ThreadPoolExecutor(8) as connections:
+    with bell.held(), ThreadPoolExecutor(8) as connections:
         answers = list(connections.map(lambda body: filled.hook(body, SECRET).status_code, bodies))
     assert answers == [204] * MANY
     filled.settle(sandbox)
@@ -114,10 +137,29 @@ def test_an_idle_bridge_asks_at_most_once_a_minute(bell: Bell, sandbox: LocalCrm
     a_day = 0.0
     for chore, seconds in ticker.EVERY_SECONDS.items():
         sandbox.forget_requests()
-        done = threading.Event()
-        bell.hired.learn("~", done.set)
-        bell.hired.ask(chore)
-        bell.hired.ask("~")
-        assert done.wait(60)
+        bell.ring(chore)
         a_day += sum(sandbox.requests().values()) * 86_400 / seconds
     assert 0 < a_day <= 24 * 60
+
+
+def test_a_tick_over_a_hundred_thousand_deals_asks_nothing(
+    bell: Bell, sandbox: LocalCrm, office: Office, bridge: RunningBridge
+) -> None:
+    bell.ring_everything()
+    key = known_key(bridge._store, sandbox.url)
+    assert key is not None
+    plan(bridge._store, key, 100_000, office.now())
+    sandbox.forget_requests()
+    bell.ring(ticker.TIMERS)
+    assert (sandbox.requests(), steps(bridge)) == ({}, {"open": 100_000})
+    # The ticks do look: what has fallen due is found among all the others.
+    sandbox.later(A_DAY + 2)
+    bell.ring(ticker.RECONCILE, ticker.TIMERS)
+    assert steps(bridge)["fired"] >= 3
+
+
+def steps(bridge: RunningBridge) -> dict[str, int]:
+    """How many steps are in which state."""
+    with bridge._store.read() as connection:
+        rows = connection.execute(select(timers.c.state, func.count()).group_by(timers.c.state)).all()
+    return {row[0]: row[1] for row in rows}
