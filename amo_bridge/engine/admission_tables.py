@@ -21,10 +21,18 @@ class Admission(NamedTuple):
     links: Table
     audit: Table
     api_tokens: Table
+    tries: Table
 
 
 def admission_tables(metadata: MetaData) -> Admission:
-    return Admission(_users(metadata), _sittings(metadata), _links(metadata), _audit(metadata), _api_tokens(metadata))
+    return Admission(
+        _users(metadata),
+        _sittings(metadata),
+        _links(metadata),
+        _audit(metadata),
+        _api_tokens(metadata),
+        _tries(metadata),
+    )
 
 
 def _users(metadata: MetaData) -> Table:
@@ -102,3 +110,17 @@ def _api_tokens(metadata: MetaData) -> Table:
         Column("revoked_at", Float),
         UniqueConstraint("digest"),
     )
+
+
+def _tries(metadata: MetaData) -> Table:
+    """Log-ins that failed. ``digest``: of whose and from where; a try counts until ``until`` and is deleted then."""
+    table = Table(
+        "tries",
+        metadata,
+        Column("id", Id, primary_key=True),
+        Column("digest", String(64), nullable=False),
+        Column("at", Float, nullable=False),
+        Column("until", Float, nullable=False),
+    )
+    Index("tries_digest", table.c.digest, table.c.at)
+    return table

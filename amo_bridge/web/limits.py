@@ -1,4 +1,4 @@
-"""How often something may be tried. Counted in this process: each web replica counts for itself."""
+"""How often something may be tried. Counted in the store: all web replicas count together."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ from flask import Response, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 
+from amo_bridge.web.admission import tries
 from amo_bridge.web.admission.users import fold
 
 # Nobody mistypes his password so often; and at this pace nobody guesses a good one.
 PER_NAME, PER_ADDRESS = "8 per 15 minutes", "30 per 15 minutes"
 
 
-def new_limiter() -> Limiter:
-    return Limiter(get_remote_address, storage_uri="memory://", strategy="moving-window")
-
-
-limiter = new_limiter()
+limiter = Limiter(get_remote_address, storage_uri=f"{tries.SCHEME}://", strategy="moving-window")
 
 
 def limited_log_in(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -34,7 +31,10 @@ def limited_log_in(view: Callable[..., Any]) -> Callable[..., Any]:
 def seconds_to_wait() -> int:
     """After a refusal: until when."""
     breached = limiter.current_limit
-    return max(1, round(breached.reset_at - time.time())) if breached else 60
+    if breached is None:
+        return 60
+    # The library rounds up to the next second, which may be one more than the whole window.
+    return min(max(1, round(breached.reset_at - time.time())), breached.limit.get_expiry())
 
 
 def _name() -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pages_kit import PASSWORD, Pages, Visit, words_of
+from sqlalchemy import select
+from time_machine import TimeMachineFixture
 
+from amo_bridge.engine.store import admission
 from amo_bridge.web.admission.roles import Role
 
 
@@ -99,6 +103,23 @@ def test_guessing_one_name_is_stopped_and_told_when_to_come_again(pages: Pages) 
     assert "через 15 минут" in words_of(answer)
     assert 0 < int(answer.headers["Retry-After"]) <= 15 * 60
     assert log_in(pages.stranger(), "Борис") == 302, "somebody else is not locked out"
+
+
+def test_another_replica_counts_on_and_a_quarter_of_an_hour_later_it_is_forgotten(
+    pages: Pages, time_machine: TimeMachineFixture
+) -> None:
+    pages.add_user("Анна", Role.ADMIN)
+    for _ in range(8):
+        assert log_in(pages.stranger(), password="не тот пароль") == 401
+    replica = Pages(pages.bridge)
+    assert log_in(replica.stranger()) == 429
+    time_machine.move_to(datetime.now(UTC) + timedelta(minutes=16))
+    assert log_in(replica.stranger(), password="не тот пароль") == 401
+    assert log_in(replica.stranger()) == 302
+    with pages.office.store.read() as connection:
+        left = connection.execute(select(admission.tries)).all()
+    assert len(left) == 2, "one try, by name and by address; the old ones are gone"
+    assert "анна" not in str(left).casefold()
 
 
 def test_guessing_many_names_from_one_address_is_stopped(pages: Pages) -> None:
