@@ -1,21 +1,20 @@
 """The last open task on a deal is finished → the next step: the deal moves on, a field is filled, tasks are set.
 
 ``only`` and ``not_counting`` say which tasks count. Does nothing if some of them are still open, none of them was set
-since the deal came to the stage, the date of ``after`` has not come, the file is missing, it was done before
-(``once``), the deal is on another stage or has only just come, or the condition of ``when`` does not hold.
-Covers A91 (all tasks of the stage finished → the next stage), A99 (the last closing documents → the checkbox), A100
-(all finished after «Дедлайн проекта» → the report), A102 (the report is there, nothing open → won); M6.
+since the deal came to the stage, the file is missing, it was done before (``once``), the deal is on another stage or
+has only just come, or the condition of ``when`` does not hold.
+Covers A91 (all tasks of the stage finished → the next stage), A99 (the last closing documents → the checkbox), A102
+(the report is there, nothing open → won); M6.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from typing import Annotated
 
 from pydantic import Field
 
 from amo_bridge.actions import Action, Skip
-from amo_bridge.config.names import DateFieldName, StageName
+from amo_bridge.config.names import StageName
 from amo_bridge.deal import Deal
 from amo_bridge.events import TaskFinished
 from amo_bridge.options import Condition, Deeds, WantedFile, WhichTasks
@@ -25,7 +24,6 @@ from amo_bridge.rules import handler
 class LastTaskBringsNextStep(WhichTasks):
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
     when: Condition | None = None
-    after: DateFieldName | None = None
     file: WantedFile | None = None
     once: bool = False
     do: Deeds
@@ -44,8 +42,6 @@ def last_task_brings_next_step(event: TaskFinished, deal: Deal, options: LastTas
         return Skip("приход сделки на этот этап ещё не рассмотрен, его задачи не поставлены")
     if options.when and not options.when.holds(deal):
         return Skip(f"не выполнено условие: {options.when}")
-    if options.after and not _has_come(options.after, event, deal):
-        return Skip(f"дата «{options.after}» ещё не наступила")
     still_open = options.counted(deal.open_tasks)
     if still_open:
         return Skip(f"ещё открыты задачи: {len(still_open)}, среди них «{still_open[0].text}»")
@@ -57,10 +53,3 @@ def last_task_brings_next_step(event: TaskFinished, deal: Deal, options: LastTas
     if options.once and deal.own_tasks:
         return Skip("на этой сделке это уже сделано")
     return options.do.for_deal(deal, slot=f"{deal.stage.status_id}")
-
-
-def _has_come(field: DateFieldName, event: TaskFinished, deal: Deal) -> bool:
-    awaited = deal.value(field)
-    if not isinstance(awaited, date) or event.at is None:
-        return False
-    return event.at >= awaited if isinstance(awaited, datetime) else event.at.date() >= awaited

@@ -1,4 +1,4 @@
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from builders import NOON, deal, finished, stayed, task
@@ -53,13 +53,6 @@ def test_the_last_closing_documents_tick_the_box_whatever_else_is_open():
         pytest.param(on(stays=()), {}, "ещё не рассмотрен", id="приход ещё не рассмотрен"),
         pytest.param(on(), {"when": {"tag": "vip"}}, "условие", id="условие"),
         pytest.param(on(), {"file": REPORT}, "нет файла", id="нет отчёта"),
-        pytest.param(on(), {"after": "Дедлайн проекта"}, "не наступила", id="даты нет"),
-        pytest.param(
-            on(fields={"Дедлайн проекта": date(2026, 11, 24)}),
-            {"after": "Дедлайн проекта"},
-            "не наступила",
-            id="дата завтра",
-        ),
         pytest.param(on(own_tasks=(task(),)), {"once": True}, "уже сделано", id="один раз"),
     ],
 )
@@ -67,16 +60,6 @@ def test_nothing_is_done_and_the_reason_is_told(now, changed, reason):
     nothing = said(now, **changed)
     assert isinstance(nothing, Skip)
     assert reason in nothing.reason
-
-
-@pytest.mark.parametrize("day", [date(2026, 11, 23), date(2026, 11, 1), NOON, NOON - timedelta(hours=1)])
-def test_after_the_date_has_come(day):
-    assert isinstance(said(on(fields={"Дедлайн проекта": day}), after="Дедлайн проекта"), list)
-
-
-def test_a_moment_that_is_still_to_come_today():
-    later: datetime = NOON + timedelta(hours=1)
-    assert isinstance(said(on(fields={"Дедлайн проекта": later}), after="Дедлайн проекта"), Skip)
 
 
 def test_with_the_report_the_project_is_done():

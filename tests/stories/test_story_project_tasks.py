@@ -113,6 +113,24 @@ def test_the_end_of_a_project(ending: int, bridge: RunningBridge, sandbox: Local
     assert office.stage_of(ending) == WON, "the head's own task holds nobody up"
 
 
+def test_at_the_deadline_of_a_project_with_nothing_open_the_report_is_asked_for_once(
+    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+) -> None:
+    deal = office.new_deal(PR, "Ромашка", "Реализация / Исполнение", office.new_contact(PR, "Анна"), 1000)
+    sandbox.later()
+    office.fill(PR, deal, "Дедлайн проекта", in_days(office, 2))
+    bridge.settle(sandbox)
+    finish_all(bridge, sandbox, office, deal)
+    bridge.settle_at(sandbox, advance=DAY)
+    assert still_open(office, deal) == [], "it is to come"
+    bridge.settle_at(sandbox, advance=2 * DAY)
+    assert sorted(still_open(office, deal)) == sorted([REPORT, WHEN])
+    finish(bridge, sandbox, office, deal, WHEN)
+    office.fill(PR, deal, "Дедлайн проекта", in_days(office, 2))
+    bridge.settle_at(sandbox, advance=3 * DAY)
+    assert still_open(office, deal) == [REPORT]
+
+
 def test_before_the_deadline_no_report_is_asked_for(
     ending: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office
 ) -> None:
