@@ -1,8 +1,9 @@
 """The last open task on a deal is finished → the next step: the deal moves on, a field is filled, tasks are set.
 
-``only`` and ``not_counting`` say which tasks count. Does nothing if some of them are still open, none of them was set
-since the deal came to the stage, the file is missing, it was done before (``once``), the deal is on another stage or
-has only just come, or the condition of ``when`` does not hold.
+``only`` and ``not_counting`` say which tasks count; with ``only`` it must be one of them that is finished.
+Does nothing if some of them are still open, none of them was set since the deal came to the stage, the file is missing,
+it was done before (``once``), the deal is on another stage or has only just come, or the condition of ``when`` does not
+hold.
 Covers A91 (all tasks of the stage finished → the next stage), A99 (the last closing documents → the checkbox), A102
 (the report is there, nothing open → won); M6.
 """
@@ -37,6 +38,8 @@ class LastTaskBringsNextStep(WhichTasks):
 def last_task_brings_next_step(event: TaskFinished, deal: Deal, options: LastTaskBringsNextStep) -> Skip | list[Action]:
     if not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» не из этого правила")
+    if options.only and not options.counts(event.text):
+        return Skip(f"задача «{event.text}» этим правилом не считается")
     if deal.stage_since is None:
         # Several tasks finished at once are told one by one, and the first of them may have moved the deal.
         return Skip("приход сделки на этот этап ещё не рассмотрен, его задачи не поставлены")

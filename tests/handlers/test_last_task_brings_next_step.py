@@ -38,7 +38,13 @@ def test_the_last_task_moves_the_deal():
 
 def test_the_last_closing_documents_tick_the_box_whatever_else_is_open():
     now = on(DOING, still_open=(task(text="Исполнить: Бузова"),), finished_tasks=(done(CLOSING),))
-    found = said(now, stages=[DOING], only=[CLOSING], do={"set_fields": {"Закрывающие документы получены": True}})
+    found = said(
+        now,
+        finished(CLOSING),
+        stages=[DOING],
+        only=[CLOSING],
+        do={"set_fields": {"Закрывающие документы получены": True}},
+    )
     assert found == [SetFields(deal_id=7, values={"Закрывающие документы получены": True})]
 
 
@@ -49,7 +55,8 @@ def test_the_last_closing_documents_tick_the_box_whatever_else_is_open():
         pytest.param(on(still_open=(task(text="Ещё одна"),)), {}, "«Ещё одна»", id="есть открытая"),
         pytest.param(on(finished_tasks=()), {}, "не было", id="задач не было"),
         pytest.param(on(finished_tasks=(done(hours_ago=30),)), {}, "не было", id="задачи прошлого этапа"),
-        pytest.param(on(finished_tasks=(done("Позвонить"),)), {"only": ["Согласовать"]}, "не было", id="не те задачи"),
+        pytest.param(on(finished_tasks=(done("Позвонить"),)), {"only": ["Связаться"]}, "не было", id="не те задачи"),
+        pytest.param(on(), {"only": ["Согласовать"]}, "не считается", id="закрыта не та задача"),
         pytest.param(on(stays=()), {}, "ещё не рассмотрен", id="приход ещё не рассмотрен"),
         pytest.param(on(), {"when": {"tag": "vip"}}, "условие", id="условие"),
         pytest.param(on(), {"file": REPORT}, "нет файла", id="нет отчёта"),
