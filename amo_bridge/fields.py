@@ -11,6 +11,10 @@ Value = str | bool | date | datetime | tuple[str, ...]
 """A field's value: text (numbers too, as amoCRM gives them), bool (checkbox), date, datetime, or several texts."""
 
 
+HIDDEN = "•••"
+"""What stands for the value of a field that nobody is to read here: it is filled, and that is all that is known."""
+
+
 class WithFields:
     """Something that has fields. ``fields``: name → value, filled ones only."""
 

@@ -18,6 +18,7 @@ from amo_bridge.config.model import MANAGER, AccountSection, BridgeSection, Conf
 from amo_bridge.config.names import PersonName, UserName, names_in
 from amo_bridge.config.problems import Problems
 from amo_bridge.config.read import read, text_of
+from amo_bridge.config.secrets import check_secrets
 from amo_bridge.config.series import series_in
 from amo_bridge.errors import ConfigError
 from amo_bridge.names import same_name
@@ -83,6 +84,7 @@ class _Loader:
             ("webinar",): webinar,
         }
         self._known_people(sections, rules, declared)
+        check_secrets(bridge.secret_fields if bridge else (), rules, self.problems)
         if self.problems.found or account is None or bridge is None or calendar is None:
             raise ConfigError(self.problems.found)
         more = (absences, services, provision, webinar, channels)

@@ -61,6 +61,7 @@ class BridgeSection(Strict):
     database: str = ""
     dry_run: bool = False
     opt_out_tag: TagName = TagName("без робота")
+    secret_fields: tuple[CustomFieldName, ...] = ()
     own_handlers: str | None = None
     scripts: str = "scripts"
     own_schedules: str | None = None

@@ -5,19 +5,23 @@ amoCRM's own forms (strings for numbers, Unix seconds for dates) stay in this pa
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.entities import ContactRecord, DealRecord
-from amo_bridge.fields import Value, as_text
+from amo_bridge.fields import HIDDEN, Value, as_text
+from amo_bridge.names import normalise
 
 
 class FieldReader:
-    """``entity``: whose fields (leads, contacts)."""
+    """``entity``: whose fields (leads, contacts). ``secret``: names of those whose values are never told."""
 
-    def __init__(self, account: Account, entity: str = "leads") -> None:
+    def __init__(self, account: Account, entity: str = "leads", secret: Iterable[str] = ()) -> None:
+        hidden = {normalise(name) for name in secret}
         self._fields = {field.id: field for field in account.fields(entity)}
+        self._secret = {number for number, field in self._fields.items() if normalise(field.name) in hidden}
         self._zone = ZoneInfo(account.timezone)
 
     def values(self, record: DealRecord | ContactRecord) -> dict[str, Value]:
@@ -29,7 +33,7 @@ class FieldReader:
                 continue
             value = self._value(field.type, raw)
             if value is not None:
-                found[field.name] = value
+                found[field.name] = HIDDEN if field_id in self._secret else value
         return found
 
     def texts(self, record: DealRecord) -> dict[str, str]:

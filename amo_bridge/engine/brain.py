@@ -43,7 +43,8 @@ class Brain:
         people = People(account, config.roles, config.absences, deal_known)
         calendar = config.calendar.calendar(account.timezone)
         resolver = Resolver(account, people, calendar, Reach(config.channels, account).can_be_told)
-        viewer = Viewer(account, config.account.url, pages_url or config.bridge.public_url or "")
+        secret = config.bridge.secret_fields
+        viewer = Viewer(account, config.account.url, pages_url or config.bridge.public_url or "", secret)
         return cls(
             config=config,
             account=account,
@@ -58,7 +59,7 @@ class Brain:
                 most_put_backs=config.bridge.most_put_backs,
                 tell=config.bridge.tell,
             ),
-            observer=Observer(account, people),
+            observer=Observer(account, people, secret),
             task_observer=TaskObserver(account, people),
             viewer=viewer,
             timetable=Timetable(config.rules, viewer, calendar, config.calendar, clock),

@@ -6,7 +6,7 @@ hear of a change when the deal *is* different, whoever rang and however often.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -31,12 +31,13 @@ REDELIVERED_WITHIN = timedelta(hours=2)
 
 
 class Observer:
-    """Turns (what was, what is, what the hook said) into observed events."""
+    """Turns (what was, what is, what the hook said) into observed events. ``secret``: fields whose values
+    are not told."""
 
-    def __init__(self, account: Account, people: People) -> None:
+    def __init__(self, account: Account, people: People, secret: Iterable[str] = ()) -> None:
         self._account = account
         self._people = people
-        self._reader = FieldReader(account)
+        self._reader = FieldReader(account, secret=secret)
 
     def changes(self, before: Mirrored | None, now: DealRecord, told: DealReported) -> list[DealObserved]:
         mover = self._mover(now, told)

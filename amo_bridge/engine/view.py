@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.entities import DealRecord, TaskRecord
 from amo_bridge.crm.field_reader import FieldReader
@@ -10,13 +12,14 @@ from amo_bridge.engine.mirror import Mirrored
 
 
 class Viewer:
-    """``pages_url``: where the bridge's own pages are; empty if nobody said."""
+    """``pages_url``: where the bridge's own pages are; empty if nobody said. ``secret``: fields whose values are not
+    shown."""
 
-    def __init__(self, account: Account, account_url: str, pages_url: str = "") -> None:
+    def __init__(self, account: Account, account_url: str, pages_url: str = "", secret: Iterable[str] = ()) -> None:
         self._account = account
         self._pages_url = pages_url
         self._url = account_url
-        self._reader = FieldReader(account)
+        self._reader = FieldReader(account, secret=secret)
         self._users = {user.id: user for user in account.users}
 
     def deal(self, record: DealRecord, copy: Mirrored | None = None) -> Deal:

@@ -15,6 +15,7 @@ from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.mirror import Mirrored
 from amo_bridge.engine.observe import Observer
 from amo_bridge.engine.people import People
+from amo_bridge.engine.view import Viewer
 from amo_bridge.events import (
     DealAdded,
     DealMoved,
@@ -28,6 +29,7 @@ from amo_bridge.events import (
     ResponsibleChanged,
     StageEntered,
 )
+from amo_bridge.fields import HIDDEN
 
 ROLES: dict[str, RoleSpec] = {
     "head": UserName("Елена Орлова"),
@@ -237,3 +239,14 @@ def test_the_stage_s_age_is_that_of_the_move() -> None:
 def test_a_deal_seen_for_the_first_time_in_mid_life_is_where_it_is_since_nobody_knows_when() -> None:
     made = record(BRIEF, seconds=9)
     assert OBSERVER.copy(None, made, told()).stage_since == made.created_at
+
+
+def test_of_a_secret_field_only_that_it_is_filled_is_told() -> None:
+    observer = Observer(agency(), People(agency(), ROLES), secret=["тема Запроса"])
+    first, second = (record(fields={"Тема запроса": (word,)}) for word in ("Qwerty-1", "Qwerty-2"))
+    filled = observer.changes(mirrored(), first, told())
+    assert fields(filled)["Тема запроса"] == (None, HIDDEN)
+    assert "Qwerty" not in repr([*filled, *observer.changes(Mirrored(second, OLD), record(), told())])
+    assert fields(observer.changes(Mirrored(first, OLD), second, told())) == {}
+    shown = Viewer(agency(), "https://agency.amocrm.ru", secret=["тема Запроса"]).deal(first)
+    assert (shown.has("Тема запроса"), shown.text("Тема запроса")) == (True, HIDDEN)

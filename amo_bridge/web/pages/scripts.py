@@ -54,7 +54,7 @@ def _known(deal_id: int) -> tuple[Account, Deal]:
     if kept is None or record is None:
         abort(404)
     names = Account.from_json(kept["account"])
-    return names, Viewer(names, here.config.account.url).deal(record)
+    return names, Viewer(names, here.config.account.url, secret=here.config.bridge.secret_fields).deal(record)
 
 
 def _client(deal: Deal) -> ContactRecord:
