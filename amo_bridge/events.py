@@ -474,12 +474,14 @@ class TaskRemoved(TaskObserved):
 @dataclass(frozen=True, kw_only=True)
 class ClientAnswered(DealObserved):
     """The client called or wrote. ``by``: call, mail, chat or sms. What comes to a contact's card is told on each of
-    his open deals. ``source`` says which call or letter it was; ``text`` what is known of its words."""
+    his open deals. ``source`` says which call or letter it was; ``text`` what is known of its words; ``files`` how
+    many came with a letter."""
 
     by: str
     source: str = ""
     contact_id: int | None = None
     text: str = ""
+    files: int = 0
 
 
 # --- the clock ---------------------------------------------------------------------------------------------------

@@ -1,13 +1,14 @@
 """The client writes or calls → what this stage asks for: a task, a move.
 
-Does nothing if the deal is on another stage or the condition of ``when`` does not hold. A second message while the task
-of the first is still open sets no second one.
-Covers A111 («Работа с потерянными»: the client answers → task, back to «Продажи»); A11, M4.
+``kinds``: by what he answered (call, mail, chat, sms); empty is anything. ``with_files``: only a letter with a file.
+Does nothing if the deal is on another stage, he answered in another way, or the condition of ``when`` does not hold. A
+second message while the task of the first is still open sets no second one.
+Covers A111 («Работа с потерянными»: the client answers → task, back to «Продажи»); A11, M4 («Анкета» by mail).
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -24,6 +25,8 @@ SLOT = "answered"
 class ClientAnswerStartsDeeds(Options):
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
     when: Condition | None = None
+    kinds: tuple[Literal["call", "mail", "chat", "sms"], ...] = ()
+    with_files: bool = False
     do: Deeds
 
 
@@ -33,6 +36,10 @@ def client_answer_starts_deeds(
 ) -> Skip | list[Action]:
     if not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» ответа клиента не ждут")
+    if options.kinds and event.by not in options.kinds:
+        return Skip("клиент ответил не тем способом, которого ждёт правило")
+    if options.with_files and not event.files:
+        return Skip("в ответе клиента нет файлов")
     if options.when and not options.when.holds(deal):
         return Skip(f"не выполнено условие: {options.when}")
     still_open = {task.slot for task in deal.own_tasks if not task.is_completed}

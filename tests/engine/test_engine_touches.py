@@ -157,6 +157,12 @@ def test_the_client_s_word_is_an_answer_on_the_deal(
     assert (answer.deal_id, answer.by, answer.source, answer.text, answer.at) == (7, by, source, text, NOON)
 
 
+def test_how_many_files_came_with_a_letter_is_told(store: Store) -> None:
+    hear(store, note(MailLogged, "in", attachments=2))
+    (answer,) = answers(store)
+    assert answer.files == 2
+
+
 @pytest.mark.parametrize("event", [note(CallLogged), note(MailLogged), message("out", user_id=IVAN), done(), moved()])
 def test_what_we_do_is_no_answer(store: Store, event: Event) -> None:
     hear(store, event)

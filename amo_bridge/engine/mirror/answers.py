@@ -34,6 +34,7 @@ def answers_in(connection: Connection, account: int, told: Sequence[Event]) -> l
                     source=touch.key,
                     contact_id=number if kind == "contact" else getattr(event, "contact_id", None),
                     text=_words(event),
+                    files=event.attachments if isinstance(event, MailLogged) else 0,
                 )
             )
     return answers
