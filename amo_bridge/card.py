@@ -69,7 +69,8 @@ class Task:
     ``is_own``: the rule that asks has set it itself.
 
     ``responsible_user_id`` and ``created_by`` are users' ids, 0 a robot's. ``changed_at``: when it was changed last;
-    of a finished task mostly when it was finished.
+    of a finished task mostly when it was finished. ``task_type``: its name, known of tasks on the card; None for
+    «Связаться», which is nobody's choice.
     """
 
     id: int
@@ -80,6 +81,7 @@ class Task:
     slot: str = ""
     result: str | None = None
     task_type_id: int = 1
+    task_type: str | None = None
     created_by: int = 0
     created_at: datetime | None = None
     changed_at: datetime | None = None

@@ -22,6 +22,7 @@ SAME_SOUND = (
 )  # fmt: skip
 # «е» and «ё» after a vowel or a soft sign are ye, je, yo, jo or plain e.
 SAME_VOWEL = (("ie", "e"), ("io", "e"))
+PICTURES = (".png", ".jpg", ".jpeg", ".heic", ".webp", ".gif", ".bmp")
 EXTENSION = re.compile(r"\.(?=[a-z0-9]*[a-z])[a-z0-9]{1,5}$", re.IGNORECASE)
 COPY = re.compile(r"\s*\(\d+\)$")
 
@@ -37,6 +38,11 @@ def is_named(file_name: str, wanted: str) -> bool:
     sought = plain(wanted)
     names = {plain(file_name), plain(without_extension(file_name))} if sought else set()
     return sought in names or in_latin(sought) in {in_latin(name) for name in names}
+
+
+def is_picture(file_name: str) -> bool:
+    """Is it a picture by its extension, such as a screenshot?"""
+    return file_name.strip().casefold().endswith(PICTURES)
 
 
 def without_extension(file_name: str) -> str:

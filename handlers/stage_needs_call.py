@@ -8,27 +8,21 @@ Covers M2 («Связались с клиентом» without a recorded call), 
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from amo_bridge.actions import Lack, RollBack, Skip
 from amo_bridge.deal import Deal
 from amo_bridge.events import StageEntered
-from amo_bridge.options import Gate
+from amo_bridge.options import Gate, WantedCall
 from amo_bridge.rules import handler
 
 
-class StageNeedsCall(Gate):
-    seconds: Annotated[int, Field(ge=0)] = 30
-    recorded: bool = True
+class StageNeedsCall(Gate, WantedCall):
+    pass
 
 
 @handler(on=StageEntered, options=StageNeedsCall, gate=True, needs={"calls"})
 def stage_needs_call(event: StageEntered, deal: Deal, options: StageNeedsCall) -> Skip | RollBack:
     if passes := options.lets_pass(event, deal):
         return passes
-    if any(call.is_talk(options.seconds) and (call.link or not options.recorded) for call in deal.calls):
+    if any(options.fits(call) for call in deal.calls):
         return Skip("нужный звонок есть")
-    needed = "нужен звонок с записью" if options.recorded else "нужен звонок"
-    return options.put_back(event, deal, [Lack(f"{needed}, разговор от {options.seconds} секунд")])
+    return options.put_back(event, deal, [Lack(f"нужен {options.in_words}")])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amo_bridge.file_names import is_named, starts_with
+from amo_bridge.file_names import is_named, is_picture, starts_with
 
 OFFER = "Коммерческое предложение"
 REPORT = 'Отчет по проекту "Ёлка: зима/весна"'
@@ -116,3 +116,11 @@ def test_nothing_is_no_beginning(nothing: str) -> None:
 def test_a_name_begins_with_its_own_beginning(beginning: str, rest: str) -> None:
     assert starts_with(f"{beginning} {rest}.pdf", beginning)
     assert starts_with(f"{beginning} {rest}.pdf".upper(), beginning)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [("IMG_2041.PNG", True), ("снимок экрана.jpeg ", True), ("Анкета.docx", False), ("png", False), ("", False)],
+)
+def test_a_picture_is_known_by_its_extension(name: str, is_one: bool) -> None:
+    assert is_picture(name) == is_one

@@ -240,6 +240,14 @@ def test_the_webinars_document_has_the_table_of_its_rules() -> None:
     assert shown.replace("](../", "](") == table, "amo-bridge rules --config examples/webinar.toml --markdown"
 
 
+@pytest.mark.parametrize(("mark", "example"), [("smm", "smm.toml"), ("remote", "remote_sales.toml")])
+def test_the_regulations_document_has_the_tables_of_their_rules(mark: str, example: str) -> None:
+    text = (ROOT / "docs" / "regulations.md").read_text("utf-8")
+    shown = text.partition(f"<!-- {mark}:begin -->\n")[2].partition(f"\n<!-- {mark}:end -->")[0]
+    table = markdown_table(load(ROOT / "examples" / example, {}))
+    assert shown.replace("](../", "](") == table, f"amo-bridge rules --config examples/{example} --markdown"
+
+
 def test_the_documents_that_people_are_sent_to_are_there() -> None:
     named = set()
     for path in [*ENGINE, *HANDLERS, EXAMPLE, *(ROOT / folder / "__init__.py" for folder in FOLDERS)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
@@ -135,3 +136,11 @@ def test_an_escalation_may_go_to_somebody_else_and_be_urgent() -> None:
     assert isinstance(task, CreateTask)
     assert (task.to, task.due, task.text) == ("pr", Due.parse("1 h"), "Ромашка")
     assert notice == Notify(deal_id=7, to=("pr",), text="Ромашка", urgent=True)
+
+
+def test_a_place_alone_is_the_fields_own_value_and_an_empty_one_empties() -> None:
+    deeds = Deeds.model_validate(
+        {"set_fields": {"Начало": "{Дата оплаты}", "Конец": "{Нет}", "Слова": "с {Дата оплаты}"}}
+    )
+    (said,) = deeds.for_deal(deal(fields={"Дата оплаты": date(2026, 11, 28)}))
+    assert said == SetFields(deal_id=7, values={"Начало": date(2026, 11, 28), "Конец": None, "Слова": "с 28.11.2026"})

@@ -23,6 +23,7 @@ from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rehearsal.calendar import Deed, by_day, day_title, sheet
 from amo_bridge.rehearsal.play import rehearsing
 from amo_bridge.rehearsal.source import Source, example, from_account, from_file
+from amo_bridge.sandbox.account_file import SHIPPED
 from amo_bridge.snapshot.own_store import recalled
 
 
@@ -33,7 +34,15 @@ from amo_bridge.snapshot.own_store import recalled
 )
 @click.option("--deal", "deal_id", type=int, metavar="СДЕЛКА", help="Только эта сделка.")
 @click.option("--snapshot", "file", type=click.Path(path_type=Path), metavar="ФАЙЛ", help="Снимок вместо аккаунта.")
-@click.option("--example", "is_example", is_flag=True, help="Учебный аккаунт вместо своего: amoCRM не нужна.")
+@click.option(
+    "--example",
+    "example_name",
+    type=click.Choice(tuple(SHIPPED)),
+    is_flag=False,
+    flag_value="agency",
+    metavar="[ИМЯ]",
+    help=f"Учебный аккаунт вместо своего, amoCRM не нужна: {', '.join(SHIPPED)}; без имени — agency.",
+)
 @click.option(
     "--since", type=click.DateTime(["%Y-%m-%d"]), metavar="ДАТА", help="Считать, что правила включены с этого дня."
 )
@@ -44,7 +53,7 @@ def rehearse(
     days: int,
     deal_id: int | None,
     file: Path | None,
-    is_example: bool,
+    example_name: str | None,
     since: datetime | None,
     as_json: bool,
     as_csv: bool,
@@ -58,7 +67,7 @@ def rehearse(
     """
     config = load_or_exit(config_path)
     try:
-        source = _source(config, deal_id, file, is_example)
+        source = _source(config, deal_id, file, example_name)
         zone = ZoneInfo(source.timezone)
         if since is not None:
             source = source.with_rules_on_since(config, since.replace(tzinfo=zone))
@@ -76,12 +85,12 @@ def rehearse(
         _print(deeds, zone, names, days)
 
 
-def _source(config: Config, deal_id: int | None, file: Path | None, is_example: bool) -> Source:
+def _source(config: Config, deal_id: int | None, file: Path | None, example_name: str | None) -> Source:
     if file is not None:
         return from_file(file)
     now = datetime.now(UTC)
-    if is_example:
-        return example(now).with_rules_on_since(config, now)
+    if example_name is not None:
+        return example(now, SHIPPED[example_name]).with_rules_on_since(config, now)
     return from_account(account_client(config, os.environ), now, recalled(config, now, deal_id), deal_id)
 
 

@@ -26,8 +26,8 @@ HOST = "127.0.0.1"
     "--account",
     metavar="ФАЙЛ",
     type=click.Path(path_type=Path),
-    help="Файл аккаунта, school (школа из examples/webinar.toml) или clients (examples/client_department.toml);"
-    " без ключа — агентство из примера.",
+    help="Файл аккаунта или учебный: school (examples/webinar.toml), clients (examples/client_department.toml), smm"
+    " (examples/smm.toml), remote (examples/remote_sales.toml); без ключа — агентство из примера.",
 )
 @click.option(
     "--state", metavar="ФАЙЛ", type=click.Path(path_type=Path), help="Файл, в котором аккаунт переживёт перезапуск."

@@ -14,7 +14,7 @@ from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from amo_bridge.config.sections import taken
-from amo_bridge.deal import Deal
+from amo_bridge.deal import Deal, Value
 from amo_bridge.due import Due
 
 
@@ -136,6 +136,12 @@ class Text(AccountName):
         return [
             name for name in self.PLACE.findall(self) if name not in self.OWN_PLACES and name not in self.LATER_PLACES
         ]
+
+    def value_for(self, deal: Deal) -> Value | None:
+        """As ``for_deal``; but a text that is one field's place and nothing else is the field's own value: a date stays
+        a date, and an empty one is None."""
+        alone = self.PLACE.fullmatch(self)
+        return deal.value(alone[1]) if alone and self.field_names else self.for_deal(deal)
 
     def for_deal(self, deal: Deal) -> str:
         """The text with the deal's values; an empty field becomes «—», so that nobody reads a broken sentence."""

@@ -5,7 +5,7 @@ from amo_bridge.options.condition import Condition
 from amo_bridge.options.deeds import Deeds
 from amo_bridge.options.gates import Gate
 from amo_bridge.options.lists import OneOrMore
-from amo_bridge.options.on_card import WantedFile, WhichTasks
+from amo_bridge.options.on_card import WantedCall, WantedFile, WhichTasks
 from amo_bridge.options.outside import (
     AudienceSpec,
     EscalationSpec,
@@ -31,6 +31,7 @@ __all__ = [
     "TaskSpec",
     "Violation",
     "ViolationSpec",
+    "WantedCall",
     "WantedFile",
     "WhichTasks",
 ]

@@ -48,8 +48,8 @@ class CarryOver(Options):
         """Is the deal of a pipeline that this rule is about?"""
         return any(same_name(deal.stage.pipeline, name) for name in self.pipelines)
 
-    def new_deal(self, deal: Deal, *more_tags: str) -> CreateDeal:
-        """The deal that goes on where this one ended."""
+    def new_deal(self, deal: Deal, *more_tags: str, slot: str = "") -> CreateDeal:
+        """The deal that goes on where this one ended; one for each ``slot``."""
         own_tags = deal.tags if self.carry_tags else ()
         told = {name: name for name in self.carry_fields} | self.carry_as
         return CreateDeal(
@@ -64,6 +64,7 @@ class CarryOver(Options):
             values={new: deal.value(old) for old, new in told.items() if deal.has(old)},
             link_field=self.link_field,
             file_uuids=tuple(file.uuid for file in deal.files if file.uuid) if self.carry_files else (),
+            slot=slot,
             then=(AddNote(deal_id=deal.id, text=self.note.for_deal(deal)),),
         )
 

@@ -29,7 +29,8 @@ from amo_bridge.rules import Options
 
 class Deeds(Options):
     """At least one deed. ``task`` is one or several; ``move_to`` is done last, when everything else is on its way.
-    ``loss_reason`` goes with ``move_to``, when the deal is closed as lost."""
+    ``loss_reason`` goes with ``move_to``, when the deal is closed as lost. A text of ``set_fields`` that is one
+    place and no more («{Дата оплаты}») is that field's own value: a date stays a date, an empty one empties."""
 
     task: OneOrMore[TaskSpec] | None = None
     escalate: EscalationSpec | None = None
@@ -62,7 +63,7 @@ class Deeds(Options):
     def _changes(self, deal: Deal) -> Iterator[Action]:
         if self.set_fields:
             values: dict[str, object] = {
-                name: value.for_deal(deal) if isinstance(value, Text) else value
+                name: value.value_for(deal) if isinstance(value, Text) else value
                 for name, value in self.set_fields.items()
             }
             yield SetFields(deal_id=deal.id, values=values)

@@ -76,9 +76,10 @@ def _world(account: Mapping[str, Any], rows: Iterable[tuple[str, Mapping[str, An
     return world
 
 
-def example(now: datetime) -> Source:
-    """The shipped agency with some deals on every open stage that came there at ``now``: nothing of it is real."""
-    world = World.load()
+def example(now: datetime, account: Path | None = None) -> Source:
+    """A shipped account (None: the agency) with some deals on every open stage that came there at ``now``: nothing of
+    it is real."""
+    world = World.load(account)
     world.table("tokens")[TOKEN] = {**world.table("tokens")["sandbox-token"], "token": TOKEN}
     world.clock.freeze()
     world.clock.set(now.timestamp() + EXAMPLE_DEALS)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -19,6 +20,17 @@ SCHOOL = AGENCY.with_name("school.json")
 
 CLIENTS = AGENCY.with_name("client_department.json")
 """A client department of an agency: examples/client_department.toml is written for it."""
+
+SMM = AGENCY.with_name("smm.json")
+"""An SMM agency: examples/smm.toml is written for it."""
+
+REMOTE_SALES = AGENCY.with_name("remote_sales.json")
+"""A remote sales team and its care department: examples/remote_sales.toml is written for it."""
+
+SHIPPED: Mapping[str, Path] = MappingProxyType(
+    {"agency": AGENCY, "school": SCHOOL, "clients": CLIENTS, "smm": SMM, "remote": REMOTE_SALES}
+)
+"""The accounts that come along, by the names that commands know them by."""
 
 FieldType = Literal[
     "text", "numeric", "checkbox", "select", "multiselect", "date", "url", "textarea", "radiobutton",
@@ -152,8 +164,7 @@ class AccountFile(Strict):
 
 def shipped(path: Path | None) -> Path | None:
     """The path, or the shipped account that is meant by its bare name («school»)."""
-    own = {"agency": AGENCY, "school": SCHOOL, "clients": CLIENTS}
-    return own.get(str(path), path) if path is None or not path.exists() else path
+    return SHIPPED.get(str(path), path) if path is None or not path.exists() else path
 
 
 def read(path: Path | None = None) -> AccountFile:

@@ -107,6 +107,12 @@ def test_open_tasks_are_everybody_s_and_say_whose(place: Place) -> None:
     assert seen[persons].created_by == place.office.users[place.person]
 
 
+def test_a_task_on_the_card_says_its_type_unless_it_is_the_usual_one(place: Place) -> None:
+    usual, meeting = place.task("Связаться", place.deal), place.task("Встретиться", place.deal, task_type_id=2)
+    seen = {task.id: task.task_type for task in place.read("open_tasks").open_tasks}
+    assert seen == {usual: None, meeting: "Встреча"}
+
+
 def test_open_tasks_stay_right_when_amocrm_ignores_the_filter(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = place.task("Моя", place.deal)
     place.task("Готово", place.deal, is_completed=True)

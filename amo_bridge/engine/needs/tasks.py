@@ -12,6 +12,7 @@ from amo_bridge.card import Task
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.reading import tasks_by_ids, tasks_of_deals
 from amo_bridge.engine.needs.source import Ways
+from amo_bridge.engine.observe_tasks import USUAL_TYPE
 from amo_bridge.engine.rows import chunks
 from amo_bridge.engine.store import made
 from amo_bridge.engine.view import task_view
@@ -48,8 +49,13 @@ class CardTasks:
         found = tasks_of_deals(self.ways.client, [deal.id for deal in deals], are_completed=self.are_completed)
         by_rules = _made(self.ways, made.c.entity_id, [task.id for own in found.values() for task in own])
         marks = {row.entity_id: (row.slot, row.rule) for row in by_rules}
+        types = {kind.id: kind.name for kind in self.ways.account.task_types if kind.id != USUAL_TYPE}
         return {
-            deal_id: [task_view(task, *marks.get(task.id, ("", ""))) for task in own] for deal_id, own in found.items()
+            deal_id: [
+                replace(task_view(task, *marks.get(task.id, ("", ""))), task_type=types.get(task.task_type_id))
+                for task in own
+            ]
+            for deal_id, own in found.items()
         }
 
     def shown(self, found: Sequence[Task], rule: Rule) -> tuple[Task, ...]:

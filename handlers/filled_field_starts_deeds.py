@@ -1,0 +1,44 @@
+"""A field is filled or changed → what the config asks for: a task, a letter, another field, another stage.
+
+Does nothing if it is another field, the field has been emptied, the deal is on another stage, or the condition of
+``when`` does not hold. A second change while the task of the first is open sets no second one.
+Covers M16 (the payment's date → «Дата начала обслуживания»), S4 (the client says when he will pay → the invoice).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from amo_bridge.actions import Action, CreateTask, Skip
+from amo_bridge.config.names import FieldName, StageName
+from amo_bridge.deal import Deal
+from amo_bridge.events import FieldChanged
+from amo_bridge.names import same_name
+from amo_bridge.options import Condition, Deeds
+from amo_bridge.rules import Options, handler
+
+
+class FilledFieldStartsDeeds(Options):
+    fields: Annotated[tuple[FieldName, ...], Field(min_length=1)]
+    stages: tuple[StageName, ...] = ()
+    when: Condition | None = None
+    do: Deeds
+
+
+@handler(on=FieldChanged, options=FilledFieldStartsDeeds, needs={"own_tasks"})
+def filled_field_starts_deeds(event: FieldChanged, deal: Deal, options: FilledFieldStartsDeeds) -> Skip | list[Action]:
+    field = next((name for name in options.fields if same_name(name, event.field_name)), None)
+    if field is None:
+        return Skip("изменилось не это поле")
+    if not deal.has(field):
+        return Skip("поле пусто")
+    if options.stages and not deal.is_on(options.stages):
+        return Skip(f"на этапе «{deal.stage.title}» это поле ничего не запускает")
+    if options.when and not options.when.holds(deal):
+        return Skip(f"не выполнено условие: {options.when}")
+    deeds = options.do.for_deal(deal, slot=field)
+    still_open = {task.slot for task in deal.own_tasks if not task.is_completed}
+    new = [deed for deed in deeds if not (isinstance(deed, CreateTask) and deed.slot in still_open)]
+    return new or Skip("задача об этом поле ещё открыта")
