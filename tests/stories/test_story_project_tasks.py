@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from local_crm import LocalCrm
@@ -24,6 +26,7 @@ WHEN = "Указать срок передачи отчета клиенту"
 VIOLATION = "Невыполнение требований системы"
 SERVICES = "Екатерина Лисицына:\n— Instagram: Размещение фото\n— YouTube: Обзор"
 DAY = 86_400
+MOSCOW = ZoneInfo("Europe/Moscow")
 
 
 @pytest.fixture
@@ -57,6 +60,12 @@ def ending(project: int, bridge: RunningBridge, sandbox: LocalCrm, office: Offic
 
 def in_days(office: Office, days: int) -> int:
     return int(office.now().timestamp()) + days * DAY
+
+
+def at_noon(office: Office, days: int) -> int:
+    """Noon in Moscow so many days from now."""
+    day = (office.now() + timedelta(days=days)).astimezone(MOSCOW)
+    return int(day.replace(hour=12, minute=0, second=0, microsecond=0).timestamp())
 
 
 def still_open(office: Office, deal: int) -> list[str]:
@@ -118,17 +127,19 @@ def test_at_the_deadline_of_a_project_with_nothing_open_the_report_is_asked_for_
 ) -> None:
     deal = office.new_deal(PR, "Ромашка", "Реализация / Исполнение", office.new_contact(PR, "Анна"), 1000)
     sandbox.later()
-    office.fill(PR, deal, "Дедлайн проекта", in_days(office, 2))
+    deadline = at_noon(office, 2)
+    office.fill(PR, deal, "Дедлайн проекта", deadline)
     bridge.settle(sandbox)
     finish_all(bridge, sandbox, office, deal)
-    bridge.settle_at(sandbox, advance=DAY)
     assert still_open(office, deal) == [], "it is to come"
-    bridge.settle_at(sandbox, advance=2 * DAY)
+    bridge.settle_at(sandbox, set=deadline)
     assert sorted(still_open(office, deal)) == sorted([REPORT, WHEN])
     finish(bridge, sandbox, office, deal, WHEN)
-    office.fill(PR, deal, "Дедлайн проекта", in_days(office, 2))
-    bridge.settle_at(sandbox, advance=3 * DAY)
-    assert still_open(office, deal) == [REPORT]
+    another = at_noon(office, 2)
+    office.fill(PR, deal, "Дедлайн проекта", another)
+    bridge.settle_at(sandbox, set=another)
+    finish(bridge, sandbox, office, deal, REPORT)
+    assert sorted(still_open(office, deal)) == sorted([REPORT, VIOLATION]), "set again for want of a file, and no more"
 
 
 def test_before_the_deadline_no_report_is_asked_for(
