@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pictures_of_webinars
 from browser_kit import DESKTOP, PHONE, chromium, opened
 from local_crm import served as served_crm
 from playwright.sync_api import Browser, Page
@@ -100,6 +101,8 @@ def pages_of(deal: int) -> dict[str, str]:
         "rule": "/rules/stage_creates_tasks.new_client",
         "deal": f"/deals/{deal}",
         "upcoming": "/upcoming?days=30",
+        "rehearsals": "/rehearsals",
+        "violations": "/violations",
         "reports": "/reports/overdue",
         "failed": "/failed",
         "connection": "/connection",
@@ -125,7 +128,7 @@ def for_documents(browser: Browser, bridge: RunningBridge, deal: int, folder: Pa
     """Those that the documents show."""
     addresses = pages_of(deal)
     for viewport, theme, names, ending in (
-        (DESKTOP, "light", ("overview", "rules", "deal"), ""),
+        (DESKTOP, "light", ("overview", "rules", "deal", "upcoming"), ""),
         (PHONE, "dark", ("overview", "deal"), "-phone"),
     ):
         with opened(browser, bridge.url, viewport=viewport, color_scheme=theme) as context:
@@ -148,6 +151,7 @@ def main(folder: Path) -> None:
             first_admin(context.new_page(), bridge)
         shoot_all = for_documents if folder.name == "img" else every_page
         shoot_all(browser, bridge, deal, folder)
+        pictures_of_webinars.photographed(browser, folder)
 
 
 if __name__ == "__main__":
