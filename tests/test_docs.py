@@ -29,6 +29,8 @@ ADD_A_RULE = ROOT / "docs" / "add-a-rule.md"
 VARIABLE = re.compile(r"AMO_BRIDGE_[A-Z_]*[A-Z]")
 BRIEF = "Продажи / Бриф получен"
 AWAITED = "Продажи / Получение брифа"
+OFFER = "Продажи / Согласование КП"
+DAY = 86_400
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 both_readmes = pytest.mark.parametrize("readme", READMES, ids=lambda page: page.name)
@@ -160,12 +162,13 @@ def test_variables_named_elsewhere_are_in_the_table() -> None:
 
 @pytest.fixture
 def config_with_the_blocks(tmp_path: Path) -> Path:
-    """The example config with every rule that the documents show, and the folder of the example handler."""
+    """The example config with every rule that the documents show, and the folders of the worked examples."""
     blocks = [
         block for page in PAGES for block in fences(page, "toml") if "[handlers." in block or "[schedules." in block
     ]
     assert blocks
-    own = f'[bridge]\nown_handlers = "{EXAMPLES / "handlers"}"\n'
+    folders = [f'own_{section} = "{EXAMPLES / section}"' for section in ("handlers", "schedules")]
+    own = "\n".join(["[bridge]", *folders, ""])
     path = tmp_path / "config.toml"
     path.write_text("\n".join([EXAMPLE.read_text("utf-8").replace("[bridge]\n", own), *blocks]), "utf-8")
     return path
@@ -193,17 +196,37 @@ def test_the_example_handler_works_in_a_running_bridge(config_with_the_blocks, s
     assert said == ["этап «Продажи / Получение брифа» не из этого правила", ""]
 
 
+def test_the_example_schedule_works_in_a_running_bridge(config_with_the_blocks, sandbox, office, start_bridge) -> None:
+    told = {"AMO_BRIDGE_ACCOUNT_URL": sandbox.url, "AMO_BRIDGE_DATA": str(config_with_the_blocks.parent / "data")}
+    bridge = start_bridge(load(config_with_the_blocks, told)).wait_ready()
+    deal = office.new_deal("Иван Петров", "Ромашка", AWAITED, office.new_contact("Иван Петров", "Ольга"), 1000)
+    office.move("Иван Петров", deal, OFFER)
+    bridge.settle_at(sandbox, advance=13 * DAY)
+    assert "застряла" not in tags_of(office, deal)
+    bridge.settle_at(sandbox, advance=DAY + 60)
+    assert "застряла" in tags_of(office, deal)
+
+
+def tags_of(office: Office, deal: int) -> list[str]:
+    return next(tags for number, tags in _tags(office).items() if number == deal)
+
+
 def _tags(office: Office) -> dict[int, list[str]]:
     return {
         row["id"]: [tag["name"] for tag in row["_embedded"]["tags"]]
-        for stage in (BRIEF, AWAITED)
+        for stage in (BRIEF, AWAITED, OFFER)
         for row in office.deals_on(stage)
     }
 
 
 def test_the_code_shown_is_the_examples_own() -> None:
     shown = fences(ADD_A_RULE, "python")
-    files = [EXAMPLES / "handlers" / "deal_gets_tag.py", EXAMPLES / "test_deal_gets_tag.py"]
+    files = [
+        EXAMPLES / "handlers" / "deal_gets_tag.py",
+        EXAMPLES / "test_deal_gets_tag.py",
+        EXAMPLES / "schedules" / "slow_deal_gets_tag.py",
+        EXAMPLES / "test_slow_deal_gets_tag.py",
+    ]
     assert shown == [file.read_text("utf-8") for file in files]
 
 
