@@ -20,6 +20,7 @@ from amo_bridge.engine.rehearsals import Rehearsals, State
 
 log = structlog.get_logger()
 PLAYER = "amo_bridge.rehearsal.background"
+OURS = "AMO_BRIDGE_"
 MOST_SECONDS = 20 * 60
 TOO_LONG = (
     f"не уложилась в {MOST_SECONDS // 60} минут: возьмите меньше дней или одну сделку, "
@@ -91,8 +92,10 @@ class _Playing:
     def start(self) -> None:
         """The account and the store are those of this bridge, whatever the config's file says by now."""
         config = self._config
+        # Of several accounts in this process each has an environment of its own: another one's token is not its token.
+        machine = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
         told = {
-            **os.environ, **self._environment, "AMO_BRIDGE_ACCOUNT_URL": config.account.url,
+            **machine, **self._environment, "AMO_BRIDGE_ACCOUNT_URL": config.account.url,
             "AMO_BRIDGE_DATA": str(config.data_folder), "AMO_BRIDGE_DATABASE": config.bridge.database,
         }  # fmt: skip
         command = [sys.executable, "-m", PLAYER, str(config.path), str(self.number)]

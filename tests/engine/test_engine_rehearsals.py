@@ -21,6 +21,10 @@ import os, pathlib, sys
 pathlib.Path(os.environ["SEEN"]).write_text(str(os.getpid()))
 sys.stdin.read()
 """
+WHOSE_TOKEN = """
+import os, pathlib
+pathlib.Path(os.environ["TOKEN_SEEN"]).write_text(os.environ.get("AMO_BRIDGE_TOKEN", "none"))
+"""
 Enter = Callable[..., RehearsalRoom]
 
 
@@ -107,6 +111,19 @@ def test_begun_by_the_leader_and_ended_when_it_is_stopped(store: Store, enter: E
     room.look()
     assert not is_alive(process)
     assert book.get(number).state == "stopped"
+
+
+def test_the_player_has_its_own_account_s_secrets_alone(
+    store: Store, enter: Enter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AMO_BRIDGE_TOKEN", "another account's")
+    told = tmp_path / "token"
+    monkeypatch.setenv("TOKEN_SEEN", str(told))
+    room = enter(player=WHOSE_TOKEN + PLAYER)
+    book_of(store).ask(3, None, "Анна")
+    room.look()
+    process_of(tmp_path)
+    assert told.read_text() == "none"
 
 
 def test_whoever_leads_next_says_that_it_was_broken_off(store: Store, enter: Enter, tmp_path: Path) -> None:
