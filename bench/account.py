@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from amo_bridge.engine.store import Store, deals, events, in_open_state, inbox, outbox
+from amo_bridge.engine.reconcile import LOOKED_AT
+from amo_bridge.engine.store import Store, cursors, deals, events, in_open_state, inbox, outbox
 from bench.expected import ROUTED, ExpectedTask
 from bench.people import Life, People
 from bench.processes import Sandbox
@@ -72,6 +73,12 @@ class StoreView:
         with self._store.read() as connection:
             counts = {name: connection.execute(query).scalar_one() for name, query in queries.items()}
         return {name: count for name, count in counts.items() if count}
+
+    def looked_at(self) -> float | None:
+        """When the last look for missed changes was over (Unix seconds)."""
+        with self._store.read() as connection:
+            query = select(func.max(cursors.c.value)).where(cursors.c.name == LOOKED_AT)
+            return connection.execute(query).scalar_one()
 
     def deals(self) -> int:
         """How many the mirror holds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import socket
@@ -16,9 +17,10 @@ import requests
 from cryptography.fernet import Fernet
 
 URL = re.compile(r"http://127\.0\.0\.1:\d+")
-PATIENCE = 60.0
+PATIENCE = 180.0
 TOKEN = "sandbox-token"
 SECRET = "bench-secret"
+OWN_PORTS = (15_000, 32_000)
 REGULATION = Path(__file__).with_name("regulation.toml")
 
 
@@ -27,8 +29,16 @@ class NotRunning(Exception):
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that stays free while whoever listens there is killed and started again: none of those that the system
+    gives to connections going out (Linux: from 32,768 on)."""
+    while True:
+        port = random.randrange(*OWN_PORTS)
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            # Somebody listens there.
+            continue
 
 
 class Process:

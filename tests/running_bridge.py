@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -26,18 +27,21 @@ from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.engine.store import OPEN_STATES, Store, events, inbox, outbox, timers
 from amo_bridge.web.access import TOKEN as METRICS_TOKEN
 from amo_bridge.web.app import create_app
+from bench.processes import free_port
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 # The bridge keeps to amoCRM's 7 a second, which is tested by itself; everywhere else it would only be waiting.
 UNHURRIED = 5000.0
-SECRET = "unguessable"
+# Of this process alone: amoCRM goes on sending to a port that another test may listen at by then.
+SECRET = f"unguessable-{os.getpid()}"
 ENVIRONMENT = {
     "AMO_BRIDGE_TOKEN": TOKEN,
     "AMO_BRIDGE_HOOK_SECRET": SECRET,
     "AMO_BRIDGE_KEY": Fernet.generate_key().decode(),
 }
 SETTLE = 0.02
-PATIENCE = 40.0
+# Long enough for a machine that has other things to do; only a test that fails waits so long.
+PATIENCE = 90.0
 
 
 def config_for(url: str, folder: Path, **environment: str) -> Config:
@@ -61,8 +65,9 @@ class RunningBridge:
     def __init__(
         self, config: Config, environment: Mapping[str, str] = ENVIRONMENT, *, port: int = 0, settle: float = SETTLE
     ) -> None:
+        # One that nobody gets while this bridge is down and before it is started again.
+        self.port = port = port or free_port()
         listener = socket.create_server(("127.0.0.1", port))
-        self.port = port = listener.getsockname()[1]
         self.config = config
         self.url = f"http://127.0.0.1:{port}"
         self.bridge = Bridge(config, environment, self.url, settle=settle)
@@ -91,7 +96,7 @@ class RunningBridge:
     def wait_ready(self) -> RunningBridge:
         """Wait until it works: leading, its hook subscribed, its mirror filled."""
         wait_until(lambda: self._is_at_work() or self.bridge.problems, "the bridge is ready")
-        assert not self.bridge.problems
+        assert not self.bridge.problems, self.bridge.problems
         return self
 
     def _is_at_work(self) -> bool:

@@ -1,15 +1,20 @@
-"""Telling a person that the bridge itself needs attention: a task in amoCRM, at most one a day about one thing."""
+"""Telling a person that the bridge itself needs attention: a task in amoCRM, at most one a day about one thing; and a
+notice by his own ways when amoCRM takes no tasks."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 
+from amo_bridge.channels.notices.reach import Reach
 from amo_bridge.clock import Clock
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.due import Due
 from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.effects import Kind
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store, outbox
 from amo_bridge.errors import BridgeError, CrmStopped
@@ -22,6 +27,10 @@ STOPPED = (
     "amoCRM остановила мост {since:%d.%m.%Y %H:%M} UTC: {why}. Вебхуки мост записывал; что велят правила, сделано "
     "с опозданием. Что могло случиться и что проверить — docs/troubleshooting.md, раздел «401, 402, 403»"
 )
+STOPPED_NOW = (
+    "amoCRM остановила мост {since:%d.%m.%Y %H:%M} UTC: {why}. Вебхуки мост записывает; задачи и переходы ждут, пока "
+    "amoCRM не пустит его снова. Что проверить — docs/troubleshooting.md, раздел «401, 402, 403»"
+)
 
 
 class Alarms:
@@ -32,29 +41,51 @@ class Alarms:
         self._clock = clock
 
     def tell_of_stop(self, error: CrmStopped) -> None:
-        """amoCRM wants nothing from us any more. The task waits in the outbox until it does again; then it tells why
-        everything came late."""
-        since = self._clock.now()
-        self.tell(STOPPED.format(since=since, why=error), f"stopped:{type(error).__name__}")
+        """amoCRM wants nothing from us any more. A notice goes out at once, if the person has a way outside amoCRM. The
+        task waits in the outbox until amoCRM takes it; then it tells why everything came late."""
+        since, about = self._clock.now(), f"stopped:{type(error).__name__}"
+        user_id = self._task(STOPPED.format(since=since, why=error), about)
+        if user_id is not None and self._reach.can_be_told(user_id):
+            text = STOPPED_NOW.format(since=since, why=error)
+            body = {"user_id": user_id, "text": text, "urgent": True, "about": "amo-bridge", "url": self._url}
+            self._put("notify", f"{about}|notice", body, text)
 
     def tell(self, text: str, about: str) -> None:
         """Set a task for the person of ``[bridge] tell``, on no card. ``about`` tells one thing from another."""
+        self._task(text, about)
+
+    def _task(self, text: str, about: str) -> int | None:
+        """The user id of whom the task is for; None if there is nobody."""
         person = self._brain.config.bridge.tell
         if person is None:
-            return
+            return None
         now = self._clock.now()
         try:
             body = self._brain.resolver.free_task(f"amo-bridge: {text}", person, DUE, DealRecord(id=NO_DEAL), now)
         except (BridgeError, ValueError) as error:
             log.error("nobody could be told", about=about, error=str(error))
-            return
-        payload = {"body": body, "words": text, "slot": about, "not_before": 0.0, "expects": None, "rolls_back": False}
+            return None
+        self._put("create_task", about, body, text)
+        return int(body["responsible_user_id"])
+
+    @property
+    def _reach(self) -> Reach:
+        return Reach(self._brain.config.channels, self._brain.account)
+
+    @property
+    def _url(self) -> str:
+        return self._brain.config.account.url
+
+    def _put(self, kind: Kind, about: str, body: Mapping[str, Any], words: str) -> None:
+        """Into the outbox, unless the same was told today."""
+        now = self._clock.now()
+        payload = {"body": body, "words": words, "slot": about, "not_before": 0.0, "expects": None, "rolls_back": False}
         row = {
             "account": self._key,
             "key": f"{RULE}|{about}|{now:%Y-%m-%d}",
             "rule": RULE,
             "deal_id": NO_DEAL,
-            "kind": "create_task",
+            "kind": kind,
             "payload": json.dumps(payload, ensure_ascii=False),
             "created_at": now.timestamp(),
         }

@@ -192,5 +192,6 @@ class Worker:
     def _tell(self, error: CrmStopped) -> None:
         try:
             self._tell_of_stop(error)
+            self.traffic.ring()
         except BridgeError as trouble:
             log.error("nobody could be told", about="amoCRM stopped us", error=str(trouble))

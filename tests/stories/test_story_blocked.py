@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 from local_crm import LocalCrm
-from running_bridge import RunningBridge, wait_until
+from running_bridge import ENVIRONMENT, RunningBridge, wait_until
+from telegram_kit import TOKEN, telegram_server
 
+from amo_bridge.config.channels import PersonSection, TelegramSection
 from amo_bridge.config.model import Config
 from amo_bridge.config.names import UserName
 from amo_bridge.crm.budget import StoreBudget
@@ -17,6 +19,7 @@ from amo_bridge.demo.story import HEAD, MANAGER
 from amo_bridge.engine import worker
 
 NEW = "Продажи / Новый клиент"
+CHAT = 42
 
 
 @pytest.fixture
@@ -71,6 +74,29 @@ def test_when_the_block_is_over_everything_is_done_once_and_the_head_learns_of_i
     assert "amoCRM остановила мост" in alarm["text"]
     assert alarm["responsible_user_id"] == office.users[HEAD]
     assert bridge.health().status_code == 200
+
+
+def test_the_head_learns_of_it_at_once_by_telegram(
+    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office
+) -> None:
+    """amoCRM takes no task from a blocked address, so the news must not wait for it."""
+    with telegram_server() as telegram:
+        people = {UserName(HEAD): PersonSection(telegram=CHAT)}
+        channels = replace(config.channels, telegram=TelegramSection(api=telegram.url), people=people)
+        told = config.bridge.model_copy(update={"tell": UserName(HEAD)})
+        environment = {**ENVIRONMENT, "AMO_BRIDGE_TELEGRAM_TOKEN": TOKEN}
+        bridge = start_bridge(replace(config, bridge=told, channels=channels), environment=environment).wait_ready()
+        contact = office.new_contact(MANAGER, "Ольга")
+        bridge.settle(sandbox)
+        sandbox.fault("html_403")
+        office.new_deal(MANAGER, "Ромашка", NEW, contact, 0)
+        wait_until(lambda: telegram.sent, "the head is told")
+        bridge.bridge.try_again()
+        wait_until(lambda: bridge.health().json()["counts"]["inbox_new"] == 0, "it has tried again")
+        ((chat, words),) = telegram.sent
+        assert (chat, office_tasks(sandbox)) == (CHAT, [])
+        assert "amoCRM остановила мост" in words
+        assert "403" in words
 
 
 def office_tasks(crm: LocalCrm) -> list[dict[str, object]]:

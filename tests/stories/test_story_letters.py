@@ -4,7 +4,6 @@ of Telegram's (A11, A21, A40)."""
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import MANAGER
+from bench.processes import free_port
 
 NEW = "Продажи / Новый клиент"
 BRIEF = "Продажи / Получение брифа"
@@ -56,11 +56,6 @@ class Agency:
         wait_until(lambda: len(self.post.taken) >= at_least, f"{at_least} letters have arrived")
         self.bridge.settle(self.crm)
         return [str(letter["Subject"]) for letter in self.post.letters]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def config_with(crm: LocalCrm, folder: Path, own_port: int, mail_port: int, telegram: Telegram) -> Config:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,11 +15,6 @@ from amo_bridge.demo.story import MANAGER
 
 NEW = "Продажи / Новый клиент"
 Start = Callable[..., BridgeProcess]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
