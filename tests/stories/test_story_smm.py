@@ -326,3 +326,23 @@ def test_a_client_who_refuses_or_does_not_pay_is_lost(agency: Agency, running: i
     assert agency.office.stage_of(silent) == STARTED, "the seventh day after 5 November"
     agency.comes("2026-11-13T10:00")
     assert agency.office.stage_of(silent) == LOST
+    agency.fill(silent, "Дата оплаты", date_of("2026-11-13"))
+    assert (agency.office.stage_of(silent), agency.date(silent, START)) == (RENEWED, "13.11.2026"), "he paid after all"
+
+
+def test_who_pays_before_he_is_asked_is_not_lost(agency: Agency, running: int) -> None:
+    agency.fill(running, "Дата оплаты", date_of("2026-10-30"))
+    assert agency.office.stage_of(running) == RENEWED
+    agency.comes("2026-11-16T12:00")
+    assert agency.office.stage_of(running) == RENEWED
+    agency.comes("2026-11-27T10:00")
+    assert agency.has(running, RENEWAL), "three days before 30 November"
+
+
+def test_an_answer_that_is_none_is_asked_for_again_and_needs_no_second_call(agency: Agency, running: int) -> None:
+    agency.comes("2026-11-02T10:00")
+    agency.recorded_call(running)
+    agency.finish(running, RENEWAL, "подумает до завтра")
+    agency.finish(running, f"{RENEWAL} что решил клиент?", "Продлевает")
+    assert agency.office.stage_of(running) == NOTIFIED
+    assert not agency.has(running, RENEWAL)
