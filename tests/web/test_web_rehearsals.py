@@ -204,7 +204,8 @@ def test_a_rehearsal_from_the_form_to_the_calendar(
         address = page.url
         page.close()
         # Nobody looks, and it goes on.
-        wait_until(lambda: not staff.account_at(None).rehearsals.all()[0].is_active, "the rehearsal is over")
+        book = staff.account_at(None).rehearsals
+        wait_until(lambda: not book.all()[0].is_active, "the rehearsal is over", patience=120)
         page = context.new_page()
         page.goto(address)
         expect(page.get_by_text("готово")).to_be_visible()

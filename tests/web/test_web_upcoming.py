@@ -6,13 +6,16 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from pages_kit import Pages, Visit, agency, saved, words_of
+from browser_kit import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
+from pages_kit import PASSWORD, Pages, Visit, agency, saved, words_of
+from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
 
 from amo_bridge.config.load import load
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.store import schedules, timers
+from amo_bridge.web.admission.roles import Role
 
 WARMING = "stage_ladder.warming"
 NOW = datetime.now(UTC)
@@ -41,8 +44,10 @@ def waiting(pages: Pages) -> Pages:
     return pages
 
 
-def plan(pages: Pages, deal: int, due: datetime) -> None:
-    row = {"account": pages.account.key, "deal_id": deal, "rule": WARMING, "step": "7 d", "anchor": "a", "since": 0.0}
+def plan(pages: Pages, deal: int, due: datetime, anchor: str = "a") -> None:
+    row = {
+        "account": pages.account.key, "deal_id": deal, "rule": WARMING, "step": "7 d", "anchor": anchor, "since": 0.0,
+    }  # fmt: skip
     with pages.office.store.write() as connection:
         connection.execute(insert(timers).values({**row, "due_at": due.timestamp(), "state": "open"}))
 
@@ -70,6 +75,25 @@ def test_a_calendar_leads_to_the_days(waiting: Pages, viewer: Visit) -> None:
     assert re.search(rf'<a href="#d{day}" aria-label="[^"]*: 2">2</a>', page)
     assert f'id="d{day}"' in page
     assert '<table class="calendar">' not in viewer.get("/upcoming?rule=no.such").text
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_day_of_the_calendar_brings_to_its_steps(waiting: Pages, browser: Browser, size: dict[str, int]) -> None:
+    for number in range(12):
+        plan(waiting, 7, NOW + timedelta(days=2 * number, minutes=5), anchor=str(number))
+    waiting.add_user("Вера", Role.VIEWER)
+    with served(waiting.app) as url, opened(browser, url, viewport=size) as context:
+        page = context.new_page()
+        page.goto("/login?next=/upcoming%3Fdays=30")
+        page.get_by_label("Имя").fill("Вера")
+        page.get_by_label("Пароль").fill(PASSWORD)
+        page.get_by_role("button", name="Войти").click()
+        expect(page.get_by_role("table", name="Сколько шагов по дням")).to_be_visible()
+        assert serious_findings(page) == []
+        assert fits_its_width(page)
+        last = (NOW + timedelta(days=22, minutes=5)).astimezone(waiting.account.zone).date()
+        page.locator(f'a[href="#d{last}"]').click()
+        expect(page.locator(f"#d{last}")).to_be_in_viewport()
 
 
 def test_nothing_is_to_come(waiting: Pages, viewer: Visit) -> None:
