@@ -32,16 +32,16 @@ class Script:
 
 
 class Scripts:
-    """The scripts of a folder."""
+    """The scripts of a folder; None: there are none."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._templates = Templates(folder)
+        self._templates = Templates(folder or Path())
 
     @property
     def names(self) -> list[str]:
         """As they stand in addresses."""
-        return sorted(path.stem for path in self._folder.glob(f"*{SUFFIX}"))
+        return sorted(path.stem for path in self._folder.glob(f"*{SUFFIX}")) if self._folder else []
 
     def filled(self, name: str, facts: Mapping[str, Any]) -> Script:
         """The script with the deal's data. Raises KeyError for a name that is not among ``names``, BadTemplate."""

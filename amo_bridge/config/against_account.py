@@ -57,8 +57,9 @@ def unknown_names(config: Config, account: Account) -> list[str]:
 
 def _script_problems(config: Config, account: Account) -> Iterator[str]:
     scripts = Scripts(config.scripts_folder)
-    if "scripts" in config.bridge.model_fields_set and not config.scripts_folder.is_dir():
-        yield f"папки со скриптами {config.scripts_folder} нет"
+    folder = config.scripts_folder
+    if "scripts" in config.bridge.model_fields_set and folder is not None and not folder.is_dir():
+        yield f"папки со скриптами {folder} нет"
     yield from scripts.problems()
     for name, field in scripts.field_names():
         for words in _problems(FieldName(field), config, account):

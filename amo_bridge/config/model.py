@@ -133,9 +133,9 @@ class Config:
         return (self.path.parent / self.channels.mail.templates).resolve() if self.channels.mail else None
 
     @property
-    def scripts_folder(self) -> Path:
-        """Where the call scripts are, if there are any."""
-        return (self.path.parent / self.bridge.scripts).resolve()
+    def scripts_folder(self) -> Path | None:
+        """Where the call scripts stand; it needs not be there. None: the config says that there are none."""
+        return (self.path.parent / self.bridge.scripts).resolve() if self.bridge.scripts else None
 
     @property
     def data_folder(self) -> Path:

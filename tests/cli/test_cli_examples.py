@@ -32,11 +32,17 @@ def test_every_account_and_every_example_is_one_of_a_pair() -> None:
 
 
 @pytest.mark.parametrize("account", EXAMPLES)
-def test_the_account_has_every_name_of_its_example(run: Run, monkeypatch: pytest.MonkeyPatch, account: str) -> None:
+def test_an_example_that_is_copied_as_it_says_fits_its_account(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, account: str
+) -> None:
+    """Beside config.example.toml, where the first agency's letters and scripts stand too."""
+    for folder in (ROOT / "letters", ROOT / "scripts", ROOT / "examples" / "smm"):
+        shutil.copytree(folder, tmp_path / folder.name)
+    config = Path(shutil.copy(ROOT / EXAMPLES[account], tmp_path / "config.toml"))
     with served(World.load(SHIPPED[account])) as crm:
         monkeypatch.setenv("AMO_BRIDGE_ACCOUNT_URL", crm.url)
         monkeypatch.setenv("AMO_BRIDGE_TOKEN", TOKEN)
-        told = run("check", config=ROOT / EXAMPLES[account])
+        told = run("check", config=config)
     assert told.exit_code == 0, told.stdout + told.stderr
 
 

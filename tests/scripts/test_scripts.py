@@ -77,3 +77,9 @@ def test_the_shipped_scripts_are_in_order() -> None:
 
 def test_a_folder_that_is_not_there_has_no_scripts(tmp_path: Path) -> None:
     assert Scripts(tmp_path / "nowhere").names == []
+
+
+def test_where_there_are_to_be_none_there_are_none() -> None:
+    assert Scripts(None).names == []
+    with pytest.raises(KeyError):
+        Scripts(None).filled("call", FACTS)
