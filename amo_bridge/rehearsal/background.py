@@ -86,14 +86,14 @@ def rehearse(config: Config, store: Store, key: int, number: int) -> None:
 
 
 def _played(config: Config, store: Store, key: int, asked: Rehearsal, tell: Tell) -> list[dict[str, Any]]:
-    tell(0.0, "читается аккаунт")
+    tell(0.0, "Читается аккаунт")
     source = _copied(config, store, key, asked.deal_id, tell)
     zone, begin, span = ZoneInfo(source.timezone), source.taken_at, timedelta(days=asked.days)
 
     def progress(moment: datetime) -> None:
-        tell(COPIED + (1 - COPIED) * ((moment - begin) / span), f"на копии {day_title(moment, zone)}")
+        tell(COPIED + (1 - COPIED) * ((moment - begin) / span), f"На копии {day_title(moment, zone)}")
 
-    tell(COPIED, "правила знакомятся с копией")
+    tell(COPIED, "Правила знакомятся с копией")
     with (
         tempfile.TemporaryDirectory(prefix="amo-bridge-rehearsal-") as folder,
         rehearsing(config, source.world, Path(folder), begin, source.known) as play,
@@ -117,7 +117,7 @@ def _copied(config: Config, store: Store, key: int, deal_id: int | None, tell: T
                 f"в аккаунте больше {MOST_ROWS} записей: возьмите одну сделку, "
                 "а весь аккаунт репетируйте командой amo-bridge rehearse"
             )
-        tell(COPIED * sum(read.values()) / MOST_ROWS, f"читается аккаунт: {KINDS[kind]} {rows}")
+        tell(COPIED * sum(read.values()) / MOST_ROWS, f"Читается аккаунт: {KINDS[kind]} {rows}")
 
     return from_account(client, now, recall(store, key, now, deal_id), deal_id, progress=progress)
 

@@ -69,7 +69,7 @@ def test_what_the_rules_would_do_is_written_down(
     room.play(number)
     told = room.book.get(number)
     assert (told.state, told.progress, told.trouble) == ("done", 1.0, "")
-    assert told.doing.startswith("на копии ")
+    assert told.doing.startswith("На копии ")
     steps = [one for one in room.book.deeds(number) if (one["rule"], one["deal"]) == (LADDER, deal)]
     assert len(steps) == 4
     assert {one["deal_name"] for one in steps} == {"Ромашка"}

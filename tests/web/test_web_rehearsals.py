@@ -111,9 +111,9 @@ def test_the_page_asks_until_it_is_over(pages: Pages, viewer: Visit) -> None:
     number, book = asked(pages), pages.account.rehearsals
     assert "Ждёт" in words_of(viewer.get(f"/rehearsals/{number}/progress"))
     book.begin(number)
-    book.tell(number, 0.4, "на копии пт 04.12.2026")
+    book.tell(number, 0.4, "На копии пт 04.12.2026")
     told = viewer.get(f"/rehearsals/{number}/progress")
-    assert "на копии пт 04.12.2026" in words_of(told)
+    assert "На копии пт 04.12.2026" in words_of(told)
     assert 'value="0.4"' in told.text
     book.finish(number, [])
     assert viewer.get(f"/rehearsals/{number}/progress").headers["HX-Refresh"] == "true"
