@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from local_crm import LocalCrm, served
 from running_bridge import RunningBridge
-from webinar_kit import ACCOUNT, LONG, REPEAT, school_config
+from webinar_kit import ACCOUNT, LONG, school_config
 
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
@@ -169,12 +169,3 @@ def test_after_a_talk_its_gist_is_written_down(school: School) -> None:
     assert school.open_tasks(deal) == {"Записать в примечание суть разговора": NATALIA}
     school.write(NATALIA, deal, "Думает до четверга, советуется с мужем")
     assert school.open_tasks(deal) == {}
-
-
-def test_who_did_not_come_again_within_a_week_is_closed(school: School, sandbox: LocalCrm, bridge) -> None:
-    deal = school.client(owner=NATALIA)
-    school.move(NATALIA, deal, REPEAT)
-    bridge.settle_at(sandbox, advance=60)
-    assert "Отправить клиенту приглашение на вебинар" in school.open_tasks(deal)
-    bridge.settle_at(sandbox, advance=WEEK)
-    assert (school.office.stage_of(deal), school.reason(deal)) == (LOST, "Без причины")
