@@ -14,6 +14,7 @@ import pytest
 from doc_files import PAGES, READMES, ROOT, anchors, fences, headings, links, prose, rows, spans
 
 from amo_bridge.cli import main
+from amo_bridge.cli.mistakes import Missing
 from amo_bridge.cli.rules import markdown_table
 from amo_bridge.config.against_account import unknown_names
 from amo_bridge.config.load import load
@@ -95,7 +96,7 @@ def test_every_command_that_is_named_exists_with_its_options(
             command, arguments = command.commands[arguments[0]], arguments[1:]
         try:
             command.make_context(name, list(arguments))
-        except (click.MissingParameter, click.exceptions.NoArgsIsHelpError):
+        except (Missing, click.exceptions.NoArgsIsHelpError):
             continue  # spoken of, not spelled out
 
 

@@ -6,7 +6,11 @@ from typing import IO, Any
 
 import click
 
+from amo_bridge.cli.mistakes import told_in_russian
+
 HELP_NAMES = ("-h", "--help")
+# A command's first line must fit: what is longer is cut with dots in the middle of a thought. A test looks.
+SHORT_HELP = 90
 
 
 class Stop(click.ClickException):
@@ -22,6 +26,14 @@ class Command(click.Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"options_metavar": "[КЛЮЧИ]", "add_help_option": False, **kwargs})
         click.help_option(*HELP_NAMES, help="Показать эту справку.")(self)
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with told_in_russian():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with told_in_russian():
+            return super().invoke(ctx)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, " ".join(self.collect_usage_pieces(ctx)), prefix="Вызов: ")
@@ -43,5 +55,8 @@ class Group(Command, click.Group):
         super().format_options(ctx, formatter)
         with formatter.section("Команды"):
             formatter.write_dl(
-                [(name, command.get_short_help_str(limit=90)) for name, command in sorted(self.commands.items())]
+                [
+                    (name, command.get_short_help_str(limit=SHORT_HELP))
+                    for name, command in sorted(self.commands.items())
+                ]
             )

@@ -31,7 +31,9 @@ KINDS = {"companies": "компании", "contacts": "контакты", "leads
 @click.option("--masked", is_flag=True, help="Заменить имена, телефоны, почту и тексты клиентов выдуманными.")
 @click.option("--keep", "kept", multiple=True, metavar="ПОЛЕ", help="Поле, которое с --masked остаётся как есть.")
 def snapshot(file: Path, config_path: Path, masked: bool, kept: tuple[str, ...]) -> None:
-    """Снять аккаунт в файл: воронки, сделки, контакты, открытые задачи — для репетиции (amo-bridge rehearse).
+    """Снять аккаунт в файл: для репетиции (amo-bridge rehearse).
+
+    В файле воронки, сделки, контакты и открытые задачи.
 
     Ничего не меняет. Без --masked в файле данные клиентов: берегите его.
     """

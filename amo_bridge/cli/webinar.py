@@ -17,7 +17,7 @@ from amo_bridge.cli.opened import NoStore, opened
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Group, Stop
 from amo_bridge.cli.webinar_columns import columns_option, named
-from amo_bridge.cli.webinar_words import show_end, show_files, show_list, show_plan
+from amo_bridge.cli.webinar_words import show_end, show_files, show_list, show_plan, show_report
 from amo_bridge.cli.webinar_work import a_worker, watch
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
@@ -87,17 +87,21 @@ def listed(config_path: Path) -> None:
 
 @webinar.command(cls=Command)
 @number_argument
-@click.option("--csv", "path", type=click.Path(path_type=Path), metavar="ФАЙЛ", help="В файл CSV, а не числами.")
+@click.option("--csv", "path", type=click.Path(path_type=Path), metavar="ФАЙЛ", help="В файл CSV, а не на экран.")
+@click.option("--json", "as_json", is_flag=True, help="Для программ: состояние и сколько участников в каком.")
 @config_option
-def report(number: int, path: Path | None, config_path: Path) -> None:
+def report(number: int, path: Path | None, as_json: bool, config_path: Path) -> None:
     """Что вышло: каждый участник и ссылка на его сделку."""
     with _at_work(load_or_exit(config_path)) as desk:
-        job, counts = desk.book.get(number), desk.book.counts(number)
-        if path is None:
+        job, counts, rows = desk.book.get(number), desk.book.counts(number), desk.book.rows(number)
+        if path is not None:
+            path.write_bytes(report_of(rows, desk.config.account.url, desk.drafting.options))
+            click.echo(f"{path}: строк {counts.all}", err=as_json)
+        if as_json:
             click.echo(json.dumps({"state": job.state, "counts": vars(counts)}, ensure_ascii=False, indent=2))
-            return
-        path.write_bytes(report_of(desk.book.rows(number), desk.config.account.url, desk.drafting.options))
-        click.echo(f"{path}: строк {counts.all}")
+        elif path is None:
+            show_report(console(), rows, desk.config.account.url, desk.drafting.options)
+            show_end(console(), job, counts)
 
 
 @webinar.command(cls=Command)
@@ -127,7 +131,10 @@ def resume(number: int, config_path: Path) -> None:
 @yes_option
 @config_option
 def undo(number: int, yes: bool, config_path: Path) -> None:
-    """Отменить загрузку: созданные сделки закрыть, изменённое вернуть, если его с тех пор не трогали."""
+    """Отменить загрузку: созданные сделки закрыть, изменённое вернуть.
+
+    Что с тех пор меняли люди, остаётся как есть.
+    """
     config = load_or_exit(config_path)
     with a_worker(config, console()), _at_work(config) as desk:
         if not (yes or agrees(f"Отменить загрузку № {number}? Удалить сделки нельзя, они будут закрыты.")):

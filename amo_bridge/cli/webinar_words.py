@@ -8,10 +8,11 @@ from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from amo_bridge.engine.imports.records import ROW_WORDS, STATE_WORDS, Counts, Import
+from amo_bridge.engine.imports.records import ROW_WORDS, STATE_WORDS, Counts, Import, Kept
 from amo_bridge.engine.imports.report import stage_name
+from amo_bridge.engine.view import deal_url
 from amo_bridge.webinars.exports import Export
 from amo_bridge.webinars.options import Interest, WebinarSection
 from amo_bridge.webinars.plan import STANDING_WORDS, Row
@@ -45,9 +46,7 @@ def show_plan(screen: Console, held_on: date, rows: Sequence[Row], options: Webi
         people.add_row(person.name, reached, in_minutes(person.minutes), where, STANDING_WORDS[row.standing], why)
     screen.print(people)
     if len(rows) > MOST_SHOWN:
-        screen.print(
-            f"… и ещё {len(rows) - MOST_SHOWN}: весь список — на странице /webinars или amo-bridge webinar report"
-        )
+        screen.print(f"… и ещё {len(rows) - MOST_SHOWN}: весь список — на странице /webinars")
 
 
 def _sums(rows: Sequence[Row], options: WebinarSection) -> Table:
@@ -58,6 +57,21 @@ def _sums(rows: Sequence[Row], options: WebinarSection) -> Table:
         cells = [counts[interest, one] for one in standings]
         table.add_row(stage_name(interest, options), *map(str, cells), str(sum(cells)))
     return table
+
+
+def show_report(screen: Console, rows: Sequence[Kept], account_url: str, options: WebinarSection) -> None:
+    """What became of each, as many as fit."""
+    table = Table("№", "Имя", "Почта, телефон", "По вебинару", "Кто это", "Что вышло", Column("Сделка", no_wrap=True))
+    for kept in rows[:MOST_SHOWN]:
+        person = kept.row.person
+        reached = "\n".join((*person.mails, *person.phones, *person.unreadable))
+        became = "; ".join(filter(None, (ROW_WORDS[kept.state], kept.note)))
+        deal = deal_url(account_url, kept.deal_id) if kept.deal_id else ""
+        where = stage_name(kept.row.sorted.interest, options)
+        table.add_row(str(kept.number), person.name, reached, where, STANDING_WORDS[kept.row.standing], became, deal)
+    screen.print(table)
+    if len(rows) > MOST_SHOWN:
+        screen.print(f"… и ещё {len(rows) - MOST_SHOWN}: весь список — с ключом --csv ФАЙЛ или на странице /webinars")
 
 
 def show_list(screen: Console, imports: Sequence[Import], zone: ZoneInfo) -> None:

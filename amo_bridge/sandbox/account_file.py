@@ -172,10 +172,12 @@ def read(path: Path | None = None) -> AccountFile:
     path = path or AGENCY
     try:
         account = AccountFile.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError as why:
+        raise AccountFileError(f"файла {path} нет; готовые аккаунты: {', '.join(SHIPPED)}") from why
     except OSError as why:
-        raise AccountFileError(f"{path}: {why.strerror}") from why
+        raise AccountFileError(f"файл {path} не читается: {why.strerror}") from why
     except json.JSONDecodeError as why:
-        raise AccountFileError(f"{path}:{why.lineno}: not JSON: {why.msg}") from why
+        raise AccountFileError(f"{path}:{why.lineno}: это не JSON ({why.msg})") from why
     except ValidationError as why:
         lines = [f"{_place(error['loc'])}: {error['msg']}" for error in why.errors()]
         raise AccountFileError(f"{path}: " + "; ".join(lines)) from why

@@ -61,7 +61,10 @@ def test_import_list_report_undo(run: Run, office: Office, tmp_path: Path) -> No
     assert "Загрузка № 1: загружено" in told.output
     assert sum(len(office.deals_on(stage)) for stage in office.stages) == 4
     assert "bizon_report.xlsx" in run("list").output
-    assert json.loads(run("report", "1").output)["state"] == "done"
+    assert json.loads(run("report", "1", "--json").output)["state"] == "done"
+    shown = " ".join(run("report", "1").output.split())
+    for words in ("Игорь", "igor@example.ru", "/leads/detail/", "сделано", "Загрузка № 1: загружено"):
+        assert words in shown
     assert run("report", "1", "--csv", str(tmp_path / "r.csv")).exit_code == 0
     assert "/leads/detail/" in (tmp_path / "r.csv").read_text("utf-8-sig")
     told = run("undo", "1", answer="да\n")

@@ -1,0 +1,119 @@
+"""What was typed wrong, in Russian: click says it in English.
+
+Whatever click has no Russian words for here is told as it is: a message in English is better than none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
+
+import click
+
+from amo_bridge.names import nearest
+
+_Q = r"(?:'(?P<value>.*?)'|\"(?P<other>.*?)\")"
+SAYINGS: Mapping[str, str] = {
+    rf"{_Q} is not a valid integer(?: range)?\.": "«{value}» — не целое число",
+    rf"{_Q} is not a valid float(?: range)?\.": "«{value}» — не число",
+    r"(?P<value>\S+) is not in the range x>=(?P<rest>\S+)\.": "{value} не подходит, нужно от {rest}",
+    r"(?P<value>\S+) is not in the range (?P<rest>\S+)<=x<=(?P<most>\S+)\.": (
+        "{value} не подходит, нужно от {rest} до {most}"
+    ),
+    r"(?P<value>\S+) is not in the range (?P<rest>.+)\.": "{value} не подходит, нужно {rest}",
+    rf"{_Q} is not one of (?P<rest>.+)\.": "«{value}» не подходит; есть: {rest}",
+    rf"{_Q} is not (?P<rest>'.+')\.": "«{value}» не подходит; нужно {rest}",
+    rf"{_Q} does not match the formats? (?P<rest>.+)\.": "«{value}» не подходит, нужно вида {rest}",
+    rf"Directory {_Q} does not exist\.": "папки «{value}» нет",
+    rf"\w+ {_Q} does not exist\.": "файла «{value}» нет",
+    rf"\w+ {_Q} is a directory\.": "«{value}» — папка, а нужен файл",
+    rf"\w+ {_Q} is a file\.": "«{value}» — файл, а нужна папка",
+    rf"\w+ {_Q} is not readable\.": "«{value}» не читается: нет прав",
+    rf"\w+ {_Q} is not writable\.": "в «{value}» не записать: нет прав",
+    rf"Option {_Q} requires an argument\.": "после {value} нужно значение",
+    rf"Option {_Q} does not take a value\.": "у {value} не бывает значения",
+    r"Got unexpected extra arguments? \((?P<value>.+)\)": "лишнее: {value}",
+    r"Missing command\.": "не сказано, какая команда",
+}
+"""click's message → ours. ``value`` is what was typed, ``rest`` (with ``most``) what would be right."""
+_SAYINGS = [(re.compile(pattern, re.DOTALL), saying) for pattern, saying in SAYINGS.items()]
+
+
+class Mistake(click.UsageError):
+    """A command that can't be understood as it was typed. Exit code 2."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        if self.ctx is not None:
+            click.echo(self.ctx.get_usage() + "\n", file=file, err=file is None)
+        click.echo(f"Ошибка: {self.format_message()}", file=file, err=file is None)
+
+
+class Missing(Mistake):
+    """Something that the command needs was not typed."""
+
+
+@contextmanager
+def told_in_russian() -> Iterator[None]:
+    """click's complaints become ours; the help that a command without a word shows is no complaint."""
+    try:
+        yield
+    except (Mistake, click.exceptions.NoArgsIsHelpError):
+        raise
+    except click.UsageError as error:
+        kind = Missing if isinstance(error, click.MissingParameter) else Mistake
+        raise kind(_words(error), error.ctx) from error
+
+
+def _words(error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchOption):
+        return f"ключа {error.option_name} нет{_perhaps(error.option_name, error.possibilities or ())}"
+    if isinstance(error, click.MissingParameter):
+        return _missing(error)
+    if isinstance(error, click.BadParameter):
+        where = _name(error.param)
+        return f"{where}: {_said(error.message)}" if where else _said(error.message)
+    return _no_command(error) or _said(error.message)
+
+
+def _no_command(error: click.UsageError) -> str:
+    """Empty if that is not what is wrong."""
+    found = re.match(rf"No such command {_Q}\.", error.message)
+    if found is None:
+        return ""
+    group = error.ctx.command if error.ctx else None
+    known = list(group.commands) if isinstance(group, click.Group) else []
+    return f"команды «{_typed(found)}» нет{_perhaps(_typed(found), known)}"
+
+
+def _missing(error: click.MissingParameter) -> str:
+    if isinstance(error.param, click.Option):
+        return f"нужен ключ {_name(error.param)}"
+    return f"не хватает: {_name(error.param)}"
+
+
+def _name(param: click.Parameter | None) -> str:
+    """As the help calls it."""
+    if isinstance(param, click.Option):
+        return param.opts[-1]
+    return param.make_metavar(click.Context(click.Command(None))) if param is not None else ""
+
+
+def _said(message: str) -> str:
+    for pattern, saying in _SAYINGS:
+        if found := pattern.fullmatch(message):
+            parts = found.groupdict()
+            rest = str(parts.get("rest", "")).replace("'", "")
+            return saying.format(value=_typed(found), rest=rest, most=parts.get("most"))
+    return message
+
+
+def _typed(found: re.Match[str]) -> str:
+    parts = found.groupdict()
+    return str(parts.get("value") or parts.get("other") or "")
+
+
+def _perhaps(typed: str, known: Any) -> str:
+    meant = nearest(typed, list(known))
+    return f"; может быть, {meant}?" if meant else ""
