@@ -6,7 +6,6 @@ import logging
 
 import click
 
-from amo_bridge import logs
 from amo_bridge.cli.lazy import LazyCommands
 from amo_bridge.cli.russian import Group
 
@@ -42,5 +41,10 @@ COMMANDS = LazyCommands(
 @click.version_option(package_name="amo-bridge", help="Показать версию.", message="amo-bridge %(version)s")
 def main() -> None:
     """amo-bridge: регламент отдела продаж, который исполняется сам, рядом с amoCRM."""
+    if click.get_current_context().invoked_subcommand == "serve":
+        # Its working process sets its logs up itself; the one that waits has none, and holds nothing for them.
+        return
+    from amo_bridge import logs
+
     # Whoever typed a command is told in words; log lines, which structlog puts on stdout by itself, would spoil --json.
     logs.set_up(logging.CRITICAL)

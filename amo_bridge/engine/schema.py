@@ -1,6 +1,7 @@
 """The store's tables are brought to the newest revision when it is opened; what is in them stays.
 
-Alembic is loaded only when there is something to do: a start on an up-to-date store costs one query.
+Alembic is loaded only for a store of an earlier revision: a start on an up-to-date one costs one query, and a new one
+is made as the code says, which is what all revisions together come to.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, MetaData, inspect, text
 
 from amo_bridge.errors import StoreUnavailable
 
@@ -25,8 +26,9 @@ ADVISORY_LOCK = 0x616D6F62
 _one_at_a_time = Lock()
 
 
-def upgrade(engine: Engine) -> None:
-    """Make the tables, or bring them up to date. All or nothing, and safe when several processes start at once.
+def upgrade(engine: Engine, metadata: MetaData) -> None:
+    """Make the tables of ``metadata``, or bring them up to date. All or nothing, and safe when several processes start
+    at once.
 
     Raises StoreUnavailable for a store that a newer amo-bridge has worked on."""
     with engine.connect().execution_options(amo_bridge_read=True) as connection:
@@ -36,7 +38,10 @@ def upgrade(engine: Engine) -> None:
         # SQLite's transaction has locked everybody out by beginning.
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-        _to_head(connection)
+        if version_of(connection) is None and not _is_filled(connection):
+            _make(connection, metadata)
+        else:
+            migrate(connection)
 
 
 def version_of(connection: Connection) -> str | None:
@@ -47,7 +52,20 @@ def version_of(connection: Connection) -> str | None:
     return None if found is None else str(found)
 
 
-def _to_head(connection: Connection) -> None:
+def _is_filled(connection: Connection) -> bool:
+    return inspect(connection).has_table("inbox")
+
+
+def _make(connection: Connection, metadata: MetaData) -> None:
+    metadata.create_all(connection)
+    # As Alembic makes it.
+    key = f"CONSTRAINT {VERSION_TABLE}_pkc PRIMARY KEY (version_num)"
+    connection.execute(text(f"CREATE TABLE {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL, {key})"))
+    connection.execute(text(f"INSERT INTO {VERSION_TABLE} (version_num) VALUES (:head)"), {"head": HEAD})
+
+
+def migrate(connection: Connection) -> None:
+    """Bring the tables to the newest revision, one revision after the other. Raises StoreUnavailable, see upgrade."""
     from alembic import command
     from alembic.script import ScriptDirectory
 
@@ -58,7 +76,7 @@ def _to_head(connection: Connection) -> None:
         raise StoreUnavailable(
             f"база новее программы: её версия {version}, а эта программа знает {HEAD}; обновите amo-bridge"
         )
-    if version is None and inspect(connection).has_table("inbox"):
+    if version is None and _is_filled(connection):
         command.stamp(config, UNNUMBERED)
     command.upgrade(config, "head")
 

@@ -265,7 +265,7 @@ class Store:
     def prepare(self) -> None:
         """Make the tables or bring them up to date. Raises StoreUnavailable, also for a store newer than the code."""
         with self._guarded():
-            schema.upgrade(self.engine)
+            schema.upgrade(self.engine, metadata)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -80,13 +80,29 @@ def rows(connection: Connection, *tables: Any) -> list[dict[str, Any]]:
 
 
 def test_the_revisions_build_what_the_code_says(bare: Store) -> None:
-    bare.prepare()
+    with bare.engine.begin() as connection:
+        schema.migrate(connection)
     with bare.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     migrated = shape(bare.engine)
     metadata.drop_all(bare.engine)
     metadata.create_all(bare.engine)
     assert migrated == shape(bare.engine)
+
+
+def test_a_new_store_is_of_the_newest_revision_and_needs_no_alembic(
+    bare: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as absent:
+        absent.setitem(sys.modules, "alembic", None)
+        bare.prepare()
+        bare.prepare()
+    # Alembic takes it for its own.
+    with bare.engine.begin() as connection:
+        assert schema.version_of(connection) == schema.HEAD
+        assert MigrationContext.configure(connection).get_current_revision() == schema.HEAD
+        schema.migrate(connection)
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
 def test_a_store_of_the_first_release_keeps_its_rows(first: Store) -> None:
