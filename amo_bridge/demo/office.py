@@ -91,6 +91,10 @@ class Office:
         note = {"note_type": "call_in" if incoming else "call_out", "params": call}
         self._ask("POST", f"/api/v4/leads/{deal}/notes", [note], person)
 
+    def write_note(self, person: str, deal: int, text: str) -> None:
+        note = {"note_type": "common", "params": {"text": text}}
+        self._ask("POST", f"/api/v4/leads/{deal}/notes", [note], person)
+
     # --- what they see ---
 
     def deal(self, deal: int) -> dict[str, Any]:

@@ -163,3 +163,24 @@ def test_a_client_is_not_taken_over_before_he_has_paid(
     bridge.settle(sandbox)
     assert office.stage_of(deal) == "Клиенты / Передача из продаж"
     assert any("Оплата получена" in text for text in texts(office, deal))
+
+
+def test_whoever_puts_a_deadline_off_says_why_once(
+    bridge: RunningBridge, sandbox: LocalCrm, office: Office, client: int
+) -> None:
+    asked = "Напишите в примечании, почему перенесён срок: «Сверить медиаплан»"
+    task = office.new_task(ANTON, client, "Сверить медиаплан")
+    bridge.settle(sandbox)
+    for days in (2, 3):
+        sandbox.later()
+        office.change_task(ANTON, task, complete_till=int(office.now().timestamp()) + days * DAY)
+        bridge.settle(sandbox)
+    assert texts(office, client).count(asked) == 1
+    sandbox.later()
+    office.write_note(ANTON, client, "Клиент прислал новые цены, жду план")
+    bridge.settle(sandbox)
+    assert asked not in texts(office, client)
+    sandbox.later()
+    office.change_task(ANTON, task, complete_till=int(office.now().timestamp()) + 4 * DAY)
+    bridge.settle(sandbox)
+    assert texts(office, client, still_open=False).count(asked) == 1, "what he wrote just now explains this one too"
