@@ -1,8 +1,8 @@
 """Somebody puts a task's deadline off without a reason → he is asked for it; his note is the answer.
 
 The reason is a text note of his on the deal, of at least ``letters`` letters, written within ``since`` before the move;
-one that comes later closes the task that asks for it. ``also`` says what else is done at once: the head is told. Does
-nothing if there is a reason or he was asked already, the new deadline is an earlier one, the task is not one of
+one that comes later closes the task that asks for it. ``also`` says what else is done at once: the head is told.
+Does nothing if there is a reason or he was asked already, the new deadline is an earlier one, the task is not one of
 ``tasks``, the deal is on another stage, nobody knows who did it, or he may (``may``).
 Covers C13 (moving a deadline needs a reason, else told).
 """
