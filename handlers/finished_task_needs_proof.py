@@ -1,8 +1,9 @@
 """A task is finished and the card has no proof of it → it is set again, and what is missing is said in a note.
 
 ``call``: a talk of that length, recorded if so asked; ``file``: a file of that name; ``pictures``: any picture. One of
-them is enough, if it came after the task was set: a recording of last month proves nothing. Does nothing if the proof
-is there, it is another task, the deal is on another stage, or whoever finished it may (``may``).
+them is enough, if it came after the task was set: a recording of last month proves nothing.
+Does nothing if the proof is there, the task is set again already, it is another task, the deal is on another stage, or
+whoever finished it may (``may``).
 Covers M10 (a recording or a screenshot of the client's figures), M12 (the recording of «Продление»).
 """
 
@@ -81,8 +82,11 @@ def finished_task_needs_proof(event: TaskFinished, deal: Deal, options: Finished
     since = _set_at(event, deal)
     if options.is_proven(deal, since):
         return Skip("подтверждение есть")
+    again = _again(event, deal, options, since)
+    if any(task.slot == again.slot and not task.is_completed for task in deal.own_tasks):
+        return Skip("задача уже поставлена снова")
     told = options.without_proof.for_deal(deal, slot=f"{event.task_id}.told") if options.without_proof else []
-    return [_again(event, deal, options, since), _why(event, deal, options), *told]
+    return [again, _why(event, deal, options), *told]
 
 
 def _set_at(event: TaskFinished, deal: Deal) -> datetime | None:

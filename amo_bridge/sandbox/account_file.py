@@ -163,8 +163,8 @@ class AccountFile(Strict):
 
 
 def shipped(path: Path | None) -> Path | None:
-    """The path, or the shipped account that is meant by its bare name («school»)."""
-    return SHIPPED.get(str(path), path) if path is None or not path.exists() else path
+    """The path, or the shipped account that is meant by its bare name («school»), even where a folder is called so."""
+    return SHIPPED.get(str(path), path) if path is None or not path.is_file() else path
 
 
 def read(path: Path | None = None) -> AccountFile:

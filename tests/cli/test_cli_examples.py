@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 from local_crm import TOKEN, served
 
-from amo_bridge.sandbox.account_file import SHIPPED
+from amo_bridge.sandbox.account_file import SHIPPED, shipped
 from amo_bridge.sandbox.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -44,6 +44,17 @@ def test_an_example_that_is_copied_as_it_says_fits_its_account(
         monkeypatch.setenv("AMO_BRIDGE_TOKEN", TOKEN)
         told = run("check", config=config)
     assert told.exit_code == 0, told.stdout + told.stderr
+
+
+def test_a_folder_of_an_accounts_name_does_not_hide_the_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever copies an example's folder has one."""
+    monkeypatch.chdir(tmp_path)
+    Path("smm").mkdir()
+    assert shipped(Path("smm")) == SHIPPED["smm"]
+    Path("remote").write_text("{}", "utf-8")
+    assert shipped(Path("remote")) == Path("remote"), "a file of one's own"
 
 
 @pytest.mark.parametrize("account", EXAMPLES)

@@ -85,6 +85,12 @@ def test_what_was_done_for_the_first_task_counts_for_the_one_that_was_set_again(
     assert third.slot != first.slot
 
 
+def test_the_same_completion_told_twice_sets_one_task():
+    again, _ = finished_task_needs_proof(DONE, on(), options())
+    twice = finished_task_needs_proof(DONE, on(own=(task(id=56, text=ASK, slot=again.slot),)), options())
+    assert twice == Skip("задача уже поставлена снова")
+
+
 def test_somebody_is_told_too():
     notify = {"notify": {"to": "head", "text": "{Название}: без записи"}}
     *_, told = finished_task_needs_proof(DONE, on(), options(without_proof=notify))
