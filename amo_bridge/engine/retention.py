@@ -15,7 +15,9 @@ from sqlalchemy import Column, ColumnElement, Table, and_, delete, func, select,
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import BridgeSection
 from amo_bridge.engine.cursors import Cursors
-from amo_bridge.engine.store import Store, events, inbox, journal, outbox, tasks, touches
+from amo_bridge.engine.old_timers import forget_old
+from amo_bridge.engine.store import Store, events, inbox, journal, outbox, tasks, timers, touches
+from amo_bridge.engine.timetable import Timetable
 
 log = structlog.get_logger()
 CURSOR = "tidied_at"
@@ -32,13 +34,23 @@ ONCE = "%|once|%"
 
 
 class Retention:
-    """``keep``: for how long, as the config says. One account's rows; other accounts in the store are not touched."""
+    """``keep``: for how long, as the config says. One account's rows; other accounts in the store are not touched.
 
-    def __init__(self, store: Store, account_key: int, clock: Clock, keep: BridgeSection) -> None:
+    ``timetable`` tells which steps may still be wanted; without it the steps that have fired stay."""
+
+    def __init__(
+        self,
+        store: Store,
+        account_key: int,
+        clock: Clock,
+        keep: BridgeSection,
+        timetable: Callable[[], Timetable] | None = None,
+    ) -> None:
         self._store = store
         self._key = account_key
         self._clock = clock
         self._keep = keep
+        self._timetable = timetable
         self._cursors = Cursors(store, account_key)
 
     def is_due(self) -> bool:
@@ -60,6 +72,9 @@ class Retention:
         yield from self._unordered(touches, touches.c.id, touches.c.at < (now - TOUCHES_KEPT).timestamp())
         finished = and_(tasks.c.is_completed, tasks.c.updated_at < (now - FINISHED_KEPT).timestamp())
         yield from self._unordered(tasks, tasks.c.task_id, finished)
+        if self._timetable is not None:
+            for rows in forget_old(self._store, self._key, self._timetable(), told):
+                yield timers.name, rows
         with self._store.write() as connection:
             self._cursors.write(connection, CURSOR, now.timestamp())
 

@@ -38,9 +38,11 @@ def upgrade(engine: Engine, metadata: MetaData) -> None:
         # SQLite's transaction has locked everybody out by beginning.
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-        if version_of(connection) is None and not _is_filled(connection):
+        version = version_of(connection)
+        if version is None and not _is_filled(connection):
             _make(connection, metadata)
-        else:
+        elif version != HEAD:
+            # Otherwise somebody else was faster.
             migrate(connection)
 
 

@@ -20,7 +20,8 @@ def schedules_table(metadata: MetaData) -> Table:
 
 
 def timers_table(metadata: MetaData) -> Table:
-    """A step and when it falls due. ``state``: open, or fired; that stays, and the step never comes again."""
+    """A step and when it falls due. ``state``: open, or fired; that stays as long as the step could be
+    wanted, so that it never comes again."""
     table = Table(
         "timers",
         metadata,

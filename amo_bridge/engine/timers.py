@@ -2,7 +2,8 @@
 
 They are a function of the mirror and the config. Whenever a deal's copy is written, its timers are brought into line in
 the same transaction: missing ones are added, open ones that nobody wants any more are deleted, those that have fired
-stay as they are for ever. So a restart, a missed tick or a moved clock changes nothing: a step fires once.
+stay as they are as long as anybody could want them (``old_timers``). So a restart, a missed tick or a moved clock
+changes nothing: a step fires once.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Timers:
         known = {copy.record.id: copy for copy in copies}
         if not known or not timetable:
             return
-        since = self._begun(connection)
+        since = self.begun(connection)
         for some in chunks(sorted(known)):
             wanted = timetable.wanted((known[deal_id] for deal_id in some), since)
             self._bring_into_line(connection, self._of(connection, some), wanted)
@@ -42,7 +43,7 @@ class Timers:
             gone = timers.c.deal_id.in_(some)
             connection.execute(delete(timers).where(timers.c.account == self._account, timers.c.state == OPEN, gone))
 
-    def _begun(self, connection: Connection) -> dict[str, datetime]:
+    def begun(self, connection: Connection) -> dict[str, datetime]:
         """Since when the rules have been on."""
         rows = connection.execute(
             select(schedules.c.rule, schedules.c.since).where(schedules.c.account == self._account)

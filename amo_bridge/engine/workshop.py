@@ -101,7 +101,7 @@ class Workshop:
         desk.account_clock.jumped = lambda: worker.ask(TIMERS)
         worker.learn(TIMERS, lambda: self._clockwork.tick(lambda: worker.ask(TIMERS)))
         worker.learn(SERIES, series_chore(self._here).run)
-        retention = Retention(store, key, desk.clock, desk.config.bridge)
+        retention = Retention(store, key, desk.clock, desk.config.bridge, lambda: self._planner.brain.timetable)
         worker.learn(RETENTION, RetentionChore(retention, lambda: worker.ask(RETENTION)).run)
         importer = Importer(
             store, key, self.client, lambda: self._planner.brain, desk.clock, desk.account_clock, settle=desk.settle

@@ -5,6 +5,7 @@ It must stay thin: what is imported here is held in memory beside the working pr
 
 from __future__ import annotations
 
+import gc
 import mmap
 import os
 import signal
@@ -75,8 +76,12 @@ class Arbiter(BaseApplication):
         return self._house.app
 
     def _open(self) -> House:
+        gc.disable()
         from amo_bridge.serving.house import House
 
+        # What was imported stays: the collector need not go through it while it comes, nor ever again.
+        gc.freeze()
+        gc.enable()
         house = House(self._order)
         click.echo(f"amo-bridge: {self._order.address}", err=True)
         return house

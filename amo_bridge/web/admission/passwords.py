@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
@@ -9,8 +11,13 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 # the small machine that the bridge runs on.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 SHORTEST, LONGEST = 10, 200
-# Somebody unknown costs as much time as a wrong password, or names could be found out by the clock.
-_NOBODYS = _hasher.hash("nobody's password")
+
+
+@cache
+def _nobodys() -> str:
+    """Somebody unknown costs as much time as a wrong password, or names could be found out by the clock. Made when it
+    is first needed: a start must not wait for it."""
+    return _hasher.hash("nobody's password")
 
 
 def hashed(password: str) -> str:
@@ -20,7 +27,7 @@ def hashed(password: str) -> str:
 def fits(kept: str, password: str) -> bool:
     """Is it the password that was kept? ``kept`` empty: nobody's, and never."""
     try:
-        return _hasher.verify(kept or _NOBODYS, password) and bool(kept)
+        return _hasher.verify(kept or _nobodys(), password) and bool(kept)
     except (Argon2Error, InvalidHashError):
         return False
 
