@@ -126,6 +126,20 @@ def test_a_letter_goes_to_the_main_contact_and_leaves_a_note(desk: Desk) -> None
     assert "Клиенту отправлено письмо «Ромашка: ждём бриф»" in payload
 
 
+def test_a_secret_field_is_not_written_in_a_letter(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    (desk.folder / "доступ.txt").write_text('Тема: Доступ\n\nВход: {{ поле["Тема запроса"] }}\n', "utf-8")
+    desk.crm.rows[DEALS] = [deal_row(fields={"Тема запроса": ("Qwerty-12345",)})]
+    config = brain().config
+    bridge = config.bridge.model_copy(update={"secret_fields": ("Тема запроса",)})
+    monkeypatch.setattr(desk, "brain", lambda: Brain.of(replace(config, bridge=bridge), agency(), clock()))
+    wanted(desk.store, "доступ")
+    assert desk.send() == 1
+    (letter,) = desk.post.letters
+    body = letter.get_body(("plain",))
+    assert body is not None
+    assert body.get_content().strip() == "Вход: •••"
+
+
 def test_a_note_may_be_left_out(desk: Desk) -> None:
     wanted(desk.store, "ждём бриф")
     desk.send(note=False)

@@ -46,6 +46,20 @@ def test_it_has_the_deals_data_in_it(viewer: Visit, deal: int) -> None:
     assert "<b>мамы" not in page.text
 
 
+def test_a_secret_field_is_not_shown(
+    bridge: RunningBridge, sandbox: LocalCrm, deal: int, start_bridge: Callable[..., RunningBridge]
+) -> None:
+    bridge.stop()
+    own = bridge.config.bridge.model_copy(update={"secret_fields": ("Целевая аудитория",)})
+    again = start_bridge(replace(bridge.config, bridge=own)).wait_ready()
+    visit = Visit(again.app.test_client())
+    users = again.app.extensions[EXTENSION].users
+    visit.become(users.sit_down(users.add("Олег", Role.VIEWER).id))
+    page = words_of(visit.get(f"/deals/{deal}/scripts/first-call"))
+    assert "(Записано: •••.)" in page
+    assert "мамы" not in page
+
+
 def test_all_scripts_are_listed(viewer: Visit, deal: int) -> None:
     page = viewer.get(f"/deals/{deal}/scripts")
     assert f"/deals/{deal}/scripts/brief-reminder" in page.text
