@@ -16,10 +16,10 @@ from amo_bridge.sandbox.world import World
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 
 
-def bare_account(**changed: Any) -> dict[str, Any]:
-    """A new account: amoCRM's default pipeline, its predefined fields, the agency's people; task types and loss
-    reasons were made by hand, because the API makes none."""
-    account = json.loads(AGENCY.read_text("utf-8"))
+def bare_account(of: Path = AGENCY, **changed: Any) -> dict[str, Any]:
+    """A new account: amoCRM's default pipeline, its predefined fields, the people of the account file ``of``; task
+    types and loss reasons were made by hand, because the API makes none."""
+    account = json.loads(of.read_text("utf-8"))
     stages = ["Первичный контакт", "Переговоры", "Принимают решение", "Согласование договора"]
     account["pipelines"] = [{"name": "Воронка", "is_main": True, "stages": [{"name": name} for name in stages]}]
     fields = account["custom_fields"]

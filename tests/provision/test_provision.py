@@ -17,6 +17,7 @@ from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.demo.office import Office
 from amo_bridge.engine import connection
+from amo_bridge.sandbox.account_file import REMOTE_SALES, SMM, read
 
 Run = Callable[..., Result]
 UNHURRIED = 5000.0
@@ -33,12 +34,12 @@ def bare(tmp_path: Path) -> Iterator[LocalCrm]:
         yield crm
 
 
-def run(crm: LocalCrm, folder: Path, *arguments: str, told: str = "") -> Result:
+def run(crm: LocalCrm, folder: Path, *arguments: str, told: str = "", config: Path = EXAMPLE) -> Result:
     environment = {
         "AMO_BRIDGE_ACCOUNT_URL": crm.url,
         "AMO_BRIDGE_TOKEN": TOKEN,
         "AMO_BRIDGE_DATA": str(folder / "data"),
-        "AMO_BRIDGE_CONFIG": str(EXAMPLE),
+        "AMO_BRIDGE_CONFIG": str(config),
     }
     return CliRunner().invoke(main, list(arguments), env=environment, input=told, catch_exceptions=False)
 
@@ -68,6 +69,24 @@ def test_an_empty_account_gets_all_that_the_example_names(bare: LocalCrm, tmp_pa
     assert [one.value for one in made.field("Тип клиента").enums] == ["Прямой клиент", "Рекламное агентство"]
     assert made.field("Классификация", "contacts").type == "multiselect"
     assert made.pipeline("Воронка"), "what was there stays"
+
+
+@pytest.mark.parametrize(
+    ("example", "of", "field", "kind"),
+    [("smm.toml", SMM, "Оплачено месяцев", "numeric"), ("remote_sales.toml", REMOTE_SALES, "Связанная сделка", "url")],
+)
+def test_the_other_agencies_accounts_are_prepared_too(
+    tmp_path: Path, example: str, of: Path, field: str, kind: str
+) -> None:
+    config = EXAMPLE.parent / "examples" / example
+    shaped = {account_field.name: account_field.type for account_field in read(of).custom_fields["leads"]}
+    with crm_with(bare_account(of), tmp_path) as crm:
+        assert run(crm, tmp_path, "check", config=config).exit_code == 2
+        told = run(crm, tmp_path, "provision", "--yes", config=config)
+        assert told.exit_code == 0, told.output
+        made = {one.name: one.type for one in account(crm).fields() if one.name in shaped}
+    assert made[field] == kind
+    assert made == shaped, "as in the account that the example is tried on"
 
 
 def test_a_second_run_finds_nothing_to_do(bare: LocalCrm, tmp_path: Path) -> None:
