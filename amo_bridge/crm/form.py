@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import re
 from binascii import unhexlify
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from amo_bridge.crm.values import clean
@@ -27,6 +28,9 @@ MAX_DEPTH = 32
 
 MAX_PARTS = 200_000
 """Some thousand deals with all their fields; a body of that size is already several MB."""
+
+LONGEST_KNOWN = 200
+"""Longer keys are not remembered: amoCRM sends none, and somebody else's would fill the memory."""
 
 REST = "&"
 """The key of the unsplit rest of a body with more than MAX_PARTS parts. No key of amoCRM's can be an ampersand."""
@@ -42,7 +46,7 @@ def parse(body: bytes) -> Mapping[str, Any]:
     for part in parts:
         if part:
             key, _, value = part.partition(b"=")
-            tree.put(_path(_decode(key)), _decode(value))
+            tree.put(_steps(key) if len(key) <= LONGEST_KNOWN else _path(_decode(key)), _decode(value))
     if rest:
         tree[REST] = clean(rest.decode("utf-8", "replace"))
     return {key: _settle(child) for key, child in tree.items()}
@@ -53,7 +57,7 @@ class _Node(dict[str, Any]):
 
     next_index = 0
 
-    def put(self, path: list[str | None], text: str) -> None:
+    def put(self, path: Sequence[str | None], text: str) -> None:
         node = self
         for step in path[:-1]:
             node = node._branch(node._key(step))
@@ -85,8 +89,16 @@ class _Node(dict[str, Any]):
 
 def _decode(part: bytes) -> str:
     """Not ``urllib.parse.unquote_to_bytes``: 5 MB of percent signs cost that one a gigabyte."""
-    plain = _ESCAPE.sub(lambda found: unhexlify(found[1]), part.replace(b"+", b" "))
+    plain = part.replace(b"+", b" ")
+    if b"%" in plain:
+        plain = _ESCAPE.sub(lambda found: unhexlify(found[1]), plain)
     return clean(plain.decode("utf-8", "replace"))
+
+
+@lru_cache(maxsize=4096)
+def _steps(key: bytes) -> tuple[str | None, ...]:
+    """``_path`` of a key as it came: one hook has the same keys as the next."""
+    return tuple(_path(_decode(key)))
 
 
 def _path(key: str) -> list[str | None]:

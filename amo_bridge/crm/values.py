@@ -83,6 +83,9 @@ def money(value: object) -> int | None:
 
 
 def _number(pattern: re.Pattern[str], value: object) -> int | None:
+    if type(value) is int:
+        # As the API tells most of them.
+        return value if abs(value) <= _LARGEST else None
     found = pattern.fullmatch((scalar(value) or "").strip())
     number = int(found.group(1)) if found else None
     return number if number is not None and abs(number) <= _LARGEST else None

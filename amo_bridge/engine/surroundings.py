@@ -69,6 +69,8 @@ class Surroundings:
 
     def seen(self, rule: Rule, deal: Deal) -> Deal:
         """See Looking."""
+        if not rule.handler.needs:
+            return deal
         shown: dict[str, Any] = {need: self._shown(need, rule, deal.id) for need in rule.handler.needs}
         return replace(deal, **shown)
 
