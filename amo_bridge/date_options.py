@@ -6,12 +6,12 @@ from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Annotated, Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import model_validator
 
 from amo_bridge.actions import Action, ChangeTask, CreateTask, FinishTask
-from amo_bridge.config.names import DateFieldName, FieldName
+from amo_bridge.config.names import ContactDateFieldName, DateFieldName, FieldName
 from amo_bridge.deal import Deal
 from amo_bridge.names import same_name
 from amo_bridge.rules import Options
@@ -52,12 +52,20 @@ class Term(Options):
 
 
 class Dates(Options):
-    """``dates``: fields of the deal, each for itself. ``term``: so long after them. ``yearly``: the day of the date
-    comes every year (29 February is 28 February in a common year)."""
+    """``dates``: fields of the deal, each for itself; ``contact_dates``: fields of its main contact. ``term``: so long
+    after those of the deal. ``yearly``: the day of the date comes every year (29 February is 28 February in a common
+    year)."""
 
-    dates: Annotated[tuple[DateFieldName, ...], Field(min_length=1)]
+    dates: tuple[DateFieldName, ...] = ()
+    contact_dates: tuple[ContactDateFieldName, ...] = ()
     term: Term | None = None
     yearly: bool = False
+
+    @model_validator(mode="after")
+    def some_date(self) -> Self:
+        if not self.dates and not self.contact_dates:
+            raise ValueError("от какой даты считать: нужны dates (поля сделки) или contact_dates (поля контакта)")
+        return self
 
     def concern(self, field: str) -> tuple[DateFieldName, ...]:
         """The dates that are other ones when this field changes."""
@@ -66,7 +74,16 @@ class Dates(Options):
         return tuple(name for name in self.dates if same_name(name, field))
 
     def of(self, deal: Deal) -> Iterator[Counted]:
-        """The dates that are filled."""
+        """The dates that are filled. With ``contact_dates`` the deal's ``contacts`` must be known."""
+        yield from self.of_the_deal(deal)
+        main = next((contact for contact in deal.contacts if contact.is_main), None) if self.contact_dates else None
+        for name in self.contact_dates if main else ():
+            value = main.value(name) if main else None
+            if isinstance(value, date):
+                yield Counted(name, value)
+
+    def of_the_deal(self, deal: Deal) -> Iterator[Counted]:
+        """Those in fields of the deal itself."""
         for name in self.dates:
             value = deal.value(name)
             if isinstance(value, date):

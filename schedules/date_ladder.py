@@ -1,8 +1,9 @@
 """A date comes near, arrives or passes → step by step something is done: a task, a letter, another stage.
 
-The date stands in a field of the deal, or so long after it as was paid for (``term``). It counts on ``stages``; what
-was due before the deal came there is not done, unless the step says ``on_arrival``. A changed date moves what is still
-to come, and the open task that a step set; an emptied one cancels, and closes that task (``when_emptied``).
+The date stands in a field of the deal (or so long after it as was paid for: ``term``) or of its main contact. It
+counts on ``stages``; what was due before the deal came there is not done, unless the step says ``on_arrival``. A
+changed date moves what is still to come and, if it is the deal's, the open task that a step set; an emptied one
+cancels, and closes that task (``when_emptied``).
 Does nothing if the date is another one by now, the deal is not where the date counts or not what ``when`` asks for, or
 the task is still open.
 Covers A31, A64, A65, A66, A73, A96, M12, M15, S4, C5, C6, C16.
@@ -70,7 +71,7 @@ def _recurs(options: DateLadder) -> bool:
     options=DateLadder,
     steps=_steps,
     on=(FieldChanged, StageEntered),
-    needs={"own_tasks", "own_steps", "touches"},
+    needs={"own_tasks", "own_steps", "touches", "contacts"},
     recurs=_recurs,
 )
 def date_ladder(event: StepDue | FieldChanged | StageEntered, deal: Deal, options: DateLadder) -> Skip | list[Action]:
@@ -95,7 +96,7 @@ def _changed(event: FieldChanged, deal: Deal, options: DateLadder) -> Skip | lis
     fields = options.concern(event.field_name)
     if not fields:
         return Skip("изменилось не это поле")
-    filled = {counted.field: counted.value for counted in options.of(deal)}
+    filled = {counted.field: counted.value for counted in options.of_the_deal(deal)}
     kept = [field for field in fields if field in filled or options.when_emptied == "close"]
     actions = [one for field in kept for step in options.steps for one in step.moves(field, filled.get(field), deal)]
     return actions or Skip("открытых задач по этой дате нет, будущие шаги назначены заново")

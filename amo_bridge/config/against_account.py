@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from amo_bridge.channels.mail.templates import Templates
@@ -11,6 +11,7 @@ from amo_bridge.config.load_rules import A_RULE, RULES
 from amo_bridge.config.model import MANAGER, Config
 from amo_bridge.config.names import (
     AccountName,
+    ContactDateFieldName,
     ContactFieldName,
     CustomFieldName,
     DateFieldName,
@@ -120,9 +121,16 @@ def _custom_field(name: str, config: Config, account: Account) -> Field:
 
 
 def _date_field(name: str, config: Config, account: Account) -> None:
-    field = _custom_field(name, config, account)
+    _holds_dates(_custom_field(name, config, account), account.fields())
+
+
+def _contact_date_field(name: str, config: Config, account: Account) -> None:
+    _holds_dates(account.field(name, "contacts"), account.fields("contacts"))
+
+
+def _holds_dates(field: Field, all_fields: Iterable[Field]) -> None:
     if field.type not in DATE_TYPES:
-        dates = [one.name for one in account.fields() if one.type in DATE_TYPES]
+        dates = [one.name for one in all_fields if one.type in DATE_TYPES]
         advice = f"; поля с датой: {', '.join(dates)}" if dates else ""
         raise Misfit(f"поле «{field.name}» — не дата (его тип {field.type}){advice}")
 
@@ -171,6 +179,7 @@ LOOK_UPS: Mapping[type[AccountName], Callable[[str, Config, Account], Any]] = {
     FieldName: _field,
     CustomFieldName: _custom_field,
     ContactFieldName: lambda name, config, account: account.field(name, "contacts"),
+    ContactDateFieldName: _contact_date_field,
     DateFieldName: _date_field,
     LossReasonName: lambda name, config, account: account.loss_reason(name),
     TemplateName: _template,

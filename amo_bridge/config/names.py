@@ -70,6 +70,12 @@ class ContactFieldName(AccountName):
     kind = "поле контакта"
 
 
+class ContactDateFieldName(ContactFieldName):
+    """A contact's custom field that holds a date, as in DateFieldName."""
+
+    kind = "поле контакта с датой"
+
+
 class TemplateName(AccountName):
     """A letter's template in the folder of ``[mail] templates``: «прогрев/1» is прогрев/1.txt."""
 

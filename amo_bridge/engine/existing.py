@@ -13,8 +13,9 @@ from typing import Any, get_args
 from sqlalchemy import select
 
 from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.mirror import Mirror, Mirrored
+from amo_bridge.engine.mirror import IndexedContact, Mirror, Mirrored
 from amo_bridge.engine.store import Store, schedules
+from amo_bridge.engine.timers import main_contacts
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.rules import Rule
 
@@ -72,11 +73,12 @@ class ExistingDeals:
         while True:
             with self._store.read() as connection:
                 copies = self._mirror.next_after(connection, last, CHUNK)
+                people = main_contacts(connection, self._key, copies)
             if not copies:
                 return
             last = copies[-1].record.id
             yield from self._differing(
-                copies, {choice: self._plan(table, rule, copies, since) for choice, table in tables.items()}
+                copies, {choice: self._plan(table, rule, copies, people, since) for choice, table in tables.items()}
             )
 
     def begun(self, rule: Rule) -> datetime:
@@ -91,10 +93,15 @@ class ExistingDeals:
         return self._brain.timetable.with_rules([chosen])
 
     def _plan(
-        self, table: Timetable, rule: Rule, copies: Iterable[Mirrored], since: datetime
+        self,
+        table: Timetable,
+        rule: Rule,
+        copies: Iterable[Mirrored],
+        people: Mapping[int, IndexedContact],
+        since: datetime,
     ) -> dict[int, tuple[Planned, ...]]:
         steps: dict[int, list[Planned]] = {}
-        for key, moments in table.wanted(copies, {rule.name: since}).steps.items():
+        for key, moments in table.wanted(copies, {rule.name: since}, people).steps.items():
             due = datetime.fromtimestamp(moments.due_at, self._now.tzinfo)
             steps.setdefault(key.deal_id, []).append(Planned(key.step, due, due <= self._now))
         return {deal_id: tuple(sorted(found, key=lambda one: one.due)) for deal_id, found in steps.items()}

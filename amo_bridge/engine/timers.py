@@ -15,12 +15,19 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, select, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.mirror import Mirrored
+from amo_bridge.engine.mirror import IndexedContact, Mirrored
+from amo_bridge.engine.mirror.contacts import known_contacts
 from amo_bridge.engine.rows import chunks, insert_new
 from amo_bridge.engine.store import schedules, timers
 from amo_bridge.engine.timetable import Moments, TimerKey, Timetable, Wanted
 
 OPEN, FIRED = "open", "fired"
+
+
+def main_contacts(connection: Connection, account: int, copies: Iterable[Mirrored]) -> dict[int, IndexedContact]:
+    """The main contacts of these deals, as far as the index knows them."""
+    main = {copy.record.main_contact_id for copy in copies if copy.record.main_contact_id}
+    return known_contacts(connection, account, main)
 
 
 class Timers:
@@ -34,7 +41,9 @@ class Timers:
             return
         since = self.begun(connection)
         for some in chunks(sorted(known)):
-            wanted = timetable.wanted((known[deal_id] for deal_id in some), since)
+            these = [known[deal_id] for deal_id in some]
+            people = main_contacts(connection, self._account, these) if timetable.sees_contacts else None
+            wanted = timetable.wanted(these, since, people)
             self._bring_into_line(connection, self._of(connection, some), wanted)
 
     def forget(self, connection: Connection, deal_ids: Collection[int]) -> None:

@@ -14,8 +14,9 @@ from typing import NamedTuple
 import structlog
 
 from amo_bridge.clock import Clock
+from amo_bridge.config.names import ContactDateFieldName, names_in
 from amo_bridge.deal import Deal
-from amo_bridge.engine.mirror import Mirrored
+from amo_bridge.engine.mirror import IndexedContact, Mirrored
 from amo_bridge.engine.view import Viewer
 from amo_bridge.rules import Rule
 from amo_bridge.schedule import Schedule, Step, StepsOf, Times
@@ -51,7 +52,8 @@ class Wanted:
 
 
 class Timetable:
-    """``digests``: rule → of all that its steps depend on besides the deal; another one means that they may differ."""
+    """``digests``: rule → of all that its steps depend on besides the deal; another one means that they may differ.
+    ``sees_contacts``: is something counted from a field of the deal's contact?"""
 
     def __init__(
         self,
@@ -70,6 +72,11 @@ class Timetable:
         self.recurring = frozenset(
             rule.name for rule, how in scheduled if isinstance(how, Schedule) and how.recurs(rule.options)
         )  # fmt: skip
+        self.sees_contacts = any(
+            isinstance(name, ContactDateFieldName)
+            for rule, _ in self._rules.values()
+            for _, name in names_in(rule.options)
+        )
         shared = f"{version('amo-bridge')} {calendar.timezone.key} {calendar_options.model_dump_json()}"
         self.digests: Mapping[str, str] = {
             name: _digest(rule, steps, shared) for name, (rule, steps) in self._rules.items()
@@ -82,15 +89,21 @@ class Timetable:
     def __bool__(self) -> bool:
         return bool(self._rules)
 
-    def wanted(self, copies: Iterable[Mirrored], since: Mapping[str, datetime]) -> Wanted:
-        """The steps of these deals by the rules that have begun: those in ``since``."""
+    def wanted(
+        self,
+        copies: Iterable[Mirrored],
+        since: Mapping[str, datetime],
+        people: Mapping[int, IndexedContact] | None = None,
+    ) -> Wanted:
+        """The steps of these deals by the rules that have begun: those in ``since``. ``people``: the deals' contacts,
+        if the timetable sees them."""
         now = self._clock.now()
         wanted: dict[TimerKey, Moments] = {}
         unknown: set[tuple[int, str]] = set()
         for copy in copies:
             if copy.record.is_deleted:
                 continue
-            deal = self._viewer.deal(copy.record, copy)
+            deal = self._viewer.deal(copy.record, copy, people)
             for name, (rule, steps) in self._rules.items():
                 if name not in since:
                     continue

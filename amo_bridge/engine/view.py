@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
+from amo_bridge.card import Contact
 from amo_bridge.crm.account import Account
-from amo_bridge.crm.entities import DealRecord, TaskRecord
+from amo_bridge.crm.entities import ContactRecord, DealRecord, TaskRecord
 from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.deal import Deal, Stay, Task
-from amo_bridge.engine.mirror import Mirrored
+from amo_bridge.engine.mirror import IndexedContact, Mirrored
 
 
 class Viewer:
@@ -20,13 +22,18 @@ class Viewer:
         self._pages_url = pages_url
         self._url = account_url
         self._reader = FieldReader(account, secret=secret)
+        self._of_contacts = FieldReader(account, "contacts")
         self._users = {user.id: user for user in account.users}
 
-    def deal(self, record: DealRecord, copy: Mirrored | None = None) -> Deal:
-        """``copy``: what the mirror knows of the deal; if it is the same stage there, it tells since when."""
+    def deal(
+        self, record: DealRecord, copy: Mirrored | None = None, people: Mapping[int, IndexedContact] | None = None
+    ) -> Deal:
+        """``copy``: what the mirror knows of the deal; if it is the same stage there, it tells since when. ``people``:
+        the index's contacts, to plan by: then the deal's contacts are those of them that are its own, with the fields
+        that the index keeps and no more."""
         is_there = copy is not None and copy.stage == (record.pipeline_id, record.status_id)
         stays = copy.stays if copy is not None and is_there else ()
-        return Deal(
+        deal = Deal(
             id=record.id,
             name=record.name,
             url=deal_url(self._url, record.id),
@@ -42,6 +49,13 @@ class Viewer:
             fields=self._reader.values(record),
             stays=tuple(Stay(self._account.stage_of(*stay.stage), stay.since) for stay in stays),
         )
+        return deal if people is None else replace(deal, contacts=tuple(self._people(record, people)))
+
+    def _people(self, record: DealRecord, people: Mapping[int, IndexedContact]) -> Iterator[Contact]:
+        for number in record.contact_ids:
+            if known := people.get(number):
+                kept = self._of_contacts.values(ContactRecord(id=number, fields=known.fields))
+                yield Contact(id=number, name=known.name, is_main=number == record.main_contact_id, fields=kept)
 
 
 def task_view(record: TaskRecord, slot: str = "", made_by: str = "") -> Task:

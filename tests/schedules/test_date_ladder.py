@@ -2,9 +2,10 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from builders import NOON, deal, entered, field_changed, stayed, step_due, task, times
+from pydantic import ValidationError
 
 from amo_bridge.actions import ChangeTask, CreateTask, FinishTask, MoveDeal, Skip, StartAutoDial, StopAutoDial
-from amo_bridge.card import DoneStep, Touch, Touches
+from amo_bridge.card import Contact, DoneStep, Touch, Touches
 from amo_bridge.due import Due
 from amo_bridge.rules import MARK
 from amo_bridge.shift import Shift, due_after
@@ -39,6 +40,23 @@ def planned(rule, now=None, when=None):
 
 def anchors(rule, now):
     return [step.anchor for step in plan(now, rule, times())]
+
+
+BORN = date(1990, 12, 10)
+
+
+def of_client(*people, on=OFFER, **changed):
+    """A deal whose contacts these are."""
+    return deal(on, stays=stayed((on, 0)), **({"contacts": people} | changed))
+
+
+def person(born=BORN, **changed):
+    fields = {"День рождения": born} if born else {}
+    return Contact(**({"id": 11, "name": "Анна", "is_main": True, "fields": fields} | changed))
+
+
+def birthdays(**changed):
+    return options(**({"dates": [], "contact_dates": ["День рождения"], "yearly": True} | changed))
 
 
 # --- when ------------------------------------------------------------------------------------------------------------
@@ -80,6 +98,30 @@ def test_nothing_is_planned(now):
 def test_without_stages_a_date_counts_until_the_deal_is_closed():
     assert planned(options(stages=[]), waiting(on=NEW)) == {"в тот же день": "10.12.2026 00:00"}
     assert planned(options(stages=[]), waiting(on=WON)) == {}
+
+
+def test_a_date_of_the_main_contact():
+    other = person(born=date(1980, 1, 5), id=12, is_main=False)
+    assert anchors(birthdays(), of_client(person(), other)) == [f"День рождения={year}-12-10" for year in (2026, 2027)]
+    assert anchors(birthdays(yearly=False), of_client(person(born=THURSDAY))) == ["День рождения=2026-12-10"]
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        pytest.param(of_client(), id="контакта нет"),
+        pytest.param(of_client(person(born=None)), id="дата пуста"),
+        pytest.param(of_client(person(is_main=False)), id="не главный"),
+        pytest.param(of_client(person(), on=NEW), id="другой этап"),
+    ],
+)
+def test_nothing_is_planned_by_a_contacts_date(now):
+    assert planned(birthdays(), now) == {}
+
+
+def test_some_date_must_be_named():
+    with pytest.raises(ValidationError, match="от какой даты"):
+        options(dates=[])
 
 
 def test_another_date_is_counted_anew():
@@ -184,6 +226,19 @@ def test_nothing_is_done_and_the_reason_is_told(now, changed, reason):
     said = date_ladder(DUE, now, options(**changed))
     assert isinstance(said, Skip)
     assert reason in said.reason
+
+
+@pytest.mark.parametrize(
+    ("now", "acts"),
+    [
+        pytest.param(of_client(person(), own_tasks=()), True, id="тот же день"),
+        pytest.param(of_client(person(born=date(1990, 12, 11)), own_tasks=()), False, id="дату исправили"),
+        pytest.param(of_client(person(is_main=False), own_tasks=()), False, id="главный контакт другой"),
+    ],
+)
+def test_a_birthday_is_still_the_main_contacts_when_it_comes(now, acts):
+    said = date_ladder(step_due("в тот же день", "День рождения=2026-12-10"), now, birthdays())
+    assert isinstance(said, list) if acts else "изменилась" in said.reason
 
 
 TOUCHED = Touches([Touch(kind="call", direction="out", at=NOON + timedelta(hours=1))])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from local_crm import LocalCrm, served
+import requests
+from local_crm import TOKEN, LocalCrm, served
 from running_bridge import UNHURRIED, RunningBridge
 
 from amo_bridge.clock import SystemClock
@@ -184,3 +187,43 @@ def test_whoever_puts_a_deadline_off_says_why_once(
     office.change_task(ANTON, task, complete_till=int(office.now().timestamp()) + 4 * DAY)
     bridge.settle(sandbox)
     assert texts(office, client, still_open=False).count(asked) == 1, "what he wrote just now explains this one too"
+
+
+def test_the_contacts_birthday_comes_every_year_and_may_be_corrected(
+    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+) -> None:
+    def congratulations() -> list[int]:
+        rows = ask(sandbox, "GET", f"tasks?filter[entity_type]=contacts&filter[entity_id][]={maria}")
+        return [row["id"] for row in rows["_embedded"]["tasks"] if row["text"] == "Поздравить с днём рождения"]
+
+    maria = office.new_contact(ANTON, "Мария")
+    office.new_deal(ANTON, "Ромашка", RUNNING, maria, 1000)
+    born_on(sandbox, maria, "1990-03-20")
+    bridge.settle(sandbox)
+    sandbox.later()
+    born_on(sandbox, maria, "1990-03-25")
+    bridge.settle(sandbox)
+    bridge.settle_at(sandbox, set="2026-03-20T12:00")
+    assert congratulations() == [], "it was corrected"
+    bridge.settle_at(sandbox, set="2026-03-25T12:00")
+    (first,) = congratulations()
+    ask(sandbox, "PATCH", "tasks", [{"id": first, "is_completed": True}])
+    bridge.settle_at(sandbox, set="2027-03-25T12:00")
+    assert len(congratulations()) == 2
+
+
+def ask(sandbox: LocalCrm, method: str, path: str, body: object = None) -> Any:
+    answer = requests.request(
+        method, f"{sandbox.url}/api/v4/{path}", json=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30
+    )
+    answer.raise_for_status()
+    return answer.json() if answer.content else {"_embedded": {"tasks": []}}
+
+
+def born_on(sandbox: LocalCrm, contact: int, day: str) -> None:
+    """Filled by a person in the contact's card; midnight in Moscow."""
+    fields = ask(sandbox, "GET", "contacts/custom_fields")["_embedded"]["custom_fields"]
+    (number,) = [field["id"] for field in fields if field["name"] == "День рождения"]
+    moment = int(datetime.fromisoformat(f"{day}T00:00+03:00").timestamp())
+    values = [{"field_id": number, "values": [{"value": moment}]}]
+    ask(sandbox, "PATCH", "contacts", [{"id": contact, "custom_fields_values": values}])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import Self
@@ -29,7 +29,8 @@ PAGE = 250
 
 
 class ContactKeeper:
-    """``kept_fields``: ids of the fields that are kept; ``home``: the country of phones typed without one."""
+    """``kept_fields``: ids of the fields that are kept; ``home``: the country of phones typed without one.
+    ``deals_concerned`` is told, within the transaction, of which deals a contact's kept fields have changed."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class ContactKeeper:
         home: str = HOME,
     ) -> None:
         self.index = ContactIndex(store, account_key, home)
+        self.deals_concerned: Callable[[Connection, Collection[int]], None] = lambda connection, deals: None
         self._store = store
         self._client = client
         self._clock = clock
@@ -108,7 +110,9 @@ class ContactKeeper:
     def put(self, connection: Connection, records: Sequence[ContactRecord]) -> None:
         """As ``keep``, within a transaction."""
         told = [IndexedContact.of(record, self.kept_fields, self._home) for record in records]
-        self.index.put(connection, told, self._clock.now())
+        changed = self.index.put(connection, told, self._clock.now())
+        if deals := {deal_id for one in changed for deal_id in one.deal_ids}:
+            self.deals_concerned(connection, deals)
 
     def _twins(self, contact_ids: Iterable[int]) -> set[int]:
         known = self.index.get(contact_ids).values()

@@ -16,7 +16,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.cursors import Cursors
-from amo_bridge.engine.mirror.indexed_contact import IndexedContact
+from amo_bridge.engine.mirror.indexed_contact import NO_FIELDS, IndexedContact
 from amo_bridge.engine.rows import chunks, insert_new, insert_or_replace
 from amo_bridge.engine.store import Store, contact_keys, contacts
 from amo_bridge.mails import mail_key
@@ -86,8 +86,9 @@ class ContactIndex:
         ]  # fmt: skip
         return sorted(fitting, key=lambda one: (normalise(one.name), one.id))[:most]
 
-    def put(self, connection: Connection, read: Iterable[IndexedContact], read_at: datetime) -> None:
-        """Keep what was read; a copy that is newer than what was read stays."""
+    def put(self, connection: Connection, read: Iterable[IndexedContact], read_at: datetime) -> list[IndexedContact]:
+        """Keep what was read; a copy that is newer than what was read stays. Returns those whose kept fields or deals
+        are others than before."""
         told = {one.id: one for one in read}
         known = known_contacts(connection, self._account, told)
         newer = [
@@ -98,6 +99,7 @@ class ContactIndex:
             connection, contacts, ("account", "contact_id"), [self._row(one, read_at) for one in newer]
         )  # fmt: skip
         insert_new(connection, contact_keys, [row for one in newer for row in self._key_rows(one)])
+        return [one for one in newer if _counts_anew(one, known.get(one.id))]
 
     def link(self, connection: Connection, links: Iterable[tuple[int, int]], read_at: datetime) -> None:
         """Contacts that the bridge itself gave a deal: (contact id, deal id). Those not known here are left out."""
@@ -179,6 +181,11 @@ def _drop_keys(connection: Connection, account: int, ids: Sequence[int]) -> None
     for chunk in chunks(ids):
         old = (contact_keys.c.account == account, contact_keys.c.contact_id.in_(chunk))
         connection.execute(delete(contact_keys).where(*old))
+
+
+def _counts_anew(one: IndexedContact, before: IndexedContact | None) -> bool:
+    old = (before.fields, before.deal_ids) if before else (NO_FIELDS, ())
+    return bool(one.fields or old[0]) and (one.fields, one.deal_ids) != old
 
 
 def _fits(one: IndexedContact, words: Sequence[str]) -> bool:
