@@ -6,13 +6,14 @@ from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import AfterValidator, model_validator
 
 from amo_bridge.actions import Action, ChangeTask, CreateTask, FinishTask
 from amo_bridge.config.names import ContactDateFieldName, DateFieldName, FieldName
 from amo_bridge.deal import Deal
+from amo_bridge.due import Due
 from amo_bridge.names import same_name
 from amo_bridge.rules import Options
 from amo_bridge.shift import Shift, due_after
@@ -22,6 +23,16 @@ from amo_bridge.step_options import TimedDeeds
 _LONGEST_FIELD = 80
 _LONGEST_TERM = 600
 _FEBRUARY_28 = (2, 28)
+
+
+def _some_hour(at: str) -> str:
+    """Raises ValueError (Russian)."""
+    Due.of_field("дата", at)
+    return at
+
+
+HourOfDay = Annotated[str, AfterValidator(_some_hour)]
+"""At what o'clock of a day: «10:00»."""
 
 
 @dataclass(frozen=True)

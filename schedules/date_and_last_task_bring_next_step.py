@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from amo_bridge.actions import Action, Skip
 from amo_bridge.config.names import DateFieldName, StageName
+from amo_bridge.date_options import HourOfDay
 from amo_bridge.deal import Deal
 from amo_bridge.due import Due
 from amo_bridge.events import StepDue, TaskFinished
@@ -29,17 +30,11 @@ TASKS_ARE_SET = timedelta(minutes=15)
 
 class DateAndLastTaskBringNextStep(WhichTasks):
     field: DateFieldName
-    at: str = "10:15"
+    at: HourOfDay = "10:15"
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
     when: Condition | None = None
     do: Deeds
     existing: Existing = "skip"
-
-    @field_validator("at")
-    @classmethod
-    def some_hour(cls, at: str) -> str:
-        Due.of_field("дата", at)
-        return at
 
 
 def _steps(deal: Deal, options: DateAndLastTaskBringNextStep, times: Times) -> Iterator[Step]:

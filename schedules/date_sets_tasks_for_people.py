@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from amo_bridge.actions import Action, Skip
 from amo_bridge.config.names import DateFieldName, StageName
 from amo_bridge.config.sections import FromSection
+from amo_bridge.date_options import HourOfDay
 from amo_bridge.deal import Deal
 from amo_bridge.due import Due
 from amo_bridge.events import StepDue
@@ -31,19 +32,13 @@ STEP = "дата наступила"
 class DateSetsTasksForPeople(Options):
     services: Annotated[ServicesSection, FromSection("services")]
     field: DateFieldName
-    at: str = "10:00"
+    at: HourOfDay = "10:00"
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
     when: Condition | None = None
     bloggers: bool = True
     kinds: tuple[str, ...] = ()
     task: BloggerTask
     existing: Existing = "skip"
-
-    @field_validator("at")
-    @classmethod
-    def some_hour(cls, at: str) -> str:
-        Due.of_field("дата", at)
-        return at
 
     @model_validator(mode="after")
     def somebody(self) -> Self:

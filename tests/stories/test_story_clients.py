@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from local_crm import TOKEN, LocalCrm, served
-from running_bridge import UNHURRIED, RunningBridge
+from local_crm import TOKEN, LocalCrm
+from running_bridge import RunningBridge
+from shipped_examples import example, stopped_at
 
 from amo_bridge.clock import SystemClock
-from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.violations import Violations
 from amo_bridge.sandbox.account_file import CLIENTS
-from amo_bridge.sandbox.world import World
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "client_department.toml"
 ANTON, OLGA = "Антон Зуев", "Ольга Крылова"
 RUNNING = "Клиенты / Запущен"
 IN_WORK = "Клиенты / В работе"
@@ -39,17 +36,14 @@ Start = Callable[..., RunningBridge]
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
     """The client department's amoCRM."""
-    with served(World.load(CLIENTS)) as crm:
-        crm.control("POST", "clock", {"set": MONDAY, "freeze": True})
+    with stopped_at(MONDAY, CLIENTS) as crm:
         yield crm
 
 
 @pytest.fixture
 def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
     """The shipped example, for the sandbox."""
-    told = {"AMO_BRIDGE_ACCOUNT_URL": sandbox.url, "AMO_BRIDGE_DATA": str(tmp_path / "data")}
-    config = load(EXAMPLE, told)
-    return replace(config, account=config.account.model_copy(update={"requests_per_second": UNHURRIED}))
+    return example("client_department", sandbox, tmp_path)
 
 
 @pytest.fixture

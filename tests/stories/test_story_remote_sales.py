@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from local_crm import LocalCrm, served
-from running_bridge import UNHURRIED, RunningBridge
+from local_crm import LocalCrm
+from running_bridge import RunningBridge
+from shipped_examples import example, stopped_at
 
-from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.sandbox.account_file import REMOTE_SALES
-from amo_bridge.sandbox.world import World
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "remote_sales.toml"
 ROMAN, DENYS = "Роман Литвин", "Денис Кравец"
 KYIV = ZoneInfo("Europe/Kyiv")
 ASKED, WAITS = "Продажи / Выясняем запрос", "Продажи / Ждём оплату"
@@ -34,17 +31,14 @@ MONDAY = "2026-10-05T12:00"
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
     """The remote team's amoCRM."""
-    with served(World.load(REMOTE_SALES)) as crm:
-        crm.control("POST", "clock", {"set": MONDAY, "freeze": True})
+    with stopped_at(MONDAY, REMOTE_SALES) as crm:
         yield crm
 
 
 @pytest.fixture
 def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
     """The shipped example, for the sandbox."""
-    told = {"AMO_BRIDGE_ACCOUNT_URL": sandbox.url, "AMO_BRIDGE_DATA": str(tmp_path / "data")}
-    config = load(EXAMPLE, told)
-    return replace(config, account=config.account.model_copy(update={"requests_per_second": UNHURRIED}))
+    return example("remote_sales", sandbox, tmp_path)
 
 
 class Team:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from local_crm import LocalCrm, served
-from running_bridge import UNHURRIED, RunningBridge, wait_until
+from local_crm import LocalCrm
+from running_bridge import RunningBridge, wait_until
+from shipped_examples import example, stopped_at
 
 from amo_bridge.clock import SystemClock
-from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.violations import Violations
 from amo_bridge.sandbox.account_file import SMM
-from amo_bridge.sandbox.world import World
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "smm.toml"
 ALINA, HEAD, IVAN, ACCOUNTANT = "Алина Жумабаева", "Анастасия Ким", "Иван Соколов", "Гульнара Сеитова"
 ALMATY = ZoneInfo("Asia/Almaty")
 NEW, TALKED, QUESTIONNAIRE, MATERIALS, CLIENT, STARTED, NOTIFIED, RENEWED, LOST = (
@@ -53,17 +50,14 @@ MONDAY = "2026-10-05T12:00"
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
     """The SMM agency's amoCRM."""
-    with served(World.load(SMM)) as crm:
-        crm.control("POST", "clock", {"set": MONDAY, "freeze": True})
+    with stopped_at(MONDAY, SMM) as crm:
         yield crm
 
 
 @pytest.fixture
 def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
     """The shipped example, for the sandbox."""
-    told = {"AMO_BRIDGE_ACCOUNT_URL": sandbox.url, "AMO_BRIDGE_DATA": str(tmp_path / "data")}
-    config = load(EXAMPLE, told)
-    return replace(config, account=config.account.model_copy(update={"requests_per_second": UNHURRIED}))
+    return example("smm", sandbox, tmp_path)
 
 
 class Agency:
