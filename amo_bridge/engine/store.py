@@ -37,6 +37,7 @@ from sqlalchemy.exc import DBAPIError
 from amo_bridge.crm.budget import budget_table
 from amo_bridge.engine import schema
 from amo_bridge.engine.admission_tables import admission_tables
+from amo_bridge.engine.bizon_table import bizon_reports_table
 from amo_bridge.engine.channel_tables import letters_table, series_table, suppressed_table
 from amo_bridge.engine.database import is_operational, open_engine
 from amo_bridge.engine.found_table import found_table
@@ -228,6 +229,7 @@ series = series_table(metadata)
 imports = imports_table(metadata)
 import_rows = import_rows_table(metadata)
 import_columns = import_columns_table(metadata)
+bizon_reports = bizon_reports_table(metadata)
 leaders = leaders_table(metadata)
 schedules = schedules_table(metadata)
 timers = timers_table(metadata)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 import structlog
 from sqlalchemy.engine import Connection
 
+from amo_bridge.bizon.chore import chore_of
 from amo_bridge.channels.ports import Quay, ports_of, series_chore
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
@@ -29,7 +30,7 @@ from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.retention import Retention, RetentionChore
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
-from amo_bridge.engine.ticker import FIRST_READING, IMPORTS, RECONCILE, RETENTION, SERIES, TIMERS, TOKEN_WATCH
+from amo_bridge.engine.ticker import BIZON, FIRST_READING, IMPORTS, RECONCILE, RETENTION, SERIES, TIMERS, TOKEN_WATCH
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.token_watch import TokenWatch
 from amo_bridge.engine.watchdog import Watchdog
@@ -110,6 +111,8 @@ class Workshop:
             store, key, self.client, lambda: self._planner.brain, desk.clock, desk.account_clock, settle=desk.settle
         )  # fmt: skip
         worker.learn(IMPORTS, ImportChore(importer, lambda: worker.ask(IMPORTS)).run)
+        if bizon := chore_of(desk, store, lambda: self._planner.brain, lambda: worker.ask(BIZON)):
+            worker.learn(BIZON, bizon.run)
         worker.learn(FIRST_READING, self._first_reading(lambda: worker.ask(FIRST_READING)).run)
         return worker
 

@@ -9,7 +9,7 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from amo_bridge.engine.store import Store
-from amo_bridge.web import connect, hooks, metrics, site, unsubscribe
+from amo_bridge.web import bizon_hook, connect, hooks, metrics, site, unsubscribe
 from amo_bridge.web.access import may_look
 from amo_bridge.web.connect import Way
 from amo_bridge.web.hooks import House
@@ -72,6 +72,8 @@ def create_app(
     if watched is not None:
         metrics.install(app, watched, token)
     if installed is not None:
+        if takes_hooks:
+            app.register_blueprint(bizon_hook.blueprint(lambda: installed.by_name().values()))
         app.register_blueprint(unsubscribe.blueprint(lambda: _stores(installed)))
         site.install(app, installed)
     return app

@@ -20,6 +20,15 @@ PLACES = ("почта", "имя", "телефон", "дата")
 """What a deal's name may have of a person."""
 
 
+class BizonSection(Strict):
+    """``[webinar.bizon]``: Bizon365 tells that a report is ready, the bridge fetches it. ``import``: "ask" leaves a
+    draft until a person begins it, "at once" begins it. ``tell``: who is told that there is one."""
+
+    what_then: Annotated[Literal["ask", "at once"], Field(alias="import")] = "ask"
+    tell: tuple[PersonName, ...] = ()
+    api: Annotated[str, Field(pattern=r"^https?://\S+$")] = "https://online.bizon365.ru"
+
+
 class WebinarSection(Strict):
     """``long_minutes``: whoever watched strictly more was there long. ``buttons``: tag → what the platforms call that
     button; a button that is not among them counts as activity too unless ``other_buttons`` is false."""
@@ -41,6 +50,7 @@ class WebinarSection(Strict):
     zoom_dates: Literal["month first", "day first"] = "month first"
     undo_reason: LossReasonName | None = None
     undo_tag: Annotated[str, Field(min_length=1)] = "загрузка отменена"
+    bizon: BizonSection | None = None
 
     @field_validator("deal_name")
     @classmethod

@@ -20,7 +20,7 @@ from amo_bridge.config.series import SeriesSpec
 from amo_bridge.provision.options import ProvisionSection
 from amo_bridge.rule_folders import shipped_handlers, shipped_schedules
 from amo_bridge.service_lines import ServicesSection
-from amo_bridge.webinars.options import WebinarSection
+from amo_bridge.webinars.options import BizonSection, WebinarSection
 from amo_bridge.worktime import CalendarOptions
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +41,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "mail": MailSection,
     "telegram": TelegramSection,
     "webinar": WebinarSection,
+    "webinar.bizon": BizonSection,
     "people": PersonSection,
     "series": SeriesSpec,
     **{name: handler.options for name, handler in SHIPPED.items()},
@@ -81,7 +82,7 @@ def test_every_key_is_explained_where_it_comes_first() -> None:
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_key_is_shown(section: str) -> None:
     shown = {key for where, key, _ in keys() if where == section}
-    shown |= {table[1] for line in LINES if (table := re.match(rf"\[{section}\.(\w+)[.\]]", line))}
+    shown |= {table[1] for line in LINES if (table := re.match(rf"(?:# )?\[{section}\.(\w+)[.\]]", line))}
     elsewhere = dict(taken(SECTIONS[section]))
     wanted = {field.alias or name for name, field in SECTIONS[section].model_fields.items() if name not in elsewhere}
     assert wanted <= shown

@@ -9,6 +9,7 @@ from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.gate import MARK, USUAL_BYTES
 
 OWN_LOCKS = {
+    "bizon_hook.report_ready",
     "connect.begin",
     "connect.come_back",
     "hooks.amocrm",

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 from sqlalchemy import select
 
-from amo_bridge.engine.imports.records import kept_of
+from amo_bridge.engine.imports.records import State, kept_of
 from amo_bridge.engine.rows import chunks, insert_or_replace
 from amo_bridge.engine.store import Store, import_columns, import_rows, imports
 from amo_bridge.webinars.columns import Field
 from amo_bridge.webinars.figures import Told
 
 # An import that was undone has left nothing that could be there already.
-COUNTS = ("running", "paused", "done")
+COUNTS: tuple[State, ...] = ("running", "paused", "done")
 
 
 class ImportMemory:
@@ -38,9 +38,9 @@ class ImportMemory:
                     found[row.person_key] = Told(row.import_id, kept.contact_id, kept.deal_id, kept.row.figures)
         return found
 
-    def same_file(self, digest: str) -> int | None:
-        """The import that this very file was part of, if it was carried out."""
-        mine = (imports.c.account == self._account, imports.c.state.in_(COUNTS))
+    def same_file(self, digest: str, states: Sequence[State] = COUNTS) -> int | None:
+        """The import that this very file was part of, if it was carried out (or is in one of these ``states``)."""
+        mine = (imports.c.account == self._account, imports.c.state.in_(states))
         with self._store.read() as connection:
             for row in connection.execute(select(imports.c.id, imports.c.files).where(*mine).order_by(imports.c.id)):
                 if any(file["digest"] == digest for file in json.loads(row.files)):

@@ -5,7 +5,7 @@ Each group of actions has its file here; ``Resolver`` knows which action is whos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -43,7 +43,7 @@ class Resolver:
     ) -> None:
         terms = Terms(account, people, calendar)
         self._tasks = TaskWays(terms)
-        outside = OutsideWays(terms, can_be_told)
+        self._outside = outside = OutsideWays(terms, can_be_told)
         self._ways: Mapping[type[Action], Way] = {
             **self._tasks.ways,
             **DealWays(terms, self._tasks.for_mover, outside.tell_if_possible).ways,
@@ -58,3 +58,9 @@ class Resolver:
     def free_task(self, text: str, to: Person, due: Due, record: DealRecord, at: datetime) -> dict[str, Any]:
         """A task on nobody's card: amoCRM's object for it."""
         return self._tasks.free(text, to, due, record, at)
+
+    def free_notice(
+        self, text: str, to: Iterable[Person], about: str, record: DealRecord, at: datetime
+    ) -> list[dict[str, Any]]:
+        """A notice about no deal: a body for the port, for each person."""
+        return self._outside.free_notice(text, to, about, record, at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from amo_bridge.actions import (
     JoinAudience,
     LeaveAudience,
     Notify,
+    Person,
     RecordViolation,
     SendLetter,
     SendSms,
@@ -58,11 +59,7 @@ class OutsideWays:
     def _notify(self, action: Notify, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         """One for each person: a channel of one may fail. Whoever is away has a deputy; a user's id is somebody who has
         just done something, so he is there."""
-        people = dict.fromkeys(
-            user if isinstance(person, int) else self._terms.present(user, at)
-            for person in action.to
-            for user in [self._terms.user_id(person, record)]
-        )
+        people = self._people(action.to, record, at)
         told = {"text": action.text, "urgent": action.urgent, "about": deal.name, "url": deal.url}
         return [
             _effect(
@@ -71,6 +68,20 @@ class OutsideWays:
             )
             for user in people
         ]  # fmt: skip
+
+    def free_notice(
+        self, text: str, to: Iterable[Person], about: str, record: DealRecord, at: datetime
+    ) -> list[dict[str, Any]]:
+        """The bodies of a notice about no deal."""
+        told = {"text": text, "urgent": False, "about": about, "url": ""}
+        return [{"user_id": user} | told for user in self._people(to, record, at)]
+
+    def _people(self, to: Iterable[Person], record: DealRecord, at: datetime) -> dict[int, None]:
+        return dict.fromkeys(
+            user if isinstance(person, int) else self._terms.present(user, at)
+            for person in to
+            for user in [self._terms.user_id(person, record)]
+        )
 
     def tell_if_possible(self, action: Notify, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         """Only those whom a notice reaches: for what is told by a task already."""

@@ -22,6 +22,7 @@ from amo_bridge.engine.ticker import IMPORTS
 from amo_bridge.engine.view import deal_url
 from amo_bridge.web import webinar_desk as words
 from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.bizon_desk import bizon_desk
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import account, user, write_down
 from amo_bridge.web.menu import Menu
@@ -65,7 +66,9 @@ def _front(**more: Any) -> str:
     except ExportError as error:
         return render_template("webinars/off.html", why=str(error))
     rule = rule_in_words(at_hand.drafting.options)
-    return render_template("webinars/list.html", imports=at_hand.book.all(), rule=rule, words=words, **more)
+    return render_template(
+        "webinars/list.html", imports=at_hand.book.all(), rule=rule, words=words, bizon=bizon_desk(), **more
+    )
 
 
 @routes.post("/webinars")

@@ -1,0 +1,48 @@
+"""What the page of webinars shows of Bizon365."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import request
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.bizon.reports import BizonReports, State
+from amo_bridge.bizon.settings import BizonSettings
+from amo_bridge.clock import SystemClock
+from amo_bridge.web.here import account
+
+STATES: Mapping[State, Any] = {
+    "waiting": _l("Ждёт отчёта"), "taken": _l("Получен"), "failed": _l("Не получен"),
+}  # fmt: skip
+STATE_KINDS: Mapping[State, str] = {"waiting": "warning", "taken": "good", "failed": "bad"}
+
+
+@dataclass(frozen=True)
+class BizonDesk:
+    """``address``: what is to be written into Bizon365's settings."""
+
+    settings: BizonSettings
+    reports: BizonReports
+    address: str
+    states: Mapping[State, Any]
+    state_kinds: Mapping[State, str]
+
+
+def bizon_desk() -> BizonDesk | None:
+    """Of the account that the page is about; None where Bizon365 is switched off. Raises StoreUnavailable, NotMet."""
+    here = account()
+    webinar = here.config.webinar
+    if webinar is None or webinar.bizon is None:
+        return None
+    settings = BizonSettings(here.config, here.bridge.environment)
+    base = here.config.bridge.public_url or request.host_url.rstrip("/")
+    return BizonDesk(
+        settings,
+        BizonReports(here.store, here.key, SystemClock()),
+        f"{base}/hooks/bizon/{settings.hook_secret}",
+        STATES,
+        STATE_KINDS,
+    )
