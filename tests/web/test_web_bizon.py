@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import requests
 from bizon_kit import HTML, TOKEN, WEBINAR, BizonVendor, bizon_server
+from browser_kit import DESKTOP, PHONE, fits_its_width, opened, serious_findings
 from local_crm import LocalCrm, served
 from mail_kit import Post, post_office
-from pages_kit import Visit
+from pages_kit import PASSWORD, Visit
+from playwright.sync_api import Browser, expect
 from running_bridge import UNHURRIED, RunningBridge, wait_until
 from webinar_kit import ACCOUNT, SCHOOL, fill_contacts
 
@@ -216,3 +218,29 @@ def test_the_door_is_shut_unless_the_config_opens_it(
     secret = BizonSettings(config, bridge.bridge.environment).hook_secret
     told = requests.post(f"{bridge.url}/hooks/bizon/{secret}", json={"webinarId": WEBINAR}, timeout=30)
     assert told.status_code == 404
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_everybody_can_read_it(
+    size: dict[str, int], browser: Browser, open_school: Callable[..., School], vendor: BizonVendor
+) -> None:
+    school = open_school(token="")
+    school.hook()
+    assert "токен Бизон365 не задан" in school.trouble()
+    pages = school.bridge.app.extensions[EXTENSION]
+    admin = pages.users.add("Мария", Role.ADMIN)
+    with pages.store.write() as connection:
+        pages.users.set_password(connection, admin.id, PASSWORD)
+    with opened(browser, school.bridge.url, viewport=size) as context:
+        page = context.new_page()
+        page.goto("/login?next=/webinars")
+        page.get_by_label("Имя").fill("Мария")
+        page.get_by_label("Пароль").fill(PASSWORD)
+        page.get_by_role("button", name="Войти").click()
+        expect(page.get_by_text("токена нет")).to_be_visible()
+        assert serious_findings(page) == []
+        assert fits_its_width(page)
+        page.get_by_label("Токен API Бизон365").fill(TOKEN)
+        page.get_by_role("button", name="Сохранить токен").click()
+        expect(page.get_by_text("токен задан")).to_be_visible()
+    assert school.report().imports == (1,)

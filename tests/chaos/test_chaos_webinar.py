@@ -1,0 +1,200 @@
+"""An importer that is killed for real: the process gets SIGKILL in the middle of an import, answers get lost, writes
+land late; in the end everybody is in amoCRM once, with what belongs to him.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bridge_process import BridgeProcess
+from cryptography.fernet import Fernet
+from local_crm import TOKEN, LocalCrm, served
+from running_bridge import wait_until
+from webinar_kit import ACCOUNT, ACTIVE, LONG, SCHOOL, SHORT, school_config
+
+from amo_bridge.clock import SystemClock
+from amo_bridge.config.model import Config
+from amo_bridge.demo.office import Office
+from amo_bridge.engine.accounts import known_key
+from amo_bridge.engine.connection import known_account
+from amo_bridge.engine.imports.control import ImportControl
+from amo_bridge.engine.imports.drafting import Drafting, Upload
+from amo_bridge.engine.mirror import ContactIndex
+from amo_bridge.engine.store import Store
+from amo_bridge.sandbox.world import World
+
+KILLS, SEED = 3, 5
+ATTENDEES, KNOWN = 600, 20
+HEAD = "Марина Котова"
+WRITES = ("/api/v4/contacts", "/api/v4/leads", "/api/v4/leads/complex")
+# So long the bridge waits before it looks for what may have got lost; late writes land sooner than that.
+SETTLE, LANDS_AFTER_MS = 1.5, 600
+PATIENCE = 90.0
+
+
+@pytest.fixture
+def sandbox() -> Iterator[LocalCrm]:
+    """The school's amoCRM."""
+    with served(World.load(ACCOUNT)) as crm:
+        yield crm
+
+
+def mail(number: int) -> str:
+    return f"guest{number}@example.ru"
+
+
+def minutes(number: int) -> int:
+    return number % 120
+
+
+def clicked(number: int) -> bool:
+    return number % 10 == 0
+
+
+def table() -> bytes:
+    lines = ["Имя;Почта;Телефон;Минут;Кнопки;Дата"]
+    for number in range(ATTENDEES):
+        buttons = "Баннер" if clicked(number) else ""
+        lines.append(f"Гость {number};{mail(number)};+7916{number:07d};{minutes(number)};{buttons};13.09.2021")
+    return "\n".join(lines).encode()
+
+
+def expected(number: int) -> dict[str, Any]:
+    stage = ACTIVE if clicked(number) else LONG if minutes(number) > 60 else SHORT
+    return {"stage": stage, "tags": ["Баннер"] if clicked(number) else [], "minutes": str(minutes(number))}
+
+
+class Webinar:
+    """One import, and the lives of the process that carries it out; ``cut_off``: how many ended in its middle."""
+
+    def __init__(self, sandbox: LocalCrm, config: Config, folder: Path, seed: int) -> None:
+        self._sandbox = sandbox
+        self._config = config
+        self._folder = folder
+        self._rng = random.Random(seed)
+        self._environment = {
+            "AMO_BRIDGE_ACCOUNT_URL": sandbox.url,
+            "AMO_BRIDGE_TOKEN": TOKEN,
+            "AMO_BRIDGE_DATA": str(config.data_folder),
+            "AMO_BRIDGE_KEY": Fernet.generate_key().decode(),
+            "AMO_BRIDGE_SETTLE": str(SETTLE),
+        }
+        self.store = Store.at(config.bridge.database, config.data_folder)
+        self.lives = 0
+        self.cut_off = 0
+        self.process = self._begin()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.store.close()
+
+    def _begin(self) -> BridgeProcess:
+        self.lives += 1
+        log = self._folder / f"life {self.lives}.log"
+        return BridgeProcess(log, self._environment, "--config", str(SCHOOL))
+
+    def start(self) -> None:
+        """The plan is made and begun, as a page does it beside the bridge."""
+        self.process.wait_ready()
+        key = known_key(self.store, self._config.account.url)
+        account = known_account(self._config, self._environment)
+        assert key is not None
+        assert account is not None
+        wait_until(lambda: ContactIndex(self.store, key).is_filled, "all contacts are known")
+        drafting = Drafting(self.store, key, self._config, account, SystemClock())
+        self.book = drafting.book
+        (self.number,) = drafting.draft([Upload("люди.csv", table())], "Дарья Зимина")
+        ImportControl(self.store, key, drafting, dry_run=False).start(self.number)
+
+    @property
+    def is_done(self) -> bool:
+        return self.book.get(self.number).state == "done"
+
+    def kill_somewhere(self) -> None:
+        """After one or two writes more, and some moments: before, within or after the next one."""
+        most = self._writes() + self._rng.randint(1, 2)
+        wait_until(lambda: self._writes() >= most or self.is_done, "it writes", PATIENCE)
+        time.sleep(self._rng.uniform(0.0, 0.4))
+        self.process.kill()
+        self.cut_off += not self.is_done
+
+    def go_on(self) -> None:
+        self.process = self._begin()
+
+    def _writes(self) -> int:
+        asked = self._sandbox.requests()
+        return sum(asked.get(f"{method} {path}", 0) for method in ("POST", "PATCH") for path in WRITES)
+
+
+def bad_weather(sandbox: LocalCrm, seed: int) -> list[int]:
+    """The numbers of the faults."""
+    weather: tuple[dict[str, Any], ...] = (
+        {"kind": "lost_answer", "probability": 0.25},
+        {"kind": "slow_write_lands_late", "probability": 0.15, "ms": LANDS_AFTER_MS},
+        {"kind": "status", "status": 502, "probability": 0.1},
+        {"kind": "slow", "probability": 0.4, "ms": 300},
+    )
+    return [
+        sandbox.fault(**fault, path=path, seed=seed * 100 + number)
+        for number, fault in enumerate(weather)
+        for path in WRITES
+    ]
+
+
+def in_amocrm(office: Office) -> dict[str, dict[str, Any]]:
+    """Deal's name → what is on it, and how many deals there are of that name."""
+    rows = office._rows("/api/v4/leads?with=contacts", "leads")
+    counts = Counter(row["name"] for row in rows)
+    found = {}
+    for row in rows:
+        values = {one["field_name"]: str(one["values"][0]["value"]) for one in row["custom_fields_values"] or ()}
+        found[row["name"]] = {
+            "stage": office._stage_names[row["pipeline_id"], row["status_id"]],
+            "tags": sorted(tag["name"] for tag in row["_embedded"]["tags"]),
+            "minutes": values.get("Минут на вебинаре"),
+            "contacts": [one["id"] for one in row["_embedded"]["contacts"]],
+            "count": counts[row["name"]],
+        }
+    return found
+
+
+@pytest.mark.timeout(400)
+def test_who_is_imported_by_a_process_that_is_killed_is_there_once(
+    sandbox: LocalCrm, office: Office, tmp_path: Path
+) -> None:
+    known = {mail(number): office.new_contact(HEAD, f"Гость {number}", mail(number)) for number in range(KNOWN)}
+    strangers = len(office._rows("/api/v4/contacts", "contacts")) - KNOWN
+    webinar = Webinar(sandbox, school_config(sandbox.url, tmp_path / "data"), tmp_path, SEED)
+    try:
+        webinar.start()
+        faults = bad_weather(sandbox, SEED)
+        for _ in range(KILLS):
+            webinar.kill_somewhere()
+            webinar.go_on()
+        struck = sum(sandbox.struck(fault) for fault in faults)
+        sandbox.good_weather()
+        wait_until(lambda: webinar.is_done, "the import is over", PATIENCE)
+        states = webinar.book.counts(webinar.number).state
+        rows = webinar.book.rows(webinar.number)
+    finally:
+        webinar.close()
+    assert webinar.cut_off > 1, "nothing was broken off: this shows nothing"
+    assert struck > 0, "the weather was good: this shows nothing"
+    assert states == {"done": ATTENDEES}
+
+    contacts = office._rows("/api/v4/contacts", "contacts")
+    assert len(contacts) == strangers + ATTENDEES, "nobody twice, none missing"
+    found = in_amocrm(office)
+    assert len(found) == ATTENDEES
+    for kept in rows:
+        number = int(kept.row.person.name.removeprefix("Гость "))
+        contact = known.get(mail(number), kept.contact_id)
+        assert found[f"{mail(number)}, Гость {number}"] == {
+            **expected(number), "contacts": [contact], "count": 1,
+        }, number  # fmt: skip
