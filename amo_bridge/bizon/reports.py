@@ -50,10 +50,10 @@ class BizonReports:
             insert_new(connection, bizon_reports, [row])
 
     def try_again(self, webinar_id: str | None = None) -> None:
-        """Don't wait any longer, also for one that was given up; without an id: all that wait or were given up."""
-        those = [bizon_reports.c.account == self._account, bizon_reports.c.state != "taken"]
-        if webinar_id is not None:
-            those.append(bizon_reports.c.webinar_id == webinar_id)
+        """Fetch this one now, whatever became of it; without an id: all that wait or were given up."""
+        table = bizon_reports.c
+        which = table.state != "taken" if webinar_id is None else table.webinar_id == webinar_id
+        those = (table.account == self._account, which)
         again = {"state": "waiting", "attempts": 0, "due_at": self._now, "heard_at": self._now}
         with self._store.write() as connection:
             connection.execute(update(bizon_reports).where(*those).values(again))

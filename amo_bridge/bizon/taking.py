@@ -76,7 +76,7 @@ class Taking:
         now = self._clock.now().timestamp()
         rows = [
             {
-                "account": self._key, "key": f"{RULE}|{report.webinar_id}|{body['user_id']}"[:200], "rule": RULE,
+                "account": self._key, "key": f"{RULE}|{report.webinar_id}|{body['user_id']}", "rule": RULE,
                 "deal_id": NO_DEAL, "kind": "notify", "created_at": now,
                 "payload": json.dumps({"body": body, "words": text, "slot": "", "not_before": 0.0, "expects": None,
                                        "rolls_back": False}, ensure_ascii=False),

@@ -161,6 +161,19 @@ def test_told_twice_it_is_fetched_once(open_school: Callable[..., School], vendo
     assert len(school.book.all()) == 1
 
 
+def test_a_draft_that_was_thrown_away_can_be_fetched_again(open_school: Callable[..., School]) -> None:
+    school = open_school()
+    school.hook()
+    school.report()
+    assert "Забрать снова" in school.member.get("/webinars").text
+    school.book.drop(1)
+    school.member.post("/webinars/bizon/again", {"webinar": WEBINAR}, page="/webinars")
+    wait_until(lambda: [one.imports for one in school.reports.all()] == [(2,)], "there is a new draft")
+    school.member.post("/webinars/bizon/again", {"webinar": WEBINAR}, page="/webinars")
+    assert school.report().imports == (2,)
+    assert [job.id for job in school.book.all()] == [2], "one that is there still is not made anew"
+
+
 def test_at_once_means_at_once(open_school: Callable[..., School]) -> None:
     school = open_school("at once")
     school.hook()
