@@ -19,6 +19,7 @@ Need = Literal[
     "own_tasks",
     "own_deals",
     "own_steps",
+    "contact_steps",
     "open_tasks",
     "finished_tasks",
     "calls",
@@ -91,10 +92,12 @@ class Task:
 
 @dataclass(frozen=True)
 class DoneStep:
-    """A step of a schedule that has fallen due, whatever was decided then. ``anchor``: what it was counted from."""
+    """A step of a schedule that has fallen due, whatever was decided then. ``anchor``: what it was counted from.
+    ``deal_id``: on which deal; 0 where that is plain."""
 
     name: str
     anchor: str
+    deal_id: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

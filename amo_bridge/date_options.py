@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Annotated, Literal, Self
@@ -14,6 +14,7 @@ from amo_bridge.actions import Action, ChangeTask, CreateTask, FinishTask
 from amo_bridge.config.names import ContactDateFieldName, DateFieldName, FieldName
 from amo_bridge.deal import Deal
 from amo_bridge.due import Due
+from amo_bridge.events import StepDue
 from amo_bridge.names import same_name
 from amo_bridge.rules import Options
 from amo_bridge.shift import Shift, due_after
@@ -79,14 +80,22 @@ class Dates(Options):
         return self
 
     def concern(self, field: str) -> tuple[DateFieldName, ...]:
-        """The dates that are other ones when this field changes."""
+        """The dates of the deal that are other ones when this field of it changes."""
         if self.term and same_name(self.term.field, field):
             return self.dates
         return tuple(name for name in self.dates if same_name(name, field))
 
+    def concern_of_contact(self, field: str) -> tuple[ContactDateFieldName, ...]:
+        """The dates of the main contact that are other ones when this field of it changes."""
+        return tuple(name for name in self.contact_dates if same_name(name, field))
+
     def of(self, deal: Deal) -> Iterator[Counted]:
         """The dates that are filled. With ``contact_dates`` the deal's ``contacts`` must be known."""
         yield from self.of_the_deal(deal)
+        yield from self.of_the_contact(deal)
+
+    def of_the_contact(self, deal: Deal) -> Iterator[Counted]:
+        """Those in fields of its main contact."""
         main = next((contact for contact in deal.contacts if contact.is_main), None) if self.contact_dates else None
         for name in self.contact_dates if main else ():
             value = main.value(name) if main else None
@@ -127,8 +136,9 @@ class DateStep(TimedDeeds):
         """The mark of its tasks."""
         return f"{self.title}@{field}"[:110]
 
-    def moves(self, field: str, value: date | None, deal: Deal) -> Iterator[Action]:
-        """What makes the open tasks of this step agree with the date; without a date they are closed."""
+    def moves(self, field: str, value: date | None, deal: Deal, *, yearly: bool) -> Iterator[Action]:
+        """What makes the open tasks of this step agree with the date; without a date they are closed. ``yearly``: with
+        the day of that date which is nearest to them."""
         dues = {one.slot: one.due for one in self.for_deal(deal, slot=self.slot(field)) if isinstance(one, CreateTask)}
         for task in deal.own_tasks:
             if task.is_completed or task.slot not in dues:
@@ -137,14 +147,45 @@ class DateStep(TimedDeeds):
                 told = f"Поле «{field}» очищено, задача снята"
                 yield FinishTask(deal_id=deal.id, task_id=task.id, result=told)
             else:
-                due = due_after(value, self.shift, dues[task.slot])
+                day = _nearest(value, task.due.date()) if yearly else value
+                due = due_after(day, self.shift, dues[task.slot])
                 yield ChangeTask(deal_id=deal.id, task_id=task.id, due=due)
+
+
+def moved(
+    steps: Iterable[DateStep],
+    fields: Iterable[str],
+    filled: Iterable[Counted],
+    deal: Deal,
+    *,
+    closes: bool,
+    yearly: bool,
+) -> Iterator[Action]:
+    """What makes the open tasks of the steps agree with these fields' dates, some of which are ``filled``. ``closes``:
+    the tasks of an emptied one are closed, otherwise they stay."""
+    values = {counted.field: counted.value for counted in filled}
+    for field in fields:
+        if field in values or closes:
+            for step in steps:
+                yield from step.moves(field, values.get(field), deal, yearly=yearly)
+
+
+def is_for_an_older_deal(event: StepDue, deal: Deal) -> bool:
+    """Has the same step fallen due on an older deal of the main contact? The schedule needs ``contact_steps``."""
+    same = (one for one in deal.contact_steps if (one.name, one.anchor) == (event.step, event.anchor))
+    return any(one.deal_id < deal.id for one in same)
 
 
 def _months_after(value: date, months: int) -> date:
     """The same day of a later month, or its last one."""
     year, month = divmod(value.year * 12 + value.month - 1 + months, 12)
     return value.replace(year=year, month=month + 1, day=min(value.day, monthrange(year, month + 1)[1]))
+
+
+def _nearest(value: date, day: date) -> date:
+    """The day of the date that is nearest to this day, in whatever year."""
+    days = (_in_year(value, year) for year in (day.year - 1, day.year, day.year + 1))
+    return min(days, key=lambda one: abs(date(one.year, one.month, one.day) - day))
 
 
 def _in_year(value: date, year: int) -> date:

@@ -46,6 +46,7 @@ class Deal(WithFields):
     - ``own_tasks``: the tasks that the judging rule itself set on this deal, finished ones too;
     - ``own_deals``: the addresses of the deals that it made of this one, oldest first;
     - ``own_steps``: its steps that have fallen due on this deal, oldest first;
+    - ``contact_steps``: the same on other deals of the main contact;
     - ``open_tasks``, ``finished_tasks``: all tasks on the deal's card, people's too, the most urgent first;
     - ``calls``: on the cards of the deal, its contacts and its company, oldest first;
     - ``files``: attached to the deal's card or kept in its fields, oldest first;
@@ -74,6 +75,7 @@ class Deal(WithFields):
     own_tasks: tuple[Task, ...] = ()
     own_deals: tuple[str, ...] = ()
     own_steps: tuple[DoneStep, ...] = ()
+    contact_steps: tuple[DoneStep, ...] = ()
     open_tasks: tuple[Task, ...] = field(default=_unread("open_tasks"), repr=False)
     finished_tasks: tuple[Task, ...] = field(default=_unread("finished_tasks"), repr=False)
     calls: tuple[Call, ...] = field(default=_unread("calls"), repr=False)

@@ -353,6 +353,18 @@ class ClientUnsubscribed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ContactDateChanged(Event):
+    """A date of a deal's main contact was changed or emptied. ``at``: when the contact was; texts, None is empty.
+    ``deal_id``: one of his deals; each of them hears of it."""
+
+    deal_id: int
+    contact_id: int
+    field_name: str
+    old: str | None = None
+    new: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SeriesLetterDue(Event):
     """The next letter of a series that was started for a deal is due. ``at``: when it fell due.
 

@@ -2,8 +2,9 @@
 
 The date stands in a field of the deal (or so long after it as was paid for: ``term``) or of its main contact. It
 counts on ``stages``; what was due before the deal came there is not done, unless the step says ``on_arrival``. A
-changed date moves what is still to come and, if it is the deal's, the open task that a step set; an emptied one
-cancels, and closes that task (``when_emptied``).
+changed date moves what is still to come, and the open task that a step set; an emptied one cancels, and closes that
+task (``when_emptied``). With ``once_per_contact`` a step is done on one of the contact's deals, the oldest that it is
+due on.
 Does nothing if the date is another one by now, the deal is not where the date counts or not what ``when`` asks for, or
 the task is still open.
 Covers A31, A64, A65, A66, A73, A96, M12, M15, S4, C5, C6, C16.
@@ -11,7 +12,7 @@ Covers A31, A64, A65, A66, A73, A96, M12, M15, S4, C5, C6, C16.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -19,9 +20,9 @@ from pydantic import Field, model_validator
 
 from amo_bridge.actions import Action, Skip
 from amo_bridge.config.names import StageName
-from amo_bridge.date_options import Counted, Dates, DateStep
+from amo_bridge.date_options import Counted, Dates, DateStep, is_for_an_older_deal, moved
 from amo_bridge.deal import Deal, Stay, stage_is_one_of
-from amo_bridge.events import FieldChanged, StageEntered, StepDue
+from amo_bridge.events import ContactDateChanged, FieldChanged, StageEntered, StepDue
 from amo_bridge.options import Condition, Deeds
 from amo_bridge.schedule import Step, Times, schedule
 from amo_bridge.step_options import names_are_unique, on_leaving
@@ -34,10 +35,13 @@ class DateLadder(Dates):
     when_emptied: Literal["close", "keep"] = "close"
     on_leave: Deeds | None = None
     existing: Literal["from now", "catch up"] = "from now"
+    once_per_contact: bool = False
 
     @model_validator(mode="after")
-    def each_step_has_its_name(self) -> Self:
+    def steps_fit_together(self) -> Self:
         names_are_unique(step.title for step in self.steps)
+        if self.once_per_contact and (self.dates or self.when or any(step.when for step in self.steps)):
+            raise ValueError("once_per_contact — для дат контакта и без when: за все сделки контакта решает одна")
         return self
 
     def counts_on(self, stay: Stay) -> bool:
@@ -63,20 +67,20 @@ def _steps(deal: Deal, options: DateLadder, times: Times) -> Iterator[Step]:
                 yield step.step(to_come, counted.anchor, begins, times)
 
 
-def _recurs(options: DateLadder) -> bool:
-    return options.yearly
-
-
 @schedule(
     options=DateLadder,
     steps=_steps,
-    on=(FieldChanged, StageEntered),
-    needs={"own_tasks", "own_steps", "touches", "contacts"},
-    recurs=_recurs,
+    on=(FieldChanged, ContactDateChanged, StageEntered),
+    needs={"own_tasks", "own_steps", "contact_steps", "touches", "contacts"},
+    recurs=lambda options: options.yearly,
 )
-def date_ladder(event: StepDue | FieldChanged | StageEntered, deal: Deal, options: DateLadder) -> Skip | list[Action]:
+def date_ladder(
+    event: StepDue | FieldChanged | ContactDateChanged | StageEntered, deal: Deal, options: DateLadder
+) -> Skip | list[Action]:
     if isinstance(event, FieldChanged):
-        return _changed(event, deal, options)
+        return _changed(options.concern(event.field_name), options.of_the_deal(deal), deal, options)
+    if isinstance(event, ContactDateChanged):
+        return _changed(options.concern_of_contact(event.field_name), options.of_the_contact(deal), deal, options)
     if isinstance(event, StageEntered):
         return on_leaving(event, deal, options.stages, options.on_leave)
     if _here_since(deal, options) is None:
@@ -89,17 +93,16 @@ def date_ladder(event: StepDue | FieldChanged | StageEntered, deal: Deal, option
         return Skip("такого шага в правиле больше нет")
     if options.when and not options.when.holds(deal):
         return Skip(f"не выполнено условие: {options.when}")
+    if options.once_per_contact and is_for_an_older_deal(event, deal):
+        return Skip("у этого контакта есть сделка старше, шаг делается на ней")
     return step.actions(event, deal, slot=step.slot(counted.field))
 
 
-def _changed(event: FieldChanged, deal: Deal, options: DateLadder) -> Skip | list[Action]:
-    fields = options.concern(event.field_name)
+def _changed(fields: Sequence[str], filled: Iterable[Counted], deal: Deal, options: DateLadder) -> Skip | list[Action]:
     if not fields:
         return Skip("изменилось не это поле")
-    filled = {counted.field: counted.value for counted in options.of_the_deal(deal)}
-    kept = [field for field in fields if field in filled or options.when_emptied == "close"]
-    actions = [one for field in kept for step in options.steps for one in step.moves(field, filled.get(field), deal)]
-    return actions or Skip("открытых задач по этой дате нет, будущие шаги назначены заново")
+    told = moved(options.steps, fields, filled, deal, closes=options.when_emptied == "close", yearly=options.yearly)
+    return list(told) or Skip("открытых задач по этой дате нет, будущие шаги назначены заново")
 
 
 def _still_counted(event: StepDue, deal: Deal, options: DateLadder) -> Counted | None:

@@ -31,7 +31,7 @@ EXAMPLES = [EXAMPLE, *sorted((ROOT / "examples").glob("*.toml"))]
 LONGEST_HANDLER = 120
 LONGEST_MODULE = 250
 LONGER = {
-    "amo_bridge/events.py": 510,  # a vocabulary: one small class after the other
+    "amo_bridge/events.py": 515,  # a vocabulary: one small class after the other
     "amo_bridge/engine/bridge.py": 320,  # the parts of an account, put together
     "amo_bridge/crm/budget.py": 290,
     "amo_bridge/crm/client.py": 300,
@@ -74,6 +74,7 @@ WITHOUT_PAYLOAD = {
     **dict.fromkeys(("TaskObserved", "TaskFinished", "TaskAnswered"), "concluded by the bridge, told by no hook"),
     **dict.fromkeys(("TaskRescheduled", "TaskRemoved"), "concluded by the bridge, told by no hook"),
     **dict.fromkeys(("ClientUnsubscribed", "SeriesLetterDue"), "told by the bridge's own mail: tests/channels"),
+    "ContactDateChanged": "concluded by the bridge when a contact is read",
     "ClientAnswered": "concluded by the bridge from a call, a letter or a message",
     "MailLogged": "amoCRM has no hook for letters: tests/crm/test_event_list.py",
     "ClientRestored": "amoCRM's docs name the action; nobody has published such a hook",

@@ -22,6 +22,7 @@ from amo_bridge.event_json import to_json
 from amo_bridge.events import (
     ClientAnswered,
     ClientUnsubscribed,
+    ContactDateChanged,
     DealMoved,
     DealReported,
     Event,
@@ -50,7 +51,7 @@ def deal_of(event: Event) -> int | None:
     """The deal an event is about, if it is about one."""
     if isinstance(event, DealReported | StepDue | TaskAnswered | ClientAnswered):
         return event.deal_id
-    if isinstance(event, ClientUnsubscribed | SeriesLetterDue):
+    if isinstance(event, ClientUnsubscribed | SeriesLetterDue | ContactDateChanged):
         return event.deal_id
     if isinstance(event, NoteReported | TaskReported | MessageReceived) and event.entity_type == "deal":
         return event.entity_id

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.store import Store, timers
-from amo_bridge.engine.timers import FIRED, Timers
+from amo_bridge.engine.timers import FIRED, Timers, main_contacts
 from amo_bridge.engine.timetable import TimerKey, Timetable
 
 CHUNK = 250
@@ -28,7 +28,7 @@ def forget_old(store: Store, account: int, timetable: Timetable, before: float) 
     while True:
         with store.write() as connection:
             rows = connection.execute(_old(account, before, last)).all()
-            gone = _unwanted(connection, Mirror(store, account), Timers(account), timetable, rows)
+            gone = _unwanted(connection, account, Mirror(store, account), timetable, rows)
             connection.execute(delete(timers).where(timers.c.id.in_(gone)))
         if gone:
             yield len(gone)
@@ -43,11 +43,12 @@ def _old(account: int, before: float, last: int) -> Any:
 
 
 def _unwanted(
-    connection: Connection, mirror: Mirror, kept: Timers, timetable: Timetable, rows: Sequence[Row[Any]]
+    connection: Connection, account: int, mirror: Mirror, timetable: Timetable, rows: Sequence[Row[Any]]
 ) -> list[int]:
     """The numbers of the rows that nobody will ask for."""
     copies = mirror.among(connection, {row.deal_id for row in rows})
-    wanted = timetable.wanted(copies.values(), kept.begun(connection))
+    people = main_contacts(connection, account, copies.values()) if timetable.contact_dates else None
+    wanted = timetable.wanted(copies.values(), Timers(account).begun(connection), people)
     return [
         row.id
         for row in rows

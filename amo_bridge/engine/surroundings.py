@@ -20,7 +20,7 @@ from amo_bridge.engine.needs.files import DealFiles
 from amo_bridge.engine.needs.notes import DealNotes
 from amo_bridge.engine.needs.people import DealContacts
 from amo_bridge.engine.needs.source import Source, Ways
-from amo_bridge.engine.needs.steps import OwnSteps
+from amo_bridge.engine.needs.steps import ContactSteps, OwnSteps
 from amo_bridge.engine.needs.tasks import CardTasks, OwnTasks
 from amo_bridge.engine.needs.touches import DealTouches
 from amo_bridge.events import Event
@@ -30,6 +30,7 @@ SOURCES: Mapping[Need, Callable[[Ways], Source]] = {
     "own_tasks": OwnTasks,
     "own_deals": OwnDeals,
     "own_steps": OwnSteps,
+    "contact_steps": ContactSteps,
     "open_tasks": lambda ways: CardTasks(ways, are_completed=False),
     "finished_tasks": lambda ways: CardTasks(ways, are_completed=True),
     "calls": DealCalls,

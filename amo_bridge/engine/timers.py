@@ -42,7 +42,7 @@ class Timers:
         since = self.begun(connection)
         for some in chunks(sorted(known)):
             these = [known[deal_id] for deal_id in some]
-            people = main_contacts(connection, self._account, these) if timetable.sees_contacts else None
+            people = main_contacts(connection, self._account, these) if timetable.contact_dates else None
             wanted = timetable.wanted(these, since, people)
             self._bring_into_line(connection, self._of(connection, some), wanted)
 

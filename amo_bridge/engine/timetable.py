@@ -53,7 +53,7 @@ class Wanted:
 
 class Timetable:
     """``digests``: rule → of all that its steps depend on besides the deal; another one means that they may differ.
-    ``sees_contacts``: is something counted from a field of the deal's contact?"""
+    ``contact_dates``: the contact's fields that something is counted from."""
 
     def __init__(
         self,
@@ -72,11 +72,8 @@ class Timetable:
         self.recurring = frozenset(
             rule.name for rule, how in scheduled if isinstance(how, Schedule) and how.recurs(rule.options)
         )  # fmt: skip
-        self.sees_contacts = any(
-            isinstance(name, ContactDateFieldName)
-            for rule, _ in self._rules.values()
-            for _, name in names_in(rule.options)
-        )
+        words = (name for rule, _ in self._rules.values() for _, name in names_in(rule.options))
+        self.contact_dates = frozenset(name for name in words if isinstance(name, ContactDateFieldName))
         shared = f"{version('amo-bridge')} {calendar.timezone.key} {calendar_options.model_dump_json()}"
         self.digests: Mapping[str, str] = {
             name: _digest(rule, steps, shared) for name, (rule, steps) in self._rules.items()

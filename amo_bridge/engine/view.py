@@ -54,8 +54,12 @@ class Viewer:
     def _people(self, record: DealRecord, people: Mapping[int, IndexedContact]) -> Iterator[Contact]:
         for number in record.contact_ids:
             if known := people.get(number):
-                kept = self._of_contacts.values(ContactRecord(id=number, fields=known.fields))
-                yield Contact(id=number, name=known.name, is_main=number == record.main_contact_id, fields=kept)
+                yield self.contact(known, is_main=number == record.main_contact_id)
+
+    def contact(self, known: IndexedContact, *, is_main: bool = False) -> Contact:
+        """A contact as the index knows it: of the fields only those that are kept."""
+        kept = self._of_contacts.values(ContactRecord(id=known.id, fields=known.fields))
+        return Contact(id=known.id, name=known.name, is_main=is_main, fields=kept)
 
 
 def task_view(record: TaskRecord, slot: str = "", made_by: str = "") -> Task:

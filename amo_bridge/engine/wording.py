@@ -27,6 +27,12 @@ def _field(event: ev.FieldChanged) -> str:
     return f"поле «{event.field_name}» = {event.new}{was}"
 
 
+def _contact_date(event: ev.ContactDateChanged) -> str:
+    if event.new is None:
+        return f"поле контакта «{event.field_name}» очищено (было {event.old})"
+    return f"поле контакта «{event.field_name}» = {event.new} (было {event.old})"
+
+
 WORDS: Mapping[type[ev.Event], str | Callable[[Any], str]] = {
     ev.DealAdded: "сделка создана",
     ev.DealUpdated: "сделка изменена",
@@ -44,6 +50,7 @@ WORDS: Mapping[type[ev.Event], str | Callable[[Any], str]] = {
     ev.CallLogged: lambda event: f"{DIRECTION.get(event.direction, '')} звонок, {event.seconds} с".strip(),
     ev.SmsLogged: lambda event: f"{DIRECTION.get(event.direction, '')} SMS".strip(),
     ev.ClientUnsubscribed: "клиент отписался от рассылок по ссылке в письме",
+    ev.ContactDateChanged: _contact_date,
     ev.SeriesLetterDue: lambda event: f"серия «{event.series}»: пора отправить письмо {event.number + 1}",
     ev.MailLogged: lambda event: f"{LETTER.get(event.direction, 'письмо')} «{event.subject}»",
     ev.MessageReceived: lambda event: f"{CHAT.get(event.direction, 'сообщение')} в чате",

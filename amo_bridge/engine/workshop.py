@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import structlog
-from sqlalchemy.engine import Connection
 
 from amo_bridge.bizon.chore import chore_of
 from amo_bridge.channels.ports import Quay, ports_of, series_chore
@@ -14,6 +13,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.alarms import Alarms
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.clockwork import Clockwork
+from amo_bridge.engine.contact_dates import ContactDates
 from amo_bridge.engine.desk import Desk
 from amo_bridge.engine.imports.chore import ImportChore
 from amo_bridge.engine.imports.runner import Importer
@@ -31,7 +31,6 @@ from amo_bridge.engine.retention import Retention, RetentionChore
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.ticker import BIZON, FIRST_READING, IMPORTS, RECONCILE, RETENTION, SERIES, TIMERS, TOKEN_WATCH
-from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.token_watch import TokenWatch
 from amo_bridge.engine.watchdog import Watchdog
 from amo_bridge.engine.worker import Worker
@@ -69,7 +68,9 @@ class Workshop:
         )
         self._clockwork = Clockwork(store, desk.account_key, desk.account_clock, desk.clock)
         self._contacts = ContactKeeper.of(store, desk.account_key, client, desk.clock, desk.config, desk.account)
-        self._contacts.deals_concerned = self._plan_by_contacts
+        self._contacts.renewed = ContactDates(
+            store, desk.account_key, desk.clock, lambda: (self._planner.brain.timetable, self._planner.brain.viewer)
+        ).follow
         self._planner = Planner(
             store, desk.account_key, client, self.brain, desk.clock, self._contacts, time_to_answer=desk.settle
         )  # fmt: skip
@@ -137,13 +138,6 @@ class Workshop:
         desk = self._desk
         ports = self._ports(self._here)
         return Traffic(lanes_of(ports, self._store, desk.account_key, desk.clock, desk.account_clock, settled))
-
-    def _plan_by_contacts(self, connection: Connection, deal_ids: Collection[int]) -> None:
-        """What is counted from a contact's field follows the contact."""
-        timetable = self._planner.brain.timetable
-        if timetable.sees_contacts:
-            copies = Mirror(self._store, self._desk.account_key).among(connection, deal_ids).values()
-            Timers(self._desk.account_key).follow(connection, timetable, copies)
 
     def _refresh(self) -> None:
         log.info("reading the account again: something unknown appeared")

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from amo_bridge.actions import ChangeTask, CreateTask, FinishTask, MoveDeal, Skip, StartAutoDial, StopAutoDial
 from amo_bridge.card import Contact, DoneStep, Touch, Touches
 from amo_bridge.due import Due
+from amo_bridge.events import ContactDateChanged
 from amo_bridge.rules import MARK
 from amo_bridge.shift import Shift, due_after
 from schedules.date_ladder import DateLadder, date_ladder
@@ -316,3 +317,79 @@ def test_leaving_the_stages_undoes_what_has_to_be_undone():
     gone = deal(NEW, own_steps=(DoneStep("в тот же день", f"{DECISION}=2026-12-10"),))
     assert date_ladder(entered(NEW, OFFER), gone, rule) == [StopAutoDial(deal_id=7)]
     assert isinstance(date_ladder(entered(NEW, OFFER), deal(NEW), rule), Skip)
+
+
+# --- the contact's date changes, or he has several deals --------------------------------------------------------------
+
+GREETING = step_due("в тот же день", "День рождения=2026-12-10")
+GREETED = "в тот же день@День рождения"
+
+
+def corrected(name="День рождения"):
+    return ContactDateChanged(deal_id=7, contact_id=11, field_name=name, old="09.12.1990")
+
+
+def congratulated(born=BORN, due=datetime(2026, 12, 9, 16, 0, tzinfo=UTC), **changed):
+    """A deal whose task to congratulate is open."""
+    return of_client(person(born=born), own_tasks=(task(GREETED, due=due, **changed),))
+
+
+@pytest.mark.parametrize(
+    ("born", "was_due", "due"),
+    [
+        pytest.param(BORN, datetime(2026, 12, 9, 16, tzinfo=UTC), (2026, 12, 10), id="в этом году"),
+        pytest.param(date(1990, 12, 29), datetime(2027, 1, 12, 16, tzinfo=UTC), (2026, 12, 29), id="через новый год"),
+        pytest.param(date(1992, 2, 29), datetime(2029, 2, 20, 16, tzinfo=UTC), (2029, 2, 28), id="29 февраля"),
+    ],
+)
+def test_a_corrected_birthday_moves_the_open_task_to_its_nearest_day(born, was_due, due):
+    (moved,) = date_ladder(corrected(), congratulated(born, was_due), birthdays())
+    assert moved.due.resolve(NOON, times().calendar) == datetime(*due, 16, 0, tzinfo=UTC)
+
+
+def test_a_date_of_the_contact_that_comes_once_moves_the_task_to_itself():
+    (moved,) = date_ladder(corrected(), congratulated(THURSDAY), birthdays(yearly=False))
+    assert moved.due.resolve(NOON, times().calendar) == datetime(2026, 12, 10, 16, 0, tzinfo=UTC)
+
+
+def test_an_emptied_date_of_the_contact_closes_the_task_unless_told_to_keep_it():
+    (closed,) = date_ladder(corrected(), congratulated(None), birthdays())
+    assert closed == FinishTask(deal_id=7, task_id=55, result="Поле «День рождения» очищено, задача снята")
+    assert isinstance(date_ladder(corrected(), congratulated(None), birthdays(when_emptied="keep")), Skip)
+
+
+@pytest.mark.parametrize(
+    ("event", "now", "reason"),
+    [
+        pytest.param(corrected("Дата договора"), congratulated(), "не это поле", id="другое поле"),
+        pytest.param(field_changed("День рождения"), congratulated(), "не это поле", id="поле сделки с тем же именем"),
+        pytest.param(corrected(), congratulated(is_completed=True), "открытых задач", id="поздравили"),
+        pytest.param(corrected(), of_client(person(), own_tasks=()), "открытых задач", id="задачи нет"),
+    ],
+)
+def test_a_change_of_the_contact_that_concerns_no_task(event, now, reason):
+    said = date_ladder(event, now, birthdays())
+    assert isinstance(said, Skip)
+    assert reason in said.reason
+
+
+@pytest.mark.parametrize(
+    ("other", "acts"),
+    [
+        pytest.param(DoneStep(GREETING.step, GREETING.anchor, 6), False, id="сделка старше"),
+        pytest.param(DoneStep(GREETING.step, GREETING.anchor, 8), True, id="сделка моложе"),
+        pytest.param(DoneStep(GREETING.step, "День рождения=2025-12-10", 6), True, id="в прошлом году"),
+        pytest.param(DoneStep("накануне", GREETING.anchor, 6), True, id="другой шаг"),
+    ],
+)
+def test_of_a_contacts_deals_the_oldest_stands_for_all(other, acts):
+    now = of_client(person(), own_tasks=(), contact_steps=(other,))
+    said = date_ladder(GREETING, now, birthdays(once_per_contact=True))
+    assert isinstance(said, list) if acts else "сделка старше" in said.reason
+    assert isinstance(date_ladder(GREETING, now, birthdays()), list), "each deal for itself"
+
+
+@pytest.mark.parametrize("changed", [{"when": {"tag": "клиент"}}, {"dates": [DECISION]}])
+def test_once_per_contact_goes_with_his_dates_alone(changed):
+    with pytest.raises(ValidationError, match="без when"):
+        birthdays(once_per_contact=True, **changed)

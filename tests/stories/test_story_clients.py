@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
 from local_crm import TOKEN, LocalCrm
-from running_bridge import RunningBridge
+from running_bridge import RunningBridge, wait_until
 from shipped_examples import example, stopped_at
 
 from amo_bridge.clock import SystemClock
@@ -27,6 +28,7 @@ IN_WORK = "Клиенты / В работе"
 CALL = "Связаться с клиентом: на этой неделе ещё не общались"
 MEETING = "Провести встречу с клиентом"
 HOUR, DAY = 3600, 86_400
+MOSCOW = ZoneInfo("Europe/Moscow")
 # A Monday noon in Moscow.
 MONDAY = "2026-03-16T12:00"
 
@@ -206,6 +208,56 @@ def test_the_contacts_birthday_comes_every_year_and_may_be_corrected(
     assert len(congratulations()) == 2
 
 
+def greetings(sandbox: LocalCrm, contact: int) -> list[tuple[bool, str]]:
+    """(is it finished, its due day in Moscow) of each task to congratulate."""
+    rows = ask(sandbox, "GET", f"tasks?filter[entity_type]=contacts&filter[entity_id][]={contact}&order[id]=asc")
+    return [
+        (row["is_completed"], datetime.fromtimestamp(row["complete_till"], MOSCOW).date().isoformat())
+        for row in rows["_embedded"]["tasks"]
+        if row["text"] == "Поздравить с днём рождения"
+    ]
+
+
+@pytest.fixture
+def anna(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
+    """A contact with two running deals, born on the 20th of March."""
+    contact = office.new_contact(ANTON, "Анна")
+    for name in ("Ромашка", "Лютик"):
+        office.new_deal(ANTON, name, RUNNING, contact, 1000)
+    bridge.settle_at(sandbox, advance=60)
+    born_on(sandbox, contact, "1990-03-20")
+    bridge.settle_at(sandbox, advance=60)
+    return contact
+
+
+def test_a_client_with_two_deals_is_congratulated_once_and_his_task_follows_the_date(
+    bridge: RunningBridge, sandbox: LocalCrm, anna: int
+) -> None:
+    bridge.settle_at(sandbox, set="2026-03-20T10:00")
+    assert greetings(sandbox, anna) == [(False, "2026-03-20")]
+    sandbox.later()
+    born_on(sandbox, anna, "1990-03-25")
+    bridge.settle(sandbox)
+    assert greetings(sandbox, anna) == [(False, "2026-03-25")]
+    sandbox.later()
+    born_on(sandbox, anna, None)
+    bridge.settle(sandbox)
+    assert greetings(sandbox, anna) == [(True, "2026-03-25")]
+    bridge.settle_at(sandbox, set="2026-03-25T12:00")
+    assert len(greetings(sandbox, anna)) == 1
+
+
+def test_a_birthday_corrected_while_the_bridge_was_down_moves_the_task_all_the_same(
+    bridge: RunningBridge, sandbox: LocalCrm, anna: int, config: Config, start_bridge: Start
+) -> None:
+    bridge.settle_at(sandbox, set="2026-03-20T10:00")
+    bridge.stop()
+    sandbox.later()
+    born_on(sandbox, anna, "1990-03-24")
+    start_bridge(config).wait_ready()
+    wait_until(lambda: greetings(sandbox, anna) == [(False, "2026-03-24")], "the task follows what no hook told of")
+
+
 def ask(sandbox: LocalCrm, method: str, path: str, body: object = None) -> Any:
     answer = requests.request(
         method, f"{sandbox.url}/api/v4/{path}", json=body, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=30
@@ -214,10 +266,10 @@ def ask(sandbox: LocalCrm, method: str, path: str, body: object = None) -> Any:
     return answer.json() if answer.content else {"_embedded": {"tasks": []}}
 
 
-def born_on(sandbox: LocalCrm, contact: int, day: str) -> None:
-    """Filled by a person in the contact's card; midnight in Moscow."""
+def born_on(sandbox: LocalCrm, contact: int, day: str | None) -> None:
+    """Filled (None: emptied) by a person in the contact's card; midnight in Moscow."""
     fields = ask(sandbox, "GET", "contacts/custom_fields")["_embedded"]["custom_fields"]
     (number,) = [field["id"] for field in fields if field["name"] == "День рождения"]
-    moment = int(datetime.fromisoformat(f"{day}T00:00+03:00").timestamp())
-    values = [{"field_id": number, "values": [{"value": moment}]}]
+    moment = day and int(datetime.fromisoformat(f"{day}T00:00+03:00").timestamp())
+    values = [{"field_id": number, "values": moment and [{"value": moment}]}]
     ask(sandbox, "PATCH", "contacts", [{"id": contact, "custom_fields_values": values}])

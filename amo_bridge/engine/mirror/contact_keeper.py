@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import Self
@@ -17,7 +17,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import ContactRecord
 from amo_bridge.crm.reading import contacts_by_ids
-from amo_bridge.engine.mirror.contacts import ContactIndex
+from amo_bridge.engine.mirror.contacts import ContactIndex, Renewed
 from amo_bridge.engine.mirror.indexed_contact import IndexedContact
 from amo_bridge.engine.store import Store
 from amo_bridge.errors import CrmForbidden
@@ -30,7 +30,7 @@ PAGE = 250
 
 class ContactKeeper:
     """``kept_fields``: ids of the fields that are kept; ``home``: the country of phones typed without one.
-    ``deals_concerned`` is told, within the transaction, of which deals a contact's kept fields have changed."""
+    ``renewed`` is told, within the transaction, of contacts whose kept fields or deals have changed."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class ContactKeeper:
         home: str = HOME,
     ) -> None:
         self.index = ContactIndex(store, account_key, home)
-        self.deals_concerned: Callable[[Connection, Collection[int]], None] = lambda connection, deals: None
+        self.renewed: Callable[[Connection, Sequence[Renewed]], None] = lambda connection, contacts: None
         self._store = store
         self._client = client
         self._clock = clock
@@ -110,9 +110,8 @@ class ContactKeeper:
     def put(self, connection: Connection, records: Sequence[ContactRecord]) -> None:
         """As ``keep``, within a transaction."""
         told = [IndexedContact.of(record, self.kept_fields, self._home) for record in records]
-        changed = self.index.put(connection, told, self._clock.now())
-        if deals := {deal_id for one in changed for deal_id in one.deal_ids}:
-            self.deals_concerned(connection, deals)
+        if changed := self.index.put(connection, told, self._clock.now()):
+            self.renewed(connection, changed)
 
     def _twins(self, contact_ids: Iterable[int]) -> set[int]:
         known = self.index.get(contact_ids).values()

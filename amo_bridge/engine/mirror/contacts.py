@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.engine import Connection
@@ -29,6 +29,19 @@ FILLED = "contacts_filled"
 LONGEST_KEY = 120
 # Sorts behind every letter: what begins with «ива» lies between «ива» and this.
 _END = "\U0010ffff"
+
+
+class Renewed(NamedTuple):
+    """A contact as it was known (None: it was not) and as it is known now."""
+
+    before: IndexedContact | None
+    now: IndexedContact
+
+    @property
+    def counts_anew(self) -> bool:
+        """Are the kept fields others than before, or the deals that they may count for?"""
+        old = (self.before.fields, self.before.deal_ids) if self.before else (NO_FIELDS, ())
+        return bool(self.now.fields or old[0]) and (self.now.fields, self.now.deal_ids) != old
 
 
 class ContactIndex:
@@ -86,7 +99,7 @@ class ContactIndex:
         ]  # fmt: skip
         return sorted(fitting, key=lambda one: (normalise(one.name), one.id))[:most]
 
-    def put(self, connection: Connection, read: Iterable[IndexedContact], read_at: datetime) -> list[IndexedContact]:
+    def put(self, connection: Connection, read: Iterable[IndexedContact], read_at: datetime) -> list[Renewed]:
         """Keep what was read; a copy that is newer than what was read stays. Returns those whose kept fields or deals
         are others than before."""
         told = {one.id: one for one in read}
@@ -99,7 +112,8 @@ class ContactIndex:
             connection, contacts, ("account", "contact_id"), [self._row(one, read_at) for one in newer]
         )  # fmt: skip
         insert_new(connection, contact_keys, [row for one in newer for row in self._key_rows(one)])
-        return [one for one in newer if _counts_anew(one, known.get(one.id))]
+        renewed = [Renewed(known.get(one.id), one) for one in newer]
+        return [one for one in renewed if one.counts_anew]
 
     def link(self, connection: Connection, links: Iterable[tuple[int, int]], read_at: datetime) -> None:
         """Contacts that the bridge itself gave a deal: (contact id, deal id). Those not known here are left out."""
@@ -181,11 +195,6 @@ def _drop_keys(connection: Connection, account: int, ids: Sequence[int]) -> None
     for chunk in chunks(ids):
         old = (contact_keys.c.account == account, contact_keys.c.contact_id.in_(chunk))
         connection.execute(delete(contact_keys).where(*old))
-
-
-def _counts_anew(one: IndexedContact, before: IndexedContact | None) -> bool:
-    old = (before.fields, before.deal_ids) if before else (NO_FIELDS, ())
-    return bool(one.fields or old[0]) and (one.fields, one.deal_ids) != old
 
 
 def _fits(one: IndexedContact, words: Sequence[str]) -> bool:

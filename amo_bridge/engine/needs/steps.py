@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
+from sqlalchemy.engine import Connection
 
 from amo_bridge.card import DoneStep
 from amo_bridge.crm.entities import DealRecord
+from amo_bridge.engine.mirror.contacts import known_contacts
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.rows import chunks
 from amo_bridge.engine.store import timers
 from amo_bridge.engine.timers import FIRED
 from amo_bridge.rules import Rule
+
+FiredStep = tuple[str, DoneStep]
 
 
 @dataclass(frozen=True)
@@ -22,16 +26,47 @@ class OwnSteps:
 
     ways: Ways
 
-    def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[tuple[str, DoneStep]]]:
+    def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[FiredStep]]:
         if self.ways.store is None:
             return {}
-        query = select(timers).where(timers.c.account == self.ways.key, timers.c.state == FIRED)
-        found: dict[int, list[tuple[str, DoneStep]]] = {}
         with self.ways.store.read() as connection:
-            for chunk in chunks([deal.id for deal in deals]):
-                for row in connection.execute(query.where(timers.c.deal_id.in_(chunk)).order_by(timers.c.id)):
-                    found.setdefault(row.deal_id, []).append((row.rule, DoneStep(row.step, row.anchor)))
-        return found
+            return _fired(connection, self.ways.key, [deal.id for deal in deals])
 
-    def shown(self, found: Sequence[tuple[str, DoneStep]], rule: Rule) -> tuple[DoneStep, ...]:
-        return tuple(step for name, step in found if name == rule.name)
+    def shown(self, found: Sequence[FiredStep], rule: Rule) -> tuple[DoneStep, ...]:
+        return _of_rule(found, rule)
+
+
+@dataclass(frozen=True)
+class ContactSteps:
+    """Those of the other deals of the main contact, as far as the contacts' index knows them: no question either."""
+
+    ways: Ways
+
+    def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[FiredStep]]:
+        if self.ways.store is None:
+            return {}
+        with self.ways.store.read() as connection:
+            owners = {deal.main_contact_id for deal in deals if deal.main_contact_id}
+            contacts = known_contacts(connection, self.ways.key, owners)
+            fired = _fired(connection, self.ways.key, {one for each in contacts.values() for one in each.deal_ids})
+        return {
+            deal.id: [step for other in owner.deal_ids if other != deal.id for step in fired.get(other, ())]
+            for deal in deals
+            if (owner := contacts.get(deal.main_contact_id or 0))
+        }
+
+    def shown(self, found: Sequence[FiredStep], rule: Rule) -> tuple[DoneStep, ...]:
+        return _of_rule(found, rule)
+
+
+def _fired(connection: Connection, account: int, deal_ids: Iterable[int]) -> dict[int, list[FiredStep]]:
+    query = select(timers).where(timers.c.account == account, timers.c.state == FIRED)
+    found: dict[int, list[FiredStep]] = {}
+    for chunk in chunks(sorted(deal_ids)):
+        for row in connection.execute(query.where(timers.c.deal_id.in_(chunk)).order_by(timers.c.id)):
+            found.setdefault(row.deal_id, []).append((row.rule, DoneStep(row.step, row.anchor, row.deal_id)))
+    return found
+
+
+def _of_rule(found: Sequence[FiredStep], rule: Rule) -> tuple[DoneStep, ...]:
+    return tuple(step for name, step in found if name == rule.name)
