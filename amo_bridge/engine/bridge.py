@@ -51,13 +51,14 @@ class Bridge:
         clock: Clock | None = None,
         settle: float = SETTLE,
         meters: Meters | None = None,
+        under: str = "",
     ) -> None:
         self.config = config
         self.role = role
         self.state = "starting"
         self.problems: list[str] = []
         self.environment = environment
-        self._own_url = own_url
+        self._own_url, self._under = own_url, under
         self._clock = clock or SystemClock()
         self._settle = settle
         self.meters = (meters or Meters()).of(account_name(config))
@@ -283,9 +284,7 @@ class Bridge:
         ground = self.ground
         ground.store.prepare()
         if self._connecting is None:
-            self._connecting = Connecting(
-                self.config, self.environment, ground.store, revived=self.try_again
-            )  # fmt: skip
+            self._connecting = Connecting(self.config, self.environment, ground.store, revived=self.try_again)
         met = self._meet(ground)
         self._secret = met.secret
         self._amo_id = amo_id_of(ground.store, met.account_key)
@@ -302,6 +301,7 @@ class Bridge:
             self.environment,
             ground.store,
             own_url=self._own_url if self.role == "all" else None,
+            under=self._under,
             clock=self._clock,
             settle=self._settle,
             meters=self.meters,

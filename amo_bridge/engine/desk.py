@@ -15,7 +15,8 @@ from amo_bridge.engine.store import Store
 
 @dataclass
 class Desk:
-    """All that the work needs. ``destination``: where amoCRM is to send its hooks, if that is known."""
+    """All that the work needs. ``destination``: where amoCRM is to send its hooks, if that is known. ``under``: the
+    path of this account's pages among several, «/accounts/NAME»."""
 
     config: Config
     store: Store
@@ -28,3 +29,4 @@ class Desk:
     destination: str | None
     meters: AccountMeters
     environment: Mapping[str, str] = field(default_factory=dict)
+    under: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 
@@ -14,6 +15,7 @@ from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.connecting import Connecting
 from amo_bridge.engine.ground import Ground
 from amo_bridge.engine.meters import Meters
+from amo_bridge.engine.own_address import ACCOUNTS
 from amo_bridge.engine.role import Role
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import StoreUnavailable
@@ -42,6 +44,7 @@ class Installation:
                     ground=ground,
                     settle=settle,
                     meters=self.process_meters,
+                    under=f"{ACCOUNTS}{quote(one.name)}",
                 )
 
     def start(self) -> None:

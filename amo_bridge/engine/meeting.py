@@ -49,6 +49,7 @@ def by_asking(
     settle: float,
     meters: AccountMeters,
     closing: Closing,
+    under: str = "",
 ) -> Met:
     """From amoCRM itself. Raises CrmError, StoreUnavailable, and ConfigError when the config does not fit."""
     account_clock = AccountClock(clock)
@@ -70,6 +71,7 @@ def by_asking(
         destination=destination(config, own_url, secret),
         meters=meters,
         environment=environment,
+        under=under,
     )
     return Met(key, secret, desk)
 

@@ -9,12 +9,15 @@ import structlog
 from amo_bridge.config.model import Config
 
 log = structlog.get_logger()
+ACCOUNTS = "/accounts/"
+"""Under it each of several accounts has its pages."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def pages_of(destination: str | None) -> str:
-    """Where the bridge's pages are: they are served where hooks are taken in. Empty if that is not known."""
-    return destination.partition("/hooks/amocrm/")[0] if destination else ""
+def pages_of(destination: str | None, under: str = "") -> str:
+    """Where the bridge's pages are: they are served where hooks are taken in, ``under`` which path («/accounts/NAME»)
+    if there are several accounts. Empty if that is not known."""
+    return destination.partition("/hooks/amocrm/")[0] + under if destination else ""
 
 
 def destination(config: Config, own_url: str | None, secret: str) -> str | None:

@@ -148,4 +148,4 @@ class Workshop:
     @staticmethod
     def _brain(desk: Desk, account: Account, store: Store) -> Brain:
         mirror = Mirror(store, desk.account_key)
-        return Brain.of(desk.config, account, desk.account_clock, mirror.record, pages_of(desk.destination))
+        return Brain.of(desk.config, account, desk.account_clock, mirror.record, pages_of(desk.destination, desk.under))

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-WHERE = "/accounts/"
+from amo_bridge.engine.own_address import ACCOUNTS
+
+WHERE = ACCOUNTS
 NAME = "amo_bridge.account"
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 

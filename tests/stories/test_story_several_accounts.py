@@ -15,6 +15,7 @@ from amo_bridge.demo.story import MANAGER
 from amo_bridge.sandbox.world import World
 
 NEW = "Продажи / Новый клиент"
+APPROVED = "Продажи / Утвержденный проект"
 Start = Callable[..., BridgeProcess]
 
 
@@ -81,6 +82,12 @@ def test_each_account_has_its_own_worker_and_secret(
         [f"{bridge.url}/hooks/amocrm/secret-of-acme"],
         [f"{bridge.url}/hooks/amocrm/secret-of-beta"],
     ]
+    for name, office in zip(("acme", "beta"), offices, strict=True):
+        sold = office.new_deal(MANAGER, "Продажа", APPROVED, office.new_contact(MANAGER, "Анна"), 1000)
+        page = f"{bridge.url}/accounts/{name}/deals/{sold}/services"
+        wait_until(
+            lambda o=office, d=sold, p=page: o.value(d, "Редактор услуг") == p, "the account's own page is linked"
+        )
     assert bridge.hook("guess", b"") == 404
     assert bridge.stop() == 0
 
