@@ -12,7 +12,7 @@ from bench import load
 from bench.load import Delivered
 from bench.machine import watched
 from bench.processes import BridgeProcess, NotRunning
-from bench.storm import House, house, wait_idle
+from bench.storm import House, house, wait_idle, wait_quiet
 
 STARTS, LONE_EVENTS = 5, 21
 PATIENCE = 30.0
@@ -43,7 +43,11 @@ class Lone:
 
 
 def rest(one: House, seconds: float) -> Idle:
-    """Let it be for so long."""
+    """Start the bridge again on its filled store, and when it has looked around let it be for so long: what a storm
+    before left behind (memory, a look that reads it all again) is the storm's."""
+    one.bridge.stop()
+    one.started_again().wait_ready()
+    wait_quiet(one)
     one.sandbox.control("DELETE", "requests")
     with watched(one.bridge.pid) as cost:
         time.sleep(seconds)
