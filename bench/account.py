@@ -17,6 +17,9 @@ from bench.processes import Sandbox
 
 Row = Mapping[str, Any]
 
+# How the note begins that tells of the new deal.
+ROUTED_NOW = "Сделка потеряна"
+
 
 @dataclass
 class Snapshot:
@@ -149,13 +152,18 @@ def _compare_stage(life: Life, snapshot: Snapshot, people: People, verdict: Verd
 
 
 def _compare_routing(life: Life, new: Sequence[Row], snapshot: Snapshot, people: People, verdict: Verdict) -> None:
-    """The new deal of a lost one, made once; both with the other's address; one note on the lost one."""
+    """The new deal of a lost one, made once; both with the other's address; one note on the lost one that tells of it,
+    and at most one more for each time that the deal was lost again (what follows at once is seen as one change)."""
     wanted = int(life.expected.is_routed)
     verdict.effects += 4 * wanted
-    notes = [note for note in snapshot.notes.get(life.deal, ()) if note["note_type"] == "common"]
+    texts = [note["params"]["text"] for note in snapshot.notes.get(life.deal, ()) if note["note_type"] == "common"]
+    told = [text for text in texts if text.startswith(ROUTED_NOW)]
+    shown_again = len(texts) - len(told)
     pairs = [("новая сделка", len(new))]
     if snapshot.notes or not wanted:
-        pairs.append(("примечание", len(notes)))
+        pairs.append(("примечание", len(told)))
+    if shown_again > max(life.expected.losses - 1, 0):
+        verdict.doubled.append(f"{life.deal}: примечание о прежней сделке × {shown_again}")
     for what, count in pairs:
         if count < wanted:
             verdict.lost.append(f"{life.deal}: {what}")

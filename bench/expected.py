@@ -37,7 +37,11 @@ class ExpectedDeal:
     tasks: list[ExpectedTask] = field(default_factory=list)
     has_meeting: bool = False
     deadline: int | None = None
-    is_routed: bool = False
+    losses: int = 0
+
+    @property
+    def is_routed(self) -> bool:
+        return self.losses > 0
 
     def comes(self, stage: str, mover: str, *, reason: bool = False) -> bool:
         """The deal is moved to a stage (or made there)."""
@@ -59,8 +63,8 @@ class ExpectedDeal:
             return self._steer(APPROVE, HEAD)
         if stage == BRIEF and self.deadline is not None:
             return self._steer_deadline()
-        if stage == LOST and not self.is_routed:
-            self.is_routed = True
+        if stage == LOST:
+            self.losses += 1
             return True
         return False
 
