@@ -68,6 +68,8 @@ def on_leaving(event: StageEntered, deal: Deal, stages: Iterable[str], deeds: De
     needs ``own_steps``."""
     stages = tuple(stages)
     if not stage_is_one_of(event.from_stage_name, stages):
+        if deal.is_on(stages):
+            return Skip("сделка пришла на этап этого правила; его шаги наступают по часам")
         return Skip("сделка пришла не с этапа этого правила")
     if deal.is_on(stages):
         return Skip("этап сменился, но счёт идёт и на нём")

@@ -71,7 +71,7 @@ class Observer:
             came_from = before.stage
             entered = came_from != stage or isinstance(told, DealRestored)
         else:
-            came_from = self._told_origin(told)
+            came_from = self._told_origin(told) or self._where_it_was_made(told, stage)
             entered = _came_by(now, told)
         if not entered:
             return
@@ -92,6 +92,13 @@ class Observer:
             return None
         known = self._account.has_stage(pipeline, told.old_status_id)
         return (pipeline, told.old_status_id) if known else None
+
+    def _where_it_was_made(self, told: DealReported, stage: tuple[int, int]) -> tuple[int, int] | None:
+        """The stage on which a new deal was made that has been moved since, before its «added» was heard of."""
+        if not isinstance(told, DealAdded) or told.pipeline_id is None or told.status_id is None:
+            return None
+        made_on = (told.pipeline_id, told.status_id)
+        return made_on if made_on != stage and self._account.has_stage(*made_on) else None
 
     def _fields(
         self, before: Mirrored | None, now: DealRecord, told: DealReported, common: dict[str, Any]

@@ -70,6 +70,14 @@ AGED: dict[str, Any] = {"created_at": OLD}
     ("before", "now", "by", "expected"),
     [
         pytest.param(None, record(NEW, **YOUNG), told(DealAdded), [("", NEW, True)], id="a new deal"),
+        pytest.param(
+            None, record(MEETING, **YOUNG), told(DealAdded, -1, **on_stage(NEW)), [(NEW, MEETING, False)],
+            id="a new deal that was moved before anybody heard of it",
+        ),
+        pytest.param(
+            None, record(NEW, **YOUNG), told(DealAdded, **on_stage(NEW)), [("", NEW, True)],
+            id="a new deal, told in full",
+        ),
         pytest.param(mirrored(), record(BRIEF), told(DealMoved), [(NEW, BRIEF, False)], id="a move"),
         pytest.param(mirrored(), record(BRIEF), told(), [(NEW, BRIEF, False)], id="a move that «changed» tells of"),
         pytest.param(mirrored(), record(NEW), told(DealMoved), [], id="moved and back within a second"),

@@ -61,6 +61,23 @@ def test_two_gates_on_several_stages_give_one_roll_back_that_names_everything(
     assert "Клиент (бренд)" not in text
 
 
+def test_a_deal_that_is_made_and_moved_within_one_breath_is_put_back_too(
+    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+) -> None:
+    contact = office.new_contact(MANAGER, "Анна")
+    bridge.settle(sandbox)
+    sandbox.fault("hook_delay", seconds=30)
+    deal = office.new_deal(MANAGER, "Ромашка", AWAITED, contact, 1000)
+    office.move(MANAGER, deal, MEETING)
+    sandbox.good_weather()
+    sandbox.later(60)
+    bridge.settle(sandbox)
+    assert office.stage_of(deal) == AWAITED
+    ((text, who),) = explanations(office, deal)
+    assert "«Дата первой встречи»" in text
+    assert who == MANAGER
+
+
 def test_with_everything_filled_the_deal_goes_where_it_was_moved(
     bridge: RunningBridge, sandbox: LocalCrm, office: Office
 ) -> None:
