@@ -145,7 +145,7 @@ def test_a_task_that_is_still_open_is_not_set_again_but_the_rest_is_done():
             id="условие шага",
         ),
         pytest.param(None, None, {"steps": [{"after": "4 d", "tags": ["a"]}]}, "больше нет", id="шага больше нет"),
-        pytest.param(entered(BRIEF), deal(BRIEF), {}, "не с этапа этого", id="пришла сюда"),
+        pytest.param(entered(BRIEF), deal(BRIEF), {}, "наступают по часам", id="пришла сюда"),
         pytest.param(entered(NEW, BRIEF), deal(NEW), {}, "ничего не делает", id="ушла, а на уходе делать нечего"),
         pytest.param(
             entered(POSTPONED, BRIEF), deal(POSTPONED), {"goes_on": [POSTPONED]}, "счёт идёт", id="счёт идёт и там"
