@@ -80,6 +80,7 @@ def account_names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName
     yield from names_in(config.services, ("services",))
     yield from names_in(config.webinar, ("webinar",))
     yield from names_in(config.absences, ("absences",))
+    yield from names_in(config.evening_list, ("evening_list",))
     yield from names_in(config.channels.mail, ("mail",))
     yield from names_in(config.channels.people, ("people",))
     yield from names_in(config.channels.series.named, ("series",))

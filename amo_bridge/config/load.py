@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from amo_bridge.config.absences import Absence, Absences, overlaps
 from amo_bridge.config.channels import Channels, MailSection, TelegramSection, check_unsubscribing, people_in
 from amo_bridge.config.environment import with_password
+from amo_bridge.config.evening import EveningListSection
 from amo_bridge.config.lines import KeyPath
 from amo_bridge.config.load_rules import RULES, RuleLoader
 from amo_bridge.config.model import MANAGER, AccountSection, BridgeSection, Config, RoleByField, RoleSpec
@@ -31,7 +32,7 @@ from amo_bridge.worktime import CalendarOptions
 
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
-    *("mail", "telegram", "people", "series", *RULES),
+    *("evening_list", "mail", "telegram", "people", "series", *RULES),
 )
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
@@ -74,6 +75,7 @@ class _Loader:
         provision = self._section("provision", ProvisionSection) if "provision" in self.tree else None
         webinar = self._section("webinar", WebinarSection) if "webinar" in self.tree else None
         channels = self._channels(bridge)
+        evening = self._section("evening_list", EveningListSection) if "evening_list" in self.tree else None
         shared = {"services": services, "series": channels.series}
         rules = RuleLoader(self.path.parent, self._own_folders(), shared, self.tree, self.problems).rules(
             {section: self._table(section) for section in RULES}
@@ -87,7 +89,7 @@ class _Loader:
         check_secrets(bridge.secret_fields if bridge else (), rules, self.problems)
         if self.problems.found or account is None or bridge is None or calendar is None:
             raise ConfigError(self.problems.found)
-        more = (absences, services, provision, webinar, channels)
+        more = (absences, services, provision, webinar, channels, evening)
         return Config(self.path, account, bridge, calendar, roles, rules, lines, *more)
 
     def _channels(self, bridge: BridgeSection | None) -> Channels:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from amo_bridge.config.absences import Absences
 from amo_bridge.config.channels import Channels
+from amo_bridge.config.evening import EveningListSection
 from amo_bridge.config.lines import KeyPath
 from amo_bridge.config.names import CustomFieldName, PersonName, TagName, UserName
 from amo_bridge.config.strict import Strict
@@ -126,6 +127,7 @@ class Config:
     provision: ProvisionSection | None = None
     webinar: WebinarSection | None = None
     channels: Channels = field(default_factory=Channels)
+    evening_list: EveningListSection | None = None
 
     @property
     def letters_folder(self) -> Path | None:

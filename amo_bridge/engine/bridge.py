@@ -27,7 +27,7 @@ from amo_bridge.engine.reloading import ConfigWatch
 from amo_bridge.engine.role import Role
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.engine.small_state import account_name
-from amo_bridge.engine.ticker import RECONCILE, SERIES, TIMERS
+from amo_bridge.engine.ticker import EVENING, RECONCILE, SERIES, TIMERS
 from amo_bridge.engine.work import LeaderWork
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import StoreUnavailable
@@ -234,7 +234,7 @@ class Bridge:
     def look_at_the_clock(self) -> None:
         """amoCRM's clock may have been moved, a sandbox's at least: hear it, and do what is due by it."""
         if worker := self._worker:
-            for chore in (RECONCILE, TIMERS, SERIES):
+            for chore in (RECONCILE, TIMERS, SERIES, EVENING):
                 worker.ask(chore)
 
     def begin_to_stop(self) -> None:

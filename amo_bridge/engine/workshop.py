@@ -15,6 +15,7 @@ from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.clockwork import Clockwork
 from amo_bridge.engine.contact_dates import ContactDates
 from amo_bridge.engine.desk import Desk
+from amo_bridge.engine.evening import Evening
 from amo_bridge.engine.imports.chore import ImportChore
 from amo_bridge.engine.imports.runner import Importer
 from amo_bridge.engine.lanes.lane import lanes_of
@@ -30,7 +31,17 @@ from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.retention import Retention, RetentionChore
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
-from amo_bridge.engine.ticker import BIZON, FIRST_READING, IMPORTS, RECONCILE, RETENTION, SERIES, TIMERS, TOKEN_WATCH
+from amo_bridge.engine.ticker import (
+    BIZON,
+    EVENING,
+    FIRST_READING,
+    IMPORTS,
+    RECONCILE,
+    RETENTION,
+    SERIES,
+    TIMERS,
+    TOKEN_WATCH,
+)
 from amo_bridge.engine.token_watch import TokenWatch
 from amo_bridge.engine.watchdog import Watchdog
 from amo_bridge.engine.worker import Worker
@@ -105,6 +116,7 @@ class Workshop:
         )
         desk.account_clock.jumped = lambda: worker.ask(TIMERS)
         worker.learn(TIMERS, lambda: self._clockwork.tick(lambda: worker.ask(TIMERS)))
+        worker.learn(EVENING, Evening(store, key, desk.config, desk.account, desk.account_clock, desk.clock).run)
         worker.learn(SERIES, series_chore(self._here).run)
         retention = Retention(store, key, desk.clock, desk.config.bridge, lambda: self._planner.brain.timetable)
         worker.learn(RETENTION, RetentionChore(retention, lambda: worker.ask(RETENTION)).run)

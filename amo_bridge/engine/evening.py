@@ -1,0 +1,93 @@
+"""The end of a working day: everybody is told once which of his tasks are not done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date, time, timedelta
+from typing import Any
+
+from amo_bridge.channels.notices.reach import Reach
+from amo_bridge.clock import Clock
+from amo_bridge.config.absences import stand_in
+from amo_bridge.config.model import Config
+from amo_bridge.crm.account import Account, User
+from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.rows import insert_new
+from amo_bridge.engine.store import Store, outbox
+from amo_bridge.names import same_name
+from amo_bridge.reports.evening_list import in_words, undone
+from amo_bridge.worktime import WorkCalendar
+
+RULE = "bridge.evening"
+NO_DEAL = 0
+CURSOR = "evening_list"
+# A bridge that was down at that hour tells it later the same evening, and not in the night.
+NOT_LATER = timedelta(hours=3)
+
+
+class Evening:
+    """A chore: ``run()`` every minute. ``account_clock`` is amoCRM's."""
+
+    def __init__(
+        self,
+        store: Store,
+        account_key: int,
+        config: Config,
+        account: Account,
+        account_clock: Clock,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._key = account_key
+        self._config = config
+        self._account = account
+        self._account_clock = account_clock
+        self._clock = clock
+        self._calendar: WorkCalendar = config.calendar.calendar(account.timezone)
+        self._cursors = Cursors(store, account_key)
+
+    def run(self) -> None:
+        """Put today's lists into the outbox, if it is time. Raises StoreUnavailable."""
+        section = self._config.evening_list
+        if section is None or self._config.bridge.dry_run:
+            return
+        now = self._account_clock.now()
+        today = self._calendar.local(now).date()
+        at = self._calendar.moment(today, section.at)
+        if not self._calendar.is_working_day(today) or not at <= now < at + NOT_LATER:
+            return
+        if (self._cursors.read(CURSOR) or 0.0) >= at.timestamp():
+            return
+        rows = list(self._rows(today))
+        with self._store.write() as connection:
+            insert_new(connection, outbox, rows)
+            self._cursors.write(connection, CURSOR, at.timestamp())
+
+    def _rows(self, today: date) -> Iterator[dict[str, Any]]:
+        midnight = self._calendar.local(self._calendar.moment(today + timedelta(days=1), time()))
+        for user_id, some in undone(self._store, self._key, midnight).items():
+            user = next((one for one in self._account.users if one.id == user_id), None)
+            if user is not None and self._is_told(user, today):
+                yield self._row(user_id, in_words(some, today), today)
+
+    def _is_told(self, user: User, today: date) -> bool:
+        """Is he among those to be told, can he be told, and is he there?"""
+        section = self._config.evening_list
+        named = section is not None and (not section.to or any(same_name(user.name, name) for name in section.to))
+        is_there = same_name(stand_in(self._config.absences, user.name, today), user.name)
+        return named and is_there and Reach(self._config.channels, self._account).can_be_told(user.id)
+
+    def _row(self, user_id: int, text: str, today: date) -> dict[str, Any]:
+        url = f"{self._config.account.url}/todo/list/"
+        body = {"user_id": user_id, "text": text, "urgent": False, "about": "Задачи на сегодня", "url": url}
+        payload = {"body": body, "words": text, "slot": "", "not_before": 0.0, "expects": None, "rolls_back": False}
+        return {
+            "account": self._key,
+            "key": f"{RULE}|{user_id}|{today:%Y-%m-%d}",
+            "rule": RULE,
+            "deal_id": NO_DEAL,
+            "kind": "notify",
+            "payload": json.dumps(payload, ensure_ascii=False),
+            "created_at": self._clock.now().timestamp(),
+        }
