@@ -28,9 +28,11 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 demo: $(VENV)/.runtime
 	@$(BIN)/amo-bridge demo
 
-# As many processes as there are cores; every test has a database, ports and folders of its own.
+# Half as many processes again as there are cores: tests wait for clocks and other processes half of their time. Every
+# test has a database, ports and folders of its own.
+TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 2) * 3 // 2)')
 test: $(VENV)/.dev
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal
 
 # BENCH="--quick" takes two minutes and draws nothing.
 bench: $(VENV)/.dev
