@@ -6,26 +6,17 @@ from collections.abc import Iterator, Mapping
 
 from amo_bridge.channels.not_connected import NAMES
 from amo_bridge.channels.ports import mail_server, telegram_bot
+from amo_bridge.channels.unconnected import unconnected
 from amo_bridge.config.channels import TELEGRAM_TOKEN
 from amo_bridge.config.model import Config
-from amo_bridge.config.wanted_lanes import lanes_wanted
-from amo_bridge.engine.effects import Lane
 from amo_bridge.errors import ChannelError
-
-ALWAYS: frozenset[Lane] = frozenset({"series", "ledger"})
 
 
 def warnings(config: Config) -> Iterator[str]:
     """What works, but not as one might think (Russian); asks nobody."""
     channels = config.channels
-    connected = set(ALWAYS)
-    if channels.mail:
-        connected.add("mail")
-    if channels.mail or channels.telegram:
-        connected.add("notices")
-    for lane, rules in lanes_wanted(config.rules).items():
-        if lane not in connected:
-            yield f"канал «{NAMES[lane]}» не подключён, никуда не отправится то, чего хотят: {', '.join(rules)}"
+    for lane, rules in unconnected(config).items():
+        yield f"канал «{NAMES[lane]}» не подключён, никуда не отправится то, чего хотят: {', '.join(rules)}"
     if channels.mail and channels.series.named:
         if channels.mail.consent is None:
             yield "серии писем — реклама, а поле согласия (consent в [mail]) не названо: согласия никто не спросит"

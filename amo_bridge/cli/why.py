@@ -29,6 +29,11 @@ VERDICTS = {
     "came": "",
     "retried": "вручную",
     "dropped": "вручную",
+    "at_work": "в работе",
+    "refused": "ОТКАЗ",
+    "unsent": "НЕ ОТПРАВЛЕНО",
+    "unknown": "НЕИЗВЕСТНО",
+    "partly": "частично",
 }
 STATES = {
     "done": "готово", "ready": "ждёт отправки", "waiting": "ждёт", "sending": "отправляется",
@@ -79,5 +84,5 @@ def _table(deal: int, entries: list[Entry], zone: ZoneInfo) -> Table:
         when = entry.at.astimezone(zone).strftime("%d.%m.%Y %H:%M:%S")
         done = [f"{STATES[state]}: {words}" + (f" — {error}" if error else "") for words, state, error in entry.effects]
         told = "\n".join(filter(None, [entry.reason, *done]))
-        table.add_row(when, entry.what, f"{entry.clause} {entry.rule}".strip(), VERDICTS[entry.verdict], told)
+        table.add_row(when, entry.what, f"{entry.clause} {entry.rule}".strip(), VERDICTS[entry.outcome], told)
     return table

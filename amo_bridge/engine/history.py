@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, case, func, select
+from sqlalchemy import Row, Select, case, func, select
 from sqlalchemy.engine import Connection
 
+from amo_bridge.engine.outcomes import Undone, outcome, states_of, undone_since
 from amo_bridge.engine.store import Store, deals, journal
 
 # Verdicts by what a person wants to know of them.
 GROUPS = {
-    "acts": "acted", "would_act": "acted", "retried": "acted",
+    "acts": "acted", "would_act": "acted",
     "skipped": "skipped",
     "failed": "failed", "held": "failed",
 }  # fmt: skip
+LOUD = ("acts", "would_act", "retried", "failed", "held")
+"""What is more than silence."""
 STEPS_BACK = 64
 
 
 @dataclass
 class Count:
-    """Decisions of rules within a stretch of time."""
+    """Decisions of rules within a stretch of time. ``failed``: by a bug, or something of it was refused. ``unsent``:
+    nothing of it went out, as by channels that nobody has connected."""
 
     acted: int = 0
     skipped: int = 0
     failed: int = 0
+    unsent: int = 0
+
+    def correct(self, one: Undone) -> None:
+        """It was counted as done."""
+        if one.refused or not one.partly:
+            self.acted -= 1
+            self.failed += one.refused
+            self.unsent += not one.refused
 
 
 @dataclass(frozen=True)
 class Line:
-    """One decision. ``at``: Unix seconds. ``actions``: in words."""
+    """One decision. ``at``: Unix seconds. ``actions``: in words. ``outcome``: the verdict, or what became of it."""
 
     at: float
     rule: str
@@ -40,6 +53,7 @@ class Line:
     deal_id: int | None
     what: str
     verdict: str
+    outcome: str
     reason: str
     actions: tuple[str, ...]
 
@@ -54,16 +68,19 @@ class History:
         stretch = case(*((journal.c.at < end, number) for number, end in enumerate(bounds[1:])), else_=len(bounds))
         counts = [Count() for _ in bounds[1:]]
         with self._store.read() as connection:
+            first = self._first_since(connection, bounds[0])
             query = (
                 select(stretch.label("stretch"), journal.c.verdict, func.count().label("many"))
-                .where(self._mine(), journal.c.id >= self._first_since(connection, bounds[0]))
-                .where(journal.c.at >= bounds[0])
+                .where(self._mine(), journal.c.id >= first, journal.c.at >= bounds[0])
                 .group_by("stretch", journal.c.verdict)
             )
             for row in connection.execute(query):
                 group = GROUPS.get(row.verdict)
                 if group and row.stretch < len(counts):
                     setattr(counts[row.stretch], group, getattr(counts[row.stretch], group) + row.many)
+            for one in undone_since(connection, self._key, first, bounds[0]):
+                if one.at < bounds[-1]:
+                    counts[bisect_right(bounds, one.at) - 1].correct(one)
         return counts
 
     def done_since(self, moment: float, most: int) -> list[Line]:
@@ -72,17 +89,17 @@ class History:
             query = (
                 select(journal)
                 .where(self._mine(), journal.c.id >= self._first_since(connection, moment), journal.c.at >= moment)
-                .where(journal.c.verdict.in_([verdict for verdict in GROUPS if verdict != "skipped"]))
+                .where(journal.c.verdict.in_(LOUD))
                 .order_by(journal.c.id.desc())
                 .limit(most)
             )
-            return [_line(row) for row in connection.execute(query)]
+            return self._lines(connection, query)
 
     def of_rule(self, rule: str, most: int) -> list[Line]:
         """The last decisions of one rule, newest first."""
         query = select(journal).where(self._mine(), journal.c.rule == rule).order_by(journal.c.id.desc()).limit(most)
         with self._store.read() as connection:
-            return [_line(row) for row in connection.execute(query)]
+            return self._lines(connection, query)
 
     def last_acted(self, rule: str) -> float | None:
         """When the rule acted last, as far back as the journal goes."""
@@ -96,6 +113,12 @@ class History:
         query = select(*stage, func.count()).where(deals.c.account == self._key).group_by(*stage)
         with self._store.read() as connection:
             return {(pipeline, status): many for pipeline, status, many in connection.execute(query)}
+
+    def _lines(self, connection: Connection, query: Select[Any]) -> list[Line]:
+        rows = connection.execute(query).all()
+        acted = [(row.event_id, row.deal_id, row.rule) for row in rows if row.verdict == "acts"]
+        states = states_of(connection, self._key, acted) if acted else {}
+        return [_line(row, states.get((row.event_id, row.rule), ())) for row in rows]
 
     def _mine(self) -> Any:
         return journal.c.account == self._key
@@ -120,7 +143,7 @@ class History:
         return int(low) - STEPS_BACK
 
 
-def _line(row: Row[Any]) -> Line:
+def _line(row: Row[Any], states: Sequence[str]) -> Line:
     return Line(
         at=row.at,
         rule=row.rule or "",
@@ -128,6 +151,7 @@ def _line(row: Row[Any]) -> Line:
         deal_id=row.deal_id,
         what=row.what,
         verdict=row.verdict,
+        outcome=outcome(row.verdict, states),
         reason=row.reason,
         actions=tuple(json.loads(row.actions)),
     )

@@ -12,6 +12,7 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.dispatch import Verdict
+from amo_bridge.engine.outcomes import outcome
 from amo_bridge.engine.store import Store, journal, outbox
 from amo_bridge.engine.wording import in_words
 from amo_bridge.events import Event
@@ -29,6 +30,11 @@ class Entry:
     verdict: str
     reason: str
     effects: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def outcome(self) -> str:
+        """The verdict, or what became of it (engine/outcomes.py)."""
+        return outcome(self.verdict, (state for _, state, _ in self.effects))
 
 
 class Journal:

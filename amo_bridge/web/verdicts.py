@@ -13,6 +13,11 @@ VERDICTS = {
     "held": ("bad", _l("остановлено")),
     "retried": ("warning", _l("возвращено")),
     "dropped": ("quiet", _l("снято")),
+    "at_work": ("warning", _l("в работе")),
+    "refused": ("bad", _l("отказ")),
+    "unsent": ("bad", _l("не отправлено")),
+    "unknown": ("warning", _l("неизвестно")),
+    "partly": ("warning", _l("частично")),
 }
 STATES = {
     "done": ("good", _l("готово")),

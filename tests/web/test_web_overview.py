@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from pages_kit import Pages, Visit, words_of
+from browser_kit import fits_its_width, opened, served
+from pages_kit import PASSWORD, Pages, Visit, words_of
+from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
 
+from amo_bridge.channels.unconnected import unconnected
+from amo_bridge.config.model import Config
 from amo_bridge.engine.reloading import FileState
 from amo_bridge.engine.store import budgets
+from amo_bridge.rules import Rule
+from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.pages import overview
 from amo_bridge.web.pages.overview import midnights
 from amo_bridge.web.wording import age
@@ -76,6 +83,68 @@ def test_todays_actions_lead_to_the_deal_and_the_rule(well: Pages, admin: Visit)
     assert "позавчера" not in words_of(page)
     assert 'href="/deals/30000001"' in page.text
     assert 'href="/rules/stage_creates_tasks.new_client"' in page.text
+
+
+@pytest.mark.parametrize(
+    ("states", "chip", "counted"),
+    [
+        (["done"], "сделано", (1, 0, 0)),
+        (["failed"], "отказ", (0, 1, 0)),
+        (["unsent"], "не отправлено", (0, 0, 1)),
+        (["unsent", "unsent"], "не отправлено", (0, 0, 1)),
+        (["done", "unsent"], "частично", (1, 0, 0)),
+        (["done", "failed"], "частично", (0, 1, 0)),
+        (["failed", "unsent"], "отказ", (0, 1, 0)),
+        (["unknown"], "неизвестно", (0, 1, 0)),
+        (["ready", "done"], "в работе", (1, 0, 0)),
+        (["dropped"], "снято", (1, 0, 0)),
+        ([], "сделано", (1, 0, 0)),
+    ],
+)
+def test_what_was_decided_is_only_done_when_it_is(
+    well: Pages, admin: Visit, states: list[str], chip: str, counted: tuple[int, int, int]
+) -> None:
+    rule = "stage_creates_tasks.new_client"
+    well.say("acts", rule=rule, event_id=5, actions='["задача «Связаться»"]')
+    for number, state in enumerate(states):
+        well.refuse(rule=rule, event_id=5, state=state, key=str(number))
+    well.refuse(rule="another", event_id=5)
+    well.refuse(rule=rule, event_id=6)
+    assert f"задача «Связаться» {chip}" in words_of(admin.get("/"))
+    assert f"этап {chip} задача" in words_of(admin.get(f"/rules/{rule}"))
+    today = well.account.history.by_stretch(midnights(NOW, well.account.zone, 14))[-1]
+    assert (today.acted, today.failed, today.unsent) == counted
+
+
+def test_channels_that_rules_want_and_nobody_has_connected_are_named(well: Pages, admin: Visit) -> None:
+    assert "Каналы не подключены: почта, уведомления, аудитории, SMS" in words_of(admin.get("/"))
+    config = well.bridge.config
+    well.bridge.config = replace(config, rules=[rule for rule in config.rules if not unconnected_by(config, rule)])
+    assert "Каналы не подключены" not in words_of(admin.get("/"))
+
+
+def unconnected_by(config: Config, rule: Rule) -> bool:
+    return any(rule.name in names for names in unconnected(config).values())
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_no_word_of_the_cards_is_broken(well: Pages, browser: Browser, width: int) -> None:
+    well.add_user("Вера", Role.VIEWER)
+    with served(well.app) as url, opened(browser, url, viewport={"width": width, "height": 860}) as context:
+        page = context.new_page()
+        page.goto("/login")
+        page.get_by_label("Имя").fill("Вера")
+        page.get_by_label("Пароль").fill(PASSWORD)
+        page.get_by_role("button", name="Войти").click()
+        values = page.locator(".fact .value")
+        expect(values).to_have_count(6)
+        # As wide as the longest of what may stand there.
+        values.evaluate_all("all => all.forEach(one => { one.textContent = '59\u00a0мин\u00a0назад'; })")
+        lines = values.evaluate_all(
+            "all => all.map(one => one.offsetHeight / parseFloat(getComputedStyle(one).lineHeight))"
+        )
+        assert [round(lines_of_one) for lines_of_one in lines] == [1] * 6
+        assert fits_its_width(page)
 
 
 def test_the_days_are_counted_by_the_accounts_own_midnights(well: Pages, admin: Visit) -> None:

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, render_template
 from flask_babel import lazy_gettext as _l
 
+from amo_bridge.channels.not_connected import NAMES
+from amo_bridge.channels.unconnected import unconnected
 from amo_bridge.engine.gauges import Vitals
 from amo_bridge.engine.history import Count, Line
 from amo_bridge.web.admission.roles import Role
@@ -58,10 +60,12 @@ def days() -> str:
 def _state(here: PageAccount) -> dict[str, object]:
     vitals, today = _vitals_and_today(here)
     now = here.clock.now()
+    wanted_in_vain = unconnected(here.config)
     return {
         "here": here,
         "vitals": vitals,
         "troubles": troubles(here, vitals, now),
+        "unconnected": [name for lane, name in NAMES.items() if lane in wanted_in_vain],
         "today": today,
         "token_ends_at": here.bridge.token_ends_at,
         "rules": here.config.rules,
