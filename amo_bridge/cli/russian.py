@@ -20,6 +20,13 @@ class Stop(click.ClickException):
         click.echo(f"Ошибка: {self.format_message()}", file=file, err=file is None)
 
 
+class Declined(Stop):
+    """Somebody was asked and said no: nothing went wrong."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(self.format_message(), file=file)
+
+
 class Command(click.Command):
     """A command whose help is in Russian throughout."""
 

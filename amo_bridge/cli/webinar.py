@@ -15,7 +15,7 @@ import click
 from amo_bridge.cli.common import agrees, console, load_or_exit, user_name
 from amo_bridge.cli.opened import NoStore, opened
 from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command, Group, Stop
+from amo_bridge.cli.russian import Command, Declined, Group, Stop
 from amo_bridge.cli.webinar_columns import columns_option, named
 from amo_bridge.cli.webinar_words import show_end, show_files, show_list, show_plan, show_report
 from amo_bridge.cli.webinar_work import a_worker, watch
@@ -23,7 +23,7 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.engine.connection import known_account
 from amo_bridge.engine.imports.book import NoSuchImport
-from amo_bridge.engine.imports.control import ImportControl
+from amo_bridge.engine.imports.control import UNDOABLE, ImportControl
 from amo_bridge.engine.imports.drafting import Drafting, Upload
 from amo_bridge.engine.imports.report import report as report_of
 from amo_bridge.webinars.exports import ColumnsUnknown, ExportError
@@ -70,7 +70,7 @@ def load(files: tuple[Path, ...], held_on: str | None, columns: Columns, yes: bo
     with a_worker(config, screen), _at_work(config) as desk:
         desk.show(files, _day(held_on), columns)
         if not (yes or agrees("Записать это в amoCRM?")):
-            raise Stop("ничего не записано")
+            raise Declined("Ничего не записано.")
         for number in desk.drafting.draft(desk.uploads(files), user_name(), _day(held_on)):
             desk.control.start(number)
             watch(desk.book, number, screen)
@@ -98,7 +98,13 @@ def report(number: int, path: Path | None, as_json: bool, config_path: Path) -> 
             path.write_bytes(report_of(rows, desk.config.account.url, desk.drafting.options))
             click.echo(f"{path}: строк {counts.all}", err=as_json)
         if as_json:
-            click.echo(json.dumps({"state": job.state, "counts": vars(counts)}, ensure_ascii=False, indent=2))
+            click.echo(
+                json.dumps(
+                    {"state": job.state, "waiting": counts.waiting, "counts": vars(counts)},
+                    ensure_ascii=False,
+                    indent=2,
+                )
+            )
         elif path is None:
             show_report(console(), rows, desk.config.account.url, desk.drafting.options)
             show_end(console(), job, counts)
@@ -136,9 +142,11 @@ def undo(number: int, yes: bool, config_path: Path) -> None:
     Что с тех пор меняли люди, остаётся как есть.
     """
     config = load_or_exit(config_path)
+    with _at_work(config) as desk:
+        desk.book.expect(number, UNDOABLE)
+    if not (yes or agrees(f"Отменить загрузку № {number}? Удалить сделки нельзя, они будут закрыты.")):
+        raise Declined("Ничего не отменено.")
     with a_worker(config, console()), _at_work(config) as desk:
-        if not (yes or agrees(f"Отменить загрузку № {number}? Удалить сделки нельзя, они будут закрыты.")):
-            raise Stop("ничего не отменено")
         desk.control.undo(number)
         watch(desk.book, number, console())
         show_end(console(), desk.book.get(number), desk.book.counts(number))

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from rich.console import Console
 from rich.table import Column, Table
 
-from amo_bridge.engine.imports.records import ROW_WORDS, STATE_WORDS, Counts, Import, Kept
+from amo_bridge.engine.imports.records import STATE_WORDS, Counts, Import, Kept
 from amo_bridge.engine.imports.report import stage_name
 from amo_bridge.engine.view import deal_url
 from amo_bridge.webinars.exports import Export
@@ -18,7 +18,12 @@ from amo_bridge.webinars.options import Interest, WebinarSection
 from amo_bridge.webinars.plan import STANDING_WORDS, Row
 from amo_bridge.webinars.sorting import in_minutes, rule_in_words
 
-MOST_SHOWN = 50
+MOST_SHOWN, MOST_NAMED = 50, 10
+DECIDE = "Кто это, решают на странице /webinars: отдайте файл туда и у этих людей выберите «Решить иначе»."
+DECIDE_LATER = (
+    "Их можно решить потом: отдайте этот же файл на странице /webinars и выберите «Решить иначе». Остальные "
+    "уже загружены и второй раз не создаются."
+)
 INTERESTS: tuple[Interest, ...] = ("active", "long", "short")
 
 
@@ -47,6 +52,10 @@ def show_plan(screen: Console, held_on: date, rows: Sequence[Row], options: Webi
     screen.print(people)
     if len(rows) > MOST_SHOWN:
         screen.print(f"… и ещё {len(rows) - MOST_SHOWN}: весь список — на странице /webinars")
+    if waiting := [row.person for row in rows if row.standing == "doubtful"]:
+        names = ", ".join(person.name or ", ".join((*person.mails, *person.phones)) for person in waiting[:MOST_NAMED])
+        more = f" и ещё {len(waiting) - MOST_NAMED}" if len(waiting) > MOST_NAMED else ""
+        screen.print(f"Внимание, ждут решения и не загружаются ({len(waiting)}): {names}{more}. {DECIDE}")
 
 
 def _sums(rows: Sequence[Row], options: WebinarSection) -> Table:
@@ -65,7 +74,7 @@ def show_report(screen: Console, rows: Sequence[Kept], account_url: str, options
     for kept in rows[:MOST_SHOWN]:
         person = kept.row.person
         reached = "\n".join((*person.mails, *person.phones, *person.unreadable))
-        became = "; ".join(filter(None, (ROW_WORDS[kept.state], kept.note)))
+        became = "; ".join(filter(None, (kept.became, kept.note)))
         deal = deal_url(account_url, kept.deal_id) if kept.deal_id else ""
         where = stage_name(kept.row.sorted.interest, options)
         table.add_row(str(kept.number), person.name, reached, where, STANDING_WORDS[kept.row.standing], became, deal)
@@ -88,7 +97,8 @@ def show_list(screen: Console, imports: Sequence[Import], zone: ZoneInfo) -> Non
 
 def show_end(screen: Console, job: Import, counts: Counts) -> None:
     """What became of it."""
-    told = ", ".join(f"{ROW_WORDS[state]}: {count}" for state, count in sorted(counts.state.items()))
-    screen.print(f"Загрузка № {job.id}: {STATE_WORDS[job.state]}. {told}")
+    screen.print(f"Загрузка № {job.id}: {STATE_WORDS[job.state]}. {counts.told}")
+    if counts.waiting and job.state == "done":
+        screen.print(f"Ждут решения: {counts.waiting}. {DECIDE_LATER}")
     if job.trouble:
         screen.print(f"Ждёт: {job.trouble}")

@@ -50,7 +50,13 @@ def run(sandbox: LocalCrm, monkeypatch: pytest.MonkeyPatch, bridge: RunningBridg
 def test_a_preview_writes_nothing(run: Run, office: Office) -> None:
     told = run("preview", REPORT)
     assert told.exit_code == 0, told.output
-    for words in ("отчёт Бизон365", "активность важнее минут", "Наталья Ёлкина", "телефон у нескольких"):
+    for words in (
+        "отчёт Бизон365",
+        "активность важнее минут",
+        "Наталья Ёлкина",
+        "телефон у нескольких",
+        "ждут решения и не загружаются (1): Олена.",
+    ):
         assert words in " ".join(told.output.split())
     assert not any(office.deals_on(stage) for stage in office.stages)
 
@@ -58,25 +64,37 @@ def test_a_preview_writes_nothing(run: Run, office: Office) -> None:
 def test_import_list_report_undo(run: Run, office: Office, tmp_path: Path) -> None:
     told = run("import", REPORT, "--yes")
     assert told.exit_code == 0, told.output
-    assert "Загрузка № 1: загружено" in told.output
+    assert "Загрузка № 1: загружено. ждёт решения: 1, сделано: 4" in told.output
+    assert "Ждут решения: 1. Их можно решить потом" in told.output
     assert sum(len(office.deals_on(stage)) for stage in office.stages) == 4
     assert "bizon_report.xlsx" in run("list").output
-    assert json.loads(run("report", "1", "--json").output)["state"] == "done"
+    told_to_programs = json.loads(run("report", "1", "--json").output)
+    assert (told_to_programs["state"], told_to_programs["waiting"]) == ("done", 1)
+    assert "загрузка № 1 уже закончена" in run("pause", "1").output
     shown = " ".join(run("report", "1").output.split())
     for words in ("Игорь", "igor@example.ru", "/leads/detail/", "сделано", "Загрузка № 1: загружено"):
         assert words in shown
     assert run("report", "1", "--csv", str(tmp_path / "r.csv")).exit_code == 0
-    assert "/leads/detail/" in (tmp_path / "r.csv").read_text("utf-8-sig")
+    sheet = (tmp_path / "r.csv").read_text("utf-8-sig")
+    assert "/leads/detail/" in sheet
+    assert [line.split(";")[1] for line in sheet.splitlines() if "ждёт решения" in line] == ["Олена"]
     told = run("undo", "1", answer="да\n")
     assert "Загрузка № 1: отменено" in told.output
     assert len(office.deals_on("Вебинары / Закрыто и не реализовано")) == 4
+
+
+def test_an_undo_that_can_t_be_is_not_asked_about(run: Run) -> None:
+    told = run("undo", "3", answer="да\n")
+    assert "загрузки № 3 нет" in told.output
+    assert "Отменить загрузку" not in told.output
 
 
 @pytest.mark.parametrize("answer", ["нет\n", "n\n", "\n", ""])
 def test_no_is_no(answer: str, run: Run, office: Office) -> None:
     told = run("import", REPORT, answer=answer)
     assert told.exit_code == 1
-    assert "ничего не записано" in told.output
+    assert "Ничего не записано." in told.output
+    assert "Ошибка" not in told.output
     assert not any(office.deals_on(stage) for stage in office.stages)
 
 

@@ -113,8 +113,14 @@ def test_the_same_file_again_is_told_of(page: Page) -> None:
     upload(page, REPORT)
     page.get_by_role("button", name="Загрузить в amoCRM").click()
     expect(page.get_by_role("button", name="Отменить загрузку")).to_be_visible()
+    expect(row(page, "Олена")).to_contain_text("ждёт решения")
+    expect(page.locator("#sums")).to_contain_text("1 человек ждёт решения: Олена.")
     upload(page, REPORT)
     expect(page.get_by_text("уже загружен (загрузка № 1)")).to_be_visible()
+    page.get_by_role("link", name="Показать их").click()
+    expect(row(page, "Анжелика")).to_have_count(0)
+    expect(row(page, "Олена")).to_contain_text("Решить иначе")
+    page.goto("/webinars/2")
     expect(row(page, "Анжелика")).to_contain_text("уже загружен: загрузка № 1")
 
 

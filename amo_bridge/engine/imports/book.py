@@ -30,6 +30,10 @@ from amo_bridge.errors import BridgeError
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.plan import Override, Row
 
+NOW_WORDS: Mapping[State, str] = {
+    "draft": "ещё не начата", "running": "идёт", "paused": "на паузе", "done": "уже закончена",
+    "undoing": "отменяется", "undone": "уже отменена", "dropped": "удалена",
+}  # fmt: skip
 ACTIVE: tuple[State, ...] = ("running", "undoing")
 
 
@@ -88,6 +92,12 @@ class ImportBook:
             row = connection.execute(select(imports).where(*mine).order_by(imports.c.id).limit(1)).first()
         return import_of(row) if row else None
 
+    def expect(self, number: int, states: Iterable[State]) -> None:
+        """Raises NoSuchImport when there is no such import or it is in another state."""
+        job = self.get(number)
+        if job.state not in states:
+            raise _not_now(number, job.state)
+
     def become(self, number: int, came_from: Iterable[State], state: State, **more: Any) -> None:
         """Change an import's state. Raises NoSuchImport when it is in another than expected: two people at once."""
         with self._store.write() as connection:
@@ -100,9 +110,8 @@ class ImportBook:
         expected = imports.c.state.in_(list(came_from))
         changed = connection.execute(update(imports).where(*self._one(number), expected).values(state=state, **more))
         if changed.rowcount != 1:
-            if connection.execute(select(imports.c.id).where(*self._one(number))).first() is None:
-                raise _missing(number)
-            raise NoSuchImport(f"загрузка № {number}: сейчас этого сделать нельзя, её состояние изменилось")
+            row = connection.execute(select(imports.c.state).where(*self._one(number))).first()
+            raise _missing(number) if row is None else _not_now(number, row.state)
 
     def trouble(self, number: int, words: str) -> None:
         """What the import is waiting out, if anything."""
@@ -202,6 +211,10 @@ class ImportBook:
 
 def _missing(number: int) -> NoSuchImport:
     return NoSuchImport(f"загрузки № {number} нет")
+
+
+def _not_now(number: int, state: State) -> NoSuchImport:
+    return NoSuchImport(f"загрузка № {number} {NOW_WORDS[state]}: этого с ней сделать нельзя")
 
 
 def keys_of(people: Iterable[Attendee]) -> list[str]:

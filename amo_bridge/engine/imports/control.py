@@ -10,10 +10,12 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.imports.book import NoSuchImport
 from amo_bridge.engine.imports.drafting import Drafting
+from amo_bridge.engine.imports.records import State
 from amo_bridge.engine.store import Store, import_rows
 from amo_bridge.webinars.plan import Override, What
 
 FIRST_STEP: dict[What, str] = {"create_person": "person", "create_deal": "deal", "update_deal": "patch"}
+UNDOABLE: tuple[State, ...] = ("done", "paused")
 DRY = "[bridge] dry_run = true: мост вхолостую, загрузка ничего не записала бы; выключите dry_run и начните снова"
 
 
@@ -50,7 +52,7 @@ class ImportControl:
     def undo(self, number: int) -> None:
         """Take back what was done; of an import that was not finished the rest is not begun."""
         with self._store.write() as connection:
-            self._book.become_in(connection, number, ["done", "paused"], "undoing", finished_at=None)
+            self._book.become_in(connection, number, UNDOABLE, "undoing", finished_at=None)
             self._change(connection, number, import_rows.c.state == "ready", state="skipped", note="не начато: отмена")
             touched = or_(import_rows.c.what.in_(("create_person", "create_deal")), import_rows.c.before.is_not(None))
             done = (import_rows.c.state == "done") & touched & import_rows.c.deal_id.is_not(None)

@@ -23,6 +23,7 @@ ROW_WORDS: Mapping[str, str] = {
     "planned": "ещё не начато", "ready": "в очереди", "sending": "отправляется", "doubt": "проверяется",
     "done": "сделано", "skipped": "не нужно", "failed": "не вышло", "undone": "отменено", "kept": "не отменено",
 }  # fmt: skip
+WAITS = "ждёт решения"
 
 _PEOPLE = TypeAdapter(Attendee)
 _ROWS = TypeAdapter(Row)
@@ -63,6 +64,16 @@ class Kept:
     before: Mapping[str, Any] | None = None
     note: str = ""
 
+    @property
+    def waits(self) -> bool:
+        """Nobody could say who this is: until a person does, nothing is done."""
+        return self.row.standing == "doubtful"
+
+    @property
+    def became(self) -> str:
+        """What came of it, in words."""
+        return WAITS if self.waits and self.state == "skipped" else ROW_WORDS[self.state]
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -76,6 +87,21 @@ class Counts:
     @property
     def all(self) -> int:
         return sum(self.state.values())
+
+    @property
+    def waiting(self) -> int:
+        """People about whom somebody must decide."""
+        return self.standing.get("doubtful", 0)
+
+    @property
+    def told(self) -> str:
+        """«ждёт решения: 1, сделано: 4, не нужно: 2»."""
+        words = {state: count for state, count in sorted(self.state.items())}
+        if "skipped" in words:
+            words["skipped"] -= self.waiting
+        told = [(ROW_WORDS[state], count) for state, count in words.items()]
+        waiting = [(WAITS, self.waiting)] if "planned" not in words else []
+        return ", ".join(f"{word}: {count}" for word, count in (*waiting, *told) if count)
 
     @property
     def settled(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from amo_bridge.engine.imports.records import ROW_WORDS, Kept
+from amo_bridge.engine.imports.records import Kept
 from amo_bridge.engine.view import deal_url
 from amo_bridge.sheet_text import as_csv
 from amo_bridge.webinars.options import Interest, WebinarSection
@@ -40,7 +40,7 @@ def _cells(kept: Kept, account_url: str, options: WebinarSection) -> list[str]:
         STANDING_WORDS[row.standing],
         row.why,
         "; ".join(row.remarks),
-        ROW_WORDS[kept.state],
+        kept.became,
         kept.note,
         deal_url(account_url, kept.deal_id) if kept.deal_id else "",
         contact_url(account_url, kept.contact_id) if kept.contact_id else "",

@@ -156,6 +156,7 @@ def _told_of(number: int) -> dict[str, Any]:
     return {
         "job": job, "counts": at_hand.book.counts(number), "rows": found[(page - 1) * ON_A_PAGE : page * ON_A_PAGE],
         "found": len(found), "page": page, "pages": -(-len(found) // ON_A_PAGE), "sums": sums, "desk": at_hand,
+        "waiting": [kept for kept in rows if kept.waits],
         "standings": [one for one in words.STANDINGS if any(kept.row.standing == one for kept in rows)],
         "rule": rule_in_words(at_hand.drafting.options), "words": words, "in_minutes": in_minutes,
         "deal_url": lambda deal_id: deal_url(account().config.account.url, deal_id),
