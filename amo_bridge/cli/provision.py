@@ -67,6 +67,8 @@ def _show(found: Plan, config: Config, screen: Console) -> None:
         screen.print(f"В аккаунте {config.account.url} не хватает, и мост это создаст:")
         for step in found.steps:
             screen.print(f"  + {step}")
+        for words in found.warnings:
+            screen.print(f"  ! {words}")
     else:
         screen.print(f"В аккаунте {config.account.url} есть всё, что мост умеет создать")
 

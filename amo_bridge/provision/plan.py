@@ -62,7 +62,8 @@ class NewField:
     def __str__(self) -> str:
         shape = self.wanted.shape
         choices = f": {', '.join(shape.choices)}" if shape.choices else ""
-        return f"поле {ENTITIES[self.wanted.entity]} «{self.wanted.name}» — {KINDS[shape.type]}{choices}"
+        guess = " (никто не просит другого)" if self.wanted.is_open else ""
+        return f"поле {ENTITIES[self.wanted.entity]} «{self.wanted.name}» — {KINDS[shape.type]}{choices}{guess}"
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,11 @@ Step = NewPipeline | NewStage | NewField | NewChoices | NewTags | NewLossReasons
 
 @dataclass
 class Plan:
-    """``steps``, in the order in which they are to be taken, and what only people can do ``by_hand`` (Russian)."""
+    """``steps``, in the order in which they are to be taken, what people should know before they agree to them
+    (``warnings``), and what only people can do ``by_hand`` (Russian)."""
 
     steps: list[Step] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     by_hand: list[str] = field(default_factory=list)
 
 
@@ -112,6 +115,7 @@ def plan(wanted: Wanted, account: Account, tags: Iterable[str]) -> Plan:
     """``tags``: those of deals that are there. Asks nothing and changes nothing."""
     found = Plan()
     found.steps += _pipelines(wanted, account, found.by_hand)
+    found.warnings += _guessed_orders(wanted, found.steps)
     found.by_hand += _bare_stages(wanted, account)
     for one in wanted.fields:
         found.steps += _field(one, account, found.by_hand)
@@ -164,6 +168,18 @@ def _stages(pipeline: Pipeline, stages: Iterable[str], account: Account) -> Iter
             yield NewStage(pipeline, name, before)
         else:
             before = there
+
+
+def _guessed_orders(wanted: Wanted, steps: Iterable[Step]) -> Iterator[str]:
+    unordered = {normalise(pipeline) for pipeline in wanted.unordered}
+    touched = [step.name for step in steps if isinstance(step, NewPipeline) and len(step.stages) > 1]
+    touched += [step.pipeline.name for step in steps if isinstance(step, NewStage)]
+    for name in dict.fromkeys(touched):
+        if normalise(name) in unordered:
+            yield (
+                f"воронка «{name}»: порядок этапов не указан, они встанут так, как названы в правилах. Напишите его в "
+                "[provision.pipelines]: потом мост этапы не переставит"
+            )
 
 
 def _bare_stages(wanted: Wanted, account: Account) -> Iterator[str]:

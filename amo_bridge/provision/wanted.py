@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from amo_bridge.config.against_account import account_names
@@ -11,7 +11,6 @@ from amo_bridge.config.names import (
     AccountName,
     ContactFieldName,
     CustomFieldName,
-    DateFieldName,
     FieldName,
     LossReasonName,
     PersonName,
@@ -24,28 +23,49 @@ from amo_bridge.config.names import (
 )
 from amo_bridge.deal import BUILT_IN_FIELDS
 from amo_bridge.names import normalise, same_name
-from amo_bridge.provision.options import FieldShape, ProvisionSection
+from amo_bridge.provision.options import FieldShape, FieldType, ProvisionSection
+from amo_bridge.provision.uses import ANY, more_demanding, type_for
 
 CLOSED = ("Успешно реализовано", "Закрыто и не реализовано")
 """amoCRM's own two last stages: every pipeline has them from its birth."""
-BY_KEY = {"link_field": "url"}
-"""What kind of field an option speaks of, when ``[provision]`` does not say."""
+TEXT = "{}"
+"""Stands for a place within a text, which takes fields of any type, in a path."""
+DATES = ("date", "date_time", "birthday")
 
 
 @dataclass(frozen=True)
 class WantedField:
-    """A field that should be there. ``entity``: leads or contacts."""
+    """A field that should be there. ``entity``: leads or contacts. ``is_described``: ``[provision]`` says its shape,
+    not the rules."""
 
     name: str
     entity: str
     shape: FieldShape
+    is_described: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Nobody asks for any type, so that it becomes a text for want of a better word."""
+        return not self.is_described and self.shape.type == ANY
+
+    def used_as(self, kind: FieldType) -> WantedField:
+        """The same field, with one more place that asks for this type. A description stands, but a date is a date:
+        rules that need one take nothing else."""
+        old = self.shape.type
+        if self.is_described:
+            kind = kind if kind == "date" and old not in DATES else old
+        else:
+            kind = more_demanding(old, kind)
+        return self if kind == old else replace(self, shape=FieldShape(type=kind))
 
 
 @dataclass
 class Wanted:
-    """Names as the config spells them first. ``stages``: pipeline → its stages from left to right."""
+    """Names as the config spells them first. ``stages``: pipeline → its stages from left to right. ``unordered``: the
+    pipelines some of whose stages only rules name, so that nobody says where they stand."""
 
     stages: dict[str, list[str]] = field(default_factory=dict)
+    unordered: list[str] = field(default_factory=list)
     bare_stages: list[str] = field(default_factory=list)
     fields: list[WantedField] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
@@ -63,7 +83,8 @@ class Wanted:
                 wanted._stage(pipeline, stage)
         for entity, shapes in (("leads", described.fields), ("contacts", described.contact_fields)):
             for name, shape in shapes.items():
-                wanted._field(name, entity, shape)
+                if wanted._place_of(name, entity) is None:
+                    wanted.fields.append(WantedField(name, entity, shape, is_described=True))
         for tag in described.tags:
             _add(wanted.tags, tag)
         for path, name in account_names(config):
@@ -75,19 +96,20 @@ class Wanted:
         match name:
             case Text():
                 for inner in name.field_names:
-                    self._name(path, FieldName(inner), config)
+                    self._name((*path, TEXT), FieldName(inner), config)
             case StageName():
                 pipeline, slash, stage = name.partition("/")
                 if slash:
-                    self._stage(pipeline.strip(), stage.strip())
+                    self._stage_of_a_rule(pipeline.strip(), stage.strip())
                 else:
                     _add(self.bare_stages, name)
             case PipelineName():
                 self._pipeline(name)
             case ContactFieldName():
-                self._field(name, "contacts", FieldShape(type="text"))
+                self._field(name, "contacts", type_for(name, path, config))
             case FieldName() | CustomFieldName():
-                self._deal_field(path, name)
+                if not any(same_name(name, built_in) for built_in in BUILT_IN_FIELDS):
+                    self._field(name, "leads", type_for(name, path, config))
             case PersonName() if any(same_name(name, role) for role in roles):
                 pass
             case TagName() | LossReasonName() | TaskTypeName() | UserName() | PersonName():
@@ -95,13 +117,6 @@ class Wanted:
             case _:
                 # Templates, series: the bridge's own, not the account's.
                 pass
-
-    def _deal_field(self, path: tuple[Any, ...], name: AccountName) -> None:
-        if any(same_name(name, built_in) for built_in in BUILT_IN_FIELDS):
-            return
-        kind = "date" if isinstance(name, DateFieldName) else BY_KEY.get(str(path[-1]), "text")
-        kind = "textarea" if path == ("services", "field") else kind
-        self._field(name, "leads", FieldShape.model_validate({"type": kind}))
 
     def _list_of(self, name: AccountName) -> list[str]:
         lists = {TagName: self.tags, LossReasonName: self.loss_reasons, TaskTypeName: self.task_types}
@@ -111,17 +126,30 @@ class Wanted:
         known = next((one for one in self.stages if same_name(one, name)), None)
         return self.stages[known] if known else self.stages.setdefault(str(name), [])
 
-    def _stage(self, pipeline: str, stage: str) -> None:
+    def _stage(self, pipeline: str, stage: str) -> bool:
+        """Whether it is one that was not known yet."""
         stages = self._pipeline(pipeline)
-        if not any(same_name(stage, closed) for closed in CLOSED):
-            _add(stages, stage)
+        return not any(same_name(stage, closed) for closed in CLOSED) and _add(stages, stage)
 
-    def _field(self, name: str, entity: str, shape: FieldShape) -> None:
-        """Who names it first says its shape: the section, or the first rule."""
-        if not any(one.entity == entity and same_name(one.name, name) for one in self.fields):
-            self.fields.append(WantedField(str(name), entity, shape))
+    def _stage_of_a_rule(self, pipeline: str, stage: str) -> None:
+        if self._stage(pipeline, stage):
+            _add(self.unordered, pipeline)
+
+    def _field(self, name: str, entity: str, kind: FieldType) -> None:
+        place = self._place_of(name, entity)
+        if place is None:
+            self.fields.append(WantedField(str(name), entity, FieldShape(type=kind)))
+        else:
+            self.fields[place] = self.fields[place].used_as(kind)
+
+    def _place_of(self, name: str, entity: str) -> int | None:
+        found = (place for place, one in enumerate(self.fields) if one.entity == entity and same_name(one.name, name))
+        return next(found, None)
 
 
-def _add(names: list[str], name: str) -> None:
-    if normalise(name) not in {normalise(one) for one in names}:
+def _add(names: list[str], name: str) -> bool:
+    """Whether it was not among them yet."""
+    is_new = normalise(name) not in {normalise(one) for one in names}
+    if is_new:
         names.append(str(name))
+    return is_new

@@ -17,7 +17,7 @@ from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.demo.office import Office
 from amo_bridge.engine import connection
-from amo_bridge.sandbox.account_file import REMOTE_SALES, SMM, read
+from amo_bridge.sandbox.account_file import AGENCY, CLIENTS, REMOTE_SALES, SCHOOL, SMM, read
 
 Run = Callable[..., Result]
 UNHURRIED = 5000.0
@@ -52,6 +52,11 @@ def account(crm: LocalCrm) -> Account:
     return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalBudget(UNHURRIED)))
 
 
+def open_stages(made: Account, pipeline: str) -> list[str]:
+    """From left to right."""
+    return [stage.name for stage in made.stages if stage.pipeline == pipeline and stage.kind == "open"]
+
+
 def test_an_empty_account_gets_all_that_the_example_names(bare: LocalCrm, tmp_path: Path) -> None:
     before = run(bare, tmp_path, "check")
     assert before.exit_code == 2
@@ -63,8 +68,7 @@ def test_an_empty_account_gets_all_that_the_example_names(bare: LocalCrm, tmp_pa
     assert run(bare, tmp_path, "check").exit_code == 0
 
     made = account(bare)
-    own = [stage.name for stage in made.stages if stage.pipeline == "Реализация" and stage.kind == "open"]
-    assert own == ["Тайминг", "Подготовка контента", "Согласование контента", "Исполнение"]
+    assert open_stages(made, "Реализация") == ["Тайминг", "Подготовка контента", "Согласование контента", "Исполнение"]
     assert made.field("Дата первой встречи").type == "date_time"
     assert [one.value for one in made.field("Тип клиента").enums] == ["Прямой клиент", "Рекламное агентство"]
     assert made.field("Классификация", "contacts").type == "multiselect"
@@ -72,21 +76,70 @@ def test_an_empty_account_gets_all_that_the_example_names(bare: LocalCrm, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("example", "of", "field", "kind"),
-    [("smm.toml", SMM, "Оплачено месяцев", "numeric"), ("remote_sales.toml", REMOTE_SALES, "Связанная сделка", "url")],
+    ("example", "of"),
+    [
+        ("config.example.toml", AGENCY),
+        ("examples/smm.toml", SMM),
+        ("examples/remote_sales.toml", REMOTE_SALES),
+        ("examples/webinar.toml", SCHOOL),
+        ("examples/client_department.toml", CLIENTS),
+    ],
 )
-def test_the_other_agencies_accounts_are_prepared_too(
-    tmp_path: Path, example: str, of: Path, field: str, kind: str
-) -> None:
-    config = EXAMPLE.parent / "examples" / example
-    shaped = {account_field.name: account_field.type for account_field in read(of).custom_fields["leads"]}
+def test_every_example_gets_the_account_that_it_is_tried_on(tmp_path: Path, example: str, of: Path) -> None:
+    config = EXAMPLE.parent / example
+    model = read(of)
     with crm_with(bare_account(of), tmp_path) as crm:
         assert run(crm, tmp_path, "check", config=config).exit_code == 2
         told = run(crm, tmp_path, "provision", "--yes", config=config)
         assert told.exit_code == 0, told.output
-        made = {one.name: one.type for one in account(crm).fields() if one.name in shaped}
-    assert made[field] == kind
-    assert made == shaped, "as in the account that the example is tried on"
+        assert "порядок этапов не указан" not in told.output.replace("\n", " ")
+        checked = run(crm, tmp_path, "check", config=config)
+        assert checked.exit_code == 0, checked.output
+        made = account(crm)
+    for entity in ("leads", "contacts"):
+        types = {one.name: one.type for one in made.fields(entity)}
+        wanted = {one.name: one.type for one in model.custom_fields[entity]}
+        assert {name: types.get(name) for name in wanted} == wanted
+    for pipeline in model.pipelines:
+        assert open_stages(made, pipeline.name) == [stage.name for stage in pipeline.stages]
+
+
+RULES_ALONE = """
+[account]
+url = "https://agency.amocrm.ru"
+[bridge]
+[calendar]
+country = "RU"
+hours = { mon = "10:00-19:00" }
+[handlers.stage_needs_fields.x]
+enabled = true
+entering = ["Клиенты / Запуск", "Клиенты / Новый клиент"]
+fields = ["Дата запуска", "Бриф"]
+[handlers.date_field_sets_task.x]
+enabled = true
+fields = ["Дата запуска"]
+text = "Запустить"
+to = "manager"
+"""
+
+
+def test_without_the_section_a_field_is_what_the_strictest_rule_needs(tmp_path: Path) -> None:
+    """The gate, which takes any field, names the date first. Nobody told the stages' order: that is said beforehand."""
+    config = tmp_path / "rules.toml"
+    config.write_text(RULES_ALONE, "utf-8")
+    with crm_with(bare_account(), tmp_path) as crm:
+        asked = run(crm, tmp_path, "provision", config=config, told="да\n")
+        assert asked.exit_code == 0, asked.output
+        assert run(crm, tmp_path, "check", config=config).exit_code == 0
+        again = run(crm, tmp_path, "provision", config=config)
+        made = account(crm)
+    before, _, _ = asked.output.replace("\n", " ").partition("Создать?")
+    assert "поле сделки «Дата запуска» — дата" in before
+    assert "«Бриф» — текст (никто не просит другого)" in before
+    assert "воронка «Клиенты»: порядок этапов не указан" in before
+    assert "порядок этапов" not in again.output
+    assert made.field("Дата запуска").type == "date"
+    assert open_stages(made, "Клиенты") == ["Запуск", "Новый клиент"]
 
 
 def test_a_second_run_finds_nothing_to_do(bare: LocalCrm, tmp_path: Path) -> None:
@@ -153,8 +206,7 @@ def test_what_is_there_is_only_added_to(tmp_path: Path) -> None:
         assert office.value(deal, "Источник") == "Рекомендация"
     assert told.exit_code == 1
     assert "поле сделки «Дата дедлайна»: его тип — текст, а нужен дата" in told.output.replace("\n", " ")
-    own = [stage.name for stage in made.stages if stage.pipeline == "реализация" and stage.kind == "open"]
-    assert own == ["Тайминг", "Подготовка контента", "Согласование контента", "Исполнение"]
+    assert open_stages(made, "реализация") == ["Тайминг", "Подготовка контента", "Согласование контента", "Исполнение"]
     choices = [one.value for one in made.field("Источник").enums]
     assert choices[:2] == ["Сайт", "Рекомендация"]
     assert "JivoSite" in choices

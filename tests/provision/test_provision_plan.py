@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from provision_kit import EXAMPLE
 
 from amo_bridge.config.against_account import account_names
@@ -40,9 +41,9 @@ tasks = [{{ text = "Ок", to = "Анна Орлова", due = "1 d", type = "О
 """
 
 
-def wanted(folder: Path, *, stage: str = "Продажи / Оплата", roles: str = "") -> Wanted:
+def wanted(folder: Path, *, stage: str = "Продажи / Оплата", roles: str = "", more: str = "") -> Wanted:
     path = folder / "config.toml"
-    path.write_text(NAMED.format(stage=stage, roles=roles), "utf-8")
+    path.write_text(NAMED.format(stage=stage, roles=roles) + more, "utf-8")
     return Wanted.by(load(path, {}))
 
 
@@ -87,3 +88,53 @@ def test_dates_in_the_example_are_dates() -> None:
         if isinstance(name, DateFieldName):
             (shape,) = (shape for field, shape in config.provision.fields.items() if same_name(field, name))
             assert shape.type in ("date", "date_time"), name
+
+
+RULES = """
+[handlers.stage_needs_fields.a]
+enabled = true
+entering = ["Продажи / Оплата"]
+fields = ["Оплачено", "Оплачен день", "Готово", "Скидка", "Бриф"]
+[handlers.stage_needs_full_payment.b]
+enabled = true
+entering = ["Продажи / Оплата"]
+paid_field = "Оплачено"
+[handlers.filled_field_starts_deeds.c]
+enabled = true
+fields = ["Бриф"]
+do = { set_fields = { "Готово" = true, "Скидка" = 5, "Итог" = "{Оплачен день}" } }
+[handlers.date_field_sets_task.d]
+enabled = true
+fields = ["Оплачен день"]
+text = "{Бриф}"
+to = "manager"
+"""
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_the_most_demanding_use_of_a_field_says_its_type(tmp_path: Path, is_turned: bool) -> None:
+    """Whichever rule names the field first."""
+    blocks = [f"[handlers{rule}" for rule in RULES.split("[handlers")[1:]]
+    asked = wanted(tmp_path, more="\n".join(reversed(blocks) if is_turned else blocks))
+    types = {field.name: field.shape.type for field in asked.fields}
+    assert types["Оплачено"] == "numeric"
+    assert types["Оплачен день"] == "date"
+    assert types["Готово"] == "checkbox"
+    assert types["Скидка"] == "numeric"
+    assert types["Бриф"] == types["Итог"] == "text"
+
+
+@pytest.mark.parametrize(
+    ("described", "made"), [("textarea", "date"), ("date_time", "date_time"), ("birthday", "birthday")]
+)
+def test_a_description_stands_unless_a_rule_needs_a_date(tmp_path: Path, described: str, made: str) -> None:
+    asked = wanted(tmp_path, more=f'[provision.fields]\n"дата оплаты" = "{described}"\n"Связь" = "text"')
+    types = {field.name: field.shape.type for field in asked.fields}
+    assert types["дата оплаты"] == made
+    assert types["Связь"] == "text"
+
+
+def test_an_order_that_nobody_told_is_known(tmp_path: Path) -> None:
+    told = '[provision.pipelines]\n"продажи" = ["Оплата"]'
+    assert wanted(tmp_path).unordered == ["Продажи", "Возврат"]
+    assert wanted(tmp_path, more=told).unordered == ["Возврат"]
