@@ -19,6 +19,7 @@ from amo_bridge.engine.existing import ExistingDeals, Planned, choices_of
 from amo_bridge.engine.upcoming import Upcoming
 from amo_bridge.names import nearest
 from amo_bridge.rules import Rule
+from amo_bridge.step_words import step_in_words
 
 MOST_SHOWN = 200
 
@@ -59,6 +60,7 @@ def _rule(config: Config, name: str) -> Rule:
 
 def _steps(steps: Iterable[Planned], zone: ZoneInfo) -> str:
     told = [
-        f"«{one.step}» " + ("сразу" if one.at_once else f"{one.due.astimezone(zone):%d.%m.%Y %H:%M}") for one in steps
+        f"«{step_in_words(one.step)}» " + ("сразу" if one.at_once else f"{one.due.astimezone(zone):%d.%m.%Y %H:%M}")
+        for one in steps
     ]
     return "\n".join(told) or "ничего"

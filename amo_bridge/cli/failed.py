@@ -44,7 +44,7 @@ def failed(
     """
     config = load_or_exit(config_path)
     if action != "list" and bool(names) == everything:
-        raise Misused(f"назовите номера отказов или скажите --all: amo-bridge failed {action} A21")
+        raise Misused(f"назовите номера отказов или скажите --all: amo-bridge failed {action} F21")
     if action == "list" and (names or everything):
         raise Misused("list показывает все отказы; номера нужны для retry и drop")
     with opened(config) as (store, key):

@@ -55,7 +55,7 @@ class Missing(Mistake):
 
 
 @contextmanager
-def told_in_russian() -> Iterator[None]:
+def told_in_russian(command: click.Command) -> Iterator[None]:
     """click's complaints become ours; the help that a command without a word shows is no complaint."""
     try:
         yield
@@ -63,10 +63,10 @@ def told_in_russian() -> Iterator[None]:
         raise
     except click.UsageError as error:
         kind = Missing if isinstance(error, click.MissingParameter) else Mistake
-        raise kind(_words(error), error.ctx) from error
+        raise kind(_words(error, command), error.ctx) from error
 
 
-def _words(error: click.UsageError) -> str:
+def _words(error: click.UsageError, command: click.Command) -> str:
     if isinstance(error, click.NoSuchOption):
         return f"ключа {error.option_name} нет{_perhaps(error.option_name, error.possibilities or ())}"
     if isinstance(error, click.MissingParameter):
@@ -74,7 +74,18 @@ def _words(error: click.UsageError) -> str:
     if isinstance(error, click.BadParameter):
         where = _name(error.param)
         return f"{where}: {_said(error.message)}" if where else _said(error.message)
+    if isinstance(error, click.BadOptionUsage) and (value := _value_of(error, command)):
+        return value
     return _no_command(error) or _said(error.message)
+
+
+def _value_of(error: click.BadOptionUsage, command: click.Command) -> str:
+    """Which value is missing, as the help calls it. Empty if that is not what is wrong."""
+    if not error.message.endswith("requires an argument."):
+        return ""
+    wanted = (one.metavar for one in command.params if error.option_name in one.opts)
+    metavar = next(wanted, None)
+    return f"после {error.option_name} нужно значение: {metavar}" if metavar else ""
 
 
 def _no_command(error: click.UsageError) -> str:
@@ -104,9 +115,16 @@ def _said(message: str) -> str:
     for pattern, saying in _SAYINGS:
         if found := pattern.fullmatch(message):
             parts = found.groupdict()
-            rest = str(parts.get("rest", "")).replace("'", "")
+            rest = _in_letters(str(parts.get("rest", "")).replace("'", ""))
             return saying.format(value=_typed(found), rest=rest, most=parts.get("most"))
     return message
+
+
+def _in_letters(form: str) -> str:
+    """«%Y-%m-%d» is «ГГГГ-ММ-ДД»."""
+    for sign, letters in (("%Y", "ГГГГ"), ("%m", "ММ"), ("%d", "ДД")):
+        form = form.replace(sign, letters)
+    return form
 
 
 def _typed(found: re.Match[str]) -> str:

@@ -25,6 +25,7 @@ from amo_bridge.engine.replay import Replayed, undecided
 from amo_bridge.engine.replay import replay as judge_again
 from amo_bridge.engine.wording import in_words
 from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.os_words import why_not
 
 VERDICTS = {"would_act": "сделало бы", "skipped": "ничего", "failed": "СБОЙ", "undecided": "неизвестно"}
 # Seconds that a person at a terminal waits for an amoCRM that is silent.
@@ -52,7 +53,7 @@ def _body(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise Stop(f"файл с хуком {file} не читается: {error.strerror}") from error
+        raise Stop(f"файл с хуком {file} не читается: {why_not(error)}") from error
 
 
 def _replayed(body: bytes, config: Config) -> Replayed:

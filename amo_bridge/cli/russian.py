@@ -35,11 +35,11 @@ class Command(click.Command):
         click.help_option(*HELP_NAMES, help="Показать эту справку.")(self)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        with told_in_russian():
+        with told_in_russian(self):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with told_in_russian():
+        with told_in_russian(self):
             return super().invoke(ctx)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

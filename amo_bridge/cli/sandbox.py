@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.os_words import why_not
 from amo_bridge.sandbox import server
 from amo_bridge.sandbox.account_file import AccountFileError, shipped
 
@@ -45,4 +46,4 @@ def sandbox(port: int, account: Path | None, state: Path | None) -> None:
     except AccountFileError as error:
         raise Stop(str(error)) from error
     except OSError as error:
-        raise Stop(f"порт {port} занять не удалось: {error.strerror}") from error
+        raise Stop(f"порт {port} занять не удалось: {why_not(error)}") from error

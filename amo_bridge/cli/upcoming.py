@@ -22,6 +22,7 @@ from amo_bridge.engine.connection import known_timezone
 from amo_bridge.engine.upcoming import Coming, Upcoming
 from amo_bridge.names import nearest
 from amo_bridge.schedule import Schedule
+from amo_bridge.step_words import step_in_words
 
 LONGEST = 3650
 WEEKDAYS_IN_RUSSIAN = ("пн", "вт", "ср", "чт", "пт", "сб", "вс")
@@ -69,5 +70,5 @@ def _show(found: list[Coming], now: datetime, days: int, zone: ZoneInfo) -> None
         for one in steps:
             late = ", уже пора" if one.due <= now else ""
             when = f"  {one.due.astimezone(zone):%H:%M}{late}"
-            table.add_row(when, one.clause, one.rule, one.step, f"{one.deal_id} {one.deal_name}")
+            table.add_row(when, one.clause, one.rule, step_in_words(one.step), f"{one.deal_id} {one.deal_name}")
     screen.print(table)

@@ -19,6 +19,7 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.engine.connection import known_timezone
 from amo_bridge.engine.violations import NoSuchViolation, Violation, Violations
 from amo_bridge.names import nearest
+from amo_bridge.os_words import why_not
 from amo_bridge.reports.violation_sheet import STATES, Month, Sum, sheet, sums
 
 
@@ -127,7 +128,7 @@ def _write(file: Path, content: bytes) -> None:
     try:
         file.write_bytes(content)
     except OSError as error:
-        raise Stop(f"не записать {file}: {error.strerror or error}") from error
+        raise Stop(f"не записать {file}: {why_not(error)}") from error
 
 
 def _show(found: Sequence[Violation], zone: ZoneInfo) -> None:

@@ -44,7 +44,7 @@ STATES = {
 
 @click.command(cls=Command)
 @click.argument("deal", type=int, metavar="СДЕЛКА")
-@click.option("--acted", is_flag=True, help="Без строк, где правило посмотрело и решило ничего не делать.")
+@click.option("--acted", is_flag=True, help="Только то, что привело к делу: без правил, которые ничего не сделали.")
 @config_option
 def why(deal: int, acted: bool, config_path: Path) -> None:
     """История сделки: что пришло, какое правило смотрело и что решило."""
@@ -56,7 +56,7 @@ def why(deal: int, acted: bool, config_path: Path) -> None:
     except (BridgeError, OSError, SQLAlchemyError) as error:
         raise Stop(f"журнал не читается: {getattr(error, 'orig', error)}") from error
     if acted:
-        entries = [entry for entry in entries if entry.verdict != "skipped"]
+        entries = _of_deeds(entries)
     console().print(_table(deal, entries, ZoneInfo(known_timezone(config, os.environ))))
 
 
@@ -74,6 +74,12 @@ def _entries(deal: int, config: Config) -> list[Entry]:
             f"база: {store.address}, аккаунт: {config.account.url}"
         )
     return entries
+
+
+def _of_deeds(entries: list[Entry]) -> list[Entry]:
+    """What rules or people did, and what it came from; an event that led to nothing is left out with its rules."""
+    fruitful = {entry.event_id for entry in entries if entry.verdict not in ("came", "skipped")} | {None}
+    return [entry for entry in entries if entry.verdict != "skipped" and entry.event_id in fruitful]
 
 
 def _table(deal: int, entries: list[Entry], zone: ZoneInfo) -> Table:

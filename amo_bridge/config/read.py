@@ -10,6 +10,7 @@ from amo_bridge.config.lines import KeyPath, lines_of
 from amo_bridge.config.toml_words import toml_problem
 from amo_bridge.config.wording import problem
 from amo_bridge.errors import ConfigError
+from amo_bridge.os_words import why_not
 
 
 def read(path: Path, text: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:
@@ -36,5 +37,5 @@ def text_of(path: Path) -> str:
         line = source.count(b"\n", 0, error.start) + 1
         words = "файл не в UTF-8; сохраните его в этой кодировке"
     except OSError as error:
-        words = f"файл {path} не читается: {error.strerror}"
+        words = f"файл {path} не читается: {why_not(error)}"
     raise ConfigError([problem(path.name, line, "", words)])

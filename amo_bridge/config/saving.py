@@ -17,6 +17,7 @@ from amo_bridge.config.load import load_text
 from amo_bridge.config.model import Config
 from amo_bridge.crm.file_lock import file_lock
 from amo_bridge.errors import ConfigError
+from amo_bridge.os_words import why_not
 
 FOLDER = "config-backups"
 KEPT = 10
@@ -102,7 +103,7 @@ class ConfigFile:
                 Path(file.name).unlink(missing_ok=True)
         except OSError as error:
             raise ConfigError(
-                [f"файл {self._path} отсюда не изменить ({error.strerror}): измените его на сервере"]
+                [f"файл {self._path} отсюда не изменить ({why_not(error)}): измените его на сервере"]
             ) from error
 
 

@@ -1,7 +1,7 @@
 """What the bridge gave up on: effects that amoCRM refused for good, events that no try could judge. A person puts them
 back or drops them, and the journal says who.
 
-An effect is named «A21» and an event «E11»: the letter and the row's number.
+An effect is named «F21» and an event «H11»: a letter that no clause of a regulation begins with, and the row's number.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from amo_bridge.event_json import from_json
 
 Decision = Literal["retried", "dropped"]
 WORDS: dict[Decision, str] = {"retried": "возвращено в работу", "dropped": "снято"}
-# Russian А and Е look the same and are what a Russian keyboard gives.
-NAME = re.compile(r"([AАEЕ])(\d{1,18})", re.IGNORECASE)
+EFFECT, EVENT = "F", "H"
+# Russian Н looks the same as H. A and E (and the Russian letters like them) are what these were called before.
+LETTERS = {"F": EFFECT, "A": EFFECT, "А": EFFECT, "H": EVENT, "Н": EVENT, "E": EVENT, "Е": EVENT}
+NAME = re.compile(rf"([{''.join(LETTERS)}])(\d{{1,18}})", re.IGNORECASE)
 
 
 class NotFailed(LookupError):
@@ -68,7 +70,7 @@ class Failures:
         with self._store.write() as connection:
             chosen = _named(self._found(connection), names, with_causes=True)
             for failure in chosen:
-                if failure.name.startswith("E"):
+                if failure.name.startswith(EVENT):
                     self._set(connection, failure, state="open", attempts=0, due_at=0.0, error=None)
                 else:
                     state = "waiting" if failure.after in {one.name for one in chosen} else "ready"
@@ -96,7 +98,7 @@ class Failures:
         return {failure.name: failure for failure in told}
 
     def _set(self, connection: Connection, failure: Failure, **values: object) -> None:
-        table = events if failure.name.startswith("E") else outbox
+        table = events if failure.name.startswith(EVENT) else outbox
         connection.execute(
             update(table).where(table.c.id == int(failure.name[1:]), table.c.state.in_(GAVE_UP)).values(**values)
         )
@@ -136,14 +138,14 @@ class Failures:
 
 def _effect(row: Row[Any]) -> Failure:
     return Failure(
-        name=f"A{row.id}",
+        name=f"{EFFECT}{row.id}",
         at=datetime.fromtimestamp(row.sent_at or row.created_at, UTC),
         deal_id=row.deal_id or None,
         rule=row.rule,
         what=json.loads(row.payload)["words"],
         error=row.error or "",
         attempts=row.attempts,
-        after=f"A{row.after_id}" if row.after_id else None,
+        after=f"{EFFECT}{row.after_id}" if row.after_id else None,
         event_id=row.event_id,
     )
 
@@ -155,7 +157,7 @@ def _event(row: Row[Any]) -> Failure:
         # Perhaps that is why it failed; it has to be shown all the same.
         what = f"событие не читается: {error}"
     return Failure(
-        name=f"E{row.id}",
+        name=f"{EVENT}{row.id}",
         at=datetime.fromtimestamp(row.received_at, UTC),
         deal_id=row.deal_id,
         rule="",
@@ -187,5 +189,5 @@ def _named(found: dict[str, Failure], names: Iterable[str] | None, *, with_cause
 def _plain(name: str) -> str:
     read = NAME.fullmatch(name.strip())
     if read is None:
-        raise NotFailed(f"«{name}» — не номер отказа: нужен такой, как в «amo-bridge failed», например A21 или E11")
-    return ("A" if read[1].upper() in "AА" else "E") + str(int(read[2]))
+        raise NotFailed(f"«{name}» — не номер отказа: нужен такой, как в «amo-bridge failed», например F21 или H11")
+    return LETTERS[read[1].upper()] + str(int(read[2]))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from amo_bridge import events as ev
+from amo_bridge.step_words import step_in_words
 
 DIRECTION = {"in": "входящий", "out": "исходящий"}
 LETTER = {"in": "входящее письмо", "out": "исходящее письмо"}
@@ -58,7 +59,7 @@ WORDS: Mapping[type[ev.Event], str | Callable[[Any], str]] = {
     ev.StageEntered: _stage,
     ev.FieldChanged: _field,
     ev.ResponsibleChanged: "у сделки новый ответственный",
-    ev.StepDue: lambda event: f"наступил срок шага «{event.step}»",
+    ev.StepDue: lambda event: f"наступил срок шага «{step_in_words(event.step)}»",
     ev.TaskFinished: lambda event: f"закрыта задача «{event.text}»",
     ev.TaskAnswered: lambda event: f"ответ на задачу «{event.text}»: {event.result or 'пусто'}",
     ev.TaskRescheduled: lambda event: f"сдвинут срок задачи «{event.text}»",

@@ -13,7 +13,11 @@ from sqlalchemy import select
 from amo_bridge.engine.store import Store, journal
 from amo_bridge.sheet_text import as_csv
 
-COLUMNS = ("at", "deal", "deal_name", "clause", "rule", "because", "does", "trouble")
+COLUMNS = {
+    "at": "Когда", "deal": "Номер сделки", "deal_name": "Сделка", "clause": "Пункт", "rule": "Правило",
+    "because": "Что произошло", "does": "Что сделает", "trouble": "Почему не сможет",
+}  # fmt: skip
+"""Key of ``Deed.to_json`` → title of the column."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def deeds_after(store: Store, key: int, line: int, deal_id: int | None = None) -
 
 def sheet(deeds: Iterable[Mapping[str, object]]) -> bytes:
     """All of them, as ``Deed.to_json`` tells them, as CSV for Excel."""
-    return as_csv(COLUMNS, [[_cell(deed[column]) for column in COLUMNS] for deed in deeds])
+    return as_csv(list(COLUMNS.values()), [[_cell(deed[column]) for column in COLUMNS] for deed in deeds])
 
 
 def _cell(told: object) -> str:

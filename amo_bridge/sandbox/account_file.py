@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from amo_bridge.errors import BridgeError
+from amo_bridge.os_words import why_not
 
 AGENCY = Path(__file__).with_name("agency.json")
 """The marketing agency with blogger projects that the shipped configuration is written for."""
@@ -175,7 +176,7 @@ def read(path: Path | None = None) -> AccountFile:
     except FileNotFoundError as why:
         raise AccountFileError(f"файла {path} нет; готовые аккаунты: {', '.join(SHIPPED)}") from why
     except OSError as why:
-        raise AccountFileError(f"файл {path} не читается: {why.strerror}") from why
+        raise AccountFileError(f"файл {path} не читается: {why_not(why)}") from why
     except json.JSONDecodeError as why:
         raise AccountFileError(f"{path}:{why.lineno}: это не JSON ({why.msg})") from why
     except ValidationError as why:

@@ -19,6 +19,7 @@ import click
 from gunicorn.app.base import BaseApplication
 
 from amo_bridge.cli.russian import Stop
+from amo_bridge.os_words import why_not
 from amo_bridge.serving.order import Order
 
 if TYPE_CHECKING:
@@ -114,4 +115,4 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), backlog=512)
     except OSError as error:
-        raise Stop(f"порт {port} занять не удалось: {error.strerror}") from error
+        raise Stop(f"порт {port} занять не удалось: {why_not(error)}") from error

@@ -25,6 +25,7 @@ from amo_bridge.engine.connection import read_account
 from amo_bridge.engine.installation import Installation
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.os_words import why_not
 from amo_bridge.serving.order import Order
 from amo_bridge.web.access import TOKEN
 from amo_bridge.web.app import create_app
@@ -121,7 +122,7 @@ def _refuse_unwritable_folder(folder: Path) -> None:
             return
     except OSError as error:
         raise Stop(
-            f"в папку для данных {folder} нельзя писать: {error.strerror}. "
+            f"в папку для данных {folder} нельзя писать: {why_not(error)}. "
             "Назовите другую в [bridge] data или в переменной AMO_BRIDGE_DATA"
         ) from error
 

@@ -48,19 +48,19 @@ def test_a_refusal_is_shown_with_its_deal_rule_and_reason(deal: int, run: Run) -
     told = run("failed")
     assert told.exit_code == 1
     shown = " ".join(told.stdout.replace("│", " ").split())
-    for words in ("A1", str(deal), "stage_creates_tasks.new_client", "422", "Ответственный"):
+    for words in ("F1", str(deal), "stage_creates_tasks.new_client", "422", "Ответственный"):
         assert words in shown
 
 
 def test_for_programs(deal: int, run: Run) -> None:
     (one,) = json.loads(run("failed", "--json").stdout)["failures"]
-    assert (one["name"], one["deal_id"], one["rule"]) == ("A1", deal, "stage_creates_tasks.new_client")
+    assert (one["name"], one["deal_id"], one["rule"]) == ("F1", deal, "stage_creates_tasks.new_client")
 
 
 def test_tried_again_it_is_done_by_the_running_bridge(
     deal: int, connected: LocalCrm, office: Office, bridge: RunningBridge, run: Run
 ) -> None:
-    assert run("failed", "retry", "A1", "--who", "Мария").exit_code == 0
+    assert run("failed", "retry", "F1", "--who", "Мария").exit_code == 0
     bridge.settle(connected)
     assert len(office.tasks(deal)) == 1
     assert run("failed").exit_code == 0
@@ -82,11 +82,11 @@ def test_let_go_it_is_not_done(deal: int, connected: LocalCrm, office: Office, b
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (("retry", "A99"), 1, "среди отказов нет: A99"),
+        (("retry", "F99"), 1, "среди отказов нет: F99"),
         (("drop", "7"), 1, "«7» — не номер отказа"),
         (("retry",), 2, "назовите номера отказов или скажите --all"),
-        (("drop", "A1", "--all"), 2, "назовите номера отказов или скажите --all"),
-        (("list", "A1"), 2, "номера нужны для retry и drop"),
+        (("drop", "F1", "--all"), 2, "назовите номера отказов или скажите --all"),
+        (("list", "F1"), 2, "номера нужны для retry и drop"),
     ],
 )
 def test_what_makes_no_sense_changes_nothing(

@@ -63,8 +63,8 @@ def test_the_account_itself_one_deal_as_a_sheet(run: Run, deal: int, connected: 
     told = run("rehearse", "--deal", str(deal), "--since", "2026-01-01", "--days", "14", "--csv")
     assert told.exit_code == 0, told.stderr
     rows = list(csv.DictReader(io.StringIO(told.stdout.removeprefix("\ufeff")), delimiter=";"))
-    assert {row["deal"] for row in rows} == {str(deal)}
-    assert {row["deal_name"] for row in rows} == {"'=Ромашка"}, "a spreadsheet must not run it"
+    assert {row["Номер сделки"] for row in rows} == {str(deal)}
+    assert {row["Сделка"] for row in rows} == {"'=Ромашка"}, "a spreadsheet must not run it"
     assert not [one for one in connected.requests() if not one.startswith("GET ")], "nothing is written"
 
 

@@ -112,7 +112,7 @@ def test_a_port_that_is_taken(connected: LocalCrm, run: Run) -> None:
         port = taken.getsockname()[1]
         told = run("serve", "--port", str(port))
     assert told.exit_code == 1
-    assert f"Ошибка: порт {port} занять не удалось: Address already in use" in told.stderr
+    assert f"Ошибка: порт {port} занять не удалось: он уже занят другой программой" in told.stderr
 
 
 def test_a_folder_that_can_not_be_written(sandbox: LocalCrm, serve: Serve, tmp_path: Path) -> None:

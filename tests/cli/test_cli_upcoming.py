@@ -43,7 +43,7 @@ def test_what_comes_within_the_days_in_local_time_day_by_day(deal: int, run: Run
     told = run("upcoming", "--days", "6")
     assert told.exit_code == 0
     shown = flat(told)
-    assert f"чт 19.03.2026 12:00 A20–A23 stage_ladder.brief_awaited 3 d {deal} Ромашка" in shown
+    assert f"чт 19.03.2026 12:00 A20–A23 stage_ladder.brief_awaited 3 дня {deal} Ромашка" in shown
     # Day 5 is a Saturday: the letter waits for Monday. Sunday's task does not.
     assert "вс 22.03.2026 12:00" in shown
     assert "23.03" not in shown
@@ -95,8 +95,8 @@ def test_what_a_rule_would_do_about_the_deals_that_were_there_before_it(
     assert 'Считает с 20.03.2026 12:00; в настройке existing = "skip".' in shown
     assert f"{before} Давняя" in shown
     assert "ничего" in shown
-    assert "«3 d» 23.03.2026 12:00" in shown, "counted from when the rule began"
-    assert "«3 d» сразу" in shown, "counted from when it came"
+    assert "«3 дня» 23.03.2026 12:00" in shown, "counted from when the rule began"
+    assert "«3 дня» сразу" in shown, "counted from when it came"
     assert "Таких сделок: 1." in shown
     assert "нет" in flat(run("rules", "--existing", "date_ladder.payments"))
     assert run("rules", "--existing", "stage_creates_tasks.new_client").exit_code == 1

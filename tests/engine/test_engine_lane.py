@@ -118,7 +118,7 @@ def test_what_is_refused_waits_for_a_person_with_the_vendors_words(store: Store,
     assert lane(store, port, hands).send() == 2
     assert (states(store), errors(store)[0]) == (["failed", "done"], "550 нет такого ящика")
     (told,) = Failures(store, ACCOUNT, hands).all()
-    assert (told.name, told.what, told.error) == ("A1", "уведомление «раз»", "550 нет такого ящика")
+    assert (told.name, told.what, told.error) == ("F1", "уведомление «раз»", "550 нет такого ящика")
 
 
 def test_what_was_perhaps_sent_is_not_sent_again_until_a_person_says_so(store: Store, hands: FixedClock) -> None:
@@ -129,7 +129,7 @@ def test_what_was_perhaps_sent_is_not_sent_again_until_a_person_says_so(store: S
     assert errors(store) == ["неизвестно, отправлено ли: связь прервалась после DATA"]
     hands.advance(DAY * 3)
     assert lane(store, port, hands).send() == 0
-    Failures(store, ACCOUNT, hands).retry(["A1"], "Мария")
+    Failures(store, ACCOUNT, hands).retry(["F1"], "Мария")
     assert lane(store, port, hands).send() == 1, "however old it is: a person wants it"
     assert (states(store), port.sent) == (["done"], ["раз"])
 

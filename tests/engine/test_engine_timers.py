@@ -311,8 +311,8 @@ def test_a_step_is_judged_on_a_fresh_read_and_journaled(store: Store) -> None:
     assert planner.plan() == 1
     assert crm.asked == [("GET", "/api/v4/leads/7")]
     came, decided = _journal(store)
-    assert came == ("came", None, "наступил срок шага «1 d»", "")
-    assert decided == ("acts", "clock.one", "наступил срок шага «1 d»", "")
+    assert came == ("came", None, "наступил срок шага «1 день»", "")
+    assert decided == ("acts", "clock.one", "наступил срок шага «1 день»", "")
 
 
 def test_a_step_of_a_rule_that_is_off_by_now_is_done_by_nobody(store: Store) -> None:
@@ -324,7 +324,7 @@ def test_a_step_of_a_rule_that_is_off_by_now_is_done_by_nobody(store: Store) -> 
     planner = Planner(store, ACCOUNT, crm, brain_with(scheduled(ladder, "other")), clock(), nobody(store, crm))  # type: ignore[arg-type]
     assert planner.plan() == 1
     assert crm.asked == []
-    assert _journal(store) == [("came", None, "наступил срок шага «1 d»", "ни одно правило этого не ждёт")]
+    assert _journal(store) == [("came", None, "наступил срок шага «1 день»", "ни одно правило этого не ждёт")]
 
 
 def test_moving_and_deleting_plan_and_forget(store: Store) -> None:

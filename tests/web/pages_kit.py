@@ -92,7 +92,7 @@ class Pages:
             connection.execute(insert(journal).values({**row, **more}))
 
     def refuse(self, **more: Any) -> None:
-        """An effect that amoCRM refused: «A1» is the first of them."""
+        """An effect that amoCRM refused: «F1» is the first of them."""
         row = {
             "account": self.account.key,
             "key": f"key {more}",

@@ -77,10 +77,10 @@ def test_a_rule_is_switched_and_counts_at_once(pages: Pages, master: Program) ->
 def test_failures_are_decided(pages: Pages, master: Program) -> None:
     pages.refuse()
     pages.refuse(kind="add_note")
-    assert [one["name"] for one in master.get("/failures")["failures"]] == ["A1", "A2"]
-    assert master.ask("POST", "/failures/drop", {"names": ["A1"]}).json["failures"][0]["name"] == "A1"
-    assert master.ask("POST", "/failures/retry", {"names": ["A1"]}).status_code == 409
-    assert master.ask("POST", "/failures/retry", {"names": ["A2"]}).status_code == 200
+    assert [one["name"] for one in master.get("/failures")["failures"]] == ["F1", "F2"]
+    assert master.ask("POST", "/failures/drop", {"names": ["F1"]}).json["failures"][0]["name"] == "F1"
+    assert master.ask("POST", "/failures/retry", {"names": ["F1"]}).status_code == 409
+    assert master.ask("POST", "/failures/retry", {"names": ["F2"]}).status_code == 200
     assert master.get("/failures")["failures"] == []
 
 
@@ -103,7 +103,7 @@ def test_every_door_is_closed_to_strangers_and_to_smaller_roles(pages: Pages, do
 
 def test_a_cookie_opens_nothing_here(admin: Visit) -> None:
     assert admin.get("/api/v1/state").status_code == 401
-    assert admin.client.post("/api/v1/failures/drop", json={"names": ["A1"]}).status_code == 401
+    assert admin.client.post("/api/v1/failures/drop", json={"names": ["F1"]}).status_code == 401
 
 
 @pytest.mark.parametrize("header", ["Bearer guessed", "Bearer ", "Basic YTpi", "", "Bearer amb_" + "x" * 9000])
@@ -112,7 +112,7 @@ def test_a_wrong_token_opens_nothing(pages: Pages, header: str) -> None:
     assert answer.status_code == 401
 
 
-@pytest.mark.parametrize("body", [None, [], {}, {"names": []}, {"names": "A1"}, {"names": ["A1"], "more": 1}])
+@pytest.mark.parametrize("body", [None, [], {}, {"names": []}, {"names": "F1"}, {"names": ["F1"], "more": 1}])
 def test_a_body_that_is_not_as_described_is_told(master: Program, body: Any) -> None:
     answer = master.ask("POST", "/failures/drop", body)
     assert answer.status_code == 422

@@ -97,13 +97,13 @@ def states(pages: Pages) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("decision", "state", "deed"), [("retry", "ready", "Возвращено в работу: A1"), ("drop", "dropped", "Снято: A1")]
+    ("decision", "state", "deed"), [("retry", "ready", "Возвращено в работу: F1"), ("drop", "dropped", "Снято: F1")]
 )
 def test_a_failure_is_decided(pages: Pages, admin: Visit, decision: str, state: str, deed: str) -> None:
     pages.refuse(error="amoCRM: поле занято")
     pages.refuse(kind="add_note")
     assert "amoCRM: поле занято" in words_of(admin.get("/failed"))
-    admin.post(f"/failed/{decision}", {"name": "A1"}, page="/failed")
+    admin.post(f"/failed/{decision}", {"name": "F1"}, page="/failed")
     assert states(pages) == [state, "failed"]
     assert pages.office.audit.last(1)[0].words == deed
 
@@ -111,8 +111,8 @@ def test_a_failure_is_decided(pages: Pages, admin: Visit, decision: str, state: 
 def test_what_somebody_else_decided_sooner_is_said(pages: Pages, admin: Visit) -> None:
     pages.refuse()
     pages.refuse(kind="add_note")
-    admin.post("/failed/drop", {"name": "A1"}, page="/failed")
-    admin.post("/failed/retry", {"name": "A1"}, page="/failed")
+    admin.post("/failed/drop", {"name": "F1"}, page="/failed")
+    admin.post("/failed/retry", {"name": "F1"}, page="/failed")
     assert "кто-то решил это раньше" in words_of(admin.get("/failed"))
     assert states(pages) == ["dropped", "failed"]
 
@@ -126,7 +126,7 @@ def test_nothing_ticked_changes_nothing(pages: Pages, admin: Visit) -> None:
 def test_a_viewer_sees_failures_and_decides_none(pages: Pages, viewer: Visit) -> None:
     pages.refuse()
     assert "Повторить отмеченное" not in words_of(viewer.get("/failed"))
-    assert viewer.post("/failed/drop", {"name": "A1"}, page="/").status_code == 403
+    assert viewer.post("/failed/drop", {"name": "F1"}, page="/").status_code == 403
     assert states(pages) == ["failed"]
 
 

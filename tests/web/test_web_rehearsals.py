@@ -92,8 +92,8 @@ def test_what_came_of_it_day_by_day(pages: Pages, viewer: Visit) -> None:
     rows = list(
         csv.DictReader(StringIO(viewer.get(f"/rehearsals/{number}.csv").data.decode("utf-8-sig")), delimiter=";")
     )
-    assert [row["does"] for row in rows] == ["задача «Связаться»; тег", "", "задача «Связаться»; тег"]
-    assert rows[0]["deal_name"] == "'=Ромашка", "a spreadsheet must not run it"
+    assert [row["Что сделает"] for row in rows] == ["задача «Связаться»; тег", "", "задача «Связаться»; тег"]
+    assert rows[0]["Сделка"] == "'=Ромашка", "a spreadsheet must not run it"
 
 
 def test_nothing_will_be_done(pages: Pages, viewer: Visit) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pages_kit import Pages
 
+from amo_bridge.step_words import step_in_words as in_russian
 from amo_bridge.web.step_words import step_in_words
 
 
@@ -13,6 +14,8 @@ from amo_bridge.web.step_words import step_in_words
     [
         ("7 d", "7 дней"),
         ("1 d", "1 день"),
+        ("11 d", "11 дней"),
+        ("21 h", "21 час"),
         ("32 d", "32 дня"),
         ("10 minutes", "10 минут"),
         ("72 h", "72 часа"),
@@ -34,6 +37,7 @@ def test_a_span_is_written_out_and_nothing_else_changes(pages: Pages, name: str,
     with pages.app.test_request_context("/"):
         pages.app.preprocess_request()
         assert step_in_words(name) == words
+    assert in_russian(name) == words, "so do the commands and the journal"
 
 
 def test_in_english(pages: Pages) -> None:

@@ -98,7 +98,7 @@ class Journal(Shape):
 
 
 class Failure(Shape):
-    """``name``: «A21» for an effect, «E11» for an event. ``error``: the vendor's own words."""
+    """``name``: «F21» for an effect, «H11» for an event. ``error``: the vendor's own words."""
 
     name: str
     at: datetime
