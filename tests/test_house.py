@@ -13,7 +13,7 @@ from typing import Literal
 import pytest
 
 from amo_bridge import actions, events
-from amo_bridge.cli.rules import markdown_table
+from amo_bridge.cli.rules import HEADER, IN_ENGLISH, markdown_table
 from amo_bridge.config.load import load
 from amo_bridge.rule_folders import shipped, shipped_handlers, shipped_schedules
 
@@ -226,12 +226,17 @@ def test_an_action_is_tested_where_it_is_carried_out(action: str) -> None:
 # --- the papers --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("readme", ["README.md", "README.ru.md"])
+HEADERS = {"README.md": IN_ENGLISH, "README.ru.md": HEADER}
+
+
+@pytest.mark.parametrize("readme", HEADERS)
 def test_the_readme_has_the_table_of_rules(readme: str) -> None:
     text = (ROOT / readme).read_text("utf-8")
     shown = re.search(r"<!-- rules:begin -->\n(.*?)\n<!-- rules:end -->", text, re.DOTALL)
     assert shown is not None, "no markers for the table"
-    assert shown[1] == markdown_table(load(EXAMPLE, {})), "amo-bridge rules --config config.example.toml --markdown"
+    assert shown[1] == markdown_table(load(EXAMPLE, {}), HEADERS[readme]), (
+        "amo-bridge rules --config config.example.toml --markdown"
+    )
 
 
 def test_the_webinars_document_has_the_table_of_its_rules() -> None:

@@ -9,12 +9,15 @@ from amo_bridge.engine.effects import Lane
 ALWAYS: frozenset[Lane] = frozenset({"series", "ledger"})
 
 
+def connected(config: Config) -> frozenset[Lane]:
+    """The ways out that lead somewhere."""
+    channels = config.channels
+    mail: set[Lane] = {"mail", "notices"} if channels.mail else set()
+    telegram: set[Lane] = {"notices"} if channels.telegram else set()
+    return ALWAYS | mail | telegram
+
+
 def unconnected(config: Config) -> dict[Lane, list[str]]:
     """Lane → the names of the enabled rules whose deeds will go nowhere."""
-    channels = config.channels
-    connected = set(ALWAYS)
-    if channels.mail:
-        connected.add("mail")
-    if channels.mail or channels.telegram:
-        connected.add("notices")
-    return {lane: rules for lane, rules in lanes_wanted(config.rules).items() if lane not in connected}
+    there = connected(config)
+    return {lane: rules for lane, rules in lanes_wanted(config.rules).items() if lane not in there}

@@ -13,11 +13,10 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.engine.store import Store
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.names import nearest
+from amo_bridge.serving.whereabouts import left_in
 from amo_bridge.web.admission.audit import Audit
 from amo_bridge.web.admission.links import Links
 from amo_bridge.web.admission.users import Users, fold
-
-HERE = "http://127.0.0.1:8080"
 
 
 @click.command(cls=Command)
@@ -39,7 +38,7 @@ def password(name: str, config_path: Path) -> None:
         raise Stop(str(error)) from error
     finally:
         store.close()
-    click.echo(f"{config.bridge.public_url or HERE}/password/{secret}")
+    click.echo(f"{config.bridge.public_url or left_in(config.data_folder)}/password/{secret}")
 
 
 def _link(store: Store, name: str) -> str:

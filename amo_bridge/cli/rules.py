@@ -14,6 +14,9 @@ from amo_bridge.cli.russian import Command
 from amo_bridge.config.model import Config
 from amo_bridge.rules import Rule
 
+HEADER = "| пункт | правило | что делает | обработчик |"
+IN_ENGLISH = "| clause | rule | what it does | handler |"
+
 
 @click.command(cls=Command)
 @config_option
@@ -36,9 +39,9 @@ def rules(config_path: Path, markdown: bool, of_rule: str | None) -> None:
     console().print(table)
 
 
-def markdown_table(config: Config) -> str:
+def markdown_table(config: Config, header: str = HEADER) -> str:
     """The table for the README; a test compares."""
-    lines = ["| clause | rule | what it does | handler |", "|---|---|---|---|"]
+    lines = [header, "|---|---|---|---|"]
     for rule in config.rules:
         handler = f"[`{rule.handler.name}`]({rule.handler.section}/{rule.handler.name}.py)"
         cells = (rule.clause, f"`{rule.block}`", rule.words, handler)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
+from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.store import Store, journal
+from amo_bridge.engine.store import Store, journal, outbox
 from amo_bridge.sheet_text import as_csv
 
 COLUMNS = {
@@ -18,6 +20,9 @@ COLUMNS = {
     "because": "Что произошло", "does": "Что сделает", "trouble": "Почему не сможет",
 }  # fmt: skip
 """Key of ``Deed.to_json`` → title of the column."""
+
+
+NOWHERE = "(канал не подключён)"
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,17 @@ def last_line(store: Store, key: int) -> int:
         return int(connection.execute(newest).scalar() or 0)
 
 
-def deeds_after(store: Store, key: int, line: int, deal_id: int | None = None) -> list[Deed]:
-    """What the journal says since that line, in the order of time."""
+def deeds_after(
+    store: Store, key: int, line: int, deal_id: int | None = None, silent: Collection[str] = ()
+) -> list[Deed]:
+    """What the journal says since that line, in the order of time. ``silent``: kinds of effects that would go nowhere;
+    the words of such say so."""
     wanted = [journal.c.account == key, journal.c.id > line, journal.c.verdict.in_(("acts", "held", "failed"))]
     if deal_id is not None:
         wanted.append(journal.c.deal_id == deal_id)
     with store.read() as connection:
         rows = connection.execute(select(journal).where(*wanted).order_by(journal.c.at, journal.c.id)).all()
+        unsent = _unsent(connection, key, silent)
     return [
         Deed(
             at=datetime.fromtimestamp(row.at, UTC),
@@ -67,11 +76,24 @@ def deeds_after(store: Store, key: int, line: int, deal_id: int | None = None) -
             rule=row.rule,
             clause=row.clause,
             because=row.what,
-            does=tuple(json.loads(row.actions)) if row.verdict == "acts" else (),
+            does=tuple(_does(row, unsent)) if row.verdict == "acts" else (),
             trouble="" if row.verdict == "acts" else row.reason,
         )
         for row in rows
     ]
+
+
+def _unsent(connection: Connection, key: int, silent: Collection[str]) -> set[tuple[int | None, str, str]]:
+    """(event, rule, words) of what goes nowhere."""
+    mine = (outbox.c.account == key, outbox.c.kind.in_(list(silent)))
+    rows = connection.execute(select(outbox.c.event_id, outbox.c.rule, outbox.c.payload).where(*mine))
+    return {(row.event_id, row.rule, json.loads(row.payload)["words"]) for row in rows}
+
+
+def _does(row: Row[Any], unsent: Collection[tuple[int | None, str, str]]) -> Iterator[str]:
+    for words in json.loads(row.actions):
+        goes_nowhere = (row.event_id, row.rule, words) in unsent
+        yield f"{words} {NOWHERE}" if goes_nowhere else words
 
 
 def sheet(deeds: Iterable[Mapping[str, object]]) -> bytes:

@@ -13,8 +13,10 @@ import requests
 from sqlalchemy import func, select, update
 
 from amo_bridge.channels.ports import ports_to_nowhere
+from amo_bridge.channels.unconnected import connected
 from amo_bridge.config.model import Config
 from amo_bridge.engine.closing import Closing
+from amo_bridge.engine.effects import OUTSIDE
 from amo_bridge.engine.fill import Fill
 from amo_bridge.engine.meeting import by_asking
 from amo_bridge.engine.meters import Meters
@@ -46,14 +48,15 @@ class NeverDone(BridgeError):
 
 class Play:
     """A bridge at work on a sandbox, moved by hand. ``key`` is the account's number in ``store``; at ``url`` people may
-    work in the account."""
+    work in the account. ``silent``: kinds of effects for which the config connects no channel."""
 
-    def __init__(self, url: str, store: Store, key: int, worker: Worker, hands: Hands) -> None:
+    def __init__(self, url: str, store: Store, key: int, worker: Worker, hands: Hands, silent: frozenset[str]) -> None:
         self.url = url
         self.store = store
         self.key = key
         self.hands = hands
         self._worker = worker
+        self._silent = silent
         self._begun_at = last_line(store, key)
 
     def until(self, end: datetime, progress: Callable[[datetime], None] = lambda moment: None) -> None:
@@ -77,7 +80,7 @@ class Play:
 
     def deeds(self, deal_id: int | None = None) -> list[Deed]:
         """What the rules have done so far."""
-        return deeds_after(self.store, self.key, self._begun_at, deal_id)
+        return deeds_after(self.store, self.key, self._begun_at, deal_id, self._silent)
 
     def _next(self) -> datetime:
         """The next moment at which something falls due."""
@@ -149,7 +152,9 @@ def _begun(config: Config, store: Store, hands: Hands, known: Known) -> Play:
     while not replan.run(workshop.brain.timetable):
         """In portions."""
     _pass_over(store, key, hands.now())
-    return Play(config.account.url, store, key, worker, hands)
+    there = connected(config)
+    silent = frozenset(kind for kind, lane in OUTSIDE.items() if lane not in there)
+    return Play(config.account.url, store, key, worker, hands, silent)
 
 
 def _pass_over(store: Store, key: int, now: datetime) -> None:

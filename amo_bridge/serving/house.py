@@ -26,6 +26,7 @@ from amo_bridge.engine.installation import Installation
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.os_words import why_not
+from amo_bridge.serving import whereabouts
 from amo_bridge.serving.order import Order
 from amo_bridge.web.access import TOKEN
 from amo_bridge.web.app import create_app
@@ -58,6 +59,7 @@ class House:
         if self._order.takes_hooks:
             office = self.app.extensions[PAGES]
             address = office.public_url or self._order.own_url
+            whereabouts.leave(office.data_folder, address)
             threading.Thread(target=first_admin.announce, args=(office, address), daemon=True).start()
         if isinstance(self._bridge, Bridge):
             threading.Thread(target=_watch, args=(self._bridge, give_up), daemon=True).start()

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -187,6 +188,11 @@ class Office:
     def public_url(self) -> str:
         """Where browsers reach the pages, if the config says so."""
         return self._home.config.bridge.public_url or ""
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the users' store is."""
+        return self._home.config.data_folder
 
     @property
     def users(self) -> Users:

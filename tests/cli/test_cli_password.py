@@ -8,6 +8,7 @@ import pytest
 from click.testing import Result
 from running_bridge import RunningBridge
 
+from amo_bridge.serving.whereabouts import leave
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.here import EXTENSION
 from amo_bridge.web.office import Office
@@ -27,6 +28,13 @@ def test_the_link_sets_a_password(office_of_pages: Office, run: Run) -> None:
     assert office_of_pages.links.user_of(link.rpartition("/")[2]) == user.id
     (deed,) = office_of_pages.audit.last(1)
     assert (deed.who, deed.words) == ("командная строка", "Новая ссылка для пароля: Анна Смирнова")
+
+
+def test_the_link_leads_to_where_the_bridge_listens(office_of_pages: Office, bridge: RunningBridge, run: Run) -> None:
+    office_of_pages.users.add("Анна", Role.ADMIN)
+    assert run("password", "Анна").stdout.startswith("http://127.0.0.1:8080/password/"), "nobody has served yet"
+    leave(bridge.config.data_folder, "http://127.0.0.1:18080")
+    assert run("password", "Анна").stdout.startswith("http://127.0.0.1:18080/password/")
 
 
 def test_nobody_of_that_name(office_of_pages: Office, run: Run) -> None:

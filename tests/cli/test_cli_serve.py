@@ -16,6 +16,7 @@ from local_crm import LocalCrm, served
 
 from amo_bridge.sandbox.account_file import AGENCY
 from amo_bridge.sandbox.world import World
+from amo_bridge.serving.whereabouts import left_in
 
 Run = Callable[..., Result]
 Serve = Callable[..., Served]
@@ -43,10 +44,13 @@ def another_world(tmp_path: Path) -> World:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_works_from_any_folder_until_it_is_told_to_stop(number: int, sandbox: LocalCrm, serve: Serve) -> None:
+def test_it_works_from_any_folder_until_it_is_told_to_stop(
+    number: int, sandbox: LocalCrm, serve: Serve, tmp_path: Path
+) -> None:
     bridge = serve(sandbox.url)
     bridge.wait_ready()
     assert requests.get(f"{bridge.url}/health", timeout=10).json()["status"] == "ready"
+    assert left_in(tmp_path / "data") == bridge.url, "so the commands print links that lead here"
     assert bridge.stop(number) == 0, bridge.told
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{bridge.url}/health", timeout=10)

@@ -86,6 +86,10 @@ def test_series_of_letters_are_played_to_their_end(agency: Config, tmp_path: Pat
     letters = of_rule(deeds, "series_sends_letters.series", deal)
     assert [day for day, _ in letters] == ["10.03 10:10", "14.03 11:00", "19.03 11:00"]
     assert "письмо клиенту «утепляющая/1»" in letters[0][1][0]
+    assert letters[0][1][0].endswith("(канал не подключён)"), "no mail server stands in the example"
+    told = [words for deed in deeds for words in deed.does if words.startswith(("задача", "этап"))]
+    assert told
+    assert not [words for words in told if "не подключён" in words]
 
 
 def test_the_same_account_gives_the_same_calendar(agency: Config, tmp_path: Path) -> None:
