@@ -19,6 +19,7 @@ from amo_bridge.rules import Rule
 # How many seconds amoCRM's clock is ahead of the machine's, as the worker heard it last.
 CLOCK_AHEAD = "clock_ahead"
 MOST = 10_000
+EVER = timedelta(days=36_500)
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,14 @@ class Upcoming:
         """By amoCRM's clock."""
         return self._clock.now() + timedelta(seconds=self._cursors.read(CLOCK_AHEAD) or 0.0)
 
-    def within(self, span: timedelta, *, rule: str | None = None, deal_id: int | None = None) -> list[Coming]:
-        """What is due from now until then, and what is overdue; the nearest first, ``MOST`` at most."""
+    def nearest(self, *, rule: str | None = None) -> Coming | None:
+        """The step that is due first, however far it is."""
+        return next(iter(self.within(EVER, rule=rule, most=1)), None)
+
+    def within(
+        self, span: timedelta, *, rule: str | None = None, deal_id: int | None = None, most: int = MOST
+    ) -> list[Coming]:
+        """What is due from now until then, and what is overdue; the nearest first, ``most`` at most."""
         until = (self.now() + span).timestamp()
         wanted = [timers.c.state == literal_column(f"'{OPEN}'"), timers.c.due_at <= until]
         if rule is not None:
@@ -73,7 +80,7 @@ class Upcoming:
             .join_from(timers, deals, known)
             .where(timers.c.account == self._key, *wanted)
             .order_by(timers.c.due_at, timers.c.id)
-            .limit(MOST)
+            .limit(most)
         )
         with self._store.read() as connection:
             return [self._coming(row) for row in connection.execute(query)]

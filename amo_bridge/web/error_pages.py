@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException, TooManyRequests
 from werkzeug.wrappers import Response
 
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.web.forms import role_names
 from amo_bridge.web.here import office
 from amo_bridge.web.limits import seconds_to_wait
 from amo_bridge.web.office import ChoiceNeeded, NoSuchAccount, NotMet
@@ -59,7 +60,7 @@ def _refused(error: HTTPException) -> Response:
         return cast(Response, error.response)
     title, text = _words().get(status) or (HTTPStatus(status).phrase, error.description or "")
     if status == 403 and (needed := g.get("needed_role")) is not None:
-        text = _("Для этой страницы нужна роль «%(role)s». Её даёт администратор.", role=str(needed))
+        text = _("Для этой страницы нужна роль «%(role)s». Её даёт администратор.", role=role_names()[needed])
     return told(status, title, text)
 
 

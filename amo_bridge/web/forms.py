@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flask_babel import force_locale
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
 from wtforms import PasswordField, SelectField, StringField
@@ -10,6 +11,7 @@ from wtforms.validators import DataRequired, EqualTo, InputRequired, Length, Val
 
 from amo_bridge.web.admission.passwords import LONGEST, SHORTEST, is_weak
 from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.languages import RUSSIAN
 
 LONGEST_LOGIN = 80
 ROLE_WORDS = {
@@ -22,6 +24,12 @@ ROLE_WORDS = {
 def role_names() -> dict[Role, str]:
     """«Наблюдатель» and the like, in the reader's language."""
     return {role: str(words).partition(":")[0] for role, words in ROLE_WORDS.items()}
+
+
+def role_in_russian(role: Role) -> str:
+    """As the audit names it, whoever reads."""
+    with force_locale(RUSSIAN):
+        return role_names()[role]
 
 
 def _login() -> StringField:

@@ -41,6 +41,10 @@ class Group:
         return not self.name and all(row.is_empty for row in self.rows)
 
     @property
+    def has_no_service(self) -> bool:
+        return not self.is_empty and all(row.is_empty for row in self.rows)
+
+    @property
     def can_grow(self) -> bool:
         return len(self.rows) < MOST_SERVICES
 
@@ -86,6 +90,9 @@ class ServiceForm:
         bloggers = [blogger for group in self.groups if not group.is_empty and (blogger := _blogger(group))]
         for one in _namesakes(self.groups):
             one.trouble = _("Этот блогер уже есть выше")
+        for one in self.groups:
+            if one.has_no_service:
+                one.trouble = one.trouble or _("Добавьте хотя бы одну услугу: площадку и что на ней")
         if any(group.trouble or any(row.trouble for row in group.rows) for group in self.groups):
             return None
         return ServiceLines(tuple(bloggers), tuple(Unread(row, "") for row in self.unread.splitlines() if row.strip()))

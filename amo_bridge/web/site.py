@@ -11,7 +11,7 @@ from flask import Flask, g, request, url_for
 from flask_babel import get_locale
 from flask_wtf.csrf import CSRFProtect
 
-from amo_bridge.web import error_pages, gate, headers, languages, pages, sessions, verdicts, wording
+from amo_bridge.web import error_pages, gate, headers, languages, pages, refusal_words, sessions, verdicts, wording
 from amo_bridge.web.here import EXTENSION, account, office
 from amo_bridge.web.limits import limiter
 from amo_bridge.web.office import ChoiceNeeded, Installed, NoSuchAccount, Office
@@ -45,6 +45,7 @@ def install(app: Flask, installed: Installed) -> None:
     error_pages.install(app)
     wording.install(app)
     verdicts.install(app)
+    refusal_words.install(app)
     pages.install(app)
     app.context_processor(_surroundings)
 

@@ -129,6 +129,9 @@ def test_only_the_admin_takes_a_step_again(bridge: RunningBridge, deal: int) -> 
         ("30000001", "/deals/30000001"),
         (" 30000001 ", "/deals/30000001"),
         ("https://agency.amocrm.ru/leads/detail/30000001?tab=1", "/deals/30000001"),
+        ("№ 30000001", "/deals/30000001"),
+        ("no. 30000001", "/deals/30000001"),
+        ("Сделка 30000001", "/deals/30000001"),
         ("ромашка", "/"),
         ("../../etc/passwd", "/"),
         ("", "/"),
@@ -139,7 +142,10 @@ def test_a_deal_is_found_by_its_number_or_its_address(viewer: Visit, told: str, 
 
 
 def test_a_deal_that_the_journal_does_not_know(pages: Pages, viewer: Visit) -> None:
-    assert "в журнале ничего нет" in words_of(viewer.get("/deals/7"))
+    answer = viewer.get("/deals/7")
+    assert answer.status_code == 404
+    assert "Мост не знает сделки 7" in words_of(answer)
+    assert "/leads/detail/7" not in answer.text
 
 
 def test_what_people_wrote_is_shown_as_they_wrote_it(bridge: RunningBridge, office: Office, sandbox: LocalCrm) -> None:

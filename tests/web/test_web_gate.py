@@ -52,7 +52,7 @@ def test_a_role_may_do_what_those_before_it_may(pages: Pages, role: Role, code: 
     answer = pages.visit(role).get("/deals/7")
     assert answer.status_code == code
     if code == 403:
-        assert "нужна роль «webinar»" in words_of(answer)
+        assert "нужна роль «Вебинары»" in words_of(answer)
 
 
 def test_a_form_without_its_token_is_refused_in_words(admin: Visit) -> None:

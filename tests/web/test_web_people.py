@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
+from browser_kit import opened, served
 from pages_kit import PASSWORD, Pages, Visit, agency, words_of
+from playwright.sync_api import Browser, expect
 
 from amo_bridge.engine.store import outbox
 from amo_bridge.web.admission.roles import Role
@@ -30,7 +32,10 @@ def test_somebody_is_invited_by_a_link_that_is_shown_once(pages: Pages, anna: Vi
     vera.post(link[1], {"password": "совершенно новый", "again": "совершенно новый"})
     assert vera.get("/").status_code == 200
     assert vera.get("/users").status_code == 403
-    assert [deed.words for deed in pages.office.audit.last(2)] == ["Вера: пароль задан", "Приглашён Вера, роль webinar"]
+    assert [deed.words for deed in pages.office.audit.last(2)] == [
+        "Вера: пароль задан",
+        "Приглашён Вера, роль «Вебинары»",
+    ]
 
 
 def test_a_link_never_stands_in_the_audit(pages: Pages, anna: Visit) -> None:
@@ -60,7 +65,10 @@ def test_a_role_counts_from_the_next_click_on(pages: Pages, anna: Visit) -> None
     visit.become(pages.office.users.sit_down(vera))
     assert visit.get("/audit").status_code == 403
     anna.post(f"/users/{vera}/role", {"role": "admin"}, page="/users")
+    anna.client.set_cookie("language", "en")
+    anna.post(f"/users/{vera}/role", {"role": "admin"}, page="/users")
     assert visit.get("/audit").status_code == 200
+    assert pages.office.audit.last(1)[0].words == "Вера: роль «Администратор»", "it is Russian, whoever looks"
 
 
 def test_somebody_disabled_is_out(pages: Pages, anna: Visit) -> None:
@@ -121,6 +129,42 @@ def test_nothing_ticked_changes_nothing(pages: Pages, admin: Visit) -> None:
     pages.refuse()
     admin.post("/failed/drop", page="/failed")
     assert states(pages) == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("responsible_user_id", "Сотрудник, на которого это ставят, отключён или его нет."),
+        ("status_id", "Такого этапа или такой воронки в amoCRM нет."),
+        ("custom_fields_values.0.field_id", "Такого поля в amoCRM нет."),
+        ("custom_fields_values.0.values.0.enum_id", "Такого значения у поля в amoCRM нет."),
+        ("note_type", ""),
+    ],
+)
+def test_amocrms_words_are_explained_where_they_can_be(pages: Pages, viewer: Visit, path: str, words: str) -> None:
+    refused = f"{path}: The value you selected is not a valid choice. (NotSupportedChoice)"
+    pages.refuse(error=refused, rule="stage_creates_tasks.new_client")
+    told = words_of(viewer.get("/failed"))
+    assert f"F1 · A10 stage_creates_tasks.new_client {words} {refused}".replace("  ", " ") in told
+
+
+def test_a_failure_is_dropped_after_a_question(pages: Pages, browser: Browser) -> None:
+    pages.refuse()
+    pages.add_user("Ольга", Role.ADMIN)
+    with served(pages.app) as url, opened(browser, url) as context:
+        page = context.new_page()
+        page.goto("/login?next=/failed")
+        page.get_by_label("Имя").fill("Ольга")
+        page.get_by_label("Пароль").fill(PASSWORD)
+        page.get_by_role("button", name="Войти").click()
+        page.get_by_label("Отметить F1").check()
+        page.once("dialog", lambda dialog: dialog.dismiss())
+        page.get_by_role("button", name="Снять отмеченное").click()
+        assert states(pages) == ["failed"]
+        page.once("dialog", lambda dialog: dialog.accept())
+        page.get_by_role("button", name="Снять отмеченное").click()
+        expect(page.get_by_text("Снято.")).to_be_visible()
+    assert states(pages) == ["dropped"]
 
 
 def test_a_viewer_sees_failures_and_decides_none(pages: Pages, viewer: Visit) -> None:

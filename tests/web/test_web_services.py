@@ -123,6 +123,7 @@ ROW = {"platform_0_0": "Instagram", "service_0_0": "Пост"}
     ("rows", "words"),
     [
         pytest.param({"blogger_0": BLOGGER, **ROW, "service_0_0": ""}, "и площадка, и услуга", id="нет услуги"),
+        pytest.param({"blogger_0": "Лис"}, "Добавьте хотя бы одну услугу", id="нет услуг"),
         pytest.param({"blogger_0": "", **ROW}, "Назовите блогера", id="нет имени"),
         pytest.param({"blogger_0": BLOGGER, "blogger_1": BLOGGER.upper(), **ROW}, "уже есть выше", id="дважды"),
     ],
@@ -132,6 +133,14 @@ def test_what_is_wrong_is_told_and_nothing_is_saved(desk: Desk, rows: dict[str, 
     assert words in told
     assert "Не сохранено: поправьте отмеченное" in told
     assert desk.field() == ""
+
+
+def test_what_was_said_of_an_earlier_saving_does_not_stay(desk: Desk) -> None:
+    page = desk.manager.get(desk.path)
+    data = {"csrf_token": token_in(page), "loaded": loaded(page.text), "do": "save", "blogger.0": "Лис"}
+    part = desk.manager.client.post(desk.path, data=data, headers={"HX-Request": "true"}).text
+    assert "Не сохранено" in part
+    assert '<div id="notices" aria-live="polite" hx-swap-oob="true"></div>' in part
 
 
 def test_what_somebody_else_changed_meanwhile_is_not_overwritten_unseen(desk: Desk) -> None:
@@ -241,6 +250,17 @@ def test_a_manager_writes_the_services_of_two_bloggers(desk: Desk, page: Page) -
         f"{chosen}:\n— Instagram: Размещение фото\n— YouTube: Интеграция\n\nКим Мария:\n— Telegram: Пост"
     )
     expect(page.get_by_text("Записывается в amoCRM…")).to_be_hidden()
+
+
+def test_enter_in_a_name_sends_nothing_and_a_blogger_needs_a_service(desk: Desk, page: Page) -> None:
+    first = page.get_by_role("group", name="Блогер 1")
+    first.get_by_label("Фамилия и имя").fill("Гро")
+    first.get_by_label("Фамилия и имя").press("Enter")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.get_by_role("button", name="Сохранить").click()
+    expect(page.get_by_text("Не сохранено: поправьте отмеченное")).to_be_visible()
+    expect(first.get_by_text("Добавьте хотя бы одну услугу")).to_be_visible()
+    assert desk.field() == ""
 
 
 def test_on_a_phone_it_fits(page: Page) -> None:

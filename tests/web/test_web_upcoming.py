@@ -100,6 +100,17 @@ def test_nothing_is_to_come(waiting: Pages, viewer: Visit) -> None:
     assert "Ничего не предстоит" in words_of(viewer.get("/upcoming?days=nonsense"))
 
 
+def test_nothing_within_the_days_asked_for_and_something_after_them(waiting: Pages, viewer: Visit) -> None:
+    due = NOW + timedelta(days=9)
+    plan(waiting, 8, due + timedelta(days=300))
+    plan(waiting, 7, due)
+    page = viewer.get("/upcoming")
+    day = due.astimezone(waiting.account.zone).strftime("%d.%m.%Y, %H:%M")
+    assert f"За 7 дней ничего Ближайший шаг: {day}, Сделка первая" in words_of(page)
+    assert 'href="/deals/7"' in page.text
+    assert "Ничего не предстоит" in words_of(viewer.get("/upcoming?rule=no.such"))
+
+
 def begin(pages: Pages) -> None:
     """The rule was first switched on just now, when the deals had been there for days."""
     row = {"account": pages.account.key, "rule": WARMING, "since": NOW.timestamp(), "digest": "", "is_planned": 1}

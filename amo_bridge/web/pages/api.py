@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.forms import role_names
+from amo_bridge.web.forms import role_in_russian, role_names
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import office, user, write_down
 from amo_bridge.web.menu import Menu
@@ -40,7 +40,7 @@ def issue() -> str | tuple[str, int]:
         flash(_("Назовите программу, которой нужен токен (не длиннее 80 знаков), и выберите роль."))
         return _page(), 422
     secret = office().api_tokens.issue(name, Role(told), user().login)
-    write_down("token.add", f"Новый токен API: {name}, роль {told}", about_account=False)
+    write_down("token.add", f"Новый токен API: {name}, роль «{role_in_russian(Role(told))}»", about_account=False)
     return _page(secret=secret, name=name)
 
 

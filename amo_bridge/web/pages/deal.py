@@ -20,13 +20,16 @@ from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.repeating import NotRepeatable, Repeating
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.error_pages import told
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import account, user, write_down
 from amo_bridge.web.office import NotMet, PageAccount
 
 routes = Blueprint("deal", __name__)
-# A number alone, or the address of the deal's page in amoCRM.
-NUMBER = re.compile(r"(?:.*/leads/detail/)?(\d{1,18})/?(?:[?#].*)?", re.DOTALL)
+# A number, also as pages print it, or the address of the deal's page in amoCRM.
+NUMBER = re.compile(
+    r"(?:.*/leads/detail/|(?:сделка|deal)?\s*(?:№|no\.)?\s*)?(\d{1,18})/?(?:[?#].*)?", re.DOTALL | re.IGNORECASE
+)
 SILENT = ("skipped",)
 
 
@@ -62,8 +65,11 @@ def find() -> Response:
 
 @routes.get("/deals/<int:deal_id>")
 @open_to(Role.VIEWER)
-def show(deal_id: int) -> str:
+def show(deal_id: int) -> str | Response:
     here = account()
+    if not here.journal.of_deal(deal_id) and Mirror(here.store, here.key).record(deal_id) is None:
+        why = _("Проверьте номер. О сделке, которая есть в amoCRM, мост узнаёт с первого события о ней.")
+        return told(404, _("Мост не знает сделки %(n)s", n=deal_id), why)
     return _page(here, deal_id)
 
 

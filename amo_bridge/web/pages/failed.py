@@ -21,7 +21,9 @@ MENU = Menu(_l("Отказы"), "failed.show", place=30)
 @open_to(Role.VIEWER)
 def show() -> str:
     here = account()
-    return render_template("failed/show.html", failures=here.failures.all() if here.is_known else [], here=here)
+    failures = here.failures.all() if here.is_known else []
+    clauses = {rule.name: rule.clause for rule in here.config.rules}
+    return render_template("failed/show.html", failures=failures, clauses=clauses)
 
 
 @routes.post("/failed/<decision>")

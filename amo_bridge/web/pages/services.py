@@ -69,4 +69,4 @@ def _save(desk: ServiceDesk, form: ServiceForm) -> str | Response:
 
 def _page(desk: ServiceDesk, form: ServiceForm, **more: object) -> str:
     part = "HX-Request" in request.headers
-    return render_template("services/form.html" if part else "services/show.html", desk=desk, form=form, **more)
+    return render_template("services/again.html" if part else "services/show.html", desk=desk, form=form, **more)

@@ -30,10 +30,12 @@ def show() -> str:
     asked, rule = request.args.get("days", type=int), request.args.get("rule", "")
     days = asked if asked in SPANS else SPANS[1]
     found: list[Coming] = []
+    nearest: Coming | None = None
     now = here.clock.now()
     if here.is_known:
         upcoming = here.upcoming
         found, now = upcoming.within(timedelta(days=days), rule=rule or None), upcoming.now()
+        nearest = None if found else upcoming.nearest(rule=rule or None)
     scheduled = sorted({one.name for one in here.config.rules if one.handler.section == "schedules"})
     local = [(one, one.due.astimezone(here.zone)) for one in found]
     today = now.astimezone(here.zone).date()
@@ -42,6 +44,7 @@ def show() -> str:
         by_day=_by_day(local[:MOST]),
         weeks=weeks(Counter(due.date() for _, due in local), today, today + timedelta(days=days)),
         many=len(found),
+        nearest=nearest,
         most=MOST,
         now=now,
         days=days,

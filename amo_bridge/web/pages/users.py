@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.admission.users import LastAdmin, User
-from amo_bridge.web.forms import UserForm, role_names
+from amo_bridge.web.forms import UserForm, role_in_russian, role_names
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import office, write_down
 from amo_bridge.web.menu import Menu
@@ -27,7 +27,7 @@ def show() -> str:
     if form.validate_on_submit():
         user = here.users.add(form.login.data, Role(form.role.data))
         if user is not None:
-            write_down("user.add", f"Приглашён {user.login}, роль {user.role}", about_account=False)
+            write_down("user.add", f"Приглашён {user.login}, роль «{role_in_russian(user.role)}»", about_account=False)
             return _page(UserForm(formdata=None), invited=user)
         form.login.errors = [_("Такое имя уже есть")]
     return _page(form)
@@ -49,7 +49,9 @@ def change_role(user_id: int) -> Response:
     if told not in list(Role):
         abort(400)
     role = Role(told)
-    return _changed(user_id, lambda user: office().users.set_role(user.id, role), "user.role", f"роль {role}")
+    return _changed(
+        user_id, lambda user: office().users.set_role(user.id, role), "user.role", f"роль «{role_in_russian(role)}»"
+    )
 
 
 @routes.post("/users/<int:user_id>/disable")

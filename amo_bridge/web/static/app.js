@@ -47,8 +47,12 @@ function drawCharts(root) {
 
 // A question is asked in the page's own words before something that can't be taken back.
 document.addEventListener("submit", (event) => {
-  const question = event.target.dataset.confirm;
+  const question = event.submitter?.dataset.confirm || event.target.dataset.confirm;
   if (question && !window.confirm(question)) event.preventDefault();
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && event.target.dataset.enter === "stays") event.preventDefault();
 });
 
 document.addEventListener("click", (event) => {
