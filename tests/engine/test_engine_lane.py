@@ -38,7 +38,11 @@ def hands() -> FixedClock:
 
 def sent_rows(store: Store) -> list[dict[str, str]]:
     with store.read() as connection:
-        return [json.loads(told) for told in connection.execute(select(outbox.c.result)).scalars() if told]
+        return [
+            json.loads(told)
+            for told in connection.execute(select(outbox.c.result).order_by(outbox.c.id)).scalars()
+            if told
+        ]
 
 
 def test_what_is_sent_is_done_and_told_to_whom(store: Store) -> None:

@@ -10,7 +10,7 @@ from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import MANAGER
+from amo_bridge.demo.story import CLIENT, MANAGER
 
 NEW = "Продажи / Новый клиент"
 BRIEF = "Продажи / Получение брифа"
@@ -32,6 +32,9 @@ def bridge(sandbox: LocalCrm, config: Config, start_bridge: Callable[..., Runnin
 def deal(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
     """A deal whose brief is awaited since Monday noon."""
     made = office.new_deal(MANAGER, "Ромашка", NEW, office.new_contact(MANAGER, "Анна"), 1000)
+    for name, value in CLIENT.items():
+        # Else the deal must not leave its first stage (A12).
+        office.fill(MANAGER, made, name, value)
     sandbox.later()
     office.move(MANAGER, made, BRIEF)
     bridge.settle(sandbox)

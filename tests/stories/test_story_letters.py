@@ -18,7 +18,7 @@ from telegram_kit import TOKEN, Telegram, telegram_server
 from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import MANAGER
+from amo_bridge.demo.story import CLIENT, MANAGER
 from bench.processes import free_port
 
 NEW = "Продажи / Новый клиент"
@@ -44,6 +44,9 @@ class Agency:
         contact = self.office.new_contact(MANAGER, "Ольга Смирнова", "olga@client.example")
         deal = self.office.new_deal(MANAGER, "Ромашка", NEW, contact, 1000)
         if stage != NEW:
+            for name, value in CLIENT.items():
+                # Else the deal must not leave its first stage (A12).
+                self.office.fill(MANAGER, deal, name, value)
             self.crm.later()
             self.office.move(MANAGER, deal, stage)
         self.bridge.settle(self.crm)
