@@ -33,7 +33,7 @@ def deal(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
     """A deal whose brief is awaited since Monday noon."""
     made = office.new_deal(MANAGER, "Ромашка", NEW, office.new_contact(MANAGER, "Анна"), 1000)
     for name, value in CLIENT.items():
-        # Else the deal must not leave its first stage (A12).
+        # Else the deal must not leave its first stage.
         office.fill(MANAGER, made, name, value)
     sandbox.later()
     office.move(MANAGER, made, BRIEF)

@@ -45,7 +45,7 @@ class Agency:
         deal = self.office.new_deal(MANAGER, "Ромашка", NEW, contact, 1000)
         if stage != NEW:
             for name, value in CLIENT.items():
-                # Else the deal must not leave its first stage (A12).
+                # Else the deal must not leave its first stage.
                 self.office.fill(MANAGER, deal, name, value)
             self.crm.later()
             self.office.move(MANAGER, deal, stage)
