@@ -58,12 +58,12 @@ def test_day_by_day_while_the_brief_is_awaited(
         bridge.settle_at(sandbox, advance=DAY)
         done.append([step.partition("«")[2].rstrip("»") for step in steps(bridge, deal)])
     assert done[1] == []
-    assert done[2] == ["3 d"]
+    assert done[2] == ["3 дня"]
     # Day 5 is a Saturday, and the Monday after it a holiday: what the client sees waits, Sunday's task does not.
-    assert done[4] == ["3 d"]
-    assert done[6] == done[5] == ["3 d", "6 d"]
-    assert done[7] == ["3 d", "6 d", "5 d"]
-    assert done[9] == ["3 d", "6 d", "5 d", "10 d"]
+    assert done[4] == ["3 дня"]
+    assert done[6] == done[5] == ["3 дня", "6 дней"]
+    assert done[7] == ["3 дня", "6 дней", "5 дней"]
+    assert done[9] == ["3 дня", "6 дней", "5 дней", "10 дней"]
     assert done[10] == done[9]
     assert calls(office, deal) == 1
 
@@ -109,7 +109,7 @@ def test_a_bridge_that_was_down_for_a_day_does_what_fell_due_and_one_down_for_a_
     sandbox.control("POST", "clock", {"advance": 7 * DAY})
     last = start_bridge(config).wait_ready()
     last.settle_at(sandbox, advance=1)
-    told = [entry for entry in last.journal(deal) if "«10 d»" in entry.what and entry.rule.startswith("stage_ladder")]
+    told = [entry for entry in last.journal(deal) if "«10 дней»" in entry.what and entry.rule.startswith("stage_ladder")]
     assert [entry.verdict for entry in told] == ["skipped"]
     assert "слишком поздно" in told[0].reason
     assert calls(office, deal) == 1
