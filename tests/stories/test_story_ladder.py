@@ -109,7 +109,9 @@ def test_a_bridge_that_was_down_for_a_day_does_what_fell_due_and_one_down_for_a_
     sandbox.control("POST", "clock", {"advance": 7 * DAY})
     last = start_bridge(config).wait_ready()
     last.settle_at(sandbox, advance=1)
-    told = [entry for entry in last.journal(deal) if "«10 дней»" in entry.what and entry.rule.startswith("stage_ladder")]
+    told = [
+        entry for entry in last.journal(deal) if "«10 дней»" in entry.what and entry.rule.startswith("stage_ladder")
+    ]
     assert [entry.verdict for entry in told] == ["skipped"]
     assert "слишком поздно" in told[0].reason
     assert calls(office, deal) == 1
