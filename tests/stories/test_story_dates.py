@@ -117,9 +117,9 @@ def test_the_decision_is_asked_for_and_a_silent_manager_is_rung(
     bridge.settle_at(sandbox, set="2026-03-22T12:00")
     assert acted(bridge, deal, "A64–A66") == ["наступила"]
     bridge.settle_at(sandbox, set="2026-03-23T10:01")
-    assert acted(bridge, deal, "A64–A66") == ["наступила", "+ 3 d"]
+    assert acted(bridge, deal, "A64–A66") == ["наступила", "+ 3 дня"]
     bridge.settle_at(sandbox, set="2026-04-10T12:00")
-    assert acted(bridge, deal, "A64–A66") == ["наступила", "+ 3 d"], "nobody was in touch: no second way"
+    assert acted(bridge, deal, "A64–A66") == ["наступила", "+ 3 дня"], "nobody was in touch: no second way"
 
 
 def test_a_changed_decision_date_moves_the_open_task(
