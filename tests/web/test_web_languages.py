@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from babel.messages.extract import extract_from_dir
+from babel.messages.extract import extract_from_dir, extract_from_file
 from babel.messages.pofile import read_po
 from pages_kit import Pages, Visit, words_of
 
@@ -16,11 +16,16 @@ METHODS = [("**.py", "python"), ("**/templates/**.html", "jinja2")]
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 
+# Its words are said on pages too, in the reader's language.
+STEP_WORDS = WEB.parent / "step_words.py"
+
+
 def said() -> dict[str, str]:
     """Every text of the pages → the file it is in."""
     keywords = {"_": None, "_l": None, "gettext": None, "ngettext": (1, 2), "lazy_gettext": None}
-    found = extract_from_dir(str(WEB), method_map=METHODS, keywords=keywords)
-    return {(text if isinstance(text, str) else text[0]): name for name, _, text, _, _ in found}
+    pages = [(text, name) for name, _, text, _, _ in extract_from_dir(str(WEB), method_map=METHODS, keywords=keywords)]
+    spans = [(text, STEP_WORDS.name) for _, text, _, _ in extract_from_file("python", STEP_WORDS, {"say": (1, 2)})]
+    return {(text if isinstance(text, str) else text[0]): name for text, name in [*pages, *spans]}
 
 
 @pytest.fixture(scope="module")
