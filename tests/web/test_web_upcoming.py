@@ -148,3 +148,19 @@ def test_a_rule_that_is_switched_on_shows_whom_it_would_meet(waiting: Pages, adm
     saved(admin, admin.post(f"{page}/switch", {"key": "enabled", "value": "off"}, page=page))
     review = admin.post(f"{page}/switch", {"key": "enabled", "value": "on"}, page=page)
     assert "Сделка первая" in words_of(review)
+
+
+def test_programs_read_the_same(waiting: Pages) -> None:
+    plan(waiting, 7, NOW + timedelta(days=2))
+    plan(waiting, 8, NOW + timedelta(days=20))
+    secret = waiting.office.api_tokens.issue("программа", Role.VIEWER, "Анна")
+
+    def asked(query: str) -> list[int]:
+        answer = waiting.app.test_client().get(
+            f"/api/v1/upcoming{query}", headers={"Authorization": f"Bearer {secret}"}
+        )
+        return [step["deal_id"] for step in answer.json["steps"]]
+
+    assert asked("") == [7]
+    assert asked("?days=30") == [7, 8]
+    assert asked("?days=30&rule=no.such") == []

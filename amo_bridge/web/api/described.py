@@ -33,11 +33,11 @@ class Door:
 
 
 class Doors:
-    """One version of the API."""
+    """One version of the API. ``others``: doors of the same version that stand in another file."""
 
-    def __init__(self, routes: Blueprint) -> None:
+    def __init__(self, routes: Blueprint, others: Doors | None = None) -> None:
         self._routes = routes
-        self.all: list[Door] = []
+        self.all: list[Door] = others.all if others else []
 
     def open(self, door: Door) -> Callable[[Callable[..., BaseModel]], Callable[..., Any]]:
         """Mark the function behind the door: it gets the body as ``told`` if the door takes one."""
@@ -129,3 +129,10 @@ def _content(model: type[BaseModel], schemas: dict[str, Any], description: str |
 
 def _in_words(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in error.errors())
+
+
+def refusal(status: int, words: str) -> Response:
+    """The answer of a door that says no, and why."""
+    answer = jsonify(error=str(status), detail=words)
+    answer.status_code = status
+    return answer

@@ -180,6 +180,66 @@ class Violations(Shape):
     violations: list[Violation]
 
 
+class Step(Shape):
+    """A step that the clock will take. ``due`` may have passed, if the worker has not looked since."""
+
+    due: datetime
+    rule: str
+    clause: str
+    step: str
+    deal_id: int
+    deal_name: str
+    says: str
+
+
+class Steps(Shape):
+    """The earliest first. ``now``: by amoCRM's clock."""
+
+    now: datetime
+    steps: list[Step]
+
+
+class Webinar(Shape):
+    """One upload of a webinar's attendees. ``counts``: state of a row → how many; ``waiting``: people about whom
+    somebody must decide."""
+
+    number: int
+    state: str
+    held_on: date
+    title: str
+    made_at: datetime
+    made_by: str
+    waiting: int
+    counts: dict[str, int]
+    trouble: str
+
+
+class Webinars(Shape):
+    """The newest first."""
+
+    webinars: list[Webinar]
+
+
+class Attendee(Shape):
+    """``became``: what came of the person, in Russian; ``deal_id`` and ``contact_id``: null while there is none."""
+
+    name: str
+    mails: list[str]
+    phones: list[str]
+    interest: str
+    became: str
+    why: str
+    note: str
+    contact_id: int | None
+    deal_id: int | None
+
+
+class WebinarReport(Webinar):
+    """A webinar with everybody in it."""
+
+    attendees: list[Attendee]
+
+
 class Ruling(Shape):
     """Which violations, and why they are forgiven or counted again."""
 

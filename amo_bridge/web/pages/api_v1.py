@@ -16,7 +16,7 @@ from amo_bridge.errors import ConfigError
 from amo_bridge.rules import Rule as ConfigRule
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api import shapes
-from amo_bridge.web.api.described import Door, Doors
+from amo_bridge.web.api.described import Door, Doors, refusal
 from amo_bridge.web.gate import by_token
 from amo_bridge.web.here import account, office, token, write_down
 from amo_bridge.web.office import PageAccount
@@ -84,7 +84,7 @@ def switch(name: str, told: shapes.RuleChange) -> shapes.Rule:
             file.save(text, before.mark)
             write_down("config.save", f"По API: правило {name}", details="\n".join(difference(before.text, text)))
     except ConfigError as error:
-        abort(_refusal(409, "; ".join(error.problems)))
+        abort(refusal(409, "; ".join(error.problems)))
     here.bridge.watch.look(again=True)
     return _rule(here, _known(here, name))
 
@@ -215,7 +215,7 @@ def _decided(decision: str, told: shapes.Names) -> shapes.Failures:
     try:
         chosen = act(told.names, token().name)
     except NotFailed as error:
-        abort(_refusal(409, str(error)))
+        abort(refusal(409, str(error)))
     write_down(f"failed.{decision}", f"По API: {', '.join(one.name for one in chosen)}")
     here.bridge.ring()
     return _failures(chosen)
@@ -233,16 +233,10 @@ def _ruled(decision: str, told: shapes.Ruling) -> shapes.Violations:
     try:
         found = ruling_of(account(), decision)(told.numbers, token().name, told.why)
     except NoSuchViolation as error:
-        abort(_refusal(404, str(error)))
+        abort(refusal(404, str(error)))
     write_down(f"violations.{decision}", in_the_audit(decision, told.numbers, told.why))
     return _violations(found)
 
 
 def _violations(found: list[Violation]) -> shapes.Violations:
     return shapes.Violations(violations=[shapes.Violation.model_validate(one.to_json()) for one in found])
-
-
-def _refusal(status: int, words: str) -> Response:
-    answer = jsonify(error=str(status), detail=words)
-    answer.status_code = status
-    return answer
