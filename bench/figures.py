@@ -152,7 +152,7 @@ def _start(starts: list[float]) -> Row:
     return Row(
         "start to first accepted hook",
         "< 2 s",
-        f"{median(starts) / 2:.2f} of 2 s (median of {len(starts)}; {min(starts) / 2:.2f} to {max(starts) / 2:.2f})",
+        f"{median(starts) / 2:.2f} × 2 s (median of {len(starts)}; {min(starts) / 2:.2f} to {max(starts) / 2:.2f})",
         median(starts) < 2,
     )
 
