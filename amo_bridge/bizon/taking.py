@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 
 from amo_bridge.bizon.reports import BizonReports, Report
 from amo_bridge.clock import Clock
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.imports.control import DRY, ImportControl
 from amo_bridge.engine.imports.drafting import Drafting, Upload
 from amo_bridge.engine.imports.memory import COUNTS
+from amo_bridge.engine.planned import Planned
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store, outbox
 
@@ -70,18 +71,11 @@ class Taking:
         what = "загружается в amoCRM" if begun else "посмотрите и загрузите"
         links = "".join(f"\n{self._pages}/webinars/{number}" for number in numbers) if self._pages else ""
         text = f"Отчёт вебинара {report.webinar_id} получен, участников {people}: {what}{links}"
-        bodies = self._brain().resolver.free_notice(
-            text, bizon.tell, MADE_BY, DealRecord(id=NO_DEAL), self._clock.now()
-        )
-        now = self._clock.now().timestamp()
+        now = self._clock.now()
+        bodies = self._brain().resolver.free_notice(text, bizon.tell, MADE_BY, DealRecord(id=NO_DEAL), now)
         rows = [
-            {
-                "account": self._key, "key": f"{RULE}|{report.webinar_id}|{body['user_id']}", "rule": RULE,
-                "deal_id": NO_DEAL, "kind": "notify", "created_at": now,
-                "payload": json.dumps({"body": body, "words": text, "slot": "", "not_before": 0.0, "expects": None,
-                                       "rolls_back": False}, ensure_ascii=False),
-            }
+            Planned(None, RULE, f"{RULE}|{report.webinar_id}|{body['user_id']}", Effect("notify", NO_DEAL, body, text))
             for body in bodies
-        ]  # fmt: skip
+        ]
         with self._store.write() as connection:
-            insert_new(connection, outbox, rows)
+            insert_new(connection, outbox, [row.row(self._key, now) for row in rows])

@@ -3,7 +3,6 @@ notice by his own ways when amoCRM takes no tasks."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,8 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.due import Due
 from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.effects import Kind
+from amo_bridge.engine.effects import Effect, Kind
+from amo_bridge.engine.planned import Planned
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store, outbox
 from amo_bridge.errors import BridgeError, CrmStopped
@@ -79,15 +79,7 @@ class Alarms:
     def _put(self, kind: Kind, about: str, body: Mapping[str, Any], words: str) -> None:
         """Into the outbox, unless the same was told today."""
         now = self._clock.now()
-        payload = {"body": body, "words": words, "slot": about, "not_before": 0.0, "expects": None, "rolls_back": False}
-        row = {
-            "account": self._key,
-            "key": f"{RULE}|{about}|{now:%Y-%m-%d}",
-            "rule": RULE,
-            "deal_id": NO_DEAL,
-            "kind": kind,
-            "payload": json.dumps(payload, ensure_ascii=False),
-            "created_at": now.timestamp(),
-        }
+        effect = Effect(kind, NO_DEAL, body, words, slot=about)
+        row = Planned(None, RULE, f"{RULE}|{about}|{now:%Y-%m-%d}", effect).row(self._key, now)
         with self._store.write() as connection:
             insert_new(connection, outbox, [row])

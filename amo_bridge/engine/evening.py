@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import date, time, timedelta
 from typing import Any
@@ -10,14 +9,15 @@ from typing import Any
 from amo_bridge.channels.notices.reach import Reach
 from amo_bridge.clock import Clock
 from amo_bridge.config.absences import stand_in
-from amo_bridge.config.model import Config
-from amo_bridge.crm.account import Account, User
+from amo_bridge.crm.account import User
+from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.planned import Planned
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store, outbox
 from amo_bridge.names import same_name
 from amo_bridge.reports.evening_list import in_words, undone
-from amo_bridge.worktime import WorkCalendar
 
 RULE = "bridge.evening"
 NO_DEAL = 0
@@ -29,22 +29,14 @@ NOT_LATER = timedelta(hours=3)
 class Evening:
     """A chore: ``run()`` every minute. ``account_clock`` is amoCRM's."""
 
-    def __init__(
-        self,
-        store: Store,
-        account_key: int,
-        config: Config,
-        account: Account,
-        account_clock: Clock,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, store: Store, account_key: int, brain: Brain, account_clock: Clock, clock: Clock) -> None:
         self._store = store
         self._key = account_key
-        self._config = config
-        self._account = account
+        self._config = brain.config
+        self._account = brain.account
+        self._calendar = brain.calendar
         self._account_clock = account_clock
         self._clock = clock
-        self._calendar: WorkCalendar = config.calendar.calendar(account.timezone)
         self._cursors = Cursors(store, account_key)
 
     def run(self) -> None:
@@ -81,13 +73,5 @@ class Evening:
     def _row(self, user_id: int, text: str, today: date) -> dict[str, Any]:
         url = f"{self._config.account.url}/todo/list/"
         body = {"user_id": user_id, "text": text, "urgent": False, "about": "Задачи на сегодня", "url": url}
-        payload = {"body": body, "words": text, "slot": "", "not_before": 0.0, "expects": None, "rolls_back": False}
-        return {
-            "account": self._key,
-            "key": f"{RULE}|{user_id}|{today:%Y-%m-%d}",
-            "rule": RULE,
-            "deal_id": NO_DEAL,
-            "kind": "notify",
-            "payload": json.dumps(payload, ensure_ascii=False),
-            "created_at": self._clock.now().timestamp(),
-        }
+        effect = Effect("notify", NO_DEAL, body, text)
+        return Planned(None, RULE, f"{RULE}|{user_id}|{today:%Y-%m-%d}", effect).row(self._key, self._clock.now())

@@ -116,7 +116,7 @@ class Workshop:
         )
         desk.account_clock.jumped = lambda: worker.ask(TIMERS)
         worker.learn(TIMERS, lambda: self._clockwork.tick(lambda: worker.ask(TIMERS)))
-        worker.learn(EVENING, Evening(store, key, desk.config, desk.account, desk.account_clock, desk.clock).run)
+        worker.learn(EVENING, Evening(store, key, self.brain, desk.account_clock, desk.clock).run)
         worker.learn(SERIES, series_chore(self._here).run)
         retention = Retention(store, key, desk.clock, desk.config.bridge, lambda: self._planner.brain.timetable)
         worker.learn(RETENTION, RetentionChore(retention, lambda: worker.ask(RETENTION)).run)
