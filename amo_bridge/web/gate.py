@@ -35,13 +35,13 @@ def open_to(role: Role | None, *, most_bytes: int = USUAL_BYTES) -> Callable[[V]
     return mark
 
 
-def by_token(role: Role) -> Callable[[V], V]:
+def by_token(role: Role, *, most_bytes: int = USUAL_BYTES) -> Callable[[V], V]:
     """Mark a view of the API: who has a token of this role may use it. Cookies open nothing there, so nothing that a
     stranger's page sends along does."""
 
     def mark(view: V) -> V:
         setattr(view, BY_TOKEN, True)
-        return open_to(role)(view)
+        return open_to(role, most_bytes=most_bytes)(view)
 
     return mark
 

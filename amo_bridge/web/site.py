@@ -11,7 +11,7 @@ from flask import Flask, g, request, url_for
 from flask_babel import get_locale
 from flask_wtf.csrf import CSRFProtect
 
-from amo_bridge.web import error_pages, gate, headers, languages, pages, refusal_words, sessions, verdicts, wording
+from amo_bridge.web import api, error_pages, gate, headers, languages, pages, refusal_words, sessions, verdicts, wording
 from amo_bridge.web.here import EXTENSION, account, office
 from amo_bridge.web.limits import limiter
 from amo_bridge.web.office import ChoiceNeeded, Installed, NoSuchAccount, Office
@@ -46,6 +46,7 @@ def install(app: Flask, installed: Installed) -> None:
     wording.install(app)
     verdicts.install(app)
     refusal_words.install(app)
+    api.install(app)
     pages.install(app)
     app.context_processor(_surroundings)
 

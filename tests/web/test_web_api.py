@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from amo_bridge.config.load import load
 from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.pages.api_v1 import doors
+from amo_bridge.web.api.version import doors
 
 RULE = "stage_creates_tasks.new_client"
 

@@ -1,1 +1,20 @@
-"""The JSON API: its shapes, and the description that is made of them. Its doors are in pages/api_v1.py."""
+"""The JSON API ``/api/v1``: what the pages do, for programs. One file per subject, found by being here.
+
+A token is sent as ``Authorization: Bearer …``; its role says how far it goes. A file has its shapes (pydantic models:
+answers are made of them, and so is the description) and its doors, functions marked with ``doors.open``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+from flask import Flask
+
+# A door is known once its file was read; the description must know all of them, whoever asks first.
+for _found in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_found.name}")
+
+
+def install(app: Flask) -> None:
+    app.register_blueprint(importlib.import_module(f"{__name__}.version").routes)

@@ -12,16 +12,18 @@ from flask_babel import force_locale
 from pydantic import BaseModel, ValidationError
 
 from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.shapes import Error
-from amo_bridge.web.gate import by_token
+from amo_bridge.web.api.shape import Error
+from amo_bridge.web.gate import USUAL_BYTES, by_token
 
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 LOCAL = "#/components/schemas/{model}"
 PARAMETERS: dict[str, dict[str, Any]] = {"int": {"type": "integer"}, "string": {"type": "string"}}
 
 
 @dataclass(frozen=True)
 class Door:
-    """``path`` as Flask writes it. ``summary``: a lazy_gettext; ``query``: name → what it means, too."""
+    """``path`` as Flask writes it. ``summary``: a lazy_gettext; ``query``: name → what it means, too. ``most_bytes``:
+    how large a request may be."""
 
     path: str
     method: str
@@ -30,18 +32,24 @@ class Door:
     gives: type[BaseModel]
     takes: type[BaseModel] | None = None
     query: dict[str, Any] = field(default_factory=dict)
+    most_bytes: int = USUAL_BYTES
 
 
 class Doors:
-    """One version of the API. ``others``: doors of the same version that stand in another file."""
+    """One version of the API."""
 
-    def __init__(self, routes: Blueprint, others: Doors | None = None) -> None:
+    def __init__(self, routes: Blueprint) -> None:
         self._routes = routes
-        self.all: list[Door] = others.all if others else []
+        self._all: list[Door] = []
+
+    @property
+    def all(self) -> list[Door]:
+        """By address."""
+        return sorted(self._all, key=lambda door: (door.path, METHODS.index(door.method)))
 
     def open(self, door: Door) -> Callable[[Callable[..., BaseModel]], Callable[..., Any]]:
         """Mark the function behind the door: it gets the body as ``told`` if the door takes one."""
-        self.all.append(door)
+        self._all.append(door)
 
         def behind(view: Callable[..., BaseModel]) -> Callable[..., Any]:
             @wraps(view)
@@ -53,8 +61,9 @@ class Doors:
                         return jsonify(error="422 Unprocessable", detail=_in_words(error)), 422
                 return jsonify(view(**arguments).model_dump(mode="json"))
 
-            marked = by_token(door.role)(answer)
-            self._routes.add_url_rule(door.path, view.__name__, marked, methods=[door.method])
+            marked = by_token(door.role, most_bytes=door.most_bytes)(answer)
+            endpoint = f"{view.__module__.rpartition('.')[2]}_{view.__name__}"
+            self._routes.add_url_rule(door.path, endpoint, marked, methods=[door.method])
             return marked
 
         return behind
@@ -121,8 +130,9 @@ def _path(door: Door) -> tuple[str, list[dict[str, Any]]]:
 
 def _content(model: type[BaseModel], schemas: dict[str, Any], description: str | None = None) -> dict[str, Any]:
     schema = model.model_json_schema(ref_template=LOCAL)
-    schemas.update(schema.pop("$defs", {}))
-    schemas[model.__name__] = schema
+    for name, described in {**schema.pop("$defs", {}), model.__name__: schema}.items():
+        if schemas.setdefault(name, described) != described:
+            raise ValueError(f"two shapes of the API have the name {name}")
     content = {"application/json": {"schema": {"$ref": LOCAL.format(model=model.__name__)}}}
     return {"content": content} if description is None else {"description": description, "content": content}
 

@@ -8,11 +8,11 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.version import ROOT, doors
 from amo_bridge.web.forms import role_in_russian, role_names
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import office, user, write_down
 from amo_bridge.web.menu import Menu
-from amo_bridge.web.pages.api_v1 import ROOT, doors
 
 routes = Blueprint("api", __name__)
 MENU = Menu(_l("API"), "api.show", place=95, role=Role.ADMIN)

@@ -1,0 +1,45 @@
+"""``/audit``: who changed what."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask import request
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.described import Door
+from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.version import doors
+from amo_bridge.web.here import office
+
+
+class Deed(Shape):
+    """Who changed what."""
+
+    id: int
+    at: datetime
+    who: str
+    account: str
+    deed: str
+    words: str
+
+
+class Deeds(Shape):
+    """Newest first; ``before`` of the next page is the last one's id."""
+
+    deeds: list[Deed]
+
+
+MOST_DEEDS = 100
+
+
+@doors.open(
+    Door("/audit", "GET", Role.ADMIN, _l("Кто что менял"), Deeds, query={"before": _l("только до этого номера")})
+)
+def audit() -> Deeds:
+    deeds = office().audit.last(MOST_DEEDS, before=request.args.get("before", type=int))
+    told = [
+        Deed(id=one.id, at=one.at, who=one.who, account=one.account, deed=one.deed, words=one.words) for one in deeds
+    ]
+    return Deeds(deeds=told)

@@ -1,0 +1,78 @@
+"""``/failures``: what the bridge gave up on, and what is to become of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from flask import abort
+from flask_babel import lazy_gettext as _l
+from pydantic import Field
+
+from amo_bridge.engine.failures import Failure as Failed
+from amo_bridge.engine.failures import NotFailed
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.described import Door, refusal
+from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.version import doors
+from amo_bridge.web.here import account, token, write_down
+
+
+class Failure(Shape):
+    """``name``: «F21» for an effect, «H11» for an event. ``error``: the vendor's own words."""
+
+    name: str
+    at: datetime
+    deal_id: int | None
+    rule: str
+    what: str
+    error: str
+    attempts: int
+    after: str | None
+
+
+class Failures(Shape):
+    """Oldest first."""
+
+    failures: list[Failure]
+
+
+class Names(Shape):
+    """Of failures."""
+
+    names: Annotated[list[str], Field(min_length=1, max_length=1000)]
+
+
+@doors.open(Door("/failures", "GET", Role.VIEWER, _l("От чего мост отступился"), Failures))
+def failures() -> Failures:
+    return _failures(account().failures.all())
+
+
+@doors.open(Door("/failures/retry", "POST", Role.ADMIN, _l("Вернуть отказы в работу"), Failures, takes=Names))
+def retry(told: Names) -> Failures:
+    return _decided("retry", told)
+
+
+@doors.open(Door("/failures/drop", "POST", Role.ADMIN, _l("Снять отказы"), Failures, takes=Names))
+def drop(told: Names) -> Failures:
+    return _decided("drop", told)
+
+
+def _decided(decision: str, told: Names) -> Failures:
+    here = account()
+    act = {"retry": here.failures.retry, "drop": here.failures.drop}[decision]
+    try:
+        chosen = act(told.names, token().name)
+    except NotFailed as error:
+        abort(refusal(409, str(error)))
+    write_down(f"failed.{decision}", f"По API: {', '.join(one.name for one in chosen)}")
+    here.bridge.ring()
+    return _failures(chosen)
+
+
+def _failures(found: list[Failed]) -> Failures:
+    told = [
+        Failure(**{name: getattr(one, name) for name in Failure.model_fields})
+        for one in found
+    ]  # fmt: skip
+    return Failures(failures=told)

@@ -1,0 +1,15 @@
+"""``/openapi.json``: the API described."""
+
+from __future__ import annotations
+
+from flask import Response, jsonify, request
+
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.version import ROOT, doors, routes
+from amo_bridge.web.gate import by_token
+
+
+@routes.get("/openapi.json")
+@by_token(Role.VIEWER)
+def openapi() -> Response:
+    return jsonify(doors.openapi(request.script_root + ROOT))

@@ -1,0 +1,43 @@
+"""``/reports``: what the head of sales looks at."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.described import Door
+from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.version import doors
+from amo_bridge.web.here import account
+from amo_bridge.web.pages.reports import report_asked_for
+
+
+class Overdue(Shape):
+    """Overdue tasks: name → a figure for each of the days. See docs/pages.md for the two ways to count."""
+
+    count: Literal["standing", "missed"]
+    days: list[date]
+    people: dict[str, list[int]]
+
+
+@doors.open(
+    Door(
+        "/reports/overdue",
+        "GET",
+        Role.VIEWER,
+        _l("Просроченные задачи, каждый человек × каждый день"),
+        Overdue,
+        query={
+            "days": _l("7, 14 или 31"),
+            "until": _l("последний день, 2026-11-25"),
+            "count": _l("standing или missed"),
+        },
+    )
+)
+def overdue() -> Overdue:
+    report, way = report_asked_for(account())
+    people = {name: list(figures) for name, figures in report.rows.items()}
+    return Overdue(count=way, days=list(report.days), people=people)

@@ -1,0 +1,56 @@
+"""``/state``: is everything well?"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.described import Door
+from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.version import doors
+from amo_bridge.web.here import account
+from amo_bridge.web.wellness import troubles
+
+
+class Trouble(Shape):
+    """What somebody should look at, in Russian."""
+
+    weight: Literal["bad", "warning"]
+    words: str
+
+
+class State(Shape):
+    """Is everything well? Ages are seconds; null: it has not happened yet."""
+
+    account: str
+    state: str
+    is_ready: bool
+    is_leading: bool
+    troubles: list[Trouble]
+    inbox_new: int
+    events_open: int
+    outbox: dict[str, int]
+    failed: dict[str, int]
+    overdue: int
+    mirror_deals: int
+    last_hook_age: float | None
+    reconcile_age: float | None
+    stopped: str
+
+
+@doors.open(Door("/state", "GET", Role.VIEWER, _l("Всё ли хорошо"), State))
+def state() -> State:
+    here = account()
+    vitals = here.vitals()
+    found = [Trouble(weight=one.weight, words=one.words) for one in troubles(here, vitals, here.clock.now())]
+    told = vitals.to_json()
+    return State(
+        account=here.config.account.url,
+        state=here.bridge.state,
+        is_ready=here.bridge.is_ready,
+        is_leading=here.bridge.is_leading,
+        troubles=found,
+        **{name: told[name] for name in State.model_fields if name in told},
+    )

@@ -1,0 +1,53 @@
+"""``/upcoming``: what the clock will do."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from flask import request
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.described import Door
+from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.version import doors
+from amo_bridge.web.here import account
+
+
+class Step(Shape):
+    """A step that the clock will take. ``due`` may have passed, if the worker has not looked since."""
+
+    due: datetime
+    rule: str
+    clause: str
+    step: str
+    deal_id: int
+    deal_name: str
+    says: str
+
+
+class Steps(Shape):
+    """The earliest first. ``now``: by amoCRM's clock."""
+
+    now: datetime
+    steps: list[Step]
+
+
+MOST_DAYS = 366
+
+
+@doors.open(
+    Door(
+        "/upcoming",
+        "GET",
+        Role.VIEWER,
+        _l("Что подойдёт по часам"),
+        Steps,
+        query={"days": _l("на сколько дней вперёд, до 366; 7"), "rule": _l("имя правила")},
+    )
+)
+def upcoming() -> Steps:
+    ahead = account().upcoming
+    days = min(max(request.args.get("days", 7, type=int), 1), MOST_DAYS)
+    found = ahead.within(timedelta(days=days), rule=request.args.get("rule") or None)
+    return Steps(now=ahead.now(), steps=[Step.model_validate(one.to_json()) for one in found])

@@ -1,0 +1,97 @@
+"""``/violations``: who broke which clause; forgiven, and counted again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from flask import abort
+from flask_babel import lazy_gettext as _l
+from pydantic import Field, StringConstraints
+
+from amo_bridge.engine.violations import NoSuchViolation
+from amo_bridge.engine.violations import Violation as Broken
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.described import Door, refusal
+from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.version import doors
+from amo_bridge.web.here import account, token, write_down
+from amo_bridge.web.pages.violations import asked_for, in_the_audit, ruling_of, violations_of
+
+
+class Decision(Shape):
+    """What somebody decided about a violation. ``state``: what it became by that."""
+
+    at: datetime
+    who: str
+    state: Literal["counts", "forgiven"]
+    why: str
+
+
+class Violation(Shape):
+    """``penalty``: whole units of ``currency``; null: none. ``decisions``: oldest first."""
+
+    number: int
+    at: datetime
+    user_id: int
+    person: str
+    clause: str
+    deal_id: int
+    deal_name: str
+    rule: str
+    why: str
+    penalty: int | None
+    currency: str
+    state: Literal["counts", "forgiven"]
+    decisions: list[Decision]
+
+
+class Violations(Shape):
+    """Oldest first."""
+
+    violations: list[Violation]
+
+
+class Ruling(Shape):
+    """Which violations, and why they are forgiven or counted again."""
+
+    numbers: Annotated[list[int], Field(min_length=1, max_length=1000)]
+    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+@doors.open(
+    Door(
+        "/violations",
+        "GET",
+        Role.VIEWER,
+        _l("Кто какой пункт нарушил"),
+        Violations,
+        query={"month": "2026-11", "person": _l("имя"), "clause": "M7"},
+    )
+)
+def violations() -> Violations:
+    here = account()
+    return _violations(violations_of(here, asked_for(None)))
+
+
+@doors.open(Door("/violations/forgive", "POST", Role.ADMIN, _l("Простить нарушения"), Violations, takes=Ruling))
+def forgive(told: Ruling) -> Violations:
+    return _ruled("forgive", told)
+
+
+@doors.open(Door("/violations/restore", "POST", Role.ADMIN, _l("Снова учесть нарушения"), Violations, takes=Ruling))
+def restore(told: Ruling) -> Violations:
+    return _ruled("restore", told)
+
+
+def _ruled(decision: str, told: Ruling) -> Violations:
+    try:
+        found = ruling_of(account(), decision)(told.numbers, token().name, told.why)
+    except NoSuchViolation as error:
+        abort(refusal(404, str(error)))
+    write_down(f"violations.{decision}", in_the_audit(decision, told.numbers, told.why))
+    return _violations(found)
+
+
+def _violations(found: list[Broken]) -> Violations:
+    return Violations(violations=[Violation.model_validate(one.to_json()) for one in found])
