@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from api_kit import Program
 from browser_kit import chromium
 from pages_kit import Pages, Visit
 from playwright.sync_api import Browser
@@ -36,3 +37,13 @@ def viewer(pages: Pages) -> Visit:
 def browser() -> Iterator[Browser]:
     with chromium() as opened:
         yield opened
+
+
+@pytest.fixture
+def reader(pages: Pages) -> Program:
+    return Program(pages, Role.VIEWER)
+
+
+@pytest.fixture
+def master(pages: Pages) -> Program:
+    return Program(pages, Role.ADMIN)

@@ -7,42 +7,14 @@ import re
 from typing import Any
 
 import pytest
+from api_kit import Program
 from pages_kit import Pages, Visit, agency, words_of
-from werkzeug.test import TestResponse
 
 from amo_bridge.config.load import load
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.version import doors
 
 RULE = "stage_creates_tasks.new_client"
-
-
-class Program:
-    """A client with a token, or without."""
-
-    def __init__(self, pages: Pages, role: Role | None) -> None:
-        self._client = pages.app.test_client()
-        secret = pages.office.api_tokens.issue(f"{role} программа", role, "Анна") if role else ""
-        self.headers = {"Authorization": f"Bearer {secret}"} if role else {}
-
-    def ask(self, method: str, path: str, body: Any = None, **how: Any) -> TestResponse:
-        more = {"json": body} if body is not None else {}
-        return self._client.open(f"/api/v1{path}", method=method, headers=self.headers, **more, **how)
-
-    def get(self, path: str) -> Any:
-        answer = self.ask("GET", path)
-        assert answer.status_code == 200, answer.text
-        return answer.json
-
-
-@pytest.fixture
-def reader(pages: Pages) -> Program:
-    return Program(pages, Role.VIEWER)
-
-
-@pytest.fixture
-def master(pages: Pages) -> Program:
-    return Program(pages, Role.ADMIN)
 
 
 def test_the_state(pages: Pages, reader: Program) -> None:
