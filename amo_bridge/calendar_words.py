@@ -63,13 +63,23 @@ def parse_weekday(value: Any) -> str:
 def parse_country(value: Any) -> str:
     """An ISO code with a known holiday calendar, in capitals, or "". Raises ValueError in Russian."""
     code = str(value).strip().upper()
-    known = holidays.list_supported_countries(include_aliases=False)
-    if code and code not in known:
+    if code and not _has_calendar(code):
         raise ValueError(
             f"«{value}»: праздники такой страны неизвестны; нужен код из двух букв, например RU, KZ, UA, BY "
             '(или "" — без праздников)'
         )
     return code
+
+
+def _has_calendar(code: str) -> bool:
+    """Not by the library's list of all that there are: to make it, it loads the calendar of every country."""
+    if not re.fullmatch("[A-Z]{2}", code):
+        return False
+    try:
+        # By its own code, not by another name for it, such as UK for GB.
+        return str(holidays.country_holidays(code).country) == code
+    except NotImplementedError:
+        return False
 
 
 def parse_timezone(value: Any) -> str:

@@ -20,8 +20,9 @@ from amo_bridge.config.against_account import unknown_names
 from amo_bridge.config.environment import secret
 from amo_bridge.config.folder import load_folder
 from amo_bridge.config.model import Config
+from amo_bridge.crm.account import Account
 from amo_bridge.engine.bridge import Bridge
-from amo_bridge.engine.connection import read_account
+from amo_bridge.engine.connection import account_client, known_account
 from amo_bridge.engine.installation import Installation
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, ConfigError
@@ -80,9 +81,9 @@ def _watch(bridge: Bridge, give_up: Callable[[int], None]) -> None:
 def _bridge(order: Order) -> Bridge:
     config = load_or_exit(order.config_path)
     logs.set_up()
+    _refuse_unwritable_folder(config.data_folder)
     if order.role != "web":
         _refuse_wrong_names(config)
-    _refuse_unwritable_folder(config.data_folder)
     return Bridge(config, os.environ, order.own_url, role=order.role, settle=_settle())
 
 
@@ -105,9 +106,16 @@ def _installation(order: Order) -> Installation:
 
 
 def _refuse_wrong_names(config: Config) -> None:
-    """Better no bridge than one that works by a misread regulation. Without amoCRM the check waits until it answers."""
+    """Better no bridge than one that works by a misread regulation. Without amoCRM the check waits until it answers.
+
+    What the account was when it was met last is enough to let hooks in at once: the bridge reads the account anew as
+    it begins, and ``_watch`` ends it if the names are gone."""
     try:
-        problems = unknown_names(config, read_account(config, os.environ))
+        connected = account_client(config, os.environ)
+        met = known_account(config, os.environ)
+        if met is not None and not unknown_names(config, met):
+            return
+        problems = unknown_names(config, Account.read(connected))
     except ConfigError as error:
         tell_and_exit(error.problems)
     except BridgeError as error:

@@ -34,7 +34,7 @@ class Served:
 
     def __init__(self, folder: Path, account_url: str, *arguments: str, config: Path = EXAMPLE, **more: str) -> None:
         elsewhere = folder / "elsewhere"
-        elsewhere.mkdir()
+        elsewhere.mkdir(exist_ok=True)
         self._log = folder / "serve.log"
         environment = {
             "AMO_BRIDGE_ACCOUNT_URL": account_url,
@@ -75,7 +75,7 @@ class Served:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end; returns its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=90)
 
     def end(self) -> None:
         if self.process.poll() is None:

@@ -75,6 +75,29 @@ def test_wrong_names_end_it_before_it_listens(another_world: World, serve: Serve
     assert "Traceback" not in bridge.told
 
 
+def test_an_account_that_was_met_is_not_waited_for(serve: Serve) -> None:
+    world = World.load(AGENCY)
+    with served(world) as crm:
+        first = serve(crm.url)
+        first.wait_ready()
+        assert first.stop() == 0, first.told
+    again = serve(crm.url)
+    again.wait_for("amo-bridge: http")
+    assert "Имена пока не сверены" not in again.told
+    assert requests.get(f"{again.url}/health", timeout=10).status_code == 503, "amoCRM does not answer"
+
+
+def test_names_that_are_gone_since_the_account_was_met_end_it(another_world: World, serve: Serve) -> None:
+    with served(World.load(AGENCY)) as crm:
+        first = serve(crm.url)
+        first.wait_ready()
+        assert first.stop() == 0, first.told
+    with served(another_world, int(crm.url.rpartition(":")[2])):
+        again = serve(crm.url)
+        assert again.process.wait(timeout=90) == 2, again.told
+    assert "может быть, «Продажи / Бриф у нас»?" in again.told
+
+
 def test_wrong_names_found_later_end_it_too(another_world: World, serve: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
