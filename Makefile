@@ -13,12 +13,17 @@ help:
 	@echo "make chaos   50 times kill -9 under faults; nothing may be lost, nothing doubled (some five minutes)"
 	@echo "make lock    write the lock files anew from pyproject.toml"
 
+# pip compiles what it copies; what is used where it stands would be compiled at each start, should the environment
+# forbid Python to write (PYTHONDONTWRITEBYTECODE).
+COMPILED := $(BIN)/python -m compileall -q amo_bridge handlers schedules
+
 $(VENV)/.runtime: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "amo-bridge needs Python 3.11 or newer; this is " + sys.version.split()[0])'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python has no venv module here; on Debian: apt-get install python3-venv"; exit 1; }
 	@echo "installing amo-bridge into $(VENV) (first time only) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(COMPILED)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
@@ -32,10 +37,12 @@ demo: $(VENV)/.runtime
 # test has a database, ports and folders of its own.
 TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 2) * 3 // 2)')
 test: $(VENV)/.dev
+	@$(COMPILED)
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal
 
 # BENCH="--quick" takes two minutes and draws nothing.
 bench: $(VENV)/.dev
+	@$(COMPILED)
 	$(BIN)/python -m bench $(BENCH)
 
 # CHAOS="--database postgresql --seed 7" says otherwise.

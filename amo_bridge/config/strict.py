@@ -25,7 +25,8 @@ def _be_exact(schema: Any) -> None:
 class Strict(BaseModel):
     """An unknown key is an error, and ``"yes"`` is a text, not a switch: pydantic would take it for true."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Built when something is read by it: of all that is shipped, a config names a few.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
