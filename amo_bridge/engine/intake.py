@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -39,8 +39,9 @@ from amo_bridge.events import (
 
 # As many as the planner judges at once.
 BATCH = 1000
-# Bodies decoded in one transaction: hooks that come in meanwhile are waiting for their own.
-TOGETHER = 100
+# Bodies decoded in one transaction, and events (a bulk change has 250 in one body): hooks that come in meanwhile
+# wait for theirs, and amoCRM does not wait long.
+TOGETHER, EVENTS_TOGETHER = 100, 250
 # amoCRM tries five times over some hour and a half (amoCRM docs, webhooks-format).
 REDELIVERED_WITHIN = 2 * 3600
 # What happens once in a lifetime: keys of these kinds are repeats whenever they come.
@@ -67,14 +68,25 @@ def decode_new(store: Store, account: int) -> int:
             .order_by(inbox.c.id)
             .limit(BATCH)
         ).all()
-    for start in range(0, len(rows), TOGETHER):
-        some = rows[start : start + TOGETHER]
-        told = [Told(event, row.received_at, row.id) for row in some for event in hooks.decode(row.body)]
+    for some, told in _together(rows):
         with store.write() as connection:
             _insert(connection, account, told)
-            decoded = update(inbox).where(inbox.c.id.in_([row.id for row in some])).values(state="decoded")
-            connection.execute(decoded)
+            connection.execute(update(inbox).where(inbox.c.id.in_(some)).values(state="decoded"))
     return len(rows)
+
+
+def _together(rows: Sequence[Any]) -> Iterator[tuple[list[int], list[Told]]]:
+    """Ids of rows, and what those told: as much as may be written at once."""
+    some: list[int] = []
+    told: list[Told] = []
+    for row in rows:
+        some.append(row.id)
+        told += [Told(event, row.received_at, row.id) for event in hooks.decode(row.body)]
+        if len(some) >= TOGETHER or len(told) >= EVENTS_TOGETHER:
+            yield some, told
+            some, told = [], []
+    if some:
+        yield some, told
 
 
 def add_events(

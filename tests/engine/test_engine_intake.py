@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from engine_kit import ACCOUNT, NOON
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from amo_bridge.engine.intake import add_events, deal_of, decode_new
 from amo_bridge.engine.store import Store, events, inbox
@@ -58,6 +61,25 @@ def test_each_body_is_decoded_once_and_stays_to_be_looked_at(store: Store) -> No
     assert [row.state for row in rows] == ["decoded", "decoded"]
     assert bytes(rows[0].body) == MOVED
     assert [(row.deal_id, row.inbox_id, row.state) for row in found] == [(7, 1, "open"), (8, 2, "open")]
+
+
+def test_bulk_changes_let_hooks_in_after_each_body(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen bodies of 250 deals, written at once, kept the store for two seconds: the next hooks were refused."""
+    bulk = ["&".join(f"leads[status][{n}][id]={first + n}" for n in range(250)).encode() for first in (1000, 2000)]
+    put(store, *bulk, *[MOVED.replace(b"=7&", b"=%d&" % deal) for deal in (3000, 3001, 3002)])
+    written = []
+    write = store.write
+
+    @contextmanager
+    def counted() -> Iterator[Connection]:
+        before = len(kept(store))
+        with write() as connection:
+            yield connection
+        written.append(len(kept(store)) - before)
+
+    monkeypatch.setattr(store, "write", counted)
+    assert decode_new(store, ACCOUNT) == 5
+    assert written == [250, 250, 3], "and single ones together"
 
 
 def test_another_account_s_bodies_are_left_to_it(store: Store) -> None:
