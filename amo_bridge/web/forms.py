@@ -9,7 +9,7 @@ from wtforms import PasswordField, SelectField, StringField
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, EqualTo, InputRequired, Length, ValidationError
 
-from amo_bridge.web.admission.passwords import LONGEST, SHORTEST, is_weak
+from amo_bridge.web.admission.passwords import FEWEST_DIFFERENT, LONGEST, SHORTEST, is_weak
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.languages import RUSSIAN
 
@@ -59,7 +59,11 @@ class PasswordForm(FlaskForm):  # type: ignore[misc]
     password = PasswordField(
         _l("Новый пароль"),
         validators=[InputRequired(_l("Придумайте пароль")), Length(max=LONGEST)],
-        description=_l("Не меньше %(n)s знаков; не имя и не одна повторённая буква.", n=SHORTEST),
+        description=_l(
+            "Не меньше %(n)s знаков, из них %(different)s разных; без имени внутри.",
+            n=SHORTEST,
+            different=FEWEST_DIFFERENT,
+        ),
         render_kw={"autocomplete": "new-password", "minlength": SHORTEST},
     )
     again = PasswordField(
@@ -70,7 +74,12 @@ class PasswordForm(FlaskForm):  # type: ignore[misc]
 
     def validate_password(self, field: PasswordField) -> None:
         if is_weak(field.data or "", self.whose):
-            raise ValidationError(_l("Слишком простой пароль: нужно не меньше %(n)s разных знаков", n=SHORTEST))
+            words = _l(
+                "Слишком простой пароль: нужно не меньше %(n)s знаков, из них %(different)s разных, без имени внутри",
+                n=SHORTEST,
+                different=FEWEST_DIFFERENT,
+            )
+            raise ValidationError(words)
 
 
 class FirstAdminForm(PasswordForm):

@@ -28,7 +28,8 @@ class Trouble:
 
 def troubles(account: PageAccount, vitals: Vitals | None, now: datetime) -> list[Trouble]:
     """Everything that somebody should look at; bad things first."""
-    found = [*_of_bridge(account), *(_of_vitals(vitals) if vitals else ()), *_of_config(account)]
+    is_ready = account.bridge.state == "ready"
+    found = [*_of_bridge(account), *(_of_vitals(vitals, is_ready=is_ready) if vitals else ()), *_of_config(account)]
     if words := token_watch.warning(account.bridge.token_ends_at, now):
         found.append(Trouble("warning", words, "connect_page.show"))
     return sorted(found, key=lambda one: one.weight != "bad")
@@ -48,7 +49,7 @@ def _of_bridge(account: PageAccount) -> list[Trouble]:
     return []
 
 
-def _of_vitals(vitals: Vitals) -> list[Trouble]:
+def _of_vitals(vitals: Vitals, *, is_ready: bool) -> list[Trouble]:
     found = []
     if vitals.stopped:
         found.append(Trouble("bad", _("amoCRM не принимает запросы: %(why)s", why=vitals.stopped), "connect_page.show"))
@@ -60,6 +61,8 @@ def _of_vitals(vitals: Vitals) -> list[Trouble]:
             "%(num)s дело ждёт дольше минуты", "%(num)s дел ждут дольше минуты", vitals.overdue
         )  # fmt: skip
         found.append(Trouble("warning", words))
+    if is_ready and vitals.last_hook_age is None:
+        found.append(Trouble("warning", _("Хуков ещё не было: подвиньте любую сделку в amoCRM, и мост о ней узнает")))
     if vitals.reconcile_age is not None and vitals.reconcile_age > RECONCILED_WITHIN:
         found.append(Trouble("warning", _("Сверка с amoCRM давно не проходила")))
     if vitals.hook_mended_age is not None and vitals.hook_mended_age < MENDED_LATELY:

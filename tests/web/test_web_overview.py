@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from browser_kit import fits_its_width, opened, served
-from pages_kit import PASSWORD, Pages, Visit, words_of
+from pages_kit import PASSWORD, Pages, Visit, agency, words_of
 from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
 
 from amo_bridge.channels.unconnected import unconnected
 from amo_bridge.config.model import Config
 from amo_bridge.engine.reloading import FileState
-from amo_bridge.engine.store import budgets
+from amo_bridge.engine.store import budgets, inbox
 from amo_bridge.rules import Rule
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.pages import overview
@@ -38,10 +38,37 @@ def well(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> Pages:
 
 
 def test_all_is_well(well: Pages, admin: Visit) -> None:
+    hook_came(well)
     words = words_of(admin.get("/"))
-    assert "Всё хорошо" in words
+    assert "Всё хорошо. Хуки приходят" in words
     assert "Сегодня правила ещё ничего не делали" in words
+    assert "Хуков ещё не было" not in words
+
+
+def test_as_long_as_no_hook_came_nobody_is_told_that_they_come(well: Pages, admin: Visit) -> None:
+    words = words_of(admin.get("/"))
+    assert "Хуков ещё не было: подвиньте любую сделку в amoCRM" in words
     assert "Последний хук ещё не было" in words
+    assert "Всё хорошо" not in words
+    assert "Хуки приходят" not in words
+
+
+def test_the_account_is_called_by_its_name_where_that_is_known(well: Pages, admin: Visit) -> None:
+    assert agency().name not in words_of(admin.get("/"))
+    well.know_account(agency())
+    assert f"Обзор {agency().name}, " in words_of(admin.get("/"))
+
+
+def test_the_access_card_says_what_kind_of_access_it_is(well: Pages, admin: Visit) -> None:
+    assert "Доступ к amoCRM срок неизвестен долгосрочный токен" in words_of(admin.get("/"))
+    well.bridge.environment = {}
+    assert "Доступ к amoCRM срок неизвестен OAuth" in words_of(admin.get("/"))
+
+
+def hook_came(pages: Pages) -> None:
+    row = {"account": pages.account.key, "received_at": NOW.timestamp(), "state": "decoded", "body": b""}
+    with pages.office.store.write() as connection:
+        connection.execute(insert(inbox).values(row))
 
 
 def test_a_bridge_that_is_starting_is_not_said_to_be_well(pages: Pages, admin: Visit) -> None:

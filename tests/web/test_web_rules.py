@@ -55,8 +55,8 @@ def test_every_rule_with_its_words_and_what_it_did_last(known: Pages, viewer: Vi
     for rule in known.bridge.config.rules:
         assert rule.words in words
     assert "stage_needs_fields.client_known включено 7 " in words, "a gate at the way out counts whom it guards"
-    assert re.search(r"stage_needs_fields\.\w+ включено проверяет вход на этап", words)
-    assert "file_is_stored.documents включено этапов не называет" in words
+    assert re.search(r"stage_needs_fields\.\w+ включено срабатывает, когда сделку переводят на этап: заранее", words)
+    assert "file_is_stored.documents включено срабатывает по событию, а не по этапу" in words
     line = words[words.index(f"{RULE} вк") :][:160]
     assert re.match(rf"{RULE} включено 7 \d\d\.\d\d\.\d{{4}}, \d\d:\d\d не тот этап ×3", line)
 

@@ -77,7 +77,10 @@ def test_what_is_asked_for_is_what_the_file_has(ledger: Pages, viewer: Visit, qu
 
 
 def test_an_empty_ledger_says_what_would_stand_there(pages: Pages, viewer: Visit) -> None:
-    assert "Нарушений ещё не записано" in words_of(viewer.get("/violations"))
+    words = words_of(viewer.get("/violations"))
+    assert "Нарушений ещё не записано" in words
+    assert "администратор" in words
+    assert "ключом" not in words
 
 
 def test_forgiven_with_a_reason_and_counted_again(ledger: Pages, admin: Visit) -> None:

@@ -11,6 +11,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 # the small machine that the bridge runs on.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 SHORTEST, LONGEST = 10, 200
+FEWEST_DIFFERENT = 5
 
 
 @cache
@@ -33,6 +34,8 @@ def fits(kept: str, password: str) -> bool:
 
 
 def is_weak(password: str, login: str) -> bool:
-    """Too short, all of a kind, or the login with something around it."""
+    """Too short, of too few different characters, or the login with something around it."""
     plain = password.casefold()
-    return len(password) < SHORTEST or len(set(plain)) < 5 or (len(login) > 2 and login.casefold() in plain)
+    return (
+        len(password) < SHORTEST or len(set(plain)) < FEWEST_DIFFERENT or (len(login) > 2 and login.casefold() in plain)
+    )

@@ -12,6 +12,8 @@ from flask_babel import lazy_gettext as _l
 
 from amo_bridge.channels.not_connected import NAMES
 from amo_bridge.channels.unconnected import unconnected
+from amo_bridge.config.environment import secret
+from amo_bridge.engine.connection import TOKEN
 from amo_bridge.engine.gauges import Vitals
 from amo_bridge.engine.history import Count, Line
 from amo_bridge.web.admission.roles import Role
@@ -40,7 +42,7 @@ class Day:
 @open_to(Role.VIEWER)
 def show() -> str:
     here = account()
-    return render_template("overview/show.html", broken=office().broken, **_state(here))
+    return render_template("overview/show.html", broken=office().broken, known=here.crm_account, **_state(here))
 
 
 @routes.get("/overview/state")
@@ -68,6 +70,7 @@ def _state(here: PageAccount) -> dict[str, object]:
         "unconnected": [name for lane, name in NAMES.items() if lane in wanted_in_vain],
         "today": today,
         "token_ends_at": here.bridge.token_ends_at,
+        "is_long_lived": bool(secret(here.bridge.environment, TOKEN)),
         "rules": here.config.rules,
     }
 

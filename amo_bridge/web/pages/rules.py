@@ -177,7 +177,9 @@ def _why_unmatched(rule: Rule, stages: list[str]) -> Any:
     """Russian, to be translated."""
     if stages:
         return _l("мост ещё не знает сделок")
-    return _l("проверяет вход на этап") if GUARDS_THE_WAY_IN in _named_stages(rule) else _l("этапов не называет")
+    if GUARDS_THE_WAY_IN in _named_stages(rule):
+        return _l("срабатывает, когда сделку переводят на этап: заранее не сосчитать")
+    return _l("срабатывает по событию, а не по этапу")
 
 
 def _block(here: PageAccount, rule: Rule) -> str:
