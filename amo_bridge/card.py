@@ -106,7 +106,7 @@ class Call:
 
     ``direction``: in or out. ``seconds``: its length. ``link``: the recording, None when there is none (yet).
     ``user_id``: who talked, 0 or None when amoCRM does not know. ``status`` is amoCRM's call_status (4 talked, 6 not
-    reached …). ``phone`` as the telephone exchange wrote it.
+    reached …). ``phone`` as the telephone exchange wrote it, ``uniq`` its own name for the call.
     """
 
     id: int
@@ -118,6 +118,7 @@ class Call:
     user_id: int | None = None
     status: int | None = None
     result: str | None = None
+    uniq: str | None = None
     on: str = "deal"
 
     def is_talk(self, at_least: int = 30) -> bool:

@@ -232,10 +232,9 @@ class FileAttached(NoteReported):
 @dataclass(frozen=True, kw_only=True)
 class CallLogged(NoteReported):
     """A call was logged. ``direction``: "in" or "out"; ``seconds``: its length; ``link``: the recording, if any.
-
-    ``status`` is amoCRM's call_status: 1 left message, 2 call back later, 3 not there, 4 talked, 5 wrong number,
-    6 not reached, 7 busy. ``uniq`` is the telephone exchange's own id of the call.
-    """
+    ``status`` is amoCRM's call_status: 1 left message, 2 call back later, 3 not there, 4 talked, 5 wrong number, 6 not
+    reached, 7 busy. ``uniq`` is the telephone exchange's own id of the call. A call on a contact's card is told again
+    on each open deal whose main contact he is: ``deal_id`` says on which."""
 
     direction: str
     uniq: str | None = None
@@ -244,6 +243,7 @@ class CallLogged(NoteReported):
     link: str | None = None
     status: int | None = None
     result: str | None = None
+    deal_id: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

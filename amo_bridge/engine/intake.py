@@ -20,6 +20,7 @@ from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store, events, inbox
 from amo_bridge.event_json import to_json
 from amo_bridge.events import (
+    CallLogged,
     ClientAnswered,
     ClientUnsubscribed,
     ContactDateChanged,
@@ -45,7 +46,7 @@ TOGETHER, EVENTS_TOGETHER = 100, 250
 # amoCRM tries five times over some hour and a half (amoCRM docs, webhooks-format).
 REDELIVERED_WITHIN = 2 * 3600
 # What happens once in a lifetime: keys of these kinds are repeats whenever they come.
-FOR_EVER = ("note:", "message:", "task_deleted:", "answered:")
+FOR_EVER = ("note:", "call:", "message:", "task_deleted:", "answered:")
 
 
 def deal_of(event: Event) -> int | None:
@@ -53,6 +54,8 @@ def deal_of(event: Event) -> int | None:
     if isinstance(event, DealReported | StepDue | TaskAnswered | ClientAnswered):
         return event.deal_id
     if isinstance(event, ClientUnsubscribed | SeriesLetterDue | ContactDateChanged):
+        return event.deal_id
+    if isinstance(event, CallLogged) and event.deal_id is not None:
         return event.deal_id
     if isinstance(event, NoteReported | TaskReported | MessageReceived) and event.entity_type == "deal":
         return event.entity_id
@@ -90,7 +93,7 @@ def _together(rows: Sequence[Any]) -> Iterator[tuple[list[int], list[Told]]]:
 
 
 def add_events(
-    connection: Connection, account: int, found: list[Event], received_at: float, *, inbox_id: int | None = None
+    connection: Connection, account: int, found: Sequence[Event], received_at: float, *, inbox_id: int | None = None
 ) -> int:
     """Write events that are not there yet; returns how many. The key is made of what the event says, so a repeated hook
     adds nothing."""
@@ -108,6 +111,8 @@ class Told:
     @cached_property
     def mark(self) -> str:
         event = self.event
+        if isinstance(event, CallLogged) and event.deal_id is not None:
+            return f"call:{event.deal_id}:{event.note_id}"
         if isinstance(event, NoteReported) and event.note_id is not None:
             # A note is added once, whether a hook tells of it or reconciliation finds it.
             return f"note:{event.note_id}"

@@ -15,6 +15,7 @@ from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.reading import deals_by_ids
 from amo_bridge.engine.awaited import TIME_TO_ANSWER
 from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.client_calls import ClientCalls, why_not_about
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.intake import deal_of
 from amo_bridge.engine.mirror import Mirror, Mirrored
@@ -29,7 +30,7 @@ from amo_bridge.engine.surroundings import Surroundings, will_be_looked_at
 from amo_bridge.engine.tasks_now import TasksNow
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.event_json import from_json
-from amo_bridge.events import DealDeleted, DealReported, Event, TaskAnswered, TaskReported
+from amo_bridge.events import CallLogged, DealDeleted, DealReported, Event, TaskAnswered, TaskReported
 
 BATCH = 1000
 
@@ -61,6 +62,7 @@ class Planner:
         self._put_backs = PutBacks(store, account_key, clock)
         self._tasks_now = TasksNow(client, ())
         self._contacts = contacts
+        self._calls = ClientCalls(self._mirror, contacts)
 
     def plan(self) -> int:
         """Judge what is open; returns how many events were dealt with. Raises CrmError if amoCRM can't be read."""
@@ -70,6 +72,8 @@ class Planner:
         plan = Plan()
         told = list(_legible(rows, plan))
         self._contacts.hear(event for _, event in told)
+        if self.brain.dispatcher.listens_for((CallLogged,)):
+            plan.calls = self._calls.on_deals((row.id, event) for row, event in told)
         before = self._mirror.get(deal_id for _, event in told if (deal_id := deal_of(event)))
         fresh = self._read_fresh(told, before)
         self._tasks_now = TasksNow(self._client, [event for _, event in told])
@@ -231,7 +235,7 @@ class Planner:
             return "уже учтено" if isinstance(event, DealReported) else "ни одно правило этого не ждёт"
         if record is None:
             return "сделки нет в аккаунте: удалена, объединена или не видна мосту"
-        return ""
+        return why_not_about(event, record)
 
 
 def _legible(rows: Iterable[Row[Any]], plan: Plan) -> Iterator[tuple[Row[Any], Event]]:

@@ -16,14 +16,14 @@ from amo_bridge.engine.awaited import TIME_TO_ANSWER, await_answers
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.delays import delay
 from amo_bridge.engine.dispatch import Case, Verdict
-from amo_bridge.engine.intake import deal_of
+from amo_bridge.engine.intake import add_events, deal_of
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.store import Store, events
 from amo_bridge.engine.timers import Timers
-from amo_bridge.events import Event, TaskAnswered
+from amo_bridge.events import CallLogged, Event, TaskAnswered
 
 log = structlog.get_logger()
 # Events kept in one transaction: some ten milliseconds' work.
@@ -46,13 +46,15 @@ class Judged:
 
 @dataclass
 class Plan:
-    """What one round of planning is about to write."""
+    """What one round of planning is about to write. ``calls``: event id → the same call, told on the deals that it is
+    about."""
 
     done: list[int] = field(default_factory=list)
     postponed: dict[int, str] = field(default_factory=dict)
     judged: list[Judged] = field(default_factory=list)
     copies: dict[int, Mirrored] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
+    calls: Mapping[int, Sequence[CallLogged]] = field(default_factory=dict)
 
 
 class Recorder:
@@ -82,6 +84,8 @@ class Recorder:
             with self._store.write() as connection:
                 self._keep_copies(connection, plan, some, now)
                 self._keep_verdicts(connection, some, now)
+                calls = [call for one in ids for call in plan.calls.get(one, ())]
+                add_events(connection, self._key, calls, now.timestamp())
                 await_answers(connection, self._key, [one.awaited for one in some if one.awaited], now, self._patience)
                 connection.execute(update(events).where(events.c.id.in_(ids)).values(state="done", error=None))
         if plan.postponed:

@@ -28,6 +28,11 @@ def _field(event: ev.FieldChanged) -> str:
     return f"поле «{event.field_name}» = {event.new}{was}"
 
 
+def _call(event: ev.CallLogged) -> str:
+    on = " (на карточке контакта)" if event.deal_id is not None else ""
+    return f"{DIRECTION.get(event.direction, '')} звонок, {event.seconds} с{on}".strip()
+
+
 def _contact_date(event: ev.ContactDateChanged) -> str:
     if event.new is None:
         return f"поле контакта «{event.field_name}» очищено (было {event.old})"
@@ -48,7 +53,7 @@ WORDS: Mapping[type[ev.Event], str | Callable[[Any], str]] = {
     ev.TaskDeleted: "задача удалена",
     ev.NoteAdded: "добавлено примечание",
     ev.FileAttached: lambda event: f"загружен файл «{event.file_name}»",
-    ev.CallLogged: lambda event: f"{DIRECTION.get(event.direction, '')} звонок, {event.seconds} с".strip(),
+    ev.CallLogged: _call,
     ev.SmsLogged: lambda event: f"{DIRECTION.get(event.direction, '')} SMS".strip(),
     ev.ClientUnsubscribed: "клиент отписался от рассылок по ссылке в письме",
     ev.ContactDateChanged: _contact_date,

@@ -269,5 +269,8 @@ def api_row(of: DealRecord) -> dict[str, Any]:
             {"field_id": number, "values": [{"value": value} for value in values]}
             for number, values in of.fields.items()
         ],
-        "_embedded": {"tags": [{"name": tag} for tag in of.tags]},
+        "_embedded": {
+            "tags": [{"name": tag} for tag in of.tags],
+            "contacts": [{"id": one, "is_main": one == of.main_contact_id} for one in of.contact_ids],
+        },
     }

@@ -199,6 +199,22 @@ def test_calls_of_the_deal_and_of_its_people(place: Place) -> None:
     assert (second.direction, second.user_id, second.is_talk()) == ("out", place.office.users[place.person], True)
 
 
+def test_a_call_written_on_the_deal_and_on_its_contact_is_one(place: Place) -> None:
+    call(place, f"contacts/{place.contact}", 0)
+    on_deal = call(place, f"leads/{place.deal}", 0)
+    assert [(one.id, one.on) for one in place.read("calls").calls] == [(on_deal, "deal")]
+    place.crm.later(600)
+    call(place, f"contacts/{place.contact}", 0)
+    assert len(place.read("calls").calls) == 2, "the exchange may give one name to all of its calls"
+
+
+@pytest.mark.parametrize("differs", [{"uniq": "another"}, {"phone": "+79160000000"}, {"duration": 5}])
+def test_other_calls_at_the_same_time_are_others(place: Place, differs: dict[str, Any]) -> None:
+    call(place, f"contacts/{place.contact}", 0)
+    call(place, f"leads/{place.deal}", 0, **differs)
+    assert len(place.read("calls").calls) == 2
+
+
 def test_contacts_come_with_their_fields_the_main_one_first(place: Place) -> None:
     second = place.new_contact("Пётр", PHONE="8 (916) 123-45-67", EMAIL="Petr@Example.ru")
     link = {"to_entity_id": second, "to_entity_type": "contacts", "metadata": {"is_main": True}}

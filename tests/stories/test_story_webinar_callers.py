@@ -18,6 +18,7 @@ from amo_bridge.sandbox.world import World
 HEAD, NATALIA, SERGEY = "Марина Котова", "Наталья Белова", "Сергей Лукин"
 THINKS, MISSED = "Вебинары / Думает (поговорили)", "Вебинары / Недозвонились до клиента"
 EUROPE = "Вебинары / Недозвонились до клиента. Европа"
+REPEAT = "Вебинары / Отправлен на повтор вебинара"
 WON, LOST = "Вебинары / Успешно реализовано", "Вебинары / Закрыто и не реализовано"
 WEEK = 7 * 24 * 3600
 
@@ -69,6 +70,14 @@ class School:
         params = {"uniq": f"{deal}-{self.office.now()}", "duration": seconds, "phone": "+79165554433", "source": "pbx",
                   "call_status": 4 if seconds else 6, "call_result": ""}  # fmt: skip
         self._note(person, deal, "call_out", params)
+
+    def exchange_calls(self, person: str, phone: str) -> str:
+        """A missed call as a telephone exchange logs it: amoCRM decides on whose card. Returns what card that is."""
+        call = {"direction": "outbound", "duration": 0, "source": "pbx", "phone": phone, "call_status": 6,
+                "created_by": self.office.users[person], "responsible_user_id": self.office.users[person]}  # fmt: skip
+        logged = self.office._ask("POST", "/api/v4/calls", [call], person)
+        self.settle()
+        return str(logged["_embedded"]["calls"][0]["entity_type"])
 
     def write(self, person: str, deal: int, text: str) -> None:
         self._note(person, deal, "common", {"text": text})
@@ -130,6 +139,22 @@ def test_the_third_missed_call_closes_the_deal(school: School) -> None:
     assert school.office.stage_of(deal) == MISSED
     school.call(NATALIA, deal)
     assert (school.office.stage_of(deal), school.reason(deal)) == (LOST, "Не дозвонились более 3 раз")
+
+
+def test_missed_calls_on_the_client_s_own_card_count(school: School) -> None:
+    """With two open deals amoCRM writes the call to the contact: only the one on a stage for callers moves."""
+    phone = "+79165554499"
+    deal = school.client(phone=phone, owner=NATALIA)
+    client = school.office.deal(deal)["_embedded"]["contacts"][0]["id"]
+    other = school.office.new_deal(NATALIA, "Второй курс", REPEAT, client, 10_000)
+    school.settle()
+    assert school.exchange_calls(NATALIA, phone) == "contact"
+    assert school.office.stage_of(deal) == MISSED
+    assert "Перезвонить клиенту" in school.open_tasks(deal)
+    for _ in range(2):
+        assert school.exchange_calls(NATALIA, phone) == "contact"
+    assert (school.office.stage_of(deal), school.reason(deal)) == (LOST, "Не дозвонились более 3 раз")
+    assert school.office.stage_of(other) == REPEAT
 
 
 def test_a_client_abroad_is_written_to(school: School) -> None:

@@ -86,6 +86,11 @@ class ContactKeeper:
             # amoCRM names only who is left: whoever shared a phone or a mail with him may be gone.
             self._read(self._twins(merged))
 
+    def meet(self, contact_ids: Iterable[int]) -> None:
+        """Read those whom the index does not know. Raises CrmError."""
+        wanted = set(contact_ids)
+        self._read(wanted - self.index.get(wanted).keys())
+
     def catch_up(self, since: datetime, passed: int = 0) -> int | None:
         """Find who changed since then (amoCRM's clock), newest first: a page after the first ``passed`` rows. Returns
         how many are passed now, None when there are no more. Raises CrmError."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 
 from amo_bridge.card import Call
 from amo_bridge.crm.entities import DealRecord, NoteRecord
@@ -15,13 +15,15 @@ from amo_bridge.rules import Rule
 
 CALL_NOTES = ("call_in", "call_out")
 Card = tuple[str, int]
+# An integration that writes a call on two cards does so at once; nobody calls the same number twice so soon.
+AT_ONCE = timedelta(minutes=2)
 CARDS: Mapping[str, str] = {"leads": "deal", "contacts": "contact", "companies": "company"}
 
 
 @dataclass(frozen=True)
 class DealCalls:
     """amoCRM writes a call to the deal if the person has one open deal, else to the person (amoCRM docs, calls-api):
-    so the cards of the deal, of its contacts and of its company are read."""
+    so the cards of the deal, of its contacts and of its company are read. A call that stands on two of them is one."""
 
     ways: Ways
 
@@ -29,9 +31,7 @@ class DealCalls:
         cards = {deal.id: _cards_of(deal) for deal in deals}
         calls = self._by_card({card for some in cards.values() for card in some})
         return {
-            deal_id: sorted(
-                (call for card in some for call in calls.get(card, ())), key=lambda call: (call.at, call.id)
-            )
+            deal_id: _each_once([call for card in some for call in calls.get(card, ())])
             for deal_id, some in cards.items()
         }
 
@@ -54,8 +54,22 @@ def _cards_of(deal: DealRecord) -> list[Card]:
     return [("leads", deal.id), *(("contacts", number) for number in deal.contact_ids), *company]
 
 
-def _when(call: Call) -> tuple[datetime, int]:
-    return call.at, call.id
+def _each_once(calls: Iterable[Call]) -> list[Call]:
+    """Oldest first. Of a call that was written on several cards the one on the deal counts."""
+    kept: list[Call] = []
+    for call in sorted(calls, key=lambda call: (call.on != "deal", call.at, call.id)):
+        if not any(_is_same(call, other) for other in kept):
+            kept.append(call)
+    return sorted(kept, key=lambda call: (call.at, call.id))
+
+
+def _is_same(one: Call, other: Call) -> bool:
+    """The same call on another card? The exchange's name for it alone does not tell: some give one name to all."""
+    return one.on != other.on and abs(one.at - other.at) <= AT_ONCE and _marks(one) == _marks(other)
+
+
+def _marks(call: Call) -> tuple[object, ...]:
+    return call.direction, call.seconds, call.uniq, call.phone
 
 
 def _view(note: NoteRecord, on: str) -> Call:
@@ -70,5 +84,6 @@ def _view(note: NoteRecord, on: str) -> Call:
         user_id=note.created_by or note.responsible_user_id or None,
         status=integer(params.get("call_status")),
         result=params.get("call_result") or None,
+        uniq=str(params["uniq"]) if params.get("uniq") else None,
         on=on,
     )
