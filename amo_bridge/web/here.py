@@ -47,8 +47,12 @@ def token() -> ApiToken:
     return cast(ApiToken, g.api_token)
 
 
+def who() -> str:
+    """Who does it, as the audit and the journal name him: a person's login, or «API: program»."""
+    return f"API: {token().name}" if "api_token" in g else user().login
+
+
 def write_down(deed: str, words: str, *, details: str = "", about_account: bool = True) -> None:
     """Put into the audit what the visitor, or a program, has done. ``words``: Russian."""
     name = account().name if about_account else ""
-    who = f"API: {token().name}" if "api_token" in g else user().login
-    office().audit.write(who, deed, words, account=name, details=details)
+    office().audit.write(who(), deed, words, account=name, details=details)

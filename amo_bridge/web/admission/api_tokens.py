@@ -59,14 +59,14 @@ class ApiTokens:
         with self._store.write() as connection:
             return connection.execute(query.values(revoked_at=self._now).returning(tokens.c.name)).scalar()
 
-    def of(self, secret: str) -> ApiToken | None:
-        """Whose secret it is; None if it works no more, or never did."""
+    def of(self, secret: str, *, is_use: bool = True) -> ApiToken | None:
+        """Whose secret it is; None if it works no more, or never did. ``is_use``: a program came with it."""
         query = select(tokens).where(tokens.c.digest == digest(secret), tokens.c.revoked_at.is_(None))
         with self._store.read() as connection:
             row = connection.execute(query).first()
         if row is None:
             return None
-        if row.used_at is None or self._now - row.used_at > SEEN_EVERY:
+        if is_use and (row.used_at is None or self._now - row.used_at > SEEN_EVERY):
             with self._store.write() as connection:
                 connection.execute(update(tokens).where(tokens.c.id == row.id).values(used_at=self._now))
         return _token(row)

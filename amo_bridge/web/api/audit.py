@@ -15,7 +15,8 @@ from amo_bridge.web.here import office
 
 
 class Deed(Shape):
-    """Who changed what."""
+    """Who changed what. ``account``: empty if it is about none. ``details``: such as the lines of a config that have
+    changed; empty for most."""
 
     id: int
     at: datetime
@@ -23,6 +24,7 @@ class Deed(Shape):
     account: str
     deed: str
     words: str
+    details: str
 
 
 class Deeds(Shape):
@@ -39,7 +41,5 @@ MOST_DEEDS = 100
 )
 def audit() -> Deeds:
     deeds = office().audit.last(MOST_DEEDS, before=request.args.get("before", type=int))
-    told = [
-        Deed(id=one.id, at=one.at, who=one.who, account=one.account, deed=one.deed, words=one.words) for one in deeds
-    ]
+    told = [Deed(**{name: getattr(one, name) for name in Deed.model_fields}) for one in deeds]
     return Deeds(deeds=told)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Number = Annotated[int, Field(ge=1, lt=10**18)]
+"""Of a deal, a contact; longer ones no store can count to."""
 
 
 class Shape(BaseModel):

@@ -7,16 +7,16 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
+from amo_bridge.web import token_deeds
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.version import ROOT, doors
-from amo_bridge.web.forms import role_in_russian, role_names
+from amo_bridge.web.forms import role_names
 from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import office, user, write_down
+from amo_bridge.web.here import office
 from amo_bridge.web.menu import Menu
 
 routes = Blueprint("api", __name__)
 MENU = Menu(_l("API"), "api.show", place=95, role=Role.ADMIN)
-LONGEST_NAME = 80
 
 
 @routes.get("/api")
@@ -36,19 +36,17 @@ def openapi() -> dict[str, object]:
 def issue() -> str | tuple[str, int]:
     """The token is shown this once."""
     name, told = " ".join(request.form.get("name", "").split()), request.form.get("role", "")
-    if not name or len(name) > LONGEST_NAME or told not in list(Role):
+    if not name or len(name) > token_deeds.LONGEST_NAME or told not in list(Role):
         flash(_("Назовите программу, которой нужен токен (не длиннее 80 знаков), и выберите роль."))
         return _page(), 422
-    secret = office().api_tokens.issue(name, Role(told), user().login)
-    write_down("token.add", f"Новый токен API: {name}, роль «{role_in_russian(Role(told))}»", about_account=False)
-    return _page(secret=secret, name=name)
+    return _page(secret=token_deeds.issue(name, Role(told)), name=name)
 
 
 @routes.post("/api/tokens/<int:token_id>/revoke")
 @open_to(Role.ADMIN)
 def revoke(token_id: int) -> Response:
-    name = office().api_tokens.revoke(token_id) or abort(404)
-    write_down("token.revoke", f"Отозван токен API: {name}", about_account=False)
+    if not token_deeds.revoke(token_id):
+        abort(404)
     flash(_("Токен отозван."))
     return redirect(url_for("api.show"))
 

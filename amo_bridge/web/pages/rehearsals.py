@@ -13,11 +13,11 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response as Answer
 
 from amo_bridge.engine.rehearsals import LONGEST, NotRehearsed, Rehearsal
-from amo_bridge.engine.ticker import REHEARSALS
 from amo_bridge.rehearsal.calendar import sheet
+from amo_bridge.web import rehearsal_deeds
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account, user, write_down
+from amo_bridge.web.here import account
 from amo_bridge.web.month_grid import weeks
 from amo_bridge.web.pages.deal import NUMBER
 
@@ -45,7 +45,7 @@ def show() -> str:
 @open_to(Role.ADMIN)
 def ask() -> Answer:
     """The leader's process plays it; the page only waits."""
-    here, days, deal = account(), request.form.get("days", type=int), request.form.get("deal", "").strip()
+    days, deal = request.form.get("days", type=int), request.form.get("deal", "").strip()
     read = NUMBER.fullmatch(deal)
     if days is None or not 1 <= days <= LONGEST:
         flash(_("Дней — от 1 до %(n)s; на больше есть команда amo-bridge rehearse.", n=LONGEST))
@@ -53,14 +53,11 @@ def ask() -> Answer:
     if deal and read is None:
         flash(_("Это не номер сделки и не её адрес в amoCRM."))
         return redirect(url_for("rehearsals.show"))
-    deal_id = int(read[1]) if read else None
     try:
-        number = here.rehearsals.ask(days, deal_id, user().login)
+        number = rehearsal_deeds.ask(days, int(read[1]) if read else None)
     except NotRehearsed as error:
         flash(str(error))
         return redirect(url_for("rehearsals.show"))
-    write_down("rehearsal.ask", f"Репетиция № {number}: дней {days}" + (f", сделка {deal_id}" if deal_id else ""))
-    here.bridge.hurry(REHEARSALS)
     return redirect(url_for("rehearsals.one", number=number))
 
 
@@ -83,15 +80,11 @@ def progress(number: int) -> str | Response:
 @routes.post("/rehearsals/<int:number>/stop")
 @open_to(Role.ADMIN)
 def stop(number: int) -> Answer:
-    here = account()
     _known(number)
     try:
-        here.rehearsals.stop(number)
+        rehearsal_deeds.stop(number)
     except NotRehearsed as error:
         flash(str(error))
-    else:
-        write_down("rehearsal.stop", f"Репетиция № {number} остановлена")
-        here.bridge.hurry(REHEARSALS)
     return redirect(url_for("rehearsals.one", number=number))
 
 

@@ -1,0 +1,123 @@
+"""``/rehearsals``: what the rules would do in the days to come."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from flask import abort
+from flask_babel import lazy_gettext as _l
+from pydantic import Field
+
+from amo_bridge.engine.rehearsals import LONGEST, NotRehearsed
+from amo_bridge.engine.rehearsals import Rehearsal as Kept
+from amo_bridge.web import rehearsal_deeds
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.described import Door, refusal
+from amo_bridge.web.api.shape import Number, Shape
+from amo_bridge.web.api.version import doors
+from amo_bridge.web.here import account
+
+
+class Rehearsal(Shape):
+    """``progress``: 0 to 1; ``doing``: what it is at; ``trouble``: why it failed (Russian). ``deal_id``: null for all
+    deals."""
+
+    number: int
+    state: Literal["asked", "running", "done", "failed", "stopped"]
+    days: int
+    deal_id: int | None
+    asked_at: datetime
+    asked_by: str
+    ended_at: datetime | None
+    progress: float
+    doing: str
+    trouble: str
+
+
+class Rehearsals(Shape):
+    """The newest first; a few are kept."""
+
+    rehearsals: list[Rehearsal]
+
+
+class RehearsalDeed(Shape):
+    """What a rule would do, or could not do (``trouble``: why). ``at``: in the account's time zone."""
+
+    at: datetime
+    deal_id: int
+    deal_name: str
+    rule: str
+    clause: str
+    because: str
+    does: list[str]
+    trouble: str
+
+
+class RehearsalReport(Rehearsal):
+    """A rehearsal with what came of it; nothing did as long as it is not done."""
+
+    deeds: list[RehearsalDeed]
+
+
+class RehearsalWish(Shape):
+    """How many days ahead, for which deal; all of them if none is named."""
+
+    days: Annotated[int, Field(ge=1, le=LONGEST)]
+    deal_id: Number | None = None
+
+
+@doors.open(Door("/rehearsals", "GET", Role.VIEWER, _l("Репетиции"), Rehearsals))
+def rehearsals() -> Rehearsals:
+    return Rehearsals(rehearsals=[Rehearsal(**_facts(one)) for one in account().rehearsals.all()])
+
+
+@doors.open(Door("/rehearsals", "POST", Role.ADMIN, _l("Начать репетицию"), Rehearsal, takes=RehearsalWish))
+def ask(told: RehearsalWish) -> Rehearsal:
+    try:
+        number = rehearsal_deeds.ask(told.days, told.deal_id)
+    except NotRehearsed as error:
+        abort(refusal(409, str(error)))
+    return Rehearsal(**_facts(_known(number)))
+
+
+@doors.open(
+    Door(
+        "/rehearsals/<int:number>",
+        "GET",
+        Role.VIEWER,
+        _l("Одна репетиция: что сделали бы правила"),
+        RehearsalReport,
+    )
+)
+def one(number: int) -> RehearsalReport:
+    known = _known(number)
+    deeds = account().rehearsals.deeds(number) if known.state == "done" else []
+    return RehearsalReport(**_facts(known), deeds=[_deed(one) for one in deeds])
+
+
+@doors.open(
+    Door("/rehearsals/<int:number>/stop", "POST", Role.ADMIN, _l("Остановить репетицию"), Rehearsal)
+)  # fmt: skip
+def stop(number: int) -> Rehearsal:
+    _known(number)
+    try:
+        rehearsal_deeds.stop(number)
+    except NotRehearsed as error:
+        abort(refusal(409, str(error)))
+    return Rehearsal(**_facts(_known(number)))
+
+
+def _known(number: int) -> Kept:
+    try:
+        return account().rehearsals.get(number)
+    except NotRehearsed as error:
+        abort(refusal(404, str(error)))
+
+
+def _facts(kept: Kept) -> dict[str, Any]:
+    return {name: getattr(kept, name) for name in Rehearsal.model_fields}
+
+
+def _deed(kept: dict[str, Any]) -> RehearsalDeed:
+    return RehearsalDeed(deal_id=kept["deal"], **{key: value for key, value in kept.items() if key != "deal"})

@@ -1,0 +1,83 @@
+"""``/tokens``: the tokens of programs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from flask import abort
+from flask_babel import lazy_gettext as _l
+from pydantic import BeforeValidator, StringConstraints
+
+from amo_bridge.web import token_deeds
+from amo_bridge.web.admission.api_tokens import ApiToken
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.described import Door
+from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.version import doors
+from amo_bridge.web.here import office
+
+
+class Token(Shape):
+    """``used_at``: null if it never was."""
+
+    id: int
+    name: str
+    role: Role
+    created_at: datetime
+    created_by: str
+    used_at: datetime | None
+
+
+class Tokens(Shape):
+    """Those that work, the newest first."""
+
+    tokens: list[Token]
+
+
+class IssuedToken(Token):
+    """``secret``: what the program sends. It is told this once."""
+
+    secret: str
+
+
+def _one_line(told: Any) -> Any:
+    return " ".join(told.split()) if isinstance(told, str) else told
+
+
+class NewToken(Shape):
+    """``name``: of the program that it is for."""
+
+    name: Annotated[
+        str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=token_deeds.LONGEST_NAME)
+    ]
+    role: Role
+
+
+@doors.open(Door("/tokens", "GET", Role.ADMIN, _l("Токены программ"), Tokens))
+def tokens() -> Tokens:
+    return _that_work()
+
+
+@doors.open(Door("/tokens", "POST", Role.ADMIN, _l("Дать токен: он показан один раз"), IssuedToken, takes=NewToken))
+def issue(told: NewToken) -> IssuedToken:
+    secret = token_deeds.issue(told.name, told.role)
+    issued = office().api_tokens.of(secret, is_use=False) or abort(404)
+    return IssuedToken(**_facts(issued), secret=secret)
+
+
+@doors.open(
+    Door("/tokens/<int:token_id>", "DELETE", Role.ADMIN, _l("Отозвать токен; в ответе те, что остались"), Tokens)
+)
+def revoke(token_id: int) -> Tokens:
+    if not token_deeds.revoke(token_id):
+        abort(404)
+    return _that_work()
+
+
+def _that_work() -> Tokens:
+    return Tokens(tokens=[Token(**_facts(one)) for one in office().api_tokens.all()])
+
+
+def _facts(known: ApiToken) -> dict[str, Any]:
+    return {name: getattr(known, name) for name in Token.model_fields}

@@ -1,0 +1,125 @@
+"""``/users``: who they are and what they may."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any
+
+from flask import abort
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from pydantic import StringConstraints
+
+from amo_bridge.web import user_deeds
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.admission.users import LastAdmin
+from amo_bridge.web.admission.users import User as Known
+from amo_bridge.web.api.described import Door, refusal
+from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.version import doors
+from amo_bridge.web.forms import LONGEST_LOGIN
+from amo_bridge.web.here import office
+
+
+class User(Shape):
+    """``has_password``: false as long as nobody has used the link. ``seen_at``: null if he was never here."""
+
+    id: int
+    login: str
+    role: Role
+    is_disabled: bool
+    has_password: bool
+    created_at: datetime
+    seen_at: datetime | None
+
+
+class Users(Shape):
+    """By name."""
+
+    users: list[User]
+
+
+class UserWithLink(User):
+    """``link``: where the user sets his password, within three days, once. It is told this once."""
+
+    link: str
+
+
+class NewUser(Shape):
+    """Who is invited."""
+
+    login: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_LOGIN)]
+    role: Role = Role.VIEWER
+
+
+class UserChange(Shape):
+    """It counts from the user's next click on."""
+
+    role: Role
+
+
+@doors.open(Door("/users", "GET", Role.ADMIN, _l("Пользователи"), Users))
+def users() -> Users:
+    return Users(users=[User(**_facts(one)) for one in office().users.all()])
+
+
+@doors.open(
+    Door("/users", "POST", Role.ADMIN, _l("Пригласить: ссылка для пароля, один раз"), UserWithLink, takes=NewUser)
+)
+def invite(told: NewUser) -> UserWithLink:
+    user = user_deeds.invite(told.login, told.role)
+    if user is None:
+        abort(refusal(409, _("Такое имя уже есть")))
+    return UserWithLink(**_facts(user), link=user_deeds.address_of_link(user))
+
+
+@doors.open(Door("/users/<int:user_id>", "GET", Role.ADMIN, _l("Один пользователь"), User))
+def one(user_id: int) -> User:
+    return User(**_facts(_known(user_id)))
+
+
+@doors.open(Door("/users/<int:user_id>", "PATCH", Role.ADMIN, _l("Сменить роль"), User, takes=UserChange))
+def change_role(user_id: int, told: UserChange) -> User:
+    return _changed(user_id, lambda user: user_deeds.set_role(user, told.role))
+
+
+@doors.open(Door("/users/<int:user_id>/disable", "POST", Role.ADMIN, _l("Отключить: он сразу вне страниц"), User))
+def disable(user_id: int) -> User:
+    return _changed(user_id, user_deeds.disable)
+
+
+@doors.open(Door("/users/<int:user_id>/enable", "POST", Role.ADMIN, _l("Включить снова"), User))
+def enable(user_id: int) -> User:
+    return _changed(user_id, user_deeds.enable)
+
+
+@doors.open(
+    Door(
+        "/users/<int:user_id>/link",
+        "POST",
+        Role.ADMIN,
+        _l("Новая ссылка для пароля; прежняя больше не действует"),
+        UserWithLink,
+    )
+)
+def link(user_id: int) -> UserWithLink:
+    user = _known(user_id)
+    user_deeds.new_link(user)
+    return UserWithLink(**_facts(user), link=user_deeds.address_of_link(user))
+
+
+def _changed(user_id: int, change: Callable[[Known], None]) -> User:
+    try:
+        change(_known(user_id))
+    except LastAdmin:
+        abort(refusal(409, _("Это последний администратор: без него никто не сможет ничего менять.")))
+    return User(**_facts(_known(user_id)))
+
+
+def _known(user_id: int) -> Known:
+    return office().users.by_id(user_id) or abort(404)
+
+
+def _facts(known: Known) -> dict[str, Any]:
+    return {name: getattr(known, name) for name in User.model_fields}

@@ -1,0 +1,50 @@
+"""What pages and programs alike do about users; all of it is written down."""
+
+from __future__ import annotations
+
+from flask import request
+
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.admission.users import User
+from amo_bridge.web.forms import role_in_russian
+from amo_bridge.web.here import office, write_down
+
+
+def invite(login: str, role: Role) -> User | None:
+    """A new user, who sets his password by a link; None if the name is taken."""
+    user = office().users.add(login, role)
+    if user is not None:
+        _note("user.add", f"Приглашён {user.login}, роль «{role_in_russian(user.role)}»")
+    return user
+
+
+def new_link(user: User) -> None:
+    """The one for whom ``address_of_link`` gives a link; his password stays until it is used."""
+    _note("user.link", f"Новая ссылка для пароля: {user.login}")
+
+
+def address_of_link(user: User) -> str:
+    """Where he sets his password: it works once, and the one before it no more. It is told nobody again."""
+    base = office().public_url or request.host_url.rstrip("/")
+    return f"{base}/password/{office().links.for_password(user.id)}"
+
+
+def set_role(user: User, role: Role) -> None:
+    """Raises LastAdmin."""
+    office().users.set_role(user.id, role)
+    _note("user.role", f"{user.login}: роль «{role_in_russian(role)}»")
+
+
+def disable(user: User) -> None:
+    """Raises LastAdmin."""
+    office().users.disable(user.id)
+    _note("user.disable", f"{user.login}: отключён")
+
+
+def enable(user: User) -> None:
+    office().users.enable(user.id)
+    _note("user.enable", f"{user.login}: включён")
+
+
+def _note(deed: str, words: str) -> None:
+    write_down(deed, words, about_account=False)
