@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from amo_bridge.names import normalise
+from amo_bridge.webinars.columns import WORDS
 from amo_bridge.webinars.exports import Export, ExportError, Visit
 from amo_bridge.webinars.presence import covered
 
@@ -22,8 +23,8 @@ from amo_bridge.webinars.presence import covered
 class Attendee:
     """A person at one webinar. ``key`` is the same in every file that tells of him by the same address or number.
 
-    ``buttons`` as the platform calls them. ``places``: the rows he is told of in. ``same_phone``: names of others in
-    these files who left the same number.
+    ``buttons`` as the platform calls them. ``odd``: what stood in cells and can't be read, in words. ``places``: the
+    rows he is told of in. ``same_phone``: names of others in these files who left the same number.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Attendee:
     mails: tuple[str, ...] = ()
     phones: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
+    odd: tuple[str, ...] = ()
     buttons: tuple[str, ...] = ()
     is_banned: bool = False
     places: tuple[str, ...] = ()
@@ -60,9 +62,15 @@ def gather(exports: Sequence[Export], held_on: date | None = None) -> dict[date,
         for visit in export.visits:
             day = visit.came_on or export.held_on or held_on
             if day is None:
-                raise ExportError(f"{visit.place}: в файле нет даты вебинара, назовите её сами")
+                raise ExportError(_no_day(visit))
             days[day].append(_Told(len(days[day]), file, day, visit))
     return {day: _people(days[day]) for day in sorted(days)}
+
+
+def _no_day(visit: Visit) -> str:
+    if written := visit.odd.get("date"):
+        return f"{visit.place}: дата «{written}» не читается; исправьте её в файле или назовите день сами"
+    return f"{visit.place}: в файле нет даты вебинара, назовите её сами"
 
 
 def _people(told: Sequence[_Told]) -> list[Attendee]:
@@ -136,6 +144,7 @@ def _person(group: Sequence[_Told]) -> Attendee:
         mails=mails,
         phones=phones,
         unreadable=tuple(dict.fromkeys(number for visit in visits for number in visit.unreadable)),
+        odd=tuple(dict.fromkeys(f"{WORDS[name]} «{told}»" for visit in visits for name, told in visit.odd.items())),
         buttons=tuple(dict.fromkeys(button for visit in visits for button in visit.buttons)),
         is_banned=any(visit.is_banned for visit in visits),
         places=tuple(visit.place for visit in visits),

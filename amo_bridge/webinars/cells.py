@@ -8,12 +8,16 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
+from typing import Any
 
 from amo_bridge.mails import mails_in
 from amo_bridge.phones import numbers_in
 
 Cell = str | float | int | bool | date | datetime | time | timedelta | None
 Row = list[Cell]
+# Nobody watches for longer: what says so is something else, seconds perhaps.
+_MOST_MINUTES = 24 * 60
+_LONGEST_TOLD = 40
 
 _NOTHING = frozenset({"", "0", "-", "--", "−", "–", "—", "нет", "no", "n", "false", "ложь", "none", "null"})
 _NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?")
@@ -52,7 +56,21 @@ def labels(cell: Cell) -> tuple[str, ...]:
 
 
 def minutes(cell: Cell) -> float | None:
-    """A length in minutes: 61, «61 мин», «1:02:30», a duration."""
+    """A length in minutes: 61, «61 мин», «1:02:30», a duration; None for what is none, or can't be one."""
+    found = _minutes(cell)
+    return found if found is not None and 0 <= found <= _MOST_MINUTES else None
+
+
+def odd(**read: tuple[Cell, Any]) -> dict[str, str]:
+    """Field=(its cell, what was read of it) → what stands in the cells of which nothing could be read."""
+    return {
+        field: text(cell)[:_LONGEST_TOLD]
+        for field, (cell, found) in read.items()
+        if found in (None, ()) and not is_nothing(cell)
+    }
+
+
+def _minutes(cell: Cell) -> float | None:
     if isinstance(cell, bool) or cell is None:
         return None
     if isinstance(cell, float | int):

@@ -15,7 +15,7 @@ Field = Literal["name", "mail", "phone", "minutes", "came", "left", "from", "til
                 "date", "attended", "ip", "city"]  # fmt: skip
 FIELDS: tuple[Field, ...] = get_args(Field)
 
-WORDS: Mapping[Field, str] = {
+WORDS: Mapping[str, str] = {
     "name": "имя", "mail": "почта", "phone": "телефон", "minutes": "минут на вебинаре", "came": "пришёл",
     "left": "ушёл", "from": "начало интервала", "till": "конец интервала", "buttons": "нажатые кнопки",
     "banner": "клик по баннеру", "banned": "забанен", "date": "дата вебинара", "attended": "присутствовал",

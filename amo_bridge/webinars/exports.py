@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from amo_bridge.errors import BridgeError
@@ -16,12 +17,16 @@ class ExportError(BridgeError):
 
 
 class ColumnsUnknown(ExportError):
-    """A table whose columns nobody has named yet. ``headers`` are its columns, ``signature`` tells this kind of table
-    from others, so that an answer is remembered for the next file like it."""
+    """A table whose columns nobody has named yet. ``headers`` are its columns, ``samples`` what stands below them in
+    its first rows; ``signature`` tells this kind of table from others, so that an answer is remembered for the next
+    file like it."""
 
-    def __init__(self, message: str, headers: tuple[str, ...], signature: str) -> None:
+    def __init__(
+        self, message: str, headers: tuple[str, ...], signature: str, samples: tuple[tuple[str, ...], ...] = ()
+    ) -> None:
         super().__init__(message)
         self.headers = headers
+        self.samples = samples
         self.signature = signature
 
 
@@ -30,8 +35,9 @@ class Visit:
     """Somebody's presence, as one row (or several that belong together) tells it.
 
     ``phones`` in E.164, ``mails`` as ``mails.mail_key`` makes them; ``unreadable``: what stood in the phone's cell and
-    is no number. ``minutes``: as the file counts them, used where there are no ``intervals``. ``buttons``: as the
-    platform calls them. ``place``: where in the file («лист «Зрители», строка 7»).
+    is no number; ``odd``: what stood in other cells and can't be read, by the field. ``minutes``: as the file counts
+    them, used where there are no ``intervals``. ``buttons``: as the platform calls them. ``place``: where in the file
+    («лист «Зрители», строка 7»).
     """
 
     name: str
@@ -39,6 +45,7 @@ class Visit:
     mails: tuple[str, ...] = ()
     phones: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
+    odd: Mapping[str, str] = field(default_factory=dict)
     intervals: tuple[Interval, ...] = ()
     minutes: float | None = None
     buttons: tuple[str, ...] = ()

@@ -60,7 +60,8 @@ def _check_parts(name: str, archive: zipfile.ZipFile) -> None:
         with archive.open(part) as opened:
             head = opened.read(_HEAD)
             if _declares_entities(head):
-                raise ExportError(f"{name}: в книге есть ссылки наружу (DOCTYPE), такие файлы не принимаются")
+                words = "в книге объявлен DOCTYPE (так в неё прячут ссылки наружу), такие файлы не принимаются"
+                raise ExportError(f"{name}: {words}")
             left -= len(head)
             while piece := opened.read(_PIECE):
                 left -= len(piece)

@@ -138,8 +138,10 @@ def _remarks(one: Attendee, sorting: Sorted) -> tuple[str, ...]:
         told.append(f"тот же телефон у: {', '.join(one.same_phone)}")
     if one.unreadable:
         told.append(f"телефон не распознан: {', '.join(one.unreadable)}")
+    if one.odd:
+        told.append(f"не читается: {', '.join(one.odd)}")
     if sorting.unknown:
-        told.append(f"кнопки нет в [webinar.buttons]: {', '.join(sorting.unknown)}")
+        told.append(f"для кнопки не назван тег: {', '.join(sorting.unknown)}")
     return tuple(told)
 
 

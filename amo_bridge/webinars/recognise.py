@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, tzinfo
 from typing import Any
 
@@ -45,7 +46,14 @@ def read_export(
     check_rows(name, len(export.visits))
     if not export.visits:
         raise ExportError(f"{name}: {export.source}, но ни одного участника в нём нет")
-    return export
+    return _with_oddities(export)
+
+
+def _with_oddities(export: Export) -> Export:
+    """Says how many rows hold what can't be read; which they are is said of each person."""
+    count = sum(1 for visit in export.visits if visit.odd or visit.unreadable)
+    remarks = (f"Строк, где что-то не читается: {count}; у кого и что, сказано в таблице",) if count else ()
+    return replace(export, remarks=(*export.remarks, *remarks))
 
 
 def _of_tables(tables: list[Table], day_first: bool, mappings: Mappings) -> Export:

@@ -43,9 +43,12 @@ def read_text(name: str, content: bytes) -> Table:
             rows.append(tuple(row))
             check_rows(name, len(rows))
     except csv.Error as error:
-        raise ExportError(
-            f"{name}, строка {reader.line_num}: строка не читается ({error}); проверьте кавычки в ней"
-        ) from error
+        why = (
+            f"в ячейке больше {LONGEST_CELL} знаков, это не похоже на выгрузку участников"
+            if "field limit" in str(error)
+            else "строка не читается; проверьте кавычки в ней"
+        )
+        raise ExportError(f"{name}, строка {reader.line_num}: {why}") from error
     return Table(name, "", tuple(rows))
 
 

@@ -142,6 +142,9 @@ def test_an_unknown_table_is_explained_once(page: Page, tmp_path: Path) -> None:
     table.write_text("Кто;Адрес;Смотрел;Когда\nАнна;anna@example.ru;61;13.09.2021\n", "utf-8")
     upload(page, table)
     expect(page.get_by_text("Что значат столбцы этой таблицы?")).to_be_visible()
+    expect(page.get_by_role("cell", name="anna@example.ru"), "one sees what is in the columns").to_be_visible()
+    page.get_by_role("button", name="Прочитать и показать").click()
+    expect(page.get_by_role("alert")).to_contain_text("Назовите хотя бы столбец с почтой или с телефоном")
     named = {"Имя": "Кто", "Почта": "Адрес", "Минут на вебинаре": "Смотрел", "Дата вебинара": "Когда"}
     for label, title in named.items():
         page.get_by_label(label, exact=True).select_option(title)

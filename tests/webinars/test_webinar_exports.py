@@ -85,6 +85,7 @@ def test_an_unknown_table_asks_for_its_columns_and_is_read_once_they_are_named()
     with pytest.raises(ColumnsUnknown) as asked:
         read_export("t.csv", TABLE.encode())
     assert asked.value.headers == ("Кто", "Адрес для писем", "Сколько смотрел", "Когда")
+    assert asked.value.samples == (("Анна", "anna@example.ru", "61", "13.09.2021"),)
     named = {"name": "Кто", "mail": "адрес для писем", "minutes": "Сколько смотрел", "date": "Когда"}
     export = read_export("t.csv", TABLE.encode(), mappings={asked.value.signature: named})
     assert [(v.name, v.mails, v.minutes, v.came_on) for v in export.visits] == [
@@ -122,6 +123,39 @@ def test_without_a_date_somebody_must_say_it() -> None:
 
 
 @pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("anna@example.ru;;-5", "минут на вебинаре «-5»"),
+        ("anna@example.ru;;abc", "минут на вебинаре «abc»"),
+        ("anna@example.ru;;99999999", "минут на вебинаре «99999999»"),
+        ("not-an-email;;61", "почта «not-an-email»"),
+        ("not-an-email;123;0", "почта «not-an-email»"),
+        ("-;+79161234567;нет", None),
+        ("anna@example.ru;;1:02:30", None),
+    ],
+)
+def test_what_can_t_be_read_is_told_of_the_person_and_of_the_file(row: str, said: str | None) -> None:
+    export = read_export("t.csv", f"Имя;Почта;Телефон;Минут\nАнна;{row}\n".encode())
+    (one,) = gather([export], DAY)[DAY]
+    assert one.odd == ((said,) if said else ())
+    assert any("не читается: 1" in remark for remark in export.remarks) == (said is not None)
+
+
+def test_zoom_and_bizon_tell_of_odd_addresses_too() -> None:
+    rows = json.loads((SAMPLES / "bizon_getviewers.json").read_text("utf-8"))
+    rows["viewers"] = [{**rows["viewers"][0], "email": "нет почты"}]
+    export = read_export("v.json", json.dumps(rows).encode(), zone=MOSCOW)
+    assert [visit.odd for visit in export.visits] == [{"mail": "нет почты"}]
+
+
+def test_a_date_that_is_none_is_named() -> None:
+    export = read_export("t.csv", "Имя;Почта;Минут;Дата\nАнна;anna@example.ru;61;32.13.2021\n".encode())
+    with pytest.raises(ExportError, match=r"t\.csv, строка 2: дата «32\.13\.2021» не читается"):
+        gather([export])
+    assert list(gather([export], DAY)) == [DAY]
+
+
+@pytest.mark.parametrize(
     ("name", "content", "words"),
     [
         ("e.csv", b"  \n", "файл пустой"),
@@ -133,7 +167,7 @@ def test_without_a_date_somebody_must_say_it() -> None:
         ("v.json", b'{"viewers": [5]}', "зритель 1: вместо зрителя"),
         ("v.json", b'{"viewers": [{"view": "soon"}]}', "не читается"),
         ("h.csv", "Имя;Почта;Минут\n".encode(), "ни одного участника"),
-        ("c.csv", f"Имя;Почта;Минут\nАнна;{'a' * 20_000};5\n".encode(), "строка 2"),
+        ("c.csv", f"Имя;Почта;Минут\nАнна;{'a' * 20_000};5\n".encode(), "строка 2: в ячейке больше 10000"),
     ],
 )
 def test_what_can_t_be_taken_is_refused_in_words(name: str, content: bytes, words: str) -> None:

@@ -36,6 +36,7 @@ MENU = Menu(
     _l("Вебинары"), "webinars.show", place=30, role=Role.WEBINAR, needs=lambda config: config.webinar is not None
 )
 ON_A_PAGE = 100
+FINDS_PEOPLE = frozenset({"mail", "phone"})
 FILTERS = ("words", "interest", "standing", "state")
 SEVERAL_FILES = 3 * MOST_BYTES
 
@@ -84,7 +85,7 @@ def upload() -> Any:
         _remember_columns(at_hand)
         numbers = at_hand.drafting.draft(files, user().login, _day(request.form.get("held_on", "")))
     except ColumnsUnknown as unknown:
-        return _again(columns=unknown)
+        return _again(columns=unknown, mistake=_useless_answer())
     except ExportError as error:
         return _again(mistake=str(error))
     names = ", ".join(one.name for one in files)
@@ -104,7 +105,15 @@ def _again(**more: Any) -> str:
 def _remember_columns(at_hand: Desk) -> None:
     if signature := request.form.get("signature", ""):
         named = {field: title for field in words.ASKED if (title := request.form.get(f"column-{field}", ""))}
-        at_hand.drafting.memory.remember_columns(signature[:32], named)
+        if named.keys() & FINDS_PEOPLE:
+            at_hand.drafting.memory.remember_columns(signature[:32], named)
+
+
+def _useless_answer() -> str:
+    """What to say to an answer by which nobody can be found in amoCRM; nothing if there was none yet."""
+    if not request.form.get("signature"):
+        return ""
+    return str(_("Назовите хотя бы столбец с почтой или с телефоном: без них участника не найти в amoCRM."))
 
 
 def _day(told: str) -> date | None:

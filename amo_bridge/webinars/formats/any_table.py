@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from amo_bridge.webinars import cells
 from amo_bridge.webinars.cells import Row
@@ -33,6 +34,7 @@ COLUMNS: Aliases = {
     "ip": ("IP",),
     "city": ("Город", "City"),
 }
+SAMPLES, LONGEST_SAMPLE = 3, 40
 Mappings = Mapping[str, Mapping[Field, str]]
 """Signature of a table's header → field → its column's title."""
 
@@ -62,13 +64,20 @@ def _columns(table: Table, mappings: Mappings) -> Columns | None:
 def _unknown(table: Table) -> ColumnsUnknown:
     at = header_row(table)
     header = table.rows[at] if table.rows else ()
-    headers = tuple(told for cell in header if (told := cells.text(cell)))
+    titled = [number for number, cell in enumerate(header) if cells.text(cell)]
+    headers = tuple(cells.text(header[number]) for number in titled)
+    samples = [[cells.text(row[number]) if number < len(row) else "" for number in titled] for row in _first(table, at)]
     return ColumnsUnknown(
         f"{table.where}: непонятно, где почта или телефон и где минуты. Скажите, какой столбец что значит; "
         f"столбцы: {', '.join(f'«{title}»' for title in headers) or 'нет'}",
         headers,
         signature(header),
+        tuple(tuple(told[:LONGEST_SAMPLE] for told in row) for row in samples),
     )
+
+
+def _first(table: Table, header: int) -> list[Row]:
+    return [row for _, row in islice(table.from_row(header + 1), SAMPLES)]
 
 
 def _remarks(columns: Columns) -> tuple[str, ...]:
@@ -78,16 +87,20 @@ def _remarks(columns: Columns) -> tuple[str, ...]:
 def _visit(table: Table, columns: Columns, number: int, row: Row, day_first: bool) -> Visit:
     phones, unreadable = cells.phones(columns.cell(row, "phone"))
     stay = _stay(columns, row, day_first)
-    day = cells.moment(columns.cell(row, "date"), day_first=day_first) or (stay[0][0] if stay else None)
+    written, told_minutes, told_mails = (columns.cell(row, field) for field in ("date", "minutes", "mail"))
+    named = cells.moment(written, day_first=day_first)
+    day = named or (stay[0][0] if stay else None)
+    minutes, mails = cells.minutes(told_minutes), cells.mails(told_mails)
     banner = (BANNER,) if cells.is_yes(columns.cell(row, "banner")) else ()
     return Visit(
         name=cells.name(columns.cell(row, "name")),
         place=table.place(number),
-        mails=cells.mails(columns.cell(row, "mail")),
+        mails=mails,
         phones=phones,
         unreadable=unreadable,
+        odd=cells.odd(mail=(told_mails, mails), minutes=(told_minutes, minutes), date=(written, named)),
         intervals=stay,
-        minutes=cells.minutes(columns.cell(row, "minutes")),
+        minutes=minutes,
         buttons=tuple(dict.fromkeys((*banner, *cells.labels(columns.cell(row, "buttons"))))),
         came_on=day.date() if day else None,
         is_banned=cells.is_yes(columns.cell(row, "banned")),

@@ -94,12 +94,15 @@ def _visit(viewers: Table, columns: Columns, rows: list[tuple[int, Row]], began:
     number, first = rows[0]
     day = cells.moment(columns.cell(first, "date")) or began
     phones, unreadable = cells.phones(columns.cell(first, "phone"))
+    written = columns.cell(first, "mail")
+    mails = cells.mails(written)
     return Visit(
         name=cells.name(columns.cell(first, "name")),
         place=viewers.place(number),
-        mails=cells.mails(columns.cell(first, "mail")),
+        mails=mails,
         phones=phones,
         unreadable=unreadable,
+        odd=cells.odd(mail=(written, mails)),
         intervals=_intervals(viewers, columns, rows, day),
         buttons=_clicked(columns, first),
         came_on=day.date() if day else None,

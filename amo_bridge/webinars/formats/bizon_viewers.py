@@ -37,13 +37,15 @@ def _visit(place: str, row: Any, zone: tzinfo) -> Visit:
     if not isinstance(row, Mapping):
         raise ExportError(f"{place}: вместо зрителя что-то другое")
     phones, unreadable = cells.phones(_text(row, "phone"))
+    mails = cells.mails(_text(row, "email"))
     stay = _stay(place, row, zone)
     return Visit(
         name=cells.name(_text(row, "username")),
         place=place,
-        mails=cells.mails(_text(row, "email")),
+        mails=mails,
         phones=phones,
         unreadable=unreadable,
+        odd=cells.odd(mail=(_text(row, "email"), mails)),
         intervals=stay,
         buttons=_clicked(row),
         came_on=_held_on(_text(row, "webinarId")) or (stay[0][0].date() if stay else None),

@@ -44,6 +44,7 @@ def _sessions(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _visits(name: str, number: int, row: Mapping[str, Any]) -> Iterator[Visit]:
     place = f"{name}, участник {number}"
     phones, unreadable = cells.phones(_text(row, "phone"))
+    mails = cells.mails(_text(row, "email"))
     told_name = " ".join(part for key in ("name", "secondName") if (part := _text(row, key)))
     for session in _sessions(row):
         seconds = session.get("duration")
@@ -53,9 +54,10 @@ def _visits(name: str, number: int, row: Mapping[str, Any]) -> Iterator[Visit]:
         yield Visit(
             name=cells.name(told_name),
             place=place,
-            mails=cells.mails(_text(row, "email")),
+            mails=mails,
             phones=phones,
             unreadable=unreadable,
+            odd=cells.odd(mail=(_text(row, "email"), mails)),
             minutes=seconds / 60,
             came_on=began.date() if began else None,
         )

@@ -85,13 +85,16 @@ def _about(table: Table, before: int, day_first: bool) -> tuple[str, datetime | 
 def _visit(table: Table, columns: Columns, number: int, row: Row, day_first: bool) -> Visit:
     came, left = (cells.moment(columns.cell(row, field), day_first=day_first) for field in ("came", "left"))
     phones, unreadable = cells.phones(columns.cell(row, "phone"))
+    told_minutes, told_mails = (columns.cell(row, field) for field in ("minutes", "mail"))
+    minutes, mails = cells.minutes(told_minutes), cells.mails(told_mails)
     return Visit(
         name=cells.name(columns.cell(row, "name")),
         place=table.place(number),
-        mails=cells.mails(columns.cell(row, "mail")),
+        mails=mails,
         phones=phones,
         unreadable=unreadable,
+        odd=cells.odd(mail=(told_mails, mails), minutes=(told_minutes, minutes)),
         intervals=((came, left),) if came and left and left >= came else (),
-        minutes=cells.minutes(columns.cell(row, "minutes")),
+        minutes=minutes,
         came_on=came.date() if came else None,
     )
