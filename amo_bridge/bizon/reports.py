@@ -49,14 +49,14 @@ class BizonReports:
         with self._store.write() as connection:
             insert_new(connection, bizon_reports, [row])
 
-    def try_again(self, webinar_id: str | None = None) -> None:
-        """Fetch this one now, whatever became of it; without an id: all that wait or were given up."""
+    def try_again(self, webinar_id: str | None = None) -> bool:
+        """Fetch this one now, whatever became of it; without an id: all that wait or were given up. Are there any?"""
         table = bizon_reports.c
         which = table.state != "taken" if webinar_id is None else table.webinar_id == webinar_id
         those = (table.account == self._account, which)
         again = {"state": "waiting", "attempts": 0, "due_at": self._now, "heard_at": self._now}
         with self._store.write() as connection:
-            connection.execute(update(bizon_reports).where(*those).values(again))
+            return connection.execute(update(bizon_reports).where(*those).values(again)).rowcount > 0
 
     def due(self) -> Report | None:
         """The next that is to be fetched now."""

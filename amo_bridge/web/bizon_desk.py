@@ -1,4 +1,4 @@
-"""What the page of webinars shows of Bizon365."""
+"""What the page of webinars, and programs, see and do of Bizon365."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.bizon.reports import BizonReports, State
 from amo_bridge.bizon.settings import BizonSettings
 from amo_bridge.clock import SystemClock
-from amo_bridge.web.here import account
+from amo_bridge.engine.ticker import BIZON
+from amo_bridge.web.here import account, write_down
 
+LONGEST_TOKEN = 500
 STATES: Mapping[State, Any] = {
     "waiting": _l("Ждёт отчёта"), "taken": _l("Получен"), "failed": _l("Не получен"),
 }  # fmt: skip
@@ -46,3 +48,20 @@ def bizon_desk() -> BizonDesk | None:
         STATES,
         STATE_KINDS,
     )
+
+
+def keep_token(desk: BizonDesk, token: str) -> None:
+    """An empty one is forgotten. What waits for a report is tried with the new one."""
+    desk.settings.keep_token(token)
+    desk.reports.try_again()
+    account().bridge.hurry(BIZON)
+    write_down("bizon.token", "Токен Бизон365 задан" if token else "Токен Бизон365 удалён")
+
+
+def fetch_again(desk: BizonDesk, webinar_id: str) -> bool:
+    """Fetch this report once more; False if Bizon365 has told of none such."""
+    if not desk.reports.try_again(webinar_id):
+        return False
+    account().bridge.hurry(BIZON)
+    write_down("bizon.again", f"Отчёт Бизон365 {webinar_id[:200]}: попробовать ещё раз")
+    return True

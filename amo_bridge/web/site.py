@@ -10,6 +10,7 @@ from urllib.parse import quote
 from flask import Flask, g, request, url_for
 from flask_babel import get_locale
 from flask_wtf.csrf import CSRFProtect
+from werkzeug.routing import IntegerConverter, Map
 
 from amo_bridge.web import api, error_pages, gate, headers, languages, pages, refusal_words, sessions, verdicts, wording
 from amo_bridge.web.here import EXTENSION, account, office
@@ -21,6 +22,13 @@ THEMES = ("auto", "light", "dark")
 YEAR = 365 * 24 * 3600
 
 
+class Number(IntegerConverter):
+    """``<int:…>`` in an address: what no database has room for is the number of nothing."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map, max=2**63 - 1)
+
+
 def install(app: Flask, installed: Installed) -> None:
     """Everything that is in the app already keeps its own lock and its own answers."""
     doors = frozenset(app.view_functions)
@@ -29,6 +37,7 @@ def install(app: Flask, installed: Installed) -> None:
     app.config.update(SEND_FILE_MAX_AGE_DEFAULT=YEAR, RATELIMIT_HEADERS_ENABLED=False)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.wsgi_app = AccountPrefix(app.wsgi_app)  # type: ignore[method-assign]
+    app.url_map.converters["int"] = Number
     sessions.install(app)
 
     @app.before_request

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.clock import SystemClock
@@ -55,6 +56,9 @@ COLUMNS: Mapping[Field, Any] = {
     "buttons": _l("Нажатые кнопки"), "banner": _l("Клик по баннеру"), "date": _l("Дата вебинара"),
     "came": _l("Когда пришёл"), "left": _l("Когда ушёл"),
 }  # fmt: skip
+FILTERS = ("words", "interest", "standing", "state")
+ON_A_PAGE = 100
+FINDS_PEOPLE: frozenset[Field] = frozenset({"mail", "phone"})
 ASKED: tuple[Field, ...] = tuple(field for field in FIELDS if field in COLUMNS)
 
 
@@ -83,6 +87,23 @@ def desk() -> Desk:
         raise NotMet("мост ещё не знакомился с аккаунтом")
     drafting = Drafting(here.store, here.key, here.config, names, SystemClock())
     return Desk(drafting, ImportControl(here.store, here.key, drafting, dry_run=here.config.bridge.dry_run))
+
+
+def useless_answer() -> str:
+    """To whoever names columns by which nobody can be found."""
+    return str(_("Назовите хотя бы столбец с почтой или с телефоном: без них участника не найти в amoCRM."))
+
+
+def filtered(rows: Iterable[Kept], asked: Mapping[str, str]) -> list[Kept]:
+    """Those whom somebody looks for by ``FILTERS``."""
+    return [
+        kept
+        for kept in rows
+        if asked.get("standing", "") in ("", kept.row.standing)
+        and asked.get("interest", "") in ("", kept.row.sorted.interest)
+        and asked.get("state", "") in ("", kept.state)
+        and is_shown(kept, asked.get("words", "").strip())
+    ]
 
 
 def is_shown(kept: Kept, words: str) -> bool:

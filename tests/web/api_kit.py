@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from pages_kit import Pages
+from running_bridge import RunningBridge
 from werkzeug.test import TestResponse
 
 from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.here import EXTENSION
 
 
 class Program:
     """A client with a token, or without."""
 
-    def __init__(self, pages: Pages, role: Role | None) -> None:
+    def __init__(self, pages: Pages | RunningBridge, role: Role | None) -> None:
         self._client = pages.app.test_client()
-        secret = pages.office.api_tokens.issue(f"{role} программа", role, "Анна") if role else ""
+        tokens = pages.app.extensions[EXTENSION].api_tokens
+        secret = tokens.issue(f"{role} программа", role, "Анна") if role else ""
         self.headers = {"Authorization": f"Bearer {secret}"} if role else {}
 
     def ask(self, method: str, path: str, body: Any = None, **how: Any) -> TestResponse:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import requests
+from api_kit import Program
 from bizon_kit import HTML, TOKEN, WEBINAR, BizonVendor, bizon_server
 from browser_kit import DESKTOP, PHONE, fits_its_width, opened, serious_findings
 from local_crm import LocalCrm, served
@@ -231,6 +232,39 @@ def test_the_door_is_shut_unless_the_config_opens_it(
     secret = BizonSettings(config, bridge.bridge.environment).hook_secret
     told = requests.post(f"{bridge.url}/hooks/bizon/{secret}", json={"webinarId": WEBINAR}, timeout=30)
     assert told.status_code == 404
+    assert "[webinar.bizon]" in Program(bridge, Role.WEBINAR).ask("GET", "/webinars/bizon").json["detail"]
+
+
+def test_programs_see_the_reports_and_have_one_tried_again(
+    open_school: Callable[..., School], vendor: BizonVendor
+) -> None:
+    school = open_school(token="")
+    team, master = (Program(school.bridge, role) for role in (Role.WEBINAR, Role.ADMIN))
+    school.hook()
+    assert "токен Бизон365 не задан" in school.trouble()
+    told = team.get("/webinars/bizon")
+    (report,) = told["reports"]
+    assert (report["webinar_id"], report["state"], report["imports"]) == (WEBINAR, "waiting", [])
+    assert (told["has_token"], "токен Бизон365 не задан" in report["trouble"]) == (False, True)
+    assert told["address"].endswith(f"/hooks/bizon/{school.settings.hook_secret}")
+    vendor.answers.append((502, "bad gateway"))
+    told = master.ask("PUT", "/webinars/bizon/token", {"token": TOKEN})
+    assert (told.json["has_token"], TOKEN in told.text) == (True, False)
+    wait_until(lambda: "(502)" in team.get("/webinars/bizon")["reports"][0]["trouble"], "it was asked, in vain")
+    assert team.ask("POST", "/webinars/bizon/again", {"webinar_id": "no such"}).status_code == 404
+    assert team.ask("POST", "/webinars/bizon/again", {"webinar_id": WEBINAR}).status_code == 200
+    assert school.report().imports == (1,)
+    assert team.get("/webinars/bizon")["reports"][0]["imports"] == [1]
+    audit = school.bridge.app.extensions[EXTENSION].audit.last(9)
+    assert [one.deed for one in audit] == ["bizon.again", "bizon.token"]
+
+
+@pytest.mark.parametrize("token", ["a\nb", "x" * 501, None])
+def test_a_token_that_is_none_is_not_kept(token: str | None, open_school: Callable[..., School]) -> None:
+    school = open_school()
+    told = Program(school.bridge, Role.ADMIN).ask("PUT", "/webinars/bizon/token", {"token": token})
+    assert told.status_code == 422
+    assert school.settings.token == TOKEN
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -13,7 +13,6 @@ from pages_kit import PASSWORD, Pages, Visit, words_of
 from playwright.sync_api import Browser, Locator, Page, expect
 from running_bridge import RunningBridge
 from webinar_kit import ACCOUNT, SAMPLES, fill_contacts, school_config
-from werkzeug.test import TestResponse
 
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
@@ -232,20 +231,3 @@ def test_the_menu_leads_here_only_where_there_are_webinars(pages: Pages, member:
 
 def test_a_config_without_webinars_says_so(pages: Pages) -> None:
     assert pages.visit(Role.WEBINAR).get("/webinars").status_code in (200, 503)
-
-
-def test_programs_read_what_became_of_everybody(at_work: RunningBridge, member: Visit) -> None:
-    member.post("/webinars", {"files": (io.BytesIO(REPORT.read_bytes()), "r.xlsx")}, follow_redirects=True)
-    office = at_work.app.extensions[EXTENSION]
-
-    def ask(path: str, role: Role = Role.WEBINAR) -> TestResponse:
-        secret = office.api_tokens.issue(f"{role} {path}", role, "Анна")
-        return member.client.get(f"/api/v1{path}", headers={"Authorization": f"Bearer {secret}"})
-
-    (told,) = ask("/webinars").json["webinars"]
-    assert (told["number"], told["made_by"]) == (1, "Ольга")
-    report = ask("/webinars/1").json
-    assert len(report["attendees"]) == sum(told["counts"].values())
-    assert "ещё не начато" in {one["became"] for one in report["attendees"]}
-    assert ask("/webinars/99").status_code == 404
-    assert ask("/webinars", Role.VIEWER).status_code == 403

@@ -38,7 +38,11 @@ ACTIVE: tuple[State, ...] = ("running", "undoing")
 
 
 class NoSuchImport(BridgeError):
-    """There is no import with this number, or it is not in the state in which this can be done (Russian)."""
+    """There is no import with this number, no such row in it, or this can't be done with it now (Russian)."""
+
+
+class NotNow(NoSuchImport):
+    """It is there, and not in the state in which this can be done."""
 
 
 class ImportBook:
@@ -93,13 +97,13 @@ class ImportBook:
         return import_of(row) if row else None
 
     def expect(self, number: int, states: Iterable[State]) -> None:
-        """Raises NoSuchImport when there is no such import or it is in another state."""
+        """Raises NoSuchImport; NotNow when it is in another state."""
         job = self.get(number)
         if job.state not in states:
             raise _not_now(number, job.state)
 
     def become(self, number: int, came_from: Iterable[State], state: State, **more: Any) -> None:
-        """Change an import's state. Raises NoSuchImport when it is in another than expected: two people at once."""
+        """Change an import's state. Raises NotNow when it is in another than expected: two people at once."""
         with self._store.write() as connection:
             self.become_in(connection, number, came_from, state, **more)
 
@@ -119,7 +123,7 @@ class ImportBook:
             connection.execute(update(imports).where(*self._one(number)).values(trouble=words))
 
     def drop(self, number: int) -> None:
-        """Throw a draft away. Raises NoSuchImport for one that was begun."""
+        """Throw a draft away. Raises NotNow for one that was begun."""
         with self._store.write() as connection:
             self.become_in(connection, number, ["draft"], "dropped")
             connection.execute(delete(import_rows).where(import_rows.c.import_id == number))
@@ -213,8 +217,8 @@ def _missing(number: int) -> NoSuchImport:
     return NoSuchImport(f"загрузки № {number} нет")
 
 
-def _not_now(number: int, state: State) -> NoSuchImport:
-    return NoSuchImport(f"загрузка № {number} {NOW_WORDS[state]}: этого с ней сделать нельзя")
+def _not_now(number: int, state: State) -> NotNow:
+    return NotNow(f"загрузка № {number} {NOW_WORDS[state]}: этого с ней сделать нельзя")
 
 
 def keys_of(people: Iterable[Attendee]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, or_, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.imports.book import NoSuchImport
+from amo_bridge.engine.imports.book import NoSuchImport, NotNow
 from amo_bridge.engine.imports.drafting import Drafting
 from amo_bridge.engine.imports.records import State
 from amo_bridge.engine.store import Store, import_rows
@@ -17,6 +17,10 @@ from amo_bridge.webinars.plan import Override, What
 FIRST_STEP: dict[What, str] = {"create_person": "person", "create_deal": "deal", "update_deal": "patch"}
 UNDOABLE: tuple[State, ...] = ("done", "paused")
 DRY = "[bridge] dry_run = true: мост вхолостую, загрузка ничего не записала бы; выключите dry_run и начните снова"
+
+
+class UnknownContact(NoSuchImport):
+    """Somebody names a contact that the account has not (Russian)."""
 
 
 class ImportControl:
@@ -30,7 +34,7 @@ class ImportControl:
     def start(self, number: int) -> None:
         """Carry a draft out, by what is known of its people now. Raises NoSuchImport (Russian) when that can't be."""
         if self._dry_run:
-            raise NoSuchImport(DRY)
+            raise NotNow(DRY)
         self._drafting.replan(number)
         with self._store.write() as connection:
             self._book.become_in(connection, number, ["draft"], "running")
@@ -61,7 +65,8 @@ class ImportControl:
     def say(self, number: int, place: int, said: Override) -> None:
         """A person's own decision about one row of a draft; the plan follows it. Raises NoSuchImport."""
         if said.contact_id is not None and not self._drafting.knows_contact(said.contact_id):
-            raise NoSuchImport(f"контакта {said.contact_id} мост не знает")
+            raise UnknownContact(f"контакта {said.contact_id} мост не знает")
+        self._book.row(number, place)
         self._book.say(number, place, said)
         self._drafting.replan(number)
 

@@ -35,6 +35,10 @@ NOT_FILLED = (
 MOST_FILES = 20
 
 
+class NotFilled(ExportError):
+    """Nobody could be told whether he is known: the first reading of the account is not over."""
+
+
 @dataclass(frozen=True)
 class Upload:
     """A file as it came: what it is called means nothing but to people."""
@@ -75,7 +79,7 @@ class Drafting:
     def preview(self, exports: Sequence[Export], held_on: date | None = None) -> dict[date, list[Row]]:
         """What would become of everybody, by the day of the webinar; nothing is kept."""
         if not self._index.is_filled:
-            raise ExportError(NOT_FILLED)
+            raise NotFilled(NOT_FILLED)
         days = gather(exports, held_on)
         return {day: plan(people, self.known(day, people), self.options) for day, people in days.items()}
 

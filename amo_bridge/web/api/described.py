@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
@@ -18,12 +18,14 @@ from amo_bridge.web.gate import USUAL_BYTES, by_token
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 LOCAL = "#/components/schemas/{model}"
 PARAMETERS: dict[str, dict[str, Any]] = {"int": {"type": "integer"}, "string": {"type": "string"}}
+FILES = {"type": "array", "minItems": 1, "items": {"type": "string", "contentMediaType": "application/octet-stream"}}
 
 
 @dataclass(frozen=True)
 class Door:
-    """``path`` as Flask writes it. ``summary``: a lazy_gettext; ``query``: name → what it means, too. ``most_bytes``:
-    how large a request may be."""
+    """``path`` as Flask writes it. ``summary``: a lazy_gettext; ``query``: name → what it means, too. ``files``: the
+    field of a form (multipart/form-data) in which files come; what the door ``takes`` are its other fields.
+    ``most_bytes``: how large a request may be. ``says_no``: status → a shape that tells more than ``Error``."""
 
     path: str
     method: str
@@ -32,7 +34,9 @@ class Door:
     gives: type[BaseModel]
     takes: type[BaseModel] | None = None
     query: dict[str, Any] = field(default_factory=dict)
+    files: str = ""
     most_bytes: int = USUAL_BYTES
+    says_no: Mapping[str, type[Error]] = field(default_factory=dict)
 
 
 class Doors:
@@ -56,7 +60,7 @@ class Doors:
             def answer(**arguments: Any) -> Response | tuple[Response, int]:
                 if door.takes is not None:
                     try:
-                        arguments["told"] = door.takes.model_validate(request.get_json(silent=True))
+                        arguments["told"] = door.takes.model_validate(_body(door))
                     except ValidationError as error:
                         return jsonify(error="422 Unprocessable", detail=_in_words(error)), 422
                 return jsonify(view(**arguments).model_dump(mode="json"))
@@ -84,11 +88,14 @@ class Doors:
                 "parameters": parameters,
                 "responses": {
                     "200": _content(door.gives, schemas, door.gives.__doc__ or ""),
-                    **{code: _content(Error, schemas, words) for code, words in REFUSALS.items()},
+                    **{
+                        code: _content(door.says_no.get(code, Error), schemas, words)
+                        for code, words in REFUSALS.items()
+                    },
                 },
             }
             if door.takes is not None:
-                told["requestBody"] = {"required": True, **_content(door.takes, schemas)}
+                told["requestBody"] = {"required": True, **_content(door.takes, schemas, files=door.files)}
             paths.setdefault(path, {})[door.method.lower()] = told
         return {
             "openapi": "3.1.0",
@@ -107,8 +114,9 @@ REFUSALS = {
     "401": "No token, or one that does not work",
     "403": "The token's role is too small",
     "404": "There is no such thing",
-    "409": "It has changed meanwhile",
-    "422": "The body is not as described",
+    "409": "It has changed meanwhile, or is not in the state in which this can be done",
+    "413": "The body is larger than this door takes",
+    "422": "The body is not as described, or can't be used as it is",
     "503": "The store does not answer, or the account was never met",
 }
 
@@ -128,12 +136,26 @@ def _path(door: Door) -> tuple[str, list[dict[str, Any]]]:
     return "/".join(parts), parameters
 
 
-def _content(model: type[BaseModel], schemas: dict[str, Any], description: str | None = None) -> dict[str, Any]:
+def _body(door: Door) -> Any:
+    """What was sent: JSON, or a form's fields. One that is left empty was not sent."""
+    if door.files:
+        return {name: value for name, value in request.form.items() if value}
+    return request.get_json(silent=True)
+
+
+def _content(
+    model: type[BaseModel], schemas: dict[str, Any], description: str | None = None, *, files: str = ""
+) -> dict[str, Any]:
     schema = model.model_json_schema(ref_template=LOCAL)
+    if files:
+        schema["properties"] = {files: FILES, **schema["properties"]}
+        schema["required"] = [files, *schema.get("required", ())]
     for name, described in {**schema.pop("$defs", {}), model.__name__: schema}.items():
         if schemas.setdefault(name, described) != described:
             raise ValueError(f"two shapes of the API have the name {name}")
-    content = {"application/json": {"schema": {"$ref": LOCAL.format(model=model.__name__)}}}
+    content = {
+        "multipart/form-data" if files else "application/json": {"schema": {"$ref": LOCAL.format(model=model.__name__)}}
+    }
     return {"content": content} if description is None else {"description": description, "content": content}
 
 
@@ -141,8 +163,8 @@ def _in_words(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in error.errors())
 
 
-def refusal(status: int, words: str) -> Response:
-    """The answer of a door that says no, and why."""
-    answer = jsonify(error=str(status), detail=words)
+def refusal(status: int, words: str, **more: Any) -> Response:
+    """The answer of a door that says no, and why; ``more``: what its shape of a refusal has besides."""
+    answer = jsonify(error=str(status), detail=words, **more)
     answer.status_code = status
     return answer

@@ -1,112 +1,90 @@
-"""``/webinars``: what became of the attendees."""
+"""``/webinars``: the uploads, what is to become of everybody, and what became of them."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from collections import Counter
 from typing import Any
 
-from flask import abort
+from flask import request
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.engine.imports.book import ImportBook, NoSuchImport
 from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door, refusal
-from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.described import Door
 from amo_bridge.web.api.version import doors
-from amo_bridge.web.webinar_desk import Desk, desk
-from amo_bridge.webinars.exports import ExportError
+from amo_bridge.web.api.webinar_shapes import Attendee, Webinar, WebinarPeople, WebinarReport, Webinars, WebinarSum
+from amo_bridge.web.api.webinars_at_hand import attendee, facts, found, refusing, webinar_desk
+from amo_bridge.web.webinar_desk import FILTERS, INTERESTS, ON_A_PAGE, Desk, filtered
+from amo_bridge.webinars.sorting import rule_in_words
 
-
-class Webinar(Shape):
-    """One upload of a webinar's attendees. ``counts``: state of a row → how many; ``waiting``: people about whom
-    somebody must decide."""
-
-    number: int
-    state: str
-    held_on: date
-    title: str
-    made_at: datetime
-    made_by: str
-    waiting: int
-    counts: dict[str, int]
-    trouble: str
-
-
-class Webinars(Shape):
-    """The newest first."""
-
-    webinars: list[Webinar]
-
-
-class Attendee(Shape):
-    """``became``: what came of the person, in Russian; ``deal_id`` and ``contact_id``: null while there is none."""
-
-    name: str
-    mails: list[str]
-    phones: list[str]
-    interest: str
-    became: str
-    why: str
-    note: str
-    contact_id: int | None
-    deal_id: int | None
-
-
-class WebinarReport(Webinar):
-    """A webinar with everybody in it."""
-
-    attendees: list[Attendee]
+SOUGHT: dict[str, Any] = {
+    "words": _l("имя, почта, телефон или что сказано о человеке"),
+    "interest": "active, long, short",
+    "standing": "new, known, owned, loaded, doubtful, unmatched, banned, skipped",
+    "state": "planned, ready, sending, doubt, done, skipped, failed, undone, kept",
+    "page": _l("страница, по %(n)s человек", n=ON_A_PAGE),
+}
 
 
 @doors.open(Door("/webinars", "GET", Role.WEBINAR, _l("Загрузки участников вебинаров"), Webinars))
 def webinars() -> Webinars:
-    book = _webinar_desk().book
-    return Webinars(webinars=[Webinar(**_webinar(one, book)) for one in book.all()])
+    book = webinar_desk().book
+    return Webinars(webinars=[Webinar(**facts(one, book)) for one in book.all()])
 
 
-@doors.open(Door("/webinars/<int:number>", "GET", Role.WEBINAR, _l("Одна загрузка: каждый участник"), WebinarReport))
-def webinar(number: int) -> WebinarReport:
-    book = _webinar_desk().book
-    try:
-        asked = book.get(number)
-    except NoSuchImport as error:
-        abort(refusal(404, str(error)))
-    return WebinarReport(**_webinar(asked, book), attendees=[_attendee(kept) for kept in book.rows(number)])
-
-
-def _webinar_desk() -> Desk:
-    try:
-        return desk()
-    except ExportError as error:
-        abort(refusal(404, str(error)))
-
-
-def _webinar(one: Import, book: ImportBook) -> dict[str, Any]:
-    counts = book.counts(one.id)
-    return {
-        "number": one.id,
-        "state": one.state,
-        "held_on": one.held_on,
-        "title": one.title,
-        "made_at": datetime.fromtimestamp(one.made_at, UTC),
-        "made_by": one.made_by,
-        "waiting": counts.waiting,
-        "counts": dict(counts.state),
-        "trouble": one.trouble,
-    }
-
-
-def _attendee(kept: Kept) -> Attendee:
-    person = kept.row.person
-    return Attendee(
-        name=person.name,
-        mails=list(person.mails),
-        phones=list(person.phones),
-        interest=kept.row.sorted.interest,
-        became=kept.became,
-        why=kept.row.why,
-        note=kept.note,
-        contact_id=kept.contact_id,
-        deal_id=kept.deal_id,
+@doors.open(
+    Door(
+        "/webinars/<int:number>",
+        "GET",
+        Role.WEBINAR,
+        _l("Одна загрузка: план или отчёт, каждый участник"),
+        WebinarReport,
     )
+)
+def webinar(number: int) -> WebinarReport:
+    at_hand, job = _asked(number)
+    rows = at_hand.book.rows(number)
+    return WebinarReport(
+        **facts(job, at_hand.book),
+        files=[dict(file) for file in job.files],
+        rule=rule_in_words(at_hand.drafting.options),
+        sums=_sums(rows, at_hand),
+        attendees=_attendees(rows, at_hand),
+    )
+
+
+@doors.open(
+    Door(
+        "/webinars/<int:number>/people",
+        "GET",
+        Role.WEBINAR,
+        _l("Участники загрузки: отбор"),
+        WebinarPeople,
+        query=SOUGHT,
+    )
+)
+def people(number: int) -> WebinarPeople:
+    at_hand, _job = _asked(number)
+    rows = filtered(at_hand.book.rows(number), {name: request.args.get(name, "") for name in FILTERS})
+    page = max(request.args.get("page", 1, type=int), 1)
+    shown = rows[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
+    return WebinarPeople(
+        found=len(rows), page=page, pages=-(-len(rows) // ON_A_PAGE), attendees=_attendees(shown, at_hand)
+    )  # fmt: skip
+
+
+def _asked(number: int) -> tuple[Desk, Import]:
+    at_hand = webinar_desk()
+    with refusing():
+        return at_hand, found(at_hand, number)
+
+
+def _attendees(rows: list[Kept], at_hand: Desk) -> list[Attendee]:
+    return [attendee(kept, at_hand) for kept in rows]
+
+
+def _sums(rows: list[Kept], at_hand: Desk) -> list[WebinarSum]:
+    counts: dict[str, Counter[str]] = {interest: Counter() for interest in INTERESTS}
+    for kept in rows:
+        counts[kept.row.sorted.interest][kept.row.standing] += 1
+    return [WebinarSum(interest=one, stage=at_hand.stage(one), standings=dict(counts[one])) for one in INTERESTS]

@@ -14,31 +14,25 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response as Answer
 
 from amo_bridge.engine.imports.book import ACTIVE, NoSuchImport
-from amo_bridge.engine.imports.drafting import Upload
-from amo_bridge.engine.imports.records import Kept
 from amo_bridge.engine.imports.report import contact_url
 from amo_bridge.engine.imports.report import report as report_of
-from amo_bridge.engine.ticker import IMPORTS
 from amo_bridge.engine.view import deal_url
+from amo_bridge.errors import UnknownName
+from amo_bridge.web import webinar_deeds as deeds
 from amo_bridge.web import webinar_desk as words
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.bizon_desk import bizon_desk
 from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account, user, write_down
+from amo_bridge.web.here import account, user
 from amo_bridge.web.menu import Menu
-from amo_bridge.web.webinar_desk import Desk, desk, is_shown, said_in
+from amo_bridge.web.webinar_desk import FILTERS, ON_A_PAGE, Desk, desk, filtered, said_in
 from amo_bridge.webinars.exports import ColumnsUnknown, ExportError
-from amo_bridge.webinars.limits import MOST_BYTES
 from amo_bridge.webinars.sorting import in_minutes, rule_in_words
 
 routes = Blueprint("webinars", __name__)
 MENU = Menu(
     _l("Вебинары"), "webinars.show", place=30, role=Role.WEBINAR, needs=lambda config: config.webinar is not None
 )
-ON_A_PAGE = 100
-FINDS_PEOPLE = frozenset({"mail", "phone"})
-FILTERS = ("words", "interest", "standing", "state")
-SEVERAL_FILES = 3 * MOST_BYTES
 
 
 def told_in_words(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,9 +42,11 @@ def told_in_words(view: Callable[..., Any]) -> Callable[..., Any]:
     def told(number: int, **more: Any) -> Any:
         try:
             return view(number, **more)
-        except (NoSuchImport, ExportError) as error:
+        except (NoSuchImport, ExportError, UnknownName) as error:
             flash(str(error))
-            return _to(number)
+            # A part of the page can't show that, and the rest of it is out of date.
+            there = url_for("webinars.one", number=number)
+            return Response(status=204, headers={"HX-Redirect": there}) if _by_htmx() else _to(number)
 
     return told
 
@@ -73,23 +69,18 @@ def _front(**more: Any) -> str:
 
 
 @routes.post("/webinars")
-@open_to(Role.WEBINAR, most_bytes=SEVERAL_FILES)
+@open_to(Role.WEBINAR, most_bytes=deeds.SEVERAL_FILES)
 def upload() -> Any:
     """Files → drafts. Columns that nobody knows are asked for in the same form, so that the files needn't be chosen
     again."""
-    files = [
-        Upload(one.filename or _("без имени"), one.read()) for one in request.files.getlist("files") if one.filename
-    ]
     try:
         at_hand = desk()
         _remember_columns(at_hand)
-        numbers = at_hand.drafting.draft(files, user().login, _day(request.form.get("held_on", "")))
+        numbers = deeds.draft(at_hand, deeds.uploads(), user().login, _day(request.form.get("held_on", "")))
     except ColumnsUnknown as unknown:
         return _again(columns=unknown, mistake=_useless_answer())
-    except ExportError as error:
+    except (ExportError, UnknownName) as error:
         return _again(mistake=str(error))
-    names = ", ".join(one.name for one in files)
-    write_down("webinar.upload", f"Файлы вебинара прочитаны: {names}", details=f"загрузки: {numbers}")
     if len(numbers) > 1:
         flash(_("В файлах несколько дней: на каждый своя загрузка."))
     target = url_for("webinars.one", number=numbers[0]) if len(numbers) == 1 else url_for("webinars.show")
@@ -105,7 +96,7 @@ def _again(**more: Any) -> str:
 def _remember_columns(at_hand: Desk) -> None:
     if signature := request.form.get("signature", ""):
         named = {field: title for field in words.ASKED if (title := request.form.get(f"column-{field}", ""))}
-        if named.keys() & FINDS_PEOPLE:
+        if named.keys() & words.FINDS_PEOPLE:
             at_hand.drafting.memory.remember_columns(signature[:32], named)
 
 
@@ -113,7 +104,7 @@ def _useless_answer() -> str:
     """What to say to an answer by which nobody can be found in amoCRM; nothing if there was none yet."""
     if not request.form.get("signature"):
         return ""
-    return str(_("Назовите хотя бы столбец с почтой или с телефоном: без них участника не найти в amoCRM."))
+    return words.useless_answer()
 
 
 def _day(told: str) -> date | None:
@@ -160,7 +151,7 @@ def _told_of(number: int) -> dict[str, Any]:
         abort(404)
     rows = at_hand.book.rows(number)
     sums = Counter((kept.row.sorted.interest, kept.row.standing) for kept in rows)
-    found = _filtered(rows)
+    found = filtered(rows, request.args)
     page = max(request.args.get("page", 1, type=int), 1)
     return {
         "job": job, "counts": at_hand.book.counts(number), "rows": found[(page - 1) * ON_A_PAGE : page * ON_A_PAGE],
@@ -175,18 +166,6 @@ def _told_of(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _filtered(rows: list[Kept]) -> list[Kept]:
-    asked = request.args
-    return [
-        kept
-        for kept in rows
-        if asked.get("standing", "") in ("", kept.row.standing)
-        and asked.get("interest", "") in ("", kept.row.sorted.interest)
-        and asked.get("state", "") in ("", kept.state)
-        and is_shown(kept, asked.get("words", "").strip())
-    ]
-
-
 @routes.post("/webinars/<int:number>/people/<int:place>")
 @open_to(Role.WEBINAR)
 @told_in_words
@@ -196,24 +175,15 @@ def decide(number: int, place: int) -> str | Answer:
         said = said_in(request.form)
     except ValueError:
         abort(400)
-    desk().control.say(number, place, said)
-    write_down(
-        "webinar.decide", f"Загрузка № {number}, строка {place}: решено вручную", details=str(dict(request.form))
-    )
+    deeds.decide(desk(), number, place, said)
     return render_template("webinars/decided.html", **_told_of(number)) if _by_htmx() else _to(number)
 
 
 @routes.post("/webinars/<int:number>/<any(start, pause, resume, undo, drop):deed>")
 @open_to(Role.WEBINAR)
 @told_in_words
-def act(number: int, deed: str) -> Answer:
-    at_hand = desk()
-    getattr(at_hand.control, deed)(number)
-    account().bridge.hurry(IMPORTS)
-    told = {
-        "start": "начата", "pause": "остановлена", "resume": "продолжена", "undo": "отменяется", "drop": "удалена",
-    }  # fmt: skip
-    write_down(f"webinar.{deed}", f"Загрузка № {number}: {told[deed]}")
+def act(number: int, deed: deeds.Deed) -> Answer:
+    deeds.act(desk(), number, deed)
     return redirect(url_for("webinars.show")) if deed == "drop" else _to(number)
 
 
