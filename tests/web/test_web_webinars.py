@@ -209,6 +209,16 @@ def test_what_no_form_of_ours_sends(member: Visit) -> None:
     assert "контакта 5 мост не знает" in words_of(said)
 
 
+def test_what_can_t_be_decided_any_more_is_told_on_the_page_anew(page: Page, member: Visit) -> None:
+    upload(page, REPORT)
+    expect(row(page, "Анжелика")).to_be_visible()
+    member.post("/webinars/1/start", page="/webinars/1")
+    row(page, "Анжелика").get_by_text("Решить иначе").click()
+    row(page, "Анжелика").get_by_role("button", name="Решить").click()
+    expect(page.get_by_text("этого с ней сделать нельзя")).to_be_visible()
+    assert page.get_by_role("heading", level=1).count() == 1, "no page within the page"
+
+
 def test_whoever_is_not_of_the_team_sees_nothing(at_work: RunningBridge, pages_of: Callable[[Role], Visit]) -> None:
     assert pages_of(Role.VIEWER).get("/webinars").status_code == 403
 
