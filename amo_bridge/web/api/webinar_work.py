@@ -40,8 +40,8 @@ def upload(told: WebinarUpload) -> Drafts:
         return Drafts(numbers=_drafted(at_hand, told))
     except ColumnsUnknown as unknown:
         how = _('Назовите столбцы в поле columns: {"mail": "…", "minutes": "…"}.')
-        told = {"titles": unknown.headers, "samples": unknown.samples, "fields": dict(WORDS)}
-        abort(refusal(422, f"{str(unknown).rstrip('.')}. {how}", **told))
+        seen = {"titles": unknown.headers, "samples": unknown.samples, "fields": dict(WORDS)}
+        abort(refusal(422, f"{str(unknown).rstrip('.')}. {how}", **seen))
     except (NotFilled, UnknownName) as error:
         abort(refusal(409, str(error)))
     except ExportError as error:
