@@ -37,7 +37,7 @@ def install(app: Flask) -> None:
 
 def told(status: int, title: str, text: str, **more: Any) -> Response:
     """An error as a page; for programs as JSON; for a part of a page as a line that the page shows."""
-    if request.path.startswith("/api/v1/"):
+    if _is_program():
         answer = jsonify(error=title, detail=text, **{key: more[key] for key in ("reference",) if key in more})
     elif "HX-Request" in request.headers:
         answer = make_response(render_template("errors/line.html", title=title, text=text, **more))
@@ -51,6 +51,10 @@ def told(status: int, title: str, text: str, **more: Any) -> Response:
         answer = make_response(render_template("errors/page.html", title=title, text=text, status=status, **more))
     answer.status_code = status
     return answer
+
+
+def _is_program() -> bool:
+    return request.path.startswith("/api/v1/")
 
 
 def _refused(error: HTTPException) -> Response:
@@ -122,6 +126,10 @@ def _no_such_account(error: NoSuchAccount) -> Response:
 
 def _which_account(error: ChoiceNeeded) -> Response:
     title, text = _("Какой аккаунт?"), _("В этой установке их несколько.")
+    if _is_program():
+        # It can't choose from a list, and must not take the list for what it has asked for.
+        where = _("Их адреса для программ — в ответе /api/v1/accounts.")
+        return told(404, title, f"{text} {where}")
     answer = told(300, title, text, accounts=office().names, path=request.full_path.rstrip("?"))
     answer.status_code = 200 if request.method == "GET" else 404
     return answer

@@ -1,8 +1,10 @@
-"""What the services page knows of one deal and of the account's bloggers: from the store, without asking amoCRM."""
+"""What the services page knows of one deal and of the account's bloggers: from the store, without asking amoCRM. And
+what it saves; by the API as well."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from flask import abort
 
@@ -15,11 +17,15 @@ from amo_bridge.engine.needs.bloggers import known_by_name
 from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.view import deal_url
 from amo_bridge.service_lines import Blogger, ServiceLines, ServicesSection
+from amo_bridge.web.here import who, write_down
 from amo_bridge.web.office import PageAccount
+from amo_bridge.web.service_form import ServiceForm, mark_of
 
 LETTERS = 3
 """So many letters of the surname are asked for (regulation A70)."""
 PAGE = "services"
+Outcome = Literal["saved", "wrong", "meanwhile", "dry"]
+"""Of a form: «wrong» is told in it, «meanwhile» somebody else has saved, «dry»: the bridge changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +85,23 @@ class ServiceDesk:
             letters, field_id=self._kind.id if self._kind else None, value=self.services.blogger
         )
 
-    def save(self, lines: ServiceLines, who: str) -> None:
+    def take(self, form: ServiceForm) -> Outcome:
+        """Save what the form says, if that can be."""
+        lines = form.lines()
+        if lines is None:
+            return "wrong"
+        if form.loaded != mark_of(self.text):
+            return "meanwhile"
+        if self.page.config.bridge.dry_run:
+            return "dry"
+        self._save(lines)
+        write_down("services.save", f"Сохранены услуги сделки {self.record.id}")
+        return "saved"
+
+    def _save(self, lines: ServiceLines) -> None:
         """Keep the lines, with the contacts of those bloggers of whom it is clear who they are."""
         known = ServiceLines(tuple(self._with_contact(one) for one in lines.bloggers), lines.unread)
-        self._by_hand.fill(self.record.id, self.field, known.as_text(), who)
+        self._by_hand.fill(self.record.id, self.field, known.as_text(), who())
 
     def _with_contact(self, blogger: Blogger) -> Blogger:
         if blogger.contact_id:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
@@ -36,6 +36,13 @@ class Group:
     rows: list[LineRow] = field(default_factory=list)
     trouble: str = ""
 
+    @classmethod
+    def of(cls, name: str, contact_id: int | None, services: Iterable[tuple[str, str]]) -> Group:
+        """``services``: platforms with what is done on them."""
+        contact = f" (контакт {contact_id})" if contact_id else ""
+        rows = [LineRow(_one_line(platform), _one_line(service)) for platform, service in services]
+        return cls(f"{_one_line(name)}{contact}", rows)
+
     @property
     def is_empty(self) -> bool:
         return not self.name and all(row.is_empty for row in self.rows)
@@ -43,6 +50,11 @@ class Group:
     @property
     def has_no_service(self) -> bool:
         return not self.is_empty and all(row.is_empty for row in self.rows)
+
+    @property
+    def troubles(self) -> list[str]:
+        """Its own and its rows'."""
+        return [one for one in (self.trouble, *(row.trouble for row in self.rows)) if one]
 
     @property
     def can_grow(self) -> bool:
@@ -69,8 +81,14 @@ class ServiceForm:
         for number in range(MOST_BLOGGERS):
             if (name := sent.get(f"blogger.{number}")) is None:
                 break
-            groups.append(Group(" ".join(name.split()), list(_rows(sent, number))))
+            groups.append(Group(_one_line(name), list(_rows(sent, number))))
         return cls(groups or [_empty()], sent.get("unread", "").strip(), sent.get("loaded", ""))
+
+    @property
+    def troubles(self) -> list[str]:
+        """What is wrong, for whoever does not see the rows."""
+        told = [(group.name, words) for group in self.groups for words in group.troubles]
+        return [f"{name}: {words}" for name, words in told]
 
     def changed(self, deed: str) -> ServiceForm:
         """After a button of the form: «add», «line.0», «drop.0»; any other changes nothing."""
@@ -93,7 +111,7 @@ class ServiceForm:
         for one in self.groups:
             if one.has_no_service:
                 one.trouble = one.trouble or _("Добавьте хотя бы одну услугу: площадку и что на ней")
-        if any(group.trouble or any(row.trouble for row in group.rows) for group in self.groups):
+        if any(group.troubles for group in self.groups):
             return None
         return ServiceLines(tuple(bloggers), tuple(Unread(row, "") for row in self.unread.splitlines() if row.strip()))
 
@@ -108,11 +126,10 @@ def _empty() -> Group:
 
 
 def _group(blogger: Blogger) -> Group:
-    contact = f" (контакт {blogger.contact_id})" if blogger.contact_id else ""
-    rows = [LineRow(one.platform, one.service) for one in blogger.services]
-    while len(rows) < SHOWN_AT_FIRST:
-        rows.append(LineRow())
-    return Group(f"{blogger.name}{contact}", rows)
+    group = Group.of(blogger.name, blogger.contact_id, ((one.platform, one.service) for one in blogger.services))
+    while len(group.rows) < SHOWN_AT_FIRST:
+        group.rows.append(LineRow())
+    return group
 
 
 def _rows(sent: Mapping[str, str], number: int) -> Iterator[LineRow]:
@@ -120,7 +137,11 @@ def _rows(sent: Mapping[str, str], number: int) -> Iterator[LineRow]:
         platform, service = (sent.get(f"{part}.{number}.{place}") for part in ("platform", "service"))
         if platform is None or service is None:
             return
-        yield LineRow(" ".join(platform.split()), " ".join(service.split()))
+        yield LineRow(_one_line(platform), _one_line(service))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _blogger(group: Group) -> Blogger | None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from api_kit import Program
 from browser_kit import chromium
-from pages_kit import Pages, Visit
+from pages_kit import NOWHERE, Pages, Visit
 from playwright.sync_api import Browser
+from running_bridge import ENVIRONMENT, config_for
 
+from amo_bridge.engine.bridge import Bridge
 from amo_bridge.web.admission.roles import Role
 
 
@@ -21,6 +24,20 @@ def pages(tmp_path: Path) -> Iterator[Pages]:
     made.meet_account()
     yield made
     made.close()
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Iterator[Pages]:
+    """«agency» and «школа» work, the config of «third» is broken."""
+    bridges = {
+        name: Bridge(config_for(url, tmp_path / "data"), ENVIRONMENT, NOWHERE)
+        for name, url in (("agency", NOWHERE), ("школа", "http://127.0.0.1:10"))
+    }
+    broken = {"third": ["config.toml, строка 3: лишнее"]}
+    made = Pages(bridges["agency"], SimpleNamespace(by_name=lambda: bridges, broken=lambda: broken))
+    yield made
+    for bridge in bridges.values():
+        bridge.stop()
 
 
 @pytest.fixture

@@ -22,9 +22,11 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.account_cache import FORMAT
 from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.engine.bridge import Bridge
+from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.store import accounts, journal, outbox
 from amo_bridge.sandbox.world import World
@@ -112,6 +114,17 @@ class Pages:
         config = self.bridge.config
         kept = {"format": FORMAT, "account": account.to_json()}
         small_state(config, ENVIRONMENT).accounts.write(config.account.url, kept)
+
+    def know_deal(self, title: str, **more: Any) -> DealRecord:
+        """A deal of the account of that name, as it was last seen; on the stage «Продажи / Новый клиент» if nothing
+        else is told."""
+        stage = agency().stage("Продажи / Новый клиент")
+        facts = {"id": 30000001, "name": title, "pipeline_id": stage.pipeline_id, "status_id": stage.status_id}
+        record = DealRecord(**{**facts, **more})
+        now = datetime.now(UTC)
+        with self.office.store.write() as connection:
+            Mirror(self.office.store, self.account.key).put(connection, [Mirrored(record, now)], now)
+        return record
 
     def stranger(self) -> Visit:
         return Visit(self.app.test_client())

@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account, user, write_down
+from amo_bridge.web.here import account
 from amo_bridge.web.service_desk import ServiceDesk
 from amo_bridge.web.service_form import ServiceForm, mark_of
 
@@ -49,17 +49,13 @@ def state(deal_id: int) -> str:
 
 
 def _save(desk: ServiceDesk, form: ServiceForm) -> str | Response:
-    lines = form.lines()
-    now = desk.text
-    if lines is None:
-        return _page(desk, form, wrong=True)
-    if form.loaded != mark_of(now):
+    outcome = desk.take(form)
+    if outcome == "meanwhile":
+        now = desk.text
         form.loaded = mark_of(now)
         return _page(desk, form, meanwhile=now)
-    if desk.page.config.bridge.dry_run:
-        return _page(desk, form, is_dry=True)
-    desk.save(lines, user().login)
-    write_down("services.save", _("Сохранены услуги сделки %(n)s", n=desk.record.id))
+    if outcome != "saved":
+        return _page(desk, form, wrong=outcome == "wrong", is_dry=outcome == "dry")
     flash(_("Услуги сохранены"))
     address = url_for("services.show", deal_id=desk.record.id)
     if "HX-Request" in request.headers:

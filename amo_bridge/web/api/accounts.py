@@ -1,0 +1,56 @@
+"""``/accounts``: the accounts of this installation, and where the API of each is."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.described import Door
+from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.version import ROOT, doors
+from amo_bridge.web.here import office
+from amo_bridge.web.prefix import WHERE
+
+
+class InstalledAccount(Shape):
+    """``api``: under which path its doors are; empty for one that does not work because its config is broken, as
+    ``problems`` tell (Russian)."""
+
+    name: str
+    url: str
+    state: str
+    is_ready: bool
+    api: str
+    problems: list[str]
+
+
+class InstalledAccounts(Shape):
+    """By name. Users, tokens and the audit are common to all."""
+
+    accounts: list[InstalledAccount]
+
+
+@doors.open(Door("/accounts", "GET", Role.VIEWER, _l("Аккаунты этой установки"), InstalledAccounts))
+def accounts() -> InstalledAccounts:
+    here = office()
+    known = [_account(name, f"{WHERE}{quote(name)}{ROOT}" if here.has_several else ROOT) for name in here.names]
+    broken = [
+        InstalledAccount(name=name, url="", state="broken", is_ready=False, api="", problems=list(problems))
+        for name, problems in here.broken.items()
+    ]
+    return InstalledAccounts(accounts=sorted([*known, *broken], key=lambda one: one.name))
+
+
+def _account(name: str, api: str) -> InstalledAccount:
+    page = office().account_at(name)
+    bridge = page.bridge
+    return InstalledAccount(
+        name=name,
+        url=page.config.account.url,
+        state=bridge.state,
+        is_ready=bridge.is_ready,
+        api=api,
+        problems=list(bridge.problems),
+    )

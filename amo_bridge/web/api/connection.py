@@ -1,0 +1,96 @@
+"""``/connection``: how the bridge is connected with amoCRM, and connecting anew."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from flask import abort
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.crm.account import Account
+from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.web import connection_desk
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.described import Door, refusal
+from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.version import doors
+from amo_bridge.web.connection_desk import ConnectionDesk
+from amo_bridge.web.here import account
+
+
+class ConnectedAccount(Shape):
+    """What is known of amoCRM's account. ``can_filter``: its plan lets lists be filtered; without that the bridge
+    reads them in the order of their changes."""
+
+    id: int
+    name: str
+    timezone: str
+    pipelines: int
+    stages: int
+    fields: int
+    people: int
+    can_filter: bool
+
+
+class Connection(Shape):
+    """``by``: a long-lived token or OAuth. ``trouble``: what holds requests up; ``warning``: that the access ends soon
+    (both Russian). ``ends_at``: null if that is not known; ``hook_checked_age``: seconds, null: not yet. ``known``:
+    null before the bridge has met the account."""
+
+    account: str
+    is_ready: bool
+    by: Literal["token", "oauth"]
+    ends_at: datetime | None
+    warning: str
+    trouble: str
+    hook_checked_age: float | None
+    known: ConnectedAccount | None
+
+
+class ConnectionBegun(Shape):
+    """``page``: amoCRM's own, for an administrator of the account to open within 20 minutes; it leads back to
+    ``redirect_uri``, which the integration must name exactly so."""
+
+    page: str
+    redirect_uri: str
+
+
+@doors.open(Door("/connection", "GET", Role.VIEWER, _l("Подключение к amoCRM"), Connection))
+def connection() -> Connection:
+    desk = ConnectionDesk.of(account())
+    return Connection(
+        account=desk.here.config.account.url,
+        is_ready=desk.here.bridge.is_ready,
+        by="token" if desk.is_long_lived else "oauth",
+        ends_at=None if desk.ends_at is None else datetime.fromtimestamp(desk.ends_at, UTC),
+        warning=desk.warning,
+        trouble=desk.trouble,
+        hook_checked_age=desk.vitals.hook_seen_age if desk.vitals else None,
+        known=_known(desk.known) if desk.known else None,
+    )
+
+
+@doors.open(
+    Door("/connection/begin", "POST", Role.ADMIN, _l("Подключить заново: адрес страницы amoCRM"), ConnectionBegun)
+)
+def begin() -> ConnectionBegun:
+    here = account()
+    try:
+        page = connection_desk.begin(here)
+    except (BridgeError, ConfigError) as error:
+        abort(refusal(409, str(error)))
+    return ConnectionBegun(page=page, redirect_uri=ConnectionDesk.of(here).redirect_uri)
+
+
+def _known(told: Account) -> ConnectedAccount:
+    return ConnectedAccount(
+        id=told.id,
+        name=told.name,
+        timezone=told.timezone,
+        pipelines=len(told.pipelines),
+        stages=len(told.stages),
+        fields=len(told.all_fields),
+        people=len(told.users),
+        can_filter=told.is_api_filter_enabled,
+    )

@@ -1,0 +1,58 @@
+"""``/deals/…/scripts``: what to say, with the deal's data filled in."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from flask import abort
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.channels.mail.templates import BadTemplate
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.described import Door, refusal
+from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.version import doors
+from amo_bridge.web.here import account
+from amo_bridge.web.script_desk import ScriptDesk
+
+
+class ScriptNames(Shape):
+    """As they stand in addresses."""
+
+    deal_id: int
+    names: list[str]
+
+
+class ScriptBlock(Shape):
+    """A heading has one line, a list has several, each an item."""
+
+    kind: Literal["heading", "list", "text"]
+    lines: list[str]
+
+
+class FilledScript(Shape):
+    """What to say, with the deal's own data."""
+
+    name: str
+    title: str
+    blocks: list[ScriptBlock]
+
+
+@doors.open(Door("/deals/<int:deal_id>/scripts", "GET", Role.VIEWER, _l("Скрипты звонков"), ScriptNames))
+def scripts(deal_id: int) -> ScriptNames:
+    return ScriptNames(deal_id=deal_id, names=ScriptDesk.at(account(), deal_id).names)
+
+
+@doors.open(
+    Door("/deals/<int:deal_id>/scripts/<name>", "GET", Role.VIEWER, _l("Скрипт с данными сделки"), FilledScript)
+)
+def one(deal_id: int, name: str) -> FilledScript:
+    try:
+        script = ScriptDesk.at(account(), deal_id).filled(name)
+    except KeyError:
+        abort(404)
+    except BadTemplate as error:
+        abort(refusal(409, _("В скрипте ошибка: %(why)s", why=str(error))))
+    blocks = [ScriptBlock(kind=block.kind, lines=list(block.lines)) for block in script.blocks]
+    return FilledScript(name=name, title=script.title, blocks=blocks)
