@@ -21,7 +21,7 @@ from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.meters import AccountMeters, MeteredBudget, MeteredSession
 from amo_bridge.engine.small_state import SmallState, account_name, small_state
 from amo_bridge.engine.store import Store, budgets
-from amo_bridge.errors import ConfigError, CrmTemporary, NotConnected, StoreUnavailable
+from amo_bridge.errors import ConfigError, CrmForbidden, CrmStopped, CrmTemporary, NotConnected, StoreUnavailable
 
 log = structlog.get_logger()
 TOKEN = "AMO_BRIDGE_TOKEN"
@@ -56,6 +56,7 @@ class Connection:
         self._server_time = account_clock.heard if account_clock else None
         self._meters = meters
         self._closing = closing or Closing(threading.Event())
+        self.silence: CrmTemporary | CrmStopped | None = None
 
     def client(self, *, before_send: Callable[[], None] | None = None) -> CrmClient:
         """A client; with a store its budget is shared by all that use the store."""
@@ -84,15 +85,22 @@ class Connection:
             return None
 
     def account(self, *, refresh: bool = False) -> Account:
-        """The account's names, read now; if amoCRM can't be asked just now, as they were known last."""
+        """The account's names, read now; if amoCRM can't be asked just now, or has stopped us, as they were known last.
+        ``silence`` then says why: hooks are taken in and people are told all the same."""
         cache = AccountCache(self._state.accounts, self._config.account.url, self.client())
-        if refresh:
-            return cache.refresh()
+        self.silence = None
         try:
             return cache.refresh()
-        except CrmTemporary as error:
+        except CrmForbidden:
+            # A token without rights has to be seen to before anything begins.
+            raise
+        except (CrmTemporary, CrmStopped) as error:
+            if refresh:
+                raise
             log.warning("the account's names are those of the last time", error=str(error))
-            return cache.account
+            account = cache.account
+            self.silence = error
+            return account
 
     def remembered(self, name: str, make: Callable[[], str]) -> str:
         """A secret of the bridge's own: the environment's, else made once and kept encrypted."""

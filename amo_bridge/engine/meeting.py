@@ -56,7 +56,8 @@ def by_asking(
     connection = Connection(config, environment, store, account_clock, meters=meters, closing=closing)
     account = connection.account()
     if problems := unknown_names(config, account):
-        raise ConfigError(problems)
+        # The names of the last time can't accuse the config: the account may have them by now.
+        raise connection.silence or ConfigError(problems)
     key = key_of(store, account, config.account.url)
     secret = connection.remembered(HOOK_SECRET, lambda: secrets.token_urlsafe(32))
     desk = Desk(

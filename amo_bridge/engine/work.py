@@ -9,6 +9,7 @@ import structlog
 
 from amo_bridge.config.against_account import unknown_names
 from amo_bridge.config.model import Config
+from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.subscription import subscribe
 from amo_bridge.engine.desk import Desk
 from amo_bridge.engine.fill import Fill
@@ -27,6 +28,7 @@ from amo_bridge.engine.ticker import (
 )
 from amo_bridge.engine.worker import Worker
 from amo_bridge.engine.workshop import Workshop
+from amo_bridge.errors import CrmForbidden, CrmStopped
 
 log = structlog.get_logger()
 # A standby may wait for weeks, and the account's names change meanwhile.
@@ -99,8 +101,7 @@ class LeaderWork:
         worker = workshop.worker()
         self._rehearsals.enter(Rehearsals(store, desk.account_key, desk.clock), desk.config)
         worker.learn(REHEARSALS, self._rehearsals.look)
-        if desk.destination:
-            subscribe(client, desk.destination)
+        stop = self._subscribed(client, is_met=fill.is_done)
         fill.run(self._show_filling)
         worker.ask(RECONCILE)
         worker.ask(FIRST_READING)
@@ -108,11 +109,28 @@ class LeaderWork:
         worker.ask(TOKEN_WATCH)
         worker.ask(TIMERS)
         worker.ask(IMPORTS)
+        if stop is not None:
+            worker.say(stop)
         worker.start()
         self.worker = worker
         self._ticker.start(worker)
         rules = sum(rule.enabled for rule in desk.config.rules)
         log.info("ready", account=desk.account.subdomain, rules=rules)
+
+    def _subscribed(self, client: CrmClient, *, is_met: bool) -> CrmStopped | None:
+        """Have amoCRM send its hooks. What has stopped us, if something has: an account that we have met before is
+        worked for all the same, so that hooks are kept and somebody is told; the watchdog subscribes later."""
+        desk = self._desk
+        try:
+            if desk.destination:
+                subscribe(client, desk.destination)
+        except CrmForbidden:
+            raise
+        except CrmStopped as error:
+            if not is_met:
+                raise
+            return error
+        return desk.connection.silence if isinstance(desk.connection.silence, CrmStopped) else None
 
     def _show_filling(self, deals: int) -> None:
         self._show(f"filling the mirror: {deals} deals read")

@@ -159,7 +159,7 @@ class Worker:
                 return
             except Exception as error:  # noqa: BLE001 - a dead worker would take hooks and handle none
                 failures += 1
-                self._say(error)
+                self.say(error)
                 self._pause(min(delay(failures + (4 if isinstance(error, CrmStopped) else 0)), LONGEST_PAUSE))
                 continue
             failures, self.trouble = 0, ""
@@ -180,7 +180,7 @@ class Worker:
         if not self._stopping.is_set():
             self._again.wait(seconds)
 
-    def _say(self, error: Exception) -> None:
+    def say(self, error: Exception) -> None:
         """Outside trouble in one line; a bug of our own with its traceback. Once, as long as it stays the same."""
         if str(error) != self.trouble:
             is_bug = not isinstance(error, BridgeError)

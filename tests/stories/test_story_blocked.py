@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 from local_crm import LocalCrm
 from running_bridge import ENVIRONMENT, RunningBridge, wait_until
+from sqlalchemy import select
 from telegram_kit import TOKEN, telegram_server
 
 from amo_bridge.config.channels import PersonSection, TelegramSection
@@ -17,6 +18,7 @@ from amo_bridge.crm.budget import StoreBudget
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import HEAD, MANAGER
 from amo_bridge.engine import worker
+from amo_bridge.engine.store import outbox
 
 NEW = "Продажи / Новый клиент"
 CHAT = 42
@@ -81,11 +83,8 @@ def test_the_head_learns_of_it_at_once_by_telegram(
 ) -> None:
     """amoCRM takes no task from a blocked address, so the news must not wait for it."""
     with telegram_server() as telegram:
-        people = {UserName(HEAD): PersonSection(telegram=CHAT)}
-        channels = replace(config.channels, telegram=TelegramSection(api=telegram.url), people=people)
-        told = config.bridge.model_copy(update={"tell": UserName(HEAD)})
-        environment = {**ENVIRONMENT, "AMO_BRIDGE_TELEGRAM_TOKEN": TOKEN}
-        bridge = start_bridge(replace(config, bridge=told, channels=channels), environment=environment).wait_ready()
+        config, environment = told_by_telegram(config, telegram.url)
+        bridge = start_bridge(config, environment=environment).wait_ready()
         contact = office.new_contact(MANAGER, "Ольга")
         bridge.settle(sandbox)
         sandbox.fault("html_403")
@@ -97,6 +96,88 @@ def test_the_head_learns_of_it_at_once_by_telegram(
         assert (chat, office_tasks(sandbox)) == (CHAT, [])
         assert "amoCRM остановила мост" in words
         assert "403" in words
+
+
+@pytest.mark.parametrize("stop", ["html_403", "unpaid_402", "blocked_page", "revoked"])
+def test_a_bridge_that_is_started_into_a_stop_tells_once_a_day_and_takes_hooks_in(
+    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office, stop: str
+) -> None:
+    with telegram_server() as telegram:
+        config, environment = told_by_telegram(config, telegram.url)
+        contact = office.new_contact(MANAGER, "Ольга")
+        bridge = start_bridge(config, environment=environment).wait_ready()
+        bridge.settle(sandbox)
+        bridge.stop()
+        if stop == "revoked":
+            environment["AMO_BRIDGE_TOKEN"] = stop
+        else:
+            sandbox.fault(stop)
+        office.new_deal(MANAGER, "Ромашка", NEW, contact, 0)
+        for _ in range(2):
+            bridge = into_a_stop(start_bridge(config, environment=environment, port=bridge.port))
+            assert bridge.health().status_code == 503
+            assert bridge.hook(b"leads%5Bupdate%5D%5B0%5D%5Bid%5D=30000001").status_code == 204
+            wait_until(lambda: telegram.sent, "the head is told")
+            assert len(notices(bridge)) == 1
+            bridge.stop()
+        ((chat, words),) = telegram.sent
+        assert (chat, "amoCRM остановила мост" in words) == (CHAT, True)
+        assert office_tasks(sandbox) == []
+
+
+def test_a_bridge_that_was_started_into_a_stop_makes_up_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+    start_bridge: Callable[..., RunningBridge],
+    config: Config,
+    sandbox: LocalCrm,
+    office: Office,
+) -> None:
+    monkeypatch.setitem(StoreBudget.__init__.__kwdefaults__, "probe_every", 0.05)  # type: ignore[arg-type]
+    monkeypatch.setattr(worker, "LONGEST_PAUSE", 0.05)
+    contact = office.new_contact(MANAGER, "Ольга")
+    bridge = start_bridge(config).wait_ready()
+    bridge.settle(sandbox)
+    bridge.stop()
+    block = sandbox.fault("html_403")
+    deal = office.new_deal(MANAGER, "Ромашка", NEW, contact, 0)
+    bridge = into_a_stop(start_bridge(config, port=bridge.port))
+    sandbox.control("DELETE", f"faults/{block}")
+    wait_until(lambda: bridge.health().status_code == 200, "it works again")
+    wait_until(lambda: office.tasks(deal), "what it missed is done")
+    bridge.settle(sandbox)
+    assert [task["text"] for task in office.tasks(deal)] == ["Связаться и взять в работу"]
+
+
+def test_names_of_the_last_time_do_not_accuse_the_config(
+    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm
+) -> None:
+    """Somebody who came into the account during the stop is unknown only until amoCRM can be asked."""
+    bridge = start_bridge(config).wait_ready()
+    bridge.stop()
+    sandbox.fault("html_403")
+    told = config.bridge.model_copy(update={"tell": UserName("Новая Сотрудница")})
+    bridge = start_bridge(replace(config, bridge=told), port=bridge.port)
+    wait_until(lambda: bridge.bridge.state.startswith("waiting: "), "it waits for amoCRM")
+    assert bridge.bridge.problems == []
+
+
+def into_a_stop(bridge: RunningBridge) -> RunningBridge:
+    wait_until(lambda: bridge.bridge.trouble, "it knows that it is stopped")
+    return bridge
+
+
+def notices(bridge: RunningBridge) -> Sequence[str]:
+    """All that the bridge wants to tell people, done or not."""
+    with bridge._store.read() as connection:
+        return connection.execute(select(outbox.c.state).where(outbox.c.kind == "notify")).scalars().all()
+
+
+def told_by_telegram(config: Config, api: str) -> tuple[Config, dict[str, str]]:
+    """The config by which the head is told by Telegram, and its environment."""
+    people = {UserName(HEAD): PersonSection(telegram=CHAT)}
+    channels = replace(config.channels, telegram=TelegramSection(api=api), people=people)
+    bridge = config.bridge.model_copy(update={"tell": UserName(HEAD)})
+    return replace(config, bridge=bridge, channels=channels), {**ENVIRONMENT, "AMO_BRIDGE_TELEGRAM_TOKEN": TOKEN}
 
 
 def office_tasks(crm: LocalCrm) -> list[dict[str, object]]:
