@@ -81,6 +81,11 @@ class Rule:
         return f"{self.handler.name}.{self.block}"
 
     @property
+    def called(self) -> str:
+        """As people are told of it: by the clause, and by the name that the config has for it."""
+        return f"{self.clause} ({self.name})" if self.clause else self.name
+
+    @property
     def path(self) -> tuple[str, str, str]:
         """Its block in the config: handlers, file_moves_deal, offer."""
         return (self.handler.section, self.handler.name, self.block)

@@ -26,6 +26,7 @@ from amo_bridge.engine.imports.book import NoSuchImport
 from amo_bridge.engine.imports.control import UNDOABLE, ImportControl
 from amo_bridge.engine.imports.drafting import Drafting, Upload
 from amo_bridge.engine.imports.report import report as report_of
+from amo_bridge.web.admission.audit import Audit
 from amo_bridge.webinars.exports import ColumnsUnknown, ExportError
 
 Columns = tuple[tuple[str, str], ...]
@@ -73,6 +74,7 @@ def load(files: tuple[Path, ...], held_on: str | None, columns: Columns, yes: bo
             raise Declined("Ничего не записано.")
         for number in desk.drafting.draft(desk.uploads(files), user_name(), _day(held_on)):
             desk.control.start(number)
+            desk.write_down(number, "start", "начата")
             watch(desk.book, number, screen)
             show_end(screen, desk.book.get(number), desk.book.counts(number))
 
@@ -117,6 +119,7 @@ def pause(number: int, config_path: Path) -> None:
     """Остановить загрузку: что не отправлено, подождёт."""
     with _at_work(load_or_exit(config_path)) as desk:
         desk.control.pause(number)
+        desk.write_down(number, "pause", "остановлена")
 
 
 @webinar.command(cls=Command)
@@ -128,6 +131,7 @@ def resume(number: int, config_path: Path) -> None:
     with a_worker(config, console()), _at_work(config) as desk:
         if desk.book.get(number).state == "paused":
             desk.control.resume(number)
+            desk.write_down(number, "resume", "продолжена")
         watch(desk.book, number, console())
         show_end(console(), desk.book.get(number), desk.book.counts(number))
 
@@ -148,6 +152,7 @@ def undo(number: int, yes: bool, config_path: Path) -> None:
         raise Declined("Ничего не отменено.")
     with a_worker(config, console()), _at_work(config) as desk:
         desk.control.undo(number)
+        desk.write_down(number, "undo", "отменяется")
         watch(desk.book, number, console())
         show_end(console(), desk.book.get(number), desk.book.counts(number))
         for kept in desk.book.rows(number):
@@ -158,12 +163,20 @@ def undo(number: int, yes: bool, config_path: Path) -> None:
 class Desk:
     """What the commands work with."""
 
-    def __init__(self, config: Config, drafting: Drafting, control: ImportControl, zone: ZoneInfo) -> None:
+    def __init__(
+        self, config: Config, drafting: Drafting, control: ImportControl, zone: ZoneInfo, audit: Audit
+    ) -> None:
+        self._audit = audit
         self.config = config
         self.drafting = drafting
         self.control = control
         self.book = drafting.book
         self.zone = zone
+
+    def write_down(self, number: int, deed: str, words: str) -> None:
+        """For the page that tells who changed what."""
+        who = f"{user_name()} (командная строка)"
+        self._audit.write(who, f"webinar.{deed}", f"Загрузка № {number}: {words}", account=self.config.path.stem)
 
     def uploads(self, files: Sequence[Path]) -> list[Upload]:
         return [Upload(path.name, path.read_bytes()) for path in files]
@@ -195,7 +208,7 @@ def _at_work(config: Config) -> Iterator[Desk]:
         try:
             drafting = Drafting(store, key, config, account, SystemClock())
             control = ImportControl(store, key, drafting, dry_run=config.bridge.dry_run)
-            yield Desk(config, drafting, control, ZoneInfo(account.timezone))
+            yield Desk(config, drafting, control, ZoneInfo(account.timezone), Audit(store, SystemClock()))
         except (ExportError, NoSuchImport) as error:
             raise Stop(str(error)) from error
 

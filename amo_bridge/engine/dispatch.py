@@ -125,7 +125,7 @@ class Dispatcher:
         wanted: set[str] = set()
         for event, rule in self._pairs(case, gates=False):
             if refusal and isinstance(event, StageEntered):
-                words = f"сделку возвращает правило {refusal.name}"
+                words = f"сделку возвращает правило {refusal.called}"
                 verdicts.append(Verdict(rule, event, event_key(event, case.told_key), "skipped", words))
             else:
                 verdict = self._resolved(self._ask(rule, event, seen, around), seen)

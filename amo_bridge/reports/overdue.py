@@ -56,6 +56,15 @@ def overdue(store: Store, account_key: int, spans: Sequence[Span], names: Mappin
     return counted(_promises(store, account_key, spans), spans, names, way)
 
 
+def knows_tasks(store: Store, account_key: int) -> bool:
+    """Has the bridge met any task at all? Without, nobody's punctuality is known. Raises StoreUnavailable."""
+    with store.read() as connection:
+        return (
+            connection.execute(select(tasks.c.task_id).where(tasks.c.account == account_key).limit(1)).first()
+            is not None
+        )
+
+
 def counted(promises: Iterable[Promise], spans: Sequence[Span], names: Mapping[int, str], way: Way) -> Report:
     """Count the promises that were not kept. People who kept all of theirs are not in the report."""
     figures: dict[int, list[int]] = {}

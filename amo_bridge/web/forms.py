@@ -16,7 +16,7 @@ from amo_bridge.web.languages import RUSSIAN
 LONGEST_LOGIN = 80
 ROLE_WORDS = {
     Role.VIEWER: _l("Наблюдатель: смотрит, ничего не меняет"),
-    Role.WEBINAR: _l("Вебинары: загружает вебинары, работает со сделками"),
+    Role.WEBINAR: _l("Вебинары: загружает вебинары, заполняет услуги сделок"),
     Role.ADMIN: _l("Администратор: правила, подключение, пользователи"),
 }
 

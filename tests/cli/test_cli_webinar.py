@@ -13,9 +13,12 @@ from running_bridge import RunningBridge
 from webinar_kit import ACCOUNT, SAMPLES, SCHOOL, fill_contacts, school_config
 
 from amo_bridge.cli import main
+from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
+from amo_bridge.engine.store import Store
 from amo_bridge.sandbox.world import World
+from amo_bridge.web.admission.audit import Audit
 
 Run = Callable[..., Result]
 REPORT = str(SAMPLES / "bizon_report.xlsx")
@@ -81,6 +84,17 @@ def test_import_list_report_undo(run: Run, office: Office, tmp_path: Path) -> No
     told = run("undo", "1", answer="да\n")
     assert "Загрузка № 1: отменено" in told.output
     assert len(office.deals_on("Вебинары / Закрыто и не реализовано")) == 4
+
+
+def test_what_is_done_by_command_is_told_among_the_changes(run: Run, bridge: RunningBridge) -> None:
+    assert run("import", REPORT, "--yes").exit_code == 0
+    assert run("undo", "1", "--yes").exit_code == 0
+    deeds = Audit(Store.at(bridge.config.bridge.database, bridge.config.data_folder), SystemClock()).last(9)
+    assert [(one.deed, one.words) for one in deeds] == [
+        ("webinar.undo", "Загрузка № 1: отменяется"),
+        ("webinar.start", "Загрузка № 1: начата"),
+    ]
+    assert "(командная строка)" in deeds[0].who
 
 
 def test_an_undo_that_can_t_be_is_not_asked_about(run: Run) -> None:

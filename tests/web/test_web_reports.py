@@ -94,5 +94,10 @@ def test_nonsense_in_the_address_does_no_harm(late: Pages, viewer: Visit, query:
     assert viewer.get(f"/reports/overdue?{query}").status_code == 200
 
 
-def test_nobody_is_late(pages: Pages, viewer: Visit) -> None:
-    assert "Просроченных задач нет" in words_of(viewer.get("/reports/overdue"))
+def test_nobody_is_late(late: Pages, viewer: Visit) -> None:
+    words = words_of(viewer.get("/reports/overdue?until=2020-01-01"))
+    assert "Просроченных задач нет За эти дни все успели в срок." in words
+
+
+def test_no_task_was_ever_seen(pages: Pages, viewer: Visit) -> None:
+    assert "Мост ещё не видел ни одной задачи" in words_of(viewer.get("/reports/overdue"))

@@ -104,6 +104,20 @@ def test_guessing_one_name_is_stopped_and_told_when_to_come_again(pages: Pages) 
     assert "через 15 минут" in words_of(answer)
     assert 0 < int(answer.headers["Retry-After"]) <= 15 * 60
     assert log_in(pages.stranger(), "Борис") == 302, "somebody else is not locked out"
+    assert log_in(guesser) == 429
+    (deed,) = pages.office.audit.last(9)
+    assert (deed.who, deed.deed) == ("Анна", "log-in.locked"), "once, however often somebody tries on"
+    assert "адрес 127.0.0.1" in deed.words
+
+
+def test_what_is_typed_for_a_name_that_nobody_has_is_not_kept(pages: Pages) -> None:
+    """People type their password there."""
+    pages.add_user("Анна", Role.ADMIN)
+    for _ in range(9):
+        log_in(pages.stranger(), "мой пароль", "не тот пароль")
+    (deed,) = pages.office.audit.last(9)
+    assert deed.who == "неизвестный"
+    assert "мой пароль" not in str(deed)
 
 
 def test_another_replica_counts_on_and_a_quarter_of_an_hour_later_it_is_forgotten(

@@ -11,6 +11,7 @@ from pages_kit import PASSWORD, Pages, Visit, agency, saved, words_of
 from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
 
+from amo_bridge.channels.unconnected import unconnected_of
 from amo_bridge.config.load import load
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.mirror import Mirror, Mirrored
@@ -44,9 +45,9 @@ def waiting(pages: Pages) -> Pages:
     return pages
 
 
-def plan(pages: Pages, deal: int, due: datetime, anchor: str = "a") -> None:
+def plan(pages: Pages, deal: int, due: datetime, anchor: str = "a", rule: str = WARMING) -> None:
     row = {
-        "account": pages.account.key, "deal_id": deal, "rule": WARMING, "step": "7 d", "anchor": anchor, "since": 0.0,
+        "account": pages.account.key, "deal_id": deal, "rule": rule, "step": "7 d", "anchor": anchor, "since": 0.0,
     }  # fmt: skip
     with pages.office.store.write() as connection:
         connection.execute(insert(timers).values({**row, "due_at": due.timestamp(), "state": "open"}))
@@ -65,6 +66,18 @@ def test_steps_by_day_the_nearest_first(waiting: Pages, viewer: Visit) -> None:
     assert f'href="/rules/{WARMING}"' in page.text
     assert "Сделка первая" not in words_of(viewer.get("/upcoming?days=1"))
     assert "Сделка первая" not in words_of(viewer.get("/upcoming?rule=no.such"))
+
+
+def test_a_step_whose_letter_goes_nowhere_says_so(waiting: Pages, viewer: Visit) -> None:
+    nowhere = unconnected_of(waiting.bridge.config)
+    other = next(rule.name for rule in waiting.bridge.config.rules if rule.name not in nowhere)
+    plan(waiting, 7, NOW + timedelta(days=2))
+    plan(waiting, 8, NOW + timedelta(days=2), rule=other)
+    words = words_of(viewer.get("/upcoming"))
+    assert nowhere[WARMING] == ["почта"]
+    assert words.count("не подключено, не уйдёт: почта") == 1
+    assert "Каналы не подключены: почта" in words_of(viewer.get(f"/rules/{WARMING}"))
+    assert "Каналы не подключены" not in words_of(viewer.get(f"/rules/{other}"))
 
 
 def test_a_calendar_leads_to_the_days(waiting: Pages, viewer: Visit) -> None:

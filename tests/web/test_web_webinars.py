@@ -105,6 +105,9 @@ def test_upload_look_decide_import_report_undo(page: Page, office: Office) -> No
     page.once("dialog", lambda asked: asked.accept())
     page.get_by_role("button", name="Отменить загрузку").click()
     expect(page.locator(".chip").get_by_text("Отменено").first).to_be_visible()
+    page.goto("/")
+    expect(page.get_by_role("listitem").filter(has_text="загрузка вебинара № 1")).to_contain_text("Отменено")
+    page.goto("/webinars/1")
     lost = office.deals_on("Вебинары / Закрыто и не реализовано")
     assert len(lost) == 5
 

@@ -51,6 +51,12 @@ class Audit:
         with self._store.write() as own:
             own.execute(statement)
 
+    def has(self, deed: str, words: str, since: datetime) -> bool:
+        """Was this very thing written down since then?"""
+        mine = (audit.c.deed == deed, audit.c.words == words, audit.c.at >= since.timestamp())
+        with self._store.read() as connection:
+            return connection.execute(select(audit.c.id).where(*mine).limit(1)).first() is not None
+
     def last(self, most: int, *, before: int | None = None) -> list[Deed]:
         """The newest; ``before``: only those older than this one, to turn pages."""
         query = select(audit).order_by(audit.c.id.desc()).limit(most)

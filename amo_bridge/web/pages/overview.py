@@ -16,11 +16,14 @@ from amo_bridge.config.environment import secret
 from amo_bridge.engine.connection import TOKEN
 from amo_bridge.engine.gauges import Vitals
 from amo_bridge.engine.history import Count, Line
+from amo_bridge.engine.imports.book import ImportBook
+from amo_bridge.engine.imports.records import Import
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import account, office
 from amo_bridge.web.menu import Menu
 from amo_bridge.web.office import NotMet, PageAccount
+from amo_bridge.web.webinar_desk import STATES
 from amo_bridge.web.wellness import troubles
 
 routes = Blueprint("overview", __name__)
@@ -69,6 +72,8 @@ def _state(here: PageAccount) -> dict[str, object]:
         "troubles": troubles(here, vitals, now),
         "unconnected": [name for lane, name in NAMES.items() if lane in wanted_in_vain],
         "today": today,
+        "imports": _imports_of_today(here) if vitals else [],
+        "import_states": STATES,
         "token_ends_at": here.bridge.token_ends_at,
         "is_long_lived": bool(secret(here.bridge.environment, TOKEN)),
         "rules": here.config.rules,
@@ -82,6 +87,15 @@ def _vitals_and_today(here: PageAccount) -> tuple[Vitals | None, list[Line]]:
         return None, []
     midnight = midnights(here.clock.now(), here.zone, 1)[0]
     return vitals, here.history.done_since(midnight, MOST_LINES)
+
+
+def _imports_of_today(here: PageAccount) -> list[Import]:
+    """Uploads of webinars that were begun or ended today: no rule makes their deals."""
+    if here.config.webinar is None:
+        return []
+    midnight = midnights(here.clock.now(), here.zone, 1)[0]
+    known = ImportBook(here.store, here.key, here.clock).all()
+    return [one for one in known if max(one.started_at or 0, one.finished_at or 0) >= midnight]
 
 
 _kept: dict[tuple[str, int], tuple[float, list[Day]]] = {}

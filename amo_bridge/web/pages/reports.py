@@ -9,7 +9,7 @@ from flask import Blueprint, Response, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.reports.overdue import WAYS, Report, Span, Way, overdue
+from amo_bridge.reports.overdue import WAYS, Report, Span, Way, knows_tasks, overdue
 from amo_bridge.reports.workbook import is_available, workbook
 from amo_bridge.sheet_text import as_csv
 from amo_bridge.web.admission.roles import Role
@@ -43,6 +43,7 @@ def show() -> str:
     return render_template(
         "reports/overdue.html",
         report=report,
+        knows_tasks=here.is_known and knows_tasks(here.store, here.key),
         wish=wish,
         spans=SPANS,
         ways={"standing": _("просрочено к концу дня"), "missed": _("не сделано в срок")},

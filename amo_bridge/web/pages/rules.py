@@ -10,6 +10,7 @@ from flask import Blueprint, abort, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from amo_bridge.channels.unconnected import unconnected_of
 from amo_bridge.config.edit import with_key
 from amo_bridge.config.names import StageName, names_in
 from amo_bridge.crm.account import Account
@@ -72,6 +73,7 @@ def show(name: str) -> str:
         here=here,
         block=_block(here, rule),
         choices=choices_of(rule),
+        unconnected=unconnected_of(here.config).get(rule.name),
         chosen=getattr(rule.options, "existing", ""),
     )
 
