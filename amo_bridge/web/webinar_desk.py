@@ -18,7 +18,9 @@ from amo_bridge.engine.imports.records import Kept, State
 from amo_bridge.engine.imports.report import stage_name
 from amo_bridge.web.here import account
 from amo_bridge.web.office import NotMet
+from amo_bridge.web.webinar_people import contact_named
 from amo_bridge.webinars.columns import FIELDS, Field
+from amo_bridge.webinars.looking import is_meant
 from amo_bridge.webinars.options import Interest
 from amo_bridge.webinars.plan import Override, Standing
 
@@ -109,12 +111,13 @@ def filtered(rows: Iterable[Kept], asked: Mapping[str, str]) -> list[Kept]:
 def is_shown(kept: Kept, words: str) -> bool:
     """Is this the row somebody looks for, by name, mail, phone or by what is said of it?"""
     person, row = kept.row.person, kept.row
-    told = " ".join((person.name, *person.mails, *person.phones, row.why, *row.remarks, kept.note))
-    return words.casefold() in told.casefold()
+    told = (person.name, *person.mails, *person.phones, *person.unreadable, row.why, *row.remarks, kept.note)
+    return is_meant(words, told, person.phones)
 
 
-def said_in(form: Mapping[str, str]) -> Override:
-    """What the form of a row says. Raises ValueError for what no form of ours sends."""
+def said_in(form: Mapping[str, str], account_url: str) -> Override:
+    """What the form of a row says. Raises NotAContact for what somebody has mistyped, ValueError for what no form of
+    ours sends."""
     what, interest = form.get("what", "plan"), form.get("interest", "") or None
     if interest not in (None, *INTERESTS):
         raise ValueError(interest)
@@ -122,5 +125,7 @@ def said_in(form: Mapping[str, str]) -> Override:
         return Override(skip=True)
     if what == "new":
         return Override(as_new=True, interest=interest)
+    if what == "other":
+        return Override(contact_id=contact_named(form.get("contact", ""), account_url), interest=interest)
     contact_id = None if what == "plan" else int(what.removeprefix("contact-"))
     return Override(contact_id=contact_id, interest=interest)

@@ -55,7 +55,7 @@ class Known:
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One person and what is to be done. ``to_stage``: where the deal goes; None: it stays. ``why``: in a sentence.
-    ``candidates``: the contacts among whom a person must choose."""
+    ``candidates``: the contacts among whom a person must choose, or has chosen."""
 
     person: Attendee
     sorted: Sorted
@@ -104,11 +104,12 @@ def _row(one: Attendee, found: Match, known: Known, options: WebinarSection, sai
         what="nothing",
         why="",
         figures=figures,
+        candidates=found.candidates,
         remarks=_remarks(one, sorting),
     )
     if left_out := _left_out(one, found, options, said):
         standing, why = left_out
-        return replace(base, standing=standing, why=why, candidates=found.candidates)
+        return replace(base, standing=standing, why=why)
     contact_id = None if said.as_new else said.contact_id or found.contact_id
     if said == Override() and (done := known.told.get(one.key)):
         return _told_before(base, done, known, options)

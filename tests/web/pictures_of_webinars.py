@@ -62,6 +62,7 @@ def photographed(browser: Browser, folder: Path) -> None:
             plan = page.url
             _shoot(page, folder / "webinar-plan.png")
             _on_a_phone(browser, bridge.url, plan, folder / "webinar-plan-phone.png")
+            page.once("dialog", lambda asked: asked.accept())
             page.get_by_role("button", name="Загрузить в amoCRM").click()
             page.get_by_role("button", name="Отменить загрузку").wait_for()
             _shoot(page, folder / "webinar-report.png")

@@ -50,6 +50,7 @@ def at_work(bridge: RunningBridge, sandbox: LocalCrm) -> RunningBridge:
 def page(browser: Browser, at_work: RunningBridge) -> Iterator[Page]:
     with opened(browser, at_work.url) as context:
         page = context.new_page()
+        page.on("dialog", lambda asked: asked.accept())
         log_in(page)
         yield page
 
@@ -102,7 +103,6 @@ def test_upload_look_decide_import_report_undo(page: Page, office: Office) -> No
     told = Path(download.value.path()).read_text("utf-8-sig")
     assert "'=HYPERLINK" in told
     assert "/leads/detail/" in told
-    page.once("dialog", lambda asked: asked.accept())
     page.get_by_role("button", name="Отменить загрузку").click()
     expect(page.locator(".chip").get_by_text("Отменено").first).to_be_visible()
     page.goto("/")
@@ -120,7 +120,7 @@ def test_the_same_file_again_is_told_of(page: Page) -> None:
     expect(page.locator("#sums")).to_contain_text("1 человек ждёт решения: Олена.")
     upload(page, REPORT)
     expect(page.get_by_text("уже загружен (загрузка № 1)")).to_be_visible()
-    page.get_by_role("link", name="Показать их").click()
+    page.get_by_role("link", name="Показать его").click()
     expect(row(page, "Анжелика")).to_have_count(0)
     expect(row(page, "Олена")).to_contain_text("Решить иначе")
     page.goto("/webinars/2")

@@ -151,9 +151,13 @@ class ImportBook:
 
     def open_count(self, number: int) -> int:
         """How many rows are not settled yet."""
-        wanted = (*self._mine(number), import_rows.c.state.in_(OPEN))
+        return self.count(number, import_rows.c.state.in_(OPEN))
+
+    def count(self, number: int, *conditions: ColumnElement[bool]) -> int:
+        """How many rows are so."""
+        query = select(func.count()).select_from(import_rows).where(*self._mine(number), *conditions)
         with self._store.read() as connection:
-            return int(connection.execute(select(func.count()).select_from(import_rows).where(*wanted)).scalar_one())
+            return int(connection.execute(query).scalar_one())
 
     def counts(self, number: int) -> Counts:
         columns = (import_rows.c.state, import_rows.c.standing, import_rows.c.interest, import_rows.c.what)

@@ -14,18 +14,23 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response as Answer
 
 from amo_bridge.engine.imports.book import ACTIVE, NoSuchImport
+from amo_bridge.engine.imports.control import UnknownContact
+from amo_bridge.engine.imports.progress import progress as progress_of
+from amo_bridge.engine.imports.records import Import
 from amo_bridge.engine.imports.report import contact_url
 from amo_bridge.engine.imports.report import report as report_of
 from amo_bridge.engine.view import deal_url
 from amo_bridge.errors import UnknownName
 from amo_bridge.web import webinar_deeds as deeds
 from amo_bridge.web import webinar_desk as words
+from amo_bridge.web import webinar_words as telling
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.bizon_desk import bizon_desk
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import account, user
 from amo_bridge.web.menu import Menu
 from amo_bridge.web.webinar_desk import FILTERS, ON_A_PAGE, Desk, desk, filtered, said_in
+from amo_bridge.web.webinar_people import NotAContact, contacts_of
 from amo_bridge.webinars.exports import ColumnsUnknown, ExportError
 from amo_bridge.webinars.sorting import in_minutes, rule_in_words
 
@@ -135,13 +140,15 @@ def people(number: int) -> str:
 @open_to(Role.WEBINAR)
 def progress(number: int) -> str | Response:
     """Asked for again and again while the import runs; the page is shown anew when that is over."""
-    told = _told_of(number)
-    if told["job"].state not in ACTIVE:
+    at_hand, job = _found(number)
+    if job.state not in ACTIVE:
         return Response(status=204, headers={"HX-Refresh": "true"})
-    return render_template("webinars/progress.html", **told)
+    return render_template(
+        "webinars/progress.html", job=job, progress=progress_of(at_hand.book, number), now=telling.now
+    )
 
 
-def _told_of(number: int) -> dict[str, Any]:
+def _found(number: int) -> tuple[Desk, Import]:
     try:
         at_hand = desk()
         job = at_hand.book.get(number)
@@ -149,34 +156,62 @@ def _told_of(number: int) -> dict[str, Any]:
         abort(404)
     if job.state == "dropped":
         abort(404)
+    return at_hand, job
+
+
+def _told_of(number: int) -> dict[str, Any]:
+    at_hand, job = _found(number)
+    counts = at_hand.book.counts(number)
     rows = at_hand.book.rows(number)
     sums = Counter((kept.row.sorted.interest, kept.row.standing) for kept in rows)
     found = filtered(rows, request.args)
     page = max(request.args.get("page", 1, type=int), 1)
+    shown = found[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
     return {
-        "job": job, "counts": at_hand.book.counts(number), "rows": found[(page - 1) * ON_A_PAGE : page * ON_A_PAGE],
+        "job": job, "counts": counts, "rows": shown, "contacts": contacts_of(shown, account()),
         "found": len(found), "page": page, "pages": -(-len(found) // ON_A_PAGE), "sums": sums, "desk": at_hand,
         "waiting": [kept for kept in rows if kept.waits],
         "standings": [one for one in words.STANDINGS if any(kept.row.standing == one for kept in rows)],
         "rule": rule_in_words(at_hand.drafting.options), "words": words, "in_minutes": in_minutes,
         "deal_url": lambda deal_id: deal_url(account().config.account.url, deal_id),
         "contact_url": lambda contact_id: contact_url(account().config.account.url, contact_id),
-        "is_active": job.state in ACTIVE,
-        "asked": {key: request.args[key] for key in FILTERS if request.args.get(key)},
+        "is_active": job.state in ACTIVE, "progress": progress_of(at_hand.book, number),
+        "now": telling.now, "did": telling.did,
+        "start_question": telling.start_question(counts), "undo_question": telling.undo_question(rows),
+        "asked": _asked(),
     }  # fmt: skip
+
+
+def _asked() -> dict[str, str]:
+    return {key: request.args[key] for key in FILTERS if request.args.get(key)}
 
 
 @routes.post("/webinars/<int:number>/people/<int:place>")
 @open_to(Role.WEBINAR)
 @told_in_words
 def decide(number: int, place: int) -> str | Answer:
-    """A person's own decision about one row."""
+    """A person's own decision about one row. What is mistyped in the row's form is said there."""
     try:
-        said = said_in(request.form)
+        deeds.decide(desk(), number, place, said_in(request.form, account().config.account.url))
+    except (NotAContact, UnknownContact) as error:
+        return _decided(number, place, mistake=str(error))
     except ValueError:
         abort(400)
-    deeds.decide(desk(), number, place, said)
-    return render_template("webinars/decided.html", **_told_of(number)) if _by_htmx() else _to(number)
+    return _decided(number, place)
+
+
+def _decided(number: int, place: int, mistake: str = "") -> str | Answer:
+    """``focus``: the row that the keyboard goes on from; the next one, if this one is filtered out now."""
+    if _by_htmx():
+        told = _told_of(number)
+        focus = next((kept.number for kept in told["rows"] if kept.number >= place), None)
+        row = desk().book.row(number, place)
+        return render_template("webinars/decided.html", **told, focus=focus, decided=row, mistake=mistake)
+    if mistake:
+        flash(mistake)
+    page = max(request.args.get("page", 1, type=int), 1)
+    asked: dict[str, Any] = _asked()
+    return redirect(url_for("webinars.one", number=number, page=page, _anchor=f"row-{place}", **asked))
 
 
 @routes.post("/webinars/<int:number>/<any(start, pause, resume, undo, drop):deed>")

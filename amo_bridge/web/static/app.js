@@ -61,5 +61,20 @@ document.addEventListener("click", (event) => {
   navigator.clipboard.writeText(button.dataset.copy).then(() => { button.textContent = button.dataset.copied; });
 });
 
+// The bridge is away: what the page shows stays, and is said to be old.
+function sayAway(event) {
+  const place = document.getElementById("away");
+  place.textContent = event.detail.elt.closest("[data-away]")?.dataset.away || place.dataset.words;
+}
+document.addEventListener("htmx:sendError", sayAway);
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { xhr } = event.detail;
+  // A proxy's own page says that nobody stands behind it; the bridge tells htmx where its words belong.
+  if ([502, 503, 504].includes(xhr.status) && !xhr.getResponseHeader("HX-Retarget")) {
+    event.detail.shouldSwap = false;
+    sayAway(event);
+  } else document.getElementById("away").textContent = "";
+});
+
 document.addEventListener("DOMContentLoaded", () => drawCharts(document));
 document.addEventListener("htmx:load", (event) => drawCharts(event.detail.elt.parentElement || document));

@@ -1,0 +1,60 @@
+"""The school's pages with nobody at work behind them: what a person has begun stays as he left it."""
+
+from __future__ import annotations
+
+import io
+from functools import cache
+from pathlib import Path
+
+from local_crm import TOKEN, served
+from pages_kit import NOWHERE, Pages, Visit
+from running_bridge import UNHURRIED
+from webinar_kit import ACCOUNT, SAMPLES, school_config
+
+from amo_bridge.clock import SystemClock
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.tokens import LongLivedToken
+from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.imports.book import ImportBook
+from amo_bridge.engine.mirror import ContactIndex, IndexedContact
+from amo_bridge.engine.mirror.contacts import FILLED
+from amo_bridge.sandbox.world import World
+
+NATALIA, IGOR, OLENA, SECOND_CARD = range(40000001, 40000005)
+CONTACTS = (
+    IndexedContact(id=NATALIA, name="Наталья Ёлкина", mails=("n.elkina@example.ru",), phones=("+79167654321",)),
+    IndexedContact(id=IGOR, name="Игорь Петрович", phones=("+79031112233",)),
+    IndexedContact(id=OLENA, name="Олена", phones=("+380501234567",), mails=("o.koval@example.com",)),
+    IndexedContact(id=SECOND_CARD, phones=("+380501234567",)),
+)
+
+
+@cache
+def school() -> Account:
+    """The school's account, read once for all tests."""
+    with served(World.load(ACCOUNT)) as crm:
+        return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalBudget(UNHURRIED)))
+
+
+def school_pages(folder: Path) -> Pages:
+    """They know the account and its contacts."""
+    pages = Pages.of(school_config(NOWHERE, folder))
+    pages.meet_account()
+    pages.know_account(school())
+    store, key = pages.office.store, pages.account.key
+    with store.write() as connection:
+        ContactIndex(store, key).put(connection, CONTACTS, SystemClock().now())
+        Cursors(store, key).write(connection, FILLED, 1.0)
+    return pages
+
+
+def book_of(pages: Pages) -> ImportBook:
+    return ImportBook(pages.office.store, pages.account.key, SystemClock())
+
+
+def drafted(visit: Visit, content: bytes | None = None, name: str = "people.csv") -> None:
+    """A draft of these people; of the sample table's, if nothing is told."""
+    content = content or (SAMPLES / "generic_cp1251.csv").read_bytes()
+    assert visit.post("/webinars", {"files": (io.BytesIO(content), name)}).status_code == 302
