@@ -13,6 +13,7 @@ from amo_bridge.webinars.exports import Export, ExportError
 from amo_bridge.webinars.formats import any_table, bizon_report, bizon_viewers, mts_link, zoom_report
 from amo_bridge.webinars.formats.any_table import Mappings
 from amo_bridge.webinars.limits import check_rows, check_size
+from amo_bridge.webinars.not_tables import check_bytes
 from amo_bridge.webinars.tables import Table
 from amo_bridge.webinars.texts import decoded, read_text
 
@@ -34,6 +35,7 @@ def read_export(
     ColumnsUnknown.
     """
     check_size(name, content)
+    check_bytes(name, content)
     if is_book(content):
         tables = read_book(name, content)
         for table in tables:

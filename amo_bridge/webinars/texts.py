@@ -9,6 +9,7 @@ from charset_normalizer import from_bytes
 
 from amo_bridge.webinars.exports import ExportError
 from amo_bridge.webinars.limits import LONGEST_CELL, check_rows
+from amo_bridge.webinars.not_tables import check_text, not_a_text
 from amo_bridge.webinars.tables import Table
 
 SEPARATORS = ";,\t"
@@ -28,13 +29,14 @@ def decoded(name: str, content: bytes) -> str:
     except UnicodeDecodeError:
         best = from_bytes(content[:_LOOKED_AT], cp_isolation=ENCODINGS).best()
         if best is None or b"\0" in content[:_LOOKED_AT]:
-            raise _not_a_text(name) from None
+            raise not_a_text(name) from None
         return _decode(name, content, best.encoding)
 
 
 def read_text(name: str, content: bytes) -> Table:
     """The lines of a text file with separators. Raises ExportError."""
     text = decoded(name, content)
+    check_text(name, text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator(text), strict=False)
     csv.field_size_limit(LONGEST_CELL)
     rows = []
@@ -65,8 +67,4 @@ def _decode(name: str, content: bytes, encoding: str) -> str:
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise _not_a_text(name) from error
-
-
-def _not_a_text(name: str) -> ExportError:
-    return ExportError(f"{name}: не похоже ни на книгу Excel, ни на CSV, ни на JSON; выгрузите файл ещё раз")
+        raise not_a_text(name) from error

@@ -193,6 +193,7 @@ def test_columns_that_nobody_knows_are_named_once(team: Program) -> None:
 def test_files_that_can_t_be_taken(team: Program, at_work: RunningBridge) -> None:
     assert "не выбран ни один файл" in upload(team).json["detail"]
     assert upload(team, b"").json["detail"] == "0.dat: файл пустой"
+    assert "это веб-страница (HTML)" in upload(team, b"<html>nothing, here</html>").json["detail"]
     assert "файлов 21" in upload(team, *[REPORT] * 21).json["detail"]
     assert "слишком большой" in upload(team, b"a" * (MOST_BYTES + 1)).json["detail"]
     assert upload(team, b"a" * SEVERAL_FILES, b"b").status_code == 413

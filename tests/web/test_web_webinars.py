@@ -179,6 +179,8 @@ def test_everybody_can_read_it(browser: Browser, at_work: RunningBridge, theme: 
         ("../../etc/passwd", b"\x00\x01\x02\xff" * 50, "не похоже ни на книгу Excel"),
         ("empty.csv", b"", "файл пустой"),
         ("bomb.json", b"[" * 100_000, "JSON"),
+        ("error.csv", b"<!DOCTYPE html><html><body>502, bad gateway</body></html>", "это веб-страница (HTML)"),
+        ("scan.pdf.csv", b"%PDF-1.4 1 0 obj<<>>endobj; a, b", "это документ PDF, а не таблица"),
         ("no-date.csv", "Имя;Почта;Минут\nАнна;a@example.ru;5\n".encode(), "нет даты вебинара"),
     ],
 )

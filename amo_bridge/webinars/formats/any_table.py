@@ -18,6 +18,7 @@ from amo_bridge.webinars.columns import (
 )
 from amo_bridge.webinars.exports import ColumnsUnknown, Export, Interval, Visit
 from amo_bridge.webinars.formats.bizon_report import BANNER
+from amo_bridge.webinars.not_tables import check_people
 from amo_bridge.webinars.tables import Table
 
 COLUMNS: Aliases = {
@@ -47,6 +48,7 @@ def read(tables: Sequence[Table], mappings: Mappings, *, day_first: bool = True)
                 _visit(table, columns, number, row, day_first) for number, row in table.from_row(columns.header + 1)
             )
             return Export(source="таблица", visits=visits, remarks=_remarks(columns))
+    check_people(tables)
     raise _unknown(next((table for table in tables if table.rows), tables[0]))
 
 
