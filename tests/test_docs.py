@@ -11,6 +11,9 @@ from pathlib import Path
 
 import click
 import pytest
+from api_table import DOCUMENT, shown
+from api_table import HEADERS as LANGUAGES
+from api_table import rows as door_rows
 from doc_files import PAGES, READMES, ROOT, anchors, fences, headings, links, prose, rows, spans
 
 from amo_bridge.cli import main
@@ -23,6 +26,8 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.demo.office import Office
+from amo_bridge.web.api.subjects import SUBJECTS
+from amo_bridge.web.api.version import doors
 
 EXAMPLE = ROOT / "config.example.toml"
 EXAMPLES = ROOT / "docs" / "examples"
@@ -148,6 +153,14 @@ def test_the_table_of_variables_names_all_that_the_code_reads_and_no_other(readm
         name for source in (ROOT / "amo_bridge").rglob("*.py") for name in VARIABLE.findall(source.read_text("utf-8"))
     }
     assert told == read
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_table_of_the_apis_doors_is_complete(language: str) -> None:
+    assert {door.subject for door in doors.all} <= set(SUBJECTS), "amo_bridge/web/api/subjects.py"
+    assert shown(DOCUMENT.read_text("utf-8"), language).splitlines() == door_rows(language), (
+        "python tests/api_table.py writes the tables anew"
+    )  # fmt: skip
 
 
 def test_variables_named_elsewhere_are_in_the_table() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from flask import request
 from flask_babel import lazy_gettext as _l
 
+from amo_bridge.web import asked
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door
 from amo_bridge.web.api.shape import Shape
@@ -40,6 +40,6 @@ MOST_DEEDS = 100
     Door("/audit", "GET", Role.ADMIN, _l("Кто что менял"), Deeds, query={"before": _l("только до этого номера")})
 )
 def audit() -> Deeds:
-    deeds = office().audit.last(MOST_DEEDS, before=request.args.get("before", type=int))
+    deeds = office().audit.last(MOST_DEEDS, before=asked.number("before"))
     told = [Deed(**{name: getattr(one, name) for name in Deed.model_fields}) for one in deeds]
     return Deeds(deeds=told)

@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.channels.mail.templates import BadTemplate
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door, refusal
-from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.shape import Error, Shape
 from amo_bridge.web.api.version import doors
 from amo_bridge.web.here import account
 from amo_bridge.web.script_desk import ScriptDesk
@@ -45,7 +45,14 @@ def scripts(deal_id: int) -> ScriptNames:
 
 
 @doors.open(
-    Door("/deals/<int:deal_id>/scripts/<name>", "GET", Role.VIEWER, _l("Скрипт с данными сделки"), FilledScript)
+    Door(
+        "/deals/<int:deal_id>/scripts/<name>",
+        "GET",
+        Role.VIEWER,
+        _l("Скрипт с данными сделки"),
+        FilledScript,
+        says_no={"409": Error},
+    )
 )
 def one(deal_id: int, name: str) -> FilledScript:
     try:

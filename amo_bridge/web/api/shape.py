@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Number = Annotated[int, Field(ge=1, lt=10**18)]
-"""Of a deal, a contact; longer ones no store can count to."""
+Number = Annotated[int, Field(ge=1, le=2**53)]
+"""Of a deal, a contact, a violation: as far as JSON's numbers are exact."""
 
 
 class Shape(BaseModel):

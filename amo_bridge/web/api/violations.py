@@ -13,7 +13,7 @@ from amo_bridge.engine.violations import NoSuchViolation
 from amo_bridge.engine.violations import Violation as Broken
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door, refusal
-from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.shape import Number, Shape
 from amo_bridge.web.api.version import doors
 from amo_bridge.web.here import account, token, write_down
 from amo_bridge.web.pages.violations import asked_for, in_the_audit, ruling_of, violations_of
@@ -55,7 +55,7 @@ class Violations(Shape):
 class Ruling(Shape):
     """Which violations, and why they are forgiven or counted again."""
 
-    numbers: Annotated[list[int], Field(min_length=1, max_length=1000)]
+    numbers: Annotated[list[Number], Field(min_length=1, max_length=1000)]
     why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 

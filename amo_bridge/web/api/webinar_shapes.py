@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, Json, model_validator
 
 from amo_bridge.engine.imports.records import State
-from amo_bridge.web.api.shape import Error, Shape
+from amo_bridge.web.api.shape import Error, Number, Shape
 from amo_bridge.webinars.columns import Field as Column
 from amo_bridge.webinars.options import Interest
 from amo_bridge.webinars.plan import Override, Standing, What
-
-Number = Annotated[int, Field(ge=1, le=2**53)]
 
 
 class Webinar(Shape):

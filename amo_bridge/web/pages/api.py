@@ -9,6 +9,8 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.web import token_deeds
 from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api import description
+from amo_bridge.web.api.subjects import SUBJECTS, by_subject
 from amo_bridge.web.api.version import ROOT, doors
 from amo_bridge.web.forms import role_names
 from amo_bridge.web.gate import open_to
@@ -28,7 +30,7 @@ def show() -> str:
 @routes.get("/api/openapi.json")
 @open_to(Role.ADMIN)
 def openapi() -> dict[str, object]:
-    return doors.openapi(request.script_root + ROOT)
+    return description.openapi(doors, request.script_root + ROOT)
 
 
 @routes.post("/api/tokens")
@@ -54,5 +56,11 @@ def revoke(token_id: int) -> Response:
 def _page(**more: str) -> str:
     base = request.url_root.rstrip("/") + ROOT
     return render_template(
-        "api/show.html", tokens=office().api_tokens.all(), doors=doors.all, role_names=role_names(), base=base, **more
+        "api/show.html",
+        tokens=office().api_tokens.all(),
+        doors=by_subject(doors.all),
+        titles=SUBJECTS,
+        role_names=role_names(),
+        base=base,
+        **more,
     )

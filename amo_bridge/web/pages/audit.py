@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template
 from flask_babel import lazy_gettext as _l
 
+from amo_bridge.web import asked
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import office
@@ -18,6 +19,6 @@ A_PAGE = 50
 @routes.get("/audit")
 @open_to(Role.ADMIN)
 def show() -> str:
-    before = request.args.get("before", type=int)
+    before = asked.number("before")
     deeds = office().audit.last(A_PAGE + 1, before=before)
     return render_template("audit/show.html", deeds=deeds[:A_PAGE], has_more=len(deeds) > A_PAGE)
