@@ -4,7 +4,7 @@ and events are handed on in the order in which they happened."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.engine import Connection
@@ -39,6 +39,13 @@ class Found:
         with self._store.read() as connection:
             rows = connection.execute(mine.order_by(found.c.at, found.c.id.desc()).limit(most)).all()
         return {row.id: from_json(json.loads(row.body)) for row in rows}
+
+    def newest_first(self) -> Iterator[Event]:
+        """All of them, as they were found."""
+        mine = select(found.c.body).where(found.c.account == self._key).order_by(found.c.id)
+        with self._store.read() as connection:
+            for body in connection.execute(mine).scalars():
+                yield from_json(json.loads(body))
 
     def drop(self, connection: Connection, numbers: Iterable[int]) -> None:
         """They are handed on."""

@@ -27,6 +27,7 @@ from amo_bridge.engine.look_place import OVERLAP, PAGE, Place, forget_place, rea
 from amo_bridge.engine.mirror import Mirror, Mirrored, hook_texts
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.learning import learn
+from amo_bridge.engine.origins import Origins
 from amo_bridge.engine.rows import chunks
 from amo_bridge.engine.store import Store, events
 from amo_bridge.errors import CrmError
@@ -70,6 +71,7 @@ class Reconciler:
         self._again = again
         self._cursors = Cursors(store, account_key)
         self._found = Found(store, account_key)
+        self._origins = Origins()
         self._lists = (self._events, self._changed_deals, self._changed_contacts)
         self._place: Place | None = None
         # The look in hand stood still for a while: amoCRM was silent, or the process that had begun it is gone.
@@ -89,6 +91,7 @@ class Reconciler:
         if (broken_off := read_place(self._cursors)) is not None:
             self._place = broken_off.a_page_back()
             self._was_interrupted = True
+            self._origins.learn(self._found.newest_first())
 
     def run(self) -> int | None:
         """Look, or go on with the look; returns how many changes were handed on, or None when it has asked to be run
@@ -110,13 +113,13 @@ class Reconciler:
         return self._end(place)
 
     def _beginning(self) -> Place:
-        self._new, self._seen_now = 0, set()
+        self._new, self._seen_now, self._origins = 0, set(), Origins()
         return Place.at_the_beginning(self._cursors.read(CURSOR) or 0.0, self._account_clock.now())
 
     def _read(self, place: Place) -> Place:
         """Read the next page and keep what it told; the place after it."""
         told = self._lists[place.list](place)
-        unknown = self._not_covered(told.events)
+        unknown = self._origins.told_with(self._not_covered(told.events))
         newest = max((event.at.timestamp() for event in told.events if event.at), default=0.0)
         after = place.after(newest, told.passed)
         if told.events or after.passed:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 import requests
-from engine_kit import ACCOUNT, client_of
+from engine_kit import ACCOUNT, agency, client_of
 from local_crm import TOKEN, LocalCrm
 from sqlalchemy import func, insert, select
 
@@ -89,6 +89,12 @@ class Account:
         with self.store.read() as connection:
             rows = connection.execute(select(events).where(events.c.account == key).order_by(events.c.id)).all()
         return [(json.loads(row.body)["type"], row.deal_id, json.loads(row.body)["at"], row.key) for row in rows]
+
+    def made_on(self) -> set[int | None]:
+        """The stages on which deals were made, by what was handed on."""
+        with self.store.read() as connection:
+            bodies = connection.execute(select(events.c.body).where(events.c.account == ACCOUNT)).scalars().all()
+        return {told["status_id"] for told in map(json.loads, bodies) if told["type"] == "DealAdded"}
 
     def lists_read(self) -> int:
         return sum(count for path, count in self.crm.requests().items() if path in LISTS)
@@ -178,6 +184,7 @@ def test_a_restart_goes_on_where_it_broke_off(
     # A page of a list is read twice, and no more.
     assert account.lists_read() - read_before <= _pages(whole) - read_before + 1
     assert account.told() == whole
+    assert account.made_on() == {agency().stage(NEW).status_id}, "they were moved since"
     # Whatever happened while nobody looked is looked for at once.
     account.note(whole[0][1], "пока никто не смотрел")
     account.crm.later()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from local_crm import LocalCrm
 from many_deals import many_deals, move_many
-from running_bridge import RunningBridge
+from running_bridge import RunningBridge, wait_until
 
+from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import CLIENT, HEAD, MANAGER
 
@@ -73,6 +75,28 @@ def test_a_deal_that_is_made_and_moved_within_one_breath_is_put_back_too(
     sandbox.later(60)
     bridge.settle(sandbox)
     assert office.stage_of(deal) == AWAITED
+    ((text, who),) = explanations(office, deal)
+    assert "«Дата первой встречи»" in text
+    assert who == MANAGER
+
+
+@pytest.mark.parametrize("passes", [0, 60], ids=["within one second", "a minute later"])
+def test_a_deal_that_was_made_and_moved_while_the_bridge_was_down_is_put_back_too(
+    passes: int, start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office
+) -> None:
+    contact = office.new_contact(MANAGER, "Анна")
+    bridge = start_bridge(config).wait_ready()
+    bridge.settle(sandbox)
+    bridge.stop()
+    sandbox.fault("hook_drop")
+    sandbox.later()
+    deal = office.new_deal(MANAGER, "Ромашка", AWAITED, contact, 1000)
+    sandbox.later(passes)
+    office.move(MANAGER, deal, MEETING)
+    sandbox.good_weather()
+    bridge = start_bridge(config, port=bridge.port).wait_ready()
+    wait_until(lambda: office.stage_of(deal) == AWAITED, "the deal is put back")
+    bridge.settle(sandbox)
     ((text, who),) = explanations(office, deal)
     assert "«Дата первой встречи»" in text
     assert who == MANAGER
