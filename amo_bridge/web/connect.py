@@ -21,7 +21,7 @@ log = structlog.get_logger()
 PAGE = """<!doctype html>
 <html lang="ru"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title></head>
-<body><main><h1>{title}</h1><p>{text}</p></main></body></html>
+<body><main><h1>{title}</h1><p>{text}</p><p><a href="{home}">Страницы моста</a></p></main></body></html>
 """
 # The address holds the key or the code: neither may get into a cache, or into another site's log as referrer.
 HEADERS = {
@@ -74,7 +74,11 @@ def blueprint(ways: Callable[[], Sequence[Way]]) -> Blueprint:
             way.come_back(told)
         except (BridgeError, ConfigError) as error:
             return _told(error)
-        return _page(200, "Подключено", f"Аккаунт {way.account} подключён, мост начинает работать. Окно можно закрыть.")
+        return _page(
+            200,
+            "Подключено",
+            f"Аккаунт {way.account} подключён, мост начинает работать. Дальше — страница «Подключение».",
+        )
 
     return routes
 
@@ -91,5 +95,5 @@ def _told(error: BridgeError | ConfigError) -> BaseResponse:
 
 
 def _page(status: int, title: str, text: str) -> Response:
-    body = PAGE.format(title=escape(title), text=escape(text))
+    body = PAGE.format(title=escape(title), text=escape(text), home=escape(f"{request.script_root}/"))
     return Response(body, status, HEADERS, content_type="text/html; charset=utf-8")
