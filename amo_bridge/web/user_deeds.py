@@ -46,5 +46,11 @@ def enable(user: User) -> None:
     _note("user.enable", f"{user.login}: включён")
 
 
+def withdraw(user: User) -> None:
+    """Raises AlreadyHere."""
+    office().users.withdraw(user.id)
+    _note("user.withdraw", f"Приглашение отозвано: {user.login}")
+
+
 def _note(deed: str, words: str) -> None:
     write_down(deed, words, about_account=False)

@@ -63,3 +63,13 @@ def test_a_name_is_taken_once_and_nobody_is_made_up(pages: Pages, master: Progra
     assert master.ask("POST", "/users", {"login": "вера"}).status_code == 409
     assert master.ask("PATCH", "/users/99", {"role": "viewer"}).status_code == 404
     assert master.ask("POST", "/users/99/link").status_code == 404
+
+
+def test_an_invitation_is_withdrawn(pages: Pages, master: Program) -> None:
+    made = master.ask("POST", "/users", {"login": "Опечатка"}).json
+    assert master.ask("DELETE", f"/users/{made['id']}").json == {"users": []}
+    assert master.ask("DELETE", f"/users/{made['id']}").status_code == 404
+    number = pages.add_user("Анна", Role.ADMIN)
+    refused = master.ask("DELETE", f"/users/{number}")
+    assert (refused.status_code, "можно только отключить" in refused.json["detail"]) == (409, True)
+    assert pages.office.audit.last(1)[0].words == "Приглашение отозвано: Опечатка"

@@ -259,6 +259,15 @@ def test_programs_see_the_reports_and_have_one_tried_again(
     assert [one.deed for one in audit] == ["bizon.again", "bizon.token"]
 
 
+def test_an_empty_field_is_no_wish_to_remove_the_token(open_school: Callable[..., School]) -> None:
+    school = open_school()
+    school.admin.post("/webinars/bizon/token", {"token": " "}, page="/webinars")
+    assert school.settings.token == TOKEN
+    assert school.member.post("/webinars/bizon/token/forget", page="/webinars").status_code == 403
+    school.admin.post("/webinars/bizon/token/forget", page="/webinars")
+    assert not school.settings.token
+
+
 @pytest.mark.parametrize("token", ["a\nb", "x" * 501, None])
 def test_a_token_that_is_none_is_not_kept(token: str | None, open_school: Callable[..., School]) -> None:
     school = open_school()

@@ -12,7 +12,7 @@ from amo_bridge.web.admission.audit import Audit
 from amo_bridge.web.admission.links import LIFE, Links
 from amo_bridge.web.admission.passwords import is_weak
 from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.admission.users import AT_MOST, IDLE, LastAdmin, User, Users
+from amo_bridge.web.admission.users import AT_MOST, IDLE, AlreadyHere, LastAdmin, User, Users
 
 PASSWORD = "правильный пароль"
 
@@ -53,6 +53,19 @@ def test_who_has_a_password_comes_in_under_any_spelling_of_his_name(store: Store
 def test_nobody_else_does(store: Store, users: Users, login: str, password: str) -> None:
     added(store, users, "Анна", Role.ADMIN)
     assert users.log_in(login, password) is None
+
+
+def test_an_invitation_is_withdrawn_with_its_link_and_a_user_is_not(store: Store, users: Users, links: Links) -> None:
+    invited = users.add("Опечатка", Role.ADMIN)
+    assert invited is not None
+    secret = links.for_password(invited.id)
+    users.withdraw(invited.id)
+    assert users.all() == []
+    assert links.user_of(secret) is None
+    there = added(store, users, "Анна", Role.ADMIN)
+    with pytest.raises(AlreadyHere):
+        users.withdraw(there.id)
+    assert [user.login for user in users.all()] == ["Анна"]
 
 
 def test_a_user_without_a_password_can_not_come_in(users: Users) -> None:

@@ -22,7 +22,11 @@ AT_MOST = timedelta(days=7)
 # How exactly it is known when somebody was here last: not every click is worth a write.
 SEEN_EVERY = 60.0
 
-users, sittings = admission.users, admission.sittings
+users, sittings, links = admission.users, admission.sittings, admission.links
+
+
+class AlreadyHere(ValueError):
+    """He has set his password: he can be disabled, and stays in the list of who changed what."""
 
 
 class LastAdmin(ValueError):
@@ -92,6 +96,15 @@ class Users:
     def enable(self, user_id: int) -> None:
         with self._store.write() as connection:
             connection.execute(update(users).where(users.c.id == user_id).values(disabled_at=None))
+
+    def withdraw(self, user_id: int) -> None:
+        """An invitation that nobody has used is as if it had never been, its link too: SQLite may give the number to
+        somebody else. Raises AlreadyHere."""
+        with self._store.write() as connection:
+            unused = (users.c.id == user_id, users.c.password == "")
+            if not connection.execute(delete(users).where(*unused)).rowcount:
+                raise AlreadyHere
+            connection.execute(delete(links).where(links.c.user_id == user_id))
 
     # --- sittings ---
 

@@ -13,7 +13,7 @@ from pydantic import StringConstraints
 
 from amo_bridge.web import user_deeds
 from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.admission.users import LastAdmin
+from amo_bridge.web.admission.users import AlreadyHere, LastAdmin
 from amo_bridge.web.admission.users import User as Known
 from amo_bridge.web.api.described import Door, refusal
 from amo_bridge.web.api.shape import Shape
@@ -82,6 +82,17 @@ def one(user_id: int) -> User:
 @doors.open(Door("/users/<int:user_id>", "PATCH", Role.ADMIN, _l("Сменить роль"), User, takes=UserChange))
 def change_role(user_id: int, told: UserChange) -> User:
     return _changed(user_id, lambda user: user_deeds.set_role(user, told.role))
+
+
+@doors.open(
+    Door("/users/<int:user_id>", "DELETE", Role.ADMIN, _l("Отозвать приглашение; в ответе те, что остались"), Users)
+)
+def withdraw(user_id: int) -> Users:
+    try:
+        user_deeds.withdraw(_known(user_id))
+    except AlreadyHere:
+        abort(refusal(409, _("Пароль уже задан: такого пользователя можно только отключить.")))
+    return Users(users=[User(**_facts(one)) for one in office().users.all()])
 
 
 @doors.open(Door("/users/<int:user_id>/disable", "POST", Role.ADMIN, _l("Отключить: он сразу вне страниц"), User))

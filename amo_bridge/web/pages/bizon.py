@@ -16,12 +16,23 @@ routes = Blueprint("bizon", __name__)
 @routes.post("/webinars/bizon/token")
 @open_to(Role.ADMIN)
 def keep_token() -> Answer:
-    """An empty one is forgotten. What is kept is never shown again."""
+    """What is kept is never shown again. An empty field changes nothing: it is what the page shows."""
     told = request.form.get("token", "").strip()
     if len(told) > bizon_desk.LONGEST_TOKEN or not told.isprintable():
         abort(400)
-    bizon_desk.keep_token(_desk(), told)
-    flash(_("Токен сохранён.") if told else _("Токен удалён."))
+    if told:
+        bizon_desk.keep_token(_desk(), told)
+        flash(_("Токен сохранён."))
+    else:
+        flash(_("Впишите токен."))
+    return redirect(url_for("webinars.show"))
+
+
+@routes.post("/webinars/bizon/token/forget")
+@open_to(Role.ADMIN)
+def forget_token() -> Answer:
+    bizon_desk.keep_token(_desk(), "")
+    flash(_("Токен удалён."))
     return redirect(url_for("webinars.show"))
 
 

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.web import user_deeds
 from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.admission.users import LastAdmin, User
+from amo_bridge.web.admission.users import AlreadyHere, LastAdmin, User
 from amo_bridge.web.forms import UserForm, role_names
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import office
@@ -63,11 +63,20 @@ def enable(user_id: int) -> Response:
     return _changed(user_id, user_deeds.enable)
 
 
+@routes.post("/users/<int:user_id>/withdraw")
+@open_to(Role.ADMIN)
+def withdraw(user_id: int) -> Response:
+    """Somebody was invited by a mistyped name."""
+    return _changed(user_id, user_deeds.withdraw)
+
+
 def _changed(user_id: int, change: Callable[[User], None]) -> Response:
     try:
         change(_user(user_id))
     except LastAdmin:
         flash(_("Это последний администратор: без него никто не сможет ничего менять."))
+    except AlreadyHere:
+        flash(_("Пароль уже задан: такого пользователя можно только отключить."))
     else:
         flash(_("Готово."))
     return redirect(url_for("users.show"))
