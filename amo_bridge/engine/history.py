@@ -95,9 +95,10 @@ class History:
             )
             return self._lines(connection, query)
 
-    def of_rule(self, rule: str, most: int) -> list[Line]:
-        """The last decisions of one rule, newest first."""
+    def of_rule(self, rule: str, most: int, *, loud: bool = False) -> list[Line]:
+        """The last decisions of one rule, newest first. ``loud``: only those that came to something."""
         query = select(journal).where(self._mine(), journal.c.rule == rule).order_by(journal.c.id.desc()).limit(most)
+        query = query.where(journal.c.verdict.in_(LOUD)) if loud else query
         with self._store.read() as connection:
             return self._lines(connection, query)
 

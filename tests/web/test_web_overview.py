@@ -18,9 +18,9 @@ from amo_bridge.config.model import Config
 from amo_bridge.engine.reloading import FileState
 from amo_bridge.engine.store import budgets, inbox
 from amo_bridge.rules import Rule
+from amo_bridge.web import daily_figures
 from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.pages import overview
-from amo_bridge.web.pages.overview import midnights
+from amo_bridge.web.daily_figures import midnights
 from amo_bridge.web.wording import age
 
 NOW = datetime.now(UTC)
@@ -28,7 +28,7 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overview, "_kept", {})
+    monkeypatch.setattr(daily_figures, "_kept", {})
 
 
 @pytest.fixture

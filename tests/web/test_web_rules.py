@@ -107,7 +107,15 @@ def test_put_back_from_the_versions_before(pages: Pages, path: Path, admin: Visi
     assert name is not None
     saved(admin, admin.post(f"/config/backups/{name[1]}", page="/config"))
     assert path.read_bytes() == before
-    assert pages.office.audit.last(1)[0].words == f"Включено: {RULE}"
+    told = pages.office.audit.last(1)[0].words
+    assert re.fullmatch(rf"Возвращена версия, заменённая [\d.]+, [\d:]+\. Включено: {re.escape(RULE)}", told)
+
+
+def test_a_save_pressed_twice_is_one_save(pages: Pages, path: Path, admin: Visit) -> None:
+    review = asked(admin)
+    assert [saved(admin, review).status_code for _ in range(2)] == [302, 302]
+    assert not is_on(path)
+    assert len(pages.office.audit.last(9)) == 1
 
 
 @pytest.mark.parametrize("name", ["..%2fconfig.toml", "config.2026.toml", "lock"])

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from amo_bridge.config.edit import difference
-from amo_bridge.config.model import Config
-from amo_bridge.config.saving import Written
-from amo_bridge.errors import BridgeError, ConfigError
-from amo_bridge.rules import Rule
+from amo_bridge.config.saving import Backup, Written
+from amo_bridge.errors import ConfigError
+from amo_bridge.web import config_deeds
 from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.config_deeds import CONFIG_BYTES, Unfit, problems_of, version_before
 from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account, write_down
+from amo_bridge.web.here import account
 from amo_bridge.web.menu import Menu
 from amo_bridge.web.office import PageAccount
 
 routes = Blueprint("config", __name__)
 MENU = Menu(_l("Настройка"), "config.edit", place=70, role=Role.ADMIN)
-CONFIG_BYTES = 2 * 1024 * 1024
-SWITCHED: dict[str, Callable[[Rule, Rule], bool]] = {
-    "Включено": lambda old, new: new.enabled and not old.enabled,
-    "Выключено": lambda old, new: old.enabled and not new.enabled,
-    "Вхолостую": lambda old, new: new.dry_run and not old.dry_run,
-    "Всерьёз": lambda old, new: old.dry_run and not new.dry_run,
-    "Изменено": lambda old, new: old.options != new.options,
-}
 
 
 @routes.get("/config")
@@ -46,7 +36,7 @@ def check() -> str | tuple[str, int]:
     """What the text in the editor would change; or what is wrong with it, the text still there."""
     here = account()
     file, text = here.file.read(), _told("text")
-    if problems := _problems(here, text):
+    if problems := problems_of(here, text):
         return _editor(here, Written(file.text, _told("mark")), text, problems), 422
     return review(here, text, Written(file.text, _told("mark")), back="/config")
 
@@ -57,16 +47,11 @@ def save() -> Response | tuple[str, int]:
     """Write the file; the bridge takes it at once."""
     here = account()
     text, back = _told("text"), request.form.get("back", "")
-    before = here.file.read()
-    if problems := _problems(here, text):
-        return render_template("config/problems.html", problems=problems), 422
     try:
-        here.file.save(text, request.form.get("mark", ""))
+        state = config_deeds.save(here, text, _told("mark"), _restored(here, text))
     except ConfigError as error:
-        return render_template("config/problems.html", problems=error.problems), 409
-    deed = deed_of(_config_or_none(here, before.text), here.file.checked(text))
-    write_down("config.save", deed, details="\n".join(difference(before.text, text)))
-    state = here.bridge.watch.look(again=True)
+        status = 422 if isinstance(error, Unfit) else 409
+        return render_template("config/problems.html", problems=error.problems), status
     if state.problems:
         flash(_("Файл записан, но пока не действует: %(why)s", why="; ".join(state.problems)))
     else:
@@ -80,16 +65,16 @@ def put_back(name: str) -> str | tuple[str, int]:
     """What it would change to put a version before in place of this one."""
     here = account()
     try:
-        text = here.file.backup(name)
+        backup, text = version_before(here, name)
     except ConfigError as error:
         return render_template("config/problems.html", problems=error.problems), 404
-    return review(here, text, here.file.read(), back="/config")
+    return review(here, text, here.file.read(), back="/config", backup=backup.name)
 
 
-def review(here: PageAccount, text: str, file: Written, *, back: str, **preview: object) -> str | tuple[str, int]:
-    """The page that shows what would change, and asks. ``preview``, where a rule would begin: ``matching`` deals wait
-    there; ``existing``: those that it would do something about."""
-    problems = _problems(here, text)
+def review(here: PageAccount, text: str, file: Written, *, back: str, **more: object) -> str | tuple[str, int]:
+    """The page that shows what would change, and asks. ``more``, where a rule would begin: ``matching`` deals wait
+    there; ``existing``: those that it would do something about; ``backup``: the version that would be put back."""
+    problems = problems_of(here, text)
     page = render_template(
         "config/review.html",
         difference=difference(file.text, text),
@@ -97,39 +82,18 @@ def review(here: PageAccount, text: str, file: Written, *, back: str, **preview:
         text=text,
         mark=file.mark,
         back=back,
-        **{"matching": None, "existing": None, **preview},
+        **{"matching": None, "existing": None, "backup": "", **more},
     )
     return (page, 422) if problems else page
 
 
-def deed_of(old: Config | None, new: Config) -> str:
-    """What the audit says of a change (Russian)."""
-    before = {rule.name: rule for rule in old.rules} if old else {}
-    after = {rule.name: rule for rule in new.rules}
-    told = []
-    for words, having in SWITCHED.items():
-        names = [name for name, rule in after.items() if name in before and having(before[name], rule)]
-        told += [f"{words}: {', '.join(names)}"] if names else []
-    told += [f"Добавлено: {', '.join(names)}" for names in [sorted(after.keys() - before.keys())] if names and before]
-    told += [f"Удалено: {', '.join(names)}" for names in [sorted(before.keys() - after.keys())] if names]
-    return "; ".join(told) or "Изменена настройка"
-
-
-def _config_or_none(here: PageAccount, text: str) -> Config | None:
+def _restored(here: PageAccount, text: str) -> Backup | None:
+    """The version before that the form puts back, if it still is that."""
     try:
-        return here.file.checked(text)
+        backup, kept = version_before(here, _told("backup"))
     except ConfigError:
         return None
-
-
-def _problems(here: PageAccount, text: str) -> list[str]:
-    """Everything that is wrong with the text, names that the account does not know included."""
-    try:
-        return here.bridge.misfits(here.file.checked(text))
-    except ConfigError as error:
-        return list(error.problems)
-    except BridgeError as error:
-        return [_("Имена не сверены: amoCRM сейчас не отвечает (%(why)s). Повторите чуть позже.", why=str(error))]
+    return backup if kept == text else None
 
 
 def _editor(here: PageAccount, file: Written, text: str, problems: list[str] | None = None) -> str:

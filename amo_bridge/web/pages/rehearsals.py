@@ -16,10 +16,10 @@ from amo_bridge.engine.rehearsals import LONGEST, NotRehearsed, Rehearsal
 from amo_bridge.rehearsal.calendar import sheet
 from amo_bridge.web import rehearsal_deeds
 from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.deal_steps import NUMBER
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import account
 from amo_bridge.web.month_grid import weeks
-from amo_bridge.web.pages.deal import NUMBER
 
 routes = Blueprint("rehearsals", __name__)
 USUAL = 14

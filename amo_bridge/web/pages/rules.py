@@ -2,76 +2,47 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
-from typing import Any
-
 from flask import Blueprint, abort, render_template, request
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.channels.unconnected import unconnected_of
 from amo_bridge.config.edit import with_key
-from amo_bridge.config.names import StageName, names_in
-from amo_bridge.crm.account import Account
 from amo_bridge.engine.existing import choices_of
-from amo_bridge.engine.history import Line
-from amo_bridge.errors import ConfigError, UnknownName
+from amo_bridge.errors import ConfigError
 from amo_bridge.rules import Rule
 from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.config_deeds import CONFIG_BYTES
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import account
 from amo_bridge.web.menu import Menu
-from amo_bridge.web.office import NotMet, PageAccount
-from amo_bridge.web.pages.config import CONFIG_BYTES, review
+from amo_bridge.web.pages.config import review
+from amo_bridge.web.rule_facts import RuleFacts
 
 routes = Blueprint("rules", __name__)
 MENU = Menu(_l("Правила"), "rules.all_of_them", place=20)
-LAST_LINES = 50
-# In the list only so many decisions of each rule are looked at.
-GLANCE = 20
-# A rule listens on the stages of one of these keys, the first that it has. One that guards the way in listens to deals
-# that are not there yet: to count those that are would say nothing.
-LISTENS_ON = ("stages", "from_stages", "stage", "from_stage", "leaving")
-GUARDS_THE_WAY_IN = "entering"
-
-
-@dataclass(frozen=True)
-class Row:
-    """``matching``: how many deals are where the rule works; None: ``unmatched`` says why that can't be told."""
-
-    rule: Rule
-    matching: int | None
-    unmatched: Any
-    last_acted: float | None
-    skips: list[tuple[str, int]]
 
 
 @routes.get("/rules")
 @open_to(Role.VIEWER)
 def all_of_them() -> str:
     here = account()
-    wanted, only = request.args.get("q", "").strip().casefold(), request.args.get("only", "")
-    rules = [rule for rule in here.config.rules if _is_wanted(rule, wanted, only)]
-    on_stages = _deals_on_stages(here)
-    rows = [_row(here, rule, on_stages, GLANCE) for rule in rules]
-    return render_template("rules/all.html", rows=rows, here=here, q=request.args.get("q", ""), only=only)
+    facts, wanted, only = RuleFacts(here), request.args.get("q", ""), request.args.get("only", "")
+    rows = [facts.at_a_glance(rule) for rule in facts.find(wanted, only)]
+    return render_template("rules/all.html", rows=rows, here=here, q=wanted, only=only)
 
 
 @routes.get("/rules/<name>")
 @open_to(Role.VIEWER)
 def show(name: str) -> str:
     here = account()
-    rule = _rule(here, name)
-    lines = _lines(here, rule, LAST_LINES)
-    row = _row(here, rule, _deals_on_stages(here), LAST_LINES)
+    facts, rule = _rule(name)
     return render_template(
         "rules/show.html",
-        row=row,
+        row=facts.of(rule),
         rule=rule,
-        lines=lines,
+        lines=facts.lines(rule),
         here=here,
-        block=_block(here, rule),
+        block=facts.block(rule),
         choices=choices_of(rule),
         unconnected=unconnected_of(here.config).get(rule.name),
         chosen=getattr(rule.options, "existing", ""),
@@ -82,10 +53,9 @@ def show(name: str) -> str:
 @open_to(Role.VIEWER)
 def existing(name: str) -> str:
     """What the rule would do about the deals that were there before it; asked for when the page is there already."""
-    here = account()
-    rule = _rule(here, name)
+    _, rule = _rule(name)
     chosen = getattr(rule.options, "existing", "")
-    return render_template("rules/existing.html", existing=here.existing(rule), chosen=chosen)
+    return render_template("rules/existing.html", existing=account().existing(rule), chosen=chosen)
 
 
 @routes.post("/rules/<name>/switch")
@@ -93,7 +63,7 @@ def existing(name: str) -> str:
 def switch(name: str) -> str | tuple[str, int]:
     """Nothing is changed yet: what would change is shown, and asked about."""
     here = account()
-    rule = _rule(here, name)
+    facts, rule = _rule(name)
     key, value = _wish(rule)
     file = here.file.read()
     try:
@@ -104,7 +74,7 @@ def switch(name: str) -> str | tuple[str, int]:
     if (key == "enabled" and value) or key == "existing":
         preview["existing"] = here.existing(rule)
         preview["chosen"] = value if key == "existing" else getattr(rule.options, "existing", "")
-        preview["matching"] = _row(here, rule, _deals_on_stages(here), 1).matching
+        preview["matching"] = facts.matching(rule)
     return review(here, text, file, back=f"/rules/{rule.name}", **preview)
 
 
@@ -118,82 +88,6 @@ def _wish(rule: Rule) -> tuple[str, bool | str]:
     abort(400)
 
 
-def _rule(here: PageAccount, name: str) -> Rule:
-    return next((rule for rule in here.config.rules if rule.name == name), None) or abort(404)
-
-
-def _is_wanted(rule: Rule, wanted: str, only: str) -> bool:
-    text = f"{rule.clause} {rule.name} {rule.words}".casefold()
-    return wanted in text and (only not in ("on", "off") or rule.enabled == (only == "on"))
-
-
-def _lines(here: PageAccount, rule: Rule, most: int) -> list[Line]:
-    try:
-        return here.history.of_rule(rule.name, most)
-    except NotMet:
-        return []
-
-
-def _row(here: PageAccount, rule: Rule, on_stages: dict[tuple[int, int], int] | None, glance: int) -> Row:
-    skips = Counter(line.reason for line in _lines(here, rule, glance) if line.verdict == "skipped")
-    known = here.crm_account if on_stages is not None else None
-    stages = _stages_of(rule)
-    matching = _matching(stages, known, on_stages) if stages and known and on_stages is not None else None
-    return Row(
-        rule=rule,
-        matching=matching,
-        unmatched=None if matching is not None else _why_unmatched(rule, stages),
-        last_acted=here.history.last_acted(rule.name) if here.is_known else None,
-        skips=skips.most_common(2 if glance == GLANCE else 5),
-    )
-
-
-def _deals_on_stages(here: PageAccount) -> dict[tuple[int, int], int] | None:
-    return here.history.deals_on_stages() if here.is_known else None
-
-
-def _stages_of(rule: Rule) -> list[str]:
-    """Where it listens; empty if it names no such stages."""
-    named = _named_stages(rule)
-    return next((named[key] for key in LISTENS_ON if key in named), [])
-
-
-def _named_stages(rule: Rule) -> dict[str, list[str]]:
-    """Key of the config → the stages that stand there."""
-    named: dict[str, list[str]] = {}
-    for path, name in names_in(rule.options):
-        if isinstance(name, StageName) and path:
-            named.setdefault(str(path[0]), []).append(name)
-    return named
-
-
-def _matching(names: list[str], known: Account, on_stages: dict[tuple[int, int], int]) -> int | None:
-    try:
-        stages = {known.stage(name) for name in names}
-    except UnknownName:
-        return None
-    return sum(on_stages.get((stage.pipeline_id, stage.status_id), 0) for stage in stages)
-
-
-def _why_unmatched(rule: Rule, stages: list[str]) -> Any:
-    """Russian, to be translated."""
-    if stages:
-        return _l("мост ещё не знает сделок")
-    if GUARDS_THE_WAY_IN in _named_stages(rule):
-        return _l("срабатывает, когда сделку переводят на этап: заранее не сосчитать")
-    return _l("срабатывает по событию, а не по этапу")
-
-
-def _block(here: PageAccount, rule: Rule) -> str:
-    """The rule's own lines of the file, comments included; a sentence if they can't be told apart."""
-    line = here.config.lines.get(rule.path)
-    try:
-        lines = here.file.read().text.split("\n")
-    except ConfigError as error:
-        return "\n".join(error.problems)
-    if line is None or line > len(lines):
-        return str(_("Блок записан не отдельным заголовком"))
-    end = next((n for n in range(line, len(lines)) if lines[n].startswith("[")), len(lines))
-    while end > line and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
-        end -= 1
-    return "\n".join(lines[line - 1 : end])
+def _rule(name: str) -> tuple[RuleFacts, Rule]:
+    facts = RuleFacts(account())
+    return facts, facts.get(name) or abort(404)
