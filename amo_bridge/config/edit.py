@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Sequence
 
 import tomlkit
+from tomlkit.exceptions import ParseError
 from tomlkit.items import Table
 
 from amo_bridge.errors import ConfigError
@@ -13,7 +14,7 @@ from amo_bridge.errors import ConfigError
 
 def with_key(text: str, block: Sequence[str], key: str, value: bool | str) -> str:
     """The text with ``key`` of the block (handlers, the handler, the rule) set. Raises ConfigError."""
-    document = tomlkit.parse(text)
+    document = _parsed(text)
     table = document
     for name in block:
         found = table.get(name)
@@ -24,6 +25,13 @@ def with_key(text: str, block: Sequence[str], key: str, value: bool | str) -> st
         table[key] = value
         return tomlkit.dumps(document)
     return _with_line_after_first(text, block, f"{key} = {tomlkit.item(value).as_string()}")
+
+
+def _parsed(text: str) -> tomlkit.TOMLDocument:
+    try:
+        return tomlkit.parse(text)
+    except ParseError as error:
+        raise ConfigError([f"файл не читается (строка {error.line}): сначала исправьте его"]) from error
 
 
 def _with_line_after_first(text: str, block: Sequence[str], line: str) -> str:

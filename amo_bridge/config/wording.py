@@ -48,6 +48,7 @@ WITH_LIMIT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "assertion_error": lambda ctx: str(ctx["error"]) or "значение не подходит",
 }
 _TELLS_ITSELF = ("missing", "extra_forbidden", "value_error", "assertion_error", "string_too_short")
+_PLACE = re.compile(r"[^:\n]*?, строка (\d+)(?=[: ])")
 _BARE = re.compile(r"[\w-]+")
 
 
@@ -55,6 +56,12 @@ def problem(where: str, line: int | None, key: str, words: str) -> str:
     """«config.toml, строка 42 [handlers.x.y] ключ: что не так»."""
     place = ", ".join(part for part in (where, f"строка {line}" if line else "") if part)
     return f"{place}{' ' + key if key else ''}: {words}"
+
+
+def line_told(problem: str) -> int | None:
+    """The line that a problem begins with; None if it names none."""
+    told = _PLACE.match(problem)
+    return int(told[1]) if told else None
 
 
 def place(block: Iterable[str | int], key: Iterable[str | int] = ()) -> str:

@@ -76,6 +76,11 @@ class ConfigWatch:
         self._try_again_at = 0.0
         self.state = FileState(clock.now())
 
+    @property
+    def mark_in_force(self) -> str:
+        """Of the version of the file that the bridge works by, as config/saving.py marks versions."""
+        return self._digest
+
     def start(self) -> None:
         self._thread.start()
 

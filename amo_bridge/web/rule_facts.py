@@ -66,7 +66,7 @@ class RuleFacts:
 
     def matching(self, rule: Rule) -> int | None:
         """How many deals are where it works; None where that can't be told."""
-        stages, known = _stages_of(rule), self._here.crm_account
+        stages, known = _stages_of(rule), self._account
         if not stages or known is None or self._deals_on_stages is None:
             return None
         return _on(stages, known, self._deals_on_stages)
@@ -95,6 +95,10 @@ class RuleFacts:
             last_acted=self._here.history.last_acted(rule.name) if self._here.is_known else None,
             skips=skips.most_common(most_skips),
         )
+
+    @cached_property
+    def _account(self) -> Account | None:
+        return self._here.crm_account
 
     @cached_property
     def _deals_on_stages(self) -> dict[tuple[int, int], int] | None:

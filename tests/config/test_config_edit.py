@@ -135,3 +135,8 @@ def test_a_file_that_can_not_be_replaced_is_told(file: ConfigFile, path: Path, m
     with pytest.raises(ConfigError, match="измените его на сервере"):
         file.save(TEXT + "# ещё\n", before.mark)
     assert not list(path.parent.glob(".config.toml.*"))
+
+
+def test_a_file_that_is_no_toml_is_told_and_not_changed() -> None:
+    with pytest.raises(ConfigError, match=r"строка 2.*сначала исправьте"):
+        with_key("[handlers]\n[never closed\n", ("handlers",), "enabled", False)

@@ -41,7 +41,7 @@ def test_a_rule_is_switched_and_counts_at_once(pages: Pages, master: Program) ->
     assert (answer.json["enabled"], answer.json["dry_run"]) == (False, True)
     assert not next(rule.enabled for rule in load(pages.bridge.config.path, {}).rules if rule.name == RULE)
     (deed,) = pages.office.audit.last(1)
-    assert (deed.who, deed.words) == ("API: admin программа", f"По API: правило {RULE}")
+    assert (deed.who, deed.words) == ("API: admin программа", f"Выключено: {RULE}; Вхолостую: {RULE}")
     assert master.ask("PATCH", f"/rules/{RULE}", {"enabled": False}).status_code == 200
     assert len(pages.office.audit.last(9)) == 1, "what is so already is not written again"
 

@@ -3,45 +3,25 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from browser_kit import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
-from pages_kit import PASSWORD, Pages, Visit, agency, saved, words_of
+from ladder_kit import NOW, WARMING, begin, two_are_waiting
+from pages_kit import PASSWORD, Pages, Visit, saved, words_of
 from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
 
 from amo_bridge.channels.unconnected import unconnected_of
 from amo_bridge.config.load import load
-from amo_bridge.crm.entities import DealRecord
-from amo_bridge.engine.mirror import Mirror, Mirrored
-from amo_bridge.engine.store import schedules, timers
+from amo_bridge.engine.store import timers
 from amo_bridge.web.admission.roles import Role
-
-WARMING = "stage_ladder.warming"
-NOW = datetime.now(UTC)
 
 
 @pytest.fixture
 def waiting(pages: Pages) -> Pages:
     """Two deals that have been on «Новый клиент» for five days."""
-    pages.know_account(agency())
-    stage = agency().stage("Продажи / Новый клиент")
-    since = NOW - timedelta(days=5)
-    records = [
-        DealRecord(
-            id=number,
-            name=f"Сделка {name}",
-            pipeline_id=stage.pipeline_id,
-            status_id=stage.status_id,
-            created_at=since,
-            updated_at=since,
-        )
-        for number, name in ((7, "первая"), (8, "вторая"))
-    ]
-    with pages.office.store.write() as connection:
-        mirror = Mirror(pages.office.store, pages.account.key)
-        mirror.put(connection, [Mirrored(record, since) for record in records], NOW)
+    two_are_waiting(pages)
     return pages
 
 
@@ -122,13 +102,6 @@ def test_nothing_within_the_days_asked_for_and_something_after_them(waiting: Pag
     assert f"За 7 дней ничего Ближайший шаг: {day}, Сделка первая" in words_of(page)
     assert 'href="/deals/7"' in page.text
     assert "Ничего не предстоит" in words_of(viewer.get("/upcoming?rule=no.such"))
-
-
-def begin(pages: Pages) -> None:
-    """The rule was first switched on just now, when the deals had been there for days."""
-    row = {"account": pages.account.key, "rule": WARMING, "since": NOW.timestamp(), "digest": "", "is_planned": 1}
-    with pages.office.store.write() as connection:
-        connection.execute(insert(schedules).values(row))
 
 
 def test_what_would_be_done_about_deals_that_were_there_before(waiting: Pages, viewer: Visit) -> None:

@@ -1,16 +1,28 @@
-"""``/deals``: the journal of one deal."""
+"""``/deals``: what is known of one, its journal, a step taken once more."""
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from typing import Annotated
 
+from flask import abort
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from pydantic import Field
 
+from amo_bridge.engine.dispatch import Verdict
+from amo_bridge.engine.journal import Entry
+from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
+from amo_bridge.web import deal_steps
 from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door
+from amo_bridge.web.api.described import Door, refusal
 from amo_bridge.web.api.shape import Shape
 from amo_bridge.web.api.version import doors
 from amo_bridge.web.here import account
+from amo_bridge.web.office import NotMet
 
 
 class Effect(Shape):
@@ -22,7 +34,8 @@ class Effect(Shape):
 
 
 class JournalEntry(Shape):
-    """``rule``: empty for what came. ``verdict``: came, acts, would_act, skipped, failed, held, retried, dropped."""
+    """``rule``: empty for what came. ``verdict``: came, acts, would_act, skipped, failed, held, retried, dropped.
+    ``outcome``: the verdict, or what became of it: at_work, refused, unsent, unknown, partly."""
 
     at: datetime
     event_id: int | None
@@ -30,6 +43,7 @@ class JournalEntry(Shape):
     rule: str
     clause: str
     verdict: str
+    outcome: str
     reason: str
     effects: list[Effect]
 
@@ -41,19 +55,141 @@ class Journal(Shape):
     entries: list[JournalEntry]
 
 
+class DealStep(Shape):
+    """What came, and what the rules said to it. ``event_id``: null for what belongs to no event: it can't be taken once
+    more."""
+
+    event_id: int | None
+    at: datetime
+    what: str
+    note: str
+    said: list[JournalEntry]
+
+
+class Deal(Shape):
+    """As it was last seen. ``name`` and ``stage``: empty where they are not known. ``steps``: newest first."""
+
+    deal_id: int
+    name: str
+    stage: str
+    link: str
+    steps: list[DealStep]
+
+
+class DealVerdict(Shape):
+    """What a rule says now. ``outcome``: acts (it can be carried out), would_act (the rule is dry), skipped, failed or
+    held. ``actions``: in words."""
+
+    rule: str
+    clause: str
+    says: str
+    outcome: str
+    reason: str
+    actions: list[str]
+
+
+class Judged(Shape):
+    """What every rule that listens would do about the event now; nothing was changed. ``mark``: of this question, to be
+    told when it is carried out."""
+
+    deal_id: int
+    event_id: int
+    mark: str
+    verdicts: list[DealVerdict]
+
+
+class CarryOut(Shape):
+    """Which rule does what it would do. With the same ``mark`` it is done once, however often it is asked for."""
+
+    rule: str
+    mark: Annotated[str, Field(min_length=1, max_length=100)]
+
+
+@doors.open(Door("/deals/<int:deal_id>", "GET", Role.VIEWER, _l("Одна сделка: этап и журнал по шагам"), Deal))
+def deal(deal_id: int) -> Deal:
+    known = deal_steps.deal_of(account(), deal_id)
+    if not known.is_known:
+        abort(refusal(404, _("Мост не знает сделки %(n)s", n=deal_id)))
+    return Deal(
+        deal_id=deal_id,
+        name=known.record.name if known.record else "",
+        stage=known.stage,
+        link=known.link,
+        steps=[_step(one) for one in known.steps],
+    )
+
+
 @doors.open(Door("/deals/<int:deal_id>/journal", "GET", Role.VIEWER, _l("Журнал одной сделки"), Journal))
 def journal(deal_id: int) -> Journal:
-    entries = [
-        JournalEntry(
-            at=entry.at,
-            event_id=entry.event_id,
-            what=entry.what,
-            rule=entry.rule,
-            clause=entry.clause,
-            verdict=entry.verdict,
-            reason=entry.reason,
-            effects=[Effect(words=words, state=state, error=error) for words, state, error in entry.effects],
-        )
-        for entry in account().journal.of_deal(deal_id)
-    ]
-    return Journal(deal_id=deal_id, entries=entries)
+    return Journal(deal_id=deal_id, entries=[_entry(one) for one in account().journal.of_deal(deal_id)])
+
+
+@doors.open(
+    Door(
+        "/deals/<int:deal_id>/steps/<int:event_id>/judge",
+        "POST",
+        Role.ADMIN,
+        _l("Что сделали бы правила сейчас; ничего не меняется"),
+        Judged,
+    )
+)
+def judge(deal_id: int, event_id: int) -> Judged:
+    with _refused():
+        verdicts = deal_steps.judge(account(), deal_id, event_id)
+    told = [_verdict(one) for one in verdicts]
+    return Judged(deal_id=deal_id, event_id=event_id, mark=secrets.token_hex(8), verdicts=told)
+
+
+@doors.open(
+    Door(
+        "/deals/<int:deal_id>/steps/<int:event_id>/carry-out",
+        "POST",
+        Role.ADMIN,
+        _l("Сделать это в amoCRM на самом деле"),
+        DealVerdict,
+        takes=CarryOut,
+    )
+)
+def carry_out(deal_id: int, event_id: int, told: CarryOut) -> DealVerdict:
+    with _refused():
+        return _verdict(deal_steps.carry_out(account(), deal_id, event_id, told.rule, told.mark))
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        yield
+    except (NotMet, StoreUnavailable):
+        raise
+    except (BridgeError, ConfigError) as error:
+        abort(refusal(409, str(error)))
+
+
+def _step(step: deal_steps.Step) -> DealStep:
+    said = [_entry(one) for one in step.said]
+    return DealStep(event_id=step.event_id, at=step.at, what=step.what, note=step.note, said=said)
+
+
+def _entry(entry: Entry) -> JournalEntry:
+    return JournalEntry(
+        at=entry.at,
+        event_id=entry.event_id,
+        what=entry.what,
+        rule=entry.rule,
+        clause=entry.clause,
+        verdict=entry.verdict,
+        outcome=entry.outcome,
+        reason=entry.reason,
+        effects=[Effect(words=words, state=state, error=error) for words, state, error in entry.effects],
+    )
+
+
+def _verdict(verdict: Verdict) -> DealVerdict:
+    return DealVerdict(
+        rule=verdict.rule.name,
+        clause=verdict.rule.clause,
+        says=verdict.rule.words,
+        outcome=verdict.outcome,
+        reason=verdict.reason,
+        actions=[words for effect in verdict.effects for words in effect.all_words],
+    )

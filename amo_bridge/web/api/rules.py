@@ -1,38 +1,69 @@
-"""``/rules``: what each says, whether it is on; its switches."""
+"""``/rules``: what each says, whether it is on, what it did and why it did not; its switches."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
-from flask import abort
+from flask import abort, request
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.config.edit import difference, with_key
+from amo_bridge.channels.unconnected import unconnected_of
+from amo_bridge.config.edit import with_key
+from amo_bridge.engine.existing import choices_of
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules import Rule as ConfigRule
+from amo_bridge.web import config_deeds
 from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.decisions import RuleDecision
+from amo_bridge.web.api.decisions import told as told_decision
 from amo_bridge.web.api.described import Door, refusal
 from amo_bridge.web.api.shape import Shape
 from amo_bridge.web.api.version import doors
-from amo_bridge.web.here import account, write_down
-from amo_bridge.web.office import PageAccount
+from amo_bridge.web.here import account
+from amo_bridge.web.office import NotMet
+from amo_bridge.web.rule_facts import Facts, RuleFacts
+
+
+class Skip(Shape):
+    """Why it did not act, and how often, of its last decisions."""
+
+    reason: str
+    times: int
 
 
 class Rule(Shape):
-    """``says``: in words. ``last_acted``: null if it has not, as far back as the journal goes."""
+    """``says``: in words. ``matching``: how many deals are where it works; null: ``unmatched`` says why that can't be
+    told. ``last_acted``: null if it has not, as far back as the journal goes."""
 
     name: str
     clause: str
     says: str
     enabled: bool
     dry_run: bool
+    matching: int | None
+    unmatched: str
     last_acted: datetime | None
+    skips: list[Skip]
 
 
 class Rules(Shape):
-    """All rules of the config, in its order."""
+    """In the order of the config."""
 
     rules: list[Rule]
+
+
+class RuleDetails(Rule):
+    """``off_reason``: why it is off, if the config says. ``block``: its lines of the file. ``existing``: what it does
+    about deals that were there before it, one of ``choices``; null for a rule that makes no such difference.
+    ``unconnected``: channels that it calls, in Russian, and nobody has connected them."""
+
+    off_reason: str
+    block: str
+    existing: str | None
+    choices: list[str]
+    unconnected: list[str]
 
 
 class RuleChange(Shape):
@@ -40,18 +71,61 @@ class RuleChange(Shape):
 
     enabled: bool | None = None
     dry_run: bool | None = None
+    existing: str | None = None
 
 
-@doors.open(Door("/rules", "GET", Role.VIEWER, _l("Все правила"), Rules))
+class ExistingStep(Shape):
+    """A step that the rule would do; ``at_once``: its time has come already."""
+
+    step: str
+    due: datetime
+    at_once: bool
+
+
+class ExistingDeal(Shape):
+    """``since``: when it came to its stage. ``choices``: of ``existing`` → what the rule would do."""
+
+    deal_id: int
+    name: str
+    stage: str
+    since: datetime
+    choices: dict[str, list[ExistingStep]]
+
+
+class ExistingDeals(Shape):
+    """The deals that were there before the rule and for which the choice matters; at most 1,000. No choices: the rule
+    makes no such difference."""
+
+    chosen: str | None
+    choices: list[str]
+    deals: list[ExistingDeal]
+
+
+class RuleHistory(Shape):
+    """Its last 50 decisions, newest first."""
+
+    decisions: list[RuleDecision]
+
+
+@doors.open(
+    Door(
+        "/rules",
+        "GET",
+        Role.VIEWER,
+        _l("Все правила"),
+        Rules,
+        query={"q": _l("пункт, слово или имя"), "only": "on | off"},
+    )
+)
 def rules() -> Rules:
-    here = account()
-    return Rules(rules=[_rule(here, rule) for rule in here.config.rules])
+    facts = RuleFacts(account())
+    found = facts.find(request.args.get("q", ""), request.args.get("only", ""))
+    return Rules(rules=[Rule(**_facts(facts.at_a_glance(rule))) for rule in found])
 
 
-@doors.open(Door("/rules/<name>", "GET", Role.VIEWER, _l("Одно правило"), Rule))
-def rule(name: str) -> Rule:
-    here = account()
-    return _rule(here, _known(here, name))
+@doors.open(Door("/rules/<name>", "GET", Role.VIEWER, _l("Одно правило"), RuleDetails))
+def rule(name: str) -> RuleDetails:
+    return _details(name)
 
 
 @doors.open(
@@ -60,41 +134,98 @@ def rule(name: str) -> Rule:
         "PATCH",
         Role.ADMIN,
         _l("Включить или выключить правило; действует сразу"),
-        Rule,
+        RuleDetails,
         takes=RuleChange,
     )
 )
-def switch(name: str, told: RuleChange) -> Rule:
+def switch(name: str, told: RuleChange) -> RuleDetails:
+    known = _known(name)
+    if told.existing is not None and told.existing not in choices_of(known):
+        abort(refusal(422, _wrong_choice(known)))
     here = account()
-    known = _known(here, name)
-    file = here.file
-    before = file.read()
-    text = before.text
     try:
+        before = here.file.read()
+        text = before.text
         for key, value in told.model_dump(exclude_none=True).items():
             text = with_key(text, known.path, key, value)
-        if text != before.text:
-            if problems := here.bridge.misfits(file.checked(text)):
-                raise ConfigError(problems)
-            file.save(text, before.mark)
-            write_down("config.save", f"По API: правило {name}", details="\n".join(difference(before.text, text)))
+        config_deeds.save(here, text, before.mark)
     except ConfigError as error:
         abort(refusal(409, "; ".join(error.problems)))
-    here.bridge.watch.look(again=True)
-    return _rule(here, _known(here, name))
+    return _details(name)
 
 
-def _known(here: PageAccount, name: str) -> ConfigRule:
-    return next((rule for rule in here.config.rules if rule.name == name), None) or abort(404)
-
-
-def _rule(here: PageAccount, rule: ConfigRule) -> Rule:
-    acted = here.history.last_acted(rule.name) if here.is_known else None
-    return Rule(
-        name=rule.name,
-        clause=rule.clause,
-        says=rule.words,
-        enabled=rule.enabled,
-        dry_run=rule.dry_run,
-        last_acted=None if acted is None else datetime.fromtimestamp(acted, UTC),
+@doors.open(
+    Door(
+        "/rules/<name>/existing",
+        "GET",
+        Role.VIEWER,
+        _l("Что правило сделает с прежними сделками"),
+        ExistingDeals,
     )
+)
+def existing(name: str) -> ExistingDeals:
+    known = _known(name)
+    choices, deals = choices_of(known), account().existing(known)
+    if choices and deals is None:
+        raise NotMet
+    return ExistingDeals(
+        chosen=_chosen(known),
+        choices=list(choices),
+        deals=[ExistingDeal.model_validate(deal.to_json()) for deal in deals or ()],
+    )
+
+
+@doors.open(
+    Door(
+        "/rules/<name>/history",
+        "GET",
+        Role.VIEWER,
+        _l("Последние решения правила"),
+        RuleHistory,
+        query={"only": _l("acted: без «не подошло»")},
+    )
+)
+def history(name: str) -> RuleHistory:
+    lines = RuleFacts(account()).lines(_known(name), loud=request.args.get("only") == "acted")
+    return RuleHistory(decisions=[told_decision(line) for line in lines])
+
+
+def _known(name: str) -> ConfigRule:
+    return RuleFacts(account()).get(name) or abort(404)
+
+
+def _details(name: str) -> RuleDetails:
+    facts, known = RuleFacts(account()), _known(name)
+    return RuleDetails(
+        **_facts(facts.of(known)),
+        off_reason=known.off_reason,
+        block=facts.block(known),
+        existing=_chosen(known),
+        choices=list(choices_of(known)),
+        unconnected=unconnected_of(account().config).get(name, []),
+    )
+
+
+def _facts(facts: Facts) -> dict[str, Any]:
+    rule, acted = facts.rule, facts.last_acted
+    return {
+        "name": rule.name,
+        "clause": rule.clause,
+        "says": rule.words,
+        "enabled": rule.enabled,
+        "dry_run": rule.dry_run,
+        "matching": facts.matching,
+        "unmatched": str(facts.unmatched or ""),
+        "last_acted": None if acted is None else datetime.fromtimestamp(acted, UTC),
+        "skips": [Skip(reason=reason, times=times) for reason, times in facts.skips],
+    }
+
+
+def _chosen(rule: ConfigRule) -> str | None:
+    return getattr(rule.options, "existing", None)
+
+
+def _wrong_choice(rule: ConfigRule) -> str:
+    if not choices_of(rule):
+        return str(_("Правило не различает сделки, которые были до него"))
+    return str(_("existing: годится %(choices)s", choices=", ".join(choices_of(rule))))

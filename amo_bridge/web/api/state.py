@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from flask_babel import lazy_gettext as _l
 
+from amo_bridge.channels.unconnected import unconnected
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door
 from amo_bridge.web.api.shape import Shape
@@ -22,7 +24,8 @@ class Trouble(Shape):
 
 
 class State(Shape):
-    """Is everything well? Ages are seconds; null: it has not happened yet."""
+    """Is everything well? Ages are seconds; null: it has not happened yet. ``unconnected``: channels that rules call,
+    and nobody has connected them. ``access_ends_at``: null where that is not known."""
 
     account: str
     state: str
@@ -36,8 +39,11 @@ class State(Shape):
     overdue: int
     mirror_deals: int
     last_hook_age: float | None
+    hook_seen_age: float | None
     reconcile_age: float | None
     stopped: str
+    unconnected: list[str]
+    access_ends_at: datetime | None
 
 
 @doors.open(Door("/state", "GET", Role.VIEWER, _l("Всё ли хорошо"), State))
@@ -52,5 +58,7 @@ def state() -> State:
         is_ready=here.bridge.is_ready,
         is_leading=here.bridge.is_leading,
         troubles=found,
+        unconnected=sorted(unconnected(here.config)),
+        access_ends_at=here.bridge.token_ends_at,
         **{name: told[name] for name in State.model_fields if name in told},
     )

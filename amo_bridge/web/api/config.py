@@ -1,0 +1,181 @@
+"""``/config``: the file's text, what is wrong with it, what a change would change; saved, and put back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NoReturn
+
+from flask import abort
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.config.edit import difference
+from amo_bridge.config.wording import line_told
+from amo_bridge.errors import ConfigError
+from amo_bridge.web import config_deeds
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.described import Door, refusal
+from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.version import doors
+from amo_bridge.web.config_deeds import CONFIG_BYTES, Unfit, problems_of, version_before
+from amo_bridge.web.here import account
+from amo_bridge.web.office import PageAccount
+
+
+class Problem(Shape):
+    """What is wrong, in Russian. ``line``: of the text; null where it is of none."""
+
+    words: str
+    line: int | None
+
+
+class ConfigBackup(Shape):
+    """A version that was replaced then."""
+
+    name: str
+    at: datetime
+
+
+class Config(Shape):
+    """The file as it is. ``mark`` tells its versions apart; ``mark_in_force``: the one the bridge works by, another one
+    while the file has ``problems``. ``needs_restart``: what will count only after a restart. ``backups``: newest first.
+    """
+
+    file: str
+    text: str
+    mark: str
+    mark_in_force: str
+    problems: list[Problem]
+    needs_restart: list[str]
+    backups: list[ConfigBackup]
+
+
+class ConfigText(Shape):
+    """All of the file that is to be."""
+
+    text: str
+
+
+class ConfigEdit(ConfigText):
+    """``mark``: of the version that it is an edit of."""
+
+    mark: str
+
+
+class ConfigMark(Shape):
+    """``mark``: of the version that is to be replaced."""
+
+    mark: str
+
+
+class ConfigReview(Shape):
+    """``difference``: lines that begin with «+», «-» or a space; «…» between places that are far apart. With problems
+    it can't be saved."""
+
+    difference: list[str]
+    problems: list[Problem]
+
+
+class ConfigVersion(ConfigBackup):
+    """A version before, and all of its text."""
+
+    text: str
+
+
+@doors.open(Door("/config", "GET", Role.ADMIN, _l("Файл настройки и что в нём не так"), Config))
+def config() -> Config:
+    return _config(account())
+
+
+@doors.open(
+    Door(
+        "/config/check",
+        "POST",
+        Role.ADMIN,
+        _l("Что изменит новый текст настройки и что в нём не так"),
+        ConfigReview,
+        takes=ConfigText,
+        most_bytes=CONFIG_BYTES,
+    )
+)
+def check(told: ConfigText) -> ConfigReview:
+    here, text = account(), _unix(told.text)
+    return ConfigReview(difference=difference(here.file.read().text, text), problems=_problems(problems_of(here, text)))
+
+
+@doors.open(
+    Door(
+        "/config",
+        "PUT",
+        Role.ADMIN,
+        _l("Записать настройку; действует сразу"),
+        Config,
+        takes=ConfigEdit,
+        most_bytes=CONFIG_BYTES,
+    )
+)
+def save(told: ConfigEdit) -> Config:
+    here = account()
+    try:
+        config_deeds.save(here, _unix(told.text), told.mark)
+    except ConfigError as error:
+        _refuse(error)
+    return _config(here)
+
+
+@doors.open(Door("/config/backups/<name>", "GET", Role.ADMIN, _l("Прежняя версия настройки"), ConfigVersion))
+def backup(name: str) -> ConfigVersion:
+    try:
+        found, text = version_before(account(), name)
+    except ConfigError as error:
+        abort(refusal(404, str(error)))
+    return ConfigVersion(name=found.name, at=found.at, text=text)
+
+
+@doors.open(
+    Door(
+        "/config/backups/<name>/restore",
+        "POST",
+        Role.ADMIN,
+        _l("Вернуть прежнюю версию настройки; действует сразу"),
+        Config,
+        takes=ConfigMark,
+    )
+)
+def restore(name: str, told: ConfigMark) -> Config:
+    here = account()
+    try:
+        found, text = version_before(here, name)
+    except ConfigError as error:
+        abort(refusal(404, str(error)))
+    try:
+        config_deeds.save(here, text, told.mark, found)
+    except ConfigError as error:
+        _refuse(error)
+    return _config(here)
+
+
+def _config(here: PageAccount) -> Config:
+    # What was written a moment ago is judged before it is told about.
+    state = here.bridge.watch.look()
+    file = here.file.read()
+    return Config(
+        file=here.config.path.name,
+        text=file.text,
+        mark=file.mark,
+        mark_in_force=here.bridge.watch.mark_in_force,
+        problems=_problems(state.problems),
+        needs_restart=list(state.needs_restart),
+        backups=[ConfigBackup(name=one.name, at=one.at) for one in here.file.backups()],
+    )
+
+
+def _refuse(error: ConfigError) -> NoReturn:
+    abort(refusal(422 if isinstance(error, Unfit) else 409, "; ".join(error.problems)))
+
+
+def _problems(found: list[str] | tuple[str, ...]) -> list[Problem]:
+    return [Problem(words=words, line=line_told(words)) for words in found]
+
+
+def _unix(text: str) -> str:
+    return text.replace("\r\n", "\n")

@@ -1,0 +1,66 @@
+"""``/today`` and ``/days``: what the rules did, line by line and in figures."""
+
+from __future__ import annotations
+
+import datetime
+
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.decisions import RuleDecision, told
+from amo_bridge.web.api.described import Door
+from amo_bridge.web.api.shape import Shape
+from amo_bridge.web.api.version import doors
+from amo_bridge.web.daily_figures import days_of, imports_of_today, today_of
+from amo_bridge.web.here import account
+
+# A program reads more than a page shows.
+MOST_LINES = 500
+
+
+class WebinarToday(Shape):
+    """An upload of a webinar's attendees that was begun or ended today."""
+
+    number: int
+    state: str
+    held_on: datetime.date
+
+
+class Today(Shape):
+    """What rules did today, or failed to do, newest first; at most 500. ``date``: in the account's time zone.
+    ``webinars``: no rule makes their deals."""
+
+    date: datetime.date
+    actions: list[RuleDecision]
+    webinars: list[WebinarToday]
+
+
+class Day(Shape):
+    """Decisions of rules. ``unsent``: nothing went out, as by channels that nobody has connected."""
+
+    date: datetime.date
+    acted: int
+    skipped: int
+    failed: int
+    unsent: int
+
+
+class Days(Shape):
+    """Oldest first, today the last; none before the bridge has met its account."""
+
+    days: list[Day]
+
+
+@doors.open(Door("/today", "GET", Role.VIEWER, _l("Что правила сделали сегодня"), Today))
+def today() -> Today:
+    here = account()
+    return Today(
+        date=here.clock.now().astimezone(here.zone).date(),
+        actions=[told(line) for line in today_of(here, MOST_LINES)],
+        webinars=[WebinarToday(number=one.id, state=one.state, held_on=one.held_on) for one in imports_of_today(here)],
+    )
+
+
+@doors.open(Door("/days", "GET", Role.VIEWER, _l("Последние 14 дней в числах"), Days))
+def days() -> Days:
+    return Days(days=[Day(date=day.date, **vars(day.count)) for day in days_of(account())])
