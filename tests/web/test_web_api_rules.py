@@ -127,11 +127,11 @@ def test_a_rule_that_is_not_there(reader: Program, path: str) -> None:
 
 
 def test_what_was_done_today(pages: Pages, reader: Program) -> None:
-    assert reader.get("/today")["actions"] == []
+    assert reader.get("/overview/today")["actions"] == []
     pages.say("acts", actions='["задача «Связаться»"]')
     pages.say("skipped", reason="не тот этап")
     pages.say("acts", at=datetime.now(UTC) - timedelta(days=2))
-    told = reader.get("/today")
+    told = reader.get("/overview/today")
     assert told["date"] == datetime.now(pages.account.zone).date().isoformat()
     assert [(one["rule"], one["deal_id"], one["actions"]) for one in told["actions"]] == [
         (RULE, 30000001, ["задача «Связаться»"])
@@ -142,7 +142,7 @@ def test_the_last_fourteen_days(pages: Pages, reader: Program) -> None:
     pages.say("acts")
     pages.say("skipped")
     pages.say("failed", at=datetime.now(UTC) - timedelta(days=3))
-    days = reader.get("/days")["days"]
+    days = reader.get("/overview/days")["days"]
     assert [(day["acted"], day["skipped"], day["failed"], day["unsent"]) for day in days] == [
         *[(0, 0, 0, 0)] * 10, (0, 0, 1, 0), *[(0, 0, 0, 0)] * 2, (1, 1, 0, 0),
     ]  # fmt: skip

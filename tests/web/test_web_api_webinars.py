@@ -84,7 +84,7 @@ def becomes(program: Program, number: int, state: str) -> None:
 def test_upload_look_decide_start_report_undo(team: Program, at_work: RunningBridge, office: Office) -> None:
     told = upload(team, REPORT)
     assert (told.status_code, told.json) == (200, {"numbers": [1]})
-    assert team.get("/today")["webinars"] == [], "a draft has done nothing"
+    assert team.get("/overview/today")["webinars"] == [], "a draft has done nothing"
     plan = team.get("/webinars/1")
     assert (plan["state"], plan["held_on"], plan["waiting"]) == ("draft", "2021-09-13", 1)
     assert plan["made_by"] == "API: webinar программа"
@@ -106,7 +106,7 @@ def test_upload_look_decide_start_report_undo(team: Program, at_work: RunningBri
     assert team.ask("POST", "/webinars/1/start").json["state"] == "running"
     becomes(team, 1, "done")
     assert deals(office) == 5
-    assert team.get("/today")["webinars"] == [{"number": 1, "state": "done", "held_on": "2021-09-13"}]
+    assert team.get("/overview/today")["webinars"] == [{"number": 1, "state": "done", "held_on": "2021-09-13"}]
     done = people(team, 1, state="done")
     assert {"Олена", "Анжелика"} <= set(done)
     assert done["Олена"]["became"] == "сделано"

@@ -1,4 +1,4 @@
-"""``/today`` and ``/days``: what the rules did, line by line and in figures."""
+"""``/overview``: what the rules did, line by line and in figures."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Days(Shape):
     days: list[Day]
 
 
-@doors.open(Door("/today", "GET", Role.VIEWER, _l("Что правила сделали сегодня"), Today))
+@doors.open(Door("/overview/today", "GET", Role.VIEWER, _l("Что правила сделали сегодня"), Today))
 def today() -> Today:
     here = account()
     return Today(
@@ -61,6 +61,6 @@ def today() -> Today:
     )
 
 
-@doors.open(Door("/days", "GET", Role.VIEWER, _l("Последние 14 дней в числах"), Days))
+@doors.open(Door("/overview/days", "GET", Role.VIEWER, _l("Последние 14 дней в числах"), Days))
 def days() -> Days:
     return Days(days=[Day(date=day.date, **vars(day.count)) for day in days_of(account())])
