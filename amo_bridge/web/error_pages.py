@@ -11,7 +11,7 @@ from flask import Flask, current_app, g, jsonify, make_response, render_template
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, TooManyRequests
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests
 from werkzeug.wrappers import Response
 
 from amo_bridge.errors import ConfigError, StoreUnavailable
@@ -65,7 +65,10 @@ def _refused(error: HTTPException) -> Response:
     title, text = _words().get(status) or (HTTPStatus(status).phrase, error.description or "")
     if status == 403 and (needed := g.get("needed_role")) is not None:
         text = _("Для этой страницы нужна роль «%(role)s». Её даёт администратор.", role=role_names()[needed])
-    return told(status, title, text)
+    answer = told(status, title, text)
+    if isinstance(error, MethodNotAllowed):
+        answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
+    return answer
 
 
 def _words() -> dict[int, tuple[str, str]]:

@@ -84,16 +84,33 @@ def test_a_wrong_token_opens_nothing(pages: Pages, header: str) -> None:
     assert answer.status_code == 401
 
 
-@pytest.mark.parametrize("body", [None, [], {}, {"names": []}, {"names": "F1"}, {"names": ["F1"], "more": 1}])
+@pytest.mark.parametrize(
+    "body", [None, [], {}, {"names": []}, {"names": "F1"}, {"names": ["F1"], "more": 1}, {"names": ["F1", "\0"]}]
+)
 def test_a_body_that_is_not_as_described_is_told(master: Program, body: Any) -> None:
     answer = master.ask("POST", "/failures/drop", body)
     assert answer.status_code == 422
     assert answer.json["detail"]
 
 
+def test_a_number_is_no_switch(master: Program) -> None:
+    assert master.ask("PATCH", f"/rules/{RULE}", {"dry_run": 0}).status_code == 422
+
+
 def test_what_is_not_there(master: Program) -> None:
     assert master.ask("GET", "/rules/no.such").status_code == 404
     assert master.ask("GET", "/nowhere").json["error"] == "Страницы нет"
+
+
+def test_what_can_not_be_done_with_a_door_names_what_can(master: Program) -> None:
+    answer = master.ask("DELETE", f"/rules/{RULE}")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, PATCH")
+
+
+def test_an_answer_is_read_by_people_too(pages: Pages, reader: Program) -> None:
+    text = reader.ask("GET", f"/rules/{RULE}").text
+    assert "Новый клиент" in text
+    assert text.index('"name"') < text.index('"clause"') < text.index('"says"'), "in the order of the description"
 
 
 def test_a_token_is_shown_once_and_revoked(pages: Pages, admin: Visit) -> None:

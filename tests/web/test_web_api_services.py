@@ -80,7 +80,7 @@ def test_what_was_made_from_an_older_text_is_refused(pages: Pages, editor: Progr
     ("blogger", "words"),
     [
         pytest.param({**KIM, "services": []}, "Ким Мария: Добавьте хотя бы одну услугу", id="no services"),
-        pytest.param({**KIM, "services": [{"platform": "", "service": "Пост"}]}, "и площадка, и услуга", id="nowhere"),
+        pytest.param({**KIM, "services": [{"platform": " ", "service": "Пост"}]}, "и площадка, и услуга", id="nowhere"),
         pytest.param({**KIM, "services": [{"platform": "а: б", "service": "x"}]}, "без двоеточия", id="not a platform"),
         pytest.param({**KIM, "name": " "}, "Назовите блогера", id="no name"),
         pytest.param({**KIM, "services": KIM["services"] * 7}, "services", id="too many"),

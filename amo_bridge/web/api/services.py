@@ -22,14 +22,14 @@ from amo_bridge.web.service_form import MOST_BLOGGERS, Group, ServiceForm, mark_
 class BloggerService(Shape):
     """What is done where."""
 
-    platform: str
-    service: str
+    platform: Annotated[str, Field(min_length=1)]
+    service: Annotated[str, Field(min_length=1)]
 
 
 class BloggerInDeal(Shape):
     """A blogger and his services. ``contact_id``: his contact in amoCRM, where it is known."""
 
-    name: str
+    name: Annotated[str, Field(min_length=1)]
     contact_id: Annotated[int, Field(ge=0)] | None = None
     services: Annotated[list[BloggerService], Field(max_length=MOST_SERVICES)]
 
