@@ -21,6 +21,7 @@ from amo_bridge.duration import Duration
 from amo_bridge.events import StageEntered
 from amo_bridge.names import same_name
 from amo_bridge.rules import Options, handler
+from amo_bridge.written_notes import says_something
 
 
 class LossNeedsNote(Options):
@@ -59,4 +60,4 @@ def loss_needs_note(event: StageEntered, deal: Deal, options: LossNeedsNote) -> 
 def _explains(note: Note, event: StageEntered, options: LossNeedsNote) -> bool:
     """Is it long enough to say something, and about this loss?"""
     is_recent = event.at is None or event.at - note.at <= options.since
-    return is_recent and bool(note.user_id) and len("".join(note.text.split())) >= options.letters
+    return is_recent and says_something(note, options.letters)

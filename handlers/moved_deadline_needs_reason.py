@@ -24,9 +24,8 @@ from amo_bridge.events import NoteAdded, TaskRescheduled
 from amo_bridge.names import begins_with
 from amo_bridge.options import Deeds
 from amo_bridge.rules import Options, handler
+from amo_bridge.written_notes import says_nothing, says_something
 
-# amoCRM's note_type of what people write by hand.
-TEXT_NOTE = 4
 # In the marks of the tasks that are set beside the question.
 ALSO = ".also"
 
@@ -79,17 +78,15 @@ def _is_explained(event: TaskRescheduled, deal: Deal, options: MovedDeadlineNeed
     moved = event.at
     return any(
         note.user_id == event.user_id
-        and len(note.text.strip()) >= options.letters
+        and says_something(note, options.letters)
         and (moved is None or note.at >= moved - options.since)
         for note in deal.notes
     )
 
 
 def _explained(event: NoteAdded, deal: Deal, options: MovedDeadlineNeedsReason) -> Skip | list[Action]:
-    if event.note_type not in (None, TEXT_NOTE) or not event.user_id:
-        return Skip("это не примечание человека")
-    if len(event.text.strip()) < options.letters:
-        return Skip("примечание слишком короткое")
+    if why := says_nothing(event, options.letters):
+        return Skip(why)
     asked = [task for task in _waiting(deal) if task.responsible_user_id == event.user_id]
     done: list[Action] = [FinishTask(deal_id=deal.id, task_id=task.id, result="Причина записана") for task in asked]
     return done or Skip("о переносе срока у него не спрашивали")

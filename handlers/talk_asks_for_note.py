@@ -17,9 +17,7 @@ from amo_bridge.deal import Deal
 from amo_bridge.events import CallLogged, NoteAdded
 from amo_bridge.options import TaskSpec
 from amo_bridge.rules import Options, handler
-
-# amoCRM's note_type of what people write by hand.
-TEXT_NOTE = 4
+from amo_bridge.written_notes import says_nothing
 
 
 class TalkAsksForNote(Options):
@@ -33,10 +31,8 @@ class TalkAsksForNote(Options):
 def talk_asks_for_note(event: CallLogged | NoteAdded, deal: Deal, options: TalkAsksForNote) -> Skip | list[Action]:
     waiting = [task for task in deal.own_tasks if not task.is_completed]
     if isinstance(event, NoteAdded):
-        if event.note_type not in (None, TEXT_NOTE) or not event.user_id:
-            return Skip("это не примечание человека")
-        if len(event.text.strip()) < options.letters:
-            return Skip("примечание слишком короткое")
+        if why := says_nothing(event, options.letters):
+            return Skip(why)
         done: list[Action] = [FinishTask(deal_id=deal.id, task_id=task.id, result="Суть записана") for task in waiting]
         return done or Skip("после разговора записывать уже нечего")
     if event.seconds < options.talk_seconds:

@@ -65,6 +65,7 @@ HANDLER_IMPORTS = {
     "amo_bridge.step_options",
     "amo_bridge.service_lines",
     "amo_bridge.task_answers",
+    "amo_bridge.written_notes",
 }
 """Words and shapes, nothing that could ask, wait or write: that is what keeps a handler a pure function."""
 
