@@ -15,6 +15,7 @@ from rich.table import Table
 
 from amo_bridge.cli.common import console, load_or_exit, tell_and_exit, waiting
 from amo_bridge.cli.crm_words import in_words
+from amo_bridge.cli.csv_file import csv_option, has_one_voice, write_csv
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.config.model import Config
@@ -47,7 +48,7 @@ from amo_bridge.snapshot.own_store import recalled
     "--since", type=click.DateTime(["%Y-%m-%d"]), metavar="ДАТА", help="Считать, что правила включены с этого дня."
 )
 @click.option("--json", "as_json", is_flag=True, help="Вывести JSON.")
-@click.option("--csv", "as_csv", is_flag=True, help="Вывести CSV (точка с запятой, для Excel).")
+@csv_option
 def rehearse(
     config_path: Path,
     days: int,
@@ -56,7 +57,7 @@ def rehearse(
     example_name: str | None,
     since: datetime | None,
     as_json: bool,
-    as_csv: bool,
+    csv_file: Path | None,
 ) -> None:
     """Репетиция: что правила сделают с кем и когда, если люди ничего не тронут.
 
@@ -65,6 +66,7 @@ def rehearse(
     которые пришли на этап до включения правила, идут по его existing; с какого дня правило включено, мост помнит сам,
     а чтобы узнать, что было бы, если бы оно было включено раньше, есть ключ --since.
     """
+    has_one_voice(csv_file, as_json=as_json)
     config = load_or_exit(config_path)
     try:
         source = _source(config, deal_id, file, example_name)
@@ -77,11 +79,12 @@ def rehearse(
     except (BridgeError, OSError) as error:
         raise Stop(in_words(error) if isinstance(error, BridgeError) else str(error)) from error
     names = source.deal_names()
+    told = [deed.to_json(zone, names) for deed in deeds]
+    if csv_file is not None:
+        write_csv(csv_file, sheet(told), f"действий: {len(told)}", as_json=as_json)
     if as_json:
-        click.echo(json.dumps([deed.to_json(zone, names) for deed in deeds], ensure_ascii=False, indent=2))
-    elif as_csv:
-        click.echo(sheet(deed.to_json(zone, names) for deed in deeds), nl=False)
-    else:
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+    elif csv_file is None:
         _print(deeds, zone, names, days)
 
 

@@ -12,6 +12,7 @@ import click
 from rich.table import Table
 
 from amo_bridge.cli.common import console, load_or_exit, user_name
+from amo_bridge.cli.csv_file import csv_option, has_one_voice, write_csv
 from amo_bridge.cli.opened import opened
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
@@ -19,7 +20,6 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.engine.connection import known_timezone
 from amo_bridge.engine.violations import NoSuchViolation, Violation, Violations
 from amo_bridge.names import nearest
-from amo_bridge.os_words import why_not
 from amo_bridge.reports.violation_sheet import STATES, Month, Sum, sheet, sums
 
 
@@ -43,13 +43,7 @@ class MonthType(click.ParamType[Month]):
 @click.option("--clause", metavar="ПУНКТ", help="Только этот пункт регламента.")
 @click.option("--why", metavar="ПРИЧИНА", help="Почему прощено или возвращено: останется в учёте.")
 @click.option("--who", metavar="ИМЯ", help="Кто решил; без ключа — имя пользователя системы.")
-@click.option(
-    "--csv",
-    "csv_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="ФАЙЛ",
-    help="Записать таблицей для Excel.",
-)
+@csv_option
 @click.option("--json", "as_json", is_flag=True, help='Для программ: {"violations": [...]}.')
 @config_option
 def violations(
@@ -68,6 +62,7 @@ def violations(
 
     Коды: 0 — сделано; 1 — номер или имя не найдены, файл не записать; 2 — вызов или настройка; 3 — база.
     """
+    has_one_voice(csv_file, as_json=as_json)
     config = load_or_exit(config_path)
     _make_sense(action, numbers, why, has_filter=bool(month or person or clause))
     zone = ZoneInfo(known_timezone(config, os.environ))
@@ -81,8 +76,7 @@ def violations(
         except NoSuchViolation as error:
             raise Stop(str(error)) from error
     if csv_file is not None:
-        _write(csv_file, sheet(found, config.account.url, zone))
-        click.echo(f"Записано в {csv_file}, нарушений: {len(found)}", err=as_json)
+        write_csv(csv_file, sheet(found, config.account.url, zone), f"нарушений: {len(found)}", as_json=as_json)
     if as_json:
         click.echo(json.dumps({"violations": [one.to_json() for one in found]}, ensure_ascii=False, indent=2))
     elif csv_file is None:
@@ -122,13 +116,6 @@ def _decided(
 ) -> list[Violation]:
     decide = ledger.forgive if action == "forgive" else ledger.restore
     return decide(numbers, who or user_name(), (why or "").strip())
-
-
-def _write(file: Path, content: bytes) -> None:
-    try:
-        file.write_bytes(content)
-    except OSError as error:
-        raise Stop(f"не записать {file}: {why_not(error)}") from error
 
 
 def _show(found: Sequence[Violation], zone: ZoneInfo) -> None:

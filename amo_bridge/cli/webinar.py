@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from amo_bridge.cli.common import agrees, console, load_or_exit, user_name
+from amo_bridge.cli.csv_file import csv_option, has_one_voice, write_csv
 from amo_bridge.cli.opened import NoStore, opened
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Declined, Group, Stop
@@ -89,16 +90,17 @@ def listed(config_path: Path) -> None:
 
 @webinar.command(cls=Command)
 @number_argument
-@click.option("--csv", "path", type=click.Path(path_type=Path), metavar="ФАЙЛ", help="В файл CSV, а не на экран.")
+@csv_option
 @click.option("--json", "as_json", is_flag=True, help="Для программ: состояние и сколько участников в каком.")
 @config_option
-def report(number: int, path: Path | None, as_json: bool, config_path: Path) -> None:
+def report(number: int, csv_file: Path | None, as_json: bool, config_path: Path) -> None:
     """Что вышло: каждый участник и ссылка на его сделку."""
+    has_one_voice(csv_file, as_json=as_json)
     with _at_work(load_or_exit(config_path)) as desk:
         job, counts, rows = desk.book.get(number), desk.book.counts(number), desk.book.rows(number)
-        if path is not None:
-            path.write_bytes(report_of(rows, desk.config.account.url, desk.drafting.options))
-            click.echo(f"{path}: строк {counts.all}", err=as_json)
+        if csv_file is not None:
+            sheet = report_of(rows, desk.config.account.url, desk.drafting.options)
+            write_csv(csv_file, sheet, f"строк: {counts.all}", as_json=as_json)
         if as_json:
             click.echo(
                 json.dumps(
@@ -107,7 +109,7 @@ def report(number: int, path: Path | None, as_json: bool, config_path: Path) -> 
                     indent=2,
                 )
             )
-        elif path is None:
+        elif csv_file is None:
             show_report(console(), rows, desk.config.account.url, desk.drafting.options)
             show_end(console(), job, counts)
 

@@ -58,13 +58,17 @@ def test_a_snapshot_with_people_in_it_says_so_and_is_never_overwritten(run: Run,
     assert (again.exit_code, "уже есть" in again.stderr) == (1, True)
 
 
-def test_the_account_itself_one_deal_as_a_sheet(run: Run, deal: int, connected: LocalCrm) -> None:
+def test_the_account_itself_one_deal_as_a_sheet(run: Run, deal: int, connected: LocalCrm, tmp_path: Path) -> None:
     connected.forget_requests()
-    told = run("rehearse", "--deal", str(deal), "--since", "2026-01-01", "--days", "14", "--csv")
+    told = run("rehearse", "--deal", str(deal), "--since", "2026-01-01", "--days", "14", "--csv", "-")
     assert told.exit_code == 0, told.stderr
     rows = list(csv.DictReader(io.StringIO(told.stdout.removeprefix("\ufeff")), delimiter=";"))
     assert {row["Номер сделки"] for row in rows} == {str(deal)}
     assert {row["Сделка"] for row in rows} == {"'=Ромашка"}, "a spreadsheet must not run it"
+    file = tmp_path / "репетиция.csv"
+    as_file = run("rehearse", "--deal", str(deal), "--since", "2026-01-01", "--days", "14", "--csv", str(file))
+    assert as_file.stdout == f"Записано в {file}, действий: {len(rows)}\n"
+    assert len(file.read_text("utf-8-sig").splitlines()) == len(rows) + 1
     assert not [one for one in connected.requests() if not one.startswith("GET ")], "nothing is written"
 
 

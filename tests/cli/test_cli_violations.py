@@ -71,7 +71,11 @@ def test_the_file_is_harmless_to_excel(ledger: None, run: Run, tmp_path: Path) -
     text = file.read_text("utf-8-sig")
     assert ";'=1+1;" in text
     assert len(text.splitlines()) == 4
-    assert run("violations", "--csv", str(tmp_path / "нет" / "x.csv")).exit_code == 1
+    assert run("violations", "--csv", "-").stdout_bytes == file.read_bytes(), (
+        "«-» is the screen, and nothing else on it"
+    )
+    refused = run("violations", "--csv", str(tmp_path / "нет" / "x.csv"))
+    assert (refused.exit_code, "такого файла или папки нет" in refused.stderr) == (1, True)
 
 
 def test_forgiven_with_a_reason_and_taken_back(ledger: None, run: Run) -> None:
