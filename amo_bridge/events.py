@@ -437,11 +437,12 @@ class FieldChanged(DealObserved):
 
 @dataclass(frozen=True, kw_only=True)
 class ResponsibleChanged(DealObserved):
-    """A deal has another responsible user than before. ``old_is``: the former one's name and roles."""
+    """A deal has another responsible user than before. ``old_is``, ``new_is``: their names and roles."""
 
     old: int | None = None
     new: int | None = None
     old_is: tuple[str, ...] = ()
+    new_is: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

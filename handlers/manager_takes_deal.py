@@ -2,7 +2,8 @@
 
 A deal may be taken if nobody of ``free`` but a manager answers for it, unless it is on a stage of ``closed``, and if no
 other manager's task is open on it. Does nothing if the deal was handed over by its own manager, by somebody of
-``may_assign``, or not by a person at all; then the new manager's tag is still added.
+``may_assign``, or not by a person at all; then the new manager's tag is still added. A client given back to one of
+``free`` is nobody's again: no tag.
 Covers W4.
 """
 
@@ -42,19 +43,22 @@ class ManagerTakesDeal(Options):
 def manager_takes_deal(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal) -> Skip | list[Action]:
     if deal.responsible is None or deal.responsible.id != event.new:
         return Skip("ответственный уже другой")
-    if event.user_id == event.new and not set(options.may_assign) & set(event.user_is):
-        if why_not := _why_not(event, deal, options):
-            return _given_back(event, deal, options, why_not)
-    elif event.user_id not in (None, event.old) and not set(options.may_assign) & set(event.user_is):
-        return _given_back(event, deal, options, "передать клиента может его менеджер или руководитель")
-    if options.is_free((deal.responsible.name,)):
+    if why_not := _why_not(event, deal, options):
+        return _given_back(event, deal, options, why_not)
+    if options.is_free(event.new_is):
         return Skip("клиента вернули в общие")
     tag = options.tag_of(deal.responsible.name)
     return Skip(f"тег «{tag}» уже стоит") if deal.has_tag(tag) else [AddTags(deal_id=deal.id, tags=(tag,))]
 
 
 def _why_not(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal) -> str:
-    """Why the client may not be taken; empty if he may."""
+    """Why the client may not be taken or handed over; empty if he may."""
+    if event.user_id in (None, event.old) or set(options.may_assign) & set(event.user_is):
+        return ""
+    if event.user_id != event.new:
+        return "передать клиента может его менеджер или руководитель"
+    if options.is_free(event.new_is):
+        return ""
     is_free = options.is_free(event.old_is)
     others = [
         task.text

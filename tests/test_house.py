@@ -31,7 +31,7 @@ EXAMPLES = [EXAMPLE, *sorted((ROOT / "examples").glob("*.toml"))]
 LONGEST_HANDLER = 120
 LONGEST_MODULE = 250
 LONGER = {
-    "amo_bridge/events.py": 515,  # a vocabulary: one small class after the other
+    "amo_bridge/events.py": 520,  # a vocabulary: one small class after the other
     "amo_bridge/engine/bridge.py": 320,  # the parts of an account, put together
     "amo_bridge/crm/budget.py": 290,
     "amo_bridge/crm/client.py": 300,

@@ -118,6 +118,7 @@ class Observer:
                 old=before.record.responsible_user_id,
                 new=now.responsible_user_id,
                 old_is=self._people.names_of(before.record.responsible_user_id, now),
+                new_is=self._people.names_of(now.responsible_user_id, now),
                 **common,
             )
 

@@ -194,6 +194,7 @@ def test_a_new_responsible_user() -> None:
         old=user("Иван Петров"),
         new=user("Мария Кузнецова"),
         old_is=("Иван Петров",),
+        new_is=("Мария Кузнецова", "manager"),
     )
 
 

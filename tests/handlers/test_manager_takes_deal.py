@@ -28,6 +28,7 @@ def taken(by: User = OLGA, old: User = HEAD, mover: User | None = None, **change
     facts: dict[str, Any] = {
         "at": NOON, "deal_id": 7, "old": old.id, "new": by.id, "user_id": who.id, "user_is": (who.name, *roles),
         "old_is": (old.name, *(("head",) if old is HEAD else ())),
+        "new_is": (by.name, "manager", *(("head",) if by is HEAD else ())),
     }  # fmt: skip
     return ResponsibleChanged(**(facts | changed))
 
@@ -79,6 +80,25 @@ def test_a_client_who_may_not_be_taken_is_given_back_and_it_is_told(
 )
 def test_who_may_hand_a_client_over(event: ResponsibleChanged) -> None:
     assert judged(event, tasks=(task(),)) == [AddTags(deal_id=7, tags=("Оля",))]
+
+
+@pytest.mark.parametrize("mover", [HEAD, OLGA], ids=["the head takes him back", "his manager gives him back"])
+def test_a_client_who_is_nobody_s_again_gets_no_tag(mover: User) -> None:
+    event = taken(by=HEAD, old=OLGA, mover=mover)
+    assert judged(event, tasks=(task(),), responsible=HEAD) == Skip("клиента вернули в общие")
+
+
+def test_nobody_but_the_head_makes_a_colleague_s_client_nobody_s() -> None:
+    back, *_ = judged(taken(by=HEAD, old=OLGA, mover=IVAN), responsible=HEAD)
+    assert back == AssignDeal(deal_id=7, to=OLGA.id)
+
+
+def test_whoever_is_asked_for_nobody_s_clients_takes_one_back_without_being_the_head() -> None:
+    told = options(may_assign=[])
+    event = taken(by=HEAD, old=OLGA)
+    assert manager_takes_deal(event, deal(STAGE, responsible=HEAD, open_tasks=()), told) == Skip(
+        "клиента вернули в общие"
+    )
 
 
 def test_a_task_of_the_one_who_takes_it_is_no_obstacle() -> None:

@@ -116,6 +116,16 @@ def test_nobody_s_client_is_taken_and_a_colleague_s_is_given_back(school: School
     assert "за клиента отвечает Наталья Белова" in text
 
 
+@pytest.mark.parametrize("person", [HEAD, NATALIA], ids=["the head takes him back", "the manager gives him back"])
+def test_a_client_who_is_nobody_s_again_is_nobody_s_by_his_tags(school: School, person: str) -> None:
+    deal = school.client()
+    school.take(NATALIA, deal)
+    school.patch(person, deal, responsible_user_id=school.office.users[HEAD])
+    assert (school.owner(deal), school.tags(deal), school.open_tasks(deal)) == (HEAD, ["Наталья"], {})
+    school.take(SERGEY, deal)
+    assert (school.owner(deal), school.tags(deal)) == (SERGEY, ["Наталья", "Сергей"])
+
+
 def test_a_client_who_thinks_has_a_task(school: School) -> None:
     deal = school.client(owner=NATALIA)
     school.move(NATALIA, deal, THINKS)
