@@ -113,3 +113,20 @@ def test_a_chosen_theme_wins_over_the_systems(window: Page) -> None:
 
 def background(page: Page) -> str:
     return str(page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
+
+
+def test_a_link_is_copied_over_plain_http_too(pages: Pages, window: Page) -> None:
+    """There browsers give a page no clipboard."""
+    pages.add_user("Анна", Role.ADMIN)
+    window.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    log_in(window)
+    window.goto("/users")
+    window.get_by_label("Имя").fill("Вера")
+    window.get_by_role("button", name="Пригласить").click()
+    copy = window.get_by_role("button", name="Скопировать")
+    link = copy.get_attribute("data-copy")
+    copy.click()
+    expect(window.get_by_role("button", name="Скопировано")).to_be_focused()
+    window.get_by_label("Имя").focus()
+    window.keyboard.press("Control+V")
+    expect(window.get_by_label("Имя")).to_have_value(str(link)[:80])

@@ -9,13 +9,16 @@ from io import BytesIO, StringIO
 from zipfile import ZipFile
 
 import pytest
-from pages_kit import Pages, Visit, agency, words_of
+from browser_kit import PHONE, fits_its_width, opened, served
+from pages_kit import PASSWORD, Pages, Visit, agency, words_of
+from playwright.sync_api import Browser, expect
 from python_calamine import CalamineWorkbook
 from sqlalchemy import insert
 
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.store import tasks
 from amo_bridge.reports import workbook
+from amo_bridge.web.admission.roles import Role
 
 IVAN = "Иван Петров"
 
@@ -97,6 +100,22 @@ def test_nonsense_in_the_address_does_no_harm(late: Pages, viewer: Visit, query:
 def test_nobody_is_late(late: Pages, viewer: Visit) -> None:
     words = words_of(viewer.get("/reports/overdue?until=2020-01-01"))
     assert "Просроченных задач нет За эти дни все успели в срок." in words
+
+
+def test_on_a_phone_the_newest_days_are_in_sight_with_the_names_beside_them(late: Pages, browser: Browser) -> None:
+    late.add_user("Вера", Role.VIEWER)
+    with served(late.app) as url, opened(browser, url, viewport=PHONE) as context:
+        page = context.new_page()
+        page.goto("/login?next=/reports/overdue%3Fdays%3D31")
+        page.get_by_label("Имя").fill("Вера")
+        page.get_by_label("Пароль").fill(PASSWORD)
+        page.get_by_role("button", name="Войти").click()
+        row = page.get_by_role("row", name=IVAN)
+        expect(row.locator("td")).to_have_count(32)
+        expect(row.locator("td").last).to_be_in_viewport()
+        expect(row.locator("td").first).not_to_be_in_viewport()
+        expect(row.locator("th")).to_be_in_viewport()
+        assert fits_its_width(page)
 
 
 def test_no_task_was_ever_seen(pages: Pages, viewer: Visit) -> None:

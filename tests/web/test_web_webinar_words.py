@@ -86,6 +86,13 @@ def test_nothing_to_write_is_said(member: Visit) -> None:
     assert "Записывать в amoCRM нечего" in member.get("/webinars/2").text
 
 
+def test_the_list_tells_how_many_people_each_import_is_about(pages: Pages, member: Visit) -> None:
+    assert "13.09.2021 № 1 Черновик людей: 7 " in words_of(member.get("/webinars"))
+    begin(member)
+    mark(pages, those(pages, "create_person"), state="done")
+    assert "13.09.2021 № 1 Загружается людей: 7, записано: 3 " in words_of(member.get("/webinars"))
+
+
 # --- meanwhile ---------------------------------------------------------------------------------------------------
 
 

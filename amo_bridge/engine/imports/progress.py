@@ -1,13 +1,17 @@
-"""How far an import is: contacts are made first, then deals; an undo has only deals."""
+"""How far an import is, and how large: contacts are made first, then deals; an undo has only deals."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from sqlalchemy import case, func, select
 
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.imports.records import SETTLED
 from amo_bridge.engine.imports_tables import OPEN
-from amo_bridge.engine.store import import_rows
+from amo_bridge.engine.rows import chunks
+from amo_bridge.engine.store import Store, import_rows
 
 
 @dataclass(frozen=True)
@@ -30,3 +34,24 @@ def progress(book: ImportBook, number: int) -> Progress:
     waiting = book.count(number, import_rows.c.step == "person", import_rows.c.state.in_(OPEN))
     settled = book.count(number, import_rows.c.state.in_(SETTLED))
     return Progress(book.count(number), settled, contacts, contacts - waiting)
+
+
+@dataclass(frozen=True)
+class Size:
+    """``people`` of an import, ``done``: of whom something was written."""
+
+    people: int
+    done: int
+
+
+def sizes(store: Store, numbers: Iterable[int]) -> dict[int, Size]:
+    """Of several imports at once. Raises StoreUnavailable."""
+    column = import_rows.c
+    done = func.sum(case((column.state == "done", 1), else_=0))
+    query = select(column.import_id, func.count(), done).group_by(column.import_id)
+    found = {}
+    with store.read() as connection:
+        for some in chunks(sorted(numbers)):
+            for number, people, written in connection.execute(query.where(column.import_id.in_(some))):
+                found[number] = Size(people, int(written))
+    return found

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response as Answer
 from amo_bridge.engine.imports.book import ACTIVE, NoSuchImport
 from amo_bridge.engine.imports.control import UnknownContact
 from amo_bridge.engine.imports.progress import progress as progress_of
+from amo_bridge.engine.imports.progress import sizes
 from amo_bridge.engine.imports.records import Import
 from amo_bridge.engine.imports.report import contact_url
 from amo_bridge.engine.imports.report import report as report_of
@@ -67,10 +68,12 @@ def _front(**more: Any) -> str:
         at_hand = desk()
     except ExportError as error:
         return render_template("webinars/off.html", why=str(error))
-    rule = rule_in_words(at_hand.drafting.options)
-    return render_template(
-        "webinars/list.html", imports=at_hand.book.all(), rule=rule, words=words, bizon=bizon_desk(), **more
-    )
+    imports = at_hand.book.all()
+    about = {
+        "imports": imports, "sizes": sizes(account().store, [job.id for job in imports]), "words": words,
+        "rule": rule_in_words(at_hand.drafting.options), "bizon": bizon_desk(),
+    }  # fmt: skip
+    return render_template("webinars/list.html", **about, **more)
 
 
 @routes.post("/webinars")

@@ -55,10 +55,24 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.dataset.enter === "stays") event.preventDefault();
 });
 
+// Over plain http a page has no clipboard, but what is selected in a field can be copied.
+function copiedFromField(button) {
+  const field = document.createElement("textarea");
+  field.value = button.dataset.copy;
+  button.after(field);
+  field.select();
+  const is_done = document.execCommand("copy");
+  field.remove();
+  button.focus();
+  return is_done;
+}
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  navigator.clipboard.writeText(button.dataset.copy).then(() => { button.textContent = button.dataset.copied; });
+  const copied = () => { button.textContent = button.dataset.copied; };
+  if (navigator.clipboard) navigator.clipboard.writeText(button.dataset.copy).then(copied);
+  else if (copiedFromField(button)) copied();
 });
 
 // The bridge is away: what the page shows stays, and is said to be old.
@@ -76,5 +90,10 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   } else document.getElementById("away").textContent = "";
 });
 
-document.addEventListener("DOMContentLoaded", () => drawCharts(document));
+// The newest day stands at the right: that is where a table that does not fit begins to be read.
+function showNewest(root) {
+  root.querySelectorAll('figure[data-chart="people"] .scroll').forEach((box) => { box.scrollLeft = box.scrollWidth; });
+}
+
+document.addEventListener("DOMContentLoaded", () => { drawCharts(document); showNewest(document); });
 document.addEventListener("htmx:load", (event) => drawCharts(event.detail.elt.parentElement || document));
