@@ -42,13 +42,14 @@ class Round(Options):
         return steps
 
     def planned(self, deal: Deal, steps: Iterable[RoundStep], times: Times) -> Iterator[Step]:
-        """The next slot of each step, and what was missed lately; none from before the deal came or the rule began."""
+        """The next slot of each step, and what was missed lately; none from before the deal came, or while the rule was
+        off."""
         since = deal.stage_since
         if since is None or not deal.is_on(self.stages):
             return
         for step in steps:
             for slot in step.every.around(times.now, times.calendar):
-                if slot.moment >= max(since, times.since):
+                if slot.moment >= since and times.on_again(slot.moment) is None:
                     yield step.step(slot.moment, slot.day.isoformat(), slot.since, times)
 
     def why_not(self, deal: Deal) -> str:

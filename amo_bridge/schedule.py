@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from amo_bridge.card import Need
 from amo_bridge.deal import Deal
@@ -37,25 +37,41 @@ class Step:
     since: datetime
 
 
+class Pause(NamedTuple):
+    """From when to when a rule was off."""
+
+    off: datetime
+    on: datetime
+
+
 @dataclass(frozen=True)
 class Times:
-    """How a schedule counts time. ``since``: when its rule was first switched on; ``now``: the moment of planning, for
-    what comes again and again and nothing else: a step that is planned today must be the same tomorrow."""
+    """How a schedule counts time. ``since``: when its rule was first switched on; ``pauses``: when it was off since
+    then; ``now``: the moment of planning, for what comes again and again and nothing else: a step that is planned today
+    must be the same tomorrow."""
 
     calendar: WorkCalendar
     since: datetime
     now: datetime
+    pauses: tuple[Pause, ...] = ()
 
     @property
     def year(self) -> int:
         """The year of planning, by the account's clocks."""
         return self.calendar.local(self.now).year
 
+    def on_again(self, moment: datetime) -> datetime | None:
+        """When the rule was switched on next, if it was off at that moment; None: it was on."""
+        if moment < self.since:
+            return self.since
+        return next((pause.on for pause in self.pauses if pause.off <= moment < pause.on), None)
+
     def begin(self, moment: datetime, existing: Existing) -> datetime | None:
-        """From when to count what began at ``moment``; None: not at all, because it began before the rule did."""
-        if moment >= self.since or existing == "catch up":
+        """From when to count what began at ``moment``; None: not at all, because the rule was off then."""
+        on_again = self.on_again(moment)
+        if on_again is None or existing == "catch up":
             return moment
-        return self.since if existing == "from now" else None
+        return on_again if existing == "from now" else None
 
     def after(self, start: datetime, due: Due, deal: Deal) -> datetime | None:
         """``due`` counted from ``start``; None if it counts from a field that holds no date now."""
@@ -66,10 +82,11 @@ class Times:
             return None
 
     def to_come(self, moment: datetime, existing: Existing) -> datetime | None:
-        """The moment, unless it had passed before the rule was switched on: then None, or at once for «catch up»."""
-        if moment >= self.since:
+        """The moment, unless the rule was off then: then None, or as soon as it was on for «catch up»."""
+        on_again = self.on_again(moment)
+        if on_again is None:
             return moment
-        return self.since if existing == "catch up" else None
+        return on_again if existing == "catch up" else None
 
     def shifted(self, value: date, shift: Shift) -> datetime:
         """The moment so long before or after a date."""

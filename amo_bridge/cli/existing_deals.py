@@ -1,4 +1,4 @@
-"""``amo-bridge rules --existing RULE``: what a rule by the clock would do about the deals that were there before it."""
+"""``amo-bridge rules --existing RULE``: what a rule by the clock would do about the deals that are there already."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from amo_bridge.rules import Rule
 from amo_bridge.step_words import step_in_words
 
 MOST_SHOWN = 200
+FATES = {"done": "уже сделано", "at once": "сразу", "too late": "опоздало, не делается"}
 
 
 def show_existing(config: Config, name: str) -> None:
-    """The deals about which ``existing`` matters, and what each choice would do. Raises Stop."""
+    """The deals that have steps by one of the choices, and what each choice would do. Raises Stop."""
     rule = _rule(config, name)
     account = known_account(config, os.environ)
     if account is None:
@@ -39,7 +40,7 @@ def show_existing(config: Config, name: str) -> None:
     screen.print(f"{rule.name}: {rule.words}")
     screen.print(f'Считает с {begun.astimezone(zone):%d.%m.%Y %H:%M}; в настройке existing = "{chosen}".')
     if not found:
-        screen.print("Прежних сделок, для которых выбор что-то меняет, нет.")
+        screen.print("Сделок, у которых по этому правилу есть шаги, нет.")
         return
     table = Table("Сделка", "На этапе", *(Column(f'"{choice}"', no_wrap=True) for choice in choices_of(rule)))
     for deal in found[:MOST_SHOWN]:
@@ -60,7 +61,9 @@ def _rule(config: Config, name: str) -> Rule:
 
 def _steps(steps: Iterable[Planned], zone: ZoneInfo) -> str:
     told = [
-        f"«{step_in_words(one.step)}» " + ("сразу" if one.at_once else f"{one.due.astimezone(zone):%d.%m.%Y %H:%M}")
+        f"«{step_in_words(one.step)}» "
+        + FATES.get(one.fate, f"{one.due.astimezone(zone):%d.%m.%Y %H:%M}")
+        + (", нарушение" if one.violates and one.fate in ("at once", "later") else "")
         for one in steps
     ]
     return "\n".join(told) or "ничего"

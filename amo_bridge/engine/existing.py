@@ -1,39 +1,53 @@
-"""What a rule by the clock would do about the deals that were there before it: shown before anybody decides.
+"""What a rule by the clock would do about the deals that are there already: shown before anybody decides.
 
-Everything comes from the store: the mirror tells where the deals are, and since when. amoCRM is not asked.
+The steps are planned by the timetable that the engine plans by, as if the rule were switched on now (if it is off), and
+what has fired stays done. Everything comes from the store: the mirror tells where the deals are, and since when. amoCRM
+is not asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from sqlalchemy import select
 
 from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.mirror import IndexedContact, Mirror, Mirrored
+from amo_bridge.engine.in_force import InForce
+from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.store import Store, schedules
-from amo_bridge.engine.timers import main_contacts
-from amo_bridge.engine.timetable import Timetable
+from amo_bridge.engine.timers import Timers, main_contacts
+from amo_bridge.engine.timetable import Moments, TimerKey, Timetable
 from amo_bridge.rules import Rule
 
 CHUNK = 500
+# Done already; would be done at once; its time is too long past to be done; its time is to come.
+Fate = Literal["done", "at once", "too late", "later"]
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A step that the rule would do; ``at_once``: its time has come already."""
+    """A step of the rule, and what would become of it. ``violates``: it writes down a violation."""
 
     step: str
     due: datetime
-    at_once: bool
+    fate: Fate
+    violates: bool = False
+
+    @property
+    def at_once(self) -> bool:
+        return self.fate == "at once"
+
+    def to_json(self) -> dict[str, Any]:
+        told = {"step": self.step, "due": self.due.isoformat(), "at_once": self.at_once}
+        return told | {"fate": self.fate, "violates": self.violates}
 
 
 @dataclass(frozen=True)
 class ExistingDeal:
-    """A deal about which the choice matters. ``choices``: «skip», «from now», «catch up» → what would be done."""
+    """A deal that has steps by some choice. ``choices``: «skip», «from now», «catch up» → what they are."""
 
     deal_id: int
     name: str
@@ -41,11 +55,15 @@ class ExistingDeal:
     since: datetime
     choices: Mapping[str, tuple[Planned, ...]]
 
+    @property
+    def urgency(self) -> tuple[bool, bool, datetime]:
+        """Sorts first what by some choice is done at once, then what is to come, the nearest first."""
+        steps = [one for steps in self.choices.values() for one in steps]
+        fates = {one.fate for one in steps}
+        return "at once" not in fates, "later" not in fates, min(one.due for one in steps)
+
     def to_json(self) -> dict[str, Any]:
-        told = {
-            choice: [{"step": one.step, "due": one.due.isoformat(), "at_once": one.at_once} for one in steps]
-            for choice, steps in self.choices.items()
-        }
+        told = {choice: [one.to_json() for one in steps] for choice, steps in self.choices.items()}
         return {"deal_id": self.deal_id, "name": self.name, "stage": self.stage, "since": self.since.isoformat()} | {
             "choices": told
         }
@@ -66,51 +84,62 @@ class ExistingDeals:
         self._mirror = Mirror(store, account_key)
 
     def of(self, rule: Rule) -> Iterator[ExistingDeal]:
-        """The deals that are treated differently by different choices, in the order of their ids."""
-        since = self.begun(rule)
+        """The deals that have steps by one of the choices at least, in the order of their ids."""
+        in_force = self.in_force(rule)
         tables = {choice: self._table(rule, choice) for choice in choices_of(rule)}
         last = 0
         while True:
             with self._store.read() as connection:
                 copies = self._mirror.next_after(connection, last, CHUNK)
                 people = main_contacts(connection, self._key, copies)
+                fired = Timers(self._key).fired(connection, rule.name, [copy.record.id for copy in copies])
             if not copies:
                 return
             last = copies[-1].record.id
-            yield from self._differing(
-                copies, {choice: self._plan(table, rule, copies, people, since) for choice, table in tables.items()}
-            )
+            wanted = {
+                choice: table.wanted(copies, {rule.name: in_force}, people).steps for choice, table in tables.items()
+            }
+            plans = {choice: self._plan(rule, steps, fired) for choice, steps in wanted.items()}
+            yield from self._with_steps(copies, plans)
 
     def begun(self, rule: Rule) -> datetime:
         """When the rule was first switched on; now, if it never was."""
+        return datetime.fromtimestamp(self.in_force(rule).since, self._now.tzinfo)
+
+    def in_force(self, rule: Rule) -> InForce:
+        """When the rule was on, as it will be known once it is switched on now, if it is off."""
+        # In whole seconds, as the engine notes it.
+        now = float(int(self._now.timestamp()))
         mine = (schedules.c.account == self._key, schedules.c.rule == rule.name)
         with self._store.read() as connection:
-            found = connection.execute(select(schedules.c.since).where(*mine)).scalar()
-        return self._now if found is None else datetime.fromtimestamp(found, self._now.tzinfo)
+            row = connection.execute(select(schedules).where(*mine)).first()
+        return (InForce.of(row) if row else InForce(now)).switched_on(now)
 
     def _table(self, rule: Rule, choice: str) -> Timetable:
         chosen = replace(rule, enabled=True, options=rule.options.model_copy(update={"existing": choice}))
         return self._brain.timetable.with_rules([chosen])
 
     def _plan(
-        self,
-        table: Timetable,
-        rule: Rule,
-        copies: Iterable[Mirrored],
-        people: Mapping[int, IndexedContact],
-        since: datetime,
+        self, rule: Rule, wanted: Mapping[TimerKey, Moments], fired: Collection[TimerKey]
     ) -> dict[int, tuple[Planned, ...]]:
+        violating = {step.title for step in getattr(rule.options, "steps", ()) if getattr(step, "violation", None)}
         steps: dict[int, list[Planned]] = {}
-        for key, moments in table.wanted(copies, {rule.name: since}, people).steps.items():
+        for key, moments in wanted.items():
             due = datetime.fromtimestamp(moments.due_at, self._now.tzinfo)
-            steps.setdefault(key.deal_id, []).append(Planned(key.step, due, due <= self._now))
+            fate: Fate = "done" if key in fired else self._fate(rule, due)
+            steps.setdefault(key.deal_id, []).append(Planned(key.step, due, fate, key.step in violating))
         return {deal_id: tuple(sorted(found, key=lambda one: one.due)) for deal_id, found in steps.items()}
 
-    def _differing(
+    def _fate(self, rule: Rule, due: datetime) -> Fate:
+        if due > self._now:
+            return "later"
+        return "at once" if self._now - due <= rule.max_lateness else "too late"
+
+    def _with_steps(
         self, copies: Iterable[Mirrored], plans: Mapping[str, Mapping[int, tuple[Planned, ...]]]
     ) -> Iterator[ExistingDeal]:
         for copy in copies:
             choices = {choice: plan.get(copy.record.id, ()) for choice, plan in plans.items()}
-            if len(set(choices.values())) > 1:
+            if any(choices.values()):
                 stage = self._brain.account.stage_of(*copy.stage).title
                 yield ExistingDeal(copy.record.id, copy.record.name, stage, copy.stage_since, choices)

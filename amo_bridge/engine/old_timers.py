@@ -48,7 +48,7 @@ def _unwanted(
     """The numbers of the rows that nobody will ask for."""
     copies = mirror.among(connection, {row.deal_id for row in rows})
     people = main_contacts(connection, account, copies.values()) if timetable.contact_dates else None
-    wanted = timetable.wanted(copies.values(), Timers(account).begun(connection), people)
+    wanted = timetable.wanted(copies.values(), Timers(account).in_force(connection), people)
     return [
         row.id
         for row in rows

@@ -1,7 +1,8 @@
 """The rules that plan steps have changed: all steps are planned anew, in portions, going on where it stopped.
 
 A rule is known by its digest. One that is new begins now, and that moment is kept for ever: what was on its stages
-before is *existing* for it. One that is gone or switched off loses its open steps at once.
+before is *existing* for it. One that is gone or switched off loses its open steps at once; what comes while it is off
+is existing for it too when it is on again, so the pause is kept as well.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.in_force import InForce
 from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.rows import insert_or_replace
 from amo_bridge.engine.store import Store, schedules, timers
@@ -54,9 +56,10 @@ class Replan:
             ]  # fmt: skip
             # amoCRM's times have whole seconds: what comes onto a stage in this very second is news.
             now = float(int(self._clock.now().timestamp()))
-            rows = [
-                self._row(name, known[name].since if name in known else now, timetable.digests.get(name, SWITCHED_OFF))
-                for name in [*off, *changed]
+            before = {name: InForce.of(row) for name, row in known.items()}
+            rows = [self._row(name, before[name].switched_off(now), SWITCHED_OFF) for name in off] + [
+                self._row(name, before.get(name, InForce(now)).switched_on(now), timetable.digests[name])
+                for name in changed
             ]
             insert_or_replace(connection, schedules, ("account", "rule"), rows)
             if off:
@@ -93,6 +96,12 @@ class Replan:
     def _mine(self) -> ColumnElement[bool]:
         return schedules.c.account == self._key
 
-    def _row(self, rule: str, since: float, digest: str) -> dict[str, object]:
-        is_off = digest == SWITCHED_OFF
-        return {"account": self._key, "rule": rule, "since": since, "digest": digest, "is_planned": int(is_off)}
+    def _row(self, rule: str, in_force: InForce, digest: str) -> dict[str, object]:
+        return {
+            "account": self._key,
+            "rule": rule,
+            "since": in_force.since,
+            "pauses": in_force.pauses_json,
+            "digest": digest,
+            "is_planned": int(digest == SWITCHED_OFF),
+        }

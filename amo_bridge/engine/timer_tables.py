@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 
 def schedules_table(metadata: MetaData) -> Table:
     """``since``: when the rule was first switched on (account's clock). ``digest``: of what it planned by; another one
-    means that all its steps must be planned anew, and ``is_planned`` says whether that is done."""
+    means that all its steps must be planned anew, and ``is_planned`` says whether that is done. ``pauses``: when it was
+    off since then, as JSON; the last one has no end while it is off."""
     return Table(
         "schedules",
         metadata,
@@ -16,6 +17,7 @@ def schedules_table(metadata: MetaData) -> Table:
         Column("since", Float, nullable=False),
         Column("digest", String(64), nullable=False),
         Column("is_planned", Integer, nullable=False),
+        Column("pauses", Text, nullable=False, server_default="[]"),
     )
 
 

@@ -9,12 +9,12 @@ changes nothing: a step fires once.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, select, update
 from sqlalchemy.engine import Connection
 
+from amo_bridge.engine.in_force import InForce
 from amo_bridge.engine.mirror import IndexedContact, Mirrored
 from amo_bridge.engine.mirror.contacts import known_contacts
 from amo_bridge.engine.rows import chunks, insert_new
@@ -39,11 +39,11 @@ class Timers:
         known = {copy.record.id: copy for copy in copies}
         if not known or not timetable:
             return
-        since = self.begun(connection)
+        in_force = self.in_force(connection)
         for some in chunks(sorted(known)):
             these = [known[deal_id] for deal_id in some]
             people = main_contacts(connection, self._account, these) if timetable.contact_dates else None
-            wanted = timetable.wanted(these, since, people)
+            wanted = timetable.wanted(these, in_force, people)
             self._bring_into_line(connection, self._of(connection, some), wanted)
 
     def forget(self, connection: Connection, deal_ids: Collection[int]) -> None:
@@ -52,18 +52,22 @@ class Timers:
             gone = timers.c.deal_id.in_(some)
             connection.execute(delete(timers).where(timers.c.account == self._account, timers.c.state == OPEN, gone))
 
-    def begun(self, connection: Connection) -> dict[str, datetime]:
-        """Since when the rules have been on."""
-        rows = connection.execute(
-            select(schedules.c.rule, schedules.c.since).where(schedules.c.account == self._account)
-        )
-        return {row.rule: datetime.fromtimestamp(row.since, UTC) for row in rows}
+    def in_force(self, connection: Connection) -> dict[str, InForce]:
+        """When the rules that have ever been on were on."""
+        rows = connection.execute(select(schedules).where(schedules.c.account == self._account))
+        return {row.rule: InForce.of(row) for row in rows}
+
+    def fired(self, connection: Connection, rule: str, deal_ids: Iterable[int]) -> set[TimerKey]:
+        """The steps of this rule that fell due for these deals: they never come again."""
+        mine = (timers.c.account == self._account, timers.c.rule == rule, timers.c.state == FIRED)
+        rows = connection.execute(select(timers).where(*mine, timers.c.deal_id.in_(deal_ids)))
+        return {_key(row) for row in rows}
 
     def _of(self, connection: Connection, deal_ids: Collection[int]) -> Mapping[TimerKey, Row[Any]]:
         rows = connection.execute(
             select(timers).where(timers.c.account == self._account, timers.c.deal_id.in_(deal_ids))
         )
-        return {TimerKey(row.deal_id, row.rule, row.step, row.anchor): row for row in rows}
+        return {_key(row): row for row in rows}
 
     def _bring_into_line(self, connection: Connection, there: Mapping[TimerKey, Row[Any]], wanted: Wanted) -> None:
         new = [self._row(key, moments) for key, moments in wanted.steps.items() if key not in there]
@@ -96,3 +100,7 @@ class Timers:
             "since": moments.since,
             "state": OPEN,
         }
+
+
+def _key(row: Row[Any]) -> TimerKey:
+    return TimerKey(row.deal_id, row.rule, row.step, row.anchor)

@@ -7,7 +7,6 @@ import hashlib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -16,10 +15,11 @@ import structlog
 from amo_bridge.clock import Clock
 from amo_bridge.config.names import ContactDateFieldName, names_in
 from amo_bridge.deal import Deal
+from amo_bridge.engine.in_force import InForce
 from amo_bridge.engine.mirror import IndexedContact, Mirrored
 from amo_bridge.engine.view import Viewer
 from amo_bridge.rules import Rule
-from amo_bridge.schedule import Schedule, Step, StepsOf, Times
+from amo_bridge.schedule import Schedule, Step, StepsOf
 from amo_bridge.worktime import CalendarOptions, WorkCalendar
 
 log = structlog.get_logger()
@@ -89,11 +89,11 @@ class Timetable:
     def wanted(
         self,
         copies: Iterable[Mirrored],
-        since: Mapping[str, datetime],
+        in_force: Mapping[str, InForce],
         people: Mapping[int, IndexedContact] | None = None,
     ) -> Wanted:
-        """The steps of these deals by the rules that have begun: those in ``since``. ``people``: the deals' contacts,
-        if the timetable sees them."""
+        """The steps of these deals by the rules that have begun: those in ``in_force``. ``people``: the deals'
+        contacts, if the timetable sees them."""
         now = self._clock.now()
         wanted: dict[TimerKey, Moments] = {}
         unknown: set[tuple[int, str]] = set()
@@ -102,10 +102,10 @@ class Timetable:
                 continue
             deal = self._viewer.deal(copy.record, copy, people)
             for name, (rule, steps) in self._rules.items():
-                if name not in since:
+                if name not in in_force:
                     continue
                 try:
-                    times = Times(self._calendar, since[name], now)
+                    times = in_force[name].times(self._calendar, now)
                     wanted |= dict(_keyed(deal, rule, steps(deal, rule.options, times)))
                 except Exception as error:  # noqa: BLE001 - a rule's bug must not stop the others; it is told
                     log.error("a deal's steps can't be planned", rule=name, deal=deal.id, error=repr(error))

@@ -112,14 +112,15 @@ class PageAccount:
         return Upcoming(self.store, self.key, self.config.rules, self.clock)
 
     def existing(self, rule: Rule) -> list[ExistingDeal] | None:
-        """The deals that were there before the rule, and what it would do about them; None for a rule that makes no
-        such difference, or while the account's names are not known."""
+        """The deals that are there, and what the rule would do about them, the most urgent first; None for a rule that
+        makes no difference between old and new ones, or while the account's names are not known."""
         known = self.crm_account
         if known is None or not self.is_known or not choices_of(rule):
             return None
         now = self.upcoming.now()
         brain = Brain.of(self.config, known, FixedClock(now))
-        return list(islice(ExistingDeals(self.store, self.key, brain, now).of(rule), MOST_EXISTING))
+        found = islice(ExistingDeals(self.store, self.key, brain, now).of(rule), MOST_EXISTING)
+        return sorted(found, key=lambda deal: deal.urgency)
 
     @property
     def failures(self) -> Failures:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timedelta
 
 import pytest
 from browser_kit import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
 from ladder_kit import NOW, WARMING, begin, two_are_waiting
-from pages_kit import PASSWORD, Pages, Visit, saved, words_of
+from pages_kit import PASSWORD, Pages, Visit, agency, saved, words_of
 from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
 
 from amo_bridge.channels.unconnected import unconnected_of
 from amo_bridge.config.load import load
-from amo_bridge.engine.store import timers
+from amo_bridge.engine.store import schedules, timers
 from amo_bridge.web.admission.roles import Role
+
+DAY = 86_400
 
 
 @pytest.fixture
@@ -25,12 +28,12 @@ def waiting(pages: Pages) -> Pages:
     return pages
 
 
-def plan(pages: Pages, deal: int, due: datetime, anchor: str = "a", rule: str = WARMING) -> None:
+def plan(pages: Pages, deal: int, due: datetime, anchor: str = "a", rule: str = WARMING, state: str = "open") -> None:
     row = {
         "account": pages.account.key, "deal_id": deal, "rule": rule, "step": "7 d", "anchor": anchor, "since": 0.0,
     }  # fmt: skip
     with pages.office.store.write() as connection:
-        connection.execute(insert(timers).values({**row, "due_at": due.timestamp(), "state": "open"}))
+        connection.execute(insert(timers).values({**row, "due_at": due.timestamp(), "state": state}))
 
 
 def test_steps_by_day_the_nearest_first(waiting: Pages, viewer: Visit) -> None:
@@ -107,7 +110,8 @@ def test_nothing_within_the_days_asked_for_and_something_after_them(waiting: Pag
 def test_what_would_be_done_about_deals_that_were_there_before(waiting: Pages, viewer: Visit) -> None:
     begin(waiting)
     words = words_of(viewer.get(f"/rules/{WARMING}/existing"))
-    assert "Выбор меняет дело: 2 сделки" in words
+    assert "При выборе «не трогать»: сразу — 0, позже — 0, уже сделано — 0." in words
+    assert "не трогать выбрано считать с этого дня догнать пропущенное" in words
     assert "Сделка первая" in words
     assert re.search(r"ничего 7 дней: \d\d\.\d\d\.\d{4}, \d\d:\d\d 7 дней: \d\d\.\d\d\.\d{4}", words), words
 
@@ -134,6 +138,57 @@ def test_a_rule_that_is_switched_on_shows_whom_it_would_meet(waiting: Pages, adm
     saved(admin, admin.post(f"{page}/switch", {"key": "enabled", "value": "off"}, page=page))
     review = admin.post(f"{page}/switch", {"key": "enabled", "value": "on"}, page=page)
     assert "Сделка первая" in words_of(review)
+
+
+def was_off(pages: Pages, *pause: float | None) -> None:
+    """The rule has been on for a month, but for a pause: from so many seconds from now until then."""
+    off, on = (None if one is None else NOW.timestamp() + one for one in pause)
+    row = {
+        "account": pages.account.key, "rule": WARMING, "since": NOW.timestamp() - 30 * DAY, "digest": "",
+        "is_planned": 1, "pauses": json.dumps([[off, on]]),
+    }  # fmt: skip
+    with pages.office.store.write() as connection:
+        connection.execute(insert(schedules).values(row))
+
+
+def test_a_deal_that_came_while_the_rule_was_off_is_shown_as_old(waiting: Pages, admin: Visit) -> None:
+    was_off(waiting, -10 * DAY, None)
+    page = f"/rules/{WARMING}"
+    saved(admin, admin.post(f"{page}/switch", {"key": "enabled", "value": "off"}, page=page))
+    words = words_of(admin.post(f"{page}/switch", {"key": "enabled", "value": "on"}, page=page))
+    assert "При выборе «не трогать»: сразу — 0, позже — 0, уже сделано — 0." in words
+    assert re.search(r"Сделка первая .{1,60}? ничего 7 дней: \d", words), words
+
+
+def test_steps_that_are_done_are_shown_as_done_and_those_that_go_on_with_their_day(
+    waiting: Pages, viewer: Visit
+) -> None:
+    was_off(waiting, -10 * DAY, -8 * DAY)
+    stage, since = agency().stage("Продажи / Новый клиент"), NOW - timedelta(days=5)
+    plan(waiting, 7, NOW, f"{stage.pipeline_id}.{stage.status_id}@{int(since.timestamp())}", state="fired")
+    words = words_of(viewer.get(f"/rules/{WARMING}/existing"))
+    assert "сразу — 0" in words
+    assert "уже сделано — 1." in words
+    assert words.index("Сделка вторая") < words.index("Сделка первая"), "what is done comes last"
+    assert "7 дней: уже сделано" in words
+
+
+def test_what_would_be_done_at_once_is_warned_of(waiting: Pages, admin: Visit) -> None:
+    page = f"/rules/{WARMING}"
+    with_violation(waiting)
+    review = admin.post(f"{page}/switch", {"key": "existing", "value": "catch up"}, page=page)
+    words = words_of(review)
+    assert "Сразу будет сделано 2 шага. Среди них запись нарушений: 2." in words
+    assert "При выборе «догнать пропущенное»: сразу — 2" in words
+
+
+def with_violation(pages: Pages) -> None:
+    """The step after a day writes a violation down."""
+    path = pages.bridge.config.path
+    told = 'steps = [\n    { after = "1 d", violation = "M7" },'
+    before, block, after = path.read_text("utf-8").partition(f"[schedules.{WARMING}]")
+    path.write_text(before + block + after.replace("steps = [", told, 1), "utf-8")
+    assert not pages.bridge.watch.look(again=True).problems
 
 
 def test_programs_read_the_same(waiting: Pages) -> None:

@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 
 from amo_bridge.channels.unconnected import unconnected_of
 from amo_bridge.config.edit import with_key
-from amo_bridge.engine.existing import choices_of
+from amo_bridge.engine.existing import Fate, choices_of
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules import Rule as ConfigRule
 from amo_bridge.web import config_deeds
@@ -75,11 +75,14 @@ class RuleChange(Shape):
 
 
 class ExistingStep(Shape):
-    """A step that the rule would do; ``at_once``: its time has come already."""
+    """A step of the rule. ``fate``: it is done already, would be done at once, is too late to be done, or its time is
+    to come; ``at_once``: that fate. ``violates``: it writes down a violation."""
 
     step: str
     due: datetime
     at_once: bool
+    fate: Fate
+    violates: bool
 
 
 class ExistingDeal(Shape):
@@ -93,8 +96,8 @@ class ExistingDeal(Shape):
 
 
 class ExistingDeals(Shape):
-    """The deals that were there before the rule and for which the choice matters; at most 1,000. No choices: the rule
-    makes no such difference."""
+    """The deals that have steps by one of the choices, the most urgent first; at most 1,000. No choices: the rule makes
+    no difference between old and new deals."""
 
     chosen: str | None
     choices: list[str]
