@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import date, datetime
+from contextlib import nullcontext
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import click
 
 from amo_bridge.cli.common import agrees, console, load_or_exit, user_name
 from amo_bridge.cli.csv_file import csv_option, has_one_voice, write_csv
-from amo_bridge.cli.opened import NoStore, opened
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Declined, Group, Stop
-from amo_bridge.cli.webinar_columns import columns_option, named
-from amo_bridge.cli.webinar_words import show_end, show_files, show_list, show_plan, show_report
+from amo_bridge.cli.webinar_columns import columns_option
+from amo_bridge.cli.webinar_desk import Columns, at_work, day
+from amo_bridge.cli.webinar_words import INTERESTS, show_end, show_list, show_report
 from amo_bridge.cli.webinar_work import a_worker, watch
-from amo_bridge.clock import SystemClock
-from amo_bridge.config.model import Config
-from amo_bridge.engine.connection import known_account
-from amo_bridge.engine.imports.book import NoSuchImport
-from amo_bridge.engine.imports.control import UNDOABLE, ImportControl
-from amo_bridge.engine.imports.drafting import Drafting, Upload
+from amo_bridge.engine.imports.control import UNDOABLE
 from amo_bridge.engine.imports.report import report as report_of
-from amo_bridge.web.admission.audit import Audit
-from amo_bridge.webinars.exports import ColumnsUnknown, ExportError
+from amo_bridge.webinars.options import Interest
+from amo_bridge.webinars.plan import Override
 
-Columns = tuple[tuple[str, str], ...]
 files_argument = click.argument(
     "files", nargs=-1, required=True, metavar="ФАЙЛ …", type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )  # fmt: skip
@@ -51,8 +41,8 @@ def webinar() -> None:
 @config_option
 def preview(files: tuple[Path, ...], held_on: str | None, columns: Columns, config_path: Path) -> None:
     """Показать, что было бы с участниками. Ничего не записывает."""
-    with _at_work(load_or_exit(config_path)) as desk:
-        desk.show(files, _day(held_on), columns)
+    with at_work(load_or_exit(config_path)) as desk:
+        desk.show(files, day(held_on), columns)
 
 
 @webinar.command("import", cls=Command)
@@ -69,11 +59,11 @@ def load(files: tuple[Path, ...], held_on: str | None, columns: Columns, yes: bo
     """
     config = load_or_exit(config_path)
     screen = console()
-    with a_worker(config, screen), _at_work(config) as desk:
-        desk.show(files, _day(held_on), columns)
+    with a_worker(config, screen), at_work(config) as desk:
+        desk.show(files, day(held_on), columns)
         if not (yes or agrees("Записать это в amoCRM?")):
             raise Declined("Ничего не записано.")
-        for number in desk.drafting.draft(desk.uploads(files), user_name(), _day(held_on)):
+        for number in desk.drafting.draft(desk.uploads(files), user_name(), day(held_on)):
             desk.control.start(number)
             desk.write_down(number, "start", "начата")
             watch(desk.book, number, screen)
@@ -84,7 +74,7 @@ def load(files: tuple[Path, ...], held_on: str | None, columns: Columns, yes: bo
 @config_option
 def listed(config_path: Path) -> None:
     """Все загрузки, новые первыми."""
-    with _at_work(load_or_exit(config_path)) as desk:
+    with at_work(load_or_exit(config_path)) as desk:
         show_list(console(), desk.book.all(), desk.zone)
 
 
@@ -96,7 +86,7 @@ def listed(config_path: Path) -> None:
 def report(number: int, csv_file: Path | None, as_json: bool, config_path: Path) -> None:
     """Что вышло: каждый участник и ссылка на его сделку."""
     has_one_voice(csv_file, as_json=as_json)
-    with _at_work(load_or_exit(config_path)) as desk:
+    with at_work(load_or_exit(config_path)) as desk:
         job, counts, rows = desk.book.get(number), desk.book.counts(number), desk.book.rows(number)
         if csv_file is not None:
             sheet = report_of(rows, desk.config.account.url, desk.drafting.options)
@@ -116,10 +106,42 @@ def report(number: int, csv_file: Path | None, as_json: bool, config_path: Path)
 
 @webinar.command(cls=Command)
 @number_argument
+@click.argument("place", type=int, metavar="СТРОКА")
+@click.option("--new", "what", flag_value="new", help="Новый контакт.")
+@click.option("--skip", "what", flag_value="skip", help="Не загружать.")
+@click.option("--plan", "what", flag_value="plan", help="Как решит мост по тому, что знает теперь.")
+@click.option("--contact", "contact_id", type=int, metavar="НОМЕР", help="Это контакт с таким номером в amoCRM.")
+@click.option("--interest", type=click.Choice(INTERESTS), help="Другой этап: нажимал кнопки, был долго, был недолго.")
+@config_option
+def decide(
+    number: int, place: int, what: str | None, contact_id: int | None, interest: Interest | None, config_path: Path
+) -> None:
+    """Решить об одном участнике загрузки.
+
+    В черновике решить можно о любом; потом — о сомнительных, забаненных и пропущенных: загрузится только этот человек.
+    СТРОКА — № из отчёта.
+    """
+    if (what is None) == (contact_id is None):
+        raise Stop("скажите одно: --new, --skip, --plan или --contact НОМЕР")
+    said = Override(skip=what == "skip", as_new=what == "new", contact_id=contact_id, interest=interest)
+    config = load_or_exit(config_path)
+    with at_work(config) as desk:
+        is_draft = desk.book.get(number).state == "draft"
+    with nullcontext() if is_draft else a_worker(config, console()), at_work(config) as desk:
+        desk.control.say(number, place, said)
+        desk.write_down(number, "decide", f"строка {place}, {said.in_words}")
+        watch(desk.book, number, console())
+        row = desk.book.row(number, place)
+        console().print(f"{row.row.person.name}: {row.row.why}; {row.became}")
+        show_end(console(), desk.book.get(number), desk.book.counts(number))
+
+
+@webinar.command(cls=Command)
+@number_argument
 @config_option
 def pause(number: int, config_path: Path) -> None:
     """Остановить загрузку: что не отправлено, подождёт."""
-    with _at_work(load_or_exit(config_path)) as desk:
+    with at_work(load_or_exit(config_path)) as desk:
         desk.control.pause(number)
         desk.write_down(number, "pause", "остановлена")
 
@@ -130,7 +152,7 @@ def pause(number: int, config_path: Path) -> None:
 def resume(number: int, config_path: Path) -> None:
     """Продолжить остановленную загрузку."""
     config = load_or_exit(config_path)
-    with a_worker(config, console()), _at_work(config) as desk:
+    with a_worker(config, console()), at_work(config) as desk:
         if desk.book.get(number).state == "paused":
             desk.control.resume(number)
             desk.write_down(number, "resume", "продолжена")
@@ -148,11 +170,11 @@ def undo(number: int, yes: bool, config_path: Path) -> None:
     Что с тех пор меняли люди, остаётся как есть.
     """
     config = load_or_exit(config_path)
-    with _at_work(config) as desk:
+    with at_work(config) as desk:
         desk.book.expect(number, UNDOABLE)
     if not (yes or agrees(f"Отменить загрузку № {number}? Удалить сделки нельзя, они будут закрыты.")):
         raise Declined("Ничего не отменено.")
-    with a_worker(config, console()), _at_work(config) as desk:
+    with a_worker(config, console()), at_work(config) as desk:
         desk.control.undo(number)
         desk.write_down(number, "undo", "отменяется")
         watch(desk.book, number, console())
@@ -160,65 +182,3 @@ def undo(number: int, yes: bool, config_path: Path) -> None:
         for kept in desk.book.rows(number):
             if kept.state == "kept":
                 click.echo(f"не отменено: {kept.row.person.name}: {kept.note}")
-
-
-class Desk:
-    """What the commands work with."""
-
-    def __init__(
-        self, config: Config, drafting: Drafting, control: ImportControl, zone: ZoneInfo, audit: Audit
-    ) -> None:
-        self._audit = audit
-        self.config = config
-        self.drafting = drafting
-        self.control = control
-        self.book = drafting.book
-        self.zone = zone
-
-    def write_down(self, number: int, deed: str, words: str) -> None:
-        """For the page that tells who changed what."""
-        who = f"{user_name()} (командная строка)"
-        self._audit.write(who, f"webinar.{deed}", f"Загрузка № {number}: {words}", account=self.config.path.stem)
-
-    def uploads(self, files: Sequence[Path]) -> list[Upload]:
-        return [Upload(path.name, path.read_bytes()) for path in files]
-
-    def show(self, files: Sequence[Path], held_on: date | None, columns: Columns) -> None:
-        """The plan, on the screen. Columns that are named are remembered for all such tables."""
-        uploads = self.uploads(files)
-        screen = console()
-        try:
-            exports = self.drafting.read(uploads)
-        except ColumnsUnknown as error:
-            if not columns:
-                raise Stop(f"{error}. Скажите так: --column почта=«название столбца» --column минуты=«…»") from error
-            self.drafting.memory.remember_columns(error.signature, named(columns, error.headers))
-            exports = self.drafting.read(uploads)
-        before = [self.drafting.memory.same_file(upload.digest) for upload in uploads]
-        show_files(screen, [upload.name for upload in uploads], exports, before)
-        for day, rows in self.drafting.preview(exports, held_on).items():
-            show_plan(screen, day, rows, self.drafting.options)
-
-
-@contextmanager
-def _at_work(config: Config) -> Iterator[Desk]:
-    """The store of the account, with what is known of it. Ends the command in words when something is not there."""
-    with opened(config) as (store, key):
-        account = known_account(config, os.environ)
-        if account is None:
-            raise NoStore(f"мост ещё не видел аккаунт {config.account.url}: запустите его (amo-bridge serve)")
-        try:
-            drafting = Drafting(store, key, config, account, SystemClock())
-            control = ImportControl(store, key, drafting, dry_run=config.bridge.dry_run)
-            yield Desk(config, drafting, control, ZoneInfo(account.timezone), Audit(store, SystemClock()))
-        except (ExportError, NoSuchImport) as error:
-            raise Stop(str(error)) from error
-
-
-def _day(told: str | None) -> date | None:
-    if told is None:
-        return None
-    try:
-        return datetime.strptime(told, "%d.%m.%Y").date()  # noqa: DTZ007 - a day has no zone
-    except ValueError as error:
-        raise Stop(f"«{told}» — не дата, нужна вида 13.09.2021") from error

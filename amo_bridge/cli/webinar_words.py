@@ -19,10 +19,10 @@ from amo_bridge.webinars.plan import STANDING_WORDS, Row
 from amo_bridge.webinars.sorting import in_minutes, rule_in_words
 
 MOST_SHOWN, MOST_NAMED = 50, 10
-DECIDE = "Кто это, решают на странице /webinars: отдайте файл туда и у этих людей выберите «Решить иначе»."
+DECIDE = "Кто это, решают до загрузки на странице /webinars или после неё: amo-bridge webinar decide НОМЕР СТРОКА."
 DECIDE_LATER = (
-    "Их можно решить потом: отдайте этот же файл на странице /webinars и выберите «Решить иначе». Остальные "
-    "уже загружены и второй раз не создаются."
+    "Решите, кто это: на странице загрузки или amo-bridge webinar decide {number} СТРОКА --new (строка — № в "
+    "amo-bridge webinar report {number}). Загрузится только этот человек."
 )
 INTERESTS: tuple[Interest, ...] = ("active", "long", "short")
 
@@ -99,6 +99,6 @@ def show_end(screen: Console, job: Import, counts: Counts) -> None:
     """What became of it."""
     screen.print(f"Загрузка № {job.id}: {STATE_WORDS[job.state]}. {counts.told}")
     if counts.waiting and job.state == "done":
-        screen.print(f"Ждут решения: {counts.waiting}. {DECIDE_LATER}")
+        screen.print(f"Ждут решения: {counts.waiting}. {DECIDE_LATER.format(number=job.id)}")
     if job.trouble:
         screen.print(f"Ждёт: {job.trouble}")

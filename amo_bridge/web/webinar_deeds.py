@@ -42,7 +42,8 @@ def draft(at_hand: Desk, files: list[Upload], made_by: str, held_on: date | None
 def decide(at_hand: Desk, number: int, place: int, said: Override) -> None:
     """A person's own decision about one row. Raises NoSuchImport."""
     at_hand.control.say(number, place, said)
-    write_down("webinar.decide", f"Загрузка № {number}, строка {place}: {_in_words(said)}")
+    account().bridge.hurry(IMPORTS)
+    write_down("webinar.decide", f"Загрузка № {number}, строка {place}: {said.in_words}")
 
 
 def act(at_hand: Desk, number: int, deed: Deed) -> None:
@@ -50,10 +51,3 @@ def act(at_hand: Desk, number: int, deed: Deed) -> None:
     getattr(at_hand.control, deed)(number)
     account().bridge.hurry(IMPORTS)
     write_down(f"webinar.{deed}", f"Загрузка № {number}: {_DONE[deed]}")
-
-
-def _in_words(said: Override) -> str:
-    if said.skip:
-        return "не загружать"
-    who = "новый контакт" if said.as_new else f"это контакт {said.contact_id}" if said.contact_id else "как решил мост"
-    return f"{who}, этап «{said.interest}»" if said.interest else who

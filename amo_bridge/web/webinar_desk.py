@@ -14,7 +14,7 @@ from amo_bridge.engine.connection import known_account
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.imports.control import ImportControl
 from amo_bridge.engine.imports.drafting import Drafting
-from amo_bridge.engine.imports.records import Kept, State
+from amo_bridge.engine.imports.records import BEGUN, Import, Kept, State
 from amo_bridge.engine.imports.report import stage_name
 from amo_bridge.web.here import account
 from amo_bridge.web.office import NotMet
@@ -106,6 +106,11 @@ def filtered(rows: Iterable[Kept], asked: Mapping[str, str]) -> list[Kept]:
         and asked.get("state", "") in ("", kept.state)
         and is_shown(kept, asked.get("words", "").strip())
     ]
+
+
+def may_decide(job: Import, kept: Kept) -> bool:
+    """May somebody decide about this person now? About anybody of a draft, later about those who were left out."""
+    return job.state == "draft" or (job.state in BEGUN and kept.is_left_out)
 
 
 def is_shown(kept: Kept, words: str) -> bool:

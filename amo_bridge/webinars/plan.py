@@ -37,6 +37,13 @@ class Override:
     contact_id: int | None = None
     interest: Interest | None = None
 
+    @property
+    def in_words(self) -> str:
+        if self.skip:
+            return "не загружать"
+        who = f"это контакт {self.contact_id}" if self.contact_id else "новый контакт" if self.as_new else "по плану"
+        return f"{who}, этап «{self.interest}»" if self.interest else who
+
 
 @dataclass(frozen=True, kw_only=True)
 class Known:

@@ -101,7 +101,7 @@ class Webinar:
         log = self._folder / f"life {self.lives}.log"
         return BridgeProcess(log, self._environment, "--config", str(SCHOOL))
 
-    def start(self) -> None:
+    def start(self, people: bytes) -> None:
         """The plan is made and begun, as a page does it beside the bridge."""
         self.process.wait_ready()
         key = known_key(self.store, self._config.account.url)
@@ -111,8 +111,9 @@ class Webinar:
         wait_until(lambda: ContactIndex(self.store, key).is_filled, "all contacts are known")
         drafting = Drafting(self.store, key, self._config, account, SystemClock())
         self.book = drafting.book
-        (self.number,) = drafting.draft([Upload("люди.csv", table())], "Дарья Зимина")
-        ImportControl(self.store, key, drafting, dry_run=False).start(self.number)
+        (self.number,) = drafting.draft([Upload("люди.csv", people)], "Дарья Зимина")
+        self.control = ImportControl(self.store, key, drafting, dry_run=False)
+        self.control.start(self.number)
 
     @property
     def is_done(self) -> bool:
@@ -166,7 +167,7 @@ def test_who_is_imported_by_a_process_that_is_killed_is_there_once(
     strangers = len(office._rows("/api/v4/contacts", "contacts")) - KNOWN
     webinar = Webinar(sandbox, school_config(sandbox.url, tmp_path / "data"), tmp_path, SEED)
     try:
-        webinar.start()
+        webinar.start(table())
         faults = bad_weather(sandbox, SEED)
         for _ in range(KILLS):
             webinar.kill_somewhere()

@@ -68,7 +68,7 @@ def test_import_list_report_undo(run: Run, office: Office, tmp_path: Path) -> No
     told = run("import", REPORT, "--yes")
     assert told.exit_code == 0, told.output
     assert "Загрузка № 1: загружено. ждёт решения: 1, сделано: 4" in told.output
-    assert "Ждут решения: 1. Их можно решить потом" in told.output
+    assert "Ждут решения: 1. Решите, кто это" in told.output
     assert sum(len(office.deals_on(stage)) for stage in office.stages) == 4
     assert "bizon_report.xlsx" in run("list").output
     told_to_programs = json.loads(run("report", "1", "--json").output)
@@ -95,6 +95,24 @@ def test_what_is_done_by_command_is_told_among_the_changes(run: Run, bridge: Run
         ("webinar.start", "Загрузка № 1: начата"),
     ]
     assert "(командная строка)" in deeds[0].who
+
+
+def test_who_waits_is_decided_about_later(run: Run, office: Office) -> None:
+    told = run("import", REPORT, "--yes")
+    assert "amo-bridge webinar decide 1 СТРОКА --new" in " ".join(told.output.split())
+    (place,) = (
+        number for number in range(1, 8) if f"│ {number} │ Олена" in " ".join(run("report", "1").output.split())
+    )
+    for words in ((), ("--new", "--contact", "5")):
+        assert "скажите одно" in run("decide", "1", str(place), *words).output
+    assert "контакта 5 мост не знает" in run("decide", "1", str(place), "--contact", "5").output
+    assert "в загрузке № 1 нет строки 99" in run("decide", "1", "99", "--new").output
+    told = run("decide", "1", str(place), "--new", "--interest", "long")
+    assert told.exit_code == 0, told.output
+    assert "Олена: новый контакт и новая сделка; сделано" in told.output
+    assert "Загрузка № 1: загружено. сделано: 5" in told.output
+    assert sum(len(office.deals_on(stage)) for stage in office.stages) == 5
+    assert "сделано, решать больше нечего" in run("decide", "1", str(place), "--new").output
 
 
 def test_an_undo_that_can_t_be_is_not_asked_about(run: Run) -> None:

@@ -120,7 +120,7 @@ def test_upload_look_decide_start_report_undo(team: Program, at_work: RunningBri
     assert [one.words for one in reversed(audit)] == [
         "Файлы вебинара прочитаны: 0.dat",
         f"Загрузка № 1, строка {olena['place']}: это контакт {olena['choices'][0]}, этап «long»",
-        f"Загрузка № 1, строка {olena['place']}: как решил мост",
+        f"Загрузка № 1, строка {olena['place']}: по плану",
         f"Загрузка № 1, строка {olena['place']}: новый контакт",
         "Загрузка № 1: начата",
         "Загрузка № 1: отменяется",

@@ -11,7 +11,7 @@ from browser_kit import DESKTOP, PHONE, fits_its_width, opened, serious_findings
 from local_crm import LocalCrm, served
 from pages_kit import PASSWORD, Pages, Visit, words_of
 from playwright.sync_api import Browser, Locator, Page, expect
-from running_bridge import RunningBridge
+from running_bridge import RunningBridge, wait_until
 from webinar_kit import ACCOUNT, SAMPLES, fill_contacts, school_config
 
 from amo_bridge.config.model import Config
@@ -218,9 +218,10 @@ def test_what_can_t_be_decided_any_more_is_told_on_the_page_anew(page: Page, mem
     upload(page, REPORT)
     expect(row(page, "Анжелика")).to_be_visible()
     member.post("/webinars/1/start", page="/webinars/1")
+    wait_until(lambda: "Отменить загрузку" in member.get("/webinars/1").text, "it has run meanwhile")
     row(page, "Анжелика").get_by_text("Решить иначе").click()
     row(page, "Анжелика").get_by_role("button", name="Решить").click()
-    expect(page.get_by_text("этого с ней сделать нельзя")).to_be_visible()
+    expect(page.get_by_text("сделано, решать больше нечего")).to_be_visible()
     assert page.get_by_role("heading", level=1).count() == 1, "no page within the page"
 
 

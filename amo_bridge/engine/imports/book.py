@@ -117,6 +117,17 @@ class ImportBook:
             row = connection.execute(select(imports.c.state).where(*self._one(number))).first()
             raise _missing(number) if row is None else _not_now(number, row.state)
 
+    def finish(self, number: int, came_from: State, state: State, ended: float) -> bool:
+        """Unless somebody has decided about one more person meanwhile."""
+        with self._store.write() as connection:
+            # Held from here on: whoever decides now waits, and finds it finished.
+            self.become_in(connection, number, [came_from], came_from)
+            still = select(import_rows.c.id).where(*self._mine(number), import_rows.c.state.in_(OPEN)).limit(1)
+            if connection.execute(still).first() is not None:
+                return False
+            self.become_in(connection, number, [came_from], state, finished_at=ended, trouble="")
+        return True
+
     def trouble(self, number: int, words: str) -> None:
         """What the import is waiting out, if anything."""
         with self._store.write() as connection:
@@ -180,6 +191,13 @@ class ImportBook:
             self.become_in(connection, number, ["draft"], "draft")
             changed = update(import_rows).where(*self._mine(number), import_rows.c.number == place)
             connection.execute(changed.values(said=said_json(said)))
+
+    def decide(self, connection: Connection, number: int, place: int, said: Override, row: Row, **more: Any) -> bool:
+        """What a person decided about somebody whom a begun import has left out; False if that is so no more."""
+        left_out = (import_rows.c.number == place, import_rows.c.state == "skipped", import_rows.c.step == "")
+        changed = update(import_rows).where(*self._mine(number), *left_out)
+        values = {"said": said_json(said), **self._planned(row), **more}
+        return connection.execute(changed.values(values)).rowcount == 1
 
     def again(self, number: int, step: str) -> bool:
         """Rows in doubt of a step that may be done twice without harm are ready again; were there any?"""

@@ -10,17 +10,25 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.imports.book import NoSuchImport, NotNow
 from amo_bridge.engine.imports.drafting import Drafting
-from amo_bridge.engine.imports.records import State
+from amo_bridge.engine.imports.later import FIRST_STEP, Later
+from amo_bridge.engine.imports.records import BEGUN, State
 from amo_bridge.engine.store import Store, import_rows
-from amo_bridge.webinars.plan import Override, What
+from amo_bridge.webinars.plan import Override
 
-FIRST_STEP: dict[What, str] = {"create_person": "person", "create_deal": "deal", "update_deal": "patch"}
 UNDOABLE: tuple[State, ...] = ("done", "paused")
 DRY = "[bridge] dry_run = true: мост вхолостую, загрузка ничего не записала бы; выключите dry_run и начните снова"
+
+NO_ADDRESS = (
+    "нет ни почты, ни телефона: его не найти в amoCRM и не узнать в другой раз; нужен — заведите его там вручную"
+)
 
 
 class UnknownContact(NoSuchImport):
     """Somebody names a contact that the account has not (Russian)."""
+
+
+class NoAddress(NoSuchImport):
+    """Somebody decides about a person who could not be recognised another time (Russian)."""
 
 
 class ImportControl:
@@ -29,6 +37,7 @@ class ImportControl:
         self._key = key
         self._drafting = drafting
         self._book = drafting.book
+        self._later = Later(key, drafting)
         self._dry_run = dry_run
 
     def start(self, number: int) -> None:
@@ -63,12 +72,20 @@ class ImportControl:
             self._change(connection, number, done, step="undo", state="ready", due_at=0.0)
 
     def say(self, number: int, place: int, said: Override) -> None:
-        """A person's own decision about one row of a draft; the plan follows it. Raises NoSuchImport."""
+        """A person's own decision about one row. The plan of a draft follows it; of an import that was begun, just this
+        person is imported, by whoever leads. Raises NoSuchImport."""
         if said.contact_id is not None and not self._drafting.knows_contact(said.contact_id):
             raise UnknownContact(f"контакта {said.contact_id} мост не знает")
-        self._book.row(number, place)
-        self._book.say(number, place, said)
-        self._drafting.replan(number)
+        kept = self._book.row(number, place)
+        if (said.as_new or said.contact_id) and not kept.row.person.mails and not kept.row.person.phones:
+            raise NoAddress(NO_ADDRESS)
+        if self._book.get(number).state in BEGUN:
+            if self._dry_run:
+                raise NotNow(DRY)
+            self._later.decide(number, kept, said)
+        else:
+            self._book.say(number, place, said)
+            self._drafting.replan(number)
 
     def _change(self, connection: Connection, number: int, which: ColumnElement[bool], **values: object) -> None:
         mine = (import_rows.c.account == self._key, import_rows.c.import_id == number, which)

@@ -15,6 +15,7 @@ from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
 from amo_bridge.engine.imports.book import ImportBook, keys_of
 from amo_bridge.engine.imports.memory import ImportMemory
+from amo_bridge.engine.imports.records import Kept
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror
 from amo_bridge.engine.people import People
 from amo_bridge.engine.store import Store
@@ -97,15 +98,15 @@ class Drafting:
 
     def replan(self, number: int) -> None:
         """Make a draft's plan anew, by what is known now and what a person decided meanwhile."""
-        kept = self.book.rows(number)
-        people = [one.row.person for one in kept]
-        said = {one.row.person.key: one.said for one in kept if one.said != Override()}
-        held_on = self.book.get(number).held_on
-        rows = plan(people, self.known(held_on, people, said.values()), self.options, said)
-        changed = [(one, row) for one, row in zip(kept, rows, strict=True) if one.row != row]
+        changed = [(one, row) for one, row in self._anew(number, {}) if one.row != row]
         with self.book.writing() as connection:
             self.book.become_in(connection, number, ["draft"], "draft")
             self.book.keep_plan(connection, number, changed)
+
+    def planned(self, number: int, place: int, said: Override) -> Row:
+        """What would become of one person now, if this were decided about him; nothing is kept."""
+        key = self.book.row(number, place).row.person.key
+        return next(row for kept, row in self._anew(number, {key: said}) if kept.number == place)
 
     def known(self, held_on: date, people: Sequence[Attendee], said: Iterable[Override] = ()) -> Known:
         """What the account knows of these people, in few reads of the store."""
@@ -146,6 +147,16 @@ class Drafting:
     def view(self, record: DealRecord) -> Deal:
         """A deal in the account's words."""
         return self._viewer.deal(record)
+
+    def _anew(self, number: int, more: Mapping[str, Override]) -> list[tuple[Kept, Row]]:
+        """``more``: what is decided besides, by the person's key."""
+        kept = self.book.rows(number)
+        people = [one.row.person for one in kept]
+        said = {one.row.person.key: one.said for one in kept if one.said != Override()}
+        said.update(more)
+        held_on = self.book.get(number).held_on
+        rows = plan(people, self.known(held_on, people, said.values()), self.options, said)
+        return list(zip(kept, rows, strict=True))
 
     def _deals(self, contacts: Mapping[int, IndexedContact]) -> dict[int, list[Deal]]:
         known = self._mirror.get(number for one in contacts.values() for number in one.deal_ids)

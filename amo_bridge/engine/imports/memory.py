@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from amo_bridge.engine.imports.records import State, kept_of
+from amo_bridge.engine.imports_tables import OPEN
 from amo_bridge.engine.rows import chunks, insert_or_replace
 from amo_bridge.engine.store import Store, import_columns, import_rows, imports
 from amo_bridge.webinars.columns import Field
@@ -36,6 +37,18 @@ class ImportMemory:
                 for row in connection.execute(query.where(import_rows.c.person_key.in_(some))):
                     kept = kept_of(row)
                     found[row.person_key] = Told(row.import_id, kept.contact_id, kept.deal_id, kept.row.figures)
+        return found
+
+    def elsewhere(self, number: int, key: str, held_on: date) -> int | None:
+        """Another import that has this person of this day, or is at work on him for any day; None if there is none."""
+        mine = (import_rows.c.account == self._account, import_rows.c.person_key == key)
+        done = (
+            (imports.c.held_on == held_on.isoformat()) & (import_rows.c.state == "done") & imports.c.state.in_(COUNTS)
+        )
+        query = select(func.min(imports.c.id)).join(import_rows, imports.c.id == import_rows.c.import_id)
+        query = query.where(*mine, imports.c.id != number, done | import_rows.c.state.in_(OPEN))
+        with self._store.read() as connection:
+            found: int | None = connection.execute(query).scalar_one()
         return found
 
     def same_file(self, digest: str, states: Sequence[State] = COUNTS) -> int | None:

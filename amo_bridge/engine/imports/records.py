@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row as DbRow
 
 from amo_bridge.webinars.attendees import Attendee
-from amo_bridge.webinars.plan import Override, Row
+from amo_bridge.webinars.plan import Override, Row, Standing
 
 State = Literal["draft", "running", "paused", "done", "undoing", "undone", "dropped"]
 STATE_WORDS: Mapping[State, str] = {
@@ -24,6 +24,9 @@ ROW_WORDS: Mapping[str, str] = {
     "done": "сделано", "skipped": "не нужно", "failed": "не вышло", "undone": "отменено", "kept": "не отменено",
 }  # fmt: skip
 WAITS = "ждёт решения"
+LEFT_OUT: tuple[Standing, ...] = ("doubtful", "banned", "skipped")
+# Begun, and not taken back.
+BEGUN: tuple[State, ...] = ("running", "paused", "done")
 
 _PEOPLE = TypeAdapter(Attendee)
 _ROWS = TypeAdapter(Row)
@@ -68,6 +71,11 @@ class Kept:
     def waits(self) -> bool:
         """Nobody could say who this is: until a person does, nothing is done."""
         return self.row.standing == "doubtful"
+
+    @property
+    def is_left_out(self) -> bool:
+        """The import has run, and nothing was done about this person: somebody may still decide otherwise."""
+        return self.state == "skipped" and not self.step and self.row.standing in LEFT_OUT
 
     @property
     def became(self) -> str:

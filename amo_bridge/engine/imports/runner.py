@@ -106,9 +106,6 @@ class Importer:
 
     def _finish(self, job: Import) -> bool:
         ended = self._clock.now().timestamp()
-        if job.state == "undoing":
-            self._book.become(job.id, [job.state], "undone", finished_at=ended, trouble="")
-        else:
-            self._book.become(job.id, [job.state], "done", finished_at=ended, trouble="")
-        log.info("import finished", import_id=job.id, undone=job.state == "undoing")
+        if self._book.finish(job.id, job.state, "undone" if job.state == "undoing" else "done", ended):
+            log.info("import finished", import_id=job.id, undone=job.state == "undoing")
         return True

@@ -10,7 +10,7 @@ from typing import Any
 from flask import abort
 
 from amo_bridge.engine.imports.book import ImportBook, NoSuchImport, NotNow
-from amo_bridge.engine.imports.control import UnknownContact
+from amo_bridge.engine.imports.control import NoAddress, UnknownContact
 from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.engine.imports.report import contact_url
 from amo_bridge.engine.view import deal_url
@@ -37,7 +37,7 @@ def refusing() -> Iterator[None]:
         yield
     except (NotNow, UnknownName) as error:
         abort(refusal(409, str(error)))
-    except UnknownContact as error:
+    except (UnknownContact, NoAddress) as error:
         abort(refusal(422, str(error)))
     except NoSuchImport as error:
         abort(refusal(404, str(error)))

@@ -200,6 +200,9 @@ def decide(number: int, place: int) -> str | Answer:
         return _decided(number, place, mistake=str(error))
     except ValueError:
         abort(400)
+    if _by_htmx() and desk().book.get(number).state != "draft":
+        # It goes on by that: the whole page says so.
+        return Response(status=204, headers={"HX-Refresh": "true"})
     return _decided(number, place)
 
 
