@@ -14,7 +14,7 @@ import pytest
 from api_table import DOCUMENT, shown
 from api_table import HEADERS as LANGUAGES
 from api_table import rows as door_rows
-from doc_files import PAGES, READMES, ROOT, anchors, fences, headings, links, prose, rows, spans
+from doc_files import LINK, PAGES, READMES, ROOT, anchors, fences, headings, links, prose, rows, spans
 
 from amo_bridge.cli import main
 from amo_bridge.cli.mistakes import Missing
@@ -65,6 +65,19 @@ def test_the_two_readmes_say_the_same() -> None:
 
 def _links_to_others(readme: Path) -> list[str]:
     return [link for link in links(readme) if not link.startswith("README")]
+
+
+def test_the_russian_readme_says_which_pages_are_in_english() -> None:
+    """Whoever does not read it wants to know before he follows the link."""
+    table = rows(READMES[1], "Где искать")
+    linked = {(row, link) for row in table for link in LINK.findall(row) if link.endswith(".md")}
+    marked = {link for row, link in linked if f"]({link}) (по-английски)" in row}
+    assert marked == {link for _, link in linked if not _is_in_russian(ROOT / link)}
+
+
+def _is_in_russian(page: Path) -> bool:
+    """Russian words may be examples in an English text; a Russian part has paragraphs of them."""
+    return any(len(re.findall("[а-яё]{2,}", part, re.IGNORECASE)) >= 20 for part in prose(page).split("\n\n"))
 
 
 # --- commands ----------------------------------------------------------------------------------------------------
