@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from browser_kit import DESKTOP, PHONE, fits_its_width, opened, serious_findings
 from local_crm import LocalCrm
-from pages_kit import Visit, words_of
+from pages_kit import PASSWORD, Visit, words_of
+from playwright.sync_api import Browser, Page, expect
 from running_bridge import RunningBridge
 
 from amo_bridge.config.against_account import unknown_names
@@ -93,3 +95,92 @@ def test_the_check_names_the_script_and_the_nearest_field(
     assert "«Тип клиента»?" in told
     (gone,) = unknown_names(in_folder(config, tmp_path / "нет"), Account.from_json(kept))
     assert "папки со скриптами" in gone
+
+
+# --- in a browser ------------------------------------------------------------------------------------------------
+
+# What a client may well have typed: a phone's screen is not as wide as this.
+LONG = "https://example.ru/" + "оченьдлиннаяссылка" * 9
+
+
+@pytest.fixture
+def own_scripts(tmp_path: Path) -> Path:
+    """A folder with a script of all kinds of blocks."""
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    (folder / "call.txt").write_text(
+        "Тема: {{ сделка.название }}\n\n# Узнать\n\n"
+        '- Для кого? ({{ поле["Целевая аудитория"] }})\n\n- Когда?\n\nСпасибо!\n',
+        "utf-8",
+    )
+    return folder
+
+
+@pytest.fixture
+def at_work(config: Config, own_scripts: Path, start_bridge: Callable[..., RunningBridge]) -> RunningBridge:
+    """A bridge with these scripts, and somebody who may look at them."""
+    bridge = start_bridge(in_folder(config, own_scripts)).wait_ready()
+    users = bridge.app.extensions[EXTENSION].users
+    user = users.add("Вера", Role.VIEWER)
+    with bridge.bridge.ground.store.write() as connection:
+        users.set_password(connection, user.id, PASSWORD)
+    return bridge
+
+
+@pytest.fixture
+def long_deal(at_work: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
+    number = office.new_deal(IVAN, LONG, "Продажи / Новый клиент", office.new_contact(IVAN, "Анна"), 1)
+    office.fill(IVAN, number, "Целевая аудитория", LONG)
+    at_work.settle(sandbox)
+    return number
+
+
+def come_in(page: Page, path: str) -> None:
+    """The page asked for, by way of the log-in."""
+    page.goto(path)
+    page.get_by_label("Имя").fill("Вера")
+    page.get_by_label("Пароль").fill(PASSWORD)
+    page.get_by_role("button", name="Войти").click()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_everybody_can_read_a_script(
+    browser: Browser, at_work: RunningBridge, own_scripts: Path, long_deal: int, theme: str, size: dict[str, int]
+) -> None:
+    with opened(browser, at_work.url, viewport=size, color_scheme=theme) as context:
+        page = context.new_page()
+        come_in(page, f"/deals/{long_deal}/scripts")
+        expect(page.get_by_role("heading", name="Скрипты: ")).to_be_visible()
+        is_readable(page, "the list")
+        page.get_by_role("link", name="call").click()
+        expect(page.get_by_role("heading", name="Узнать")).to_be_visible()
+        expect(page.get_by_role("article").get_by_role("listitem")).to_have_count(2)
+        is_readable(page, "a script")
+        (own_scripts / "call.txt").write_text("Тема: x\n\n{{ 1 / 0 }}\n", "utf-8")
+        page.reload()
+        expect(page.get_by_role("alert")).to_contain_text("В скрипте ошибка")
+        is_readable(page, "a broken script")
+        (own_scripts / "call.txt").unlink()
+        page.goto(f"/deals/{long_deal}/scripts")
+        expect(page.get_by_text("Скриптов нет")).to_be_visible()
+        is_readable(page, "no scripts")
+
+
+def is_readable(page: Page, what: str) -> None:
+    assert serious_findings(page) == [], what
+    assert fits_its_width(page), what
+
+
+def test_the_keyboard_leads_from_the_list_to_a_script_and_back(
+    browser: Browser, at_work: RunningBridge, long_deal: int
+) -> None:
+    with opened(browser, at_work.url) as context:
+        page = context.new_page()
+        come_in(page, f"/deals/{long_deal}/scripts")
+        page.get_by_role("link", name="call").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Узнать")).to_be_visible()
+        page.get_by_role("link", name="Другие скрипты").focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Скрипты: ")).to_be_visible()
