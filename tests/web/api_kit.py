@@ -25,6 +25,9 @@ class Program:
         more = {"json": body} if body is not None else {}
         return self._client.open(f"/api/v1{path}", method=method, headers=self.headers, **more, **how)
 
+    def speak(self, language: str) -> None:
+        self._client.set_cookie("language", language)
+
     def get(self, path: str) -> Any:
         answer = self.ask("GET", path)
         assert answer.status_code == 200, answer.text

@@ -33,7 +33,8 @@ def test_rules_and_a_deals_journal(pages: Pages, reader: Program) -> None:
     assert reader.get(f"/rules/{RULE}")["last_acted"].startswith("20")
     entries = reader.get("/deals/30000001/journal")["entries"]
     assert [(entry["verdict"], entry["reason"]) for entry in entries] == [("acts", ""), ("skipped", "не тот этап")]
-    assert reader.get("/deals/1/journal")["entries"] == []
+    unknown = reader.ask("GET", "/deals/1/journal")
+    assert (unknown.status_code, unknown.json["detail"]) == (404, "Мост не знает сделки 1")
 
 
 def test_a_rule_is_switched_and_counts_at_once(pages: Pages, master: Program) -> None:

@@ -9,6 +9,7 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.web import asked
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door
+from amo_bridge.web.api.query import whole
 from amo_bridge.web.api.shape import Shape
 from amo_bridge.web.api.version import doors
 from amo_bridge.web.here import office
@@ -37,7 +38,15 @@ MOST_DEEDS = 100
 
 
 @doors.open(
-    Door("/audit", "GET", Role.ADMIN, _l("Кто что менял"), Deeds, query={"before": _l("только до этого номера")})
+    Door(
+        "/audit",
+        "GET",
+        Role.ADMIN,
+        _l("Кто что менял"),
+        Deeds,
+        query={"before": _l("только до этого номера")},
+        checks={"before": whole(1)},
+    )
 )
 def audit() -> Deeds:
     deeds = office().audit.last(MOST_DEEDS, before=asked.number("before"))

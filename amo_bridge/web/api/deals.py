@@ -121,6 +121,9 @@ def deal(deal_id: int) -> Deal:
 
 @doors.open(Door("/deals/<int:deal_id>/journal", "GET", Role.VIEWER, _l("Журнал одной сделки"), Journal))
 def journal(deal_id: int) -> Journal:
+    known = deal_steps.deal_of(account(), deal_id)
+    if not known.is_known:
+        abort(refusal(404, _("Мост не знает сделки %(n)s", n=deal_id)))
     return Journal(deal_id=deal_id, entries=[_entry(one) for one in account().journal.of_deal(deal_id)])
 
 

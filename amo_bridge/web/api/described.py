@@ -12,6 +12,7 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import BaseModel, ValidationError
 
 from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.api.query import Check, wrong_in
 from amo_bridge.web.api.shape import Error
 from amo_bridge.web.gate import USUAL_BYTES, by_token
 
@@ -22,16 +23,17 @@ REFUSALS = {
     "404": "There is no such thing",
     "409": "It has changed meanwhile, or is not in the state in which this can be done",
     "413": "The body is larger than this door takes",
-    "422": "The body is not as described, or can't be used as it is",
+    "422": "The body or a parameter is not as described, or can't be used as it is",
     "503": "The store does not answer, or the account was never met",
 }
 
 
 @dataclass(frozen=True)
 class Door:
-    """``path`` as Flask writes it. ``summary``: a lazy_gettext; ``query``: name → what it means, too. ``files``: the
-    field of a form (multipart/form-data) in which files come; what the door ``takes`` are its other fields.
-    ``most_bytes``: how large a request may be. ``says_no``: status → a shape that tells more than ``Error``."""
+    """``path`` as Flask writes it. ``summary``: a lazy_gettext; ``query``: name → what it means, too; ``checks``: of
+    some of these. ``files``: the field of a form (multipart/form-data) in which files come; what the door ``takes`` are
+    its other fields. ``most_bytes``: how large a request may be. ``says_no``: status → a shape that tells more than
+    ``Error``."""
 
     path: str
     method: str
@@ -40,6 +42,7 @@ class Door:
     gives: type[BaseModel]
     takes: type[BaseModel] | None = None
     query: dict[str, Any] = field(default_factory=dict)
+    checks: Mapping[str, Check] = field(default_factory=dict)
     files: str = ""
     most_bytes: int = USUAL_BYTES
     says_no: Mapping[str, type[Error]] = field(default_factory=dict)
@@ -59,7 +62,8 @@ class Door:
         """Status → the shape of the answer, and when it comes."""
         of_change = () if self.method == "GET" else ("409",)
         of_body = ("413", "422") if self.takes else ()
-        told = sorted({"401", "403", "404", *of_change, *of_body, *self.says_no, "503"})
+        of_query = ("422",) if self.query else ()
+        told = sorted({"401", "403", "404", *of_change, *of_body, *of_query, *self.says_no, "503"})
         return {code: (self.says_no.get(code, Error), REFUSALS[code]) for code in told}
 
 
@@ -87,6 +91,8 @@ class Doors:
         def behind(view: Callable[..., BaseModel]) -> Callable[..., Any]:
             @wraps(view)
             def answer(**arguments: Any) -> Response | tuple[Response, int]:
+                if door.query and (wrong := wrong_in(request.args, door.query, door.checks)):
+                    return refusal(422, wrong)
                 if door.takes is not None:
                     body = _body(door)
                     if _has_nul(body):

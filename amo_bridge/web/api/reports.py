@@ -7,12 +7,14 @@ from typing import Literal
 
 from flask_babel import lazy_gettext as _l
 
+from amo_bridge.reports.overdue import WAYS
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door
+from amo_bridge.web.api.query import day, one_of
 from amo_bridge.web.api.shape import Shape
 from amo_bridge.web.api.version import doors
 from amo_bridge.web.here import account
-from amo_bridge.web.pages.reports import report_asked_for
+from amo_bridge.web.pages.reports import SPANS, report_asked_for
 
 
 class Overdue(Shape):
@@ -35,6 +37,7 @@ class Overdue(Shape):
             "until": _l("последний день, 2026-11-25"),
             "count": _l("standing или missed"),
         },
+        checks={"days": one_of(SPANS), "until": day, "count": one_of(WAYS)},
     )
 )
 def overdue() -> Overdue:

@@ -19,6 +19,7 @@ from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.decisions import RuleDecision
 from amo_bridge.web.api.decisions import told as told_decision
 from amo_bridge.web.api.described import Door, refusal
+from amo_bridge.web.api.query import one_of
 from amo_bridge.web.api.shape import Shape
 from amo_bridge.web.api.version import doors
 from amo_bridge.web.here import account
@@ -118,6 +119,7 @@ class RuleHistory(Shape):
         _l("Все правила"),
         Rules,
         query={"q": _l("пункт, слово или имя"), "only": "on | off"},
+        checks={"only": one_of(["on", "off"])},
     )
 )
 def rules() -> Rules:
@@ -186,6 +188,7 @@ def existing(name: str) -> ExistingDeals:
         _l("Последние решения правила"),
         RuleHistory,
         query={"only": _l("acted: без «не подошло»")},
+        checks={"only": one_of(["acted"])},
     )
 )
 def history(name: str) -> RuleHistory:

@@ -9,6 +9,7 @@ from flask_babel import lazy_gettext as _l
 
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door
+from amo_bridge.web.api.query import whole
 from amo_bridge.web.api.shape import Shape
 from amo_bridge.web.api.version import doors
 from amo_bridge.web.here import account
@@ -44,10 +45,11 @@ MOST_DAYS = 366
         _l("Что подойдёт по часам"),
         Steps,
         query={"days": _l("на сколько дней вперёд, до 366; 7"), "rule": _l("имя правила")},
+        checks={"days": whole(1, MOST_DAYS)},
     )
 )
 def upcoming() -> Steps:
     ahead = account().upcoming
-    days = min(max(request.args.get("days", 7, type=int), 1), MOST_DAYS)
+    days = request.args.get("days", 7, type=int)
     found = ahead.within(timedelta(days=days), rule=request.args.get("rule") or None)
     return Steps(now=ahead.now(), steps=[Step.model_validate(one.to_json()) for one in found])

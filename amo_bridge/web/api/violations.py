@@ -6,17 +6,19 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 from flask import abort
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic import Field, StringConstraints
 
 from amo_bridge.engine.violations import NoSuchViolation
 from amo_bridge.engine.violations import Violation as Broken
+from amo_bridge.reports.violation_sheet import Month
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door, refusal
 from amo_bridge.web.api.shape import Number, Shape
 from amo_bridge.web.api.version import doors
 from amo_bridge.web.here import account, token, write_down
-from amo_bridge.web.pages.violations import asked_for, in_the_audit, ruling_of, violations_of
+from amo_bridge.web.pages.violations import ALL, asked_for, in_the_audit, ruling_of, violations_of
 
 
 class Decision(Shape):
@@ -59,6 +61,10 @@ class Ruling(Shape):
     why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 
 
+def _month(told: str) -> str:
+    return "" if told == ALL or Month.of(told) else _("месяц, например 2026-11, или %(all)s", all=ALL)
+
+
 @doors.open(
     Door(
         "/violations",
@@ -67,6 +73,7 @@ class Ruling(Shape):
         _l("Кто какой пункт нарушил"),
         Violations,
         query={"month": "2026-11", "person": _l("имя"), "clause": "M7"},
+        checks={"month": _month},
     )
 )
 def violations() -> Violations:

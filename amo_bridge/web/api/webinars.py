@@ -11,6 +11,7 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door
+from amo_bridge.web.api.query import one_of, whole
 from amo_bridge.web.api.version import doors
 from amo_bridge.web.api.webinar_shapes import Attendee, Webinar, WebinarPeople, WebinarReport, Webinars, WebinarSum
 from amo_bridge.web.api.webinars_at_hand import attendee, facts, found, refusing, webinar_desk
@@ -24,6 +25,8 @@ SOUGHT: dict[str, Any] = {
     "state": "planned, ready, sending, doubt, done, skipped, failed, undone, kept",
     "page": _l("страница, по %(n)s человек", n=ON_A_PAGE),
 }
+# What is chosen from a list, and the page.
+CHECKS = {name: one_of(SOUGHT[name].split(", ")) for name in ("interest", "standing", "state")} | {"page": whole(1)}
 
 
 @doors.open(Door("/webinars", "GET", Role.WEBINAR, _l("Загрузки участников вебинаров"), Webinars))
@@ -61,12 +64,13 @@ def webinar(number: int) -> WebinarReport:
         _l("Участники загрузки: отбор"),
         WebinarPeople,
         query=SOUGHT,
+        checks=CHECKS,
     )
 )
 def people(number: int) -> WebinarPeople:
     at_hand, _job = _asked(number)
     rows = filtered(at_hand.book.rows(number), {name: request.args.get(name, "") for name in FILTERS})
-    page = max(request.args.get("page", 1, type=int), 1)
+    page = request.args.get("page", 1, type=int)
     shown = rows[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
     return WebinarPeople(
         found=len(rows), page=page, pages=-(-len(rows) // ON_A_PAGE), attendees=_attendees(shown, at_hand)
