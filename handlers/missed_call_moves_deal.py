@@ -1,8 +1,9 @@
 """A call is missed → the deal moves to its stage and a task to call again is set; the last try closes the deal.
 
-Tries are outgoing calls since the last talk. A client whose phone is abroad has a stage of his own (``foreign_stage``):
-he is to be written to. Does nothing if they talked, the client called himself, the deal is on another stage than
-``stages``, or no call counts as a try.
+Tries are outgoing calls since the last talk. A client whose phone is abroad has a stage and a task of his own
+(``foreign_stage``, ``foreign_task``): he is to be written to, so without ``foreign_task`` he gets none. The rule's task
+is closed when they talked, or by the last try. Does nothing if the client called himself in vain, the deal is on
+another stage than ``stages``, or no call counts as a try.
 Covers W7 (the third missed call closes), W8 (missed abroad → «Недозвонились до клиента. Европа»).
 """
 
@@ -12,10 +13,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.actions import Action, MoveDeal, Skip
+from amo_bridge.actions import Action, FinishTask, MoveDeal, Skip
 from amo_bridge.card import Call
 from amo_bridge.config.names import LossReasonName, StageName
-from amo_bridge.deal import Deal
+from amo_bridge.deal import Deal, Task
 from amo_bridge.events import CallLogged
 from amo_bridge.options import TaskSpec
 from amo_bridge.phones import all_abroad
@@ -23,6 +24,7 @@ from amo_bridge.rules import Options, handler
 
 # amoCRM's call_status: left a message, call back later, not there, not reached, busy.
 NOT_REACHED = (1, 2, 3, 6, 7)
+AGAIN = "again"
 
 
 class MissedCallMovesDeal(Options):
@@ -34,30 +36,41 @@ class MissedCallMovesDeal(Options):
     lost_reason: LossReasonName
     foreign_stage: StageName | None = None
     foreign_reason: LossReasonName | None = None
+    foreign_task: TaskSpec | None = None
     home: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "RU"
     talk_seconds: Annotated[int, Field(ge=1)] = 30
 
 
 @handler(on=CallLogged, options=MissedCallMovesDeal, needs={"calls", "contacts", "own_tasks"})
 def missed_call_moves_deal(event: CallLogged, deal: Deal, options: MissedCallMovesDeal) -> Skip | list[Action]:
+    if event.seconds >= options.talk_seconds:
+        return _closed(deal, "Поговорили") or Skip("поговорили")
     if event.direction != "out":
         return Skip("клиент позвонил сам")
     if not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» недозвоны не считаются")
-    if event.seconds >= options.talk_seconds:
-        return Skip("поговорили")
     tries = _tries(deal, options)
     if not tries:
         return Skip("после последнего разговора недозвонов нет")
     is_abroad = options.foreign_stage is not None and all_abroad(_phones(deal), options.home)
     if tries >= options.most:
         reason = options.foreign_reason if is_abroad and options.foreign_reason else options.lost_reason
-        return [MoveDeal(deal_id=deal.id, to=options.lost_stage, reason=reason)]
+        lost = MoveDeal(deal_id=deal.id, to=options.lost_stage, reason=reason)
+        return [*_closed(deal, f"Недозвонов: {tries}, сделка закрыта"), lost]
     stage = options.foreign_stage if is_abroad and options.foreign_stage else options.to_stage
     moves: list[Action] = [] if deal.is_on([stage]) else [MoveDeal(deal_id=deal.id, to=stage)]
-    waits = any(task.slot == "again" and not task.is_completed for task in deal.own_tasks)
-    again: list[Action] = [] if waits else [options.task.for_deal(deal, slot="again")]
-    return [*again, *moves] or Skip("задача перезвонить ещё открыта")
+    task = options.foreign_task if is_abroad else options.task
+    again: list[Action] = [] if task is None or _waiting(deal) else [task.for_deal(deal, slot=AGAIN)]
+    return [*again, *moves] or Skip("сделка уже там, и задача открыта" if task else "сделка уже там")
+
+
+def _waiting(deal: Deal) -> list[Task]:
+    return [task for task in deal.own_tasks if task.slot == AGAIN and not task.is_completed]
+
+
+def _closed(deal: Deal, why: str) -> list[Action]:
+    """Nobody is to be called or written to any more."""
+    return [FinishTask(deal_id=deal.id, task_id=task.id, result=why) for task in _waiting(deal)]
 
 
 def _tries(deal: Deal, options: MissedCallMovesDeal) -> int:

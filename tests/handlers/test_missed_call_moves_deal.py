@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from builders import NOON, deal, task
 
-from amo_bridge.actions import CreateTask, MoveDeal, Skip
+from amo_bridge.actions import CreateTask, FinishTask, MoveDeal, Skip
 from amo_bridge.card import Call, Contact
 from amo_bridge.events import CallLogged
 from handlers.missed_call_moves_deal import MissedCallMovesDeal, missed_call_moves_deal
@@ -18,13 +18,15 @@ EUROPE, LOST = "Вебинары / Недозвонились до клиент�
 TO_MISSED, TO_EUROPE = MoveDeal(deal_id=7, to=MISSED), MoveDeal(deal_id=7, to=EUROPE)
 
 
-def options() -> MissedCallMovesDeal:
+def options(**changed: Any) -> MissedCallMovesDeal:
     return MissedCallMovesDeal.model_validate(
         {
             "stages": [LONG, MISSED, EUROPE], "to_stage": MISSED, "lost_stage": LOST, "lost_reason": "Не дозвонились",
             "foreign_stage": EUROPE, "foreign_reason": "Недозвон. Европа",
             "task": {"text": "Перезвонить", "to": "manager", "due": "1 working day"},
+            "foreign_task": {"text": "Написать", "to": "manager", "due": "1 working day"},
         }
+        | changed
     )  # fmt: skip
 
 
@@ -36,13 +38,22 @@ def calls(*seconds: int, direction: str = "out") -> tuple[Call, ...]:
 
 
 def judged(
-    *seconds: int, phone: str = "+79161234567", on: str = LONG, event: Any = None, tasks: tuple[Any, ...] = ()
+    *seconds: int,
+    phone: str = "+79161234567",
+    on: str = LONG,
+    event: Any = None,
+    tasks: tuple[Any, ...] = (),
+    **changed: Any,
 ) -> Any:
-    told = event or CallLogged(at=NOON, note_id=1, entity_type="deal", entity_id=7, direction="out", seconds=0)
+    heard = event or CallLogged(at=NOON, note_id=1, entity_type="deal", entity_id=7, direction="out", seconds=0)
     people = (Contact(id=5, is_main=True, phones=(phone,) if phone else ()),)
     return missed_call_moves_deal(
-        told, deal(on, calls=calls(*seconds), contacts=people, own_tasks=tasks), options()
+        heard, deal(on, calls=calls(*seconds), contacts=people, own_tasks=tasks), options(**changed)
     )  # fmt: skip
+
+
+def told(said: Any) -> list[str]:
+    return [action.text for action in said if isinstance(action, CreateTask)]
 
 
 def only_moves(said: Any) -> list[MoveDeal]:
@@ -67,8 +78,30 @@ def test_where_a_missed_call_leads(seconds: tuple[int, ...], phone: str, on: str
 
 
 def test_a_task_to_call_again_is_set_once() -> None:
-    assert any(isinstance(action, CreateTask) for action in judged(0))
-    assert judged(0, 0, on=MISSED, tasks=(task(slot="again"),)) == Skip("задача перезвонить ещё открыта")
+    assert told(judged(0)) == ["Перезвонить"]
+    assert judged(0, 0, on=MISSED, tasks=(task(slot="again"),)) == Skip("сделка уже там, и задача открыта")
+
+
+@pytest.mark.parametrize("phone", ["+380501234567", "+77771234567"])
+def test_a_client_abroad_is_to_be_written_to_and_never_called(phone: str) -> None:
+    assert told(judged(0, phone=phone)) == ["Написать"]
+    assert told(judged(0, phone=phone, foreign_task=None)) == []
+    assert judged(0, 0, phone=phone, on=EUROPE, foreign_task=None) == Skip("сделка уже там")
+
+
+@pytest.mark.parametrize("phone", ["+79161234567", "+380501234567"])
+def test_the_last_try_closes_the_task_too(phone: str) -> None:
+    closed, lost = judged(0, 0, 0, phone=phone, on=MISSED, tasks=(task(slot="again"), task("again", is_completed=True)))
+    assert closed == FinishTask(deal_id=7, task_id=55, result="Недозвонов: 3, сделка закрыта")
+    assert isinstance(lost, MoveDeal)
+
+
+@pytest.mark.parametrize("direction", ["in", "out"])
+def test_when_they_talked_the_task_is_closed_wherever_the_deal_is(direction: str) -> None:
+    event = CallLogged(at=NOON, note_id=1, entity_type="deal", entity_id=7, direction=direction, seconds=95)
+    assert judged(0, 95, on="Вебинары / Думает (поговорили)", event=event, tasks=(task(slot="again"),)) == [
+        FinishTask(deal_id=7, task_id=55, result="Поговорили")
+    ]
 
 
 @pytest.mark.parametrize(

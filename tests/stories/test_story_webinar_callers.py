@@ -149,6 +149,15 @@ def test_the_third_missed_call_closes_the_deal(school: School) -> None:
     assert school.office.stage_of(deal) == MISSED
     school.call(NATALIA, deal)
     assert (school.office.stage_of(deal), school.reason(deal)) == (LOST, "Не дозвонились более 3 раз")
+    assert school.open_tasks(deal) == {}
+
+
+def test_after_a_talk_nobody_is_to_be_called_again(school: School) -> None:
+    deal = school.client(owner=NATALIA)
+    school.call(NATALIA, deal)
+    school.call(NATALIA, deal, seconds=95)
+    assert school.open_tasks(deal) == {"Записать в примечание суть разговора": NATALIA}
+    assert school.office.stage_of(deal) == MISSED
 
 
 def test_missed_calls_on_the_client_s_own_card_count(school: School) -> None:
@@ -172,6 +181,7 @@ def test_a_client_abroad_is_written_to(school: School) -> None:
     assert school.tags(deal) == ["писать, не звонить"]
     school.call(NATALIA, deal)
     assert school.office.stage_of(deal) == EUROPE
+    assert school.open_tasks(deal) == {"Написать клиенту на почту или в мессенджер": NATALIA}
 
 
 def test_success_only_with_the_full_payment(school: School) -> None:
