@@ -72,6 +72,14 @@ def test_webhooks_need_no_token(pages: Pages) -> None:
     assert pages.stranger().client.get("/health/live").status_code == 200
 
 
+def test_what_no_database_keeps_is_refused_in_words(admin: Visit) -> None:
+    for path in ("/upcoming?rule=x&rule=%00", "/rules/%00"):
+        assert admin.get(path).status_code == 400
+    answer = admin.post("/api/tokens", {"name": "\0", "role": "viewer"}, page="/api")
+    assert answer.status_code == 400
+    assert "Запрос не понят" in words_of(answer)
+
+
 @pytest.mark.parametrize("told", [True, False], ids=["its length told", "chunked"])
 def test_a_huge_form_is_refused_in_words(pages: Pages, told: bool) -> None:
     form = {"login": "я" * USUAL_BYTES, "password": "x"}
