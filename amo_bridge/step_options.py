@@ -18,6 +18,9 @@ from amo_bridge.schedule import Step, Times
 LONGEST_NAME = 60
 Hours = Literal["any", "working"]
 
+# The deal has come where the ladder counts: nothing to do yet, and no reason why not either.
+AWAITS_ITS_STEPS = "сделка пришла на этап этого правила; его шаги наступают по часам"
+
 
 class TimedDeeds(Deeds):
     """A step: deeds, and when they are due (the ladder's own matter).
@@ -69,7 +72,7 @@ def on_leaving(event: StageEntered, deal: Deal, stages: Iterable[str], deeds: De
     stages = tuple(stages)
     if not stage_is_one_of(event.from_stage_name, stages):
         if deal.is_on(stages):
-            return Skip("сделка пришла на этап этого правила; его шаги наступают по часам")
+            return Skip(AWAITS_ITS_STEPS)
         return Skip("сделка пришла не с этапа этого правила")
     if deal.is_on(stages):
         return Skip("этап сменился, но счёт идёт и на нём")

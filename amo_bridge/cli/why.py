@@ -24,6 +24,7 @@ VERDICTS = {
     "acts": "сделало",
     "would_act": "сделало бы",
     "skipped": "ничего",
+    "awaits": "ждёт срока",
     "failed": "СБОЙ",
     "held": "ОСТАНОВЛЕНО",
     "came": "",

@@ -152,7 +152,7 @@ def _line(row: Row[Any], states: Sequence[str]) -> Line:
         deal_id=row.deal_id,
         what=row.what,
         verdict=row.verdict,
-        outcome=outcome(row.verdict, states),
+        outcome=outcome(row.verdict, states, row.reason),
         reason=row.reason,
         actions=tuple(json.loads(row.actions)),
     )

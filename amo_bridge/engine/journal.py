@@ -34,7 +34,7 @@ class Entry:
     @property
     def outcome(self) -> str:
         """The verdict, or what became of it (engine/outcomes.py)."""
-        return outcome(self.verdict, (state for _, state, _ in self.effects))
+        return outcome(self.verdict, (state for _, state, _ in self.effects), self.reason)
 
 
 class Journal:

@@ -9,6 +9,7 @@ from sqlalchemy import and_, case, exists, func, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.store import GAVE_UP, OPEN_STATES, journal, outbox
+from amo_bridge.step_options import AWAITS_ITS_STEPS
 
 SETTLED = {"done": "acts", "failed": "refused", "unknown": "unknown", "unsent": "unsent", "dropped": "dropped"}
 # Who has to know of only one thing has to know of this first.
@@ -25,9 +26,12 @@ class Undone:
     partly: bool
 
 
-def outcome(verdict: str, states: Iterable[str]) -> str:
+def outcome(verdict: str, states: Iterable[str], reason: str = "") -> str:
     """The verdict as a person should read it, ``states`` being those of its effects in the outbox. For «acts»: acts,
-    refused, unknown, unsent, dropped, partly, or at_work as long as nothing but that is to be said."""
+    refused, unknown, unsent, dropped, partly, or at_work as long as nothing but that is to be said. For «skipped»:
+    awaits, if the ``reason`` is that the rule's steps come by the clock."""
+    if verdict == "skipped" and reason == AWAITS_ITS_STEPS:
+        return "awaits"
     found = {"at_work" if state in OPEN_STATES else SETTLED.get(state, "acts") for state in states}
     if verdict != "acts" or not found:
         return verdict

@@ -86,7 +86,7 @@ class RuleFacts:
         return "\n".join(lines[line - 1 : end])
 
     def _of(self, rule: Rule, glance: int, most_skips: int) -> Facts:
-        skips = Counter(line.reason for line in self.lines(rule, glance) if line.verdict == "skipped")
+        skips = Counter(line.reason for line in self.lines(rule, glance) if line.outcome == "skipped")
         matching = self.matching(rule)
         return Facts(
             rule=rule,

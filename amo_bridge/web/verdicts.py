@@ -9,6 +9,7 @@ VERDICTS = {
     "acts": ("good", _l("сделано")),
     "would_act": ("warning", _l("вхолостую")),
     "skipped": ("quiet", _l("не подошло")),
+    "awaits": ("quiet", _l("ждёт срока")),
     "failed": ("bad", _l("сбой")),
     "held": ("bad", _l("остановлено")),
     "retried": ("warning", _l("возвращено")),

@@ -74,7 +74,9 @@ def _of_config(account: PageAccount) -> list[Trouble]:
     state = account.bridge.watch.state
     found = []
     if state.problems:
-        words = _("Настройка в файле сломана; действует прежняя")
+        words = _("Настройка в файле сломана, действует прежняя: %(first)s", first=state.problems[0])
+        if more := len(state.problems) - 1:
+            words += f" ({_('и ещё %(n)s', n=more)})"
         found.append(Trouble("warning", words, "config.edit"))
     if state.needs_restart:
         keys = ", ".join(state.needs_restart)

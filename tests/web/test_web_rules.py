@@ -13,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from amo_bridge.config.load import load
 from amo_bridge.engine.store import deals
+from amo_bridge.step_options import AWAITS_ITS_STEPS
 
 RULE = "stage_creates_tasks.new_client"
 PAGE = f"/rules/{RULE}"
@@ -158,7 +159,12 @@ def test_a_broken_file_is_told_with_its_place_and_can_be_mended_here(pages: Page
     good = path.read_text("utf-8")
     path.write_text(good + "\n[extra]\n", "utf-8")
     pages.bridge.watch.look()
-    assert "Настройка в файле сломана; действует прежняя" in words_of(admin.get("/"))
+    place = f"config.toml, строка {len(good.splitlines()) + 2} [extra]: такого раздела нет"
+    assert f"Настройка в файле сломана, действует прежняя: {place}" in words_of(admin.get("/"))
+    for where in ("/rules", PAGE):
+        page = admin.get(where)
+        assert f"Настройка в файле сломана; правила работают по прежней {place}" in words_of(page)
+        assert 'href="/config">К настройке' in page.text
     page = words_of(admin.get("/config"))
     assert "мост работает по прежней настройке" in page
     assert "такого раздела нет" in page
@@ -178,6 +184,28 @@ def test_only_the_admin_changes_anything(path: Path, viewer: Visit, where: str) 
     assert viewer.post(where, {"key": "enabled", "value": "off", "text": "", "mark": ""}, page="/").status_code == 403
     assert path.read_bytes() == before
     assert "Выключить" not in words_of(viewer.get(PAGE))
+
+
+def test_of_a_broken_file_the_first_mistake_is_told_and_how_many_there_are(
+    pages: Pages, path: Path, admin: Visit, viewer: Visit
+) -> None:
+    path.write_text(path.read_text("utf-8") + "\n[extra]\n[more]\n", "utf-8")
+    pages.bridge.watch.look()
+    assert "(и ещё 1)" in words_of(admin.get("/"))
+    told = viewer.get("/rules")
+    assert "(и ещё 1)" in words_of(told)
+    assert "К настройке" not in words_of(told)
+
+
+def test_a_deal_that_has_come_onto_a_ladder_awaits_its_steps_and_was_not_passed_by(pages: Pages, viewer: Visit) -> None:
+    ladder = "stage_ladder.warming"
+    pages.say("skipped", rule=ladder, reason=AWAITS_ITS_STEPS)
+    words = words_of(viewer.get(f"/rules/{ladder}"))
+    assert "ждёт срока" in words
+    assert "Почему чаще всего не подходило" not in words
+    pages.say("skipped", rule=ladder, reason="сделка пришла не с этапа этого правила")
+    assert "Почему чаще всего не подходило сделка пришла не с этапа" in words_of(viewer.get(f"/rules/{ladder}"))
+    assert "ждёт срока" in words_of(viewer.get("/deals/30000001"))
 
 
 def test_an_unknown_switch_is_refused(admin: Visit) -> None:

@@ -10,7 +10,8 @@ from amo_bridge.web.api.shape import Shape
 
 class RuleDecision(Shape):
     """``verdict``: acts, would_act, skipped, failed, held, retried or dropped; ``outcome``: the verdict, or what became
-    of it: at_work, refused, unsent, unknown or partly. ``actions``: in words."""
+    of it: at_work, refused, unsent, unknown or partly; awaits, where the rule's steps come by the clock. ``actions``:
+    in words."""
 
     at: datetime
     rule: str
