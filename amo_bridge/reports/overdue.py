@@ -7,12 +7,13 @@ counts once, on the day of its deadline.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 
 from amo_bridge.engine.store import Store, tasks
 
@@ -40,10 +41,12 @@ class Span:
 
 @dataclass(frozen=True)
 class Report:
-    """``rows``: name → a figure for each of the days, most in all first."""
+    """``rows``: name → a figure for each of the days; ``tasks``: name → how many tasks these are, each counted once
+    however many days it stood overdue. Most tasks first."""
 
     days: tuple[date, ...]
     rows: Mapping[str, tuple[int, ...]]
+    tasks: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def totals(self) -> tuple[int, ...]:
@@ -67,14 +70,24 @@ def knows_tasks(store: Store, account_key: int) -> bool:
 
 def counted(promises: Iterable[Promise], spans: Sequence[Span], names: Mapping[int, str], way: Way) -> Report:
     """Count the promises that were not kept. People who kept all of theirs are not in the report."""
-    figures: dict[int, list[int]] = {}
+    figures: dict[str, list[int]] = {}
+    many: Counter[str] = Counter()
     for promise in promises:
-        for number, span in enumerate(spans):
-            if is_counted(promise, span, way):
-                figures.setdefault(promise.person, [0] * len(spans))[number] += 1
-    named = {names.get(person, f"№ {person}"): tuple(row) for person, row in figures.items()}
-    ordered = sorted(named.items(), key=lambda item: (-sum(item[1]), item[0]))
-    return Report(tuple(span.date for span in spans), dict(ordered))
+        broken = [number for number, span in enumerate(spans) if is_counted(promise, span, way)]
+        if broken:
+            name = name_of(promise.person, names)
+            many[name] += 1
+            row = figures.setdefault(name, [0] * len(spans))
+            for number in broken:
+                row[number] += 1
+    ordered = sorted(figures, key=lambda name: (-many[name], -sum(figures[name]), name))
+    days = tuple(span.date for span in spans)
+    return Report(days, {name: tuple(figures[name]) for name in ordered}, {name: many[name] for name in ordered})
+
+
+def name_of(person: int, names: Mapping[int, str]) -> str:
+    """As the report calls him."""
+    return names.get(person, f"№ {person}")
 
 
 def is_counted(promise: Promise, span: Span, way: Way) -> bool:
@@ -85,22 +98,24 @@ def is_counted(promise: Promise, span: Span, way: Way) -> bool:
     return fell_due and (promise.done_at is None or promise.done_at > promise.due_at)
 
 
+def due_in(account_key: int, spans: Sequence[Span]) -> tuple[ColumnElement[bool], ...]:
+    """Tasks that were due before the last day's end, and not finished before the first day began."""
+    unfinished = or_(
+        tasks.c.is_completed.is_(False), tasks.c.completed_at >= spans[0].begin, tasks.c.completed_at.is_(None)
+    )
+    return tasks.c.account == account_key, tasks.c.due_at < spans[-1].end, unfinished
+
+
+def promise_of(row: Any) -> Promise:
+    """What the task's row says of punctuality."""
+    # When a task was finished is not always told; it was not later than its last change.
+    done_at = (row.completed_at or row.updated_at) if row.is_completed else None
+    return Promise(row.responsible_user_id, row.due_at, done_at)
+
+
 def _promises(store: Store, account_key: int, spans: Sequence[Span]) -> list[Promise]:
-    """What was due before the last day's end, and not finished before the first day began."""
     query = select(
         tasks.c.responsible_user_id, tasks.c.due_at, tasks.c.is_completed, tasks.c.completed_at, tasks.c.updated_at
-    ).where(
-        tasks.c.account == account_key,
-        tasks.c.due_at < spans[-1].end,
-        or_(tasks.c.is_completed.is_(False), tasks.c.completed_at >= spans[0].begin, tasks.c.completed_at.is_(None)),
-    )
+    ).where(*due_in(account_key, spans))
     with store.read() as connection:
-        return [
-            Promise(
-                row.responsible_user_id,
-                row.due_at,
-                # When a task was finished is not always told; it was not later than its last change.
-                (row.completed_at or row.updated_at) if row.is_completed else None,
-            )
-            for row in connection.execute(query)
-        ]
+        return [promise_of(row) for row in connection.execute(query)]

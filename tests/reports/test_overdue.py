@@ -51,6 +51,7 @@ def test_people_with_the_most_come_first_and_strangers_go_by_their_number() -> N
     assert dict(report.rows) == {"№ 77": (1, 2, 2), "Иван": (1, 1, 1)}
     assert list(report.rows) == ["№ 77", "Иван"]
     assert report.totals == (2, 3, 3)
+    assert report.tasks == {"№ 77": 2, "Иван": 1}, "each task once, however many days it stood overdue"
 
 
 def test_nobody_is_late() -> None:

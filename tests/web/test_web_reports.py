@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from io import BytesIO, StringIO
@@ -31,12 +32,13 @@ def late(pages: Pages) -> Pages:
     return pages
 
 
-def owe(pages: Pages, *people: int) -> None:
+def owe(pages: Pages, *people: int, card: tuple[str, int] | None = None, text: str = "", first: int = 0) -> None:
     due = (datetime.now(UTC) - timedelta(days=1)).timestamp()
     rows = [
         {"account": pages.account.key, "task_id": number, "responsible_user_id": person, "due_at": due,
-         "is_completed": False, "updated_at": 0.0, "created_by": 1, "task_type_id": 1, "text": "", "created_at": 0.0}
-        for number, person in enumerate(people)
+         "is_completed": False, "updated_at": 0.0, "created_by": 1, "task_type_id": 1, "text": text, "created_at": 0.0,
+         "entity_type": card[0] if card else None, "entity_id": card[1] if card else None}
+        for number, person in enumerate(people, first)
     ]  # fmt: skip
     with pages.office.store.write() as connection:
         connection.execute(insert(tasks), rows)
@@ -49,9 +51,9 @@ def days(pages: Pages, many: int) -> list[str]:
 
 def test_each_person_and_each_day(late: Pages, viewer: Visit) -> None:
     words = words_of(viewer.get("/reports/overdue"))
-    assert f"{IVAN} 0 0 0 0 0 3 3 6" in words
-    assert "№ 77 0 0 0 0 0 1 1 2" in words
-    assert "Все вместе 0 0 0 0 0 4 4 8" in words
+    assert f"{IVAN} 0 0 0 0 0 3 3 3" in words
+    assert "№ 77 0 0 0 0 0 1 1 1" in words
+    assert "Все вместе 0 0 0 0 0 4 4 4" in words
 
 
 def test_counted_the_other_way(late: Pages, viewer: Visit) -> None:
@@ -59,10 +61,34 @@ def test_counted_the_other_way(late: Pages, viewer: Visit) -> None:
     assert f"{IVAN} 0 0 0 0 0 3 0 3" in words
 
 
+def test_a_figure_leads_to_its_tasks(late: Pages, viewer: Visit) -> None:
+    owe(late, agency().user(IVAN).id, card=("deal", 40), text="Позвонить <Ольге>", first=100)
+    page = viewer.get("/reports/overdue")
+    today = datetime.now(late.account.zone).date()
+    link = next(found for found in re.findall(r'href="([^"]+)"', page.text) if f"day={today}" in found)
+    told = viewer.get(link.replace("&amp;", "&"))
+    words = words_of(told)
+    assert IVAN in words
+    assert words.count("не сделана") == 4
+    assert "Позвонить <Ольге>" in words
+    assert 'href="/deals/40"' in told.text
+    assert f'href="{late.bridge.config.account.url}/leads/detail/40"' in told.text
+    assert words_of(viewer.get("/reports/overdue/tasks")).count("не сделана") == 5
+    assert "№ 77" in words_of(viewer.get("/reports/overdue/tasks"))
+    assert words_of(viewer.get("/reports/overdue/tasks?person=nobody")).count("не сделана") == 0
+    assert words_of(viewer.get(f"/reports/overdue/tasks?day={today}&count=missed")).count("не сделана") == 0
+
+
+@pytest.mark.parametrize("kind", ["contact", "company", "customer"])
+def test_a_task_on_another_card_leads_there(late: Pages, viewer: Visit, kind: str) -> None:
+    owe(late, 77, card=(kind, 41), first=100)
+    assert re.search(rf'/{kind[:4]}\w+/detail/41"', viewer.get("/reports/overdue/tasks").text)
+
+
 def test_as_csv_and_as_a_workbook_the_figures_are_the_same(late: Pages, viewer: Visit) -> None:
     answer = viewer.get("/reports/overdue.csv")
     text = list(csv.reader(StringIO(answer.data.decode("utf-8-sig")), delimiter=";"))
-    assert text == [["Человек", *days(late, 7), "Всего"], [IVAN, *"0000033", "6"], ["№ 77", *"0000011", "2"]]
+    assert text == [["Человек", *days(late, 7), "Всего задач"], [IVAN, *"0000033", "3"], ["№ 77", *"0000011", "1"]]
     assert "attachment" in answer.headers["Content-Disposition"]
     book = CalamineWorkbook.from_filelike(BytesIO(viewer.get("/reports/overdue.xlsx").data))
     sheet = book.get_sheet_by_index(0).to_python()
@@ -91,10 +117,11 @@ def test_without_the_package_the_page_offers_no_workbook(
 
 
 @pytest.mark.parametrize(
-    "query", ["days=9999", "days=x", "count=all", "until=never", "until=2999-01-01", "until=0001-01-01"]
+    "query", ["days=9999", "days=x", "count=all", "until=never", "until=2999-01-01", "until=0001-01-01", "day=x"]
 )
 def test_nonsense_in_the_address_does_no_harm(late: Pages, viewer: Visit, query: str) -> None:
     assert viewer.get(f"/reports/overdue?{query}").status_code == 200
+    assert viewer.get(f"/reports/overdue/tasks?{query}").status_code == 200
 
 
 def test_nobody_is_late(late: Pages, viewer: Visit) -> None:

@@ -18,11 +18,13 @@ from amo_bridge.web.pages.reports import SPANS, report_asked_for
 
 
 class Overdue(Shape):
-    """Overdue tasks: name → a figure for each of the days. See docs/pages.md for the two ways to count."""
+    """Overdue tasks: name → a figure for each of the days; ``tasks``: name → how many tasks these are, each counted
+    once. See docs/pages.md for the two ways to count."""
 
     count: Literal["standing", "missed"]
     days: list[date]
     people: dict[str, list[int]]
+    tasks: dict[str, int]
 
 
 @doors.open(
@@ -43,4 +45,4 @@ class Overdue(Shape):
 def overdue() -> Overdue:
     report, way = report_asked_for(account())
     people = {name: list(figures) for name, figures in report.rows.items()}
-    return Overdue(count=way, days=list(report.days), people=people)
+    return Overdue(count=way, days=list(report.days), people=people, tasks=dict(report.tasks))

@@ -9,6 +9,7 @@ from flask import Blueprint, Response, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from amo_bridge.reports.late_tasks import late_tasks
 from amo_bridge.reports.overdue import WAYS, Report, Span, Way, knows_tasks, overdue
 from amo_bridge.reports.workbook import is_available, workbook
 from amo_bridge.sheet_text import as_csv
@@ -22,6 +23,8 @@ routes = Blueprint("reports", __name__)
 MENU = Menu(_l("Отчёты"), "reports.show", place=50)
 SPANS = (7, 14, 31)
 EARLIEST = datetime(2000, 1, 1)  # noqa: DTZ001 - in whatever zone the account is
+# A page of more is read by nobody.
+MOST_TASKS = 500
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
@@ -32,6 +35,11 @@ class Wish:
     days: int
     until: datetime
     way: Way
+
+    @property
+    def asked(self) -> dict[str, str | int]:
+        """As it stands in an address."""
+        return {"days": self.days, "count": self.way, "until": f"{self.until:%Y-%m-%d}"}
 
 
 @routes.get("/reports/overdue")
@@ -48,6 +56,27 @@ def show() -> str:
         spans=SPANS,
         ways={"standing": _("просрочено к концу дня"), "missed": _("не сделано в срок")},
         has_xlsx=is_available(),
+    )
+
+
+@routes.get("/reports/overdue/tasks")
+@open_to(Role.VIEWER)
+def tasks() -> str:
+    """The tasks behind a figure: one person's or everybody's, of one day or of all of them."""
+    here = account()
+    wish, person = _wish(here), request.args.get("person", "")
+    spans = _spans(here, wish)
+    day = next((span for span in spans if span.date.isoformat() == request.args.get("day")), None)
+    found = late_tasks(here.store, here.key, [day] if day else spans, _names(here), wish.way, person)
+    return render_template(
+        "reports/tasks.html",
+        found=found[:MOST_TASKS],
+        many=len(found),
+        wish=wish,
+        first=spans[0].date,
+        day=day and day.date,
+        person=person,
+        url=here.config.account.url,
     )
 
 
@@ -72,9 +101,12 @@ def report_asked_for(here: PageAccount) -> tuple[Report, Way]:
 
 
 def _report(here: PageAccount, wish: Wish) -> Report:
+    return overdue(here.store, here.key, _spans(here, wish), _names(here), wish.way)
+
+
+def _names(here: PageAccount) -> dict[int, str]:
     known = here.crm_account
-    names = {person.id: person.name for person in known.users} if known else {}
-    return overdue(here.store, here.key, _spans(here, wish), names, wish.way)
+    return {person.id: person.name for person in known.users} if known else {}
 
 
 def _wish(here: PageAccount) -> Wish:
@@ -101,11 +133,11 @@ def _spans(here: PageAccount, wish: Wish) -> list[Span]:
 
 
 def _head(report: Report) -> list[str]:
-    return [_("Человек"), *(f"{day:%d.%m.%Y}" for day in report.days), _("Всего")]
+    return [_("Человек"), *(f"{day:%d.%m.%Y}" for day in report.days), _("Всего задач")]
 
 
 def _rows(report: Report) -> list[list[str | int]]:
-    return [[name, *figures, sum(figures)] for name, figures in report.rows.items()]
+    return [[name, *figures, report.tasks[name]] for name, figures in report.rows.items()]
 
 
 def _file(content: bytes, kind: str, ending: str) -> Response:
