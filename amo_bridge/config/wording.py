@@ -58,10 +58,10 @@ def problem(where: str, line: int | None, key: str, words: str) -> str:
     return f"{place}{' ' + key if key else ''}: {words}"
 
 
-def line_told(problem: str) -> int | None:
-    """The line that a problem begins with; None if it names none."""
+def place_told(problem: str) -> tuple[str, int | None]:
+    """Where a problem says it is, and the line: («config.toml, строка 42», 42); ("", None) if it names no line."""
     told = _PLACE.match(problem)
-    return int(told[1]) if told else None
+    return (told[0], int(told[1])) if told else ("", None)
 
 
 def place(block: Iterable[str | int], key: Iterable[str | int] = ()) -> str:

@@ -208,6 +208,25 @@ def test_a_deal_that_has_come_onto_a_ladder_awaits_its_steps_and_was_not_passed_
     assert "ждёт срока" in words_of(viewer.get("/deals/30000001"))
 
 
+def test_what_a_rule_did_is_shown_without_what_it_skipped(pages: Pages, viewer: Visit) -> None:
+    assert "Правило ещё ничего не делало" in words_of(viewer.get(f"{PAGE}?only=acted"))
+    pages.say("acts", actions='["задача «Связаться»"]')
+    for _ in range(60):
+        pages.say("skipped", reason="не тот этап", what="сделка ушла")
+    assert "задача «Связаться»" not in words_of(viewer.get(PAGE)), "the last fifty are others"
+    words = words_of(viewer.get(f"{PAGE}?only=acted"))
+    assert "задача «Связаться»" in words
+    assert "сделка ушла" not in words
+
+
+def test_a_rule_that_is_off_is_switched_on_dry(path: Path, admin: Visit) -> None:
+    saved(admin, asked(admin))
+    saved(admin, asked(admin, key="dry", value="on"))
+    rule = next(rule for rule in load(path, {}).rules if rule.name == RULE)
+    assert (rule.enabled, rule.dry_run) == (True, True)
+    assert "вхолостую" in words_of(admin.get(PAGE))
+
+
 def test_an_unknown_switch_is_refused(admin: Visit) -> None:
     assert asked(admin, key="most_per_hour").status_code == 400
 

@@ -9,7 +9,7 @@ from flask import abort
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.config.edit import difference
-from amo_bridge.config.wording import line_told
+from amo_bridge.config.wording import place_told
 from amo_bridge.errors import ConfigError
 from amo_bridge.web import config_deeds
 from amo_bridge.web.admission.roles import Role
@@ -174,7 +174,7 @@ def _refuse(error: ConfigError) -> NoReturn:
 
 
 def _problems(found: list[str] | tuple[str, ...]) -> list[Problem]:
-    return [Problem(words=words, line=line_told(words)) for words in found]
+    return [Problem(words=words, line=place_told(words)[1]) for words in found]
 
 
 def _unix(text: str) -> str:

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.config.edit import difference
 from amo_bridge.config.saving import Backup, Written
+from amo_bridge.config.wording import place_told
 from amo_bridge.errors import ConfigError
 from amo_bridge.web import config_deeds
 from amo_bridge.web.admission.roles import Role
@@ -103,6 +104,7 @@ def _editor(here: PageAccount, file: Written, text: str, problems: list[str] | N
         text=text,
         mark=file.mark,
         problems=problems,
+        place_told=place_told,
         state=here.bridge.watch.state,
         backups=here.file.backups(),
     )

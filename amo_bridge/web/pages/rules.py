@@ -36,11 +36,13 @@ def all_of_them() -> str:
 def show(name: str) -> str:
     here = account()
     facts, rule = _rule(name)
+    only = request.args.get("only", "")
     return render_template(
         "rules/show.html",
         row=facts.of(rule),
         rule=rule,
-        lines=facts.lines(rule),
+        lines=facts.lines(rule, loud=only == "acted"),
+        only=only,
         here=here,
         block=facts.block(rule),
         choices=choices_of(rule),
@@ -64,27 +66,31 @@ def switch(name: str) -> str | tuple[str, int]:
     """Nothing is changed yet: what would change is shown, and asked about."""
     here = account()
     facts, rule = _rule(name)
-    key, value = _wish(rule)
+    wish = _wish(rule)
     file = here.file.read()
+    text = file.text
     try:
-        text = with_key(file.text, rule.path, key, value)
+        for key, value in wish.items():
+            text = with_key(text, rule.path, key, value)
     except ConfigError as error:
         return render_template("config/problems.html", problems=error.problems), 409
     preview: dict[str, object] = {}
-    if (key == "enabled" and value) or key == "existing":
+    if wish.get("enabled") or "existing" in wish:
         preview["existing"] = here.existing(rule)
-        preview["chosen"] = value if key == "existing" else getattr(rule.options, "existing", "")
+        preview["chosen"] = wish.get("existing", getattr(rule.options, "existing", ""))
         preview["matching"] = facts.matching(rule)
     return review(here, text, file, back=f"/rules/{rule.name}", **preview)
 
 
-def _wish(rule: Rule) -> tuple[str, bool | str]:
-    """The key that is to be changed, and its new value."""
+def _wish(rule: Rule) -> dict[str, bool | str]:
+    """The keys that are to be changed, and their new values."""
     key, told = request.form.get("key", ""), request.form.get("value", "")
     if key in ("enabled", "dry_run"):
-        return key, told == "on"
+        return {key: told == "on"}
+    if key == "dry":
+        return {"enabled": True, "dry_run": True}
     if key == "existing" and told in choices_of(rule):
-        return key, told
+        return {key: told}
     abort(400)
 
 

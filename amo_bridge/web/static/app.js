@@ -90,6 +90,44 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   } else document.getElementById("away").textContent = "";
 });
 
+// Line numbers beside a text, for the eye alone: a screen reader reads the text.
+function numberLines(editor) {
+  const field = editor.querySelector("textarea");
+  const gutter = editor.querySelector(".line-numbers");
+  let shown = 0;
+  const follow = () => { gutter.scrollTop = field.scrollTop; };
+  const count = () => {
+    const lines = field.value.split("\n").length;
+    if (lines !== shown) gutter.textContent = Array.from({ length: lines }, (_, n) => n + 1).join("\n");
+    shown = lines;
+    follow();
+  };
+  field.addEventListener("input", count);
+  field.addEventListener("scroll", follow);
+  count();
+}
+
+function goToLine(field, line) {
+  const lines = field.value.split("\n");
+  const start = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0);
+  field.focus({ preventScroll: true });
+  field.setSelectionRange(start, start + (lines[line - 1] ?? "").length);
+  // Not in the middle: a phone's keyboard covers the lower half.
+  field.scrollTop = (line - 1) * parseFloat(getComputedStyle(field).lineHeight) - field.clientHeight / 4;
+  field.scrollLeft = 0;
+  field.scrollIntoView({ block: "start" });
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-line]");
+  const field = link && document.getElementById(link.hash.slice(1));
+  if (!field) return;
+  event.preventDefault();
+  goToLine(field, Number(link.dataset.line));
+});
+
+document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".editor").forEach(numberLines));
+
 // The newest day stands at the right: that is where a table that does not fit begins to be read.
 function showNewest(root) {
   root.querySelectorAll('figure[data-chart="people"] .scroll').forEach((box) => { box.scrollLeft = box.scrollWidth; });
