@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
@@ -12,10 +13,11 @@ from amo_bridge.config.saving import Backup
 from amo_bridge.engine.reloading import FileState
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rules import Rule
-from amo_bridge.web.here import write_down
+from amo_bridge.web.here import office, write_down
 from amo_bridge.web.office import PageAccount
 from amo_bridge.web.wording import moment
 
+DEED = "config.save"
 CONFIG_BYTES = 2 * 1024 * 1024
 SWITCHED: dict[str, Callable[[Rule, Rule], bool]] = {
     "Включено": lambda old, new: new.enabled and not old.enabled,
@@ -24,6 +26,16 @@ SWITCHED: dict[str, Callable[[Rule, Rule], bool]] = {
     "Всерьёз": lambda old, new: old.dry_run and not new.dry_run,
     "Изменено": lambda old, new: old.options != new.options,
 }
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version that was replaced; ``who`` did it, and ``words`` say what was done by that: empty where a file was
+    replaced by something else than pages and programs."""
+
+    backup: Backup
+    who: str
+    words: str
 
 
 class Unfit(ConfigError):
@@ -53,8 +65,23 @@ def save(here: PageAccount, text: str, mark: str, restored: Backup | None = None
         deed = _deed(_config_or_none(here, before.text), here.file.checked(text))
         if restored is not None:
             deed = f"Возвращена версия, заменённая {moment(restored.at)}. {deed}"
-        write_down("config.save", deed, details="\n".join(difference(before.text, text)))
+        write_down(DEED, deed, details="\n".join(difference(before.text, text)))
     return here.bridge.watch.look(again=True)
+
+
+def versions_before(here: PageAccount) -> list[Version]:
+    """Newest first."""
+    backups = here.file.backups()
+    if not backups:
+        return []
+    saves = office().audit.of_kind(DEED, here.name, backups[-1].at)
+    # Whatever replaces a version is written down right after it, and before the next one is replaced.
+    ends = [None, *(one.at for one in backups)]
+    told = []
+    for backup, end in zip(backups, ends, strict=False):
+        then = next((one for one in saves if backup.at <= one.at and (end is None or one.at < end)), None)
+        told.append(Version(backup, then.who if then else "", then.words if then else ""))
+    return told
 
 
 def version_before(here: PageAccount, name: str) -> tuple[Backup, str]:

@@ -139,6 +139,7 @@ def test_a_version_before_is_read_and_put_back_once(pages: Pages, path: Path, ma
     before = path.read_text("utf-8")
     saved = master.ask("PUT", "/config", {"text": switched_off(before), "mark": master.get("/config")["mark"]}).json
     (kept,) = saved["backups"]
+    assert (kept["who"], kept["words"]) == ("API: admin программа", f"Выключено: {RULE}")
     version = master.get(f"/config/backups/{kept['name']}")
     assert (version["name"], version["at"], version["text"]) == (kept["name"], kept["at"], before)
     restore = f"/config/backups/{kept['name']}/restore"

@@ -119,6 +119,23 @@ def test_a_save_pressed_twice_is_one_save(pages: Pages, path: Path, admin: Visit
     assert len(pages.office.audit.last(9)) == 1
 
 
+def test_versions_before_say_who_replaced_them_and_by_what(pages: Pages, path: Path, admin: Visit) -> None:
+    saved(admin, asked(admin))
+    pages.account.file.save(path.read_text("utf-8") + "# с сервера\n", pages.account.file.read().mark)
+    saved(admin, asked(admin, value="on"))
+    newest, by_nobody, oldest = rows_of_versions(admin)
+    moment = r"[\d.]+, [\d:]+ "
+    assert re.fullmatch(rf"{moment}Включено: {re.escape(RULE)} Анна Вернуть…", newest)
+    assert re.fullmatch(rf"{moment}Вернуть…", by_nobody)
+    assert re.fullmatch(rf"{moment}Выключено: {re.escape(RULE)} Анна Вернуть…", oldest)
+
+
+def rows_of_versions(admin: Visit) -> list[str]:
+    """What each row of the versions before says."""
+    table = admin.get("/config").text.partition("Прежние версии")[2].partition("<tbody>")[2].partition("</tbody>")[0]
+    return [" ".join(re.sub(r"<[^>]*>", " ", row).split()) for row in table.split("</tr>") if "<td" in row]
+
+
 @pytest.mark.parametrize("name", ["..%2fconfig.toml", "config.2026.toml", "lock"])
 def test_nothing_but_a_version_before_is_put_back(admin: Visit, name: str) -> None:
     assert admin.post(f"/config/backups/{name}", page="/config").status_code == 404

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import Row, insert, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -57,14 +58,20 @@ class Audit:
         with self._store.read() as connection:
             return connection.execute(select(audit.c.id).where(*mine).limit(1)).first() is not None
 
+    def of_kind(self, deed: str, account: str, since: datetime) -> list[Deed]:
+        """All deeds of one kind about an account since then, oldest first."""
+        mine = (audit.c.deed == deed, audit.c.account == account, audit.c.at >= since.timestamp())
+        with self._store.read() as connection:
+            return [_deed(row) for row in connection.execute(select(audit).where(*mine).order_by(audit.c.id))]
+
     def last(self, most: int, *, before: int | None = None) -> list[Deed]:
         """The newest; ``before``: only those older than this one, to turn pages."""
         query = select(audit).order_by(audit.c.id.desc()).limit(most)
         if before is not None:
             query = query.where(audit.c.id < before)
         with self._store.read() as connection:
-            rows = connection.execute(query).all()
-        return [
-            Deed(row.id, datetime.fromtimestamp(row.at, UTC), row.who, row.account, row.deed, row.words, row.details)
-            for row in rows
-        ]
+            return [_deed(row) for row in connection.execute(query)]
+
+
+def _deed(row: Row[Any]) -> Deed:
+    return Deed(row.id, datetime.fromtimestamp(row.at, UTC), row.who, row.account, row.deed, row.words, row.details)

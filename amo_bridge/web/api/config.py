@@ -16,7 +16,7 @@ from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door, refusal
 from amo_bridge.web.api.shape import Shape
 from amo_bridge.web.api.version import doors
-from amo_bridge.web.config_deeds import CONFIG_BYTES, Unfit, problems_of, version_before
+from amo_bridge.web.config_deeds import CONFIG_BYTES, Unfit, problems_of, version_before, versions_before
 from amo_bridge.web.here import account
 from amo_bridge.web.office import PageAccount
 
@@ -29,10 +29,13 @@ class Problem(Shape):
 
 
 class ConfigBackup(Shape):
-    """A version that was replaced then."""
+    """A version that was replaced then; ``who`` did it, ``words``: what was done by that (Russian); both empty where
+    nobody wrote it down."""
 
     name: str
     at: datetime
+    who: str
+    words: str
 
 
 class Config(Shape):
@@ -75,9 +78,11 @@ class ConfigReview(Shape):
     problems: list[Problem]
 
 
-class ConfigVersion(ConfigBackup):
+class ConfigVersion(Shape):
     """A version before, and all of its text."""
 
+    name: str
+    at: datetime
     text: str
 
 
@@ -165,7 +170,10 @@ def _config(here: PageAccount) -> Config:
         mark_in_force=here.bridge.watch.mark_in_force,
         problems=_problems(state.problems),
         needs_restart=list(state.needs_restart),
-        backups=[ConfigBackup(name=one.name, at=one.at) for one in here.file.backups()],
+        backups=[
+            ConfigBackup(name=one.backup.name, at=one.backup.at, who=one.who, words=one.words)
+            for one in versions_before(here)
+        ],
     )
 
 

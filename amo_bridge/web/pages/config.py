@@ -13,7 +13,7 @@ from amo_bridge.config.wording import place_told
 from amo_bridge.errors import ConfigError
 from amo_bridge.web import config_deeds
 from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.config_deeds import CONFIG_BYTES, Unfit, problems_of, version_before
+from amo_bridge.web.config_deeds import CONFIG_BYTES, Unfit, problems_of, version_before, versions_before
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import account
 from amo_bridge.web.menu import Menu
@@ -106,7 +106,7 @@ def _editor(here: PageAccount, file: Written, text: str, problems: list[str] | N
         problems=problems,
         place_told=place_told,
         state=here.bridge.watch.state,
-        backups=here.file.backups(),
+        versions=versions_before(here),
     )
 
 
