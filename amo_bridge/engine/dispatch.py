@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from amo_bridge.actions import Action, Decision, Person, RollBack, Skip
+from amo_bridge.actions import Action, Person, RollBack, Skip
 from amo_bridge.card import NotRead
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
 from amo_bridge.duration import in_words
+from amo_bridge.engine.decisions import well_formed
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.event_keys import event_key
-from amo_bridge.engine.refusals import as_one, told_instead
+from amo_bridge.engine.refusals import Explanation, as_one, settled, told_instead
 from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.surroundings import Looking
 from amo_bridge.errors import BridgeError
@@ -41,8 +42,8 @@ class Verdict:
 class Case:
     """Everything a rule is judged on: the events about one deal at one moment, and the deal freshly read.
 
-    ``told_key`` is the key of the reported event among them. ``before``: the deal as it was last known.
-    ``put_backs``: how often it was put back from where it is now, within the last hour.
+    ``told_key`` is the key of the reported event among them. ``before``: the deal as it was last known. ``put_backs``:
+    how often it was put back from where it is, within the last hour; ``explanations``: the open tasks about that.
     """
 
     events: tuple[Event, ...]
@@ -51,6 +52,7 @@ class Case:
     deal: Deal
     before: DealRecord | None = None
     put_backs: Callable[[], int] = lambda: 0
+    explanations: Callable[[], Sequence[Explanation]] = lambda: ()
 
 
 class Said(NamedTuple):
@@ -118,6 +120,7 @@ class Dispatcher:
         about fields see the deal where it will be."""
         gates = [self._ask(rule, event, case, around) for event, rule in self._pairs(case, gates=True)]
         live = [said for said in gates if isinstance(said.wants, RollBack) and not self._is_dry(said.verdict.rule)]
+        gates = gates if live else [self._let_through(said, case) for said in gates]
         times = case.put_backs() if live else 0
         refusal = live[0].verdict.rule if live and times < self._most_put_backs else None
         verdicts = self._as_one(gates, live, case, times)
@@ -131,6 +134,15 @@ class Dispatcher:
                 verdict = self._resolved(self._ask(rule, event, seen, around), seen)
                 verdicts.append(_without_repeats(verdict, wanted))
         return verdicts
+
+    def _let_through(self, said: Said, case: Case) -> Said:
+        """A gate that refuses nothing closes the tasks by which it explained why it did."""
+        rule, event = said.verdict.rule, said.verdict.event
+        is_silent = said.verdict.outcome != "skipped" or self._not_to_be_asked(rule, event, case.deal)
+        if is_silent or not isinstance(event, StageEntered):
+            return said
+        wants = settled(case.explanations(), rule.name, event, case.deal)
+        return said._replace(verdict=replace(said.verdict, outcome="acts"), wants=wants) if wants else said
 
     def _put_back(self, case: Case, refusal: Sequence[Action] | RollBack) -> Case:
         if not isinstance(refusal, RollBack) or refusal.to is None:
@@ -218,7 +230,7 @@ def _said(verdict: Verdict, deal: Deal) -> Said:
     """Ask the verdict's rule about its event."""
     rule = verdict.rule
     try:
-        decision = _well_formed(rule.handler.judge(verdict.event, deal, rule.options))
+        decision = well_formed(rule.handler.judge(verdict.event, deal, rule.options))
     except NotRead as error:
         return Said(replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error}"), (), deal, error.need)
     except Exception as error:  # noqa: BLE001 - a rule's bug must not stop the other rules; it is journaled
@@ -226,16 +238,6 @@ def _said(verdict: Verdict, deal: Deal) -> Said:
     if isinstance(decision, Skip):
         return Said(replace(verdict, reason=decision.reason), (), deal)
     return Said(replace(verdict, outcome="acts"), decision, deal)
-
-
-def _well_formed(decision: Decision) -> Skip | RollBack | list[Action]:
-    """What a handler said. One that says nothing at all (a forgotten ``return``) is wrong: TypeError."""
-    if isinstance(decision, Skip | RollBack):
-        return decision
-    actions = decision if isinstance(decision, list) else [decision]
-    if not all(isinstance(action, Action) and not isinstance(action, RollBack) for action in actions):
-        raise TypeError(f"обработчик вернул {decision!r}, а нужны действия или Skip")
-    return actions
 
 
 def _without_repeats(verdict: Verdict, wanted: set[str]) -> Verdict:

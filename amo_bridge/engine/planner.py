@@ -180,6 +180,7 @@ class Planner:
             self.brain.viewer.deal(record, self._copy(event, known, record)),
             before=known.record if known else None,
             put_backs=self._put_backs.counter(record.id, (record.pipeline_id, record.status_id)),
+            explanations=self._put_backs.explanations(record.id),
         )
 
     def _happened(self, event: Event, known: Mirrored | None, record: DealRecord) -> Iterator[Event]:

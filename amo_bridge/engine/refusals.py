@@ -2,21 +2,35 @@
 
 A person who repeats a move that was put back may know why. After some put-backs within an hour the deal stays where he
 wants it, and the head is told what is missing instead.
+
+A refusal is explained by a task. Once the deal is through (or closed) there is nothing left to explain, and the gate
+closes the tasks that it set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
-from amo_bridge.actions import Action, CreateTask, Notify, Person, RollBack
+from amo_bridge.actions import Action, CreateTask, FinishTask, Notify, Person, RollBack
 from amo_bridge.crm.account_parts import LOST
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
 from amo_bridge.due import Due
+from amo_bridge.events import StageEntered
 
 DUE = Due.parse("end of day")
 SLOT = "insists"
+EXPLAINS = "rollback"
+
+
+class Explanation(NamedTuple):
+    """An open task by which a rule explained a refusal; ``slot`` tells of which stage (``slot_of``)."""
+
+    task_id: int
+    rule: str
+    slot: str
 
 
 def as_one(refusals: Sequence[RollBack], before: DealRecord | None) -> RollBack:
@@ -39,4 +53,22 @@ def told_instead(refusal: RollBack, deal: Deal, times: int, to: Person) -> list[
     return [
         CreateTask(deal_id=deal.id, text=text, to=to, due=DUE, slot=SLOT),
         Notify(deal_id=deal.id, to=(str(to),), text=text),
+    ]
+
+
+def slot_of(stage: tuple[int, int]) -> str:
+    """The mark of a task that explains why the deal may not come onto this stage."""
+    return f"{EXPLAINS}:{stage[0]}.{stage[1]}"
+
+
+def settled(explanations: Iterable[Explanation], rule: str, event: StageEntered, deal: Deal) -> list[Action]:
+    """The rule has let the deal through: what it explained is closed, if it was about this stage or the deal is."""
+    if event.stage != deal.stage.key:
+        return []
+    is_closed = deal.stage.kind != "open"
+    result = f"Сделка перешла на этап «{deal.stage.name}»"
+    return [
+        FinishTask(deal_id=deal.id, task_id=one.task_id, result=result)
+        for one in explanations
+        if one.rule == rule and (is_closed or one.slot == slot_of(event.stage))
     ]

@@ -47,6 +47,11 @@ def explanations(office: Office, deal: int) -> list[tuple[str, str]]:
     ]
 
 
+def unread(office: Office, deal: int) -> int:
+    """How many explanations are still open."""
+    return sum(not row["is_completed"] for row in office.tasks(deal) if row["text"].startswith("Сделка "))
+
+
 def test_two_gates_on_several_stages_give_one_roll_back_that_names_everything(
     bridge: RunningBridge, sandbox: LocalCrm, office: Office
 ) -> None:
@@ -165,6 +170,36 @@ def test_a_project_with_open_tasks_is_moved_by_the_head_alone(
     told = explanations(office, deal)
     assert [who for _, who in told] == ([MANAGER] if person == MANAGER else [])
     assert all("«Согласовать тайминг: Бузова»" in text for text, _ in told)
+
+
+def test_an_explanation_is_closed_when_the_deal_is_through_and_moves_nothing_itself(
+    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+) -> None:
+    """Closing the last open task of a stage moves the deal on; what the bridge closes itself must not."""
+    deal = new_deal(office, TIMING)
+    office.new_task(MANAGER, deal, "Согласовать тайминг: Бузова")
+    move(bridge, sandbox, office, deal, CONTENT)
+    assert unread(office, deal) == 1
+    sandbox.later()
+    for row in office.tasks(deal):
+        if not row["text"].startswith("Сделка "):
+            office.finish(MANAGER, deal, row["text"])
+    bridge.settle(sandbox)
+    assert (office.stage_of(deal), unread(office, deal)) == (CONTENT, 0)
+    sandbox.later()
+    bridge.settle(sandbox)
+    assert office.stage_of(deal) == CONTENT
+
+
+def test_an_explanation_about_another_stage_stays_until_the_deal_is_closed(
+    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+) -> None:
+    deal = new_deal(office, AWAITED)
+    move(bridge, sandbox, office, deal, MEETING)
+    move(bridge, sandbox, office, deal, "Продажи / Отложенные")
+    assert unread(office, deal) == 1
+    move(bridge, sandbox, office, deal, LOST, loss_reason_id=office.reasons["Дорого"])
+    assert (office.stage_of(deal), unread(office, deal)) == (LOST, 0)
 
 
 def test_a_project_is_not_won_without_its_report(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> None:

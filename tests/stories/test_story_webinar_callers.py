@@ -193,6 +193,7 @@ def test_success_only_with_the_full_payment(school: School) -> None:
     school.settle()
     school.move(NATALIA, deal, WON)
     assert school.office.stage_of(deal) == WON
+    assert school.open_tasks(deal) == {}
 
 
 def test_a_loss_needs_its_reason_and_some_reasons_a_note(school: School) -> None:
@@ -204,8 +205,10 @@ def test_a_loss_needs_its_reason_and_some_reasons_a_note(school: School) -> None
     assert school.office.stage_of(deal) == LONG
     assert any("напишите примечание" in text for text in school.open_tasks(deal))
     school.write(NATALIA, deal, "Говорит, что дорого, возражение отработали")
+    school.office.new_task(NATALIA, deal, "Вернуться к разговору через год")
     school.move(NATALIA, deal, LOST, **expensive)
     assert school.office.stage_of(deal) == LOST
+    assert school.open_tasks(deal) == {"Вернуться к разговору через год": NATALIA}
 
 
 def test_after_a_talk_its_gist_is_written_down(school: School) -> None:

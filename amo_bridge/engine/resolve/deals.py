@@ -20,6 +20,7 @@ from amo_bridge.actions import (
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
 from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.refusals import slot_of
 from amo_bridge.engine.resolve.terms import Terms, Way
 
 
@@ -65,7 +66,8 @@ class DealWays:
         if action.to is not None:
             back = self._terms.account.stage_of(*action.to)
             text = f"Сделка возвращена на этап «{back.name}». {text}"
-        task = CreateTask(deal_id=deal.id, text=text, to=action.tell, due=action.due, slot="rollback")
+        slot = slot_of(deal.stage.key)
+        task = CreateTask(deal_id=deal.id, text=text, to=action.tell, due=action.due, slot=slot)
         notice = Notify(deal_id=deal.id, to=(action.tell,), text=text)
         effects = [*self._task_for_mover(task, deal, record, at), *self._tell(notice, deal, record, at)]
         if action.to is not None:
