@@ -35,7 +35,7 @@ class Effect(Shape):
 
 class JournalEntry(Shape):
     """``rule``: empty for what came. ``verdict``: came, acts, would_act, skipped, failed, held, retried, dropped.
-    ``outcome``: the verdict, or what became of it: at_work, refused, unsent, unknown, partly."""
+    ``outcome``: the verdict, or what became of it: at_work, refused, unsent, unknown, partly; awaits, as in rules."""
 
     at: datetime
     event_id: int | None
