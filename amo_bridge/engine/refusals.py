@@ -65,7 +65,7 @@ def settled(explanations: Iterable[Explanation], rule: str, event: StageEntered,
     """The rule has let the deal through: what it explained is closed, if it was about this stage or the deal is."""
     if event.stage != deal.stage.key:
         return []
-    is_closed = deal.stage.kind != "open"
+    is_closed = deal.stage.is_won or deal.stage.is_lost
     result = f"Сделка перешла на этап «{deal.stage.name}»"
     return [
         FinishTask(deal_id=deal.id, task_id=one.task_id, result=result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from amo_bridge.engine.mirror.task_copy import TaskCopy
 from amo_bridge.engine.mirror.tasks import TaskRows
 from amo_bridge.engine.people import People
 from amo_bridge.engine.put_backs import PutBacks
-from amo_bridge.engine.refusals import Explanation, slot_of
+from amo_bridge.engine.refusals import Explanation, settled, slot_of
 from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store, made
@@ -76,6 +77,13 @@ GATE = rule(passes, "gate", gate=True)
 )
 def test_what_has_lost_its_reason_is_closed(stage: str, tasks: list[int]) -> None:
     assert closed(judged(GATE, on=stage)) == tasks
+
+
+def test_a_deal_among_the_unsorted_is_not_closed() -> None:
+    among = replace(agency().stage(NEW), kind="unsorted")
+    came = StageEntered(at=NOON, deal_id=7, stage=among.key)
+    deal = Viewer(agency(), "https://agency.amocrm.ru").deal(record(NEW))
+    assert settled([Explanation(1, "gate.one", OF_MEETING)], "gate.one", came, replace(deal, stage=among)) == []
 
 
 def test_what_is_closed_says_where_the_deal_went() -> None:

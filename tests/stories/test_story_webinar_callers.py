@@ -20,6 +20,7 @@ THINKS, MISSED = "Вебинары / Думает (поговорили)", "Ве
 EUROPE = "Вебинары / Недозвонились до клиента. Европа"
 REPEAT = "Вебинары / Отправлен на повтор вебинара"
 WON, LOST = "Вебинары / Успешно реализовано", "Вебинары / Закрыто и не реализовано"
+GIST = "Записать в примечание суть разговора"
 WEEK = 7 * 24 * 3600
 
 
@@ -156,8 +157,18 @@ def test_after_a_talk_nobody_is_to_be_called_again(school: School) -> None:
     deal = school.client(owner=NATALIA)
     school.call(NATALIA, deal)
     school.call(NATALIA, deal, seconds=95)
-    assert school.open_tasks(deal) == {"Записать в примечание суть разговора": NATALIA}
+    assert school.open_tasks(deal) == {GIST: NATALIA}
     assert school.office.stage_of(deal) == MISSED
+
+
+def test_on_a_closed_deal_the_bridge_leaves_nothing_to_do_but_the_gist(school: School) -> None:
+    deal = school.client(owner=NATALIA)
+    school.move(NATALIA, deal, THINKS)
+    school.call(NATALIA, deal, seconds=95)
+    assert set(school.open_tasks(deal)) == {"Связаться с клиентом, как договорились", GIST}
+    school.move(NATALIA, deal, LOST, loss_reason_id=school.office.reasons["Не одобрена рассрочка"])
+    assert school.office.stage_of(deal) == LOST
+    assert school.open_tasks(deal) == {GIST: NATALIA}
 
 
 def test_missed_calls_on_the_client_s_own_card_count(school: School) -> None:
@@ -214,6 +225,6 @@ def test_a_loss_needs_its_reason_and_some_reasons_a_note(school: School) -> None
 def test_after_a_talk_its_gist_is_written_down(school: School) -> None:
     deal = school.client(owner=NATALIA)
     school.call(NATALIA, deal, seconds=95)
-    assert school.open_tasks(deal) == {"Записать в примечание суть разговора": NATALIA}
+    assert school.open_tasks(deal) == {GIST: NATALIA}
     school.write(NATALIA, deal, "Думает до четверга, советуется с мужем")
     assert school.open_tasks(deal) == {}
