@@ -63,8 +63,11 @@ class Imported:
         return self.attendees * NAIVE_REQUESTS
 
 
-def import_attendees(folder: Path, attendees: int, contacts: int, tell: Callable[[str], None]) -> Imported:
-    """Fill an account, upload a table of so many people, carry the import out."""
+def import_attendees(
+    folder: Path, attendees: int, contacts: int, tell: Callable[[str], None], *, lack_phones: bool = False
+) -> Imported:
+    """Fill an account, upload a table of so many people, carry the import out. ``lack_phones``: none of the known
+    contacts has the phone that the table tells."""
     with _school() as url:
         client = CrmClient(url, LongLivedToken(TOKEN), LocalBudget(10_000))
         account = Account.read(client)
@@ -73,7 +76,7 @@ def import_attendees(folder: Path, attendees: int, contacts: int, tell: Callable
         store.prepare()
         key = key_of(store, account, url)
         tell("filling the account and the index of contacts")
-        _fill(store, key, client, account, attendees, contacts)
+        _fill(store, key, client, account, attendees, contacts, lack_phones=lack_phones)
         drafting = Drafting(store, key, replace(config, rules=()), account, SystemClock())
         (number,) = drafting.draft([Upload("people.csv", _table(attendees))], "bench")
         requests.delete(f"{url}/sandbox/requests", timeout=60)
@@ -115,14 +118,20 @@ def _phone(number: int) -> str:
     return f"+7916{number:07d}"
 
 
-def _fill(store: Store, key: int, client: CrmClient, account: Account, attendees: int, contacts: int) -> None:
+def _fill(
+    store: Store, key: int, client: CrmClient, account: Account, attendees: int, contacts: int, *, lack_phones: bool
+) -> None:
     """The last of the attendees are known; every second of them has an open deal with a manager."""
     known = range(_new(attendees), attendees)
     ids = [made for some in _portions(known, AT_ONCE) for made in _make_contacts(client, account, some)]
     deals = _make_deals(client, account, ids[::2])
     indexed = [
         IndexedContact(
-            id=made, name="x", mails=(_mail(number),), phones=(_phone(number),), deal_ids=deals.get(made, ())
+            id=made,
+            name="x",
+            mails=(_mail(number),),
+            phones=() if lack_phones else (_phone(number),),
+            deal_ids=deals.get(made, ()),
         )
         for number, made in zip(known, ids, strict=True)
     ]

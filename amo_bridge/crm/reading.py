@@ -14,7 +14,7 @@ import structlog
 
 from amo_bridge.crm.client import BATCH_SIZE, CrmClient
 from amo_bridge.crm.entities import ContactRecord, DealRecord, NoteRecord, TaskRecord
-from amo_bridge.crm.records import embedded
+from amo_bridge.crm.records import embedded, row_list, told_text
 from amo_bridge.crm.values import identifier
 
 log = structlog.get_logger()
@@ -38,6 +38,15 @@ def deals_by_ids(client: CrmClient, ids: Iterable[int], filter_enabled: bool) ->
 def contacts_by_ids(client: CrmClient, ids: Iterable[int], filter_enabled: bool) -> dict[int, ContactRecord]:
     """The contacts that exist, with their deals' ids. Raises CrmError."""
     return _records(_by_ids(client, "contacts", ids, {"with": "leads"}, filter_enabled), ContactRecord.from_api)
+
+
+def contact_lines(
+    client: CrmClient, ids: Iterable[int], filter_enabled: bool
+) -> dict[int, dict[str, list[dict[str, Any]]]]:
+    """The contacts that exist: contact id → PHONE and EMAIL → the lines of that field, in the form in which amoCRM
+    takes them back. A patch replaces a field as a whole, so what is to stay is sent along. Raises CrmError."""
+    found = _by_ids(client, "contacts", ids, {}, filter_enabled)
+    return {number: {code: _lines(row, code) for code in ("PHONE", "EMAIL")} for number, row in found.items()}
 
 
 def tasks_by_ids(client: CrmClient, ids: Iterable[int]) -> dict[int, TaskRecord]:
@@ -126,6 +135,16 @@ def _among_newest(client: CrmClient, kind: str, wanted: set[int], more: Row) -> 
         if not new or len(rows) < BATCH_SIZE or len(wanted) - len(found) <= FEW:
             break
     return found
+
+
+def _lines(row: Row, code: str) -> list[dict[str, Any]]:
+    fields = (field for field in row_list(row.get("custom_fields_values")) if field.get("field_code") == code)
+    return [_line(value) for field in fields for value in row_list(field.get("values"))]
+
+
+def _line(told: Row) -> dict[str, Any]:
+    kind = next((key for key in ("enum_code", "enum_id") if told.get(key) is not None), None)
+    return {"value": told_text(told.get("value")), **({kind: told[kind]} if kind else {})}
 
 
 def _keyed(rows: Iterable[Row]) -> dict[int, Row]:

@@ -34,6 +34,7 @@ REQUESTS: Mapping[str, Request] = {
     "add_note": Request("post", "/api/v4/leads/notes", "notes"),
     "create_deal": Request("post", "/api/v4/leads", "leads"),
     "create_contact": Request("post", "/api/v4/contacts", "contacts"),
+    "patch_contact": Request("patch", "/api/v4/contacts", "contacts"),
 }
 LINKING: Mapping[str, Callable[[CrmClient, Mapping[str, Mapping[str, Any]]], Mapping[str, int]]] = {
     "link_contact": link_contacts,

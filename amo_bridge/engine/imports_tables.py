@@ -1,6 +1,6 @@
 """The tables of webinar imports: an import, its people, and columns that somebody has named.
 
-``step`` of a row is what is to be done next (person, deal, patch, undo), ``state`` how far that is: as in the outbox,
+``step`` of a row is what is to be done next (imports/steps.py), ``state`` how far that is: as in the outbox,
 ``sending`` is committed before a request leaves, and whoever finds it there later looks in amoCRM first.
 """
 
@@ -32,8 +32,8 @@ def imports_table(metadata: MetaData) -> Table:
 
 
 def import_rows_table(metadata: MetaData) -> Table:
-    """One person of an import. ``person``, ``said`` (a person's override), ``planned`` and ``before`` (what the deal
-    was, for the undo) are JSON."""
+    """One person of an import. ``person``, ``said`` (a person's override), ``planned``, ``before`` and
+    ``contact_was`` (what the deal and the contact were, for the undo) are JSON."""
     table = Table(
         "import_rows",
         metadata,
@@ -57,6 +57,7 @@ def import_rows_table(metadata: MetaData) -> Table:
         Column("due_at", Float, nullable=False, default=0.0),
         Column("before", Text),
         Column("note", Text, nullable=False, default=""),
+        Column("contact_was", Text),
         UniqueConstraint("import_id", "person_key"),
     )
     Index("import_rows_step", table.c.import_id, table.c.step, table.c.state)

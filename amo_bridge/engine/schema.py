@@ -16,7 +16,7 @@ from amo_bridge.errors import StoreUnavailable
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0016"
+HEAD = "0017"
 # The shape of stores that were made before there were revisions.
 UNNUMBERED = "0001"
 VERSION_TABLE = "alembic_version"

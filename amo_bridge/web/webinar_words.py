@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from flask_babel import gettext as _
 from flask_babel import ngettext
@@ -27,7 +27,7 @@ def start_question(counts: Counts) -> str:
     return str(_("Записывать в amoCRM нечего. Всё равно закончить загрузку?"))
 
 
-def undo_question(rows: Iterable[Kept]) -> str:
+def undo_question(rows: Sequence[Kept]) -> str:
     """How many deals would be closed, how many put back."""
     closed = back = 0
     for kept in rows:
@@ -48,6 +48,8 @@ def undo_question(rows: Iterable[Kept]) -> str:
                 "%(num)s изменённая сделка станет как была.", "%(num)s изменённых сделок станут как были.", back
             )
         )  # fmt: skip
+    if any(kept.contact_was is not None for kept in rows):
+        told.append(_("Почта и телефоны, которые загрузка добавила в контакты, будут убраны."))
     told.append(_("Что с тех пор меняли люди, останется.") if closed or back else _("Возвращать нечего."))
     return " ".join(told)
 
@@ -55,7 +57,10 @@ def undo_question(rows: Iterable[Kept]) -> str:
 def did(kept: Kept, stage: str) -> str:
     """What was done about a person, or taken back; empty as long as nothing was. ``stage``: his by the webinar."""
     if kept.state == "undone":
-        return str(_("сделка закрыта") if kept.before is None else _("сделка снова как была"))
+        if kept.before is not None:
+            return str(_("сделка снова как была"))
+        has_deal = kept.deal_id is not None and kept.row.what in CREATES
+        return str(_("сделка закрыта") if has_deal or kept.contact_was is None else _("контакт снова как был"))
     if kept.state != "done":
         return ""
     if kept.row.what == "create_person":

@@ -153,8 +153,12 @@ def _person(group: Sequence[_Told]) -> Attendee:
 
 
 def _key(mails: Sequence[str], phones: Sequence[str], visit: Visit) -> str:
-    said = mails[0] if mails else phones[0] if phones else f"{visit.place}\0{visit.name}"
-    return hashlib.sha256(said.encode()).hexdigest()[:32]
+    return key_of(mails[0] if mails else phones[0] if phones else f"{visit.place}\0{visit.name}")
+
+
+def key_of(address: str) -> str:
+    """The key of whoever is told of by this mail, or by this phone and no mail."""
+    return hashlib.sha256(address.encode()).hexdigest()[:32]
 
 
 def _minutes(group: Sequence[_Told]) -> float:

@@ -13,10 +13,13 @@ Owners = Mapping[str, Sequence[int]]
 
 @dataclass(frozen=True)
 class Found:
-    """What the index says of all the mails and phones of an export."""
+    """What the index says of all the mails and phones of an export. ``earlier``: mail or phone → the contact that an
+    earlier import took its owner for, though the contact has it not; ``decided``: the contact that a person named."""
 
     by_mail: Owners = field(default_factory=dict)
     by_phone: Owners = field(default_factory=dict)
+    earlier: Mapping[str, int] = field(default_factory=dict)
+    decided: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,20 @@ def match(one: Attendee, found: Found) -> Match:
     """The one contact that all signs agree on, or at least don't contradict."""
     mails, phones = _owners(one.mails, found.by_mail), _owners(one.phones, found.by_phone)
     if not mails and not phones:
-        return Match()
+        return Match(_one(one, found.earlier))
     agreed = [contact for contact in mails if contact in phones] if mails and phones else mails or phones
     if len(agreed) == 1:
         return Match(agreed[0], by_mail=agreed[0] in mails)
-    return Match(candidates=tuple(dict.fromkeys((*mails, *phones))), doubt=_doubt(mails, phones, agreed))
+    candidates = tuple(dict.fromkeys((*mails, *phones)))
+    if (named := _one(one, found.decided)) in candidates:
+        return Match(named, by_mail=named in mails)
+    return Match(candidates=candidates, doubt=_doubt(mails, phones, agreed))
+
+
+def _one(one: Attendee, remembered: Mapping[str, int]) -> int | None:
+    """The one contact that all his addresses speak of, as far as they speak of any."""
+    contacts = {remembered[told] for told in (*one.mails, *one.phones) if told in remembered}
+    return contacts.pop() if len(contacts) == 1 else None
 
 
 def _doubt(mails: Sequence[int], phones: Sequence[int], agreed: Sequence[int]) -> str:

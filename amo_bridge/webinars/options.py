@@ -31,7 +31,8 @@ class BizonSection(Strict):
 
 class WebinarSection(Strict):
     """``long_minutes``: whoever watched strictly more was there long. ``buttons``: tag → what the platforms call that
-    button; a button that is not among them counts as activity too unless ``other_buttons`` is false."""
+    button; a button that is not among them counts as activity too unless ``other_buttons`` is false.
+    ``complete_contacts``: a known contact gets the mail and the phone that he lacks."""
 
     active_stage: StageName
     long_stage: StageName
@@ -46,6 +47,7 @@ class WebinarSection(Strict):
     tags: tuple[str, ...] = ()
     buttons: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
     other_buttons: bool = True
+    complete_contacts: bool = True
     banned: Literal["skip", "import"] = "skip"
     zoom_dates: Literal["month first", "day first"] = "month first"
     undo_reason: LossReasonName | None = None

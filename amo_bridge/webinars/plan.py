@@ -13,6 +13,7 @@ from typing import Literal
 from amo_bridge.deal import Deal
 from amo_bridge.names import same_name
 from amo_bridge.webinars.attendees import Attendee
+from amo_bridge.webinars.completing import in_words, lacking
 from amo_bridge.webinars.figures import Figures, Told, is_older, stays_stronger
 from amo_bridge.webinars.matching import Found, Match, match
 from amo_bridge.webinars.options import Interest, WebinarSection
@@ -47,11 +48,12 @@ class Override:
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What the account knows: who has these phones and mails; the deals of contacts; what earlier imports of the same
-    day have done, by the person's key. ``pipelines``: where the stages of ``[webinar]`` are. ``loader``: the user who
-    answers for deals that nobody has taken."""
+    """What the account knows: who has these phones and mails; all that each of those contacts ``has``; their deals;
+    what earlier imports of the same day have done, by the person's key. ``pipelines``: where the stages of
+    ``[webinar]`` are. ``loader``: the user who answers for deals that nobody has taken."""
 
     found: Found = field(default_factory=Found)
+    has: Mapping[int, frozenset[str]] = field(default_factory=dict)
     pipelines: tuple[str, ...] = ()
     deals: Mapping[int, Sequence[Deal]] = field(default_factory=dict)
     told: Mapping[str, Told] = field(default_factory=dict)
@@ -62,7 +64,8 @@ class Known:
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One person and what is to be done. ``to_stage``: where the deal goes; None: it stays. ``why``: in a sentence.
-    ``candidates``: the contacts among whom a person must choose, or has chosen."""
+    ``candidates``: the contacts among whom a person must choose, or has chosen. ``adds``: mails and phones that the
+    contact gets."""
 
     person: Attendee
     sorted: Sorted
@@ -74,6 +77,7 @@ class Row:
     contact_id: int | None = None
     deal_id: int | None = None
     candidates: tuple[int, ...] = ()
+    adds: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -83,7 +87,16 @@ def plan(
     """A row for each person, in their order."""
     decided = overrides or {}
     matches = _without_rivals({one.key: match(one, known.found) for one in people}, people)
-    return [_row(one, matches[one.key], known, options, decided.get(one.key, Override())) for one in people]
+    rows = [_row(one, matches[one.key], known, options, decided.get(one.key, Override())) for one in people]
+    return [_completing(row, known) for row in rows] if options.complete_contacts else rows
+
+
+def _completing(row: Row, known: Known) -> Row:
+    """The row, with what the contact lacks."""
+    if row.what not in ("create_deal", "update_deal") or row.contact_id is None:
+        return row
+    adds = lacking(row.person, row.contact_id, known.found, known.has)
+    return replace(row, adds=adds, why=f"{row.why}; {in_words(adds)}") if adds else row
 
 
 def _without_rivals(matches: dict[str, Match], people: Iterable[Attendee]) -> dict[str, Match]:

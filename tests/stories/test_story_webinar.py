@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from local_crm import LocalCrm, served
-from running_bridge import ENVIRONMENT, RunningBridge, wait_until
-from webinar_kit import ACCOUNT, ACTIVE, LONG, REPEAT, SAMPLES, SHORT, fill_contacts, school_config
+from running_bridge import RunningBridge, wait_until
+from webinar_kit import ACCOUNT, ACTIVE, LONG, REPEAT, SHORT, fill_contacts, school_config
+from webinar_team import Team, deals
 
 from amo_bridge.config.model import Config
-from amo_bridge.crm.account import Account
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.accounts import known_key
-from amo_bridge.engine.imports.control import ImportControl
-from amo_bridge.engine.imports.drafting import Drafting, Upload
-from amo_bridge.engine.small_state import small_state
-from amo_bridge.engine.store import Store
 from amo_bridge.sandbox.world import World
 
 HEAD, NATALIA = "Марина Котова", "Наталья Белова"
@@ -40,60 +34,12 @@ def config(sandbox: LocalCrm, tmp_path: Path, request: pytest.FixtureRequest) ->
     return config if getattr(request, "param", "") == "with rules" else replace(config, rules=())
 
 
-class Team:
-    """The webinar team, working on the store of a running bridge as a page or a command does."""
-
-    def __init__(self, running: RunningBridge) -> None:
-        config = running.config
-        self.store = Store.at(config.bridge.database, config.data_folder)
-        key = known_key(self.store, config.account.url)
-        assert key is not None
-        self.key = key
-        kept = small_state(config, ENVIRONMENT).accounts.read(config.account.url)
-        self.drafting = Drafting(
-            self.store, key, config, Account.from_json(kept["account"]), running.bridge._clock
-        )  # fmt: skip
-        self.book = self.drafting.book
-        self.control = ImportControl(self.store, key, self.drafting, dry_run=False)
-
-    def upload(self, *names: str) -> int:
-        uploads = [Upload(name, (SAMPLES / name).read_bytes()) for name in names]
-        (number,) = self.drafting.draft(uploads, "Дарья Зимина")
-        return number
-
-    def standing(self, number: int) -> dict[str, tuple[str, str]]:
-        return {kept.row.person.name: (kept.row.standing, kept.row.what) for kept in self.book.rows(number)}
-
-    def wait(self, number: int, state: str) -> None:
-        wait_until(lambda: self.book.get(number).state == state, f"import {number} is {state}")
-
-    def load(self, *names: str) -> int:
-        number = self.upload(*names)
-        self.control.start(number)
-        self.wait(number, "done")
-        return number
-
-
 @pytest.fixture
 def team(bridge: RunningBridge, sandbox: LocalCrm) -> Iterator[Team]:
     fill_contacts(bridge, sandbox)
     team = Team(bridge)
     yield team
     team.store.close()
-
-
-def deals(office: Office) -> dict[str, dict[str, Any]]:
-    """All deals: name → stage and figures, as people see them."""
-    return {
-        row["name"]: {
-            "id": row["id"],
-            "stage": stage,
-            "tags": sorted(tag["name"] for tag in row["_embedded"]["tags"]),
-            "minutes": office.value(row["id"], "Минут на вебинаре"),
-        }
-        for stage in office.stages
-        for row in office.deals_on(stage)
-    }
 
 
 def test_a_report_becomes_deals_on_the_three_stages(team: Team, office: Office, bridge, sandbox) -> None:

@@ -163,7 +163,7 @@ def test_while_it_runs(pages: Pages, member: Visit) -> None:
     others = [kept for kept in book_of(pages).rows(1) if kept.row.person.name != "Олена"]
     decide(member, pages, "Олена", what=f"contact-{OLENA}")
     olena = person(pages, "Олена")
-    assert (olena.state, olena.step, olena.contact_id) == ("ready", "deal", OLENA)
+    assert (olena.state, olena.step, olena.contact_id) == ("ready", "contact", OLENA)
     assert [kept for kept in book_of(pages).rows(1) if kept.row.person.name != "Олена"] == others
 
 

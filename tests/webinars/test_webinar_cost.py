@@ -11,3 +11,9 @@ def test_five_hundred_attendees_are_six_requests(tmp_path: Path) -> None:
     """300 new contacts (2), deals for 400 people (2), 100 open deals read (1) and changed (1)."""
     told = import_attendees(tmp_path, 500, 800, lambda words: None)
     assert (told.requests, told.failed, told.doubled) == (6, 0, 0)
+
+
+def test_two_hundred_contacts_that_lack_a_phone_are_two_requests_more(tmp_path: Path) -> None:
+    """Read (1) and completed (1): a request may name 200 contacts and patch 250."""
+    told = import_attendees(tmp_path, 500, 800, lambda words: None, lack_phones=True)
+    assert (told.requests, told.failed, told.doubled) == (8, 0, 0)

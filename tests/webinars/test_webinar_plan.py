@@ -94,6 +94,60 @@ def test_a_mail_tells_two_contacts_with_one_phone_apart() -> None:
     assert of_one(known(**both), phones=("+79161234567",)).contact_id == 6
 
 
+@pytest.mark.parametrize(
+    ("found", "standing", "contact"),
+    [
+        ({"earlier": {"анна@example.ru": 5}}, "known", 5),
+        ({"earlier": {"анна@example.ru": 5, "+79161234567": 6}}, "new", None),
+        ({"earlier": {"анна@example.ru": 6}, "by_phone": {"+79161234567": (5,)}}, "known", 5),
+        ({"decided": {"анна@example.ru": 6}, "by_phone": {"+79161234567": (5, 6)}}, "known", 6),
+        ({"decided": {"анна@example.ru": 7}, "by_phone": {"+79161234567": (5, 6)}}, "doubtful", None),
+        ({"decided": {"анна@example.ru": 6}, "by_phone": {"+79161234567": (5,)}}, "known", 5),
+    ],
+)
+def test_earlier_imports_tell_who_he_is_where_the_contacts_do_not(
+    found: dict[str, Any], standing: str, contact: int | None
+) -> None:
+    row = of_one(known(**found), phones=("+79161234567",))
+    assert (row.standing, row.contact_id) == (standing, contact)
+
+
+HAS_PHONE = {"by_phone": {"+79161234567": (5,)}}
+
+
+@pytest.mark.parametrize(
+    ("found", "has", "said", "adds"),
+    [
+        (HAS_PHONE, {5: {"+79161234567"}}, None, ("анна@example.ru",)),
+        (HAS_PHONE, {5: {"+79161234567", "other@example.ru"}}, None, ("анна@example.ru",)),
+        (HAS_PHONE, {5: {"+79161234567", "анна@example.ru"}}, None, ()),
+        ({"by_mail": {"анна@example.ru": (5,)}}, {5: {"анна@example.ru"}}, None, ("+79161234567",)),
+        ({"by_phone": {"+79161234567": (5, 6)}}, {5: {"+79161234567"}}, None, ()),
+        ({"by_phone": {"+79161234567": (5, 6)}}, {5: {"+79161234567"}}, Override(contact_id=5), ("анна@example.ru",)),
+        ({"by_phone": {"+79161234567": (6,)}}, {5: set()}, Override(contact_id=5), ("анна@example.ru",)),
+        (HAS_PHONE, {5: {"+79161234567"}}, Override(skip=True), ()),
+        (HAS_PHONE, {5: {"+79161234567"}}, Override(as_new=True), ()),
+        (HAS_PHONE, {}, None, ()),
+    ],
+)
+def test_what_a_known_contact_gets(
+    found: dict[str, Any], has: dict[int, set[str]], said: Override | None, adds: tuple[str, ...]
+) -> None:
+    """What another contact has is not given to a second one; whoever is in doubt or banned gives nothing."""
+    knowledge = replace(known(**found), has={contact: frozenset(own) for contact, own in has.items()})
+    row = of_one(knowledge, said, phones=("+79161234567",))
+    assert row.adds == adds
+    assert ("добавить" in row.why) == bool(adds)
+    banned = of_one(knowledge, None, phones=("+79161234567",), is_banned=True)
+    assert banned.adds == ()
+
+
+def test_a_known_contact_is_left_alone_where_the_config_says_so() -> None:
+    knowledge = replace(known(**HAS_PHONE), has={5: frozenset({"+79161234567"})})
+    (row,) = plan([attendee(phones=("+79161234567",))], knowledge, options(complete_contacts=False))
+    assert row.adds == ()
+
+
 def test_two_people_of_one_file_are_not_one_contact() -> None:
     found = Found(by_mail={"анна@example.ru": (5,)}, by_phone={"+79161234567": (5,)})
     pair = [attendee("Муж", mails=(), phones=("+79161234567",)), attendee()]

@@ -60,7 +60,8 @@ class Changing:
                     if row.before is None:
                         self._book.remember(connection, row.id, before(fresh[body["id"]], body))
                 else:
-                    self._book.mark(connection, [row.id], state="skipped" if why_not else "done", note=why_not)
+                    told = "; ".join(filter(None, (row.note, why_not)))
+                    self._book.mark(connection, [row.id], state="skipped" if why_not else "done", note=told)
         self._deliverer.send("patch_deal", bodies, self._settled(job, rows, bodies))
         return True
 
@@ -78,7 +79,7 @@ class Changing:
 
         def settled(connection: Connection, written: Mapping[int, Written]) -> None:
             for number, one in written.items():
-                self._book.mark(connection, [number], state="done", note="")
+                self._book.mark(connection, [number], state="done")
                 self._follower.changed(connection, job, by_id[number], bodies[number], one)
 
         return settled

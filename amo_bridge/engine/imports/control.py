@@ -5,13 +5,14 @@ Everything here changes the store and nothing else, so a page, a command and the
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, or_, update
+from sqlalchemy import ColumnElement, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.imports.book import NoSuchImport, NotNow
 from amo_bridge.engine.imports.drafting import Drafting
-from amo_bridge.engine.imports.later import FIRST_STEP, Later
+from amo_bridge.engine.imports.later import Later
 from amo_bridge.engine.imports.records import BEGUN, State
+from amo_bridge.engine.imports.steps import ADD, FIRST_STEP, begin_undo
 from amo_bridge.engine.store import Store, import_rows
 from amo_bridge.webinars.plan import Override
 
@@ -44,12 +45,13 @@ class ImportControl:
         """Carry a draft out, by what is known of its people now. Raises NoSuchImport (Russian) when that can't be."""
         if self._dry_run:
             raise NotNow(DRY)
-        self._drafting.replan(number)
+        lacking = [kept.id for kept, row in self._drafting.replan(number) if row.adds]
         with self._store.write() as connection:
             self._book.become_in(connection, number, ["draft"], "running")
             for what, step in FIRST_STEP.items():
                 self._change(connection, number, import_rows.c.what == what, step=step, state="ready")
             self._change(connection, number, import_rows.c.what == "nothing", state="skipped")
+            self._book.mark(connection, lacking, step=ADD)
 
     def pause(self, number: int) -> None:
         """Nothing more is sent until somebody says so; a request that is on its way is waited for."""
@@ -66,10 +68,7 @@ class ImportControl:
         """Take back what was done; of an import that was not finished the rest is not begun."""
         with self._store.write() as connection:
             self._book.become_in(connection, number, UNDOABLE, "undoing", finished_at=None)
-            self._change(connection, number, import_rows.c.state == "ready", state="skipped", note="не начато: отмена")
-            touched = or_(import_rows.c.what.in_(("create_person", "create_deal")), import_rows.c.before.is_not(None))
-            done = (import_rows.c.state == "done") & touched & import_rows.c.deal_id.is_not(None)
-            self._change(connection, number, done, step="undo", state="ready", due_at=0.0)
+            begin_undo(connection, self._key, number)
 
     def say(self, number: int, place: int, said: Override) -> None:
         """A person's own decision about one row. The plan of a draft follows it; of an import that was begun, just this

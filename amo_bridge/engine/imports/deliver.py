@@ -29,6 +29,8 @@ Bodies = Mapping[int, Mapping[str, Any]]
 """Row's id → amoCRM's object for it."""
 Settle = Callable[[Connection, Mapping[int, Written]], None]
 """What follows from rows that were written, within the transaction that says so."""
+Failed = Callable[[Connection, Mapping[int, str]], None]
+"""What follows from rows that amoCRM refused for good: row's id → its words."""
 
 
 class Deliverer:
@@ -46,14 +48,15 @@ class Deliverer:
         """What was being sent when the bridge died may be in amoCRM."""
         self._sending(state="doubt", due_at=self._clock.now().timestamp() + self._settle)
 
-    def send(self, kind: str, bodies: Bodies, settled: Settle) -> int:
-        """One request, more only if amoCRM refuses some of it; how many rows were settled. Raises CrmStopped."""
+    def send(self, kind: str, bodies: Bodies, settled: Settle, failed: Failed | None = None) -> int:
+        """One request, more only if amoCRM refuses some of it; how many rows were settled. Without ``failed`` a refused
+        row has failed, and that is the end of it. Raises CrmStopped."""
         if not bodies:
             return 0
         with self._store.write() as connection:
             self._book.mark(connection, list(bodies), state="sending")
         try:
-            return self._send(kind, bodies, settled)
+            return self._send(kind, bodies, settled, failed or self._failed)
         except CrmStopped:
             self._sending(state="ready", due_at=self._clock.now().timestamp() + delay(1))
             raise
@@ -71,34 +74,40 @@ class Deliverer:
             later = self._clock.now().timestamp() + delay(tries)
             self._book.mark(connection, [row.id for row in rows], due_at=later, attempts=tries)
 
-    def _send(self, kind: str, bodies: Bodies, settled: Settle) -> int:
+    def _send(self, kind: str, bodies: Bodies, settled: Settle, failed: Failed) -> int:
         try:
             written = write(self._client, kind, {str(number): body for number, body in bodies.items()})
         except CrmForbidden as error:
-            return self._fail(dict.fromkeys(bodies, str(error)))
+            return self._fail(dict.fromkeys(bodies, str(error)), failed)
         except CrmRefused as error:
-            return self._sort_refused(kind, bodies, settled, error)
+            return self._sort_refused(kind, bodies, settled, failed, error)
         with self._store.write() as connection:
             settled(connection, {int(mark): one for mark, one in written.items()})
         return len(bodies)
 
-    def _sort_refused(self, kind: str, bodies: Bodies, settled: Settle, error: CrmRefused) -> int:
+    def _sort_refused(self, kind: str, bodies: Bodies, settled: Settle, failed: Failed, error: CrmRefused) -> int:
         """A refused request wrote nothing: the bad rows fail, the others are sent again."""
         bad = {int(mark): words for mark, words in named_bad([str(number) for number in bodies], error).items()}
         if not bad and len(bodies) > 1:
             numbers = list(bodies)
             halves = (numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :])
-            return sum(self._send(kind, {number: bodies[number] for number in half}, settled) for half in halves)
+            return sum(
+                self._send(kind, {number: bodies[number] for number in half}, settled, failed) for half in halves
+            )
         bad = bad or dict.fromkeys(bodies, str(error))
         rest = {number: body for number, body in bodies.items() if number not in bad}
-        return self._fail(bad) + (self._send(kind, rest, settled) if rest else 0)
+        return self._fail(bad, failed) + (self._send(kind, rest, settled, failed) if rest else 0)
 
-    def _fail(self, words: Mapping[int, str]) -> int:
+    def _fail(self, words: Mapping[int, str], failed: Failed) -> int:
+        for number, told in words.items():
+            log.error("refused", import_row=number, error=told)
         with self._store.write() as connection:
-            for number, told in words.items():
-                log.error("refused", import_row=number, error=told)
-                self._book.mark(connection, [number], state="failed", note=told)
+            failed(connection, words)
         return len(words)
+
+    def _failed(self, connection: Connection, words: Mapping[int, str]) -> None:
+        for number, told in words.items():
+            self._book.mark(connection, [number], state="failed", note=told)
 
     def _sending(self, **values: Any) -> None:
         """One import is worked on at a time, so what is being sent is what was sent last."""

@@ -96,12 +96,15 @@ class Drafting:
             read_export(one.name, one.content, zone=zone, day_first=day_first, mappings=columns) for one in uploads
         ]  # fmt: skip
 
-    def replan(self, number: int) -> None:
-        """Make a draft's plan anew, by what is known now and what a person decided meanwhile."""
-        changed = [(one, row) for one, row in self._anew(number, {}) if one.row != row]
+    def replan(self, number: int) -> list[tuple[Kept, Row]]:
+        """Make a draft's plan anew, by what is known now and what a person decided meanwhile: each row as it was, and
+        what is planned for it now."""
+        planned = self._anew(number, {})
+        changed = [(one, row) for one, row in planned if one.row != row]
         with self.book.writing() as connection:
             self.book.become_in(connection, number, ["draft"], "draft")
             self.book.keep_plan(connection, number, changed)
+        return planned
 
     def planned(self, number: int, place: int, said: Override) -> Row:
         """What would become of one person now, if this were decided about him; nothing is kept."""
@@ -113,11 +116,14 @@ class Drafting:
         by_mail = self._index.by_mails({mail for one in people for mail in one.mails})
         by_phone = self._index.by_phones({phone for one in people for phone in one.phones})
         told = self.memory.told(held_on, keys_of(people))
+        earlier, decided = self.memory.contacts({one for person in people for one in (*person.mails, *person.phones)})
         named = [one.contact_id for one in said if one.contact_id]
         contacts = {one.id: one for owners in (*by_mail.values(), *by_phone.values()) for one in owners}
-        contacts |= self._index.get({*named, *(one.contact_id for one in told.values() if one.contact_id)})
+        known = (*named, *(one.contact_id for one in told.values() if one.contact_id), *earlier.values())
+        contacts |= self._index.get(known)
         return Known(
-            found=Found(_ids(by_mail), _ids(by_phone)),
+            found=Found(_ids(by_mail), _ids(by_phone), _there(earlier, contacts), decided),
+            has={one.id: frozenset((*one.mails, *one.phones)) for one in contacts.values()},
             pipelines=self.pipelines,
             deals=self._deals(contacts),
             told=told,
@@ -181,6 +187,11 @@ class Drafting:
             }
             for upload, export in zip(uploads, exports, strict=True)
         ]  # fmt: skip
+
+
+def _there(remembered: Mapping[str, int], contacts: Mapping[int, IndexedContact]) -> dict[str, int]:
+    """Without contacts that are gone."""
+    return {address: contact for address, contact in remembered.items() if contact in contacts}
 
 
 def _ids(owners: Mapping[str, Sequence[IndexedContact]]) -> dict[str, list[int]]:

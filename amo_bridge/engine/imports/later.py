@@ -3,18 +3,15 @@ leads, like anybody else of it: once, whatever breaks off, and taken back with t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sqlalchemy import case, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.imports.book import NotNow
 from amo_bridge.engine.imports.drafting import Drafting
 from amo_bridge.engine.imports.records import BEGUN, Kept
+from amo_bridge.engine.imports.steps import first_step
 from amo_bridge.engine.store import imports
-from amo_bridge.webinars.plan import Override, What
-
-FIRST_STEP: Mapping[What, str] = {"create_person": "person", "create_deal": "deal", "update_deal": "patch"}
+from amo_bridge.webinars.plan import Override
 
 
 class Later:
@@ -31,7 +28,7 @@ class Later:
         if not said.skip and (other := self._drafting.memory.elsewhere(number, key, held_on)):
             raise NotNow(f"этим участником уже занималась загрузка № {other}")
         row = self._drafting.planned(number, kept.number, said)
-        begins = {"step": FIRST_STEP[row.what], "state": "ready", "due_at": 0.0} if row.what != "nothing" else {}
+        begins = {"step": first_step(row), "state": "ready", "due_at": 0.0} if row.what != "nothing" else {}
         with self._book.writing() as connection:
             if begins:
                 self._go_on(connection, number)

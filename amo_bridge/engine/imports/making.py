@@ -18,6 +18,7 @@ from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.imports.deliver import AT_ONCE, Deliverer, Settle
 from amo_bridge.engine.imports.follow import Follower
 from amo_bridge.engine.imports.records import Import, Kept
+from amo_bridge.engine.imports.steps import first_of_undo
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
 from amo_bridge.engine.rows import chunks
 from amo_bridge.engine.store import Store, import_rows
@@ -100,11 +101,12 @@ class Making:
             )  # fmt: skip
 
         def deals(connection: Connection, written: Mapping[int, Written]) -> None:
-            after = {"state": "done"} if job.state == "running" else {"step": "undo", "state": "ready"}
             links = []
             for number, one in written.items():
                 row = by_id[number]
-                self._book.mark(connection, [number], deal_id=one.id, note="", due_at=0.0, **after)
+                undo = {"step": first_of_undo(row), "state": "ready"}
+                after = {"state": "done"} if job.state == "running" else undo
+                self._book.mark(connection, [number], deal_id=one.id, due_at=0.0, **after)
                 self._follower.made(connection, job, row, bodies[number], one)
                 links.append((row.contact_id or 0, one.id))
             self._index.link(connection, links, self._follower.now())

@@ -8,10 +8,11 @@ from datetime import date
 
 from sqlalchemy import func, select
 
-from amo_bridge.engine.imports.records import State, kept_of
+from amo_bridge.engine.imports.records import State, kept_of, said_of
 from amo_bridge.engine.imports_tables import OPEN
 from amo_bridge.engine.rows import chunks, insert_or_replace
 from amo_bridge.engine.store import Store, import_columns, import_rows, imports
+from amo_bridge.webinars.attendees import key_of
 from amo_bridge.webinars.columns import Field
 from amo_bridge.webinars.figures import Told
 
@@ -50,6 +51,29 @@ class ImportMemory:
         with self._store.read() as connection:
             found: int | None = connection.execute(query).scalar_one()
         return found
+
+    def contacts(self, addresses: Iterable[str]) -> tuple[dict[str, int], dict[str, int]]:
+        """Mail or phone → the contact that an import took its owner for; and those that a person named.
+
+        Not among the first are contacts that the import itself gave the address: whoever took it off again knew why.
+        """
+        keys = {key_of(address): address for address in addresses}
+        rows = import_rows.c
+        query = select(rows.person_key, rows.contact_id, rows.said, rows.made_contact, rows.contact_was)
+        query = query.join(imports, imports.c.id == rows.import_id).order_by(rows.id)
+        mine = (imports.c.account == self._account, imports.c.state.in_(COUNTS), rows.state == "done")
+        earlier: dict[str, int] = {}
+        decided: dict[str, int] = {}
+        with self._store.read() as connection:
+            for some in chunks(sorted(keys)):
+                wanted = (rows.account == self._account, rows.person_key.in_(some), rows.contact_id.is_not(None))
+                for row in connection.execute(query.where(*mine, *wanted)):
+                    address = keys[row.person_key]
+                    if said_of(row.said).contact_id:
+                        decided[address] = row.contact_id
+                    if not row.made_contact and row.contact_was is None:
+                        earlier[address] = row.contact_id
+        return earlier, decided
 
     def same_file(self, digest: str, states: Sequence[State] = COUNTS) -> int | None:
         """The import that this very file was part of, if it was carried out (or is in one of these ``states``)."""

@@ -52,7 +52,8 @@ class Import:
 @dataclass(frozen=True, kw_only=True)
 class Kept:
     """A row of an import. ``step``: what is to be done next; ``state``: how far that is; ``before``: the deal as it was
-    (for the undo); ``note``: what could not be done, in words."""
+    (for the undo); ``contact_was``: his contact's phones and mails as they were, and what was added to them; ``note``:
+    what could not be done, in words."""
 
     id: int
     number: int
@@ -65,6 +66,7 @@ class Kept:
     deal_id: int | None = None
     made_contact: bool = False
     before: Mapping[str, Any] | None = None
+    contact_was: Mapping[str, Any] | None = None
     note: str = ""
 
     @property
@@ -176,5 +178,6 @@ def kept_of(row: DbRow[Any]) -> Kept:
         deal_id=row.deal_id,
         made_contact=bool(row.made_contact),
         before=json.loads(row.before) if row.before else None,
+        contact_was=json.loads(row.contact_was) if row.contact_was else None,
         note=row.note,
     )

@@ -1,4 +1,5 @@
-"""Carrying an import out: new contacts, then deals for them, then what is to be changed on open deals.
+"""Carrying an import out: known contacts completed, new ones made, deals for both, then what is to be changed on open
+deals.
 
 ``step`` does one request's worth of rows and returns, so that the worker judges and sends everything else in between.
 Nothing is held in memory: a bridge that was killed goes on with what the store says.
@@ -16,12 +17,15 @@ from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.imports.bodies import BodyMaker
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.imports.changing import Changing
+from amo_bridge.engine.imports.completing import Completing
 from amo_bridge.engine.imports.deliver import Deliverer
 from amo_bridge.engine.imports.drafting import Drafting
 from amo_bridge.engine.imports.follow import Follower
 from amo_bridge.engine.imports.making import Making
 from amo_bridge.engine.imports.records import Import
+from amo_bridge.engine.imports.steps import begin_undo
 from amo_bridge.engine.imports.undo import Undo
+from amo_bridge.engine.mirror import ContactIndex
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolve.terms import Terms
 from amo_bridge.engine.sender import SETTLE
@@ -96,13 +100,21 @@ class Importer:
         making = Making(self._store, self._key, self._client, self._book, self._deliverer, self._follower, make)
         changing = Changing(self._book, self._deliverer, self._follower, self._client, drafting, make)
         undo = Undo(self._book, self._deliverer, self._follower, self._client, drafting)
+        index = ContactIndex(self._store, self._key)
+        completing = Completing(index, self._client, self._book, self._deliverer, self._follower, brain.account)
+        looked = making.look(job) or completing.look(job)
         if job.state == "running":
-            moved = making.look(job) or changing.look(job) or making.step(job) or changing.step(job)
+            moved = looked or changing.look(job) or completing.step(job) or making.step(job) or changing.step(job)
         else:
-            moved = making.look(job) or undo.look(job) or undo.step(job)
+            moved = looked or undo.look(job) or completing.step(job) or undo.step(job) or self._set_out(job)
         if moved or self._book.open_count(job.id):
             return moved
         return self._finish(job)
+
+    def _set_out(self, job: Import) -> bool:
+        """What was on its way when the undo began has arrived meanwhile."""
+        with self._book.writing() as connection:
+            return begin_undo(connection, self._key, job.id)
 
     def _finish(self, job: Import) -> bool:
         ended = self._clock.now().timestamp()

@@ -59,6 +59,9 @@ class Undo:
         with self._book.writing() as connection:
             for row in rows:
                 body, note = self._back(row, fresh.get(row.deal_id or 0))
+                if row.contact_was is not None:
+                    # What could not be taken off his contact was said a step ago.
+                    note = "; ".join(filter(None, (row.note, note)))
                 notes[row.id] = note
                 if len(body) > 1:
                     bodies[row.id] = body
