@@ -16,7 +16,7 @@ from amo_bridge.engine.view import deal_url
 from amo_bridge.webinars.exports import Export
 from amo_bridge.webinars.options import Interest, WebinarSection
 from amo_bridge.webinars.plan import STANDING_WORDS, Row
-from amo_bridge.webinars.sorting import in_minutes, rule_in_words
+from amo_bridge.webinars.sorting import minutes_of, rule_in_words
 
 MOST_SHOWN, MOST_NAMED = 50, 10
 DECIDE = "Кто это, решают до загрузки на странице /webinars или после неё: amo-bridge webinar decide НОМЕР СТРОКА."
@@ -48,7 +48,7 @@ def show_plan(screen: Console, held_on: date, rows: Sequence[Row], options: Webi
         why = "; ".join((row.why, *row.remarks))
         reached = "\n".join((*person.mails, *person.phones, *person.unreadable))
         where = f"{stage_name(row.sorted.interest, options)}\n{row.sorted.why}"
-        people.add_row(person.name, reached, in_minutes(person.minutes), where, STANDING_WORDS[row.standing], why)
+        people.add_row(person.name, reached, minutes_of(person), where, STANDING_WORDS[row.standing], why)
     screen.print(people)
     if len(rows) > MOST_SHOWN:
         screen.print(f"… и ещё {len(rows) - MOST_SHOWN}: весь список — на странице /webinars")

@@ -8,6 +8,8 @@ The data's way::
                  │
            sorting.py                         clicked or stayed long → which of the three stages (W2)
                  │
+          figures.py                        what his deal gets, beside what earlier files of that day have told
+                 │
             plan.py                           people × contacts × open deals → new, known, owned, unmatched, doubtful
 
 Everything here is pure: nothing asks amoCRM, the store or the clock. ``engine/imports/`` carries a plan out.

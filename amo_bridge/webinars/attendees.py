@@ -12,11 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Literal
 
 from amo_bridge.names import normalise
 from amo_bridge.webinars.columns import WORDS
 from amo_bridge.webinars.exports import Export, ExportError, Visit
 from amo_bridge.webinars.presence import covered
+
+Figure = Literal["minutes", "buttons"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,8 @@ class Attendee:
     """A person at one webinar. ``key`` is the same in every file that tells of him by the same address or number.
 
     ``buttons`` as the platform calls them. ``odd``: what stood in cells and can't be read, in words. ``places``: the
-    rows he is told of in. ``same_phone``: names of others in these files who left the same number.
+    rows he is told of in. ``same_phone``: names of others in these files who left the same number. ``minutes_by`` and
+    ``buttons_by``: the kinds of files that speak of these; ``unknown``: of what none of them does.
     """
 
     key: str
@@ -39,6 +43,9 @@ class Attendee:
     is_banned: bool = False
     places: tuple[str, ...] = ()
     same_phone: tuple[str, ...] = ()
+    minutes_by: tuple[str, ...] = ()
+    buttons_by: tuple[str, ...] = ()
+    unknown: tuple[Figure, ...] = ()
     city: str = ""
 
 
@@ -48,6 +55,7 @@ class _Told:
 
     number: int
     file: int
+    export: Export
     day: date
     visit: Visit
 
@@ -63,7 +71,7 @@ def gather(exports: Sequence[Export], held_on: date | None = None) -> dict[date,
             day = visit.came_on or export.held_on or held_on
             if day is None:
                 raise ExportError(_no_day(visit))
-            days[day].append(_Told(len(days[day]), file, day, visit))
+            days[day].append(_Told(len(days[day]), file, export, day, visit))
     return {day: _people(days[day]) for day in sorted(days)}
 
 
@@ -136,6 +144,10 @@ def _person(group: Sequence[_Told]) -> Attendee:
     visits = [one.visit for one in group]
     mails, phones = _mails(group), _phones(group)
     name = next((visit.name for visit in visits if visit.name), "")
+    by: dict[Figure, tuple[str, ...]] = {
+        "minutes": _sources(one for one in group if one.visit.intervals or one.visit.minutes is not None),
+        "buttons": _sources(one for one in group if one.export.knows_buttons or one.visit.buttons),
+    }
     return Attendee(
         key=_key(mails, phones, visits[0]),
         name=name,
@@ -148,8 +160,15 @@ def _person(group: Sequence[_Told]) -> Attendee:
         buttons=tuple(dict.fromkeys(button for visit in visits for button in visit.buttons)),
         is_banned=any(visit.is_banned for visit in visits),
         places=tuple(visit.place for visit in visits),
+        minutes_by=by["minutes"],
+        buttons_by=by["buttons"],
+        unknown=tuple(figure for figure, sources in by.items() if not sources),
         city=next((visit.city for visit in visits if visit.city), ""),
     )
+
+
+def _sources(group: Iterable[_Told]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.export.source for one in group))
 
 
 def _key(mails: Sequence[str], phones: Sequence[str], visit: Visit) -> str:

@@ -58,10 +58,12 @@ class Visit:
 @dataclass(frozen=True, kw_only=True)
 class Export:
     """One file, read. ``source``: the kind of file in words. ``held_on``: the webinar's day, for visits without one of
-    their own. ``remarks``: what whoever uploads it should know (Russian)."""
+    their own. ``remarks``: what whoever uploads it should know (Russian). ``knows_buttons``: no button there means that
+    none was clicked; otherwise the platform, or this table, does not speak of buttons."""
 
     source: str
     visits: tuple[Visit, ...]
     title: str = ""
     held_on: date | None = None
     remarks: tuple[str, ...] = ()
+    knows_buttons: bool = True

@@ -1,7 +1,7 @@
 """People of a webinar × what amoCRM knows of them → what is to become of each (W1, W3).
 
 Nothing is guessed: whoever fits two contacts is left to a person, whoever left neither mail nor phone is only reported.
-A deal that a manager has in hand stays where it is, except on the stage of those sent to watch again.
+What somebody decided at an earlier upload of the same webinar holds.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from amo_bridge.deal import Deal
-from amo_bridge.names import same_name
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.completing import in_words, lacking
-from amo_bridge.webinars.figures import Figures, Told, is_older, stays_stronger
+from amo_bridge.webinars.figures import Figures, Told, sort_by_figures
 from amo_bridge.webinars.matching import Found, Match, match
+from amo_bridge.webinars.open_deal import is_in_play, is_repeat, of_open_deal
 from amo_bridge.webinars.options import Interest, WebinarSection
 from amo_bridge.webinars.sorting import Sorted, sort_person
 
@@ -49,14 +49,15 @@ class Override:
 @dataclass(frozen=True, kw_only=True)
 class Known:
     """What the account knows: who has these phones and mails; all that each of those contacts ``has``; their deals;
-    what earlier imports of the same day have done, by the person's key. ``pipelines``: where the stages of
-    ``[webinar]`` are. ``loader``: the user who answers for deals that nobody has taken."""
+    what earlier imports of the same day have done, by the person's key and by the contact. ``pipelines``: where the
+    stages of ``[webinar]`` are. ``loader``: the user who answers for deals that nobody has taken."""
 
     found: Found = field(default_factory=Found)
     has: Mapping[int, frozenset[str]] = field(default_factory=dict)
     pipelines: tuple[str, ...] = ()
     deals: Mapping[int, Sequence[Deal]] = field(default_factory=dict)
     told: Mapping[str, Told] = field(default_factory=dict)
+    told_of: Mapping[int, Told] = field(default_factory=dict)
     loader: int = 0
     opt_out_tag: str = ""
 
@@ -113,10 +114,9 @@ def _without_rivals(matches: dict[str, Match], people: Iterable[Attendee]) -> di
 
 
 def _row(one: Attendee, found: Match, known: Known, options: WebinarSection, said: Override) -> Row:
-    sorting = sort_person(one, options)
-    if said.interest:
-        sorting = replace(sorting, interest=said.interest, why=f"этап выбран вручную; {sorting.why}")
-    figures = Figures(one.held_on, one.minutes, sorting.tags)
+    mine = known.told.get(one.key)
+    done = mine or known.told_of.get(found.contact_id or 0)
+    sorting, figures = _judged(one, done, options, said)
     base = Row(
         person=one,
         sorted=sorting,
@@ -125,36 +125,53 @@ def _row(one: Attendee, found: Match, known: Known, options: WebinarSection, sai
         why="",
         figures=figures,
         candidates=found.candidates,
-        remarks=_remarks(one, sorting),
+        remarks=_remarks(one, sorting, mine, said),
     )
-    if left_out := _left_out(one, found, options, said):
+    if left_out := _left_out(one, found, mine, options, said):
         standing, why = left_out
         return replace(base, standing=standing, why=why)
-    contact_id = None if said.as_new else said.contact_id or found.contact_id
-    if said == Override() and (done := known.told.get(one.key)):
+    if said == Override() and done:
         return _told_before(base, done, known, options)
+    contact_id = None if said.as_new else said.contact_id or (mine.contact_id if mine else None) or found.contact_id
     if contact_id is None:
         where = options.stage_of(sorting.interest)
         return replace(base, standing="new", what="create_person", to_stage=where, why="новый контакт и новая сделка")
     return _of_contact(replace(base, contact_id=contact_id), known, options)
 
 
-def _left_out(one: Attendee, found: Match, options: WebinarSection, said: Override) -> tuple[Standing, str] | None:
-    """Why nothing is done about this person, if nothing is."""
+def _judged(one: Attendee, done: Told | None, options: WebinarSection, said: Override) -> tuple[Sorted, Figures]:
+    """Where the person belongs and what his deal gets, by this file and by what is known of him from earlier ones."""
+    sorting = sort_person(one, options)
+    figures = Figures.of(one, sorting.tags)
+    if done:
+        figures = figures.beside(done.figures)
+        sorting = sort_by_figures(figures, one, options)
+    if said.interest:
+        sorting = replace(sorting, interest=said.interest, why=f"этап выбран вручную; {sorting.why}")
+    return sorting, figures
+
+
+def _left_out(
+    one: Attendee, found: Match, done: Told | None, options: WebinarSection, said: Override
+) -> tuple[Standing, str] | None:
+    """Why nothing is done about this person, if nothing is. What somebody decided at an earlier upload holds."""
     if said.skip:
         return "skipped", "пропущен вручную"
-    if one.is_banned and options.banned == "skip" and said == Override():
+    is_let_in = said != Override() or (done is not None and done.by_hand)
+    if one.is_banned and options.banned == "skip" and not is_let_in:
         return "banned", "забанен на вебинаре"
     if not one.mails and not one.phones:
         typed = f"; вместо телефона «{', '.join(one.unreadable)}»" if one.unreadable else ""
         return "unmatched", f"нет ни почты, ни телефона{typed}"
-    if found.doubt and not said.as_new and said.contact_id is None:
+    if found.doubt and not done and not said.as_new and said.contact_id is None:
         return "doubtful", found.doubt
     return None
 
 
-def _remarks(one: Attendee, sorting: Sorted) -> tuple[str, ...]:
+def _remarks(one: Attendee, sorting: Sorted, done: Told | None, said: Override) -> tuple[str, ...]:
     told = []
+    if done and (said.as_new or said.contact_id not in (None, done.contact_id)):
+        told.append(f"уже загружен (загрузка № {done.import_id}, сделка {done.deal_id}): это будет вторая сделка")
     if one.same_phone:
         told.append(f"тот же телефон у: {', '.join(one.same_phone)}")
     if one.unreadable:
@@ -169,71 +186,31 @@ def _remarks(one: Attendee, sorting: Sorted) -> tuple[str, ...]:
 def _told_before(base: Row, done: Told, known: Known, options: WebinarSection) -> Row:
     """The same webinar again: only what differs from the last time is done."""
     base = replace(base, standing="loaded", contact_id=done.contact_id, deal_id=done.deal_id)
-    if done.figures == base.figures:
+    differences = base.figures.differences(done.figures)
+    if not differences:
         return replace(base, why=f"уже загружен: загрузка № {done.import_id}")
+    was = f"загрузка № {done.import_id} была с другими данными ({differences})"
     deals = known.deals.get(done.contact_id or 0, ())
-    deal = next((one for one in deals if one.id == done.deal_id and _is_in_play(one, known)), None)
+    deal = next((one for one in deals if one.id == done.deal_id and is_in_play(one, known)), None)
     if deal is None:
-        return replace(
-            base, why=f"загрузка № {done.import_id} была с другими данными, но сделки с ними уже нет в работе"
-        )
+        return replace(base, why=f"{was}, но сделки с ними уже нет в работе")
     row = of_open_deal(base, deal, known, options)
-    return replace(row, standing="loaded", why=f"загрузка № {done.import_id} была с другими данными; {row.why}")
+    return replace(row, standing="loaded", why=f"{was}; {row.why}")
 
 
 def _of_contact(base: Row, known: Known, options: WebinarSection) -> Row:
     """A contact that is known: his open deal, else a new one for him."""
     assert base.contact_id is not None
     deals = sorted(known.deals.get(base.contact_id, ()), key=lambda deal: deal.id, reverse=True)
-    in_play = [deal for deal in deals if _is_in_play(deal, known)]
+    in_play = [deal for deal in deals if is_in_play(deal, known)]
     if not in_play:
         won = next((deal for deal in deals if deal.stage.is_won), None)
         remarks = (*base.remarks, f"уже покупал: сделка {won.id}") if won else base.remarks
         where = options.stage_of(base.sorted.interest)
         why = "контакт есть, новая сделка"
         return replace(base, standing="known", what="create_deal", to_stage=where, remarks=remarks, why=why)
-    deal = next((one for one in in_play if _is_repeat(one, options)), in_play[0])
+    deal = next((one for one in in_play if is_repeat(one, options)), in_play[0])
     if len(in_play) > 1:
         others = ", ".join(str(one.id) for one in in_play if one is not deal)
         base = replace(base, remarks=(*base.remarks, f"есть и другие открытые сделки: {others}"))
     return of_open_deal(replace(base, deal_id=deal.id), deal, known, options)
-
-
-def of_open_deal(base: Row, deal: Deal, known: Known, options: WebinarSection) -> Row:
-    """W3: what is to become of an open deal of the person's, by how the deal is now."""
-    owner = deal.responsible.name if deal.responsible else ""
-    is_owned = deal.responsible is not None and deal.responsible.id != known.loader
-    base = replace(base, standing="owned" if is_owned else "known")
-    if known.opt_out_tag and deal.has_tag(known.opt_out_tag):
-        return replace(base, why=f"на сделке тег «{known.opt_out_tag}»")
-    if is_older(base.figures, deal, options):
-        return replace(base, why="в сделке уже данные более позднего вебинара")
-    where = options.stage_of(base.sorted.interest)
-    if _is_repeat(deal, options):
-        why = f"пришёл снова: с этапа «{deal.stage.name}»" + (f", остаётся у менеджера {owner}" if is_owned else "")
-        return replace(base, what="update_deal", to_stage=where, why=why)
-    if is_owned:
-        return replace(
-            base, what="update_deal", why=f"сделку ведёт {owner}: обновить данные, этап «{deal.stage.name}» не менять"
-        )
-    if (
-        deal.is_on(_sorted_stages(options))
-        and not deal.is_on([where])
-        and not stays_stronger(base.sorted, deal, options)
-    ):
-        return replace(base, what="update_deal", to_stage=where, why=f"никто не взял: перенести с «{deal.stage.name}»")
-    return replace(base, what="update_deal", why=f"открытая сделка на «{deal.stage.name}»: обновить данные")
-
-
-def _is_in_play(deal: Deal, known: Known) -> bool:
-    """Open, and in a pipeline of the webinars."""
-    is_open = not (deal.stage.is_won or deal.stage.is_lost)
-    return is_open and any(same_name(deal.stage.pipeline, name) for name in known.pipelines)
-
-
-def _sorted_stages(options: WebinarSection) -> list[str]:
-    return [options.active_stage, options.long_stage, options.short_stage]
-
-
-def _is_repeat(deal: Deal, options: WebinarSection) -> bool:
-    return options.repeat_stage is not None and deal.is_on([options.repeat_stage])

@@ -34,10 +34,17 @@ def sort_person(person: Attendee, options: WebinarSection) -> Sorted:
     unknown = tuple(button for button, tag in named.items() if tag is None)
     counted = (tag or _usual(button) for button, tag in named.items() if tag or options.other_buttons)
     tags = tuple(dict.fromkeys(counted))
+    return sort_by(tags, None if "minutes" in person.unknown else person.minutes, options, unknown)
+
+
+def sort_by(tags: tuple[str, ...], minutes: float | None, options: WebinarSection, unknown: tuple[str, ...]) -> Sorted:
+    """By what is known of somebody; ``minutes``: None where nobody counted them."""
     if tags:
         return Sorted("active", f"нажал: {', '.join(tags)}", tags, unknown)
-    spent = f"смотрел {in_minutes(person.minutes)} мин"
-    if person.minutes > options.long_minutes:
+    if minutes is None:
+        return Sorted("short", "сколько смотрел, неизвестно", (), unknown)
+    spent = f"смотрел {in_minutes(minutes)} мин"
+    if minutes > options.long_minutes:
         return Sorted("long", f"{spent}, больше {options.long_minutes}", (), unknown)
     return Sorted("short", f"{spent}, не больше {options.long_minutes}", (), unknown)
 
@@ -46,6 +53,11 @@ def in_minutes(minutes: float) -> str:
     """61, «60,5»: tenths only where there are some."""
     rounded = round(minutes, 1)
     return str(int(rounded)) if rounded == int(rounded) else f"{rounded}".replace(".", ",")
+
+
+def minutes_of(person: Attendee) -> str:
+    """His minutes as they are shown; «—» where no file counts them."""
+    return "—" if "minutes" in person.unknown else in_minutes(person.minutes)
 
 
 def rule_in_words(options: WebinarSection) -> str:

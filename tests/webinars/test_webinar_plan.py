@@ -192,6 +192,59 @@ def test_the_same_webinar_again_does_nothing_and_a_difference_is_offered() -> No
     assert closed.what == "nothing"
 
 
+def test_what_differs_from_the_earlier_upload_is_told() -> None:
+    before = Told(3, 5, 70, Figures(DAY, 30.0))
+    row = of_one(known(deal(SHORT), told=before), minutes=61)
+    assert row.why == (
+        "загрузка № 3 была с другими данными (минут 30 → 61); никто не взял: перенести с «Был на вебинаре менее часа»"
+    )
+
+
+BOTH = {"by_phone": {"+79161234567": (5, 6)}}
+DECIDED = Told(2, 5, 70, Figures(DAY, 30.0), by_hand=True)
+
+
+def test_a_decision_is_remembered_for_the_same_webinar() -> None:
+    row = of_one(known(deal(SHORT), told=DECIDED, **BOTH), phones=("+79161234567",))
+    assert (row.standing, row.what, row.why) == ("loaded", "nothing", "уже загружен: загрузка № 2")
+    assert row.candidates == (5, 6), "it may be decided anew"
+
+
+@pytest.mark.parametrize(
+    ("said", "what", "warns"),
+    [
+        (Override(contact_id=6), "create_deal", True),
+        (Override(as_new=True), "create_person", True),
+        (Override(contact_id=5), "update_deal", False),
+        (Override(interest="active"), "update_deal", False),
+        (Override(skip=True), "nothing", False),
+    ],
+)
+def test_another_decision_about_somebody_who_is_there_warns(said: Override, what: str, warns: bool) -> None:
+    row = of_one(known(deal(SHORT), told=DECIDED, **BOTH), said, phones=("+79161234567",))
+    assert row.what == what
+    words = "уже загружен (загрузка № 2, сделка 70): это будет вторая сделка"
+    assert (words in row.remarks) == warns
+
+
+@pytest.mark.parametrize(("by_hand", "standing"), [(True, "loaded"), (False, "banned")])
+def test_whoever_was_let_in_by_hand_stays_so(by_hand: bool, standing: str) -> None:
+    before = replace(DECIDED, by_hand=by_hand)
+    assert of_one(known(deal(SHORT), told=before), is_banned=True).standing == standing
+
+
+def test_another_file_that_knows_him_by_another_address_is_about_the_same_deal() -> None:
+    before = Told(3, 5, 70, Figures(DAY, 30.0, ("Баннер",), (), ("отчёт",), ("отчёт",)))
+    knowledge = replace(known(deal(ACTIVE), by_phone={"+79161234567": (5,)}), told_of={5: before})
+    row = of_one(knowledge, phones=("+79161234567",), minutes=70, buttons_by=("таблица",), minutes_by=("таблица",))
+    assert (row.standing, row.figures.tags, row.sorted.interest, row.to_stage) == (
+        "loaded",
+        ("Баннер",),
+        "active",
+        None,
+    )
+
+
 @pytest.mark.parametrize(
     ("said", "what", "to", "contact"),
     [

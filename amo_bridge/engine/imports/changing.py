@@ -17,7 +17,8 @@ from amo_bridge.engine.imports.deliver import AT_ONCE, Deliverer, Settle
 from amo_bridge.engine.imports.drafting import Drafting
 from amo_bridge.engine.imports.follow import Follower, before
 from amo_bridge.engine.imports.records import Import, Kept
-from amo_bridge.webinars.plan import Known, of_open_deal
+from amo_bridge.webinars.open_deal import of_open_deal
+from amo_bridge.webinars.plan import Known
 
 GONE = "сделки больше нет в работе"
 

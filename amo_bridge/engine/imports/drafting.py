@@ -127,6 +127,7 @@ class Drafting:
             pipelines=self.pipelines,
             deals=self._deals(contacts),
             told=told,
+            told_of=self.memory.told_of(held_on, contacts),
             loader=self.loader,
             opt_out_tag=self.opt_out_tag,
         )

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from typing import TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
-from amo_bridge.engine.imports.records import State, kept_of, said_of
+from amo_bridge.engine.imports.records import Kept, State, kept_of, said_of
 from amo_bridge.engine.imports_tables import OPEN
 from amo_bridge.engine.rows import chunks, insert_or_replace
 from amo_bridge.engine.store import Store, import_columns, import_rows, imports
 from amo_bridge.webinars.attendees import key_of
 from amo_bridge.webinars.columns import Field
 from amo_bridge.webinars.figures import Told
+from amo_bridge.webinars.plan import Override
 
+Key = TypeVar("Key", str, int)
 # An import that was undone has left nothing that could be there already.
 COUNTS: tuple[State, ...] = ("running", "paused", "done")
 
@@ -26,18 +29,24 @@ class ImportMemory:
         self._account = account
 
     def told(self, held_on: date, keys: Iterable[str]) -> dict[str, Told]:
-        """What was done about these people for a webinar of that day: person's key → the latest of it."""
-        found: dict[str, Told] = {}
+        """What was done about these people for a webinar of that day: person's key → all that is known of it."""
+        return self._told(held_on, import_rows.c.person_key, keys)
+
+    def told_of(self, held_on: date, contact_ids: Iterable[int]) -> dict[int, Told]:
+        """The same by the contact: another kind of file may know the person by another address."""
+        return self._told(held_on, import_rows.c.contact_id, contact_ids)
+
+    def _told(self, held_on: date, column: ColumnElement[Key], wanted: Iterable[Key]) -> dict[Key, Told]:
+        found: dict[Key, Told] = {}
         same_day = (
             imports.c.account == self._account, imports.c.held_on == held_on.isoformat(), imports.c.state.in_(COUNTS),
         )  # fmt: skip
-        query = select(import_rows).join(imports, imports.c.id == import_rows.c.import_id)
+        query = select(import_rows, column.label("asked")).join(imports, imports.c.id == import_rows.c.import_id)
         query = query.where(*same_day, import_rows.c.state == "done").order_by(import_rows.c.id)
         with self._store.read() as connection:
-            for some in chunks(sorted(set(keys))):
-                for row in connection.execute(query.where(import_rows.c.person_key.in_(some))):
-                    kept = kept_of(row)
-                    found[row.person_key] = Told(row.import_id, kept.contact_id, kept.deal_id, kept.row.figures)
+            for some in chunks(sorted(set(wanted))):
+                for row in connection.execute(query.where(column.in_(some))):
+                    found[row.asked] = _after(found.get(row.asked), kept_of(row), row.import_id)
         return found
 
     def elsewhere(self, number: int, key: str, held_on: date) -> int | None:
@@ -96,3 +105,10 @@ class ImportMemory:
         row = {"account": self._account, "signature": signature, "columns": told}
         with self._store.write() as connection:
             insert_or_replace(connection, import_columns, ("account", "signature"), [row])
+
+
+def _after(before: Told | None, kept: Kept, import_id: int) -> Told:
+    """The latest is what stands in amoCRM; what its file did not know stands there from before."""
+    figures = kept.row.figures.beside(before.figures) if before else kept.row.figures
+    by_hand = kept.said != Override() or (before is not None and before.by_hand)
+    return Told(import_id, kept.contact_id, kept.deal_id, figures, by_hand)

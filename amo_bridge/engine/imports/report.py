@@ -9,7 +9,7 @@ from amo_bridge.engine.view import deal_url
 from amo_bridge.sheet_text import as_csv
 from amo_bridge.webinars.options import Interest, WebinarSection
 from amo_bridge.webinars.plan import STANDING_WORDS
-from amo_bridge.webinars.sorting import in_minutes
+from amo_bridge.webinars.sorting import minutes_of
 
 HEADER = (
     "Строка", "Имя", "Почта", "Телефон", "Минут", "Кнопки", "По вебинару", "Кто это", "Что решено", "Замечания",
@@ -34,7 +34,7 @@ def _cells(kept: Kept, account_url: str, options: WebinarSection) -> list[str]:
         person.name,
         ", ".join(person.mails),
         ", ".join((*person.phones, *person.unreadable)),
-        in_minutes(person.minutes),
+        minutes_of(person),
         ", ".join(row.sorted.tags),
         stage_name(row.sorted.interest, options),
         STANDING_WORDS[row.standing],

@@ -33,7 +33,7 @@ from amo_bridge.web.menu import Menu
 from amo_bridge.web.webinar_desk import FILTERS, ON_A_PAGE, Desk, desk, filtered, said_in
 from amo_bridge.web.webinar_people import NotAContact, contacts_of
 from amo_bridge.webinars.exports import ColumnsUnknown, ExportError
-from amo_bridge.webinars.sorting import in_minutes, rule_in_words
+from amo_bridge.webinars.sorting import minutes_of, rule_in_words
 
 routes = Blueprint("webinars", __name__)
 MENU = Menu(
@@ -175,7 +175,7 @@ def _told_of(number: int) -> dict[str, Any]:
         "found": len(found), "page": page, "pages": -(-len(found) // ON_A_PAGE), "sums": sums, "desk": at_hand,
         "waiting": [kept for kept in rows if kept.waits],
         "standings": [one for one in words.STANDINGS if any(kept.row.standing == one for kept in rows)],
-        "rule": rule_in_words(at_hand.drafting.options), "words": words, "in_minutes": in_minutes,
+        "rule": rule_in_words(at_hand.drafting.options), "words": words, "minutes_of": minutes_of,
         "deal_url": lambda deal_id: deal_url(account().config.account.url, deal_id),
         "contact_url": lambda contact_id: contact_url(account().config.account.url, contact_id),
         "is_active": job.state in ACTIVE, "progress": progress_of(at_hand.book, number),

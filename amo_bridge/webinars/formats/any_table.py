@@ -47,7 +47,9 @@ def read(tables: Sequence[Table], mappings: Mappings, *, day_first: bool = True)
             visits = tuple(
                 _visit(table, columns, number, row, day_first) for number, row in table.from_row(columns.header + 1)
             )
-            return Export(source="таблица", visits=visits, remarks=_remarks(columns))
+            return Export(
+                source="таблица", visits=visits, remarks=_remarks(columns), knows_buttons=_has_buttons(columns)
+            )
     check_people(tables)
     raise _unknown(next((table for table in tables if table.rows), tables[0]))
 
@@ -83,7 +85,11 @@ def _first(table: Table, header: int) -> list[Row]:
 
 
 def _remarks(columns: Columns) -> tuple[str, ...]:
-    return () if "buttons" in columns.at or "banner" in columns.at else ("В таблице нет столбца с нажатыми кнопками",)
+    return () if _has_buttons(columns) else ("В таблице нет столбца с нажатыми кнопками",)
+
+
+def _has_buttons(columns: Columns) -> bool:
+    return "buttons" in columns.at or "banner" in columns.at
 
 
 def _visit(table: Table, columns: Columns, number: int, row: Row, day_first: bool) -> Visit:

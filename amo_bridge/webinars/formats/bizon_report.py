@@ -57,8 +57,12 @@ def read(tables: Sequence[Table]) -> Export:
     title, began = _summary(_sheet(tables, SUMMARY))
     visits = tuple(_visit(viewers, columns, rows, began) for rows in _people(viewers, columns))
     return Export(
-        source="отчёт Бизон365 (Excel)", visits=visits, title=title, held_on=began.date() if began else None
-    )  # fmt: skip
+        source="отчёт Бизон365 (Excel)",
+        visits=visits,
+        title=title,
+        held_on=began.date() if began else None,
+        knows_buttons="buttons" in columns.at or "banner" in columns.at,
+    )
 
 
 def _sheet(tables: Sequence[Table], name: str) -> Table | None:

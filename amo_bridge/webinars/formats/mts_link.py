@@ -33,6 +33,7 @@ def read(name: str, told: Any) -> Export:
         visits=visits,
         title=cells.text(first.get("name")),
         remarks=(ABOUT_TIME,),
+        knows_buttons=False,
     )
 
 

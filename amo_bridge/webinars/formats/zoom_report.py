@@ -51,7 +51,9 @@ def read(table: Table, *, day_first: bool) -> Export:
     remarks = (NO_CLICKS, *([f"Записались и не пришли: {absent}"] if absent else []))
     topic, began = _about(table, columns.header, day_first)
     held_on = began.date() if began else next((visit.came_on for visit in visits if visit.came_on), None)
-    return Export(source="отчёт Zoom", visits=tuple(visits), title=topic, held_on=held_on, remarks=remarks)
+    return Export(
+        source="отчёт Zoom", visits=tuple(visits), title=topic, held_on=held_on, remarks=remarks, knows_buttons=False
+    )
 
 
 def _start(table: Table) -> int | None:
