@@ -67,7 +67,7 @@ def load(files: tuple[Path, ...], held_on: str | None, columns: Columns, yes: bo
             desk.control.start(number)
             desk.write_down(number, "start", "начата")
             watch(desk.book, number, screen)
-            show_end(screen, desk.book.get(number), desk.book.counts(number))
+            show_end(screen, desk.book.get(number), desk.book.counts(number), desk.book.rows(number))
 
 
 @webinar.command("list", cls=Command)
@@ -133,7 +133,7 @@ def decide(
         watch(desk.book, number, console())
         row = desk.book.row(number, place)
         console().print(f"{row.row.person.name}: {row.row.why}; {row.became}")
-        show_end(console(), desk.book.get(number), desk.book.counts(number))
+        show_end(console(), desk.book.get(number), desk.book.counts(number), desk.book.rows(number))
 
 
 @webinar.command(cls=Command)
@@ -157,7 +157,7 @@ def resume(number: int, config_path: Path) -> None:
             desk.control.resume(number)
             desk.write_down(number, "resume", "продолжена")
         watch(desk.book, number, console())
-        show_end(console(), desk.book.get(number), desk.book.counts(number))
+        show_end(console(), desk.book.get(number), desk.book.counts(number), desk.book.rows(number))
 
 
 @webinar.command(cls=Command)
@@ -178,7 +178,7 @@ def undo(number: int, yes: bool, config_path: Path) -> None:
         desk.control.undo(number)
         desk.write_down(number, "undo", "отменяется")
         watch(desk.book, number, console())
-        show_end(console(), desk.book.get(number), desk.book.counts(number))
+        show_end(console(), desk.book.get(number), desk.book.counts(number), desk.book.rows(number))
         for kept in desk.book.rows(number):
             if kept.state == "kept":
                 click.echo(f"не отменено: {kept.row.person.name}: {kept.note}")

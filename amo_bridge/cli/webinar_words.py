@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
@@ -12,6 +11,7 @@ from rich.table import Column, Table
 
 from amo_bridge.engine.imports.records import STATE_WORDS, Counts, Import, Kept
 from amo_bridge.engine.imports.report import stage_name
+from amo_bridge.engine.imports.results import results, sums
 from amo_bridge.engine.view import deal_url
 from amo_bridge.webinars.exports import Export
 from amo_bridge.webinars.options import Interest, WebinarSection
@@ -59,17 +59,20 @@ def show_plan(screen: Console, held_on: date, rows: Sequence[Row], options: Webi
 
 
 def _sums(rows: Sequence[Row], options: WebinarSection) -> Table:
-    counts = Counter((row.sorted.interest, row.standing) for row in rows)
+    told, left_out = sums(rows)
     standings = [one for one in STANDING_WORDS if any(row.standing == one for row in rows)]
-    table = Table("По вебинару", *(STANDING_WORDS[one] for one in standings), "всего")
-    for interest in INTERESTS:
-        cells = [counts[interest, one] for one in standings]
-        table.add_row(stage_name(interest, options), *map(str, cells), str(sum(cells)))
+    table = Table("По вебинару", *(STANDING_WORDS[one] for one in standings), "записать")
+    for interest, one in told.items():
+        cells = [one.standings[standing] for standing in standings]
+        table.add_row(stage_name(interest, options), *map(str, cells), str(one.planned))
+    if left_out:
+        table.add_row("Не загружаются", *(str(left_out[standing]) for standing in standings), "0")
     return table
 
 
 def show_report(screen: Console, rows: Sequence[Kept], account_url: str, options: WebinarSection) -> None:
-    """What became of each, as many as fit."""
+    """What came of it; then of each, as many as fit."""
+    screen.print(results(rows).in_words())
     table = Table("№", "Имя", "Почта, телефон", "По вебинару", "Кто это", "Что вышло", Column("Сделка", no_wrap=True))
     for kept in rows[:MOST_SHOWN]:
         person = kept.row.person
@@ -95,9 +98,9 @@ def show_list(screen: Console, imports: Sequence[Import], zone: ZoneInfo) -> Non
     screen.print(table)
 
 
-def show_end(screen: Console, job: Import, counts: Counts) -> None:
-    """What became of it."""
-    screen.print(f"Загрузка № {job.id}: {STATE_WORDS[job.state]}. {counts.told}")
+def show_end(screen: Console, job: Import, counts: Counts, rows: Sequence[Kept] = ()) -> None:
+    """What became of it; ``rows``: unless that was told already."""
+    screen.print(f"Загрузка № {job.id}: {STATE_WORDS[job.state]}. {results(rows).in_words()}".rstrip())
     if counts.waiting and job.state == "done":
         screen.print(f"Ждут решения: {counts.waiting}. {DECIDE_LATER.format(number=job.id)}")
     if job.trouble:

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
 from amo_bridge.engine.imports.progress import Progress
 from amo_bridge.engine.imports.records import Counts, Import, Kept
+from amo_bridge.engine.imports.results import results
 
 CREATES = ("create_person", "create_deal")
+RESULTS: Mapping[str, Any] = {
+    "deals": _l("создано сделок"), "contacts": _l("создано контактов"), "updated": _l("обновлено сделок"),
+    "completed": _l("дополнено контактов"), "same": _l("без изменений"), "undone": _l("отменено"),
+    "kept": _l("не отменено"), "failed": _l("не вышло"), "open": _l("ещё в работе"), "planned": _l("ещё не начато"),
+    "left out": _l("не загружено"), "doubtful": _l("ждут решения"), "unmatched": _l("не сопоставить"),
+    "banned": _l("забанены"), "skipped": _l("пропущены"), "other": _l("остальные, см. примечания"),
+}  # fmt: skip
+
+
+def came_of_it(rows: Iterable[Kept]) -> str:
+    """What an import has done, in one sentence."""
+    return results(rows).in_words(RESULTS)
 
 
 def start_question(counts: Counts) -> str:

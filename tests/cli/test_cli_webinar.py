@@ -67,7 +67,8 @@ def test_a_preview_writes_nothing(run: Run, office: Office) -> None:
 def test_import_list_report_undo(run: Run, office: Office, tmp_path: Path) -> None:
     told = run("import", REPORT, "--yes")
     assert told.exit_code == 0, told.output
-    assert "Загрузка № 1: загружено. ждёт решения: 1, сделано: 4" in told.output
+    came_of_it = "Создано сделок: 4, создано контактов: 2, дополнено контактов: 1; не загружено: 3 (ждут решения: 1, "
+    assert f"Загрузка № 1: загружено. {came_of_it}" in " ".join(told.output.split())
     assert "Ждут решения: 1. Решите, кто это" in told.output
     assert sum(len(office.deals_on(stage)) for stage in office.stages) == 4
     assert "bizon_report.xlsx" in run("list").output
@@ -75,11 +76,15 @@ def test_import_list_report_undo(run: Run, office: Office, tmp_path: Path) -> No
     assert (told_to_programs["state"], told_to_programs["waiting"]) == ("done", 1)
     assert "загрузка № 1 уже закончена" in run("pause", "1").output
     shown = " ".join(run("report", "1").output.split())
+    assert shown.startswith(came_of_it)
     for words in ("Игорь", "igor@example.ru", "/leads/detail/", "сделано", "Загрузка № 1: загружено"):
         assert words in shown
     assert run("report", "1", "--csv", str(tmp_path / "r.csv")).exit_code == 0
     sheet = (tmp_path / "r.csv").read_text("utf-8-sig")
     assert "/leads/detail/" in sheet
+    first, header, *_ = sheet.splitlines()
+    assert first.strip('"').startswith(came_of_it)
+    assert header.startswith("Строка;Имя;")
     assert [line.split(";")[1] for line in sheet.splitlines() if "ждёт решения" in line] == ["Олена"]
     told = run("undo", "1", answer="да\n")
     assert "Загрузка № 1: отменено" in told.output
@@ -110,7 +115,7 @@ def test_who_waits_is_decided_about_later(run: Run, office: Office) -> None:
     told = run("decide", "1", str(place), "--new", "--interest", "long")
     assert told.exit_code == 0, told.output
     assert "Олена: новый контакт и новая сделка; сделано" in told.output
-    assert "Загрузка № 1: загружено. сделано: 5" in told.output
+    assert "Загрузка № 1: загружено. Создано сделок: 5, " in told.output
     assert sum(len(office.deals_on(stage)) for stage in office.stages) == 5
     assert "сделано, решать больше нечего" in run("decide", "1", str(place), "--new").output
 

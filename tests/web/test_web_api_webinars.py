@@ -90,7 +90,12 @@ def test_upload_look_decide_start_report_undo(team: Program, at_work: RunningBri
     assert plan["made_by"] == "API: webinar программа"
     assert plan["files"][0]["source"] == "отчёт Бизон365 (Excel)"
     assert "активность важнее минут" in plan["rule"]
-    assert sum(count for one in plan["sums"] for count in one["standings"].values()) == len(plan["attendees"]) == 7
+    assert sum(count for one in plan["sums"] for count in one["standings"].values()) == 4
+    assert plan["left_out"] == {"doubtful": 1, "unmatched": 1, "banned": 1}
+    assert [(one["interest"], one["planned"], one["done"]) for one in plan["sums"]] == [
+        ("active", 2, 0), ("long", 1, 0), ("short", 1, 0),
+    ]  # fmt: skip
+    assert (len(plan["attendees"]), plan["results"]) == (7, "Ещё не начато: 7.")
     assert deals(office) == 0, "nothing is written by looking"
 
     olena = people(team, 1)["Олена"]
@@ -268,5 +273,5 @@ def rows_of_the_csv(at_work: RunningBridge) -> list[dict[str, str]]:
         at_hand = desk()
         told = report(at_hand.book.rows(1), at_work.config.account.url, at_hand.drafting.options)
     lines = list(csv.reader(io.StringIO(told.decode("utf-8-sig")), delimiter=";"))
-    assert tuple(lines[0]) == HEADER
-    return [dict(zip(HEADER, line, strict=True)) for line in lines[1:]]
+    assert tuple(lines[1]) == HEADER
+    return [dict(zip(HEADER, line, strict=True)) for line in lines[2:]]

@@ -193,3 +193,21 @@ def test_a_bridge_that_is_gone_is_said_to_be_until_it_is_back(
         expect(page.locator("#progress")).to_contain_text("Загружаю: 2 из 7")
         expect(away).to_be_hidden()
         context.close()
+
+
+def test_a_finished_import_begins_with_what_came_of_it(pages: Pages, member: Visit) -> None:
+    begin(member)
+    mark(pages, [*those(pages, "create_person"), *those(pages, "create_deal")], state="done")
+    with book_of(pages).writing() as connection:
+        book_of(pages).become_in(connection, 1, ["running"], "done")
+    page = words_of(member.get("/webinars/1"))
+    told = "Создано сделок: 5; не загружено: 2 (ждут решения: 1, не сопоставить: 1)."
+    assert (
+        page.index(told)
+        < page.index("ждёт решения: Олена")
+        < page.index("активность важнее минут")
+        < page.index("Не загружаются")
+    )
+    assert "По плану Загружено" in page
+    member.post("/settings/language/en", page="/")
+    assert "Deals created: 5; not imported: 2" in words_of(member.get("/webinars/1"))

@@ -104,16 +104,6 @@ class Counts:
         return self.standing.get("doubtful", 0)
 
     @property
-    def told(self) -> str:
-        """«ждёт решения: 1, сделано: 4, не нужно: 2»."""
-        words = {state: count for state, count in sorted(self.state.items())}
-        if "skipped" in words:
-            words["skipped"] -= self.waiting
-        told = [(ROW_WORDS[state], count) for state, count in words.items()]
-        waiting = [(WAITS, self.waiting)] if "planned" not in words else []
-        return ", ".join(f"{word}: {count}" for word, count in (*waiting, *told) if count)
-
-    @property
     def settled(self) -> int:
         """Rows about which nothing is left to do."""
         return sum(count for state, count in self.state.items() if state in SETTLED)

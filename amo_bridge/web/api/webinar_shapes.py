@@ -107,19 +107,25 @@ class WebinarFile(Shape):
 
 
 class WebinarSum(Shape):
-    """``standings``: who they are to amoCRM → how many go to this stage."""
+    """``standings``: who they are to amoCRM → how many belong on this stage; for how many something is ``planned``,
+    and ``done``."""
 
     interest: Interest
     stage: str
     standings: dict[str, int]
+    planned: int
+    done: int
 
 
 class WebinarReport(Webinar):
-    """An upload with everybody in it: of a draft the plan, later the report. ``rule``: how people are sorted."""
+    """An upload with everybody in it: of a draft the plan, later the report. ``rule``: how people are sorted;
+    ``left_out``: those who get to no stage, by why; ``results``: what came of it, in a Russian sentence."""
 
     files: list[WebinarFile]
     rule: str
     sums: list[WebinarSum]
+    left_out: dict[str, int]
+    results: str
     attendees: list[Attendee]
 
 

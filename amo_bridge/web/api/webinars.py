@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Any
 
 from flask import request
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.engine.imports.records import Import, Kept
+from amo_bridge.engine.imports.results import carried_out, results, sums
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door
 from amo_bridge.web.api.query import one_of, whole
 from amo_bridge.web.api.version import doors
 from amo_bridge.web.api.webinar_shapes import Attendee, Webinar, WebinarPeople, WebinarReport, Webinars, WebinarSum
 from amo_bridge.web.api.webinars_at_hand import attendee, facts, found, refusing, webinar_desk
-from amo_bridge.web.webinar_desk import FILTERS, INTERESTS, ON_A_PAGE, Desk, filtered
+from amo_bridge.web.webinar_desk import FILTERS, ON_A_PAGE, Desk, filtered
 from amo_bridge.webinars.sorting import rule_in_words
 
 SOUGHT: dict[str, Any] = {
@@ -47,11 +47,23 @@ def webinars() -> Webinars:
 def webinar(number: int) -> WebinarReport:
     at_hand, job = _asked(number)
     rows = at_hand.book.rows(number)
+    by_stage, left_out = sums((kept.row for kept in rows), carried_out(rows))
     return WebinarReport(
         **facts(job, at_hand.book),
         files=[dict(file) for file in job.files],
         rule=rule_in_words(at_hand.drafting.options),
-        sums=_sums(rows, at_hand),
+        sums=[
+            WebinarSum(
+                interest=one,
+                stage=at_hand.stage(one),
+                standings=dict(told.standings),
+                planned=told.planned,
+                done=told.done,
+            )
+            for one, told in by_stage.items()
+        ],
+        left_out=dict(left_out),
+        results=results(rows).in_words(),
         attendees=_attendees(rows, at_hand),
     )
 
@@ -85,10 +97,3 @@ def _asked(number: int) -> tuple[Desk, Import]:
 
 def _attendees(rows: list[Kept], at_hand: Desk) -> list[Attendee]:
     return [attendee(kept, at_hand) for kept in rows]
-
-
-def _sums(rows: list[Kept], at_hand: Desk) -> list[WebinarSum]:
-    counts: dict[str, Counter[str]] = {interest: Counter() for interest in INTERESTS}
-    for kept in rows:
-        counts[kept.row.sorted.interest][kept.row.standing] += 1
-    return [WebinarSum(interest=one, stage=at_hand.stage(one), standings=dict(counts[one])) for one in INTERESTS]

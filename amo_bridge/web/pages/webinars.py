@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from functools import wraps
@@ -20,6 +19,7 @@ from amo_bridge.engine.imports.progress import sizes
 from amo_bridge.engine.imports.records import Import
 from amo_bridge.engine.imports.report import contact_url
 from amo_bridge.engine.imports.report import report as report_of
+from amo_bridge.engine.imports.results import carried_out, sums
 from amo_bridge.engine.view import deal_url
 from amo_bridge.errors import UnknownName
 from amo_bridge.web import webinar_deeds as deeds
@@ -166,13 +166,14 @@ def _told_of(number: int) -> dict[str, Any]:
     at_hand, job = _found(number)
     counts = at_hand.book.counts(number)
     rows = at_hand.book.rows(number)
-    sums = Counter((kept.row.sorted.interest, kept.row.standing) for kept in rows)
+    by_stage, left_out = sums((kept.row for kept in rows), carried_out(rows))
     found = filtered(rows, request.args)
     page = max(request.args.get("page", 1, type=int), 1)
     shown = found[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
     return {
         "job": job, "counts": counts, "rows": shown, "contacts": contacts_of(shown, account()),
-        "found": len(found), "page": page, "pages": -(-len(found) // ON_A_PAGE), "sums": sums, "desk": at_hand,
+        "found": len(found), "page": page, "pages": -(-len(found) // ON_A_PAGE), "sums": by_stage, "left_out": left_out,
+        "desk": at_hand,
         "waiting": [kept for kept in rows if kept.waits],
         "standings": [one for one in words.STANDINGS if any(kept.row.standing == one for kept in rows)],
         "rule": rule_in_words(at_hand.drafting.options), "words": words, "minutes_of": minutes_of,
@@ -181,6 +182,7 @@ def _told_of(number: int) -> dict[str, Any]:
         "is_active": job.state in ACTIVE, "progress": progress_of(at_hand.book, number),
         "now": telling.now, "did": telling.did,
         "start_question": telling.start_question(counts), "undo_question": telling.undo_question(rows),
+        "came_of_it": telling.came_of_it(rows) if job.state in ("paused", "done", "undone") else "",
         "asked": _asked(),
     }  # fmt: skip
 
