@@ -59,7 +59,7 @@ class Taking:
         control = ImportControl(self._store, self._key, drafting, dry_run=dry_run)
         for number in numbers:
             if drafting.book.get(number).state == "draft":
-                control.start(number)
+                control.start(number, as_shown=False)
         return ""
 
     def _tell(self, report: Report, drafting: Drafting, numbers: Sequence[int]) -> None:

@@ -59,7 +59,8 @@ class Desk:
             self.drafting.memory.remember_columns(error.signature, named(columns, error.headers))
             exports = self.drafting.read(uploads)
         before = [self.drafting.memory.same_file(upload.digest) for upload in uploads]
-        show_files(screen, [upload.name for upload in uploads], exports, before)
+        drafts = [self.drafting.memory.same_file(upload.digest, ("draft",)) for upload in uploads]
+        show_files(screen, [upload.name for upload in uploads], exports, before, drafts)
         for day, rows in self.drafting.preview(exports, held_on).items():
             show_plan(screen, day, rows, self.drafting.options)
 

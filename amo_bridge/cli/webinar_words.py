@@ -27,15 +27,23 @@ DECIDE_LATER = (
 INTERESTS: tuple[Interest, ...] = ("active", "long", "short")
 
 
-def show_files(screen: Console, names: Sequence[str], exports: Sequence[Export], before: Sequence[int | None]) -> None:
-    """What each file was taken for, and what should be known about it."""
-    for name, export, loaded in zip(names, exports, before, strict=True):
+def show_files(
+    screen: Console,
+    names: Sequence[str],
+    exports: Sequence[Export],
+    before: Sequence[int | None],
+    drafts: Sequence[int | None],
+) -> None:
+    """What each file was taken for, and what should be known about it: the import and the draft that it is in."""
+    for name, export, loaded, draft in zip(names, exports, before, drafts, strict=True):
         title = f" «{export.title}»" if export.title else ""
         screen.print(f"{name}: {export.source}{title}, строк с людьми {len(export.visits)}")
         for remark in export.remarks:
             screen.print(f"  внимание: {remark}")
         if loaded is not None:
             screen.print(f"  этот файл уже загружен (загрузка № {loaded}): будет записано только то, что изменилось")
+        if draft is not None:
+            screen.print(f"  этот файл уже прочитан: черновик № {draft} ждёт на странице /webinars")
 
 
 def show_plan(screen: Console, held_on: date, rows: Sequence[Row], options: WebinarSection) -> None:

@@ -2,7 +2,7 @@
 
 Two rows are one person if they share a mail address; or a phone, unless their mail addresses say that they are two (a
 family has one phone). Whoever left neither can't be told from anybody: he is told apart by name and IP only within his
-file, and never becomes a deal.
+file (or by name and minutes, where each of several files has just one such), and never becomes a deal.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _no_day(visit: Visit) -> str:
 
 
 def _people(told: Sequence[_Told]) -> list[Attendee]:
-    groups = sorted(_by_phone(_by_mail(told)), key=lambda group: min(one.number for one in group))
+    groups = sorted(_same_guests(_by_phone(_by_mail(told))), key=lambda group: min(one.number for one in group))
     people = [_person(group) for group in groups]
     owners: dict[str, list[Attendee]] = defaultdict(list)
     for person in people:
@@ -130,6 +130,27 @@ def _by_phone(groups: list[list[_Told]]) -> list[list[_Told]]:
         for mark in marks:
             owner.setdefault(mark, home or group)
     return people
+
+
+def _same_guests(groups: list[list[_Told]]) -> list[list[_Told]]:
+    """Several files about one webinar, and in each of them just one «Гость» without an address who was there for so
+    many minutes: he is one."""
+    alike: dict[tuple[str, float], list[list[_Told]]] = defaultdict(list)
+    for group in groups:
+        if not _mails(group) and not _phones(group) and (mark := _mark(group)):
+            alike[mark].append(group)
+    for some in alike.values():
+        files = [{one.file for one in group} for group in some]
+        if len(set().union(*files)) == sum(map(len, files)):
+            for other in some[1:]:
+                some[0].extend(other)
+                other.clear()
+    return [group for group in groups if group]
+
+
+def _mark(group: Sequence[_Told]) -> tuple[str, float] | None:
+    name, minutes = normalise(group[0].visit.name), round(_minutes(group), 1)
+    return (name, minutes) if name and minutes else None
 
 
 def _mails(group: Iterable[_Told]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from webinar_team import Team, deals, table
 
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
+from amo_bridge.engine.imports.control import PlanChanged
 from amo_bridge.sandbox.world import World
 from amo_bridge.webinars.plan import Override
 
@@ -116,3 +117,34 @@ def test_a_decision_about_somebody_in_doubt_is_remembered(team: Team, office: Of
     assert team.person(again, "Олена").row.remarks == (
         f"уже загружен (загрузка № 1, сделка {deal}): это будет вторая сделка",
     )
+
+
+def test_an_old_draft_shows_its_new_plan_before_it_is_begun(team: Team, office: Office) -> None:
+    old = team.upload(REPORT)
+    team.load(table("Анжелика;ang.test@example.ru;;68;;13.09.2021"))
+    assert team.person(old, "Анжелика").row.standing == "new"
+    with pytest.raises(PlanChanged, match=r"\(Анжелика: новый → уже загружен\)"):
+        team.control.start(old)
+    assert team.book.get(old).state == "draft"
+    assert team.person(old, "Анжелика").row.standing == "loaded"
+    team.control.start(old)
+    team.wait(old, "done")
+    assert list(deals(office)).count(ANJELIKA) == 1
+
+
+def test_nobody_looks_at_what_is_begun_at_once(team: Team) -> None:
+    old = team.upload(REPORT)
+    team.load(table("Анжелика;ang.test@example.ru;;68;;13.09.2021"))
+    team.control.start(old, as_shown=False)
+    team.wait(old, "done")
+
+
+def test_a_file_that_is_in_a_draft_already_says_so(team: Team) -> None:
+    first, second = team.upload(REPORT), team.upload(REPORT)
+    (digest,) = (file["digest"] for file in team.book.get(first).files)
+    job = team.book.get(second)
+    assert team.drafting.drafts_beside(job) == {digest: first}
+    team.control.drop(first)
+    assert team.drafting.drafts_beside(job) == {}
+    other_day = team.upload(table("Игорь;igor@example.ru;;70;;20.09.2021"))
+    assert team.drafting.drafts_beside(team.book.get(other_day)) == {}

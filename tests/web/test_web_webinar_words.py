@@ -211,3 +211,11 @@ def test_a_finished_import_begins_with_what_came_of_it(pages: Pages, member: Vis
     assert "По плану Загружено" in page
     member.post("/settings/language/en", page="/")
     assert "Deals created: 5; not imported: 2" in words_of(member.get("/webinars/1"))
+
+
+def test_a_file_that_is_in_another_draft_links_it(pages: Pages, member: Visit) -> None:
+    assert "в другом черновике" not in words_of(member.get("/webinars/1"))
+    drafted(member)
+    page = member.get("/webinars/2")
+    assert "Файл people.csv есть и в другом черновике: загрузка № 1" in words_of(page)
+    assert 'href="/webinars/1"' in page.text

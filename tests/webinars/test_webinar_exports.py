@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from webinar_kit import DAY, MOSCOW, SAMPLES, sample
@@ -174,3 +175,39 @@ def test_what_can_t_be_taken_is_refused_in_words(name: str, content: bytes, word
     with pytest.raises(ExportError, match=words) as refused:
         read_export(name, content)
     assert str(refused.value).startswith(name)
+
+
+def guests(*files: str) -> list[tuple[str, float, int]]:
+    """Name, minutes and number of rows of everybody in these tables."""
+    texts = (f"Имя;Почта;Минут;Дата\n{file}" for file in files)
+    (found,) = gather([read_export("a.csv", text.encode()) for text in texts]).values()
+    return sorted((one.name, one.minutes, len(one.places)) for one in found)
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        (("Гость;;2;13.09.2021", "гость;;2;13.09.2021", "Гость;;2;13.09.2021"), [("Гость", 2, 3)]),
+        (("Гость;;2;13.09.2021", "Гость;;3;13.09.2021"), [("Гость", 2, 1), ("Гость", 3, 1)]),
+        (("Гость;;2;13.09.2021", "Другой;;2;13.09.2021"), [("Гость", 2, 1), ("Другой", 2, 1)]),
+        ((";;2;13.09.2021", ";;2;13.09.2021"), [("", 2, 1), ("", 2, 1)]),
+        (("Гость;;0;13.09.2021", "Гость;;0;13.09.2021"), [("Гость", 0, 1), ("Гость", 0, 1)]),
+        (("Гость;a@b.ru;2;13.09.2021", "Гость;;2;13.09.2021"), [("Гость", 2, 1), ("Гость", 2, 1)]),
+    ],
+)
+def test_a_guest_of_several_files_is_one_where_that_is_sure(files: tuple[str, ...], told: list[Any]) -> None:
+    assert guests(*files) == told
+
+
+def test_the_exports_of_one_webinar_have_one_guest() -> None:
+    (found,) = gather(
+        [sample(name) for name in ("bizon_report.xlsx", "bizon_getviewers.json", "generic_cp1251.csv")]
+    ).values()
+    assert [one.name for one in found].count("Гость") == 1
+
+
+def test_two_guests_of_one_file_are_not_a_third_one_s_match() -> None:
+    two = "Имя;IP;Телефон;Минут;Дата\nГость;10.0.0.1;;2;13.09.2021\nГость;10.0.0.2;;2;13.09.2021"
+    one = "Имя;IP;Телефон;Минут;Дата\nГость;10.0.0.1;;2;13.09.2021"
+    (found,) = gather([read_export("a.csv", text.encode()) for text in (two, one)]).values()
+    assert len(found) == 3

@@ -5,17 +5,20 @@ Everything here changes the store and nothing else, so a page, a command and the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import ColumnElement, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.imports.book import NoSuchImport, NotNow
 from amo_bridge.engine.imports.drafting import Drafting
 from amo_bridge.engine.imports.later import Later
-from amo_bridge.engine.imports.records import BEGUN, State
+from amo_bridge.engine.imports.records import BEGUN, Kept, State
 from amo_bridge.engine.imports.steps import ADD, FIRST_STEP, begin_undo
 from amo_bridge.engine.store import Store, import_rows
-from amo_bridge.webinars.plan import Override
+from amo_bridge.webinars.plan import STANDING_WORDS, Override, Row
 
+MOST_NAMED = 5
 UNDOABLE: tuple[State, ...] = ("done", "paused")
 DRY = "[bridge] dry_run = true: мост вхолостую, загрузка ничего не записала бы; выключите dry_run и начните снова"
 
@@ -32,6 +35,10 @@ class NoAddress(NoSuchImport):
     """Somebody decides about a person who could not be recognised another time (Russian)."""
 
 
+class PlanChanged(NotNow):
+    """Other things would be done than were shown: somebody should look first (Russian)."""
+
+
 class ImportControl:
     def __init__(self, store: Store, key: int, drafting: Drafting, *, dry_run: bool) -> None:
         self._store = store
@@ -41,11 +48,15 @@ class ImportControl:
         self._later = Later(key, drafting)
         self._dry_run = dry_run
 
-    def start(self, number: int) -> None:
-        """Carry a draft out, by what is known of its people now. Raises NoSuchImport (Russian) when that can't be."""
+    def start(self, number: int, *, as_shown: bool = True) -> None:
+        """Carry a draft out, by what is known of its people now. ``as_shown``: only the plan that somebody has seen.
+        Raises NoSuchImport (Russian) when that can't be; PlanChanged: once, the plan is kept as it is now."""
         if self._dry_run:
             raise NotNow(DRY)
-        lacking = [kept.id for kept, row in self._drafting.replan(number) if row.adds]
+        planned = self._drafting.replan(number)
+        if as_shown:
+            _expect_same(planned)
+        lacking = [kept.id for kept, row in planned if row.adds]
         with self._store.write() as connection:
             self._book.become_in(connection, number, ["draft"], "running")
             for what, step in FIRST_STEP.items():
@@ -89,3 +100,16 @@ class ImportControl:
     def _change(self, connection: Connection, number: int, which: ColumnElement[bool], **values: object) -> None:
         mine = (import_rows.c.account == self._key, import_rows.c.import_id == number, which)
         connection.execute(update(import_rows).where(*mine).values(**values))
+
+
+def _expect_same(planned: Sequence[tuple[Kept, Row]]) -> None:
+    """What is done, and with whom; a deal that only stands on another stage now is nobody's surprise."""
+    changed = [
+        f"{row.person.name or row.person.key}: {STANDING_WORDS[kept.row.standing]} → {STANDING_WORDS[row.standing]}"
+        for kept, row in planned
+        if (kept.row.what, kept.row.contact_id) != (row.what, row.contact_id)
+    ]
+    if changed:
+        more = f" и ещё {len(changed) - MOST_NAMED}" if len(changed) > MOST_NAMED else ""
+        told = "; ".join(changed[:MOST_NAMED])
+        raise PlanChanged(f"с тех пор, как показан план, он изменился ({told}{more}): посмотрите его и начните снова")

@@ -15,7 +15,7 @@ from amo_bridge.crm.entities import DealRecord
 from amo_bridge.deal import Deal
 from amo_bridge.engine.imports.book import ImportBook, keys_of
 from amo_bridge.engine.imports.memory import ImportMemory
-from amo_bridge.engine.imports.records import Kept
+from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror
 from amo_bridge.engine.people import People
 from amo_bridge.engine.store import Store
@@ -95,6 +95,11 @@ class Drafting:
         return [
             read_export(one.name, one.content, zone=zone, day_first=day_first, mappings=columns) for one in uploads
         ]  # fmt: skip
+
+    def drafts_beside(self, job: Import) -> dict[str, int]:
+        """Other drafts of a draft's files: digest → number."""
+        digests = [str(file["digest"]) for file in job.files]
+        return self.memory.drafts_of(digests, job.held_on, job.id) if job.state == "draft" else {}
 
     def replan(self, number: int) -> list[tuple[Kept, Row]]:
         """Make a draft's plan anew, by what is known now and what a person decided meanwhile: each row as it was, and

@@ -93,6 +93,17 @@ class ImportMemory:
                     return int(row.id)
         return None
 
+    def drafts_of(self, digests: Iterable[str], held_on: date, but: int) -> dict[str, int]:
+        """Other drafts of these very files for the same webinar: digest → the latest of them."""
+        wanted = set(digests)
+        mine = (imports.c.account == self._account, imports.c.state == "draft", imports.c.id != but)
+        query = select(imports.c.id, imports.c.files).where(*mine, imports.c.held_on == held_on.isoformat())
+        with self._store.read() as connection:
+            found = connection.execute(query.order_by(imports.c.id)).all()
+        return {
+            file["digest"]: int(row.id) for row in found for file in json.loads(row.files) if file["digest"] in wanted
+        }
+
     def columns(self) -> dict[str, Mapping[Field, str]]:
         """All that was named: signature of a table → field → its column's title."""
         query = select(import_columns).where(import_columns.c.account == self._account)

@@ -96,7 +96,8 @@ class Attendee(Shape):
 
 
 class WebinarFile(Shape):
-    """``source``: what it was taken for; ``loaded_before``: the upload that this very file was part of."""
+    """``source``: what it was taken for; ``loaded_before``: the upload that this very file was part of;
+    ``in_draft``: another draft of it."""
 
     name: str
     digest: str
@@ -104,6 +105,7 @@ class WebinarFile(Shape):
     visits: int
     remarks: list[str]
     loaded_before: int | None
+    in_draft: int | None
 
 
 class WebinarSum(Shape):

@@ -47,10 +47,11 @@ def webinars() -> Webinars:
 def webinar(number: int) -> WebinarReport:
     at_hand, job = _asked(number)
     rows = at_hand.book.rows(number)
+    beside = at_hand.drafting.drafts_beside(job)
     by_stage, left_out = sums((kept.row for kept in rows), carried_out(rows))
     return WebinarReport(
         **facts(job, at_hand.book),
-        files=[dict(file) for file in job.files],
+        files=[{**file, "in_draft": beside.get(file["digest"])} for file in job.files],
         rule=rule_in_words(at_hand.drafting.options),
         sums=[
             WebinarSum(

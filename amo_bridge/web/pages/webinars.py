@@ -173,7 +173,7 @@ def _told_of(number: int) -> dict[str, Any]:
     return {
         "job": job, "counts": counts, "rows": shown, "contacts": contacts_of(shown, account()),
         "found": len(found), "page": page, "pages": -(-len(found) // ON_A_PAGE), "sums": by_stage, "left_out": left_out,
-        "desk": at_hand,
+        "drafts_beside": at_hand.drafting.drafts_beside(job), "desk": at_hand,
         "waiting": [kept for kept in rows if kept.waits],
         "standings": [one for one in words.STANDINGS if any(kept.row.standing == one for kept in rows)],
         "rule": rule_in_words(at_hand.drafting.options), "words": words, "minutes_of": minutes_of,
