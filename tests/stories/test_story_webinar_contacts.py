@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from local_crm import LocalCrm, served
+from running_bridge import RunningBridge, wait_until
 from webinar_kit import ACCOUNT, fill_contacts, school_config
 from webinar_team import Team, deals, table
 
@@ -178,3 +179,24 @@ def test_whoever_took_the_mail_off_again_is_not_overruled(team: Team, office: Of
     bridge.settle(sandbox)
     again = team.upload(table(IGOR_BY_MAIL))
     assert team.person(again, "Игорь").row.standing == "new"
+
+
+@pytest.mark.parametrize("path", ["/api/v4/contacts", "/api/v4/leads"])
+def test_an_undo_that_begins_before_a_lost_answer_was_looked_for_ends(
+    path: str, team: Team, office: Office, bridge: RunningBridge, sandbox: LocalCrm, start_bridge: Any
+) -> None:
+    """A patch may be in amoCRM and may not: both are judged by a fresh read, and nothing is left over."""
+    first = team.load(table("Игорь;;+7 903 111-22-33;5;;13.09.2021"))
+    contact, deal = contact_of(team, first), team.person(first, "Игорь").deal_id
+    fault = sandbox.fault("lost_answer", method="PATCH", path=path, count=1)
+    number = team.upload(table("Игорь;igor@example.ru;+7 903 111-22-33;70;;20.09.2021"))
+    team.control.start(number)
+    wait_until(lambda: sandbox.struck(fault) == 1, "the answer is lost")
+    bridge.stop()
+    team.control.pause(number)
+    team.control.undo(number)
+    start_bridge(bridge.config).wait_ready()
+    team.wait(number, "undone")
+    assert "EMAIL" not in card(office, contact)
+    assert office.value(deal or 0, "Минут на вебинаре") == "5"
+    assert team.person(number, "Игорь").note == ""
