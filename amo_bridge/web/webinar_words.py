@@ -78,6 +78,13 @@ def did(kept: Kept, stage: str) -> str:
         return str(_("сделка закрыта") if has_deal or kept.contact_was is None else _("контакт снова как был"))
     if kept.state != "done":
         return ""
+    told = _did_to_deal(kept, stage)
+    if kept.contact_was is None:
+        return told
+    return str(_("%(deal)s; в контакт добавлено: %(told)s", deal=told, told=", ".join(kept.row.adds)))
+
+
+def _did_to_deal(kept: Kept, stage: str) -> str:
     if kept.row.what == "create_person":
         return str(_("созданы контакт и сделка"))
     if kept.row.what == "create_deal":

@@ -219,3 +219,15 @@ def test_a_file_that_is_in_another_draft_links_it(pages: Pages, member: Visit) -
     page = member.get("/webinars/2")
     assert "Файл people.csv есть и в другом черновике: загрузка № 1" in words_of(page)
     assert 'href="/webinars/1"' in page.text
+
+
+def test_what_the_contact_got_is_told(pages: Pages, member: Visit) -> None:
+    begin(member)
+    igor = next(kept for kept in rows(pages) if kept.row.adds)
+    mark(pages, [igor.number], state="done", contact_was='{"EMAIL": {"was": [], "added": []}}')
+    told = words_of(member.get("/webinars/1"))
+    assert f"создана сделка у его контакта; в контакт добавлено: {', '.join(igor.row.adds)}" in told
+    assert "Почта и телефоны, которые загрузка добавила в контакты, будут убраны." not in told, "it is under way"
+    with book_of(pages).writing() as connection:
+        book_of(pages).become_in(connection, 1, ["running"], "done")
+    assert "которые загрузка добавила в контакты, будут убраны" in member.get("/webinars/1").text
