@@ -9,6 +9,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.imports.book import NotNow
 from amo_bridge.engine.imports.control import DRY, ImportControl
 from amo_bridge.engine.imports.drafting import Drafting, Upload
 from amo_bridge.engine.imports.memory import COUNTS
@@ -59,7 +60,10 @@ class Taking:
         control = ImportControl(self._store, self._key, drafting, dry_run=dry_run)
         for number in numbers:
             if drafting.book.get(number).state == "draft":
-                control.start(number, as_shown=False)
+                try:
+                    control.start(number, as_shown=False)
+                except NotNow as error:
+                    return str(error)
         return ""
 
     def _tell(self, report: Report, drafting: Drafting, numbers: Sequence[int]) -> None:

@@ -10,10 +10,11 @@ import pytest
 from local_crm import LocalCrm, served
 from running_bridge import RunningBridge, wait_until
 from webinar_kit import ACCOUNT, ACTIVE, LONG, REPEAT, SHORT, fill_contacts, school_config
-from webinar_team import Team, deals
+from webinar_team import Team, deals, table
 
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
+from amo_bridge.engine.imports.book import NotNow
 from amo_bridge.sandbox.world import World
 
 HEAD, NATALIA = "Марина Котова", "Наталья Белова"
@@ -211,3 +212,26 @@ def test_a_paused_import_waits_and_goes_on(team: Team, office: Office, bridge) -
     finally:
         again.stop()
     assert len(deals(office)) == 4
+
+
+def test_two_imports_of_the_same_people_are_not_under_way_at_once(team: Team, office: Office, bridge) -> None:
+    """The plan of the second is made before the first has made its contacts: they would be made twice."""
+    first = team.upload(table("Вера;vera@example.ru;;61;;13.09.2021"))
+    second = team.upload(table("Вера;vera@example.ru;;70;;20.09.2021"))
+    bridge.stop()
+    team.control.start(first)
+    team.control.pause(first)
+    with pytest.raises(NotNow, match=f"ещё загружает загрузка № {first}"):
+        team.control.start(second)
+    assert team.book.get(second).state == "draft", "it can be begun later"
+    again = RunningBridge(bridge.config, settle=0.02)
+    try:
+        again.wait_ready()
+        team.control.resume(first)
+        team.wait(first, "done")
+        team.control.start(second, as_shown=False)
+        team.wait(second, "done")
+    finally:
+        again.stop()
+    assert team.person(second, "Вера").contact_id == team.person(first, "Вера").contact_id
+    assert len(deals(office)) == 1

@@ -53,6 +53,9 @@ class ImportControl:
         Raises NoSuchImport (Russian) when that can't be; PlanChanged: once, the plan is kept as it is now."""
         if self._dry_run:
             raise NotNow(DRY)
+        if other := self._drafting.memory.shared_with(number):
+            # What that one makes is not known before it has made it: the same people would be made twice.
+            raise NotNow(f"часть этих людей ещё загружает загрузка № {other}: начните эту, когда та закончится")
         planned = self._drafting.replan(number)
         if as_shown:
             _expect_same(planned)

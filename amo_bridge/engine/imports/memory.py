@@ -61,6 +61,17 @@ class ImportMemory:
             found: int | None = connection.execute(query).scalar_one()
         return found
 
+    def shared_with(self, number: int) -> int | None:
+        """Another import that is not done yet with somebody of this one; None if there is none."""
+        mine, theirs = import_rows.alias(), import_rows.alias()
+        same = (theirs.c.account == mine.c.account) & (theirs.c.person_key == mine.c.person_key)
+        query = select(func.min(theirs.c.import_id)).select_from(mine.join(theirs, same))
+        query = query.where(mine.c.account == self._account, mine.c.import_id == number)
+        query = query.where(theirs.c.import_id != number, theirs.c.state.in_(OPEN))
+        with self._store.read() as connection:
+            found: int | None = connection.execute(query).scalar_one()
+        return found
+
     def contacts(self, addresses: Iterable[str]) -> tuple[dict[str, int], dict[str, int]]:
         """Mail or phone → the contact that an import took its owner for; and those that a person named.
 
