@@ -58,7 +58,7 @@ class Desk:
                 raise Stop(f"{error}. Скажите так: --column почта=«название столбца» --column минуты=«…»") from error
             self.drafting.memory.remember_columns(error.signature, named(columns, error.headers))
             exports = self.drafting.read(uploads)
-        before = [self.drafting.memory.same_file(upload.digest) for upload in uploads]
+        before = [self.drafting.memory.loaded_by(upload.digest) for upload in uploads]
         drafts = [self.drafting.memory.same_file(upload.digest, ("draft",)) for upload in uploads]
         show_files(screen, [upload.name for upload in uploads], exports, before, drafts)
         for day, rows in self.drafting.preview(exports, held_on).items():

@@ -51,7 +51,7 @@ STANDING_KINDS: Mapping[Standing, str] = {
 ROWS: Mapping[str, Any] = {
     "planned": "", "ready": _l("в очереди"), "sending": _l("отправляется"), "doubt": _l("проверяется"),
     "done": _l("сделано"), "skipped": _l("не нужно"), "failed": _l("не вышло"), "undone": _l("отменено"),
-    "kept": _l("не отменено"),
+    "kept": _l("не отменено"), "intact": _l("возвращать нечего"),
 }  # fmt: skip
 COLUMNS: Mapping[Field, Any] = {
     "name": _l("Имя"), "mail": _l("Почта"), "phone": _l("Телефон"), "minutes": _l("Минут на вебинаре"),

@@ -17,7 +17,8 @@ CREATES = ("create_person", "create_deal")
 RESULTS: Mapping[str, Any] = {
     "deals": _l("создано сделок"), "contacts": _l("создано контактов"), "updated": _l("обновлено сделок"),
     "completed": _l("дополнено контактов"), "same": _l("без изменений"), "undone": _l("отменено"),
-    "kept": _l("не отменено"), "failed": _l("не вышло"), "open": _l("ещё в работе"), "planned": _l("ещё не начато"),
+    "kept": _l("не отменено"), "intact": _l("возвращать нечего"),
+    "failed": _l("не вышло"), "open": _l("ещё в работе"), "planned": _l("ещё не начато"),
     "left out": _l("не загружено"), "doubtful": _l("ждут решения"), "unmatched": _l("не сопоставить"),
     "banned": _l("забанены"), "skipped": _l("пропущены"), "other": _l("остальные, см. примечания"),
 }  # fmt: skip
@@ -76,6 +77,8 @@ def did(kept: Kept, stage: str) -> str:
             return str(_("сделка снова как была"))
         has_deal = kept.deal_id is not None and kept.row.what in CREATES
         return str(_("сделка закрыта") if has_deal or kept.contact_was is None else _("контакт снова как был"))
+    if kept.state == "intact":
+        return str(_("менять было нечего"))
     if kept.state != "done":
         return ""
     told = _did_to_deal(kept, stage)

@@ -15,6 +15,7 @@ from webinar_team import Team, deals, table
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.imports.book import NotNow
+from amo_bridge.engine.imports.results import results
 from amo_bridge.sandbox.world import World
 
 HEAD, NATALIA = "Марина Котова", "Наталья Белова"
@@ -124,6 +125,37 @@ def test_an_import_is_taken_back_except_what_people_have_changed(team: Team, off
     assert office.value(igor, "Минут на вебинаре") == "77"
     notes = {kept.row.person.name: kept.note for kept in team.book.rows(number)}
     assert notes == {"Анжелика": "", "Наталья": "", "Игорь": "поле «Минут на вебинаре» изменили после загрузки"}
+
+
+def test_an_undo_says_of_whom_nothing_was_written(team: Team, office: Office, bridge, sandbox) -> None:
+    """Somebody has typed in what the file says: the import found his deal as it should be."""
+    team.load(table("Анна;anna@example.ru;;30;;13.09.2021"))
+    anna = deals(office)["anna@example.ru, Анна"]["id"]
+    number = team.upload(table("Анна;anna@example.ru;;40;;13.09.2021", "Борис;boris@example.ru;;90;;13.09.2021"))
+    office.fill(HEAD, anna, "Минут на вебинаре", "40")
+    bridge.settle(sandbox)
+    team.control.start(number)
+    team.wait(number, "done")
+    team.control.undo(number)
+    team.wait(number, "undone")
+    assert (team.person(number, "Анна").became, team.person(number, "Борис").became) == (
+        "возвращать нечего", "отменено",
+    )  # fmt: skip
+    assert results(team.book.rows(number)).in_words() == "Отменено: 1, возвращать нечего: 1."
+    assert office.value(anna, "Минут на вебинаре") == "40"
+
+
+def test_a_file_of_whom_nothing_was_written_or_all_was_taken_back_is_not_said_to_be_loaded(
+    team: Team, office: Office, bridge
+) -> None:
+    unknown = table("Олена;;;30;;13.09.2021")
+    team.load(unknown)
+    assert [file["loaded_before"] for file in team.book.get(team.upload(unknown)).files] == [None]
+    number = team.load(REPORT)
+    assert [file["loaded_before"] for file in team.book.get(team.upload(REPORT)).files] == [number]
+    team.control.undo(number)
+    team.wait(number, "undone")
+    assert [file["loaded_before"] for file in team.book.get(team.upload(REPORT)).files] == [None]
 
 
 def test_deals_that_an_import_made_are_closed_by_its_undo(team: Team, office: Office, bridge, sandbox) -> None:

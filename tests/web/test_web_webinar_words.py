@@ -148,6 +148,7 @@ def test_an_undo_of_nothing_says_so(pages: Pages, member: Visit) -> None:
         ("create_deal", {"state": "done"}, "создана сделка у его контакта"),
         ("create_person", {"state": "undone"}, "сделка закрыта"),
         ("create_deal", {"state": "undone", "before": '{"moved": null}'}, "сделка снова как была"),
+        ("create_deal", {"state": "intact"}, "менять было нечего"),
         ("create_person", {"state": "failed"}, "новый контакт и новая сделка"),
     ],
 )

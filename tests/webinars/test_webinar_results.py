@@ -58,8 +58,8 @@ EVERYBODY = [
         ([kept(NEW, "planned"), kept(NEW, "planned")], "Ещё не начато: 2."),
         ([kept(NEW, "ready", made_contact=True), kept(KNOWN, "doubt")], "Ещё в работе: 2."),
         (
-            [kept(NEW, "undone"), kept(OWNED, "kept", **MOVED), kept(OWNED)],
-            "Без изменений: 1, отменено: 1, не отменено: 1.",
+            [kept(NEW, "undone"), kept(OWNED, "kept", **MOVED), kept(OWNED, "intact")],
+            "Отменено: 1, не отменено: 1, возвращать нечего: 1.",
         ),
     ],
 )

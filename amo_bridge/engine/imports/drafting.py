@@ -189,7 +189,7 @@ class Drafting:
         return [
             {
                 "name": upload.name, "digest": upload.digest, "source": export.source, "visits": len(export.visits),
-                "remarks": list(export.remarks), "loaded_before": self.memory.same_file(upload.digest),
+                "remarks": list(export.remarks), "loaded_before": self.memory.loaded_by(upload.digest),
             }
             for upload, export in zip(uploads, exports, strict=True)
         ]  # fmt: skip

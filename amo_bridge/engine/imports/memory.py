@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, exists, func, select
 
 from amo_bridge.engine.imports.records import Kept, State, kept_of, said_of
+from amo_bridge.engine.imports.steps import wrote
 from amo_bridge.engine.imports_tables import OPEN
 from amo_bridge.engine.rows import chunks, insert_or_replace
 from amo_bridge.engine.store import Store, import_columns, import_rows, imports
@@ -95,11 +96,20 @@ class ImportMemory:
                         earlier[address] = row.contact_id
         return earlier, decided
 
-    def same_file(self, digest: str, states: Sequence[State] = COUNTS) -> int | None:
-        """The import that this very file was part of, if it was carried out (or is in one of these ``states``)."""
-        mine = (imports.c.account == self._account, imports.c.state.in_(states))
+    def same_file(self, digest: str, states: Sequence[State]) -> int | None:
+        """The import that this very file was part of, if that is in one of these ``states``."""
+        return self._with_file(digest, imports.c.state.in_(states))
+
+    def loaded_by(self, digest: str) -> int | None:
+        """The import that loads this very file, or has done so: not one that found nothing to write."""
+        mine = (import_rows.c.import_id == imports.c.id, import_rows.c.state == "done", wrote())
+        is_vain = (imports.c.state == "done") & ~exists().where(*mine)
+        return self._with_file(digest, imports.c.state.in_(COUNTS), ~is_vain)
+
+    def _with_file(self, digest: str, *conditions: ColumnElement[bool]) -> int | None:
+        query = select(imports.c.id, imports.c.files).where(imports.c.account == self._account, *conditions)
         with self._store.read() as connection:
-            for row in connection.execute(select(imports.c.id, imports.c.files).where(*mine).order_by(imports.c.id)):
+            for row in connection.execute(query.order_by(imports.c.id)):
                 if any(file["digest"] == digest for file in json.loads(row.files)):
                     return int(row.id)
         return None

@@ -22,6 +22,7 @@ STATE_WORDS: Mapping[State, str] = {
 ROW_WORDS: Mapping[str, str] = {
     "planned": "ещё не начато", "ready": "в очереди", "sending": "отправляется", "doubt": "проверяется",
     "done": "сделано", "skipped": "не нужно", "failed": "не вышло", "undone": "отменено", "kept": "не отменено",
+    "intact": "возвращать нечего",
 }  # fmt: skip
 WAITS = "ждёт решения"
 LEFT_OUT: tuple[Standing, ...] = ("doubtful", "banned", "skipped")
@@ -109,7 +110,7 @@ class Counts:
         return sum(count for state, count in self.state.items() if state in SETTLED)
 
 
-SETTLED = ("done", "skipped", "failed", "undone", "kept")
+SETTLED = ("done", "skipped", "failed", "undone", "kept", "intact")
 
 
 def person_json(person: Attendee) -> str:

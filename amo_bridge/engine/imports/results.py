@@ -17,6 +17,7 @@ NOT_LOADED: tuple[Standing, ...] = ("doubtful", "unmatched", "banned", "skipped"
 WORDS: Mapping[str, str] = {
     "deals": "создано сделок", "contacts": "создано контактов", "updated": "обновлено сделок",
     "completed": "дополнено контактов", "same": "без изменений", "undone": "отменено", "kept": "не отменено",
+    "intact": "возвращать нечего",
     "failed": "не вышло", "open": "ещё в работе", "planned": "ещё не начато", "left out": "не загружено",
     "doubtful": "ждут решения", "unmatched": "не сопоставить", "banned": "забанены", "skipped": "пропущены",
     "other": "остальные, см. примечания",

@@ -46,6 +46,15 @@ def first_of_undo(row: Kept) -> str:
     return TAKE_OFF if row.contact_was is not None else UNDO
 
 
+def _has_touched_deal() -> ColumnElement[bool]:
+    return or_(import_rows.c.what.in_(_CREATES), import_rows.c.before.is_not(None))
+
+
+def wrote() -> ColumnElement[bool]:
+    """Of a row that is done: was anything written into amoCRM for it, or was all so already?"""
+    return or_(_has_touched_deal(), import_rows.c.contact_was.is_not(None))
+
+
 def begin_undo(connection: Connection, account: int, number: int) -> bool:
     """Set out to be undone all that is written by now, and nothing else is begun; was there any? Done again before an
     undo ends: a request may have been on its way when it began."""
@@ -53,7 +62,7 @@ def begin_undo(connection: Connection, account: int, number: int) -> bool:
     mine = (rows.account == account, rows.import_id == number, rows.step.not_in((TAKE_OFF, UNDO)))
     settled = rows.state.in_(("ready", "done", "skipped", "failed"))
     lost_patch = and_(rows.step.in_((ADD, "patch")), rows.state == "doubt")
-    touched = or_(rows.what.in_(_CREATES), rows.before.is_not(None)) & rows.deal_id.is_not(None)
+    touched = _has_touched_deal() & rows.deal_id.is_not(None)
 
     def change(which: ColumnElement[bool], **values: Any) -> int:
         return connection.execute(update(import_rows).where(*mine, which).values(**values)).rowcount
@@ -62,4 +71,5 @@ def begin_undo(connection: Connection, account: int, number: int) -> bool:
         change(rows.contact_was.is_not(None) & (settled | lost_patch), step=TAKE_OFF, state="ready", due_at=0.0),
         change(touched & ((rows.state == "done") | lost_patch), step=UNDO, state="ready", due_at=0.0),
         change((rows.state == "ready") | lost_patch, state="skipped", note=NOT_BEGUN),
+        change((rows.state == "done") & ~wrote(), state="intact"),
     ])  # fmt: skip

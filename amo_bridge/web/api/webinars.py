@@ -22,7 +22,7 @@ SOUGHT: dict[str, Any] = {
     "words": _l("имя, почта, телефон или что сказано о человеке"),
     "interest": "active, long, short",
     "standing": "new, known, owned, loaded, doubtful, unmatched, banned, skipped",
-    "state": "planned, ready, sending, doubt, done, skipped, failed, undone, kept",
+    "state": "planned, ready, sending, doubt, done, skipped, failed, undone, kept, intact",
     "page": _l("страница, по %(n)s человек", n=ON_A_PAGE),
 }
 # What is chosen from a list, and the page.
