@@ -101,6 +101,7 @@ def test_upload_look_decide_import_report_undo(page: Page, office: Office) -> No
     with page.expect_download() as download:
         page.get_by_role("link", name="Отчёт (CSV)").click()
     told = Path(download.value.path()).read_text("utf-8-sig")
+    assert told.startswith("Строка;Имя;"), "the titles come first, for filters and programs"
     assert "'=HYPERLINK" in told
     assert "/leads/detail/" in told
     page.get_by_role("button", name="Отменить загрузку").click()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from amo_bridge.engine.imports.records import Kept
-from amo_bridge.engine.imports.results import results
 from amo_bridge.engine.view import deal_url
 from amo_bridge.sheet_text import as_csv
 from amo_bridge.webinars.options import Interest, WebinarSection
@@ -24,9 +23,9 @@ def as_table(rows: Iterable[Kept], account_url: str, options: WebinarSection) ->
 
 
 def report(rows: Iterable[Kept], account_url: str, options: WebinarSection) -> bytes:
-    """The table as a CSV file, what came of the import in its first line."""
-    told = list(rows)
-    return as_csv([results(told).in_words()], [HEADER, *as_table(told, account_url, options)])
+    """The table as a CSV file. Its first line are the titles, for filters and for programs; what came of the import in
+    all is told by the page and the command."""
+    return as_csv(HEADER, as_table(rows, account_url, options))
 
 
 def _cells(kept: Kept, account_url: str, options: WebinarSection) -> list[str]:
