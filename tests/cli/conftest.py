@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 from command_line import EXAMPLE
 from local_crm import TOKEN, LocalCrm
@@ -20,18 +18,12 @@ UNHURRIED = 5000.0
 
 
 @pytest.fixture(autouse=True)
-def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """No variable of the machine's own counts, and data goes into the test's folder; logs are put back afterwards."""
+def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable of the machine's own counts, and data goes into the test's folder."""
     for name in os.environ:
         if name.startswith("AMO_BRIDGE_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("AMO_BRIDGE_DATA", str(tmp_path / "data"))
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

@@ -152,7 +152,9 @@ def test_a_mass_move_is_put_back_with_an_explanation_each_in_few_requests(
     sandbox.forget_requests()
     move_many(office, MANAGER, deals, MEETING)
     bridge.settle(sandbox)
-    counts = sandbox.requests()
+    # The look for missed changes goes by the clock, however many deals there are.
+    looks = ("GET /api/v4/events", "GET /api/v4/webhooks")
+    counts = {asked: count for asked, count in sandbox.requests().items() if asked not in looks}
     assert set(map(office.stage_of, (deals[0], deals[-1]))) == {AWAITED}
     tasks = sandbox.control("GET", "state?kind=tasks")["tables"]["tasks"].values()
     assert sorted(task["entity_id"] for task in tasks) == sorted(deals)

@@ -273,5 +273,5 @@ def rows_of_the_csv(at_work: RunningBridge) -> list[dict[str, str]]:
         at_hand = desk()
         told = report(at_hand.book.rows(1), at_work.config.account.url, at_hand.drafting.options)
     lines = list(csv.reader(io.StringIO(told.decode("utf-8-sig")), delimiter=";"))
-    assert tuple(lines[1]) == HEADER
-    return [dict(zip(HEADER, line, strict=True)) for line in lines[2:]]
+    assert tuple(lines[0]) == HEADER
+    return [dict(zip(HEADER, line, strict=True)) for line in lines[1:]]
