@@ -38,7 +38,7 @@ demo: $(VENV)/.runtime
 TEST_PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 2) * 3 // 2)')
 test: $(VENV)/.dev
 	@$(COMPILED)
-	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist worksteal --ignore=tests/chaos
 
 # BENCH="--quick" takes two minutes and draws nothing.
 bench: $(VENV)/.dev
@@ -47,6 +47,7 @@ bench: $(VENV)/.dev
 
 # CHAOS="--database postgresql --seed 7" says otherwise.
 chaos: $(VENV)/.dev
+	$(BIN)/pytest tests/chaos
 	$(BIN)/python -m bench.chaos $(CHAOS)
 
 # The pages as the documents show them; needs Debian's Chromium.

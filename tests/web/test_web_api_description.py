@@ -69,7 +69,7 @@ def test_the_page_shows_the_doors_by_subject(admin: Visit) -> None:
     assert "PATCH /rules/{name} Включить или выключить правило; действует сразу RuleChange Администратор Rule" in words
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["dark"])
 def test_the_page_is_read_on_a_phone(pages: Pages, browser: Browser, tmp_path: Path, theme: str) -> None:
     pages.add_user("Анна", Role.ADMIN)
     with served(pages.app) as url, opened(browser, url, viewport=PHONE, color_scheme=theme) as context:

@@ -89,7 +89,7 @@ def test_the_navigation_is_behind_a_button_on_a_phone(pages: Pages, browser: Bro
         assert serious_findings(page) == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_in_front_of_the_door_everybody_can_read(
     pages: Pages, browser: Browser, site: str, theme: str, size: dict[str, int]

@@ -143,7 +143,7 @@ def come_in(page: Page, path: str) -> None:
     page.get_by_role("button", name="Войти").click()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_everybody_can_read_a_script(
     browser: Browser, at_work: RunningBridge, own_scripts: Path, long_deal: int, theme: str, size: dict[str, int]

@@ -184,7 +184,7 @@ def test_a_mistyped_contact_is_told_beside_what_was_typed(page: Page, pages: Pag
     expect(igor.locator("summary")).to_be_focused()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_everybody_can_read_the_choice(
     browser: Browser, pages: Pages, member: Visit, theme: str, size: dict[str, int]

@@ -157,7 +157,7 @@ def test_an_unknown_table_is_explained_once(page: Page, tmp_path: Path) -> None:
     expect(row(page, "Анна")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_everybody_can_read_it(browser: Browser, at_work: RunningBridge, theme: str, size: dict[str, int]) -> None:
     with opened(browser, at_work.url, viewport=size, color_scheme=theme) as context:
