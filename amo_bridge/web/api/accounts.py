@@ -32,7 +32,9 @@ class InstalledAccounts(Shape):
     accounts: list[InstalledAccount]
 
 
-@doors.open(Door("/accounts", "GET", Role.VIEWER, _l("Аккаунты этой установки"), InstalledAccounts))
+@doors.open(
+    Door("accounts_accounts", "/accounts", "GET", Role.VIEWER, _l("Аккаунты этой установки"), InstalledAccounts)
+)
 def accounts() -> InstalledAccounts:
     here = office()
     known = [_account(name, f"{WHERE}{quote(name)}{ROOT}" if here.has_several else ROOT) for name in here.names]

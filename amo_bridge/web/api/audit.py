@@ -39,6 +39,7 @@ MOST_DEEDS = 100
 
 @doors.open(
     Door(
+        "audit_audit",
         "/audit",
         "GET",
         Role.ADMIN,

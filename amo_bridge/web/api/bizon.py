@@ -52,13 +52,14 @@ class BizonToken(Shape):
     token: Annotated[str, Field(max_length=LONGEST_TOKEN, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
-@doors.open(Door("/webinars/bizon", "GET", Role.WEBINAR, _l("Отчёты Бизон365"), BizonReports))
+@doors.open(Door("bizon_bizon", "/webinars/bizon", "GET", Role.WEBINAR, _l("Отчёты Бизон365"), BizonReports))
 def bizon() -> BizonReports:
     return _reports(_at_hand())
 
 
 @doors.open(
     Door(
+        "bizon_again",
         "/webinars/bizon/again",
         "POST",
         Role.WEBINAR,
@@ -76,6 +77,7 @@ def again(told: BizonWebinar) -> BizonReports:
 
 @doors.open(
     Door(
+        "bizon_put_token",
         "/webinars/bizon/token",
         "PUT",
         Role.ADMIN,

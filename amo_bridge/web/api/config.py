@@ -86,13 +86,14 @@ class ConfigVersion(Shape):
     text: str
 
 
-@doors.open(Door("/config", "GET", Role.ADMIN, _l("Файл настройки и что в нём не так"), Config))
+@doors.open(Door("config_config", "/config", "GET", Role.ADMIN, _l("Файл настройки и что в нём не так"), Config))
 def config() -> Config:
     return _config(account())
 
 
 @doors.open(
     Door(
+        "config_check",
         "/config/check",
         "POST",
         Role.ADMIN,
@@ -109,6 +110,7 @@ def check(told: ConfigText) -> ConfigReview:
 
 @doors.open(
     Door(
+        "config_save",
         "/config",
         "PUT",
         Role.ADMIN,
@@ -127,7 +129,9 @@ def save(told: ConfigEdit) -> Config:
     return _config(here)
 
 
-@doors.open(Door("/config/backups/<name>", "GET", Role.ADMIN, _l("Прежняя версия настройки"), ConfigVersion))
+@doors.open(
+    Door("config_backup", "/config/backups/<name>", "GET", Role.ADMIN, _l("Прежняя версия настройки"), ConfigVersion)
+)
 def backup(name: str) -> ConfigVersion:
     try:
         found, text = version_before(account(), name)
@@ -138,6 +142,7 @@ def backup(name: str) -> ConfigVersion:
 
 @doors.open(
     Door(
+        "config_restore",
         "/config/backups/<name>/restore",
         "POST",
         Role.ADMIN,

@@ -56,7 +56,7 @@ class ConnectionBegun(Shape):
     redirect_uri: str
 
 
-@doors.open(Door("/connection", "GET", Role.VIEWER, _l("Подключение к amoCRM"), Connection))
+@doors.open(Door("connection_connection", "/connection", "GET", Role.VIEWER, _l("Подключение к amoCRM"), Connection))
 def connection() -> Connection:
     desk = ConnectionDesk.of(account())
     return Connection(
@@ -72,7 +72,14 @@ def connection() -> Connection:
 
 
 @doors.open(
-    Door("/connection/begin", "POST", Role.ADMIN, _l("Подключить заново: адрес страницы amoCRM"), ConnectionBegun)
+    Door(
+        "connection_begin",
+        "/connection/begin",
+        "POST",
+        Role.ADMIN,
+        _l("Подключить заново: адрес страницы amoCRM"),
+        ConnectionBegun,
+    )
 )
 def begin() -> ConnectionBegun:
     here = account()

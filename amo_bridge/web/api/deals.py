@@ -105,7 +105,9 @@ class CarryOut(Shape):
     mark: Annotated[str, Field(min_length=1, max_length=100)]
 
 
-@doors.open(Door("/deals/<int:deal_id>", "GET", Role.VIEWER, _l("Одна сделка: этап и журнал по шагам"), Deal))
+@doors.open(
+    Door("deals_deal", "/deals/<int:deal_id>", "GET", Role.VIEWER, _l("Одна сделка: этап и журнал по шагам"), Deal)
+)
 def deal(deal_id: int) -> Deal:
     known = deal_steps.deal_of(account(), deal_id)
     if not known.is_known:
@@ -119,7 +121,9 @@ def deal(deal_id: int) -> Deal:
     )
 
 
-@doors.open(Door("/deals/<int:deal_id>/journal", "GET", Role.VIEWER, _l("Журнал одной сделки"), Journal))
+@doors.open(
+    Door("deals_journal", "/deals/<int:deal_id>/journal", "GET", Role.VIEWER, _l("Журнал одной сделки"), Journal)
+)
 def journal(deal_id: int) -> Journal:
     known = deal_steps.deal_of(account(), deal_id)
     if not known.is_known:
@@ -129,6 +133,7 @@ def journal(deal_id: int) -> Journal:
 
 @doors.open(
     Door(
+        "deals_judge",
         "/deals/<int:deal_id>/steps/<int:event_id>/judge",
         "POST",
         Role.ADMIN,
@@ -145,6 +150,7 @@ def judge(deal_id: int, event_id: int) -> Judged:
 
 @doors.open(
     Door(
+        "deals_carry_out",
         "/deals/<int:deal_id>/steps/<int:event_id>/carry-out",
         "POST",
         Role.ADMIN,

@@ -30,11 +30,14 @@ REFUSALS = {
 
 @dataclass(frozen=True)
 class Door:
-    """``path`` as Flask writes it. ``summary``: a lazy_gettext; ``query``: name → what it means, too; ``checks``: of
-    some of these. ``files``: the field of a form (multipart/form-data) in which files come; what the door ``takes`` are
-    its other fields. ``most_bytes``: how large a request may be. ``says_no``: status → a shape that tells more than
-    ``Error``."""
+    """One operation of the API.
 
+    ``name``: the operation id, published in OpenAPI; it never changes. ``path`` as Flask writes it. ``summary``: a
+    lazy_gettext; ``query``: name → what it means, too; ``checks``: of some of these. ``files``: the field of a form
+    (multipart/form-data) in which files come; what the door ``takes`` are its other fields. ``most_bytes``: how large a
+    request may be. ``says_no``: status → a shape that tells more than ``Error``."""
+
+    name: str
     path: str
     method: str
     role: Role
@@ -73,16 +76,11 @@ class Doors:
     def __init__(self, routes: Blueprint) -> None:
         self._routes = routes
         self._all: list[Door] = []
-        self._names: dict[int, str] = {}
 
     @property
     def all(self) -> list[Door]:
         """By address."""
         return sorted(self._all, key=lambda door: (door.path, METHODS.index(door.method)))
-
-    def name_of(self, door: Door) -> str:
-        """For programs that are generated: «rules_switch»."""
-        return self._names[id(door)]
 
     def open(self, door: Door) -> Callable[[Callable[..., BaseModel]], Callable[..., Any]]:
         """Mark the function behind the door: it gets the body as ``told`` if the door takes one."""
@@ -104,8 +102,7 @@ class Doors:
                 return jsonify(view(**arguments).model_dump(mode="json"))
 
             marked = by_token(door.role, most_bytes=door.most_bytes)(answer)
-            self._names[id(door)] = name = f"{view.__module__.rpartition('.')[2]}_{view.__name__}"
-            self._routes.add_url_rule(door.path, name, marked, methods=[door.method])
+            self._routes.add_url_rule(door.path, door.name, marked, methods=[door.method])
             return marked
 
         return behind

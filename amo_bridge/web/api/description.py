@@ -29,7 +29,7 @@ def openapi(doors: Doors, root: str) -> dict[str, Any]:
         schemas: dict[str, Any] = {}
         paths: dict[str, Any] = {}
         for door in doors.all:
-            paths.setdefault(door.address, {})[door.method.lower()] = _operation(door, doors.name_of(door), schemas)
+            paths.setdefault(door.address, {})[door.method.lower()] = _operation(door, schemas)
         return {
             "openapi": "3.1.0",
             "info": {"title": "amo-bridge", "version": "1", "description": ABOUT},
@@ -44,11 +44,11 @@ def openapi(doors: Doors, root: str) -> dict[str, Any]:
         }
 
 
-def _operation(door: Door, name: str, schemas: dict[str, Any]) -> dict[str, Any]:
+def _operation(door: Door, schemas: dict[str, Any]) -> dict[str, Any]:
     refusals = {code: _content(shape, schemas, words) for code, (shape, words) in door.refuses.items()}
     told: dict[str, Any] = {
         "tags": [door.subject],
-        "operationId": name,
+        "operationId": door.name,
         "summary": str(door.summary),
         "description": f"Role: {door.role}{'' if door.role is Role.ADMIN else ' or above'}",
         "parameters": _parameters(door),

@@ -43,17 +43,19 @@ class Names(Shape):
     names: Annotated[list[str], Field(min_length=1, max_length=1000)]
 
 
-@doors.open(Door("/failures", "GET", Role.VIEWER, _l("От чего мост отступился"), Failures))
+@doors.open(Door("failures_failures", "/failures", "GET", Role.VIEWER, _l("От чего мост отступился"), Failures))
 def failures() -> Failures:
     return _failures(account().failures.all())
 
 
-@doors.open(Door("/failures/retry", "POST", Role.ADMIN, _l("Вернуть отказы в работу"), Failures, takes=Names))
+@doors.open(
+    Door("failures_retry", "/failures/retry", "POST", Role.ADMIN, _l("Вернуть отказы в работу"), Failures, takes=Names)
+)
 def retry(told: Names) -> Failures:
     return _decided("retry", told)
 
 
-@doors.open(Door("/failures/drop", "POST", Role.ADMIN, _l("Снять отказы"), Failures, takes=Names))
+@doors.open(Door("failures_drop", "/failures/drop", "POST", Role.ADMIN, _l("Снять отказы"), Failures, takes=Names))
 def drop(told: Names) -> Failures:
     return _decided("drop", told)
 

@@ -51,7 +51,7 @@ class Days(Shape):
     days: list[Day]
 
 
-@doors.open(Door("/overview/today", "GET", Role.VIEWER, _l("Что правила сделали сегодня"), Today))
+@doors.open(Door("overview_today", "/overview/today", "GET", Role.VIEWER, _l("Что правила сделали сегодня"), Today))
 def today() -> Today:
     here = account()
     return Today(
@@ -61,6 +61,6 @@ def today() -> Today:
     )
 
 
-@doors.open(Door("/overview/days", "GET", Role.VIEWER, _l("Последние 14 дней в числах"), Days))
+@doors.open(Door("overview_days", "/overview/days", "GET", Role.VIEWER, _l("Последние 14 дней в числах"), Days))
 def days() -> Days:
     return Days(days=[Day(date=day.date, **vars(day.count)) for day in days_of(account())])

@@ -67,12 +67,14 @@ class RehearsalWish(Shape):
     deal_id: Number | None = None
 
 
-@doors.open(Door("/rehearsals", "GET", Role.VIEWER, _l("Репетиции"), Rehearsals))
+@doors.open(Door("rehearsals_rehearsals", "/rehearsals", "GET", Role.VIEWER, _l("Репетиции"), Rehearsals))
 def rehearsals() -> Rehearsals:
     return Rehearsals(rehearsals=[Rehearsal(**_facts(one)) for one in account().rehearsals.all()])
 
 
-@doors.open(Door("/rehearsals", "POST", Role.ADMIN, _l("Начать репетицию"), Rehearsal, takes=RehearsalWish))
+@doors.open(
+    Door("rehearsals_ask", "/rehearsals", "POST", Role.ADMIN, _l("Начать репетицию"), Rehearsal, takes=RehearsalWish)
+)
 def ask(told: RehearsalWish) -> Rehearsal:
     try:
         number = rehearsal_deeds.ask(told.days, told.deal_id)
@@ -83,6 +85,7 @@ def ask(told: RehearsalWish) -> Rehearsal:
 
 @doors.open(
     Door(
+        "rehearsals_one",
         "/rehearsals/<int:number>",
         "GET",
         Role.VIEWER,
@@ -97,7 +100,7 @@ def one(number: int) -> RehearsalReport:
 
 
 @doors.open(
-    Door("/rehearsals/<int:number>/stop", "POST", Role.ADMIN, _l("Остановить репетицию"), Rehearsal)
+    Door("rehearsals_stop", "/rehearsals/<int:number>/stop", "POST", Role.ADMIN, _l("Остановить репетицию"), Rehearsal)
 )  # fmt: skip
 def stop(number: int) -> Rehearsal:
     _known(number)

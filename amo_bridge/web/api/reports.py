@@ -29,6 +29,7 @@ class Overdue(Shape):
 
 @doors.open(
     Door(
+        "reports_overdue",
         "/reports/overdue",
         "GET",
         Role.VIEWER,

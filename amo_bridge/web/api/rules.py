@@ -113,6 +113,7 @@ class RuleHistory(Shape):
 
 @doors.open(
     Door(
+        "rules_rules",
         "/rules",
         "GET",
         Role.VIEWER,
@@ -128,13 +129,14 @@ def rules() -> Rules:
     return Rules(rules=[Rule(**_facts(facts.at_a_glance(rule))) for rule in found])
 
 
-@doors.open(Door("/rules/<name>", "GET", Role.VIEWER, _l("Одно правило"), RuleDetails))
+@doors.open(Door("rules_rule", "/rules/<name>", "GET", Role.VIEWER, _l("Одно правило"), RuleDetails))
 def rule(name: str) -> RuleDetails:
     return _details(name)
 
 
 @doors.open(
     Door(
+        "rules_switch",
         "/rules/<name>",
         "PATCH",
         Role.ADMIN,
@@ -161,6 +163,7 @@ def switch(name: str, told: RuleChange) -> RuleDetails:
 
 @doors.open(
     Door(
+        "rules_existing",
         "/rules/<name>/existing",
         "GET",
         Role.VIEWER,
@@ -182,6 +185,7 @@ def existing(name: str) -> ExistingDeals:
 
 @doors.open(
     Door(
+        "rules_history",
         "/rules/<name>/history",
         "GET",
         Role.VIEWER,

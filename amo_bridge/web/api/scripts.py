@@ -39,13 +39,16 @@ class FilledScript(Shape):
     blocks: list[ScriptBlock]
 
 
-@doors.open(Door("/deals/<int:deal_id>/scripts", "GET", Role.VIEWER, _l("Скрипты звонков"), ScriptNames))
+@doors.open(
+    Door("scripts_scripts", "/deals/<int:deal_id>/scripts", "GET", Role.VIEWER, _l("Скрипты звонков"), ScriptNames)
+)
 def scripts(deal_id: int) -> ScriptNames:
     return ScriptNames(deal_id=deal_id, names=ScriptDesk.at(account(), deal_id).names)
 
 
 @doors.open(
     Door(
+        "scripts_one",
         "/deals/<int:deal_id>/scripts/<name>",
         "GET",
         Role.VIEWER,

@@ -76,13 +76,16 @@ class KnownBloggers(Shape):
     bloggers: list[KnownBlogger]
 
 
-@doors.open(Door("/deals/<int:deal_id>/services", "GET", Role.WEBINAR, _l("Услуги сделки"), DealServices))
+@doors.open(
+    Door("services_services", "/deals/<int:deal_id>/services", "GET", Role.WEBINAR, _l("Услуги сделки"), DealServices)
+)
 def services(deal_id: int) -> DealServices:
     return _services(ServiceDesk.at(account(), deal_id))
 
 
 @doors.open(
     Door(
+        "services_save",
         "/deals/<int:deal_id>/services",
         "PUT",
         Role.WEBINAR,
@@ -107,7 +110,11 @@ def save(deal_id: int, told: ServicesToSave) -> DealServices:
 
 @doors.open(
     Door(
-        "/deals/<int:deal_id>/services/saving", "GET", Role.WEBINAR, _l("Что стало с последним сохранением"),
+        "services_saving",
+        "/deals/<int:deal_id>/services/saving",
+        "GET",
+        Role.WEBINAR,
+        _l("Что стало с последним сохранением"),
         ServiceSaving,
     )
 )  # fmt: skip
@@ -117,6 +124,7 @@ def saving(deal_id: int) -> ServiceSaving:
 
 @doors.open(
     Door(
+        "services_bloggers",
         "/deals/<int:deal_id>/services/bloggers",
         "GET",
         Role.WEBINAR,

@@ -46,7 +46,7 @@ class State(Shape):
     access_ends_at: datetime | None
 
 
-@doors.open(Door("/state", "GET", Role.VIEWER, _l("Всё ли хорошо"), State))
+@doors.open(Door("state_state", "/state", "GET", Role.VIEWER, _l("Всё ли хорошо"), State))
 def state() -> State:
     here = account()
     vitals = here.vitals()

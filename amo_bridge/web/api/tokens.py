@@ -54,12 +54,22 @@ class NewToken(Shape):
     role: Role
 
 
-@doors.open(Door("/tokens", "GET", Role.ADMIN, _l("Токены программ"), Tokens))
+@doors.open(Door("tokens_tokens", "/tokens", "GET", Role.ADMIN, _l("Токены программ"), Tokens))
 def tokens() -> Tokens:
     return _that_work()
 
 
-@doors.open(Door("/tokens", "POST", Role.ADMIN, _l("Дать токен: он показан один раз"), IssuedToken, takes=NewToken))
+@doors.open(
+    Door(
+        "tokens_issue",
+        "/tokens",
+        "POST",
+        Role.ADMIN,
+        _l("Дать токен: он показан один раз"),
+        IssuedToken,
+        takes=NewToken,
+    )
+)
 def issue(told: NewToken) -> IssuedToken:
     secret = token_deeds.issue(told.name, told.role)
     issued = office().api_tokens.of(secret, is_use=False) or abort(404)
@@ -67,7 +77,14 @@ def issue(told: NewToken) -> IssuedToken:
 
 
 @doors.open(
-    Door("/tokens/<int:token_id>", "DELETE", Role.ADMIN, _l("Отозвать токен; в ответе те, что остались"), Tokens)
+    Door(
+        "tokens_revoke",
+        "/tokens/<int:token_id>",
+        "DELETE",
+        Role.ADMIN,
+        _l("Отозвать токен; в ответе те, что остались"),
+        Tokens,
+    )
 )
 def revoke(token_id: int) -> Tokens:
     if not token_deeds.revoke(token_id):

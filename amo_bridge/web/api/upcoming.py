@@ -39,6 +39,7 @@ MOST_DAYS = 366
 
 @doors.open(
     Door(
+        "upcoming_upcoming",
         "/upcoming",
         "GET",
         Role.VIEWER,

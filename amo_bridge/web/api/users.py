@@ -59,13 +59,21 @@ class UserChange(Shape):
     role: Role
 
 
-@doors.open(Door("/users", "GET", Role.ADMIN, _l("Пользователи"), Users))
+@doors.open(Door("users_users", "/users", "GET", Role.ADMIN, _l("Пользователи"), Users))
 def users() -> Users:
     return Users(users=[User(**_facts(one)) for one in office().users.all()])
 
 
 @doors.open(
-    Door("/users", "POST", Role.ADMIN, _l("Пригласить: ссылка для пароля, один раз"), UserWithLink, takes=NewUser)
+    Door(
+        "users_invite",
+        "/users",
+        "POST",
+        Role.ADMIN,
+        _l("Пригласить: ссылка для пароля, один раз"),
+        UserWithLink,
+        takes=NewUser,
+    )
 )
 def invite(told: NewUser) -> UserWithLink:
     user = user_deeds.invite(told.login, told.role)
@@ -74,18 +82,27 @@ def invite(told: NewUser) -> UserWithLink:
     return UserWithLink(**_facts(user), link=user_deeds.address_of_link(user))
 
 
-@doors.open(Door("/users/<int:user_id>", "GET", Role.ADMIN, _l("Один пользователь"), User))
+@doors.open(Door("users_one", "/users/<int:user_id>", "GET", Role.ADMIN, _l("Один пользователь"), User))
 def one(user_id: int) -> User:
     return User(**_facts(_known(user_id)))
 
 
-@doors.open(Door("/users/<int:user_id>", "PATCH", Role.ADMIN, _l("Сменить роль"), User, takes=UserChange))
+@doors.open(
+    Door("users_change_role", "/users/<int:user_id>", "PATCH", Role.ADMIN, _l("Сменить роль"), User, takes=UserChange)
+)
 def change_role(user_id: int, told: UserChange) -> User:
     return _changed(user_id, lambda user: user_deeds.set_role(user, told.role))
 
 
 @doors.open(
-    Door("/users/<int:user_id>", "DELETE", Role.ADMIN, _l("Отозвать приглашение; в ответе те, что остались"), Users)
+    Door(
+        "users_withdraw",
+        "/users/<int:user_id>",
+        "DELETE",
+        Role.ADMIN,
+        _l("Отозвать приглашение; в ответе те, что остались"),
+        Users,
+    )
 )
 def withdraw(user_id: int) -> Users:
     try:
@@ -95,18 +112,23 @@ def withdraw(user_id: int) -> Users:
     return Users(users=[User(**_facts(one)) for one in office().users.all()])
 
 
-@doors.open(Door("/users/<int:user_id>/disable", "POST", Role.ADMIN, _l("Отключить: он сразу вне страниц"), User))
+@doors.open(
+    Door(
+        "users_disable", "/users/<int:user_id>/disable", "POST", Role.ADMIN, _l("Отключить: он сразу вне страниц"), User
+    )
+)
 def disable(user_id: int) -> User:
     return _changed(user_id, user_deeds.disable)
 
 
-@doors.open(Door("/users/<int:user_id>/enable", "POST", Role.ADMIN, _l("Включить снова"), User))
+@doors.open(Door("users_enable", "/users/<int:user_id>/enable", "POST", Role.ADMIN, _l("Включить снова"), User))
 def enable(user_id: int) -> User:
     return _changed(user_id, user_deeds.enable)
 
 
 @doors.open(
     Door(
+        "users_link",
         "/users/<int:user_id>/link",
         "POST",
         Role.ADMIN,

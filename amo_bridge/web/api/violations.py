@@ -67,6 +67,7 @@ def _month(told: str) -> str:
 
 @doors.open(
     Door(
+        "violations_violations",
         "/violations",
         "GET",
         Role.VIEWER,
@@ -81,12 +82,32 @@ def violations() -> Violations:
     return _violations(violations_of(here, asked_for(None)))
 
 
-@doors.open(Door("/violations/forgive", "POST", Role.ADMIN, _l("Простить нарушения"), Violations, takes=Ruling))
+@doors.open(
+    Door(
+        "violations_forgive",
+        "/violations/forgive",
+        "POST",
+        Role.ADMIN,
+        _l("Простить нарушения"),
+        Violations,
+        takes=Ruling,
+    )
+)
 def forgive(told: Ruling) -> Violations:
     return _ruled("forgive", told)
 
 
-@doors.open(Door("/violations/restore", "POST", Role.ADMIN, _l("Снова учесть нарушения"), Violations, takes=Ruling))
+@doors.open(
+    Door(
+        "violations_restore",
+        "/violations/restore",
+        "POST",
+        Role.ADMIN,
+        _l("Снова учесть нарушения"),
+        Violations,
+        takes=Ruling,
+    )
+)
 def restore(told: Ruling) -> Violations:
     return _ruled("restore", told)
 

@@ -23,6 +23,7 @@ from amo_bridge.webinars.exports import ColumnsUnknown, ExportError
 
 @doors.open(
     Door(
+        "webinar_work_upload",
         "/webinars",
         "POST",
         Role.WEBINAR,
@@ -50,6 +51,7 @@ def upload(told: WebinarUpload) -> Drafts:
 
 @doors.open(
     Door(
+        "webinar_work_decide",
         "/webinars/<int:number>/people/<int:place>",
         "PUT",
         Role.WEBINAR,
@@ -65,27 +67,46 @@ def decide(number: int, place: int, told: AttendeeDecision) -> Attendee:
         return attendee(at_hand.book.row(number, place), at_hand)
 
 
-@doors.open(Door("/webinars/<int:number>/start", "POST", Role.WEBINAR, _l("Загрузить черновик в amoCRM"), Webinar))
+@doors.open(
+    Door(
+        "webinar_work_start",
+        "/webinars/<int:number>/start",
+        "POST",
+        Role.WEBINAR,
+        _l("Загрузить черновик в amoCRM"),
+        Webinar,
+    )
+)
 def start(number: int) -> Webinar:
     return _after("start", number)
 
 
-@doors.open(Door("/webinars/<int:number>/pause", "POST", Role.WEBINAR, _l("Остановить загрузку"), Webinar))
+@doors.open(
+    Door("webinar_work_pause", "/webinars/<int:number>/pause", "POST", Role.WEBINAR, _l("Остановить загрузку"), Webinar)
+)
 def pause(number: int) -> Webinar:
     return _after("pause", number)
 
 
-@doors.open(Door("/webinars/<int:number>/resume", "POST", Role.WEBINAR, _l("Продолжить загрузку"), Webinar))
+@doors.open(
+    Door(
+        "webinar_work_resume", "/webinars/<int:number>/resume", "POST", Role.WEBINAR, _l("Продолжить загрузку"), Webinar
+    )
+)
 def resume(number: int) -> Webinar:
     return _after("resume", number)
 
 
-@doors.open(Door("/webinars/<int:number>/undo", "POST", Role.WEBINAR, _l("Отменить загрузку"), Webinar))
+@doors.open(
+    Door("webinar_work_undo", "/webinars/<int:number>/undo", "POST", Role.WEBINAR, _l("Отменить загрузку"), Webinar)
+)
 def undo(number: int) -> Webinar:
     return _after("undo", number)
 
 
-@doors.open(Door("/webinars/<int:number>/drop", "POST", Role.WEBINAR, _l("Удалить черновик"), Webinar))
+@doors.open(
+    Door("webinar_work_drop", "/webinars/<int:number>/drop", "POST", Role.WEBINAR, _l("Удалить черновик"), Webinar)
+)
 def drop(number: int) -> Webinar:
     return _after("drop", number)
 

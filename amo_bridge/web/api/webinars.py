@@ -29,7 +29,7 @@ SOUGHT: dict[str, Any] = {
 CHECKS = {name: one_of(SOUGHT[name].split(", ")) for name in ("interest", "standing", "state")} | {"page": whole(1)}
 
 
-@doors.open(Door("/webinars", "GET", Role.WEBINAR, _l("Загрузки участников вебинаров"), Webinars))
+@doors.open(Door("webinars_webinars", "/webinars", "GET", Role.WEBINAR, _l("Загрузки участников вебинаров"), Webinars))
 def webinars() -> Webinars:
     book = webinar_desk().book
     return Webinars(webinars=[Webinar(**facts(one, book)) for one in book.all()])
@@ -37,6 +37,7 @@ def webinars() -> Webinars:
 
 @doors.open(
     Door(
+        "webinars_webinar",
         "/webinars/<int:number>",
         "GET",
         Role.WEBINAR,
@@ -71,6 +72,7 @@ def webinar(number: int) -> WebinarReport:
 
 @doors.open(
     Door(
+        "webinars_people",
         "/webinars/<int:number>/people",
         "GET",
         Role.WEBINAR,
