@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from amo_bridge.engine.reconcile import LOOKED_AT
-from amo_bridge.engine.store import Store, cursors, deals, events, in_open_state, inbox, outbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import cursors, deals, events, in_open_state, inbox, outbox
 from bench.expected import ROUTED, ExpectedTask
 from bench.people import Life, People
 from bench.processes import Sandbox

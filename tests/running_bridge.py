@@ -24,7 +24,8 @@ from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.fill import FILLED
 from amo_bridge.engine.journal import Entry, Journal
-from amo_bridge.engine.store import OPEN_STATES, Store, events, inbox, outbox, timers
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import OPEN_STATES, events, inbox, outbox, timers
 from amo_bridge.web.access import TOKEN as METRICS_TOKEN
 from amo_bridge.web.app import create_app
 from bench.processes import free_port

@@ -30,7 +30,7 @@ EXAMPLES = [EXAMPLE, *sorted((ROOT / "examples").glob("*.toml"))]
 
 LONGEST_HANDLER = 120
 LONGEST_MODULE = 600
-LONGER: dict[str, int] = {}
+LONGER = {"amo_bridge/engine/tables.py": 700}  # all tables on one page
 """Modules that may be longer than the rest, and how long at most."""
 
 HANDLER_IMPORTS = {

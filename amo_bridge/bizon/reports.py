@@ -11,7 +11,8 @@ from sqlalchemy import Row, select, update
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store, bizon_reports
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import bizon_reports
 
 State = Literal["waiting", "taken", "failed"]
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0

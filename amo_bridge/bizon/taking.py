@@ -15,7 +15,8 @@ from amo_bridge.engine.imports.drafting import Drafting, Upload
 from amo_bridge.engine.imports.memory import COUNTS
 from amo_bridge.engine.planned import Planned
 from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store, outbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import outbox
 
 RULE = "bridge.bizon"
 MADE_BY = "Бизон365"

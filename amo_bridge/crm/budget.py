@@ -17,14 +17,10 @@ from typing import Any, Protocol
 
 from sqlalchemy import (
     BigInteger,
-    Column,
     ColumnElement,
     Connection,
     Engine,
-    MetaData,
-    String,
     Table,
-    Text,
     case,
     cast,
     extract,
@@ -49,7 +45,6 @@ from amo_bridge.errors import (
     StoreUnavailable,
 )
 
-TABLE_NAME = "crm_budget"
 MICROSECOND = 1_000_000
 RATE = 7
 PROBE_EVERY = 120.0
@@ -112,24 +107,9 @@ def too_long(seconds: float) -> CrmTemporary:
     return CrmTemporary("amoCRM asked to wait", retry_after=seconds)
 
 
-def budget_table(metadata: MetaData, name: str = TABLE_NAME) -> Table:
-    """The table, defined once in ``metadata``. Moments are microseconds since 1970."""
-    if name in metadata.tables:
-        return metadata.tables[name]
-    return Table(
-        name,
-        metadata,
-        Column("account", String(255), primary_key=True),
-        Column("next_free", BigInteger, nullable=False),
-        Column("stopped_kind", String(40)),
-        Column("stopped_reason", Text),
-        Column("stopped_at", BigInteger),
-        Column("next_probe", BigInteger),
-    )
-
-
 class StoreBudget:
-    """See Budget. Without ``clock`` a PostgreSQL's own clock is used, because machines' clocks differ.
+    """See Budget. ``table``: ``budgets`` of the store. Without ``clock`` a PostgreSQL's own clock is used, because
+    machines' clocks differ.
 
     ``reserve`` requests a second are left to others who use the same integration's token outside the bridge.
     """

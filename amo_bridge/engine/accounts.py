@@ -6,7 +6,8 @@ from sqlalchemy import select, update
 
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store, accounts
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import accounts
 
 
 def key_of(store: Store, account: Account, url: str) -> int:

@@ -16,7 +16,8 @@ from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.planned import Planned
 from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store, outbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import outbox
 from amo_bridge.errors import BridgeError, CrmStopped
 
 log = structlog.get_logger()

@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import events
+from amo_bridge.engine.tables import events
 from amo_bridge.event_json import to_json
 from amo_bridge.events import TaskAnswered
 

@@ -23,7 +23,8 @@ from sqlalchemy import make_url, update
 from amo_bridge.config.model import Config
 from amo_bridge.engine import presence
 from amo_bridge.engine.small_state import KEY_FILE, SMALL_STATE
-from amo_bridge.engine.store import Store, outbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import outbox
 from amo_bridge.errors import BridgeError
 
 DATABASE = "amo-bridge.db"

@@ -21,7 +21,8 @@ from amo_bridge.crm.integration import authorize_url, client_of, is_of_account, 
 from amo_bridge.crm.tokens import OAuthTokens
 from amo_bridge.engine.connection import CLIENT_ID, CLIENT_SECRET, oauth_tokens, redirect_uri
 from amo_bridge.engine.small_state import account_name, small_state
-from amo_bridge.engine.store import Store, budgets
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import budgets
 from amo_bridge.errors import BridgeError, NotConnected
 
 log = structlog.get_logger()

@@ -20,7 +20,8 @@ from amo_bridge.crm.tokens import LongLivedToken, OAuthTokens, Tokens
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.meters import AccountMeters, MeteredBudget, MeteredSession
 from amo_bridge.engine.small_state import SmallState, account_name, small_state
-from amo_bridge.engine.store import Store, budgets
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import budgets
 from amo_bridge.errors import ConfigError, CrmForbidden, CrmStopped, CrmTemporary, NotConnected, StoreUnavailable
 
 log = structlog.get_logger()

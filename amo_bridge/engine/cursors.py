@@ -6,7 +6,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.rows import insert_or_replace
-from amo_bridge.engine.store import Store, cursors
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import cursors
 
 
 class Cursors:

@@ -15,7 +15,8 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.mirror import Mirror
-from amo_bridge.engine.store import Store, timers
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import timers
 from amo_bridge.engine.timers import FIRED, OPEN, Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import StepDue

@@ -17,7 +17,8 @@ from sqlalchemy import select
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.in_force import InForce
 from amo_bridge.engine.mirror import Mirror, Mirrored
-from amo_bridge.engine.store import Store, schedules
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import schedules
 from amo_bridge.engine.timers import Timers, main_contacts
 from amo_bridge.engine.timetable import Moments, TimerKey, Timetable
 from amo_bridge.rules import Rule

@@ -17,7 +17,8 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.store import GAVE_UP, Store, events, is_given_up, journal, outbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import GAVE_UP, events, is_given_up, journal, outbox
 from amo_bridge.engine.wording import in_words
 from amo_bridge.event_json import from_json
 

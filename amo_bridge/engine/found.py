@@ -10,7 +10,8 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.entities import EPOCH
-from amo_bridge.engine.store import Store, found
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import found
 from amo_bridge.event_json import from_json, to_json
 from amo_bridge.events import Event
 

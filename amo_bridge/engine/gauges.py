@@ -15,9 +15,9 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.reconcile import LOOKED_AT
-from amo_bridge.engine.store import (
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import (
     OPEN_STATES,
-    Store,
     budgets,
     deals,
     events,

@@ -16,7 +16,8 @@ from sqlalchemy import insert
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.bells import ring_out
-from amo_bridge.engine.store import Store, inbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import inbox
 from amo_bridge.errors import StoreUnavailable
 
 MOST_AT_ONCE = 500

@@ -17,7 +17,8 @@ from amo_bridge.engine.mirror.answers import answers_in
 from amo_bridge.engine.mirror.learning import learn
 from amo_bridge.engine.mirror.task_door import meet
 from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store, events, inbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import events, inbox
 from amo_bridge.event_json import to_json
 from amo_bridge.events import (
     CallLogged,

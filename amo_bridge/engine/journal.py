@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.dispatch import Verdict
 from amo_bridge.engine.outcomes import outcome
-from amo_bridge.engine.store import Store, journal, outbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import journal, outbox
 from amo_bridge.engine.wording import in_words
 from amo_bridge.events import Event
 

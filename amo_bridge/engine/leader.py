@@ -21,7 +21,8 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.file_lock import try_file_lock
 from amo_bridge.engine.advisory import AdvisoryLocks
 from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store, leaders
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import leaders
 from amo_bridge.errors import LeadLost, StoreUnavailable
 
 # A leader that falls asleep within a transaction would keep its successor waiting for the row: PostgreSQL ends it.

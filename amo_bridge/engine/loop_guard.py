@@ -20,7 +20,7 @@ from amo_bridge.due import Due
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.store import outbox
+from amo_bridge.engine.tables import outbox
 from amo_bridge.errors import BridgeError
 
 log = structlog.get_logger()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import and_, case, exists, func, select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.store import GAVE_UP, OPEN_STATES, journal, outbox
+from amo_bridge.engine.tables import GAVE_UP, OPEN_STATES, journal, outbox
 from amo_bridge.step_options import AWAITS_ITS_STEPS
 
 SETTLED = {"done": "acts", "failed": "refused", "unknown": "unknown", "unsent": "unsent", "dropped": "dropped"}

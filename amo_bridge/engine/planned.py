@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.engine.dispatch import Verdict
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import outbox
+from amo_bridge.engine.tables import outbox
 
 # Both databases limit the parameters of one statement.
 CHUNK = 500

@@ -29,7 +29,8 @@ from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.learning import learn
 from amo_bridge.engine.origins import Origins
 from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import Store, events
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import events
 from amo_bridge.errors import CrmError
 from amo_bridge.events import DealAdded, DealReported, DealUpdated, Event, FieldValue
 

@@ -21,7 +21,8 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.store import Store, events
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import events
 from amo_bridge.engine.timers import Timers
 from amo_bridge.events import CallLogged, Event, TaskAnswered
 

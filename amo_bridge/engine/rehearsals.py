@@ -16,7 +16,8 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.store import Store, rehearsals
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import rehearsals
 from amo_bridge.errors import BridgeError
 
 State = Literal["asked", "running", "done", "failed", "stopped"]

@@ -20,7 +20,8 @@ from amo_bridge.engine.dispatch import Verdict
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.replay import verdicts_about
-from amo_bridge.engine.store import Store, events
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import events
 from amo_bridge.errors import BridgeError
 from amo_bridge.event_json import from_json
 from amo_bridge.events import Event

@@ -16,7 +16,8 @@ from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.in_force import InForce
 from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.rows import insert_or_replace
-from amo_bridge.engine.store import Store, schedules, timers
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import schedules, timers
 from amo_bridge.engine.timers import OPEN, Timers
 from amo_bridge.engine.timetable import Timetable
 

@@ -16,7 +16,8 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.model import BridgeSection
 from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.old_timers import forget_old
-from amo_bridge.engine.store import Store, events, inbox, journal, outbox, tasks, timers, touches
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import events, inbox, journal, outbox, tasks, timers, touches
 from amo_bridge.engine.timetable import Timetable
 
 log = structlog.get_logger()

@@ -32,7 +32,7 @@ from amo_bridge.crm.token_store import (
 )
 from amo_bridge.engine.advisory import advisory_lock
 from amo_bridge.engine.rows import insert_or_replace
-from amo_bridge.engine.store import small_state as table
+from amo_bridge.engine.tables import small_state as table
 from amo_bridge.errors import ConfigError, StoreUnavailable
 
 SMALL_STATE, KEY_FILE = "small-state.db", "bridge.key"

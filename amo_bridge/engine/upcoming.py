@@ -12,7 +12,8 @@ from sqlalchemy import Row, and_, literal_column, select
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.cursors import Cursors
-from amo_bridge.engine.store import Store, deals, timers
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import deals, timers
 from amo_bridge.engine.timers import OPEN
 from amo_bridge.rules import Rule
 

@@ -16,7 +16,8 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.subscription import Subscription, state_of, subscribe
 from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.reconcile import Reconciler
-from amo_bridge.engine.store import Store, inbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import inbox
 
 log = structlog.get_logger()
 # When the hook was looked at last, and when it had to be put right last: for people who ask whether all is well.

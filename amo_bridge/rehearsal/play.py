@@ -21,7 +21,8 @@ from amo_bridge.engine.fill import Fill
 from amo_bridge.engine.meeting import by_asking
 from amo_bridge.engine.meters import Meters
 from amo_bridge.engine.replan import Replan
-from amo_bridge.engine.store import OPEN_STATES, Store, events, outbox, series, timers
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import OPEN_STATES, events, outbox, series, timers
 from amo_bridge.engine.ticker import FIRST_READING, RECONCILE, SERIES, TIMERS
 from amo_bridge.engine.timers import FIRED, OPEN
 from amo_bridge.engine.worker import Worker

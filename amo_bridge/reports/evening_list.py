@@ -9,7 +9,8 @@ from datetime import date, datetime
 
 from sqlalchemy import and_, select
 
-from amo_bridge.engine.store import Store, deals, tasks
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import deals, tasks
 
 MOST = 25
 LONGEST = 120

@@ -14,7 +14,8 @@ from sqlalchemy import Column, Table, bindparam, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import Store, deals, made, schedules, touches
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import deals, made, schedules, touches
 
 Known = dict[str, Any]
 # Further back no regulation asks for a touch.

@@ -18,8 +18,8 @@ from amo_bridge.bizon.reports import BizonReports
 from amo_bridge.bizon.settings import BizonSettings
 from amo_bridge.clock import SystemClock
 from amo_bridge.engine.accounts import known_key
-from amo_bridge.engine.bizon_table import LONGEST_ID
 from amo_bridge.engine.bridge import Bridge
+from amo_bridge.engine.tables import LONGEST_BIZON_ID
 from amo_bridge.engine.ticker import BIZON
 from amo_bridge.errors import ConfigError, StoreUnavailable
 
@@ -64,7 +64,7 @@ def webinar_in(body: bytes) -> str:
         found = told.get("webinarId")
     else:
         found = parse_qs(text).get("webinarId", [""])[0]
-    is_one = isinstance(found, str) and 0 < len(found) <= LONGEST_ID and found.isprintable()
+    is_one = isinstance(found, str) and 0 < len(found) <= LONGEST_BIZON_ID and found.isprintable()
     return found if is_one else ""
 
 

@@ -35,7 +35,8 @@ from amo_bridge.channels.mail.templates import Templates
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.lanes.lane import Lane
-from amo_bridge.engine.store import Store, letters, outbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import letters, outbox
 from amo_bridge.errors import ChannelDown
 
 DEALS, CONTACTS = "/api/v4/leads", "/api/v4/contacts"

@@ -17,7 +17,8 @@ from amo_bridge.config.series import AllSeries, SeriesSpec
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.lanes.lane import Lane
-from amo_bridge.engine.store import Store, events
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import events
 from amo_bridge.event_json import from_json
 from amo_bridge.events import SeriesLetterDue
 

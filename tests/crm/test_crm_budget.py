@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, MetaData, Table, create_engine
 from sqlalchemy.exc import OperationalError
 
-from amo_bridge.crm.budget import HORIZON, StoreBudget, budget_table
+from amo_bridge.crm.budget import HORIZON, StoreBudget
 from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.engine.tables import budgets
 from amo_bridge.errors import CrmBlocked, CrmTemporary, CrmUnpaid, StoreUnavailable
 
 POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
@@ -38,7 +39,7 @@ def opened(kind: str, folder: Path) -> Iterator[tuple[Engine, Table]]:
         url, arguments = POSTGRES, {"connect_timeout": 3}
     engine = create_engine(url, connect_args=arguments)
     metadata = MetaData()
-    table = budget_table(metadata, TABLE)
+    table = budgets.to_metadata(metadata, name=TABLE)
     try:
         metadata.create_all(engine)
     except OperationalError as error:
@@ -207,7 +208,7 @@ def test_the_databases_own_clock_serves_when_none_is_given(database: tuple[Engin
 def test_a_store_that_does_not_answer_is_said_so(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'no such folder' / 'x.db'}")
     with pytest.raises(StoreUnavailable):
-        StoreBudget(engine, budget_table(MetaData()), "acme").acquire()
+        StoreBudget(engine, budgets.to_metadata(MetaData()), "acme").acquire()
 
 
 def send_some(url: str, shared: Any, sent: Any) -> None:
@@ -225,7 +226,7 @@ def send_some(url: str, shared: Any, sent: Any) -> None:
             shared.value = max(shared.value, seen + seconds)
 
     engine = create_engine(url)
-    budget = StoreBudget(engine, budget_table(MetaData(), TABLE), "acme", clock=clock, sleep=sleep)
+    budget = StoreBudget(engine, budgets.to_metadata(MetaData(), name=TABLE), "acme", clock=clock, sleep=sleep)
     moments = []
     for _ in range(30):
         budget.acquire()

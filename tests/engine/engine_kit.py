@@ -27,7 +27,8 @@ from amo_bridge.engine.dispatch import Dispatcher, Verdict
 from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.store import Store, outbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import outbox
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import Event, StageEntered, StepDue
 from amo_bridge.rules import Handler, Judge, Options, Rule

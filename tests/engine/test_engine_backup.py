@@ -23,7 +23,8 @@ from amo_bridge.crm.token_store import FileTokenStore, TokenPair
 from amo_bridge.engine import presence
 from amo_bridge.engine.backup import CopyRefused, back_up, restore
 from amo_bridge.engine.small_state import small_state
-from amo_bridge.engine.store import Store, accounts, cursors, outbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import accounts, cursors, outbox
 from amo_bridge.errors import StoreUnavailable
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

@@ -20,7 +20,8 @@ from amo_bridge.engine.put_backs import PutBacks
 from amo_bridge.engine.refusals import Explanation, settled, slot_of
 from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store, made
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import made
 from amo_bridge.engine.view import Viewer
 from amo_bridge.events import DealMoved, Event, StageEntered
 from amo_bridge.rules import Rule

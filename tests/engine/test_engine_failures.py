@@ -11,7 +11,8 @@ from sqlalchemy import insert, select
 from amo_bridge.engine.failures import Failures, NotFailed
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.sender import Sender
-from amo_bridge.engine.store import Store, events, outbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import events, outbox
 from amo_bridge.errors import CrmRefused
 
 REFUSAL = CrmRefused("Ответственный не найден", status=400, method="POST", path="/api/v4/tasks")

@@ -10,7 +10,8 @@ from sqlalchemy import insert, update
 from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.gauges import Gauges, Vitals
 from amo_bridge.engine.reconcile import LOOKED_AT
-from amo_bridge.engine.store import Store, budgets, deals, events, inbox, outbox, timers
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import budgets, deals, events, inbox, outbox, timers
 from amo_bridge.engine.upcoming import CLOCK_AHEAD
 
 

@@ -13,7 +13,8 @@ from engine_kit import ACCOUNT, NOON
 from sqlalchemy import Connection, insert, select, update
 
 from amo_bridge.engine.intake import add_events, deal_of, decode_new
-from amo_bridge.engine.store import Store, events, inbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import events, inbox
 from amo_bridge.event_json import from_json
 from amo_bridge.events import (
     CallLogged,

@@ -18,7 +18,8 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.lanes.port import Later, NotSent, Sent
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.sender import Sender
-from amo_bridge.engine.store import Store, outbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import outbox
 from amo_bridge.errors import (
     ChannelBusy,
     ChannelDown,

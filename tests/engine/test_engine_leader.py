@@ -13,7 +13,8 @@ from sqlalchemy import insert, select, text
 from amo_bridge.clock import SystemClock
 from amo_bridge.engine.advisory import AdvisoryLocks
 from amo_bridge.engine.leader import Lead, Leadership, LedStore, Locks, locks_for
-from amo_bridge.engine.store import Store, cursors, leaders
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import cursors, leaders
 from amo_bridge.errors import LeadLost
 
 ACCOUNT = 7

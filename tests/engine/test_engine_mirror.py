@@ -17,7 +17,8 @@ from sqlalchemy import select
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.mirror import Mirror, Mirrored
-from amo_bridge.engine.store import Store, deals
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import deals
 from amo_bridge.events import DealMoved, DealReported, DealUpdated, FieldValue, PipelineTriggerFired
 
 DEADLINE = agency().field("Дата дедлайна").id

@@ -19,8 +19,9 @@ from amo_bridge.deal import Deal
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.mirror.touches import Noted, add_touches
 from amo_bridge.engine.needs.source import Ways
-from amo_bridge.engine.store import Store, made
+from amo_bridge.engine.store import Store
 from amo_bridge.engine.surroundings import Surroundings, will_be_looked_at
+from amo_bridge.engine.tables import made
 from amo_bridge.engine.view import Viewer
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.rules import Rule

@@ -24,7 +24,8 @@ from amo_bridge.engine.mirror import contact_keeper
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.contacts import ContactIndex
 from amo_bridge.engine.reconcile import CURSOR, LOOKED_AT, Reconciler
-from amo_bridge.engine.store import Store, events, found, inbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import events, found, inbox
 from amo_bridge.engine.ticker import RECONCILE
 from amo_bridge.engine.watchdog import HOOK_SEEN, Watchdog
 from amo_bridge.engine.worker import Worker

@@ -33,7 +33,8 @@ from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.sender import FRESH, Sender
-from amo_bridge.engine.store import Store, events
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import events
 from amo_bridge.errors import (
     CrmBlocked,
     CrmForbidden,

@@ -16,7 +16,7 @@ from amo_bridge.crm.token_store import TokenPair
 from amo_bridge.engine.connection import HOOK_SECRET, Connection, known_secret
 from amo_bridge.engine.small_state import FileState, SmallState, TableState, small_state
 from amo_bridge.engine.store import Store
-from amo_bridge.engine.store import small_state as table
+from amo_bridge.engine.tables import small_state as table
 from amo_bridge.errors import ConfigError, StoreUnavailable
 
 KEY = {"AMO_BRIDGE_KEY": Fernet.generate_key().decode()}

@@ -12,7 +12,8 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from amo_bridge.config.load import load
-from amo_bridge.engine.store import Store, cursors
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import cursors
 from amo_bridge.errors import ConfigError, StoreUnavailable
 
 

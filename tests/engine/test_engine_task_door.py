@@ -15,7 +15,8 @@ from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.mirror.task_copy import TaskCopy
 from amo_bridge.engine.mirror.task_news import news_of
 from amo_bridge.engine.mirror.tasks import TaskMirror, TaskRows
-from amo_bridge.engine.store import Store, events, made, outbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import events, made, outbox
 from amo_bridge.event_json import from_json
 from amo_bridge.events import Event, TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
 

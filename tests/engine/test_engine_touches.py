@@ -14,7 +14,8 @@ from amo_bridge.card import Touch
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror, Mirrored
 from amo_bridge.engine.mirror.touches import Card, TouchLog
-from amo_bridge.engine.store import Store, events
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import events
 from amo_bridge.event_json import from_json
 from amo_bridge.events import (
     CallLogged,

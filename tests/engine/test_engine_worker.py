@@ -14,7 +14,8 @@ from running_bridge import wait_until
 from sqlalchemy import insert
 
 from amo_bridge.engine import worker as worker_module
-from amo_bridge.engine.store import Store, inbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import inbox
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import (
     CrmBlocked,

@@ -20,7 +20,8 @@ from sqlalchemy import select
 
 from amo_bridge.engine.clockwork import Clockwork
 from amo_bridge.engine.mirror import Mirror, Mirrored
-from amo_bridge.engine.store import Store, events
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import events
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.rule_folders import shipped_schedules

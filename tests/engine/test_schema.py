@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
 from amo_bridge.engine import schema
 from amo_bridge.engine.cursors import Cursors
-from amo_bridge.engine.store import Store, accounts, events, journal, metadata, outbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import accounts, events, journal, metadata, outbox
 from amo_bridge.errors import StoreUnavailable
 
 FIRST_SHAPE = Path(__file__).parent / "first_shape"

@@ -7,7 +7,8 @@ from datetime import date
 import pytest
 from sqlalchemy import insert
 
-from amo_bridge.engine.store import Store, tasks
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import tasks
 from amo_bridge.reports.overdue import Promise, Report, Span, Way, counted, is_counted, overdue
 
 DAY = 86_400.0

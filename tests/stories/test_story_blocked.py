@@ -18,7 +18,7 @@ from amo_bridge.crm.budget import StoreBudget
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import HEAD, MANAGER
 from amo_bridge.engine import worker
-from amo_bridge.engine.store import outbox
+from amo_bridge.engine.tables import outbox
 
 NEW = "Продажи / Новый клиент"
 CHAT = 42

@@ -22,7 +22,7 @@ from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import MANAGER
 from amo_bridge.engine import inbox, ticker
 from amo_bridge.engine.accounts import known_key
-from amo_bridge.engine.store import timers
+from amo_bridge.engine.tables import timers
 from amo_bridge.engine.worker import Worker
 from bench.load import hooks_about, move_to_new
 from bench.processes import REGULATION

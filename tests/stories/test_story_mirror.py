@@ -17,7 +17,7 @@ from amo_bridge.engine.mirror.first_reading import TOUCHES_DONE
 from amo_bridge.engine.mirror.tasks import TaskMirror
 from amo_bridge.engine.mirror.touches import TouchLog
 from amo_bridge.engine.reconcile import LOOKED_AT
-from amo_bridge.engine.store import cursors
+from amo_bridge.engine.tables import cursors
 from amo_bridge.engine.ticker import EVERY_SECONDS, RECONCILE
 
 NEW, MEETING = "Продажи / Новый клиент", "Продажи / Встреча назначена"

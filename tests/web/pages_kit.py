@@ -28,7 +28,7 @@ from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.small_state import small_state
-from amo_bridge.engine.store import accounts, journal, outbox
+from amo_bridge.engine.tables import accounts, journal, outbox
 from amo_bridge.sandbox.world import World
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.app import create_app

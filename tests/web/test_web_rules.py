@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
 from amo_bridge.config.load import load
-from amo_bridge.engine.store import deals
+from amo_bridge.engine.tables import deals
 from amo_bridge.step_options import AWAITS_ITS_STEPS
 
 RULE = "stage_creates_tasks.new_client"

@@ -10,7 +10,7 @@ from pages_kit import PASSWORD, Pages, Visit, words_of
 from sqlalchemy import select
 from time_machine import TimeMachineFixture
 
-from amo_bridge.engine.store import admission
+from amo_bridge.engine.tables import tries
 from amo_bridge.web.admission.roles import Role
 
 
@@ -132,7 +132,7 @@ def test_another_replica_counts_on_and_a_quarter_of_an_hour_later_it_is_forgotte
     assert log_in(replica.stranger(), password="не тот пароль") == 401
     assert log_in(replica.stranger()) == 302
     with pages.office.store.read() as connection:
-        left = connection.execute(select(admission.tries)).all()
+        left = connection.execute(select(tries)).all()
     assert len(left) == 2, "one try, by name and by address; the old ones are gone"
     assert "анна" not in str(left).casefold()
 

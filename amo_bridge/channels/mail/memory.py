@@ -11,7 +11,8 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.rows import chunks, insert_new
-from amo_bridge.engine.store import Store, letters, suppressed
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import letters, suppressed
 
 Reason = Literal["unsubscribed", "refused"]
 

@@ -11,7 +11,8 @@ from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store, series
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import series
 from amo_bridge.names import normalise
 
 AT_ONCE = 500

@@ -23,9 +23,9 @@ from amo_bridge.engine.imports.records import (
     planned_json,
     said_json,
 )
-from amo_bridge.engine.imports_tables import OPEN
 from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import Store, import_rows, imports
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import OPEN_IMPORT_STATES, import_rows, imports
 from amo_bridge.errors import BridgeError
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.plan import Override, Row
@@ -122,7 +122,11 @@ class ImportBook:
         with self._store.write() as connection:
             # Held from here on: whoever decides now waits, and finds it finished.
             self.become_in(connection, number, [came_from], came_from)
-            still = select(import_rows.c.id).where(*self._mine(number), import_rows.c.state.in_(OPEN)).limit(1)
+            still = (
+                select(import_rows.c.id)
+                .where(*self._mine(number), import_rows.c.state.in_(OPEN_IMPORT_STATES))
+                .limit(1)
+            )
             if connection.execute(still).first() is not None:
                 return False
             self.become_in(connection, number, [came_from], state, finished_at=ended, trouble="")
@@ -162,7 +166,7 @@ class ImportBook:
 
     def open_count(self, number: int) -> int:
         """How many rows are not settled yet."""
-        return self.count(number, import_rows.c.state.in_(OPEN))
+        return self.count(number, import_rows.c.state.in_(OPEN_IMPORT_STATES))
 
     def count(self, number: int, *conditions: ColumnElement[bool]) -> int:
         """How many rows are so."""

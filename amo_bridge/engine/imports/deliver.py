@@ -19,7 +19,8 @@ from amo_bridge.crm.writes import Written, named_bad, write
 from amo_bridge.engine.delays import delay
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.imports.records import Kept
-from amo_bridge.engine.store import Store, import_rows
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import import_rows
 from amo_bridge.errors import CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 
 log = structlog.get_logger()

@@ -21,7 +21,8 @@ from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.engine.imports.steps import first_of_undo
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
 from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import Store, import_rows
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import import_rows
 from amo_bridge.errors import CrmStopped, CrmTemporary
 
 log = structlog.get_logger()

@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, exists, func, select
 
 from amo_bridge.engine.imports.records import Kept, State, kept_of, said_of
 from amo_bridge.engine.imports.steps import wrote
-from amo_bridge.engine.imports_tables import OPEN
 from amo_bridge.engine.rows import chunks, insert_or_replace
-from amo_bridge.engine.store import Store, import_columns, import_rows, imports
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import OPEN_IMPORT_STATES, import_columns, import_rows, imports
 from amo_bridge.webinars.attendees import key_of
 from amo_bridge.webinars.columns import Field
 from amo_bridge.webinars.figures import Told
@@ -57,7 +57,7 @@ class ImportMemory:
             (imports.c.held_on == held_on.isoformat()) & (import_rows.c.state == "done") & imports.c.state.in_(COUNTS)
         )
         query = select(func.min(imports.c.id)).join(import_rows, imports.c.id == import_rows.c.import_id)
-        query = query.where(*mine, imports.c.id != number, done | import_rows.c.state.in_(OPEN))
+        query = query.where(*mine, imports.c.id != number, done | import_rows.c.state.in_(OPEN_IMPORT_STATES))
         with self._store.read() as connection:
             found: int | None = connection.execute(query).scalar_one()
         return found
@@ -68,7 +68,7 @@ class ImportMemory:
         same = (theirs.c.account == mine.c.account) & (theirs.c.person_key == mine.c.person_key)
         query = select(func.min(theirs.c.import_id)).select_from(mine.join(theirs, same))
         query = query.where(mine.c.account == self._account, mine.c.import_id == number)
-        query = query.where(theirs.c.import_id != number, theirs.c.state.in_(OPEN))
+        query = query.where(theirs.c.import_id != number, theirs.c.state.in_(OPEN_IMPORT_STATES))
         with self._store.read() as connection:
             found: int | None = connection.execute(query).scalar_one()
         return found

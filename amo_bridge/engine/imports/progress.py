@@ -9,9 +9,9 @@ from sqlalchemy import case, func, select
 
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.imports.records import SETTLED
-from amo_bridge.engine.imports_tables import OPEN
 from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import Store, import_rows
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import OPEN_IMPORT_STATES, import_rows
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Progress:
 def progress(book: ImportBook, number: int) -> Progress:
     """Counted by the store: it is asked for every second. Raises StoreUnavailable."""
     contacts = book.count(number, import_rows.c.what == "create_person")
-    waiting = book.count(number, import_rows.c.step == "person", import_rows.c.state.in_(OPEN))
+    waiting = book.count(number, import_rows.c.step == "person", import_rows.c.state.in_(OPEN_IMPORT_STATES))
     settled = book.count(number, import_rows.c.state.in_(SETTLED))
     return Progress(book.count(number), settled, contacts, contacts - waiting)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from amo_bridge.engine.imports.records import Kept
-from amo_bridge.engine.imports_tables import OPEN
+from amo_bridge.engine.tables import OPEN_IMPORT_STATES
 from amo_bridge.webinars.options import Interest
 from amo_bridge.webinars.plan import Row, Standing
 
@@ -83,7 +83,7 @@ def _did(kept: Kept) -> Iterable[str]:
     elif kept.state == "skipped":
         yield _skipped(kept.row)
     else:
-        yield "open" if kept.state in OPEN else kept.state
+        yield "open" if kept.state in OPEN_IMPORT_STATES else kept.state
 
 
 def _done(kept: Kept) -> Iterable[str]:

@@ -14,7 +14,8 @@ from amo_bridge.engine.lanes.port import Job, Later, NotSent, Outcome, Port, Sen
 from amo_bridge.engine.lanes.which import in_lane
 from amo_bridge.engine.outbox import Outbox, Sendable
 from amo_bridge.engine.planned import add_following
-from amo_bridge.engine.store import Store, outbox
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import outbox
 from amo_bridge.errors import BridgeError, ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain
 
 log = structlog.get_logger()

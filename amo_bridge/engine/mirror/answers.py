@@ -11,7 +11,7 @@ from amo_bridge.crm.account_parts import LOST, WON
 from amo_bridge.engine.mirror.contacts import known_contacts
 from amo_bridge.engine.mirror.touch_of import touch_of
 from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import deals
+from amo_bridge.engine.tables import deals
 from amo_bridge.events import ClientAnswered, Event, MailLogged, MessageReceived, SmsLogged
 
 

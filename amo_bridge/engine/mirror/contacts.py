@@ -18,7 +18,8 @@ from sqlalchemy.engine import Connection
 from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.mirror.indexed_contact import NO_FIELDS, IndexedContact
 from amo_bridge.engine.rows import chunks, insert_new, insert_or_replace
-from amo_bridge.engine.store import Store, contact_keys, contacts
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import contact_keys, contacts
 from amo_bridge.mails import mail_key
 from amo_bridge.names import normalise
 from amo_bridge.phones import HOME, e164

@@ -16,7 +16,8 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.rows import chunks, insert_or_replace
-from amo_bridge.engine.store import Store, deals
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import deals
 from amo_bridge.events import DealReported
 
 # As far back as a regulation may count.

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.store import in_open_state, outbox
+from amo_bridge.engine.tables import in_open_state, outbox
 
 ON_THEIR_WAY = ("sending", "doubt")
 

@@ -16,7 +16,7 @@ from amo_bridge.engine.mirror.task_copy import TaskCopy
 from amo_bridge.engine.mirror.task_news import NOTHING, news_of
 from amo_bridge.engine.mirror.tasks import TaskRows
 from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import made
+from amo_bridge.engine.tables import made
 from amo_bridge.events import TaskDeleted, TaskReported
 
 

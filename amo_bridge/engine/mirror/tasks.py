@@ -12,7 +12,8 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.mirror.task_copy import TaskCopy
 from amo_bridge.engine.rows import chunks, insert_or_replace
-from amo_bridge.engine.store import Store, tasks
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import tasks
 
 Card = tuple[str, int]
 

@@ -17,7 +17,8 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.card import Direction, Touch
 from amo_bridge.engine.rows import chunks, insert_new, insert_or_replace
-from amo_bridge.engine.store import Store, touches
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import touches
 
 Card = tuple[str, int]
 """(deal, contact or company; its id)"""

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import made
+from amo_bridge.engine.tables import made
 from amo_bridge.engine.view import deal_url
 from amo_bridge.rules import Rule
 

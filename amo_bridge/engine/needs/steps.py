@@ -13,7 +13,7 @@ from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.mirror.contacts import known_contacts
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import timers
+from amo_bridge.engine.tables import timers
 from amo_bridge.engine.timers import FIRED
 from amo_bridge.rules import Rule
 

@@ -14,7 +14,7 @@ from amo_bridge.crm.reading import tasks_by_ids, tasks_of_deals
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.observe_tasks import USUAL_TYPE
 from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import made
+from amo_bridge.engine.tables import made
 from amo_bridge.engine.view import task_view
 from amo_bridge.rules import Rule
 

@@ -10,9 +10,8 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.store import Store, admission
-
-audit = admission.audit
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import audit
 
 
 @dataclass(frozen=True)

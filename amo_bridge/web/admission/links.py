@@ -10,13 +10,12 @@ from sqlalchemy import ColumnElement, delete, insert, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.store import Store, admission
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import links
 from amo_bridge.web.admission.users import count, digest
 
 Kind = Literal["setup", "password"]
 LIFE: dict[Kind, timedelta] = {"setup": timedelta(days=1), "password": timedelta(days=3)}
-
-links = admission.links
 
 
 class Links:

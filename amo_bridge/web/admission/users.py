@@ -13,7 +13,8 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store, admission
+from amo_bridge.engine.store import Store
+from amo_bridge.engine.tables import links, sittings, users
 from amo_bridge.web.admission.passwords import fits, hashed
 from amo_bridge.web.admission.roles import Role
 
@@ -21,8 +22,6 @@ IDLE = timedelta(hours=8)
 AT_MOST = timedelta(days=7)
 # How exactly it is known when somebody was here last: not every click is worth a write.
 SEEN_EVERY = 60.0
-
-users, sittings, links = admission.users, admission.sittings, admission.links
 
 
 class AlreadyHere(ValueError):

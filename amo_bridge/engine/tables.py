@@ -1,0 +1,638 @@
+"""All tables of the store, on one page.
+
+Three tables of one shape carry the work: ``inbox`` (bytes as they came), ``events`` (what they say), ``outbox`` (what
+is to be done). A unique key in each gives "nothing twice", the primary key gives order, and one transaction per step
+gives "planned and done". ``journal`` tells people why; ``deals``, ``contacts``, ``tasks`` and ``touches`` are the
+mirror; ``made`` remembers what rules made in amoCRM; ``found`` holds missed changes until all pages are read.
+
+Times are Unix seconds (float) in UTC: they are compared and sorted, and both databases agree on numbers. A card is
+named in our words: deal, contact, company. A change here needs a migration (``migrations/``).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Boolean,
+    Column,
+    ColumnElement,
+    Float,
+    FromClause,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    false,
+    text,
+)
+
+# --- the pipeline -----------------------------------------------------------------------------------------------------
+
+metadata = MetaData()
+# SQLite numbers rows by itself only for INTEGER; PostgreSQL needs the wider type.
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("amo_id", BigInteger, nullable=False),
+    # amoCRM's uuid of the account: tells a new sandbox from the one whose ids look the same.
+    Column("amojo_id", String(64), nullable=False, default=""),
+    Column("url", Text, nullable=False),
+    UniqueConstraint("amo_id", "amojo_id"),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("state", String(8), nullable=False, default="new"),
+)
+Index(
+    "inbox_new",
+    inbox.c.account,
+    inbox.c.id,
+    sqlite_where=inbox.c.state == "new",
+    postgresql_where=inbox.c.state == "new",
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("inbox_id", BigInteger),
+    # Compared byte by byte, as SQLite does: keys are looked for by how they begin.
+    Column("key", String(80).with_variant(String(80, collation="C"), "postgresql"), nullable=False),
+    Column("deal_id", BigInteger),
+    Column("received_at", Float, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(8), nullable=False, default="open"),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Float, nullable=False, default=0.0),
+    Column("error", Text),
+    UniqueConstraint("account", "key"),
+)
+Index(
+    "events_open",
+    events.c.account,
+    events.c.id,
+    sqlite_where=events.c.state == "open",
+    postgresql_where=events.c.state == "open",
+)
+_event_failed = events.c.state == "failed"
+Index("events_failed", events.c.account, events.c.id, sqlite_where=_event_failed, postgresql_where=_event_failed)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("event_id", BigInteger),
+    Column("deal_id", BigInteger),
+    Column("what", Text, nullable=False),
+    Column("rule", String(160)),
+    Column("clause", String(40), nullable=False, default=""),
+    Column("verdict", String(12), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("actions", Text, nullable=False, default="[]"),
+)
+Index("journal_deal", journal.c.account, journal.c.deal_id, journal.c.id)
+Index("journal_rule", journal.c.account, journal.c.rule, journal.c.id)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("key", String(240), nullable=False),
+    Column("event_id", BigInteger),
+    Column("rule", String(160), nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("state", String(8), nullable=False, default="ready"),
+    # The id of the row whose result this one needs first (a note with the address of a deal not yet made).
+    Column("after_id", BigInteger),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Float, nullable=False, default=0.0),
+    Column("created_at", Float, nullable=False),
+    Column("sent_at", Float),
+    Column("done_at", Float),
+    Column("result", Text),
+    Column("error", Text),
+    UniqueConstraint("account", "key"),
+)
+OPEN_STATES = ("waiting", "ready", "sending", "doubt")
+
+
+def in_open_state(rows: FromClause) -> ColumnElement[bool]:
+    """What is not settled of ``outbox`` (or an alias of it). The states stand in the statement's own text: SQLite takes
+    the partial index only for a condition that it knows before the values, and reads all that was ever done without."""
+    states: BindParameter[str] = bindparam(
+        "open_states", OPEN_STATES, expanding=True, literal_execute=True, unique=True
+    )
+    return rows.c.state.in_(states)
+
+
+GAVE_UP = ("failed", "unknown")
+"""A person has to decide: refused for good, or perhaps sent."""
+
+
+def is_given_up(rows: FromClause) -> ColumnElement[bool]:
+    """What waits for a person's decision, of ``outbox`` (or an alias of it); see ``in_open_state``."""
+    states: BindParameter[str] = bindparam("given_up", GAVE_UP, expanding=True, literal_execute=True, unique=True)
+    return rows.c.state.in_(states)
+
+
+_open = outbox.c.state.in_(OPEN_STATES)
+Index("outbox_open", outbox.c.account, outbox.c.id, sqlite_where=_open, postgresql_where=_open)
+_failed = outbox.c.state.in_(GAVE_UP)
+Index("outbox_failed", outbox.c.account, outbox.c.id, sqlite_where=_failed, postgresql_where=_failed)
+Index("outbox_deal", outbox.c.account, outbox.c.deal_id)
+
+made = Table(
+    "made",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("rule", String(160), nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("slot", String(120), nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("entity_id", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    UniqueConstraint("account", "kind", "entity_id"),
+)
+Index("made_by", made.c.account, made.c.deal_id, made.c.rule)
+
+deals = Table(
+    "deals",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("deal_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("pipeline_id", BigInteger, nullable=False),
+    Column("status_id", BigInteger, nullable=False),
+    Column("stage_since", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("read_at", Float, nullable=False),
+    Column("record", Text, nullable=False),
+    # The stages before this one, the latest first: [[pipeline, status, since], …].
+    Column("came_by", Text, nullable=False, server_default="[]"),
+)
+Index("deals_stage", deals.c.account, deals.c.pipeline_id, deals.c.status_id)
+
+cursors = Table(
+    "cursors",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", String(40), primary_key=True),
+    Column("value", Float, nullable=False),
+)
+
+budgets = Table(
+    "crm_budget",
+    metadata,
+    Column("account", String(255), primary_key=True),
+    Column("next_free", BigInteger, nullable=False),
+    Column("stopped_kind", String(40)),
+    Column("stopped_reason", Text),
+    Column("stopped_at", BigInteger),
+    Column("next_probe", BigInteger),
+)
+"""The rate limiter's row per account. Moments are microseconds since 1970."""
+
+# --- the mirror beside the deals --------------------------------------------------------------------------------------
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("contact_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("updated_at", Float, nullable=False),
+    Column("read_at", Float, nullable=False),
+    Column("record", Text, nullable=False),
+)
+"""What is known of a contact; ``record`` is JSON (see mirror/contacts.py)."""
+
+contact_keys = Table(
+    "contact_keys",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(8), primary_key=True),
+    Column("key", String(120).with_variant(String(120, collation="C"), "postgresql"), primary_key=True),
+    Column("contact_id", BigInteger, primary_key=True, autoincrement=False),
+)
+"""By what a contact is found. ``kind``: phone (E.164), mail, surname (normalised)."""
+Index("contact_keys_of", contact_keys.c.account, contact_keys.c.contact_id)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("task_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("entity_type", String(8)),
+    Column("entity_id", BigInteger),
+    Column("responsible_user_id", BigInteger, nullable=False),
+    Column("created_by", BigInteger, nullable=False),
+    Column("task_type_id", BigInteger, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("result", Text),
+    Column("is_completed", Boolean, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("completed_at", Float),
+)
+"""Open tasks, and finished ones for some days."""
+Index("tasks_of", tasks.c.account, tasks.c.entity_type, tasks.c.entity_id)
+_tasks_open = tasks.c.is_completed == false()
+Index("tasks_open", tasks.c.account, tasks.c.due_at, sqlite_where=_tasks_open, postgresql_where=_tasks_open)
+
+touches = Table(
+    "touches",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("key", String(80), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("direction", String(3), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("user_id", BigInteger),
+    Column("entity_type", String(8), nullable=False),
+    Column("entity_id", BigInteger, nullable=False),
+    Column("seconds", Integer, nullable=False, server_default=text("0")),
+    UniqueConstraint("account", "key"),
+)
+"""Who was in contact with a client, and when. ``key`` says what it was (a note, a message …), so that nothing is
+counted twice. ``direction``: in (the client's), out, or empty where there is none."""
+Index("touches_of", touches.c.account, touches.c.entity_type, touches.c.entity_id, touches.c.at)
+
+# --- reconciliation ---------------------------------------------------------------------------------------------------
+
+found = Table(
+    "found",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("body", Text, nullable=False),
+)
+"""``body``: the event, JSON. ``at``: when it happened (account's clock). Lists are read newest first, so of two
+events of one second the row that came later tells of what was earlier."""
+Index("found_at", found.c.account, found.c.at)
+
+# --- schedules --------------------------------------------------------------------------------------------------------
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("rule", String(160), primary_key=True),
+    Column("since", Float, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("is_planned", Integer, nullable=False),
+    Column("pauses", Text, nullable=False, server_default="[]"),
+)
+"""``since``: when the rule was first switched on (account's clock). ``digest``: of what it planned by; another one
+means that all its steps must be planned anew, and ``is_planned`` says whether that is done. ``pauses``: when it was
+off since then, as JSON; the last one has no end while it is off."""
+
+timers = Table(
+    "timers",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("rule", String(160), nullable=False),
+    Column("step", String(60), nullable=False),
+    Column("anchor", String(120), nullable=False),
+    Column("due_at", Float, nullable=False),
+    # From when the step is counted.
+    Column("since", Float, nullable=False),
+    Column("state", String(8), nullable=False, default="open"),
+    UniqueConstraint("account", "deal_id", "rule", "step", "anchor"),
+)
+"""A step and when it falls due. ``state``: open, or fired; that stays as long as the step could be
+wanted, so that it never comes again."""
+_timers_open = timers.c.state == "open"
+Index(
+    "timers_open",
+    timers.c.account,
+    timers.c.due_at,
+    timers.c.id,
+    sqlite_where=_timers_open,
+    postgresql_where=_timers_open,
+)
+
+# --- channels -------------------------------------------------------------------------------------------------------
+# Addresses are kept as digests only: enough to know one again.
+
+letters = Table(
+    "letters",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("outbox_id", BigInteger, nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("contact_id", BigInteger, nullable=False),
+    Column("address_key", String(64), nullable=False),
+    Column("template", Text, nullable=False),
+    Column("thread", String(120), nullable=False),
+    Column("message_id", String(250), nullable=False),
+    Column("token", String(24)),
+    Column("sent_at", Float, nullable=False),
+    UniqueConstraint("account", "outbox_id"),
+    UniqueConstraint("token"),
+)
+"""Letters to clients that are out. ``thread``: those of one deal and thread answer each other. ``token``: what the
+link for unsubscribing holds; None for letters without one."""
+Index("letters_thread", letters.c.account, letters.c.deal_id, letters.c.thread, letters.c.id)
+
+suppressed = Table(
+    "suppressed",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("address_key", String(64), primary_key=True),
+    Column("reason", String(12), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+"""Addresses that get no letters: ``reason`` is "unsubscribed" (no advertising) or "refused" (nothing at all: the
+server says that there is nobody); ``words``: the vendor's own."""
+
+series = Table(
+    "series",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("outbox_id", BigInteger, nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("name", String(120), nullable=False),
+    Column("pipeline_id", BigInteger, nullable=False),
+    Column("status_id", BigInteger, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("next_number", Integer, nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("because", Text, nullable=False),
+    UniqueConstraint("account", "outbox_id"),
+)
+"""Series of letters, one row for each start. The stage is the one on which it was started. ``next_number``: the
+letter that is due at ``next_at``, from 0. ``state``: open or ended."""
+_series_open = series.c.state == "open"
+Index("series_open", series.c.account, series.c.next_at, sqlite_where=_series_open, postgresql_where=_series_open)
+Index("series_of", series.c.account, series.c.deal_id)
+
+# --- violations -------------------------------------------------------------------------------------------------------
+
+violations = Table(
+    "violations",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("key", String(240), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("clause", String(40), nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("deal_name", Text, nullable=False),
+    Column("rule", String(160), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("penalty", BigInteger),
+    Column("currency", String(8), nullable=False),
+    Column("state", String(10), nullable=False),
+    UniqueConstraint("account", "key"),
+)
+"""One row for each violation, for ever: nobody's pay is corrected by deleting. ``key``: the effect's own, so that
+it is recorded once. Names are kept as they were then. ``penalty``: whole units of ``currency``; None when the rule
+names no sum. ``state``: "counts" or "forgiven"."""
+Index("violations_at", violations.c.account, violations.c.at)
+
+violation_decisions = Table(
+    "violation_decisions",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("violation_id", BigInteger, nullable=False, index=True),
+    Column("at", Float, nullable=False),
+    Column("who", String(120), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("why", Text, nullable=False),
+)
+"""What people decided about a violation, one row for each decision: ``state`` is what it became by it."""
+
+# --- webinar imports --------------------------------------------------------------------------------------------------
+
+OPEN_IMPORT_STATES = ("ready", "sending", "doubt")
+LONGEST_BIZON_ID = 200
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False, index=True),
+    Column("state", String(12), nullable=False),
+    Column("held_on", String(10), nullable=False),
+    Column("title", Text, nullable=False, default=""),
+    Column("files", Text, nullable=False),
+    Column("made_at", Float, nullable=False),
+    Column("made_by", String(120), nullable=False, default=""),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("trouble", Text, nullable=False, default=""),
+)
+"""One webinar's upload. ``files`` is JSON: name, digest, kind and remarks of each."""
+
+import_rows = Table(
+    "import_rows",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("import_id", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("person_key", String(32), nullable=False),
+    Column("person", Text, nullable=False),
+    Column("said", Text, nullable=False, default="{}"),
+    Column("standing", String(12), nullable=False),
+    Column("what", String(16), nullable=False),
+    Column("interest", String(8), nullable=False),
+    Column("planned", Text, nullable=False),
+    Column("contact_id", BigInteger),
+    Column("deal_id", BigInteger),
+    Column("made_contact", Integer, nullable=False, default=0),
+    Column("step", String(8), nullable=False, default=""),
+    Column("state", String(8), nullable=False, default="planned"),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Float, nullable=False, default=0.0),
+    Column("before", Text),
+    Column("note", Text, nullable=False, default=""),
+    Column("contact_was", Text),
+    UniqueConstraint("import_id", "person_key"),
+)
+"""One person of an import. ``person``, ``said`` (a person's override), ``planned``, ``before`` and
+``contact_was`` (what the deal and the contact were, for the undo) are JSON."""
+Index("import_rows_step", import_rows.c.import_id, import_rows.c.step, import_rows.c.state)
+Index("import_rows_person", import_rows.c.account, import_rows.c.person_key)
+
+import_columns = Table(
+    "import_columns",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("signature", String(32), primary_key=True),
+    Column("columns", Text, nullable=False),
+)
+"""Which column means what in tables of this kind (see webinars/columns.signature)."""
+
+bizon_reports = Table(
+    "bizon_reports",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("webinar_id", String(LONGEST_BIZON_ID), primary_key=True),
+    Column("state", String(8), nullable=False),
+    Column("heard_at", Float, nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Float, nullable=False, default=0.0),
+    Column("trouble", Text, nullable=False, default=""),
+    Column("imports", Text, nullable=False, default="[]"),
+)
+"""``state``: waiting, taken or failed. ``imports``: JSON, the numbers of the imports made of it."""
+
+# --- rehearsals -------------------------------------------------------------------------------------------------------
+
+_REHEARSAL_OPEN = text("state IN ('asked', 'running')")
+
+rehearsals = Table(
+    "rehearsals",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("days", Integer, nullable=False),
+    Column("deal_id", BigInteger),
+    Column("asked_at", Float, nullable=False),
+    Column("asked_by", String(120), nullable=False),
+    Column("ended_at", Float),
+    Column("progress", Float, nullable=False),
+    Column("doing", Text, nullable=False),
+    Column("trouble", Text, nullable=False),
+    Column("deeds", Text),
+)
+"""One row for each, the last few of an account. ``state``: asked, running, done, failed, stopped; of one account
+only one is asked or running. ``deal_id``: None for all deals. ``progress``: 0 to 1. ``deeds`` is JSON, as
+rehearsal.calendar.Deed tells them to programs; None until it is done."""
+Index(
+    "rehearsals_open", rehearsals.c.account, unique=True, sqlite_where=_REHEARSAL_OPEN, postgresql_where=_REHEARSAL_OPEN
+)
+
+# --- shared by the processes of an installation -----------------------------------------------------------------------
+
+leaders = Table(
+    "leaders",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("holder", String(120), nullable=False, default=""),
+)
+"""Per account: how often the lead has changed hands, and since when (Unix seconds) it is in the present ones."""
+
+small_state = Table(
+    "small_state",
+    metadata,
+    Column("section", String(40), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""Encrypted values under names, each section like a file of its own; used when the database is PostgreSQL."""
+
+# --- the pages: of the installation, not of an account ----------------------------------------------------------------
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("login", String(80), nullable=False),
+    Column("folded", String(80), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("password", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("disabled_at", Float),
+    Column("seen_at", Float),
+    UniqueConstraint("folded"),
+)
+"""``login`` is what people type, ``folded`` what it is found by. ``password``: an argon2 hash; empty: none set yet.
+``disabled_at``: since when he may not come in (Unix seconds); None: he may."""
+
+sittings = Table(
+    "sittings",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("user_id", BigInteger, nullable=False),
+    Column("began_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+"""Who is logged in. A row is deleted when the sitting ends, so a copied cookie is worth nothing then."""
+Index("sittings_user", sittings.c.user_id)
+
+links = Table(
+    "links",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("user_id", BigInteger),
+    Column("until", Float, nullable=False),
+)
+"""Links that let in once: ``setup`` makes the first admin, ``password`` sets the password of ``user_id``."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("who", String(120), nullable=False),
+    Column("account", String(160), nullable=False),
+    Column("deed", String(40), nullable=False),
+    Column("words", Text, nullable=False),
+    Column("details", Text, nullable=False),
+)
+"""Who changed what by the pages. ``account``: the account's name in the installation, empty if it is about none.
+``details``: more of the same for whoever wants to see it, a diff for instance."""
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("created_by", String(120), nullable=False),
+    Column("used_at", Float),
+    Column("revoked_at", Float),
+    UniqueConstraint("digest"),
+)
+"""Tokens of programs: only a digest is kept. ``revoked_at``: None while it works."""
+
+tries = Table(
+    "tries",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("until", Float, nullable=False),
+)
+"""Log-ins that failed. ``digest``: of whose and from where; a try counts until ``until`` and is deleted then."""
+Index("tries_digest", tries.c.digest, tries.c.at)
