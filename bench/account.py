@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from amo_bridge.engine.reconcile import LOOKED_AT
+from amo_bridge.engine.cursors import RECONCILED_AT
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import cursors, deals, events, in_open_state, inbox, outbox
 from bench.expected import ROUTED, ExpectedTask
@@ -81,7 +81,7 @@ class StoreView:
     def looked_at(self) -> float | None:
         """When the last look for missed changes was over (Unix seconds)."""
         with self._store.read() as connection:
-            query = select(func.max(cursors.c.value)).where(cursors.c.name == LOOKED_AT)
+            query = select(func.max(cursors.c.value)).where(cursors.c.name == RECONCILED_AT)
             return connection.execute(query).scalar_one()
 
     def deals(self) -> int:

@@ -25,12 +25,11 @@ from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.engine.accounts import key_of
 from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import CONTACTS_FILLED, Cursors
 from amo_bridge.engine.imports.control import ImportControl
 from amo_bridge.engine.imports.drafting import Drafting, Upload
 from amo_bridge.engine.imports.runner import Importer
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror, Mirrored
-from amo_bridge.engine.mirror.contacts import FILLED
 from amo_bridge.engine.store import Store
 from amo_bridge.sandbox import delivery
 from amo_bridge.sandbox.account_file import SCHOOL
@@ -147,7 +146,7 @@ def _fill(
     rows = client.pages("/api/v4/leads", {"with": "contacts"}, "leads")
     with store.write() as connection:
         mirror.put(connection, [Mirrored(DealRecord.from_api(row), now) for row in rows], now)
-        Cursors(store, key).write(connection, FILLED, 1.0)
+        Cursors(store, key).write(connection, CONTACTS_FILLED, 1.0)
 
 
 def _make_contacts(client: CrmClient, account: Account, numbers: Sequence[int]) -> list[int]:

@@ -21,8 +21,7 @@ from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
 from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.bridge import Bridge
-from amo_bridge.engine.cursors import Cursors
-from amo_bridge.engine.fill import FILLED
+from amo_bridge.engine.cursors import DEALS_FILLED, Cursors
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import OPEN_STATES, events, inbox, outbox, timers
@@ -104,7 +103,7 @@ class RunningBridge:
         if not (self.bridge.is_ready and self.bridge.is_leading):
             return False
         key = known_key(self._store, self.config.account.url)
-        return key is not None and Cursors(self._store, key).read(FILLED) is not None
+        return key is not None and Cursors(self._store, key).read(DEALS_FILLED) is not None
 
     def stop(self) -> None:
         """Stop it as a shutdown does. Stopping twice is no harm."""

@@ -19,9 +19,8 @@ from amo_bridge.crm.entities import ContactRecord
 from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.engine.accounts import known_key
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import CONTACTS_FILLED, Cursors
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
-from amo_bridge.engine.mirror.contacts import FILLED
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.exports import Export
 from amo_bridge.webinars.options import WebinarSection
@@ -78,4 +77,4 @@ def fill_contacts(bridge: RunningBridge, sandbox: LocalCrm) -> None:
     read = [IndexedContact.of(ContactRecord.from_api(row)) for row in rows]
     with bridge._store.write() as connection:
         ContactIndex(bridge._store, key).put(connection, read, SystemClock().now())
-        Cursors(bridge._store, key).write(connection, FILLED, 1.0)
+        Cursors(bridge._store, key).write(connection, CONTACTS_FILLED, 1.0)

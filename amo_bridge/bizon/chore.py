@@ -12,14 +12,9 @@ from collections.abc import Callable
 
 import structlog
 
-from amo_bridge.bizon.client import Bizon, BizonError
+from amo_bridge.bizon.client import BizonError
 from amo_bridge.bizon.reports import BizonReports, Report
-from amo_bridge.bizon.settings import BizonSettings
 from amo_bridge.bizon.taking import Taking
-from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.desk import Desk
-from amo_bridge.engine.own_address import pages_of
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.webinars.exports import ExportError
 
@@ -69,22 +64,6 @@ class BizonChore:
             # A report that meets a bug must not hold up everything else.
             log.exception("report failed", webinar=report.webinar_id)
             self._reports.later(report, f"ошибка моста: {error!r}")
-
-
-def chore_of(desk: Desk, store: Store, brain: Callable[[], Brain], again: Callable[[], None]) -> BizonChore | None:
-    """None where the config has no ``[webinar.bizon]``."""
-    section = desk.config.webinar.bizon if desk.config.webinar else None
-    if section is None:
-        return None
-    settings = BizonSettings(desk.config, desk.environment)
-    taking = Taking(store, desk.account_key, brain, desk.clock, pages_of(desk.destination))
-    return BizonChore(
-        BizonReports(store, desk.account_key, desk.clock),
-        # The token is read each time: it may have been typed a moment ago.
-        lambda webinar_id: Bizon(section.api, settings.token).viewers(webinar_id),
-        taking,
-        again,
-    )
 
 
 class _Errand:

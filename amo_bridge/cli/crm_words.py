@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amo_bridge.crm.oauth import TOKEN_PATH
+from amo_bridge.crm.answers import TOKEN_PATH
 from amo_bridge.errors import (
     BridgeError,
     CrmBlocked,

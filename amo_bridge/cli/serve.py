@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import get_args
 
 import click
 
+from amo_bridge.cli.common import tell
 from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command
+from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.engine.role import Role
-from amo_bridge.serving.order import Order
+from amo_bridge.serving.order import Order, StartRefused
 
 
 @click.command(cls=Command)
@@ -51,4 +53,16 @@ def serve(config_path: Path, host: str, port: int, role: Role, configs: Path | N
     # Only now: what this process imports it holds in memory beside the one that works (serving/__init__.py).
     from amo_bridge.serving import arbiter
 
-    arbiter.serve(Order(config_path, configs, host, port, role, proxies))
+    try:
+        arbiter.serve(Order(config_path, configs, host, port, role, proxies, report=_report))
+    except StartRefused as refused:
+        _report(refused.problems)
+        sys.exit(refused.exit_code)
+
+
+def _report(problems: list[str] | str) -> None:
+    """Say on stderr why the server can't start: in one sentence, or with all mistakes of a config."""
+    if isinstance(problems, str):
+        Stop(problems).show()
+    elif problems:
+        tell(problems)

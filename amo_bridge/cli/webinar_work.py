@@ -14,11 +14,10 @@ from amo_bridge.cli.common import tell_and_exit
 from amo_bridge.config.model import Config
 from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.bridge import Bridge
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import RECONCILED_AT, Cursors
 from amo_bridge.engine.imports.book import ACTIVE, ImportBook
 from amo_bridge.engine.imports.records import STATE_WORDS
 from amo_bridge.engine.mirror import ContactIndex
-from amo_bridge.engine.reconcile import LOOKED_AT
 
 LOOK_EVERY = 0.2
 
@@ -51,7 +50,7 @@ def _has_caught_up(bridge: Bridge, since: float) -> bool:
     key = known_key(store, bridge.config.account.url)
     if key is None:
         return False
-    looked_at = Cursors(store, key).read(LOOKED_AT) or 0.0
+    looked_at = Cursors(store, key).read(RECONCILED_AT) or 0.0
     return ContactIndex(store, key).is_filled and (looked_at >= since or not bridge.is_leading)
 
 

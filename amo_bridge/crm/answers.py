@@ -28,6 +28,7 @@ from amo_bridge.errors import (
     CrmUnpaid,
 )
 
+TOKEN_PATH = "/oauth2/access_token"
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
 _LONGEST_DETAIL = 300

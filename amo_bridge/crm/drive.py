@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from amo_bridge.card import AttachedFile
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.records import embedded
-from amo_bridge.crm.values import integer, moment
+from amo_bridge.crm.values import integer
 
 PAGE = 250
 # A uuid takes some 60 characters of the address.
@@ -34,25 +33,14 @@ def file_ids_of_deal(client: CrmClient, deal_id: int) -> list[str]:
     return list(dict.fromkeys(str(row["file_uuid"]) for row in found if row.get("file_uuid")))
 
 
-def files_by_ids(client: CrmClient, drive_url: str, uuids: Sequence[str]) -> dict[str, AttachedFile]:
-    """uuid → the file, of those that are there and not in the bin. Raises CrmError."""
+def files_by_ids(client: CrmClient, drive_url: str, uuids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+    """uuid → the service's row, of the files that are there and not in the bin. Raises CrmError."""
     wanted = sorted(set(uuids))
-    found = {}
+    found: dict[str, Mapping[str, Any]] = {}
     for start in range(0, len(wanted), TOGETHER):
         some = wanted[start : start + TOGETHER]
         sought = {"filter": {"uuid": ",".join(some)}, "limit": TOGETHER}
         for row in embedded(client.get(f"{drive_url.rstrip('/')}/v1.0/files", sought) or {}, "files"):
             if row.get("uuid") in some and not row.get("is_trashed"):
-                found[str(row["uuid"])] = _file(row)
+                found[str(row["uuid"])] = row
     return found
-
-
-def _file(row: Mapping[str, Any]) -> AttachedFile:
-    author = row.get("created_by")
-    return AttachedFile(
-        name=str(row.get("name") or ""),
-        uuid=str(row["uuid"]),
-        other_name=str(row.get("sanitized_name") or ""),
-        at=moment(row.get("created_at")),
-        user_id=integer(author.get("id")) if isinstance(author, Mapping) else None,
-    )

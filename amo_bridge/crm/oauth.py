@@ -13,11 +13,10 @@ from urllib.parse import urlsplit
 
 import requests
 
-from amo_bridge.crm.answers import no_answer, understand
+from amo_bridge.crm.answers import TOKEN_PATH, no_answer, understand
 from amo_bridge.errors import CrmError, CrmRefused, CrmUnauthorized, CrmUncertain
 
 TIMEOUT = (5.0, 20.0)
-TOKEN_PATH = "/oauth2/access_token"
 SUBDOMAIN_PATH = "/oauth2/account/current/subdomain"
 
 RECONNECT = "подключите аккаунт заново"

@@ -1,16 +1,22 @@
-"""PostgreSQL's advisory locks: the database frees them when the session that holds them ends, however it ends."""
+"""Locks between processes: advisory locks on PostgreSQL, files beside a SQLite database.
+
+The database or the kernel frees them when the session or the process that holds them ends, however it ends.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Lock
 from time import monotonic
+from typing import Protocol
 
 import structlog
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from amo_bridge.crm.file_lock import try_file_lock
 from amo_bridge.errors import StoreUnavailable
 
 log = structlog.get_logger()
@@ -21,6 +27,22 @@ ASK_AFTER = ("tcp_keepalives_idle = 5", "tcp_keepalives_interval = 2", "tcp_keep
 PATIENCE = 60
 # One question a second is enough for all the locks of a process.
 TRUST = 0.5
+
+
+class Locks(Protocol):
+    """Locks by name, freed when the process dies. Everything raises StoreUnavailable."""
+
+    def take(self, name: str) -> bool:
+        """Take the lock if it is free."""
+
+    def holds(self, name: str) -> bool:
+        """Is it still ours?"""
+
+    def give_back(self, name: str) -> None:
+        """Let somebody else have it."""
+
+    def close(self) -> None:
+        """Give everything back."""
 
 
 @contextmanager
@@ -121,3 +143,37 @@ def _told(engine: Engine) -> Iterator[None]:
     except DBAPIError as error:
         address = engine.url.render_as_string(hide_password=True)
         raise StoreUnavailable(f"база {address} не отвечает: {error.orig}") from error
+
+
+class FileLocks:
+    """Locks among the processes of one machine, which is where SQLite's are."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: dict[str, Callable[[], None]] = {}
+
+    def take(self, name: str) -> bool:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            release = None if name in self._held else try_file_lock(self._folder / f"{name}.lock")
+        except OSError as error:
+            raise StoreUnavailable(f"{self._folder}: {error}") from error
+        if release is not None:
+            self._held[name] = release
+        return release is not None
+
+    def holds(self, name: str) -> bool:
+        return name in self._held
+
+    def give_back(self, name: str) -> None:
+        if release := self._held.pop(name, None):
+            release()
+
+    def close(self) -> None:
+        for name in list(self._held):
+            self.give_back(name)
+
+
+def locks_for(engine: Engine, folder: Path) -> Locks:
+    """The kind of locks that everybody sees who shares the database."""
+    return AdvisoryLocks(engine) if engine.dialect.name == "postgresql" else FileLocks(folder)

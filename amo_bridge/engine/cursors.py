@@ -9,6 +9,24 @@ from amo_bridge.engine.rows import insert_or_replace
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import cursors
 
+# Names of the cursors. They are stored: a renamed one would begin anew.
+RECONCILED_UNTIL = "reconciled_until"
+RECONCILED_AT = "reconciled_at"
+HOOK_SEEN = "hook_seen"
+HOOK_MENDED = "hook_mended"
+CLOCK_AHEAD = "clock_ahead"
+REPLANNED_TO = "replanned_to"
+EVENING_LIST_SENT = "evening_list"
+TIDIED_AT = "tidied_at"
+DEALS_MET_AT = "met_at"
+DEALS_FILLED_PAGES = "filled_pages"
+DEALS_FILLED = "filled"
+CONTACTS_FILLED = "contacts_filled"
+MIRROR_MET_AT = "mirror_met_at"
+TOUCHES_FROM = "touches_from"
+TOUCHES_FILLED = "touches_filled"
+CONTACTS_FIELDS = "contacts_fields"
+
 
 class Cursors:
     def __init__(self, store: Store, account: int) -> None:

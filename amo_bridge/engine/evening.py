@@ -11,7 +11,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.absences import stand_in
 from amo_bridge.crm.account import User
 from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import EVENING_LIST_SENT, Cursors
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.planned import Planned
 from amo_bridge.engine.rows import insert_new
@@ -22,7 +22,6 @@ from amo_bridge.reports.evening_list import in_words, undone
 
 RULE = "bridge.evening"
 NO_DEAL = 0
-CURSOR = "evening_list"
 # A bridge that was down at that hour tells it later the same evening, and not in the night.
 NOT_LATER = timedelta(hours=3)
 
@@ -50,12 +49,12 @@ class Evening:
         at = self._calendar.moment(today, section.at)
         if not self._calendar.is_working_day(today) or not at <= now < at + NOT_LATER:
             return
-        if (self._cursors.read(CURSOR) or 0.0) >= at.timestamp():
+        if (self._cursors.read(EVENING_LIST_SENT) or 0.0) >= at.timestamp():
             return
         rows = list(self._rows(today))
         with self._store.write() as connection:
             insert_new(connection, outbox, rows)
-            self._cursors.write(connection, CURSOR, at.timestamp())
+            self._cursors.write(connection, EVENING_LIST_SENT, at.timestamp())
 
     def _rows(self, today: date) -> Iterator[dict[str, Any]]:
         midnight = self._calendar.local(self._calendar.moment(today + timedelta(days=1), time()))

@@ -12,7 +12,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.records import embedded
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import DEALS_FILLED, DEALS_FILLED_PAGES, DEALS_MET_AT, Cursors
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.timers import Timers
@@ -20,7 +20,6 @@ from amo_bridge.engine.timetable import Timetable
 
 log = structlog.get_logger()
 PAGE = 250
-MET, FILLED_PAGES, FILLED = "met_at", "filled_pages", "filled"
 
 
 class Fill:
@@ -48,7 +47,7 @@ class Fill:
 
     @property
     def is_done(self) -> bool:
-        return self._cursors.read(FILLED) is not None
+        return self._cursors.read(DEALS_FILLED) is not None
 
     def meet(self) -> None:
         """The bridge meets the account: what happens from this second on is news. Does nothing the next time.
@@ -66,7 +65,7 @@ class Fill:
         if self.is_done:
             return
         met = datetime.fromtimestamp(self._met_at(), self._clock.now().tzinfo)
-        done = int(self._cursors.read(FILLED_PAGES) or 0)
+        done = int(self._cursors.read(DEALS_FILLED_PAGES) or 0)
         for page in count(done + 1):
             records = self._read(page)
             self._keep(page, [record for record in records if record.updated_at < met], len(records) < PAGE)
@@ -75,12 +74,12 @@ class Fill:
                 return
 
     def _met_at(self) -> float:
-        met = self._cursors.read(MET)
+        met = self._cursors.read(DEALS_MET_AT)
         if met is None:
             # amoCRM's times have whole seconds: of what happened in this very second nobody can say if it was before.
             met = float(int(self._account_clock.now().timestamp()))
             with self._store.write() as connection:
-                self._cursors.write(connection, MET, met)
+                self._cursors.write(connection, DEALS_MET_AT, met)
         return met
 
     def _read(self, page: int) -> list[DealRecord]:
@@ -95,7 +94,7 @@ class Fill:
             if self._timetable:
                 self._timers.follow(connection, self._timetable, new)
             # A deal deleted meanwhile shifts the rest by one: the page before is read again after a restart.
-            self._cursors.write(connection, FILLED_PAGES, max(page - 1, 0))
+            self._cursors.write(connection, DEALS_FILLED_PAGES, max(page - 1, 0))
             if is_last:
-                self._cursors.write(connection, FILLED, 1.0)
+                self._cursors.write(connection, DEALS_FILLED, 1.0)
         log.info("mirror is being filled", page=page, deals=len(records))

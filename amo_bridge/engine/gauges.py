@@ -13,8 +13,7 @@ from sqlalchemy import Select, and_, func, literal_column, or_, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.cursors import Cursors
-from amo_bridge.engine.reconcile import LOOKED_AT
+from amo_bridge.engine.cursors import CLOCK_AHEAD, HOOK_MENDED, HOOK_SEEN, RECONCILED_AT, Cursors
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import (
     OPEN_STATES,
@@ -27,8 +26,6 @@ from amo_bridge.engine.tables import (
     outbox,
     timers,
 )
-from amo_bridge.engine.upcoming import CLOCK_AHEAD
-from amo_bridge.engine.watchdog import HOOK_MENDED, HOOK_SEEN
 
 # What should have been dealt with so many seconds ago and was not: somebody should look.
 PATIENCE = 60.0
@@ -71,7 +68,7 @@ class Gauges:
     def read(self) -> Vitals:
         """Look now. Raises StoreUnavailable."""
         now = self._clock.now().timestamp()
-        looked_at, seen, mended = (self._cursors.read(name) for name in (LOOKED_AT, HOOK_SEEN, HOOK_MENDED))
+        looked_at, seen, mended = (self._cursors.read(name) for name in (RECONCILED_AT, HOOK_SEEN, HOOK_MENDED))
         # Steps fall due by amoCRM's clock.
         ahead = self._cursors.read(CLOCK_AHEAD) or 0.0
         with self._store.read() as connection:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from amo_bridge.config.model import Config
+from amo_bridge.engine.advisory import Locks, locks_for
 from amo_bridge.engine.bells import Bells
-from amo_bridge.engine.leader import Locks, locks_for
 from amo_bridge.engine.store import Store
 
 
@@ -22,7 +22,7 @@ class Ground:
     def of(cls, config: Config) -> Self:
         """Opened by the first use, not now. Raises OSError when the data folder can't be made."""
         store = Store.at(config.bridge.database, config.data_folder)
-        return cls(store, locks_for(store, config.data_folder), Bells(store.engine))
+        return cls(store, locks_for(store.engine, config.data_folder), Bells(store.engine))
 
     def close(self) -> None:
         self.bells.close()

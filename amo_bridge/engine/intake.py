@@ -19,7 +19,7 @@ from amo_bridge.engine.mirror.task_door import meet
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import events, inbox
-from amo_bridge.event_json import to_json
+from amo_bridge.event_json import fingerprint, to_json
 from amo_bridge.events import (
     CallLogged,
     ClientAnswered,
@@ -132,7 +132,7 @@ class Told:
             return f"message:{event.message_id}"
         if isinstance(event, ClientAnswered):
             return f"answered:{event.deal_id}:{event.source}"
-        return hooks.fingerprint(event)
+        return fingerprint(event)
 
     @property
     def rings_again(self) -> bool:

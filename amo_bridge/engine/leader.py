@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.engine import Connection, Row
 
 from amo_bridge.clock import Clock
-from amo_bridge.crm.file_lock import try_file_lock
-from amo_bridge.engine.advisory import AdvisoryLocks
+from amo_bridge.engine.advisory import Locks
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import leaders
@@ -27,56 +25,6 @@ from amo_bridge.errors import LeadLost, StoreUnavailable
 
 # A leader that falls asleep within a transaction would keep its successor waiting for the row: PostgreSQL ends it.
 ASLEEP = "30s"
-
-
-class Locks(Protocol):
-    """Locks by name, freed when the process dies. Everything raises StoreUnavailable."""
-
-    def take(self, name: str) -> bool:
-        """Take the lock if it is free."""
-
-    def holds(self, name: str) -> bool:
-        """Is it still ours?"""
-
-    def give_back(self, name: str) -> None:
-        """Let somebody else have it."""
-
-    def close(self) -> None:
-        """Give everything back."""
-
-
-class FileLocks:
-    """Locks among the processes of one machine, which is where SQLite's are."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._held: dict[str, Callable[[], None]] = {}
-
-    def take(self, name: str) -> bool:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            release = None if name in self._held else try_file_lock(self._folder / f"{name}.lock")
-        except OSError as error:
-            raise StoreUnavailable(f"{self._folder}: {error}") from error
-        if release is not None:
-            self._held[name] = release
-        return release is not None
-
-    def holds(self, name: str) -> bool:
-        return name in self._held
-
-    def give_back(self, name: str) -> None:
-        if release := self._held.pop(name, None):
-            release()
-
-    def close(self) -> None:
-        for name in list(self._held):
-            self.give_back(name)
-
-
-def locks_for(store: Store, folder: Path) -> Locks:
-    """The kind of locks that everybody sees who shares the store."""
-    return AdvisoryLocks(store.engine) if store.engine.dialect.name == "postgresql" else FileLocks(folder)
 
 
 class Lead:

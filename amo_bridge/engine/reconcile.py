@@ -20,7 +20,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import EPOCH, DealRecord
 from amo_bridge.crm.event_list import look_since, newest_at
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import RECONCILED_AT, RECONCILED_UNTIL, Cursors
 from amo_bridge.engine.found import Found
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.look_place import OVERLAP, PAGE, Place, forget_place, read_place, write_place
@@ -35,8 +35,6 @@ from amo_bridge.errors import CrmError
 from amo_bridge.events import DealAdded, DealReported, DealUpdated, Event, FieldValue
 
 log = structlog.get_logger()
-CURSOR = "reconciled_until"
-LOOKED_AT = "reconciled_at"
 # The worker does nothing else meanwhile.
 HANDED_ON_TOGETHER = 250
 
@@ -85,10 +83,10 @@ class Reconciler:
         """From now on nothing may be missed; what happened before the bridge met the account is history.
 
         Does nothing in an account that it knows. Raises CrmError."""
-        if self._cursors.read(CURSOR) is None:
+        if self._cursors.read(RECONCILED_UNTIL) is None:
             now = newest_at(self._client) or EPOCH
             with self._store.write() as connection:
-                self._cursors.write(connection, CURSOR, now.timestamp())
+                self._cursors.write(connection, RECONCILED_UNTIL, now.timestamp())
         if (broken_off := read_place(self._cursors)) is not None:
             self._place = broken_off.a_page_back()
             self._was_interrupted = True
@@ -115,7 +113,7 @@ class Reconciler:
 
     def _beginning(self) -> Place:
         self._new, self._seen_now, self._origins = 0, set(), Origins()
-        return Place.at_the_beginning(self._cursors.read(CURSOR) or 0.0, self._account_clock.now())
+        return Place.at_the_beginning(self._cursors.read(RECONCILED_UNTIL) or 0.0, self._account_clock.now())
 
     def _read(self, place: Place) -> Place:
         """Read the next page and keep what it told; the place after it."""
@@ -146,9 +144,9 @@ class Reconciler:
     def _end(self, place: Place) -> int | None:
         was_interrupted, self._was_interrupted, self._place = self._was_interrupted, False, None
         with self._store.write() as connection:
-            self._cursors.write(connection, CURSOR, place.will_be_known)
+            self._cursors.write(connection, RECONCILED_UNTIL, place.will_be_known)
             if not was_interrupted:
-                self._cursors.write(connection, LOOKED_AT, self._clock.now().timestamp())
+                self._cursors.write(connection, RECONCILED_AT, self._clock.now().timestamp())
             forget_place(self._cursors, connection)
         # Not before their events are kept: a look that broke off must find them again.
         self._seen = frozenset(self._seen_now)

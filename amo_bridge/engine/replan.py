@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import REPLANNED_TO, Cursors
 from amo_bridge.engine.in_force import InForce
 from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.rows import insert_or_replace
@@ -23,7 +23,6 @@ from amo_bridge.engine.timetable import Timetable
 
 log = structlog.get_logger()
 # Up to which deal the steps have been planned anew.
-CURSOR = "replanned_to"
 CHUNK = 250
 # The worker does nothing else meanwhile; a chunk takes some hundred milliseconds.
 CHUNKS_IN_A_ROW = 4
@@ -67,7 +66,7 @@ class Replan:
                 gone = timers.c.rule.in_(off)
                 connection.execute(delete(timers).where(timers.c.account == self._key, timers.c.state == OPEN, gone))
             if changed:
-                self._cursors.write(connection, CURSOR, 0.0)
+                self._cursors.write(connection, REPLANNED_TO, 0.0)
                 log.info("steps are planned anew", rules=sorted(changed))
 
     def is_done(self, connection: Connection) -> bool:
@@ -83,12 +82,12 @@ class Replan:
 
     def _chunk(self, timetable: Timetable) -> bool:
         """Plan some deals anew; is that the end?"""
-        done_to = int(self._cursors.read(CURSOR) or 0)
+        done_to = int(self._cursors.read(REPLANNED_TO) or 0)
         with self._store.write() as connection:
             copies = self._mirror.next_after(connection, done_to, CHUNK)
             self._timers.follow(connection, timetable, copies)
             if copies:
-                self._cursors.write(connection, CURSOR, float(copies[-1].record.id))
+                self._cursors.write(connection, REPLANNED_TO, float(copies[-1].record.id))
             if len(copies) < CHUNK:
                 connection.execute(update(schedules).where(self._mine()).values(is_planned=1))
                 log.info("steps have been planned anew")

@@ -23,6 +23,7 @@ from amo_bridge.engine.surroundings import Surroundings
 from amo_bridge.engine.tasks_now import TasksNow
 from amo_bridge.engine.wording import in_words
 from amo_bridge.errors import UnknownName
+from amo_bridge.event_json import fingerprint, to_json
 from amo_bridge.events import DealAdded, DealDeleted, DealReported, Event, TaskReported
 from amo_bridge.rules import Rule
 
@@ -59,7 +60,7 @@ class Replayed:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "events": [hooks.to_json(event) for event in self.events],
+            "events": [to_json(event) for event in self.events],
             "decisions": [decision.to_json() for decision in self.decisions],
         }
 
@@ -119,7 +120,7 @@ def _verdicts(
     elif isinstance(event, TaskReported):
         now = TasksNow(client, [event])
         happened += brain.task_observer.changes(now.with_doer(event), now.get(event.task_id), record)
-    case = Case(tuple(happened), hooks.fingerprint(event), record, brain.viewer.deal(record))
+    case = Case(tuple(happened), fingerprint(event), record, brain.viewer.deal(record))
     around = Surroundings(Ways(client, brain.account, services=brain.config.services), {record.id: record})
     return brain.dispatcher.judge(case, around)
 

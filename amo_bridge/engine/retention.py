@@ -14,14 +14,13 @@ from sqlalchemy import Column, ColumnElement, Table, and_, delete, func, select,
 
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import BridgeSection
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import TIDIED_AT, Cursors
 from amo_bridge.engine.old_timers import forget_old
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import events, inbox, journal, outbox, tasks, timers, touches
 from amo_bridge.engine.timetable import Timetable
 
 log = structlog.get_logger()
-CURSOR = "tidied_at"
 EVERY = timedelta(days=1)
 CHUNK = 500
 # Rules ask for a month of touches, reports for a year.
@@ -56,7 +55,7 @@ class Retention:
 
     def is_due(self) -> bool:
         """Whether the last whole tidying was a day ago, or there never was one."""
-        last = self._cursors.read(CURSOR)
+        last = self._cursors.read(TIDIED_AT)
         return last is None or self._clock.now().timestamp() - last >= EVERY.total_seconds()
 
     def tidy(self) -> Iterator[tuple[str, int]]:
@@ -77,7 +76,7 @@ class Retention:
             for rows in forget_old(self._store, self._key, self._timetable(), told):
                 yield timers.name, rows
         with self._store.write() as connection:
-            self._cursors.write(connection, CURSOR, now.timestamp())
+            self._cursors.write(connection, TIDIED_AT, now.timestamp())
 
     def _unordered(self, table: Table, number: Column[int], old: ColumnElement[bool]) -> Iterator[tuple[str, int]]:
         """Of rows that did not come in the order in which things happened."""

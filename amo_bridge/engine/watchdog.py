@@ -14,14 +14,13 @@ from sqlalchemy import select
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.subscription import Subscription, state_of, subscribe
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import HOOK_MENDED, HOOK_SEEN, Cursors
 from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import inbox
 
 log = structlog.get_logger()
 # When the hook was looked at last, and when it had to be put right last: for people who ask whether all is well.
-HOOK_SEEN, HOOK_MENDED = "hook_seen", "hook_mended"
 WORDS = {
     Subscription.MISSING: "подписки на хуки в amoCRM не было: мост подписался снова",
     Subscription.DISABLED: "amoCRM отключила хук моста: мост включил его снова",

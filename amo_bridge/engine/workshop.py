@@ -6,7 +6,11 @@ from collections.abc import Callable
 
 import structlog
 
-from amo_bridge.bizon.chore import chore_of
+from amo_bridge.bizon.chore import BizonChore
+from amo_bridge.bizon.client import Bizon
+from amo_bridge.bizon.reports import BizonReports
+from amo_bridge.bizon.settings import BizonSettings
+from amo_bridge.bizon.taking import Taking
 from amo_bridge.channels.ports import Quay, ports_of, series_chore
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
@@ -124,7 +128,7 @@ class Workshop:
             store, key, self.client, lambda: self._planner.brain, desk.clock, desk.account_clock, settle=desk.settle
         )  # fmt: skip
         worker.learn(IMPORTS, ImportChore(importer, lambda: worker.ask(IMPORTS)).run)
-        if bizon := chore_of(desk, store, lambda: self._planner.brain, lambda: worker.ask(BIZON)):
+        if bizon := _bizon_chore(desk, store, lambda: self._planner.brain, lambda: worker.ask(BIZON)):
             worker.learn(BIZON, bizon.run)
         worker.learn(FIRST_READING, self._first_reading(lambda: worker.ask(FIRST_READING)).run)
         return worker
@@ -161,3 +165,19 @@ class Workshop:
     def _brain(desk: Desk, account: Account, store: Store) -> Brain:
         mirror = Mirror(store, desk.account_key)
         return Brain.of(desk.config, account, desk.account_clock, mirror.record, pages_of(desk.destination, desk.under))
+
+
+def _bizon_chore(desk: Desk, store: Store, brain: Callable[[], Brain], again: Callable[[], None]) -> BizonChore | None:
+    """None where the config has no ``[webinar.bizon]``."""
+    section = desk.config.webinar.bizon if desk.config.webinar else None
+    if section is None:
+        return None
+    settings = BizonSettings(desk.config, desk.environment)
+    taking = Taking(store, desk.account_key, brain, desk.clock, pages_of(desk.destination))
+    return BizonChore(
+        BizonReports(store, desk.account_key, desk.clock),
+        # The token is read each time: it may have been typed a moment ago.
+        lambda webinar_id: Bizon(section.api, settings.token).viewers(webinar_id),
+        taking,
+        again,
+    )

@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from gunicorn.app.base import BaseApplication
 
-from amo_bridge.cli.russian import Stop
 from amo_bridge.os_words import why_not
-from amo_bridge.serving.order import Order
+from amo_bridge.serving.order import Order, StartRefused
 
 if TYPE_CHECKING:
     from amo_bridge.serving.house import House
@@ -31,7 +30,7 @@ GRACE = 45
 
 
 def serve(order: Order) -> None:
-    """Serve until told to stop; exits with the working process's code if it has given up."""
+    """Serve until told to stop; exits with the working process's code if it has given up. Raises StartRefused."""
     listener = _listen(order.host, order.port)
     order = replace(order, port=listener.getsockname()[1])
     # One byte of memory that both processes see: gunicorn has no way to end with a worker's own exit code.
@@ -98,16 +97,14 @@ class Arbiter(BaseApplication):
     def _or_give_up(self, build: Callable[[], House]) -> House:
         try:
             return build()
-        except click.ClickException as error:
-            error.show()
-            self._give_up(error.exit_code)
-        except SystemExit as error:
-            self._give_up(int(error.code or 0))
+        except StartRefused as refused:
+            self._give_up(refused)
         sys.exit(0)
 
-    def _give_up(self, code: int) -> None:
-        """End the whole server with this code: starting again would not help."""
-        self._given_up[0] = code
+    def _give_up(self, refused: StartRefused) -> None:
+        """Say why, and end the whole server with the refusal's exit code: starting again would not help."""
+        self._order.report(refused.problems)
+        self._given_up[0] = refused.exit_code
         os.kill(os.getppid(), signal.SIGTERM)
 
 
@@ -115,4 +112,4 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), backlog=512)
     except OSError as error:
-        raise Stop(f"порт {port} занять не удалось: {why_not(error)}") from error
+        raise StartRefused(f"порт {port} занять не удалось: {why_not(error)}") from error

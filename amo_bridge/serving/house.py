@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -13,12 +12,11 @@ import click
 
 from amo_bridge import logs
 from amo_bridge.cli import first_admin
-from amo_bridge.cli.common import CONFIG_BROKEN, load_or_exit, tell, tell_and_exit
 from amo_bridge.cli.crm_words import in_words
-from amo_bridge.cli.russian import Stop
 from amo_bridge.config.against_account import unknown_names
 from amo_bridge.config.environment import secret
 from amo_bridge.config.folder import load_folder
+from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.bridge import Bridge
@@ -28,7 +26,7 @@ from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.os_words import why_not
 from amo_bridge.serving import whereabouts
-from amo_bridge.serving.order import Order
+from amo_bridge.serving.order import Order, StartRefused
 from amo_bridge.web.access import TOKEN
 from amo_bridge.web.app import create_app
 from amo_bridge.web.here import EXTENSION as PAGES
@@ -38,7 +36,7 @@ SETTLE_VARIABLE = "AMO_BRIDGE_SETTLE"
 
 
 class House:
-    """``app`` is the web side. Making it raises SystemExit or ClickException, said in words, when it can't work."""
+    """``app`` is the web side. Making it raises StartRefused when it can't work."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
@@ -54,8 +52,8 @@ class House:
             proxies=order.proxies,
         )
 
-    def begin(self, give_up: Callable[[int], None]) -> None:
-        """Start working. ``give_up(exit code)`` is called when it turns out that it can't."""
+    def begin(self, give_up: Callable[[StartRefused], None]) -> None:
+        """Start working. ``give_up`` is called when it turns out that it can't."""
         self._bridge.start()
         if self._order.takes_hooks:
             office = self.app.extensions[PAGES]
@@ -70,16 +68,18 @@ class House:
         self._bridge.stop()
 
 
-def _watch(bridge: Bridge, give_up: Callable[[int], None]) -> None:
+def _watch(bridge: Bridge, give_up: Callable[[StartRefused], None]) -> None:
     """A config that does not fit the account, found out after the start, ends the whole server and says why."""
     bridge.wait_started()
     if bridge.problems:
-        tell(bridge.problems)
-        give_up(CONFIG_BROKEN)
+        give_up(StartRefused(bridge.problems))
 
 
 def _bridge(order: Order) -> Bridge:
-    config = load_or_exit(order.config_path)
+    try:
+        config = load(order.config_path)
+    except ConfigError as error:
+        raise StartRefused(error.problems) from error
     logs.set_up()
     _refuse_unwritable_folder(config.data_folder)
     if order.role != "web":
@@ -93,15 +93,15 @@ def _installation(order: Order) -> Installation:
     try:
         accounts = load_folder(order.configs, os.environ)
     except ConfigError as error:
-        tell_and_exit(error.problems)
+        raise StartRefused(error.problems) from error
     logs.set_up()
     for one in accounts:
         if one.config is not None:
             _refuse_unwritable_folder(one.config.data_folder)
         else:
-            tell(list(one.problems))
+            order.report(list(one.problems))
     if all(one.config is None for one in accounts):
-        sys.exit(CONFIG_BROKEN)
+        raise StartRefused([])
     return Installation(accounts, order.own_url, role=order.role, settle=_settle())
 
 
@@ -117,12 +117,12 @@ def _refuse_wrong_names(config: Config) -> None:
             return
         problems = unknown_names(config, Account.read(connected))
     except ConfigError as error:
-        tell_and_exit(error.problems)
+        raise StartRefused(error.problems) from error
     except BridgeError as error:
         click.echo(f"Имена пока не сверены, это будет сделано, когда amoCRM ответит: {in_words(error)}", err=True)
         return
     if problems:
-        tell_and_exit(problems)
+        raise StartRefused(problems)
 
 
 def _refuse_unwritable_folder(folder: Path) -> None:
@@ -131,7 +131,7 @@ def _refuse_unwritable_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             return
     except OSError as error:
-        raise Stop(
+        raise StartRefused(
             f"в папку для данных {folder} нельзя писать: {why_not(error)}. "
             "Назовите другую в [bridge] data или в переменной AMO_BRIDGE_DATA"
         ) from error
@@ -141,7 +141,7 @@ def _secret(name: str) -> str:
     try:
         return secret(os.environ, name)
     except ConfigError as error:
-        tell_and_exit(error.problems)
+        raise StartRefused(error.problems) from error
 
 
 def _settle() -> float:
@@ -149,4 +149,4 @@ def _settle() -> float:
     try:
         return float(told) if told else SETTLE
     except ValueError as error:
-        raise click.ClickException(f"{SETTLE_VARIABLE}: «{told}» — не число секунд") from error
+        raise StartRefused(f"{SETTLE_VARIABLE}: «{told}» — не число секунд") from error

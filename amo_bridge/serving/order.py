@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from amo_bridge.engine.role import Role
 
+CONFIG_BROKEN = 2
+
+
+class StartRefused(Exception):
+    """The server can't start. ``problems``: mistakes of the config (exit code 2), or one sentence that says why and
+    what to do (exit code 1). Both are for people."""
+
+    def __init__(self, problems: list[str] | str) -> None:
+        super().__init__(problems if isinstance(problems, str) else "; ".join(problems))
+        self.problems = problems
+        self.exit_code = 1 if isinstance(problems, str) else CONFIG_BROKEN
+
 
 @dataclass(frozen=True)
 class Order:
     """``configs``: a folder of configs instead of the one at ``config_path``. ``proxies``: how many of our own stand
-    before the bridge."""
+    before the bridge. ``report``: tells people why the server can't start, or which account it leaves out."""
 
     config_path: Path
     configs: Path | None
@@ -19,6 +32,7 @@ class Order:
     port: int
     role: Role
     proxies: int
+    report: Callable[[list[str] | str], None]
 
     @property
     def takes_hooks(self) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from amo_bridge.crm import hooks
+from amo_bridge.event_json import fingerprint, to_json
 from amo_bridge.events import (
     CallLogged,
     ClientUpdated,
@@ -65,7 +66,7 @@ def note(**said: Any) -> Any:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
 def test_captured_hook(sample: Path) -> None:
-    told = [hooks.to_json(event) for event in hooks.decode(sample.read_bytes())]
+    told = [to_json(event) for event in hooks.decode(sample.read_bytes())]
     assert told == json.loads(sample.with_suffix(".json").read_text("utf-8"))
 
 
@@ -513,7 +514,7 @@ def test_json_can_be_stored() -> None:
 def test_repeated_hook_has_the_same_fingerprint_and_a_later_change_another() -> None:
     told = {"id": 5, "name": "x", "status_id": 6, "updated_at": 1726572758}
     first, later = body("leads[update][0]", told), body("leads[update][0]", {**told, "updated_at": 1726572759})
-    keys = [hooks.fingerprint(only(sent)) for sent in (first, first, later)]
+    keys = [fingerprint(only(sent)) for sent in (first, first, later)]
     assert keys[0] == keys[1] != keys[2]
 
 
@@ -524,19 +525,19 @@ def test_fingerprint_tells_what_happened_apart() -> None:
     events.append(only(body("leads[update][0]", {**said, "name": ""})))
     events.append(only(body("leads[update][0]", {**said, "id": 6})))
     assert all(isinstance(event, DealReported) for event in events)
-    assert len({hooks.fingerprint(event) for event in events}) == len(events)
+    assert len({fingerprint(event) for event in events}) == len(events)
 
 
 def test_fingerprint_of_what_has_no_time_uses_all_that_was_sent() -> None:
     one, other = (call({"PHONE": "7999", "SRC": source}) for source in ("pbx", "mobile"))
     assert one == other
-    assert hooks.fingerprint(one) != hooks.fingerprint(other)
+    assert fingerprint(one) != fingerprint(other)
 
 
 def test_fingerprint_of_the_unrecognised() -> None:
     one, other = only(b"robots[add][0][id]=1"), only(b"robots[add][0][id]=2")
-    assert hooks.fingerprint(one) != hooks.fingerprint(other)
-    assert hooks.fingerprint(one) == hooks.fingerprint(only(b"robots[add][0][id]=1"))
+    assert fingerprint(one) != fingerprint(other)
+    assert fingerprint(one) == fingerprint(only(b"robots[add][0][id]=1"))
 
 
 def test_pipeline_move_knows_the_pipeline_it_came_from() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from step_count import assert_linear
 
 from amo_bridge.crm import hooks
+from amo_bridge.event_json import fingerprint, from_json, to_json
 from amo_bridge.events import Unrecognised
 
 SAMPLES = [sample.read_bytes() for sample in sorted((Path(__file__).parent.parent / "payloads").glob("*.form"))]
@@ -82,13 +83,13 @@ def test_whatever_comes_events_come_out_and_survive_storage(sent: bytes) -> None
     events = hooks.decode(sent)
     assert events
     for event in events:
-        stored = json.dumps(hooks.to_json(event, with_raw=True), allow_nan=False).encode()
+        stored = json.dumps(to_json(event, with_raw=True), allow_nan=False).encode()
         assert b"\\u0000" not in stored
-        back = hooks.from_json(json.loads(stored))
+        back = from_json(json.loads(stored))
         assert back == event
         assert type(back) is type(event)
         assert back.raw == event.raw
-        assert hooks.fingerprint(back) == hooks.fingerprint(event)
+        assert fingerprint(back) == fingerprint(event)
         assert event.at is None or event.at.utcoffset() is not None
         assert not isinstance(event, Unrecognised) or event.why
 

@@ -7,12 +7,10 @@ from datetime import timedelta
 from engine_kit import ACCOUNT, NOON, URL, clock, effect, queue
 from sqlalchemy import insert, update
 
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import CLOCK_AHEAD, RECONCILED_AT, Cursors
 from amo_bridge.engine.gauges import Gauges, Vitals
-from amo_bridge.engine.reconcile import LOOKED_AT
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import budgets, deals, events, inbox, outbox, timers
-from amo_bridge.engine.upcoming import CLOCK_AHEAD
 
 
 def read(store: Store, seconds_later: float = 0) -> Vitals:
@@ -102,7 +100,7 @@ def timer(step: str, seconds: float) -> dict[str, object]:
 def test_how_long_ago_hooks_came_and_amocrm_was_compared(store: Store) -> None:
     add_hook(store, "decoded")
     with store.write() as connection:
-        Cursors(store, ACCOUNT).write(connection, LOOKED_AT, (NOON + timedelta(seconds=10)).timestamp())
+        Cursors(store, ACCOUNT).write(connection, RECONCILED_AT, (NOON + timedelta(seconds=10)).timestamp())
     vitals = read(store, 40)
     assert (vitals.last_hook_age, vitals.reconcile_age) == (40.0, 30.0)
 

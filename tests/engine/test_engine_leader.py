@@ -11,8 +11,8 @@ from running_bridge import wait_until
 from sqlalchemy import insert, select, text
 
 from amo_bridge.clock import SystemClock
-from amo_bridge.engine.advisory import AdvisoryLocks
-from amo_bridge.engine.leader import Lead, Leadership, LedStore, Locks, locks_for
+from amo_bridge.engine.advisory import AdvisoryLocks, Locks, locks_for
+from amo_bridge.engine.leader import Lead, Leadership, LedStore
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import cursors, leaders
 from amo_bridge.errors import LeadLost
@@ -25,7 +25,7 @@ class Process:
 
     def __init__(self, store: Store, folder: Path) -> None:
         self.store = store
-        self.locks: Locks = locks_for(store, folder)
+        self.locks: Locks = locks_for(store.engine, folder)
         self.leadership = Leadership(store, ACCOUNT, self.locks, SystemClock())
 
 

@@ -18,16 +18,16 @@ from amo_bridge.clock import FixedClock
 from amo_bridge.crm import event_list
 from amo_bridge.demo.office import Office
 from amo_bridge.engine import look_place, reconcile
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import HOOK_SEEN, RECONCILED_AT, RECONCILED_UNTIL, Cursors
 from amo_bridge.engine.intake import decode_new
 from amo_bridge.engine.mirror import contact_keeper
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.contacts import ContactIndex
-from amo_bridge.engine.reconcile import CURSOR, LOOKED_AT, Reconciler
+from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import events, found, inbox
 from amo_bridge.engine.ticker import RECONCILE
-from amo_bridge.engine.watchdog import HOOK_SEEN, Watchdog
+from amo_bridge.engine.watchdog import Watchdog
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import CrmUncertain
 
@@ -304,9 +304,9 @@ def test_the_hook_is_seen_to_when_the_look_is_over(account: Account, small_pages
         lambda text, about: None,
     )
     dog.run()
-    assert (account.again, cursors.read(HOOK_SEEN), cursors.read(LOOKED_AT)) == (1, None, None)
-    until = cursors.read(CURSOR)
+    assert (account.again, cursors.read(HOOK_SEEN), cursors.read(RECONCILED_AT)) == (1, None, None)
+    until = cursors.read(RECONCILED_UNTIL)
     while cursors.read(HOOK_SEEN) is None:
-        assert cursors.read(CURSOR) == until
+        assert cursors.read(RECONCILED_UNTIL) == until
         dog.run()
-    assert cursors.read(LOOKED_AT) is not None
+    assert cursors.read(RECONCILED_AT) is not None

@@ -11,12 +11,10 @@ from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.accounts import known_key
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import RECONCILED_AT, TOUCHES_FILLED, Cursors
 from amo_bridge.engine.mirror import ContactIndex
-from amo_bridge.engine.mirror.first_reading import TOUCHES_DONE
 from amo_bridge.engine.mirror.tasks import TaskMirror
 from amo_bridge.engine.mirror.touches import TouchLog
-from amo_bridge.engine.reconcile import LOOKED_AT
 from amo_bridge.engine.tables import cursors
 from amo_bridge.engine.ticker import EVERY_SECONDS, RECONCILE
 
@@ -48,7 +46,7 @@ class Watched:
     def _is_filled(self) -> bool:
         with self.store.read() as connection:
             names = {row.name for row in connection.execute(cursors.select())}
-        return {"tasks_filled", "contacts_filled", TOUCHES_DONE} <= names
+        return {"tasks_filled", "contacts_filled", TOUCHES_FILLED} <= names
 
     def post(self, path: str, body: Any, method: str = "POST") -> int:
         headers = {"Authorization": f"Bearer {TOKEN}", "X-Sandbox-Person": str(self.user)}
@@ -70,11 +68,11 @@ class Watched:
 
     def catch_up(self) -> None:
         looked = Cursors(self.store, self.key)
-        before = looked.read(LOOKED_AT)
+        before = looked.read(RECONCILED_AT)
         worker = self.bridge.bridge._worker
         assert worker is not None
         worker.ask(RECONCILE)
-        wait_until(lambda: looked.read(LOOKED_AT) != before, "the bridge has looked")
+        wait_until(lambda: looked.read(RECONCILED_AT) != before, "the bridge has looked")
         self.bridge.settle(self.crm)
 
     def in_amocrm(self) -> dict[int, tuple[str, int, int]]:

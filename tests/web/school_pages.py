@@ -16,10 +16,9 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import CONTACTS_FILLED, Cursors
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
-from amo_bridge.engine.mirror.contacts import FILLED
 from amo_bridge.sandbox.world import World
 
 NATALIA, IGOR, OLENA, SECOND_CARD = range(40000001, 40000005)
@@ -46,7 +45,7 @@ def school_pages(folder: Path) -> Pages:
     store, key = pages.office.store, pages.account.key
     with store.write() as connection:
         ContactIndex(store, key).put(connection, CONTACTS, SystemClock().now())
-        Cursors(store, key).write(connection, FILLED, 1.0)
+        Cursors(store, key).write(connection, CONTACTS_FILLED, 1.0)
     return pages
 
 

@@ -16,10 +16,13 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateNot
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from amo_bridge.channels.mail.facts import FIELD, WORDS
 from amo_bridge.names import nearest
 
 SUBJECT = re.compile(r"^\s*Тема\s*:[ \t]*(?P<subject>.*)$", re.IGNORECASE)
+
+# What a template may speak of (see ``facts`` of the letters).
+FIELD = "поле"
+WORDS = frozenset({"клиент", "сделка", "менеджер", FIELD, "отписка"})
 
 
 class BadTemplate(ValueError):

@@ -17,10 +17,7 @@ from amo_bridge.crm import form
 from amo_bridge.crm.hooks import chats, clients, customers, deals, enquiries, lists, tasks, widget
 from amo_bridge.crm.hooks.item import Item, Unreadable
 from amo_bridge.crm.values import branch, identifier, items
-from amo_bridge.event_json import fingerprint, from_json, to_json
 from amo_bridge.events import Event, Unrecognised
-
-__all__ = ["decode", "fingerprint", "from_json", "to_json"]
 
 _ROOTS: Mapping[str, Callable[[Item], Event]] = {
     "leads": deals.decode,

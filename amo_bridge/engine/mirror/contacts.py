@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import delete, func, select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import CONTACTS_FILLED, Cursors
 from amo_bridge.engine.mirror.indexed_contact import NO_FIELDS, IndexedContact
 from amo_bridge.engine.rows import chunks, insert_new, insert_or_replace
 from amo_bridge.engine.store import Store
@@ -26,7 +26,6 @@ from amo_bridge.phones import HOME, e164
 
 Kind = Literal["phone", "mail", "surname"]
 
-FILLED = "contacts_filled"
 LONGEST_KEY = 120
 # Sorts behind every letter: what begins with «ива» lies between «ива» and this.
 _END = "\U0010ffff"
@@ -59,7 +58,7 @@ class ContactIndex:
     @property
     def is_filled(self) -> bool:
         """While it is not, somebody who is not found may be in amoCRM all the same."""
-        return self._cursors.read(FILLED) is not None
+        return self._cursors.read(CONTACTS_FILLED) is not None
 
     def count(self) -> int:
         with self._store.read() as connection:

@@ -17,7 +17,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import EPOCH, ContactRecord, TaskRecord
 from amo_bridge.crm.event_list import touches_before
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.engine.cursors import CONTACTS_FIELDS, MIRROR_MET_AT, TOUCHES_FILLED, TOUCHES_FROM, Cursors
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.filling import PagedFill, PagedList, Row
 from amo_bridge.engine.mirror.learning import learn
@@ -30,7 +30,6 @@ log = structlog.get_logger()
 # A month and a little: what rules about a month's touches ask for on the first day.
 HISTORY = timedelta(days=35)
 STEPS_IN_A_ROW = 3
-MET, TOUCHES_FROM, TOUCHES_DONE, FIELDS = "mirror_met_at", "touches_from", "touches_filled", "contacts_fields"
 
 
 class FirstReading:
@@ -62,14 +61,14 @@ class FirstReading:
     def meet(self) -> None:
         """What happens from this second on is news. To be called before anything begins to listen; does nothing the
         next time."""
-        if self._cursors.read(MET) is None:
+        if self._cursors.read(MIRROR_MET_AT) is None:
             with self._store.write() as connection:
-                self._cursors.write(connection, MET, float(int(self._account_clock.now().timestamp())))
+                self._cursors.write(connection, MIRROR_MET_AT, float(int(self._account_clock.now().timestamp())))
         self._look_at_fields()
 
     @property
     def is_done(self) -> bool:
-        return self._tasks.is_done and self._people.is_done and self._cursors.read(TOUCHES_DONE) is not None
+        return self._tasks.is_done and self._people.is_done and self._cursors.read(TOUCHES_FILLED) is not None
 
     def run(self) -> None:
         """The next portion, if anything is left. Raises CrmError; then it is read again."""
@@ -84,7 +83,7 @@ class FirstReading:
         steps = (
             ("tasks", self._tasks.is_done, self._tasks.step),
             ("contacts", self._people.is_done, self._people.step),
-            ("touches", self._cursors.read(TOUCHES_DONE) is not None, self._step_back),
+            ("touches", self._cursors.read(TOUCHES_FILLED) is not None, self._step_back),
         )
         return iter([(name, step) for name, is_done, step in steps if not is_done and name not in self._refused])
 
@@ -115,20 +114,20 @@ class FirstReading:
         with self._store.write() as connection:
             learn(connection, self._key, told)
             if rest is None:
-                self._cursors.write(connection, TOUCHES_DONE, 1.0)
+                self._cursors.write(connection, TOUCHES_FILLED, 1.0)
             else:
                 self._cursors.write(connection, TOUCHES_FROM, rest.timestamp())
         log.info("touches are being read", until=until.isoformat(), found=len(told))
 
     @property
     def _met(self) -> datetime:
-        return datetime.fromtimestamp(self._cursors.read(MET) or 0.0, UTC)
+        return datetime.fromtimestamp(self._cursors.read(MIRROR_MET_AT) or 0.0, UTC)
 
     def _look_at_fields(self) -> None:
         """Other fields are to be kept than before: then the contacts are read anew."""
         mark = float(zlib.crc32(repr(sorted(self._contacts.kept_fields)).encode()))
-        if self._cursors.read(FIELDS) == mark:
+        if self._cursors.read(CONTACTS_FIELDS) == mark:
             return
         self._people.begin_anew()
         with self._store.write() as connection:
-            self._cursors.write(connection, FIELDS, mark)
+            self._cursors.write(connection, CONTACTS_FIELDS, mark)

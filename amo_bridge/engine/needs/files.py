@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -15,6 +16,7 @@ from amo_bridge.card import AttachedFile
 from amo_bridge.crm.drive import file_ids_of_deal, files_by_ids
 from amo_bridge.crm.entities import DealRecord, NoteRecord
 from amo_bridge.crm.reading import notes_of
+from amo_bridge.crm.values import integer, moment
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.rules import Rule
@@ -48,9 +50,9 @@ class DealFiles:
             known = {one.uuid for one in files}
             missing[deal_id] = [one for one in file_ids_of_deal(self.ways.client, deal_id) if one not in known]
         wanted = [one for some in missing.values() for one in some]
-        names = files_by_ids(self.ways.client, self.ways.account.drive_url, wanted)
+        rows = files_by_ids(self.ways.client, self.ways.account.drive_url, wanted)
         for deal_id, some in missing.items():
-            found[deal_id] += [names[one] for one in some if one in names]
+            found[deal_id] += [_of_row(rows[one]) for one in some if one in rows]
 
 
 def _in_fields(deal: DealRecord) -> Iterable[AttachedFile]:
@@ -69,6 +71,17 @@ def _of_note(note: NoteRecord) -> AttachedFile:
         other_name=other,
         at=note.created_at,
         user_id=note.created_by or None,
+    )
+
+
+def _of_row(row: Mapping[str, Any]) -> AttachedFile:
+    author = row.get("created_by")
+    return AttachedFile(
+        name=str(row.get("name") or ""),
+        uuid=str(row["uuid"]),
+        other_name=str(row.get("sanitized_name") or ""),
+        at=moment(row.get("created_at")),
+        user_id=integer(author.get("id")) if isinstance(author, Mapping) else None,
     )
 
 
