@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from amo_bridge.engine.cursors import RECONCILED_AT
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import cursors, deals, events, in_open_state, inbox, outbox
-from bench.expected import ROUTED, ExpectedTask
+from bench.expected import ROUTED, ExpectedTask, ToldTask
 from bench.people import Life, People
 from bench.processes import Sandbox
 
@@ -125,11 +125,12 @@ def is_answered(life: Life, snapshot: Snapshot, people: People, seen: Mapping[in
     return one.is_good and seen.get(life.deal) == people.stages[life.expected.stage]
 
 
-def _told(task: Row, names: Mapping[int, str], expected: Sequence[ExpectedTask]) -> tuple[str, str, int | None, bool]:
+def _told(task: Row, names: Mapping[int, str], expected: Sequence[ExpectedTask]) -> ToldTask:
     """A task of the account as the model tells its own: the due time only where the model has one."""
     has_due = any(one.text == task["text"] and one.due is not None for one in expected)
     due = task["complete_till"] if has_due else None
-    return (task["text"], names[task["responsible_user_id"]], due, task["is_completed"])
+    result = (task["result"] or {}).get("text") or ""
+    return ToldTask(task["text"], names[task["responsible_user_id"]], due, task["is_completed"], result)
 
 
 def _compare_tasks(life: Life, snapshot: Snapshot, people: People, verdict: Verdict) -> None:
@@ -137,13 +138,18 @@ def _compare_tasks(life: Life, snapshot: Snapshot, people: People, verdict: Verd
     found = [_told(task, names, life.expected.tasks) for task in snapshot.tasks.get(life.deal, ())]
     wanted = [task.told for task in life.expected.tasks]
     verdict.effects += len(wanted)
-    texts_found, texts_wanted = Counter(one[0] for one in found), Counter(one[0] for one in wanted)
+    texts_found, texts_wanted = Counter(one.text for one in found), Counter(one.text for one in wanted)
     verdict.lost += [f"{life.deal}: задача «{text}»" for text in (texts_wanted - texts_found).elements()]
     verdict.doubled += [f"{life.deal}: задача «{text}»" for text in (texts_found - texts_wanted).elements()]
-    if texts_found == texts_wanted:
+    if texts_found != texts_wanted:
+        return
+    if [one.text for one in found] != [one.text for one in wanted]:
+        verdict.out_of_order.append(f"{life.deal}: {[one.text for one in found]}")
         verdict.wrong += [f"{life.deal}: {one}" for one in (Counter(wanted) - Counter(found)).elements()]
-        if [one[0] for one in found] != [one[0] for one in wanted]:
-            verdict.out_of_order.append(f"{life.deal}: {[one[0] for one in found]}")
+    else:
+        # Of two tasks with the same text the right one must be closed.
+        pairs = zip(wanted, found, strict=True)
+        verdict.wrong += [f"{life.deal}: {there}, а не {one}" for one, there in pairs if there != one]
 
 
 def _compare_stage(life: Life, snapshot: Snapshot, people: People, verdict: Verdict) -> None:

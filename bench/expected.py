@@ -4,6 +4,7 @@ what people did to it. Chaos compares the account with it."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 NEW, BRIEF_WANTED, POSTPONED = "Продажи / Новый клиент", "Продажи / Получение брифа", "Продажи / Отложенные"
 MEETING, BRIEF, OFFER = "Продажи / Встреча назначена", "Продажи / Бриф получен", "Продажи / Согласование КП"
@@ -12,20 +13,41 @@ ROUTED = "Работа с потерянными / Потерянные"
 
 HEAD, PR = "Елена Орлова", "Павел Смирнов"
 TAKE, CHECK, APPROVE = "Связаться и взять в работу", "Проверить бриф и составить КП", "Согласовать КП"
+# What a person answers, and what the bridge writes when the date is gone.
+DONE, EMPTIED = "Сделано", "Поле «Дата дедлайна» очищено, задача снята"
+
+
+class ToldTask(NamedTuple):
+    """What of a task is compared."""
+
+    text: str
+    who: str
+    due: int | None
+    is_completed: bool
+    result: str
 
 
 @dataclass
 class ExpectedTask:
-    """``due`` is Unix seconds, None where it follows from the moment of the act and is not compared."""
+    """``due`` is Unix seconds, None where it follows from the moment of the act and is not compared.
+
+    ``result``: the text a task was finished with, None while it is open. ``explains``: the stage onto which a gate did
+    not let the deal, if the task explains that.
+    """
 
     text: str
     who: str
     due: int | None = None
-    is_completed: bool = False
+    result: str | None = None
+    explains: str = ""
 
     @property
-    def told(self) -> tuple[str, str, int | None, bool]:
-        return (self.text, self.who, self.due, self.is_completed)
+    def is_completed(self) -> bool:
+        return self.result is not None
+
+    @property
+    def told(self) -> ToldTask:
+        return ToldTask(self.text, self.who, self.due, self.is_completed, self.result or "")
 
 
 @dataclass
@@ -54,9 +76,10 @@ class ExpectedDeal:
         if missing:
             back = before.split(" / ")[1]
             text = f"Сделка возвращена на этап «{back}». Для перехода на этап «{short}» заполните: «{missing}»"
-            self.tasks.append(ExpectedTask(text, mover))
+            self.tasks.append(ExpectedTask(text, mover, explains=stage))
             return True
         self.stage = stage
+        self._explain_no_more()
         if stage == NEW:
             return self._steer(TAKE, self.responsible)
         if stage == OFFER:
@@ -80,7 +103,7 @@ class ExpectedDeal:
 
     def completes(self, text: str) -> bool:
         for task in self._open(text):
-            task.is_completed = True
+            task.result = DONE
         return False
 
     def has_open(self, text: str) -> bool:
@@ -88,6 +111,12 @@ class ExpectedDeal:
 
     def _open(self, text: str) -> list[ExpectedTask]:
         return [task for task in self.tasks if task.text == text and not task.is_completed]
+
+    def _explain_no_more(self) -> None:
+        """The deal is where a gate let it: explanations about this stage are closed, and all of them if it is lost."""
+        for task in self.tasks:
+            if task.explains and not task.is_completed and (self.stage == LOST or task.explains == self.stage):
+                task.result = f"Сделка перешла на этап «{self.stage.split(' / ')[1]}»"
 
     def _steer(self, text: str, who: str, due: int | None = None) -> bool:
         if self._open(text):
@@ -99,7 +128,7 @@ class ExpectedDeal:
         still_open = self._open(CHECK)
         if self.deadline is None:
             for task in still_open:
-                task.is_completed = True
+                task.result = EMPTIED
             return bool(still_open)
         if not still_open:
             return self._steer(CHECK, PR, self.deadline)

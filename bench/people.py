@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from amo_bridge.demo.office import Office
-from bench.expected import BRIEF, BRIEF_WANTED, LOST, MEETING, NEW, POSTPONED, TAKE, ExpectedDeal
+from bench.expected import BRIEF, BRIEF_WANTED, DONE, LOST, MEETING, NEW, POSTPONED, TAKE, ExpectedDeal
 
 MANAGERS = ("Иван Петров", "Мария Кузнецова")
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -33,7 +33,7 @@ class People(Office):
         self._ask("PATCH", "/api/v4/leads", bodies, person)
 
     def complete(self, person: str, task: int) -> None:
-        body = {"user_id": self.users[person], "task_id": task, "text": "Сделано"}
+        body = {"user_id": self.users[person], "task_id": task, "text": DONE}
         self._ask("POST", "/sandbox/ui/complete_task", body, person)
 
 
