@@ -55,6 +55,10 @@ class LocalCrm:
         rows = self.control("GET", "requests")["requests"]
         return [row["body"] for row in rows if (row["method"], row["path"], row["person"]) == (method, path, None)]
 
+    def table(self, kind: str) -> list[dict[str, Any]]:
+        """All records of a kind."""
+        return list(self.control("GET", f"state?kind={kind}")["tables"][kind].values())
+
     def later(self, seconds: float = 60) -> None:
         """Time passes in amoCRM: people don't do two things within one second, and amoCRM dates by seconds."""
         self.control("POST", "clock", {"advance": seconds})

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from local_crm import LocalCrm
@@ -23,16 +22,6 @@ CHANGES = 500
 # Rules answer what is up to max_lateness old, which is 24 hours where the config does not say otherwise.
 DOWN_FOR = 23.5 * 3600
 SEED = 5
-
-
-class Tables:
-    """The local amoCRM as the bench's comparison reads it."""
-
-    def __init__(self, crm: LocalCrm) -> None:
-        self._crm = crm
-
-    def table(self, kind: str) -> list[dict[str, Any]]:
-        return list(self._crm.control("GET", f"state?kind={kind}")["tables"][kind].values())
 
 
 @pytest.fixture
@@ -74,12 +63,12 @@ def test_a_day_of_changes_is_caught_up(
         sandbox.later(DOWN_FOR / CHANGES)
         life.step()
     assert sandbox.struck(lost) >= CHANGES, "amoCRM told nobody anything"
-    before = compare(lives, Snapshot.of(Tables(sandbox)), people)
+    before = compare(lives, Snapshot.of(sandbox), people)
     assert len(before.lost) + len(before.wrong) > CHANGES / 4, "there is something to catch up with"
 
     bridge = started_again(start_bridge, config, bridge.port)
     bridge.settle(sandbox)
-    after = compare(lives, Snapshot.of(Tables(sandbox)), people)
+    after = compare(lives, Snapshot.of(sandbox), people)
     assert (after.lost, after.doubled, after.wrong, after.out_of_order) == ([], [], [], [])
     assert after.effects > CHANGES
 
@@ -97,6 +86,6 @@ def test_what_is_older_than_the_rules_allow_is_only_marked(
     sandbox.later(25 * 3600)
     bridge = started_again(start_bridge, config, bridge.port)
     bridge.settle(sandbox)
-    assert Snapshot.of(Tables(sandbox)).tasks == {}
+    assert Snapshot.of(sandbox).tasks == {}
     (told,) = {entry.reason for entry in bridge.journal(life.deal) if entry.rule and entry.reason}
     assert told.startswith("слишком поздно")
