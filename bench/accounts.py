@@ -25,9 +25,9 @@ from rich.table import Table
 from sqlalchemy import create_engine, text
 
 from amo_bridge.sandbox import delivery
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.keep_alive import KeepAliveServer
 from amo_bridge.sandbox.server import create_app
-from amo_bridge.sandbox.world import World
 from bench.databases import database_of
 from bench.machine import watched
 from bench.processes import REGULATION, TOKEN, Process, free_port
@@ -58,7 +58,7 @@ class Cost:
 @contextmanager
 def crm() -> Iterator[str]:
     """A local amoCRM in this process; its address."""
-    app = create_app(World.load())
+    app = create_app(load_world())
     server = KeepAliveServer("127.0.0.1", 0, app)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:

@@ -33,9 +33,9 @@ from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror, Mirro
 from amo_bridge.engine.store import Store
 from amo_bridge.sandbox import delivery
 from amo_bridge.sandbox.account_file import SCHOOL
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.keep_alive import KeepAliveServer
 from amo_bridge.sandbox.server import create_app
-from amo_bridge.sandbox.world import World
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "webinar.toml"
 TOKEN = "sandbox-token"
@@ -180,7 +180,7 @@ def _portions(many: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 @contextmanager
 def _school() -> Iterator[str]:
     """The school's local amoCRM in this process, without its limit of requests; its address."""
-    app = create_app(World.load(SCHOOL))
+    app = create_app(load_world(SCHOOL))
     server = KeepAliveServer("127.0.0.1", 0, app)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     url = f"http://127.0.0.1:{server.port}"

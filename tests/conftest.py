@@ -21,7 +21,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.engine import delays, worker
 from amo_bridge.engine.store import Store
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/test"
 
@@ -40,7 +40,7 @@ def logs_as_before() -> Iterator[None]:
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
     """A local amoCRM with a new account of the agency."""
-    with served(World.load()) as crm:
+    with served(load_world()) as crm:
         yield crm
 
 

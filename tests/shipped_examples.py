@@ -12,7 +12,7 @@ from running_bridge import UNHURRIED
 
 from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -20,7 +20,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 @contextmanager
 def stopped_at(moment: str, account: Path) -> Iterator[LocalCrm]:
     """That account's amoCRM, its clock standing still at «2026-10-05T12:00» in its own zone."""
-    with served(World.load(account)) as crm:
+    with served(load_world(account)) as crm:
         crm.control("POST", "clock", {"set": moment, "freeze": True})
         yield crm
 

@@ -18,7 +18,7 @@ from webinar_kit import ACCOUNT, fill_contacts
 from amo_bridge.cli import main
 from amo_bridge.config.load import load
 from amo_bridge.demo.office import Office
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 PAGE = ROOT / "docs" / "webinar.md"
 SANDBOX = "http://127.0.0.1:8090"
@@ -27,7 +27,7 @@ SANDBOX = "http://127.0.0.1:8090"
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
     """What the page starts first."""
-    with served(World.load(ACCOUNT)) as crm:
+    with served(load_world(ACCOUNT)) as crm:
         yield crm
 
 

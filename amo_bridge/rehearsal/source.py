@@ -13,6 +13,7 @@ from amo_bridge.crm.account_parts import LOST, WON
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.rehearsal.play import TOKEN
 from amo_bridge.sandbox import snapshot_start
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.seeding import seed
 from amo_bridge.sandbox.world import World
 from amo_bridge.snapshot.known import NOTHING, Known, on_since
@@ -79,7 +80,7 @@ def _world(account: Mapping[str, Any], rows: Iterable[tuple[str, Mapping[str, An
 def example(now: datetime, account: Path | None = None) -> Source:
     """A shipped account (None: the agency) with some deals on every open stage that came there at ``now``: nothing of
     it is real."""
-    world = World.load(account)
+    world = load_world(account)
     world.table("tokens")[TOKEN] = {**world.table("tokens")["sandbox-token"], "token": TOKEN}
     world.clock.freeze()
     world.clock.set(now.timestamp() + EXAMPLE_DEALS)

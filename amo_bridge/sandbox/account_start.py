@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+from amo_bridge.sandbox import account_file as files
 from amo_bridge.sandbox import client_writes, field_values, links, tags
 from amo_bridge.sandbox.account_file import AccountFile, AccountFileError, CustomField, Person, Pipeline
 from amo_bridge.sandbox.custom_field_records import field_record
@@ -12,9 +14,20 @@ from amo_bridge.sandbox.entities import Draft
 from amo_bridge.sandbox.pipeline_records import pipeline_record, status_record, system_statuses
 from amo_bridge.sandbox.user_records import user_record
 from amo_bridge.sandbox.validation import Reader
+from amo_bridge.sandbox.world import Filler, World
 
-if TYPE_CHECKING:
-    from amo_bridge.sandbox.world import World
+
+def load_world(account_file: Path | None = None, state_file: Path | None = None) -> World:
+    """The account of ``state_file`` if that has one, else a new one from ``account_file`` (None: the agency's).
+
+    Without a state file everything is in memory only. Raises AccountFileError, which names the place.
+    """
+
+    def start() -> Filler:
+        told = files.read(account_file)
+        return lambda world: fill(world, told)
+
+    return World.opened(start, state_file)
 
 
 def fill(world: World, start: AccountFile) -> None:

@@ -19,8 +19,13 @@ INNER = ("tags", "is_unsorted")
 """Parts of a record that the API doesn't show as they are."""
 
 
-def register(app: Flask, world: World, kind: str) -> None:
-    """The calls under ``/api/v4/<kind>``; ``kind`` is contacts or companies."""
+def register(app: Flask, world: World) -> None:
+    for kind in ("contacts", "companies"):
+        _register(app, world, kind)
+
+
+def _register(app: Flask, world: World, kind: str) -> None:
+    """The calls under ``/api/v4/<kind>``."""
 
     def read_patch(reader: Reader) -> Draft:
         return client_writes.read_patch(reader, kind)

@@ -15,8 +15,7 @@ from amo_bridge.sandbox import (
     account,
     auth,
     calls,
-    companies,
-    contacts,
+    clients,
     control,
     custom_fields,
     deals,
@@ -42,6 +41,7 @@ from amo_bridge.sandbox import (
     users,
     webhooks_api,
 )
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.keep_alive import KeepAliveServer
 from amo_bridge.sandbox.world import World
 
@@ -50,7 +50,7 @@ DOORS = (request_log, server_time, faults, limits, auth, oauth, event_log, files
 
 ENTITIES = (
     account, users, pipelines, loss_reasons, custom_fields, tags, webhooks_api,
-    unsorted, deals, contacts, companies, links_api, tasks, notes, calls, people, talking,
+    unsorted, deals, clients, links_api, tasks, notes, calls, people, talking,
 )  # fmt: skip
 
 LOCKED = ("/api/", "/drive/", "/oauth2/", "/sandbox/ui/")
@@ -119,7 +119,7 @@ def run(
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    world = World.load(account_file, state_file)
+    world = load_world(account_file, state_file)
     try:
         with serving(world, host, port) as url:
             if on_ready is not None:

@@ -26,7 +26,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from amo_bridge.sandbox import account_file, account_start
 from amo_bridge.sandbox.changes import Change
 from amo_bridge.sandbox.clock import SandboxClock
 from amo_bridge.sandbox.state_file import StateFile
@@ -35,6 +34,7 @@ Record = Mapping[str, Any]
 """One record. A record is replaced, never altered in place: a Change must be able to show the one before."""
 
 Listener = Callable[[Change], None]
+Filler = Callable[["World"], None]
 
 FIRST_IDS = {
     "leads": 30_000_001,
@@ -101,18 +101,19 @@ class World:
         self.lock = threading.RLock()
         self._tables: dict[str, Table] = {}
         self._listeners: list[Listener] = []
-        self._account_file: Path | None = None
+        self._start: Callable[[], Filler] = lambda: lambda world: None
         self._state: StateFile | None = None
         self._saved_apart = ""
 
     @classmethod
-    def load(cls, account_file: Path | None = None, state_file: Path | None = None) -> World:
-        """The account of ``state_file`` if that has one, else a new one from ``account_file`` (None: the agency's).
+    def opened(cls, start: Callable[[], Filler], state_file: Path | None = None) -> World:
+        """The account of ``state_file`` if that has one, else a new one. ``start`` is asked at every new start for what
+        fills the account; when it raises, everything stays as it was.
 
-        Without a state file everything is in memory only. Raises AccountFileError, which names the place.
+        Without a state file everything is in memory only.
         """
         world = cls()
-        world._account_file = account_file
+        world._start = start
         if state_file is not None:
             world._state = StateFile(state_file)
             world._take_over(world._state)
@@ -153,8 +154,8 @@ class World:
             listener(change)
 
     def start_anew(self) -> None:
-        """Forgets everything and starts with the account file again, as a NEW account: ``amojo_id`` differs."""
-        read = account_file.read(self._account_file)
+        """Forgets everything and is filled again, as a NEW account: ``amojo_id`` differs."""
+        fill = self._start()
         with self.lock:
             for table in self._tables.values():
                 table.clear()
@@ -162,7 +163,7 @@ class World:
             self.clock.restore(0.0, None)
             # The only random thing: a client that kept ids of another sandbox can tell that they mean nothing here.
             self.account["amojo_id"] = str(uuid.uuid4())
-            account_start.fill(self, read)
+            fill(self)
             self.save()
 
     def save(self) -> None:

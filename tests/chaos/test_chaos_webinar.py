@@ -27,7 +27,7 @@ from amo_bridge.engine.imports.control import ImportControl
 from amo_bridge.engine.imports.drafting import Drafting, Upload
 from amo_bridge.engine.mirror import ContactIndex
 from amo_bridge.engine.store import Store
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 KILLS, SEED = 3, 5
 ATTENDEES, KNOWN = 600, 20
@@ -43,7 +43,7 @@ PATIENCE = 90.0
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
     """The school's amoCRM."""
-    with served(World.load(ACCOUNT)) as crm:
+    with served(load_world(ACCOUNT)) as crm:
         yield crm
 
 

@@ -11,7 +11,7 @@ from click.testing import Result
 from local_crm import TOKEN, served
 
 from amo_bridge.sandbox.account_file import SHIPPED, shipped
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {
@@ -39,7 +39,7 @@ def test_an_example_that_is_copied_as_it_says_fits_its_account(
     for folder in (ROOT / "letters", ROOT / "scripts", ROOT / "examples" / "smm"):
         shutil.copytree(folder, tmp_path / folder.name)
     config = Path(shutil.copy(ROOT / EXAMPLES[account], tmp_path / "config.toml"))
-    with served(World.load(SHIPPED[account])) as crm:
+    with served(load_world(SHIPPED[account])) as crm:
         monkeypatch.setenv("AMO_BRIDGE_ACCOUNT_URL", crm.url)
         monkeypatch.setenv("AMO_BRIDGE_TOKEN", TOKEN)
         told = run("check", config=config)
@@ -71,7 +71,7 @@ def test_the_letters_and_scripts_that_come_along_can_be_filled(
     shutil.copytree(ROOT / "examples" / "smm", tmp_path / "smm")
     config = tmp_path / "config.toml"
     config.write_text(with_mail((ROOT / EXAMPLES["smm"]).read_text("utf-8")), "utf-8")
-    with served(World.load(SHIPPED["smm"])) as crm:
+    with served(load_world(SHIPPED["smm"])) as crm:
         monkeypatch.setenv("AMO_BRIDGE_ACCOUNT_URL", crm.url)
         monkeypatch.setenv("AMO_BRIDGE_TOKEN", TOKEN)
         assert "знает все имена" in run("check", config=config).stdout

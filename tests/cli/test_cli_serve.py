@@ -15,6 +15,7 @@ from command_line import Served, spoilt
 from local_crm import LocalCrm, served
 
 from amo_bridge.sandbox.account_file import AGENCY
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.world import World
 from amo_bridge.serving.whereabouts import left_in
 
@@ -40,7 +41,7 @@ def another_world(tmp_path: Path) -> World:
     path = tmp_path / "account.json"
     path.write_text(AGENCY.read_text("utf-8").replace("Бриф получен", "Бриф у нас"), "utf-8")
     assert json.loads(path.read_text("utf-8"))
-    return World.load(path)
+    return load_world(path)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -76,7 +77,7 @@ def test_wrong_names_end_it_before_it_listens(another_world: World, serve: Serve
 
 
 def test_an_account_that_was_met_is_not_waited_for(serve: Serve) -> None:
-    world = World.load(AGENCY)
+    world = load_world(AGENCY)
     with served(world) as crm:
         first = serve(crm.url)
         first.wait_ready()
@@ -88,7 +89,7 @@ def test_an_account_that_was_met_is_not_waited_for(serve: Serve) -> None:
 
 
 def test_names_that_are_gone_since_the_account_was_met_end_it(another_world: World, serve: Serve) -> None:
-    with served(World.load(AGENCY)) as crm:
+    with served(load_world(AGENCY)) as crm:
         first = serve(crm.url)
         first.wait_ready()
         assert first.stop() == 0, first.told

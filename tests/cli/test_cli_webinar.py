@@ -17,7 +17,7 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.store import Store
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.admission.audit import Audit
 
 Run = Callable[..., Result]
@@ -27,7 +27,7 @@ REPORT = str(SAMPLES / "bizon_report.xlsx")
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
     """The school's amoCRM."""
-    with served(World.load(ACCOUNT)) as crm:
+    with served(load_world(ACCOUNT)) as crm:
         yield crm
 
 

@@ -15,7 +15,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 NEW_CLIENT = "[handlers.stage_creates_tasks.new_client]"
@@ -27,7 +27,7 @@ WIN_BACK = "[handlers.lost_deal_is_routed.win_back]"
 @pytest.fixture(scope="module")
 def account() -> Account:
     """The agency, as amoCRM tells of it."""
-    with served(World.load()) as crm:
+    with served(load_world()) as crm:
         return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalBudget()))
 
 

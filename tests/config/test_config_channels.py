@@ -15,7 +15,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 CHANNELS = """
 [mail]
@@ -50,7 +50,7 @@ TEXT = GOOD + CHANNELS + LADDER
 
 @pytest.fixture(scope="module")
 def account() -> Account:
-    with served(World.load()) as crm:
+    with served(load_world()) as crm:
         return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalBudget()))
 
 

@@ -32,7 +32,7 @@ from amo_bridge.engine.tables import outbox
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import Event, StageEntered, StepDue
 from amo_bridge.rules import Handler, Judge, Options, Rule
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.schedule import Schedule, StepsOf, never
 from amo_bridge.worktime import CalendarOptions
 
@@ -54,7 +54,7 @@ def client_of(url: str) -> CrmClient:
 @cache
 def agency() -> Account:
     """The account that a new sandbox has, read once for all tests."""
-    with served(World.load()) as crm:
+    with served(load_world()) as crm:
         return Account.read(client_of(crm.url))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from local_crm import LocalCrm, served
 
 from amo_bridge.sandbox.account_file import AGENCY
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 
@@ -34,5 +34,5 @@ def crm_with(account: dict[str, Any], folder: Path) -> Iterator[LocalCrm]:
     """A local amoCRM that holds this account."""
     path = folder / "account.json"
     path.write_text(json.dumps(account, ensure_ascii=False), "utf-8")
-    with served(World.load(path)) as crm:
+    with served(load_world(path)) as crm:
         yield crm

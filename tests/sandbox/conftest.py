@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sandbox_account import SandboxAccount
 
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 
 @pytest.fixture
 def account() -> SandboxAccount:
-    return SandboxAccount(World.load())
+    return SandboxAccount(load_world())

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 import requests
 
 from amo_bridge.sandbox import delivery
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.keep_alive import KeepAliveServer
 from amo_bridge.sandbox.server import create_app
 from amo_bridge.sandbox.world import World
@@ -85,7 +86,7 @@ class Doors:
 
 @contextmanager
 def doors() -> Iterator[Doors]:
-    world = World.load()
+    world = load_world()
     app = create_app(world)
     server = KeepAliveServer("127.0.0.1", 0, app)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

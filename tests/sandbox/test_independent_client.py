@@ -35,8 +35,8 @@ from aioamocrm import (
 from door_kit import receiver
 from sandbox_account import INTEGRATION, TOKEN
 
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.server import serving
-from amo_bridge.sandbox.world import World
 
 ONCE = RetryPolicy(max_attempts=1)
 Story = Callable[[AmoCRMClient], Awaitable[None]]
@@ -62,7 +62,7 @@ class Served:
 
 @pytest.fixture
 def served() -> Iterator[Served]:
-    world = World.load()
+    world = load_world()
     with serving(world) as url:
         sandbox = Served(url)
         sandbox.control("POST", "limits", {"enabled": False})

@@ -13,6 +13,7 @@ from door_kit import receiver
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.server import create_app
 from amo_bridge.sandbox.world import World
 
@@ -31,7 +32,7 @@ BAD_REQUEST = {
 
 @pytest.fixture
 def world() -> World:
-    return World.load()
+    return load_world()
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from door_kit import TOKEN, Doors, doors
 
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.fault_kinds import HOOK_FAULTS, HTTP_FAULTS
 from amo_bridge.sandbox.server import create_app
-from amo_bridge.sandbox.world import World
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def sandbox() -> Iterator[Doors]:
 def test_the_page_names_every_control_with_an_explanation(sandbox: Doors) -> None:
     parts = sandbox.control("GET", "")["parts"]
 
-    rules = [rule.rule for rule in create_app(World.load()).url_map.iter_rules() if rule.rule.startswith("/sandbox")]
+    rules = [rule.rule for rule in create_app(load_world()).url_map.iter_rules() if rule.rule.startswith("/sandbox")]
     named = {name.split(" ", 1)[1]: text for name, text in parts["Controls"].items()}
     assert set(named) == set(rules)
     assert [name for name, text in named.items() if not text] == []

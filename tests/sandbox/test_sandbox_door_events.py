@@ -9,6 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.event_log import event_id
 from amo_bridge.sandbox.server import create_app
 from amo_bridge.sandbox.world import World
@@ -58,7 +59,7 @@ class Account:
 
 @pytest.fixture
 def account() -> Iterator[Account]:
-    world = World.load()
+    world = load_world()
     world.clock.freeze()
     with create_app(world).test_client() as client:
         yield Account(world, client)

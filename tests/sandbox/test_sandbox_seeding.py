@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sandbox_account import SandboxAccount
 
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 
 def seed(account: SandboxAccount, **body: Any) -> Any:
@@ -75,10 +75,10 @@ def test_a_seed_that_makes_no_sense_is_refused(account: SandboxAccount, wrong: d
 
 
 def test_seeded_deals_survive_a_restart(tmp_path: Path) -> None:
-    world = World.load(state_file=tmp_path / "state.sqlite")
+    world = load_world(state_file=tmp_path / "state.sqlite")
     told = seed(SandboxAccount(world), deals=5, contacts=True)
     world.close()
 
-    again = World.load(state_file=tmp_path / "state.sqlite")
+    again = load_world(state_file=tmp_path / "state.sqlite")
     assert len(SandboxAccount(again).lead(told["last_id"])["_embedded"]["contacts"]) == 1
     again.close()

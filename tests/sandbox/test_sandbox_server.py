@@ -17,13 +17,13 @@ import requests
 from door_kit import receiver
 from sandbox_account import TOKEN
 
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.server import serving
-from amo_bridge.sandbox.world import World
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    world = World.load()
+    world = load_world()
     with serving(world) as url:
         requests.post(f"{url}/sandbox/limits", json={"enabled": False}, timeout=10).raise_for_status()
         yield url
@@ -61,7 +61,7 @@ def test_an_unread_body_does_not_run_into_the_next_request(url: str) -> None:
 
 
 def test_a_stopped_sandbox_answers_no_open_connection() -> None:
-    world = World.load()
+    world = load_world()
     with serving(world) as url:
         connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
         connection.request("GET", "/sandbox/", headers={"Accept": "application/json"})
@@ -85,7 +85,7 @@ def test_a_webhook_on_its_way_is_finished_before_the_sandbox_stops() -> None:
         assert stopping.wait(1.5)
         return 204
 
-    world = World.load()
+    world = load_world()
     with receiver() as received:
         received.answer = answer
         with serving(world) as url:

@@ -11,6 +11,7 @@ from sandbox_account import SandboxAccount
 
 from amo_bridge.sandbox import account_file
 from amo_bridge.sandbox.account_file import AccountFileError
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.clock import SandboxClock
 from amo_bridge.sandbox.world import World
 
@@ -29,7 +30,7 @@ def test_a_frozen_clock_moves_only_when_told() -> None:
 
 
 def test_two_new_accounts_differ_in_amojo_id_only() -> None:
-    one, two = World.load(), World.load()
+    one, two = load_world(), load_world()
     one.clock.freeze()
     assert one.account["amojo_id"] != two.account["amojo_id"]
     for kind in ("users", "statuses", "custom_fields/leads", "contacts"):
@@ -38,7 +39,7 @@ def test_two_new_accounts_differ_in_amojo_id_only() -> None:
 
 def test_the_state_survives_a_restart(tmp_path: Path) -> None:
     state = tmp_path / "sandbox.sqlite"
-    first = SandboxAccount(World.load(state_file=state))
+    first = SandboxAccount(load_world(state_file=state))
     lead_id = first.add_lead(
         name="Жива", tags_to_add=[{"name": "а"}], _embedded={"contacts": [{"id": first.contact()}]}
     )
@@ -48,7 +49,7 @@ def test_the_state_survives_a_restart(tmp_path: Path) -> None:
     amojo_id = first.world.account["amojo_id"]
     first.world.close()
 
-    second = SandboxAccount(World.load(state_file=state))
+    second = SandboxAccount(load_world(state_file=state))
     lead = second.lead(lead_id)
     assert (lead["name"], lead["_embedded"]["tags"][0]["name"]) == ("Жива", "а")
     assert lead["_embedded"]["contacts"][0]["id"] == second.contact()
@@ -61,9 +62,9 @@ def test_the_state_survives_a_restart(tmp_path: Path) -> None:
 
 def test_what_was_answered_is_saved_without_a_clean_stop(tmp_path: Path) -> None:
     state = tmp_path / "sandbox.sqlite"
-    killed = SandboxAccount(World.load(state_file=state))
+    killed = SandboxAccount(load_world(state_file=state))
     lead_id = killed.add_lead(name="Записана")
-    after = SandboxAccount(World.load(state_file=state))
+    after = SandboxAccount(load_world(state_file=state))
     assert after.lead(lead_id)["name"] == "Записана"
     for account in (killed, after):
         account.world.close()
@@ -71,13 +72,13 @@ def test_what_was_answered_is_saved_without_a_clean_stop(tmp_path: Path) -> None
 
 def test_a_new_start_forgets_everything_and_is_another_account(tmp_path: Path) -> None:
     state = tmp_path / "sandbox.sqlite"
-    account = SandboxAccount(World.load(state_file=state))
+    account = SandboxAccount(load_world(state_file=state))
     lead_id, amojo_id = account.add_lead(), account.world.account["amojo_id"]
     account.world.start_anew()
     assert account.get(f"leads/{lead_id}").status == 204
     assert account.world.account["amojo_id"] != amojo_id
     account.world.close()
-    again = World.load(state_file=state)
+    again = load_world(state_file=state)
     assert again.table("leads") == {}
     again.close()
 
@@ -94,11 +95,11 @@ def lead_field(body: dict[str, Any], name: str) -> dict[str, Any]:
 def load(tmp_path: Path, body: dict[str, Any]) -> World:
     path = tmp_path / "account.json"
     path.write_text(json.dumps(body), encoding="utf-8")
-    return World.load(path)
+    return load_world(path)
 
 
 def test_own_groups_and_task_types_have_large_ids_beside_amocrms_small_ones() -> None:
-    world = World.load()
+    world = load_world()
     assert list(world.table("groups"))[:2] == [0, 600_001]
     assert list(world.table("task_types"))[:3] == [1, 2, 2_600_001]
 
@@ -137,7 +138,7 @@ def test_a_wrong_account_file_is_refused_with_the_place(tmp_path: Path, spoil: A
 def test_a_file_that_is_no_json_or_not_there_is_named(tmp_path: Path) -> None:
     path = tmp_path / "account.json"
     with pytest.raises(AccountFileError, match=r"account\.json"):
-        World.load(path)
+        load_world(path)
     path.write_text("{\n  nonsense", encoding="utf-8")
     with pytest.raises(AccountFileError, match=r"account\.json:2"):
-        World.load(path)
+        load_world(path)

@@ -15,7 +15,7 @@ from running_bridge import SECRET, RunningBridge, config_for, wait_until
 
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import MANAGER
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.hooks import MOST_BYTES
 
 NEW = "Продажи / Новый клиент"
@@ -36,7 +36,7 @@ def test_while_amocrm_is_down_at_the_start_hooks_are_told_to_come_again(
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
     assert bridge.health().status_code == 503
 
-    with served(World.load(), port) as crm:
+    with served(load_world(), port) as crm:
         bridge.wait_ready()
         assert bridge.health().status_code == 200
         assert bridge.hook(HOOK).status_code == 204

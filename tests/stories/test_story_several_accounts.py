@@ -12,7 +12,7 @@ from running_bridge import ENVIRONMENT, EXAMPLE, wait_until
 
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import MANAGER
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 NEW = "Продажи / Новый клиент"
 APPROVED = "Продажи / Утвержденный проект"
@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def another_crm() -> Iterator[LocalCrm]:
-    with served(World.load()) as crm:
+    with served(load_world()) as crm:
         yield crm
 
 

@@ -16,7 +16,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.imports.book import NotNow
 from amo_bridge.engine.imports.results import results
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 HEAD, NATALIA = "Марина Котова", "Наталья Белова"
 REPORT = "bizon_report.xlsx"
@@ -25,7 +25,7 @@ REPORT = "bizon_report.xlsx"
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
     """The school's amoCRM."""
-    with served(World.load(ACCOUNT)) as crm:
+    with served(load_world(ACCOUNT)) as crm:
         yield crm
 
 

@@ -13,7 +13,7 @@ from webinar_kit import ACCOUNT, LONG, school_config
 
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 HEAD, NATALIA, SERGEY = "Марина Котова", "Наталья Белова", "Сергей Лукин"
 THINKS, MISSED = "Вебинары / Думает (поговорили)", "Вебинары / Недозвонились до клиента"
@@ -27,7 +27,7 @@ WEEK = 7 * 24 * 3600
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
     """The school's amoCRM."""
-    with served(World.load(ACCOUNT)) as crm:
+    with served(load_world(ACCOUNT)) as crm:
         yield crm
 
 

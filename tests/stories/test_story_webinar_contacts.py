@@ -19,7 +19,7 @@ from amo_bridge.crm.writes import write as write_objects
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.imports import deliver
 from amo_bridge.errors import CrmRefused
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.webinars.plan import Override
 
 IGOR = "Игорь;igor@example.ru;+7 903 111-22-33;110;Баннер;13.09.2021"
@@ -29,7 +29,7 @@ MAIL, PHONE = "igor@example.ru", "+7 903 111-22-33"
 
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
-    with served(World.load(ACCOUNT)) as crm:
+    with served(load_world(ACCOUNT)) as crm:
         yield crm
 
 

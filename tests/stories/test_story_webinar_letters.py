@@ -19,7 +19,7 @@ from webinar_kit import ACCOUNT, LONG, REPEAT, SCHOOL
 from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 MANAGER, CLIENT = "Наталья Белова", "anna@client.example"
 LOST = "Вебинары / Закрыто и не реализовано"
@@ -31,7 +31,7 @@ WEEK = 7 * 86_400
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
     """The school's amoCRM, on a Wednesday noon: letters wait for working time."""
-    with served(World.load(ACCOUNT)) as crm:
+    with served(load_world(ACCOUNT)) as crm:
         crm.control("POST", "clock", {"set": WEDNESDAY, "freeze": True})
         yield crm
 

@@ -14,7 +14,7 @@ from webinar_team import Team, deals, table
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.imports.control import PlanChanged
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.webinars.plan import Override
 
 REPORT, ZOOM = "bizon_report.xlsx", "zoom_attendee_report.csv"
@@ -23,7 +23,7 @@ IGOR, ANJELIKA = "igor@example.ru, Игорь", "ang.test@example.ru, Анжел
 
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
-    with served(World.load(ACCOUNT)) as crm:
+    with served(load_world(ACCOUNT)) as crm:
         yield crm
 
 

@@ -29,7 +29,7 @@ from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.tables import accounts, journal, outbox
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.app import create_app
 from amo_bridge.web.here import EXTENSION
@@ -43,7 +43,7 @@ PASSWORD = "правильный пароль"
 @cache
 def agency() -> Account:
     """The account that a new sandbox has, read once for all tests."""
-    with served(World.load()) as crm:
+    with served(load_world()) as crm:
         return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalBudget(UNHURRIED)))
 
 

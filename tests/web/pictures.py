@@ -20,7 +20,7 @@ from running_bridge import ENVIRONMENT, EXAMPLE, RunningBridge
 
 from amo_bridge.config.load import load
 from amo_bridge.demo.office import Office
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.here import EXTENSION
 
@@ -35,7 +35,7 @@ LOST = "Продажи / Закрыто и не реализовано"
 @contextmanager
 def bridge_at_work() -> Iterator[tuple[RunningBridge, int]]:
     """A bridge with a day's work behind it, and the number of the deal to look at."""
-    with tempfile.TemporaryDirectory() as folder, served_crm(World.load()) as crm:
+    with tempfile.TemporaryDirectory() as folder, served_crm(load_world()) as crm:
         path = Path(folder) / "config.toml"
         text = EXAMPLE.read_text("utf-8").replace("https://example.amocrm.ru", crm.url)
         path.write_text(text, "utf-8")

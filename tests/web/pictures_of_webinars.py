@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page
 from running_bridge import RunningBridge
 from webinar_kit import ACCOUNT, fill_contacts, school_config
 
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.here import EXTENSION
 
@@ -34,7 +34,7 @@ HELD_ON = "2026-11-24"
 @contextmanager
 def school_at_work() -> Iterator[RunningBridge]:
     """The school's bridge, and somebody of the webinar team."""
-    with tempfile.TemporaryDirectory() as folder, served(World.load(ACCOUNT)) as crm:
+    with tempfile.TemporaryDirectory() as folder, served(load_world(ACCOUNT)) as crm:
         bridge = RunningBridge(school_config(crm.url, Path(folder)))
         try:
             bridge.wait_ready()

@@ -19,7 +19,7 @@ from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.engine.cursors import CONTACTS_FILLED, Cursors
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 
 NATALIA, IGOR, OLENA, SECOND_CARD = range(40000001, 40000005)
 CONTACTS = (
@@ -33,7 +33,7 @@ CONTACTS = (
 @cache
 def school() -> Account:
     """The school's account, read once for all tests."""
-    with served(World.load(ACCOUNT)) as crm:
+    with served(load_world(ACCOUNT)) as crm:
         return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalBudget(UNHURRIED)))
 
 

@@ -19,7 +19,7 @@ from webinar_kit import ACCOUNT, SAMPLES, SCHOOL, fill_contacts
 
 from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.prefix import WHERE
 
@@ -30,7 +30,7 @@ WHERE_AND_WHO = 'H="Authorization: Bearer amb_…" API=https://bridge.example.ru
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
     """The school's amoCRM."""
-    with served(World.load(ACCOUNT)) as crm:
+    with served(load_world(ACCOUNT)) as crm:
         yield crm
 
 

@@ -22,7 +22,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.imports.control import DRY
 from amo_bridge.engine.imports.report import HEADER, report
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.here import EXTENSION
 from amo_bridge.web.webinar_deeds import SEVERAL_FILES
@@ -37,7 +37,7 @@ NAMED = {"name": "Кто", "mail": "Адрес", "minutes": "Смотрел", "d
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
     """The school's amoCRM."""
-    with served(World.load(ACCOUNT)) as crm:
+    with served(load_world(ACCOUNT)) as crm:
         yield crm
 
 

@@ -28,7 +28,7 @@ from amo_bridge.demo.office import Office
 from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.ticker import BIZON
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.here import EXTENSION
 
@@ -36,7 +36,7 @@ from amo_bridge.web.here import EXTENSION
 @pytest.fixture
 def sandbox() -> Iterator[LocalCrm]:
     """The school's amoCRM."""
-    with served(World.load(ACCOUNT)) as crm:
+    with served(load_world(ACCOUNT)) as crm:
         yield crm
 
 
