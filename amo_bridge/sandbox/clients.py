@@ -27,7 +27,7 @@ def register(app: Flask, world: World) -> None:
 def _register(app: Flask, world: World, kind: str) -> None:
     """The calls under ``/api/v4/<kind>``."""
 
-    def read_patch(reader: Reader) -> Draft:
+    def read_changed(reader: Reader) -> Draft:
         return client_writes.read_patch(reader, kind)
 
     def list_them() -> Response:
@@ -49,21 +49,21 @@ def _register(app: Flask, world: World, kind: str) -> None:
             added.append({"id": new_id, "request_id": reader.request_id, "_links": link(f"{kind}/{new_id}")})
         return embedded(kind, added)
 
-    def change() -> Response:
-        drafts = checked(read_batch(world), read_patch)
+    def change_many() -> Response:
+        drafts = checked(read_batch(world), read_changed)
         changed = [
             client_writes.change(world, kind, reader.body["id"], wanted, acting_user()) for reader, wanted in drafts
         ]
         return embedded(kind, [_changed(kind, record) for record in changed])
 
     def change_one(entity_id: int) -> Response:
-        ((_, wanted),) = checked([read_one(world, id=entity_id)], read_patch)
+        ((_, wanted),) = checked([read_one(world, id=entity_id)], read_changed)
         return hal(_changed(kind, client_writes.change(world, kind, entity_id, wanted, acting_user())))
 
     path = f"/api/v4/{kind}"
     app.add_url_rule(path, f"{kind}_list", list_them, methods=["GET"])
     app.add_url_rule(path, f"{kind}_add", add, methods=["POST"])
-    app.add_url_rule(path, f"{kind}_change", change, methods=["PATCH"])
+    app.add_url_rule(path, f"{kind}_change", change_many, methods=["PATCH"])
     app.add_url_rule(f"{path}/<int:entity_id>", f"{kind}_get", get_one, methods=["GET"])
     app.add_url_rule(f"{path}/<int:entity_id>", f"{kind}_change_one", change_one, methods=["PATCH"])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask, Response
 
-from amo_bridge.sandbox import deal_complex, deal_writes
+from amo_bridge.sandbox import deal_writes
 from amo_bridge.sandbox.entities import closest_tasks, find
 from amo_bridge.sandbox.entity_lists import asked_for
 from amo_bridge.sandbox.http import embedded, hal, link, listing, one
@@ -55,8 +55,6 @@ def register(app: Flask, world: World) -> None:
         drafts = checked([read_one(world, id=lead_id)], deal_writes.read_patch)
         deal_writes.check_reasons(world, drafts)
         return hal(_changed(deal_writes.change(world, lead_id, drafts[0][1], acting_user())))
-
-    deal_complex.register(app, world)
 
 
 def shown(world: World, record: Record, closest_task_at: int | None, wanted: set[str]) -> dict[str, Any]:

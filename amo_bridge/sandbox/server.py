@@ -18,6 +18,7 @@ from amo_bridge.sandbox import (
     clients,
     control,
     custom_fields,
+    deal_complex,
     deals,
     delivery,
     event_log,
@@ -50,7 +51,7 @@ DOORS = (request_log, server_time, faults, limits, auth, oauth, event_log, files
 
 ENTITIES = (
     account, users, pipelines, loss_reasons, custom_fields, tags, webhooks_api,
-    unsorted, deals, clients, links_api, tasks, notes, calls, people, talking,
+    unsorted, deals, deal_complex, clients, links_api, tasks, notes, calls, people, talking,
 )  # fmt: skip
 
 LOCKED = ("/api/", "/drive/", "/oauth2/", "/sandbox/ui/")

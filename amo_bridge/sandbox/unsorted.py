@@ -56,7 +56,7 @@ def register(app: Flask, world: World) -> None:
         return embedded("unsorted", added, _total_items=len(added))
 
     @app.post(f"{PATH}/<uid>/accept")
-    def accept(uid: str) -> Response:
+    def accept_one(uid: str) -> Response:
         incoming, sent = _open(world, uid), _decision(world)
         status_id = sent.get("status_id")
         status = world.table("statuses").get(f"{incoming['pipeline_id']}/{status_id}")
@@ -65,7 +65,7 @@ def register(app: Flask, world: World) -> None:
         return hal(_brief(unsorted_writes.accept(world, incoming, sent.get("user_id") or acting_user(), status_id)))
 
     @app.delete(f"{PATH}/<uid>/decline")
-    def decline(uid: str) -> Response:
+    def decline_one(uid: str) -> Response:
         incoming, sent = _open(world, uid), _decision(world)
         return hal(_brief(unsorted_writes.decline(world, incoming, sent.get("user_id") or acting_user())))
 
