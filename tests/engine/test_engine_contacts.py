@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from engine_kit import ACCOUNT, NOON, at
 from amo_bridge.crm.entities import ContactRecord
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
 from amo_bridge.engine.store import Store
+from amo_bridge.events import ClientUpdated, FieldValue
 
 KIND = 77
 
@@ -160,3 +162,40 @@ def test_who_is_forgotten_is_found_by_nothing(store: Store) -> None:
 def test_a_name_longer_than_a_key_is_kept_and_found(store: Store) -> None:
     index = keep(store, contact(1, "ж" * 500), contact(2, ("ж" * 130) + " " + ("ж" * 140)))
     assert {one.id for one in index.by_surname("жжж")} == {1, 2}
+
+
+# --- what a hook can still tell ------------------------------------------------------------------------------------
+
+ANNA = contact(
+    1, "Анна", responsible_user_id=3, company_id=8, phones=("+74951234567", "+79161234567"), mails=("a@b.ru",),
+    deal_ids=(4, 5), fields={KIND: ("блогер",)},
+)  # fmt: skip
+PHONES = FieldValue(field_id=1, code="PHONE", values=(("8 (916) 123-45-67", 11), ("84951234567", 11)))
+MAIL = FieldValue(field_id=2, code="EMAIL", values=(("A@b.ru", 12),))
+BLOGGER = FieldValue(field_id=KIND, values=(("блогер", None),))
+OTHER = FieldValue(field_id=78, values=(("лишнее", None),))
+SAID = ClientUpdated(
+    at=NOON, kind="contact", client_id=1, name="Анна", responsible_user_id=3, company_id=8, deal_ids=(5, 4),
+    fields=(PHONES, MAIL, BLOGGER, OTHER),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("event", "covered"),
+    [
+        pytest.param(SAID, True, id="the same second, the same contents"),
+        pytest.param(replace(SAID, at=at(-1), name="Аня", fields=()), True, id="an older word"),
+        pytest.param(replace(SAID, at=at(1)), False, id="a later one"),
+        pytest.param(replace(SAID, at=None), False, id="one without a time"),
+        pytest.param(replace(SAID, name=None, fields=()), False, id="the same second, no contents"),
+        pytest.param(replace(SAID, name="Аня"), False, id="another name"),
+        pytest.param(replace(SAID, responsible_user_id=4), False, id="somebody else's"),
+        pytest.param(replace(SAID, company_id=None), False, id="without its company"),
+        pytest.param(replace(SAID, deal_ids=(4, 5, 6)), False, id="one more deal"),
+        pytest.param(replace(SAID, fields=(PHONES, BLOGGER)), False, id="the mail taken off"),
+        pytest.param(replace(SAID, fields=(replace(PHONES, code=None), MAIL, BLOGGER)), False, id="no phone"),
+        pytest.param(replace(SAID, fields=(PHONES, MAIL)), False, id="a kept field emptied"),
+    ],
+)
+def test_within_one_second_the_contents_decide_what_is_known(event: ClientUpdated, covered: bool) -> None:
+    assert ANNA.covers(event, [KIND]) is covered

@@ -181,6 +181,20 @@ def test_whoever_took_the_mail_off_again_is_not_overruled(team: Team, office: Of
     assert team.person(again, "Игорь").row.standing == "new"
 
 
+def test_what_people_change_within_the_second_of_the_import_counts(
+    team: Team, office: Office, bridge: RunningBridge, sandbox: LocalCrm
+) -> None:
+    """amoCRM dates by whole seconds: the import's write, its echo and all that people do then have one time."""
+    sandbox.control("POST", "clock", {"freeze": True})
+    number = team.load(table(IGOR))
+    contact = contact_of(team, number)
+    bridge.settle(sandbox)
+    for lines, standing in (((), "new"), (((MAIL, "WORK"),), "known"), ((("igor.new@example.ru", "WORK"),), "new")):
+        write(office, contact, "EMAIL", *lines)
+        bridge.settle(sandbox)
+        assert team.person(team.upload(table(IGOR_BY_MAIL)), "Игорь").row.standing == standing
+
+
 @pytest.mark.parametrize("path", ["/api/v4/contacts", "/api/v4/leads"])
 def test_an_undo_that_begins_before_a_lost_answer_was_looked_for_ends(
     path: str, team: Team, office: Office, bridge: RunningBridge, sandbox: LocalCrm, start_bridge: Any

@@ -78,7 +78,7 @@ class ContactKeeper:
         news = {
             event.client_id
             for event in heard
-            if event.client_id not in known or event.at is None or event.at > known[event.client_id].updated_at
+            if event.client_id not in known or not known[event.client_id].covers(event, self.kept_fields, self._home)
         }
         if news:
             self._read(news)

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from amo_bridge.crm.entities import EPOCH, ContactRecord
 from amo_bridge.crm.records import from_plain, to_plain
+from amo_bridge.events import ClientReported
 from amo_bridge.mails import mails_in
 from amo_bridge.names import normalise
 from amo_bridge.phones import HOME, numbers_in
@@ -63,6 +64,30 @@ class IndexedContact:
     def has(self, field_id: int, value: str) -> bool:
         """Is this one of the field's values (case and «ё» forgiven)? A field that is not kept has none."""
         return normalise(value) in {normalise(one) for one in self.fields.get(field_id, ())}
+
+    def covers(self, event: ClientReported, kept_fields: Iterable[int] = (), home: str = HOME) -> bool:
+        """Is what the event says already known here? amoCRM's times have whole seconds, so within the same second the
+        contents decide. An event that tells no contents says of the same second nothing that could be known."""
+        if event.at is None or event.at > self.updated_at:
+            return False
+        return event.at < self.updated_at or self._agrees(event, kept_fields, home)
+
+    def _agrees(self, event: ClientReported, kept_fields: Iterable[int], home: str) -> bool:
+        texts = {field.field_id: tuple(text for text, _ in field.values) for field in event.fields}
+        told_phones, told_mails = (
+            [text for field in event.fields if field.code == code for text, _ in field.values]
+            for code in ("PHONE", "EMAIL")
+        )
+        pairs = (
+            (event.name, self.name),
+            (event.responsible_user_id or 0, self.responsible_user_id),
+            (event.company_id, self.company_id),
+            (set(event.deal_ids), set(self.deal_ids)),
+            (set(_each_once(numbers_in(cell, home) for cell in told_phones)), set(self.phones)),
+            (set(_each_once(mails_in(cell) for cell in told_mails)), set(self.mails)),
+            ({number: texts[number] for number in kept_fields if texts.get(number)}, dict(self.fields)),
+        )
+        return all(told == known for told, known in pairs)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON, without what is empty: there may be a hundred thousand of them."""
