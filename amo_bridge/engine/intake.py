@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from sqlalchemy import Column, Select, select, update
@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.crm import hooks
 from amo_bridge.engine.mirror.answers import answers_in
 from amo_bridge.engine.mirror.learning import learn
-from amo_bridge.engine.mirror.task_door import meet
+from amo_bridge.engine.mirror.task_door import Fresh, ReadTasks, meet, settling
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import events, inbox
@@ -63,8 +63,9 @@ def deal_of(event: Event) -> int | None:
     return None
 
 
-def decode_new(store: Store, account: int) -> int:
-    """Decode the bodies that came since last time; returns how many there were."""
+def decode_new(store: Store, account: int, read_tasks: ReadTasks = lambda task_ids: {}) -> int:
+    """Decode the bodies that came since last time; returns how many there were. ``read_tasks``: see ``task_door``;
+    raises what that raises."""
     with store.read() as connection:
         rows = connection.execute(
             select(inbox.c.id, inbox.c.body, inbox.c.received_at)
@@ -73,10 +74,14 @@ def decode_new(store: Store, account: int) -> int:
             .limit(BATCH)
         ).all()
     for some, told in _together(rows):
-        with store.write() as connection:
-            _insert(connection, account, told)
-            connection.execute(update(inbox).where(inbox.c.id.in_(some)).values(state="decoded"))
+        settling(read_tasks, partial(_keep, store, account, some, told))
     return len(rows)
+
+
+def _keep(store: Store, account: int, inbox_ids: Sequence[int], told: Sequence[Told], fresh: Fresh) -> None:
+    with store.write() as connection:
+        _insert(connection, account, told, fresh)
+        connection.execute(update(inbox).where(inbox.c.id.in_(inbox_ids)).values(state="decoded"))
 
 
 def _together(rows: Sequence[Any]) -> Iterator[tuple[list[int], list[Told]]]:
@@ -94,11 +99,17 @@ def _together(rows: Sequence[Any]) -> Iterator[tuple[list[int], list[Told]]]:
 
 
 def add_events(
-    connection: Connection, account: int, found: Sequence[Event], received_at: float, *, inbox_id: int | None = None
+    connection: Connection,
+    account: int,
+    found: Sequence[Event],
+    received_at: float,
+    *,
+    inbox_id: int | None = None,
+    fresh: Fresh | None = None,
 ) -> int:
     """Write events that are not there yet; returns how many. The key is made of what the event says, so a repeated hook
-    adds nothing."""
-    return _insert(connection, account, [Told(event, received_at, inbox_id) for event in found])
+    adds nothing. ``fresh``: see ``task_door.meet``."""
+    return _insert(connection, account, [Told(event, received_at, inbox_id) for event in found], fresh)
 
 
 @dataclass(frozen=True)
@@ -164,20 +175,20 @@ def _step_mark(event: StepDue) -> str:
     return f"step:{event.deal_id}:{digest}"
 
 
-def _insert(connection: Connection, account: int, heard: Sequence[Told]) -> int:
+def _insert(connection: Connection, account: int, heard: Sequence[Told], fresh: Fresh | None) -> int:
     """Write those that are news and not there yet, and what the mirror learns from them; how many."""
-    told = _with_answers(connection, account, _news(connection, account, heard))
+    told = _with_answers(connection, account, _news(connection, account, heard, fresh))
     learn(connection, account, [one.event for one in heard])
     there = _marks_there(connection, account, [one.mark for one in told if one.rings_again])
     return insert_new(connection, events, [one.row(account, _key(connection, account, one, there)) for one in told])
 
 
-def _news(connection: Connection, account: int, heard: Sequence[Told]) -> list[Told]:
+def _news(connection: Connection, account: int, heard: Sequence[Told], fresh: Fresh | None) -> list[Told]:
     """Without the words about tasks that say nothing new; the others completed by what was known."""
     about_tasks = [one.event for one in heard if isinstance(one.event, TaskReported)]
     if not about_tasks:
         return list(heard)
-    news = iter(meet(connection, account, about_tasks))
+    news = iter(meet(connection, account, about_tasks, fresh))
     met: list[Told] = []
     for one in heard:
         event = next(news) if isinstance(one.event, TaskReported) else one.event

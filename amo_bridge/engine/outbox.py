@@ -140,17 +140,22 @@ class Outbox:
 
     def done(self, connection: Connection, row: Sendable, entity_id: int | None, url: str = "") -> None:
         """It is in amoCRM now, as ``entity_id``. What waited for it gets the id and the address, and is ready."""
-        self.done_all(connection, [(row, entity_id, url)])
+        self.done_all(connection, [(row, entity_id, url)], {})
 
-    def done_all(self, connection: Connection, written: Sequence[tuple[Sendable, int | None, str]]) -> None:
-        """As ``done`` for many (row, entity id, address) in few statements."""
+    def done_all(
+        self, connection: Connection, written: Sequence[tuple[Sendable, int | None, str]], at: Mapping[int, float]
+    ) -> None:
+        """As ``done`` for many (row, entity id, address) in few statements. ``at``: row's id → amoCRM's time of it."""
         if not written:
             return
         now = self._clock.now().timestamp()
         became = {"done_at": now, "state": "done", "error": None}
         connection.execute(
             update(outbox).where(outbox.c.id == bindparam("row_id")).values(**became, result=bindparam("told")),
-            [{"row_id": row.id, "told": json.dumps({"id": entity_id})} for row, entity_id, _ in written],
+            [
+                {"row_id": row.id, "told": json.dumps({"id": entity_id, "at": at.get(row.id)})}
+                for row, entity_id, _ in written
+            ],
         )
         memories = [
             self._memory(row, entity_id, now)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import takewhile
 
 import structlog
@@ -27,6 +28,7 @@ from amo_bridge.engine.look_place import OVERLAP, PAGE, Place, forget_place, rea
 from amo_bridge.engine.mirror import Mirror, Mirrored, hook_texts
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.learning import learn
+from amo_bridge.engine.mirror.task_door import Fresh, reader_of, settling
 from amo_bridge.engine.origins import Origins
 from amo_bridge.engine.rows import chunks
 from amo_bridge.engine.store import Store
@@ -67,6 +69,7 @@ class Reconciler:
         self._account_clock = account_clock
         self._mirror = Mirror(store, account_key)
         self._contacts = contacts
+        self._read_tasks = reader_of(client)
         self._again = again
         self._cursors = Cursors(store, account_key)
         self._found = Found(store, account_key)
@@ -136,10 +139,14 @@ class Reconciler:
         if oldest:
             # Hooks may have told of it meanwhile.
             unknown = self._not_covered(oldest.values())
-            with self._store.write() as connection:
-                self._new += add_events(connection, self._key, unknown, self._clock.now().timestamp())
-                self._found.drop(connection, oldest)
+            self._new += settling(self._read_tasks, partial(self._keep, oldest, unknown))
         return len(oldest)
+
+    def _keep(self, oldest: Iterable[int], unknown: Sequence[Event], fresh: Fresh) -> int:
+        with self._store.write() as connection:
+            new = add_events(connection, self._key, unknown, self._clock.now().timestamp(), fresh=fresh)
+            self._found.drop(connection, oldest)
+        return new
 
     def _end(self, place: Place) -> int | None:
         was_interrupted, self._was_interrupted, self._place = self._was_interrupted, False, None

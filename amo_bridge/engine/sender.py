@@ -164,7 +164,9 @@ class Sender:
             some = pairs[start : start + TOGETHER]
             with self._store.write() as connection:
                 self._outbox.done_all(
-                    connection, [(row, written.id, self._address(row, written)) for row, written in some]
+                    connection,
+                    [(row, written.id, self._address(row, written)) for row, written in some],
+                    {row.id: written.updated_at.timestamp() for row, written in some if written.updated_at},
                 )
                 self._aftermath.of_all(connection, some)
                 self._aftermath.plan(connection, self.brain.timetable, [row for row, _ in some])

@@ -15,6 +15,7 @@ import structlog
 from amo_bridge.engine.delays import delay
 from amo_bridge.engine.intake import BATCH, decode_new
 from amo_bridge.engine.lanes.traffic import Traffic
+from amo_bridge.engine.mirror.task_door import ReadTasks
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
@@ -48,6 +49,7 @@ class Worker:
         traffic: Traffic | None = None,
         tell_of_stop: Callable[[CrmStopped], None] = lambda error: None,
         has_work: Callable[[], bool] = lambda: True,
+        read_tasks: ReadTasks = lambda task_ids: {},
     ) -> None:
         self.traffic = traffic or Traffic()
         self.trouble = ""
@@ -61,6 +63,7 @@ class Worker:
         self._refresh_account = refresh_account
         self._tell_of_stop = tell_of_stop
         self._has_work = has_work
+        self._read_tasks = read_tasks
         self._is_behind = False
         self._bell = threading.Event()
         self._stopping = threading.Event()
@@ -111,7 +114,7 @@ class Worker:
         self._do_chores()
         if not self._has_work():
             return 0
-        moved = decode_new(self._store, self._key)
+        moved = decode_new(self._store, self._key, self._read_tasks)
         self._is_behind = moved >= BATCH
         moved += self._planner.plan()
         if self._planner.met_unknown:

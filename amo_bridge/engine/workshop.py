@@ -28,6 +28,7 @@ from amo_bridge.engine.lanes.traffic import Traffic
 from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.first_reading import FirstReading
+from amo_bridge.engine.mirror.task_door import reader_of
 from amo_bridge.engine.outlook import Outlook
 from amo_bridge.engine.own_address import pages_of
 from amo_bridge.engine.planner import Planner
@@ -117,6 +118,7 @@ class Workshop:
             traffic,
             tell_of_stop=alarms.tell_of_stop,
             has_work=Outlook(store, key, desk.clock).has_work,
+            read_tasks=reader_of(self.client),
         )
         desk.account_clock.jumped = lambda: worker.ask(TIMERS)
         worker.learn(TIMERS, lambda: self._clockwork.tick(lambda: worker.ask(TIMERS)))

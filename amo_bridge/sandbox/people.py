@@ -63,7 +63,7 @@ def register(app: Flask, world: World) -> None:
         return hal({"id": task["id"], "updated_at": task["updated_at"]})
 
     @app.post("/sandbox/ui/merge")
-    def merge() -> Response:
+    def merge_cards() -> Response:
         """``{user_id, entity_type, winner_id, loser_id}``: the loser's data go to the winner, its id vanishes."""
         sent = sent_by_person(world, "entity_type", "winner_id", "loser_id")
         if sent["entity_type"] not in KINDS.values() or sent["winner_id"] == sent["loser_id"]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from engine_kit import ACCOUNT, NOON, clock, effect, errors, queue, states
+from engine_kit import ACCOUNT, NOON, at, clock, effect, errors, queue, states
 from sqlalchemy import select
 
 from amo_bridge.clock import FixedClock
@@ -183,9 +183,10 @@ def test_a_row_tells_when_it_was_decided_sent_and_done(store: Store, box: Outbox
     hands.advance(timedelta(seconds=1))
     box.sending([row])
     hands.advance(timedelta(seconds=1))
-    settle(store, box, row, 55)
+    with store.write() as connection:
+        box.done_all(connection, [(row, 55, "")], {row.id: at(3).timestamp()})
     with store.read() as connection:
         kept = connection.execute(select(outbox)).one()
     noon = NOON.timestamp()
     assert (kept.created_at, kept.sent_at, kept.done_at) == (noon, noon + 1, noon + 2)
-    assert (kept.state, json.loads(kept.result)) == ("done", {"id": 55})
+    assert (kept.state, json.loads(kept.result)) == ("done", {"id": 55, "at": at(3).timestamp()})

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
+from itertools import permutations
 from typing import Any
 
 import pytest
-from engine_kit import ACCOUNT, NOON, at
+from engine_kit import ACCOUNT, NOON, at, client_of
 from sqlalchemy import insert, select
 
+from amo_bridge.crm.entities import EPOCH, TaskRecord
 from amo_bridge.engine.intake import add_events
+from amo_bridge.engine.mirror import task_door
+from amo_bridge.engine.mirror.own_writes import DoneWrite
 from amo_bridge.engine.mirror.task_copy import TaskCopy
-from amo_bridge.engine.mirror.task_news import news_of
+from amo_bridge.engine.mirror.task_door import Fresh, InDoubt, reader_of, settling
+from amo_bridge.engine.mirror.task_news import is_in_doubt, news_of, settled
 from amo_bridge.engine.mirror.tasks import TaskMirror, TaskRows
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import events, made, outbox
+from amo_bridge.errors import CrmForbidden
 from amo_bridge.event_json import from_json
 from amo_bridge.events import Event, TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
 
@@ -134,6 +141,116 @@ def test_a_person_who_changes_more_than_that_is_heard() -> None:
     assert (news.old_due, news.old_text) == (DUE, "Позвонить")
 
 
+# --- two words about one second ----------------------------------------------------------------------------------
+
+LATEST = at(10_800)
+OWN_ID, PERSON = 1, 5
+CHANGED = replace(KNOWN, updated_at=at(60), due=LATER)
+OURS = (DoneWrite(at(60), {"due": DUE}),)
+BACK = replace(KNOWN, updated_at=at(60))
+
+
+def read(seconds: float = 60, **facts: Any) -> TaskRecord:
+    """The known task, as a fresh read has it."""
+    there = {
+        "id": 9, "entity_type": "leads", "entity_id": 7, "responsible_user_id": 3, "created_by": 2, "created_at": NOON,
+        "text": "Позвонить", "complete_till": DUE, "updated_at": at(seconds), "updated_by": PERSON,
+    }  # fmt: skip
+    return TaskRecord(**(there | facts))
+
+
+@pytest.mark.parametrize(
+    ("event", "known", "own", "in_doubt"),
+    [
+        pytest.param(told(due=LATEST), CHANGED, (), True, id="another date of the same second"),
+        pytest.param(told(), CHANGED, (), True, id="the date before, in the same second"),
+        pytest.param(told(due=LATER), CHANGED, (), False, id="the same again"),
+        pytest.param(told(seconds=61, due=LATEST), CHANGED, (), False, id="a later second"),
+        pytest.param(told(seconds=59, due=LATEST), CHANGED, (), False, id="an earlier one"),
+        pytest.param(replace(told(due=LATEST), at=None), CHANGED, (), False, id="no time"),
+        pytest.param(told(due=LATER), BACK, OURS, True, id="the second of our own write"),
+        pytest.param(told(seconds=30, text="Ё"), KNOWN, OURS, True, id="before our own write was done"),
+        pytest.param(told(seconds=61, due=LATER), BACK, OURS, False, id="after our own write"),
+        pytest.param(told(), BACK, OURS, False, id="the echo of our own write"),
+        pytest.param(
+            told(TaskCompleted, due=LATER, is_completed=True), CHANGED, (), True, id="finished in the same second"
+        ),
+        pytest.param(
+            told(TaskCompleted, 0, is_completed=True, result="да"), DONE, (), False, id="only its result follows"
+        ),
+        pytest.param(TaskDeleted(at=at(60), task_id=9), CHANGED, (), False, id="deleted"),
+        pytest.param(told(TaskAdded), replace(CHANGED, created_at=EPOCH), (), False, id="overtaken when it was added"),
+    ],
+)
+def test_only_a_second_of_which_two_things_are_told_is_in_doubt(
+    event: TaskReported, known: TaskCopy, own: tuple[DoneWrite, ...], in_doubt: bool
+) -> None:
+    assert is_in_doubt(event, known, own) is in_doubt
+
+
+@pytest.mark.parametrize(
+    ("event", "record", "known", "own"),
+    [
+        pytest.param(told(), read(complete_till=LATER), CHANGED, (), id="an older word of that second"),
+        pytest.param(told(due=LATER), read(updated_by=OWN_ID), BACK, OURS, id="what we have put right"),
+        pytest.param(told(), read(updated_by=OWN_ID), CHANGED, OURS, id="the echo behind an older word"),
+        pytest.param(told(due=LATEST), read(updated_by=OWN_ID), CHANGED, OURS, id="an older word, and our own write"),
+    ],
+)
+def test_a_fresh_read_that_tells_nothing_new_is_no_news(
+    event: TaskReported, record: TaskRecord, known: TaskCopy, own: tuple[DoneWrite, ...]
+) -> None:
+    news, now = settled(event, known, record, own=own)
+    assert news is None
+    assert now == TaskCopy.of(record)
+
+
+@pytest.mark.parametrize(
+    ("event", "record", "known", "own", "facts"),
+    [
+        pytest.param(
+            told(due=LATEST, user_id=4), read(complete_till=LATEST), CHANGED, (),
+            {"due": LATEST, "old_due": LATER, "user_id": 4, "at": at(60)}, id="the last word of that second",
+        ),
+        pytest.param(
+            told(due=LATER, user_id=4), read(61, complete_till=LATEST), KNOWN, (),
+            {"due": LATEST, "old_due": DUE, "user_id": PERSON, "at": at(61)}, id="somebody else's, later than the word",
+        ),
+        pytest.param(
+            told(due=LATER, user_id=4), read(complete_till=LATER), BACK, OURS,
+            {"due": LATER, "old_due": DUE, "user_id": 4}, id="a person's, after our own write",
+        ),
+        pytest.param(
+            told(seconds=30, text="Ё", due=LATER), read(text="Ё"), KNOWN, OURS,
+            {"text": "Ё", "old_text": "Позвонить", "due": DUE, "old_due": None}, id="a person's, before our own write",
+        ),
+        pytest.param(
+            told(seconds=61, due=LATEST), read(61), replace(CHANGED, updated_at=at(61)), OURS,
+            {"due": DUE, "old_due": LATER}, id="as we wrote it once, but by a person",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_fresh_read_tells_is_news_with_what_was_before(
+    event: TaskReported, record: TaskRecord, known: TaskCopy, own: tuple[DoneWrite, ...], facts: dict[str, Any]
+) -> None:
+    news, now = settled(event, known, record, own=own)
+    assert type(news) is TaskUpdated
+    assert {name: getattr(news, name) for name in facts} == facts
+    assert now == TaskCopy.of(record)
+
+
+def test_a_task_finished_and_opened_again_in_one_second_is_as_it_is() -> None:
+    done = told(TaskCompleted, due=LATER, is_completed=True)
+    assert settled(done, CHANGED, read(complete_till=LATER)) == (None, CHANGED)
+    news, now = settled(done, CHANGED, read(complete_till=LATER, is_completed=True))
+    assert isinstance(news, TaskCompleted)
+    assert (now.is_completed, now.completed_at) == (True, at(60))
+
+
+def test_what_is_still_on_its_way_is_no_news_in_a_fresh_read_either() -> None:
+    assert settled(told(due=LATEST), CHANGED, read(), written={"due": DUE}) == (None, CHANGED)
+
+
 # --- by the store, on both databases -----------------------------------------------------------------------------
 
 
@@ -147,12 +264,12 @@ def heard(store: Store) -> list[Event]:
         return [from_json(json.loads(body)) for body in connection.execute(select(events.c.body)).scalars()]
 
 
-def write(store: Store, state: str, **body: Any) -> None:
-    """A change of the task in the outbox."""
+def write(store: Store, state: str, at: float | None = None, **body: Any) -> None:
+    """A change of the task in the outbox. ``at``: when amoCRM says that it was done."""
     with store.write() as connection:
         row = {"account": ACCOUNT, "key": f"{state}", "rule": "r", "deal_id": 7, "kind": "change_task", "created_at": 0}
         payload = json.dumps({"body": {"id": 9, **body}})
-        connection.execute(insert(outbox).values(**row, payload=payload, state=state))
+        connection.execute(insert(outbox).values(**row, payload=payload, state=state, result=json.dumps({"at": at})))
 
 
 @pytest.mark.parametrize(("state", "is_news"), [("ready", True), ("sending", False), ("doubt", False), ("done", True)])
@@ -163,6 +280,72 @@ def test_an_echo_that_overtakes_the_record_of_its_write_is_dropped(store: Store,
     assert [type(event) for event in heard(store)] == [TaskAdded, TaskUpdated][: 2 if is_news else 1]
     copy = TaskMirror(store, ACCOUNT).get([9])[9]
     assert copy.due == (LATER if is_news else DUE), "the copy learns it with the record"
+
+
+def hear_settled(store: Store, read_as: Mapping[int, TaskRecord], *some: Event) -> list[set[int]]:
+    """As a batch of hooks is heard; which tasks were read for it, request by request."""
+    asked: list[set[int]] = []
+
+    def attempt(fresh: Fresh) -> int:
+        with store.write() as connection:
+            return add_events(connection, ACCOUNT, list(some), NOON.timestamp(), fresh=fresh)
+
+    def read_them(task_ids: Collection[int]) -> Mapping[int, TaskRecord]:
+        asked.append(set(task_ids))
+        return read_as
+
+    settling(read_them, attempt)
+    return asked
+
+
+def test_all_that_is_in_doubt_in_a_batch_is_read_at_once_and_nothing_else(store: Store) -> None:
+    with store.write() as connection:
+        TaskRows(ACCOUNT).put(connection, [replace(CHANGED, id=number) for number in (9, 10, 11)])
+    records = {number: read(id=number, complete_till=LATER) for number in (9, 10)}
+    told_of = [told(task_id=9), told(task_id=10), told(seconds=61, task_id=11), told(task_id=9, due=LATEST)]
+    assert hear_settled(store, records, *told_of) == [{9, 10}]
+    (event,) = heard(store)
+    assert isinstance(event, TaskUpdated)
+    assert (event.task_id, event.old_due) == (11, LATER)
+    assert hear_settled(store, {}, told(seconds=61, task_id=11)) == [], "what is known is not read"
+
+
+def test_our_own_write_is_known_on_every_way_back(store: Store) -> None:
+    """Moved twice and put back by the bridge, all in one second: by hooks, by the list, once more, in any order."""
+    words = [told(due=LATER), told(due=LATEST), told()]
+    listed = [TaskUpdated(at=at(60), caught_up=True, task_id=9, due=due) for due in (LATER, LATEST, DUE)]
+    with store.write() as connection:
+        TaskRows(ACCOUNT).put(connection, [BACK])
+    write(store, "done", at=at(60).timestamp(), complete_till=int(DUE.timestamp()))
+    for order in permutations((*words, *listed[1:]), 3):
+        hear_settled(store, {9: read(updated_by=OWN_ID)}, *order)
+    assert heard(store) == []
+    assert TaskMirror(store, ACCOUNT).get([9]) == {9: BACK}
+
+
+def test_where_a_task_is_not_found_the_words_have_to_do(store: Store) -> None:
+    with store.write() as connection:
+        TaskRows(ACCOUNT).put(connection, [CHANGED])
+    assert hear_settled(store, {}, told(due=LATEST)) == [{9}]
+    assert TaskMirror(store, ACCOUNT).get([9])[9].due == LATEST
+
+
+def test_nothing_is_written_while_something_is_in_doubt(store: Store) -> None:
+    with store.write() as connection:
+        TaskRows(ACCOUNT).put(connection, [CHANGED, replace(CHANGED, id=10)])
+    with pytest.raises(InDoubt) as doubt, store.write() as connection:
+        add_events(connection, ACCOUNT, [told(seconds=61, task_id=10), told()], NOON.timestamp(), fresh={})
+    assert doubt.value.task_ids == {9}
+    assert heard(store) == []
+    assert TaskMirror(store, ACCOUNT).get([10])[10].due == LATER
+
+
+def test_a_token_that_may_not_read_tasks_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(client: object, ids: object) -> None:
+        raise CrmForbidden("нельзя")
+
+    monkeypatch.setattr(task_door, "tasks_by_ids", forbidden)
+    assert reader_of(client_of("http://localhost"))([9]) == {}
 
 
 def test_the_copy_follows_what_is_told(store: Store) -> None:

@@ -1,19 +1,22 @@
-"""Our own changes of tasks that are on their way: amoCRM's hook about one may overtake the record that it is done.
+"""Our own changes of tasks: those on their way, and those that are done.
 
-As soon as the write is recorded the mirror knows it, and the hook then says nothing new (engine/aftermath.py). Until
-then, or when the answer was lost, the hook is recognised by what is being written.
+amoCRM's hook about a write may overtake the record that it is done: until then, or when the answer was lost, the hook
+is recognised by what is being written. Once it is recorded the mirror knows it (engine/aftermath.py); but a word of
+what was before it may still come, and has the same time if it happened in the same second.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
+from amo_bridge.engine.mirror.task_copy import TaskCopy
+from amo_bridge.engine.rows import chunks
 from amo_bridge.engine.tables import in_open_state, outbox
 
 ON_THEIR_WAY = ("sending", "doubt")
@@ -33,6 +36,28 @@ def on_their_way(connection: Connection, account: int, task_ids: Collection[int]
         if body["id"] in task_ids:
             written[body["id"]] = _facts(body)
     return written
+
+
+class DoneWrite(NamedTuple):
+    """What was written into a task, and when, by amoCRM's clock."""
+
+    at: datetime
+    facts: Facts
+
+
+def done_writes(connection: Connection, account: int, copies: Iterable[TaskCopy]) -> dict[int, list[DoneWrite]]:
+    """Task → our recorded changes of it, oldest first; only of tasks on deals' cards, by which they are found."""
+    deal_of = {copy.id: copy.deal_id for copy in copies if copy.deal_id is not None}
+    found: dict[int, list[DoneWrite]] = {}
+    for chunk in chunks(sorted(set(deal_of.values()))):
+        mine = (outbox.c.account == account, outbox.c.deal_id.in_(chunk))
+        done = (outbox.c.kind == "change_task", outbox.c.state == "done")
+        query = select(outbox.c.payload, outbox.c.result).where(*mine, *done).order_by(outbox.c.id)
+        for payload, result in connection.execute(query):
+            body, at = json.loads(payload)["body"], json.loads(result or "{}").get("at")
+            if body["id"] in deal_of and at is not None:
+                found.setdefault(body["id"], []).append(DoneWrite(datetime.fromtimestamp(at, UTC), _facts(body)))
+    return found
 
 
 def _facts(body: Mapping[str, Any]) -> Facts:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from amo_bridge.crm.entities import EPOCH
+from amo_bridge.crm.entities import EPOCH, TaskRecord
+from amo_bridge.engine.mirror.own_writes import DoneWrite
 from amo_bridge.engine.mirror.task_copy import TaskCopy
 from amo_bridge.events import TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
 
@@ -38,10 +39,7 @@ def news_of(
         return event, replace(known, created_at=event.created_at or event.at or EPOCH, created_by=event.user_id or 0)
     if event.at is not None and event.at < known.updated_at:
         return None, known
-    told = {name: getattr(event, name) for name in FACTS if _is_told(getattr(event, name))}
-    if isinstance(event, TaskCompleted):
-        told["is_completed"] = True
-    changed = {name: value for name, value in told.items() if value != getattr(known, name)}
+    changed = differing(event, known)
     if changed and changed.items() <= written.items():
         # The echo of a write that is not yet recorded as done; the copy learns it when it is.
         return None, known
@@ -49,6 +47,56 @@ def news_of(
     if changed:
         return _completed_by(event, known, changed), now
     return (_on_its_card(event, known), now) if _is_finished_again(event, known) else (None, now)
+
+
+def differing(event: TaskReported, known: TaskCopy) -> dict[str, Any]:
+    """What the event tells otherwise than it was known."""
+    told = {name: getattr(event, name) for name in FACTS if _is_told(getattr(event, name))}
+    if isinstance(event, TaskCompleted):
+        told["is_completed"] = True
+    return {name: value for name, value in told.items() if value != getattr(known, name)}
+
+
+def is_in_doubt(event: TaskReported, known: TaskCopy, own: Sequence[DoneWrite] = ()) -> bool:
+    """Can only a fresh read say whether the event tells what was before or after what is known?
+
+    amoCRM's times have whole seconds, and hooks come in any order: so it is when another thing is told of the very
+    second that is known, or of a time before one of our own writes was done. A result is only ever added.
+    """
+    if isinstance(event, TaskDeleted) or event.at is None or event.at < known.updated_at:
+        return False
+    if isinstance(event, TaskAdded) and known.created_at == EPOCH:
+        return False
+    if event.at > max((known.updated_at, *(one.at for one in own))):
+        return False
+    changed = differing(event, known)
+    return bool(changed) and not (changed.keys() == {"result"} and known.result is None)
+
+
+def settled(
+    event: TaskReported,
+    known: TaskCopy,
+    record: TaskRecord,
+    written: Mapping[str, Any] = NOTHING,
+    own: Sequence[DoneWrite] = (),
+) -> tuple[TaskReported | None, TaskCopy]:
+    """As ``news_of`` for an event that is in doubt: ``record``, read after it was told, says what is so."""
+    there = TaskCopy.of(record)
+    facts = {name: getattr(there, name) for name in FACTS if _is_told(getattr(there, name))}
+    changed = {name: value for name, value in facts.items() if value != getattr(known, name)}
+    if changed and changed.items() <= written.items():
+        return None, known
+    at = max(record.updated_at, known.updated_at)
+    completed_at = (at if there.is_completed else None) if "is_completed" in changed else known.completed_at
+    now = replace(known, **changed, updated_at=at, completed_at=completed_at)
+    ours = {name: value for one in own if event.at is None or one.at >= event.at for name, value in one.facts.items()}
+    if changed.items() <= ours.items():
+        # Nothing, or our own write put right what an older word had changed in the copy.
+        return None, now
+    if not changed.items() <= differing(event, known).items():
+        # It tells of something else than what has become of the task since.
+        event = replace(event, at=at, user_id=record.updated_by or None)
+    return _completed_by(replace(event, **facts), known, changed), now
 
 
 def _is_told(value: object) -> bool:
