@@ -43,24 +43,32 @@ def tasks_told(client: CrmClient, rows: Sequence[Row]) -> dict[int, TaskReported
 
 
 class Done(NamedTuple):
-    """Who did it, and when."""
+    """Who did it, and when. ``due``: to what the date was changed."""
 
     user_id: int | None
     at: datetime
+    due: datetime | None = None
 
 
-def doers_of(client: CrmClient, task_ids: Sequence[int]) -> dict[tuple[int, str], Done]:
-    """(task, what happened: its date was changed, it was deleted) → who did it last. Raises CrmError."""
-    found: dict[tuple[int, str], Done] = {}
+def doers_of(client: CrmClient, task_ids: Sequence[int]) -> dict[tuple[int, str], list[Done]]:
+    """(task, what happened: its date was changed, it was deleted) → who did it, the last first. Raises CrmError."""
+    found: dict[tuple[int, str], list[Done]] = {}
     for start in range(0, len(task_ids), MOST_IDS):
         some = task_ids[start : start + MOST_IDS]
         sought = {"entity": "task", "entity_id": some, "type": f"{DELETED},{DATE_CHANGED}"}
         for row in embedded(client.get("/api/v4/events", {"filter": sought, "limit": 100}) or {}, "events"):
             task_id, common = identifier(row.get("entity_id")), _common(row)
             if task_id is not None and task_id in some:
+                done = Done(common["user_id"], common["at"], _new_due(row))
                 # Newest first.
-                found.setdefault((task_id, str(row.get("type"))), Done(common["user_id"], common["at"]))
+                found.setdefault((task_id, str(row.get("type"))), []).append(done)
     return found
+
+
+def _new_due(row: Row) -> datetime | None:
+    after: Mapping[str, Any] = next((one for one in row.get("value_after") or [] if isinstance(one, Mapping)), {})
+    told = after.get("task_deadline")
+    return moment(told.get("timestamp")) if isinstance(told, Mapping) else None
 
 
 def _is_about_task(row: Row) -> bool:
@@ -100,7 +108,7 @@ def _new_value(row: Row, task: TaskRecord) -> dict[str, Any]:
 
     values = {
         "task_text_changed": {"text": told("task", "text")},
-        "task_deadline_changed": {"due": moment(told("task_deadline", "timestamp"))},
+        "task_deadline_changed": {"due": _new_due(row)},
         "task_type_changed": {"task_type_id": identifier(told("task_type", "id"))},
         "entity_responsible_changed": {"responsible_user_id": integer(told("responsible_user", "id"))},
         "task_result_added": {"result": task.result},

@@ -181,7 +181,9 @@ class Reconciler:
         records = [DealRecord.from_api(row) for row in page.rows]
         changed = list(takewhile(lambda record: record.updated_at >= place.since, records))
         is_all = len(changed) < len(records)
-        return Told([_as_event(record, place.since) for record in changed], None if is_all else page.ends_at)
+        known = self._mirror.get(record.id for record in changed)
+        told = [_as_event(record, place.since, known.get(record.id)) for record in changed]
+        return Told(told, None if is_all else page.ends_at)
 
     def _changed_contacts(self, place: Place) -> Told:
         return Told((), self._contacts.catch_up(place.since, place.passed))
@@ -203,7 +205,10 @@ class Reconciler:
         return [event for event in all_told if not _covered(event, known)]
 
 
-def _as_event(record: DealRecord, since: datetime) -> DealReported:
+def _as_event(record: DealRecord, since: datetime, known: Mirrored | None = None) -> DealReported:
+    if known and known.misses(record):
+        # It changed within the second of the last read. An event without a time is no repeat: the deal is read again.
+        return DealUpdated(caught_up=True, deal_id=record.id)
     kind = DealAdded if record.created_at >= since else DealUpdated
     return kind(
         at=record.updated_at,

@@ -20,7 +20,7 @@ class TasksNow:
         self._found: dict[int, TaskRecord] | None = None
         nameless = (event for event in events if isinstance(event, TaskDeleted | TaskUpdated) and event.user_id is None)
         self._nameless = sorted({event.task_id for event in nameless})
-        self._doers: dict[tuple[int, str], Done] | None = None
+        self._doers: dict[tuple[int, str], list[Done]] | None = None
 
     def get(self, task_id: int) -> TaskRecord | None:
         """None if there is no such task any more. Raises CrmError."""
@@ -30,11 +30,13 @@ class TasksNow:
 
     def with_doer(self, event: TaskReported) -> TaskReported:
         """A deleted task's hook has nothing but the id, and a changed date's often no author: amoCRM's events list
-        knows, if it is not too late with it. Raises CrmError."""
+        knows, if it is not too late with it. Of several changes, ours among them, the one to the date that the event
+        tells counts. Raises CrmError."""
         kind = DELETED if isinstance(event, TaskDeleted) else DATE_CHANGED if event.old_due is not None else None
         if kind is None or event.user_id is not None:
             return event
         if self._doers is None:
             self._doers = doers_of(self._client, self._nameless)
-        done = self._doers.get((event.task_id, kind))
+        doers = self._doers.get((event.task_id, kind), [])
+        done = next((one for one in doers if one.due == event.due), doers[0] if doers else None)
         return replace(event, user_id=done.user_id, at=event.at or done.at) if done else event

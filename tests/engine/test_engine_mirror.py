@@ -19,7 +19,7 @@ from amo_bridge.demo.office import Office
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import deals
-from amo_bridge.events import DealMoved, DealReported, DealUpdated, FieldValue, PipelineTriggerFired
+from amo_bridge.events import DealAdded, DealMoved, DealReported, DealUpdated, FieldValue, PipelineTriggerFired
 
 DEADLINE = agency().field("Дата дедлайна").id
 
@@ -74,6 +74,8 @@ SEEN = record(BRIEF, tags=("vip",), price=500, fields={"Дата дедлайн�
             id="same second, a hook that tells the stage only",
         ),
         pytest.param(PipelineTriggerFired(deal_id=7, trigger="status"), False, id="a trigger of the pipeline"),
+        pytest.param(DealAdded(at=NOON, deal_id=7), True, id="same second, it was made"),
+        pytest.param(DealUpdated(at=NOON, deal_id=7), False, id="same second, something that is not told"),
     ],
 )
 def test_what_a_hook_can_still_tell(event: DealReported, covered: bool) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from engine_kit import BRIEF, agency, at, brain, record, user
 
 from amo_bridge.crm.entities import TaskRecord
+from amo_bridge.engine.tasks_now import TasksNow
 from amo_bridge.events import (
     TaskAdded,
     TaskAnswered,
@@ -23,7 +24,7 @@ from amo_bridge.events import (
     TaskUpdated,
 )
 
-HEAD = "Елена Орлова"
+HEAD, MANAGER = "Елена Орлова", "Мария Кузнецова"
 DUE = at(3600)
 FACTS: dict[str, Any] = {"task_id": 55, "entity_type": "deal", "entity_id": 7, "text": "Согласовать КП"}
 
@@ -125,3 +126,34 @@ def test_an_awaited_answer_is_what_the_task_says_by_then() -> None:
     assert settled(answer, replace(FINISHED, result=None)) == answer
     assert settled(answer, now()) is None, "it was opened again"
     assert settled(answer, None) is None
+
+
+class ListedCrm:
+    """amoCRM's list of events: who changed the task's date within one second, the last first."""
+
+    def get(self, path: str, params: object) -> dict[str, Any]:
+        assert path == "/api/v4/events"
+        rows = [(agency().current_user_id, DUE), (user(HEAD), LATEST), (user(MANAGER), LATER)]
+        return {
+            "_embedded": {
+                "events": [
+                    {
+                        "type": "task_deadline_changed", "entity_type": "task", "entity_id": 55, "created_by": who,
+                        "created_at": int(at(0).timestamp()),
+                        "value_after": [{"task_deadline": {"timestamp": int(due.timestamp())}}],
+                    }
+                    for who, due in rows
+                ]
+            }
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("due", "doer"),
+    [(LATER, MANAGER), (LATEST, HEAD), (DUE + timedelta(hours=1), None)],
+    ids=["the first of them", "the second", "none of these: the last who did"],
+)
+def test_who_moved_a_date_is_told_by_the_date(due: datetime, doer: str | None) -> None:
+    told = replace(MOVED, due=due)
+    now = TasksNow(ListedCrm(), [told])  # type: ignore[arg-type]
+    assert now.with_doer(told).user_id == (user(doer) if doer else agency().current_user_id)

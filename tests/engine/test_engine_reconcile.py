@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,11 +17,12 @@ from sqlalchemy import func, insert, select
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm import event_list
+from amo_bridge.crm.reading import deals_by_ids
 from amo_bridge.demo.office import Office
 from amo_bridge.engine import look_place, reconcile
 from amo_bridge.engine.cursors import HOOK_SEEN, RECONCILED_AT, RECONCILED_UNTIL, Cursors
 from amo_bridge.engine.intake import decode_new
-from amo_bridge.engine.mirror import contact_keeper
+from amo_bridge.engine.mirror import Mirror, Mirrored, contact_keeper
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.contacts import ContactIndex
 from amo_bridge.engine.reconcile import Reconciler
@@ -33,6 +35,7 @@ from amo_bridge.errors import CrmUncertain
 
 NEW, MEETING, OFFER = "Продажи / Новый клиент", "Продажи / Встреча назначена", "Продажи / Согласование КП"
 LISTS = {"GET /api/v4/events", "GET /api/v4/leads", "GET /api/v4/contacts"}
+FUTURE = datetime(2100, 1, 1, tzinfo=UTC)
 # Whoever reads the whole of each list at once.
 IN_ONE_GO = ACCOUNT + 1
 
@@ -85,11 +88,11 @@ class Account:
         note = [{"note_type": "common", "params": {"text": text}}]
         requests.post(f"{self.crm.url}/api/v4/leads/{deal}/notes", json=note, headers=headers, timeout=30)
 
-    def told(self, key: int = ACCOUNT) -> list[tuple[str, int, str, str]]:
+    def told(self, key: int = ACCOUNT) -> list[tuple[str, int, str | None, str]]:
         """The events that were handed on, in their order: kind, deal, moment, key."""
         with self.store.read() as connection:
             rows = connection.execute(select(events).where(events.c.account == key).order_by(events.c.id)).all()
-        return [(json.loads(row.body)["type"], row.deal_id, json.loads(row.body)["at"], row.key) for row in rows]
+        return [(json.loads(row.body)["type"], row.deal_id, json.loads(row.body).get("at"), row.key) for row in rows]
 
     def made_on(self) -> set[int | None]:
         """The stages on which deals were made, by what was handed on."""
@@ -309,4 +312,30 @@ def test_the_hook_is_seen_to_when_the_look_is_over(account: Account, small_pages
     while cursors.read(HOOK_SEEN) is None:
         assert cursors.read(RECONCILED_UNTIL) == until
         dog.run()
+<<<<<<< HEAD
     assert cursors.read(RECONCILED_AT) is not None
+=======
+    assert cursors.read(LOOKED_AT) is not None
+
+
+@pytest.mark.parametrize(
+    ("known", "kinds"),
+    [
+        pytest.param({}, [], id="as it is"),
+        pytest.param({"contact_ids": (), "main_contact_id": None}, ["DealUpdated"], id="without its contact"),
+        pytest.param({"loss_reason_id": 1}, ["DealUpdated"], id="another reason of the loss"),
+        pytest.param({"updated_at": FUTURE, "contact_ids": ()}, [], id="newer than the list"),
+    ],
+)
+def test_what_no_event_tells_is_compared_within_the_second_of_the_last_read(
+    account: Account, known: dict[str, Any], kinds: list[str]
+) -> None:
+    contact = account.office.new_contact(account.person, "Анна")
+    deal = account.office.new_deal(account.person, "Ромашка", NEW, contact, 100)
+    record = deals_by_ids(account.client, [deal], filter_enabled=True)[deal]
+    with account.store.write() as connection:
+        copy = Mirrored(replace(record, **known), record.updated_at)
+        Mirror(account.store, ACCOUNT).put(connection, [copy], account.office.now())
+    account.look(account.reconciler())
+    assert [(kind, number) for kind, number, _, _ in account.told()] == [(kind, deal) for kind in kinds]
+>>>>>>> 415343e (engine: settle changes of one second by contents, not by order)

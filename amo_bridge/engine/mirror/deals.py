@@ -18,7 +18,7 @@ from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.rows import chunks, insert_or_replace
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import deals
-from amo_bridge.events import DealReported
+from amo_bridge.events import DealReported, DealUpdated
 
 # As far back as a regulation may count.
 MOST_STAYS = 20
@@ -75,6 +75,10 @@ class Mirrored:
             return False
         return event.at < seen or self._agrees(event)
 
+    def misses(self, record: DealRecord) -> bool:
+        """Is the record of the copy's second, and another one in what no event tells?"""
+        return self.record.updated_at == record.updated_at and _untold(self.record) != _untold(record)
+
     def _agrees(self, event: DealReported) -> bool:
         record = self.record
         pairs = (
@@ -87,10 +91,15 @@ class Mirrored:
         if any(told is not None and told != known for told, known in pairs):
             return False
         if event.name is None:
-            # Not a full hook: it says nothing of tags and fields, so it can't disagree about them.
-            return True
+            # Not a full hook: it says nothing of tags and fields, so it can't disagree about them. Where it tells only
+            # that something was changed, what that was may not be in the copy yet.
+            return not isinstance(event, DealUpdated)
         told_fields = {field.field_id: tuple(text for text, _ in field.values) for field in event.fields}
         return set(event.tags) == set(record.tags) and told_fields == hook_texts(record)
+
+
+def _untold(record: DealRecord) -> tuple[object, ...]:
+    return record.loss_reason_id, record.main_contact_id, frozenset(record.contact_ids)
 
 
 def hook_texts(record: DealRecord) -> dict[int, tuple[str, ...]]:
