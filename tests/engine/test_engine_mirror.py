@@ -75,6 +75,9 @@ SEEN = record(BRIEF, tags=("vip",), price=500, fields={"Дата дедлайн�
         ),
         pytest.param(PipelineTriggerFired(deal_id=7, trigger="status"), False, id="a trigger of the pipeline"),
         pytest.param(DealAdded(at=NOON, deal_id=7), True, id="same second, it was made"),
+        pytest.param(
+            DealUpdated(at=NOON, deal_id=7, **on_stage(BRIEF)), True, id="same second, an update of the stage"
+        ),
         pytest.param(DealUpdated(at=NOON, deal_id=7), False, id="same second, something that is not told"),
     ],
 )

@@ -93,7 +93,7 @@ class Mirrored:
         if event.name is None:
             # Not a full hook: it says nothing of tags and fields, so it can't disagree about them. Where it tells only
             # that something was changed, what that was may not be in the copy yet.
-            return not isinstance(event, DealUpdated)
+            return not isinstance(event, DealUpdated) or any(told is not None for told, _ in pairs)
         told_fields = {field.field_id: tuple(text for text, _ in field.values) for field in event.fields}
         return set(event.tags) == set(record.tags) and told_fields == hook_texts(record)
 
