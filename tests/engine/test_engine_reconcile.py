@@ -312,10 +312,7 @@ def test_the_hook_is_seen_to_when_the_look_is_over(account: Account, small_pages
     while cursors.read(HOOK_SEEN) is None:
         assert cursors.read(RECONCILED_UNTIL) == until
         dog.run()
-<<<<<<< HEAD
     assert cursors.read(RECONCILED_AT) is not None
-=======
-    assert cursors.read(LOOKED_AT) is not None
 
 
 @pytest.mark.parametrize(
@@ -338,4 +335,3 @@ def test_what_no_event_tells_is_compared_within_the_second_of_the_last_read(
         Mirror(account.store, ACCOUNT).put(connection, [copy], account.office.now())
     account.look(account.reconciler())
     assert [(kind, number) for kind, number, _, _ in account.told()] == [(kind, deal) for kind in kinds]
->>>>>>> 415343e (engine: settle changes of one second by contents, not by order)

@@ -13,8 +13,7 @@ from running_bridge import RunningBridge, wait_until
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.accounts import known_key
-from amo_bridge.engine.cursors import Cursors
-from amo_bridge.engine.reconcile import LOOKED_AT
+from amo_bridge.engine.cursors import RECONCILED_AT, Cursors
 from amo_bridge.engine.ticker import RECONCILE
 
 TASK = "Получить закрывающие документы: Мария Ким"
@@ -60,11 +59,11 @@ class Project:
         key = known_key(self.bridge._store, self.bridge.config.account.url)
         assert key is not None
         looked = Cursors(self.bridge._store, key)
-        before = looked.read(LOOKED_AT)
+        before = looked.read(RECONCILED_AT)
         worker = self.bridge.bridge._worker
         assert worker is not None
         worker.ask(RECONCILE)
-        wait_until(lambda: looked.read(LOOKED_AT) != before, "the bridge has looked")
+        wait_until(lambda: looked.read(RECONCILED_AT) != before, "the bridge has looked")
         self.bridge.settle(self.crm)
 
     def acted(self) -> int:
