@@ -21,6 +21,8 @@ PATIENCE = 180.0
 TOKEN = "sandbox-token"
 SECRET = "bench-secret"
 OWN_PORTS = (15_000, 32_000)
+# Not of random's own numbers: two test runs with the same seed at the same time would be given the same ports.
+NUMBERS = random.SystemRandom()
 REGULATION = Path(__file__).with_name("regulation.toml")
 
 
@@ -32,7 +34,7 @@ def free_port() -> int:
     """A port that stays free while whoever listens there is killed and started again: none of those that the system
     gives to connections going out (Linux: from 32,768 on)."""
     while True:
-        port = random.randrange(*OWN_PORTS)
+        port = NUMBERS.randrange(*OWN_PORTS)
         try:
             with socket.create_server(("127.0.0.1", port)):
                 return port

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 import uuid
@@ -35,6 +36,13 @@ def logs_as_before() -> Iterator[None]:
     structlog.reset_defaults()
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def no_event_loop_left() -> Iterator[None]:
+    """A loop left running in this thread fails every later test that runs one."""
+    yield
+    assert asyncio._get_running_loop() is None, "the test leaves an event loop running in this thread"
 
 
 @pytest.fixture

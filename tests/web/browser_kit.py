@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,38 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+@dataclass(frozen=True)
+class SharedBrowser:
+    """One browser for many tests. ``loop``: the event loop that Playwright keeps running in this thread between calls.
+
+    While a loop is marked as running, ``asyncio.run()`` of any other test in this thread is refused. So the mark stands
+    only while a test uses the browser: Playwright looks for it in each call, and its own code sets it the same way.
+    """
+
+    browser: Browser
+    loop: asyncio.AbstractEventLoop
+
+    @contextmanager
+    def in_use(self) -> Iterator[Browser]:
+        asyncio._set_running_loop(self.loop)
+        try:
+            yield self.browser
+        finally:
+            asyncio._set_running_loop(None)
+
+
+@contextmanager
+def shared_chromium() -> Iterator[SharedBrowser]:
+    """A browser for many tests; what it is used in is ``in_use()``."""
+    with chromium() as browser:
+        shared = SharedBrowser(browser, asyncio.get_running_loop())
+        asyncio._set_running_loop(None)
+        try:
+            yield shared
+        finally:
+            asyncio._set_running_loop(shared.loop)
 
 
 @contextmanager

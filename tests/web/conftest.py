@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from api_kit import Program
-from browser_kit import chromium
+from browser_kit import SharedBrowser, shared_chromium
 from pages_kit import NOWHERE, Pages, Visit
 from playwright.sync_api import Browser
 from running_bridge import ENVIRONMENT, config_for
@@ -51,8 +51,14 @@ def viewer(pages: Pages) -> Visit:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
+def shared_browser() -> Iterator[SharedBrowser]:
+    with shared_chromium() as shared:
+        yield shared
+
+
+@pytest.fixture
+def browser(shared_browser: SharedBrowser) -> Iterator[Browser]:
+    with shared_browser.in_use() as opened:
         yield opened
 
 

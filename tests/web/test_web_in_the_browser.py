@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from browser_kit import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
+from browser_kit import DESKTOP, PHONE, SharedBrowser, fits_its_width, opened, serious_findings, served
 from pages_kit import PASSWORD, Pages
 from playwright.sync_api import Browser, Page, expect
 
@@ -130,3 +131,17 @@ def test_a_link_is_copied_over_plain_http_too(pages: Pages, window: Page) -> Non
     window.get_by_label("Имя").focus()
     window.keyboard.press("Control+V")
     expect(window.get_by_label("Имя")).to_have_value(str(link)[:80])
+
+
+def test_between_its_uses_other_event_loops_run_in_this_thread(shared_browser: SharedBrowser) -> None:
+    async def answer() -> int:
+        await asyncio.sleep(0)
+        return 7
+
+    for _ in range(2):
+        with shared_browser.in_use() as browser:
+            page = browser.new_page()
+            page.set_content("<title>Обзор</title>")
+            assert page.title() == "Обзор"
+            page.close()
+        assert asyncio.run(answer()) == 7
