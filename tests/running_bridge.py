@@ -17,6 +17,7 @@ from local_crm import TOKEN, LocalCrm
 from sqlalchemy import func, select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from amo_bridge.clock import Clock
 from amo_bridge.config.load import load
 from amo_bridge.config.model import Config
 from amo_bridge.engine.accounts import known_key
@@ -63,14 +64,20 @@ class RunningBridge:
     """``bridge`` is running, or starting; ``url`` is its web side."""
 
     def __init__(
-        self, config: Config, environment: Mapping[str, str] = ENVIRONMENT, *, port: int = 0, settle: float = SETTLE
+        self,
+        config: Config,
+        environment: Mapping[str, str] = ENVIRONMENT,
+        *,
+        port: int = 0,
+        settle: float = SETTLE,
+        clock: Clock | None = None,
     ) -> None:
         # One that nobody gets while this bridge is down and before it is started again.
         self.port = port = port or free_port()
         listener = socket.create_server(("127.0.0.1", port))
         self.config = config
         self.url = f"http://127.0.0.1:{port}"
-        self.bridge = Bridge(config, environment, self.url, settle=settle)
+        self.bridge = Bridge(config, environment, self.url, settle=settle, clock=clock)
         self.app = create_app(
             self.bridge,
             self.bridge,
