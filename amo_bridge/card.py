@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NoReturn, Self
 
 from amo_bridge.fields import Value, WithFields
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
 
 Need = Literal[
     "own_tasks",

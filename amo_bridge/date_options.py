@@ -12,13 +12,13 @@ from pydantic import AfterValidator, model_validator
 
 from amo_bridge.actions import Action, ChangeTask, CreateTask, FinishTask
 from amo_bridge.config.names import ContactDateFieldName, DateFieldName, FieldName
+from amo_bridge.dates.due import Due
+from amo_bridge.dates.offset import Shift, due_after
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due
 from amo_bridge.events import StepDue
-from amo_bridge.names import same_name
 from amo_bridge.rules import Options
-from amo_bridge.shift import Shift, due_after
 from amo_bridge.step_options import TimedDeeds
+from amo_bridge.text.names import same_name
 
 # As much of a field's name as an anchor has room for.
 _LONGEST_FIELD = 80

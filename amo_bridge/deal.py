@@ -14,7 +14,7 @@ from typing import Any
 from amo_bridge.card import AttachedFile, Call, Contact, DoneStep, NamedBlogger, Need, Note, Task, Touches, Unread
 from amo_bridge.crm.account import Stage, User
 from amo_bridge.fields import Value, WithFields, as_text
-from amo_bridge.names import normalise, same_name
+from amo_bridge.text.names import normalise, same_name
 
 __all__ = ["BUILT_IN_FIELDS", "Deal", "Stay", "Task", "Value", "as_text", "stage_is_one_of"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
 
 Value = str | bool | date | datetime | tuple[str, ...]
 """A field's value: text (numbers too, as amoCRM gives them), bool (checkbox), date, datetime, or several texts."""

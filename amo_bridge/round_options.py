@@ -8,9 +8,9 @@ from typing import Annotated, TypeVar
 from pydantic import Field, field_validator
 
 from amo_bridge.config.names import StageName
+from amo_bridge.dates.recurrence import Every
 from amo_bridge.deal import Deal
 from amo_bridge.events import StepDue
-from amo_bridge.every import Every
 from amo_bridge.options import Condition
 from amo_bridge.rules import Options
 from amo_bridge.schedule import Step, Times

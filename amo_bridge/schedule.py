@@ -13,12 +13,12 @@ from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from amo_bridge.card import Need
+from amo_bridge.dates.calendar import WorkCalendar
+from amo_bridge.dates.due import Due, FieldNotADate, FieldNotFilled
+from amo_bridge.dates.offset import Shift, day_begins
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due, FieldNotADate, FieldNotFilled
 from amo_bridge.events import Event, StepDue
 from amo_bridge.rules import MARK, Handler, J, Options, said_by_its_file
-from amo_bridge.shift import Shift, day_begins
-from amo_bridge.worktime import WorkCalendar
 
 Existing = Literal["skip", "from now", "catch up"]
 

@@ -12,9 +12,9 @@ from amo_bridge.actions import Action, FinishTask, Skip
 from amo_bridge.config.names import PipelineName
 from amo_bridge.deal import Deal
 from amo_bridge.events import StageEntered
-from amo_bridge.names import same_name
 from amo_bridge.options import WhichTasks
 from amo_bridge.rules import handler
+from amo_bridge.text.names import same_name
 
 
 class ClosedDealClosesTasks(WhichTasks):

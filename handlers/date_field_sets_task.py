@@ -14,12 +14,12 @@ from pydantic import Field, field_validator
 
 from amo_bridge.actions import Action, ChangeTask, FinishTask, Skip
 from amo_bridge.config.names import DateFieldName, PersonName, StageName, TaskTypeName, Text
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal, Task
-from amo_bridge.due import Due
 from amo_bridge.events import FieldChanged, StageEntered
-from amo_bridge.names import same_name
 from amo_bridge.options import Condition, TaskSpec
 from amo_bridge.rules import Options, handler
+from amo_bridge.text.names import same_name
 
 
 class DateFieldSetsTask(Options):

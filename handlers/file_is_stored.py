@@ -13,10 +13,9 @@ from amo_bridge.actions import Skip, StoreFile
 from amo_bridge.config.names import PipelineName
 from amo_bridge.deal import Deal
 from amo_bridge.events import FileAttached
-from amo_bridge.file_names import starts_with
-from amo_bridge.names import same_name
 from amo_bridge.options import Condition, FolderSpec
 from amo_bridge.rules import Options, handler
+from amo_bridge.text.names import same_name, starts_with
 
 
 class FileIsStored(Options):

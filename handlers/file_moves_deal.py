@@ -15,9 +15,9 @@ from amo_bridge.actions import MoveDeal, Skip
 from amo_bridge.config.names import StageName
 from amo_bridge.deal import Deal
 from amo_bridge.events import FileAttached
-from amo_bridge.file_names import starts_with
 from amo_bridge.options import Condition
 from amo_bridge.rules import Options, handler
+from amo_bridge.text.names import starts_with
 
 
 class FileMovesDeal(Options):

@@ -16,10 +16,9 @@ from amo_bridge.actions import Action, Skip
 from amo_bridge.config.names import StageName
 from amo_bridge.deal import Deal
 from amo_bridge.events import FileAttached
-from amo_bridge.file_names import plain, starts_with, without_extension
-from amo_bridge.names import same_name
 from amo_bridge.options import Condition, TaskSpec
 from amo_bridge.rules import Options, handler
+from amo_bridge.text.names import plain, same_name, starts_with, without_extension
 
 LONGEST_SLOT = 100
 

@@ -15,9 +15,9 @@ from amo_bridge.actions import Action, CreateTask, Skip
 from amo_bridge.config.names import FieldName, StageName
 from amo_bridge.deal import Deal
 from amo_bridge.events import FieldChanged
-from amo_bridge.names import same_name
 from amo_bridge.options import Condition, Deeds
 from amo_bridge.rules import Options, handler
+from amo_bridge.text.names import same_name
 
 
 class FilledFieldStartsDeeds(Options):

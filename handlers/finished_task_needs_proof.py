@@ -17,13 +17,12 @@ from pydantic import Field, model_validator
 from amo_bridge.actions import Action, AddNote, CreateTask, Skip
 from amo_bridge.card import AttachedFile
 from amo_bridge.config.names import PersonName, StageName
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due
 from amo_bridge.events import TaskFinished
-from amo_bridge.file_names import is_picture
-from amo_bridge.names import begins_with
 from amo_bridge.options import Deeds, WantedCall, WantedFile
 from amo_bridge.rules import Options, handler
+from amo_bridge.text.names import begins_with, is_picture
 
 AGAIN = "again@"
 

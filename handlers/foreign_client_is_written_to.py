@@ -15,8 +15,8 @@ from amo_bridge.actions import Action, AddTags, Notify, Skip
 from amo_bridge.config.names import PersonName, StageName, TagName, Text
 from amo_bridge.deal import Deal
 from amo_bridge.events import ResponsibleChanged, StageEntered
-from amo_bridge.phones import all_abroad
 from amo_bridge.rules import Options, handler
+from amo_bridge.text.addresses import all_abroad
 
 
 class ForeignClientIsWrittenTo(Options):

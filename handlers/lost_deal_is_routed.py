@@ -15,9 +15,9 @@ from amo_bridge.actions import Action, Skip
 from amo_bridge.config.names import LossReasonName, TagName, TextWithNewDeal
 from amo_bridge.deal import Deal
 from amo_bridge.events import FieldChanged, StageEntered
-from amo_bridge.names import same_name
 from amo_bridge.options import CarryOver
 from amo_bridge.rules import handler
+from amo_bridge.text.names import same_name
 
 
 class LostDealIsRouted(CarryOver):

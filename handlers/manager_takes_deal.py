@@ -15,11 +15,11 @@ from pydantic import Field
 
 from amo_bridge.actions import Action, AddTags, AssignDeal, CreateTask, Notify, Skip
 from amo_bridge.config.names import PersonName, StageName, TagName, UserName
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due
 from amo_bridge.events import ResponsibleChanged
-from amo_bridge.names import same_name
 from amo_bridge.rules import Options, handler
+from amo_bridge.text.names import same_name
 
 
 class ManagerTakesDeal(Options):

@@ -19,8 +19,8 @@ from amo_bridge.config.names import LossReasonName, StageName
 from amo_bridge.deal import Deal, Task
 from amo_bridge.events import CallLogged
 from amo_bridge.options import TaskSpec
-from amo_bridge.phones import all_abroad
 from amo_bridge.rules import Options, handler
+from amo_bridge.text.addresses import all_abroad
 
 # amoCRM's call_status: left a message, call back later, not there, not reached, busy.
 NOT_REACHED = (1, 2, 3, 6, 7)

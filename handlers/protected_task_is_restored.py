@@ -14,12 +14,12 @@ from pydantic import Field
 
 from amo_bridge.actions import Action, ChangeTask, CreateTask, Skip
 from amo_bridge.config.names import PersonName, StageName
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due
 from amo_bridge.events import TaskFinished, TaskRemoved, TaskRescheduled
-from amo_bridge.names import begins_with
 from amo_bridge.options import Deeds, WantedFile
 from amo_bridge.rules import Options, handler
+from amo_bridge.text.names import begins_with
 
 
 class ProtectedTaskIsRestored(Options):

@@ -13,8 +13,8 @@ from pydantic import Field
 
 from amo_bridge.actions import Lack, RollBack, Skip
 from amo_bridge.config.names import CustomFieldName, PersonName, StageName
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due
 from amo_bridge.events import StageEntered
 from amo_bridge.options import Condition
 from amo_bridge.rules import Options, handler

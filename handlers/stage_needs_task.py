@@ -15,9 +15,9 @@ from pydantic import Field
 
 from amo_bridge.actions import Action, ChangeTask, FinishTask, Notify, Skip
 from amo_bridge.config.names import PersonName, StageName
+from amo_bridge.dates.due import Due
+from amo_bridge.dates.duration import Duration, in_words
 from amo_bridge.deal import Deal, Task
-from amo_bridge.due import Due
-from amo_bridge.duration import Duration, in_words
 from amo_bridge.events import StageEntered, TaskAdded, TaskCompleted, TaskDeleted, TaskUpdated
 from amo_bridge.options import Condition, TaskSpec
 from amo_bridge.rules import Options, handler

@@ -16,10 +16,9 @@ from amo_bridge.actions import Action, AddNote, FinishTask, Skip
 from amo_bridge.config.names import StageName
 from amo_bridge.deal import Deal
 from amo_bridge.events import TaskAnswered
-from amo_bridge.names import begins_with
 from amo_bridge.options import Condition, Deeds, TaskSpec
 from amo_bridge.rules import Options, handler
-from amo_bridge.task_answers import comment_after
+from amo_bridge.text.names import begins_with, comment_after
 
 
 class Answer(Deeds):

@@ -18,8 +18,8 @@ from pydantic import Field
 from amo_bridge.actions import Action, Skip
 from amo_bridge.config.names import DateFieldName, StageName
 from amo_bridge.date_options import HourOfDay
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due
 from amo_bridge.events import StepDue, TaskFinished
 from amo_bridge.options import Condition, Deeds, WhichTasks
 from amo_bridge.schedule import Existing, Step, Times, schedule

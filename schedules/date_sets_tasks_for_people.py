@@ -17,14 +17,14 @@ from amo_bridge.actions import Action, Skip
 from amo_bridge.config.names import DateFieldName, StageName
 from amo_bridge.config.sections import FromSection
 from amo_bridge.date_options import HourOfDay
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due
 from amo_bridge.events import StepDue
-from amo_bridge.names import normalise, same_name
 from amo_bridge.options import Condition
 from amo_bridge.rules import Options
 from amo_bridge.schedule import Existing, Step, Times, schedule
 from amo_bridge.service_lines import BloggerTask, ServicesSection, read
+from amo_bridge.text.names import normalise, same_name
 
 STEP = "дата наступила"
 

@@ -16,8 +16,8 @@ from pydantic import Field, model_validator
 
 from amo_bridge.actions import Action, Skip
 from amo_bridge.config.names import StageName
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal, Stay, stage_is_one_of
-from amo_bridge.due import Due
 from amo_bridge.events import StageEntered, StepDue
 from amo_bridge.options import Condition, Deeds
 from amo_bridge.rules import Options

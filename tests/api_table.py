@@ -5,17 +5,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from flask import Flask
+from flask_babel import force_locale
+
+from amo_bridge.web import languages
+from amo_bridge.web.api.described import Door
+from amo_bridge.web.api.subjects import SUBJECTS, by_subject
+from amo_bridge.web.api.version import doors
+
 ROOT = Path(__file__).parent.parent
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-
-from flask import Flask  # noqa: E402 - run as a program, the checkout's own code is meant
-from flask_babel import force_locale  # noqa: E402
-
-from amo_bridge.web import languages  # noqa: E402
-from amo_bridge.web.api.described import Door  # noqa: E402
-from amo_bridge.web.api.subjects import SUBJECTS, by_subject  # noqa: E402
-from amo_bridge.web.api.version import doors  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "api.md"
 HEADERS = {

@@ -18,9 +18,10 @@ import structlog
 from local_crm import LocalCrm, served
 from running_bridge import RunningBridge, config_for
 
+from amo_bridge import retry
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
-from amo_bridge.engine import delays, worker
+from amo_bridge.engine import worker
 from amo_bridge.engine.store import Store
 from amo_bridge.sandbox.account_start import load_world
 
@@ -70,7 +71,7 @@ def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bridge looks and tries again after hundredths of a second: its pauses are for people and vendors."""
     monkeypatch.setattr(worker, "LOOK_AGAIN", 0.02)
-    monkeypatch.setattr(delays, "FIRST", 0.02)
+    monkeypatch.setattr(retry, "FIRST", 0.02)
 
 
 @pytest.fixture

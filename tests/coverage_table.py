@@ -12,12 +12,12 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from amo_bridge.config.load import load
+from amo_bridge.rules import Rule
+
 ROOT = Path(__file__).parent.parent
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
-
-from amo_bridge.config.load import load  # noqa: E402 - run as a program, the checkout's own code is meant
-from amo_bridge.rules import Rule  # noqa: E402
 
 EXAMPLES = {
     "A": ROOT / "config.example.toml",

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from amo_bridge.due import EXAMPLES, Due, FieldNotADate, FieldNotFilled, Fields
-from amo_bridge.worktime import CalendarOptions, WorkCalendar
+from amo_bridge.dates.calendar import CalendarOptions, WorkCalendar
+from amo_bridge.dates.due import EXAMPLES, Due, FieldNotADate, FieldNotFilled, Fields
 
 MANUAL = (Path(__file__).parents[1] / "docs" / "due-dates.md").read_text("utf-8")
 MOSCOW = ZoneInfo("Europe/Moscow")

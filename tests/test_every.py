@@ -6,8 +6,8 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from amo_bridge.every import Every
-from amo_bridge.worktime import CalendarOptions
+from amo_bridge.dates.calendar import CalendarOptions
+from amo_bridge.dates.recurrence import Every
 
 MOSCOW = CalendarOptions().calendar("Europe/Moscow")
 BERLIN = CalendarOptions(country="").calendar("Europe/Berlin")

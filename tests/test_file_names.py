@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amo_bridge.file_names import is_named, is_picture, starts_with
+from amo_bridge.text.names import is_named, is_picture, starts_with
 
 OFFER = "Коммерческое предложение"
 REPORT = 'Отчет по проекту "Ёлка: зима/весна"'

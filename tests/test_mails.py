@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amo_bridge.mails import mail_key, mails_in
+from amo_bridge.text.addresses import mail_key, mails_in
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from amo_bridge.names import nearest, normalise, same_name
+from amo_bridge.text.names import nearest, normalise, same_name
 
 
 @pytest.mark.parametrize(

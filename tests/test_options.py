@@ -8,7 +8,7 @@ import pytest
 from builders import deal
 from pydantic import ValidationError
 
-from amo_bridge.due import Due
+from amo_bridge.dates.due import Due
 from amo_bridge.options import Condition, TaskSpec
 
 FIELDS = {"Тип оплаты": "Предоплата", "Договор подписан": True, "Отчёт сдан": False, "Услуги": ("Блогеры", "Посевы")}

@@ -27,7 +27,7 @@ from amo_bridge.actions import (
     StopAutoDial,
     StopSeries,
 )
-from amo_bridge.due import Due
+from amo_bridge.dates.due import Due
 from amo_bridge.options import Deeds, EscalationSpec
 
 TASK = {"text": "Позвонить: {Название}", "to": "manager", "due": "1 d"}

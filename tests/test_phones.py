@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amo_bridge.phones import country_of, e164, numbers_in
+from amo_bridge.text.addresses import country_of, e164, numbers_in
 
 
 @pytest.mark.parametrize(

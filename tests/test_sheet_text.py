@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amo_bridge.sheet_text import as_csv, guarded
+from amo_bridge.text.csv_table import as_csv, guarded
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from amo_bridge.shift import Shift
-from amo_bridge.worktime import CalendarOptions
+from amo_bridge.dates.calendar import CalendarOptions
+from amo_bridge.dates.offset import Shift
 
 MOSCOW = CalendarOptions().calendar("Europe/Moscow")
 # A Thursday.

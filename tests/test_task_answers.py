@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amo_bridge.task_answers import comment_after
+from amo_bridge.text.names import comment_after
 
 YES, NO = "Согласовано", "Не согласовано"
 

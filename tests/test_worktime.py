@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from amo_bridge.worktime import CalendarOptions, WorkCalendar
+from amo_bridge.dates.calendar import CalendarOptions, WorkCalendar
 
 TEN_TO_TWENTY = dict.fromkeys(("mon", "tue", "wed", "thu", "fri"), "10:00-20:00")
 

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from amo_bridge.actions.base import Action, Person
-from amo_bridge.due import Due
+from amo_bridge.dates.due import Due
 
 Place = Literal["deal", "contact"]
 

@@ -12,7 +12,6 @@ from amo_bridge.channels.mail.series_chore import SeriesChore
 from amo_bridge.channels.mail.series_log import SeriesLog
 from amo_bridge.channels.mail.series_port import SeriesPort
 from amo_bridge.channels.mail.smtp import MailServer
-from amo_bridge.channels.mail.templates import Templates
 from amo_bridge.channels.not_connected import NAMES, NotConnected
 from amo_bridge.channels.notices.port import NoticePort
 from amo_bridge.channels.telegram.bot import Bot
@@ -25,6 +24,7 @@ from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.lanes.port import Port
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.violations import Violations
+from amo_bridge.text.templates import Templates
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from amo_bridge.cli.russian import Stop
-from amo_bridge.os_words import why_not
+from amo_bridge.errors import why_not
 
 STDOUT = Path("-")
 

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 import click
 
-from amo_bridge.names import nearest
+from amo_bridge.text.names import nearest
 
 _Q = r"(?:'(?P<value>.*?)'|\"(?P<other>.*?)\")"
 SAYINGS: Mapping[str, str] = {

@@ -12,8 +12,8 @@ from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.clock import SystemClock
 from amo_bridge.engine.store import Store
 from amo_bridge.errors import StoreUnavailable
-from amo_bridge.names import nearest
 from amo_bridge.serving.whereabouts import left_in
+from amo_bridge.text.names import nearest
 from amo_bridge.web.admission.audit import Audit
 from amo_bridge.web.admission.links import Links
 from amo_bridge.web.admission.users import Users, fold

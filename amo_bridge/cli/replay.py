@@ -24,8 +24,7 @@ from amo_bridge.engine.connection import tokens
 from amo_bridge.engine.replay import Replayed, undecided
 from amo_bridge.engine.replay import replay as judge_again
 from amo_bridge.engine.wording import in_words
-from amo_bridge.errors import BridgeError, ConfigError
-from amo_bridge.os_words import why_not
+from amo_bridge.errors import BridgeError, ConfigError, why_not
 
 VERDICTS = {"would_act": "сделало бы", "skipped": "ничего", "failed": "СБОЙ", "undecided": "неизвестно"}
 # Seconds that a person at a terminal waits for an amoCRM that is silent.

@@ -50,7 +50,6 @@ def serve(config_path: Path, host: str, port: int, role: Role, configs: Path | N
 
     Код выхода: 0 — остановлен (SIGTERM, Ctrl+C); 1 — не запустился; 2 — настройка не годится.
     """
-    # Only now: what this process imports it holds in memory beside the one that works (serving/__init__.py).
     from amo_bridge.serving import arbiter
 
     try:

@@ -11,7 +11,7 @@ from amo_bridge.cli.opened import opened
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command
 from amo_bridge.clock import SystemClock
-from amo_bridge.duration import in_words
+from amo_bridge.dates.duration import in_words
 from amo_bridge.engine.retention import Retention
 
 TABLES = {"inbox": "хуков", "events": "событий", "outbox": "сделанных действий", "journal": "строк журнала"}

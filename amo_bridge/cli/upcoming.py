@@ -18,11 +18,11 @@ from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
+from amo_bridge.dates.duration import step_in_words
 from amo_bridge.engine.connection import known_timezone
 from amo_bridge.engine.upcoming import Coming, Upcoming
-from amo_bridge.names import nearest
 from amo_bridge.schedule import Schedule
-from amo_bridge.step_words import step_in_words
+from amo_bridge.text.names import nearest
 
 LONGEST = 3650
 WEEKDAYS_IN_RUSSIAN = ("пн", "вт", "ср", "чт", "пт", "сб", "вс")

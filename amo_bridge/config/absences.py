@@ -9,10 +9,10 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from amo_bridge.calendar_words import Day
 from amo_bridge.config.names import UserName
 from amo_bridge.config.strict import Strict
-from amo_bridge.names import same_name
+from amo_bridge.dates.calendar import Day
+from amo_bridge.text.names import same_name
 
 
 class Absence(Strict):

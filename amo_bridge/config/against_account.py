@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from amo_bridge.channels.mail.templates import Templates
 from amo_bridge.config.lines import line_of
 from amo_bridge.config.load_rules import A_RULE, RULES
 from amo_bridge.config.model import MANAGER, Config
@@ -32,8 +31,9 @@ from amo_bridge.config.wording import place, problem
 from amo_bridge.crm.account import Account, Field
 from amo_bridge.deal import BUILT_IN_FIELDS
 from amo_bridge.errors import AmbiguousName, UnknownName
-from amo_bridge.names import nearest, same_name
-from amo_bridge.scripts import Scripts
+from amo_bridge.text.names import nearest, same_name
+from amo_bridge.text.scripts import Scripts
+from amo_bridge.text.templates import Templates
 
 DATE_TYPES = ("date", "date_time", "birthday")
 

@@ -21,14 +21,14 @@ from amo_bridge.config.problems import Problems
 from amo_bridge.config.read import read, text_of
 from amo_bridge.config.secrets import check_secrets
 from amo_bridge.config.series import series_in
+from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.errors import ConfigError
-from amo_bridge.names import same_name
 from amo_bridge.provision.options import ProvisionSection
 from amo_bridge.rule_folders import Section
 from amo_bridge.rules import Rule
 from amo_bridge.service_lines import ServicesSection
+from amo_bridge.text.names import same_name
 from amo_bridge.webinars.options import WebinarSection
-from amo_bridge.worktime import CalendarOptions
 
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),

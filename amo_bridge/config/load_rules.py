@@ -12,11 +12,11 @@ from pydantic import BaseModel, Field, ValidationError
 from amo_bridge.config.lines import KeyPath
 from amo_bridge.config.problems import Problems
 from amo_bridge.config.sections import taken
-from amo_bridge.duration import Duration
+from amo_bridge.dates.duration import Duration
 from amo_bridge.errors import ConfigError
-from amo_bridge.names import nearest
 from amo_bridge.rule_folders import Section, own, shipped
 from amo_bridge.rules import Handler, Options, Rule
+from amo_bridge.text.names import nearest
 
 RULES: tuple[Section, ...] = ("handlers", "schedules")
 UNKNOWN: Mapping[Section, str] = {"handlers": "такого обработчика нет", "schedules": "такого расписания нет"}

@@ -18,12 +18,12 @@ from amo_bridge.config.evening import EveningListSection
 from amo_bridge.config.lines import KeyPath
 from amo_bridge.config.names import CustomFieldName, PersonName, TagName, UserName
 from amo_bridge.config.strict import Strict
-from amo_bridge.duration import Duration, in_words
+from amo_bridge.dates.calendar import CalendarOptions
+from amo_bridge.dates.duration import Duration, in_words
 from amo_bridge.provision.options import ProvisionSection
 from amo_bridge.rules import Rule
 from amo_bridge.service_lines import ServicesSection
 from amo_bridge.webinars.options import WebinarSection
-from amo_bridge.worktime import CalendarOptions
 
 _ACCOUNT_URL = re.compile(r"https?://[^\s/?#@]+", re.IGNORECASE)
 POSTGRES = re.compile(r"^postgres(?:ql)?://")

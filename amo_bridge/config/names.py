@@ -14,8 +14,8 @@ from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from amo_bridge.config.sections import taken
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal, Value
-from amo_bridge.due import Due
 
 
 class AccountName(str):

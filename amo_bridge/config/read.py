@@ -9,8 +9,7 @@ from typing import Any
 from amo_bridge.config.lines import KeyPath, lines_of
 from amo_bridge.config.toml_words import toml_problem
 from amo_bridge.config.wording import problem
-from amo_bridge.errors import ConfigError
-from amo_bridge.os_words import why_not
+from amo_bridge.errors import ConfigError, why_not
 
 
 def read(path: Path, text: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:

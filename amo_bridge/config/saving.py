@@ -15,9 +15,8 @@ from pathlib import Path
 
 from amo_bridge.config.load import load_text
 from amo_bridge.config.model import Config
-from amo_bridge.crm.file_lock import file_lock
-from amo_bridge.errors import ConfigError
-from amo_bridge.os_words import why_not
+from amo_bridge.errors import ConfigError, why_not
+from amo_bridge.file_lock import file_lock
 
 FOLDER = "config-backups"
 KEPT = 10

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from amo_bridge.config.names import Text, names_in
 from amo_bridge.config.problems import Problems
-from amo_bridge.names import same_name
 from amo_bridge.rules import Rule
+from amo_bridge.text.names import same_name
 
 CARRIED = ("carry_fields", "carry_as")
 WHY = "названо в [bridge] secret_fields: можно проверять, заполнено ли оно, а подставить и перенести значение нельзя"

@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from amo_bridge.config.names import TemplateName
 from amo_bridge.config.problems import Problems
 from amo_bridge.config.strict import Strict
-from amo_bridge.due import Due
-from amo_bridge.names import normalise
+from amo_bridge.dates.due import Due
+from amo_bridge.text.names import normalise
 
 
 class SeriesLetter(Strict):

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from amo_bridge.names import nearest
+from amo_bridge.text.names import nearest
 
 _SWITCH = "нужно true или false без кавычек"
 _TEXT = "нужен текст в кавычках"

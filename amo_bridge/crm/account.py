@@ -25,7 +25,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.records import embedded, row_list, told_text
 from amo_bridge.crm.values import flag, integer
 from amo_bridge.errors import AmbiguousName, UnknownName
-from amo_bridge.names import nearest, same_name
+from amo_bridge.text.names import nearest, same_name
 
 __all__ = ["Account", "Field", "LossReason", "Option", "Pipeline", "Stage", "TaskType", "User"]
 

@@ -12,8 +12,8 @@ import structlog
 
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.json_store import JsonStore, Values
 from amo_bridge.errors import UnknownName
+from amo_bridge.keyvalue import JsonStore, Values
 
 log = structlog.get_logger()
 

@@ -18,15 +18,7 @@ from amo_bridge.crm.event_notes import CALLS, LETTERS, NOTES, SMS, note_id_of, n
 from amo_bridge.crm.event_tasks import DONE, TASKS, tasks_told
 from amo_bridge.crm.records import embedded
 from amo_bridge.crm.values import ENTITY_TYPES, identifier, integer
-from amo_bridge.events import (
-    ClientDeleted,
-    ClientUpdated,
-    DealAdded,
-    DealDeleted,
-    DealMoved,
-    Event,
-    MessageReceived,
-)
+from amo_bridge.events import ClientDeleted, ClientUpdated, DealAdded, DealDeleted, DealMoved, Event, MessageReceived
 
 Row = Mapping[str, Any]
 Known = Callable[[Sequence[int]], set[int]]

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from amo_bridge.crm.json_store import JsonStore, Values
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.keyvalue import JsonStore, Values
 
 KEY_VARIABLE = "AMO_BRIDGE_KEY"
 KEY_FILE_VARIABLE = "AMO_BRIDGE_KEY_FILE"

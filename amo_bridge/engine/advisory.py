@@ -16,8 +16,8 @@ import structlog
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from amo_bridge.crm.file_lock import try_file_lock
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.file_lock import try_file_lock
 
 log = structlog.get_logger()
 # Locks belong to the whole database; two bridges in two schemas of it must not get in each other's way.

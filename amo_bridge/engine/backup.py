@@ -20,8 +20,8 @@ from pathlib import Path
 
 from sqlalchemy import make_url, update
 
+from amo_bridge import file_lock
 from amo_bridge.config.model import Config
-from amo_bridge.engine import presence
 from amo_bridge.engine.small_state import KEY_FILE, SMALL_STATE
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import outbox
@@ -84,7 +84,7 @@ def restore(config: Config, source: Path, now: datetime, *, force: bool) -> Copy
     files = files_of(config)
     for folder in {path.parent for path in files.values()}:
         folder.mkdir(parents=True, exist_ok=True)
-    with presence.alone(config.data_folder):
+    with file_lock.alone(config.data_folder):
         there = [path for path in files.values() if path.exists()]
         if there and not force:
             raise CopyRefused(f"здесь уже есть данные: {there[0]}; заменить их — ключ --force, прежние уйдут в сторону")

@@ -9,6 +9,7 @@ from amo_bridge.channels.notices.reach import Reach
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
+from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.engine.dispatch import Dispatcher
 from amo_bridge.engine.observe import Observer
 from amo_bridge.engine.observe_tasks import TaskObserver
@@ -16,7 +17,6 @@ from amo_bridge.engine.people import DealKnown, People, nobody_has_seen
 from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.engine.view import Viewer
-from amo_bridge.worktime import WorkCalendar
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
+from amo_bridge import file_lock
 from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.engine import presence, token_watch
+from amo_bridge.engine import token_watch
 from amo_bridge.engine.accounts import amo_id_of
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.connecting import Connecting
@@ -22,7 +23,6 @@ from amo_bridge.engine.inbox import Inbox
 from amo_bridge.engine.leader import Leadership
 from amo_bridge.engine.meeting import Met, by_asking, by_what_a_worker_left, known_misfits
 from amo_bridge.engine.meters import Meters
-from amo_bridge.engine.patience import Patience
 from amo_bridge.engine.reloading import ConfigWatch
 from amo_bridge.engine.role import Role
 from amo_bridge.engine.sender import SETTLE
@@ -31,6 +31,7 @@ from amo_bridge.engine.ticker import EVENING, RECONCILE, SERIES, TIMERS
 from amo_bridge.engine.work import LeaderWork
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.retry import Patience
 
 
 class Bridge:
@@ -181,7 +182,7 @@ class Bridge:
         """What the account stands on, also before its door is open. Raises StoreUnavailable, OSError."""
         with self._ground_lock:
             if self._leave is None and not self.config.bridge.database.startswith("postgresql"):
-                self._leave = presence.enter(self.config.data_folder)
+                self._leave = file_lock.enter(self.config.data_folder)
             if self._ground is None:
                 self._ground = Ground.of(self.config)
             return self._ground

@@ -11,8 +11,8 @@ from amo_bridge.card import NotRead
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.entities import DealRecord
+from amo_bridge.dates.duration import in_words
 from amo_bridge.deal import Deal
-from amo_bridge.duration import in_words
 from amo_bridge.engine.decisions import well_formed
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.event_keys import event_key

@@ -17,8 +17,8 @@ from amo_bridge.engine.planned import Planned
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import outbox
-from amo_bridge.names import same_name
 from amo_bridge.reports.evening_list import in_words, undone
+from amo_bridge.text.names import same_name
 
 RULE = "bridge.evening"
 NO_DEAL = 0

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.schedule import Pause, Times
-from amo_bridge.worktime import WorkCalendar
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.actions import CreateTask
 from amo_bridge.clock import Clock
-from amo_bridge.due import Due
+from amo_bridge.dates.due import Due
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.effects import Effect

@@ -14,7 +14,7 @@ from amo_bridge.crm.account import Account, User
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.errors import UnknownName
-from amo_bridge.names import same_name
+from amo_bridge.text.names import same_name
 
 DealKnown = Callable[[int], DealRecord | None]
 DEAL_ADDRESS = re.compile(r"/leads/detail/(\d{1,15})(?!\d)")

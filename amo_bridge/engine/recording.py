@@ -14,7 +14,6 @@ from structlog.contextvars import bound_contextvars
 from amo_bridge.clock import Clock
 from amo_bridge.engine.awaited import TIME_TO_ANSWER, await_answers
 from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.delays import delay
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.intake import add_events, deal_of
 from amo_bridge.engine.journal import Journal
@@ -25,6 +24,7 @@ from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import events
 from amo_bridge.engine.timers import Timers
 from amo_bridge.events import CallLogged, Event, TaskAnswered
+from amo_bridge.retry import delay
 
 log = structlog.get_logger()
 # Events kept in one transaction: some ten milliseconds' work.

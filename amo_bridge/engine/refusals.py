@@ -16,8 +16,8 @@ from typing import NamedTuple
 from amo_bridge.actions import Action, CreateTask, FinishTask, Notify, Person, RollBack
 from amo_bridge.crm.account_parts import LOST
 from amo_bridge.crm.entities import DealRecord
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due
 from amo_bridge.events import StageEntered
 
 DUE = Due.parse("end of day")

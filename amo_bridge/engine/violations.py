@@ -17,7 +17,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.engine.rows import chunks, insert_new
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import violation_decisions, violations
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
 
 State = Literal["counts", "forgiven"]
 LONGEST_CLAUSE = 40

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from amo_bridge import events as ev
-from amo_bridge.step_words import step_in_words
+from amo_bridge.dates.duration import step_in_words
 
 DIRECTION = {"in": "входящий", "out": "исходящий"}
 LETTER = {"in": "входящее письмо", "out": "исходящее письмо"}

@@ -12,7 +12,6 @@ from time import monotonic
 
 import structlog
 
-from amo_bridge.engine.delays import delay
 from amo_bridge.engine.intake import BATCH, decode_new
 from amo_bridge.engine.lanes.traffic import Traffic
 from amo_bridge.engine.mirror.task_door import ReadTasks
@@ -20,6 +19,7 @@ from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
 from amo_bridge.errors import BridgeError, CrmForbidden, CrmRefused, CrmStopped, LeadLost
+from amo_bridge.retry import delay
 
 log = structlog.get_logger()
 # When nobody rings: postponed work falls due, and another process may have put something into the inbox.

@@ -18,8 +18,8 @@ from amo_bridge.config.names import (
     TextWithNewDeal,
 )
 from amo_bridge.deal import Deal
-from amo_bridge.names import same_name
 from amo_bridge.rules import Options
+from amo_bridge.text.names import same_name
 
 
 class CarryOver(Options):

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from amo_bridge.config.names import FieldName, TagName
 from amo_bridge.deal import Deal
-from amo_bridge.names import same_name
 from amo_bridge.rules import Options
+from amo_bridge.text.names import same_name
 
 
 class Condition(Options):

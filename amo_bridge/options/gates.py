@@ -9,8 +9,8 @@ from pydantic import model_validator
 
 from amo_bridge.actions import Lack, RollBack, Skip
 from amo_bridge.config.names import PersonName, StageName
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal, stage_is_one_of
-from amo_bridge.due import Due
 from amo_bridge.events import StageEntered
 from amo_bridge.options.condition import Condition
 from amo_bridge.rules import Options

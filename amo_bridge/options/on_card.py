@@ -10,9 +10,8 @@ from pydantic import Field, model_validator
 from amo_bridge.card import AttachedFile, Call, Task
 from amo_bridge.config.names import Text
 from amo_bridge.deal import Deal
-from amo_bridge.file_names import is_named, starts_with
-from amo_bridge.names import begins_with
 from amo_bridge.rules import Options
+from amo_bridge.text.names import begins_with, is_named, starts_with
 
 EXPLAINING = frozenset({"rollback", "loop", "insists"})
 """Slots of the tasks by which the bridge explains itself: they are read, they are no work."""

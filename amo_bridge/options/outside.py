@@ -6,18 +6,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from amo_bridge.actions import (
-    Action,
-    CreateTask,
-    JoinAudience,
-    LeaveAudience,
-    Notify,
-    RecordViolation,
-    SendLetter,
-)
+from amo_bridge.actions import Action, CreateTask, JoinAudience, LeaveAudience, Notify, RecordViolation, SendLetter
 from amo_bridge.config.names import CustomFieldName, PersonName, TemplateName, Text
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due
 from amo_bridge.options.lists import OneOrMore
 from amo_bridge.rules import Options
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from amo_bridge.actions import CreateTask
 from amo_bridge.config.names import PersonName, TaskTypeName, Text
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due
 from amo_bridge.options.condition import Condition
 from amo_bridge.rules import Options
 

@@ -22,9 +22,9 @@ from amo_bridge.config.names import (
     UserName,
 )
 from amo_bridge.deal import BUILT_IN_FIELDS
-from amo_bridge.names import normalise, same_name
 from amo_bridge.provision.options import FieldShape, FieldType, ProvisionSection
 from amo_bridge.provision.uses import ANY, more_demanding, type_for
+from amo_bridge.text.names import normalise, same_name
 
 CLOSED = ("Успешно реализовано", "Закрыто и не реализовано")
 """amoCRM's own two last stages: every pipeline has them from its birth."""

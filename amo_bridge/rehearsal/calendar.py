@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import journal, outbox
-from amo_bridge.sheet_text import as_csv
+from amo_bridge.text.csv_table import as_csv
 
 COLUMNS = {
     "at": "Когда", "deal": "Номер сделки", "deal_name": "Сделка", "clause": "Пункт", "rule": "Правило",

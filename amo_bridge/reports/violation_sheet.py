@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from amo_bridge.engine.view import deal_url
 from amo_bridge.engine.violations import State, Violation
-from amo_bridge.sheet_text import as_csv
+from amo_bridge.text.csv_table import as_csv
 
 STATES: Mapping[State, str] = {"counts": "учтено", "forgiven": "прощено"}
 COLUMNS = (

@@ -10,8 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from amo_bridge.errors import BridgeError
-from amo_bridge.os_words import why_not
+from amo_bridge.errors import BridgeError, why_not
 
 AGENCY = Path(__file__).with_name("agency.json")
 """The marketing agency with blogger projects that the shipped configuration is written for."""

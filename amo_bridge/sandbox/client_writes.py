@@ -11,6 +11,7 @@ from amo_bridge.sandbox.validation import Reader
 if TYPE_CHECKING:
     from amo_bridge.sandbox.world import Record, World
 
+
 NAMES = ("first_name", "last_name")
 
 

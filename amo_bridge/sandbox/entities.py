@@ -13,6 +13,7 @@ from amo_bridge.sandbox.validation import Reader
 if TYPE_CHECKING:
     from amo_bridge.sandbox.world import Record, World
 
+
 SINGULAR = {"leads": "lead", "contacts": "contact", "companies": "company", "customers": "customer", "tasks": "task"}
 PEOPLE = ("contacts", "companies")
 

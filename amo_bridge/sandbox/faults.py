@@ -19,6 +19,7 @@ from amo_bridge.sandbox.world import World
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+
 EXTENSION = "sandbox.faults"
 LATE = "sandbox.late_write"
 BLOCKED_PAGE = (

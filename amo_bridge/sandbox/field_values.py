@@ -13,6 +13,7 @@ from amo_bridge.sandbox.validation import Reader, too_long
 if TYPE_CHECKING:
     from amo_bridge.sandbox.world import Record, World
 
+
 Item = dict[str, Any]
 Values = list[Item]
 Changes = dict[int, Values | None]

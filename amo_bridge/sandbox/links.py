@@ -10,6 +10,7 @@ from amo_bridge.sandbox.entities import kind_of, stamp
 if TYPE_CHECKING:
     from amo_bridge.sandbox.world import World
 
+
 ALLOWED = {"leads": ("contacts", "companies"), "contacts": ("companies",), "companies": ("contacts", "leads")}
 """From → to, as documented: a contact's leads are linked from the lead."""
 

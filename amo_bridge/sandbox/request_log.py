@@ -17,6 +17,7 @@ from amo_bridge.sandbox.world import World
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+
 KEPT = 5000
 SHOWN_BODY = 4000
 EXTENSION = "sandbox.request_log"

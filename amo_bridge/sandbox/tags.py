@@ -14,6 +14,7 @@ from amo_bridge.sandbox.validation import Reader, checked, read_batch
 if TYPE_CHECKING:
     from amo_bridge.sandbox.world import World
 
+
 Tag = dict[str, Any]
 Named = int | str
 """A tag as a request names it: by id or by name."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from hashlib import sha256
 
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
 
 MOST_SERVICES = 6
 """Of one blogger in one deal (regulation A70)."""

@@ -9,10 +9,10 @@ from pydantic import Field, field_validator
 from amo_bridge.actions import CreateTask
 from amo_bridge.config.names import ContactFieldName, CustomFieldName, PersonName, TaskTypeName, Text
 from amo_bridge.config.strict import Strict
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due
-from amo_bridge.names import same_name
 from amo_bridge.service_lines.lines import Service, ServiceLine
+from amo_bridge.text.names import same_name
 
 SomeText = Annotated[str, Field(min_length=1)]
 

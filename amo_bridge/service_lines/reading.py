@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from amo_bridge.names import normalise, same_name
 from amo_bridge.service_lines.lines import (
     BULLET,
     CONTACT,
@@ -16,6 +15,7 @@ from amo_bridge.service_lines.lines import (
     ServiceLines,
     Unread,
 )
+from amo_bridge.text.names import normalise, same_name
 
 _ONE_BY_ONE = [re.compile(one) for one in (r"\t+", r";\s*", r"\s*\|\s*", r"\s*×\s*", r"\s+[—–−-]\s+", r"\s+/\s+")]
 _COMMA, _COLON = re.compile(r",\s+"), re.compile(r"\s*:\s*")

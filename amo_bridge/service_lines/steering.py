@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from amo_bridge.actions import Action, ChangeTask, CreateTask, FinishTask
 from amo_bridge.deal import Deal, Task
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
 
 
 def steered(deal: Deal, wanted: Sequence[CreateTask], before: Sequence[CreateTask] | None, gone: str) -> list[Action]:

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from gunicorn.app.base import BaseApplication
 
-from amo_bridge.os_words import why_not
+from amo_bridge.errors import why_not
 from amo_bridge.serving.order import Order, StartRefused
 
 if TYPE_CHECKING:
     from amo_bridge.serving.house import House
+
 
 THREADS = 8
 # Seconds: a request to amoCRM that is on its way may take 25; cut off, it would have to be looked for.

@@ -23,8 +23,7 @@ from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.connection import account_client, known_account
 from amo_bridge.engine.installation import Installation
 from amo_bridge.engine.sender import SETTLE
-from amo_bridge.errors import BridgeError, ConfigError
-from amo_bridge.os_words import why_not
+from amo_bridge.errors import BridgeError, ConfigError, why_not
 from amo_bridge.serving import whereabouts
 from amo_bridge.serving.order import Order, StartRefused
 from amo_bridge.web.access import TOKEN

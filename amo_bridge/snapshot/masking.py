@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
 
 Row = dict[str, Any]
 TEXTS = frozenset(

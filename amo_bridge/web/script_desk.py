@@ -13,8 +13,8 @@ from amo_bridge.deal import Deal
 from amo_bridge.engine.mirror import ContactIndex, Mirror
 from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.view import Viewer
-from amo_bridge.names import normalise
-from amo_bridge.scripts import Script, Scripts
+from amo_bridge.text.names import normalise
+from amo_bridge.text.scripts import Script, Scripts
 from amo_bridge.web.office import PageAccount
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask_babel import ngettext
 
-from amo_bridge.step_words import step_in_words as written_out
+from amo_bridge.dates.duration import step_in_words as written_out
 
 
 def step_in_words(name: str) -> str:

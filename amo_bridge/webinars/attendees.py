@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
 
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
 from amo_bridge.webinars.columns import WORDS
 from amo_bridge.webinars.exports import Export, ExportError, Visit
 from amo_bridge.webinars.presence import covered

@@ -10,8 +10,7 @@ from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from amo_bridge.mails import mails_in
-from amo_bridge.phones import numbers_in
+from amo_bridge.text.addresses import mails_in, numbers_in
 
 Cell = str | float | int | bool | date | datetime | time | timedelta | None
 Row = list[Cell]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
 from amo_bridge.webinars.cells import Cell, Row, text
 from amo_bridge.webinars.tables import Table
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from amo_bridge.mails import mails_in
-from amo_bridge.phones import numbers_in
+from amo_bridge.text.addresses import mails_in, numbers_in
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.matching import Found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
 
 # Fewer digits than these are in every number.
 FEWEST_DIGITS = 3

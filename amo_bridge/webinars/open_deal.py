@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from amo_bridge.deal import Deal
-from amo_bridge.names import same_name
+from amo_bridge.text.names import same_name
 from amo_bridge.webinars.figures import is_older, stays_stronger
 from amo_bridge.webinars.options import WebinarSection
 

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from amo_bridge.config.names import CustomFieldName, DateFieldName, LossReasonName, PersonName, StageName
 from amo_bridge.config.strict import Strict
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
 
 Interest = Literal["active", "long", "short"]
 """What a person showed at a webinar: clicked something, stayed long, or neither."""

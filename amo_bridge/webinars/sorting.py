@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.formats.bizon_report import BANNER, BUTTON
 from amo_bridge.webinars.options import Interest, WebinarSection

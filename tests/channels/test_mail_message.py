@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from amo_bridge.channels.mail.message import Letter, message_id
-from amo_bridge.channels.mail.templates import Rendered
 from amo_bridge.config.channels import LONGEST_URL, TOKEN_LENGTH, UNSUBSCRIBE_PATH, too_long_for_unsubscribing
+from amo_bridge.text.templates import Rendered
 
 LONGEST_PUBLIC_URL = "https://" + "b" * (LONGEST_URL - len(UNSUBSCRIBE_PATH) - TOKEN_LENGTH - len("https://"))
 LINK = f"{LONGEST_PUBLIC_URL}{UNSUBSCRIBE_PATH}{'t' * TOKEN_LENGTH}"

@@ -9,9 +9,9 @@ import pytest
 from builders import deal
 
 from amo_bridge.channels.mail.facts import facts
-from amo_bridge.channels.mail.templates import BadTemplate, Templates
 from amo_bridge.crm.entities import ContactRecord
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
+from amo_bridge.text.templates import BadTemplate, Templates
 
 SHIPPED = Path(__file__).parents[2] / "letters"
 OLGA = ContactRecord(id=5, name="Ольга Смирнова", first_name="Ольга")

@@ -20,7 +20,8 @@ from amo_bridge.channels.notices.reach import Reach
 from amo_bridge.channels.telegram.bot import Bot
 from amo_bridge.config.channels import Channels, PersonSection, TelegramSection
 from amo_bridge.config.names import UserName
-from amo_bridge.due import Due
+from amo_bridge.dates.calendar import CalendarOptions
+from amo_bridge.dates.due import Due
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.lanes.lane import Lane
@@ -28,7 +29,6 @@ from amo_bridge.engine.people import People
 from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.view import Viewer
-from amo_bridge.worktime import CalendarOptions
 
 IVAN, ELENA = "Иван Петров", "Елена Орлова"
 URL = "https://agency.amocrm.ru/leads/detail/7"

@@ -17,11 +17,11 @@ from amo_bridge.config.load_rules import RuleSwitches
 from amo_bridge.config.model import AccountSection, BridgeSection
 from amo_bridge.config.sections import taken
 from amo_bridge.config.series import SeriesSpec
+from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.provision.options import ProvisionSection
 from amo_bridge.rule_folders import shipped_handlers, shipped_schedules
 from amo_bridge.service_lines import ServicesSection
 from amo_bridge.webinars.options import BizonSection, WebinarSection
-from amo_bridge.worktime import CalendarOptions
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"

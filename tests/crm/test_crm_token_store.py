@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from amo_bridge.crm.file_lock import file_lock
-from amo_bridge.crm.json_store import JsonStore
 from amo_bridge.crm.token_store import FileTokenStore, TokenPair, cipher
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.file_lock import file_lock
+from amo_bridge.keyvalue import JsonStore
 
 PAIR = TokenPair("access-secret", "refresh-secret", 1.5, "https://example.amocrm.ru")
 

@@ -20,11 +20,11 @@ from crm_fakes import BASE, UNAUTHORIZED, Clock
 from cryptography.fernet import Fernet
 from responses.registries import OrderedRegistry
 
-from amo_bridge.crm.file_lock import file_lock
 from amo_bridge.crm.oauth import OAuth
 from amo_bridge.crm.token_store import FileTokenStore, TokenPair
 from amo_bridge.crm.tokens import EARLY, TRY_AGAIN, LongLivedToken, OAuthTokens
 from amo_bridge.errors import ConfigError, CrmBlocked, CrmUnauthorized, CrmUncertain, StoreUnavailable
+from amo_bridge.file_lock import file_lock
 
 TOKEN_URL = f"{BASE}/oauth2/access_token"
 REDIRECT = "https://bridge.example/oauth"

@@ -21,6 +21,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
+from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.deal import Deal
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Dispatcher, Verdict
@@ -34,7 +35,6 @@ from amo_bridge.events import Event, StageEntered, StepDue
 from amo_bridge.rules import Handler, Judge, Options, Rule
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.schedule import Schedule, StepsOf, never
-from amo_bridge.worktime import CalendarOptions
 
 # A Monday, noon in Moscow, where the agency is.
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

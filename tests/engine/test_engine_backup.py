@@ -18,9 +18,9 @@ from engine_kit import URL, clock, effect, queue
 from running_bridge import config_for
 from sqlalchemy import insert, select, update
 
+from amo_bridge import file_lock
 from amo_bridge.config.model import Config
 from amo_bridge.crm.token_store import FileTokenStore, TokenPair
-from amo_bridge.engine import presence
 from amo_bridge.engine.backup import CopyRefused, back_up, restore
 from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.store import Store
@@ -154,8 +154,8 @@ def test_a_database_elsewhere_is_copied_and_put_back_there(config: Config, other
 
 def test_not_while_a_bridge_works_there(config: Config, tmp_path: Path) -> None:
     back_up(config, tmp_path / "copy.tar", NOW)
-    leave = presence.enter(config.data_folder)
-    another_leaves = presence.enter(config.data_folder)
+    leave = file_lock.enter(config.data_folder)
+    another_leaves = file_lock.enter(config.data_folder)
     leave()
     with pytest.raises(StoreUnavailable, match="работает мост"):
         restore(config, tmp_path / "copy.tar", NOW, force=True)
@@ -164,9 +164,9 @@ def test_not_while_a_bridge_works_there(config: Config, tmp_path: Path) -> None:
 
 
 def test_no_bridge_starts_during_a_restore(config: Config) -> None:
-    with presence.alone(config.data_folder), pytest.raises(StoreUnavailable, match="восстановление"):
-        presence.enter(config.data_folder)
-    presence.enter(config.data_folder)()
+    with file_lock.alone(config.data_folder), pytest.raises(StoreUnavailable, match="восстановление"):
+        file_lock.enter(config.data_folder)
+    file_lock.enter(config.data_folder)()
 
 
 def test_what_is_there_is_replaced_only_by_force_and_kept_aside(config: Config, tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ import requests
 from local_crm import LocalCrm
 from running_bridge import ENVIRONMENT, SECRET, RunningBridge, wait_until
 
+from amo_bridge import retry
 from amo_bridge.config.model import Config
 from amo_bridge.crm.integration import authorize_url, is_of_account, is_signed
-from amo_bridge.engine import patience
 from amo_bridge.engine.connecting import LIFE, Connecting, NotNow
 from amo_bridge.engine.store import Store
 from amo_bridge.errors import CrmUnauthorized
@@ -160,8 +160,8 @@ def unconnected(
     config: Config, start_bridge: Callable[..., RunningBridge], monkeypatch: pytest.MonkeyPatch
 ) -> RunningBridge:
     """A bridge that waits for being connected, for hours if nobody says that it may go on."""
-    monkeypatch.setattr(patience, "SOON", 3600.0)
-    monkeypatch.setattr("amo_bridge.engine.delays.FIRST", 3600.0)
+    monkeypatch.setattr(retry, "SOON", 3600.0)
+    monkeypatch.setattr("amo_bridge.retry.FIRST", 3600.0)
     bridge = start_bridge(config, environment=BY_OAUTH)
     wait_until(lambda: "ещё не подключён" in bridge.bridge.state, "the bridge waits")
     return bridge

@@ -20,14 +20,7 @@ from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import outbox
-from amo_bridge.errors import (
-    ChannelBusy,
-    ChannelDown,
-    ChannelRefused,
-    ChannelUncertain,
-    CrmUncertain,
-    StoreUnavailable,
-)
+from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain, CrmUncertain, StoreUnavailable
 
 DAY = timedelta(days=1)
 

@@ -34,8 +34,8 @@ from sqlalchemy import select, update
 from amo_bridge.actions import AddNote, CreateTask, MoveDeal, SendLetter, Skip
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.entities import DealRecord
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due
 from amo_bridge.engine import recording
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.intake import add_events

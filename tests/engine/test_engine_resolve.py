@@ -28,14 +28,14 @@ from amo_bridge.config.absences import Absence
 from amo_bridge.config.model import RoleByField, RoleSpec
 from amo_bridge.config.names import CustomFieldName, UserName
 from amo_bridge.crm.entities import TaskRecord
+from amo_bridge.dates.calendar import CalendarOptions
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal, Task
-from amo_bridge.due import Due
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.view import Viewer, task_view
 from amo_bridge.errors import UnknownName
-from amo_bridge.worktime import CalendarOptions
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 URL = "https://agency.amocrm.ru"

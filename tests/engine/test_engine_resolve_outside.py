@@ -22,12 +22,12 @@ from amo_bridge.actions import (
     StoreFile,
 )
 from amo_bridge.config.names import UserName
+from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.view import Viewer
 from amo_bridge.errors import UnknownName
-from amo_bridge.worktime import CalendarOptions
 
 HEAD, MANAGER = "Елена Орлова", "Иван Петров"
 RESOLVER = Resolver(

@@ -12,9 +12,9 @@ from engine_kit import ACCOUNT, NEW, OFFER, agency, client_of, effect, errors, o
 from local_crm import LocalCrm
 from running_bridge import config_for
 
+from amo_bridge import retry
 from amo_bridge.clock import SystemClock
 from amo_bridge.demo.office import Office
-from amo_bridge.engine import delays
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.sender import Sender
@@ -38,7 +38,7 @@ def deal(office: Office) -> int:
 
 @pytest.fixture
 def sender(sandbox: LocalCrm, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sender:
-    monkeypatch.setattr(delays, "FIRST", 0.0)
+    monkeypatch.setattr(retry, "FIRST", 0.0)
     brain = Brain.of(config_for(sandbox.url, tmp_path), agency(), SystemClock())
     return Sender(store, ACCOUNT, client_of(sandbox.url), brain, sandbox.url, SystemClock(), settle=0.0)
 

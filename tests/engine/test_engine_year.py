@@ -18,6 +18,7 @@ import pytest
 from engine_kit import ACCOUNT, agency, brain, clock, on_stage, record
 from sqlalchemy import select
 
+from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.engine.clockwork import Clockwork
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.store import Store
@@ -26,7 +27,6 @@ from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.rule_folders import shipped_schedules
 from amo_bridge.rules import Rule
-from amo_bridge.worktime import CalendarOptions
 
 BERLIN = ZoneInfo("Europe/Berlin")
 BEGIN = datetime(2027, 12, 1, 9, 0, tzinfo=UTC)

@@ -4,7 +4,7 @@ import pytest
 from builders import deal, entered, field_changed, task
 
 from amo_bridge.actions import ChangeTask, CreateTask, FinishTask, Skip
-from amo_bridge.due import Due
+from amo_bridge.dates.due import Due
 from handlers.date_field_sets_task import DateFieldSetsTask, date_field_sets_task
 
 READY = "Продажи / Бриф получен"

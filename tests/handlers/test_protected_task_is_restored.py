@@ -5,7 +5,7 @@ from builders import IVAN, NOON, deal, finished
 
 from amo_bridge.actions import ChangeTask, CreateTask, Notify, Skip
 from amo_bridge.card import AttachedFile
-from amo_bridge.due import Due
+from amo_bridge.dates.due import Due
 from amo_bridge.events import TaskRemoved, TaskRescheduled
 from handlers.protected_task_is_restored import ProtectedTaskIsRestored, protected_task_is_restored
 

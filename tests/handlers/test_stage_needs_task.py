@@ -9,7 +9,7 @@ import pytest
 from builders import NOON, deal, entered, task
 
 from amo_bridge.actions import ChangeTask, CreateTask, FinishTask, Notify, Skip
-from amo_bridge.due import Due
+from amo_bridge.dates.due import Due
 from amo_bridge.events import TaskAdded
 from handlers.stage_needs_task import StageNeedsTask, stage_needs_task
 

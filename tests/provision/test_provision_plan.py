@@ -10,8 +10,8 @@ from provision_kit import EXAMPLE
 from amo_bridge.config.against_account import account_names
 from amo_bridge.config.load import load
 from amo_bridge.config.names import DateFieldName, TemplateName
-from amo_bridge.names import same_name
 from amo_bridge.provision.wanted import Wanted
+from amo_bridge.text.names import same_name
 
 NAMED = """
 [account]

@@ -5,7 +5,7 @@ from builders import NOON, deal, entered, stayed, step_due, task, times
 
 from amo_bridge.actions import AddTags, CreateTask, JoinAudience, LeaveAudience, MoveDeal, SendLetter, Skip
 from amo_bridge.card import DoneStep, Touch, Touches
-from amo_bridge.due import Due
+from amo_bridge.dates.due import Due
 from amo_bridge.rules import MARK
 from schedules.stage_ladder import StageLadder, stage_ladder
 

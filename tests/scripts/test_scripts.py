@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from amo_bridge.channels.mail.templates import BadTemplate
-from amo_bridge.scripts import Block, Scripts
+from amo_bridge.text.scripts import Block, Scripts
+from amo_bridge.text.templates import BadTemplate
 
 ROOT = Path(__file__).parents[2]
 FACTS: dict[str, Any] = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from amo_bridge.channels.mail.templates import FIELD
 from amo_bridge.crm.entities import ContactRecord
 from amo_bridge.deal import Deal
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
+from amo_bridge.text.templates import FIELD
 
 
 class _Fields(Mapping[str, str]):

@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from amo_bridge.channels.mail.templates import Rendered
+from amo_bridge.text.templates import Rendered
 
 # Enough for a program to see what is answered; the whole history of years would only make the header long.
 MOST_REFERENCES = 10

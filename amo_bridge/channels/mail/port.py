@@ -16,21 +16,21 @@ from amo_bridge.channels.mail.facts import facts
 from amo_bridge.channels.mail.memory import MailMemory, SentLetter, Suppression
 from amo_bridge.channels.mail.message import Letter, message_id
 from amo_bridge.channels.mail.smtp import AddressRefused, MailServer
-from amo_bridge.channels.mail.templates import BadTemplate, Templates
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import UNSUBSCRIBE_PATH, MailSection
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import ContactRecord, DealRecord
 from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.crm.reading import contacts_by_ids, deals_by_ids
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import BUILT_IN_FIELDS, Deal
-from amo_bridge.due import Due
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect, Lane
 from amo_bridge.engine.lanes.port import Job, NotSent, Outcome, Sent
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.errors import ChannelRefused
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
+from amo_bridge.text.templates import BadTemplate, Templates
 
 # 12 bytes are 16 characters, and nobody guesses one of 2⁹⁶.
 TOKEN_BYTES = 12

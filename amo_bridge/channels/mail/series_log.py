@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import series
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
 
 AT_ONCE = 500
 

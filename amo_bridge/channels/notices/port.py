@@ -11,7 +11,6 @@ from sqlalchemy.engine import Connection
 from amo_bridge.channels.mail.address import usable
 from amo_bridge.channels.mail.message import Letter, message_id
 from amo_bridge.channels.mail.smtp import MailServer
-from amo_bridge.channels.mail.templates import Rendered
 from amo_bridge.channels.notices.reach import Person, Reach
 from amo_bridge.channels.telegram.bot import Bot
 from amo_bridge.channels.telegram.text import messages
@@ -22,6 +21,7 @@ from amo_bridge.engine.effects import Lane
 from amo_bridge.engine.lanes.port import Job, Later, NotSent, Outcome, Sent
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+from amo_bridge.text.templates import Rendered
 
 NAMES: Mapping[Way, str] = {"telegram": "Telegram", "mail": "почта"}
 # A way that is down is not tried for every notice of a round anew: each try may take half a minute.

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from amo_bridge.config.channels import Channels, PersonSection, Way
 from amo_bridge.crm.account import Account, User
-from amo_bridge.names import same_name
+from amo_bridge.text.names import same_name
 
 ANYBODY = PersonSection()
 

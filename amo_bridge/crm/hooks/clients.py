@@ -6,14 +6,7 @@ from amo_bridge.crm.hooks import notes
 from amo_bridge.crm.hooks.fields import decode_fields
 from amo_bridge.crm.hooks.item import Item, Unreadable
 from amo_bridge.crm.values import identifier, identifiers, text, user, word
-from amo_bridge.events import (
-    ClientAdded,
-    ClientDeleted,
-    ClientReported,
-    ClientRestored,
-    ClientUpdated,
-    Event,
-)
+from amo_bridge.events import ClientAdded, ClientDeleted, ClientReported, ClientRestored, ClientUpdated, Event
 
 _ACTIONS: dict[str, type[ClientReported]] = {
     "add": ClientAdded,

@@ -9,7 +9,6 @@ import structlog
 from sqlalchemy import update
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.delays import delay
 from amo_bridge.engine.lanes.port import Job, Later, NotSent, Outcome, Port, Sent
 from amo_bridge.engine.lanes.which import in_lane
 from amo_bridge.engine.outbox import Outbox, Sendable
@@ -17,6 +16,7 @@ from amo_bridge.engine.planned import add_following
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import outbox
 from amo_bridge.errors import BridgeError, ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain
+from amo_bridge.retry import delay
 
 log = structlog.get_logger()
 # Planned and sent in one go.

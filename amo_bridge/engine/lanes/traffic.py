@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import structlog
 
-from amo_bridge.engine.delays import delay
 from amo_bridge.engine.lanes.lane import Lane
 from amo_bridge.errors import BridgeError, ChannelDown, LeadLost
+from amo_bridge.retry import delay
 
 log = structlog.get_logger()
 # When nobody rings: what was postponed falls due.

@@ -22,7 +22,7 @@ from amo_bridge.engine.mirror.indexed_contact import IndexedContact
 from amo_bridge.engine.store import Store
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events import ClientDeleted, ClientReported, Event
-from amo_bridge.phones import HOME
+from amo_bridge.text.addresses import HOME
 
 log = structlog.get_logger()
 PAGE = 250

@@ -20,9 +20,8 @@ from amo_bridge.engine.mirror.indexed_contact import NO_FIELDS, IndexedContact
 from amo_bridge.engine.rows import chunks, insert_new, insert_or_replace
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import contact_keys, contacts
-from amo_bridge.mails import mail_key
-from amo_bridge.names import normalise
-from amo_bridge.phones import HOME, e164
+from amo_bridge.text.addresses import HOME, e164, mail_key
+from amo_bridge.text.names import normalise
 
 Kind = Literal["phone", "mail", "surname"]
 

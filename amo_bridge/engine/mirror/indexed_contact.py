@@ -11,9 +11,8 @@ from typing import Any, Self
 from amo_bridge.crm.entities import EPOCH, ContactRecord
 from amo_bridge.crm.records import from_plain, to_plain
 from amo_bridge.events import ClientReported
-from amo_bridge.mails import mails_in
-from amo_bridge.names import normalise
-from amo_bridge.phones import HOME, numbers_in
+from amo_bridge.text.addresses import HOME, mails_in, numbers_in
+from amo_bridge.text.names import normalise
 
 NO_FIELDS: Mapping[int, tuple[str, ...]] = MappingProxyType({})
 

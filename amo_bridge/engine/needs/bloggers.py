@@ -14,9 +14,9 @@ from amo_bridge.crm.entities import ContactRecord, DealRecord
 from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
 from amo_bridge.engine.needs.source import Ways
-from amo_bridge.names import normalise
 from amo_bridge.rules import Rule
 from amo_bridge.service_lines import Blogger, ServicesSection, read
+from amo_bridge.text.names import normalise
 
 # Namesakes that are looked through; nobody has more bloggers of one surname.
 MOST = 50

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 from amo_bridge.actions import Person
 from amo_bridge.crm.account import Account, Field
 from amo_bridge.crm.entities import DealRecord
+from amo_bridge.dates.calendar import WorkCalendar
+from amo_bridge.dates.due import Due
 from amo_bridge.deal import Deal
-from amo_bridge.due import Due
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.people import People
-from amo_bridge.worktime import WorkCalendar
 
 Way = Callable[[Any, Deal, DealRecord, datetime], list[Effect]]
 """(action, deal, its record, when the cause happened) → what has to be sent; empty when all is so already."""

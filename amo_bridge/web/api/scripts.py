@@ -8,7 +8,7 @@ from flask import abort
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.channels.mail.templates import BadTemplate
+from amo_bridge.text.templates import BadTemplate
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door, refusal
 from amo_bridge.web.api.shape import Error, Shape

@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _l
 
 from amo_bridge.engine.imports.drafting import NotFilled
 from amo_bridge.errors import UnknownName
-from amo_bridge.names import same_name
+from amo_bridge.text.names import same_name
 from amo_bridge.web import webinar_deeds as deeds
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door, refusal

@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.reports.late_tasks import late_tasks
 from amo_bridge.reports.overdue import WAYS, Report, Span, Way, knows_tasks, overdue
 from amo_bridge.reports.workbook import is_available, workbook
-from amo_bridge.sheet_text import as_csv
+from amo_bridge.text.csv_table import as_csv
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import account

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, abort, render_template
 
-from amo_bridge.channels.mail.templates import BadTemplate
+from amo_bridge.text.templates import BadTemplate
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import account

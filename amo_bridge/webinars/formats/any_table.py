@@ -7,15 +7,7 @@ from itertools import islice
 
 from amo_bridge.webinars import cells
 from amo_bridge.webinars.cells import Row
-from amo_bridge.webinars.columns import (
-    Aliases,
-    Columns,
-    Field,
-    find_columns,
-    header_row,
-    named_columns,
-    signature,
-)
+from amo_bridge.webinars.columns import Aliases, Columns, Field, find_columns, header_row, named_columns, signature
 from amo_bridge.webinars.exports import ColumnsUnknown, Export, Interval, Visit
 from amo_bridge.webinars.formats.bizon_report import BANNER
 from amo_bridge.webinars.not_tables import check_people

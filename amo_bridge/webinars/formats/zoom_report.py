@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from amo_bridge.names import normalise
+from amo_bridge.text.names import normalise
 from amo_bridge.webinars import cells
 from amo_bridge.webinars.cells import Row
 from amo_bridge.webinars.columns import Aliases, Columns, find_columns, titles

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from amo_bridge.channels.mail.templates import BadTemplate, Templates
+from amo_bridge.text.templates import BadTemplate, Templates
 
 Kind = Literal["heading", "list", "text"]
 SUFFIX = ".txt"

@@ -14,9 +14,8 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from amo_bridge.due import Due, Fields
-from amo_bridge.due_plan import Days, FromField
-from amo_bridge.worktime import WorkCalendar
+from amo_bridge.dates.calendar import WorkCalendar
+from amo_bridge.dates.due import Days, Due, Fields, FromField
 
 _DATE = "дата"
 _SHOWN = "«- 5 d», «+ 2 рабочих дня», «+ 1 d 10:00», «+ 7 d + 5 working days»; в тот же день — пусто"

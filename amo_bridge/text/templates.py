@@ -16,7 +16,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateNot
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from amo_bridge.names import nearest
+from amo_bridge.text.names import nearest
 
 SUBJECT = re.compile(r"^\s*Тема\s*:[ \t]*(?P<subject>.*)$", re.IGNORECASE)
 

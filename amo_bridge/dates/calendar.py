@@ -1,21 +1,163 @@
-"""Working time: when the agency works, and how long it works between two moments.
-
-Weekly hours, breaks, a country's public holidays with its moved days off and working Saturdays, and the agency's own
-exceptions, all in one time zone. Moments go in aware (any zone) and come out aware in UTC; the arithmetic is done in
-UTC, so an hour is an hour even in the night when the clocks are changed. Days are plain dates in the calendar's zone.
-"""
+"""What a day is made of for working time: spans of the clock, what breaks leave of them, a country's public days."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from difflib import get_close_matches
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+import holidays
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from amo_bridge.calendar_words import WEEKDAYS, Country, Day, Span, Timezone, Weekday, parse_timezone
 from amo_bridge.clock import in_utc
-from amo_bridge.workday import FULL_DAY, DaySpan, public_days, without_breaks
+
+FULL_DAY = 24 * 60
+"""Minutes in a day, as its clock counts them."""
+
+
+@dataclass(frozen=True, order=True)
+class DaySpan:
+    """A part of a day, in minutes after midnight: ``DaySpan(600, 1140)`` is 10:00-19:00, and ``str()`` says so.
+
+    The end may be 24:00. A span past midnight is not possible: ValueError.
+    """
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end <= FULL_DAY:
+            raise ValueError(f"a span of a day must end after it starts: {self}")
+
+    def __str__(self) -> str:
+        return "-".join(f"{minutes // 60:02}:{minutes % 60:02}" for minutes in (self.start, self.end))
+
+
+def without_breaks(span: DaySpan, breaks: Sequence[DaySpan]) -> list[DaySpan]:
+    """What is left of a span when breaks (sorted by their start, they may overlap) are cut out of it."""
+    rest, start = [], span.start
+    for pause in breaks:
+        if start < min(pause.start, span.end):
+            rest.append(DaySpan(start, min(pause.start, span.end)))
+        start = max(start, pause.end)
+    return [*rest, DaySpan(start, span.end)] if start < span.end else rest
+
+
+@lru_cache(maxsize=256)
+def public_days(country: str, year: int) -> tuple[frozenset[date], frozenset[date]]:
+    """A country's public days off of a year, and its weekend days that are worked instead of a moved one.
+
+    "" has neither. An unknown country is a NotImplementedError. The library's own object fills itself on being asked,
+    which is not safe between threads, so a finished year is kept instead.
+    """
+    if not country:
+        return frozenset(), frozenset()
+    # A neighbour year may move one of its days off into this one.
+    book = holidays.country_holidays(country, years=(year - 1, year, year + 1))
+    off = frozenset(day for day in book if day.year == year)
+    return off, frozenset(day for day in book.weekend_workdays if day.year == year)
+
+
+# The words of the block ``[calendar]``: hours, days, weekdays, countries and zones, with errors in Russian.
+#
+# Each ``parse_…`` takes what TOML gives and raises ValueError; the annotated types at the end are for option models.
+
+WEEKDAYS = MappingProxyType(
+    {name: number for number, name in enumerate(("mon", "tue", "wed", "thu", "fri", "sat", "sun"))}
+)
+
+_SPAN = re.compile(r"(\d{1,2}):([0-5]\d)\s*[-–—]\s*(\d{1,2}):([0-5]\d)")
+
+
+def parse_span(value: Any) -> DaySpan:
+    """«10:00-19:00» → DaySpan; the end may be 24:00. Raises ValueError in Russian."""
+    if isinstance(value, DaySpan):
+        return value
+    parts = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    if parts is None:
+        raise ValueError(f'«{value}» не похоже на часы: пишите "10:00-19:00"; выходной день из hours просто уберите')
+    from_hour, from_minute, to_hour, to_minute = map(int, parts.groups())
+    start, end = from_hour * 60 + from_minute, to_hour * 60 + to_minute
+    if max(start, end) > 24 * 60:
+        raise ValueError(f"«{value}»: такого времени в сутках нет, последнее — 24:00")
+    if start >= end:
+        raise ValueError(f"«{value}»: конец должен быть позже начала, в тех же сутках")
+    return DaySpan(start, end)
+
+
+def parse_day(value: Any) -> date:
+    """«2026-12-31», or TOML's own date, → date. Raises ValueError in Russian."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        if not isinstance(value, str) or len(value) != len("2026-12-31"):
+            raise ValueError(value)
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f'«{value}» — не дата: пишите год-месяц-день, например "2026-12-31"') from None
+
+
+def parse_weekday(value: Any) -> str:
+    """A weekday's name as the config spells it. Raises ValueError in Russian."""
+    name = str(value).strip().lower()
+    if name not in WEEKDAYS:
+        raise ValueError(f"«{value}» — не день недели: годятся {', '.join(WEEKDAYS)}")
+    return name
+
+
+def parse_country(value: Any) -> str:
+    """An ISO code with a known holiday calendar, in capitals, or "". Raises ValueError in Russian."""
+    code = str(value).strip().upper()
+    if code and not _has_calendar(code):
+        raise ValueError(
+            f"«{value}»: праздники такой страны неизвестны; нужен код из двух букв, например RU, KZ, UA, BY "
+            '(или "" — без праздников)'
+        )
+    return code
+
+
+def _has_calendar(code: str) -> bool:
+    """Not by the library's list of all that there are: to make it, it loads the calendar of every country."""
+    if not re.fullmatch("[A-Z]{2}", code):
+        return False
+    try:
+        # By its own code, not by another name for it, such as UK for GB.
+        return str(holidays.country_holidays(code).country) == code
+    except NotImplementedError:
+        return False
+
+
+def parse_timezone(value: Any) -> str:
+    """An IANA zone's name, or "" (the account's own). Raises ValueError in Russian, with the nearest name."""
+    name = str(value).strip()
+    if not name:
+        return name
+    known = {zone.casefold(): zone for zone in available_timezones()}
+    if name.casefold() not in known:
+        near = get_close_matches(name.casefold(), known, n=1)
+        advice = f"может быть, «{known[near[0]]}»?" if near else "пример: «Europe/Moscow»"
+        raise ValueError(f"часового пояса «{value}» нет; {advice}")
+    return known[name.casefold()]
+
+
+Span = Annotated[DaySpan, BeforeValidator(parse_span), PlainSerializer(str)]
+Day = Annotated[date, BeforeValidator(parse_day)]
+Weekday = Annotated[str, AfterValidator(parse_weekday)]
+Country = Annotated[str, BeforeValidator(parse_country)]
+Timezone = Annotated[str, BeforeValidator(parse_timezone)]
+
+
+# Working time: when the agency works, and how long it works between two moments.
+#
+# Weekly hours, breaks, a country's public holidays with its moved days off and working Saturdays, and the agency's own
+# exceptions, all in one time zone. Moments go in aware (any zone) and come out aware in UTC; the arithmetic is done in
+# UTC, so an hour is an hour even in the night when the clocks are changed. Days are plain dates in the calendar's zone.
 
 ONE_DAY = timedelta(days=1)
 ALL_DAY = time(23, 59)

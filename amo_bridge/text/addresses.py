@@ -1,8 +1,9 @@
-"""Telephone numbers: how people type them → one form that can be compared and dialled (E.164, «+79161234567»)."""
+"""Mail addresses: how people type them → one form that can be compared."""
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -16,9 +17,41 @@ from phonenumbers import (
     region_code_for_number,
 )
 
+_BETWEEN_MAILS = re.compile(r"[,;<>]|\s+(?=\S+@)")
+
+
+def mail_key(typed: str) -> str | None:
+    """The address in lower case, without blanks and invisible characters, its domain in ASCII («почта.рф» becomes
+    «xn--…»); None for what is no address.
+
+    Letter case of the name's part is forgiven as all large mail services do, though the standard would keep it.
+    """
+    text = "".join(char for char in typed if not char.isspace() and unicodedata.category(char) != "Cf").casefold()
+    name, at, domain = text.rpartition("@")
+    ascii_domain = _ascii(domain.rstrip("."))
+    return f"{name}@{ascii_domain}" if at and name and "@" not in name and ascii_domain else None
+
+
+def mails_in(cell: str) -> tuple[str, ...]:
+    """All addresses of a cell, in their order, each once."""
+    found = (mail_key(part) for part in _BETWEEN_MAILS.split(cell))
+    return tuple(dict.fromkeys(address for address in found if address))
+
+
+def _ascii(domain: str) -> str:
+    """The domain as mail servers know it; empty if it can be none."""
+    try:
+        name = domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return ""
+    return name if "." in name else ""
+
+
+# Telephone numbers: how people type them → one form that can be compared and dialled (E.164, «+79161234567»).
+
 HOME = "RU"
 # «+7 916 …; 8 (495) …»: amoCRM's one cell often holds several numbers. A slash inside «доб. 12/13» ends the extension.
-_BETWEEN = re.compile(r"[,;/\n]|\s(?:или|and|or)\s", re.IGNORECASE)
+_BETWEEN_PHONES = re.compile(r"[,;/\n]|\s(?:или|and|or)\s", re.IGNORECASE)
 # A number without its plus, as exports and 1C write it: 79161234567, 380501234567.
 _BARE = re.compile(r"\d{11,15}")
 _KAZAKHSTAN = re.compile(r"\+7[67]")
@@ -37,7 +70,7 @@ def e164(typed: str, home: str = HOME) -> str | None:
 
 def numbers_in(cell: str, home: str = HOME) -> tuple[str, ...]:
     """All numbers of a cell in E.164, in their order, each once."""
-    found = (e164(part, home) for part in (cell, *_BETWEEN.split(cell)))
+    found = (e164(part, home) for part in (cell, *_BETWEEN_PHONES.split(cell)))
     return tuple(dict.fromkeys(number for number in found if number))
 
 

@@ -1,4 +1,4 @@
-"""Trying a step of the start until it works: amoCRM, the database or an administrator may keep us waiting."""
+"""How long to wait before trying again."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ from collections.abc import Callable
 
 import structlog
 
-from amo_bridge.engine.delays import delay
 from amo_bridge.errors import BridgeError, ConfigError, LeadLost, NotConnected, StoreUnavailable
+
+FIRST, MOST = 2.0, 3600.0
+
+
+def delay(attempt: int) -> float:
+    """Seconds before try number ``attempt`` + 1: 2, 4, 8 … an hour at most."""
+    return float(min(FIRST * 2 ** (max(attempt, 1) - 1), MOST))
+
+
+# Trying a step of the start until it works: amoCRM, the database or an administrator may keep us waiting.
 
 log = structlog.get_logger()
 # Another process or the page for connecting may change these at any moment, and to ask again costs amoCRM nothing.

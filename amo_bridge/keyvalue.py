@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from sqlitedict import SqliteDict
 
-from amo_bridge.crm.file_lock import file_lock
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.file_lock import file_lock
 
 
 def to_text(value: Any) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from amo_bridge.worktime import WorkCalendar
+from amo_bridge.dates.calendar import WorkCalendar
 
 _SHOWN = "«пн 10:00», «среда, пятница 16:00», «рабочий день 18:30», «1 число 10:00», «последнее число 16:00»"
 _TIMED = re.compile(r"(?P<day>.+?)\s+(?:(?:в|at)\s+)?(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)")
