@@ -17,7 +17,7 @@ from typing import Any
 import requests
 
 from amo_bridge.clock import SystemClock
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import DealRecord

@@ -12,12 +12,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from amo_bridge.actions import Action, CreateTask, Skip
-from amo_bridge.config.names import StageName
-from amo_bridge.deal import Deal
 from amo_bridge.events import ClientAnswered
-from amo_bridge.options import Condition, Deeds
-from amo_bridge.rules import Options, handler
+from amo_bridge.rules.actions import Action, CreateTask, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Options, handler
+from amo_bridge.rules.option_types import StageName
+from amo_bridge.rules.options import Condition, Deeds
 
 SLOT = "answered"
 

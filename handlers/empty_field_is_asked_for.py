@@ -12,13 +12,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.actions import Action, CreateTask, FinishTask, Skip
-from amo_bridge.config.names import FieldName, PersonName, StageName, TaskTypeName
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal
 from amo_bridge.events import FieldChanged, StageEntered, TaskAnswered
-from amo_bridge.options import Condition
-from amo_bridge.rules import Options, handler
+from amo_bridge.rules.actions import Action, CreateTask, FinishTask, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Options, handler
+from amo_bridge.rules.option_types import FieldName, PersonName, StageName, TaskTypeName
+from amo_bridge.rules.options import Condition
 from amo_bridge.text.names import begins_with, comment_after, same_name
 
 PLACE = "{field}"

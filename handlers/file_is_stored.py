@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from amo_bridge.actions import Skip, StoreFile
-from amo_bridge.config.names import PipelineName
-from amo_bridge.deal import Deal
 from amo_bridge.events import FileAttached
-from amo_bridge.options import Condition, FolderSpec
-from amo_bridge.rules import Options, handler
+from amo_bridge.rules.actions import Skip, StoreFile
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Options, handler
+from amo_bridge.rules.option_types import PipelineName
+from amo_bridge.rules.options import Condition, FolderSpec
 from amo_bridge.text.names import same_name, starts_with
 
 

@@ -11,12 +11,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.actions import MoveDeal, Skip
-from amo_bridge.config.names import StageName
-from amo_bridge.deal import Deal
 from amo_bridge.events import FileAttached
-from amo_bridge.options import Condition
-from amo_bridge.rules import Options, handler
+from amo_bridge.rules.actions import MoveDeal, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Options, handler
+from amo_bridge.rules.option_types import StageName
+from amo_bridge.rules.options import Condition
 from amo_bridge.text.names import starts_with
 
 

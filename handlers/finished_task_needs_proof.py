@@ -14,14 +14,14 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from amo_bridge.actions import Action, AddNote, CreateTask, Skip
-from amo_bridge.card import AttachedFile
-from amo_bridge.config.names import PersonName, StageName
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal
 from amo_bridge.events import TaskFinished
-from amo_bridge.options import Deeds, WantedCall, WantedFile
-from amo_bridge.rules import Options, handler
+from amo_bridge.rules.actions import Action, AddNote, CreateTask, Skip
+from amo_bridge.rules.deal import AttachedFile, Deal
+from amo_bridge.rules.gates import WantedCall, WantedFile
+from amo_bridge.rules.handler import Options, handler
+from amo_bridge.rules.option_types import PersonName, StageName
+from amo_bridge.rules.options import Deeds
 from amo_bridge.text.names import begins_with, is_picture
 
 AGAIN = "again@"

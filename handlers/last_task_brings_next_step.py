@@ -14,12 +14,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.actions import Action, Skip
-from amo_bridge.config.names import StageName
-from amo_bridge.deal import Deal
 from amo_bridge.events import TaskFinished
-from amo_bridge.options import Condition, Deeds, WantedFile, WhichTasks
-from amo_bridge.rules import handler
+from amo_bridge.rules.actions import Action, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.gates import WantedFile, WhichTasks
+from amo_bridge.rules.handler import handler
+from amo_bridge.rules.option_types import StageName
+from amo_bridge.rules.options import Condition, Deeds
 
 
 class LastTaskBringsNextStep(WhichTasks):

@@ -7,12 +7,12 @@ Covers W12.
 
 from __future__ import annotations
 
-from amo_bridge.actions import Notify, Skip
-from amo_bridge.config.names import StageName
-from amo_bridge.deal import Deal
 from amo_bridge.events import ClientAnswered
-from amo_bridge.options import NoticeSpec
-from amo_bridge.rules import Options, handler
+from amo_bridge.rules.actions import Notify, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Options, handler
+from amo_bridge.rules.option_types import StageName
+from amo_bridge.rules.options import NoticeSpec
 
 
 class LetterIsTold(Options):

@@ -13,13 +13,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.actions import Action, FinishTask, MoveDeal, Skip
-from amo_bridge.card import Call
-from amo_bridge.config.names import LossReasonName, StageName
-from amo_bridge.deal import Deal, Task
 from amo_bridge.events import CallLogged
-from amo_bridge.options import TaskSpec
-from amo_bridge.rules import Options, handler
+from amo_bridge.rules.actions import Action, FinishTask, MoveDeal, Skip
+from amo_bridge.rules.deal import Call, Deal, Task
+from amo_bridge.rules.handler import Options, handler
+from amo_bridge.rules.option_types import LossReasonName, StageName
+from amo_bridge.rules.options import TaskSpec
 from amo_bridge.text.addresses import all_abroad
 
 # amoCRM's call_status: left a message, call back later, not there, not reached, busy.

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from amo_bridge.actions import SendLetter, Skip, StopSeries
-from amo_bridge.config.names import PersonName
-from amo_bridge.config.sections import FromSection
-from amo_bridge.config.series import AllSeries
-from amo_bridge.deal import Deal
+from amo_bridge.config.channels import AllSeries
 from amo_bridge.events import SeriesLetterDue
-from amo_bridge.rules import Options, handler
+from amo_bridge.rules.actions import SendLetter, Skip, StopSeries
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Options, handler
+from amo_bridge.rules.option_types import FromSection, PersonName
 
 
 class SeriesSendsLetters(Options):

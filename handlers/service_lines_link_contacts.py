@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from amo_bridge.actions import Action, CreateTask, FinishTask, LinkContacts, Skip
-from amo_bridge.config.names import PersonName, StageName
-from amo_bridge.config.sections import FromSection
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal
 from amo_bridge.events import FieldChanged
-from amo_bridge.rules import Options, handler
-from amo_bridge.service_lines import Blogger, ServicesSection
+from amo_bridge.rules.actions import Action, CreateTask, FinishTask, LinkContacts, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Options, handler
+from amo_bridge.rules.option_types import FromSection, PersonName, StageName
+from amo_bridge.rules.service_lines import Blogger, ServicesSection
 from amo_bridge.text.names import same_name
 
 CLEAR = "Контакт найден, или этого блогера в услугах больше нет"

@@ -14,15 +14,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.actions import Action, CreateTask, Skip
-from amo_bridge.config.names import PersonName, StageName
-from amo_bridge.config.sections import FromSection
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal
 from amo_bridge.events import FieldChanged, StageEntered
-from amo_bridge.options import Condition
-from amo_bridge.rules import Options, handler
-from amo_bridge.service_lines import BloggerTask, LineTask, ServiceLines, ServicesSection, read, steered
+from amo_bridge.rules.actions import Action, CreateTask, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Options, handler
+from amo_bridge.rules.option_types import FromSection, PersonName, StageName
+from amo_bridge.rules.options import Condition
+from amo_bridge.rules.service_lines import BloggerTask, LineTask, ServiceLines, ServicesSection, read, steered
 from amo_bridge.text.names import same_name
 
 GONE = "Услуги в сделке изменились: эта задача больше не нужна"

@@ -13,12 +13,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.actions import Lack, RollBack, Skip
-from amo_bridge.config.names import FieldName
-from amo_bridge.deal import Deal
 from amo_bridge.events import StageEntered
-from amo_bridge.options import Gate
-from amo_bridge.rules import handler
+from amo_bridge.rules.actions import Lack, RollBack, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.gates import Gate
+from amo_bridge.rules.handler import handler
+from amo_bridge.rules.option_types import FieldName
 
 
 class StageNeedsFields(Gate):

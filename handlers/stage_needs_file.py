@@ -8,11 +8,11 @@ Covers A101 (leaving «Исполнение» without «Отчет по прое
 
 from __future__ import annotations
 
-from amo_bridge.actions import Lack, RollBack, Skip
-from amo_bridge.deal import Deal
 from amo_bridge.events import StageEntered
-from amo_bridge.options import Gate, WantedFile
-from amo_bridge.rules import handler
+from amo_bridge.rules.actions import Lack, RollBack, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.gates import Gate, WantedFile
+from amo_bridge.rules.handler import handler
 
 
 class StageNeedsFile(Gate, WantedFile):

@@ -13,14 +13,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.actions import Action, ChangeTask, FinishTask, Notify, Skip
-from amo_bridge.config.names import PersonName, StageName
 from amo_bridge.dates.due import Due
 from amo_bridge.dates.duration import Duration, in_words
-from amo_bridge.deal import Deal, Task
 from amo_bridge.events import StageEntered, TaskAdded, TaskCompleted, TaskDeleted, TaskUpdated
-from amo_bridge.options import Condition, TaskSpec
-from amo_bridge.rules import Options, handler
+from amo_bridge.rules.actions import Action, ChangeTask, FinishTask, Notify, Skip
+from amo_bridge.rules.deal import Deal, Task
+from amo_bridge.rules.handler import Options, handler
+from amo_bridge.rules.option_types import PersonName, StageName
+from amo_bridge.rules.options import Condition, TaskSpec
 
 Heard = StageEntered | TaskAdded | TaskUpdated | TaskCompleted | TaskDeleted
 

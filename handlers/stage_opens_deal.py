@@ -13,12 +13,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.actions import Action, Skip
-from amo_bridge.config.names import StageName
-from amo_bridge.deal import Deal
 from amo_bridge.events import StageEntered
-from amo_bridge.options import CarryOver, Condition
-from amo_bridge.rules import handler
+from amo_bridge.rules.actions import Action, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import handler
+from amo_bridge.rules.option_types import StageName
+from amo_bridge.rules.options import CarryOver, Condition
 
 
 class StageOpensDeal(CarryOver):

@@ -11,13 +11,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.actions import Action, FinishTask, Skip
-from amo_bridge.config.names import StageName
-from amo_bridge.deal import Deal
 from amo_bridge.events import CallLogged, NoteAdded
-from amo_bridge.options import TaskSpec
-from amo_bridge.rules import Options, handler
-from amo_bridge.written_notes import says_nothing
+from amo_bridge.rules.actions import Action, FinishTask, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.gates import says_nothing
+from amo_bridge.rules.handler import Options, handler
+from amo_bridge.rules.option_types import StageName
+from amo_bridge.rules.options import TaskSpec
 
 
 class TalkAsksForNote(Options):

@@ -7,11 +7,11 @@ Covers A11, A122 (who wants no more letters gets none).
 
 from __future__ import annotations
 
-from amo_bridge.actions import Action, AddNote, AddTags, SetFields, StopSeries
-from amo_bridge.config.names import CustomFieldName, TagName, Text
-from amo_bridge.deal import Deal
 from amo_bridge.events import ClientUnsubscribed
-from amo_bridge.rules import Options, handler
+from amo_bridge.rules.actions import Action, AddNote, AddTags, SetFields, StopSeries
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Options, handler
+from amo_bridge.rules.option_types import CustomFieldName, TagName, Text
 
 
 class UnsubscribedClientIsMarked(Options):

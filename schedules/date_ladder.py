@@ -18,14 +18,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from amo_bridge.actions import Action, Skip
-from amo_bridge.config.names import StageName
-from amo_bridge.date_options import Counted, Dates, DateStep, is_for_an_older_deal, moved
-from amo_bridge.deal import Deal, Stay, stage_is_one_of
 from amo_bridge.events import ContactDateChanged, FieldChanged, StageEntered, StepDue
-from amo_bridge.options import Condition, Deeds
-from amo_bridge.schedule import Step, Times, schedule
-from amo_bridge.step_options import names_are_unique, on_leaving
+from amo_bridge.rules.actions import Action, Skip
+from amo_bridge.rules.deal import Deal, Stay, stage_is_one_of
+from amo_bridge.rules.handler import Step, Times, schedule
+from amo_bridge.rules.ladders import Counted, Dates, DateStep, is_for_an_older_deal, moved, names_are_unique, on_leaving
+from amo_bridge.rules.option_types import StageName
+from amo_bridge.rules.options import Condition, Deeds
 
 
 class DateLadder(Dates):

@@ -13,17 +13,15 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from amo_bridge.actions import Action, Skip
-from amo_bridge.config.names import DateFieldName, StageName
-from amo_bridge.config.sections import FromSection
-from amo_bridge.date_options import HourOfDay
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal
 from amo_bridge.events import StepDue
-from amo_bridge.options import Condition
-from amo_bridge.rules import Options
-from amo_bridge.schedule import Existing, Step, Times, schedule
-from amo_bridge.service_lines import BloggerTask, ServicesSection, read
+from amo_bridge.rules.actions import Action, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Existing, Options, Step, Times, schedule
+from amo_bridge.rules.ladders import HourOfDay
+from amo_bridge.rules.option_types import DateFieldName, FromSection, StageName
+from amo_bridge.rules.options import Condition
+from amo_bridge.rules.service_lines import BloggerTask, ServicesSection, read
 from amo_bridge.text.names import normalise, same_name
 
 STEP = "дата наступила"

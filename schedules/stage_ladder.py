@@ -14,15 +14,14 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from amo_bridge.actions import Action, Skip
-from amo_bridge.config.names import StageName
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal, Stay, stage_is_one_of
 from amo_bridge.events import StageEntered, StepDue
-from amo_bridge.options import Condition, Deeds
-from amo_bridge.rules import Options
-from amo_bridge.schedule import Existing, Step, Times, schedule
-from amo_bridge.step_options import TimedDeeds, names_are_unique, on_leaving
+from amo_bridge.rules.actions import Action, Skip
+from amo_bridge.rules.deal import Deal, Stay, stage_is_one_of
+from amo_bridge.rules.handler import Existing, Options, Step, Times, schedule
+from amo_bridge.rules.ladders import TimedDeeds, names_are_unique, on_leaving
+from amo_bridge.rules.option_types import StageName
+from amo_bridge.rules.options import Condition, Deeds
 
 
 class LadderStep(TimedDeeds):

@@ -7,9 +7,9 @@ from typing import Any
 
 from amo_bridge.crm.account import Stage, User
 from amo_bridge.dates.calendar import CalendarOptions
-from amo_bridge.deal import Deal, Stay, Task
 from amo_bridge.events import FieldChanged, FileAttached, StageEntered, StepDue, TaskAnswered, TaskFinished
-from amo_bridge.schedule import Times
+from amo_bridge.rules.deal import Deal, Stay, Task
+from amo_bridge.rules.handler import Times
 
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 IVAN = User(id=101, name="Иван Петров", email="petrov@agency.example", is_active=True, is_admin=False)

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from amo_bridge.config.load import load
-from amo_bridge.rules import Rule
+from amo_bridge.config.loader import load
+from amo_bridge.rules.handler import Rule
 
 ROOT = Path(__file__).parent.parent
 if __name__ == "__main__":

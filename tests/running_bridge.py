@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from amo_bridge.clock import Clock
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.bridge import Bridge

@@ -10,7 +10,7 @@ from pathlib import Path
 from local_crm import LocalCrm, served
 from running_bridge import UNHURRIED
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.sandbox.account_start import load_world
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from builders import NOON, deal
 
-from amo_bridge.card import Call, Contact, NotRead, Touch, Touches, Unread
+from amo_bridge.rules.deal import Call, Contact, NotRead, Touch, Touches, Unread
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from doc_files import READMES, ROOT
 from sqlalchemy.engine import make_url
 
 from amo_bridge.cli import main
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.serving.arbiter import GRACE
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))

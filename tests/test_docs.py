@@ -19,8 +19,8 @@ from doc_files import LINK, PAGES, READMES, ROOT, anchors, fences, headings, lin
 from amo_bridge.cli import main
 from amo_bridge.cli.mistakes import Missing
 from amo_bridge.cli.rules import HEADER, IN_ENGLISH, markdown_table
-from amo_bridge.config.against_account import unknown_names
-from amo_bridge.config.load import load
+from amo_bridge.config.account_check import unknown_names
+from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.local_budget import LocalBudget

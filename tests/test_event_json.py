@@ -11,8 +11,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 
 from amo_bridge import events
-from amo_bridge.event_json import fingerprint, from_json, to_json
 from amo_bridge.events import DealMoved, DealUpdated, Event, FieldValue, NoteAdded, StageEntered, Unrecognised
+from amo_bridge.events.codec import fingerprint, from_json, to_json
 
 MOMENT = datetime(2024, 9, 17, 11, 32, 38, tzinfo=UTC)
 

@@ -12,10 +12,11 @@ from typing import Literal
 
 import pytest
 
-from amo_bridge import actions, events
+from amo_bridge import events
 from amo_bridge.cli.rules import HEADER, IN_ENGLISH, markdown_table
-from amo_bridge.config.load import load
-from amo_bridge.rule_folders import shipped, shipped_handlers, shipped_schedules
+from amo_bridge.config.loader import load
+from amo_bridge.rules import actions
+from amo_bridge.rules.registry import shipped, shipped_handlers, shipped_schedules
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("handlers", "schedules")

@@ -9,7 +9,7 @@ from builders import deal
 from pydantic import ValidationError
 
 from amo_bridge.dates.due import Due
-from amo_bridge.options import Condition, TaskSpec
+from amo_bridge.rules.options import Condition, TaskSpec
 
 FIELDS = {"Тип оплаты": "Предоплата", "Договор подписан": True, "Отчёт сдан": False, "Услуги": ("Блогеры", "Посевы")}
 

@@ -9,7 +9,8 @@ import pytest
 from builders import deal
 from pydantic import ValidationError
 
-from amo_bridge.actions import (
+from amo_bridge.dates.due import Due
+from amo_bridge.rules.actions import (
     Action,
     AddNote,
     AddTags,
@@ -27,8 +28,7 @@ from amo_bridge.actions import (
     StopAutoDial,
     StopSeries,
 )
-from amo_bridge.dates.due import Due
-from amo_bridge.options import Deeds, EscalationSpec
+from amo_bridge.rules.options import Deeds, EscalationSpec
 
 TASK = {"text": "Позвонить: {Название}", "to": "manager", "due": "1 d"}
 TODAY = Due.parse("end of day")

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from builders import deal, entered
 
-from amo_bridge.actions import Skip
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.errors import ConfigError
 from amo_bridge.events import FileAttached, StageEntered
-from amo_bridge.rule_folders import own_handlers, shipped_handlers
+from amo_bridge.rules.actions import Skip
+from amo_bridge.rules.registry import own_handlers, shipped_handlers
 
 OWN = '''\
 """A deal of a big client comes → somebody rings at once.

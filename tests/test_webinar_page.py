@@ -16,7 +16,7 @@ from running_bridge import RunningBridge
 from webinar_kit import ACCOUNT, fill_contacts
 
 from amo_bridge.cli import main
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.demo.office import Office
 from amo_bridge.sandbox.account_start import load_world
 

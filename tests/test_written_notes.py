@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from builders import NOON
 
-from amo_bridge.card import Note
 from amo_bridge.events import NoteAdded
-from amo_bridge.written_notes import says_nothing, says_something
+from amo_bridge.rules.deal import Note
+from amo_bridge.rules.gates import says_nothing, says_something
 
 
 @pytest.mark.parametrize(

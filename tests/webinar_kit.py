@@ -12,8 +12,9 @@ from local_crm import TOKEN, LocalCrm
 from running_bridge import UNHURRIED, RunningBridge
 
 from amo_bridge.clock import SystemClock
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
+from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import ContactRecord
 from amo_bridge.crm.local_budget import LocalBudget
@@ -23,7 +24,6 @@ from amo_bridge.engine.cursors import CONTACTS_FILLED, Cursors
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.exports import Export
-from amo_bridge.webinars.options import WebinarSection
 from amo_bridge.webinars.recognise import read_export
 
 SAMPLES = Path(__file__).parent / "samples" / "webinars"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-from amo_bridge.config.environment import secret
+from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.engine.small_state import account_name, small_state
 

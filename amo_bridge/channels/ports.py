@@ -17,7 +17,7 @@ from amo_bridge.channels.notices.port import NoticePort
 from amo_bridge.channels.telegram.bot import Bot
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import MAIL_PASSWORD, TELEGRAM_TOKEN
-from amo_bridge.config.environment import secret
+from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.brain import Brain

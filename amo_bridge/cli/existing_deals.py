@@ -18,7 +18,7 @@ from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.connection import known_account
 from amo_bridge.engine.existing import ExistingDeals, Planned, choices_of
 from amo_bridge.engine.upcoming import Upcoming
-from amo_bridge.rules import Rule
+from amo_bridge.rules.handler import Rule
 from amo_bridge.text.names import nearest
 
 MOST_SHOWN = 200

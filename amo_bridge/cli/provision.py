@@ -14,7 +14,7 @@ from amo_bridge.cli.common import agrees, console, load_or_exit, tell_and_exit
 from amo_bridge.cli.crm_words import in_words
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command
-from amo_bridge.config.against_account import unknown_names
+from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient

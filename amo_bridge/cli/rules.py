@@ -12,7 +12,7 @@ from amo_bridge.cli.existing_deals import show_existing
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command
 from amo_bridge.config.model import Config
-from amo_bridge.rules import Rule
+from amo_bridge.rules.handler import Rule
 
 HEADER = "| пункт | правило | что делает | обработчик |"
 IN_ENGLISH = "| clause | rule | what it does | handler |"

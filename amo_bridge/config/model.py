@@ -1,29 +1,85 @@
-"""The shape of the config file, apart from the rules' own options (those stand in the handlers' files)."""
+"""``[absences]``: who is away, when, and who stands in for him."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, time, timedelta
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from amo_bridge.config.absences import Absences
 from amo_bridge.config.channels import Channels
-from amo_bridge.config.evening import EveningListSection
-from amo_bridge.config.lines import KeyPath
-from amo_bridge.config.names import CustomFieldName, PersonName, TagName, UserName
-from amo_bridge.config.strict import Strict
-from amo_bridge.dates.calendar import CalendarOptions
+from amo_bridge.config.provision import ProvisionSection
+from amo_bridge.config.toml_lines import KeyPath
+from amo_bridge.config.webinar import WebinarSection
+from amo_bridge.dates.calendar import CalendarOptions, Day
 from amo_bridge.dates.duration import Duration, in_words
-from amo_bridge.provision.options import ProvisionSection
-from amo_bridge.rules import Rule
-from amo_bridge.service_lines import ServicesSection
-from amo_bridge.webinars.options import WebinarSection
+from amo_bridge.rules.handler import Rule
+from amo_bridge.rules.option_types import CustomFieldName, PersonName, Strict, TagName, UserName
+from amo_bridge.rules.service_lines import ServicesSection
+from amo_bridge.text.names import same_name
+
+
+class Absence(Strict):
+    """One time away: ``from`` and ``to`` are the first and the last day of it, ``deputy`` the user who stands in."""
+
+    first: Day = Field(alias="from")
+    last: Day = Field(alias="to")
+    deputy: UserName
+
+    @model_validator(mode="after")
+    def in_order(self) -> Self:
+        if self.last < self.first:
+            raise ValueError(f"to = «{self.last}» раньше, чем from = «{self.first}»")
+        return self
+
+
+Absences = Mapping[UserName, tuple[Absence, ...]]
+"""A user's name → his times away."""
+
+
+def stand_in(absences: Absences, name: str, day: date) -> str:
+    """Who works on that day in the place of ``name``: he himself, or the last of a chain of deputies who is there.
+
+    If they all are away it is he himself again: a task must not go round for ever, nor to somebody named by nobody.
+    """
+    asked = [name]
+    while deputy := _deputy(absences, asked[-1], day):
+        if any(same_name(deputy, one) for one in asked):
+            return name
+        asked.append(deputy)
+    return asked[-1]
+
+
+def overlaps(times: Iterable[Absence]) -> list[tuple[Absence, Absence]]:
+    """Neighbouring times away that share a day: nobody could tell which deputy is meant."""
+    in_order = sorted(times, key=lambda one: one.first)
+    return [(a, b) for a, b in pairwise(in_order) if b.first <= a.last]
+
+
+def _deputy(absences: Absences, name: str, day: date) -> str | None:
+    for person, times in absences.items():
+        if same_name(person, name):
+            return next((one.deputy for one in times if one.first <= day <= one.last), None)
+    return None
+
+
+# ``[evening_list]``: at the end of a working day everybody is told which of his tasks are not done.
+
+
+class EveningListSection(Strict):
+    """``at``: o'clock, by the account's clocks. ``to``: whom; without it everybody whom the bridge can tell."""
+
+    at: time = time(18, 30)
+    to: tuple[UserName, ...] = ()
+
+
+# The shape of the config file, apart from the rules' own options (those stand in the handlers' files).
 
 _ACCOUNT_URL = re.compile(r"https?://[^\s/?#@]+", re.IGNORECASE)
 POSTGRES = re.compile(r"^postgres(?:ql)?://")

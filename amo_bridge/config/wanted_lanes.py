@@ -8,8 +8,16 @@ from typing import Any
 from pydantic import BaseModel
 
 from amo_bridge.engine.effects import Lane
-from amo_bridge.options import AudienceSpec, Deeds, EscalationSpec, FolderSpec, LetterSpec, NoticeSpec, ViolationSpec
-from amo_bridge.rules import Rule
+from amo_bridge.rules.handler import Rule
+from amo_bridge.rules.options import (
+    AudienceSpec,
+    Deeds,
+    EscalationSpec,
+    FolderSpec,
+    LetterSpec,
+    NoticeSpec,
+    ViolationSpec,
+)
 
 SHAPES: Mapping[type[BaseModel], Lane] = {
     LetterSpec: "mail",

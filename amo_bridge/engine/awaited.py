@@ -14,8 +14,8 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.tables import events
-from amo_bridge.event_json import to_json
 from amo_bridge.events import TaskAnswered
+from amo_bridge.events.codec import to_json
 
 TIME_TO_ANSWER = 15.0
 

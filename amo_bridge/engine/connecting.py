@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from amo_bridge.config.environment import secret
+from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.budget import Budget, StoreBudget
 from amo_bridge.crm.integration import authorize_url, client_of, is_of_account, is_signed

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from amo_bridge.clock import AccountClock
-from amo_bridge.config.environment import secret
+from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.account_cache import AccountCache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amo_bridge.actions import Action, Decision, RollBack, Skip
+from amo_bridge.rules.actions import Action, Decision, RollBack, Skip
 
 
 def well_formed(decision: Decision) -> Skip | RollBack | list[Action]:

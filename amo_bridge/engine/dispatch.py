@@ -6,13 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from amo_bridge.actions import Action, Person, RollBack, Skip
-from amo_bridge.card import NotRead
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.dates.duration import in_words
-from amo_bridge.deal import Deal
 from amo_bridge.engine.decisions import well_formed
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.event_keys import event_key
@@ -21,7 +18,9 @@ from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.surroundings import Looking
 from amo_bridge.errors import BridgeError
 from amo_bridge.events import Event, StageEntered
-from amo_bridge.rules import Rule
+from amo_bridge.rules.actions import Action, Person, RollBack, Skip
+from amo_bridge.rules.deal import Deal, NotRead
+from amo_bridge.rules.handler import Rule
 
 Outcome = Literal["acts", "would_act", "skipped", "failed", "held"]
 

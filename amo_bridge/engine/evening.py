@@ -8,7 +8,7 @@ from typing import Any
 
 from amo_bridge.channels.notices.reach import Reach
 from amo_bridge.clock import Clock
-from amo_bridge.config.absences import stand_in
+from amo_bridge.config.model import stand_in
 from amo_bridge.crm.account import User
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.cursors import EVENING_LIST_SENT, Cursors

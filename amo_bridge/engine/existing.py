@@ -21,7 +21,7 @@ from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import schedules
 from amo_bridge.engine.timers import Timers, main_contacts
 from amo_bridge.engine.timetable import Moments, TimerKey, Timetable
-from amo_bridge.rules import Rule
+from amo_bridge.rules.handler import Rule
 
 CHUNK = 500
 # Done already; would be done at once; its time is too long past to be done; its time is to come.

@@ -20,7 +20,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import GAVE_UP, events, is_given_up, journal, outbox
 from amo_bridge.engine.wording import in_words
-from amo_bridge.event_json import from_json
+from amo_bridge.events.codec import from_json
 
 Decision = Literal["retried", "dropped"]
 WORDS: dict[Decision, str] = {"retried": "возвращено в работу", "dropped": "снято"}

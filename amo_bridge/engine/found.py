@@ -12,8 +12,8 @@ from sqlalchemy.engine import Connection
 from amo_bridge.crm.entities import EPOCH
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import found
-from amo_bridge.event_json import from_json, to_json
 from amo_bridge.events import Event
+from amo_bridge.events.codec import from_json, to_json
 
 
 class Found:

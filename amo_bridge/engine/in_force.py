@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from amo_bridge.dates.calendar import WorkCalendar
-from amo_bridge.schedule import Pause, Times
+from amo_bridge.rules.handler import Pause, Times
 
 
 @dataclass(frozen=True)

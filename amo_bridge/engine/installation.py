@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import structlog
 
-from amo_bridge.config.folder import AccountConfig
+from amo_bridge.config.files import AccountConfig
 from amo_bridge.config.model import Config
 from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.connecting import Connecting

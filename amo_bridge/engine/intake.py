@@ -19,7 +19,6 @@ from amo_bridge.engine.mirror.task_door import Fresh, ReadTasks, meet, settling
 from amo_bridge.engine.rows import insert_new
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import events, inbox
-from amo_bridge.event_json import fingerprint, to_json
 from amo_bridge.events import (
     CallLogged,
     ClientAnswered,
@@ -38,6 +37,7 @@ from amo_bridge.events import (
     TaskDeleted,
     TaskReported,
 )
+from amo_bridge.events.codec import fingerprint, to_json
 
 # As many as the planner judges at once.
 BATCH = 1000

@@ -14,7 +14,6 @@ import structlog
 from sqlalchemy import Select, func, select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.actions import CreateTask
 from amo_bridge.clock import Clock
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.brain import Brain
@@ -22,6 +21,7 @@ from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.tables import outbox
 from amo_bridge.errors import BridgeError
+from amo_bridge.rules.actions import CreateTask
 
 log = structlog.get_logger()
 WITHIN = timedelta(hours=1)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from amo_bridge.clock import AccountClock, Clock
-from amo_bridge.config.against_account import unknown_names
+from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.engine.accounts import key_of, known_key
 from amo_bridge.engine.closing import Closing

@@ -29,8 +29,8 @@ from amo_bridge.engine.store import Store
 from amo_bridge.engine.surroundings import Surroundings, will_be_looked_at
 from amo_bridge.engine.tasks_now import TasksNow
 from amo_bridge.errors import BridgeError, UnknownName
-from amo_bridge.event_json import from_json
 from amo_bridge.events import CallLogged, DealDeleted, DealReported, Event, TaskAnswered, TaskReported
+from amo_bridge.events.codec import from_json
 
 BATCH = 1000
 

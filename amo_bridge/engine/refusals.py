@@ -13,12 +13,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from amo_bridge.actions import Action, CreateTask, FinishTask, Notify, Person, RollBack
 from amo_bridge.crm.account_parts import LOST
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal
 from amo_bridge.events import StageEntered
+from amo_bridge.rules.actions import Action, CreateTask, FinishTask, Notify, Person, RollBack
+from amo_bridge.rules.deal import Deal
 
 DUE = Due.parse("end of day")
 SLOT = "insists"

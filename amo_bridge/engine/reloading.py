@@ -18,9 +18,9 @@ from typing import Protocol
 import structlog
 
 from amo_bridge.clock import Clock
-from amo_bridge.config.load import load_text
+from amo_bridge.config.diagnostics import text_of
+from amo_bridge.config.loader import load_text
 from amo_bridge.config.model import Config
-from amo_bridge.config.read import text_of
 from amo_bridge.errors import BridgeError, ConfigError
 
 log = structlog.get_logger()
@@ -78,7 +78,7 @@ class ConfigWatch:
 
     @property
     def mark_in_force(self) -> str:
-        """Of the version of the file that the bridge works by, as config/saving.py marks versions."""
+        """Of the version of the file that the bridge works by, as config/files.py marks versions."""
         return self._digest
 
     def start(self) -> None:

@@ -23,8 +23,8 @@ from amo_bridge.engine.replay import verdicts_about
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import events
 from amo_bridge.errors import BridgeError
-from amo_bridge.event_json import from_json
 from amo_bridge.events import Event
+from amo_bridge.events.codec import from_json
 
 
 class NotRepeatable(BridgeError):

@@ -23,9 +23,9 @@ from amo_bridge.engine.surroundings import Surroundings
 from amo_bridge.engine.tasks_now import TasksNow
 from amo_bridge.engine.wording import in_words
 from amo_bridge.errors import UnknownName
-from amo_bridge.event_json import fingerprint, to_json
 from amo_bridge.events import DealAdded, DealDeleted, DealReported, Event, TaskReported
-from amo_bridge.rules import Rule
+from amo_bridge.events.codec import fingerprint, to_json
+from amo_bridge.rules.handler import Rule
 
 
 @dataclass(frozen=True)

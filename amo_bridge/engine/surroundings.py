@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from amo_bridge.card import Need, NotRead, Unread
 from amo_bridge.crm.entities import DealRecord
-from amo_bridge.deal import Deal
 from amo_bridge.engine.needs.bloggers import DealBloggers
 from amo_bridge.engine.needs.calls import DealCalls
 from amo_bridge.engine.needs.deals import OwnDeals
@@ -24,7 +22,8 @@ from amo_bridge.engine.needs.steps import ContactSteps, OwnSteps
 from amo_bridge.engine.needs.tasks import CardTasks, OwnTasks
 from amo_bridge.engine.needs.touches import DealTouches
 from amo_bridge.events import Event
-from amo_bridge.rules import Rule
+from amo_bridge.rules.deal import Deal, Need, NotRead, Unread
+from amo_bridge.rules.handler import Rule
 
 SOURCES: Mapping[Need, Callable[[Ways], Source]] = {
     "own_tasks": OwnTasks,

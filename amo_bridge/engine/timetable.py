@@ -13,14 +13,13 @@ from typing import NamedTuple
 import structlog
 
 from amo_bridge.clock import Clock
-from amo_bridge.config.names import ContactDateFieldName, names_in
 from amo_bridge.dates.calendar import CalendarOptions, WorkCalendar
-from amo_bridge.deal import Deal
 from amo_bridge.engine.in_force import InForce
 from amo_bridge.engine.mirror import IndexedContact, Mirrored
 from amo_bridge.engine.view import Viewer
-from amo_bridge.rules import Rule
-from amo_bridge.schedule import Schedule, Step, StepsOf
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Rule, Schedule, Step, StepsOf
+from amo_bridge.rules.option_types import ContactDateFieldName, names_in
 
 log = structlog.get_logger()
 

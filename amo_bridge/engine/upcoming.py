@@ -15,7 +15,7 @@ from amo_bridge.engine.cursors import CLOCK_AHEAD, Cursors
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import deals, timers
 from amo_bridge.engine.timers import OPEN
-from amo_bridge.rules import Rule
+from amo_bridge.rules.handler import Rule
 
 # How many seconds amoCRM's clock is ahead of the machine's, as the worker heard it last.
 MOST = 10_000

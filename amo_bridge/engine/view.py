@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from amo_bridge.card import Contact
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.entities import ContactRecord, DealRecord, TaskRecord
 from amo_bridge.crm.field_reader import FieldReader
-from amo_bridge.deal import Deal, Stay, Task
 from amo_bridge.engine.mirror import IndexedContact, Mirrored
+from amo_bridge.rules.deal import Contact, Deal, Stay, Task
 
 
 class Viewer:

@@ -7,7 +7,7 @@ from time import monotonic
 
 import structlog
 
-from amo_bridge.config.against_account import unknown_names
+from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.subscription import subscribe

@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from amo_bridge.config.load_rules import A_RULE, RULES
+from amo_bridge.config.loader import A_RULE, RULES
 from amo_bridge.config.model import Config
-from amo_bridge.config.names import AccountName, ContactDateFieldName, DateFieldName
-from amo_bridge.provision.options import FieldType
+from amo_bridge.config.provision import FieldType
+from amo_bridge.rules.option_types import AccountName, ContactDateFieldName, DateFieldName
 
 Path = tuple[Any, ...]
 

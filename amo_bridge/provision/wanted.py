@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from amo_bridge.config.against_account import account_names
+from amo_bridge.config.account_check import account_names
 from amo_bridge.config.model import MANAGER, Config
-from amo_bridge.config.names import (
+from amo_bridge.config.provision import FieldShape, FieldType, ProvisionSection
+from amo_bridge.provision.uses import ANY, more_demanding, type_for
+from amo_bridge.rules.deal import BUILT_IN_FIELDS
+from amo_bridge.rules.option_types import (
     AccountName,
     ContactFieldName,
     CustomFieldName,
@@ -21,9 +24,6 @@ from amo_bridge.config.names import (
     Text,
     UserName,
 )
-from amo_bridge.deal import BUILT_IN_FIELDS
-from amo_bridge.provision.options import FieldShape, FieldType, ProvisionSection
-from amo_bridge.provision.uses import ANY, more_demanding, type_for
 from amo_bridge.text.names import normalise, same_name
 
 CLOSED = ("Успешно реализовано", "Закрыто и не реализовано")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amo_bridge.config.environment import secret
+from amo_bridge.config.loader import secret
 from amo_bridge.crm.account import Account
 from amo_bridge.engine import token_watch
 from amo_bridge.engine.connection import CLIENT_ID, TOKEN, redirect_uri

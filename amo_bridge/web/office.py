@@ -16,8 +16,8 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from amo_bridge.clock import Clock, FixedClock, SystemClock
+from amo_bridge.config.files import ConfigFile
 from amo_bridge.config.model import Config
-from amo_bridge.config.saving import ConfigFile
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.brain import Brain
@@ -34,7 +34,7 @@ from amo_bridge.engine.store import Store
 from amo_bridge.engine.upcoming import Upcoming
 from amo_bridge.engine.violations import Violations
 from amo_bridge.errors import BridgeError, StoreUnavailable
-from amo_bridge.rules import Rule
+from amo_bridge.rules.handler import Rule
 from amo_bridge.web.admission.api_tokens import ApiTokens
 from amo_bridge.web.admission.audit import Audit
 from amo_bridge.web.admission.links import Links

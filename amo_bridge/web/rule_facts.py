@@ -10,11 +10,11 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.config.names import StageName, names_in
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.history import Line
 from amo_bridge.errors import ConfigError, UnknownName
-from amo_bridge.rules import Rule
+from amo_bridge.rules.handler import Rule
+from amo_bridge.rules.option_types import StageName, names_in
 from amo_bridge.web.office import NotMet, PageAccount
 
 LAST_LINES = 50

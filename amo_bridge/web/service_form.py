@@ -8,8 +8,7 @@ from hashlib import sha256
 
 from flask_babel import gettext as _
 
-from amo_bridge.service_lines import MOST_SERVICES, Blogger, Service, ServiceLines, Unread, read
-from amo_bridge.service_lines.lines import CONTACT
+from amo_bridge.rules.service_lines import CONTACT, MOST_SERVICES, Blogger, Service, ServiceLines, Unread, read
 
 MOST_BLOGGERS = 60
 SHOWN_AT_FIRST = 3

@@ -10,6 +10,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.clock import SystemClock
+from amo_bridge.config.webinar import Interest
 from amo_bridge.engine.connection import known_account
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.imports.control import ImportControl
@@ -21,7 +22,6 @@ from amo_bridge.web.office import NotMet
 from amo_bridge.web.webinar_people import contact_named
 from amo_bridge.webinars.columns import FIELDS, Field
 from amo_bridge.webinars.looking import is_meant
-from amo_bridge.webinars.options import Interest
 from amo_bridge.webinars.plan import Override, Standing
 
 INTERESTS: tuple[Interest, ...] = ("active", "long", "short")

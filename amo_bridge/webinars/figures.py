@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Self
 
-from amo_bridge.deal import Deal
+from amo_bridge.config.webinar import Interest, WebinarSection
+from amo_bridge.rules.deal import Deal
 from amo_bridge.webinars.attendees import Attendee, Figure
-from amo_bridge.webinars.options import Interest, WebinarSection
 from amo_bridge.webinars.sorting import STRENGTH, Sorted, in_minutes, sort_by, sort_person
 
 

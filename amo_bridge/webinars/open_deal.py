@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from amo_bridge.deal import Deal
+from amo_bridge.config.webinar import WebinarSection
+from amo_bridge.rules.deal import Deal
 from amo_bridge.text.names import same_name
 from amo_bridge.webinars.figures import is_older, stays_stronger
-from amo_bridge.webinars.options import WebinarSection
 
 if TYPE_CHECKING:
     from amo_bridge.webinars.plan import Known, Row

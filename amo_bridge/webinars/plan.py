@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from amo_bridge.deal import Deal
+from amo_bridge.config.webinar import Interest, WebinarSection
+from amo_bridge.rules.deal import Deal
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.completing import in_words, lacking
 from amo_bridge.webinars.figures import Figures, Told, sort_by_figures
 from amo_bridge.webinars.matching import Found, Match, match
 from amo_bridge.webinars.open_deal import is_in_play, is_repeat, of_open_deal
-from amo_bridge.webinars.options import Interest, WebinarSection
 from amo_bridge.webinars.sorting import Sorted, sort_person
 
 Standing = Literal["new", "known", "owned", "loaded", "unmatched", "doubtful", "banned", "skipped"]

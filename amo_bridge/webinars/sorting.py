@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from amo_bridge.config.webinar import Interest, WebinarSection
 from amo_bridge.text.names import normalise
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.formats.bizon_report import BANNER, BUTTON
-from amo_bridge.webinars.options import Interest, WebinarSection
 
 RULE_IN_WORDS = (
     "Нажал хотя бы одну кнопку — «активный», сколько бы ни смотрел: активность важнее минут. Иначе смотрел больше "

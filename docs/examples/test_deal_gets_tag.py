@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from builders import deal, entered
 
-from amo_bridge.actions import AddTags, Skip
-from amo_bridge.rule_folders import own_handlers
+from amo_bridge.rules.actions import AddTags, Skip
+from amo_bridge.rules.registry import own_handlers
 
 HANDLER = own_handlers(Path(__file__).parent / "handlers")["deal_gets_tag"]
 BRIEF = "Продажи / Бриф получен"

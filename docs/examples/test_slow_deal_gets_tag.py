@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from builders import NOON, deal, stayed, step_due, times
 
-from amo_bridge.actions import AddTags, Skip
-from amo_bridge.rule_folders import own
+from amo_bridge.rules.actions import AddTags, Skip
+from amo_bridge.rules.registry import own
 
 SCHEDULE = own("schedules", Path(__file__).parent / "schedules")["slow_deal_gets_tag"]
 OFFER = "Продажи / Согласование КП"

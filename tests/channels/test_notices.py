@@ -12,14 +12,11 @@ from engine_kit import ACCOUNT, BRIEF, agency, brain, clock, errors, queue, reco
 from mail_kit import Post, post_office, section
 from telegram_kit import TOKEN, Telegram, telegram_server
 
-from amo_bridge.actions import Notify, RollBack
-from amo_bridge.actions.crm import Lack
 from amo_bridge.channels.mail.smtp import MailServer
 from amo_bridge.channels.notices.port import NoticePort
 from amo_bridge.channels.notices.reach import Reach
 from amo_bridge.channels.telegram.bot import Bot
 from amo_bridge.config.channels import Channels, PersonSection, TelegramSection
-from amo_bridge.config.names import UserName
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.brain import Brain
@@ -29,6 +26,8 @@ from amo_bridge.engine.people import People
 from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.view import Viewer
+from amo_bridge.rules.actions import Lack, Notify, RollBack
+from amo_bridge.rules.option_types import UserName
 
 IVAN, ELENA = "Иван Петров", "Елена Орлова"
 URL = "https://agency.amocrm.ru/leads/detail/7"

@@ -8,7 +8,7 @@ from pathlib import Path
 from click.testing import Result
 from command_line import EXAMPLE
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 
 Run = Callable[..., Result]
 

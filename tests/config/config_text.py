@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ConfigError
 

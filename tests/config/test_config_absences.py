@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from amo_bridge.config.absences import Absence, Absences, stand_in
-from amo_bridge.config.names import UserName
+from amo_bridge.config.model import Absence, Absences, stand_in
+from amo_bridge.rules.option_types import UserName
 
 
 def away(first: int, last: int, deputy: str) -> Absence:

@@ -9,8 +9,8 @@ import pytest
 from config_text import ENGLISH, GOOD, line_with, loaded, spoilt
 from local_crm import TOKEN, served
 
-from amo_bridge.config.against_account import unknown_names
-from amo_bridge.config.load import load
+from amo_bridge.config.account_check import unknown_names
+from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.local_budget import LocalBudget

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from running_bridge import EXAMPLE
 
-from amo_bridge.config import saving
-from amo_bridge.config.edit import difference, with_key
-from amo_bridge.config.load import load, load_text
-from amo_bridge.config.saving import ConfigFile
+from amo_bridge.config import files
+from amo_bridge.config.files import ConfigFile, difference, with_key
+from amo_bridge.config.loader import load, load_text
 from amo_bridge.errors import ConfigError
 
 TEXT = EXAMPLE.read_text("utf-8")
@@ -104,7 +103,7 @@ def test_ten_versions_are_kept(file: ConfigFile) -> None:
     for number in range(12):
         file.save(f"{TEXT}# {number}\n", file.read().mark)
     kept = file.backups()
-    assert len(kept) == saving.KEPT
+    assert len(kept) == files.KEPT
     assert file.backup(kept[0].name).endswith("# 10\n")
     assert kept == sorted(kept, key=lambda one: one.at, reverse=True)
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from config_text import write
 
-from amo_bridge.config.environment import secret
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load, secret
 from amo_bridge.errors import ConfigError
 
 ADDRESS = "postgresql://bridge@db/bridge"

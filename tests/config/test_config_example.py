@@ -11,17 +11,15 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from amo_bridge.config.channels import MailSection, PersonSection, TelegramSection
-from amo_bridge.config.load import load
-from amo_bridge.config.load_rules import RuleSwitches
+from amo_bridge.config.channels import MailSection, PersonSection, SeriesSpec, TelegramSection
+from amo_bridge.config.loader import RuleSwitches, load
 from amo_bridge.config.model import AccountSection, BridgeSection
-from amo_bridge.config.sections import taken
-from amo_bridge.config.series import SeriesSpec
+from amo_bridge.config.provision import ProvisionSection
+from amo_bridge.config.webinar import BizonSection, WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions
-from amo_bridge.provision.options import ProvisionSection
-from amo_bridge.rule_folders import shipped_handlers, shipped_schedules
-from amo_bridge.service_lines import ServicesSection
-from amo_bridge.webinars.options import BizonSection, WebinarSection
+from amo_bridge.rules.option_types import taken
+from amo_bridge.rules.registry import shipped_handlers, shipped_schedules
+from amo_bridge.rules.service_lines import ServicesSection
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "config.example.toml"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from config_text import GOOD, loaded, problems_of, spoilt, write
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.errors import ConfigError
 
 LAST = GOOD.count("\n") + 1

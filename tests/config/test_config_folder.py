@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from running_bridge import EXAMPLE
 
-from amo_bridge.config.folder import environment_of, load_folder
+from amo_bridge.config.files import environment_of, load_folder
 from amo_bridge.errors import ConfigError
 
 

@@ -12,7 +12,7 @@ from config_text import GOOD
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amo_bridge.config.lines import line_of, lines_of, places_of
+from amo_bridge.config.toml_lines import line_of, lines_of, places_of
 
 TRICKY = '''\
 # [not a section]

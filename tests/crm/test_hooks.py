@@ -11,7 +11,6 @@ from urllib.parse import quote_plus
 import pytest
 
 from amo_bridge.crm import hooks
-from amo_bridge.event_json import fingerprint, to_json
 from amo_bridge.events import (
     CallLogged,
     ClientUpdated,
@@ -34,6 +33,7 @@ from amo_bridge.events import (
     UnsortedClosed,
     UnsortedUpdated,
 )
+from amo_bridge.events.codec import fingerprint, to_json
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"
 SAMPLES = sorted(PAYLOADS.glob("*.form"))

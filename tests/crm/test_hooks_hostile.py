@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from step_count import assert_linear
 
 from amo_bridge.crm import hooks
-from amo_bridge.event_json import fingerprint, from_json, to_json
 from amo_bridge.events import Unrecognised
+from amo_bridge.events.codec import fingerprint, from_json, to_json
 
 SAMPLES = [sample.read_bytes() for sample in sorted((Path(__file__).parent.parent / "payloads").glob("*.form"))]
 

@@ -13,8 +13,6 @@ from local_crm import TOKEN, served
 from running_bridge import config_for
 from sqlalchemy import select
 
-from amo_bridge.actions import AddNote
-from amo_bridge.card import Unread
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
@@ -22,7 +20,6 @@ from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.dates.calendar import CalendarOptions
-from amo_bridge.deal import Deal
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Dispatcher, Verdict
 from amo_bridge.engine.effects import Effect, Kind
@@ -32,9 +29,10 @@ from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import outbox
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import Event, StageEntered, StepDue
-from amo_bridge.rules import Handler, Judge, Options, Rule
+from amo_bridge.rules.actions import AddNote
+from amo_bridge.rules.deal import Deal, Unread
+from amo_bridge.rules.handler import Handler, Judge, Options, Rule, Schedule, StepsOf, never
 from amo_bridge.sandbox.account_start import load_world
-from amo_bridge.schedule import Schedule, StepsOf, never
 
 # A Monday, noon in Moscow, where the agency is.
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

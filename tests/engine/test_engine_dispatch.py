@@ -10,10 +10,8 @@ from typing import Any
 import pytest
 from engine_kit import BRIEF, MEETING, NEW, NOON, Around, NoOptions, agency, at, clock, record, rule, user
 
-from amo_bridge.actions import AddNote, ChangeTask, CreateDeal, CreateTask, Lack, MoveDeal, RollBack, Skip
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal, Task
 from amo_bridge.engine.dispatch import Case, Dispatcher, Verdict
 from amo_bridge.engine.event_keys import event_key
 from amo_bridge.engine.people import People
@@ -21,7 +19,9 @@ from amo_bridge.engine.resolve import Resolver
 from amo_bridge.engine.view import Viewer
 from amo_bridge.errors import CrmUncertain
 from amo_bridge.events import DealMoved, Event, FieldChanged, StageEntered
-from amo_bridge.rules import Judge, Rule
+from amo_bridge.rules.actions import AddNote, ChangeTask, CreateDeal, CreateTask, Lack, MoveDeal, RollBack, Skip
+from amo_bridge.rules.deal import Deal, Task
+from amo_bridge.rules.handler import Judge, Rule
 
 TOMORROW = Due.parse("1 d")
 TOLD = DealMoved(at=NOON, deal_id=7)

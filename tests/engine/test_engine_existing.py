@@ -17,7 +17,7 @@ from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import timers
 from amo_bridge.engine.timers import Timers
-from amo_bridge.rules import MARK, Rule
+from amo_bridge.rules.handler import MARK, Rule
 from schedules.stage_ladder import StageLadder, stage_ladder
 
 DAY = 86_400

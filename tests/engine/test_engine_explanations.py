@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 from engine_kit import ACCOUNT, LOST, MEETING, NEW, NOON, Around, NoOptions, agency, at, clock, record, rule
 
-from amo_bridge.actions import Lack, RollBack, Skip
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal
 from amo_bridge.engine.dispatch import Case, Dispatcher, Verdict
 from amo_bridge.engine.mirror.task_copy import TaskCopy
 from amo_bridge.engine.mirror.tasks import TaskRows
@@ -25,7 +23,9 @@ from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import made
 from amo_bridge.engine.view import Viewer
 from amo_bridge.events import DealMoved, Event, StageEntered
-from amo_bridge.rules import Rule
+from amo_bridge.rules.actions import Lack, RollBack, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Rule
 
 NEW_KEY, MEETING_KEY, LOST_KEY = (agency().stage(title).key for title in (NEW, MEETING, LOST))
 OF_MEETING, OF_NEW = slot_of(MEETING_KEY), slot_of(NEW_KEY)

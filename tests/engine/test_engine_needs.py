@@ -12,10 +12,8 @@ import requests
 from engine_kit import ACCOUNT, BRIEF, NEW, NOON, client_of, rule
 from local_crm import TOKEN, LocalCrm
 
-from amo_bridge.actions import Skip
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.reading import deals_by_ids
-from amo_bridge.deal import Deal
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.mirror.touches import Noted, add_touches
 from amo_bridge.engine.needs.source import Ways
@@ -24,7 +22,9 @@ from amo_bridge.engine.surroundings import Surroundings, will_be_looked_at
 from amo_bridge.engine.tables import made
 from amo_bridge.engine.view import Viewer
 from amo_bridge.errors import CrmForbidden
-from amo_bridge.rules import Rule
+from amo_bridge.rules.actions import Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Rule
 
 
 def asks(*needs: str, name: str = "asks") -> Rule:

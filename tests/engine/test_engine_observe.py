@@ -10,7 +10,6 @@ import pytest
 from engine_kit import BRIEF, LOST, MEETING, NEW, NOON, OFFER, agency, at, on_stage, record, user
 
 from amo_bridge.config.model import RoleByField, RoleSpec
-from amo_bridge.config.names import CustomFieldName, UserName
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.mirror import Mirrored
 from amo_bridge.engine.observe import Observer
@@ -29,7 +28,8 @@ from amo_bridge.events import (
     ResponsibleChanged,
     StageEntered,
 )
-from amo_bridge.fields import HIDDEN
+from amo_bridge.rules.deal import HIDDEN
+from amo_bridge.rules.option_types import CustomFieldName, UserName
 
 ROLES: dict[str, RoleSpec] = {
     "head": UserName("Елена Орлова"),

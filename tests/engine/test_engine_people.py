@@ -8,10 +8,10 @@ import pytest
 from engine_kit import agency, record, user
 
 from amo_bridge.config.model import RoleByField
-from amo_bridge.config.names import CustomFieldName, UserName
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.people import People
 from amo_bridge.errors import UnknownName
+from amo_bridge.rules.option_types import CustomFieldName, UserName
 
 LINK = "Связанная сделка"
 SALE = record(deal_id=30000001, responsible_user_id=user("Мария Кузнецова"))

@@ -31,11 +31,9 @@ from engine_kit import (
 )
 from sqlalchemy import select, update
 
-from amo_bridge.actions import AddNote, CreateTask, MoveDeal, SendLetter, Skip
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal
 from amo_bridge.engine import recording
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.intake import add_events
@@ -48,7 +46,9 @@ from amo_bridge.engine.tables import events, made, outbox
 from amo_bridge.engine.view import Viewer
 from amo_bridge.errors import CrmUncertain, StoreUnavailable, UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealMoved, DealUpdated, Event, FileAttached, StageEntered
-from amo_bridge.rules import Rule
+from amo_bridge.rules.actions import AddNote, CreateTask, MoveDeal, SendLetter, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Rule
 
 DEALS, TASKS = "/api/v4/leads", "/api/v4/tasks"
 

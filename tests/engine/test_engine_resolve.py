@@ -9,7 +9,16 @@ from zoneinfo import ZoneInfo
 import pytest
 from engine_kit import BRIEF, LOST, MEETING, NEW, NOON, agency, on_stage, record, user
 
-from amo_bridge.actions import (
+from amo_bridge.config.model import Absence, RoleByField, RoleSpec
+from amo_bridge.crm.entities import TaskRecord
+from amo_bridge.dates.calendar import CalendarOptions
+from amo_bridge.dates.due import Due
+from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.people import People
+from amo_bridge.engine.resolve import Resolver
+from amo_bridge.engine.view import Viewer, task_view
+from amo_bridge.errors import UnknownName
+from amo_bridge.rules.actions import (
     Action,
     AddNote,
     AddTags,
@@ -24,18 +33,8 @@ from amo_bridge.actions import (
     RollBack,
     SetFields,
 )
-from amo_bridge.config.absences import Absence
-from amo_bridge.config.model import RoleByField, RoleSpec
-from amo_bridge.config.names import CustomFieldName, UserName
-from amo_bridge.crm.entities import TaskRecord
-from amo_bridge.dates.calendar import CalendarOptions
-from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal, Task
-from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.people import People
-from amo_bridge.engine.resolve import Resolver
-from amo_bridge.engine.view import Viewer, task_view
-from amo_bridge.errors import UnknownName
+from amo_bridge.rules.deal import Deal, Task
+from amo_bridge.rules.option_types import CustomFieldName, UserName
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 URL = "https://agency.amocrm.ru"

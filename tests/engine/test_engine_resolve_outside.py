@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from engine_kit import BRIEF, NOON, agency, record, user
 
-from amo_bridge.actions import (
+from amo_bridge.dates.calendar import CalendarOptions
+from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.people import People
+from amo_bridge.engine.resolve import Resolver
+from amo_bridge.engine.view import Viewer
+from amo_bridge.errors import UnknownName
+from amo_bridge.rules.actions import (
     Action,
     JoinAudience,
     LeaveAudience,
@@ -21,13 +27,7 @@ from amo_bridge.actions import (
     StopSeries,
     StoreFile,
 )
-from amo_bridge.config.names import UserName
-from amo_bridge.dates.calendar import CalendarOptions
-from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.people import People
-from amo_bridge.engine.resolve import Resolver
-from amo_bridge.engine.view import Viewer
-from amo_bridge.errors import UnknownName
+from amo_bridge.rules.option_types import UserName
 
 HEAD, MANAGER = "Елена Орлова", "Иван Петров"
 RESOLVER = Resolver(

@@ -11,7 +11,7 @@ from running_bridge import EXAMPLE, config_for
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import cursors
 from amo_bridge.errors import ConfigError, StoreUnavailable

@@ -24,8 +24,8 @@ from amo_bridge.engine.mirror.tasks import TaskMirror, TaskRows
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import events, made, outbox
 from amo_bridge.errors import CrmForbidden
-from amo_bridge.event_json import from_json
 from amo_bridge.events import Event, TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
+from amo_bridge.events.codec import from_json
 
 DUE, LATER = at(3600), at(7200)
 KNOWN = TaskCopy(

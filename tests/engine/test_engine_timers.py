@@ -34,7 +34,6 @@ from sqlalchemy import event as sql_event
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.entities import DealRecord
-from amo_bridge.deal import Deal
 from amo_bridge.engine import due_steps, replan
 from amo_bridge.engine.clockwork import Clockwork
 from amo_bridge.engine.intake import add_events
@@ -44,8 +43,8 @@ from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import cursors, deals, events, journal, schedules, timers
 from amo_bridge.engine.timers import Timers
 from amo_bridge.events import DealDeleted, DealMoved
-from amo_bridge.rules import Options
-from amo_bridge.schedule import Step, Times
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Options, Step, Times
 
 DAYS = (1, 3)
 

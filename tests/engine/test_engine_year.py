@@ -25,8 +25,8 @@ from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import events
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
-from amo_bridge.rule_folders import shipped_schedules
-from amo_bridge.rules import Rule
+from amo_bridge.rules.handler import Rule
+from amo_bridge.rules.registry import shipped_schedules
 
 BERLIN = ZoneInfo("Europe/Berlin")
 BEGIN = datetime(2027, 12, 1, 9, 0, tzinfo=UTC)

@@ -1,8 +1,8 @@
 import pytest
 from builders import NOON, deal, task
 
-from amo_bridge.actions import CreateTask, MoveDeal, Skip
 from amo_bridge.events import ClientAnswered
+from amo_bridge.rules.actions import CreateTask, MoveDeal, Skip
 from handlers.client_answer_starts_deeds import ClientAnswerStartsDeeds, client_answer_starts_deeds
 
 LOST = "Работа с потерянными / Потерянные"

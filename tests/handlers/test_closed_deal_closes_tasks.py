@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from builders import deal, entered, task
 
-from amo_bridge.actions import FinishTask, Skip
+from amo_bridge.rules.actions import FinishTask, Skip
 from handlers.closed_deal_closes_tasks import ClosedDealClosesTasks, closed_deal_closes_tasks
 
 WON, LOST = "Вебинары / Успешно реализовано", "Вебинары / Закрыто и не реализовано"

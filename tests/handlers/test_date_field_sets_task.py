@@ -3,8 +3,8 @@ from datetime import date
 import pytest
 from builders import deal, entered, field_changed, task
 
-from amo_bridge.actions import ChangeTask, CreateTask, FinishTask, Skip
 from amo_bridge.dates.due import Due
+from amo_bridge.rules.actions import ChangeTask, CreateTask, FinishTask, Skip
 from handlers.date_field_sets_task import DateFieldSetsTask, date_field_sets_task
 
 READY = "Продажи / Бриф получен"

@@ -1,7 +1,7 @@
 import pytest
 from builders import deal, file_attached
 
-from amo_bridge.actions import Skip, StoreFile
+from amo_bridge.rules.actions import Skip, StoreFile
 from handlers.file_is_stored import FileIsStored, file_is_stored
 
 PROJECT = "Продажи / Утвержденный проект"

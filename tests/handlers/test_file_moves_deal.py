@@ -1,7 +1,7 @@
 import pytest
 from builders import deal, file_attached
 
-from amo_bridge.actions import MoveDeal, Skip
+from amo_bridge.rules.actions import MoveDeal, Skip
 from handlers.file_moves_deal import FileMovesDeal, file_moves_deal
 
 READY = "Продажи / Бриф получен"

@@ -1,7 +1,7 @@
 import pytest
 from builders import deal, file_attached, task
 
-from amo_bridge.actions import CreateTask, Skip
+from amo_bridge.rules.actions import CreateTask, Skip
 from handlers.file_sets_tasks import FileSetsTasks, file_sets_tasks
 
 PROJECT = "Продажи / Утвержденный проект"

@@ -4,8 +4,8 @@ import pytest
 from builders import IVAN, NOON, deal, finished, task
 from pydantic import ValidationError
 
-from amo_bridge.actions import AddNote, CreateTask, Notify, Skip
-from amo_bridge.card import AttachedFile, Call
+from amo_bridge.rules.actions import AddNote, CreateTask, Notify, Skip
+from amo_bridge.rules.deal import AttachedFile, Call
 from handlers.finished_task_needs_proof import FinishedTaskNeedsProof, finished_task_needs_proof
 
 DOING = "Реализация / Исполнение"

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from builders import NOON, deal, entered
 
-from amo_bridge.actions import AddTags, Notify, Skip
-from amo_bridge.card import Contact
 from amo_bridge.events import ResponsibleChanged
+from amo_bridge.rules.actions import AddTags, Notify, Skip
+from amo_bridge.rules.deal import Contact
 from handlers.foreign_client_is_written_to import ForeignClientIsWrittenTo, foreign_client_is_written_to
 
 STAGE = "Вебинары / Был на вебинаре более часа"

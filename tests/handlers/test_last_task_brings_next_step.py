@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 from builders import NOON, deal, finished, stayed, task
 
-from amo_bridge.actions import CreateTask, MoveDeal, SetFields, Skip
-from amo_bridge.card import AttachedFile
+from amo_bridge.rules.actions import CreateTask, MoveDeal, SetFields, Skip
+from amo_bridge.rules.deal import AttachedFile
 from handlers.last_task_brings_next_step import LastTaskBringsNextStep, last_task_brings_next_step
 
 TIMING = "Реализация / Тайминг"

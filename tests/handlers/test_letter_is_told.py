@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from builders import NOON, deal
 
-from amo_bridge.actions import Notify, Skip
 from amo_bridge.events import ClientAnswered
+from amo_bridge.rules.actions import Notify, Skip
 from handlers.letter_is_told import LetterIsTold, letter_is_told
 
 STAGE = "Вебинары / Думает (поговорили)"

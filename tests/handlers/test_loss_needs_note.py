@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from builders import NOON, deal, entered
 
-from amo_bridge.actions import RollBack, Skip
-from amo_bridge.card import Note
+from amo_bridge.rules.actions import RollBack, Skip
+from amo_bridge.rules.deal import Note
 from handlers.loss_needs_note import LossNeedsNote, loss_needs_note
 
 LOST = "Вебинары / Закрыто и не реализовано"

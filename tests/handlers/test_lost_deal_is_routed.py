@@ -1,7 +1,7 @@
 import pytest
 from builders import deal, entered, field_changed
 
-from amo_bridge.actions import AddNote, CreateDeal, Skip
+from amo_bridge.rules.actions import AddNote, CreateDeal, Skip
 from handlers.lost_deal_is_routed import LostDealIsRouted, lost_deal_is_routed
 
 LOST = "Продажи / Закрыто и не реализовано"

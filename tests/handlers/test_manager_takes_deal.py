@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from builders import IVAN, NOON, deal, task
 
-from amo_bridge.actions import AddTags, AssignDeal, CreateTask, Notify, Skip
 from amo_bridge.crm.account import User
 from amo_bridge.events import ResponsibleChanged
+from amo_bridge.rules.actions import AddTags, AssignDeal, CreateTask, Notify, Skip
 from handlers.manager_takes_deal import ManagerTakesDeal, manager_takes_deal
 
 HEAD = User(id=1, name="Марина Котова", email="", is_active=True, is_admin=True)

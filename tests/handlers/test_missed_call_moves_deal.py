@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from builders import NOON, deal, task
 
-from amo_bridge.actions import CreateTask, FinishTask, MoveDeal, Skip
-from amo_bridge.card import Call, Contact
 from amo_bridge.events import CallLogged
+from amo_bridge.rules.actions import CreateTask, FinishTask, MoveDeal, Skip
+from amo_bridge.rules.deal import Call, Contact
 from handlers.missed_call_moves_deal import MissedCallMovesDeal, missed_call_moves_deal
 
 LONG, MISSED = "Вебинары / Был на вебинаре более часа", "Вебинары / Недозвонились до клиента"

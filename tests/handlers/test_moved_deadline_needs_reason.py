@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from builders import NOON, deal, task
 
-from amo_bridge.actions import CreateTask, FinishTask, Notify, Skip
-from amo_bridge.card import Note
 from amo_bridge.events import NoteAdded, TaskRescheduled
+from amo_bridge.rules.actions import CreateTask, FinishTask, Notify, Skip
+from amo_bridge.rules.deal import Note
 from handlers.moved_deadline_needs_reason import MovedDeadlineNeedsReason, moved_deadline_needs_reason
 
 STAGE = "Продажи / Бриф получен"

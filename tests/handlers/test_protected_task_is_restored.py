@@ -3,10 +3,10 @@ from datetime import timedelta
 import pytest
 from builders import IVAN, NOON, deal, finished
 
-from amo_bridge.actions import ChangeTask, CreateTask, Notify, Skip
-from amo_bridge.card import AttachedFile
 from amo_bridge.dates.due import Due
 from amo_bridge.events import TaskRemoved, TaskRescheduled
+from amo_bridge.rules.actions import ChangeTask, CreateTask, Notify, Skip
+from amo_bridge.rules.deal import AttachedFile
 from handlers.protected_task_is_restored import ProtectedTaskIsRestored, protected_task_is_restored
 
 DOING = "Реализация / Исполнение"

@@ -1,9 +1,9 @@
 import pytest
 from builders import deal, field_changed, task
 
-from amo_bridge.actions import CreateTask, FinishTask, LinkContacts, Skip
-from amo_bridge.card import NamedBlogger
-from amo_bridge.service_lines import Blogger, ServicesSection
+from amo_bridge.rules.actions import CreateTask, FinishTask, LinkContacts, Skip
+from amo_bridge.rules.deal import NamedBlogger
+from amo_bridge.rules.service_lines import Blogger, ServicesSection
 from handlers.service_lines_link_contacts import ServiceLinesLinkContacts, service_lines_link_contacts
 
 PROJECT = "Продажи / Утвержденный проект"

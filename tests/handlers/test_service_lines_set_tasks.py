@@ -1,9 +1,9 @@
 import pytest
 from builders import deal, entered, field_changed, task
 
-from amo_bridge.actions import ChangeTask, CreateTask, FinishTask, Skip
 from amo_bridge.dates.due import Due
-from amo_bridge.service_lines import ServicesSection
+from amo_bridge.rules.actions import ChangeTask, CreateTask, FinishTask, Skip
+from amo_bridge.rules.service_lines import ServicesSection
 from handlers.service_lines_set_tasks import ServiceLinesSetTasks, service_lines_set_tasks
 
 TIMING = "Реализация / Тайминг"

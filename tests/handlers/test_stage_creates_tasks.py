@@ -1,8 +1,8 @@
 import pytest
 from builders import deal, entered, task
 
-from amo_bridge.actions import CreateTask, Skip
 from amo_bridge.dates.due import Due
+from amo_bridge.rules.actions import CreateTask, Skip
 from handlers.stage_creates_tasks import StageCreatesTasks, stage_creates_tasks
 
 NEW = "Продажи / Новый клиент"

@@ -1,8 +1,8 @@
 import pytest
 from builders import NOON, deal, entered
 
-from amo_bridge.actions import RollBack, Skip
-from amo_bridge.card import Call
+from amo_bridge.rules.actions import RollBack, Skip
+from amo_bridge.rules.deal import Call
 from handlers.stage_needs_call import StageNeedsCall, stage_needs_call
 
 BRIEF = "Продажи / Получение брифа"

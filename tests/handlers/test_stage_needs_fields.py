@@ -3,7 +3,7 @@ from datetime import date
 import pytest
 from builders import deal, entered, stage
 
-from amo_bridge.actions import Lack, RollBack, Skip
+from amo_bridge.rules.actions import Lack, RollBack, Skip
 from handlers.stage_needs_fields import StageNeedsFields, stage_needs_fields
 
 BRIEF = "Продажи / Получение брифа"

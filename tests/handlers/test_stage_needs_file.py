@@ -1,8 +1,8 @@
 import pytest
 from builders import deal, entered
 
-from amo_bridge.actions import Lack, RollBack, Skip
-from amo_bridge.card import AttachedFile
+from amo_bridge.rules.actions import Lack, RollBack, Skip
+from amo_bridge.rules.deal import AttachedFile
 from handlers.stage_needs_file import StageNeedsFile, stage_needs_file
 
 DOING = "Реализация / Исполнение"

@@ -1,7 +1,7 @@
 import pytest
 from builders import deal, entered, stage, task
 
-from amo_bridge.actions import Lack, RollBack, Skip
+from amo_bridge.rules.actions import Lack, RollBack, Skip
 from handlers.stage_needs_finished_tasks import StageNeedsFinishedTasks, stage_needs_finished_tasks
 
 TIMING = "Реализация / Тайминг"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from builders import deal, entered
 
-from amo_bridge.actions import RollBack, Skip
+from amo_bridge.rules.actions import RollBack, Skip
 from handlers.stage_needs_full_payment import StageNeedsFullPayment, stage_needs_full_payment
 
 WON = "Вебинары / Успешно реализовано"

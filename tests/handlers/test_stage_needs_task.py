@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from builders import NOON, deal, entered, task
 
-from amo_bridge.actions import ChangeTask, CreateTask, FinishTask, Notify, Skip
 from amo_bridge.dates.due import Due
 from amo_bridge.events import TaskAdded
+from amo_bridge.rules.actions import ChangeTask, CreateTask, FinishTask, Notify, Skip
 from handlers.stage_needs_task import StageNeedsTask, stage_needs_task
 
 THINKS = "Вебинары / Думает (поговорили)"

@@ -1,7 +1,7 @@
 import pytest
 from builders import deal, entered, stayed
 
-from amo_bridge.actions import AddNote, CreateDeal, Skip
+from amo_bridge.rules.actions import AddNote, CreateDeal, Skip
 from handlers.stage_opens_deal import StageOpensDeal, stage_opens_deal
 
 NEED = "Реализация / Новая потребность"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from builders import NOON, deal, task
 
-from amo_bridge.actions import CreateTask, FinishTask, Skip
-from amo_bridge.card import Note
 from amo_bridge.events import CallLogged, NoteAdded
+from amo_bridge.rules.actions import CreateTask, FinishTask, Skip
+from amo_bridge.rules.deal import Note
 from handlers.talk_asks_for_note import TalkAsksForNote, talk_asks_for_note
 
 STAGE = "Вебинары / Был на вебинаре более часа"

@@ -1,7 +1,7 @@
 import pytest
 from builders import answered, deal, task
 
-from amo_bridge.actions import AddNote, CreateTask, FinishTask, MoveDeal, Skip
+from amo_bridge.rules.actions import AddNote, CreateTask, FinishTask, MoveDeal, Skip
 from handlers.task_answer_decides import TaskAnswerDecides, task_answer_decides
 
 OFFER = "Продажи / Согласование КП"

@@ -1,9 +1,9 @@
 import pytest
 from builders import NOON, deal, task
 
-from amo_bridge.actions import ChangeTask, Skip
 from amo_bridge.dates.due import Due
 from amo_bridge.events import TaskAdded
+from amo_bridge.rules.actions import ChangeTask, Skip
 from handlers.task_type_sets_due import TaskTypeSetsDue, task_type_sets_due
 
 STARTED = "Реализация / Исполнение"

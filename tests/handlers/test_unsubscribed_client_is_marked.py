@@ -1,7 +1,7 @@
 from builders import NOON, deal
 
-from amo_bridge.actions import AddNote, AddTags, SetFields, StopSeries
 from amo_bridge.events import ClientUnsubscribed
+from amo_bridge.rules.actions import AddNote, AddTags, SetFields, StopSeries
 from handlers.unsubscribed_client_is_marked import UnsubscribedClientIsMarked, unsubscribed_client_is_marked
 
 EVENT = ClientUnsubscribed(at=NOON, deal_id=7, contact_id=55, letter_id=1)

@@ -1,8 +1,8 @@
 import pytest
 from builders import deal, entered
 
-from amo_bridge.actions import AddNote, CreateDeal, Skip
-from amo_bridge.card import AttachedFile
+from amo_bridge.rules.actions import AddNote, CreateDeal, Skip
+from amo_bridge.rules.deal import AttachedFile
 from handlers.won_deal_goes_on import WonDealGoesOn, won_deal_goes_on
 
 WON = "Продажи / Успешно реализовано"

@@ -12,7 +12,7 @@ import pytest
 from local_crm import LocalCrm
 from running_bridge import EXAMPLE, RunningBridge, config_for
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.local_budget import LocalBudget

@@ -4,8 +4,8 @@ import pytest
 from builders import NOON, deal, finished, stayed, step_due, task, times
 from pydantic import ValidationError
 
-from amo_bridge.actions import CreateTask, Skip
-from amo_bridge.rules import MARK
+from amo_bridge.rules.actions import CreateTask, Skip
+from amo_bridge.rules.handler import MARK
 from schedules.date_and_last_task_bring_next_step import (
     DateAndLastTaskBringNextStep,
     date_and_last_task_bring_next_step,

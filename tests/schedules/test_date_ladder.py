@@ -4,12 +4,12 @@ import pytest
 from builders import NOON, deal, entered, field_changed, stayed, step_due, task, times
 from pydantic import ValidationError
 
-from amo_bridge.actions import ChangeTask, CreateTask, FinishTask, MoveDeal, Skip, StartAutoDial, StopAutoDial
-from amo_bridge.card import Contact, DoneStep, Touch, Touches
 from amo_bridge.dates.due import Due
 from amo_bridge.dates.offset import Shift, due_after
 from amo_bridge.events import ContactDateChanged
-from amo_bridge.rules import MARK
+from amo_bridge.rules.actions import ChangeTask, CreateTask, FinishTask, MoveDeal, Skip, StartAutoDial, StopAutoDial
+from amo_bridge.rules.deal import Contact, DoneStep, Touch, Touches
+from amo_bridge.rules.handler import MARK
 from schedules.date_ladder import DateLadder, date_ladder
 
 OFFER = "Продажи / Согласование КП"

@@ -4,10 +4,10 @@ import pytest
 from builders import NOON, deal, stayed, step_due, task, times
 from pydantic import ValidationError
 
-from amo_bridge.actions import Skip
-from amo_bridge.card import Contact
-from amo_bridge.rules import MARK
-from amo_bridge.service_lines import Blogger, ServicesSection
+from amo_bridge.rules.actions import Skip
+from amo_bridge.rules.deal import Contact
+from amo_bridge.rules.handler import MARK
+from amo_bridge.rules.service_lines import Blogger, ServicesSection
 from schedules.date_sets_tasks_for_people import DateSetsTasksForPeople, date_sets_tasks_for_people
 
 FULFILMENT, TIMING = "Реализация / Исполнение", "Реализация / Тайминг"

@@ -7,9 +7,9 @@ import pytest
 from builders import IVAN, NOON, deal, stayed, step_due, task, times
 from pydantic import ValidationError
 
-from amo_bridge.actions import CreateTask, MoveDeal, Skip
-from amo_bridge.card import Touch, Touches
-from amo_bridge.rules import MARK
+from amo_bridge.rules.actions import CreateTask, MoveDeal, Skip
+from amo_bridge.rules.deal import Touch, Touches
+from amo_bridge.rules.handler import MARK
 from schedules.regular_round import RegularRound, regular_round
 
 REPEAT = "Продажи / Отложенные"

@@ -3,10 +3,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from builders import NOON, deal, entered, stayed, step_due, task, times
 
-from amo_bridge.actions import AddTags, CreateTask, JoinAudience, LeaveAudience, MoveDeal, SendLetter, Skip
-from amo_bridge.card import DoneStep, Touch, Touches
 from amo_bridge.dates.due import Due
-from amo_bridge.rules import MARK
+from amo_bridge.rules.actions import AddTags, CreateTask, JoinAudience, LeaveAudience, MoveDeal, SendLetter, Skip
+from amo_bridge.rules.deal import DoneStep, Touch, Touches
+from amo_bridge.rules.handler import MARK
 from schedules.stage_ladder import StageLadder, stage_ladder
 
 BRIEF = "Продажи / Получение брифа"

@@ -7,8 +7,8 @@ import pytest
 from builders import NOON, deal, stayed, step_due, task, times
 from pydantic import ValidationError
 
-from amo_bridge.actions import CreateTask, Skip
-from amo_bridge.rules import MARK
+from amo_bridge.rules.actions import CreateTask, Skip
+from amo_bridge.rules.handler import MARK
 from schedules.task_frequency import TaskFrequency, task_frequency
 
 CLIENT = "Продажи / Отложенные"

@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 from builders import IVAN, NOON, deal, stayed, step_due, task, times
 
-from amo_bridge.actions import CreateTask, Notify, Skip
-from amo_bridge.card import Touch, Touches
-from amo_bridge.rules import MARK
+from amo_bridge.rules.actions import CreateTask, Notify, Skip
+from amo_bridge.rules.deal import Touch, Touches
+from amo_bridge.rules.handler import MARK
 from schedules.touch_frequency import TouchFrequency, touch_frequency
 
 CLIENT = "Продажи / Отложенные"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amo_bridge.service_lines import MOST_SERVICES, Blogger, Service, ServiceLine, ServiceLines, Unread, read
+from amo_bridge.rules.service_lines import MOST_SERVICES, Blogger, Service, ServiceLine, ServiceLines, Unread, read
 
 BUZOVA = ServiceLine("Бузова Ольга", "Instagram", "Размещение фото")
 CLIP = ServiceLine("Бузова Ольга", "YouTube", "Интеграция")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from local_crm import TOKEN, LocalCrm, served
 
-from amo_bridge.config.against_account import unknown_names
-from amo_bridge.config.load import load
+from amo_bridge.config.account_check import unknown_names
+from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.local_budget import LocalBudget

@@ -15,7 +15,7 @@ from local_crm import LocalCrm
 from running_bridge import SECRET, UNHURRIED, RunningBridge
 from sqlalchemy import func, select
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.reading import IDS_IN_ADDRESS
 from amo_bridge.demo.office import Office

@@ -12,7 +12,7 @@ import pytest
 from local_crm import LocalCrm
 from running_bridge import UNHURRIED, RunningBridge, wait_until
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from bench.account import Snapshot, compare
 from bench.people import Life, People

@@ -15,7 +15,7 @@ from mail_kit import Post, post_office
 from running_bridge import ENVIRONMENT, EXAMPLE, UNHURRIED, RunningBridge, wait_until
 from telegram_kit import TOKEN, Telegram, telegram_server
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import CLIENT, MANAGER

@@ -10,7 +10,7 @@ from pathlib import Path
 from local_crm import LocalCrm
 from running_bridge import UNHURRIED, RunningBridge
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from bench.account import Snapshot, Verdict, compare
 from bench.expected import LOST, MEETING
 from bench.people import Life, People

@@ -23,7 +23,7 @@ from doc_files import ROOT
 from local_crm import TOKEN, LocalCrm, served
 from running_bridge import UNHURRIED, RunningBridge, wait_until
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.engine import schema

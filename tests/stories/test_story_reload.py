@@ -10,7 +10,7 @@ import pytest
 from local_crm import LocalCrm
 from running_bridge import EXAMPLE, UNHURRIED, RunningBridge, wait_until
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 

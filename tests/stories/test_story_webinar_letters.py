@@ -16,7 +16,7 @@ from mail_kit import Post, post_office
 from running_bridge import UNHURRIED, RunningBridge, wait_until
 from webinar_kit import ACCOUNT, LONG, REPEAT, SCHOOL
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.sandbox.account_start import load_world

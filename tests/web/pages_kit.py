@@ -17,7 +17,7 @@ from running_bridge import ENVIRONMENT, EXAMPLE, UNHURRIED
 from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.account_cache import FORMAT

@@ -18,7 +18,7 @@ from local_crm import served as served_crm
 from playwright.sync_api import Browser, Page
 from running_bridge import ENVIRONMENT, EXAMPLE, RunningBridge
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.demo.office import Office
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.admission.roles import Role

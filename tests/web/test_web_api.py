@@ -10,7 +10,7 @@ import pytest
 from api_kit import Program
 from pages_kit import Pages, Visit, agency, words_of
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.version import doors
 

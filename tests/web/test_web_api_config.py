@@ -10,7 +10,7 @@ import pytest
 from api_kit import Program
 from pages_kit import Pages, agency
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.web.admission.roles import Role
 
 RULE = "stage_creates_tasks.new_client"

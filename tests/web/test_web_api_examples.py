@@ -17,7 +17,7 @@ from local_crm import LocalCrm, served
 from running_bridge import UNHURRIED, RunningBridge, wait_until
 from webinar_kit import ACCOUNT, SAMPLES, SCHOOL, fill_contacts
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.admission.roles import Role

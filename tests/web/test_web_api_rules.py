@@ -10,7 +10,7 @@ from api_kit import Program
 from ladder_kit import WARMING, begin, two_are_waiting
 from pages_kit import Pages, agency
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.web import daily_figures
 
 RULE = "stage_creates_tasks.new_client"

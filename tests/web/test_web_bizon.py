@@ -22,7 +22,7 @@ from webinar_kit import ACCOUNT, SCHOOL, fill_contacts
 from amo_bridge.bizon.reports import BizonReports, Report
 from amo_bridge.bizon.settings import BizonSettings
 from amo_bridge.clock import SystemClock
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.accounts import known_key

@@ -14,7 +14,7 @@ from pictures import a_day, pages_of
 from playwright.sync_api import Browser, Page, expect
 from running_bridge import EXAMPLE, UNHURRIED, RunningBridge, wait_until
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.demo.office import Office
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.here import EXTENSION

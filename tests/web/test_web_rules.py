@@ -11,9 +11,9 @@ from pages_kit import Pages, Visit, agency, saved, words_of
 from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.engine.tables import deals
-from amo_bridge.step_options import AWAITS_ITS_STEPS
+from amo_bridge.rules.ladders import AWAITS_ITS_STEPS
 
 RULE = "stage_creates_tasks.new_client"
 PAGE = f"/rules/{RULE}"

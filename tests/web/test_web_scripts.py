@@ -13,7 +13,7 @@ from pages_kit import PASSWORD, Visit, words_of
 from playwright.sync_api import Browser, Page, expect
 from running_bridge import RunningBridge
 
-from amo_bridge.config.against_account import unknown_names
+from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.demo.office import Office

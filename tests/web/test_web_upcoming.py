@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
 
 from amo_bridge.channels.unconnected import unconnected_of
-from amo_bridge.config.load import load
+from amo_bridge.config.loader import load
 from amo_bridge.engine.tables import schedules, timers
 from amo_bridge.web.admission.roles import Role
 

@@ -11,7 +11,7 @@ import pytest
 from webinar_kit import ACTIVE, DAY, LONG, REPEAT, SHORT, attendee, options
 
 from amo_bridge.crm.account import Stage, User
-from amo_bridge.deal import Deal
+from amo_bridge.rules.deal import Deal
 from amo_bridge.webinars.figures import Figures, Told
 from amo_bridge.webinars.matching import Found
 from amo_bridge.webinars.plan import Known, Override, Row, plan

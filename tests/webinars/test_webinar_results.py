@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from webinar_kit import DAY, attendee
 
+from amo_bridge.config.webinar import Interest
 from amo_bridge.engine.imports.records import Kept
 from amo_bridge.engine.imports.results import carried_out, results, sums
 from amo_bridge.webinars.figures import Figures
-from amo_bridge.webinars.options import Interest
 from amo_bridge.webinars.plan import Override, Row
 from amo_bridge.webinars.sorting import Sorted
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from amo_bridge.crm.entities import ContactRecord
-from amo_bridge.deal import Deal
+from amo_bridge.rules.deal import Deal
 from amo_bridge.text.names import normalise
 from amo_bridge.text.templates import FIELD
 

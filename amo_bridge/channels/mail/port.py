@@ -10,7 +10,6 @@ from functools import partial
 
 from sqlalchemy.engine import Connection
 
-from amo_bridge.actions import AddNote, CreateTask
 from amo_bridge.channels.mail.addressee import Addressee, Nobody, addressee, keys_of
 from amo_bridge.channels.mail.facts import facts
 from amo_bridge.channels.mail.memory import MailMemory, SentLetter, Suppression
@@ -23,12 +22,13 @@ from amo_bridge.crm.entities import ContactRecord, DealRecord
 from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.crm.reading import contacts_by_ids, deals_by_ids
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import BUILT_IN_FIELDS, Deal
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect, Lane
 from amo_bridge.engine.lanes.port import Job, NotSent, Outcome, Sent
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.errors import ChannelRefused
+from amo_bridge.rules.actions import AddNote, CreateTask
+from amo_bridge.rules.deal import BUILT_IN_FIELDS, Deal
 from amo_bridge.text.names import normalise
 from amo_bridge.text.templates import BadTemplate, Templates
 

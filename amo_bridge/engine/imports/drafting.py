@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
+from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.entities import DealRecord
-from amo_bridge.deal import Deal
 from amo_bridge.engine.imports.book import ImportBook, keys_of
 from amo_bridge.engine.imports.memory import ImportMemory
 from amo_bridge.engine.imports.records import Import, Kept
@@ -21,10 +21,10 @@ from amo_bridge.engine.people import People
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.view import Viewer
 from amo_bridge.errors import UnknownName
+from amo_bridge.rules.deal import Deal
 from amo_bridge.webinars.attendees import Attendee, gather
 from amo_bridge.webinars.exports import Export, ExportError
 from amo_bridge.webinars.matching import Found
-from amo_bridge.webinars.options import WebinarSection
 from amo_bridge.webinars.plan import Known, Override, Row, plan
 from amo_bridge.webinars.recognise import read_export
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from amo_bridge.config.webinar import Interest
 from amo_bridge.engine.imports.records import Kept
 from amo_bridge.engine.tables import OPEN_IMPORT_STATES
-from amo_bridge.webinars.options import Interest
 from amo_bridge.webinars.plan import Row, Standing
 
 NOT_LOADED: tuple[Standing, ...] = ("doubtful", "unmatched", "banned", "skipped")

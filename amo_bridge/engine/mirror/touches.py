@@ -15,10 +15,10 @@ from typing import Any, Literal
 from sqlalchemy import Row, select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.card import Direction, Touch
 from amo_bridge.engine.rows import chunks, insert_new, insert_or_replace
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import touches
+from amo_bridge.rules.deal import Direction, Touch
 
 Card = tuple[str, int]
 """(deal, contact or company; its id)"""

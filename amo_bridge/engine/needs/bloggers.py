@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from amo_bridge.card import NamedBlogger
 from amo_bridge.crm.account import Field
 from amo_bridge.crm.entities import ContactRecord, DealRecord
 from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
 from amo_bridge.engine.needs.source import Ways
-from amo_bridge.rules import Rule
-from amo_bridge.service_lines import Blogger, ServicesSection, read
+from amo_bridge.rules.deal import NamedBlogger
+from amo_bridge.rules.handler import Rule
+from amo_bridge.rules.service_lines import Blogger, ServicesSection, read
 from amo_bridge.text.names import normalise
 
 # Namesakes that are looked through; nobody has more bloggers of one surname.

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from amo_bridge.card import Call
 from amo_bridge.crm.entities import DealRecord, NoteRecord
 from amo_bridge.crm.reading import notes_of
 from amo_bridge.crm.values import integer
 from amo_bridge.engine.needs.source import Ways
-from amo_bridge.rules import Rule
+from amo_bridge.rules.deal import Call
+from amo_bridge.rules.handler import Rule
 
 CALL_NOTES = ("call_in", "call_out")
 Card = tuple[str, int]

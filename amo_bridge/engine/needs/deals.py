@@ -12,7 +12,7 @@ from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.rows import chunks
 from amo_bridge.engine.tables import made
 from amo_bridge.engine.view import deal_url
-from amo_bridge.rules import Rule
+from amo_bridge.rules.handler import Rule
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from typing import Any
 
 import structlog
 
-from amo_bridge.card import AttachedFile
 from amo_bridge.crm.drive import file_ids_of_deal, files_by_ids
 from amo_bridge.crm.entities import DealRecord, NoteRecord
 from amo_bridge.crm.reading import notes_of
 from amo_bridge.crm.values import integer, moment
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.errors import CrmForbidden
-from amo_bridge.rules import Rule
+from amo_bridge.rules.deal import AttachedFile
+from amo_bridge.rules.handler import Rule
 
 log = structlog.get_logger()
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from amo_bridge.card import Contact
 from amo_bridge.crm.entities import ContactRecord, DealRecord
 from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.crm.reading import contacts_by_ids
 from amo_bridge.engine.mirror import IndexedContact
 from amo_bridge.engine.needs.source import Ways
-from amo_bridge.rules import Rule
+from amo_bridge.rules.deal import Contact
+from amo_bridge.rules.handler import Rule
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.store import Store
-from amo_bridge.rules import Rule
-from amo_bridge.service_lines import ServicesSection
+from amo_bridge.rules.handler import Rule
+from amo_bridge.rules.service_lines import ServicesSection
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.card import DoneStep
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.mirror.contacts import known_contacts
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.rows import chunks
 from amo_bridge.engine.tables import timers
 from amo_bridge.engine.timers import FIRED
-from amo_bridge.rules import Rule
+from amo_bridge.rules.deal import DoneStep
+from amo_bridge.rules.handler import Rule
 
 FiredStep = tuple[str, DoneStep]
 

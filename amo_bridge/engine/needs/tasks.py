@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Column, select
 
-from amo_bridge.card import Task
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.reading import tasks_by_ids, tasks_of_deals
 from amo_bridge.engine.needs.source import Ways
@@ -16,7 +15,8 @@ from amo_bridge.engine.observe_tasks import USUAL_TYPE
 from amo_bridge.engine.rows import chunks
 from amo_bridge.engine.tables import made
 from amo_bridge.engine.view import task_view
-from amo_bridge.rules import Rule
+from amo_bridge.rules.deal import Task
+from amo_bridge.rules.handler import Rule
 
 
 @dataclass(frozen=True)

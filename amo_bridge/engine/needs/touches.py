@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from amo_bridge.card import Touch, Touches
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.engine.mirror.touches import Card, TouchLog, in_order
 from amo_bridge.engine.needs.source import Ways
-from amo_bridge.rules import Rule
+from amo_bridge.rules.deal import Touch, Touches
+from amo_bridge.rules.handler import Rule
 
 
 @dataclass(frozen=True)

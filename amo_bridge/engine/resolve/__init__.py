@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from amo_bridge.actions import Action, Person
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolve.deals import DealWays
@@ -22,6 +20,8 @@ from amo_bridge.engine.resolve.new_deals import NewDealWays
 from amo_bridge.engine.resolve.outside import OutsideWays
 from amo_bridge.engine.resolve.tasks import TaskWays
 from amo_bridge.engine.resolve.terms import Terms, Way
+from amo_bridge.rules.actions import Action, Person
+from amo_bridge.rules.deal import Deal
 
 
 def nobody_is_told(user_id: int) -> bool:

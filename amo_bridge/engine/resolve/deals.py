@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from amo_bridge.actions import (
+from amo_bridge.crm.entities import DealRecord
+from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.refusals import slot_of
+from amo_bridge.engine.resolve.terms import Terms, Way
+from amo_bridge.rules.actions import (
     Action,
     AddNote,
     AddTags,
@@ -17,11 +21,7 @@ from amo_bridge.actions import (
     RollBack,
     SetFields,
 )
-from amo_bridge.crm.entities import DealRecord
-from amo_bridge.deal import Deal
-from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.refusals import slot_of
-from amo_bridge.engine.resolve.terms import Terms, Way
+from amo_bridge.rules.deal import Deal
 
 
 class DealWays:

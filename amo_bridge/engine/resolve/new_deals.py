@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from amo_bridge.actions import Action, CreateDeal
 from amo_bridge.crm.entities import DealRecord
-from amo_bridge.deal import Deal
 from amo_bridge.engine.effects import NEW_ID, NEW_URL, Effect
 from amo_bridge.engine.resolve.terms import Terms, Way
+from amo_bridge.rules.actions import Action, CreateDeal
+from amo_bridge.rules.deal import Deal
 
 
 class NewDealWays:

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from amo_bridge.actions import (
+from amo_bridge.crm.entities import DealRecord
+from amo_bridge.engine.effects import Effect, Kind
+from amo_bridge.engine.resolve.terms import Terms, Way
+from amo_bridge.rules.actions import (
     Action,
     JoinAudience,
     LeaveAudience,
@@ -21,10 +24,7 @@ from amo_bridge.actions import (
     StopSeries,
     StoreFile,
 )
-from amo_bridge.crm.entities import DealRecord
-from amo_bridge.deal import Deal
-from amo_bridge.engine.effects import Effect, Kind
-from amo_bridge.engine.resolve.terms import Terms, Way
+from amo_bridge.rules.deal import Deal
 
 
 class OutsideWays:

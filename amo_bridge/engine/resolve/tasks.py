@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from amo_bridge.actions import Action, ChangeTask, CreateTask, FinishTask, Person
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.resolve.terms import Terms, Way
+from amo_bridge.rules.actions import Action, ChangeTask, CreateTask, FinishTask, Person
+from amo_bridge.rules.deal import Deal
 
 
 class TaskWays:

@@ -7,14 +7,14 @@ from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from amo_bridge.actions import Person
 from amo_bridge.crm.account import Account, Field
 from amo_bridge.crm.entities import DealRecord
 from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.people import People
+from amo_bridge.rules.actions import Person
+from amo_bridge.rules.deal import Deal
 
 Way = Callable[[Any, Deal, DealRecord, datetime], list[Effect]]
 """(action, deal, its record, when the cause happened) → what has to be sent; empty when all is so already."""

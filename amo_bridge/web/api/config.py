@@ -8,8 +8,8 @@ from typing import NoReturn
 from flask import abort
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.config.edit import difference
-from amo_bridge.config.wording import place_told
+from amo_bridge.config.diagnostics import place_told
+from amo_bridge.config.files import difference
 from amo_bridge.errors import ConfigError
 from amo_bridge.web import config_deeds
 from amo_bridge.web.admission.roles import Role

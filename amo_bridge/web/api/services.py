@@ -9,7 +9,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic import Field
 
-from amo_bridge.service_lines import MOST_SERVICES, read
+from amo_bridge.rules.service_lines import MOST_SERVICES, read
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door, refusal
 from amo_bridge.web.api.shape import Shape

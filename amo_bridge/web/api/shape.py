@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.config.strict import Strict
+from amo_bridge.rules.option_types import Strict
 
 Number = Annotated[int, Field(ge=1, le=2**53)]
 """Of a deal, a contact, a violation: as far as JSON's numbers are exact."""

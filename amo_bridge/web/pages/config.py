@@ -7,9 +7,8 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
-from amo_bridge.config.edit import difference
-from amo_bridge.config.saving import Backup, Written
-from amo_bridge.config.wording import place_told
+from amo_bridge.config.diagnostics import place_told
+from amo_bridge.config.files import Backup, Written, difference
 from amo_bridge.errors import ConfigError
 from amo_bridge.web import config_deeds
 from amo_bridge.web.admission.roles import Role

@@ -7,7 +7,7 @@ from flask_babel import lazy_gettext as _l
 
 from amo_bridge.channels.not_connected import NAMES
 from amo_bridge.channels.unconnected import unconnected
-from amo_bridge.config.environment import secret
+from amo_bridge.config.loader import secret
 from amo_bridge.engine.connection import TOKEN
 from amo_bridge.engine.gauges import Vitals
 from amo_bridge.engine.history import Line

@@ -6,10 +6,10 @@ from flask import Blueprint, abort, render_template, request
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.channels.unconnected import unconnected_of
-from amo_bridge.config.edit import with_key
+from amo_bridge.config.files import with_key
 from amo_bridge.engine.existing import choices_of
 from amo_bridge.errors import ConfigError
-from amo_bridge.rules import Rule
+from amo_bridge.rules.handler import Rule
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.config_deeds import CONFIG_BYTES
 from amo_bridge.web.gate import open_to

@@ -11,12 +11,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.actions import AddTags, Skip
-from amo_bridge.config.names import StageName
-from amo_bridge.deal import Deal
 from amo_bridge.events import StepDue
-from amo_bridge.rules import Options
-from amo_bridge.schedule import Step, Times, schedule
+from amo_bridge.rules.actions import AddTags, Skip
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Options, Step, Times, schedule
+from amo_bridge.rules.option_types import StageName
 
 
 class SlowDealGetsTag(Options):

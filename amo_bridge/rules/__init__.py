@@ -1,21 +1,20 @@
 """Shapes that the options of several handlers share: a condition on the deal, a task to set, a letter, a notice …"""
 
-from amo_bridge.options.carry_over import CarryOver
-from amo_bridge.options.condition import Condition
-from amo_bridge.options.deeds import Deeds
-from amo_bridge.options.gates import Gate
-from amo_bridge.options.lists import OneOrMore
-from amo_bridge.options.on_card import WantedCall, WantedFile, WhichTasks
-from amo_bridge.options.outside import (
+from amo_bridge.rules.gates import Gate, WantedCall, WantedFile, WhichTasks
+from amo_bridge.rules.options import (
     AudienceSpec,
+    CarryOver,
+    Condition,
+    Deeds,
     EscalationSpec,
     FolderSpec,
     LetterSpec,
     NoticeSpec,
+    OneOrMore,
+    TaskSpec,
     Violation,
     ViolationSpec,
 )
-from amo_bridge.options.tasks import TaskSpec
 
 __all__ = [
     "AudienceSpec",

@@ -7,8 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from amo_bridge.config.names import CustomFieldName, DateFieldName, LossReasonName, PersonName, StageName
-from amo_bridge.config.strict import Strict
+from amo_bridge.rules.option_types import CustomFieldName, DateFieldName, LossReasonName, PersonName, StageName, Strict
 from amo_bridge.text.names import normalise
 
 Interest = Literal["active", "long", "short"]

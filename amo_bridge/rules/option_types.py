@@ -1,21 +1,41 @@
-"""Words of the config that must exist in the account: a stage, a field, a person …
-
-Each is a string with a kind, so that ``names_in`` can walk any option model and the start and ``amo-bridge check`` can
-compare every one of them with the account, without a handler doing anything for it.
-"""
+"""Sections of the config that several rules share: said once, in a section of its own, and taken by each rule."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, GetCoreSchemaHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from amo_bridge.config.sections import taken
 from amo_bridge.dates.due import Due
-from amo_bridge.deal import Deal, Value
+from amo_bridge.rules.deal import Deal, Value
+
+
+@dataclass(frozen=True)
+class FromSection:
+    """Marks an option that no rule's block sets: the loader takes it from the section ``[name]``.
+
+    ``services: Annotated[ServicesSection, FromSection("services")]``
+    """
+
+    name: str
+
+
+def taken(model: type[BaseModel]) -> Iterator[tuple[str, FromSection]]:
+    """The options that are taken from sections: (option's name, where from)."""
+    for name, info in model.model_fields.items():
+        for mark in info.metadata:
+            if isinstance(mark, FromSection):
+                yield name, mark
+
+
+# Words of the config that must exist in the account: a stage, a field, a person …
+#
+# Each is a string with a kind, so that ``names_in`` can walk any option model and the start and ``amo-bridge check``
+# can compare every one of them with the account, without a handler doing anything for it.
 
 
 class AccountName(str):
@@ -190,3 +210,33 @@ def names_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tup
     elif isinstance(value, list | tuple | set | frozenset):
         for number, item in enumerate(value):
             yield from names_in(item, (*path, number))
+
+
+# The base of everything that is read from the config: nothing is guessed, nothing is passed over.
+
+_EXACT = ("bool", "int", "float", "timedelta")
+
+
+def _be_exact(schema: Any) -> None:
+    """Not the setting ``strict``: that would also refuse TOML's lists where an option is a tuple."""
+    if isinstance(schema, dict):
+        if schema.get("type") in _EXACT:
+            schema["strict"] = True
+        for part in schema.values():
+            _be_exact(part)
+    elif isinstance(schema, list | tuple):
+        for part in schema:
+            _be_exact(part)
+
+
+class Strict(BaseModel):
+    """An unknown key is an error, and ``"yes"`` is a text, not a switch: pydantic would take it for true."""
+
+    # Built when something is read by it: of all that is shipped, a config names a few.
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        _be_exact(schema)
+        return schema

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from amo_bridge.config.strict import Strict
+from amo_bridge.rules.option_types import Strict
 from amo_bridge.text.names import normalise
 
 SomeText = Annotated[str, Field(min_length=1)]

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from amo_bridge.config.lines import line_of
-from amo_bridge.config.load_rules import A_RULE, RULES
+from amo_bridge.config.diagnostics import place, problem
+from amo_bridge.config.loader import A_RULE, RULES
 from amo_bridge.config.model import MANAGER, Config
-from amo_bridge.config.names import (
+from amo_bridge.config.toml_lines import line_of
+from amo_bridge.crm.account import Account, Field
+from amo_bridge.errors import AmbiguousName, UnknownName
+from amo_bridge.rules.deal import BUILT_IN_FIELDS
+from amo_bridge.rules.option_types import (
     AccountName,
     ContactDateFieldName,
     ContactFieldName,
@@ -27,10 +31,6 @@ from amo_bridge.config.names import (
     UserName,
     names_in,
 )
-from amo_bridge.config.wording import place, problem
-from amo_bridge.crm.account import Account, Field
-from amo_bridge.deal import BUILT_IN_FIELDS
-from amo_bridge.errors import AmbiguousName, UnknownName
 from amo_bridge.text.names import nearest, same_name
 from amo_bridge.text.scripts import Scripts
 from amo_bridge.text.templates import Templates

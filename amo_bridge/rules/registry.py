@@ -15,8 +15,7 @@ from types import ModuleType
 from typing import Literal
 
 from amo_bridge.errors import ConfigError
-from amo_bridge.rules import MARK, Handler
-from amo_bridge.schedule import Schedule
+from amo_bridge.rules.handler import MARK, Handler, Schedule
 
 Section = Literal["handlers", "schedules"]
 KINDS: Mapping[Section, type[Handler]] = {"handlers": Handler, "schedules": Schedule}

@@ -1,24 +1,105 @@
-"""Dates that steps may be counted from: fields of the deal, a paid term added, once or every year. And such steps."""
+"""What a step of any ladder may say in the config: its name, what is done, on what condition, at what hours."""
 
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import Annotated, Literal, Self
+from datetime import date, datetime, timedelta
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from amo_bridge.actions import Action, ChangeTask, CreateTask, FinishTask
-from amo_bridge.config.names import ContactDateFieldName, DateFieldName, FieldName
 from amo_bridge.dates.due import Due
 from amo_bridge.dates.offset import Shift, due_after
-from amo_bridge.deal import Deal
-from amo_bridge.events import StepDue
-from amo_bridge.rules import Options
-from amo_bridge.step_options import TimedDeeds
+from amo_bridge.dates.recurrence import Every
+from amo_bridge.events import StageEntered, StepDue
+from amo_bridge.rules.actions import Action, ChangeTask, CreateTask, FinishTask, Skip
+from amo_bridge.rules.deal import Deal, stage_is_one_of
+from amo_bridge.rules.handler import Options, Step, Times
+from amo_bridge.rules.option_types import ContactDateFieldName, DateFieldName, FieldName, StageName
+from amo_bridge.rules.options import Condition, Deeds
 from amo_bridge.text.names import same_name
+
+LONGEST_NAME = 60
+Hours = Literal["any", "working"]
+
+# The deal has come where the ladder counts: nothing to do yet, and no reason why not either.
+AWAITS_ITS_STEPS = "сделка пришла на этап этого правила; его шаги наступают по часам"
+
+
+class TimedDeeds(Deeds):
+    """A step: deeds, and when they are due (the ladder's own matter).
+
+    ``name``: under which the bridge remembers that it was done; without it, its time in words. ``when``: the deal must
+    be like this when the step falls due. ``hours``: "working" waits for working time; without it what reaches the
+    client (letters, SMS, calls) waits, and what stays inside the company does not. ``touched``: true or false, whether
+    anybody has been in touch since the count began (calls, letters, messages, finished tasks, moves by people).
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
+    when: Condition | None = None
+    hours: Hours | None = None
+    touched: bool | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name, or what stands for it."""
+        raise NotImplementedError
+
+    @property
+    def reaches_the_client(self) -> bool:
+        return bool(self.letter or self.sms or self.start_series or self.auto_dial == "start")
+
+    def step(self, moment: datetime, anchor: str, since: datetime, times: Times) -> Step:
+        """The step, planned for that moment, counted from ``since``."""
+        waits = self.hours == "working" or (self.hours is None and self.reaches_the_client)
+        due = times.in_working_time(moment) if waits else moment
+        return Step(name=self.title, anchor=anchor, due=due, since=since)
+
+    def actions(self, event: StepDue, deal: Deal, *, slot: str) -> Skip | list[Action]:
+        """What is to be done now that it is due; a task that this step set before and that is still open is not set
+        again. ``slot`` marks its tasks. The schedule needs ``own_tasks`` and ``touches``."""
+        if self.when and not self.when.holds(deal):
+            return Skip(f"не выполнено условие шага: {self.when}")
+        if self.touched is not None and bool(deal.touches.since(event.since)) != self.touched:
+            return Skip("с начала счёта с клиентом " + ("не работали" if self.touched else "работали"))
+        still_open = {task.slot for task in deal.own_tasks if not task.is_completed}
+        wanted = self.for_deal(deal, slot=slot)
+        new = [action for action in wanted if not (isinstance(action, CreateTask) and action.slot in still_open)]
+        if new:
+            return new
+        return Skip("задача этого шага ещё открыта" if wanted else "шаг этой сделки не касается")
+
+
+def on_leaving(event: StageEntered, deal: Deal, stages: Iterable[str], deeds: Deeds | None) -> Skip | list[Action]:
+    """What to do when a deal leaves the stages of a ladder: ``deeds``, if a step of it has fallen due. The schedule
+    needs ``own_steps``."""
+    stages = tuple(stages)
+    if not stage_is_one_of(event.from_stage_name, stages):
+        if deal.is_on(stages):
+            return Skip(AWAITS_ITS_STEPS)
+        return Skip("сделка пришла не с этапа этого правила")
+    if deal.is_on(stages):
+        return Skip("этап сменился, но счёт идёт и на нём")
+    if deeds is None:
+        return Skip("на уходе с этапа это правило ничего не делает")
+    if not deal.own_steps:
+        return Skip("ни один шаг ещё не наступал, отменять нечего")
+    return deeds.for_deal(deal, slot="on_leave") or Skip("на уходе делать нечего")
+
+
+def names_are_unique(names: Iterable[str]) -> None:
+    """ValueError (Russian) for a name that two steps have, or one that is too long to remember."""
+    counted = Counter(names)
+    if doubled := [name for name, count in counted.items() if count > 1]:
+        raise ValueError(f"два шага называются «{doubled[0]}»: дайте им разные name")
+    if long := [name for name in counted if len(name) > LONGEST_NAME]:
+        raise ValueError(f"имя шага «{long[0]}» длиннее {LONGEST_NAME} знаков: дайте ему name покороче")
+
+
+# Dates that steps may be counted from: fields of the deal, a paid term added, once or every year. And such steps.
 
 # As much of a field's name as an anchor has room for.
 _LONGEST_FIELD = 80
@@ -193,3 +274,58 @@ def _in_year(value: date, year: int) -> date:
     if (month, day) == (2, 29) and monthrange(year, 2)[1] < day:
         month, day = _FEBRUARY_28
     return value.replace(year=year, month=month, day=day)
+
+
+# What a step of any round may say in the config: deeds that are due again and again, for deals on some stages.
+
+S = TypeVar("S", bound="RoundStep")
+
+
+class RoundStep(TimedDeeds):
+    """``every``: when it comes again. A step counts from the beginning of its week, month or day (``touched``)."""
+
+    every: Every
+
+    @property
+    def title(self) -> str:
+        return self.name or str(self.every)
+
+
+class Round(Options):
+    """On which deals: those on ``stages`` that are what ``when`` asks for at that moment."""
+
+    stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
+    when: Condition | None = None
+
+    @field_validator("steps", check_fields=False)
+    @classmethod
+    def each_step_has_its_name(cls, steps: Sequence[RoundStep]) -> Sequence[RoundStep]:
+        names_are_unique(step.title for step in steps)
+        return steps
+
+    def planned(self, deal: Deal, steps: Iterable[RoundStep], times: Times) -> Iterator[Step]:
+        """The next slot of each step, and what was missed lately; none from before the deal came, or while the rule was
+        off."""
+        since = deal.stage_since
+        if since is None or not deal.is_on(self.stages):
+            return
+        for step in steps:
+            for slot in step.every.around(times.now, times.calendar):
+                if slot.moment >= since and times.on_again(slot.moment) is None:
+                    yield step.step(slot.moment, slot.day.isoformat(), slot.since, times)
+
+    def why_not(self, deal: Deal) -> str:
+        """Why the round passes this deal by (Russian); empty if it does not."""
+        if not deal.is_on(self.stages):
+            return f"сделка ушла: она на этапе «{deal.stage.title}»"
+        return f"не выполнено условие: {self.when}" if self.when and not self.when.holds(deal) else ""
+
+
+def always(options: object) -> bool:
+    """Of rounds: what was done comes again."""
+    return True
+
+
+def step_of(event: StepDue, steps: Iterable[S]) -> S | None:
+    """The step that has fallen due; None if it has left the rule."""
+    return next((step for step in steps if step.title == event.step), None)

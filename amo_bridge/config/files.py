@@ -1,0 +1,240 @@
+"""The config's text changed by a program: one key of one block, comments and everything else left as they are."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import tomlkit
+from tomlkit.exceptions import ParseError
+from tomlkit.items import Table
+
+from amo_bridge.config.loader import load, load_text
+from amo_bridge.config.model import Config
+from amo_bridge.errors import ConfigError, why_not
+from amo_bridge.file_lock import file_lock
+
+
+def with_key(text: str, block: Sequence[str], key: str, value: bool | str) -> str:
+    """The text with ``key`` of the block (handlers, the handler, the rule) set. Raises ConfigError."""
+    document = _parsed(text)
+    table = document
+    for name in block:
+        found = table.get(name)
+        if not isinstance(found, Table | dict):
+            raise ConfigError([f"блока [{'.'.join(block)}] в файле нет"])
+        table = found  # type: ignore[assignment]
+    if key in table:
+        table[key] = value
+        return tomlkit.dumps(document)
+    return _with_line_after_first(text, block, f"{key} = {tomlkit.item(value).as_string()}")
+
+
+def _parsed(text: str) -> tomlkit.TOMLDocument:
+    try:
+        return tomlkit.parse(text)
+    except ParseError as error:
+        raise ConfigError([f"файл не читается (строка {error.line}): сначала исправьте его"]) from error
+
+
+def _with_line_after_first(text: str, block: Sequence[str], line: str) -> str:
+    """A new key stands right below ``enabled``, where people look for it; tomlkit would put it at the block's end,
+    behind the comment that belongs to the next block."""
+    lines = text.split("\n")
+    header = next((n for n, one in enumerate(lines) if _is_header(one, block)), None)
+    if header is None:
+        raise ConfigError([f"блок [{'.'.join(block)}] записан не отдельным заголовком: измените его в файле"])
+    below = next((n for n in range(header + 1, len(lines)) if lines[n].lstrip().startswith("enabled")), header)
+    return "\n".join([*lines[: below + 1], line, *lines[below + 1 :]])
+
+
+def _is_header(line: str, block: Sequence[str]) -> bool:
+    bare = line.partition("#")[0].strip()
+    if not (bare.startswith("[") and bare.endswith("]")):
+        return False
+    return [part.strip().strip("\"'") for part in bare[1:-1].split(".")] == list(block)
+
+
+def difference(old: str, new: str) -> list[str]:
+    """What changes, as lines that begin with «+», «-» or a space; «…» between places that are far apart."""
+    told: list[str] = []
+    for line in difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2):
+        if line.startswith(("---", "+++")):
+            continue
+        if line.startswith("@@"):
+            told += ["…"] if told else []
+        else:
+            told.append(line)
+    return told
+
+
+# A folder of configs: each its own account. One that can't be read stops nobody but itself.
+
+# What belongs to one account and can't be meant for all of them.
+OF_ONE = ("AMO_BRIDGE_TOKEN", "AMO_BRIDGE_TOKEN_FILE", "AMO_BRIDGE_ACCOUNT_URL", "AMO_BRIDGE_HOOK_SECRET")
+
+
+@dataclass(frozen=True)
+class AccountConfig:
+    """One file. ``config`` is None when it can't be used; ``problems`` (Russian) say why."""
+
+    name: str
+    environment: Mapping[str, str]
+    config: Config | None
+    problems: tuple[str, ...] = ()
+
+
+def load_folder(folder: Path, environment: Mapping[str, str]) -> list[AccountConfig]:
+    """All ``*.toml`` of a folder, by name. Raises ConfigError when there is none."""
+    paths = sorted(folder.glob("*.toml"))
+    if not paths:
+        raise ConfigError([f"в папке {folder} нет ни одного файла *.toml"])
+    found: list[AccountConfig] = []
+    taken: dict[str, str] = {}
+    for path in paths:
+        one = _load(path, environment_of(environment, path.stem))
+        if (
+            one.config is not None
+            and (other := taken.setdefault(one.config.account.url.lower(), path.name)) != path.name
+        ):
+            words = f"{path.name}: [account] url: этот же аккаунт уже в файле {other}"
+            one = AccountConfig(one.name, one.environment, None, (words,))
+        found.append(one)
+    return found
+
+
+def environment_of(environment: Mapping[str, str], name: str) -> dict[str, str]:
+    """The environment as one account sees it: the token of ``acme.toml`` is AMO_BRIDGE_TOKEN with ``__ACME`` behind it.
+
+    What is not of one account alone (the key, the database, an integration's keys) holds for all that have none of
+    their own.
+    """
+    suffix = "__" + re.sub(r"\W+", "_", name).upper()
+    common = {key: value for key, value in environment.items() if key not in OF_ONE}
+    own = {key.removesuffix(suffix): value for key, value in environment.items() if key.endswith(suffix)}
+    return {**common, **own}
+
+
+def _load(path: Path, environment: Mapping[str, str]) -> AccountConfig:
+    try:
+        return AccountConfig(path.stem, environment, load(path, environment))
+    except ConfigError as error:
+        return AccountConfig(path.stem, environment, None, tuple(error.problems))
+
+
+# The config file written anew, so that no moment exists at which it is half written, and nobody's edit is lost.
+#
+# The version before is kept in ``config-backups`` of the data folder; the newest ten of a file stay.
+
+FOLDER = "config-backups"
+KEPT = 10
+CHANGED_MEANWHILE = "файл изменился, пока вы правили его: посмотрите, что в нём теперь, и повторите"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A version of the file. ``mark`` tells one from another."""
+
+    text: str
+    mark: str
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A version that was replaced then."""
+
+    name: str
+    at: datetime
+
+
+class ConfigFile:
+    """``backups``: the folder of versions before."""
+
+    def __init__(self, path: Path, data_folder: Path, environment: Mapping[str, str]) -> None:
+        self._path = path
+        self._folder = data_folder / FOLDER
+        self._environment = environment
+
+    def read(self) -> Written:
+        """The file as it is. Raises ConfigError."""
+        try:
+            source = self._path.read_bytes()
+            return Written(_text(source), _mark(source))
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError([f"файл {self._path} не читается: {error}"]) from error
+
+    def checked(self, text: str) -> Config:
+        """The config that the text would be. Raises ConfigError with all its problems."""
+        return load_text(self._path, text, self._environment)
+
+    def save(self, text: str, mark: str) -> None:
+        """Put the text in place of the version of this mark. Raises ConfigError, also when that is no longer there."""
+        self.checked(text)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with file_lock(self._folder / "lock"):
+            before = self._path.read_bytes()
+            if _mark(before) != mark:
+                raise ConfigError([CHANGED_MEANWHILE])
+            self._keep(before)
+            self._replace(_as_before(text, before))
+
+    def backups(self) -> list[Backup]:
+        """Newest first."""
+        found = sorted(self._folder.glob(f"{self._path.stem}.*.toml"), reverse=True)
+        return [Backup(path.name, _moment(path)) for path in found]
+
+    def backup(self, name: str) -> str:
+        """The text of a version before. Raises ConfigError."""
+        if name not in {one.name for one in self.backups()}:
+            raise ConfigError([f"прежней версии {name} нет"])
+        return _text((self._folder / name).read_bytes())
+
+    def _keep(self, source: bytes) -> None:
+        name = f"{self._path.stem}.{datetime.now(UTC):%Y%m%dT%H%M%S%f}.toml"
+        (self._folder / name).write_bytes(source)
+        for old in self.backups()[KEPT:]:
+            (self._folder / old.name).unlink(missing_ok=True)
+
+    def _replace(self, source: bytes) -> None:
+        try:
+            with tempfile.NamedTemporaryFile(
+                dir=self._path.parent, prefix=f".{self._path.name}.", delete=False
+            ) as file:
+                file.write(source)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.chmod(file.name, self._path.stat().st_mode & 0o777)
+                os.replace(file.name, self._path)
+            finally:
+                Path(file.name).unlink(missing_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                [f"файл {self._path} отсюда не изменить ({why_not(error)}): измените его на сервере"]
+            ) from error
+
+
+def _text(source: bytes) -> str:
+    return source.decode("utf-8-sig").replace("\r\n", "\n")
+
+
+def _as_before(text: str, before: bytes) -> bytes:
+    """With the mark at the beginning and the line ends that the file had: browsers send their own."""
+    text = text.replace("\r\n", "\n")
+    ends = "\r\n" if b"\r\n" in before else "\n"
+    return (b"\xef\xbb\xbf" if before.startswith(b"\xef\xbb\xbf") else b"") + text.replace("\n", ends).encode()
+
+
+def _mark(source: bytes) -> str:
+    return hashlib.sha256(source).hexdigest()
+
+
+def _moment(path: Path) -> datetime:
+    return datetime.strptime(path.name.split(".")[-2], "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)

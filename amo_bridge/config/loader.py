@@ -1,0 +1,356 @@
+"""What a config takes from the environment besides plain values: secrets, by value or by file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy.engine import make_url
+
+from amo_bridge.config.channels import Channels, MailSection, TelegramSection, check_unsubscribing, people_in, series_in
+from amo_bridge.config.diagnostics import Problems, read, text_of
+from amo_bridge.config.model import (
+    MANAGER,
+    Absence,
+    Absences,
+    AccountSection,
+    BridgeSection,
+    Config,
+    EveningListSection,
+    RoleByField,
+    RoleSpec,
+    overlaps,
+)
+from amo_bridge.config.provision import ProvisionSection
+from amo_bridge.config.toml_lines import KeyPath
+from amo_bridge.config.webinar import WebinarSection
+from amo_bridge.dates.calendar import CalendarOptions
+from amo_bridge.dates.duration import Duration
+from amo_bridge.errors import ConfigError
+from amo_bridge.rules.handler import Handler, Options, Rule
+from amo_bridge.rules.option_types import PersonName, Text, UserName, names_in, taken
+from amo_bridge.rules.registry import Section, own, shipped
+from amo_bridge.rules.service_lines import ServicesSection
+from amo_bridge.text.names import nearest, same_name
+
+DATABASE_PASSWORD = "AMO_BRIDGE_DATABASE_PASSWORD"
+
+
+def secret(environment: Mapping[str, str], name: str) -> str:
+    """A secret from the environment, or from the file that ``name``_FILE names; empty if there is neither. Raises
+    ConfigError for a file that can't be read."""
+    if value := environment.get(name, "").strip():
+        return value
+    if not (path := environment.get(f"{name}_FILE", "").strip()):
+        return ""
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{name}_FILE: файл {path} не читается: {error}"]) from error
+
+
+def with_password(database: str, environment: Mapping[str, str]) -> str:
+    """The database's address with the password that stands apart from it (AMO_BRIDGE_DATABASE_PASSWORD or
+    AMO_BRIDGE_DATABASE_PASSWORD_FILE), so that neither the config nor a container's description holds it. Raises
+    ConfigError."""
+    password = secret(environment, DATABASE_PASSWORD)
+    if not password:
+        return database
+    if not database.startswith("postgresql"):
+        raise ConfigError([f"{DATABASE_PASSWORD}: пароль есть, а базы PostgreSQL нет; задайте AMO_BRIDGE_DATABASE"])
+    return make_url(database).set(password=password).render_as_string(hide_password=False)
+
+
+# The rules of a config: the blocks of ``[handlers.…]`` and ``[schedules.…]``, read by the options of their files.
+
+RULES: tuple[Section, ...] = ("handlers", "schedules")
+UNKNOWN: Mapping[Section, str] = {"handlers": "такого обработчика нет", "schedules": "такого расписания нет"}
+A_RULE = 3
+"""A rule's block has a name of three steps: handlers, the handler, the rule."""
+
+
+class RuleSwitches(Options):
+    """The keys that every rule's block has, whatever its handler. ``enabled`` is a must: silence is never "on"."""
+
+    enabled: bool
+    dry_run: bool = False
+    clause: str = ""
+    says: str = ""
+    off_reason: str = ""
+    max_lateness: Duration = timedelta(hours=24)
+    most_per_hour: Annotated[int, Field(ge=1)] = 10
+
+
+class RuleLoader:
+    """``base``: the folder that the config stands in. ``own_folders``: the agency's own, as the config writes them.
+    ``shared``: the sections that rules may take, None for one that is wrong. ``tree``: the whole config."""
+
+    def __init__(
+        self,
+        base: Path,
+        own_folders: Mapping[Section, str],
+        shared: Mapping[str, BaseModel | None],
+        tree: Mapping[str, Any],
+        problems: Problems,
+    ) -> None:
+        self._base = base
+        self._own_folders = own_folders
+        self._shared = shared
+        self._tree = tree
+        self._problems = problems
+        self._known = {section: shipped(section) for section in RULES}
+
+    def rules(self, tables: Mapping[Section, Mapping[str, Any]]) -> tuple[Rule, ...]:
+        """All rules that could be read; what could not is told."""
+        return tuple(rule for section in RULES for rule in self._of(section, tables[section], self._own(section)))
+
+    def _own(self, section: Section) -> dict[str, Handler] | None:
+        """The agency's own; None if the folder can't be used, which is told.
+
+        A name is taken in both sections at once: the journal and the outbox tell rules apart by it."""
+        folder = self._own_folders.get(section)
+        if folder is None:
+            return {}
+        try:
+            return own(section, self._base / folder, taken={name for known in self._known.values() for name in known})
+        except ConfigError as error:
+            for words in error.problems:
+                self._problems.add(("bridge", f"own_{section}"), words)
+            return None
+
+    def _of(self, section: Section, table: Mapping[str, Any], own: Mapping[str, Handler] | None) -> Iterator[Rule]:
+        known = {**self._known[section], **(own or {})}
+        for name, blocks in table.items():
+            if name not in known:
+                # It may stand in the folder that could not be read; a typo in a shipped one's name is still seen.
+                if own is not None or nearest(name, known):
+                    self._problems.unknown((section, name), UNKNOWN[section], name, known, block=2)
+            elif not isinstance(blocks, dict) or not all(isinstance(block, dict) for block in blocks.values()):
+                words = f"у правила должно быть своё имя, например [{section}.{name}.my_rule]"
+                self._problems.add((section, name), words, block=2)
+            else:
+                for block, keys in blocks.items():
+                    yield from self._rule(known[name], block, dict(keys))
+
+    def _rule(self, handler: Handler, block: str, keys: dict[str, Any]) -> Iterator[Rule]:
+        path = (handler.section, handler.name, block)
+        common = {key: keys.pop(key) for key in list(keys) if key in RuleSwitches.model_fields}
+        switches = options = None
+        try:
+            switches = RuleSwitches.model_validate(common)
+        except ValidationError as errors:
+            self._problems.invalid(errors, path, RuleSwitches, block=A_RULE)
+        shared = self._from_sections(handler, keys, path)
+        try:
+            options = handler.options.model_validate(keys | shared)
+        except ValidationError as errors:
+            self._problems.invalid(
+                errors, path, handler.options,
+                block=A_RULE, more_keys=RuleSwitches.model_fields, told_keys=dict(taken(handler.options)),
+            )  # fmt: skip
+        if switches is not None and options is not None:
+            yield Rule(handler=handler, block=block, options=options, **switches.model_dump())
+
+    def _from_sections(self, handler: Handler, keys: Iterable[str], path: KeyPath) -> dict[str, BaseModel]:
+        """What the rule takes from sections of the config. A section that is wrong is told already."""
+        found = {}
+        for option, where in taken(handler.options):
+            if option in keys:
+                self._problems.add((*path, option), f"это задаётся один раз, в разделе [{where.name}]", block=A_RULE)
+            if where.name not in self._tree:
+                self._problems.add(path, f"правилу нужен раздел [{where.name}], а его нет", block=A_RULE)
+            if section := self._shared[where.name]:
+                found[option] = section
+        return found
+
+
+# Secret fields are asked for and never told: no rule puts one into a text or takes it along into another deal.
+
+CARRIED = ("carry_fields", "carry_as")
+WHY = "названо в [bridge] secret_fields: можно проверять, заполнено ли оно, а подставить и перенести значение нельзя"
+
+
+def check_secrets(secret: Iterable[str], rules: Iterable[Rule], problems: Problems) -> None:
+    """A problem for every place where a rule would tell a secret field's value."""
+    secret = tuple(secret)
+    for rule in rules if secret else ():
+        for path, name in _told(rule):
+            if any(same_name(name, hidden) for hidden in secret):
+                problems.add((*rule.path, *path), f"поле «{name}» {WHY}", block=len(rule.path))
+
+
+def _told(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for path, name in names_in(rule.options):
+        if isinstance(name, Text):
+            yield from ((path, field) for field in name.field_names)
+        elif path[0] in CARRIED:
+            yield path, name
+
+
+# TOML file → Config, strictly, with every mistake found at once.
+
+SECTIONS = (
+    *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
+    *("evening_list", "mail", "telegram", "people", "series", *RULES),
+)
+OVERRIDES: Mapping[str, Mapping[str, str]] = {
+    "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
+    "bridge": {"public_url": "AMO_BRIDGE_PUBLIC_URL", "data": "AMO_BRIDGE_DATA", "database": "AMO_BRIDGE_DATABASE"},
+}
+"""Section → key → the environment variable that wins over the file."""
+S = TypeVar("S", bound=BaseModel)
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """Read and check the file. Raises ConfigError with all problems; names of the account are checked elsewhere
+    (``amo_bridge.config.against_account``), because that needs the account."""
+    return load_text(path, text_of(path), environment)
+
+
+def load_text(path: Path, text: str, environment: Mapping[str, str] = os.environ) -> Config:
+    """The same for a text that is to become the file's. Raises ConfigError."""
+    tree, lines = read(path, text)
+    return _Loader(path, tree, Problems(path, lines), environment).config(lines)
+
+
+class _Loader:
+    def __init__(self, path: Path, tree: dict[str, Any], problems: Problems, environment: Mapping[str, str]) -> None:
+        self.path = path
+        self.tree = tree
+        self.problems = problems
+        self.environment = environment
+
+    def config(self, lines: Mapping[tuple[str | int, ...], int]) -> Config:
+        for name in self.tree:
+            if name not in SECTIONS:
+                self.problems.unknown((name,), "такого раздела нет", name, SECTIONS)
+        account = self._section("account", AccountSection)
+        bridge = self._with_password(self._section("bridge", BridgeSection))
+        calendar = self._section("calendar", CalendarOptions)
+        declared = self._table("roles")
+        roles = self._roles(declared)
+        absences = self._absences(self._table("absences"))
+        services = self._section("services", ServicesSection) if "services" in self.tree else None
+        provision = self._section("provision", ProvisionSection) if "provision" in self.tree else None
+        webinar = self._section("webinar", WebinarSection) if "webinar" in self.tree else None
+        channels = self._channels(bridge)
+        evening = self._section("evening_list", EveningListSection) if "evening_list" in self.tree else None
+        shared = {"services": services, "series": channels.series}
+        rules = RuleLoader(self.path.parent, self._own_folders(), shared, self.tree, self.problems).rules(
+            {section: self._table(section) for section in RULES}
+        )
+        sections: dict[KeyPath, BaseModel | None] = {
+            ("bridge",): bridge,
+            ("services",): services,
+            ("webinar",): webinar,
+        }
+        self._known_people(sections, rules, declared)
+        check_secrets(bridge.secret_fields if bridge else (), rules, self.problems)
+        if self.problems.found or account is None or bridge is None or calendar is None:
+            raise ConfigError(self.problems.found)
+        more = (absences, services, provision, webinar, channels, evening)
+        return Config(self.path, account, bridge, calendar, roles, rules, lines, *more)
+
+    def _channels(self, bridge: BridgeSection | None) -> Channels:
+        mail = self._section("mail", MailSection) if "mail" in self.tree else None
+        telegram = self._section("telegram", TelegramSection) if "telegram" in self.tree else None
+        people = people_in(self._table("people"), self.problems)
+        series = series_in(self._table("series"), self.problems)
+        if mail and bridge:
+            check_unsubscribing(bridge.public_url, self.problems)
+        return Channels(mail, telegram, people, series)
+
+    def _table(self, name: str) -> dict[str, Any]:
+        table = self.tree.get(name, {})
+        if isinstance(table, dict):
+            return dict(table)
+        told = (
+            "раздел пишется один раз, в одинарных скобках" if isinstance(table, list) else "это раздел, а не значение"
+        )
+        self.problems.add((name,), f"{told}: [{name}]")
+        return {}
+
+    def _section(self, name: str, model: type[S]) -> S | None:
+        table = self._table(name)
+        for key, variable in OVERRIDES.get(name, {}).items():
+            if value := self.environment.get(variable):
+                table[key] = value
+                self.problems.from_environment[name, key] = variable
+        try:
+            return model.model_validate(table)
+        except ValidationError as errors:
+            self.problems.invalid(errors, (name,), model)
+            return None
+
+    def _with_password(self, bridge: BridgeSection | None) -> BridgeSection | None:
+        if bridge is None:
+            return None
+        try:
+            return bridge.model_copy(update={"database": with_password(bridge.database, self.environment)})
+        except ConfigError as error:
+            self.problems.found += error.problems
+            return None
+
+    def _roles(self, table: Mapping[str, Any]) -> dict[str, RoleSpec]:
+        roles: dict[str, RoleSpec] = {}
+        for name, spec in table.items():
+            path = ("roles", name)
+            if same_name(name, MANAGER):
+                self.problems.add(path, "эта роль есть всегда: ответственный за сделку; уберите строку")
+            elif isinstance(spec, str) and spec.strip():
+                roles[name] = UserName(spec.strip())
+            elif isinstance(spec, dict):
+                try:
+                    roles[name] = RoleByField.model_validate(spec)
+                except ValidationError as errors:
+                    self.problems.invalid(errors, path, RoleByField)
+            else:
+                words = 'нужно имя пользователя или { field = "поле сделки", otherwise = "имя" }'
+                self.problems.add(path, words)
+        return roles
+
+    def _absences(self, table: Mapping[str, Any]) -> Absences:
+        absences: dict[UserName, tuple[Absence, ...]] = {}
+        for name, times in table.items():
+            path = ("absences", name)
+            if not isinstance(times, list):
+                self.problems.add(path, 'нужен список: [{ from = "2026-12-01", to = "2026-12-14", deputy = "имя" }]')
+                continue
+            told = [self._absence(one, (*path, number)) for number, one in enumerate(times)]
+            absences[UserName(name.strip())] = away = tuple(one for one in told if one is not None)
+            for a, b in overlaps(away):
+                self.problems.add(path, f"отсутствия пересекаются: с {a.first} по {a.last} и с {b.first} по {b.last}")
+        return absences
+
+    def _absence(self, told: object, path: KeyPath) -> Absence | None:
+        try:
+            return Absence.model_validate(told)
+        except ValidationError as errors:
+            self.problems.invalid(errors, path, Absence)
+            return None
+
+    def _own_folders(self) -> dict[Section, str]:
+        """The folders of the agency's own handlers and schedules, where the config names any."""
+        table = self.tree.get("bridge")
+        named = {section: table.get(f"own_{section}") for section in RULES} if isinstance(table, dict) else {}
+        return {section: folder for section, folder in named.items() if isinstance(folder, str)}
+
+    def _known_people(
+        self, sections: Mapping[KeyPath, BaseModel | None], rules: Iterable[Rule], declared: Iterable[str]
+    ) -> None:
+        """A single word without a capital letter is meant as a role: say at once when there is no such role."""
+        known = (MANAGER, *declared)
+        blocks = [(rule.path, rule.options) for rule in rules]
+        for block, options in [*sections.items(), *blocks]:
+            for path, name in names_in(options):
+                if _is_meant_as_role(name) and not any(same_name(name, role) for role in known):
+                    words = f"роли «{name}» нет в [roles]"
+                    self.problems.unknown((*block, *path), words, name, known, block=len(block))
+
+
+def _is_meant_as_role(name: str) -> bool:
+    return isinstance(name, PersonName) and name.islower() and not set(name) & set(" @")

@@ -1,0 +1,379 @@
+"""Fields with people's names: how rules read them, on a deal and on a contact alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from types import MappingProxyType
+from typing import Any, Literal, NoReturn, Self
+
+from amo_bridge.crm.account import Stage, User
+from amo_bridge.text.names import normalise, same_name
+
+Value = str | bool | date | datetime | tuple[str, ...]
+"""A field's value: text (numbers too, as amoCRM gives them), bool (checkbox), date, datetime, or several texts."""
+
+
+HIDDEN = "•••"
+"""What stands for the value of a field that nobody is to read here: it is filled, and that is all that is known."""
+
+
+class WithFields:
+    """Something that has fields. ``fields``: name → value, filled ones only."""
+
+    fields: Mapping[str, Value]
+
+    def value(self, name: str) -> Value | None:
+        """The value of a field by its name, case and «ё» forgiven; None when empty.
+
+        What amoCRM has built in answers to its Russian name, unless the account has a custom field of that name.
+        """
+        wanted = normalise(name)
+        for field_name, value in self.fields.items():
+            if normalise(field_name) == wanted:
+                return value
+        return self._built_in().get(wanted)
+
+    def text(self, name: str) -> str:
+        """The value as a person would write it; empty when there is none."""
+        value = self.value(name)
+        return "" if value is None else as_text(value)
+
+    def has(self, name: str) -> bool:
+        """Is the field filled? A checkbox counts only when it is ticked, a budget only above 0."""
+        return self.value(name) not in (None, "", (), False)
+
+    def _built_in(self) -> dict[str, Value]:
+        """Normalised name → value of what amoCRM has without a custom field."""
+        return {}
+
+
+def as_text(value: Value) -> str:
+    """A value in the words people use: 31.12.2026, да/нет, a list with commas."""
+    if isinstance(value, bool):
+        return "да" if value else "нет"
+    if isinstance(value, datetime):
+        return value.strftime("%d.%m.%Y %H:%M")
+    if isinstance(value, date):
+        return value.strftime("%d.%m.%Y")
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return value
+
+
+# What lies on a deal's card beside its fields: tasks, calls, files, people, touches — as rules see them.
+#
+# A rule asks for it by ``needs={"open_tasks"}`` and finds it as the deal's attribute of that name. What it did not ask
+# for is ``Unread``: looking at it is a mistake that shows itself, instead of an empty list that lies.
+
+Need = Literal[
+    "own_tasks",
+    "own_deals",
+    "own_steps",
+    "contact_steps",
+    "open_tasks",
+    "finished_tasks",
+    "calls",
+    "files",
+    "contacts",
+    "bloggers",
+    "touches",
+    "notes",
+]
+Direction = Literal["in", "out", ""]
+
+
+class NotRead(Exception):
+    """A rule looked at what has not been read. The engine reads it and asks again, if the rule's ``needs`` name it."""
+
+    def __init__(self, need: str) -> None:
+        self.need = need
+        super().__init__(f"«{need}» не прочитано: обработчик должен попросить об этом — needs={{{need!r}}}")
+
+
+class Unread(tuple[Any, ...]):
+    """Stands where something has not been read: it has no length and no elements, only ``NotRead``."""
+
+    need: str
+
+    def __new__(cls, need: Need) -> Self:
+        self = super().__new__(cls)
+        self.need = need
+        return self
+
+    def _refuse(self, *_: object) -> NoReturn:
+        raise NotRead(self.need)
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise NotRead(self.need)
+
+    __iter__ = __len__ = __bool__ = __contains__ = __getitem__ = __add__ = _refuse
+
+    def __repr__(self) -> str:
+        return f"Unread({self.need!r})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A task. ``slot`` is the mark its rule gave it and ``made_by`` that rule's name (both empty for people's tasks);
+    ``is_own``: the rule that asks has set it itself.
+
+    ``responsible_user_id`` and ``created_by`` are users' ids, 0 a robot's. ``changed_at``: when it was changed last;
+    of a finished task mostly when it was finished. ``task_type``: its name, known of tasks on the card; None for
+    «Связаться», which is nobody's choice.
+    """
+
+    id: int
+    text: str
+    is_completed: bool
+    due: datetime
+    responsible_user_id: int
+    slot: str = ""
+    result: str | None = None
+    task_type_id: int = 1
+    task_type: str | None = None
+    created_by: int = 0
+    created_at: datetime | None = None
+    changed_at: datetime | None = None
+    made_by: str = ""
+    is_own: bool = False
+
+
+@dataclass(frozen=True)
+class DoneStep:
+    """A step of a schedule that has fallen due, whatever was decided then. ``anchor``: what it was counted from.
+    ``deal_id``: on which deal; 0 where that is plain."""
+
+    name: str
+    anchor: str
+    deal_id: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A call on the deal's card, or on the card of one of its contacts or its company (``on``: deal, contact, company).
+
+    ``direction``: in or out. ``seconds``: its length. ``link``: the recording, None when there is none (yet).
+    ``user_id``: who talked, 0 or None when amoCRM does not know. ``status`` is amoCRM's call_status (4 talked, 6 not
+    reached …). ``phone`` as the telephone exchange wrote it, ``uniq`` its own name for the call.
+    """
+
+    id: int
+    direction: Literal["in", "out"]
+    at: datetime
+    seconds: int = 0
+    link: str | None = None
+    phone: str | None = None
+    user_id: int | None = None
+    status: int | None = None
+    result: str | None = None
+    uniq: str | None = None
+    on: str = "deal"
+
+    def is_talk(self, at_least: int = 30) -> bool:
+        """Did they talk: was the call at least so many seconds long?"""
+        return self.seconds >= at_least
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedBlogger:
+    """A blogger of the deal's service lines, and the contacts who may be meant: exactly one if it is clear who."""
+
+    name: str
+    contact_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note:
+    """A text note («примечание») on the deal's card. ``user_id``: who wrote it, 0 for a robot or an integration."""
+
+    id: int
+    text: str
+    at: datetime
+    user_id: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttachedFile:
+    """A file on the deal's card. ``name`` is the original one where amoCRM tells it (it also keeps transliterated
+    ones: ``other_name``). ``at`` and ``user_id``: when and by whom, None when amoCRM does not tell. ``uuid``: the
+    file's name in amoCRM's storage."""
+
+    name: str
+    uuid: str | None = None
+    other_name: str = ""
+    at: datetime | None = None
+    user_id: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contact(WithFields):
+    """A contact of the deal. ``phones`` in E.164 («+79161234567») and ``mails`` in lower case: what is neither is among
+    the ``fields`` only, as people typed it. Built in: «Имя»."""
+
+    id: int
+    name: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    is_main: bool = False
+    phones: tuple[str, ...] = ()
+    mails: tuple[str, ...] = ()
+    responsible_user_id: int = 0
+    company_id: int | None = None
+    deal_ids: tuple[int, ...] = ()
+    tags: tuple[str, ...] = ()
+    fields: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+
+    def _built_in(self) -> dict[str, Value]:
+        return {normalise("Имя"): self.name} if self.name else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Touch:
+    """One contact with the client, or one piece of work by a person on the deal.
+
+    ``kind``: call, mail, chat, sms, task (finished) or move (of the stage). ``direction``: in is the client's, out is
+    ours, empty for tasks and moves. ``user_id``: who it was of ours, None if amoCRM does not tell. ``seconds``: of a
+    call, its length.
+    """
+
+    kind: str
+    direction: Direction
+    at: datetime
+    user_id: int | None = None
+    seconds: int = 0
+
+    @property
+    def is_clients(self) -> bool:
+        return self.direction == "in"
+
+
+class Touches(tuple[Touch, ...]):
+    """A deal's touches, oldest first."""
+
+    def since(self, moment: datetime, until: datetime | None = None) -> Touches:
+        """Those from this moment on, and before ``until`` if that is given."""
+        return Touches(one for one in self if one.at >= moment and (until is None or one.at < until))
+
+    def of(self, *kinds: str) -> Touches:
+        """Those of these kinds."""
+        return Touches(one for one in self if one.kind in kinds)
+
+    def by_client(self) -> Touches:
+        """What the client did: called, wrote."""
+        return Touches(one for one in self if one.is_clients)
+
+    @property
+    def last(self) -> Touch | None:
+        """The newest; None if there is none."""
+        return self[-1] if self else None
+
+
+# A deal as handlers see it: read-only, in the account's own words, without ids to look up.
+#
+# ``deal`` is amoCRM's *lead* (сделка).
+
+__all__ = ["BUILT_IN_FIELDS", "Deal", "Stay", "Task", "Value", "as_text", "stage_is_one_of"]
+
+
+def _unread(need: Need) -> Any:
+    return Unread(need)
+
+
+@dataclass(frozen=True)
+class Stay:
+    """The deal was on a stage from then on (account's clock)."""
+
+    stage: Stage
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deal(WithFields):
+    """What is known of a deal at the moment a rule judges it: a fresh read, not the hook's words.
+
+    amoCRM's built-in fields answer to their Russian names: «Название», «Бюджет», «Причина отказа», «Ответственный»,
+    «Контакт» (or «Контактное лицо»), «Компания»; a custom field of that name, if it is filled, goes before.
+
+    ``url`` is its card in amoCRM, ``page`` its page of the bridge.
+
+    What a handler asks for by ``needs={…}`` is read when it looks there, so it should look at cheaper things first.
+    All is read afresh but the touches, which amoCRM has no list of:
+
+    - ``own_tasks``: the tasks that the judging rule itself set on this deal, finished ones too;
+    - ``own_deals``: the addresses of the deals that it made of this one, oldest first;
+    - ``own_steps``: its steps that have fallen due on this deal, oldest first;
+    - ``contact_steps``: the same on other deals of the main contact;
+    - ``open_tasks``, ``finished_tasks``: all tasks on the deal's card, people's too, the most urgent first;
+    - ``calls``: on the cards of the deal, its contacts and its company, oldest first;
+    - ``files``: attached to the deal's card or kept in its fields, oldest first;
+    - ``contacts``: the deal's people with their fields, the main one first;
+    - ``bloggers``: those named in the deal's service lines, each with the contacts who may be meant;
+    - ``touches``: calls, letters, messages, finished tasks and moves by people, on the deal and on its contacts.
+
+    ``stays`` needs no asking: the deal's way over the stages, the present one first, as far as it is known; empty when
+    nobody knows since when the deal is where it is.
+    """
+
+    id: int
+    name: str
+    url: str
+    stage: Stage
+    page: str = ""
+    price: int = 0
+    responsible: User | None = None
+    loss_reason: str | None = None
+    tags: tuple[str, ...] = ()
+    main_contact_id: int | None = None
+    contact_ids: tuple[int, ...] = ()
+    company_id: int | None = None
+    fields: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
+    stays: tuple[Stay, ...] = ()
+    own_tasks: tuple[Task, ...] = ()
+    own_deals: tuple[str, ...] = ()
+    own_steps: tuple[DoneStep, ...] = ()
+    contact_steps: tuple[DoneStep, ...] = ()
+    open_tasks: tuple[Task, ...] = field(default=_unread("open_tasks"), repr=False)
+    finished_tasks: tuple[Task, ...] = field(default=_unread("finished_tasks"), repr=False)
+    calls: tuple[Call, ...] = field(default=_unread("calls"), repr=False)
+    files: tuple[AttachedFile, ...] = field(default=_unread("files"), repr=False)
+    contacts: tuple[Contact, ...] = field(default=_unread("contacts"), repr=False)
+    bloggers: tuple[NamedBlogger, ...] = field(default=_unread("bloggers"), repr=False)
+    notes: tuple[Note, ...] = field(default=_unread("notes"), repr=False)
+    touches: Touches = field(default=_unread("touches"), repr=False)
+
+    @property
+    def stage_since(self) -> datetime | None:
+        """When the deal came onto its stage, if that is known."""
+        return self.stays[0].since if self.stays else None
+
+    def is_on(self, stages: Iterable[str]) -> bool:
+        """Is the deal on one of these stages («Продажи / Бриф получен»)?"""
+        return stage_is_one_of(self.stage.title, stages)
+
+    def has_tag(self, tag: str) -> bool:
+        return normalise(tag) in {normalise(own) for own in self.tags}
+
+    def _built_in(self) -> dict[str, Value]:
+        known: dict[str, Value | None] = {
+            "Название": self.name or None,
+            "Бюджет": str(self.price) if self.price else None,
+            "Причина отказа": self.loss_reason,
+            "Ответственный": self.responsible.name if self.responsible else None,
+            "Контакт": str(self.main_contact_id) if self.main_contact_id else None,
+            "Контактное лицо": str(self.main_contact_id) if self.main_contact_id else None,
+            "Компания": str(self.company_id) if self.company_id else None,
+        }
+        return {normalise(name): value for name, value in known.items() if value is not None}
+
+
+def stage_is_one_of(title: str, names: Iterable[str]) -> bool:
+    """Is the stage «Воронка / Этап» among these names? A bare «Этап» fits any pipeline's stage of that name."""
+    status = title.partition("/")[2]
+    return any(same_name(name, title if "/" in name else status) for name in names)
+
+
+BUILT_IN_FIELDS = ("Название", "Бюджет", "Причина отказа", "Ответственный", "Контакт", "Контактное лицо", "Компания")

@@ -1,0 +1,160 @@
+"""What the gates have in common: which moves they look at, who may pass, and how a refusal is put."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from amo_bridge.dates.due import Due
+from amo_bridge.events import NoteAdded, StageEntered
+from amo_bridge.rules.actions import Lack, RollBack, Skip
+from amo_bridge.rules.deal import AttachedFile, Call, Deal, Note, Task, stage_is_one_of
+from amo_bridge.rules.handler import Options
+from amo_bridge.rules.option_types import PersonName, StageName, Text
+from amo_bridge.rules.options import Condition
+from amo_bridge.text.names import begins_with, is_named, starts_with
+
+
+class Gate(Options):
+    """``entering``, ``leaving``: the stages. A deal that is lost may leave any stage. ``tell``: to whom it is explained
+    when amoCRM does not say who moved the deal."""
+
+    entering: tuple[StageName, ...] = ()
+    leaving: tuple[StageName, ...] = ()
+    when: Condition | None = None
+    may_pass: tuple[PersonName, ...] = ()
+    tell: PersonName = PersonName("manager")
+    due: Due = Due.parse("end of day")
+
+    @model_validator(mode="after")
+    def some_stage(self) -> Self:
+        if not self.entering and not self.leaving:
+            raise ValueError("нужны этапы: entering (на входе) или leaving (на выходе)")
+        return self
+
+    def lets_pass(self, event: StageEntered, deal: Deal) -> Skip | None:
+        """Why the deal need not be looked at; None if it must be."""
+        if event.stage != deal.stage.key:
+            return Skip("сделка уже ушла с этого этапа")
+        if not self._looks_at(event, deal):
+            return Skip(f"переход на «{deal.stage.title}» это правило не проверяет")
+        if self.when and not self.when.holds(deal):
+            return Skip(f"не выполнено условие: {self.when}")
+        if set(self.may_pass) & set(event.user_is):
+            return Skip("этому человеку можно и так")
+        return None
+
+    def put_back(self, event: StageEntered, deal: Deal, missing: Iterable[Lack]) -> RollBack:
+        return RollBack(
+            deal_id=deal.id,
+            to=event.from_stage,
+            because=f"перехода на этап «{deal.stage.name}»",
+            missing=tuple(missing),
+            tell=event.user_id or self.tell,
+            due=self.due,
+        )
+
+    def _looks_at(self, event: StageEntered, deal: Deal) -> bool:
+        leaves = not deal.stage.is_lost and stage_is_one_of(event.from_stage_name, self.leaving)
+        return leaves or deal.is_on(self.entering)
+
+
+# What is asked of the things on a deal's card: which of its tasks count, which call or file must be there.
+
+EXPLAINING = frozenset({"rollback", "loop", "insists"})
+"""Slots of the tasks by which the bridge explains itself: they are read, they are no work."""
+
+
+class WhichTasks(Options):
+    """``only``: how their texts begin; without it all tasks count. ``not_counting``: how the texts of those begin that
+    do not."""
+
+    only: tuple[str, ...] = ()
+    not_counting: tuple[str, ...] = ()
+
+    def counts(self, text: str) -> bool:
+        if any(begins_with(text, beginning) for beginning in self.not_counting):
+            return False
+        return not self.only or any(begins_with(text, beginning) for beginning in self.only)
+
+    def counted(self, tasks: Iterable[Task]) -> list[Task]:
+        """Those that count. What the bridge set to explain something never does."""
+        return [task for task in tasks if self.counts(task.text) and not _explains(task)]
+
+
+class WantedCall(Options):
+    """``seconds``: how long the talk must be; ``recorded``: whether its recording must be there."""
+
+    seconds: Annotated[int, Field(ge=0)] = 30
+    recorded: bool = True
+
+    def fits(self, call: Call) -> bool:
+        """Is it such a call?"""
+        return call.is_talk(self.seconds) and bool(call.link or not self.recorded)
+
+    @property
+    def in_words(self) -> str:
+        """«звонок с записью, разговор от 30 секунд»."""
+        return f"звонок{' с записью' if self.recorded else ''}, разговор от {self.seconds} секунд"
+
+
+class WantedFile(Options):
+    """``named``: the whole name of the file, without the extension; ``name_starts_with``: how it may begin as well."""
+
+    named: Text | None = None
+    name_starts_with: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def some_name(self) -> Self:
+        if self.named is None and not self.name_starts_with:
+            raise ValueError(
+                "нужно хотя бы одно из: named (имя файла целиком) или name_starts_with (как оно начинается)"
+            )
+        return self
+
+    def is_there(self, deal: Deal) -> bool:
+        """Is such a file on the deal? amoCRM may know it by a transliterated name."""
+        return any(self.fits(file, deal) for file in deal.files)
+
+    def fits(self, file: AttachedFile, deal: Deal) -> bool:
+        """Is it such a file?"""
+        return any(self._is_name(name, deal) for name in (file.name, file.other_name) if name)
+
+    def wanted(self, deal: Deal) -> str:
+        """The file in words: its name, or the first of its possible beginnings and «…»."""
+        return self.named.for_deal(deal) if self.named is not None else f"{self.name_starts_with[0]} …"
+
+    def _is_name(self, name: str, deal: Deal) -> bool:
+        if self.named is not None and is_named(name, self.named.for_deal(deal)):
+            return True
+        return any(starts_with(name, beginning) for beginning in self.name_starts_with)
+
+
+def _explains(task: Task) -> bool:
+    return bool(task.made_by) and task.slot.partition(":")[0] in EXPLAINING
+
+
+# What people write on a card by hand: is a note theirs, and long enough to say something?
+#
+# Letters are counted without the blanks between them.
+
+# amoCRM's note_type of what people write by hand.
+TEXT_NOTE = 4
+
+
+def says_nothing(told: NoteAdded, letters: int) -> str:
+    """Why a note that was added is not a person's word of at least so many letters; empty if it is."""
+    if told.note_type not in (None, TEXT_NOTE) or not told.user_id:
+        return "это не примечание человека"
+    return "" if _is_long(told.text, letters) else "примечание слишком короткое"
+
+
+def says_something(note: Note, letters: int) -> bool:
+    """Is a note on the card a person's, of at least so many letters?"""
+    return bool(note.user_id) and _is_long(note.text, letters)
+
+
+def _is_long(text: str, letters: int) -> bool:
+    return len("".join(text.split())) >= letters

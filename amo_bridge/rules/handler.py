@@ -1,0 +1,292 @@
+"""A handler is a file in ``handlers/``; a rule is a handler plus a named block of the config.
+
+The folder is scanned (``rule_folders.py``), nothing is registered by hand. The name of the file is the name of the
+function, of the config's block and of the test file, and it reads as a sentence. A schedule (``schedule.py``) is a
+handler that the clock calls.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+
+from amo_bridge.dates.calendar import WorkCalendar
+from amo_bridge.dates.due import Due, FieldNotADate, FieldNotFilled
+from amo_bridge.dates.offset import Shift, day_begins
+from amo_bridge.events import DealObserved, Event, StepDue
+from amo_bridge.rules.actions import Decision
+from amo_bridge.rules.deal import Deal, Need
+from amo_bridge.rules.option_types import Strict
+
+Judge = Callable[[Any, Deal, Any], Decision]
+J = TypeVar("J", bound=Judge)
+
+MARK = "__amo_bridge_handler__"
+
+
+class Options(Strict):
+    """What a rule's block in the config may say. An unknown key is an error, so a typo never switches anything off."""
+
+
+@dataclass(frozen=True)
+class Handler:
+    """The code of one kind of rule.
+
+    ``on``: the events it listens to. ``gate``: it may refuse a move; gates are judged first, and when one rolls the
+    deal back the other rules about that move stay silent. ``needs``: what it looks at beside the deal's fields
+    (see Deal).
+    ``section``: where its blocks stand in the config, and its file among the folders.
+    """
+
+    section: ClassVar[str] = "handlers"
+
+    name: str
+    on: tuple[type[Event], ...]
+    options: type[Options]
+    judge: Judge
+    gate: bool
+    needs: frozenset[Need]
+    summary: str
+    covers: str
+
+    @property
+    def is_about_deals(self) -> bool:
+        """Does it listen to what is observed on deals (stages, fields, people)?"""
+        return any(issubclass(kind, DealObserved) for kind in self.on)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A handler plus its named block: «[handlers.file_moves_deal.offer]».
+
+    ``max_lateness``: what happened longer ago is not acted on any more. ``most_per_hour``: how often it may act on one
+    deal within an hour before it is taken for a loop.
+    """
+
+    handler: Handler
+    block: str
+    options: Options
+    enabled: bool
+    dry_run: bool = False
+    clause: str = ""
+    says: str = ""
+    off_reason: str = ""
+    max_lateness: timedelta = timedelta(hours=24)
+    most_per_hour: int = 10
+
+    @property
+    def name(self) -> str:
+        return f"{self.handler.name}.{self.block}"
+
+    @property
+    def called(self) -> str:
+        """As people are told of it: by the clause, and by the name that the config has for it."""
+        return f"{self.clause} ({self.name})" if self.clause else self.name
+
+    @property
+    def path(self) -> tuple[str, str, str]:
+        """Its block in the config: handlers, file_moves_deal, offer."""
+        return (self.handler.section, self.handler.name, self.block)
+
+    @property
+    def clauses(self) -> tuple[str, ...]:
+        """The clauses it serves, one by one: «A20–A23» are four, «A64, A65» two."""
+        return tuple(clause for part in re.split(r"[,;]\s*", self.clause) if part for clause in _spelled_out(part))
+
+    @property
+    def words(self) -> str:
+        return self.says or self.handler.summary
+
+    def hears(self, event: Event) -> bool:
+        """Does the rule listen to this event? A step that fell due is heard by the rule that planned it alone."""
+        if isinstance(event, StepDue) and event.rule != self.name:
+            return False
+        return isinstance(event, self.handler.on)
+
+
+def _spelled_out(clauses: str) -> list[str]:
+    span = re.fullmatch(r"([A-Z])(\d+)\s*[-–—]\s*\1(\d+)", clauses.strip())
+    if span is None:
+        return [clauses.strip()]
+    return [f"{span[1]}{number}" for number in range(int(span[2]), int(span[3]) + 1)]
+
+
+def handler(
+    *,
+    on: type[Event] | tuple[type[Event], ...],
+    options: type[Options],
+    gate: bool = False,
+    needs: Iterable[Need] = (),
+) -> Callable[[J], J]:
+    """Mark the function that judges: ``(event, deal, options) → action(s) | Skip``.
+
+    It must be pure: no clock, no environment, no network, no other handler. That is what makes dry run, rehearsal and
+    table tests possible.
+    """
+
+    def mark(judge: J) -> J:
+        made = Handler(
+            on=on if isinstance(on, tuple) else (on,),
+            options=options,
+            gate=gate,
+            needs=frozenset(needs),
+            **said_by_its_file(judge),
+        )
+        setattr(judge, MARK, made)
+        return judge
+
+    return mark
+
+
+def said_by_its_file(judge: Judge) -> dict[str, Any]:
+    """What the file of the function that judges says of it: name, summary, clauses."""
+    module = inspect.getmodule(judge)
+    doc = inspect.cleandoc((module.__doc__ if module else "") or "")
+    return {
+        "name": judge.__name__,
+        "judge": judge,
+        "summary": doc.partition("\n")[0],
+        "covers": next((line for line in doc.splitlines() if line.startswith("Covers ")), ""),
+    }
+
+
+# A schedule is a file in ``schedules/``: a handler that the clock calls.
+#
+# It has the handler's face, and a second function that says beforehand when the clock is to call: a deal's *steps*,
+# each with its moment. The engine keeps them as timers (``engine/timers.py``) and, when one falls due, asks the first
+# function by a ``StepDue``, on a fresh read, as about any other event. Both functions are pure.
+
+Existing = Literal["skip", "from now", "catch up"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Something to be done about a deal at ``due``, counted from ``since``. It is done once for each (deal, rule, name,
+    anchor).
+
+    ``name``: unique within the rule, 60 characters at most; ``anchor``: what it counts from, 120 at most.
+    """
+
+    name: str
+    anchor: str
+    due: datetime
+    since: datetime
+
+
+class Pause(NamedTuple):
+    """From when to when a rule was off."""
+
+    off: datetime
+    on: datetime
+
+
+@dataclass(frozen=True)
+class Times:
+    """How a schedule counts time. ``since``: when its rule was first switched on; ``pauses``: when it was off since
+    then; ``now``: the moment of planning, for what comes again and again and nothing else: a step that is planned today
+    must be the same tomorrow."""
+
+    calendar: WorkCalendar
+    since: datetime
+    now: datetime
+    pauses: tuple[Pause, ...] = ()
+
+    @property
+    def year(self) -> int:
+        """The year of planning, by the account's clocks."""
+        return self.calendar.local(self.now).year
+
+    def on_again(self, moment: datetime) -> datetime | None:
+        """When the rule was switched on next, if it was off at that moment; None: it was on."""
+        if moment < self.since:
+            return self.since
+        return next((pause.on for pause in self.pauses if pause.off <= moment < pause.on), None)
+
+    def begin(self, moment: datetime, existing: Existing) -> datetime | None:
+        """From when to count what began at ``moment``; None: not at all, because the rule was off then."""
+        on_again = self.on_again(moment)
+        if on_again is None or existing == "catch up":
+            return moment
+        return on_again if existing == "from now" else None
+
+    def after(self, start: datetime, due: Due, deal: Deal) -> datetime | None:
+        """``due`` counted from ``start``; None if it counts from a field that holds no date now."""
+        fields = {name: value for name in due.fields if (value := deal.value(name)) is not None}
+        try:
+            return due.resolve(start, self.calendar, fields)
+        except (FieldNotFilled, FieldNotADate):
+            return None
+
+    def to_come(self, moment: datetime, existing: Existing) -> datetime | None:
+        """The moment, unless the rule was off then: then None, or as soon as it was on for «catch up»."""
+        on_again = self.on_again(moment)
+        if on_again is None:
+            return moment
+        return on_again if existing == "catch up" else None
+
+    def shifted(self, value: date, shift: Shift) -> datetime:
+        """The moment so long before or after a date."""
+        return shift.from_(value, self.calendar)
+
+    def day_begins(self, value: date) -> datetime:
+        """When the date begins by the account's clocks."""
+        return day_begins(value, self.calendar)
+
+    def in_working_time(self, moment: datetime) -> datetime:
+        """The moment itself in working time, otherwise the next opening."""
+        return moment if self.calendar.is_working(moment) else self.calendar.add_working(moment, timedelta())
+
+
+StepsOf = Callable[[Deal, Any, Times], Iterable[Step]]
+
+
+@dataclass(frozen=True)
+class Schedule(Handler):
+    """A handler with ``steps``: a deal as the mirror knows it, the options, times → the steps it is to have.
+
+    What is no longer among them is forgotten, what was done once is never done again. ``recurs``: by these options
+    a step that has fallen due may be followed by a next one, though nothing on the deal has changed.
+    """
+
+    section: ClassVar[str] = "schedules"
+
+    steps: StepsOf
+    recurs: Callable[[Any], bool]
+
+
+def never(options: object) -> bool:
+    """Of most schedules: what was done once does not come again by itself."""
+    return False
+
+
+def schedule(
+    *,
+    options: type[Options],
+    steps: StepsOf,
+    on: tuple[type[Event], ...] = (),
+    needs: Iterable[Need] = (),
+    recurs: Callable[[Any], bool] = never,
+) -> Callable[[J], J]:
+    """Mark the function that judges, as ``@handler`` does: ``(event, deal, options) → action(s) | Skip``.
+
+    It hears of its own steps (``StepDue``), and of the events ``on`` (a deal that leaves the stage, a changed date).
+    """
+
+    def mark(judge: J) -> J:
+        made = Schedule(
+            on=(StepDue, *on),
+            options=options,
+            gate=False,
+            needs=frozenset(needs),
+            steps=steps,
+            recurs=recurs,
+            **said_by_its_file(judge),
+        )
+        setattr(judge, MARK, made)
+        return judge
+
+    return mark

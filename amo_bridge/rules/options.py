@@ -1,0 +1,368 @@
+"""A deal that goes on as another one: what is carried over, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from amo_bridge.dates.due import Due
+from amo_bridge.rules.actions import (
+    Action,
+    AddNote,
+    AddTags,
+    CreateDeal,
+    CreateTask,
+    JoinAudience,
+    LeaveAudience,
+    MoveDeal,
+    Notify,
+    RecordViolation,
+    SendLetter,
+    SendSms,
+    SetFields,
+    StartAutoDial,
+    StartSeries,
+    StopAutoDial,
+    StopSeries,
+)
+from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.handler import Options
+from amo_bridge.rules.option_types import (
+    CustomFieldName,
+    FieldName,
+    LossReasonName,
+    PersonName,
+    PipelineName,
+    SeriesName,
+    StageName,
+    TagName,
+    TaskTypeName,
+    TemplateName,
+    Text,
+    TextWithNewDeal,
+)
+from amo_bridge.text.names import same_name
+
+
+class CarryOver(Options):
+    """Deals of ``pipelines`` go on as a new deal on ``to_stage``; both point at each other by ``link_field``.
+
+    Contacts, with the main one, and the company always go along. ``carry_fields`` keep their names, ``carry_as`` are
+    told under another one. ``note`` is left on the old deal, ``again`` when it ends a second time: the deal that is
+    there is shown then, and no other one is made. A handler that uses it asks for ``needs={"own_deals", "files"}``.
+    """
+
+    pipelines: Annotated[tuple[PipelineName, ...], Field(min_length=1)]
+    to_stage: StageName
+    name: Text = Text("{Название}")
+    responsible: PersonName = PersonName("manager")
+    tags: tuple[TagName, ...] = ()
+    carry_fields: tuple[CustomFieldName, ...] = ()
+    carry_as: dict[FieldName, CustomFieldName] = Field(default_factory=dict)
+    carry_tags: bool = True
+    carry_budget: bool = True
+    carry_files: bool = True
+    link_field: CustomFieldName | None = None
+    note: TextWithNewDeal = TextWithNewDeal("Работа с клиентом продолжается здесь: {new.url}")
+    again: TextWithNewDeal = TextWithNewDeal("Продолжение этой сделки уже есть, второе не создано: {new.url}")
+
+    def takes(self, deal: Deal) -> bool:
+        """Is the deal of a pipeline that this rule is about?"""
+        return any(same_name(deal.stage.pipeline, name) for name in self.pipelines)
+
+    def new_deal(self, deal: Deal, *more_tags: str, slot: str = "") -> CreateDeal:
+        """The deal that goes on where this one ended; one for each ``slot``."""
+        own_tags = deal.tags if self.carry_tags else ()
+        told = {name: name for name in self.carry_fields} | self.carry_as
+        return CreateDeal(
+            deal_id=deal.id,
+            name=self.name.for_deal(deal),
+            to=self.to_stage,
+            responsible=self.responsible,
+            price=deal.price if self.carry_budget else None,
+            tags=tuple(dict.fromkeys((*more_tags, *self.tags, *own_tags))),
+            contact_ids=deal.contact_ids,
+            company_id=deal.company_id,
+            values={new: deal.value(old) for old, new in told.items() if deal.has(old)},
+            link_field=self.link_field,
+            file_uuids=tuple(file.uuid for file in deal.files if file.uuid) if self.carry_files else (),
+            slot=slot,
+            then=(AddNote(deal_id=deal.id, text=self.note.for_deal(deal)),),
+        )
+
+    def shown(self, deal: Deal) -> Action:
+        """A note with the address of the deal that was made before."""
+        text = self.again.for_deal(deal).replace("{new.url}", deal.own_deals[-1])
+        return AddNote(deal_id=deal.id, text=text)
+
+
+# A condition on the deal.
+
+
+class Condition(Options):
+    """What the deal must be like: ``{ field = "Тип оплаты", is = "Предоплата" }``.
+
+    Exactly one of: ``is`` / ``is_not`` (a text), ``one_of`` (several), ``filled`` (true or false), for a field; or the
+    deal's ``tag``.
+    """
+
+    field: FieldName | None = None
+    is_: str | None = Field(default=None, alias="is")
+    is_not: str | None = None
+    one_of: tuple[str, ...] = ()
+    filled: bool | None = None
+    tag: TagName | None = None
+
+    @model_validator(mode="after")
+    def one_question(self) -> Self:
+        asked = [self.is_ is not None, self.is_not is not None, bool(self.one_of), self.filled is not None]
+        if (self.field is None) == (self.tag is None) or sum(asked) != (self.field is not None):
+            raise ValueError("нужно одно из: field вместе с is, is_not, one_of или filled; либо tag")
+        return self
+
+    def holds(self, deal: Deal) -> bool:
+        if self.tag is not None:
+            return deal.has_tag(self.tag)
+        assert self.field is not None
+        text = deal.text(self.field)
+        if self.is_ is not None:
+            return same_name(text, self.is_)
+        if self.is_not is not None:
+            return not same_name(text, self.is_not)
+        if self.one_of:
+            return any(same_name(text, wanted) for wanted in self.one_of)
+        return deal.has(self.field) == self.filled
+
+    def __str__(self) -> str:
+        if self.tag is not None:
+            return f"есть тег «{self.tag}»"
+        if self.is_ is not None:
+            return f"«{self.field}» = «{self.is_}»"
+        if self.is_not is not None:
+            return f"«{self.field}» ≠ «{self.is_not}»"
+        if self.one_of:
+            return f"«{self.field}» — одно из: {', '.join(self.one_of)}"
+        return f"«{self.field}» {'заполнено' if self.filled else 'пусто'}"
+
+
+# One thing or several: ``to = "head"`` and ``to = ["head", "manager"]`` mean what they say.
+
+T = TypeVar("T")
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str | dict) else value
+
+
+OneOrMore = Annotated[tuple[T, ...], BeforeValidator(_as_list), Field(min_length=1)]
+"""At least one. In TOML a lone text or table needs no brackets."""
+
+
+# What goes out past amoCRM: letters, notices, advertising, and who broke the rules.
+
+Named = Annotated[str, Field(min_length=1)]
+
+
+class LetterSpec(Options):
+    """A letter to the client: ``{ template = "ждём бриф" }``.
+
+    ``service = false``: it is advertising. ``thread``: letters of one thread answer each other. ``no_address``: whose
+    task it is to find out the address; empty: nobody's.
+    """
+
+    template: TemplateName
+    service: bool = True
+    thread: str = ""
+    no_address: PersonName | None = PersonName("manager")
+
+    def for_deal(self, deal: Deal) -> SendLetter:
+        return SendLetter(
+            deal_id=deal.id,
+            template=self.template,
+            service=self.service,
+            thread=self.thread,
+            no_address=self.no_address,
+        )
+
+
+class NoticeSpec(Options):
+    """Tell people: ``{ to = ["head", "manager"], text = "Бриф не получен: {Название}" }``. ``urgent``: at night too."""
+
+    to: OneOrMore[PersonName]
+    text: Text
+    urgent: bool = False
+
+    def for_deal(self, deal: Deal) -> Notify:
+        return Notify(deal_id=deal.id, to=self.to, text=self.text.for_deal(deal), urgent=self.urgent)
+
+
+class EscalationSpec(Options):
+    """A task for the head, and a notice: ``{ text = "Клиент ждёт больше часа" }``."""
+
+    text: Text
+    to: PersonName = PersonName("head")
+    due: Due = Due.parse("end of day")
+    urgent: bool = False
+
+    def for_deal(self, deal: Deal, *, slot: str = "") -> list[Action]:
+        text = self.text.for_deal(deal)
+        return [
+            CreateTask(deal_id=deal.id, text=text, to=self.to, due=self.due, slot=slot),
+            Notify(deal_id=deal.id, to=(self.to,), text=text, urgent=self.urgent),
+        ]
+
+
+class FolderSpec(Options):
+    """A folder of the document storage: ``{ name = "{Название}" }``. ``link_field``: the deal's field that holds its
+    address."""
+
+    name: Text = Text("{Название}")
+    link_field: CustomFieldName | None = None
+
+
+class AudienceSpec(Options):
+    """Advertising that the client is to see: ``{ join = ["Ретаргетинг VK"] }``, or no more: ``leave``."""
+
+    join: tuple[Named, ...] = ()
+    leave: tuple[Named, ...] = ()
+
+    @model_validator(mode="after")
+    def some_audience(self) -> Self:
+        if not self.join and not self.leave:
+            raise ValueError("нужны аудитории: join (включить в них) или leave (исключить)")
+        return self
+
+    def for_deal(self, deal: Deal) -> list[Action]:
+        return [
+            *(JoinAudience(deal_id=deal.id, audience=name) for name in self.join),
+            *(LeaveAudience(deal_id=deal.id, audience=name) for name in self.leave),
+        ]
+
+
+class ViolationSpec(Options):
+    """Who broke which clause: ``"M7"``, or ``{ clause = "M7", person = "manager", penalty = 5000 }``. ``why``: what he
+    did, for the ledger; without it the rule's own words."""
+
+    clause: Named
+    person: PersonName = PersonName("manager")
+    penalty: Annotated[int, Field(ge=0)] | None = None
+    why: Text | None = None
+
+    def for_deal(self, deal: Deal) -> RecordViolation:
+        why = self.why.for_deal(deal) if self.why else ""
+        return RecordViolation(deal_id=deal.id, person=self.person, clause=self.clause, penalty=self.penalty, why=why)
+
+
+def _as_clause(value: Any) -> Any:
+    return {"clause": value} if isinstance(value, str) else value
+
+
+Violation = Annotated[ViolationSpec, BeforeValidator(_as_clause)]
+
+
+# A task to set.
+
+
+class TaskSpec(Options):
+    """A task to set: ``{ text = "Согласовать КП", to = "head", due = "1 working day" }``.
+
+    ``on``: on the deal's card, or on the card of its main contact. ``when``: only if the deal is like this.
+    """
+
+    text: Text
+    to: PersonName
+    due: Due
+    type: TaskTypeName | None = None
+    on: Literal["deal", "contact"] = "deal"
+    when: Condition | None = None
+
+    def for_deal(self, deal: Deal, *, slot: str = "") -> CreateTask:
+        return CreateTask(
+            deal_id=deal.id,
+            text=self.text.for_deal(deal),
+            to=self.to,
+            due=self.due,
+            task_type=self.type,
+            on=self.on,
+            slot=slot,
+        )
+
+
+# Whatever may be done about a deal, as one shape: for steps of ladders, for what follows an answer or a date.
+
+
+class Deeds(Options):
+    """At least one deed. ``task`` is one or several; ``move_to`` is done last, when everything else is on its way.
+    ``loss_reason`` goes with ``move_to``, when the deal is closed as lost. A text of ``set_fields`` that is one
+    place and no more («{Дата оплаты}») is that field's own value: a date stays a date, an empty one empties."""
+
+    task: OneOrMore[TaskSpec] | None = None
+    escalate: EscalationSpec | None = None
+    notify: NoticeSpec | None = None
+    letter: LetterSpec | None = None
+    sms: Text | None = None
+    audiences: AudienceSpec | None = None
+    auto_dial: Literal["start", "stop"] | None = None
+    start_series: SeriesName | None = None
+    stop_series: OneOrMore[SeriesName] | None = None
+    violation: Violation | None = None
+    set_fields: Mapping[CustomFieldName, Text | int | float | bool] = Field(default_factory=dict)
+    tags: tuple[TagName, ...] = ()
+    note: Text | None = None
+    move_to: StageName | None = None
+    loss_reason: LossReasonName | None = None
+
+    @model_validator(mode="after")
+    def some_deed(self) -> Self:
+        if not any(getattr(self, name) not in (None, (), {}) for name in Deeds.model_fields):
+            raise ValueError(f"нечего делать: нужно хотя бы одно из {', '.join(Deeds.model_fields)}")
+        if self.loss_reason and not self.move_to:
+            raise ValueError("loss_reason пишется вместе с move_to: с какой причиной закрыть сделку")
+        return self
+
+    def for_deal(self, deal: Deal, *, slot: str = "") -> list[Action]:
+        """The actions, in the order in which they are to be done. ``slot`` marks the tasks, as in ``CreateTask``."""
+        return [*self._changes(deal), *self._tasks(deal, slot), *self._outside(deal), *self._move(deal)]
+
+    def _changes(self, deal: Deal) -> Iterator[Action]:
+        if self.set_fields:
+            values: dict[str, object] = {
+                name: value.value_for(deal) if isinstance(value, Text) else value
+                for name, value in self.set_fields.items()
+            }
+            yield SetFields(deal_id=deal.id, values=values)
+        if self.tags:
+            yield AddTags(deal_id=deal.id, tags=self.tags)
+        if self.note:
+            yield AddNote(deal_id=deal.id, text=self.note.for_deal(deal))
+
+    def _tasks(self, deal: Deal, slot: str) -> Iterator[Action]:
+        for number, task in enumerate(self.task or ()):
+            if task.when is None or task.when.holds(deal):
+                yield task.for_deal(deal, slot=f"{slot}.{number}" if number else slot)
+        if self.escalate:
+            yield from self.escalate.for_deal(deal, slot=f"{slot}.escalate")
+
+    def _outside(self, deal: Deal) -> Iterator[Action]:
+        if self.notify:
+            yield self.notify.for_deal(deal)
+        if self.letter:
+            yield self.letter.for_deal(deal)
+        if self.sms:
+            yield SendSms(deal_id=deal.id, text=self.sms.for_deal(deal))
+        if self.audiences:
+            yield from self.audiences.for_deal(deal)
+        if self.auto_dial:
+            yield StartAutoDial(deal_id=deal.id) if self.auto_dial == "start" else StopAutoDial(deal_id=deal.id)
+        for series in self.stop_series or ():
+            yield StopSeries(deal_id=deal.id, series=series)
+        if self.start_series:
+            yield StartSeries(deal_id=deal.id, series=self.start_series)
+        if self.violation:
+            yield self.violation.for_deal(deal)
+
+    def _move(self, deal: Deal) -> Iterator[Action]:
+        if self.move_to:
+            yield MoveDeal(deal_id=deal.id, to=self.move_to, reason=self.loss_reason)
