@@ -20,8 +20,8 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import DealRecord
-from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.engine.accounts import key_of
 from amo_bridge.engine.brain import Brain

@@ -16,8 +16,8 @@ from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import ContactRecord
-from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.records import ContactRecord
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.cursors import CONTACTS_FILLED, Cursors

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from amo_bridge.bizon.reports import BizonReports, Report
 from amo_bridge.clock import Clock
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.imports.book import NotNow

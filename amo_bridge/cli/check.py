@@ -10,12 +10,12 @@ import click
 
 from amo_bridge.cli.check_channels import connections, warnings
 from amo_bridge.cli.common import load_or_exit, tell_and_exit
-from amo_bridge.cli.crm_words import in_words
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
+from amo_bridge.crm.responses import in_words
 from amo_bridge.engine.connection import read_account, tokens
 from amo_bridge.engine.token_watch import warning
 from amo_bridge.errors import BridgeError, ConfigError

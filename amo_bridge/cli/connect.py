@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from amo_bridge.cli.common import load_or_exit, tell_and_exit
-from amo_bridge.cli.crm_words import in_words
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
+from amo_bridge.crm.responses import in_words
 from amo_bridge.engine.connecting import Connecting
 from amo_bridge.engine.connection import CALLBACK, TOKEN, known_secret, redirect_uri
 from amo_bridge.engine.store import Store

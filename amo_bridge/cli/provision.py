@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from amo_bridge.cli.common import agrees, console, load_or_exit, tell_and_exit
-from amo_bridge.cli.crm_words import in_words
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.responses import in_words
 from amo_bridge.engine.connection import account_client
 from amo_bridge.errors import BridgeError, ConfigError, CrmUncertain
 from amo_bridge.provision.carry_out import CarryOut

@@ -14,11 +14,11 @@ import click
 from rich.table import Table
 
 from amo_bridge.cli.common import console, load_or_exit, tell_and_exit, waiting
-from amo_bridge.cli.crm_words import in_words
 from amo_bridge.cli.csv_file import csv_option, has_one_voice, write_csv
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.config.model import Config
+from amo_bridge.crm.responses import in_words
 from amo_bridge.engine.connection import account_client
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rehearsal.calendar import Deed, by_day, day_title, sheet

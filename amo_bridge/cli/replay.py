@@ -9,16 +9,16 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from amo_bridge.cli import crm_words
 from amo_bridge.cli.common import console, load_or_exit
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.clock import FixedClock
 from amo_bridge.config.model import Config
+from amo_bridge.crm import responses
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import EPOCH
-from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.records import EPOCH
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.connection import tokens
 from amo_bridge.engine.replay import Replayed, undecided
@@ -68,7 +68,7 @@ def _replayed(body: bytes, config: Config) -> Replayed:
     except ConfigError as error:
         why = "; ".join(error.problems)
     except BridgeError as error:
-        why = crm_words.in_words(error)
+        why = responses.in_words(error)
     return undecided(body, config.rules, f"аккаунт {config.account.url} не прочитан: {why}")
 
 

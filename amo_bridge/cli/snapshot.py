@@ -11,10 +11,10 @@ from typing import Any
 import click
 
 from amo_bridge.cli.common import load_or_exit, waiting
-from amo_bridge.cli.crm_words import in_words
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.responses import in_words
 from amo_bridge.engine.connection import account_client
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.snapshot.masking import Masking

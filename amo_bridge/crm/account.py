@@ -1,31 +1,225 @@
-"""The account's names: what a config calls «Продажи / Бриф получен» is a pair of ids to amoCRM, and here is which.
-
-Look-ups forgive case, ё, quotes and spaces, and raise UnknownName with the nearest right name.
-"""
+"""What an account is made of: pipelines, stages, fields, users and the like, each read from its API v4 JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from amo_bridge.crm.account_parts import (
-    Field,
-    LossReason,
-    Option,
-    Pipeline,
-    Row,
-    Stage,
-    TaskType,
-    User,
-    pipelines_and_stages,
-)
-from amo_bridge.crm.account_reading import gather
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.records import embedded, row_list, told_text
-from amo_bridge.crm.values import flag, integer
-from amo_bridge.errors import AmbiguousName, UnknownName
+from amo_bridge.crm.values import embedded, flag, identifier, integer, row_list, told_text
+from amo_bridge.errors import AmbiguousName, CrmRefused, UnknownName
 from amo_bridge.text.names import nearest, same_name
+
+Row = Mapping[str, Any]
+StageKind = Literal["open", "won", "lost", "unsorted"]
+WON, LOST = 142, 143
+UNSORTED_TYPE = 1
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline (воронка)."""
+
+    id: int
+    name: str
+    sort: int = 0
+    is_main: bool = False
+    is_archived: bool = False
+
+    @classmethod
+    def from_api(cls, row: Row) -> Self:
+        """A row of leads/pipelines."""
+        return cls(
+            id=identifier(row.get("id")) or 0,
+            name=told_text(row.get("name")),
+            sort=integer(row.get("sort")) or 0,
+            is_main=flag(row.get("is_main")) or False,
+            is_archived=flag(row.get("is_archive")) or False,
+        )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A status of a pipeline. Won (142) and lost (143) have the same status id everywhere, so the pair counts."""
+
+    pipeline_id: int
+    status_id: int
+    pipeline: str
+    name: str
+    sort: int = 0
+    kind: StageKind = "open"
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """(pipeline_id, status_id)."""
+        return (self.pipeline_id, self.status_id)
+
+    @property
+    def title(self) -> str:
+        """«Воронка / Этап»."""
+        return f"{self.pipeline} / {self.name}"
+
+    @property
+    def is_won(self) -> bool:
+        """Успешно реализовано."""
+        return self.kind == "won"
+
+    @property
+    def is_lost(self) -> bool:
+        """Закрыто и не реализовано."""
+        return self.kind == "lost"
+
+    @classmethod
+    def from_api(cls, row: Row, pipeline: Pipeline) -> Self:
+        """A status embedded in a row of leads/pipelines."""
+        status_id = identifier(row.get("id")) or 0
+        kind: StageKind = "unsorted" if integer(row.get("type")) == UNSORTED_TYPE else "open"
+        if status_id in (WON, LOST):
+            kind = "won" if status_id == WON else "lost"
+        name, sort = told_text(row.get("name")), integer(row.get("sort")) or 0
+        return cls(pipeline.id, status_id, pipeline.name, name, sort, kind)
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice of a field (amoCRM's enum)."""
+
+    id: int
+    value: str
+    code: str | None = None
+
+
+@dataclass(frozen=True)
+class Field:
+    """A custom field. ``entity`` is amoCRM's word: leads, contacts, companies. ``enums``: its choices, if any."""
+
+    id: int
+    name: str
+    code: str | None
+    type: str
+    enums: tuple[Option, ...]
+    entity: str
+
+    @classmethod
+    def from_api(cls, row: Row, entity: str) -> Self:
+        """A row of {entity}/custom_fields."""
+        options = (
+            Option(identifier(one.get("id")) or 0, told_text(one.get("value")), told_text(one.get("code")) or None)
+            for one in sorted(row_list(row.get("enums")), key=lambda one: integer(one.get("sort")) or 0)
+        )
+        return cls(
+            id=identifier(row.get("id")) or 0,
+            name=told_text(row.get("name")),
+            code=told_text(row.get("code")) or None,
+            type=told_text(row.get("type")),
+            enums=tuple(options),
+            entity=entity,
+        )
+
+
+@dataclass(frozen=True)
+class User:
+    """A person of the account. One who was switched off stays known, but can't be given anything."""
+
+    id: int
+    name: str
+    email: str = ""
+    is_active: bool = True
+    is_admin: bool = False
+
+    @classmethod
+    def from_api(cls, row: Row) -> Self:
+        """A row of users."""
+        told = row.get("rights")
+        rights = told if isinstance(told, Mapping) else {}
+        active = flag(rights.get("is_active"))
+        return cls(
+            id=identifier(row.get("id")) or 0,
+            name=told_text(row.get("name")),
+            email=told_text(row.get("email")),
+            is_active=True if active is None else active,
+            is_admin=flag(rights.get("is_admin")) or False,
+        )
+
+
+@dataclass(frozen=True)
+class LossReason:
+    """A reason (причина отказа) for which deals are lost."""
+
+    id: int
+    name: str
+
+    @classmethod
+    def from_api(cls, row: Row) -> Self:
+        """A row of leads/loss_reasons."""
+        return cls(identifier(row.get("id")) or 0, told_text(row.get("name")))
+
+
+@dataclass(frozen=True)
+class TaskType:
+    """A type of tasks. ``code`` is there for the two built-in ones: FOLLOW_UP and MEETING."""
+
+    id: int
+    name: str
+    code: str | None = None
+
+    @classmethod
+    def from_api(cls, row: Row) -> Self:
+        """A row of the account's task types."""
+        return cls(identifier(row.get("id")) or 0, told_text(row.get("name")), told_text(row.get("code")) or None)
+
+
+def pipelines_and_stages(rows: list[Row]) -> tuple[tuple[Pipeline, ...], tuple[Stage, ...]]:
+    """All pipelines, and all their stages in the order of the board."""
+    pipelines = sorted((Pipeline.from_api(row) for row in rows), key=lambda one: one.sort)
+    by_id = {one.id: one for one in pipelines}
+    stages = (
+        Stage.from_api(status, by_id[identifier(row.get("id")) or 0])
+        for row in rows
+        for status in embedded(row, "statuses")
+    )
+    places = {one.id: place for place, one in enumerate(pipelines)}
+    return tuple(pipelines), tuple(sorted(stages, key=lambda stage: (places[stage.pipeline_id], stage.sort)))
+
+
+# Reading all names of an account: some eight requests, gathered as the JSON that amoCRM gave.
+
+ENTITIES = ("leads", "contacts", "companies")
+WITH = "amojo_id,task_types,datetime_settings,drive_url,is_api_filter_enabled"
+
+
+def gather(client: CrmClient) -> dict[str, Any]:
+    """Everything an Account is made of. Needs an administrator's token: users are closed to others (CrmForbidden)."""
+    return {
+        "account": client.get("/api/v4/account", {"with": WITH}) or {},
+        "pipelines": list(client.pages("/api/v4/leads/pipelines", None, "pipelines")),
+        "fields": {
+            entity: list(client.pages(f"/api/v4/{entity}/custom_fields", None, "custom_fields")) for entity in ENTITIES
+        },
+        "users": [_without_rights(row) for row in client.pages("/api/v4/users", None, "users")],
+        "loss_reasons": _loss_reasons(client),
+    }
+
+
+def _loss_reasons(client: CrmClient) -> list[dict[str, Any]]:
+    try:
+        return list(client.pages("/api/v4/leads/loss_reasons", None, "loss_reasons"))
+    except CrmRefused:
+        # An account may have them switched off; then there are none to name.
+        return []
+
+
+def _without_rights(row: dict[str, Any]) -> dict[str, Any]:
+    """A user without the long tables of rights that nobody here reads."""
+    rights = row.get("rights") or {}
+    kept = {key: row.get(key) for key in ("id", "name", "email")}
+    return {**kept, "rights": {key: rights.get(key) for key in ("is_active", "is_admin")}}
+
+
+# The account's names: what a config calls «Продажи / Бриф получен» is a pair of ids to amoCRM, and here is which.
+#
+# Look-ups forgive case, ё, quotes and spaces, and raise UnknownName with the nearest right name.
 
 __all__ = ["Account", "Field", "LossReason", "Option", "Pipeline", "Stage", "TaskType", "User"]
 

@@ -1,29 +1,60 @@
-"""The client of amoCRM's API: one request at a time, within the budget, every answer understood.
+"""Query strings as PHP writes and reads them: ``filter[id][]=1&filter[id][]=2``.
 
-Reads are tried again when amoCRM is busy or silent. Writes never are: amoCRM has no idempotency keys, so whoever writes
-must look first whether a lost write is there.
+amoCRM's own library builds them with ``http_build_query`` (amoCRM docs, filters-api), hence percent-encoded brackets.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
+from urllib.parse import quote_plus
 
 import requests
 import structlog
 from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from amo_bridge.crm.answers import no_answer, understand
-from amo_bridge.crm.budget import Budget
-from amo_bridge.crm.query import Params, php_query
+from amo_bridge.crm.rate_limiter import Budget
+from amo_bridge.crm.responses import no_answer, understand
 from amo_bridge.crm.tokens import Tokens
 from amo_bridge.errors import CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
+
+Params = Mapping[str, Any]
+
+
+def php_query(params: Params) -> str:
+    """Nested mappings and lists as one query string.
+
+    A list of plain values gets empty brackets, a list of mappings gets indexes (its parts belong together), a bool is
+    1 or 0, and what is None is left out.
+    """
+    pairs = (pair for name, value in params.items() for pair in _pairs(name, value))
+    return "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in pairs)
+
+
+def _pairs(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _pairs(f"{name}[{key}]", inner)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for index, inner in enumerate(value):
+            nested = isinstance(inner, (Mapping, list, tuple))
+            yield from _pairs(f"{name}[{index if nested else ''}]", inner)
+    elif isinstance(value, bool):
+        yield name, str(int(value))
+    elif value is not None:
+        yield name, str(value)
+
+
+# The client of amoCRM's API: one request at a time, within the budget, every answer understood.
+#
+# Reads are tried again when amoCRM is busy or silent. Writes never are: amoCRM has no idempotency keys, so whoever
+# writes must look first whether a lost write is there.
 
 log = structlog.get_logger()
 

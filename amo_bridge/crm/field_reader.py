@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from amo_bridge.crm.account import Account
-from amo_bridge.crm.entities import ContactRecord, DealRecord
+from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.rules.deal import HIDDEN, Value, as_text
 from amo_bridge.text.names import normalise
 

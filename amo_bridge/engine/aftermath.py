@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.crm.account_parts import LOST
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.account import LOST
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.values import ENTITY_TYPES
 from amo_bridge.crm.writes import Written
 from amo_bridge.engine.by_hand import BY_PERSON

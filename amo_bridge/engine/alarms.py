@@ -10,7 +10,7 @@ import structlog
 
 from amo_bridge.channels.notices.reach import Reach
 from amo_bridge.clock import Clock
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect, Kind

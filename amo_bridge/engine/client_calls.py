@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from amo_bridge.crm.account_parts import LOST, WON
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.account import LOST, WON
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.events import CallLogged, Event

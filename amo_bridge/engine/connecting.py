@@ -16,8 +16,8 @@ import structlog
 
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
-from amo_bridge.crm.budget import Budget, StoreBudget
-from amo_bridge.crm.integration import authorize_url, client_of, is_of_account, is_signed
+from amo_bridge.crm.oauth import authorize_url, client_of, is_of_account, is_signed
+from amo_bridge.crm.rate_limiter import Budget, StoreBudget
 from amo_bridge.crm.tokens import OAuthTokens
 from amo_bridge.engine.connection import CLIENT_ID, CLIENT_SECRET, oauth_tokens, redirect_uri
 from amo_bridge.engine.small_state import account_name, small_state

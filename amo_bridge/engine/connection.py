@@ -12,10 +12,9 @@ from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.account_cache import AccountCache
-from amo_bridge.crm.budget import Budget, StoreBudget
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.local_budget import LocalBudget
 from amo_bridge.crm.oauth import OAuth
+from amo_bridge.crm.rate_limiter import Budget, LocalBudget, StoreBudget
 from amo_bridge.crm.tokens import LongLivedToken, OAuthTokens, Tokens
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.meters import AccountMeters, MeteredBudget, MeteredSession

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import Account
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.duration import in_words
 from amo_bridge.engine.decisions import well_formed
 from amo_bridge.engine.effects import Effect

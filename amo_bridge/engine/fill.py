@@ -10,8 +10,8 @@ import structlog
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import DealRecord
-from amo_bridge.crm.records import embedded
+from amo_bridge.crm.records import DealRecord
+from amo_bridge.crm.values import embedded
 from amo_bridge.engine.cursors import DEALS_FILLED, DEALS_FILLED_PAGES, DEALS_MET_AT, Cursors
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.store import Store

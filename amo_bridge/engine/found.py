@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import delete, insert, select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.crm.entities import EPOCH
+from amo_bridge.crm.records import EPOCH
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import found
 from amo_bridge.events import Event

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Column, Select, select, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.crm import hooks
+from amo_bridge.crm import webhooks
 from amo_bridge.engine.mirror.answers import answers_in
 from amo_bridge.engine.mirror.learning import learn
 from amo_bridge.engine.mirror.task_door import Fresh, ReadTasks, meet, settling
@@ -90,7 +90,7 @@ def _together(rows: Sequence[Any]) -> Iterator[tuple[list[int], list[Told]]]:
     told: list[Told] = []
     for row in rows:
         some.append(row.id)
-        told += [Told(event, row.received_at, row.id) for event in hooks.decode(row.body)]
+        told += [Told(event, row.received_at, row.id) for event in webhooks.decode(row.body)]
         if len(some) >= TOGETHER or len(told) >= EVENTS_TOGETHER:
             yield some, told
             some, told = [], []

@@ -9,7 +9,7 @@ from typing import Any
 import requests
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from amo_bridge.crm.budget import Budget
+from amo_bridge.crm.rate_limiter import Budget
 from amo_bridge.errors import CrmStopped
 
 # amoCRM gives up on a hook after 2 s; an effect has seconds when all is well and hours when amoCRM is away.

@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 from amo_bridge.crm.account import Account
-from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.field_reader import FieldReader
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.mirror import Mirrored
 from amo_bridge.engine.people import People
 from amo_bridge.events import (

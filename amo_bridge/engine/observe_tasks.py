@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from amo_bridge.crm.account import Account
-from amo_bridge.crm.entities import DealRecord, TaskRecord
+from amo_bridge.crm.records import DealRecord, TaskRecord
 from amo_bridge.engine.people import People
 from amo_bridge.events import (
     TaskAnswered,

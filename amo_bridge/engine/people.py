@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from amo_bridge.config.model import MANAGER, Absences, RoleByField, RoleSpec, stand_in
 from amo_bridge.crm.account import Account, User
-from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.field_reader import FieldReader
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.errors import UnknownName
 from amo_bridge.rules.actions import Person
 from amo_bridge.text.names import same_name

@@ -11,8 +11,8 @@ from structlog.contextvars import bound_contextvars
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import DealRecord
-from amo_bridge.crm.reading import deals_by_ids
+from amo_bridge.crm.reads import deals_by_ids
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.awaited import TIME_TO_ANSWER
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.client_calls import ClientCalls, why_not_about

@@ -19,8 +19,8 @@ from sqlalchemy import select
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import EPOCH, DealRecord
-from amo_bridge.crm.event_list import look_since, newest_at
+from amo_bridge.crm.events_api import look_since, newest_at
+from amo_bridge.crm.records import EPOCH, DealRecord
 from amo_bridge.engine.cursors import RECONCILED_AT, RECONCILED_UNTIL, Cursors
 from amo_bridge.engine.found import Found
 from amo_bridge.engine.intake import add_events

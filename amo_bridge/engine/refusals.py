@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from amo_bridge.crm.account_parts import LOST
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.account import LOST
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.due import Due
 from amo_bridge.events import StageEntered
 from amo_bridge.rules.actions import Action, CreateTask, FinishTask, Notify, Person, RollBack

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from amo_bridge.crm import hooks
+from amo_bridge.crm import webhooks
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import EPOCH, DealRecord
+from amo_bridge.crm.records import EPOCH, DealRecord
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.intake import deal_of
@@ -67,7 +67,7 @@ class Replayed:
 
 def replay(body: bytes, brain: Brain, client: CrmClient) -> Replayed:
     """Decode and judge. Only reads from amoCRM; raises CrmError if it can't be read."""
-    told = hooks.decode(body)
+    told = webhooks.decode(body)
     events: list[Event] = []
     decisions: list[Decided] = []
     for event in told:
@@ -83,7 +83,7 @@ def replay(body: bytes, brain: Brain, client: CrmClient) -> Replayed:
 
 def undecided(body: bytes, rules: tuple[Rule, ...], why: str) -> Replayed:
     """Without the account: what the hook says, and that the rules that may care can't be asked."""
-    told = hooks.decode(body)
+    told = webhooks.decode(body)
     decisions = [
         Decided(event, rule, "undecided", why)
         for event in told

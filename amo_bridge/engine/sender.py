@@ -9,10 +9,9 @@ import structlog
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import DealRecord
-from amo_bridge.crm.lookups import find
-from amo_bridge.crm.reading import deals_by_ids
-from amo_bridge.crm.writes import Written, most_of, named_bad, write
+from amo_bridge.crm.reads import deals_by_ids
+from amo_bridge.crm.records import DealRecord
+from amo_bridge.crm.writes import Written, find, most_of, named_bad, write
 from amo_bridge.engine.aftermath import Aftermath
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.lag import measure

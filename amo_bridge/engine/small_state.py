@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from amo_bridge.config.model import Config
-from amo_bridge.crm.token_store import KEY_FILE_VARIABLE, KEY_VARIABLE, FileTokenStore, KeptTokens, TokenStore, cipher
+from amo_bridge.crm.tokens import KEY_FILE_VARIABLE, KEY_VARIABLE, FileTokenStore, KeptTokens, TokenStore, cipher
 from amo_bridge.engine.advisory import advisory_lock
 from amo_bridge.engine.rows import insert_or_replace
 from amo_bridge.engine.tables import small_state as table

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.needs.bloggers import DealBloggers
 from amo_bridge.engine.needs.calls import DealCalls
 from amo_bridge.engine.needs.deals import OwnDeals

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import TaskRecord
-from amo_bridge.crm.event_tasks import DATE_CHANGED, DELETED, Done, doers_of
-from amo_bridge.crm.reading import tasks_by_ids
+from amo_bridge.crm.events_api import DATE_CHANGED, DELETED, Done, doers_of
+from amo_bridge.crm.reads import tasks_by_ids
+from amo_bridge.crm.records import TaskRecord
 from amo_bridge.events import Event, TaskAnswered, TaskDeleted, TaskReported, TaskUpdated
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.subscription import Subscription, state_of, subscribe
+from amo_bridge.crm.webhooks.subscription import Subscription, state_of, subscribe
 from amo_bridge.engine.cursors import HOOK_MENDED, HOOK_SEEN, Cursors
 from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.store import Store

@@ -10,7 +10,7 @@ import structlog
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.subscription import subscribe
+from amo_bridge.crm.webhooks.subscription import subscribe
 from amo_bridge.engine.desk import Desk
 from amo_bridge.engine.fill import Fill
 from amo_bridge.engine.leader import Lead, LedStore

@@ -22,10 +22,10 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from amo_bridge import logs
-from amo_bridge.cli.crm_words import in_words
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
+from amo_bridge.crm.responses import in_words
 from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.connection import Connection
 from amo_bridge.engine.rehearsals import Rehearsal, Rehearsals

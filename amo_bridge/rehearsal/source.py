@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from amo_bridge.config.model import Config
-from amo_bridge.crm.account_parts import LOST, WON
+from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.rehearsal.play import TOKEN
 from amo_bridge.sandbox import snapshot_start

@@ -12,12 +12,12 @@ import click
 
 from amo_bridge import logs
 from amo_bridge.cli import first_admin
-from amo_bridge.cli.crm_words import in_words
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.files import load_folder
 from amo_bridge.config.loader import load, secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
+from amo_bridge.crm.responses import in_words
 from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.connection import account_client, known_account
 from amo_bridge.engine.installation import Installation

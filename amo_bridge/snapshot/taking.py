@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from amo_bridge.crm.account_reading import gather
+from amo_bridge.crm.account import gather
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.records import embedded
+from amo_bridge.crm.values import embedded
 
 Row = dict[str, Any]
 Progress = Callable[[str, int], None]

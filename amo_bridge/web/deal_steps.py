@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from amo_bridge.clock import SystemClock
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.connection import account_client
 from amo_bridge.engine.dispatch import Verdict

@@ -7,7 +7,7 @@ import re
 from flask import Flask
 from flask_babel import lazy_gettext as _l
 
-# As crm/answers.py writes them down: «responsible_user_id: The value … (NotSupportedChoice)».
+# As crm/responses.py writes them down: «responsible_user_id: The value … (NotSupportedChoice)».
 _WRONG_CHOICE = r"[^()]*\(NotSupportedChoice\)"
 EXPLAINED = {
     re.compile(rf"\bresponsible_user_id:{_WRONG_CHOICE}"): _l(

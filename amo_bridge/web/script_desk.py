@@ -8,7 +8,7 @@ from flask import abort
 
 from amo_bridge.channels.mail.facts import facts
 from amo_bridge.crm.account import Account
-from amo_bridge.crm.entities import ContactRecord
+from amo_bridge.crm.records import ContactRecord
 from amo_bridge.engine.mirror import ContactIndex, Mirror
 from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.view import Viewer

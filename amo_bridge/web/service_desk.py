@@ -9,8 +9,8 @@ from typing import Literal
 from flask import abort
 
 from amo_bridge.crm.account import Account, Field, Stage
-from amo_bridge.crm.entities import DealRecord
 from amo_bridge.crm.field_reader import FieldReader
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.by_hand import ByHand, Saving
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror
 from amo_bridge.engine.needs.bloggers import known_by_name

@@ -268,7 +268,7 @@ CONSENT = "Согласие на рассылку"
 def test_advertising_needs_consent_where_the_config_names_a_field(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, value: object, goes: bool
 ) -> None:
-    from amo_bridge.crm.account_parts import Field
+    from amo_bridge.crm.account import Field
 
     kind = "checkbox" if isinstance(value, bool) else "text"
     field = Field.from_api({"id": 9, "name": CONSENT, "type": kind}, "contacts")

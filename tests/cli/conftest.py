@@ -12,7 +12,7 @@ from command_line import EXAMPLE
 from local_crm import TOKEN, LocalCrm
 
 from amo_bridge.cli import main
-from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalBudget
 
 UNHURRIED = 5000.0
 

@@ -13,7 +13,7 @@ from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.channels import Quiet
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.sandbox.account_start import load_world
 

@@ -13,7 +13,7 @@ import pytest
 import requests
 from crm_fakes import NGINX_403, TOO_MANY, UNAUTHORIZED, answer
 
-from amo_bridge.crm.answers import no_answer, understand
+from amo_bridge.crm.responses import no_answer, understand
 from amo_bridge.errors import (
     CrmBlocked,
     CrmError,

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, MetaData, Table, create_engine
 from sqlalchemy.exc import OperationalError
 
-from amo_bridge.crm.budget import HORIZON, StoreBudget
-from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.rate_limiter import HORIZON, LocalBudget, StoreBudget
 from amo_bridge.engine.tables import budgets
 from amo_bridge.errors import CrmBlocked, CrmTemporary, CrmUnpaid, StoreUnavailable
 

@@ -10,8 +10,8 @@ import responses
 from crm_fakes import BASE, NGINX_403, TOO_MANY, UNAUTHORIZED, Clock, NotedBudget, client
 from responses.registries import OrderedRegistry
 
-from amo_bridge.crm.local_budget import LocalBudget
-from amo_bridge.crm.query import php_query
+from amo_bridge.crm.client import php_query
+from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.errors import (
     CrmBlocked,
     CrmForbidden,

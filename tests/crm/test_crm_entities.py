@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from amo_bridge.crm.entities import EPOCH, ContactRecord, DealRecord, NoteRecord, TaskRecord
+from amo_bridge.crm.records import EPOCH, ContactRecord, DealRecord, NoteRecord, TaskRecord
 
 # Bodies as amoCRM's documents and captured answers have them.
 DEAL: dict[str, Any] = json.loads("""

@@ -13,7 +13,7 @@ import requests
 import responses
 from crm_fakes import BASE, client
 
-from amo_bridge.crm.reading import IDS_IN_ADDRESS, contacts_by_ids, deals_by_ids, tasks_by_ids, tasks_of_deals
+from amo_bridge.crm.reads import IDS_IN_ADDRESS, contacts_by_ids, deals_by_ids, tasks_by_ids, tasks_of_deals
 
 NEWEST_FIRST = "order[updated_at]"
 

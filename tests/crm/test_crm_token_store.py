@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.fernet import Fernet
 
-from amo_bridge.crm.token_store import FileTokenStore, TokenPair, cipher
+from amo_bridge.crm.tokens import FileTokenStore, TokenPair, cipher
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.file_lock import file_lock
 from amo_bridge.keyvalue import JsonStore

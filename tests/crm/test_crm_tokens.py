@@ -21,8 +21,7 @@ from cryptography.fernet import Fernet
 from responses.registries import OrderedRegistry
 
 from amo_bridge.crm.oauth import OAuth
-from amo_bridge.crm.token_store import FileTokenStore, TokenPair
-from amo_bridge.crm.tokens import EARLY, TRY_AGAIN, LongLivedToken, OAuthTokens
+from amo_bridge.crm.tokens import EARLY, TRY_AGAIN, FileTokenStore, LongLivedToken, OAuthTokens, TokenPair
 from amo_bridge.errors import ConfigError, CrmBlocked, CrmUnauthorized, CrmUncertain, StoreUnavailable
 from amo_bridge.file_lock import file_lock
 

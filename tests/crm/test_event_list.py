@@ -9,10 +9,10 @@ import pytest
 import requests
 from local_crm import TOKEN, LocalCrm
 
-from amo_bridge.crm import event_list
+from amo_bridge.crm import events_api
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.event_list import look_since, newest_at, touches_before
-from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.events_api import look_since, newest_at, touches_before
+from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.demo.office import Office
 from amo_bridge.events import (
@@ -207,7 +207,7 @@ def test_touches_of_the_past_are_read_page_by_page(desk: Desk, monkeypatch: pyte
         desk.office.move(desk.person, desk.deal, stage)
     desk.note(f"leads/{desk.deal}", "common", text="не касание")
     at_once = [event for event in desk.told() if not isinstance(event, NoteAdded)]
-    monkeypatch.setattr(event_list, "PAGE", 3)
+    monkeypatch.setattr(events_api, "PAGE", 3)
     found: list[Event] = []
     until: datetime | None = desk.office.now()
     while until is not None:

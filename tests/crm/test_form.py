@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from step_count import assert_linear
 
-from amo_bridge.crm import form
+from amo_bridge.crm.webhooks import form
 
 CASES: list[tuple[str, bytes, dict[str, Any]]] = [
     ("nothing", b"", {}),

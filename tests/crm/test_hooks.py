@@ -10,7 +10,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from amo_bridge.crm import hooks
+from amo_bridge.crm import webhooks
 from amo_bridge.events import (
     CallLogged,
     ClientUpdated,
@@ -49,7 +49,7 @@ def body(prefix: str, said: dict[str, Any]) -> bytes:
 
 
 def only(sent: bytes) -> Any:
-    [event] = hooks.decode(sent)
+    [event] = webhooks.decode(sent)
     return event
 
 
@@ -66,7 +66,7 @@ def note(**said: Any) -> Any:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=[sample.stem for sample in SAMPLES])
 def test_captured_hook(sample: Path) -> None:
-    told = [to_json(event) for event in hooks.decode(sample.read_bytes())]
+    told = [to_json(event) for event in webhooks.decode(sample.read_bytes())]
     assert told == json.loads(sample.with_suffix(".json").read_text("utf-8"))
 
 
@@ -79,7 +79,7 @@ def test_every_captured_hook_has_its_expectation_and_the_reverse() -> None:
 
 
 def test_all_roots_actions_and_items_in_their_order() -> None:
-    events = hooks.decode(
+    events = webhooks.decode(
         b"account[id]=7&leads[status][0][id]=1&leads[status][1][id]=2&task[delete][0][id]=3"
         b"&leads[update][0][id]=4&leads[update][0][name]=x&contacts[delete][0][id]=5"
     )
@@ -103,7 +103,7 @@ def test_envelope_names_the_account_even_if_the_item_names_another() -> None:
 
 
 def test_indexes_may_start_anywhere() -> None:
-    events = hooks.decode(b"leads[delete][3][id]=1&leads[delete][1][id]=2")
+    events = webhooks.decode(b"leads[delete][3][id]=1&leads[delete][1][id]=2")
     assert [event.deal_id for event in events if isinstance(event, DealDeleted)] == [1, 2]
 
 
@@ -149,14 +149,14 @@ def test_unrecognised_is_kept_whole(sent: bytes, root: str, action: str, raw: An
 @pytest.mark.parametrize("bad", ["", "null", "0", "-5", "5.5", "abc", "99999999999999999999", "٥"])
 def test_bad_id_spoils_its_own_item_only(bad: str) -> None:
     sent = f"leads[delete][0][id]=1&leads[delete][1][id]={bad}&leads[delete][2][id]=3"
-    first, second, third = hooks.decode(sent.encode())
+    first, second, third = webhooks.decode(sent.encode())
     assert (first, third) == (DealDeleted(deal_id=1), DealDeleted(deal_id=3))
     assert isinstance(second, Unrecognised)
     assert second.raw == {"id": bad}
 
 
 def test_scalar_beside_a_root_hides_no_event() -> None:
-    events = hooks.decode(b"leads=x&leads[delete][0][id]=1&leads[delete]=y")
+    events = webhooks.decode(b"leads=x&leads[delete][0][id]=1&leads[delete]=y")
     assert DealDeleted(deal_id=1) in events
     assert [event.raw for event in events if isinstance(event, Unrecognised)] == [{"": "x"}, {"": "y"}]
 

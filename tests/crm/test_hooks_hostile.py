@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from step_count import assert_linear
 
-from amo_bridge.crm import hooks
+from amo_bridge.crm import webhooks
 from amo_bridge.events import Unrecognised
 from amo_bridge.events.codec import fingerprint, from_json, to_json
 
@@ -80,7 +80,7 @@ BODIES = st.binary(max_size=200) | forms_of_real_words() | mutated_samples() | w
 @given(BODIES)
 @settings(deadline=None, max_examples=600)
 def test_whatever_comes_events_come_out_and_survive_storage(sent: bytes) -> None:
-    events = hooks.decode(sent)
+    events = webhooks.decode(sent)
     assert events
     for event in events:
         stored = json.dumps(to_json(event, with_raw=True), allow_nan=False).encode()
@@ -97,15 +97,15 @@ def test_whatever_comes_events_come_out_and_survive_storage(sent: bytes) -> None
 @given(forms_of_real_words() | mutated_samples())
 @settings(deadline=None)
 def test_decoding_twice_gives_the_same(sent: bytes) -> None:
-    assert hooks.decode(sent) == hooks.decode(sent)
+    assert webhooks.decode(sent) == webhooks.decode(sent)
 
 
 @given(st.sampled_from(SAMPLES), st.text("abcxyz", min_size=1, max_size=5), st.text(max_size=9))
 @settings(deadline=None)
 def test_unknown_root_is_kept_and_hides_nothing(sample: bytes, name: str, value: str) -> None:
     value = value.encode("utf-8", "replace").decode().replace("\x00", "")
-    *known, unknown = hooks.decode(sample + f"&x_{name}={quote_plus(value)}".encode())
-    assert known == hooks.decode(sample)
+    *known, unknown = webhooks.decode(sample + f"&x_{name}={quote_plus(value)}".encode())
+    assert known == webhooks.decode(sample)
     assert isinstance(unknown, Unrecognised)
     assert unknown.raw == {f"x_{name}": value}
 
@@ -129,6 +129,6 @@ HOSTILE = {
 def test_cost_is_linear(hostile: Any) -> None:
     def work(size: int) -> Any:
         sent = hostile(size)
-        return lambda: hooks.decode(sent)
+        return lambda: webhooks.decode(sent)
 
     assert_linear(work)

@@ -16,8 +16,8 @@ from sqlalchemy import select
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import DealRecord
-from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.engine.brain import Brain

@@ -20,7 +20,7 @@ from sqlalchemy import insert, select, update
 
 from amo_bridge import file_lock
 from amo_bridge.config.model import Config
-from amo_bridge.crm.token_store import FileTokenStore, TokenPair
+from amo_bridge.crm.tokens import FileTokenStore, TokenPair
 from amo_bridge.engine.backup import CopyRefused, back_up, restore
 from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.store import Store

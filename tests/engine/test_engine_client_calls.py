@@ -21,7 +21,7 @@ from engine_kit import (
     rule,
 )
 
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror, Mirrored

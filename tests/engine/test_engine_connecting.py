@@ -16,7 +16,7 @@ from running_bridge import ENVIRONMENT, SECRET, RunningBridge, wait_until
 
 from amo_bridge import retry
 from amo_bridge.config.model import Config
-from amo_bridge.crm.integration import authorize_url, is_of_account, is_signed
+from amo_bridge.crm.oauth import authorize_url, is_of_account, is_signed
 from amo_bridge.engine.connecting import LIFE, Connecting, NotNow
 from amo_bridge.engine.store import Store
 from amo_bridge.errors import CrmUnauthorized

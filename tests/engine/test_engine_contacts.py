@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from engine_kit import ACCOUNT, NOON, at
 
-from amo_bridge.crm.entities import ContactRecord
+from amo_bridge.crm.records import ContactRecord
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
 from amo_bridge.engine.store import Store
 from amo_bridge.events import ClientUpdated, FieldValue

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from engine_kit import ACCOUNT, NEW, NOON, api_row, clock, record
 
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.fill import PAGE, Fill
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.store import Store

@@ -8,8 +8,7 @@ import pytest
 from engine_kit import client_of
 from local_crm import LocalCrm
 
-from amo_bridge.crm.lookups import find
-from amo_bridge.crm.writes import Written, most_of, write
+from amo_bridge.crm.writes import Written, find, most_of, write
 from amo_bridge.demo.office import Office
 
 IVAN = "Иван Петров"

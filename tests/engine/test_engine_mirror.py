@@ -14,7 +14,7 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge
 from sqlalchemy import select
 
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.store import Store

@@ -13,7 +13,7 @@ from engine_kit import ACCOUNT, BRIEF, NEW, NOON, client_of, rule
 from local_crm import TOKEN, LocalCrm
 
 from amo_bridge.crm.account import Account
-from amo_bridge.crm.reading import deals_by_ids
+from amo_bridge.crm.reads import deals_by_ids
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.mirror.touches import Noted, add_touches
 from amo_bridge.engine.needs.source import Ways

@@ -10,7 +10,7 @@ import pytest
 from engine_kit import BRIEF, LOST, MEETING, NEW, NOON, OFFER, agency, at, on_stage, record, user
 
 from amo_bridge.config.model import RoleByField, RoleSpec
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.mirror import Mirrored
 from amo_bridge.engine.observe import Observer
 from amo_bridge.engine.people import People

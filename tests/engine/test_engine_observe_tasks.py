@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from engine_kit import BRIEF, agency, at, brain, record, user
 
-from amo_bridge.crm.entities import TaskRecord
+from amo_bridge.crm.records import TaskRecord
 from amo_bridge.engine.tasks_now import TasksNow
 from amo_bridge.events import (
     TaskAdded,

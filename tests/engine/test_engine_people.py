@@ -8,7 +8,7 @@ import pytest
 from engine_kit import agency, record, user
 
 from amo_bridge.config.model import RoleByField
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.people import People
 from amo_bridge.errors import UnknownName
 from amo_bridge.rules.option_types import CustomFieldName, UserName

@@ -32,7 +32,7 @@ from engine_kit import (
 from sqlalchemy import select, update
 
 from amo_bridge.clock import FixedClock
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.due import Due
 from amo_bridge.engine import recording
 from amo_bridge.engine.brain import Brain

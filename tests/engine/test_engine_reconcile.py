@@ -16,8 +16,8 @@ from local_crm import TOKEN, LocalCrm
 from sqlalchemy import func, insert, select
 
 from amo_bridge.clock import FixedClock
-from amo_bridge.crm import event_list
-from amo_bridge.crm.reading import deals_by_ids
+from amo_bridge.crm import events_api
+from amo_bridge.crm.reads import deals_by_ids
 from amo_bridge.demo.office import Office
 from amo_bridge.engine import look_place, reconcile
 from amo_bridge.engine.cursors import HOOK_SEEN, RECONCILED_AT, RECONCILED_UNTIL, Cursors
@@ -117,7 +117,7 @@ def account(sandbox: LocalCrm, office: Office, store: Store) -> Account:
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconcile, "PAGE", 2)
     monkeypatch.setattr(look_place, "PAGE", 2)
-    monkeypatch.setattr(event_list, "PAGE", 2)
+    monkeypatch.setattr(events_api, "PAGE", 2)
     monkeypatch.setattr(contact_keeper, "PAGE", 2)
     monkeypatch.setattr(reconcile, "HANDED_ON_TOGETHER", 4)
 

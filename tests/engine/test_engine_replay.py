@@ -10,7 +10,7 @@ import pytest
 from engine_kit import BRIEF, LOST, MEETING, NEW, URL, ScriptedCrm, agency, api_row, brain, on_stage, record
 
 from amo_bridge.clock import FixedClock
-from amo_bridge.crm.entities import EPOCH, DealRecord
+from amo_bridge.crm.records import EPOCH, DealRecord
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.replay import Decided, Replayed, replay, undecided
 from amo_bridge.events import DealMoved, FieldChanged, FileAttached, StageEntered

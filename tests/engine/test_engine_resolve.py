@@ -10,7 +10,7 @@ import pytest
 from engine_kit import BRIEF, LOST, MEETING, NEW, NOON, agency, on_stage, record, user
 
 from amo_bridge.config.model import Absence, RoleByField, RoleSpec
-from amo_bridge.crm.entities import TaskRecord
+from amo_bridge.crm.records import TaskRecord
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.effects import Effect

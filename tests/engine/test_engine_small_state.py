@@ -12,7 +12,7 @@ from running_bridge import config_for
 from sqlalchemy import select
 
 from amo_bridge.config.model import Config
-from amo_bridge.crm.token_store import TokenPair
+from amo_bridge.crm.tokens import TokenPair
 from amo_bridge.engine.connection import HOOK_SECRET, Connection, known_secret
 from amo_bridge.engine.small_state import FileState, SmallState, TableState, small_state
 from amo_bridge.engine.store import Store

@@ -13,7 +13,7 @@ import pytest
 from engine_kit import ACCOUNT, NOON, at, client_of
 from sqlalchemy import insert, select
 
-from amo_bridge.crm.entities import EPOCH, TaskRecord
+from amo_bridge.crm.records import EPOCH, TaskRecord
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.mirror import task_door
 from amo_bridge.engine.mirror.own_writes import DoneWrite

@@ -33,7 +33,7 @@ from sqlalchemy import delete, select
 from sqlalchemy import event as sql_event
 
 from amo_bridge.clock import FixedClock
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine import due_steps, replan
 from amo_bridge.engine.clockwork import Clockwork
 from amo_bridge.engine.intake import add_events

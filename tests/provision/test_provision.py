@@ -13,7 +13,7 @@ from provision_kit import EXAMPLE, bare_account, crm_with
 from amo_bridge.cli import main
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.demo.office import Office
 from amo_bridge.engine import connection

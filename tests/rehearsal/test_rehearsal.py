@@ -15,7 +15,7 @@ from running_bridge import EXAMPLE, RunningBridge, config_for
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.demo.office import Office
 from amo_bridge.rehearsal.calendar import Deed, by_day

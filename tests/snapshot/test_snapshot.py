@@ -15,7 +15,7 @@ from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.demo.office import Office
 from amo_bridge.sandbox import snapshot_start

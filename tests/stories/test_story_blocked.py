@@ -13,7 +13,7 @@ from telegram_kit import TOKEN, telegram_server
 
 from amo_bridge.config.channels import PersonSection, TelegramSection
 from amo_bridge.config.model import Config
-from amo_bridge.crm.budget import StoreBudget
+from amo_bridge.crm.rate_limiter import StoreBudget
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import HEAD, MANAGER
 from amo_bridge.engine import worker

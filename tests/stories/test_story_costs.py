@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.crm.reading import IDS_IN_ADDRESS
+from amo_bridge.crm.reads import IDS_IN_ADDRESS
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import MANAGER
 from amo_bridge.engine import inbox, ticker

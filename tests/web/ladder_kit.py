@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pages_kit import Pages, agency
 from sqlalchemy import insert
 
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.tables import schedules
 

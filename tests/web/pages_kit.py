@@ -22,8 +22,8 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.account_cache import FORMAT
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import DealRecord
-from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.mirror import Mirror, Mirrored

@@ -14,7 +14,7 @@ from webinar_kit import ACCOUNT, SAMPLES, school_config
 from amo_bridge.clock import SystemClock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.local_budget import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.engine.cursors import CONTACTS_FILLED, Cursors
 from amo_bridge.engine.imports.book import ImportBook

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from amo_bridge.channels.mail.address import address_key, usable
 from amo_bridge.channels.mail.memory import Suppression
-from amo_bridge.crm.entities import ContactRecord
+from amo_bridge.crm.records import ContactRecord
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from amo_bridge.crm.entities import ContactRecord
+from amo_bridge.crm.records import ContactRecord
 from amo_bridge.rules.deal import Deal
 from amo_bridge.text.names import normalise
 from amo_bridge.text.templates import FIELD

@@ -18,9 +18,9 @@ from amo_bridge.channels.mail.smtp import AddressRefused, MailServer
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import UNSUBSCRIBE_PATH, MailSection
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import ContactRecord, DealRecord
 from amo_bridge.crm.field_reader import FieldReader
-from amo_bridge.crm.reading import contacts_by_ids, deals_by_ids
+from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids
+from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect, Lane

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.reading import contact_lines
+from amo_bridge.crm.reads import contact_lines
 from amo_bridge.crm.writes import Written
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.imports.deliver import AT_ONCE, Deliverer, Failed, Settle

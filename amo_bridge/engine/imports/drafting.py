@@ -12,7 +12,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.crm.account import Account
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.imports.book import ImportBook, keys_of
 from amo_bridge.engine.imports.memory import ImportMemory
 from amo_bridge.engine.imports.records import Import, Kept

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import LossReason
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.writes import Written
 from amo_bridge.engine.aftermath import Aftermath
 from amo_bridge.engine.imports.records import Import, Kept

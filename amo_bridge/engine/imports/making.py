@@ -10,9 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import ContactRecord
-from amo_bridge.crm.lookups import find
-from amo_bridge.crm.writes import Written
+from amo_bridge.crm.records import ContactRecord
+from amo_bridge.crm.writes import Written, find
 from amo_bridge.engine.imports.bodies import BodyMaker
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.imports.deliver import AT_ONCE, Deliverer, Settle

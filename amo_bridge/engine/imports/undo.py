@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from amo_bridge.crm.account_parts import LOST
+from amo_bridge.crm.account import LOST
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import DealRecord
-from amo_bridge.crm.reading import deals_by_ids
+from amo_bridge.crm.reads import deals_by_ids
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.writes import Written
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.imports.deliver import AT_ONCE, Deliverer, Settle

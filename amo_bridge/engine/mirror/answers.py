@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.crm.account_parts import LOST, WON
+from amo_bridge.crm.account import LOST, WON
 from amo_bridge.engine.mirror.contacts import known_contacts
 from amo_bridge.engine.mirror.touch_of import touch_of
 from amo_bridge.engine.rows import chunks

@@ -15,8 +15,8 @@ from amo_bridge.config.account_check import contact_fields
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import ContactRecord
-from amo_bridge.crm.reading import contacts_by_ids
+from amo_bridge.crm.reads import contacts_by_ids
+from amo_bridge.crm.records import ContactRecord
 from amo_bridge.engine.mirror.contacts import ContactIndex, Renewed
 from amo_bridge.engine.mirror.indexed_contact import IndexedContact
 from amo_bridge.engine.store import Store

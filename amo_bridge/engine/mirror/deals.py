@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Row, Select, delete, func, select, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.rows import chunks, insert_or_replace
 from amo_bridge.engine.store import Store
 from amo_bridge.engine.tables import deals

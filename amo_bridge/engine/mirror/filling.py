@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.records import embedded
+from amo_bridge.crm.values import embedded
 from amo_bridge.engine.cursors import Cursors
 from amo_bridge.engine.store import Store
 

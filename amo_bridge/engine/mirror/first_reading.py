@@ -15,8 +15,8 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import EPOCH, ContactRecord, TaskRecord
-from amo_bridge.crm.event_list import touches_before
+from amo_bridge.crm.events_api import touches_before
+from amo_bridge.crm.records import EPOCH, ContactRecord, TaskRecord
 from amo_bridge.engine.cursors import CONTACTS_FIELDS, MIRROR_MET_AT, TOUCHES_FILLED, TOUCHES_FROM, Cursors
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.filling import PagedFill, PagedList, Row

@@ -8,8 +8,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Self
 
-from amo_bridge.crm.entities import EPOCH, ContactRecord
-from amo_bridge.crm.records import from_plain, to_plain
+from amo_bridge.crm.records import EPOCH, ContactRecord
+from amo_bridge.crm.values import from_plain, to_plain
 from amo_bridge.events import ClientReported
 from amo_bridge.text.addresses import HOME, mails_in, numbers_in
 from amo_bridge.text.names import normalise

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from sqlalchemy import Row
 
-from amo_bridge.crm.entities import EPOCH, TaskRecord
+from amo_bridge.crm.records import EPOCH, TaskRecord
 from amo_bridge.crm.values import ENTITY_TYPES
 from amo_bridge.events import TaskAdded, TaskReported
 

@@ -17,8 +17,8 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.entities import TaskRecord
-from amo_bridge.crm.reading import tasks_by_ids
+from amo_bridge.crm.reads import tasks_by_ids
+from amo_bridge.crm.records import TaskRecord
 from amo_bridge.engine.mirror.own_writes import done_writes, on_their_way
 from amo_bridge.engine.mirror.task_copy import TaskCopy
 from amo_bridge.engine.mirror.task_news import NOTHING, differing, is_in_doubt, news_of, settled

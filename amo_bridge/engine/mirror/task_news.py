@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from amo_bridge.crm.entities import EPOCH, TaskRecord
+from amo_bridge.crm.records import EPOCH, TaskRecord
 from amo_bridge.engine.mirror.own_writes import DoneWrite
 from amo_bridge.engine.mirror.task_copy import TaskCopy
 from amo_bridge.events import TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated

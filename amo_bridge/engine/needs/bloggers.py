@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from amo_bridge.crm.account import Field
-from amo_bridge.crm.entities import ContactRecord, DealRecord
 from amo_bridge.crm.field_reader import FieldReader
+from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.rules.deal import NamedBlogger

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from amo_bridge.crm.entities import DealRecord, NoteRecord
-from amo_bridge.crm.reading import notes_of
+from amo_bridge.crm.reads import notes_of
+from amo_bridge.crm.records import DealRecord, NoteRecord
 from amo_bridge.crm.values import integer
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.rules.deal import Call

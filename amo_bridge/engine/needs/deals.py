@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.rows import chunks
 from amo_bridge.engine.tables import made

@@ -12,9 +12,8 @@ from typing import Any
 
 import structlog
 
-from amo_bridge.crm.drive import file_ids_of_deal, files_by_ids
-from amo_bridge.crm.entities import DealRecord, NoteRecord
-from amo_bridge.crm.reading import notes_of
+from amo_bridge.crm.reads import file_ids_of_deal, files_by_ids, notes_of
+from amo_bridge.crm.records import DealRecord, NoteRecord
 from amo_bridge.crm.values import integer, moment
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.errors import CrmForbidden

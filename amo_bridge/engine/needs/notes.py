@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from amo_bridge.crm.entities import DealRecord
-from amo_bridge.crm.reading import notes_of
+from amo_bridge.crm.reads import notes_of
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.rules.deal import Note
 from amo_bridge.rules.handler import Rule

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.mirror.contacts import known_contacts
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.rows import chunks

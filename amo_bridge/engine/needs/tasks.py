@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Column, select
 
-from amo_bridge.crm.entities import DealRecord
-from amo_bridge.crm.reading import tasks_by_ids, tasks_of_deals
+from amo_bridge.crm.reads import tasks_by_ids, tasks_of_deals
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.observe_tasks import USUAL_TYPE
 from amo_bridge.engine.rows import chunks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.mirror.touches import Card, TouchLog, in_order
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.rules.deal import Touch, Touches

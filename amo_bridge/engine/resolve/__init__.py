@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from amo_bridge.crm.account import Account
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.effects import Effect

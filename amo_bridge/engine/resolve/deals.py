@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.refusals import slot_of
 from amo_bridge.engine.resolve.terms import Terms, Way

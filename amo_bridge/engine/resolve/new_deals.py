@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.effects import NEW_ID, NEW_URL, Effect
 from amo_bridge.engine.resolve.terms import Terms, Way
 from amo_bridge.rules.actions import Action, CreateDeal

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.resolve.terms import Terms, Way

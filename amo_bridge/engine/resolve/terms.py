@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from amo_bridge.crm.account import Account, Field
-from amo_bridge.crm.entities import DealRecord
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.effects import Effect

@@ -13,30 +13,29 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from amo_bridge.crm import form
-from amo_bridge.crm.hooks import chats, clients, customers, deals, enquiries, lists, tasks, widget
-from amo_bridge.crm.hooks.item import Item, Unreadable
 from amo_bridge.crm.values import branch, identifier, items
+from amo_bridge.crm.webhooks import entities, form, notes
+from amo_bridge.crm.webhooks.item import Item, Unreadable
 from amo_bridge.events import Event, Unrecognised
 
 _ROOTS: Mapping[str, Callable[[Item], Event]] = {
-    "leads": deals.decode,
-    "contacts": clients.decode,
-    "customers": customers.decode,
-    "task": tasks.decode,
-    "unsorted": enquiries.decode,
-    "message": chats.decode_message,
-    "outgoing_message": chats.decode_message,
-    "talk": chats.decode_talk,
-    "catalogs": lists.decode,
+    "leads": entities.decode_deal,
+    "contacts": entities.decode_client,
+    "customers": entities.decode_customer,
+    "task": entities.decode_task,
+    "unsorted": entities.decode_enquiry,
+    "message": notes.decode_message,
+    "outgoing_message": notes.decode_message,
+    "talk": notes.decode_talk,
+    "catalogs": entities.decode_list_element,
 }
 _ENVELOPE = "account"
 
 
 def decode(body: bytes) -> list[Event]:
     """The events of one hook, in the order of the body. Never raises, never returns an empty list."""
-    if widget.looks_like_json(body):
-        return [widget.decode(body)]
+    if entities.looks_like_json(body):
+        return [entities.decode_widget(body)]
     tree = form.parse(body)
     account = branch(tree, _ENVELOPE)
     hook = _Hook(identifier(account.get("id")), has_links="_links" in account)
@@ -53,7 +52,7 @@ class _Hook:
 
     def read_root(self, root: str, content: Any) -> Iterator[Event]:
         if root == "add":
-            yield from self._read_items(chats.decode_bare_add, "", root, content)
+            yield from self._read_items(notes.decode_bare_add, "", root, content)
         elif root == form.REST:
             yield self.unrecognised(root, why="слишком длинный хук: конец не разобран", raw={root: content})
         elif root not in _ROOTS:

@@ -17,6 +17,7 @@ import requests
 import urllib3.exceptions
 
 from amo_bridge.errors import (
+    BridgeError,
     CrmBlocked,
     CrmError,
     CrmForbidden,
@@ -26,6 +27,7 @@ from amo_bridge.errors import (
     CrmUnauthorized,
     CrmUncertain,
     CrmUnpaid,
+    NotConnected,
 )
 
 TOKEN_PATH = "/oauth2/access_token"
@@ -194,3 +196,31 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(cause))
         yield cause
         waiting += [*cause.args, getattr(cause, "reason", None), cause.__cause__]
+
+
+# What amoCRM's refusal or silence means for whoever typed a command: in Russian, with what to do.
+
+TOO_MANY = 429
+_WORDS: tuple[tuple[type[CrmError], str], ...] = (
+    (CrmUnauthorized, "токен не подошёл: создайте новый (docs/connect-account.md)"),
+    (CrmForbidden, "прав токена не хватает: он должен принадлежать администратору"),
+    (CrmUnpaid, "аккаунт не оплачен, или тариф не даёт доступа к API"),
+    (CrmBlocked, "вместо API пришла страница: адрес этой машины заблокирован, или это не адрес аккаунта amoCRM"),
+    (CrmStopped, "по этому адресу нет аккаунта amoCRM: проверьте url в [account]"),
+    (CrmUncertain, "amoCRM не ответила или сломалась на полуслове: попробуйте позже"),
+    (CrmTemporary, "не достучаться: проверьте адрес и сеть"),
+    (CrmRefused, "amoCRM отказала"),
+)
+
+
+def in_words(error: BridgeError) -> str:
+    """«токен не подошёл: … (GET /api/v4/account: 401 …)»; an error that is not amoCRM's speaks for itself."""
+    if not isinstance(error, CrmError):
+        return str(error)
+    if isinstance(error, NotConnected) or (isinstance(error, CrmUnauthorized) and error.path == TOKEN_PATH):
+        # Worded for people where it came up.
+        return error.detail
+    if isinstance(error, CrmTemporary) and error.status == TOO_MANY:
+        return f"запросов слишком много, amoCRM просит подождать ({error})"
+    words = next((words for kind, words in _WORDS if isinstance(error, kind)), "amoCRM не ответила")
+    return f"{words} ({error})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.records import embedded
+from amo_bridge.crm.values import embedded
 
 # Only these can be asked for by the API (amoCRM docs, webhooks-api); a stage change comes as status and as update,
 # and either may get lost, so both are taken.
