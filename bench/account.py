@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from amo_bridge.engine.cursors import RECONCILED_AT
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import cursors, deals, events, in_open_state, inbox, outbox
+from amo_bridge.storage.accounts import RECONCILED_AT
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import cursors, deals, events, in_open_state, inbox, outbox
 from bench.expected import ROUTED, ExpectedTask, ToldTask
 from bench.people import Life, People
 from bench.processes import Sandbox

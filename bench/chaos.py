@@ -15,8 +15,8 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.storage.database import Store
 from bench.account import Snapshot, StoreView, compare, is_answered
 from bench.databases import database_of
 from bench.outcome import Outcome, show

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from amo_bridge.engine.store import Store
+from amo_bridge.storage.database import Store
 from bench import load
 from bench.account import StoreView
 from bench.load import Delivered

@@ -13,8 +13,8 @@ from sqlalchemy import insert
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.engine.due_steps import DueSteps
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import deals, timers
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import deals, timers
 
 ACCOUNT, TOGETHER, TICKS = 1, 5000, 100
 A_DAY = 86_400.0

@@ -23,19 +23,18 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.engine.accounts import key_of
 from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.cursors import CONTACTS_FILLED, Cursors
 from amo_bridge.engine.imports.control import ImportControl
 from amo_bridge.engine.imports.drafting import Drafting, Upload
 from amo_bridge.engine.imports.runner import Importer
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror, Mirrored
-from amo_bridge.engine.store import Store
 from amo_bridge.sandbox import delivery
 from amo_bridge.sandbox.account_file import SCHOOL
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.keep_alive import KeepAliveServer
 from amo_bridge.sandbox.server import create_app
+from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors, key_of
+from amo_bridge.storage.database import Store
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "webinar.toml"
 TOKEN = "sandbox-token"

@@ -22,8 +22,8 @@ from amo_bridge import retry
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.engine import worker
-from amo_bridge.engine.store import Store
 from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.storage.database import Store
 
 POSTGRES = "postgresql://postgres@127.0.0.1:5432/test"
 

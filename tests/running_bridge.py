@@ -20,12 +20,11 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from amo_bridge.clock import Clock
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.bridge import Bridge
-from amo_bridge.engine.cursors import DEALS_FILLED, Cursors
 from amo_bridge.engine.journal import Entry, Journal
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import OPEN_STATES, events, inbox, outbox, timers
+from amo_bridge.storage.accounts import DEALS_FILLED, Cursors, known_key
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import OPEN_STATES, events, inbox, outbox, timers
 from amo_bridge.web.access import TOKEN as METRICS_TOKEN
 from amo_bridge.web.app import create_app
 from bench.processes import free_port

@@ -10,9 +10,8 @@ from typing import Any, Literal
 from sqlalchemy import Row, select, update
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import bizon_reports
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.tables import bizon_reports
 
 State = Literal["waiting", "taken", "failed"]
 FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0

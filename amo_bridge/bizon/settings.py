@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
-from amo_bridge.engine.small_state import account_name, small_state
+from amo_bridge.storage.secrets import account_name, small_state
 
 TOKEN = "AMO_BRIDGE_BIZON_TOKEN"
 

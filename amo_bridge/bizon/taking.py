@@ -14,9 +14,8 @@ from amo_bridge.engine.imports.control import DRY, ImportControl
 from amo_bridge.engine.imports.drafting import Drafting, Upload
 from amo_bridge.engine.imports.memory import COUNTS
 from amo_bridge.engine.planned import Planned
-from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import outbox
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.tables import outbox
 
 RULE = "bridge.bizon"
 MADE_BY = "Бизон365"

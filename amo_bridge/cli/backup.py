@@ -14,8 +14,8 @@ from amo_bridge.cli.common import load_or_exit
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.config.model import Config
-from amo_bridge.engine.backup import back_up
 from amo_bridge.errors import BridgeError
+from amo_bridge.storage.backup import back_up
 
 OTHER_TOOL = 2
 KEY_ADVICE = "Ключа в ней нет: он в AMO_BRIDGE_KEY. Храните его отдельно, без него токены из копии не прочитать."

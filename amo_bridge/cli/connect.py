@@ -15,8 +15,8 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import in_words
 from amo_bridge.engine.connecting import Connecting
 from amo_bridge.engine.connection import CALLBACK, TOKEN, known_secret, redirect_uri
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.storage.database import Store
 
 
 @click.command(cls=Command)

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from amo_bridge.cli.russian import Stop
 from amo_bridge.config.model import Config
-from amo_bridge.engine.accounts import known_key
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import Store
 
 
 class NoStore(Stop):

@@ -10,9 +10,9 @@ from amo_bridge.cli.common import load_or_exit
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.clock import SystemClock
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.serving.whereabouts import left_in
+from amo_bridge.storage.database import Store
 from amo_bridge.text.names import nearest
 from amo_bridge.web.admission.audit import Audit
 from amo_bridge.web.admission.links import Links

@@ -11,8 +11,8 @@ from amo_bridge.cli.backup import KEY_ADVICE, refer
 from amo_bridge.cli.common import load_or_exit
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
-from amo_bridge.engine import backup
 from amo_bridge.errors import BridgeError
+from amo_bridge.storage import backup as storage_backup
 
 
 @click.command(cls=Command)
@@ -28,7 +28,7 @@ def restore(file: Path, force: bool, config_path: Path) -> None:
     if config.bridge.database.startswith("postgresql"):
         refer(["pg_restore", "--clean", "--if-exists", str(file)], config)
     try:
-        copy = backup.restore(config, file, datetime.now(UTC), force=force)
+        copy = storage_backup.restore(config, file, datetime.now(UTC), force=force)
     except (BridgeError, OSError) as error:
         raise Stop(f"данные не возвращены: {error}") from error
     click.echo(f"Данные возвращены в {config.data_folder}; копия от {copy.made_at:%d.%m.%Y %H:%M} UTC")

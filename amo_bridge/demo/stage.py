@@ -18,8 +18,8 @@ from amo_bridge.demo.story import SALE
 from amo_bridge.demo.story_of_project import PROJECT_STORY
 from amo_bridge.demo.story_of_time import TIME
 from amo_bridge.engine.journal import Entry, Journal
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import accounts, events, in_open_state, inbox, outbox
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import accounts, events, in_open_state, inbox, outbox
 
 PATIENCE = 60.0
 STORIES: tuple[Story, ...] = (SALE, TIME, PROJECT_STORY)

@@ -25,10 +25,10 @@ from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.mirror.task_copy import TaskCopy
 from amo_bridge.engine.mirror.tasks import TaskRows
 from amo_bridge.engine.outbox import Sendable
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event, TaskCompleted
+from amo_bridge.storage.database import Store
 
 NEW_TASK = "create_task"
 FACTS = {"text": "text", "task_type_id": "task_type_id", "responsible_user_id": "responsible_user_id"}

@@ -15,10 +15,9 @@ from amo_bridge.dates.due import Due
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.planned import Planned
-from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import outbox
 from amo_bridge.errors import BridgeError, CrmStopped
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.tables import outbox
 
 log = structlog.get_logger()
 DUE = Due.parse("end of day")

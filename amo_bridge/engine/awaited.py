@@ -12,10 +12,10 @@ from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.tables import events
 from amo_bridge.events import TaskAnswered
 from amo_bridge.events.codec import to_json
+from amo_bridge.storage.database import insert_new
+from amo_bridge.storage.tables import events
 
 TIME_TO_ANSWER = 15.0
 

@@ -12,7 +12,6 @@ from amo_bridge import file_lock
 from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.engine import token_watch
-from amo_bridge.engine.accounts import amo_id_of
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.connecting import Connecting
 from amo_bridge.engine.desk import Desk
@@ -26,12 +25,13 @@ from amo_bridge.engine.meters import Meters
 from amo_bridge.engine.reloading import ConfigWatch
 from amo_bridge.engine.role import Role
 from amo_bridge.engine.sender import SETTLE
-from amo_bridge.engine.small_state import account_name
 from amo_bridge.engine.ticker import EVENING, RECONCILE, SERIES, TIMERS
 from amo_bridge.engine.work import LeaderWork
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.retry import Patience
+from amo_bridge.storage.accounts import amo_id_of
+from amo_bridge.storage.secrets import account_name
 
 
 class Bridge:

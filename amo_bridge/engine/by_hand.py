@@ -17,9 +17,8 @@ from amo_bridge.crm.account import Field
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.planned import Planned
-from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import OPEN_STATES, outbox
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.tables import OPEN_STATES, outbox
 
 BY_PERSON = "by_person"
 """The payload key that says: tell the rules."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.cursors import CLOCK_AHEAD, Cursors
 from amo_bridge.engine.due_steps import DueSteps
 from amo_bridge.engine.replan import Replan
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.timetable import Timetable
+from amo_bridge.storage.accounts import CLOCK_AHEAD, Cursors
+from amo_bridge.storage.database import Store
 
 # Two clocks that differ by less are taken for one.
 NOTEWORTHY = 60.0

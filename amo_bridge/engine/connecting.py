@@ -20,10 +20,10 @@ from amo_bridge.crm.oauth import authorize_url, client_of, is_of_account, is_sig
 from amo_bridge.crm.rate_limiter import Budget, StoreBudget
 from amo_bridge.crm.tokens import OAuthTokens
 from amo_bridge.engine.connection import CLIENT_ID, CLIENT_SECRET, oauth_tokens, redirect_uri
-from amo_bridge.engine.small_state import account_name, small_state
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import budgets
 from amo_bridge.errors import BridgeError, NotConnected
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.secrets import account_name, small_state
+from amo_bridge.storage.tables import budgets
 
 log = structlog.get_logger()
 LIFE = 20 * 60

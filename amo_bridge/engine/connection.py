@@ -18,10 +18,10 @@ from amo_bridge.crm.rate_limiter import Budget, LocalBudget, StoreBudget
 from amo_bridge.crm.tokens import LongLivedToken, OAuthTokens, Tokens
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.meters import AccountMeters, MeteredBudget, MeteredSession
-from amo_bridge.engine.small_state import SmallState, account_name, small_state
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import budgets
 from amo_bridge.errors import ConfigError, CrmForbidden, CrmStopped, CrmTemporary, NotConnected, StoreUnavailable
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.secrets import SmallState, account_name, small_state
+from amo_bridge.storage.tables import budgets
 
 log = structlog.get_logger()
 TOKEN = "AMO_BRIDGE_TOKEN"

@@ -15,11 +15,11 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.mirror import Mirror
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import timers
 from amo_bridge.engine.timers import FIRED, OPEN, Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import StepDue
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import timers
 
 TOGETHER = 250
 # The worker does nothing else meanwhile.

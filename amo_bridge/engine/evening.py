@@ -11,13 +11,12 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.model import stand_in
 from amo_bridge.crm.account import User
 from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.cursors import EVENING_LIST_SENT, Cursors
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.planned import Planned
-from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import outbox
 from amo_bridge.reports.evening_list import in_words, undone
+from amo_bridge.storage.accounts import EVENING_LIST_SENT, Cursors
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.tables import outbox
 from amo_bridge.text.names import same_name
 
 RULE = "bridge.evening"

@@ -17,11 +17,11 @@ from sqlalchemy import select
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.in_force import InForce
 from amo_bridge.engine.mirror import Mirror, Mirrored
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import schedules
 from amo_bridge.engine.timers import Timers, main_contacts
 from amo_bridge.engine.timetable import Moments, TimerKey, Timetable
 from amo_bridge.rules.handler import Rule
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import schedules
 
 CHUNK = 500
 # Done already; would be done at once; its time is too long past to be done; its time is to come.

@@ -17,10 +17,10 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import GAVE_UP, events, is_given_up, journal, outbox
 from amo_bridge.engine.wording import in_words
 from amo_bridge.events.codec import from_json
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import GAVE_UP, events, is_given_up, journal, outbox
 
 Decision = Literal["retried", "dropped"]
 WORDS: dict[Decision, str] = {"retried": "возвращено в работу", "dropped": "снято"}

@@ -12,11 +12,11 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.values import embedded
-from amo_bridge.engine.cursors import DEALS_FILLED, DEALS_FILLED_PAGES, DEALS_MET_AT, Cursors
 from amo_bridge.engine.mirror import Mirror, Mirrored
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
+from amo_bridge.storage.accounts import DEALS_FILLED, DEALS_FILLED_PAGES, DEALS_MET_AT, Cursors
+from amo_bridge.storage.database import Store
 
 log = structlog.get_logger()
 PAGE = 250

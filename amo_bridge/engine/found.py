@@ -10,10 +10,10 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.records import EPOCH
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import found
 from amo_bridge.events import Event
 from amo_bridge.events.codec import from_json, to_json
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import found
 
 
 class Found:

@@ -13,9 +13,9 @@ from sqlalchemy import Select, and_, func, literal_column, or_, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.cursors import CLOCK_AHEAD, HOOK_MENDED, HOOK_SEEN, RECONCILED_AT, Cursors
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import (
+from amo_bridge.storage.accounts import CLOCK_AHEAD, HOOK_MENDED, HOOK_SEEN, RECONCILED_AT, Cursors
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import (
     OPEN_STATES,
     budgets,
     deals,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from amo_bridge.config.model import Config
-from amo_bridge.engine.advisory import Locks, locks_for
-from amo_bridge.engine.bells import Bells
-from amo_bridge.engine.store import Store
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.locks import Locks, locks_for
+from amo_bridge.storage.notify import Bells
 
 
 @dataclass(frozen=True)

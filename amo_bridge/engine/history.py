@@ -12,8 +12,8 @@ from sqlalchemy import Row, Select, case, func, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.outcomes import Undone, outcome, states_of, undone_since
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import deals, journal
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import deals, journal
 
 # Verdicts by what a person wants to know of them.
 GROUPS = {

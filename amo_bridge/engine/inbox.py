@@ -15,10 +15,10 @@ from concurrent.futures import TimeoutError as FutureTimeout
 from sqlalchemy import insert
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.bells import ring_out
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import inbox
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.notify import ring_out
+from amo_bridge.storage.tables import inbox
 
 MOST_AT_ONCE = 500
 # amoCRM gives up after 2 s (amoCRM docs, webhooks-format); an honest 503 before that is retried sooner than a timeout.

@@ -16,9 +16,6 @@ from amo_bridge.crm import webhooks
 from amo_bridge.engine.mirror.answers import answers_in
 from amo_bridge.engine.mirror.learning import learn
 from amo_bridge.engine.mirror.task_door import Fresh, ReadTasks, meet, settling
-from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events, inbox
 from amo_bridge.events import (
     CallLogged,
     ClientAnswered,
@@ -38,6 +35,8 @@ from amo_bridge.events import (
     TaskReported,
 )
 from amo_bridge.events.codec import fingerprint, to_json
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.tables import events, inbox
 
 # As many as the planner judges at once.
 BATCH = 1000

@@ -13,10 +13,10 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.dispatch import Verdict
 from amo_bridge.engine.outcomes import outcome
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import journal, outbox
 from amo_bridge.engine.wording import in_words
 from amo_bridge.events import Event
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import journal, outbox
 
 
 @dataclass(frozen=True)

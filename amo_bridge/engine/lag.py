@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from amo_bridge.engine.meters import AccountMeters
 from amo_bridge.engine.outbox import Sendable
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events
 
 
 def measure(store: Store, meters: AccountMeters, done: Iterable[Sendable], now: float) -> None:

@@ -17,11 +17,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.engine import Connection, Row
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.advisory import Locks
-from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import leaders
 from amo_bridge.errors import LeadLost, StoreUnavailable
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.locks import Locks
+from amo_bridge.storage.tables import leaders
 
 # A leader that falls asleep within a transaction would keep its successor waiting for the row: PostgreSQL ends it.
 ASLEEP = "30s"

@@ -8,7 +8,7 @@ from typing import Self
 
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.cursors import Cursors
+from amo_bridge.storage.accounts import Cursors
 
 # The events list lags behind writes by seconds, and a deal may change while its page is being read.
 OVERLAP = timedelta(minutes=2)

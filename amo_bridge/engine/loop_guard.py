@@ -19,9 +19,9 @@ from amo_bridge.dates.due import Due
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.tables import outbox
 from amo_bridge.errors import BridgeError
 from amo_bridge.rules.actions import CreateTask
+from amo_bridge.storage.tables import outbox
 
 log = structlog.get_logger()
 WITHIN = timedelta(hours=1)

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from amo_bridge.clock import AccountClock, Clock
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
-from amo_bridge.engine.accounts import key_of, known_key
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.connection import HOOK_SECRET, Connection, known_account, known_secret
 from amo_bridge.engine.desk import Desk
 from amo_bridge.engine.meters import AccountMeters
 from amo_bridge.engine.own_address import destination
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.storage.accounts import key_of, known_key
+from amo_bridge.storage.database import Store
 
 NOT_MET = "аккаунт ещё не подключал ни один рабочий процесс (amo-bridge serve --role worker)"
 

@@ -12,8 +12,8 @@ from sqlalchemy import Row, and_, exists, select
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.lanes.which import in_lane
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events, in_open_state, outbox
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events, in_open_state, outbox
 
 
 class OpenEvents:

@@ -30,9 +30,8 @@ from amo_bridge.engine.dispatch import Verdict
 from amo_bridge.engine.effects import NEW_ID, NEW_URL, Lane
 from amo_bridge.engine.lanes.which import in_lane
 from amo_bridge.engine.planned import add_all
-from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import in_open_state, made, outbox
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.tables import in_open_state, made, outbox
 
 MOST = 5000
 # Both databases limit the parameters of one statement.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import and_, case, exists, func, select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.tables import GAVE_UP, OPEN_STATES, journal, outbox
 from amo_bridge.rules.ladders import AWAITS_ITS_STEPS
+from amo_bridge.storage.tables import GAVE_UP, OPEN_STATES, journal, outbox
 
 SETTLED = {"done": "acts", "failed": "refused", "unknown": "unknown", "unsent": "unsent", "dropped": "dropped"}
 # Who has to know of only one thing has to know of this first.

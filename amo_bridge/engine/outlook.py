@@ -8,8 +8,8 @@ from __future__ import annotations
 from sqlalchemy import Select, and_, exists, literal_column, or_, select
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events, in_open_state, inbox, outbox
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events, in_open_state, inbox, outbox
 
 
 class Outlook:

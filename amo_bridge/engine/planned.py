@@ -13,8 +13,8 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.dispatch import Verdict
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.tables import outbox
+from amo_bridge.storage.database import insert_new
+from amo_bridge.storage.tables import outbox
 
 # Both databases limit the parameters of one statement.
 CHUNK = 500

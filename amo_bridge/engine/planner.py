@@ -25,12 +25,12 @@ from amo_bridge.engine.observe_tasks import OBSERVED, is_news
 from amo_bridge.engine.open_events import OpenEvents
 from amo_bridge.engine.put_backs import PutBacks
 from amo_bridge.engine.recording import Judged, Plan, Recorder
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.surroundings import Surroundings, will_be_looked_at
 from amo_bridge.engine.tasks_now import TasksNow
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import CallLogged, DealDeleted, DealReported, Event, TaskAnswered, TaskReported
 from amo_bridge.events.codec import from_json
+from amo_bridge.storage.database import Store
 
 BATCH = 1000
 

@@ -11,8 +11,8 @@ from sqlalchemy import and_, select
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.refusals import EXPLAINS, Explanation
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import made, outbox, tasks
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import made, outbox, tasks
 
 WITHIN = timedelta(hours=1)
 

@@ -21,7 +21,6 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.events_api import look_since, newest_at
 from amo_bridge.crm.records import EPOCH, DealRecord
-from amo_bridge.engine.cursors import RECONCILED_AT, RECONCILED_UNTIL, Cursors
 from amo_bridge.engine.found import Found
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.look_place import OVERLAP, PAGE, Place, forget_place, read_place, write_place
@@ -30,11 +29,11 @@ from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.learning import learn
 from amo_bridge.engine.mirror.task_door import Fresh, reader_of, settling
 from amo_bridge.engine.origins import Origins
-from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events
 from amo_bridge.errors import CrmError
 from amo_bridge.events import DealAdded, DealReported, DealUpdated, Event, FieldValue
+from amo_bridge.storage.accounts import RECONCILED_AT, RECONCILED_UNTIL, Cursors
+from amo_bridge.storage.database import Store, chunks
+from amo_bridge.storage.tables import events
 
 log = structlog.get_logger()
 # The worker does nothing else meanwhile.

@@ -20,11 +20,11 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events
 from amo_bridge.engine.timers import Timers
 from amo_bridge.events import CallLogged, Event, TaskAnswered
 from amo_bridge.retry import delay
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events
 
 log = structlog.get_logger()
 # Events kept in one transaction: some ten milliseconds' work.

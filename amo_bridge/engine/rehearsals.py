@@ -16,9 +16,9 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import rehearsals
 from amo_bridge.errors import BridgeError
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import rehearsals
 
 State = Literal["asked", "running", "done", "failed", "stopped"]
 ACTIVE: tuple[State, ...] = ("asked", "running")

@@ -14,17 +14,17 @@ from sqlalchemy import select
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.engine.bells import ring_out
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Verdict
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.replay import verdicts_about
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events
 from amo_bridge.errors import BridgeError
 from amo_bridge.events import Event
 from amo_bridge.events.codec import from_json
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.notify import ring_out
+from amo_bridge.storage.tables import events
 
 
 class NotRepeatable(BridgeError):

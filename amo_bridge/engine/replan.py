@@ -12,14 +12,13 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.cursors import REPLANNED_TO, Cursors
 from amo_bridge.engine.in_force import InForce
 from amo_bridge.engine.mirror import Mirror
-from amo_bridge.engine.rows import insert_or_replace
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import schedules, timers
 from amo_bridge.engine.timers import OPEN, Timers
 from amo_bridge.engine.timetable import Timetable
+from amo_bridge.storage.accounts import REPLANNED_TO, Cursors
+from amo_bridge.storage.database import Store, insert_or_replace
+from amo_bridge.storage.tables import schedules, timers
 
 log = structlog.get_logger()
 # Up to which deal the steps have been planned anew.

@@ -14,11 +14,11 @@ from sqlalchemy import Column, ColumnElement, Table, and_, delete, func, select,
 
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import BridgeSection
-from amo_bridge.engine.cursors import TIDIED_AT, Cursors
 from amo_bridge.engine.old_timers import forget_old
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events, inbox, journal, outbox, tasks, timers, touches
 from amo_bridge.engine.timetable import Timetable
+from amo_bridge.storage.accounts import TIDIED_AT, Cursors
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events, inbox, journal, outbox, tasks, timers, touches
 
 log = structlog.get_logger()
 EVERY = timedelta(days=1)

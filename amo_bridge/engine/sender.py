@@ -17,10 +17,10 @@ from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.lag import measure
 from amo_bridge.engine.meters import AccountMeters
 from amo_bridge.engine.outbox import Outbox, Sendable
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.view import deal_url
 from amo_bridge.errors import CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 from amo_bridge.retry import delay
+from amo_bridge.storage.database import Store
 
 log = structlog.get_logger()
 # A write that amoCRM is still chewing on may land after we gave up waiting; look only when it must have landed.

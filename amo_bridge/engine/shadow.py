@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import select
 
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import journal
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import journal
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from typing import Any
 from sqlalchemy import Row, and_, literal_column, select
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.cursors import CLOCK_AHEAD, Cursors
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import deals, timers
 from amo_bridge.engine.timers import OPEN
 from amo_bridge.rules.handler import Rule
+from amo_bridge.storage.accounts import CLOCK_AHEAD, Cursors
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import deals, timers
 
 # How many seconds amoCRM's clock is ahead of the machine's, as the worker heard it last.
 MOST = 10_000

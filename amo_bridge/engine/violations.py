@@ -14,9 +14,8 @@ from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.rows import chunks, insert_new
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import violation_decisions, violations
+from amo_bridge.storage.database import Store, chunks, insert_new
+from amo_bridge.storage.tables import violation_decisions, violations
 from amo_bridge.text.names import normalise
 
 State = Literal["counts", "forgiven"]

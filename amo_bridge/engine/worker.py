@@ -17,9 +17,9 @@ from amo_bridge.engine.lanes.traffic import Traffic
 from amo_bridge.engine.mirror.task_door import ReadTasks
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.sender import Sender
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import BridgeError, CrmForbidden, CrmRefused, CrmStopped, LeadLost
 from amo_bridge.retry import delay
+from amo_bridge.storage.database import Store
 
 log = structlog.get_logger()
 # When nobody rings: postponed work falls due, and another process may have put something into the inbox.

@@ -35,7 +35,6 @@ from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.retention import Retention, RetentionChore
 from amo_bridge.engine.sender import Sender
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.ticker import (
     BIZON,
     EVENING,
@@ -50,6 +49,7 @@ from amo_bridge.engine.ticker import (
 from amo_bridge.engine.token_watch import TokenWatch
 from amo_bridge.engine.watchdog import Watchdog
 from amo_bridge.engine.worker import Worker
+from amo_bridge.storage.database import Store
 
 log = structlog.get_logger()
 

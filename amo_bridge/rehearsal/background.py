@@ -26,16 +26,16 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import in_words
-from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.connection import Connection
 from amo_bridge.engine.rehearsals import Rehearsal, Rehearsals
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.upcoming import Upcoming
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rehearsal.calendar import day_title
 from amo_bridge.rehearsal.play import rehearsing
 from amo_bridge.rehearsal.source import Source, from_account
 from amo_bridge.snapshot.known import recall
+from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import Store
 
 log = structlog.get_logger()
 MEMORY = 3 * 1024**3

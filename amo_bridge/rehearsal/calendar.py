@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row, select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import journal, outbox
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import journal, outbox
 from amo_bridge.text.csv_table import as_csv
 
 COLUMNS = {

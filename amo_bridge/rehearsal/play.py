@@ -21,8 +21,6 @@ from amo_bridge.engine.fill import Fill
 from amo_bridge.engine.meeting import by_asking
 from amo_bridge.engine.meters import Meters
 from amo_bridge.engine.replan import Replan
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import OPEN_STATES, events, outbox, series, timers
 from amo_bridge.engine.ticker import FIRST_READING, RECONCILE, SERIES, TIMERS
 from amo_bridge.engine.timers import FIRED, OPEN
 from amo_bridge.engine.worker import Worker
@@ -33,6 +31,8 @@ from amo_bridge.rehearsal.hands import Hands
 from amo_bridge.sandbox.server import serving
 from amo_bridge.sandbox.world import World
 from amo_bridge.snapshot.known import NOTHING, Known, begin_rules, remember
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import OPEN_STATES, events, outbox, series, timers
 
 TOKEN = "rehearsal"
 UNHURRIED = 5000.0

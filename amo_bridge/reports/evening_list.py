@@ -9,8 +9,8 @@ from datetime import date, datetime
 
 from sqlalchemy import and_, select
 
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import deals, tasks
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import deals, tasks
 
 MOST = 25
 LONGEST = 120

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Row, and_, select
 
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import deals, tasks
 from amo_bridge.reports.overdue import Promise, Span, Way, due_in, is_counted, name_of, promise_of
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import deals, tasks
 
 
 @dataclass(frozen=True)

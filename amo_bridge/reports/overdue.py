@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, or_, select
 
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import tasks
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import tasks
 
 Way = Literal["standing", "missed"]
 WAYS: tuple[Way, ...] = ("standing", "missed")

@@ -13,9 +13,8 @@ from typing import Any
 from sqlalchemy import Column, Table, bindparam, insert, select, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import deals, made, schedules, touches
+from amo_bridge.storage.database import Store, chunks
+from amo_bridge.storage.tables import deals, made, schedules, touches
 
 Known = dict[str, Any]
 # Further back no regulation asks for a touch.

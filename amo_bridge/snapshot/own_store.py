@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from amo_bridge.config.model import Config
-from amo_bridge.engine.accounts import known_key
-from amo_bridge.engine.store import Store
 from amo_bridge.snapshot.known import NOTHING, Known, recall
+from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import Store
 
 
 def recalled(config: Config, now: datetime, deal_id: int | None = None) -> Known:

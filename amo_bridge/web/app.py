@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from flask import Flask, Response, jsonify, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from amo_bridge.engine.store import Store
+from amo_bridge.storage.database import Store
 from amo_bridge.web import bizon_hook, connect, hooks, metrics, site, unsubscribe
 from amo_bridge.web.access import may_look
 from amo_bridge.web.connect import Way

@@ -19,7 +19,6 @@ from amo_bridge.clock import Clock, FixedClock, SystemClock
 from amo_bridge.config.files import ConfigFile
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
-from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.connection import known_account, known_timezone
@@ -29,12 +28,13 @@ from amo_bridge.engine.gauges import Gauges, Vitals
 from amo_bridge.engine.history import History
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.rehearsals import Rehearsals
-from amo_bridge.engine.small_state import small_state
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.upcoming import Upcoming
 from amo_bridge.engine.violations import Violations
 from amo_bridge.errors import BridgeError, StoreUnavailable
 from amo_bridge.rules.handler import Rule
+from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.secrets import small_state
 from amo_bridge.web.admission.api_tokens import ApiTokens
 from amo_bridge.web.admission.audit import Audit
 from amo_bridge.web.admission.links import Links

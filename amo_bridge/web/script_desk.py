@@ -10,9 +10,9 @@ from amo_bridge.channels.mail.facts import facts
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import ContactRecord
 from amo_bridge.engine.mirror import ContactIndex, Mirror
-from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.view import Viewer
 from amo_bridge.rules.deal import Deal
+from amo_bridge.storage.secrets import small_state
 from amo_bridge.text.names import normalise
 from amo_bridge.text.scripts import Script, Scripts
 from amo_bridge.web.office import PageAccount

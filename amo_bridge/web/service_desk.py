@@ -14,9 +14,9 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.by_hand import ByHand, Saving
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror
 from amo_bridge.engine.needs.bloggers import known_by_name
-from amo_bridge.engine.small_state import small_state
 from amo_bridge.engine.view import deal_url
 from amo_bridge.rules.service_lines import Blogger, ServiceLines, ServicesSection
+from amo_bridge.storage.secrets import small_state
 from amo_bridge.web.here import who, write_down
 from amo_bridge.web.office import PageAccount
 from amo_bridge.web.service_form import ServiceForm, mark_of

@@ -13,8 +13,8 @@ from flask import Blueprint, Response, make_response, render_template
 
 from amo_bridge.channels.mail.unsubscribing import Mailed, Unsubscribing
 from amo_bridge.config.channels import UNSUBSCRIBE_PATH
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.storage.database import Store
 
 log = structlog.get_logger()
 

@@ -12,8 +12,8 @@ from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.lanes.lane import Lane
 from amo_bridge.engine.lanes.port import Sent
 from amo_bridge.engine.outbox import Sendable
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.violations import NoSuchViolation, Violations
+from amo_bridge.storage.database import Store
 
 IVAN = "Иван Петров"
 

@@ -34,9 +34,9 @@ from amo_bridge.channels.mail.smtp import MailServer
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.lanes.lane import Lane
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import letters, outbox
 from amo_bridge.errors import ChannelDown
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import letters, outbox
 from amo_bridge.text.templates import Templates
 
 DEALS, CONTACTS = "/api/v4/leads", "/api/v4/contacts"

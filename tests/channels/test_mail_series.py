@@ -17,10 +17,10 @@ from amo_bridge.config.channels import AllSeries, SeriesSpec
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.lanes.lane import Lane
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events
 from amo_bridge.events import SeriesLetterDue
 from amo_bridge.events.codec import from_json
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events
 
 STAGE = list(agency().stage(BRIEF).key)
 

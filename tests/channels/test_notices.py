@@ -24,10 +24,10 @@ from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.lanes.lane import Lane
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolve import Resolver
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.view import Viewer
 from amo_bridge.rules.actions import Lack, Notify, RollBack
 from amo_bridge.rules.option_types import UserName
+from amo_bridge.storage.database import Store
 
 IVAN, ELENA = "Иван Петров", "Елена Орлова"
 URL = "https://agency.amocrm.ru/leads/detail/7"

@@ -15,8 +15,8 @@ from running_bridge import wait_until
 from sqlalchemy import select
 
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import outbox
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import outbox
 
 IVAN = "Иван Петров"
 NEW = "Продажи / Новый клиент"

@@ -14,9 +14,9 @@ from running_bridge import RunningBridge
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.engine.accounts import known_key
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.violations import Breach, Violations
+from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import Store
 
 Run = Callable[..., Result]
 IVAN, MARINA = "Иван Петров", "Марина Котова"

@@ -16,8 +16,8 @@ from amo_bridge.cli import main
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.store import Store
 from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.storage.database import Store
 from amo_bridge.web.admission.audit import Audit
 
 Run = Callable[..., Result]

@@ -17,8 +17,8 @@ from sqlalchemy import Engine, MetaData, Table, create_engine
 from sqlalchemy.exc import OperationalError
 
 from amo_bridge.crm.rate_limiter import HORIZON, LocalBudget, StoreBudget
-from amo_bridge.engine.tables import budgets
 from amo_bridge.errors import CrmBlocked, CrmTemporary, CrmUnpaid, StoreUnavailable
+from amo_bridge.storage.tables import budgets
 
 POSTGRES = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
 # A second process that imports this file must find the same table.

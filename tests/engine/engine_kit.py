@@ -25,14 +25,14 @@ from amo_bridge.engine.dispatch import Dispatcher, Verdict
 from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import outbox
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import Event, StageEntered, StepDue
 from amo_bridge.rules.actions import AddNote
 from amo_bridge.rules.deal import Deal, Unread
 from amo_bridge.rules.handler import Handler, Judge, Options, Rule, Schedule, StepsOf, never
 from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import outbox
 
 # A Monday, noon in Moscow, where the agency is.
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)

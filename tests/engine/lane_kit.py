@@ -13,7 +13,7 @@ from amo_bridge.engine.effects import Effect, Kind, Lane
 from amo_bridge.engine.lanes.lane import Lane as OutboxLane
 from amo_bridge.engine.lanes.port import Job, Outcome, Sent
 from amo_bridge.engine.outbox import Sendable
-from amo_bridge.engine.store import Store
+from amo_bridge.storage.database import Store
 
 Answer = Outcome | Exception
 

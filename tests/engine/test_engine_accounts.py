@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from engine_kit import agency
 
-from amo_bridge.engine.accounts import key_of, known_key
-from amo_bridge.engine.store import Store
+from amo_bridge.storage.accounts import key_of, known_key
+from amo_bridge.storage.database import Store
 
 URL = "https://agency.amocrm.ru"
 

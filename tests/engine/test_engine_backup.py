@@ -21,11 +21,11 @@ from sqlalchemy import insert, select, update
 from amo_bridge import file_lock
 from amo_bridge.config.model import Config
 from amo_bridge.crm.tokens import FileTokenStore, TokenPair
-from amo_bridge.engine.backup import CopyRefused, back_up, restore
-from amo_bridge.engine.small_state import small_state
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import accounts, cursors, outbox
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.storage.backup import CopyRefused, back_up, restore
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.secrets import small_state
+from amo_bridge.storage.tables import accounts, cursors, outbox
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 PAIR = TokenPair("access", "refresh", 5000.0, URL)

@@ -12,10 +12,10 @@ from engine_kit import ACCOUNT, clock
 from running_bridge import wait_until
 from sqlalchemy import text
 
-from amo_bridge.engine import bells as bells_module
-from amo_bridge.engine.bells import Bells, ring_out
 from amo_bridge.engine.inbox import Inbox
-from amo_bridge.engine.store import Store
+from amo_bridge.storage import notify as bells_module
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.notify import Bells, ring_out
 
 HANG_UP = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

@@ -9,8 +9,8 @@ from sqlalchemy import select, update
 from amo_bridge.engine.by_hand import BY_PERSON, ByHand, Saving
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import outbox
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import outbox
 
 FIELD = agency().field("Услуги")
 

@@ -27,10 +27,10 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror, Mirrored
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.planner import Planner
-from amo_bridge.engine.store import Store
 from amo_bridge.events import CallLogged, Event, StageEntered
 from amo_bridge.rules.actions import Action, Skip
 from amo_bridge.rules.deal import Deal
+from amo_bridge.storage.database import Store
 
 ANNA, BLOGGER = 70, 71
 DEALS, CONTACTS = "/api/v4/leads", "/api/v4/contacts"

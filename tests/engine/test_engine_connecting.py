@@ -18,8 +18,8 @@ from amo_bridge import retry
 from amo_bridge.config.model import Config
 from amo_bridge.crm.oauth import authorize_url, is_of_account, is_signed
 from amo_bridge.engine.connecting import LIFE, Connecting, NotNow
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import CrmUnauthorized
+from amo_bridge.storage.database import Store
 
 CLIENT = "2f6b1c0e-7d43-4f7a-9a51-5b0f3d6e8c11"
 KEYS = {"AMO_BRIDGE_CLIENT_ID": CLIENT, "AMO_BRIDGE_CLIENT_SECRET": "sandbox-secret"}

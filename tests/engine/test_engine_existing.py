@@ -14,10 +14,10 @@ from amo_bridge.clock import FixedClock
 from amo_bridge.engine.clockwork import Clockwork
 from amo_bridge.engine.existing import ExistingDeals
 from amo_bridge.engine.mirror import Mirror, Mirrored
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import timers
 from amo_bridge.engine.timers import Timers
 from amo_bridge.rules.handler import MARK, Rule
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import timers
 from schedules.stage_ladder import StageLadder, stage_ladder
 
 DAY = 86_400

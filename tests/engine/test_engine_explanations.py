@@ -18,14 +18,13 @@ from amo_bridge.engine.people import People
 from amo_bridge.engine.put_backs import PutBacks
 from amo_bridge.engine.refusals import Explanation, settled, slot_of
 from amo_bridge.engine.resolve import Resolver
-from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import made
 from amo_bridge.engine.view import Viewer
 from amo_bridge.events import DealMoved, Event, StageEntered
 from amo_bridge.rules.actions import Lack, RollBack, Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.tables import made
 
 NEW_KEY, MEETING_KEY, LOST_KEY = (agency().stage(title).key for title in (NEW, MEETING, LOST))
 OF_MEETING, OF_NEW = slot_of(MEETING_KEY), slot_of(NEW_KEY)

@@ -11,9 +11,9 @@ from sqlalchemy import insert, select
 from amo_bridge.engine.failures import Failures, NotFailed
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.sender import Sender
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events, outbox
 from amo_bridge.errors import CrmRefused
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events, outbox
 
 REFUSAL = CrmRefused("Ответственный не найден", status=400, method="POST", path="/api/v4/tasks")
 

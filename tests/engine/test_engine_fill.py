@@ -12,8 +12,8 @@ from engine_kit import ACCOUNT, NEW, NOON, api_row, clock, record
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.fill import PAGE, Fill
 from amo_bridge.engine.mirror import Mirror, Mirrored
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import CrmUncertain
+from amo_bridge.storage.database import Store
 
 
 class Pages:

@@ -18,8 +18,8 @@ from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.first_reading import STEPS_IN_A_ROW, FirstReading
 from amo_bridge.engine.mirror.tasks import TaskMirror, TaskRows
 from amo_bridge.engine.mirror.touches import TouchLog
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import CrmForbidden, CrmUncertain
+from amo_bridge.storage.database import Store
 
 NEW, MEETING = "Продажи / Новый клиент", "Продажи / Встреча назначена"
 

@@ -14,9 +14,9 @@ from sqlalchemy.exc import OperationalError
 
 from amo_bridge.engine import inbox as inbox_module
 from amo_bridge.engine.inbox import Inbox
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import inbox
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import inbox
 
 
 @pytest.fixture

@@ -13,8 +13,6 @@ from engine_kit import ACCOUNT, NOON
 from sqlalchemy import Connection, insert, select, update
 
 from amo_bridge.engine.intake import add_events, deal_of, decode_new
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events, inbox
 from amo_bridge.events import (
     CallLogged,
     ClientDeleted,
@@ -29,6 +27,8 @@ from amo_bridge.events import (
     Unrecognised,
 )
 from amo_bridge.events.codec import from_json
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events, inbox
 
 MOVED = b"leads[status][0][id]=7&leads[status][0][status_id]=142&leads[status][0][updated_at]=1795424400&account[id]=1"
 HOUR = timedelta(hours=1)

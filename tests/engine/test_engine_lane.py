@@ -18,9 +18,9 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.lanes.port import Later, NotSent, Sent
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.sender import Sender
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import outbox
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain, CrmUncertain, StoreUnavailable
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import outbox
 
 DAY = timedelta(days=1)
 

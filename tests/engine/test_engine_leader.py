@@ -11,11 +11,11 @@ from running_bridge import wait_until
 from sqlalchemy import insert, select, text
 
 from amo_bridge.clock import SystemClock
-from amo_bridge.engine.advisory import AdvisoryLocks, Locks, locks_for
 from amo_bridge.engine.leader import Lead, Leadership, LedStore
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import cursors, leaders
 from amo_bridge.errors import LeadLost
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.locks import AdvisoryLocks, Locks, locks_for
+from amo_bridge.storage.tables import cursors, leaders
 
 ACCOUNT = 7
 
@@ -175,7 +175,7 @@ def cut(store: Store) -> None:
 def test_a_cut_connection_is_noticed_and_the_lead_can_be_taken_again(
     postgres: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("amo_bridge.engine.advisory.TRUST", 0.0)
+    monkeypatch.setattr("amo_bridge.storage.locks.TRUST", 0.0)
     locks = AdvisoryLocks(postgres.engine)
     other = AdvisoryLocks(postgres.engine)
     assert locks.take("leader-1")

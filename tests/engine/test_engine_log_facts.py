@@ -29,10 +29,10 @@ from structlog.testing import capture_logs
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.sender import Sender
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import CrmRefused
 from amo_bridge.events import DealMoved, Event
 from amo_bridge.rules.deal import Deal
+from amo_bridge.storage.database import Store
 
 Lines = list[MutableMapping[str, Any]]
 

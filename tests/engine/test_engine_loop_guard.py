@@ -14,8 +14,8 @@ from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.view import Viewer
+from amo_bridge.storage.database import Store
 
 MOST = 3
 

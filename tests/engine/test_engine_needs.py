@@ -17,14 +17,14 @@ from amo_bridge.crm.reads import deals_by_ids
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.mirror.touches import Noted, add_touches
 from amo_bridge.engine.needs.source import Ways
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.surroundings import Surroundings, will_be_looked_at
-from amo_bridge.engine.tables import made
 from amo_bridge.engine.view import Viewer
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.rules.actions import Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import made
 
 
 def asks(*needs: str, name: str = "asks") -> Rule:

@@ -15,9 +15,9 @@ from amo_bridge.crm.account import Account
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
 from amo_bridge.engine.needs.bloggers import DealBloggers
 from amo_bridge.engine.needs.source import Ways
-from amo_bridge.engine.store import Store
 from amo_bridge.rules.deal import NamedBlogger
 from amo_bridge.rules.service_lines import ServicesSection
+from amo_bridge.storage.database import Store
 
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 KIND = "Классификация"

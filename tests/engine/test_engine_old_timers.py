@@ -12,8 +12,8 @@ from test_engine_timers import Clockmaker, ladder, on
 from amo_bridge.config.model import BridgeSection
 from amo_bridge.engine import old_timers
 from amo_bridge.engine.retention import Retention
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import deals, events
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import deals, events
 
 KEEP = BridgeSection(keep_journal=timedelta(days=90), keep_hooks=timedelta(days=14))
 A_DAY_LATER = 90_000.0

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from amo_bridge.clock import FixedClock
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.outbox import Outbox, Sendable
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import outbox
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import outbox
 
 
 @pytest.fixture

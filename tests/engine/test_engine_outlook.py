@@ -10,8 +10,8 @@ from engine_kit import ACCOUNT, NOON, clock, effect, queue
 from sqlalchemy import insert, text, update
 
 from amo_bridge.engine.outlook import Outlook
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events, inbox, outbox
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events, inbox, outbox
 
 AN_HOUR = timedelta(hours=1)
 

@@ -41,14 +41,14 @@ from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.planner import Planner
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events, made, outbox
 from amo_bridge.engine.view import Viewer
 from amo_bridge.errors import CrmUncertain, StoreUnavailable, UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealMoved, DealUpdated, Event, FileAttached, StageEntered
 from amo_bridge.rules.actions import AddNote, CreateTask, MoveDeal, SendLetter, Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events, made, outbox
 
 DEALS, TASKS = "/api/v4/leads", "/api/v4/tasks"
 

@@ -6,7 +6,7 @@ import pytest
 from engine_kit import ACCOUNT, LOST, MEETING, NEW, agency, clock, effect, on_stage, queue
 
 from amo_bridge.engine.put_backs import PutBacks
-from amo_bridge.engine.store import Store
+from amo_bridge.storage.database import Store
 
 
 def put_back(store: Store, number: int, *, of: str = MEETING, deal: int = 7, rolls_back: bool = True) -> None:

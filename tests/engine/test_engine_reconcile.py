@@ -20,18 +20,18 @@ from amo_bridge.crm import events_api
 from amo_bridge.crm.reads import deals_by_ids
 from amo_bridge.demo.office import Office
 from amo_bridge.engine import look_place, reconcile
-from amo_bridge.engine.cursors import HOOK_SEEN, RECONCILED_AT, RECONCILED_UNTIL, Cursors
 from amo_bridge.engine.intake import decode_new
 from amo_bridge.engine.mirror import Mirror, Mirrored, contact_keeper
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.contacts import ContactIndex
 from amo_bridge.engine.reconcile import Reconciler
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events, found, inbox
 from amo_bridge.engine.ticker import RECONCILE
 from amo_bridge.engine.watchdog import Watchdog
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import CrmUncertain
+from amo_bridge.storage.accounts import HOOK_SEEN, RECONCILED_AT, RECONCILED_UNTIL, Cursors
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events, found, inbox
 
 NEW, MEETING, OFFER = "Продажи / Новый клиент", "Продажи / Встреча назначена", "Продажи / Согласование КП"
 LISTS = {"GET /api/v4/events", "GET /api/v4/leads", "GET /api/v4/contacts"}

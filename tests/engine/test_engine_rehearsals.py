@@ -13,7 +13,7 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.engine import rehearsal_room
 from amo_bridge.engine.rehearsal_room import BROKEN_OFF, DIED, TOO_LONG, RehearsalRoom
 from amo_bridge.engine.rehearsals import NotRehearsed, Rehearsals
-from amo_bridge.engine.store import Store
+from amo_bridge.storage.database import Store
 
 # Plays until its stdin is closed, as the real one does, and leaves its number where the test finds it.
 PLAYER = """

@@ -11,8 +11,8 @@ from sqlalchemy import Table, insert, select
 from amo_bridge.config.model import BridgeSection
 from amo_bridge.engine import retention
 from amo_bridge.engine.retention import Retention, RetentionChore
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events, inbox, journal, made, outbox, tasks, touches
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events, inbox, journal, made, outbox, tasks, touches
 
 KEEP = BridgeSection(keep_journal=timedelta(days=90), keep_hooks=timedelta(days=14))
 

@@ -10,8 +10,8 @@ import pytest
 from engine_kit import BRIEF, NEW, NOON, clock, scheduled
 from test_engine_timers import Clockmaker, on
 
-from amo_bridge.engine.store import Store
 from amo_bridge.rules.handler import MARK
+from amo_bridge.storage.database import Store
 from schedules.regular_round import RegularRound, regular_round
 
 # The hands stand at Monday, 23 November 2026, noon in Moscow.

@@ -33,8 +33,6 @@ from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.sender import FRESH, Sender
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events
 from amo_bridge.errors import (
     CrmBlocked,
     CrmForbidden,
@@ -45,6 +43,8 @@ from amo_bridge.errors import (
     CrmUncertain,
     CrmUnpaid,
 )
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events
 
 SETTLE = 15.0
 TASKS, NOTES, DEALS = "/api/v4/tasks", "/api/v4/leads/notes", "/api/v4/leads"

@@ -18,7 +18,7 @@ from amo_bridge.demo.office import Office
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.sender import Sender
-from amo_bridge.engine.store import Store
+from amo_bridge.storage.database import Store
 
 MANAGER = "Иван Петров"
 

@@ -14,10 +14,10 @@ from sqlalchemy import select
 from amo_bridge.config.model import Config
 from amo_bridge.crm.tokens import TokenPair
 from amo_bridge.engine.connection import HOOK_SECRET, Connection, known_secret
-from amo_bridge.engine.small_state import FileState, SmallState, TableState, small_state
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import small_state as table
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.secrets import FileState, SmallState, TableState, small_state
+from amo_bridge.storage.tables import small_state as table
 
 KEY = {"AMO_BRIDGE_KEY": Fernet.generate_key().decode()}
 PAIR = TokenPair("access", "refresh", 1_800_000_000.0, "https://example.amocrm.ru")

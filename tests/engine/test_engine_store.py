@@ -12,9 +12,9 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError
 
 from amo_bridge.config.loader import load
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import cursors
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import cursors
 
 
 def test_without_a_word_about_it_the_database_is_a_file_in_the_data_folder(tmp_path: Path) -> None:

@@ -21,11 +21,11 @@ from amo_bridge.engine.mirror.task_copy import TaskCopy
 from amo_bridge.engine.mirror.task_door import Fresh, InDoubt, reader_of, settling
 from amo_bridge.engine.mirror.task_news import is_in_doubt, news_of, settled
 from amo_bridge.engine.mirror.tasks import TaskMirror, TaskRows
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events, made, outbox
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events import Event, TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
 from amo_bridge.events.codec import from_json
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events, made, outbox
 
 DUE, LATER = at(3600), at(7200)
 KNOWN = TaskCopy(

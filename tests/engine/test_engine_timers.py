@@ -39,12 +39,12 @@ from amo_bridge.engine.clockwork import Clockwork
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.planner import Planner
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import cursors, deals, events, journal, schedules, timers
 from amo_bridge.engine.timers import Timers
 from amo_bridge.events import DealDeleted, DealMoved
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Options, Step, Times
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import cursors, deals, events, journal, schedules, timers
 
 DAYS = (1, 3)
 

@@ -14,11 +14,11 @@ from running_bridge import config_for
 
 from amo_bridge.config.model import Config
 from amo_bridge.engine.connection import oauth_tokens
-from amo_bridge.engine.small_state import account_name, small_state
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import CrmUnauthorized, NotConnected
 from amo_bridge.sandbox import tokens as sandbox_tokens
 from amo_bridge.sandbox.auth import is_admin
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.secrets import account_name, small_state
 
 CLIENT = "2f6b1c0e-7d43-4f7a-9a51-5b0f3d6e8c11"
 REDIRECT = "https://bridge.example/connect/callback"

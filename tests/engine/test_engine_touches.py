@@ -13,8 +13,6 @@ from sqlalchemy import select
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror, Mirrored
 from amo_bridge.engine.mirror.touches import Card, TouchLog
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events
 from amo_bridge.events import (
     CallLogged,
     ClientAnswered,
@@ -31,6 +29,8 @@ from amo_bridge.events import (
 )
 from amo_bridge.events.codec import from_json
 from amo_bridge.rules.deal import Touch
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events
 
 IVAN, BRIDGE = 101, 500
 DEAL: Card = ("deal", 7)

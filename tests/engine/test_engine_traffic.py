@@ -12,8 +12,8 @@ from running_bridge import wait_until
 from amo_bridge.engine.lanes import traffic as traffic_module
 from amo_bridge.engine.lanes.traffic import Traffic
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import ChannelDown, CrmUncertain, LeadLost
+from amo_bridge.storage.database import Store
 
 
 @pytest.fixture

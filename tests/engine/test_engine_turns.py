@@ -6,7 +6,7 @@ import threading
 
 from running_bridge import wait_until
 
-from amo_bridge.engine.turns import Turns
+from amo_bridge.storage.database import Turns
 
 
 def test_waiters_get_it_in_the_order_in_which_they_came() -> None:

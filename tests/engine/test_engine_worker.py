@@ -14,8 +14,6 @@ from running_bridge import wait_until
 from sqlalchemy import insert
 
 from amo_bridge.engine import worker as worker_module
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import inbox
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import (
     CrmBlocked,
@@ -26,6 +24,8 @@ from amo_bridge.errors import (
     StoreUnavailable,
     UnknownName,
 )
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import inbox
 
 
 class Part:

@@ -21,12 +21,12 @@ from sqlalchemy import select
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.engine.clockwork import Clockwork
 from amo_bridge.engine.mirror import Mirror, Mirrored
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.registry import shipped_schedules
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events
 
 BERLIN = ZoneInfo("Europe/Berlin")
 BEGIN = datetime(2027, 12, 1, 9, 0, tzinfo=UTC)

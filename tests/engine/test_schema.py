@@ -14,11 +14,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, insert, inspect, select, text
 
-from amo_bridge.engine import schema
-from amo_bridge.engine.cursors import Cursors
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import accounts, events, journal, metadata, outbox
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.storage import migrate
+from amo_bridge.storage.accounts import Cursors
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import accounts, events, journal, metadata, outbox
 
 FIRST_SHAPE = Path(__file__).parent / "first_shape"
 EVENT = {
@@ -82,7 +82,7 @@ def rows(connection: Connection, *tables: Any) -> list[dict[str, Any]]:
 
 def test_the_revisions_build_what_the_code_says(bare: Store) -> None:
     with bare.engine.begin() as connection:
-        schema.migrate(connection)
+        migrate.migrate(connection)
     with bare.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
     migrated = shape(bare.engine)
@@ -100,9 +100,9 @@ def test_a_new_store_is_of_the_newest_revision_and_needs_no_alembic(
         bare.prepare()
     # Alembic takes it for its own.
     with bare.engine.begin() as connection:
-        assert schema.version_of(connection) == schema.HEAD
-        assert MigrationContext.configure(connection).get_current_revision() == schema.HEAD
-        schema.migrate(connection)
+        assert migrate.version_of(connection) == migrate.HEAD
+        assert MigrationContext.configure(connection).get_current_revision() == migrate.HEAD
+        migrate.migrate(connection)
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
@@ -110,7 +110,7 @@ def test_a_store_of_the_first_release_keeps_its_rows(first: Store) -> None:
     first.prepare()
     with first.read() as connection:
         assert rows(connection, events, outbox, journal) == [EVENT, EFFECT, TOLD]
-        assert schema.version_of(connection) == schema.HEAD
+        assert migrate.version_of(connection) == migrate.HEAD
     # What has been added since works beside the old rows.
     with first.write() as connection:
         Cursors(first, 1).write(connection, "reconciled_until", 5.0)
@@ -129,7 +129,7 @@ def test_a_store_made_between_the_revisions_is_brought_up_to_date_too(first: Sto
     metadata.tables["cursors"].create(first.engine)
     first.prepare()
     with first.read() as connection:
-        assert schema.version_of(connection) == schema.HEAD
+        assert migrate.version_of(connection) == migrate.HEAD
 
 
 def test_preparing_twice_changes_nothing(bare: Store) -> None:
@@ -166,11 +166,11 @@ def test_processes_that_start_at_once_make_one_store(bare: Store) -> None:
     told = [process.communicate(timeout=60)[1].decode() for process in starting]
     assert [process.returncode for process in starting] == [0] * 4, told
     with bare.read() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [schema.HEAD]
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all() == [migrate.HEAD]
 
 
 def test_the_head_named_in_the_code_is_the_last_revision(tmp_path: Path) -> None:
     store = Store.in_folder(tmp_path)
     with store.read() as connection:
-        assert ScriptDirectory.from_config(schema._config(connection)).get_heads() == [schema.HEAD]
+        assert ScriptDirectory.from_config(migrate._config(connection)).get_heads() == [migrate.HEAD]
     store.close()

@@ -13,20 +13,20 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, MetaData, Table, insert, inspect, select
 from sqlalchemy import types as kinds
 
-from amo_bridge.engine import schema
-from amo_bridge.engine.store import Store
+from amo_bridge.storage import migrate
+from amo_bridge.storage.database import Store
 
 ROWS = 3
 
 
 def _script() -> ScriptDirectory:
     config = Config()
-    config.set_main_option("script_location", "amo_bridge.engine:migrations")
+    config.set_main_option("script_location", "amo_bridge.storage:migrations")
     config.set_main_option("path_separator", "os")
     return ScriptDirectory.from_config(config)
 
 
-EARLIER = [script.revision for script in _script().walk_revisions() if script.revision != schema.HEAD]
+EARLIER = [script.revision for script in _script().walk_revisions() if script.revision != migrate.HEAD]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -57,7 +57,7 @@ def filled(connection: Connection) -> dict[str, list[dict[str, Any]]]:
     metadata.reflect(connection)
     put: dict[str, list[dict[str, Any]]] = {}
     for table in metadata.sorted_tables:
-        if table.name != schema.VERSION_TABLE:
+        if table.name != migrate.VERSION_TABLE:
             put[table.name] = [{one.name: value(one, number) for one in table.c} for number in range(1, ROWS + 1)]
             connection.execute(insert(table), put[table.name])
     return put
@@ -71,13 +71,13 @@ def found(connection: Connection, name: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("revision", EARLIER)
 def test_a_filled_store_of_an_earlier_revision_keeps_everything(bare: Store, revision: str) -> None:
     with bare.engine.begin() as connection:
-        command.upgrade(schema._config(connection), revision)
+        command.upgrade(migrate._config(connection), revision)
     with bare.engine.begin() as connection:
         put = filled(connection)
     assert put
     bare.prepare()
     with bare.engine.connect() as connection:
-        assert schema.version_of(connection) == schema.HEAD
+        assert migrate.version_of(connection) == migrate.HEAD
         for name, rows in put.items():
             assert inspect(connection).has_table(name), f"{name} is gone"
             kept = [{key: row[key] for key in rows[0]} for row in found(connection, name)]

@@ -7,9 +7,9 @@ from datetime import date
 import pytest
 from sqlalchemy import insert
 
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import tasks
 from amo_bridge.reports.overdue import Promise, Report, Span, Way, counted, is_counted, overdue
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import tasks
 
 DAY = 86_400.0
 MONDAY, TUESDAY, WEDNESDAY = (Span(date(2026, 11, 23 + n), n * DAY, (n + 1) * DAY) for n in range(3))

@@ -21,9 +21,9 @@ from amo_bridge.crm.reads import IDS_IN_ADDRESS
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import MANAGER
 from amo_bridge.engine import inbox, ticker
-from amo_bridge.engine.accounts import known_key
-from amo_bridge.engine.tables import timers
 from amo_bridge.engine.worker import Worker
+from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.tables import timers
 from bench.load import hooks_about, move_to_new
 from bench.processes import REGULATION
 from bench.ticks import A_DAY, plan

@@ -10,13 +10,12 @@ from local_crm import TOKEN, LocalCrm
 from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.accounts import known_key
-from amo_bridge.engine.cursors import RECONCILED_AT, TOUCHES_FILLED, Cursors
 from amo_bridge.engine.mirror import ContactIndex
 from amo_bridge.engine.mirror.tasks import TaskMirror
 from amo_bridge.engine.mirror.touches import TouchLog
-from amo_bridge.engine.tables import cursors
 from amo_bridge.engine.ticker import EVERY_SECONDS, RECONCILE
+from amo_bridge.storage.accounts import RECONCILED_AT, TOUCHES_FILLED, Cursors, known_key
+from amo_bridge.storage.tables import cursors
 
 NEW, MEETING = "Продажи / Новый клиент", "Продажи / Встреча назначена"
 IVAN = "Иван Петров"

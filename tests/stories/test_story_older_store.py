@@ -26,9 +26,9 @@ from running_bridge import UNHURRIED, RunningBridge, wait_until
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
-from amo_bridge.engine import schema
-from amo_bridge.engine.store import Store
 from amo_bridge.sandbox.world import World
+from amo_bridge.storage import migrate
+from amo_bridge.storage.database import Store
 from bench.processes import free_port
 
 STORES = sorted((ROOT / "tests" / "samples" / "stores").glob("*.tar.gz"))
@@ -180,7 +180,7 @@ def test_it_is_brought_up_to_date_with_every_row(left: Left) -> None:
     with closing(Store.in_folder(left.data)) as store:
         store.prepare()
         with store.read() as connection:
-            assert schema.version_of(connection) == schema.HEAD
+            assert migrate.version_of(connection) == migrate.HEAD
     after = rows(left.data / "amo-bridge.db")
     assert {name: after.get(name) for name in before} == before
 

@@ -12,9 +12,8 @@ from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.accounts import known_key
-from amo_bridge.engine.cursors import RECONCILED_AT, Cursors
 from amo_bridge.engine.ticker import RECONCILE
+from amo_bridge.storage.accounts import RECONCILED_AT, Cursors, known_key
 
 TASK = "Получить закрывающие документы: Мария Ким"
 DUE, LATER = 1_900_000_000, 1_900_086_400

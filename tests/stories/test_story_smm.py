@@ -16,10 +16,10 @@ from shipped_examples import example, stopped_at
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.accounts import known_key
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.violations import Violations
 from amo_bridge.sandbox.account_file import SMM
+from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import Store
 
 ALINA, HEAD, IVAN, ACCOUNTANT = "Алина Жумабаева", "Анастасия Ким", "Иван Соколов", "Гульнара Сеитова"
 ALMATY = ZoneInfo("Asia/Almaty")

@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.mirror import Mirror, Mirrored
-from amo_bridge.engine.tables import schedules
+from amo_bridge.storage.tables import schedules
 
 WARMING = "stage_ladder.warming"
 NOW = datetime.now(UTC)

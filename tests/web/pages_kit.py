@@ -27,9 +27,9 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.mirror import Mirror, Mirrored
-from amo_bridge.engine.small_state import small_state
-from amo_bridge.engine.tables import accounts, journal, outbox
 from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.storage.secrets import small_state
+from amo_bridge.storage.tables import accounts, journal, outbox
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.app import create_app
 from amo_bridge.web.here import EXTENSION

@@ -13,7 +13,7 @@ from pages_kit import Pages, agency
 from sqlalchemy import select, update
 
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
-from amo_bridge.engine.tables import outbox
+from amo_bridge.storage.tables import outbox
 from amo_bridge.web.admission.roles import Role
 
 TEXT = "Бузова Ольга (контакт 41):\n— Instagram: Сторис\n\nНе разобрано:\nуточнить у клиента"

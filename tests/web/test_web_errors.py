@@ -6,8 +6,8 @@ import pytest
 from pages_kit import Pages, Visit, words_of
 from structlog.testing import capture_logs
 
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.storage.database import Store
 from amo_bridge.web.office import Office
 
 

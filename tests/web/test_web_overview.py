@@ -16,8 +16,8 @@ from sqlalchemy import insert
 from amo_bridge.channels.unconnected import unconnected
 from amo_bridge.config.model import Config
 from amo_bridge.engine.reloading import FileState
-from amo_bridge.engine.tables import budgets, inbox
 from amo_bridge.rules.handler import Rule
+from amo_bridge.storage.tables import budgets, inbox
 from amo_bridge.web import daily_figures
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.daily_figures import midnights

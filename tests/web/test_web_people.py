@@ -9,7 +9,7 @@ from browser_kit import opened, served
 from pages_kit import PASSWORD, Pages, Visit, agency, words_of
 from playwright.sync_api import Browser, expect
 
-from amo_bridge.engine.tables import outbox
+from amo_bridge.storage.tables import outbox
 from amo_bridge.web.admission.roles import Role
 
 

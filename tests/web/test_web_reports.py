@@ -17,8 +17,8 @@ from python_calamine import CalamineWorkbook
 from sqlalchemy import insert
 
 from amo_bridge.crm.account import Account
-from amo_bridge.engine.tables import tasks
 from amo_bridge.reports import workbook
+from amo_bridge.storage.tables import tasks
 from amo_bridge.web.admission.roles import Role
 
 IVAN = "Иван Петров"

@@ -12,8 +12,8 @@ from sqlalchemy import insert
 from werkzeug.test import TestResponse
 
 from amo_bridge.config.loader import load
-from amo_bridge.engine.tables import deals
 from amo_bridge.rules.ladders import AWAITS_ITS_STEPS
+from amo_bridge.storage.tables import deals
 
 RULE = "stage_creates_tasks.new_client"
 PAGE = f"/rules/{RULE}"

@@ -17,7 +17,7 @@ from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.small_state import small_state
+from amo_bridge.storage.secrets import small_state
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.here import EXTENSION
 

@@ -17,9 +17,9 @@ from running_bridge import RunningBridge
 
 from amo_bridge.crm.account import Account
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.accounts import known_key
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
-from amo_bridge.engine.small_state import small_state
+from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.secrets import small_state
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.here import EXTENSION
 

@@ -10,7 +10,7 @@ from pages_kit import PASSWORD, Pages, Visit, words_of
 from sqlalchemy import select
 from time_machine import TimeMachineFixture
 
-from amo_bridge.engine.tables import tries
+from amo_bridge.storage.tables import tries
 from amo_bridge.web.admission.roles import Role
 
 

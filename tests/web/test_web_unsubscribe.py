@@ -12,9 +12,9 @@ from werkzeug.test import TestResponse
 
 from amo_bridge.channels.mail.memory import MailMemory, SentLetter
 from amo_bridge.clock import SystemClock
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import events, suppressed
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events, suppressed
 
 TOKEN = "Abcdefgh-_345678"
 

@@ -15,7 +15,7 @@ from sqlalchemy import insert
 
 from amo_bridge.channels.unconnected import unconnected_of
 from amo_bridge.config.loader import load
-from amo_bridge.engine.tables import schedules, timers
+from amo_bridge.storage.tables import schedules, timers
 from amo_bridge.web.admission.roles import Role
 
 DAY = 86_400

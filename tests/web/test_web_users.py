@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from amo_bridge.clock import FixedClock
-from amo_bridge.engine.store import Store
+from amo_bridge.storage.database import Store
 from amo_bridge.web.admission.audit import Audit
 from amo_bridge.web.admission.links import LIFE, Links
 from amo_bridge.web.admission.passwords import is_weak

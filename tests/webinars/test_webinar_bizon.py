@@ -15,7 +15,7 @@ from webinar_kit import MOSCOW
 from amo_bridge.bizon import client
 from amo_bridge.bizon.client import PATH, Bizon, BizonError
 from amo_bridge.bizon.reports import GIVE_UP_AFTER, BizonReports
-from amo_bridge.engine.store import Store
+from amo_bridge.storage.database import Store
 from amo_bridge.web.bizon_hook import webinar_in
 from amo_bridge.webinars.recognise import read_export
 

@@ -10,9 +10,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.rows import chunks, insert_new
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import letters, suppressed
+from amo_bridge.storage.database import Store, chunks, insert_new
+from amo_bridge.storage.tables import letters, suppressed
 
 Reason = Literal["unsubscribed", "refused"]
 

@@ -8,8 +8,8 @@ from amo_bridge.channels.mail.series_log import Run, SeriesLog
 from amo_bridge.clock import Clock
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.intake import add_events
-from amo_bridge.engine.store import Store
 from amo_bridge.events import SeriesLetterDue
+from amo_bridge.storage.database import Store
 
 
 class SeriesChore:

@@ -10,9 +10,8 @@ from typing import Any
 from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import series
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.tables import series
 from amo_bridge.text.names import normalise
 
 AT_ONCE = 500

@@ -11,9 +11,9 @@ from amo_bridge.channels.mail.memory import MailMemory
 from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.channels import TOKEN_LENGTH
 from amo_bridge.engine.intake import add_events
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import letters
 from amo_bridge.events import ClientUnsubscribed
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import letters
 
 BY_LINK = "по ссылке в письме"
 

@@ -23,10 +23,9 @@ from amo_bridge.engine.imports.records import (
     planned_json,
     said_json,
 )
-from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import OPEN_IMPORT_STATES, import_rows, imports
 from amo_bridge.errors import BridgeError
+from amo_bridge.storage.database import Store, chunks
+from amo_bridge.storage.tables import OPEN_IMPORT_STATES, import_rows, imports
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.plan import Override, Row
 

@@ -15,8 +15,8 @@ from amo_bridge.engine.imports.drafting import Drafting
 from amo_bridge.engine.imports.later import Later
 from amo_bridge.engine.imports.records import BEGUN, Kept, State
 from amo_bridge.engine.imports.steps import ADD, FIRST_STEP, begin_undo
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import import_rows
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import import_rows
 from amo_bridge.webinars.plan import STANDING_WORDS, Override, Row
 
 MOST_NAMED = 5

@@ -18,10 +18,10 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.writes import Written, named_bad, write
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.imports.records import Kept
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import import_rows
 from amo_bridge.errors import CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 from amo_bridge.retry import delay
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import import_rows
 
 log = structlog.get_logger()
 # As many objects as one request may hold.

@@ -18,10 +18,10 @@ from amo_bridge.engine.imports.memory import ImportMemory
 from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror
 from amo_bridge.engine.people import People
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.view import Viewer
 from amo_bridge.errors import UnknownName
 from amo_bridge.rules.deal import Deal
+from amo_bridge.storage.database import Store
 from amo_bridge.webinars.attendees import Attendee, gather
 from amo_bridge.webinars.exports import Export, ExportError
 from amo_bridge.webinars.matching import Found

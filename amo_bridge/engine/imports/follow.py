@@ -23,8 +23,8 @@ from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.outbox import Sendable
-from amo_bridge.engine.store import Store
 from amo_bridge.engine.timetable import Timetable
+from amo_bridge.storage.database import Store
 
 
 class Follower:

@@ -10,7 +10,7 @@ from amo_bridge.engine.imports.book import NotNow
 from amo_bridge.engine.imports.drafting import Drafting
 from amo_bridge.engine.imports.records import BEGUN, Kept
 from amo_bridge.engine.imports.steps import first_step
-from amo_bridge.engine.tables import imports
+from amo_bridge.storage.tables import imports
 from amo_bridge.webinars.plan import Override
 
 

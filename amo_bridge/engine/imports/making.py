@@ -19,10 +19,9 @@ from amo_bridge.engine.imports.follow import Follower
 from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.engine.imports.steps import first_of_undo
 from amo_bridge.engine.mirror import ContactIndex, IndexedContact
-from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import import_rows
 from amo_bridge.errors import CrmStopped, CrmTemporary
+from amo_bridge.storage.database import Store, chunks
+from amo_bridge.storage.tables import import_rows
 
 log = structlog.get_logger()
 KINDS = {"person": "create_contact", "deal": "create_deal"}

@@ -11,9 +11,8 @@ from sqlalchemy import ColumnElement, exists, func, select
 
 from amo_bridge.engine.imports.records import Kept, State, kept_of, said_of
 from amo_bridge.engine.imports.steps import wrote
-from amo_bridge.engine.rows import chunks, insert_or_replace
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import OPEN_IMPORT_STATES, import_columns, import_rows, imports
+from amo_bridge.storage.database import Store, chunks, insert_or_replace
+from amo_bridge.storage.tables import OPEN_IMPORT_STATES, import_columns, import_rows, imports
 from amo_bridge.webinars.attendees import key_of
 from amo_bridge.webinars.columns import Field
 from amo_bridge.webinars.figures import Told

@@ -9,9 +9,8 @@ from sqlalchemy import case, func, select
 
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.imports.records import SETTLED
-from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import OPEN_IMPORT_STATES, import_rows
+from amo_bridge.storage.database import Store, chunks
+from amo_bridge.storage.tables import OPEN_IMPORT_STATES, import_rows
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from amo_bridge.config.webinar import Interest
 from amo_bridge.engine.imports.records import Kept
-from amo_bridge.engine.tables import OPEN_IMPORT_STATES
+from amo_bridge.storage.tables import OPEN_IMPORT_STATES
 from amo_bridge.webinars.plan import Row, Standing
 
 NOT_LOADED: tuple[Standing, ...] = ("doubtful", "unmatched", "banned", "skipped")

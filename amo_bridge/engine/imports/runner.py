@@ -29,8 +29,8 @@ from amo_bridge.engine.mirror import ContactIndex
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolve.terms import Terms
 from amo_bridge.engine.sender import SETTLE
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import BridgeError, CrmStopped, LeadLost, StoreUnavailable
+from amo_bridge.storage.database import Store
 
 log = structlog.get_logger()
 

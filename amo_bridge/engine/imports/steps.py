@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, or_, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.imports.records import Kept
-from amo_bridge.engine.tables import import_rows
+from amo_bridge.storage.tables import import_rows
 from amo_bridge.webinars.plan import Row, What
 
 FIRST_STEP: Mapping[What, str] = {"create_person": "person", "create_deal": "deal", "update_deal": "patch"}

@@ -13,10 +13,10 @@ from amo_bridge.engine.lanes.port import Job, Later, NotSent, Outcome, Port, Sen
 from amo_bridge.engine.lanes.which import in_lane
 from amo_bridge.engine.outbox import Outbox, Sendable
 from amo_bridge.engine.planned import add_following
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import outbox
 from amo_bridge.errors import BridgeError, ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain
 from amo_bridge.retry import delay
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import outbox
 
 log = structlog.get_logger()
 # Planned and sent in one go.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, FromClause
 
 from amo_bridge.engine.effects import OUTSIDE, Lane
-from amo_bridge.engine.tables import outbox
+from amo_bridge.storage.tables import outbox
 
 
 def in_lane(lane: Lane, rows: FromClause = outbox) -> ColumnElement[bool]:

@@ -10,9 +10,9 @@ from sqlalchemy.engine import Connection
 from amo_bridge.crm.account import LOST, WON
 from amo_bridge.engine.mirror.contacts import known_contacts
 from amo_bridge.engine.mirror.touch_of import touch_of
-from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.tables import deals
 from amo_bridge.events import ClientAnswered, Event, MailLogged, MessageReceived, SmsLogged
+from amo_bridge.storage.database import chunks
+from amo_bridge.storage.tables import deals
 
 
 def answers_in(connection: Connection, account: int, told: Sequence[Event]) -> list[ClientAnswered]:

@@ -15,11 +15,10 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import delete, func, select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.cursors import CONTACTS_FILLED, Cursors
 from amo_bridge.engine.mirror.indexed_contact import NO_FIELDS, IndexedContact
-from amo_bridge.engine.rows import chunks, insert_new, insert_or_replace
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import contact_keys, contacts
+from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors
+from amo_bridge.storage.database import Store, chunks, insert_new, insert_or_replace
+from amo_bridge.storage.tables import contact_keys, contacts
 from amo_bridge.text.addresses import HOME, e164, mail_key
 from amo_bridge.text.names import normalise
 

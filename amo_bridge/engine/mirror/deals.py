@@ -15,10 +15,9 @@ from sqlalchemy import Row, Select, delete, func, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.rows import chunks, insert_or_replace
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import deals
 from amo_bridge.events import DealReported, DealUpdated
+from amo_bridge.storage.database import Store, chunks, insert_or_replace
+from amo_bridge.storage.tables import deals
 
 # As far back as a regulation may count.
 MOST_STAYS = 20

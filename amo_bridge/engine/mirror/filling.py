@@ -11,8 +11,8 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.values import embedded
-from amo_bridge.engine.cursors import Cursors
-from amo_bridge.engine.store import Store
+from amo_bridge.storage.accounts import Cursors
+from amo_bridge.storage.database import Store
 
 log = structlog.get_logger()
 PAGE = 250

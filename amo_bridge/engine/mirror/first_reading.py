@@ -17,14 +17,14 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.events_api import touches_before
 from amo_bridge.crm.records import EPOCH, ContactRecord, TaskRecord
-from amo_bridge.engine.cursors import CONTACTS_FIELDS, MIRROR_MET_AT, TOUCHES_FILLED, TOUCHES_FROM, Cursors
 from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.mirror.filling import PagedFill, PagedList, Row
 from amo_bridge.engine.mirror.learning import learn
 from amo_bridge.engine.mirror.task_copy import TaskCopy
 from amo_bridge.engine.mirror.tasks import TaskRows
-from amo_bridge.engine.store import Store
 from amo_bridge.errors import CrmForbidden, CrmRefused
+from amo_bridge.storage.accounts import CONTACTS_FIELDS, MIRROR_MET_AT, TOUCHES_FILLED, TOUCHES_FROM, Cursors
+from amo_bridge.storage.database import Store
 
 log = structlog.get_logger()
 # A month and a little: what rules about a month's touches ask for on the first day.

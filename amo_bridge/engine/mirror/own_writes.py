@@ -16,8 +16,8 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.mirror.task_copy import TaskCopy
-from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.tables import in_open_state, outbox
+from amo_bridge.storage.database import chunks
+from amo_bridge.storage.tables import in_open_state, outbox
 
 ON_THEIR_WAY = ("sending", "doubt")
 

@@ -23,10 +23,10 @@ from amo_bridge.engine.mirror.own_writes import done_writes, on_their_way
 from amo_bridge.engine.mirror.task_copy import TaskCopy
 from amo_bridge.engine.mirror.task_news import NOTHING, differing, is_in_doubt, news_of, settled
 from amo_bridge.engine.mirror.tasks import TaskRows
-from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.tables import made
 from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.events import TaskDeleted, TaskReported
+from amo_bridge.storage.database import chunks
+from amo_bridge.storage.tables import made
 
 log = structlog.get_logger()
 

@@ -11,9 +11,8 @@ from sqlalchemy import and_, delete, func, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.mirror.task_copy import TaskCopy
-from amo_bridge.engine.rows import chunks, insert_or_replace
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import tasks
+from amo_bridge.storage.database import Store, chunks, insert_or_replace
+from amo_bridge.storage.tables import tasks
 
 Card = tuple[str, int]
 

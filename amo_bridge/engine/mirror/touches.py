@@ -15,10 +15,9 @@ from typing import Any, Literal
 from sqlalchemy import Row, select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.rows import chunks, insert_new, insert_or_replace
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import touches
 from amo_bridge.rules.deal import Direction, Touch
+from amo_bridge.storage.database import Store, chunks, insert_new, insert_or_replace
+from amo_bridge.storage.tables import touches
 
 Card = tuple[str, int]
 """(deal, contact or company; its id)"""

@@ -9,10 +9,10 @@ from sqlalchemy import select
 
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.needs.source import Ways
-from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.tables import made
 from amo_bridge.engine.view import deal_url
 from amo_bridge.rules.handler import Rule
+from amo_bridge.storage.database import chunks
+from amo_bridge.storage.tables import made
 
 
 @dataclass(frozen=True)

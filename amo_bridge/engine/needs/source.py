@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.store import Store
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.service_lines import ServicesSection
+from amo_bridge.storage.database import Store
 
 
 @dataclass(frozen=True)

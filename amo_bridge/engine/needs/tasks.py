@@ -12,11 +12,11 @@ from amo_bridge.crm.reads import tasks_by_ids, tasks_of_deals
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.observe_tasks import USUAL_TYPE
-from amo_bridge.engine.rows import chunks
-from amo_bridge.engine.tables import made
 from amo_bridge.engine.view import task_view
 from amo_bridge.rules.deal import Task
 from amo_bridge.rules.handler import Rule
+from amo_bridge.storage.database import chunks
+from amo_bridge.storage.tables import made
 
 
 @dataclass(frozen=True)

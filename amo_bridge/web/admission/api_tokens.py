@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import api_tokens as tokens
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import api_tokens as tokens
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.admission.users import SEEN_EVERY, digest
 

@@ -10,8 +10,8 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import audit
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import audit
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, delete, insert, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import links
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import links
 from amo_bridge.web.admission.users import count, digest
 
 Kind = Literal["setup", "password"]

@@ -12,9 +12,9 @@ from typing import Any
 from limits.storage import MovingWindowSupport, Storage
 from sqlalchemy import Select, delete, func, insert, select
 
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import tries
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import tries
 from amo_bridge.web.admission.users import digest
 from amo_bridge.web.here import office
 

@@ -12,9 +12,8 @@ from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.rows import insert_new
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import links, sittings, users
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.tables import links, sittings, users
 from amo_bridge.web.admission.passwords import fits, hashed
 from amo_bridge.web.admission.roles import Role
 

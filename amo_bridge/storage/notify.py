@@ -14,8 +14,8 @@ import structlog
 from sqlalchemy import Connection, Engine, func, literal, select, text
 from sqlalchemy.exc import DBAPIError
 
-from amo_bridge.engine.advisory import own_session
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.storage.locks import own_session
 
 log = structlog.get_logger()
 CHANNEL = "amo_bridge_inbox"

@@ -16,6 +16,7 @@ from amo_bridge.errors import StoreUnavailable
 if TYPE_CHECKING:
     from alembic.config import Config
 
+
 HEAD = "0017"
 # The shape of stores that were made before there were revisions.
 UNNUMBERED = "0001"
@@ -87,6 +88,6 @@ def _config(connection: Connection) -> Config:
     from alembic.config import Config
 
     config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", "amo_bridge.engine:migrations")
+    config.set_main_option("script_location", "amo_bridge.storage:migrations")
     config.set_main_option("path_separator", "os")
     return config

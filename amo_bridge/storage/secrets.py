@@ -21,12 +21,12 @@ from sqlalchemy.pool import NullPool
 
 from amo_bridge.config.model import Config
 from amo_bridge.crm.tokens import KEY_FILE_VARIABLE, KEY_VARIABLE, FileTokenStore, KeptTokens, TokenStore, cipher
-from amo_bridge.engine.advisory import advisory_lock
-from amo_bridge.engine.rows import insert_or_replace
-from amo_bridge.engine.tables import small_state as table
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.file_lock import file_lock
 from amo_bridge.keyvalue import JsonStore, Values
+from amo_bridge.storage.database import insert_or_replace
+from amo_bridge.storage.locks import advisory_lock
+from amo_bridge.storage.tables import small_state as table
 
 SMALL_STATE, KEY_FILE = "small-state.db", "bridge.key"
 ACCOUNTS, SECRETS, TOKENS = "accounts", "secrets", "tokens"

@@ -22,10 +22,10 @@ from sqlalchemy import make_url, update
 
 from amo_bridge import file_lock
 from amo_bridge.config.model import Config
-from amo_bridge.engine.small_state import KEY_FILE, SMALL_STATE
-from amo_bridge.engine.store import Store
-from amo_bridge.engine.tables import outbox
 from amo_bridge.errors import BridgeError
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.secrets import KEY_FILE, SMALL_STATE
+from amo_bridge.storage.tables import outbox
 
 DATABASE = "amo-bridge.db"
 SMALL_DATABASES = (SMALL_STATE, "tokens.db")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from amo_bridge.engine.tables import metadata
+from amo_bridge.storage.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -1,0 +1,176 @@
+"""How a database is opened: SQLite, so that what is committed stays and readers see one moment; or PostgreSQL."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+
+from amo_bridge.errors import StoreUnavailable
+from amo_bridge.storage import migrate
+from amo_bridge.storage.tables import metadata
+
+
+def is_operational(error: DBAPIError) -> bool:
+    """Disk full, database locked, gone, or become a read-only copy: its trouble (an integrity error is ours)."""
+    return isinstance(error, OperationalError | InterfaceError | InternalError)
+
+
+def open_engine(url: str) -> Engine:
+    """The engine for this address; connects at the first use."""
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(url, connect_args={"timeout": 15}, hide_parameters=True)
+    event.listen(engine, "connect", _sqlite_settings)
+    event.listen(engine, "begin", _sqlite_begin)
+    return engine
+
+
+def _sqlite_settings(connection: object, record: object) -> None:
+    # SQLAlchemy, not the driver, says BEGIN: the driver's own begin comes too late (at the first write).
+    connection.isolation_level = None  # type: ignore[attr-defined]
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # NORMAL may lose the last commits when the power fails, and a hook answered 204 must not be lost.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    # A read that turns into a write gets "database is locked" at once, whatever the timeout: so say it at the start.
+    reading = connection.get_execution_options().get("amo_bridge_read")
+    connection.execute(text("BEGIN" if reading else "BEGIN IMMEDIATE"))
+
+
+# Many rows at once, on both databases: inserting those that may be there already, naming many in one statement.
+
+# Both databases limit the parameters of one statement (SQLite: 32,766); well below that.
+CHUNK = 500
+One = TypeVar("One")
+
+
+def chunks(many: Sequence[One]) -> Iterator[Sequence[One]]:
+    """Pieces that one statement can name."""
+    for start in range(0, len(many), CHUNK):
+        yield many[start : start + CHUNK]
+
+
+def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Insert the rows whose unique key is not in the table yet; the others are left as they are. How many were new."""
+    if not rows:
+        return 0
+    # Counted by what comes back: for several rows at once not every driver knows how many it wrote.
+    statement = _insert(connection, table).on_conflict_do_nothing().returning(*table.primary_key)
+    return len(connection.execute(statement, list(rows)).all())
+
+
+def insert_or_replace(
+    connection: Connection, table: Table, key: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert the rows, or overwrite those with the same key."""
+    if rows:
+        statement = _insert(connection, table)
+        changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
+        connection.execute(statement.on_conflict_do_update(index_elements=list(key), set_=changed), list(rows))
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return dialect.insert(table)
+
+
+# A lock whose waiters get it in the order in which they came.
+
+
+class Turns:
+    """For ``with``. Python's own locks let whoever releases take again at once: a worker that writes one transaction
+    after another would keep the hooks' writer waiting for seconds."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._taken = False
+        self._waiting: deque[threading.Lock] = deque()
+
+    def __enter__(self) -> None:
+        with self._guard:
+            if not self._taken:
+                self._taken = True
+                return
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        # Whoever is done before us releases it, and the turn is ours.
+        mine.acquire()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False
+
+
+# The durable store: how it is opened, read and written. SQLite embedded, PostgreSQL by the same code.
+
+
+class Store:
+    """The opened database. ``write()`` is a transaction that may write; ``read()`` one that only reads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = open_engine(url)
+        # Writers queue here rather than in SQLite's busy loop, which wakes them unfairly late.
+        self._turn = Turns()
+
+    @classmethod
+    def at(cls, url: str, folder: Path) -> Store:
+        """The database at ``url``; empty: SQLite in the folder."""
+        return cls(url) if url else cls.in_folder(folder)
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Store:
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(f"sqlite:///{folder / 'amo-bridge.db'}")
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people: without the password."""
+        return self.engine.url.render_as_string(hide_password=True)
+
+    def prepare(self) -> None:
+        """Make the tables or bring them up to date. Raises StoreUnavailable, also for a store newer than the code."""
+        with self._guarded():
+            migrate.upgrade(self.engine, metadata)
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with self._guarded(), self._turn, self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._guarded(), self.engine.connect().execution_options(amo_bridge_read=True) as connection:
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            if (isinstance(error.orig, Exception) and error.connection_invalidated) or is_operational(error):
+                raise StoreUnavailable(f"база {self.address} не отвечает: {error.orig}") from error
+            raise
