@@ -27,7 +27,8 @@ from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.imports.control import ImportControl
 from amo_bridge.engine.imports.drafting import Drafting, Upload
 from amo_bridge.engine.imports.runner import Importer
-from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror, Mirrored
+from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.sandbox import delivery
 from amo_bridge.sandbox.account_file import SCHOOL
 from amo_bridge.sandbox.account_start import load_world

@@ -22,8 +22,8 @@ Covers M7.
 
 from __future__ import annotations
 
-from amo_bridge.actions import Skip
-from amo_bridge.deal import Deal
+from amo_bridge.rules.actions import Skip
+from amo_bridge.rules.deal import Deal
 from amo_bridge.events import StageEntered
 from amo_bridge.rules import Options, handler
 

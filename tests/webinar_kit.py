@@ -19,7 +19,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.records import ContactRecord
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.engine.mirror import ContactIndex, IndexedContact
+from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors, known_key
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.exports import Export

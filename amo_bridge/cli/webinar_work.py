@@ -15,7 +15,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.imports.book import ACTIVE, ImportBook
 from amo_bridge.engine.imports.records import STATE_WORDS
-from amo_bridge.engine.mirror import ContactIndex
+from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.storage.accounts import RECONCILED_AT, Cursors, known_key
 
 LOOK_EVERY = 0.2

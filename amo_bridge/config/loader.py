@@ -207,7 +207,7 @@ S = TypeVar("S", bound=BaseModel)
 
 def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
     """Read and check the file. Raises ConfigError with all problems; names of the account are checked elsewhere
-    (``amo_bridge.config.against_account``), because that needs the account."""
+    (``amo_bridge.config.account_check``), because that needs the account."""
     return load_text(path, text_of(path), environment)
 
 

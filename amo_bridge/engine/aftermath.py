@@ -21,13 +21,12 @@ from amo_bridge.crm.values import ENTITY_TYPES
 from amo_bridge.crm.writes import Written
 from amo_bridge.engine.by_hand import BY_PERSON
 from amo_bridge.engine.intake import add_events
-from amo_bridge.engine.mirror import Mirror
-from amo_bridge.engine.mirror.task_copy import TaskCopy
-from amo_bridge.engine.mirror.tasks import TaskRows
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event, TaskCompleted
+from amo_bridge.mirror.deals import Mirror
+from amo_bridge.mirror.tasks import TaskCopy, TaskRows
 from amo_bridge.storage.database import Store
 
 NEW_TASK = "create_task"

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.mirror import Mirror
-from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.events import CallLogged, Event
+from amo_bridge.mirror.contact_refresh import ContactKeeper
+from amo_bridge.mirror.deals import Mirror
 
 
 class ClientCalls:

@@ -11,12 +11,12 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.intake import add_events
-from amo_bridge.engine.mirror import Mirror
-from amo_bridge.engine.mirror.contacts import Renewed
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.engine.view import Viewer
 from amo_bridge.events import ContactDateChanged, Event
+from amo_bridge.mirror.contacts import Renewed
+from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.database import Store
 
 

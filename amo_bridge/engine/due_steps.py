@@ -14,10 +14,10 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.intake import add_events
-from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.timers import FIRED, OPEN, Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import StepDue
+from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import timers
 

@@ -16,9 +16,9 @@ from sqlalchemy import select
 
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.in_force import InForce
-from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.timers import Timers, main_contacts
 from amo_bridge.engine.timetable import Moments, TimerKey, Timetable
+from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import schedules

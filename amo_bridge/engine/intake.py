@@ -13,9 +13,6 @@ from sqlalchemy import Column, Select, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm import webhooks
-from amo_bridge.engine.mirror.answers import answers_in
-from amo_bridge.engine.mirror.learning import learn
-from amo_bridge.engine.mirror.task_door import Fresh, ReadTasks, meet, settling
 from amo_bridge.events import (
     CallLogged,
     ClientAnswered,
@@ -35,6 +32,8 @@ from amo_bridge.events import (
     TaskReported,
 )
 from amo_bridge.events.codec import fingerprint, to_json
+from amo_bridge.mirror.tasks import Fresh, ReadTasks, meet, settling
+from amo_bridge.mirror.touches import answers_in, learn
 from amo_bridge.storage.database import Store, insert_new
 from amo_bridge.storage.tables import events, inbox
 

@@ -13,7 +13,6 @@ from typing import Any
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.mirror import Mirrored
 from amo_bridge.engine.people import People
 from amo_bridge.events import (
     DealAdded,
@@ -25,6 +24,7 @@ from amo_bridge.events import (
     ResponsibleChanged,
     StageEntered,
 )
+from amo_bridge.mirror.deals import Mirrored
 
 # amoCRM tries to deliver a hook for some hour and a half (amoCRM docs, webhooks-format).
 REDELIVERED_WITHIN = timedelta(hours=2)

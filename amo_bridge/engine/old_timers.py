@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Row, delete, select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.timers import FIRED, Timers, main_contacts
 from amo_bridge.engine.timetable import TimerKey, Timetable
+from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import timers
 

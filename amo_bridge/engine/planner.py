@@ -18,8 +18,6 @@ from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.client_calls import ClientCalls, why_not_about
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.intake import deal_of
-from amo_bridge.engine.mirror import Mirror, Mirrored
-from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.observe_tasks import OBSERVED, is_news
 from amo_bridge.engine.open_events import OpenEvents
@@ -30,6 +28,8 @@ from amo_bridge.engine.tasks_now import TasksNow
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import CallLogged, DealDeleted, DealReported, Event, TaskAnswered, TaskReported
 from amo_bridge.events.codec import from_json
+from amo_bridge.mirror.contact_refresh import ContactKeeper
+from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.storage.database import Store
 
 BATCH = 1000

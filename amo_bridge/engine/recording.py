@@ -18,10 +18,10 @@ from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.intake import add_events, deal_of
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.loop_guard import LoopGuard
-from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.timers import Timers
 from amo_bridge.events import CallLogged, Event, TaskAnswered
+from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events

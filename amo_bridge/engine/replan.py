@@ -13,9 +13,9 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.in_force import InForce
-from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.timers import OPEN, Timers
 from amo_bridge.engine.timetable import Timetable
+from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.accounts import REPLANNED_TO, Cursors
 from amo_bridge.storage.database import Store, insert_or_replace
 from amo_bridge.storage.tables import schedules, timers

@@ -17,7 +17,6 @@ from amo_bridge.crm.records import EPOCH, DealRecord
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Case, Verdict
 from amo_bridge.engine.intake import deal_of
-from amo_bridge.engine.mirror import Mirrored
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.surroundings import Surroundings
 from amo_bridge.engine.tasks_now import TasksNow
@@ -25,6 +24,7 @@ from amo_bridge.engine.wording import in_words
 from amo_bridge.errors import UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealReported, Event, TaskReported
 from amo_bridge.events.codec import fingerprint, to_json
+from amo_bridge.mirror.deals import Mirrored
 from amo_bridge.rules.handler import Rule
 
 

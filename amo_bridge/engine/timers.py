@@ -15,9 +15,9 @@ from sqlalchemy import Row, bindparam, delete, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.in_force import InForce
-from amo_bridge.engine.mirror import IndexedContact, Mirrored
-from amo_bridge.engine.mirror.contacts import known_contacts
 from amo_bridge.engine.timetable import Moments, TimerKey, Timetable, Wanted
+from amo_bridge.mirror.contacts import IndexedContact, known_contacts
+from amo_bridge.mirror.deals import Mirrored
 from amo_bridge.storage.database import chunks, insert_new
 from amo_bridge.storage.tables import schedules, timers
 

@@ -15,8 +15,9 @@ import structlog
 from amo_bridge.clock import Clock
 from amo_bridge.dates.calendar import CalendarOptions, WorkCalendar
 from amo_bridge.engine.in_force import InForce
-from amo_bridge.engine.mirror import IndexedContact, Mirrored
 from amo_bridge.engine.view import Viewer
+from amo_bridge.mirror.contacts import IndexedContact
+from amo_bridge.mirror.deals import Mirrored
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule, Schedule, Step, StepsOf
 from amo_bridge.rules.option_types import ContactDateFieldName, names_in

@@ -8,7 +8,8 @@ from dataclasses import replace
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.crm.records import ContactRecord, DealRecord, TaskRecord
-from amo_bridge.engine.mirror import IndexedContact, Mirrored
+from amo_bridge.mirror.contacts import IndexedContact
+from amo_bridge.mirror.deals import Mirrored
 from amo_bridge.rules.deal import Contact, Deal, Stay, Task
 
 

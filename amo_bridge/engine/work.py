@@ -12,7 +12,6 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.webhooks.subscription import subscribe
 from amo_bridge.engine.desk import Desk
-from amo_bridge.engine.fill import Fill
 from amo_bridge.engine.leader import Lead, LedStore
 from amo_bridge.engine.rehearsal_room import RehearsalRoom
 from amo_bridge.engine.rehearsals import Rehearsals
@@ -29,6 +28,7 @@ from amo_bridge.engine.ticker import (
 from amo_bridge.engine.worker import Worker
 from amo_bridge.engine.workshop import Workshop
 from amo_bridge.errors import CrmForbidden, CrmStopped
+from amo_bridge.sync.initial_load import Fill
 
 log = structlog.get_logger()
 # A standby may wait for weeks, and the account's names change meanwhile.

@@ -14,10 +14,10 @@ import structlog
 
 from amo_bridge.engine.intake import BATCH, decode_new
 from amo_bridge.engine.lanes.traffic import Traffic
-from amo_bridge.engine.mirror.task_door import ReadTasks
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import BridgeError, CrmForbidden, CrmRefused, CrmStopped, LeadLost
+from amo_bridge.mirror.tasks import ReadTasks
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import Store
 

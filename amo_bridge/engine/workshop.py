@@ -25,14 +25,9 @@ from amo_bridge.engine.imports.runner import Importer
 from amo_bridge.engine.lanes.lane import lanes_of
 from amo_bridge.engine.lanes.port import Port
 from amo_bridge.engine.lanes.traffic import Traffic
-from amo_bridge.engine.mirror import Mirror
-from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
-from amo_bridge.engine.mirror.first_reading import FirstReading
-from amo_bridge.engine.mirror.task_door import reader_of
 from amo_bridge.engine.outlook import Outlook
 from amo_bridge.engine.own_address import pages_of
 from amo_bridge.engine.planner import Planner
-from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.retention import Retention, RetentionChore
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.ticker import (
@@ -47,9 +42,14 @@ from amo_bridge.engine.ticker import (
     TOKEN_WATCH,
 )
 from amo_bridge.engine.token_watch import TokenWatch
-from amo_bridge.engine.watchdog import Watchdog
 from amo_bridge.engine.worker import Worker
+from amo_bridge.mirror.contact_refresh import ContactKeeper
+from amo_bridge.mirror.deals import Mirror
+from amo_bridge.mirror.tasks import reader_of
 from amo_bridge.storage.database import Store
+from amo_bridge.sync.initial_load import FirstReading
+from amo_bridge.sync.reconciliation import Reconciler
+from amo_bridge.sync.subscription_watchdog import Watchdog
 
 log = structlog.get_logger()
 

@@ -17,7 +17,6 @@ from amo_bridge.channels.unconnected import connected
 from amo_bridge.config.model import Config
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.effects import OUTSIDE
-from amo_bridge.engine.fill import Fill
 from amo_bridge.engine.meeting import by_asking
 from amo_bridge.engine.meters import Meters
 from amo_bridge.engine.replan import Replan
@@ -33,6 +32,7 @@ from amo_bridge.sandbox.world import World
 from amo_bridge.snapshot.known import NOTHING, Known, begin_rules, remember
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import OPEN_STATES, events, outbox, series, timers
+from amo_bridge.sync.initial_load import Fill
 
 TOKEN = "rehearsal"
 UNHURRIED = 5000.0

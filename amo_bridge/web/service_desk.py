@@ -12,9 +12,10 @@ from amo_bridge.crm.account import Account, Field, Stage
 from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.by_hand import ByHand, Saving
-from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror
 from amo_bridge.engine.needs.bloggers import known_by_name
 from amo_bridge.engine.view import deal_url
+from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.service_lines import Blogger, ServiceLines, ServicesSection
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.web.here import who, write_down

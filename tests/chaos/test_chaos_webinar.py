@@ -24,7 +24,7 @@ from amo_bridge.demo.office import Office
 from amo_bridge.engine.connection import known_account
 from amo_bridge.engine.imports.control import ImportControl
 from amo_bridge.engine.imports.drafting import Drafting, Upload
-from amo_bridge.engine.mirror import ContactIndex
+from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import Store

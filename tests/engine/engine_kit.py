@@ -23,10 +23,10 @@ from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.dispatch import Dispatcher, Verdict
 from amo_bridge.engine.effects import Effect, Kind
-from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import Event, StageEntered, StepDue
+from amo_bridge.mirror.contact_refresh import ContactKeeper
 from amo_bridge.rules.actions import AddNote
 from amo_bridge.rules.deal import Deal, Unread
 from amo_bridge.rules.handler import Handler, Judge, Options, Rule, Schedule, StepsOf, never

@@ -24,10 +24,11 @@ from engine_kit import (
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.journal import Journal
-from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror, Mirrored
-from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
 from amo_bridge.engine.planner import Planner
 from amo_bridge.events import CallLogged, Event, StageEntered
+from amo_bridge.mirror.contact_refresh import ContactKeeper
+from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.rules.actions import Action, Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.storage.database import Store

@@ -9,8 +9,8 @@ import pytest
 from engine_kit import ACCOUNT, NOON, at
 
 from amo_bridge.crm.records import ContactRecord
-from amo_bridge.engine.mirror import ContactIndex, IndexedContact
 from amo_bridge.events import ClientUpdated, FieldValue
+from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.storage.database import Store
 
 KIND = 77

@@ -13,8 +13,8 @@ from sqlalchemy import select
 from amo_bridge.clock import FixedClock
 from amo_bridge.engine.clockwork import Clockwork
 from amo_bridge.engine.existing import ExistingDeals
-from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.timers import Timers
+from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.rules.handler import MARK, Rule
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import timers

@@ -10,10 +10,10 @@ import pytest
 from engine_kit import ACCOUNT, NEW, NOON, api_row, clock, record
 
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.fill import PAGE, Fill
-from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.errors import CrmUncertain
+from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.storage.database import Store
+from amo_bridge.sync.initial_load import PAGE, Fill
 
 
 class Pages:

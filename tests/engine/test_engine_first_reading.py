@@ -13,13 +13,13 @@ from local_crm import TOKEN, LocalCrm
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.mirror import filling
-from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
-from amo_bridge.engine.mirror.first_reading import STEPS_IN_A_ROW, FirstReading
-from amo_bridge.engine.mirror.tasks import TaskMirror, TaskRows
-from amo_bridge.engine.mirror.touches import TouchLog
 from amo_bridge.errors import CrmForbidden, CrmUncertain
+from amo_bridge.mirror.contact_refresh import ContactKeeper
+from amo_bridge.mirror.tasks import TaskMirror, TaskRows
+from amo_bridge.mirror.touches import TouchLog
 from amo_bridge.storage.database import Store
+from amo_bridge.sync import initial_load
+from amo_bridge.sync.initial_load import STEPS_IN_A_ROW, FirstReading
 
 NEW, MEETING = "Продажи / Новый клиент", "Продажи / Встреча назначена"
 
@@ -63,7 +63,7 @@ class Account:
 
 @pytest.fixture
 def account(sandbox: LocalCrm, office: Office, store: Store, monkeypatch: pytest.MonkeyPatch) -> Account:
-    monkeypatch.setattr(filling, "PAGE", 3)
+    monkeypatch.setattr(initial_load, "PAGE", 3)
     there = Account(sandbox, office, store, client_of(sandbox.url))
     person = next(iter(office.users))
     for number in range(7):

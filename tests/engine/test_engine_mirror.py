@@ -16,8 +16,8 @@ from sqlalchemy import select
 
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.events import DealAdded, DealMoved, DealReported, DealUpdated, FieldValue, PipelineTriggerFired
+from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import deals
 

@@ -11,7 +11,6 @@ from engine_kit import BRIEF, LOST, MEETING, NEW, NOON, OFFER, agency, at, on_st
 
 from amo_bridge.config.model import RoleByField, RoleSpec
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.mirror import Mirrored
 from amo_bridge.engine.observe import Observer
 from amo_bridge.engine.people import People
 from amo_bridge.engine.view import Viewer
@@ -28,6 +27,7 @@ from amo_bridge.events import (
     ResponsibleChanged,
     StageEntered,
 )
+from amo_bridge.mirror.deals import Mirrored
 from amo_bridge.rules.deal import HIDDEN
 from amo_bridge.rules.option_types import CustomFieldName, UserName
 

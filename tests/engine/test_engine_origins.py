@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from engine_kit import BRIEF, MEETING, NEW, NOON, OFFER, agency, at
 
-from amo_bridge.engine.origins import Origins
 from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event
+from amo_bridge.sync.reconciliation import Origins
 
 
 def moved(came_from: str | None, to: str, seconds: float = 0, deal: int = 7) -> DealMoved:

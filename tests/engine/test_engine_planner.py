@@ -38,12 +38,12 @@ from amo_bridge.engine import recording
 from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.intake import add_events
 from amo_bridge.engine.journal import Entry, Journal
-from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.view import Viewer
 from amo_bridge.errors import CrmUncertain, StoreUnavailable, UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealMoved, DealUpdated, Event, FileAttached, StageEntered
+from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.rules.actions import AddNote, CreateTask, MoveDeal, SendLetter, Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule

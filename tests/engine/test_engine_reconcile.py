@@ -19,19 +19,20 @@ from amo_bridge.clock import FixedClock
 from amo_bridge.crm import events_api
 from amo_bridge.crm.reads import deals_by_ids
 from amo_bridge.demo.office import Office
-from amo_bridge.engine import look_place, reconcile
 from amo_bridge.engine.intake import decode_new
-from amo_bridge.engine.mirror import Mirror, Mirrored, contact_keeper
-from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
-from amo_bridge.engine.mirror.contacts import ContactIndex
-from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.engine.ticker import RECONCILE
-from amo_bridge.engine.watchdog import Watchdog
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import CrmUncertain
+from amo_bridge.mirror import contact_refresh
+from amo_bridge.mirror.contact_refresh import ContactKeeper
+from amo_bridge.mirror.contacts import ContactIndex
+from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.storage.accounts import HOOK_SEEN, RECONCILED_AT, RECONCILED_UNTIL, Cursors
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events, found, inbox
+from amo_bridge.sync import reconciliation
+from amo_bridge.sync.reconciliation import Reconciler
+from amo_bridge.sync.subscription_watchdog import Watchdog
 
 NEW, MEETING, OFFER = "Продажи / Новый клиент", "Продажи / Встреча назначена", "Продажи / Согласование КП"
 LISTS = {"GET /api/v4/events", "GET /api/v4/leads", "GET /api/v4/contacts"}
@@ -115,11 +116,11 @@ def account(sandbox: LocalCrm, office: Office, store: Store) -> Account:
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reconcile, "PAGE", 2)
-    monkeypatch.setattr(look_place, "PAGE", 2)
+    monkeypatch.setattr(reconciliation, "PAGE", 2)
+    monkeypatch.setattr(reconciliation, "PAGE", 2)
     monkeypatch.setattr(events_api, "PAGE", 2)
-    monkeypatch.setattr(contact_keeper, "PAGE", 2)
-    monkeypatch.setattr(reconcile, "HANDED_ON_TOGETHER", 4)
+    monkeypatch.setattr(contact_refresh, "PAGE", 2)
+    monkeypatch.setattr(reconciliation, "HANDED_ON_TOGETHER", 4)
 
 
 @pytest.fixture

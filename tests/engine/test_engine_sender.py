@@ -30,7 +30,6 @@ from sqlalchemy import select
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.sender import FRESH, Sender
 from amo_bridge.errors import (
@@ -43,6 +42,7 @@ from amo_bridge.errors import (
     CrmUncertain,
     CrmUnpaid,
 )
+from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events
 

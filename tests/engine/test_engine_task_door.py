@@ -15,15 +15,23 @@ from sqlalchemy import insert, select
 
 from amo_bridge.crm.records import EPOCH, TaskRecord
 from amo_bridge.engine.intake import add_events
-from amo_bridge.engine.mirror import task_door
-from amo_bridge.engine.mirror.own_writes import DoneWrite
-from amo_bridge.engine.mirror.task_copy import TaskCopy
-from amo_bridge.engine.mirror.task_door import Fresh, InDoubt, reader_of, settling
-from amo_bridge.engine.mirror.task_news import is_in_doubt, news_of, settled
-from amo_bridge.engine.mirror.tasks import TaskMirror, TaskRows
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events import Event, TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
 from amo_bridge.events.codec import from_json
+from amo_bridge.mirror import tasks
+from amo_bridge.mirror.tasks import (
+    DoneWrite,
+    Fresh,
+    InDoubt,
+    TaskCopy,
+    TaskMirror,
+    TaskRows,
+    is_in_doubt,
+    news_of,
+    reader_of,
+    settled,
+    settling,
+)
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events, made, outbox
 
@@ -344,7 +352,7 @@ def test_a_token_that_may_not_read_tasks_stops_nothing(monkeypatch: pytest.Monke
     def forbidden(client: object, ids: object) -> None:
         raise CrmForbidden("нельзя")
 
-    monkeypatch.setattr(task_door, "tasks_by_ids", forbidden)
+    monkeypatch.setattr(tasks, "tasks_by_ids", forbidden)
     assert reader_of(client_of("http://localhost"))([9]) == {}
 
 

@@ -37,10 +37,10 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine import due_steps, replan
 from amo_bridge.engine.clockwork import Clockwork
 from amo_bridge.engine.intake import add_events
-from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.planner import Planner
 from amo_bridge.engine.timers import Timers
 from amo_bridge.events import DealDeleted, DealMoved
+from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Options, Step, Times
 from amo_bridge.storage.database import Store

@@ -11,8 +11,6 @@ from engine_kit import ACCOUNT, LOST, NEW, NOON, at, record
 from sqlalchemy import select
 
 from amo_bridge.engine.intake import add_events
-from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror, Mirrored
-from amo_bridge.engine.mirror.touches import Card, TouchLog
 from amo_bridge.events import (
     CallLogged,
     ClientAnswered,
@@ -28,6 +26,9 @@ from amo_bridge.events import (
     TaskCompleted,
 )
 from amo_bridge.events.codec import from_json
+from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.touches import Card, TouchLog
 from amo_bridge.rules.deal import Touch
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events

@@ -20,9 +20,9 @@ from sqlalchemy import select
 
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.engine.clockwork import Clockwork
-from amo_bridge.engine.mirror import Mirror, Mirrored
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
+from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.registry import shipped_schedules
 from amo_bridge.storage.database import Store

@@ -161,7 +161,7 @@ def test_a_migration_that_breaks_off_leaves_the_old_store(first: Store, monkeypa
 
 
 def test_processes_that_start_at_once_make_one_store(bare: Store) -> None:
-    code = "import sys; from amo_bridge.engine.store import Store; Store(sys.argv[1]).prepare()"
+    code = "import sys; from amo_bridge.storage.database import Store; Store(sys.argv[1]).prepare()"
     starting = [subprocess.Popen([sys.executable, "-c", code, bare.url], stderr=subprocess.PIPE) for _ in range(4)]
     told = [process.communicate(timeout=60)[1].decode() for process in starting]
     assert [process.returncode for process in starting] == [0] * 4, told

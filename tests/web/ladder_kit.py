@@ -8,7 +8,7 @@ from pages_kit import Pages, agency
 from sqlalchemy import insert
 
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.mirror import Mirror, Mirrored
+from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.storage.tables import schedules
 
 WARMING = "stage_ladder.warming"

@@ -17,7 +17,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.engine.imports.book import ImportBook
-from amo_bridge.engine.mirror import ContactIndex, IndexedContact
+from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors
 

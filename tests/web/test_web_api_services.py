@@ -12,7 +12,7 @@ from api_kit import Program
 from pages_kit import Pages, agency
 from sqlalchemy import select, update
 
-from amo_bridge.engine.mirror import ContactIndex, IndexedContact
+from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.storage.tables import outbox
 from amo_bridge.web.admission.roles import Role
 

@@ -17,7 +17,7 @@ from running_bridge import RunningBridge
 
 from amo_bridge.crm.account import Account
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.mirror import ContactIndex, IndexedContact
+from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.web.admission.roles import Role

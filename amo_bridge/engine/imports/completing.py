@@ -22,7 +22,7 @@ from amo_bridge.engine.imports.deliver import AT_ONCE, Deliverer, Failed, Settle
 from amo_bridge.engine.imports.follow import Follower
 from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.engine.imports.steps import ADD, TAKE_OFF, after_adding, after_taking_off
-from amo_bridge.engine.mirror import ContactIndex
+from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.webinars.completing import MAIL, PHONE, addresses_in, code_of
 
 Lines = Mapping[str, Sequence[Mapping[str, Any]]]

@@ -16,10 +16,11 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.imports.book import ImportBook, keys_of
 from amo_bridge.engine.imports.memory import ImportMemory
 from amo_bridge.engine.imports.records import Import, Kept
-from amo_bridge.engine.mirror import ContactIndex, IndexedContact, Mirror
 from amo_bridge.engine.people import People
 from amo_bridge.engine.view import Viewer
 from amo_bridge.errors import UnknownName
+from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.deal import Deal
 from amo_bridge.storage.database import Store
 from amo_bridge.webinars.attendees import Attendee, gather

@@ -21,9 +21,9 @@ from amo_bridge.crm.writes import Written
 from amo_bridge.engine.aftermath import Aftermath
 from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.engine.journal import Journal
-from amo_bridge.engine.mirror import Mirror
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.timetable import Timetable
+from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.database import Store
 
 

@@ -18,8 +18,8 @@ from amo_bridge.engine.imports.deliver import AT_ONCE, Deliverer, Settle
 from amo_bridge.engine.imports.follow import Follower
 from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.engine.imports.steps import first_of_undo
-from amo_bridge.engine.mirror import ContactIndex, IndexedContact
 from amo_bridge.errors import CrmStopped, CrmTemporary
+from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.storage.database import Store, chunks
 from amo_bridge.storage.tables import import_rows
 

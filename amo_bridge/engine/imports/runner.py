@@ -25,11 +25,11 @@ from amo_bridge.engine.imports.making import Making
 from amo_bridge.engine.imports.records import Import
 from amo_bridge.engine.imports.steps import begin_undo
 from amo_bridge.engine.imports.undo import Undo
-from amo_bridge.engine.mirror import ContactIndex
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolve.terms import Terms
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, CrmStopped, LeadLost, StoreUnavailable
+from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.storage.database import Store
 
 log = structlog.get_logger()

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from amo_bridge.crm.account import Field
 from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.crm.records import ContactRecord, DealRecord
-from amo_bridge.engine.mirror import ContactIndex, IndexedContact
 from amo_bridge.engine.needs.source import Ways
+from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.rules.deal import NamedBlogger
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.service_lines import Blogger, ServicesSection, read

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.crm.reads import contacts_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
-from amo_bridge.engine.mirror import IndexedContact
 from amo_bridge.engine.needs.source import Ways
+from amo_bridge.mirror.contacts import IndexedContact
 from amo_bridge.rules.deal import Contact
 from amo_bridge.rules.handler import Rule
 

@@ -9,9 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.mirror.contacts import known_contacts
 from amo_bridge.engine.needs.source import Ways
 from amo_bridge.engine.timers import FIRED
+from amo_bridge.mirror.contacts import known_contacts
 from amo_bridge.rules.deal import DoneStep
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.database import chunks

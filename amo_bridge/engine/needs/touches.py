@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.mirror.touches import Card, TouchLog, in_order
 from amo_bridge.engine.needs.source import Ways
+from amo_bridge.mirror.touches import Card, TouchLog, in_order
 from amo_bridge.rules.deal import Touch, Touches
 from amo_bridge.rules.handler import Rule
 

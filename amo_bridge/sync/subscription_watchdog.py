@@ -14,10 +14,10 @@ from sqlalchemy import select
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.webhooks.subscription import Subscription, state_of, subscribe
-from amo_bridge.engine.reconcile import Reconciler
 from amo_bridge.storage.accounts import HOOK_MENDED, HOOK_SEEN, Cursors
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import inbox
+from amo_bridge.sync.reconciliation import Reconciler
 
 log = structlog.get_logger()
 # When the hook was looked at last, and when it had to be put right last: for people who ask whether all is well.

@@ -17,10 +17,9 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.reads import contacts_by_ids
 from amo_bridge.crm.records import ContactRecord
-from amo_bridge.engine.mirror.contacts import ContactIndex, Renewed
-from amo_bridge.engine.mirror.indexed_contact import IndexedContact
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events import ClientDeleted, ClientReported, Event
+from amo_bridge.mirror.contacts import ContactIndex, IndexedContact, Renewed
 from amo_bridge.storage.database import Store
 from amo_bridge.text.addresses import HOME
 

@@ -1,39 +1,195 @@
-"""Reconciliation: what no hook told of is found and fed in, by the same door as hooks.
-
-Three lists are read back to where the last look ended: the account's events (moves, files, calls, letters, messages,
-tasks), and deals and contacts by ``order[updated_at]=desc``, which works with API filtering off. What hooks have told
-already is known by its key or covered by the mirror, and changes nothing. Where nothing happened it costs three
-requests. Where much did, the worker goes on with its hooks after each page, and a restart goes on with the look.
-"""
+"""What a look for missed changes has found, until all its pages are read: lists are read from the newest to the oldest,
+and events are handed on in the order in which they happened."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import takewhile
+from typing import Self
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import delete, insert, select
+from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.events_api import look_since, newest_at
 from amo_bridge.crm.records import EPOCH, DealRecord
-from amo_bridge.engine.found import Found
 from amo_bridge.engine.intake import add_events
-from amo_bridge.engine.look_place import OVERLAP, PAGE, Place, forget_place, read_place, write_place
-from amo_bridge.engine.mirror import Mirror, Mirrored, hook_texts
-from amo_bridge.engine.mirror.contact_keeper import ContactKeeper
-from amo_bridge.engine.mirror.learning import learn
-from amo_bridge.engine.mirror.task_door import Fresh, reader_of, settling
-from amo_bridge.engine.origins import Origins
 from amo_bridge.errors import CrmError
-from amo_bridge.events import DealAdded, DealReported, DealUpdated, Event, FieldValue
+from amo_bridge.events import DealAdded, DealMoved, DealReported, DealUpdated, Event, FieldValue
+from amo_bridge.events.codec import from_json, to_json
+from amo_bridge.mirror.contact_refresh import ContactKeeper
+from amo_bridge.mirror.deals import Mirror, Mirrored, hook_texts
+from amo_bridge.mirror.tasks import Fresh, reader_of, settling
+from amo_bridge.mirror.touches import learn
 from amo_bridge.storage.accounts import RECONCILED_AT, RECONCILED_UNTIL, Cursors
 from amo_bridge.storage.database import Store, chunks
-from amo_bridge.storage.tables import events
+from amo_bridge.storage.tables import events, found
+
+
+class Found:
+    def __init__(self, store: Store, account_key: int) -> None:
+        self._store = store
+        self._key = account_key
+
+    def keep(self, connection: Connection, newest_first: Iterable[Event]) -> None:
+        """Within the transaction that keeps the look's place."""
+        rows = [
+            {
+                "account": self._key,
+                "at": (event.at or EPOCH).timestamp(),
+                "body": json.dumps(to_json(event, with_raw=True), ensure_ascii=False),
+            }
+            for event in newest_first
+        ]
+        if rows:
+            connection.execute(insert(found), rows)
+
+    def oldest(self, most: int) -> dict[int, Event]:
+        """Those that happened first, by number, in the order in which they happened."""
+        mine = select(found.c.id, found.c.body).where(found.c.account == self._key)
+        with self._store.read() as connection:
+            rows = connection.execute(mine.order_by(found.c.at, found.c.id.desc()).limit(most)).all()
+        return {row.id: from_json(json.loads(row.body)) for row in rows}
+
+    def newest_first(self) -> Iterator[Event]:
+        """All of them, as they were found."""
+        mine = select(found.c.body).where(found.c.account == self._key).order_by(found.c.id)
+        with self._store.read() as connection:
+            for body in connection.execute(mine).scalars():
+                yield from_json(json.loads(body))
+
+    def drop(self, connection: Connection, numbers: Iterable[int]) -> None:
+        """They are handed on."""
+        connection.execute(delete(found).where(found.c.id.in_(list(numbers))))
+
+
+# Where a look for missed changes stands: kept in the store, so that it goes on after a restart.
+
+# The events list lags behind writes by seconds, and a deal may change while its page is being read.
+OVERLAP = timedelta(minutes=2)
+# What is older than this is in amoCRM's lists for certain. Without it the last busy minute of a quiet account would be
+# read again with each look.
+LONGEST_LAG = timedelta(minutes=15)
+PAGE = 250
+
+
+@dataclass(frozen=True)
+class Place:
+    """Of which list (their number) so many rows are passed. Moments are Unix seconds by the account's clock:
+    everything ``until`` then was known when the look was ``begun``; ``newest`` is what it has found."""
+
+    until: float
+    begun: float
+    newest: float
+    list: int = 0
+    passed: int = 0
+
+    @classmethod
+    def at_the_beginning(cls, until: float, now: datetime) -> Self:
+        return cls(until=until, begun=now.timestamp(), newest=until)
+
+    @property
+    def since(self) -> datetime:
+        """How far back the lists are read."""
+        return datetime.fromtimestamp(max(self.until - OVERLAP.total_seconds(), 0.0), UTC)
+
+    @property
+    def will_be_known(self) -> float:
+        """Until when everything is known once this look is over. What happens while it reads page after page may stand
+        on pages that it has passed."""
+        surely = max(self.newest, self.begun - LONGEST_LAG.total_seconds())
+        return max(min(surely, self.begun), self.until)
+
+    def after(self, newest: float, passed: int | None) -> Self:
+        """The place when another page has been read; ``passed`` is None where its list ended."""
+        newest = max(newest, self.newest)
+        if passed is None:
+            return replace(self, newest=newest, list=self.list + 1, passed=0)
+        return replace(self, newest=newest, passed=passed)
+
+    def a_page_back(self) -> Self:
+        """A row deleted meanwhile shifts the rest by one: after a restart the page before is read again."""
+        return replace(self, passed=max(self.passed - PAGE, 0))
+
+
+NAMES = tuple(f"look_{field.name}" for field in fields(Place))
+
+
+def read_place(cursors: Cursors) -> Place | None:
+    """Where the last look broke off, if it did."""
+    told = [cursors.read(name) for name in NAMES]
+    until, begun, newest, number, passed = told
+    if until is None or begun is None or newest is None or number is None or passed is None:
+        return None
+    return Place(until, begun, newest, int(number), int(passed))
+
+
+def write_place(cursors: Cursors, connection: Connection, place: Place) -> None:
+    """Within the transaction that keeps what was read until there."""
+    for name, value in zip(NAMES, astuple(place), strict=True):
+        cursors.write(connection, name, value)
+
+
+def forget_place(cursors: Cursors, connection: Connection) -> None:
+    """The look is over."""
+    cursors.forget(connection, *NAMES)
+
+
+# On which stage a deal was made that has been moved since: told by its moves, while lists are read back to its making.
+#
+# A deal that the mirror never knew is judged as it is now. Without its origin it would seem to have been made there,
+# and no gate would have anything to put back.
+
+Stage = tuple[int | None, int | None]
+
+
+class Origins:
+    """Of one look: its events have to come from the newest to the oldest."""
+
+    def __init__(self) -> None:
+        self._oldest: dict[int, list[DealMoved]] = {}
+
+    def learn(self, newest_first: Iterable[Event]) -> None:
+        """The oldest move tells where the deal was before all others; of several in one second, all are kept."""
+        for event in newest_first:
+            if isinstance(event, DealMoved) and event.old_status_id is not None:
+                moves = self._oldest.setdefault(event.deal_id, [])
+                if moves and moves[-1].at != event.at:
+                    moves.clear()
+                moves.append(event)
+
+    def told_with(self, newest_first: Sequence[Event]) -> list[Event]:
+        """The same, where a deal that was made says on which stage. Within one second amoCRM lists in any order."""
+        self.learn(newest_first)
+        return [self._as_made(event) if isinstance(event, DealAdded) else event for event in newest_first]
+
+    def _as_made(self, event: DealAdded) -> DealAdded:
+        if event.deal_id not in self._oldest:
+            return event
+        pipeline_id, status_id = _origin(self._oldest[event.deal_id])
+        return replace(event, pipeline_id=pipeline_id, status_id=status_id)
+
+
+def _origin(moves: Sequence[DealMoved]) -> Stage:
+    """Where the first of these moves, all of one second, began: where none of the others has led. Where they go round
+    in a circle, the oldest in the list is believed."""
+    led_to = {(move.pipeline_id, move.status_id) for move in moves}
+    began = [(move.old_pipeline_id, move.old_status_id) for move in moves]
+    return next((stage for stage in began if stage not in led_to), began[-1])
+
+
+# Reconciliation: what no hook told of is found and fed in, by the same door as hooks.
+#
+# Three lists are read back to where the last look ended: the account's events (moves, files, calls, letters, messages,
+# tasks), and deals and contacts by ``order[updated_at]=desc``, which works with API filtering off. What hooks have told
+# already is known by its key or covered by the mirror, and changes nothing. Where nothing happened it costs three
+# requests. Where much did, the worker goes on with its hooks after each page, and a restart goes on with the look.
 
 log = structlog.get_logger()
 # The worker does nothing else meanwhile.

@@ -1,0 +1,285 @@
+"""The first fill of the mirror: every deal is read once, so that the first change seen is known as a change."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import Any
+
+import structlog
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.events_api import touches_before
+from amo_bridge.crm.records import EPOCH, ContactRecord, DealRecord, TaskRecord
+from amo_bridge.crm.values import embedded
+from amo_bridge.engine.timers import Timers
+from amo_bridge.engine.timetable import Timetable
+from amo_bridge.errors import CrmForbidden, CrmRefused
+from amo_bridge.mirror.contact_refresh import ContactKeeper
+from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.tasks import TaskCopy, TaskRows
+from amo_bridge.mirror.touches import learn
+from amo_bridge.storage.accounts import (
+    CONTACTS_FIELDS,
+    DEALS_FILLED,
+    DEALS_FILLED_PAGES,
+    DEALS_MET_AT,
+    MIRROR_MET_AT,
+    TOUCHES_FILLED,
+    TOUCHES_FROM,
+    Cursors,
+)
+from amo_bridge.storage.database import Store
+
+log = structlog.get_logger()
+PAGE = 250
+
+
+class Fill:
+    """Goes on where it stopped: pages are counted in the store, in order of id, which old deals never change.
+
+    ``timetable``: what steps the deals get as they come into the mirror."""
+
+    def __init__(
+        self,
+        store: Store,
+        account_key: int,
+        client: CrmClient,
+        clock: Clock,
+        account_clock: Clock,
+        timetable: Timetable | None = None,
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._clock = clock
+        self._account_clock = account_clock
+        self._mirror = Mirror(store, account_key)
+        self._cursors = Cursors(store, account_key)
+        self._timers = Timers(account_key)
+        self._timetable = timetable
+
+    @property
+    def is_done(self) -> bool:
+        return self._cursors.read(DEALS_FILLED) is not None
+
+    def meet(self) -> None:
+        """The bridge meets the account: what happens from this second on is news. Does nothing the next time.
+
+        To be called before anything else begins to listen: news that came before it would be taken for old.
+        """
+        self._met_at()
+
+    def run(self, progress: Callable[[int], None] = lambda deals: None) -> None:
+        """Read what is left to read; ``progress`` hears how many deals were read so far. Raises CrmError.
+
+        Deals that changed after the bridge met the account are left to their hooks: a copy of the new state here would
+        make their news look old.
+        """
+        if self.is_done:
+            return
+        met = datetime.fromtimestamp(self._met_at(), self._clock.now().tzinfo)
+        done = int(self._cursors.read(DEALS_FILLED_PAGES) or 0)
+        for page in count(done + 1):
+            records = self._read(page)
+            self._keep(page, [record for record in records if record.updated_at < met], len(records) < PAGE)
+            progress((page - 1) * PAGE + len(records))
+            if len(records) < PAGE:
+                return
+
+    def _met_at(self) -> float:
+        met = self._cursors.read(DEALS_MET_AT)
+        if met is None:
+            # amoCRM's times have whole seconds: of what happened in this very second nobody can say if it was before.
+            met = float(int(self._account_clock.now().timestamp()))
+            with self._store.write() as connection:
+                self._cursors.write(connection, DEALS_MET_AT, met)
+        return met
+
+    def _read(self, page: int) -> list[DealRecord]:
+        params = {"with": "contacts,loss_reason", "order": {"id": "asc"}, "page": page, "limit": PAGE}
+        return [DealRecord.from_api(row) for row in embedded(self._client.get("/api/v4/leads", params) or {}, "leads")]
+
+    def _keep(self, page: int, records: list[DealRecord], is_last: bool) -> None:
+        known = self._mirror.get(record.id for record in records)
+        new = [Mirrored(record, record.updated_at) for record in records if record.id not in known]
+        with self._store.write() as connection:
+            self._mirror.put(connection, new, self._clock.now())
+            if self._timetable:
+                self._timers.follow(connection, self._timetable, new)
+            # A deal deleted meanwhile shifts the rest by one: the page before is read again after a restart.
+            self._cursors.write(connection, DEALS_FILLED_PAGES, max(page - 1, 0))
+            if is_last:
+                self._cursors.write(connection, DEALS_FILLED, 1.0)
+        log.info("mirror is being filled", page=page, deals=len(records))
+
+
+# Reading a list of amoCRM once from its first page to its last: some pages at a time, and on where it stopped.
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PagedList:
+    """``name`` of its cursors; ``key``: what amoCRM calls it under ``_embedded``; ``keep`` writes a page's rows."""
+
+    name: str
+    path: str
+    key: str
+    params: Mapping[str, Any]
+    keep: Callable[[Connection, Sequence[Row]], None]
+
+    @property
+    def filled(self) -> str:
+        """The cursor that is there when the whole list has been read."""
+        return f"{self.name}_filled"
+
+
+class PagedFill:
+    """Pages are counted in the store, in order of id, which old entities never change. Nothing is kept in memory but
+    the page in hand."""
+
+    def __init__(self, store: Store, account_key: int, client: CrmClient, what: PagedList) -> None:
+        self._store = store
+        self._client = client
+        self._what = what
+        self._cursors = Cursors(store, account_key)
+        self._pages = f"{what.name}_pages"
+
+    @property
+    def is_done(self) -> bool:
+        return self._cursors.read(self._what.filled) is not None
+
+    def step(self) -> None:
+        """Read the next page, if one is left. Raises CrmError; then the same page is read again."""
+        if self.is_done:
+            return
+        done = int(self._cursors.read(self._pages) or 0)
+        params = {**self._what.params, "order": {"id": "asc"}, "page": done + 1, "limit": PAGE}
+        rows = embedded(self._client.get(self._what.path, params) or {}, self._what.key)
+        with self._store.write() as connection:
+            self._what.keep(connection, rows)
+            self._cursors.write(connection, self._pages, done + 1)
+            if len(rows) < PAGE:
+                self._cursors.write(connection, self._what.filled, 1.0)
+        log.info("mirror is being filled", list=self._what.name, page=done + 1, rows=len(rows))
+
+    def begin_anew(self) -> None:
+        """Forget how far it was read."""
+        with self._store.write() as connection:
+            self._cursors.forget(connection, self._pages, self._what.filled)
+
+
+# The first reading of what lies beside the deals: open tasks, contacts, and the touches of the last weeks.
+#
+# It goes on in the background while the bridge works, a few requests at a time, and on where it stopped after a
+# restart. Rules need none of it to decide: they read afresh. Pages, reports and imports wait for it (``is_filled``).
+
+# A month and a little: what rules about a month's touches ask for on the first day.
+HISTORY = timedelta(days=35)
+STEPS_IN_A_ROW = 3
+
+
+class FirstReading:
+    """``again`` asks for the next portion. ``account_clock`` tells amoCRM's time."""
+
+    def __init__(
+        self,
+        store: Store,
+        account_key: int,
+        client: CrmClient,
+        account_clock: Clock,
+        contacts: ContactKeeper,
+        again: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._key = account_key
+        self._client = client
+        self._account_clock = account_clock
+        self._contacts = contacts
+        self._again = again
+        self._cursors = Cursors(store, account_key)
+        self._rows = TaskRows(account_key)
+        self._refused: set[str] = set()
+        of_tasks = PagedList("tasks", "/api/v4/tasks", "tasks", {"filter": {"is_completed": False}}, self._keep_tasks)
+        of_contacts = PagedList("contacts", "/api/v4/contacts", "contacts", {"with": "leads"}, self._keep_contacts)
+        self._tasks = PagedFill(store, account_key, client, of_tasks)
+        self._people = PagedFill(store, account_key, client, of_contacts)
+
+    def meet(self) -> None:
+        """What happens from this second on is news. To be called before anything begins to listen; does nothing the
+        next time."""
+        if self._cursors.read(MIRROR_MET_AT) is None:
+            with self._store.write() as connection:
+                self._cursors.write(connection, MIRROR_MET_AT, float(int(self._account_clock.now().timestamp())))
+        self._look_at_fields()
+
+    @property
+    def is_done(self) -> bool:
+        return self._tasks.is_done and self._people.is_done and self._cursors.read(TOUCHES_FILLED) is not None
+
+    def run(self) -> None:
+        """The next portion, if anything is left. Raises CrmError; then it is read again."""
+        for _ in range(STEPS_IN_A_ROW):
+            step = next(self._left(), None)
+            if step is None:
+                return
+            self._do(*step)
+        self._again()
+
+    def _left(self) -> Iterator[tuple[str, Callable[[], None]]]:
+        steps = (
+            ("tasks", self._tasks.is_done, self._tasks.step),
+            ("contacts", self._people.is_done, self._people.step),
+            ("touches", self._cursors.read(TOUCHES_FILLED) is not None, self._step_back),
+        )
+        return iter([(name, step) for name, is_done, step in steps if not is_done and name not in self._refused])
+
+    def _do(self, name: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except (CrmForbidden, CrmRefused) as error:
+            # A list that we may not see must not keep the bridge from everything else; the next start tries again.
+            log.error("the mirror can't be filled", list=name, error=str(error))
+            self._refused.add(name)
+
+    def _keep_tasks(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """What changed after the bridge met the account is left to its hooks: a copy of the new state here would make
+        their news look old."""
+        met = self._met
+        copies = [TaskCopy.of(TaskRecord.from_api(row)) for row in rows]
+        known = self._rows.known(connection, (copy.id for copy in copies))
+        self._rows.put(connection, [copy for copy in copies if copy.id not in known and copy.updated_at < met])
+
+    def _keep_contacts(self, connection: Connection, rows: Sequence[Row]) -> None:
+        self._contacts.put(connection, [ContactRecord.from_api(row) for row in rows])
+
+    def _step_back(self) -> None:
+        """The touches of the weeks before the bridge met the account, from the newest to the oldest."""
+        met = self._met
+        until = datetime.fromtimestamp(self._cursors.read(TOUCHES_FROM) or met.timestamp(), UTC)
+        told, rest = touches_before(self._client, max(met - HISTORY, EPOCH), until)
+        with self._store.write() as connection:
+            learn(connection, self._key, told)
+            if rest is None:
+                self._cursors.write(connection, TOUCHES_FILLED, 1.0)
+            else:
+                self._cursors.write(connection, TOUCHES_FROM, rest.timestamp())
+        log.info("touches are being read", until=until.isoformat(), found=len(told))
+
+    @property
+    def _met(self) -> datetime:
+        return datetime.fromtimestamp(self._cursors.read(MIRROR_MET_AT) or 0.0, UTC)
+
+    def _look_at_fields(self) -> None:
+        """Other fields are to be kept than before: then the contacts are read anew."""
+        mark = float(zlib.crc32(repr(sorted(self._contacts.kept_fields)).encode()))
+        if self._cursors.read(CONTACTS_FIELDS) == mark:
+            return
+        self._people.begin_anew()
+        with self._store.write() as connection:
+            self._cursors.write(connection, CONTACTS_FIELDS, mark)
