@@ -4,9 +4,9 @@ The data's way through the house::
 
     amoCRM ─hook─► web/hooks.py ─► engine/inbox.py      the raw bytes, committed, then 204
                                      │
-       engine/worker.py ── decode ───┤ engine/intake.py, crm/hooks/     bytes → reported events, repeats dropped
-                        ── judge ────┤ engine/planner.py                fresh read, compared with the mirror (observe)
-                        │            │ engine/dispatch.py → handlers/*  (event, deal, options) → actions | Skip(…)
+       engine/worker.py ── decode ───┤ engine/event_queue.py, crm/hooks/     bytes → reported events, repeats dropped
+                        ── judge ────┤ engine/processor.py                fresh read, compared with the mirror (observe)
+                        │            │ engine/dispatcher.py → handlers/*  (event, deal, options) → actions | Skip(…)
                         │            │ engine/resolve/                  names → ids, due phrases → times
                         │            │ one transaction: journal + outbox + event done
                         ── send ─────┘ engine/sender.py, crm/writes.py  like effects together; lost answers looked for

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from amo_bridge.clock import SystemClock
-from amo_bridge.engine.due_steps import DueSteps
+from amo_bridge.engine.scheduler import DueSteps
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import deals, timers
 

@@ -23,10 +23,10 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.imports.control import ImportControl
 from amo_bridge.engine.imports.drafting import Drafting, Upload
 from amo_bridge.engine.imports.runner import Importer
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.sandbox import delivery

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from doc_files import ROOT, spans
 
-from amo_bridge.engine.meters import Meters
+from amo_bridge.engine.metrics import Meters
 from amo_bridge.web.metrics import StoredGauges
 
 PAGE = ROOT / "docs" / "operations.md"

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from amo_bridge.bizon.reports import BizonReports, Report
 from amo_bridge.clock import Clock
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.imports.book import NotNow
 from amo_bridge.engine.imports.control import DRY, ImportControl
 from amo_bridge.engine.imports.drafting import Drafting, Upload
 from amo_bridge.engine.imports.memory import COUNTS
-from amo_bridge.engine.planned import Planned
+from amo_bridge.engine.outbox import Planned
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.storage.database import Store, insert_new
 from amo_bridge.storage.tables import outbox
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Lane
 from amo_bridge.engine.lanes.port import Job, Outcome, Sent
 from amo_bridge.engine.outbox import Sendable
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.engine.violations import Breach, Violations
 
 RECORDED = "записано в учёт нарушений"

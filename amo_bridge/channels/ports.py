@@ -20,8 +20,8 @@ from amo_bridge.config.channels import MAIL_PASSWORD, TELEGRAM_TOKEN
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.lanes.port import Port
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.engine.violations import Violations
 from amo_bridge.storage.database import Store
 from amo_bridge.text.templates import Templates

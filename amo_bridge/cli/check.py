@@ -16,8 +16,8 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import in_words
+from amo_bridge.engine.alerts import warning
 from amo_bridge.engine.connection import read_account, tokens
-from amo_bridge.engine.token_watch import warning
 from amo_bridge.errors import BridgeError, ConfigError
 
 CRM_UNREACHABLE = 3

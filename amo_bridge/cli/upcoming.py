@@ -20,7 +20,7 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.dates.duration import step_in_words
 from amo_bridge.engine.connection import known_timezone
-from amo_bridge.engine.upcoming import Coming, Upcoming
+from amo_bridge.engine.forecast import Coming, Upcoming
 from amo_bridge.rules.handler import Schedule
 from amo_bridge.text.names import nearest
 

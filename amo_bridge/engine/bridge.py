@@ -11,17 +11,16 @@ from typing import Any, Self
 from amo_bridge import file_lock
 from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.engine import token_watch
+from amo_bridge.engine import alerts
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.connecting import Connecting
 from amo_bridge.engine.desk import Desk
 from amo_bridge.engine.duty import Duty
-from amo_bridge.engine.gauges import Gauges, Vitals
 from amo_bridge.engine.ground import Ground
 from amo_bridge.engine.inbox import Inbox
 from amo_bridge.engine.leader import Leadership
 from amo_bridge.engine.meeting import Met, by_asking, by_what_a_worker_left, known_misfits
-from amo_bridge.engine.meters import Meters
+from amo_bridge.engine.metrics import Gauges, Meters, Vitals
 from amo_bridge.engine.reloading import ConfigWatch
 from amo_bridge.engine.role import Role
 from amo_bridge.engine.sender import SETTLE
@@ -144,7 +143,7 @@ class Bridge:
             "problems": self.problems,
             "channels": self._worker.traffic.trouble if self._worker else {},
             "token_ends_at": None if ends_at is None else datetime.fromtimestamp(ends_at, UTC).isoformat(),
-            "token_warning": token_watch.warning(ends_at, self._clock.now()),
+            "token_warning": alerts.warning(ends_at, self._clock.now()),
             **self._counts(),
         }
 

@@ -17,7 +17,7 @@ from amo_bridge.crm.oauth import OAuth
 from amo_bridge.crm.rate_limiter import Budget, LocalBudget, StoreBudget
 from amo_bridge.crm.tokens import LongLivedToken, OAuthTokens, Tokens
 from amo_bridge.engine.closing import Closing
-from amo_bridge.engine.meters import AccountMeters, MeteredBudget, MeteredSession
+from amo_bridge.engine.metrics import AccountMeters, MeteredBudget, MeteredSession
 from amo_bridge.errors import ConfigError, CrmForbidden, CrmStopped, CrmTemporary, NotConnected, StoreUnavailable
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import SmallState, account_name, small_state

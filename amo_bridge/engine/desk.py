@@ -9,7 +9,7 @@ from amo_bridge.clock import AccountClock, Clock
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.connection import Connection
-from amo_bridge.engine.meters import AccountMeters
+from amo_bridge.engine.metrics import AccountMeters
 from amo_bridge.storage.database import Store
 
 

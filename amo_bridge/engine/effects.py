@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sqlalchemy import ColumnElement, FromClause
+
+from amo_bridge.storage.tables import outbox
+
 Kind = Literal[
     "create_task", "change_task", "patch_deal", "add_note", "create_deal", "link_contact", "attach_files",
     "send_letter", "notify", "join_audience", "leave_audience", "send_sms",
@@ -74,3 +78,13 @@ class Effect:
             "not_before": self.not_before,
             **self.extra,
         }
+
+
+# Which rows of the outbox are a lane's: told by their kind.
+
+
+def in_lane(lane: Lane, rows: FromClause = outbox) -> ColumnElement[bool]:
+    """Rows of ``outbox`` (or an alias of it) that are of this lane."""
+    if lane == "crm":
+        return rows.c.kind.not_in(list(OUTSIDE))
+    return rows.c.kind.in_([kind for kind, its_lane in OUTSIDE.items() if its_lane == lane])

@@ -14,7 +14,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.connecting import Connecting
 from amo_bridge.engine.ground import Ground
-from amo_bridge.engine.meters import Meters
+from amo_bridge.engine.metrics import Meters
 from amo_bridge.engine.own_address import ACCOUNTS
 from amo_bridge.engine.role import Role
 from amo_bridge.engine.sender import SETTLE

@@ -16,9 +16,9 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.dates.due import Due
-from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.dispatch import Case, Verdict
+from amo_bridge.engine.dispatcher import Case, Verdict
 from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.errors import BridgeError
 from amo_bridge.rules.actions import CreateTask
 from amo_bridge.storage.tables import outbox

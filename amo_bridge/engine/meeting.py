@@ -12,7 +12,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.connection import HOOK_SECRET, Connection, known_account, known_secret
 from amo_bridge.engine.desk import Desk
-from amo_bridge.engine.meters import AccountMeters
+from amo_bridge.engine.metrics import AccountMeters
 from amo_bridge.engine.own_address import destination
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.storage.accounts import key_of, known_key

@@ -6,26 +6,35 @@ The hook is taken at its word: what it tells is what just happened, even if it i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sqlalchemy import select
+
+from amo_bridge.clock import Clock
 from amo_bridge.crm import webhooks
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.records import EPOCH, DealRecord
-from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.dispatch import Case, Verdict
-from amo_bridge.engine.intake import deal_of
-from amo_bridge.engine.needs.source import Ways
-from amo_bridge.engine.surroundings import Surroundings
-from amo_bridge.engine.tasks_now import TasksNow
-from amo_bridge.engine.wording import in_words
-from amo_bridge.errors import UnknownName
+from amo_bridge.engine.data_loader import Surroundings
+from amo_bridge.engine.data_sources import Ways
+from amo_bridge.engine.dispatcher import Case, Verdict
+from amo_bridge.engine.event_queue import deal_of
+from amo_bridge.engine.journal import Journal, in_words
+from amo_bridge.engine.outbox import Outbox
+from amo_bridge.engine.processor import TasksNow
+from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealReported, Event, TaskReported
-from amo_bridge.events.codec import fingerprint, to_json
+from amo_bridge.events.codec import fingerprint, from_json, to_json
 from amo_bridge.mirror.deals import Mirrored
 from amo_bridge.rules.handler import Rule
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.notify import ring_out
+from amo_bridge.storage.tables import events
 
 
 @dataclass(frozen=True)
@@ -191,3 +200,67 @@ def _before(event: DealReported, now: DealRecord) -> Mirrored | None:
     if event.old_responsible_user_id:
         before = replace(before, responsible_user_id=event.old_responsible_user_id)
     return Mirrored(before, EPOCH)
+
+
+# A step of the journal taken once more, because a person asks for it: first as a question, then for good.
+#
+# The event is judged as if it happened now, by the rules and the deal as they are now.
+
+
+class NotRepeatable(BridgeError):
+    """It can't be taken once more; the text (Russian) says why."""
+
+
+class Repeating:
+    def __init__(self, store: Store, account_key: int, brain: Brain, client: CrmClient, clock: Clock) -> None:
+        self._store = store
+        self._key = account_key
+        self._brain = brain
+        self._client = client
+        self._clock = clock
+
+    def judge(self, deal_id: int, event_id: int) -> list[Verdict]:
+        """What every rule that listens would say now. Raises NotRepeatable, CrmError, UnknownName."""
+        return verdicts_about(self._event(deal_id, event_id), self._brain, self._client)
+
+    def carry_out(self, deal_id: int, event_id: int, rule: str, mark: str, who: str) -> Verdict:
+        """Do what the rule would do. ``mark``: of the question it answers; answered twice, it is done once.
+
+        Raises NotRepeatable when the rule does not want to do anything now, and as ``judge``."""
+        event = self._event(deal_id, event_id)
+        verdict = _willing(verdicts_about(event, self._brain, self._client), rule)
+        key = hashlib.sha256(f"{event_id} {rule} {mark}".encode()).hexdigest()[:24]
+        again = replace(verdict, event_key=f"again:{key}", reason=f"повторено вручную, {who}")
+        journal = Journal(self._store, self._key)
+        with self._store.write() as connection:
+            if Outbox(self._store, self._key, self._clock).add(connection, event_id, again):
+                rows = journal.rows_of(self._clock.now(), event_id, deal_id, event, [again])
+                # What came is in the journal already.
+                journal.write(connection, rows[1:])
+            ring_out(connection, self._key)
+        return again
+
+    def _event(self, deal_id: int, event_id: int) -> Event:
+        query = select(events.c.body).where(
+            events.c.account == self._key, events.c.id == event_id, events.c.deal_id == deal_id
+        )
+        with self._store.read() as connection:
+            body = connection.execute(query).scalar()
+        if body is None:
+            raise NotRepeatable("этого события в базе уже нет: хранятся последние ([bridge] keep_hooks)")
+        try:
+            return replace(from_json(json.loads(body)), at=self._clock.now())
+        except (LookupError, TypeError, ValueError) as error:
+            raise NotRepeatable(f"событие не читается: {error}") from error
+
+
+def _willing(verdicts: Sequence[Verdict], rule: str) -> Verdict:
+    for verdict in verdicts:
+        if verdict.rule.name == rule and verdict.outcome == "acts":
+            return verdict
+    said = next((verdict for verdict in verdicts if verdict.rule.name == rule), None)
+    if said is None:
+        raise NotRepeatable(f"правило {rule} этого события не ждёт или выключено")
+    if said.outcome == "would_act":
+        raise NotRepeatable(f"правило {rule} работает вхолостую: в amoCRM оно ничего не меняет")
+    raise NotRepeatable(f"правило {rule} сейчас ничего не сделало бы: {said.reason}")

@@ -1,28 +1,80 @@
-"""Retention: what is done and old is deleted, a few rows at a time, so that hooks never wait for it.
+"""Steps that fired long ago go when nothing could ask for them again: the deal has left the stage, its date is another
+one, the slot of the round is past, or the deal is gone.
 
-What is open or failed stays however old it is, and so do ``made`` and the keys of effects that are done once for ever:
-without them the bridge would do them again.
+As long as the timetable wants a step, its row is what keeps it from being done twice, however old it is. What a rule
+that is switched off would want nobody can tell: its rows stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import structlog
-from sqlalchemy import Column, ColumnElement, Table, and_, delete, func, select, true
+from sqlalchemy import Column, ColumnElement, Row, Table, and_, delete, func, select, true
+from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import BridgeSection
-from amo_bridge.engine.old_timers import forget_old
-from amo_bridge.engine.timetable import Timetable
+from amo_bridge.engine.timers import FIRED, Timers, main_contacts
+from amo_bridge.engine.timetable import TimerKey, Timetable
+from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.accounts import TIDIED_AT, Cursors
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events, inbox, journal, outbox, tasks, timers, touches
 
+TIMER_BATCH_SIZE = 250
+
+
+def forget_old(store: Store, account: int, timetable: Timetable, before: float) -> Iterator[int]:
+    """Delete those that fell due before then (Unix seconds, account's clock); after each chunk how many went. Raises
+    StoreUnavailable."""
+    last = 0
+    while True:
+        with store.write() as connection:
+            rows = connection.execute(_old(account, before, last)).all()
+            gone = _unwanted(connection, account, Mirror(store, account), timetable, rows)
+            connection.execute(delete(timers).where(timers.c.id.in_(gone)))
+        if gone:
+            yield len(gone)
+        if len(rows) < TIMER_BATCH_SIZE:
+            return
+        last = rows[-1].id
+
+
+def _old(account: int, before: float, last: int) -> Any:
+    old = (timers.c.account == account, timers.c.state == FIRED, timers.c.due_at < before)
+    return select(timers).where(*old, timers.c.id > last).order_by(timers.c.id).limit(TIMER_BATCH_SIZE)
+
+
+def _unwanted(
+    connection: Connection, account: int, mirror: Mirror, timetable: Timetable, rows: Sequence[Row[Any]]
+) -> list[int]:
+    """The numbers of the rows that nobody will ask for."""
+    copies = mirror.among(connection, {row.deal_id for row in rows})
+    people = main_contacts(connection, account, copies.values()) if timetable.contact_dates else None
+    wanted = timetable.wanted(copies.values(), Timers(account).in_force(connection), people)
+    return [
+        row.id
+        for row in rows
+        if row.deal_id not in copies
+        or (
+            row.rule in timetable.digests
+            and (row.deal_id, row.rule) not in wanted.unknown
+            and TimerKey(row.deal_id, row.rule, row.step, row.anchor) not in wanted.steps
+        )
+    ]
+
+
+# Retention: what is done and old is deleted, a few rows at a time, so that hooks never wait for it.
+#
+# What is open or failed stays however old it is, and so do ``made`` and the keys of effects that are done once for
+# ever: without them the bridge would do them again.
+
 log = structlog.get_logger()
 EVERY = timedelta(days=1)
-CHUNK = 500
+BATCH_SIZE = 500
 # Rules ask for a month of touches, reports for a year.
 TOUCHES_KEPT = timedelta(days=400)
 # So long a finished task may still be told of: its result, or that it was opened again.
@@ -83,7 +135,7 @@ class Retention:
         mine = and_(table.c.account == self._key, old)
         while True:
             with self._store.read() as connection:
-                ids = connection.execute(select(number).where(mine).limit(CHUNK)).scalars().all()
+                ids = connection.execute(select(number).where(mine).limit(BATCH_SIZE)).scalars().all()
             if not ids:
                 return
             with self._store.write() as connection:
@@ -98,14 +150,14 @@ class Retention:
         last = 0
         while True:
             query = select(table.c.id, came_at.label("came_at"), old.label("old"))
-            walk = query.where(table.c.account == self._key, table.c.id > last).order_by(table.c.id).limit(CHUNK)
+            walk = query.where(table.c.account == self._key, table.c.id > last).order_by(table.c.id).limit(BATCH_SIZE)
             with self._store.read() as connection:
                 rows = connection.execute(walk).all()
             if ids := [row.id for row in rows if row.old]:
                 with self._store.write() as connection:
                     connection.execute(delete(table).where(table.c.id.in_(ids), may_go))
                 yield table.name, len(ids)
-            if len(rows) < CHUNK or rows[-1].came_at >= before:
+            if len(rows) < BATCH_SIZE or rows[-1].came_at >= before:
                 return
             last = rows[-1].id
 

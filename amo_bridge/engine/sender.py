@@ -1,26 +1,43 @@
-"""Sending the outbox: like effects together, each surely once."""
+"""How long people wait: from a hook's arrival to its effects in amoCRM."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import structlog
+from sqlalchemy import select
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.reads import deals_by_ids
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.writes import Written, find, most_of, named_bad, write
-from amo_bridge.engine.aftermath import Aftermath
-from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.lag import measure
-from amo_bridge.engine.meters import AccountMeters
+from amo_bridge.engine.deal_view import deal_url
+from amo_bridge.engine.metrics import AccountMeters
 from amo_bridge.engine.outbox import Outbox, Sendable
-from amo_bridge.engine.view import deal_url
+from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.write_results import Aftermath
 from amo_bridge.errors import CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import events
+
+
+def measure(store: Store, meters: AccountMeters, done: Iterable[Sendable], now: float) -> None:
+    """Count effects that have just become true; those that a hook led to, with their time."""
+    done = list(done)
+    ids = {row.event_id for row in done if row.event_id is not None}
+    with store.read() as connection:
+        hooks = select(events.c.id, events.c.received_at).where(events.c.id.in_(ids), events.c.inbox_id.is_not(None))
+        came = {row.id: row.received_at for row in connection.execute(hooks)} if ids else {}
+    for row in done:
+        meters.effect_done(row.kind)
+        if row.event_id in came:
+            meters.lagged(max(now - came[row.event_id], 0.0))
+
+
+# Sending the outbox: like effects together, each surely once.
 
 log = structlog.get_logger()
 # A write that amoCRM is still chewing on may land after we gave up waiting; look only when it must have landed.

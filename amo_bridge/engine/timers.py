@@ -14,8 +14,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, select, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.in_force import InForce
-from amo_bridge.engine.timetable import Moments, TimerKey, Timetable, Wanted
+from amo_bridge.engine.timetable import InForce, Moments, TimerKey, Timetable, Wanted
 from amo_bridge.mirror.contacts import IndexedContact, known_contacts
 from amo_bridge.mirror.deals import Mirrored
 from amo_bridge.storage.database import chunks, insert_new

@@ -1,26 +1,73 @@
-"""What the enabled schedules want: the steps of a deal as the mirror knows it. A pure function; ``timers.py`` keeps
-them."""
+"""When a rule by the clock has been on: since when at all, and when it was off in between."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
+from sqlalchemy import Row
 
 from amo_bridge.clock import Clock
 from amo_bridge.dates.calendar import CalendarOptions, WorkCalendar
-from amo_bridge.engine.in_force import InForce
-from amo_bridge.engine.view import Viewer
+from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.mirror.contacts import IndexedContact
 from amo_bridge.mirror.deals import Mirrored
 from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Rule, Schedule, Step, StepsOf
+from amo_bridge.rules.handler import Pause, Rule, Schedule, Step, StepsOf, Times
 from amo_bridge.rules.option_types import ContactDateFieldName, names_in
+
+
+@dataclass(frozen=True)
+class InForce:
+    """``pauses``: from when to when it was off; the last one has no end as long as the rule is off. Unix seconds by the
+    account's clock."""
+
+    since: float
+    pauses: tuple[tuple[float, float | None], ...] = ()
+
+    @classmethod
+    def of(cls, row: Row[Any]) -> InForce:
+        """What the store's row says."""
+        return cls(row.since, tuple((off, on) for off, on in json.loads(row.pauses)))
+
+    @property
+    def pauses_json(self) -> str:
+        return json.dumps(self.pauses)
+
+    def switched_off(self, now: float) -> InForce:
+        """The same rule, off from now on, if it was not off before."""
+        return self if self._is_off else replace(self, pauses=(*self.pauses, (now, None)))
+
+    def switched_on(self, now: float) -> InForce:
+        """The same rule, on from now on, if it was not on before."""
+        if not self._is_off:
+            return self
+        *before, (off, _) = self.pauses
+        return replace(self, pauses=(*before, (off, now)) if now > off else tuple(before))
+
+    def times(self, calendar: WorkCalendar, now: datetime) -> Times:
+        """How the rule counts time."""
+        pauses = tuple(Pause(_moment(off), _moment(on)) for off, on in self.pauses if on is not None)
+        return Times(calendar, _moment(self.since), now, pauses)
+
+    @property
+    def _is_off(self) -> bool:
+        return bool(self.pauses) and self.pauses[-1][1] is None
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+# What the enabled schedules want: the steps of a deal as the mirror knows it. A pure function; ``timers.py`` keeps
+# them.
 
 log = structlog.get_logger()
 

@@ -12,9 +12,9 @@ from time import monotonic
 
 import structlog
 
-from amo_bridge.engine.intake import BATCH, decode_new
+from amo_bridge.engine.event_queue import BATCH, decode_new
 from amo_bridge.engine.lanes.traffic import Traffic
-from amo_bridge.engine.planner import Planner
+from amo_bridge.engine.processor import Planner
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import BridgeError, CrmForbidden, CrmRefused, CrmStopped, LeadLost
 from amo_bridge.mirror.tasks import ReadTasks

@@ -14,21 +14,20 @@ from amo_bridge.bizon.taking import Taking
 from amo_bridge.channels.ports import Quay, ports_of, series_chore
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.engine.alarms import Alarms
-from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.clockwork import Clockwork
-from amo_bridge.engine.contact_dates import ContactDates
+from amo_bridge.engine.alerts import Alarms, TokenWatch
 from amo_bridge.engine.desk import Desk
-from amo_bridge.engine.evening import Evening
+from amo_bridge.engine.evening_digest import Evening
+from amo_bridge.engine.event_queue import Outlook
 from amo_bridge.engine.imports.chore import ImportChore
 from amo_bridge.engine.imports.runner import Importer
 from amo_bridge.engine.lanes.lane import lanes_of
 from amo_bridge.engine.lanes.port import Port
 from amo_bridge.engine.lanes.traffic import Traffic
-from amo_bridge.engine.outlook import Outlook
 from amo_bridge.engine.own_address import pages_of
-from amo_bridge.engine.planner import Planner
+from amo_bridge.engine.processor import Planner
 from amo_bridge.engine.retention import Retention, RetentionChore
+from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.scheduler import Clockwork, ContactDates
 from amo_bridge.engine.sender import Sender
 from amo_bridge.engine.ticker import (
     BIZON,
@@ -41,7 +40,6 @@ from amo_bridge.engine.ticker import (
     TIMERS,
     TOKEN_WATCH,
 )
-from amo_bridge.engine.token_watch import TokenWatch
 from amo_bridge.engine.worker import Worker
 from amo_bridge.mirror.contact_refresh import ContactKeeper
 from amo_bridge.mirror.deals import Mirror

@@ -1,9 +1,9 @@
 """Vocabulary 1: what happened.
 
-Two floors. The *reported* events are what a hook said, decoded and nothing more (``crm/hooks`` makes them).
-The *observed* events are what the bridge concluded by comparing a fresh read with its mirror (``engine/observe.py``);
-rules about stages and fields listen to these, because hooks repeat, overtake each other and get lost. Besides them,
-the clock: a step of a schedule has fallen due.
+*Reported* events are what a webhook said, decoded and nothing more (``crm/webhooks``). *Observed* events are what the
+bridge concluded by comparing a fresh read with its mirror (``engine/change_detection.py``); rules about stages and
+fields listen to these, because webhooks repeat, overtake each other and get lost. Besides them, the clock: a step of a
+schedule has fallen due.
 
 ``Deal`` is amoCRM's *lead* (сделка); the word is ``deal`` everywhere in our code, ``lead`` only on amoCRM's wire.
 Times are aware datetimes in UTC. Ids are amoCRM's integers. ``raw`` is the part of the body the event was made of,

@@ -134,8 +134,8 @@ def _moment(seconds: float) -> datetime:
 # Our own changes of tasks: those on their way, and those that are done.
 #
 # amoCRM's hook about a write may overtake the record that it is done: until then, or when the answer was lost, the hook
-# is recognised by what is being written. Once it is recorded the mirror knows it (engine/aftermath.py); but a word of
-# what was before it may still come, and has the same time if it happened in the same second.
+# is recognised by what is being written. Once it is recorded the mirror knows it (engine/write_results.py); but a word
+# of what was before it may still come, and has the same time if it happened in the same second.
 
 ON_THEIR_WAY = ("sending", "doubt")
 

@@ -27,8 +27,8 @@ from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import in_words
 from amo_bridge.engine.connection import Connection
+from amo_bridge.engine.forecast import Upcoming
 from amo_bridge.engine.rehearsals import Rehearsal, Rehearsals
-from amo_bridge.engine.upcoming import Upcoming
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rehearsal.calendar import day_title
 from amo_bridge.rehearsal.play import rehearsing

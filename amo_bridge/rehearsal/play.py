@@ -18,8 +18,8 @@ from amo_bridge.config.model import Config
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.effects import OUTSIDE
 from amo_bridge.engine.meeting import by_asking
-from amo_bridge.engine.meters import Meters
-from amo_bridge.engine.replan import Replan
+from amo_bridge.engine.metrics import Meters
+from amo_bridge.engine.scheduler import Replan
 from amo_bridge.engine.ticker import FIRST_READING, RECONCILE, SERIES, TIMERS
 from amo_bridge.engine.timers import FIRED, OPEN
 from amo_bridge.engine.worker import Worker

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from amo_bridge.engine.view import deal_url
+from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.engine.violations import State, Violation
 from amo_bridge.text.csv_table import as_csv
 

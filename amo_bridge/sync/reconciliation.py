@@ -19,7 +19,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.events_api import look_since, newest_at
 from amo_bridge.crm.records import EPOCH, DealRecord
-from amo_bridge.engine.intake import add_events
+from amo_bridge.engine.event_queue import add_events
 from amo_bridge.errors import CrmError
 from amo_bridge.events import DealAdded, DealMoved, DealReported, DealUpdated, Event, FieldValue
 from amo_bridge.events.codec import from_json, to_json

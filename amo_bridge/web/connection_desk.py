@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from amo_bridge.config.loader import secret
 from amo_bridge.crm.account import Account
-from amo_bridge.engine import token_watch
+from amo_bridge.engine import alerts
 from amo_bridge.engine.connection import CLIENT_ID, TOKEN, redirect_uri
-from amo_bridge.engine.gauges import Vitals
+from amo_bridge.engine.metrics import Vitals
 from amo_bridge.web.here import write_down
 from amo_bridge.web.office import NotMet, PageAccount
 
@@ -43,7 +43,7 @@ class ConnectionDesk:
             has_keys=bool(secret(environment, CLIENT_ID)),
             redirect_uri=redirect_uri(here.config, environment),
             ends_at=ends_at,
-            warning=token_watch.warning(ends_at, here.clock.now()),
+            warning=alerts.warning(ends_at, here.clock.now()),
         )
 
     @property

@@ -13,8 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from amo_bridge.engine.gauges import Vitals
-from amo_bridge.engine.meters import AccountMeters, Meters
+from amo_bridge.engine.metrics import AccountMeters, Meters, Vitals
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.web.access import TOKEN, may_look
 

@@ -9,7 +9,7 @@ from flask import abort
 from amo_bridge.channels.mail.facts import facts
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import ContactRecord
-from amo_bridge.engine.view import Viewer
+from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.deal import Deal

@@ -9,11 +9,10 @@ from typing import Literal
 from flask import abort
 
 from amo_bridge.crm.account import Account, Field, Stage
-from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.by_hand import ByHand, Saving
-from amo_bridge.engine.needs.bloggers import known_by_name
-from amo_bridge.engine.view import deal_url
+from amo_bridge.engine.data_sources import known_by_name
+from amo_bridge.engine.deal_view import FieldReader, deal_url
+from amo_bridge.engine.manual_edits import ByHand, Saving
 from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.service_lines import Blogger, ServiceLines, ServicesSection

@@ -8,8 +8,8 @@ from datetime import datetime
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from amo_bridge.engine import token_watch
-from amo_bridge.engine.gauges import Vitals
+from amo_bridge.engine import alerts
+from amo_bridge.engine.metrics import Vitals
 from amo_bridge.web.office import PageAccount
 
 # The reconciliation comes every five minutes; so long after it something holds it up.
@@ -30,7 +30,7 @@ def troubles(account: PageAccount, vitals: Vitals | None, now: datetime) -> list
     """Everything that somebody should look at; bad things first."""
     is_ready = account.bridge.state == "ready"
     found = [*_of_bridge(account), *(_of_vitals(vitals, is_ready=is_ready) if vitals else ()), *_of_config(account)]
-    if words := token_watch.warning(account.bridge.token_ends_at, now):
+    if words := alerts.warning(account.bridge.token_ends_at, now):
         found.append(Trouble("warning", words, "connect_page.show"))
     return sorted(found, key=lambda one: one.weight != "bad")
 

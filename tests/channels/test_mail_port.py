@@ -31,9 +31,9 @@ from sqlalchemy import select
 from amo_bridge.channels.mail.memory import MailMemory
 from amo_bridge.channels.mail.port import MailPort
 from amo_bridge.channels.mail.smtp import MailServer
-from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.lanes.lane import Lane
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.errors import ChannelDown
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import letters, outbox

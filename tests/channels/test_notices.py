@@ -14,17 +14,16 @@ from telegram_kit import TOKEN, Telegram, telegram_server
 
 from amo_bridge.channels.mail.smtp import MailServer
 from amo_bridge.channels.notices.port import NoticePort
-from amo_bridge.channels.notices.reach import Reach
 from amo_bridge.channels.telegram.bot import Bot
 from amo_bridge.config.channels import Channels, PersonSection, TelegramSection
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
-from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.lanes.lane import Lane
-from amo_bridge.engine.people import People
-from amo_bridge.engine.resolve import Resolver
-from amo_bridge.engine.view import Viewer
+from amo_bridge.engine.people import People, Reach
+from amo_bridge.engine.resolver import Resolver
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.rules.actions import Lack, Notify, RollBack
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.storage.database import Store

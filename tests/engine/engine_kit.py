@@ -20,10 +20,10 @@ from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.dates.calendar import CalendarOptions
-from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.dispatch import Dispatcher, Verdict
+from amo_bridge.engine.dispatcher import Dispatcher, Verdict
 from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.outbox import Outbox
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import Event, StageEntered, StepDue
 from amo_bridge.mirror.contact_refresh import ContactKeeper

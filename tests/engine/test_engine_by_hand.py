@@ -6,8 +6,8 @@ import pytest
 from engine_kit import ACCOUNT, agency, clock
 from sqlalchemy import select, update
 
-from amo_bridge.engine.by_hand import BY_PERSON, ByHand, Saving
 from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.manual_edits import BY_PERSON, ByHand, Saving
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import outbox

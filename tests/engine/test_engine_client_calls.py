@@ -22,9 +22,9 @@ from engine_kit import (
 )
 
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.intake import add_events
+from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.journal import Journal
-from amo_bridge.engine.planner import Planner
+from amo_bridge.engine.processor import Planner
 from amo_bridge.events import CallLogged, Event, StageEntered
 from amo_bridge.mirror.contact_refresh import ContactKeeper
 from amo_bridge.mirror.contacts import ContactIndex, IndexedContact

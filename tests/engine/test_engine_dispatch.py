@@ -12,11 +12,10 @@ from engine_kit import BRIEF, MEETING, NEW, NOON, Around, NoOptions, agency, at,
 
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
-from amo_bridge.engine.dispatch import Case, Dispatcher, Verdict
-from amo_bridge.engine.event_keys import event_key
+from amo_bridge.engine.deal_view import Viewer
+from amo_bridge.engine.dispatcher import Case, Dispatcher, Verdict, event_key
 from amo_bridge.engine.people import People
-from amo_bridge.engine.resolve import Resolver
-from amo_bridge.engine.view import Viewer
+from amo_bridge.engine.resolver import Resolver
 from amo_bridge.errors import CrmUncertain
 from amo_bridge.events import DealMoved, Event, FieldChanged, StageEntered
 from amo_bridge.rules.actions import AddNote, ChangeTask, CreateDeal, CreateTask, Lack, MoveDeal, RollBack, Skip

@@ -11,8 +11,8 @@ from engine_kit import ACCOUNT, BRIEF, NEW, NOON, at, brain_with, clock, record,
 from sqlalchemy import select
 
 from amo_bridge.clock import FixedClock
-from amo_bridge.engine.clockwork import Clockwork
-from amo_bridge.engine.existing import ExistingDeals
+from amo_bridge.engine.forecast import ExistingDeals
+from amo_bridge.engine.scheduler import Clockwork
 from amo_bridge.engine.timers import Timers
 from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.rules.handler import MARK, Rule

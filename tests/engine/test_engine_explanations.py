@@ -11,12 +11,11 @@ from engine_kit import ACCOUNT, LOST, MEETING, NEW, NOON, Around, NoOptions, age
 
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
-from amo_bridge.engine.dispatch import Case, Dispatcher, Verdict
+from amo_bridge.engine.deal_view import Viewer
+from amo_bridge.engine.dispatcher import Case, Dispatcher, Verdict
+from amo_bridge.engine.gates import Explanation, PutBacks, settled, slot_of
 from amo_bridge.engine.people import People
-from amo_bridge.engine.put_backs import PutBacks
-from amo_bridge.engine.refusals import Explanation, settled, slot_of
-from amo_bridge.engine.resolve import Resolver
-from amo_bridge.engine.view import Viewer
+from amo_bridge.engine.resolver import Resolver
 from amo_bridge.events import DealMoved, Event, StageEntered
 from amo_bridge.mirror.tasks import TaskCopy, TaskRows
 from amo_bridge.rules.actions import Lack, RollBack, Skip

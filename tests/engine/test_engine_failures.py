@@ -8,7 +8,7 @@ import pytest
 from engine_kit import ACCOUNT, URL, ScriptedCrm, brain, clock, effect, errors, queue, states
 from sqlalchemy import insert, select
 
-from amo_bridge.engine.failures import Failures, NotFailed
+from amo_bridge.engine.dead_letters import Failures, NotFailed
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import CrmRefused

@@ -7,7 +7,7 @@ from datetime import timedelta
 from engine_kit import ACCOUNT, NOON, URL, clock, effect, queue
 from sqlalchemy import insert, update
 
-from amo_bridge.engine.gauges import Gauges, Vitals
+from amo_bridge.engine.metrics import Gauges, Vitals
 from amo_bridge.storage.accounts import CLOCK_AHEAD, RECONCILED_AT, Cursors
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import budgets, deals, events, inbox, outbox, timers

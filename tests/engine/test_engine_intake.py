@@ -12,7 +12,7 @@ import pytest
 from engine_kit import ACCOUNT, NOON
 from sqlalchemy import Connection, insert, select, update
 
-from amo_bridge.engine.intake import add_events, deal_of, decode_new
+from amo_bridge.engine.event_queue import add_events, deal_of, decode_new
 from amo_bridge.events import (
     CallLogged,
     ClientDeleted,

@@ -12,8 +12,8 @@ from sqlalchemy import select
 
 from amo_bridge.channels.not_connected import NAMES, NotConnected
 from amo_bridge.clock import FixedClock
+from amo_bridge.engine.dead_letters import Failures
 from amo_bridge.engine.effects import OUTSIDE, Effect
-from amo_bridge.engine.failures import Failures
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.lanes.port import Later, NotSent, Sent
 from amo_bridge.engine.outbox import Outbox

@@ -26,8 +26,8 @@ from engine_kit import (
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from amo_bridge.engine.intake import add_events
-from amo_bridge.engine.planner import Planner
+from amo_bridge.engine.event_queue import add_events
+from amo_bridge.engine.processor import Planner
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import CrmRefused
 from amo_bridge.events import DealMoved, Event

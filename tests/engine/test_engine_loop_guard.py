@@ -10,11 +10,11 @@ from engine_kit import ACCOUNT, NOON, brain, effect, record, rule, user, verdict
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import FixedClock
-from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.dispatch import Case, Verdict
+from amo_bridge.engine.deal_view import Viewer
+from amo_bridge.engine.dispatcher import Case, Verdict
 from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.view import Viewer
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.storage.database import Store
 
 MOST = 3

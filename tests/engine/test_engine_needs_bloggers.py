@@ -12,8 +12,7 @@ from engine_kit import ACCOUNT, client_of, record
 from local_crm import LocalCrm
 
 from amo_bridge.crm.account import Account
-from amo_bridge.engine.needs.bloggers import DealBloggers
-from amo_bridge.engine.needs.source import Ways
+from amo_bridge.engine.data_sources import DealBloggers, Ways
 from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.rules.deal import NamedBlogger
 from amo_bridge.rules.service_lines import ServicesSection

@@ -11,9 +11,9 @@ from engine_kit import BRIEF, LOST, MEETING, NEW, NOON, OFFER, agency, at, on_st
 
 from amo_bridge.config.model import RoleByField, RoleSpec
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.observe import Observer
+from amo_bridge.engine.change_detection import Observer
+from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.people import People
-from amo_bridge.engine.view import Viewer
 from amo_bridge.events import (
     DealAdded,
     DealMoved,

@@ -10,7 +10,7 @@ import pytest
 from engine_kit import BRIEF, agency, at, brain, record, user
 
 from amo_bridge.crm.records import TaskRecord
-from amo_bridge.engine.tasks_now import TasksNow
+from amo_bridge.engine.processor import TasksNow
 from amo_bridge.events import (
     TaskAdded,
     TaskAnswered,

@@ -10,7 +10,7 @@ from sqlalchemy import delete
 from test_engine_timers import Clockmaker, ladder, on
 
 from amo_bridge.config.model import BridgeSection
-from amo_bridge.engine import old_timers
+from amo_bridge.engine import retention
 from amo_bridge.engine.retention import Retention
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import deals, events
@@ -78,7 +78,7 @@ def test_what_a_rule_would_want_that_is_off_or_fails_nobody_can_tell(maker: Cloc
 
 
 def test_many_go_in_portions(maker: Clockmaker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(old_timers, "CHUNK", 2)
+    monkeypatch.setattr(retention, "TIMER_BATCH_SIZE", 2)
     maker.sees(*(on(MEETING, deal, since=A_DAY_LATER) for deal in (7, 9)))
     assert tidy(maker) == 2
     assert fired(maker) == [8]

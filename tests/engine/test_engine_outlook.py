@@ -9,7 +9,7 @@ import pytest
 from engine_kit import ACCOUNT, NOON, clock, effect, queue
 from sqlalchemy import insert, text, update
 
-from amo_bridge.engine.outlook import Outlook
+from amo_bridge.engine.event_queue import Outlook
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events, inbox, outbox
 

@@ -34,13 +34,13 @@ from sqlalchemy import select, update
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.due import Due
-from amo_bridge.engine import recording
-from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.intake import add_events
+from amo_bridge.engine import recorder
+from amo_bridge.engine.deal_view import Viewer
+from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.planner import Planner
-from amo_bridge.engine.view import Viewer
+from amo_bridge.engine.processor import Planner
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.errors import CrmUncertain, StoreUnavailable, UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealMoved, DealUpdated, Event, FileAttached, StageEntered
 from amo_bridge.mirror.deals import Mirror, Mirrored
@@ -264,7 +264,7 @@ class Breaking(Viewer):
 def test_a_poisonous_event_is_put_off_and_the_others_go_on(
     world: World, hands: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording, "MOST_TRIES", 3)
+    monkeypatch.setattr(recorder, "MOST_TRIES", 3)
     world.use(ON_MOVES, viewer=Breaking(agency(), URL))
     world.knows(*(record(NEW, number, seconds=-60) for number in (7, 13)))
     world.shows(record(BRIEF, 7), record(BRIEF, 13))
@@ -295,7 +295,7 @@ def test_an_event_that_this_version_can_not_read_is_put_off_and_its_deal_waits(w
     assert world.planner.plan() == 1
     assert world.planner.plan() == 0
     assert world.states() == ["open", "open", "done"]
-    for _ in range(recording.MOST_TRIES):
+    for _ in range(recorder.MOST_TRIES):
         hands.advance(timedelta(hours=1))
         world.planner.plan()
     assert world.states() == ["failed", "done", "done"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from engine_kit import ACCOUNT, LOST, MEETING, NEW, agency, clock, effect, on_stage, queue
 
-from amo_bridge.engine.put_backs import PutBacks
+from amo_bridge.engine.gates import PutBacks
 from amo_bridge.storage.database import Store
 
 

@@ -19,7 +19,7 @@ from amo_bridge.clock import FixedClock
 from amo_bridge.crm import events_api
 from amo_bridge.crm.reads import deals_by_ids
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.intake import decode_new
+from amo_bridge.engine.event_queue import decode_new
 from amo_bridge.engine.ticker import RECONCILE
 from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import CrmUncertain

@@ -11,8 +11,8 @@ from engine_kit import BRIEF, LOST, MEETING, NEW, URL, ScriptedCrm, agency, api_
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.records import EPOCH, DealRecord
-from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.replay import Decided, Replayed, replay, undecided
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.events import DealMoved, FieldChanged, FileAttached, StageEntered
 
 LONG_AGO = 1_500_000_000

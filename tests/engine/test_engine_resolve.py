@@ -13,10 +13,10 @@ from amo_bridge.config.model import Absence, RoleByField, RoleSpec
 from amo_bridge.crm.records import TaskRecord
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
+from amo_bridge.engine.deal_view import Viewer, task_view
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.people import People
-from amo_bridge.engine.resolve import Resolver
-from amo_bridge.engine.view import Viewer, task_view
+from amo_bridge.engine.resolver import Resolver
 from amo_bridge.errors import UnknownName
 from amo_bridge.rules.actions import (
     Action,

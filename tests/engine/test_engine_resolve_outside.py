@@ -8,10 +8,10 @@ import pytest
 from engine_kit import BRIEF, NOON, agency, record, user
 
 from amo_bridge.dates.calendar import CalendarOptions
+from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.people import People
-from amo_bridge.engine.resolve import Resolver
-from amo_bridge.engine.view import Viewer
+from amo_bridge.engine.resolver import Resolver
 from amo_bridge.errors import UnknownName
 from amo_bridge.rules.actions import (
     Action,

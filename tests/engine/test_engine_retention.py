@@ -100,7 +100,7 @@ def test_another_account_of_the_store_is_left_alone(store: Store) -> None:
 
 def test_many_rows_go_in_small_portions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a hook that comes meanwhile waits for one portion only; rows that stay don't stop the walk."""
-    monkeypatch.setattr(retention, "CHUNK", 3)
+    monkeypatch.setattr(retention, "BATCH_SIZE", 3)
     for number in range(10):
         event(store, f"k{number}", 30, state="failed" if number < 4 else "done")
     portions = [rows for _, rows in Retention(store, ACCOUNT, clock(), KEEP).tidy()]
@@ -127,7 +127,7 @@ def test_the_chore_is_done_once_a_day(store: Store) -> None:
 
 
 def test_a_long_chore_lets_hooks_through_between_its_portions(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "CHUNK", 1)
+    monkeypatch.setattr(retention, "BATCH_SIZE", 1)
     monkeypatch.setattr(retention, "CHUNKS_IN_A_ROW", 2)
     for number in range(5):
         event(store, f"k{number}", 30)

@@ -14,7 +14,7 @@ from engine_kit import ACCOUNT, NOON, at, client_of
 from sqlalchemy import insert, select
 
 from amo_bridge.crm.records import EPOCH, TaskRecord
-from amo_bridge.engine.intake import add_events
+from amo_bridge.engine.event_queue import add_events
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events import Event, TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
 from amo_bridge.events.codec import from_json

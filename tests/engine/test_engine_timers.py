@@ -34,10 +34,10 @@ from sqlalchemy import event as sql_event
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine import due_steps, replan
-from amo_bridge.engine.clockwork import Clockwork
-from amo_bridge.engine.intake import add_events
-from amo_bridge.engine.planner import Planner
+from amo_bridge.engine import scheduler
+from amo_bridge.engine.event_queue import add_events
+from amo_bridge.engine.processor import Planner
+from amo_bridge.engine.scheduler import Clockwork
 from amo_bridge.engine.timers import Timers
 from amo_bridge.events import DealDeleted, DealMoved
 from amo_bridge.mirror.deals import Mirror, Mirrored
@@ -174,8 +174,8 @@ def test_after_a_day_of_downtime_all_that_is_due_comes_once_and_in_order(maker: 
 
 
 def test_more_than_a_portion_is_fired_too(maker: Clockmaker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(due_steps, "TOGETHER", 2)
-    monkeypatch.setattr(due_steps, "PORTIONS", 2)
+    monkeypatch.setattr(scheduler, "TOGETHER", 2)
+    monkeypatch.setattr(scheduler, "PORTIONS", 2)
     maker.sees(*(on(BRIEF, number) for number in range(1, 8)))
     maker.hands.advance(timedelta(days=2))
     maker.ticks()
@@ -238,7 +238,7 @@ def ruled(days: int, name: str = "clock", **switches: Any) -> Any:
 
 
 def test_another_config_leaves_nothing_of_the_old_plan(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(replan, "CHUNK", 2)
+    monkeypatch.setattr(scheduler, "CHUNK", 2)
     maker = Clockmaker(store, clock(), ruled(2))
     maker.sees(*(on(BRIEF, number) for number in range(1, 6)))
     maker.starts(ruled(5))
@@ -249,8 +249,8 @@ def test_another_config_leaves_nothing_of_the_old_plan(store: Store, monkeypatch
 def test_planning_anew_goes_on_where_it_stopped_and_nothing_of_the_old_plan_fires_meanwhile(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replan, "CHUNK", 2)
-    monkeypatch.setattr(replan, "CHUNKS_IN_A_ROW", 1)
+    monkeypatch.setattr(scheduler, "CHUNK", 2)
+    monkeypatch.setattr(scheduler, "CHUNKS_IN_A_ROW", 1)
     maker = Clockmaker(store, clock(), ruled(2))
     maker.sees(*(on(BRIEF, number) for number in range(1, 6)))
     maker.ticks()

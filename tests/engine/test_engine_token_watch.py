@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from amo_bridge.clock import FixedClock
-from amo_bridge.engine.token_watch import TokenWatch, warning
+from amo_bridge.engine.alerts import TokenWatch, warning
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ import pytest
 from engine_kit import ACCOUNT, LOST, NEW, NOON, at, record
 from sqlalchemy import select
 
-from amo_bridge.engine.intake import add_events
+from amo_bridge.engine.event_queue import add_events
 from amo_bridge.events import (
     CallLogged,
     ClientAnswered,

@@ -19,7 +19,7 @@ from engine_kit import ACCOUNT, agency, brain, clock, on_stage, record
 from sqlalchemy import select
 
 from amo_bridge.dates.calendar import CalendarOptions
-from amo_bridge.engine.clockwork import Clockwork
+from amo_bridge.engine.scheduler import Clockwork
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.mirror.deals import Mirror, Mirrored

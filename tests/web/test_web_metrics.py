@@ -13,7 +13,7 @@ from running_bridge import ENVIRONMENT, SECRET, RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.meters import Meters
+from amo_bridge.engine.metrics import Meters
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.web.app import create_app
 

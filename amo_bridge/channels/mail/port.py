@@ -18,14 +18,14 @@ from amo_bridge.channels.mail.smtp import AddressRefused, MailServer
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import UNSUBSCRIBE_PATH, MailSection
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.field_reader import FieldReader
 from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.dates.due import Due
-from amo_bridge.engine.brain import Brain
+from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.engine.effects import Effect, Lane
 from amo_bridge.engine.lanes.port import Job, NotSent, Outcome, Sent
 from amo_bridge.engine.outbox import Sendable
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.errors import ChannelRefused
 from amo_bridge.rules.actions import AddNote, CreateTask
 from amo_bridge.rules.deal import BUILT_IN_FIELDS, Deal

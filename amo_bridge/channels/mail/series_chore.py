@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from amo_bridge.channels.mail.series_log import Run, SeriesLog
 from amo_bridge.clock import Clock
-from amo_bridge.engine.brain import Brain
-from amo_bridge.engine.intake import add_events
+from amo_bridge.engine.event_queue import add_events
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.events import SeriesLetterDue
 from amo_bridge.storage.database import Store
 

@@ -9,10 +9,10 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.mail.series_log import SeriesLog
 from amo_bridge.clock import Clock
-from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Lane
 from amo_bridge.engine.lanes.port import Job, NotSent, Outcome, Sent
 from amo_bridge.engine.outbox import Sendable
+from amo_bridge.engine.rule_engine import Brain
 
 
 class SeriesPort:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from amo_bridge.channels.mail.memory import MailMemory
 from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.channels import TOKEN_LENGTH
-from amo_bridge.engine.intake import add_events
+from amo_bridge.engine.event_queue import add_events
 from amo_bridge.events import ClientUnsubscribed
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import letters

@@ -11,15 +11,15 @@ from sqlalchemy.engine import Connection
 from amo_bridge.channels.mail.address import usable
 from amo_bridge.channels.mail.message import Letter, message_id
 from amo_bridge.channels.mail.smtp import MailServer
-from amo_bridge.channels.notices.reach import Person, Reach
 from amo_bridge.channels.telegram.bot import Bot
 from amo_bridge.channels.telegram.text import messages
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import MailSection, Way
-from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.effects import Lane
 from amo_bridge.engine.lanes.port import Job, Later, NotSent, Outcome, Sent
 from amo_bridge.engine.outbox import Sendable
+from amo_bridge.engine.people import Reach, ReachablePerson
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
 from amo_bridge.text.templates import Rendered
 
@@ -56,7 +56,7 @@ class NoticePort:
         self._clock = clock
         self._account_clock = account_clock
         self._down_until: dict[Way, datetime] = {}
-        self._by: Mapping[Way, Callable[[Sendable, Person], None]] = {
+        self._by: Mapping[Way, Callable[[Sendable, ReachablePerson], None]] = {
             "telegram": self._by_telegram,
             "mail": self._by_mail,
         }
@@ -84,7 +84,7 @@ class NoticePort:
             return Later(until, f"тихие часы у «{name}»")
         return partial(self._send, row, person)
 
-    def _send(self, row: Sendable, person: Person) -> Outcome:
+    def _send(self, row: Sendable, person: ReachablePerson) -> Outcome:
         failures: list[ChannelError] = []
         for way in person.ways:
             try:
@@ -95,7 +95,7 @@ class NoticePort:
                 return Sent(f"{NAMES[way]}: {person.user.name}")
         raise _together(failures)
 
-    def _try(self, way: Way, row: Sendable, person: Person) -> None:
+    def _try(self, way: Way, row: Sendable, person: ReachablePerson) -> None:
         now = self._clock.now()
         if (until := self._down_until.get(way)) and now < until:
             raise ChannelBusy(f"{NAMES[way]}: канал не отвечал только что")
@@ -105,13 +105,13 @@ class NoticePort:
             self._down_until[way] = now + LEFT_ALONE
             raise
 
-    def _by_telegram(self, row: Sendable, person: Person) -> None:
+    def _by_telegram(self, row: Sendable, person: ReachablePerson) -> None:
         assert self._bot is not None
         assert person.telegram is not None
         for html in messages(row.body["about"], row.body["text"], row.body["url"]):
             self._bot.send(person.telegram, html)
 
-    def _by_mail(self, row: Sendable, person: Person) -> None:
+    def _by_mail(self, row: Sendable, person: ReachablePerson) -> None:
         assert self._mail is not None
         assert self._server is not None
         address = usable(person.address)

@@ -8,7 +8,7 @@ from typing import Any
 from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.resolve.terms import Terms
+from amo_bridge.engine.resolver import Terms
 from amo_bridge.webinars.plan import Row
 
 

@@ -13,11 +13,11 @@ from amo_bridge.config.model import Config
 from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import DealRecord
+from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.imports.book import ImportBook, keys_of
 from amo_bridge.engine.imports.memory import ImportMemory
 from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.engine.people import People
-from amo_bridge.engine.view import Viewer
 from amo_bridge.errors import UnknownName
 from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.mirror.deals import Mirror

@@ -18,11 +18,11 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.account import LossReason
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.writes import Written
-from amo_bridge.engine.aftermath import Aftermath
 from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.timetable import Timetable
+from amo_bridge.engine.write_results import Aftermath
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.database import Store
 

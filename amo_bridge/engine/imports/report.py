@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from amo_bridge.config.webinar import Interest, WebinarSection
+from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.engine.imports.records import Kept
-from amo_bridge.engine.view import deal_url
 from amo_bridge.text.csv_table import as_csv
 from amo_bridge.webinars.plan import STANDING_WORDS
 from amo_bridge.webinars.sorting import minutes_of

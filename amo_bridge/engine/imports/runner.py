@@ -13,7 +13,6 @@ import structlog
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.engine.brain import Brain
 from amo_bridge.engine.imports.bodies import BodyMaker
 from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.imports.changing import Changing
@@ -26,7 +25,8 @@ from amo_bridge.engine.imports.records import Import
 from amo_bridge.engine.imports.steps import begin_undo
 from amo_bridge.engine.imports.undo import Undo
 from amo_bridge.engine.people import People
-from amo_bridge.engine.resolve.terms import Terms
+from amo_bridge.engine.resolver import Terms
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, CrmStopped, LeadLost, StoreUnavailable
 from amo_bridge.mirror.contacts import ContactIndex

@@ -9,10 +9,9 @@ import structlog
 from sqlalchemy import update
 
 from amo_bridge.clock import Clock
+from amo_bridge.engine.effects import in_lane
 from amo_bridge.engine.lanes.port import Job, Later, NotSent, Outcome, Port, Sent
-from amo_bridge.engine.lanes.which import in_lane
-from amo_bridge.engine.outbox import Outbox, Sendable
-from amo_bridge.engine.planned import add_following
+from amo_bridge.engine.outbox import Outbox, Sendable, add_following
 from amo_bridge.errors import BridgeError, ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import Store

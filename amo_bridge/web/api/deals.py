@@ -13,7 +13,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic import Field
 
-from amo_bridge.engine.dispatch import Verdict
+from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.journal import Entry
 from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
 from amo_bridge.web import deal_steps

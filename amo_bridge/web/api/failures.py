@@ -9,8 +9,8 @@ from flask import abort
 from flask_babel import lazy_gettext as _l
 from pydantic import Field
 
-from amo_bridge.engine.failures import Failure as Failed
-from amo_bridge.engine.failures import NotFailed
+from amo_bridge.engine.dead_letters import Failure as Failed
+from amo_bridge.engine.dead_letters import NotFailed
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door, refusal
 from amo_bridge.web.api.shape import Shape

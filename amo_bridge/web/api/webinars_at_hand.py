@@ -9,11 +9,11 @@ from typing import Any
 
 from flask import abort
 
+from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.engine.imports.book import ImportBook, NoSuchImport, NotNow
 from amo_bridge.engine.imports.control import NoAddress, UnknownContact
 from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.engine.imports.report import contact_url
-from amo_bridge.engine.view import deal_url
 from amo_bridge.errors import UnknownName
 from amo_bridge.web.api.described import refusal
 from amo_bridge.web.api.webinar_shapes import Attendee, AttendeeDecision

@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
-from amo_bridge.engine.failures import NotFailed
+from amo_bridge.engine.dead_letters import NotFailed
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.gate import open_to
 from amo_bridge.web.here import account, user, write_down

@@ -7,7 +7,7 @@ from flask_babel import lazy_gettext as _l
 
 from amo_bridge.channels.unconnected import unconnected_of
 from amo_bridge.config.files import with_key
-from amo_bridge.engine.existing import choices_of
+from amo_bridge.engine.forecast import choices_of
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.handler import Rule
 from amo_bridge.web.admission.roles import Role

@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response as Answer
 
+from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.engine.imports.book import ACTIVE, NoSuchImport
 from amo_bridge.engine.imports.control import UnknownContact
 from amo_bridge.engine.imports.progress import progress as progress_of
@@ -20,7 +21,6 @@ from amo_bridge.engine.imports.records import Import
 from amo_bridge.engine.imports.report import contact_url
 from amo_bridge.engine.imports.report import report as report_of
 from amo_bridge.engine.imports.results import carried_out, sums
-from amo_bridge.engine.view import deal_url
 from amo_bridge.errors import UnknownName
 from amo_bridge.web import webinar_deeds as deeds
 from amo_bridge.web import webinar_desk as words

@@ -1,0 +1,120 @@
+"""Telling a person that the bridge itself needs attention: a task in amoCRM, at most one a day about one thing; and a
+notice by his own ways when amoCRM takes no tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from amo_bridge.clock import Clock
+from amo_bridge.crm.records import DealRecord
+from amo_bridge.dates.due import Due
+from amo_bridge.engine.effects import Effect, Kind
+from amo_bridge.engine.outbox import Planned
+from amo_bridge.engine.people import Reach
+from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.errors import BridgeError, CrmStopped
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.tables import outbox
+
+log = structlog.get_logger()
+DUE = Due.parse("end of day")
+RULE = "bridge.alarm"
+NO_DEAL = 0
+STOPPED = (
+    "amoCRM остановила мост {since:%d.%m.%Y %H:%M} UTC: {why}. Вебхуки мост записывал; что велят правила, сделано "
+    "с опозданием. Что могло случиться и что проверить — docs/troubleshooting.md, раздел «401, 402, 403»"
+)
+STOPPED_NOW = (
+    "amoCRM остановила мост {since:%d.%m.%Y %H:%M} UTC: {why}. Вебхуки мост записывает; задачи и переходы ждут, пока "
+    "amoCRM не пустит его снова. Что проверить — docs/troubleshooting.md, раздел «401, 402, 403»"
+)
+
+
+class Alarms:
+    def __init__(self, store: Store, account_key: int, brain: Brain, clock: Clock) -> None:
+        self._store = store
+        self._key = account_key
+        self._brain = brain
+        self._clock = clock
+
+    def tell_of_stop(self, error: CrmStopped) -> None:
+        """amoCRM wants nothing from us any more. A notice goes out at once, if the person has a way outside amoCRM. The
+        task waits in the outbox until amoCRM takes it; then it tells why everything came late."""
+        since, about = self._clock.now(), f"stopped:{type(error).__name__}"
+        user_id = self._task(STOPPED.format(since=since, why=error), about)
+        if user_id is not None and self._reach.can_be_told(user_id):
+            text = STOPPED_NOW.format(since=since, why=error)
+            body = {"user_id": user_id, "text": text, "urgent": True, "about": "amo-bridge", "url": self._url}
+            self._put("notify", f"{about}|notice", body, text)
+
+    def tell(self, text: str, about: str) -> None:
+        """Set a task for the person of ``[bridge] tell``, on no card. ``about`` tells one thing from another."""
+        self._task(text, about)
+
+    def _task(self, text: str, about: str) -> int | None:
+        """The user id of whom the task is for; None if there is nobody."""
+        person = self._brain.config.bridge.tell
+        if person is None:
+            return None
+        now = self._clock.now()
+        try:
+            body = self._brain.resolver.free_task(f"amo-bridge: {text}", person, DUE, DealRecord(id=NO_DEAL), now)
+        except (BridgeError, ValueError) as error:
+            log.error("nobody could be told", about=about, error=str(error))
+            return None
+        self._put("create_task", about, body, text)
+        return int(body["responsible_user_id"])
+
+    @property
+    def _reach(self) -> Reach:
+        return Reach(self._brain.config.channels, self._brain.account)
+
+    @property
+    def _url(self) -> str:
+        return self._brain.config.account.url
+
+    def _put(self, kind: Kind, about: str, body: Mapping[str, Any], words: str) -> None:
+        """Into the outbox, unless the same was told today."""
+        now = self._clock.now()
+        effect = Effect(kind, NO_DEAL, body, words, slot=about)
+        row = Planned(None, RULE, f"{RULE}|{about}|{now:%Y-%m-%d}", effect).row(self._key, now)
+        with self._store.write() as connection:
+            insert_new(connection, outbox, [row])
+
+
+# The token's end is told days ahead: a long-lived one has its date, a refresh token unused for three months dies.
+
+WARN_BEFORE = timedelta(days=7)
+ABOUT = "token"
+
+
+def warning(ends_at: float | None, now: datetime) -> str:
+    """What to tell people about a token that ends then (Unix seconds); empty while there is nothing to tell."""
+    if ends_at is None:
+        return ""
+    end = datetime.fromtimestamp(ends_at, UTC)
+    if end <= now:
+        return f"доступ к amoCRM закончился {end:%d.%m.%Y}: создайте новый токен или подключите аккаунт заново"
+    if end - now > WARN_BEFORE:
+        return ""
+    left = (end - now).days
+    when = f"через {left} дн." if left else "сегодня"
+    return f"доступ к amoCRM закончится {when}, {end:%d.%m.%Y}: создайте новый токен или подключите аккаунт заново"
+
+
+class TokenWatch:
+    """A chore: ``run()`` once a day. ``tell`` passes a sentence to a person."""
+
+    def __init__(self, ends_at: Callable[[], float | None], clock: Clock, tell: Callable[[str, str], None]) -> None:
+        self._ends_at = ends_at
+        self._clock = clock
+        self._tell = tell
+
+    def run(self) -> None:
+        if words := warning(self._ends_at(), self._clock.now()):
+            log.warning("token ends", words=words)
+            self._tell(words, ABOUT)

@@ -1,0 +1,143 @@
+"""Custom fields of a deal or a contact as people see them: by name, with dates as dates in the account's time zone.
+
+amoCRM's own forms (strings for numbers, Unix seconds for dates) stay in this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.records import ContactRecord, DealRecord, TaskRecord
+from amo_bridge.mirror.contacts import IndexedContact
+from amo_bridge.mirror.deals import Mirrored
+from amo_bridge.rules.deal import HIDDEN, Contact, Deal, Stay, Task, Value, as_text
+from amo_bridge.text.names import normalise
+
+
+class FieldReader:
+    """``entity``: whose fields (leads, contacts). ``secret``: names of those whose values are never told."""
+
+    def __init__(self, account: Account, entity: str = "leads", secret: Iterable[str] = ()) -> None:
+        hidden = {normalise(name) for name in secret}
+        self._fields = {field.id: field for field in account.fields(entity)}
+        self._secret = {number for number, field in self._fields.items() if normalise(field.name) in hidden}
+        self._zone = ZoneInfo(account.timezone)
+
+    def values(self, record: DealRecord | ContactRecord) -> dict[str, Value]:
+        """Filled custom fields: name → value. A field the account's copy does not know yet is left out."""
+        found: dict[str, Value] = {}
+        for field_id, raw in record.fields.items():
+            field = self._fields.get(field_id)
+            if field is None or not raw:
+                continue
+            value = self._value(field.type, raw)
+            if value is not None:
+                found[field.name] = HIDDEN if field_id in self._secret else value
+        return found
+
+    def texts(self, record: DealRecord) -> dict[str, str]:
+        """All that can be compared and told as text: custom fields and the built-in «Название», «Бюджет», «Причина
+        отказа»; filled ones only."""
+        built_in = {
+            "Название": record.name,
+            "Бюджет": str(record.price) if record.price else "",
+            "Причина отказа": record.loss_reason or "",
+        }
+        custom = {name: as_text(value) for name, value in self.values(record).items()}
+        return {name: text for name, text in (built_in | custom).items() if text}
+
+    def _value(self, field_type: str, raw: tuple[object, ...]) -> Value | None:
+        if field_type == "checkbox":
+            return str(raw[0]).casefold() in ("true", "1")
+        if field_type in ("date", "birthday", "date_time"):
+            return self._moment(field_type, raw[0])
+        texts = tuple(str(item) for item in raw if item not in (None, ""))
+        if not texts:
+            return None
+        return texts if field_type == "multiselect" else ", ".join(texts)
+
+    def _moment(self, field_type: str, raw: object) -> Value | None:
+        try:
+            local = datetime.fromtimestamp(int(str(raw)), UTC).astimezone(self._zone)
+        except (ValueError, OverflowError, OSError):
+            return str(raw) or None
+        return local if field_type == "date_time" else local.date()
+
+
+# The deal as a handler sees it, made from a fresh read and the account's names.
+
+
+class Viewer:
+    """``pages_url``: where the bridge's own pages are; empty if nobody said. ``secret``: fields whose values are not
+    shown."""
+
+    def __init__(self, account: Account, account_url: str, pages_url: str = "", secret: Iterable[str] = ()) -> None:
+        self._account = account
+        self._pages_url = pages_url
+        self._url = account_url
+        self._reader = FieldReader(account, secret=secret)
+        self._of_contacts = FieldReader(account, "contacts")
+        self._users = {user.id: user for user in account.users}
+
+    def deal(
+        self, record: DealRecord, copy: Mirrored | None = None, people: Mapping[int, IndexedContact] | None = None
+    ) -> Deal:
+        """``copy``: what the mirror knows of the deal; if it is the same stage there, it tells since when. ``people``:
+        the index's contacts, to plan by: then the deal's contacts are those of them that are its own, with the fields
+        that the index keeps and no more."""
+        is_there = copy is not None and copy.stage == (record.pipeline_id, record.status_id)
+        stays = copy.stays if copy is not None and is_there else ()
+        deal = Deal(
+            id=record.id,
+            name=record.name,
+            url=deal_url(self._url, record.id),
+            page=f"{self._pages_url}/deals/{record.id}",
+            stage=self._account.stage_of(record.pipeline_id, record.status_id),
+            price=record.price,
+            responsible=self._users.get(record.responsible_user_id),
+            loss_reason=record.loss_reason,
+            tags=record.tags,
+            main_contact_id=record.main_contact_id,
+            contact_ids=record.contact_ids,
+            company_id=record.company_id,
+            fields=self._reader.values(record),
+            stays=tuple(Stay(self._account.stage_of(*stay.stage), stay.since) for stay in stays),
+        )
+        return deal if people is None else replace(deal, contacts=tuple(self._people(record, people)))
+
+    def _people(self, record: DealRecord, people: Mapping[int, IndexedContact]) -> Iterator[Contact]:
+        for number in record.contact_ids:
+            if known := people.get(number):
+                yield self.contact(known, is_main=number == record.main_contact_id)
+
+    def contact(self, known: IndexedContact, *, is_main: bool = False) -> Contact:
+        """A contact as the index knows it: of the fields only those that are kept."""
+        kept = self._of_contacts.values(ContactRecord(id=known.id, fields=known.fields))
+        return Contact(id=known.id, name=known.name, is_main=is_main, fields=kept)
+
+
+def task_view(record: TaskRecord, slot: str = "", made_by: str = "") -> Task:
+    """A task, with the mark (slot) under which a rule made it, if a rule did."""
+    return Task(
+        id=record.id,
+        text=record.text,
+        is_completed=record.is_completed,
+        due=record.complete_till,
+        responsible_user_id=record.responsible_user_id,
+        slot=slot,
+        result=record.result,
+        task_type_id=record.task_type_id,
+        created_by=record.created_by,
+        created_at=record.created_at,
+        changed_at=record.updated_at,
+        made_by=made_by,
+    )
+
+
+def deal_url(account_url: str, deal_id: int) -> str:
+    """The deal's card in amoCRM's web page."""
+    return f"{account_url}/leads/detail/{deal_id}"

@@ -1,0 +1,82 @@
+"""What a person changes in amoCRM from a page of the bridge: kept in the outbox, sent by whoever works for the account.
+
+A process that only serves pages has no token. And unlike what rules write, this is news to the rules: a person did it.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from amo_bridge.clock import Clock
+from amo_bridge.crm.account import Field
+from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.outbox import Planned
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.tables import OPEN_STATES, outbox
+
+BY_PERSON = "by_person"
+"""The payload key that says: tell the rules."""
+
+
+@dataclass(frozen=True)
+class Saving:
+    """The last thing that was saved on a page. ``state``: of the outbox («done», «failed», anything else is under way);
+    ``error``: amoCRM's own words."""
+
+    value: str
+    state: str
+    error: str = ""
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.state in OPEN_STATES
+
+
+class ByHand:
+    """``page``: the page's name, by which its savings are found again."""
+
+    def __init__(self, store: Store, account: int, clock: Clock, page: str) -> None:
+        self._store = store
+        self._account = account
+        self._clock = clock
+        self._page = f"page.{page}"
+
+    def fill(self, deal_id: int, field: Field, value: str, who: str) -> None:
+        """Fill a text field of a deal; an empty value empties it. ``who`` stands in the journal.
+
+        Raises StoreUnavailable.
+        """
+        now = self._clock.now()
+        body = {"id": deal_id, "custom_fields_values": [_filled(field, value)]}
+        effect = Effect(
+            "patch_deal", deal_id, body, f"поле «{field.name}» — {who}, со страницы", extra={BY_PERSON: True}
+        )
+        planned = Planned(None, self._page, f"{self._page}|{deal_id}|{uuid.uuid4().hex}", effect)
+        with self._store.write() as connection:
+            insert_new(connection, outbox, [planned.row(self._account, now)])
+            Journal(self._store, self._account).note(
+                connection, now, deal_id, "страница моста", f"{who}: поле «{field.name}» сохранено"
+            )
+
+    def last(self, deal_id: int) -> Saving | None:
+        """The deal's last saving from this page, as long as it is remembered."""
+        mine = (outbox.c.account == self._account, outbox.c.deal_id == deal_id, outbox.c.rule == self._page)
+        query = select(outbox.c.payload, outbox.c.state, outbox.c.error).where(*mine).order_by(outbox.c.id.desc())
+        with self._store.read() as connection:
+            row = connection.execute(query.limit(1)).first()
+        return None if row is None else Saving(_value(json.loads(row.payload)["body"]), row.state, row.error or "")
+
+
+def _filled(field: Field, value: str) -> dict[str, Any]:
+    return {"field_id": field.id, "values": [{"value": value}] if value else None}
+
+
+def _value(body: dict[str, Any]) -> str:
+    (field,) = body["custom_fields_values"]
+    return str(field["values"][0]["value"]) if field["values"] else ""

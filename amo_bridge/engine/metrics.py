@@ -1,0 +1,246 @@
+"""How the bridge is doing, as its store tells: what waits, what has failed, how fresh its knowledge is.
+
+Only open and failed rows are counted, by indexes of their own: asking every few seconds costs nothing to speak of.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import requests
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from sqlalchemy import Select, and_, func, literal_column, or_, select
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.crm.rate_limiter import Budget
+from amo_bridge.errors import CrmStopped
+from amo_bridge.storage.accounts import CLOCK_AHEAD, HOOK_MENDED, HOOK_SEEN, RECONCILED_AT, Cursors
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import (
+    OPEN_STATES,
+    budgets,
+    deals,
+    events,
+    in_open_state,
+    inbox,
+    is_given_up,
+    outbox,
+    timers,
+)
+
+# What should have been dealt with so many seconds ago and was not: somebody should look.
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Vitals:
+    """Counts of one account's rows. Ages are seconds; None: it has not happened yet.
+
+    ``timers_overdue``: steps that fell due a minute ago and have not fired.
+    ``outbox``: open state → how many. ``failed``: kind of effect, or "event", → how many. ``stopped``: why amoCRM wants
+    nothing from us, empty if it does."""
+
+    inbox_new: int
+    events_open: int
+    outbox: Mapping[str, int]
+    failed: Mapping[str, int]
+    overdue: int
+    timers_open: int
+    timers_overdue: int
+    mirror_deals: int
+    last_hook_age: float | None
+    reconcile_age: float | None
+    hook_seen_age: float | None
+    hook_mended_age: float | None
+    stopped: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Gauges:
+    def __init__(self, store: Store, account_key: int, account_url: str, clock: Clock) -> None:
+        self._store = store
+        self._key = account_key
+        self._url = account_url
+        self._clock = clock
+        self._cursors = Cursors(store, account_key)
+
+    def read(self) -> Vitals:
+        """Look now. Raises StoreUnavailable."""
+        now = self._clock.now().timestamp()
+        looked_at, seen, mended = (self._cursors.read(name) for name in (RECONCILED_AT, HOOK_SEEN, HOOK_MENDED))
+        # Steps fall due by amoCRM's clock.
+        ahead = self._cursors.read(CLOCK_AHEAD) or 0.0
+        with self._store.read() as connection:
+            last_hook_at = connection.execute(self._last_hook()).scalar()
+            return Vitals(
+                inbox_new=_count(connection, select(func.count()).where(self._of(inbox), inbox.c.state == "new")),
+                events_open=_count(connection, select(func.count()).where(self._of(events), events.c.state == "open")),
+                outbox=self._outbox(connection),
+                failed=self._failed(connection),
+                overdue=self._overdue(connection, now - PATIENCE),
+                timers_open=_count(connection, self._timers()),
+                timers_overdue=_count(connection, self._timers().where(timers.c.due_at < now + ahead - PATIENCE)),
+                mirror_deals=_count(connection, select(func.count()).where(self._of(deals))),
+                last_hook_age=_age(last_hook_at, now),
+                reconcile_age=_age(looked_at, now),
+                hook_seen_age=_age(seen, now),
+                hook_mended_age=_age(mended, now),
+                stopped=self._stopped(connection),
+            )
+
+    def _of(self, table: Any) -> Any:
+        return table.c.account == self._key
+
+    def _last_hook(self) -> Select[Any]:
+        return select(inbox.c.received_at).where(self._of(inbox)).order_by(inbox.c.id.desc()).limit(1)
+
+    def _outbox(self, connection: Connection) -> dict[str, int]:
+        query = select(outbox.c.state, func.count()).where(self._of(outbox), in_open_state(outbox))
+        found = {state: int(count) for state, count in connection.execute(query.group_by(outbox.c.state))}
+        return {state: found.get(state, 0) for state in OPEN_STATES}
+
+    def _failed(self, connection: Connection) -> dict[str, int]:
+        query = select(outbox.c.kind, func.count()).where(self._of(outbox), is_given_up(outbox))
+        found = {kind: int(count) for kind, count in connection.execute(query.group_by(outbox.c.kind))}
+        lost = _count(connection, select(func.count()).where(self._of(events), events.c.state == "failed"))
+        return {**found, "event": lost} if lost else found
+
+    def _overdue(self, connection: Connection, before: float) -> int:
+        due = or_(outbox.c.state == "sending", outbox.c.due_at < before)
+        late = and_(self._of(outbox), in_open_state(outbox), outbox.c.created_at < before, due)
+        unread = and_(self._of(inbox), inbox.c.state == "new", inbox.c.received_at < before)
+        unjudged = and_(
+            self._of(events), events.c.state == "open", events.c.received_at < before, events.c.due_at < before
+        )  # fmt: skip
+        return sum(_count(connection, select(func.count()).where(what)) for what in (late, unread, unjudged))
+
+    def _timers(self) -> Select[Any]:
+        # Spelled out in the statement: SQLite takes the partial index only for what it knows before.
+        is_open = timers.c.state == literal_column("'open'")
+        return select(func.count()).select_from(timers).where(self._of(timers), is_open)
+
+    def _stopped(self, connection: Connection) -> str:
+        query = select(budgets.c.stopped_kind, budgets.c.stopped_reason).where(budgets.c.account == self._url)
+        row = connection.execute(query).first()
+        return f"{row.stopped_kind}: {row.stopped_reason}" if row and row.stopped_kind else ""
+
+
+def _age(moment: float | None, now: float) -> float | None:
+    return None if moment is None else max(now - moment, 0.0)
+
+
+def _count(connection: Connection, query: Select[Any]) -> int:
+    return int(connection.execute(query).scalar_one())
+
+
+# What a process counts while it works: requests, waits, hooks, and how long it takes from a hook to its effect.
+
+# amoCRM gives up on a hook after 2 s; an effect has seconds when all is well and hours when amoCRM is away.
+HOOK_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
+LAG_BUCKETS = (0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 3600, 86400)
+WAIT_BUCKETS = (0.001, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+NO_ANSWER = "none"
+
+
+class Meters:
+    """One per process; ``of(account)`` is what the parts of one account's bridge count with."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.hook_seconds = self._histogram("hook_seconds", "From a hook's arrival to our answer", HOOK_BUCKETS)
+        self.hooks = self._counter("hooks", "Hooks answered", "status")
+        self.lag_seconds = self._histogram("lag_seconds", "From a hook's arrival to its effect in amoCRM", LAG_BUCKETS)
+        self.effects = self._counter("effects", "Effects that are in amoCRM now", "kind")
+        self.crm_requests = self._counter("crm_requests", "Requests; status none: no answer", "method", "status")
+        self.crm_waits = self._histogram("crm_wait_seconds", "Waiting for the budget before a request", WAIT_BUCKETS)
+        self.crm_push_backs = self._counter("crm_push_backs", "How often amoCRM said 429")
+
+    def of(self, account: str) -> AccountMeters:
+        return AccountMeters(self, account)
+
+    def _histogram(self, name: str, words: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"amo_bridge_{name}", words, ["account"], buckets=buckets, registry=self.registry)
+
+    def _counter(self, name: str, words: str, *labels: str) -> Counter:
+        return Counter(f"amo_bridge_{name}", words, ["account", *labels], registry=self.registry)
+
+
+class AccountMeters:
+    def __init__(self, meters: Meters, account: str) -> None:
+        self.process = meters
+        self.account = account
+
+    def hook_answered(self, status: int, seconds: float) -> None:
+        self.process.hooks.labels(self.account, str(status)).inc()
+        self.process.hook_seconds.labels(self.account).observe(seconds)
+
+    def effect_done(self, kind: str) -> None:
+        self.process.effects.labels(self.account, kind).inc()
+
+    def lagged(self, seconds: float) -> None:
+        self.process.lag_seconds.labels(self.account).observe(seconds)
+
+    def requested(self, method: str, status: str) -> None:
+        self.process.crm_requests.labels(self.account, method, status).inc()
+
+    def waited(self, seconds: float) -> None:
+        self.process.crm_waits.labels(self.account).observe(seconds)
+
+    def pushed_back(self) -> None:
+        self.process.crm_push_backs.labels(self.account).inc()
+
+
+class MeteredSession(requests.Session):
+    """Counts each request by method and status."""
+
+    def __init__(self, meters: AccountMeters) -> None:
+        super().__init__()
+        self._meters = meters
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        status = NO_ANSWER
+        try:
+            answer = super().send(request, **kwargs)
+            status = str(answer.status_code)
+        finally:
+            self._meters.requested(request.method or "", status)
+        return answer
+
+
+class MeteredBudget:
+    """A Budget whose waits and 429s are counted."""
+
+    def __init__(self, budget: Budget, meters: AccountMeters, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._budget = budget
+        self._meters = meters
+        self._clock = clock
+
+    @property
+    def probing(self) -> bool:
+        return self._budget.probing
+
+    def acquire(self) -> None:
+        started = self._clock()
+        try:
+            self._budget.acquire()
+        finally:
+            self._meters.waited(self._clock() - started)
+
+    def push_back(self, seconds: float) -> None:
+        self._meters.pushed_back()
+        self._budget.push_back(seconds)
+
+    def stop(self, error: CrmStopped) -> None:
+        self._budget.stop(error)
+
+    def resume(self) -> None:
+        self._budget.resume()
+
+    def stopped(self) -> CrmStopped | None:
+        return self._budget.stopped()

@@ -1,0 +1,65 @@
+"""Everything that judges, put together from a config and an account; made anew when either changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from amo_bridge.clock import Clock
+from amo_bridge.config.model import Config
+from amo_bridge.crm.account import Account
+from amo_bridge.dates.calendar import WorkCalendar
+from amo_bridge.engine.change_detection import Observer, TaskObserver
+from amo_bridge.engine.deal_view import Viewer
+from amo_bridge.engine.dispatcher import Dispatcher
+from amo_bridge.engine.people import DealKnown, People, Reach, nobody_has_seen
+from amo_bridge.engine.resolver import Resolver
+from amo_bridge.engine.timetable import Timetable
+
+
+@dataclass(frozen=True)
+class Brain:
+    config: Config
+    account: Account
+    resolver: Resolver
+    dispatcher: Dispatcher
+    observer: Observer
+    task_observer: TaskObserver
+    viewer: Viewer
+    timetable: Timetable
+    calendar: WorkCalendar
+
+    @classmethod
+    def of(
+        cls,
+        config: Config,
+        account: Account,
+        clock: Clock,
+        deal_known: DealKnown = nobody_has_seen,
+        pages_url: str = "",
+    ) -> Self:
+        people = People(account, config.roles, config.absences, deal_known)
+        calendar = config.calendar.calendar(account.timezone)
+        resolver = Resolver(account, people, calendar, Reach(config.channels, account).can_be_told)
+        secret = config.bridge.secret_fields
+        viewer = Viewer(account, config.account.url, pages_url or config.bridge.public_url or "", secret)
+        return cls(
+            config=config,
+            account=account,
+            resolver=resolver,
+            dispatcher=Dispatcher(
+                config.rules,
+                resolver,
+                account,
+                clock,
+                dry_run=config.bridge.dry_run,
+                opt_out_tag=config.bridge.opt_out_tag,
+                most_put_backs=config.bridge.most_put_backs,
+                tell=config.bridge.tell,
+            ),
+            observer=Observer(account, people, secret),
+            task_observer=TaskObserver(account, people),
+            viewer=viewer,
+            timetable=Timetable(config.rules, viewer, calendar, config.calendar, clock),
+            calendar=calendar,
+        )
