@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from amo_bridge.channels.not_connected import NAMES
-from amo_bridge.channels.ports import mail_server, telegram_bot
-from amo_bridge.channels.unconnected import unconnected
+from amo_bridge.channels.registry import NAMES, mail_server, telegram_bot, unconnected
 from amo_bridge.config.channels import TELEGRAM_TOKEN
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ChannelError

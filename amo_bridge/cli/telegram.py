@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from amo_bridge.channels.ports import telegram_bot
-from amo_bridge.channels.telegram.bot import Bot
+from amo_bridge.channels.registry import telegram_bot
+from amo_bridge.channels.telegram import Bot
 from amo_bridge.cli.common import console, load_or_exit, tell_and_exit
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Group, Stop

@@ -12,8 +12,8 @@ from time import monotonic
 
 import structlog
 
+from amo_bridge.channels.sender import Traffic
 from amo_bridge.engine.event_queue import BATCH, decode_new
-from amo_bridge.engine.lanes.traffic import Traffic
 from amo_bridge.engine.processor import Planner
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import BridgeError, CrmForbidden, CrmRefused, CrmStopped, LeadLost

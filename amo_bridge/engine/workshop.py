@@ -11,7 +11,9 @@ from amo_bridge.bizon.client import Bizon
 from amo_bridge.bizon.reports import BizonReports
 from amo_bridge.bizon.settings import BizonSettings
 from amo_bridge.bizon.taking import Taking
-from amo_bridge.channels.ports import Quay, ports_of, series_chore
+from amo_bridge.channels.port import Port
+from amo_bridge.channels.registry import Quay, ports_of, series_chore
+from amo_bridge.channels.sender import Traffic, lanes_of
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.alerts import Alarms, TokenWatch
@@ -20,9 +22,6 @@ from amo_bridge.engine.evening_digest import Evening
 from amo_bridge.engine.event_queue import Outlook
 from amo_bridge.engine.imports.chore import ImportChore
 from amo_bridge.engine.imports.runner import Importer
-from amo_bridge.engine.lanes.lane import lanes_of
-from amo_bridge.engine.lanes.port import Port
-from amo_bridge.engine.lanes.traffic import Traffic
 from amo_bridge.engine.own_address import pages_of
 from amo_bridge.engine.processor import Planner
 from amo_bridge.engine.retention import Retention, RetentionChore

@@ -12,8 +12,7 @@ from threading import Event
 import requests
 from sqlalchemy import func, select, update
 
-from amo_bridge.channels.ports import ports_to_nowhere
-from amo_bridge.channels.unconnected import connected
+from amo_bridge.channels.registry import connected, ports_to_nowhere
 from amo_bridge.config.model import Config
 from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.effects import OUTSIDE

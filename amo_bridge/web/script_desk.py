@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flask import abort
 
-from amo_bridge.channels.mail.facts import facts
+from amo_bridge.channels.mail import facts
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import ContactRecord
 from amo_bridge.engine.deal_view import Viewer

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import structlog
 from flask import Blueprint, Response, make_response, render_template
 
-from amo_bridge.channels.mail.unsubscribing import Mailed, Unsubscribing
+from amo_bridge.channels.mail_log import Mailed, Unsubscribing
 from amo_bridge.config.channels import UNSUBSCRIBE_PATH
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.storage.database import Store

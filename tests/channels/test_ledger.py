@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 from engine_kit import ACCOUNT, NOON, brain, clock, queue, states, user
 
-from amo_bridge.channels.ledger import LedgerPort
+from amo_bridge.channels.port import Sent
+from amo_bridge.channels.sender import Lane
+from amo_bridge.channels.violations import LedgerPort
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.lanes.lane import Lane
-from amo_bridge.engine.lanes.port import Sent
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.violations import NoSuchViolation, Violations
 from amo_bridge.storage.database import Store

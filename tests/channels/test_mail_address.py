@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amo_bridge.channels.mail.address import address_key, usable
+from amo_bridge.channels.mail import address_key, usable
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,11 @@ from lane_kit import ScriptedPort
 from mail_kit import Post, post_office, section
 from sqlalchemy import select
 
-from amo_bridge.channels.mail.memory import MailMemory
-from amo_bridge.channels.mail.port import MailPort
-from amo_bridge.channels.mail.smtp import MailServer
+from amo_bridge.channels.mail import MailPort
+from amo_bridge.channels.mail_log import MailMemory
+from amo_bridge.channels.sender import Lane
+from amo_bridge.channels.smtp import MailServer
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.lanes.lane import Lane
 from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.errors import ChannelDown
 from amo_bridge.storage.database import Store
@@ -253,7 +253,7 @@ def test_who_unsubscribed_gets_no_advertising_but_letters_about_his_deal(desk: D
 
 
 def keep_out(desk: Desk, reason: Any, words: str) -> None:
-    from amo_bridge.channels.mail.address import address_key
+    from amo_bridge.channels.mail import address_key
 
     with desk.store.write() as connection:
         desk.memory.suppress(connection, address_key(ACCOUNT, "olga@client.example"), reason, words)

@@ -10,12 +10,10 @@ import pytest
 from engine_kit import ACCOUNT, BRIEF, agency, brain, clock, errors, queue, states
 from sqlalchemy import select
 
-from amo_bridge.channels.mail.series_chore import SeriesChore
-from amo_bridge.channels.mail.series_log import SeriesLog
-from amo_bridge.channels.mail.series_port import SeriesPort
+from amo_bridge.channels.mail_series import SeriesChore, SeriesLog, SeriesPort
+from amo_bridge.channels.sender import Lane
 from amo_bridge.config.channels import AllSeries, SeriesSpec
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.lanes.lane import Lane
 from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.events import SeriesLetterDue
 from amo_bridge.events.codec import from_json

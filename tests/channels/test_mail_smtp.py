@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mail_kit import PASSWORD, USER, Post, make_certificate, post_office, section
 
-from amo_bridge.channels.mail.smtp import AddressRefused, MailServer
+from amo_bridge.channels.smtp import AddressRefused, MailServer
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain
 
 LETTER = "Subject: раз\r\n\r\n.точка в начале\r\nконец\r\n".encode()

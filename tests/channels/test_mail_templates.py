@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from builders import deal
 
-from amo_bridge.channels.mail.facts import facts
+from amo_bridge.channels.mail import facts
 from amo_bridge.crm.records import ContactRecord
 from amo_bridge.text.names import normalise
 from amo_bridge.text.templates import BadTemplate, Templates

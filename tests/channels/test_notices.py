@@ -12,15 +12,15 @@ from engine_kit import ACCOUNT, BRIEF, agency, brain, clock, errors, queue, reco
 from mail_kit import Post, post_office, section
 from telegram_kit import TOKEN, Telegram, telegram_server
 
-from amo_bridge.channels.mail.smtp import MailServer
-from amo_bridge.channels.notices.port import NoticePort
-from amo_bridge.channels.telegram.bot import Bot
+from amo_bridge.channels.notices import NoticePort
+from amo_bridge.channels.sender import Lane
+from amo_bridge.channels.smtp import MailServer
+from amo_bridge.channels.telegram import Bot
 from amo_bridge.config.channels import Channels, PersonSection, TelegramSection
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.lanes.lane import Lane
 from amo_bridge.engine.people import People, Reach
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.engine.rule_engine import Brain

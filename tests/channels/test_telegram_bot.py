@@ -10,8 +10,7 @@ import requests
 import responses
 from telegram_kit import TOKEN, Telegram, telegram_server
 
-from amo_bridge.channels.telegram.bot import Bot, Chat
-from amo_bridge.channels.telegram.text import MOST, length, messages
+from amo_bridge.channels.telegram import MOST, Bot, Chat, length, messages
 from amo_bridge.config.channels import TelegramSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
 

@@ -8,10 +8,10 @@ from datetime import timedelta
 from engine_kit import ACCOUNT, at, clock, queue
 from sqlalchemy.engine import Connection
 
+from amo_bridge.channels.port import Job, Outcome, Sent
+from amo_bridge.channels.sender import Lane as OutboxLane
 from amo_bridge.clock import Clock
 from amo_bridge.engine.effects import Effect, Kind, Lane
-from amo_bridge.engine.lanes.lane import Lane as OutboxLane
-from amo_bridge.engine.lanes.port import Job, Outcome, Sent
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.storage.database import Store
 

@@ -10,12 +10,12 @@ from engine_kit import ACCOUNT, URL, ScriptedCrm, at, brain, clock, effect, erro
 from lane_kit import ScriptedPort, lane, notice, notices
 from sqlalchemy import select
 
-from amo_bridge.channels.not_connected import NAMES, NotConnected
+from amo_bridge.channels.port import Later, NotSent, Sent
+from amo_bridge.channels.registry import NAMES, NotConnected
 from amo_bridge.clock import FixedClock
 from amo_bridge.engine.dead_letters import Failures
 from amo_bridge.engine.effects import OUTSIDE, Effect
 from amo_bridge.engine.journal import Journal
-from amo_bridge.engine.lanes.port import Later, NotSent, Sent
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain, CrmUncertain, StoreUnavailable

@@ -9,8 +9,8 @@ from engine_kit import ACCOUNT, clock, states
 from lane_kit import ScriptedPort, lane, notices
 from running_bridge import wait_until
 
-from amo_bridge.engine.lanes import traffic as traffic_module
-from amo_bridge.engine.lanes.traffic import Traffic
+from amo_bridge.channels import sender as traffic_module
+from amo_bridge.channels.sender import Traffic
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.errors import ChannelDown, CrmUncertain, LeadLost
 from amo_bridge.storage.database import Store
@@ -19,7 +19,7 @@ from amo_bridge.storage.database import Store
 @pytest.fixture
 def roads(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Traffic]]:
     monkeypatch.setattr(traffic_module, "delay", lambda attempt: 0.01)
-    monkeypatch.setattr(traffic_module, "LOOK_AGAIN", 0.05)
+    monkeypatch.setattr(traffic_module, "POLL_INTERVAL_SECONDS", 0.05)
     opened: list[Traffic] = []
     yield opened
     for one in opened:

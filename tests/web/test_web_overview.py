@@ -13,7 +13,7 @@ from pages_kit import PASSWORD, Pages, Visit, agency, words_of
 from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
 
-from amo_bridge.channels.unconnected import unconnected
+from amo_bridge.channels.registry import unconnected
 from amo_bridge.config.model import Config
 from amo_bridge.engine.reloading import FileState
 from amo_bridge.rules.handler import Rule

@@ -10,7 +10,7 @@ from pages_kit import Pages
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from amo_bridge.channels.mail.memory import MailMemory, SentLetter
+from amo_bridge.channels.mail_log import MailMemory, SentLetter
 from amo_bridge.clock import SystemClock
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.storage.database import Store
@@ -93,7 +93,7 @@ def test_while_the_store_is_silent_nobody_is_told_that_he_is_unsubscribed(
     def silent(*_: object) -> None:
         raise StoreUnavailable("диск полон")
 
-    monkeypatch.setattr("amo_bridge.channels.mail.unsubscribing.Unsubscribing.unsubscribe", silent)
+    monkeypatch.setattr("amo_bridge.channels.mail_log.Unsubscribing.unsubscribe", silent)
     answer = mailbox.client.post(f"/u/{TOKEN}")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
     assert "Сейчас не получилось" in answer.text

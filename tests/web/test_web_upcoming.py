@@ -13,7 +13,7 @@ from pages_kit import PASSWORD, Pages, Visit, agency, saved, words_of
 from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
 
-from amo_bridge.channels.unconnected import unconnected_of
+from amo_bridge.channels.registry import unconnected_of
 from amo_bridge.config.loader import load
 from amo_bridge.storage.tables import schedules, timers
 from amo_bridge.web.admission.roles import Role

@@ -7,7 +7,7 @@ from typing import Literal
 
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.channels.unconnected import unconnected
+from amo_bridge.channels.registry import unconnected
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door
 from amo_bridge.web.api.shape import Shape

@@ -5,8 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.channels.not_connected import NAMES
-from amo_bridge.channels.unconnected import unconnected
+from amo_bridge.channels.registry import NAMES, unconnected
 from amo_bridge.config.loader import secret
 from amo_bridge.engine.connection import TOKEN
 from amo_bridge.engine.history import Line

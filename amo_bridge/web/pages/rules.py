@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, abort, render_template, request
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.channels.unconnected import unconnected_of
+from amo_bridge.channels.registry import unconnected_of
 from amo_bridge.config.files import with_key
 from amo_bridge.engine.forecast import choices_of
 from amo_bridge.errors import ConfigError

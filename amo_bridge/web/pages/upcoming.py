@@ -9,7 +9,7 @@ from itertools import groupby
 from flask import Blueprint, render_template, request
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.channels.unconnected import unconnected_of
+from amo_bridge.channels.registry import unconnected_of
 from amo_bridge.engine.forecast import Coming
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.gate import open_to

@@ -8,15 +8,13 @@ from functools import partial
 
 from sqlalchemy.engine import Connection
 
-from amo_bridge.channels.mail.address import usable
-from amo_bridge.channels.mail.message import Letter, message_id
-from amo_bridge.channels.mail.smtp import MailServer
-from amo_bridge.channels.telegram.bot import Bot
-from amo_bridge.channels.telegram.text import messages
+from amo_bridge.channels.mail import usable
+from amo_bridge.channels.port import Job, Later, NotSent, Outcome, Sent
+from amo_bridge.channels.smtp import Letter, MailServer, message_id
+from amo_bridge.channels.telegram import Bot, messages
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import MailSection, Way
 from amo_bridge.engine.effects import Lane
-from amo_bridge.engine.lanes.port import Job, Later, NotSent, Outcome, Sent
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.people import Reach, ReachablePerson
 from amo_bridge.engine.rule_engine import Brain

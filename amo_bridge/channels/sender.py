@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import update
 
+from amo_bridge.channels.port import Job, Later, NotSent, Outcome, Port, Sent
 from amo_bridge.clock import Clock
 from amo_bridge.engine.effects import in_lane
-from amo_bridge.engine.lanes.port import Job, Later, NotSent, Outcome, Port, Sent
 from amo_bridge.engine.outbox import Outbox, Sendable, add_following
-from amo_bridge.errors import BridgeError, ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain
+from amo_bridge.errors import BridgeError, ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain, LeadLost
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import outbox
@@ -21,7 +22,7 @@ log = structlog.get_logger()
 # Planned and sent in one go.
 TOGETHER = 50
 # What waits for the end of quiet hours is looked at again so often: the account's clock may be moved.
-LOOK_AGAIN = timedelta(minutes=5)
+RETRY_PAUSE = timedelta(minutes=5)
 UNKNOWN = "неизвестно, отправлено ли"
 MOST_DOUBTS = 3
 
@@ -114,7 +115,7 @@ class Lane:
 
     def _real(self, until: datetime) -> float:
         """When to look at it again, on the bridge's own clock."""
-        wait = min(until - self._account_clock.now(), LOOK_AGAIN)
+        wait = min(until - self._account_clock.now(), RETRY_PAUSE)
         return (self._clock.now() + wait).timestamp()
 
     def _doubt(self, row: Sendable, why: str, *, is_bug: bool = False) -> int:
@@ -155,3 +156,112 @@ def lanes_of(
 ) -> list[Lane]:
     """One lane for each port."""
     return [Lane(store, account_key, port, clock, account_clock, settled) for port in ports]
+
+
+# All lanes of an account: those that wait for other people's servers have a thread each, the others go along with the
+# worker's rounds.
+
+# When nobody rings: what was postponed falls due.
+POLL_INTERVAL_SECONDS = 2.0
+LONGEST_PAUSE = 600.0
+
+
+class FarLane:
+    """One lane in a thread of its own. ``trouble``: what it is waiting out, if anything, in one line."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.trouble = ""
+        self._lane = lane
+        self._is_recovered = False
+        self._bell = threading.Event()
+        self._stopping = threading.Event()
+        self._pause_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"lane {lane.port.lane}", daemon=True)
+
+    @property
+    def name(self) -> str:
+        return self._lane.port.lane
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def ring(self) -> None:
+        self._bell.set()
+
+    def begin_to_stop(self) -> None:
+        self._stopping.set()
+        self._bell.set()
+        self._pause_over.set()
+
+    def wait_stopped(self, timeout: float) -> None:
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            self._bell.clear()
+            try:
+                moved = self._round()
+            except LeadLost:
+                return
+            except Exception as error:  # noqa: BLE001 - a dead thread would take letters and send none
+                failures += 1
+                self._is_recovered = False
+                self._say(error)
+                asked = error.retry_after if isinstance(error, ChannelDown) else None
+                self._pause_over.wait(min(asked or delay(failures), LONGEST_PAUSE))
+                continue
+            failures, self.trouble = 0, ""
+            if not moved:
+                self._bell.wait(POLL_INTERVAL_SECONDS)
+
+    def _round(self) -> int:
+        if not self._is_recovered:
+            # What was being sent when the process died, or a round broke off.
+            self._lane.recover()
+            self._is_recovered = True
+        return self._lane.send()
+
+    def _say(self, error: Exception) -> None:
+        if str(error) != self.trouble:
+            is_bug = not isinstance(error, BridgeError)
+            log.error("lane waits", lane=self.name, error=str(error), kind=type(error).__name__, exc_info=is_bug)
+        self.trouble = str(error) or type(error).__name__
+
+
+class Traffic:
+    def __init__(self, lanes: Iterable[Lane] = ()) -> None:
+        lanes = list(lanes)
+        self._near = [lane for lane in lanes if not lane.port.is_far]
+        self._far = [FarLane(lane) for lane in lanes if lane.port.is_far]
+
+    @property
+    def trouble(self) -> dict[str, str]:
+        """Lane → what it is waiting out; only those in trouble."""
+        return {lane.name: lane.trouble for lane in self._far if lane.trouble}
+
+    def start(self) -> None:
+        for far in self._far:
+            far.start()
+
+    def recover(self) -> None:
+        """Nobody sends just now: what is told to be under way is in doubt. (Far lanes see to that by themselves.)"""
+        for lane in self._near:
+            lane.recover()
+
+    def send_near(self) -> int:
+        """What waits for nobody; how many were settled."""
+        return sum(lane.send() for lane in self._near)
+
+    def ring(self) -> None:
+        """There may be something new to send."""
+        for lane in self._far:
+            lane.ring()
+
+    def stop(self, timeout: float = 30) -> None:
+        """Finish what is in hand and leave."""
+        for lane in self._far:
+            lane.begin_to_stop()
+        for lane in self._far:
+            lane.wait_stopped(timeout)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
+from amo_bridge.channels.port import Job, Outcome, Sent
 from amo_bridge.engine.effects import Lane
-from amo_bridge.engine.lanes.port import Job, Outcome, Sent
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.engine.violations import Breach, Violations

@@ -1,20 +1,22 @@
-"""The port for letters to clients: who gets it, whether it may go, what it says; then the mail server."""
+"""Mail addresses: which of those that people typed can be used, and how one is known again without being kept."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from amo_bridge.channels.mail.addressee import Addressee, Nobody, addressee, keys_of
-from amo_bridge.channels.mail.facts import facts
-from amo_bridge.channels.mail.memory import MailMemory, SentLetter, Suppression
-from amo_bridge.channels.mail.message import Letter, message_id
-from amo_bridge.channels.mail.smtp import AddressRefused, MailServer
+from amo_bridge.channels.mail_log import MailMemory, SentLetter, Suppression
+from amo_bridge.channels.port import Job, NotSent, Outcome, Sent
+from amo_bridge.channels.smtp import AddressRefused, Letter, MailServer, message_id
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import UNSUBSCRIBE_PATH, MailSection
 from amo_bridge.crm.client import CrmClient
@@ -23,14 +25,139 @@ from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.engine.effects import Effect, Lane
-from amo_bridge.engine.lanes.port import Job, NotSent, Outcome, Sent
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.errors import ChannelRefused
 from amo_bridge.rules.actions import AddNote, CreateTask
 from amo_bridge.rules.deal import BUILT_IN_FIELDS, Deal
 from amo_bridge.text.names import normalise
-from amo_bridge.text.templates import BadTemplate, Templates
+from amo_bridge.text.templates import FIELD, BadTemplate, Templates
+
+# Strict enough that nothing gets into a header, loose enough for what people have.
+USABLE = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?=.{4,253}$)([a-z0-9-]{1,63}\.)+[a-z0-9-]{2,63}")
+_INVISIBLE = re.compile(r"[\s\u200b-\u200f\u2060\ufeff]+")
+
+
+def usable(typed: str) -> str | None:
+    """The address in the form in which it is compared and written to; None if no mail can go there.
+
+    A Russian domain becomes its ASCII form; Russian letters before the «@» few servers take, so they count as a slip.
+    """
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", typed)).lower().removeprefix("mailto:")
+    local, at, domain = text.rpartition("@")
+    if not at:
+        return None
+    try:
+        address = f"{local}@{domain.encode('idna').decode('ascii')}"
+    except UnicodeError:
+        return None
+    is_well_formed = USABLE.fullmatch(address) and ".." not in address and not local.startswith(".")
+    return address if is_well_formed else None
+
+
+def address_key(account: int, address: str) -> str:
+    """A digest under which a usable address is kept: enough to know it again, not to write to it."""
+    return hashlib.sha256(f"{account}\0{address}".encode()).hexdigest()
+
+
+# To whom a letter goes: the deal's main contact, at the first of his addresses that can be used; or why to nobody.
+
+
+@dataclass(frozen=True)
+class Addressee:
+    contact: ContactRecord
+    address: str
+    address_key: str
+
+
+@dataclass(frozen=True)
+class Nobody:
+    """``why`` in Russian. ``is_mendable``: somebody may find out a (better) address."""
+
+    why: str
+    is_mendable: bool = True
+
+
+def keys_of(account: int, contacts: Iterable[ContactRecord]) -> list[str]:
+    """The digests of all addresses of these contacts that can be used."""
+    return [address_key(account, address) for contact in contacts for address in _usable(contact)]
+
+
+def addressee(
+    account: int,
+    contact: ContactRecord | None,
+    suppressions: Mapping[str, Suppression],
+    *,
+    is_service: bool,
+    has_consent: bool,
+) -> Addressee | Nobody:
+    """``is_service``: the letter is about work in hand; otherwise it is advertising."""
+    if contact is None:
+        return Nobody("у сделки нет контакта")
+    addresses = _usable(contact)
+    if not addresses:
+        return Nobody("у клиента нет e-mail" if not contact.emails else "e-mail клиента записан с ошибкой")
+    known = {address: suppressions.get(address_key(account, address)) for address in addresses}
+    if not is_service and any(one and one.reason == "unsubscribed" for one in known.values()):
+        return Nobody("клиент отписался от рассылок", is_mendable=False)
+    if not is_service and not has_consent:
+        return Nobody("нет согласия клиента на рассылку", is_mendable=False)
+    for address, suppression in known.items():
+        if suppression is None or suppression.reason != "refused":
+            return Addressee(contact, address, address_key(account, address))
+    refusal = next(iter(known.values()))
+    assert refusal is not None
+    return Nobody(f"почтовый сервер раньше отказал этому адресу: {refusal.words}")
+
+
+def _usable(contact: ContactRecord) -> list[str]:
+    """People put several addresses into one cell."""
+    typed = [part for cell in contact.emails for part in cell.replace(";", ",").split(",")]
+    return list(dict.fromkeys(address for one in typed if (address := usable(one))))
+
+
+# What a letter's template may speak of, in Russian words: клиент, сделка, менеджер, поле["…"], отписка.
+
+
+class _Fields(Mapping[str, str]):
+    """The deal's fields as texts; an empty one is an empty text, one that the account does not have is none at all."""
+
+    def __init__(self, deal: Deal, known: Mapping[str, str]) -> None:
+        self._deal = deal
+        self._known = known
+
+    def __getitem__(self, name: str) -> str:
+        if normalise(name) not in self._known:
+            raise KeyError(name)
+        return self._deal.text(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known.values())
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def facts(deal: Deal, contact: ContactRecord, field_names: Mapping[str, str], unsubscribe: str) -> dict[str, Any]:
+    """``field_names``: normalised → as written, of all fields that a deal of the account has. ``unsubscribe``: the
+    link; empty in letters that need none."""
+    return {
+        "клиент": {"имя": contact.first_name or contact.name, "полное_имя": contact.name},
+        "сделка": {
+            "название": deal.name,
+            "этап": deal.stage.name,
+            "бюджет": str(deal.price) if deal.price else "",
+        },
+        "менеджер": {
+            "имя": deal.responsible.name if deal.responsible else "",
+            "почта": deal.responsible.email if deal.responsible else "",
+        },
+        FIELD: _Fields(deal, field_names),
+        "отписка": unsubscribe,
+    }
+
+
+# The port for letters to clients: who gets it, whether it may go, what it says; then the mail server.
 
 # 12 bytes are 16 characters, and nobody guesses one of 2⁹⁶.
 TOKEN_BYTES = 12

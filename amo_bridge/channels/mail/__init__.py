@@ -1,1 +1,0 @@
-"""Letters to clients: templates, threads, unsubscribing, series, and the server that takes them."""
