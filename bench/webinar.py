@@ -23,9 +23,6 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.engine.imports.control import ImportControl
-from amo_bridge.engine.imports.drafting import Drafting, Upload
-from amo_bridge.engine.imports.runner import Importer
 from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.mirror.deals import Mirror, Mirrored
@@ -36,6 +33,9 @@ from amo_bridge.sandbox.keep_alive import KeepAliveServer
 from amo_bridge.sandbox.server import create_app
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors, key_of
 from amo_bridge.storage.database import Store
+from amo_bridge.webinars.imports.drafts import Drafting, Upload
+from amo_bridge.webinars.imports.executor import Importer
+from amo_bridge.webinars.imports.service import ImportControl
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "webinar.toml"
 TOKEN = "sandbox-token"

@@ -22,8 +22,8 @@ from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors, known_key
 from amo_bridge.webinars.attendees import Attendee
-from amo_bridge.webinars.exports import Export
-from amo_bridge.webinars.recognise import read_export
+from amo_bridge.webinars.formats import read_export
+from amo_bridge.webinars.formats.model import Export
 
 SAMPLES = Path(__file__).parent / "samples" / "webinars"
 SCHOOL = Path(__file__).parent.parent / "examples" / "webinar.toml"

@@ -9,12 +9,12 @@ from webinar_kit import SAMPLES
 
 from amo_bridge.crm.account import Account
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.imports.control import ImportControl
-from amo_bridge.engine.imports.drafting import Drafting, Upload
-from amo_bridge.engine.imports.records import Kept
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import small_state
+from amo_bridge.webinars.imports.drafts import Drafting, Upload
+from amo_bridge.webinars.imports.model import Kept
+from amo_bridge.webinars.imports.service import ImportControl
 
 HEADER = "Имя;Почта;Телефон;Минут;Кнопки;Дата"
 

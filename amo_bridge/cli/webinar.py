@@ -17,8 +17,8 @@ from amo_bridge.cli.webinar_desk import Columns, at_work, day
 from amo_bridge.cli.webinar_words import INTERESTS, show_end, show_list, show_report
 from amo_bridge.cli.webinar_work import a_worker, watch
 from amo_bridge.config.webinar import Interest
-from amo_bridge.engine.imports.control import UNDOABLE
-from amo_bridge.engine.imports.report import report as report_of
+from amo_bridge.webinars.imports.report import report as report_of
+from amo_bridge.webinars.imports.service import UNDOABLE
 from amo_bridge.webinars.plan import Override
 
 files_argument = click.argument(

@@ -9,7 +9,7 @@ import click
 
 from amo_bridge.cli.russian import Stop
 from amo_bridge.text.names import nearest, same_name
-from amo_bridge.webinars.columns import FIELDS, WORDS, Field
+from amo_bridge.webinars.formats.tables import FIELDS, WORDS, Field
 
 _SHORT: dict[Field, str] = {"minutes": "минуты", "buttons": "кнопки", "banner": "баннер", "date": "дата"}
 

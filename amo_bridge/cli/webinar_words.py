@@ -11,10 +11,9 @@ from rich.table import Column, Table
 
 from amo_bridge.config.webinar import Interest, WebinarSection
 from amo_bridge.engine.deal_view import deal_url
-from amo_bridge.engine.imports.records import STATE_WORDS, Counts, Import, Kept
-from amo_bridge.engine.imports.report import stage_name
-from amo_bridge.engine.imports.results import results, sums
-from amo_bridge.webinars.exports import Export
+from amo_bridge.webinars.formats.model import Export
+from amo_bridge.webinars.imports.model import STATE_WORDS, Counts, Import, Kept
+from amo_bridge.webinars.imports.report import results, stage_name, sums
 from amo_bridge.webinars.plan import STANDING_WORDS, Row
 from amo_bridge.webinars.sorting import minutes_of, rule_in_words
 

@@ -6,11 +6,6 @@ from collections.abc import Callable
 
 import structlog
 
-from amo_bridge.bizon.chore import BizonChore
-from amo_bridge.bizon.client import Bizon
-from amo_bridge.bizon.reports import BizonReports
-from amo_bridge.bizon.settings import BizonSettings
-from amo_bridge.bizon.taking import Taking
 from amo_bridge.channels.port import Port
 from amo_bridge.channels.registry import Quay, ports_of, series_chore
 from amo_bridge.channels.sender import Traffic, lanes_of
@@ -20,8 +15,6 @@ from amo_bridge.engine.alerts import Alarms, TokenWatch
 from amo_bridge.engine.desk import Desk
 from amo_bridge.engine.evening_digest import Evening
 from amo_bridge.engine.event_queue import Outlook
-from amo_bridge.engine.imports.chore import ImportChore
-from amo_bridge.engine.imports.runner import Importer
 from amo_bridge.engine.own_address import pages_of
 from amo_bridge.engine.processor import Planner
 from amo_bridge.engine.retention import Retention, RetentionChore
@@ -47,6 +40,9 @@ from amo_bridge.storage.database import Store
 from amo_bridge.sync.initial_load import FirstReading
 from amo_bridge.sync.reconciliation import Reconciler
 from amo_bridge.sync.subscription_watchdog import Watchdog
+from amo_bridge.webinars.bizon_client import Bizon
+from amo_bridge.webinars.bizon_import import BizonChore, BizonReports, BizonSettings, Taking
+from amo_bridge.webinars.imports.executor import ImportChore, Importer
 
 log = structlog.get_logger()
 

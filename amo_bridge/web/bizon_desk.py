@@ -9,17 +9,17 @@ from typing import Any
 from flask import request
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.bizon.reports import BizonReports, State
-from amo_bridge.bizon.settings import BizonSettings
 from amo_bridge.clock import SystemClock
 from amo_bridge.engine.ticker import BIZON
 from amo_bridge.web.here import account, write_down
+from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings
+from amo_bridge.webinars.bizon_import import State as BizonState
 
 LONGEST_TOKEN = 500
-STATES: Mapping[State, Any] = {
+STATES: Mapping[BizonState, Any] = {
     "waiting": _l("Ждёт отчёта"), "taken": _l("Получен"), "failed": _l("Не получен"),
 }  # fmt: skip
-STATE_KINDS: Mapping[State, str] = {"waiting": "warning", "taken": "good", "failed": "bad"}
+STATE_KINDS: Mapping[BizonState, str] = {"waiting": "warning", "taken": "good", "failed": "bad"}
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class BizonDesk:
     settings: BizonSettings
     reports: BizonReports
     address: str
-    states: Mapping[State, Any]
-    state_kinds: Mapping[State, str]
+    states: Mapping[BizonState, Any]
+    state_kinds: Mapping[BizonState, str]
 
 
 def bizon_desk() -> BizonDesk | None:

@@ -14,14 +14,13 @@ from urllib.parse import parse_qs
 import structlog
 from flask import Blueprint, Response, request
 
-from amo_bridge.bizon.reports import BizonReports
-from amo_bridge.bizon.settings import BizonSettings
 from amo_bridge.clock import SystemClock
 from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.ticker import BIZON
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.tables import LONGEST_BIZON_ID
+from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings
 
 log = structlog.get_logger()
 MOST_BYTES = 64 * 1024

@@ -8,9 +8,9 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from amo_bridge.engine.history import Count, Line
-from amo_bridge.engine.imports.book import ImportBook
-from amo_bridge.engine.imports.records import Import
 from amo_bridge.web.office import NotMet, PageAccount
+from amo_bridge.webinars.imports.model import Import
+from amo_bridge.webinars.imports.repository import ImportBook
 
 DAYS = 14
 MOST_LINES = 30

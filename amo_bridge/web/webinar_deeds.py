@@ -8,11 +8,11 @@ from typing import Literal
 from flask import request
 from flask_babel import gettext as _
 
-from amo_bridge.engine.imports.drafting import Upload
 from amo_bridge.engine.ticker import IMPORTS
 from amo_bridge.web.here import account, write_down
 from amo_bridge.web.webinar_desk import Desk
-from amo_bridge.webinars.limits import MOST_BYTES
+from amo_bridge.webinars.formats.guards import MOST_BYTES
+from amo_bridge.webinars.imports.drafts import Upload
 from amo_bridge.webinars.plan import Override
 
 SEVERAL_FILES = 3 * MOST_BYTES

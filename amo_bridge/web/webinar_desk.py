@@ -12,15 +12,15 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.webinar import Interest
 from amo_bridge.engine.connection import known_account
-from amo_bridge.engine.imports.book import ImportBook
-from amo_bridge.engine.imports.control import ImportControl
-from amo_bridge.engine.imports.drafting import Drafting
-from amo_bridge.engine.imports.records import BEGUN, Import, Kept, State
-from amo_bridge.engine.imports.report import stage_name
 from amo_bridge.web.here import account
 from amo_bridge.web.office import NotMet
 from amo_bridge.web.webinar_people import contact_named
-from amo_bridge.webinars.columns import FIELDS, Field
+from amo_bridge.webinars.formats.tables import FIELDS, Field
+from amo_bridge.webinars.imports.drafts import Drafting
+from amo_bridge.webinars.imports.model import BEGUN, Import, Kept, State
+from amo_bridge.webinars.imports.report import stage_name
+from amo_bridge.webinars.imports.repository import ImportBook
+from amo_bridge.webinars.imports.service import ImportControl
 from amo_bridge.webinars.looking import is_meant
 from amo_bridge.webinars.plan import Override, Standing
 

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from flask_babel import gettext as _
 
-from amo_bridge.engine.imports.records import Kept
 from amo_bridge.errors import BridgeError
 from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.web.office import PageAccount
+from amo_bridge.webinars.imports.model import Kept
 
 _NUMBER = re.compile(r"№?\s*(\d{1,15})")
 _CARD = re.compile(r"/contacts/detail/(\d{1,15})/?")

@@ -9,9 +9,8 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
-from amo_bridge.engine.imports.progress import Progress
-from amo_bridge.engine.imports.records import Counts, Import, Kept
-from amo_bridge.engine.imports.results import results
+from amo_bridge.webinars.imports.model import Counts, Import, Kept
+from amo_bridge.webinars.imports.report import Progress, results
 
 CREATES = ("create_person", "create_deal")
 RESULTS: Mapping[str, Any] = {

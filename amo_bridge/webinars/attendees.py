@@ -1,9 +1,4 @@
-"""Visits → people: whoever has several rows, tabs or files is one person with his minutes counted once.
-
-Two rows are one person if they share a mail address; or a phone, unless their mail addresses say that they are two (a
-family has one phone). Whoever left neither can't be told from anybody: he is told apart by name and IP only within his
-file (or by name and minutes, where each of several files has just one such), and never becomes a deal.
-"""
+"""How long somebody was there: the time that the intervals cover, counted once where they overlap."""
 
 from __future__ import annotations
 
@@ -11,13 +6,43 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from typing import Literal
 
 from amo_bridge.text.names import normalise
-from amo_bridge.webinars.columns import WORDS
-from amo_bridge.webinars.exports import Export, ExportError, Visit
-from amo_bridge.webinars.presence import covered
+from amo_bridge.webinars.formats.model import Export, ExportError, Interval, Visit
+from amo_bridge.webinars.formats.tables import WORDS
+
+_DAY = timedelta(days=1)
+
+
+def covered(intervals: Iterable[Interval]) -> float:
+    """Minutes covered by at least one interval: two tabs of one browser don't make an hour of half an hour."""
+    total = timedelta()
+    reached: datetime | None = None
+    for start, end in sorted(intervals):
+        begin = start if reached is None else max(start, reached)
+        if end > begin:
+            total += end - begin
+            reached = end
+    return total.total_seconds() / 60
+
+
+def dated(start: time, end: time, not_before: datetime) -> Interval:
+    """An interval told by clock times alone: the first such time at or after ``not_before``; what ends "earlier" than
+    it began ends on the next day."""
+    begin = datetime.combine(not_before.date(), start)
+    if begin < not_before:
+        begin += _DAY
+    finish = datetime.combine(begin.date(), end)
+    return begin, finish if finish >= begin else finish + _DAY
+
+
+# Visits → people: whoever has several rows, tabs or files is one person with his minutes counted once.
+#
+# Two rows are one person if they share a mail address; or a phone, unless their mail addresses say that they are two (a
+# family has one phone). Whoever left neither can't be told from anybody: he is told apart by name and IP only within
+# his file (or by name and minutes, where each of several files has just one such), and never becomes a deal.
 
 Figure = Literal["minutes", "buttons"]
 

@@ -22,12 +22,12 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.connection import known_account
-from amo_bridge.engine.imports.control import ImportControl
-from amo_bridge.engine.imports.drafting import Drafting, Upload
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import Store
+from amo_bridge.webinars.imports.drafts import Drafting, Upload
+from amo_bridge.webinars.imports.service import ImportControl
 
 KILLS, SEED = 3, 5
 ATTENDEES, KNOWN = 600, 20

@@ -14,9 +14,9 @@ from webinar_team import Team, deals, table
 
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.imports.book import NotNow
-from amo_bridge.engine.imports.results import results
 from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.webinars.imports.report import results
+from amo_bridge.webinars.imports.repository import NotNow
 
 HEAD, NATALIA = "Марина Котова", "Наталья Белова"
 REPORT = "bizon_report.xlsx"

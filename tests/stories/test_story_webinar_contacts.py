@@ -17,9 +17,9 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.writes import write as write_objects
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.imports import deliver
 from amo_bridge.errors import CrmRefused
 from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.webinars.imports import delivery
 from amo_bridge.webinars.plan import Override
 
 IGOR = "Игорь;igor@example.ru;+7 903 111-22-33;110;Баннер;13.09.2021"
@@ -136,7 +136,7 @@ def test_a_refused_address_does_not_cost_the_deal(team: Team, office: Office, mo
             raise CrmRefused("нельзя", method="PATCH", path="/api/v4/contacts")
         return write_objects(client, kind, objects)
 
-    monkeypatch.setattr(deliver, "write", refusing)
+    monkeypatch.setattr(delivery, "write", refusing)
     number = team.load(table(IGOR))
     kept = team.person(number, "Игорь")
     assert (kept.state, kept.deal_id is not None) == ("done", True)

@@ -13,8 +13,8 @@ from webinar_team import Team, deals, table
 
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.imports.control import PlanChanged
 from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.webinars.imports.service import PlanChanged
 from amo_bridge.webinars.plan import Override
 
 REPORT, ZOOM = "bizon_report.xlsx", "zoom_attendee_report.csv"

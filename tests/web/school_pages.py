@@ -16,10 +16,10 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors
+from amo_bridge.webinars.imports.repository import ImportBook
 
 NATALIA, IGOR, OLENA, SECOND_CARD = range(40000001, 40000005)
 CONTACTS = (

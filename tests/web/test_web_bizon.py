@@ -19,18 +19,17 @@ from playwright.sync_api import Browser, expect
 from running_bridge import UNHURRIED, RunningBridge, wait_until
 from webinar_kit import ACCOUNT, SCHOOL, fill_contacts
 
-from amo_bridge.bizon.reports import BizonReports, Report
-from amo_bridge.bizon.settings import BizonSettings
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.imports.book import ImportBook
 from amo_bridge.engine.ticker import BIZON
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.here import EXTENSION
+from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings, Report
+from amo_bridge.webinars.imports.repository import ImportBook
 
 
 @pytest.fixture

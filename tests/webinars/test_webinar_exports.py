@@ -9,8 +9,8 @@ import pytest
 from webinar_kit import DAY, MOSCOW, SAMPLES, sample
 
 from amo_bridge.webinars.attendees import Attendee, gather
-from amo_bridge.webinars.exports import ColumnsUnknown, ExportError
-from amo_bridge.webinars.recognise import read_export
+from amo_bridge.webinars.formats import read_export
+from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
 
 EVIL = '=HYPERLINK("http://x")'
 BY_INTERVALS = {

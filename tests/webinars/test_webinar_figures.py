@@ -10,8 +10,8 @@ import pytest
 from webinar_kit import DAY, attendee, options, sample
 
 from amo_bridge.webinars.attendees import Attendee, gather
-from amo_bridge.webinars.figures import Figures, sort_by_figures
-from amo_bridge.webinars.recognise import read_export
+from amo_bridge.webinars.formats import read_export
+from amo_bridge.webinars.sorting import Figures, sort_by_figures
 
 BIZON, ZOOM, TABLE = "отчёт Бизон365 (Excel)", "отчёт Zoom", "таблица"
 CLICKED = Figures(DAY, 110, ("Баннер",), (), (BIZON,), (BIZON,))

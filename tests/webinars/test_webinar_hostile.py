@@ -9,9 +9,8 @@ import pytest
 import xlsxwriter
 from webinar_kit import SAMPLES
 
-from amo_bridge.webinars import limits
-from amo_bridge.webinars.exports import ExportError
-from amo_bridge.webinars.recognise import read_export
+from amo_bridge.webinars.formats import guards, read_export
+from amo_bridge.webinars.formats.model import ExportError
 
 REPORT = SAMPLES / "bizon_report.xlsx"
 
@@ -32,8 +31,8 @@ def refusal(content: bytes) -> str:
 
 
 def test_a_zip_bomb() -> None:
-    bomb = rebuilt(sharedStrings_xml=b" " * (limits.MOST_UNPACKED + 1))
-    assert len(bomb) < limits.MOST_BYTES
+    bomb = rebuilt(sharedStrings_xml=b" " * (guards.MOST_UNPACKED + 1))
+    assert len(bomb) < guards.MOST_BYTES
     assert "в распакованном виде" in refusal(bomb)
 
 
@@ -66,11 +65,11 @@ def test_a_zip_that_is_no_book() -> None:
 
 
 def test_a_file_that_is_too_big() -> None:
-    assert "слишком большой" in refusal(b"a" * (limits.MOST_BYTES + 1))
+    assert "слишком большой" in refusal(b"a" * (guards.MOST_BYTES + 1))
 
 
 def test_too_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MOST_ROWS", 10)
+    monkeypatch.setattr(guards, "MOST_ROWS", 10)
     rows = "Имя;Почта;Минут;Дата\n" + "Анна;a@example.ru;5;13.09.2021\n" * 20
     with pytest.raises(ExportError, match="строк больше 10"):
         read_export("t.csv", rows.encode())

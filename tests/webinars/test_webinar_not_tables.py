@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from webinar_kit import SAMPLES
 
-from amo_bridge.webinars.exports import ColumnsUnknown, ExportError
-from amo_bridge.webinars.recognise import read_export
+from amo_bridge.webinars.formats import read_export
+from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
 
 TEXT_PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
 PAGE = "<!DOCTYPE html>\n<html><head><title>502</title></head><body>Bad, gateway; help@example.ru</body></html>\n"

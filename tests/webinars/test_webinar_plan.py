@@ -12,9 +12,8 @@ from webinar_kit import ACTIVE, DAY, LONG, REPEAT, SHORT, attendee, options
 
 from amo_bridge.crm.account import Stage, User
 from amo_bridge.rules.deal import Deal
-from amo_bridge.webinars.figures import Figures, Told
-from amo_bridge.webinars.matching import Found
-from amo_bridge.webinars.plan import Known, Override, Row, plan
+from amo_bridge.webinars.plan import Found, Known, Override, Row, plan
+from amo_bridge.webinars.sorting import Figures, Told
 
 LOADER = User(id=1, name="Марина Котова", email="", is_active=True, is_admin=True)
 NATALIA = User(id=2, name="Наталья Белова", email="", is_active=True, is_admin=False)

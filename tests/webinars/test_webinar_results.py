@@ -8,11 +8,10 @@ import pytest
 from webinar_kit import DAY, attendee
 
 from amo_bridge.config.webinar import Interest
-from amo_bridge.engine.imports.records import Kept
-from amo_bridge.engine.imports.results import carried_out, results, sums
-from amo_bridge.webinars.figures import Figures
+from amo_bridge.webinars.imports.model import Kept
+from amo_bridge.webinars.imports.report import carried_out, results, sums
 from amo_bridge.webinars.plan import Override, Row
-from amo_bridge.webinars.sorting import Sorted
+from amo_bridge.webinars.sorting import Figures, Sorted
 
 NEW = {"standing": "new", "what": "create_person"}
 KNOWN = {"standing": "known", "what": "create_deal"}

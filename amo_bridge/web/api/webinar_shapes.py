@@ -8,9 +8,9 @@ from typing import Literal, Self
 from pydantic import Field, Json, model_validator
 
 from amo_bridge.config.webinar import Interest
-from amo_bridge.engine.imports.records import State
 from amo_bridge.web.api.shape import Error, Number, Shape
-from amo_bridge.webinars.columns import Field as Column
+from amo_bridge.webinars.formats.tables import Field as Column
+from amo_bridge.webinars.imports.model import State
 from amo_bridge.webinars.plan import Override, Standing, What
 
 

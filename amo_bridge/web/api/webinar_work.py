@@ -6,7 +6,6 @@ from flask import abort
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.engine.imports.drafting import NotFilled
 from amo_bridge.errors import UnknownName
 from amo_bridge.text.names import same_name
 from amo_bridge.web import webinar_deeds as deeds
@@ -17,8 +16,9 @@ from amo_bridge.web.api.webinar_shapes import Attendee, AttendeeDecision, Drafts
 from amo_bridge.web.api.webinars_at_hand import attendee, facts, refusing, webinar_desk
 from amo_bridge.web.here import token
 from amo_bridge.web.webinar_desk import FINDS_PEOPLE, Desk, useless_answer
-from amo_bridge.webinars.columns import WORDS, Field
-from amo_bridge.webinars.exports import ColumnsUnknown, ExportError
+from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
+from amo_bridge.webinars.formats.tables import WORDS, Field
+from amo_bridge.webinars.imports.drafts import NotFilled
 
 
 @doors.open(

@@ -7,8 +7,6 @@ from typing import Any
 from flask import request
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.engine.imports.records import Import, Kept
-from amo_bridge.engine.imports.results import carried_out, results, sums
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door
 from amo_bridge.web.api.query import one_of, whole
@@ -16,6 +14,8 @@ from amo_bridge.web.api.version import doors
 from amo_bridge.web.api.webinar_shapes import Attendee, Webinar, WebinarPeople, WebinarReport, Webinars, WebinarSum
 from amo_bridge.web.api.webinars_at_hand import attendee, facts, found, refusing, webinar_desk
 from amo_bridge.web.webinar_desk import FILTERS, ON_A_PAGE, Desk, filtered
+from amo_bridge.webinars.imports.model import Import, Kept
+from amo_bridge.webinars.imports.report import carried_out, results, sums
 from amo_bridge.webinars.sorting import rule_in_words
 
 SOUGHT: dict[str, Any] = {

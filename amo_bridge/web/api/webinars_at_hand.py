@@ -10,16 +10,16 @@ from typing import Any
 from flask import abort
 
 from amo_bridge.engine.deal_view import deal_url
-from amo_bridge.engine.imports.book import ImportBook, NoSuchImport, NotNow
-from amo_bridge.engine.imports.control import NoAddress, UnknownContact
-from amo_bridge.engine.imports.records import Import, Kept
-from amo_bridge.engine.imports.report import contact_url
 from amo_bridge.errors import UnknownName
 from amo_bridge.web.api.described import refusal
 from amo_bridge.web.api.webinar_shapes import Attendee, AttendeeDecision
 from amo_bridge.web.here import account
 from amo_bridge.web.webinar_desk import Desk, desk
-from amo_bridge.webinars.exports import ExportError
+from amo_bridge.webinars.formats.model import ExportError
+from amo_bridge.webinars.imports.model import Import, Kept
+from amo_bridge.webinars.imports.report import contact_url
+from amo_bridge.webinars.imports.repository import ImportBook, NoSuchImport, NotNow
+from amo_bridge.webinars.imports.service import NoAddress, UnknownContact
 
 
 def webinar_desk() -> Desk:

@@ -13,14 +13,6 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response as Answer
 
 from amo_bridge.engine.deal_view import deal_url
-from amo_bridge.engine.imports.book import ACTIVE, NoSuchImport
-from amo_bridge.engine.imports.control import UnknownContact
-from amo_bridge.engine.imports.progress import progress as progress_of
-from amo_bridge.engine.imports.progress import sizes
-from amo_bridge.engine.imports.records import Import
-from amo_bridge.engine.imports.report import contact_url
-from amo_bridge.engine.imports.report import report as report_of
-from amo_bridge.engine.imports.results import carried_out, sums
 from amo_bridge.errors import UnknownName
 from amo_bridge.web import webinar_deeds as deeds
 from amo_bridge.web import webinar_desk as words
@@ -32,7 +24,13 @@ from amo_bridge.web.here import account, user
 from amo_bridge.web.menu import Menu
 from amo_bridge.web.webinar_desk import FILTERS, ON_A_PAGE, Desk, desk, filtered, said_in
 from amo_bridge.web.webinar_people import NotAContact, contacts_of
-from amo_bridge.webinars.exports import ColumnsUnknown, ExportError
+from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
+from amo_bridge.webinars.imports.model import Import
+from amo_bridge.webinars.imports.report import carried_out, contact_url, sizes, sums
+from amo_bridge.webinars.imports.report import progress as progress_of
+from amo_bridge.webinars.imports.report import report as report_of
+from amo_bridge.webinars.imports.repository import ACTIVE, NoSuchImport
+from amo_bridge.webinars.imports.service import UnknownContact
 from amo_bridge.webinars.sorting import minutes_of, rule_in_words
 
 routes = Blueprint("webinars", __name__)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from amo_bridge.webinars import cells
-from amo_bridge.webinars.exports import Export, ExportError, Visit
+from amo_bridge.webinars.formats import tables
+from amo_bridge.webinars.formats.model import Export, ExportError, Visit
 
 ABOUT_TIME = (
     "МТС Линк не говорит о нажатых кнопках; время взято из «duration» — проверьте на ком-нибудь, кто ушёл раньше"
@@ -31,7 +31,7 @@ def read(name: str, told: Any) -> Export:
     return Export(
         source="статистика МТС Линк (JSON)",
         visits=visits,
-        title=cells.text(first.get("name")),
+        title=tables.text(first.get("name")),
         remarks=(ABOUT_TIME,),
         knows_buttons=False,
     )
@@ -44,21 +44,21 @@ def _sessions(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _visits(name: str, number: int, row: Mapping[str, Any]) -> Iterator[Visit]:
     place = f"{name}, участник {number}"
-    phones, unreadable = cells.phones(_text(row, "phone"))
-    mails = cells.mails(_text(row, "email"))
+    phones, unreadable = tables.phones(_text(row, "phone"))
+    mails = tables.mails(_text(row, "email"))
     told_name = " ".join(part for key in ("name", "secondName") if (part := _text(row, key)))
     for session in _sessions(row):
         seconds = session.get("duration")
         if not isinstance(seconds, int | float) or isinstance(seconds, bool):
             raise ExportError(f"{place}: нет времени на вебинаре (duration)")
-        began = cells.moment(_text(session, "startsAt"))
+        began = tables.moment(_text(session, "startsAt"))
         yield Visit(
-            name=cells.name(told_name),
+            name=tables.name(told_name),
             place=place,
             mails=mails,
             phones=phones,
             unreadable=unreadable,
-            odd=cells.odd(mail=(_text(row, "email"), mails)),
+            odd=tables.odd(mail=(_text(row, "email"), mails)),
             minutes=seconds / 60,
             came_on=began.date() if began else None,
         )
@@ -66,4 +66,4 @@ def _visits(name: str, number: int, row: Mapping[str, Any]) -> Iterator[Visit]:
 
 def _text(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
-    return "" if value is None or isinstance(value, dict | list) else cells.text(value)
+    return "" if value is None or isinstance(value, dict | list) else tables.text(value)

@@ -14,9 +14,6 @@ from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.deal_view import Viewer
-from amo_bridge.engine.imports.book import ImportBook, keys_of
-from amo_bridge.engine.imports.memory import ImportMemory
-from amo_bridge.engine.imports.records import Import, Kept
 from amo_bridge.engine.people import People
 from amo_bridge.errors import UnknownName
 from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
@@ -24,10 +21,11 @@ from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.deal import Deal
 from amo_bridge.storage.database import Store
 from amo_bridge.webinars.attendees import Attendee, gather
-from amo_bridge.webinars.exports import Export, ExportError
-from amo_bridge.webinars.matching import Found
-from amo_bridge.webinars.plan import Known, Override, Row, plan
-from amo_bridge.webinars.recognise import read_export
+from amo_bridge.webinars.formats import read_export
+from amo_bridge.webinars.formats.model import Export, ExportError
+from amo_bridge.webinars.imports.model import Import, Kept
+from amo_bridge.webinars.imports.repository import ImportBook, ImportMemory, keys_of
+from amo_bridge.webinars.plan import Found, Known, Override, Row, plan
 
 NO_SECTION = "в настройке нет раздела [webinar]: загрузка вебинаров выключена (пример: examples/webinar.toml)"
 NOT_FILLED = (

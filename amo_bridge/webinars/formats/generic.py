@@ -5,13 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import islice
 
-from amo_bridge.webinars import cells
-from amo_bridge.webinars.cells import Row
-from amo_bridge.webinars.columns import Aliases, Columns, Field, find_columns, header_row, named_columns, signature
-from amo_bridge.webinars.exports import ColumnsUnknown, Export, Interval, Visit
-from amo_bridge.webinars.formats.bizon_report import BANNER
-from amo_bridge.webinars.not_tables import check_people
-from amo_bridge.webinars.tables import Table
+from amo_bridge.webinars.formats import tables
+from amo_bridge.webinars.formats.bizon import BANNER
+from amo_bridge.webinars.formats.guards import check_people
+from amo_bridge.webinars.formats.model import ColumnsUnknown, Export, Interval, Visit
+from amo_bridge.webinars.formats.tables import (
+    Aliases,
+    Columns,
+    Field,
+    Row,
+    Table,
+    find_columns,
+    header_row,
+    named_columns,
+    signature,
+)
 
 COLUMNS: Aliases = {
     "name": ("Имя", "ФИО", "Имя и фамилия", "Участник", "Клиент", "Имя участника", "Name", "Full name"),
@@ -60,9 +68,11 @@ def _columns(table: Table, mappings: Mappings) -> Columns | None:
 def _unknown(table: Table) -> ColumnsUnknown:
     at = header_row(table)
     header = table.rows[at] if table.rows else ()
-    titled = [number for number, cell in enumerate(header) if cells.text(cell)]
-    headers = tuple(cells.text(header[number]) for number in titled)
-    samples = [[cells.text(row[number]) if number < len(row) else "" for number in titled] for row in _first(table, at)]
+    titled = [number for number, cell in enumerate(header) if tables.text(cell)]
+    headers = tuple(tables.text(header[number]) for number in titled)
+    samples = [
+        [tables.text(row[number]) if number < len(row) else "" for number in titled] for row in _first(table, at)
+    ]
     return ColumnsUnknown(
         f"{table.where}: непонятно, где почта или телефон и где минуты. Скажите, какой столбец что значит; "
         f"столбцы: {', '.join(f'«{title}»' for title in headers) or 'нет'}",
@@ -85,31 +95,31 @@ def _has_buttons(columns: Columns) -> bool:
 
 
 def _visit(table: Table, columns: Columns, number: int, row: Row, day_first: bool) -> Visit:
-    phones, unreadable = cells.phones(columns.cell(row, "phone"))
+    phones, unreadable = tables.phones(columns.cell(row, "phone"))
     stay = _stay(columns, row, day_first)
     written, told_minutes, told_mails = (columns.cell(row, field) for field in ("date", "minutes", "mail"))
-    named = cells.moment(written, day_first=day_first)
+    named = tables.moment(written, day_first=day_first)
     day = named or (stay[0][0] if stay else None)
-    minutes, mails = cells.minutes(told_minutes), cells.mails(told_mails)
-    banner = (BANNER,) if cells.is_yes(columns.cell(row, "banner")) else ()
+    minutes, mails = tables.minutes(told_minutes), tables.mails(told_mails)
+    banner = (BANNER,) if tables.is_yes(columns.cell(row, "banner")) else ()
     return Visit(
-        name=cells.name(columns.cell(row, "name")),
+        name=tables.name(columns.cell(row, "name")),
         place=table.place(number),
         mails=mails,
         phones=phones,
         unreadable=unreadable,
-        odd=cells.odd(mail=(told_mails, mails), minutes=(told_minutes, minutes), date=(written, named)),
+        odd=tables.odd(mail=(told_mails, mails), minutes=(told_minutes, minutes), date=(written, named)),
         intervals=stay,
         minutes=minutes,
-        buttons=tuple(dict.fromkeys((*banner, *cells.labels(columns.cell(row, "buttons"))))),
+        buttons=tuple(dict.fromkeys((*banner, *tables.labels(columns.cell(row, "buttons"))))),
         came_on=day.date() if day else None,
-        is_banned=cells.is_yes(columns.cell(row, "banned")),
-        ip=cells.text(columns.cell(row, "ip")),
-        city=cells.text(columns.cell(row, "city")),
+        is_banned=tables.is_yes(columns.cell(row, "banned")),
+        ip=tables.text(columns.cell(row, "ip")),
+        city=tables.text(columns.cell(row, "city")),
     )
 
 
 def _stay(columns: Columns, row: Row, day_first: bool) -> tuple[Interval, ...]:
-    came = cells.moment(columns.cell(row, "came"), day_first=day_first)
-    left = cells.moment(columns.cell(row, "left"), day_first=day_first)
+    came = tables.moment(columns.cell(row, "came"), day_first=day_first)
+    left = tables.moment(columns.cell(row, "left"), day_first=day_first)
     return ((came, left),) if came and left and left >= came else ()

@@ -39,7 +39,7 @@ class Bizon:
         self._timeout = timeout
 
     def viewers(self, webinar_id: str) -> bytes:
-        """All viewers of a report: JSON as ``webinars/formats/bizon_viewers.py`` reads it. Raises BizonError."""
+        """All viewers of a report: JSON as ``webinars/formats/bizon.py`` reads it. Raises BizonError."""
         if not self._token:
             raise BizonError(NO_TOKEN)
         pages: list[Mapping[str, Any]] = []

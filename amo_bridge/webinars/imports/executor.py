@@ -13,17 +13,6 @@ import structlog
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.engine.imports.bodies import BodyMaker
-from amo_bridge.engine.imports.book import ImportBook
-from amo_bridge.engine.imports.changing import Changing
-from amo_bridge.engine.imports.completing import Completing
-from amo_bridge.engine.imports.deliver import Deliverer
-from amo_bridge.engine.imports.drafting import Drafting
-from amo_bridge.engine.imports.follow import Follower
-from amo_bridge.engine.imports.making import Making
-from amo_bridge.engine.imports.records import Import
-from amo_bridge.engine.imports.steps import begin_undo
-from amo_bridge.engine.imports.undo import Undo
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolver import Terms
 from amo_bridge.engine.rule_engine import Brain
@@ -31,6 +20,11 @@ from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, CrmStopped, LeadLost, StoreUnavailable
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.storage.database import Store
+from amo_bridge.webinars.imports.delivery import BodyMaker, Deliverer, Follower
+from amo_bridge.webinars.imports.drafts import Drafting
+from amo_bridge.webinars.imports.model import Import, begin_undo
+from amo_bridge.webinars.imports.repository import ImportBook
+from amo_bridge.webinars.imports.steps import Changing, Completing, Making, Undo
 
 log = structlog.get_logger()
 
@@ -121,3 +115,26 @@ class Importer:
         if self._book.finish(job.id, job.state, "undone" if job.state == "undoing" else "done", ended):
             log.info("import finished", import_id=job.id, undone=job.state == "undoing")
         return True
+
+
+# The worker's chore of imports: one step at a time, asked for again while there is more to do.
+
+
+class ImportChore:
+    """``again`` asks the worker for this chore once more, after everything else had its turn."""
+
+    def __init__(self, importer: Importer, again: Callable[[], None]) -> None:
+        self._importer = importer
+        self._again = again
+        # At the start, and after a step that broke off, nobody knows what became of what was being sent.
+        self._is_unsure = True
+
+    def run(self) -> None:
+        """Raises what the step raises: the worker waits it out and asks again."""
+        if self._is_unsure:
+            self._importer.recover()
+        self._is_unsure = True
+        moved = self._importer.step()
+        self._is_unsure = False
+        if moved:
+            self._again()

@@ -1,23 +1,59 @@
-"""What a person may do with an import: begin it, hold it, go on, take it back. The leader's worker does the work.
-
-Everything here changes the store and nothing else, so a page, a command and the bridge may be three processes.
-"""
+"""Deciding about somebody whom an import has left out, once it was begun: just this person is imported then, by whoever
+leads, like anybody else of it: once, whatever breaks off, and taken back with the others."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, update
+from sqlalchemy import ColumnElement, case, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.imports.book import NoSuchImport, NotNow
-from amo_bridge.engine.imports.drafting import Drafting
-from amo_bridge.engine.imports.later import Later
-from amo_bridge.engine.imports.records import BEGUN, Kept, State
-from amo_bridge.engine.imports.steps import ADD, FIRST_STEP, begin_undo
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.tables import import_rows
+from amo_bridge.storage.tables import import_rows, imports
+from amo_bridge.webinars.imports.drafts import Drafting
+from amo_bridge.webinars.imports.model import ADD, BEGUN, FIRST_STEP, Kept, State, begin_undo, first_step
+from amo_bridge.webinars.imports.repository import NoSuchImport, NotNow
 from amo_bridge.webinars.plan import STANDING_WORDS, Override, Row
+
+
+class Later:
+    def __init__(self, key: int, drafting: Drafting) -> None:
+        self._key = key
+        self._drafting = drafting
+        self._book = drafting.book
+
+    def decide(self, number: int, kept: Kept, said: Override) -> None:
+        """By what is known now. Raises NotNow (Russian): for somebody who was imported, here or elsewhere."""
+        if not kept.is_left_out:
+            raise NotNow(f"загрузка № {number}, строка {kept.number}: {kept.became}, решать больше нечего")
+        held_on, key = self._book.get(number).held_on, kept.row.person.key
+        if not said.skip and (other := self._drafting.memory.elsewhere(number, key, held_on)):
+            raise NotNow(f"этим участником уже занималась загрузка № {other}")
+        row = self._drafting.planned(number, kept.number, said)
+        begins = {"step": first_step(row), "state": "ready", "due_at": 0.0} if row.what != "nothing" else {}
+        with self._book.writing() as connection:
+            if begins:
+                self._go_on(connection, number)
+            if not self._book.decide(connection, number, kept.number, said, row, **begins):
+                raise NotNow(f"загрузка № {number}, строка {kept.number}: о ней только что решили")
+
+    def _go_on(self, connection: Connection, number: int) -> None:
+        """There is something to do again; an import that is paused stays so."""
+        is_done = imports.c.state == "done"
+        again = {
+            "state": case((is_done, "running"), else_=imports.c.state),
+            "finished_at": None,
+            # What may get lost is looked for among what was made since the work began: it begins anew.
+            "started_at": case((is_done, None), else_=imports.c.started_at),
+        }
+        mine = (imports.c.account == self._key, imports.c.id == number, imports.c.state.in_(BEGUN))
+        if connection.execute(update(imports).where(*mine).values(again)).rowcount != 1:
+            raise NotNow(f"загрузка № {number} уже отменяется")
+
+
+# What a person may do with an import: begin it, hold it, go on, take it back. The leader's worker does the work.
+#
+# Everything here changes the store and nothing else, so a page, a command and the bridge may be three processes.
 
 MOST_NAMED = 5
 UNDOABLE: tuple[State, ...] = ("done", "paused")

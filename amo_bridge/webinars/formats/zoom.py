@@ -10,11 +10,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from amo_bridge.text.names import normalise
-from amo_bridge.webinars import cells
-from amo_bridge.webinars.cells import Row
-from amo_bridge.webinars.columns import Aliases, Columns, find_columns, titles
-from amo_bridge.webinars.exports import Export, ExportError, Visit
-from amo_bridge.webinars.tables import Table
+from amo_bridge.webinars.formats import tables
+from amo_bridge.webinars.formats.model import Export, ExportError, Visit
+from amo_bridge.webinars.formats.tables import Aliases, Columns, Row, Table, find_columns, titles
 
 ATTENDEES = "attendee details"
 SECTIONS = (ATTENDEES, "host details", "panelist details")
@@ -44,7 +42,7 @@ def read(table: Table, *, day_first: bool) -> Export:
     for number, row in table.from_row(columns.header + 1):
         if _title(row) in SECTIONS:
             break
-        if cells.text(columns.cell(row, "attended")).casefold() == "no":
+        if tables.text(columns.cell(row, "attended")).casefold() == "no":
             absent += 1
         else:
             visits.append(_visit(table, columns, number, row, day_first))
@@ -67,7 +65,7 @@ def _plain(table: Table) -> Columns | None:
 
 def _title(row: Row) -> str:
     """The row's only words, if it has no more than one cell of them."""
-    told = [cells.text(cell) for cell in row if cells.text(cell)]
+    told = [tables.text(cell) for cell in row if tables.text(cell)]
     return normalise(told[0]) if len(told) == 1 else ""
 
 
@@ -80,22 +78,22 @@ def _about(table: Table, before: int, day_first: bool) -> tuple[str, datetime | 
             continue
         told = dict(zip(header, values, strict=False))
         began = told.get("actual start time") or told.get("start time")
-        return cells.text(told["topic"]), cells.moment(began, day_first=day_first)
+        return tables.text(told["topic"]), tables.moment(began, day_first=day_first)
     return "", None
 
 
 def _visit(table: Table, columns: Columns, number: int, row: Row, day_first: bool) -> Visit:
-    came, left = (cells.moment(columns.cell(row, field), day_first=day_first) for field in ("came", "left"))
-    phones, unreadable = cells.phones(columns.cell(row, "phone"))
+    came, left = (tables.moment(columns.cell(row, field), day_first=day_first) for field in ("came", "left"))
+    phones, unreadable = tables.phones(columns.cell(row, "phone"))
     told_minutes, told_mails = (columns.cell(row, field) for field in ("minutes", "mail"))
-    minutes, mails = cells.minutes(told_minutes), cells.mails(told_mails)
+    minutes, mails = tables.minutes(told_minutes), tables.mails(told_mails)
     return Visit(
-        name=cells.name(columns.cell(row, "name")),
+        name=tables.name(columns.cell(row, "name")),
         place=table.place(number),
         mails=mails,
         phones=phones,
         unreadable=unreadable,
-        odd=cells.odd(mail=(told_mails, mails), minutes=(told_minutes, minutes)),
+        odd=tables.odd(mail=(told_mails, mails), minutes=(told_minutes, minutes)),
         intervals=((came, left),) if came and left and left >= came else (),
         minutes=minutes,
         came_on=came.date() if came else None,

@@ -1,0 +1,327 @@
+"""Bizon365 as a second door for webinars: it tells that a report is ready, the bridge fetches the viewers by itself.
+
+::
+
+    settings.py     the token and the hook's secret, kept encrypted
+    reports.py      the reports it has told of, in the store: waiting, taken, given up
+    client.py       its API: the viewers of a report
+    chore.py        the worker's chore: one report after the other, fetched in a thread beside it
+    taking.py       viewers → a draft of an import; who is told of it
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import structlog
+from sqlalchemy import Row, select, update
+
+from amo_bridge.clock import Clock
+from amo_bridge.config.loader import secret
+from amo_bridge.config.model import Config
+from amo_bridge.crm.records import DealRecord
+from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.outbox import Planned
+from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.errors import BridgeError, UnknownName
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.secrets import account_name, small_state
+from amo_bridge.storage.tables import bizon_reports, outbox
+from amo_bridge.webinars.bizon_client import BizonError
+from amo_bridge.webinars.formats.model import ExportError
+from amo_bridge.webinars.imports.drafts import Drafting, Upload
+from amo_bridge.webinars.imports.repository import COUNTS, NotNow
+from amo_bridge.webinars.imports.service import DRY, ImportControl
+
+# The reports that Bizon365 has told of: which are to be fetched, when, and what became of them.
+
+State = Literal["waiting", "taken", "failed"]
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 3600.0
+GIVE_UP_AFTER = 3 * 24 * 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """Times are Unix seconds. ``trouble``: why it is still waiting, or what should be known of it (Russian).
+    ``imports``: the numbers of the imports that it has become."""
+
+    webinar_id: str
+    state: State
+    heard_at: float
+    attempts: int
+    due_at: float
+    trouble: str
+    imports: tuple[int, ...]
+
+
+class BizonReports:
+    """All methods raise StoreUnavailable."""
+
+    def __init__(self, store: Store, account: int, clock: Clock) -> None:
+        self._store = store
+        self._account = account
+        self._clock = clock
+
+    def hear(self, webinar_id: str) -> None:
+        """Bizon365 says that the report is ready. One that is known already is fetched once all the same."""
+        row = {
+            "account": self._account, "webinar_id": webinar_id, "state": "waiting", "heard_at": self._now,
+            "attempts": 0, "due_at": self._now, "trouble": "", "imports": "[]",
+        }  # fmt: skip
+        with self._store.write() as connection:
+            insert_new(connection, bizon_reports, [row])
+
+    def try_again(self, webinar_id: str | None = None) -> bool:
+        """Fetch this one now, whatever became of it; without an id: all that wait or were given up. Are there any?"""
+        table = bizon_reports.c
+        which = table.state != "taken" if webinar_id is None else table.webinar_id == webinar_id
+        those = (table.account == self._account, which)
+        again = {"state": "waiting", "attempts": 0, "due_at": self._now, "heard_at": self._now}
+        with self._store.write() as connection:
+            return connection.execute(update(bizon_reports).where(*those).values(again)).rowcount > 0
+
+    def due(self) -> Report | None:
+        """The next that is to be fetched now."""
+        table = bizon_reports.c
+        mine = (table.account == self._account, table.state == "waiting", table.due_at <= self._now)
+        with self._store.read() as connection:
+            row = connection.execute(select(bizon_reports).where(*mine).order_by(table.due_at).limit(1)).first()
+        return _report(row) if row else None
+
+    def later(self, report: Report, why: str, retry_after: float | None = None) -> None:
+        """It could not be had: again after a pause that grows; not for ever."""
+        pause = min(FIRST_PAUSE * 2.0 ** min(report.attempts, 10), LONGEST_PAUSE)
+        due_at = self._now + max(pause, retry_after or 0.0)
+        state: State = "waiting" if due_at - report.heard_at < GIVE_UP_AFTER else "failed"
+        self._become(report, state=state, attempts=report.attempts + 1, due_at=due_at, trouble=why)
+
+    def taken(self, report: Report, imports: Sequence[int], remark: str = "") -> None:
+        """It has become these imports."""
+        self._become(report, state="taken", trouble=remark, imports=json.dumps(list(imports)))
+
+    def all(self, most: int = 20) -> list[Report]:
+        """Those told of last, newest first."""
+        mine = select(bizon_reports).where(bizon_reports.c.account == self._account)
+        with self._store.read() as connection:
+            found = connection.execute(mine.order_by(bizon_reports.c.heard_at.desc()).limit(most))
+            return [_report(row) for row in found]
+
+    def _become(self, report: Report, **values: object) -> None:
+        mine = (bizon_reports.c.account == self._account, bizon_reports.c.webinar_id == report.webinar_id)
+        with self._store.write() as connection:
+            connection.execute(update(bizon_reports).where(*mine).values(values))
+
+    @property
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def _report(row: Row[Any]) -> Report:
+    return Report(
+        webinar_id=row.webinar_id,
+        state=row.state,
+        heard_at=row.heard_at,
+        attempts=row.attempts,
+        due_at=row.due_at,
+        trouble=row.trouble,
+        imports=tuple(json.loads(row.imports)),
+    )
+
+
+# What nobody else may read: the token for Bizon365's API and the secret of the path by which it tells of reports.
+
+TOKEN = "AMO_BRIDGE_BIZON_TOKEN"
+
+
+class BizonSettings:
+    """The environment's token (or the file's that it names) comes before the one that was typed on the page. Everything
+    raises StoreUnavailable, ConfigError for a wrong key."""
+
+    def __init__(self, config: Config, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._state = small_state(config, environment)
+        self._account = account_name(config)
+
+    @property
+    def token(self) -> str:
+        """Empty if there is none."""
+        return secret(self._environment, TOKEN) or str(self._state.secrets.read(self._name("token")) or "")
+
+    def keep_token(self, token: str) -> None:
+        """Keep it, encrypted; an empty one is forgotten."""
+        if token:
+            self._state.secrets.write(self._name("token"), token)
+        else:
+            self._state.secrets.remove(self._name("token"))
+
+    @property
+    def hook_secret(self) -> str:
+        """Made once."""
+        with self._state.lock("secrets"):
+            kept = self._state.secrets.read(self._name("hook"))
+            if kept is None:
+                kept = secrets.token_urlsafe(32)
+                self._state.secrets.write(self._name("hook"), kept)
+        return str(kept)
+
+    def _name(self, what: str) -> str:
+        return f"bizon {what} {self._account}"
+
+
+# A fetched report → a draft of an import, as if its file had been uploaded; begun at once if the config says so.
+
+RULE = "bridge.bizon"
+MADE_BY = "Бизон365"
+NO_DEAL = 0
+BEFORE = "этот отчёт уже загружен"
+
+
+class Taking:
+    """``pages``: where the bridge's pages are, for the link; empty if that is not known."""
+
+    def __init__(self, store: Store, key: int, brain: Callable[[], Brain], clock: Clock, pages: str) -> None:
+        self._store = store
+        self._key = key
+        self._brain = brain
+        self._clock = clock
+        self._pages = pages
+        self._reports = BizonReports(store, key, clock)
+
+    def take(self, report: Report, content: bytes) -> None:
+        """Raises ExportError for a report that can't be used (yet), UnknownName, StoreUnavailable."""
+        brain = self._brain()
+        drafting = Drafting(self._store, self._key, brain.config, brain.account, self._clock)
+        upload = Upload(f"{report.webinar_id}.json", content)
+        before = drafting.memory.same_file(upload.digest, (*COUNTS, "draft"))
+        if before is not None and drafting.book.get(before).made_by != MADE_BY:
+            self._reports.taken(report, [before], BEFORE)
+            return
+        # A draft of ours is what a bridge left that died in the middle of this.
+        numbers = [before] if before is not None else drafting.draft([upload], MADE_BY)
+        remark = self._begin(drafting, numbers)
+        self._tell(report, drafting, numbers)
+        self._reports.taken(report, numbers, remark)
+
+    def _begin(self, drafting: Drafting, numbers: Sequence[int]) -> str:
+        """Why it was not begun, if it should have been."""
+        bizon = drafting.options.bizon
+        if bizon is None or bizon.what_then != "at once":
+            return ""
+        dry_run = self._brain().config.bridge.dry_run
+        if dry_run:
+            return DRY
+        control = ImportControl(self._store, self._key, drafting, dry_run=dry_run)
+        for number in numbers:
+            if drafting.book.get(number).state == "draft":
+                try:
+                    control.start(number, as_shown=False)
+                except NotNow as error:
+                    return str(error)
+        return ""
+
+    def _tell(self, report: Report, drafting: Drafting, numbers: Sequence[int]) -> None:
+        bizon = drafting.options.bizon
+        if bizon is None or not bizon.tell:
+            return
+        people = sum(drafting.book.counts(number).all for number in numbers)
+        begun = any(drafting.book.get(number).state != "draft" for number in numbers)
+        what = "загружается в amoCRM" if begun else "посмотрите и загрузите"
+        links = "".join(f"\n{self._pages}/webinars/{number}" for number in numbers) if self._pages else ""
+        text = f"Отчёт вебинара {report.webinar_id} получен, участников {people}: {what}{links}"
+        now = self._clock.now()
+        bodies = self._brain().resolver.free_notice(text, bizon.tell, MADE_BY, DealRecord(id=NO_DEAL), now)
+        rows = [
+            Planned(None, RULE, f"{RULE}|{report.webinar_id}|{body['user_id']}", Effect("notify", NO_DEAL, body, text))
+            for body in bodies
+        ]
+        with self._store.write() as connection:
+            insert_new(connection, outbox, [row.row(self._key, now) for row in rows])
+
+
+# The worker's chore: reports that are due, one after the other.
+#
+# A vendor may take its time, and the worker has amoCRM's hooks to answer: the asking is done by a thread beside it, the
+# worker only looks whether that is over. A thread whose bridge dies or loses the lead is forgotten with what it
+# fetched: the report stands in the store as waiting.
+
+log = structlog.get_logger()
+
+
+class BizonChore:
+    """``fetch`` asks Bizon365 and raises BizonError; ``again`` asks the worker for this chore once more."""
+
+    def __init__(
+        self, reports: BizonReports, fetch: Callable[[str], bytes], taking: Taking, again: Callable[[], None]
+    ) -> None:
+        self._reports = reports
+        self._fetch = fetch
+        self._taking = taking
+        self._again = again
+        self._errand: _Errand | None = None
+
+    def run(self) -> None:
+        """Raises StoreUnavailable; then what was fetched is dealt with by the next run."""
+        errand = self._errand
+        if errand is None:
+            if (report := self._reports.due()) is not None:
+                self._errand = _Errand(report, self._fetch, self._again)
+                self._errand.start()
+            return
+        if errand.is_over:
+            self._deal_with(errand)
+            self._errand = None
+            self._again()
+
+    def _deal_with(self, errand: _Errand) -> None:
+        report = errand.report
+        try:
+            self._taking.take(report, errand.brought())
+        except BizonError as error:
+            log.warning("report not fetched", webinar=report.webinar_id, error=str(error))
+            self._reports.later(report, str(error), error.retry_after)
+        except (ExportError, UnknownName) as error:
+            # Contacts that are not read yet, a report that is not filled yet, a name that the account has lost.
+            log.warning("report not taken", webinar=report.webinar_id, error=str(error))
+            self._reports.later(report, str(error))
+        except BridgeError:
+            # The store is gone, or somebody else leads.
+            raise
+        except Exception as error:
+            # A report that meets a bug must not hold up everything else.
+            log.exception("report failed", webinar=report.webinar_id)
+            self._reports.later(report, f"ошибка моста: {error!r}")
+
+
+class _Errand:
+    """One asking, under way."""
+
+    def __init__(self, report: Report, fetch: Callable[[str], bytes], over: Callable[[], None]) -> None:
+        self.report = report
+        self.is_over = False
+        self._fetch = fetch
+        self._over = over
+        self._content = b""
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, name="bizon", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def brought(self) -> bytes:
+        """What was fetched. Raises what the asking raised."""
+        if self._error is not None:
+            raise self._error
+        return self._content
+
+    def _run(self) -> None:
+        try:
+            self._content = self._fetch(self.report.webinar_id)
+        except Exception as error:  # noqa: BLE001 - raised again where it is looked at
+            self._error = error
+        self.is_over = True
+        self._over()

@@ -1,0 +1,292 @@
+"""Rows of a plan → amoCRM's objects: a contact, a deal, a patch of a deal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.config.webinar import WebinarSection
+from amo_bridge.crm.account import Account, LossReason
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.records import DealRecord
+from amo_bridge.crm.writes import Written, named_bad, write
+from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.outbox import Sendable
+from amo_bridge.engine.resolver import Terms
+from amo_bridge.engine.timetable import Timetable
+from amo_bridge.engine.write_results import Aftermath
+from amo_bridge.errors import CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
+from amo_bridge.mirror.deals import Mirror
+from amo_bridge.retry import delay
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import import_rows
+from amo_bridge.webinars.imports.model import Import, Kept
+from amo_bridge.webinars.imports.repository import ImportBook
+from amo_bridge.webinars.plan import Row
+
+
+class BodyMaker:
+    """``loader``: who answers for what is made. Raises UnknownName for a name that the account has lost."""
+
+    def __init__(self, account: Account, terms: Terms, options: WebinarSection, loader: int) -> None:
+        self._account = account
+        self._terms = terms
+        self._options = options
+        self._loader = loader
+
+    def contact(self, row: Row) -> dict[str, Any]:
+        """A new contact. Its name is whatever the person typed, kept as text."""
+        person = row.person
+        values = [
+            {"field_id": self._account.field(code, "contacts").id, "values": [self._work(one) for one in told]}
+            for code, told in (("PHONE", person.phones), ("EMAIL", person.mails))
+            if told
+        ]
+        name = person.name or (person.mails or person.phones)[0]
+        return {"name": name, "responsible_user_id": self._loader, "custom_fields_values": values}
+
+    def deal(self, row: Row, contact_id: int) -> dict[str, Any]:
+        """A new deal of a contact's."""
+        assert row.to_stage is not None
+        stage = self._account.stage(row.to_stage)
+        return {
+            "name": self.name(row),
+            "pipeline_id": stage.pipeline_id,
+            "status_id": stage.status_id,
+            "responsible_user_id": self._loader,
+            "custom_fields_values": [one for one in self._values(row) if one["values"]],
+            "_embedded": {
+                "tags": [{"name": tag} for tag in self.tags(row)],
+                "contacts": [{"id": contact_id, "is_main": True}],
+            },
+        }
+
+    def patch(self, row: Row, record: DealRecord) -> dict[str, Any]:
+        """What has to change on a deal as it is now; only the id when nothing has."""
+        body: dict[str, Any] = {"id": record.id}
+        values = [one for one in self._values(row) if not is_so(record, one)]
+        if values:
+            body["custom_fields_values"] = values
+        if new := [tag for tag in self.tags(row) if tag not in record.tags]:
+            body["tags_to_add"] = [{"name": tag} for tag in new]
+        if row.to_stage is not None:
+            stage = self._account.stage(row.to_stage)
+            if stage.key != (record.pipeline_id, record.status_id):
+                body |= {"pipeline_id": stage.pipeline_id, "status_id": stage.status_id}
+        return body
+
+    def name(self, row: Row) -> str:
+        """«почта, имя», or as the config says."""
+        person = row.person
+        told = {
+            "почта": person.mails[0] if person.mails else "",
+            "имя": person.name,
+            "телефон": person.phones[0] if person.phones else "",
+            "дата": f"{person.held_on:%d.%m.%Y}",
+        }
+        return self._options.name_of_deal(told) or (person.mails or person.phones)[0]
+
+    def tags(self, row: Row) -> tuple[str, ...]:
+        """The buttons, and what the config adds."""
+        return tuple(dict.fromkeys((*row.figures.tags, *self._options.tags)))
+
+    def _values(self, row: Row) -> list[dict[str, Any]]:
+        return [self._terms.field_value(name, value) for name, value in row.figures.values(self._options).items()]
+
+    def _work(self, value: str) -> dict[str, str]:
+        return {"value": value, "enum_code": "WORK"}
+
+
+def is_so(record: DealRecord, field: Mapping[str, Any]) -> bool:
+    """Has the deal this value already? Numbers are texts in amoCRM."""
+    known = [str(value) for value in record.fields.get(field["field_id"], ())]
+    return known == [str(value["value"]) for value in field["values"] or ()]
+
+
+# Writing many objects into amoCRM so that each is surely there once, or surely not: the outbox's care, for rows.
+#
+# A row is ``sending`` in the store before the request leaves. What becomes of it then: written, refused in amoCRM's own
+# words, put off (surely not written), or ``doubt`` (nobody knows: looked for before it is sent again).
+
+log = structlog.get_logger()
+# As many objects as one request may hold.
+AT_ONCE = 250
+Bodies = Mapping[int, Mapping[str, Any]]
+"""Row's id → amoCRM's object for it."""
+Settle = Callable[[Connection, Mapping[int, Written]], None]
+"""What follows from rows that were written, within the transaction that says so."""
+Failed = Callable[[Connection, Mapping[int, str]], None]
+"""What follows from rows that amoCRM refused for good: row's id → its words."""
+
+
+class Deliverer:
+    def __init__(
+        self, store: Store, account: int, client: CrmClient, book: ImportBook, clock: Clock, settle: float
+    ) -> None:
+        self._store = store
+        self._account = account
+        self._client = client
+        self._book = book
+        self._clock = clock
+        self._settle = settle
+
+    def recover(self) -> None:
+        """What was being sent when the bridge died may be in amoCRM."""
+        self._sending(state="doubt", due_at=self._clock.now().timestamp() + self._settle)
+
+    def send(self, kind: str, bodies: Bodies, settled: Settle, failed: Failed | None = None) -> int:
+        """One request, more only if amoCRM refuses some of it; how many rows were settled. Without ``failed`` a refused
+        row has failed, and that is the end of it. Raises CrmStopped."""
+        if not bodies:
+            return 0
+        with self._store.write() as connection:
+            self._book.mark(connection, list(bodies), state="sending")
+        try:
+            return self._send(kind, bodies, settled, failed or self._failed)
+        except CrmStopped:
+            self._sending(state="ready", due_at=self._clock.now().timestamp() + delay(1))
+            raise
+        except CrmUncertain as error:
+            log.warning("answer lost", kind=kind, rows=len(bodies), error=str(error))
+            self._sending(state="doubt", due_at=self._clock.now().timestamp() + self._settle)
+        except CrmTemporary as error:
+            self._sending(state="ready", due_at=self._clock.now().timestamp() + (error.retry_after or delay(1)))
+        return 0
+
+    def put_off(self, rows: Sequence[Kept]) -> None:
+        """Rows that can't be looked for just now."""
+        tries = max(row.attempts for row in rows) + 1
+        with self._store.write() as connection:
+            later = self._clock.now().timestamp() + delay(tries)
+            self._book.mark(connection, [row.id for row in rows], due_at=later, attempts=tries)
+
+    def _send(self, kind: str, bodies: Bodies, settled: Settle, failed: Failed) -> int:
+        try:
+            written = write(self._client, kind, {str(number): body for number, body in bodies.items()})
+        except CrmForbidden as error:
+            return self._fail(dict.fromkeys(bodies, str(error)), failed)
+        except CrmRefused as error:
+            return self._sort_refused(kind, bodies, settled, failed, error)
+        with self._store.write() as connection:
+            settled(connection, {int(mark): one for mark, one in written.items()})
+        return len(bodies)
+
+    def _sort_refused(self, kind: str, bodies: Bodies, settled: Settle, failed: Failed, error: CrmRefused) -> int:
+        """A refused request wrote nothing: the bad rows fail, the others are sent again."""
+        bad = {int(mark): words for mark, words in named_bad([str(number) for number in bodies], error).items()}
+        if not bad and len(bodies) > 1:
+            numbers = list(bodies)
+            halves = (numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :])
+            return sum(
+                self._send(kind, {number: bodies[number] for number in half}, settled, failed) for half in halves
+            )
+        bad = bad or dict.fromkeys(bodies, str(error))
+        rest = {number: body for number, body in bodies.items() if number not in bad}
+        return self._fail(bad, failed) + (self._send(kind, rest, settled, failed) if rest else 0)
+
+    def _fail(self, words: Mapping[int, str], failed: Failed) -> int:
+        for number, told in words.items():
+            log.error("refused", import_row=number, error=told)
+        with self._store.write() as connection:
+            failed(connection, words)
+        return len(words)
+
+    def _failed(self, connection: Connection, words: Mapping[int, str]) -> None:
+        for number, told in words.items():
+            self._book.mark(connection, [number], state="failed", note=told)
+
+    def _sending(self, **values: Any) -> None:
+        """One import is worked on at a time, so what is being sent is what was sent last."""
+        mine = (import_rows.c.account == self._account, import_rows.c.state == "sending")
+        with self._store.write() as connection:
+            connection.execute(update(import_rows).where(*mine).values(attempts=import_rows.c.attempts + 1, **values))
+
+
+# What follows from a row that was written: the rules hear of it as of the bridge's own doing, the mirror knows it, the
+# deal's journal tells of it.
+#
+# An imported deal has entered its stage all the same: rules about that stage act (a task for the manager, say), with
+# nobody as the mover. What an import changes on a deal is no news to anybody.
+
+
+class Follower:
+    """``timetable``: by it the deals' steps follow what was written."""
+
+    def __init__(
+        self, store: Store, key: int, clock: Clock, account_clock: Clock, timetable: Callable[[], Timetable]
+    ) -> None:
+        self._timetable = timetable
+        self._key = key
+        self._clock = clock
+        self._account_clock = account_clock
+        self._aftermath = Aftermath(store, key, clock)
+        self._journal = Journal(store, key)
+        self._mirror = Mirror(store, key)
+
+    def now(self) -> datetime:
+        """By amoCRM's clock."""
+        return self._account_clock.now()
+
+    def made(self, connection: Connection, job: Import, row: Kept, body: Mapping[str, Any], written: Written) -> None:
+        """A deal was created."""
+        self._aftermath.of_all(connection, [(self._as_effect("create_deal", row, written.id, body), written)])
+        self._tell(connection, job, written.id, f"создана: {row.row.why}; {row.row.sorted.why}")
+
+    def changed(
+        self, connection: Connection, job: Import, row: Kept, body: Mapping[str, Any], written: Written
+    ) -> None:
+        """A deal was patched."""
+        self._patched(connection, self._as_effect("patch_deal", row, written.id, body), written)
+        self._tell(connection, job, written.id, f"изменена: {row.row.why}; {row.row.sorted.why}")
+
+    def undone(
+        self,
+        connection: Connection,
+        job: Import,
+        row: Kept,
+        body: Mapping[str, Any],
+        written: Written,
+        reason: LossReason | None,
+    ) -> None:
+        """A deal was put back, as if nothing had happened to it, or closed for ``reason``: no rule hears of that."""
+        self._patched(connection, self._as_effect("patch_deal", row, written.id, body, back=True), written)
+        if reason and body.get("loss_reason_id") == reason.id:
+            self._mirror.amend(
+                connection, written.id, lambda deal: replace(deal, loss_reason=reason.name, loss_reason_id=reason.id)
+            )
+        self._tell(connection, job, written.id, "загрузка отменена")
+
+    def _patched(self, connection: Connection, effect: Sendable, written: Written) -> None:
+        self._aftermath.of_all(connection, [(effect, written)])
+        self._aftermath.plan(connection, self._timetable(), [effect])
+
+    def _as_effect(
+        self, kind: str, row: Kept, deal_id: int, body: Mapping[str, Any], *, back: bool = False
+    ) -> Sendable:
+        """As the outbox would have sent it."""
+        now = self._account_clock.now().timestamp()
+        payload = {"body": dict(body), "rolls_back": back, "not_before": now}
+        return Sendable(row.id, "", deal_id, kind, payload, attempts=0, created_at=now)
+
+    def _tell(self, connection: Connection, job: Import, deal_id: int, words: str) -> None:
+        what = f"загрузка вебинара № {job.id} ({job.held_on:%d.%m.%Y})"
+        self._journal.note(connection, self._clock.now(), deal_id, what, words)
+
+
+def before(record: DealRecord, body: Mapping[str, Any]) -> dict[str, Any]:
+    """What a patch is about to change, as it was; and what it writes, to see later if that still stands."""
+    fields = {str(one["field_id"]): one for one in body.get("custom_fields_values") or ()}
+    return {
+        "fields": {number: list(record.fields.get(int(number), ())) for number in fields},
+        "wrote": {number: [value["value"] for value in one["values"] or ()] for number, one in fields.items()},
+        "stage": [record.pipeline_id, record.status_id],
+        "moved": [body["pipeline_id"], body["status_id"]] if "status_id" in body else None,
+        "tags": [tag["name"] for tag in body.get("tags_to_add") or ()],
+    }

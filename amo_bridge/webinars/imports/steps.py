@@ -1,0 +1,486 @@
+"""Open deals of people who came again: figures updated, moved where the regulation moves them (W3)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from amo_bridge.crm.account import LOST, Account
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.reads import contact_lines, deals_by_ids
+from amo_bridge.crm.records import ContactRecord, DealRecord
+from amo_bridge.crm.writes import Written, find
+from amo_bridge.errors import CrmStopped, CrmTemporary
+from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.storage.database import Store, chunks
+from amo_bridge.storage.tables import import_rows
+from amo_bridge.webinars.imports.delivery import AT_ONCE, BodyMaker, Deliverer, Failed, Follower, Settle, before
+from amo_bridge.webinars.imports.drafts import Drafting
+from amo_bridge.webinars.imports.model import ADD, TAKE_OFF, Import, Kept, after_adding, after_taking_off, first_of_undo
+from amo_bridge.webinars.imports.repository import ImportBook
+from amo_bridge.webinars.plan import MAIL, PHONE, Known, addresses_in, code_of, of_open_deal
+
+GONE = "сделки больше нет в работе"
+
+
+class Changing:
+    def __init__(
+        self,
+        book: ImportBook,
+        deliverer: Deliverer,
+        follower: Follower,
+        client: CrmClient,
+        drafting: Drafting,
+        make: BodyMaker,
+    ) -> None:
+        self._book = book
+        self._deliverer = deliverer
+        self._follower = follower
+        self._client = client
+        self._drafting = drafting
+        self._make = make
+
+    def look(self, job: Import) -> bool:
+        """A patch says what is to be: a lost one is simply judged anew, on a fresh read."""
+        return self._book.again(job.id, "patch")
+
+    def step(self, job: Import) -> bool:
+        """One request's worth, judged by a fresh read: since the preview a manager may have taken, moved or closed the
+        deal."""
+        rows = self._book.due(job.id, "patch", "ready", AT_ONCE)
+        if not rows:
+            return False
+        wanted = [row.deal_id for row in rows if row.deal_id]
+        fresh = deals_by_ids(self._client, wanted, filter_enabled=self._drafting.is_filter_enabled)
+        bodies = {}
+        with self._book.writing() as connection:
+            for row in rows:
+                body, why_not = self._wanted(row, fresh.get(row.deal_id or 0))
+                if len(body) > 1:
+                    bodies[row.id] = body
+                    if row.before is None:
+                        self._book.remember(connection, row.id, before(fresh[body["id"]], body))
+                else:
+                    told = "; ".join(filter(None, (row.note, why_not)))
+                    self._book.mark(connection, [row.id], state="skipped" if why_not else "done", note=told)
+        self._deliverer.send("patch_deal", bodies, self._settled(job, rows, bodies))
+        return True
+
+    def _wanted(self, row: Kept, record: DealRecord | None) -> tuple[dict[str, Any], str]:
+        """(patch, why nothing is to be done)."""
+        deal = self._drafting.view(record) if record else None
+        if record is None or deal is None or deal.stage.is_won or deal.stage.is_lost:
+            return {}, GONE
+        known = Known(loader=self._drafting.loader, opt_out_tag=self._drafting.opt_out_tag)
+        now = of_open_deal(row.row, deal, known, self._drafting.options)
+        return ({}, now.why) if now.what == "nothing" else (self._make.patch(now, record), "")
+
+    def _settled(self, job: Import, rows: Sequence[Kept], bodies: Mapping[int, Mapping[str, Any]]) -> Settle:
+        by_id = {row.id: row for row in rows}
+
+        def settled(connection: Connection, written: Mapping[int, Written]) -> None:
+            for number, one in written.items():
+                self._book.mark(connection, [number], state="done")
+                self._follower.changed(connection, job, by_id[number], bodies[number], one)
+
+        return settled
+
+
+# Known contacts get the mails and phones that the file has and they lack; an undo takes them off again.
+#
+# Judged by a fresh read each time: amoCRM replaces a field as a whole, so what people have there is sent along. Only
+# what the import itself added is ever taken off, and only as long as it stands there as it was written.
+
+Lines = Mapping[str, Sequence[Mapping[str, Any]]]
+"""PHONE and EMAIL → the lines of the field."""
+FIELDS: Mapping[str, str] = {PHONE: "телефон", MAIL: "почту"}
+
+
+class Completing:
+    def __init__(
+        self,
+        index: ContactIndex,
+        client: CrmClient,
+        book: ImportBook,
+        deliverer: Deliverer,
+        follower: Follower,
+        account: Account,
+    ) -> None:
+        self._index = index
+        self._client = client
+        self._book = book
+        self._deliverer = deliverer
+        self._follower = follower
+        self._account = account
+
+    def look(self, job: Import) -> bool:
+        """A patch says what is to be: a lost one is simply judged anew, on a fresh read."""
+        return self._book.again(job.id, ADD if job.state == "running" else TAKE_OFF)
+
+    def step(self, job: Import) -> bool:
+        """One request's worth of contacts."""
+        step = ADD if job.state == "running" else TAKE_OFF
+        rows = _each_contact_once(self._book.due(job.id, step, "ready", AT_ONCE))
+        if not rows:
+            return False
+        wanted = [row.contact_id for row in rows if row.contact_id]
+        fresh = contact_lines(self._client, wanted, self._account.is_api_filter_enabled)
+        bodies: dict[int, dict[str, Any]] = {}
+        notes: dict[int, str] = {}
+        with self._book.writing() as connection:
+            for row in rows:
+                lines = fresh.get(row.contact_id or 0)
+                fields = self._added(connection, row, lines) if step == ADD else _taken_off(row, lines, notes)
+                if fields:
+                    bodies[row.id] = {"id": row.contact_id, "custom_fields_values": self._values(fields)}
+                else:
+                    self._go_on(connection, row, step, notes.get(row.id, ""))
+        self._deliverer.send(
+            "patch_contact", bodies, self._settled(rows, step, bodies, notes), self._failed(rows, step)
+        )  # fmt: skip
+        return True
+
+    def _added(self, connection: Connection, row: Kept, lines: Lines | None) -> dict[str, list[Mapping[str, Any]]]:
+        """The fields with what is missing in them; what they were is written down before anything is sent."""
+        if lines is None:
+            return {}
+        missing = {
+            code: [one for one in told if one not in addresses_in(code, (line["value"] for line in lines[code]))]
+            for code, told in _by_field(row.row.adds).items()
+        }
+        missing = {code: told for code, told in missing.items() if told}
+        if missing:
+            was = {code: {"was": lines[code], "added": told} for code, told in missing.items()}
+            self._book.mark(connection, [row.id], contact_was=json.dumps(was, ensure_ascii=False))
+        return {code: [*lines[code], *map(_work, told)] for code, told in missing.items()}
+
+    def _values(self, fields: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+        return [
+            {"field_id": self._account.field(code, "contacts").id, "values": list(lines) or None}
+            for code, lines in fields.items()
+        ]
+
+    def _go_on(self, connection: Connection, row: Kept, step: str, note: str) -> None:
+        after = after_adding(row) if step == ADD else after_taking_off(row, note)
+        self._book.mark(connection, [row.id], note=note, due_at=0.0, **after)
+
+    def _settled(
+        self, rows: Sequence[Kept], step: str, bodies: Mapping[int, Mapping[str, Any]], notes: Mapping[int, str]
+    ) -> Settle:
+        by_id = {row.id: row for row in rows}
+
+        def settled(connection: Connection, written: Mapping[int, Written]) -> None:
+            for number in written:
+                self._go_on(connection, by_id[number], step, notes.get(number, ""))
+            self._know(connection, {one.id: bodies[number] for number, one in written.items()})
+
+        return settled
+
+    def _failed(self, rows: Sequence[Kept], step: str) -> Failed:
+        """The deal is worth more than the address: without it the row goes on."""
+        by_id = {row.id: row for row in rows}
+
+        def failed(connection: Connection, words: Mapping[int, str]) -> None:
+            for number, told in words.items():
+                row = by_id[number]
+                if step == ADD:
+                    self._book.mark(connection, [number], contact_was=None)
+                    self._go_on(connection, row, step, f"контакт не дополнен: {told}")
+                else:
+                    self._go_on(connection, row, step, f"{_still_there(row.contact_was or {})}: {told}")
+
+        return failed
+
+    def _know(self, connection: Connection, bodies: Mapping[int, Mapping[str, Any]]) -> None:
+        """So that the next file finds him before amoCRM's hook has told of him. The hook is heard all the same: within
+        the same second somebody may have changed the card again."""
+        codes = {self._account.field(code, "contacts").id: code for code in FIELDS}
+        renewed = []
+        for contact in self._index.get(bodies).values():
+            told = {
+                codes[field["field_id"]]: field["values"] or () for field in bodies[contact.id]["custom_fields_values"]
+            }
+            known = {
+                name: tuple(sorted(addresses_in(code, (line["value"] for line in told[code]))))
+                for name, code in (("phones", PHONE), ("mails", MAIL))
+                if code in told
+            }
+            renewed.append(replace(contact, **known))  # type: ignore[arg-type]
+        self._index.put(connection, renewed, self._follower.now())
+
+
+def _taken_off(row: Kept, lines: Lines | None, notes: dict[int, str]) -> dict[str, list[Mapping[str, Any]]]:
+    """The fields without what the import added; in ``notes`` what a person has made something else of."""
+    if lines is None:
+        return {}
+    fields: dict[str, list[Mapping[str, Any]]] = {}
+    kept = {}
+    for code, told in (row.contact_was or {}).items():
+        ours = [_work(one) for one in told["added"]]
+        others = [line for line in lines[code] if line not in ours]
+        if len(others) < len(lines[code]):
+            fields[code] = others
+        elif any(line not in told["was"] for line in others):
+            kept[code] = told
+    if kept:
+        notes[row.id] = f"{_still_there(kept)}: изменили после загрузки"
+    return fields
+
+
+def _each_contact_once(rows: Iterable[Kept]) -> list[Kept]:
+    """Two people whom somebody took for one contact are not two patches of one request: each would undo the other."""
+    return list({row.contact_id: row for row in reversed(list(rows))}.values())[::-1]
+
+
+def _by_field(addresses: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in addresses:
+        found.setdefault(code_of(one), []).append(one)
+    return found
+
+
+def _work(address: str) -> dict[str, str]:
+    return {"value": address, "enum_code": "WORK"}
+
+
+def _still_there(was: Mapping[str, Any]) -> str:
+    told = (f"{FIELDS[code]} {', '.join(one['added'])}" for code, one in was.items())
+    return f"не убрали из контакта {' и '.join(told)}"
+
+
+# New contacts and new deals: whoever is in doubt is looked for in amoCRM before anything is sent again.
+
+log = structlog.get_logger()
+KINDS = {"person": "create_contact", "deal": "create_deal"}
+
+
+class Making:
+    def __init__(
+        self,
+        store: Store,
+        key: int,
+        client: CrmClient,
+        book: ImportBook,
+        deliverer: Deliverer,
+        follower: Follower,
+        make: BodyMaker,
+    ) -> None:
+        self._store = store
+        self._key = key
+        self._client = client
+        self._book = book
+        self._deliverer = deliverer
+        self._follower = follower
+        self._make = make
+        self._index = ContactIndex(store, key)
+
+    def step(self, job: Import) -> bool:
+        """One request: contacts first, because their deals need them."""
+        return self._send(job, "person") or self._send(job, "deal")
+
+    def look(self, job: Import) -> bool:
+        """Rows that may have been written: those that are in amoCRM are done, the others are to be sent again."""
+        return any([self._look(job, "person"), self._look(job, "deal")])
+
+    def _send(self, job: Import, step: str) -> bool:
+        rows = self._book.due(job.id, step, "ready", AT_ONCE)
+        bodies = self._bodies(step, rows)
+        return bool(self._deliverer.send(KINDS[step], bodies, self._settled(job, step, rows, bodies)))
+
+    def _look(self, job: Import, step: str) -> bool:
+        rows = self._book.due(job.id, step, "doubt", AT_ONCE)
+        if not rows:
+            return False
+        bodies = self._bodies(step, rows)
+        since = job.started_at or 0.0
+        sought = {str(number): {"body": body, "not_before": since} for number, body in bodies.items()}
+        try:
+            found = find(self._client, KINDS[step], sought, lambda entity_ids: self._taken(step, entity_ids))
+        except CrmStopped:
+            raise
+        except CrmTemporary:
+            self._deliverer.put_off(rows)
+            raise
+        log.info("looked for lost answers", kind=KINDS[step], found=len(found), missing=len(rows) - len(found))
+        there = {int(mark): one for mark, one in found.items()}
+        # Of an import that is being taken back nothing more is made.
+        missing = "ready" if job.state == "running" else "skipped"
+        with self._store.write() as connection:
+            self._settled(job, step, rows, bodies)(connection, there)
+            self._book.mark(connection, [row.id for row in rows if row.id not in there], state=missing, due_at=0.0)
+        return True
+
+    def _bodies(self, step: str, rows: Sequence[Kept]) -> dict[int, dict[str, Any]]:
+        if step == "person":
+            return {row.id: self._make.contact(row.row) for row in rows}
+        return {row.id: self._make.deal(row.row, row.contact_id) for row in rows if row.contact_id is not None}
+
+    def _settled(self, job: Import, step: str, rows: Sequence[Kept], bodies: Mapping[int, Mapping[str, Any]]) -> Settle:
+        by_id = {row.id: row for row in rows}
+
+        def people(connection: Connection, written: Mapping[int, Written]) -> None:
+            after = {"step": "deal", "state": "ready"} if job.state == "running" else {"state": "skipped"}
+            for number, one in written.items():
+                self._book.mark(connection, [number], contact_id=one.id, made_contact=1, due_at=0.0, **after)
+            self._index.put(
+                connection, [_indexed(by_id[number], one.id) for number, one in written.items()], self._follower.now()
+            )  # fmt: skip
+
+        def deals(connection: Connection, written: Mapping[int, Written]) -> None:
+            links = []
+            for number, one in written.items():
+                row = by_id[number]
+                undo = {"step": first_of_undo(row), "state": "ready"}
+                after = {"state": "done"} if job.state == "running" else undo
+                self._book.mark(connection, [number], deal_id=one.id, due_at=0.0, **after)
+                self._follower.made(connection, job, row, bodies[number], one)
+                links.append((row.contact_id or 0, one.id))
+            self._index.link(connection, links, self._follower.now())
+
+        return people if step == "person" else deals
+
+    def _taken(self, step: str, entity_ids: Iterable[int]) -> set[int]:
+        """Which of these are known to belong to other rows."""
+        column = import_rows.c.contact_id if step == "person" else import_rows.c.deal_id
+        found: set[int] = set()
+        with self._store.read() as connection:
+            for some in chunks(sorted(set(entity_ids))):
+                query = select(column).where(import_rows.c.account == self._key, column.in_(some))
+                found |= set(connection.execute(query).scalars())
+        return found
+
+
+def _indexed(row: Kept, contact_id: int) -> IndexedContact:
+    """So that the next import knows the person before amoCRM's hook has told of him."""
+    person = row.row.person
+    return IndexedContact.of(
+        ContactRecord(id=contact_id, name=person.name, phones=person.phones, emails=person.mails)
+    )  # fmt: skip
+
+
+# Taking an import back. amoCRM's API can't delete deals: those that were made are closed, with a reason and a tag.
+#
+# What a person has changed since stays as he left it, and is told of.
+
+CONTACT_STAYS = "контакт остался: удалить его через API нельзя"
+
+
+class Undo:
+    def __init__(
+        self,
+        book: ImportBook,
+        deliverer: Deliverer,
+        follower: Follower,
+        client: CrmClient,
+        drafting: Drafting,
+    ) -> None:
+        self._book = book
+        self._deliverer = deliverer
+        self._follower = follower
+        self._client = client
+        self._account = drafting.account
+        self._options = drafting.options
+        self._loader = drafting.loader
+        reason = drafting.options.undo_reason
+        self._reason = self._account.loss_reason(reason) if reason else None
+
+    def look(self, job: Import) -> bool:
+        """A patch says what is to be: a lost one is simply judged anew, on a fresh read."""
+        return self._book.again(job.id, "undo")
+
+    def step(self, job: Import) -> bool:
+        """One request's worth of rows."""
+        rows = self._book.due(job.id, "undo", "ready", AT_ONCE)
+        if not rows:
+            return False
+        wanted = [row.deal_id for row in rows if row.deal_id]
+        fresh = deals_by_ids(self._client, wanted, filter_enabled=self._account.is_api_filter_enabled)
+        bodies: dict[int, dict[str, Any]] = {}
+        notes: dict[int, str] = {}
+        with self._book.writing() as connection:
+            for row in rows:
+                body, note = self._back(row, fresh.get(row.deal_id or 0))
+                if row.contact_was is not None:
+                    # What could not be taken off his contact was said a step ago.
+                    note = "; ".join(filter(None, (row.note, note)))
+                notes[row.id] = note
+                if len(body) > 1:
+                    bodies[row.id] = body
+                else:
+                    self._book.mark(connection, [row.id], state="kept" if note else "undone", note=note)
+        self._deliverer.send("patch_deal", bodies, self._settled(job, rows, bodies, notes))
+        return True
+
+    def _back(self, row: Kept, record: DealRecord | None) -> tuple[dict[str, Any], str]:
+        """(patch, what can't be taken back)."""
+        if record is None:
+            return {}, "сделки больше нет в amoCRM"
+        return self._close(row, record) if row.before is None else self._restore(row.before, record)
+
+    def _close(self, row: Kept, record: DealRecord) -> tuple[dict[str, Any], str]:
+        """A deal that the import made: closed, unless somebody has begun to work with it."""
+        made_on = self._account.stage(row.row.to_stage or "")
+        if record.status_id == LOST and self._options.undo_tag in record.tags:
+            return {}, ""
+        if (record.pipeline_id, record.status_id) != made_on.key:
+            now = self._account.stage_of(record.pipeline_id, record.status_id)
+            return {}, f"сделку уже перевели на «{now.name}»"
+        if record.responsible_user_id != self._loader:
+            name = next((user.name for user in self._account.users if user.id == record.responsible_user_id), "другой")
+            return {}, f"сделку уже взял {name}"
+        body: dict[str, Any] = {
+            "id": record.id, "pipeline_id": record.pipeline_id, "status_id": LOST,
+            "tags_to_add": [{"name": self._options.undo_tag}],
+        }  # fmt: skip
+        if self._reason:
+            body["loss_reason_id"] = self._reason.id
+        return body, CONTACT_STAYS if row.made_contact else ""
+
+    def _restore(self, before: Mapping[str, Any], record: DealRecord) -> tuple[dict[str, Any], str]:
+        """A deal that the import changed: each change is put back that still stands."""
+        body: dict[str, Any] = {"id": record.id}
+        kept = []
+        fields = []
+        for number, wrote in before["wrote"].items():
+            now = [str(value) for value in record.fields.get(int(number), ())]
+            old = before["fields"][number]
+            if now == [str(value) for value in wrote]:
+                fields.append({"field_id": int(number), "values": [{"value": value} for value in old] or None})
+            elif now != [str(value) for value in old]:
+                kept.append(f"поле «{self._field(int(number))}» изменили после загрузки")
+        if fields:
+            body["custom_fields_values"] = fields
+        if tags := [tag for tag in before["tags"] if tag in record.tags]:
+            body["tags_to_delete"] = [{"name": tag} for tag in tags]
+        if before["moved"]:
+            stage = [record.pipeline_id, record.status_id]
+            if stage == before["moved"]:
+                body |= {"pipeline_id": before["stage"][0], "status_id": before["stage"][1]}
+            elif stage != before["stage"]:
+                kept.append(f"сделку уже перевели на «{self._account.stage_of(*stage).name}»")
+        return body, "; ".join(kept)
+
+    def _field(self, number: int) -> str:
+        return next((field.name for field in self._account.fields() if field.id == number), str(number))
+
+    def _settled(
+        self,
+        job: Import,
+        rows: Sequence[Kept],
+        bodies: Mapping[int, Mapping[str, Any]],
+        notes: Mapping[int, str],
+    ) -> Settle:
+        by_id = {row.id: row for row in rows}
+
+        def settled(connection: Connection, written: Mapping[int, Written]) -> None:
+            for number, one in written.items():
+                self._book.mark(connection, [number], state="undone", note=notes[number])
+                self._follower.undone(connection, job, by_id[number], bodies[number], one, self._reason)
+
+        return settled
