@@ -4,7 +4,7 @@ The data's way through the house::
 
     amoCRM ─hook─► web/hooks.py ─► engine/inbox.py      the raw bytes, committed, then 204
                                      │
-       engine/worker.py ── decode ───┤ engine/event_queue.py, crm/hooks/     bytes → reported events, repeats dropped
+       runtime/worker.py ── decode ───┤ engine/event_queue.py, crm/hooks/     bytes → reported events, repeats dropped
                         ── judge ────┤ engine/processor.py                fresh read, compared with the mirror (observe)
                         │            │ engine/dispatcher.py → handlers/*  (event, deal, options) → actions | Skip(…)
                         │            │ engine/resolve/                  names → ids, due phrases → times

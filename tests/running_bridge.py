@@ -20,8 +20,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from amo_bridge.clock import Clock
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.engine.bridge import Bridge
 from amo_bridge.engine.journal import Entry, Journal
+from amo_bridge.runtime.account import Bridge
 from amo_bridge.storage.accounts import DEALS_FILLED, Cursors, known_key
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import OPEN_STATES, events, inbox, outbox, timers

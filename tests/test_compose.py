@@ -13,7 +13,7 @@ from sqlalchemy.engine import make_url
 
 from amo_bridge.cli import main
 from amo_bridge.config.loader import load
-from amo_bridge.serving.arbiter import GRACE
+from amo_bridge.server.gunicorn import GRACE
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]

@@ -17,8 +17,8 @@ from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import in_words
 from amo_bridge.engine.alerts import warning
-from amo_bridge.engine.connection import read_account, tokens
 from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.runtime.connection import read_account, tokens
 
 CRM_UNREACHABLE = 3
 CHANNEL_UNREACHABLE = 4

@@ -13,9 +13,9 @@ from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import in_words
-from amo_bridge.engine.connecting import Connecting
-from amo_bridge.engine.connection import CALLBACK, TOKEN, known_secret, redirect_uri
 from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.runtime.connection import CALLBACK, TOKEN, known_secret, redirect_uri
+from amo_bridge.runtime.oauth_flow import Connecting
 from amo_bridge.storage.database import Store
 
 

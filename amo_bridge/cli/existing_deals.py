@@ -14,10 +14,10 @@ from amo_bridge.cli.russian import Stop
 from amo_bridge.clock import FixedClock, SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.dates.duration import step_in_words
-from amo_bridge.engine.connection import known_account
 from amo_bridge.engine.forecast import ExistingDeals, Planned, Upcoming, choices_of
 from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.rules.handler import Rule
+from amo_bridge.runtime.connection import known_account
 from amo_bridge.text.names import nearest
 
 MOST_SHOWN = 200

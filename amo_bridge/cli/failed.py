@@ -16,8 +16,8 @@ from amo_bridge.cli.opened import opened
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.clock import SystemClock
-from amo_bridge.engine.connection import known_timezone
 from amo_bridge.engine.dead_letters import WORDS, Failure, Failures, NotFailed
+from amo_bridge.runtime.connection import known_timezone
 
 THERE_ARE_SOME = 1
 

@@ -11,7 +11,7 @@ from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.clock import SystemClock
 from amo_bridge.errors import StoreUnavailable
-from amo_bridge.serving.whereabouts import left_in
+from amo_bridge.server.options import left_in
 from amo_bridge.storage.database import Store
 from amo_bridge.text.names import nearest
 from amo_bridge.web.admission.audit import Audit

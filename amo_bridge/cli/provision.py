@@ -18,11 +18,11 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.responses import in_words
-from amo_bridge.engine.connection import account_client
 from amo_bridge.errors import BridgeError, ConfigError, CrmUncertain
 from amo_bridge.provision.carry_out import CarryOut
 from amo_bridge.provision.plan import Plan, Step, plan
 from amo_bridge.provision.wanted import Wanted
+from amo_bridge.runtime.connection import account_client
 
 LEFT_FOR_PEOPLE = 1
 CRM_UNREACHABLE = 3

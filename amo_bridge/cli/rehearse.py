@@ -19,11 +19,11 @@ from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import in_words
-from amo_bridge.engine.connection import account_client
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rehearsal.calendar import Deed, by_day, day_title, sheet
 from amo_bridge.rehearsal.play import rehearsing
 from amo_bridge.rehearsal.source import Source, example, from_account, from_file
+from amo_bridge.runtime.connection import account_client
 from amo_bridge.sandbox.account_file import SHIPPED
 from amo_bridge.snapshot.own_store import recalled
 

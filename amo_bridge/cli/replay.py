@@ -19,12 +19,12 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.records import EPOCH
-from amo_bridge.engine.connection import tokens
 from amo_bridge.engine.journal import in_words
 from amo_bridge.engine.replay import Replayed, undecided
 from amo_bridge.engine.replay import replay as judge_again
 from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.errors import BridgeError, ConfigError, why_not
+from amo_bridge.runtime.connection import tokens
 
 VERDICTS = {"would_act": "сделало бы", "skipped": "ничего", "failed": "СБОЙ", "undecided": "неизвестно"}
 # Seconds that a person at a terminal waits for an amoCRM that is silent.

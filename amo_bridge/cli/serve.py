@@ -11,8 +11,8 @@ import click
 from amo_bridge.cli.common import tell
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
-from amo_bridge.engine.role import Role
-from amo_bridge.serving.order import Order, StartRefused
+from amo_bridge.runtime.account import Role
+from amo_bridge.server.options import Order, StartRefused
 
 
 @click.command(cls=Command)
@@ -50,10 +50,10 @@ def serve(config_path: Path, host: str, port: int, role: Role, configs: Path | N
 
     Код выхода: 0 — остановлен (SIGTERM, Ctrl+C); 1 — не запустился; 2 — настройка не годится.
     """
-    from amo_bridge.serving import arbiter
+    from amo_bridge.server import gunicorn
 
     try:
-        arbiter.serve(Order(config_path, configs, host, port, role, proxies, report=_report))
+        gunicorn.serve(Order(config_path, configs, host, port, role, proxies, report=_report))
     except StartRefused as refused:
         _report(refused.problems)
         sys.exit(refused.exit_code)

@@ -18,8 +18,8 @@ from amo_bridge.cli.opened import opened
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.config.model import Config
-from amo_bridge.engine.connection import known_timezone
 from amo_bridge.engine.history import Would, would_have
+from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.text.names import nearest
 
 

@@ -15,8 +15,8 @@ from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.responses import in_words
-from amo_bridge.engine.connection import account_client
 from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.runtime.connection import account_client
 from amo_bridge.snapshot.masking import Masking
 from amo_bridge.snapshot.own_store import recalled
 from amo_bridge.snapshot.snapshot_file import Head, write

@@ -19,9 +19,9 @@ from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.dates.duration import step_in_words
-from amo_bridge.engine.connection import known_timezone
 from amo_bridge.engine.forecast import Coming, Upcoming
 from amo_bridge.rules.handler import Schedule
+from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.text.names import nearest
 
 LONGEST = 3650

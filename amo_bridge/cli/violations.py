@@ -17,9 +17,9 @@ from amo_bridge.cli.opened import opened
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.clock import SystemClock
-from amo_bridge.engine.connection import known_timezone
 from amo_bridge.engine.violations import NoSuchViolation, Violation, Violations
 from amo_bridge.reports.violation_sheet import STATES, Month, Sum, sheet, sums
+from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.text.names import nearest
 
 

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from amo_bridge.cli.common import tell_and_exit
 from amo_bridge.config.model import Config
-from amo_bridge.engine.bridge import Bridge
 from amo_bridge.mirror.contacts import ContactIndex
+from amo_bridge.runtime.account import Bridge
 from amo_bridge.storage.accounts import RECONCILED_AT, Cursors, known_key
 from amo_bridge.webinars.imports.model import STATE_WORDS
 from amo_bridge.webinars.imports.repository import ACTIVE, ImportBook

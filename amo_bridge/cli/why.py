@@ -14,9 +14,9 @@ from amo_bridge.cli.common import console, load_or_exit
 from amo_bridge.cli.options import config_option
 from amo_bridge.cli.russian import Command, Stop
 from amo_bridge.config.model import Config
-from amo_bridge.engine.connection import known_timezone
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.errors import BridgeError
+from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import Store
 

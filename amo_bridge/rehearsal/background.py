@@ -1,6 +1,6 @@
 """A rehearsal that a page asked for, in a process of its own: ``-m amo_bridge.rehearsal.background CONFIG NUMBER``.
 
-The leader starts it (engine/rehearsal_room.py) and holds its stdin: when that is closed, nobody wants the rehearsal any
+The leader starts it (runtime/rehearsal_jobs.py) and holds its stdin: when that is closed, nobody wants the rehearsal any
 more, and the process ends at once. What it finds out goes into the store. amoCRM is only read, within the budget that
 all processes of the account share.
 """
@@ -26,13 +26,13 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import in_words
-from amo_bridge.engine.connection import Connection
 from amo_bridge.engine.forecast import Upcoming
-from amo_bridge.engine.rehearsals import Rehearsal, Rehearsals
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rehearsal.calendar import day_title
 from amo_bridge.rehearsal.play import rehearsing
 from amo_bridge.rehearsal.source import Source, from_account
+from amo_bridge.runtime.connection import Connection
+from amo_bridge.runtime.rehearsal_jobs import Rehearsal, Rehearsals
 from amo_bridge.snapshot.known import recall
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import Store

@@ -14,18 +14,17 @@ from sqlalchemy import func, select, update
 
 from amo_bridge.channels.registry import connected, ports_to_nowhere
 from amo_bridge.config.model import Config
-from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.effects import OUTSIDE
-from amo_bridge.engine.meeting import by_asking
 from amo_bridge.engine.metrics import Meters
 from amo_bridge.engine.scheduler import Replan
-from amo_bridge.engine.ticker import FIRST_READING, RECONCILE, SERIES, TIMERS
 from amo_bridge.engine.timers import FIRED, OPEN
-from amo_bridge.engine.worker import Worker
-from amo_bridge.engine.workshop import Workshop
 from amo_bridge.errors import BridgeError
 from amo_bridge.rehearsal.calendar import Deed, deeds_after, last_line
 from amo_bridge.rehearsal.hands import Hands
+from amo_bridge.runtime.connection import Closing
+from amo_bridge.runtime.startup import by_asking
+from amo_bridge.runtime.wiring import Workshop
+from amo_bridge.runtime.worker import FIRST_READING, RECONCILE, SERIES, TIMERS, Worker
 from amo_bridge.sandbox.server import serving
 from amo_bridge.sandbox.world import World
 from amo_bridge.snapshot.known import NOTHING, Known, begin_rules, remember

@@ -10,7 +10,7 @@ from flask import request
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.clock import SystemClock
-from amo_bridge.engine.ticker import BIZON
+from amo_bridge.runtime.worker import BIZON
 from amo_bridge.web.here import account, write_down
 from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings
 from amo_bridge.webinars.bizon_import import State as BizonState

@@ -15,9 +15,9 @@ import structlog
 from flask import Blueprint, Response, request
 
 from amo_bridge.clock import SystemClock
-from amo_bridge.engine.bridge import Bridge
-from amo_bridge.engine.ticker import BIZON
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.runtime.account import Bridge
+from amo_bridge.runtime.worker import BIZON
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.tables import LONGEST_BIZON_ID
 from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings

@@ -9,9 +9,9 @@ from flask_babel import gettext as _
 
 from amo_bridge.config.files import Backup, difference
 from amo_bridge.config.model import Config
-from amo_bridge.engine.reloading import FileState
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rules.handler import Rule
+from amo_bridge.runtime.config_reload import FileState
 from amo_bridge.web.here import office, write_down
 from amo_bridge.web.office import PageAccount
 from amo_bridge.web.wording import moment

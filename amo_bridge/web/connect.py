@@ -14,8 +14,8 @@ import structlog
 from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from amo_bridge.engine.connecting import NotNow
 from amo_bridge.errors import BridgeError, ConfigError, CrmError, CrmTemporary, StoreUnavailable
+from amo_bridge.runtime.oauth_flow import NotNow
 
 log = structlog.get_logger()
 PAGE = """<!doctype html>

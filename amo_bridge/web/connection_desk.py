@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from amo_bridge.config.loader import secret
 from amo_bridge.crm.account import Account
 from amo_bridge.engine import alerts
-from amo_bridge.engine.connection import CLIENT_ID, TOKEN, redirect_uri
 from amo_bridge.engine.metrics import Vitals
+from amo_bridge.runtime.connection import CLIENT_ID, TOKEN, redirect_uri
 from amo_bridge.web.here import write_down
 from amo_bridge.web.office import NotMet, PageAccount
 

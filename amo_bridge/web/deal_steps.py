@@ -9,12 +9,12 @@ from datetime import datetime
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.connection import account_client
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.journal import Entry
 from amo_bridge.engine.replay import NotRepeatable, Repeating
 from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.mirror.deals import Mirror
+from amo_bridge.runtime.connection import account_client
 from amo_bridge.web.here import who, write_down
 from amo_bridge.web.office import NotMet, PageAccount
 

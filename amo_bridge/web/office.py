@@ -19,18 +19,18 @@ from amo_bridge.clock import Clock, FixedClock, SystemClock
 from amo_bridge.config.files import ConfigFile
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
-from amo_bridge.engine.bridge import Bridge
-from amo_bridge.engine.connection import known_account, known_timezone
 from amo_bridge.engine.dead_letters import Failures
 from amo_bridge.engine.forecast import ExistingDeal, ExistingDeals, Upcoming, choices_of
 from amo_bridge.engine.history import History
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.metrics import Gauges, Vitals
-from amo_bridge.engine.rehearsals import Rehearsals
 from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.engine.violations import Violations
 from amo_bridge.errors import BridgeError, StoreUnavailable
 from amo_bridge.rules.handler import Rule
+from amo_bridge.runtime.account import Bridge
+from amo_bridge.runtime.connection import known_account, known_timezone
+from amo_bridge.runtime.rehearsal_jobs import Rehearsals
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import small_state

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from amo_bridge.engine.own_address import ACCOUNTS
+from amo_bridge.runtime.startup import ACCOUNTS
 
 WHERE = ACCOUNTS
 NAME = "amo_bridge.account"

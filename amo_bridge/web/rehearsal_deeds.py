@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amo_bridge.engine.ticker import REHEARSALS
+from amo_bridge.runtime.worker import REHEARSALS
 from amo_bridge.web.here import account, who, write_down
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 from flask import request
 from flask_babel import gettext as _
 
-from amo_bridge.engine.ticker import IMPORTS
+from amo_bridge.runtime.worker import IMPORTS
 from amo_bridge.web.here import account, write_down
 from amo_bridge.web.webinar_desk import Desk
 from amo_bridge.webinars.formats.guards import MOST_BYTES

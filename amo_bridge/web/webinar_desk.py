@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.webinar import Interest
-from amo_bridge.engine.connection import known_account
+from amo_bridge.runtime.connection import known_account
 from amo_bridge.web.here import account
 from amo_bridge.web.office import NotMet
 from amo_bridge.web.webinar_people import contact_named

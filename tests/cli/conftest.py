@@ -29,7 +29,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands keep to 7 requests a second, as amoCRM wants it; here they would only be waiting."""
-    for where in ("amo_bridge.cli.replay", "amo_bridge.engine.connection"):
+    for where in ("amo_bridge.cli.replay", "amo_bridge.runtime.connection"):
         monkeypatch.setattr(f"{where}.LocalBudget", lambda rate, **more: LocalBudget(UNHURRIED, **more))
 
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import Result
 from running_bridge import RunningBridge
 
-from amo_bridge.serving.whereabouts import leave
+from amo_bridge.server.options import leave
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.here import EXTENSION
 from amo_bridge.web.office import Office

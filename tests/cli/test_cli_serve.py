@@ -17,7 +17,7 @@ from local_crm import LocalCrm, served
 from amo_bridge.sandbox.account_file import AGENCY
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.world import World
-from amo_bridge.serving.whereabouts import left_in
+from amo_bridge.server.options import left_in
 
 Run = Callable[..., Result]
 Serve = Callable[..., Served]

@@ -17,8 +17,8 @@ from running_bridge import ENVIRONMENT, SECRET, RunningBridge, wait_until
 from amo_bridge import retry
 from amo_bridge.config.model import Config
 from amo_bridge.crm.oauth import authorize_url, is_of_account, is_signed
-from amo_bridge.engine.connecting import LIFE, Connecting, NotNow
 from amo_bridge.errors import CrmUnauthorized
+from amo_bridge.runtime.oauth_flow import LIFE, Connecting, NotNow
 from amo_bridge.storage.database import Store
 
 CLIENT = "2f6b1c0e-7d43-4f7a-9a51-5b0f3d6e8c11"

@@ -11,8 +11,8 @@ from running_bridge import wait_until
 from sqlalchemy import insert, select, text
 
 from amo_bridge.clock import SystemClock
-from amo_bridge.engine.leader import Lead, Leadership, LedStore
 from amo_bridge.errors import LeadLost
+from amo_bridge.runtime.leader_election import Lead, Leadership, LedStore
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.locks import AdvisoryLocks, Locks, locks_for
 from amo_bridge.storage.tables import cursors, leaders

@@ -20,13 +20,12 @@ from amo_bridge.crm import events_api
 from amo_bridge.crm.reads import deals_by_ids
 from amo_bridge.demo.office import Office
 from amo_bridge.engine.event_queue import decode_new
-from amo_bridge.engine.ticker import RECONCILE
-from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import CrmUncertain
 from amo_bridge.mirror import contact_refresh
 from amo_bridge.mirror.contact_refresh import ContactKeeper
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.runtime.worker import RECONCILE, Worker
 from amo_bridge.storage.accounts import HOOK_SEEN, RECONCILED_AT, RECONCILED_UNTIL, Cursors
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events, found, inbox

@@ -10,9 +10,8 @@ import pytest
 from running_bridge import config_for, wait_until
 
 from amo_bridge.clock import SystemClock
-from amo_bridge.engine import rehearsal_room
-from amo_bridge.engine.rehearsal_room import BROKEN_OFF, DIED, TOO_LONG, RehearsalRoom
-from amo_bridge.engine.rehearsals import NotRehearsed, Rehearsals
+from amo_bridge.runtime import rehearsal_jobs
+from amo_bridge.runtime.rehearsal_jobs import BROKEN_OFF, DIED, TOO_LONG, NotRehearsed, RehearsalRoom, Rehearsals
 from amo_bridge.storage.database import Store
 
 # Plays until its stdin is closed, as the real one does, and leaves its number where the test finds it.
@@ -36,7 +35,7 @@ def book_of(store: Store, account: int = 1) -> Rehearsals:
 def enter(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Enter]:
     """A leader of an account comes into his room; ``player``: what is run instead of a rehearsal."""
     entered: list[RehearsalRoom] = []
-    monkeypatch.setattr(rehearsal_room, "PLAYER", "player")
+    monkeypatch.setattr(rehearsal_jobs, "PLAYER", "player")
 
     def room(account: int = 1, player: str = PLAYER) -> RehearsalRoom:
         (tmp_path / "player.py").write_text(player, "utf-8")
@@ -154,7 +153,7 @@ def test_it_may_not_take_for_ever(store: Store, enter: Enter, tmp_path: Path, mo
     number = book.ask(3, None, "Анна")
     room.look()
     process = process_of(tmp_path)
-    monkeypatch.setattr(rehearsal_room, "MOST_SECONDS", -1)
+    monkeypatch.setattr(rehearsal_jobs, "MOST_SECONDS", -1)
     room.look()
     assert book.get(number).trouble == TOO_LONG
     assert not is_alive(process)

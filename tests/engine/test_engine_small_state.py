@@ -13,8 +13,8 @@ from sqlalchemy import select
 
 from amo_bridge.config.model import Config
 from amo_bridge.crm.tokens import TokenPair
-from amo_bridge.engine.connection import HOOK_SECRET, Connection, known_secret
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.runtime.connection import HOOK_SECRET, Connection, known_secret
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import FileState, SmallState, TableState, small_state
 from amo_bridge.storage.tables import small_state as table

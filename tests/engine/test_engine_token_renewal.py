@@ -13,8 +13,8 @@ from local_crm import LocalCrm
 from running_bridge import config_for
 
 from amo_bridge.config.model import Config
-from amo_bridge.engine.connection import oauth_tokens
 from amo_bridge.errors import CrmUnauthorized, NotConnected
+from amo_bridge.runtime.connection import oauth_tokens
 from amo_bridge.sandbox import tokens as sandbox_tokens
 from amo_bridge.sandbox.auth import is_admin
 from amo_bridge.storage.database import Store

@@ -13,8 +13,6 @@ from engine_kit import ACCOUNT
 from running_bridge import wait_until
 from sqlalchemy import insert
 
-from amo_bridge.engine import worker as worker_module
-from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import (
     CrmBlocked,
     CrmForbidden,
@@ -24,6 +22,8 @@ from amo_bridge.errors import (
     StoreUnavailable,
     UnknownName,
 )
+from amo_bridge.runtime import worker as worker_module
+from amo_bridge.runtime.worker import Worker
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import inbox
 

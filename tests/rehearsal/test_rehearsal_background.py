@@ -13,9 +13,9 @@ from running_bridge import ENVIRONMENT, RunningBridge
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.rehearsals import Rehearsals
 from amo_bridge.rehearsal import background
 from amo_bridge.rehearsal.background import rehearse
+from amo_bridge.runtime.rehearsal_jobs import Rehearsals
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import Store
 

@@ -16,8 +16,8 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.rate_limiter import StoreBudget
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import HEAD, MANAGER
-from amo_bridge.engine import worker
 from amo_bridge.rules.option_types import UserName
+from amo_bridge.runtime import worker
 from amo_bridge.storage.tables import outbox
 
 NEW = "Продажи / Новый клиент"

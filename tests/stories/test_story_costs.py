@@ -20,8 +20,9 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.reads import IDS_IN_ADDRESS
 from amo_bridge.demo.office import Office
 from amo_bridge.demo.story import MANAGER
-from amo_bridge.engine import inbox, ticker
-from amo_bridge.engine.worker import Worker
+from amo_bridge.engine import inbox
+from amo_bridge.runtime import worker
+from amo_bridge.runtime.worker import Worker
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.tables import timers
 from bench.load import hooks_about, move_to_new
@@ -47,7 +48,7 @@ class Bell:
 
     def ring_everything(self) -> None:
         """Returns when all chores have been done once."""
-        self.ring(*ticker.EVERY_SECONDS)
+        self.ring(*worker.EVERY_SECONDS)
 
     def ring(self, *chores: str) -> None:
         """Returns when these chores are done, with all that they have asked for themselves."""
@@ -85,7 +86,7 @@ def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
 
 @pytest.fixture
 def bell(monkeypatch: pytest.MonkeyPatch) -> Bell:
-    monkeypatch.setattr("amo_bridge.engine.work.Ticker", Bell)
+    monkeypatch.setattr("amo_bridge.runtime.leader.Ticker", Bell)
     return Bell()
 
 
@@ -137,7 +138,7 @@ def test_a_lone_event_costs_a_read_and_a_write(bridge: RunningBridge, sandbox: L
 def test_an_idle_bridge_asks_at_most_once_a_minute(bell: Bell, sandbox: LocalCrm, filled: RunningBridge) -> None:
     bell.ring_everything()
     a_day = 0.0
-    for chore, seconds in ticker.EVERY_SECONDS.items():
+    for chore, seconds in worker.EVERY_SECONDS.items():
         sandbox.forget_requests()
         bell.ring(chore)
         a_day += sum(sandbox.requests().values()) * 86_400 / seconds
@@ -152,11 +153,11 @@ def test_a_tick_over_a_hundred_thousand_deals_asks_nothing(
     assert key is not None
     plan(bridge._store, key, 100_000, office.now())
     sandbox.forget_requests()
-    bell.ring(ticker.TIMERS)
+    bell.ring(worker.TIMERS)
     assert (sandbox.requests(), steps(bridge)) == ({}, {"open": 100_000})
     # The ticks do look: what has fallen due is found among all the others.
     sandbox.later(A_DAY + 2)
-    bell.ring(ticker.RECONCILE, ticker.TIMERS)
+    bell.ring(worker.RECONCILE, worker.TIMERS)
     assert steps(bridge)["fired"] >= 3
 
 

@@ -10,10 +10,10 @@ from local_crm import TOKEN, LocalCrm
 from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.ticker import EVERY_SECONDS, RECONCILE
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.mirror.tasks import TaskMirror
 from amo_bridge.mirror.touches import TouchLog
+from amo_bridge.runtime.worker import EVERY_SECONDS, RECONCILE
 from amo_bridge.storage.accounts import RECONCILED_AT, TOUCHES_FILLED, Cursors, known_key
 from amo_bridge.storage.tables import cursors
 

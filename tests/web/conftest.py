@@ -13,7 +13,7 @@ from pages_kit import NOWHERE, Pages, Visit
 from playwright.sync_api import Browser
 from running_bridge import ENVIRONMENT, config_for
 
-from amo_bridge.engine.bridge import Bridge
+from amo_bridge.runtime.account import Bridge
 from amo_bridge.web.admission.roles import Role
 
 

@@ -25,8 +25,8 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.engine.bridge import Bridge
 from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.runtime.account import Bridge
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.storage.tables import accounts, journal, outbox

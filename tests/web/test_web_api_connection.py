@@ -10,7 +10,7 @@ from api_kit import Program
 from pages_kit import Pages, agency
 from running_bridge import ENVIRONMENT
 
-from amo_bridge.engine.connecting import Connecting
+from amo_bridge.runtime.oauth_flow import Connecting
 
 KEYS = {
     "AMO_BRIDGE_CLIENT_ID": "id-of-ours",

@@ -9,7 +9,7 @@ import pytest
 from api_kit import Program
 from pages_kit import Pages
 
-from amo_bridge.engine.rehearsals import LONGEST
+from amo_bridge.runtime.rehearsal_jobs import LONGEST
 
 DEED = {
     "at": datetime.now(UTC).isoformat(), "deal": 30000001, "deal_name": "Ромашка", "rule": "stage_ladder.brief_awaited",

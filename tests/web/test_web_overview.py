@@ -15,8 +15,8 @@ from sqlalchemy import insert
 
 from amo_bridge.channels.registry import unconnected
 from amo_bridge.config.model import Config
-from amo_bridge.engine.reloading import FileState
 from amo_bridge.rules.handler import Rule
+from amo_bridge.runtime.config_reload import FileState
 from amo_bridge.storage.tables import budgets, inbox
 from amo_bridge.web import daily_figures
 from amo_bridge.web.admission.roles import Role

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.demo.office import Office
-from amo_bridge.engine.rehearsals import KEPT, LONGEST
+from amo_bridge.runtime.rehearsal_jobs import KEPT, LONGEST
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.here import EXTENSION
 

@@ -9,8 +9,8 @@ from flask import abort
 from flask_babel import lazy_gettext as _l
 from pydantic import Field
 
-from amo_bridge.engine.rehearsals import LONGEST, NotRehearsed
-from amo_bridge.engine.rehearsals import Rehearsal as Kept
+from amo_bridge.runtime.rehearsal_jobs import LONGEST, NotRehearsed
+from amo_bridge.runtime.rehearsal_jobs import Rehearsal as Kept
 from amo_bridge.web import rehearsal_deeds
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.api.described import Door, refusal

@@ -7,9 +7,9 @@ from flask_babel import lazy_gettext as _l
 
 from amo_bridge.channels.registry import NAMES, unconnected
 from amo_bridge.config.loader import secret
-from amo_bridge.engine.connection import TOKEN
 from amo_bridge.engine.history import Line
 from amo_bridge.engine.metrics import Vitals
+from amo_bridge.runtime.connection import TOKEN
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.daily_figures import days_of, imports_of_today, today_of
 from amo_bridge.web.gate import open_to

@@ -12,8 +12,8 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response as Answer
 
-from amo_bridge.engine.rehearsals import LONGEST, NotRehearsed, Rehearsal
 from amo_bridge.rehearsal.calendar import sheet
+from amo_bridge.runtime.rehearsal_jobs import LONGEST, NotRehearsed, Rehearsal
 from amo_bridge.web import rehearsal_deeds
 from amo_bridge.web.admission.roles import Role
 from amo_bridge.web.deal_steps import NUMBER

@@ -11,11 +11,12 @@ from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.webhooks.subscription import subscribe
-from amo_bridge.engine.desk import Desk
-from amo_bridge.engine.leader import Lead, LedStore
-from amo_bridge.engine.rehearsal_room import RehearsalRoom
-from amo_bridge.engine.rehearsals import Rehearsals
-from amo_bridge.engine.ticker import (
+from amo_bridge.errors import CrmForbidden, CrmStopped
+from amo_bridge.runtime.leader_election import Lead, LedStore
+from amo_bridge.runtime.rehearsal_jobs import RehearsalRoom, Rehearsals
+from amo_bridge.runtime.startup import Desk
+from amo_bridge.runtime.wiring import Workshop
+from amo_bridge.runtime.worker import (
     FIRST_READING,
     IMPORTS,
     RECONCILE,
@@ -24,10 +25,8 @@ from amo_bridge.engine.ticker import (
     TIMERS,
     TOKEN_WATCH,
     Ticker,
+    Worker,
 )
-from amo_bridge.engine.worker import Worker
-from amo_bridge.engine.workshop import Workshop
-from amo_bridge.errors import CrmForbidden, CrmStopped
 from amo_bridge.sync.initial_load import Fill
 
 log = structlog.get_logger()

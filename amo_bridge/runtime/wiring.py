@@ -12,16 +12,18 @@ from amo_bridge.channels.sender import Traffic, lanes_of
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.alerts import Alarms, TokenWatch
-from amo_bridge.engine.desk import Desk
 from amo_bridge.engine.evening_digest import Evening
 from amo_bridge.engine.event_queue import Outlook
-from amo_bridge.engine.own_address import pages_of
 from amo_bridge.engine.processor import Planner
 from amo_bridge.engine.retention import Retention, RetentionChore
 from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.engine.scheduler import Clockwork, ContactDates
 from amo_bridge.engine.sender import Sender
-from amo_bridge.engine.ticker import (
+from amo_bridge.mirror.contact_refresh import ContactKeeper
+from amo_bridge.mirror.deals import Mirror
+from amo_bridge.mirror.tasks import reader_of
+from amo_bridge.runtime.startup import Desk, pages_of
+from amo_bridge.runtime.worker import (
     BIZON,
     EVENING,
     FIRST_READING,
@@ -31,11 +33,8 @@ from amo_bridge.engine.ticker import (
     SERIES,
     TIMERS,
     TOKEN_WATCH,
+    Worker,
 )
-from amo_bridge.engine.worker import Worker
-from amo_bridge.mirror.contact_refresh import ContactKeeper
-from amo_bridge.mirror.deals import Mirror
-from amo_bridge.mirror.tasks import reader_of
 from amo_bridge.storage.database import Store
 from amo_bridge.sync.initial_load import FirstReading
 from amo_bridge.sync.reconciliation import Reconciler

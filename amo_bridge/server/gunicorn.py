@@ -19,10 +19,10 @@ import click
 from gunicorn.app.base import BaseApplication
 
 from amo_bridge.errors import why_not
-from amo_bridge.serving.order import Order, StartRefused
+from amo_bridge.server.options import Order, StartRefused
 
 if TYPE_CHECKING:
-    from amo_bridge.serving.house import House
+    from amo_bridge.server.process import House
 
 
 THREADS = 8
@@ -78,7 +78,7 @@ class Arbiter(BaseApplication):
 
     def _open(self) -> House:
         gc.disable()
-        from amo_bridge.serving.house import House
+        from amo_bridge.server.process import House
 
         # What was imported stays: the collector need not go through it while it comes, nor ever again.
         gc.freeze()

@@ -11,14 +11,13 @@ import structlog
 
 from amo_bridge.config.files import AccountConfig
 from amo_bridge.config.model import Config
-from amo_bridge.engine.bridge import Bridge
-from amo_bridge.engine.connecting import Connecting
-from amo_bridge.engine.ground import Ground
 from amo_bridge.engine.metrics import Meters
-from amo_bridge.engine.own_address import ACCOUNTS
-from amo_bridge.engine.role import Role
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.runtime.account import Bridge, Role
+from amo_bridge.runtime.oauth_flow import Connecting
+from amo_bridge.runtime.shared import Ground
+from amo_bridge.runtime.startup import ACCOUNTS
 
 log = structlog.get_logger()
 

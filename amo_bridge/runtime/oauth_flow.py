@@ -19,8 +19,8 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.oauth import authorize_url, client_of, is_of_account, is_signed
 from amo_bridge.crm.rate_limiter import Budget, StoreBudget
 from amo_bridge.crm.tokens import OAuthTokens
-from amo_bridge.engine.connection import CLIENT_ID, CLIENT_SECRET, oauth_tokens, redirect_uri
 from amo_bridge.errors import BridgeError, NotConnected
+from amo_bridge.runtime.connection import CLIENT_ID, CLIENT_SECRET, oauth_tokens, redirect_uri
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import account_name, small_state
 from amo_bridge.storage.tables import budgets

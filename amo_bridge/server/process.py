@@ -1,33 +1,68 @@
-"""The process that works: the config is checked, the bridge (or several) is made, and the web side before it."""
+"""The first start: nobody may come in yet, so whoever sees the console gets a link that makes him the admin."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import click
+import structlog
 
 from amo_bridge import logs
-from amo_bridge.cli import first_admin
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.files import load_folder
 from amo_bridge.config.loader import load, secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.responses import in_words
-from amo_bridge.engine.bridge import Bridge
-from amo_bridge.engine.connection import account_client, known_account
-from amo_bridge.engine.installation import Installation
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, ConfigError, why_not
-from amo_bridge.serving import whereabouts
-from amo_bridge.serving.order import Order, StartRefused
+from amo_bridge.runtime.account import Bridge
+from amo_bridge.runtime.connection import account_client, known_account
+from amo_bridge.runtime.host import Installation
+from amo_bridge.server import options
+from amo_bridge.server.options import Order, StartRefused
 from amo_bridge.web.access import TOKEN
 from amo_bridge.web.app import create_app
 from amo_bridge.web.here import EXTENSION as PAGES
+
+log = structlog.get_logger()
+# The store may be coming up beside us, and the first start is in no hurry.
+ASK_AGAIN = 2.0
+
+
+class Links(Protocol):
+    def for_first_admin(self) -> str | None: ...
+
+
+class Office(Protocol):
+    @property
+    def links(self) -> Links: ...
+
+
+def announce(office: Office, address: str) -> None:
+    """Print the link if there are no users. Waits for the store. ``address``: of the pages, as a browser reaches them.
+
+    The link goes to the console alone: logs are kept, and sent to places, and a link is a key."""
+    while True:
+        try:
+            secret = office.links.for_first_admin()
+        except (BridgeError, ConfigError) as error:
+            log.warning("pages wait for the store", error=str(error))
+            time.sleep(ASK_AGAIN)
+            continue
+        if secret is not None:
+            log.info("no users yet: the link for the first admin is on the console")
+            click.echo(f"Первый администратор (ссылка на сутки, работает один раз): {address}/setup/{secret}", err=True)
+        return
+
+
+# The process that works: the config is checked, the bridge (or several) is made, and the web side before it.
 
 # Seconds before a write whose answer was lost is looked for; rehearsals with a quick local amoCRM set it lower.
 SETTLE_VARIABLE = "AMO_BRIDGE_SETTLE"
@@ -56,8 +91,8 @@ class House:
         if self._order.takes_hooks:
             office = self.app.extensions[PAGES]
             address = office.public_url or self._order.own_url
-            whereabouts.leave(office.data_folder, address)
-            threading.Thread(target=first_admin.announce, args=(office, address), daemon=True).start()
+            options.leave(office.data_folder, address)
+            threading.Thread(target=announce, args=(office, address), daemon=True).start()
         if isinstance(self._bridge, Bridge):
             threading.Thread(target=_watch, args=(self._bridge, give_up), daemon=True).start()
 

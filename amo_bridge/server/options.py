@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from amo_bridge.engine.role import Role
+import structlog
+
+from amo_bridge.runtime.account import Role
 
 CONFIG_BROKEN = 2
 
@@ -47,3 +49,26 @@ class Order:
     def own_url(self) -> str:
         """Where the bridge finds itself."""
         return f"http://{self.host if self.host != '0.0.0.0' else '127.0.0.1'}:{self.port}"
+
+
+# Where the bridge that served last listens: a command that prints a link to a page must name its port.
+
+log = structlog.get_logger()
+FILE = "pages-address"
+UNKNOWN = "http://127.0.0.1:8080"
+
+
+def leave(folder: Path, address: str) -> None:
+    """Tell the commands. A folder that can't be written costs only them something."""
+    try:
+        (folder / FILE).write_text(address, "utf-8")
+    except OSError as error:
+        log.warning("commands will not know our address", error=str(error))
+
+
+def left_in(folder: Path) -> str:
+    """The address; where ``serve`` listens by itself if none was left."""
+    try:
+        return (folder / FILE).read_text("utf-8").strip() or UNKNOWN
+    except OSError:
+        return UNKNOWN

@@ -1,6 +1,6 @@
-"""The worker: one thread that decodes, judges and sends, for one account, in that order, over and over.
+"""The clock's door bell: APScheduler asks the worker for its chores, and does nothing itself.
 
-One at a time is what keeps each deal's order, and is enough: amoCRM allows one account 7 requests a second.
+What is due stands in the store, so a missed tick, a restart or two ticks at once change nothing.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 from time import monotonic
+from typing import Protocol
+from zoneinfo import ZoneInfo
 
 import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
 
 from amo_bridge.channels.sender import Traffic
 from amo_bridge.engine.event_queue import BATCH, decode_new
@@ -20,6 +23,53 @@ from amo_bridge.errors import BridgeError, CrmForbidden, CrmRefused, CrmStopped,
 from amo_bridge.mirror.tasks import ReadTasks
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import Store
+
+RECONCILE = "reconcile"
+RETENTION = "retention"
+TIMERS = "timers"
+TOKEN_WATCH = "token_watch"
+SERIES = "series"
+IMPORTS = "imports"
+REHEARSALS = "rehearsals"
+EVENING = "evening"
+BIZON = "bizon"
+# Asked for at the start, and by itself until it is done.
+FIRST_READING = "first_reading"
+# Four requests each time (deals, contacts, events, the webhook): well under one a minute when nothing happens.
+# Retention looks by itself whether a day has passed. Imports and rehearsals are begun by a page or a command, maybe in
+# another process: the worker looks into the store for them. Timers cost one look too; so late a step is at most.
+EVERY_SECONDS = {
+    RECONCILE: 300, SERIES: 60, TIMERS: 10, EVENING: 60, RETENTION: 3600, TOKEN_WATCH: 86400, IMPORTS: 3, REHEARSALS: 3,
+    BIZON: 10,
+}  # fmt: skip
+
+
+class Asked(Protocol):
+    def ask(self, chore: str) -> None: ...
+
+
+class Ticker:
+    def __init__(self) -> None:
+        self._scheduler: BackgroundScheduler | None = None
+
+    def start(self, worker: Asked) -> None:
+        """Begin to tick; ticks that were missed while the machine slept come once."""
+        self._scheduler = BackgroundScheduler(timezone=ZoneInfo("UTC"))
+        for chore, seconds in EVERY_SECONDS.items():
+            self._scheduler.add_job(
+                worker.ask, "interval", args=[chore], seconds=seconds, coalesce=True, misfire_grace_time=None, id=chore
+            )
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        if self._scheduler:
+            self._scheduler.shutdown(wait=False)
+            self._scheduler = None
+
+
+# The worker: one thread that decodes, judges and sends, for one account, in that order, over and over.
+#
+# One at a time is what keeps each deal's order, and is enough: amoCRM allows one account 7 requests a second.
 
 log = structlog.get_logger()
 # When nobody rings: postponed work falls due, and another process may have put something into the inbox.

@@ -1,4 +1,7 @@
-"""How the bridge reaches its account: the token, the budget, the client, and the account's names."""
+"""The bridge is to stop: whoever waits for amoCRM's patience is woken, and no new request leaves.
+
+What is being sent just now is waited for, so nothing has to be looked for after the next start.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,37 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.oauth import OAuth
 from amo_bridge.crm.rate_limiter import Budget, LocalBudget, StoreBudget
 from amo_bridge.crm.tokens import LongLivedToken, OAuthTokens, Tokens
-from amo_bridge.engine.closing import Closing
 from amo_bridge.engine.metrics import AccountMeters, MeteredBudget, MeteredSession
 from amo_bridge.errors import ConfigError, CrmForbidden, CrmStopped, CrmTemporary, NotConnected, StoreUnavailable
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import SmallState, account_name, small_state
 from amo_bridge.storage.tables import budgets
+
+WORDS = "мост останавливается"
+
+
+class Closing:
+    def __init__(self, stopping: threading.Event) -> None:
+        self._stopping = stopping
+
+    def sleep(self, seconds: float) -> None:
+        """As ``time.sleep``. Raises CrmTemporary when the bridge is stopped meanwhile."""
+        if self._stopping.wait(seconds):
+            raise CrmTemporary(WORDS)
+
+    def before(self, otherwise: Callable[[], None] | None = None) -> Callable[[], None]:
+        """A ``before_send`` for clients: CrmTemporary when the bridge is to stop, else what ``otherwise`` says."""
+
+        def check() -> None:
+            if self._stopping.is_set():
+                raise CrmTemporary(WORDS)
+            if otherwise is not None:
+                otherwise()
+
+        return check
+
+
+# How the bridge reaches its account: the token, the budget, the client, and the account's names.
 
 log = structlog.get_logger()
 TOKEN = "AMO_BRIDGE_TOKEN"

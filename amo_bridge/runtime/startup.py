@@ -1,22 +1,73 @@
-"""Meeting an account: what has to be known before its hooks can be taken in, and who it is learnt from."""
+"""What the work for an account stands on."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import structlog
 
 from amo_bridge.clock import AccountClock, Clock
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
-from amo_bridge.engine.closing import Closing
-from amo_bridge.engine.connection import HOOK_SECRET, Connection, known_account, known_secret
-from amo_bridge.engine.desk import Desk
+from amo_bridge.crm.account import Account
 from amo_bridge.engine.metrics import AccountMeters
-from amo_bridge.engine.own_address import destination
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.runtime.connection import HOOK_SECRET, Closing, Connection, known_account, known_secret
 from amo_bridge.storage.accounts import key_of, known_key
 from amo_bridge.storage.database import Store
+
+
+@dataclass
+class Desk:
+    """All that the work needs. ``destination``: where amoCRM is to send its hooks, if that is known. ``under``: the
+    path of this account's pages among several, «/accounts/NAME»."""
+
+    config: Config
+    store: Store
+    account_key: int
+    connection: Connection
+    account: Account
+    clock: Clock
+    account_clock: AccountClock
+    settle: float
+    destination: str | None
+    meters: AccountMeters
+    environment: Mapping[str, str] = field(default_factory=dict)
+    under: str = ""
+
+
+# Where amoCRM is to send its hooks.
+
+log = structlog.get_logger()
+ACCOUNTS = "/accounts/"
+"""Under it each of several accounts has its pages."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def pages_of(destination: str | None, under: str = "") -> str:
+    """Where the bridge's pages are: they are served where hooks are taken in, ``under`` which path («/accounts/NAME»)
+    if there are several accounts. Empty if that is not known."""
+    return destination.partition("/hooks/amocrm/")[0] + under if destination else ""
+
+
+def destination(config: Config, own_url: str | None, secret: str) -> str | None:
+    """The hook's full address; None if nobody said how amoCRM reaches us.
+
+    ``own_url`` is where this process listens, if it does: a local amoCRM reaches us there, the real one needs the
+    public address.
+    """
+    is_local = urlsplit(config.account.url).hostname in LOOPBACK
+    base = config.bridge.public_url or (own_url if is_local else None)
+    if base is None:
+        log.warning("no public_url: amoCRM is not told where to send its hooks")
+        return None
+    return f"{base}/hooks/amocrm/{secret}"
+
+
+# Meeting an account: what has to be known before its hooks can be taken in, and who it is learnt from.
 
 NOT_MET = "аккаунт ещё не подключал ни один рабочий процесс (amo-bridge serve --role worker)"
 

@@ -1,4 +1,4 @@
-"""The bridge of one account, put together: the door for hooks, and the worker behind it; started and stopped as one."""
+"""What a process does for its accounts."""
 
 from __future__ import annotations
 
@@ -6,31 +6,33 @@ import hmac
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from amo_bridge import file_lock
 from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.engine import alerts
-from amo_bridge.engine.closing import Closing
-from amo_bridge.engine.connecting import Connecting
-from amo_bridge.engine.desk import Desk
-from amo_bridge.engine.duty import Duty
-from amo_bridge.engine.ground import Ground
 from amo_bridge.engine.inbox import Inbox
-from amo_bridge.engine.leader import Leadership
-from amo_bridge.engine.meeting import Met, by_asking, by_what_a_worker_left, known_misfits
 from amo_bridge.engine.metrics import Gauges, Meters, Vitals
-from amo_bridge.engine.reloading import ConfigWatch
-from amo_bridge.engine.role import Role
 from amo_bridge.engine.sender import SETTLE
-from amo_bridge.engine.ticker import EVENING, RECONCILE, SERIES, TIMERS
-from amo_bridge.engine.work import LeaderWork
-from amo_bridge.engine.worker import Worker
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.retry import Patience
+from amo_bridge.runtime.config_reload import ConfigWatch
+from amo_bridge.runtime.connection import Closing
+from amo_bridge.runtime.leader import LeaderWork
+from amo_bridge.runtime.leader_election import Duty, Leadership
+from amo_bridge.runtime.oauth_flow import Connecting
+from amo_bridge.runtime.shared import Ground
+from amo_bridge.runtime.startup import Desk, Met, by_asking, by_what_a_worker_left, known_misfits
+from amo_bridge.runtime.worker import EVENING, RECONCILE, SERIES, TIMERS, Worker
 from amo_bridge.storage.accounts import amo_id_of
 from amo_bridge.storage.secrets import account_name
+
+Role = Literal["all", "web", "worker"]
+"""web: only take hooks in; worker: only work; all: both."""
+
+
+# The bridge of one account, put together: the door for hooks, and the worker behind it; started and stopped as one.
 
 
 class Bridge:
