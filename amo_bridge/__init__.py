@@ -2,7 +2,7 @@
 
 The data's way through the house::
 
-    amoCRM ─hook─► web/hooks.py ─► engine/inbox.py      the raw bytes, committed, then 204
+    amoCRM ─hook─► web/webhooks.py ─► engine/inbox.py      the raw bytes, committed, then 204
                                      │
        runtime/worker.py ── decode ───┤ engine/event_queue.py, crm/hooks/     bytes → reported events, repeats dropped
                         ── judge ────┤ engine/processor.py                fresh read, compared with the mirror (observe)

@@ -8,10 +8,9 @@ from pathlib import Path
 from flask import Flask
 from flask_babel import force_locale
 
-from amo_bridge.web import languages
-from amo_bridge.web.api.described import Door
-from amo_bridge.web.api.subjects import SUBJECTS, by_subject
-from amo_bridge.web.api.version import doors
+from amo_bridge.web import middleware
+from amo_bridge.web.api import SUBJECTS, by_subject, doors
+from amo_bridge.web.api.endpoint import Door
 
 ROOT = Path(__file__).parent.parent
 if __name__ == "__main__":
@@ -27,7 +26,7 @@ HEADERS = {
 def rows(language: str) -> list[str]:
     """The table in one of the pages' languages, a line a door, under the names of the subjects."""
     app = Flask(__name__)
-    languages.install(app)
+    middleware.install_languages(app)
     with app.test_request_context():
         app.preprocess_request()
         with force_locale(language):

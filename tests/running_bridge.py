@@ -25,8 +25,8 @@ from amo_bridge.runtime.account import Bridge
 from amo_bridge.storage.accounts import DEALS_FILLED, Cursors, known_key
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import OPEN_STATES, events, inbox, outbox, timers
-from amo_bridge.web.access import TOKEN as METRICS_TOKEN
 from amo_bridge.web.app import create_app
+from amo_bridge.web.auth.guard import TOKEN as METRICS_TOKEN
 from bench.processes import free_port
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"

@@ -26,8 +26,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.demo.office import Office
-from amo_bridge.web.api.subjects import SUBJECTS
-from amo_bridge.web.api.version import doors
+from amo_bridge.web.api import SUBJECTS, doors
 
 EXAMPLE = ROOT / "config.example.toml"
 EXAMPLES = ROOT / "docs" / "examples"
@@ -170,7 +169,7 @@ def test_the_table_of_variables_names_all_that_the_code_reads_and_no_other(readm
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_table_of_the_apis_doors_is_complete(language: str) -> None:
-    assert {door.subject for door in doors.all} <= set(SUBJECTS), "amo_bridge/web/api/subjects.py"
+    assert {door.subject for door in doors.all} <= set(SUBJECTS), "amo_bridge/web/api/__init__.py"
     assert shown(DOCUMENT.read_text("utf-8"), language).splitlines() == door_rows(language), (
         "python tests/api_table.py writes the tables anew"
     )  # fmt: skip

@@ -14,9 +14,8 @@ from amo_bridge.errors import StoreUnavailable
 from amo_bridge.server.options import left_in
 from amo_bridge.storage.database import Store
 from amo_bridge.text.names import nearest
-from amo_bridge.web.admission.audit import Audit
-from amo_bridge.web.admission.links import Links
-from amo_bridge.web.admission.users import Users, fold
+from amo_bridge.web.auth.audit import Audit
+from amo_bridge.web.auth.users import Links, Users, fold
 
 
 @click.command(cls=Command)

@@ -17,7 +17,7 @@ from amo_bridge.cli.webinar_words import show_files, show_plan
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.runtime.connection import known_account
-from amo_bridge.web.admission.audit import Audit
+from amo_bridge.web.auth.audit import Audit
 from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
 from amo_bridge.webinars.imports.drafts import Drafting, Upload
 from amo_bridge.webinars.imports.repository import NoSuchImport

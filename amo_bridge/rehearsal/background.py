@@ -1,8 +1,8 @@
 """A rehearsal that a page asked for, in a process of its own: ``-m amo_bridge.rehearsal.background CONFIG NUMBER``.
 
-The leader starts it (runtime/rehearsal_jobs.py) and holds its stdin: when that is closed, nobody wants the rehearsal any
-more, and the process ends at once. What it finds out goes into the store. amoCRM is only read, within the budget that
-all processes of the account share.
+The leader starts it (runtime/rehearsal_jobs.py) and holds its stdin: when that is closed, nobody wants the rehearsal
+any more, and the process ends at once. What it finds out goes into the store. amoCRM is only read, within the rate
+limit that all processes of the account share.
 """
 
 from __future__ import annotations

@@ -27,9 +27,9 @@ from amo_bridge.runtime.connection import account_client, known_account
 from amo_bridge.runtime.host import Installation
 from amo_bridge.server import options
 from amo_bridge.server.options import Order, StartRefused
-from amo_bridge.web.access import TOKEN
 from amo_bridge.web.app import create_app
-from amo_bridge.web.here import EXTENSION as PAGES
+from amo_bridge.web.auth.guard import TOKEN
+from amo_bridge.web.context import EXTENSION as PAGES
 
 log = structlog.get_logger()
 # The store may be coming up beside us, and the first start is in no hurry.

@@ -1,20 +1,106 @@
-"""The web side: it takes hooks in and tells whether the bridge is well. No rule is judged in a web thread."""
+"""The pages put into the app: accounts by their prefix, languages, the gate, the headers, errors in words."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import quote
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, jsonify, request, url_for
+from flask_babel import get_locale
+from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import IntegerConverter, Map
 
 from amo_bridge.storage.database import Store
-from amo_bridge.web import bizon_hook, connect, hooks, metrics, site, unsubscribe
-from amo_bridge.web.access import may_look
-from amo_bridge.web.connect import Way
-from amo_bridge.web.hooks import House
+from amo_bridge.web import api, error_pages, metrics, middleware, oauth, pages, template_filters, unsubscribe, webhooks
+from amo_bridge.web.accounts import ChoiceNeeded, Installed, NoSuchAccount, Office
+from amo_bridge.web.auth import guard
+from amo_bridge.web.auth.guard import may_look
+from amo_bridge.web.auth.rate_limit import limiter
+from amo_bridge.web.context import EXTENSION, account, office
 from amo_bridge.web.metrics import Watched
-from amo_bridge.web.office import Installed
+from amo_bridge.web.middleware import NAME, WHERE, AccountPrefix
+from amo_bridge.web.oauth import Way
+from amo_bridge.web.webhooks import House
+
+THEMES = ("auto", "light", "dark")
+YEAR = 365 * 24 * 3600
+
+
+class Number(IntegerConverter):
+    """``<int:…>`` in an address: what no database has room for is the number of nothing."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map, max=2**63 - 1)
+
+
+def install(app: Flask, installed: Installed) -> None:
+    """Everything that is in the app already keeps its own lock and its own answers."""
+    doors = frozenset(app.view_functions)
+    app.extensions[EXTENSION] = Office(installed)
+    # Files are asked for with a mark of what is in them, so they may be kept.
+    app.config.update(SEND_FILE_MAX_AGE_DEFAULT=YEAR, RATELIMIT_HEADERS_ENABLED=False)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.wsgi_app = AccountPrefix(app.wsgi_app)  # type: ignore[method-assign]
+    app.url_map.converters["int"] = Number
+    guard.install_sessions(app)
+
+    @app.before_request
+    def which_account() -> None:
+        g.account_name = request.environ.get(NAME)
+        if request.endpoint not in doors:
+            guard.needs_key(app)
+
+    middleware.install_languages(app)
+    csrf = CSRFProtect(app)
+    limiter.init_app(app)
+    guard.install_guard(app, csrf, doors | {"static"})
+    middleware.install_headers(app)
+    error_pages.install(app)
+    template_filters.install_filters(app)
+    template_filters.install_labels(app)
+    template_filters.install_explanations(app)
+    api.install(app)
+    pages.install(app)
+    app.context_processor(_surroundings)
+
+
+def _surroundings() -> dict[str, object]:
+    """What the layout needs."""
+    theme = request.cookies.get("theme", "auto")
+    return {
+        "asset": asset,
+        "language": str(get_locale()),
+        "languages": middleware.LANGUAGES,
+        "theme": theme if theme in THEMES else "auto",
+        "account": _account_or_none,
+        "account_url": lambda name: f"{WHERE}{quote(name)}/",
+        "office": office,
+    }
+
+
+def _account_or_none() -> object:
+    try:
+        return account()
+    except (NoSuchAccount, ChoiceNeeded):
+        return None
+
+
+def asset(name: str) -> str:
+    """The address of one of our files, another one whenever its content is."""
+    return url_for("static", filename=name, v=_mark(name))
+
+
+@cache
+def _mark(name: str) -> str:
+    return hashlib.sha256((Path(__file__).parent / "static" / name).read_bytes()).hexdigest()[:12]
+
+
+# The web side: it takes hooks in and tells whether the bridge is well. No rule is judged in a web thread.
 
 
 class Health(Protocol):
@@ -53,8 +139,8 @@ def create_app(
             app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies
         )
     if takes_hooks:
-        app.register_blueprint(hooks.blueprint(house))
-        app.register_blueprint(connect.blueprint(ways.ways))
+        app.register_blueprint(webhooks.blueprint(house))
+        app.register_blueprint(oauth.blueprint(ways.ways))
 
     @app.get("/health/live")
     def live() -> Response:
@@ -73,9 +159,9 @@ def create_app(
         metrics.install(app, watched, token)
     if installed is not None:
         if takes_hooks:
-            app.register_blueprint(bizon_hook.blueprint(lambda: installed.by_name().values()))
+            app.register_blueprint(webhooks.bizon_blueprint(lambda: installed.by_name().values()))
         app.register_blueprint(unsubscribe.blueprint(lambda: _stores(installed)))
-        site.install(app, installed)
+        install(app, installed)
     return app
 
 

@@ -15,10 +15,10 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests
 from werkzeug.wrappers import Response
 
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.web.accounts import ChoiceNeeded, NoSuchAccount, NotMet
+from amo_bridge.web.auth.rate_limit import seconds_to_wait
+from amo_bridge.web.context import office
 from amo_bridge.web.forms import role_names
-from amo_bridge.web.here import office
-from amo_bridge.web.limits import seconds_to_wait
-from amo_bridge.web.office import ChoiceNeeded, NoSuchAccount, NotMet
 
 log = structlog.get_logger()
 

@@ -9,9 +9,8 @@ from wtforms import PasswordField, SelectField, StringField
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, EqualTo, InputRequired, Length, ValidationError
 
-from amo_bridge.web.admission.passwords import FEWEST_DIFFERENT, LONGEST, SHORTEST, is_weak
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.languages import RUSSIAN
+from amo_bridge.web.auth.users import FEWEST_DIFFERENT, LONGEST, SHORTEST, Role, is_weak
+from amo_bridge.web.middleware import RUSSIAN
 
 LONGEST_LOGIN = 80
 ROLE_WORDS = {

@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from amo_bridge.engine.metrics import AccountMeters, Meters, Vitals
 from amo_bridge.errors import StoreUnavailable
-from amo_bridge.web.access import TOKEN, may_look
+from amo_bridge.web.auth.guard import TOKEN, may_look
 
 log = structlog.get_logger()
 # Hooks to an address with a wrong secret belong to nobody.

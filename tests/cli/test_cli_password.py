@@ -9,9 +9,9 @@ from click.testing import Result
 from running_bridge import RunningBridge
 
 from amo_bridge.server.options import leave
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.here import EXTENSION
-from amo_bridge.web.office import Office
+from amo_bridge.web.accounts import Office
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import EXTENSION
 
 Run = Callable[..., Result]
 

@@ -18,7 +18,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.database import Store
-from amo_bridge.web.admission.audit import Audit
+from amo_bridge.web.auth.audit import Audit
 
 Run = Callable[..., Result]
 REPORT = str(SAMPLES / "bizon_report.xlsx")

@@ -8,8 +8,8 @@ from pages_kit import Pages
 from running_bridge import RunningBridge
 from werkzeug.test import TestResponse
 
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.here import EXTENSION
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import EXTENSION
 
 
 class Program:

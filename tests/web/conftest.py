@@ -14,7 +14,7 @@ from playwright.sync_api import Browser
 from running_bridge import ENVIRONMENT, config_for
 
 from amo_bridge.runtime.account import Bridge
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 
 
 @pytest.fixture

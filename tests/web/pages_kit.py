@@ -30,10 +30,10 @@ from amo_bridge.runtime.account import Bridge
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.storage.tables import accounts, journal, outbox
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.accounts import Installed, Office, PageAccount
 from amo_bridge.web.app import create_app
-from amo_bridge.web.here import EXTENSION
-from amo_bridge.web.office import Installed, Office, PageAccount
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import EXTENSION
 
 # Nobody listens there: what pages show comes from the store.
 NOWHERE = "http://127.0.0.1:9"

@@ -21,8 +21,8 @@ from running_bridge import ENVIRONMENT, EXAMPLE, RunningBridge
 from amo_bridge.config.loader import load
 from amo_bridge.demo.office import Office
 from amo_bridge.sandbox.account_start import load_world
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.here import EXTENSION
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import EXTENSION
 
 PASSWORD = "правильный пароль"
 PEOPLE = ("Анна Смирнова", Role.ADMIN), ("Вера Орлова", Role.WEBINAR), ("Глеб Ильин", Role.VIEWER)

@@ -14,8 +14,8 @@ from running_bridge import RunningBridge
 from webinar_kit import ACCOUNT, fill_contacts, school_config
 
 from amo_bridge.sandbox.account_start import load_world
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.here import EXTENSION
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import EXTENSION
 
 MEMBER, PASSWORD = "Дарья Лебедева", "правильный пароль"
 # Somebody for each of the stages; some are in the school's amoCRM already.

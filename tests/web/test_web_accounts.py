@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pages_kit import Pages, Visit, words_of
 
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 
 
 @pytest.fixture

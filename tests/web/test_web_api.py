@@ -11,8 +11,8 @@ from api_kit import Program
 from pages_kit import Pages, Visit, agency, words_of
 
 from amo_bridge.config.loader import load
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.version import doors
+from amo_bridge.web.api import doors
+from amo_bridge.web.auth.users import Role
 
 RULE = "stage_creates_tasks.new_client"
 

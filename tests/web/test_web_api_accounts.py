@@ -5,7 +5,7 @@ from __future__ import annotations
 from api_kit import Program
 from pages_kit import NOWHERE, Pages
 
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 
 
 def test_the_only_account_needs_no_prefix(pages: Pages, reader: Program) -> None:

@@ -11,7 +11,7 @@ from api_kit import Program
 from pages_kit import Pages, agency
 
 from amo_bridge.config.loader import load
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 
 RULE = "stage_creates_tasks.new_client"
 HEADER = "[handlers.stage_creates_tasks.new_client]\n# Включено ли правило.\nenabled = "

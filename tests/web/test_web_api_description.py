@@ -14,9 +14,8 @@ from browser_kit import PHONE, fits_its_width, opened, serious_findings, served
 from pages_kit import PASSWORD, Pages, Visit, words_of
 from playwright.sync_api import Browser, expect
 
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.subjects import SUBJECTS, by_subject
-from amo_bridge.web.api.version import doors
+from amo_bridge.web.api import SUBJECTS, by_subject, doors
+from amo_bridge.web.auth.users import Role
 
 Operation = tuple[str, str, dict[str, Any]]
 

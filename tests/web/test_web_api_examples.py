@@ -20,8 +20,8 @@ from webinar_kit import ACCOUNT, SAMPLES, SCHOOL, fill_contacts
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.sandbox.account_start import load_world
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.prefix import WHERE
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.middleware import WHERE
 
 DOCUMENT = ROOT / "docs" / "api.md"
 WHERE_AND_WHO = 'H="Authorization: Bearer amb_…" API=https://bridge.example.ru/api/v1\n'

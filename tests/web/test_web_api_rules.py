@@ -11,7 +11,7 @@ from ladder_kit import WARMING, begin, two_are_waiting
 from pages_kit import Pages, agency
 
 from amo_bridge.config.loader import load
-from amo_bridge.web import daily_figures
+from amo_bridge.web.services import overview
 
 RULE = "stage_creates_tasks.new_client"
 FIRST_STAGE = "stage_needs_fields.client_known"
@@ -19,7 +19,7 @@ FIRST_STAGE = "stage_needs_fields.client_known"
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daily_figures, "_kept", {})
+    monkeypatch.setattr(overview, "_kept", {})
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 
 from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.storage.tables import outbox
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 
 TEXT = "Бузова Ольга (контакт 41):\n— Instagram: Сторис\n\nНе разобрано:\nуточнить у клиента"
 PATH = "/deals/30000001/services"

@@ -8,7 +8,7 @@ import pytest
 from api_kit import Program
 from pages_kit import PASSWORD, Pages
 
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 
 
 def test_somebody_is_invited_and_comes_in(pages: Pages, master: Program) -> None:

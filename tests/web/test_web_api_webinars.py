@@ -21,10 +21,9 @@ from werkzeug.test import TestResponse, encode_multipart
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.sandbox.account_start import load_world
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.here import EXTENSION
-from amo_bridge.web.webinar_deeds import SEVERAL_FILES
-from amo_bridge.web.webinar_desk import desk
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import EXTENSION
+from amo_bridge.web.services.webinars import SEVERAL_FILES, desk
 from amo_bridge.webinars.formats.guards import MOST_BYTES
 from amo_bridge.webinars.imports.report import HEADER, report
 from amo_bridge.webinars.imports.service import DRY

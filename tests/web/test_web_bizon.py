@@ -26,8 +26,8 @@ from amo_bridge.demo.office import Office
 from amo_bridge.runtime.worker import BIZON
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import known_key
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.here import EXTENSION
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import EXTENSION
 from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings, Report
 from amo_bridge.webinars.imports.repository import ImportBook
 

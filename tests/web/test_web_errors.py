@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.storage.database import Store
-from amo_bridge.web.office import Office
+from amo_bridge.web.accounts import Office
 
 
 def test_a_page_that_is_not_there(admin: Visit, pages: Pages) -> None:

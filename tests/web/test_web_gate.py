@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pages_kit import Pages, Visit, words_of
 
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.gate import MARK, USUAL_BYTES
+from amo_bridge.web.auth.guard import MARK, USUAL_BYTES
+from amo_bridge.web.auth.users import Role
 
 OWN_LOCKS = {
     "bizon_hook.report_ready",

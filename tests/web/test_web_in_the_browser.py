@@ -11,7 +11,7 @@ from browser_kit import DESKTOP, PHONE, SharedBrowser, fits_its_width, opened, s
 from pages_kit import PASSWORD, Pages
 from playwright.sync_api import Browser, Page, expect
 
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from running_bridge import EXAMPLE, UNHURRIED, RunningBridge, wait_until
 
 from amo_bridge.config.loader import load
 from amo_bridge.demo.office import Office
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.here import EXTENSION
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import EXTENSION
 
 IVAN = "Иван Петров"
 NEW = "Продажи / Новый клиент"

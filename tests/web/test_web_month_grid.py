@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from amo_bridge.web.month_grid import weeks
+from amo_bridge.web.template_filters import weeks
 
 WEDNESDAY, NEXT_MONDAY = date(2026, 11, 25), date(2026, 11, 30)
 

@@ -18,17 +18,17 @@ from amo_bridge.config.model import Config
 from amo_bridge.rules.handler import Rule
 from amo_bridge.runtime.config_reload import FileState
 from amo_bridge.storage.tables import budgets, inbox
-from amo_bridge.web import daily_figures
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.daily_figures import midnights
-from amo_bridge.web.wording import age
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.services import overview
+from amo_bridge.web.services.overview import midnights
+from amo_bridge.web.template_filters import age
 
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daily_figures, "_kept", {})
+    monkeypatch.setattr(overview, "_kept", {})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pages_kit import PASSWORD, Pages, Visit, agency, words_of
 from playwright.sync_api import Browser, expect
 
 from amo_bridge.storage.tables import outbox
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 
 
 @pytest.fixture

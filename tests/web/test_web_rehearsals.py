@@ -17,8 +17,8 @@ from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.demo.office import Office
 from amo_bridge.runtime.rehearsal_jobs import KEPT, LONGEST
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.here import EXTENSION
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import EXTENSION
 
 IVAN = "Иван Петров"
 BRIEF = "Продажи / Получение брифа"

@@ -19,7 +19,7 @@ from sqlalchemy import insert
 from amo_bridge.crm.account import Account
 from amo_bridge.reports import workbook
 from amo_bridge.storage.tables import tasks
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 
 IVAN = "Иван Петров"
 

@@ -18,8 +18,8 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.demo.office import Office
 from amo_bridge.storage.secrets import small_state
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.here import EXTENSION
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import EXTENSION
 
 IVAN = "Иван Петров"
 

@@ -20,8 +20,8 @@ from amo_bridge.demo.office import Office
 from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.secrets import small_state
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.here import EXTENSION
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import EXTENSION
 
 IVAN = "Иван Петров"
 APPROVED = "Продажи / Утвержденный проект"

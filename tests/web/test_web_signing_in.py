@@ -11,7 +11,7 @@ from sqlalchemy import select
 from time_machine import TimeMachineFixture
 
 from amo_bridge.storage.tables import tries
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 
 
 @pytest.fixture

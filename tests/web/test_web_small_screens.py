@@ -11,7 +11,7 @@ from browser_kit import DESKTOP, PHONE, fits_its_width, opened, serious_findings
 from pages_kit import PASSWORD, Pages, agency
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 
 RULE = "stage_creates_tasks.new_client"
 SIZES = pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])

@@ -6,7 +6,7 @@ import pytest
 from pages_kit import Pages
 
 from amo_bridge.dates.duration import step_in_words as in_russian
-from amo_bridge.web.step_words import step_in_words
+from amo_bridge.web.template_filters import step_in_words
 
 
 @pytest.mark.parametrize(

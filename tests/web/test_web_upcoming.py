@@ -16,7 +16,7 @@ from sqlalchemy import insert
 from amo_bridge.channels.registry import unconnected_of
 from amo_bridge.config.loader import load
 from amo_bridge.storage.tables import schedules, timers
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 
 DAY = 86_400
 

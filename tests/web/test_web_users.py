@@ -8,11 +8,8 @@ import pytest
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.storage.database import Store
-from amo_bridge.web.admission.audit import Audit
-from amo_bridge.web.admission.links import LIFE, Links
-from amo_bridge.web.admission.passwords import is_weak
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.admission.users import AT_MOST, IDLE, AlreadyHere, LastAdmin, User, Users
+from amo_bridge.web.auth.audit import Audit
+from amo_bridge.web.auth.users import AT_MOST, IDLE, LIFE, AlreadyHere, LastAdmin, Links, Role, User, Users, is_weak
 
 PASSWORD = "правильный пароль"
 

@@ -14,7 +14,7 @@ from pages_kit import PASSWORD, Pages, Visit, words_of
 from playwright.sync_api import Browser, expect
 
 from amo_bridge.engine.violations import Breach
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 
 IVAN, MARINA = "Иван Петров", "Марина Котова"
 NOW = datetime.now(UTC)

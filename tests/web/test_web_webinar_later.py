@@ -20,8 +20,8 @@ from werkzeug.test import TestResponse
 from amo_bridge.config.model import Config
 from amo_bridge.demo.office import Office
 from amo_bridge.sandbox.account_start import load_world
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.here import EXTENSION
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import EXTENSION
 from amo_bridge.webinars.imports.model import Kept
 
 REPORT = SAMPLES / "bizon_report.xlsx"

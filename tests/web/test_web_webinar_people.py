@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from school_pages import IGOR, NATALIA, OLENA, SECOND_CARD, book_of, drafted, school_pages
 from werkzeug.test import TestResponse
 
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 
 
 @pytest.fixture

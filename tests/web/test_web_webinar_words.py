@@ -13,7 +13,7 @@ from pages_kit import PASSWORD, Pages, Visit, words_of
 from playwright.sync_api import Browser, Route, expect
 from school_pages import OLENA, book_of, drafted, school_pages
 
-from amo_bridge.web.admission.roles import Role
+from amo_bridge.web.auth.users import Role
 from amo_bridge.webinars.imports.model import Kept
 
 PLANNED = "Создать в amoCRM 5 сделок и 3 контакта?"

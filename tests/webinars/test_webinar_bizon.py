@@ -13,7 +13,7 @@ from responses import matchers
 from webinar_kit import MOSCOW
 
 from amo_bridge.storage.database import Store
-from amo_bridge.web.bizon_hook import webinar_in
+from amo_bridge.web.webhooks import webinar_in
 from amo_bridge.webinars import bizon_client
 from amo_bridge.webinars.bizon_client import PATH, Bizon, BizonError
 from amo_bridge.webinars.bizon_import import GIVE_UP_AFTER, BizonReports

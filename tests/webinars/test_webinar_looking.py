@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from amo_bridge.webinars.looking import is_meant
+from amo_bridge.web.services.webinars import is_meant
 
 TOLD = ("Наталья Ёлкина", "n.elkina@example.ru", "+79167654321", "открытая сделка")
 ABROAD = ("Олена", "+380501234567")

@@ -1,16 +1,54 @@
-"""The JSON API ``/api/v1``: what the pages do, for programs. One file per subject, found by being here.
+"""The JSON API ``/api/v1``: what the pages do, for programs. One module per subject, found by being here.
 
-A token is sent as ``Authorization: Bearer …``; its role says how far it goes. A file has its shapes (pydantic models:
-answers are made of them, and so is the description) and its doors, functions marked with ``doors.open``.
+A token is sent as ``Authorization: Bearer …``; its role says how far it goes. A module has its schemas (pydantic
+models: answers are made of them, and so is the description) and its operations, functions marked with ``doors.open``.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from flask import Flask
+from flask import Blueprint, Flask
 from flask.json.provider import DefaultJSONProvider
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.web.api.endpoint import Door, Doors
+
+ROOT = "/api/v1"
+routes = Blueprint("api_v1", __name__, url_prefix=ROOT)
+doors = Doors(routes)
+
+SUBJECTS: Mapping[str, Any] = {
+    "state": _l("Состояние"),
+    "overview": _l("Обзор"),
+    "rules": _l("Правила"),
+    "config": _l("Настройка"),
+    "deals": _l("Сделки: журнал, услуги, скрипты"),
+    "failures": _l("Отказы"),
+    "upcoming": _l("Предстоящее"),
+    "rehearsals": _l("Репетиции"),
+    "webinars": _l("Вебинары"),
+    "violations": _l("Нарушения"),
+    "reports": _l("Отчёты"),
+    "connection": _l("Подключение"),
+    "accounts": _l("Аккаунты этой установки"),
+    "users": _l("Пользователи"),
+    "tokens": _l("Токены программ"),
+    "audit": _l("Кто что менял"),
+}
+"""The first word of a path → its title for people, in the order of the page."""
+
+
+def by_subject(doors: Iterable[Door]) -> dict[str, list[Door]]:
+    """Subject → its doors."""
+    found: dict[str, list[Door]] = {}
+    for door in doors:
+        found.setdefault(door.subject, []).append(door)
+    return {subject: found[subject] for subject in SUBJECTS if subject in found}
+
 
 # A door is known once its file was read; the description must know all of them, whoever asks first.
 for _found in pkgutil.iter_modules(__path__):
@@ -25,4 +63,4 @@ class _Readable(DefaultJSONProvider):
 def install(app: Flask) -> None:
     # People read answers too, by curl: letters as letters, and a shape's fields in its own order.
     app.json = _Readable(app)
-    app.register_blueprint(importlib.import_module(f"{__name__}.version").routes)
+    app.register_blueprint(routes)

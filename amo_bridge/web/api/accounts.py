@@ -6,12 +6,11 @@ from urllib.parse import quote
 
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import ROOT, doors
-from amo_bridge.web.here import office
-from amo_bridge.web.prefix import WHERE
+from amo_bridge.web.api import ROOT, doors
+from amo_bridge.web.api.endpoint import Door, Shape
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import office
+from amo_bridge.web.middleware import WHERE
 
 
 class InstalledAccount(Shape):

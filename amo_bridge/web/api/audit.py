@@ -6,13 +6,11 @@ from datetime import datetime
 
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.web import asked
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door
-from amo_bridge.web.api.query import whole
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.here import office
+from amo_bridge.web import context
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Shape, whole
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import office
 
 
 class Deed(Shape):
@@ -50,6 +48,6 @@ MOST_DEEDS = 100
     )
 )
 def audit() -> Deeds:
-    deeds = office().audit.last(MOST_DEEDS, before=asked.number("before"))
+    deeds = office().audit.last(MOST_DEEDS, before=context.number("before"))
     told = [Deed(**{name: getattr(one, name) for name in Deed.model_fields}) for one in deeds]
     return Deeds(deeds=told)

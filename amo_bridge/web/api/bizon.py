@@ -10,11 +10,10 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic import Field
 
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door, refusal
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.bizon_desk import LONGEST_TOKEN, BizonDesk, bizon_desk, fetch_again, keep_token
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Shape, refusal
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.services.webinars import LONGEST_TOKEN, BizonDesk, bizon_desk, fetch_again, keep_token
 from amo_bridge.webinars.bizon_import import State
 
 

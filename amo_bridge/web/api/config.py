@@ -11,14 +11,13 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.config.diagnostics import place_told
 from amo_bridge.config.files import difference
 from amo_bridge.errors import ConfigError
-from amo_bridge.web import config_deeds
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door, refusal
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.config_deeds import CONFIG_BYTES, Unfit, problems_of, version_before, versions_before
-from amo_bridge.web.here import account
-from amo_bridge.web.office import PageAccount
+from amo_bridge.web.accounts import PageAccount
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Shape, refusal
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.services import config as config_service
+from amo_bridge.web.services.config import CONFIG_BYTES, Unfit, problems_of, version_before, versions_before
 
 
 class Problem(Shape):
@@ -123,7 +122,7 @@ def check(told: ConfigText) -> ConfigReview:
 def save(told: ConfigEdit) -> Config:
     here = account()
     try:
-        config_deeds.save(here, _unix(told.text), told.mark)
+        config_service.save(here, _unix(told.text), told.mark)
     except ConfigError as error:
         _refuse(error)
     return _config(here)
@@ -158,7 +157,7 @@ def restore(name: str, told: ConfigMark) -> Config:
     except ConfigError as error:
         abort(refusal(404, str(error)))
     try:
-        config_deeds.save(here, text, told.mark, found)
+        config_service.save(here, text, told.mark, found)
     except ConfigError as error:
         _refuse(error)
     return _config(here)

@@ -10,13 +10,12 @@ from flask_babel import lazy_gettext as _l
 
 from amo_bridge.crm.account import Account
 from amo_bridge.errors import BridgeError, ConfigError
-from amo_bridge.web import connection_desk
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door, refusal
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.connection_desk import ConnectionDesk
-from amo_bridge.web.here import account
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Shape, refusal
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.services import connection as connection_service
+from amo_bridge.web.services.connection import ConnectionDesk
 
 
 class ConnectedAccount(Shape):
@@ -84,7 +83,7 @@ def connection() -> Connection:
 def begin() -> ConnectionBegun:
     here = account()
     try:
-        page = connection_desk.begin(here)
+        page = connection_service.begin(here)
     except (BridgeError, ConfigError) as error:
         abort(refusal(409, str(error)))
     return ConnectionBegun(page=page, redirect_uri=ConnectionDesk.of(here).redirect_uri)

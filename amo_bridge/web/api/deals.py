@@ -16,13 +16,12 @@ from pydantic import Field
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.journal import Entry
 from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
-from amo_bridge.web import deal_steps
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door, refusal
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.here import account
-from amo_bridge.web.office import NotMet
+from amo_bridge.web.accounts import NotMet
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Shape, refusal
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.services import deals as deals_service
 
 
 class Effect(Shape):
@@ -109,7 +108,7 @@ class CarryOut(Shape):
     Door("deals_deal", "/deals/<int:deal_id>", "GET", Role.VIEWER, _l("Одна сделка: этап и журнал по шагам"), Deal)
 )
 def deal(deal_id: int) -> Deal:
-    known = deal_steps.deal_of(account(), deal_id)
+    known = deals_service.deal_of(account(), deal_id)
     if not known.is_known:
         abort(refusal(404, _("Мост не знает сделки %(n)s", n=deal_id)))
     return Deal(
@@ -125,7 +124,7 @@ def deal(deal_id: int) -> Deal:
     Door("deals_journal", "/deals/<int:deal_id>/journal", "GET", Role.VIEWER, _l("Журнал одной сделки"), Journal)
 )
 def journal(deal_id: int) -> Journal:
-    known = deal_steps.deal_of(account(), deal_id)
+    known = deals_service.deal_of(account(), deal_id)
     if not known.is_known:
         abort(refusal(404, _("Мост не знает сделки %(n)s", n=deal_id)))
     return Journal(deal_id=deal_id, entries=[_entry(one) for one in account().journal.of_deal(deal_id)])
@@ -143,7 +142,7 @@ def journal(deal_id: int) -> Journal:
 )
 def judge(deal_id: int, event_id: int) -> Judged:
     with _refused():
-        verdicts = deal_steps.judge(account(), deal_id, event_id)
+        verdicts = deals_service.judge(account(), deal_id, event_id)
     told = [_verdict(one) for one in verdicts]
     return Judged(deal_id=deal_id, event_id=event_id, mark=secrets.token_hex(8), verdicts=told)
 
@@ -161,7 +160,7 @@ def judge(deal_id: int, event_id: int) -> Judged:
 )
 def carry_out(deal_id: int, event_id: int, told: CarryOut) -> DealVerdict:
     with _refused():
-        return _verdict(deal_steps.carry_out(account(), deal_id, event_id, told.rule, told.mark))
+        return _verdict(deals_service.carry_out(account(), deal_id, event_id, told.rule, told.mark))
 
 
 @contextmanager
@@ -174,7 +173,7 @@ def _refused() -> Iterator[None]:
         abort(refusal(409, str(error)))
 
 
-def _step(step: deal_steps.Step) -> DealStep:
+def _step(step: deals_service.Step) -> DealStep:
     said = [_entry(one) for one in step.said]
     return DealStep(event_id=step.event_id, at=step.at, what=step.what, note=step.note, said=said)
 

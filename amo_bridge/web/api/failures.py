@@ -11,11 +11,10 @@ from pydantic import Field
 
 from amo_bridge.engine.dead_letters import Failure as Failed
 from amo_bridge.engine.dead_letters import NotFailed
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door, refusal
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.here import account, token, write_down
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Shape, refusal
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account, token, write_down
 
 
 class Failure(Shape):

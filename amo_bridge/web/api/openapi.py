@@ -1,16 +1,102 @@
-"""``/openapi.json``: the API described."""
+"""The API in words that programs read: OpenAPI, made of the doors and their shapes. In English, as the shapes are."""
 
 from __future__ import annotations
 
-from flask import Response, jsonify, request
+from typing import Any
 
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api import description
-from amo_bridge.web.api.version import ROOT, doors, routes
-from amo_bridge.web.gate import by_token
+from flask import Response, jsonify, request
+from flask_babel import force_locale
+from pydantic import BaseModel
+
+from amo_bridge.web.api import ROOT, SUBJECTS, by_subject, doors, routes
+from amo_bridge.web.api.endpoint import Door, Doors, Error
+from amo_bridge.web.auth.guard import by_token
+from amo_bridge.web.auth.users import Role
+
+LOCAL = "#/components/schemas/{model}"
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "int": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
+    "string": {"type": "string", "minLength": 1},
+}
+FILES = {"type": "array", "minItems": 1, "items": {"type": "string", "contentMediaType": "application/octet-stream"}}
+ABOUT = """What the pages of amo-bridge do, for programs. Send a token as `Authorization: Bearer amb_…`; its role says
+how far it goes. With several accounts each has its own address: see `/accounts`. Words for people are Russian; send the
+cookie `language=en` for English where there is some."""
+
+
+def describe(doors: Doors, root: str) -> dict[str, Any]:
+    """``root``: the address under which the paths are."""
+    with force_locale("en"):
+        schemas: dict[str, Any] = {}
+        paths: dict[str, Any] = {}
+        for door in doors.all:
+            paths.setdefault(door.address, {})[door.method.lower()] = _operation(door, schemas)
+        return {
+            "openapi": "3.1.0",
+            "info": {"title": "amo-bridge", "version": "1", "description": ABOUT},
+            "servers": [{"url": root}],
+            "security": [{"token": []}],
+            "tags": [{"name": name, "description": str(SUBJECTS[name])} for name in by_subject(doors.all)],
+            "paths": paths,
+            "components": {
+                "schemas": dict(sorted(schemas.items())),
+                "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            },
+        }
+
+
+def _operation(door: Door, schemas: dict[str, Any]) -> dict[str, Any]:
+    refusals = {code: _content(shape, schemas, words) for code, (shape, words) in door.refuses.items()}
+    told: dict[str, Any] = {
+        "tags": [door.subject],
+        "operationId": door.name,
+        "summary": str(door.summary),
+        "description": f"Role: {door.role}{'' if door.role is Role.ADMIN else ' or above'}",
+        "parameters": _parameters(door),
+        "responses": {
+            "200": _content(door.gives, schemas, door.gives.__doc__ or ""),
+            **refusals,
+            "default": _content(Error, schemas, "Whatever else went wrong"),
+        },
+    }
+    if door.takes is not None:
+        told["requestBody"] = {"required": True, **_content(door.takes, schemas, files=door.files)}
+    return told
+
+
+def _parameters(door: Door) -> list[dict[str, Any]]:
+    parts = [part.strip("<>").rpartition(":") for part in door.path.split("/") if part.startswith("<")]
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": PARAMETERS[kind or "string"]}
+        for kind, _, name in parts
+    ]
+    in_query = [
+        {"name": name, "in": "query", "description": str(words), "schema": {"type": "string"}}
+        for name, words in door.query.items()
+    ]
+    return [*in_path, *in_query]
+
+
+def _content(
+    model: type[BaseModel], schemas: dict[str, Any], description: str | None = None, *, files: str = ""
+) -> dict[str, Any]:
+    schema = model.model_json_schema(ref_template=LOCAL)
+    if files:
+        schema["properties"] = {files: FILES, **schema["properties"]}
+        schema["required"] = [files, *schema.get("required", ())]
+    for name, described in {**schema.pop("$defs", {}), model.__name__: schema}.items():
+        if schemas.setdefault(name, described) != described:
+            raise ValueError(f"two shapes of the API have the name {name}")
+    content = {
+        "multipart/form-data" if files else "application/json": {"schema": {"$ref": LOCAL.format(model=model.__name__)}}
+    }
+    return {"content": content} if description is None else {"description": description, "content": content}
+
+
+# ``/openapi.json``: the API described.
 
 
 @routes.get("/openapi.json")
 @by_token(Role.VIEWER)
 def openapi() -> Response:
-    return jsonify(description.openapi(doors, request.script_root + ROOT))
+    return jsonify(describe(doors, request.script_root + ROOT))

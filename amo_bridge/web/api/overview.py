@@ -6,13 +6,12 @@ import datetime
 
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.decisions import RuleDecision, told
-from amo_bridge.web.api.described import Door
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.daily_figures import days_of, imports_of_today, today_of
-from amo_bridge.web.here import account
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Shape
+from amo_bridge.web.api.rules import RuleDecision, told
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.services.overview import days_of, imports_of_today, today_of
 
 # A program reads more than a page shows.
 MOST_LINES = 500

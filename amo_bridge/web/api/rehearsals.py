@@ -11,12 +11,11 @@ from pydantic import Field
 
 from amo_bridge.runtime.rehearsal_jobs import LONGEST, NotRehearsed
 from amo_bridge.runtime.rehearsal_jobs import Rehearsal as Kept
-from amo_bridge.web import rehearsal_deeds
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door, refusal
-from amo_bridge.web.api.shape import Number, Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.here import account
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Number, Shape, refusal
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.services import rules as rules_service
 
 
 class Rehearsal(Shape):
@@ -77,7 +76,7 @@ def rehearsals() -> Rehearsals:
 )
 def ask(told: RehearsalWish) -> Rehearsal:
     try:
-        number = rehearsal_deeds.ask(told.days, told.deal_id)
+        number = rules_service.ask(told.days, told.deal_id)
     except NotRehearsed as error:
         abort(refusal(409, str(error)))
     return Rehearsal(**_facts(_known(number)))
@@ -105,7 +104,7 @@ def one(number: int) -> RehearsalReport:
 def stop(number: int) -> Rehearsal:
     _known(number)
     try:
-        rehearsal_deeds.stop(number)
+        rules_service.stop(number)
     except NotRehearsed as error:
         abort(refusal(409, str(error)))
     return Rehearsal(**_facts(_known(number)))

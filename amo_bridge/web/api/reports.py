@@ -8,12 +8,10 @@ from typing import Literal
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.reports.overdue import WAYS
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door
-from amo_bridge.web.api.query import day, one_of
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.here import account
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Shape, day, one_of
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
 from amo_bridge.web.pages.reports import SPANS, report_asked_for
 
 

@@ -1,4 +1,4 @@
-"""``/rules``: what each says, whether it is on, what it did and why it did not; its switches."""
+"""A decision of a rule, as several subjects tell it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,49 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.channels.registry import unconnected_of
 from amo_bridge.config.files import with_key
 from amo_bridge.engine.forecast import Fate, choices_of
+from amo_bridge.engine.history import Line
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.handler import Rule as ConfigRule
-from amo_bridge.web import config_deeds
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.decisions import RuleDecision
-from amo_bridge.web.api.decisions import told as told_decision
-from amo_bridge.web.api.described import Door, refusal
-from amo_bridge.web.api.query import one_of
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.here import account
-from amo_bridge.web.office import NotMet
-from amo_bridge.web.rule_facts import Facts, RuleFacts
+from amo_bridge.web.accounts import NotMet
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Shape, one_of, refusal
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.services import config as config_service
+from amo_bridge.web.services.rules import Facts, RuleFacts
+
+
+class RuleDecision(Shape):
+    """``verdict``: acts, would_act, skipped, failed, held, retried or dropped; ``outcome``: the verdict, or what became
+    of it: at_work, refused, unsent, unknown or partly; awaits, where the rule's steps come by the clock. ``actions``:
+    in words."""
+
+    at: datetime
+    rule: str
+    clause: str
+    deal_id: int | None
+    what: str
+    verdict: str
+    outcome: str
+    reason: str
+    actions: list[str]
+
+
+def told(line: Line) -> RuleDecision:
+    return RuleDecision(
+        at=datetime.fromtimestamp(line.at, UTC),
+        rule=line.rule,
+        clause=line.clause,
+        deal_id=line.deal_id,
+        what=line.what,
+        verdict=line.verdict,
+        outcome=line.outcome,
+        reason=line.reason,
+        actions=list(line.actions),
+    )
+
+
+# ``/rules``: what each says, whether it is on, what it did and why it did not; its switches.
 
 
 class Skip(Shape):
@@ -155,7 +185,7 @@ def switch(name: str, told: RuleChange) -> RuleDetails:
         text = before.text
         for key, value in told.model_dump(exclude_none=True).items():
             text = with_key(text, known.path, key, value)
-        config_deeds.save(here, text, before.mark)
+        config_service.save(here, text, before.mark)
     except ConfigError as error:
         abort(refusal(409, "; ".join(error.problems)))
     return _details(name)
@@ -197,7 +227,7 @@ def existing(name: str) -> ExistingDeals:
 )
 def history(name: str) -> RuleHistory:
     lines = RuleFacts(account()).lines(_known(name), loud=request.args.get("only") == "acted")
-    return RuleHistory(decisions=[told_decision(line) for line in lines])
+    return RuleHistory(decisions=[told(line) for line in lines])
 
 
 def _known(name: str) -> ConfigRule:

@@ -9,12 +9,11 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.text.templates import BadTemplate
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door, refusal
-from amo_bridge.web.api.shape import Error, Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.here import account
-from amo_bridge.web.script_desk import ScriptDesk
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Error, Shape, refusal
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.services.deals import ScriptDesk
 
 
 class ScriptNames(Shape):

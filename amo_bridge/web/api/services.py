@@ -10,13 +10,11 @@ from flask_babel import lazy_gettext as _l
 from pydantic import Field
 
 from amo_bridge.rules.service_lines import MOST_SERVICES, read
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door, refusal
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.here import account
-from amo_bridge.web.service_desk import LETTERS, ServiceDesk
-from amo_bridge.web.service_form import MOST_BLOGGERS, Group, ServiceForm, mark_of
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Shape, refusal
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.services.service_lines import LETTERS, MOST_BLOGGERS, Group, ServiceDesk, ServiceForm, mark_of
 
 
 class BloggerService(Shape):

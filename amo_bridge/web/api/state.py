@@ -8,12 +8,11 @@ from typing import Literal
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.channels.registry import unconnected
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.here import account
-from amo_bridge.web.wellness import troubles
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Shape
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.services.overview import troubles
 
 
 class Trouble(Shape):

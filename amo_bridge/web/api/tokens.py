@@ -9,13 +9,12 @@ from flask import abort
 from flask_babel import lazy_gettext as _l
 from pydantic import BeforeValidator, StringConstraints
 
-from amo_bridge.web import token_deeds
-from amo_bridge.web.admission.api_tokens import ApiToken
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.here import office
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Shape
+from amo_bridge.web.auth.api_tokens import ApiToken
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import office
+from amo_bridge.web.services import users as users_service
 
 
 class Token(Shape):
@@ -49,7 +48,7 @@ class NewToken(Shape):
     """``name``: of the program that it is for."""
 
     name: Annotated[
-        str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=token_deeds.LONGEST_NAME)
+        str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=users_service.LONGEST_NAME)
     ]
     role: Role
 
@@ -71,7 +70,7 @@ def tokens() -> Tokens:
     )
 )
 def issue(told: NewToken) -> IssuedToken:
-    secret = token_deeds.issue(told.name, told.role)
+    secret = users_service.issue(told.name, told.role)
     issued = office().api_tokens.of(secret, is_use=False) or abort(404)
     return IssuedToken(**_facts(issued), secret=secret)
 
@@ -87,7 +86,7 @@ def issue(told: NewToken) -> IssuedToken:
     )
 )
 def revoke(token_id: int) -> Tokens:
-    if not token_deeds.revoke(token_id):
+    if not users_service.revoke(token_id):
         abort(404)
     return _that_work()
 

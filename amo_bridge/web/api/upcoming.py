@@ -7,12 +7,10 @@ from datetime import datetime, timedelta
 from flask import request
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door
-from amo_bridge.web.api.query import whole
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.here import account
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Shape, whole
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
 
 
 class Step(Shape):

@@ -11,15 +11,13 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic import StringConstraints
 
-from amo_bridge.web import user_deeds
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.admission.users import AlreadyHere, LastAdmin
-from amo_bridge.web.admission.users import User as Known
-from amo_bridge.web.api.described import Door, refusal
-from amo_bridge.web.api.shape import Shape
-from amo_bridge.web.api.version import doors
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Shape, refusal
+from amo_bridge.web.auth.users import AlreadyHere, LastAdmin, Role
+from amo_bridge.web.auth.users import User as Known
+from amo_bridge.web.context import office
 from amo_bridge.web.forms import LONGEST_LOGIN
-from amo_bridge.web.here import office
+from amo_bridge.web.services import users as users_service
 
 
 class User(Shape):
@@ -76,10 +74,10 @@ def users() -> Users:
     )
 )
 def invite(told: NewUser) -> UserWithLink:
-    user = user_deeds.invite(told.login, told.role)
+    user = users_service.invite(told.login, told.role)
     if user is None:
         abort(refusal(409, _("Такое имя уже есть")))
-    return UserWithLink(**_facts(user), link=user_deeds.address_of_link(user))
+    return UserWithLink(**_facts(user), link=users_service.address_of_link(user))
 
 
 @doors.open(Door("users_one", "/users/<int:user_id>", "GET", Role.ADMIN, _l("Один пользователь"), User))
@@ -91,7 +89,7 @@ def one(user_id: int) -> User:
     Door("users_change_role", "/users/<int:user_id>", "PATCH", Role.ADMIN, _l("Сменить роль"), User, takes=UserChange)
 )
 def change_role(user_id: int, told: UserChange) -> User:
-    return _changed(user_id, lambda user: user_deeds.set_role(user, told.role))
+    return _changed(user_id, lambda user: users_service.set_role(user, told.role))
 
 
 @doors.open(
@@ -106,7 +104,7 @@ def change_role(user_id: int, told: UserChange) -> User:
 )
 def withdraw(user_id: int) -> Users:
     try:
-        user_deeds.withdraw(_known(user_id))
+        users_service.withdraw(_known(user_id))
     except AlreadyHere:
         abort(refusal(409, _("Пароль уже задан: такого пользователя можно только отключить.")))
     return Users(users=[User(**_facts(one)) for one in office().users.all()])
@@ -118,12 +116,12 @@ def withdraw(user_id: int) -> Users:
     )
 )
 def disable(user_id: int) -> User:
-    return _changed(user_id, user_deeds.disable)
+    return _changed(user_id, users_service.disable)
 
 
 @doors.open(Door("users_enable", "/users/<int:user_id>/enable", "POST", Role.ADMIN, _l("Включить снова"), User))
 def enable(user_id: int) -> User:
-    return _changed(user_id, user_deeds.enable)
+    return _changed(user_id, users_service.enable)
 
 
 @doors.open(
@@ -138,8 +136,8 @@ def enable(user_id: int) -> User:
 )
 def link(user_id: int) -> UserWithLink:
     user = _known(user_id)
-    user_deeds.new_link(user)
-    return UserWithLink(**_facts(user), link=user_deeds.address_of_link(user))
+    users_service.new_link(user)
+    return UserWithLink(**_facts(user), link=users_service.address_of_link(user))
 
 
 def _changed(user_id: int, change: Callable[[Known], None]) -> User:

@@ -13,11 +13,10 @@ from pydantic import Field, StringConstraints
 from amo_bridge.engine.violations import NoSuchViolation
 from amo_bridge.engine.violations import Violation as Broken
 from amo_bridge.reports.violation_sheet import Month
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door, refusal
-from amo_bridge.web.api.shape import Number, Shape
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.here import account, token, write_down
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, Number, Shape, refusal
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account, token, write_down
 from amo_bridge.web.pages.violations import ALL, asked_for, in_the_audit, ruling_of, violations_of
 
 

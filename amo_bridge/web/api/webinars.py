@@ -1,22 +1,249 @@
-"""``/webinars``: the uploads, what is to become of everybody, and what became of them."""
+"""What the doors of ``/webinars`` work with."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
-from flask import request
+from flask import abort, request
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api.described import Door
-from amo_bridge.web.api.query import one_of, whole
-from amo_bridge.web.api.version import doors
-from amo_bridge.web.api.webinar_shapes import Attendee, Webinar, WebinarPeople, WebinarReport, Webinars, WebinarSum
-from amo_bridge.web.api.webinars_at_hand import attendee, facts, found, refusing, webinar_desk
-from amo_bridge.web.webinar_desk import FILTERS, ON_A_PAGE, Desk, filtered
+from amo_bridge.engine.deal_view import deal_url
+from amo_bridge.errors import UnknownName
+from amo_bridge.text.names import same_name
+from amo_bridge.web.api import doors
+from amo_bridge.web.api.endpoint import Door, one_of, refusal, whole
+from amo_bridge.web.api.webinar_schemas import (
+    Attendee,
+    AttendeeDecision,
+    Drafts,
+    UploadRefused,
+    Webinar,
+    WebinarPeople,
+    WebinarReport,
+    Webinars,
+    WebinarSum,
+    WebinarUpload,
+)
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account, token
+from amo_bridge.web.services import webinars as webinars_service
+from amo_bridge.web.services.webinars import FILTERS, FINDS_PEOPLE, ON_A_PAGE, Desk, desk, filtered, useless_answer
+from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
+from amo_bridge.webinars.formats.tables import WORDS, Field
+from amo_bridge.webinars.imports.drafts import NotFilled
 from amo_bridge.webinars.imports.model import Import, Kept
-from amo_bridge.webinars.imports.report import carried_out, results, sums
+from amo_bridge.webinars.imports.report import carried_out, contact_url, results, sums
+from amo_bridge.webinars.imports.repository import ImportBook, NoSuchImport, NotNow
+from amo_bridge.webinars.imports.service import NoAddress, UnknownContact
 from amo_bridge.webinars.sorting import rule_in_words
+
+
+def webinar_desk() -> Desk:
+    """404 where the config has no webinars."""
+    try:
+        return desk()
+    except ExportError as error:
+        abort(refusal(404, str(error)))
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """What can't be done is said in the page's words: 404 for what is not there, 409 for what is not so now."""
+    try:
+        yield
+    except (NotNow, UnknownName) as error:
+        abort(refusal(409, str(error)))
+    except (UnknownContact, NoAddress) as error:
+        abort(refusal(422, str(error)))
+    except NoSuchImport as error:
+        abort(refusal(404, str(error)))
+
+
+def found(at_hand: Desk, number: int) -> Import:
+    """Raises NoSuchImport, also for one that was thrown away."""
+    job = at_hand.book.get(number)
+    if job.state == "dropped":
+        raise NoSuchImport(f"загрузка № {number} удалена")
+    return job
+
+
+def facts(one: Import, book: ImportBook) -> dict[str, Any]:
+    """What ``Webinar`` has."""
+    counts = book.counts(one.id)
+    return {
+        "number": one.id,
+        "state": one.state,
+        "held_on": one.held_on,
+        "title": one.title,
+        "made_at": datetime.fromtimestamp(one.made_at, UTC),
+        "made_by": one.made_by,
+        "waiting": counts.waiting,
+        "counts": dict(counts.state),
+        "trouble": one.trouble,
+    }
+
+
+def attendee(kept: Kept, at_hand: Desk) -> Attendee:
+    """A row, as the table of the page shows it."""
+    row, person, home = kept.row, kept.row.person, account().config.account.url
+    return Attendee(
+        place=kept.number,
+        name=person.name,
+        mails=list(person.mails),
+        phones=list(person.phones),
+        unreadable=list(person.unreadable),
+        minutes=person.minutes,
+        buttons=list(row.sorted.tags),
+        interest=row.sorted.interest,
+        stage=at_hand.stage(row.sorted.interest),
+        sorted_by=row.sorted.why,
+        standing=row.standing,
+        plan=row.what,
+        why=row.why,
+        remarks=list(row.remarks),
+        choices=list(row.candidates),
+        decided=AttendeeDecision.of(kept.said),
+        state=kept.state,
+        became=kept.became,
+        note=kept.note,
+        contact_id=kept.contact_id,
+        contact_url=contact_url(home, kept.contact_id) if kept.contact_id else None,
+        deal_id=kept.deal_id,
+        deal_url=deal_url(home, kept.deal_id) if kept.deal_id else None,
+        places=list(person.places),
+    )
+
+
+# ``/webinars``: files come in, people are decided about, an upload is carried out, held, taken back.
+
+
+@doors.open(
+    Door(
+        "webinar_work_upload",
+        "/webinars",
+        "POST",
+        Role.WEBINAR,
+        _l("Файлы с участниками → черновики; в amoCRM ничего не пишется"),
+        Drafts,
+        takes=WebinarUpload,
+        files=webinars_service.FILES,
+        most_bytes=webinars_service.SEVERAL_FILES,
+        says_no={"422": UploadRefused},
+    )
+)
+def upload(told: WebinarUpload) -> Drafts:
+    at_hand = webinar_desk()
+    try:
+        return Drafts(numbers=_drafted(at_hand, told))
+    except ColumnsUnknown as unknown:
+        how = _('Назовите столбцы в поле columns: {"mail": "…", "minutes": "…"}.')
+        seen = {"titles": unknown.headers, "samples": unknown.samples, "fields": dict(WORDS)}
+        abort(refusal(422, f"{str(unknown).rstrip('.')}. {how}", **seen))
+    except (NotFilled, UnknownName) as error:
+        abort(refusal(409, str(error)))
+    except ExportError as error:
+        abort(refusal(422, str(error)))
+
+
+@doors.open(
+    Door(
+        "webinar_work_decide",
+        "/webinars/<int:number>/people/<int:place>",
+        "PUT",
+        Role.WEBINAR,
+        _l("Решить об одном участнике"),
+        Attendee,
+        takes=AttendeeDecision,
+    )
+)
+def decide(number: int, place: int, told: AttendeeDecision) -> Attendee:
+    at_hand = webinar_desk()
+    with refusing():
+        webinars_service.decide(at_hand, number, place, told.said)
+        return attendee(at_hand.book.row(number, place), at_hand)
+
+
+@doors.open(
+    Door(
+        "webinar_work_start",
+        "/webinars/<int:number>/start",
+        "POST",
+        Role.WEBINAR,
+        _l("Загрузить черновик в amoCRM"),
+        Webinar,
+    )
+)
+def start(number: int) -> Webinar:
+    return _after("start", number)
+
+
+@doors.open(
+    Door("webinar_work_pause", "/webinars/<int:number>/pause", "POST", Role.WEBINAR, _l("Остановить загрузку"), Webinar)
+)
+def pause(number: int) -> Webinar:
+    return _after("pause", number)
+
+
+@doors.open(
+    Door(
+        "webinar_work_resume", "/webinars/<int:number>/resume", "POST", Role.WEBINAR, _l("Продолжить загрузку"), Webinar
+    )
+)
+def resume(number: int) -> Webinar:
+    return _after("resume", number)
+
+
+@doors.open(
+    Door("webinar_work_undo", "/webinars/<int:number>/undo", "POST", Role.WEBINAR, _l("Отменить загрузку"), Webinar)
+)
+def undo(number: int) -> Webinar:
+    return _after("undo", number)
+
+
+@doors.open(
+    Door("webinar_work_drop", "/webinars/<int:number>/drop", "POST", Role.WEBINAR, _l("Удалить черновик"), Webinar)
+)
+def drop(number: int) -> Webinar:
+    return _after("drop", number)
+
+
+def _after(deed: webinars_service.Deed, number: int) -> Webinar:
+    at_hand = webinar_desk()
+    with refusing():
+        webinars_service.act(at_hand, number, deed)
+        return Webinar(**facts(at_hand.book.get(number), at_hand.book))
+
+
+def _drafted(at_hand: Desk, told: WebinarUpload) -> list[int]:
+    """Columns are named only where a table asks for them, each kind of table once."""
+    files, named = webinars_service.uploads(), set[str]()
+    while True:
+        try:
+            return webinars_service.draft(at_hand, files, f"API: {token().name}", told.held_on)
+        except ColumnsUnknown as unknown:
+            if not told.columns or unknown.signature in named:
+                raise
+            at_hand.drafting.memory.remember_columns(unknown.signature, _titles(told.columns, unknown))
+            named.add(unknown.signature)
+
+
+def _titles(columns: dict[Field, str], unknown: ColumnsUnknown) -> dict[Field, str]:
+    """Raises ColumnsUnknown for a title that the table has not, and when nobody can be found by what is named."""
+    if not columns.keys() & FINDS_PEOPLE:
+        raise ColumnsUnknown(useless_answer(), unknown.headers, unknown.signature, unknown.samples)
+    for title in columns.values():
+        if not any(same_name(title, header) for header in unknown.headers):
+            titles = ", ".join(unknown.headers)
+            words = _("столбца «%(title)s» в этой таблице нет; столбцы: %(titles)s", title=title, titles=titles)
+            raise ColumnsUnknown(words, unknown.headers, unknown.signature, unknown.samples)
+    return columns
+
+
+# ``/webinars``: the uploads, what is to become of everybody, and what became of them.
 
 SOUGHT: dict[str, Any] = {
     "words": _l("имя, почта, телефон или что сказано о человеке"),

@@ -1,21 +1,44 @@
-"""The pages: one file per subject, found by being here. docs/add-a-page.md tells how to add one.
-
-A file has ``routes``, a Flask blueprint whose views are marked with ``open_to``, and, if it is to be found in the
-navigation, ``MENU``.
-"""
+"""An entry of the navigation: what a page's file says of itself."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 from flask import Flask
 from flask_login import current_user
 
-from amo_bridge.web.menu import Menu
-from amo_bridge.web.office import PageAccount
+from amo_bridge.config.model import Config
+from amo_bridge.web.accounts import PageAccount
+from amo_bridge.web.auth.users import Role
+
+
+@dataclass(frozen=True)
+class Menu:
+    """``title``: a lazy_gettext. ``place``: smaller is further to the front. ``role``: who sees it. ``needs``: whether
+    an account's config has what the page is about; without it the entry is left out, and the page says why it is empty.
+    """
+
+    title: Any
+    endpoint: str
+    place: int
+    role: Role = Role.VIEWER
+    needs: Callable[[Config], bool] | None = None
+
+    @property
+    def subject(self) -> str:
+        """The blueprint: all its pages belong to this entry."""
+        return self.endpoint.partition(".")[0]
+
+
+# The pages: one file per subject, found by being here. docs/add-a-page.md tells how to add one.
+#
+# A file has ``routes``, a Flask blueprint whose views are marked with ``open_to``, and, if it is to be found in the
+# navigation, ``MENU``.
 
 
 def install(app: Flask) -> None:

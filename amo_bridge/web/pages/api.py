@@ -7,15 +7,14 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
-from amo_bridge.web import token_deeds
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.api import description
-from amo_bridge.web.api.subjects import SUBJECTS, by_subject
-from amo_bridge.web.api.version import ROOT, doors
+from amo_bridge.web.api import ROOT, SUBJECTS, by_subject, doors
+from amo_bridge.web.api import openapi as api_description
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import office
 from amo_bridge.web.forms import role_names
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import office
-from amo_bridge.web.menu import Menu
+from amo_bridge.web.pages import Menu
+from amo_bridge.web.services import users as users_service
 
 routes = Blueprint("api", __name__)
 MENU = Menu(_l("API"), "api.show", place=95, role=Role.ADMIN)
@@ -30,7 +29,7 @@ def show() -> str:
 @routes.get("/api/openapi.json")
 @open_to(Role.ADMIN)
 def openapi() -> dict[str, object]:
-    return description.openapi(doors, request.script_root + ROOT)
+    return api_description.describe(doors, request.script_root + ROOT)
 
 
 @routes.post("/api/tokens")
@@ -38,16 +37,16 @@ def openapi() -> dict[str, object]:
 def issue() -> str | tuple[str, int]:
     """The token is shown this once."""
     name, told = " ".join(request.form.get("name", "").split()), request.form.get("role", "")
-    if not name or len(name) > token_deeds.LONGEST_NAME or told not in list(Role):
+    if not name or len(name) > users_service.LONGEST_NAME or told not in list(Role):
         flash(_("Назовите программу, которой нужен токен (не длиннее 80 знаков), и выберите роль."))
         return _page(), 422
-    return _page(secret=token_deeds.issue(name, Role(told)), name=name)
+    return _page(secret=users_service.issue(name, Role(told)), name=name)
 
 
 @routes.post("/api/tokens/<int:token_id>/revoke")
 @open_to(Role.ADMIN)
 def revoke(token_id: int) -> Response:
-    if not token_deeds.revoke(token_id):
+    if not users_service.revoke(token_id):
         abort(404)
     flash(_("Токен отозван."))
     return redirect(url_for("api.show"))

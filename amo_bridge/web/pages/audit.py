@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.web import asked
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import office
-from amo_bridge.web.menu import Menu
+from amo_bridge.web import context
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import office
+from amo_bridge.web.pages import Menu
 
 routes = Blueprint("audit", __name__)
 MENU = Menu(_l("Кто что менял"), "audit.show", place=90, role=Role.ADMIN)
@@ -19,6 +19,6 @@ A_PAGE = 50
 @routes.get("/audit")
 @open_to(Role.ADMIN)
 def show() -> str:
-    before = asked.number("before")
+    before = context.number("before")
     deeds = office().audit.last(A_PAGE + 1, before=before)
     return render_template("audit/show.html", deeds=deeds[:A_PAGE], has_more=len(deeds) > A_PAGE)

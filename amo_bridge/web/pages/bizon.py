@@ -6,9 +6,9 @@ from flask import Blueprint, abort, flash, redirect, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response as Answer
 
-from amo_bridge.web import bizon_desk
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.gate import open_to
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.services import webinars as webinars_service
 
 routes = Blueprint("bizon", __name__)
 
@@ -18,10 +18,10 @@ routes = Blueprint("bizon", __name__)
 def keep_token() -> Answer:
     """What is kept is never shown again. An empty field changes nothing: it is what the page shows."""
     told = request.form.get("token", "").strip()
-    if len(told) > bizon_desk.LONGEST_TOKEN or not told.isprintable():
+    if len(told) > webinars_service.LONGEST_TOKEN or not told.isprintable():
         abort(400)
     if told:
-        bizon_desk.keep_token(_desk(), told)
+        webinars_service.keep_token(_desk(), told)
         flash(_("Токен сохранён."))
     else:
         flash(_("Впишите токен."))
@@ -31,7 +31,7 @@ def keep_token() -> Answer:
 @routes.post("/webinars/bizon/token/forget")
 @open_to(Role.ADMIN)
 def forget_token() -> Answer:
-    bizon_desk.keep_token(_desk(), "")
+    webinars_service.keep_token(_desk(), "")
     flash(_("Токен удалён."))
     return redirect(url_for("webinars.show"))
 
@@ -39,12 +39,12 @@ def forget_token() -> Answer:
 @routes.post("/webinars/bizon/again")
 @open_to(Role.WEBINAR)
 def again() -> Answer:
-    bizon_desk.fetch_again(_desk(), request.form.get("webinar", ""))
+    webinars_service.fetch_again(_desk(), request.form.get("webinar", ""))
     return redirect(url_for("webinars.show"))
 
 
-def _desk() -> bizon_desk.BizonDesk:
-    desk = bizon_desk.bizon_desk()
+def _desk() -> webinars_service.BizonDesk:
+    desk = webinars_service.bizon_desk()
     if desk is None:
         abort(404)
     return desk

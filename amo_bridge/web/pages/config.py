@@ -10,13 +10,13 @@ from werkzeug.wrappers import Response
 from amo_bridge.config.diagnostics import place_told
 from amo_bridge.config.files import Backup, Written, difference
 from amo_bridge.errors import ConfigError
-from amo_bridge.web import config_deeds
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.config_deeds import CONFIG_BYTES, Unfit, problems_of, version_before, versions_before
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account
-from amo_bridge.web.menu import Menu
-from amo_bridge.web.office import PageAccount
+from amo_bridge.web.accounts import PageAccount
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.pages import Menu
+from amo_bridge.web.services import config as config_service
+from amo_bridge.web.services.config import CONFIG_BYTES, Unfit, problems_of, version_before, versions_before
 
 routes = Blueprint("config", __name__)
 MENU = Menu(_l("Настройка"), "config.edit", place=70, role=Role.ADMIN)
@@ -48,7 +48,7 @@ def save() -> Response | tuple[str, int]:
     here = account()
     text, back = _told("text"), request.form.get("back", "")
     try:
-        state = config_deeds.save(here, text, _told("mark"), _restored(here, text))
+        state = config_service.save(here, text, _told("mark"), _restored(here, text))
     except ConfigError as error:
         status = 422 if isinstance(error, Unfit) else 409
         return render_template("config/problems.html", problems=error.problems), status

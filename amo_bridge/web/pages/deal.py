@@ -9,12 +9,12 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from amo_bridge.errors import BridgeError, ConfigError
-from amo_bridge.web import deal_steps
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.deal_steps import NUMBER, KnownDeal, deal_of
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
 from amo_bridge.web.error_pages import told
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account
+from amo_bridge.web.services import deals as deals_service
+from amo_bridge.web.services.deals import NUMBER, KnownDeal, deal_of
 
 routes = Blueprint("deal", __name__)
 
@@ -46,7 +46,7 @@ def judge(deal_id: int, event_id: int) -> str | tuple[str, int]:
     """What the rules would do about this event now. Nothing is changed."""
     here = account()
     try:
-        verdicts = deal_steps.judge(here, deal_id, event_id)
+        verdicts = deals_service.judge(here, deal_id, event_id)
     except (BridgeError, ConfigError) as error:
         return _page(deal_of(here, deal_id), why_not=str(error)), 409
     return render_template(
@@ -61,7 +61,7 @@ def carry_out(deal_id: int, event_id: int) -> Response | tuple[str, int]:
     here = account()
     rule, mark = request.form.get("rule", ""), request.form.get("mark", "")
     try:
-        deal_steps.carry_out(here, deal_id, event_id, rule, mark)
+        deals_service.carry_out(here, deal_id, event_id, rule, mark)
     except (BridgeError, ConfigError) as error:
         return _page(deal_of(here, deal_id), why_not=str(error)), 409
     flash(_("Отправлено в работу: результат появится в журнале сделки."))

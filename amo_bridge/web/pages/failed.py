@@ -8,10 +8,10 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from amo_bridge.engine.dead_letters import NotFailed
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account, user, write_down
-from amo_bridge.web.menu import Menu
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account, user, write_down
+from amo_bridge.web.pages import Menu
 
 routes = Blueprint("failed", __name__)
 MENU = Menu(_l("Отказы"), "failed.show", place=30)

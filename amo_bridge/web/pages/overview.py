@@ -10,14 +10,13 @@ from amo_bridge.config.loader import secret
 from amo_bridge.engine.history import Line
 from amo_bridge.engine.metrics import Vitals
 from amo_bridge.runtime.connection import TOKEN
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.daily_figures import days_of, imports_of_today, today_of
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account, office
-from amo_bridge.web.menu import Menu
-from amo_bridge.web.office import NotMet, PageAccount
-from amo_bridge.web.webinar_desk import STATES
-from amo_bridge.web.wellness import troubles
+from amo_bridge.web.accounts import NotMet, PageAccount
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account, office
+from amo_bridge.web.pages import Menu
+from amo_bridge.web.services.overview import days_of, imports_of_today, today_of, troubles
+from amo_bridge.web.services.webinars import STATES
 
 routes = Blueprint("overview", __name__)
 MENU = Menu(_l("Обзор"), "overview.show", place=10)

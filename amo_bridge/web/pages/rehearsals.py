@@ -14,12 +14,12 @@ from werkzeug.wrappers import Response as Answer
 
 from amo_bridge.rehearsal.calendar import sheet
 from amo_bridge.runtime.rehearsal_jobs import LONGEST, NotRehearsed, Rehearsal
-from amo_bridge.web import rehearsal_deeds
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.deal_steps import NUMBER
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account
-from amo_bridge.web.month_grid import weeks
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.services import rules as rules_service
+from amo_bridge.web.services.deals import NUMBER
+from amo_bridge.web.template_filters import weeks
 
 routes = Blueprint("rehearsals", __name__)
 USUAL = 14
@@ -54,7 +54,7 @@ def ask() -> Answer:
         flash(_("Это не номер сделки и не её адрес в amoCRM."))
         return redirect(url_for("rehearsals.show"))
     try:
-        number = rehearsal_deeds.ask(days, int(read[1]) if read else None)
+        number = rules_service.ask(days, int(read[1]) if read else None)
     except NotRehearsed as error:
         flash(str(error))
         return redirect(url_for("rehearsals.show"))
@@ -82,7 +82,7 @@ def progress(number: int) -> str | Response:
 def stop(number: int) -> Answer:
     _known(number)
     try:
-        rehearsal_deeds.stop(number)
+        rules_service.stop(number)
     except NotRehearsed as error:
         flash(str(error))
     return redirect(url_for("rehearsals.one", number=number))

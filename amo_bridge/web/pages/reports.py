@@ -13,11 +13,11 @@ from amo_bridge.reports.late_tasks import late_tasks
 from amo_bridge.reports.overdue import WAYS, Report, Span, Way, knows_tasks, overdue
 from amo_bridge.reports.workbook import is_available, workbook
 from amo_bridge.text.csv_table import as_csv
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account
-from amo_bridge.web.menu import Menu
-from amo_bridge.web.office import PageAccount
+from amo_bridge.web.accounts import PageAccount
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.pages import Menu
 
 routes = Blueprint("reports", __name__)
 MENU = Menu(_l("Отчёты"), "reports.show", place=50)

@@ -10,13 +10,13 @@ from amo_bridge.config.files import with_key
 from amo_bridge.engine.forecast import choices_of
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.handler import Rule
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.config_deeds import CONFIG_BYTES
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account
-from amo_bridge.web.menu import Menu
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.pages import Menu
 from amo_bridge.web.pages.config import review
-from amo_bridge.web.rule_facts import RuleFacts
+from amo_bridge.web.services.config import CONFIG_BYTES
+from amo_bridge.web.services.rules import RuleFacts
 
 routes = Blueprint("rules", __name__)
 MENU = Menu(_l("Правила"), "rules.all_of_them", place=20)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, abort, render_template
 
 from amo_bridge.text.templates import BadTemplate
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account
-from amo_bridge.web.script_desk import ScriptDesk
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.services.deals import ScriptDesk
 
 routes = Blueprint("scripts", __name__)
 

@@ -6,11 +6,10 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account
-from amo_bridge.web.service_desk import ServiceDesk
-from amo_bridge.web.service_form import ServiceForm, mark_of
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.services.service_lines import ServiceDesk, ServiceForm, mark_of
 
 routes = Blueprint("services", __name__)
 

@@ -11,11 +11,11 @@ from flask_babel import lazy_gettext as _l
 
 from amo_bridge.channels.registry import unconnected_of
 from amo_bridge.engine.forecast import Coming
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account
-from amo_bridge.web.menu import Menu
-from amo_bridge.web.month_grid import weeks
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account
+from amo_bridge.web.pages import Menu
+from amo_bridge.web.template_filters import weeks
 
 routes = Blueprint("upcoming", __name__)
 MENU = Menu(_l("Предстоящее"), "upcoming.show", place=40)

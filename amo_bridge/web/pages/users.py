@@ -9,13 +9,12 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
-from amo_bridge.web import user_deeds
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.admission.users import AlreadyHere, LastAdmin, User
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import AlreadyHere, LastAdmin, Role, User
+from amo_bridge.web.context import office
 from amo_bridge.web.forms import UserForm, role_names
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import office
-from amo_bridge.web.menu import Menu
+from amo_bridge.web.pages import Menu
+from amo_bridge.web.services import users as users_service
 
 routes = Blueprint("users", __name__)
 MENU = Menu(_l("Пользователи"), "users.show", place=80, role=Role.ADMIN)
@@ -26,7 +25,7 @@ MENU = Menu(_l("Пользователи"), "users.show", place=80, role=Role.AD
 def show() -> str:
     form = UserForm()
     if form.validate_on_submit():
-        user = user_deeds.invite(form.login.data, Role(form.role.data))
+        user = users_service.invite(form.login.data, Role(form.role.data))
         if user is not None:
             return _page(UserForm(formdata=None), invited=user)
         form.login.errors = [_("Такое имя уже есть")]
@@ -38,7 +37,7 @@ def show() -> str:
 def link(user_id: int) -> str:
     """A new link for a password; the password itself stays until the link is used."""
     user = _user(user_id)
-    user_deeds.new_link(user)
+    users_service.new_link(user)
     return _page(UserForm(formdata=None), invited=user)
 
 
@@ -48,26 +47,26 @@ def change_role(user_id: int) -> Response:
     told = request.form.get("role", "")
     if told not in list(Role):
         abort(400)
-    return _changed(user_id, lambda user: user_deeds.set_role(user, Role(told)))
+    return _changed(user_id, lambda user: users_service.set_role(user, Role(told)))
 
 
 @routes.post("/users/<int:user_id>/disable")
 @open_to(Role.ADMIN)
 def disable(user_id: int) -> Response:
-    return _changed(user_id, user_deeds.disable)
+    return _changed(user_id, users_service.disable)
 
 
 @routes.post("/users/<int:user_id>/enable")
 @open_to(Role.ADMIN)
 def enable(user_id: int) -> Response:
-    return _changed(user_id, user_deeds.enable)
+    return _changed(user_id, users_service.enable)
 
 
 @routes.post("/users/<int:user_id>/withdraw")
 @open_to(Role.ADMIN)
 def withdraw(user_id: int) -> Response:
     """Somebody was invited by a mistyped name."""
-    return _changed(user_id, user_deeds.withdraw)
+    return _changed(user_id, users_service.withdraw)
 
 
 def _changed(user_id: int, change: Callable[[User], None]) -> Response:
@@ -88,7 +87,7 @@ def _user(user_id: int) -> User:
 
 def _page(form: UserForm, invited: User | None = None) -> str:
     """``invited``: whose link is shown, this once."""
-    address = None if invited is None else user_deeds.address_of_link(invited)
+    address = None if invited is None else users_service.address_of_link(invited)
     return render_template(
         "users/show.html",
         users=office().users.all(),

@@ -13,11 +13,11 @@ from werkzeug.wrappers import Response as Answer
 
 from amo_bridge.engine.violations import NoSuchViolation, Violation
 from amo_bridge.reports.violation_sheet import Month, sheet, sums
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account, user, write_down
-from amo_bridge.web.menu import Menu
-from amo_bridge.web.office import PageAccount
+from amo_bridge.web.accounts import PageAccount
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account, user, write_down
+from amo_bridge.web.pages import Menu
 
 routes = Blueprint("violations", __name__)
 MENU = Menu(_l("Нарушения"), "violations.show", place=55)

@@ -14,16 +14,22 @@ from werkzeug.wrappers import Response as Answer
 
 from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.errors import UnknownName
-from amo_bridge.web import webinar_deeds as deeds
-from amo_bridge.web import webinar_desk as words
-from amo_bridge.web import webinar_words as telling
-from amo_bridge.web.admission.roles import Role
-from amo_bridge.web.bizon_desk import bizon_desk
-from amo_bridge.web.gate import open_to
-from amo_bridge.web.here import account, user
-from amo_bridge.web.menu import Menu
-from amo_bridge.web.webinar_desk import FILTERS, ON_A_PAGE, Desk, desk, filtered, said_in
-from amo_bridge.web.webinar_people import NotAContact, contacts_of
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import account, user
+from amo_bridge.web.pages import Menu
+from amo_bridge.web.services import webinars as webinars_service
+from amo_bridge.web.services.webinars import (
+    FILTERS,
+    ON_A_PAGE,
+    Desk,
+    NotAContact,
+    bizon_desk,
+    contacts_of,
+    desk,
+    filtered,
+    said_in,
+)
 from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
 from amo_bridge.webinars.imports.model import Import
 from amo_bridge.webinars.imports.report import carried_out, contact_url, sizes, sums
@@ -68,21 +74,23 @@ def _front(**more: Any) -> str:
         return render_template("webinars/off.html", why=str(error))
     imports = at_hand.book.all()
     about = {
-        "imports": imports, "sizes": sizes(account().store, [job.id for job in imports]), "words": words,
+        "imports": imports, "sizes": sizes(account().store, [job.id for job in imports]), "words": webinars_service,
         "rule": rule_in_words(at_hand.drafting.options), "bizon": bizon_desk(),
     }  # fmt: skip
     return render_template("webinars/list.html", **about, **more)
 
 
 @routes.post("/webinars")
-@open_to(Role.WEBINAR, most_bytes=deeds.SEVERAL_FILES)
+@open_to(Role.WEBINAR, most_bytes=webinars_service.SEVERAL_FILES)
 def upload() -> Any:
     """Files → drafts. Columns that nobody knows are asked for in the same form, so that the files needn't be chosen
     again."""
     try:
         at_hand = desk()
         _remember_columns(at_hand)
-        numbers = deeds.draft(at_hand, deeds.uploads(), user().login, _day(request.form.get("held_on", "")))
+        numbers = webinars_service.draft(
+            at_hand, webinars_service.uploads(), user().login, _day(request.form.get("held_on", ""))
+        )
     except ColumnsUnknown as unknown:
         return _again(columns=unknown, mistake=_useless_answer())
     except (ExportError, UnknownName) as error:
@@ -95,14 +103,14 @@ def upload() -> Any:
 
 def _again(**more: Any) -> str:
     if _by_htmx():
-        return render_template("webinars/answer.html", words=words, **more)
+        return render_template("webinars/answer.html", words=webinars_service, **more)
     return _front(**more)
 
 
 def _remember_columns(at_hand: Desk) -> None:
     if signature := request.form.get("signature", ""):
-        named = {field: title for field in words.ASKED if (title := request.form.get(f"column-{field}", ""))}
-        if named.keys() & words.FINDS_PEOPLE:
+        named = {field: title for field in webinars_service.ASKED if (title := request.form.get(f"column-{field}", ""))}
+        if named.keys() & webinars_service.FINDS_PEOPLE:
             at_hand.drafting.memory.remember_columns(signature[:32], named)
 
 
@@ -110,7 +118,7 @@ def _useless_answer() -> str:
     """What to say to an answer by which nobody can be found in amoCRM; nothing if there was none yet."""
     if not request.form.get("signature"):
         return ""
-    return words.useless_answer()
+    return webinars_service.useless_answer()
 
 
 def _day(told: str) -> date | None:
@@ -145,7 +153,7 @@ def progress(number: int) -> str | Response:
     if job.state not in ACTIVE:
         return Response(status=204, headers={"HX-Refresh": "true"})
     return render_template(
-        "webinars/progress.html", job=job, progress=progress_of(at_hand.book, number), now=telling.now
+        "webinars/progress.html", job=job, progress=progress_of(at_hand.book, number), now=webinars_service.now
     )
 
 
@@ -173,14 +181,15 @@ def _told_of(number: int) -> dict[str, Any]:
         "found": len(found), "page": page, "pages": -(-len(found) // ON_A_PAGE), "sums": by_stage, "left_out": left_out,
         "drafts_beside": at_hand.drafting.drafts_beside(job), "desk": at_hand,
         "waiting": [kept for kept in rows if kept.waits],
-        "standings": [one for one in words.STANDINGS if any(kept.row.standing == one for kept in rows)],
-        "rule": rule_in_words(at_hand.drafting.options), "words": words, "minutes_of": minutes_of,
+        "standings": [one for one in webinars_service.STANDINGS if any(kept.row.standing == one for kept in rows)],
+        "rule": rule_in_words(at_hand.drafting.options), "words": webinars_service, "minutes_of": minutes_of,
         "deal_url": lambda deal_id: deal_url(account().config.account.url, deal_id),
         "contact_url": lambda contact_id: contact_url(account().config.account.url, contact_id),
         "is_active": job.state in ACTIVE, "progress": progress_of(at_hand.book, number),
-        "now": telling.now, "did": telling.did,
-        "start_question": telling.start_question(counts), "undo_question": telling.undo_question(rows),
-        "came_of_it": telling.came_of_it(rows) if job.state in ("paused", "done", "undone") else "",
+        "now": webinars_service.now, "did": webinars_service.did,
+        "start_question": webinars_service.start_question(counts),
+        "undo_question": webinars_service.undo_question(rows),
+        "came_of_it": webinars_service.came_of_it(rows) if job.state in ("paused", "done", "undone") else "",
         "asked": _asked(),
     }  # fmt: skip
 
@@ -195,7 +204,7 @@ def _asked() -> dict[str, str]:
 def decide(number: int, place: int) -> str | Answer:
     """A person's own decision about one row. What is mistyped in the row's form is said there."""
     try:
-        deeds.decide(desk(), number, place, said_in(request.form, account().config.account.url))
+        webinars_service.decide(desk(), number, place, said_in(request.form, account().config.account.url))
     except (NotAContact, UnknownContact) as error:
         return _decided(number, place, mistake=str(error))
     except ValueError:
@@ -223,8 +232,8 @@ def _decided(number: int, place: int, mistake: str = "") -> str | Answer:
 @routes.post("/webinars/<int:number>/<any(start, pause, resume, undo, drop):deed>")
 @open_to(Role.WEBINAR)
 @told_in_words
-def act(number: int, deed: deeds.Deed) -> Answer:
-    deeds.act(desk(), number, deed)
+def act(number: int, deed: webinars_service.Deed) -> Answer:
+    webinars_service.act(desk(), number, deed)
     return redirect(url_for("webinars.show")) if deed == "drop" else _to(number)
 
 

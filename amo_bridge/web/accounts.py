@@ -1,0 +1,247 @@
+"""The office behind the pages: the accounts of this installation, and the store that knows its users.
+
+Users belong to the installation. Their rows are in the store of its first account: with one account, or with several
+that share a database or a data folder, that is the store there is.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from amo_bridge.clock import Clock, FixedClock, SystemClock
+from amo_bridge.config.files import ConfigFile
+from amo_bridge.config.model import Config
+from amo_bridge.crm.account import Account
+from amo_bridge.engine.dead_letters import Failures
+from amo_bridge.engine.forecast import ExistingDeal, ExistingDeals, Upcoming, choices_of
+from amo_bridge.engine.history import History
+from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.metrics import Gauges, Vitals
+from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.violations import Violations
+from amo_bridge.errors import BridgeError, StoreUnavailable
+from amo_bridge.rules.handler import Rule
+from amo_bridge.runtime.account import Bridge
+from amo_bridge.runtime.connection import known_account, known_timezone
+from amo_bridge.runtime.rehearsal_jobs import Rehearsals
+from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.secrets import small_state
+from amo_bridge.web.auth.api_tokens import ApiTokens
+from amo_bridge.web.auth.audit import Audit
+from amo_bridge.web.auth.users import Links, Users
+
+SESSION_KEY = "session_key"
+# A page needs to know whether it is many, not how many thousands.
+MOST_EXISTING = 1000
+
+
+class NotMet(BridgeError):
+    """The bridge has not got to know its account yet: there is nothing to show."""
+
+
+class NoSuchAccount(LookupError):
+    """No account of this installation has the name."""
+
+
+class ChoiceNeeded(LookupError):
+    """There are several accounts, and the address does not say which."""
+
+
+class Installed(Protocol):
+    """All that runs in this process: a Bridge, or an Installation of several."""
+
+    def by_name(self) -> Mapping[str, Bridge]: ...
+
+    def broken(self) -> Mapping[str, Sequence[str]]:
+        """Accounts whose config can't be used: name → what is wrong (Russian)."""
+
+
+class PageAccount:
+    """One account as the pages see it."""
+
+    def __init__(self, name: str, bridge: Bridge, clock: Clock) -> None:
+        self.name = name
+        self.bridge = bridge
+        self.clock = clock
+
+    @property
+    def config(self) -> Config:
+        return self.bridge.config
+
+    @property
+    def store(self) -> Store:
+        return _opened(self.bridge)
+
+    @cached_property
+    def key(self) -> int:
+        """The account's number in the store. Raises NotMet before the bridge has met amoCRM, StoreUnavailable."""
+        found = known_key(self.store, self.config.account.url)
+        if found is None:
+            raise NotMet("мост ещё не знакомился с аккаунтом")
+        return found
+
+    @property
+    def is_known(self) -> bool:
+        """Is there anything to show? Raises StoreUnavailable."""
+        try:
+            return self.key > 0
+        except NotMet:
+            return False
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The account's time zone; UTC as long as it is not known."""
+        return ZoneInfo(known_timezone(self.config, self.bridge.environment))
+
+    @property
+    def history(self) -> History:
+        return History(self.store, self.key)
+
+    @property
+    def upcoming(self) -> Upcoming:
+        return Upcoming(self.store, self.key, self.config.rules, self.clock)
+
+    def existing(self, rule: Rule) -> list[ExistingDeal] | None:
+        """The deals that are there, and what the rule would do about them, the most urgent first; None for a rule that
+        makes no difference between old and new ones, or while the account's names are not known."""
+        known = self.crm_account
+        if known is None or not self.is_known or not choices_of(rule):
+            return None
+        now = self.upcoming.now()
+        brain = Brain.of(self.config, known, FixedClock(now))
+        found = islice(ExistingDeals(self.store, self.key, brain, now).of(rule), MOST_EXISTING)
+        return sorted(found, key=lambda deal: deal.urgency)
+
+    @property
+    def failures(self) -> Failures:
+        return Failures(self.store, self.key, self.clock)
+
+    @property
+    def violations(self) -> Violations:
+        return Violations(self.store, self.key, self.clock)
+
+    @property
+    def rehearsals(self) -> Rehearsals:
+        return Rehearsals(self.store, self.key, self.clock)
+
+    @property
+    def crm_account(self) -> Account | None:
+        """The account's names as known last."""
+        return known_account(self.config, self.bridge.environment)
+
+    @property
+    def file(self) -> ConfigFile:
+        """The config's file, to be read and written."""
+        return ConfigFile(self.config.path, self.config.data_folder, self.bridge.environment)
+
+    def vitals(self) -> Vitals:
+        """How it is doing, as the store tells; whether the bridge is at work or not."""
+        return Gauges(self.store, self.key, self.config.account.url, self.clock).read()
+
+    @property
+    def journal(self) -> Journal:
+        return Journal(self.store, self.key)
+
+
+class Office:
+    """Safe for several threads. Everything may raise StoreUnavailable."""
+
+    def __init__(self, installed: Installed, clock: Clock | None = None) -> None:
+        self._installed = installed
+        self._clock = clock or SystemClock()
+        self._lock = threading.Lock()
+        self._session_key: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        return sorted(self._installed.by_name())
+
+    @property
+    def broken(self) -> Mapping[str, Sequence[str]]:
+        return self._installed.broken()
+
+    @property
+    def has_several(self) -> bool:
+        return len(self._installed.by_name()) + len(self._installed.broken()) > 1
+
+    def account_at(self, name: str | None) -> PageAccount:
+        """The account of this name; None: the only one. Raises NoSuchAccount, ChoiceNeeded."""
+        bridges = self._installed.by_name()
+        if name is None:
+            if self.has_several:
+                raise ChoiceNeeded
+            name = next(iter(bridges))
+        if name not in bridges:
+            raise NoSuchAccount(name)
+        return PageAccount(name, bridges[name], self._clock)
+
+    @property
+    def public_url(self) -> str:
+        """Where browsers reach the pages, if the config says so."""
+        return self._home.config.bridge.public_url or ""
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the users' store is."""
+        return self._home.config.data_folder
+
+    @property
+    def users(self) -> Users:
+        return Users(self.store, self._clock)
+
+    @property
+    def links(self) -> Links:
+        return Links(self.store, self._clock)
+
+    @property
+    def api_tokens(self) -> ApiTokens:
+        return ApiTokens(self.store, self._clock)
+
+    @property
+    def audit(self) -> Audit:
+        return Audit(self.store, self._clock)
+
+    @property
+    def store(self) -> Store:
+        """The installation's store, its tables up to date."""
+        return _opened(self._home)
+
+    def session_key(self) -> str:
+        """What cookies are signed with: made once, kept encrypted, the same for all processes."""
+        with self._lock:
+            if self._session_key is None:
+                self._session_key = self._kept_session_key()
+            return self._session_key
+
+    def _kept_session_key(self) -> str:
+        _ = self.store
+        state = small_state(self._home.config, self._home.environment)
+        with state.lock("secrets"):
+            kept = state.secrets.read(SESSION_KEY)
+            if kept is None:
+                kept = secrets.token_urlsafe(48)
+                state.secrets.write(SESSION_KEY, kept)
+        return str(kept)
+
+    @property
+    def _home(self) -> Bridge:
+        return next(iter(self._installed.by_name().values()))
+
+
+def _opened(bridge: Bridge) -> Store:
+    """A bridge's store with its tables up to date: a page may come before the bridge has met its account."""
+    try:
+        store = bridge.ground.store
+        if bridge.is_opening:
+            store.prepare()
+    except OSError as error:
+        raise StoreUnavailable(str(error)) from error
+    return store

@@ -1,0 +1,189 @@
+"""Who may see how the bridge is doing: whoever is on this machine, or knows AMO_BRIDGE_METRICS_TOKEN."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Collection, Iterator
+from ipaddress import ip_address
+from typing import Any, TypeVar
+
+from flask import Flask, Request, abort, current_app, g, make_response, redirect, request, url_for
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from flask_login import LoginManager, current_user
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.wrappers import Response
+
+from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
+from amo_bridge.web.auth.users import AT_MOST, Role
+from amo_bridge.web.context import Visitor, office
+
+TOKEN = "AMO_BRIDGE_METRICS_TOKEN"
+# A proxy on this machine passes strangers on; these are how it says so.
+PASSED_ON = ("X-Forwarded-For", "X-Real-IP", "Forwarded", "Via")
+
+
+def may_look(request: Request, token: str) -> bool:
+    """``token``: what has to be known; empty: nobody from outside may look."""
+    if token and hmac.compare_digest(request.headers.get("Authorization", "").encode(), f"Bearer {token}".encode()):
+        return True
+    return _is_loopback(request.remote_addr) and not any(name in request.headers for name in PASSED_ON)
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        return ip_address(address or "").is_loopback
+    except ValueError:
+        return False
+
+
+# The gate in front of the pages: whoever is not let in is stopped here, before a page's code runs.
+#
+# Closed by default: a page that says nothing is the admin's alone. Doors with a lock of their own (webhooks, health)
+# are put into the app before the gate is, and it leaves them alone.
+
+MARK, MOST_BYTES, BY_TOKEN = "__open_to__", "__most_bytes__", "__by_token__"
+# A form of ours is some kilobytes; a page that takes files says how much.
+USUAL_BYTES = 256 * 1024
+V = TypeVar("V", bound=Callable[..., Any])
+
+
+def open_to(role: Role | None, *, most_bytes: int = USUAL_BYTES) -> Callable[[V], V]:
+    """Mark a view: who may see it (``None``: everybody, also who is not logged in), how large a request may be."""
+
+    def mark(view: V) -> V:
+        setattr(view, MARK, role)
+        setattr(view, MOST_BYTES, most_bytes)
+        return view
+
+    return mark
+
+
+def by_token(role: Role, *, most_bytes: int = USUAL_BYTES) -> Callable[[V], V]:
+    """Mark a view of the API: who has a token of this role may use it. Cookies open nothing there, so nothing that a
+    stranger's page sends along does."""
+
+    def mark(view: V) -> V:
+        setattr(view, BY_TOKEN, True)
+        return open_to(role, most_bytes=most_bytes)(view)
+
+    return mark
+
+
+def install_guard(app: Flask, csrf: CSRFProtect, doors: Collection[str]) -> None:
+    """``doors``: the endpoints that have their own locks."""
+    manager = LoginManager(app)
+    # A phone changes its address all the time.
+    manager.session_protection = None
+    manager.user_loader(_visitor)
+
+    @app.before_request
+    def guard() -> Response | None:
+        if request.endpoint is None or request.endpoint in doors:
+            return None
+        view = current_app.view_functions[request.endpoint]
+        request.max_content_length = getattr(view, MOST_BYTES, USUAL_BYTES)
+        needed: Role | None = getattr(view, MARK, Role.ADMIN)
+        if getattr(view, BY_TOKEN, False):
+            _check_token(needed or Role.ADMIN)
+            return None
+        if needed is not None:
+            if not current_user.is_authenticated:
+                if (trouble := g.get("trouble")) is not None:
+                    raise trouble
+                return _to_the_door()
+            if not current_user.user.may(needed):
+                g.needed_role = needed
+                abort(403)
+        csrf.protect()
+        return None
+
+    @app.before_request
+    def texts_that_can_be_kept() -> None:
+        if request.endpoint is not None and request.endpoint not in doors and any("\0" in told for told in _texts()):
+            abort(400)
+
+
+def _texts() -> Iterator[str]:
+    """What was sent in the address and in a form. PostgreSQL takes no NUL, and no browser sends one."""
+    yield from (str(told) for told in (request.view_args or {}).values())
+    for several in (*request.args.listvalues(), *request.form.listvalues()):
+        yield from several
+
+
+def _check_token(needed: Role) -> None:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    token = office().api_tokens.of(secret.strip()) if scheme.lower() == "bearer" else None
+    if token is None:
+        abort(401)
+    g.api_token = token
+    if not token.may(needed):
+        g.needed_role = needed
+        abort(403)
+
+
+def _visitor(secret: str) -> Visitor | None:
+    """What a page loads by itself does not keep a sitting alive; what a person clicks does."""
+    by_itself = request.method == "GET" and "HX-Request" in request.headers
+    try:
+        user = office().users.sitting(secret, is_alive=not by_itself)
+    except StoreUnavailable as error:
+        # The page that tells of it asks who is looking as well: nobody knows.
+        g.trouble = error
+        return None
+    return None if user is None else Visitor(user, secret)
+
+
+def _to_the_door() -> Response:
+    """The way to the log-in page, and back to here afterwards if that makes sense."""
+    if "HX-Request" in request.headers:
+        answer = make_response("", 401)
+        # A part of a page must not be replaced by the log-in form: the whole page goes there.
+        answer.headers["HX-Redirect"] = url_for("signing_in.log_in")
+        return answer
+    back = request.full_path.rstrip("?") if request.method == "GET" else None
+    return redirect(url_for("signing_in.log_in", next=back if back != "/" else None))
+
+
+# The cookie: signed with a key that the store keeps, so that every process of the installation can read it.
+#
+# It holds the name of a sitting and what protects forms, no more.
+
+# They have no session, and must not wait for a store that does not answer.
+WITHOUT = ("/hooks/", "/health", "/metrics")
+
+
+def install_sessions(app: Flask) -> None:
+    app.config.update(
+        SESSION_COOKIE_NAME="amo_bridge",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=AT_MOST,
+        # The cookie's own end is the form's end.
+        WTF_CSRF_TIME_LIMIT=None,
+        WTF_CSRF_CHECK_DEFAULT=False,
+    )
+    app.session_interface = KeptKeySessions()
+
+
+class KeptKeySessions(SecureCookieSessionInterface):
+    def open_session(self, app: Flask, request: Request) -> SessionMixin | None:  # type: ignore[override]
+        """None while the store can't be asked for the key; then ``needs_key`` says why."""
+        if app.secret_key is None:
+            if request.path.startswith(WITHOUT):
+                return None
+            try:
+                needs_key(app)
+            except (BridgeError, ConfigError):
+                return None
+        return super().open_session(app, request)
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Whoever forges the header makes his own cookie stricter, no more."""
+        return request.is_secure or request.headers.get("X-Forwarded-Proto") == "https"
+
+
+def needs_key(app: Flask) -> None:
+    """Nothing can be signed without it. Raises StoreUnavailable, ConfigError."""
+    if app.secret_key is None:
+        app.secret_key = office().session_key()

@@ -1,0 +1,298 @@
+"""Passwords: how they are kept, and which are taken."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from functools import cache
+from typing import Any, Literal
+
+from argon2 import PasswordHasher
+from argon2.exceptions import Argon2Error, InvalidHashError
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.tables import links, sittings, users
+
+# OWASP's password storage sheet (argon2id, 19 MiB, 2 passes): the hashing of several log-ins at once has to fit into
+# the small machine that the bridge runs on.
+_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+SHORTEST, LONGEST = 10, 200
+FEWEST_DIFFERENT = 5
+
+
+@cache
+def _nobodys() -> str:
+    """Somebody unknown costs as much time as a wrong password, or names could be found out by the clock. Made when it
+    is first needed: a start must not wait for it."""
+    return _hasher.hash("nobody's password")
+
+
+def hashed(password: str) -> str:
+    return _hasher.hash(password)
+
+
+def fits(kept: str, password: str) -> bool:
+    """Is it the password that was kept? ``kept`` empty: nobody's, and never."""
+    try:
+        return _hasher.verify(kept or _nobodys(), password) and bool(kept)
+    except (Argon2Error, InvalidHashError):
+        return False
+
+
+def is_weak(password: str, login: str) -> bool:
+    """Too short, of too few different characters, or the login with something around it."""
+    plain = password.casefold()
+    return (
+        len(password) < SHORTEST or len(set(plain)) < FEWEST_DIFFERENT or (len(login) > 2 and login.casefold() in plain)
+    )
+
+
+# What a user may do. Each role may do all that the one before it may.
+
+
+class Role(StrEnum):
+    """``viewer`` looks; ``webinar`` works with webinars and deals as well; ``admin`` may do everything."""
+
+    VIEWER = "viewer"
+    WEBINAR = "webinar"
+    ADMIN = "admin"
+
+    def covers(self, needed: Role) -> bool:
+        """May he who has this role do what ``needed`` may?"""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
+# The users, and the sittings of those who are logged in: a cookie is only the name of a row that can be deleted.
+
+IDLE = timedelta(hours=8)
+AT_MOST = timedelta(days=7)
+# How exactly it is known when somebody was here last: not every click is worth a write.
+SEEN_EVERY = 60.0
+
+
+class AlreadyHere(ValueError):
+    """He has set his password: he can be disabled, and stays in the list of who changed what."""
+
+
+class LastAdmin(ValueError):
+    """Without this admin nobody could change anything any more."""
+
+
+@dataclass(frozen=True)
+class User:
+    """``has_password``: he has used the link that he was given. ``seen_at``: None if he was never here."""
+
+    id: int
+    login: str
+    role: Role
+    is_disabled: bool
+    has_password: bool
+    created_at: datetime
+    seen_at: datetime | None
+
+    def may(self, needed: Role) -> bool:
+        return not self.is_disabled and self.role.covers(needed)
+
+
+class Users:
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def all(self) -> list[User]:
+        """By name."""
+        with self._store.read() as connection:
+            return [_user(row) for row in connection.execute(select(users).order_by(users.c.folded))]
+
+    def by_id(self, user_id: int) -> User | None:
+        with self._store.read() as connection:
+            row = connection.execute(select(users).where(users.c.id == user_id)).first()
+        return _user(row) if row else None
+
+    def add(self, login: str, role: Role) -> User | None:
+        """A new user, who has no password yet; None if the name is taken."""
+        with self._store.write() as connection:
+            return _added(connection, login, role, "", self._now)
+
+    def add_first(self, connection: Connection, login: str, password: str) -> User | None:
+        """The first admin; None if there is somebody already. In the caller's transaction."""
+        if count(connection):
+            return None
+        return _added(connection, login, Role.ADMIN, hashed(password), self._now)
+
+    def set_password(self, connection: Connection, user_id: int, password: str) -> None:
+        """Also ends all his sittings: perhaps the old password was somebody else's too."""
+        connection.execute(update(users).where(users.c.id == user_id).values(password=hashed(password)))
+        connection.execute(delete(sittings).where(sittings.c.user_id == user_id))
+
+    def set_role(self, user_id: int, role: Role) -> None:
+        """Counts from the next click on. Raises LastAdmin."""
+        with self._store.write() as connection:
+            connection.execute(update(users).where(users.c.id == user_id).values(role=role))
+            _needs_an_admin(connection)
+
+    def disable(self, user_id: int) -> None:
+        """He is out at once. Raises LastAdmin."""
+        with self._store.write() as connection:
+            connection.execute(update(users).where(users.c.id == user_id).values(disabled_at=self._now))
+            connection.execute(delete(sittings).where(sittings.c.user_id == user_id))
+            _needs_an_admin(connection)
+
+    def enable(self, user_id: int) -> None:
+        with self._store.write() as connection:
+            connection.execute(update(users).where(users.c.id == user_id).values(disabled_at=None))
+
+    def withdraw(self, user_id: int) -> None:
+        """An invitation that nobody has used is as if it had never been, its link too: SQLite may give the number to
+        somebody else. Raises AlreadyHere."""
+        with self._store.write() as connection:
+            unused = (users.c.id == user_id, users.c.password == "")
+            if not connection.execute(delete(users).where(*unused)).rowcount:
+                raise AlreadyHere
+            connection.execute(delete(links).where(links.c.user_id == user_id))
+
+    # --- sittings ---
+
+    def log_in(self, login: str, password: str) -> tuple[User, str] | None:
+        """The user and the secret of his new sitting; None for a wrong name or password, or a disabled user."""
+        with self._store.read() as connection:
+            row = connection.execute(select(users).where(users.c.folded == fold(login))).first()
+        if not fits(row.password if row else "", password) or row is None or row.disabled_at is not None:
+            return None
+        return _user(row), self.sit_down(row.id)
+
+    def sit_down(self, user_id: int) -> str:
+        """The secret of a new sitting. Sittings that are over are swept away."""
+        secret, now = secrets.token_urlsafe(32), self._now
+        with self._store.write() as connection:
+            connection.execute(delete(sittings).where(_is_over(now)))
+            connection.execute(
+                insert(sittings).values(digest=digest(secret), user_id=user_id, began_at=now, seen_at=now)
+            )  # fmt: skip
+            connection.execute(update(users).where(users.c.id == user_id).values(seen_at=now))
+        return secret
+
+    def sitting(self, secret: str, *, is_alive: bool) -> User | None:
+        """Whose sitting it is; None when it is over. ``is_alive``: a person did something, not a page by itself."""
+        now = self._now
+        query = select(users, sittings.c.seen_at.label("sat_at")).join(sittings, sittings.c.user_id == users.c.id)
+        with self._store.read() as connection:
+            row = connection.execute(query.where(sittings.c.digest == digest(secret), ~_is_over(now))).first()
+        if row is None or row.disabled_at is not None:
+            return None
+        if is_alive and now - row.sat_at > SEEN_EVERY:
+            with self._store.write() as connection:
+                connection.execute(update(sittings).where(sittings.c.digest == digest(secret)).values(seen_at=now))
+                connection.execute(update(users).where(users.c.id == row.id).values(seen_at=now))
+        return _user(row)
+
+    def stand_up(self, secret: str) -> None:
+        """The sitting is over, for whoever has the secret."""
+        with self._store.write() as connection:
+            connection.execute(delete(sittings).where(sittings.c.digest == digest(secret)))
+
+    @property
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def count(connection: Connection) -> int:
+    return int(connection.execute(select(func.count()).select_from(users)).scalar_one())
+
+
+def fold(login: str) -> str:
+    return " ".join(login.split()).casefold()
+
+
+def digest(secret: str) -> str:
+    """Under which name a secret is kept. It is long and random, so a plain hash is enough."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _added(connection: Connection, login: str, role: Role, password: str, now: float) -> User | None:
+    name = " ".join(login.split())
+    row = {"login": name, "folded": fold(name), "role": role, "password": password, "created_at": now}
+    if not insert_new(connection, users, [row]):
+        return None
+    return _user(connection.execute(select(users).where(users.c.folded == fold(name))).one())
+
+
+def _needs_an_admin(connection: Connection) -> None:
+    """Checked after the change, in its transaction: raised, it takes the change back."""
+    able = (users.c.role == Role.ADMIN, users.c.disabled_at.is_(None), users.c.password != "")
+    if not connection.execute(select(users.c.id).where(*able).limit(1).with_for_update()).first():
+        raise LastAdmin
+
+
+def _is_over(now: float) -> ColumnElement[bool]:
+    return (sittings.c.seen_at < now - IDLE.total_seconds()) | (sittings.c.began_at < now - AT_MOST.total_seconds())
+
+
+def _user(row: Row[Any]) -> User:
+    return User(
+        id=row.id,
+        login=row.login,
+        role=Role(row.role),
+        is_disabled=row.disabled_at is not None,
+        has_password=bool(row.password),
+        created_at=datetime.fromtimestamp(row.created_at, UTC),
+        seen_at=None if row.seen_at is None else datetime.fromtimestamp(row.seen_at, UTC),
+    )
+
+
+# Links that let in once: to make the first admin, or to set one's own password.
+
+Kind = Literal["setup", "password"]
+LIFE: dict[Kind, timedelta] = {"setup": timedelta(days=1), "password": timedelta(days=3)}
+
+
+class Links:
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def for_first_admin(self) -> str | None:
+        """A link's secret; None if there are users already. Several processes may each give out their own."""
+        with self._store.write() as connection:
+            return None if count(connection) else self._issue(connection, "setup", None)
+
+    def for_password(self, user_id: int) -> str:
+        """A link's secret. The user's link before it works no more."""
+        with self._store.write() as connection:
+            connection.execute(delete(links).where(links.c.kind == "password", links.c.user_id == user_id))
+            return self._issue(connection, "password", user_id)
+
+    def is_good(self, kind: Kind, secret: str) -> bool:
+        """Does it work still? Opening the page does not use it up: mail programs open links by themselves."""
+        with self._store.read() as connection:
+            return connection.execute(select(links.c.digest).where(*self._is(kind, secret))).first() is not None
+
+    def user_of(self, secret: str) -> int | None:
+        """Whose password it sets."""
+        with self._store.read() as connection:
+            return connection.execute(select(links.c.user_id).where(*self._is("password", secret))).scalar()
+
+    def use(self, connection: Connection, kind: Kind, secret: str) -> bool:
+        """Use it up, in the caller's transaction; False if it is used up, or too old, or none."""
+        used = connection.execute(delete(links).where(*self._is(kind, secret))).rowcount == 1
+        if used and kind == "setup":
+            connection.execute(delete(links).where(links.c.kind == "setup"))
+        return used
+
+    def _is(self, kind: Kind, secret: str) -> tuple[ColumnElement[bool], ...]:
+        now = self._clock.now().timestamp()
+        return (links.c.kind == kind, links.c.digest == digest(secret), links.c.until > now)
+
+    def _issue(self, connection: Connection, kind: Kind, user_id: int | None) -> str:
+        secret, now = secrets.token_urlsafe(32), self._clock.now()
+        connection.execute(delete(links).where(links.c.until <= now.timestamp()))
+        until = (now + LIFE[kind]).timestamp()
+        connection.execute(insert(links).values(digest=digest(secret), kind=kind, user_id=user_id, until=until))
+        return secret

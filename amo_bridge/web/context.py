@@ -1,0 +1,69 @@
+"""What stands in an address behind the question mark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app, g, request
+from flask_login import UserMixin, current_user
+
+from amo_bridge.web.accounts import Office, PageAccount
+from amo_bridge.web.auth.api_tokens import ApiToken
+from amo_bridge.web.auth.users import User
+
+MOST = 2**63 - 1
+
+
+def number(name: str) -> int | None:
+    """None if it is not there, is no number, or one that no database has room for."""
+    told = request.args.get(name, type=int)
+    return told if told is None or abs(told) <= MOST else None
+
+
+# What a page asks for: the office behind the pages, the account it is about, who is looking.
+
+EXTENSION = "amo_bridge"
+
+
+@dataclass
+class Visitor(UserMixin):  # type: ignore[misc]
+    """Whoever is logged in, as Flask-Login wants it: the cookie holds the secret of his sitting."""
+
+    user: User
+    secret: str
+
+    def get_id(self) -> str:
+        return self.secret
+
+
+def office() -> Office:
+    return cast(Office, current_app.extensions[EXTENSION])
+
+
+def account() -> PageAccount:
+    """The account that this page is about. Raises ChoiceNeeded when there are several and the address names none."""
+    if "account" not in g:
+        g.account = office().account_at(g.get("account_name"))
+    return cast(PageAccount, g.account)
+
+
+def user() -> User:
+    """Who is looking; only in pages that the gate opens to somebody."""
+    return cast(Visitor, current_user).user
+
+
+def token() -> ApiToken:
+    """The program that asks; only in the API."""
+    return cast(ApiToken, g.api_token)
+
+
+def who() -> str:
+    """Who does it, as the audit and the journal name him: a person's login, or «API: program»."""
+    return f"API: {token().name}" if "api_token" in g else user().login
+
+
+def write_down(deed: str, words: str, *, details: str = "", about_account: bool = True) -> None:
+    """Put into the audit what the visitor, or a program, has done. ``words``: Russian."""
+    name = account().name if about_account else ""
+    office().audit.write(who(), deed, words, account=name, details=details)

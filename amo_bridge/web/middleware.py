@@ -1,0 +1,123 @@
+"""What every answer tells the browser not to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+from flask import Flask, Response, request
+from flask_babel import Babel, Domain, get_locale
+
+from amo_bridge.runtime.startup import ACCOUNTS
+
+# Nothing but our own files. Pico's pictures (arrows, check marks) are data: inside its style sheet.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+}
+
+
+def install_headers(app: Flask) -> None:
+    @app.after_request
+    def protect(response: Response) -> Response:
+        for name, value in HEADERS.items():
+            response.headers.setdefault(name, value)
+        if response.mimetype == "text/html":
+            # A page shows what the next user of this computer may not see.
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+# The pages' languages: written in Russian, translated by the .po files of ``translations/<language>/``.
+#
+# Each page may have a file of its own. They are read at the start: there is nothing to compile.
+
+RUSSIAN = "ru"
+LANGUAGES = {RUSSIAN: "Русский", "en": "English"}
+COOKIE = "language"
+FOLDER = Path(__file__).parent / "translations"
+
+
+def install_languages(app: Flask) -> None:
+    Babel(app, default_locale=RUSSIAN, locale_selector=_chosen)
+    domain = PageWords()
+
+    @app.before_request
+    def speak() -> None:
+        domain.as_default()
+
+
+def _chosen() -> str:
+    wanted = request.cookies.get(COOKIE, RUSSIAN)
+    return wanted if wanted in LANGUAGES else RUSSIAN
+
+
+class PageWords(Domain):  # type: ignore[misc]
+    def get_translations(self) -> NullTranslations:
+        locale = get_locale()
+        return translations(RUSSIAN if locale is None else locale.language)
+
+
+@cache
+def translations(language: str) -> NullTranslations:
+    """All words of one language; what has no translation stays Russian."""
+    told = NullTranslations()
+    for path in sorted((FOLDER / language).glob("*.po")):
+        compiled = BytesIO()
+        with path.open("rb") as source:
+            write_mo(compiled, read_po(source, locale=language, abort_invalid=True))
+        compiled.seek(0)
+        more = Translations(compiled)
+        more.add_fallback(told)
+        told = more
+    return told
+
+
+# ``/accounts/NAME/…``: the same pages for one of several accounts.
+#
+# The prefix is taken off before Flask sees the address and put before every address that Flask makes, so pages know
+# nothing of it.
+
+WHERE = ACCOUNTS
+NAME = "amo_bridge.account"
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class AccountPrefix:
+    def __init__(self, app: WsgiApp) -> None:
+        self._app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path.startswith(WHERE):
+            # WSGI hands bytes over in Latin-1.
+            name, slash, rest = path[len(WHERE) :].partition("/")
+            if name and slash:
+                environ[NAME] = name.encode("latin-1").decode("utf-8", "replace")
+                environ["SCRIPT_NAME"] = f"{environ.get('SCRIPT_NAME', '')}{WHERE}{name}"
+                environ["PATH_INFO"] = f"/{rest}"
+        return self._app(environ, start_response)

@@ -1,0 +1,109 @@
+"""What pages and programs alike do about the config: checked, saved, put back; all of it is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+
+from amo_bridge.config.files import Backup, difference
+from amo_bridge.config.model import Config
+from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.rules.handler import Rule
+from amo_bridge.runtime.config_reload import FileState
+from amo_bridge.web.accounts import PageAccount
+from amo_bridge.web.context import office, write_down
+from amo_bridge.web.template_filters import moment
+
+DEED = "config.save"
+CONFIG_BYTES = 2 * 1024 * 1024
+SWITCHED: dict[str, Callable[[Rule, Rule], bool]] = {
+    "Включено": lambda old, new: new.enabled and not old.enabled,
+    "Выключено": lambda old, new: old.enabled and not new.enabled,
+    "Вхолостую": lambda old, new: new.dry_run and not old.dry_run,
+    "Всерьёз": lambda old, new: old.dry_run and not new.dry_run,
+    "Изменено": lambda old, new: old.options != new.options,
+}
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version that was replaced; ``who`` did it, and ``words`` say what was done by that: empty where a file was
+    replaced by something else than pages and programs."""
+
+    backup: Backup
+    who: str
+    words: str
+
+
+class Unfit(ConfigError):
+    """The text itself is wrong."""
+
+
+def problems_of(here: PageAccount, text: str) -> list[str]:
+    """Everything that is wrong with the text, names that the account does not know included."""
+    try:
+        return here.bridge.misfits(here.file.checked(text))
+    except ConfigError as error:
+        return list(error.problems)
+    except BridgeError as error:
+        return [_("Имена не сверены: amoCRM сейчас не отвечает (%(why)s). Повторите чуть позже.", why=str(error))]
+
+
+def save(here: PageAccount, text: str, mark: str, restored: Backup | None = None) -> FileState:
+    """Write the file in place of the version of this mark; the bridge takes it at once. What stands there already is
+    not written again. ``restored``: the text is this version's.
+
+    Raises Unfit, or ConfigError when the file can't be written or has changed meanwhile."""
+    before = here.file.read()
+    if problems := problems_of(here, text):
+        raise Unfit(problems)
+    if text != before.text:
+        here.file.save(text, mark)
+        deed = _deed(_config_or_none(here, before.text), here.file.checked(text))
+        if restored is not None:
+            deed = f"Возвращена версия, заменённая {moment(restored.at)}. {deed}"
+        write_down(DEED, deed, details="\n".join(difference(before.text, text)))
+    return here.bridge.watch.look(again=True)
+
+
+def versions_before(here: PageAccount) -> list[Version]:
+    """Newest first."""
+    backups = here.file.backups()
+    if not backups:
+        return []
+    saves = office().audit.of_kind(DEED, here.name, backups[-1].at)
+    # Whatever replaces a version is written down right after it, and before the next one is replaced.
+    ends = [None, *(one.at for one in backups)]
+    told = []
+    for backup, end in zip(backups, ends, strict=False):
+        then = next((one for one in saves if backup.at <= one.at and (end is None or one.at < end)), None)
+        told.append(Version(backup, then.who if then else "", then.words if then else ""))
+    return told
+
+
+def version_before(here: PageAccount, name: str) -> tuple[Backup, str]:
+    """A version that was replaced, and its text. Raises ConfigError."""
+    text = here.file.backup(name)
+    return next(one for one in here.file.backups() if one.name == name), text
+
+
+def _deed(old: Config | None, new: Config) -> str:
+    """What the audit says of a change (Russian)."""
+    before = {rule.name: rule for rule in old.rules} if old else {}
+    after = {rule.name: rule for rule in new.rules}
+    told = []
+    for words, having in SWITCHED.items():
+        names = [name for name, rule in after.items() if name in before and having(before[name], rule)]
+        told += [f"{words}: {', '.join(names)}"] if names else []
+    told += [f"Добавлено: {', '.join(names)}" for names in [sorted(after.keys() - before.keys())] if names and before]
+    told += [f"Удалено: {', '.join(names)}" for names in [sorted(before.keys() - after.keys())] if names]
+    return "; ".join(told) or "Изменена настройка"
+
+
+def _config_or_none(here: PageAccount, text: str) -> Config | None:
+    try:
+        return here.file.checked(text)
+    except ConfigError:
+        return None

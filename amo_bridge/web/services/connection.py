@@ -1,0 +1,59 @@
+"""What there is to say about the connection with amoCRM, and how it is begun anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from amo_bridge.config.loader import secret
+from amo_bridge.crm.account import Account
+from amo_bridge.engine import alerts
+from amo_bridge.engine.metrics import Vitals
+from amo_bridge.runtime.connection import CLIENT_ID, TOKEN, redirect_uri
+from amo_bridge.web.accounts import NotMet, PageAccount
+from amo_bridge.web.context import write_down
+
+
+@dataclass(frozen=True)
+class ConnectionDesk:
+    """``known`` and ``vitals``: None before the bridge has met the account. ``ends_at``: when the token dies (Unix
+    seconds), if that is known; ``warning`` tells of it in good time (Russian)."""
+
+    here: PageAccount
+    known: Account | None
+    vitals: Vitals | None
+    is_long_lived: bool
+    has_keys: bool
+    redirect_uri: str
+    ends_at: float | None
+    warning: str
+
+    @classmethod
+    def of(cls, here: PageAccount) -> ConnectionDesk:
+        environment = here.bridge.environment
+        ends_at = here.bridge.token_ends_at
+        try:
+            vitals = here.vitals()
+        except NotMet:
+            vitals = None
+        return cls(
+            here=here,
+            known=here.crm_account,
+            vitals=vitals,
+            is_long_lived=bool(secret(environment, TOKEN)),
+            has_keys=bool(secret(environment, CLIENT_ID)),
+            redirect_uri=redirect_uri(here.config, environment),
+            ends_at=ends_at,
+            warning=alerts.warning(ends_at, here.clock.now()),
+        )
+
+    @property
+    def trouble(self) -> str:
+        """What holds the requests up (Russian)."""
+        return self.here.bridge.trouble or (self.vitals.stopped if self.vitals else "")
+
+
+def begin(here: PageAccount) -> str:
+    """amoCRM's own page, where an administrator of the account lets us in. Raises BridgeError, ConfigError."""
+    page = here.bridge.ways()[0].new_page()
+    write_down("connect.begin", "Начато подключение аккаунта")
+    return page

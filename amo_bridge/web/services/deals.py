@@ -1,0 +1,170 @@
+"""A deal as pages and programs are shown it: what is known of it, its journal by steps, a step taken once more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from flask import abort
+
+from amo_bridge.channels.mail import facts
+from amo_bridge.clock import SystemClock
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.records import ContactRecord, DealRecord
+from amo_bridge.engine.deal_view import Viewer
+from amo_bridge.engine.dispatcher import Verdict
+from amo_bridge.engine.journal import Entry
+from amo_bridge.engine.replay import NotRepeatable, Repeating
+from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.mirror.contacts import ContactIndex
+from amo_bridge.mirror.deals import Mirror
+from amo_bridge.rules.deal import Deal
+from amo_bridge.runtime.connection import account_client
+from amo_bridge.storage.secrets import small_state
+from amo_bridge.text.names import normalise
+from amo_bridge.text.scripts import Script, Scripts
+from amo_bridge.web.accounts import NotMet, PageAccount
+from amo_bridge.web.context import who, write_down
+
+# A number, also as pages print it, or the address of the deal's page in amoCRM.
+NUMBER = re.compile(
+    r"(?:.*/leads/detail/|(?:сделка|deal)?\s*(?:№|no\.)?\s*)?(\d{1,18})/?(?:[?#].*)?", re.DOTALL | re.IGNORECASE
+)
+SILENT = ("skipped",)
+
+
+@dataclass
+class Step:
+    """What came, and what the rules said to it. ``event_id``: None for what belongs to no event."""
+
+    event_id: int | None
+    at: datetime
+    what: str
+    note: str = ""
+    said: list[Entry] = field(default_factory=list)
+
+    @property
+    def loud(self) -> list[Entry]:
+        return [entry for entry in self.said if entry.verdict not in SILENT]
+
+    @property
+    def silent(self) -> list[Entry]:
+        return [entry for entry in self.said if entry.verdict in SILENT]
+
+
+@dataclass(frozen=True)
+class KnownDeal:
+    """``record``: as it was last seen, if it was; ``stage``: its title, empty where the account's names are not known.
+    ``link``: its page in amoCRM. ``steps``: newest first."""
+
+    deal_id: int
+    record: DealRecord | None
+    stage: str
+    link: str
+    steps: list[Step]
+
+    @property
+    def is_known(self) -> bool:
+        return self.record is not None or bool(self.steps)
+
+
+def deal_of(here: PageAccount, deal_id: int) -> KnownDeal:
+    """Raises NotMet."""
+    record = Mirror(here.store, here.key).record(deal_id)
+    return KnownDeal(
+        deal_id,
+        record,
+        stage=_stage(here, record) if record else "",
+        link=f"{here.config.account.url}/leads/detail/{deal_id}",
+        steps=steps_of(here.journal.of_deal(deal_id)),
+    )
+
+
+def steps_of(entries: Iterable[Entry]) -> list[Step]:
+    """The journal's lines put together by event, newest first."""
+    steps: dict[int | tuple[datetime, str], Step] = {}
+    for entry in entries:
+        key = entry.event_id if entry.event_id is not None else (entry.at, entry.what)
+        step = steps.setdefault(key, Step(entry.event_id, entry.at, entry.what))
+        if entry.verdict == "came":
+            step.what, step.note = entry.what, entry.reason
+        else:
+            step.said.append(entry)
+    return list(reversed(steps.values()))
+
+
+def judge(here: PageAccount, deal_id: int, event_id: int) -> list[Verdict]:
+    """What the rules would do about this event now; nothing is changed. Raises BridgeError, ConfigError."""
+    return _repeating(here).judge(deal_id, event_id)
+
+
+def carry_out(here: PageAccount, deal_id: int, event_id: int, rule: str, mark: str) -> Verdict:
+    """For good: the rule does what it would do; once for each ``mark``. Raises BridgeError, ConfigError."""
+    done = _repeating(here).carry_out(deal_id, event_id, rule, mark, who())
+    write_down("deal.repeat", f"Сделка {deal_id}: повторено правило {rule}")
+    here.bridge.ring()
+    return done
+
+
+def _stage(here: PageAccount, record: DealRecord) -> str:
+    known, key = here.crm_account, (record.pipeline_id, record.status_id)
+    return known.stage_of(*key).title if known and known.has_stage(*key) else ""
+
+
+def _repeating(here: PageAccount) -> Repeating:
+    """Raises NotMet, NotRepeatable, ConfigError."""
+    known = here.crm_account
+    if known is None:
+        raise NotMet("мост ещё не знакомился с аккаунтом")
+    if here.bridge.role == "web":
+        raise NotRepeatable("этот процесс только принимает хуки: повторить может тот, что работает с amoCRM")
+    client = account_client(here.config, here.bridge.environment)
+    return Repeating(here.store, here.key, Brain.of(here.config, known, SystemClock()), client, here.clock)
+
+
+# A deal's call scripts with its data filled in: from the store, without asking amoCRM.
+
+
+@dataclass(frozen=True)
+class ScriptDesk:
+    """One deal. ``at`` ends the request with 404 when the account or the deal is not known."""
+
+    page: PageAccount
+    account: Account
+    deal: Deal
+
+    @classmethod
+    def at(cls, page: PageAccount, deal_id: int) -> ScriptDesk:
+        kept = small_state(page.config, page.bridge.environment).accounts.read(page.config.account.url)
+        record = Mirror(page.store, page.key).record(deal_id) if kept else None
+        if kept is None or record is None:
+            abort(404)
+        names = Account.from_json(kept["account"])
+        viewer = Viewer(names, page.config.account.url, secret=page.config.bridge.secret_fields)
+        return cls(page, names, viewer.deal(record))
+
+    @property
+    def names(self) -> list[str]:
+        return self._scripts.names
+
+    def filled(self, name: str) -> Script:
+        """Raises KeyError for a name that is not among ``names``, BadTemplate."""
+        fields = {normalise(field.name): field.name for field in self.account.fields()}
+        return self._scripts.filled(name, facts(self.deal, self._client, fields, ""))
+
+    @property
+    def _scripts(self) -> Scripts:
+        return Scripts(self.page.config.scripts_folder)
+
+    @property
+    def _client(self) -> ContactRecord:
+        """The main contact, as far as the index knows it; without a name else."""
+        number = self.deal.main_contact_id or 0
+        known = ContactIndex(self.page.store, self.page.key).get([number]).get(number)
+        if known is None:
+            return ContactRecord(id=number)
+        surname = normalise(known.surname).split()
+        first = " ".join(word for word in known.name.split() if normalise(word) not in surname)
+        return ContactRecord(id=number, name=known.name, first_name=first, last_name=known.surname)

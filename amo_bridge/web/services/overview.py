@@ -1,0 +1,150 @@
+"""What the rules did: today line by line, the last fourteen days in figures."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from flask_babel import gettext as _
+from flask_babel import ngettext
+
+from amo_bridge.engine import alerts
+from amo_bridge.engine.history import Count, Line
+from amo_bridge.engine.metrics import Vitals
+from amo_bridge.web.accounts import NotMet, PageAccount
+from amo_bridge.webinars.imports.model import Import
+from amo_bridge.webinars.imports.repository import ImportBook
+
+DAYS = 14
+MOST_LINES = 30
+# Counting fourteen days of a busy account takes a second or so; it needn't be done for everybody who looks. What took
+# so long is kept so many times longer.
+KEPT_FOR = 30.0
+
+
+@dataclass(frozen=True)
+class Day:
+    date: date
+    count: Count
+
+
+_kept: dict[tuple[str, int], tuple[float, list[Day]]] = {}
+
+
+def days_of(here: PageAccount) -> list[Day]:
+    """Oldest first; nothing for an account that was never met."""
+    try:
+        at = (here.store.url, here.key)
+    except NotMet:
+        return []
+    kept = _kept.get(at)
+    if kept is None or kept[0] < time.monotonic():
+        began = time.monotonic()
+        bounds = midnights(here.clock.now(), here.zone, DAYS)
+        counts = here.history.by_stretch(bounds)
+        dates = [datetime.fromtimestamp(begin, here.zone).date() for begin in bounds[:-1]]
+        ended = time.monotonic()
+        kept = _kept[at] = (ended + KEPT_FOR * (ended - began), [Day(*one) for one in zip(dates, counts, strict=True)])
+    return kept[1]
+
+
+def today_of(here: PageAccount, most: int = MOST_LINES) -> list[Line]:
+    """What rules did today, or failed to do, newest first. Raises NotMet."""
+    return here.history.done_since(_midnight(here), most)
+
+
+def imports_of_today(here: PageAccount) -> list[Import]:
+    """Uploads of webinars that were begun or ended today: no rule makes their deals. Raises NotMet."""
+    if here.config.webinar is None:
+        return []
+    midnight, known = _midnight(here), ImportBook(here.store, here.key, here.clock).all()
+    return [one for one in known if max(one.started_at or 0, one.finished_at or 0) >= midnight]
+
+
+def _midnight(here: PageAccount) -> float:
+    return midnights(here.clock.now(), here.zone, 1)[0]
+
+
+def midnights(now: datetime, zone: ZoneInfo, days: int) -> list[float]:
+    """When each of the last ``days`` days began in the zone, today's included, and when today ends."""
+    today = now.astimezone(zone).date()
+    dates = [today - timedelta(days=back) for back in range(days - 1, -2, -1)]
+    return [datetime(one.year, one.month, one.day, tzinfo=zone).timestamp() for one in dates]
+
+
+# Is everything well? What is not, in the order of its weight, and what to do about it.
+
+# The reconciliation comes every five minutes; so long after it something holds it up.
+RECONCILED_WITHIN = 15 * 60
+MENDED_LATELY = 24 * 3600
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """``weight``: bad or warning. ``page``: the endpoint where something can be done about it."""
+
+    weight: str
+    words: str
+    page: str = ""
+
+
+def troubles(account: PageAccount, vitals: Vitals | None, now: datetime) -> list[Trouble]:
+    """Everything that somebody should look at; bad things first."""
+    is_ready = account.bridge.state == "ready"
+    found = [*_of_bridge(account), *(_of_vitals(vitals, is_ready=is_ready) if vitals else ()), *_of_config(account)]
+    if words := alerts.warning(account.bridge.token_ends_at, now):
+        found.append(Trouble("warning", words, "connect_page.show"))
+    return sorted(found, key=lambda one: one.weight != "bad")
+
+
+def _of_bridge(account: PageAccount) -> list[Trouble]:
+    bridge = account.bridge
+    if bridge.problems:
+        return [Trouble("bad", words, "config.edit") for words in bridge.problems]
+    if bridge.trouble:
+        return [Trouble("bad", _("Мост ждёт: %(why)s", why=bridge.trouble), "connect_page.show")]
+    if bridge.state.startswith("waiting"):
+        why = bridge.state.partition(": ")[2]
+        return [Trouble("bad", _("Мост ещё не работает: %(why)s", why=why), "connect_page.show")]
+    if bridge.state != "ready":
+        return [Trouble("warning", _("Мост запускается"))]
+    return []
+
+
+def _of_vitals(vitals: Vitals, *, is_ready: bool) -> list[Trouble]:
+    found = []
+    if vitals.stopped:
+        found.append(Trouble("bad", _("amoCRM не принимает запросы: %(why)s", why=vitals.stopped), "connect_page.show"))
+    if failed := sum(vitals.failed.values()):
+        words = ngettext("%(num)s отказ ждёт решения", "%(num)s отказов ждут решения", failed)
+        found.append(Trouble("bad", words, "failed.show"))
+    if vitals.overdue:
+        words = ngettext(
+            "%(num)s дело ждёт дольше минуты", "%(num)s дел ждут дольше минуты", vitals.overdue
+        )  # fmt: skip
+        found.append(Trouble("warning", words))
+    if is_ready and vitals.last_hook_age is None:
+        found.append(Trouble("warning", _("Хуков ещё не было: подвиньте любую сделку в amoCRM, и мост о ней узнает")))
+    if vitals.reconcile_age is not None and vitals.reconcile_age > RECONCILED_WITHIN:
+        found.append(Trouble("warning", _("Сверка с amoCRM давно не проходила")))
+    if vitals.hook_mended_age is not None and vitals.hook_mended_age < MENDED_LATELY:
+        found.append(Trouble("warning", _("За сутки amoCRM теряла подписку на хуки; мост вернул её")))
+    return found
+
+
+def _of_config(account: PageAccount) -> list[Trouble]:
+    state = account.bridge.watch.state
+    found = []
+    if state.problems:
+        words = _("Настройка в файле сломана, действует прежняя: %(first)s", first=state.problems[0])
+        if more := len(state.problems) - 1:
+            words += f" ({_('и ещё %(n)s', n=more)})"
+        found.append(Trouble("warning", words, "config.edit"))
+    if state.needs_restart:
+        keys = ", ".join(state.needs_restart)
+        found.append(Trouble("warning", _("Вступит в силу после перезапуска: %(keys)s", keys=keys), "config.edit"))
+    if account.config.bridge.dry_run:
+        found.append(Trouble("warning", _("Весь мост работает вхолостую: решает, но ничего не меняет"), "config.edit"))
+    return found

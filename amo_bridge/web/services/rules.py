@@ -1,0 +1,164 @@
+"""What pages and programs alike do about rehearsals; all of it is written down."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.crm.account import Account
+from amo_bridge.engine.history import Line
+from amo_bridge.errors import ConfigError, UnknownName
+from amo_bridge.rules.handler import Rule
+from amo_bridge.rules.option_types import StageName, names_in
+from amo_bridge.runtime.worker import REHEARSALS
+from amo_bridge.web.accounts import NotMet, PageAccount
+from amo_bridge.web.context import account, who, write_down
+
+
+def ask(days: int, deal_id: int | None) -> int:
+    """The rehearsal's number. The leader's process plays it. Raises NotRehearsed."""
+    here = account()
+    number = here.rehearsals.ask(days, deal_id, who())
+    write_down("rehearsal.ask", f"Репетиция № {number}: дней {days}" + (f", сделка {deal_id}" if deal_id else ""))
+    here.bridge.hurry(REHEARSALS)
+    return number
+
+
+def stop(number: int) -> None:
+    """Raises NotRehearsed."""
+    here = account()
+    here.rehearsals.stop(number)
+    write_down("rehearsal.stop", f"Репетиция № {number} остановлена")
+    here.bridge.hurry(REHEARSALS)
+
+
+# What there is to tell of a rule: how many deals it is about, what it did last and why not, its lines of the file.
+
+LAST_LINES = 50
+# In the list only so many decisions of each rule are looked at.
+GLANCE = 20
+# A rule listens on the stages of one of these keys, the first that it has. One that guards the way in listens to deals
+# that are not there yet: to count those that are would say nothing.
+LISTENS_ON = ("stages", "from_stages", "stage", "from_stage", "leaving")
+GUARDS_THE_WAY_IN = "entering"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """``matching``: how many deals are where the rule works; None: ``unmatched`` says why that can't be told.
+    ``skips``: (reason, how often), of its last decisions."""
+
+    rule: Rule
+    matching: int | None
+    unmatched: Any
+    last_acted: float | None
+    skips: list[tuple[str, int]]
+
+
+class RuleFacts:
+    """Of one account's rules; made anew for every page, so that what it counts once is fresh."""
+
+    def __init__(self, here: PageAccount) -> None:
+        self._here = here
+
+    def find(self, wanted: str = "", only: str = "") -> list[Rule]:
+        """Those with the words in their clause, name or meaning. ``only``: «on», «off», or all."""
+        return [rule for rule in self._here.config.rules if _is_wanted(rule, wanted.strip().casefold(), only)]
+
+    def get(self, name: str) -> Rule | None:
+        return next((rule for rule in self._here.config.rules if rule.name == name), None)
+
+    def at_a_glance(self, rule: Rule) -> Facts:
+        return self._of(rule, GLANCE, 2)
+
+    def of(self, rule: Rule) -> Facts:
+        return self._of(rule, LAST_LINES, 5)
+
+    def lines(self, rule: Rule, most: int = LAST_LINES, *, loud: bool = False) -> list[Line]:
+        """Its last decisions, newest first. ``loud``: only what came to something."""
+        try:
+            return self._here.history.of_rule(rule.name, most, loud=loud)
+        except NotMet:
+            return []
+
+    def matching(self, rule: Rule) -> int | None:
+        """How many deals are where it works; None where that can't be told."""
+        stages, known = _stages_of(rule), self._account
+        if not stages or known is None or self._deals_on_stages is None:
+            return None
+        return _on(stages, known, self._deals_on_stages)
+
+    def block(self, rule: Rule) -> str:
+        """The rule's own lines of the file, comments included; a sentence if they can't be told apart."""
+        line = self._here.config.lines.get(rule.path)
+        try:
+            lines = self._here.file.read().text.split("\n")
+        except ConfigError as error:
+            return "\n".join(error.problems)
+        if line is None or line > len(lines):
+            return str(_("Блок записан не отдельным заголовком"))
+        end = next((n for n in range(line, len(lines)) if lines[n].startswith("[")), len(lines))
+        while end > line and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
+            end -= 1
+        return "\n".join(lines[line - 1 : end])
+
+    def _of(self, rule: Rule, glance: int, most_skips: int) -> Facts:
+        skips = Counter(line.reason for line in self.lines(rule, glance) if line.outcome == "skipped")
+        matching = self.matching(rule)
+        return Facts(
+            rule=rule,
+            matching=matching,
+            unmatched=None if matching is not None else _why_unmatched(rule),
+            last_acted=self._here.history.last_acted(rule.name) if self._here.is_known else None,
+            skips=skips.most_common(most_skips),
+        )
+
+    @cached_property
+    def _account(self) -> Account | None:
+        return self._here.crm_account
+
+    @cached_property
+    def _deals_on_stages(self) -> dict[tuple[int, int], int] | None:
+        return self._here.history.deals_on_stages() if self._here.is_known else None
+
+
+def _is_wanted(rule: Rule, wanted: str, only: str) -> bool:
+    text = f"{rule.clause} {rule.name} {rule.words}".casefold()
+    return wanted in text and (only not in ("on", "off") or rule.enabled == (only == "on"))
+
+
+def _stages_of(rule: Rule) -> list[str]:
+    """Where it listens; empty if it names no such stages."""
+    named = _named_stages(rule)
+    return next((named[key] for key in LISTENS_ON if key in named), [])
+
+
+def _named_stages(rule: Rule) -> dict[str, list[str]]:
+    """Key of the config → the stages that stand there."""
+    named: dict[str, list[str]] = {}
+    for path, name in names_in(rule.options):
+        if isinstance(name, StageName) and path:
+            named.setdefault(str(path[0]), []).append(name)
+    return named
+
+
+def _on(names: list[str], known: Account, on_stages: dict[tuple[int, int], int]) -> int | None:
+    try:
+        stages = {known.stage(name) for name in names}
+    except UnknownName:
+        return None
+    return sum(on_stages.get((stage.pipeline_id, stage.status_id), 0) for stage in stages)
+
+
+def _why_unmatched(rule: Rule) -> Any:
+    """Russian, to be translated."""
+    if _stages_of(rule):
+        return _l("мост ещё не знает сделок")
+    if GUARDS_THE_WAY_IN in _named_stages(rule):
+        return _l("срабатывает, когда сделку переводят на этап: заранее не сосчитать")
+    return _l("срабатывает по событию, а не по этапу")
