@@ -26,7 +26,7 @@ from sqlalchemy import create_engine, text
 
 from amo_bridge.sandbox import delivery
 from amo_bridge.sandbox.account_start import load_world
-from amo_bridge.sandbox.keep_alive import KeepAliveServer
+from amo_bridge.sandbox.middleware import KeepAliveServer
 from amo_bridge.sandbox.server import create_app
 from bench.databases import database_of
 from bench.machine import watched

@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from bench.expected import BRIEF, BRIEF_WANTED, DONE, LOST, MEETING, NEW, POSTPONED, TAKE, ExpectedDeal
 
 MANAGERS = ("Иван Петров", "Мария Кузнецова")

@@ -29,7 +29,7 @@ from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.sandbox import delivery
 from amo_bridge.sandbox.account_file import SCHOOL
 from amo_bridge.sandbox.account_start import load_world
-from amo_bridge.sandbox.keep_alive import KeepAliveServer
+from amo_bridge.sandbox.middleware import KeepAliveServer
 from amo_bridge.sandbox.server import create_app
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors, key_of
 from amo_bridge.storage.database import Store

@@ -10,7 +10,7 @@ from typing import Any
 import requests
 
 from amo_bridge.sandbox import delivery
-from amo_bridge.sandbox.keep_alive import KeepAliveServer
+from amo_bridge.sandbox.middleware import KeepAliveServer
 from amo_bridge.sandbox.server import create_app
 from amo_bridge.sandbox.world import World
 

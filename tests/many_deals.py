@@ -5,7 +5,7 @@ from __future__ import annotations
 import requests
 from local_crm import TOKEN
 
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 
 
 def ask_for_many(office: Office, method: str, deals: list[dict[str, object]], person: str) -> list[int]:

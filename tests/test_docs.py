@@ -17,7 +17,7 @@ from api_table import rows as door_rows
 from doc_files import LINK, PAGES, READMES, ROOT, anchors, fences, headings, links, prose, rows, spans
 
 from amo_bridge.cli import main
-from amo_bridge.cli.mistakes import Missing
+from amo_bridge.cli.click_ru import Missing
 from amo_bridge.cli.rules import HEADER, IN_ENGLISH, markdown_table
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.loader import load
@@ -25,7 +25,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.web.api import SUBJECTS, doors
 
 EXAMPLE = ROOT / "config.example.toml"

@@ -17,7 +17,7 @@ from webinar_kit import ACCOUNT, fill_contacts
 
 from amo_bridge.cli import main
 from amo_bridge.config.loader import load
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.sandbox.account_start import load_world
 
 PAGE = ROOT / "docs" / "webinar.md"

@@ -8,7 +8,7 @@ from running_bridge import ENVIRONMENT, RunningBridge, wait_until
 from webinar_kit import SAMPLES
 
 from amo_bridge.crm.account import Account
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import small_state

@@ -1,40 +1,75 @@
-"""The commands, one file each. ``amo-bridge --help`` lists them."""
+"""The command ``amo-bridge``: its subcommands are imported when they are asked for.
+
+``amo-bridge serve`` must not wait for what only other commands need.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping, MutableMapping
+from importlib import import_module
 
 import click
 
-from amo_bridge.cli.lazy import LazyCommands
-from amo_bridge.cli.russian import Group
+from amo_bridge.cli.click_ru import Group
+
+
+class LazyCommands(MutableMapping[str, click.Command]):
+    """Name → command. ``modules``: name → the module of ``amo_bridge/cli`` that has a function of this name."""
+
+    def __init__(self, modules: Mapping[str, str]) -> None:
+        self._modules = modules
+        self._commands: dict[str, click.Command | None] = dict.fromkeys(modules)
+
+    def __getitem__(self, name: str) -> click.Command:
+        command = self._commands[name]
+        if command is None:
+            command = self._commands[name] = getattr(import_module(f"amo_bridge.cli.{self._modules[name]}"), name)
+        return command
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._commands[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._commands)
+
+    def __len__(self) -> int:
+        return len(self._commands)
+
+    def __contains__(self, name: object) -> bool:
+        # The mapping's own way would import the command to find out.
+        return name in self._commands
+
 
 COMMANDS = LazyCommands(
-    (
-        "serve",
-        "sandbox",
-        "demo",
-        "check",
-        "connect",
-        "provision",
-        "rules",
-        "why",
-        "upcoming",
-        "violations",
-        "replay",
-        "rehearse",
-        "shadow",
-        "snapshot",
-        "failed",
-        "password",
-        "tidy",
-        "backup",
-        "restore",
-        "webinar",
-        "telegram",
-    )
+    {
+        "serve": "serve",
+        "sandbox": "sandbox",
+        "demo": "demo",
+        "check": "check",
+        "connect": "connect",
+        "provision": "provision",
+        "rules": "rules",
+        "why": "why",
+        "upcoming": "upcoming",
+        "violations": "violations",
+        "replay": "replay",
+        "rehearse": "rehearse",
+        "shadow": "shadow",
+        "snapshot": "snapshot",
+        "failed": "failed",
+        "password": "password",
+        "tidy": "tidy",
+        "backup": "backup",
+        "restore": "backup",
+        "webinar": "webinar",
+        "telegram": "telegram",
+    }
 )
-"""A new command is named here, and is ``amo_bridge/cli/<name>.py`` with a function of that name."""
+"""In the order of ``amo-bridge --help``. A new command is named here, beside the module that has its function."""
 
 
 @click.group(cls=Group, commands=COMMANDS)

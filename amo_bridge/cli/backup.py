@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 from sqlalchemy import URL, make_url
 
-from amo_bridge.cli.common import load_or_exit
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.cli.click_ru import Command, Stop
+from amo_bridge.cli.common import config_option, load_or_exit
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError
+from amo_bridge.storage import backup as storage_backup
 from amo_bridge.storage.backup import back_up
 
 OTHER_TOOL = 2
@@ -49,3 +49,29 @@ def refer(command: list[str], config: Config) -> None:
     click.echo(f"База — PostgreSQL, у неё свои средства (пароль — в PGPASSWORD или ~/.pgpass):\n  {words}", err=True)
     click.echo(KEY_ADVICE, err=True)
     sys.exit(OTHER_TOOL)
+
+
+# ``amo-bridge restore FILE``: a copy is put back, with the bridge stopped.
+
+
+@click.command(cls=Command)
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="ФАЙЛ")
+@click.option("--force", is_flag=True, help="Заменить то, что есть: прежние данные уйдут в папку before-restore-….")
+@config_option
+def restore(file: Path, force: bool, config_path: Path) -> None:
+    """Вернуть данные моста из копии. Мост должен быть остановлен.
+
+    Коды: 0 — готово; 1 — отказано, ничего не изменено; 2 — настройка не годится или база PostgreSQL.
+    """
+    config = load_or_exit(config_path)
+    if config.bridge.database.startswith("postgresql"):
+        refer(["pg_restore", "--clean", "--if-exists", str(file)], config)
+    try:
+        copy = storage_backup.restore(config, file, datetime.now(UTC), force=force)
+    except (BridgeError, OSError) as error:
+        raise Stop(f"данные не возвращены: {error}") from error
+    click.echo(f"Данные возвращены в {config.data_folder}; копия от {copy.made_at:%d.%m.%Y %H:%M} UTC")
+    if copy.aside:
+        click.echo(f"Прежние данные: {copy.aside}")
+    if not copy.has_keys:
+        click.echo(KEY_ADVICE)

@@ -1,24 +1,60 @@
-"""``amo-bridge check``: is the config right, and does the account know every name in it?"""
+"""``amo-bridge check``: do the mail server and the bot let us in, and what do enabled rules want that nobody does?"""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 
-from amo_bridge.cli.check_channels import connections, warnings
-from amo_bridge.cli.common import load_or_exit, tell_and_exit
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command
+from amo_bridge.channels.registry import NAMES, mail_server, telegram_bot, unconnected
+from amo_bridge.cli.click_ru import Command
+from amo_bridge.cli.common import config_option, load_or_exit, tell_and_exit
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.account_check import unknown_names
+from amo_bridge.config.channels import TELEGRAM_TOKEN
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import in_words
 from amo_bridge.engine.alerts import warning
-from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.errors import BridgeError, ChannelError, ConfigError
 from amo_bridge.runtime.connection import read_account, tokens
+
+
+def warnings(config: Config) -> Iterator[str]:
+    """What works, but not as one might think (Russian); asks nobody."""
+    channels = config.channels
+    for lane, rules in unconnected(config).items():
+        yield f"канал «{NAMES[lane]}» не подключён, никуда не отправится то, чего хотят: {', '.join(rules)}"
+    if channels.mail and channels.series.named:
+        if channels.mail.consent is None:
+            yield "серии писем — реклама, а поле согласия (consent в [mail]) не названо: согласия никто не спросит"
+        if config.bridge.public_url is None:
+            yield "серии писем без [bridge] public_url не отправляются: отписаться было бы негде"
+
+
+def connections(config: Config, environment: Mapping[str, str]) -> Iterator[tuple[bool, str]]:
+    """Asks each server: (does it let us in, in words). Raises ConfigError for a secret that can't be read."""
+    if server := mail_server(config, environment):
+        try:
+            server.greet()
+            yield True, f"почтовый сервер {server.place} пускает"
+        except ChannelError as error:
+            yield False, str(error)
+        finally:
+            server.leave()
+    if bot := telegram_bot(config, environment):
+        try:
+            if not bot.has_token:
+                yield False, f"нет токена бота Telegram ({TELEGRAM_TOKEN})"
+            else:
+                yield True, f"бот Telegram @{bot.name()} на связи"
+        except ChannelError as error:
+            yield False, str(error)
+
+
+# ``amo-bridge check``: is the config right, and does the account know every name in it?
 
 CRM_UNREACHABLE = 3
 CHANNEL_UNREACHABLE = 4

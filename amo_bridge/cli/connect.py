@@ -7,9 +7,8 @@ from pathlib import Path
 
 import click
 
-from amo_bridge.cli.common import load_or_exit, tell_and_exit
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.cli.click_ru import Command, Stop
+from amo_bridge.cli.common import config_option, load_or_exit, tell_and_exit
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import in_words

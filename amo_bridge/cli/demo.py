@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
+from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import console
-from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.demo.player import play
 from amo_bridge.demo.processes import DemoFailed, running
-from amo_bridge.demo.stage import play
 
 _HERE = Path(__file__).parents[1]
 # In the checkout the example stands at the top; an installed package carries its own copy.

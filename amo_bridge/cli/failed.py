@@ -11,10 +11,8 @@ from zoneinfo import ZoneInfo
 import click
 from rich.table import Table
 
-from amo_bridge.cli.common import console, load_or_exit, user_name
-from amo_bridge.cli.opened import opened
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.cli.click_ru import Command, Stop
+from amo_bridge.cli.common import config_option, console, load_or_exit, opened, user_name
 from amo_bridge.clock import SystemClock
 from amo_bridge.engine.dead_letters import WORDS, Failure, Failures, NotFailed
 from amo_bridge.runtime.connection import known_timezone

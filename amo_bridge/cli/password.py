@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from amo_bridge.cli.common import load_or_exit
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.cli.click_ru import Command, Stop
+from amo_bridge.cli.common import config_option, load_or_exit
 from amo_bridge.clock import SystemClock
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.server.options import left_in

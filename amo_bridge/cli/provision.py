@@ -10,18 +10,17 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from amo_bridge.cli.common import agrees, console, load_or_exit, tell_and_exit
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command
+from amo_bridge.cli.click_ru import Command
+from amo_bridge.cli.common import agrees, config_option, console, load_or_exit, tell_and_exit
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.responses import in_words
 from amo_bridge.errors import BridgeError, ConfigError, CrmUncertain
-from amo_bridge.provision.carry_out import CarryOut
+from amo_bridge.provision.apply import CarryOut
 from amo_bridge.provision.plan import Plan, Step, plan
-from amo_bridge.provision.wanted import Wanted
+from amo_bridge.provision.requirements import Wanted
 from amo_bridge.runtime.connection import account_client
 
 LEFT_FOR_PEOPLE = 1

@@ -13,19 +13,26 @@ from zoneinfo import ZoneInfo
 import click
 from rich.table import Table
 
-from amo_bridge.cli.common import console, load_or_exit, tell_and_exit, waiting
-from amo_bridge.cli.csv_file import csv_option, has_one_voice, write_csv
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.cli.click_ru import Command, Stop
+from amo_bridge.cli.common import (
+    config_option,
+    console,
+    csv_option,
+    has_one_voice,
+    load_or_exit,
+    tell_and_exit,
+    waiting,
+    write_csv,
+)
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import in_words
 from amo_bridge.errors import BridgeError, ConfigError
-from amo_bridge.rehearsal.calendar import Deed, by_day, day_title, sheet
-from amo_bridge.rehearsal.play import rehearsing
+from amo_bridge.rehearsal.known_state import recalled
+from amo_bridge.rehearsal.results import Deed, by_day, day_title, sheet
+from amo_bridge.rehearsal.simulation import rehearsing
 from amo_bridge.rehearsal.source import Source, example, from_account, from_file
 from amo_bridge.runtime.connection import account_client
 from amo_bridge.sandbox.account_file import SHIPPED
-from amo_bridge.snapshot.own_store import recalled
 
 
 @click.command(cls=Command)

@@ -9,9 +9,8 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from amo_bridge.cli.common import console, load_or_exit
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.cli.click_ru import Command, Stop
+from amo_bridge.cli.common import config_option, console, load_or_exit
 from amo_bridge.clock import FixedClock
 from amo_bridge.config.model import Config
 from amo_bridge.crm import responses

@@ -1,18 +1,75 @@
-"""``amo-bridge rules``: the table of rules, as the README holds it."""
+"""``amo-bridge rules --existing RULE``: what a rule by the clock would do about the deals that are there already."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import click
 from rich.table import Column, Table
 
-from amo_bridge.cli.common import console, load_or_exit
-from amo_bridge.cli.existing_deals import show_existing
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command
+from amo_bridge.cli.click_ru import Command, Stop
+from amo_bridge.cli.common import config_option, console, load_or_exit, opened
+from amo_bridge.clock import FixedClock, SystemClock
 from amo_bridge.config.model import Config
+from amo_bridge.dates.duration import step_in_words
+from amo_bridge.engine.forecast import ExistingDeals, Planned, Upcoming, choices_of
+from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.rules.handler import Rule
+from amo_bridge.runtime.connection import known_account
+from amo_bridge.text.names import nearest
+
+MOST_SHOWN = 200
+FATES = {"done": "уже сделано", "at once": "сразу", "too late": "опоздало, не делается"}
+
+
+def show_existing(config: Config, name: str) -> None:
+    """The deals that have steps by one of the choices, and what each choice would do. Raises Stop."""
+    rule = _rule(config, name)
+    account = known_account(config, os.environ)
+    if account is None:
+        raise Stop("мост ещё не знает аккаунта: запустите его (amo-bridge serve), хотя бы с dry_run = true")
+    zone, screen = ZoneInfo(account.timezone), console()
+    with opened(config) as (store, key):
+        now = Upcoming(store, key, config.rules, SystemClock()).now()
+        existing = ExistingDeals(store, key, Brain.of(config, account, FixedClock(now)), now)
+        begun, found = existing.begun(rule), list(existing.of(rule))
+    chosen = getattr(rule.options, "existing", "")
+    screen.print(f"{rule.name}: {rule.words}")
+    screen.print(f'Считает с {begun.astimezone(zone):%d.%m.%Y %H:%M}; в настройке existing = "{chosen}".')
+    if not found:
+        screen.print("Сделок, у которых по этому правилу есть шаги, нет.")
+        return
+    table = Table("Сделка", "На этапе", *(Column(f'"{choice}"', no_wrap=True) for choice in choices_of(rule)))
+    for deal in found[:MOST_SHOWN]:
+        since = f"{deal.stage}, с {deal.since.astimezone(zone):%d.%m.%Y}"
+        table.add_row(f"{deal.deal_id} {deal.name}", since, *(_steps(steps, zone) for steps in deal.choices.values()))
+    screen.print(table)
+    more = f", показаны первые {MOST_SHOWN}" if len(found) > MOST_SHOWN else ""
+    screen.print(f"Таких сделок: {len(found)}{more}.")
+
+
+def _rule(config: Config, name: str) -> Rule:
+    known = {rule.name: rule for rule in config.rules if choices_of(rule)}
+    if name not in known:
+        close = nearest(name, known)
+        raise Stop(f"правила по часам {name} нет" + (f"; может быть, {close}?" if close else ""))
+    return known[name]
+
+
+def _steps(steps: Iterable[Planned], zone: ZoneInfo) -> str:
+    told = [
+        f"«{step_in_words(one.step)}» "
+        + FATES.get(one.fate, f"{one.due.astimezone(zone):%d.%m.%Y %H:%M}")
+        + (", нарушение" if one.violates and one.fate in ("at once", "later") else "")
+        for one in steps
+    ]
+    return "\n".join(told) or "ничего"
+
+
+# ``amo-bridge rules``: the table of rules, as the README holds it.
 
 HEADER = "| пункт | правило | что делает | обработчик |"
 IN_ENGLISH = "| clause | rule | what it does | handler |"

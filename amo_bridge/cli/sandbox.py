@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.errors import why_not
 from amo_bridge.sandbox import server
 from amo_bridge.sandbox.account_file import AccountFileError, shipped

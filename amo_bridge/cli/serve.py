@@ -8,9 +8,8 @@ from typing import get_args
 
 import click
 
-from amo_bridge.cli.common import tell
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.cli.click_ru import Command, Stop
+from amo_bridge.cli.common import config_option, tell
 from amo_bridge.runtime.account import Role
 from amo_bridge.server.options import Order, StartRefused
 

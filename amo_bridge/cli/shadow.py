@@ -13,10 +13,8 @@ from zoneinfo import ZoneInfo
 import click
 from rich.table import Table
 
-from amo_bridge.cli.common import console, load_or_exit
-from amo_bridge.cli.opened import opened
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.cli.click_ru import Command, Stop
+from amo_bridge.cli.common import config_option, console, load_or_exit, opened
 from amo_bridge.config.model import Config
 from amo_bridge.engine.history import Would, would_have
 from amo_bridge.runtime.connection import known_timezone

@@ -10,17 +10,14 @@ from typing import Any
 
 import click
 
-from amo_bridge.cli.common import load_or_exit, waiting
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.cli.click_ru import Command, Stop
+from amo_bridge.cli.common import config_option, load_or_exit, waiting
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.responses import in_words
 from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.rehearsal.known_state import recalled
+from amo_bridge.rehearsal.snapshot import Head, Masking, account_of, rows_of, write
 from amo_bridge.runtime.connection import account_client
-from amo_bridge.snapshot.masking import Masking
-from amo_bridge.snapshot.own_store import recalled
-from amo_bridge.snapshot.snapshot_file import Head, write
-from amo_bridge.snapshot.taking import account_of, rows_of
 
 KINDS = {"companies": "компании", "contacts": "контакты", "leads": "сделки", "tasks": "задачи"}
 

@@ -10,9 +10,8 @@ from rich.table import Table
 
 from amo_bridge.channels.registry import telegram_bot
 from amo_bridge.channels.telegram import Bot
-from amo_bridge.cli.common import console, load_or_exit, tell_and_exit
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command, Group, Stop
+from amo_bridge.cli.click_ru import Command, Group, Stop
+from amo_bridge.cli.common import config_option, console, load_or_exit, tell_and_exit
 from amo_bridge.config.channels import TELEGRAM_TOKEN
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ChannelError, ConfigError

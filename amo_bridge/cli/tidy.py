@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from amo_bridge.cli.common import load_or_exit
-from amo_bridge.cli.opened import opened
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command
+from amo_bridge.cli.click_ru import Command
+from amo_bridge.cli.common import config_option, load_or_exit, opened
 from amo_bridge.clock import SystemClock
 from amo_bridge.dates.duration import in_words
 from amo_bridge.engine.retention import Retention

@@ -11,14 +11,20 @@ from zoneinfo import ZoneInfo
 import click
 from rich.table import Table
 
-from amo_bridge.cli.common import console, load_or_exit, user_name
-from amo_bridge.cli.csv_file import csv_option, has_one_voice, write_csv
-from amo_bridge.cli.opened import opened
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.cli.click_ru import Command, Stop
+from amo_bridge.cli.common import (
+    config_option,
+    console,
+    csv_option,
+    has_one_voice,
+    load_or_exit,
+    opened,
+    user_name,
+    write_csv,
+)
 from amo_bridge.clock import SystemClock
 from amo_bridge.engine.violations import NoSuchViolation, Violation, Violations
-from amo_bridge.reports.violation_sheet import STATES, Month, Sum, sheet, sums
+from amo_bridge.reports.violations import STATES, Month, Sum, sheet, sums
 from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.text.names import nearest
 

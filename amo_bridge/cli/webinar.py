@@ -1,25 +1,218 @@
-"""``amo-bridge webinar``: attendee exports into amoCRM, from the command line."""
+"""Columns of a table that nobody knows, named on the command line: ``--column почта="E-mail участника"``."""
 
 from __future__ import annotations
 
 import json
-from contextlib import nullcontext
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from amo_bridge.cli.common import agrees, console, load_or_exit, user_name
-from amo_bridge.cli.csv_file import csv_option, has_one_voice, write_csv
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command, Declined, Group, Stop
-from amo_bridge.cli.webinar_columns import columns_option
-from amo_bridge.cli.webinar_desk import Columns, at_work, day
-from amo_bridge.cli.webinar_words import INTERESTS, show_end, show_list, show_report
-from amo_bridge.cli.webinar_work import a_worker, watch
+from amo_bridge.cli.click_ru import Command, Declined, Group, Stop
+from amo_bridge.cli.common import (
+    NoStore,
+    agrees,
+    config_option,
+    console,
+    csv_option,
+    has_one_voice,
+    load_or_exit,
+    opened,
+    tell_and_exit,
+    user_name,
+    write_csv,
+)
+from amo_bridge.cli.webinar_output import INTERESTS, show_end, show_files, show_list, show_plan, show_report
+from amo_bridge.clock import SystemClock
+from amo_bridge.config.model import Config
 from amo_bridge.config.webinar import Interest
+from amo_bridge.mirror.contacts import ContactIndex
+from amo_bridge.runtime.account import Bridge
+from amo_bridge.runtime.connection import known_account
+from amo_bridge.storage.accounts import RECONCILED_AT, Cursors, known_key
+from amo_bridge.text.names import nearest, same_name
+from amo_bridge.web.auth.audit import Audit
+from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
+from amo_bridge.webinars.formats.tables import FIELDS, WORDS, Field
+from amo_bridge.webinars.imports.drafts import Drafting, Upload
+from amo_bridge.webinars.imports.model import STATE_WORDS
 from amo_bridge.webinars.imports.report import report as report_of
-from amo_bridge.webinars.imports.service import UNDOABLE
+from amo_bridge.webinars.imports.repository import ACTIVE, ImportBook, NoSuchImport
+from amo_bridge.webinars.imports.service import UNDOABLE, ImportControl
 from amo_bridge.webinars.plan import Override
+
+_SHORT: dict[Field, str] = {"minutes": "минуты", "buttons": "кнопки", "banner": "баннер", "date": "дата"}
+
+
+class ColumnOption(click.ParamType[tuple[str, str]]):
+    """``поле=Столбец``."""
+
+    name = "column"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        field, sign, title = str(value).partition("=")
+        if not sign or not title.strip():
+            self.fail(f"«{value}»: нужно поле=столбец, например почта=E-mail", param, ctx)
+        return field.strip(), title.strip()
+
+
+columns_option = click.option(
+    "--column", "columns", type=ColumnOption(), multiple=True, metavar="ПОЛЕ=СТОЛБЕЦ",
+    help="Какой столбец что значит, если мост сам не понял; запомнит для таких же таблиц. "
+    f"Поля: {', '.join(_SHORT.get(field, WORDS[field]) for field in FIELDS)}.",
+)  # fmt: skip
+
+
+def named(columns: Sequence[tuple[str, str]], headers: Sequence[str]) -> dict[Field, str]:
+    """Field → title of its column. Raises Stop for a field or a column that there is not."""
+    return {_field(field): _title(title, headers) for field, title in columns}
+
+
+def _field(word: str) -> Field:
+    for field in FIELDS:
+        if same_name(word, field) or same_name(word, WORDS[field]) or same_name(word, _SHORT.get(field, "")):
+            return field
+    known = [_SHORT.get(field, WORDS[field]) for field in FIELDS]
+    meant = nearest(word, known)
+    raise Stop(f"поля «{word}» нет" + (f"; может быть, «{meant}»?" if meant else f"; есть: {', '.join(known)}"))
+
+
+def _title(title: str, headers: Sequence[str]) -> str:
+    for header in headers:
+        if same_name(header, title):
+            return header
+    meant = nearest(title, headers)
+    raise Stop(f"столбца «{title}» в файле нет" + (f"; может быть, «{meant}»?" if meant else ""))
+
+
+# What the commands about webinars work with.
+
+Columns = tuple[tuple[str, str], ...]
+
+
+class Desk:
+    """What the commands work with."""
+
+    def __init__(
+        self, config: Config, drafting: Drafting, control: ImportControl, zone: ZoneInfo, audit: Audit
+    ) -> None:
+        self._audit = audit
+        self.config = config
+        self.drafting = drafting
+        self.control = control
+        self.book = drafting.book
+        self.zone = zone
+
+    def write_down(self, number: int, deed: str, words: str) -> None:
+        """For the page that tells who changed what."""
+        who = f"{user_name()} (командная строка)"
+        self._audit.write(who, f"webinar.{deed}", f"Загрузка № {number}: {words}", account=self.config.path.stem)
+
+    def uploads(self, files: Sequence[Path]) -> list[Upload]:
+        return [Upload(path.name, path.read_bytes()) for path in files]
+
+    def show(self, files: Sequence[Path], held_on: date | None, columns: Columns) -> None:
+        """The plan, on the screen. Columns that are named are remembered for all such tables."""
+        uploads = self.uploads(files)
+        screen = console()
+        try:
+            exports = self.drafting.read(uploads)
+        except ColumnsUnknown as error:
+            if not columns:
+                raise Stop(f"{error}. Скажите так: --column почта=«название столбца» --column минуты=«…»") from error
+            self.drafting.memory.remember_columns(error.signature, named(columns, error.headers))
+            exports = self.drafting.read(uploads)
+        before = [self.drafting.memory.loaded_by(upload.digest) for upload in uploads]
+        drafts = [self.drafting.memory.same_file(upload.digest, ("draft",)) for upload in uploads]
+        show_files(screen, [upload.name for upload in uploads], exports, before, drafts)
+        for day, rows in self.drafting.preview(exports, held_on).items():
+            show_plan(screen, day, rows, self.drafting.options)
+
+
+@contextmanager
+def at_work(config: Config) -> Iterator[Desk]:
+    """The store of the account, with what is known of it. Ends the command in words when something is not there."""
+    with opened(config) as (store, key):
+        account = known_account(config, os.environ)
+        if account is None:
+            raise NoStore(f"мост ещё не видел аккаунт {config.account.url}: запустите его (amo-bridge serve)")
+        try:
+            drafting = Drafting(store, key, config, account, SystemClock())
+            control = ImportControl(store, key, drafting, dry_run=config.bridge.dry_run)
+            yield Desk(config, drafting, control, ZoneInfo(account.timezone), Audit(store, SystemClock()))
+        except (ExportError, NoSuchImport) as error:
+            raise Stop(str(error)) from error
+
+
+def day(told: str | None) -> date | None:
+    """Of the calendar, as people type it. Ends the command in words for what is none."""
+    if told is None:
+        return None
+    try:
+        return datetime.strptime(told, "%d.%m.%Y").date()  # noqa: DTZ007 - a day has no zone
+    except ValueError as error:
+        raise Stop(f"«{told}» — не дата, нужна вида 13.09.2021") from error
+
+
+# A worker for a command: a running bridge's if there is one, else one of the command's own while it lasts.
+
+LOOK_EVERY = 0.2
+
+
+@contextmanager
+def a_worker(config: Config, screen: Console) -> Iterator[None]:
+    """Somebody works for the account meanwhile. If a bridge leads already, ours only stands by; else it first hears
+    what it has missed: a plan by an old copy would take people for strangers."""
+    since = time.time()
+    bridge = Bridge(config, os.environ, "", role="worker")
+    bridge.start()
+    try:
+        with screen.status("мост готовится") as status:
+            while bridge.state != "ready" and not bridge.problems:
+                status.update(f"мост готовится: {bridge.state}")
+                time.sleep(LOOK_EVERY)
+            while not (bridge.problems or _has_caught_up(bridge, since)):
+                status.update("мост читает, что изменилось в amoCRM")
+                time.sleep(LOOK_EVERY)
+        if bridge.problems:
+            tell_and_exit(bridge.problems)
+        yield
+    finally:
+        bridge.stop()
+
+
+def _has_caught_up(bridge: Bridge, since: float) -> bool:
+    """Has the account been looked over since then, and are all its contacts known?"""
+    store = bridge.ground.store
+    key = known_key(store, bridge.config.account.url)
+    if key is None:
+        return False
+    looked_at = Cursors(store, key).read(RECONCILED_AT) or 0.0
+    return ContactIndex(store, key).is_filled and (looked_at >= since or not bridge.is_leading)
+
+
+def watch(book: ImportBook, number: int, screen: Console) -> None:
+    """Show how far an import is until it is over. Leaving (Ctrl+C) holds it: it goes on when somebody says so."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=screen) as bar:
+        task = bar.add_task(f"загрузка № {number}", total=book.counts(number).all)
+        while (job := book.get(number)).state in ACTIVE:
+            counts = book.counts(number)
+            words = f"загрузка № {number}: {STATE_WORDS[job.state]}" + (f" ({job.trouble})" if job.trouble else "")
+            bar.update(task, completed=counts.settled, description=words)
+            time.sleep(LOOK_EVERY)
+        bar.update(task, completed=book.counts(number).settled)
+
+
+# ``amo-bridge webinar``: attendee exports into amoCRM, from the command line.
 
 files_argument = click.argument(
     "files", nargs=-1, required=True, metavar="ФАЙЛ …", type=click.Path(path_type=Path, exists=True, dir_okay=False)

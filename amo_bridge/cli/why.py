@@ -10,9 +10,8 @@ import click
 from rich.table import Column, Table
 from sqlalchemy.exc import SQLAlchemyError
 
-from amo_bridge.cli.common import console, load_or_exit
-from amo_bridge.cli.options import config_option
-from amo_bridge.cli.russian import Command, Stop
+from amo_bridge.cli.click_ru import Command, Stop
+from amo_bridge.cli.common import config_option, console, load_or_exit
 from amo_bridge.config.model import Config
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.errors import BridgeError

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import requests
 
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 
 URL = re.compile(r"http://127\.0\.0\.1:\d+")
 PATIENCE = 60.0

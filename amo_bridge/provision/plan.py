@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from amo_bridge.crm.account import Account, Field, Pipeline
 from amo_bridge.errors import AmbiguousName, UnknownName
-from amo_bridge.provision.wanted import Wanted, WantedField
+from amo_bridge.provision.requirements import Wanted, WantedField
 from amo_bridge.text.names import normalise
 
 ENTITIES = {"leads": "сделки", "contacts": "контакта"}

@@ -28,12 +28,12 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import in_words
 from amo_bridge.engine.forecast import Upcoming
 from amo_bridge.errors import BridgeError, ConfigError
-from amo_bridge.rehearsal.calendar import day_title
-from amo_bridge.rehearsal.play import rehearsing
+from amo_bridge.rehearsal.known_state import recall
+from amo_bridge.rehearsal.results import day_title
+from amo_bridge.rehearsal.simulation import rehearsing
 from amo_bridge.rehearsal.source import Source, from_account
 from amo_bridge.runtime.connection import Connection
 from amo_bridge.runtime.rehearsal_jobs import Rehearsal, Rehearsals
-from amo_bridge.snapshot.known import recall
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import Store
 

@@ -11,14 +11,13 @@ from typing import Any
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.rehearsal.play import TOKEN
+from amo_bridge.rehearsal.known_state import NOTHING, Known, on_since
+from amo_bridge.rehearsal.simulation import TOKEN
+from amo_bridge.rehearsal.snapshot import Progress, SnapshotRefused, account_of, read, rows_of, rows_of_one
 from amo_bridge.sandbox import snapshot_start
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.seeding import seed
 from amo_bridge.sandbox.world import World
-from amo_bridge.snapshot.known import NOTHING, Known, on_since
-from amo_bridge.snapshot.snapshot_file import SnapshotRefused, read
-from amo_bridge.snapshot.taking import Progress, account_of, rows_of, rows_of_one
 
 EXAMPLE_DEALS = 3
 """Deals on every stage of the example account."""

@@ -8,8 +8,7 @@ from zoneinfo import ZoneInfo
 
 from flask import Flask, Response
 
-from amo_bridge.sandbox.http import base, hal, self_link
-from amo_bridge.sandbox.query import words
+from amo_bridge.sandbox.http import base, hal, self_link, words
 from amo_bridge.sandbox.validation import acting_user
 from amo_bridge.sandbox.world import World
 

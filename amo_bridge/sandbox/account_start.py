@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from amo_bridge.sandbox import account_file as files
-from amo_bridge.sandbox import client_writes, field_values, links, tags
+from amo_bridge.sandbox import contacts, custom_fields, links, tags
 from amo_bridge.sandbox.account_file import AccountFile, AccountFileError, CustomField, Person, Pipeline
-from amo_bridge.sandbox.custom_field_records import field_record
+from amo_bridge.sandbox.custom_fields import field_record
 from amo_bridge.sandbox.entities import Draft
-from amo_bridge.sandbox.pipeline_records import pipeline_record, status_record, system_statuses
-from amo_bridge.sandbox.user_records import user_record
+from amo_bridge.sandbox.pipelines import pipeline_record, status_record, system_statuses
+from amo_bridge.sandbox.users import user_record
 from amo_bridge.sandbox.validation import Reader
 from amo_bridge.sandbox.world import Filler, World
 
@@ -113,12 +113,12 @@ def _fill_person(world: World, entity: str, person: Person) -> None:
         for name, value in person.fields.items()
     ]
     reader = Reader(world, {"custom_fields_values": sent}, person.name, user_id)
-    fields = field_values.read(reader, entity)
+    fields = custom_fields.read(reader, entity)
     if reader.errors:
         wrong = "; ".join(f"{error['path']}: {error['detail']}" for error in reader.errors)
         raise AccountFileError(f"{entity} «{person.name}»: {wrong}")
     wanted = Draft(_names(entity, person.name), fields, tags.TagChange(add=list(person.tags)))
-    record = client_writes.build(world, entity, wanted, user_id)
+    record = contacts.build(world, entity, wanted, user_id)
     world.table(entity)[record["id"]] = record
     for company in world.table("companies").values():
         if entity == "contacts" and company["name"] == person.company:

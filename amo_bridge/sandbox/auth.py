@@ -10,8 +10,8 @@ import re
 from flask import Flask, Response, g, request
 
 from amo_bridge.sandbox import tokens
-from amo_bridge.sandbox.doors import bearer
 from amo_bridge.sandbox.http import problem
+from amo_bridge.sandbox.middleware import bearer
 from amo_bridge.sandbox.world import Record, World
 
 PROTECTED = ("/api/", "/drive/")

@@ -7,12 +7,12 @@ from typing import Any
 
 from flask import Flask, Response
 
-from amo_bridge.sandbox import note_params, note_writes
-from amo_bridge.sandbox.deal_stages import CLOSED
+from amo_bridge.sandbox import notes
+from amo_bridge.sandbox.contacts import same_number
+from amo_bridge.sandbox.deals import CLOSED
 from amo_bridge.sandbox.entities import PEOPLE, SINGULAR, find
 from amo_bridge.sandbox.http import hal, link
 from amo_bridge.sandbox.links import linked
-from amo_bridge.sandbox.phones import same_number
 from amo_bridge.sandbox.validation import Reader, acting_user, checked, read_batch
 from amo_bridge.sandbox.world import Record, World
 
@@ -31,7 +31,7 @@ def register(app: Flask, world: World) -> None:
             if found is None:
                 errors.append(_not_found(reader.request_id))
             else:
-                note = note_writes.add(world, *found, user_id=acting_user(), **plain)
+                note = notes.add(world, *found, user_id=acting_user(), **plain)
                 added.append(_shown(world, note, *found, reader.request_id))
         body = {"_total_items": len(added), "errors": errors, "_embedded": {"calls": added}}
         return hal(body)
@@ -48,7 +48,7 @@ def _read(reader: Reader) -> dict[str, Any]:
     reader.integer("duration")
     reader.text("source")
     reader.text("phone")
-    reader.choice("call_status", note_params.CALL_STATUSES)
+    reader.choice("call_status", notes.CALL_STATUSES)
     stamps = {
         "responsible_user_id": reader.user("responsible_user_id"),
         "created_by": reader.user("created_by", robot=True),

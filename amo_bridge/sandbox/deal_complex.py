@@ -8,11 +8,11 @@ from typing import Any
 
 from flask import Flask, Response
 
-from amo_bridge.sandbox import client_writes, deal_writes, links, unsorted_writes
-from amo_bridge.sandbox.deal_stages import CLOSED, main_pipeline
+from amo_bridge.sandbox import contacts, deals, links, unsorted
+from amo_bridge.sandbox.contacts import same_number
+from amo_bridge.sandbox.deals import CLOSED, main_pipeline
 from amo_bridge.sandbox.entities import Draft, find
 from amo_bridge.sandbox.http import hal
-from amo_bridge.sandbox.phones import same_number
 from amo_bridge.sandbox.validation import Reader, acting_user, checked, read_batch
 from amo_bridge.sandbox.world import Record, World
 
@@ -32,7 +32,7 @@ def register(app: Flask, world: World) -> None:
     @app.post("/api/v4/leads/complex")
     def add_complex() -> Response:
         drafts = checked(read_batch(world, MAX_LEADS), _read)
-        deal_writes.check_reasons(world, [(reader, wanted.lead) for reader, wanted in drafts])
+        deals.check_reasons(world, [(reader, wanted.lead) for reader, wanted in drafts])
         # The answer is a bare array, unlike every other one.
         return hal([_add(world, reader, wanted, acting_user()) for reader, wanted in drafts])
 
@@ -45,7 +45,7 @@ def _read(reader: Reader) -> Complex:
             sides[kind] = _read_side(reader, kind, item)
     bare = {name: value for name, value in within.items() if name not in ("contacts", "companies")}
     lead_reader = Reader(reader.world, {**reader.body, "_embedded": bare}, reader.request_id, reader.user_id)
-    lead = deal_writes.read_new(lead_reader)
+    lead = deals.read_new(lead_reader)
     reader.errors += lead_reader.errors
     if len(lead.fields) > MAX_FIELDS:
         detail = f"This collection should contain {MAX_FIELDS} elements or less."
@@ -61,7 +61,7 @@ def _read_side(reader: Reader, kind: str, item: dict[str, Any]) -> int | Draft:
             reader.not_a_choice(f"{prefix}.id")
         return item["id"] if isinstance(item["id"], int) else 0
     inner = Reader(reader.world, item, reader.request_id, reader.user_id)
-    wanted = client_writes.read_new(inner, kind)
+    wanted = contacts.read_new(inner, kind)
     reader.errors += [{**error, "path": f"{prefix}.{error['path']}"} for error in inner.errors]
     return wanted
 
@@ -69,16 +69,16 @@ def _read_side(reader: Reader, kind: str, item: dict[str, Any]) -> int | Draft:
 def _add(world: World, reader: Reader, wanted: Complex, user_id: int) -> dict[str, Any]:
     known = _duplicate(world, wanted) if world.account["is_duplicate_control_enabled"] else None
     if known is not None:
-        deal_writes.change(world, known["id"], Draft({}, wanted.lead.fields, wanted.lead.tags), user_id)
+        deals.change(world, known["id"], Draft({}, wanted.lead.fields, wanted.lead.tags), user_id)
         return _answer(world, known["id"], reader, merged=True)
     sides = {
-        kind: side if isinstance(side, int) else client_writes.create(world, kind, side, user_id)["id"]
+        kind: side if isinstance(side, int) else contacts.create(world, kind, side, user_id)["id"]
         for kind, side in wanted.sides.items()
     }
     if wanted.metadata:
-        lead_id = unsorted_writes.create(world, wanted.metadata, wanted.lead, sides, user_id)["lead_id"]
+        lead_id = unsorted.create(world, wanted.metadata, wanted.lead, sides, user_id)["lead_id"]
     else:
-        lead_id = deal_writes.create(world, wanted.lead, user_id)["id"]
+        lead_id = deals.create(world, wanted.lead, user_id)["id"]
         for kind, side_id in sides.items():
             links.connect(world, "leads", lead_id, kind, side_id, user_id)
     if len(sides) == 2:

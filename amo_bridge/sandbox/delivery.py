@@ -14,12 +14,11 @@ from flask import Flask, Response, g, has_request_context
 
 from amo_bridge.sandbox import faults
 from amo_bridge.sandbox.changes import Change
-from amo_bridge.sandbox.courier import Courier
+from amo_bridge.sandbox.digital_pipeline import pipeline_hooks
 from amo_bridge.sandbox.faults import Faults
-from amo_bridge.sandbox.hook_account import HookAccount
-from amo_bridge.sandbox.hook_bodies import hooks_of
-from amo_bridge.sandbox.hook_post import Parcel
-from amo_bridge.sandbox.pipeline_hooks import pipeline_hooks
+from amo_bridge.sandbox.webhook_bodies import hooks_of
+from amo_bridge.sandbox.webhook_entities import HookAccount
+from amo_bridge.sandbox.webhook_sender import Courier, Parcel
 from amo_bridge.sandbox.world import World
 
 EXTENSION = "sandbox.delivery"

@@ -17,9 +17,9 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from amo_bridge.sandbox.doors import bearer, is_outside, is_person, nginx_page
 from amo_bridge.sandbox.faults import LATE, TOO_MANY
 from amo_bridge.sandbox.http import problem
+from amo_bridge.sandbox.middleware import bearer, is_outside, is_person, nginx_page
 from amo_bridge.sandbox.world import World
 
 EXTENSION = "sandbox.limits"

@@ -1,9 +1,10 @@
-"""OAuth 2 as amoCRM does it: the authorize page, the exchange of codes and refresh tokens, the disconnect hook."""
+"""OAuth's error answers, word for word as integrators have seen them (issues of amoCRM's own PHP library)."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -12,12 +13,47 @@ import requests
 from flask import Flask, Response, jsonify, redirect, render_template_string, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from amo_bridge.sandbox import oauth_errors as errors
 from amo_bridge.sandbox import tokens
 from amo_bridge.sandbox.auth import is_active, is_admin, unauthorized
 from amo_bridge.sandbox.http import Refused, problem
-from amo_bridge.sandbox.oauth_errors import OAuthRefused
 from amo_bridge.sandbox.world import Record, World
+
+TYPE = "https://developers.amocrm.ru/v3/errors/OAuthProblemJson"
+BAD_REQUEST = ("Некорректный запрос", "В запросе отсутствует ряд параметров или параметры невалидны")
+BAD_CLIENT = ("Некорректный клиент", "Авторизация клиента не прошла")
+
+REVOKED = "Token has been revoked"
+BAD_REFRESH = "Invalid refresh token"
+CODE_EXPIRED = "Authorization code has expired"
+CODE_USED = "Authorization code has been revoked"
+CODE_FOREIGN = "Cannot decrypt the authorization code"
+BAD_REDIRECT = "Redirect URI is not associated with client"
+BAD_ACCOUNT = "Invalid account"
+
+
+class OAuthRefused(Exception):
+    """The exchange is refused. ``hint`` None: the answer of a wrong client_id or client_secret, which has none."""
+
+    def __init__(self, hint: str | None, status: int = 400) -> None:
+        super().__init__(hint or BAD_CLIENT[0])
+        self.hint = hint
+        self.status = status
+
+
+def missing(parameter: str) -> OAuthRefused:
+    """The backticks are part of the vendor's text."""
+    return OAuthRefused(f"Check the `{parameter}` parameter")
+
+
+def answer(why: OAuthRefused) -> Response:
+    title, detail = BAD_CLIENT if why.hint is None else BAD_REQUEST
+    body: dict[str, object] = {} if why.hint is None else {"hint": why.hint}
+    body |= {"title": title, "type": TYPE, "status": why.status, "detail": detail}
+    text = json.dumps(body, ensure_ascii=False)
+    return Response(text, status=why.status, content_type="application/problem+json")
+
+
+# OAuth 2 as amoCRM does it: the authorize page, the exchange of codes and refresh tokens, the disconnect hook.
 
 PLATFORM_RU = 1
 DISCONNECT_TIMEOUT = 5
@@ -41,7 +77,7 @@ def register(app: Flask, world: World) -> None:
         try:
             return jsonify(_exchange(world, told))
         except OAuthRefused as why:
-            return errors.answer(why)
+            return answer(why)
 
     @app.get("/oauth2/account/current/subdomain")
     def subdomain() -> Response:
@@ -118,35 +154,35 @@ def _exchange(world: World, told: Mapping[str, Any]) -> dict[str, Any]:
     elif grant == "refresh_token":
         user_id = _spend_refresh(world, client, told)
     else:
-        raise errors.missing("grant_type")
+        raise missing("grant_type")
     return tokens.issue_pair(world, client["client_id"], user_id, request.host)
 
 
 def _checked_client(world: World, told: Mapping[str, Any]) -> Record:
     for parameter in ("client_id", "client_secret"):
         if not told.get(parameter):
-            raise errors.missing(parameter)
+            raise missing(parameter)
     client = world.table("oauth_clients").get(told["client_id"])
     if client is None or not hmac.compare_digest(client["client_secret"], str(told["client_secret"])):
         raise OAuthRefused(None, 401)
     if tokens.settings(world).get("wrong_account"):
-        raise OAuthRefused(errors.BAD_ACCOUNT)
+        raise OAuthRefused(BAD_ACCOUNT)
     if told.get("redirect_uri") != client["redirect_uri"]:
-        raise OAuthRefused(errors.BAD_REDIRECT)
+        raise OAuthRefused(BAD_REDIRECT)
     return client
 
 
 def _spend_code(world: World, client: Record, told: Mapping[str, Any]) -> int:
     code = str(told.get("code") or "")
     if not code:
-        raise errors.missing("code")
+        raise missing("code")
     record = world.table("oauth_codes").get(code)
     if record is None or record["client_id"] != client["client_id"]:
-        raise OAuthRefused(errors.CODE_FOREIGN)
+        raise OAuthRefused(CODE_FOREIGN)
     if record["is_used"]:
-        raise OAuthRefused(errors.CODE_USED)
+        raise OAuthRefused(CODE_USED)
     if record["expires_at"] <= world.clock.now():
-        raise OAuthRefused(errors.CODE_EXPIRED)
+        raise OAuthRefused(CODE_EXPIRED)
     tokens.use_up(world, "oauth_codes", code)
     return int(record["user_id"])
 
@@ -154,14 +190,14 @@ def _spend_code(world: World, client: Record, told: Mapping[str, Any]) -> int:
 def _spend_refresh(world: World, client: Record, told: Mapping[str, Any]) -> int:
     refresh = str(told.get("refresh_token") or "")
     if not refresh:
-        raise errors.missing("refresh_token")
+        raise missing("refresh_token")
     record = world.table("refresh_tokens").get(refresh)
     if record is None or record["client_id"] != client["client_id"]:
-        raise OAuthRefused(errors.BAD_REFRESH)
+        raise OAuthRefused(BAD_REFRESH)
     if record["is_used"]:
-        raise OAuthRefused(errors.REVOKED, 401)
+        raise OAuthRefused(REVOKED, 401)
     if record["expires_at"] <= world.clock.now():
-        raise OAuthRefused(errors.BAD_REFRESH)
+        raise OAuthRefused(BAD_REFRESH)
     tokens.use_up(world, "refresh_tokens", refresh)
     return int(record["user_id"])
 

@@ -1,7 +1,4 @@
-"""What only people do, in the browser: the API has no call for it, stories and tests need it.
-
-Everything is ``POST /sandbox/ui/…`` with a JSON object that names the person as ``user_id``.
-"""
+"""Two cards made one, as people do with duplicates: what the loser had goes to the winner, the loser's id vanishes."""
 
 from __future__ import annotations
 
@@ -9,12 +6,57 @@ from typing import Any
 
 from flask import Flask, Response
 
-from amo_bridge.sandbox import merging, task_writes
-from amo_bridge.sandbox.changes import Action, Change
-from amo_bridge.sandbox.entities import find, kind_of, stamp
+from amo_bridge.sandbox import links, tasks
+from amo_bridge.sandbox.changes import Action, Change, Kind
+from amo_bridge.sandbox.entities import find, kind_of, put, stamp
 from amo_bridge.sandbox.http import Refused, hal
 from amo_bridge.sandbox.validation import read_json
 from amo_bridge.sandbox.world import Record, World
+
+SEVERAL = ("multitext", "multiselect")
+
+
+def merge(world: World, kind: Kind, winner: Record, loser: Record, user_id: int) -> None:
+    """Both records are live ones of ``kind``. The loser's Change names the winner as ``merged_into``."""
+    merged = {
+        **winner,
+        "custom_fields_values": _fields(winner, loser),
+        "tags": [*winner["tags"], *(tag for tag in loser["tags"] if tag not in winner["tags"])],
+        **stamp(world, user_id),
+    }
+    for to in ("leads", "contacts", "companies"):
+        for item in links.linked(world, kind, loser["id"], to):
+            links.detach(world, kind, loser["id"], to, item["id"])
+            if to != "companies" or not links.linked(world, kind, winner["id"], to):
+                links.attach(world, kind, winner["id"], to, item["id"])
+    for owned in ("tasks", "notes"):
+        for record in list(world.table(owned).values()):
+            if (record["entity_type"], record["entity_id"]) == (kind, loser["id"]):
+                world.table(owned)[record["id"]] = {**record, "entity_id": winner["id"]}
+    gone = {**loser, "is_deleted": True, "merged_into": winner["id"], **stamp(world, user_id)}
+    world.table(kind)[loser["id"]] = gone
+    told = {"merged_into": winner["id"]}
+    world.record(Change(kind, "delete", loser["id"], loser, None, user_id, world.clock.now(), told))
+    put(world, kind, merged, user_id, merged_from=loser["id"])
+
+
+def _fields(winner: Record, loser: Record) -> list[dict[str, Any]] | None:
+    """The winner's own values win; phones, e-mails and multiselects are joined."""
+    fields = {field["field_id"]: field for field in winner["custom_fields_values"] or ()}
+    for field in loser["custom_fields_values"] or ():
+        mine = fields.get(field["field_id"])
+        if mine is None:
+            fields[field["field_id"]] = field
+        elif field["field_type"] in SEVERAL:
+            known = {item["value"] for item in mine["values"]}
+            more = [item for item in field["values"] if item["value"] not in known]
+            fields[field["field_id"]] = {**mine, "values": [*mine["values"], *more]}
+    return list(fields.values()) or None
+
+
+# What only people do, in the browser: the API has no call for it, stories and tests need it.
+#
+# Everything is ``POST /sandbox/ui/…`` with a JSON object that names the person as ``user_id``.
 
 KINDS = {"lead": "leads", "contact": "contacts", "company": "companies"}
 ENTITY = "<any(lead, contact, company):entity>"
@@ -59,7 +101,7 @@ def register(app: Flask, world: World) -> None:
         plain: dict[str, Any] = {"is_completed": True}
         if sent.get("text"):
             plain["result"] = {"text": sent["text"]}
-        task = task_writes.change(world, sent["task_id"], plain, sent["user_id"], from_task_list=True)
+        task = tasks.change(world, sent["task_id"], plain, sent["user_id"], from_task_list=True)
         return hal({"id": task["id"], "updated_at": task["updated_at"]})
 
     @app.post("/sandbox/ui/merge")
@@ -69,7 +111,7 @@ def register(app: Flask, world: World) -> None:
         if sent["entity_type"] not in KINDS.values() or sent["winner_id"] == sent["loser_id"]:
             raise Refused(400, "entity_type is leads, contacts or companies, and there are two of them")
         winner, loser = (_found(find(world, sent["entity_type"], sent[f"{who}_id"])) for who in ("winner", "loser"))
-        merging.merge(world, kind_of(sent["entity_type"]), winner, loser, sent["user_id"])
+        merge(world, kind_of(sent["entity_type"]), winner, loser, sent["user_id"])
         return hal({"id": winner["id"]})
 
     @app.post("/sandbox/ui/<any(activate, deactivate):what>_user")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from amo_bridge.sandbox.doors import Answer, ask, bearer, body_of, is_outside
+from amo_bridge.sandbox.middleware import Answer, ask, bearer, body_of, is_outside
 from amo_bridge.sandbox.world import World
 
 if TYPE_CHECKING:

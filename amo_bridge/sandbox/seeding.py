@@ -6,9 +6,9 @@ from typing import Any
 
 from flask import Flask, Response, jsonify
 
-from amo_bridge.sandbox import client_writes, deal_writes, links
-from amo_bridge.sandbox.control_body import only, told
-from amo_bridge.sandbox.deal_stages import UNSORTED, first_of, main_pipeline
+from amo_bridge.sandbox import contacts, deals, links
+from amo_bridge.sandbox.control import only, told
+from amo_bridge.sandbox.deals import UNSORTED, first_of, main_pipeline
 from amo_bridge.sandbox.entities import Draft
 from amo_bridge.sandbox.http import Refused
 from amo_bridge.sandbox.tags import TagChange
@@ -53,7 +53,7 @@ def seed(world: World, number: int, stage: dict[str, int], *, with_contacts: boo
         user_id, at = users[turn % len(users)], now - (number - 1 - turn)
         times = {"created_at": at, "updated_at": at}
         plain = {"name": f"Сделка {turn + 1}", "price": 1000 * (turn % 500), **times, **stage}
-        lead = deal_writes.build(world, Draft(plain, {}, TagChange()), user_id)
+        lead = deals.build(world, Draft(plain, {}, TagChange()), user_id)
         world.table("leads")[lead["id"]] = lead
         if with_contacts:
             contact_id = _contact(world, turn + 1, user_id, times)
@@ -70,6 +70,6 @@ def _contact(world: World, turn: int, user_id: int, times: dict[str, int]) -> in
             value = {"value": f"+7900{turn:07d}", "enum_id": kind["id"], "enum_code": kind["code"]}
             phones[field["id"]] = [value]
     plain = {"name": f"Клиент {turn}", "first_name": "Клиент", "last_name": str(turn), **times}
-    contact = client_writes.build(world, "contacts", Draft(plain, phones, TagChange()), user_id)
+    contact = contacts.build(world, "contacts", Draft(plain, phones, TagChange()), user_id)
     world.table("contacts")[contact["id"]] = contact
     return int(contact["id"])

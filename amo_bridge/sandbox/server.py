@@ -15,43 +15,43 @@ from amo_bridge.sandbox import (
     account,
     auth,
     calls,
-    clients,
+    contacts,
     control,
+    conversations,
     custom_fields,
     deal_complex,
     deals,
     delivery,
-    event_log,
+    events,
     faults,
     files,
     http,
     limits,
-    links_api,
+    links,
     loss_reasons,
+    middleware,
     notes,
     oauth,
     people,
     pipelines,
     request_log,
     seeding,
-    server_time,
+    subscriptions,
     tags,
-    talking,
     tasks,
     unsorted,
     users,
-    webhooks_api,
 )
 from amo_bridge.sandbox.account_start import load_world
-from amo_bridge.sandbox.keep_alive import KeepAliveServer
+from amo_bridge.sandbox.middleware import KeepAliveServer
 from amo_bridge.sandbox.world import World
 
-DOORS = (request_log, server_time, faults, limits, auth, oauth, event_log, files, delivery, control, seeding)
+DOORS = (request_log, middleware, faults, limits, auth, oauth, events, files, delivery, control, seeding)
 """What stands before the API and beside it; the first sees a request first."""
 
 ENTITIES = (
-    account, users, pipelines, loss_reasons, custom_fields, tags, webhooks_api,
-    unsorted, deals, deal_complex, clients, links_api, tasks, notes, calls, people, talking,
+    account, users, pipelines, loss_reasons, custom_fields, tags, subscriptions,
+    unsorted, deals, deal_complex, contacts, links, tasks, notes, calls, people, conversations,
 )  # fmt: skip
 
 LOCKED = ("/api/", "/drive/", "/oauth2/", "/sandbox/ui/")

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from amo_bridge.sandbox import links
-from amo_bridge.sandbox.user_records import user_record
+from amo_bridge.sandbox.users import user_record
 
 if TYPE_CHECKING:
     from amo_bridge.sandbox.world import World
+
 
 Row = Mapping[str, Any]
 NO_GROUP = 0

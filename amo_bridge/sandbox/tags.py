@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response
 
-from amo_bridge.sandbox.http import embedded, listing
-from amo_bridge.sandbox.query import branch, integers, query, strings
+from amo_bridge.sandbox.http import branch, embedded, integers, listing, query, strings
 from amo_bridge.sandbox.validation import Reader, checked, read_batch
 
 if TYPE_CHECKING:

@@ -1,19 +1,136 @@
-"""``/api/v4/leads/unsorted`` (amoCRM docs, unsorted-api): forms and calls can be added, all kinds be decided."""
+"""Incoming leads («Неразобранное»): adding, accepting, declining (amoCRM docs, unsorted-api).
+
+The lead exists from the start, on the status of type 1; its contact is in no list before the lead is accepted.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response, request
 
-from amo_bridge.sandbox import client_writes, deal_writes, unsorted_writes
-from amo_bridge.sandbox.deal_stages import UNSORTED
-from amo_bridge.sandbox.entities import Draft
-from amo_bridge.sandbox.http import Refused, embedded, hal, link, listing, one
-from amo_bridge.sandbox.query import branch, integers, query, strings
+from amo_bridge.sandbox import contacts, deals, links
+from amo_bridge.sandbox.changes import Action, Change
+from amo_bridge.sandbox.deals import UNSORTED, first_of, main_pipeline, unsorted_of
+from amo_bridge.sandbox.entities import Draft, group_of, kind_of, put, stamp
+from amo_bridge.sandbox.http import Refused, branch, embedded, hal, integers, link, listing, one, query, strings
+from amo_bridge.sandbox.tags import TagChange
 from amo_bridge.sandbox.validation import Reader, acting_user, checked, read_batch
 from amo_bridge.sandbox.world import Record, World
+
+UID_LENGTH = 60
+ROBOT = 0
+
+
+def create(
+    world: World, about: Mapping[str, Any], lead: Draft | None, sides: Mapping[str, int | Draft], user_id: int
+) -> Record:
+    """Adds the lead with its hidden contact and company. ``about``: category, source_uid, source_name, metadata …"""
+    wanted = lead or Draft({}, {}, TagChange())
+    pipeline_id = about.get("pipeline_id") or wanted.plain.get("pipeline_id") or main_pipeline(world)
+    stage = {"pipeline_id": pipeline_id, "status_id": unsorted_of(world, pipeline_id)}
+    record = {**deals.build(world, wanted, ROBOT), **stage, "closed_at": None}
+    world.table("leads")[record["id"]] = record
+    ids = {kind: _side(world, kind, side) for kind, side in sides.items()}
+    for kind, side_id in ids.items():
+        links.attach(world, "leads", record["id"], kind, side_id)
+    uid = _uid(world)
+    incoming = {
+        "uid": uid,
+        "source_uid": about.get("source_uid"),
+        "source_name": about.get("source_name"),
+        "category": about["category"],
+        "pipeline_id": pipeline_id,
+        "created_at": about.get("created_at") or world.clock.now(),
+        "metadata": about.get("metadata") or _bare(about),
+        "account_id": world.account["id"],
+        "lead_id": record["id"],
+        "contacts": [ids["contacts"]] if "contacts" in ids else [],
+        "companies": [ids["companies"]] if "companies" in ids else [],
+        "state": "new",
+        "request_id": about.get("request_id"),
+    }
+    world.table("unsorted")[uid] = incoming
+    _tell(world, "add", None, incoming, user_id)
+    return incoming
+
+
+def accept(world: World, incoming: Record, user_id: int, status_id: int | None) -> Record:
+    """The lead moves to a real stage and is ``user_id``'s, its contact comes into the lists."""
+    after = _close(world, incoming, "accepted")
+    for kind in ("contacts", "companies"):
+        for side_id in incoming[kind]:
+            _reveal(world, kind, side_id, user_id)
+    _tell(world, "accept", incoming, after, user_id)
+    lead = world.table("leads")[incoming["lead_id"]]
+    moved = {
+        **lead,
+        "status_id": status_id or first_of(world, lead["pipeline_id"]),
+        "responsible_user_id": user_id,
+        "group_id": group_of(world, user_id),
+        **stamp(world, user_id),
+    }
+    put(world, "leads", moved, user_id)
+    return after
+
+
+def decline(world: World, incoming: Record, user_id: int) -> Record:
+    """The lead is deleted, and so is the contact that nobody saw."""
+    after = _close(world, incoming, "declined")
+    _tell(world, "decline", incoming, after, user_id)
+    for kind in ("contacts", "companies"):
+        for side_id in incoming[kind]:
+            side = world.table(kind)[side_id]
+            if side.get("is_unsorted"):
+                world.table(kind)[side_id] = {**side, "is_deleted": True}
+    lead = world.table("leads")[incoming["lead_id"]]
+    world.table("leads")[lead["id"]] = {**lead, "is_deleted": True, **stamp(world, user_id)}
+    world.record(Change("leads", "delete", lead["id"], lead, None, user_id, world.clock.now()))
+    return after
+
+
+def _side(world: World, kind: str, side: int | Draft) -> int:
+    if isinstance(side, int):
+        return side
+    record = {**contacts.build(world, kind, side, ROBOT), "is_unsorted": True}
+    world.table(kind)[record["id"]] = record
+    return int(record["id"])
+
+
+def _reveal(world: World, kind: str, side_id: int, user_id: int) -> None:
+    side = world.table(kind)[side_id]
+    if side.get("is_unsorted"):
+        shown = {name: value for name, value in side.items() if name != "is_unsorted"}
+        shown |= {"responsible_user_id": user_id, "group_id": group_of(world, user_id), **stamp(world, user_id)}
+        world.table(kind)[side_id] = shown
+        world.record(Change(kind_of(kind), "add", side_id, None, shown, user_id, world.clock.now()))
+
+
+def _close(world: World, incoming: Record, state: str) -> Record:
+    after = {**incoming, "state": state, "closed_at": world.clock.now()}
+    world.table("unsorted")[incoming["uid"]] = after
+    return after
+
+
+def _tell(world: World, action: Action, before: Record | None, after: Record, user_id: int) -> None:
+    world.record(Change("unsorted", action, after["lead_id"], before, after, user_id, world.clock.now()))
+
+
+def _uid(world: World) -> str:
+    """A long hex string, as amoCRM's; the same for the same history of the account."""
+    number = world.next_id("unsorted")
+    return hashlib.sha256(f"{world.account['id']}/{number}".encode()).hexdigest()[:UID_LENGTH]
+
+
+def _bare(about: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of a complex add lie beside their category."""
+    return {name: value for name, value in about.items() if name != "category"}
+
+
+# ``/api/v4/leads/unsorted`` (amoCRM docs, unsorted-api): forms and calls can be added, all kinds be decided.
 
 PATH = "/api/v4/leads/unsorted"
 CATEGORIES = ("sip", "mail", "forms", "chats")
@@ -51,7 +168,7 @@ def register(app: Flask, world: World) -> None:
         _refuse_repeated(world, [draft.about for _, draft in drafts])
         added = []
         for reader, draft in drafts:
-            incoming = unsorted_writes.create(world, draft.about, draft.lead, draft.sides, acting_user())
+            incoming = create(world, draft.about, draft.lead, draft.sides, acting_user())
             added.append({**_brief(incoming), "request_id": reader.request_id})
         return embedded("unsorted", added, _total_items=len(added))
 
@@ -62,12 +179,12 @@ def register(app: Flask, world: World) -> None:
         status = world.table("statuses").get(f"{incoming['pipeline_id']}/{status_id}")
         if status_id is not None and (status is None or status["type"] == UNSORTED):
             raise _refused("status_id")
-        return hal(_brief(unsorted_writes.accept(world, incoming, sent.get("user_id") or acting_user(), status_id)))
+        return hal(_brief(accept(world, incoming, sent.get("user_id") or acting_user(), status_id)))
 
     @app.delete(f"{PATH}/<uid>/decline")
     def decline_one(uid: str) -> Response:
         incoming, sent = _open(world, uid), _decision(world)
-        return hal(_brief(unsorted_writes.decline(world, incoming, sent.get("user_id") or acting_user())))
+        return hal(_brief(decline(world, incoming, sent.get("user_id") or acting_user())))
 
 
 def _asked_for(world: World) -> list[Record]:
@@ -119,7 +236,7 @@ def _read(reader: Reader, category: str) -> Incoming:
             # The status is not the sender's to choose: the lead waits in «Неразобранное».
             bare = {name: value for name, value in item.items() if name not in ("status_id", "pipeline_id")}
             inner = Reader(reader.world, bare, reader.request_id, reader.user_id)
-            drafts[kind] = deal_writes.read_new(inner) if kind == "leads" else client_writes.read_new(inner, kind)
+            drafts[kind] = deals.read_new(inner) if kind == "leads" else contacts.read_new(inner, kind)
             reader.errors += [{**error, "path": f"_embedded.{kind}.0.{error['path']}"} for error in inner.errors]
     return Incoming(about, drafts.pop("leads", None), {**drafts})
 

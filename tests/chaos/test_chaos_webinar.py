@@ -20,7 +20,7 @@ from webinar_kit import ACCOUNT, ACTIVE, LONG, SCHOOL, SHORT, school_config
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.runtime.connection import known_account
 from amo_bridge.sandbox.account_start import load_world

@@ -10,7 +10,7 @@ from running_bridge import wait_until
 from test_chaos_webinar import HEAD, PATIENCE, SEED, Webinar, in_amocrm, sandbox
 from webinar_kit import LONG, school_config
 
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.webinars.plan import Override
 
 __all__ = ["sandbox"]

@@ -12,7 +12,7 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 
 Run = Callable[..., Result]
 IVAN = "Иван Петров"

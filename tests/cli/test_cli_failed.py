@@ -10,7 +10,7 @@ from click.testing import Result
 from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.errors import CrmRefused
 
 Run = Callable[..., Result]

@@ -9,7 +9,7 @@ import pytest
 from click.testing import Result
 
 from amo_bridge.cli import main
-from amo_bridge.cli.russian import SHORT_HELP
+from amo_bridge.cli.click_ru import SHORT_HELP
 from amo_bridge.sandbox.account_file import SHIPPED
 
 Run = Callable[..., Result]

@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from local_crm import LocalCrm
 
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 
 Run = Callable[..., Result]
 PAYLOADS = sorted((Path(__file__).parents[1] / "payloads").glob("*.form"))

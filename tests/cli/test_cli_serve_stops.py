@@ -14,7 +14,7 @@ from local_crm import LocalCrm
 from running_bridge import wait_until
 from sqlalchemy import select
 
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import outbox
 

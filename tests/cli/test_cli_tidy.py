@@ -13,7 +13,7 @@ from command_line import spoilt
 from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 
 Run = Callable[..., Result]
 IVAN = "Иван Петров"

@@ -15,7 +15,7 @@ from webinar_kit import ACCOUNT, SAMPLES, SCHOOL, fill_contacts, school_config
 from amo_bridge.cli import main
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.database import Store
 from amo_bridge.web.auth.audit import Audit

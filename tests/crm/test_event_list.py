@@ -14,7 +14,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.events_api import look_since, newest_at, touches_before
 from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.events import (
     CallLogged,
     ClientDeleted,

@@ -12,7 +12,7 @@ from engine_kit import ACCOUNT, client_of
 from local_crm import TOKEN, LocalCrm
 
 from amo_bridge.clock import FixedClock
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.errors import CrmForbidden, CrmUncertain
 from amo_bridge.mirror.contact_refresh import ContactKeeper
 from amo_bridge.mirror.tasks import TaskMirror, TaskRows

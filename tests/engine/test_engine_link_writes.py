@@ -9,7 +9,7 @@ from engine_kit import client_of
 from local_crm import LocalCrm
 
 from amo_bridge.crm.writes import Written, find, most_of, write
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 
 IVAN = "Иван Петров"
 

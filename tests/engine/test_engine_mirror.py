@@ -15,7 +15,7 @@ from running_bridge import RunningBridge
 from sqlalchemy import select
 
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.events import DealAdded, DealMoved, DealReported, DealUpdated, FieldValue, PipelineTriggerFired
 from amo_bridge.mirror.deals import Mirror, Mirrored
 from amo_bridge.storage.database import Store

@@ -14,7 +14,7 @@ from local_crm import TOKEN, LocalCrm
 
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.reads import deals_by_ids
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.engine.data_loader import Surroundings, will_be_looked_at
 from amo_bridge.engine.data_sources import Ways
 from amo_bridge.engine.deal_view import Viewer

@@ -18,7 +18,7 @@ from sqlalchemy import func, insert, select
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm import events_api
 from amo_bridge.crm.reads import deals_by_ids
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.engine.event_queue import decode_new
 from amo_bridge.errors import CrmUncertain
 from amo_bridge.mirror import contact_refresh

@@ -14,7 +14,7 @@ from running_bridge import config_for
 
 from amo_bridge import retry
 from amo_bridge.clock import SystemClock
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.rule_engine import Brain
 from amo_bridge.engine.sender import Sender

@@ -15,7 +15,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.runtime import connection
 from amo_bridge.sandbox.account_file import AGENCY, CLIENTS, REMOTE_SALES, SCHOOL, SMM, read
 

@@ -9,7 +9,7 @@ from provision_kit import EXAMPLE
 
 from amo_bridge.config.account_check import account_names
 from amo_bridge.config.loader import load
-from amo_bridge.provision.wanted import Wanted
+from amo_bridge.provision.requirements import Wanted
 from amo_bridge.rules.option_types import DateFieldName, TemplateName
 from amo_bridge.text.names import same_name
 

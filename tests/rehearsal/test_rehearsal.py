@@ -17,12 +17,11 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.demo.office import Office
-from amo_bridge.rehearsal.calendar import Deed, by_day
-from amo_bridge.rehearsal.play import Play, rehearsing
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.rehearsal.known_state import NOTHING, recalled
+from amo_bridge.rehearsal.results import Deed, by_day
+from amo_bridge.rehearsal.simulation import Play, rehearsing
 from amo_bridge.rehearsal.source import Source, example, from_account
-from amo_bridge.snapshot.known import NOTHING
-from amo_bridge.snapshot.own_store import recalled
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 # A Monday noon in Moscow.

@@ -12,7 +12,7 @@ from running_bridge import ENVIRONMENT, RunningBridge
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.rehearsal import background
 from amo_bridge.rehearsal.background import rehearse
 from amo_bridge.runtime.rehearsal_jobs import Rehearsals

@@ -8,7 +8,7 @@ import pytest
 from door_kit import TOKEN, Doors, doors
 
 from amo_bridge.sandbox.account_start import load_world
-from amo_bridge.sandbox.fault_kinds import HOOK_FAULTS, HTTP_FAULTS
+from amo_bridge.sandbox.faults import HOOK_FAULTS, HTTP_FAULTS
 from amo_bridge.sandbox.server import create_app
 
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from amo_bridge.sandbox.account_start import load_world
-from amo_bridge.sandbox.event_log import event_id
+from amo_bridge.sandbox.events import event_id
 from amo_bridge.sandbox.server import create_app
 from amo_bridge.sandbox.world import World
 

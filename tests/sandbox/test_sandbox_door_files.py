@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from door_kit import Doors, Receiver, doors, receiver
 
-from amo_bridge.sandbox.file_store import MAX_PART
+from amo_bridge.sandbox.files import MAX_PART
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from urllib.parse import unquote_plus
 import pytest
 
 from amo_bridge.sandbox.changes import Action, Change, Kind
-from amo_bridge.sandbox.hook_account import HookAccount
-from amo_bridge.sandbox.hook_bodies import hooks_of
-from amo_bridge.sandbox.pipeline_hooks import pipeline_hooks
+from amo_bridge.sandbox.digital_pipeline import pipeline_hooks
+from amo_bridge.sandbox.webhook_bodies import hooks_of
+from amo_bridge.sandbox.webhook_entities import HookAccount
 from amo_bridge.sandbox.world import World
 
 PAYLOADS = Path(__file__).parent.parent / "payloads"

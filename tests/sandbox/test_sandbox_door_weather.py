@@ -9,7 +9,7 @@ import pytest
 import requests
 from door_kit import Doors, doors
 
-from amo_bridge.sandbox.fault_kinds import HOOK_FAULTS, HTTP_FAULTS, Fault
+from amo_bridge.sandbox.faults import HOOK_FAULTS, HTTP_FAULTS, Fault
 from amo_bridge.sandbox.limits import Limits
 
 

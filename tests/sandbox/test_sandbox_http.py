@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sandbox_account import SandboxAccount
 
-from amo_bridge.sandbox.query import Span, tree
+from amo_bridge.sandbox.http import Span, tree
 
 
 def test_an_empty_list_is_204_without_a_body(account: SandboxAccount) -> None:

@@ -17,13 +17,11 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalBudget
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.rehearsal.known_state import NOTHING
+from amo_bridge.rehearsal.snapshot import Head, Masking, SnapshotRefused, account_of, read, rows_of, rows_of_one, write
 from amo_bridge.sandbox import snapshot_start
 from amo_bridge.sandbox.world import World
-from amo_bridge.snapshot.known import NOTHING
-from amo_bridge.snapshot.masking import Masking
-from amo_bridge.snapshot.snapshot_file import Head, SnapshotRefused, read, write
-from amo_bridge.snapshot.taking import account_of, rows_of, rows_of_one
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 NOON = datetime(2026, 3, 2, 9, tzinfo=UTC)

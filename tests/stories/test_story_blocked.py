@@ -14,8 +14,8 @@ from telegram_kit import TOKEN, telegram_server
 from amo_bridge.config.channels import PersonSection, TelegramSection
 from amo_bridge.config.model import Config
 from amo_bridge.crm.rate_limiter import StoreBudget
-from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import HEAD, MANAGER
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.stories import HEAD, MANAGER
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.runtime import worker
 from amo_bridge.storage.tables import outbox

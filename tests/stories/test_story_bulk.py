@@ -7,8 +7,8 @@ from local_crm import LocalCrm
 from many_deals import ask_for_many, many_deals, move_many
 from running_bridge import RunningBridge
 
-from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import CLIENT, HEAD, MANAGER
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.stories import CLIENT, HEAD, MANAGER
 
 MANY = 60
 BRIEF = "Продажи / Получение брифа"

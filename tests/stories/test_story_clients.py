@@ -16,7 +16,7 @@ from shipped_examples import example, stopped_at
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.engine.violations import Violations
 from amo_bridge.sandbox.account_file import CLIENTS
 from amo_bridge.storage.accounts import known_key

@@ -18,8 +18,8 @@ from sqlalchemy import func, select
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.reads import IDS_IN_ADDRESS
-from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import MANAGER
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.stories import MANAGER
 from amo_bridge.engine import inbox
 from amo_bridge.runtime import worker
 from amo_bridge.runtime.worker import Worker

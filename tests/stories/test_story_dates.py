@@ -11,8 +11,8 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import HEAD, MANAGER
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.stories import HEAD, MANAGER
 
 BRIEF = "Продажи / Получение брифа"
 POSTPONED = "Продажи / Отложенные"

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from local_crm import LocalCrm, served
 from running_bridge import SECRET, RunningBridge, config_for, wait_until
 
-from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import MANAGER
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.stories import MANAGER
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.webhooks import MOST_BYTES
 

@@ -14,7 +14,7 @@ from telegram_kit import TOKEN, Telegram, telegram_server
 
 from amo_bridge.config.channels import PersonSection, TelegramSection
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.sandbox.account_file import CLIENTS
 

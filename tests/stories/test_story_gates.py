@@ -11,8 +11,8 @@ from many_deals import many_deals, move_many
 from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import CLIENT, HEAD, MANAGER
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.stories import CLIENT, HEAD, MANAGER
 
 NEW = "Продажи / Новый клиент"
 AWAITED = "Продажи / Получение брифа"

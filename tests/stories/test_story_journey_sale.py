@@ -12,8 +12,8 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import CLIENT, HEAD, MANAGER
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.stories import CLIENT, HEAD, MANAGER
 
 PR, ACCOUNTANT = "Павел Смирнов", "Светлана Белова"
 NEW = "Продажи / Новый клиент"

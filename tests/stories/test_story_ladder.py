@@ -9,8 +9,8 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import CLIENT, MANAGER
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.stories import CLIENT, MANAGER
 
 NEW = "Продажи / Новый клиент"
 BRIEF = "Продажи / Получение брифа"

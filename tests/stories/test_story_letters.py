@@ -17,8 +17,8 @@ from telegram_kit import TOKEN, Telegram, telegram_server
 
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import CLIENT, MANAGER
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.stories import CLIENT, MANAGER
 from bench.processes import free_port
 
 NEW = "Продажи / Новый клиент"

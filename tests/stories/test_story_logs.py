@@ -14,8 +14,8 @@ from bridge_process import BridgeProcess
 from local_crm import TOKEN, LocalCrm
 from running_bridge import ENVIRONMENT, SECRET, wait_until
 
-from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import MANAGER
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.stories import MANAGER
 from bench.processes import REGULATION
 
 PHONE, MAIL = "+7 916 123-45-67", "olga.romashkina@example.ru"

@@ -9,7 +9,7 @@ import requests
 from local_crm import TOKEN, LocalCrm
 from running_bridge import RunningBridge, wait_until
 
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.mirror.tasks import TaskMirror
 from amo_bridge.mirror.touches import TouchLog

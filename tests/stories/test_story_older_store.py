@@ -25,7 +25,7 @@ from running_bridge import UNHURRIED, RunningBridge, wait_until
 
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.sandbox.world import World
 from amo_bridge.storage import migrate
 from amo_bridge.storage.database import Store

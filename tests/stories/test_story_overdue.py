@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from local_crm import LocalCrm
 from running_bridge import RunningBridge, wait_until
 
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.reports.overdue import Span, overdue
 
 IVAN, ELENA = "Иван Петров", "Елена Орлова"

@@ -10,7 +10,7 @@ from local_crm import TOKEN, LocalCrm
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 
 IVAN, OLGA, HEAD = "Иван Петров", "Ольга Волкова", "Елена Орлова"
 SERVICES = "Лисицына Екатерина:\n— Instagram: Размещение фото"

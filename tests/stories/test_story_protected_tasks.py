@@ -11,7 +11,7 @@ from local_crm import TOKEN, LocalCrm
 from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.runtime.worker import RECONCILE
 from amo_bridge.storage.accounts import RECONCILED_AT, Cursors, known_key
 

@@ -12,7 +12,7 @@ from running_bridge import EXAMPLE, UNHURRIED, RunningBridge, wait_until
 
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 
 IVAN = "Иван Петров"
 NEW = "Продажи / Новый клиент"

@@ -13,7 +13,7 @@ from running_bridge import RunningBridge
 from shipped_examples import example, stopped_at
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.sandbox.account_file import REMOTE_SALES
 
 ROMAN, DENYS = "Роман Литвин", "Денис Кравец"

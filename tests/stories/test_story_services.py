@@ -5,7 +5,7 @@ from __future__ import annotations
 from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 
 PAVEL = "Павел Смирнов"
 ONE = "Лисицына Екатерина:\n— Instagram: Размещение фото"

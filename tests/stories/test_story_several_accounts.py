@@ -10,8 +10,8 @@ from bridge_process import BridgeProcess
 from local_crm import TOKEN, LocalCrm, served
 from running_bridge import ENVIRONMENT, EXAMPLE, wait_until
 
-from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import MANAGER
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.stories import MANAGER
 from amo_bridge.sandbox.account_start import load_world
 
 NEW = "Продажи / Новый клиент"

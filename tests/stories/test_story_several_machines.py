@@ -10,8 +10,8 @@ from bridge_process import BridgeProcess
 from local_crm import LocalCrm
 from running_bridge import ENVIRONMENT, EXAMPLE, SECRET, wait_until
 
-from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import MANAGER
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.stories import MANAGER
 
 NEW = "Продажи / Новый клиент"
 Start = Callable[..., BridgeProcess]

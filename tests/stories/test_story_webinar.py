@@ -13,7 +13,7 @@ from webinar_kit import ACCOUNT, ACTIVE, LONG, REPEAT, SHORT, fill_contacts, sch
 from webinar_team import Team, deals, table
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.webinars.imports.report import results
 from amo_bridge.webinars.imports.repository import NotNow

@@ -12,7 +12,7 @@ from running_bridge import RunningBridge
 from webinar_kit import ACCOUNT, LONG, school_config
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.sandbox.account_start import load_world
 
 HEAD, NATALIA, SERGEY = "Марина Котова", "Наталья Белова", "Сергей Лукин"

@@ -16,7 +16,7 @@ from webinar_team import Team, deals, table
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.writes import write as write_objects
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.errors import CrmRefused
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.webinars.imports import delivery

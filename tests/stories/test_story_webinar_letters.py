@@ -18,7 +18,7 @@ from webinar_kit import ACCOUNT, LONG, REPEAT, SCHOOL
 
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.sandbox.account_start import load_world
 
 MANAGER, CLIENT = "Наталья Белова", "anna@client.example"

@@ -6,8 +6,8 @@ import pytest
 from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
-from amo_bridge.demo.office import Office
-from amo_bridge.demo.story import MANAGER
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.stories import MANAGER
 
 OFFER = "Продажи / Согласование КП"
 LOST = "Продажи / Закрыто и не реализовано"

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page
 from running_bridge import ENVIRONMENT, EXAMPLE, RunningBridge
 
 from amo_bridge.config.loader import load
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION

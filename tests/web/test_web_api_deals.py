@@ -13,7 +13,7 @@ from pages_kit import Pages, agency
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
 

@@ -22,7 +22,7 @@ from webinar_kit import ACCOUNT, SCHOOL, fill_contacts
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.runtime.worker import BIZON
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import known_key

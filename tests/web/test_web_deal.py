@@ -12,7 +12,7 @@ from pages_kit import Pages, Visit, words_of
 from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from running_bridge import EXAMPLE, UNHURRIED, RunningBridge, wait_until
 
 from amo_bridge.config.loader import load
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from running_bridge import ENVIRONMENT, SECRET, RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.engine.metrics import Meters
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.web.app import create_app

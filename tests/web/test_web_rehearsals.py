@@ -15,7 +15,7 @@ from pages_kit import PASSWORD, Pages, Visit, words_of
 from playwright.sync_api import Browser, Page, expect
 from running_bridge import RunningBridge, wait_until
 
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.runtime.rehearsal_jobs import KEPT, LONGEST
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION

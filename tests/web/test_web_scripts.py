@@ -16,7 +16,7 @@ from running_bridge import RunningBridge
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION

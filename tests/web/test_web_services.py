@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from running_bridge import RunningBridge
 
 from amo_bridge.crm.account import Account
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.secrets import small_state

@@ -15,7 +15,7 @@ from running_bridge import RunningBridge, wait_until
 from webinar_kit import ACCOUNT, SAMPLES, fill_contacts, school_config
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.office import Office
+from amo_bridge.demo.crm_user import Office
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 
 from amo_bridge.engine.violations import NoSuchViolation
 from amo_bridge.engine.violations import Violation as Broken
-from amo_bridge.reports.violation_sheet import Month
+from amo_bridge.reports.violations import Month
 from amo_bridge.web.api import doors
 from amo_bridge.web.api.endpoint import Door, Number, Shape, refusal
 from amo_bridge.web.auth.users import Role

@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response as Answer
 
-from amo_bridge.rehearsal.calendar import sheet
+from amo_bridge.rehearsal.results import sheet
 from amo_bridge.runtime.rehearsal_jobs import LONGEST, NotRehearsed, Rehearsal
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role

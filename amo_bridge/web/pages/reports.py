@@ -9,8 +9,7 @@ from flask import Blueprint, Response, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.reports.late_tasks import late_tasks
-from amo_bridge.reports.overdue import WAYS, Report, Span, Way, knows_tasks, overdue
+from amo_bridge.reports.overdue import WAYS, Report, Span, Way, knows_tasks, late_tasks, overdue
 from amo_bridge.reports.workbook import is_available, workbook
 from amo_bridge.text.csv_table import as_csv
 from amo_bridge.web.accounts import PageAccount

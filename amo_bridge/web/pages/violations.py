@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response as Answer
 
 from amo_bridge.engine.violations import NoSuchViolation, Violation
-from amo_bridge.reports.violation_sheet import Month, sheet, sums
+from amo_bridge.reports.violations import Month, sheet, sums
 from amo_bridge.web.accounts import PageAccount
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role

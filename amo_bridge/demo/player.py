@@ -1,0 +1,137 @@
+"""Plays the story: acts, waits until the CRM holds what was promised, reads it back, prints the table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import func, select
+
+from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.processes import Running
+from amo_bridge.demo.stories import PROJECT_STORY, SALE, TIME, Act, Missing, Scene, Story
+from amo_bridge.engine.journal import Entry, Journal
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import accounts, events, in_open_state, inbox, outbox
+
+PATIENCE = 60.0
+STORIES: tuple[Story, ...] = (SALE, TIME, PROJECT_STORY)
+LOOK = 0.1
+
+
+@dataclass
+class Played:
+    """One act as it went. ``wrong`` is what the CRM does not hold though the story promises it."""
+
+    act: Act
+    decided: list[str]
+    holds: list[str]
+    wrong: str = ""
+
+
+class Bridge:
+    """The bridge seen from outside: its store, read only, to show what it decided and to know when it is done."""
+
+    def __init__(self, data: Path) -> None:
+        self._store = Store.in_folder(data)
+
+    def entries(self, deal: int) -> list[Entry]:
+        with self._store.read() as connection:
+            key = connection.execute(select(accounts.c.id)).scalar_one()
+        return Journal(self._store, key).of_deal(deal)
+
+    def is_idle(self) -> bool:
+        open_rows = (
+            select(func.count()).select_from(inbox).where(inbox.c.state == "new"),
+            select(func.count()).select_from(events).where(events.c.state == "open"),
+            select(func.count()).select_from(outbox).where(in_open_state(outbox)),
+        )
+        with self._store.read() as connection:
+            return not any(connection.execute(query).scalar_one() for query in open_rows)
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def play(running: Running, console: Console) -> bool:
+    """True if the CRM holds all that the story promises, and nothing twice."""
+    office = Office(running.sandbox)
+    office.every_hook_twice()
+    bridge = Bridge(running.logs / "data")
+    good = True
+    try:
+        for story in STORIES:
+            with console.status("") as status:
+                played = [_played(act, scene, bridge, status.update) for scene in [Scene(office)] for act in story.acts]
+            console.print(_table(story.title, played))
+            good = good and not any(one.wrong for one in played)
+    finally:
+        bridge.close()
+    console.print(
+        f"Хуков отправлено: {office.hooks_sent()} (каждый дважды). Запросов к API amoCRM: {office.requests_made()}."
+    )
+    return good
+
+
+def _played(act: Act, scene: Scene, bridge: Bridge, tell: Callable[[str], None]) -> Played:
+    tell(act.title)
+    begun_with = scene.deal
+    seen = {begun_with: len(bridge.entries(begun_with))} if begun_with else {}
+    act.happens(scene)
+    one = _watch(act, scene, bridge)
+    # An act may end with another deal than it began with; what was decided about both is shown.
+    for deal in dict.fromkeys([begun_with or scene.deal, scene.deal]):
+        one.decided += _decisions(bridge.entries(deal)[seen.get(deal, 0) :])
+    missed = [clause for clause in act.rules if not any(line.startswith(clause) for line in one.decided)]
+    if missed and not one.wrong:
+        one.wrong = f"не сработало правило {', '.join(missed)}"
+    return one
+
+
+def _watch(act: Act, scene: Scene, bridge: Bridge) -> Played:
+    one = Played(act, [], [])
+
+    def settled() -> bool:
+        scene.office.wait_for_hooks()
+        if not bridge.is_idle():
+            return False
+        try:
+            one.holds = list(act.sees(scene))
+        except Missing as missing:
+            one.wrong = f"нет: {missing}"
+            return False
+        count = len(scene.office.tasks(scene.deal))
+        one.wrong = "" if count == act.tasks else f"задач на сделке {count}, а должно быть {act.tasks}"
+        return not one.wrong
+
+    _wait(settled)
+    return one
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(LOOK)
+
+
+def _decisions(entries: Sequence[Entry]) -> list[str]:
+    lines = []
+    for entry in entries:
+        if entry.verdict in ("acts", "failed"):
+            done = "; ".join(words + (f" ({error})" if error else "") for words, _, error in entry.effects)
+            lines.append(f"{entry.clause} {entry.rule}\n  {done or entry.reason}")
+    return lines
+
+
+def _table(title: str, played: Sequence[Played]) -> Table:
+    columns = ("Что произошло в amoCRM", "Какое правило что решило", "Что теперь в amoCRM")
+    table = Table(*columns, title=title, show_lines=True)
+    for one in played:
+        holds = "\n".join(f"✓ {words}" for words in one.holds)
+        wrong = f"✗ {one.wrong}" if one.wrong else ""
+        table.add_row(one.act.title, "\n".join(one.decided), "\n".join(filter(None, [holds, wrong])))
+    return table
