@@ -25,7 +25,7 @@ CHEAP_TO_ASK = (StoreUnavailable, NotConnected)
 SOON, LATEST = 5.0, 120.0
 
 
-class Patience:
+class StartupRetry:
     """``show`` hears the state, ``misfit`` all problems of a config that does not fit; that sets ``stopping`` too."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Patience:
                 return True
         return False
 
-    def hurry(self) -> None:
+    def request_job(self) -> None:
         """Don't wait any longer; also after ``stopping`` was set."""
         self._wake.set()
 

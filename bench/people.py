@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from bench.expected import BRIEF, BRIEF_WANTED, DONE, LOST, MEETING, NEW, POSTPONED, TAKE, ExpectedDeal
 
 MANAGERS = ("Иван Петров", "Мария Кузнецова")
@@ -19,7 +19,7 @@ ALL_DAY = 23 * 3600 + 59 * 60
 MOST_ACTS = 10
 
 
-class People(Office):
+class People(CrmUser):
     """The office, with what only chaos does there."""
 
     def new_deal_of(self, person: str, body: dict[str, Any]) -> int:

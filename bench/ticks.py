@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from amo_bridge.clock import SystemClock
-from amo_bridge.engine.scheduler import DueSteps
+from amo_bridge.engine.scheduler import DueTimers
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import deals, timers
 
@@ -34,7 +34,7 @@ def tick(folder: Path, number: int) -> Ticks:
     store = Store.in_folder(folder)
     store.prepare()
     plan(store, ACCOUNT, number, datetime.now(UTC))
-    due = DueSteps(store, ACCOUNT, SystemClock(), SystemClock())
+    due = DueTimers(store, ACCOUNT, SystemClock(), SystemClock())
     # The timetable is for what comes after a step that has fired; here none does.
     nothing: Any = None
     due.run(nothing, lambda: None)

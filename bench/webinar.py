@@ -20,12 +20,12 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.engine.rule_engine import Brain
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
-from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.sandbox import delivery
 from amo_bridge.sandbox.account_file import SCHOOL
 from amo_bridge.sandbox.account_start import load_world
@@ -33,9 +33,9 @@ from amo_bridge.sandbox.middleware import KeepAliveServer
 from amo_bridge.sandbox.server import create_app
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors, key_of
 from amo_bridge.storage.database import Store
-from amo_bridge.webinars.imports.drafts import Drafting, Upload
-from amo_bridge.webinars.imports.executor import Importer
-from amo_bridge.webinars.imports.service import ImportControl
+from amo_bridge.webinars.imports.drafts import DraftService, Upload
+from amo_bridge.webinars.imports.executor import ImportExecutor
+from amo_bridge.webinars.imports.service import ImportService
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "webinar.toml"
 TOKEN = "sandbox-token"
@@ -68,7 +68,7 @@ def import_attendees(
     """Fill an account, upload a table of so many people, carry the import out. ``lack_phones``: none of the known
     contacts has the phone that the table tells."""
     with _school() as url:
-        client = CrmClient(url, LongLivedToken(TOKEN), LocalBudget(10_000))
+        client = CrmClient(url, LongLivedToken(TOKEN), LocalRateLimiter(10_000))
         account = Account.read(client)
         config = load(EXAMPLE, {"AMO_BRIDGE_ACCOUNT_URL": url, "AMO_BRIDGE_DATA": str(folder)})
         store = Store.in_folder(folder)
@@ -76,13 +76,13 @@ def import_attendees(
         key = key_of(store, account, url)
         tell("filling the account and the index of contacts")
         _fill(store, key, client, account, attendees, contacts, lack_phones=lack_phones)
-        drafting = Drafting(store, key, replace(config, rules=()), account, SystemClock())
+        drafting = DraftService(store, key, replace(config, rules=()), account, SystemClock())
         (number,) = drafting.draft([Upload("people.csv", _table(attendees))], "bench")
         requests.delete(f"{url}/sandbox/requests", timeout=60)
         begun = datetime.now(UTC)
-        ImportControl(store, key, drafting, dry_run=False).start(number)
-        brain = Brain.of(replace(config, rules=()), account, SystemClock())
-        importer = Importer(store, key, client, lambda: brain, SystemClock(), SystemClock())
+        ImportService(store, key, drafting, dry_run=False).start(number)
+        rule_engine = RuleEngine.of(replace(config, rules=()), account, SystemClock())
+        importer = ImportExecutor(store, key, client, lambda: rule_engine, SystemClock(), SystemClock())
         while importer.step():
             counts = drafting.book.counts(number)
             tell(f"{counts.settled:,} of {counts.all:,} attendees")
@@ -125,7 +125,7 @@ def _fill(
     ids = [made for some in _portions(known, AT_ONCE) for made in _make_contacts(client, account, some)]
     deals = _make_deals(client, account, ids[::2])
     indexed = [
-        IndexedContact(
+        MirroredContact(
             id=made,
             name="x",
             mails=(_mail(number),),
@@ -135,7 +135,7 @@ def _fill(
         for number, made in zip(known, ids, strict=True)
     ]
     others = (
-        IndexedContact(id=ELSEWHERE + number, name="x", mails=(f"other{number}@example.ru",))
+        MirroredContact(id=ELSEWHERE + number, name="x", mails=(f"other{number}@example.ru",))
         for number in range(contacts - len(indexed))
     )
     now = datetime.now(UTC)
@@ -145,7 +145,7 @@ def _fill(
             index.put(connection, some, now)
     rows = client.pages("/api/v4/leads", {"with": "contacts"}, "leads")
     with store.write() as connection:
-        mirror.put(connection, [Mirrored(DealRecord.from_api(row), now) for row in rows], now)
+        mirror.put(connection, [MirroredDeal(DealRecord.from_api(row), now) for row in rows], now)
         Cursors(store, key).write(connection, CONTACTS_FILLED, 1.0)
 
 

@@ -17,7 +17,7 @@ from amo_bridge.rules.actions import Action, CreateTask, Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Options, handler
 from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import Condition, Deeds
+from amo_bridge.rules.options import ActionsSpec, Condition
 
 SLOT = "answered"
 
@@ -27,7 +27,7 @@ class ClientAnswerStartsDeeds(Options):
     when: Condition | None = None
     kinds: tuple[Literal["call", "mail", "chat", "sms"], ...] = ()
     with_files: bool = False
-    do: Deeds
+    do: ActionsSpec
 
 
 @handler(on=ClientAnswered, options=ClientAnswerStartsDeeds, needs={"own_tasks"})

@@ -16,7 +16,7 @@ from amo_bridge.rules.actions import Action, CreateTask, Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Options, handler
 from amo_bridge.rules.option_types import FieldName, StageName
-from amo_bridge.rules.options import Condition, Deeds
+from amo_bridge.rules.options import ActionsSpec, Condition
 from amo_bridge.text.names import same_name
 
 
@@ -24,7 +24,7 @@ class FilledFieldStartsDeeds(Options):
     fields: Annotated[tuple[FieldName, ...], Field(min_length=1)]
     stages: tuple[StageName, ...] = ()
     when: Condition | None = None
-    do: Deeds
+    do: ActionsSpec
 
 
 @handler(on=FieldChanged, options=FilledFieldStartsDeeds, needs={"own_tasks"})

@@ -21,7 +21,7 @@ from amo_bridge.rules.deal import AttachedFile, Deal
 from amo_bridge.rules.gates import WantedCall, WantedFile
 from amo_bridge.rules.handler import Options, handler
 from amo_bridge.rules.option_types import PersonName, StageName
-from amo_bridge.rules.options import Deeds
+from amo_bridge.rules.options import ActionsSpec
 from amo_bridge.text.names import begins_with, is_picture
 
 AGAIN = "again@"
@@ -35,7 +35,7 @@ class FinishedTaskNeedsProof(Options):
     file: WantedFile | None = None
     pictures: bool = False
     due_again: Due = Due.parse("1 working day")
-    without_proof: Deeds | None = None
+    without_proof: ActionsSpec | None = None
 
     @model_validator(mode="after")
     def some_proof(self) -> Self:

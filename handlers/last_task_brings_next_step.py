@@ -20,7 +20,7 @@ from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.gates import WantedFile, WhichTasks
 from amo_bridge.rules.handler import handler
 from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import Condition, Deeds
+from amo_bridge.rules.options import ActionsSpec, Condition
 
 
 class LastTaskBringsNextStep(WhichTasks):
@@ -28,7 +28,7 @@ class LastTaskBringsNextStep(WhichTasks):
     when: Condition | None = None
     file: WantedFile | None = None
     once: bool = False
-    do: Deeds
+    do: ActionsSpec
 
 
 @handler(

@@ -22,7 +22,7 @@ from amo_bridge.rules.deal import Deal, Task
 from amo_bridge.rules.gates import says_nothing, says_something
 from amo_bridge.rules.handler import Options, handler
 from amo_bridge.rules.option_types import PersonName, StageName
-from amo_bridge.rules.options import Deeds
+from amo_bridge.rules.options import ActionsSpec
 from amo_bridge.text.names import begins_with
 
 # In the marks of the tasks that are set beside the question.
@@ -37,7 +37,7 @@ class MovedDeadlineNeedsReason(Options):
     may: tuple[PersonName, ...] = ()
     letters: Annotated[int, Field(ge=1)] = 10
     since: Duration = timedelta(minutes=30)
-    also: Deeds | None = None
+    also: ActionsSpec | None = None
 
 
 @handler(on=(TaskRescheduled, NoteAdded), options=MovedDeadlineNeedsReason, needs={"own_tasks", "notes"})

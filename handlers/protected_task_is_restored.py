@@ -19,7 +19,7 @@ from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.gates import WantedFile
 from amo_bridge.rules.handler import Options, handler
 from amo_bridge.rules.option_types import PersonName, StageName
-from amo_bridge.rules.options import Deeds
+from amo_bridge.rules.options import ActionsSpec
 from amo_bridge.text.names import begins_with
 
 
@@ -29,7 +29,7 @@ class ProtectedTaskIsRestored(Options):
     may: tuple[PersonName, ...] = ()
     file: WantedFile | None = None
     due_again: Due = Due.parse("1 working day")
-    without_file: Deeds | None = None
+    without_file: ActionsSpec | None = None
 
 
 TaskNews = TaskRescheduled | TaskRemoved | TaskFinished

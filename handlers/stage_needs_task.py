@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.dates.due import Due
-from amo_bridge.dates.duration import Duration, in_words
+from amo_bridge.dates.duration import Duration, describe
 from amo_bridge.events import StageEntered, TaskAdded, TaskCompleted, TaskDeleted, TaskUpdated
 from amo_bridge.rules.actions import Action, ChangeTask, FinishTask, Notify, Skip
 from amo_bridge.rules.deal import Deal, Task
@@ -61,7 +61,7 @@ def stage_needs_task(event: Heard, deal: Deal, options: StageNeedsTask) -> Skip 
 
 
 def _set(deal: Deal, options: StageNeedsTask) -> list[Action]:
-    text = f"{deal.name}: на этапе «{deal.stage.name}» нужна задача не позже чем через {in_words(options.within)}"
+    text = f"{deal.name}: на этапе «{deal.stage.name}» нужна задача не позже чем через {describe(options.within)}"
     return [
         options.task.for_deal(deal, slot="needed"),
         Notify(deal_id=deal.id, to=(options.tell,), text=f"{text}. Задача поставлена, поправьте её"),
@@ -70,5 +70,5 @@ def _set(deal: Deal, options: StageNeedsTask) -> list[Action]:
 
 def _told_of(far: Task, done: str, deal: Deal, options: StageNeedsTask) -> Notify:
     """A person's task stands too far off."""
-    text = f"{deal.name}: задача «{far.text}» стоит дальше, чем через {in_words(options.within)}{done}"
+    text = f"{deal.name}: задача «{far.text}» стоит дальше, чем через {describe(options.within)}{done}"
     return Notify(deal_id=deal.id, to=(options.tell,), text=text)

@@ -17,11 +17,11 @@ from amo_bridge.rules.actions import Action, AddNote, FinishTask, Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Options, handler
 from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import Condition, Deeds, TaskSpec
+from amo_bridge.rules.options import ActionsSpec, Condition, TaskSpec
 from amo_bridge.text.names import begins_with, comment_after
 
 
-class Answer(Deeds):
+class Answer(ActionsSpec):
     words: Annotated[tuple[str, ...], Field(min_length=1)]
 
 

@@ -23,7 +23,7 @@ from amo_bridge.rules.gates import WhichTasks
 from amo_bridge.rules.handler import Existing, Step, Times, schedule
 from amo_bridge.rules.ladders import HourOfDay
 from amo_bridge.rules.option_types import DateFieldName, StageName
-from amo_bridge.rules.options import Condition, Deeds
+from amo_bridge.rules.options import ActionsSpec, Condition
 
 STEP = "дата наступила"
 TASKS_ARE_SET = timedelta(minutes=15)
@@ -34,7 +34,7 @@ class DateAndLastTaskBringNextStep(WhichTasks):
     at: HourOfDay = "10:15"
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
     when: Condition | None = None
-    do: Deeds
+    do: ActionsSpec
     existing: Existing = "skip"
 
 

@@ -24,7 +24,7 @@ from amo_bridge.rules.deal import Deal, Stay, stage_is_one_of
 from amo_bridge.rules.handler import Step, Times, schedule
 from amo_bridge.rules.ladders import Counted, Dates, DateStep, is_for_an_older_deal, moved, names_are_unique, on_leaving
 from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import Condition, Deeds
+from amo_bridge.rules.options import ActionsSpec, Condition
 
 
 class DateLadder(Dates):
@@ -32,7 +32,7 @@ class DateLadder(Dates):
     when: Condition | None = None
     steps: Annotated[tuple[DateStep, ...], Field(min_length=1)]
     when_emptied: Literal["close", "keep"] = "close"
-    on_leave: Deeds | None = None
+    on_leave: ActionsSpec | None = None
     existing: Literal["from now", "catch up"] = "from now"
     once_per_contact: bool = False
 

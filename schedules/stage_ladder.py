@@ -19,12 +19,12 @@ from amo_bridge.events import StageEntered, StepDue
 from amo_bridge.rules.actions import Action, Skip
 from amo_bridge.rules.deal import Deal, Stay, stage_is_one_of
 from amo_bridge.rules.handler import Existing, Options, Step, Times, schedule
-from amo_bridge.rules.ladders import TimedDeeds, names_are_unique, on_leaving
+from amo_bridge.rules.ladders import TimedActions, names_are_unique, on_leaving
 from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import Condition, Deeds
+from amo_bridge.rules.options import ActionsSpec, Condition
 
 
-class LadderStep(TimedDeeds):
+class LadderStep(TimedActions):
     """``after``: how long after the deal came onto the stage; without it at once."""
 
     after: Due | None = None
@@ -47,7 +47,7 @@ class StageLadder(Options):
     goes_on: tuple[StageName, ...] = ()
     when: Condition | None = None
     steps: Annotated[tuple[LadderStep, ...], Field(min_length=1)]
-    on_leave: Deeds | None = None
+    on_leave: ActionsSpec | None = None
     existing: Existing = "skip"
 
     @model_validator(mode="after")

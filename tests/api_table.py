@@ -9,8 +9,8 @@ from flask import Flask
 from flask_babel import force_locale
 
 from amo_bridge.web import middleware
-from amo_bridge.web.api import SUBJECTS, by_subject, doors
-from amo_bridge.web.api.endpoint import Door
+from amo_bridge.web.api import SUBJECTS, api, by_subject
+from amo_bridge.web.api.endpoint import Endpoint
 
 ROOT = Path(__file__).parent.parent
 if __name__ == "__main__":
@@ -31,12 +31,12 @@ def rows(language: str) -> list[str]:
         app.preprocess_request()
         with force_locale(language):
             told = list(HEADERS[language])
-            for subject, some in by_subject(doors.all).items():
+            for subject, some in by_subject(api.all).items():
                 told += [f"| **{SUBJECTS[subject]}** | | | |", *(_row(door) for door in some)]
             return told
 
 
-def _row(door: Door) -> str:
+def _row(door: Endpoint) -> str:
     query = "".join(f" `?{name}`" for name in door.query)
     body = f"`{door.takes.__name__}` " if door.takes else ""
     form = f"`{door.files}` " if door.files else ""

@@ -20,7 +20,7 @@ from running_bridge import RunningBridge, config_for
 
 from amo_bridge import retry
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.runtime import worker
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.database import Store
@@ -56,9 +56,9 @@ def sandbox() -> Iterator[LocalCrm]:
 
 
 @pytest.fixture
-def office(sandbox: LocalCrm) -> Office:
+def office(sandbox: LocalCrm) -> CrmUser:
     """The people of the sandbox's account."""
-    return Office(sandbox.url)
+    return CrmUser(sandbox.url)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.engine.journal import Entry, Journal
-from amo_bridge.runtime.account import Bridge
+from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.storage.accounts import DEALS_FILLED, Cursors, known_key
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import OPEN_STATES, events, inbox, outbox, timers
@@ -76,7 +76,7 @@ class RunningBridge:
         listener = socket.create_server(("127.0.0.1", port))
         self.config = config
         self.url = f"http://127.0.0.1:{port}"
-        self.bridge = Bridge(config, environment, self.url, settle=settle, clock=clock)
+        self.bridge = AccountRuntime(config, environment, self.url, settle=settle, clock=clock)
         self.app = create_app(
             self.bridge,
             self.bridge,

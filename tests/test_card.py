@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from builders import NOON, deal
 
-from amo_bridge.rules.deal import Call, Contact, NotRead, Touch, Touches, Unread
+from amo_bridge.rules.deal import Call, Contact, Missing, NotLoaded, Touch, Touches
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,12 @@ from amo_bridge.rules.deal import Call, Contact, NotRead, Touch, Touches, Unread
     ],
 )
 def test_whoever_looks_at_what_was_not_read_hears_it(look: Callable[[Any], object]) -> None:
-    with pytest.raises(NotRead, match="needs="):
+    with pytest.raises(NotLoaded, match="needs="):
         look(deal())
 
 
 def test_what_was_not_read_can_be_shown_to_people() -> None:
-    assert repr(Unread("files")) == "Unread('files')"
+    assert repr(Missing("files")) == "Unread('files')"
     assert "open_tasks" not in repr(deal())
 
 

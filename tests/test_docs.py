@@ -23,10 +23,10 @@ from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.demo.crm_user import Office
-from amo_bridge.web.api import SUBJECTS, doors
+from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.web.api import SUBJECTS, api
 
 EXAMPLE = ROOT / "config.example.toml"
 EXAMPLES = ROOT / "docs" / "examples"
@@ -169,7 +169,7 @@ def test_the_table_of_variables_names_all_that_the_code_reads_and_no_other(readm
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_table_of_the_apis_doors_is_complete(language: str) -> None:
-    assert {door.subject for door in doors.all} <= set(SUBJECTS), "amo_bridge/web/api/__init__.py"
+    assert {door.subject for door in api.all} <= set(SUBJECTS), "amo_bridge/web/api/__init__.py"
     assert shown(DOCUMENT.read_text("utf-8"), language).splitlines() == door_rows(language), (
         "python tests/api_table.py writes the tables anew"
     )  # fmt: skip
@@ -202,7 +202,7 @@ def config_with_the_blocks(tmp_path: Path) -> Path:
 
 def test_the_blocks_in_the_documents_are_good_and_name_what_the_account_has(config_with_the_blocks, sandbox) -> None:
     config = load(config_with_the_blocks, {"AMO_BRIDGE_ACCOUNT_URL": sandbox.url})
-    account = Account.read(CrmClient(sandbox.url, LongLivedToken("sandbox-token"), LocalBudget(5000)))
+    account = Account.read(CrmClient(sandbox.url, LongLivedToken("sandbox-token"), LocalRateLimiter(5000)))
     assert unknown_names(config, account) == []
 
 
@@ -233,11 +233,11 @@ def test_the_example_schedule_works_in_a_running_bridge(config_with_the_blocks, 
     assert "застряла" in tags_of(office, deal)
 
 
-def tags_of(office: Office, deal: int) -> list[str]:
+def tags_of(office: CrmUser, deal: int) -> list[str]:
     return next(tags for number, tags in _tags(office).items() if number == deal)
 
 
-def _tags(office: Office) -> dict[int, list[str]]:
+def _tags(office: CrmUser) -> dict[int, list[str]]:
     return {
         row["id"]: [tag["name"] for tag in row["_embedded"]["tags"]]
         for stage in (BRIEF, AWAITED, OFFER)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 
 from amo_bridge.dates.calendar import CalendarOptions
-from amo_bridge.dates.recurrence import Every
+from amo_bridge.dates.recurrence import Recurrence
 
 MOSCOW = CalendarOptions().calendar("Europe/Moscow")
 BERLIN = CalendarOptions(country="").calendar("Europe/Berlin")
@@ -29,7 +29,7 @@ BERLIN = CalendarOptions(country="").calendar("Europe/Berlin")
     ],
 )
 def test_phrases(phrase: str, weekdays: set[int], day_of_month: int | None, at: time) -> None:
-    every = Every.parse(phrase)
+    every = Recurrence.parse(phrase)
     assert (every.weekdays, every.day_of_month, every.at) == (weekdays, day_of_month, at)
     assert str(every) == phrase
 
@@ -39,13 +39,13 @@ def test_phrases(phrase: str, weekdays: set[int], day_of_month: int | None, at: 
 )
 def test_what_is_no_time_is_refused_with_examples(phrase: str) -> None:
     with pytest.raises(ValueError, match="Примеры: «пн 10:00»"):
-        Every.parse(phrase)
+        Recurrence.parse(phrase)
 
 
 def moments(phrase: str, now: str, calendar=MOSCOW) -> list[str]:  # type: ignore[no-untyped-def]
     """The slots around ``now`` (local), as the account's clocks show them."""
     here = datetime.fromisoformat(now).replace(tzinfo=calendar.timezone).astimezone(UTC)
-    return [f"{calendar.local(slot.moment):%d.%m.%Y %H:%M}" for slot in Every.parse(phrase).around(here, calendar)]
+    return [f"{calendar.local(slot.moment):%d.%m.%Y %H:%M}" for slot in Recurrence.parse(phrase).around(here, calendar)]
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ def test_the_hour_stays_when_the_clocks_are_changed() -> None:
     # In Berlin summer time ended on Sunday, 25 October 2026.
     before, after = moments("пт 10:00", "2026-10-24T00:00", BERLIN)[-2:]
     assert (before, after) == ("23.10.2026 10:00", "30.10.2026 10:00")
-    friday, next_friday = list(Every.parse("пт 10:00").around(datetime(2026, 10, 24, tzinfo=UTC), BERLIN))[-2:]
+    friday, next_friday = list(Recurrence.parse("пт 10:00").around(datetime(2026, 10, 24, tzinfo=UTC), BERLIN))[-2:]
     assert next_friday.moment - friday.moment == timedelta(days=7, hours=1)
 
 
 def test_a_slot_knows_since_when_its_week_or_month_counts() -> None:
     def since(phrase: str) -> str:
-        *_, slot = Every.parse(phrase).around(datetime(2026, 11, 24, tzinfo=UTC), MOSCOW)
+        *_, slot = Recurrence.parse(phrase).around(datetime(2026, 11, 24, tzinfo=UTC), MOSCOW)
         return f"{MOSCOW.local(slot.since):%d.%m.%Y %H:%M}"
 
     assert since("пт 16:00") == "23.11.2026 00:00"
@@ -97,5 +97,5 @@ def test_there_is_always_a_next_one(country: str) -> None:
     for phrase in ("пн 10:00", "вс 10:00", "рабочий день 9:00", "1 число 10:00", "последнее число 10:00"):
         for day in range(0, 730):
             now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day)
-            slots = list(Every.parse(phrase).around(now, calendar))
+            slots = list(Recurrence.parse(phrase).around(now, calendar))
             assert [slot.moment > now for slot in slots[-2:]] == [False, True], (phrase, now)

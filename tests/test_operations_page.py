@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from doc_files import ROOT, spans
 
-from amo_bridge.engine.metrics import Meters
+from amo_bridge.engine.metrics import Metrics
 from amo_bridge.web.metrics import StoredGauges
 
 PAGE = ROOT / "docs" / "operations.md"
@@ -18,7 +18,7 @@ def told() -> list[str]:
 def measured() -> set[str]:
     counted = {
         f"{family.name}_total" if family.type == "counter" else family.name
-        for family in Meters().registry.collect()
+        for family in Metrics().registry.collect()
     }  # fmt: skip
     return counted | {family.name for family in StoredGauges(lambda: []).collect()}
 

@@ -28,14 +28,14 @@ from amo_bridge.rules.actions import (
     StopAutoDial,
     StopSeries,
 )
-from amo_bridge.rules.options import Deeds, EscalationSpec
+from amo_bridge.rules.options import ActionsSpec, EscalationSpec
 
 TASK = {"text": "Позвонить: {Название}", "to": "manager", "due": "1 d"}
 TODAY = Due.parse("end of day")
 
 
 def done(**deeds: Any) -> list[Action]:
-    return Deeds.model_validate(deeds).for_deal(deal(), slot="day 3")
+    return ActionsSpec.model_validate(deeds).for_deal(deal(), slot="day 3")
 
 
 @pytest.mark.parametrize(
@@ -118,11 +118,11 @@ def test_the_move_is_the_last_of_all() -> None:
 )
 def test_what_makes_no_sense_is_refused(deeds: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
-        Deeds.model_validate(deeds)
+        ActionsSpec.model_validate(deeds)
 
 
 def test_a_shape_may_add_its_own_keys_but_must_do_something() -> None:
-    class Step(Deeds):
+    class Step(ActionsSpec):
         after: str
 
     assert Step.model_validate({"after": "3 d", "tags": ["a"]}).for_deal(deal()) == [AddTags(deal_id=7, tags=("a",))]
@@ -139,7 +139,7 @@ def test_an_escalation_may_go_to_somebody_else_and_be_urgent() -> None:
 
 
 def test_a_place_alone_is_the_fields_own_value_and_an_empty_one_empties() -> None:
-    deeds = Deeds.model_validate(
+    deeds = ActionsSpec.model_validate(
         {"set_fields": {"Начало": "{Дата оплаты}", "Конец": "{Нет}", "Слова": "с {Дата оплаты}"}}
     )
     (said,) = deeds.for_deal(deal(fields={"Дата оплаты": date(2026, 11, 28)}))

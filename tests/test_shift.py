@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from amo_bridge.dates.calendar import CalendarOptions
-from amo_bridge.dates.offset import Shift
+from amo_bridge.dates.offset import Offset
 
 MOSCOW = CalendarOptions().calendar("Europe/Moscow")
 # A Thursday.
@@ -29,7 +29,7 @@ DATE = date(2026, 12, 10)
     ],
 )
 def test_what_a_phrase_means_of_a_date(phrase: str, local: str) -> None:
-    moment = Shift.parse(phrase).from_(DATE, MOSCOW)
+    moment = Offset.parse(phrase).from_(DATE, MOSCOW)
     assert MOSCOW.local(moment).strftime("%d.%m.%Y %H:%M") == local
 
 
@@ -42,15 +42,15 @@ def test_what_a_phrase_means_of_a_date(phrase: str, local: str) -> None:
     ],
 )
 def test_of_a_moment_it_means_the_same_as_of_any_due_date(phrase: str, utc: datetime) -> None:
-    assert Shift.parse(phrase).from_(datetime(2026, 12, 10, 12, 30, tzinfo=UTC), MOSCOW) == utc
+    assert Offset.parse(phrase).from_(datetime(2026, 12, 10, 12, 30, tzinfo=UTC), MOSCOW) == utc
 
 
 def test_phrases_of_one_meaning_are_equal_and_shown_as_written() -> None:
-    assert Shift.parse("+ 5 дней") == Shift.parse("+  5 d")
-    assert [str(Shift.parse(text)) for text in ("+  5 d", "")] == ["+ 5 d", "в тот же день"]
+    assert Offset.parse("+ 5 дней") == Offset.parse("+  5 d")
+    assert [str(Offset.parse(text)) for text in ("+  5 d", "")] == ["+ 5 d", "в тот же день"]
 
 
 @pytest.mark.parametrize("bad", ["позавчера", "5 d", 5])
 def test_what_is_no_shift_is_refused_in_words(bad: object) -> None:
     with pytest.raises(ValidationError, match="Примеры: «- 5 d»"):
-        TypeAdapter(Shift).validate_python(bad)
+        TypeAdapter(Offset).validate_python(bad)

@@ -17,7 +17,7 @@ from webinar_kit import ACCOUNT, fill_contacts
 
 from amo_bridge.cli import main
 from amo_bridge.config.loader import load
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_start import load_world
 
 PAGE = ROOT / "docs" / "webinar.md"
@@ -40,7 +40,7 @@ def lines() -> list[list[str]]:
 def test_the_page_s_commands_run_as_they_are_written(
     start_bridge: Callable[..., RunningBridge],
     sandbox: LocalCrm,
-    office: Office,
+    office: CrmUser,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -16,10 +16,10 @@ from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.records import ContactRecord
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors, known_key
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.formats import read_export
@@ -71,9 +71,9 @@ def fill_contacts(bridge: RunningBridge, sandbox: LocalCrm) -> None:
     """The index of contacts, read from the account once."""
     key = known_key(bridge._store, bridge.config.account.url)
     assert key is not None
-    client = CrmClient(sandbox.url, LongLivedToken(TOKEN), LocalBudget(UNHURRIED))
+    client = CrmClient(sandbox.url, LongLivedToken(TOKEN), LocalRateLimiter(UNHURRIED))
     rows = client.pages("/api/v4/contacts", {"with": "leads"}, "contacts")
-    read = [IndexedContact.of(ContactRecord.from_api(row)) for row in rows]
+    read = [MirroredContact.of(ContactRecord.from_api(row)) for row in rows]
     with bridge._store.write() as connection:
         ContactIndex(bridge._store, key).put(connection, read, SystemClock().now())
         Cursors(bridge._store, key).write(connection, CONTACTS_FILLED, 1.0)

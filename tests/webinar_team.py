@@ -8,13 +8,13 @@ from running_bridge import ENVIRONMENT, RunningBridge, wait_until
 from webinar_kit import SAMPLES
 
 from amo_bridge.crm.account import Account
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import small_state
-from amo_bridge.webinars.imports.drafts import Drafting, Upload
-from amo_bridge.webinars.imports.model import Kept
-from amo_bridge.webinars.imports.service import ImportControl
+from amo_bridge.webinars.imports.drafts import DraftService, Upload
+from amo_bridge.webinars.imports.model import ImportRow
+from amo_bridge.webinars.imports.service import ImportService
 
 HEADER = "Имя;Почта;Телефон;Минут;Кнопки;Дата"
 
@@ -29,11 +29,11 @@ class Team:
         assert key is not None
         self.key = key
         kept = small_state(config, ENVIRONMENT).accounts.read(config.account.url)
-        self.drafting = Drafting(
+        self.drafting = DraftService(
             self.store, key, config, Account.from_json(kept["account"]), running.bridge._clock
         )  # fmt: skip
         self.book = self.drafting.book
-        self.control = ImportControl(self.store, key, self.drafting, dry_run=False)
+        self.control = ImportService(self.store, key, self.drafting, dry_run=False)
 
     def upload(self, *files: str | Upload) -> int:
         uploads = [one if isinstance(one, Upload) else Upload(one, (SAMPLES / one).read_bytes()) for one in files]
@@ -43,7 +43,7 @@ class Team:
     def standing(self, number: int) -> dict[str, tuple[str, str]]:
         return {kept.row.person.name: (kept.row.standing, kept.row.what) for kept in self.book.rows(number)}
 
-    def person(self, number: int, name: str) -> Kept:
+    def person(self, number: int, name: str) -> ImportRow:
         """The row of somebody."""
         return next(kept for kept in self.book.rows(number) if kept.row.person.name == name)
 
@@ -62,7 +62,7 @@ def table(*people: str, header: str = HEADER) -> Upload:
     return Upload("people.csv", "\n".join((header, *people)).encode())
 
 
-def deals(office: Office) -> dict[str, dict[str, Any]]:
+def deals(office: CrmUser) -> dict[str, dict[str, Any]]:
     """All deals: name → stage and figures, as people see them."""
     return {
         row["name"]: {

@@ -24,9 +24,9 @@ from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.deal_view import FieldReader
-from amo_bridge.engine.effects import Effect, Lane
+from amo_bridge.engine.effects import Channel, Effect
 from amo_bridge.engine.outbox import Sendable
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelRefused
 from amo_bridge.rules.actions import AddNote, CreateTask
 from amo_bridge.rules.deal import BUILT_IN_FIELDS, Deal
@@ -176,7 +176,7 @@ class AtHand:
 
 
 class MailPort:
-    lane: Lane = "mail"
+    lane: Channel = "mail"
     in_order = True
     is_far = True
     # Nobody can look whether the client has it.
@@ -190,8 +190,8 @@ class MailPort:
         templates: Templates,
         memory: MailMemory,
         client: CrmClient,
-        brain: Callable[[], Brain],
-        account_key: int,
+        rule_engine: Callable[[], RuleEngine],
+        account_id: int,
         account_clock: Clock,
     ) -> None:
         self._section = section
@@ -199,8 +199,8 @@ class MailPort:
         self._templates = templates
         self._memory = memory
         self._client = client
-        self._brain = brain
-        self._key = account_key
+        self._rule_engine = rule_engine
+        self._key = account_id
         self._account_clock = account_clock
         self._out: dict[int, SentLetter] = {}
 
@@ -217,7 +217,7 @@ class MailPort:
         self._server.leave()
 
     def _read(self, rows: Sequence[Sendable]) -> AtHand:
-        filters = self._brain().account.is_api_filter_enabled
+        filters = self._rule_engine().account.is_api_filter_enabled
         deals = deals_by_ids(self._client, {row.deal_id for row in rows}, filter_enabled=filters)
         people = {deal.main_contact_id for deal in deals.values() if deal.main_contact_id}
         contacts = contacts_by_ids(self._client, people, filter_enabled=filters) if people else {}
@@ -232,11 +232,11 @@ class MailPort:
         record = at_hand.deals.get(row.deal_id)
         if record is None:
             return NotSent("сделки нет в аккаунте: удалена, объединена или не видна мосту")
-        deal = self._brain().viewer.deal(record)
-        tag = self._brain().config.bridge.opt_out_tag
+        deal = self._rule_engine().viewer.deal(record)
+        tag = self._rule_engine().config.bridge.opt_out_tag
         if deal.has_tag(tag):
             return NotSent(f"на сделке тег «{tag}»")
-        if not row.body["service"] and not self._brain().config.bridge.public_url:
+        if not row.body["service"] and not self._rule_engine().config.bridge.public_url:
             return NotSent("рассылки без [bridge] public_url не отправляются: отписаться было бы негде")
         contact = at_hand.contacts.get(record.main_contact_id or 0)
         to = addressee(
@@ -293,27 +293,27 @@ class MailPort:
             raise ChannelRefused(str(error)) from error
 
     def _link(self, token: str) -> str:
-        return f"{self._brain().config.bridge.public_url}{UNSUBSCRIBE_PATH}{token}"
+        return f"{self._rule_engine().config.bridge.public_url}{UNSUBSCRIBE_PATH}{token}"
 
     def _field_names(self) -> dict[str, str]:
         """All fields that a deal of the account has, as they are compared → as they are written."""
-        names = [*BUILT_IN_FIELDS, *(field.name for field in self._brain().account.fields())]
+        names = [*BUILT_IN_FIELDS, *(field.name for field in self._rule_engine().account.fields())]
         return {normalise(name): name for name in names}
 
     def _has_consent(self, contact: ContactRecord) -> bool:
         """A ticked box, or any text but «нет»; without a field for it nobody is asked."""
         if self._section.consent is None:
             return True
-        brain = self._brain()
-        name = brain.account.field(self._section.consent, "contacts").name
-        value = FieldReader(brain.account, "contacts").values(contact).get(name)
+        rule_engine = self._rule_engine()
+        name = rule_engine.account.field(self._section.consent, "contacts").name
+        value = FieldReader(rule_engine.account, "contacts").values(contact).get(name)
         return value not in (None, False, ()) and normalise(str(value)) != "нет"
 
     def _note(self, subject: str, deal: Deal, record: DealRecord) -> tuple[Effect, ...]:
         if not self._section.note:
             return ()
         note = AddNote(deal_id=deal.id, text=f"Клиенту отправлено письмо «{subject}»")
-        return tuple(self._brain().resolver.effects(note, deal, record, self._account_clock.now()))
+        return tuple(self._rule_engine().resolver.effects(note, deal, record, self._account_clock.now()))
 
     def _find_out(self, nobody: Nobody, row: Sendable, deal: Deal, record: DealRecord) -> tuple[Effect, ...]:
         """A task to find out the address, one for a rule and deal however many letters want it."""
@@ -321,5 +321,5 @@ class MailPort:
             return ()
         text = f"Письмо «{row.body['template']}» не отправлено: {nobody.why}. Узнайте адрес и впишите его в контакт"
         task = CreateTask(deal_id=deal.id, text=text, to=row.body["no_address"], due=TASK_DUE)
-        effects = self._brain().resolver.effects(task, deal, record, self._account_clock.now())
+        effects = self._rule_engine().resolver.effects(task, deal, record, self._account_clock.now())
         return tuple(replace(effect, once=True, slot=NO_ADDRESS) for effect in effects)

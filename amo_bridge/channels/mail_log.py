@@ -41,9 +41,9 @@ class SentLetter:
 
 
 class MailMemory:
-    def __init__(self, store: Store, account_key: int, clock: Clock) -> None:
+    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._clock = clock
 
     def keep(self, connection: Connection, letter: SentLetter) -> None:

@@ -12,10 +12,10 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.port import Job, NotSent, Outcome, Sent
 from amo_bridge.clock import Clock
-from amo_bridge.engine.effects import Lane
+from amo_bridge.engine.effects import Channel
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.outbox import Sendable
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.events import SeriesLetterDue
 from amo_bridge.storage.database import Store, insert_new
 from amo_bridge.storage.tables import series
@@ -38,10 +38,10 @@ class Run:
 
 
 class SeriesLog:
-    def __init__(self, store: Store, account_key: int) -> None:
+    def __init__(self, store: Store, account_id: int) -> None:
         self._store = store
-        self._key = account_key
-        self._open = (series.c.account == account_key, series.c.state == "open")
+        self._key = account_id
+        self._open = (series.c.account == account_id, series.c.state == "open")
 
     def runs_of(self, deal_id: int, name: str | None = None) -> list[Run]:
         """The running series of a deal; ``name``: only this one."""
@@ -108,18 +108,18 @@ def _run(row: Row[Any]) -> Run:
 # The clock's part of series of letters: a letter that is due becomes an event, and the rules decide about it.
 
 
-class SeriesChore:
+class SeriesJob:
     """``clock``: the bridge's own, ``account_clock``: by which letters fall due."""
 
     def __init__(
-        self, store: Store, account_key: int, brain: Callable[[], Brain], clock: Clock, account_clock: Clock
+        self, store: Store, account_id: int, rule_engine: Callable[[], RuleEngine], clock: Clock, account_clock: Clock
     ) -> None:
         self._store = store
-        self._key = account_key
-        self._brain = brain
+        self._key = account_id
+        self._rule_engine = rule_engine
         self._clock = clock
         self._account_clock = account_clock
-        self._log = SeriesLog(store, account_key)
+        self._log = SeriesLog(store, account_id)
 
     def run(self) -> int:
         """Tell of the letters that are due, each once however often it is looked; how many series were moved on."""
@@ -129,8 +129,8 @@ class SeriesChore:
         return len(runs)
 
     def _move_on(self, run: Run) -> None:
-        brain = self._brain()
-        spec = brain.config.channels.series.of(run.name)
+        rule_engine = self._rule_engine()
+        spec = rule_engine.config.channels.series.of(run.name)
         letters = spec.letters if spec else ()
         with self._store.write() as connection:
             if run.number >= len(letters):
@@ -147,7 +147,7 @@ class SeriesChore:
             )
             add_events(connection, self._key, [event], self._clock.now().timestamp())
             if run.number + 1 < len(letters):
-                next_at = letters[run.number + 1].after.resolve(run.started_at, brain.calendar)
+                next_at = letters[run.number + 1].after.resolve(run.started_at, rule_engine.calendar)
                 self._log.go_on(connection, run, next_at)
             else:
                 self._log.end(connection, run.id, "все письма отправлены")
@@ -157,15 +157,15 @@ class SeriesChore:
 
 
 class SeriesPort:
-    lane: Lane = "series"
+    lane: Channel = "series"
     in_order = True
     is_far = False
     repeats_doubtful = True
     gives_up_after = timedelta(days=36500)
 
-    def __init__(self, log: SeriesLog, brain: Callable[[], Brain], account_clock: Clock) -> None:
+    def __init__(self, log: SeriesLog, rule_engine: Callable[[], RuleEngine], account_clock: Clock) -> None:
         self._log = log
-        self._brain = brain
+        self._rule_engine = rule_engine
         self._account_clock = account_clock
 
     def plan(self, rows: Sequence[Sendable]) -> Mapping[int, Outcome | Job]:
@@ -175,10 +175,10 @@ class SeriesPort:
         if not isinstance(outcome, Sent):
             return
         if row.kind == "start_series":
-            brain, now = self._brain(), self._account_clock.now()
-            spec = brain.config.channels.series.of(row.body["series"])
+            rule_engine, now = self._rule_engine(), self._account_clock.now()
+            spec = rule_engine.config.channels.series.of(row.body["series"])
             assert spec is not None
-            first = spec.letters[0].after.resolve(now, brain.calendar)
+            first = spec.letters[0].after.resolve(now, rule_engine.calendar)
             self._log.begin(connection, row.id, row.deal_id, row.body["series"], row.body["stage"], now, first)
         else:
             for run in self._log.runs_of(row.deal_id, row.body["series"]):
@@ -194,6 +194,6 @@ class SeriesPort:
             return Sent(row.body["because"]) if running else NotSent("серия писем не шла")
         if running:
             return NotSent(f"серия писем «{name}» уже идёт")
-        if self._brain().config.channels.series.of(name) is None:
+        if self._rule_engine().config.channels.series.of(name) is None:
             return NotSent(f"серии писем «{name}» в настройке нет")
         return Sent()

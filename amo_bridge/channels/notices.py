@@ -14,10 +14,10 @@ from amo_bridge.channels.smtp import Letter, MailServer, message_id
 from amo_bridge.channels.telegram import Bot, messages
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import MailSection, Way
-from amo_bridge.engine.effects import Lane
+from amo_bridge.engine.effects import Channel
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.people import Reach, ReachablePerson
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
 from amo_bridge.text.templates import Rendered
 
@@ -28,7 +28,7 @@ LONGEST_SUBJECT = 100
 
 
 class NoticePort:
-    lane: Lane = "notices"
+    lane: Channel = "notices"
     # People are told what there is to tell; a notice that waits for the morning holds up nobody else's.
     in_order = False
     is_far = True
@@ -41,16 +41,16 @@ class NoticePort:
         mail: MailSection | None,
         server: MailServer | None,
         bot: Bot | None,
-        brain: Callable[[], Brain],
-        account_key: int,
+        rule_engine: Callable[[], RuleEngine],
+        account_id: int,
         clock: Clock,
         account_clock: Clock,
     ) -> None:
         self._mail = mail
         self._server = server
         self._bot = bot
-        self._brain = brain
-        self._key = account_key
+        self._rule_engine = rule_engine
+        self._key = account_id
         self._clock = clock
         self._account_clock = account_clock
         self._down_until: dict[Way, datetime] = {}
@@ -60,8 +60,8 @@ class NoticePort:
         }
 
     def plan(self, rows: Sequence[Sendable]) -> Mapping[int, Outcome | Job]:
-        brain = self._brain()
-        reach = Reach(brain.config.channels, brain.account)
+        rule_engine = self._rule_engine()
+        reach = Reach(rule_engine.config.channels, rule_engine.account)
         return {row.id: self._planned(row, reach) for row in rows}
 
     def keep(self, connection: Connection, row: Sendable, outcome: Outcome) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.effects import Effect, Lane
+from amo_bridge.engine.effects import Channel, Effect
 from amo_bridge.engine.outbox import Sendable
 
 
@@ -49,7 +49,7 @@ class Port(Protocol):
     sent for so long is not sent any more by itself."""
 
     @property
-    def lane(self) -> Lane: ...
+    def lane(self) -> Channel: ...
 
     @property
     def in_order(self) -> bool: ...

@@ -12,25 +12,25 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.mail import MailPort
 from amo_bridge.channels.mail_log import MailMemory
-from amo_bridge.channels.mail_series import SeriesChore, SeriesLog, SeriesPort
+from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
 from amo_bridge.channels.notices import NoticePort
 from amo_bridge.channels.port import Job, NotSent, Outcome, Port
 from amo_bridge.channels.smtp import MailServer
 from amo_bridge.channels.telegram import Bot
-from amo_bridge.channels.violations import LedgerPort
+from amo_bridge.channels.violations import ViolationPort
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import MAIL_PASSWORD, TELEGRAM_TOKEN
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.engine.effects import Lane
+from amo_bridge.engine.effects import Channel
 from amo_bridge.engine.outbox import Sendable
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.violations import Violations
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.options import (
+    ActionsSpec,
     AudienceSpec,
-    Deeds,
     EscalationSpec,
     FolderSpec,
     LetterSpec,
@@ -40,7 +40,7 @@ from amo_bridge.rules.options import (
 from amo_bridge.storage.database import Store
 from amo_bridge.text.templates import Templates
 
-NAMES: Mapping[Lane, str] = {
+NAMES: Mapping[Channel, str] = {
     "mail": "почта",
     "notices": "уведомления",
     "audiences": "аудитории",
@@ -54,14 +54,14 @@ NAMES: Mapping[Lane, str] = {
 NOTHING_SENT = "никуда не отправлено: канал «{}» не подключён"
 
 
-class NotConnected:
+class UnconnectedPort:
     in_order = True
     is_far = False
     repeats_doubtful = True
     gives_up_after = timedelta(days=36500)
 
-    def __init__(self, lane: Lane) -> None:
-        self.lane: Lane = lane
+    def __init__(self, lane: Channel) -> None:
+        self.lane: Channel = lane
 
     def plan(self, rows: Sequence[Sendable]) -> Mapping[int, Outcome | Job]:
         return {row.id: NotSent(NOTHING_SENT.format(NAMES[self.lane])) for row in rows}
@@ -77,28 +77,28 @@ class NotConnected:
 
 
 @dataclass(frozen=True)
-class Quay:
+class ChannelContext:
     """What ports stand on. ``brain`` tells the present one: it is made anew when the account changes."""
 
     config: Config
     environment: Mapping[str, str]
     store: Store
-    account_key: int
+    account_id: int
     client: CrmClient
-    brain: Callable[[], Brain]
+    rule_engine: Callable[[], RuleEngine]
     clock: Clock
     account_clock: Clock
 
 
-def ports_of(at: Quay) -> list[Port]:
+def ports_of(at: ChannelContext) -> list[Port]:
     """A port for each lane, whatever is connected. Raises ConfigError for a secret's file that can't be read."""
     connected = {port.lane: port for port in [_mail(at), _notices(at), _series(at), _ledger(at)] if port is not None}
-    return [connected.get(lane) or NotConnected(lane) for lane in NAMES]
+    return [connected.get(lane) or UnconnectedPort(lane) for lane in NAMES]
 
 
-def ports_to_nowhere(at: Quay) -> list[Port]:
+def ports_to_nowhere(at: ChannelContext) -> list[Port]:
     """Nothing leaves the house; series of letters, which never do by themselves, go on."""
-    return [_series(at) if lane == "series" else NotConnected(lane) for lane in NAMES]
+    return [_series(at) if lane == "series" else UnconnectedPort(lane) for lane in NAMES]
 
 
 def mail_server(config: Config, environment: Mapping[str, str]) -> MailServer | None:
@@ -107,17 +107,17 @@ def mail_server(config: Config, environment: Mapping[str, str]) -> MailServer | 
     return MailServer(section, secret(environment, MAIL_PASSWORD)) if section else None
 
 
-def series_chore(at: Quay) -> SeriesChore:
+def series_job(at: ChannelContext) -> SeriesJob:
     """What has to be run every minute for series of letters."""
-    return SeriesChore(at.store, at.account_key, at.brain, at.clock, at.account_clock)
+    return SeriesJob(at.store, at.account_id, at.rule_engine, at.clock, at.account_clock)
 
 
-def _series(at: Quay) -> Port:
-    return SeriesPort(SeriesLog(at.store, at.account_key), at.brain, at.account_clock)
+def _series(at: ChannelContext) -> Port:
+    return SeriesPort(SeriesLog(at.store, at.account_id), at.rule_engine, at.account_clock)
 
 
-def _ledger(at: Quay) -> Port:
-    return LedgerPort(Violations(at.store, at.account_key, at.clock), at.brain)
+def _ledger(at: ChannelContext) -> Port:
+    return ViolationPort(Violations(at.store, at.account_id, at.clock), at.rule_engine)
 
 
 def telegram_bot(config: Config, environment: Mapping[str, str]) -> Bot | None:
@@ -126,15 +126,15 @@ def telegram_bot(config: Config, environment: Mapping[str, str]) -> Bot | None:
     return Bot(section, secret(environment, TELEGRAM_TOKEN)) if section else None
 
 
-def _notices(at: Quay) -> Port | None:
+def _notices(at: ChannelContext) -> Port | None:
     mail, bot = at.config.channels.mail, telegram_bot(at.config, at.environment)
     if mail is None and bot is None:
         return None
     server = mail_server(at.config, at.environment)
-    return NoticePort(mail, server, bot, at.brain, at.account_key, at.clock, at.account_clock)
+    return NoticePort(mail, server, bot, at.rule_engine, at.account_id, at.clock, at.account_clock)
 
 
-def _mail(at: Quay) -> Port | None:
+def _mail(at: ChannelContext) -> Port | None:
     section, folder, server = at.config.channels.mail, at.config.letters_folder, mail_server(at.config, at.environment)
     if section is None or folder is None or server is None:
         return None
@@ -142,17 +142,17 @@ def _mail(at: Quay) -> Port | None:
         section,
         server,
         Templates(folder),
-        MailMemory(at.store, at.account_key, at.clock),
+        MailMemory(at.store, at.account_id, at.clock),
         at.client,
-        at.brain,
-        at.account_key,
+        at.rule_engine,
+        at.account_id,
         at.account_clock,
     )
 
 
 # Which ways out past amoCRM the enabled rules want, as far as their options tell.
 
-SHAPES: Mapping[type[BaseModel], Lane] = {
+SHAPES: Mapping[type[BaseModel], Channel] = {
     LetterSpec: "mail",
     NoticeSpec: "notices",
     EscalationSpec: "notices",
@@ -162,9 +162,9 @@ SHAPES: Mapping[type[BaseModel], Lane] = {
 }
 
 
-def lanes_wanted(rules: Iterable[Rule]) -> dict[Lane, list[str]]:
+def channels_wanted(rules: Iterable[Rule]) -> dict[Channel, list[str]]:
     """Lane → the names of the enabled rules that want it."""
-    found: dict[Lane, list[str]] = {}
+    found: dict[Channel, list[str]] = {}
     for rule in rules:
         if rule.enabled:
             for lane in dict.fromkeys(_lanes(rule.options)):
@@ -172,11 +172,11 @@ def lanes_wanted(rules: Iterable[Rule]) -> dict[Lane, list[str]]:
     return found
 
 
-def _lanes(value: Any) -> Iterator[Lane]:
+def _lanes(value: Any) -> Iterator[Channel]:
     if isinstance(value, BaseModel):
         if type(value) in SHAPES:
             yield SHAPES[type(value)]
-        if isinstance(value, Deeds):
+        if isinstance(value, ActionsSpec):
             yield from _of_deeds(value)
         for name in type(value).model_fields:
             yield from _lanes(getattr(value, name))
@@ -188,7 +188,7 @@ def _lanes(value: Any) -> Iterator[Lane]:
             yield from _lanes(one)
 
 
-def _of_deeds(deeds: Deeds) -> Iterator[Lane]:
+def _of_deeds(deeds: ActionsSpec) -> Iterator[Channel]:
     """Those deeds that have no shape of their own."""
     if deeds.sms:
         yield "sms"
@@ -200,14 +200,14 @@ def _of_deeds(deeds: Deeds) -> Iterator[Lane]:
 
 # Which channels the enabled rules want and the config connects to nothing.
 
-ALWAYS: frozenset[Lane] = frozenset({"series", "ledger"})
+ALWAYS: frozenset[Channel] = frozenset({"series", "ledger"})
 
 
-def connected(config: Config) -> frozenset[Lane]:
+def connected(config: Config) -> frozenset[Channel]:
     """The ways out that lead somewhere."""
     channels = config.channels
-    mail: set[Lane] = {"mail", "notices"} if channels.mail else set()
-    telegram: set[Lane] = {"notices"} if channels.telegram else set()
+    mail: set[Channel] = {"mail", "notices"} if channels.mail else set()
+    telegram: set[Channel] = {"notices"} if channels.telegram else set()
     return ALWAYS | mail | telegram
 
 
@@ -221,7 +221,7 @@ def unconnected_of(config: Config) -> dict[str, list[str]]:
     return found
 
 
-def unconnected(config: Config) -> dict[Lane, list[str]]:
+def unconnected(config: Config) -> dict[Channel, list[str]]:
     """Lane → the names of the enabled rules whose deeds will go nowhere."""
     there = connected(config)
-    return {lane: rules for lane, rules in lanes_wanted(config.rules).items() if lane not in there}
+    return {lane: rules for lane, rules in channels_wanted(config.rules).items() if lane not in there}

@@ -27,14 +27,14 @@ UNKNOWN = "неизвестно, отправлено ли"
 MOST_DOUBTS = 3
 
 
-class Lane:
+class ChannelSender:
     """``clock`` counts real time (delays, ages), ``account_clock`` is the account's. ``settled`` hears that there may
     be new work in amoCRM's lane."""
 
     def __init__(
         self,
         store: Store,
-        account_key: int,
+        account_id: int,
         port: Port,
         clock: Clock,
         account_clock: Clock,
@@ -42,11 +42,11 @@ class Lane:
     ) -> None:
         self.port = port
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._clock = clock
         self._account_clock = account_clock
         self._settled = settled
-        self._outbox = Outbox(store, account_key, clock)
+        self._outbox = Outbox(store, account_id, clock)
 
     def recover(self) -> int:
         """What was being sent when the process died, or a round broke off, is in doubt. How many there were."""
@@ -146,16 +146,16 @@ class Lane:
         }  # fmt: skip
 
 
-def lanes_of(
+def channel_senders(
     ports: Sequence[Port],
     store: Store,
-    account_key: int,
+    account_id: int,
     clock: Clock,
     account_clock: Clock,
     settled: Callable[[], None],
-) -> list[Lane]:
+) -> list[ChannelSender]:
     """One lane for each port."""
-    return [Lane(store, account_key, port, clock, account_clock, settled) for port in ports]
+    return [ChannelSender(store, account_id, port, clock, account_clock, settled) for port in ports]
 
 
 # All lanes of an account: those that wait for other people's servers have a thread each, the others go along with the
@@ -166,10 +166,10 @@ POLL_INTERVAL_SECONDS = 2.0
 LONGEST_PAUSE = 600.0
 
 
-class FarLane:
+class ChannelThread:
     """One lane in a thread of its own. ``trouble``: what it is waiting out, if anything, in one line."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: ChannelSender) -> None:
         self.trouble = ""
         self._lane = lane
         self._is_recovered = False
@@ -185,7 +185,7 @@ class FarLane:
     def start(self) -> None:
         self._thread.start()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         self._bell.set()
 
     def begin_to_stop(self) -> None:
@@ -230,11 +230,11 @@ class FarLane:
         self.trouble = str(error) or type(error).__name__
 
 
-class Traffic:
-    def __init__(self, lanes: Iterable[Lane] = ()) -> None:
+class ChannelWorkers:
+    def __init__(self, lanes: Iterable[ChannelSender] = ()) -> None:
         lanes = list(lanes)
         self._near = [lane for lane in lanes if not lane.port.is_far]
-        self._far = [FarLane(lane) for lane in lanes if lane.port.is_far]
+        self._far = [ChannelThread(lane) for lane in lanes if lane.port.is_far]
 
     @property
     def trouble(self) -> dict[str, str]:
@@ -254,10 +254,10 @@ class Traffic:
         """What waits for nobody; how many were settled."""
         return sum(lane.send() for lane in self._near)
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """There may be something new to send."""
         for lane in self._far:
-            lane.ring()
+            lane.wake()
 
     def stop(self, timeout: float = 30) -> None:
         """Finish what is in hand and leave."""

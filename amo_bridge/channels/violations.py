@@ -8,24 +8,24 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.port import Job, Outcome, Sent
-from amo_bridge.engine.effects import Lane
+from amo_bridge.engine.effects import Channel
 from amo_bridge.engine.outbox import Sendable
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.violations import Breach, Violations
 
 RECORDED = "записано в учёт нарушений"
 
 
-class LedgerPort:
-    lane: Lane = "ledger"
+class ViolationPort:
+    lane: Channel = "ledger"
     in_order = True
     is_far = False
     repeats_doubtful = True
     gives_up_after = timedelta(days=36500)
 
-    def __init__(self, violations: Violations, brain: Callable[[], Brain]) -> None:
+    def __init__(self, violations: Violations, rule_engine: Callable[[], RuleEngine]) -> None:
         self._violations = violations
-        self._brain = brain
+        self._rule_engine = rule_engine
 
     def plan(self, rows: Sequence[Sendable]) -> Mapping[int, Outcome | Job]:
         return {row.id: Sent(RECORDED) for row in rows}
@@ -38,21 +38,21 @@ class LedgerPort:
 
     def _breach(self, row: Sendable) -> Breach:
         # An earlier version queued neither the deal's name nor the reason.
-        brain, body = self._brain(), row.body
+        rule_engine, body = self._rule_engine(), row.body
         user_id = body["user_id"]
         return Breach(
             at=datetime.fromtimestamp(body["at"], UTC),
             user_id=user_id,
-            person=next((user.name for user in brain.account.users if user.id == user_id), str(user_id)),
+            person=next((user.name for user in rule_engine.account.users if user.id == user_id), str(user_id)),
             clause=body["clause"],
             deal_id=row.deal_id,
             deal_name=body.get("deal_name", ""),
             rule=row.rule,
             why=body.get("why") or self._words_of(row.rule),
             penalty=body["penalty"],
-            currency=brain.account.currency,
+            currency=rule_engine.account.currency,
         )
 
     def _words_of(self, rule_name: str) -> str:
         """What the rule says of itself; nothing if it has left the config since."""
-        return next((rule.words for rule in self._brain().config.rules if rule.name == rule_name), "")
+        return next((rule.words for rule in self._rule_engine().config.rules if rule.name == rule_name), "")

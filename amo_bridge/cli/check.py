@@ -16,7 +16,7 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.channels import TELEGRAM_TOKEN
 from amo_bridge.config.model import Config
-from amo_bridge.crm.responses import in_words
+from amo_bridge.crm.responses import describe
 from amo_bridge.engine.alerts import warning
 from amo_bridge.errors import BridgeError, ChannelError, ConfigError
 from amo_bridge.runtime.connection import read_account, tokens
@@ -80,7 +80,7 @@ def check(config_path: Path, offline: bool) -> None:
     except ConfigError as error:
         tell_and_exit(error.problems)
     except BridgeError as error:
-        click.echo(f"Имена не сверены с аккаунтом {config.account.url}: {in_words(error)}", err=True)
+        click.echo(f"Имена не сверены с аккаунтом {config.account.url}: {describe(error)}", err=True)
         sys.exit(CRM_UNREACHABLE)
     if problems := unknown_names(config, account):
         tell_and_exit(problems)

@@ -11,7 +11,7 @@ from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import config_option, load_or_exit, tell_and_exit
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
-from amo_bridge.crm.responses import in_words
+from amo_bridge.crm.responses import describe
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.runtime.connection import CALLBACK, TOKEN, known_secret, redirect_uri
 from amo_bridge.runtime.oauth_flow import Connecting
@@ -40,7 +40,7 @@ def connect(config_path: Path, code: str | None) -> None:
     except ConfigError as error:
         tell_and_exit(error.problems)
     except (BridgeError, OSError) as error:
-        raise Stop(in_words(error) if isinstance(error, BridgeError) else str(error)) from error
+        raise Stop(describe(error) if isinstance(error, BridgeError) else str(error)) from error
 
 
 def _connect(config: Config, connecting: Connecting, code: str | None) -> None:

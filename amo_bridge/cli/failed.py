@@ -14,7 +14,7 @@ from rich.table import Table
 from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import config_option, console, load_or_exit, opened, user_name
 from amo_bridge.clock import SystemClock
-from amo_bridge.engine.dead_letters import WORDS, Failure, Failures, NotFailed
+from amo_bridge.engine.dead_letters import WORDS, DeadLetter, DeadLetters, NotFailed
 from amo_bridge.runtime.connection import known_timezone
 
 THERE_ARE_SOME = 1
@@ -46,7 +46,7 @@ def failed(
     if action == "list" and (names or everything):
         raise Misused("list показывает все отказы; номера нужны для retry и drop")
     with opened(config) as (store, key):
-        failures = Failures(store, key, SystemClock())
+        failures = DeadLetters(store, key, SystemClock())
         try:
             found = _decided(failures, action, None if everything else names, who or user_name())
         except NotFailed as error:
@@ -58,13 +58,13 @@ def failed(
     sys.exit(THERE_ARE_SOME if action == "list" and found else 0)
 
 
-def _decided(failures: Failures, action: str, names: tuple[str, ...] | None, who: str) -> list[Failure]:
+def _decided(failures: DeadLetters, action: str, names: tuple[str, ...] | None, who: str) -> list[DeadLetter]:
     if action == "retry":
         return failures.retry(names, who)
     return failures.drop(names, who) if action == "drop" else failures.all()
 
 
-def _show(found: list[Failure], action: str, zone: ZoneInfo) -> None:
+def _show(found: list[DeadLetter], action: str, zone: ZoneInfo) -> None:
     screen = console()
     if not found:
         screen.print("Отказов нет.")

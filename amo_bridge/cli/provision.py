@@ -16,7 +16,7 @@ from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.responses import in_words
+from amo_bridge.crm.responses import describe
 from amo_bridge.errors import BridgeError, ConfigError, CrmUncertain
 from amo_bridge.provision.apply import CarryOut
 from amo_bridge.provision.plan import Plan, Step, plan
@@ -83,7 +83,7 @@ def _created(steps: list[Step], client: CrmClient, screen: Console) -> list[str]
 
 
 def _give_up(error: BridgeError) -> None:
-    click.echo(f"Не получилось: {in_words(error)}", err=True)
+    click.echo(f"Не получилось: {describe(error)}", err=True)
     if isinstance(error, CrmUncertain):
         click.echo("Вызовите команду ещё раз: она сравнит заново и созданного дважды не создаст", err=True)
     sys.exit(CRM_UNREACHABLE)

@@ -25,10 +25,10 @@ from amo_bridge.cli.common import (
     write_csv,
 )
 from amo_bridge.config.model import Config
-from amo_bridge.crm.responses import in_words
+from amo_bridge.crm.responses import describe
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rehearsal.known_state import recalled
-from amo_bridge.rehearsal.results import Deed, by_day, day_title, sheet
+from amo_bridge.rehearsal.results import SimulatedAction, by_day, day_title, sheet
 from amo_bridge.rehearsal.simulation import rehearsing
 from amo_bridge.rehearsal.source import Source, example, from_account, from_file
 from amo_bridge.runtime.connection import account_client
@@ -84,7 +84,7 @@ def rehearse(
     except ConfigError as error:
         tell_and_exit(error.problems)
     except (BridgeError, OSError) as error:
-        raise Stop(in_words(error) if isinstance(error, BridgeError) else str(error)) from error
+        raise Stop(describe(error) if isinstance(error, BridgeError) else str(error)) from error
     names = source.deal_names()
     told = [deed.to_json(zone, names) for deed in deeds]
     if csv_file is not None:
@@ -104,7 +104,7 @@ def _source(config: Config, deal_id: int | None, file: Path | None, example_name
     return from_account(account_client(config, os.environ), now, recalled(config, now, deal_id), deal_id)
 
 
-def _played(config: Config, source: Source, days: int, deal_id: int | None, zone: ZoneInfo) -> list[Deed]:
+def _played(config: Config, source: Source, days: int, deal_id: int | None, zone: ZoneInfo) -> list[SimulatedAction]:
     with (
         tempfile.TemporaryDirectory(prefix="amo-bridge-rehearsal-") as folder,
         rehearsing(config, source.world, Path(folder), source.taken_at, source.known) as play,
@@ -116,7 +116,7 @@ def _played(config: Config, source: Source, days: int, deal_id: int | None, zone
         return play.deeds(deal_id)
 
 
-def _print(deeds: Sequence[Deed], zone: ZoneInfo, names: dict[int, str], days: int) -> None:
+def _print(deeds: Sequence[SimulatedAction], zone: ZoneInfo, names: dict[int, str], days: int) -> None:
     screen = console()
     if not deeds:
         screen.print(f"За {days} дн. правила ничего не сделают: ни один срок не наступает.")

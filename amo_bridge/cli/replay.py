@@ -16,12 +16,12 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm import responses
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.records import EPOCH
 from amo_bridge.engine.journal import in_words
 from amo_bridge.engine.replay import Replayed, undecided
 from amo_bridge.engine.replay import replay as judge_again
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, ConfigError, why_not
 from amo_bridge.runtime.connection import tokens
 
@@ -60,14 +60,14 @@ def _replayed(body: bytes, config: Config) -> Replayed:
         client = CrmClient(
             config.account.url,
             tokens(config, os.environ),
-            LocalBudget(config.account.requests_per_second),
+            LocalRateLimiter(config.account.requests_per_second),
             patience=PATIENCE,
         )
-        return judge_again(body, Brain.of(config, Account.read(client), FixedClock(EPOCH)), client)
+        return judge_again(body, RuleEngine.of(config, Account.read(client), FixedClock(EPOCH)), client)
     except ConfigError as error:
         why = "; ".join(error.problems)
     except BridgeError as error:
-        why = responses.in_words(error)
+        why = responses.describe(error)
     return undecided(body, config.rules, f"аккаунт {config.account.url} не прочитан: {why}")
 
 

@@ -14,9 +14,9 @@ from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import config_option, console, load_or_exit, opened
 from amo_bridge.clock import FixedClock, SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.dates.duration import step_in_words
+from amo_bridge.dates.duration import describe_step
 from amo_bridge.engine.forecast import ExistingDeals, Planned, Upcoming, choices_of
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.rules.handler import Rule
 from amo_bridge.runtime.connection import known_account
 from amo_bridge.text.names import nearest
@@ -34,7 +34,7 @@ def show_existing(config: Config, name: str) -> None:
     zone, screen = ZoneInfo(account.timezone), console()
     with opened(config) as (store, key):
         now = Upcoming(store, key, config.rules, SystemClock()).now()
-        existing = ExistingDeals(store, key, Brain.of(config, account, FixedClock(now)), now)
+        existing = ExistingDeals(store, key, RuleEngine.of(config, account, FixedClock(now)), now)
         begun, found = existing.begun(rule), list(existing.of(rule))
     chosen = getattr(rule.options, "existing", "")
     screen.print(f"{rule.name}: {rule.words}")
@@ -61,7 +61,7 @@ def _rule(config: Config, name: str) -> Rule:
 
 def _steps(steps: Iterable[Planned], zone: ZoneInfo) -> str:
     told = [
-        f"«{step_in_words(one.step)}» "
+        f"«{describe_step(one.step)}» "
         + FATES.get(one.fate, f"{one.due.astimezone(zone):%d.%m.%Y %H:%M}")
         + (", нарушение" if one.violates and one.fate in ("at once", "later") else "")
         for one in steps

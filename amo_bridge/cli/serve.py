@@ -11,7 +11,7 @@ import click
 from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import config_option, tell
 from amo_bridge.runtime.account import Role
-from amo_bridge.server.options import Order, StartRefused
+from amo_bridge.server.options import ServeOptions, StartRefused
 
 
 @click.command(cls=Command)
@@ -52,7 +52,7 @@ def serve(config_path: Path, host: str, port: int, role: Role, configs: Path | N
     from amo_bridge.server import gunicorn
 
     try:
-        gunicorn.serve(Order(config_path, configs, host, port, role, proxies, report=_report))
+        gunicorn.serve(ServeOptions(config_path, configs, host, port, role, proxies, report=_report))
     except StartRefused as refused:
         _report(refused.problems)
         sys.exit(refused.exit_code)

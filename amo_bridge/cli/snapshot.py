@@ -13,7 +13,7 @@ import click
 from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import config_option, load_or_exit, waiting
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.responses import in_words
+from amo_bridge.crm.responses import describe
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rehearsal.known_state import recalled
 from amo_bridge.rehearsal.snapshot import Head, Masking, account_of, rows_of, write
@@ -45,7 +45,7 @@ def snapshot(file: Path, config_path: Path, masked: bool, kept: tuple[str, ...])
     except ConfigError as error:
         raise Stop("; ".join(error.problems)) from error
     except (BridgeError, OSError) as error:
-        raise Stop(f"снимок не сделан: {in_words(error) if isinstance(error, BridgeError) else error}") from error
+        raise Stop(f"снимок не сделан: {describe(error) if isinstance(error, BridgeError) else error}") from error
     click.echo(f"Снимок готов: {file} (записей: {count})")
     if not masked:
         click.echo("В нём данные клиентов: берегите его. Без них — ключ --masked.")

@@ -9,7 +9,7 @@ import click
 from amo_bridge.cli.click_ru import Command
 from amo_bridge.cli.common import config_option, load_or_exit, opened
 from amo_bridge.clock import SystemClock
-from amo_bridge.dates.duration import in_words
+from amo_bridge.dates.duration import describe
 from amo_bridge.engine.retention import Retention
 
 TABLES = {"inbox": "хуков", "events": "событий", "outbox": "сделанных действий", "journal": "строк журнала"}
@@ -25,5 +25,5 @@ def tidy(config_path: Path) -> None:
         for table, rows in Retention(store, key, SystemClock(), config.bridge).tidy():
             deleted[table] += rows
     told = ", ".join(f"{words} {deleted[table]}" for table, words in TABLES.items())
-    keep = f"хуки — {in_words(config.bridge.keep_hooks)}, журнал — {in_words(config.bridge.keep_journal)}"
+    keep = f"хуки — {describe(config.bridge.keep_hooks)}, журнал — {describe(config.bridge.keep_journal)}"
     click.echo(f"Удалено: {told}. Хранится: {keep}")

@@ -16,7 +16,7 @@ from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import config_option, console, load_or_exit, opened
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.dates.duration import step_in_words
+from amo_bridge.dates.duration import describe_step
 from amo_bridge.engine.forecast import Coming, Upcoming
 from amo_bridge.rules.handler import Schedule
 from amo_bridge.runtime.connection import known_timezone
@@ -68,5 +68,5 @@ def _show(found: list[Coming], now: datetime, days: int, zone: ZoneInfo) -> None
         for one in steps:
             late = ", уже пора" if one.due <= now else ""
             when = f"  {one.due.astimezone(zone):%H:%M}{late}"
-            table.add_row(when, one.clause, one.rule, step_in_words(one.step), f"{one.deal_id} {one.deal_name}")
+            table.add_row(when, one.clause, one.rule, describe_step(one.step), f"{one.deal_id} {one.deal_name}")
     screen.print(table)

@@ -35,18 +35,18 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.config.webinar import Interest
 from amo_bridge.mirror.contacts import ContactIndex
-from amo_bridge.runtime.account import Bridge
+from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.connection import known_account
 from amo_bridge.storage.accounts import RECONCILED_AT, Cursors, known_key
 from amo_bridge.text.names import nearest, same_name
 from amo_bridge.web.auth.audit import Audit
 from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
 from amo_bridge.webinars.formats.tables import FIELDS, WORDS, Field
-from amo_bridge.webinars.imports.drafts import Drafting, Upload
+from amo_bridge.webinars.imports.drafts import DraftService, Upload
 from amo_bridge.webinars.imports.model import STATE_WORDS
 from amo_bridge.webinars.imports.report import report as report_of
-from amo_bridge.webinars.imports.repository import ACTIVE, ImportBook, NoSuchImport
-from amo_bridge.webinars.imports.service import UNDOABLE, ImportControl
+from amo_bridge.webinars.imports.repository import ACTIVE, ImportRepository, NoSuchImport
+from amo_bridge.webinars.imports.service import UNDOABLE, ImportService
 from amo_bridge.webinars.plan import Override
 
 _SHORT: dict[Field, str] = {"minutes": "минуты", "buttons": "кнопки", "banner": "баннер", "date": "дата"}
@@ -102,7 +102,7 @@ class Desk:
     """What the commands work with."""
 
     def __init__(
-        self, config: Config, drafting: Drafting, control: ImportControl, zone: ZoneInfo, audit: Audit
+        self, config: Config, drafting: DraftService, control: ImportService, zone: ZoneInfo, audit: Audit
     ) -> None:
         self._audit = audit
         self.config = config
@@ -145,8 +145,8 @@ def at_work(config: Config) -> Iterator[Desk]:
         if account is None:
             raise NoStore(f"мост ещё не видел аккаунт {config.account.url}: запустите его (amo-bridge serve)")
         try:
-            drafting = Drafting(store, key, config, account, SystemClock())
-            control = ImportControl(store, key, drafting, dry_run=config.bridge.dry_run)
+            drafting = DraftService(store, key, config, account, SystemClock())
+            control = ImportService(store, key, drafting, dry_run=config.bridge.dry_run)
             yield Desk(config, drafting, control, ZoneInfo(account.timezone), Audit(store, SystemClock()))
         except (ExportError, NoSuchImport) as error:
             raise Stop(str(error)) from error
@@ -172,7 +172,7 @@ def a_worker(config: Config, screen: Console) -> Iterator[None]:
     """Somebody works for the account meanwhile. If a bridge leads already, ours only stands by; else it first hears
     what it has missed: a plan by an old copy would take people for strangers."""
     since = time.time()
-    bridge = Bridge(config, os.environ, "", role="worker")
+    bridge = AccountRuntime(config, os.environ, "", role="worker")
     bridge.start()
     try:
         with screen.status("мост готовится") as status:
@@ -189,7 +189,7 @@ def a_worker(config: Config, screen: Console) -> Iterator[None]:
         bridge.stop()
 
 
-def _has_caught_up(bridge: Bridge, since: float) -> bool:
+def _has_caught_up(bridge: AccountRuntime, since: float) -> bool:
     """Has the account been looked over since then, and are all its contacts known?"""
     store = bridge.ground.store
     key = known_key(store, bridge.config.account.url)
@@ -199,7 +199,7 @@ def _has_caught_up(bridge: Bridge, since: float) -> bool:
     return ContactIndex(store, key).is_filled and (looked_at >= since or not bridge.is_leading)
 
 
-def watch(book: ImportBook, number: int, screen: Console) -> None:
+def watch(book: ImportRepository, number: int, screen: Console) -> None:
     """Show how far an import is until it is over. Leaving (Ctrl+C) holds it: it goes on when somebody says so."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=screen) as bar:

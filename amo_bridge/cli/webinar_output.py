@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from amo_bridge.config.webinar import Interest, WebinarSection
 from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.webinars.formats.model import Export
-from amo_bridge.webinars.imports.model import STATE_WORDS, Counts, Import, Kept
+from amo_bridge.webinars.imports.model import STATE_WORDS, Counts, Import, ImportRow
 from amo_bridge.webinars.imports.report import results, stage_name, sums
 from amo_bridge.webinars.plan import STANDING_WORDS, Row
 from amo_bridge.webinars.sorting import minutes_of, rule_in_words
@@ -77,7 +77,7 @@ def _sums(rows: Sequence[Row], options: WebinarSection) -> Table:
     return table
 
 
-def show_report(screen: Console, rows: Sequence[Kept], account_url: str, options: WebinarSection) -> None:
+def show_report(screen: Console, rows: Sequence[ImportRow], account_url: str, options: WebinarSection) -> None:
     """What came of it; then of each, as many as fit."""
     screen.print(results(rows).in_words())
     table = Table("№", "Имя", "Почта, телефон", "По вебинару", "Кто это", "Что вышло", Column("Сделка", no_wrap=True))
@@ -105,7 +105,7 @@ def show_list(screen: Console, imports: Sequence[Import], zone: ZoneInfo) -> Non
     screen.print(table)
 
 
-def show_end(screen: Console, job: Import, counts: Counts, rows: Sequence[Kept] = ()) -> None:
+def show_end(screen: Console, job: Import, counts: Counts, rows: Sequence[ImportRow] = ()) -> None:
     """What became of it; ``rows``: unless that was told already."""
     screen.print(f"Загрузка № {job.id}: {STATE_WORDS[job.state]}. {results(rows).in_words()}".rstrip())
     if counts.waiting and job.state == "done":

@@ -18,7 +18,7 @@ from amo_bridge.config.provision import ProvisionSection
 from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions, Day
-from amo_bridge.dates.duration import Duration, in_words
+from amo_bridge.dates.duration import Duration, describe
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_types import CustomFieldName, PersonName, Strict, TagName, UserName
 from amo_bridge.rules.service_lines import ServicesSection
@@ -132,7 +132,7 @@ class BridgeSection(Strict):
     def long_enough(cls, length: timedelta) -> timedelta:
         """What is deleted is forgotten: a repeat of it would be taken for news."""
         if length < SHORTEST_MEMORY:
-            raise ValueError(f"не меньше {in_words(SHORTEST_MEMORY)}: раньше мост забудет, что уже сделано")
+            raise ValueError(f"не меньше {describe(SHORTEST_MEMORY)}: раньше мост забудет, что уже сделано")
         return length
 
     @field_validator("database")

@@ -19,7 +19,7 @@ import structlog
 from requests.auth import AuthBase
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_exponential
 
-from amo_bridge.crm.rate_limiter import Budget
+from amo_bridge.crm.rate_limiter import RateLimiter
 from amo_bridge.crm.responses import no_answer, understand
 from amo_bridge.crm.tokens import Tokens
 from amo_bridge.errors import CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
@@ -94,7 +94,7 @@ class CrmClient:
         self,
         base_url: str,
         tokens: Tokens,
-        budget: Budget,
+        budget: RateLimiter,
         *,
         session: requests.Session | None = None,
         timeout: tuple[float, float] = (5.0, 20.0),

@@ -121,7 +121,7 @@ class OAuth:
         try:
             told = self._send("POST", base_url, TOKEN_PATH, json={**self._keys, **grant})
         except (CrmUnauthorized, CrmRefused) as error:
-            raise in_words(error) from error
+            raise describe(error) from error
         if not isinstance(told, dict) or not told.get("access_token") or not told.get("refresh_token"):
             raise CrmUncertain("an answer without tokens", status=200, method="POST", path=TOKEN_PATH)
         return told
@@ -141,7 +141,7 @@ def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def in_words(error: CrmError) -> CrmUnauthorized:
+def describe(error: CrmError) -> CrmUnauthorized:
     """A refusal of a code or token, in words for the user; status and hint stay for the log."""
     hint = " ".join((error.hint or "").replace("`", "").lower().split())
     words = ADVICE.get(hint, OTHERWISE)

@@ -60,7 +60,7 @@ _KINDS: dict[str, type[CrmStopped]] = {
 }
 
 
-class Budget(Protocol):
+class RateLimiter(Protocol):
     """The right to send one request. One budget serves everything that shares a token."""
 
     def acquire(self) -> None:
@@ -108,7 +108,7 @@ def too_long(seconds: float) -> CrmTemporary:
     return CrmTemporary("amoCRM asked to wait", retry_after=seconds)
 
 
-class StoreBudget:
+class StoreRateLimiter:
     """See Budget. ``table``: ``budgets`` of the store. Without ``clock`` a PostgreSQL's own clock is used, because
     machines' clocks differ.
 
@@ -251,7 +251,7 @@ class StoreBudget:
 # The budget of one process, for commands that run without a store.
 
 
-class LocalBudget:
+class LocalRateLimiter:
     """See Budget; kept in memory."""
 
     def __init__(

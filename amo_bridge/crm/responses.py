@@ -213,7 +213,7 @@ _WORDS: tuple[tuple[type[CrmError], str], ...] = (
 )
 
 
-def in_words(error: BridgeError) -> str:
+def describe(error: BridgeError) -> str:
     """«токен не подошёл: … (GET /api/v4/account: 401 …)»; an error that is not amoCRM's speaks for itself."""
     if not isinstance(error, CrmError):
         return str(error)

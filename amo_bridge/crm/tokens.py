@@ -51,7 +51,7 @@ class TokenStore(Protocol):
         """Keep the pair; committed when this returns. The pair before it stays for diagnosis."""
 
 
-class KeptTokens:
+class StoredTokens:
     """A TokenStore over any place for small values; the place encrypts."""
 
     def __init__(self, kept: Values) -> None:
@@ -76,7 +76,7 @@ class KeptTokens:
         self._store.write(name, {"current": asdict(pair), "previous": before})
 
 
-class FileTokenStore(KeptTokens):
+class FileTokenStore(StoredTokens):
     """A TokenStore in one sqlitedict file. Raises ConfigError when the key does not fit what is in the file."""
 
     def __init__(self, path: Path, environment: Mapping[str, str] = os.environ) -> None:

@@ -37,7 +37,7 @@ Duration = Annotated[timedelta, BeforeValidator(_parsed)]
 """As an option's type: a text in TOML, a timedelta in code."""
 
 
-def in_words(length: timedelta) -> str:
+def describe(length: timedelta) -> str:
     """«24 ч», «3 д», «90 мин»: the largest unit that says it exactly."""
     seconds = int(length.total_seconds())
     for size, word in ((86400, "д"), (3600, "ч"), (60, "мин")):
@@ -74,7 +74,7 @@ def in_russian(one: str, many: str, count: int) -> str:
     return few % {"num": count}
 
 
-def step_in_words(name: str, say: Say = in_russian) -> str:
+def describe_step(name: str, say: Say = in_russian) -> str:
     """Every span of time in it written out; whatever else a person has called it stays."""
     return _SPAN.sub(lambda found: _written_out(found, say), name)
 

@@ -23,14 +23,14 @@ _PARTS = re.compile(r"(?=[-+−–—]\s*\d)")
 
 
 @dataclass(frozen=True)
-class Shift:
+class Offset:
     """Equal shifts have equal parts; ``str()`` is the phrase as written. An option's type: a text in TOML."""
 
     phrase: str = field(compare=False)
     parts: tuple[Due, ...] = field(repr=False)
 
     @classmethod
-    def parse(cls, text: str) -> Shift:
+    def parse(cls, text: str) -> Offset:
         """Understand a phrase; empty is the date itself. ValueError (Russian) with the bad part."""
         phrase = " ".join(text.split())
         told = [part.strip() for part in _PARTS.split(phrase) if part.strip()] or [""]
@@ -60,7 +60,7 @@ class Shift:
         )
 
     @classmethod
-    def _from_config(cls, value: object) -> Shift:
+    def _from_config(cls, value: object) -> Offset:
         if isinstance(value, cls):
             return value
         if not isinstance(value, str):
@@ -73,7 +73,7 @@ class _AfterShift:
     """A plan of a due date: ``due`` counted from a shifted date, whenever it is asked."""
 
     value: date
-    shift: Shift
+    shift: Offset
     due: Due
 
     @property
@@ -84,7 +84,7 @@ class _AfterShift:
         return self.due.resolve(self.shift.from_(self.value, calendar), calendar, fields)
 
 
-def due_after(value: date, shift: Shift, due: Due) -> Due:
+def due_after(value: date, shift: Offset, due: Due) -> Due:
     """``due`` as if it had been said when that date, shifted, had come."""
     return Due(f"{value:%d.%m.%Y} {shift.phrase}, {due}", _AfterShift(value, shift, due))
 

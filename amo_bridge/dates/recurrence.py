@@ -61,7 +61,7 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Every:
+class Recurrence:
     """Equal ones have equal days and times; ``str()`` is the phrase as written. An option's type: a text in TOML.
 
     ``weekdays`` (0 is Monday), or ``day_of_month`` (31: the last one), or neither: every working day.
@@ -73,7 +73,7 @@ class Every:
     day_of_month: int | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Every:
+    def parse(cls, text: str) -> Recurrence:
         """Understand a phrase. ValueError (Russian)."""
         phrase = " ".join(text.split())
         timed = _TIMED.fullmatch(phrase.casefold().replace("ё", "е"))
@@ -135,7 +135,7 @@ class Every:
         )
 
     @classmethod
-    def _from_config(cls, value: object) -> Every:
+    def _from_config(cls, value: object) -> Recurrence:
         if isinstance(value, cls):
             return value
         if not isinstance(value, str):
@@ -145,7 +145,7 @@ class Every:
 
 # Thousands of deals are planned at one moment, and their slots are the same.
 @lru_cache(maxsize=256)
-def _around(every: Every, now: datetime, calendar: WorkCalendar) -> tuple[Slot, ...]:
+def _around(every: Recurrence, now: datetime, calendar: WorkCalendar) -> tuple[Slot, ...]:
     far = timedelta(days=_FAR[every.kind])
     today = calendar.local(now).date()
     slots = list(every.slots(today - far, today + far, calendar))

@@ -11,7 +11,7 @@ TOKEN = "sandbox-token"
 PAGE = 250
 
 
-class Office:
+class CrmUser:
     """One account, seen by its people. Names are the account's own: «Продажи / Бриф получен», «Иван Петров»."""
 
     def __init__(self, url: str) -> None:

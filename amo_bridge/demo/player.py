@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.processes import Running
 from amo_bridge.demo.stories import PROJECT_STORY, SALE, TIME, Act, Missing, Scene, Story
 from amo_bridge.engine.journal import Entry, Journal
@@ -59,7 +59,7 @@ class Bridge:
 
 def play(running: Running, console: Console) -> bool:
     """True if the CRM holds all that the story promises, and nothing twice."""
-    office = Office(running.sandbox)
+    office = CrmUser(running.sandbox)
     office.every_hook_twice()
     bridge = Bridge(running.logs / "data")
     good = True

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import requests
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 
 URL = re.compile(r"http://127\.0\.0\.1:\d+")
 PATIENCE = 60.0
@@ -42,7 +42,7 @@ def running(config: Path) -> Iterator[Running]:
     with tempfile.TemporaryDirectory(prefix="amo-bridge-demo-") as name:
         folder = Path(name)
         with _process("sandbox", ["sandbox", "--port", "0"], folder, {}) as sandbox:
-            Office(sandbox).begin_at(BEGINS)
+            CrmUser(sandbox).begin_at(BEGINS)
             settings = {
                 "AMO_BRIDGE_ACCOUNT_URL": sandbox,
                 "AMO_BRIDGE_TOKEN": "sandbox-token",

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 
 
 @dataclass
 class Scene:
     """What the acts share: the office and the deal they are about."""
 
-    office: Office
+    office: CrmUser
     deal: int = 0
     contact: int = 0
 

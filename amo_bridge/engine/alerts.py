@@ -15,7 +15,7 @@ from amo_bridge.dates.due import Due
 from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.people import Reach
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, CrmStopped
 from amo_bridge.storage.database import Store, insert_new
 from amo_bridge.storage.tables import outbox
@@ -34,11 +34,11 @@ STOPPED_NOW = (
 )
 
 
-class Alarms:
-    def __init__(self, store: Store, account_key: int, brain: Brain, clock: Clock) -> None:
+class Alerts:
+    def __init__(self, store: Store, account_id: int, rule_engine: RuleEngine, clock: Clock) -> None:
         self._store = store
-        self._key = account_key
-        self._brain = brain
+        self._key = account_id
+        self._rule_engine = rule_engine
         self._clock = clock
 
     def tell_of_stop(self, error: CrmStopped) -> None:
@@ -57,12 +57,12 @@ class Alarms:
 
     def _task(self, text: str, about: str) -> int | None:
         """The user id of whom the task is for; None if there is nobody."""
-        person = self._brain.config.bridge.tell
+        person = self._rule_engine.config.bridge.tell
         if person is None:
             return None
         now = self._clock.now()
         try:
-            body = self._brain.resolver.free_task(f"amo-bridge: {text}", person, DUE, DealRecord(id=NO_DEAL), now)
+            body = self._rule_engine.resolver.free_task(f"amo-bridge: {text}", person, DUE, DealRecord(id=NO_DEAL), now)
         except (BridgeError, ValueError) as error:
             log.error("nobody could be told", about=about, error=str(error))
             return None
@@ -71,11 +71,11 @@ class Alarms:
 
     @property
     def _reach(self) -> Reach:
-        return Reach(self._brain.config.channels, self._brain.account)
+        return Reach(self._rule_engine.config.channels, self._rule_engine.account)
 
     @property
     def _url(self) -> str:
-        return self._brain.config.account.url
+        return self._rule_engine.config.account.url
 
     def _put(self, kind: Kind, about: str, body: Mapping[str, Any], words: str) -> None:
         """Into the outbox, unless the same was told today."""
@@ -106,7 +106,7 @@ def warning(ends_at: float | None, now: datetime) -> str:
     return f"доступ к amoCRM закончится {when}, {end:%d.%m.%Y}: создайте новый токен или подключите аккаунт заново"
 
 
-class TokenWatch:
+class TokenExpiryCheck:
     """A chore: ``run()`` once a day. ``tell`` passes a sentence to a person."""
 
     def __init__(self, ends_at: Callable[[], float | None], clock: Clock, tell: Callable[[str, str], None]) -> None:

@@ -34,7 +34,7 @@ from amo_bridge.events import (
     TaskRescheduled,
     TaskUpdated,
 )
-from amo_bridge.mirror.deals import Mirrored
+from amo_bridge.mirror.deals import MirroredDeal
 
 # amoCRM tries to deliver a hook for some hour and a half (amoCRM docs, webhooks-format).
 REDELIVERED_WITHIN = timedelta(hours=2)
@@ -49,7 +49,7 @@ class Observer:
         self._people = people
         self._reader = FieldReader(account, secret=secret)
 
-    def changes(self, before: Mirrored | None, now: DealRecord, told: DealReported) -> list[DealObserved]:
+    def changes(self, before: MirroredDeal | None, now: DealRecord, told: DealReported) -> list[DealObserved]:
         mover = self._mover(now, told)
         common: dict[str, Any] = {
             "at": now.updated_at or told.at,
@@ -64,16 +64,16 @@ class Observer:
             *self._owner(before, now, common),
         ]
 
-    def copy(self, before: Mirrored | None, now: DealRecord, told: DealReported) -> Mirrored:
+    def copy(self, before: MirroredDeal | None, now: DealRecord, told: DealReported) -> MirroredDeal:
         """What the mirror will know of the deal from now on."""
         moved_at = told.at or now.updated_at or now.created_at
         if before:
             return before.became(now, moved_at)
         # Seen for the first time in mid-life: it has been where it is since nobody knows when.
-        return Mirrored(now, moved_at if _came_by(now, told) else now.created_at)
+        return MirroredDeal(now, moved_at if _came_by(now, told) else now.created_at)
 
     def _stage(
-        self, before: Mirrored | None, now: DealRecord, told: DealReported, common: dict[str, Any]
+        self, before: MirroredDeal | None, now: DealRecord, told: DealReported, common: dict[str, Any]
     ) -> Iterator[StageEntered]:
         stage = (now.pipeline_id, now.status_id)
         came_from: tuple[int, int] | None
@@ -111,7 +111,7 @@ class Observer:
         return made_on if made_on != stage and self._account.has_stage(*made_on) else None
 
     def _fields(
-        self, before: Mirrored | None, now: DealRecord, told: DealReported, common: dict[str, Any]
+        self, before: MirroredDeal | None, now: DealRecord, told: DealReported, common: dict[str, Any]
     ) -> Iterator[FieldChanged]:
         if before is None and not _is_new(now, told):
             # Seen for the first time in mid-life: what is filled now may have been filled a year ago.
@@ -122,7 +122,9 @@ class Observer:
             if old.get(name) != new.get(name):
                 yield FieldChanged(field_name=name, old=old.get(name), new=new.get(name), **common)
 
-    def _owner(self, before: Mirrored | None, now: DealRecord, common: dict[str, Any]) -> Iterator[ResponsibleChanged]:
+    def _owner(
+        self, before: MirroredDeal | None, now: DealRecord, common: dict[str, Any]
+    ) -> Iterator[ResponsibleChanged]:
         if before and before.record.responsible_user_id != now.responsible_user_id:
             yield ResponsibleChanged(
                 old=before.record.responsible_user_id,

@@ -24,13 +24,13 @@ from amo_bridge.engine.data_sources import (
     OwnSteps,
     OwnTasks,
     Source,
-    Ways,
+    SourceContext,
 )
 from amo_bridge.events import Event
-from amo_bridge.rules.deal import Deal, Need, NotRead, Unread
+from amo_bridge.rules.deal import DataNeed, Deal, Missing, NotLoaded
 from amo_bridge.rules.handler import Rule
 
-SOURCES: Mapping[Need, Callable[[Ways], Source]] = {
+SOURCES: Mapping[DataNeed, Callable[[SourceContext], Source]] = {
     "own_tasks": OwnTasks,
     "own_deals": OwnDeals,
     "own_steps": OwnSteps,
@@ -46,7 +46,7 @@ SOURCES: Mapping[Need, Callable[[Ways], Source]] = {
 }
 
 
-class Looking(Protocol):
+class DataAccess(Protocol):
     """How the dispatcher shows a rule what lies around a deal."""
 
     def seen(self, rule: Rule, deal: Deal) -> Deal:
@@ -58,16 +58,16 @@ class Looking(Protocol):
         ...
 
 
-class Surroundings:
+class DataLoader:
     """``records``: the deals of this round. Each need is read once; what was not expected is read by itself."""
 
-    def __init__(self, ways: Ways, records: Mapping[int, DealRecord]) -> None:
+    def __init__(self, ways: SourceContext, records: Mapping[int, DealRecord]) -> None:
         self._ways = ways
         self._records = records
-        self._expected: dict[Need, set[int]] = {}
-        self._found: dict[Need, dict[int, Sequence[Any]]] = {}
+        self._expected: dict[DataNeed, set[int]] = {}
+        self._found: dict[DataNeed, dict[int, Sequence[Any]]] = {}
 
-    def expect(self, needs: Iterable[Need], deal_id: int) -> None:
+    def expect(self, needs: Iterable[DataNeed], deal_id: int) -> None:
         """Some rule is going to look there."""
         for need in needs:
             self._expected.setdefault(need, set()).add(deal_id)
@@ -86,28 +86,28 @@ class Surroundings:
                 self._read(need, self._expected.pop(need, set()) | {deal.id})
         return self.seen(rule, deal)
 
-    def _shown(self, need: Need, rule: Rule, deal_id: int) -> tuple[Any, ...]:
+    def _shown(self, need: DataNeed, rule: Rule, deal_id: int) -> tuple[Any, ...]:
         found = self._found.get(need, {})
-        return SOURCES[need](self._ways).shown(found[deal_id], rule) if deal_id in found else Unread(need)
+        return SOURCES[need](self._ways).shown(found[deal_id], rule) if deal_id in found else Missing(need)
 
-    def _read(self, need: Need, deal_ids: Iterable[int]) -> None:
+    def _read(self, need: DataNeed, deal_ids: Iterable[int]) -> None:
         found = self._found.setdefault(need, {})
         records = [self._records[number] for number in sorted(deal_ids) if number in self._records]
         told = SOURCES[need](self._ways).read([record for record in records if record.id not in found])
         found |= {record.id: told.get(record.id, ()) for record in records if record.id not in found}
 
 
-def will_be_looked_at(asked: Iterable[tuple[Event, Rule]], deal: Deal) -> set[Need]:
+def needs_of(asked: Iterable[tuple[Event, Rule]], deal: Deal) -> set[DataNeed]:
     """What rules are going to look at, found out by asking them beforehand where nothing has been read: only a rule
     that comes so far as to look costs a read."""
-    needs: set[Need] = set()
+    needs: set[DataNeed] = set()
     for event, rule in asked:
         if rule.handler.needs <= needs:
             continue
-        unread: dict[str, Any] = {need: Unread(need) for need in rule.handler.needs}
+        unread: dict[str, Any] = {need: Missing(need) for need in rule.handler.needs}
         try:
             rule.handler.judge(event, replace(deal, **unread), rule.options)
-        except NotRead:
+        except NotLoaded:
             needs |= rule.handler.needs
         except Exception:  # noqa: BLE001 - it is asked again in earnest, and its bug is told there
             continue

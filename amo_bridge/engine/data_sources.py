@@ -20,7 +20,7 @@ from amo_bridge.engine.change_detection import USUAL_TYPE
 from amo_bridge.engine.deal_view import FieldReader, deal_url, task_view
 from amo_bridge.engine.timers import FIRED
 from amo_bridge.errors import CrmForbidden
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact, known_contacts
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact, known_contacts
 from amo_bridge.mirror.touches import Card, TouchLog, in_order
 from amo_bridge.rules.deal import AttachedFile, Call, Contact, DoneStep, NamedBlogger, Note, Task, Touch, Touches
 from amo_bridge.rules.handler import Rule
@@ -33,7 +33,7 @@ from amo_bridge.text.names import normalise
 
 
 @dataclass(frozen=True)
-class Ways:
+class SourceContext:
     """The ways to find out. ``key`` is the account's in the ``store``; without a store (a saved hook is judged again)
     nothing is known of what the bridge did before. ``services``: how the account keeps service lines, if it does."""
 
@@ -69,7 +69,7 @@ class DealBloggers:
     """A name fits whatever the order of its words. Where the config says how bloggers are classified, only they are
     found; a contact named by its number is taken at its word."""
 
-    ways: Ways
+    ways: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[NamedBlogger]]:
         services = self.ways.services
@@ -107,7 +107,7 @@ class DealBloggers:
     def _asked(self, name: str, kind: Field | None, value: str) -> Iterator[int]:
         kept = (kind.id,) if kind else ()
         for record in self._search(name):
-            one = IndexedContact.of(record, kept)
+            one = MirroredContact.of(record, kept)
             if _words(one.name) == _words(name) and (kind is None or one.has(kind.id, value)):
                 yield one.id
 
@@ -118,7 +118,7 @@ class DealBloggers:
             yield ContactRecord.from_api(row)
 
 
-def known_by_name(index: ContactIndex, name: str, kind: Field | None, value: str) -> list[IndexedContact]:
+def known_by_name(index: ContactIndex, name: str, kind: Field | None, value: str) -> list[MirroredContact]:
     """Whom the index knows by this very name, whatever the order of its words; with ``kind``, only those whose field
     has the value."""
     for word in _words(name):
@@ -146,7 +146,7 @@ class DealCalls:
     """amoCRM writes a call to the deal if the person has one open deal, else to the person (amoCRM docs, calls-api):
     so the cards of the deal, of its contacts and of its company are read. A call that stands on two of them is one."""
 
-    ways: Ways
+    ways: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Call]]:
         cards = {deal.id: _note_cards_of(deal) for deal in deals}
@@ -217,7 +217,7 @@ def _call_of_note(note: NoteRecord, on: str) -> Call:
 class OwnDeals:
     """Remembered by the bridge itself: amoCRM is not asked. Found are (rule's name, address), shown the addresses."""
 
-    ways: Ways
+    ways: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[tuple[str, str]]]:
         if self.ways.store is None:
@@ -248,7 +248,7 @@ log = structlog.get_logger()
 class DealFiles:
     """Notes are read for all deals at once; the card's own list costs a request for each deal."""
 
-    ways: Ways
+    ways: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[AttachedFile]]:
         found: dict[int, list[AttachedFile]] = {deal.id: list(_in_fields(deal)) for deal in deals}
@@ -318,7 +318,7 @@ def _each_file_once(files: Iterable[AttachedFile]) -> list[AttachedFile]:
 
 @dataclass(frozen=True)
 class DealNotes:
-    ways: Ways
+    ways: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Note]]:
         found: dict[int, list[Note]] = {deal.id: [] for deal in deals}
@@ -338,7 +338,7 @@ class DealNotes:
 class DealContacts:
     """Read afresh; contacts that the token's user may not see are left out."""
 
-    ways: Ways
+    ways: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Contact]]:
         account = self.ways.account
@@ -359,7 +359,7 @@ class DealContacts:
 
 
 def _contact_of_record(record: ContactRecord, reader: FieldReader, *, is_main: bool) -> Contact:
-    comparable = IndexedContact.of(record)
+    comparable = MirroredContact.of(record)
     return Contact(
         id=record.id,
         name=record.name,
@@ -385,7 +385,7 @@ FiredStep = tuple[str, DoneStep]
 class OwnSteps:
     """Remembered by the bridge itself: amoCRM is not asked. Found are (rule's name, step), shown the rule's own."""
 
-    ways: Ways
+    ways: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[FiredStep]]:
         if self.ways.store is None:
@@ -401,7 +401,7 @@ class OwnSteps:
 class ContactSteps:
     """Those of the other deals of the main contact, as far as the contacts' index knows them: no question either."""
 
-    ways: Ways
+    ways: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[FiredStep]]:
         if self.ways.store is None:
@@ -440,7 +440,7 @@ def _of_rule(found: Sequence[FiredStep], rule: Rule) -> tuple[DoneStep, ...]:
 class OwnTasks:
     """The tasks that rules set for the deal, wherever they stand (a contact's card too), finished ones as well."""
 
-    ways: Ways
+    ways: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Task]]:
         rows = _made(self.ways, made.c.deal_id, [deal.id for deal in deals])
@@ -459,7 +459,7 @@ class OwnTasks:
 class CardTasks:
     """All tasks on the deal's card, people's too; the open ones or the finished ones."""
 
-    ways: Ways
+    ways: SourceContext
     are_completed: bool
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Task]]:
@@ -479,7 +479,7 @@ class CardTasks:
         return _as_seen(found, rule)
 
 
-def _made(ways: Ways, by: Column[int], numbers: Sequence[int]) -> list[Any]:
+def _made(ways: SourceContext, by: Column[int], numbers: Sequence[int]) -> list[Any]:
     """What rules remember of the tasks they made: those of some deals, or those with some ids."""
     if ways.store is None:
         return []
@@ -501,7 +501,7 @@ def _as_seen(tasks: Iterable[Task], rule: Rule) -> tuple[Task, ...]:
 class DealTouches:
     """From the store: amoCRM has no list of touches. A call on a contact's own card counts for all his deals."""
 
-    ways: Ways
+    ways: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Touch]]:
         if self.ways.store is None:

@@ -35,7 +35,7 @@ class NotFailed(LookupError):
 
 
 @dataclass(frozen=True)
-class Failure:
+class DeadLetter:
     """``what``: in Russian, what was to be done or had come. ``error``: the vendor's own words. ``rule``: empty for an
     event. ``after``: the effect without which this one can't be done."""
 
@@ -53,18 +53,18 @@ class Failure:
         return {**asdict(self), "at": self.at.isoformat()}
 
 
-class Failures:
-    def __init__(self, store: Store, account_key: int, clock: Clock) -> None:
+class DeadLetters:
+    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._clock = clock
 
-    def all(self) -> list[Failure]:
+    def all(self) -> list[DeadLetter]:
         """Oldest first."""
         with self._store.read() as connection:
             return sorted(self._found(connection).values(), key=lambda failure: failure.at)
 
-    def retry(self, names: Iterable[str] | None, who: str) -> list[Failure]:
+    def retry(self, names: Iterable[str] | None, who: str) -> list[DeadLetter]:
         """Put back into work, as if never tried; what it waits for and what waits for it come along. None: everything.
 
         Raises NotFailed; then nothing was changed."""
@@ -81,7 +81,7 @@ class Failures:
             self._tell(connection, chosen, "retried", who)
         return chosen
 
-    def drop(self, names: Iterable[str] | None, who: str) -> list[Failure]:
+    def drop(self, names: Iterable[str] | None, who: str) -> list[DeadLetter]:
         """Never to be tried again, nor what waits for it. None: everything. Raises NotFailed as ``retry``."""
         with self._store.write() as connection:
             chosen = _named(self._found(connection), names, with_causes=False)
@@ -90,7 +90,7 @@ class Failures:
             self._tell(connection, chosen, "dropped", who)
         return chosen
 
-    def _found(self, connection: Connection) -> dict[str, Failure]:
+    def _found(self, connection: Connection) -> dict[str, DeadLetter]:
         """Name → failure."""
         effects = select(outbox).where(outbox.c.account == self._key, is_given_up(outbox))
         lost = select(events).where(events.c.account == self._key, events.c.state == "failed")
@@ -98,13 +98,13 @@ class Failures:
         told += [_event(row) for row in connection.execute(lost.order_by(events.c.id))]
         return {failure.name: failure for failure in told}
 
-    def _set(self, connection: Connection, failure: Failure, **values: object) -> None:
+    def _set(self, connection: Connection, failure: DeadLetter, **values: object) -> None:
         table = events if failure.name.startswith(EVENT) else outbox
         connection.execute(
             update(table).where(table.c.id == int(failure.name[1:]), table.c.state.in_(GAVE_UP)).values(**values)
         )
 
-    def _tell(self, connection: Connection, chosen: list[Failure], decision: Decision, who: str) -> None:
+    def _tell(self, connection: Connection, chosen: list[DeadLetter], decision: Decision, who: str) -> None:
         rows = [
             {
                 "account": self._key,
@@ -123,7 +123,7 @@ class Failures:
         if rows:
             connection.execute(insert(journal), rows)
 
-    def _clause(self, connection: Connection, failure: Failure) -> str:
+    def _clause(self, connection: Connection, failure: DeadLetter) -> str:
         """The regulation's clause, as the journal knows it from the day when the rule acted."""
         if not failure.rule or failure.deal_id is None:
             return ""
@@ -137,8 +137,8 @@ class Failures:
         return str(connection.execute(told.limit(1)).scalar() or "")
 
 
-def _effect(row: Row[Any]) -> Failure:
-    return Failure(
+def _effect(row: Row[Any]) -> DeadLetter:
+    return DeadLetter(
         name=f"{EFFECT}{row.id}",
         at=datetime.fromtimestamp(row.sent_at or row.created_at, UTC),
         deal_id=row.deal_id or None,
@@ -151,13 +151,13 @@ def _effect(row: Row[Any]) -> Failure:
     )
 
 
-def _event(row: Row[Any]) -> Failure:
+def _event(row: Row[Any]) -> DeadLetter:
     try:
         what = in_words(from_json(json.loads(row.body)))
     except (LookupError, TypeError, ValueError) as error:
         # Perhaps that is why it failed; it has to be shown all the same.
         what = f"событие не читается: {error}"
-    return Failure(
+    return DeadLetter(
         name=f"{EVENT}{row.id}",
         at=datetime.fromtimestamp(row.received_at, UTC),
         deal_id=row.deal_id,
@@ -169,7 +169,7 @@ def _event(row: Row[Any]) -> Failure:
     )
 
 
-def _named(found: dict[str, Failure], names: Iterable[str] | None, *, with_causes: bool) -> list[Failure]:
+def _named(found: dict[str, DeadLetter], names: Iterable[str] | None, *, with_causes: bool) -> list[DeadLetter]:
     """The failures of these names, with those that can't be done without them, or they not without those."""
     if names is None:
         return list(found.values())

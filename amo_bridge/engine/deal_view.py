@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import ContactRecord, DealRecord, TaskRecord
-from amo_bridge.mirror.contacts import IndexedContact
-from amo_bridge.mirror.deals import Mirrored
+from amo_bridge.mirror.contacts import MirroredContact
+from amo_bridge.mirror.deals import MirroredDeal
 from amo_bridge.rules.deal import HIDDEN, Contact, Deal, Stay, Task, Value, as_text
 from amo_bridge.text.names import normalise
 
@@ -84,7 +84,7 @@ class Viewer:
         self._users = {user.id: user for user in account.users}
 
     def deal(
-        self, record: DealRecord, copy: Mirrored | None = None, people: Mapping[int, IndexedContact] | None = None
+        self, record: DealRecord, copy: MirroredDeal | None = None, people: Mapping[int, MirroredContact] | None = None
     ) -> Deal:
         """``copy``: what the mirror knows of the deal; if it is the same stage there, it tells since when. ``people``:
         the index's contacts, to plan by: then the deal's contacts are those of them that are its own, with the fields
@@ -109,12 +109,12 @@ class Viewer:
         )
         return deal if people is None else replace(deal, contacts=tuple(self._people(record, people)))
 
-    def _people(self, record: DealRecord, people: Mapping[int, IndexedContact]) -> Iterator[Contact]:
+    def _people(self, record: DealRecord, people: Mapping[int, MirroredContact]) -> Iterator[Contact]:
         for number in record.contact_ids:
             if known := people.get(number):
                 yield self.contact(known, is_main=number == record.main_contact_id)
 
-    def contact(self, known: IndexedContact, *, is_main: bool = False) -> Contact:
+    def contact(self, known: MirroredContact, *, is_main: bool = False) -> Contact:
         """A contact as the index knows it: of the fields only those that are kept."""
         kept = self._of_contacts.values(ContactRecord(id=known.id, fields=known.fields))
         return Contact(id=known.id, name=known.name, is_main=is_main, fields=kept)

@@ -10,15 +10,15 @@ from typing import Literal, NamedTuple
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.dates.duration import in_words
-from amo_bridge.engine.data_loader import Looking
+from amo_bridge.dates.duration import describe
+from amo_bridge.engine.data_loader import DataAccess
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.gates import Explanation, as_one, settled, told_instead
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.errors import BridgeError
 from amo_bridge.events import DealObserved, Event, FieldChanged, StageEntered, TaskAnswered, TaskObserved
 from amo_bridge.rules.actions import Action, Decision, Person, RollBack, Skip
-from amo_bridge.rules.deal import Deal, NotRead
+from amo_bridge.rules.deal import Deal, NotLoaded
 from amo_bridge.rules.handler import Rule
 
 
@@ -76,7 +76,7 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Case:
+class EvaluationContext:
     """Everything a rule is judged on: the events about one deal at one moment, and the deal freshly read.
 
     ``told_key`` is the key of the reported event among them. ``before``: the deal as it was last known. ``put_backs``:
@@ -92,7 +92,7 @@ class Case:
     explanations: Callable[[], Sequence[Explanation]] = lambda: ()
 
 
-class Said(NamedTuple):
+class RuleAnswer(NamedTuple):
     """What one rule said: a verdict without effects yet, the actions it wants, and the deal as it saw it.
     ``looked_at``: what it looked at although that was not read."""
 
@@ -145,14 +145,14 @@ class Dispatcher:
         """Would any rule want to hear of such events?"""
         return any(issubclass(kind, rule.handler.on) for kind in kinds for rule in self._rules)
 
-    def asked(self, case: Case) -> Iterator[tuple[Event, Rule]]:
+    def asked(self, case: EvaluationContext) -> Iterator[tuple[Event, Rule]]:
         """Who will be asked about which event of a case."""
         for event in case.events:
             for rule in self.listeners(event):
                 if not self._not_to_be_asked(rule, event, case.deal):
                     yield event, rule
 
-    def judge(self, case: Case, around: Looking) -> list[Verdict]:
+    def judge(self, case: EvaluationContext, around: DataAccess) -> list[Verdict]:
         """All verdicts about a case. A gate that rolls the deal back silences the rules about that move, and the rules
         about fields see the deal where it will be."""
         gates = [self._ask(rule, event, case, around) for event, rule in self._pairs(case, gates=True)]
@@ -172,7 +172,7 @@ class Dispatcher:
                 verdicts.append(_without_repeats(verdict, wanted))
         return verdicts
 
-    def _let_through(self, said: Said, case: Case) -> Said:
+    def _let_through(self, said: RuleAnswer, case: EvaluationContext) -> RuleAnswer:
         """A gate that refuses nothing closes the tasks by which it explained why it did."""
         rule, event = said.verdict.rule, said.verdict.event
         is_silent = said.verdict.outcome != "skipped" or self._not_to_be_asked(rule, event, case.deal)
@@ -181,12 +181,12 @@ class Dispatcher:
         wants = settled(case.explanations(), rule.name, event, case.deal)
         return said._replace(verdict=replace(said.verdict, outcome="acts"), wants=wants) if wants else said
 
-    def _put_back(self, case: Case, refusal: Sequence[Action] | RollBack) -> Case:
+    def _put_back(self, case: EvaluationContext, refusal: Sequence[Action] | RollBack) -> EvaluationContext:
         if not isinstance(refusal, RollBack) or refusal.to is None:
             return case
         return replace(case, deal=replace(case.deal, stage=self._account.stage_of(*refusal.to)))
 
-    def _pairs(self, case: Case, *, gates: bool) -> list[tuple[Event, Rule]]:
+    def _pairs(self, case: EvaluationContext, *, gates: bool) -> list[tuple[Event, Rule]]:
         return [
             (event, rule)
             for event in case.events
@@ -194,10 +194,10 @@ class Dispatcher:
             if rule.handler.gate == gates
         ]  # fmt: skip
 
-    def _ask(self, rule: Rule, event: Event, case: Case, around: Looking) -> Said:
+    def _ask(self, rule: Rule, event: Event, case: EvaluationContext, around: DataAccess) -> RuleAnswer:
         verdict = Verdict(rule, event, event_key(event, case.told_key), "skipped")
         if why_not := self._not_to_be_asked(rule, event, case.deal):
-            return Said(replace(verdict, reason=why_not), (), case.deal)
+            return RuleAnswer(replace(verdict, reason=why_not), (), case.deal)
         said = _said(verdict, around.seen(rule, case.deal))
         if said.looked_at in rule.handler.needs:
             # Asks amoCRM, perhaps in vain: that is not the rule's fault, and the event waits for a better moment.
@@ -213,9 +213,11 @@ class Dispatcher:
     def _too_late(self, event: Event, rule: Rule) -> str:
         if event.at is None or self._clock.now() - event.at <= rule.max_lateness:
             return ""
-        return f"слишком поздно: случилось {event.at:%d.%m.%Y %H:%M} UTC, правило ждёт {in_words(rule.max_lateness)}"
+        return f"слишком поздно: случилось {event.at:%d.%m.%Y %H:%M} UTC, правило ждёт {describe(rule.max_lateness)}"
 
-    def _as_one(self, gates: list[Said], live: list[Said], case: Case, times: int) -> list[Verdict]:
+    def _as_one(
+        self, gates: list[RuleAnswer], live: list[RuleAnswer], case: EvaluationContext, times: int
+    ) -> list[Verdict]:
         """What becomes of the gates' refusals. ``live``: those that are not only rehearsed; ``times``: how often the
         deal was put back before."""
         refusals = [said.wants for said in live if isinstance(said.wants, RollBack)]
@@ -235,13 +237,13 @@ class Dispatcher:
                 verdicts.append(self._stays(said, as_one(refusals, case.before), case, times))
         return verdicts
 
-    def _stays(self, said: Said, refusal: RollBack, case: Case, times: int) -> Verdict:
+    def _stays(self, said: RuleAnswer, refusal: RollBack, case: EvaluationContext, times: int) -> Verdict:
         if self._tell is None:
             words = f"за час сделку возвращали {times} раз, больше мост не спорит; не хватает: {refusal.needs}"
             return replace(said.verdict, outcome="skipped", reason=words)
         return self._resolved(said._replace(wants=told_instead(refusal, case.deal, times, self._tell)), case)
 
-    def _resolved(self, said: Said, case: Case) -> Verdict:
+    def _resolved(self, said: RuleAnswer, case: EvaluationContext) -> Verdict:
         verdict, actions = said.verdict, said.wants
         if verdict.outcome != "acts" or isinstance(actions, RollBack):
             return verdict
@@ -263,18 +265,18 @@ class Dispatcher:
         return self._dry_run or rule.dry_run
 
 
-def _said(verdict: Verdict, deal: Deal) -> Said:
+def _said(verdict: Verdict, deal: Deal) -> RuleAnswer:
     """Ask the verdict's rule about its event."""
     rule = verdict.rule
     try:
         decision = well_formed(rule.handler.judge(verdict.event, deal, rule.options))
-    except NotRead as error:
-        return Said(replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error}"), (), deal, error.need)
+    except NotLoaded as error:
+        return RuleAnswer(replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error}"), (), deal, error.need)
     except Exception as error:  # noqa: BLE001 - a rule's bug must not stop the other rules; it is journaled
-        return Said(replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error!r}"), (), deal)
+        return RuleAnswer(replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error!r}"), (), deal)
     if isinstance(decision, Skip):
-        return Said(replace(verdict, reason=decision.reason), (), deal)
-    return Said(replace(verdict, outcome="acts"), decision, deal)
+        return RuleAnswer(replace(verdict, reason=decision.reason), (), deal)
+    return RuleAnswer(replace(verdict, outcome="acts"), decision, deal)
 
 
 def _without_repeats(verdict: Verdict, wanted: set[str]) -> Verdict:

@@ -20,10 +20,10 @@ Kind = Literal[
     "start_auto_dial", "stop_auto_dial", "start_series", "stop_series", "record_violation", "store_file",
 ]  # fmt: skip
 
-Lane = Literal["crm", "mail", "notices", "audiences", "sms", "dial", "series", "ledger", "storage"]
+Channel = Literal["crm", "mail", "notices", "audiences", "sms", "dial", "series", "ledger", "storage"]
 """Effects of different lanes don't wait for each other: a dead mail server holds up letters and nothing else."""
 
-OUTSIDE: Mapping[str, Lane] = {
+OUTSIDE: Mapping[str, Channel] = {
     "send_letter": "mail",
     "notify": "notices",
     "join_audience": "audiences",
@@ -83,7 +83,7 @@ class Effect:
 # Which rows of the outbox are a lane's: told by their kind.
 
 
-def in_lane(lane: Lane, rows: FromClause = outbox) -> ColumnElement[bool]:
+def in_lane(lane: Channel, rows: FromClause = outbox) -> ColumnElement[bool]:
     """Rows of ``outbox`` (or an alias of it) that are of this lane."""
     if lane == "crm":
         return rows.c.kind.not_in(list(OUTSIDE))

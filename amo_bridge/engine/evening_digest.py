@@ -16,7 +16,7 @@ from amo_bridge.crm.account import User
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.people import Reach
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.storage.accounts import EVENING_LIST_SENT, Cursors
 from amo_bridge.storage.database import Store, insert_new
 from amo_bridge.storage.tables import deals, outbox, tasks
@@ -35,7 +35,7 @@ class Undone:
     deal: str
 
 
-def undone(store: Store, account_key: int, until: datetime) -> dict[int, list[Undone]]:
+def undone(store: Store, account_id: int, until: datetime) -> dict[int, list[Undone]]:
     """User's id → his open tasks that are due before ``until``, the oldest first; ``due`` is in the time zone of
     ``until``. From the mirror: amoCRM is not asked. Raises StoreUnavailable."""
     same_deal = (deals.c.account == tasks.c.account, deals.c.deal_id == tasks.c.entity_id)
@@ -43,7 +43,7 @@ def undone(store: Store, account_key: int, until: datetime) -> dict[int, list[Un
     query = (
         select(tasks.c.responsible_user_id, tasks.c.text, tasks.c.due_at, deals.c.record)
         .select_from(tasks.outerjoin(deals, on_deal))
-        .where(tasks.c.account == account_key, tasks.c.is_completed.is_(False), tasks.c.due_at < until.timestamp())
+        .where(tasks.c.account == account_id, tasks.c.is_completed.is_(False), tasks.c.due_at < until.timestamp())
         .order_by(tasks.c.due_at, tasks.c.task_id)
     )
     found: dict[int, list[Undone]] = {}
@@ -79,18 +79,20 @@ NO_DEAL = 0
 NOT_LATER = timedelta(hours=3)
 
 
-class Evening:
+class EveningDigest:
     """A chore: ``run()`` every minute. ``account_clock`` is amoCRM's."""
 
-    def __init__(self, store: Store, account_key: int, brain: Brain, account_clock: Clock, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, account_id: int, rule_engine: RuleEngine, account_clock: Clock, clock: Clock
+    ) -> None:
         self._store = store
-        self._key = account_key
-        self._config = brain.config
-        self._account = brain.account
-        self._calendar = brain.calendar
+        self._key = account_id
+        self._config = rule_engine.config
+        self._account = rule_engine.account
+        self._calendar = rule_engine.calendar
         self._account_clock = account_clock
         self._clock = clock
-        self._cursors = Cursors(store, account_key)
+        self._cursors = Cursors(store, account_id)
 
     def run(self) -> None:
         """Put today's lists into the outbox, if it is time. Raises StoreUnavailable."""

@@ -112,19 +112,19 @@ def decode_new(store: Store, account: int, read_tasks: ReadTasks = lambda task_i
     return len(rows)
 
 
-def _keep(store: Store, account: int, inbox_ids: Sequence[int], told: Sequence[Told], fresh: Fresh) -> None:
+def _keep(store: Store, account: int, inbox_ids: Sequence[int], told: Sequence[QueuedEvent], fresh: Fresh) -> None:
     with store.write() as connection:
         _insert(connection, account, told, fresh)
         connection.execute(update(inbox).where(inbox.c.id.in_(inbox_ids)).values(state="decoded"))
 
 
-def _together(rows: Sequence[Any]) -> Iterator[tuple[list[int], list[Told]]]:
+def _together(rows: Sequence[Any]) -> Iterator[tuple[list[int], list[QueuedEvent]]]:
     """Ids of rows, and what those told: as much as may be written at once."""
     some: list[int] = []
-    told: list[Told] = []
+    told: list[QueuedEvent] = []
     for row in rows:
         some.append(row.id)
-        told += [Told(event, row.received_at, row.id) for event in webhooks.decode(row.body)]
+        told += [QueuedEvent(event, row.received_at, row.id) for event in webhooks.decode(row.body)]
         if len(some) >= TOGETHER or len(told) >= EVENTS_TOGETHER:
             yield some, told
             some, told = [], []
@@ -143,11 +143,11 @@ def add_events(
 ) -> int:
     """Write events that are not there yet; returns how many. The key is made of what the event says, so a repeated hook
     adds nothing. ``fresh``: see ``task_door.meet``."""
-    return _insert(connection, account, [Told(event, received_at, inbox_id) for event in found], fresh)
+    return _insert(connection, account, [QueuedEvent(event, received_at, inbox_id) for event in found], fresh)
 
 
 @dataclass(frozen=True)
-class Told:
+class QueuedEvent:
     """An event and how it came. ``mark`` is the beginning of its key."""
 
     event: Event
@@ -209,7 +209,7 @@ def _step_mark(event: StepDue) -> str:
     return f"step:{event.deal_id}:{digest}"
 
 
-def _insert(connection: Connection, account: int, heard: Sequence[Told], fresh: Fresh | None) -> int:
+def _insert(connection: Connection, account: int, heard: Sequence[QueuedEvent], fresh: Fresh | None) -> int:
     """Write those that are news and not there yet, and what the mirror learns from them; how many."""
     told = _with_answers(connection, account, _news(connection, account, heard, fresh))
     learn(connection, account, [one.event for one in heard])
@@ -217,13 +217,13 @@ def _insert(connection: Connection, account: int, heard: Sequence[Told], fresh: 
     return insert_new(connection, events, [one.row(account, _key(connection, account, one, there)) for one in told])
 
 
-def _news(connection: Connection, account: int, heard: Sequence[Told], fresh: Fresh | None) -> list[Told]:
+def _news(connection: Connection, account: int, heard: Sequence[QueuedEvent], fresh: Fresh | None) -> list[QueuedEvent]:
     """Without the words about tasks that say nothing new; the others completed by what was known."""
     about_tasks = [one.event for one in heard if isinstance(one.event, TaskReported)]
     if not about_tasks:
         return list(heard)
     news = iter(meet(connection, account, about_tasks, fresh))
-    met: list[Told] = []
+    met: list[QueuedEvent] = []
     for one in heard:
         event = next(news) if isinstance(one.event, TaskReported) else one.event
         if event is not None:
@@ -231,9 +231,9 @@ def _news(connection: Connection, account: int, heard: Sequence[Told], fresh: Fr
     return met
 
 
-def _with_answers(connection: Connection, account: int, told: Sequence[Told]) -> list[Told]:
+def _with_answers(connection: Connection, account: int, told: Sequence[QueuedEvent]) -> list[QueuedEvent]:
     """Each followed by what it means for the deals whose client has called or written."""
-    with_answers: list[Told] = []
+    with_answers: list[QueuedEvent] = []
     for one in told:
         answers = answers_in(connection, account, [one.event])
         with_answers += [one, *(replace(one, event=answer) for answer in answers)]
@@ -248,7 +248,7 @@ def _marks_there(connection: Connection, account: int, marks: Sequence[str]) -> 
     return found
 
 
-def _key(connection: Connection, account: int, told: Told, there: set[str]) -> str:
+def _key(connection: Connection, account: int, told: QueuedEvent, there: set[str]) -> str:
     """What makes a repeat known: the same key is the same thing told again. ``there``: marks that are keys already."""
     if told.is_timeless:
         return _timeless_key(connection, account, told.mark, told.received_at)
@@ -285,9 +285,9 @@ def _like(account: int, mark: str, *columns: Column[Any]) -> Select[Any]:
 
 
 class OpenEvents:
-    def __init__(self, store: Store, account_key: int, clock: Clock) -> None:
+    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._clock = clock
 
     def oldest(self, most: int) -> list[Row[Any]]:
@@ -334,7 +334,7 @@ class OpenEvents:
 # It is asked before each round. Every queue keeps a partial index of its open rows, so an empty one answers at once.
 
 
-class Outlook:
+class PendingWork:
     def __init__(self, store: Store, account: int, clock: Clock) -> None:
         self._store = store
         self._account = account

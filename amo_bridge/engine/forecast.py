@@ -16,10 +16,10 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Row, and_, literal_column, select
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timers import OPEN, Timers, main_contacts
 from amo_bridge.engine.timetable import InForce, Moments, TimerKey, Timetable
-from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.accounts import CLOCK_AHEAD, Cursors
 from amo_bridge.storage.database import Store
@@ -79,12 +79,12 @@ def choices_of(rule: Rule) -> tuple[str, ...]:
 
 
 class ExistingDeals:
-    def __init__(self, store: Store, account_key: int, brain: Brain, now: datetime) -> None:
+    def __init__(self, store: Store, account_id: int, rule_engine: RuleEngine, now: datetime) -> None:
         self._store = store
-        self._key = account_key
-        self._brain = brain
+        self._key = account_id
+        self._rule_engine = rule_engine
         self._now = now
-        self._mirror = Mirror(store, account_key)
+        self._mirror = Mirror(store, account_id)
 
     def of(self, rule: Rule) -> Iterator[ExistingDeal]:
         """The deals that have steps by one of the choices at least, in the order of their ids."""
@@ -120,7 +120,7 @@ class ExistingDeals:
 
     def _table(self, rule: Rule, choice: str) -> Timetable:
         chosen = replace(rule, enabled=True, options=rule.options.model_copy(update={"existing": choice}))
-        return self._brain.timetable.with_rules([chosen])
+        return self._rule_engine.timetable.with_rules([chosen])
 
     def _plan(
         self, rule: Rule, wanted: Mapping[TimerKey, Moments], fired: Collection[TimerKey]
@@ -139,12 +139,12 @@ class ExistingDeals:
         return "at once" if self._now - due <= rule.max_lateness else "too late"
 
     def _with_steps(
-        self, copies: Iterable[Mirrored], plans: Mapping[str, Mapping[int, tuple[Planned, ...]]]
+        self, copies: Iterable[MirroredDeal], plans: Mapping[str, Mapping[int, tuple[Planned, ...]]]
     ) -> Iterator[ExistingDeal]:
         for copy in copies:
             choices = {choice: plan.get(copy.record.id, ()) for choice, plan in plans.items()}
             if any(choices.values()):
-                stage = self._brain.account.stage_of(*copy.stage).title
+                stage = self._rule_engine.account.stage_of(*copy.stage).title
                 yield ExistingDeal(copy.record.id, copy.record.name, stage, copy.stage_since, choices)
 
 
@@ -182,12 +182,12 @@ class Coming:
 class Upcoming:
     """``rules``: the config's, for their words."""
 
-    def __init__(self, store: Store, account_key: int, rules: Iterable[Rule], clock: Clock) -> None:
+    def __init__(self, store: Store, account_id: int, rules: Iterable[Rule], clock: Clock) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._rules = {rule.name: rule for rule in rules}
         self._clock = clock
-        self._cursors = Cursors(store, account_key)
+        self._cursors = Cursors(store, account_id)
 
     def now(self) -> datetime:
         """By amoCRM's clock."""

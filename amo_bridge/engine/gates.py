@@ -87,10 +87,10 @@ def settled(explanations: Iterable[Explanation], rule: str, event: StageEntered,
 WITHIN = timedelta(hours=1)
 
 
-class PutBacks:
-    def __init__(self, store: Store, account_key: int, clock: Clock) -> None:
+class RollbackHistory:
+    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._clock = clock
 
     def counter(self, deal_id: int, stage: tuple[int, int]) -> Callable[[], int]:

@@ -48,13 +48,13 @@ def outcome(verdict: str, states: Iterable[str], reason: str = "") -> str:
 
 
 def states_of(
-    connection: Connection, account_key: int, decided: Iterable[tuple[int | None, int | None, str]]
+    connection: Connection, account_id: int, decided: Iterable[tuple[int | None, int | None, str]]
 ) -> Mapping[tuple[int | None, str], list[str]]:
     """(event, deal, rule) of decisions → the states of the effects of each (event, rule)."""
     wanted = [(event, deal) for event, deal, _ in decided if event is not None and deal is not None]
     found: dict[tuple[int | None, str], list[str]] = {}
     query = select(outbox.c.event_id, outbox.c.rule, outbox.c.state).where(
-        outbox.c.account == account_key,
+        outbox.c.account == account_id,
         outbox.c.deal_id.in_({deal for _, deal in wanted}),
         outbox.c.event_id.in_({event for event, _ in wanted}),
     )
@@ -63,7 +63,7 @@ def states_of(
     return found
 
 
-def undone_since(connection: Connection, account_key: int, first_id: int, moment: float) -> list[Undone]:
+def undone_since(connection: Connection, account_id: int, first_id: int, moment: float) -> list[Undone]:
     """Of the decisions to act from this row of the journal and this moment on, those of which not all was done."""
     effect, other = outbox.alias(), outbox.alias()
     same = (column == effect.c[column.name] for column in (journal.c.account, journal.c.deal_id, journal.c.event_id))
@@ -81,7 +81,7 @@ def undone_since(connection: Connection, account_key: int, first_id: int, moment
             func.max(case((done, 1), else_=0)).label("partly"),
         )
         .join_from(effect, journal, and_(*same, journal.c.rule == effect.c.rule))
-        .where(effect.c.account == account_key, effect.c.state.in_((*GAVE_UP, "unsent")))
+        .where(effect.c.account == account_id, effect.c.state.in_((*GAVE_UP, "unsent")))
         .where(journal.c.verdict == "acts", journal.c.id >= first_id, journal.c.at >= moment)
         .group_by(journal.c.id, journal.c.at)
     )
@@ -135,9 +135,9 @@ class Line:
 
 
 class History:
-    def __init__(self, store: Store, account_key: int) -> None:
+    def __init__(self, store: Store, account_id: int) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
 
     def by_stretch(self, bounds: Sequence[float]) -> list[Count]:
         """``bounds``: n+1 moments, growing; counts of the n stretches between them."""

@@ -17,7 +17,7 @@ from sqlalchemy import insert
 from amo_bridge.clock import Clock
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.notify import ring_out
+from amo_bridge.storage.notify import notify
 from amo_bridge.storage.tables import inbox
 
 MOST_AT_ONCE = 500
@@ -71,7 +71,7 @@ class Inbox:
         try:
             with self._store.write() as connection:
                 connection.execute(insert(inbox), rows)
-                ring_out(connection, self._account)
+                notify(connection, self._account)
         except Exception as error:  # noqa: BLE001 - handed to every waiting web thread, which answers 503
             for _, committed in together:
                 committed.set_exception(error)

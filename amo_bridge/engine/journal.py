@@ -12,7 +12,7 @@ from sqlalchemy import Row, insert, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge import events as ev
-from amo_bridge.dates.duration import step_in_words
+from amo_bridge.dates.duration import describe_step
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.history import outcome
 from amo_bridge.events import Event
@@ -75,7 +75,7 @@ WORDS: Mapping[type[ev.Event], str | Callable[[Any], str]] = {
     ev.StageEntered: _stage,
     ev.FieldChanged: _field,
     ev.ResponsibleChanged: "у сделки новый ответственный",
-    ev.StepDue: lambda event: f"наступил срок шага «{step_in_words(event.step)}»",
+    ev.StepDue: lambda event: f"наступил срок шага «{describe_step(event.step)}»",
     ev.TaskFinished: lambda event: f"закрыта задача «{event.text}»",
     ev.TaskAnswered: lambda event: f"ответ на задачу «{event.text}»: {event.result or 'пусто'}",
     ev.TaskRescheduled: lambda event: f"сдвинут срок задачи «{event.text}»",

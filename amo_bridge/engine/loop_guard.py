@@ -16,9 +16,9 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.dates.due import Due
-from amo_bridge.engine.dispatcher import Case, Verdict
+from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError
 from amo_bridge.rules.actions import CreateTask
 from amo_bridge.storage.tables import outbox
@@ -33,10 +33,10 @@ class LoopGuard:
     """``held(…)`` passes a verdict on, or holds it back. The first one held back in an hour tells the person named in
     ``[bridge] tell`` by a task on the deal."""
 
-    def __init__(self, account_key: int, brain: Brain, clock: Clock) -> None:
-        self._key = account_key
-        self._tell = brain.config.bridge.tell
-        self._resolver = brain.resolver
+    def __init__(self, account_id: int, rule_engine: RuleEngine, clock: Clock) -> None:
+        self._key = account_id
+        self._tell = rule_engine.config.bridge.tell
+        self._resolver = rule_engine.resolver
         self._clock = clock
         self._known: dict[tuple[int, str], int] | None = None
 
@@ -47,7 +47,7 @@ class LoopGuard:
         rows = connection.execute(counts.where(wanted).group_by(outbox.c.deal_id, outbox.c.rule))
         self._known = {(row.deal_id, row.rule): row.acted for row in rows}
 
-    def held(self, connection: Connection, verdict: Verdict, case: Case) -> Verdict:
+    def held(self, connection: Connection, verdict: Verdict, case: EvaluationContext) -> Verdict:
         if verdict.outcome != "acts":
             return verdict
         acted = self._acted(connection, verdict, case.deal.id)
@@ -70,7 +70,7 @@ class LoopGuard:
             outbox.c.account == self._key, outbox.c.created_at > since
         )
 
-    def _alarm(self, verdict: Verdict, case: Case, acted: int) -> tuple[Effect, ...]:
+    def _alarm(self, verdict: Verdict, case: EvaluationContext, acted: int) -> tuple[Effect, ...]:
         if self._tell is None:
             return ()
         text = (

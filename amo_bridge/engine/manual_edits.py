@@ -25,7 +25,7 @@ BY_PERSON = "by_person"
 
 
 @dataclass(frozen=True)
-class Saving:
+class ManualEdit:
     """The last thing that was saved on a page. ``state``: of the outbox («done», «failed», anything else is under way);
     ``error``: amoCRM's own words."""
 
@@ -38,7 +38,7 @@ class Saving:
         return self.state in OPEN_STATES
 
 
-class ByHand:
+class ManualEdits:
     """``page``: the page's name, by which its savings are found again."""
 
     def __init__(self, store: Store, account: int, clock: Clock, page: str) -> None:
@@ -64,13 +64,13 @@ class ByHand:
                 connection, now, deal_id, "страница моста", f"{who}: поле «{field.name}» сохранено"
             )
 
-    def last(self, deal_id: int) -> Saving | None:
+    def last(self, deal_id: int) -> ManualEdit | None:
         """The deal's last saving from this page, as long as it is remembered."""
         mine = (outbox.c.account == self._account, outbox.c.deal_id == deal_id, outbox.c.rule == self._page)
         query = select(outbox.c.payload, outbox.c.state, outbox.c.error).where(*mine).order_by(outbox.c.id.desc())
         with self._store.read() as connection:
             row = connection.execute(query.limit(1)).first()
-        return None if row is None else Saving(_value(json.loads(row.payload)["body"]), row.state, row.error or "")
+        return None if row is None else ManualEdit(_value(json.loads(row.payload)["body"]), row.state, row.error or "")
 
 
 def _filled(field: Field, value: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from sqlalchemy import Select, and_, func, literal_column, or_, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.crm.rate_limiter import Budget
+from amo_bridge.crm.rate_limiter import RateLimiter
 from amo_bridge.errors import CrmStopped
 from amo_bridge.storage.accounts import CLOCK_AHEAD, HOOK_MENDED, HOOK_SEEN, RECONCILED_AT, Cursors
 from amo_bridge.storage.database import Store
@@ -37,7 +37,7 @@ PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
-class Vitals:
+class HealthSnapshot:
     """Counts of one account's rows. Ages are seconds; None: it has not happened yet.
 
     ``timers_overdue``: steps that fell due a minute ago and have not fired.
@@ -62,15 +62,15 @@ class Vitals:
         return asdict(self)
 
 
-class Gauges:
-    def __init__(self, store: Store, account_key: int, account_url: str, clock: Clock) -> None:
+class HealthReader:
+    def __init__(self, store: Store, account_id: int, account_url: str, clock: Clock) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._url = account_url
         self._clock = clock
-        self._cursors = Cursors(store, account_key)
+        self._cursors = Cursors(store, account_id)
 
-    def read(self) -> Vitals:
+    def read(self) -> HealthSnapshot:
         """Look now. Raises StoreUnavailable."""
         now = self._clock.now().timestamp()
         looked_at, seen, mended = (self._cursors.read(name) for name in (RECONCILED_AT, HOOK_SEEN, HOOK_MENDED))
@@ -78,7 +78,7 @@ class Gauges:
         ahead = self._cursors.read(CLOCK_AHEAD) or 0.0
         with self._store.read() as connection:
             last_hook_at = connection.execute(self._last_hook()).scalar()
-            return Vitals(
+            return HealthSnapshot(
                 inbox_new=_count(connection, select(func.count()).where(self._of(inbox), inbox.c.state == "new")),
                 events_open=_count(connection, select(func.count()).where(self._of(events), events.c.state == "open")),
                 outbox=self._outbox(connection),
@@ -148,7 +148,7 @@ WAIT_BUCKETS = (0.001, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 NO_ANSWER = "none"
 
 
-class Meters:
+class Metrics:
     """One per process; ``of(account)`` is what the parts of one account's bridge count with."""
 
     def __init__(self) -> None:
@@ -161,8 +161,8 @@ class Meters:
         self.crm_waits = self._histogram("crm_wait_seconds", "Waiting for the budget before a request", WAIT_BUCKETS)
         self.crm_push_backs = self._counter("crm_push_backs", "How often amoCRM said 429")
 
-    def of(self, account: str) -> AccountMeters:
-        return AccountMeters(self, account)
+    def of(self, account: str) -> AccountMetrics:
+        return AccountMetrics(self, account)
 
     def _histogram(self, name: str, words: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"amo_bridge_{name}", words, ["account"], buckets=buckets, registry=self.registry)
@@ -171,8 +171,8 @@ class Meters:
         return Counter(f"amo_bridge_{name}", words, ["account", *labels], registry=self.registry)
 
 
-class AccountMeters:
-    def __init__(self, meters: Meters, account: str) -> None:
+class AccountMetrics:
+    def __init__(self, meters: Metrics, account: str) -> None:
         self.process = meters
         self.account = account
 
@@ -199,7 +199,7 @@ class AccountMeters:
 class MeteredSession(requests.Session):
     """Counts each request by method and status."""
 
-    def __init__(self, meters: AccountMeters) -> None:
+    def __init__(self, meters: AccountMetrics) -> None:
         super().__init__()
         self._meters = meters
 
@@ -213,10 +213,12 @@ class MeteredSession(requests.Session):
         return answer
 
 
-class MeteredBudget:
+class MeteredRateLimiter:
     """A Budget whose waits and 429s are counted."""
 
-    def __init__(self, budget: Budget, meters: AccountMeters, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, budget: RateLimiter, meters: AccountMetrics, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._budget = budget
         self._meters = meters
         self._clock = clock

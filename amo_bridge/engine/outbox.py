@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.dispatcher import Verdict
-from amo_bridge.engine.effects import NEW_ID, NEW_URL, Effect, Lane, in_lane
+from amo_bridge.engine.effects import NEW_ID, NEW_URL, Channel, Effect, in_lane
 from amo_bridge.storage.database import Store, insert_new
 from amo_bridge.storage.tables import in_open_state, made, outbox
 
@@ -194,7 +194,7 @@ class Outbox:
                 .values(state="doubt", due_at=self._clock.now().timestamp() + settle)
             ).rowcount
 
-    def take(self, state: str, lane: Lane = "crm", *, in_order: bool = True) -> list[Sendable]:
+    def take(self, state: str, lane: Channel = "crm", *, in_order: bool = True) -> list[Sendable]:
         """The rows of a state that are due, oldest first; of each deal only what stands before everything else in the
         lane, unless the order does not matter."""
         now = self._clock.now().timestamp()

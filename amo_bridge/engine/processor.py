@@ -22,13 +22,13 @@ from amo_bridge.crm.events_api import DATE_CHANGED, DELETED, Done, doers_of
 from amo_bridge.crm.reads import deals_by_ids, tasks_by_ids
 from amo_bridge.crm.records import DealRecord, TaskRecord
 from amo_bridge.engine.change_detection import OBSERVED, is_news
-from amo_bridge.engine.data_loader import Surroundings, will_be_looked_at
-from amo_bridge.engine.data_sources import Ways
-from amo_bridge.engine.dispatcher import Case, Verdict
+from amo_bridge.engine.data_loader import DataLoader, needs_of
+from amo_bridge.engine.data_sources import SourceContext
+from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
 from amo_bridge.engine.event_queue import TIME_TO_ANSWER, OpenEvents, deal_of
-from amo_bridge.engine.gates import PutBacks
+from amo_bridge.engine.gates import RollbackHistory
 from amo_bridge.engine.recorder import Judged, Plan, Recorder
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import (
     CallLogged,
@@ -41,8 +41,8 @@ from amo_bridge.events import (
     TaskUpdated,
 )
 from amo_bridge.events.codec import from_json
-from amo_bridge.mirror.contact_refresh import ContactKeeper
-from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.storage.database import Store
 
 
@@ -50,7 +50,7 @@ class ClientCalls:
     """Whose deals they are the index of contacts knows. Only somebody whom it has never met is asked for, all of them
     in one request."""
 
-    def __init__(self, mirror: Mirror, contacts: ContactKeeper) -> None:
+    def __init__(self, mirror: Mirror, contacts: ContactRefresher) -> None:
         self._mirror = mirror
         self._contacts = contacts
 
@@ -130,31 +130,31 @@ class TasksNow:
 BATCH = 1000
 
 
-class Planner:
+class EventProcessor:
     """``brain`` may be replaced between rounds. ``met_unknown`` is set when an event spoke of something the account's
     copy does not know; whoever runs the planner then reads the account again. ``time_to_answer``: see Recorder."""
 
     def __init__(
         self,
         store: Store,
-        account_key: int,
+        account_id: int,
         client: CrmClient,
-        brain: Brain,
+        rule_engine: RuleEngine,
         clock: Clock,
-        contacts: ContactKeeper,
+        contacts: ContactRefresher,
         *,
         time_to_answer: float = TIME_TO_ANSWER,
     ) -> None:
-        self.brain = brain
+        self.rule_engine = rule_engine
         self.met_unknown = False
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._client = client
         self._clock = clock
         self._time_to_answer = time_to_answer
-        self._mirror = Mirror(store, account_key)
-        self._open = OpenEvents(store, account_key, clock)
-        self._put_backs = PutBacks(store, account_key, clock)
+        self._mirror = Mirror(store, account_id)
+        self._open = OpenEvents(store, account_id, clock)
+        self._put_backs = RollbackHistory(store, account_id, clock)
         self._tasks_now = TasksNow(client, ())
         self._contacts = contacts
         self._calls = ClientCalls(self._mirror, contacts)
@@ -167,13 +167,16 @@ class Planner:
         plan = Plan()
         told = list(_legible(rows, plan))
         self._contacts.hear(event for _, event in told)
-        if self.brain.dispatcher.listens_for((CallLogged,)):
+        if self.rule_engine.dispatcher.listens_for((CallLogged,)):
             plan.calls = self._calls.on_deals((row.id, event) for row, event in told)
         before = self._mirror.get(deal_id for _, event in told if (deal_id := deal_of(event)))
         fresh = self._read_fresh(told, before)
         self._tasks_now = TasksNow(self._client, [event for _, event in told])
-        around = Surroundings(
-            Ways(self._client, self.brain.account, self._store, self._key, self.brain.config.services), fresh
+        around = DataLoader(
+            SourceContext(
+                self._client, self.rule_engine.account, self._store, self._key, self.rule_engine.config.services
+            ),
+            fresh,
         )
         self._look_ahead(told, before, fresh, around)
         waiting = {row.deal_id for row in rows if row.id in plan.postponed}
@@ -183,17 +186,19 @@ class Planner:
                 continue
             if not self._judged(row, event, before, fresh, plan, around):
                 waiting.add(deal_id)
-        Recorder(self._store, self._key, self.brain, self._clock, time_to_answer=self._time_to_answer).record(plan)
+        Recorder(self._store, self._key, self.rule_engine, self._clock, time_to_answer=self._time_to_answer).record(
+            plan
+        )
         return len(plan.done)
 
     def _judged(
         self,
         row: Row[Any],
         event: Event,
-        before: dict[int, Mirrored],
+        before: dict[int, MirroredDeal],
         fresh: Mapping[int, DealRecord],
         plan: Plan,
-        around: Surroundings,
+        around: DataLoader,
     ) -> bool:
         """Judge one event into the plan. False: later events of the same deal must wait for a next round."""
         try:
@@ -213,7 +218,7 @@ class Planner:
         return deal_of(event) is None
 
     def _read_fresh(
-        self, told: Iterable[tuple[object, Event]], before: Mapping[int, Mirrored]
+        self, told: Iterable[tuple[object, Event]], before: Mapping[int, MirroredDeal]
     ) -> dict[int, DealRecord]:
         wanted = {
             deal_id
@@ -222,28 +227,28 @@ class Planner:
         }  # fmt: skip
         if not wanted:
             return {}
-        return deals_by_ids(self._client, sorted(wanted), filter_enabled=self.brain.account.is_api_filter_enabled)
+        return deals_by_ids(self._client, sorted(wanted), filter_enabled=self.rule_engine.account.is_api_filter_enabled)
 
-    def _needs_read(self, event: Event, known: Mirrored | None) -> bool:
+    def _needs_read(self, event: Event, known: MirroredDeal | None) -> bool:
         if isinstance(event, DealDeleted):
             return False
-        if isinstance(event, DealReported) and not self.brain.dispatcher.listens_to(event):
+        if isinstance(event, DealReported) and not self.rule_engine.dispatcher.listens_to(event):
             return known is None or not known.covers(event)
         if isinstance(event, TaskReported) and self._is_watched(event):
             return True
-        return self.brain.dispatcher.listens_to(event)
+        return self.rule_engine.dispatcher.listens_to(event)
 
     def _is_watched(self, told: TaskReported) -> bool:
-        return is_news(told) and self.brain.dispatcher.listens_for(OBSERVED)
+        return is_news(told) and self.rule_engine.dispatcher.listens_for(OBSERVED)
 
     def _judge(
         self,
         row: Row[Any],
         event: Event,
-        before: dict[int, Mirrored],
+        before: dict[int, MirroredDeal],
         fresh: Mapping[int, DealRecord],
         plan: Plan,
-        around: Surroundings,
+        around: DataLoader,
     ) -> list[Verdict]:
         deal_id = deal_of(event)
         if deal_id is None:
@@ -260,57 +265,57 @@ class Planner:
         assert record is not None
         copy = self._copy(event, known, record)
         at_hand = self._case(row, event, known, record)
-        verdicts = self.brain.dispatcher.judge(at_hand, around)
+        verdicts = self.rule_engine.dispatcher.judge(at_hand, around)
         if isinstance(event, DealReported) and copy is not None:
             # Only now: an event that could not be judged must find its change again next time.
             before[deal_id] = plan.copies[deal_id] = copy
         plan.judged.append(Judged(row.id, event, tuple(verdicts), case=at_hand, awaited=self._awaited(event, record)))
         return verdicts
 
-    def _case(self, row: Row[Any], event: Event, known: Mirrored | None, record: DealRecord) -> Case:
-        return Case(
+    def _case(self, row: Row[Any], event: Event, known: MirroredDeal | None, record: DealRecord) -> EvaluationContext:
+        return EvaluationContext(
             tuple(self._happened(event, known, record)),
             row.key,
             record,
-            self.brain.viewer.deal(record, self._copy(event, known, record)),
+            self.rule_engine.viewer.deal(record, self._copy(event, known, record)),
             before=known.record if known else None,
             put_backs=self._put_backs.counter(record.id, (record.pipeline_id, record.status_id)),
             explanations=self._put_backs.explanations(record.id),
         )
 
-    def _happened(self, event: Event, known: Mirrored | None, record: DealRecord) -> Iterator[Event]:
+    def _happened(self, event: Event, known: MirroredDeal | None, record: DealRecord) -> Iterator[Event]:
         """The event, and what it turns out to be when it is compared with what was and with what is."""
         if isinstance(event, TaskAnswered):
             # It was waited for: what the task's result is by now.
-            settled = self.brain.task_observer.settled(event, self._tasks_now.get(event.task_id))
+            settled = self.rule_engine.task_observer.settled(event, self._tasks_now.get(event.task_id))
             if settled is not None:
                 yield settled
             return
         yield event
         if isinstance(event, DealReported):
-            yield from self.brain.observer.changes(known, record, event)
+            yield from self.rule_engine.observer.changes(known, record, event)
         elif isinstance(event, TaskReported) and self._is_watched(event):
             now = self._tasks_now.get(event.task_id)
-            yield from self.brain.task_observer.changes(self._tasks_now.with_doer(event), now, record)
+            yield from self.rule_engine.task_observer.changes(self._tasks_now.with_doer(event), now, record)
 
-    def _copy(self, event: Event, known: Mirrored | None, record: DealRecord) -> Mirrored | None:
+    def _copy(self, event: Event, known: MirroredDeal | None, record: DealRecord) -> MirroredDeal | None:
         """What the mirror knows of the deal, this event included."""
-        return self.brain.observer.copy(known, record, event) if isinstance(event, DealReported) else known
+        return self.rule_engine.observer.copy(known, record, event) if isinstance(event, DealReported) else known
 
     def _awaited(self, event: Event, record: DealRecord) -> TaskAnswered | None:
-        if not isinstance(event, TaskReported) or not self.brain.dispatcher.listens_for((TaskAnswered,)):
+        if not isinstance(event, TaskReported) or not self.rule_engine.dispatcher.listens_for((TaskAnswered,)):
             return None
-        return self.brain.task_observer.awaited(event, self._tasks_now.get(event.task_id), record)
+        return self.rule_engine.task_observer.awaited(event, self._tasks_now.get(event.task_id), record)
 
     def _look_ahead(
         self,
         told: Iterable[tuple[Row[Any], Event]],
-        before: Mapping[int, Mirrored],
+        before: Mapping[int, MirroredDeal],
         fresh: Mapping[int, DealRecord],
-        around: Surroundings,
+        around: DataLoader,
     ) -> None:
         """Find out on which deals rules will look around, so that it is read for all of them at once."""
-        if not self.brain.dispatcher.has_needs:
+        if not self.rule_engine.dispatcher.has_needs:
             return
         for row, event in told:
             deal_id = deal_of(event)
@@ -319,11 +324,11 @@ class Planner:
                 continue
             try:
                 case = self._case(row, event, known, record)
-                around.expect(will_be_looked_at(self.brain.dispatcher.asked(case), case.deal), record.id)
+                around.expect(needs_of(self.rule_engine.dispatcher.asked(case), case.deal), record.id)
             except Exception:  # noqa: BLE001 - it is judged again in earnest, and whatever is wrong with it is told there
                 continue
 
-    def _nothing_to_judge(self, event: Event, known: Mirrored | None, record: DealRecord | None) -> str:
+    def _nothing_to_judge(self, event: Event, known: MirroredDeal | None, record: DealRecord | None) -> str:
         """Why no rule needs to be asked; empty if some must be."""
         if isinstance(event, DealDeleted):
             return "сделка удалена"

@@ -12,15 +12,15 @@ from sqlalchemy.engine import Connection
 from structlog.contextvars import bound_contextvars
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.dispatcher import Case, Verdict
+from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
 from amo_bridge.engine.event_queue import TIME_TO_ANSWER, add_events, await_answers, deal_of
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timers import Timers
 from amo_bridge.events import CallLogged, Event, TaskAnswered
-from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events
@@ -40,7 +40,7 @@ class Judged:
     event: Event
     verdicts: tuple[Verdict, ...] = ()
     note: str = ""
-    case: Case | None = None
+    case: EvaluationContext | None = None
     awaited: TaskAnswered | None = None
 
 
@@ -52,7 +52,7 @@ class Plan:
     done: list[int] = field(default_factory=list)
     postponed: dict[int, str] = field(default_factory=dict)
     judged: list[Judged] = field(default_factory=list)
-    copies: dict[int, Mirrored] = field(default_factory=dict)
+    copies: dict[int, MirroredDeal] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
     calls: Mapping[int, Sequence[CallLogged]] = field(default_factory=dict)
 
@@ -61,17 +61,23 @@ class Recorder:
     """``time_to_answer``: how long an answer that did not come with its completion is waited for, in seconds."""
 
     def __init__(
-        self, store: Store, account_key: int, brain: Brain, clock: Clock, *, time_to_answer: float = TIME_TO_ANSWER
+        self,
+        store: Store,
+        account_id: int,
+        rule_engine: RuleEngine,
+        clock: Clock,
+        *,
+        time_to_answer: float = TIME_TO_ANSWER,
     ) -> None:
         self._store = store
-        self._key = account_key
-        self._brain = brain
+        self._key = account_id
+        self._rule_engine = rule_engine
         self._patience = time_to_answer
         self._clock = clock
-        self._mirror = Mirror(store, account_key)
-        self._timers = Timers(account_key)
-        self._journal = Journal(store, account_key)
-        self._outbox = Outbox(store, account_key, clock)
+        self._mirror = Mirror(store, account_id)
+        self._timers = Timers(account_id)
+        self._journal = Journal(store, account_id)
+        self._outbox = Outbox(store, account_id, clock)
 
     def record(self, plan: Plan) -> None:
         """Some events at a time, each with all that follows from it in one transaction: hooks that come in meanwhile
@@ -99,10 +105,10 @@ class Recorder:
         self._timers.forget(connection, gone)
         copies = [plan.copies[one] for one in deal_ids if one in plan.copies]
         self._mirror.put(connection, copies, now)
-        self._timers.follow(connection, self._brain.timetable, copies)
+        self._timers.follow(connection, self._rule_engine.timetable, copies)
 
     def _keep_verdicts(self, connection: Connection, some: Sequence[Judged], now: datetime) -> None:
-        guard = LoopGuard(self._key, self._brain, self._clock)
+        guard = LoopGuard(self._key, self._rule_engine, self._clock)
         guard.look_at(connection, [one.case.deal.id for one in some if one.case is not None])
         told = [(one, self._guarded(connection, guard, one, verdict)) for one in some for verdict in one.verdicts]
         acting = [(one.event_id, verdict) for one, verdict in told if verdict.outcome in ("acts", "held")]

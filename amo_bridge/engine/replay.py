@@ -19,21 +19,21 @@ from amo_bridge.crm import webhooks
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.records import EPOCH, DealRecord
-from amo_bridge.engine.data_loader import Surroundings
-from amo_bridge.engine.data_sources import Ways
-from amo_bridge.engine.dispatcher import Case, Verdict
+from amo_bridge.engine.data_loader import DataLoader
+from amo_bridge.engine.data_sources import SourceContext
+from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
 from amo_bridge.engine.event_queue import deal_of
 from amo_bridge.engine.journal import Journal, in_words
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.processor import TasksNow
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealReported, Event, TaskReported
 from amo_bridge.events.codec import fingerprint, from_json, to_json
-from amo_bridge.mirror.deals import Mirrored
+from amo_bridge.mirror.deals import MirroredDeal
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.notify import ring_out
+from amo_bridge.storage.notify import notify
 from amo_bridge.storage.tables import events
 
 
@@ -74,7 +74,7 @@ class Replayed:
         }
 
 
-def replay(body: bytes, brain: Brain, client: CrmClient) -> Replayed:
+def replay(body: bytes, rule_engine: RuleEngine, client: CrmClient) -> Replayed:
     """Decode and judge. Only reads from amoCRM; raises CrmError if it can't be read."""
     told = webhooks.decode(body)
     events: list[Event] = []
@@ -84,7 +84,7 @@ def replay(body: bytes, brain: Brain, client: CrmClient) -> Replayed:
         if deal_id is None or isinstance(event, DealDeleted):
             events.append(event)
             continue
-        happened, decided = _judged(event, _known(deal_id, client), brain, client)
+        happened, decided = _judged(event, _known(deal_id, client), rule_engine, client)
         events += happened
         decisions += decided
     return Replayed(tuple(events), tuple(decisions))
@@ -107,11 +107,11 @@ def _may_care(rule: Rule, event: Event) -> bool:
     return rule.hears(event) or (isinstance(event, DealReported) and rule.handler.is_about_deals)
 
 
-def verdicts_about(event: Event, brain: Brain, client: CrmClient) -> list[Verdict]:
+def verdicts_about(event: Event, rule_engine: RuleEngine, client: CrmClient) -> list[Verdict]:
     """What the rules say if the event happened just now. Only reads from amoCRM; raises CrmError, UnknownName."""
     deal_id = deal_of(event)
     known = None if deal_id is None else _known(deal_id, client)
-    return _verdicts(event, [event], known, brain, client)
+    return _verdicts(event, [event], known, rule_engine, client)
 
 
 def _known(deal_id: int, client: CrmClient) -> DealRecord | None:
@@ -120,28 +120,30 @@ def _known(deal_id: int, client: CrmClient) -> DealRecord | None:
 
 
 def _verdicts(
-    event: Event, happened: list[Event], known: DealRecord | None, brain: Brain, client: CrmClient
+    event: Event, happened: list[Event], known: DealRecord | None, rule_engine: RuleEngine, client: CrmClient
 ) -> list[Verdict]:
     """``happened`` gets what follows from the event."""
-    record = _as_told(event, known, brain.account)
+    record = _as_told(event, known, rule_engine.account)
     if isinstance(event, DealReported):
-        happened += brain.observer.changes(_before(event, record), record, event)
+        happened += rule_engine.observer.changes(_before(event, record), record, event)
     elif isinstance(event, TaskReported):
         now = TasksNow(client, [event])
-        happened += brain.task_observer.changes(now.with_doer(event), now.get(event.task_id), record)
-    case = Case(tuple(happened), fingerprint(event), record, brain.viewer.deal(record))
-    around = Surroundings(Ways(client, brain.account, services=brain.config.services), {record.id: record})
-    return brain.dispatcher.judge(case, around)
+        happened += rule_engine.task_observer.changes(now.with_doer(event), now.get(event.task_id), record)
+    case = EvaluationContext(tuple(happened), fingerprint(event), record, rule_engine.viewer.deal(record))
+    around = DataLoader(
+        SourceContext(client, rule_engine.account, services=rule_engine.config.services), {record.id: record}
+    )
+    return rule_engine.dispatcher.judge(case, around)
 
 
 def _judged(
-    event: Event, known: DealRecord | None, brain: Brain, client: CrmClient
+    event: Event, known: DealRecord | None, rule_engine: RuleEngine, client: CrmClient
 ) -> tuple[list[Event], list[Decided]]:
     happened: list[Event] = [event]
     try:
-        verdicts = _verdicts(event, happened, known, brain, client)
+        verdicts = _verdicts(event, happened, known, rule_engine, client)
     except UnknownName as error:
-        heard = [(one, rule) for one in happened for rule in brain.dispatcher.enabled if _may_care(rule, one)]
+        heard = [(one, rule) for one in happened for rule in rule_engine.dispatcher.enabled if _may_care(rule, one)]
         return happened, [Decided(one, rule, "undecided", str(error)) for one, rule in heard]
     return happened, [_decided(verdict) for verdict in verdicts]
 
@@ -187,7 +189,7 @@ def _stage_told(event: DealReported, base: DealRecord, account: Account) -> tupl
     return (having[0], status)
 
 
-def _before(event: DealReported, now: DealRecord) -> Mirrored | None:
+def _before(event: DealReported, now: DealRecord) -> MirroredDeal | None:
     """The deal before what the hook tells: on the stage it came from, with none of the fields the hook speaks of."""
     if isinstance(event, DealAdded):
         return None
@@ -199,7 +201,7 @@ def _before(event: DealReported, now: DealRecord) -> Mirrored | None:
     before = replace(now, pipeline_id=stage[0], status_id=stage[1], fields=fields)
     if event.old_responsible_user_id:
         before = replace(before, responsible_user_id=event.old_responsible_user_id)
-    return Mirrored(before, EPOCH)
+    return MirroredDeal(before, EPOCH)
 
 
 # A step of the journal taken once more, because a person asks for it: first as a question, then for good.
@@ -212,23 +214,23 @@ class NotRepeatable(BridgeError):
 
 
 class Repeating:
-    def __init__(self, store: Store, account_key: int, brain: Brain, client: CrmClient, clock: Clock) -> None:
+    def __init__(self, store: Store, account_id: int, rule_engine: RuleEngine, client: CrmClient, clock: Clock) -> None:
         self._store = store
-        self._key = account_key
-        self._brain = brain
+        self._key = account_id
+        self._rule_engine = rule_engine
         self._client = client
         self._clock = clock
 
     def judge(self, deal_id: int, event_id: int) -> list[Verdict]:
         """What every rule that listens would say now. Raises NotRepeatable, CrmError, UnknownName."""
-        return verdicts_about(self._event(deal_id, event_id), self._brain, self._client)
+        return verdicts_about(self._event(deal_id, event_id), self._rule_engine, self._client)
 
     def carry_out(self, deal_id: int, event_id: int, rule: str, mark: str, who: str) -> Verdict:
         """Do what the rule would do. ``mark``: of the question it answers; answered twice, it is done once.
 
         Raises NotRepeatable when the rule does not want to do anything now, and as ``judge``."""
         event = self._event(deal_id, event_id)
-        verdict = _willing(verdicts_about(event, self._brain, self._client), rule)
+        verdict = _willing(verdicts_about(event, self._rule_engine, self._client), rule)
         key = hashlib.sha256(f"{event_id} {rule} {mark}".encode()).hexdigest()[:24]
         again = replace(verdict, event_key=f"again:{key}", reason=f"повторено вручную, {who}")
         journal = Journal(self._store, self._key)
@@ -237,7 +239,7 @@ class Repeating:
                 rows = journal.rows_of(self._clock.now(), event_id, deal_id, event, [again])
                 # What came is in the journal already.
                 journal.write(connection, rows[1:])
-            ring_out(connection, self._key)
+            notify(connection, self._key)
         return again
 
     def _event(self, deal_id: int, event_id: int) -> Event:

@@ -46,7 +46,7 @@ Way = Callable[[Any, Deal, DealRecord, datetime], list[Effect]]
 """(action, deal, its record, when the cause happened) → what has to be sent; empty when all is so already."""
 
 
-class Terms:
+class NameResolver:
     """Raises UnknownName (a name the account lost since the start) or ValueError (a due phrase over an empty field)."""
 
     def __init__(self, account: Account, people: People, calendar: WorkCalendar) -> None:
@@ -94,11 +94,11 @@ class Terms:
 # Actions that change the deal itself → effects: its stage, fields, tags, notes.
 
 
-class DealWays:
+class DealResolver:
     """``task_for_mover``: how the task that explains a roll-back is resolved; ``tell``: how the mover is told too, if
     he can be."""
 
-    def __init__(self, terms: Terms, task_for_mover: Way, tell: Way) -> None:
+    def __init__(self, terms: NameResolver, task_for_mover: Way, tell: Way) -> None:
         self._terms = terms
         self._task_for_mover = task_for_mover
         self._tell = tell
@@ -204,10 +204,10 @@ def _is_so(deal: Deal, name: str, wanted: object) -> bool:
 # A deal that goes on where another ended → effects.
 
 
-class NewDealWays:
+class NewDealResolver:
     """``any_action``: how whatever is to be done after the deal exists is resolved."""
 
-    def __init__(self, terms: Terms, any_action: Way) -> None:
+    def __init__(self, terms: NameResolver, any_action: Way) -> None:
         self._terms = terms
         self._any_action = any_action
         self.ways: Mapping[type[Action], Way] = {CreateDeal: self._create}
@@ -257,10 +257,10 @@ class NewDealWays:
 # Actions outside amoCRM → effects for the ports: people become user ids, everything else is told in words.
 
 
-class OutsideWays:
+class ChannelResolver:
     """``can_be_told``: is there a way to tell this user something?"""
 
-    def __init__(self, terms: Terms, can_be_told: Callable[[int], bool]) -> None:
+    def __init__(self, terms: NameResolver, can_be_told: Callable[[int], bool]) -> None:
         self._terms = terms
         self._can_be_told = can_be_told
         self.ways: Mapping[type[Action], Way] = {
@@ -369,8 +369,8 @@ def _effect(kind: Kind, deal: Deal, body: Mapping[str, Any], words: str, at: dat
 # Actions about tasks → effects.
 
 
-class TaskWays:
-    def __init__(self, terms: Terms) -> None:
+class TaskResolver:
+    def __init__(self, terms: NameResolver) -> None:
         self._terms = terms
         self.ways: Mapping[type[Action], Way] = {
             CreateTask: self.create,
@@ -444,7 +444,7 @@ class TaskWays:
 # Each group of actions has its file here; ``Resolver`` knows which action is whose.
 
 
-def nobody_is_told(user_id: int) -> bool:
+def nobody_is_reachable(user_id: int) -> bool:
     """No way to tell people is connected."""
     return False
 
@@ -459,15 +459,15 @@ class Resolver:
         account: Account,
         people: People,
         calendar: WorkCalendar,
-        can_be_told: Callable[[int], bool] = nobody_is_told,
+        can_be_told: Callable[[int], bool] = nobody_is_reachable,
     ) -> None:
-        terms = Terms(account, people, calendar)
-        self._tasks = TaskWays(terms)
-        self._outside = outside = OutsideWays(terms, can_be_told)
+        terms = NameResolver(account, people, calendar)
+        self._tasks = TaskResolver(terms)
+        self._outside = outside = ChannelResolver(terms, can_be_told)
         self._ways: Mapping[type[Action], Way] = {
             **self._tasks.ways,
-            **DealWays(terms, self._tasks.for_mover, outside.tell_if_possible).ways,
-            **NewDealWays(terms, self.effects).ways,
+            **DealResolver(terms, self._tasks.for_mover, outside.tell_if_possible).ways,
+            **NewDealResolver(terms, self.effects).ways,
             **outside.ways,
         }
 

@@ -93,17 +93,17 @@ class Retention:
     def __init__(
         self,
         store: Store,
-        account_key: int,
+        account_id: int,
         clock: Clock,
         keep: BridgeSection,
         timetable: Callable[[], Timetable] | None = None,
     ) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._clock = clock
         self._keep = keep
         self._timetable = timetable
-        self._cursors = Cursors(store, account_key)
+        self._cursors = Cursors(store, account_id)
 
     def is_due(self) -> bool:
         """Whether the last whole tidying was a day ago, or there never was one."""
@@ -162,7 +162,7 @@ class Retention:
             last = rows[-1].id
 
 
-class RetentionChore:
+class RetentionJob:
     """Retention as the worker does it: once a day, in portions; ``again`` asks for the next one."""
 
     def __init__(self, retention: Retention, again: Callable[[], None]) -> None:

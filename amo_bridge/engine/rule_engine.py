@@ -18,7 +18,7 @@ from amo_bridge.engine.timetable import Timetable
 
 
 @dataclass(frozen=True)
-class Brain:
+class RuleEngine:
     config: Config
     account: Account
     resolver: Resolver

@@ -30,13 +30,13 @@ class ContactDates:
     """``rules``: the timetable and the viewer as they are by then."""
 
     def __init__(
-        self, store: Store, account_key: int, clock: Clock, rules: Callable[[], tuple[Timetable, Viewer]]
+        self, store: Store, account_id: int, clock: Clock, rules: Callable[[], tuple[Timetable, Viewer]]
     ) -> None:
-        self._key = account_key
+        self._key = account_id
         self._clock = clock
         self._rules = rules
-        self._mirror = Mirror(store, account_key)
-        self._timers = Timers(account_key)
+        self._mirror = Mirror(store, account_id)
+        self._timers = Timers(account_id)
 
     def follow(self, connection: Connection, renewed: Sequence[Renewed]) -> None:
         """The kept fields or the deals of these contacts are others than before."""
@@ -74,29 +74,29 @@ def _told(deal_id: int, contact: Renewed, timetable: Timetable, viewer: Viewer) 
 #
 # What is due is a question to one index of the store; when nothing is, nothing else is asked, and amoCRM never.
 
-TOGETHER = 250
+BATCH_SIZE = 250
 # The worker does nothing else meanwhile.
-PORTIONS = 8
+BATCHES_PER_TICK = 8
 
 
-class DueSteps:
+class DueTimers:
     """``account_clock`` says what is due; ``clock`` is the machine's, by which rows are received."""
 
-    def __init__(self, store: Store, account_key: int, account_clock: Clock, clock: Clock) -> None:
+    def __init__(self, store: Store, account_id: int, account_clock: Clock, clock: Clock) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._account_clock = account_clock
         self._clock = clock
-        self._timers = Timers(account_key)
-        self._mirror = Mirror(store, account_key)
+        self._timers = Timers(account_id)
+        self._mirror = Mirror(store, account_id)
 
     def run(self, timetable: Timetable, again: Callable[[], None]) -> int:
         """Fire what is due; returns how many. ``again`` asks for the next run, if more is due."""
         fired = 0
-        for _ in range(PORTIONS):
+        for _ in range(BATCHES_PER_TICK):
             some = self._fire(timetable)
             fired += some
-            if some < TOGETHER:
+            if some < BATCH_SIZE:
                 return fired
         again()
         return fired
@@ -107,7 +107,7 @@ class DueSteps:
             if connection.execute(self._due(now).limit(1)).first() is None:
                 return 0
         with self._store.write() as connection:
-            rows = connection.execute(self._due(now).limit(TOGETHER)).all()
+            rows = connection.execute(self._due(now).limit(BATCH_SIZE)).all()
             add_events(connection, self._key, [_event(row) for row in rows], self._clock.now().timestamp())
             fired = update(timers).where(timers.c.id.in_([row.id for row in rows]))
             connection.execute(fired.values(state=FIRED))
@@ -146,22 +146,22 @@ def _event(row: Row[Any]) -> StepDue:
 
 log = structlog.get_logger()
 # Up to which deal the steps have been planned anew.
-CHUNK = 250
+REPLAN_BATCH_SIZE = 250
 # The worker does nothing else meanwhile; a chunk takes some hundred milliseconds.
-CHUNKS_IN_A_ROW = 4
+REPLAN_BATCHES_PER_TICK = 4
 SWITCHED_OFF = ""
 
 
-class Replan:
+class Replanner:
     """``clock`` is the account's."""
 
-    def __init__(self, store: Store, account_key: int, clock: Clock) -> None:
+    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._clock = clock
-        self._timers = Timers(account_key)
-        self._mirror = Mirror(store, account_key)
-        self._cursors = Cursors(store, account_key)
+        self._timers = Timers(account_id)
+        self._mirror = Mirror(store, account_id)
+        self._cursors = Cursors(store, account_id)
 
     def begin(self, timetable: Timetable) -> None:
         """See what has changed since last time. To be called before anything is planned by this timetable."""
@@ -201,20 +201,20 @@ class Replan:
         with self._store.read() as connection:
             if self.is_done(connection):
                 return True
-        return any(self._chunk(timetable) for _ in range(CHUNKS_IN_A_ROW))
+        return any(self._chunk(timetable) for _ in range(REPLAN_BATCHES_PER_TICK))
 
     def _chunk(self, timetable: Timetable) -> bool:
         """Plan some deals anew; is that the end?"""
         done_to = int(self._cursors.read(REPLANNED_TO) or 0)
         with self._store.write() as connection:
-            copies = self._mirror.next_after(connection, done_to, CHUNK)
+            copies = self._mirror.next_after(connection, done_to, REPLAN_BATCH_SIZE)
             self._timers.follow(connection, timetable, copies)
             if copies:
                 self._cursors.write(connection, REPLANNED_TO, float(copies[-1].record.id))
-            if len(copies) < CHUNK:
+            if len(copies) < REPLAN_BATCH_SIZE:
                 connection.execute(update(schedules).where(self._mine()).values(is_planned=1))
                 log.info("steps have been planned anew")
-            return len(copies) < CHUNK
+            return len(copies) < REPLAN_BATCH_SIZE
 
     def _mine(self) -> ColumnElement[bool]:
         return schedules.c.account == self._key
@@ -236,15 +236,15 @@ class Replan:
 NOTEWORTHY = 60.0
 
 
-class Clockwork:
-    def __init__(self, store: Store, account_key: int, account_clock: Clock, clock: Clock) -> None:
-        self._replan = Replan(store, account_key, account_clock)
-        self._due = DueSteps(store, account_key, account_clock, clock)
+class Scheduler:
+    def __init__(self, store: Store, account_id: int, account_clock: Clock, clock: Clock) -> None:
+        self._replan = Replanner(store, account_id, account_clock)
+        self._due = DueTimers(store, account_id, account_clock, clock)
         self._timetable: Timetable | None = None
         self._store = store
         self._account_clock = account_clock
         self._clock = clock
-        self._cursors = Cursors(store, account_key)
+        self._cursors = Cursors(store, account_id)
         self._known_ahead = 0.0
 
     def begin(self, timetable: Timetable) -> None:

@@ -14,17 +14,17 @@ from amo_bridge.crm.reads import deals_by_ids
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.writes import Written, find, most_of, named_bad, write
 from amo_bridge.engine.deal_view import deal_url
-from amo_bridge.engine.metrics import AccountMeters
+from amo_bridge.engine.metrics import AccountMetrics
 from amo_bridge.engine.outbox import Outbox, Sendable
-from amo_bridge.engine.rule_engine import Brain
-from amo_bridge.engine.write_results import Aftermath
+from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events
 
 
-def measure(store: Store, meters: AccountMeters, done: Iterable[Sendable], now: float) -> None:
+def measure(store: Store, meters: AccountMetrics, done: Iterable[Sendable], now: float) -> None:
     """Count effects that have just become true; those that a hook led to, with their time."""
     done = list(done)
     ids = {row.event_id for row in done if row.event_id is not None}
@@ -52,25 +52,25 @@ class Sender:
     def __init__(
         self,
         store: Store,
-        account_key: int,
+        account_id: int,
         client: CrmClient,
-        brain: Brain,
+        rule_engine: RuleEngine,
         account_url: str,
         clock: Clock,
         *,
         settle: float = SETTLE,
-        meters: AccountMeters | None = None,
+        meters: AccountMetrics | None = None,
     ) -> None:
-        self.brain = brain
+        self.rule_engine = rule_engine
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._client = client
         self._url = account_url
         self._clock = clock
         self._settle = settle
         self._meters = meters
-        self._outbox = Outbox(store, account_key, clock)
-        self._aftermath = Aftermath(store, account_key, clock)
+        self._outbox = Outbox(store, account_id, clock)
+        self._aftermath = WriteResults(store, account_id, clock)
 
     def recover(self) -> int:
         return self._outbox.recover(self._settle)
@@ -158,7 +158,7 @@ class Sender:
         if not old:
             return list(batch)
         fresh = deals_by_ids(
-            self._client, [row.deal_id for row in old], filter_enabled=self.brain.account.is_api_filter_enabled
+            self._client, [row.deal_id for row in old], filter_enabled=self.rule_engine.account.is_api_filter_enabled
         )
         landed: list[tuple[Sendable, Written]] = []
         gone: list[Sendable] = []
@@ -185,7 +185,7 @@ class Sender:
                     {row.id: written.updated_at.timestamp() for row, written in some if written.updated_at},
                 )
                 self._aftermath.of_all(connection, some)
-                self._aftermath.plan(connection, self.brain.timetable, [row for row, _ in some])
+                self._aftermath.plan(connection, self.rule_engine.timetable, [row for row, _ in some])
         for row, written in pairs:
             log.info("done", **_facts(row), id=written.id)
         if self._meters:

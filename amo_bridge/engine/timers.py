@@ -14,16 +14,16 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, select, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.engine.timetable import InForce, Moments, TimerKey, Timetable, Wanted
-from amo_bridge.mirror.contacts import IndexedContact, known_contacts
-from amo_bridge.mirror.deals import Mirrored
+from amo_bridge.engine.timetable import InForce, Moments, TimerKey, Timetable, WantedStep
+from amo_bridge.mirror.contacts import MirroredContact, known_contacts
+from amo_bridge.mirror.deals import MirroredDeal
 from amo_bridge.storage.database import chunks, insert_new
 from amo_bridge.storage.tables import schedules, timers
 
 OPEN, FIRED = "open", "fired"
 
 
-def main_contacts(connection: Connection, account: int, copies: Iterable[Mirrored]) -> dict[int, IndexedContact]:
+def main_contacts(connection: Connection, account: int, copies: Iterable[MirroredDeal]) -> dict[int, MirroredContact]:
     """The main contacts of these deals, as far as the index knows them."""
     main = {copy.record.main_contact_id for copy in copies if copy.record.main_contact_id}
     return known_contacts(connection, account, main)
@@ -33,7 +33,7 @@ class Timers:
     def __init__(self, account: int) -> None:
         self._account = account
 
-    def follow(self, connection: Connection, timetable: Timetable, copies: Iterable[Mirrored]) -> None:
+    def follow(self, connection: Connection, timetable: Timetable, copies: Iterable[MirroredDeal]) -> None:
         """The mirror's copies of these deals are being written: their timers follow, in the same transaction."""
         known = {copy.record.id: copy for copy in copies}
         if not known or not timetable:
@@ -68,7 +68,7 @@ class Timers:
         )
         return {_key(row): row for row in rows}
 
-    def _bring_into_line(self, connection: Connection, there: Mapping[TimerKey, Row[Any]], wanted: Wanted) -> None:
+    def _bring_into_line(self, connection: Connection, there: Mapping[TimerKey, Row[Any]], wanted: WantedStep) -> None:
         new = [self._row(key, moments) for key, moments in wanted.steps.items() if key not in there]
         insert_new(connection, timers, new)
         still_open = {key: row for key, row in there.items() if row.state == OPEN}

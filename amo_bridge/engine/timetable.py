@@ -17,8 +17,8 @@ from sqlalchemy import Row
 from amo_bridge.clock import Clock
 from amo_bridge.dates.calendar import CalendarOptions, WorkCalendar
 from amo_bridge.engine.deal_view import Viewer
-from amo_bridge.mirror.contacts import IndexedContact
-from amo_bridge.mirror.deals import Mirrored
+from amo_bridge.mirror.contacts import MirroredContact
+from amo_bridge.mirror.deals import MirroredDeal
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Pause, Rule, Schedule, Step, StepsOf, Times
 from amo_bridge.rules.option_types import ContactDateFieldName, names_in
@@ -90,7 +90,7 @@ class Moments(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedStep:
     """``steps``: those that the deals are to have. ``unknown``: (deal id, rule) pairs whose steps can't be told because
     the rule's own code failed: what they have stays as it is."""
 
@@ -135,10 +135,10 @@ class Timetable:
 
     def wanted(
         self,
-        copies: Iterable[Mirrored],
+        copies: Iterable[MirroredDeal],
         in_force: Mapping[str, InForce],
-        people: Mapping[int, IndexedContact] | None = None,
-    ) -> Wanted:
+        people: Mapping[int, MirroredContact] | None = None,
+    ) -> WantedStep:
         """The steps of these deals by the rules that have begun: those in ``in_force``. ``people``: the deals'
         contacts, if the timetable sees them."""
         now = self._clock.now()
@@ -157,7 +157,7 @@ class Timetable:
                 except Exception as error:  # noqa: BLE001 - a rule's bug must not stop the others; it is told
                     log.error("a deal's steps can't be planned", rule=name, deal=deal.id, error=repr(error))
                     unknown.add((deal.id, name))
-        return Wanted(wanted, frozenset(unknown))
+        return WantedStep(wanted, frozenset(unknown))
 
 
 def _keyed(deal: Deal, rule: Rule, steps: Iterable[Step]) -> Iterator[tuple[TimerKey, Moments]]:

@@ -74,9 +74,9 @@ class Violation(Breach):
 class Violations:
     """One account's ledger. Reads and writes raise StoreUnavailable when the store is."""
 
-    def __init__(self, store: Store, account_key: int, clock: Clock) -> None:
+    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._clock = clock
 
     def record(self, connection: Connection, key: str, breach: Breach) -> None:

@@ -26,7 +26,7 @@ from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event, TaskCompleted
 from amo_bridge.mirror.deals import Mirror
-from amo_bridge.mirror.tasks import TaskCopy, TaskRows
+from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.storage.database import Store
 
 NEW_TASK = "create_task"
@@ -34,13 +34,13 @@ FACTS = {"text": "text", "task_type_id": "task_type_id", "responsible_user_id": 
 """amoCRM's key of a task → the copy's, where they hold the same."""
 
 
-class Aftermath:
-    def __init__(self, store: Store, account_key: int, clock: Clock) -> None:
-        self._key = account_key
+class WriteResults:
+    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
+        self._key = account_id
         self._clock = clock
-        self._mirror = Mirror(store, account_key)
-        self._timers = Timers(account_key)
-        self._tasks = TaskRows(account_key)
+        self._mirror = Mirror(store, account_id)
+        self._timers = Timers(account_id)
+        self._tasks = TaskRows(account_id)
 
     def of_all(self, connection: Connection, done: Sequence[tuple[Sendable, Written]]) -> None:
         """Within the transaction that marks these writes as done. New tasks, of which there are hundreds at a time, are
@@ -97,8 +97,8 @@ def _at(row: Sendable, written: Written) -> datetime:
     return written.updated_at or datetime.fromtimestamp(row.payload["not_before"], UTC)
 
 
-def _new_task(body: Mapping[str, Any], task_id: int, at: datetime) -> TaskCopy:
-    return TaskCopy(
+def _new_task(body: Mapping[str, Any], task_id: int, at: datetime) -> MirroredTask:
+    return MirroredTask(
         id=task_id,
         entity_type=ENTITY_TYPES.get(body.get("entity_type") or ""),
         entity_id=body.get("entity_id"),

@@ -19,7 +19,7 @@ from amo_bridge.crm.reads import contacts_by_ids
 from amo_bridge.crm.records import ContactRecord
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events import ClientDeleted, ClientReported, Event
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact, Renewed
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact, Renewed
 from amo_bridge.storage.database import Store
 from amo_bridge.text.addresses import HOME
 
@@ -27,14 +27,14 @@ log = structlog.get_logger()
 PAGE = 250
 
 
-class ContactKeeper:
+class ContactRefresher:
     """``kept_fields``: ids of the fields that are kept; ``home``: the country of phones typed without one.
     ``renewed`` is told, within the transaction, of contacts whose kept fields or deals have changed."""
 
     def __init__(
         self,
         store: Store,
-        account_key: int,
+        account_id: int,
         client: CrmClient,
         clock: Clock,
         *,
@@ -42,7 +42,7 @@ class ContactKeeper:
         kept_fields: Sequence[int] = (),
         home: str = HOME,
     ) -> None:
-        self.index = ContactIndex(store, account_key, home)
+        self.index = ContactIndex(store, account_id, home)
         self.renewed: Callable[[Connection, Sequence[Renewed]], None] = lambda connection, contacts: None
         self._store = store
         self._client = client
@@ -53,12 +53,12 @@ class ContactKeeper:
 
     @classmethod
     def of(
-        cls, store: Store, account_key: int, client: CrmClient, clock: Clock, config: Config, account: Account
+        cls, store: Store, account_id: int, client: CrmClient, clock: Clock, config: Config, account: Account
     ) -> Self:
         """Kept are the fields that the config speaks of; numbers without a country are the calendar's country's."""
         return cls(
             store,
-            account_key,
+            account_id,
             client,
             clock,
             filter_enabled=account.is_api_filter_enabled,
@@ -113,7 +113,7 @@ class ContactKeeper:
 
     def put(self, connection: Connection, records: Sequence[ContactRecord]) -> None:
         """As ``keep``, within a transaction."""
-        told = [IndexedContact.of(record, self.kept_fields, self._home) for record in records]
+        told = [MirroredContact.of(record, self.kept_fields, self._home) for record in records]
         if changed := self.index.put(connection, told, self._clock.now()):
             self.renewed(connection, changed)
 

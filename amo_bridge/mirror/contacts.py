@@ -25,7 +25,7 @@ NO_FIELDS: Mapping[int, tuple[str, ...]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
-class IndexedContact:
+class MirroredContact:
     """A contact as last seen. ``phones`` in E.164 («+79161234567») and ``mails`` in lower case, comparable; numbers
     that are none are left out. ``fields``: field id → texts, only of the fields that are kept (``[contacts]`` of the
     config)."""
@@ -125,8 +125,8 @@ _END = "\U0010ffff"
 class Renewed(NamedTuple):
     """A contact as it was known (None: it was not) and as it is known now."""
 
-    before: IndexedContact | None
-    now: IndexedContact
+    before: MirroredContact | None
+    now: MirroredContact
 
     @property
     def counts_anew(self) -> bool:
@@ -156,23 +156,23 @@ class ContactIndex:
             mine = contacts.c.account == self._account
             return connection.execute(select(func.count()).select_from(contacts).where(mine)).scalar_one()
 
-    def get(self, contact_ids: Iterable[int]) -> dict[int, IndexedContact]:
+    def get(self, contact_ids: Iterable[int]) -> dict[int, MirroredContact]:
         """Those of the contacts that are known."""
         with self._store.read() as connection:
             return known_contacts(connection, self._account, contact_ids)
 
-    def by_phones(self, typed: Iterable[str]) -> dict[str, tuple[IndexedContact, ...]]:
+    def by_phones(self, typed: Iterable[str]) -> dict[str, tuple[MirroredContact, ...]]:
         """Who has these phones, typed in whatever way: the phone as typed → contacts, the lowest id first. What nobody
         has, and what is no number, is left out."""
         return self._by_keys("phone", {text: key for text in typed if (key := e164(text, self._home))})
 
-    def by_mails(self, typed: Iterable[str]) -> dict[str, tuple[IndexedContact, ...]]:
+    def by_mails(self, typed: Iterable[str]) -> dict[str, tuple[MirroredContact, ...]]:
         """Who has these addresses: the address as typed → contacts, the lowest id first."""
         return self._by_keys("mail", {text: key for text in typed if (key := mail_key(text))})
 
     def by_surname(
         self, letters: str, *, field_id: int | None = None, value: str = "", most: int = 20
-    ) -> list[IndexedContact]:
+    ) -> list[MirroredContact]:
         """Whose surname begins with these letters, sorted by name; case and «ё» are forgiven.
 
         ``field_id`` and ``value``: only those with this value in a kept field («Классификация» = «блогер»). Several
@@ -190,7 +190,7 @@ class ContactIndex:
         ]  # fmt: skip
         return sorted(fitting, key=lambda one: (normalise(one.name), one.id))[:most]
 
-    def put(self, connection: Connection, read: Iterable[IndexedContact], read_at: datetime) -> list[Renewed]:
+    def put(self, connection: Connection, read: Iterable[MirroredContact], read_at: datetime) -> list[Renewed]:
         """Keep what was read; a copy that is newer than what was read stays. Returns those whose kept fields or deals
         are others than before."""
         told = {one.id: one for one in read}
@@ -221,7 +221,7 @@ class ContactIndex:
         """See ``forget_contacts``."""
         forget_contacts(connection, self._account, contact_ids)
 
-    def _by_keys(self, kind: Kind, keys: Mapping[str, str]) -> dict[str, tuple[IndexedContact, ...]]:
+    def _by_keys(self, kind: Kind, keys: Mapping[str, str]) -> dict[str, tuple[MirroredContact, ...]]:
         with self._store.read() as connection:
             ids = self._ids(connection, kind, sorted(set(keys.values())))
             known = known_contacts(connection, self._account, [one for some in ids.values() for one in some])
@@ -246,7 +246,7 @@ class ContactIndex:
         begins = (contact_keys.c.key >= letters, contact_keys.c.key < letters + _END)
         return list(connection.execute(select(contact_keys.c.contact_id).where(*mine, *begins)).scalars())
 
-    def _row(self, one: IndexedContact, read_at: datetime) -> dict[str, Any]:
+    def _row(self, one: MirroredContact, read_at: datetime) -> dict[str, Any]:
         return {
             "account": self._account,
             "contact_id": one.id,
@@ -255,7 +255,7 @@ class ContactIndex:
             "record": json.dumps(one.to_json(), ensure_ascii=False),
         }
 
-    def _key_rows(self, one: IndexedContact) -> list[dict[str, Any]]:
+    def _key_rows(self, one: MirroredContact) -> list[dict[str, Any]]:
         keys: dict[Kind, Iterable[str]] = {"phone": one.phones, "mail": one.mails, "surname": one.surname_keys}
         return [
             {"account": self._account, "kind": kind, "key": key[:LONGEST_KEY], "contact_id": one.id}
@@ -264,13 +264,13 @@ class ContactIndex:
         ]
 
 
-def known_contacts(connection: Connection, account: int, contact_ids: Iterable[int]) -> dict[int, IndexedContact]:
+def known_contacts(connection: Connection, account: int, contact_ids: Iterable[int]) -> dict[int, MirroredContact]:
     """Those of the contacts that are known."""
     found = {}
     for chunk in chunks(sorted(set(contact_ids))):
         mine = (contacts.c.account == account, contacts.c.contact_id.in_(chunk))
         for row in connection.execute(select(contacts.c.contact_id, contacts.c.record).where(*mine)):
-            found[row.contact_id] = IndexedContact.from_json(json.loads(row.record))
+            found[row.contact_id] = MirroredContact.from_json(json.loads(row.record))
     return found
 
 
@@ -288,6 +288,6 @@ def _drop_keys(connection: Connection, account: int, ids: Sequence[int]) -> None
         connection.execute(delete(contact_keys).where(*old))
 
 
-def _fits(one: IndexedContact, words: Sequence[str]) -> bool:
+def _fits(one: MirroredContact, words: Sequence[str]) -> bool:
     own = [*one.surname_keys, *normalise(one.name).split()]
     return all(any(mine.startswith(word) for mine in own) for word in words)

@@ -32,7 +32,7 @@ class Stay:
 
 
 @dataclass(frozen=True)
-class Mirrored:
+class MirroredDeal:
     """A deal as it was when last seen. ``stage_since``: when it came onto its stage (account's clock).
 
     ``came_by``: where it was before, the latest first, ``MOST_STAYS`` at most."""
@@ -50,21 +50,21 @@ class Mirrored:
         """The deal's way, the present stage first."""
         return (Stay(self.stage, self.stage_since), *self.came_by)
 
-    def became(self, record: DealRecord, since: datetime) -> Mirrored:
+    def became(self, record: DealRecord, since: datetime) -> MirroredDeal:
         """The copy after this one: ``record`` is the deal now, which came onto its stage at ``since``, if it is another
         one."""
         if self.stage == (record.pipeline_id, record.status_id):
             return replace(self, record=record)
-        return Mirrored(record, since, self.stays[:MOST_STAYS])
+        return MirroredDeal(record, since, self.stays[:MOST_STAYS])
 
-    def put_back(self, record: DealRecord) -> Mirrored:
+    def put_back(self, record: DealRecord) -> MirroredDeal:
         """The copy after the bridge changed the deal. Back on the stage it came from it is as if it had never left."""
         if self.stage == (record.pipeline_id, record.status_id):
             return replace(self, record=record)
         stage = (record.pipeline_id, record.status_id)
         if self.came_by and self.came_by[0].stage == stage:
-            return Mirrored(record, self.came_by[0].since, self.came_by[1:])
-        return Mirrored(record, self.stage_since, self.came_by)
+            return MirroredDeal(record, self.came_by[0].since, self.came_by[1:])
+        return MirroredDeal(record, self.stage_since, self.came_by)
 
     def covers(self, event: DealReported) -> bool:
         """Is what the event says already in this copy? Then no read is needed: it is a repeat, or an old hook that
@@ -117,13 +117,13 @@ class Mirror:
         self._store = store
         self._account = account
 
-    def get(self, deal_ids: Iterable[int]) -> dict[int, Mirrored]:
+    def get(self, deal_ids: Iterable[int]) -> dict[int, MirroredDeal]:
         with self._store.read() as connection:
             return self.among(connection, deal_ids)
 
-    def among(self, connection: Connection, deal_ids: Iterable[int]) -> dict[int, Mirrored]:
+    def among(self, connection: Connection, deal_ids: Iterable[int]) -> dict[int, MirroredDeal]:
         """As ``get``, as the connection's transaction sees them."""
-        found: dict[int, Mirrored] = {}
+        found: dict[int, MirroredDeal] = {}
         for chunk in chunks(sorted(set(deal_ids))):
             rows = connection.execute(self._copies().where(deals.c.deal_id.in_(chunk)))
             found |= {row.deal_id: _mirrored(row) for row in rows}
@@ -134,7 +134,7 @@ class Mirror:
         known = self.get([deal_id]).get(deal_id)
         return known.record if known else None
 
-    def next_after(self, connection: Connection, deal_id: int, most: int) -> list[Mirrored]:
+    def next_after(self, connection: Connection, deal_id: int, most: int) -> list[MirroredDeal]:
         """The copies of the deals whose ids come next, in the order of ids; empty at the end."""
         rows = connection.execute(self._copies().where(deals.c.deal_id > deal_id).order_by(deals.c.deal_id).limit(most))
         return [_mirrored(row) for row in rows]
@@ -149,7 +149,7 @@ class Mirror:
                 select(func.count()).select_from(deals).where(deals.c.account == self._account)
             ).scalar_one()
 
-    def put(self, connection: Connection, copies: Iterable[Mirrored], read_at: datetime) -> None:
+    def put(self, connection: Connection, copies: Iterable[MirroredDeal], read_at: datetime) -> None:
         rows = [
             {
                 "account": self._account,
@@ -189,9 +189,9 @@ class Mirror:
         connection.execute(delete(deals).where(deals.c.account == self._account, deals.c.deal_id == deal_id))
 
 
-def _mirrored(row: Row[Any]) -> Mirrored:
+def _mirrored(row: Row[Any]) -> MirroredDeal:
     came_by = tuple(Stay((pipeline, status), _moment(since)) for pipeline, status, since in json.loads(row.came_by))
-    return Mirrored(DealRecord.from_json(json.loads(row.record)), _moment(row.stage_since), came_by)
+    return MirroredDeal(DealRecord.from_json(json.loads(row.record)), _moment(row.stage_since), came_by)
 
 
 def _moment(seconds: float) -> datetime:

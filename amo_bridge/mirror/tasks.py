@@ -24,7 +24,7 @@ from amo_bridge.storage.tables import in_open_state, made, outbox, tasks
 
 
 @dataclass(frozen=True, kw_only=True)
-class TaskCopy:
+class MirroredTask:
     """``entity_type``: deal, contact, company or customer; None for a task on nobody's card. ``created_at``: EPOCH as
     long as nobody has told that it was added. ``completed_at``: when it was finished, as far as amoCRM tells. Times are
     aware UTC, users' ids 0 for a robot or nobody."""
@@ -163,7 +163,7 @@ class DoneWrite(NamedTuple):
     facts: Facts
 
 
-def done_writes(connection: Connection, account: int, copies: Iterable[TaskCopy]) -> dict[int, list[DoneWrite]]:
+def done_writes(connection: Connection, account: int, copies: Iterable[MirroredTask]) -> dict[int, list[DoneWrite]]:
     """Task → our recorded changes of it, oldest first; only of tasks on deals' cards, by which they are found."""
     deal_of = {copy.id: copy.deal_id for copy in copies if copy.deal_id is not None}
     found: dict[int, list[DoneWrite]] = {}
@@ -195,7 +195,7 @@ SLACK = timedelta(minutes=2)
 NOTHING: Mapping[str, Any] = {}
 FACTS = ("text", "task_type_id", "responsible_user_id", "due", "is_completed", "result")
 
-Now = TaskCopy | None
+Now = MirroredTask | None
 Kind = TypeVar("Kind", bound=TaskReported)
 
 
@@ -210,7 +210,7 @@ def news_of(
     if isinstance(event, TaskDeleted):
         return _deleted(event, known, made_for), None
     if known is None:
-        copy = TaskCopy.of_event(event)
+        copy = MirroredTask.of_event(event)
         return event, replace(copy, is_completed=True, completed_at=event.at) if _completes(event) else copy
     if isinstance(event, TaskAdded) and known.created_at == EPOCH:
         # It was overtaken by a word about a later change.
@@ -227,7 +227,7 @@ def news_of(
     return (_on_its_card(event, known), now) if _is_finished_again(event, known) else (None, now)
 
 
-def differing(event: TaskReported, known: TaskCopy) -> dict[str, Any]:
+def differing(event: TaskReported, known: MirroredTask) -> dict[str, Any]:
     """What the event tells otherwise than it was known."""
     told = {name: getattr(event, name) for name in FACTS if _is_told(getattr(event, name))}
     if isinstance(event, TaskCompleted):
@@ -235,7 +235,7 @@ def differing(event: TaskReported, known: TaskCopy) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value != getattr(known, name)}
 
 
-def is_in_doubt(event: TaskReported, known: TaskCopy, own: Sequence[DoneWrite] = ()) -> bool:
+def is_in_doubt(event: TaskReported, known: MirroredTask, own: Sequence[DoneWrite] = ()) -> bool:
     """Can only a fresh read say whether the event tells what was before or after what is known?
 
     amoCRM's times have whole seconds, and hooks come in any order: so it is when another thing is told of the very
@@ -253,13 +253,13 @@ def is_in_doubt(event: TaskReported, known: TaskCopy, own: Sequence[DoneWrite] =
 
 def settled(
     event: TaskReported,
-    known: TaskCopy,
+    known: MirroredTask,
     record: TaskRecord,
     written: Mapping[str, Any] = NOTHING,
     own: Sequence[DoneWrite] = (),
-) -> tuple[TaskReported | None, TaskCopy]:
+) -> tuple[TaskReported | None, MirroredTask]:
     """As ``news_of`` for an event that is in doubt: ``record``, read after it was told, says what is so."""
-    there = TaskCopy.of(record)
+    there = MirroredTask.of(record)
     facts = {name: getattr(there, name) for name in FACTS if _is_told(getattr(there, name))}
     changed = {name: value for name, value in facts.items() if value != getattr(known, name)}
     if changed and changed.items() <= written.items():
@@ -285,14 +285,14 @@ def _completes(event: TaskReported) -> bool:
     return isinstance(event, TaskCompleted) or bool(event.is_completed)
 
 
-def _is_finished_again(event: TaskReported, known: TaskCopy) -> bool:
+def _is_finished_again(event: TaskReported, known: MirroredTask) -> bool:
     """Nobody told that it was opened again meanwhile."""
     if not isinstance(event, TaskCompleted) or event.at is None:
         return False
     return event.at - (known.completed_at or EPOCH) > SLACK
 
 
-def _changed(event: TaskReported, known: TaskCopy, changed: dict[str, Any]) -> TaskCopy:
+def _changed(event: TaskReported, known: MirroredTask, changed: dict[str, Any]) -> MirroredTask:
     at = event.at or known.updated_at
     completed_at = known.completed_at
     if changed.get("is_completed") or _is_finished_again(event, known):
@@ -305,7 +305,7 @@ def _changed(event: TaskReported, known: TaskCopy, changed: dict[str, Any]) -> T
     )
 
 
-def _completed_by(event: TaskReported, known: TaskCopy, changed: dict[str, Any]) -> TaskReported:
+def _completed_by(event: TaskReported, known: MirroredTask, changed: dict[str, Any]) -> TaskReported:
     """The event with what was before, as the kind of event that it is by what changed: a hook that finds a task
     finished tells that it was finished, and one that only adds the result does not."""
     kind = TaskCompleted if changed.get("is_completed") else TaskUpdated
@@ -323,7 +323,7 @@ def _deleted(event: TaskDeleted, known: Now, made_for: int | None) -> TaskDelete
     return _as(TaskDeleted, _on_its_card(event, known), is_completed=known.is_completed)
 
 
-def _on_its_card(event: TaskReported, known: TaskCopy) -> TaskReported:
+def _on_its_card(event: TaskReported, known: MirroredTask) -> TaskReported:
     """What the event leaves out, as it was known."""
     facts = ("entity_type", "entity_id", "text", "task_type_id", "responsible_user_id", "due", "result")
     missing = {name: getattr(known, name) for name in facts if not _is_told(getattr(event, name))}
@@ -348,15 +348,15 @@ class TaskRows:
     def __init__(self, account: int) -> None:
         self._account = account
 
-    def known(self, connection: Connection, task_ids: Iterable[int]) -> dict[int, TaskCopy]:
+    def known(self, connection: Connection, task_ids: Iterable[int]) -> dict[int, MirroredTask]:
         """Those of the tasks that are known."""
         found = {}
         for chunk in chunks(sorted(set(task_ids))):
             rows = connection.execute(select(tasks).where(tasks.c.account == self._account, tasks.c.task_id.in_(chunk)))
-            found.update({row.task_id: TaskCopy.of_row(row) for row in rows})
+            found.update({row.task_id: MirroredTask.of_row(row) for row in rows})
         return found
 
-    def put(self, connection: Connection, copies: Iterable[TaskCopy]) -> None:
+    def put(self, connection: Connection, copies: Iterable[MirroredTask]) -> None:
         """Keep them as they are told."""
         by_id = {copy.id: copy.row(self._account) for copy in copies}
         insert_or_replace(connection, tasks, ("account", "task_id"), list(by_id.values()))
@@ -375,7 +375,7 @@ class TaskMirror:
         self._account = account
         self._rows = TaskRows(account)
 
-    def get(self, task_ids: Iterable[int]) -> dict[int, TaskCopy]:
+    def get(self, task_ids: Iterable[int]) -> dict[int, MirroredTask]:
         """Those of the tasks that are known."""
         with self._store.read() as connection:
             return self._rows.known(connection, task_ids)
@@ -385,26 +385,26 @@ class TaskMirror:
             mine = (tasks.c.account == self._account, tasks.c.is_completed.is_(False))
             return connection.execute(select(func.count()).select_from(tasks).where(*mine)).scalar_one()
 
-    def open_tasks(self) -> list[TaskCopy]:
+    def open_tasks(self) -> list[MirroredTask]:
         """All open tasks, the most urgent first: for reports."""
         mine = (tasks.c.account == self._account, tasks.c.is_completed.is_(False))
         with self._store.read() as connection:
             rows = connection.execute(select(tasks).where(*mine).order_by(tasks.c.due_at, tasks.c.task_id))
-            return [TaskCopy.of_row(row) for row in rows]
+            return [MirroredTask.of_row(row) for row in rows]
 
-    def on_cards(self, cards: Iterable[Card]) -> dict[Card, list[TaskCopy]]:
+    def on_cards(self, cards: Iterable[Card]) -> dict[Card, list[MirroredTask]]:
         """(deal, contact or company; id) → its tasks, open and lately finished, the most urgent first."""
         by_type: dict[str, list[int]] = {}
         for kind, number in sorted(set(cards)):
             by_type.setdefault(kind, []).append(number)
-        found: dict[Card, list[TaskCopy]] = {}
+        found: dict[Card, list[MirroredTask]] = {}
         with self._store.read() as connection:
             for kind, numbers in by_type.items():
                 for chunk in chunks(numbers):
                     here = and_(tasks.c.entity_type == kind, tasks.c.entity_id.in_(chunk))
                     query = select(tasks).where(tasks.c.account == self._account, here)
                     for row in connection.execute(query.order_by(tasks.c.due_at, tasks.c.task_id)):
-                        found.setdefault((row.entity_type, row.entity_id), []).append(TaskCopy.of_row(row))
+                        found.setdefault((row.entity_type, row.entity_id), []).append(MirroredTask.of_row(row))
         return found
 
 
@@ -467,7 +467,7 @@ def meet(
     made_for = _cards_of_made(connection, account, [one.task_id for one in told if isinstance(one, TaskDeleted)])
     written = on_their_way(connection, account, before)
     own = {} if fresh is None else done_writes(connection, account, _disputed(before, told))
-    now: dict[int, TaskCopy | None] = dict(before)
+    now: dict[int, MirroredTask | None] = dict(before)
     news: list[TaskReported | None] = []
     in_doubt: set[int] = set()
     for event in told:
@@ -489,7 +489,7 @@ def meet(
     return news
 
 
-def _disputed(known: Mapping[int, TaskCopy], told: Sequence[TaskReported]) -> list[TaskCopy]:
+def _disputed(known: Mapping[int, MirroredTask], told: Sequence[TaskReported]) -> list[MirroredTask]:
     """The tasks of which something else is told than was known, or several things."""
     times = Counter(event.task_id for event in told)
     return [

@@ -40,7 +40,7 @@ BY_PEOPLE = ("task", "move")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Noted:
+class TouchRecord:
     """One touch as it is kept. ``key`` says what it was (a note, a message, …): told twice, it is one."""
 
     key: str
@@ -65,12 +65,12 @@ class Noted:
         }
 
 
-def add_touches(connection: Connection, account: int, noted: Sequence[Noted]) -> None:
+def add_touches(connection: Connection, account: int, noted: Sequence[TouchRecord]) -> None:
     """Keep those that are not there yet."""
     insert_new(connection, touches, [one.row(account) for one in noted])
 
 
-def correct_touches(connection: Connection, account: int, noted: Sequence[Noted]) -> None:
+def correct_touches(connection: Connection, account: int, noted: Sequence[TouchRecord]) -> None:
     """Keep them as they are told now."""
     by_key = {one.key: one.row(account) for one in noted}
     insert_or_replace(connection, touches, ("account", "key"), list(by_key.values()))
@@ -134,13 +134,13 @@ HOUR, DAY = 3600, 86400
 NOTES: Mapping[type[NoteReported], Kind] = {CallLogged: "call", MailLogged: "mail", SmsLogged: "sms"}
 
 
-def touch_of(event: Event) -> Noted | None:
+def touch_of(event: Event) -> TouchRecord | None:
     """The touch, under a key that is the same whoever tells of it; None for everything else."""
     way = next((way for kind, way in _WAYS.items() if isinstance(event, kind)), None)
     return way(event) if way and event.at is not None else None
 
 
-def _note(event: CallLogged | MailLogged | SmsLogged) -> Noted | None:
+def _note(event: CallLogged | MailLogged | SmsLogged) -> TouchRecord | None:
     card = card_of(event.entity_type, event.entity_id)
     if card is None or event.note_id is None:
         return None
@@ -150,22 +150,22 @@ def _note(event: CallLogged | MailLogged | SmsLogged) -> Noted | None:
     )  # fmt: skip
 
 
-def _message(event: MessageReceived) -> Noted | None:
+def _message(event: MessageReceived) -> TouchRecord | None:
     card = card_of(event.entity_type, event.entity_id) or card_of("contact", event.contact_id)
     return _noted(event, f"message:{event.message_id}", "chat", card, direction=event.direction) if card else None
 
 
-def _task(event: TaskCompleted) -> Noted | None:
+def _task(event: TaskCompleted) -> TouchRecord | None:
     card = card_of(event.entity_type, event.entity_id)
     return _noted(event, f"task:{event.task_id}:{_turn(event, DAY)}", "task", card) if card else None
 
 
-def _move(event: DealMoved) -> Noted | None:
+def _move(event: DealMoved) -> TouchRecord | None:
     key = f"move:{event.deal_id}:{event.pipeline_id}.{event.status_id}:{_turn(event, HOUR)}"
     return _noted(event, key, "move", ("deal", event.deal_id))
 
 
-_WAYS: Mapping[type[Event], Callable[[Any], Noted | None]] = {
+_WAYS: Mapping[type[Event], Callable[[Any], TouchRecord | None]] = {
     CallLogged: _note,
     MailLogged: _note,
     SmsLogged: _note,
@@ -175,8 +175,8 @@ _WAYS: Mapping[type[Event], Callable[[Any], Noted | None]] = {
 }
 
 
-def _noted(event: Any, key: str, kind: Kind, card: Card, *, direction: Any = "", seconds: int = 0) -> Noted:
-    return Noted(
+def _noted(event: Any, key: str, kind: Kind, card: Card, *, direction: Any = "", seconds: int = 0) -> TouchRecord:
+    return TouchRecord(
         key=key, kind=kind, direction=direction, at=event.at, card=card, user_id=event.user_id, seconds=seconds
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ from amo_bridge import logs
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.crm.responses import in_words
+from amo_bridge.crm.responses import describe
 from amo_bridge.engine.forecast import Upcoming
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rehearsal.known_state import recall
@@ -82,7 +82,7 @@ def rehearse(config: Config, store: Store, key: int, number: int) -> None:
     except ConfigError as error:
         book.fail(number, "; ".join(error.problems))
     except (BridgeError, OSError) as error:
-        book.fail(number, in_words(error) if isinstance(error, BridgeError) else str(error))
+        book.fail(number, describe(error) if isinstance(error, BridgeError) else str(error))
 
 
 def _played(config: Config, store: Store, key: int, asked: Rehearsal, tell: Tell) -> list[dict[str, Any]]:

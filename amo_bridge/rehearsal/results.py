@@ -27,7 +27,7 @@ NOWHERE = "(канал не подключён)"
 
 
 @dataclass(frozen=True)
-class Deed:
+class SimulatedAction:
     """Something that rules did, or could not do (``trouble``: why). ``at`` is aware, UTC."""
 
     at: datetime
@@ -59,9 +59,9 @@ def last_line(store: Store, key: int) -> int:
         return int(connection.execute(newest).scalar() or 0)
 
 
-def deeds_after(
+def actions_after(
     store: Store, key: int, line: int, deal_id: int | None = None, silent: Collection[str] = ()
-) -> list[Deed]:
+) -> list[SimulatedAction]:
     """What the journal says since that line, in the order of time. ``silent``: kinds of effects that would go nowhere;
     the words of such say so."""
     wanted = [journal.c.account == key, journal.c.id > line, journal.c.verdict.in_(("acts", "held", "failed"))]
@@ -71,7 +71,7 @@ def deeds_after(
         rows = connection.execute(select(journal).where(*wanted).order_by(journal.c.at, journal.c.id)).all()
         unsent = _unsent(connection, key, silent)
     return [
-        Deed(
+        SimulatedAction(
             at=datetime.fromtimestamp(row.at, UTC),
             deal_id=row.deal_id or 0,
             rule=row.rule,
@@ -106,9 +106,9 @@ def _cell(told: object) -> str:
     return "; ".join(map(str, told)) if isinstance(told, list) else str(told)
 
 
-def by_day(deeds: Iterable[Deed], zone: ZoneInfo) -> Iterator[tuple[str, list[Deed]]]:
+def by_day(deeds: Iterable[SimulatedAction], zone: ZoneInfo) -> Iterator[tuple[str, list[SimulatedAction]]]:
     """(«пт 04.12.2026», what happens that day), in local time."""
-    days: dict[str, list[Deed]] = {}
+    days: dict[str, list[SimulatedAction]] = {}
     for deed in deeds:
         days.setdefault(day_title(deed.at, zone), []).append(deed)
     yield from days.items()

@@ -16,24 +16,24 @@ from sqlalchemy import func, select, update
 from amo_bridge.channels.registry import connected, ports_to_nowhere
 from amo_bridge.config.model import Config
 from amo_bridge.engine.effects import OUTSIDE
-from amo_bridge.engine.metrics import Meters
-from amo_bridge.engine.scheduler import Replan
+from amo_bridge.engine.metrics import Metrics
+from amo_bridge.engine.scheduler import Replanner
 from amo_bridge.engine.timers import FIRED, OPEN
 from amo_bridge.errors import BridgeError
 from amo_bridge.rehearsal.known_state import NOTHING, Known, begin_rules, remember
-from amo_bridge.rehearsal.results import Deed, deeds_after, last_line
-from amo_bridge.runtime.connection import Closing
+from amo_bridge.rehearsal.results import SimulatedAction, actions_after, last_line
+from amo_bridge.runtime.connection import Shutdown
 from amo_bridge.runtime.startup import by_asking
-from amo_bridge.runtime.wiring import Workshop
+from amo_bridge.runtime.wiring import CompositionRoot
 from amo_bridge.runtime.worker import FIRST_READING, RECONCILE, SERIES, TIMERS, Worker
 from amo_bridge.sandbox.server import serving
 from amo_bridge.sandbox.world import World
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import OPEN_STATES, events, outbox, series, timers
-from amo_bridge.sync.initial_load import Fill
+from amo_bridge.sync.initial_load import DealsLoad
 
 
-class Hands:
+class SimulationClock:
     """A Clock that stands still until it is moved; the sandbox's account moves with it."""
 
     def __init__(self, world: World, start: datetime) -> None:
@@ -68,7 +68,9 @@ class Play:
     """A bridge at work on a sandbox, moved by hand. ``key`` is the account's number in ``store``; at ``url`` people may
     work in the account. ``silent``: kinds of effects for which the config connects no channel."""
 
-    def __init__(self, url: str, store: Store, key: int, worker: Worker, hands: Hands, silent: frozenset[str]) -> None:
+    def __init__(
+        self, url: str, store: Store, key: int, worker: Worker, hands: SimulationClock, silent: frozenset[str]
+    ) -> None:
         self.url = url
         self.store = store
         self.key = key
@@ -90,15 +92,15 @@ class Play:
     def catch_up(self) -> None:
         """Do all that is to be done at this moment."""
         for chore in CHORES:
-            self._worker.ask(chore)
+            self._worker.request_job(chore)
         for _ in range(MOST_ROUNDS):
             if not self._worker.once() and not self._worker.is_asked:
                 return
         raise NeverDone(f"правила без конца создают друг другу работу: {self.hands.now():%d.%m.%Y %H:%M} UTC")
 
-    def deeds(self, deal_id: int | None = None) -> list[Deed]:
+    def deeds(self, deal_id: int | None = None) -> list[SimulatedAction]:
         """What the rules have done so far."""
-        return deeds_after(self.store, self.key, self._begun_at, deal_id, self._silent)
+        return actions_after(self.store, self.key, self._begun_at, deal_id, self._silent)
 
     def _next(self) -> datetime:
         """The next moment at which something falls due."""
@@ -123,7 +125,7 @@ def rehearsing(config: Config, world: World, folder: Path, start: datetime, know
     ``TOKEN`` is the token that the world must know. Steps that were due before ``start`` are taken for done. Raises
     ConfigError when the config does not fit the account.
     """
-    hands = Hands(world, start)
+    hands = SimulationClock(world, start)
     with serving(world) as url:
         requests.post(f"{url}/sandbox/limits", json={"enabled": False}, timeout=30).raise_for_status()
         played = _played(config, url, folder)
@@ -145,7 +147,7 @@ def _played(config: Config, url: str, folder: Path) -> Config:
     return replace(config, account=account, bridge=bridge, rules=rules)
 
 
-def _begun(config: Config, store: Store, hands: Hands, known: Known) -> Play:
+def _begun(config: Config, store: Store, hands: SimulationClock, known: Known) -> Play:
     met = by_asking(
         config,
         {"AMO_BRIDGE_TOKEN": TOKEN},
@@ -153,21 +155,21 @@ def _begun(config: Config, store: Store, hands: Hands, known: Known) -> Play:
         own_url=None,
         clock=hands,
         settle=0,
-        meters=Meters().of("rehearsal"),
-        closing=Closing(Event()),
+        meters=Metrics().of("rehearsal"),
+        closing=Shutdown(Event()),
     )
     assert met.desk is not None
-    begin_rules(store, met.account_key, known)
-    desk, key = met.desk, met.account_key
+    begin_rules(store, met.account_id, known)
+    desk, key = met.desk, met.account_id
     client = desk.connection.client()
-    workshop = Workshop(desk, store, client, client, ports=ports_to_nowhere)
-    fill = Fill(store, key, workshop.client, hands, desk.account_clock, workshop.brain.timetable)
+    workshop = CompositionRoot(desk, store, client, client, ports=ports_to_nowhere)
+    fill = DealsLoad(store, key, workshop.client, hands, desk.account_clock, workshop.rule_engine.timetable)
     fill.meet()
     worker = workshop.worker()
     fill.run()
     remember(store, key, known)
-    replan = Replan(store, key, desk.account_clock)
-    while not replan.run(workshop.brain.timetable):
+    replan = Replanner(store, key, desk.account_clock)
+    while not replan.run(workshop.rule_engine.timetable):
         """In portions."""
     _pass_over(store, key, hands.now())
     there = connected(config)

@@ -56,16 +56,16 @@ class Report:
         return tuple(sum(figures) for figures in zip(*self.rows.values(), strict=True)) or (0,) * len(self.days)
 
 
-def overdue(store: Store, account_key: int, spans: Sequence[Span], names: Mapping[int, str], way: Way) -> Report:
+def overdue(store: Store, account_id: int, spans: Sequence[Span], names: Mapping[int, str], way: Way) -> Report:
     """``names``: of the account's people, by id; somebody unknown goes by his number. Raises StoreUnavailable."""
-    return counted(_promises(store, account_key, spans), spans, names, way)
+    return counted(_promises(store, account_id, spans), spans, names, way)
 
 
-def knows_tasks(store: Store, account_key: int) -> bool:
+def knows_tasks(store: Store, account_id: int) -> bool:
     """Has the bridge met any task at all? Without, nobody's punctuality is known. Raises StoreUnavailable."""
     with store.read() as connection:
         return (
-            connection.execute(select(tasks.c.task_id).where(tasks.c.account == account_key).limit(1)).first()
+            connection.execute(select(tasks.c.task_id).where(tasks.c.account == account_id).limit(1)).first()
             is not None
         )
 
@@ -100,12 +100,12 @@ def is_counted(promise: Promise, span: Span, way: Way) -> bool:
     return fell_due and (promise.done_at is None or promise.done_at > promise.due_at)
 
 
-def due_in(account_key: int, spans: Sequence[Span]) -> tuple[ColumnElement[bool], ...]:
+def due_in(account_id: int, spans: Sequence[Span]) -> tuple[ColumnElement[bool], ...]:
     """Tasks that were due before the last day's end, and not finished before the first day began."""
     unfinished = or_(
         tasks.c.is_completed.is_(False), tasks.c.completed_at >= spans[0].begin, tasks.c.completed_at.is_(None)
     )
-    return tasks.c.account == account_key, tasks.c.due_at < spans[-1].end, unfinished
+    return tasks.c.account == account_id, tasks.c.due_at < spans[-1].end, unfinished
 
 
 def promise_of(row: Any) -> Promise:
@@ -115,10 +115,10 @@ def promise_of(row: Any) -> Promise:
     return Promise(row.responsible_user_id, row.due_at, done_at)
 
 
-def _promises(store: Store, account_key: int, spans: Sequence[Span]) -> list[Promise]:
+def _promises(store: Store, account_id: int, spans: Sequence[Span]) -> list[Promise]:
     query = select(
         tasks.c.responsible_user_id, tasks.c.due_at, tasks.c.is_completed, tasks.c.completed_at, tasks.c.updated_at
-    ).where(*due_in(account_key, spans))
+    ).where(*due_in(account_id, spans))
     with store.read() as connection:
         return [promise_of(row) for row in connection.execute(query)]
 
@@ -139,7 +139,7 @@ class LateTask:
 
 
 def late_tasks(
-    store: Store, account_key: int, spans: Sequence[Span], names: Mapping[int, str], way: Way, person: str = ""
+    store: Store, account_id: int, spans: Sequence[Span], names: Mapping[int, str], way: Way, person: str = ""
 ) -> list[LateTask]:
     """The tasks that count on one of these days at least, the longest overdue first. ``person``: only his, as the
     report calls him. Raises StoreUnavailable."""
@@ -147,7 +147,7 @@ def late_tasks(
     query = (
         select(tasks, deals.c.record)
         .join_from(tasks, deals, deal, isouter=True)
-        .where(*due_in(account_key, spans))
+        .where(*due_in(account_id, spans))
         .order_by(tasks.c.due_at, tasks.c.task_id)
     )
     with store.read() as connection:

@@ -2,10 +2,10 @@
 
 from amo_bridge.rules.gates import Gate, WantedCall, WantedFile, WhichTasks
 from amo_bridge.rules.options import (
+    ActionsSpec,
     AudienceSpec,
     CarryOver,
     Condition,
-    Deeds,
     EscalationSpec,
     FolderSpec,
     LetterSpec,
@@ -17,10 +17,10 @@ from amo_bridge.rules.options import (
 )
 
 __all__ = [
+    "ActionsSpec",
     "AudienceSpec",
     "CarryOver",
     "Condition",
-    "Deeds",
     "EscalationSpec",
     "FolderSpec",
     "Gate",

@@ -67,7 +67,7 @@ def as_text(value: Value) -> str:
 # A rule asks for it by ``needs={"open_tasks"}`` and finds it as the deal's attribute of that name. What it did not ask
 # for is ``Unread``: looking at it is a mistake that shows itself, instead of an empty list that lies.
 
-Need = Literal[
+DataNeed = Literal[
     "own_tasks",
     "own_deals",
     "own_steps",
@@ -84,7 +84,7 @@ Need = Literal[
 Direction = Literal["in", "out", ""]
 
 
-class NotRead(Exception):
+class NotLoaded(Exception):
     """A rule looked at what has not been read. The engine reads it and asks again, if the rule's ``needs`` name it."""
 
     def __init__(self, need: str) -> None:
@@ -92,23 +92,23 @@ class NotRead(Exception):
         super().__init__(f"«{need}» не прочитано: обработчик должен попросить об этом — needs={{{need!r}}}")
 
 
-class Unread(tuple[Any, ...]):
+class Missing(tuple[Any, ...]):
     """Stands where something has not been read: it has no length and no elements, only ``NotRead``."""
 
     need: str
 
-    def __new__(cls, need: Need) -> Self:
+    def __new__(cls, need: DataNeed) -> Self:
         self = super().__new__(cls)
         self.need = need
         return self
 
     def _refuse(self, *_: object) -> NoReturn:
-        raise NotRead(self.need)
+        raise NotLoaded(self.need)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):
             raise AttributeError(name)
-        raise NotRead(self.need)
+        raise NotLoaded(self.need)
 
     __iter__ = __len__ = __bool__ = __contains__ = __getitem__ = __add__ = _refuse
 
@@ -279,8 +279,8 @@ class Touches(tuple[Touch, ...]):
 __all__ = ["BUILT_IN_FIELDS", "Deal", "Stay", "Task", "Value", "as_text", "stage_is_one_of"]
 
 
-def _unread(need: Need) -> Any:
-    return Unread(need)
+def _unread(need: DataNeed) -> Any:
+    return Missing(need)
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,10 @@ from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.dates.due import Due, FieldNotADate, FieldNotFilled
-from amo_bridge.dates.offset import Shift, day_begins
+from amo_bridge.dates.offset import Offset, day_begins
 from amo_bridge.events import DealObserved, Event, StepDue
 from amo_bridge.rules.actions import Decision
-from amo_bridge.rules.deal import Deal, Need
+from amo_bridge.rules.deal import DataNeed, Deal
 from amo_bridge.rules.option_types import Strict
 
 Judge = Callable[[Any, Deal, Any], Decision]
@@ -49,7 +49,7 @@ class Handler:
     options: type[Options]
     judge: Judge
     gate: bool
-    needs: frozenset[Need]
+    needs: frozenset[DataNeed]
     summary: str
     covers: str
 
@@ -120,7 +120,7 @@ def handler(
     on: type[Event] | tuple[type[Event], ...],
     options: type[Options],
     gate: bool = False,
-    needs: Iterable[Need] = (),
+    needs: Iterable[DataNeed] = (),
 ) -> Callable[[J], J]:
     """Mark the function that judges: ``(event, deal, options) → action(s) | Skip``.
 
@@ -228,7 +228,7 @@ class Times:
             return moment
         return on_again if existing == "catch up" else None
 
-    def shifted(self, value: date, shift: Shift) -> datetime:
+    def shifted(self, value: date, shift: Offset) -> datetime:
         """The moment so long before or after a date."""
         return shift.from_(value, self.calendar)
 
@@ -268,7 +268,7 @@ def schedule(
     options: type[Options],
     steps: StepsOf,
     on: tuple[type[Event], ...] = (),
-    needs: Iterable[Need] = (),
+    needs: Iterable[DataNeed] = (),
     recurs: Callable[[Any], bool] = never,
 ) -> Callable[[J], J]:
     """Mark the function that judges, as ``@handler`` does: ``(event, deal, options) → action(s) | Skip``.

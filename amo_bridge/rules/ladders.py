@@ -12,14 +12,14 @@ from typing import Annotated, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from amo_bridge.dates.due import Due
-from amo_bridge.dates.offset import Shift, due_after
-from amo_bridge.dates.recurrence import Every
+from amo_bridge.dates.offset import Offset, due_after
+from amo_bridge.dates.recurrence import Recurrence
 from amo_bridge.events import StageEntered, StepDue
 from amo_bridge.rules.actions import Action, ChangeTask, CreateTask, FinishTask, Skip
 from amo_bridge.rules.deal import Deal, stage_is_one_of
 from amo_bridge.rules.handler import Options, Step, Times
 from amo_bridge.rules.option_types import ContactDateFieldName, DateFieldName, FieldName, StageName
-from amo_bridge.rules.options import Condition, Deeds
+from amo_bridge.rules.options import ActionsSpec, Condition
 from amo_bridge.text.names import same_name
 
 LONGEST_NAME = 60
@@ -29,7 +29,7 @@ Hours = Literal["any", "working"]
 AWAITS_ITS_STEPS = "сделка пришла на этап этого правила; его шаги наступают по часам"
 
 
-class TimedDeeds(Deeds):
+class TimedActions(ActionsSpec):
     """A step: deeds, and when they are due (the ladder's own matter).
 
     ``name``: under which the bridge remembers that it was done; without it, its time in words. ``when``: the deal must
@@ -73,7 +73,9 @@ class TimedDeeds(Deeds):
         return Skip("задача этого шага ещё открыта" if wanted else "шаг этой сделки не касается")
 
 
-def on_leaving(event: StageEntered, deal: Deal, stages: Iterable[str], deeds: Deeds | None) -> Skip | list[Action]:
+def on_leaving(
+    event: StageEntered, deal: Deal, stages: Iterable[str], deeds: ActionsSpec | None
+) -> Skip | list[Action]:
     """What to do when a deal leaves the stages of a ladder: ``deeds``, if a step of it has fallen due. The schedule
     needs ``own_steps``."""
     stages = tuple(stages)
@@ -202,11 +204,11 @@ class Dates(Options):
                 yield Counted(counted.field, _in_year(counted.value, number))
 
 
-class DateStep(TimedDeeds):
+class DateStep(TimedActions):
     """``shift``: how long before or after the date; without it when the date comes. ``on_arrival``: a deal that comes
     to the stages too late for it has it done at once."""
 
-    shift: Shift = Shift.parse("")
+    shift: Offset = Offset.parse("")
     on_arrival: bool = False
 
     @property
@@ -281,10 +283,10 @@ def _in_year(value: date, year: int) -> date:
 S = TypeVar("S", bound="RoundStep")
 
 
-class RoundStep(TimedDeeds):
+class RoundStep(TimedActions):
     """``every``: when it comes again. A step counts from the beginning of its week, month or day (``touched``)."""
 
-    every: Every
+    every: Recurrence
 
     @property
     def title(self) -> str:

@@ -293,7 +293,7 @@ class TaskSpec(Options):
 # Whatever may be done about a deal, as one shape: for steps of ladders, for what follows an answer or a date.
 
 
-class Deeds(Options):
+class ActionsSpec(Options):
     """At least one deed. ``task`` is one or several; ``move_to`` is done last, when everything else is on its way.
     ``loss_reason`` goes with ``move_to``, when the deal is closed as lost. A text of ``set_fields`` that is one
     place and no more («{Дата оплаты}») is that field's own value: a date stays a date, an empty one empties."""
@@ -316,8 +316,8 @@ class Deeds(Options):
 
     @model_validator(mode="after")
     def some_deed(self) -> Self:
-        if not any(getattr(self, name) not in (None, (), {}) for name in Deeds.model_fields):
-            raise ValueError(f"нечего делать: нужно хотя бы одно из {', '.join(Deeds.model_fields)}")
+        if not any(getattr(self, name) not in (None, (), {}) for name in ActionsSpec.model_fields):
+            raise ValueError(f"нечего делать: нужно хотя бы одно из {', '.join(ActionsSpec.model_fields)}")
         if self.loss_reason and not self.move_to:
             raise ValueError("loss_reason пишется вместе с move_to: с какой причиной закрыть сделку")
         return self

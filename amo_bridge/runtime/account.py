@@ -13,17 +13,17 @@ from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.engine import alerts
 from amo_bridge.engine.inbox import Inbox
-from amo_bridge.engine.metrics import Gauges, Meters, Vitals
+from amo_bridge.engine.metrics import HealthReader, HealthSnapshot, Metrics
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import StoreUnavailable
-from amo_bridge.retry import Patience
+from amo_bridge.retry import StartupRetry
 from amo_bridge.runtime.config_reload import ConfigWatch
-from amo_bridge.runtime.connection import Closing
-from amo_bridge.runtime.leader import LeaderWork
-from amo_bridge.runtime.leader_election import Duty, Leadership
+from amo_bridge.runtime.connection import Shutdown
+from amo_bridge.runtime.leader import Leader
+from amo_bridge.runtime.leader_election import LeaderElection, LeaderLoop
 from amo_bridge.runtime.oauth_flow import Connecting
-from amo_bridge.runtime.shared import Ground
-from amo_bridge.runtime.startup import Desk, Met, by_asking, by_what_a_worker_left, known_misfits
+from amo_bridge.runtime.shared import SharedResources
+from amo_bridge.runtime.startup import AccountContext, Met, by_asking, by_what_a_worker_left, known_misfits
 from amo_bridge.runtime.worker import EVENING, RECONCILE, SERIES, TIMERS, Worker
 from amo_bridge.storage.accounts import amo_id_of
 from amo_bridge.storage.secrets import account_name
@@ -35,7 +35,7 @@ Role = Literal["all", "web", "worker"]
 # The bridge of one account, put together: the door for hooks, and the worker behind it; started and stopped as one.
 
 
-class Bridge:
+class AccountRuntime:
     """``start()`` returns at once: the connecting goes on in a thread, and hooks are answered 503 until it is done.
 
     ``role``: "web" only takes hooks in, "worker" only works, "all" does both. Of all that work for an account one leads
@@ -49,10 +49,10 @@ class Bridge:
         own_url: str,
         *,
         role: Role = "all",
-        ground: Ground | None = None,
+        ground: SharedResources | None = None,
         clock: Clock | None = None,
         settle: float = SETTLE,
-        meters: Meters | None = None,
+        meters: Metrics | None = None,
         under: str = "",
     ) -> None:
         self.config = config
@@ -63,21 +63,21 @@ class Bridge:
         self._own_url, self._under = own_url, under
         self._clock = clock or SystemClock()
         self._settle = settle
-        self.meters = (meters or Meters()).of(account_name(config))
-        self._gauges: Gauges | None = None
+        self.meters = (meters or Metrics()).of(account_name(config))
+        self._gauges: HealthReader | None = None
         self._leave: Callable[[], None] | None = None
         self._shared_ground = ground
-        self._ground: Ground | None = ground
+        self._ground: SharedResources | None = ground
         self._ground_lock = threading.Lock()
         self._inbox: Inbox | None = None
         self._secret: str | None = None
         self._amo_id: int | None = None
         self._connecting: Connecting | None = None
-        self._duty: Duty | None = None
-        self._work: LeaderWork | None = None
+        self._duty: LeaderLoop | None = None
+        self._work: Leader | None = None
         self._stopping = threading.Event()
         self._started = threading.Event()
-        self._patiently = Patience(self._stopping, self._show, self._misfit)
+        self._patiently = StartupRetry(self._stopping, self._show, self._misfit)
         self.watch = ConfigWatch(self, environment, self._clock)
         self._thread = threading.Thread(target=self._live, name="bridge", daemon=True)
 
@@ -104,7 +104,7 @@ class Bridge:
         is_amocrm = self._connecting.disconnect(told, self._amo_id)
         if is_amocrm and (worker := self._worker):
             # It finds out at once that it may not, and says so, even if it is waiting out some other trouble.
-            worker.ask(RECONCILE)
+            worker.request_job(RECONCILE)
             worker.try_again()
         return is_amocrm
 
@@ -114,10 +114,10 @@ class Bridge:
             raise StoreUnavailable("мост запускается")
         return [self._connecting]
 
-    def hurry(self, chore: str) -> None:
+    def request_job(self, chore: str) -> None:
         """A page has begun or stopped what the leader looks for every few seconds: this process looks at once."""
         if worker := self._worker:
-            worker.ask(chore)
+            worker.request_job(chore)
 
     @property
     def is_ready(self) -> bool:
@@ -161,7 +161,7 @@ class Bridge:
 
     def _counts(self) -> dict[str, Any]:
         try:
-            vitals = self.vitals()
+            vitals = self.health_snapshot()
         except StoreUnavailable as error:
             return {"store": str(error), "counts": None}
         return {"store": "up" if vitals else "not opened yet", "counts": vitals.to_json() if vitals else None}
@@ -179,20 +179,20 @@ class Bridge:
         return {}
 
     @property
-    def ground(self) -> Ground:
+    def ground(self) -> SharedResources:
         """What the account stands on, also before its door is open. Raises StoreUnavailable, OSError."""
         with self._ground_lock:
             if self._leave is None and not self.config.bridge.database.startswith("postgresql"):
                 self._leave = file_lock.enter(self.config.data_folder)
             if self._ground is None:
-                self._ground = Ground.of(self.config)
+                self._ground = SharedResources.of(self.config)
             return self._ground
 
     @property
-    def process_meters(self) -> Meters:
+    def process_metrics(self) -> Metrics:
         return self.meters.process
 
-    def vitals(self) -> Vitals | None:
+    def health_snapshot(self) -> HealthSnapshot | None:
         """What waits, what has failed; None while the store has not been opened. Raises StoreUnavailable."""
         return self._gauges.read() if self._gauges else None
 
@@ -229,7 +229,7 @@ class Bridge:
 
     def try_again(self) -> None:
         """Something has changed (the account was connected): don't wait out the pause."""
-        self._patiently.hurry()
+        self._patiently.request_job()
         if worker := self._worker:
             worker.try_again()
 
@@ -237,12 +237,12 @@ class Bridge:
         """amoCRM's clock may have been moved, a sandbox's at least: hear it, and do what is due by it."""
         if worker := self._worker:
             for chore in (RECONCILE, TIMERS, SERIES, EVENING):
-                worker.ask(chore)
+                worker.request_job(chore)
 
     def begin_to_stop(self) -> None:
         """Nothing new is begun; ``stop`` waits for what is in hand."""
         self._stopping.set()
-        self._patiently.hurry()
+        self._patiently.request_job()
         if self._duty:
             self._duty.call()
 
@@ -289,13 +289,13 @@ class Bridge:
             self._connecting = Connecting(self.config, self.environment, ground.store, revived=self.try_again)
         met = self._meet(ground)
         self._secret = met.secret
-        self._amo_id = amo_id_of(ground.store, met.account_key)
-        self._gauges = Gauges(ground.store, met.account_key, self.config.account.url, self._clock)
+        self._amo_id = amo_id_of(ground.store, met.account_id)
+        self._gauges = HealthReader(ground.store, met.account_id, self.config.account.url, self._clock)
         if met.desk:
             self._go_on_duty(ground, met.desk)
-        self._inbox = Inbox(ground.store, met.account_key, self._clock, self.ring)
+        self._inbox = Inbox(ground.store, met.account_id, self._clock, self.wake)
 
-    def _meet(self, ground: Ground) -> Met:
+    def _meet(self, ground: SharedResources) -> Met:
         if self.role == "web":
             return by_what_a_worker_left(self.config, self.environment, ground.store)
         return by_asking(
@@ -307,16 +307,16 @@ class Bridge:
             clock=self._clock,
             settle=self._settle,
             meters=self.meters,
-            closing=Closing(self._stopping),
+            closing=Shutdown(self._stopping),
         )
 
-    def _go_on_duty(self, ground: Ground, desk: Desk) -> None:
-        self._work = LeaderWork(desk, self._patiently, self._show, self._stand_by)
-        leadership = Leadership(ground.store, desk.account_key, ground.locks, self._clock)
-        self._duty = Duty(leadership, self._work, self._stopping)
-        ground.bells.hear(desk.account_key, self.ring)
+    def _go_on_duty(self, ground: SharedResources, desk: AccountContext) -> None:
+        self._work = Leader(desk, self._patiently, self._show, self._stand_by)
+        leadership = LeaderElection(ground.store, desk.account_id, ground.locks, self._clock)
+        self._duty = LeaderLoop(leadership, self._work, self._stopping)
+        ground.bells.hear(desk.account_id, self.wake)
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """There is something to do."""
         if worker := self._worker:
-            worker.ring()
+            worker.wake()

@@ -17,18 +17,18 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.account_cache import AccountCache
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.oauth import OAuth
-from amo_bridge.crm.rate_limiter import Budget, LocalBudget, StoreBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter, RateLimiter, StoreRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken, OAuthTokens, Tokens
-from amo_bridge.engine.metrics import AccountMeters, MeteredBudget, MeteredSession
+from amo_bridge.engine.metrics import AccountMetrics, MeteredRateLimiter, MeteredSession
 from amo_bridge.errors import ConfigError, CrmForbidden, CrmStopped, CrmTemporary, NotConnected, StoreUnavailable
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.secrets import SmallState, account_name, small_state
+from amo_bridge.storage.secrets import SecretStore, account_name, small_state
 from amo_bridge.storage.tables import budgets
 
 WORDS = "мост останавливается"
 
 
-class Closing:
+class Shutdown:
     def __init__(self, stopping: threading.Event) -> None:
         self._stopping = stopping
 
@@ -73,8 +73,8 @@ class Connection:
         store: Store | None = None,
         account_clock: AccountClock | None = None,
         *,
-        meters: AccountMeters | None = None,
-        closing: Closing | None = None,
+        meters: AccountMetrics | None = None,
+        closing: Shutdown | None = None,
     ) -> None:
         self._config = config
         self._environment = environment
@@ -83,21 +83,21 @@ class Connection:
         self._tokens = tokens(config, environment, self._state)
         self._server_time = account_clock.heard if account_clock else None
         self._meters = meters
-        self._closing = closing or Closing(threading.Event())
+        self._closing = closing or Shutdown(threading.Event())
         self.silence: CrmTemporary | CrmStopped | None = None
 
     def client(self, *, before_send: Callable[[], None] | None = None) -> CrmClient:
         """A client; with a store its budget is shared by all that use the store."""
         rate = self._config.account.requests_per_second
         nap = self._closing.sleep
-        budget: Budget = LocalBudget(rate, sleep=nap)
+        budget: RateLimiter = LocalRateLimiter(rate, sleep=nap)
         if self._store is not None:
             # By address: the account is asked for its names before its number in the store is known.
-            budget = StoreBudget(self._store.engine, budgets, self._config.account.url, rate, sleep=nap)
+            budget = StoreRateLimiter(self._store.engine, budgets, self._config.account.url, rate, sleep=nap)
         return CrmClient(
             self._config.account.url,
             self._tokens,
-            MeteredBudget(budget, self._meters) if self._meters else budget,
+            MeteredRateLimiter(budget, self._meters) if self._meters else budget,
             session=MeteredSession(self._meters) if self._meters else None,
             before_send=self._closing.before(before_send),
             server_time=self._server_time,
@@ -143,7 +143,7 @@ class Connection:
         return str(kept)
 
 
-def tokens(config: Config, environment: Mapping[str, str], state: SmallState | None = None) -> Tokens:
+def tokens(config: Config, environment: Mapping[str, str], state: SecretStore | None = None) -> Tokens:
     """A long-lived token if there is one, else the OAuth pair that was connected. Raises ConfigError (Russian)."""
     if value := secret(environment, TOKEN):
         return LongLivedToken(value)
@@ -153,7 +153,7 @@ def tokens(config: Config, environment: Mapping[str, str], state: SmallState | N
     raise ConfigError([TOKEN_ADVICE])
 
 
-def oauth_tokens(config: Config, environment: Mapping[str, str], state: SmallState) -> OAuthTokens:
+def oauth_tokens(config: Config, environment: Mapping[str, str], state: SecretStore) -> OAuthTokens:
     """The account's OAuth pair, connected or not yet."""
     oauth = OAuth(secret(environment, CLIENT_ID), secret(environment, CLIENT_SECRET), redirect_uri(config, environment))
     name = account_name(config)
@@ -168,7 +168,7 @@ def redirect_uri(config: Config, environment: Mapping[str, str]) -> str:
 
 def account_client(config: Config, environment: Mapping[str, str]) -> CrmClient:
     """A client for a command that somebody waits for: it leaves nothing behind. Raises ConfigError."""
-    budget = LocalBudget(config.account.requests_per_second)
+    budget = LocalRateLimiter(config.account.requests_per_second)
     return CrmClient(config.account.url, tokens(config, environment), budget, patience=5)
 
 

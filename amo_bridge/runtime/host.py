@@ -11,38 +11,38 @@ import structlog
 
 from amo_bridge.config.files import AccountConfig
 from amo_bridge.config.model import Config
-from amo_bridge.engine.metrics import Meters
+from amo_bridge.engine.metrics import Metrics
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import StoreUnavailable
-from amo_bridge.runtime.account import Bridge, Role
+from amo_bridge.runtime.account import AccountRuntime, Role
 from amo_bridge.runtime.oauth_flow import Connecting
-from amo_bridge.runtime.shared import Ground
+from amo_bridge.runtime.shared import SharedResources
 from amo_bridge.runtime.startup import ACCOUNTS
 
 log = structlog.get_logger()
 
 
-class Installation:
+class Host:
     """To the web side it looks like one bridge. An account whose config is broken stays out, and is told of."""
 
     def __init__(
         self, accounts: Sequence[AccountConfig], own_url: str, *, role: Role = "all", settle: float = SETTLE
     ) -> None:
         self._broken = {one.name: list(one.problems) for one in accounts if one.config is None}
-        self._grounds: dict[tuple[str, Path], Ground] = {}
-        self.process_meters = Meters()
-        self.bridges: dict[str, Bridge] = {}
+        self._grounds: dict[tuple[str, Path], SharedResources] = {}
+        self.process_metrics = Metrics()
+        self.bridges: dict[str, AccountRuntime] = {}
         for one in accounts:
             if one.config is not None:
                 ground = self._ground(one.config)
-                self.bridges[one.name] = Bridge(
+                self.bridges[one.name] = AccountRuntime(
                     one.config,
                     one.environment,
                     own_url,
                     role=role,
                     ground=ground,
                     settle=settle,
-                    meters=self.process_meters,
+                    meters=self.process_metrics,
                     under=f"{ACCOUNTS}{quote(one.name)}",
                 )
 
@@ -68,7 +68,7 @@ class Installation:
         """Hooks of a broken account are told to come again: perhaps somebody mends it meanwhile."""
         return bool(self._broken) or any(bridge.is_opening for bridge in self.bridges.values())
 
-    def door(self, secret: str) -> Bridge | None:
+    def door(self, secret: str) -> AccountRuntime | None:
         # All are asked, whoever answers first: how long it takes must not tell how many there are before.
         doors = [bridge.door(secret) for bridge in self.bridges.values()]
         return next((door for door in doors if door is not None), None)
@@ -86,11 +86,11 @@ class Installation:
             raise StoreUnavailable("мост запускается")
         return ways
 
-    def observed(self) -> list[Bridge]:
+    def observed(self) -> list[AccountRuntime]:
         """Whom /metrics tells of: every account."""
         return list(self.bridges.values())
 
-    def by_name(self) -> dict[str, Bridge]:
+    def by_name(self) -> dict[str, AccountRuntime]:
         """The accounts that have pages, by their configs' names."""
         return dict(self.bridges)
 
@@ -109,8 +109,8 @@ class Installation:
         well = all(bridge.is_ready for bridge in self.bridges.values()) and not self._broken
         return {"status": "ready" if well else "not all accounts work", "accounts": accounts}
 
-    def _ground(self, config: Config) -> Ground:
+    def _ground(self, config: Config) -> SharedResources:
         place = (config.bridge.database, config.data_folder)
         if place not in self._grounds:
-            self._grounds[place] = Ground.of(config)
+            self._grounds[place] = SharedResources.of(config)
         return self._grounds[place]

@@ -12,10 +12,10 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.webhooks.subscription import subscribe
 from amo_bridge.errors import CrmForbidden, CrmStopped
-from amo_bridge.runtime.leader_election import Lead, LedStore
-from amo_bridge.runtime.rehearsal_jobs import RehearsalRoom, Rehearsals
-from amo_bridge.runtime.startup import Desk
-from amo_bridge.runtime.wiring import Workshop
+from amo_bridge.runtime.leader_election import LeaderStore, Lease
+from amo_bridge.runtime.rehearsal_jobs import RehearsalRunner, Rehearsals
+from amo_bridge.runtime.startup import AccountContext
+from amo_bridge.runtime.wiring import CompositionRoot
 from amo_bridge.runtime.worker import (
     FIRST_READING,
     IMPORTS,
@@ -27,20 +27,20 @@ from amo_bridge.runtime.worker import (
     Ticker,
     Worker,
 )
-from amo_bridge.sync.initial_load import Fill
+from amo_bridge.sync.initial_load import DealsLoad
 
 log = structlog.get_logger()
 # A standby may wait for weeks, and the account's names change meanwhile.
 NAMES_KEEP = 60.0
 
 
-class LeaderWork:
+class Leader:
     """See duty.Work. ``patiently`` tries a step until it works, ``show`` tells how far the beginning is, ``stand_by``
     hears that somebody else leads."""
 
     def __init__(
         self,
-        desk: Desk,
+        desk: AccountContext,
         patiently: Callable[[Callable[[], None]], bool],
         show: Callable[[str], None],
         stand_by: Callable[[str], None],
@@ -53,14 +53,14 @@ class LeaderWork:
         self._show = show
         self._names_read_at = monotonic()
         self._ticker = Ticker()
-        self._rehearsals = RehearsalRoom(desk.environment)
+        self._rehearsals = RehearsalRunner(desk.environment)
 
     @property
     def token_ends_at(self) -> float | None:
         """See Connection."""
         return self._desk.connection.token_ends_at
 
-    def begin(self, lead: Lead) -> bool:
+    def begin(self, lead: Lease) -> bool:
         return self._patiently(lambda: self._begin(lead))
 
     def goes_on(self) -> bool:
@@ -87,27 +87,27 @@ class LeaderWork:
         self.worker = None
         self._rehearsals.leave()
 
-    def _begin(self, lead: Lead) -> None:
+    def _begin(self, lead: Lease) -> None:
         desk = self._desk
         self.wants_to_begin_anew = False
         if monotonic() - self._names_read_at > NAMES_KEEP:
             desk.account = desk.connection.account()
-        store = LedStore(desk.store, lead)
+        store = LeaderStore(desk.store, lead)
         client = desk.connection.client(before_send=lead.check)
-        workshop = Workshop(desk, store, client, desk.connection.client(before_send=lead.check))
-        fill = Fill(store, desk.account_key, client, desk.clock, desk.account_clock, workshop.brain.timetable)
+        workshop = CompositionRoot(desk, store, client, desk.connection.client(before_send=lead.check))
+        fill = DealsLoad(store, desk.account_id, client, desk.clock, desk.account_clock, workshop.rule_engine.timetable)
         fill.meet()
         worker = workshop.worker()
-        self._rehearsals.enter(Rehearsals(store, desk.account_key, desk.clock), desk.config)
-        worker.learn(REHEARSALS, self._rehearsals.look)
+        self._rehearsals.enter(Rehearsals(store, desk.account_id, desk.clock), desk.config)
+        worker.register_job(REHEARSALS, self._rehearsals.look)
         stop = self._subscribed(client, is_met=fill.is_done)
         fill.run(self._show_filling)
-        worker.ask(RECONCILE)
-        worker.ask(FIRST_READING)
-        worker.ask(RETENTION)
-        worker.ask(TOKEN_WATCH)
-        worker.ask(TIMERS)
-        worker.ask(IMPORTS)
+        worker.request_job(RECONCILE)
+        worker.request_job(FIRST_READING)
+        worker.request_job(RETENTION)
+        worker.request_job(TOKEN_WATCH)
+        worker.request_job(TIMERS)
+        worker.request_job(IMPORTS)
         if stop is not None:
             worker.say(stop)
         worker.start()

@@ -28,7 +28,7 @@ from amo_bridge.storage.tables import leaders
 ASLEEP = "30s"
 
 
-class Lead:
+class Lease:
     """One term of leading. ``hold`` and ``check`` raise LeadLost when somebody else has begun another."""
 
     def __init__(self, store: Store, account: int, epoch: int) -> None:
@@ -54,10 +54,10 @@ class Lead:
             raise LeadLost("другой процесс ведёт этот аккаунт")
 
 
-class LedStore(Store):
+class LeaderStore(Store):
     """The store of whoever leads: nothing is committed by one who does so no longer."""
 
-    def __init__(self, store: Store, lead: Lead) -> None:
+    def __init__(self, store: Store, lead: Lease) -> None:
         # The same engine and the same queue of writers, whatever else a store may have.
         vars(self).update(vars(store))
         self._lead = lead
@@ -69,7 +69,7 @@ class LedStore(Store):
             yield connection
 
 
-class Leadership:
+class LeaderElection:
     """One process's wish to lead an account."""
 
     def __init__(self, store: Store, account: int, locks: Locks, clock: Clock) -> None:
@@ -79,12 +79,12 @@ class Leadership:
         self._clock = clock
         self._name = f"leader-{account}"
 
-    def take(self) -> Lead | None:
+    def take(self) -> Lease | None:
         """Begin to lead if nobody does; None otherwise. Raises StoreUnavailable."""
         if not self._locks.take(self._name):
             return None
         try:
-            return Lead(self._store, self._account, self._next_epoch())
+            return Lease(self._store, self._account, self._next_epoch())
         except StoreUnavailable:
             self.give_back()
             raise
@@ -121,7 +121,7 @@ LOOK_EVERY = 1.0
 class Work(Protocol):
     """What only the leader does."""
 
-    def begin(self, lead: Lead) -> bool:
+    def begin(self, lead: Lease) -> bool:
         """Start working; keeps trying until it works. False: not any more (stopped, or the lead is lost)."""
 
     @property
@@ -138,10 +138,10 @@ class Work(Protocol):
         """Somebody else leads; or nobody can, because of ``trouble``."""
 
 
-class Duty:
+class LeaderLoop:
     """``run()`` returns when ``stopping`` is set, or when the work refuses to begin for good."""
 
-    def __init__(self, leadership: Leadership, work: Work, stopping: threading.Event) -> None:
+    def __init__(self, leadership: LeaderElection, work: Work, stopping: threading.Event) -> None:
         self.is_leading = False
         self._leadership = leadership
         self._work = work
@@ -168,7 +168,7 @@ class Duty:
                 self._work.end()
                 self._leadership.give_back()
 
-    def _take(self) -> Lead | None:
+    def _take(self) -> Lease | None:
         try:
             lead = self._leadership.take()
         except StoreUnavailable as error:
@@ -179,7 +179,7 @@ class Duty:
             self._work.stand_by("")
         return lead
 
-    def _watch(self, lead: Lead) -> None:
+    def _watch(self, lead: Lease) -> None:
         """Returns when the lead is lost or the process is to stop."""
         while not self._pause():
             if not (self._leadership.is_held() and self._work.goes_on()):

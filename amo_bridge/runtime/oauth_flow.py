@@ -17,7 +17,7 @@ import structlog
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.oauth import authorize_url, client_of, is_of_account, is_signed
-from amo_bridge.crm.rate_limiter import Budget, StoreBudget
+from amo_bridge.crm.rate_limiter import RateLimiter, StoreRateLimiter
 from amo_bridge.crm.tokens import OAuthTokens
 from amo_bridge.errors import BridgeError, NotConnected
 from amo_bridge.runtime.connection import CLIENT_ID, CLIENT_SECRET, oauth_tokens, redirect_uri
@@ -128,8 +128,8 @@ class Connecting:
     def _tokens(self) -> OAuthTokens:
         return oauth_tokens(self._config, self._environment, self._state)
 
-    def _fuse(self) -> Budget:
-        return StoreBudget(self._store.engine, budgets, self._config.account.url)
+    def _fuse(self) -> RateLimiter:
+        return StoreRateLimiter(self._store.engine, budgets, self._config.account.url)
 
     def _issue(self, what: str) -> str:
         value = secrets.token_urlsafe(32)

@@ -62,9 +62,9 @@ class Rehearsal:
 class Rehearsals:
     """One account's. Everything raises StoreUnavailable when the store is."""
 
-    def __init__(self, store: Store, account_key: int, clock: Clock) -> None:
+    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._clock = clock
 
     def ask(self, days: int, deal_id: int | None, who: str) -> int:
@@ -189,7 +189,7 @@ DIED = "сорвалась: процесс репетиции умер (прич
 _room = threading.Lock()
 
 
-class RehearsalRoom:
+class RehearsalRunner:
     """``look`` is the leader's chore: begin what is asked for, end what is over. ``leave`` when the leading ends."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:

@@ -9,20 +9,20 @@ from typing import Self
 from amo_bridge.config.model import Config
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.locks import Locks, locks_for
-from amo_bridge.storage.notify import Bells
+from amo_bridge.storage.notify import Notifier
 
 
 @dataclass(frozen=True)
-class Ground:
+class SharedResources:
     store: Store
     locks: Locks
-    bells: Bells
+    bells: Notifier
 
     @classmethod
     def of(cls, config: Config) -> Self:
         """Opened by the first use, not now. Raises OSError when the data folder can't be made."""
         store = Store.at(config.bridge.database, config.data_folder)
-        return cls(store, locks_for(store.engine, config.data_folder), Bells(store.engine))
+        return cls(store, locks_for(store.engine, config.data_folder), Notifier(store.engine))
 
     def close(self) -> None:
         self.bells.close()

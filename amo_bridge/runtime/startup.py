@@ -13,28 +13,28 @@ from amo_bridge.clock import AccountClock, Clock
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
-from amo_bridge.engine.metrics import AccountMeters
+from amo_bridge.engine.metrics import AccountMetrics
 from amo_bridge.errors import ConfigError, StoreUnavailable
-from amo_bridge.runtime.connection import HOOK_SECRET, Closing, Connection, known_account, known_secret
+from amo_bridge.runtime.connection import HOOK_SECRET, Connection, Shutdown, known_account, known_secret
 from amo_bridge.storage.accounts import key_of, known_key
 from amo_bridge.storage.database import Store
 
 
 @dataclass
-class Desk:
+class AccountContext:
     """All that the work needs. ``destination``: where amoCRM is to send its hooks, if that is known. ``under``: the
     path of this account's pages among several, «/accounts/NAME»."""
 
     config: Config
     store: Store
-    account_key: int
+    account_id: int
     connection: Connection
     account: Account
     clock: Clock
     account_clock: AccountClock
     settle: float
     destination: str | None
-    meters: AccountMeters
+    meters: AccountMetrics
     environment: Mapping[str, str] = field(default_factory=dict)
     under: str = ""
 
@@ -76,9 +76,9 @@ NOT_MET = "аккаунт ещё не подключал ни один рабо�
 class Met:
     """``secret`` opens the door for hooks. ``desk`` is there for whoever may work for the account."""
 
-    account_key: int
+    account_id: int
     secret: str
-    desk: Desk | None = None
+    desk: AccountContext | None = None
 
 
 def by_what_a_worker_left(config: Config, environment: Mapping[str, str], store: Store) -> Met:
@@ -98,8 +98,8 @@ def by_asking(
     own_url: str | None,
     clock: Clock,
     settle: float,
-    meters: AccountMeters,
-    closing: Closing,
+    meters: AccountMetrics,
+    closing: Shutdown,
     under: str = "",
 ) -> Met:
     """From amoCRM itself. Raises CrmError, StoreUnavailable, and ConfigError when the config does not fit."""
@@ -111,10 +111,10 @@ def by_asking(
         raise connection.silence or ConfigError(problems)
     key = key_of(store, account, config.account.url)
     secret = connection.remembered(HOOK_SECRET, lambda: secrets.token_urlsafe(32))
-    desk = Desk(
+    desk = AccountContext(
         config=config,
         store=store,
-        account_key=key,
+        account_id=key,
         connection=connection,
         account=account,
         clock=clock,

@@ -1,4 +1,4 @@
-"""The clock's door bell: APScheduler asks the worker for its chores, and does nothing itself.
+"""The clock's door bell: APScheduler asks the worker for its jobs, and does nothing itself.
 
 What is due stands in the store, so a missed tick, a restart or two ticks at once change nothing.
 """
@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from amo_bridge.channels.sender import Traffic
+from amo_bridge.channels.sender import ChannelWorkers
 from amo_bridge.engine.event_queue import BATCH, decode_new
-from amo_bridge.engine.processor import Planner
+from amo_bridge.engine.processor import EventProcessor
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import BridgeError, CrmForbidden, CrmRefused, CrmStopped, LeadLost
 from amo_bridge.mirror.tasks import ReadTasks
@@ -44,20 +44,26 @@ EVERY_SECONDS = {
 }  # fmt: skip
 
 
-class Asked(Protocol):
-    def ask(self, chore: str) -> None: ...
+class JobRequests(Protocol):
+    def request_job(self, job: str) -> None: ...
 
 
 class Ticker:
     def __init__(self) -> None:
         self._scheduler: BackgroundScheduler | None = None
 
-    def start(self, worker: Asked) -> None:
+    def start(self, worker: JobRequests) -> None:
         """Begin to tick; ticks that were missed while the machine slept come once."""
         self._scheduler = BackgroundScheduler(timezone=ZoneInfo("UTC"))
-        for chore, seconds in EVERY_SECONDS.items():
+        for job, seconds in EVERY_SECONDS.items():
             self._scheduler.add_job(
-                worker.ask, "interval", args=[chore], seconds=seconds, coalesce=True, misfire_grace_time=None, id=chore
+                worker.request_job,
+                "interval",
+                args=[job],
+                seconds=seconds,
+                coalesce=True,
+                misfire_grace_time=None,
+                id=job,
             )
         self._scheduler.start()
 
@@ -91,23 +97,23 @@ class Worker:
     def __init__(
         self,
         store: Store,
-        account_key: int,
-        planner: Planner,
+        account_id: int,
+        planner: EventProcessor,
         sender: Sender,
         refresh_account: Callable[[], None],
-        chores: Mapping[str, Callable[[], object]] | None = None,
-        traffic: Traffic | None = None,
+        jobs: Mapping[str, Callable[[], object]] | None = None,
+        traffic: ChannelWorkers | None = None,
         tell_of_stop: Callable[[CrmStopped], None] = lambda error: None,
         has_work: Callable[[], bool] = lambda: True,
         read_tasks: ReadTasks = lambda task_ids: {},
     ) -> None:
-        self.traffic = traffic or Traffic()
+        self.traffic = traffic or ChannelWorkers()
         self.trouble = ""
         self.has_lost_lead = False
-        self._chores = dict(chores or {})
+        self._jobs = dict(jobs or {})
         self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._planner = planner
         self._sender = sender
         self._refresh_account = refresh_account
@@ -125,26 +131,26 @@ class Worker:
         self._thread.start()
         self.traffic.start()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         self._bell.set()
 
     def try_again(self) -> None:
         """Whatever it is waiting out may be over: don't wait any longer."""
         self._again.set()
 
-    def ask(self, chore: str) -> None:
-        """Have a chore (reconcile …) done before the next round; chores run in this one thread too."""
-        self._asked.put(chore)
+    def request_job(self, job: str) -> None:
+        """Have a job (reconcile …) done before the next round; jobs run in this one thread too."""
+        self._asked.put(job)
         self._bell.set()
 
     @property
     def is_asked(self) -> bool:
-        """Is there a chore to be done?"""
+        """Is there a job to be done?"""
         return not self._asked.empty()
 
-    def learn(self, chore: str, how: Callable[[], object]) -> None:
-        """Another chore, before the start."""
-        self._chores[chore] = how
+    def register_job(self, job: str, how: Callable[[], object]) -> None:
+        """Another job, before the start."""
+        self._jobs[job] = how
 
     def stop(self, timeout: float = 30) -> None:
         """Finish the round in hand and leave."""
@@ -161,7 +167,7 @@ class Worker:
 
     def once(self) -> int:
         """One round: decode, judge, send. Returns how much was moved on; 0 means there is nothing to do now."""
-        self._do_chores()
+        self._do_jobs()
         if not self._has_work():
             return 0
         moved = decode_new(self._store, self._key, self._read_tasks)
@@ -172,15 +178,15 @@ class Worker:
             self._refresh_account()
         moved += self.traffic.send_near()
         if moved:
-            self.traffic.ring()
+            self.traffic.wake()
         return moved + self._sender.send()
 
-    def _do_chores(self) -> None:
+    def _do_jobs(self) -> None:
         asked = set()
         while not self._asked.empty():
             asked.add(self._asked.get())
         # In the order in which they were learned: what hears of the outside comes before what acts on it.
-        left = [name for name in self._chores if name in asked]
+        left = [name for name in self._jobs if name in asked]
         while left:
             try:
                 self._do(left[0])
@@ -190,12 +196,12 @@ class Worker:
                 raise
             left.pop(0)
 
-    def _do(self, chore: str) -> None:
+    def _do(self, job: str) -> None:
         try:
-            self._chores[chore]()
+            self._jobs[job]()
         except (CrmRefused, CrmForbidden) as error:
             # A list that we may not see must not keep the bridge from everything else.
-            log.error("chore failed", chore=chore, error=str(error))
+            log.error("job failed", job=job, error=str(error))
 
     def _run(self) -> None:
         failures = 0
@@ -245,6 +251,6 @@ class Worker:
     def _tell(self, error: CrmStopped) -> None:
         try:
             self._tell_of_stop(error)
-            self.traffic.ring()
+            self.traffic.wake()
         except BridgeError as trouble:
             log.error("nobody could be told", about="amoCRM stopped us", error=str(trouble))

@@ -18,7 +18,7 @@ from amo_bridge.sandbox.digital_pipeline import pipeline_hooks
 from amo_bridge.sandbox.faults import Faults
 from amo_bridge.sandbox.webhook_bodies import hooks_of
 from amo_bridge.sandbox.webhook_entities import HookAccount
-from amo_bridge.sandbox.webhook_sender import Courier, Parcel
+from amo_bridge.sandbox.webhook_sender import Parcel, WebhookSender
 from amo_bridge.sandbox.world import World
 
 EXTENSION = "sandbox.delivery"
@@ -37,7 +37,7 @@ class Delivery:
         self._numbers = itertools.count(1)
         self._guard = threading.Lock()
         self._invalid: defaultdict[int, deque[int]] = defaultdict(deque)
-        self.courier = Courier(world.clock, self._is_wanted, self._answered)
+        self.courier = WebhookSender(world.clock, self._is_wanted, self._answered)
 
     def changed(self, change: Change) -> None:
         """Listens to the world: changes of one request are gathered, any other is sent by itself."""

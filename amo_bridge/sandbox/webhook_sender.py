@@ -145,10 +145,10 @@ Answered = Callable[[Parcel, bool], None]
 """Told of every answer: the parcel and whether the answer was valid."""
 
 
-class Lane(threading.Thread):
+class DestinationQueue(threading.Thread):
     """What goes to one address. Every field is guarded by the courier's ``ready``."""
 
-    def __init__(self, destination: str, courier: Courier) -> None:
+    def __init__(self, destination: str, courier: WebhookSender) -> None:
         super().__init__(name=f"hooks to {destination}", daemon=True)
         self._courier = courier
         self.destination = destination
@@ -190,7 +190,7 @@ class Lane(threading.Thread):
                 self._courier.done(self, parcel)
 
 
-class Courier:
+class WebhookSender:
     """Takes parcels and delivers them. ``is_wanted`` says just before sending whether the webhook is still on."""
 
     def __init__(self, clock: SandboxClock, is_wanted: Callable[[Parcel], bool], answered: Answered) -> None:
@@ -201,7 +201,7 @@ class Courier:
         self._is_wanted = is_wanted
         self._answered = answered
         self._ready = threading.Condition()
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, DestinationQueue] = {}
         self._turns = itertools.count()
         self._is_closed = False
         clock.subscribe(lambda _now: self._wake())
@@ -212,12 +212,12 @@ class Courier:
             for parcel in parcels:
                 lane = self._lanes.get(parcel.destination)
                 if lane is None:
-                    lane = self._lanes[parcel.destination] = Lane(parcel.destination, self)
+                    lane = self._lanes[parcel.destination] = DestinationQueue(parcel.destination, self)
                     lane.start()
                 lane.put(parcel, next(self._turns))
             self._ready.notify_all()
 
-    def next_for(self, lane: Lane, session: requests.Session) -> Parcel | None:
+    def next_for(self, lane: DestinationQueue, session: requests.Session) -> Parcel | None:
         """The lane's next due parcel, waited for. None: the lane has nothing left and ends."""
         with self._ready:
             while not self._is_closed:
@@ -252,14 +252,14 @@ class Courier:
         self.log.add(parcel, now, "will_retry", next_attempt_at=again.due_at, **told)
         self.send([again])
 
-    def done(self, lane: Lane, parcel: Parcel) -> None:
+    def done(self, lane: DestinationQueue, parcel: Parcel) -> None:
         with self._ready:
             lane.is_busy = False
             if not parcel.is_held:
                 lane.release_held()
             self._ready.notify_all()
 
-    def bury(self, lane: Lane) -> None:
+    def bury(self, lane: DestinationQueue) -> None:
         """A lane that died of an error makes room for a new one."""
         with self._ready:
             del self._lanes[lane.destination]

@@ -19,10 +19,10 @@ import click
 from gunicorn.app.base import BaseApplication
 
 from amo_bridge.errors import why_not
-from amo_bridge.server.options import Order, StartRefused
+from amo_bridge.server.options import ServeOptions, StartRefused
 
 if TYPE_CHECKING:
-    from amo_bridge.server.process import House
+    from amo_bridge.server.process import ServerProcess
 
 
 THREADS = 8
@@ -30,7 +30,7 @@ THREADS = 8
 GRACE = 45
 
 
-def serve(order: Order) -> None:
+def serve(order: ServeOptions) -> None:
     """Serve until told to stop; exits with the working process's code if it has given up. Raises StartRefused."""
     listener = _listen(order.host, order.port)
     order = replace(order, port=listener.getsockname()[1])
@@ -38,21 +38,21 @@ def serve(order: Order) -> None:
     given_up = mmap.mmap(-1, 1)
     arbiter = os.getpid()
     try:
-        Arbiter(order, listener, given_up).run()
+        GunicornApp(order, listener, given_up).run()
     finally:
         # The working process leaves by the same door.
         if given_up[0] and os.getpid() == arbiter:
             sys.exit(given_up[0])
 
 
-class Arbiter(BaseApplication):
+class GunicornApp(BaseApplication):
     """One working process with threads. ``load`` and the hooks run in it, everything else here."""
 
-    def __init__(self, order: Order, listener: socket.socket, given_up: mmap.mmap) -> None:
+    def __init__(self, order: ServeOptions, listener: socket.socket, given_up: mmap.mmap) -> None:
         self._order = order
         self._listener = listener
         self._given_up = given_up
-        self._house: House | None = None
+        self._house: ServerProcess | None = None
         super().__init__()
 
     def load_config(self) -> None:
@@ -76,14 +76,14 @@ class Arbiter(BaseApplication):
         self._house = self._or_give_up(self._open)
         return self._house.app
 
-    def _open(self) -> House:
+    def _open(self) -> ServerProcess:
         gc.disable()
-        from amo_bridge.server.process import House
+        from amo_bridge.server.process import ServerProcess
 
         # What was imported stays: the collector need not go through it while it comes, nor ever again.
         gc.freeze()
         gc.enable()
-        house = House(self._order)
+        house = ServerProcess(self._order)
         click.echo(f"amo-bridge: {self._order.address}", err=True)
         return house
 
@@ -95,7 +95,7 @@ class Arbiter(BaseApplication):
         if self._house is not None:
             self._house.end()
 
-    def _or_give_up(self, build: Callable[[], House]) -> House:
+    def _or_give_up(self, build: Callable[[], ServerProcess]) -> ServerProcess:
         try:
             return build()
         except StartRefused as refused:

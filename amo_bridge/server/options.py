@@ -24,7 +24,7 @@ class StartRefused(Exception):
 
 
 @dataclass(frozen=True)
-class Order:
+class ServeOptions:
     """``configs``: a folder of configs instead of the one at ``config_path``. ``proxies``: how many of our own stand
     before the bridge. ``report``: tells people why the server can't start, or which account it leaves out."""
 

@@ -19,14 +19,14 @@ from amo_bridge.config.files import load_folder
 from amo_bridge.config.loader import load, secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
-from amo_bridge.crm.responses import in_words
+from amo_bridge.crm.responses import describe
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, ConfigError, why_not
-from amo_bridge.runtime.account import Bridge
+from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.connection import account_client, known_account
-from amo_bridge.runtime.host import Installation
+from amo_bridge.runtime.host import Host
 from amo_bridge.server import options
-from amo_bridge.server.options import Order, StartRefused
+from amo_bridge.server.options import ServeOptions, StartRefused
 from amo_bridge.web.app import create_app
 from amo_bridge.web.auth.guard import TOKEN
 from amo_bridge.web.context import EXTENSION as PAGES
@@ -68,10 +68,10 @@ def announce(office: Office, address: str) -> None:
 SETTLE_VARIABLE = "AMO_BRIDGE_SETTLE"
 
 
-class House:
+class ServerProcess:
     """``app`` is the web side. Making it raises StartRefused when it can't work."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: ServeOptions) -> None:
         self._order = order
         self._bridge = _installation(order) if order.configs else _bridge(order)
         self.app = create_app(
@@ -93,7 +93,7 @@ class House:
             address = office.public_url or self._order.own_url
             options.leave(office.data_folder, address)
             threading.Thread(target=announce, args=(office, address), daemon=True).start()
-        if isinstance(self._bridge, Bridge):
+        if isinstance(self._bridge, AccountRuntime):
             threading.Thread(target=_watch, args=(self._bridge, give_up), daemon=True).start()
 
     def end(self) -> None:
@@ -101,14 +101,14 @@ class House:
         self._bridge.stop()
 
 
-def _watch(bridge: Bridge, give_up: Callable[[StartRefused], None]) -> None:
+def _watch(bridge: AccountRuntime, give_up: Callable[[StartRefused], None]) -> None:
     """A config that does not fit the account, found out after the start, ends the whole server and says why."""
     bridge.wait_started()
     if bridge.problems:
         give_up(StartRefused(bridge.problems))
 
 
-def _bridge(order: Order) -> Bridge:
+def _bridge(order: ServeOptions) -> AccountRuntime:
     try:
         config = load(order.config_path)
     except ConfigError as error:
@@ -117,10 +117,10 @@ def _bridge(order: Order) -> Bridge:
     _refuse_unwritable_folder(config.data_folder)
     if order.role != "web":
         _refuse_wrong_names(config)
-    return Bridge(config, os.environ, order.own_url, role=order.role, settle=_settle())
+    return AccountRuntime(config, os.environ, order.own_url, role=order.role, settle=_settle())
 
 
-def _installation(order: Order) -> Installation:
+def _installation(order: ServeOptions) -> Host:
     """A broken config keeps only its own account out; its names are compared by its own bridge."""
     assert order.configs is not None
     try:
@@ -135,7 +135,7 @@ def _installation(order: Order) -> Installation:
             order.report(list(one.problems))
     if all(one.config is None for one in accounts):
         raise StartRefused([])
-    return Installation(accounts, order.own_url, role=order.role, settle=_settle())
+    return Host(accounts, order.own_url, role=order.role, settle=_settle())
 
 
 def _refuse_wrong_names(config: Config) -> None:
@@ -152,7 +152,7 @@ def _refuse_wrong_names(config: Config) -> None:
     except ConfigError as error:
         raise StartRefused(error.problems) from error
     except BridgeError as error:
-        click.echo(f"Имена пока не сверены, это будет сделано, когда amoCRM ответит: {in_words(error)}", err=True)
+        click.echo(f"Имена пока не сверены, это будет сделано, когда amoCRM ответит: {describe(error)}", err=True)
         return
     if problems:
         raise StartRefused(problems)

@@ -91,7 +91,7 @@ def _insert(connection: Connection, table: Table) -> Any:
 # A lock whose waiters get it in the order in which they came.
 
 
-class Turns:
+class WriteQueue:
     """For ``with``. Python's own locks let whoever releases take again at once: a worker that writes one transaction
     after another would keep the hooks' writer waiting for seconds."""
 
@@ -131,7 +131,7 @@ class Store:
         self.url = url
         self.engine = open_engine(url)
         # Writers queue here rather than in SQLite's busy loop, which wakes them unfairly late.
-        self._turn = Turns()
+        self._turn = WriteQueue()
 
     @classmethod
     def at(cls, url: str, folder: Path) -> Store:

@@ -24,7 +24,7 @@ LISTEN_FOR = 0.5
 PAUSE = 2.0
 
 
-def ring_out(connection: Connection, account: int) -> None:
+def notify(connection: Connection, account: int) -> None:
     """Within the transaction that brings something for the account in: heard when it is committed."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_notify(CHANNEL, _whose(account))))
@@ -35,7 +35,7 @@ def _whose(account: int) -> object:
     return func.current_schema().concat(literal(f" {account}"))
 
 
-class Bells:
+class Notifier:
     """One process's ears: one connection, whatever the number of accounts."""
 
     def __init__(self, engine: Engine) -> None:

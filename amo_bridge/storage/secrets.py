@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
 from amo_bridge.config.model import Config
-from amo_bridge.crm.tokens import KEY_FILE_VARIABLE, KEY_VARIABLE, FileTokenStore, KeptTokens, TokenStore, cipher
+from amo_bridge.crm.tokens import KEY_FILE_VARIABLE, KEY_VARIABLE, FileTokenStore, StoredTokens, TokenStore, cipher
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.file_lock import file_lock
 from amo_bridge.keyvalue import JsonStore, Values
@@ -37,7 +37,7 @@ NO_KEY = (
 )
 
 
-class SmallState(Protocol):
+class SecretStore(Protocol):
     """Where the small values of a bridge are. Everything raises StoreUnavailable, ConfigError for a wrong key."""
 
     @property
@@ -56,11 +56,11 @@ class SmallState(Protocol):
         """Keeps everybody out who shares these values: other threads, processes, machines."""
 
 
-def small_state(config: Config, environment: Mapping[str, str]) -> SmallState:
+def small_state(config: Config, environment: Mapping[str, str]) -> SecretStore:
     """The place that goes with the database. Raises ConfigError (Russian) when the key is missing or no key."""
     if config.bridge.database.startswith("postgresql"):
         return TableState(config.bridge.database, environment)
-    return FileState(config.data_folder, environment)
+    return FileSecretStore(config.data_folder, environment)
 
 
 def account_name(config: Config) -> str:
@@ -68,7 +68,7 @@ def account_name(config: Config) -> str:
     return urlsplit(config.account.url).netloc.lower()
 
 
-class FileState:
+class FileSecretStore:
     """In the data folder. Files and keys are made when they are first needed."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
@@ -118,7 +118,7 @@ class TableState:
 
     @property
     def tokens(self) -> TokenStore:
-        return KeptTokens(self._section(TOKENS))
+        return StoredTokens(self._section(TOKENS))
 
     def lock(self, name: str) -> AbstractContextManager[None]:
         return advisory_lock(self._engine, name)

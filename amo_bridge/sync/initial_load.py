@@ -20,9 +20,9 @@ from amo_bridge.crm.values import embedded
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.errors import CrmForbidden, CrmRefused
-from amo_bridge.mirror.contact_refresh import ContactKeeper
-from amo_bridge.mirror.deals import Mirror, Mirrored
-from amo_bridge.mirror.tasks import TaskCopy, TaskRows
+from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
+from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.mirror.touches import learn
 from amo_bridge.storage.accounts import (
     CONTACTS_FIELDS,
@@ -37,10 +37,10 @@ from amo_bridge.storage.accounts import (
 from amo_bridge.storage.database import Store
 
 log = structlog.get_logger()
-PAGE = 250
+PAGE_SIZE = 250
 
 
-class Fill:
+class DealsLoad:
     """Goes on where it stopped: pages are counted in the store, in order of id, which old deals never change.
 
     ``timetable``: what steps the deals get as they come into the mirror."""
@@ -48,7 +48,7 @@ class Fill:
     def __init__(
         self,
         store: Store,
-        account_key: int,
+        account_id: int,
         client: CrmClient,
         clock: Clock,
         account_clock: Clock,
@@ -58,9 +58,9 @@ class Fill:
         self._client = client
         self._clock = clock
         self._account_clock = account_clock
-        self._mirror = Mirror(store, account_key)
-        self._cursors = Cursors(store, account_key)
-        self._timers = Timers(account_key)
+        self._mirror = Mirror(store, account_id)
+        self._cursors = Cursors(store, account_id)
+        self._timers = Timers(account_id)
         self._timetable = timetable
 
     @property
@@ -86,9 +86,9 @@ class Fill:
         done = int(self._cursors.read(DEALS_FILLED_PAGES) or 0)
         for page in count(done + 1):
             records = self._read(page)
-            self._keep(page, [record for record in records if record.updated_at < met], len(records) < PAGE)
-            progress((page - 1) * PAGE + len(records))
-            if len(records) < PAGE:
+            self._keep(page, [record for record in records if record.updated_at < met], len(records) < PAGE_SIZE)
+            progress((page - 1) * PAGE_SIZE + len(records))
+            if len(records) < PAGE_SIZE:
                 return
 
     def _met_at(self) -> float:
@@ -101,12 +101,12 @@ class Fill:
         return met
 
     def _read(self, page: int) -> list[DealRecord]:
-        params = {"with": "contacts,loss_reason", "order": {"id": "asc"}, "page": page, "limit": PAGE}
+        params = {"with": "contacts,loss_reason", "order": {"id": "asc"}, "page": page, "limit": PAGE_SIZE}
         return [DealRecord.from_api(row) for row in embedded(self._client.get("/api/v4/leads", params) or {}, "leads")]
 
     def _keep(self, page: int, records: list[DealRecord], is_last: bool) -> None:
         known = self._mirror.get(record.id for record in records)
-        new = [Mirrored(record, record.updated_at) for record in records if record.id not in known]
+        new = [MirroredDeal(record, record.updated_at) for record in records if record.id not in known]
         with self._store.write() as connection:
             self._mirror.put(connection, new, self._clock.now())
             if self._timetable:
@@ -139,15 +139,15 @@ class PagedList:
         return f"{self.name}_filled"
 
 
-class PagedFill:
+class PagedLoad:
     """Pages are counted in the store, in order of id, which old entities never change. Nothing is kept in memory but
     the page in hand."""
 
-    def __init__(self, store: Store, account_key: int, client: CrmClient, what: PagedList) -> None:
+    def __init__(self, store: Store, account_id: int, client: CrmClient, what: PagedList) -> None:
         self._store = store
         self._client = client
         self._what = what
-        self._cursors = Cursors(store, account_key)
+        self._cursors = Cursors(store, account_id)
         self._pages = f"{what.name}_pages"
 
     @property
@@ -159,12 +159,12 @@ class PagedFill:
         if self.is_done:
             return
         done = int(self._cursors.read(self._pages) or 0)
-        params = {**self._what.params, "order": {"id": "asc"}, "page": done + 1, "limit": PAGE}
+        params = {**self._what.params, "order": {"id": "asc"}, "page": done + 1, "limit": PAGE_SIZE}
         rows = embedded(self._client.get(self._what.path, params) or {}, self._what.key)
         with self._store.write() as connection:
             self._what.keep(connection, rows)
             self._cursors.write(connection, self._pages, done + 1)
-            if len(rows) < PAGE:
+            if len(rows) < PAGE_SIZE:
                 self._cursors.write(connection, self._what.filled, 1.0)
         log.info("mirror is being filled", list=self._what.name, page=done + 1, rows=len(rows))
 
@@ -184,31 +184,31 @@ HISTORY = timedelta(days=35)
 STEPS_IN_A_ROW = 3
 
 
-class FirstReading:
+class MirrorLoad:
     """``again`` asks for the next portion. ``account_clock`` tells amoCRM's time."""
 
     def __init__(
         self,
         store: Store,
-        account_key: int,
+        account_id: int,
         client: CrmClient,
         account_clock: Clock,
-        contacts: ContactKeeper,
+        contacts: ContactRefresher,
         again: Callable[[], None],
     ) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._client = client
         self._account_clock = account_clock
         self._contacts = contacts
         self._again = again
-        self._cursors = Cursors(store, account_key)
-        self._rows = TaskRows(account_key)
+        self._cursors = Cursors(store, account_id)
+        self._rows = TaskRows(account_id)
         self._refused: set[str] = set()
         of_tasks = PagedList("tasks", "/api/v4/tasks", "tasks", {"filter": {"is_completed": False}}, self._keep_tasks)
         of_contacts = PagedList("contacts", "/api/v4/contacts", "contacts", {"with": "leads"}, self._keep_contacts)
-        self._tasks = PagedFill(store, account_key, client, of_tasks)
-        self._people = PagedFill(store, account_key, client, of_contacts)
+        self._tasks = PagedLoad(store, account_id, client, of_tasks)
+        self._people = PagedLoad(store, account_id, client, of_contacts)
 
     def meet(self) -> None:
         """What happens from this second on is news. To be called before anything begins to listen; does nothing the
@@ -251,7 +251,7 @@ class FirstReading:
         """What changed after the bridge met the account is left to its hooks: a copy of the new state here would make
         their news look old."""
         met = self._met
-        copies = [TaskCopy.of(TaskRecord.from_api(row)) for row in rows]
+        copies = [MirroredTask.of(TaskRecord.from_api(row)) for row in rows]
         known = self._rows.known(connection, (copy.id for copy in copies))
         self._rows.put(connection, [copy for copy in copies if copy.id not in known and copy.updated_at < met])
 

@@ -23,8 +23,8 @@ from amo_bridge.engine.event_queue import add_events
 from amo_bridge.errors import CrmError
 from amo_bridge.events import DealAdded, DealMoved, DealReported, DealUpdated, Event, FieldValue
 from amo_bridge.events.codec import from_json, to_json
-from amo_bridge.mirror.contact_refresh import ContactKeeper
-from amo_bridge.mirror.deals import Mirror, Mirrored, hook_texts
+from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.deals import Mirror, MirroredDeal, hook_texts
 from amo_bridge.mirror.tasks import Fresh, reader_of, settling
 from amo_bridge.mirror.touches import learn
 from amo_bridge.storage.accounts import RECONCILED_AT, RECONCILED_UNTIL, Cursors
@@ -32,10 +32,10 @@ from amo_bridge.storage.database import Store, chunks
 from amo_bridge.storage.tables import events, found
 
 
-class Found:
-    def __init__(self, store: Store, account_key: int) -> None:
+class EventBuffer:
+    def __init__(self, store: Store, account_id: int) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
 
     def keep(self, connection: Connection, newest_first: Iterable[Event]) -> None:
         """Within the transaction that keeps the look's place."""
@@ -80,7 +80,7 @@ PAGE = 250
 
 
 @dataclass(frozen=True)
-class Place:
+class ReconciliationCursor:
     """Of which list (their number) so many rows are passed. Moments are Unix seconds by the account's clock:
     everything ``until`` then was known when the look was ``begun``; ``newest`` is what it has found."""
 
@@ -118,27 +118,27 @@ class Place:
         return replace(self, passed=max(self.passed - PAGE, 0))
 
 
-NAMES = tuple(f"look_{field.name}" for field in fields(Place))
+CURSOR_NAMES = tuple(f"look_{field.name}" for field in fields(ReconciliationCursor))
 
 
-def read_place(cursors: Cursors) -> Place | None:
+def read_cursor(cursors: Cursors) -> ReconciliationCursor | None:
     """Where the last look broke off, if it did."""
-    told = [cursors.read(name) for name in NAMES]
+    told = [cursors.read(name) for name in CURSOR_NAMES]
     until, begun, newest, number, passed = told
     if until is None or begun is None or newest is None or number is None or passed is None:
         return None
-    return Place(until, begun, newest, int(number), int(passed))
+    return ReconciliationCursor(until, begun, newest, int(number), int(passed))
 
 
-def write_place(cursors: Cursors, connection: Connection, place: Place) -> None:
+def write_cursor(cursors: Cursors, connection: Connection, place: ReconciliationCursor) -> None:
     """Within the transaction that keeps what was read until there."""
-    for name, value in zip(NAMES, astuple(place), strict=True):
+    for name, value in zip(CURSOR_NAMES, astuple(place), strict=True):
         cursors.write(connection, name, value)
 
 
-def forget_place(cursors: Cursors, connection: Connection) -> None:
+def forget_cursor(cursors: Cursors, connection: Connection) -> None:
     """The look is over."""
-    cursors.forget(connection, *NAMES)
+    cursors.forget(connection, *CURSOR_NAMES)
 
 
 # On which stage a deal was made that has been moved since: told by its moves, while lists are read back to its making.
@@ -149,7 +149,7 @@ def forget_place(cursors: Cursors, connection: Connection) -> None:
 Stage = tuple[int | None, int | None]
 
 
-class Origins:
+class OriginalStages:
     """Of one look: its events have to come from the newest to the oldest."""
 
     def __init__(self) -> None:
@@ -193,11 +193,11 @@ def _origin(moves: Sequence[DealMoved]) -> Stage:
 
 log = structlog.get_logger()
 # The worker does nothing else meanwhile.
-HANDED_ON_TOGETHER = 250
+BATCH_SIZE = 250
 
 
 @dataclass(frozen=True)
-class Told:
+class ListPage:
     """What a page of a list told, newest first. ``passed``: so many rows of the list are read now; None: all."""
 
     events: Sequence[Event]
@@ -210,27 +210,27 @@ class Reconciler:
     def __init__(
         self,
         store: Store,
-        account_key: int,
+        account_id: int,
         client: CrmClient,
         clock: Clock,
         account_clock: Clock,
-        contacts: ContactKeeper,
+        contacts: ContactRefresher,
         again: Callable[[], None],
     ) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._client = client
         self._clock = clock
         self._account_clock = account_clock
-        self._mirror = Mirror(store, account_key)
+        self._mirror = Mirror(store, account_id)
         self._contacts = contacts
         self._read_tasks = reader_of(client)
         self._again = again
-        self._cursors = Cursors(store, account_key)
-        self._found = Found(store, account_key)
-        self._origins = Origins()
+        self._cursors = Cursors(store, account_id)
+        self._found = EventBuffer(store, account_id)
+        self._origins = OriginalStages()
         self._lists = (self._events, self._changed_deals, self._changed_contacts)
-        self._place: Place | None = None
+        self._place: ReconciliationCursor | None = None
         # The look in hand stood still for a while: amoCRM was silent, or the process that had begun it is gone.
         self._was_interrupted = False
         self._new = 0
@@ -245,7 +245,7 @@ class Reconciler:
             now = newest_at(self._client) or EPOCH
             with self._store.write() as connection:
                 self._cursors.write(connection, RECONCILED_UNTIL, now.timestamp())
-        if (broken_off := read_place(self._cursors)) is not None:
+        if (broken_off := read_cursor(self._cursors)) is not None:
             self._place = broken_off.a_page_back()
             self._was_interrupted = True
             self._origins.learn(self._found.newest_first())
@@ -264,16 +264,18 @@ class Reconciler:
                 self._again()
                 return None
         while handed_on := self._hand_on():
-            if handed_on == HANDED_ON_TOGETHER:
+            if handed_on == BATCH_SIZE:
                 self._again()
                 return None
         return self._end(place)
 
-    def _beginning(self) -> Place:
-        self._new, self._seen_now, self._origins = 0, set(), Origins()
-        return Place.at_the_beginning(self._cursors.read(RECONCILED_UNTIL) or 0.0, self._account_clock.now())
+    def _beginning(self) -> ReconciliationCursor:
+        self._new, self._seen_now, self._origins = 0, set(), OriginalStages()
+        return ReconciliationCursor.at_the_beginning(
+            self._cursors.read(RECONCILED_UNTIL) or 0.0, self._account_clock.now()
+        )
 
-    def _read(self, place: Place) -> Place:
+    def _read(self, place: ReconciliationCursor) -> ReconciliationCursor:
         """Read the next page and keep what it told; the place after it."""
         told = self._lists[place.list](place)
         unknown = self._origins.told_with(self._not_covered(told.events))
@@ -284,13 +286,13 @@ class Reconciler:
                 # What the mirror has seen is no event any more, but who did it only this list knows.
                 learn(connection, self._key, told.events)
                 self._found.keep(connection, unknown)
-                write_place(self._cursors, connection, after)
+                write_cursor(self._cursors, connection, after)
         self._place = after
         return after
 
     def _hand_on(self) -> int:
         """Hand on the oldest of what was found; how much of it there was."""
-        oldest = self._found.oldest(HANDED_ON_TOGETHER)
+        oldest = self._found.oldest(BATCH_SIZE)
         if oldest:
             # Hooks may have told of it meanwhile.
             unknown = self._not_covered(oldest.values())
@@ -303,13 +305,13 @@ class Reconciler:
             self._found.drop(connection, oldest)
         return new
 
-    def _end(self, place: Place) -> int | None:
+    def _end(self, place: ReconciliationCursor) -> int | None:
         was_interrupted, self._was_interrupted, self._place = self._was_interrupted, False, None
         with self._store.write() as connection:
             self._cursors.write(connection, RECONCILED_UNTIL, place.will_be_known)
             if not was_interrupted:
                 self._cursors.write(connection, RECONCILED_AT, self._clock.now().timestamp())
-            forget_place(self._cursors, connection)
+            forget_cursor(self._cursors, connection)
         # Not before their events are kept: a look that broke off must find them again.
         self._seen = frozenset(self._seen_now)
         if self._new:
@@ -320,7 +322,7 @@ class Reconciler:
             return None
         return self._new
 
-    def _events(self, place: Place) -> Told:
+    def _events(self, place: ReconciliationCursor) -> ListPage:
         look = look_since(
             self._client, place.since, passed=place.passed, known_notes=self._known_notes, seen=self._seen
         )  # fmt: skip
@@ -328,9 +330,9 @@ class Reconciler:
         # No more of them than the next look meets again.
         next_since = place.after(newest, look.ends_at).will_be_known - OVERLAP.total_seconds()
         self._seen_now |= {row_id for row_id, at in look.rows.items() if at.timestamp() >= next_since}
-        return Told(look.events[::-1], look.ends_at)
+        return ListPage(look.events[::-1], look.ends_at)
 
-    def _changed_deals(self, place: Place) -> Told:
+    def _changed_deals(self, place: ReconciliationCursor) -> ListPage:
         params = {"order": {"updated_at": "desc"}, "with": "contacts,loss_reason"}
         page = self._client.page("/api/v4/leads", params, "leads", place.passed, PAGE)
         records = [DealRecord.from_api(row) for row in page.rows]
@@ -338,10 +340,10 @@ class Reconciler:
         is_all = len(changed) < len(records)
         known = self._mirror.get(record.id for record in changed)
         told = [_as_event(record, place.since, known.get(record.id)) for record in changed]
-        return Told(told, None if is_all else page.ends_at)
+        return ListPage(told, None if is_all else page.ends_at)
 
-    def _changed_contacts(self, place: Place) -> Told:
-        return Told((), self._contacts.catch_up(place.since, place.passed))
+    def _changed_contacts(self, place: ReconciliationCursor) -> ListPage:
+        return ListPage((), self._contacts.catch_up(place.since, place.passed))
 
     def _known_notes(self, note_ids: Sequence[int]) -> set[int]:
         """Those whose events are there, so that they need not be read."""
@@ -360,7 +362,7 @@ class Reconciler:
         return [event for event in all_told if not _covered(event, known)]
 
 
-def _as_event(record: DealRecord, since: datetime, known: Mirrored | None = None) -> DealReported:
+def _as_event(record: DealRecord, since: datetime, known: MirroredDeal | None = None) -> DealReported:
     if known and known.misses(record):
         # It changed within the second of the last read. An event without a time is no repeat: the deal is read again.
         return DealUpdated(caught_up=True, deal_id=record.id)
@@ -385,7 +387,7 @@ def _as_event(record: DealRecord, since: datetime, known: Mirrored | None = None
     )
 
 
-def _covered(event: Event, known: dict[int, Mirrored]) -> bool:
+def _covered(event: Event, known: dict[int, MirroredDeal]) -> bool:
     if not isinstance(event, DealReported):
         return False
     mirrored = known.get(event.deal_id)

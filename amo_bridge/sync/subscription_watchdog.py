@@ -35,7 +35,7 @@ class Watchdog:
     def __init__(
         self,
         store: Store,
-        account_key: int,
+        account_id: int,
         client: CrmClient,
         clock: Clock,
         reconciler: Reconciler,
@@ -43,10 +43,10 @@ class Watchdog:
         tell: Callable[[str, str], None],
     ) -> None:
         self._store = store
-        self._key = account_key
+        self._key = account_id
         self._client = client
         self._clock = clock
-        self._cursors = Cursors(store, account_key)
+        self._cursors = Cursors(store, account_id)
         self._reconciler = reconciler
         self._destination = destination
         self._tell = tell

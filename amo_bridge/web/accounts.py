@@ -19,16 +19,16 @@ from amo_bridge.clock import Clock, FixedClock, SystemClock
 from amo_bridge.config.files import ConfigFile
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
-from amo_bridge.engine.dead_letters import Failures
+from amo_bridge.engine.dead_letters import DeadLetters
 from amo_bridge.engine.forecast import ExistingDeal, ExistingDeals, Upcoming, choices_of
 from amo_bridge.engine.history import History
 from amo_bridge.engine.journal import Journal
-from amo_bridge.engine.metrics import Gauges, Vitals
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.metrics import HealthReader, HealthSnapshot
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.violations import Violations
 from amo_bridge.errors import BridgeError, StoreUnavailable
 from amo_bridge.rules.handler import Rule
-from amo_bridge.runtime.account import Bridge
+from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.connection import known_account, known_timezone
 from amo_bridge.runtime.rehearsal_jobs import Rehearsals
 from amo_bridge.storage.accounts import known_key
@@ -58,16 +58,16 @@ class ChoiceNeeded(LookupError):
 class Installed(Protocol):
     """All that runs in this process: a Bridge, or an Installation of several."""
 
-    def by_name(self) -> Mapping[str, Bridge]: ...
+    def by_name(self) -> Mapping[str, AccountRuntime]: ...
 
     def broken(self) -> Mapping[str, Sequence[str]]:
         """Accounts whose config can't be used: name → what is wrong (Russian)."""
 
 
-class PageAccount:
+class AccountView:
     """One account as the pages see it."""
 
-    def __init__(self, name: str, bridge: Bridge, clock: Clock) -> None:
+    def __init__(self, name: str, bridge: AccountRuntime, clock: Clock) -> None:
         self.name = name
         self.bridge = bridge
         self.clock = clock
@@ -116,13 +116,13 @@ class PageAccount:
         if known is None or not self.is_known or not choices_of(rule):
             return None
         now = self.upcoming.now()
-        brain = Brain.of(self.config, known, FixedClock(now))
-        found = islice(ExistingDeals(self.store, self.key, brain, now).of(rule), MOST_EXISTING)
+        rule_engine = RuleEngine.of(self.config, known, FixedClock(now))
+        found = islice(ExistingDeals(self.store, self.key, rule_engine, now).of(rule), MOST_EXISTING)
         return sorted(found, key=lambda deal: deal.urgency)
 
     @property
-    def failures(self) -> Failures:
-        return Failures(self.store, self.key, self.clock)
+    def failures(self) -> DeadLetters:
+        return DeadLetters(self.store, self.key, self.clock)
 
     @property
     def violations(self) -> Violations:
@@ -142,16 +142,16 @@ class PageAccount:
         """The config's file, to be read and written."""
         return ConfigFile(self.config.path, self.config.data_folder, self.bridge.environment)
 
-    def vitals(self) -> Vitals:
+    def health_snapshot(self) -> HealthSnapshot:
         """How it is doing, as the store tells; whether the bridge is at work or not."""
-        return Gauges(self.store, self.key, self.config.account.url, self.clock).read()
+        return HealthReader(self.store, self.key, self.config.account.url, self.clock).read()
 
     @property
     def journal(self) -> Journal:
         return Journal(self.store, self.key)
 
 
-class Office:
+class Accounts:
     """Safe for several threads. Everything may raise StoreUnavailable."""
 
     def __init__(self, installed: Installed, clock: Clock | None = None) -> None:
@@ -172,7 +172,7 @@ class Office:
     def has_several(self) -> bool:
         return len(self._installed.by_name()) + len(self._installed.broken()) > 1
 
-    def account_at(self, name: str | None) -> PageAccount:
+    def account_at(self, name: str | None) -> AccountView:
         """The account of this name; None: the only one. Raises NoSuchAccount, ChoiceNeeded."""
         bridges = self._installed.by_name()
         if name is None:
@@ -181,7 +181,7 @@ class Office:
             name = next(iter(bridges))
         if name not in bridges:
             raise NoSuchAccount(name)
-        return PageAccount(name, bridges[name], self._clock)
+        return AccountView(name, bridges[name], self._clock)
 
     @property
     def public_url(self) -> str:
@@ -232,11 +232,11 @@ class Office:
         return str(kept)
 
     @property
-    def _home(self) -> Bridge:
+    def _home(self) -> AccountRuntime:
         return next(iter(self._installed.by_name().values()))
 
 
-def _opened(bridge: Bridge) -> Store:
+def _opened(bridge: AccountRuntime) -> Store:
     """A bridge's store with its tables up to date: a page may come before the bridge has met its account."""
     try:
         store = bridge.ground.store

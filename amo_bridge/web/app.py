@@ -17,15 +17,15 @@ from werkzeug.routing import IntegerConverter, Map
 
 from amo_bridge.storage.database import Store
 from amo_bridge.web import api, error_pages, metrics, middleware, oauth, pages, template_filters, unsubscribe, webhooks
-from amo_bridge.web.accounts import ChoiceNeeded, Installed, NoSuchAccount, Office
+from amo_bridge.web.accounts import Accounts, ChoiceNeeded, Installed, NoSuchAccount
 from amo_bridge.web.auth import guard
 from amo_bridge.web.auth.guard import may_look
 from amo_bridge.web.auth.rate_limit import limiter
-from amo_bridge.web.context import EXTENSION, account, office
+from amo_bridge.web.context import EXTENSION, accounts, current_account
 from amo_bridge.web.metrics import Watched
 from amo_bridge.web.middleware import NAME, WHERE, AccountPrefix
 from amo_bridge.web.oauth import Way
-from amo_bridge.web.webhooks import House
+from amo_bridge.web.webhooks import Receivers
 
 THEMES = ("auto", "light", "dark")
 YEAR = 365 * 24 * 3600
@@ -41,7 +41,7 @@ class Number(IntegerConverter):
 def install(app: Flask, installed: Installed) -> None:
     """Everything that is in the app already keeps its own lock and its own answers."""
     doors = frozenset(app.view_functions)
-    app.extensions[EXTENSION] = Office(installed)
+    app.extensions[EXTENSION] = Accounts(installed)
     # Files are asked for with a mark of what is in them, so they may be kept.
     app.config.update(SEND_FILE_MAX_AGE_DEFAULT=YEAR, RATELIMIT_HEADERS_ENABLED=False)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -66,10 +66,10 @@ def install(app: Flask, installed: Installed) -> None:
     template_filters.install_explanations(app)
     api.install(app)
     pages.install(app)
-    app.context_processor(_surroundings)
+    app.context_processor(_page_context)
 
 
-def _surroundings() -> dict[str, object]:
+def _page_context() -> dict[str, object]:
     """What the layout needs."""
     theme = request.cookies.get("theme", "auto")
     return {
@@ -79,13 +79,13 @@ def _surroundings() -> dict[str, object]:
         "theme": theme if theme in THEMES else "auto",
         "account": _account_or_none,
         "account_url": lambda name: f"{WHERE}{quote(name)}/",
-        "office": office,
+        "office": accounts,
     }
 
 
 def _account_or_none() -> object:
     try:
-        return account()
+        return current_account()
     except (NoSuchAccount, ChoiceNeeded):
         return None
 
@@ -113,16 +113,16 @@ class Health(Protocol):
         """What is told to whoever asks: no secrets."""
 
 
-class Ways(Protocol):
+class TestableChannels(Protocol):
     """The accounts that an administrator can connect. Raises StoreUnavailable while none can be."""
 
     def ways(self) -> Sequence[Way]: ...
 
 
 def create_app(
-    house: House,
+    house: Receivers,
     health: Health,
-    ways: Ways,
+    ways: TestableChannels,
     watched: Watched | None = None,
     *,
     takes_hooks: bool = True,

@@ -8,7 +8,7 @@ from typing import cast
 from flask import current_app, g, request
 from flask_login import UserMixin, current_user
 
-from amo_bridge.web.accounts import Office, PageAccount
+from amo_bridge.web.accounts import Accounts, AccountView
 from amo_bridge.web.auth.api_tokens import ApiToken
 from amo_bridge.web.auth.users import User
 
@@ -37,15 +37,15 @@ class Visitor(UserMixin):  # type: ignore[misc]
         return self.secret
 
 
-def office() -> Office:
-    return cast(Office, current_app.extensions[EXTENSION])
+def accounts() -> Accounts:
+    return cast(Accounts, current_app.extensions[EXTENSION])
 
 
-def account() -> PageAccount:
+def current_account() -> AccountView:
     """The account that this page is about. Raises ChoiceNeeded when there are several and the address names none."""
     if "account" not in g:
-        g.account = office().account_at(g.get("account_name"))
-    return cast(PageAccount, g.account)
+        g.account = accounts().account_at(g.get("account_name"))
+    return cast(AccountView, g.account)
 
 
 def user() -> User:
@@ -63,7 +63,7 @@ def who() -> str:
     return f"API: {token().name}" if "api_token" in g else user().login
 
 
-def write_down(deed: str, words: str, *, details: str = "", about_account: bool = True) -> None:
+def audit(deed: str, words: str, *, details: str = "", about_account: bool = True) -> None:
     """Put into the audit what the visitor, or a program, has done. ``words``: Russian."""
-    name = account().name if about_account else ""
-    office().audit.write(who(), deed, words, account=name, details=details)
+    name = current_account().name if about_account else ""
+    accounts().audit.write(who(), deed, words, account=name, details=details)

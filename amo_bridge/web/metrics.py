@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from amo_bridge.engine.metrics import AccountMeters, Meters, Vitals
+from amo_bridge.engine.metrics import AccountMetrics, HealthSnapshot, Metrics
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.web.auth.guard import TOKEN, may_look
 
@@ -27,7 +27,7 @@ class Observed(Protocol):
     """One account's bridge, as it is watched."""
 
     @property
-    def meters(self) -> AccountMeters: ...
+    def meters(self) -> AccountMetrics: ...
 
     @property
     def is_ready(self) -> bool: ...
@@ -43,7 +43,7 @@ class Observed(Protocol):
     def requests_per_second(self) -> float:
         """How many requests amoCRM may get from us."""
 
-    def vitals(self) -> Vitals | None:
+    def health_snapshot(self) -> HealthSnapshot | None:
         """None before the store is opened. Raises StoreUnavailable."""
 
 
@@ -53,7 +53,7 @@ class Watched(Protocol):
     def observed(self) -> Sequence[Observed]: ...
 
     @property
-    def process_meters(self) -> Meters: ...
+    def process_metrics(self) -> Metrics: ...
 
 
 def install(app: Flask, watched: Watched, token: str) -> None:
@@ -66,14 +66,14 @@ def install(app: Flask, watched: Watched, token: str) -> None:
     def metrics() -> Response:
         if not may_look(request, token):
             return Response(CLOSED, 401, {"WWW-Authenticate": "Bearer"}, content_type="text/plain; charset=utf-8")
-        body = generate_latest(watched.process_meters.registry) + generate_latest(stored)
+        body = generate_latest(watched.process_metrics.registry) + generate_latest(stored)
         return Response(body, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     app.register_blueprint(routes)
-    _count_hooks(app, watched.process_meters)
+    _count_hooks(app, watched.process_metrics)
 
 
-def _count_hooks(app: Flask, meters: Meters) -> None:
+def _count_hooks(app: Flask, meters: Metrics) -> None:
     @app.before_request
     def began() -> None:
         g.began = perf_counter()
@@ -103,34 +103,34 @@ class StoredGauges(Collector):
             if bridge.token_ends_at is not None:
                 families["token_ends_timestamp_seconds"].add_metric([account], bridge.token_ends_at)
             try:
-                vitals = bridge.vitals()
+                health = bridge.health_snapshot()
             except StoreUnavailable as error:
                 log.error("store not counted", account=account, error=str(error))
-                vitals = None
-            families["store_up"].add_metric([account], vitals is not None)
-            if vitals is not None:
-                _fill(families, account, vitals)
+                health = None
+            families["store_up"].add_metric([account], health is not None)
+            if health is not None:
+                _fill(families, account, health)
         yield from families.values()
 
 
-def _fill(families: dict[str, GaugeMetricFamily], account: str, vitals: Vitals) -> None:
+def _fill(families: dict[str, GaugeMetricFamily], account: str, health: HealthSnapshot) -> None:
     plain: dict[str, Any] = {
-        "inbox_new": vitals.inbox_new,
-        "events_open": vitals.events_open,
-        "overdue": vitals.overdue,
-        "timers_open": vitals.timers_open,
-        "timers_overdue": vitals.timers_overdue,
-        "mirror_deals": vitals.mirror_deals,
-        "last_hook_age_seconds": vitals.last_hook_age,
-        "reconcile_age_seconds": vitals.reconcile_age,
-        "crm_stopped": bool(vitals.stopped),
+        "inbox_new": health.inbox_new,
+        "events_open": health.events_open,
+        "overdue": health.overdue,
+        "timers_open": health.timers_open,
+        "timers_overdue": health.timers_overdue,
+        "mirror_deals": health.mirror_deals,
+        "last_hook_age_seconds": health.last_hook_age,
+        "reconcile_age_seconds": health.reconcile_age,
+        "crm_stopped": bool(health.stopped),
     }
     for name, value in plain.items():
         if value is not None:
             families[name].add_metric([account], value)
-    for state, count in vitals.outbox.items():
+    for state, count in health.outbox.items():
         families["outbox"].add_metric([account, state], count)
-    for kind, count in vitals.failed.items():
+    for kind, count in health.failed.items():
         families["failed"].add_metric([account, kind], count)
 
 

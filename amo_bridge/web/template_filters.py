@@ -13,9 +13,9 @@ from flask_babel import format_decimal, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.dates.duration import step_in_words as written_out
+from amo_bridge.dates.duration import describe_step as written_out
 from amo_bridge.web.accounts import ChoiceNeeded, NoSuchAccount
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,6 @@ def local(at: datetime | float) -> datetime:
     """In the account's zone; in UTC where no account is meant."""
     when = datetime.fromtimestamp(at, UTC) if isinstance(at, int | float) else at
     try:
-        return when.astimezone(account().zone)
+        return when.astimezone(current_account().zone)
     except (ChoiceNeeded, NoSuchAccount):
         return when.astimezone(UTC)

@@ -17,7 +17,7 @@ from flask import Blueprint, Response, g, request
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.errors import ConfigError, StoreUnavailable
-from amo_bridge.runtime.account import Bridge
+from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.worker import BIZON
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.tables import LONGEST_BIZON_ID
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 BIZON_MOST_BYTES = 64 * 1024
 
 
-def bizon_blueprint(bridges: Callable[[], Iterable[Bridge]]) -> Blueprint:
+def bizon_blueprint(bridges: Callable[[], Iterable[AccountRuntime]]) -> Blueprint:
     routes = Blueprint("bizon_hook", __name__)
 
     @routes.post("/hooks/bizon/<secret>")
@@ -47,7 +47,7 @@ def bizon_blueprint(bridges: Callable[[], Iterable[Bridge]]) -> Blueprint:
         except (StoreUnavailable, ConfigError, OSError) as error:
             log.error("report hook not accepted", error=str(error))
             return Response("мост не готов", 503, {"Retry-After": "60"}, content_type="text/plain; charset=utf-8")
-        bridge.hurry(BIZON)
+        bridge.request_job(BIZON)
         return Response(status=204)
 
     return routes
@@ -68,7 +68,7 @@ def webinar_in(body: bytes) -> str:
     return found if is_one else ""
 
 
-def _whose(bridges: Iterable[Bridge], secret: str) -> Bridge | None:
+def _whose(bridges: Iterable[AccountRuntime], secret: str) -> AccountRuntime | None:
     """The account that lets Bizon365 in by this path."""
     for bridge in bridges:
         webinar = bridge.config.webinar
@@ -89,7 +89,7 @@ def _whose(bridges: Iterable[Bridge], secret: str) -> Bridge | None:
 MOST_BYTES = 8 * 1024 * 1024
 
 
-class Door(Protocol):
+class Receiver(Protocol):
     """Where one account's bodies go in. Both raise StoreUnavailable; then nothing was accepted."""
 
     def put(self, body: bytes) -> None: ...
@@ -98,18 +98,18 @@ class Door(Protocol):
         """The integration was switched off, says somebody; False if that was not amoCRM."""
 
 
-class House(Protocol):
+class Receivers(Protocol):
     """Finds the account that a secret belongs to."""
 
     @property
     def is_opening(self) -> bool:
         """Are there accounts whose doors are not open yet? Then an unknown secret may be theirs."""
 
-    def door(self, secret: str) -> Door | None:
+    def door(self, secret: str) -> Receiver | None:
         """The door that this secret opens."""
 
 
-def blueprint(house: House) -> Blueprint:
+def blueprint(house: Receivers) -> Blueprint:
     routes = Blueprint("hooks", __name__)
 
     @routes.post("/hooks/amocrm/<secret>")
@@ -143,7 +143,7 @@ def blueprint(house: House) -> Blueprint:
     return routes
 
 
-def _nowhere(house: House) -> Response:
+def _nowhere(house: Receivers) -> Response:
     if house.is_opening:
         return Response("мост запускается", 503, {"Retry-After": "5"}, content_type="text/plain; charset=utf-8")
     return Response(status=404)

@@ -27,16 +27,16 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.outbox import Planned
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.storage.database import Store, insert_new
 from amo_bridge.storage.secrets import account_name, small_state
 from amo_bridge.storage.tables import bizon_reports, outbox
 from amo_bridge.webinars.bizon_client import BizonError
 from amo_bridge.webinars.formats.model import ExportError
-from amo_bridge.webinars.imports.drafts import Drafting, Upload
+from amo_bridge.webinars.imports.drafts import DraftService, Upload
 from amo_bridge.webinars.imports.repository import COUNTS, NotNow
-from amo_bridge.webinars.imports.service import DRY, ImportControl
+from amo_bridge.webinars.imports.service import DRY, ImportService
 
 # The reports that Bizon365 has told of: which are to be fetched, when, and what became of them.
 
@@ -184,18 +184,18 @@ BEFORE = "этот отчёт уже загружен"
 class Taking:
     """``pages``: where the bridge's pages are, for the link; empty if that is not known."""
 
-    def __init__(self, store: Store, key: int, brain: Callable[[], Brain], clock: Clock, pages: str) -> None:
+    def __init__(self, store: Store, key: int, rule_engine: Callable[[], RuleEngine], clock: Clock, pages: str) -> None:
         self._store = store
         self._key = key
-        self._brain = brain
+        self._rule_engine = rule_engine
         self._clock = clock
         self._pages = pages
         self._reports = BizonReports(store, key, clock)
 
     def take(self, report: Report, content: bytes) -> None:
         """Raises ExportError for a report that can't be used (yet), UnknownName, StoreUnavailable."""
-        brain = self._brain()
-        drafting = Drafting(self._store, self._key, brain.config, brain.account, self._clock)
+        rule_engine = self._rule_engine()
+        drafting = DraftService(self._store, self._key, rule_engine.config, rule_engine.account, self._clock)
         upload = Upload(f"{report.webinar_id}.json", content)
         before = drafting.memory.same_file(upload.digest, (*COUNTS, "draft"))
         if before is not None and drafting.book.get(before).made_by != MADE_BY:
@@ -207,15 +207,15 @@ class Taking:
         self._tell(report, drafting, numbers)
         self._reports.taken(report, numbers, remark)
 
-    def _begin(self, drafting: Drafting, numbers: Sequence[int]) -> str:
+    def _begin(self, drafting: DraftService, numbers: Sequence[int]) -> str:
         """Why it was not begun, if it should have been."""
         bizon = drafting.options.bizon
         if bizon is None or bizon.what_then != "at once":
             return ""
-        dry_run = self._brain().config.bridge.dry_run
+        dry_run = self._rule_engine().config.bridge.dry_run
         if dry_run:
             return DRY
-        control = ImportControl(self._store, self._key, drafting, dry_run=dry_run)
+        control = ImportService(self._store, self._key, drafting, dry_run=dry_run)
         for number in numbers:
             if drafting.book.get(number).state == "draft":
                 try:
@@ -224,7 +224,7 @@ class Taking:
                     return str(error)
         return ""
 
-    def _tell(self, report: Report, drafting: Drafting, numbers: Sequence[int]) -> None:
+    def _tell(self, report: Report, drafting: DraftService, numbers: Sequence[int]) -> None:
         bizon = drafting.options.bizon
         if bizon is None or not bizon.tell:
             return
@@ -234,7 +234,7 @@ class Taking:
         links = "".join(f"\n{self._pages}/webinars/{number}" for number in numbers) if self._pages else ""
         text = f"Отчёт вебинара {report.webinar_id} получен, участников {people}: {what}{links}"
         now = self._clock.now()
-        bodies = self._brain().resolver.free_notice(text, bizon.tell, MADE_BY, DealRecord(id=NO_DEAL), now)
+        bodies = self._rule_engine().resolver.free_notice(text, bizon.tell, MADE_BY, DealRecord(id=NO_DEAL), now)
         rows = [
             Planned(None, RULE, f"{RULE}|{report.webinar_id}|{body['user_id']}", Effect("notify", NO_DEAL, body, text))
             for body in bodies
@@ -252,7 +252,7 @@ class Taking:
 log = structlog.get_logger()
 
 
-class BizonChore:
+class BizonJob:
     """``fetch`` asks Bizon365 and raises BizonError; ``again`` asks the worker for this chore once more."""
 
     def __init__(

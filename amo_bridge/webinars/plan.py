@@ -11,7 +11,15 @@ from amo_bridge.rules.deal import Deal
 from amo_bridge.text.addresses import mails_in, numbers_in
 from amo_bridge.text.names import same_name
 from amo_bridge.webinars.attendees import Attendee
-from amo_bridge.webinars.sorting import Figures, Sorted, Told, is_older, sort_by_figures, sort_person, stays_stronger
+from amo_bridge.webinars.sorting import (
+    Figures,
+    KnownFigures,
+    Sorted,
+    is_older,
+    sort_by_figures,
+    sort_person,
+    stays_stronger,
+)
 
 Owners = Mapping[str, Sequence[int]]
 """A mail or a phone → the contacts that have it."""
@@ -194,8 +202,8 @@ class Known:
     has: Mapping[int, frozenset[str]] = field(default_factory=dict)
     pipelines: tuple[str, ...] = ()
     deals: Mapping[int, Sequence[Deal]] = field(default_factory=dict)
-    told: Mapping[str, Told] = field(default_factory=dict)
-    told_of: Mapping[int, Told] = field(default_factory=dict)
+    told: Mapping[str, KnownFigures] = field(default_factory=dict)
+    told_of: Mapping[int, KnownFigures] = field(default_factory=dict)
     loader: int = 0
     opt_out_tag: str = ""
 
@@ -277,7 +285,9 @@ def _row(one: Attendee, found: Match, known: Known, options: WebinarSection, sai
     return _of_contact(replace(base, contact_id=contact_id), known, options)
 
 
-def _judged(one: Attendee, done: Told | None, options: WebinarSection, said: Override) -> tuple[Sorted, Figures]:
+def _judged(
+    one: Attendee, done: KnownFigures | None, options: WebinarSection, said: Override
+) -> tuple[Sorted, Figures]:
     """Where the person belongs and what his deal gets, by this file and by what is known of him from earlier ones."""
     sorting = sort_person(one, options)
     figures = Figures.of(one, sorting.tags)
@@ -290,7 +300,7 @@ def _judged(one: Attendee, done: Told | None, options: WebinarSection, said: Ove
 
 
 def _left_out(
-    one: Attendee, found: Match, done: Told | None, options: WebinarSection, said: Override
+    one: Attendee, found: Match, done: KnownFigures | None, options: WebinarSection, said: Override
 ) -> tuple[Standing, str] | None:
     """Why nothing is done about this person, if nothing is. What somebody decided at an earlier upload holds."""
     if said.skip:
@@ -306,7 +316,7 @@ def _left_out(
     return None
 
 
-def _remarks(one: Attendee, sorting: Sorted, done: Told | None, said: Override) -> tuple[str, ...]:
+def _remarks(one: Attendee, sorting: Sorted, done: KnownFigures | None, said: Override) -> tuple[str, ...]:
     told = []
     if done and (said.as_new or said.contact_id not in (None, done.contact_id)):
         told.append(f"уже загружен (загрузка № {done.import_id}, сделка {done.deal_id}): это будет вторая сделка")
@@ -321,7 +331,7 @@ def _remarks(one: Attendee, sorting: Sorted, done: Told | None, said: Override) 
     return tuple(told)
 
 
-def _told_before(base: Row, done: Told, known: Known, options: WebinarSection) -> Row:
+def _told_before(base: Row, done: KnownFigures, known: Known, options: WebinarSection) -> Row:
     """The same webinar again: only what differs from the last time is done."""
     base = replace(base, standing="loaded", contact_id=done.contact_id, deal_id=done.deal_id)
     differences = base.figures.differences(done.figures)

@@ -154,7 +154,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Told:
+class KnownFigures:
     """What an earlier import of the same webinar has done for a person; ``by_hand``: because somebody said so."""
 
     import_id: int

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from engine_kit import ACCOUNT, NOON, brain, clock, queue, states, user
+from engine_kit import ACCOUNT, NOON, clock, queue, rule_engine, states, user
 
 from amo_bridge.channels.port import Sent
-from amo_bridge.channels.sender import Lane
-from amo_bridge.channels.violations import LedgerPort
+from amo_bridge.channels.sender import ChannelSender
+from amo_bridge.channels.violations import ViolationPort
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.violations import NoSuchViolation, Violations
@@ -24,7 +24,7 @@ def ledger(store: Store, account: int = ACCOUNT) -> Violations:
 
 def sent(store: Store) -> None:
     """The lane carries out what is queued."""
-    Lane(store, ACCOUNT, LedgerPort(ledger(store), brain), clock(), clock()).send()
+    ChannelSender(store, ACCOUNT, ViolationPort(ledger(store), rule_engine), clock(), clock()).send()
 
 
 def broken(
@@ -50,11 +50,11 @@ def test_a_violation_is_kept_with_all_that_the_pay_sheet_needs(store: Store) -> 
 
 
 def test_without_a_reason_the_words_of_the_rule_are_kept(store: Store) -> None:
-    rule = brain().config.rules[0]
+    rule = rule_engine().config.rules[0]
     body = {"user_id": user(IVAN), "clause": rule.clause, "penalty": None, "at": NOON.timestamp()}
     row = Sendable(1, rule.name, 7, "record_violation", {"body": body}, 0, 0.0, key="k")
     with store.write() as connection:
-        LedgerPort(ledger(store), brain).keep(connection, row, Sent())
+        ViolationPort(ledger(store), rule_engine).keep(connection, row, Sent())
     (one,) = ledger(store).between()
     assert one.why == rule.words
     assert (one.penalty, one.owed, one.deal_name) == (None, 0, "")

@@ -16,11 +16,11 @@ from engine_kit import (
     agency,
     api_row,
     at,
-    brain,
     clock,
     errors,
     queue,
     record,
+    rule_engine,
     states,
     user,
 )
@@ -30,10 +30,10 @@ from sqlalchemy import select
 
 from amo_bridge.channels.mail import MailPort
 from amo_bridge.channels.mail_log import MailMemory
-from amo_bridge.channels.sender import Lane
+from amo_bridge.channels.sender import ChannelSender
 from amo_bridge.channels.smtp import MailServer
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelDown
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import letters, outbox
@@ -69,10 +69,10 @@ class Desk:
         self.public_url: str | None = "https://bridge.example"
         self.memory = MailMemory(store, ACCOUNT, self.hands)
 
-    def brain(self) -> Brain:
-        config = brain().config
+    def rule_engine(self) -> RuleEngine:
+        config = rule_engine().config
         bridge = config.bridge.model_copy(update={"public_url": self.public_url})
-        return replace(brain(), config=replace(config, bridge=bridge))
+        return replace(rule_engine(), config=replace(config, bridge=bridge))
 
     def send(self, **section_keys: Any) -> int:
         mail = section(self.post, **section_keys)
@@ -82,11 +82,11 @@ class Desk:
             Templates(self.folder),
             self.memory,
             self.crm,  # type: ignore[arg-type]
-            self.brain,
+            self.rule_engine,
             ACCOUNT,
             self.hands,
         )
-        return Lane(self.store, ACCOUNT, port, self.hands, self.hands).send()
+        return ChannelSender(self.store, ACCOUNT, port, self.hands, self.hands).send()
 
     def what_follows(self) -> list[tuple[str, str]]:
         with self.store.read() as connection:
@@ -130,9 +130,9 @@ def test_a_letter_goes_to_the_main_contact_and_leaves_a_note(desk: Desk) -> None
 def test_a_secret_field_is_not_written_in_a_letter(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     (desk.folder / "доступ.txt").write_text('Тема: Доступ\n\nВход: {{ поле["Тема запроса"] }}\n', "utf-8")
     desk.crm.rows[DEALS] = [deal_row(fields={"Тема запроса": ("Qwerty-12345",)})]
-    config = brain().config
+    config = rule_engine().config
     bridge = config.bridge.model_copy(update={"secret_fields": ("Тема запроса",)})
-    monkeypatch.setattr(desk, "brain", lambda: Brain.of(replace(config, bridge=bridge), agency(), clock()))
+    monkeypatch.setattr(desk, "rule_engine", lambda: RuleEngine.of(replace(config, bridge=bridge), agency(), clock()))
     wanted(desk.store, "доступ")
     assert desk.send() == 1
     (letter,) = desk.post.letters
@@ -273,8 +273,8 @@ def test_advertising_needs_consent_where_the_config_names_a_field(
     kind = "checkbox" if isinstance(value, bool) else "text"
     field = Field.from_api({"id": 9, "name": CONSENT, "type": kind}, "contacts")
     account = replace(agency(), all_fields=(*agency().all_fields, field))
-    usual = desk.brain()
-    monkeypatch.setattr(desk, "brain", lambda: replace(usual, account=account))
+    usual = desk.rule_engine()
+    monkeypatch.setattr(desk, "rule_engine", lambda: replace(usual, account=account))
     filled = [] if value is None else [{"field_id": 9, "values": [{"value": value}]}]
     desk.crm.rows[CONTACTS] = [contact(OLGA, "olga@client.example", fields=filled)]
     wanted(desk.store, "утепляющая/1", service=False)

@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from engine_kit import ACCOUNT, BRIEF, agency, brain, clock, errors, queue, states
+from engine_kit import ACCOUNT, BRIEF, agency, clock, errors, queue, rule_engine, states
 from sqlalchemy import select
 
-from amo_bridge.channels.mail_series import SeriesChore, SeriesLog, SeriesPort
-from amo_bridge.channels.sender import Lane
+from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
+from amo_bridge.channels.sender import ChannelSender
 from amo_bridge.config.channels import AllSeries, SeriesSpec
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.events import SeriesLetterDue
 from amo_bridge.events.codec import from_json
 from amo_bridge.storage.database import Store
@@ -30,17 +30,17 @@ class Office:
         self.store = store
         self.hands = clock()
         self.letters(("30 minutes", "a"), ("3 d 12:00", "b"), ("5 d 12:00", "c"))
-        port = SeriesPort(SeriesLog(store, ACCOUNT), self.brain, self.hands)
-        self.lane = Lane(store, ACCOUNT, port, self.hands, self.hands)
-        self.chore = SeriesChore(store, ACCOUNT, self.brain, self.hands, self.hands)
+        port = SeriesPort(SeriesLog(store, ACCOUNT), self.rule_engine, self.hands)
+        self.lane = ChannelSender(store, ACCOUNT, port, self.hands, self.hands)
+        self.chore = SeriesJob(store, ACCOUNT, self.rule_engine, self.hands, self.hands)
 
     def letters(self, *told: tuple[str, str]) -> None:
         spec = {"letters": [{"after": after, "template": template} for after, template in told]}
         self.series = AllSeries(named={"Прогрев": SeriesSpec.model_validate(spec)})
 
-    def brain(self) -> Brain:
-        config = brain().config
-        return replace(brain(), config=replace(config, channels=replace(config.channels, series=self.series)))
+    def rule_engine(self) -> RuleEngine:
+        config = rule_engine().config
+        return replace(rule_engine(), config=replace(config, channels=replace(config.channels, series=self.series)))
 
     def asked(self, kind: Any, key: str, **body: Any) -> None:
         queue(self.store, Effect(kind, 7, body, kind), event_key=key)

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from engine_kit import ACCOUNT, BRIEF, agency, brain, clock, errors, queue, record, states, user
+from engine_kit import ACCOUNT, BRIEF, agency, clock, errors, queue, record, rule_engine, states, user
 from mail_kit import Post, post_office, section
 from telegram_kit import TOKEN, Telegram, telegram_server
 
 from amo_bridge.channels.notices import NoticePort
-from amo_bridge.channels.sender import Lane
+from amo_bridge.channels.sender import ChannelSender
 from amo_bridge.channels.smtp import MailServer
 from amo_bridge.channels.telegram import Bot
 from amo_bridge.config.channels import Channels, PersonSection, TelegramSection
@@ -23,7 +23,7 @@ from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.people import People, Reach
 from amo_bridge.engine.resolver import Resolver
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.rules.actions import Lack, Notify, RollBack
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.storage.database import Store
@@ -57,8 +57,8 @@ class Office:
         self.connected = {"mail", "telegram"}
         server = MailServer(self.mail, "", timeout=5)
         bot = Bot(self.telegram, TOKEN)
-        port = NoticePort(self.mail, server, bot, self.brain, ACCOUNT, self.hands, self.hands)
-        self.lane = Lane(store, ACCOUNT, port, self.hands, self.hands)
+        port = NoticePort(self.mail, server, bot, self.rule_engine, ACCOUNT, self.hands, self.hands)
+        self.lane = ChannelSender(store, ACCOUNT, port, self.hands, self.hands)
 
     @property
     def channels(self) -> Channels:
@@ -68,8 +68,8 @@ class Office:
             {UserName(name): PersonSection.model_validate(told) for name, told in self.people.items()},
         )
 
-    def brain(self) -> Brain:
-        return replace(brain(), config=replace(brain().config, channels=self.channels))
+    def rule_engine(self) -> RuleEngine:
+        return replace(rule_engine(), config=replace(rule_engine().config, channels=self.channels))
 
     def tell(self, name: str = IVAN, text: str = "Клиент ждёт <ответа>", *, urgent: bool = False) -> None:
         body = {"user_id": user(name), "text": text, "urgent": urgent, "about": "Ромашка", "url": URL}

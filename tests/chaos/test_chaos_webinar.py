@@ -20,14 +20,14 @@ from webinar_kit import ACCOUNT, ACTIVE, LONG, SCHOOL, SHORT, school_config
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.runtime.connection import known_account
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import Store
-from amo_bridge.webinars.imports.drafts import Drafting, Upload
-from amo_bridge.webinars.imports.service import ImportControl
+from amo_bridge.webinars.imports.drafts import DraftService, Upload
+from amo_bridge.webinars.imports.service import ImportService
 
 KILLS, SEED = 3, 5
 ATTENDEES, KNOWN = 600, 20
@@ -109,10 +109,10 @@ class Webinar:
         assert key is not None
         assert account is not None
         wait_until(lambda: ContactIndex(self.store, key).is_filled, "all contacts are known")
-        drafting = Drafting(self.store, key, self._config, account, SystemClock())
+        drafting = DraftService(self.store, key, self._config, account, SystemClock())
         self.book = drafting.book
         (self.number,) = drafting.draft([Upload("люди.csv", people)], "Дарья Зимина")
-        self.control = ImportControl(self.store, key, drafting, dry_run=False)
+        self.control = ImportService(self.store, key, drafting, dry_run=False)
         self.control.start(self.number)
 
     @property
@@ -142,7 +142,7 @@ def bad_weather(sandbox: LocalCrm, seed: int) -> list[int]:
     return [sandbox.fault(**fault, method="POST", seed=seed * 100 + number) for number, fault in enumerate(weather)]
 
 
-def in_amocrm(office: Office) -> dict[str, dict[str, Any]]:
+def in_amocrm(office: CrmUser) -> dict[str, dict[str, Any]]:
     """Deal's name → what is on it, and how many deals there are of that name."""
     rows = office._rows("/api/v4/leads?with=contacts", "leads")
     counts = Counter(row["name"] for row in rows)
@@ -161,7 +161,7 @@ def in_amocrm(office: Office) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.timeout(400)
 def test_who_is_imported_by_a_process_that_is_killed_is_there_once(
-    sandbox: LocalCrm, office: Office, tmp_path: Path
+    sandbox: LocalCrm, office: CrmUser, tmp_path: Path
 ) -> None:
     known = {mail(number): office.new_contact(HEAD, f"Гость {number}", mail(number)) for number in range(KNOWN)}
     strangers = len(office._rows("/api/v4/contacts", "contacts")) - KNOWN

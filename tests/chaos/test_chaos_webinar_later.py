@@ -10,7 +10,7 @@ from running_bridge import wait_until
 from test_chaos_webinar import HEAD, PATIENCE, SEED, Webinar, in_amocrm, sandbox
 from webinar_kit import LONG, school_config
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.webinars.plan import Override
 
 __all__ = ["sandbox"]
@@ -19,7 +19,7 @@ PEOPLE = f"Имя;Почта;Минут;Дата\nГостья;other@example.ru;
 
 
 @pytest.mark.timeout(400)
-def test_who_is_decided_about_later_is_there_once(sandbox: LocalCrm, office: Office, tmp_path: Path) -> None:
+def test_who_is_decided_about_later_is_there_once(sandbox: LocalCrm, office: CrmUser, tmp_path: Path) -> None:
     cards = {office.new_contact(HEAD, name, MAIL) for name in ("Двойная", "Она же")}
     webinar = Webinar(sandbox, school_config(sandbox.url, tmp_path / "data"), tmp_path, SEED)
     try:

@@ -12,7 +12,7 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 
 Run = Callable[..., Result]
 IVAN = "Иван Петров"
@@ -20,7 +20,7 @@ IVAN = "Иван Петров"
 
 def test_a_bridge_goes_on_from_its_copy(
     connected: LocalCrm,
-    office: Office,
+    office: CrmUser,
     bridge: RunningBridge,
     start_bridge: Callable[..., RunningBridge],
     config: Config,

@@ -10,7 +10,7 @@ from click.testing import Result
 from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.errors import CrmRefused
 
 Run = Callable[..., Result]
@@ -18,7 +18,7 @@ IVAN = "Иван Петров"
 
 
 @pytest.fixture
-def deal(connected: LocalCrm, office: Office, bridge: RunningBridge) -> int:
+def deal(connected: LocalCrm, office: CrmUser, bridge: RunningBridge) -> int:
     """A deal whose first task amoCRM refused; by now it would take it."""
 
     def refuse(*asked: object) -> None:
@@ -58,7 +58,7 @@ def test_for_programs(deal: int, run: Run) -> None:
 
 
 def test_tried_again_it_is_done_by_the_running_bridge(
-    deal: int, connected: LocalCrm, office: Office, bridge: RunningBridge, run: Run
+    deal: int, connected: LocalCrm, office: CrmUser, bridge: RunningBridge, run: Run
 ) -> None:
     assert run("failed", "retry", "F1", "--who", "Мария").exit_code == 0
     bridge.settle(connected)
@@ -69,7 +69,9 @@ def test_tried_again_it_is_done_by_the_running_bridge(
     assert "Мария" in history
 
 
-def test_let_go_it_is_not_done(deal: int, connected: LocalCrm, office: Office, bridge: RunningBridge, run: Run) -> None:
+def test_let_go_it_is_not_done(
+    deal: int, connected: LocalCrm, office: CrmUser, bridge: RunningBridge, run: Run
+) -> None:
     told = run("failed", "drop", "--all")
     assert told.exit_code == 0
     assert "Снято" in told.stdout

@@ -15,7 +15,7 @@ from command_line import spoilt
 from local_crm import LocalCrm
 from running_bridge import RunningBridge, config_for
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 
 Run = Callable[..., Result]
 IVAN = "Иван Петров"
@@ -24,7 +24,7 @@ LADDER = "stage_ladder.brief_awaited"
 
 
 @pytest.fixture
-def deal(connected: LocalCrm, office: Office) -> int:
+def deal(connected: LocalCrm, office: CrmUser) -> int:
     made = office.new_deal(IVAN, "=Ромашка", BRIEF, office.new_contact(IVAN, "Анна Каренина"), 0)
     connected.later()
     return made
@@ -101,7 +101,7 @@ def test_without_a_token(run: Run) -> None:
 
 
 def test_what_a_dry_bridge_would_have_done(
-    run: Run, connected: LocalCrm, office: Office, tmp_path: Path, start_bridge: Callable[..., RunningBridge]
+    run: Run, connected: LocalCrm, office: CrmUser, tmp_path: Path, start_bridge: Callable[..., RunningBridge]
 ) -> None:
     config = config_for(connected.url, tmp_path / "data")
     dry = replace(config, bridge=config.bridge.model_copy(update={"dry_run": True}))

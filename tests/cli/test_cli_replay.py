@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from local_crm import LocalCrm
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 
 Run = Callable[..., Result]
 PAYLOADS = sorted((Path(__file__).parents[1] / "payloads").glob("*.form"))
@@ -23,7 +23,7 @@ NOON = 1_795_424_400
 class Hooks:
     """The deal of a story, and hooks about it written by hand."""
 
-    def __init__(self, office: Office) -> None:
+    def __init__(self, office: CrmUser) -> None:
         self.office = office
         contact = office.new_contact(IVAN, "Ольга Ромашкина")
         self.deal = office.new_deal(IVAN, "Ромашка", "Продажи / Новый клиент", contact, 90_000)
@@ -47,7 +47,7 @@ class Hooks:
 
 
 @pytest.fixture
-def hooks(office: Office) -> Hooks:
+def hooks(office: CrmUser) -> Hooks:
     return Hooks(office)
 
 

@@ -14,7 +14,7 @@ from local_crm import LocalCrm
 from running_bridge import wait_until
 from sqlalchemy import select
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import outbox
 
@@ -43,11 +43,11 @@ def tasks_posted(crm: LocalCrm) -> int:
     return crm.requests().get("POST /api/v4/tasks", 0)
 
 
-def new_deal(office: Office) -> int:
+def new_deal(office: CrmUser) -> int:
     return office.new_deal(IVAN, "Ромашка", NEW, office.new_contact(IVAN, "Ольга"), 0)
 
 
-def test_a_request_on_its_way_is_waited_for(bridge: Served, sandbox: LocalCrm, office: Office, tmp_path: Path) -> None:
+def test_a_request_on_its_way_is_waited_for(bridge: Served, sandbox: LocalCrm, office: CrmUser, tmp_path: Path) -> None:
     slow = sandbox.fault("slow", ms=SLOW, method="POST", path="/api/v4/tasks")
     deal = new_deal(office)
     wait_until(lambda: sandbox.struck(slow), "the task is being written")
@@ -59,7 +59,7 @@ def test_a_request_on_its_way_is_waited_for(bridge: Served, sandbox: LocalCrm, o
     assert "Traceback" not in bridge.told
 
 
-def test_hooks_are_refused_once_it_is_stopping(bridge: Served, sandbox: LocalCrm, office: Office) -> None:
+def test_hooks_are_refused_once_it_is_stopping(bridge: Served, sandbox: LocalCrm, office: CrmUser) -> None:
     slow = sandbox.fault("slow", ms=SLOW, method="POST", path="/api/v4/tasks")
     new_deal(office)
     wait_until(lambda: sandbox.struck(slow), "the task is being written")
@@ -78,7 +78,7 @@ def test_hooks_are_refused_once_it_is_stopping(bridge: Served, sandbox: LocalCrm
 
 
 def test_what_waits_its_turn_stays_for_the_next_start(
-    bridge: Served, sandbox: LocalCrm, office: Office, tmp_path: Path
+    bridge: Served, sandbox: LocalCrm, office: CrmUser, tmp_path: Path
 ) -> None:
     """amoCRM says «later, in an hour»: stopping does not wait for that, and nothing is left half sent."""
     busy = sandbox.fault("status", status=429, path="/api/v4/tasks", method="POST")

@@ -13,14 +13,14 @@ from command_line import spoilt
 from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 
 Run = Callable[..., Result]
 IVAN = "Иван Петров"
 
 
 def test_what_was_there_half_a_year_ago_goes(
-    connected: LocalCrm, office: Office, bridge: RunningBridge, run: Run
+    connected: LocalCrm, office: CrmUser, bridge: RunningBridge, run: Run
 ) -> None:
     contact = office.new_contact(IVAN, "Ольга")
     deal = office.new_deal(IVAN, "Ромашка", "Продажи / Новый клиент", contact, 0)

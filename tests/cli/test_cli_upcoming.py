@@ -12,7 +12,7 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 
 Run = Callable[..., Result]
 IVAN = "Иван Петров"
@@ -33,7 +33,7 @@ def bridge(connected: LocalCrm, config: Config, start_bridge: Callable[..., Runn
 
 
 @pytest.fixture
-def deal(connected: LocalCrm, office: Office, bridge: RunningBridge) -> int:
+def deal(connected: LocalCrm, office: CrmUser, bridge: RunningBridge) -> int:
     made = office.new_deal(IVAN, "Ромашка", BRIEF, office.new_contact(IVAN, "Ольга"), 0)
     bridge.settle_at(connected, advance=60)
     return made
@@ -81,7 +81,7 @@ def test_before_the_bridge_has_run(run: Run) -> None:
 
 
 def test_what_a_rule_would_do_about_the_deals_that_were_there_before_it(
-    connected: LocalCrm, office: Office, config: Config, start_bridge: Callable[..., RunningBridge], run: Run,
+    connected: LocalCrm, office: CrmUser, config: Config, start_bridge: Callable[..., RunningBridge], run: Run,
     tmp_path: Path,
 ) -> None:  # fmt: skip
     connected.control("POST", "clock", {"set": MONDAY, "freeze": True})

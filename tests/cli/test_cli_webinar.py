@@ -15,7 +15,7 @@ from webinar_kit import ACCOUNT, SAMPLES, SCHOOL, fill_contacts, school_config
 from amo_bridge.cli import main
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.database import Store
 from amo_bridge.web.auth.audit import Audit
@@ -50,7 +50,7 @@ def run(sandbox: LocalCrm, monkeypatch: pytest.MonkeyPatch, bridge: RunningBridg
     return invoke
 
 
-def test_a_preview_writes_nothing(run: Run, office: Office) -> None:
+def test_a_preview_writes_nothing(run: Run, office: CrmUser) -> None:
     told = run("preview", REPORT)
     assert told.exit_code == 0, told.output
     for words in (
@@ -64,7 +64,7 @@ def test_a_preview_writes_nothing(run: Run, office: Office) -> None:
     assert not any(office.deals_on(stage) for stage in office.stages)
 
 
-def test_import_list_report_undo(run: Run, office: Office, tmp_path: Path) -> None:
+def test_import_list_report_undo(run: Run, office: CrmUser, tmp_path: Path) -> None:
     told = run("import", REPORT, "--yes")
     assert told.exit_code == 0, told.output
     came_of_it = "Создано сделок: 4, создано контактов: 2, дополнено контактов: 1; не загружено: 3 (ждут решения: 1, "
@@ -100,7 +100,7 @@ def test_what_is_done_by_command_is_told_among_the_changes(run: Run, bridge: Run
     assert "(командная строка)" in deeds[0].who
 
 
-def test_who_waits_is_decided_about_later(run: Run, office: Office) -> None:
+def test_who_waits_is_decided_about_later(run: Run, office: CrmUser) -> None:
     told = run("import", REPORT, "--yes")
     assert "amo-bridge webinar decide 1 СТРОКА --new" in " ".join(told.output.split())
     (place,) = (
@@ -125,7 +125,7 @@ def test_an_undo_that_can_t_be_is_not_asked_about(run: Run) -> None:
 
 
 @pytest.mark.parametrize("answer", ["нет\n", "n\n", "\n", ""])
-def test_no_is_no(answer: str, run: Run, office: Office) -> None:
+def test_no_is_no(answer: str, run: Run, office: CrmUser) -> None:
     told = run("import", REPORT, answer=answer)
     assert told.exit_code == 1
     assert "Ничего не записано." in told.output
@@ -161,7 +161,7 @@ def test_what_can_t_be_done(run: Run, words: tuple[str, ...], told: str) -> None
 
 
 def test_without_a_running_bridge_the_command_does_the_work_itself(
-    sandbox: LocalCrm, office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sandbox: LocalCrm, office: CrmUser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in (("ACCOUNT_URL", sandbox.url), ("TOKEN", TOKEN), ("DATA", str(tmp_path / "own"))):
         monkeypatch.setenv(f"AMO_BRIDGE_{name}", value)

@@ -12,7 +12,7 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 
 Run = Callable[..., Result]
 IVAN = "Иван Петров"
@@ -33,7 +33,7 @@ def test_a_deal_nobody_told_of(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_history_of_a_deal(
-    connected: LocalCrm, office: Office, bridge: RunningBridge, config: Config, run: Run
+    connected: LocalCrm, office: CrmUser, bridge: RunningBridge, config: Config, run: Run
 ) -> None:
     contact = office.new_contact(IVAN, "Ольга")
     deal = office.new_deal(IVAN, "Ромашка", "Продажи / Новый клиент", contact, 0)

@@ -13,7 +13,7 @@ from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.sandbox.account_start import load_world
 
@@ -28,7 +28,7 @@ WIN_BACK = "[handlers.lost_deal_is_routed.win_back]"
 def account() -> Account:
     """The agency, as amoCRM tells of it."""
     with served(load_world()) as crm:
-        return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalBudget()))
+        return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalRateLimiter()))
 
 
 def told(folder: Path, account: Account, text: str) -> list[str]:

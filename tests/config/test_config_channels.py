@@ -13,7 +13,7 @@ from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.channels import Quiet
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.sandbox.account_start import load_world
 
@@ -51,7 +51,7 @@ TEXT = GOOD + CHANNELS + LADDER
 @pytest.fixture(scope="module")
 def account() -> Account:
     with served(load_world()) as crm:
-        return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalBudget()))
+        return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalRateLimiter()))
 
 
 def letters(folder: Path, text: str = "Тема: a\nb") -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, MetaData, Table, create_engine
 from sqlalchemy.exc import OperationalError
 
-from amo_bridge.crm.rate_limiter import HORIZON, LocalBudget, StoreBudget
+from amo_bridge.crm.rate_limiter import HORIZON, LocalRateLimiter, StoreRateLimiter
 from amo_bridge.errors import CrmBlocked, CrmTemporary, CrmUnpaid, StoreUnavailable
 from amo_bridge.storage.tables import budgets
 
@@ -61,10 +61,10 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[E
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """Makes a budget on a clock; all kinds must behave alike."""
     if request.param == "local":
-        yield lambda clock, **more: LocalBudget(clock=clock, sleep=clock.sleep, **more)
+        yield lambda clock, **more: LocalRateLimiter(clock=clock, sleep=clock.sleep, **more)
         return
     with opened(request.param, tmp_path) as (engine, table):
-        yield lambda clock, **more: StoreBudget(engine, table, "acme", clock=clock, sleep=clock.sleep, **more)
+        yield lambda clock, **more: StoreRateLimiter(engine, table, "acme", clock=clock, sleep=clock.sleep, **more)
 
 
 def most_in_a_second(moments: list[float]) -> int:
@@ -115,12 +115,12 @@ def test_after_a_pause_the_first_request_goes_at_once(make: Make) -> None:
 
 def test_a_reserve_is_left_to_others(database: tuple[Engine, Table]) -> None:
     clock = Clock()
-    budget = StoreBudget(*database, "acme", 7, 2, clock=clock, sleep=clock.sleep)
+    budget = StoreRateLimiter(*database, "acme", 7, 2, clock=clock, sleep=clock.sleep)
     budget.acquire()
     budget.acquire()
     assert clock.slept == [pytest.approx(0.22, abs=1e-5)]
     with pytest.raises(ValueError, match="reserve"):
-        StoreBudget(*database, "acme", 7, 7)
+        StoreRateLimiter(*database, "acme", 7, 7)
 
 
 def test_a_429_pushes_everybody_back(make: Make) -> None:
@@ -176,19 +176,19 @@ def test_a_failed_probe_waits_for_the_next(make: Make) -> None:
 
 def test_the_fuse_is_every_processs_and_outlives_them(database: tuple[Engine, Table]) -> None:
     engine, table = database
-    StoreBudget(engine, table, "acme").stop(BLOCK)
+    StoreRateLimiter(engine, table, "acme").stop(BLOCK)
     other = create_engine(engine.url)
-    after_restart = StoreBudget(other, table, "acme")
+    after_restart = StoreRateLimiter(other, table, "acme")
     assert after_restart.is_stopped
     with pytest.raises(CrmBlocked):
         after_restart.acquire()
-    StoreBudget(other, table, "another account").acquire()
+    StoreRateLimiter(other, table, "another account").acquire()
     other.dispose()
 
 
 def test_a_clock_set_back_does_not_stop_the_bridge(database: tuple[Engine, Table]) -> None:
     clock = Clock()
-    budget = StoreBudget(*database, "acme", clock=clock, sleep=clock.sleep)
+    budget = StoreRateLimiter(*database, "acme", clock=clock, sleep=clock.sleep)
     budget.acquire()
     clock.now -= HORIZON + 3600
     budget.acquire()
@@ -196,7 +196,7 @@ def test_a_clock_set_back_does_not_stop_the_bridge(database: tuple[Engine, Table
 
 
 def test_the_databases_own_clock_serves_when_none_is_given(database: tuple[Engine, Table]) -> None:
-    budget = StoreBudget(*database, "acme")
+    budget = StoreRateLimiter(*database, "acme")
     budget.acquire()
     budget.push_back(600)
     with pytest.raises(CrmTemporary) as caught:
@@ -207,7 +207,7 @@ def test_the_databases_own_clock_serves_when_none_is_given(database: tuple[Engin
 def test_a_store_that_does_not_answer_is_said_so(tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'no such folder' / 'x.db'}")
     with pytest.raises(StoreUnavailable):
-        StoreBudget(engine, budgets.to_metadata(MetaData()), "acme").acquire()
+        StoreRateLimiter(engine, budgets.to_metadata(MetaData()), "acme").acquire()
 
 
 def send_some(url: str, shared: Any, sent: Any) -> None:
@@ -225,7 +225,7 @@ def send_some(url: str, shared: Any, sent: Any) -> None:
             shared.value = max(shared.value, seen + seconds)
 
     engine = create_engine(url)
-    budget = StoreBudget(engine, budgets.to_metadata(MetaData(), name=TABLE), "acme", clock=clock, sleep=sleep)
+    budget = StoreRateLimiter(engine, budgets.to_metadata(MetaData(), name=TABLE), "acme", clock=clock, sleep=sleep)
     moments = []
     for _ in range(30):
         budget.acquire()

@@ -11,7 +11,7 @@ from crm_fakes import BASE, NGINX_403, TOO_MANY, UNAUTHORIZED, Clock, NotedBudge
 from responses.registries import OrderedRegistry
 
 from amo_bridge.crm.client import php_query
-from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.errors import (
     CrmBlocked,
     CrmForbidden,
@@ -252,7 +252,7 @@ def test_a_renamed_account_is_asked_at_its_new_address(amocrm: Any) -> None:
 
 def test_a_block_burns_the_fuse_and_the_next_request_is_not_sent(amocrm: Any) -> None:
     clock = Clock()
-    budget = LocalBudget(probe_every=60, clock=clock, sleep=clock.sleep)
+    budget = LocalRateLimiter(probe_every=60, clock=clock, sleep=clock.sleep)
     asker = client(budget, clock=clock)
     amocrm.get(LEADS + "/1", status=403, body=NGINX_403)
     for _ in range(2):

@@ -12,9 +12,9 @@ from local_crm import TOKEN, LocalCrm
 from amo_bridge.crm import events_api
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.events_api import look_since, newest_at, touches_before
-from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.events import (
     CallLogged,
     ClientDeleted,
@@ -39,9 +39,9 @@ NEW, MEETING = "Продажи / Новый клиент", "Продажи / В�
 class Desk:
     """What people do in the sandbox, and what the list says of it."""
 
-    def __init__(self, crm: LocalCrm, office: Office) -> None:
+    def __init__(self, crm: LocalCrm, office: CrmUser) -> None:
         self.crm, self.office = crm, office
-        self.client = CrmClient(crm.url, LongLivedToken(TOKEN), LocalBudget(5000), patience=0.1)
+        self.client = CrmClient(crm.url, LongLivedToken(TOKEN), LocalRateLimiter(5000), patience=0.1)
         self.person = next(iter(office.users))
         self.user = office.users[self.person]
         self.contact = office.new_contact(self.person, "Анна")
@@ -75,7 +75,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(sandbox: LocalCrm, office: Office) -> Desk:
+def desk(sandbox: LocalCrm, office: CrmUser) -> Desk:
     return Desk(sandbox, office)
 
 

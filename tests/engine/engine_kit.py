@@ -16,19 +16,19 @@ from sqlalchemy import select
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.engine.dispatcher import Dispatcher, Verdict
 from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import Event, StageEntered, StepDue
-from amo_bridge.mirror.contact_refresh import ContactKeeper
+from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.rules.actions import AddNote
-from amo_bridge.rules.deal import Deal, Unread
+from amo_bridge.rules.deal import Deal, Missing
 from amo_bridge.rules.handler import Handler, Judge, Options, Rule, Schedule, StepsOf, never
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.database import Store
@@ -46,7 +46,7 @@ LOST = "Продажи / Закрыто и не реализовано"
 
 
 def client_of(url: str) -> CrmClient:
-    return CrmClient(url, LongLivedToken(TOKEN), LocalBudget(5000), patience=0.1)
+    return CrmClient(url, LongLivedToken(TOKEN), LocalRateLimiter(5000), patience=0.1)
 
 
 @cache
@@ -121,7 +121,7 @@ def _note_it(event: StepDue, deal: Any, options: Any) -> AddNote:
 
 def timetable_of(*rules: Rule, hands: FixedClock | None = None) -> Timetable:
     options = CalendarOptions()
-    return Timetable(rules, brain().viewer, options.calendar("Europe/Moscow"), options, hands or clock())
+    return Timetable(rules, rule_engine().viewer, options.calendar("Europe/Moscow"), options, hands or clock())
 
 
 def verdict(*effects: Effect, name: str = "rule", event_key: str = "event") -> Verdict:
@@ -154,9 +154,9 @@ def on_stage(title: str) -> dict[str, Any]:
     return {"pipeline_id": stage.pipeline_id, "status_id": stage.status_id}
 
 
-def nobody(store: Store, crm: Any) -> ContactKeeper:
+def nobody(store: Store, crm: Any) -> ContactRefresher:
     """The keeper of an index that is still empty."""
-    return ContactKeeper(store, ACCOUNT, crm, clock())
+    return ContactRefresher(store, ACCOUNT, crm, clock())
 
 
 class Around:
@@ -167,7 +167,7 @@ class Around:
         self.asked: list[str] = []
 
     def seen(self, rule: Rule, deal: Deal) -> Deal:
-        unread: dict[str, Any] = {need: Unread(need) for need in rule.handler.needs}
+        unread: dict[str, Any] = {need: Missing(need) for need in rule.handler.needs}
         return replace(deal, **unread)
 
     def read(self, rule: Rule, deal: Deal) -> Deal:
@@ -225,9 +225,9 @@ class ScriptedCrm:
 
 
 @cache
-def brain() -> Brain:
+def rule_engine() -> RuleEngine:
     """Everything that judges, by the shipped example's config."""
-    return Brain.of(config_for(URL, Path("unused")), agency(), clock())
+    return RuleEngine.of(config_for(URL, Path("unused")), agency(), clock())
 
 
 def queue(store: Store, *effects: Effect, event_key: str = "event", name: str = "rule") -> None:
@@ -247,10 +247,10 @@ def errors(store: Store) -> list[str]:
         return [error or "" for error in connection.execute(select(outbox.c.error).order_by(outbox.c.id)).scalars()]
 
 
-def brain_with(*rules: Rule, **parts: Any) -> Brain:
+def rule_engine_with(*rules: Rule, **parts: Any) -> RuleEngine:
     """The same with other rules, and other parts if need be."""
-    dispatcher = Dispatcher(rules, brain().resolver, agency(), clock(), dry_run=False, opt_out_tag="без робота")
-    return replace(brain(), **({"dispatcher": dispatcher, "timetable": timetable_of(*rules)} | parts))
+    dispatcher = Dispatcher(rules, rule_engine().resolver, agency(), clock(), dry_run=False, opt_out_tag="без робота")
+    return replace(rule_engine(), **({"dispatcher": dispatcher, "timetable": timetable_of(*rules)} | parts))
 
 
 def api_row(of: DealRecord) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from engine_kit import ACCOUNT, at, clock, queue
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.port import Job, Outcome, Sent
-from amo_bridge.channels.sender import Lane as OutboxLane
+from amo_bridge.channels.sender import ChannelSender as OutboxLane
 from amo_bridge.clock import Clock
-from amo_bridge.engine.effects import Effect, Kind, Lane
+from amo_bridge.engine.effects import Channel, Effect, Kind
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.storage.database import Store
 
@@ -26,12 +26,12 @@ class ScriptedPort:
         self,
         *answers: Answer,
         at_once: Mapping[str, Outcome] | None = None,
-        lane: Lane = "notices",
+        lane: Channel = "notices",
         repeats_doubtful: bool = False,
         in_order: bool = True,
         is_far: bool = False,
     ) -> None:
-        self.lane: Lane = lane
+        self.lane: Channel = lane
         self.in_order = in_order
         self.is_far = is_far
         self.repeats_doubtful = repeats_doubtful

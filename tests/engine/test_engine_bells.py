@@ -15,7 +15,7 @@ from sqlalchemy import text
 from amo_bridge.engine.inbox import Inbox
 from amo_bridge.storage import notify as bells_module
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.notify import Bells, ring_out
+from amo_bridge.storage.notify import Notifier, notify
 
 HANG_UP = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -47,7 +47,7 @@ class Rings:
 @pytest.fixture
 def heard_by(store: Store) -> Iterator[Callable[[int], Rings]]:
     """``heard_by(account)``: the rings that another machine hears for it, once it is listening."""
-    bells = Bells(store.engine)
+    bells = Notifier(store.engine)
 
     def listen(account: int) -> Rings:
         rings = Rings()
@@ -77,12 +77,12 @@ def test_only_what_is_committed_rings_and_only_for_its_account(store: Store, hea
     mine = heard_by(ACCOUNT)
     before = listening(mine)
     with store.write() as connection:
-        ring_out(connection, ACCOUNT)
+        notify(connection, ACCOUNT)
         connection.rollback()
     with store.write() as connection:
-        ring_out(connection, ACCOUNT + 1)
+        notify(connection, ACCOUNT + 1)
     with store.write() as connection:
-        ring_out(connection, ACCOUNT)
+        notify(connection, ACCOUNT)
     wait_until(lambda: mine.count > before, "the committed one rings")
     assert mine.count == before + 1
 
@@ -102,9 +102,9 @@ def test_a_broken_connection_is_made_again(
 def test_on_sqlite_nobody_listens_and_nothing_fails(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/bridge.db")
     store.prepare()
-    bells = Bells(store.engine)
+    bells = Notifier(store.engine)
     bells.hear(ACCOUNT, lambda: None)
     with store.write() as connection:
-        ring_out(connection, ACCOUNT)
+        notify(connection, ACCOUNT)
     bells.close()
     store.close()

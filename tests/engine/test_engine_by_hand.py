@@ -7,7 +7,7 @@ from engine_kit import ACCOUNT, agency, clock
 from sqlalchemy import select, update
 
 from amo_bridge.engine.journal import Journal
-from amo_bridge.engine.manual_edits import BY_PERSON, ByHand, Saving
+from amo_bridge.engine.manual_edits import BY_PERSON, ManualEdit, ManualEdits
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import outbox
@@ -16,11 +16,11 @@ FIELD = agency().field("Услуги")
 
 
 @pytest.fixture
-def page(store: Store) -> ByHand:
-    return ByHand(store, ACCOUNT, clock(), "services")
+def page(store: Store) -> ManualEdits:
+    return ManualEdits(store, ACCOUNT, clock(), "services")
 
 
-def test_it_waits_in_the_outbox_and_stands_in_the_journal(store: Store, page: ByHand) -> None:
+def test_it_waits_in_the_outbox_and_stands_in_the_journal(store: Store, page: ManualEdits) -> None:
     page.fill(7, FIELD, "Бузова", "Анна")
     (row,) = Outbox(store, ACCOUNT, clock()).take("ready")
     assert (row.kind, row.deal_id) == ("patch_deal", 7)
@@ -30,11 +30,11 @@ def test_it_waits_in_the_outbox_and_stands_in_the_journal(store: Store, page: By
     assert entry.reason == "Анна: поле «Услуги» сохранено"
 
 
-def test_the_last_saving_is_told_with_what_became_of_it(store: Store, page: ByHand) -> None:
+def test_the_last_saving_is_told_with_what_became_of_it(store: Store, page: ManualEdits) -> None:
     assert page.last(7) is None
     page.fill(7, FIELD, "первое", "Анна")
     page.fill(7, FIELD, "", "Анна")
-    assert page.last(7) == Saving("", "ready")
+    assert page.last(7) == ManualEdit("", "ready")
     with store.write() as connection:
         last = select(outbox.c.id).order_by(outbox.c.id.desc()).limit(1).scalar_subquery()
         connection.execute(update(outbox).where(outbox.c.id == last).values(state="failed", error="нет прав"))

@@ -15,20 +15,20 @@ from engine_kit import (
     ScriptedCrm,
     api_row,
     at,
-    brain_with,
     clock,
     record,
     rule,
+    rule_engine_with,
 )
 
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.journal import Journal
-from amo_bridge.engine.processor import Planner
+from amo_bridge.engine.processor import EventProcessor
 from amo_bridge.events import CallLogged, Event, StageEntered
-from amo_bridge.mirror.contact_refresh import ContactKeeper
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
-from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.actions import Action, Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.storage.database import Store
@@ -57,15 +57,15 @@ class Office:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.crm = ScriptedCrm(rows={DEALS: [], CONTACTS: []})
-        listens = brain_with(rule(hears, "listens", CallLogged))
-        keeper = ContactKeeper(store, ACCOUNT, self.crm, clock(), filter_enabled=True)  # type: ignore[arg-type]
-        self.planner = Planner(store, ACCOUNT, self.crm, listens, clock(), keeper)  # type: ignore[arg-type]
+        listens = rule_engine_with(rule(hears, "listens", CallLogged))
+        keeper = ContactRefresher(store, ACCOUNT, self.crm, clock(), filter_enabled=True)  # type: ignore[arg-type]
+        self.planner = EventProcessor(store, ACCOUNT, self.crm, listens, clock(), keeper)  # type: ignore[arg-type]
 
     def has(self, *deals: DealRecord, unknown: Sequence[DealRecord] = ()) -> None:
         """amoCRM has them all; the mirror knows those that are not ``unknown``."""
         self.crm.rows[DEALS] = [api_row(deal) for deal in (*deals, *unknown)]
         with self.store.write() as connection:
-            Mirror(self.store, ACCOUNT).put(connection, [Mirrored(deal, NOON) for deal in deals], NOON)
+            Mirror(self.store, ACCOUNT).put(connection, [MirroredDeal(deal, NOON) for deal in deals], NOON)
 
     def shows(self, *deals: int) -> None:
         """What amoCRM answers when it is asked for these alone."""
@@ -73,7 +73,7 @@ class Office:
 
     def knows(self, contact: int, *deals: int) -> None:
         with self.store.write() as connection:
-            one = IndexedContact(id=contact, name="Анна", deal_ids=deals, updated_at=NOON)
+            one = MirroredContact(id=contact, name="Анна", deal_ids=deals, updated_at=NOON)
             ContactIndex(self.store, ACCOUNT).put(connection, [one], NOON)
 
     def told(self, *heard: Event) -> None:
@@ -158,6 +158,6 @@ def test_what_is_about_no_deal(office: Office, event: CallLogged) -> None:
 
 
 def test_where_no_rule_listens_to_calls_nobody_is_asked_for(office: Office) -> None:
-    office.planner.brain = brain_with(rule(hears, "deaf", StageEntered))
+    office.planner.rule_engine = rule_engine_with(rule(hears, "deaf", StageEntered))
     office.told(call())
     assert office.crm.asked == []

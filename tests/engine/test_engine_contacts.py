@@ -10,24 +10,24 @@ from engine_kit import ACCOUNT, NOON, at
 
 from amo_bridge.crm.records import ContactRecord
 from amo_bridge.events import ClientUpdated, FieldValue
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.storage.database import Store
 
 KIND = 77
 
 
-def contact(number: int, name: str, **more: Any) -> IndexedContact:
-    return IndexedContact(id=number, name=name, **({"updated_at": NOON} | more))
+def contact(number: int, name: str, **more: Any) -> MirroredContact:
+    return MirroredContact(id=number, name=name, **({"updated_at": NOON} | more))
 
 
-def keep(store: Store, *some: IndexedContact) -> ContactIndex:
+def keep(store: Store, *some: MirroredContact) -> ContactIndex:
     index = ContactIndex(store, ACCOUNT)
     with store.write() as connection:
         index.put(connection, some, NOON)
     return index
 
 
-def names(found: list[IndexedContact]) -> list[str]:
+def names(found: list[MirroredContact]) -> list[str]:
     return [one.name for one in found]
 
 
@@ -44,7 +44,7 @@ def test_a_contact_that_was_read_is_kept_in_comparable_form() -> None:
         fields={KIND: ("блогер",), 78: ("лишнее",)},
         updated_at=NOON,
     )
-    assert IndexedContact.of(record, [KIND, 79]) == IndexedContact(
+    assert MirroredContact.of(record, [KIND, 79]) == MirroredContact(
         id=5,
         name="Иванова Анна",
         surname="Иванова",
@@ -63,7 +63,7 @@ def test_what_is_kept_comes_back_as_it_was(store: Store) -> None:
         1, "Анна", surname="Ё", responsible_user_id=2, company_id=3, phones=("+79161234567",), mails=("a@b.ru",),
         deal_ids=(4, 5), fields={KIND: ("блогер",)},
     )  # fmt: skip
-    bare = IndexedContact(id=2)
+    bare = MirroredContact(id=2)
     index = keep(store, whole, bare)
     assert index.get([1, 2, 3]) == {1: whole, 2: bare}
     assert index.count() == 2

@@ -13,7 +13,7 @@ from engine_kit import BRIEF, MEETING, NEW, NOON, Around, NoOptions, agency, at,
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.deal_view import Viewer
-from amo_bridge.engine.dispatcher import Case, Dispatcher, Verdict, event_key
+from amo_bridge.engine.dispatcher import Dispatcher, EvaluationContext, Verdict, event_key
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.errors import CrmUncertain
@@ -43,10 +43,10 @@ def dispatcher(rules: Sequence[Rule], *, dry_run: bool = False, now: timedelta =
     )  # fmt: skip
 
 
-def case(*happened: Event, **changed: Any) -> Case:
+def case(*happened: Event, **changed: Any) -> EvaluationContext:
     now = record(MEETING, **changed)
     deal = Viewer(agency(), "https://agency.amocrm.ru").deal(now)
-    return Case((TOLD, *happened), "told", now, deal)
+    return EvaluationContext((TOLD, *happened), "told", now, deal)
 
 
 def judged(rules: Sequence[Rule], *happened: Event, **how: Any) -> list[Verdict]:

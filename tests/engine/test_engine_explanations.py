@@ -12,12 +12,12 @@ from engine_kit import ACCOUNT, LOST, MEETING, NEW, NOON, Around, NoOptions, age
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.deal_view import Viewer
-from amo_bridge.engine.dispatcher import Case, Dispatcher, Verdict
-from amo_bridge.engine.gates import Explanation, PutBacks, settled, slot_of
+from amo_bridge.engine.dispatcher import Dispatcher, EvaluationContext, Verdict
+from amo_bridge.engine.gates import Explanation, RollbackHistory, settled, slot_of
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.events import DealMoved, Event, StageEntered
-from amo_bridge.mirror.tasks import TaskCopy, TaskRows
+from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.rules.actions import Lack, RollBack, Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule
@@ -52,7 +52,7 @@ def judged(*rules: Rule, on: str = MEETING, late: timedelta = timedelta(0), **ch
     ]
     deal = Viewer(agency(), "https://agency.amocrm.ru").deal(now)
     happened = (DealMoved(at=NOON, deal_id=7), came)
-    return desk.judge(Case(happened, "told", now, deal, explanations=lambda: open_ones), Around())
+    return desk.judge(EvaluationContext(happened, "told", now, deal, explanations=lambda: open_ones), Around())
 
 
 def closed(verdicts: list[Verdict], outcome: str = "acts") -> list[int]:
@@ -127,7 +127,7 @@ def task(
     with store.write() as connection:
         insert_new(connection, made, [row])
         if known:
-            TaskRows(ACCOUNT).put(connection, [TaskCopy(id=number, is_completed=is_completed, updated_at=at(0))])
+            TaskRows(ACCOUNT).put(connection, [MirroredTask(id=number, is_completed=is_completed, updated_at=at(0))])
 
 
 def test_open_explanations_are_found_and_nothing_else_is(store: Store) -> None:
@@ -137,6 +137,6 @@ def test_open_explanations_are_found_and_nothing_else_is(store: Store) -> None:
     task(store, 4, OF_MEETING, known=False)
     task(store, 5, "again")
     task(store, 6, OF_NEW)
-    look = PutBacks(store, ACCOUNT, clock()).explanations(7)
+    look = RollbackHistory(store, ACCOUNT, clock()).explanations(7)
     assert look() == [Explanation(1, "gate.one", OF_MEETING), Explanation(6, "gate.one", OF_NEW)]
-    assert PutBacks(store, ACCOUNT + 1, clock()).explanations(7)() == []
+    assert RollbackHistory(store, ACCOUNT + 1, clock()).explanations(7)() == []

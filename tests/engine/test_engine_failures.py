@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from engine_kit import ACCOUNT, URL, ScriptedCrm, brain, clock, effect, errors, queue, states
+from engine_kit import ACCOUNT, URL, ScriptedCrm, clock, effect, errors, queue, rule_engine, states
 from sqlalchemy import insert, select
 
-from amo_bridge.engine.dead_letters import Failures, NotFailed
+from amo_bridge.engine.dead_letters import DeadLetters, NotFailed
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import CrmRefused
@@ -19,11 +19,11 @@ REFUSAL = CrmRefused("Ответственный не найден", status=400,
 
 
 def sender(store: Store, crm: ScriptedCrm) -> Sender:
-    return Sender(store, ACCOUNT, crm, brain(), URL, clock())  # type: ignore[arg-type]
+    return Sender(store, ACCOUNT, crm, rule_engine(), URL, clock())  # type: ignore[arg-type]
 
 
-def failures(store: Store) -> Failures:
-    return Failures(store, ACCOUNT, clock())
+def failures(store: Store) -> DeadLetters:
+    return DeadLetters(store, ACCOUNT, clock())
 
 
 @pytest.fixture
@@ -136,4 +136,4 @@ def test_what_has_not_failed_is_not_touched(refused: Store) -> None:
 
 
 def test_another_accounts_failures_are_not_ours(refused: Store) -> None:
-    assert Failures(refused, ACCOUNT + 1, clock()).all() == []
+    assert DeadLetters(refused, ACCOUNT + 1, clock()).all() == []

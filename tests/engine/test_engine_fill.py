@@ -11,9 +11,9 @@ from engine_kit import ACCOUNT, NEW, NOON, api_row, clock, record
 
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.errors import CrmUncertain
-from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.storage.database import Store
-from amo_bridge.sync.initial_load import PAGE, Fill
+from amo_bridge.sync.initial_load import PAGE_SIZE, DealsLoad
 
 
 class Pages:
@@ -38,14 +38,14 @@ def old_deals(count: int) -> list[DealRecord]:
 
 
 @pytest.fixture
-def fill_of(store: Store) -> Callable[[Pages], Fill]:
-    return lambda pages: Fill(store, ACCOUNT, pages, clock(), clock())  # type: ignore[arg-type]
+def fill_of(store: Store) -> Callable[[Pages], DealsLoad]:
+    return lambda pages: DealsLoad(store, ACCOUNT, pages, clock(), clock())  # type: ignore[arg-type]
 
 
-Make = Callable[[Pages], Fill]
+Make = Callable[[Pages], DealsLoad]
 
 
-@pytest.mark.parametrize("count", [0, 1, PAGE - 1, PAGE, 2 * PAGE + 1])
+@pytest.mark.parametrize("count", [0, 1, PAGE_SIZE - 1, PAGE_SIZE, 2 * PAGE_SIZE + 1])
 def test_every_deal_is_read_once(store: Store, fill_of: Make, count: int) -> None:
     pages = Pages(old_deals(count))
     seen: list[int] = []
@@ -53,13 +53,13 @@ def test_every_deal_is_read_once(store: Store, fill_of: Make, count: int) -> Non
     assert Mirror(store, ACCOUNT).count() == count
     assert seen[-1] == count
     asked = len(pages.asked)
-    assert asked == count // PAGE + 1
+    assert asked == count // PAGE_SIZE + 1
     fill_of(pages).run()
     assert len(pages.asked) == asked
 
 
 def test_it_goes_on_where_it_broke_off(store: Store, fill_of: Make) -> None:
-    pages = Pages(old_deals(4 * PAGE))
+    pages = Pages(old_deals(4 * PAGE_SIZE))
     pages.broken = {4}
     with pytest.raises(CrmUncertain):
         fill_of(pages).run()
@@ -69,17 +69,17 @@ def test_it_goes_on_where_it_broke_off(store: Store, fill_of: Make) -> None:
     assert fill_of(pages).is_done
     # The page before is read again: a deal deleted meanwhile has moved the others up.
     assert pages.asked[0] == 3
-    assert Mirror(store, ACCOUNT).count() == 4 * PAGE
+    assert Mirror(store, ACCOUNT).count() == 4 * PAGE_SIZE
 
 
 def test_what_is_known_already_is_not_overwritten(store: Store, fill_of: Make) -> None:
-    known = Mirrored(record(NEW, 1, seconds=-60, name="Новее"), NOON - timedelta(days=3))
+    known = MirroredDeal(record(NEW, 1, seconds=-60, name="Новее"), NOON - timedelta(days=3))
     with store.write() as connection:
         Mirror(store, ACCOUNT).put(connection, [known], NOON)
     fill_of(Pages(old_deals(2))).run()
     assert Mirror(store, ACCOUNT).get([1, 2]) == {
         1: known,
-        2: Mirrored(DealRecord.from_api(api_row(old_deals(2)[1])), NOON - timedelta(hours=1)),
+        2: MirroredDeal(DealRecord.from_api(api_row(old_deals(2)[1])), NOON - timedelta(hours=1)),
     }
 
 

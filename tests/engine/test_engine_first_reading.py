@@ -12,14 +12,14 @@ from engine_kit import ACCOUNT, client_of
 from local_crm import TOKEN, LocalCrm
 
 from amo_bridge.clock import FixedClock
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.errors import CrmForbidden, CrmUncertain
-from amo_bridge.mirror.contact_refresh import ContactKeeper
+from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.tasks import TaskMirror, TaskRows
 from amo_bridge.mirror.touches import TouchLog
 from amo_bridge.storage.database import Store
 from amo_bridge.sync import initial_load
-from amo_bridge.sync.initial_load import STEPS_IN_A_ROW, FirstReading
+from amo_bridge.sync.initial_load import STEPS_IN_A_ROW, MirrorLoad
 
 NEW, MEETING = "Продажи / Новый клиент", "Продажи / Встреча назначена"
 
@@ -29,21 +29,21 @@ class Account:
     """A filled account, and a reading of it. ``again`` counts how often the next portion was asked for."""
 
     crm: LocalCrm
-    office: Office
+    office: CrmUser
     store: Store
     client: Any
     again: int = 0
 
-    def reading(self, kept_fields: tuple[int, ...] = ()) -> FirstReading:
+    def reading(self, kept_fields: tuple[int, ...] = ()) -> MirrorLoad:
         clock = FixedClock(self.office.now())
-        contacts = ContactKeeper(self.store, ACCOUNT, self.client, clock, kept_fields=kept_fields)
+        contacts = ContactRefresher(self.store, ACCOUNT, self.client, clock, kept_fields=kept_fields)
 
         def again() -> None:
             self.again += 1
 
-        return FirstReading(self.store, ACCOUNT, self.client, clock, contacts, again)
+        return MirrorLoad(self.store, ACCOUNT, self.client, clock, contacts, again)
 
-    def read_all(self, reading: FirstReading) -> int:
+    def read_all(self, reading: MirrorLoad) -> int:
         rounds = 0
         while not reading.is_done:
             reading.run()
@@ -62,8 +62,8 @@ class Account:
 
 
 @pytest.fixture
-def account(sandbox: LocalCrm, office: Office, store: Store, monkeypatch: pytest.MonkeyPatch) -> Account:
-    monkeypatch.setattr(initial_load, "PAGE", 3)
+def account(sandbox: LocalCrm, office: CrmUser, store: Store, monkeypatch: pytest.MonkeyPatch) -> Account:
+    monkeypatch.setattr(initial_load, "PAGE_SIZE", 3)
     there = Account(sandbox, office, store, client_of(sandbox.url))
     person = next(iter(office.users))
     for number in range(7):
@@ -187,7 +187,7 @@ def sandbox_contacts(account: Account) -> dict[int, Any]:
     return account.crm.world.table("contacts")
 
 
-def _met(reading: FirstReading) -> FirstReading:
+def _met(reading: MirrorLoad) -> MirrorLoad:
     reading.meet()
     return reading
 

@@ -7,14 +7,14 @@ from datetime import timedelta
 from engine_kit import ACCOUNT, NOON, URL, clock, effect, queue
 from sqlalchemy import insert, update
 
-from amo_bridge.engine.metrics import Gauges, Vitals
+from amo_bridge.engine.metrics import HealthReader, HealthSnapshot
 from amo_bridge.storage.accounts import CLOCK_AHEAD, RECONCILED_AT, Cursors
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import budgets, deals, events, inbox, outbox, timers
 
 
-def read(store: Store, seconds_later: float = 0) -> Vitals:
-    return Gauges(store, ACCOUNT, URL, clock(NOON + timedelta(seconds=seconds_later))).read()
+def read(store: Store, seconds_later: float = 0) -> HealthSnapshot:
+    return HealthReader(store, ACCOUNT, URL, clock(NOON + timedelta(seconds=seconds_later))).read()
 
 
 def add_hook(store: Store, state: str, account: int = ACCOUNT) -> None:
@@ -36,7 +36,7 @@ def set_effect(store: Store, number: int, **values: object) -> None:
 
 def test_a_store_in_which_nothing_has_happened(store: Store) -> None:
     nothing = {"waiting": 0, "ready": 0, "sending": 0, "doubt": 0}
-    assert read(store) == Vitals(0, 0, nothing, {}, 0, 0, 0, 0, None, None, None, None, "")
+    assert read(store) == HealthSnapshot(0, 0, nothing, {}, 0, 0, 0, 0, None, None, None, None, "")
 
 
 def test_what_waits_and_what_has_failed_is_counted_by_kind(store: Store) -> None:
@@ -60,7 +60,7 @@ def test_another_accounts_rows_are_not_ours(store: Store) -> None:
     add_event(store, "open", account=ACCOUNT + 1)
     with store.write() as connection:
         connection.execute(insert(budgets).values(account="https://other", next_free=0, stopped_kind="CrmUnpaid"))
-    assert read(store) == Vitals(0, 0, read(store).outbox, {}, 0, 0, 0, 0, None, None, None, None, "")
+    assert read(store) == HealthSnapshot(0, 0, read(store).outbox, {}, 0, 0, 0, 0, None, None, None, None, "")
 
 
 def test_work_is_overdue_when_a_minute_has_passed_and_it_could_have_been_done(store: Store) -> None:

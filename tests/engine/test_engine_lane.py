@@ -6,14 +6,14 @@ import json
 from datetime import timedelta
 
 import pytest
-from engine_kit import ACCOUNT, URL, ScriptedCrm, at, brain, clock, effect, errors, queue, states
+from engine_kit import ACCOUNT, URL, ScriptedCrm, at, clock, effect, errors, queue, rule_engine, states
 from lane_kit import ScriptedPort, lane, notice, notices
 from sqlalchemy import select
 
 from amo_bridge.channels.port import Later, NotSent, Sent
-from amo_bridge.channels.registry import NAMES, NotConnected
+from amo_bridge.channels.registry import NAMES, UnconnectedPort
 from amo_bridge.clock import FixedClock
-from amo_bridge.engine.dead_letters import Failures
+from amo_bridge.engine.dead_letters import DeadLetters
 from amo_bridge.engine.effects import OUTSIDE, Effect
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Outbox
@@ -115,7 +115,7 @@ def test_what_is_refused_waits_for_a_person_with_the_vendors_words(store: Store,
     port = ScriptedPort(ChannelRefused("550 нет такого ящика"))
     assert lane(store, port, hands).send() == 2
     assert (states(store), errors(store)[0]) == (["failed", "done"], "550 нет такого ящика")
-    (told,) = Failures(store, ACCOUNT, hands).all()
+    (told,) = DeadLetters(store, ACCOUNT, hands).all()
     assert (told.name, told.what, told.error) == ("F1", "уведомление «раз»", "550 нет такого ящика")
 
 
@@ -127,7 +127,7 @@ def test_what_was_perhaps_sent_is_not_sent_again_until_a_person_says_so(store: S
     assert errors(store) == ["неизвестно, отправлено ли: связь прервалась после DATA"]
     hands.advance(DAY * 3)
     assert lane(store, port, hands).send() == 0
-    Failures(store, ACCOUNT, hands).retry(["F1"], "Мария")
+    DeadLetters(store, ACCOUNT, hands).retry(["F1"], "Мария")
     assert lane(store, port, hands).send() == 1, "however old it is: a person wants it"
     assert (states(store), port.sent) == (["done"], ["раз"])
 
@@ -157,7 +157,7 @@ def test_amocrms_own_recovery_leaves_other_lanes_alone(store: Store) -> None:
     notices(store, "раз")
     dying = Outbox(store, ACCOUNT, clock())
     dying.sending(dying.take("ready", "notices"))
-    assert Sender(store, ACCOUNT, ScriptedCrm(), brain(), URL, clock()).recover() == 0  # type: ignore[arg-type]
+    assert Sender(store, ACCOUNT, ScriptedCrm(), rule_engine(), URL, clock()).recover() == 0  # type: ignore[arg-type]
     assert states(store) == ["sending"]
 
 
@@ -183,7 +183,7 @@ def test_what_could_not_go_out_for_a_day_is_not_sent_by_itself_any_more(store: S
     lane(store, port, hands).send()
     assert (states(store), port.sent) == (["failed"], [])
     assert errors(store) == ["не удалось отправить за 24 ч, теперь поздно: 450 ящик занят"]
-    Failures(store, ACCOUNT, hands).retry(None, "Мария")
+    DeadLetters(store, ACCOUNT, hands).retry(None, "Мария")
     lane(store, port, hands).send()
     assert port.sent == ["раз"]
 
@@ -194,7 +194,7 @@ def test_what_follows_is_done_in_amocrm_once(store: Store) -> None:
     assert lane(store, ScriptedPort(Sent("письмо", then=(note,)))).send() == 1
     assert states(store) == ["done", "ready"]
     crm = ScriptedCrm()
-    Sender(store, ACCOUNT, crm, brain(), URL, clock()).send()  # type: ignore[arg-type]
+    Sender(store, ACCOUNT, crm, rule_engine(), URL, clock()).send()  # type: ignore[arg-type]
     assert [path for _, path, _ in crm.written] == ["/api/v4/leads/notes"]
 
 
@@ -227,7 +227,7 @@ def test_lanes_do_not_wait_for_each_other(store: Store) -> None:
     with pytest.raises(ChannelDown):
         lane(store, port).send()
     assert lane(store, ScriptedPort()).send() == 1
-    assert Sender(store, ACCOUNT, ScriptedCrm(), brain(), URL, clock()).send() == 1  # type: ignore[arg-type]
+    assert Sender(store, ACCOUNT, ScriptedCrm(), rule_engine(), URL, clock()).send() == 1  # type: ignore[arg-type]
     assert states(store) == ["ready", "done", "done"]
 
 
@@ -236,7 +236,7 @@ def test_a_notice_waits_for_the_roll_back_that_it_explains(store: Store) -> None
         store, Effect("patch_deal", 7, {"id": 7, "status_id": 1}, "возврат", rolls_back=True, then=(notice("почему"),))
     )
     assert lane(store, ScriptedPort()).send() == 0
-    Sender(store, ACCOUNT, ScriptedCrm(), brain(), URL, clock()).send()  # type: ignore[arg-type]
+    Sender(store, ACCOUNT, ScriptedCrm(), rule_engine(), URL, clock()).send()  # type: ignore[arg-type]
     assert lane(store, ScriptedPort()).send() == 1
     assert states(store) == ["done", "done"]
 
@@ -245,7 +245,7 @@ def test_a_notice_waits_for_the_roll_back_that_it_explains(store: Store) -> None
 def test_a_channel_without_a_vendor_says_plainly_that_nothing_was_sent(store: Store, lane_name: str) -> None:
     kind = next(kind for kind, its_lane in OUTSIDE.items() if its_lane == lane_name)
     queue(store, Effect(kind, 7, {"text": "раз"}, "что-то сделать"))  # type: ignore[arg-type]
-    port = NotConnected(OUTSIDE[kind])
+    port = UnconnectedPort(OUTSIDE[kind])
     assert lane(store, port).send() == 1  # type: ignore[arg-type]
     told = f"никуда не отправлено: канал «{NAMES[OUTSIDE[kind]]}» не подключён"
     assert (states(store), errors(store)) == (["unsent"], [told])

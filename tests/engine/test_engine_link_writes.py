@@ -9,13 +9,13 @@ from engine_kit import client_of
 from local_crm import LocalCrm
 
 from amo_bridge.crm.writes import Written, find, most_of, write
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 
 IVAN = "Иван Петров"
 
 
 @pytest.fixture
-def deal(office: Office) -> int:
+def deal(office: CrmUser) -> int:
     return office.new_deal(IVAN, "Ромашка", "Продажи / Новый клиент", office.new_contact(IVAN, "Анна"), 1)
 
 
@@ -28,7 +28,7 @@ def there(crm: LocalCrm, kind: str, bodies: dict[str, dict[str, Any]]) -> dict[s
     return find(client_of(crm.url), kind, sought, lambda ids: set())
 
 
-def test_contacts_are_linked_in_one_request_and_found_afterwards(sandbox: LocalCrm, office: Office, deal: int) -> None:
+def test_contacts_are_linked_in_one_request_and_found_afterwards(sandbox: LocalCrm, office: CrmUser, deal: int) -> None:
     bodies = {str(number): link(deal, office.new_contact(IVAN, f"Блогер {number}")) for number in range(3)}
     assert there(sandbox, "link_contact", bodies) == {}
     sandbox.forget_requests()
@@ -40,7 +40,7 @@ def test_contacts_are_linked_in_one_request_and_found_afterwards(sandbox: LocalC
     assert [one["is_main"] for one in linked].count(True) == 1
 
 
-def test_files_are_attached_and_found_afterwards(sandbox: LocalCrm, office: Office, deal: int) -> None:
+def test_files_are_attached_and_found_afterwards(sandbox: LocalCrm, office: CrmUser, deal: int) -> None:
     office.attach(IVAN, deal, "Договор.pdf")
     notes = sandbox.control("GET", "state?kind=notes")["tables"]["notes"].values()
     (uuid,) = [note["params"]["file_uuid"] for note in notes if note["note_type"] == "attachment"]

@@ -14,20 +14,20 @@ from engine_kit import (
     URL,
     ScriptedCrm,
     api_row,
-    brain,
-    brain_with,
     clock,
     effect,
     nobody,
     queue,
     record,
     rule,
+    rule_engine,
+    rule_engine_with,
 )
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from amo_bridge.engine.event_queue import add_events
-from amo_bridge.engine.processor import Planner
+from amo_bridge.engine.processor import EventProcessor
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import CrmRefused
 from amo_bridge.events import DealMoved, Event
@@ -51,7 +51,7 @@ def line(lines: Lines, words: str) -> MutableMapping[str, Any]:
 
 
 def sender(store: Store, crm: ScriptedCrm) -> Sender:
-    return Sender(store, ACCOUNT, crm, brain(), URL, clock())  # type: ignore[arg-type]
+    return Sender(store, ACCOUNT, crm, rule_engine(), URL, clock())  # type: ignore[arg-type]
 
 
 def test_a_rule_that_breaks_names_itself_its_deal_and_its_event(store: Store, lines: Lines) -> None:
@@ -63,8 +63,8 @@ def test_a_rule_that_breaks_names_itself_its_deal_and_its_event(store: Store, li
         told = DealMoved(at=NOON, deal_id=7, pipeline_id=moved.pipeline_id, status_id=moved.status_id)
         add_events(connection, ACCOUNT, [told], NOON.timestamp())
     crm = ScriptedCrm(rows={"/api/v4/leads": [api_row(moved)]})
-    judge = brain_with(rule(breaks, "breaking", DealMoved))  # type: ignore[arg-type]
-    Planner(store, ACCOUNT, crm, judge, clock(), nobody(store, crm)).plan()  # type: ignore[arg-type]
+    judge = rule_engine_with(rule(breaks, "breaking", DealMoved))  # type: ignore[arg-type]
+    EventProcessor(store, ACCOUNT, crm, judge, clock(), nobody(store, crm)).plan()  # type: ignore[arg-type]
     logged = line(lines, "rule failed")
     assert (logged["rule"], logged["deal"], logged["event_id"]) == ("breaking.one", 7, 1)
     assert "nothing here" in logged["error"]

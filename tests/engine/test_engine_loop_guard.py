@@ -6,15 +6,15 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from engine_kit import ACCOUNT, NOON, brain, effect, record, rule, user, verdict
+from engine_kit import ACCOUNT, NOON, effect, record, rule, rule_engine, user, verdict
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.engine.deal_view import Viewer
-from amo_bridge.engine.dispatcher import Case, Verdict
+from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
 from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.storage.database import Store
 
 MOST = 3
@@ -25,9 +25,9 @@ def clock() -> FixedClock:
     return FixedClock(NOON)
 
 
-def told_by(person: str | None) -> Brain:
-    config = brain().config
-    return replace(brain(), config=replace(config, bridge=config.bridge.model_copy(update={"tell": person})))
+def told_by(person: str | None) -> RuleEngine:
+    config = rule_engine().config
+    return replace(rule_engine(), config=replace(config, bridge=config.bridge.model_copy(update={"tell": person})))
 
 
 def acts(number: int, deal_id: int = 7, name: str = "rule") -> Verdict:
@@ -35,9 +35,9 @@ def acts(number: int, deal_id: int = 7, name: str = "rule") -> Verdict:
     return replace(said, rule=rule(said.rule.handler.judge, name, most_per_hour=MOST))
 
 
-def case_of(deal_id: int = 7) -> Case:
+def case_of(deal_id: int = 7) -> EvaluationContext:
     now = record(deal_id=deal_id)
-    return Case((), "event", now, Viewer(brain().account, "https://agency.amocrm.ru").deal(now))
+    return EvaluationContext((), "event", now, Viewer(rule_engine().account, "https://agency.amocrm.ru").deal(now))
 
 
 def acted(store: Store, clock: FixedClock, times: int, deal_id: int = 7, name: str = "rule") -> None:

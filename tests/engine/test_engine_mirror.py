@@ -15,9 +15,9 @@ from running_bridge import RunningBridge
 from sqlalchemy import select
 
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.events import DealAdded, DealMoved, DealReported, DealUpdated, FieldValue, PipelineTriggerFired
-from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import deals
 
@@ -82,11 +82,11 @@ SEEN = record(BRIEF, tags=("vip",), price=500, fields={"Дата дедлайн�
     ],
 )
 def test_what_a_hook_can_still_tell(event: DealReported, covered: bool) -> None:
-    assert Mirrored(SEEN, NOON).covers(event) is covered
+    assert MirroredDeal(SEEN, NOON).covers(event) is covered
 
 
 def test_a_hook_about_what_was_just_read_needs_no_second_read(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     """The words of a hook and of a read differ (dates, ticks, numbers, choices, quotes), what they say does not."""
     deal = office.new_deal(
@@ -116,7 +116,7 @@ def test_a_hook_about_what_was_just_read_needs_no_second_read(
 
 def test_copies_come_back_as_they_were(store: Store) -> None:
     mirror = Mirror(store, ACCOUNT)
-    copies = [Mirrored(replace(SEEN, id=number), at(number)) for number in range(1, 1201)]
+    copies = [MirroredDeal(replace(SEEN, id=number), at(number)) for number in range(1, 1201)]
     with store.write() as connection:
         mirror.put(connection, copies, NOON)
     assert mirror.count() == 1200
@@ -127,9 +127,9 @@ def test_copies_come_back_as_they_were(store: Store) -> None:
 
 def test_the_newest_copy_counts_and_a_forgotten_one_is_gone(store: Store) -> None:
     mirror = Mirror(store, ACCOUNT)
-    newer = Mirrored(record(MEETING, seconds=5), at(5))
+    newer = MirroredDeal(record(MEETING, seconds=5), at(5))
     with store.write() as connection:
-        mirror.put(connection, [Mirrored(SEEN, NOON)], NOON)
+        mirror.put(connection, [MirroredDeal(SEEN, NOON)], NOON)
         mirror.put(connection, [newer], NOON)
     assert mirror.get([7]) == {7: newer}
     with store.write() as connection:
@@ -140,15 +140,15 @@ def test_the_newest_copy_counts_and_a_forgotten_one_is_gone(store: Store) -> Non
 def test_what_the_bridge_wrote_itself_is_amended(store: Store) -> None:
     mirror = Mirror(store, ACCOUNT)
     with store.write() as connection:
-        mirror.put(connection, [Mirrored(SEEN, at(-60))], NOON)
+        mirror.put(connection, [MirroredDeal(SEEN, at(-60))], NOON)
         mirror.amend(connection, 7, lambda old: replace(old, price=old.price + 1))
         mirror.amend(connection, 8, lambda old: replace(old, price=0))
-    assert mirror.get([7, 8]) == {7: Mirrored(replace(SEEN, price=501), at(-60))}
+    assert mirror.get([7, 8]) == {7: MirroredDeal(replace(SEEN, price=501), at(-60))}
 
 
 def test_the_stage_s_age_is_kept_in_columns_that_can_be_asked(store: Store) -> None:
     with store.write() as connection:
-        Mirror(store, ACCOUNT).put(connection, [Mirrored(SEEN, at(-60))], NOON + timedelta(seconds=1))
+        Mirror(store, ACCOUNT).put(connection, [MirroredDeal(SEEN, at(-60))], NOON + timedelta(seconds=1))
     with store.read() as connection:
         row = connection.execute(select(deals)).one()
     assert (row.pipeline_id, row.status_id) == agency().stage(BRIEF).key

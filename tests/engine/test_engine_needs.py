@@ -14,12 +14,12 @@ from local_crm import TOKEN, LocalCrm
 
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.reads import deals_by_ids
-from amo_bridge.demo.crm_user import Office
-from amo_bridge.engine.data_loader import Surroundings, will_be_looked_at
-from amo_bridge.engine.data_sources import Ways
+from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.engine.data_loader import DataLoader, needs_of
+from amo_bridge.engine.data_sources import SourceContext
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.errors import CrmForbidden
-from amo_bridge.mirror.touches import Noted, add_touches
+from amo_bridge.mirror.touches import TouchRecord, add_touches
 from amo_bridge.rules.actions import Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule
@@ -34,7 +34,7 @@ def asks(*needs: str, name: str = "asks") -> Rule:
 class Place:
     """A deal of Ivan's with a contact, and what the bridge sees of it."""
 
-    def __init__(self, crm: LocalCrm, office: Office, folder: Path) -> None:
+    def __init__(self, crm: LocalCrm, office: CrmUser, folder: Path) -> None:
         self.crm, self.office = crm, office
         self.store = Store.in_folder(folder)
         self.store.prepare()
@@ -66,10 +66,10 @@ class Place:
         body = {"text": text, "complete_till": int(NOON.timestamp()), "entity_id": deal, "entity_type": "leads", **more}
         return self.post("tasks", [body])
 
-    def around(self, *deals: int) -> Surroundings:
+    def around(self, *deals: int) -> DataLoader:
         records = deals_by_ids(self.client, deals or [self.deal], self.account.is_api_filter_enabled)
         self.records = records
-        return Surroundings(Ways(self.client, self.account, self.store, ACCOUNT), records)
+        return DataLoader(SourceContext(self.client, self.account, self.store, ACCOUNT), records)
 
     def view(self, deal: int) -> Deal:
         return Viewer(self.account, self.crm.url).deal(self.records[deal])
@@ -80,7 +80,7 @@ class Place:
 
 
 @pytest.fixture
-def place(sandbox: LocalCrm, office: Office, tmp_path: Path) -> Iterator[Place]:
+def place(sandbox: LocalCrm, office: CrmUser, tmp_path: Path) -> Iterator[Place]:
     there = Place(sandbox, office, tmp_path)
     yield there
     there.store.close()
@@ -232,8 +232,10 @@ def test_touches_are_those_of_the_deal_and_its_people(place: Place) -> None:
 
     def noted(
         key: str, hours: float, kind: Any, card: tuple[str, int], user: int | None = person, side: Any = ""
-    ) -> Noted:
-        return Noted(key=key, kind=kind, direction=side, at=NOON + timedelta(hours=hours), card=card, user_id=user)
+    ) -> TouchRecord:
+        return TouchRecord(
+            key=key, kind=kind, direction=side, at=NOON + timedelta(hours=hours), card=card, user_id=user
+        )
 
     with place.store.write() as connection:
         add_touches(
@@ -304,4 +306,4 @@ def test_rules_are_asked_beforehand_where_they_will_look(place: Place) -> None:
         rule(breaks, "broken", needs=["touches"]),
         rule(lambda event, deal, options: Skip("нет"), "no needs"),
     ]
-    assert will_be_looked_at(((None, one) for one in rules), seen) == {"calls", "contacts"}  # type: ignore[misc]
+    assert needs_of(((None, one) for one in rules), seen) == {"calls", "contacts"}  # type: ignore[misc]

@@ -12,8 +12,8 @@ from engine_kit import ACCOUNT, client_of, record
 from local_crm import LocalCrm
 
 from amo_bridge.crm.account import Account
-from amo_bridge.engine.data_sources import DealBloggers, Ways
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.engine.data_sources import DealBloggers, SourceContext
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.rules.deal import NamedBlogger
 from amo_bridge.rules.service_lines import ServicesSection
 from amo_bridge.storage.database import Store
@@ -34,14 +34,14 @@ class Books:
 
     def know(self, number: int, name: str, kind: str = "блогер") -> None:
         field = self.account.field(KIND, "contacts").id
-        known = IndexedContact(id=number, name=name, fields={field: (kind,)}, updated_at=NOON)
+        known = MirroredContact(id=number, name=name, fields={field: (kind,)}, updated_at=NOON)
         with self.store.write() as connection:
             self.index.put(connection, [known], NOON)
 
     def found(self, text: str, **changed: Any) -> list[NamedBlogger]:
         told = {"field": "Услуги", "classification": KIND, "platforms": {"Instagram": {}}, **changed}
         services = ServicesSection.model_validate(told)
-        ways = Ways(self.client, self.account, self.store, ACCOUNT, services)
+        ways = SourceContext(self.client, self.account, self.store, ACCOUNT, services)
         deal = record(fields={"Услуги": (text,)})
         return list(DealBloggers(ways).read([deal])[deal.id])
 

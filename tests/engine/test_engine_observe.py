@@ -27,7 +27,7 @@ from amo_bridge.events import (
     ResponsibleChanged,
     StageEntered,
 )
-from amo_bridge.mirror.deals import Mirrored
+from amo_bridge.mirror.deals import MirroredDeal
 from amo_bridge.rules.deal import HIDDEN
 from amo_bridge.rules.option_types import CustomFieldName, UserName
 
@@ -45,11 +45,11 @@ def told(kind: type[DealReported] = DealUpdated, seconds: float = 0, **more: Any
     return kind(**(facts | more))
 
 
-def mirrored(**changed: Any) -> Mirrored:
-    return Mirrored(record(**({"seconds": -60} | changed)), OLD)
+def mirrored(**changed: Any) -> MirroredDeal:
+    return MirroredDeal(record(**({"seconds": -60} | changed)), OLD)
 
 
-def changes(before: Mirrored | None, now: DealRecord, by: DealReported | None = None) -> list[DealObserved]:
+def changes(before: MirroredDeal | None, now: DealRecord, by: DealReported | None = None) -> list[DealObserved]:
     return OBSERVER.changes(before, now, by or told())
 
 
@@ -121,7 +121,7 @@ AGED: dict[str, Any] = {"created_at": OLD}
     ],
 )  # fmt: skip
 def test_when_a_deal_enters_a_stage(
-    before: Mirrored | None, now: DealRecord, by: DealReported, expected: list[tuple[str, str, bool]]
+    before: MirroredDeal | None, now: DealRecord, by: DealReported, expected: list[tuple[str, str, bool]]
 ) -> None:
     assert entered(changes(before, now, by)) == expected
 
@@ -255,7 +255,7 @@ def test_of_a_secret_field_only_that_it_is_filled_is_told() -> None:
     first, second = (record(fields={"Тема запроса": (word,)}) for word in ("Qwerty-1", "Qwerty-2"))
     filled = observer.changes(mirrored(), first, told())
     assert fields(filled)["Тема запроса"] == (None, HIDDEN)
-    assert "Qwerty" not in repr([*filled, *observer.changes(Mirrored(second, OLD), record(), told())])
-    assert fields(observer.changes(Mirrored(first, OLD), second, told())) == {}
+    assert "Qwerty" not in repr([*filled, *observer.changes(MirroredDeal(second, OLD), record(), told())])
+    assert fields(observer.changes(MirroredDeal(first, OLD), second, told())) == {}
     shown = Viewer(agency(), "https://agency.amocrm.ru", secret=["тема Запроса"]).deal(first)
     assert (shown.has("Тема запроса"), shown.text("Тема запроса")) == (True, HIDDEN)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from engine_kit import BRIEF, agency, at, brain, record, user
+from engine_kit import BRIEF, agency, at, record, rule_engine, user
 
 from amo_bridge.crm.records import TaskRecord
 from amo_bridge.engine.processor import TasksNow
@@ -44,7 +44,7 @@ def now(**changed: Any) -> TaskRecord:
 
 
 def observed(told: TaskReported, task: TaskRecord | None) -> list[TaskObserved]:
-    return brain().task_observer.changes(told, task, record(BRIEF))
+    return rule_engine().task_observer.changes(told, task, record(BRIEF))
 
 
 def kinds(told: TaskReported, task: TaskRecord | None) -> list[type]:
@@ -111,7 +111,7 @@ def test_who_did_it_is_told_by_the_task_itself_if_it_was_this_very_change() -> N
 
 
 def test_an_answer_is_awaited_only_when_a_completion_came_without_one() -> None:
-    awaited = brain().task_observer.awaited
+    awaited = rule_engine().task_observer.awaited
     bare = replace(FINISHED, result=None)
     assert isinstance(awaited(DONE, bare, record(BRIEF)), TaskAnswered)
     assert awaited(DONE, FINISHED, record(BRIEF)) is None
@@ -120,7 +120,7 @@ def test_an_answer_is_awaited_only_when_a_completion_came_without_one() -> None:
 
 
 def test_an_awaited_answer_is_what_the_task_says_by_then() -> None:
-    settled = brain().task_observer.settled
+    settled = rule_engine().task_observer.settled
     answer = TaskAnswered(at=at(0), deal_id=7, task_id=55, text="Согласовать КП")
     assert settled(answer, FINISHED) == replace(answer, result="Согласовано")
     assert settled(answer, replace(FINISHED, result=None)) == answer

@@ -6,7 +6,7 @@ import pytest
 from engine_kit import BRIEF, MEETING, NEW, NOON, OFFER, agency, at
 
 from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event
-from amo_bridge.sync.reconciliation import Origins
+from amo_bridge.sync.reconciliation import OriginalStages
 
 
 def moved(came_from: str | None, to: str, seconds: float = 0, deal: int = 7) -> DealMoved:
@@ -28,7 +28,7 @@ def made(deal: int = 7, on: str | None = None) -> DealAdded:
 
 def origins(*pages: list[Event]) -> list[DealAdded]:
     """Those that were made, as they are told when the pages are read one after another."""
-    look = Origins()
+    look = OriginalStages()
     return [event for page in pages for event in look.told_with(page) if isinstance(event, DealAdded)]
 
 
@@ -59,4 +59,4 @@ def test_a_deal_that_nobody_moved_is_told_as_it_was(event: DealAdded) -> None:
 
 def test_only_its_making_is_told_otherwise() -> None:
     rows = [DealUpdated(at=NOON, deal_id=7), moved(NEW, MEETING)]
-    assert Origins().told_with(rows) == rows
+    assert OriginalStages().told_with(rows) == rows

@@ -21,12 +21,12 @@ from engine_kit import (
     agency,
     api_row,
     at,
-    brain_with,
     clock,
     nobody,
     on_stage,
     record,
     rule,
+    rule_engine_with,
     states,
 )
 from sqlalchemy import select, update
@@ -39,11 +39,11 @@ from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.processor import Planner
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.processor import EventProcessor
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import CrmUncertain, StoreUnavailable, UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealMoved, DealUpdated, Event, FileAttached, StageEntered
-from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.actions import AddNote, CreateTask, MoveDeal, SendLetter, Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule
@@ -80,14 +80,16 @@ class World:
         self.crm = ScriptedCrm(rows={DEALS: [], TASKS: []})
         self.hands = hands
         self.mirror = Mirror(store, ACCOUNT)
-        self.planner = Planner(store, ACCOUNT, self.crm, brain_with(ON_MOVES), hands, nobody(store, self.crm))  # type: ignore[arg-type]
+        self.planner = EventProcessor(
+            store, ACCOUNT, self.crm, rule_engine_with(ON_MOVES), hands, nobody(store, self.crm)
+        )  # type: ignore[arg-type]
 
     def use(self, *rules: Rule, **parts: Any) -> None:
-        self.planner.brain = brain_with(*rules, **parts)
+        self.planner.rule_engine = rule_engine_with(*rules, **parts)
 
     def knows(self, *copies: DealRecord) -> None:
         with self.store.write() as connection:
-            self.mirror.put(connection, [Mirrored(copy, copy.updated_at) for copy in copies], NOON)
+            self.mirror.put(connection, [MirroredDeal(copy, copy.updated_at) for copy in copies], NOON)
 
     def shows(self, *deals: DealRecord) -> None:
         self.crm.rows[DEALS] = [api_row(deal) for deal in deals]
@@ -136,7 +138,7 @@ def test_a_move_is_judged_and_everything_about_it_is_written_at_once(world: Worl
     assert decided.what == f"сделка пришла на этап «{BRIEF}» с «{NEW}»"
     assert decided.effects == ((f"примечание «StageEntered: {BRIEF}»", "ready", ""),)
     before = record(NEW, seconds=-60)
-    assert world.mirror.get([7])[7] == Mirrored(before, before.updated_at).became(record(BRIEF), NOON)
+    assert world.mirror.get([7])[7] == MirroredDeal(before, before.updated_at).became(record(BRIEF), NOON)
     assert world.planner.plan() == 0
 
 
@@ -255,7 +257,7 @@ def test_a_thing_decided_before_is_not_decided_again(world: World) -> None:
 class Breaking(Viewer):
     """Can't stand deal 13."""
 
-    def deal(self, record: DealRecord, copy: Mirrored | None = None) -> Deal:
+    def deal(self, record: DealRecord, copy: MirroredDeal | None = None) -> Deal:
         if record.id == 13:
             raise ZeroDivisionError
         return super().deal(record, copy)
@@ -304,19 +306,19 @@ def test_an_event_that_this_version_can_not_read_is_put_off_and_its_deal_waits(w
 def test_a_stage_that_the_account_s_copy_does_not_know_is_waited_for(world: World, hands: FixedClock) -> None:
     stages = tuple(stage for stage in agency().stages if stage.title != BRIEF)
     old = replace(agency(), stages=stages)
-    known = brain_with(ON_MOVES)
+    known = rule_engine_with(ON_MOVES)
 
-    def of(account: Any) -> Brain:
+    def of(account: Any) -> RuleEngine:
         return replace(known, account=account, viewer=Viewer(account, URL))
 
-    world.planner.brain = of(old)
+    world.planner.rule_engine = of(old)
     world.knows(record(NEW, seconds=-60))
     world.shows(record(BRIEF))
     world.hears(moved())
     assert world.planner.plan() == 0
     assert world.planner.met_unknown
     assert world.states() == ["open"]
-    world.planner.brain = of(agency())
+    world.planner.rule_engine = of(agency())
     hands.advance(timedelta(minutes=1))
     assert world.planner.plan() == 1
     assert world.texts() == [f"StageEntered: {BRIEF}"]

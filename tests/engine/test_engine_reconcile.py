@@ -18,13 +18,13 @@ from sqlalchemy import func, insert, select
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm import events_api
 from amo_bridge.crm.reads import deals_by_ids
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.engine.event_queue import decode_new
 from amo_bridge.errors import CrmUncertain
 from amo_bridge.mirror import contact_refresh
-from amo_bridge.mirror.contact_refresh import ContactKeeper
+from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.contacts import ContactIndex
-from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.runtime.worker import RECONCILE, Worker
 from amo_bridge.storage.accounts import HOOK_SEEN, RECONCILED_AT, RECONCILED_UNTIL, Cursors
 from amo_bridge.storage.database import Store
@@ -45,7 +45,7 @@ class Account:
     """An account in which much happens that no hook tells of. ``again`` counts how often a look went on."""
 
     crm: LocalCrm
-    office: Office
+    office: CrmUser
     store: Store
     client: Any
     person: str
@@ -54,7 +54,7 @@ class Account:
     def reconciler(self, key: int = ACCOUNT) -> Reconciler:
         """As a new process makes it."""
         clock = FixedClock(self.office.now())
-        contacts = ContactKeeper(self.store, key, self.client, clock)
+        contacts = ContactRefresher(self.store, key, self.client, clock)
         made = Reconciler(self.store, key, self.client, clock, clock, contacts, self.ask_again)
         made.begin()
         return made
@@ -105,7 +105,7 @@ class Account:
 
 
 @pytest.fixture
-def account(sandbox: LocalCrm, office: Office, store: Store) -> Account:
+def account(sandbox: LocalCrm, office: CrmUser, store: Store) -> Account:
     there = Account(sandbox, office, store, client_of(sandbox.url), next(iter(office.users)))
     for key in (ACCOUNT, IN_ONE_GO):
         there.reconciler(key)
@@ -119,7 +119,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciliation, "PAGE", 2)
     monkeypatch.setattr(events_api, "PAGE", 2)
     monkeypatch.setattr(contact_refresh, "PAGE", 2)
-    monkeypatch.setattr(reconciliation, "HANDED_ON_TOGETHER", 4)
+    monkeypatch.setattr(reconciliation, "BATCH_SIZE", 4)
 
 
 @pytest.fixture
@@ -272,9 +272,9 @@ def test_the_worker_goes_on_with_its_hooks_after_each_page(account: Account, sma
     deals = account.much_happens()
     looking, part = account.reconciler(), Part()
     worker = Worker(account.store, ACCOUNT, part, part, lambda: None, {RECONCILE: looking.run})  # type: ignore[arg-type]
-    account.ask_again = lambda: worker.ask(RECONCILE)  # type: ignore[method-assign]
+    account.ask_again = lambda: worker.request_job(RECONCILE)  # type: ignore[method-assign]
     looking._again = account.ask_again
-    worker.ask(RECONCILE)
+    worker.request_job(RECONCILE)
     rounds = 0
     while worker.is_asked:
         rounds += 1
@@ -331,7 +331,7 @@ def test_what_no_event_tells_is_compared_within_the_second_of_the_last_read(
     deal = account.office.new_deal(account.person, "Ромашка", NEW, contact, 100)
     record = deals_by_ids(account.client, [deal], filter_enabled=True)[deal]
     with account.store.write() as connection:
-        copy = Mirrored(replace(record, **known), record.updated_at)
+        copy = MirroredDeal(replace(record, **known), record.updated_at)
         Mirror(account.store, ACCOUNT).put(connection, [copy], account.office.now())
     account.look(account.reconciler())
     assert [(kind, number) for kind, number, _, _ in account.told()] == [(kind, deal) for kind in kinds]

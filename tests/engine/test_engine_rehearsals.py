@@ -11,7 +11,7 @@ from running_bridge import config_for, wait_until
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.runtime import rehearsal_jobs
-from amo_bridge.runtime.rehearsal_jobs import BROKEN_OFF, DIED, TOO_LONG, NotRehearsed, RehearsalRoom, Rehearsals
+from amo_bridge.runtime.rehearsal_jobs import BROKEN_OFF, DIED, TOO_LONG, NotRehearsed, RehearsalRunner, Rehearsals
 from amo_bridge.storage.database import Store
 
 # Plays until its stdin is closed, as the real one does, and leaves its number where the test finds it.
@@ -24,7 +24,7 @@ WHOSE_TOKEN = """
 import os, pathlib
 pathlib.Path(os.environ["TOKEN_SEEN"]).write_text(os.environ.get("AMO_BRIDGE_TOKEN", "none"))
 """
-Enter = Callable[..., RehearsalRoom]
+Enter = Callable[..., RehearsalRunner]
 
 
 def book_of(store: Store, account: int = 1) -> Rehearsals:
@@ -34,12 +34,12 @@ def book_of(store: Store, account: int = 1) -> Rehearsals:
 @pytest.fixture
 def enter(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Enter]:
     """A leader of an account comes into his room; ``player``: what is run instead of a rehearsal."""
-    entered: list[RehearsalRoom] = []
+    entered: list[RehearsalRunner] = []
     monkeypatch.setattr(rehearsal_jobs, "PLAYER", "player")
 
-    def room(account: int = 1, player: str = PLAYER) -> RehearsalRoom:
+    def room(account: int = 1, player: str = PLAYER) -> RehearsalRunner:
         (tmp_path / "player.py").write_text(player, "utf-8")
-        made = RehearsalRoom({"PYTHONPATH": str(tmp_path), "SEEN": str(tmp_path / f"seen-{account}")})
+        made = RehearsalRunner({"PYTHONPATH": str(tmp_path), "SEEN": str(tmp_path / f"seen-{account}")})
         made.enter(book_of(store, account), config_for("http://127.0.0.1:9", tmp_path))
         entered.append(made)
         return made

@@ -7,12 +7,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from engine_kit import BRIEF, LOST, MEETING, NEW, URL, ScriptedCrm, agency, api_row, brain, on_stage, record
+from engine_kit import BRIEF, LOST, MEETING, NEW, URL, ScriptedCrm, agency, api_row, on_stage, record, rule_engine
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.records import EPOCH, DealRecord
 from amo_bridge.engine.replay import Decided, Replayed, replay, undecided
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.events import DealMoved, FieldChanged, FileAttached, StageEntered
 
 LONG_AGO = 1_500_000_000
@@ -25,7 +25,7 @@ def hook(action: str, /, **told: Any) -> bytes:
 
 
 def replayed(body: bytes, *deals: DealRecord) -> tuple[Replayed, ScriptedCrm]:
-    patient = Brain.of(brain().config, agency(), FixedClock(EPOCH))
+    patient = RuleEngine.of(rule_engine().config, agency(), FixedClock(EPOCH))
     crm = ScriptedCrm(rows={DEALS: [api_row(deal) for deal in deals]})
     found = replay(body, patient, crm)  # type: ignore[arg-type]
     assert crm.written == []
@@ -63,7 +63,7 @@ def test_what_the_hook_does_not_tell_is_taken_from_the_deal() -> None:
     body = hook("status", old_status_id=on_stage(BRIEF)["status_id"], **on_stage(LOST))
     deal = record(LOST, loss_reason="Дорого")
     row = api_row(deal) | {"_embedded": {"loss_reason": [{"id": 1, "name": "Дорого"}]}}
-    patient = Brain.of(brain().config, agency(), FixedClock(EPOCH))
+    patient = RuleEngine.of(rule_engine().config, agency(), FixedClock(EPOCH))
     found = replay(body, patient, ScriptedCrm(rows={DEALS: [row]}))  # type: ignore[arg-type]
     assert "A81" not in by_clause(found)
     routed = by_clause(found)["A82"]
@@ -127,7 +127,7 @@ def test_what_is_about_no_deal_at_hand_asks_nobody(body: bytes) -> None:
 
 def test_without_the_account_the_rules_that_may_care_are_named() -> None:
     body = hook("status", **on_stage(MEETING))
-    found = undecided(body, brain().config.rules, f"аккаунт {URL} не прочитан")
+    found = undecided(body, rule_engine().config.rules, f"аккаунт {URL} не прочитан")
     assert {decided.rule.clause for decided in found.decisions} >= {"A10", "A40", "A81"}
     assert {decided.verdict for decided in found.decisions} == {"undecided"}
 

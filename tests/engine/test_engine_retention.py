@@ -10,7 +10,7 @@ from sqlalchemy import Table, insert, select
 
 from amo_bridge.config.model import BridgeSection
 from amo_bridge.engine import retention
-from amo_bridge.engine.retention import Retention, RetentionChore
+from amo_bridge.engine.retention import Retention, RetentionJob
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events, inbox, journal, made, outbox, tasks, touches
 
@@ -113,7 +113,7 @@ def test_the_chore_is_done_once_a_day(store: Store) -> None:
     asked: list[None] = []
     hook(store, 30)
     now = clock()
-    chore = RetentionChore(Retention(store, ACCOUNT, now, KEEP), lambda: asked.append(None))
+    chore = RetentionJob(Retention(store, ACCOUNT, now, KEEP), lambda: asked.append(None))
     chore.run()
     assert left(store, inbox.c.id) == []
     hook(store, 30)
@@ -132,7 +132,7 @@ def test_a_long_chore_lets_hooks_through_between_its_portions(store: Store, monk
     for number in range(5):
         event(store, f"k{number}", 30)
     asked: list[None] = []
-    chore = RetentionChore(Retention(store, ACCOUNT, clock(), KEEP), lambda: asked.append(None))
+    chore = RetentionJob(Retention(store, ACCOUNT, clock(), KEEP), lambda: asked.append(None))
     chore.run()
     assert (len(left(store, events.c.id)), len(asked)) == (3, 1)
     chore.run()

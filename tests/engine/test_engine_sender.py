@@ -17,13 +17,13 @@ from engine_kit import (
     ScriptedCrm,
     agency,
     at,
-    brain,
     clock,
     effect,
     errors,
     on_stage,
     queue,
     record,
+    rule_engine,
     states,
 )
 from sqlalchemy import select
@@ -42,7 +42,7 @@ from amo_bridge.errors import (
     CrmUncertain,
     CrmUnpaid,
 )
-from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events
 
@@ -58,7 +58,7 @@ def hands() -> FixedClock:
 @pytest.fixture
 def sender_of(store: Store, hands: FixedClock) -> Callable[[ScriptedCrm], Sender]:
     def make(crm: ScriptedCrm) -> Sender:
-        return Sender(store, ACCOUNT, crm, brain(), URL, hands, settle=SETTLE)  # type: ignore[arg-type]
+        return Sender(store, ACCOUNT, crm, rule_engine(), URL, hands, settle=SETTLE)  # type: ignore[arg-type]
 
     return make
 
@@ -406,7 +406,7 @@ def test_a_roll_back_is_no_news_and_a_person_s_change_meanwhile_still_is(
 ) -> None:
     mirror = Mirror(store, ACCOUNT)
     with store.write() as connection:
-        mirror.put(connection, [Mirrored(record(MEETING, seconds=0), NOON)], NOON)
+        mirror.put(connection, [MirroredDeal(record(MEETING, seconds=0), NOON)], NOON)
     queue(store, move(NEW, MEETING, back=True))
     sender_of(ScriptedCrm()).send()
     assert kept_events(store) == []

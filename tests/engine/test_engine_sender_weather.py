@@ -14,9 +14,9 @@ from running_bridge import config_for
 
 from amo_bridge import retry
 from amo_bridge.clock import SystemClock
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.sender import Sender
 from amo_bridge.storage.database import Store
 
@@ -32,15 +32,15 @@ def store(tmp_path: Path) -> Store:
 
 
 @pytest.fixture
-def deal(office: Office) -> int:
+def deal(office: CrmUser) -> int:
     return office.new_deal(MANAGER, "Ромашка", NEW, office.new_contact(MANAGER, "Анна"), 1000)
 
 
 @pytest.fixture
 def sender(sandbox: LocalCrm, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sender:
     monkeypatch.setattr(retry, "FIRST", 0.0)
-    brain = Brain.of(config_for(sandbox.url, tmp_path), agency(), SystemClock())
-    return Sender(store, ACCOUNT, client_of(sandbox.url), brain, sandbox.url, SystemClock(), settle=0.0)
+    rule_engine = RuleEngine.of(config_for(sandbox.url, tmp_path), agency(), SystemClock())
+    return Sender(store, ACCOUNT, client_of(sandbox.url), rule_engine, sandbox.url, SystemClock(), settle=0.0)
 
 
 def send_all(sender: Sender) -> None:
@@ -48,7 +48,7 @@ def send_all(sender: Sender) -> None:
         pass
 
 
-def task_of(office: Office, deal: int) -> int:
+def task_of(office: CrmUser, deal: int) -> int:
     rows = [{"text": "Была", "complete_till": 2_000_000_000, "entity_id": deal, "entity_type": "leads"}]
     return int(office._ask("POST", "/api/v4/tasks", rows, MANAGER)["_embedded"]["tasks"][0]["id"])
 
@@ -57,26 +57,26 @@ def field(name: str) -> int:
     return agency().field(name).id
 
 
-def new_task(office: Office, deal: int) -> Effect:
+def new_task(office: CrmUser, deal: int) -> Effect:
     body = {**effect(deal_id=deal).body, "complete_till": 2_000_000_000}
     return effect(deal_id=deal, body=body, not_before=datetime.now(UTC).timestamp())
 
 
-def changed_task(office: Office, deal: int) -> Effect:
+def changed_task(office: CrmUser, deal: int) -> Effect:
     body = {"id": task_of(office, deal), "text": "Стала", "complete_till": 1_900_000_000}
     return effect("change_task", deal, body=body)
 
 
-def finished_task(office: Office, deal: int) -> Effect:
+def finished_task(office: CrmUser, deal: int) -> Effect:
     done = {"id": task_of(office, deal), "is_completed": True, "result": {"text": "Снята"}}
     return effect("change_task", deal, body=done)
 
 
-def moved_deal(office: Office, deal: int) -> Effect:
+def moved_deal(office: CrmUser, deal: int) -> Effect:
     return effect("patch_deal", deal, body={"id": deal, **on_stage(OFFER)}, expects=agency().stage(NEW).key)
 
 
-def filled_deal(office: Office, deal: int) -> Effect:
+def filled_deal(office: CrmUser, deal: int) -> Effect:
     values: dict[str, Any] = {
         "Дата дедлайна": 1_798_664_400,
         "Закрывающие документы получены": True,
@@ -88,15 +88,15 @@ def filled_deal(office: Office, deal: int) -> Effect:
     return effect("patch_deal", deal, body={"id": deal, "custom_fields_values": sent})
 
 
-def tagged_deal(office: Office, deal: int) -> Effect:
+def tagged_deal(office: CrmUser, deal: int) -> Effect:
     return effect("patch_deal", deal, body={"id": deal, "tags_to_add": [{"name": "дорого"}, {"name": "vip"}]})
 
 
-def new_note(office: Office, deal: int) -> Effect:
+def new_note(office: CrmUser, deal: int) -> Effect:
     return effect("add_note", deal, text="«Внимание» & <важно>", not_before=datetime.now(UTC).timestamp())
 
 
-def new_deal(office: Office, deal: int) -> Effect:
+def new_deal(office: CrmUser, deal: int) -> Effect:
     body = {
         "name": "Ромашка & Ко",
         **on_stage("Работа с потерянными / Потерянные"),
@@ -109,7 +109,7 @@ def new_deal(office: Office, deal: int) -> Effect:
     return effect("create_deal", deal, body=body, then=(follow,), not_before=datetime.now(UTC).timestamp())
 
 
-Make = Callable[[Office, int], Effect]
+Make = Callable[[CrmUser, int], Effect]
 EVERY_KIND = [new_task, changed_task, finished_task, moved_deal, filled_deal, tagged_deal, new_note, new_deal]
 
 
@@ -125,7 +125,7 @@ def everything(sandbox: LocalCrm) -> dict[str, int]:
 
 @pytest.mark.parametrize("make", EVERY_KIND)
 def test_what_was_done_though_the_answer_was_lost_is_found_and_not_repeated(
-    make: Make, sandbox: LocalCrm, store: Store, sender: Sender, office: Office, deal: int
+    make: Make, sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
 ) -> None:
     wanted = make(office, deal)
     queue(store, wanted)
@@ -146,7 +146,7 @@ def test_what_was_done_though_the_answer_was_lost_is_found_and_not_repeated(
 @pytest.mark.parametrize("make", EVERY_KIND)
 @pytest.mark.parametrize("fault", [{"kind": "refuse_before"}, {"kind": "status", "status": 502}], ids=["cut", "502"])
 def test_what_was_not_done_is_done_after_the_look(
-    fault: dict[str, Any], make: Make, sandbox: LocalCrm, store: Store, sender: Sender, office: Office, deal: int
+    fault: dict[str, Any], make: Make, sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
 ) -> None:
     wanted = make(office, deal)
     queue(store, wanted)
@@ -161,7 +161,7 @@ def test_what_was_not_done_is_done_after_the_look(
 
 
 def test_the_new_deal_that_was_found_again_is_pointed_at(
-    sandbox: LocalCrm, store: Store, sender: Sender, office: Office, deal: int
+    sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
 ) -> None:
     queue(store, new_deal(office, deal))
     sandbox.fault("lost_answer", method="POST", count=1)
@@ -173,7 +173,7 @@ def test_the_new_deal_that_was_found_again_is_pointed_at(
 
 
 def test_a_bad_item_fails_with_amocrm_s_own_words_and_takes_nobody_with_it(
-    sandbox: LocalCrm, store: Store, sender: Sender, office: Office, deal: int
+    sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
 ) -> None:
     good, bad = new_task(office, deal), new_task(office, deal)
     queue(store, good)
@@ -187,7 +187,7 @@ def test_a_bad_item_fails_with_amocrm_s_own_words_and_takes_nobody_with_it(
 
 
 def test_too_many_requests_is_waited_out_without_a_look(
-    sandbox: LocalCrm, store: Store, sender: Sender, office: Office, deal: int
+    sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
 ) -> None:
     queue(store, new_task(office, deal))
     sandbox.forget_requests()

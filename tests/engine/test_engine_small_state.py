@@ -16,7 +16,7 @@ from amo_bridge.crm.tokens import TokenPair
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.runtime.connection import HOOK_SECRET, Connection, known_secret
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.secrets import FileState, SmallState, TableState, small_state
+from amo_bridge.storage.secrets import FileSecretStore, SecretStore, TableState, small_state
 from amo_bridge.storage.tables import small_state as table
 
 KEY = {"AMO_BRIDGE_KEY": Fernet.generate_key().decode()}
@@ -37,11 +37,11 @@ def config(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def state(config: Config) -> SmallState:
+def state(config: Config) -> SecretStore:
     return small_state(config, KEY)
 
 
-def test_values_last(config: Config, state: SmallState) -> None:
+def test_values_last(config: Config, state: SecretStore) -> None:
     state.accounts.write("a", {"имя": [1, None]})
     state.secrets.write("a", "другое")
     again = small_state(config, KEY)
@@ -54,13 +54,13 @@ def test_values_last(config: Config, state: SmallState) -> None:
     assert again.accounts.read("a") is None
 
 
-def test_tokens_last_and_the_pair_before_is_kept(config: Config, state: SmallState) -> None:
+def test_tokens_last_and_the_pair_before_is_kept(config: Config, state: SecretStore) -> None:
     state.tokens.save("example.amocrm.ru", PAIR)
     assert small_state(config, KEY).tokens.load("example.amocrm.ru") == PAIR
     assert state.tokens.load("other.amocrm.ru") is None
 
 
-def test_a_value_is_taken_by_one_of_many(config: Config, state: SmallState) -> None:
+def test_a_value_is_taken_by_one_of_many(config: Config, state: SecretStore) -> None:
     state.secrets.write("once", 1)
     together = threading.Barrier(6)
     got: list[Any] = []
@@ -79,7 +79,7 @@ def test_a_value_is_taken_by_one_of_many(config: Config, state: SmallState) -> N
     assert state.secrets.take("never there") is None
 
 
-def test_the_lock_keeps_others_out(config: Config, state: SmallState) -> None:
+def test_the_lock_keeps_others_out(config: Config, state: SecretStore) -> None:
     order: list[str] = []
     inside = threading.Event()
 
@@ -115,7 +115,7 @@ def test_accounts_that_share_a_place_keep_their_own(config: Config, tmp_path: Pa
     assert Connection(other, environment).remembered(HOOK_SECRET, lambda: "theirs") == "theirs"
 
 
-def test_another_key_says_what_to_do(config: Config, state: SmallState) -> None:
+def test_another_key_says_what_to_do(config: Config, state: SecretStore) -> None:
     state.secrets.write("a", "тайна")
     state.tokens.save("example.amocrm.ru", PAIR)
     stranger = small_state(config, {"AMO_BRIDGE_KEY": Fernet.generate_key().decode()})
@@ -140,9 +140,9 @@ def test_with_postgresql_the_key_must_be_given(tmp_path: Path, postgres_url: str
 
 
 def test_with_sqlite_a_key_is_made(tmp_path: Path) -> None:
-    state = FileState(tmp_path, {})
+    state = FileSecretStore(tmp_path, {})
     state.secrets.write("a", 1)
-    assert FileState(tmp_path, {}).secrets.read("a") == 1
+    assert FileSecretStore(tmp_path, {}).secrets.read("a") == 1
     assert (tmp_path / "bridge.key").stat().st_mode & 0o077 == 0
 
 

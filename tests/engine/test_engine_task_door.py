@@ -23,7 +23,7 @@ from amo_bridge.mirror.tasks import (
     DoneWrite,
     Fresh,
     InDoubt,
-    TaskCopy,
+    MirroredTask,
     TaskMirror,
     TaskRows,
     is_in_doubt,
@@ -36,7 +36,7 @@ from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events, made, outbox
 
 DUE, LATER = at(3600), at(7200)
-KNOWN = TaskCopy(
+KNOWN = MirroredTask(
     id=9, entity_type="deal", entity_id=7, responsible_user_id=3, created_by=2, text="Позвонить", due=DUE,
     created_at=NOON, updated_at=NOON,
 )  # fmt: skip
@@ -63,7 +63,7 @@ def told(kind: type[TaskReported] = TaskUpdated, seconds: float = 60, **facts: A
         pytest.param(told(is_completed=True), DONE, id="an update of a finished task"),
     ],
 )
-def test_what_says_nothing_new_is_dropped(event: TaskReported, known: TaskCopy) -> None:
+def test_what_says_nothing_new_is_dropped(event: TaskReported, known: MirroredTask) -> None:
     news, now = news_of(event, known)
     assert news is None
     assert now is not None
@@ -92,7 +92,7 @@ def test_what_says_nothing_new_is_dropped(event: TaskReported, known: TaskCopy) 
     ],
 )  # fmt: skip
 def test_what_is_news_is_told_with_what_was_before(
-    event: TaskReported, known: TaskCopy, kind: type[TaskReported], facts: dict[str, Any]
+    event: TaskReported, known: MirroredTask, kind: type[TaskReported], facts: dict[str, Any]
 ) -> None:
     news, now = news_of(event, known)
     assert type(news) is kind
@@ -191,7 +191,7 @@ def read(seconds: float = 60, **facts: Any) -> TaskRecord:
     ],
 )
 def test_only_a_second_of_which_two_things_are_told_is_in_doubt(
-    event: TaskReported, known: TaskCopy, own: tuple[DoneWrite, ...], in_doubt: bool
+    event: TaskReported, known: MirroredTask, own: tuple[DoneWrite, ...], in_doubt: bool
 ) -> None:
     assert is_in_doubt(event, known, own) is in_doubt
 
@@ -206,11 +206,11 @@ def test_only_a_second_of_which_two_things_are_told_is_in_doubt(
     ],
 )
 def test_a_fresh_read_that_tells_nothing_new_is_no_news(
-    event: TaskReported, record: TaskRecord, known: TaskCopy, own: tuple[DoneWrite, ...]
+    event: TaskReported, record: TaskRecord, known: MirroredTask, own: tuple[DoneWrite, ...]
 ) -> None:
     news, now = settled(event, known, record, own=own)
     assert news is None
-    assert now == TaskCopy.of(record)
+    assert now == MirroredTask.of(record)
 
 
 @pytest.mark.parametrize(
@@ -239,12 +239,12 @@ def test_a_fresh_read_that_tells_nothing_new_is_no_news(
     ],
 )  # fmt: skip
 def test_what_a_fresh_read_tells_is_news_with_what_was_before(
-    event: TaskReported, record: TaskRecord, known: TaskCopy, own: tuple[DoneWrite, ...], facts: dict[str, Any]
+    event: TaskReported, record: TaskRecord, known: MirroredTask, own: tuple[DoneWrite, ...], facts: dict[str, Any]
 ) -> None:
     news, now = settled(event, known, record, own=own)
     assert type(news) is TaskUpdated
     assert {name: getattr(news, name) for name in facts} == facts
-    assert now == TaskCopy.of(record)
+    assert now == MirroredTask.of(record)
 
 
 def test_a_task_finished_and_opened_again_in_one_second_is_as_it_is() -> None:
@@ -361,7 +361,7 @@ def test_the_copy_follows_what_is_told(store: Store) -> None:
     hear(store, told(due=LATER), told(seconds=120, due=LATER, text="Перезвонить"))
     hear(store, told(TaskCompleted, 180, due=LATER, text="Перезвонить", is_completed=True, result="да"))
     assert TaskMirror(store, ACCOUNT).get([9]) == {
-        9: TaskCopy(
+        9: MirroredTask(
             id=9, entity_type="deal", entity_id=7, responsible_user_id=3, created_by=2, text="Перезвонить", due=LATER,
             is_completed=True, result="да", created_at=NOON, updated_at=at(180), completed_at=at(180),
         )

@@ -19,11 +19,11 @@ from engine_kit import (
     ScriptedCrm,
     api_row,
     at,
-    brain_with,
     clock,
     nobody,
     on_stage,
     record,
+    rule_engine_with,
     scheduled,
     timetable_of,
 )
@@ -36,11 +36,11 @@ from amo_bridge.clock import FixedClock
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine import scheduler
 from amo_bridge.engine.event_queue import add_events
-from amo_bridge.engine.processor import Planner
-from amo_bridge.engine.scheduler import Clockwork
+from amo_bridge.engine.processor import EventProcessor
+from amo_bridge.engine.scheduler import Scheduler
 from amo_bridge.engine.timers import Timers
 from amo_bridge.events import DealDeleted, DealMoved
-from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Options, Step, Times
 from amo_bridge.storage.database import Store
@@ -70,10 +70,10 @@ class Clockmaker:
     def starts(self, *rules: Any) -> None:
         """The bridge is started, or started again, with these rules."""
         self.timetable = timetable_of(*rules, hands=self.hands)
-        self.clockwork = Clockwork(self.store, ACCOUNT, self.hands, clock())
+        self.clockwork = Scheduler(self.store, ACCOUNT, self.hands, clock())
         self.clockwork.begin(self.timetable)
 
-    def sees(self, *copies: Mirrored) -> None:
+    def sees(self, *copies: MirroredDeal) -> None:
         with self.store.write() as connection:
             self.mirror.put(connection, copies, NOON)
             Timers(ACCOUNT).follow(connection, self.timetable, copies)
@@ -100,8 +100,8 @@ def maker(store: Store) -> Clockmaker:
     return Clockmaker(store)
 
 
-def on(stage: str, deal_id: int = 7, since: float = 0, **facts: Any) -> Mirrored:
-    return Mirrored(record(stage, deal_id, **facts), at(since))
+def on(stage: str, deal_id: int = 7, since: float = 0, **facts: Any) -> MirroredDeal:
+    return MirroredDeal(record(stage, deal_id, **facts), at(since))
 
 
 # --- with the mirror -------------------------------------------------------------------------------------------------
@@ -174,8 +174,8 @@ def test_after_a_day_of_downtime_all_that_is_due_comes_once_and_in_order(maker: 
 
 
 def test_more_than_a_portion_is_fired_too(maker: Clockmaker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler, "TOGETHER", 2)
-    monkeypatch.setattr(scheduler, "PORTIONS", 2)
+    monkeypatch.setattr(scheduler, "BATCH_SIZE", 2)
+    monkeypatch.setattr(scheduler, "BATCHES_PER_TICK", 2)
     maker.sees(*(on(BRIEF, number) for number in range(1, 8)))
     maker.hands.advance(timedelta(days=2))
     maker.ticks()
@@ -238,7 +238,7 @@ def ruled(days: int, name: str = "clock", **switches: Any) -> Any:
 
 
 def test_another_config_leaves_nothing_of_the_old_plan(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler, "CHUNK", 2)
+    monkeypatch.setattr(scheduler, "REPLAN_BATCH_SIZE", 2)
     maker = Clockmaker(store, clock(), ruled(2))
     maker.sees(*(on(BRIEF, number) for number in range(1, 6)))
     maker.starts(ruled(5))
@@ -249,8 +249,8 @@ def test_another_config_leaves_nothing_of_the_old_plan(store: Store, monkeypatch
 def test_planning_anew_goes_on_where_it_stopped_and_nothing_of_the_old_plan_fires_meanwhile(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduler, "CHUNK", 2)
-    monkeypatch.setattr(scheduler, "CHUNKS_IN_A_ROW", 1)
+    monkeypatch.setattr(scheduler, "REPLAN_BATCH_SIZE", 2)
+    monkeypatch.setattr(scheduler, "REPLAN_BATCHES_PER_TICK", 1)
     maker = Clockmaker(store, clock(), ruled(2))
     maker.sees(*(on(BRIEF, number) for number in range(1, 6)))
     maker.ticks()
@@ -307,7 +307,7 @@ def test_a_step_is_judged_on_a_fresh_read_and_journaled(store: Store) -> None:
     maker.ticks()
     crm = ScriptedCrm(rows={"/api/v4/leads": [api_row(record(BRIEF))]})
     hands = clock(NOON + timedelta(days=1))
-    planner = Planner(store, ACCOUNT, crm, brain_with(scheduled(ladder)), hands, nobody(store, crm))  # type: ignore[arg-type]
+    planner = EventProcessor(store, ACCOUNT, crm, rule_engine_with(scheduled(ladder)), hands, nobody(store, crm))  # type: ignore[arg-type]
     assert planner.plan() == 1
     assert crm.asked == [("GET", "/api/v4/leads/7")]
     came, decided = _journal(store)
@@ -321,7 +321,9 @@ def test_a_step_of_a_rule_that_is_off_by_now_is_done_by_nobody(store: Store) -> 
     maker.hands.advance(timedelta(days=1))
     maker.ticks()
     crm = ScriptedCrm()
-    planner = Planner(store, ACCOUNT, crm, brain_with(scheduled(ladder, "other")), clock(), nobody(store, crm))  # type: ignore[arg-type]
+    planner = EventProcessor(
+        store, ACCOUNT, crm, rule_engine_with(scheduled(ladder, "other")), clock(), nobody(store, crm)
+    )  # type: ignore[arg-type]
     assert planner.plan() == 1
     assert crm.asked == []
     assert _journal(store) == [("came", None, "наступил срок шага «1 день»", "ни одно правило этого не ждёт")]
@@ -330,7 +332,7 @@ def test_a_step_of_a_rule_that_is_off_by_now_is_done_by_nobody(store: Store) -> 
 def test_moving_and_deleting_plan_and_forget(store: Store) -> None:
     maker = Clockmaker(store)
     crm = ScriptedCrm(rows={"/api/v4/leads": [api_row(record(BRIEF))]})
-    planner = Planner(store, ACCOUNT, crm, brain_with(scheduled(ladder)), clock(), nobody(store, crm))  # type: ignore[arg-type]
+    planner = EventProcessor(store, ACCOUNT, crm, rule_engine_with(scheduled(ladder)), clock(), nobody(store, crm))  # type: ignore[arg-type]
     _hears(store, DealMoved(at=NOON, deal_id=7, **on_stage(BRIEF)))
     planner.plan()
     assert maker.timers() == [(7, "1 d", "open"), (7, "3 d", "open")]
@@ -383,7 +385,7 @@ def test_each_promised_step_comes_exactly_once(doings: list[tuple[str, Any]], on
             connection.execute(delete(table))
     maker = Clockmaker(one_store)
     now: DealRecord = record(NEW)
-    copy = Mirrored(now, NOON)
+    copy = MirroredDeal(now, NOON)
     promised: set[tuple[int, str, datetime]] = set()
     for what, value in [*doings, ("ticks", "")]:
         if what == "moves":
@@ -404,7 +406,7 @@ def test_each_promised_step_comes_exactly_once(doings: list[tuple[str, Any]], on
     assert set(fired) == promised
 
 
-def _due(copy: Mirrored, now: datetime) -> set[tuple[int, str, datetime]]:
+def _due(copy: MirroredDeal, now: datetime) -> set[tuple[int, str, datetime]]:
     """What the regulation promises of the deal where it is, by now; a rule begins at noon."""
     if copy.stage != tuple(on_stage(BRIEF).values()) or copy.stage_since < NOON:
         return set()

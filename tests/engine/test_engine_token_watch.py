@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from amo_bridge.clock import FixedClock
-from amo_bridge.engine.alerts import TokenWatch, warning
+from amo_bridge.engine.alerts import TokenExpiryCheck, warning
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
@@ -37,7 +37,7 @@ def test_a_token_that_says_nothing_of_its_end_is_no_news() -> None:
 def test_a_person_is_told_while_it_is_near() -> None:
     told: list[tuple[str, str]] = []
     clock = FixedClock(NOW)
-    watch = TokenWatch(lambda: (NOW + timedelta(days=8)).timestamp(), clock, lambda *words: told.append(words))
+    watch = TokenExpiryCheck(lambda: (NOW + timedelta(days=8)).timestamp(), clock, lambda *words: told.append(words))
     watch.run()
     assert told == []
     clock.advance(timedelta(days=2))

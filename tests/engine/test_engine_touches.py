@@ -26,8 +26,8 @@ from amo_bridge.events import (
     TaskCompleted,
 )
 from amo_bridge.events.codec import from_json
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
-from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.mirror.touches import Card, TouchLog
 from amo_bridge.rules.deal import Touch
 from amo_bridge.storage.database import Store
@@ -173,9 +173,9 @@ def test_what_we_do_is_no_answer(store: Store, event: Event) -> None:
 
 def test_a_call_to_the_contact_s_card_is_an_answer_on_each_of_his_open_deals(store: Store) -> None:
     with store.write() as connection:
-        contact = IndexedContact(id=70, name="Анна", deal_ids=(7, 8, 9, 10), updated_at=NOON)
+        contact = MirroredContact(id=70, name="Анна", deal_ids=(7, 8, 9, 10), updated_at=NOON)
         ContactIndex(store, ACCOUNT).put(connection, [contact], NOON)
-        copies = [Mirrored(record(on, number), NOON) for number, on in ((7, NEW), (8, LOST), (9, NEW))]
+        copies = [MirroredDeal(record(on, number), NOON) for number, on in ((7, NEW), (8, LOST), (9, NEW))]
         Mirror(store, ACCOUNT).put(connection, copies, NOON)
     hear(store, note(CallLogged, "in", entity_type="contact", entity_id=70))
     assert [(one.deal_id, one.contact_id) for one in answers(store)] == [(7, 70), (9, 70)]

@@ -6,11 +6,11 @@ import threading
 
 from running_bridge import wait_until
 
-from amo_bridge.storage.database import Turns
+from amo_bridge.storage.database import WriteQueue
 
 
 def test_waiters_get_it_in_the_order_in_which_they_came() -> None:
-    turns, order, queued = Turns(), [], []
+    turns, order, queued = WriteQueue(), [], []
 
     def waiter(number: int) -> None:
         queued.append(number)
@@ -31,7 +31,7 @@ def test_waiters_get_it_in_the_order_in_which_they_came() -> None:
 
 
 def test_whoever_releases_and_wants_it_again_stands_behind_who_waited() -> None:
-    turns, order = Turns(), []
+    turns, order = WriteQueue(), []
 
     def other() -> None:
         with turns:

@@ -123,7 +123,7 @@ def test_a_ring_wakes_it(worker_with: Hire, part: Part, store: Store, monkeypatc
     wait_until(lambda: part.rounds, "the first round")
     with store.write() as connection:
         connection.execute(insert(inbox), {"account": ACCOUNT, "received_at": 0.0, "body": b"", "state": "new"})
-    worker.ring()
+    worker.wake()
     wait_until(lambda: part.rounds > 1, "the bell was heard")
 
 
@@ -180,7 +180,7 @@ def test_chores_are_done_once_before_the_round(worker_with: Hire, part: Part) ->
     done: list[str] = []
     worker = worker_with({"b": lambda: done.append("b"), "a": lambda: done.append(f"a{part.rounds}")})
     for chore in ("a", "b", "a"):
-        worker.ask(chore)
+        worker.request_job(chore)
     worker.once()
     worker.once()
     assert done == ["b", "a0"]
@@ -196,8 +196,8 @@ def test_a_chore_that_amocrm_s_silence_broke_off_is_done_later_with_those_behind
         done.append("reconcile")
 
     worker = worker_with({"reconcile": reconcile, "tidy": lambda: done.append("tidy")})
-    worker.ask("reconcile")
-    worker.ask("tidy")
+    worker.request_job("reconcile")
+    worker.request_job("tidy")
     for _ in range(2):
         with pytest.raises((CrmUncertain, StoreUnavailable)):
             worker.once()
@@ -213,7 +213,7 @@ def test_a_list_that_may_not_be_seen_does_not_keep_it_from_its_work(
         raise trouble
 
     worker = worker_with({"reconcile": reconcile})
-    worker.ask("reconcile")
+    worker.request_job("reconcile")
     worker.once()
     assert part.rounds == 1
 

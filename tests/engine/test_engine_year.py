@@ -15,14 +15,14 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from engine_kit import ACCOUNT, agency, brain, clock, on_stage, record
+from engine_kit import ACCOUNT, agency, clock, on_stage, record, rule_engine
 from sqlalchemy import select
 
 from amo_bridge.dates.calendar import CalendarOptions
-from amo_bridge.engine.scheduler import Clockwork
+from amo_bridge.engine.scheduler import Scheduler
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
-from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.registry import shipped_schedules
 from amo_bridge.storage.database import Store
@@ -66,7 +66,7 @@ class Year:
         self.hands = clock(BEGIN)
         self.mirror = Mirror(store, ACCOUNT)
         self.copies = {
-            number: Mirrored(record(NEW, number, updated_at=BEGIN, created_at=BEGIN), BEGIN)
+            number: MirroredDeal(record(NEW, number, updated_at=BEGIN, created_at=BEGIN), BEGIN)
             for number in range(1, DEALS + 1)
         }
         self.promised: set[Fired] = set()
@@ -75,9 +75,9 @@ class Year:
 
     def starts(self) -> None:
         options = CalendarOptions(timezone="Europe/Berlin")
-        viewer = replace_zone(brain().viewer)
+        viewer = replace_zone(rule_engine().viewer)
         self.table = Timetable(RULES, viewer, options.calendar(""), options, self.hands)
-        self.clockwork = Clockwork(self.store, ACCOUNT, self.hands, clock())
+        self.clockwork = Scheduler(self.store, ACCOUNT, self.hands, clock())
         self.clockwork.begin(self.table)
 
     def lives(self) -> None:
@@ -114,7 +114,7 @@ class Year:
         self.clockwork.tick(lambda: None)
         self.hands.advance(-wrong)
 
-    def _write(self, *copies: Mirrored) -> None:
+    def _write(self, *copies: MirroredDeal) -> None:
         with self.store.write() as connection:
             self.mirror.put(connection, copies, self.hands.now())
             Timers(ACCOUNT).follow(connection, self.table, copies)
@@ -139,7 +139,7 @@ def midnight(day: date) -> int:
 # --- the oracle: the regulation in plain words -----------------------------------------------------------------------
 
 
-def promised(copy: Mirrored, now: datetime) -> Iterator[Fired]:
+def promised(copy: MirroredDeal, now: datetime) -> Iterator[Fired]:
     """What ought to have been done about the deal where it is, by now."""
     number, since = copy.record.id, copy.stage_since.astimezone(BERLIN)
     if copy.stage == tuple(on_stage(BRIEF).values()):

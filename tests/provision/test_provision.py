@@ -13,9 +13,9 @@ from provision_kit import EXAMPLE, bare_account, crm_with
 from amo_bridge.cli import main
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.runtime import connection
 from amo_bridge.sandbox.account_file import AGENCY, CLIENTS, REMOTE_SALES, SCHOOL, SMM, read
 
@@ -25,7 +25,7 @@ UNHURRIED = 5000.0
 
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "LocalBudget", lambda rate, **more: LocalBudget(UNHURRIED, **more))
+    monkeypatch.setattr(connection, "LocalRateLimiter", lambda rate, **more: LocalRateLimiter(UNHURRIED, **more))
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def writes(crm: LocalCrm) -> int:
 
 
 def account(crm: LocalCrm) -> Account:
-    return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalBudget(UNHURRIED)))
+    return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalRateLimiter(UNHURRIED)))
 
 
 def open_stages(made: Account, pipeline: str) -> list[str]:
@@ -196,7 +196,7 @@ def test_what_is_there_is_only_added_to(tmp_path: Path) -> None:
         {"name": "Дата дедлайна", "type": "text"},
     ]
     with crm_with(there, tmp_path) as crm:
-        office = Office(crm.url)
+        office = CrmUser(crm.url)
         deal = office.new_deal(
             "Иван Петров", "Старая", "реализация / Исполнение", office.new_contact("Иван Петров", "А"), 1
         )

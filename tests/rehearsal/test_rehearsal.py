@@ -15,11 +15,11 @@ from running_bridge import EXAMPLE, RunningBridge, config_for
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.rehearsal.known_state import NOTHING, recalled
-from amo_bridge.rehearsal.results import Deed, by_day
+from amo_bridge.rehearsal.results import SimulatedAction, by_day
 from amo_bridge.rehearsal.simulation import Play, rehearsing
 from amo_bridge.rehearsal.source import Source, example, from_account
 
@@ -37,13 +37,13 @@ def agency() -> Config:
     return load(EXAMPLE, {})
 
 
-def played(config: Config, source: Source, folder: Path, days: float) -> list[Deed]:
+def played(config: Config, source: Source, folder: Path, days: float) -> list[SimulatedAction]:
     with rehearsing(config, source.world, folder, source.taken_at, source.known) as play:
         play.until(source.taken_at + timedelta(days=days))
         return play.deeds()
 
 
-def of_rule(deeds: list[Deed], rule: str, deal: int) -> list[tuple[str, tuple[str, ...]]]:
+def of_rule(deeds: list[SimulatedAction], rule: str, deal: int) -> list[tuple[str, tuple[str, ...]]]:
     return [
         (f"{one.at.astimezone(MOSCOW):%d.%m %H:%M}", one.does)
         for one in deeds
@@ -132,7 +132,7 @@ def at_work(sandbox: LocalCrm, config: Config, start_bridge: Callable[..., Runni
 
 
 @pytest.fixture
-def deal(at_work: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
+def deal(at_work: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> int:
     """A deal whose brief is awaited since Monday noon; four days have passed, the first step is done."""
     made = office.new_deal(IVAN, "Ромашка", BRIEF, office.new_contact(IVAN, "Анна"), 1000)
     at_work.settle(sandbox)
@@ -141,7 +141,7 @@ def deal(at_work: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
 
 
 def source_of(sandbox: LocalCrm, config: Config, deal: int | None = None) -> Source:
-    client = CrmClient(sandbox.url, LongLivedToken("sandbox-token"), LocalBudget(5000))
+    client = CrmClient(sandbox.url, LongLivedToken("sandbox-token"), LocalRateLimiter(5000))
     now = datetime.fromtimestamp(sandbox.world.clock.now(), UTC)
     return from_account(client, now, recalled(config, now, deal), deal)
 
@@ -157,7 +157,7 @@ def test_what_was_done_is_not_done_again_and_the_rest_is_counted_from_the_real_b
 
 
 def test_the_real_account_and_its_bridge_hear_nothing_of_it(
-    sandbox: LocalCrm, config: Config, at_work: RunningBridge, office: Office, deal: int, tmp_path: Path
+    sandbox: LocalCrm, config: Config, at_work: RunningBridge, office: CrmUser, deal: int, tmp_path: Path
 ) -> None:
     tasks, journal = office.tasks(deal), at_work.journal(deal)
     source = source_of(sandbox, config)
@@ -168,7 +168,7 @@ def test_the_real_account_and_its_bridge_hear_nothing_of_it(
 
 
 def test_a_rule_that_was_just_switched_on_leaves_old_deals_alone_unless_it_is_told_otherwise(
-    sandbox: LocalCrm, office: Office, tmp_path: Path
+    sandbox: LocalCrm, office: CrmUser, tmp_path: Path
 ) -> None:
     config = config_for(sandbox.url, tmp_path / "never-run")
     made = office.new_deal(IVAN, "Старая", BRIEF, office.new_contact(IVAN, "Анна"), 1000)
@@ -196,6 +196,6 @@ def test_people_may_take_part(agency: Config, tmp_path: Path) -> None:
 
 def _move(play: Play, source: Source, deal: int) -> None:
     """Somebody moves the deal on by hand, in the account itself."""
-    office = Office(play.url)
+    office = CrmUser(play.url)
     office.fill(IVAN, deal, "Дата первой встречи", int(play.hands.now().timestamp()))
     office.move(IVAN, deal, "Продажи / Встреча назначена")

@@ -12,7 +12,7 @@ from running_bridge import ENVIRONMENT, RunningBridge
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.rehearsal import background
 from amo_bridge.rehearsal.background import rehearse
 from amo_bridge.runtime.rehearsal_jobs import Rehearsals
@@ -25,7 +25,7 @@ LADDER = "stage_ladder.brief_awaited"
 
 
 @pytest.fixture
-def deal(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
+def deal(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> int:
     made = office.new_deal(IVAN, "Ромашка", BRIEF, office.new_contact(IVAN, "Анна"), 1000)
     bridge.settle(sandbox)
     return made
@@ -76,7 +76,7 @@ def test_what_the_rules_would_do_is_written_down(
     assert not [one for one in sandbox.requests() if not one.startswith("GET ")], "the account is only read"
 
 
-def test_one_deal_alone(room: Room, deal: int, sandbox: LocalCrm, office: Office) -> None:
+def test_one_deal_alone(room: Room, deal: int, sandbox: LocalCrm, office: CrmUser) -> None:
     other = office.new_deal(IVAN, "Север", BRIEF, office.new_contact(IVAN, "Борис"), 1000)
     number = room.ask(deal_id=other)
     room.play(number)

@@ -5,7 +5,7 @@ from builders import NOON, deal, entered, field_changed, stayed, step_due, task,
 from pydantic import ValidationError
 
 from amo_bridge.dates.due import Due
-from amo_bridge.dates.offset import Shift, due_after
+from amo_bridge.dates.offset import Offset, due_after
 from amo_bridge.events import ContactDateChanged
 from amo_bridge.rules.actions import ChangeTask, CreateTask, FinishTask, MoveDeal, Skip, StartAutoDial, StopAutoDial
 from amo_bridge.rules.deal import Contact, DoneStep, Touch, Touches
@@ -271,7 +271,7 @@ LATER = date(2026, 12, 24)
 def test_a_changed_date_moves_the_open_task():
     now = waiting(LATER, own_tasks=(task(SLOT),))
     (action,) = date_ladder(field_changed(DECISION), now, options())
-    assert action == ChangeTask(deal_id=7, task_id=55, due=due_after(LATER, Shift.parse(""), Due.parse("end of day")))
+    assert action == ChangeTask(deal_id=7, task_id=55, due=due_after(LATER, Offset.parse(""), Due.parse("end of day")))
     calendar = times().calendar
     assert action.due.resolve(NOON, calendar) == datetime(2026, 12, 24, 16, 0, tzinfo=UTC)
 

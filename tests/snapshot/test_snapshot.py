@@ -15,9 +15,9 @@ from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.rehearsal.known_state import NOTHING
 from amo_bridge.rehearsal.snapshot import Head, Masking, SnapshotRefused, account_of, read, rows_of, rows_of_one, write
 from amo_bridge.sandbox import snapshot_start
@@ -31,11 +31,11 @@ SPARE = "spare-token"
 
 
 def client_of(url: str, token: str = TOKEN) -> CrmClient:
-    return CrmClient(url, LongLivedToken(token), LocalBudget(5000))
+    return CrmClient(url, LongLivedToken(token), LocalRateLimiter(5000))
 
 
 @pytest.fixture
-def filled(sandbox: LocalCrm, office: Office) -> LocalCrm:
+def filled(sandbox: LocalCrm, office: CrmUser) -> LocalCrm:
     """An account with two deals of one client and a task."""
     contact = office.new_contact(IVAN, "Анна Каренина")
     sandbox.world.table("contacts")[contact] = {
@@ -60,7 +60,7 @@ def _phone(sandbox: LocalCrm, number: str) -> list[dict[str, Any]]:
     return [{**shown, "values": [value]}]
 
 
-def _task(office: Office, deal: int) -> None:
+def _task(office: CrmUser, deal: int) -> None:
     client = client_of(office.url)
     body = {"text": "Позвонить Анне Карениной", "complete_till": 2_000_000_000}
     client.post("/api/v4/tasks", [{**body, "entity_id": deal, "entity_type": "leads"}])

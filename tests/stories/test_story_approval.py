@@ -9,7 +9,7 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import HEAD, MANAGER, OFFER, PR
 
 APPROVING = "Продажи / Согласование КП"
@@ -22,7 +22,7 @@ DATE = "Заполнить поле «Дата принятия решения»
 
 
 @pytest.fixture
-def deal(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
+def deal(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> int:
     """A deal whose offer waits for the head's answer."""
     deal = office.new_deal(MANAGER, "Ромашка", BRIEF, office.new_contact(MANAGER, "Анна"), 1000)
     bridge.settle(sandbox)
@@ -31,14 +31,14 @@ def deal(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
     return deal
 
 
-def attach(bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal: int, name: str) -> None:
+def attach(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal: int, name: str) -> None:
     sandbox.later()
     office.attach(PR, deal, name)
     bridge.settle(sandbox)
 
 
 def answer(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal: int, result: str, *, from_list: bool = True
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal: int, result: str, *, from_list: bool = True
 ) -> None:
     """The head finishes the open task of approval: from the list of tasks that is two hooks, from the card one."""
     sandbox.later()
@@ -51,21 +51,21 @@ def answer(
     bridge.settle(sandbox)
 
 
-def still_open(office: Office, deal: int) -> list[tuple[str, str]]:
+def still_open(office: CrmUser, deal: int) -> list[tuple[str, str]]:
     return [(task["text"], task["who"]) for task in office.tasks(deal) if not task["is_completed"]]
 
 
 @pytest.mark.parametrize("from_list", [True, False], ids=["from the list of tasks", "from the card"])
 @pytest.mark.parametrize("result", ["Согласовано", "согласовано.", "  СОГЛАСОВАНО, отправляйте "])
 def test_approved(
-    from_list: bool, result: str, deal: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    from_list: bool, result: str, deal: int, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     answer(bridge, sandbox, office, deal, result, from_list=from_list)
     assert still_open(office, deal) == [(SEND, MANAGER), (DATE, MANAGER)]
 
 
 def test_the_date_that_was_asked_for_closes_its_task(
-    deal: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    deal: int, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     answer(bridge, sandbox, office, deal, "Согласовано")
     sandbox.later()
@@ -75,7 +75,7 @@ def test_the_date_that_was_asked_for_closes_its_task(
 
 
 def test_refused_made_again_and_refused_again_and_approved(
-    deal: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    deal: int, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     for number, comment in enumerate(("дорого", "поменять блогера"), start=2):
         answer(bridge, sandbox, office, deal, f"Не согласовано: {comment}")
@@ -93,7 +93,7 @@ def test_refused_made_again_and_refused_again_and_approved(
 
 @pytest.mark.parametrize("result", ["", "Посмотрю завтра"])
 def test_any_other_answer_is_asked_for_again_with_the_two_allowed(
-    result: str, deal: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    result: str, deal: int, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     answer(bridge, sandbox, office, deal, result)
     ((text, who),) = still_open(office, deal)
@@ -106,14 +106,14 @@ def test_any_other_answer_is_asked_for_again_with_the_two_allowed(
 
 
 def test_the_same_file_once_more_while_the_answer_is_awaited_asks_nobody(
-    deal: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    deal: int, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     attach(bridge, sandbox, office, deal, OFFER)
     assert still_open(office, deal) == [(APPROVE, HEAD)]
 
 
 def test_an_answer_given_while_the_bridge_was_down_counts(
-    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office
+    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     bridge = start_bridge(config).wait_ready()
     deal = office.new_deal(MANAGER, "Ромашка", APPROVING, office.new_contact(MANAGER, "Анна"), 1000)

@@ -13,8 +13,8 @@ from telegram_kit import TOKEN, telegram_server
 
 from amo_bridge.config.channels import PersonSection, TelegramSection
 from amo_bridge.config.model import Config
-from amo_bridge.crm.rate_limiter import StoreBudget
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.crm.rate_limiter import StoreRateLimiter
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import HEAD, MANAGER
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.runtime import worker
@@ -25,7 +25,7 @@ CHAT = 42
 
 
 @pytest.fixture
-def blocked(sandbox: LocalCrm, bridge: RunningBridge, office: Office) -> int:
+def blocked(sandbox: LocalCrm, bridge: RunningBridge, office: CrmUser) -> int:
     """A bridge that has just met the block; the fault's id."""
     contact = office.new_contact(MANAGER, "Ольга")
     bridge.settle(sandbox)
@@ -37,7 +37,7 @@ def blocked(sandbox: LocalCrm, bridge: RunningBridge, office: Office) -> int:
 
 
 def test_nothing_more_is_sent_and_hooks_are_still_taken_in(
-    blocked: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    blocked: int, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     assert sum(sandbox.requests().values()) == 1
     told = bridge.health().json()
@@ -55,11 +55,11 @@ def test_when_the_block_is_over_everything_is_done_once_and_the_head_learns_of_i
     start_bridge: Callable[..., RunningBridge],
     config: Config,
     sandbox: LocalCrm,
-    office: Office,
+    office: CrmUser,
 ) -> None:
     config = replace(config, bridge=config.bridge.model_copy(update={"tell": UserName(HEAD)}))
     # A probe after hundredths of a second instead of two minutes.
-    monkeypatch.setitem(StoreBudget.__init__.__kwdefaults__, "probe_every", 0.05)  # type: ignore[arg-type]
+    monkeypatch.setitem(StoreRateLimiter.__init__.__kwdefaults__, "probe_every", 0.05)  # type: ignore[arg-type]
     monkeypatch.setattr(worker, "LONGEST_PAUSE", 0.05)
     bridge = start_bridge(config).wait_ready()
     contact = office.new_contact(MANAGER, "Ольга")
@@ -79,7 +79,7 @@ def test_when_the_block_is_over_everything_is_done_once_and_the_head_learns_of_i
 
 
 def test_the_head_learns_of_it_at_once_by_telegram(
-    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office
+    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     """amoCRM takes no task from a blocked address, so the news must not wait for it."""
     with telegram_server() as telegram:
@@ -100,7 +100,7 @@ def test_the_head_learns_of_it_at_once_by_telegram(
 
 @pytest.mark.parametrize("stop", ["html_403", "unpaid_402", "blocked_page", "revoked"])
 def test_a_bridge_that_is_started_into_a_stop_tells_once_a_day_and_takes_hooks_in(
-    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office, stop: str
+    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: CrmUser, stop: str
 ) -> None:
     with telegram_server() as telegram:
         config, environment = told_by_telegram(config, telegram.url)
@@ -130,9 +130,9 @@ def test_a_bridge_that_was_started_into_a_stop_makes_up_for_it(
     start_bridge: Callable[..., RunningBridge],
     config: Config,
     sandbox: LocalCrm,
-    office: Office,
+    office: CrmUser,
 ) -> None:
-    monkeypatch.setitem(StoreBudget.__init__.__kwdefaults__, "probe_every", 0.05)  # type: ignore[arg-type]
+    monkeypatch.setitem(StoreRateLimiter.__init__.__kwdefaults__, "probe_every", 0.05)  # type: ignore[arg-type]
     monkeypatch.setattr(worker, "LONGEST_PAUSE", 0.05)
     contact = office.new_contact(MANAGER, "Ольга")
     bridge = start_bridge(config).wait_ready()

@@ -7,7 +7,7 @@ from local_crm import LocalCrm
 from many_deals import ask_for_many, many_deals, move_many
 from running_bridge import RunningBridge
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import CLIENT, HEAD, MANAGER
 
 MANY = 60
@@ -18,7 +18,7 @@ OFFER = "Продажи / Согласование КП"
 NEW = "Продажи / Новый клиент"
 
 
-def _many_deals(office: Office) -> list[int]:
+def _many_deals(office: CrmUser) -> list[int]:
     return many_deals(office, MANAGER, BRIEF, MANY)
 
 
@@ -46,7 +46,7 @@ def test_a_mass_move_gives_each_deal_its_task_in_few_requests(
 
 
 def test_one_bad_deal_in_a_mass_move_does_not_take_the_others_with_it(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deals = _many_deals(office)
     bridge.settle(sandbox)
@@ -59,7 +59,7 @@ def test_one_bad_deal_in_a_mass_move_does_not_take_the_others_with_it(
 
 
 def test_a_person_who_moves_on_at_once_is_not_pulled_back(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deal = office.new_deal(MANAGER, "Быстрая", NEW, office.new_contact(MANAGER, "Анна"), 1000)
     for name, value in CLIENT.items():
@@ -76,7 +76,7 @@ def test_a_person_who_moves_on_at_once_is_not_pulled_back(
 
 
 def test_a_deal_moved_to_and_fro_gets_its_task_once_while_it_is_open(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deal = office.new_deal(MANAGER, "Туда-сюда", BRIEF, office.new_contact(MANAGER, "Анна"), 1000)
     for stage in (OFFER, BRIEF, OFFER):
@@ -88,7 +88,7 @@ def test_a_deal_moved_to_and_fro_gets_its_task_once_while_it_is_open(
     assert (last.verdict, last.reason) == ("skipped", "эти задачи ещё открыты")
 
 
-def test_the_tag_switches_all_rules_off(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> None:
+def test_the_tag_switches_all_rules_off(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> None:
     deal = office.new_deal(MANAGER, "Сама", BRIEF, office.new_contact(MANAGER, "Анна"), 1000)
     ask_for_many(office, "PATCH", [{"id": deal, "tags_to_add": [{"name": "Без робота"}]}], MANAGER)
     bridge.settle(sandbox)

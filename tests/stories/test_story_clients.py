@@ -16,7 +16,7 @@ from shipped_examples import example, stopped_at
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.engine.violations import Violations
 from amo_bridge.sandbox.account_file import CLIENTS
 from amo_bridge.storage.accounts import known_key
@@ -49,14 +49,14 @@ def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
 
 
 @pytest.fixture
-def client(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
+def client(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> int:
     """A client whose campaign runs since Monday noon."""
     made = office.new_deal(ANTON, "Ромашка", RUNNING, office.new_contact(ANTON, "Мария"), 1000)
     bridge.settle_at(sandbox, advance=60)
     return made
 
 
-def texts(office: Office, deal: int, *, still_open: bool = True) -> list[str]:
+def texts(office: CrmUser, deal: int, *, still_open: bool = True) -> list[str]:
     return [task["text"] for task in office.tasks(deal) if not (still_open and task["is_completed"])]
 
 
@@ -74,7 +74,7 @@ def ledger(bridge: RunningBridge) -> list[tuple[str, str, str]]:
 
 
 def test_nobody_was_in_touch_by_wednesday_a_task_by_friday_the_head_and_the_ledger(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, client: int
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, client: int
 ) -> None:
     bridge.settle_at(sandbox, advance=2 * DAY - HOUR)
     assert CALL not in texts(office, client), "Wednesday, 11 o'clock"
@@ -87,7 +87,7 @@ def test_nobody_was_in_touch_by_wednesday_a_task_by_friday_the_head_and_the_ledg
 
 
 def test_two_calls_are_enough_for_this_week_and_not_for_the_next(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, client: int
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, client: int
 ) -> None:
     for _ in range(2):
         office.call(ANTON, client, seconds=60)
@@ -104,7 +104,7 @@ def test_two_calls_are_enough_for_this_week_and_not_for_the_next(
 
 
 def test_a_meeting_every_month_unless_the_last_one_is_still_to_be_held(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, client: int
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, client: int
 ) -> None:
     def meetings(*, still_open: bool) -> int:
         return texts(office, client, still_open=still_open).count(MEETING)
@@ -120,7 +120,7 @@ def test_a_meeting_every_month_unless_the_last_one_is_still_to_be_held(
 
 
 def test_a_bridge_that_was_down_does_it_late_once_or_says_that_it_is_too_late(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, client: int, config: Config, start_bridge: Start
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, client: int, config: Config, start_bridge: Start
 ) -> None:
     bridge.stop()
     sandbox.control("POST", "clock", {"set": "2026-03-19T09:00"})
@@ -139,7 +139,7 @@ def test_a_bridge_that_was_down_does_it_late_once_or_says_that_it_is_too_late(
 
 
 def test_a_new_client_gets_an_optimisation_task_when_there_was_only_one_this_month(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, client: int
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, client: int
 ) -> None:
     office.fill(ANTON, client, "Дата передачи", int(office.now().timestamp()))
     office.new_task(ANTON, client, "Оптимизация ставок")
@@ -153,7 +153,7 @@ def test_a_new_client_gets_an_optimisation_task_when_there_was_only_one_this_mon
 
 
 def test_a_client_is_not_taken_over_before_he_has_paid(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deal = office.new_deal(ANTON, "Лютик", "Клиенты / Передача из продаж", office.new_contact(ANTON, "Пётр"), 1)
     bridge.settle(sandbox)
@@ -165,7 +165,7 @@ def test_a_client_is_not_taken_over_before_he_has_paid(
 
 
 def test_whoever_puts_a_deadline_off_says_why_once(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, client: int
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, client: int
 ) -> None:
     asked = "Напишите в примечании, почему перенесён срок: «Сверить медиаплан»"
     task = office.new_task(ANTON, client, "Сверить медиаплан")
@@ -186,7 +186,7 @@ def test_whoever_puts_a_deadline_off_says_why_once(
 
 
 def test_the_contacts_birthday_comes_every_year_and_may_be_corrected(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     def congratulations() -> list[int]:
         rows = ask(sandbox, "GET", f"tasks?filter[entity_type]=contacts&filter[entity_id][]={maria}")
@@ -219,7 +219,7 @@ def greetings(sandbox: LocalCrm, contact: int) -> list[tuple[bool, str]]:
 
 
 @pytest.fixture
-def anna(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
+def anna(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> int:
     """A contact with two running deals, born on the 20th of March."""
     contact = office.new_contact(ANTON, "Анна")
     for name in ("Ромашка", "Лютик"):

@@ -18,7 +18,7 @@ from sqlalchemy import func, select
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.reads import IDS_IN_ADDRESS
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import MANAGER
 from amo_bridge.engine import inbox
 from amo_bridge.runtime import worker
@@ -48,9 +48,9 @@ class Bell:
 
     def ring_everything(self) -> None:
         """Returns when all chores have been done once."""
-        self.ring(*worker.EVERY_SECONDS)
+        self.wake(*worker.EVERY_SECONDS)
 
-    def ring(self, *chores: str) -> None:
+    def wake(self, *chores: str) -> None:
         """Returns when these chores are done, with all that they have asked for themselves."""
         done = threading.Event()
         # What was learned last is done last in each round.
@@ -126,7 +126,7 @@ def test_a_thousand_hooks_on_a_thousand_deals_cost_nine_requests(
     assert sorted(task["entity_id"] for task in tasks) == list(deals)
 
 
-def test_a_lone_event_costs_a_read_and_a_write(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> None:
+def test_a_lone_event_costs_a_read_and_a_write(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> None:
     contact = office.new_contact(MANAGER, "Ольга")
     bridge.settle(sandbox)
     sandbox.forget_requests()
@@ -140,24 +140,24 @@ def test_an_idle_bridge_asks_at_most_once_a_minute(bell: Bell, sandbox: LocalCrm
     a_day = 0.0
     for chore, seconds in worker.EVERY_SECONDS.items():
         sandbox.forget_requests()
-        bell.ring(chore)
+        bell.wake(chore)
         a_day += sum(sandbox.requests().values()) * 86_400 / seconds
     assert 0 < a_day <= 24 * 60
 
 
 def test_a_tick_over_a_hundred_thousand_deals_asks_nothing(
-    bell: Bell, sandbox: LocalCrm, office: Office, bridge: RunningBridge
+    bell: Bell, sandbox: LocalCrm, office: CrmUser, bridge: RunningBridge
 ) -> None:
     bell.ring_everything()
     key = known_key(bridge._store, sandbox.url)
     assert key is not None
     plan(bridge._store, key, 100_000, office.now())
     sandbox.forget_requests()
-    bell.ring(worker.TIMERS)
+    bell.wake(worker.TIMERS)
     assert (sandbox.requests(), steps(bridge)) == ({}, {"open": 100_000})
     # The ticks do look: what has fallen due is found among all the others.
     sandbox.later(A_DAY + 2)
-    bell.ring(worker.RECONCILE, worker.TIMERS)
+    bell.wake(worker.RECONCILE, worker.TIMERS)
     assert steps(bridge)["fired"] >= 3
 
 

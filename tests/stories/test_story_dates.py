@@ -11,7 +11,7 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import HEAD, MANAGER
 
 BRIEF = "Продажи / Получение брифа"
@@ -34,7 +34,7 @@ Make = Callable[[str], int]
 
 
 @pytest.fixture
-def deal_on(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> Make:
+def deal_on(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> Make:
     def make(stage: str) -> int:
         made = office.new_deal(MANAGER, "Ромашка", BRIEF, office.new_contact(MANAGER, "Анна"), 1000)
         for requisites in ("Реквизиты клиента", "Реквизиты подрядчика"):
@@ -53,7 +53,7 @@ def march(day: int) -> int:
     return int(datetime(2026, 3, day, tzinfo=UTC).timestamp()) - 3 * 3600
 
 
-def tasks(office: Office, deal: int, text: str) -> list[tuple[str, str, bool]]:
+def tasks(office: CrmUser, deal: int, text: str) -> list[tuple[str, str, bool]]:
     """The tasks of that text: whose, until when by Moscow's clocks, done or not."""
     return [
         (
@@ -67,7 +67,7 @@ def tasks(office: Office, deal: int, text: str) -> list[tuple[str, str, bool]]:
 
 
 def test_a_postponed_deal_comes_back_when_its_date_has_passed(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal_on: Make
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal_on: Make
 ) -> None:
     deal = deal_on(POSTPONED)
     office.fill(MANAGER, deal, "Дата получения брифа", march(20))
@@ -85,7 +85,7 @@ def test_a_postponed_deal_comes_back_when_its_date_has_passed(
 
 
 def test_an_emptied_date_brings_nothing_back(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal_on: Make
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal_on: Make
 ) -> None:
     deal = deal_on(POSTPONED)
     office.fill(MANAGER, deal, "Дата получения брифа", march(20))
@@ -107,7 +107,7 @@ def acted(bridge: RunningBridge, deal: int, clause: str) -> list[str]:
 
 
 def test_the_decision_is_asked_for_and_a_silent_manager_is_rung(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal_on: Make
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal_on: Make
 ) -> None:
     deal = deal_on(OFFER)
     office.fill(MANAGER, deal, "Дата принятия решения", march(19))
@@ -123,7 +123,7 @@ def test_the_decision_is_asked_for_and_a_silent_manager_is_rung(
 
 
 def test_a_changed_decision_date_moves_the_open_task(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal_on: Make
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal_on: Make
 ) -> None:
     deal = deal_on(OFFER)
     office.fill(MANAGER, deal, "Дата принятия решения", march(17))
@@ -137,7 +137,7 @@ def test_a_changed_decision_date_moves_the_open_task(
 
 
 def test_each_payment_date_has_its_task_on_its_day(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal_on: Make
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal_on: Make
 ) -> None:
     deal = deal_on(APPROVED)
     for number, day in ((1, 18), (3, 27)):
@@ -152,7 +152,7 @@ def test_each_payment_date_has_its_task_on_its_day(
 
 
 def test_a_project_that_is_late_is_told_to_the_head_and_one_that_has_little_time_at_once(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal_on: Make
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal_on: Make
 ) -> None:
     text = "Близится дата сдачи, проект отстает от сроков"
     slow, short = deal_on(TIMING), deal_on(BRIEF)

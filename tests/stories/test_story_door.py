@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from local_crm import LocalCrm, served
 from running_bridge import SECRET, RunningBridge, config_for, wait_until
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import MANAGER
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.webhooks import MOST_BYTES
@@ -40,7 +40,7 @@ def test_while_amocrm_is_down_at_the_start_hooks_are_told_to_come_again(
         bridge.wait_ready()
         assert bridge.health().status_code == 200
         assert bridge.hook(HOOK).status_code == 204
-        office = Office(crm.url)
+        office = CrmUser(crm.url)
         deal = office.new_deal(MANAGER, "Первая", NEW, office.new_contact(MANAGER, "Анна"), 1000)
         bridge.settle(crm)
         assert len(office.tasks(deal)) == 1
@@ -64,7 +64,7 @@ def test_a_body_that_no_hook_ever_has_is_not_even_read(bridge: RunningBridge) ->
 
 
 def test_whatever_the_bytes_say_they_are_taken_and_the_bridge_goes_on(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     for body in (b"", b"\xff\xfe\x00", b"leads[status][0][id]=x", b"{}", b"leads[status]" * 1000, HOOK):
         assert bridge.hook(body).status_code == 204
@@ -83,7 +83,7 @@ def _locked(database: Path) -> Iterator[None]:
 
 
 def test_a_hook_that_can_not_be_kept_is_not_accepted_and_loses_nothing(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, tmp_path: Path
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, tmp_path: Path
 ) -> None:
     contact = office.new_contact(MANAGER, "Анна")
     bridge.settle(sandbox)

@@ -14,7 +14,7 @@ from telegram_kit import TOKEN, Telegram, telegram_server
 
 from amo_bridge.config.channels import PersonSection, TelegramSection
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.sandbox.account_file import CLIENTS
 
@@ -52,7 +52,7 @@ def bridge(config: Config, start_bridge: Callable[..., RunningBridge]) -> Runnin
 
 
 def test_whoever_has_something_undone_is_told_once_in_the_evening(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, telegram: Telegram
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, telegram: Telegram
 ) -> None:
     deal = office.new_deal(ANTON, "Ромашка", RUNNING, office.new_contact(ANTON, "Мария"), 1000)
     office.new_task(ANTON, deal, "Отправить отчёт", seconds=HOUR)
@@ -74,7 +74,7 @@ def test_whoever_has_something_undone_is_told_once_in_the_evening(
 
 
 def test_not_at_night_nor_on_a_day_off(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, telegram: Telegram
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, telegram: Telegram
 ) -> None:
     deal = office.new_deal(ANTON, "Ромашка", RUNNING, office.new_contact(ANTON, "Мария"), 1000)
     office.new_task(ANTON, deal, "Отправить отчёт", seconds=HOUR)

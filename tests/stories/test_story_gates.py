@@ -11,7 +11,7 @@ from many_deals import many_deals, move_many
 from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import CLIENT, HEAD, MANAGER
 
 NEW = "Продажи / Новый клиент"
@@ -26,14 +26,14 @@ WON = "Реализация / Успешно реализовано"
 MANY = 250
 
 
-def new_deal(office: Office, stage: str, **fields: Any) -> int:
+def new_deal(office: CrmUser, stage: str, **fields: Any) -> int:
     deal = office.new_deal(MANAGER, "Ромашка", stage, office.new_contact(MANAGER, "Анна"), 1000)
     for name, value in fields.items():
         office.fill(MANAGER, deal, name, value)
     return deal
 
 
-def move(bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal: int, stage: str, **who: Any) -> None:
+def move(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal: int, stage: str, **who: Any) -> None:
     """Somebody moves the deal, and everything that follows is done."""
     bridge.settle(sandbox)
     sandbox.later()
@@ -41,19 +41,19 @@ def move(bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal: int, st
     bridge.settle(sandbox)
 
 
-def explanations(office: Office, deal: int) -> list[tuple[str, str]]:
+def explanations(office: CrmUser, deal: int) -> list[tuple[str, str]]:
     return [
         (task["text"], task["who"]) for task in office.tasks(deal) if task["text"].startswith(("Сделка ", "Сделку "))
     ]
 
 
-def unread(office: Office, deal: int) -> int:
+def unread(office: CrmUser, deal: int) -> int:
     """How many explanations are still open."""
     return sum(not row["is_completed"] for row in office.tasks(deal) if row["text"].startswith("Сделка "))
 
 
 def test_two_gates_on_several_stages_give_one_roll_back_that_names_everything(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deal = new_deal(office, NEW, **{"Клиент (бренд)": "Ромашка", "Тип клиента": "Рекламное агентство"})
     move(bridge, sandbox, office, deal, PROJECT)
@@ -69,7 +69,7 @@ def test_two_gates_on_several_stages_give_one_roll_back_that_names_everything(
 
 
 def test_a_deal_that_is_made_and_moved_within_one_breath_is_put_back_too(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     contact = office.new_contact(MANAGER, "Анна")
     bridge.settle(sandbox)
@@ -87,7 +87,7 @@ def test_a_deal_that_is_made_and_moved_within_one_breath_is_put_back_too(
 
 @pytest.mark.parametrize("passes", [0, 60], ids=["within one second", "a minute later"])
 def test_a_deal_that_was_made_and_moved_while_the_bridge_was_down_is_put_back_too(
-    passes: int, start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office
+    passes: int, start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     contact = office.new_contact(MANAGER, "Анна")
     bridge = start_bridge(config).wait_ready()
@@ -108,7 +108,7 @@ def test_a_deal_that_was_made_and_moved_while_the_bridge_was_down_is_put_back_to
 
 
 def test_with_everything_filled_the_deal_goes_where_it_was_moved(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deal = new_deal(office, NEW, **CLIENT, **{"Реквизиты клиента": "ИНН 1", "Реквизиты подрядчика": "ИНН 2"})
     move(bridge, sandbox, office, deal, PROJECT)
@@ -117,7 +117,7 @@ def test_with_everything_filled_the_deal_goes_where_it_was_moved(
 
 
 def test_whoever_insists_gets_his_way_and_the_head_is_told(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deal = new_deal(office, AWAITED)
     for _ in range(3):
@@ -132,7 +132,7 @@ def test_whoever_insists_gets_his_way_and_the_head_is_told(
 
 
 def test_a_lost_deal_that_is_put_back_keeps_its_reason(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deal = new_deal(office, AWAITED)
     move(bridge, sandbox, office, deal, LOST, loss_reason_id=office.reasons["Дорого"])
@@ -144,7 +144,7 @@ def test_a_lost_deal_that_is_put_back_keeps_its_reason(
 
 
 def test_a_mass_move_is_put_back_with_an_explanation_each_in_few_requests(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deals = many_deals(office, MANAGER, AWAITED, MANY)
     bridge.settle(sandbox)
@@ -163,7 +163,7 @@ def test_a_mass_move_is_put_back_with_an_explanation_each_in_few_requests(
 
 @pytest.mark.parametrize(("person", "lands_on"), [(MANAGER, TIMING), (HEAD, CONTENT)])
 def test_a_project_with_open_tasks_is_moved_by_the_head_alone(
-    person: str, lands_on: str, bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    person: str, lands_on: str, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deal = new_deal(office, TIMING)
     office.new_task(MANAGER, deal, "Согласовать тайминг: Бузова")
@@ -175,7 +175,7 @@ def test_a_project_with_open_tasks_is_moved_by_the_head_alone(
 
 
 def test_an_explanation_is_closed_when_the_deal_is_through_and_moves_nothing_itself(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     """Closing the last open task of a stage moves the deal on; what the bridge closes itself must not."""
     deal = new_deal(office, TIMING)
@@ -194,7 +194,7 @@ def test_an_explanation_is_closed_when_the_deal_is_through_and_moves_nothing_its
 
 
 def test_an_explanation_about_another_stage_stays_until_the_deal_is_closed(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deal = new_deal(office, AWAITED)
     move(bridge, sandbox, office, deal, MEETING)
@@ -204,7 +204,7 @@ def test_an_explanation_about_another_stage_stays_until_the_deal_is_closed(
     assert (office.stage_of(deal), unread(office, deal)) == (LOST, 0)
 
 
-def test_a_project_is_not_won_without_its_report(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> None:
+def test_a_project_is_not_won_without_its_report(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> None:
     deal = new_deal(office, DOING, **{"Дедлайн проекта": 1_800_000_000})
     move(bridge, sandbox, office, deal, WON, person=HEAD)
     assert office.stage_of(deal) == DOING

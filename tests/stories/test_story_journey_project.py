@@ -13,7 +13,7 @@ from local_crm import TOKEN, LocalCrm
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import HEAD, MANAGER
 
 OLGA, DMITRY = "Ольга Волкова", "Дмитрий Титов"
@@ -51,7 +51,7 @@ class Project:
 
     bridge: RunningBridge
     crm: LocalCrm
-    office: Office
+    office: CrmUser
     deal: int = 0
 
     def api(self, method: str, path: str, body: Any = None) -> Any:
@@ -116,7 +116,7 @@ class Project:
 
 
 @pytest.fixture
-def project(sandbox: LocalCrm, office: Office, config: Config, start_bridge: Callable[..., RunningBridge]) -> Project:
+def project(sandbox: LocalCrm, office: CrmUser, config: Config, start_bridge: Callable[..., RunningBridge]) -> Project:
     sandbox.control("POST", "clock", {"set": MONDAY, "freeze": True})
     return Project(start_bridge(config).wait_ready(), sandbox, office)
 

@@ -12,7 +12,7 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import CLIENT, HEAD, MANAGER
 
 PR, ACCOUNTANT = "Павел Смирнов", "Светлана Белова"
@@ -43,7 +43,7 @@ class Sale:
 
     bridge: RunningBridge
     crm: LocalCrm
-    office: Office
+    office: CrmUser
     deal: int
 
     def settle(self) -> None:
@@ -89,7 +89,7 @@ class Sale:
 
 
 @pytest.fixture
-def sale(sandbox: LocalCrm, office: Office, config: Config, start_bridge: Callable[..., RunningBridge]) -> Sale:
+def sale(sandbox: LocalCrm, office: CrmUser, config: Config, start_bridge: Callable[..., RunningBridge]) -> Sale:
     sandbox.control("POST", "clock", {"set": MONDAY, "freeze": True})
     bridge = start_bridge(config).wait_ready()
     deal = office.new_deal(MANAGER, "Ромашка", NEW, office.new_contact(MANAGER, "Анна Соколова"), 1000)

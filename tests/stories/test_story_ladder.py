@@ -9,7 +9,7 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import CLIENT, MANAGER
 
 NEW = "Продажи / Новый клиент"
@@ -29,7 +29,7 @@ def bridge(sandbox: LocalCrm, config: Config, start_bridge: Callable[..., Runnin
 
 
 @pytest.fixture
-def deal(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
+def deal(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> int:
     """A deal whose brief is awaited since Monday noon."""
     made = office.new_deal(MANAGER, "Ромашка", NEW, office.new_contact(MANAGER, "Анна"), 1000)
     for name, value in CLIENT.items():
@@ -46,12 +46,12 @@ def steps(bridge: RunningBridge, deal: int) -> list[str]:
     return [entry.what for entry in bridge.journal(deal) if entry.clause == "A20–A23" and entry.verdict == "acts"]
 
 
-def calls(office: Office, deal: int) -> int:
+def calls(office: CrmUser, deal: int) -> int:
     return len([task for task in office.tasks(deal) if task["text"] == CALL])
 
 
 def test_day_by_day_while_the_brief_is_awaited(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal: int
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal: int
 ) -> None:
     done = []
     for _ in range(11):
@@ -69,7 +69,7 @@ def test_day_by_day_while_the_brief_is_awaited(
 
 
 def test_leaving_ends_it_and_coming_back_starts_it_anew(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal: int
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal: int
 ) -> None:
     bridge.settle_at(sandbox, advance=4 * DAY)
     office.move(MANAGER, deal, POSTPONED)
@@ -83,7 +83,7 @@ def test_leaving_ends_it_and_coming_back_starts_it_anew(
 
 
 def test_a_move_that_the_bridge_takes_back_is_no_leaving(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal: int
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal: int
 ) -> None:
     bridge.settle_at(sandbox, advance=3 * DAY)
     office.move(MANAGER, deal, MEETING)
@@ -95,7 +95,7 @@ def test_a_move_that_the_bridge_takes_back_is_no_leaving(
 
 def test_a_bridge_that_was_down_for_a_day_does_what_fell_due_and_one_down_for_a_week_says_it_is_too_late(
     config: Config, start_bridge: Callable[..., RunningBridge], bridge: RunningBridge,
-    sandbox: LocalCrm, office: Office, deal: int,
+    sandbox: LocalCrm, office: CrmUser, deal: int,
 ) -> None:  # fmt: skip
     late = office.new_deal(MANAGER, "Лютик", NEW, office.new_contact(MANAGER, "Борис"), 1000)
     sandbox.later()

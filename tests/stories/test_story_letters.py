@@ -17,7 +17,7 @@ from telegram_kit import TOKEN, Telegram, telegram_server
 
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import CLIENT, MANAGER
 from bench.processes import free_port
 
@@ -36,7 +36,7 @@ class Agency:
 
     bridge: RunningBridge
     crm: LocalCrm
-    office: Office
+    office: CrmUser
     post: Post
     telegram: Telegram
 
@@ -102,7 +102,7 @@ def telegram() -> Iterator[Telegram]:
 @pytest.fixture
 def start(
     sandbox: LocalCrm,
-    office: Office,
+    office: CrmUser,
     tmp_path: Path,
     post: Post,
     telegram: Telegram,
@@ -154,7 +154,7 @@ def test_a_series_goes_on_in_one_thread_until_the_client_unsubscribes(start: Cal
     assert len(agency.post.taken) == 2, "no third letter"
 
 
-def tags(office: Office, deal: int) -> set[str]:
+def tags(office: CrmUser, deal: int) -> set[str]:
     return {tag["name"] for tag in office.deal(deal)["_embedded"]["tags"]}
 
 

@@ -14,7 +14,7 @@ from bridge_process import BridgeProcess
 from local_crm import TOKEN, LocalCrm
 from running_bridge import ENVIRONMENT, SECRET, wait_until
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import MANAGER
 from bench.processes import REGULATION
 
@@ -39,7 +39,7 @@ def bridge(sandbox: LocalCrm, tmp_path: Path) -> Iterator[BridgeProcess]:
     process.kill()
 
 
-def contact_with_everything(office: Office) -> int:
+def contact_with_everything(office: CrmUser) -> int:
     contact = office.new_contact(MANAGER, f"Ольга {PHONE}")
     codes = {"PHONE": PHONE, "EMAIL": MAIL}
     fields = [{"field_code": code, "values": [{"value": value, "enum_code": "WORK"}]} for code, value in codes.items()]
@@ -53,7 +53,7 @@ def contact_with_everything(office: Office) -> int:
     return contact
 
 
-def journey(office: Office, sandbox: LocalCrm) -> int:
+def journey(office: CrmUser, sandbox: LocalCrm) -> int:
     """Tasks are set while an answer gets lost and amoCRM is broken."""
     sandbox.fault("lost_answer", method="POST", path="/api/v4/tasks", count=1)
     contact = contact_with_everything(office)
@@ -66,7 +66,7 @@ def journey(office: Office, sandbox: LocalCrm) -> int:
     return deal
 
 
-def wait_for_task(office: Office, deal: int, text: str) -> None:
+def wait_for_task(office: CrmUser, deal: int, text: str) -> None:
     wait_until(lambda: text in {task["text"] for task in office.tasks(deal)}, text)
 
 
@@ -75,7 +75,7 @@ def lines(told: str) -> list[dict[str, Any]]:
 
 
 def test_the_log_of_a_journey_is_structured_and_tells_nothing_personal(
-    bridge: BridgeProcess, sandbox: LocalCrm, office: Office
+    bridge: BridgeProcess, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deal = journey(office, sandbox)
     hostile = f"leads[add][0][id]=x&phone={PHONE}&mail={MAIL}&{SECRET}={TOKEN}".encode()

@@ -9,7 +9,7 @@ import requests
 from local_crm import TOKEN, LocalCrm
 from running_bridge import RunningBridge, wait_until
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.mirror.tasks import TaskMirror
 from amo_bridge.mirror.touches import TouchLog
@@ -24,7 +24,7 @@ IVAN = "Иван Петров"
 class Watched:
     """An account with a bridge: what people do in it, and what the bridge's copies say."""
 
-    def __init__(self, bridge: RunningBridge, crm: LocalCrm, office: Office) -> None:
+    def __init__(self, bridge: RunningBridge, crm: LocalCrm, office: CrmUser) -> None:
         self.bridge, self.crm, self.office = bridge, crm, office
         self.user = office.users[IVAN]
         store, url = bridge._store, bridge.config.account.url
@@ -70,7 +70,7 @@ class Watched:
         before = looked.read(RECONCILED_AT)
         worker = self.bridge.bridge._worker
         assert worker is not None
-        worker.ask(RECONCILE)
+        worker.request_job(RECONCILE)
         wait_until(lambda: looked.read(RECONCILED_AT) != before, "the bridge has looked")
         self.bridge.settle(self.crm)
 
@@ -84,7 +84,7 @@ class Watched:
 
 
 @pytest.fixture
-def watched(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> Watched:
+def watched(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> Watched:
     return Watched(bridge, sandbox, office)
 
 

@@ -25,7 +25,7 @@ from running_bridge import UNHURRIED, RunningBridge, wait_until
 
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.world import World
 from amo_bridge.storage import migrate
 from amo_bridge.storage.database import Store
@@ -170,7 +170,7 @@ def tasks(sandbox: LocalCrm) -> Counter[tuple[int, str]]:
     return Counter((task["entity_id"], task["text"].partition("\n")[0]) for task in found)
 
 
-def names_on(office: Office, stage: str) -> list[str]:
+def names_on(office: CrmUser, stage: str) -> list[str]:
     return sorted(deal["name"] for deal in office.deals_on(stage))
 
 
@@ -199,7 +199,7 @@ def test_there_is_work_of_each_kind_to_go_on_with(left: Left) -> None:
         assert states("import_rows") >= {"done", "doubt", "planned"}
 
 
-def test_open_work_is_done_once(bridge: RunningBridge, sandbox: LocalCrm, office: Office, left: Left) -> None:
+def test_open_work_is_done_once(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, left: Left) -> None:
     once = {
         (left.deal(case), AGREED)
         for case in ("done", "made, in doubt", "not made, in doubt", "waits", "not judged", "told of to nobody")
@@ -218,7 +218,7 @@ def test_open_work_is_done_once(bridge: RunningBridge, sandbox: LocalCrm, office
 
 
 def test_a_running_import_is_finished_and_makes_nobody_twice(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, program: Program
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, program: Program
 ) -> None:
     program.becomes(RUNNING, "done")
     bridge.settle(sandbox)
@@ -234,7 +234,7 @@ def test_a_running_import_is_finished_and_makes_nobody_twice(
 
 
 def test_a_draft_waits_for_its_person(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, program: Program
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, program: Program
 ) -> None:
     program.becomes(RUNNING, "done")
     assert program.ask("GET", f"/webinars/{DRAFT}")["state"] == "draft"
@@ -273,7 +273,7 @@ def test_what_was_given_up_waits_for_a_person(
 
 
 def test_amocrm_s_hooks_and_the_users_are_let_in(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office, left: Left, program: Program
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, left: Left, program: Program
 ) -> None:
     (webhook,) = sandbox.world.table("webhooks").values()
     assert webhook["destination"].startswith(f"{bridge.url}/hooks/"), "the secret is the same"

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from local_crm import LocalCrm
 from running_bridge import RunningBridge, wait_until
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.reports.overdue import Span, overdue
 
 IVAN, ELENA = "Иван Петров", "Елена Орлова"
 
 
-def test_the_counts_are_amocrms_own(bridge: RunningBridge, office: Office, sandbox: LocalCrm) -> None:
+def test_the_counts_are_amocrms_own(bridge: RunningBridge, office: CrmUser, sandbox: LocalCrm) -> None:
     deal = office.new_deal(IVAN, "Ромашка", "Продажи / Новый клиент", office.new_contact(IVAN, "Ольга"), 0)
     now = datetime.now(UTC)
     late = [_task(office, deal, IVAN, now - timedelta(hours=hours)) for hours in (1, 30, 60)]
@@ -28,7 +28,7 @@ def test_the_counts_are_amocrms_own(bridge: RunningBridge, office: Office, sandb
     assert _by_the_report(bridge) == {IVAN: 2, ELENA: 1}
 
 
-def _task(office: Office, deal: int, who: str, due: datetime) -> int:
+def _task(office: CrmUser, deal: int, who: str, due: datetime) -> int:
     body = {
         "text": "Позвонить",
         "complete_till": int(due.timestamp()),
@@ -51,7 +51,7 @@ def _by_the_report(bridge: RunningBridge) -> dict[str, int]:
     }
 
 
-def _by_amocrm(office: Office) -> dict[str, int]:
+def _by_amocrm(office: CrmUser) -> dict[str, int]:
     """How many of amoCRM's own open tasks are past their time."""
     people = {number: name for name, number in office.users.items()}
     tasks = office._ask("GET", "/api/v4/tasks?limit=250")["_embedded"]["tasks"]

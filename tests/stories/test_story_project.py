@@ -10,7 +10,7 @@ from local_crm import TOKEN, LocalCrm
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 
 IVAN, OLGA, HEAD = "Иван Петров", "Ольга Волкова", "Елена Орлова"
 SERVICES = "Лисицына Екатерина:\n— Instagram: Размещение фото"
@@ -35,7 +35,7 @@ FACTS: dict[str, Any] = {
 }
 
 
-def sale(office: Office) -> int:
+def sale(office: CrmUser) -> int:
     contact = office.new_contact(IVAN, "Анна Соколова")
     deal = office.new_deal(IVAN, "Ромашка", "Продажи / Утвержденный проект", contact, 90_000)
     for field, value in FACTS.items():
@@ -56,14 +56,14 @@ def api(sandbox: LocalCrm, method: str, path: str, body: Any = None) -> Any:
     return answer.json() if answer.content else None
 
 
-def win(bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal: int) -> None:
+def win(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal: int) -> None:
     bridge.settle(sandbox)
     sandbox.later()
     office.move(HEAD, deal, WON)
     bridge.settle(sandbox)
 
 
-def test_a_won_deal_goes_on_as_a_project(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> None:
+def test_a_won_deal_goes_on_as_a_project(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> None:
     deal = sale(office)
     office.attach(IVAN, deal, "Договор с Ромашкой.pdf")
     win(bridge, sandbox, office, deal)
@@ -85,7 +85,7 @@ def test_a_won_deal_goes_on_as_a_project(bridge: RunningBridge, sandbox: LocalCr
 
 
 def test_won_again_the_project_is_shown_and_no_other_one_made(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deal = sale(office)
     win(bridge, sandbox, office, deal)
@@ -98,7 +98,7 @@ def test_won_again_the_project_is_shown_and_no_other_one_made(
     assert again == f"Проект по этой сделке уже есть, второй не создан: {sandbox.url}/leads/detail/{project['id']}"
 
 
-def test_a_lost_answer_makes_no_second_project(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> None:
+def test_a_lost_answer_makes_no_second_project(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> None:
     deal = sale(office)
     bridge.settle(sandbox)
     lost = sandbox.fault("lost_answer", method="POST", path="/api/v4/leads", count=1)
@@ -108,7 +108,7 @@ def test_a_lost_answer_makes_no_second_project(bridge: RunningBridge, sandbox: L
 
 
 def test_a_project_that_is_done_comes_back_to_who_sold(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deal = sale(office)
     win(bridge, sandbox, office, deal)
@@ -125,7 +125,7 @@ def test_a_project_that_is_done_comes_back_to_who_sold(
 
 
 def test_when_the_deadline_comes_everybody_is_asked_for_papers(
-    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office
+    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     sandbox.control("POST", "clock", {"set": MONDAY, "freeze": True})
     bridge = start_bridge(config).wait_ready()
@@ -146,5 +146,5 @@ def test_when_the_deadline_comes_everybody_is_asked_for_papers(
     assert papers(office, project["id"]) == asked
 
 
-def papers(office: Office, deal: int) -> list[str]:
+def papers(office: CrmUser, deal: int) -> list[str]:
     return sorted(row["text"] for row in office.tasks(deal) if "закрывающие" in row["text"])

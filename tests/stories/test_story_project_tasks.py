@@ -11,7 +11,7 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import HEAD, PR
 
 TIMING = "Реализация / Тайминг"
@@ -30,7 +30,7 @@ MOSCOW = ZoneInfo("Europe/Moscow")
 
 
 @pytest.fixture
-def project(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
+def project(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> int:
     """A project on «Тайминг», its deadline far enough for nobody to be warned."""
     deal = office.new_deal(PR, "Ромашка", "Реализация / Тайминг", office.new_contact(PR, "Анна"), 1000)
     office.fill(PR, deal, "Дедлайн проекта", in_days(office, 30))
@@ -40,7 +40,7 @@ def project(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
 
 
 @pytest.fixture
-def ending(project: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
+def ending(project: int, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> int:
     """The project on «Исполнение», its deadline past, its services done, the closing documents still to come."""
     for _ in range(3):
         finish_all(bridge, sandbox, office, project)
@@ -58,41 +58,41 @@ def ending(project: int, bridge: RunningBridge, sandbox: LocalCrm, office: Offic
     return project
 
 
-def in_days(office: Office, days: int) -> int:
+def in_days(office: CrmUser, days: int) -> int:
     return int(office.now().timestamp()) + days * DAY
 
 
-def at_noon(office: Office, days: int) -> int:
+def at_noon(office: CrmUser, days: int) -> int:
     """Noon in Moscow so many days from now."""
     day = (office.now() + timedelta(days=days)).astimezone(MOSCOW)
     return int(day.replace(hour=12, minute=0, second=0, microsecond=0).timestamp())
 
 
-def still_open(office: Office, deal: int) -> list[str]:
+def still_open(office: CrmUser, deal: int) -> list[str]:
     return [task["text"] for task in office.tasks(deal) if not task["is_completed"]]
 
 
-def finish_all(bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal: int) -> None:
+def finish_all(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal: int) -> None:
     for text in still_open(office, deal):
         sandbox.later()
         office.finish(PR, deal, text)
     bridge.settle(sandbox)
 
 
-def new_task(bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal: int, text: str) -> None:
+def new_task(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal: int, text: str) -> None:
     sandbox.later()
     office.new_task(PR, deal, text)
     bridge.settle(sandbox)
 
 
-def finish(bridge: RunningBridge, sandbox: LocalCrm, office: Office, deal: int, text: str) -> None:
+def finish(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser, deal: int, text: str) -> None:
     sandbox.later()
     office.finish(PR, deal, text)
     bridge.settle(sandbox)
 
 
 def test_every_stage_ends_when_its_last_task_is_finished(
-    project: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    project: int, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     for stage, then in ((TIMING, CONTENT), (CONTENT, APPROVING), (APPROVING, DOING)):
         assert office.stage_of(project) == stage
@@ -106,7 +106,7 @@ def test_every_stage_ends_when_its_last_task_is_finished(
         assert office.stage_of(project) == then
 
 
-def test_the_end_of_a_project(ending: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> None:
+def test_the_end_of_a_project(ending: int, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> None:
     assert not office.value(ending, "Закрывающие документы получены")
     finish(bridge, sandbox, office, ending, CLOSING)
     assert office.value(ending, "Закрывающие документы получены")
@@ -123,7 +123,7 @@ def test_the_end_of_a_project(ending: int, bridge: RunningBridge, sandbox: Local
 
 
 def test_at_the_deadline_of_a_project_with_nothing_open_the_report_is_asked_for_once(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     deal = office.new_deal(PR, "Ромашка", "Реализация / Исполнение", office.new_contact(PR, "Анна"), 1000)
     sandbox.later()
@@ -143,7 +143,7 @@ def test_at_the_deadline_of_a_project_with_nothing_open_the_report_is_asked_for_
 
 
 def test_before_the_deadline_no_report_is_asked_for(
-    ending: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    ending: int, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     office.fill(PR, ending, "Дедлайн проекта", in_days(office, 10))
     finish(bridge, sandbox, office, ending, CLOSING)
@@ -152,7 +152,7 @@ def test_before_the_deadline_no_report_is_asked_for(
 
 
 def test_without_a_deadline_the_bridge_does_not_get_into_fulfilment_either(
-    project: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    project: int, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     office.empty(PR, project, "Дедлайн проекта")
     for _ in range(3):
@@ -163,7 +163,7 @@ def test_without_a_deadline_the_bridge_does_not_get_into_fulfilment_either(
 
 
 def test_a_lost_project_needs_a_reason_and_the_head_looks_into_it(
-    project: int, bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    project: int, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     sandbox.later()
     office.move(PR, project, LOST)
@@ -178,7 +178,7 @@ def test_a_lost_project_needs_a_reason_and_the_head_looks_into_it(
 
 
 def test_the_last_task_finished_while_the_bridge_was_down_moves_the_project(
-    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office
+    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     bridge = start_bridge(config).wait_ready()
     deal = office.new_deal(PR, "Ромашка", TIMING, office.new_contact(PR, "Анна"), 1000)

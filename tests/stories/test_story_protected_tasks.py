@@ -11,7 +11,7 @@ from local_crm import TOKEN, LocalCrm
 from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.runtime.worker import RECONCILE
 from amo_bridge.storage.accounts import RECONCILED_AT, Cursors, known_key
 
@@ -22,7 +22,7 @@ DUE, LATER = 1_900_000_000, 1_900_086_400
 class Project:
     """A deal on «Исполнение» with an open protected task, and people who want to be rid of it."""
 
-    def __init__(self, crm: LocalCrm, office: Office, bridge: RunningBridge, deal: int) -> None:
+    def __init__(self, crm: LocalCrm, office: CrmUser, bridge: RunningBridge, deal: int) -> None:
         self.crm, self.office, self.bridge, self.deal = crm, office, bridge, deal
         head = bridge.config.roles["head"]
         self.head = next(user for name, user in office.users.items() if name == str(head))
@@ -61,7 +61,7 @@ class Project:
         before = looked.read(RECONCILED_AT)
         worker = self.bridge.bridge._worker
         assert worker is not None
-        worker.ask(RECONCILE)
+        worker.request_job(RECONCILE)
         wait_until(lambda: looked.read(RECONCILED_AT) != before, "the bridge has looked")
         self.bridge.settle(self.crm)
 
@@ -84,7 +84,7 @@ class Project:
 
 
 @pytest.fixture
-def project(sandbox: LocalCrm, office: Office, start_bridge: Callable[..., RunningBridge], config: Config) -> Project:
+def project(sandbox: LocalCrm, office: CrmUser, start_bridge: Callable[..., RunningBridge], config: Config) -> Project:
     seeded = sandbox.control("POST", "seed", {"deals": 1, "stage": "Реализация / Исполнение"})
     # The bridge meets the account later: that the deal came onto the stage is no news.
     sandbox.later()

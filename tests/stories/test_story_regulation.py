@@ -11,7 +11,7 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import ACTS, Act, Missing, Scene
 
 WRITES = "/api/v4/*"
@@ -42,7 +42,7 @@ def play(acts: Iterable[Act], scene: Scene, bridge: RunningBridge, crm: LocalCrm
 
 
 def test_the_regulation_is_followed_from_the_first_task_to_the_loss(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     play(ACTS, Scene(office), bridge, sandbox)
 
@@ -81,7 +81,7 @@ def test_the_regulation_is_followed_from_the_first_task_to_the_loss(
     ],
 )  # fmt: skip
 def test_bad_weather_changes_nothing(
-    weather: list[dict[str, Any]], bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    weather: list[dict[str, Any]], bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     faults = [sandbox.fault(**fault) for fault in weather]
     play(ACTS, Scene(office), bridge, sandbox)
@@ -89,7 +89,7 @@ def test_bad_weather_changes_nothing(
 
 
 def test_a_write_that_lands_after_its_time_out_is_not_repeated(
-    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office
+    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     bridge = start_bridge(config, settle=0.5).wait_ready()
     fault = sandbox.fault("slow_write_lands_late", ms=100, method="P*", path=WRITES, probability=0.5, seed=4)
@@ -98,14 +98,14 @@ def test_a_write_that_lands_after_its_time_out_is_not_repeated(
 
 
 def test_the_regulation_is_followed_without_the_paid_filters(
-    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office
+    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     sandbox.fault("filters_off")
     play(ACTS, Scene(office), start_bridge(config).wait_ready(), sandbox)
 
 
 def test_a_bridge_restarted_in_the_middle_of_everything_goes_on(
-    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office
+    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     scene = Scene(office)
     bridge = start_bridge(config).wait_ready()
@@ -120,7 +120,7 @@ def test_a_bridge_restarted_in_the_middle_of_everything_goes_on(
 
 
 def test_what_happened_while_the_bridge_was_down_is_caught_up(
-    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office
+    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     scene = Scene(office)
     bridge = start_bridge(config).wait_ready()
@@ -134,7 +134,7 @@ def test_what_happened_while_the_bridge_was_down_is_caught_up(
 
 
 def test_postgresql_serves_as_well(
-    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: Office, postgres_url: str
+    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm, office: CrmUser, postgres_url: str
 ) -> None:
     config = replace(config, bridge=config.bridge.model_copy(update={"database": postgres_url}))
     bridge = start_bridge(config).wait_ready()

@@ -12,7 +12,7 @@ from running_bridge import EXAMPLE, UNHURRIED, RunningBridge, wait_until
 
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 
 IVAN = "Иван Петров"
 NEW = "Продажи / Новый клиент"
@@ -45,7 +45,7 @@ def rewrite(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), "utf-8")
 
 
-def deal_on_first_stage(office: Office, bridge: RunningBridge, crm: LocalCrm) -> int:
+def deal_on_first_stage(office: CrmUser, bridge: RunningBridge, crm: LocalCrm) -> int:
     deal = office.new_deal(IVAN, "Ромашка", NEW, office.new_contact(IVAN, "Ольга"), 0)
     bridge.settle(crm)
     return deal
@@ -63,7 +63,7 @@ def in_force(bridge: RunningBridge) -> None:
 
 
 def test_a_rule_switched_off_in_the_file_is_silent_and_on_again_it_acts(
-    reloading: RunningBridge, path: Path, office: Office, sandbox: LocalCrm
+    reloading: RunningBridge, path: Path, office: CrmUser, sandbox: LocalCrm
 ) -> None:
     first = deal_on_first_stage(office, reloading, sandbox)
     assert decided(reloading, first)["stage_creates_tasks.new_client"] == "acts"
@@ -93,7 +93,7 @@ def rule_of(bridge: RunningBridge, name: str = "stage_creates_tasks.new_client")
     ids=["a wrong value", "no TOML", "a stage that the account does not have"],
 )
 def test_a_broken_file_changes_nothing_and_is_told(
-    reloading: RunningBridge, path: Path, office: Office, sandbox: LocalCrm, old: str, new: str, told: str
+    reloading: RunningBridge, path: Path, office: CrmUser, sandbox: LocalCrm, old: str, new: str, told: str
 ) -> None:
     rewrite(path, old, new)
     state = reloading.bridge.watch.look()
@@ -115,7 +115,7 @@ def test_what_is_settled_at_the_start_waits_for_the_next_one(reloading: RunningB
 
 
 def test_a_file_that_is_gone_is_no_reason_to_stop(
-    reloading: RunningBridge, path: Path, office: Office, sandbox: LocalCrm
+    reloading: RunningBridge, path: Path, office: CrmUser, sandbox: LocalCrm
 ) -> None:
     text = path.read_bytes()
     path.unlink()

@@ -13,7 +13,7 @@ from running_bridge import RunningBridge
 from shipped_examples import example, stopped_at
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_file import REMOTE_SALES
 
 ROMAN, DENYS = "Роман Литвин", "Денис Кравец"
@@ -44,7 +44,7 @@ def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
 class Team:
     """The team's people; after each deed the bridge is let finish what follows from it."""
 
-    def __init__(self, office: Office, bridge: RunningBridge, crm: LocalCrm) -> None:
+    def __init__(self, office: CrmUser, bridge: RunningBridge, crm: LocalCrm) -> None:
         self.office = office
         self._bridge = bridge
         self._crm = crm
@@ -104,7 +104,7 @@ def date_of(day: str) -> int:
 
 
 @pytest.fixture
-def team(office: Office, bridge: RunningBridge, sandbox: LocalCrm) -> Team:
+def team(office: CrmUser, bridge: RunningBridge, sandbox: LocalCrm) -> Team:
     return Team(office, bridge, sandbox)
 
 

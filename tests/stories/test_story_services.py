@@ -5,23 +5,23 @@ from __future__ import annotations
 from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 
 PAVEL = "Павел Смирнов"
 ONE = "Лисицына Екатерина:\n— Instagram: Размещение фото"
 TWO = f"{ONE}\n— Telegram: Пост"
 
 
-def project(office: Office) -> int:
+def project(office: CrmUser) -> int:
     contact = office.new_contact(PAVEL, "Анна Соколова")
     return office.new_deal(PAVEL, "Ромашка, запуск", "Реализация / Тайминг", contact, 90_000)
 
 
-def open_tasks(office: Office, deal: int) -> list[tuple[str, str]]:
+def open_tasks(office: CrmUser, deal: int) -> list[tuple[str, str]]:
     return sorted((row["text"], row["who"]) for row in office.tasks(deal) if not row["is_completed"])
 
 
-def test_tasks_follow_the_lines(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> None:
+def test_tasks_follow_the_lines(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> None:
     deal = project(office)
     bridge.settle(sandbox)
     assert open_tasks(office, deal) == [
@@ -44,7 +44,7 @@ def test_tasks_follow_the_lines(bridge: RunningBridge, sandbox: LocalCrm, office
     assert len(office.tasks(deal)) == 4
 
 
-def test_the_bloggers_contact_is_linked_to_the_deal(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> None:
+def test_the_bloggers_contact_is_linked_to_the_deal(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> None:
     deal = project(office)
     bridge.settle(sandbox)
     main = office.deal(deal)["_embedded"]["contacts"]
@@ -60,7 +60,7 @@ def test_the_bloggers_contact_is_linked_to_the_deal(bridge: RunningBridge, sandb
 
 
 def test_every_hook_twice_and_answers_lost_set_every_task_once(
-    bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     sandbox.fault("hook_duplicate")
     lost = sandbox.fault("lost_answer", method="P*", path="/api/v4/tasks", probability=0.7, seed=4)

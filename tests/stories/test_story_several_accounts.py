@@ -10,7 +10,7 @@ from bridge_process import BridgeProcess
 from local_crm import TOKEN, LocalCrm, served
 from running_bridge import ENVIRONMENT, EXAMPLE, wait_until
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import MANAGER
 from amo_bridge.sandbox.account_start import load_world
 
@@ -58,7 +58,7 @@ def put(folder: Path, name: str, url: str) -> None:
     (folder / f"{name}.toml").write_text(text, "utf-8")
 
 
-def new_deal(office: Office, name: str) -> int:
+def new_deal(office: CrmUser, name: str) -> int:
     return office.new_deal(MANAGER, name, NEW, office.new_contact(MANAGER, f"Клиент {name}"), 1000)
 
 
@@ -71,7 +71,7 @@ def test_each_account_has_its_own_worker_and_secret(
     bridge.wait_ready()
     assert {name: told["leading"] for name, told in bridge.health()["accounts"].items()} == {"acme": True, "beta": True}
 
-    offices = Office(sandbox.url), Office(another_crm.url)
+    offices = CrmUser(sandbox.url), CrmUser(another_crm.url)
     deals = [new_deal(office, "Сделка") for office in offices]
     for office, deal in zip(offices, deals, strict=True):
         wait_until(lambda office=office, deal=deal: len(office.tasks(deal)) == 1, "the account's own worker works")
@@ -97,7 +97,7 @@ def test_a_broken_account_keeps_nobody_else_from_working(start: Start, folder: P
     (folder / "broken.toml").write_text(EXAMPLE.read_text("utf-8").replace("[account]", "[acount]"), "utf-8")
     put(folder, "gamma", "https://gamma.invalid")  # no token of its own
     bridge = start()
-    office = Office(sandbox.url)
+    office = CrmUser(sandbox.url)
     wait_until(lambda: bridge.health().get("accounts", {}).get("acme", {}).get("status") == "ready", "acme works")
     deal = new_deal(office, "Сделка")
     wait_until(lambda: len(office.tasks(deal)) == 1, "the good one works")

@@ -10,7 +10,7 @@ from bridge_process import BridgeProcess
 from local_crm import LocalCrm
 from running_bridge import ENVIRONMENT, EXAMPLE, SECRET, wait_until
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import MANAGER
 
 NEW = "Продажи / Новый клиент"
@@ -48,11 +48,11 @@ def only_leader(processes: list[BridgeProcess]) -> BridgeProcess:
     return leaders[0]
 
 
-def new_deal(office: Office, name: str) -> int:
+def new_deal(office: CrmUser, name: str) -> int:
     return office.new_deal(MANAGER, name, NEW, office.new_contact(MANAGER, f"Клиент {name}"), 1000)
 
 
-def test_the_standby_takes_over_when_the_leader_is_killed(start: Start, sandbox: LocalCrm, office: Office) -> None:
+def test_the_standby_takes_over_when_the_leader_is_killed(start: Start, sandbox: LocalCrm, office: CrmUser) -> None:
     first = start("all")
     first.wait_ready()
     # It stands by, and takes hooks in all the same; amoCRM sends them to the address that was subscribed first.
@@ -77,7 +77,7 @@ def test_the_standby_takes_over_when_the_leader_is_killed(start: Start, sandbox:
 
 
 def test_a_web_process_takes_hooks_in_without_a_token_and_a_worker_does_the_rest(
-    start: Start, sandbox: LocalCrm, office: Office
+    start: Start, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     web = start("web", AMO_BRIDGE_TOKEN="", AMO_BRIDGE_HOOK_SECRET="")
     assert web.health()["status"] != "ready", "no worker has met the account yet"

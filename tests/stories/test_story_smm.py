@@ -15,7 +15,7 @@ from shipped_examples import example, stopped_at
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.engine.violations import Violations
 from amo_bridge.sandbox.account_file import SMM
 from amo_bridge.storage.accounts import known_key
@@ -63,7 +63,7 @@ def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
 class Agency:
     """The agency's people; after each deed the bridge is let finish what follows from it."""
 
-    def __init__(self, office: Office, bridge: RunningBridge, crm: LocalCrm) -> None:
+    def __init__(self, office: CrmUser, bridge: RunningBridge, crm: LocalCrm) -> None:
         self.office = office
         self.bridge = bridge
         self.crm = crm
@@ -145,7 +145,7 @@ def date_of(day: str) -> int:
 
 
 @pytest.fixture
-def agency(office: Office, bridge: RunningBridge, sandbox: LocalCrm) -> Agency:
+def agency(office: CrmUser, bridge: RunningBridge, sandbox: LocalCrm) -> Agency:
     return Agency(office, bridge, sandbox)
 
 

@@ -10,7 +10,7 @@ from local_crm import LocalCrm
 from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import MANAGER
 
 NEW = "Продажи / Новый клиент"
@@ -23,7 +23,7 @@ def test_the_second_takes_over(
     start_bridge: Callable[..., RunningBridge],
     config: Config,
     sandbox: LocalCrm,
-    office: Office,
+    office: CrmUser,
 ) -> None:
     if kind == "postgresql":
         url = request.getfixturevalue("postgres_url")

@@ -13,7 +13,7 @@ from webinar_kit import ACCOUNT, ACTIVE, LONG, REPEAT, SHORT, fill_contacts, sch
 from webinar_team import Team, deals, table
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.webinars.imports.report import results
 from amo_bridge.webinars.imports.repository import NotNow
@@ -44,7 +44,7 @@ def team(bridge: RunningBridge, sandbox: LocalCrm) -> Iterator[Team]:
     team.store.close()
 
 
-def test_a_report_becomes_deals_on_the_three_stages(team: Team, office: Office, bridge, sandbox) -> None:
+def test_a_report_becomes_deals_on_the_three_stages(team: Team, office: CrmUser, bridge, sandbox) -> None:
     number = team.upload(REPORT)
     assert team.standing(number) == {
         "Анжелика": ("new", "create_person"),
@@ -70,7 +70,7 @@ def test_a_report_becomes_deals_on_the_three_stages(team: Team, office: Office, 
 
 
 @pytest.mark.parametrize("config", ["with rules"], indirect=True)
-def test_rules_see_an_imported_deal_enter_its_stage(team: Team, office: Office, bridge, sandbox) -> None:
+def test_rules_see_an_imported_deal_enter_its_stage(team: Team, office: CrmUser, bridge, sandbox) -> None:
     team.load(REPORT)
     bridge.settle(sandbox)
     tags = {name: deal["tags"] for name, deal in deals(office).items()}
@@ -78,7 +78,7 @@ def test_rules_see_an_imported_deal_enter_its_stage(team: Team, office: Office, 
     assert "писать, не звонить" not in tags["igor@example.ru, Игорь"]
 
 
-def test_the_same_file_again_changes_nothing(team: Team, office: Office, bridge, sandbox) -> None:
+def test_the_same_file_again_changes_nothing(team: Team, office: CrmUser, bridge, sandbox) -> None:
     first = team.load(REPORT)
     before = deals(office)
     again = team.upload(REPORT)
@@ -91,7 +91,7 @@ def test_the_same_file_again_changes_nothing(team: Team, office: Office, bridge,
     assert not [path for path in sandbox.requests() if not path.startswith("GET")]
 
 
-def test_a_manager_keeps_his_deal_except_from_the_repeat_stage(team: Team, office: Office, bridge, sandbox) -> None:
+def test_a_manager_keeps_his_deal_except_from_the_repeat_stage(team: Team, office: CrmUser, bridge, sandbox) -> None:
     team.load("generic_cp1251.csv")
     found = deals(office)
     natalia, igor = found["n.elkina@example.ru, Наталья Ёлкина"]["id"], found["igor@example.ru, Игорь"]["id"]
@@ -111,7 +111,7 @@ def test_a_manager_keeps_his_deal_except_from_the_repeat_stage(team: Team, offic
     assert (anjelika["stage"], anjelika["minutes"]) == (ACTIVE, "90"), "interest once shown is not forgotten"
 
 
-def test_an_import_is_taken_back_except_what_people_have_changed(team: Team, office: Office, bridge, sandbox) -> None:
+def test_an_import_is_taken_back_except_what_people_have_changed(team: Team, office: CrmUser, bridge, sandbox) -> None:
     team.load("generic_cp1251.csv")
     number = team.load("next_webinar.csv")
     first = deals(office)
@@ -127,7 +127,7 @@ def test_an_import_is_taken_back_except_what_people_have_changed(team: Team, off
     assert notes == {"Анжелика": "", "Наталья": "", "Игорь": "поле «Минут на вебинаре» изменили после загрузки"}
 
 
-def test_an_undo_says_of_whom_nothing_was_written(team: Team, office: Office, bridge, sandbox) -> None:
+def test_an_undo_says_of_whom_nothing_was_written(team: Team, office: CrmUser, bridge, sandbox) -> None:
     """Somebody has typed in what the file says: the import found his deal as it should be."""
     team.load(table("Анна;anna@example.ru;;30;;13.09.2021"))
     anna = deals(office)["anna@example.ru, Анна"]["id"]
@@ -146,7 +146,7 @@ def test_an_undo_says_of_whom_nothing_was_written(team: Team, office: Office, br
 
 
 def test_a_file_of_whom_nothing_was_written_or_all_was_taken_back_is_not_said_to_be_loaded(
-    team: Team, office: Office, bridge
+    team: Team, office: CrmUser, bridge
 ) -> None:
     unknown = table("Олена;;;30;;13.09.2021")
     team.load(unknown)
@@ -158,7 +158,7 @@ def test_a_file_of_whom_nothing_was_written_or_all_was_taken_back_is_not_said_to
     assert [file["loaded_before"] for file in team.book.get(team.upload(REPORT)).files] == [None]
 
 
-def test_deals_that_an_import_made_are_closed_by_its_undo(team: Team, office: Office, bridge, sandbox) -> None:
+def test_deals_that_an_import_made_are_closed_by_its_undo(team: Team, office: CrmUser, bridge, sandbox) -> None:
     number = team.load(REPORT)
     taken = deals(office)["aigul@example.kz, Айгуль"]["id"]
     office.move(NATALIA, taken, "Вебинары / Перенос звонка")
@@ -182,7 +182,7 @@ def test_deals_that_an_import_made_are_closed_by_its_undo(team: Team, office: Of
 
 
 @pytest.mark.parametrize("path", ["/api/v4/contacts", "/api/v4/leads"])
-def test_a_lost_answer_makes_nobody_twice(path: str, team: Team, office: Office, bridge, sandbox) -> None:
+def test_a_lost_answer_makes_nobody_twice(path: str, team: Team, office: CrmUser, bridge, sandbox) -> None:
     fault = sandbox.fault("lost_answer", method="POST", path=path, count=1)
     team.load(REPORT)
     assert sandbox.struck(fault) == 1
@@ -193,7 +193,7 @@ def test_a_lost_answer_makes_nobody_twice(path: str, team: Team, office: Office,
 
 
 def test_an_import_that_was_cut_off_goes_on_and_makes_nobody_twice(
-    team: Team, office: Office, bridge: RunningBridge, config: Config, sandbox: LocalCrm, start_bridge
+    team: Team, office: CrmUser, bridge: RunningBridge, config: Config, sandbox: LocalCrm, start_bridge
 ) -> None:
     """The answer to the first write is lost, and the bridge dies before it could look."""
     fault = sandbox.fault("lost_answer", method="POST", path="/api/v4/contacts", count=1)
@@ -208,7 +208,7 @@ def test_an_import_that_was_cut_off_goes_on_and_makes_nobody_twice(
     assert len(deals(office)) == 4
 
 
-def test_what_is_on_its_way_when_the_bridge_is_killed_is_looked_for(team: Team, office: Office, bridge) -> None:
+def test_what_is_on_its_way_when_the_bridge_is_killed_is_looked_for(team: Team, office: CrmUser, bridge) -> None:
     """kill -9 between the request and writing down its answer: the store says «sending», amoCRM has the people."""
     number = team.load(REPORT)
     rows = [kept for kept in team.book.rows(number) if kept.made_contact]
@@ -230,7 +230,7 @@ def test_what_is_on_its_way_when_the_bridge_is_killed_is_looked_for(team: Team, 
     }  # fmt: skip
 
 
-def test_a_paused_import_waits_and_goes_on(team: Team, office: Office, bridge) -> None:
+def test_a_paused_import_waits_and_goes_on(team: Team, office: CrmUser, bridge) -> None:
     number = team.upload(REPORT)
     bridge.stop()
     team.control.start(number)
@@ -246,7 +246,7 @@ def test_a_paused_import_waits_and_goes_on(team: Team, office: Office, bridge) -
     assert len(deals(office)) == 4
 
 
-def test_two_imports_of_the_same_people_are_not_under_way_at_once(team: Team, office: Office, bridge) -> None:
+def test_two_imports_of_the_same_people_are_not_under_way_at_once(team: Team, office: CrmUser, bridge) -> None:
     """The plan of the second is made before the first has made its contacts: they would be made twice."""
     first = team.upload(table("Вера;vera@example.ru;;61;;13.09.2021"))
     second = team.upload(table("Вера;vera@example.ru;;70;;20.09.2021"))

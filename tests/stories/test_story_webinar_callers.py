@@ -12,7 +12,7 @@ from running_bridge import RunningBridge
 from webinar_kit import ACCOUNT, LONG, school_config
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_start import load_world
 
 HEAD, NATALIA, SERGEY = "Марина Котова", "Наталья Белова", "Сергей Лукин"
@@ -39,7 +39,7 @@ def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
 class School:
     """The school's people; after each deed the bridge is let finish what follows from it."""
 
-    def __init__(self, office: Office, bridge: RunningBridge, sandbox: LocalCrm) -> None:
+    def __init__(self, office: CrmUser, bridge: RunningBridge, sandbox: LocalCrm) -> None:
         self.office = office
         self._bridge = bridge
         self._sandbox = sandbox
@@ -102,7 +102,7 @@ class School:
 
 
 @pytest.fixture
-def school(office: Office, bridge: RunningBridge, sandbox: LocalCrm) -> School:
+def school(office: CrmUser, bridge: RunningBridge, sandbox: LocalCrm) -> School:
     return School(office, bridge, sandbox)
 
 

@@ -16,7 +16,7 @@ from webinar_team import Team, deals, table
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.writes import write as write_objects
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.errors import CrmRefused
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.webinars.imports import delivery
@@ -49,7 +49,7 @@ def team(bridge, sandbox: LocalCrm) -> Iterator[Team]:
     team.store.close()
 
 
-def card(office: Office, contact: int) -> dict[str, list[tuple[str, str]]]:
+def card(office: CrmUser, contact: int) -> dict[str, list[tuple[str, str]]]:
     """The contact's phones and mails with their kinds."""
     row = office._ask("GET", f"/api/v4/contacts/{contact}")
     return {
@@ -58,7 +58,7 @@ def card(office: Office, contact: int) -> dict[str, list[tuple[str, str]]]:
     }  # fmt: skip
 
 
-def write(office: Office, contact: int, code: str, *lines: tuple[str, str]) -> None:
+def write(office: CrmUser, contact: int, code: str, *lines: tuple[str, str]) -> None:
     """A person fills the contact's card."""
     values = [{"value": value, "enum_code": kind} for value, kind in lines] or None
     body = {"custom_fields_values": [{"field_code": code, "values": values}]}
@@ -71,7 +71,7 @@ def contact_of(team: Team, number: int, name: str = "Игорь") -> int:
     return contact
 
 
-def test_the_next_file_finds_him_by_the_mail_that_the_first_one_told(team: Team, office: Office) -> None:
+def test_the_next_file_finds_him_by_the_mail_that_the_first_one_told(team: Team, office: CrmUser) -> None:
     number = team.upload(table(IGOR))
     assert team.person(number, "Игорь").row.why == "контакт есть, новая сделка; добавить почту igor@example.ru"
     team.control.start(number)
@@ -83,7 +83,7 @@ def test_the_next_file_finds_him_by_the_mail_that_the_first_one_told(team: Team,
     assert [deal["minutes"] for deal in deals(office).values()] == ["70"], "one deal, updated"
 
 
-def test_what_people_have_on_the_card_stays(team: Team, office: Office) -> None:
+def test_what_people_have_on_the_card_stays(team: Team, office: CrmUser) -> None:
     number = team.upload(table(IGOR))
     contact = contact_of(team, number)
     write(office, contact, "EMAIL", ("home@example.ru", "PRIV"))
@@ -95,7 +95,7 @@ def test_what_people_have_on_the_card_stays(team: Team, office: Office) -> None:
     assert card(office, contact)["EMAIL"] == [("home@example.ru", "PRIV")]
 
 
-def test_an_undo_takes_it_off_and_he_is_not_known_by_it_any_more(team: Team, office: Office) -> None:
+def test_an_undo_takes_it_off_and_he_is_not_known_by_it_any_more(team: Team, office: CrmUser) -> None:
     number = team.load(table(IGOR))
     contact = contact_of(team, number)
     team.control.undo(number)
@@ -105,7 +105,7 @@ def test_an_undo_takes_it_off_and_he_is_not_known_by_it_any_more(team: Team, off
     assert team.person(team.upload(table(IGOR_BY_MAIL)), "Игорь").row.standing == "new"
 
 
-def test_an_undo_leaves_what_a_person_has_changed_on_the_card_and_says_so(team: Team, office: Office) -> None:
+def test_an_undo_leaves_what_a_person_has_changed_on_the_card_and_says_so(team: Team, office: CrmUser) -> None:
     number = team.load(table(IGOR))
     contact = contact_of(team, number)
     write(office, contact, "EMAIL", ("igor.new@example.ru", "WORK"))
@@ -119,7 +119,7 @@ def test_an_undo_leaves_what_a_person_has_changed_on_the_card_and_says_so(team: 
     )
 
 
-def test_a_lost_answer_adds_nothing_twice(team: Team, office: Office, sandbox: LocalCrm) -> None:
+def test_a_lost_answer_adds_nothing_twice(team: Team, office: CrmUser, sandbox: LocalCrm) -> None:
     fault = sandbox.fault("lost_answer", method="PATCH", path="/api/v4/contacts", count=1)
     number = team.load(table(IGOR))
     assert sandbox.struck(fault) == 1
@@ -130,7 +130,7 @@ def test_a_lost_answer_adds_nothing_twice(team: Team, office: Office, sandbox: L
     assert "EMAIL" not in card(office, contact), "what was there before is known, though the answer was lost"
 
 
-def test_a_refused_address_does_not_cost_the_deal(team: Team, office: Office, monkeypatch) -> None:
+def test_a_refused_address_does_not_cost_the_deal(team: Team, office: CrmUser, monkeypatch) -> None:
     def refusing(client: CrmClient, kind: str, objects: Any) -> Any:
         if kind == "patch_contact":
             raise CrmRefused("нельзя", method="PATCH", path="/api/v4/contacts")
@@ -143,7 +143,7 @@ def test_a_refused_address_does_not_cost_the_deal(team: Team, office: Office, mo
     assert kept.note.startswith("контакт не дополнен: ")
 
 
-def test_two_people_of_one_contact_are_both_added(team: Team, office: Office) -> None:
+def test_two_people_of_one_contact_are_both_added(team: Team, office: CrmUser) -> None:
     """Somebody says that both are him: one request would be the end of one of the two mails."""
     number = team.upload(table(IGOR, "Игорь Второй;second@example.ru;;5;;13.09.2021"))
     contact = contact_of(team, number)
@@ -155,7 +155,7 @@ def test_two_people_of_one_contact_are_both_added(team: Team, office: Office) ->
 
 
 @pytest.mark.parametrize("config", [{"complete_contacts": False}], indirect=True)
-def test_it_can_be_switched_off(team: Team, office: Office, sandbox: LocalCrm) -> None:
+def test_it_can_be_switched_off(team: Team, office: CrmUser, sandbox: LocalCrm) -> None:
     number = team.load(table(IGOR))
     assert "EMAIL" not in card(office, contact_of(team, number))
     assert not [path for path in sandbox.requests() if path.startswith("PATCH")]
@@ -163,7 +163,7 @@ def test_it_can_be_switched_off(team: Team, office: Office, sandbox: LocalCrm) -
     assert contact_of(team, again) == contact_of(team, number), "the first import is remembered all the same"
 
 
-def test_a_decision_about_somebody_in_doubt_holds_for_the_next_webinar(team: Team, office: Office) -> None:
+def test_a_decision_about_somebody_in_doubt_holds_for_the_next_webinar(team: Team, office: CrmUser) -> None:
     number = team.upload(table("Олена;;+380501234567;15;;13.09.2021"))
     row = team.person(number, "Олена").row
     team.control.say(number, 1, Override(contact_id=row.candidates[0]))
@@ -173,7 +173,7 @@ def test_a_decision_about_somebody_in_doubt_holds_for_the_next_webinar(team: Tea
     assert (again.standing, again.contact_id) == ("known", row.candidates[0])
 
 
-def test_whoever_took_the_mail_off_again_is_not_overruled(team: Team, office: Office, bridge, sandbox) -> None:
+def test_whoever_took_the_mail_off_again_is_not_overruled(team: Team, office: CrmUser, bridge, sandbox) -> None:
     number = team.load(table(IGOR))
     write(office, contact_of(team, number), "EMAIL")
     bridge.settle(sandbox)
@@ -182,7 +182,7 @@ def test_whoever_took_the_mail_off_again_is_not_overruled(team: Team, office: Of
 
 
 def test_what_people_change_within_the_second_of_the_import_counts(
-    team: Team, office: Office, bridge: RunningBridge, sandbox: LocalCrm
+    team: Team, office: CrmUser, bridge: RunningBridge, sandbox: LocalCrm
 ) -> None:
     """amoCRM dates by whole seconds: the import's write, its echo and all that people do then have one time."""
     sandbox.control("POST", "clock", {"freeze": True})
@@ -197,7 +197,7 @@ def test_what_people_change_within_the_second_of_the_import_counts(
 
 @pytest.mark.parametrize("path", ["/api/v4/contacts", "/api/v4/leads"])
 def test_an_undo_that_begins_before_a_lost_answer_was_looked_for_ends(
-    path: str, team: Team, office: Office, bridge: RunningBridge, sandbox: LocalCrm, start_bridge: Any
+    path: str, team: Team, office: CrmUser, bridge: RunningBridge, sandbox: LocalCrm, start_bridge: Any
 ) -> None:
     """A patch may be in amoCRM and may not: both are judged by a fresh read, and nothing is left over."""
     first = team.load(table("Игорь;;+7 903 111-22-33;5;;13.09.2021"))

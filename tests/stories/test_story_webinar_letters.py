@@ -18,7 +18,7 @@ from webinar_kit import ACCOUNT, LONG, REPEAT, SCHOOL
 
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_start import load_world
 
 MANAGER, CLIENT = "Наталья Белова", "anna@client.example"
@@ -73,7 +73,7 @@ templates = "{SCHOOL.parent.parent / "letters"}"
 class School:
     """Everything that a letter passes on its way."""
 
-    def __init__(self, office: Office, bridge: RunningBridge, crm: LocalCrm, post: Post) -> None:
+    def __init__(self, office: CrmUser, bridge: RunningBridge, crm: LocalCrm, post: Post) -> None:
         self.office = office
         self.bridge = bridge
         self.crm = crm
@@ -99,7 +99,7 @@ class School:
 
 
 @pytest.fixture
-def school(office: Office, bridge: RunningBridge, sandbox: LocalCrm, post: Post) -> School:
+def school(office: CrmUser, bridge: RunningBridge, sandbox: LocalCrm, post: Post) -> School:
     return School(office, bridge, sandbox, post)
 
 

@@ -12,7 +12,7 @@ from webinar_kit import ACCOUNT, ACTIVE, LONG, REPEAT, fill_contacts, school_con
 from webinar_team import Team, deals, table
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.webinars.imports.service import PlanChanged
 from amo_bridge.webinars.plan import Override
@@ -40,7 +40,7 @@ def team(bridge, sandbox: LocalCrm) -> Iterator[Team]:
     team.store.close()
 
 
-def buttons(office: Office, name: str) -> str | None:
+def buttons(office: CrmUser, name: str) -> str | None:
     value: str | None = office.value(deals(office)[name]["id"], "Нажатые кнопки")
     return value
 
@@ -55,7 +55,7 @@ def buttons(office: Office, name: str) -> str | None:
     ],
     ids=["zoom", "no buttons column", "empty buttons", "by phone alone"],
 )
-def test_a_poorer_file_leaves_the_buttons_and_the_stage(poorer, team: Team, office: Office) -> None:
+def test_a_poorer_file_leaves_the_buttons_and_the_stage(poorer, team: Team, office: CrmUser) -> None:
     team.load(REPORT)
     assert buttons(office, IGOR) == "Баннер, рассрочка"
     number = team.upload(poorer)
@@ -67,7 +67,7 @@ def test_a_poorer_file_leaves_the_buttons_and_the_stage(poorer, team: Team, offi
 
 
 def test_a_poorer_file_does_not_forget_activity_of_somebody_sent_to_watch_again(
-    team: Team, office: Office, bridge, sandbox
+    team: Team, office: CrmUser, bridge, sandbox
 ) -> None:
     team.load(REPORT)
     office.move("Марина Котова", deals(office)[IGOR]["id"], REPEAT)
@@ -77,7 +77,7 @@ def test_a_poorer_file_does_not_forget_activity_of_somebody_sent_to_watch_again(
     assert deals(office)[IGOR]["stage"] == ACTIVE
 
 
-def test_the_same_kind_of_file_corrects_what_it_told(team: Team, office: Office) -> None:
+def test_the_same_kind_of_file_corrects_what_it_told(team: Team, office: CrmUser) -> None:
     team.load(table("Игорь;igor@example.ru;+7 903 111-22-33;110;Баннер;13.09.2021"))
     number = team.upload(table("Игорь;igor@example.ru;+7 903 111-22-33;120;;13.09.2021"))
     why = team.person(number, "Игорь").row.why
@@ -88,21 +88,21 @@ def test_the_same_kind_of_file_corrects_what_it_told(team: Team, office: Office)
     assert deals(office)[IGOR]["minutes"] == "120"
 
 
-def test_a_second_webinar_without_buttons_leaves_those_of_the_first(team: Team, office: Office) -> None:
+def test_a_second_webinar_without_buttons_leaves_those_of_the_first(team: Team, office: CrmUser) -> None:
     team.load(REPORT)
     team.load(table("Анжелика;ang.test@example.ru;;90;20.09.2021", header="Имя;Почта;Телефон;Минут;Дата"))
     assert buttons(office, ANJELIKA) == "Баннер, Служба заботы о клиентах"
     assert deals(office)[ANJELIKA]["minutes"] == "90"
 
 
-def test_minutes_that_nobody_counted_are_not_written(team: Team, office: Office) -> None:
+def test_minutes_that_nobody_counted_are_not_written(team: Team, office: CrmUser) -> None:
     team.load(table("Анжелика;ang.test@example.ru;;68;;13.09.2021"))
     number = team.load(table("Анжелика;ang.test@example.ru;;abc;;13.09.2021"))
     assert team.person(number, "Анжелика").row.why == "уже загружен: загрузка № 1"
     assert (deals(office)[ANJELIKA]["minutes"], deals(office)[ANJELIKA]["stage"]) == ("68", LONG)
 
 
-def test_a_decision_about_somebody_in_doubt_is_remembered(team: Team, office: Office) -> None:
+def test_a_decision_about_somebody_in_doubt_is_remembered(team: Team, office: CrmUser) -> None:
     first = team.upload(REPORT)
     olena = team.person(first, "Олена")
     chosen, other = olena.row.candidates
@@ -119,7 +119,7 @@ def test_a_decision_about_somebody_in_doubt_is_remembered(team: Team, office: Of
     )
 
 
-def test_an_old_draft_shows_its_new_plan_before_it_is_begun(team: Team, office: Office) -> None:
+def test_an_old_draft_shows_its_new_plan_before_it_is_begun(team: Team, office: CrmUser) -> None:
     old = team.upload(REPORT)
     team.load(table("Анжелика;ang.test@example.ru;;68;;13.09.2021"))
     assert team.person(old, "Анжелика").row.standing == "new"

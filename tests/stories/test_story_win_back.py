@@ -6,7 +6,7 @@ import pytest
 from local_crm import LocalCrm
 from running_bridge import RunningBridge
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import MANAGER
 
 OFFER = "Продажи / Согласование КП"
@@ -17,7 +17,7 @@ BACK = "Продажи / Получение брифа"
 
 @pytest.mark.parametrize(("reason", "tag"), [("Дорого", "дорого"), ("Неактуально", "Неактуально")])
 def test_the_reason_is_the_tag_and_the_answer_brings_the_deal_back(
-    reason: str, tag: str, bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    reason: str, tag: str, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     contact = office.new_contact(MANAGER, "Анна Соколова")
     deal = office.new_deal(MANAGER, "Ромашка", OFFER, contact, 1000)

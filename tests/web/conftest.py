@@ -13,7 +13,7 @@ from pages_kit import NOWHERE, Pages, Visit
 from playwright.sync_api import Browser
 from running_bridge import ENVIRONMENT, config_for
 
-from amo_bridge.runtime.account import Bridge
+from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.web.auth.users import Role
 
 
@@ -30,7 +30,7 @@ def pages(tmp_path: Path) -> Iterator[Pages]:
 def several(tmp_path: Path) -> Iterator[Pages]:
     """«agency» and «школа» work, the config of «third» is broken."""
     bridges = {
-        name: Bridge(config_for(url, tmp_path / "data"), ENVIRONMENT, NOWHERE)
+        name: AccountRuntime(config_for(url, tmp_path / "data"), ENVIRONMENT, NOWHERE)
         for name, url in (("agency", NOWHERE), ("школа", "http://127.0.0.1:10"))
     }
     broken = {"third": ["config.toml, строка 3: лишнее"]}

@@ -8,7 +8,7 @@ from pages_kit import Pages, agency
 from sqlalchemy import insert
 
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.mirror.deals import Mirror, Mirrored
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.storage.tables import schedules
 
 WARMING = "stage_ladder.warming"
@@ -33,7 +33,7 @@ def two_are_waiting(pages: Pages) -> None:
     ]
     with pages.office.store.write() as connection:
         mirror = Mirror(pages.office.store, pages.account.key)
-        mirror.put(connection, [Mirrored(record, since) for record in records], NOW)
+        mirror.put(connection, [MirroredDeal(record, since) for record in records], NOW)
 
 
 def begin(pages: Pages) -> None:

@@ -22,15 +22,15 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.account_cache import FORMAT
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.mirror.deals import Mirror, Mirrored
-from amo_bridge.runtime.account import Bridge
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
+from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.storage.tables import accounts, journal, outbox
-from amo_bridge.web.accounts import Installed, Office, PageAccount
+from amo_bridge.web.accounts import Accounts, AccountView, Installed
 from amo_bridge.web.app import create_app
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
@@ -44,20 +44,20 @@ PASSWORD = "правильный пароль"
 def agency() -> Account:
     """The account that a new sandbox has, read once for all tests."""
     with served(load_world()) as crm:
-        return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalBudget(UNHURRIED)))
+        return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalRateLimiter(UNHURRIED)))
 
 
 class Pages:
     """The pages of ``bridge``, which has been made but not started. ``office`` is what is behind them."""
 
-    def __init__(self, bridge: Bridge, installed: Installed | None = None, **how: Any) -> None:
+    def __init__(self, bridge: AccountRuntime, installed: Installed | None = None, **how: Any) -> None:
         self.bridge = bridge
         self.app: Flask = create_app(bridge, bridge, bridge, bridge, installed=installed or bridge, **how)
-        self.office: Office = self.app.extensions[EXTENSION]
+        self.office: Accounts = self.app.extensions[EXTENSION]
 
     @classmethod
     def of(cls, config: Config) -> Pages:
-        return cls(Bridge(config, ENVIRONMENT, NOWHERE))
+        return cls(AccountRuntime(config, ENVIRONMENT, NOWHERE))
 
     @classmethod
     def in_folder(cls, folder: Path) -> Pages:
@@ -75,7 +75,7 @@ class Pages:
             return int(connection.execute(insert(accounts).values(row).returning(accounts.c.id)).scalar_one())
 
     @property
-    def account(self) -> PageAccount:
+    def account(self) -> AccountView:
         return self.office.account_at(None)
 
     def say(self, verdict: str, *, at: datetime | None = None, **more: Any) -> None:
@@ -123,7 +123,7 @@ class Pages:
         record = DealRecord(**{**facts, **more})
         now = datetime.now(UTC)
         with self.office.store.write() as connection:
-            Mirror(self.office.store, self.account.key).put(connection, [Mirrored(record, now)], now)
+            Mirror(self.office.store, self.account.key).put(connection, [MirroredDeal(record, now)], now)
         return record
 
     def stranger(self) -> Visit:

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page
 from running_bridge import ENVIRONMENT, EXAMPLE, RunningBridge
 
 from amo_bridge.config.loader import load
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
@@ -42,12 +42,12 @@ def bridge_at_work() -> Iterator[tuple[RunningBridge, int]]:
         bridge = RunningBridge(load(path, {}), ENVIRONMENT)
         try:
             bridge.wait_ready()
-            yield bridge, a_day(Office(crm.url), bridge, crm)
+            yield bridge, a_day(CrmUser(crm.url), bridge, crm)
         finally:
             bridge.stop()
 
 
-def a_day(office: Office, bridge: RunningBridge, crm: Any) -> int:
+def a_day(office: CrmUser, bridge: RunningBridge, crm: Any) -> int:
     """People work; returns the deal that most happens to."""
     manager = "Иван Петров"
     deals = [

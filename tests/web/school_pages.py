@@ -14,19 +14,19 @@ from webinar_kit import ACCOUNT, SAMPLES, school_config
 from amo_bridge.clock import SystemClock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.rate_limiter import LocalBudget
+from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors
-from amo_bridge.webinars.imports.repository import ImportBook
+from amo_bridge.webinars.imports.repository import ImportRepository
 
 NATALIA, IGOR, OLENA, SECOND_CARD = range(40000001, 40000005)
 CONTACTS = (
-    IndexedContact(id=NATALIA, name="Наталья Ёлкина", mails=("n.elkina@example.ru",), phones=("+79167654321",)),
-    IndexedContact(id=IGOR, name="Игорь Петрович", phones=("+79031112233",)),
-    IndexedContact(id=OLENA, name="Олена", phones=("+380501234567",), mails=("o.koval@example.com",)),
-    IndexedContact(id=SECOND_CARD, phones=("+380501234567",)),
+    MirroredContact(id=NATALIA, name="Наталья Ёлкина", mails=("n.elkina@example.ru",), phones=("+79167654321",)),
+    MirroredContact(id=IGOR, name="Игорь Петрович", phones=("+79031112233",)),
+    MirroredContact(id=OLENA, name="Олена", phones=("+380501234567",), mails=("o.koval@example.com",)),
+    MirroredContact(id=SECOND_CARD, phones=("+380501234567",)),
 )
 
 
@@ -34,7 +34,7 @@ CONTACTS = (
 def school() -> Account:
     """The school's account, read once for all tests."""
     with served(load_world(ACCOUNT)) as crm:
-        return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalBudget(UNHURRIED)))
+        return Account.read(CrmClient(crm.url, LongLivedToken(TOKEN), LocalRateLimiter(UNHURRIED)))
 
 
 def school_pages(folder: Path) -> Pages:
@@ -49,8 +49,8 @@ def school_pages(folder: Path) -> Pages:
     return pages
 
 
-def book_of(pages: Pages) -> ImportBook:
-    return ImportBook(pages.office.store, pages.account.key, SystemClock())
+def book_of(pages: Pages) -> ImportRepository:
+    return ImportRepository(pages.office.store, pages.account.key, SystemClock())
 
 
 def drafted(visit: Visit, content: bytes | None = None, name: str = "people.csv") -> None:

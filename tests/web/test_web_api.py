@@ -11,7 +11,7 @@ from api_kit import Program
 from pages_kit import Pages, Visit, agency, words_of
 
 from amo_bridge.config.loader import load
-from amo_bridge.web.api import doors
+from amo_bridge.web.api import api
 from amo_bridge.web.auth.users import Role
 
 RULE = "stage_creates_tasks.new_client"
@@ -63,7 +63,7 @@ def test_the_report_and_the_audit(pages: Pages, master: Program) -> None:
     assert [one["words"] for one in master.get("/audit")["deeds"]] == ["дело"]
 
 
-@pytest.mark.parametrize("door", doors.all, ids=lambda door: f"{door.method} {door.path}")
+@pytest.mark.parametrize("door", api.all, ids=lambda door: f"{door.method} {door.path}")
 def test_every_door_is_closed_to_strangers_and_to_smaller_roles(pages: Pages, door: Any) -> None:
     path = re.sub(r"<[^>]*>", "1", door.path)
     stranger = Program(pages, None).ask(door.method, path, {})
@@ -147,7 +147,7 @@ def test_the_description_names_every_door_and_every_shape(pages: Pages, reader: 
     told = reader.get("/openapi.json")
     assert told == admin.get("/api/openapi.json").json
     assert {(method.upper(), path) for path, methods in told["paths"].items() for method in methods} == {
-        (door.method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", door.path)) for door in doors.all
+        (door.method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", door.path)) for door in api.all
     }
     named = set(re.findall(r'"#/components/schemas/(\w+)"', json.dumps(told)))
     assert named == set(told["components"]["schemas"])

@@ -13,7 +13,7 @@ from pages_kit import Pages, agency
 from running_bridge import RunningBridge
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
 
@@ -24,7 +24,7 @@ RULE = "stage_creates_tasks.new_client"
 
 
 @pytest.fixture
-def deal(bridge: RunningBridge, office: Office, sandbox: LocalCrm) -> int:
+def deal(bridge: RunningBridge, office: CrmUser, sandbox: LocalCrm) -> int:
     deal = office.new_deal(IVAN, "Ромашка", NEW, office.new_contact(IVAN, "Ольга"), 0)
     bridge.settle(sandbox)
     return deal
@@ -59,7 +59,7 @@ def test_a_deal_as_its_page_shows_it(bridge: RunningBridge, deal: int) -> None:
 
 
 def test_a_step_is_asked_about_and_then_done_once_however_often_one_asks(
-    bridge: RunningBridge, deal: int, office: Office, sandbox: LocalCrm, admin: Program
+    bridge: RunningBridge, deal: int, office: CrmUser, sandbox: LocalCrm, admin: Program
 ) -> None:
     path = step_of(admin.get(f"/deals/{deal}"))
     asked = admin.ask("POST", f"{path}/judge").json
@@ -86,7 +86,7 @@ def test_a_step_is_asked_about_and_then_done_once_however_often_one_asks(
     ],
 )
 def test_a_rule_that_would_do_nothing_now_does_nothing(
-    bridge: RunningBridge, deal: int, office: Office, sandbox: LocalCrm, admin: Program, rule: str, words: str
+    bridge: RunningBridge, deal: int, office: CrmUser, sandbox: LocalCrm, admin: Program, rule: str, words: str
 ) -> None:
     path = step_of(admin.get(f"/deals/{deal}"))
     answer = admin.ask("POST", f"{path}/carry-out", {"rule": rule, "mark": "x"})
@@ -97,7 +97,7 @@ def test_a_rule_that_would_do_nothing_now_does_nothing(
 
 
 def test_a_dry_rule_stays_dry(
-    start_bridge: Callable[..., RunningBridge], config: Config, office: Office, sandbox: LocalCrm
+    start_bridge: Callable[..., RunningBridge], config: Config, office: CrmUser, sandbox: LocalCrm
 ) -> None:
     dry = replace(config, bridge=config.bridge.model_copy(update={"dry_run": True}))
     bridge = start_bridge(dry).wait_ready()

@@ -14,7 +14,7 @@ from browser_kit import PHONE, fits_its_width, opened, serious_findings, served
 from pages_kit import PASSWORD, Pages, Visit, words_of
 from playwright.sync_api import Browser, expect
 
-from amo_bridge.web.api import SUBJECTS, by_subject, doors
+from amo_bridge.web.api import SUBJECTS, api, by_subject
 from amo_bridge.web.auth.users import Role
 
 Operation = tuple[str, str, dict[str, Any]]
@@ -70,7 +70,7 @@ def test_every_reference_leads_to_a_shape_that_says_what_it_is(told: dict[str, A
 
 def test_the_page_shows_the_doors_by_subject(admin: Visit) -> None:
     words = words_of(admin.get("/api"))
-    assert set(by_subject(doors.all)) == set(SUBJECTS), "no title of nothing"
+    assert set(by_subject(api.all)) == set(SUBJECTS), "no title of nothing"
     assert [name for name in SUBJECTS if str(SUBJECTS[name]) not in words] == []
     assert "PATCH /rules/{name} Включить или выключить правило; действует сразу RuleChange Администратор Rule" in words
 

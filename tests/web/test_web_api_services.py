@@ -12,7 +12,7 @@ from api_kit import Program
 from pages_kit import Pages, agency
 from sqlalchemy import select, update
 
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.storage.tables import outbox
 from amo_bridge.web.auth.users import Role
 
@@ -107,8 +107,8 @@ def test_bloggers_are_found_by_three_letters(pages: Pages, editor: Program) -> N
     now = datetime.now(UTC)
     told = {"phones": ("+79161234567",), "updated_at": now}
     known = [
-        IndexedContact(id=41, name="Бузова Ольга", surname="Бузова", fields={kind: ("блогер",)}, **told),
-        IndexedContact(id=42, name="Бузовский Пётр", surname="Бузовский", fields={kind: ("клиент",)}, **told),
+        MirroredContact(id=41, name="Бузова Ольга", surname="Бузова", fields={kind: ("блогер",)}, **told),
+        MirroredContact(id=42, name="Бузовский Пётр", surname="Бузовский", fields={kind: ("клиент",)}, **told),
     ]
     with pages.office.store.write() as connection:
         ContactIndex(pages.office.store, pages.account.key).put(connection, known, now)

@@ -19,7 +19,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import TestResponse, encode_multipart
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
@@ -72,7 +72,7 @@ def people(program: Program, number: int, **asked: Any) -> dict[str, Any]:
     return {one["name"]: one for one in program.get(f"/webinars/{number}/people?{query}")["attendees"]}
 
 
-def deals(office: Office) -> int:
+def deals(office: CrmUser) -> int:
     return sum(len(office.deals_on(stage)) for stage in office.stages)
 
 
@@ -80,7 +80,7 @@ def becomes(program: Program, number: int, state: str) -> None:
     wait_until(lambda: program.get(f"/webinars/{number}")["state"] == state, f"import {number} is {state}")
 
 
-def test_upload_look_decide_start_report_undo(team: Program, at_work: RunningBridge, office: Office) -> None:
+def test_upload_look_decide_start_report_undo(team: Program, at_work: RunningBridge, office: CrmUser) -> None:
     told = upload(team, REPORT)
     assert (told.status_code, told.json) == (200, {"numbers": [1]})
     assert team.get("/overview/today")["webinars"] == [], "a draft has done nothing"
@@ -140,7 +140,7 @@ def test_a_program_sees_all_that_the_report_has(team: Program, at_work: RunningB
         assert (one["stage"], "; ".join(one["remarks"])) == (line["По вебинару"], line["Замечания"])
 
 
-def test_it_is_held_and_goes_on(team: Program, sandbox: LocalCrm, office: Office) -> None:
+def test_it_is_held_and_goes_on(team: Program, sandbox: LocalCrm, office: CrmUser) -> None:
     upload(team, REPORT)
     sandbox.fault("status", method="POST", path="/api/v4/*", status=502)
     team.ask("POST", "/webinars/1/start")

@@ -22,14 +22,14 @@ from webinar_kit import ACCOUNT, SCHOOL, fill_contacts
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.runtime.worker import BIZON
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
 from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings, Report
-from amo_bridge.webinars.imports.repository import ImportBook
+from amo_bridge.webinars.imports.repository import ImportRepository
 
 
 @pytest.fixture
@@ -54,13 +54,13 @@ def post() -> Iterator[Post]:
 class School:
     """The bridge with its second door open."""
 
-    def __init__(self, bridge: RunningBridge, office: Office) -> None:
+    def __init__(self, bridge: RunningBridge, office: CrmUser) -> None:
         self.office = office
         self.bridge = bridge
         key = known_key(bridge._store, bridge.config.account.url)
         assert key is not None
         self.reports = BizonReports(bridge._store, key, SystemClock())
-        self.book = ImportBook(bridge._store, key, SystemClock())
+        self.book = ImportRepository(bridge._store, key, SystemClock())
         self.settings = BizonSettings(bridge.config, bridge.bridge.environment)
         pages = bridge.app.extensions[EXTENSION]
         self.admin = self.visit(pages, "Марина", Role.ADMIN)
@@ -117,7 +117,7 @@ def open_school(
     sandbox: LocalCrm,
     vendor: BizonVendor,
     post: Post,
-    office: Office,
+    office: CrmUser,
     tmp_path: Path,
     start_bridge: Callable[..., RunningBridge],
 ) -> Callable[..., School]:
@@ -155,7 +155,7 @@ def test_told_twice_it_is_fetched_once(open_school: Callable[..., School], vendo
     school.report()
     asked = len(vendor.asked)
     assert school.hook() == 204
-    school.bridge.bridge.hurry(BIZON)
+    school.bridge.bridge.request_job(BIZON)
     assert school.report().imports == (1,)
     assert len(vendor.asked) == asked
     assert len(school.book.all()) == 1

@@ -12,7 +12,7 @@ from pages_kit import Pages, Visit, words_of
 from running_bridge import RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
 
@@ -30,7 +30,7 @@ def visitor(bridge: RunningBridge, role: Role) -> Visit:
 
 
 @pytest.fixture
-def deal(bridge: RunningBridge, office: Office, sandbox: LocalCrm) -> int:
+def deal(bridge: RunningBridge, office: CrmUser, sandbox: LocalCrm) -> int:
     deal = office.new_deal(IVAN, "Ромашка", NEW, office.new_contact(IVAN, "Ольга"), 0)
     bridge.settle(sandbox)
     return deal
@@ -58,7 +58,7 @@ def test_what_came_and_what_each_rule_said(bridge: RunningBridge, deal: int) -> 
 
 
 def test_a_step_is_asked_about_and_then_done_once_however_often_one_presses(
-    bridge: RunningBridge, deal: int, office: Office, sandbox: LocalCrm
+    bridge: RunningBridge, deal: int, office: CrmUser, sandbox: LocalCrm
 ) -> None:
     (task,) = office.tasks(deal)
     admin = visitor(bridge, Role.ADMIN)
@@ -78,7 +78,7 @@ def test_a_step_is_asked_about_and_then_done_once_however_often_one_presses(
 
 
 def test_a_rule_that_would_do_nothing_now_does_nothing(
-    bridge: RunningBridge, deal: int, office: Office, sandbox: LocalCrm
+    bridge: RunningBridge, deal: int, office: CrmUser, sandbox: LocalCrm
 ) -> None:
     admin = visitor(bridge, Role.ADMIN)
     path = step_that_acted(admin.get(f"/deals/{deal}").text).replace("judge", "carry-out")
@@ -92,7 +92,7 @@ def test_a_rule_that_would_do_nothing_now_does_nothing(
 
 
 def test_a_dry_rule_stays_dry(
-    start_bridge: Callable[..., RunningBridge], config: Config, office: Office, sandbox: LocalCrm
+    start_bridge: Callable[..., RunningBridge], config: Config, office: CrmUser, sandbox: LocalCrm
 ) -> None:
     dry = replace(config, bridge=config.bridge.model_copy(update={"dry_run": True}))
     bridge = start_bridge(dry).wait_ready()
@@ -148,7 +148,7 @@ def test_a_deal_that_the_journal_does_not_know(pages: Pages, viewer: Visit) -> N
     assert "/leads/detail/7" not in answer.text
 
 
-def test_what_people_wrote_is_shown_as_they_wrote_it(bridge: RunningBridge, office: Office, sandbox: LocalCrm) -> None:
+def test_what_people_wrote_is_shown_as_they_wrote_it(bridge: RunningBridge, office: CrmUser, sandbox: LocalCrm) -> None:
     name = "<script>alert(1)</script>"
     deal = office.new_deal(IVAN, name, NEW, office.new_contact(IVAN, "Ольга"), 0)
     bridge.settle(sandbox)

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.storage.database import Store
-from amo_bridge.web.accounts import Office
+from amo_bridge.web.accounts import Accounts
 
 
 def test_a_page_that_is_not_there(admin: Visit, pages: Pages) -> None:
@@ -59,10 +59,10 @@ def test_a_store_that_does_not_answer(pages: Pages, admin: Visit, monkeypatch: p
 
 
 def test_without_a_key_nobody_comes_in_and_the_page_says_why(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
-    def keyless(office: Office) -> str:
+    def keyless(office: Accounts) -> str:
         raise ConfigError(["Нужен ключ шифрования"])
 
-    monkeypatch.setattr(Office, "session_key", keyless)
+    monkeypatch.setattr(Accounts, "session_key", keyless)
     pages.app.secret_key = None
     answer = pages.stranger().get("/login")
     assert answer.status_code == 503

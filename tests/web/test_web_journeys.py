@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from running_bridge import EXAMPLE, UNHURRIED, RunningBridge, wait_until
 
 from amo_bridge.config.loader import load
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
 
@@ -54,7 +54,7 @@ def page(browser: Browser, at_work: RunningBridge) -> Iterator[Page]:
         yield log_in(context.new_page())
 
 
-def new_deal(office: Office, bridge: RunningBridge, crm: LocalCrm) -> int:
+def new_deal(office: CrmUser, bridge: RunningBridge, crm: LocalCrm) -> int:
     deal = office.new_deal(IVAN, "Ромашка", NEW, office.new_contact(IVAN, "Ольга"), 0)
     bridge.settle(crm)
     return deal
@@ -69,7 +69,7 @@ def switch(page: Page, button: str) -> None:
 
 
 def test_a_rule_toggled_on_the_page_acts_at_once(
-    page: Page, at_work: RunningBridge, office: Office, sandbox: LocalCrm
+    page: Page, at_work: RunningBridge, office: CrmUser, sandbox: LocalCrm
 ) -> None:
     work = at_work.bridge._work
     assert work is not None
@@ -87,7 +87,7 @@ def test_a_rule_toggled_on_the_page_acts_at_once(
 
 
 def test_a_deal_is_found_and_a_step_of_it_taken_again(
-    page: Page, at_work: RunningBridge, office: Office, sandbox: LocalCrm
+    page: Page, at_work: RunningBridge, office: CrmUser, sandbox: LocalCrm
 ) -> None:
     deal = new_deal(office, at_work, sandbox)
     page.get_by_role("searchbox").fill(f"https://agency.amocrm.ru/leads/detail/{deal}")
@@ -104,7 +104,7 @@ def test_a_deal_is_found_and_a_step_of_it_taken_again(
 
 
 def test_the_overview_shows_the_chart_and_refreshes_itself(
-    page: Page, at_work: RunningBridge, office: Office, sandbox: LocalCrm
+    page: Page, at_work: RunningBridge, office: CrmUser, sandbox: LocalCrm
 ) -> None:
     new_deal(office, at_work, sandbox)
     with page.expect_response("**/overview/state", timeout=30_000):
@@ -133,7 +133,7 @@ def test_somebody_is_invited_and_comes_in(page: Page, browser: Browser, at_work:
 
 @pytest.mark.timeout(300)
 def test_everybody_can_read_every_page_in_both_themes_and_on_a_phone(
-    browser: Browser, at_work: RunningBridge, office: Office, sandbox: LocalCrm
+    browser: Browser, at_work: RunningBridge, office: CrmUser, sandbox: LocalCrm
 ) -> None:
     deal = a_day(office, at_work, sandbox)
     found: list[str] = []

@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from running_bridge import ENVIRONMENT, SECRET, RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
-from amo_bridge.engine.metrics import Meters
+from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.engine.metrics import Metrics
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.web.app import create_app
 
@@ -43,7 +43,7 @@ def look(bridge: RunningBridge, page: str, **headers: str) -> requests.Response:
 
 
 def test_a_hook_and_its_effect_are_counted(
-    start: Callable[[], RunningBridge], office: Office, sandbox: LocalCrm
+    start: Callable[[], RunningBridge], office: CrmUser, sandbox: LocalCrm
 ) -> None:
     bridge = start()
     # What the first look would find by itself came by no hook, and has no lag.
@@ -69,7 +69,7 @@ def test_a_hook_and_its_effect_are_counted(
 
 
 def test_push_backs_and_lost_answers_are_counted(
-    start: Callable[[], RunningBridge], office: Office, sandbox: LocalCrm
+    start: Callable[[], RunningBridge], office: CrmUser, sandbox: LocalCrm
 ) -> None:
     bridge = start()
     sandbox.fault("status", status=429, count=1, method="POST", path="/api/v4/tasks")
@@ -123,19 +123,19 @@ def test_no_secret_is_told(start: Callable[[], RunningBridge]) -> None:
 
 
 def test_a_store_that_does_not_answer_takes_only_its_own_numbers_away() -> None:
-    def vitals() -> None:
+    def health_snapshot() -> None:
         raise StoreUnavailable("нет базы")
 
-    meters = Meters()
+    meters = Metrics()
     sick = SimpleNamespace(
         meters=meters.of("agency"),
         is_ready=False,
         is_leading=False,
         token_ends_at=5e9,
         requests_per_second=7,
-        vitals=vitals,
+        health_snapshot=health_snapshot,
     )
-    watched = SimpleNamespace(observed=lambda: [sick], process_meters=meters)
+    watched = SimpleNamespace(observed=lambda: [sick], process_metrics=meters)
     bridge = SimpleNamespace(is_ready=False, health=lambda: {"status": "waiting: нет базы"}, ways=list)
     text = create_app(bridge, bridge, bridge, watched).test_client().get("/metrics").text  # type: ignore[arg-type]
     assert 'amo_bridge_store_up{account="agency"} 0.0' in text

@@ -15,7 +15,7 @@ from pages_kit import PASSWORD, Pages, Visit, words_of
 from playwright.sync_api import Browser, Page, expect
 from running_bridge import RunningBridge, wait_until
 
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.runtime.rehearsal_jobs import KEPT, LONGEST
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
@@ -184,7 +184,7 @@ def test_everybody_can_read_it(pages: Pages, site: str, browser: Browser, theme:
 
 
 def test_a_rehearsal_from_the_form_to_the_calendar(
-    browser: Browser, bridge: RunningBridge, sandbox: LocalCrm, office: Office
+    browser: Browser, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
     made = office.new_deal(IVAN, "Ромашка", BRIEF, office.new_contact(IVAN, "Анна Каренина"), 1000)
     bridge.settle(sandbox)

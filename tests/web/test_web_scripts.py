@@ -16,7 +16,7 @@ from running_bridge import RunningBridge
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
@@ -33,7 +33,7 @@ def viewer(bridge: RunningBridge) -> Visit:
 
 
 @pytest.fixture
-def deal(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
+def deal(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> int:
     number = office.new_deal(IVAN, "Ромашка", "Продажи / Новый клиент", office.new_contact(IVAN, "Анна"), 1)
     office.fill(IVAN, number, "Целевая аудитория", "<b>мамы</b>")
     bridge.settle(sandbox)
@@ -128,7 +128,7 @@ def at_work(config: Config, own_scripts: Path, start_bridge: Callable[..., Runni
 
 
 @pytest.fixture
-def long_deal(at_work: RunningBridge, sandbox: LocalCrm, office: Office) -> int:
+def long_deal(at_work: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> int:
     number = office.new_deal(IVAN, LONG, "Продажи / Новый клиент", office.new_contact(IVAN, "Анна"), 1)
     office.fill(IVAN, number, "Целевая аудитория", LONG)
     at_work.settle(sandbox)

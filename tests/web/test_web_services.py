@@ -16,8 +16,8 @@ from playwright.sync_api import Browser, Page, expect
 from running_bridge import RunningBridge
 
 from amo_bridge.crm.account import Account
-from amo_bridge.demo.crm_user import Office
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.web.auth.users import Role
@@ -31,7 +31,7 @@ BLOGGER = "Екатерина Лисицына"
 class Desk:
     """A deal on «Утвержденный проект», and a manager who opens its services page."""
 
-    def __init__(self, bridge: RunningBridge, crm: LocalCrm, office: Office) -> None:
+    def __init__(self, bridge: RunningBridge, crm: LocalCrm, office: CrmUser) -> None:
         self.bridge, self.crm, self.office = bridge, crm, office
         self.deal = office.new_deal(IVAN, "Ромашка", APPROVED, office.new_contact(IVAN, "Анна"), 90_000)
         bridge.settle(crm)
@@ -69,7 +69,7 @@ class Desk:
         rows = self.crm.control("GET", "state?kind=contacts")["tables"]["contacts"].values()
         number = next(int(row["id"]) for row in rows if row["name"] == BLOGGER)
         kind = account.field("Классификация", "contacts").id
-        known = IndexedContact(
+        known = MirroredContact(
             id=number, name=BLOGGER, surname="Лисицына", fields={kind: ("блогер",)}, updated_at=datetime.now(UTC)
         )
         store = self.bridge.bridge.ground.store
@@ -87,7 +87,7 @@ def loaded(page: str) -> str:
 
 
 @pytest.fixture
-def desk(bridge: RunningBridge, sandbox: LocalCrm, office: Office) -> Desk:
+def desk(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> Desk:
     return Desk(bridge, sandbox, office)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pages_kit import Pages
 
-from amo_bridge.dates.duration import step_in_words as in_russian
+from amo_bridge.dates.duration import describe_step as in_russian
 from amo_bridge.web.template_filters import step_in_words
 
 

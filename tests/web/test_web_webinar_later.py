@@ -18,11 +18,11 @@ from webinar_kit import ACCOUNT, SAMPLES, fill_contacts, school_config
 from werkzeug.test import TestResponse
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
-from amo_bridge.webinars.imports.model import Kept
+from amo_bridge.webinars.imports.model import ImportRow
 
 REPORT = SAMPLES / "bizon_report.xlsx"
 
@@ -52,15 +52,15 @@ def at_work(bridge: RunningBridge, sandbox: LocalCrm) -> RunningBridge:
     return bridge
 
 
-def deals(office: Office) -> list[str]:
+def deals(office: CrmUser) -> list[str]:
     return [row["name"] for stage in office.stages for row in office.deals_on(stage)]
 
 
-def contacts(office: Office) -> int:
+def contacts(office: CrmUser) -> int:
     return len(office._rows("/api/v4/contacts", "contacts"))
 
 
-def test_on_the_page_of_an_import_that_has_run(browser: Browser, at_work: RunningBridge, office: Office) -> None:
+def test_on_the_page_of_an_import_that_has_run(browser: Browser, at_work: RunningBridge, office: CrmUser) -> None:
     with opened(browser, at_work.url) as context:
         page = context.new_page()
         page.on("dialog", lambda asked: asked.accept())
@@ -97,7 +97,7 @@ def loaded(page: Page) -> None:
     expect(page.get_by_role("button", name="Отменить загрузку")).to_be_visible()
 
 
-def test_by_the_api_for_a_contact_and_only_once(at_work: RunningBridge, office: Office) -> None:
+def test_by_the_api_for_a_contact_and_only_once(at_work: RunningBridge, office: CrmUser) -> None:
     team = Program(at_work, Role.WEBINAR)
     with REPORT.open("rb") as file:
         team.ask("POST", "/webinars", data={"files": (file, "r.xlsx")})
@@ -138,7 +138,7 @@ def begin(visit: Visit, number: int = 1) -> None:
     assert visit.post(f"/webinars/{number}/start", page="/webinars").status_code == 302
 
 
-def person(pages: Pages, name: str, number: int = 1) -> Kept:
+def person(pages: Pages, name: str, number: int = 1) -> ImportRow:
     return next(kept for kept in book_of(pages).rows(number) if kept.row.person.name == name)
 
 

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Route, expect
 from school_pages import OLENA, book_of, drafted, school_pages
 
 from amo_bridge.web.auth.users import Role
-from amo_bridge.webinars.imports.model import Kept
+from amo_bridge.webinars.imports.model import ImportRow
 
 PLANNED = "Создать в amoCRM 5 сделок и 3 контакта?"
 
@@ -33,7 +33,7 @@ def member(pages: Pages) -> Visit:
     return visit
 
 
-def rows(pages: Pages) -> list[Kept]:
+def rows(pages: Pages) -> list[ImportRow]:
     return book_of(pages).rows(1)
 
 

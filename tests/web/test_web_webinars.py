@@ -15,7 +15,7 @@ from running_bridge import RunningBridge, wait_until
 from webinar_kit import ACCOUNT, SAMPLES, fill_contacts, school_config
 
 from amo_bridge.config.model import Config
-from amo_bridge.demo.crm_user import Office
+from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
@@ -82,7 +82,7 @@ def row(page: Page, name: str) -> Locator:
     return page.get_by_role("row").filter(has=page.get_by_text(name, exact=True))
 
 
-def test_upload_look_decide_import_report_undo(page: Page, office: Office) -> None:
+def test_upload_look_decide_import_report_undo(page: Page, office: CrmUser) -> None:
     upload(page, REPORT)
     expect(page.get_by_role("heading", name="Вебинар 13.09.2021 «Больше чем игрушка»")).to_be_visible()
     expect(page.get_by_text("активность важнее минут")).to_be_visible()

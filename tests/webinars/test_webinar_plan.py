@@ -13,7 +13,7 @@ from webinar_kit import ACTIVE, DAY, LONG, REPEAT, SHORT, attendee, options
 from amo_bridge.crm.account import Stage, User
 from amo_bridge.rules.deal import Deal
 from amo_bridge.webinars.plan import Found, Known, Override, Row, plan
-from amo_bridge.webinars.sorting import Figures, Told
+from amo_bridge.webinars.sorting import Figures, KnownFigures
 
 LOADER = User(id=1, name="Марина Котова", email="", is_active=True, is_admin=True)
 NATALIA = User(id=2, name="Наталья Белова", email="", is_active=True, is_admin=False)
@@ -31,7 +31,7 @@ def deal(on: str, owner: User = LOADER, **changed: Any) -> Deal:
     return replace(builders.deal(), **{"id": 70, "stage": stage(on), "responsible": owner, **changed})
 
 
-def known(*deals: Deal, told: Told | None = None, **found: Any) -> Known:
+def known(*deals: Deal, told: KnownFigures | None = None, **found: Any) -> Known:
     return Known(
         found=Found(**found) if found else Found(by_mail={"анна@example.ru": (5,)}),
         pipelines=("Вебинары",),
@@ -182,7 +182,7 @@ def test_a_deal_that_is_left_alone(changed: dict[str, Any], why: str) -> None:
 
 
 def test_the_same_webinar_again_does_nothing_and_a_difference_is_offered() -> None:
-    before = Told(3, 5, 70, Figures(DAY, 30.0))
+    before = KnownFigures(3, 5, 70, Figures(DAY, 30.0))
     same = of_one(known(deal(SHORT), told=before), minutes=30)
     assert (same.standing, same.what) == ("loaded", "nothing")
     other = of_one(known(deal(SHORT), told=before), minutes=61)
@@ -192,7 +192,7 @@ def test_the_same_webinar_again_does_nothing_and_a_difference_is_offered() -> No
 
 
 def test_what_differs_from_the_earlier_upload_is_told() -> None:
-    before = Told(3, 5, 70, Figures(DAY, 30.0))
+    before = KnownFigures(3, 5, 70, Figures(DAY, 30.0))
     row = of_one(known(deal(SHORT), told=before), minutes=61)
     assert row.why == (
         "загрузка № 3 была с другими данными (минут 30 → 61); никто не взял: перенести с «Был на вебинаре менее часа»"
@@ -200,7 +200,7 @@ def test_what_differs_from_the_earlier_upload_is_told() -> None:
 
 
 BOTH = {"by_phone": {"+79161234567": (5, 6)}}
-DECIDED = Told(2, 5, 70, Figures(DAY, 30.0), by_hand=True)
+DECIDED = KnownFigures(2, 5, 70, Figures(DAY, 30.0), by_hand=True)
 
 
 def test_a_decision_is_remembered_for_the_same_webinar() -> None:
@@ -233,7 +233,7 @@ def test_whoever_was_let_in_by_hand_stays_so(by_hand: bool, standing: str) -> No
 
 
 def test_another_file_that_knows_him_by_another_address_is_about_the_same_deal() -> None:
-    before = Told(3, 5, 70, Figures(DAY, 30.0, ("Баннер",), (), ("отчёт",), ("отчёт",)))
+    before = KnownFigures(3, 5, 70, Figures(DAY, 30.0, ("Баннер",), (), ("отчёт",), ("отчёт",)))
     knowledge = replace(known(deal(ACTIVE), by_phone={"+79161234567": (5,)}), told_of={5: before})
     row = of_one(knowledge, phones=("+79161234567",), minutes=70, buttons_by=("таблица",), minutes_by=("таблица",))
     assert (row.standing, row.figures.tags, row.sorted.interest, row.to_stage) == (

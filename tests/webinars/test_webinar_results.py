@@ -8,7 +8,7 @@ import pytest
 from webinar_kit import DAY, attendee
 
 from amo_bridge.config.webinar import Interest
-from amo_bridge.webinars.imports.model import Kept
+from amo_bridge.webinars.imports.model import ImportRow
 from amo_bridge.webinars.imports.report import carried_out, results, sums
 from amo_bridge.webinars.plan import Override, Row
 from amo_bridge.webinars.sorting import Figures, Sorted
@@ -18,12 +18,12 @@ KNOWN = {"standing": "known", "what": "create_deal"}
 OWNED = {"standing": "owned", "what": "update_deal"}
 
 
-def kept(row: dict[str, Any], state: str = "done", interest: Interest = "long", **changed: Any) -> Kept:
+def kept(row: dict[str, Any], state: str = "done", interest: Interest = "long", **changed: Any) -> ImportRow:
     plan = Row(person=attendee(), sorted=Sorted(interest, ""), why="", figures=Figures(DAY, 5), **row)
-    return Kept(id=1, number=1, row=plan, said=Override(), step="", state=state, **changed)
+    return ImportRow(id=1, number=1, row=plan, said=Override(), step="", state=state, **changed)
 
 
-def nothing(standing: str) -> Kept:
+def nothing(standing: str) -> ImportRow:
     return kept({"standing": standing, "what": "nothing"}, "skipped", "active")
 
 
@@ -62,7 +62,7 @@ EVERYBODY = [
         ),
     ],
 )
-def test_results_are_one_sentence(rows: list[Kept], words: str) -> None:
+def test_results_are_one_sentence(rows: list[ImportRow], words: str) -> None:
     assert results(rows).in_words() == words
 
 

@@ -15,11 +15,11 @@ from flask import Blueprint, Flask
 from flask.json.provider import DefaultJSONProvider
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.web.api.endpoint import Door, Doors
+from amo_bridge.web.api.endpoint import Api, Endpoint
 
 ROOT = "/api/v1"
 routes = Blueprint("api_v1", __name__, url_prefix=ROOT)
-doors = Doors(routes)
+api = Api(routes)
 
 SUBJECTS: Mapping[str, Any] = {
     "state": _l("Состояние"),
@@ -42,9 +42,9 @@ SUBJECTS: Mapping[str, Any] = {
 """The first word of a path → its title for people, in the order of the page."""
 
 
-def by_subject(doors: Iterable[Door]) -> dict[str, list[Door]]:
+def by_subject(doors: Iterable[Endpoint]) -> dict[str, list[Endpoint]]:
     """Subject → its doors."""
-    found: dict[str, list[Door]] = {}
+    found: dict[str, list[Endpoint]] = {}
     for door in doors:
         found.setdefault(door.subject, []).append(door)
     return {subject: found[subject] for subject in SUBJECTS if subject in found}

@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.web.api import ROOT, doors
-from amo_bridge.web.api.endpoint import Door, Shape
+from amo_bridge.web.api import ROOT, api
+from amo_bridge.web.api.endpoint import Endpoint, Shape
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import office
+from amo_bridge.web.context import accounts as installed_accounts
 from amo_bridge.web.middleware import WHERE
 
 
@@ -31,11 +31,11 @@ class InstalledAccounts(Shape):
     accounts: list[InstalledAccount]
 
 
-@doors.open(
-    Door("accounts_accounts", "/accounts", "GET", Role.VIEWER, _l("Аккаунты этой установки"), InstalledAccounts)
+@api.endpoint(
+    Endpoint("accounts_accounts", "/accounts", "GET", Role.VIEWER, _l("Аккаунты этой установки"), InstalledAccounts)
 )
 def accounts() -> InstalledAccounts:
-    here = office()
+    here = installed_accounts()
     known = [_account(name, f"{WHERE}{quote(name)}{ROOT}" if here.has_several else ROOT) for name in here.names]
     broken = [
         InstalledAccount(name=name, url="", state="broken", is_ready=False, api="", problems=list(problems))
@@ -45,7 +45,7 @@ def accounts() -> InstalledAccounts:
 
 
 def _account(name: str, api: str) -> InstalledAccount:
-    page = office().account_at(name)
+    page = installed_accounts().account_at(name)
     bridge = page.bridge
     return InstalledAccount(
         name=name,

@@ -7,10 +7,10 @@ from datetime import datetime
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.web import context
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Shape, whole
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Shape, whole
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import office
+from amo_bridge.web.context import accounts
 
 
 class Deed(Shape):
@@ -35,8 +35,8 @@ class Deeds(Shape):
 MOST_DEEDS = 100
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "audit_audit",
         "/audit",
         "GET",
@@ -48,6 +48,6 @@ MOST_DEEDS = 100
     )
 )
 def audit() -> Deeds:
-    deeds = office().audit.last(MOST_DEEDS, before=context.number("before"))
+    deeds = accounts().audit.last(MOST_DEEDS, before=context.number("before"))
     told = [Deed(**{name: getattr(one, name) for name in Deed.model_fields}) for one in deeds]
     return Deeds(deeds=told)

@@ -10,8 +10,8 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic import Field
 
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Shape, refusal
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.services.webinars import LONGEST_TOKEN, BizonDesk, bizon_desk, fetch_again, keep_token
 from amo_bridge.webinars.bizon_import import State
@@ -51,13 +51,13 @@ class BizonToken(Shape):
     token: Annotated[str, Field(max_length=LONGEST_TOKEN, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
-@doors.open(Door("bizon_bizon", "/webinars/bizon", "GET", Role.WEBINAR, _l("Отчёты Бизон365"), BizonReports))
+@api.endpoint(Endpoint("bizon_bizon", "/webinars/bizon", "GET", Role.WEBINAR, _l("Отчёты Бизон365"), BizonReports))
 def bizon() -> BizonReports:
     return _reports(_at_hand())
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "bizon_again",
         "/webinars/bizon/again",
         "POST",
@@ -74,8 +74,8 @@ def again(told: BizonWebinar) -> BizonReports:
     return _reports(at_hand)
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "bizon_put_token",
         "/webinars/bizon/token",
         "PUT",

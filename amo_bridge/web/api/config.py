@@ -11,11 +11,11 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.config.diagnostics import place_told
 from amo_bridge.config.files import difference
 from amo_bridge.errors import ConfigError
-from amo_bridge.web.accounts import PageAccount
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Shape, refusal
+from amo_bridge.web.accounts import AccountView
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services.config import CONFIG_BYTES, Unfit, problems_of, version_before, versions_before
 
@@ -85,13 +85,13 @@ class ConfigVersion(Shape):
     text: str
 
 
-@doors.open(Door("config_config", "/config", "GET", Role.ADMIN, _l("Файл настройки и что в нём не так"), Config))
+@api.endpoint(Endpoint("config_config", "/config", "GET", Role.ADMIN, _l("Файл настройки и что в нём не так"), Config))
 def config() -> Config:
-    return _config(account())
+    return _config(current_account())
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "config_check",
         "/config/check",
         "POST",
@@ -103,12 +103,12 @@ def config() -> Config:
     )
 )
 def check(told: ConfigText) -> ConfigReview:
-    here, text = account(), _unix(told.text)
+    here, text = current_account(), _unix(told.text)
     return ConfigReview(difference=difference(here.file.read().text, text), problems=_problems(problems_of(here, text)))
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "config_save",
         "/config",
         "PUT",
@@ -120,7 +120,7 @@ def check(told: ConfigText) -> ConfigReview:
     )
 )
 def save(told: ConfigEdit) -> Config:
-    here = account()
+    here = current_account()
     try:
         config_service.save(here, _unix(told.text), told.mark)
     except ConfigError as error:
@@ -128,19 +128,21 @@ def save(told: ConfigEdit) -> Config:
     return _config(here)
 
 
-@doors.open(
-    Door("config_backup", "/config/backups/<name>", "GET", Role.ADMIN, _l("Прежняя версия настройки"), ConfigVersion)
+@api.endpoint(
+    Endpoint(
+        "config_backup", "/config/backups/<name>", "GET", Role.ADMIN, _l("Прежняя версия настройки"), ConfigVersion
+    )
 )
 def backup(name: str) -> ConfigVersion:
     try:
-        found, text = version_before(account(), name)
+        found, text = version_before(current_account(), name)
     except ConfigError as error:
         abort(refusal(404, str(error)))
     return ConfigVersion(name=found.name, at=found.at, text=text)
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "config_restore",
         "/config/backups/<name>/restore",
         "POST",
@@ -151,7 +153,7 @@ def backup(name: str) -> ConfigVersion:
     )
 )
 def restore(name: str, told: ConfigMark) -> Config:
-    here = account()
+    here = current_account()
     try:
         found, text = version_before(here, name)
     except ConfigError as error:
@@ -163,7 +165,7 @@ def restore(name: str, told: ConfigMark) -> Config:
     return _config(here)
 
 
-def _config(here: PageAccount) -> Config:
+def _config(here: AccountView) -> Config:
     # What was written a moment ago is judged before it is told about.
     state = here.bridge.watch.look()
     file = here.file.read()

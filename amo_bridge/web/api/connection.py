@@ -10,10 +10,10 @@ from flask_babel import lazy_gettext as _l
 
 from amo_bridge.crm.account import Account
 from amo_bridge.errors import BridgeError, ConfigError
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Shape, refusal
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.services import connection as connection_service
 from amo_bridge.web.services.connection import ConnectionDesk
 
@@ -55,9 +55,11 @@ class ConnectionBegun(Shape):
     redirect_uri: str
 
 
-@doors.open(Door("connection_connection", "/connection", "GET", Role.VIEWER, _l("Подключение к amoCRM"), Connection))
+@api.endpoint(
+    Endpoint("connection_connection", "/connection", "GET", Role.VIEWER, _l("Подключение к amoCRM"), Connection)
+)
 def connection() -> Connection:
-    desk = ConnectionDesk.of(account())
+    desk = ConnectionDesk.of(current_account())
     return Connection(
         account=desk.here.config.account.url,
         is_ready=desk.here.bridge.is_ready,
@@ -65,13 +67,13 @@ def connection() -> Connection:
         ends_at=None if desk.ends_at is None else datetime.fromtimestamp(desk.ends_at, UTC),
         warning=desk.warning,
         trouble=desk.trouble,
-        hook_checked_age=desk.vitals.hook_seen_age if desk.vitals else None,
+        hook_checked_age=desk.health.hook_seen_age if desk.health else None,
         known=_known(desk.known) if desk.known else None,
     )
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "connection_begin",
         "/connection/begin",
         "POST",
@@ -81,7 +83,7 @@ def connection() -> Connection:
     )
 )
 def begin() -> ConnectionBegun:
-    here = account()
+    here = current_account()
     try:
         page = connection_service.begin(here)
     except (BridgeError, ConfigError) as error:

@@ -17,10 +17,10 @@ from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.journal import Entry
 from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
 from amo_bridge.web.accounts import NotMet
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Shape, refusal
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.services import deals as deals_service
 
 
@@ -104,11 +104,11 @@ class CarryOut(Shape):
     mark: Annotated[str, Field(min_length=1, max_length=100)]
 
 
-@doors.open(
-    Door("deals_deal", "/deals/<int:deal_id>", "GET", Role.VIEWER, _l("Одна сделка: этап и журнал по шагам"), Deal)
+@api.endpoint(
+    Endpoint("deals_deal", "/deals/<int:deal_id>", "GET", Role.VIEWER, _l("Одна сделка: этап и журнал по шагам"), Deal)
 )
 def deal(deal_id: int) -> Deal:
-    known = deals_service.deal_of(account(), deal_id)
+    known = deals_service.deal_of(current_account(), deal_id)
     if not known.is_known:
         abort(refusal(404, _("Мост не знает сделки %(n)s", n=deal_id)))
     return Deal(
@@ -120,18 +120,18 @@ def deal(deal_id: int) -> Deal:
     )
 
 
-@doors.open(
-    Door("deals_journal", "/deals/<int:deal_id>/journal", "GET", Role.VIEWER, _l("Журнал одной сделки"), Journal)
+@api.endpoint(
+    Endpoint("deals_journal", "/deals/<int:deal_id>/journal", "GET", Role.VIEWER, _l("Журнал одной сделки"), Journal)
 )
 def journal(deal_id: int) -> Journal:
-    known = deals_service.deal_of(account(), deal_id)
+    known = deals_service.deal_of(current_account(), deal_id)
     if not known.is_known:
         abort(refusal(404, _("Мост не знает сделки %(n)s", n=deal_id)))
-    return Journal(deal_id=deal_id, entries=[_entry(one) for one in account().journal.of_deal(deal_id)])
+    return Journal(deal_id=deal_id, entries=[_entry(one) for one in current_account().journal.of_deal(deal_id)])
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "deals_judge",
         "/deals/<int:deal_id>/steps/<int:event_id>/judge",
         "POST",
@@ -142,13 +142,13 @@ def journal(deal_id: int) -> Journal:
 )
 def judge(deal_id: int, event_id: int) -> Judged:
     with _refused():
-        verdicts = deals_service.judge(account(), deal_id, event_id)
+        verdicts = deals_service.judge(current_account(), deal_id, event_id)
     told = [_verdict(one) for one in verdicts]
     return Judged(deal_id=deal_id, event_id=event_id, mark=secrets.token_hex(8), verdicts=told)
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "deals_carry_out",
         "/deals/<int:deal_id>/steps/<int:event_id>/carry-out",
         "POST",
@@ -160,7 +160,7 @@ def judge(deal_id: int, event_id: int) -> Judged:
 )
 def carry_out(deal_id: int, event_id: int, told: CarryOut) -> DealVerdict:
     with _refused():
-        return _verdict(deals_service.carry_out(account(), deal_id, event_id, told.rule, told.mark))
+        return _verdict(deals_service.carry_out(current_account(), deal_id, event_id, told.rule, told.mark))
 
 
 @contextmanager

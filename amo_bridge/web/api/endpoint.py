@@ -96,7 +96,7 @@ REFUSALS = {
 
 
 @dataclass(frozen=True)
-class Door:
+class Endpoint:
     """One operation of the API.
 
     ``name``: the operation id, published in OpenAPI; it never changes. ``path`` as Flask writes it. ``summary``: a
@@ -137,19 +137,19 @@ class Door:
         return {code: (self.says_no.get(code, Error), REFUSALS[code]) for code in told}
 
 
-class Doors:
+class Api:
     """One version of the API."""
 
     def __init__(self, routes: Blueprint) -> None:
         self._routes = routes
-        self._all: list[Door] = []
+        self._all: list[Endpoint] = []
 
     @property
-    def all(self) -> list[Door]:
+    def all(self) -> list[Endpoint]:
         """By address."""
         return sorted(self._all, key=lambda door: (door.path, METHODS.index(door.method)))
 
-    def open(self, door: Door) -> Callable[[Callable[..., BaseModel]], Callable[..., Any]]:
+    def endpoint(self, door: Endpoint) -> Callable[[Callable[..., BaseModel]], Callable[..., Any]]:
         """Mark the function behind the door: it gets the body as ``told`` if the door takes one."""
         self._all.append(door)
 
@@ -175,7 +175,7 @@ class Doors:
         return behind
 
 
-def _body(door: Door) -> Any:
+def _body(door: Endpoint) -> Any:
     """What was sent: JSON, or a form's fields. One that is left empty was not sent."""
     if door.files:
         return {name: value for name, value in request.form.items() if value}

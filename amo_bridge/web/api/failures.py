@@ -9,12 +9,12 @@ from flask import abort
 from flask_babel import lazy_gettext as _l
 from pydantic import Field
 
-from amo_bridge.engine.dead_letters import Failure as Failed
+from amo_bridge.engine.dead_letters import DeadLetter as Failed
 from amo_bridge.engine.dead_letters import NotFailed
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Shape, refusal
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account, token, write_down
+from amo_bridge.web.context import audit, current_account, token
 
 
 class Failure(Shape):
@@ -42,32 +42,36 @@ class Names(Shape):
     names: Annotated[list[str], Field(min_length=1, max_length=1000)]
 
 
-@doors.open(Door("failures_failures", "/failures", "GET", Role.VIEWER, _l("От чего мост отступился"), Failures))
+@api.endpoint(Endpoint("failures_failures", "/failures", "GET", Role.VIEWER, _l("От чего мост отступился"), Failures))
 def failures() -> Failures:
-    return _failures(account().failures.all())
+    return _failures(current_account().failures.all())
 
 
-@doors.open(
-    Door("failures_retry", "/failures/retry", "POST", Role.ADMIN, _l("Вернуть отказы в работу"), Failures, takes=Names)
+@api.endpoint(
+    Endpoint(
+        "failures_retry", "/failures/retry", "POST", Role.ADMIN, _l("Вернуть отказы в работу"), Failures, takes=Names
+    )
 )
 def retry(told: Names) -> Failures:
     return _decided("retry", told)
 
 
-@doors.open(Door("failures_drop", "/failures/drop", "POST", Role.ADMIN, _l("Снять отказы"), Failures, takes=Names))
+@api.endpoint(
+    Endpoint("failures_drop", "/failures/drop", "POST", Role.ADMIN, _l("Снять отказы"), Failures, takes=Names)
+)
 def drop(told: Names) -> Failures:
     return _decided("drop", told)
 
 
 def _decided(decision: str, told: Names) -> Failures:
-    here = account()
+    here = current_account()
     act = {"retry": here.failures.retry, "drop": here.failures.drop}[decision]
     try:
         chosen = act(told.names, token().name)
     except NotFailed as error:
         abort(refusal(409, str(error)))
-    write_down(f"failed.{decision}", f"По API: {', '.join(one.name for one in chosen)}")
-    here.bridge.ring()
+    audit(f"failed.{decision}", f"По API: {', '.join(one.name for one in chosen)}")
+    here.bridge.wake()
     return _failures(chosen)
 
 

@@ -8,8 +8,8 @@ from flask import Response, jsonify, request
 from flask_babel import force_locale
 from pydantic import BaseModel
 
-from amo_bridge.web.api import ROOT, SUBJECTS, by_subject, doors, routes
-from amo_bridge.web.api.endpoint import Door, Doors, Error
+from amo_bridge.web.api import ROOT, SUBJECTS, api, by_subject, routes
+from amo_bridge.web.api.endpoint import Api, Endpoint, Error
 from amo_bridge.web.auth.guard import by_token
 from amo_bridge.web.auth.users import Role
 
@@ -24,7 +24,7 @@ how far it goes. With several accounts each has its own address: see `/accounts`
 cookie `language=en` for English where there is some."""
 
 
-def describe(doors: Doors, root: str) -> dict[str, Any]:
+def describe(doors: Api, root: str) -> dict[str, Any]:
     """``root``: the address under which the paths are."""
     with force_locale("en"):
         schemas: dict[str, Any] = {}
@@ -45,7 +45,7 @@ def describe(doors: Doors, root: str) -> dict[str, Any]:
         }
 
 
-def _operation(door: Door, schemas: dict[str, Any]) -> dict[str, Any]:
+def _operation(door: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
     refusals = {code: _content(shape, schemas, words) for code, (shape, words) in door.refuses.items()}
     told: dict[str, Any] = {
         "tags": [door.subject],
@@ -64,7 +64,7 @@ def _operation(door: Door, schemas: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _parameters(door: Door) -> list[dict[str, Any]]:
+def _parameters(door: Endpoint) -> list[dict[str, Any]]:
     parts = [part.strip("<>").rpartition(":") for part in door.path.split("/") if part.startswith("<")]
     in_path = [
         {"name": name, "in": "path", "required": True, "schema": PARAMETERS[kind or "string"]}
@@ -99,4 +99,4 @@ def _content(
 @routes.get("/openapi.json")
 @by_token(Role.VIEWER)
 def openapi() -> Response:
-    return jsonify(describe(doors, request.script_root + ROOT))
+    return jsonify(describe(api, request.script_root + ROOT))

@@ -6,11 +6,11 @@ import datetime
 
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Shape
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Shape
 from amo_bridge.web.api.rules import RuleDecision, told
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.services.overview import days_of, imports_of_today, today_of
 
 # A program reads more than a page shows.
@@ -50,9 +50,11 @@ class Days(Shape):
     days: list[Day]
 
 
-@doors.open(Door("overview_today", "/overview/today", "GET", Role.VIEWER, _l("Что правила сделали сегодня"), Today))
+@api.endpoint(
+    Endpoint("overview_today", "/overview/today", "GET", Role.VIEWER, _l("Что правила сделали сегодня"), Today)
+)
 def today() -> Today:
-    here = account()
+    here = current_account()
     return Today(
         date=here.clock.now().astimezone(here.zone).date(),
         actions=[told(line) for line in today_of(here, MOST_LINES)],
@@ -60,6 +62,6 @@ def today() -> Today:
     )
 
 
-@doors.open(Door("overview_days", "/overview/days", "GET", Role.VIEWER, _l("Последние 14 дней в числах"), Days))
+@api.endpoint(Endpoint("overview_days", "/overview/days", "GET", Role.VIEWER, _l("Последние 14 дней в числах"), Days))
 def days() -> Days:
-    return Days(days=[Day(date=day.date, **vars(day.count)) for day in days_of(account())])
+    return Days(days=[Day(date=day.date, **vars(day.count)) for day in days_of(current_account())])

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from amo_bridge.runtime.rehearsal_jobs import LONGEST, NotRehearsed
 from amo_bridge.runtime.rehearsal_jobs import Rehearsal as Kept
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Number, Shape, refusal
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Number, Shape, refusal
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.services import rules as rules_service
 
 
@@ -66,13 +66,15 @@ class RehearsalWish(Shape):
     deal_id: Number | None = None
 
 
-@doors.open(Door("rehearsals_rehearsals", "/rehearsals", "GET", Role.VIEWER, _l("Репетиции"), Rehearsals))
+@api.endpoint(Endpoint("rehearsals_rehearsals", "/rehearsals", "GET", Role.VIEWER, _l("Репетиции"), Rehearsals))
 def rehearsals() -> Rehearsals:
-    return Rehearsals(rehearsals=[Rehearsal(**_facts(one)) for one in account().rehearsals.all()])
+    return Rehearsals(rehearsals=[Rehearsal(**_facts(one)) for one in current_account().rehearsals.all()])
 
 
-@doors.open(
-    Door("rehearsals_ask", "/rehearsals", "POST", Role.ADMIN, _l("Начать репетицию"), Rehearsal, takes=RehearsalWish)
+@api.endpoint(
+    Endpoint(
+        "rehearsals_ask", "/rehearsals", "POST", Role.ADMIN, _l("Начать репетицию"), Rehearsal, takes=RehearsalWish
+    )
 )
 def ask(told: RehearsalWish) -> Rehearsal:
     try:
@@ -82,8 +84,8 @@ def ask(told: RehearsalWish) -> Rehearsal:
     return Rehearsal(**_facts(_known(number)))
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "rehearsals_one",
         "/rehearsals/<int:number>",
         "GET",
@@ -94,12 +96,19 @@ def ask(told: RehearsalWish) -> Rehearsal:
 )
 def one(number: int) -> RehearsalReport:
     known = _known(number)
-    deeds = account().rehearsals.deeds(number) if known.state == "done" else []
+    deeds = current_account().rehearsals.deeds(number) if known.state == "done" else []
     return RehearsalReport(**_facts(known), deeds=[_deed(one) for one in deeds])
 
 
-@doors.open(
-    Door("rehearsals_stop", "/rehearsals/<int:number>/stop", "POST", Role.ADMIN, _l("Остановить репетицию"), Rehearsal)
+@api.endpoint(
+    Endpoint(
+        "rehearsals_stop",
+        "/rehearsals/<int:number>/stop",
+        "POST",
+        Role.ADMIN,
+        _l("Остановить репетицию"),
+        Rehearsal,
+    )
 )  # fmt: skip
 def stop(number: int) -> Rehearsal:
     _known(number)
@@ -112,7 +121,7 @@ def stop(number: int) -> Rehearsal:
 
 def _known(number: int) -> Kept:
     try:
-        return account().rehearsals.get(number)
+        return current_account().rehearsals.get(number)
     except NotRehearsed as error:
         abort(refusal(404, str(error)))
 

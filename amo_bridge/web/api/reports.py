@@ -8,10 +8,10 @@ from typing import Literal
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.reports.overdue import WAYS
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Shape, day, one_of
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Shape, day, one_of
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.pages.reports import SPANS, report_asked_for
 
 
@@ -25,8 +25,8 @@ class Overdue(Shape):
     tasks: dict[str, int]
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "reports_overdue",
         "/reports/overdue",
         "GET",
@@ -42,6 +42,6 @@ class Overdue(Shape):
     )
 )
 def overdue() -> Overdue:
-    report, way = report_asked_for(account())
+    report, way = report_asked_for(current_account())
     people = {name: list(figures) for name, figures in report.rows.items()}
     return Overdue(count=way, days=list(report.days), people=people, tasks=dict(report.tasks))

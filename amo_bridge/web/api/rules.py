@@ -16,10 +16,10 @@ from amo_bridge.engine.history import Line
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.handler import Rule as ConfigRule
 from amo_bridge.web.accounts import NotMet
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Shape, one_of, refusal
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Shape, one_of, refusal
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services.rules import Facts, RuleFacts
 
@@ -141,8 +141,8 @@ class RuleHistory(Shape):
     decisions: list[RuleDecision]
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "rules_rules",
         "/rules",
         "GET",
@@ -154,18 +154,18 @@ class RuleHistory(Shape):
     )
 )
 def rules() -> Rules:
-    facts = RuleFacts(account())
+    facts = RuleFacts(current_account())
     found = facts.find(request.args.get("q", ""), request.args.get("only", ""))
     return Rules(rules=[Rule(**_facts(facts.at_a_glance(rule))) for rule in found])
 
 
-@doors.open(Door("rules_rule", "/rules/<name>", "GET", Role.VIEWER, _l("Одно правило"), RuleDetails))
+@api.endpoint(Endpoint("rules_rule", "/rules/<name>", "GET", Role.VIEWER, _l("Одно правило"), RuleDetails))
 def rule(name: str) -> RuleDetails:
     return _details(name)
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "rules_switch",
         "/rules/<name>",
         "PATCH",
@@ -179,7 +179,7 @@ def switch(name: str, told: RuleChange) -> RuleDetails:
     known = _known(name)
     if told.existing is not None and told.existing not in choices_of(known):
         abort(refusal(422, _wrong_choice(known)))
-    here = account()
+    here = current_account()
     try:
         before = here.file.read()
         text = before.text
@@ -191,8 +191,8 @@ def switch(name: str, told: RuleChange) -> RuleDetails:
     return _details(name)
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "rules_existing",
         "/rules/<name>/existing",
         "GET",
@@ -203,7 +203,7 @@ def switch(name: str, told: RuleChange) -> RuleDetails:
 )
 def existing(name: str) -> ExistingDeals:
     known = _known(name)
-    choices, deals = choices_of(known), account().existing(known)
+    choices, deals = choices_of(known), current_account().existing(known)
     if choices and deals is None:
         raise NotMet
     return ExistingDeals(
@@ -213,8 +213,8 @@ def existing(name: str) -> ExistingDeals:
     )
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "rules_history",
         "/rules/<name>/history",
         "GET",
@@ -226,23 +226,23 @@ def existing(name: str) -> ExistingDeals:
     )
 )
 def history(name: str) -> RuleHistory:
-    lines = RuleFacts(account()).lines(_known(name), loud=request.args.get("only") == "acted")
+    lines = RuleFacts(current_account()).lines(_known(name), loud=request.args.get("only") == "acted")
     return RuleHistory(decisions=[told(line) for line in lines])
 
 
 def _known(name: str) -> ConfigRule:
-    return RuleFacts(account()).get(name) or abort(404)
+    return RuleFacts(current_account()).get(name) or abort(404)
 
 
 def _details(name: str) -> RuleDetails:
-    facts, known = RuleFacts(account()), _known(name)
+    facts, known = RuleFacts(current_account()), _known(name)
     return RuleDetails(
         **_facts(facts.of(known)),
         off_reason=known.off_reason,
         block=facts.block(known),
         existing=_chosen(known),
         choices=list(choices_of(known)),
-        unconnected=unconnected_of(account().config).get(name, []),
+        unconnected=unconnected_of(current_account().config).get(name, []),
     )
 
 

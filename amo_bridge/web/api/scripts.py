@@ -9,10 +9,10 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.text.templates import BadTemplate
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Error, Shape, refusal
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Error, Shape, refusal
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.services.deals import ScriptDesk
 
 
@@ -38,15 +38,15 @@ class FilledScript(Shape):
     blocks: list[ScriptBlock]
 
 
-@doors.open(
-    Door("scripts_scripts", "/deals/<int:deal_id>/scripts", "GET", Role.VIEWER, _l("Скрипты звонков"), ScriptNames)
+@api.endpoint(
+    Endpoint("scripts_scripts", "/deals/<int:deal_id>/scripts", "GET", Role.VIEWER, _l("Скрипты звонков"), ScriptNames)
 )
 def scripts(deal_id: int) -> ScriptNames:
-    return ScriptNames(deal_id=deal_id, names=ScriptDesk.at(account(), deal_id).names)
+    return ScriptNames(deal_id=deal_id, names=ScriptDesk.at(current_account(), deal_id).names)
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "scripts_one",
         "/deals/<int:deal_id>/scripts/<name>",
         "GET",
@@ -58,7 +58,7 @@ def scripts(deal_id: int) -> ScriptNames:
 )
 def one(deal_id: int, name: str) -> FilledScript:
     try:
-        script = ScriptDesk.at(account(), deal_id).filled(name)
+        script = ScriptDesk.at(current_account(), deal_id).filled(name)
     except KeyError:
         abort(404)
     except BadTemplate as error:

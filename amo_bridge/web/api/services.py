@@ -10,10 +10,10 @@ from flask_babel import lazy_gettext as _l
 from pydantic import Field
 
 from amo_bridge.rules.service_lines import MOST_SERVICES, read
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Shape, refusal
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.services.service_lines import LETTERS, MOST_BLOGGERS, Group, ServiceDesk, ServiceForm, mark_of
 
 
@@ -74,15 +74,17 @@ class KnownBloggers(Shape):
     bloggers: list[KnownBlogger]
 
 
-@doors.open(
-    Door("services_services", "/deals/<int:deal_id>/services", "GET", Role.WEBINAR, _l("Услуги сделки"), DealServices)
+@api.endpoint(
+    Endpoint(
+        "services_services", "/deals/<int:deal_id>/services", "GET", Role.WEBINAR, _l("Услуги сделки"), DealServices
+    )
 )
 def services(deal_id: int) -> DealServices:
-    return _services(ServiceDesk.at(account(), deal_id))
+    return _services(ServiceDesk.at(current_account(), deal_id))
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "services_save",
         "/deals/<int:deal_id>/services",
         "PUT",
@@ -93,7 +95,7 @@ def services(deal_id: int) -> DealServices:
     )
 )
 def save(deal_id: int, told: ServicesToSave) -> DealServices:
-    desk = ServiceDesk.at(account(), deal_id)
+    desk = ServiceDesk.at(current_account(), deal_id)
     form = _form(desk, told)
     outcome = desk.take(form)
     if outcome == "wrong":
@@ -106,8 +108,8 @@ def save(deal_id: int, told: ServicesToSave) -> DealServices:
     return _services(desk)
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "services_saving",
         "/deals/<int:deal_id>/services/saving",
         "GET",
@@ -117,11 +119,11 @@ def save(deal_id: int, told: ServicesToSave) -> DealServices:
     )
 )  # fmt: skip
 def saving(deal_id: int) -> ServiceSaving:
-    return _saving(ServiceDesk.at(account(), deal_id))
+    return _saving(ServiceDesk.at(current_account(), deal_id))
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "services_bloggers",
         "/deals/<int:deal_id>/services/bloggers",
         "GET",
@@ -132,7 +134,7 @@ def saving(deal_id: int) -> ServiceSaving:
     )
 )
 def bloggers(deal_id: int) -> KnownBloggers:
-    found = ServiceDesk.at(account(), deal_id).people(request.args.get("letters", ""))
+    found = ServiceDesk.at(current_account(), deal_id).people(request.args.get("letters", ""))
     return KnownBloggers(
         bloggers=[KnownBlogger(contact_id=one.id, name=one.name, phones=list(one.phones)) for one in found]
     )

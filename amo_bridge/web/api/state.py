@@ -8,10 +8,10 @@ from typing import Literal
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.channels.registry import unconnected
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Shape
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Shape
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.services.overview import troubles
 
 
@@ -45,12 +45,12 @@ class State(Shape):
     access_ends_at: datetime | None
 
 
-@doors.open(Door("state_state", "/state", "GET", Role.VIEWER, _l("Всё ли хорошо"), State))
+@api.endpoint(Endpoint("state_state", "/state", "GET", Role.VIEWER, _l("Всё ли хорошо"), State))
 def state() -> State:
-    here = account()
-    vitals = here.vitals()
-    found = [Trouble(weight=one.weight, words=one.words) for one in troubles(here, vitals, here.clock.now())]
-    told = vitals.to_json()
+    here = current_account()
+    health = here.health_snapshot()
+    found = [Trouble(weight=one.weight, words=one.words) for one in troubles(here, health, here.clock.now())]
+    told = health.to_json()
     return State(
         account=here.config.account.url,
         state=here.bridge.state,

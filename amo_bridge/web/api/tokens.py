@@ -9,11 +9,11 @@ from flask import abort
 from flask_babel import lazy_gettext as _l
 from pydantic import BeforeValidator, StringConstraints
 
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Shape
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Shape
 from amo_bridge.web.auth.api_tokens import ApiToken
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import office
+from amo_bridge.web.context import accounts
 from amo_bridge.web.services import users as users_service
 
 
@@ -53,13 +53,13 @@ class NewToken(Shape):
     role: Role
 
 
-@doors.open(Door("tokens_tokens", "/tokens", "GET", Role.ADMIN, _l("Токены программ"), Tokens))
+@api.endpoint(Endpoint("tokens_tokens", "/tokens", "GET", Role.ADMIN, _l("Токены программ"), Tokens))
 def tokens() -> Tokens:
     return _that_work()
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "tokens_issue",
         "/tokens",
         "POST",
@@ -71,12 +71,12 @@ def tokens() -> Tokens:
 )
 def issue(told: NewToken) -> IssuedToken:
     secret = users_service.issue(told.name, told.role)
-    issued = office().api_tokens.of(secret, is_use=False) or abort(404)
+    issued = accounts().api_tokens.of(secret, is_use=False) or abort(404)
     return IssuedToken(**_facts(issued), secret=secret)
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "tokens_revoke",
         "/tokens/<int:token_id>",
         "DELETE",
@@ -92,7 +92,7 @@ def revoke(token_id: int) -> Tokens:
 
 
 def _that_work() -> Tokens:
-    return Tokens(tokens=[Token(**_facts(one)) for one in office().api_tokens.all()])
+    return Tokens(tokens=[Token(**_facts(one)) for one in accounts().api_tokens.all()])
 
 
 def _facts(known: ApiToken) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from flask import request
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Shape, whole
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Shape, whole
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 
 
 class Step(Shape):
@@ -35,8 +35,8 @@ class Steps(Shape):
 MOST_DAYS = 366
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "upcoming_upcoming",
         "/upcoming",
         "GET",
@@ -48,7 +48,7 @@ MOST_DAYS = 366
     )
 )
 def upcoming() -> Steps:
-    ahead = account().upcoming
+    ahead = current_account().upcoming
     days = request.args.get("days", 7, type=int)
     found = ahead.within(timedelta(days=days), rule=request.args.get("rule") or None)
     return Steps(now=ahead.now(), steps=[Step.model_validate(one.to_json()) for one in found])

@@ -11,11 +11,11 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from pydantic import StringConstraints
 
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Shape, refusal
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import AlreadyHere, LastAdmin, Role
 from amo_bridge.web.auth.users import User as Known
-from amo_bridge.web.context import office
+from amo_bridge.web.context import accounts
 from amo_bridge.web.forms import LONGEST_LOGIN
 from amo_bridge.web.services import users as users_service
 
@@ -57,13 +57,13 @@ class UserChange(Shape):
     role: Role
 
 
-@doors.open(Door("users_users", "/users", "GET", Role.ADMIN, _l("Пользователи"), Users))
+@api.endpoint(Endpoint("users_users", "/users", "GET", Role.ADMIN, _l("Пользователи"), Users))
 def users() -> Users:
-    return Users(users=[User(**_facts(one)) for one in office().users.all()])
+    return Users(users=[User(**_facts(one)) for one in accounts().users.all()])
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "users_invite",
         "/users",
         "POST",
@@ -80,20 +80,22 @@ def invite(told: NewUser) -> UserWithLink:
     return UserWithLink(**_facts(user), link=users_service.address_of_link(user))
 
 
-@doors.open(Door("users_one", "/users/<int:user_id>", "GET", Role.ADMIN, _l("Один пользователь"), User))
+@api.endpoint(Endpoint("users_one", "/users/<int:user_id>", "GET", Role.ADMIN, _l("Один пользователь"), User))
 def one(user_id: int) -> User:
     return User(**_facts(_known(user_id)))
 
 
-@doors.open(
-    Door("users_change_role", "/users/<int:user_id>", "PATCH", Role.ADMIN, _l("Сменить роль"), User, takes=UserChange)
+@api.endpoint(
+    Endpoint(
+        "users_change_role", "/users/<int:user_id>", "PATCH", Role.ADMIN, _l("Сменить роль"), User, takes=UserChange
+    )
 )
 def change_role(user_id: int, told: UserChange) -> User:
     return _changed(user_id, lambda user: users_service.set_role(user, told.role))
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "users_withdraw",
         "/users/<int:user_id>",
         "DELETE",
@@ -107,11 +109,11 @@ def withdraw(user_id: int) -> Users:
         users_service.withdraw(_known(user_id))
     except AlreadyHere:
         abort(refusal(409, _("Пароль уже задан: такого пользователя можно только отключить.")))
-    return Users(users=[User(**_facts(one)) for one in office().users.all()])
+    return Users(users=[User(**_facts(one)) for one in accounts().users.all()])
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "users_disable", "/users/<int:user_id>/disable", "POST", Role.ADMIN, _l("Отключить: он сразу вне страниц"), User
     )
 )
@@ -119,13 +121,13 @@ def disable(user_id: int) -> User:
     return _changed(user_id, users_service.disable)
 
 
-@doors.open(Door("users_enable", "/users/<int:user_id>/enable", "POST", Role.ADMIN, _l("Включить снова"), User))
+@api.endpoint(Endpoint("users_enable", "/users/<int:user_id>/enable", "POST", Role.ADMIN, _l("Включить снова"), User))
 def enable(user_id: int) -> User:
     return _changed(user_id, users_service.enable)
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "users_link",
         "/users/<int:user_id>/link",
         "POST",
@@ -149,7 +151,7 @@ def _changed(user_id: int, change: Callable[[Known], None]) -> User:
 
 
 def _known(user_id: int) -> Known:
-    return office().users.by_id(user_id) or abort(404)
+    return accounts().users.by_id(user_id) or abort(404)
 
 
 def _facts(known: Known) -> dict[str, Any]:

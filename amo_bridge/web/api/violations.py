@@ -13,10 +13,10 @@ from pydantic import Field, StringConstraints
 from amo_bridge.engine.violations import NoSuchViolation
 from amo_bridge.engine.violations import Violation as Broken
 from amo_bridge.reports.violations import Month
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, Number, Shape, refusal
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, Number, Shape, refusal
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account, token, write_down
+from amo_bridge.web.context import audit, current_account, token
 from amo_bridge.web.pages.violations import ALL, asked_for, in_the_audit, ruling_of, violations_of
 
 
@@ -64,8 +64,8 @@ def _month(told: str) -> str:
     return "" if told == ALL or Month.of(told) else _("месяц, например 2026-11, или %(all)s", all=ALL)
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "violations_violations",
         "/violations",
         "GET",
@@ -77,12 +77,12 @@ def _month(told: str) -> str:
     )
 )
 def violations() -> Violations:
-    here = account()
+    here = current_account()
     return _violations(violations_of(here, asked_for(None)))
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "violations_forgive",
         "/violations/forgive",
         "POST",
@@ -96,8 +96,8 @@ def forgive(told: Ruling) -> Violations:
     return _ruled("forgive", told)
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "violations_restore",
         "/violations/restore",
         "POST",
@@ -113,10 +113,10 @@ def restore(told: Ruling) -> Violations:
 
 def _ruled(decision: str, told: Ruling) -> Violations:
     try:
-        found = ruling_of(account(), decision)(told.numbers, token().name, told.why)
+        found = ruling_of(current_account(), decision)(told.numbers, token().name, told.why)
     except NoSuchViolation as error:
         abort(refusal(404, str(error)))
-    write_down(f"violations.{decision}", in_the_audit(decision, told.numbers, told.why))
+    audit(f"violations.{decision}", in_the_audit(decision, told.numbers, told.why))
     return _violations(found)
 
 

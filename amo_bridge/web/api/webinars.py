@@ -14,8 +14,8 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.errors import UnknownName
 from amo_bridge.text.names import same_name
-from amo_bridge.web.api import doors
-from amo_bridge.web.api.endpoint import Door, one_of, refusal, whole
+from amo_bridge.web.api import api
+from amo_bridge.web.api.endpoint import Endpoint, one_of, refusal, whole
 from amo_bridge.web.api.webinar_schemas import (
     Attendee,
     AttendeeDecision,
@@ -29,15 +29,15 @@ from amo_bridge.web.api.webinar_schemas import (
     WebinarUpload,
 )
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account, token
+from amo_bridge.web.context import current_account, token
 from amo_bridge.web.services import webinars as webinars_service
 from amo_bridge.web.services.webinars import FILTERS, FINDS_PEOPLE, ON_A_PAGE, Desk, desk, filtered, useless_answer
 from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
 from amo_bridge.webinars.formats.tables import WORDS, Field
 from amo_bridge.webinars.imports.drafts import NotFilled
-from amo_bridge.webinars.imports.model import Import, Kept
+from amo_bridge.webinars.imports.model import Import, ImportRow
 from amo_bridge.webinars.imports.report import carried_out, contact_url, results, sums
-from amo_bridge.webinars.imports.repository import ImportBook, NoSuchImport, NotNow
+from amo_bridge.webinars.imports.repository import ImportRepository, NoSuchImport, NotNow
 from amo_bridge.webinars.imports.service import NoAddress, UnknownContact
 from amo_bridge.webinars.sorting import rule_in_words
 
@@ -71,7 +71,7 @@ def found(at_hand: Desk, number: int) -> Import:
     return job
 
 
-def facts(one: Import, book: ImportBook) -> dict[str, Any]:
+def facts(one: Import, book: ImportRepository) -> dict[str, Any]:
     """What ``Webinar`` has."""
     counts = book.counts(one.id)
     return {
@@ -87,9 +87,9 @@ def facts(one: Import, book: ImportBook) -> dict[str, Any]:
     }
 
 
-def attendee(kept: Kept, at_hand: Desk) -> Attendee:
+def attendee(kept: ImportRow, at_hand: Desk) -> Attendee:
     """A row, as the table of the page shows it."""
-    row, person, home = kept.row, kept.row.person, account().config.account.url
+    row, person, home = kept.row, kept.row.person, current_account().config.account.url
     return Attendee(
         place=kept.number,
         name=person.name,
@@ -121,8 +121,8 @@ def attendee(kept: Kept, at_hand: Desk) -> Attendee:
 # ``/webinars``: files come in, people are decided about, an upload is carried out, held, taken back.
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "webinar_work_upload",
         "/webinars",
         "POST",
@@ -149,8 +149,8 @@ def upload(told: WebinarUpload) -> Drafts:
         abort(refusal(422, str(error)))
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "webinar_work_decide",
         "/webinars/<int:number>/people/<int:place>",
         "PUT",
@@ -167,8 +167,8 @@ def decide(number: int, place: int, told: AttendeeDecision) -> Attendee:
         return attendee(at_hand.book.row(number, place), at_hand)
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "webinar_work_start",
         "/webinars/<int:number>/start",
         "POST",
@@ -181,15 +181,17 @@ def start(number: int) -> Webinar:
     return _after("start", number)
 
 
-@doors.open(
-    Door("webinar_work_pause", "/webinars/<int:number>/pause", "POST", Role.WEBINAR, _l("Остановить загрузку"), Webinar)
+@api.endpoint(
+    Endpoint(
+        "webinar_work_pause", "/webinars/<int:number>/pause", "POST", Role.WEBINAR, _l("Остановить загрузку"), Webinar
+    )
 )
 def pause(number: int) -> Webinar:
     return _after("pause", number)
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "webinar_work_resume", "/webinars/<int:number>/resume", "POST", Role.WEBINAR, _l("Продолжить загрузку"), Webinar
     )
 )
@@ -197,15 +199,15 @@ def resume(number: int) -> Webinar:
     return _after("resume", number)
 
 
-@doors.open(
-    Door("webinar_work_undo", "/webinars/<int:number>/undo", "POST", Role.WEBINAR, _l("Отменить загрузку"), Webinar)
+@api.endpoint(
+    Endpoint("webinar_work_undo", "/webinars/<int:number>/undo", "POST", Role.WEBINAR, _l("Отменить загрузку"), Webinar)
 )
 def undo(number: int) -> Webinar:
     return _after("undo", number)
 
 
-@doors.open(
-    Door("webinar_work_drop", "/webinars/<int:number>/drop", "POST", Role.WEBINAR, _l("Удалить черновик"), Webinar)
+@api.endpoint(
+    Endpoint("webinar_work_drop", "/webinars/<int:number>/drop", "POST", Role.WEBINAR, _l("Удалить черновик"), Webinar)
 )
 def drop(number: int) -> Webinar:
     return _after("drop", number)
@@ -256,14 +258,16 @@ SOUGHT: dict[str, Any] = {
 CHECKS = {name: one_of(SOUGHT[name].split(", ")) for name in ("interest", "standing", "state")} | {"page": whole(1)}
 
 
-@doors.open(Door("webinars_webinars", "/webinars", "GET", Role.WEBINAR, _l("Загрузки участников вебинаров"), Webinars))
+@api.endpoint(
+    Endpoint("webinars_webinars", "/webinars", "GET", Role.WEBINAR, _l("Загрузки участников вебинаров"), Webinars)
+)
 def webinars() -> Webinars:
     book = webinar_desk().book
     return Webinars(webinars=[Webinar(**facts(one, book)) for one in book.all()])
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "webinars_webinar",
         "/webinars/<int:number>",
         "GET",
@@ -297,8 +301,8 @@ def webinar(number: int) -> WebinarReport:
     )
 
 
-@doors.open(
-    Door(
+@api.endpoint(
+    Endpoint(
         "webinars_people",
         "/webinars/<int:number>/people",
         "GET",
@@ -325,5 +329,5 @@ def _asked(number: int) -> tuple[Desk, Import]:
         return at_hand, found(at_hand, number)
 
 
-def _attendees(rows: list[Kept], at_hand: Desk) -> list[Attendee]:
+def _attendees(rows: list[ImportRow], at_hand: Desk) -> list[Attendee]:
     return [attendee(kept, at_hand) for kept in rows]

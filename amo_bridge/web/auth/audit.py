@@ -15,7 +15,7 @@ from amo_bridge.storage.tables import audit
 
 
 @dataclass(frozen=True)
-class Deed:
+class AuditEntry:
     """``deed``: its kind, «user.add». ``words``: what was done (Russian). ``account``: empty if it is about none."""
 
     id: int
@@ -57,13 +57,13 @@ class Audit:
         with self._store.read() as connection:
             return connection.execute(select(audit.c.id).where(*mine).limit(1)).first() is not None
 
-    def of_kind(self, deed: str, account: str, since: datetime) -> list[Deed]:
+    def of_kind(self, deed: str, account: str, since: datetime) -> list[AuditEntry]:
         """All deeds of one kind about an account since then, oldest first."""
         mine = (audit.c.deed == deed, audit.c.account == account, audit.c.at >= since.timestamp())
         with self._store.read() as connection:
             return [_deed(row) for row in connection.execute(select(audit).where(*mine).order_by(audit.c.id))]
 
-    def last(self, most: int, *, before: int | None = None) -> list[Deed]:
+    def last(self, most: int, *, before: int | None = None) -> list[AuditEntry]:
         """The newest; ``before``: only those older than this one, to turn pages."""
         query = select(audit).order_by(audit.c.id.desc()).limit(most)
         if before is not None:
@@ -72,5 +72,7 @@ class Audit:
             return [_deed(row) for row in connection.execute(query)]
 
 
-def _deed(row: Row[Any]) -> Deed:
-    return Deed(row.id, datetime.fromtimestamp(row.at, UTC), row.who, row.account, row.deed, row.words, row.details)
+def _deed(row: Row[Any]) -> AuditEntry:
+    return AuditEntry(
+        row.id, datetime.fromtimestamp(row.at, UTC), row.who, row.account, row.deed, row.words, row.details
+    )

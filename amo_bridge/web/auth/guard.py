@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
 from amo_bridge.web.auth.users import AT_MOST, Role
-from amo_bridge.web.context import Visitor, office
+from amo_bridge.web.context import Visitor, accounts
 
 TOKEN = "AMO_BRIDGE_METRICS_TOKEN"
 # A proxy on this machine passes strangers on; these are how it says so.
@@ -112,7 +112,7 @@ def _texts() -> Iterator[str]:
 
 def _check_token(needed: Role) -> None:
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    token = office().api_tokens.of(secret.strip()) if scheme.lower() == "bearer" else None
+    token = accounts().api_tokens.of(secret.strip()) if scheme.lower() == "bearer" else None
     if token is None:
         abort(401)
     g.api_token = token
@@ -125,7 +125,7 @@ def _visitor(secret: str) -> Visitor | None:
     """What a page loads by itself does not keep a sitting alive; what a person clicks does."""
     by_itself = request.method == "GET" and "HX-Request" in request.headers
     try:
-        user = office().users.sitting(secret, is_alive=not by_itself)
+        user = accounts().users.sitting(secret, is_alive=not by_itself)
     except StoreUnavailable as error:
         # The page that tells of it asks who is looking as well: nobody knows.
         g.trouble = error
@@ -186,4 +186,4 @@ class KeptKeySessions(SecureCookieSessionInterface):
 def needs_key(app: Flask) -> None:
     """Nothing can be signed without it. Raises StoreUnavailable, ConfigError."""
     if app.secret_key is None:
-        app.secret_key = office().session_key()
+        app.secret_key = accounts().session_key()

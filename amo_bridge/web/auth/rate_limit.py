@@ -21,7 +21,7 @@ from amo_bridge.errors import StoreUnavailable
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import tries
 from amo_bridge.web.auth.users import digest, fold
-from amo_bridge.web.context import office
+from amo_bridge.web.context import accounts
 
 SCHEME = "bridge-store"
 
@@ -79,7 +79,7 @@ class StoredTries(Storage, MovingWindowSupport):
 
     @property
     def _store(self) -> Store:
-        return office().store
+        return accounts().store
 
 
 def _since(key: str, moment: float) -> Select[int, Any]:
@@ -117,7 +117,7 @@ def seconds_to_wait() -> int:
 def _write_down(breached: RequestLimit) -> None:
     """Once for each time that somebody is shut out. What was typed for a name may be a password: only names that there
     are go into the audit."""
-    here, name = office(), _name()
+    here, name = accounts(), _name()
     known = next((user.login for user in here.users.all() if fold(user.login) == name), None)
     words = f"Вход закрыт на время: много неверных паролей, {known or 'имени такого нет'}, адрес {request.remote_addr}"
     since = datetime.fromtimestamp(time.time() - breached.limit.get_expiry(), UTC)

@@ -13,7 +13,7 @@ from flask import Flask
 from flask_login import current_user
 
 from amo_bridge.config.model import Config
-from amo_bridge.web.accounts import PageAccount
+from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.users import Role
 
 
@@ -49,7 +49,7 @@ def install(app: Flask) -> None:
     app.jinja_env.globals["menu"] = lambda account: [entry for entry in menu if _is_shown(entry, account)]
 
 
-def _is_shown(entry: Menu, account: PageAccount | None) -> bool:
+def _is_shown(entry: Menu, account: AccountView | None) -> bool:
     """``account``: the one that the page is about, if there is one."""
     if not (current_user.is_authenticated and current_user.user.may(entry.role)):
         return False

@@ -7,11 +7,11 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
-from amo_bridge.web.api import ROOT, SUBJECTS, by_subject, doors
+from amo_bridge.web.api import ROOT, SUBJECTS, api, by_subject
 from amo_bridge.web.api import openapi as api_description
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import office
+from amo_bridge.web.context import accounts
 from amo_bridge.web.forms import role_names
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services import users as users_service
@@ -29,7 +29,7 @@ def show() -> str:
 @routes.get("/api/openapi.json")
 @open_to(Role.ADMIN)
 def openapi() -> dict[str, object]:
-    return api_description.describe(doors, request.script_root + ROOT)
+    return api_description.describe(api, request.script_root + ROOT)
 
 
 @routes.post("/api/tokens")
@@ -56,8 +56,8 @@ def _page(**more: str) -> str:
     base = request.url_root.rstrip("/") + ROOT
     return render_template(
         "api/show.html",
-        tokens=office().api_tokens.all(),
-        doors=by_subject(doors.all),
+        tokens=accounts().api_tokens.all(),
+        doors=by_subject(api.all),
         titles=SUBJECTS,
         role_names=role_names(),
         base=base,

@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.web import context
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import office
+from amo_bridge.web.context import accounts
 from amo_bridge.web.pages import Menu
 
 routes = Blueprint("audit", __name__)
@@ -20,5 +20,5 @@ A_PAGE = 50
 @open_to(Role.ADMIN)
 def show() -> str:
     before = context.number("before")
-    deeds = office().audit.last(A_PAGE + 1, before=before)
+    deeds = accounts().audit.last(A_PAGE + 1, before=before)
     return render_template("audit/show.html", deeds=deeds[:A_PAGE], has_more=len(deeds) > A_PAGE)

@@ -10,10 +10,10 @@ from werkzeug.wrappers import Response
 from amo_bridge.config.diagnostics import place_told
 from amo_bridge.config.files import Backup, Written, difference
 from amo_bridge.errors import ConfigError
-from amo_bridge.web.accounts import PageAccount
+from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services.config import CONFIG_BYTES, Unfit, problems_of, version_before, versions_before
@@ -25,7 +25,7 @@ MENU = Menu(_l("Настройка"), "config.edit", place=70, role=Role.ADMIN)
 @routes.get("/config")
 @open_to(Role.ADMIN)
 def edit() -> str:
-    here = account()
+    here = current_account()
     file = here.file.read()
     return _editor(here, file, file.text)
 
@@ -34,7 +34,7 @@ def edit() -> str:
 @open_to(Role.ADMIN, most_bytes=CONFIG_BYTES)
 def check() -> str | tuple[str, int]:
     """What the text in the editor would change; or what is wrong with it, the text still there."""
-    here = account()
+    here = current_account()
     file, text = here.file.read(), _told("text")
     if problems := problems_of(here, text):
         return _editor(here, Written(file.text, _told("mark")), text, problems), 422
@@ -45,7 +45,7 @@ def check() -> str | tuple[str, int]:
 @open_to(Role.ADMIN, most_bytes=CONFIG_BYTES)
 def save() -> Response | tuple[str, int]:
     """Write the file; the bridge takes it at once."""
-    here = account()
+    here = current_account()
     text, back = _told("text"), request.form.get("back", "")
     try:
         state = config_service.save(here, text, _told("mark"), _restored(here, text))
@@ -63,7 +63,7 @@ def save() -> Response | tuple[str, int]:
 @open_to(Role.ADMIN)
 def put_back(name: str) -> str | tuple[str, int]:
     """What it would change to put a version before in place of this one."""
-    here = account()
+    here = current_account()
     try:
         backup, text = version_before(here, name)
     except ConfigError as error:
@@ -71,7 +71,7 @@ def put_back(name: str) -> str | tuple[str, int]:
     return review(here, text, here.file.read(), back="/config", backup=backup.name)
 
 
-def review(here: PageAccount, text: str, file: Written, *, back: str, **more: object) -> str | tuple[str, int]:
+def review(here: AccountView, text: str, file: Written, *, back: str, **more: object) -> str | tuple[str, int]:
     """The page that shows what would change, and asks. ``more``, where a rule would begin: ``matching`` deals wait
     there; ``existing``: those that it would do something about; ``backup``: the version that would be put back."""
     problems = problems_of(here, text)
@@ -87,7 +87,7 @@ def review(here: PageAccount, text: str, file: Written, *, back: str, **more: ob
     return (page, 422) if problems else page
 
 
-def _restored(here: PageAccount, text: str) -> Backup | None:
+def _restored(here: AccountView, text: str) -> Backup | None:
     """The version before that the form puts back, if it still is that."""
     try:
         backup, kept = version_before(here, _told("backup"))
@@ -96,7 +96,7 @@ def _restored(here: PageAccount, text: str) -> Backup | None:
     return backup if kept == text else None
 
 
-def _editor(here: PageAccount, file: Written, text: str, problems: list[str] | None = None) -> str:
+def _editor(here: AccountView, file: Written, text: str, problems: list[str] | None = None) -> str:
     return render_template(
         "config/edit.html",
         here=here,

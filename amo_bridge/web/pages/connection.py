@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services import connection as connection_service
 from amo_bridge.web.services.connection import ConnectionDesk
@@ -29,11 +29,11 @@ def begin() -> str | tuple[str, int]:
     """The way to amoCRM's own page, where an administrator of the account lets us in. A link, not a redirect: a form
     may only be sent to ourselves."""
     try:
-        page = connection_service.begin(account())
+        page = connection_service.begin(current_account())
     except (BridgeError, ConfigError) as error:
         return _page(why_not=str(error)), 409
     return _page(page=page)
 
 
 def _page(**more: str) -> str:
-    return render_template("connect/show.html", desk=ConnectionDesk.of(account()), **more)
+    return render_template("connect/show.html", desk=ConnectionDesk.of(current_account()), **more)

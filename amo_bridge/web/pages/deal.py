@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.error_pages import told
 from amo_bridge.web.services import deals as deals_service
 from amo_bridge.web.services.deals import NUMBER, KnownDeal, deal_of
@@ -33,7 +33,7 @@ def find() -> Response:
 @routes.get("/deals/<int:deal_id>")
 @open_to(Role.VIEWER)
 def show(deal_id: int) -> str | Response:
-    deal = deal_of(account(), deal_id)
+    deal = deal_of(current_account(), deal_id)
     if not deal.is_known:
         why = _("Проверьте номер. О сделке, которая есть в amoCRM, мост узнаёт с первого события о ней.")
         return told(404, _("Мост не знает сделки %(n)s", n=deal_id), why)
@@ -44,7 +44,7 @@ def show(deal_id: int) -> str | Response:
 @open_to(Role.ADMIN)
 def judge(deal_id: int, event_id: int) -> str | tuple[str, int]:
     """What the rules would do about this event now. Nothing is changed."""
-    here = account()
+    here = current_account()
     try:
         verdicts = deals_service.judge(here, deal_id, event_id)
     except (BridgeError, ConfigError) as error:
@@ -58,7 +58,7 @@ def judge(deal_id: int, event_id: int) -> str | tuple[str, int]:
 @open_to(Role.ADMIN)
 def carry_out(deal_id: int, event_id: int) -> Response | tuple[str, int]:
     """For good: the rule named in the form does what it would do."""
-    here = account()
+    here = current_account()
     rule, mark = request.form.get("rule", ""), request.form.get("mark", "")
     try:
         deals_service.carry_out(here, deal_id, event_id, rule, mark)

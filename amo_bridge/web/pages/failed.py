@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from amo_bridge.engine.dead_letters import NotFailed
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account, user, write_down
+from amo_bridge.web.context import audit, current_account, user
 from amo_bridge.web.pages import Menu
 
 routes = Blueprint("failed", __name__)
@@ -20,7 +20,7 @@ MENU = Menu(_l("Отказы"), "failed.show", place=30)
 @routes.get("/failed")
 @open_to(Role.VIEWER)
 def show() -> str:
-    here = account()
+    here = current_account()
     failures = here.failures.all() if here.is_known else []
     clauses = {rule.name: rule.clause for rule in here.config.rules}
     return render_template("failed/show.html", failures=failures, clauses=clauses)
@@ -30,7 +30,7 @@ def show() -> str:
 @open_to(Role.ADMIN)
 def decide(decision: str) -> Response:
     """Retry or drop those that were ticked."""
-    here, names = account(), request.form.getlist("name")
+    here, names = current_account(), request.form.getlist("name")
     act = {"retry": here.failures.retry, "drop": here.failures.drop}.get(decision)
     if act is None or not names:
         flash(_("Отметьте, что вернуть в работу или снять."))
@@ -41,7 +41,7 @@ def decide(decision: str) -> Response:
         flash(_("Список уже изменился: кто-то решил это раньше."))
         return redirect(url_for("failed.show"))
     words = {"retry": "Возвращено в работу", "drop": "Снято"}[decision]
-    write_down(f"failed.{decision}", f"{words}: {', '.join(one.name for one in chosen)}")
-    here.bridge.ring()
+    audit(f"failed.{decision}", f"{words}: {', '.join(one.name for one in chosen)}")
+    here.bridge.wake()
     flash(_("Возвращено в работу.") if decision == "retry" else _("Снято."))
     return redirect(url_for("failed.show"))

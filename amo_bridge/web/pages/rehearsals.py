@@ -16,7 +16,7 @@ from amo_bridge.rehearsal.results import sheet
 from amo_bridge.runtime.rehearsal_jobs import LONGEST, NotRehearsed, Rehearsal
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.services import rules as rules_service
 from amo_bridge.web.services.deals import NUMBER
 from amo_bridge.web.template_filters import weeks
@@ -34,7 +34,7 @@ STATES = {
 @routes.get("/rehearsals")
 @open_to(Role.VIEWER)
 def show() -> str:
-    here = account()
+    here = current_account()
     known = here.rehearsals.all() if here.is_known else []
     return render_template(
         "rehearsals/all.html", rehearsals=known, here=here, states=STATES, usual=USUAL, longest=LONGEST
@@ -96,21 +96,21 @@ def as_text(number: int) -> Response:
         "Content-Disposition": f'attachment; filename="rehearsal-{number}.csv"',
         "Cache-Control": "no-store",
     }
-    body = sheet(account().rehearsals.deeds(number))
+    body = sheet(current_account().rehearsals.deeds(number))
     return Response(body, headers=headers, content_type="text/csv; charset=utf-8")
 
 
 def _known(number: int) -> Rehearsal:
     try:
-        return account().rehearsals.get(number)
+        return current_account().rehearsals.get(number)
     except NotRehearsed:
         abort(404)
 
 
 def _told_of(rehearsal: Rehearsal) -> dict[str, Any]:
-    deeds = account().rehearsals.deeds(rehearsal.number) if rehearsal.state == "done" else []
+    deeds = current_account().rehearsals.deeds(rehearsal.number) if rehearsal.state == "done" else []
     days = [(datetime.fromisoformat(deed["at"]), deed) for deed in deeds]
-    first = rehearsal.asked_at.astimezone(account().zone).date()
+    first = rehearsal.asked_at.astimezone(current_account().zone).date()
     return {
         "rehearsal": rehearsal,
         "states": STATES,

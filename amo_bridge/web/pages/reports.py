@@ -12,10 +12,10 @@ from flask_babel import lazy_gettext as _l
 from amo_bridge.reports.overdue import WAYS, Report, Span, Way, knows_tasks, late_tasks, overdue
 from amo_bridge.reports.workbook import is_available, workbook
 from amo_bridge.text.csv_table import as_csv
-from amo_bridge.web.accounts import PageAccount
+from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu
 
 routes = Blueprint("reports", __name__)
@@ -44,7 +44,7 @@ class Wish:
 @routes.get("/reports/overdue")
 @open_to(Role.VIEWER)
 def show() -> str:
-    here = account()
+    here = current_account()
     wish = _wish(here)
     report = _report(here, wish) if here.is_known else None
     return render_template(
@@ -62,7 +62,7 @@ def show() -> str:
 @open_to(Role.VIEWER)
 def tasks() -> str:
     """The tasks behind a figure: one person's or everybody's, of one day or of all of them."""
-    here = account()
+    here = current_account()
     wish, person = _wish(here), request.args.get("person", "")
     spans = _spans(here, wish)
     day = next((span for span in spans if span.date.isoformat() == request.args.get("day")), None)
@@ -82,33 +82,33 @@ def tasks() -> str:
 @routes.get("/reports/overdue.csv")
 @open_to(Role.VIEWER)
 def as_text() -> Response:
-    report = _report(account(), _wish(account()))
+    report = _report(current_account(), _wish(current_account()))
     return _file(as_csv(_head(report), _rows(report)), "text/csv; charset=utf-8", "csv")
 
 
 @routes.get("/reports/overdue.xlsx")
 @open_to(Role.VIEWER)
 def as_workbook() -> Response:
-    report = _report(account(), _wish(account()))
+    report = _report(current_account(), _wish(current_account()))
     return _file(workbook(_("Просроченные задачи"), _head(report), _rows(report)), XLSX, "xlsx")
 
 
-def report_asked_for(here: PageAccount) -> tuple[Report, Way]:
+def report_asked_for(here: AccountView) -> tuple[Report, Way]:
     """As the address asks; and how it was counted."""
     wish = _wish(here)
     return _report(here, wish), wish.way
 
 
-def _report(here: PageAccount, wish: Wish) -> Report:
+def _report(here: AccountView, wish: Wish) -> Report:
     return overdue(here.store, here.key, _spans(here, wish), _names(here), wish.way)
 
 
-def _names(here: PageAccount) -> dict[int, str]:
+def _names(here: AccountView) -> dict[int, str]:
     known = here.crm_account
     return {person.id: person.name for person in known.users} if known else {}
 
 
-def _wish(here: PageAccount) -> Wish:
+def _wish(here: AccountView) -> Wish:
     """Nonsense in the address is the usual."""
     days = request.args.get("days", type=int)
     way = next((way for way in WAYS if way == request.args.get("count")), WAYS[0])
@@ -120,7 +120,7 @@ def _wish(here: PageAccount) -> Wish:
     return Wish(days if days in SPANS else SPANS[0], max(min(until, now), EARLIEST.replace(tzinfo=here.zone)), way)
 
 
-def _spans(here: PageAccount, wish: Wish) -> list[Span]:
+def _spans(here: AccountView, wish: Wish) -> list[Span]:
     """Oldest first; the last one ends now if it is today."""
     dates = [wish.until.date() - timedelta(days=back) for back in range(wish.days - 1, -2, -1)]
     midnights = [datetime(day.year, day.month, day.day, tzinfo=here.zone).timestamp() for day in dates]

@@ -12,7 +12,7 @@ from amo_bridge.errors import ConfigError
 from amo_bridge.rules.handler import Rule
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.pages.config import review
 from amo_bridge.web.services.config import CONFIG_BYTES
@@ -25,7 +25,7 @@ MENU = Menu(_l("Правила"), "rules.all_of_them", place=20)
 @routes.get("/rules")
 @open_to(Role.VIEWER)
 def all_of_them() -> str:
-    here = account()
+    here = current_account()
     facts, wanted, only = RuleFacts(here), request.args.get("q", ""), request.args.get("only", "")
     rows = [facts.at_a_glance(rule) for rule in facts.find(wanted, only)]
     return render_template("rules/all.html", rows=rows, here=here, q=wanted, only=only)
@@ -34,7 +34,7 @@ def all_of_them() -> str:
 @routes.get("/rules/<name>")
 @open_to(Role.VIEWER)
 def show(name: str) -> str:
-    here = account()
+    here = current_account()
     facts, rule = _rule(name)
     only = request.args.get("only", "")
     return render_template(
@@ -57,14 +57,14 @@ def existing(name: str) -> str:
     """What the rule would do about the deals that were there before it; asked for when the page is there already."""
     _, rule = _rule(name)
     chosen = getattr(rule.options, "existing", "")
-    return render_template("rules/existing.html", existing=account().existing(rule), chosen=chosen)
+    return render_template("rules/existing.html", existing=current_account().existing(rule), chosen=chosen)
 
 
 @routes.post("/rules/<name>/switch")
 @open_to(Role.ADMIN, most_bytes=CONFIG_BYTES)
 def switch(name: str) -> str | tuple[str, int]:
     """Nothing is changed yet: what would change is shown, and asked about."""
-    here = account()
+    here = current_account()
     facts, rule = _rule(name)
     wish = _wish(rule)
     file = here.file.read()
@@ -95,5 +95,5 @@ def _wish(rule: Rule) -> dict[str, bool | str]:
 
 
 def _rule(name: str) -> tuple[RuleFacts, Rule]:
-    facts = RuleFacts(account())
+    facts = RuleFacts(current_account())
     return facts, facts.get(name) or abort(404)

@@ -7,7 +7,7 @@ from flask import Blueprint, abort, render_template
 from amo_bridge.text.templates import BadTemplate
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.services.deals import ScriptDesk
 
 routes = Blueprint("scripts", __name__)
@@ -16,14 +16,14 @@ routes = Blueprint("scripts", __name__)
 @routes.get("/deals/<int:deal_id>/scripts")
 @open_to(Role.VIEWER)
 def show(deal_id: int) -> str:
-    desk = ScriptDesk.at(account(), deal_id)
+    desk = ScriptDesk.at(current_account(), deal_id)
     return render_template("scripts/list.html", deal=desk.deal, names=desk.names)
 
 
 @routes.get("/deals/<int:deal_id>/scripts/<name>")
 @open_to(Role.VIEWER)
 def one(deal_id: int, name: str) -> str:
-    desk = ScriptDesk.at(account(), deal_id)
+    desk = ScriptDesk.at(current_account(), deal_id)
     try:
         script = desk.filled(name)
     except KeyError:

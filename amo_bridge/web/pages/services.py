@@ -8,7 +8,7 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.services.service_lines import ServiceDesk, ServiceForm, mark_of
 
 routes = Blueprint("services", __name__)
@@ -17,7 +17,7 @@ routes = Blueprint("services", __name__)
 @routes.get("/deals/<int:deal_id>/services")
 @open_to(Role.WEBINAR)
 def show(deal_id: int) -> str:
-    desk = ServiceDesk.at(account(), deal_id)
+    desk = ServiceDesk.at(current_account(), deal_id)
     return _page(desk, ServiceForm.of_text(desk.text, desk.services.platforms))
 
 
@@ -25,7 +25,7 @@ def show(deal_id: int) -> str:
 @open_to(Role.WEBINAR)
 def change(deal_id: int) -> str | Response:
     """A button of the form: one more row, one blogger less, or save."""
-    desk = ServiceDesk.at(account(), deal_id)
+    desk = ServiceDesk.at(current_account(), deal_id)
     form = ServiceForm.of_form(request.form)
     deed = request.form.get("do", "save")
     return _save(desk, form) if deed == "save" else _page(desk, form.changed(deed))
@@ -35,7 +35,7 @@ def change(deal_id: int) -> str | Response:
 @open_to(Role.WEBINAR)
 def people(deal_id: int) -> str:
     """The choices below a name that is being typed."""
-    desk = ServiceDesk.at(account(), deal_id)
+    desk = ServiceDesk.at(current_account(), deal_id)
     letters = next((value for name, value in request.args.items() if name.startswith("blogger.")), "")
     return render_template("services/people.html", people=desk.people(letters))
 
@@ -44,7 +44,7 @@ def people(deal_id: int) -> str:
 @open_to(Role.WEBINAR)
 def state(deal_id: int) -> str:
     """What became of the last saving; asked again as long as it is under way."""
-    return render_template("services/state.html", desk=ServiceDesk.at(account(), deal_id))
+    return render_template("services/state.html", desk=ServiceDesk.at(current_account(), deal_id))
 
 
 def _save(desk: ServiceDesk, form: ServiceForm) -> str | Response:

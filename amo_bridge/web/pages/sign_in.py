@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.rate_limit import limited_log_in
 from amo_bridge.web.auth.users import User
-from amo_bridge.web.context import Visitor, office
+from amo_bridge.web.context import Visitor, accounts
 from amo_bridge.web.forms import FirstAdminForm, LogInForm, PasswordForm
 from amo_bridge.web.middleware import COOKIE, LANGUAGES
 
@@ -27,7 +27,7 @@ def log_in() -> Response | tuple[str, int] | str:
         if current_user.is_authenticated:
             return redirect(_back())
         return render_template("signing_in/log_in.html", form=form)
-    found = office().users.log_in(form.login.data, form.password.data)
+    found = accounts().users.log_in(form.login.data, form.password.data)
     if found is None:
         form.password.errors = [_("Имя или пароль не подходят")]
         return render_template("signing_in/log_in.html", form=form), 401
@@ -39,7 +39,7 @@ def log_in() -> Response | tuple[str, int] | str:
 @open_to(None)
 def log_out() -> Response:
     if current_user.is_authenticated:
-        office().users.stand_up(current_user.get_id())
+        accounts().users.stand_up(current_user.get_id())
     logout_user()
     session.clear()
     return redirect(url_for("signing_in.log_in"))
@@ -49,7 +49,7 @@ def log_out() -> Response:
 @open_to(None)
 def set_up(secret: str) -> Response | tuple[str, int] | str:
     """The first admin makes himself known, by the link that the first start printed."""
-    here, form = office(), FirstAdminForm()
+    here, form = accounts(), FirstAdminForm()
     if not here.links.is_good("setup", secret):
         return render_template("signing_in/used_up.html"), 403
     if not form.validate_on_submit():
@@ -70,7 +70,7 @@ def set_up(secret: str) -> Response | tuple[str, int] | str:
 @open_to(None)
 def set_password(secret: str) -> Response | tuple[str, int] | str:
     """Whoever has the link sets the password of the user that it was made for."""
-    here = office()
+    here = accounts()
     user_id = here.links.user_of(secret)
     user = here.users.by_id(user_id) if user_id is not None else None
     if user is None or user.is_disabled:

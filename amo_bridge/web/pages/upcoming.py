@@ -13,7 +13,7 @@ from amo_bridge.channels.registry import unconnected_of
 from amo_bridge.engine.forecast import Coming
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account
+from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.template_filters import weeks
 
@@ -27,7 +27,7 @@ MOST = 500
 @routes.get("/upcoming")
 @open_to(Role.VIEWER)
 def show() -> str:
-    here = account()
+    here = current_account()
     asked, rule = request.args.get("days", type=int), request.args.get("rule", "")
     days = asked if asked in SPANS else SPANS[1]
     found: list[Coming] = []

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import AlreadyHere, LastAdmin, Role, User
-from amo_bridge.web.context import office
+from amo_bridge.web.context import accounts
 from amo_bridge.web.forms import UserForm, role_names
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services import users as users_service
@@ -82,7 +82,7 @@ def _changed(user_id: int, change: Callable[[User], None]) -> Response:
 
 
 def _user(user_id: int) -> User:
-    return office().users.by_id(user_id) or abort(404)
+    return accounts().users.by_id(user_id) or abort(404)
 
 
 def _page(form: UserForm, invited: User | None = None) -> str:
@@ -90,7 +90,7 @@ def _page(form: UserForm, invited: User | None = None) -> str:
     address = None if invited is None else users_service.address_of_link(invited)
     return render_template(
         "users/show.html",
-        users=office().users.all(),
+        users=accounts().users.all(),
         form=form,
         role_names=role_names(),
         invited=invited,

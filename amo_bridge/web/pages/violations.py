@@ -13,10 +13,10 @@ from werkzeug.wrappers import Response as Answer
 
 from amo_bridge.engine.violations import NoSuchViolation, Violation
 from amo_bridge.reports.violations import Month, sheet, sums
-from amo_bridge.web.accounts import PageAccount
+from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account, user, write_down
+from amo_bridge.web.context import audit, current_account, user
 from amo_bridge.web.pages import Menu
 
 routes = Blueprint("violations", __name__)
@@ -48,7 +48,7 @@ class Wish:
 @routes.get("/violations")
 @open_to(Role.VIEWER)
 def show() -> str:
-    here = account()
+    here = current_account()
     wish = _wish(here)
     known: dict[str, Any] = {"found": [], "people": [], "clauses": [], "months": [_this_month(here)]}
     if here.is_known:
@@ -66,7 +66,7 @@ def show() -> str:
 @routes.get("/violations.csv")
 @open_to(Role.VIEWER)
 def as_text() -> Response:
-    here = account()
+    here = current_account()
     wish = _wish(here)
     body = sheet(violations_of(here, wish), here.config.account.url, here.zone)
     headers = {
@@ -80,7 +80,7 @@ def as_text() -> Response:
 @open_to(Role.ADMIN)
 def decide(decision: str) -> Answer:
     """Those that were ticked, with the reason; back to where it was asked from."""
-    here = account()
+    here = current_account()
     back = redirect(url_for("violations.show", **_wish(here).asked))
     numbers, why = request.form.getlist("number", type=int), " ".join(request.form.get("why", "").split())
     if not numbers or not why or len(why) > LONGEST_WHY:
@@ -91,12 +91,12 @@ def decide(decision: str) -> Answer:
     except NoSuchViolation as error:
         flash(str(error))
         return back
-    write_down(f"violations.{decision}", in_the_audit(decision, numbers, why))
+    audit(f"violations.{decision}", in_the_audit(decision, numbers, why))
     flash(_("Прощено.") if decision == "forgive" else _("Снова учтено."))
     return back
 
 
-def violations_of(here: PageAccount, wish: Wish) -> list[Violation]:
+def violations_of(here: AccountView, wish: Wish) -> list[Violation]:
     """The oldest first."""
     since, until = wish.month.span(here.zone) if wish.month else (None, None)
     return here.violations.between(since, until, person=wish.person or None, clause=wish.clause or None)
@@ -109,7 +109,7 @@ def asked_for(default: Month | None) -> Wish:
     return Wish(month, request.args.get("person", "").strip(), request.args.get("clause", "").strip())
 
 
-def ruling_of(here: PageAccount, decision: str) -> Callable[[list[int], str, str], list[Violation]]:
+def ruling_of(here: AccountView, decision: str) -> Callable[[list[int], str, str], list[Violation]]:
     return here.violations.forgive if decision == "forgive" else here.violations.restore
 
 
@@ -117,16 +117,16 @@ def in_the_audit(decision: str, numbers: list[int], why: str) -> str:
     return f"{DECISIONS[decision]}: № {', '.join(map(str, numbers))} — {why}"
 
 
-def _wish(here: PageAccount) -> Wish:
+def _wish(here: AccountView) -> Wish:
     """Nonsense in the address is the month that is running."""
     return asked_for(_this_month(here))
 
 
-def _this_month(here: PageAccount) -> Month:
+def _this_month(here: AccountView) -> Month:
     return Month.containing(here.clock.now().astimezone(here.zone).date())
 
 
-def _months(here: PageAccount) -> list[Month]:
+def _months(here: AccountView) -> list[Month]:
     """From now back to the ledger's first, the newest first."""
     found, first_at = [_this_month(here)], here.violations.first_at()
     while first_at is not None and found[-1].span(here.zone)[0] > first_at and len(found) < MOST_MONTHS:

@@ -16,7 +16,7 @@ from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.errors import UnknownName
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import account, user
+from amo_bridge.web.context import current_account, user
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services import webinars as webinars_service
 from amo_bridge.web.services.webinars import (
@@ -74,7 +74,9 @@ def _front(**more: Any) -> str:
         return render_template("webinars/off.html", why=str(error))
     imports = at_hand.book.all()
     about = {
-        "imports": imports, "sizes": sizes(account().store, [job.id for job in imports]), "words": webinars_service,
+        "imports": imports,
+        "sizes": sizes(current_account().store, [job.id for job in imports]),
+        "words": webinars_service,
         "rule": rule_in_words(at_hand.drafting.options), "bizon": bizon_desk(),
     }  # fmt: skip
     return render_template("webinars/list.html", **about, **more)
@@ -177,14 +179,14 @@ def _told_of(number: int) -> dict[str, Any]:
     page = max(request.args.get("page", 1, type=int), 1)
     shown = found[(page - 1) * ON_A_PAGE : page * ON_A_PAGE]
     return {
-        "job": job, "counts": counts, "rows": shown, "contacts": contacts_of(shown, account()),
+        "job": job, "counts": counts, "rows": shown, "contacts": contacts_of(shown, current_account()),
         "found": len(found), "page": page, "pages": -(-len(found) // ON_A_PAGE), "sums": by_stage, "left_out": left_out,
         "drafts_beside": at_hand.drafting.drafts_beside(job), "desk": at_hand,
         "waiting": [kept for kept in rows if kept.waits],
         "standings": [one for one in webinars_service.STANDINGS if any(kept.row.standing == one for kept in rows)],
         "rule": rule_in_words(at_hand.drafting.options), "words": webinars_service, "minutes_of": minutes_of,
-        "deal_url": lambda deal_id: deal_url(account().config.account.url, deal_id),
-        "contact_url": lambda contact_id: contact_url(account().config.account.url, contact_id),
+        "deal_url": lambda deal_id: deal_url(current_account().config.account.url, deal_id),
+        "contact_url": lambda contact_id: contact_url(current_account().config.account.url, contact_id),
         "is_active": job.state in ACTIVE, "progress": progress_of(at_hand.book, number),
         "now": webinars_service.now, "did": webinars_service.did,
         "start_question": webinars_service.start_question(counts),
@@ -204,7 +206,7 @@ def _asked() -> dict[str, str]:
 def decide(number: int, place: int) -> str | Answer:
     """A person's own decision about one row. What is mistyped in the row's form is said there."""
     try:
-        webinars_service.decide(desk(), number, place, said_in(request.form, account().config.account.url))
+        webinars_service.decide(desk(), number, place, said_in(request.form, current_account().config.account.url))
     except (NotAContact, UnknownContact) as error:
         return _decided(number, place, mistake=str(error))
     except ValueError:
@@ -242,7 +244,7 @@ def act(number: int, deed: webinars_service.Deed) -> Answer:
 def report(number: int) -> Response:
     told = _told_of(number)
     at_hand: Desk = told["desk"]
-    body = report_of(at_hand.book.rows(number), account().config.account.url, at_hand.drafting.options)
+    body = report_of(at_hand.book.rows(number), current_account().config.account.url, at_hand.drafting.options)
     name = f"webinar-{told['job'].held_on.isoformat()}-{number}.csv"
     return Response(body, mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'})
 

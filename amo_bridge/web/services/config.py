@@ -12,8 +12,8 @@ from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rules.handler import Rule
 from amo_bridge.runtime.config_reload import FileState
-from amo_bridge.web.accounts import PageAccount
-from amo_bridge.web.context import office, write_down
+from amo_bridge.web.accounts import AccountView
+from amo_bridge.web.context import accounts, audit
 from amo_bridge.web.template_filters import moment
 
 DEED = "config.save"
@@ -41,7 +41,7 @@ class Unfit(ConfigError):
     """The text itself is wrong."""
 
 
-def problems_of(here: PageAccount, text: str) -> list[str]:
+def problems_of(here: AccountView, text: str) -> list[str]:
     """Everything that is wrong with the text, names that the account does not know included."""
     try:
         return here.bridge.misfits(here.file.checked(text))
@@ -51,7 +51,7 @@ def problems_of(here: PageAccount, text: str) -> list[str]:
         return [_("Имена не сверены: amoCRM сейчас не отвечает (%(why)s). Повторите чуть позже.", why=str(error))]
 
 
-def save(here: PageAccount, text: str, mark: str, restored: Backup | None = None) -> FileState:
+def save(here: AccountView, text: str, mark: str, restored: Backup | None = None) -> FileState:
     """Write the file in place of the version of this mark; the bridge takes it at once. What stands there already is
     not written again. ``restored``: the text is this version's.
 
@@ -64,16 +64,16 @@ def save(here: PageAccount, text: str, mark: str, restored: Backup | None = None
         deed = _deed(_config_or_none(here, before.text), here.file.checked(text))
         if restored is not None:
             deed = f"Возвращена версия, заменённая {moment(restored.at)}. {deed}"
-        write_down(DEED, deed, details="\n".join(difference(before.text, text)))
+        audit(DEED, deed, details="\n".join(difference(before.text, text)))
     return here.bridge.watch.look(again=True)
 
 
-def versions_before(here: PageAccount) -> list[Version]:
+def versions_before(here: AccountView) -> list[Version]:
     """Newest first."""
     backups = here.file.backups()
     if not backups:
         return []
-    saves = office().audit.of_kind(DEED, here.name, backups[-1].at)
+    saves = accounts().audit.of_kind(DEED, here.name, backups[-1].at)
     # Whatever replaces a version is written down right after it, and before the next one is replaced.
     ends = [None, *(one.at for one in backups)]
     told = []
@@ -83,7 +83,7 @@ def versions_before(here: PageAccount) -> list[Version]:
     return told
 
 
-def version_before(here: PageAccount, name: str) -> tuple[Backup, str]:
+def version_before(here: AccountView, name: str) -> tuple[Backup, str]:
     """A version that was replaced, and its text. Raises ConfigError."""
     text = here.file.backup(name)
     return next(one for one in here.file.backups() if one.name == name), text
@@ -102,7 +102,7 @@ def _deed(old: Config | None, new: Config) -> str:
     return "; ".join(told) or "Изменена настройка"
 
 
-def _config_or_none(here: PageAccount, text: str) -> Config | None:
+def _config_or_none(here: AccountView, text: str) -> Config | None:
     try:
         return here.file.checked(text)
     except ConfigError:

@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from amo_bridge.config.loader import secret
 from amo_bridge.crm.account import Account
 from amo_bridge.engine import alerts
-from amo_bridge.engine.metrics import Vitals
+from amo_bridge.engine.metrics import HealthSnapshot
 from amo_bridge.runtime.connection import CLIENT_ID, TOKEN, redirect_uri
-from amo_bridge.web.accounts import NotMet, PageAccount
-from amo_bridge.web.context import write_down
+from amo_bridge.web.accounts import AccountView, NotMet
+from amo_bridge.web.context import audit
 
 
 @dataclass(frozen=True)
 class ConnectionDesk:
-    """``known`` and ``vitals``: None before the bridge has met the account. ``ends_at``: when the token dies (Unix
+    """``known`` and ``health``: None before the bridge has met the account. ``ends_at``: when the token dies (Unix
     seconds), if that is known; ``warning`` tells of it in good time (Russian)."""
 
-    here: PageAccount
+    here: AccountView
     known: Account | None
-    vitals: Vitals | None
+    health: HealthSnapshot | None
     is_long_lived: bool
     has_keys: bool
     redirect_uri: str
@@ -28,17 +28,17 @@ class ConnectionDesk:
     warning: str
 
     @classmethod
-    def of(cls, here: PageAccount) -> ConnectionDesk:
+    def of(cls, here: AccountView) -> ConnectionDesk:
         environment = here.bridge.environment
         ends_at = here.bridge.token_ends_at
         try:
-            vitals = here.vitals()
+            health = here.health_snapshot()
         except NotMet:
-            vitals = None
+            health = None
         return cls(
             here=here,
             known=here.crm_account,
-            vitals=vitals,
+            health=health,
             is_long_lived=bool(secret(environment, TOKEN)),
             has_keys=bool(secret(environment, CLIENT_ID)),
             redirect_uri=redirect_uri(here.config, environment),
@@ -49,11 +49,11 @@ class ConnectionDesk:
     @property
     def trouble(self) -> str:
         """What holds the requests up (Russian)."""
-        return self.here.bridge.trouble or (self.vitals.stopped if self.vitals else "")
+        return self.here.bridge.trouble or (self.health.stopped if self.health else "")
 
 
-def begin(here: PageAccount) -> str:
+def begin(here: AccountView) -> str:
     """amoCRM's own page, where an administrator of the account lets us in. Raises BridgeError, ConfigError."""
     page = here.bridge.ways()[0].new_page()
-    write_down("connect.begin", "Начато подключение аккаунта")
+    audit("connect.begin", "Начато подключение аккаунта")
     return page

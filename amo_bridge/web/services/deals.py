@@ -17,7 +17,7 @@ from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.journal import Entry
 from amo_bridge.engine.replay import NotRepeatable, Repeating
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.deal import Deal
@@ -25,8 +25,8 @@ from amo_bridge.runtime.connection import account_client
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.text.names import normalise
 from amo_bridge.text.scripts import Script, Scripts
-from amo_bridge.web.accounts import NotMet, PageAccount
-from amo_bridge.web.context import who, write_down
+from amo_bridge.web.accounts import AccountView, NotMet
+from amo_bridge.web.context import audit, who
 
 # A number, also as pages print it, or the address of the deal's page in amoCRM.
 NUMBER = re.compile(
@@ -70,7 +70,7 @@ class KnownDeal:
         return self.record is not None or bool(self.steps)
 
 
-def deal_of(here: PageAccount, deal_id: int) -> KnownDeal:
+def deal_of(here: AccountView, deal_id: int) -> KnownDeal:
     """Raises NotMet."""
     record = Mirror(here.store, here.key).record(deal_id)
     return KnownDeal(
@@ -95,25 +95,25 @@ def steps_of(entries: Iterable[Entry]) -> list[Step]:
     return list(reversed(steps.values()))
 
 
-def judge(here: PageAccount, deal_id: int, event_id: int) -> list[Verdict]:
+def judge(here: AccountView, deal_id: int, event_id: int) -> list[Verdict]:
     """What the rules would do about this event now; nothing is changed. Raises BridgeError, ConfigError."""
     return _repeating(here).judge(deal_id, event_id)
 
 
-def carry_out(here: PageAccount, deal_id: int, event_id: int, rule: str, mark: str) -> Verdict:
+def carry_out(here: AccountView, deal_id: int, event_id: int, rule: str, mark: str) -> Verdict:
     """For good: the rule does what it would do; once for each ``mark``. Raises BridgeError, ConfigError."""
     done = _repeating(here).carry_out(deal_id, event_id, rule, mark, who())
-    write_down("deal.repeat", f"Сделка {deal_id}: повторено правило {rule}")
-    here.bridge.ring()
+    audit("deal.repeat", f"Сделка {deal_id}: повторено правило {rule}")
+    here.bridge.wake()
     return done
 
 
-def _stage(here: PageAccount, record: DealRecord) -> str:
+def _stage(here: AccountView, record: DealRecord) -> str:
     known, key = here.crm_account, (record.pipeline_id, record.status_id)
     return known.stage_of(*key).title if known and known.has_stage(*key) else ""
 
 
-def _repeating(here: PageAccount) -> Repeating:
+def _repeating(here: AccountView) -> Repeating:
     """Raises NotMet, NotRepeatable, ConfigError."""
     known = here.crm_account
     if known is None:
@@ -121,7 +121,7 @@ def _repeating(here: PageAccount) -> Repeating:
     if here.bridge.role == "web":
         raise NotRepeatable("этот процесс только принимает хуки: повторить может тот, что работает с amoCRM")
     client = account_client(here.config, here.bridge.environment)
-    return Repeating(here.store, here.key, Brain.of(here.config, known, SystemClock()), client, here.clock)
+    return Repeating(here.store, here.key, RuleEngine.of(here.config, known, SystemClock()), client, here.clock)
 
 
 # A deal's call scripts with its data filled in: from the store, without asking amoCRM.
@@ -131,12 +131,12 @@ def _repeating(here: PageAccount) -> Repeating:
 class ScriptDesk:
     """One deal. ``at`` ends the request with 404 when the account or the deal is not known."""
 
-    page: PageAccount
+    page: AccountView
     account: Account
     deal: Deal
 
     @classmethod
-    def at(cls, page: PageAccount, deal_id: int) -> ScriptDesk:
+    def at(cls, page: AccountView, deal_id: int) -> ScriptDesk:
         kept = small_state(page.config, page.bridge.environment).accounts.read(page.config.account.url)
         record = Mirror(page.store, page.key).record(deal_id) if kept else None
         if kept is None or record is None:

@@ -12,10 +12,10 @@ from flask_babel import ngettext
 
 from amo_bridge.engine import alerts
 from amo_bridge.engine.history import Count, Line
-from amo_bridge.engine.metrics import Vitals
-from amo_bridge.web.accounts import NotMet, PageAccount
+from amo_bridge.engine.metrics import HealthSnapshot
+from amo_bridge.web.accounts import AccountView, NotMet
 from amo_bridge.webinars.imports.model import Import
-from amo_bridge.webinars.imports.repository import ImportBook
+from amo_bridge.webinars.imports.repository import ImportRepository
 
 DAYS = 14
 MOST_LINES = 30
@@ -33,7 +33,7 @@ class Day:
 _kept: dict[tuple[str, int], tuple[float, list[Day]]] = {}
 
 
-def days_of(here: PageAccount) -> list[Day]:
+def days_of(here: AccountView) -> list[Day]:
     """Oldest first; nothing for an account that was never met."""
     try:
         at = (here.store.url, here.key)
@@ -50,20 +50,20 @@ def days_of(here: PageAccount) -> list[Day]:
     return kept[1]
 
 
-def today_of(here: PageAccount, most: int = MOST_LINES) -> list[Line]:
+def today_of(here: AccountView, most: int = MOST_LINES) -> list[Line]:
     """What rules did today, or failed to do, newest first. Raises NotMet."""
     return here.history.done_since(_midnight(here), most)
 
 
-def imports_of_today(here: PageAccount) -> list[Import]:
+def imports_of_today(here: AccountView) -> list[Import]:
     """Uploads of webinars that were begun or ended today: no rule makes their deals. Raises NotMet."""
     if here.config.webinar is None:
         return []
-    midnight, known = _midnight(here), ImportBook(here.store, here.key, here.clock).all()
+    midnight, known = _midnight(here), ImportRepository(here.store, here.key, here.clock).all()
     return [one for one in known if max(one.started_at or 0, one.finished_at or 0) >= midnight]
 
 
-def _midnight(here: PageAccount) -> float:
+def _midnight(here: AccountView) -> float:
     return midnights(here.clock.now(), here.zone, 1)[0]
 
 
@@ -82,7 +82,7 @@ MENDED_LATELY = 24 * 3600
 
 
 @dataclass(frozen=True)
-class Trouble:
+class HealthIssue:
     """``weight``: bad or warning. ``page``: the endpoint where something can be done about it."""
 
     weight: str
@@ -90,61 +90,71 @@ class Trouble:
     page: str = ""
 
 
-def troubles(account: PageAccount, vitals: Vitals | None, now: datetime) -> list[Trouble]:
+def troubles(account: AccountView, health: HealthSnapshot | None, now: datetime) -> list[HealthIssue]:
     """Everything that somebody should look at; bad things first."""
     is_ready = account.bridge.state == "ready"
-    found = [*_of_bridge(account), *(_of_vitals(vitals, is_ready=is_ready) if vitals else ()), *_of_config(account)]
+    found = [
+        *_of_bridge(account),
+        *(_issues_of_health(health, is_ready=is_ready) if health else ()),
+        *_of_config(account),
+    ]
     if words := alerts.warning(account.bridge.token_ends_at, now):
-        found.append(Trouble("warning", words, "connect_page.show"))
+        found.append(HealthIssue("warning", words, "connect_page.show"))
     return sorted(found, key=lambda one: one.weight != "bad")
 
 
-def _of_bridge(account: PageAccount) -> list[Trouble]:
+def _of_bridge(account: AccountView) -> list[HealthIssue]:
     bridge = account.bridge
     if bridge.problems:
-        return [Trouble("bad", words, "config.edit") for words in bridge.problems]
+        return [HealthIssue("bad", words, "config.edit") for words in bridge.problems]
     if bridge.trouble:
-        return [Trouble("bad", _("Мост ждёт: %(why)s", why=bridge.trouble), "connect_page.show")]
+        return [HealthIssue("bad", _("Мост ждёт: %(why)s", why=bridge.trouble), "connect_page.show")]
     if bridge.state.startswith("waiting"):
         why = bridge.state.partition(": ")[2]
-        return [Trouble("bad", _("Мост ещё не работает: %(why)s", why=why), "connect_page.show")]
+        return [HealthIssue("bad", _("Мост ещё не работает: %(why)s", why=why), "connect_page.show")]
     if bridge.state != "ready":
-        return [Trouble("warning", _("Мост запускается"))]
+        return [HealthIssue("warning", _("Мост запускается"))]
     return []
 
 
-def _of_vitals(vitals: Vitals, *, is_ready: bool) -> list[Trouble]:
+def _issues_of_health(health: HealthSnapshot, *, is_ready: bool) -> list[HealthIssue]:
     found = []
-    if vitals.stopped:
-        found.append(Trouble("bad", _("amoCRM не принимает запросы: %(why)s", why=vitals.stopped), "connect_page.show"))
-    if failed := sum(vitals.failed.values()):
+    if health.stopped:
+        found.append(
+            HealthIssue("bad", _("amoCRM не принимает запросы: %(why)s", why=health.stopped), "connect_page.show")
+        )
+    if failed := sum(health.failed.values()):
         words = ngettext("%(num)s отказ ждёт решения", "%(num)s отказов ждут решения", failed)
-        found.append(Trouble("bad", words, "failed.show"))
-    if vitals.overdue:
+        found.append(HealthIssue("bad", words, "failed.show"))
+    if health.overdue:
         words = ngettext(
-            "%(num)s дело ждёт дольше минуты", "%(num)s дел ждут дольше минуты", vitals.overdue
+            "%(num)s дело ждёт дольше минуты", "%(num)s дел ждут дольше минуты", health.overdue
         )  # fmt: skip
-        found.append(Trouble("warning", words))
-    if is_ready and vitals.last_hook_age is None:
-        found.append(Trouble("warning", _("Хуков ещё не было: подвиньте любую сделку в amoCRM, и мост о ней узнает")))
-    if vitals.reconcile_age is not None and vitals.reconcile_age > RECONCILED_WITHIN:
-        found.append(Trouble("warning", _("Сверка с amoCRM давно не проходила")))
-    if vitals.hook_mended_age is not None and vitals.hook_mended_age < MENDED_LATELY:
-        found.append(Trouble("warning", _("За сутки amoCRM теряла подписку на хуки; мост вернул её")))
+        found.append(HealthIssue("warning", words))
+    if is_ready and health.last_hook_age is None:
+        found.append(
+            HealthIssue("warning", _("Хуков ещё не было: подвиньте любую сделку в amoCRM, и мост о ней узнает"))
+        )
+    if health.reconcile_age is not None and health.reconcile_age > RECONCILED_WITHIN:
+        found.append(HealthIssue("warning", _("Сверка с amoCRM давно не проходила")))
+    if health.hook_mended_age is not None and health.hook_mended_age < MENDED_LATELY:
+        found.append(HealthIssue("warning", _("За сутки amoCRM теряла подписку на хуки; мост вернул её")))
     return found
 
 
-def _of_config(account: PageAccount) -> list[Trouble]:
+def _of_config(account: AccountView) -> list[HealthIssue]:
     state = account.bridge.watch.state
     found = []
     if state.problems:
         words = _("Настройка в файле сломана, действует прежняя: %(first)s", first=state.problems[0])
         if more := len(state.problems) - 1:
             words += f" ({_('и ещё %(n)s', n=more)})"
-        found.append(Trouble("warning", words, "config.edit"))
+        found.append(HealthIssue("warning", words, "config.edit"))
     if state.needs_restart:
         keys = ", ".join(state.needs_restart)
-        found.append(Trouble("warning", _("Вступит в силу после перезапуска: %(keys)s", keys=keys), "config.edit"))
+        found.append(HealthIssue("warning", _("Вступит в силу после перезапуска: %(keys)s", keys=keys), "config.edit"))
     if account.config.bridge.dry_run:
-        found.append(Trouble("warning", _("Весь мост работает вхолостую: решает, но ничего не меняет"), "config.edit"))
+        found.append(
+            HealthIssue("warning", _("Весь мост работает вхолостую: решает, но ничего не меняет"), "config.edit")
+        )
     return found

@@ -16,25 +16,25 @@ from amo_bridge.errors import ConfigError, UnknownName
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_types import StageName, names_in
 from amo_bridge.runtime.worker import REHEARSALS
-from amo_bridge.web.accounts import NotMet, PageAccount
-from amo_bridge.web.context import account, who, write_down
+from amo_bridge.web.accounts import AccountView, NotMet
+from amo_bridge.web.context import audit, current_account, who
 
 
 def ask(days: int, deal_id: int | None) -> int:
     """The rehearsal's number. The leader's process plays it. Raises NotRehearsed."""
-    here = account()
+    here = current_account()
     number = here.rehearsals.ask(days, deal_id, who())
-    write_down("rehearsal.ask", f"Репетиция № {number}: дней {days}" + (f", сделка {deal_id}" if deal_id else ""))
-    here.bridge.hurry(REHEARSALS)
+    audit("rehearsal.ask", f"Репетиция № {number}: дней {days}" + (f", сделка {deal_id}" if deal_id else ""))
+    here.bridge.request_job(REHEARSALS)
     return number
 
 
 def stop(number: int) -> None:
     """Raises NotRehearsed."""
-    here = account()
+    here = current_account()
     here.rehearsals.stop(number)
-    write_down("rehearsal.stop", f"Репетиция № {number} остановлена")
-    here.bridge.hurry(REHEARSALS)
+    audit("rehearsal.stop", f"Репетиция № {number} остановлена")
+    here.bridge.request_job(REHEARSALS)
 
 
 # What there is to tell of a rule: how many deals it is about, what it did last and why not, its lines of the file.
@@ -63,7 +63,7 @@ class Facts:
 class RuleFacts:
     """Of one account's rules; made anew for every page, so that what it counts once is fresh."""
 
-    def __init__(self, here: PageAccount) -> None:
+    def __init__(self, here: AccountView) -> None:
         self._here = here
 
     def find(self, wanted: str = "", only: str = "") -> list[Rule]:

@@ -14,8 +14,8 @@ from amo_bridge.crm.account import Account, Field, Stage
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.data_sources import known_by_name
 from amo_bridge.engine.deal_view import FieldReader, deal_url
-from amo_bridge.engine.manual_edits import ByHand, Saving
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.engine.manual_edits import ManualEdit, ManualEdits
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.service_lines import (
     CONTACT,
@@ -28,8 +28,8 @@ from amo_bridge.rules.service_lines import (
     read,
 )
 from amo_bridge.storage.secrets import small_state
-from amo_bridge.web.accounts import PageAccount
-from amo_bridge.web.context import who, write_down
+from amo_bridge.web.accounts import AccountView
+from amo_bridge.web.context import audit, who
 
 MOST_BLOGGERS = 60
 SHOWN_AT_FIRST = 3
@@ -210,13 +210,13 @@ class ServiceDesk:
     """One deal of an account whose config has a section ``[services]``. ``at`` ends the request with 404 when the
     account or the deal is not known, or the config has no such section."""
 
-    page: PageAccount
+    page: AccountView
     services: ServicesSection
     account: Account
     record: DealRecord
 
     @classmethod
-    def at(cls, page: PageAccount, deal_id: int) -> ServiceDesk:
+    def at(cls, page: AccountView, deal_id: int) -> ServiceDesk:
         services = page.config.services
         kept = small_state(page.config, page.bridge.environment).accounts.read(page.config.account.url)
         record = Mirror(page.store, page.key).record(deal_id) if kept else None
@@ -238,7 +238,7 @@ class ServiceDesk:
         return deal_url(self.page.config.account.url, self.record.id)
 
     @property
-    def last_saving(self) -> Saving | None:
+    def last_saving(self) -> ManualEdit | None:
         return self._by_hand.last(self.record.id)
 
     @property
@@ -254,7 +254,7 @@ class ServiceDesk:
         """What the config offers, each once."""
         return list(dict.fromkeys(one for platform in self.services.platforms.values() for one in platform.services))
 
-    def people(self, letters: str) -> list[IndexedContact]:
+    def people(self, letters: str) -> list[MirroredContact]:
         """Bloggers whose surname begins so; fewer letters than three find nobody."""
         if len(letters.strip()) < LETTERS:
             return []
@@ -272,7 +272,7 @@ class ServiceDesk:
         if self.page.config.bridge.dry_run:
             return "dry"
         self._save(lines)
-        write_down("services.save", f"Сохранены услуги сделки {self.record.id}")
+        audit("services.save", f"Сохранены услуги сделки {self.record.id}")
         return "saved"
 
     def _save(self, lines: ServiceLines) -> None:
@@ -296,5 +296,5 @@ class ServiceDesk:
         return ContactIndex(self.page.store, self.page.key)
 
     @property
-    def _by_hand(self) -> ByHand:
-        return ByHand(self.page.store, self.page.key, self.page.clock, PAGE)
+    def _by_hand(self) -> ManualEdits:
+        return ManualEdits(self.page.store, self.page.key, self.page.clock, PAGE)

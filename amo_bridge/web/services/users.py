@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import request
 
 from amo_bridge.web.auth.users import Role, User
-from amo_bridge.web.context import office, who, write_down
+from amo_bridge.web.context import accounts, audit, who
 from amo_bridge.web.forms import role_in_russian
 
 LONGEST_NAME = 80
@@ -13,17 +13,17 @@ LONGEST_NAME = 80
 
 def issue(name: str, role: Role) -> str:
     """A new token's secret: nobody is told it again."""
-    secret = office().api_tokens.issue(name, role, who())
-    write_down("token.add", f"Новый токен API: {name}, роль «{role_in_russian(role)}»", about_account=False)
+    secret = accounts().api_tokens.issue(name, role, who())
+    audit("token.add", f"Новый токен API: {name}, роль «{role_in_russian(role)}»", about_account=False)
     return secret
 
 
 def revoke(token_id: int) -> bool:
     """False: no such token works."""
-    name = office().api_tokens.revoke(token_id)
+    name = accounts().api_tokens.revoke(token_id)
     if name is None:
         return False
-    write_down("token.revoke", f"Отозван токен API: {name}", about_account=False)
+    audit("token.revoke", f"Отозван токен API: {name}", about_account=False)
     return True
 
 
@@ -32,7 +32,7 @@ def revoke(token_id: int) -> bool:
 
 def invite(login: str, role: Role) -> User | None:
     """A new user, who sets his password by a link; None if the name is taken."""
-    user = office().users.add(login, role)
+    user = accounts().users.add(login, role)
     if user is not None:
         _note("user.add", f"Приглашён {user.login}, роль «{role_in_russian(user.role)}»")
     return user
@@ -45,32 +45,32 @@ def new_link(user: User) -> None:
 
 def address_of_link(user: User) -> str:
     """Where he sets his password: it works once, and the one before it no more. It is told nobody again."""
-    base = office().public_url or request.host_url.rstrip("/")
-    return f"{base}/password/{office().links.for_password(user.id)}"
+    base = accounts().public_url or request.host_url.rstrip("/")
+    return f"{base}/password/{accounts().links.for_password(user.id)}"
 
 
 def set_role(user: User, role: Role) -> None:
     """Raises LastAdmin."""
-    office().users.set_role(user.id, role)
+    accounts().users.set_role(user.id, role)
     _note("user.role", f"{user.login}: роль «{role_in_russian(role)}»")
 
 
 def disable(user: User) -> None:
     """Raises LastAdmin."""
-    office().users.disable(user.id)
+    accounts().users.disable(user.id)
     _note("user.disable", f"{user.login}: отключён")
 
 
 def enable(user: User) -> None:
-    office().users.enable(user.id)
+    accounts().users.enable(user.id)
     _note("user.enable", f"{user.login}: включён")
 
 
 def withdraw(user: User) -> None:
     """Raises AlreadyHere."""
-    office().users.withdraw(user.id)
+    accounts().users.withdraw(user.id)
     _note("user.withdraw", f"Приглашение отозвано: {user.login}")
 
 
 def _note(deed: str, words: str) -> None:
-    write_down(deed, words, about_account=False)
+    audit(deed, words, about_account=False)

@@ -17,21 +17,21 @@ from flask_babel import ngettext
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.webinar import Interest
 from amo_bridge.errors import BridgeError
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.runtime.connection import known_account
 from amo_bridge.runtime.worker import BIZON, IMPORTS
 from amo_bridge.text.names import normalise
-from amo_bridge.web.accounts import NotMet, PageAccount
-from amo_bridge.web.context import account, write_down
+from amo_bridge.web.accounts import AccountView, NotMet
+from amo_bridge.web.context import audit, current_account
 from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings
 from amo_bridge.webinars.bizon_import import State as BizonState
 from amo_bridge.webinars.formats.guards import MOST_BYTES
 from amo_bridge.webinars.formats.tables import FIELDS, Field
-from amo_bridge.webinars.imports.drafts import Drafting, Upload
-from amo_bridge.webinars.imports.model import BEGUN, Counts, Import, Kept, State
+from amo_bridge.webinars.imports.drafts import DraftService, Upload
+from amo_bridge.webinars.imports.model import BEGUN, Counts, Import, ImportRow, State
 from amo_bridge.webinars.imports.report import Progress, results, stage_name
-from amo_bridge.webinars.imports.repository import ImportBook
-from amo_bridge.webinars.imports.service import ImportControl
+from amo_bridge.webinars.imports.repository import ImportRepository
+from amo_bridge.webinars.imports.service import ImportService
 from amo_bridge.webinars.plan import Override, Standing
 
 LONGEST_TOKEN = 500
@@ -54,7 +54,7 @@ class BizonDesk:
 
 def bizon_desk() -> BizonDesk | None:
     """Of the account that the page is about; None where Bizon365 is switched off. Raises StoreUnavailable, NotMet."""
-    here = account()
+    here = current_account()
     webinar = here.config.webinar
     if webinar is None or webinar.bizon is None:
         return None
@@ -73,16 +73,16 @@ def keep_token(desk: BizonDesk, token: str) -> None:
     """An empty one is forgotten. What waits for a report is tried with the new one."""
     desk.settings.keep_token(token)
     desk.reports.try_again()
-    account().bridge.hurry(BIZON)
-    write_down("bizon.token", "Токен Бизон365 задан" if token else "Токен Бизон365 удалён")
+    current_account().bridge.request_job(BIZON)
+    audit("bizon.token", "Токен Бизон365 задан" if token else "Токен Бизон365 удалён")
 
 
 def fetch_again(desk: BizonDesk, webinar_id: str) -> bool:
     """Fetch this report once more; False if Bizon365 has told of none such."""
     if not desk.reports.try_again(webinar_id):
         return False
-    account().bridge.hurry(BIZON)
-    write_down("bizon.again", f"Отчёт Бизон365 {webinar_id[:200]}: попробовать ещё раз")
+    current_account().bridge.request_job(BIZON)
+    audit("bizon.again", f"Отчёт Бизон365 {webinar_id[:200]}: попробовать ещё раз")
     return True
 
 
@@ -96,7 +96,7 @@ class NotAContact(BridgeError):
     """What somebody typed names no contact of this account (in the reader's language)."""
 
 
-def contacts_of(rows: Iterable[Kept], here: PageAccount) -> dict[int, IndexedContact]:
+def contacts_of(rows: Iterable[ImportRow], here: AccountView) -> dict[int, MirroredContact]:
     """Those that the rows speak of, as far as they are known."""
     spoken_of = {
         number for kept in rows for number in (*kept.row.candidates, kept.said.contact_id, kept.contact_id) if number
@@ -138,7 +138,7 @@ RESULTS: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-def came_of_it(rows: Iterable[Kept]) -> str:
+def came_of_it(rows: Iterable[ImportRow]) -> str:
     """What an import has done, in one sentence."""
     return results(rows).in_words(RESULTS)
 
@@ -157,7 +157,7 @@ def start_question(counts: Counts) -> str:
     return str(_("Записывать в amoCRM нечего. Всё равно закончить загрузку?"))
 
 
-def undo_question(rows: Sequence[Kept]) -> str:
+def undo_question(rows: Sequence[ImportRow]) -> str:
     """How many deals would be closed, how many put back."""
     closed = back = 0
     for kept in rows:
@@ -184,7 +184,7 @@ def undo_question(rows: Sequence[Kept]) -> str:
     return " ".join(told)
 
 
-def did(kept: Kept, stage: str) -> str:
+def did(kept: ImportRow, stage: str) -> str:
     """What was done about a person, or taken back; empty as long as nothing was. ``stage``: his by the webinar."""
     if kept.state == "undone":
         if kept.before is not None:
@@ -201,7 +201,7 @@ def did(kept: Kept, stage: str) -> str:
     return str(_("%(deal)s; в контакт добавлено: %(told)s", deal=told, told=", ".join(kept.row.adds)))
 
 
-def _did_to_deal(kept: Kept, stage: str) -> str:
+def _did_to_deal(kept: ImportRow, stage: str) -> str:
     if kept.row.what == "create_person":
         return str(_("созданы контакт и сделка"))
     if kept.row.what == "create_deal":
@@ -303,11 +303,11 @@ ASKED: tuple[Field, ...] = tuple(field for field in FIELDS if field in COLUMNS)
 class Desk:
     """``drafting`` reads and plans, ``control`` begins, holds and takes back, ``book`` is what the store keeps."""
 
-    drafting: Drafting
-    control: ImportControl
+    drafting: DraftService
+    control: ImportService
 
     @property
-    def book(self) -> ImportBook:
+    def book(self) -> ImportRepository:
         return self.drafting.book
 
     def stage(self, interest: Interest) -> str:
@@ -318,12 +318,12 @@ class Desk:
 def desk() -> Desk:
     """Of the account that the page is about. Raises NotMet before the bridge has met it, ExportError when the config
     has no webinars."""
-    here = account()
+    here = current_account()
     names = known_account(here.config, here.bridge.environment)
     if names is None:
         raise NotMet("мост ещё не знакомился с аккаунтом")
-    drafting = Drafting(here.store, here.key, here.config, names, SystemClock())
-    return Desk(drafting, ImportControl(here.store, here.key, drafting, dry_run=here.config.bridge.dry_run))
+    drafting = DraftService(here.store, here.key, here.config, names, SystemClock())
+    return Desk(drafting, ImportService(here.store, here.key, drafting, dry_run=here.config.bridge.dry_run))
 
 
 def useless_answer() -> str:
@@ -331,7 +331,7 @@ def useless_answer() -> str:
     return str(_("Назовите хотя бы столбец с почтой или с телефоном: без них участника не найти в amoCRM."))
 
 
-def filtered(rows: Iterable[Kept], asked: Mapping[str, str]) -> list[Kept]:
+def filtered(rows: Iterable[ImportRow], asked: Mapping[str, str]) -> list[ImportRow]:
     """Those whom somebody looks for by ``FILTERS``."""
     return [
         kept
@@ -343,12 +343,12 @@ def filtered(rows: Iterable[Kept], asked: Mapping[str, str]) -> list[Kept]:
     ]
 
 
-def may_decide(job: Import, kept: Kept) -> bool:
+def may_decide(job: Import, kept: ImportRow) -> bool:
     """May somebody decide about this person now? About anybody of a draft, later about those who were left out."""
     return job.state == "draft" or (job.state in BEGUN and kept.is_left_out)
 
 
-def is_shown(kept: Kept, words: str) -> bool:
+def is_shown(kept: ImportRow, words: str) -> bool:
     """Is this the row somebody looks for, by name, mail, phone or by what is said of it?"""
     person, row = kept.row.person, kept.row
     told = (person.name, *person.mails, *person.phones, *person.unreadable, row.why, *row.remarks, kept.note)
@@ -393,19 +393,19 @@ def draft(at_hand: Desk, files: list[Upload], made_by: str, held_on: date | None
     """Files → drafts, their numbers. Raises ExportError, ColumnsUnknown."""
     numbers = at_hand.drafting.draft(files, made_by, held_on)
     names = ", ".join(one.name for one in files)
-    write_down("webinar.upload", f"Файлы вебинара прочитаны: {names}", details=f"загрузки: {numbers}")
+    audit("webinar.upload", f"Файлы вебинара прочитаны: {names}", details=f"загрузки: {numbers}")
     return numbers
 
 
 def decide(at_hand: Desk, number: int, place: int, said: Override) -> None:
     """A person's own decision about one row. Raises NoSuchImport."""
     at_hand.control.say(number, place, said)
-    account().bridge.hurry(IMPORTS)
-    write_down("webinar.decide", f"Загрузка № {number}, строка {place}: {said.in_words}")
+    current_account().bridge.request_job(IMPORTS)
+    audit("webinar.decide", f"Загрузка № {number}, строка {place}: {said.in_words}")
 
 
 def act(at_hand: Desk, number: int, deed: Deed) -> None:
     """Raises NoSuchImport."""
     getattr(at_hand.control, deed)(number)
-    account().bridge.hurry(IMPORTS)
-    write_down(f"webinar.{deed}", f"Загрузка № {number}: {_DONE[deed]}")
+    current_account().bridge.request_job(IMPORTS)
+    audit(f"webinar.{deed}", f"Загрузка № {number}: {_DONE[deed]}")

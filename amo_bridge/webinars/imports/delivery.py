@@ -19,23 +19,23 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.writes import Written, named_bad, write
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Sendable
-from amo_bridge.engine.resolver import Terms
+from amo_bridge.engine.resolver import NameResolver
 from amo_bridge.engine.timetable import Timetable
-from amo_bridge.engine.write_results import Aftermath
+from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import import_rows
-from amo_bridge.webinars.imports.model import Import, Kept
-from amo_bridge.webinars.imports.repository import ImportBook
+from amo_bridge.webinars.imports.model import Import, ImportRow
+from amo_bridge.webinars.imports.repository import ImportRepository
 from amo_bridge.webinars.plan import Row
 
 
-class BodyMaker:
+class PayloadBuilder:
     """``loader``: who answers for what is made. Raises UnknownName for a name that the account has lost."""
 
-    def __init__(self, account: Account, terms: Terms, options: WebinarSection, loader: int) -> None:
+    def __init__(self, account: Account, terms: NameResolver, options: WebinarSection, loader: int) -> None:
         self._account = account
         self._terms = terms
         self._options = options
@@ -126,9 +126,9 @@ Failed = Callable[[Connection, Mapping[int, str]], None]
 """What follows from rows that amoCRM refused for good: row's id → its words."""
 
 
-class Deliverer:
+class RowDelivery:
     def __init__(
-        self, store: Store, account: int, client: CrmClient, book: ImportBook, clock: Clock, settle: float
+        self, store: Store, account: int, client: CrmClient, book: ImportRepository, clock: Clock, settle: float
     ) -> None:
         self._store = store
         self._account = account
@@ -160,7 +160,7 @@ class Deliverer:
             self._sending(state="ready", due_at=self._clock.now().timestamp() + (error.retry_after or delay(1)))
         return 0
 
-    def put_off(self, rows: Sequence[Kept]) -> None:
+    def put_off(self, rows: Sequence[ImportRow]) -> None:
         """Rows that can't be looked for just now."""
         tries = max(row.attempts for row in rows) + 1
         with self._store.write() as connection:
@@ -216,7 +216,7 @@ class Deliverer:
 # nobody as the mover. What an import changes on a deal is no news to anybody.
 
 
-class Follower:
+class AfterWrite:
     """``timetable``: by it the deals' steps follow what was written."""
 
     def __init__(
@@ -226,7 +226,7 @@ class Follower:
         self._key = key
         self._clock = clock
         self._account_clock = account_clock
-        self._aftermath = Aftermath(store, key, clock)
+        self._aftermath = WriteResults(store, key, clock)
         self._journal = Journal(store, key)
         self._mirror = Mirror(store, key)
 
@@ -234,13 +234,15 @@ class Follower:
         """By amoCRM's clock."""
         return self._account_clock.now()
 
-    def made(self, connection: Connection, job: Import, row: Kept, body: Mapping[str, Any], written: Written) -> None:
+    def made(
+        self, connection: Connection, job: Import, row: ImportRow, body: Mapping[str, Any], written: Written
+    ) -> None:
         """A deal was created."""
         self._aftermath.of_all(connection, [(self._as_effect("create_deal", row, written.id, body), written)])
         self._tell(connection, job, written.id, f"создана: {row.row.why}; {row.row.sorted.why}")
 
     def changed(
-        self, connection: Connection, job: Import, row: Kept, body: Mapping[str, Any], written: Written
+        self, connection: Connection, job: Import, row: ImportRow, body: Mapping[str, Any], written: Written
     ) -> None:
         """A deal was patched."""
         self._patched(connection, self._as_effect("patch_deal", row, written.id, body), written)
@@ -250,7 +252,7 @@ class Follower:
         self,
         connection: Connection,
         job: Import,
-        row: Kept,
+        row: ImportRow,
         body: Mapping[str, Any],
         written: Written,
         reason: LossReason | None,
@@ -268,7 +270,7 @@ class Follower:
         self._aftermath.plan(connection, self._timetable(), [effect])
 
     def _as_effect(
-        self, kind: str, row: Kept, deal_id: int, body: Mapping[str, Any], *, back: bool = False
+        self, kind: str, row: ImportRow, deal_id: int, body: Mapping[str, Any], *, back: bool = False
     ) -> Sendable:
         """As the outbox would have sent it."""
         now = self._account_clock.now().timestamp()

@@ -16,15 +16,15 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.people import People
 from amo_bridge.errors import UnknownName
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.deal import Deal
 from amo_bridge.storage.database import Store
 from amo_bridge.webinars.attendees import Attendee, gather
 from amo_bridge.webinars.formats import read_export
 from amo_bridge.webinars.formats.model import Export, ExportError
-from amo_bridge.webinars.imports.model import Import, Kept
-from amo_bridge.webinars.imports.repository import ImportBook, ImportMemory, keys_of
+from amo_bridge.webinars.imports.model import Import, ImportRow
+from amo_bridge.webinars.imports.repository import ImportHistory, ImportRepository, keys_of
 from amo_bridge.webinars.plan import Found, Known, Override, Row, plan
 
 NO_SECTION = "в настройке нет раздела [webinar]: загрузка вебинаров выключена (пример: examples/webinar.toml)"
@@ -51,15 +51,15 @@ class Upload:
         return hashlib.sha256(self.content).hexdigest()
 
 
-class Drafting:
+class DraftService:
     """``account``: the names as last known; nothing here asks amoCRM. Raises ExportError for what can't be used."""
 
     def __init__(self, store: Store, key: int, config: Config, account: Account, clock: Clock) -> None:
         if config.webinar is None:
             raise ExportError(NO_SECTION)
         self.options: WebinarSection = config.webinar
-        self.book = ImportBook(store, key, clock)
-        self.memory = ImportMemory(store, key)
+        self.book = ImportRepository(store, key, clock)
+        self.memory = ImportHistory(store, key)
         self.opt_out_tag = config.bridge.opt_out_tag
         self.account = account
         self._people = People(account, config.roles)
@@ -100,7 +100,7 @@ class Drafting:
         digests = [str(file["digest"]) for file in job.files]
         return self.memory.drafts_of(digests, job.held_on, job.id) if job.state == "draft" else {}
 
-    def replan(self, number: int) -> list[tuple[Kept, Row]]:
+    def replan(self, number: int) -> list[tuple[ImportRow, Row]]:
         """Make a draft's plan anew, by what is known now and what a person decided meanwhile: each row as it was, and
         what is planned for it now."""
         planned = self._anew(number, {})
@@ -159,7 +159,7 @@ class Drafting:
         """A deal in the account's words."""
         return self._viewer.deal(record)
 
-    def _anew(self, number: int, more: Mapping[str, Override]) -> list[tuple[Kept, Row]]:
+    def _anew(self, number: int, more: Mapping[str, Override]) -> list[tuple[ImportRow, Row]]:
         """``more``: what is decided besides, by the person's key."""
         kept = self.book.rows(number)
         people = [one.row.person for one in kept]
@@ -169,7 +169,7 @@ class Drafting:
         rows = plan(people, self.known(held_on, people, said.values()), self.options, said)
         return list(zip(kept, rows, strict=True))
 
-    def _deals(self, contacts: Mapping[int, IndexedContact]) -> dict[int, list[Deal]]:
+    def _deals(self, contacts: Mapping[int, MirroredContact]) -> dict[int, list[Deal]]:
         known = self._mirror.get(number for one in contacts.values() for number in one.deal_ids)
         found: dict[int, list[Deal]] = {}
         for contact in contacts.values():
@@ -194,10 +194,10 @@ class Drafting:
         ]  # fmt: skip
 
 
-def _there(remembered: Mapping[str, int], contacts: Mapping[int, IndexedContact]) -> dict[str, int]:
+def _there(remembered: Mapping[str, int], contacts: Mapping[int, MirroredContact]) -> dict[str, int]:
     """Without contacts that are gone."""
     return {address: contact for address, contact in remembered.items() if contact in contacts}
 
 
-def _ids(owners: Mapping[str, Sequence[IndexedContact]]) -> dict[str, list[int]]:
+def _ids(owners: Mapping[str, Sequence[MirroredContact]]) -> dict[str, list[int]]:
     return {told: [one.id for one in some] for told, some in owners.items()}

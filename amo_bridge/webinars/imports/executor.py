@@ -14,22 +14,22 @@ import structlog
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.people import People
-from amo_bridge.engine.resolver import Terms
-from amo_bridge.engine.rule_engine import Brain
+from amo_bridge.engine.resolver import NameResolver
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, CrmStopped, LeadLost, StoreUnavailable
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.storage.database import Store
-from amo_bridge.webinars.imports.delivery import BodyMaker, Deliverer, Follower
-from amo_bridge.webinars.imports.drafts import Drafting
+from amo_bridge.webinars.imports.delivery import AfterWrite, PayloadBuilder, RowDelivery
+from amo_bridge.webinars.imports.drafts import DraftService
 from amo_bridge.webinars.imports.model import Import, begin_undo
-from amo_bridge.webinars.imports.repository import ImportBook
-from amo_bridge.webinars.imports.steps import Changing, Completing, Making, Undo
+from amo_bridge.webinars.imports.repository import ImportRepository
+from amo_bridge.webinars.imports.steps import CompleteStep, CreateStep, UndoStep, UpdateStep
 
 log = structlog.get_logger()
 
 
-class Importer:
+class ImportExecutor:
     """``brain`` is asked for at every step: names and config may be read anew meanwhile. ``account_clock``: amoCRM's
     own time, by which it is told whether a deal may be the one that was sent."""
 
@@ -38,7 +38,7 @@ class Importer:
         store: Store,
         key: int,
         client: CrmClient,
-        brain: Callable[[], Brain],
+        rule_engine: Callable[[], RuleEngine],
         clock: Clock,
         account_clock: Clock,
         *,
@@ -47,12 +47,12 @@ class Importer:
         self._store = store
         self._key = key
         self._client = client
-        self._brain = brain
+        self._rule_engine = rule_engine
         self._clock = clock
         self._account_clock = account_clock
-        self._book = ImportBook(store, key, clock)
-        self._deliverer = Deliverer(store, key, client, self._book, clock, settle)
-        self._follower = Follower(store, key, clock, account_clock, lambda: brain().timetable)
+        self._book = ImportRepository(store, key, clock)
+        self._deliverer = RowDelivery(store, key, client, self._book, clock, settle)
+        self._follower = AfterWrite(store, key, clock, account_clock, lambda: rule_engine().timetable)
 
     def recover(self) -> None:
         """Once, before the first step, and whenever a round broke off: see Deliverer."""
@@ -86,16 +86,16 @@ class Importer:
         return job
 
     def _work_on(self, job: Import) -> bool:
-        brain = self._brain()
-        drafting = Drafting(self._store, self._key, brain.config, brain.account, self._clock)
-        calendar = brain.config.calendar.calendar(brain.account.timezone)
-        terms = Terms(brain.account, People(brain.account, brain.config.roles), calendar)
-        make = BodyMaker(brain.account, terms, drafting.options, drafting.loader)
-        making = Making(self._store, self._key, self._client, self._book, self._deliverer, self._follower, make)
-        changing = Changing(self._book, self._deliverer, self._follower, self._client, drafting, make)
-        undo = Undo(self._book, self._deliverer, self._follower, self._client, drafting)
+        rule_engine = self._rule_engine()
+        drafting = DraftService(self._store, self._key, rule_engine.config, rule_engine.account, self._clock)
+        calendar = rule_engine.config.calendar.calendar(rule_engine.account.timezone)
+        terms = NameResolver(rule_engine.account, People(rule_engine.account, rule_engine.config.roles), calendar)
+        make = PayloadBuilder(rule_engine.account, terms, drafting.options, drafting.loader)
+        making = CreateStep(self._store, self._key, self._client, self._book, self._deliverer, self._follower, make)
+        changing = UpdateStep(self._book, self._deliverer, self._follower, self._client, drafting, make)
+        undo = UndoStep(self._book, self._deliverer, self._follower, self._client, drafting)
         index = ContactIndex(self._store, self._key)
-        completing = Completing(index, self._client, self._book, self._deliverer, self._follower, brain.account)
+        completing = CompleteStep(index, self._client, self._book, self._deliverer, self._follower, rule_engine.account)
         looked = making.look(job) or completing.look(job)
         if job.state == "running":
             moved = looked or changing.look(job) or completing.step(job) or making.step(job) or changing.step(job)
@@ -120,10 +120,10 @@ class Importer:
 # The worker's chore of imports: one step at a time, asked for again while there is more to do.
 
 
-class ImportChore:
+class ImportJob:
     """``again`` asks the worker for this chore once more, after everything else had its turn."""
 
-    def __init__(self, importer: Importer, again: Callable[[], None]) -> None:
+    def __init__(self, importer: ImportExecutor, again: Callable[[], None]) -> None:
         self._importer = importer
         self._again = again
         # At the start, and after a step that broke off, nobody knows what became of what was being sent.

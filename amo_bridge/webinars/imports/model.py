@@ -54,7 +54,7 @@ class Import:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
+class ImportRow:
     """A row of an import. ``step``: what is to be done next; ``state``: how far that is; ``before``: the deal as it was
     (for the undo); ``contact_was``: his contact's phones and mails as they were, and what was added to them; ``note``:
     what could not be done, in words."""
@@ -157,10 +157,10 @@ def import_of(row: DbRow[Any]) -> Import:
     )
 
 
-def kept_of(row: DbRow[Any]) -> Kept:
+def import_row(row: DbRow[Any]) -> ImportRow:
     """The person's row of a row of the store."""
     planned = {**json.loads(row.planned), "person": json.loads(row.person)}
-    return Kept(
+    return ImportRow(
         id=row.id,
         number=row.number,
         row=_ROWS.validate_python(planned),
@@ -196,19 +196,19 @@ def first_step(row: Row) -> str:
     return ADD if row.adds else FIRST_STEP[row.what]
 
 
-def after_adding(row: Kept) -> dict[str, Any]:
+def after_adding(row: ImportRow) -> dict[str, Any]:
     """To the row's own first step."""
     return {"step": FIRST_STEP[row.row.what], "state": "ready"}
 
 
-def after_taking_off(row: Kept, note: str) -> dict[str, Any]:
+def after_taking_off(row: ImportRow, note: str) -> dict[str, Any]:
     """To the deal, if the import has made or changed it."""
     if row.deal_id is not None and (row.row.what in _CREATES or row.before is not None):
         return {"step": UNDO, "state": "ready"}
     return {"state": "kept" if note else "undone"}
 
 
-def first_of_undo(row: Kept) -> str:
+def first_of_undo(row: ImportRow) -> str:
     return TAKE_OFF if row.contact_was is not None else UNDO
 
 

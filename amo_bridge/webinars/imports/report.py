@@ -14,8 +14,8 @@ from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.storage.database import Store, chunks
 from amo_bridge.storage.tables import OPEN_IMPORT_STATES, import_rows
 from amo_bridge.text.csv_table import as_csv
-from amo_bridge.webinars.imports.model import SETTLED, Kept
-from amo_bridge.webinars.imports.repository import ImportBook
+from amo_bridge.webinars.imports.model import SETTLED, ImportRow
+from amo_bridge.webinars.imports.repository import ImportRepository
 from amo_bridge.webinars.plan import STANDING_WORDS, Row, Standing
 from amo_bridge.webinars.sorting import minutes_of
 
@@ -34,7 +34,7 @@ class Progress:
         return self.made < self.contacts
 
 
-def progress(book: ImportBook, number: int) -> Progress:
+def progress(book: ImportRepository, number: int) -> Progress:
     """Counted by the store: it is asked for every second. Raises StoreUnavailable."""
     contacts = book.count(number, import_rows.c.what == "create_person")
     waiting = book.count(number, import_rows.c.step == "person", import_rows.c.state.in_(OPEN_IMPORT_STATES))
@@ -71,18 +71,18 @@ HEADER = (
 )  # fmt: skip
 
 
-def as_table(rows: Iterable[Kept], account_url: str, options: WebinarSection) -> list[list[str]]:
+def as_table(rows: Iterable[ImportRow], account_url: str, options: WebinarSection) -> list[list[str]]:
     """The cells of ``HEADER`` for each row."""
     return [_cells(kept, account_url, options) for kept in rows]
 
 
-def report(rows: Iterable[Kept], account_url: str, options: WebinarSection) -> bytes:
+def report(rows: Iterable[ImportRow], account_url: str, options: WebinarSection) -> bytes:
     """The table as a CSV file. Its first line are the titles, for filters and for programs; what came of the import in
     all is told by the page and the command."""
     return as_csv(HEADER, as_table(rows, account_url, options))
 
 
-def _cells(kept: Kept, account_url: str, options: WebinarSection) -> list[str]:
+def _cells(kept: ImportRow, account_url: str, options: WebinarSection) -> list[str]:
     row, person = kept.row, kept.row.person
     return [
         str(kept.number),
@@ -143,7 +143,7 @@ class Results:
         return f"{told[:1].upper()}{told[1:]}." if told else ""
 
 
-def results(rows: Iterable[Kept]) -> Results:
+def results(rows: Iterable[ImportRow]) -> Results:
     """Of a whole import."""
     return Results(Counter(name for kept in rows for name in _did(kept)))
 
@@ -173,12 +173,12 @@ def sums(rows: Iterable[Row], done: Iterable[Row] = ()) -> tuple[dict[Interest, 
     return found, left_out
 
 
-def carried_out(rows: Iterable[Kept]) -> list[Row]:
+def carried_out(rows: Iterable[ImportRow]) -> list[Row]:
     """Those of whom something was written, and stands."""
     return [kept.row for kept in rows if kept.state == "done" and kept.row.what != "nothing"]
 
 
-def _did(kept: Kept) -> Iterable[str]:
+def _did(kept: ImportRow) -> Iterable[str]:
     if kept.state == "done":
         yield from _done(kept)
         if kept.contact_was is not None:
@@ -189,7 +189,7 @@ def _did(kept: Kept) -> Iterable[str]:
         yield "open" if kept.state in OPEN_IMPORT_STATES else kept.state
 
 
-def _done(kept: Kept) -> Iterable[str]:
+def _done(kept: ImportRow) -> Iterable[str]:
     if kept.row.what == "update_deal":
         yield "same" if kept.before is None else "updated"
     elif kept.row.what != "nothing":

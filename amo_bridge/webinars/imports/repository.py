@@ -20,10 +20,10 @@ from amo_bridge.webinars.formats.tables import Field
 from amo_bridge.webinars.imports.model import (
     Counts,
     Import,
-    Kept,
+    ImportRow,
     State,
     import_of,
-    kept_of,
+    import_row,
     person_json,
     planned_json,
     said_json,
@@ -31,7 +31,7 @@ from amo_bridge.webinars.imports.model import (
     wrote,
 )
 from amo_bridge.webinars.plan import Override, Row
-from amo_bridge.webinars.sorting import Told
+from amo_bridge.webinars.sorting import KnownFigures
 
 NOW_WORDS: Mapping[State, str] = {
     "draft": "ещё не начата", "running": "идёт", "paused": "на паузе", "done": "уже закончена",
@@ -48,7 +48,7 @@ class NotNow(NoSuchImport):
     """It is there, and not in the state in which this can be done."""
 
 
-class ImportBook:
+class ImportRepository:
     def __init__(self, store: Store, account: int, clock: Clock) -> None:
         self._store = store
         self._account = account
@@ -148,20 +148,22 @@ class ImportBook:
 
     # --- rows ---
 
-    def rows(self, number: int, *conditions: ColumnElement[bool], most: int | None = None, skip: int = 0) -> list[Kept]:
+    def rows(
+        self, number: int, *conditions: ColumnElement[bool], most: int | None = None, skip: int = 0
+    ) -> list[ImportRow]:
         """An import's people in the file's order."""
         query = select(import_rows).where(*self._mine(number), *conditions).order_by(import_rows.c.number)
         with self._store.read() as connection:
-            return [kept_of(row) for row in connection.execute(query.limit(most).offset(skip))]
+            return [import_row(row) for row in connection.execute(query.limit(most).offset(skip))]
 
-    def row(self, number: int, place: int) -> Kept:
+    def row(self, number: int, place: int) -> ImportRow:
         """Raises NoSuchImport."""
         found = self.rows(number, import_rows.c.number == place)
         if not found:
             raise NoSuchImport(f"в загрузке № {number} нет строки {place}")
         return found[0]
 
-    def due(self, number: int, step: str, state: str, most: int) -> list[Kept]:
+    def due(self, number: int, step: str, state: str, most: int) -> list[ImportRow]:
         """Rows that are to be worked on now."""
         now = self._clock.now().timestamp()
         wanted = (import_rows.c.step == step, import_rows.c.state == state, import_rows.c.due_at <= now)
@@ -186,7 +188,7 @@ class ImportBook:
                 found.append({name: count for name, count in connection.execute(query)})
         return Counts(*found)
 
-    def keep_plan(self, connection: Connection, number: int, plan: Iterable[tuple[Kept, Row]]) -> None:
+    def keep_plan(self, connection: Connection, number: int, plan: Iterable[tuple[ImportRow, Row]]) -> None:
         """A plan made anew for rows of a draft."""
         for kept, row in plan:
             changed = self._planned(row)
@@ -262,21 +264,21 @@ Key = TypeVar("Key", str, int)
 COUNTS: tuple[State, ...] = ("running", "paused", "done")
 
 
-class ImportMemory:
+class ImportHistory:
     def __init__(self, store: Store, account: int) -> None:
         self._store = store
         self._account = account
 
-    def told(self, held_on: date, keys: Iterable[str]) -> dict[str, Told]:
+    def told(self, held_on: date, keys: Iterable[str]) -> dict[str, KnownFigures]:
         """What was done about these people for a webinar of that day: person's key → all that is known of it."""
         return self._told(held_on, import_rows.c.person_key, keys)
 
-    def told_of(self, held_on: date, contact_ids: Iterable[int]) -> dict[int, Told]:
+    def told_of(self, held_on: date, contact_ids: Iterable[int]) -> dict[int, KnownFigures]:
         """The same by the contact: another kind of file may know the person by another address."""
         return self._told(held_on, import_rows.c.contact_id, contact_ids)
 
-    def _told(self, held_on: date, column: ColumnElement[Key], wanted: Iterable[Key]) -> dict[Key, Told]:
-        found: dict[Key, Told] = {}
+    def _told(self, held_on: date, column: ColumnElement[Key], wanted: Iterable[Key]) -> dict[Key, KnownFigures]:
+        found: dict[Key, KnownFigures] = {}
         same_day = (
             imports.c.account == self._account, imports.c.held_on == held_on.isoformat(), imports.c.state.in_(COUNTS),
         )  # fmt: skip
@@ -285,7 +287,7 @@ class ImportMemory:
         with self._store.read() as connection:
             for some in chunks(sorted(set(wanted))):
                 for row in connection.execute(query.where(column.in_(some))):
-                    found[row.asked] = _after(found.get(row.asked), kept_of(row), row.import_id)
+                    found[row.asked] = _after(found.get(row.asked), import_row(row), row.import_id)
         return found
 
     def elsewhere(self, number: int, key: str, held_on: date) -> int | None:
@@ -377,8 +379,8 @@ class ImportMemory:
             insert_or_replace(connection, import_columns, ("account", "signature"), [row])
 
 
-def _after(before: Told | None, kept: Kept, import_id: int) -> Told:
+def _after(before: KnownFigures | None, kept: ImportRow, import_id: int) -> KnownFigures:
     """The latest is what stands in amoCRM; what its file did not know stands there from before."""
     figures = kept.row.figures.beside(before.figures) if before else kept.row.figures
     by_hand = kept.said != Override() or (before is not None and before.by_hand)
-    return Told(import_id, kept.contact_id, kept.deal_id, figures, by_hand)
+    return KnownFigures(import_id, kept.contact_id, kept.deal_id, figures, by_hand)

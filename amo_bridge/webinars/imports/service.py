@@ -10,19 +10,19 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import import_rows, imports
-from amo_bridge.webinars.imports.drafts import Drafting
-from amo_bridge.webinars.imports.model import ADD, BEGUN, FIRST_STEP, Kept, State, begin_undo, first_step
+from amo_bridge.webinars.imports.drafts import DraftService
+from amo_bridge.webinars.imports.model import ADD, BEGUN, FIRST_STEP, ImportRow, State, begin_undo, first_step
 from amo_bridge.webinars.imports.repository import NoSuchImport, NotNow
 from amo_bridge.webinars.plan import STANDING_WORDS, Override, Row
 
 
 class Later:
-    def __init__(self, key: int, drafting: Drafting) -> None:
+    def __init__(self, key: int, drafting: DraftService) -> None:
         self._key = key
         self._drafting = drafting
         self._book = drafting.book
 
-    def decide(self, number: int, kept: Kept, said: Override) -> None:
+    def decide(self, number: int, kept: ImportRow, said: Override) -> None:
         """By what is known now. Raises NotNow (Russian): for somebody who was imported, here or elsewhere."""
         if not kept.is_left_out:
             raise NotNow(f"загрузка № {number}, строка {kept.number}: {kept.became}, решать больше нечего")
@@ -76,8 +76,8 @@ class PlanChanged(NotNow):
     """Other things would be done than were shown: somebody should look first (Russian)."""
 
 
-class ImportControl:
-    def __init__(self, store: Store, key: int, drafting: Drafting, *, dry_run: bool) -> None:
+class ImportService:
+    def __init__(self, store: Store, key: int, drafting: DraftService, *, dry_run: bool) -> None:
         self._store = store
         self._key = key
         self._drafting = drafting
@@ -142,7 +142,7 @@ class ImportControl:
         connection.execute(update(import_rows).where(*mine).values(**values))
 
 
-def _expect_same(planned: Sequence[tuple[Kept, Row]]) -> None:
+def _expect_same(planned: Sequence[tuple[ImportRow, Row]]) -> None:
     """What is done, and with whom; a deal that only stands on another stage now is nobody's surprise."""
     changed = [
         f"{row.person.name or row.person.key}: {STANDING_WORDS[kept.row.standing]} → {STANDING_WORDS[row.standing]}"

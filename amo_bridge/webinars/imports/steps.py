@@ -17,27 +17,43 @@ from amo_bridge.crm.reads import contact_lines, deals_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.crm.writes import Written, find
 from amo_bridge.errors import CrmStopped, CrmTemporary
-from amo_bridge.mirror.contacts import ContactIndex, IndexedContact
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.storage.database import Store, chunks
 from amo_bridge.storage.tables import import_rows
-from amo_bridge.webinars.imports.delivery import AT_ONCE, BodyMaker, Deliverer, Failed, Follower, Settle, before
-from amo_bridge.webinars.imports.drafts import Drafting
-from amo_bridge.webinars.imports.model import ADD, TAKE_OFF, Import, Kept, after_adding, after_taking_off, first_of_undo
-from amo_bridge.webinars.imports.repository import ImportBook
+from amo_bridge.webinars.imports.delivery import (
+    AT_ONCE,
+    AfterWrite,
+    Failed,
+    PayloadBuilder,
+    RowDelivery,
+    Settle,
+    before,
+)
+from amo_bridge.webinars.imports.drafts import DraftService
+from amo_bridge.webinars.imports.model import (
+    ADD,
+    TAKE_OFF,
+    Import,
+    ImportRow,
+    after_adding,
+    after_taking_off,
+    first_of_undo,
+)
+from amo_bridge.webinars.imports.repository import ImportRepository
 from amo_bridge.webinars.plan import MAIL, PHONE, Known, addresses_in, code_of, of_open_deal
 
 GONE = "сделки больше нет в работе"
 
 
-class Changing:
+class UpdateStep:
     def __init__(
         self,
-        book: ImportBook,
-        deliverer: Deliverer,
-        follower: Follower,
+        book: ImportRepository,
+        deliverer: RowDelivery,
+        follower: AfterWrite,
         client: CrmClient,
-        drafting: Drafting,
-        make: BodyMaker,
+        drafting: DraftService,
+        make: PayloadBuilder,
     ) -> None:
         self._book = book
         self._deliverer = deliverer
@@ -72,7 +88,7 @@ class Changing:
         self._deliverer.send("patch_deal", bodies, self._settled(job, rows, bodies))
         return True
 
-    def _wanted(self, row: Kept, record: DealRecord | None) -> tuple[dict[str, Any], str]:
+    def _wanted(self, row: ImportRow, record: DealRecord | None) -> tuple[dict[str, Any], str]:
         """(patch, why nothing is to be done)."""
         deal = self._drafting.view(record) if record else None
         if record is None or deal is None or deal.stage.is_won or deal.stage.is_lost:
@@ -81,7 +97,7 @@ class Changing:
         now = of_open_deal(row.row, deal, known, self._drafting.options)
         return ({}, now.why) if now.what == "nothing" else (self._make.patch(now, record), "")
 
-    def _settled(self, job: Import, rows: Sequence[Kept], bodies: Mapping[int, Mapping[str, Any]]) -> Settle:
+    def _settled(self, job: Import, rows: Sequence[ImportRow], bodies: Mapping[int, Mapping[str, Any]]) -> Settle:
         by_id = {row.id: row for row in rows}
 
         def settled(connection: Connection, written: Mapping[int, Written]) -> None:
@@ -102,14 +118,14 @@ Lines = Mapping[str, Sequence[Mapping[str, Any]]]
 FIELDS: Mapping[str, str] = {PHONE: "телефон", MAIL: "почту"}
 
 
-class Completing:
+class CompleteStep:
     def __init__(
         self,
         index: ContactIndex,
         client: CrmClient,
-        book: ImportBook,
-        deliverer: Deliverer,
-        follower: Follower,
+        book: ImportRepository,
+        deliverer: RowDelivery,
+        follower: AfterWrite,
         account: Account,
     ) -> None:
         self._index = index
@@ -146,7 +162,7 @@ class Completing:
         )  # fmt: skip
         return True
 
-    def _added(self, connection: Connection, row: Kept, lines: Lines | None) -> dict[str, list[Mapping[str, Any]]]:
+    def _added(self, connection: Connection, row: ImportRow, lines: Lines | None) -> dict[str, list[Mapping[str, Any]]]:
         """The fields with what is missing in them; what they were is written down before anything is sent."""
         if lines is None:
             return {}
@@ -166,12 +182,12 @@ class Completing:
             for code, lines in fields.items()
         ]
 
-    def _go_on(self, connection: Connection, row: Kept, step: str, note: str) -> None:
+    def _go_on(self, connection: Connection, row: ImportRow, step: str, note: str) -> None:
         after = after_adding(row) if step == ADD else after_taking_off(row, note)
         self._book.mark(connection, [row.id], note=note, due_at=0.0, **after)
 
     def _settled(
-        self, rows: Sequence[Kept], step: str, bodies: Mapping[int, Mapping[str, Any]], notes: Mapping[int, str]
+        self, rows: Sequence[ImportRow], step: str, bodies: Mapping[int, Mapping[str, Any]], notes: Mapping[int, str]
     ) -> Settle:
         by_id = {row.id: row for row in rows}
 
@@ -182,7 +198,7 @@ class Completing:
 
         return settled
 
-    def _failed(self, rows: Sequence[Kept], step: str) -> Failed:
+    def _failed(self, rows: Sequence[ImportRow], step: str) -> Failed:
         """The deal is worth more than the address: without it the row goes on."""
         by_id = {row.id: row for row in rows}
 
@@ -215,7 +231,7 @@ class Completing:
         self._index.put(connection, renewed, self._follower.now())
 
 
-def _taken_off(row: Kept, lines: Lines | None, notes: dict[int, str]) -> dict[str, list[Mapping[str, Any]]]:
+def _taken_off(row: ImportRow, lines: Lines | None, notes: dict[int, str]) -> dict[str, list[Mapping[str, Any]]]:
     """The fields without what the import added; in ``notes`` what a person has made something else of."""
     if lines is None:
         return {}
@@ -233,7 +249,7 @@ def _taken_off(row: Kept, lines: Lines | None, notes: dict[int, str]) -> dict[st
     return fields
 
 
-def _each_contact_once(rows: Iterable[Kept]) -> list[Kept]:
+def _each_contact_once(rows: Iterable[ImportRow]) -> list[ImportRow]:
     """Two people whom somebody took for one contact are not two patches of one request: each would undo the other."""
     return list({row.contact_id: row for row in reversed(list(rows))}.values())[::-1]
 
@@ -260,16 +276,16 @@ log = structlog.get_logger()
 KINDS = {"person": "create_contact", "deal": "create_deal"}
 
 
-class Making:
+class CreateStep:
     def __init__(
         self,
         store: Store,
         key: int,
         client: CrmClient,
-        book: ImportBook,
-        deliverer: Deliverer,
-        follower: Follower,
-        make: BodyMaker,
+        book: ImportRepository,
+        deliverer: RowDelivery,
+        follower: AfterWrite,
+        make: PayloadBuilder,
     ) -> None:
         self._store = store
         self._key = key
@@ -316,12 +332,14 @@ class Making:
             self._book.mark(connection, [row.id for row in rows if row.id not in there], state=missing, due_at=0.0)
         return True
 
-    def _bodies(self, step: str, rows: Sequence[Kept]) -> dict[int, dict[str, Any]]:
+    def _bodies(self, step: str, rows: Sequence[ImportRow]) -> dict[int, dict[str, Any]]:
         if step == "person":
             return {row.id: self._make.contact(row.row) for row in rows}
         return {row.id: self._make.deal(row.row, row.contact_id) for row in rows if row.contact_id is not None}
 
-    def _settled(self, job: Import, step: str, rows: Sequence[Kept], bodies: Mapping[int, Mapping[str, Any]]) -> Settle:
+    def _settled(
+        self, job: Import, step: str, rows: Sequence[ImportRow], bodies: Mapping[int, Mapping[str, Any]]
+    ) -> Settle:
         by_id = {row.id: row for row in rows}
 
         def people(connection: Connection, written: Mapping[int, Written]) -> None:
@@ -356,10 +374,10 @@ class Making:
         return found
 
 
-def _indexed(row: Kept, contact_id: int) -> IndexedContact:
+def _indexed(row: ImportRow, contact_id: int) -> MirroredContact:
     """So that the next import knows the person before amoCRM's hook has told of him."""
     person = row.row.person
-    return IndexedContact.of(
+    return MirroredContact.of(
         ContactRecord(id=contact_id, name=person.name, phones=person.phones, emails=person.mails)
     )  # fmt: skip
 
@@ -371,14 +389,14 @@ def _indexed(row: Kept, contact_id: int) -> IndexedContact:
 CONTACT_STAYS = "контакт остался: удалить его через API нельзя"
 
 
-class Undo:
+class UndoStep:
     def __init__(
         self,
-        book: ImportBook,
-        deliverer: Deliverer,
-        follower: Follower,
+        book: ImportRepository,
+        deliverer: RowDelivery,
+        follower: AfterWrite,
         client: CrmClient,
-        drafting: Drafting,
+        drafting: DraftService,
     ) -> None:
         self._book = book
         self._deliverer = deliverer
@@ -417,13 +435,13 @@ class Undo:
         self._deliverer.send("patch_deal", bodies, self._settled(job, rows, bodies, notes))
         return True
 
-    def _back(self, row: Kept, record: DealRecord | None) -> tuple[dict[str, Any], str]:
+    def _back(self, row: ImportRow, record: DealRecord | None) -> tuple[dict[str, Any], str]:
         """(patch, what can't be taken back)."""
         if record is None:
             return {}, "сделки больше нет в amoCRM"
         return self._close(row, record) if row.before is None else self._restore(row.before, record)
 
-    def _close(self, row: Kept, record: DealRecord) -> tuple[dict[str, Any], str]:
+    def _close(self, row: ImportRow, record: DealRecord) -> tuple[dict[str, Any], str]:
         """A deal that the import made: closed, unless somebody has begun to work with it."""
         made_on = self._account.stage(row.row.to_stage or "")
         if record.status_id == LOST and self._options.undo_tag in record.tags:
@@ -472,7 +490,7 @@ class Undo:
     def _settled(
         self,
         job: Import,
-        rows: Sequence[Kept],
+        rows: Sequence[ImportRow],
         bodies: Mapping[int, Mapping[str, Any]],
         notes: Mapping[int, str],
     ) -> Settle:
