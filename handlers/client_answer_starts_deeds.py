@@ -13,11 +13,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from amo_bridge.events import ClientAnswered
-from amo_bridge.rules.actions import Action, CreateTask, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import ActionsSpec, Condition
+from amo_bridge.rules import Action, ActionsSpec, Condition, CreateTask, Deal, Options, Skip, StageName, handler
 
 SLOT = "answered"
 

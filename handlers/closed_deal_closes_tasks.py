@@ -9,12 +9,7 @@ Covers W7, W10 (nothing is left to do on a closed deal).
 from __future__ import annotations
 
 from amo_bridge.events import StageEntered
-from amo_bridge.rules.actions import Action, FinishTask, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.gates import WhichTasks
-from amo_bridge.rules.handler import handler
-from amo_bridge.rules.option_types import PipelineName
-from amo_bridge.text.names import same_name
+from amo_bridge.rules import Action, Deal, FinishTask, PipelineName, Skip, WhichTasks, handler, same_name
 
 
 class ClosedDealClosesTasks(WhichTasks):

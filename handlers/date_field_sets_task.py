@@ -12,14 +12,26 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from amo_bridge.dates.due import Due
 from amo_bridge.events import FieldChanged, StageEntered
-from amo_bridge.rules.actions import Action, ChangeTask, FinishTask, Skip
-from amo_bridge.rules.deal import Deal, Task
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import DateFieldName, PersonName, StageName, TaskTypeName, Text
-from amo_bridge.rules.options import Condition, TaskSpec
-from amo_bridge.text.names import same_name
+from amo_bridge.rules import (
+    Action,
+    ChangeTask,
+    Condition,
+    DateFieldName,
+    Deal,
+    Due,
+    FinishTask,
+    Options,
+    PersonName,
+    Skip,
+    StageName,
+    Task,
+    TaskSpec,
+    TaskTypeName,
+    Text,
+    handler,
+    same_name,
+)
 
 
 class DateFieldSetsTask(Options):

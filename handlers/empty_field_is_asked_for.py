@@ -12,14 +12,25 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.dates.due import Due
 from amo_bridge.events import FieldChanged, StageEntered, TaskAnswered
-from amo_bridge.rules.actions import Action, CreateTask, FinishTask, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import FieldName, PersonName, StageName, TaskTypeName
-from amo_bridge.rules.options import Condition
-from amo_bridge.text.names import begins_with, comment_after, same_name
+from amo_bridge.rules import (
+    Action,
+    Condition,
+    CreateTask,
+    Deal,
+    Due,
+    FieldName,
+    FinishTask,
+    Options,
+    PersonName,
+    Skip,
+    StageName,
+    TaskTypeName,
+    begins_with,
+    comment_after,
+    handler,
+    same_name,
+)
 
 PLACE = "{field}"
 News = StageEntered | FieldChanged | TaskAnswered

@@ -10,12 +10,18 @@ from __future__ import annotations
 from pydantic import Field
 
 from amo_bridge.events import FileAttached
-from amo_bridge.rules.actions import Skip, StoreFile
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import PipelineName
-from amo_bridge.rules.options import Condition, FolderSpec
-from amo_bridge.text.names import same_name, starts_with
+from amo_bridge.rules import (
+    Condition,
+    Deal,
+    FolderSpec,
+    Options,
+    PipelineName,
+    Skip,
+    StoreFile,
+    handler,
+    same_name,
+    starts_with,
+)
 
 
 class FileIsStored(Options):

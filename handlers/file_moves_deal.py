@@ -12,12 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import FileAttached
-from amo_bridge.rules.actions import MoveDeal, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import Condition
-from amo_bridge.text.names import starts_with
+from amo_bridge.rules import Condition, Deal, MoveDeal, Options, Skip, StageName, handler, starts_with
 
 
 class FileMovesDeal(Options):

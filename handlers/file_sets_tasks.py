@@ -13,12 +13,20 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import FileAttached
-from amo_bridge.rules.actions import Action, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import Condition, TaskSpec
-from amo_bridge.text.names import plain, same_name, starts_with, without_extension
+from amo_bridge.rules import (
+    Action,
+    Condition,
+    Deal,
+    Options,
+    Skip,
+    StageName,
+    TaskSpec,
+    handler,
+    plain,
+    same_name,
+    starts_with,
+    without_extension,
+)
 
 LONGEST_SLOT = 100
 

@@ -12,12 +12,19 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import FieldChanged
-from amo_bridge.rules.actions import Action, CreateTask, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import FieldName, StageName
-from amo_bridge.rules.options import ActionsSpec, Condition
-from amo_bridge.text.names import same_name
+from amo_bridge.rules import (
+    Action,
+    ActionsSpec,
+    Condition,
+    CreateTask,
+    Deal,
+    FieldName,
+    Options,
+    Skip,
+    StageName,
+    handler,
+    same_name,
+)
 
 
 class FilledFieldStartsDeeds(Options):

@@ -14,15 +14,25 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from amo_bridge.dates.due import Due
 from amo_bridge.events import TaskFinished
-from amo_bridge.rules.actions import Action, AddNote, CreateTask, Skip
-from amo_bridge.rules.deal import AttachedFile, Deal
-from amo_bridge.rules.gates import WantedCall, WantedFile
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import PersonName, StageName
-from amo_bridge.rules.options import ActionsSpec
-from amo_bridge.text.names import begins_with, is_picture
+from amo_bridge.rules import (
+    Action,
+    ActionsSpec,
+    AddNote,
+    AttachedFile,
+    CreateTask,
+    Deal,
+    Due,
+    Options,
+    PersonName,
+    Skip,
+    StageName,
+    WantedCall,
+    WantedFile,
+    begins_with,
+    handler,
+    is_picture,
+)
 
 AGAIN = "again@"
 

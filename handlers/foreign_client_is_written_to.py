@@ -12,11 +12,20 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import ResponsibleChanged, StageEntered
-from amo_bridge.rules.actions import Action, AddTags, Notify, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import PersonName, StageName, TagName, Text
-from amo_bridge.text.addresses import all_abroad
+from amo_bridge.rules import (
+    Action,
+    AddTags,
+    Deal,
+    Notify,
+    Options,
+    PersonName,
+    Skip,
+    StageName,
+    TagName,
+    Text,
+    all_abroad,
+    handler,
+)
 
 
 class ForeignClientIsWrittenTo(Options):

@@ -15,12 +15,7 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import TaskFinished
-from amo_bridge.rules.actions import Action, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.gates import WantedFile, WhichTasks
-from amo_bridge.rules.handler import handler
-from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import ActionsSpec, Condition
+from amo_bridge.rules import Action, ActionsSpec, Condition, Deal, Skip, StageName, WantedFile, WhichTasks, handler
 
 
 class LastTaskBringsNextStep(WhichTasks):

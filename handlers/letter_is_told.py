@@ -8,11 +8,7 @@ Covers W12.
 from __future__ import annotations
 
 from amo_bridge.events import ClientAnswered
-from amo_bridge.rules.actions import Notify, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import NoticeSpec
+from amo_bridge.rules import Deal, NoticeSpec, Notify, Options, Skip, StageName, handler
 
 
 class LetterIsTold(Options):

@@ -12,15 +12,23 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.dates.due import Due
-from amo_bridge.dates.duration import Duration
 from amo_bridge.events import StageEntered
-from amo_bridge.rules.actions import Lack, RollBack, Skip
-from amo_bridge.rules.deal import Deal, Note
-from amo_bridge.rules.gates import says_something
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import LossReasonName, PersonName, PipelineName
-from amo_bridge.text.names import same_name
+from amo_bridge.rules import (
+    Deal,
+    Due,
+    Duration,
+    Lack,
+    LossReasonName,
+    Note,
+    Options,
+    PersonName,
+    PipelineName,
+    RollBack,
+    Skip,
+    handler,
+    same_name,
+    says_something,
+)
 
 
 class LossNeedsNote(Options):

@@ -12,12 +12,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from amo_bridge.events import FieldChanged, StageEntered
-from amo_bridge.rules.actions import Action, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import handler
-from amo_bridge.rules.option_types import LossReasonName, TagName, TextWithNewDeal
-from amo_bridge.rules.options import CarryOver
-from amo_bridge.text.names import same_name
+from amo_bridge.rules import Action, CarryOver, Deal, LossReasonName, Skip, TagName, TextWithNewDeal, handler, same_name
 
 
 class LostDealIsRouted(CarryOver):

@@ -13,13 +13,24 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.dates.due import Due
 from amo_bridge.events import ResponsibleChanged
-from amo_bridge.rules.actions import Action, AddTags, AssignDeal, CreateTask, Notify, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import PersonName, StageName, TagName, UserName
-from amo_bridge.text.names import same_name
+from amo_bridge.rules import (
+    Action,
+    AddTags,
+    AssignDeal,
+    CreateTask,
+    Deal,
+    Due,
+    Notify,
+    Options,
+    PersonName,
+    Skip,
+    StageName,
+    TagName,
+    UserName,
+    handler,
+    same_name,
+)
 
 
 class ManagerTakesDeal(Options):

@@ -14,12 +14,21 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import CallLogged
-from amo_bridge.rules.actions import Action, FinishTask, MoveDeal, Skip
-from amo_bridge.rules.deal import Call, Deal, Task
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import LossReasonName, StageName
-from amo_bridge.rules.options import TaskSpec
-from amo_bridge.text.addresses import all_abroad
+from amo_bridge.rules import (
+    Action,
+    Call,
+    Deal,
+    FinishTask,
+    LossReasonName,
+    MoveDeal,
+    Options,
+    Skip,
+    StageName,
+    Task,
+    TaskSpec,
+    all_abroad,
+    handler,
+)
 
 # amoCRM's call_status: left a message, call back later, not there, not reached, busy.
 NOT_REACHED = (1, 2, 3, 6, 7)

@@ -14,16 +14,25 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.dates.due import Due
-from amo_bridge.dates.duration import Duration
 from amo_bridge.events import NoteAdded, TaskRescheduled
-from amo_bridge.rules.actions import Action, CreateTask, FinishTask, Skip
-from amo_bridge.rules.deal import Deal, Task
-from amo_bridge.rules.gates import says_nothing, says_something
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import PersonName, StageName
-from amo_bridge.rules.options import ActionsSpec
-from amo_bridge.text.names import begins_with
+from amo_bridge.rules import (
+    Action,
+    ActionsSpec,
+    CreateTask,
+    Deal,
+    Due,
+    Duration,
+    FinishTask,
+    Options,
+    PersonName,
+    Skip,
+    StageName,
+    Task,
+    begins_with,
+    handler,
+    says_nothing,
+    says_something,
+)
 
 # In the marks of the tasks that are set beside the question.
 ALSO = ".also"

@@ -12,15 +12,22 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.dates.due import Due
 from amo_bridge.events import TaskFinished, TaskRemoved, TaskRescheduled
-from amo_bridge.rules.actions import Action, ChangeTask, CreateTask, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.gates import WantedFile
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import PersonName, StageName
-from amo_bridge.rules.options import ActionsSpec
-from amo_bridge.text.names import begins_with
+from amo_bridge.rules import (
+    Action,
+    ActionsSpec,
+    ChangeTask,
+    CreateTask,
+    Deal,
+    Due,
+    Options,
+    PersonName,
+    Skip,
+    StageName,
+    WantedFile,
+    begins_with,
+    handler,
+)
 
 
 class ProtectedTaskIsRestored(Options):

@@ -10,12 +10,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from amo_bridge.config.channels import AllSeries
 from amo_bridge.events import SeriesLetterDue
-from amo_bridge.rules.actions import SendLetter, Skip, StopSeries
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import FromSection, PersonName
+from amo_bridge.rules import AllSeries, Deal, FromSection, Options, PersonName, SendLetter, Skip, StopSeries, handler
 
 
 class SeriesSendsLetters(Options):

@@ -10,14 +10,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from amo_bridge.dates.due import Due
 from amo_bridge.events import FieldChanged
-from amo_bridge.rules.actions import Action, CreateTask, FinishTask, LinkContacts, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import FromSection, PersonName, StageName
-from amo_bridge.rules.service_lines import Blogger, ServicesSection
-from amo_bridge.text.names import same_name
+from amo_bridge.rules import (
+    Action,
+    Blogger,
+    CreateTask,
+    Deal,
+    Due,
+    FinishTask,
+    FromSection,
+    LinkContacts,
+    Options,
+    PersonName,
+    ServicesSection,
+    Skip,
+    StageName,
+    handler,
+    same_name,
+)
 
 CLEAR = "Контакт найден, или этого блогера в услугах больше нет"
 

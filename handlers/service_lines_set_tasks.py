@@ -14,15 +14,27 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.dates.due import Due
 from amo_bridge.events import FieldChanged, StageEntered
-from amo_bridge.rules.actions import Action, CreateTask, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import FromSection, PersonName, StageName
-from amo_bridge.rules.options import Condition
-from amo_bridge.rules.service_lines import BloggerTask, LineTask, ServiceLines, ServicesSection, read, steered
-from amo_bridge.text.names import same_name
+from amo_bridge.rules import (
+    Action,
+    BloggerTask,
+    Condition,
+    CreateTask,
+    Deal,
+    Due,
+    FromSection,
+    LineTask,
+    Options,
+    PersonName,
+    ServiceLines,
+    ServicesSection,
+    Skip,
+    StageName,
+    handler,
+    read_service_lines,
+    same_name,
+    steered,
+)
 
 GONE = "Услуги в сделке изменились: эта задача больше не нужна"
 SHOWN = 300
@@ -60,7 +72,7 @@ def service_lines_set_tasks(
 
 def _wanted(text: str, deal: Deal, options: ServiceLinesSetTasks) -> list[CreateTask]:
     """All tasks that a field with this text asks for."""
-    found = read(text, options.services.platforms)
+    found = read_service_lines(text, options.services.platforms)
     return [
         *(
             spec.for_line(deal, line, options.services, slot=f"line{number}.{line.place}")

@@ -12,11 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import StageEntered
-from amo_bridge.rules.actions import Action, Skip
-from amo_bridge.rules.deal import Deal, stage_is_one_of
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import Condition, TaskSpec
+from amo_bridge.rules import Action, Condition, Deal, Options, Skip, StageName, TaskSpec, handler, stage_is_one_of
 
 
 class StageCreatesTasks(Options):

@@ -9,10 +9,7 @@ Covers M2 («Связались с клиентом» without a recorded call), 
 from __future__ import annotations
 
 from amo_bridge.events import StageEntered
-from amo_bridge.rules.actions import Lack, RollBack, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.gates import Gate, WantedCall
-from amo_bridge.rules.handler import handler
+from amo_bridge.rules import Deal, Gate, Lack, RollBack, Skip, WantedCall, handler
 
 
 class StageNeedsCall(Gate, WantedCall):

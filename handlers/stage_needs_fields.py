@@ -14,11 +14,7 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import StageEntered
-from amo_bridge.rules.actions import Lack, RollBack, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.gates import Gate
-from amo_bridge.rules.handler import handler
-from amo_bridge.rules.option_types import FieldName
+from amo_bridge.rules import Deal, FieldName, Gate, Lack, RollBack, Skip, handler
 
 
 class StageNeedsFields(Gate):

@@ -9,10 +9,7 @@ Covers A101 (leaving «Исполнение» without «Отчет по прое
 from __future__ import annotations
 
 from amo_bridge.events import StageEntered
-from amo_bridge.rules.actions import Lack, RollBack, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.gates import Gate, WantedFile
-from amo_bridge.rules.handler import handler
+from amo_bridge.rules import Deal, Gate, Lack, RollBack, Skip, WantedFile, handler
 
 
 class StageNeedsFile(Gate, WantedFile):

@@ -10,10 +10,7 @@ Covers A92 («Тайминг», «Подготовка контента», «С�
 from __future__ import annotations
 
 from amo_bridge.events import StageEntered
-from amo_bridge.rules.actions import Lack, RollBack, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.gates import Gate, WhichTasks
-from amo_bridge.rules.handler import handler
+from amo_bridge.rules import Deal, Gate, Lack, RollBack, Skip, WhichTasks, handler
 
 
 class StageNeedsFinishedTasks(Gate, WhichTasks):

@@ -11,13 +11,20 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.dates.due import Due
 from amo_bridge.events import StageEntered
-from amo_bridge.rules.actions import Lack, RollBack, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import CustomFieldName, PersonName, StageName
-from amo_bridge.rules.options import Condition
+from amo_bridge.rules import (
+    Condition,
+    CustomFieldName,
+    Deal,
+    Due,
+    Lack,
+    Options,
+    PersonName,
+    RollBack,
+    Skip,
+    StageName,
+    handler,
+)
 
 
 class StageNeedsFullPayment(Options):

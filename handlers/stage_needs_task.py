@@ -13,14 +13,25 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.dates.due import Due
-from amo_bridge.dates.duration import Duration, describe
 from amo_bridge.events import StageEntered, TaskAdded, TaskCompleted, TaskDeleted, TaskUpdated
-from amo_bridge.rules.actions import Action, ChangeTask, FinishTask, Notify, Skip
-from amo_bridge.rules.deal import Deal, Task
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import PersonName, StageName
-from amo_bridge.rules.options import Condition, TaskSpec
+from amo_bridge.rules import (
+    Action,
+    ChangeTask,
+    Condition,
+    Deal,
+    Due,
+    Duration,
+    FinishTask,
+    Notify,
+    Options,
+    PersonName,
+    Skip,
+    StageName,
+    Task,
+    TaskSpec,
+    describe_duration,
+    handler,
+)
 
 Heard = StageEntered | TaskAdded | TaskUpdated | TaskCompleted | TaskDeleted
 
@@ -61,7 +72,9 @@ def stage_needs_task(event: Heard, deal: Deal, options: StageNeedsTask) -> Skip 
 
 
 def _set(deal: Deal, options: StageNeedsTask) -> list[Action]:
-    text = f"{deal.name}: на этапе «{deal.stage.name}» нужна задача не позже чем через {describe(options.within)}"
+    text = (
+        f"{deal.name}: на этапе «{deal.stage.name}» нужна задача не позже чем через {describe_duration(options.within)}"
+    )
     return [
         options.task.for_deal(deal, slot="needed"),
         Notify(deal_id=deal.id, to=(options.tell,), text=f"{text}. Задача поставлена, поправьте её"),
@@ -70,5 +83,5 @@ def _set(deal: Deal, options: StageNeedsTask) -> list[Action]:
 
 def _told_of(far: Task, done: str, deal: Deal, options: StageNeedsTask) -> Notify:
     """A person's task stands too far off."""
-    text = f"{deal.name}: задача «{far.text}» стоит дальше, чем через {describe(options.within)}{done}"
+    text = f"{deal.name}: задача «{far.text}» стоит дальше, чем через {describe_duration(options.within)}{done}"
     return Notify(deal_id=deal.id, to=(options.tell,), text=text)

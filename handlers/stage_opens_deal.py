@@ -14,11 +14,7 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import StageEntered
-from amo_bridge.rules.actions import Action, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import handler
-from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import CarryOver, Condition
+from amo_bridge.rules import Action, CarryOver, Condition, Deal, Skip, StageName, handler
 
 
 class StageOpensDeal(CarryOver):

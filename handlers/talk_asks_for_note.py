@@ -12,12 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import CallLogged, NoteAdded
-from amo_bridge.rules.actions import Action, FinishTask, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.gates import says_nothing
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import TaskSpec
+from amo_bridge.rules import Action, Deal, FinishTask, Options, Skip, StageName, TaskSpec, handler, says_nothing
 
 
 class TalkAsksForNote(Options):

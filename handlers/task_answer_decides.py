@@ -13,12 +13,21 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import TaskAnswered
-from amo_bridge.rules.actions import Action, AddNote, FinishTask, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import ActionsSpec, Condition, TaskSpec
-from amo_bridge.text.names import begins_with, comment_after
+from amo_bridge.rules import (
+    Action,
+    ActionsSpec,
+    AddNote,
+    Condition,
+    Deal,
+    FinishTask,
+    Options,
+    Skip,
+    StageName,
+    TaskSpec,
+    begins_with,
+    comment_after,
+    handler,
+)
 
 
 class Answer(ActionsSpec):

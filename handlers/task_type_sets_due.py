@@ -12,14 +12,19 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.dates.due import Due
 from amo_bridge.events import TaskAdded
-from amo_bridge.rules.actions import ChangeTask, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import StageName, TaskTypeName
-from amo_bridge.rules.options import Condition
-from amo_bridge.text.names import same_name
+from amo_bridge.rules import (
+    ChangeTask,
+    Condition,
+    Deal,
+    Due,
+    Options,
+    Skip,
+    StageName,
+    TaskTypeName,
+    handler,
+    same_name,
+)
 
 
 class TaskTypeSetsDue(Options):

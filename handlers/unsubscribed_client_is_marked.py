@@ -8,10 +8,19 @@ Covers A11, A122 (who wants no more letters gets none).
 from __future__ import annotations
 
 from amo_bridge.events import ClientUnsubscribed
-from amo_bridge.rules.actions import Action, AddNote, AddTags, SetFields, StopSeries
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, handler
-from amo_bridge.rules.option_types import CustomFieldName, TagName, Text
+from amo_bridge.rules import (
+    Action,
+    AddNote,
+    AddTags,
+    CustomFieldName,
+    Deal,
+    Options,
+    SetFields,
+    StopSeries,
+    TagName,
+    Text,
+    handler,
+)
 
 
 class UnsubscribedClientIsMarked(Options):

@@ -9,10 +9,7 @@ Covers A80 (won in «Продажи» → the first stage of «Реализац�
 from __future__ import annotations
 
 from amo_bridge.events import StageEntered
-from amo_bridge.rules.actions import Action, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import handler
-from amo_bridge.rules.options import CarryOver, Condition
+from amo_bridge.rules import Action, CarryOver, Condition, Deal, Skip, handler
 
 
 class WonDealGoesOn(CarryOver):

@@ -15,15 +15,23 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.dates.due import Due
 from amo_bridge.events import StepDue, TaskFinished
-from amo_bridge.rules.actions import Action, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.gates import WhichTasks
-from amo_bridge.rules.handler import Existing, Step, Times, schedule
-from amo_bridge.rules.ladders import HourOfDay
-from amo_bridge.rules.option_types import DateFieldName, StageName
-from amo_bridge.rules.options import ActionsSpec, Condition
+from amo_bridge.rules import (
+    Action,
+    ActionsSpec,
+    Condition,
+    DateFieldName,
+    Deal,
+    Due,
+    Existing,
+    HourOfDay,
+    Skip,
+    StageName,
+    Step,
+    Times,
+    WhichTasks,
+    schedule,
+)
 
 STEP = "дата наступила"
 TASKS_ARE_SET = timedelta(minutes=15)

@@ -19,12 +19,26 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from amo_bridge.events import ContactDateChanged, FieldChanged, StageEntered, StepDue
-from amo_bridge.rules.actions import Action, Skip
-from amo_bridge.rules.deal import Deal, Stay, stage_is_one_of
-from amo_bridge.rules.handler import Step, Times, schedule
-from amo_bridge.rules.ladders import Counted, Dates, DateStep, is_for_an_older_deal, moved, names_are_unique, on_leaving
-from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import ActionsSpec, Condition
+from amo_bridge.rules import (
+    Action,
+    ActionsSpec,
+    Condition,
+    Counted,
+    Dates,
+    DateStep,
+    Deal,
+    Skip,
+    StageName,
+    Stay,
+    Step,
+    Times,
+    is_for_an_older_deal,
+    moved,
+    names_are_unique,
+    on_leaving,
+    schedule,
+    stage_is_one_of,
+)
 
 
 class DateLadder(Dates):

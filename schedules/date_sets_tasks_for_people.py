@@ -13,16 +13,28 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from amo_bridge.dates.due import Due
 from amo_bridge.events import StepDue
-from amo_bridge.rules.actions import Action, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Existing, Options, Step, Times, schedule
-from amo_bridge.rules.ladders import HourOfDay
-from amo_bridge.rules.option_types import DateFieldName, FromSection, StageName
-from amo_bridge.rules.options import Condition
-from amo_bridge.rules.service_lines import BloggerTask, ServicesSection, read
-from amo_bridge.text.names import normalise, same_name
+from amo_bridge.rules import (
+    Action,
+    BloggerTask,
+    Condition,
+    DateFieldName,
+    Deal,
+    Due,
+    Existing,
+    FromSection,
+    HourOfDay,
+    Options,
+    ServicesSection,
+    Skip,
+    StageName,
+    Step,
+    Times,
+    normalise,
+    read_service_lines,
+    same_name,
+    schedule,
+)
 
 STEP = "дата наступила"
 
@@ -76,7 +88,7 @@ def _people(deal: Deal, options: DateSetsTasksForPeople) -> Iterator[tuple[str, 
     """(slot, name) of everybody who gets a task; a blogger who is among the contacts too is one person."""
     named = set()
     if options.bloggers:
-        for blogger in read(deal.text(options.services.field), options.services.platforms).bloggers:
+        for blogger in read_service_lines(deal.text(options.services.field), options.services.platforms).bloggers:
             named.add(_words(blogger.name))
             yield blogger.mark, blogger.name
     kind = options.services.classification

@@ -14,10 +14,7 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import StepDue
-from amo_bridge.rules.actions import Action, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Step, Times, schedule
-from amo_bridge.rules.ladders import Round, RoundStep, always, step_of
+from amo_bridge.rules import Action, Deal, Round, RoundStep, Skip, Step, Times, always, schedule, step_of
 
 
 class RegularRound(Round):

@@ -14,14 +14,26 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from amo_bridge.dates.due import Due
 from amo_bridge.events import StageEntered, StepDue
-from amo_bridge.rules.actions import Action, Skip
-from amo_bridge.rules.deal import Deal, Stay, stage_is_one_of
-from amo_bridge.rules.handler import Existing, Options, Step, Times, schedule
-from amo_bridge.rules.ladders import TimedActions, names_are_unique, on_leaving
-from amo_bridge.rules.option_types import StageName
-from amo_bridge.rules.options import ActionsSpec, Condition
+from amo_bridge.rules import (
+    Action,
+    ActionsSpec,
+    Condition,
+    Deal,
+    Due,
+    Existing,
+    Options,
+    Skip,
+    StageName,
+    Stay,
+    Step,
+    TimedActions,
+    Times,
+    names_are_unique,
+    on_leaving,
+    schedule,
+    stage_is_one_of,
+)
 
 
 class LadderStep(TimedActions):

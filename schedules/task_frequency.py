@@ -17,12 +17,20 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from amo_bridge.events import StepDue
-from amo_bridge.rules.actions import Action, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.gates import WhichTasks
-from amo_bridge.rules.handler import Step, Times, schedule
-from amo_bridge.rules.ladders import Round, RoundStep, always, step_of
-from amo_bridge.rules.option_types import DateFieldName
+from amo_bridge.rules import (
+    Action,
+    DateFieldName,
+    Deal,
+    Round,
+    RoundStep,
+    Skip,
+    Step,
+    Times,
+    WhichTasks,
+    always,
+    schedule,
+    step_of,
+)
 
 Months = Annotated[int, Field(ge=1, le=120)]
 

@@ -16,7 +16,7 @@ from amo_bridge import events
 from amo_bridge.cli.rules import HEADER, IN_ENGLISH, markdown_table
 from amo_bridge.config.loader import load
 from amo_bridge.rules import actions
-from amo_bridge.rules.registry import shipped, shipped_handlers, shipped_schedules
+from amo_bridge.rules.registry import shipped
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("handlers", "schedules")
@@ -24,31 +24,18 @@ RULE_FILES = {
     folder: sorted(path for path in (ROOT / folder).glob("*.py") if not path.stem.startswith("_")) for folder in FOLDERS
 }
 HANDLERS = [path for paths in RULE_FILES.values() for path in paths]
-SHIPPED = {**shipped_handlers(), **shipped_schedules()}
+SHIPPED = {**shipped("handlers"), **shipped("schedules")}
 ENGINE = sorted((ROOT / "amo_bridge").rglob("*.py"))
 EXAMPLE = ROOT / "config.example.toml"
 EXAMPLES = [EXAMPLE, *sorted((ROOT / "examples").glob("*.toml"))]
 
-LONGEST_HANDLER = 120
+LONGEST_HANDLER = 110  # its imports not counted
 LONGEST_MODULE = 600
 LONGER = {"amo_bridge/storage/tables.py": 700}  # all tables on one page
 """Modules that may be longer than the rest, and how long at most."""
 
 HANDLER_IMPORTS = ("__future__", "collections.abc", "datetime", "pydantic", "typing")
 RULE_PACKAGES = ("dates", "events", "rules", "text")
-MOVING = (
-    "actions",
-    "card",
-    "config",
-    "date_options",
-    "deal",
-    "options",
-    "round_options",
-    "schedule",
-    "service_lines",
-    "step_options",
-    "written_notes",
-)
 """Words and shapes, nothing that could ask, wait or write: that is what keeps a handler a pure function."""
 
 WITHOUT_PAYLOAD = {
@@ -86,7 +73,7 @@ def test_the_folder_is_the_list(folder: Literal["handlers", "schedules"]) -> Non
 
 def test_no_name_stands_in_both_folders() -> None:
     """Rules are told apart by it in the journal and the outbox."""
-    assert not set(shipped_handlers()) & set(shipped_schedules())
+    assert not set(shipped("handlers")) & set(shipped("schedules"))
 
 
 @by_file(HANDLERS)
@@ -130,14 +117,17 @@ def test_a_handler_can_not_reach_the_world(path: Path) -> None:
             imported.add(node.module or "")
     ours = {name for name in imported if name.startswith("amo_bridge.")}
     assert imported - ours <= set(HANDLER_IMPORTS)
-    assert {name.split(".")[1] for name in ours} <= {*RULE_PACKAGES, *MOVING}
+    assert {name.split(".")[1] for name in ours} <= set(RULE_PACKAGES)
     asked = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     assert not asked & {"now", "today", "utcnow", "environ"}
 
 
 @by_file(HANDLERS)
 def test_a_handler_is_short(path: Path) -> None:
-    assert len(path.read_text("utf-8").splitlines()) <= LONGEST_HANDLER
+    tree = ast.parse(path.read_text("utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    lines = len(path.read_text("utf-8").splitlines()) - sum(node.end_lineno - node.lineno + 1 for node in imports)
+    assert lines <= LONGEST_HANDLER
 
 
 # --- the engine --------------------------------------------------------------------------------------------------

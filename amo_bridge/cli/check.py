@@ -19,11 +19,17 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import describe
 from amo_bridge.engine.alerts import warning
 from amo_bridge.errors import BridgeError, ChannelError, ConfigError
+from amo_bridge.rules.old_import_paths import old_imports
 from amo_bridge.runtime.connection import read_account, tokens
 
 
 def warnings(config: Config) -> Iterator[str]:
     """What works, but not as one might think (Russian); asks nobody."""
+    for folder in filter(None, (config.bridge.own_handlers, config.bridge.own_schedules)):
+        for path in sorted((config.path.parent / folder).glob("*.py")):
+            for line, old, new in old_imports(path):
+                words = f"{old} переехало, импортируйте {new}; старое имя исчезнет в следующем выпуске"
+                yield f"{path}, строка {line}: {words}"
     channels = config.channels
     for lane, rules in unconnected(config).items():
         yield f"канал «{NAMES[lane]}» не подключён, никуда не отправится то, чего хотят: {', '.join(rules)}"

@@ -1,4 +1,4 @@
-"""``[series."прогрев"]``: a series of letters, one after the other until the client answers."""
+"""``[mail]``, ``[telegram]``, ``[people]``, ``[series]``: how the bridge reaches clients and its own people."""
 
 from __future__ import annotations
 
@@ -10,42 +10,11 @@ from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from amo_bridge.config.diagnostics import Problems
-from amo_bridge.dates.due import Due
-from amo_bridge.rules.option_types import ContactFieldName, Strict, TemplateName, UserName
-from amo_bridge.text.names import normalise
-
-
-class SeriesLetter(Strict):
-    """One letter: ``{ after = "3 d 11:00", template = "прогрев/2" }``; ``after`` counts from the series' start."""
-
-    after: Due
-    template: TemplateName
-
-    @field_validator("after")
-    @classmethod
-    def counts_from_the_start(cls, after: Due) -> Due:
-        if after.fields:
-            raise ValueError("срок письма считается от начала серии, а не от поля сделки")
-        return after
-
-
-class SeriesSpec(Strict):
-    """The letters in their order."""
-
-    letters: Annotated[tuple[SeriesLetter, ...], Field(min_length=1)]
-
-
-class AllSeries(BaseModel):
-    """Every series of the config, by name."""
-
-    named: Mapping[str, SeriesSpec] = Field(default_factory=dict)
-
-    def of(self, name: str) -> SeriesSpec | None:
-        """The series of this name, case, «ё» and quotes forgiven."""
-        return next((spec for known, spec in self.named.items() if normalise(known) == normalise(name)), None)
+from amo_bridge.rules.option_types import ContactFieldName, Strict, UserName
+from amo_bridge.rules.options import AllSeries, SeriesSpec
 
 
 def series_in(table: Mapping[str, Any], problems: Problems) -> AllSeries:

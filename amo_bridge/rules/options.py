@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
 
 from amo_bridge.dates.due import Due
 from amo_bridge.rules.actions import (
@@ -37,13 +37,14 @@ from amo_bridge.rules.option_types import (
     PipelineName,
     SeriesName,
     StageName,
+    Strict,
     TagName,
     TaskTypeName,
     TemplateName,
     Text,
     TextWithNewDeal,
 )
-from amo_bridge.text.names import same_name
+from amo_bridge.text.names import normalise, same_name
 
 
 class CarryOver(Options):
@@ -366,3 +367,33 @@ class ActionsSpec(Options):
     def _move(self, deal: Deal) -> Iterator[Action]:
         if self.move_to:
             yield MoveDeal(deal_id=deal.id, to=self.move_to, reason=self.loss_reason)
+
+
+class SeriesLetter(Strict):
+    """One letter: ``{ after = "3 d 11:00", template = "прогрев/2" }``; ``after`` counts from the series' start."""
+
+    after: Due
+    template: TemplateName
+
+    @field_validator("after")
+    @classmethod
+    def counts_from_the_start(cls, after: Due) -> Due:
+        if after.fields:
+            raise ValueError("срок письма считается от начала серии, а не от поля сделки")
+        return after
+
+
+class SeriesSpec(Strict):
+    """A series of letters, one after the other until the client answers: ``[series."прогрев"]``."""
+
+    letters: Annotated[tuple[SeriesLetter, ...], Field(min_length=1)]
+
+
+class AllSeries(BaseModel):
+    """Every series of the config, by name."""
+
+    named: Mapping[str, SeriesSpec] = Field(default_factory=dict)
+
+    def of(self, name: str) -> SeriesSpec | None:
+        """The series of this name, case, «ё» and quotes forgiven."""
+        return next((spec for known, spec in self.named.items() if normalise(known) == normalise(name)), None)

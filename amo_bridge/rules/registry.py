@@ -1,4 +1,4 @@
-"""Where handlers and schedules come from: the shipped folders, and an agency's own; both are scanned.
+"""Find the rule files: the shipped folders ``handlers/`` and ``schedules/``, and an agency's own; both are scanned.
 
 A file that begins with an underscore is a helper of the others and no rule.
 """
@@ -14,8 +14,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
+import structlog
+
 from amo_bridge.errors import ConfigError
 from amo_bridge.rules.handler import MARK, Handler, Schedule
+from amo_bridge.rules.old_import_paths import importable, old_imports
+
+log = structlog.get_logger()
 
 Section = Literal["handlers", "schedules"]
 KINDS: Mapping[Section, type[Handler]] = {"handlers": Handler, "schedules": Schedule}
@@ -25,27 +30,17 @@ WORDS: Mapping[Section, tuple[str, str, str]] = {
 }
 
 
-def shipped_handlers() -> dict[str, Handler]:
-    """The handlers of the folder ``handlers/``, by name."""
-    return shipped("handlers")
-
-
-def shipped_schedules() -> dict[str, Handler]:
-    """The schedules of the folder ``schedules/``, by name."""
-    return shipped("schedules")
-
-
 def shipped(section: Section) -> dict[str, Handler]:
     """What the shipped folder of that name holds, by name."""
-    folder = importlib.import_module(section)
-    return _scan(
-        Path(next(iter(folder.__path__))), section, lambda path: importlib.import_module(f"{section}.{path.stem}")
-    )
+    package = _package(section)
+    folder = Path(next(iter(importlib.import_module(package).__path__)))
+    return _scan(folder, section, lambda path: importlib.import_module(f"{package}.{path.stem}"))
 
 
-def own_handlers(folder: Path, taken: Iterable[str] = ()) -> dict[str, Handler]:
-    """The handlers of an agency's own folder, by name, except names that are ``taken``. Raises as ``own``."""
-    return own("handlers", folder, taken)
+def _package(section: Section) -> str:
+    """The package of shipped rules: inside ours where the bridge is installed, beside it in a checkout."""
+    inside = f"amo_bridge.{section}"
+    return inside if importlib.util.find_spec(inside) else section
 
 
 def own(section: Section, folder: Path, taken: Iterable[str] = ()) -> dict[str, Handler]:
@@ -91,8 +86,11 @@ def _import_file(path: Path, section: Section) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     # inspect.getmodule (in @handler) looks the module up by its file while the body is still running.
     sys.modules[spec.name] = module
+    for line, old, new in old_imports(path):
+        log.warning("own rule imports an old path", file=str(path), line=line, old=old, new=new)
     try:
-        spec.loader.exec_module(module)
+        with importable():
+            spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[spec.name]
         line = _line_in(path, error)

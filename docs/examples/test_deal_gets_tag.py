@@ -4,9 +4,9 @@ import pytest
 from builders import deal, entered
 
 from amo_bridge.rules.actions import AddTags, Skip
-from amo_bridge.rules.registry import own_handlers
+from amo_bridge.rules.registry import own
 
-HANDLER = own_handlers(Path(__file__).parent / "handlers")["deal_gets_tag"]
+HANDLER = own("handlers", Path(__file__).parent / "handlers")["deal_gets_tag"]
 BRIEF = "Продажи / Бриф получен"
 OPTIONS = HANDLER.options.model_validate({"stages": [BRIEF], "tags": ["бриф есть"]})
 

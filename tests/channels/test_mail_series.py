@@ -12,11 +12,11 @@ from sqlalchemy import select
 
 from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
 from amo_bridge.channels.sender import ChannelSender
-from amo_bridge.config.channels import AllSeries, SeriesSpec
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.events import SeriesLetterDue
 from amo_bridge.events.codec import from_json
+from amo_bridge.rules.options import AllSeries, SeriesSpec
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events
 

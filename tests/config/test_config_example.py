@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from amo_bridge.config.channels import MailSection, PersonSection, SeriesSpec, TelegramSection
+from amo_bridge.config.channels import MailSection, PersonSection, TelegramSection
 from amo_bridge.config.loader import RuleSwitches, load
 from amo_bridge.config.model import AccountSection, BridgeSection
 from amo_bridge.config.provision import ProvisionSection
 from amo_bridge.config.webinar import BizonSection, WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.rules.option_types import taken
-from amo_bridge.rules.registry import shipped_handlers, shipped_schedules
+from amo_bridge.rules.options import SeriesSpec
+from amo_bridge.rules.registry import shipped
 from amo_bridge.rules.service_lines import ServicesSection
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ KEY = re.compile(r"(?:# )?([a-z_]+) = \S")
 SECTION = re.compile(r"(?:# )?\[([\w.\" ]+)\]")
 RUSSIAN = re.compile(r"# .*[а-яё]{3}")
 
-SHIPPED = {**shipped_handlers(), **shipped_schedules()}
+SHIPPED = {**shipped("handlers"), **shipped("schedules")}
 SECTIONS: dict[str, type[BaseModel]] = {
     "account": AccountSection,
     "bridge": BridgeSection,

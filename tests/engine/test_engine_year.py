@@ -24,7 +24,7 @@ from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import Rule
-from amo_bridge.rules.registry import shipped_schedules
+from amo_bridge.rules.registry import shipped
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events
 
@@ -42,7 +42,7 @@ Fired = tuple[int, str, str, datetime]
 
 
 def rule(name: str, **options: object) -> Rule:
-    how = shipped_schedules()[name]
+    how = shipped("schedules")[name]
     return Rule(handler=how, block="one", options=how.options.model_validate(options), enabled=True)
 
 

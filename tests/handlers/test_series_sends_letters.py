@@ -3,10 +3,10 @@ from datetime import timedelta
 import pytest
 from builders import NOON, deal, stage
 
-from amo_bridge.config.channels import AllSeries, SeriesSpec
 from amo_bridge.events import SeriesLetterDue
 from amo_bridge.rules.actions import SendLetter, Skip, StopSeries
 from amo_bridge.rules.deal import Touch, Touches
+from amo_bridge.rules.options import AllSeries, SeriesSpec
 from handlers.series_sends_letters import SeriesSendsLetters, series_sends_letters
 
 NEW, BRIEF = "Продажи / Новый клиент", "Продажи / Бриф получен"

@@ -26,7 +26,7 @@ from running_bridge import UNHURRIED, RunningBridge, wait_until
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
-from amo_bridge.sandbox.world import World
+from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage import migrate
 from amo_bridge.storage.database import Store
 from bench.processes import free_port
@@ -144,7 +144,7 @@ def left(request: pytest.FixtureRequest, tmp_path: Path) -> Left:
 @pytest.fixture
 def sandbox(left: Left) -> Iterator[LocalCrm]:
     """amoCRM as the earlier version saw it last; its clock stands still."""
-    world = World.load(state_file=left.folder / "sandbox.db")
+    world = load_world(state_file=left.folder / "sandbox.db")
     with served(world, left.crm_port) as crm:
         yield crm
     world.close()

@@ -17,7 +17,7 @@ PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 
 
 # Its words are said on pages too, in the reader's language.
-STEP_WORDS = WEB.parent / "step_words.py"
+STEP_WORDS = WEB.parent / "dates" / "duration.py"
 
 
 def said() -> dict[str, str]:

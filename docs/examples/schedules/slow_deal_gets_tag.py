@@ -12,10 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import StepDue
-from amo_bridge.rules.actions import AddTags, Skip
-from amo_bridge.rules.deal import Deal
-from amo_bridge.rules.handler import Options, Step, Times, schedule
-from amo_bridge.rules.option_types import StageName
+from amo_bridge.rules import AddTags, Deal, Options, Skip, StageName, Step, Times, schedule
 
 
 class SlowDealGetsTag(Options):
