@@ -52,7 +52,7 @@ chaos: $(VENV)/.dev
 
 # The pages as the documents show them; needs Debian's Chromium.
 pictures: $(VENV)/.dev
-	PYTHONPATH=tests:tests/web:. $(BIN)/python tests/web/pictures.py docs/img
+	PYTHONPATH=tests:tests/web:. $(BIN)/python tests/support/pictures.py docs/img
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

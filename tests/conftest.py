@@ -15,8 +15,8 @@ from typing import Any
 import psycopg
 import pytest
 import structlog
-from local_crm import LocalCrm, served
-from running_bridge import RunningBridge, config_for
+from support.local_crm import LocalCrm, served
+from support.running_bridge import RunningBridge, config_for
 
 from amo_bridge import retry
 from amo_bridge.config.model import Config

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
-from doc_files import READMES, ROOT
 from sqlalchemy.engine import make_url
+from support.doc_files import READMES, ROOT
 
 from amo_bridge.cli import main
 from amo_bridge.config.loader import load

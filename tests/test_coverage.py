@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from coverage_table import CLAUSES, EXAMPLES, MISSING, NOT_BY_RULES, ROOT, rows, rules_of
+from support.coverage_table import CLAUSES, EXAMPLES, MISSING, NOT_BY_RULES, ROOT, rows, rules_of
 
 
 @pytest.mark.parametrize("document", EXAMPLES)
@@ -11,7 +11,7 @@ def test_the_documents_table_is_what_the_config_and_the_tests_say(document: str)
     text = (ROOT / "docs" / "coverage.md").read_text("utf-8")
     begin, end = f"<!-- coverage {document}:begin -->", f"<!-- coverage {document}:end -->"
     table = text.partition(begin)[2].partition(end)[0]
-    assert table.strip().splitlines() == rows(document), "python tests/coverage_table.py prints the tables"
+    assert table.strip().splitlines() == rows(document), "python tests/support/coverage_table.py prints the tables"
 
 
 @pytest.mark.parametrize("clause", CLAUSES)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
-from doc_files import ROOT
+from support.doc_files import ROOT
 
 from amo_bridge.cli import main
 from amo_bridge.web.app import create_app

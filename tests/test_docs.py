@@ -11,10 +11,10 @@ from pathlib import Path
 
 import click
 import pytest
-from api_table import DOCUMENT, shown
-from api_table import HEADERS as LANGUAGES
-from api_table import rows as door_rows
-from doc_files import LINK, PAGES, READMES, ROOT, anchors, fences, headings, links, prose, rows, spans
+from support.api_table import DOCUMENT, shown
+from support.api_table import HEADERS as LANGUAGES
+from support.api_table import rows as door_rows
+from support.doc_files import LINK, PAGES, READMES, ROOT, anchors, fences, headings, links, prose, rows, spans
 
 from amo_bridge.cli import main
 from amo_bridge.cli.click_ru import Missing
@@ -171,7 +171,7 @@ def test_the_table_of_variables_names_all_that_the_code_reads_and_no_other(readm
 def test_the_table_of_the_apis_doors_is_complete(language: str) -> None:
     assert {door.subject for door in api.all} <= set(SUBJECTS), "amo_bridge/web/api/__init__.py"
     assert shown(DOCUMENT.read_text("utf-8"), language).splitlines() == door_rows(language), (
-        "python tests/api_table.py writes the tables anew"
+        "python tests/support/api_table.py writes the tables anew"
     )  # fmt: skip
 
 

@@ -46,10 +46,12 @@ WITHOUT_PAYLOAD = {
     **dict.fromkeys(("ClientUnsubscribed", "SeriesLetterDue"), "told by the bridge's own mail: tests/channels"),
     "ContactDateChanged": "concluded by the bridge when a contact is read",
     "ClientAnswered": "concluded by the bridge from a call, a letter or a message",
-    "MailLogged": "amoCRM has no hook for letters: tests/crm/test_event_list.py",
+    "MailLogged": "amoCRM has no hook for letters: tests/crm/test_events_api.py",
     "ClientRestored": "amoCRM's docs name the action; nobody has published such a hook",
-    **dict.fromkeys(("FileAttached", "SmsLogged", "UnsortedUpdated"), "bodies made by hand: tests/crm/test_hooks.py"),
-    "Unrecognised": "whatever the decoder has no word for: tests/crm/test_hooks_hostile.py",
+    **dict.fromkeys(
+        ("FileAttached", "SmsLogged", "UnsortedUpdated"), "bodies made by hand: tests/crm/webhooks/test_decode.py"
+    ),
+    "Unrecognised": "whatever the decoder has no word for: tests/crm/webhooks/test_decode_hostile.py",
 }
 """Events that no captured hook proves, and why that is so."""
 

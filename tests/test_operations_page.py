@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from doc_files import ROOT, spans
+from support.doc_files import ROOT, spans
 
 from amo_bridge.engine.metrics import Metrics
 from amo_bridge.web.metrics import StoredGauges

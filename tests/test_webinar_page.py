@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from doc_files import ROOT, fences
-from local_crm import LocalCrm, served
-from running_bridge import RunningBridge
-from webinar_kit import ACCOUNT, fill_contacts
+from support.doc_files import ROOT, fences
+from support.local_crm import LocalCrm, served
+from support.running_bridge import RunningBridge
+from support.webinar_samples import ACCOUNT, fill_contacts
 
 from amo_bridge.cli import main
 from amo_bridge.config.loader import load

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from builders import deal, entered
+from support.builders import deal, entered
 
 from amo_bridge.rules.actions import AddTags, Skip
 from amo_bridge.rules.registry import own

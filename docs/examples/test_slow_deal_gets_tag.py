@@ -2,7 +2,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from builders import NOON, deal, stayed, step_due, times
+from support.builders import NOON, deal, stayed, step_due, times
 
 from amo_bridge.rules.actions import AddTags, Skip
 from amo_bridge.rules.registry import own

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from engine_kit import ACCOUNT, BRIEF, agency, clock, errors, queue, rule_engine, states
 from sqlalchemy import select
+from support.fakes import ACCOUNT, BRIEF, agency, clock, errors, queue, rule_engine, states
 
 from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
 from amo_bridge.channels.sender import ChannelSender

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from engine_kit import ACCOUNT, BRIEF, agency, clock, errors, queue, record, rule_engine, states, user
-from mail_kit import Post, post_office, section
-from telegram_kit import TOKEN, Telegram, telegram_server
+from support.fakes import ACCOUNT, BRIEF, agency, clock, errors, queue, record, rule_engine, states, user
+from support.mail_server import Post, post_office, section
+from support.telegram_server import TOKEN, Telegram, telegram_server
 
 from amo_bridge.channels.notices import NoticePort
 from amo_bridge.channels.sender import ChannelSender

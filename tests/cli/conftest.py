@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from command_line import EXAMPLE
-from local_crm import TOKEN, LocalCrm
+from support.command_line import EXAMPLE
+from support.local_crm import TOKEN, LocalCrm
 
 from amo_bridge.cli import main
 from amo_bridge.crm.rate_limiter import LocalRateLimiter

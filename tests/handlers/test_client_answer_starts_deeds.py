@@ -1,5 +1,5 @@
 import pytest
-from builders import NOON, deal, task
+from support.builders import NOON, deal, task
 
 from amo_bridge.events import ClientAnswered
 from amo_bridge.rules.actions import CreateTask, MoveDeal, Skip

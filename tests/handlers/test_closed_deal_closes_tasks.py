@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from builders import deal, entered, task
+from support.builders import deal, entered, task
 
 from amo_bridge.rules.actions import FinishTask, Skip
 from handlers.closed_deal_closes_tasks import ClosedDealClosesTasks, closed_deal_closes_tasks

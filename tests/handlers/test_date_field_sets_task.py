@@ -1,7 +1,7 @@
 from datetime import date
 
 import pytest
-from builders import deal, entered, field_changed, task
+from support.builders import deal, entered, field_changed, task
 
 from amo_bridge.dates.due import Due
 from amo_bridge.rules.actions import ChangeTask, CreateTask, FinishTask, Skip

@@ -1,7 +1,7 @@
 from datetime import date
 
 import pytest
-from builders import answered, deal, entered, field_changed, task
+from support.builders import answered, deal, entered, field_changed, task
 
 from amo_bridge.rules.actions import CreateTask, FinishTask, Skip
 from handlers.empty_field_is_asked_for import EmptyFieldIsAskedFor, empty_field_is_asked_for

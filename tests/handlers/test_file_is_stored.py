@@ -1,5 +1,5 @@
 import pytest
-from builders import deal, file_attached
+from support.builders import deal, file_attached
 
 from amo_bridge.rules.actions import Skip, StoreFile
 from handlers.file_is_stored import FileIsStored, file_is_stored

@@ -1,5 +1,5 @@
 import pytest
-from builders import deal, file_attached
+from support.builders import deal, file_attached
 
 from amo_bridge.rules.actions import MoveDeal, Skip
 from handlers.file_moves_deal import FileMovesDeal, file_moves_deal

@@ -1,5 +1,5 @@
 import pytest
-from builders import deal, file_attached, task
+from support.builders import deal, file_attached, task
 
 from amo_bridge.rules.actions import CreateTask, Skip
 from handlers.file_sets_tasks import FileSetsTasks, file_sets_tasks

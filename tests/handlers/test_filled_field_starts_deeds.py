@@ -1,7 +1,7 @@
 from datetime import date
 
 import pytest
-from builders import deal, field_changed, task
+from support.builders import deal, field_changed, task
 
 from amo_bridge.rules.actions import CreateTask, MoveDeal, SetFields, Skip
 from handlers.filled_field_starts_deeds import FilledFieldStartsDeeds, filled_field_starts_deeds

@@ -1,8 +1,8 @@
 from datetime import timedelta
 
 import pytest
-from builders import IVAN, NOON, deal, finished, task
 from pydantic import ValidationError
+from support.builders import IVAN, NOON, deal, finished, task
 
 from amo_bridge.rules.actions import AddNote, CreateTask, Notify, Skip
 from amo_bridge.rules.deal import AttachedFile, Call

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from builders import NOON, deal, entered
+from support.builders import NOON, deal, entered
 
 from amo_bridge.events import ResponsibleChanged
 from amo_bridge.rules.actions import AddTags, Notify, Skip

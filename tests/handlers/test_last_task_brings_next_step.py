@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from builders import NOON, deal, finished, stayed, task
+from support.builders import NOON, deal, finished, stayed, task
 
 from amo_bridge.rules.actions import CreateTask, MoveDeal, SetFields, Skip
 from amo_bridge.rules.deal import AttachedFile

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from builders import NOON, deal
+from support.builders import NOON, deal
 
 from amo_bridge.events import ClientAnswered
 from amo_bridge.rules.actions import Notify, Skip

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import NOON, deal, entered
+from support.builders import NOON, deal, entered
 
 from amo_bridge.rules.actions import RollBack, Skip
 from amo_bridge.rules.deal import Note

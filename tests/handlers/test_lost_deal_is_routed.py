@@ -1,5 +1,5 @@
 import pytest
-from builders import deal, entered, field_changed
+from support.builders import deal, entered, field_changed
 
 from amo_bridge.rules.actions import AddNote, CreateDeal, Skip
 from handlers.lost_deal_is_routed import LostDealIsRouted, lost_deal_is_routed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from builders import IVAN, NOON, deal, task
+from support.builders import IVAN, NOON, deal, task
 
 from amo_bridge.crm.account import User
 from amo_bridge.events import ResponsibleChanged

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import NOON, deal, task
+from support.builders import NOON, deal, task
 
 from amo_bridge.events import CallLogged
 from amo_bridge.rules.actions import CreateTask, FinishTask, MoveDeal, Skip

@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from builders import IVAN, NOON, deal, finished
+from support.builders import IVAN, NOON, deal, finished
 
 from amo_bridge.dates.due import Due
 from amo_bridge.events import TaskRemoved, TaskRescheduled

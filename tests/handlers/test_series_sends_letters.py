@@ -1,7 +1,7 @@
 from datetime import timedelta
 
 import pytest
-from builders import NOON, deal, stage
+from support.builders import NOON, deal, stage
 
 from amo_bridge.events import SeriesLetterDue
 from amo_bridge.rules.actions import SendLetter, Skip, StopSeries

@@ -1,5 +1,5 @@
 import pytest
-from builders import deal, field_changed, task
+from support.builders import deal, field_changed, task
 
 from amo_bridge.rules.actions import CreateTask, FinishTask, LinkContacts, Skip
 from amo_bridge.rules.deal import NamedBlogger

@@ -1,5 +1,5 @@
 import pytest
-from builders import deal, entered, field_changed, task
+from support.builders import deal, entered, field_changed, task
 
 from amo_bridge.dates.due import Due
 from amo_bridge.rules.actions import ChangeTask, CreateTask, FinishTask, Skip

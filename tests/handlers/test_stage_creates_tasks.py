@@ -1,5 +1,5 @@
 import pytest
-from builders import deal, entered, task
+from support.builders import deal, entered, task
 
 from amo_bridge.dates.due import Due
 from amo_bridge.rules.actions import CreateTask, Skip

@@ -1,5 +1,5 @@
 import pytest
-from builders import NOON, deal, entered
+from support.builders import NOON, deal, entered
 
 from amo_bridge.rules.actions import RollBack, Skip
 from amo_bridge.rules.deal import Call

@@ -1,7 +1,7 @@
 from datetime import date
 
 import pytest
-from builders import deal, entered, stage
+from support.builders import deal, entered, stage
 
 from amo_bridge.rules.actions import Lack, RollBack, Skip
 from handlers.stage_needs_fields import StageNeedsFields, stage_needs_fields

@@ -1,5 +1,5 @@
 import pytest
-from builders import deal, entered
+from support.builders import deal, entered
 
 from amo_bridge.rules.actions import Lack, RollBack, Skip
 from amo_bridge.rules.deal import AttachedFile

@@ -1,5 +1,5 @@
 import pytest
-from builders import deal, entered, stage, task
+from support.builders import deal, entered, stage, task
 
 from amo_bridge.rules.actions import Lack, RollBack, Skip
 from handlers.stage_needs_finished_tasks import StageNeedsFinishedTasks, stage_needs_finished_tasks

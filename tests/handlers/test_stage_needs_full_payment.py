@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from builders import deal, entered
+from support.builders import deal, entered
 
 from amo_bridge.rules.actions import RollBack, Skip
 from handlers.stage_needs_full_payment import StageNeedsFullPayment, stage_needs_full_payment

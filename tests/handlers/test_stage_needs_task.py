@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import NOON, deal, entered, task
+from support.builders import NOON, deal, entered, task
 
 from amo_bridge.dates.due import Due
 from amo_bridge.events import TaskAdded

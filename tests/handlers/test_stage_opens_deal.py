@@ -1,5 +1,5 @@
 import pytest
-from builders import deal, entered, stayed
+from support.builders import deal, entered, stayed
 
 from amo_bridge.rules.actions import AddNote, CreateDeal, Skip
 from handlers.stage_opens_deal import StageOpensDeal, stage_opens_deal

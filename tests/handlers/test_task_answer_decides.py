@@ -1,5 +1,5 @@
 import pytest
-from builders import answered, deal, task
+from support.builders import answered, deal, task
 
 from amo_bridge.rules.actions import AddNote, CreateTask, FinishTask, MoveDeal, Skip
 from handlers.task_answer_decides import TaskAnswerDecides, task_answer_decides

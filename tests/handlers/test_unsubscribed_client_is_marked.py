@@ -1,4 +1,4 @@
-from builders import NOON, deal
+from support.builders import NOON, deal
 
 from amo_bridge.events import ClientUnsubscribed
 from amo_bridge.rules.actions import AddNote, AddTags, SetFields, StopSeries

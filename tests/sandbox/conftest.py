@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sandbox_account import SandboxAccount
+from support.sandbox_account import SandboxAccount
 
 from amo_bridge.sandbox.account_start import load_world
 

@@ -1,8 +1,8 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from builders import NOON, deal, finished, stayed, step_due, task, times
 from pydantic import ValidationError
+from support.builders import NOON, deal, finished, stayed, step_due, task, times
 
 from amo_bridge.rules.actions import CreateTask, Skip
 from amo_bridge.rules.handler import MARK

@@ -1,8 +1,8 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from builders import NOON, deal, entered, field_changed, stayed, step_due, task, times
 from pydantic import ValidationError
+from support.builders import NOON, deal, entered, field_changed, stayed, step_due, task, times
 
 from amo_bridge.dates.due import Due
 from amo_bridge.dates.offset import Offset, due_after

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from builders import IVAN, NOON, deal, stayed, step_due, task, times
 from pydantic import ValidationError
+from support.builders import IVAN, NOON, deal, stayed, step_due, task, times
 
 from amo_bridge.rules.actions import CreateTask, MoveDeal, Skip
 from amo_bridge.rules.deal import Touch, Touches

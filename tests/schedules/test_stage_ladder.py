@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from builders import NOON, deal, entered, stayed, step_due, task, times
+from support.builders import NOON, deal, entered, stayed, step_due, task, times
 
 from amo_bridge.dates.due import Due
 from amo_bridge.rules.actions import AddTags, CreateTask, JoinAudience, LeaveAudience, MoveDeal, SendLetter, Skip

@@ -4,8 +4,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import pytest
-from builders import NOON, deal, stayed, step_due, task, times
 from pydantic import ValidationError
+from support.builders import NOON, deal, stayed, step_due, task, times
 
 from amo_bridge.rules.actions import CreateTask, Skip
 from amo_bridge.rules.handler import MARK

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from builders import IVAN, NOON, deal, stayed, step_due, task, times
+from support.builders import IVAN, NOON, deal, stayed, step_due, task, times
 
 from amo_bridge.rules.actions import CreateTask, Notify, Skip
 from amo_bridge.rules.deal import Touch, Touches

@@ -7,11 +7,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from api_kit import Program
-from browser_kit import SharedBrowser, shared_chromium
-from pages_kit import NOWHERE, Pages, Visit
 from playwright.sync_api import Browser
-from running_bridge import ENVIRONMENT, config_for
+from support.api_client import Program
+from support.browser import SharedBrowser, shared_chromium
+from support.pages import NOWHERE, Pages, Visit
+from support.running_bridge import ENVIRONMENT, config_for
 
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.web.auth.users import Role

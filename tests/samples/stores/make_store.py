@@ -1,4 +1,4 @@
-"""Make a filled store with whatever version of amo-bridge is installed, for test_story_older_store.py.
+"""Make a filled store with whatever version of amo-bridge is installed, for tests/stories/test_older_store.py.
 
     cd a-checkout-of-that-version
     .venv/bin/python …/tests/samples/stores/make_store.py 24ea73d.tar.gz

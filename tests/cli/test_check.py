@@ -1,0 +1,99 @@
+"""``amo-bridge check``: every mistake at once, and an exit code that a script can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from support.command_line import spoilt
+from support.local_crm import LocalCrm
+
+Run = Callable[..., Result]
+
+
+def test_all_is_right(connected: LocalCrm, run: Run) -> None:
+    told = run("check")
+    assert told.exit_code == 0
+    assert "ошибок нет" in told.output
+    assert f"Аккаунт «Агентство» ({connected.url}) знает все имена из настройки" in told.output
+
+
+def test_it_leaves_nothing_behind(connected: LocalCrm, run: Run, tmp_path: Path) -> None:
+    run("check")
+    assert {request.split()[0] for request in connected.requests()} == {"GET"}
+    assert not list(tmp_path.iterdir())
+
+
+def test_offline_asks_nobody(connected: LocalCrm, run: Run) -> None:
+    assert run("check", "--offline").exit_code == 0
+    assert connected.requests() == {}
+
+
+def test_a_wrong_file(connected: LocalCrm, run: Run, tmp_path: Path) -> None:
+    told = run("check", config=spoilt(tmp_path, ("dry_run =", "dryrun ="), ('country = "RU"', 'country = "Россия"')))
+    assert told.exit_code == 2
+    assert told.stderr.startswith("Настройка не годится, ошибок: 2\n")
+    assert "[bridge] dryrun: такого ключа нет; может быть, «dry_run»?" in told.stderr
+    assert "[calendar] country" in told.stderr
+    assert connected.requests() == {}
+
+
+def test_wrong_names(connected: LocalCrm, run: Run, tmp_path: Path) -> None:
+    changes = [("Елена Орлова", "Елена Арлова"), ('"Согласование" }', '"Сагласование" }'), ("roistat", "roystat")]
+    told = run("check", config=spoilt(tmp_path, *changes))
+    assert told.exit_code == 2
+    assert told.stderr.startswith("Настройка не годится, ошибок: 3\n")
+    for right in ("«Елена Орлова»?", "«Согласование»?", "«roistat»?"):
+        assert right in told.stderr
+
+
+def test_no_config(run: Run, tmp_path: Path) -> None:
+    told = run("check", config=tmp_path / "config.toml")
+    assert told.exit_code == 2
+    assert "начните с копии config.example.toml" in told.stderr
+
+
+def test_no_token(connected: LocalCrm, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AMO_BRIDGE_TOKEN")
+    told = run("check")
+    assert told.exit_code == 2
+    assert "Нет токена amoCRM" in told.stderr
+
+
+def test_a_token_from_a_file(connected: LocalCrm, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("sandbox-token\n")
+    monkeypatch.delenv("AMO_BRIDGE_TOKEN")
+    monkeypatch.setenv("AMO_BRIDGE_TOKEN_FILE", str(tmp_path / "token"))
+    assert run("check").exit_code == 0
+
+
+def test_a_token_that_amocrm_does_not_take(connected: LocalCrm, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMO_BRIDGE_TOKEN", "wrong")
+    told = run("check")
+    assert told.exit_code == 3
+    assert "токен не подошёл" in told.stderr
+
+
+def test_amocrm_can_not_be_reached(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMO_BRIDGE_ACCOUNT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AMO_BRIDGE_TOKEN", "any")
+    told = run("check")
+    assert told.exit_code == 3
+    assert "Имена не сверены с аккаунтом http://127.0.0.1:9: не достучаться: проверьте адрес и сеть" in told.stderr
+
+
+@pytest.mark.parametrize("fault", ["html_403", "blocked_page"])
+def test_a_page_instead_of_the_api(fault: str, connected: LocalCrm, run: Run) -> None:
+    connected.fault(fault)
+    told = run("check")
+    assert told.exit_code == 3
+    assert "вместо API пришла страница" in told.stderr
+    assert "<" not in told.stderr
+
+
+def test_an_unpaid_account(connected: LocalCrm, run: Run) -> None:
+    connected.fault("unpaid_402")
+    told = run("check")
+    assert (told.exit_code, "не оплачен" in told.stderr) == (3, True)

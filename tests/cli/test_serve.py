@@ -1,0 +1,150 @@
+"""``amo-bridge serve``, the process: what keeps it from starting, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import requests
+from click.testing import Result
+from support.command_line import Served, spoilt
+from support.local_crm import LocalCrm, served
+
+from amo_bridge.sandbox.account_file import AGENCY
+from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.sandbox.world import World
+from amo_bridge.server.options import left_in
+
+Run = Callable[..., Result]
+Serve = Callable[..., Served]
+
+
+@pytest.fixture
+def serve(request: pytest.FixtureRequest, tmp_path: Path) -> Serve:
+    """Start it; whatever still runs at the end is killed."""
+
+    def start(account_url: str, *arguments: str, **more: object) -> Served:
+        process = Served(tmp_path, account_url, *arguments, **more)  # type: ignore[arg-type]
+        request.addfinalizer(process.end)
+        return process
+
+    return start
+
+
+@pytest.fixture
+def another_world(tmp_path: Path) -> World:
+    """An agency like ours, whose stages have other names."""
+    path = tmp_path / "account.json"
+    path.write_text(AGENCY.read_text("utf-8").replace("Бриф получен", "Бриф у нас"), "utf-8")
+    assert json.loads(path.read_text("utf-8"))
+    return load_world(path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_works_from_any_folder_until_it_is_told_to_stop(
+    number: int, sandbox: LocalCrm, serve: Serve, tmp_path: Path
+) -> None:
+    bridge = serve(sandbox.url)
+    bridge.wait_ready()
+    assert requests.get(f"{bridge.url}/health", timeout=10).json()["status"] == "ready"
+    assert left_in(tmp_path / "data") == bridge.url, "so the commands print links that lead here"
+    assert bridge.stop(number) == 0, bridge.told
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{bridge.url}/health", timeout=10)
+
+
+def test_the_environment_wins_over_the_file(sandbox: LocalCrm, serve: Serve, tmp_path: Path) -> None:
+    config = spoilt(tmp_path, ("https://example.amocrm.ru", "http://127.0.0.1:9"), ('data = "data"', 'data = "other"'))
+    bridge = serve(sandbox.url, config=config)
+    bridge.wait_ready()
+    assert bridge.stop() == 0
+    assert (tmp_path / "data").is_dir()
+    assert not (tmp_path / "other").exists()
+
+
+def test_wrong_names_end_it_before_it_listens(another_world: World, serve: Serve) -> None:
+    with served(another_world) as crm:
+        bridge = serve(crm.url)
+        assert bridge.process.wait(timeout=60) == 2
+    assert "Настройка не годится, ошибок: 2" in bridge.told
+    assert "этапа «Продажи / Бриф получен» нет в аккаунте; может быть, «Продажи / Бриф у нас»?" in bridge.told
+    assert "amo-bridge: http" not in bridge.told
+    assert "Traceback" not in bridge.told
+
+
+def test_an_account_that_was_met_is_not_waited_for(serve: Serve) -> None:
+    world = load_world(AGENCY)
+    with served(world) as crm:
+        first = serve(crm.url)
+        first.wait_ready()
+        assert first.stop() == 0, first.told
+    again = serve(crm.url)
+    again.wait_for("amo-bridge: http")
+    assert "Имена пока не сверены" not in again.told
+    assert requests.get(f"{again.url}/health", timeout=10).status_code == 503, "amoCRM does not answer"
+
+
+def test_names_that_are_gone_since_the_account_was_met_end_it(another_world: World, serve: Serve) -> None:
+    with served(load_world(AGENCY)) as crm:
+        first = serve(crm.url)
+        first.wait_ready()
+        assert first.stop() == 0, first.told
+    with served(another_world, int(crm.url.rpartition(":")[2])):
+        again = serve(crm.url)
+        assert again.process.wait(timeout=90) == 2, again.told
+    assert "может быть, «Продажи / Бриф у нас»?" in again.told
+
+
+def test_wrong_names_found_later_end_it_too(another_world: World, serve: Serve) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    bridge = serve(f"http://127.0.0.1:{port}")
+    bridge.wait_for("Имена пока не сверены, это будет сделано, когда amoCRM ответит")
+    assert requests.get(f"{bridge.url}/health", timeout=10).status_code == 503
+    with served(another_world, port):
+        assert bridge.process.wait(timeout=90) == 2, bridge.told
+    assert "может быть, «Продажи / Бриф у нас»?" in bridge.told
+    assert "Traceback" not in bridge.told
+
+
+def test_it_waits_for_amocrm_and_stops_meanwhile_when_told(serve: Serve) -> None:
+    bridge = serve("http://127.0.0.1:9")
+    assert requests.get(f"{bridge.url}/health", timeout=10).status_code == 503
+    assert bridge.stop() == 0, bridge.told
+
+
+def test_a_wrong_config(sandbox: LocalCrm, serve: Serve, tmp_path: Path) -> None:
+    config = spoilt(tmp_path, ("enabled = true\nclause", "enabled = 1\nclause"))
+    told = given_up(serve(sandbox.url, config=config), 2)
+    assert "enabled: нужно true или false без кавычек, а стоит 1" in told
+
+
+def test_no_token(sandbox: LocalCrm, serve: Serve) -> None:
+    assert "Нет токена amoCRM" in given_up(serve(sandbox.url, AMO_BRIDGE_TOKEN=""), 2)
+
+
+def given_up(bridge: Served, code: int) -> str:
+    """What it said before it ended with this code, without a word of how it is made."""
+    assert bridge.process.wait(timeout=60) == code, bridge.told
+    assert "amo-bridge: http" not in bridge.told, "it never listened"
+    assert not [word for word in ("Traceback", "gunicorn", "Worker") if word in bridge.told], bridge.told
+    return bridge.told
+
+
+def test_a_port_that_is_taken(connected: LocalCrm, run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = run("serve", "--port", str(port))
+    assert told.exit_code == 1
+    assert f"Ошибка: порт {port} занять не удалось: он уже занят другой программой" in told.stderr
+
+
+def test_a_folder_that_can_not_be_written(sandbox: LocalCrm, serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    told = given_up(serve(sandbox.url, AMO_BRIDGE_DATA=str(tmp_path / "file" / "data")), 1)
+    assert f"в папку для данных {tmp_path / 'file' / 'data'} нельзя писать" in told
+    assert "AMO_BRIDGE_DATA" in told

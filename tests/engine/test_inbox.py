@@ -1,0 +1,128 @@
+"""The inbox: nobody is told «taken» before the bytes are committed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection, event, select, text
+from sqlalchemy.exc import OperationalError
+from support.fakes import ACCOUNT, NOON, clock
+from support.running_bridge import wait_until
+
+from amo_bridge.engine import inbox as inbox_module
+from amo_bridge.engine.inbox import Inbox
+from amo_bridge.errors import StoreUnavailable
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import inbox
+
+
+@pytest.fixture
+def rung() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def door(store: Store, rung: list[str]) -> Iterator[Inbox]:
+    opened = Inbox(store, ACCOUNT, clock(), lambda: rung.append("ding"))
+    yield opened
+    opened.close()
+
+
+def bodies(store: Store) -> list[bytes]:
+    """What another connection sees, so what is really committed."""
+    with store.engine.connect() as connection:
+        return [bytes(body) for body in connection.execute(select(inbox.c.body).order_by(inbox.c.id)).scalars()]
+
+
+@contextmanager
+def refusing_to_write(store: Store) -> Iterator[None]:
+    """As a full disk or a database that became a read-only copy: reading goes on, writing fails."""
+
+    def forbid(connection: Connection) -> None:
+        if connection.dialect.name == "sqlite":
+            # The next page that the file would need is one too many: SQLite's own «database or disk is full».
+            size = connection.execute(text("PRAGMA page_count")).scalar_one()
+            connection.execute(text(f"PRAGMA max_page_count={size}"))
+        else:
+            connection.execute(text("SET TRANSACTION READ ONLY"))
+
+    event.listen(store.engine, "begin", forbid)
+    try:
+        yield
+    finally:
+        event.remove(store.engine, "begin", forbid)
+        store.engine.dispose()
+
+
+def test_the_bytes_are_committed_when_put_returns(door: Inbox, store: Store, rung: list[str]) -> None:
+    body = bytes(range(256))
+    door.put(body)
+    assert bodies(store) == [body]
+    assert rung == ["ding"]
+    with store.read() as connection:
+        row = connection.execute(select(inbox)).one()
+    assert (row.account, row.received_at, row.state) == (ACCOUNT, NOON.timestamp(), "new")
+
+
+def test_a_burst_shares_few_commits(
+    door: Inbox, store: Store, rung: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "PATIENCE", 60.0)
+    with ThreadPoolExecutor(20) as pool:
+        with store.write():
+            put = [pool.submit(door.put, str(number).encode()) for number in range(20)]
+            # The first waits for the store, the others for the first: what has gathered by then goes together.
+            wait_until(lambda: door._waiting.qsize() >= 10, "the others gather")
+        for one in put:
+            one.result()
+    assert sorted(map(int, bodies(store))) == list(range(20))
+    assert len(rung) < 20 / 2
+
+
+def test_a_store_that_can_not_write_accepts_nothing_and_says_so(door: Inbox, store: Store, rung: list[str]) -> None:
+    door.put(b"before")
+    with refusing_to_write(store):
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable):
+                door.put(b"x" * 100_000)
+    assert bodies(store) == [b"before"]
+    door.put(b"after")
+    assert bodies(store) == [b"before", b"after"]
+    assert len(rung) == 2
+
+
+def test_a_store_that_does_not_answer_in_time_is_as_bad(
+    door: Inbox, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox_module, "PATIENCE", 0.05)
+    with store.write(), pytest.raises(StoreUnavailable, match="не ответила"):
+        door.put(b"slow")
+
+
+def test_a_closed_inbox_accepts_nothing(door: Inbox, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    door.put(b"in time")
+    door.close()
+    monkeypatch.setattr(inbox_module, "PATIENCE", 0.05)
+    with pytest.raises(StoreUnavailable):
+        door.put(b"too late")
+    assert bodies(store) == [b"in time"]
+
+
+def test_the_store_tells_its_own_trouble_from_our_mistakes(store: Store) -> None:
+    with pytest.raises(StoreUnavailable) as told, store.write():
+        raise OperationalError("INSERT", {}, Exception("disk I/O error"))
+    assert "disk I/O error" in str(told.value)
+
+
+def test_a_transaction_that_breaks_off_leaves_nothing(store: Store) -> None:
+    def break_off() -> None:
+        with store.write() as connection:
+            connection.execute(inbox.insert(), {"account": 1, "received_at": 0.0, "body": b"half", "state": "new"})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
+    assert bodies(store) == []

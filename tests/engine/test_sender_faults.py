@@ -1,0 +1,198 @@
+"""Sending into the local amoCRM, whose answers get lost: every kind of write is found again and not repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fakes import ACCOUNT, NEW, OFFER, agency, client_of, effect, errors, on_stage, queue, states, user
+from support.local_crm import LocalCrm
+from support.running_bridge import config_for
+
+from amo_bridge import retry
+from amo_bridge.clock import SystemClock
+from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.engine.sender import Sender
+from amo_bridge.storage.database import Store
+
+MANAGER = "Иван Петров"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """One kind is enough here: it is about amoCRM."""
+    opened = Store.in_folder(tmp_path)
+    opened.prepare()
+    return opened
+
+
+@pytest.fixture
+def deal(office: CrmUser) -> int:
+    return office.new_deal(MANAGER, "Ромашка", NEW, office.new_contact(MANAGER, "Анна"), 1000)
+
+
+@pytest.fixture
+def sender(sandbox: LocalCrm, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sender:
+    monkeypatch.setattr(retry, "FIRST", 0.0)
+    rule_engine = RuleEngine.of(config_for(sandbox.url, tmp_path), agency(), SystemClock())
+    return Sender(store, ACCOUNT, client_of(sandbox.url), rule_engine, sandbox.url, SystemClock(), settle=0.0)
+
+
+def send_all(sender: Sender) -> None:
+    while sender.send():
+        pass
+
+
+def task_of(office: CrmUser, deal: int) -> int:
+    rows = [{"text": "Была", "complete_till": 2_000_000_000, "entity_id": deal, "entity_type": "leads"}]
+    return int(office._ask("POST", "/api/v4/tasks", rows, MANAGER)["_embedded"]["tasks"][0]["id"])
+
+
+def field(name: str) -> int:
+    return agency().field(name).id
+
+
+def new_task(office: CrmUser, deal: int) -> Effect:
+    body = {**effect(deal_id=deal).body, "complete_till": 2_000_000_000}
+    return effect(deal_id=deal, body=body, not_before=datetime.now(UTC).timestamp())
+
+
+def changed_task(office: CrmUser, deal: int) -> Effect:
+    body = {"id": task_of(office, deal), "text": "Стала", "complete_till": 1_900_000_000}
+    return effect("change_task", deal, body=body)
+
+
+def finished_task(office: CrmUser, deal: int) -> Effect:
+    done = {"id": task_of(office, deal), "is_completed": True, "result": {"text": "Снята"}}
+    return effect("change_task", deal, body=done)
+
+
+def moved_deal(office: CrmUser, deal: int) -> Effect:
+    return effect("patch_deal", deal, body={"id": deal, **on_stage(OFFER)}, expects=agency().stage(NEW).key)
+
+
+def filled_deal(office: CrmUser, deal: int) -> Effect:
+    values: dict[str, Any] = {
+        "Дата дедлайна": 1_798_664_400,
+        "Закрывающие документы получены": True,
+        "Тип оплаты": "Предоплата",
+        "Связанная сделка": "https://agency.amocrm.ru/leads/detail/1?a=1&b=2",
+    }
+    sent = [{"field_id": field(name), "values": [{"value": value}]} for name, value in values.items()]
+    sent.append({"field_id": field("Бриф"), "values": None})
+    return effect("patch_deal", deal, body={"id": deal, "custom_fields_values": sent})
+
+
+def tagged_deal(office: CrmUser, deal: int) -> Effect:
+    return effect("patch_deal", deal, body={"id": deal, "tags_to_add": [{"name": "дорого"}, {"name": "vip"}]})
+
+
+def new_note(office: CrmUser, deal: int) -> Effect:
+    return effect("add_note", deal, text="«Внимание» & <важно>", not_before=datetime.now(UTC).timestamp())
+
+
+def new_deal(office: CrmUser, deal: int) -> Effect:
+    body = {
+        "name": "Ромашка & Ко",
+        **on_stage("Работа с потерянными / Потерянные"),
+        "responsible_user_id": user(MANAGER),
+        "price": 500,
+        "_embedded": {"tags": [{"name": "дорого"}]},
+        "custom_fields_values": [{"field_id": field("Дата дедлайна"), "values": [{"value": 1_798_664_400}]}],
+    }
+    follow = effect("add_note", deal, text="Дальше: {new.url}")
+    return effect("create_deal", deal, body=body, then=(follow,), not_before=datetime.now(UTC).timestamp())
+
+
+Make = Callable[[CrmUser, int], Effect]
+EVERY_KIND = [new_task, changed_task, finished_task, moved_deal, filled_deal, tagged_deal, new_note, new_deal]
+
+
+def writes(sandbox: LocalCrm) -> int:
+    return sum(count for asked, count in sandbox.requests().items() if asked.startswith(("POST /api", "PATCH /api")))
+
+
+def everything(sandbox: LocalCrm) -> dict[str, int]:
+    """How many of each kind there are in amoCRM."""
+    tables = sandbox.control("GET", "state")["tables"]
+    return {kind: len(tables.get(kind, ())) for kind in ("leads", "tasks", "notes", "tags/leads")}
+
+
+@pytest.mark.parametrize("make", EVERY_KIND)
+def test_what_was_done_though_the_answer_was_lost_is_found_and_not_repeated(
+    make: Make, sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
+) -> None:
+    wanted = make(office, deal)
+    queue(store, wanted)
+    sandbox.forget_requests()
+    fault = sandbox.fault("lost_answer", method="P*", count=1)
+    assert sender.send() == 0
+    assert states(store)[0] == "doubt"
+    assert sandbox.struck(fault) == 1
+    after = everything(sandbox)
+    sandbox.forget_requests()
+    sender.send()
+    assert states(store)[0] == "done"
+    follows = len(wanted.then)
+    assert writes(sandbox) == follows
+    assert everything(sandbox) == {**after, "notes": after["notes"] + follows}
+
+
+@pytest.mark.parametrize("make", EVERY_KIND)
+@pytest.mark.parametrize("fault", [{"kind": "refuse_before"}, {"kind": "status", "status": 502}], ids=["cut", "502"])
+def test_what_was_not_done_is_done_after_the_look(
+    fault: dict[str, Any], make: Make, sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
+) -> None:
+    wanted = make(office, deal)
+    queue(store, wanted)
+    sandbox.forget_requests()
+    sandbox.fault(method="P*", count=1, **fault)
+    sender.send()
+    assert states(store)[0] == "doubt"
+    send_all(sender)
+    assert set(states(store)) == {"done"}
+    # The one that failed, the same again, and what follows.
+    assert writes(sandbox) == 2 + len(wanted.then)
+
+
+def test_the_new_deal_that_was_found_again_is_pointed_at(
+    sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
+) -> None:
+    queue(store, new_deal(office, deal))
+    sandbox.fault("lost_answer", method="POST", count=1)
+    send_all(sender)
+    sender.send()
+    send_all(sender)
+    (new,) = office.deals_on("Работа с потерянными / Потерянные")
+    assert office.notes(deal) == [f"Дальше: {sandbox.url}/leads/detail/{new['id']}"]
+
+
+def test_a_bad_item_fails_with_amocrm_s_own_words_and_takes_nobody_with_it(
+    sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
+) -> None:
+    good, bad = new_task(office, deal), new_task(office, deal)
+    queue(store, good)
+    queue(store, effect(deal_id=404, body={**bad.body, "entity_id": 404}), event_key="bad")
+    queue(store, effect(deal_id=405, body={**bad.body, "responsible_user_id": 1}), event_key="worse")
+    send_all(sender)
+    assert states(store) == ["done", "failed", "failed"]
+    assert "entity_id" in errors(store)[1]
+    assert "responsible_user_id" in errors(store)[2]
+    assert len(office.tasks(deal)) == 1
+
+
+def test_too_many_requests_is_waited_out_without_a_look(
+    sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
+) -> None:
+    queue(store, new_task(office, deal))
+    sandbox.forget_requests()
+    sandbox.fault("status", status=429, method="POST", count=1)
+    assert sender.send() == 0
+    assert states(store) == ["ready"]
+    assert sandbox.requests() == {"POST /api/v4/tasks": 1}
+    assert "429" in errors(store)[0]

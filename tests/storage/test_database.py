@@ -1,0 +1,109 @@
+"""The store: which database it is, and what it says when something is wrong with it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import DBAPIError
+from support.fakes import URL
+from support.running_bridge import EXAMPLE, config_for
+
+from amo_bridge.config.loader import load
+from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import cursors
+
+
+def test_without_a_word_about_it_the_database_is_a_file_in_the_data_folder(tmp_path: Path) -> None:
+    config = config_for(URL, tmp_path / "new folder")
+    store = Store.at(config.bridge.database, config.data_folder)
+    store.prepare()
+    store.close()
+    assert (tmp_path / "new folder" / "amo-bridge.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        ("postgresql://bridge@db/amo", "postgresql+psycopg://bridge@db/amo"),
+        ("postgres://bridge@db/amo?sslmode=require", "postgresql+psycopg://bridge@db/amo?sslmode=require"),
+        (" postgresql+psycopg://bridge@db/amo ", "postgresql+psycopg://bridge@db/amo"),
+        ("sqlite:////var/lib/amo.db", "sqlite:////var/lib/amo.db"),
+    ],
+)
+def test_a_database_s_address_is_taken_as_people_paste_it(tmp_path: Path, told: str, meant: str) -> None:
+    assert config_for(URL, tmp_path, AMO_BRIDGE_DATABASE=told).bridge.database == meant
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    words = EXAMPLE.read_text("utf-8").replace('database = ""', 'database = "postgresql://file@db/amo"')
+    file.write_text(words, "utf-8")
+    assert load(file, {}).bridge.database == "postgresql+psycopg://file@db/amo"
+    assert load(file, {"AMO_BRIDGE_DATABASE": "sqlite:///x.db"}).bridge.database == "sqlite:///x.db"
+
+
+def test_another_kind_of_database_is_refused_with_advice(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="postgresql://"):
+        config_for(URL, tmp_path, AMO_BRIDGE_DATABASE="mysql://db/amo")
+
+
+def test_a_password_is_told_to_nobody() -> None:
+    store = Store("postgresql+psycopg://bridge:hunter2@127.0.0.1:1/amo?connect_timeout=2")
+    assert "hunter2" not in store.address
+    with pytest.raises(StoreUnavailable) as told, store.read():
+        pass
+    assert "hunter2" not in str(told.value)
+    assert "127.0.0.1" in str(told.value)
+
+
+def test_what_a_statement_carried_is_not_told_when_it_fails(store: Store) -> None:
+    row = {"account": 1, "name": "anna@mail.example", "value": 1.0}
+    with store.write() as connection:
+        connection.execute(insert(cursors), row)
+    with pytest.raises(DBAPIError) as told, store.write() as connection:
+        connection.execute(insert(cursors), row)
+    assert "[SQL: INSERT" in str(told.value)
+    assert "parameters hidden" in str(told.value)
+
+
+def test_writers_wait_for_each_other_and_readers_for_nobody(store: Store) -> None:
+    inside, leave = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def first() -> None:
+        with store.write() as connection:
+            connection.execute(insert(cursors), {"account": 1, "name": "first", "value": 1.0})
+            inside.set()
+            assert leave.wait(30)
+            order.append("first")
+
+    def second() -> None:
+        assert inside.wait(30)
+        with store.write() as connection:
+            connection.execute(insert(cursors), {"account": 1, "name": "second", "value": 1.0})
+            order.append("second")
+
+    threads = [threading.Thread(target=work) for work in (first, second)]
+    for thread in threads:
+        thread.start()
+    assert inside.wait(30)
+    with store.read() as connection:
+        assert connection.execute(select(cursors.c.name)).all() == []
+    leave.set()
+    for thread in threads:
+        thread.join()
+    assert order == ["first", "second"]
+
+
+def test_sqlite_keeps_what_it_has_confirmed_even_if_the_power_fails(tmp_path: Path) -> None:
+    store = Store.in_folder(tmp_path)
+    store.prepare()
+    with store.read() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+        full = 2
+        assert connection.execute(text("PRAGMA synchronous")).scalar_one() == full
+    store.close()

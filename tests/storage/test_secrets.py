@@ -1,0 +1,179 @@
+"""The bridge's own small values: in the data folder with SQLite, in the database with PostgreSQL, and nobody else's."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import select
+from support.running_bridge import config_for
+
+from amo_bridge.config.model import Config
+from amo_bridge.crm.tokens import TokenPair
+from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.runtime.connection import HOOK_SECRET, Connection, known_secret
+from amo_bridge.storage.database import Store
+from amo_bridge.storage.secrets import FileSecretStore, SecretStore, TableState, small_state
+from amo_bridge.storage.tables import small_state as table
+
+KEY = {"AMO_BRIDGE_KEY": Fernet.generate_key().decode()}
+PAIR = TokenPair("access", "refresh", 1_800_000_000.0, "https://example.amocrm.ru")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def config(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
+    """A config for each kind of database, prepared."""
+    more: dict[str, str] = {}
+    if request.param == "postgresql":
+        more["AMO_BRIDGE_DATABASE"] = request.getfixturevalue("postgres_url")
+    config = config_for("https://example.amocrm.ru", tmp_path / "data", **more)
+    store = Store.at(config.bridge.database, config.data_folder)
+    store.prepare()
+    store.close()
+    return config
+
+
+@pytest.fixture
+def state(config: Config) -> SecretStore:
+    return small_state(config, KEY)
+
+
+def test_values_last(config: Config, state: SecretStore) -> None:
+    state.accounts.write("a", {"имя": [1, None]})
+    state.secrets.write("a", "другое")
+    again = small_state(config, KEY)
+    assert again.accounts.read("a") == {"имя": [1, None]}
+    assert again.secrets.read("a") == "другое"
+    again.accounts.write("a", 2)
+    assert state.accounts.read("a") == 2
+    state.accounts.remove("a")
+    state.accounts.remove("never there")
+    assert again.accounts.read("a") is None
+
+
+def test_tokens_last_and_the_pair_before_is_kept(config: Config, state: SecretStore) -> None:
+    state.tokens.save("example.amocrm.ru", PAIR)
+    assert small_state(config, KEY).tokens.load("example.amocrm.ru") == PAIR
+    assert state.tokens.load("other.amocrm.ru") is None
+
+
+def test_a_value_is_taken_by_one_of_many(config: Config, state: SecretStore) -> None:
+    state.secrets.write("once", 1)
+    together = threading.Barrier(6)
+    got: list[Any] = []
+
+    def take() -> None:
+        mine = small_state(config, KEY)
+        together.wait(30)
+        got.append(mine.secrets.take("once"))
+
+    threads = [threading.Thread(target=take) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(got, key=str) == [1, None, None, None, None, None]
+    assert state.secrets.take("never there") is None
+
+
+def test_the_lock_keeps_others_out(config: Config, state: SecretStore) -> None:
+    order: list[str] = []
+    inside = threading.Event()
+
+    def second() -> None:
+        inside.wait(30)
+        with small_state(config, KEY).lock("tokens"):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    with state.lock("tokens"), state.lock("another"):
+        inside.set()
+        for _ in range(3):
+            order.append("first")
+            thread.join(0.05)
+    thread.join(30)
+    assert order == ["first"] * 3 + ["second"]
+
+
+def test_the_hooks_secret_is_made_once_by_whoever_comes_first(config: Config) -> None:
+    environment = {**KEY, "AMO_BRIDGE_TOKEN": "token"}
+    assert known_secret(config, environment) is None
+    made = [Connection(config, environment).remembered(HOOK_SECRET, lambda mark=mark: mark) for mark in ("one", "two")]
+    assert made == ["one", "one"]
+    assert known_secret(config, environment) == "one"
+    assert known_secret(config, {**environment, "AMO_BRIDGE_HOOK_SECRET": "given"}) == "given"
+
+
+def test_accounts_that_share_a_place_keep_their_own(config: Config, tmp_path: Path) -> None:
+    other = config_for("https://other.amocrm.ru", tmp_path / "data", AMO_BRIDGE_DATABASE=config.bridge.database)
+    environment = {**KEY, "AMO_BRIDGE_TOKEN": "token"}
+    assert Connection(config, environment).remembered(HOOK_SECRET, lambda: "mine") == "mine"
+    assert Connection(other, environment).remembered(HOOK_SECRET, lambda: "theirs") == "theirs"
+
+
+def test_another_key_says_what_to_do(config: Config, state: SecretStore) -> None:
+    state.secrets.write("a", "тайна")
+    state.tokens.save("example.amocrm.ru", PAIR)
+    stranger = small_state(config, {"AMO_BRIDGE_KEY": Fernet.generate_key().decode()})
+    with pytest.raises(ConfigError, match="зашифрованы другим ключом: верните прежний AMO_BRIDGE_KEY"):
+        stranger.secrets.read("a")
+    with pytest.raises(ConfigError, match="зашифрованы другим ключом"):
+        stranger.tokens.load("example.amocrm.ru")
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------------------------------
+
+
+def test_with_postgresql_the_key_must_be_given(tmp_path: Path, postgres_url: str) -> None:
+    config = config_for("https://example.amocrm.ru", tmp_path, AMO_BRIDGE_DATABASE=postgres_url)
+    with pytest.raises(ConfigError, match="нужен ключ шифрования: передайте его в AMO_BRIDGE_KEY"):
+        small_state(config, {})
+    assert isinstance(small_state(config, KEY), TableState)
+    key_file = tmp_path / "key"
+    key_file.write_text(KEY["AMO_BRIDGE_KEY"], "ascii")
+    assert isinstance(small_state(config, {"AMO_BRIDGE_KEY_FILE": str(key_file)}), TableState)
+    assert not (tmp_path / "bridge.key").exists()
+
+
+def test_with_sqlite_a_key_is_made(tmp_path: Path) -> None:
+    state = FileSecretStore(tmp_path, {})
+    state.secrets.write("a", 1)
+    assert FileSecretStore(tmp_path, {}).secrets.read("a") == 1
+    assert (tmp_path / "bridge.key").stat().st_mode & 0o077 == 0
+
+
+def test_nothing_is_readable_in_the_database(tmp_path: Path, postgres_url: str) -> None:
+    config = config_for("https://example.amocrm.ru", tmp_path, AMO_BRIDGE_DATABASE=postgres_url)
+    store = Store(postgres_url)
+    store.prepare()
+    state = small_state(config, KEY)
+    state.accounts.write("a", "имя")
+    state.secrets.write("a", "secret-text")
+    state.tokens.save("a", PAIR)
+    with store.read() as connection:
+        rows = connection.execute(select(table.c.section, table.c.value)).all()
+    store.close()
+    assert {row.section for row in rows} == {"accounts", "secrets", "tokens"}
+    assert all(row.value.startswith("gAAAA") for row in rows), "Fernet's tokens, and nothing but"
+
+
+def test_a_database_that_nobody_has_prepared_says_so(tmp_path: Path, postgres_url: str) -> None:
+    config = config_for("https://example.amocrm.ru", tmp_path, AMO_BRIDGE_DATABASE=postgres_url)
+    with pytest.raises(StoreUnavailable, match="ещё не подготовлена: запустите amo-bridge serve"):
+        small_state(config, KEY).secrets.read("a")
+
+
+def test_a_database_that_is_away_says_so_without_the_password(tmp_path: Path) -> None:
+    url = "postgresql://bridge:hush@127.0.0.1:9/bridge?connect_timeout=2"
+    config = config_for("https://example.amocrm.ru", tmp_path, AMO_BRIDGE_DATABASE=url)
+    state = small_state(config, KEY)
+    with pytest.raises(StoreUnavailable) as caught:
+        state.secrets.read("a")
+    with pytest.raises(StoreUnavailable), state.lock("tokens"):
+        pass
+    assert "не отвечает" in str(caught.value)
+    assert "hush" not in str(caught.value)

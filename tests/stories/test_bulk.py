@@ -1,0 +1,102 @@
+"""Many deals at once, and people quicker than the bridge."""
+
+from __future__ import annotations
+
+import pytest
+from support.local_crm import LocalCrm
+from support.many_deals import ask_for_many, many_deals, move_many
+from support.running_bridge import RunningBridge
+
+from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.demo.stories import CLIENT, HEAD, MANAGER
+
+MANY = 60
+BRIEF = "Продажи / Получение брифа"
+MEETING = "Продажи / Встреча назначена"
+GOT_BRIEF = "Продажи / Бриф получен"
+OFFER = "Продажи / Согласование КП"
+NEW = "Продажи / Новый клиент"
+
+
+def _many_deals(office: CrmUser) -> list[int]:
+    return many_deals(office, MANAGER, BRIEF, MANY)
+
+
+@pytest.mark.parametrize("filters", [True, False], ids=["with filters", "filters off"])
+def test_a_mass_move_gives_each_deal_its_task_in_few_requests(
+    filters: bool, sandbox: LocalCrm, request: pytest.FixtureRequest
+) -> None:
+    if not filters:
+        sandbox.fault("filters_off")
+    bridge, office = request.getfixturevalue("bridge"), request.getfixturevalue("office")
+    deals = _many_deals(office)
+    bridge.settle(sandbox)
+    sandbox.later()
+    sandbox.forget_requests()
+    move_many(office, MANAGER, deals, OFFER)
+    bridge.settle(sandbox)
+
+    counts = sandbox.requests()
+    assert counts.pop("POST /api/v4/tasks") == 1
+    assert sum(counts.values()) <= 2, counts
+    for deal in (deals[0], deals[-1]):
+        assert [(task["text"], task["who"]) for task in office.tasks(deal)] == [("Согласовать КП", HEAD)]
+    tasks = sandbox.control("GET", "state?kind=tasks")["tables"]["tasks"].values()
+    assert sorted(task["entity_id"] for task in tasks) == sorted(deals)
+
+
+def test_one_bad_deal_in_a_mass_move_does_not_take_the_others_with_it(
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
+) -> None:
+    deals = _many_deals(office)
+    bridge.settle(sandbox)
+    sandbox.later()
+    sandbox.fault("hook_delay", seconds=30)
+    move_many(office, MANAGER, deals, OFFER)
+    sandbox.control("POST", "ui/delete_lead", {"user_id": office.users[MANAGER], "lead_id": deals[7]})
+    bridge.settle(sandbox)
+    assert [deal for deal in deals if not office.tasks(deal)] == [deals[7]]
+
+
+def test_a_person_who_moves_on_at_once_is_not_pulled_back(
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
+) -> None:
+    deal = office.new_deal(MANAGER, "Быстрая", NEW, office.new_contact(MANAGER, "Анна"), 1000)
+    for name, value in CLIENT.items():
+        office.fill(MANAGER, deal, name, value)
+    bridge.settle(sandbox)
+    sandbox.later()
+    sandbox.fault("hook_delay", seconds=30)
+    for stage in (BRIEF, MEETING, GOT_BRIEF):
+        sandbox.later(1)
+        office.move(MANAGER, deal, stage)
+    bridge.settle(sandbox)
+    assert office.stage_of(deal) == GOT_BRIEF
+    assert [task["text"] for task in office.tasks(deal)] == ["Связаться и взять в работу"]
+
+
+def test_a_deal_moved_to_and_fro_gets_its_task_once_while_it_is_open(
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
+) -> None:
+    deal = office.new_deal(MANAGER, "Туда-сюда", BRIEF, office.new_contact(MANAGER, "Анна"), 1000)
+    for stage in (OFFER, BRIEF, OFFER):
+        sandbox.later()
+        office.move(MANAGER, deal, stage)
+        bridge.settle(sandbox)
+    assert [task["text"] for task in office.tasks(deal)] == ["Согласовать КП"]
+    last = [entry for entry in bridge.journal(deal) if entry.clause == "A60"][-1]
+    assert (last.verdict, last.reason) == ("skipped", "эти задачи ещё открыты")
+
+
+def test_the_tag_switches_all_rules_off(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> None:
+    deal = office.new_deal(MANAGER, "Сама", BRIEF, office.new_contact(MANAGER, "Анна"), 1000)
+    ask_for_many(office, "PATCH", [{"id": deal, "tags_to_add": [{"name": "Без робота"}]}], MANAGER)
+    bridge.settle(sandbox)
+    sandbox.later()
+    office.move(MANAGER, deal, MEETING)
+    sandbox.later()
+    office.move(MANAGER, deal, OFFER)
+    bridge.settle(sandbox)
+    assert office.stage_of(deal) == OFFER
+    assert office.tasks(deal) == []
+    assert {entry.reason for entry in bridge.journal(deal) if entry.rule} == {"на сделке тег «без робота»"}

@@ -1,0 +1,173 @@
+"""«Продажи» from its first stage to its last and back from «Работа с потерянными», by the shipped example alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from support.local_crm import LocalCrm
+from support.running_bridge import RunningBridge
+
+from amo_bridge.config.model import Config
+from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.demo.stories import CLIENT, HEAD, MANAGER
+
+PR, ACCOUNTANT = "Павел Смирнов", "Светлана Белова"
+NEW = "Продажи / Новый клиент"
+AWAITED = "Продажи / Получение брифа"
+POSTPONED = "Продажи / Отложенные"
+MEETING = "Продажи / Встреча назначена"
+BRIEF = "Продажи / Бриф получен"
+OFFER = "Продажи / Согласование КП"
+APPROVED = "Продажи / Утвержденный проект"
+WON = "Продажи / Успешно реализовано"
+LOST = "Продажи / Закрыто и не реализовано"
+TIMING = "Реализация / Тайминг"
+WAITING = "Работа с потерянными / Потерянные"
+ASKED_AGAIN = "Согласовать КП. Ответ напишите в результате задачи: «Согласовано» или «Не согласовано»"
+# A Monday noon in Moscow.
+MONDAY = "2026-03-16T12:00"
+
+
+def march(day: int) -> int:
+    """Midnight of that day in Moscow, as amoCRM keeps a date."""
+    return int(datetime(2026, 3, day, tzinfo=UTC).timestamp()) - 3 * 3600
+
+
+@dataclass
+class Sale:
+    """A deal in «Продажи», and what people do with it; everything that follows is done before they go on."""
+
+    bridge: RunningBridge
+    crm: LocalCrm
+    office: CrmUser
+    deal: int
+
+    def settle(self) -> None:
+        self.bridge.settle(self.crm)
+        self.crm.later()
+
+    def on(self, day: int) -> None:
+        self.bridge.settle_at(self.crm, set=f"2026-03-{day}T12:00")
+
+    @property
+    def stage(self) -> str:
+        return self.office.stage_of(self.deal)
+
+    def open_tasks(self) -> dict[str, str]:
+        """Text → whose."""
+        return {task["text"]: task["who"] for task in self.office.tasks(self.deal) if not task["is_completed"]}
+
+    def move(self, stage: str, **more: Any) -> None:
+        self.office.move(MANAGER, self.deal, stage, **more)
+        self.settle()
+
+    def refused(self, stage: str, *missing: str) -> None:
+        """Moved there, the deal is back, and one explanation names what is missing."""
+        before = self.stage
+        self.move(stage)
+        assert self.stage == before
+        (told,) = [text for text in self.open_tasks() if text.startswith(("Сделка ", "Сделку "))]
+        assert [name for name in missing if f"«{name}»" not in told] == []
+        self.finish(told)
+
+    def finish(self, text: str, result: str = "", person: str = MANAGER) -> None:
+        self.office.finish(person, self.deal, text, result)
+        self.settle()
+
+    def fill(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            self.office.fill(MANAGER, self.deal, name, value)
+        self.settle()
+
+    def attach(self, name: str) -> None:
+        self.office.attach(PR, self.deal, name)
+        self.settle()
+
+
+@pytest.fixture
+def sale(sandbox: LocalCrm, office: CrmUser, config: Config, start_bridge: Callable[..., RunningBridge]) -> Sale:
+    sandbox.control("POST", "clock", {"set": MONDAY, "freeze": True})
+    bridge = start_bridge(config).wait_ready()
+    deal = office.new_deal(MANAGER, "Ромашка", NEW, office.new_contact(MANAGER, "Анна Соколова"), 1000)
+    made = Sale(bridge, sandbox, office, deal)
+    made.settle()
+    return made
+
+
+def test_from_the_first_call_to_the_project(sale: Sale) -> None:
+    assert sale.open_tasks() == {"Связаться и взять в работу": MANAGER}
+    sale.refused(AWAITED, "Клиент (бренд)", "Основной продукт", "Тип клиента")
+    sale.fill(**CLIENT)
+    sale.move(AWAITED)
+
+    # A30, A31: the client asked for two weeks; nobody looked over the weekend, and still the deal comes back.
+    sale.move(POSTPONED)
+    sale.fill(**{"Дата получения брифа": march(20)})
+    assert sale.open_tasks()["Получить бриф"] == MANAGER
+    sale.on(23)
+    assert sale.stage == AWAITED
+    sale.on(29)
+    assert sale.open_tasks()["Позвонить, напомнить про бриф или договориться о встрече"] == MANAGER
+
+    sale.refused(MEETING, "Дата первой встречи")
+    sale.move(BRIEF)
+    sale.fill(**{"Дата дедлайна": march(30)})
+    assert sale.open_tasks()["Проверить бриф и составить КП"] == PR
+    sale.attach("Смета.pdf")
+    assert sale.stage == BRIEF
+    sale.attach("Коммерческое предложение Ромашка.pdf")
+    assert sale.stage == OFFER
+
+    # A60–A63: some answer, no, and yes to the next version.
+    assert sale.open_tasks()["Согласовать КП"] == HEAD
+    sale.finish("Согласовать КП", "посмотрю завтра", HEAD)
+    sale.finish(ASKED_AGAIN, "Не согласовано", HEAD)
+    again = {"Переделать КП": PR, "Описать правки в комментарии к сделке": HEAD}
+    assert again.items() <= sale.open_tasks().items()
+    sale.attach("Коммерческое предложение Ромашка 2.pdf")
+    sale.finish("Согласовать КП", "согласовано!", HEAD)
+    assert sale.open_tasks()["Отправить КП клиенту и согласовать"] == MANAGER
+    asked = "Заполнить поле «Дата принятия решения»"
+    assert sale.open_tasks()[asked] == MANAGER
+    sale.fill(**{"Дата принятия решения": march(30)})
+    assert asked not in sale.open_tasks()
+    sale.on(30)
+    assert sale.open_tasks()["Связаться с клиентом, уточнить результат согласования"] == MANAGER
+
+    sale.refused(APPROVED, "Реквизиты клиента", "Реквизиты подрядчика")
+    requisites = {"Реквизиты клиента": "ИНН 1", "Реквизиты подрядчика": "ИНН 2"}
+    sale.fill(**requisites, **{"Тип оплаты": "Предоплата", "PR-менеджер": PR})
+    sale.move(APPROVED)
+    assert sale.open_tasks()["Подготовить документы"] == ACCOUNTANT
+    assert sale.open_tasks()["Указать поле «Ответственный со стороны клиента»"] == MANAGER
+    sale.attach("Договор 17.pdf")
+    sale.attach("Счёт 17.pdf")
+    for text in ("Отправить клиенту договор и согласовать", "Запросить подтверждение оплаты"):
+        assert [task["text"] for task in sale.office.tasks(sale.deal)].count(text) == 1
+
+    # A80, and won again: one project.
+    sale.move(WON)
+    sale.move(APPROVED)
+    sale.move(WON)
+    (project,) = sale.office.deals_on(TIMING)
+    assert project["responsible_user_id"] == sale.office.users[PR]
+
+
+def test_lost_and_won_back(sale: Sale) -> None:
+    sale.refused(LOST, "Причина отказа")
+    for _ in range(2):
+        # Lost, taken up again and lost again: one deal to win him back by.
+        sale.move(LOST, loss_reason_id=sale.office.reasons["Дорого"])
+        assert sale.stage == LOST
+        (other,) = sale.office.deals_on(WAITING)
+        sale.fill(**CLIENT)
+        sale.move(NEW)
+    assert [tag["name"] for tag in other["_embedded"]["tags"]] == ["дорого"]
+    sale.deal = other["id"]
+    sale.office.call(MANAGER, sale.deal, seconds=45, incoming=True)
+    sale.settle()
+    assert (sale.stage, sale.open_tasks()["Клиент откликнулся: связаться"]) == (AWAITED, MANAGER)

@@ -1,0 +1,126 @@
+"""The config is changed while the bridge works: what is new counts at once, what is broken changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.local_crm import LocalCrm
+from support.running_bridge import EXAMPLE, UNHURRIED, RunningBridge, wait_until
+
+from amo_bridge.config.loader import load
+from amo_bridge.config.model import Config
+from amo_bridge.demo.crm_user import CrmUser
+
+IVAN = "Иван Петров"
+NEW = "Продажи / Новый клиент"
+FIRST_TASK = "[handlers.stage_creates_tasks.new_client]\n# Включено ли правило.\nenabled = true"
+
+
+@pytest.fixture
+def path(tmp_path: Path, sandbox: LocalCrm) -> Path:
+    """The example in a file of its own, for the sandbox."""
+    path = tmp_path / "config.toml"
+    text = EXAMPLE.read_text("utf-8").replace('url = "https://example.amocrm.ru"', f'url = "{sandbox.url}"')
+    assert sandbox.url in text
+    assert FIRST_TASK in text
+    path.write_text(text, "utf-8")
+    return path
+
+
+@pytest.fixture
+def reloading(path: Path, start_bridge: Callable[..., RunningBridge]) -> RunningBridge:
+    return start_bridge(unhurried(load(path, {}))).wait_ready()
+
+
+def unhurried(config: Config) -> Config:
+    return replace(config, account=config.account.model_copy(update={"requests_per_second": UNHURRIED}))
+
+
+def rewrite(path: Path, old: str, new: str) -> None:
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "utf-8")
+
+
+def deal_on_first_stage(office: CrmUser, bridge: RunningBridge, crm: LocalCrm) -> int:
+    deal = office.new_deal(IVAN, "Ромашка", NEW, office.new_contact(IVAN, "Ольга"), 0)
+    bridge.settle(crm)
+    return deal
+
+
+def decided(bridge: RunningBridge, deal: int) -> dict[str, str]:
+    """Rule → what it said, of those that heard."""
+    return {entry.rule: entry.verdict for entry in bridge.journal(deal) if entry.rule}
+
+
+def in_force(bridge: RunningBridge) -> None:
+    """Wait until the leader works by the config that it has taken."""
+    work = bridge.bridge._work
+    wait_until(lambda: work is not None and work.worker is not None and not work.wants_to_begin_anew, "begun anew")
+
+
+def test_a_rule_switched_off_in_the_file_is_silent_and_on_again_it_acts(
+    reloading: RunningBridge, path: Path, office: CrmUser, sandbox: LocalCrm
+) -> None:
+    first = deal_on_first_stage(office, reloading, sandbox)
+    assert decided(reloading, first)["stage_creates_tasks.new_client"] == "acts"
+    rewrite(path, FIRST_TASK, FIRST_TASK.replace("true", "false"))
+    wait_until(lambda: not rule_of(reloading).enabled, "the watch has seen the file by itself")
+    in_force(reloading)
+    second = deal_on_first_stage(office, reloading, sandbox)
+    assert "stage_creates_tasks.new_client" not in decided(reloading, second)
+    rewrite(path, FIRST_TASK.replace("true", "false"), FIRST_TASK)
+    assert reloading.bridge.watch.look().is_in_force
+    in_force(reloading)
+    third = deal_on_first_stage(office, reloading, sandbox)
+    assert decided(reloading, third)["stage_creates_tasks.new_client"] == "acts"
+
+
+def rule_of(bridge: RunningBridge, name: str = "stage_creates_tasks.new_client"):  # type: ignore[no-untyped-def]
+    return next(rule for rule in bridge.bridge.config.rules if rule.name == name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (FIRST_TASK, FIRST_TASK.replace("true", '"да"'), "enabled"),
+        (FIRST_TASK, FIRST_TASK.replace("]", ""), "не TOML"),
+        ('stages = ["Продажи / Новый клиент"]', 'stages = ["Продажи / Новый клинт"]', "Новый клиент"),
+    ],
+    ids=["a wrong value", "no TOML", "a stage that the account does not have"],
+)
+def test_a_broken_file_changes_nothing_and_is_told(
+    reloading: RunningBridge, path: Path, office: CrmUser, sandbox: LocalCrm, old: str, new: str, told: str
+) -> None:
+    rewrite(path, old, new)
+    state = reloading.bridge.watch.look()
+    assert not state.is_in_force
+    assert any(told in problem and "config.toml" in problem for problem in state.problems), state.problems
+    deal = deal_on_first_stage(office, reloading, sandbox)
+    assert decided(reloading, deal)["stage_creates_tasks.new_client"] == "acts"
+    rewrite(path, new, old)
+    assert reloading.bridge.watch.look().is_in_force
+
+
+def test_what_is_settled_at_the_start_waits_for_the_next_one(reloading: RunningBridge, path: Path) -> None:
+    before = reloading.bridge.config
+    rewrite(path, "[bridge]", '[bridge]\npublic_url = "https://elsewhere.example"')
+    state = reloading.bridge.watch.look()
+    assert state.is_in_force
+    assert "[bridge] public_url" in state.needs_restart
+    assert reloading.bridge.config.bridge.public_url == before.bridge.public_url
+
+
+def test_a_file_that_is_gone_is_no_reason_to_stop(
+    reloading: RunningBridge, path: Path, office: CrmUser, sandbox: LocalCrm
+) -> None:
+    text = path.read_bytes()
+    path.unlink()
+    assert "нет" in reloading.bridge.watch.look().problems[0]
+    deal = deal_on_first_stage(office, reloading, sandbox)
+    assert decided(reloading, deal)["stage_creates_tasks.new_client"] == "acts"
+    path.write_bytes(text)
+    assert reloading.bridge.watch.look().is_in_force

@@ -1,0 +1,342 @@
+"""An SMM agency's client from the first call to the renewal, over HTTP, by examples/smm.toml: M1 to M8, M10 to M16."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from support.local_crm import LocalCrm
+from support.running_bridge import RunningBridge, wait_until
+from support.shipped_examples import example, stopped_at
+
+from amo_bridge.clock import SystemClock
+from amo_bridge.config.model import Config
+from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.engine.violations import Violations
+from amo_bridge.sandbox.account_file import SMM
+from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import Store
+
+ALINA, HEAD, IVAN, ACCOUNTANT = "Алина Жумабаева", "Анастасия Ким", "Иван Соколов", "Гульнара Сеитова"
+ALMATY = ZoneInfo("Asia/Almaty")
+NEW, TALKED, QUESTIONNAIRE, MATERIALS, CLIENT, STARTED, NOTIFIED, RENEWED, LOST = (
+    f"Клиенты / {stage}"
+    for stage in (
+        "Новый клиент",
+        "Связались с клиентом",
+        "Получена анкета",
+        "Материалы получены",
+        "Согласование с клиентом",
+        "Проект запущен",
+        "Отправлено уведомление",
+        "Обслуживание продлено",
+        "Клиент потерян",
+    )
+)
+FIRST = "Связаться с клиентом по скрипту"
+APPROVE, MAKE, REMAKE = "Согласовать рекламные материалы", "Разработать рекламный пост", "Переделать рекламный пост"
+FIGURES, RENEWAL = "Узнать у клиента число обращений", "Продление:"
+SECRET_FIELD, SECRET = "Логин/пароль от аккаунта Instagram", "vitrina.kz / Qwerty-12345"
+START, MONTHS = "Дата начала обслуживания", "Оплачено месяцев"
+HOUR, DAY = 3600, 86_400
+# A Monday noon in Almaty.
+MONDAY = "2026-10-05T12:00"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[LocalCrm]:
+    """The SMM agency's amoCRM."""
+    with stopped_at(MONDAY, SMM) as crm:
+        yield crm
+
+
+@pytest.fixture
+def config(sandbox: LocalCrm, tmp_path: Path) -> Config:
+    """The shipped example, for the sandbox."""
+    return example("smm", sandbox, tmp_path)
+
+
+class Agency:
+    """The agency's people; after each deed the bridge is let finish what follows from it."""
+
+    def __init__(self, office: CrmUser, bridge: RunningBridge, crm: LocalCrm) -> None:
+        self.office = office
+        self.bridge = bridge
+        self.crm = crm
+
+    def passes(self, seconds: float = 60) -> None:
+        self.bridge.settle_at(self.crm, advance=seconds)
+
+    def comes(self, moment: str) -> None:
+        self.bridge.settle_at(self.crm, set=moment)
+
+    def client(self, on: str = NEW, **fields: Any) -> int:
+        contact = self.office.new_contact(ALINA, "Айгуль", "aigul@client.example")
+        deal = self.office.new_deal(ALINA, "Салон «Айгуль»", on, contact, 150_000)
+        for name, value in fields.items():
+            self.office.fill(ALINA, deal, name.replace("_", " "), value)
+        self.passes()
+        return deal
+
+    def move(self, deal: int, stage: str, person: str = ALINA) -> str:
+        """Where the deal is after the bridge has looked at the move."""
+        self.office.move(person, deal, stage)
+        self.passes()
+        return self.office.stage_of(deal)
+
+    def fill(self, deal: int, field: str, value: Any) -> None:
+        self.office.fill(ALINA, deal, field, value)
+        self.passes()
+
+    def attach(self, deal: int, name: str) -> None:
+        self.office.attach(ALINA, deal, name)
+        self.passes()
+
+    def finish(self, deal: int, beginning: str, result: str = "готово", person: str = ALINA) -> None:
+        (text,) = [text for text in self.open_tasks(deal) if text.startswith(beginning)]
+        self.office.finish(person, deal, text, result)
+        self.passes()
+
+    def recorded_call(self, deal: int) -> None:
+        params = {"uniq": f"{self.office.now()}", "duration": 95, "phone": "+77011112233", "source": "pbx",
+                  "link": "https://pbx.example/rec.mp3"}  # fmt: skip
+        note = {"note_type": "call_out", "params": params}
+        self.office._ask("POST", f"/api/v4/leads/{deal}/notes", [note], ALINA)
+        self.passes()
+
+    def letter_from_client(self, deal: int, attachments: int) -> None:
+        letter = {"entity_type": "leads", "entity_id": deal, "from_email": "aigul@client.example", "user_id": 0,
+                  "subject": "Анкета", "attachments": attachments}  # fmt: skip
+        self.crm.control("POST", "ui/incoming_mail", letter)
+        self.passes()
+
+    def open_tasks(self, deal: int) -> dict[str, str]:
+        return {row["text"]: row["who"] for row in self.office.tasks(deal) if not row["is_completed"]}
+
+    def has(self, deal: int, beginning: str) -> bool:
+        return any(text.startswith(beginning) for text in self.open_tasks(deal))
+
+    def due(self, deal: int, beginning: str) -> str:
+        """When it is due, by the clocks of Almaty."""
+        (task,) = [
+            row for row in self.office.tasks(deal) if row["text"].startswith(beginning) and not row["is_completed"]
+        ]
+        return f"{datetime.fromtimestamp(task['complete_till'], ALMATY):%d.%m %H:%M}"
+
+    def date(self, deal: int, field: str) -> str:
+        return f"{datetime.fromtimestamp(self.office.value(deal, field), ALMATY):%d.%m.%Y}"
+
+    def ledger(self) -> list[tuple[str, str, int | None]]:
+        store = Store.at(self.bridge.config.bridge.database, self.bridge.config.data_folder)
+        key = known_key(store, self.bridge.config.account.url)
+        assert key is not None
+        found = [(one.person, one.clause, one.penalty) for one in Violations(store, key, SystemClock()).between()]
+        store.close()
+        return found
+
+
+def date_of(day: str) -> int:
+    """«2026-10-05» as amoCRM keeps a date."""
+    return int(datetime.fromisoformat(day).replace(tzinfo=ALMATY).timestamp())
+
+
+@pytest.fixture
+def agency(office: CrmUser, bridge: RunningBridge, sandbox: LocalCrm) -> Agency:
+    return Agency(office, bridge, sandbox)
+
+
+@pytest.fixture
+def running(agency: Agency) -> int:
+    """A client whose advertising runs since Monday noon, paid for a month."""
+    return launched(agency)
+
+
+def launched(agency: Agency, **fields: Any) -> int:
+    deal = agency.client(CLIENT, **fields)
+    for name, value in {
+        "Материалы согласованы": True,
+        SECRET_FIELD: SECRET,
+        START: date_of("2026-10-05"),
+        MONTHS: 1,
+        "Название рекламного аккаунта": "Витрина",
+        "Название рекламной кампании": "Салон, октябрь",
+    }.items():
+        agency.office.fill(ALINA, deal, name, value)
+    agency.passes()
+    assert agency.move(deal, STARTED) == STARTED
+    return deal
+
+
+def test_a_new_client_is_called_within_the_hour_by_the_script_of_his_service_or_the_head_hears_of_it(
+    agency: Agency,
+) -> None:
+    deal = agency.client()
+    assert (agency.has(deal, f"{FIRST} 2"), agency.due(deal, FIRST)) == (True, "05.10 13:00")
+    told = [words for entry in agency.bridge.journal(deal) for words, _, _ in entry.effects]
+    assert f"уведомление «Новый клиент: Салон «Айгуль». Связаться в течение часа по скрипту 2» — {ALINA}" in told
+    agency.passes(50 * 60)
+    assert not agency.has(deal, "С новым клиентом не связались")
+    agency.passes(15 * 60)
+    assert agency.open_tasks(deal)["С новым клиентом не связались за час: Салон «Айгуль»"] == HEAD
+
+
+def test_who_paid_after_eight_in_the_evening_is_called_by_eleven_in_the_morning(agency: Agency) -> None:
+    agency.comes("2026-10-05T20:30")
+    deal = agency.client()
+    assert agency.due(deal, FIRST) == "06.10 11:00"
+    agency.comes("2026-10-06T10:58")
+    assert not agency.has(deal, "С новым клиентом не связались")
+    agency.comes("2026-10-06T11:00")
+    assert agency.has(deal, "С новым клиентом не связались")
+
+
+def test_from_the_first_call_to_the_launch(agency: Agency) -> None:
+    deal = agency.client()
+    assert agency.move(deal, TALKED) == NEW, "no recorded call"
+    agency.recorded_call(deal)
+    assert agency.move(deal, TALKED) == TALKED
+
+    agency.letter_from_client(deal, attachments=0)
+    assert agency.office.stage_of(deal) == TALKED, "an answer, but no questionnaire"
+    agency.letter_from_client(deal, attachments=1)
+    wait_until(lambda: agency.office.stage_of(deal) == QUESTIONNAIRE, "the letter is found in the events list")
+    agency.passes()
+    assert len([text for text in agency.open_tasks(deal) if not text.startswith((FIRST, "Сделка возвращена"))]) == 4
+
+    agency.move(deal, MATERIALS)
+    assert agency.move(deal, CLIENT) == MATERIALS, "the head comes before the client"
+    agency.finish(deal, MAKE)
+    agency.finish(deal, APPROVE, "Не согласовано: нет призыва", HEAD)
+    assert (agency.has(deal, APPROVE), agency.open_tasks(deal)[f"{REMAKE} и продающий текст"]) == (False, ALINA)
+    agency.finish(deal, REMAKE)
+    agency.finish(deal, APPROVE, "ну так", HEAD)
+    assert agency.open_tasks(deal)[f"{APPROVE}. Ответ напишите в результате задачи: «Согласовано» или «Не согласовано»"]
+    agency.finish(deal, APPROVE, "Согласовано", HEAD)
+    assert agency.office.stage_of(deal) == CLIENT
+    assert agency.has(deal, "Отправить материалы клиенту")
+
+    assert agency.move(deal, STARTED) == CLIENT, "no access, no date, no names"
+    assert "нет призыва" in "".join(agency.office.notes(deal))
+
+
+def test_three_days_without_a_launch_cost_a_penalty_once(agency: Agency) -> None:
+    deal = agency.client(TALKED)
+    agency.attach(deal, "Анкета Айгуль.docx")
+    assert agency.office.stage_of(deal) == QUESTIONNAIRE
+    agency.passes(48 * HOUR)
+    agency.move(deal, MATERIALS)
+    assert agency.ledger() == []
+    agency.passes(24 * HOUR)
+    assert agency.open_tasks(deal)["Проект не запущен за 72 часа после анкеты: Салон «Айгуль»"] == HEAD
+    agency.passes(72 * HOUR)
+    assert agency.ledger() == [(ALINA, "M7", 5000)]
+
+
+def test_the_clients_access_is_asked_for_and_told_nowhere(
+    agency: Agency, sandbox: LocalCrm, capfd: pytest.CaptureFixture[str]
+) -> None:
+    deal = agency.client(CLIENT)
+    agency.fill(deal, "Материалы согласованы", True)
+    assert agency.move(deal, STARTED) == CLIENT
+    assert any(SECRET_FIELD in text for text in agency.open_tasks(deal))
+    agency.fill(deal, SECRET_FIELD, "first@vitrina")
+    agency.fill(deal, SECRET_FIELD, SECRET)
+    assert agency.move(deal, STARTED) == CLIENT
+    (last,) = [
+        text for text in agency.open_tasks(deal) if "Название рекламной кампании" in text and SECRET_FIELD not in text
+    ]
+    written = [last, *agency.open_tasks(deal), *agency.office.notes(deal)]
+    written += [repr(entry) for entry in agency.bridge.journal(deal)]
+    written += [
+        body for path in ("/api/v4/tasks", f"/api/v4/leads/{deal}/notes") for body in sandbox.bodies("POST", path)
+    ]
+    written += [*capfd.readouterr()]
+    assert any(f"«{SECRET_FIELD}» = •••" in text for text in written), "that it was filled is told"
+    assert not [text for text in written if "vitrina" in text or "Qwerty" in text]
+
+
+def test_the_clients_figures_are_proven_by_a_recording_or_a_screenshot(agency: Agency, running: int) -> None:
+    agency.recorded_call(running)
+    agency.passes(7 * DAY)
+    agency.finish(running, FIGURES, "12 в день")
+    assert agency.has(running, FIGURES), "last week's call proves nothing"
+    assert "звонок с записью" in "".join(agency.office.notes(running))
+    agency.attach(running, "IMG_2041.PNG")
+    agency.finish(running, FIGURES, "12 в день")
+    assert not agency.has(running, FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("kind", "due"), [("Правка: пост", "07.10 19:30"), ("Правка: таргетинг, текст", "06.10 13:30")]
+)
+def test_a_change_that_the_client_asks_for_is_due_by_its_kind(
+    agency: Agency, running: int, kind: str, due: str
+) -> None:
+    agency.comes("2026-10-05T19:30")
+    types = {row["name"]: row["id"] for row in agency.crm.world.table("task_types").values()}
+    asked = {"text": "Клиент просит заменить", "complete_till": int(agency.office.now().timestamp()) + 9 * DAY,
+             "entity_id": running, "entity_type": "leads", "task_type_id": types[kind]}  # fmt: skip
+    agency.office._ask("POST", "/api/v4/tasks", [asked], ALINA)
+    agency.passes()
+    assert agency.due(running, "Клиент просит заменить") == due
+
+
+def test_a_client_who_stays_is_renewed_from_the_day_he_paid(agency: Agency, running: int) -> None:
+    agency.comes("2026-11-02T09:00")
+    assert not agency.has(running, RENEWAL)
+    agency.comes("2026-11-02T10:00")
+    assert "/scripts/renewal" in next(text for text in agency.open_tasks(running) if text.startswith(RENEWAL))
+    agency.recorded_call(running)
+    agency.finish(running, RENEWAL, "Продлевает, просит скидку")
+    assert agency.office.stage_of(running) == NOTIFIED
+    assert not agency.has(running, RENEWAL)
+    agency.fill(running, "Дата оплаты", date_of("2026-11-04"))
+    assert (agency.office.stage_of(running), agency.date(running, START)) == (RENEWED, "04.11.2026")
+    agency.comes("2026-11-20T12:00")
+    assert agency.office.stage_of(running) == RENEWED, "the old period is over, the new one is not"
+    agency.comes("2026-12-01T10:00")
+    assert agency.has(running, RENEWAL)
+
+
+def test_a_company_gets_an_invoice_and_a_talk_without_a_recording_is_asked_for_again(agency: Agency) -> None:
+    deal = launched(agency, Тип_клиента="Юридическое лицо")
+    agency.comes("2026-11-02T10:00")
+    agency.finish(deal, RENEWAL, "Остаётся")
+    assert agency.open_tasks(deal)["Выставить и отправить клиенту счёт на следующий период"] == ACCOUNTANT
+    assert agency.has(deal, RENEWAL), "the recording is missing"
+
+
+def test_a_client_who_refuses_or_does_not_pay_is_lost(agency: Agency, running: int) -> None:
+    silent = launched(agency)
+    agency.comes("2026-11-02T10:00")
+    agency.recorded_call(running)
+    agency.finish(running, RENEWAL, "Отказывается, закрывают салон")
+    assert agency.office.stage_of(running) == LOST
+    agency.comes("2026-11-12T20:00")
+    assert agency.office.stage_of(silent) == STARTED, "the seventh day after 5 November"
+    agency.comes("2026-11-13T10:00")
+    assert agency.office.stage_of(silent) == LOST
+    agency.fill(silent, "Дата оплаты", date_of("2026-11-13"))
+    assert (agency.office.stage_of(silent), agency.date(silent, START)) == (RENEWED, "13.11.2026"), "he paid after all"
+
+
+def test_who_pays_before_he_is_asked_is_not_lost(agency: Agency, running: int) -> None:
+    agency.fill(running, "Дата оплаты", date_of("2026-10-30"))
+    assert agency.office.stage_of(running) == RENEWED
+    agency.comes("2026-11-16T12:00")
+    assert agency.office.stage_of(running) == RENEWED
+    agency.comes("2026-11-27T10:00")
+    assert agency.has(running, RENEWAL), "three days before 30 November"
+
+
+def test_an_answer_that_is_none_is_asked_for_again_and_needs_no_second_call(agency: Agency, running: int) -> None:
+    agency.comes("2026-11-02T10:00")
+    agency.recorded_call(running)
+    agency.finish(running, RENEWAL, "подумает до завтра")
+    agency.finish(running, f"{RENEWAL} что решил клиент?", "Продлевает")
+    assert agency.office.stage_of(running) == NOTIFIED
+    assert not agency.has(running, RENEWAL)

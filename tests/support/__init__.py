@@ -1,0 +1,1 @@
+"""What tests of several folders share: stand-ins, samples, fakes, a running bridge."""

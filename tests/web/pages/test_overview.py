@@ -1,0 +1,220 @@
+"""The overview: what is well and what is not, today's actions, fourteen days in figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Browser, expect
+from sqlalchemy import insert
+from support.browser import fits_its_width, opened, served
+from support.pages import PASSWORD, Pages, Visit, agency, words_of
+
+from amo_bridge.channels.registry import unconnected
+from amo_bridge.config.model import Config
+from amo_bridge.rules.handler import Rule
+from amo_bridge.runtime.config_reload import FileState
+from amo_bridge.storage.tables import budgets, inbox
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.services import overview
+from amo_bridge.web.services.overview import midnights
+from amo_bridge.web.template_filters import age
+
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "_kept", {})
+
+
+@pytest.fixture
+def well(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> Pages:
+    monkeypatch.setattr(pages.bridge, "state", "ready")
+    return pages
+
+
+def test_all_is_well(well: Pages, admin: Visit) -> None:
+    hook_came(well)
+    words = words_of(admin.get("/"))
+    assert "Всё хорошо. Хуки приходят" in words
+    assert "Сегодня правила ещё ничего не делали" in words
+    assert "Хуков ещё не было" not in words
+
+
+def test_as_long_as_no_hook_came_nobody_is_told_that_they_come(well: Pages, admin: Visit) -> None:
+    words = words_of(admin.get("/"))
+    assert "Хуков ещё не было: подвиньте любую сделку в amoCRM" in words
+    assert "Последний хук ещё не было" in words
+    assert "Всё хорошо" not in words
+    assert "Хуки приходят" not in words
+
+
+def test_the_account_is_called_by_its_name_where_that_is_known(well: Pages, admin: Visit) -> None:
+    assert agency().name not in words_of(admin.get("/"))
+    well.know_account(agency())
+    assert f"Обзор {agency().name}, " in words_of(admin.get("/"))
+
+
+def test_the_access_card_says_what_kind_of_access_it_is(well: Pages, admin: Visit) -> None:
+    assert "Доступ к amoCRM срок неизвестен долгосрочный токен" in words_of(admin.get("/"))
+    well.bridge.environment = {}
+    assert "Доступ к amoCRM срок неизвестен OAuth" in words_of(admin.get("/"))
+
+
+def hook_came(pages: Pages) -> None:
+    row = {"account": pages.account.key, "received_at": NOW.timestamp(), "state": "decoded", "body": b""}
+    with pages.office.store.write() as connection:
+        connection.execute(insert(inbox).values(row))
+
+
+def test_a_bridge_that_is_starting_is_not_said_to_be_well(pages: Pages, admin: Visit) -> None:
+    words = words_of(admin.get("/"))
+    assert "Мост запускается" in words
+    assert "Всё хорошо" not in words
+
+
+def test_an_account_that_was_never_met_has_an_overview_all_the_same(pages: Pages, admin: Visit) -> None:
+    with pages.office.store.write() as connection:
+        connection.exec_driver_sql("DELETE FROM accounts")
+    pages.bridge.state = "waiting: нет токена"
+    assert "Мост ещё не работает: нет токена" in words_of(admin.get("/"))
+    assert admin.get("/overview/days").status_code == 200
+
+
+def test_what_is_wrong_is_said_first_things_first(well: Pages, admin: Visit) -> None:
+    well.refuse()
+    well.refuse(kind="add_note")
+    url = well.bridge.config.account.url
+    with well.office.store.write() as connection:
+        connection.execute(
+            insert(budgets).values(account=url, next_free=0, stopped_kind="CrmUnpaid", stopped_reason="не оплачено")
+        )
+    well.bridge.watch.state = FileState(NOW, problems=("строка 3: лишнее",))
+    words = words_of(admin.get("/"))
+    assert "Всё хорошо" not in words
+    told = ["amoCRM не принимает запросы: CrmUnpaid: не оплачено", "2 отказа ждут решения", "Настройка в файле сломана"]
+    assert sorted(told, key=words.index) == told
+
+
+def test_todays_actions_lead_to_the_deal_and_the_rule(well: Pages, admin: Visit) -> None:
+    well.say("acts", actions='["задача «Связаться»"]')
+    well.say("skipped", reason="не тот этап")
+    well.say("acts", at=NOW - timedelta(days=2), actions='["позавчера"]')
+    page = admin.get("/")
+    assert "задача «Связаться»" in words_of(page)
+    assert "не тот этап" not in words_of(page)
+    assert "позавчера" not in words_of(page)
+    assert 'href="/deals/30000001"' in page.text
+    assert 'href="/rules/stage_creates_tasks.new_client"' in page.text
+
+
+@pytest.mark.parametrize(
+    ("states", "chip", "counted"),
+    [
+        (["done"], "сделано", (1, 0, 0)),
+        (["failed"], "отказ", (0, 1, 0)),
+        (["unsent"], "не отправлено", (0, 0, 1)),
+        (["unsent", "unsent"], "не отправлено", (0, 0, 1)),
+        (["done", "unsent"], "частично", (1, 0, 0)),
+        (["done", "failed"], "частично", (0, 1, 0)),
+        (["failed", "unsent"], "отказ", (0, 1, 0)),
+        (["unknown"], "неизвестно", (0, 1, 0)),
+        (["ready", "done"], "в работе", (1, 0, 0)),
+        (["dropped"], "снято", (1, 0, 0)),
+        ([], "сделано", (1, 0, 0)),
+    ],
+)
+def test_what_was_decided_is_only_done_when_it_is(
+    well: Pages, admin: Visit, states: list[str], chip: str, counted: tuple[int, int, int]
+) -> None:
+    rule = "stage_creates_tasks.new_client"
+    well.say("acts", rule=rule, event_id=5, actions='["задача «Связаться»"]')
+    for number, state in enumerate(states):
+        well.refuse(rule=rule, event_id=5, state=state, key=str(number))
+    well.refuse(rule="another", event_id=5)
+    well.refuse(rule=rule, event_id=6)
+    assert f"задача «Связаться» {chip}" in words_of(admin.get("/"))
+    assert f"этап {chip} задача" in words_of(admin.get(f"/rules/{rule}"))
+    today = well.account.history.by_stretch(midnights(NOW, well.account.zone, 14))[-1]
+    assert (today.acted, today.failed, today.unsent) == counted
+
+
+def test_channels_that_rules_want_and_nobody_has_connected_are_named(well: Pages, admin: Visit) -> None:
+    assert "Каналы не подключены: почта, уведомления, аудитории, SMS" in words_of(admin.get("/"))
+    config = well.bridge.config
+    well.bridge.config = replace(config, rules=[rule for rule in config.rules if not unconnected_by(config, rule)])
+    assert "Каналы не подключены" not in words_of(admin.get("/"))
+
+
+def unconnected_by(config: Config, rule: Rule) -> bool:
+    return any(rule.name in names for names in unconnected(config).values())
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_no_word_of_the_cards_is_broken(well: Pages, browser: Browser, width: int) -> None:
+    well.add_user("Вера", Role.VIEWER)
+    with served(well.app) as url, opened(browser, url, viewport={"width": width, "height": 860}) as context:
+        page = context.new_page()
+        page.goto("/login")
+        page.get_by_label("Имя").fill("Вера")
+        page.get_by_label("Пароль").fill(PASSWORD)
+        page.get_by_role("button", name="Войти").click()
+        values = page.locator(".fact .value")
+        expect(values).to_have_count(6)
+        # As wide as the longest of what may stand there.
+        values.evaluate_all("all => all.forEach(one => { one.textContent = '59\u00a0мин\u00a0назад'; })")
+        lines = values.evaluate_all(
+            "all => all.map(one => one.offsetHeight / parseFloat(getComputedStyle(one).lineHeight))"
+        )
+        assert [round(lines_of_one) for lines_of_one in lines] == [1] * 6
+        assert fits_its_width(page)
+
+
+def test_the_days_are_counted_by_the_accounts_own_midnights(well: Pages, admin: Visit) -> None:
+    bounds = midnights(NOW, well.account.zone, 14)
+    for moment, verdict in (
+        (bounds[-2] + 1, "acts"),
+        (bounds[-2] - 1, "acts"),
+        (bounds[0], "failed"),
+        (bounds[0] - 1, "acts"),
+    ):
+        well.say(verdict, at=datetime.fromtimestamp(moment, UTC))
+    well.say("skipped", at=datetime.fromtimestamp(bounds[-2] + 1, UTC))
+    well.say("came", at=datetime.fromtimestamp(bounds[-2] + 1, UTC))
+    counts = well.account.history.by_stretch(bounds)
+    assert [(one.acted, one.skipped, one.failed) for one in counts] == [
+        (0, 0, 1),
+        *[(0, 0, 0)] * 11,
+        (1, 0, 0),
+        (1, 1, 0),
+    ]
+    page = admin.get("/overview/days")
+    assert page.text.count("<tr>") == 15
+    assert "То же таблицей" in page.text
+
+
+def test_a_day_of_twenty_five_hours_is_one_day() -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    bounds = midnights(datetime(2026, 10, 26, 12, tzinfo=UTC), zone, 2)
+    assert [round(end - begin) // 3600 for begin, end in pairwise(bounds)] == [25, 24]
+
+
+def test_nothing_in_fourteen_days_is_said_in_words(well: Pages, admin: Visit) -> None:
+    assert "За 14 дней правила ничего не решали" in words_of(admin.get("/overview/days"))
+
+
+def test_the_part_that_refreshes_itself_is_no_whole_page(well: Pages, admin: Visit) -> None:
+    part = admin.get("/overview/state", headers={"HX-Request": "true"})
+    assert part.status_code == 200
+    assert "<html" not in part.text
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(None, "ещё не было"), (90, "1 мин назад"), (86400 * 2, "2 дня назад")])
+def test_how_long_ago_is_never_broken_over_two_lines(pages: Pages, seconds: float | None, words: str) -> None:
+    with pages.app.test_request_context("/"):
+        pages.app.preprocess_request()
+        assert age(seconds) == words.replace(" ", "\N{NO-BREAK SPACE}")
