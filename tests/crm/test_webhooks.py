@@ -35,7 +35,7 @@ from amo_bridge.events import (
 )
 from amo_bridge.events.codec import fingerprint, to_json
 
-PAYLOADS = Path(__file__).parents[2] / "payloads"
+PAYLOADS = Path(__file__).parents[1] / "payloads"
 SAMPLES = sorted(PAYLOADS.glob("*.form"))
 
 

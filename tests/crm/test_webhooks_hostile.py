@@ -17,7 +17,7 @@ from amo_bridge.crm import webhooks
 from amo_bridge.events import Unrecognised
 from amo_bridge.events.codec import fingerprint, from_json, to_json
 
-SAMPLES = [sample.read_bytes() for sample in sorted((Path(__file__).parents[2] / "payloads").glob("*.form"))]
+SAMPLES = [sample.read_bytes() for sample in sorted((Path(__file__).parents[1] / "payloads").glob("*.form"))]
 
 ROOTS = ["leads", "contacts", "customers", "task", "unsorted", "catalogs", "message", "outgoing_message", "talk"]
 ACTIONS = ["add", "update", "delete", "restore", "status", "responsible", "note", "mail_in", "chat", "explode"]

@@ -1,0 +1,135 @@
+"""The layers of the package: imports run one way, modules hold one subject whole, tests follow the packages."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "amo_bridge"
+
+LAYERS = (
+    ("errors", "clock", "logs", "events", "text"),
+    ("dates", "file_lock", "retry"),
+    ("keyvalue",),
+    ("crm",),
+    ("rules",),
+    ("config",),
+    ("storage", "provision"),
+    ("mirror",),
+    ("engine",),
+    ("sync", "channels", "webinars", "reports", "demo"),
+    ("runtime",),
+    ("rehearsal",),
+    ("web",),
+    ("server",),
+    ("cli",),
+)
+"""A package imports only what stands above it. ``sandbox`` stands apart: it imports the first layer alone."""
+
+BASE = LAYERS[0]
+USES_SANDBOX = {"demo", "rehearsal", "cli"}
+LONGEST_MODULE = 600
+LONGER = {"amo_bridge.storage.tables": 700}
+SHORT = 100
+
+
+def dotted(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {dotted(path): path for path in sorted(PACKAGE.rglob("*.py")) if "migrations" not in path.parts}
+LAYER_OF = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+
+
+def imported(path: Path, *, at_runtime: bool = False) -> Iterator[str]:
+    """The modules of ours that a file imports; ``at_runtime``: without those for type checkers alone."""
+    tree = ast.parse(path.read_text("utf-8"))
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and not (at_runtime and id(node) in for_types):
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                module = full if full in MODULES else node.module
+                if module in MODULES:
+                    yield module
+
+
+def package_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_run_one_way(module: str) -> None:
+    own = package_of(module)
+    if own in ("", "__main__"):
+        return
+    others = {package_of(name) for name in imported(MODULES[module])} - {own, ""}
+    if own == "sandbox":
+        assert others <= set(BASE)
+        return
+    assert "sandbox" not in others or own in USES_SANDBOX
+    upwards = {other for other in others - {"sandbox"} if LAYER_OF[other] >= LAYER_OF[own]}
+    assert not upwards - (set(BASE) if own in BASE else set())
+
+
+def test_every_package_has_its_layer() -> None:
+    names = {package_of(module) for module in MODULES} - {"", "__main__", "sandbox"}
+    assert names == set(LAYER_OF)
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = {module: set(imported(path, at_runtime=True)) - {module} for module, path in MODULES.items()}
+    while free := [module for module, needed in graph.items() if not needed & graph.keys()]:
+        for module in free:
+            del graph[module]
+    # What imports a circle is left as well: only what is imported itself can be part of one.
+    while loose := [module for module in graph if not any(module in needed for needed in graph.values())]:
+        for module in loose:
+            del graph[module]
+    assert not sorted(graph)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_holds_no_more_than_one_subject(module: str) -> None:
+    lines = len(MODULES[module].read_text("utf-8").splitlines())
+    assert lines <= LONGER.get(module, LONGEST_MODULE)
+
+
+def test_a_subject_is_not_scattered_over_tiny_modules() -> None:
+    lengths = [
+        len(path.read_text("utf-8").splitlines())
+        for module, path in MODULES.items()
+        if package_of(module) != "sandbox" and path.name != "__init__.py"
+    ]
+    assert sum(length < SHORT for length in lengths) < len(lengths) / 3
+    assert statistics.median(lengths) >= SHORT
+    loose = [path.stem for path in PACKAGE.glob("*.py") if not path.stem.startswith("__")]
+    assert len(loose) <= 8
+
+
+TESTS = sorted(path for path in (ROOT / "tests").rglob("test_*.py"))
+BY_SUBJECT = {"handlers", "schedules", "stories", "chaos", "support"}
+"""Folders whose tests are named by a rule or a story."""
+
+
+@pytest.mark.parametrize("path", TESTS, ids=[str(path.relative_to(ROOT)) for path in TESTS])
+def test_a_test_stands_beside_its_module(path: Path) -> None:
+    """``tests/engine/test_sender_faults.py`` tests ``amo_bridge/engine/sender.py``."""
+    folder = path.parent.relative_to(ROOT / "tests")
+    if not folder.parts or folder.parts[0] in BY_SUBJECT:
+        return
+    beside = PACKAGE / folder
+    names = {one.stem for one in beside.glob("*.py")} | {beside.name, *(one.name for one in beside.glob("*/"))}
+    subject = path.stem.removeprefix("test_")
+    assert any(subject == name or subject.startswith(f"{name}_") for name in names), sorted(names)
