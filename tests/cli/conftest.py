@@ -30,7 +30,7 @@ def own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands keep to 7 requests a second, as amoCRM wants it; here they would only be waiting."""
     for where in ("amo_bridge.cli.replay", "amo_bridge.runtime.connection"):
-        monkeypatch.setattr(f"{where}.LocalBudget", lambda rate, **more: LocalRateLimiter(UNHURRIED, **more))
+        monkeypatch.setattr(f"{where}.LocalRateLimiter", lambda rate, **more: LocalRateLimiter(UNHURRIED, **more))
 
 
 @pytest.fixture

@@ -54,9 +54,9 @@ class Bell:
         """Returns when these chores are done, with all that they have asked for themselves."""
         done = threading.Event()
         # What was learned last is done last in each round.
-        self.hired.learn("~", lambda: self.hired.ask("~") if self.hired.is_asked else done.set())
+        self.hired.register_job("~", lambda: self.hired.request_job("~") if self.hired.is_asked else done.set())
         for chore in (*chores, "~"):
-            self.hired.ask(chore)
+            self.hired.request_job(chore)
         assert done.wait(60), "the chores are done"
 
     @contextmanager
@@ -68,8 +68,8 @@ class Bell:
             stands.set()
             assert may_go.wait(120), "it may go on"
 
-        self.hired.learn("hold", hold)
-        self.hired.ask("hold")
+        self.hired.register_job("hold", hold)
+        self.hired.request_job("hold")
         assert stands.wait(60), "the worker stands still"
         try:
             yield

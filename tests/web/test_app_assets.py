@@ -11,7 +11,7 @@ from support.pages import Pages, Visit
 
 ROOT = Path(__file__).parents[2]
 WEB = ROOT / "amo_bridge" / "web"
-VENDORED = [WEB / "static" / "vendor", ROOT / "tests" / "web" / "vendor"]
+VENDORED = [WEB / "static" / "vendor", ROOT / "tests" / "support" / "vendor"]
 TEMPLATES = sorted((WEB / "templates").rglob("*.html"))
 
 
