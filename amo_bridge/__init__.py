@@ -1,15 +1,20 @@
 """amo-bridge runs beside an amoCRM account and does what the agency's sales regulation says.
 
-The data's way through the house::
+The way of one webhook; the packages are listed by layer in docs/design.md::
 
-    amoCRM ─hook─► web/webhooks.py ─► engine/inbox.py      the raw bytes, committed, then 204
-                                     │
-       runtime/worker.py ── decode ───┤ engine/event_queue.py, crm/hooks/     bytes → reported events, repeats dropped
-                        ── judge ────┤ engine/processor.py                fresh read, compared with the mirror (observe)
-                        │            │ engine/dispatcher.py → handlers/*  (event, deal, options) → actions | Skip(…)
-                        │            │ engine/resolve/                  names → ids, due phrases → times
-                        │            │ one transaction: journal + outbox + event done
-                        ── send ─────┘ engine/sender.py, crm/writes.py  like effects together; lost answers looked for
+    amoCRM ─POST─► web/webhooks.py ─► engine/inbox.py    committed, then 204
+                                         │
+    runtime/worker.py ── ingest ─────────┤ engine/event_queue.py, crm/webhooks/  bytes → events, repeats dropped
+                      ── process ────────┤ engine/processor.py                   fresh read × mirror/
+                      │                  │   engine/change_detection.py          → observed events
+                      │                  │ engine/dispatcher.py → handlers/*.py  (event, deal, options) → actions | Skip
+                      │                  │ engine/resolver.py                    names → ids: effects
+                      │                  │ engine/recorder.py                    journal + outbox + mirror: one commit
+                      ── send ───────────┘ engine/sender.py, crm/writes.py       batches; a lost answer is looked for
+                                           channels/sender.py                    letters, notices: past amoCRM's API
+
+    engine/scheduler.py   due timers → event queue → schedules/*.py
+    sync/reconciliation.py   changes that no webhook told of → event queue
 
 ``handlers/`` and ``schedules/`` beside this package hold the regulation; nothing in here knows a stage by name.
 """

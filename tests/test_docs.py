@@ -14,11 +14,24 @@ import pytest
 from support.api_table import DOCUMENT, shown
 from support.api_table import HEADERS as LANGUAGES
 from support.api_table import rows as door_rows
-from support.doc_files import LINK, PAGES, READMES, ROOT, anchors, fences, headings, links, prose, rows, spans
+from support.doc_files import (
+    LINK,
+    PAGES,
+    READMES,
+    ROOT,
+    anchors,
+    fences,
+    headings,
+    labelled_links,
+    links,
+    named_paths,
+    prose,
+    rows,
+    spans,
+)
 
 from amo_bridge.cli import main
 from amo_bridge.cli.click_ru import Missing
-from amo_bridge.cli.rules import HEADER, IN_ENGLISH, markdown_table
 from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
@@ -29,16 +42,19 @@ from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.web.api import SUBJECTS, api
 
 EXAMPLE = ROOT / "config.example.toml"
-EXAMPLES = ROOT / "docs" / "examples"
-ADD_A_RULE = ROOT / "docs" / "add-a-rule.md"
+DOCS = ROOT / "docs"
+EXAMPLES = DOCS / "examples"
+ADD_A_RULE = DOCS / "add-a-rule.md"
+PACKAGE = ROOT / "amo_bridge"
 VARIABLE = re.compile(r"AMO_BRIDGE_[A-Z_]*[A-Z]")
+MODULE_NAME = re.compile(r"\w+(?:/\w+)+\.py")
+PACKAGE_PATH = re.compile(rf"\b(?:{'|'.join(path.name for path in PACKAGE.iterdir() if path.is_dir())})/[\w/.]*\w")
 BRIEF = "Продажи / Бриф получен"
 AWAITED = "Продажи / Получение брифа"
 OFFER = "Продажи / Согласование КП"
 DAY = 86_400
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-both_readmes = pytest.mark.parametrize("readme", READMES, ids=lambda page: page.name)
 
 
 # --- links -------------------------------------------------------------------------------------------------------
@@ -53,6 +69,23 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+@every_page
+def test_a_link_that_shows_a_path_leads_there(page: Path) -> None:
+    """A label like ``engine/outbox.py`` or ``tests/text/`` is the end of the link's target."""
+    wrong = []
+    for label, target in labelled_links(page):
+        is_path = re.fullmatch(r"[\w.-]+(/[\w.-]+)*(/|\.\w+)|\w+(/\w+)+", label) is not None
+        path = target.partition("#")[0].removesuffix("/").removesuffix("/__init__.py")
+        if is_path and not f"/{path}".endswith(f"/{label.removesuffix('/').removesuffix('/__init__.py')}"):
+            wrong.append((label, target))
+    assert wrong == []
+
+
+@every_page
+def test_every_path_that_is_named_exists(page: Path) -> None:
+    assert [path for path in named_paths(page) if not (ROOT / path).exists()] == []
 
 
 def test_the_two_readmes_say_the_same() -> None:
@@ -117,13 +150,13 @@ def test_every_command_that_is_named_exists_with_its_options(
             continue  # spoken of, not spelled out
 
 
-@both_readmes
-def test_the_table_of_commands_is_complete(readme: Path) -> None:
-    told = {}
-    for row in rows(readme, "Commands" if readme.name == "README.md" else "Команды"):
+@pytest.mark.parametrize("heading", ["Команды", "Commands"])
+def test_the_table_of_commands_is_complete(heading: str) -> None:
+    documented = {}
+    for row in rows(DOCS / "commands.md", heading):
         code = spans(row)
-        told[code[0].split()[1]] = {span for span in code[1:] if span.startswith("--")}
-    assert told == {name: _options(command) for name, command in main.commands.items()}
+        documented[code[0].split()[1]] = {span for span in code[1:] if span.startswith("--")}
+    assert documented == {name: _options(command) for name, command in main.commands.items()}
 
 
 def _options(command: click.Command) -> set[str]:
@@ -141,30 +174,56 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
 # --- tables ------------------------------------------------------------------------------------------------------
 
 
-@both_readmes
-def test_the_table_of_rules_is_the_example_configs(readme: Path) -> None:
-    text = readme.read_text("utf-8")
-    table = text.partition("<!-- rules:begin -->")[2].partition("<!-- rules:end -->")[0]
-    assert table.strip() == markdown_table(load(EXAMPLE, {}), HEADER if readme.name == "README.ru.md" else IN_ENGLISH)
-
-
-@both_readmes
-def test_the_picture_of_the_stages_shows_rules_that_there_are(readme: Path) -> None:
-    (picture,) = (body for body in fences(readme, "mermaid") if body.startswith("stateDiagram"))
-    clauses = {one for rule in load(EXAMPLE, {}).rules for one in rule.clauses}
-    assert {"A40", "A51", "A81", "A82"} <= set(re.findall(r"\bA\d+\b", picture)) <= clauses
+def test_the_pictures_of_the_stages_show_rules_that_there_are() -> None:
+    pictures = [body for body in fences(DOCS / "rules.md", "mermaid") if body.startswith("stateDiagram")]
+    clauses = {clause for rule in load(EXAMPLE, {}).rules for clause in rule.clauses}
     example = EXAMPLE.read_text("utf-8")
-    assert [name for name in re.findall(r'state "([^"]+)"', picture) if name not in example] == []
+    assert len(pictures) == len(READMES), "one a language"
+    for picture in pictures:
+        assert {"A40", "A51", "A81", "A82"} <= set(re.findall(r"\bA\d+\b", picture)) <= clauses
+        assert [name for name in re.findall(r'state "([^"]+)"', picture) if name not in example] == []
 
 
-@both_readmes
-def test_the_table_of_variables_names_all_that_the_code_reads_and_no_other(readme: Path) -> None:
-    table = rows(readme, "Environment variables" if readme.name == "README.md" else "Переменные окружения")
-    told = {name for row in table for name in VARIABLE.findall(row)}
-    read = {
-        name for source in (ROOT / "amo_bridge").rglob("*.py") for name in VARIABLE.findall(source.read_text("utf-8"))
-    }
-    assert told == read
+@pytest.mark.parametrize("page", [*READMES, DOCS / "design.md"], ids=lambda page: page.name)
+def test_the_pictures_of_the_flow_name_modules_that_there_are(page: Path) -> None:
+    named = [name for picture in fences(page, "mermaid") for name in MODULE_NAME.findall(picture)]
+    assert "engine/inbox.py" in named
+    assert [name for name in named if not (PACKAGE / name).is_file()] == []
+
+
+def test_the_packages_own_picture_names_modules_that_there_are() -> None:
+    named = PACKAGE_PATH.findall((PACKAGE / "__init__.py").read_text("utf-8"))
+    assert "engine/inbox.py" in named
+    assert [name for name in named if not (PACKAGE / name).exists()] == []
+
+
+@pytest.mark.parametrize("heading", ["Переменные окружения", "Environment variables"])
+def test_the_table_of_variables_names_all_that_the_code_reads_and_no_other(heading: str) -> None:
+    documented = {name for row in rows(DOCS / "variables.md", heading) for name in VARIABLE.findall(row)}
+    read = {name for source in PACKAGE.rglob("*.py") for name in VARIABLE.findall(source.read_text("utf-8"))}
+    assert documented == read
+
+
+def test_the_glossary_has_the_same_terms_in_both_languages() -> None:
+    russian, english = (_terms(heading) for heading in ("Словарь", "Glossary"))
+    assert list(russian) == list(english)
+    assert russian == english, "and the same modules"
+
+
+def test_every_term_of_the_glossary_names_where_it_is_in_the_code() -> None:
+    for term, modules in _terms("Glossary").items():
+        assert modules, term
+        for module in modules:
+            assert (ROOT / module).exists(), f"{term}: {module}"
+
+
+def _terms(heading: str) -> dict[str, list[str]]:
+    """Each term with the paths that its last cell links to, from the project's root."""
+    terms = {}
+    for row in rows(DOCS / "glossary.md", heading):
+        cells = [cell.strip() for cell in row.strip("| ").split(" | ")]
+        terms[cells[0].strip("*")] = [link.removeprefix("../") for link in LINK.findall(cells[-1])]
+    return terms
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -176,7 +235,7 @@ def test_the_table_of_the_apis_doors_is_complete(language: str) -> None:
 
 
 def test_variables_named_elsewhere_are_in_the_table() -> None:
-    known = set(VARIABLE.findall(READMES[0].read_text("utf-8")))
+    known = set(VARIABLE.findall((DOCS / "variables.md").read_text("utf-8")))
     for page in PAGES:
         # AMO_BRIDGE_TOKEN__ACME is the token of acme.toml.
         named = {name.partition("__")[0] for name in VARIABLE.findall(page.read_text("utf-8"))}

@@ -13,7 +13,7 @@ from typing import Literal
 import pytest
 
 from amo_bridge import events
-from amo_bridge.cli.rules import HEADER, IN_ENGLISH, markdown_table
+from amo_bridge.cli.rules import markdown_table
 from amo_bridge.config.loader import load
 from amo_bridge.rules import actions
 from amo_bridge.rules.registry import shipped
@@ -191,35 +191,24 @@ def test_an_action_is_tested_where_it_is_carried_out(action: str) -> None:
     assert any(re.search(rf"\b{action}\b", path.read_text("utf-8")) for path in tests)
 
 
-# --- the papers --------------------------------------------------------------------------------------------------
+# --- the documents ------------------------------------------------------------------------------------------------
 
 
-HEADERS = {"README.md": IN_ENGLISH, "README.ru.md": HEADER}
+TABLES_OF_RULES = [
+    ("rules.md", "rules", "config.example.toml"),
+    ("webinar.md", "rules", "examples/webinar.toml"),
+    ("regulations.md", "smm", "examples/smm.toml"),
+    ("regulations.md", "remote", "examples/remote_sales.toml"),
+]
 
 
-@pytest.mark.parametrize("readme", HEADERS)
-def test_the_readme_has_the_table_of_rules(readme: str) -> None:
-    text = (ROOT / readme).read_text("utf-8")
-    shown = re.search(r"<!-- rules:begin -->\n(.*?)\n<!-- rules:end -->", text, re.DOTALL)
+@pytest.mark.parametrize(("page", "mark", "config"), TABLES_OF_RULES)
+def test_the_document_has_the_table_of_the_rules(page: str, mark: str, config: str) -> None:
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    shown = re.search(rf"<!-- {mark}:begin -->\n(.*?)\n<!-- {mark}:end -->", text, re.DOTALL)
     assert shown is not None, "no markers for the table"
-    assert shown[1] == markdown_table(load(EXAMPLE, {}), HEADERS[readme]), (
-        "amo-bridge rules --config config.example.toml --markdown"
-    )
-
-
-def test_the_webinars_document_has_the_table_of_its_rules() -> None:
-    text = (ROOT / "docs" / "webinar.md").read_text("utf-8")
-    shown = text.partition("<!-- rules:begin -->\n")[2].partition("\n<!-- rules:end -->")[0]
-    table = markdown_table(load(ROOT / "examples" / "webinar.toml", {}))
-    assert shown.replace("](../", "](") == table, "amo-bridge rules --config examples/webinar.toml --markdown"
-
-
-@pytest.mark.parametrize(("mark", "example"), [("smm", "smm.toml"), ("remote", "remote_sales.toml")])
-def test_the_regulations_document_has_the_tables_of_their_rules(mark: str, example: str) -> None:
-    text = (ROOT / "docs" / "regulations.md").read_text("utf-8")
-    shown = text.partition(f"<!-- {mark}:begin -->\n")[2].partition(f"\n<!-- {mark}:end -->")[0]
-    table = markdown_table(load(ROOT / "examples" / example, {}))
-    assert shown.replace("](../", "](") == table, f"amo-bridge rules --config examples/{example} --markdown"
+    table = markdown_table(load(ROOT / config, {}))
+    assert shown[1].replace("](../", "](") == table, f"amo-bridge rules --config {config} --markdown"
 
 
 def test_the_documents_that_people_are_sent_to_are_there() -> None:

@@ -69,15 +69,14 @@ def _steps(steps: Iterable[Planned], zone: ZoneInfo) -> str:
     return "\n".join(told) or "ничего"
 
 
-# ``amo-bridge rules``: the table of rules, as the README holds it.
+# ``amo-bridge rules``: the table of rules, as docs/rules.md holds it.
 
 HEADER = "| пункт | правило | что делает | обработчик |"
-IN_ENGLISH = "| clause | rule | what it does | handler |"
 
 
 @click.command(cls=Command)
 @config_option
-@click.option("--markdown", is_flag=True, help="Таблицей Markdown, как в README.")
+@click.option("--markdown", is_flag=True, help="Таблицей Markdown, как в docs/rules.md.")
 @click.option(
     "--existing", "of_rule", metavar="ПРАВИЛО", help="Что это правило сделает с прежними сделками, и как можно."
 )
@@ -96,9 +95,9 @@ def rules(config_path: Path, markdown: bool, of_rule: str | None) -> None:
     console().print(table)
 
 
-def markdown_table(config: Config, header: str = HEADER) -> str:
-    """The table for the README; a test compares."""
-    lines = [header, "|---|---|---|---|"]
+def markdown_table(config: Config) -> str:
+    """The table for docs/rules.md; a test compares."""
+    lines = [HEADER, "|---|---|---|---|"]
     for rule in config.rules:
         handler = f"[`{rule.handler.name}`]({rule.handler.section}/{rule.handler.name}.py)"
         cells = (rule.clause, f"`{rule.block}`", rule.words, handler)

@@ -11,6 +11,8 @@ READMES = (ROOT / "README.md", ROOT / "README.ru.md")
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+LABELLED_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
+PATH = re.compile(r"`((?:amo_bridge|bench|docs|examples|handlers|letters|schedules|scripts|tests)/[\w./-]+\w)`")
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 SPAN = re.compile(r"`([^`\n]+)`")
 
@@ -28,6 +30,23 @@ def prose(page: Path) -> str:
 def links(page: Path) -> list[str]:
     """What the page links to inside the project."""
     return [link for link in LINK.findall(prose(page)) if not link.startswith(("http://", "https://", "mailto:"))]
+
+
+def labelled_links(page: Path) -> list[tuple[str, str]]:
+    """(label without its markup, target) of each link inside the project."""
+    found = LABELLED_LINK.findall(prose(page))
+    return [
+        (re.sub(r"[`\\]", "", label), target)
+        for label, target in found
+        if not target.startswith(("http://", "https://", "mailto:"))
+    ]
+
+
+def named_paths(page: Path) -> list[str]:
+    """The project's files and folders that inline code or a command names, from the root."""
+    in_commands = re.findall(r"\b(?:tests|examples)/[\w./-]+\w", "\n".join(fences(page, "sh")))
+    in_spans = re.findall(r"\btests/[\w./-]+\w", "\n".join(spans(prose(page))))
+    return sorted({*PATH.findall(prose(page)), *in_commands, *in_spans})
 
 
 def headings(page: Path) -> list[tuple[int, str]]:
