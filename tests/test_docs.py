@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import shlex
 import subprocess
@@ -204,6 +206,18 @@ def test_the_table_of_variables_names_all_that_the_code_reads_and_no_other(headi
     assert documented == read
 
 
+def test_the_layers_are_those_that_the_imports_are_tested_by() -> None:
+    source = ast.parse((ROOT / "tests" / "test_layers.py").read_text("utf-8"))
+    (layers,) = (
+        ast.literal_eval(node.value)
+        for node in source.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "LAYERS"
+    )
+    *listed, beside = (row.split(" | ")[1] for row in rows(DOCS / "design.md", "Layers"))
+    assert [tuple(re.findall(r"[`\[](\w+)[`\]]", cell)) for cell in listed] == list(layers)
+    assert "sandbox" in beside
+
+
 def test_the_glossary_has_the_same_terms_in_both_languages() -> None:
     russian, english = (_terms(heading) for heading in ("Словарь", "Glossary"))
     assert list(russian) == list(english)
@@ -302,6 +316,18 @@ def _tags(office: CrmUser) -> dict[int, list[str]]:
         for stage in (BRIEF, AWAITED, OFFER)
         for row in office.deals_on(stage)
     }
+
+
+def imports_shown() -> list[tuple[str, str]]:
+    """(module, name) of every import of ours in the code that the pages show."""
+    code = (body for page in PAGES for body in fences(page, "python"))
+    nodes = (node for body in code for node in ast.walk(ast.parse(body)) if isinstance(node, ast.ImportFrom))
+    return sorted({(node.module or "", alias.name) for node in nodes for alias in node.names})
+
+
+@pytest.mark.parametrize(("module", "name"), [one for one in imports_shown() if one[0].startswith("amo_bridge")])
+def test_what_the_code_shown_imports_is_there(module: str, name: str) -> None:
+    assert hasattr(importlib.import_module(module), name)
 
 
 def test_the_code_shown_is_the_examples_own() -> None:
