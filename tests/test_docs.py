@@ -15,7 +15,7 @@ import click
 import pytest
 from support.api_table import DOCUMENT, shown
 from support.api_table import HEADERS as LANGUAGES
-from support.api_table import rows as door_rows
+from support.api_table import rows as endpoint_rows
 from support.doc_files import (
     LINK,
     PAGES,
@@ -241,9 +241,9 @@ def _terms(heading: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_table_of_the_apis_doors_is_complete(language: str) -> None:
-    assert {door.subject for door in api.all} <= set(SUBJECTS), "amo_bridge/web/api/__init__.py"
-    assert shown(DOCUMENT.read_text("utf-8"), language).splitlines() == door_rows(language), (
+def test_the_table_of_the_apis_endpoints_is_complete(language: str) -> None:
+    assert {endpoint.subject for endpoint in api.all} <= set(SUBJECTS), "amo_bridge/web/api/__init__.py"
+    assert shown(DOCUMENT.read_text("utf-8"), language).splitlines() == endpoint_rows(language), (
         "python tests/support/api_table.py writes the tables anew"
     )  # fmt: skip
 

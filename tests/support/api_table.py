@@ -62,7 +62,7 @@ def with_tables(text: str) -> str:
 
 
 def _marks(language: str) -> tuple[str, str]:
-    return f"<!-- doors {language}:begin -->", f"<!-- doors {language}:end -->"
+    return f"<!-- endpoints {language}:begin -->", f"<!-- endpoints {language}:end -->"
 
 
 if __name__ == "__main__":
