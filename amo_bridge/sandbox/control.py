@@ -17,29 +17,6 @@ from amo_bridge.sandbox.http import Refused, no_content
 from amo_bridge.sandbox.limits import BadLimits, Settings
 from amo_bridge.sandbox.world import World
 
-
-def told() -> Mapping[str, Any]:
-    """The JSON object of the request; no body is an empty one. Raises Refused."""
-    body = request.get_json(force=True, silent=True)  # curl -d says it is a form
-    if body is None and not request.data:
-        return {}
-    if not isinstance(body, dict):
-        raise Refused(400, "a JSON object is needed")
-    return body
-
-
-def only(body: Mapping[str, Any], **kinds: type | tuple[type, ...]) -> Mapping[str, Any]:
-    """The body, if it has no other keys and their values are of these types. Raises Refused."""
-    for name, value in body.items():
-        if name not in kinds:
-            raise Refused(400, f"unknown key {name!r}; known are {sorted(kinds)}")
-        if not isinstance(value, kinds[name]):
-            raise Refused(400, f"{name}: {value!r} is of a wrong type")
-    return body
-
-
-# GET /sandbox/: the sandbox explains itself, from the very routes and tables it works with, so that it can't lie.
-
 HEADERS = {
     "Authorization: Bearer <token>": "who asks; the account file's long-lived tokens and OAuth's work",
     "X-Context-User-ID: <user id>": "with an administrator's token: act as that user, as amoCRM has it",
@@ -54,135 +31,12 @@ td{padding:.1em 1em .1em 0;vertical-align:top}code{white-space:nowrap}</style>
 {% for name, text in rows.items() %}<tr><td><code>{{ name }}</code></td><td>{{ text }}</td></tr>{% endfor %}
 </table>{% endfor %}</html>"""
 
-
-def register_docs(app: Flask, world: World) -> None:
-    @app.get("/sandbox/")
-    def docs() -> Response:
-        """This page: HTML for a browser, JSON for anything else."""
-        about = _about(app, world)
-        if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
-            return Response(render_template_string(PAGE, about=about))
-        return jsonify(about)
-
-
-def _about(app: Flask, world: World) -> dict[str, Any]:
-    account = world.account
-    return {
-        "title": "A local amoCRM",
-        "account": f"{account['name']} ({account['subdomain']}, id {account['id']})",
-        "parts": {
-            "Headers": HEADERS,
-            "Controls": dict(_routes(app, controls=True)),
-            "Faults: POST /sandbox/faults with a kind": {**HTTP_FAULTS, **HOOK_FAULTS},
-            "Keys of a fault": {name: str(getattr(kind, "__name__", kind)) for name, kind in FIELDS.items()},
-            "Limits and their defaults": {name: str(value) for name, value in asdict(Settings()).items()},
-            "amoCRM's own addresses": dict(_routes(app, controls=False)),
-        },
-    }
-
-
-def _routes(app: Flask, *, controls: bool) -> Iterator[tuple[str, str]]:
-    rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/sandbox") == controls]
-    for rule in sorted(rules, key=lambda rule: (rule.rule, sorted(rule.methods or ()))):
-        text = (app.view_functions[rule.endpoint].__doc__ or "").strip()
-        methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
-        yield f"{' '.join(methods)} {rule.rule}", text
-
-
-# /sandbox/hooks: what was sent to whom and what was answered; waiting for it; Digital Pipeline hooks.
-
 LONGEST_WAIT = 120.0
-
-
-def register_webhooks(app: Flask, world: World) -> None:
-    _register_log(app)
-    _register_pipeline(app, world)
-
-
-def _register_log(app: Flask) -> None:
-    delivery = deliveries.of(app)
-    courier = delivery.courier
-
-    @app.get("/sandbox/hooks")
-    def hooks_since() -> Response:
-        """Every attempt to deliver a webhook, with body and answer, oldest first; ?since=<number>, ?setting=…"""
-        setting = request.args.get("setting")
-        attempts = courier.log.since(request.args.get("since", 0, int))
-        return jsonify({"attempts": [one for one in attempts if setting in (None, one["setting"])]})
-
-    @app.get("/sandbox/hooks/waiting")
-    def hooks_waiting() -> Response:
-        """Webhooks that are to be sent later: retries and delayed ones, soonest first."""
-        shown = [
-            {"setting": one.setting, "destination": one.destination, "attempt": one.attempt, "due_at": one.due_at}
-            for one in courier.waiting()
-        ]
-        return jsonify({"waiting": shown})
-
-    @app.post("/sandbox/hooks/flush")
-    def flush() -> tuple[Response, int]:
-        """Waits until late writes landed and no webhook is due or on its way: {"timeout": seconds}; 504: not yet."""
-        timeout = only(told(), timeout=(int, float)).get("timeout", 10)
-        timeout = max(0.0, min(float(timeout), LONGEST_WAIT))
-        is_idle = faults.of(app).wait_landed(timeout) and courier.wait_idle(timeout)
-        return jsonify({"idle": is_idle, **deliveries.counts(delivery)}), 200 if is_idle else 504
-
-    @app.delete("/sandbox/hooks")
-    def forget_hooks() -> Response:
-        """Throws away the hooks log and everything that is still to be sent."""
-        delivery.forget()
-        return no_content()
-
-    @app.get("/sandbox/hooks/settings")
-    def hook_settings() -> Response:
-        """timeout: real seconds a receiver has; speed: how many times sooner than amoCRM's a retry comes."""
-        return jsonify({"timeout": courier.timeout, "speed": courier.speed})
-
-    @app.post("/sandbox/hooks/settings")
-    def set_hook_settings() -> Response:
-        """Changes timeout and speed."""
-        body = only(told(), timeout=(int, float), speed=(int, float))
-        if any(isinstance(value, bool) or value <= 0 for value in body.values()):
-            raise Refused(400, "timeout and speed are above 0")
-        courier.timeout = float(body.get("timeout", courier.timeout))
-        courier.speed = float(body.get("speed", courier.speed))
-        return hook_settings()
-
-
-def _register_pipeline(app: Flask, world: World) -> None:
-    table = world.table(digital_pipeline.TABLE)
-
-    @app.get("/sandbox/hooks/pipeline")
-    def list_pipeline_hooks() -> Response:
-        """The Digital Pipeline's webhooks."""
-        return jsonify({"hooks": list(table.values())})
-
-    @app.post("/sandbox/hooks/pipeline")
-    def add_pipeline_hook() -> tuple[Response, int]:
-        """Adds one: {"destination", "event": add|status|mail_in|call_in, "pipeline_id"?, "status_id"?}."""
-        body = only(told(), destination=str, event=str, pipeline_id=int, status_id=int)
-        if not body.get("destination") or body.get("event") not in digital_pipeline.EVENTS:
-            raise Refused(400, f"destination and event (one of {list(digital_pipeline.EVENTS)}) are needed")
-        with world.lock:
-            hook = {"id": world.next_id(digital_pipeline.TABLE), "pipeline_id": None, "status_id": None, **body}
-            table[hook["id"]] = hook
-            world.save()
-        return jsonify(hook), 201
-
-    @app.delete("/sandbox/hooks/pipeline/<int:hook_id>")
-    def remove_pipeline_hook(hook_id: int) -> Response:
-        """Removes one."""
-        with world.lock:
-            if table.pop(hook_id, None) is None:
-                raise Refused(404, f"no Digital Pipeline hook {hook_id}")
-            world.save()
-        return no_content()
-
-
-# Everything under /sandbox/: the clock, the weather, the limits, what was asked and what was sent. No token needed.
-
 LATE_WRITES = 30.0
 """How long a reset waits for writes that are still to land, real seconds."""
+
+
+# --- routes ----------------------------------------------------------------------------------------------------------
 
 
 def register(app: Flask, world: World) -> None:
@@ -359,3 +213,148 @@ def _register_account(app: Flask, world: World) -> None:
             kinds = [kind] if kind else list(world.kinds())
             tables = {name: {str(key): row for key, row in world.table(name).items()} for name in kinds}
             return jsonify({"account": dict(world.account), "clock": world.clock.now(), "tables": tables})
+
+
+def register_webhooks(app: Flask, world: World) -> None:
+    _register_log(app)
+    _register_pipeline(app, world)
+
+
+def _register_log(app: Flask) -> None:
+    delivery = deliveries.of(app)
+    courier = delivery.courier
+
+    @app.get("/sandbox/hooks")
+    def hooks_since() -> Response:
+        """Every attempt to deliver a webhook, with body and answer, oldest first; ?since=<number>, ?setting=…"""
+        setting = request.args.get("setting")
+        attempts = courier.log.since(request.args.get("since", 0, int))
+        return jsonify({"attempts": [one for one in attempts if setting in (None, one["setting"])]})
+
+    @app.get("/sandbox/hooks/waiting")
+    def hooks_waiting() -> Response:
+        """Webhooks that are to be sent later: retries and delayed ones, soonest first."""
+        shown = [
+            {"setting": one.setting, "destination": one.destination, "attempt": one.attempt, "due_at": one.due_at}
+            for one in courier.waiting()
+        ]
+        return jsonify({"waiting": shown})
+
+    @app.post("/sandbox/hooks/flush")
+    def flush() -> tuple[Response, int]:
+        """Waits until late writes landed and no webhook is due or on its way: {"timeout": seconds}; 504: not yet."""
+        timeout = only(told(), timeout=(int, float)).get("timeout", 10)
+        timeout = max(0.0, min(float(timeout), LONGEST_WAIT))
+        is_idle = faults.of(app).wait_landed(timeout) and courier.wait_idle(timeout)
+        return jsonify({"idle": is_idle, **deliveries.counts(delivery)}), 200 if is_idle else 504
+
+    @app.delete("/sandbox/hooks")
+    def forget_hooks() -> Response:
+        """Throws away the hooks log and everything that is still to be sent."""
+        delivery.forget()
+        return no_content()
+
+    @app.get("/sandbox/hooks/settings")
+    def hook_settings() -> Response:
+        """timeout: real seconds a receiver has; speed: how many times sooner than amoCRM's a retry comes."""
+        return jsonify({"timeout": courier.timeout, "speed": courier.speed})
+
+    @app.post("/sandbox/hooks/settings")
+    def set_hook_settings() -> Response:
+        """Changes timeout and speed."""
+        body = only(told(), timeout=(int, float), speed=(int, float))
+        if any(isinstance(value, bool) or value <= 0 for value in body.values()):
+            raise Refused(400, "timeout and speed are above 0")
+        courier.timeout = float(body.get("timeout", courier.timeout))
+        courier.speed = float(body.get("speed", courier.speed))
+        return hook_settings()
+
+
+def _register_pipeline(app: Flask, world: World) -> None:
+    table = world.table(digital_pipeline.TABLE)
+
+    @app.get("/sandbox/hooks/pipeline")
+    def list_pipeline_hooks() -> Response:
+        """The Digital Pipeline's webhooks."""
+        return jsonify({"hooks": list(table.values())})
+
+    @app.post("/sandbox/hooks/pipeline")
+    def add_pipeline_hook() -> tuple[Response, int]:
+        """Adds one: {"destination", "event": add|status|mail_in|call_in, "pipeline_id"?, "status_id"?}."""
+        body = only(told(), destination=str, event=str, pipeline_id=int, status_id=int)
+        if not body.get("destination") or body.get("event") not in digital_pipeline.EVENTS:
+            raise Refused(400, f"destination and event (one of {list(digital_pipeline.EVENTS)}) are needed")
+        with world.lock:
+            hook = {"id": world.next_id(digital_pipeline.TABLE), "pipeline_id": None, "status_id": None, **body}
+            table[hook["id"]] = hook
+            world.save()
+        return jsonify(hook), 201
+
+    @app.delete("/sandbox/hooks/pipeline/<int:hook_id>")
+    def remove_pipeline_hook(hook_id: int) -> Response:
+        """Removes one."""
+        with world.lock:
+            if table.pop(hook_id, None) is None:
+                raise Refused(404, f"no Digital Pipeline hook {hook_id}")
+            world.save()
+        return no_content()
+
+
+# --- the page GET /sandbox/ ------------------------------------------------------------------------------------------
+
+
+def register_docs(app: Flask, world: World) -> None:
+    @app.get("/sandbox/")
+    def docs() -> Response:
+        """This page: HTML for a browser, JSON for anything else."""
+        about = _about(app, world)
+        if request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html":
+            return Response(render_template_string(PAGE, about=about))
+        return jsonify(about)
+
+
+def _about(app: Flask, world: World) -> dict[str, Any]:
+    account = world.account
+    return {
+        "title": "A local amoCRM",
+        "account": f"{account['name']} ({account['subdomain']}, id {account['id']})",
+        "parts": {
+            "Headers": HEADERS,
+            "Controls": dict(_routes(app, controls=True)),
+            "Faults: POST /sandbox/faults with a kind": {**HTTP_FAULTS, **HOOK_FAULTS},
+            "Keys of a fault": {name: str(getattr(kind, "__name__", kind)) for name, kind in FIELDS.items()},
+            "Limits and their defaults": {name: str(value) for name, value in asdict(Settings()).items()},
+            "amoCRM's own addresses": dict(_routes(app, controls=False)),
+        },
+    }
+
+
+def _routes(app: Flask, *, controls: bool) -> Iterator[tuple[str, str]]:
+    rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/sandbox") == controls]
+    for rule in sorted(rules, key=lambda rule: (rule.rule, sorted(rule.methods or ()))):
+        text = (app.view_functions[rule.endpoint].__doc__ or "").strip()
+        methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+        yield f"{' '.join(methods)} {rule.rule}", text
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def told() -> Mapping[str, Any]:
+    """The JSON object of the request; no body is an empty one. Raises Refused."""
+    body = request.get_json(force=True, silent=True)  # curl -d says it is a form
+    if body is None and not request.data:
+        return {}
+    if not isinstance(body, dict):
+        raise Refused(400, "a JSON object is needed")
+    return body
+
+
+def only(body: Mapping[str, Any], **kinds: type | tuple[type, ...]) -> Mapping[str, Any]:
+    """The body, if it has no other keys and their values are of these types. Raises Refused."""
+    for name, value in body.items():
+        if name not in kinds:
+            raise Refused(400, f"unknown key {name!r}; known are {sorted(kinds)}")
+        if not isinstance(value, kinds[name]):
+            raise Refused(400, f"{name}: {value!r} is of a wrong type")
+    return body

@@ -34,6 +34,190 @@ ANY_CUSTOM_FIELD = "custom_field_value_changed"
 MOST_VALUES = 10
 """How many users or entities one filter may name."""
 
+NAMES: Mapping[str, str] = {
+    "lead_added": "Новая сделка",
+    "lead_deleted": "Сделка удалена",
+    "lead_restored": "Сделка восстановлена",
+    "lead_status_changed": "Изменение этапа продажи",
+    "lead_linked": "Прикрепление сделки",
+    "lead_unlinked": "Открепление сделки",
+    "contact_added": "Новый контакт",
+    "contact_deleted": "Контакт удален",
+    "contact_restored": "Контакт восстановлен",
+    "contact_linked": "Прикрепление контакта",
+    "contact_unlinked": "Открепление контакта",
+    "company_added": "Новая компания",
+    "company_deleted": "Компания удалена",
+    "company_restored": "Компания восстановлена",
+    "company_linked": "Прикрепление компании",
+    "company_unlinked": "Открепление компании",
+    "customer_added": "Новый покупатель",
+    "customer_deleted": "Покупатель удален",
+    "customer_status_changed": "Изменение этапа покупателя",
+    "customer_linked": "Прикрепление покупателя",
+    "customer_unlinked": "Открепление покупателя",
+    "task_added": "Новая задача",
+    "task_deleted": "Задача удалена",
+    "task_completed": "Завершение задачи",
+    "task_type_changed": "Изменение типа задачи",
+    "task_text_changed": "Изменение текста задачи",
+    "task_deadline_changed": "Изменение даты исполнения задачи",
+    "task_result_added": "Результат по задаче",
+    "incoming_call": "Входящий звонок",
+    "outgoing_call": "Исходящий звонок",
+    "incoming_chat_message": "Входящее сообщение",
+    "outgoing_chat_message": "Исходящее сообщение",
+    "entity_direct_message": "Сообщение внутреннего чата",
+    "incoming_sms": "Входящее SMS",
+    "outgoing_sms": "Исходящее SMS",
+    "incoming_mail": "Входящее письмо",
+    "outgoing_mail": "Исходящее письмо",
+    "entity_tag_added": "Теги добавлены",
+    "entity_tag_deleted": "Теги убраны",
+    "entity_linked": "Прикрепление",
+    "entity_unlinked": "Открепление",
+    "entity_merged": "Выполнено объединение",
+    "entity_responsible_changed": "Ответственный изменен",
+    "sale_field_changed": "Изменение поля «Бюджет»",
+    "name_field_changed": "Изменение поля «Название»",
+    "ltv_field_changed": "Сумма покупок",
+    "custom_field_value_changed": "Изменение поля",
+    "common_note_added": "Новое примечание",
+    "common_note_deleted": "Примечание удалено",
+    "attachment_note_added": "Добавлен новый файл",
+    "targeting_in_note_added": "Добавление в ретаргетинг",
+    "targeting_out_note_added": "Удаление из ретаргетинга",
+    "geo_note_added": "Новое примечание с гео-меткой",
+    "service_note_added": "Новое системное примечание",
+    "site_visit_note_added": "Заход на сайт",
+    "message_to_cashier_note_added": "LifePay: Сообщение кассиру",
+    "key_action_completed": "Ключевое действие",
+    "link_followed": "Переход по ссылке",
+    "robot_replied": "Ответ робота",
+    "intent_identified": "Тема вопроса определена",
+    "nps_rate_added": "Новая оценка NPS",
+    "transaction_added": "Добавлена покупка",
+}
+SEEN_NUMBERS: Mapping[str, int] = {
+    "lead_added": 1,
+    "lead_deleted": 7,
+    "lead_status_changed": 14,
+    "custom_field_value_changed": 24,
+    "entity_responsible_changed": 25,
+    "common_note_added": 27,
+    "attachment_note_added": 28,
+    "entity_tag_added": 63,
+    "sale_field_changed": 69,
+    "name_field_changed": 70,
+    "entity_linked": 72,
+    "incoming_chat_message": 89,
+    "outgoing_chat_message": 90,
+}
+NUMBERS: Mapping[str, int] = {key: SEEN_NUMBERS.get(key, 200 + place) for place, key in enumerate(NAMES)}
+NOTE_EVENTS: Mapping[str, str] = {
+    "common": "common_note_added",
+    "attachment": "attachment_note_added",
+    "geolocation": "geo_note_added",
+    "service_message": "service_note_added",
+    "extended_service_message": "service_note_added",
+    "site_visit": "site_visit_note_added",
+    "targeting_in": "targeting_in_note_added",
+    "targeting_out": "targeting_out_note_added",
+    "message_cashier": "message_to_cashier_note_added",
+    "call_in": "incoming_call",
+    "call_out": "outgoing_call",
+    "sms_in": "incoming_sms",
+    "sms_out": "outgoing_sms",
+    "link_followed": "link_followed",
+}
+FIELD_TYPES: Mapping[str, int] = {
+    "text": 1,
+    "numeric": 2,
+    "checkbox": 3,
+    "select": 4,
+    "multiselect": 5,
+    "date": 6,
+    "url": 7,
+    "multitext": 8,
+    "textarea": 9,
+    "radiobutton": 10,
+    "streetaddress": 11,
+    "smart_address": 13,
+    "birthday": 14,
+    "legal_entity": 15,
+    "items": 16,
+    "category": 18,
+    "date_time": 19,
+    "price": 20,
+    "tracking_data": 21,
+    "linked_entity": 22,
+    "file": 23,
+    "monetary": 24,
+}
+"""Numbers of field types in events: up to 16 as in API v2, the rest assumed."""
+
+Values = Sequence[Mapping[str, Any]]
+
+
+class Made(NamedTuple):
+    """One event before it has an id. ``kind`` is singular; ``found_as`` is what a filter by entity finds it under."""
+
+    type: str
+    kind: str
+    entity_id: int
+    after: Values = ()
+    before: Values = ()
+    found_as: tuple[str, int] | None = None
+
+
+CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+PLURAL = {"lead": "leads", "contact": "contacts", "company": "companies", "task": "tasks"}
+MOST = 100
+
+
+# --- routes ----------------------------------------------------------------------------------------------------------
+
+
+def register(app: Flask, world: World) -> None:
+    log = EventLog(world)
+    world.subscribe(log.changed)
+
+    @app.get("/api/v4/events")
+    def events() -> Response:
+        wanted, table = EventFilter(query()), world.table("events")
+        newest_first = (table[event_id] for event_id in sorted(table, reverse=True))
+        # Ids sort by time, so what comes after the first event that is too old is too old as well.
+        recent = takewhile(lambda event: event["created_at"] >= wanted.since, newest_first)
+        found = [event for event in recent if wanted.fits(event)]
+        asked = integer(query().get("limit")) or 0
+        most = MOST if asked <= MOST else 50  # a larger limit falls back to the default (seen by clients)
+        return listing("events", found, lambda event: _shown(world, event), max_limit=most)
+
+    @app.get("/api/v4/events/<event>")
+    def one_event(event: str) -> Response:
+        record = world.table("events").get(event)
+        return no_content() if record is None else hal(_shown(world, record))
+
+    @app.get("/api/v4/events/types")
+    def types() -> Response:
+        language = request.args.get("language_code", "ru")
+        shown = [
+            {"key": key, "type": NUMBERS[key], "lang": name if language == "ru" else key} for key, name in NAMES.items()
+        ]
+        return embedded("events_types", shown, _total_items=len(shown))
+
+
+def _shown(world: World, event: Record) -> dict[str, Any]:
+    kind = PLURAL.get(event["entity_type"], str(event["entity_type"]))
+    entity: dict[str, Any] = {"id": event["entity_id"], "_links": link(f"{kind}/{event['entity_id']}")}
+    if f"{event['entity_type']}_name" in words("with"):
+        entity["name"] = (world.table(kind).get(event["entity_id"]) or {}).get("name", "")
+    shown = {name: value for name, value in event.items() if name != "found_as"}
+    return {**shown, "_links": link(f"events/{event['id']}"), "_embedded": {"entity": entity}}
+
+
+# --- reading: the filters of a request -------------------------------------------------------------------------------
+
 
 class EventFilter:
     """The filter part of one request. Raises Refused for what amoCRM answers with an error."""
@@ -129,150 +313,42 @@ def _plain_value(value: Mapping[str, Any]) -> str:
     return ""
 
 
-# The kinds of events the account's list knows (amoCRM docs, events-and-notes): key → number, Russian name.
-#
-# Numbers from 200 up are this sandbox's own: amoCRM publishes them nowhere and clients have no use for them.
-
-NAMES: Mapping[str, str] = {
-    "lead_added": "Новая сделка",
-    "lead_deleted": "Сделка удалена",
-    "lead_restored": "Сделка восстановлена",
-    "lead_status_changed": "Изменение этапа продажи",
-    "lead_linked": "Прикрепление сделки",
-    "lead_unlinked": "Открепление сделки",
-    "contact_added": "Новый контакт",
-    "contact_deleted": "Контакт удален",
-    "contact_restored": "Контакт восстановлен",
-    "contact_linked": "Прикрепление контакта",
-    "contact_unlinked": "Открепление контакта",
-    "company_added": "Новая компания",
-    "company_deleted": "Компания удалена",
-    "company_restored": "Компания восстановлена",
-    "company_linked": "Прикрепление компании",
-    "company_unlinked": "Открепление компании",
-    "customer_added": "Новый покупатель",
-    "customer_deleted": "Покупатель удален",
-    "customer_status_changed": "Изменение этапа покупателя",
-    "customer_linked": "Прикрепление покупателя",
-    "customer_unlinked": "Открепление покупателя",
-    "task_added": "Новая задача",
-    "task_deleted": "Задача удалена",
-    "task_completed": "Завершение задачи",
-    "task_type_changed": "Изменение типа задачи",
-    "task_text_changed": "Изменение текста задачи",
-    "task_deadline_changed": "Изменение даты исполнения задачи",
-    "task_result_added": "Результат по задаче",
-    "incoming_call": "Входящий звонок",
-    "outgoing_call": "Исходящий звонок",
-    "incoming_chat_message": "Входящее сообщение",
-    "outgoing_chat_message": "Исходящее сообщение",
-    "entity_direct_message": "Сообщение внутреннего чата",
-    "incoming_sms": "Входящее SMS",
-    "outgoing_sms": "Исходящее SMS",
-    "incoming_mail": "Входящее письмо",
-    "outgoing_mail": "Исходящее письмо",
-    "entity_tag_added": "Теги добавлены",
-    "entity_tag_deleted": "Теги убраны",
-    "entity_linked": "Прикрепление",
-    "entity_unlinked": "Открепление",
-    "entity_merged": "Выполнено объединение",
-    "entity_responsible_changed": "Ответственный изменен",
-    "sale_field_changed": "Изменение поля «Бюджет»",
-    "name_field_changed": "Изменение поля «Название»",
-    "ltv_field_changed": "Сумма покупок",
-    "custom_field_value_changed": "Изменение поля",
-    "common_note_added": "Новое примечание",
-    "common_note_deleted": "Примечание удалено",
-    "attachment_note_added": "Добавлен новый файл",
-    "targeting_in_note_added": "Добавление в ретаргетинг",
-    "targeting_out_note_added": "Удаление из ретаргетинга",
-    "geo_note_added": "Новое примечание с гео-меткой",
-    "service_note_added": "Новое системное примечание",
-    "site_visit_note_added": "Заход на сайт",
-    "message_to_cashier_note_added": "LifePay: Сообщение кассиру",
-    "key_action_completed": "Ключевое действие",
-    "link_followed": "Переход по ссылке",
-    "robot_replied": "Ответ робота",
-    "intent_identified": "Тема вопроса определена",
-    "nps_rate_added": "Новая оценка NPS",
-    "transaction_added": "Добавлена покупка",
-}
-
-SEEN_NUMBERS: Mapping[str, int] = {
-    "lead_added": 1,
-    "lead_deleted": 7,
-    "lead_status_changed": 14,
-    "custom_field_value_changed": 24,
-    "entity_responsible_changed": 25,
-    "common_note_added": 27,
-    "attachment_note_added": 28,
-    "entity_tag_added": 63,
-    "sale_field_changed": 69,
-    "name_field_changed": 70,
-    "entity_linked": 72,
-    "incoming_chat_message": 89,
-    "outgoing_chat_message": 90,
-}
-NUMBERS: Mapping[str, int] = {key: SEEN_NUMBERS.get(key, 200 + place) for place, key in enumerate(NAMES)}
-
-NOTE_EVENTS: Mapping[str, str] = {
-    "common": "common_note_added",
-    "attachment": "attachment_note_added",
-    "geolocation": "geo_note_added",
-    "service_message": "service_note_added",
-    "extended_service_message": "service_note_added",
-    "site_visit": "site_visit_note_added",
-    "targeting_in": "targeting_in_note_added",
-    "targeting_out": "targeting_out_note_added",
-    "message_cashier": "message_to_cashier_note_added",
-    "call_in": "incoming_call",
-    "call_out": "outgoing_call",
-    "sms_in": "incoming_sms",
-    "sms_out": "outgoing_sms",
-    "link_followed": "link_followed",
-}
-
-FIELD_TYPES: Mapping[str, int] = {
-    "text": 1,
-    "numeric": 2,
-    "checkbox": 3,
-    "select": 4,
-    "multiselect": 5,
-    "date": 6,
-    "url": 7,
-    "multitext": 8,
-    "textarea": 9,
-    "radiobutton": 10,
-    "streetaddress": 11,
-    "smart_address": 13,
-    "birthday": 14,
-    "legal_entity": 15,
-    "items": 16,
-    "category": 18,
-    "date_time": 19,
-    "price": 20,
-    "tracking_data": 21,
-    "linked_entity": 22,
-    "file": 23,
-    "monetary": 24,
-}
-"""Numbers of field types in events: up to 16 as in API v2, the rest assumed."""
+# --- writing: the events of a change ---------------------------------------------------------------------------------
 
 
-# A change of an entity → the events it leaves in the account's list (amoCRM docs, events-and-notes).
+class EventLog:
+    """Writes events into the world's table ``events``."""
 
-Values = Sequence[Mapping[str, Any]]
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def changed(self, change: Change) -> None:
+        for made in events_of(change, lambda: self._world.next_id("notes")):
+            number = self._world.next_id("events")
+            event = {
+                "id": event_id(change.at, number),
+                "type": made.type,
+                "entity_id": made.entity_id,
+                "entity_type": made.kind,
+                "created_by": change.user_id,
+                "created_at": change.at,
+                "value_after": list(made.after),
+                "value_before": list(made.before),
+                "account_id": self._world.account["id"],
+                **_found_as(made),
+            }
+            self._world.table("events")[event["id"]] = event
 
 
-class Made(NamedTuple):
-    """One event before it has an id. ``kind`` is singular; ``found_as`` is what a filter by entity finds it under."""
+def _found_as(made: Made) -> dict[str, Any]:
+    return {"found_as": list(made.found_as)} if made.found_as else {}
 
-    type: str
-    kind: str
-    entity_id: int
-    after: Values = ()
-    before: Values = ()
-    found_as: tuple[str, int] | None = None
+
+def event_id(at: int, number: int) -> str:
+    """26 characters that sort by time and then by number, like a ULID."""
+    tail = int.from_bytes(hashlib.sha256(str(number).encode()).digest()[:5])
+    value = ((at * 1000) << 80) | ((number % 2**40) << 40) | tail
+    return "".join(CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
 
 
 def events_of(change: Change, new_note_id: Callable[[], int]) -> Iterator[Made]:
@@ -440,83 +516,3 @@ def _message_events(change: Change) -> Iterator[Made]:
     event = "incoming_chat_message" if message.get("type", "incoming") == "incoming" else "outgoing_chat_message"
     value = {"message": {name: message.get(name) for name in ("id", "origin", "talk_id")}}
     yield Made(event, kind, entity_id, [value], (), contact)
-
-
-# The account's list of events: written from every change, read by GET /api/v4/events.
-
-CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
-PLURAL = {"lead": "leads", "contact": "contacts", "company": "companies", "task": "tasks"}
-MOST = 100
-
-
-class EventLog:
-    """Writes events into the world's table ``events``."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def changed(self, change: Change) -> None:
-        for made in events_of(change, lambda: self._world.next_id("notes")):
-            number = self._world.next_id("events")
-            event = {
-                "id": event_id(change.at, number),
-                "type": made.type,
-                "entity_id": made.entity_id,
-                "entity_type": made.kind,
-                "created_by": change.user_id,
-                "created_at": change.at,
-                "value_after": list(made.after),
-                "value_before": list(made.before),
-                "account_id": self._world.account["id"],
-                **_found_as(made),
-            }
-            self._world.table("events")[event["id"]] = event
-
-
-def _found_as(made: Made) -> dict[str, Any]:
-    return {"found_as": list(made.found_as)} if made.found_as else {}
-
-
-def event_id(at: int, number: int) -> str:
-    """26 characters that sort by time and then by number, like a ULID."""
-    tail = int.from_bytes(hashlib.sha256(str(number).encode()).digest()[:5])
-    value = ((at * 1000) << 80) | ((number % 2**40) << 40) | tail
-    return "".join(CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
-
-
-def register(app: Flask, world: World) -> None:
-    log = EventLog(world)
-    world.subscribe(log.changed)
-
-    @app.get("/api/v4/events")
-    def events() -> Response:
-        wanted, table = EventFilter(query()), world.table("events")
-        newest_first = (table[event_id] for event_id in sorted(table, reverse=True))
-        # Ids sort by time, so what comes after the first event that is too old is too old as well.
-        recent = takewhile(lambda event: event["created_at"] >= wanted.since, newest_first)
-        found = [event for event in recent if wanted.fits(event)]
-        asked = integer(query().get("limit")) or 0
-        most = MOST if asked <= MOST else 50  # a larger limit falls back to the default (seen by clients)
-        return listing("events", found, lambda event: _shown(world, event), max_limit=most)
-
-    @app.get("/api/v4/events/<event>")
-    def one_event(event: str) -> Response:
-        record = world.table("events").get(event)
-        return no_content() if record is None else hal(_shown(world, record))
-
-    @app.get("/api/v4/events/types")
-    def types() -> Response:
-        language = request.args.get("language_code", "ru")
-        shown = [
-            {"key": key, "type": NUMBERS[key], "lang": name if language == "ru" else key} for key, name in NAMES.items()
-        ]
-        return embedded("events_types", shown, _total_items=len(shown))
-
-
-def _shown(world: World, event: Record) -> dict[str, Any]:
-    kind = PLURAL.get(event["entity_type"], str(event["entity_type"]))
-    entity: dict[str, Any] = {"id": event["entity_id"], "_links": link(f"{kind}/{event['entity_id']}")}
-    if f"{event['entity_type']}_name" in words("with"):
-        entity["name"] = (world.table(kind).get(event["entity_id"]) or {}).get("name", "")
-    shown = {name: value for name, value in event.items() if name != "found_as"}
-    return {**shown, "_links": link(f"events/{event['id']}"), "_embedded": {"entity": entity}}

@@ -17,7 +17,6 @@ CALL_STATUSES = range(1, 9)
 """1 left a message … 7 busy; 8 is seen in client code only."""
 
 Types = Mapping[str, type | tuple[type, ...]]
-
 CALL: Types = {
     "uniq": str,
     "duration": int,
@@ -56,173 +55,14 @@ REQUIRED = {
 }
 NAMES: Mapping[type | tuple[type, ...], str] = {str: "string", int: "int", (int, str): "string"}
 CASHIER_STATUSES = ("created", "shown", "canceled")
-
 LETTERS = "a b v g d e e zh z i y k l m n o p r s t u f kh ts ch sh shch  y  e yu ya"
 LATIN = dict(zip("абвгдеёжзийклмнопрстуфхцчшщъыьэюя", LETTERS.split(" "), strict=True))
-
-
-def read(reader: Reader, note_type: str) -> dict[str, Any]:
-    """The params in the form they are read back; what is wrong is noted under ``params.…``."""
-    sent = reader.mapping("params")
-    if sent is None:
-        if "params" not in reader or reader.body["params"] is None:
-            reader.fail("FieldMissing", "params")
-        return {}
-    for name in REQUIRED.get(note_type, ()):
-        if name not in sent:
-            reader.fail("FieldMissing", f"params.{name}")
-        elif sent[name] in (None, ""):
-            reader.fail("NotBlank", f"params.{name}")
-    params = {name: sent[name] for name in KNOWN[note_type] if sent.get(name) is not None}
-    for name, value in params.items():
-        _check(reader, note_type, name, value)
-    if note_type == "attachment":
-        return {} if reader.errors else _attachment(reader, params)
-    return params
-
-
-def latin(name: str) -> str:
-    """A file's name as notes show it: transliterated, blanks as underscores."""
-    letters = []
-    for letter in name:
-        plain = LATIN.get(letter.lower())
-        if plain is None:
-            letters.append("_" if letter.isspace() else letter)
-        else:
-            letters.append(plain.capitalize() if letter.isupper() else plain)
-    return "".join(letters)
-
-
-def attachment(file_uuid: str, version_uuid: str, original_name: str) -> dict[str, Any]:
-    """The params of a file's note as they are read."""
-    return {
-        "is_drive_attachment": True,
-        "text": original_name,
-        "original_name": original_name,
-        "file_uuid": file_uuid,
-        "version_uuid": version_uuid,
-        "file_name": latin(original_name),
-    }
-
-
-def _check(reader: Reader, note_type: str, name: str, value: Any) -> None:
-    kind = KNOWN[note_type][name]
-    if not isinstance(value, kind) or isinstance(value, bool):
-        reader.wrong_type(f"params.{name}", NAMES[kind])
-    elif isinstance(value, str) and len(value) > LONGEST:
-        reader.fail("TooLong", f"params.{name}", too_long(LONGEST))
-    elif (name == "call_status" and value not in CALL_STATUSES) or (name == "status" and value not in CASHIER_STATUSES):
-        reader.not_a_choice(f"params.{name}")
-
-
-def _attachment(reader: Reader, params: Mapping[str, Any]) -> dict[str, Any]:
-    """An uploaded file, or any file that is named: the sandbox needs no upload to play the second."""
-    known = reader.world.table("files").get(params.get("file_uuid", ""))
-    name = params.get("file_name") or (known["name"] if known else None)
-    if name is None:
-        if "file_uuid" in params:
-            reader.not_a_choice("params.file_uuid")
-        else:
-            reader.fail("FieldMissing", "params.file_uuid")
-        return {}
-    version = params.get("version_uuid") or (known["version_uuid"] if known else "")
-    return attachment(params.get("file_uuid", ""), version, name)
-
-
-# Adding and changing notes (amoCRM docs, events-and-notes): used by the API, by calls and by people's acts.
-
 STAMPS = ("created_by", "updated_by", "created_at", "updated_at", "responsible_user_id")
-
-
-def read_new(reader: Reader, entity_type: str, entity_id: int | None) -> dict[str, Any]:
-    """``{"entity_id", "note_type", "params", …}``; ``entity_id`` None: the object itself names its entity."""
-    if entity_id is None:
-        reader.require("entity_id")
-        entity_id = reader.integer("entity_id")
-    if entity_id is not None and find(reader.world, entity_type, entity_id) is None:
-        reader.not_a_choice("entity_id")
-    reader.require("note_type")
-    note_type = reader.choice("note_type", KNOWN)
-    plain = {"entity_id": entity_id, "note_type": note_type, **_read_stamps(reader)}
-    if note_type is not None:
-        plain["params"] = read(reader, note_type)
-    return plain
-
-
-def read_patch(reader: Reader, entity_type: str) -> dict[str, Any]:
-    """``{"id", "params", …}``; a note's type and entity stay."""
-    reader.require("id")
-    note = reader.world.table("notes").get(reader.integer("id") or 0)
-    if note is None or note["entity_type"] != entity_type:
-        reader.not_a_choice("id")
-        return {}
-    if reader.body.get("note_type", note["note_type"]) != note["note_type"] or note["note_type"] not in KNOWN:
-        reader.not_a_choice("note_type")
-        return {}
-    plain = {"id": note["id"], **_read_stamps(reader)}
-    if "params" in reader:
-        plain["params"] = read(reader, note["note_type"])
-    return plain
-
-
-def add(
-    world: World,
-    entity_type: str,
-    entity_id: int,
-    note_type: str,
-    params: Mapping[str, Any],
-    user_id: int,
-    **stamps: Any,
-) -> Record:
-    """Adds a note of any type, also of the read-only ones. ``stamps``: created_at and the like, if not the usual."""
-    now = world.clock.now()
-    entity = find(world, entity_type, entity_id) or {"responsible_user_id": user_id}
-    note = {
-        "id": world.next_id("notes"),
-        "entity_id": entity_id,
-        "entity_type": entity_type,
-        "created_by": user_id,
-        "updated_by": user_id,
-        "created_at": now,
-        "updated_at": now,
-        "responsible_user_id": entity["responsible_user_id"],
-        "group_id": 0,
-        "note_type": note_type,
-        "params": dict(params),
-        "account_id": world.account["id"],
-        "is_pinned": False,
-        **stamps,
-    }
-    note["group_id"] = group_of(world, note["responsible_user_id"])
-    put(world, "notes", note, user_id)
-    return note
-
-
-def change(world: World, plain: Mapping[str, Any], user_id: int) -> Record:
-    before = world.table("notes")[plain["id"]]
-    after = {**before, **plain, "params": {**before["params"], **plain.get("params", {})}}
-    if after == before:
-        return before
-    after = {**after, **stamp(world, user_id), **{name: plain[name] for name in STAMPS if name in plain}}
-    put(world, "notes", after, user_id)
-    return after
-
-
-def _read_stamps(reader: Reader) -> dict[str, Any]:
-    stamps = {
-        "created_by": reader.user("created_by", robot=True),
-        "updated_by": reader.user("updated_by", robot=True),
-        "created_at": reader.integer("created_at"),
-        "updated_at": reader.integer("updated_at"),
-        "responsible_user_id": reader.user("responsible_user_id"),
-    }
-    return {name: value for name, value in stamps.items() if value is not None}
-
-
-# ``/api/v4/{entity}/notes`` and ``/{entity}/{id}/notes`` (amoCRM docs, events-and-notes). There is no DELETE.
-
 ENTITY = "/api/v4/<any(leads, contacts, companies, customers):kind>"
 ORDERED_BY = ("updated_at", "id")
+
+
+# --- routes ----------------------------------------------------------------------------------------------------------
 
 
 def register(app: Flask, world: World) -> None:
@@ -301,3 +141,162 @@ def _changed(note: Record) -> dict[str, Any]:
         "updated_at": note["updated_at"],
         "_links": link(f"{note['entity_type']}/{note['entity_id']}/notes/{note['id']}"),
     }
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_new(reader: Reader, entity_type: str, entity_id: int | None) -> dict[str, Any]:
+    """``{"entity_id", "note_type", "params", …}``; ``entity_id`` None: the object itself names its entity."""
+    if entity_id is None:
+        reader.require("entity_id")
+        entity_id = reader.integer("entity_id")
+    if entity_id is not None and find(reader.world, entity_type, entity_id) is None:
+        reader.not_a_choice("entity_id")
+    reader.require("note_type")
+    note_type = reader.choice("note_type", KNOWN)
+    plain = {"entity_id": entity_id, "note_type": note_type, **_read_stamps(reader)}
+    if note_type is not None:
+        plain["params"] = read(reader, note_type)
+    return plain
+
+
+def read_patch(reader: Reader, entity_type: str) -> dict[str, Any]:
+    """``{"id", "params", …}``; a note's type and entity stay."""
+    reader.require("id")
+    note = reader.world.table("notes").get(reader.integer("id") or 0)
+    if note is None or note["entity_type"] != entity_type:
+        reader.not_a_choice("id")
+        return {}
+    if reader.body.get("note_type", note["note_type"]) != note["note_type"] or note["note_type"] not in KNOWN:
+        reader.not_a_choice("note_type")
+        return {}
+    plain = {"id": note["id"], **_read_stamps(reader)}
+    if "params" in reader:
+        plain["params"] = read(reader, note["note_type"])
+    return plain
+
+
+def _read_stamps(reader: Reader) -> dict[str, Any]:
+    stamps = {
+        "created_by": reader.user("created_by", robot=True),
+        "updated_by": reader.user("updated_by", robot=True),
+        "created_at": reader.integer("created_at"),
+        "updated_at": reader.integer("updated_at"),
+        "responsible_user_id": reader.user("responsible_user_id"),
+    }
+    return {name: value for name, value in stamps.items() if value is not None}
+
+
+def read(reader: Reader, note_type: str) -> dict[str, Any]:
+    """The params in the form they are read back; what is wrong is noted under ``params.…``."""
+    sent = reader.mapping("params")
+    if sent is None:
+        if "params" not in reader or reader.body["params"] is None:
+            reader.fail("FieldMissing", "params")
+        return {}
+    for name in REQUIRED.get(note_type, ()):
+        if name not in sent:
+            reader.fail("FieldMissing", f"params.{name}")
+        elif sent[name] in (None, ""):
+            reader.fail("NotBlank", f"params.{name}")
+    params = {name: sent[name] for name in KNOWN[note_type] if sent.get(name) is not None}
+    for name, value in params.items():
+        _check(reader, note_type, name, value)
+    if note_type == "attachment":
+        return {} if reader.errors else _attachment(reader, params)
+    return params
+
+
+def _check(reader: Reader, note_type: str, name: str, value: Any) -> None:
+    kind = KNOWN[note_type][name]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        reader.wrong_type(f"params.{name}", NAMES[kind])
+    elif isinstance(value, str) and len(value) > LONGEST:
+        reader.fail("TooLong", f"params.{name}", too_long(LONGEST))
+    elif (name == "call_status" and value not in CALL_STATUSES) or (name == "status" and value not in CASHIER_STATUSES):
+        reader.not_a_choice(f"params.{name}")
+
+
+def _attachment(reader: Reader, params: Mapping[str, Any]) -> dict[str, Any]:
+    """An uploaded file, or any file that is named: the sandbox needs no upload to play the second."""
+    known = reader.world.table("files").get(params.get("file_uuid", ""))
+    name = params.get("file_name") or (known["name"] if known else None)
+    if name is None:
+        if "file_uuid" in params:
+            reader.not_a_choice("params.file_uuid")
+        else:
+            reader.fail("FieldMissing", "params.file_uuid")
+        return {}
+    version = params.get("version_uuid") or (known["version_uuid"] if known else "")
+    return attachment(params.get("file_uuid", ""), version, name)
+
+
+def latin(name: str) -> str:
+    """A file's name as notes show it: transliterated, blanks as underscores."""
+    letters = []
+    for letter in name:
+        plain = LATIN.get(letter.lower())
+        if plain is None:
+            letters.append("_" if letter.isspace() else letter)
+        else:
+            letters.append(plain.capitalize() if letter.isupper() else plain)
+    return "".join(letters)
+
+
+def attachment(file_uuid: str, version_uuid: str, original_name: str) -> dict[str, Any]:
+    """The params of a file's note as they are read."""
+    return {
+        "is_drive_attachment": True,
+        "text": original_name,
+        "original_name": original_name,
+        "file_uuid": file_uuid,
+        "version_uuid": version_uuid,
+        "file_name": latin(original_name),
+    }
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def add(
+    world: World,
+    entity_type: str,
+    entity_id: int,
+    note_type: str,
+    params: Mapping[str, Any],
+    user_id: int,
+    **stamps: Any,
+) -> Record:
+    """Adds a note of any type, also of the read-only ones. ``stamps``: created_at and the like, if not the usual."""
+    now = world.clock.now()
+    entity = find(world, entity_type, entity_id) or {"responsible_user_id": user_id}
+    note = {
+        "id": world.next_id("notes"),
+        "entity_id": entity_id,
+        "entity_type": entity_type,
+        "created_by": user_id,
+        "updated_by": user_id,
+        "created_at": now,
+        "updated_at": now,
+        "responsible_user_id": entity["responsible_user_id"],
+        "group_id": 0,
+        "note_type": note_type,
+        "params": dict(params),
+        "account_id": world.account["id"],
+        "is_pinned": False,
+        **stamps,
+    }
+    note["group_id"] = group_of(world, note["responsible_user_id"])
+    put(world, "notes", note, user_id)
+    return note
+
+
+def change(world: World, plain: Mapping[str, Any], user_id: int) -> Record:
+    before = world.table("notes")[plain["id"]]
+    after = {**before, **plain, "params": {**before["params"], **plain.get("params", {})}}
+    if after == before:
+        return before
+    after = {**after, **stamp(world, user_id), **{name: plain[name] for name in STAMPS if name in plain}}
+    put(world, "notes", after, user_id)
+    return after

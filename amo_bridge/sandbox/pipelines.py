@@ -17,65 +17,13 @@ COLORS = (
     "#c1e0ff", "#98cbff", "#ebffb1", "#deff81", "#87f2c0", "#f9deff", "#f3beff", "#ccc8f9", "#eb93ff",
     "#f2f3f4", "#e6e8ea",
 )  # fmt: skip
-
-
-def pipeline_record(pipeline_id: int, name: str, sort: int, account_id: int, *, is_main: bool) -> dict[str, Any]:
-    return {
-        "id": pipeline_id,
-        "name": name,
-        "sort": sort,
-        "is_main": is_main,
-        "is_unsorted_on": True,
-        "is_archive": False,
-        "account_id": account_id,
-    }
-
-
-def status_record(
-    status_id: int,
-    pipeline_id: int,
-    name: str,
-    sort: int,
-    account_id: int,
-    *,
-    color: str | None = None,
-    kind: int = 0,
-    is_editable: bool = True,
-) -> dict[str, Any]:
-    """``kind`` is amoCRM's ``type``: 1 for «Неразобранное», 0 for any other."""
-    return {
-        "id": status_id,
-        "name": name,
-        "sort": sort,
-        "is_editable": is_editable,
-        "pipeline_id": pipeline_id,
-        "color": color or COLORS[(sort // 10) % len(COLORS)],
-        "type": kind,
-        "account_id": account_id,
-    }
-
-
-def system_statuses(pipeline_id: int, unsorted_id: int, account_id: int) -> list[dict[str, Any]]:
-    """The three every pipeline has; 142 and 143 are the same numbers in all of them."""
-
-    def make(status_id: int, name: str, sort: int, color: str, kind: int, is_editable: bool) -> dict[str, Any]:
-        return status_record(
-            status_id, pipeline_id, name, sort, account_id, color=color, kind=kind, is_editable=is_editable
-        )
-
-    return [
-        make(unsorted_id, "Неразобранное", 10, "#c1c1c1", 1, False),
-        make(142, "Успешно реализовано", 10_000, "#CCFF66", 0, False),
-        make(143, "Закрыто и не реализовано", 11_000, "#D5D8DB", 0, False),
-    ]
-
-
-# ``/api/v4/leads/pipelines`` and their statuses (amoCRM docs, leads_pipelines).
-
 PIPELINES = "/api/v4/leads/pipelines"
 STATUSES = f"{PIPELINES}/<int:pipeline_id>/statuses"
 MAX_PIPELINES = 50
 MAX_STATUSES = 100
+
+
+# --- routes ----------------------------------------------------------------------------------------------------------
 
 
 def register(app: Flask, world: World) -> None:
@@ -163,13 +111,36 @@ def _register_statuses(app: Flask, world: World) -> None:
         return no_content()
 
 
-def _move_leads(world: World, pipeline_id: int, status_id: int) -> None:
-    """The leads of a deleted status stand on the pipeline's first one."""
-    user_id = acting_user()
-    for lead in list(world.table("leads").values()):
-        if (lead["pipeline_id"], lead["status_id"]) == (pipeline_id, status_id):
-            moved = {**lead, "status_id": first_of(world, pipeline_id), **stamp(world, user_id)}
-            put(world, "leads", moved, user_id)
+def _found(world: World, pipeline_id: int) -> Record:
+    record = world.table("pipelines").get(pipeline_id)
+    if record is None:
+        raise Refused(404, "Pipeline not found")
+    return record
+
+
+def _found_status(world: World, pipeline_id: int, status_id: int) -> Record:
+    _found(world, pipeline_id)
+    record = world.table("statuses").get(f"{pipeline_id}/{status_id}")
+    if record is None:
+        raise Refused(404, "Status not found")
+    return record
+
+
+def _pipeline(world: World, record: Record) -> dict[str, Any]:
+    statuses = [_status(status) for status in statuses_of(world, record["id"])]
+    return {**record, "_links": link(f"leads/pipelines/{record['id']}"), "_embedded": {"statuses": statuses}}
+
+
+def _status(record: Record) -> dict[str, Any]:
+    return {**record, "_links": link(f"leads/pipelines/{record['pipeline_id']}/statuses/{record['id']}")}
+
+
+def _listed(name: str, items: list[dict[str, Any]]) -> Response:
+    """These lists are never paged: a pipeline list is short."""
+    return hal({"_total_items": len(items), "_links": self_link(), "_embedded": {name: items}})
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
 
 
 def _read_own(reader: Reader) -> dict[str, Any]:
@@ -204,6 +175,9 @@ def _read_status(reader: Reader, *, new: bool) -> dict[str, Any]:
     return {name: value for name, value in plain.items() if value is not None}
 
 
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
 def _add_pipeline(world: World, reader: Reader, plain: dict[str, Any]) -> dict[str, Any]:
     pipeline_id, account_id = world.next_id("pipelines"), world.account["id"]
     sort = plain.get("sort", len(world.table("pipelines")) + 1)
@@ -230,30 +204,61 @@ def _add_status(world: World, pipeline_id: int, plain: dict[str, Any]) -> Record
     return record
 
 
-def _found(world: World, pipeline_id: int) -> Record:
-    record = world.table("pipelines").get(pipeline_id)
-    if record is None:
-        raise Refused(404, "Pipeline not found")
-    return record
+def _move_leads(world: World, pipeline_id: int, status_id: int) -> None:
+    """The leads of a deleted status stand on the pipeline's first one."""
+    user_id = acting_user()
+    for lead in list(world.table("leads").values()):
+        if (lead["pipeline_id"], lead["status_id"]) == (pipeline_id, status_id):
+            moved = {**lead, "status_id": first_of(world, pipeline_id), **stamp(world, user_id)}
+            put(world, "leads", moved, user_id)
 
 
-def _found_status(world: World, pipeline_id: int, status_id: int) -> Record:
-    _found(world, pipeline_id)
-    record = world.table("statuses").get(f"{pipeline_id}/{status_id}")
-    if record is None:
-        raise Refused(404, "Status not found")
-    return record
+def pipeline_record(pipeline_id: int, name: str, sort: int, account_id: int, *, is_main: bool) -> dict[str, Any]:
+    return {
+        "id": pipeline_id,
+        "name": name,
+        "sort": sort,
+        "is_main": is_main,
+        "is_unsorted_on": True,
+        "is_archive": False,
+        "account_id": account_id,
+    }
 
 
-def _pipeline(world: World, record: Record) -> dict[str, Any]:
-    statuses = [_status(status) for status in statuses_of(world, record["id"])]
-    return {**record, "_links": link(f"leads/pipelines/{record['id']}"), "_embedded": {"statuses": statuses}}
+def status_record(
+    status_id: int,
+    pipeline_id: int,
+    name: str,
+    sort: int,
+    account_id: int,
+    *,
+    color: str | None = None,
+    kind: int = 0,
+    is_editable: bool = True,
+) -> dict[str, Any]:
+    """``kind`` is amoCRM's ``type``: 1 for «Неразобранное», 0 for any other."""
+    return {
+        "id": status_id,
+        "name": name,
+        "sort": sort,
+        "is_editable": is_editable,
+        "pipeline_id": pipeline_id,
+        "color": color or COLORS[(sort // 10) % len(COLORS)],
+        "type": kind,
+        "account_id": account_id,
+    }
 
 
-def _status(record: Record) -> dict[str, Any]:
-    return {**record, "_links": link(f"leads/pipelines/{record['pipeline_id']}/statuses/{record['id']}")}
+def system_statuses(pipeline_id: int, unsorted_id: int, account_id: int) -> list[dict[str, Any]]:
+    """The three every pipeline has; 142 and 143 are the same numbers in all of them."""
 
+    def make(status_id: int, name: str, sort: int, color: str, kind: int, is_editable: bool) -> dict[str, Any]:
+        return status_record(
+            status_id, pipeline_id, name, sort, account_id, color=color, kind=kind, is_editable=is_editable
+        )
 
-def _listed(name: str, items: list[dict[str, Any]]) -> Response:
-    """These lists are never paged: a pipeline list is short."""
-    return hal({"_total_items": len(items), "_links": self_link(), "_embedded": {name: items}})
+    return [
+        make(unsorted_id, "Неразобранное", 10, "#c1c1c1", 1, False),
+        make(142, "Успешно реализовано", 10_000, "#CCFF66", 0, False),
+        make(143, "Закрыто и не реализовано", 11_000, "#D5D8DB", 0, False),
+    ]

@@ -14,132 +14,6 @@ from amo_bridge.sandbox.world import Record, World
 
 ENTITIES = ("leads", "contacts", "companies", "customers")
 LONGEST = 20_000
-
-
-def read_new(reader: Reader) -> dict[str, Any]:
-    reader.require("text", "complete_till")
-    plain = _read(reader)
-    if plain.get("entity_id") is not None and plain.get("entity_type") is None:
-        reader.fail("FieldMissing", "entity_type")
-    return plain
-
-
-def read_patch(reader: Reader) -> dict[str, Any]:
-    if "id" not in reader:
-        reader.fail("FieldMissing", "id")
-    elif reader.integer("id") is not None and reader.body["id"] not in reader.world.table("tasks"):
-        reader.not_a_choice("id")
-    if "text" in reader and reader.body["text"] == "":
-        reader.fail("NotBlank", "text")
-    return _read(reader)
-
-
-def create(world: World, plain: Mapping[str, Any], user_id: int) -> Record:
-    now = world.clock.now()
-    record = {
-        "id": world.next_id("tasks"),
-        "created_by": user_id,
-        "updated_by": user_id,
-        "created_at": now,
-        "updated_at": now,
-        "responsible_user_id": user_id,
-        "group_id": 0,
-        "entity_id": None,
-        "entity_type": None,
-        "duration": 0,
-        "is_completed": False,
-        "task_type_id": 1,
-        "account_id": world.account["id"],
-        **plain,
-    }
-    record["group_id"] = group_of(world, record["responsible_user_id"])
-    record["result"] = _kept_result(world, record, plain.get("result"), user_id)
-    put(world, "tasks", record, user_id)
-    return record
-
-
-def change(world: World, task_id: int, plain: Mapping[str, Any], user_id: int, **extra: Any) -> Record:
-    """The task after the patch. ``extra`` goes to the Change: ``from_task_list`` makes two webhooks of it."""
-    before = world.table("tasks")[task_id]
-    told = plain.get("result")
-    same_result = told is None or (before["result"] is not None and before["result"]["text"] == told["text"])
-    after = {**before, **plain, "result": before["result"]}
-    if after == before and same_result:
-        return before
-    if not same_result:
-        after["result"] = _kept_result(world, after, told, user_id)
-    after["group_id"] = group_of(world, after["responsible_user_id"])
-    stamps = {name: plain[name] for name in ("updated_at", "updated_by") if name in plain}
-    after = {**after, **stamp(world, user_id), **stamps}
-    put(world, "tasks", after, user_id, **extra)
-    return after
-
-
-def _read(reader: Reader) -> dict[str, Any]:
-    plain: dict[str, Any] = {
-        "text": reader.text("text", LONGEST),
-        "complete_till": reader.integer("complete_till"),
-        "responsible_user_id": reader.user("responsible_user_id"),
-        "created_by": reader.user("created_by", robot=True),
-        "updated_by": reader.user("updated_by", robot=True),
-        "created_at": reader.integer("created_at"),
-        "updated_at": reader.integer("updated_at"),
-        "task_type_id": reader.choice("task_type_id", reader.world.table("task_types")),
-        "duration": reader.integer("duration"),
-        "is_completed": reader.flag("is_completed"),
-        "entity_type": reader.choice("entity_type", ENTITIES),
-        "entity_id": reader.integer("entity_id"),
-        "result": _result(reader),
-    }
-    plain = {name: value for name, value in plain.items() if value is not None}
-    kind, entity_id = plain.get("entity_type"), plain.get("entity_id")
-    if kind is not None and entity_id is not None and find(reader.world, kind, entity_id) is None:
-        reader.not_a_choice("entity_id")
-    return plain
-
-
-def _result(reader: Reader) -> dict[str, str] | None:
-    """``{"text": …}``; the empty list that a GET answers with is taken back, too."""
-    value = reader.body.get("result")
-    if value in (None, [], {}):
-        return None
-    if not isinstance(value, dict):
-        reader.wrong_type("result", "array")
-        return None
-    text = value.get("text")
-    if not isinstance(text, str):
-        reader.wrong_type("result.text", "string")
-        return None
-    return {"text": text}
-
-
-def _kept_result(
-    world: World, task: Mapping[str, Any], told: Mapping[str, str] | None, user_id: int
-) -> dict[str, Any] | None:
-    """A result is kept as a note of the task too; its own hook and event are the task's."""
-    if not told or not told["text"]:
-        return None
-    note_id, now = world.next_id("notes"), world.clock.now()
-    world.table("notes")[note_id] = {
-        "id": note_id,
-        "entity_id": task["id"],
-        "entity_type": "tasks",
-        "created_by": user_id,
-        "updated_by": user_id,
-        "created_at": now,
-        "updated_at": now,
-        "responsible_user_id": task["responsible_user_id"],
-        "group_id": task["group_id"],
-        "note_type": "task_result",
-        "params": {"text": told["text"]},
-        "account_id": world.account["id"],
-        "is_pinned": False,
-    }
-    return {"id": note_id, "text": told["text"]}
-
-
-# ``/api/v4/tasks`` (amoCRM docs, tasks-api). There is no DELETE, as in amoCRM.
-
 ORDERED_BY = ("created_at", "complete_till", "id")
 BY_IDS = {
     "id": "id",
@@ -149,6 +23,9 @@ BY_IDS = {
     "task_type_id": "task_type_id",
 }
 """Filter → the record's field. There is none by ``complete_till``."""
+
+
+# --- routes ----------------------------------------------------------------------------------------------------------
 
 
 def register(app: Flask, world: World) -> None:
@@ -214,3 +91,131 @@ def _changed(task: Record, request_id: str) -> dict[str, Any]:
         "request_id": request_id,
         "_links": link(f"tasks/{task['id']}"),
     }
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_new(reader: Reader) -> dict[str, Any]:
+    reader.require("text", "complete_till")
+    plain = _read(reader)
+    if plain.get("entity_id") is not None and plain.get("entity_type") is None:
+        reader.fail("FieldMissing", "entity_type")
+    return plain
+
+
+def read_patch(reader: Reader) -> dict[str, Any]:
+    if "id" not in reader:
+        reader.fail("FieldMissing", "id")
+    elif reader.integer("id") is not None and reader.body["id"] not in reader.world.table("tasks"):
+        reader.not_a_choice("id")
+    if "text" in reader and reader.body["text"] == "":
+        reader.fail("NotBlank", "text")
+    return _read(reader)
+
+
+def _read(reader: Reader) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "text": reader.text("text", LONGEST),
+        "complete_till": reader.integer("complete_till"),
+        "responsible_user_id": reader.user("responsible_user_id"),
+        "created_by": reader.user("created_by", robot=True),
+        "updated_by": reader.user("updated_by", robot=True),
+        "created_at": reader.integer("created_at"),
+        "updated_at": reader.integer("updated_at"),
+        "task_type_id": reader.choice("task_type_id", reader.world.table("task_types")),
+        "duration": reader.integer("duration"),
+        "is_completed": reader.flag("is_completed"),
+        "entity_type": reader.choice("entity_type", ENTITIES),
+        "entity_id": reader.integer("entity_id"),
+        "result": _result(reader),
+    }
+    plain = {name: value for name, value in plain.items() if value is not None}
+    kind, entity_id = plain.get("entity_type"), plain.get("entity_id")
+    if kind is not None and entity_id is not None and find(reader.world, kind, entity_id) is None:
+        reader.not_a_choice("entity_id")
+    return plain
+
+
+def _result(reader: Reader) -> dict[str, str] | None:
+    """``{"text": …}``; the empty list that a GET answers with is taken back, too."""
+    value = reader.body.get("result")
+    if value in (None, [], {}):
+        return None
+    if not isinstance(value, dict):
+        reader.wrong_type("result", "array")
+        return None
+    text = value.get("text")
+    if not isinstance(text, str):
+        reader.wrong_type("result.text", "string")
+        return None
+    return {"text": text}
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def create(world: World, plain: Mapping[str, Any], user_id: int) -> Record:
+    now = world.clock.now()
+    record = {
+        "id": world.next_id("tasks"),
+        "created_by": user_id,
+        "updated_by": user_id,
+        "created_at": now,
+        "updated_at": now,
+        "responsible_user_id": user_id,
+        "group_id": 0,
+        "entity_id": None,
+        "entity_type": None,
+        "duration": 0,
+        "is_completed": False,
+        "task_type_id": 1,
+        "account_id": world.account["id"],
+        **plain,
+    }
+    record["group_id"] = group_of(world, record["responsible_user_id"])
+    record["result"] = _kept_result(world, record, plain.get("result"), user_id)
+    put(world, "tasks", record, user_id)
+    return record
+
+
+def change(world: World, task_id: int, plain: Mapping[str, Any], user_id: int, **extra: Any) -> Record:
+    """The task after the patch. ``extra`` goes to the Change: ``from_task_list`` makes two webhooks of it."""
+    before = world.table("tasks")[task_id]
+    told = plain.get("result")
+    same_result = told is None or (before["result"] is not None and before["result"]["text"] == told["text"])
+    after = {**before, **plain, "result": before["result"]}
+    if after == before and same_result:
+        return before
+    if not same_result:
+        after["result"] = _kept_result(world, after, told, user_id)
+    after["group_id"] = group_of(world, after["responsible_user_id"])
+    stamps = {name: plain[name] for name in ("updated_at", "updated_by") if name in plain}
+    after = {**after, **stamp(world, user_id), **stamps}
+    put(world, "tasks", after, user_id, **extra)
+    return after
+
+
+def _kept_result(
+    world: World, task: Mapping[str, Any], told: Mapping[str, str] | None, user_id: int
+) -> dict[str, Any] | None:
+    """A result is kept as a note of the task too; its own hook and event are the task's."""
+    if not told or not told["text"]:
+        return None
+    note_id, now = world.next_id("notes"), world.clock.now()
+    world.table("notes")[note_id] = {
+        "id": note_id,
+        "entity_id": task["id"],
+        "entity_type": "tasks",
+        "created_by": user_id,
+        "updated_by": user_id,
+        "created_at": now,
+        "updated_at": now,
+        "responsible_user_id": task["responsible_user_id"],
+        "group_id": task["group_id"],
+        "note_type": "task_result",
+        "params": {"text": told["text"]},
+        "account_id": world.account["id"],
+        "is_pinned": False,
+    }
+    return {"id": note_id, "text": told["text"]}
