@@ -64,7 +64,7 @@ def crm() -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.port}"
     finally:
-        delivery.of(app).courier.close()
+        delivery.of(app).sender.close()
         server.shutdown()
         server.cut_connections()
         server.server_close()

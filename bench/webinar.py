@@ -188,7 +188,7 @@ def _school() -> Iterator[str]:
     try:
         yield url
     finally:
-        delivery.of(app).courier.close()
+        delivery.of(app).sender.close()
         server.shutdown()
         server.cut_connections()
         server.server_close()

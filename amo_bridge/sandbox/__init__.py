@@ -1,12 +1,14 @@
-"""A local amoCRM: a real HTTP server with amoCRM's own quirks, limits and hooks, for tests, the demo and rehearsals.
+"""Local amoCRM: an HTTP server with amoCRM's limits, refusals, side effects and webhooks.
 
-How a write travels::
+For tests, the demo and rehearsals.
 
-    HTTP request ─► faults, limits, bearer token ─► an entity's module (deals.py, tasks.py …) checks, writes to World
-                                                      │ World.record(Change)
-                                                      ├─► event_log.py      the account's events list
-                                                      └─► hook_bodies.py ─► delivery.py: the webhooks, as amoCRM's
+The way of a write::
 
-The counterpart of our own client, so nothing here may be built from what that client happens to send: the behaviour
-comes from amoCRM's documentation and captured traffic, section by section in ``docs/sandbox.md``.
+    HTTP request ─► middleware, faults, limits, auth ─► an entity's module (deals.py …): checks, writes to World
+                                                          │ World.record(Change)
+                                                          ├─► events.py    the account's events list
+                                                          └─► delivery.py ─► webhook_bodies.py, webhook_sender.py
+
+Nothing here may be built from what our own client happens to send: the behaviour comes from amoCRM's documentation and
+captured traffic, section by section in ``docs/sandbox.md``.
 """

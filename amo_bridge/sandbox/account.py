@@ -1,4 +1,4 @@
-"""``GET /api/v4/account`` (amoCRM docs, account-info): also every client's way to try its token."""
+"""``GET /api/v4/account`` (amoCRM docs, account-info). Clients also use it to try their token."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def register(app: Flask, world: World) -> None:
     @app.get("/api/v4/account")
     def get_account() -> Response:
         wanted = words("with")
-        body = {**_plain(world), **_asked(world, wanted), "_links": self_link()}
+        body = {**_usual(world), **_extra(world, wanted), "_links": self_link()}
         return hal({**body, "_embedded": _embedded(world, wanted)})
 
 
-def _plain(world: World) -> dict[str, Any]:
+def _usual(world: World) -> dict[str, Any]:
     account = world.account
     return {
         "id": account["id"],
@@ -41,7 +41,7 @@ def _plain(world: World) -> dict[str, Any]:
     }
 
 
-def _asked(world: World, wanted: set[str]) -> dict[str, Any]:
+def _extra(world: World, wanted: set[str]) -> dict[str, Any]:
     """What stands beside the usual keys when ``with`` names it."""
     options: dict[str, Any] = {
         "amojo_id": world.account["amojo_id"],

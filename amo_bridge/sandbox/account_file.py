@@ -1,4 +1,4 @@
-"""The account file: readable JSON that says how a sandbox's account looks at its start. A wrong file is refused."""
+"""Account file: strict JSON that describes an account at its start."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ class AccountFile(Strict):
 
 
 def shipped(path: Path | None) -> Path | None:
-    """The path, or the shipped account that is meant by its bare name («school»), even where a folder is called so."""
+    """The path; for a bare name («school») the shipped account, even where a folder is called so."""
     return SHIPPED.get(str(path), path) if path is None or not path.is_file() else path
 
 
@@ -172,15 +172,15 @@ def read(path: Path | None = None) -> AccountFile:
     path = path or AGENCY
     try:
         account = AccountFile.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as why:
-        raise AccountFileError(f"файла {path} нет; готовые аккаунты: {', '.join(SHIPPED)}") from why
-    except OSError as why:
-        raise AccountFileError(f"файл {path} не читается: {why_not(why)}") from why
-    except json.JSONDecodeError as why:
-        raise AccountFileError(f"{path}:{why.lineno}: это не JSON ({why.msg})") from why
-    except ValidationError as why:
-        lines = [f"{_place(error['loc'])}: {error['msg']}" for error in why.errors()]
-        raise AccountFileError(f"{path}: " + "; ".join(lines)) from why
+    except FileNotFoundError as error:
+        raise AccountFileError(f"файла {path} нет; готовые аккаунты: {', '.join(SHIPPED)}") from error
+    except OSError as error:
+        raise AccountFileError(f"файл {path} не читается: {why_not(error)}") from error
+    except json.JSONDecodeError as error:
+        raise AccountFileError(f"{path}:{error.lineno}: это не JSON ({error.msg})") from error
+    except ValidationError as error:
+        lines = [f"{_place(mistake['loc'])}: {mistake['msg']}" for mistake in error.errors()]
+        raise AccountFileError(f"{path}: " + "; ".join(lines)) from error
     wrong = list(_broken_references(account))
     if wrong:
         raise AccountFileError(f"{path}: " + "; ".join(wrong))

@@ -1,4 +1,4 @@
-"""Fills a new account with what its file says."""
+"""Fill a new account from its account file."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from amo_bridge.sandbox.world import Filler, World
 
 
 def load_world(account_file: Path | None = None, state_file: Path | None = None) -> World:
-    """The account of ``state_file`` if that has one, else a new one from ``account_file`` (None: the agency's).
+    """The account of ``state_file``, or a new one from ``account_file`` (None: the agency's).
 
     Without a state file everything is in memory only. Raises AccountFileError, which names the place.
     """
 
     def start() -> Filler:
-        told = files.read(account_file)
-        return lambda world: fill(world, told)
+        start_file = files.read(account_file)
+        return lambda world: fill(world, start_file)
 
     return World.opened(start, state_file)
 
 
 def fill(world: World, start: AccountFile) -> None:
-    """Writes every record of the start into the tables; nobody is told, the account has always been so."""
+    """Writes every record of the start into the tables; without a change, the account has always been so."""
     world.account.update(start.account.model_dump())
     _fill_people(world, start)
     for number, pipeline in enumerate(start.pipelines):
@@ -100,8 +100,8 @@ def _fill_field(world: World, entity: str, number: int, field: CustomField) -> N
         {"id": _id(world, "enums", enum.id), "value": enum.value, "sort": place * 10, "code": enum.code}
         for place, enum in enumerate(field.enums)
     ]
-    told = field.model_dump(include={"name", "type", "code", "is_predefined", "is_api_only"})
-    record = field_record(field_id, entity, world.account["id"], sort=500 + number, enums=enums or None, **told)
+    described = field.model_dump(include={"name", "type", "code", "is_predefined", "is_api_only"})
+    record = field_record(field_id, entity, world.account["id"], sort=500 + number, enums=enums or None, **described)
     world.table(f"custom_fields/{entity}")[field_id] = record
 
 
@@ -109,7 +109,7 @@ def _fill_person(world: World, entity: str, person: Person) -> None:
     user_id = next(user["id"] for user in world.table("users").values() if user["name"] == person.responsible)
     by_name = {field["name"]: field for field in world.table(f"custom_fields/{entity}").values()}
     sent = [
-        {"field_id": by_name[name]["id"], "values": [{"value": part} for part in _several(value)]}
+        {"field_id": by_name[name]["id"], "values": [{"value": part} for part in _as_list(value)]}
         for name, value in person.fields.items()
     ]
     reader = Reader(world, {"custom_fields_values": sent}, person.name, user_id)
@@ -132,7 +132,7 @@ def _names(entity: str, name: str) -> dict[str, Any]:
     return {"name": name, "first_name": first, "last_name": last}
 
 
-def _several(value: Any) -> Iterable[Any]:
+def _as_list(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list) else [value]
 
 

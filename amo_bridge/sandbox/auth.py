@@ -1,4 +1,4 @@
-"""Who is asking: the bearer token, the user it acts as, and what that user may do (amoCRM docs, oauth/scopes).
+"""Bearer tokens of requests: whom they act as, what that user may do (amoCRM docs, oauth/scopes).
 
 Sets ``flask.g.token`` (the token's record) and ``flask.g.user_id`` for every request to /api/ and /drive/.
 """
@@ -16,7 +16,7 @@ from amo_bridge.sandbox.world import Record, World
 
 PROTECTED = ("/api/", "/drive/")
 OPEN_LINKS = re.compile(r"/drive/download/")
-"""Download links work without a token for whoever knows them."""
+"""Download links work without a token."""
 
 ADMIN_ONLY = (
     (re.compile(r"/api/v\d+/(users|roles|webhooks|sources)(/|$)"), None),
@@ -28,15 +28,15 @@ ADMIN_ONLY = (
 
 def register(app: Flask, world: World) -> None:
     @app.before_request
-    def who_is_it() -> Response | None:
+    def authenticate() -> Response | None:
         g.user_id, g.token = 0, None
         if not request.path.startswith(PROTECTED) or OPEN_LINKS.match(request.path):
             return None
         with world.lock:
-            return _admit(world)
+            return _authenticate(world)
 
 
-def _admit(world: World) -> Response | None:
+def _authenticate(world: World) -> Response | None:
     token = tokens.valid_token(world, bearer(request.environ))
     if token is None:
         return unauthorized()
@@ -52,7 +52,7 @@ def _admit(world: World) -> Response | None:
 
 
 def acting_user(world: World, token: Record) -> Record | None:
-    """The user the request acts as; None if there is no such user or he may not act.
+    """The user the request acts as; None if there is no such user, or one who may not act.
 
     A token goes on working when its own user is deactivated; a user named in X-Context-User-ID has to be active,
     and only an administrator's token may name one. X-Sandbox-Person is the sandbox's own: it stands for that

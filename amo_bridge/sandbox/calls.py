@@ -1,4 +1,7 @@
-"""``POST /api/v4/calls`` (amoCRM docs, calls-api): the one batch that takes the good ones and names the bad ones."""
+"""``POST /api/v4/calls`` (amoCRM docs, calls-api): takes the good items, names the bad ones.
+
+No other batch does so.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,7 @@ def _read(reader: Reader) -> dict[str, Any]:
 
 
 def _of_number(world: World, number: str) -> tuple[str, int] | None:
-    """The one open lead of whoever has the number, or the contact (company) itself if there is none or several."""
+    """The one open lead of the contact (company) with the number; itself if there is none or several."""
     for kind in PEOPLE:
         for record in world.table(kind).values():
             if record["is_deleted"] or record.get("is_unsorted"):

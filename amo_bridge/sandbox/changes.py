@@ -1,4 +1,4 @@
-"""What was changed in the account: the one thing the events list and the webhooks are made from."""
+"""Change of one entity: what the events list and the webhooks are made from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Change:
     """One entity changed once.
 
     ``before`` and ``after`` are the entity's whole records as World keeps them (``before`` is None for an added one,
-    ``after`` is None for a deleted one); whoever reads a Change finds out what differs by comparing them, so one PATCH
+    ``after`` is None for a deleted one); a reader finds out what differs by comparing them, so one PATCH
     of a lead that moves it and reassigns it is ONE Change and still gives several events and hooks.
     ``user_id`` is who did it (0: a robot), ``at`` the account's clock in Unix seconds. ``extra`` carries what is in
     neither record, e.g. for a link: {"to_entity_type": "contacts", "to_entity_id": 5}; for a task's completion from

@@ -1,4 +1,4 @@
-"""The account's clock: real time by default, and movable, so that a week of regulation passes in a second of a test."""
+"""Clock of the account: real time by default, movable, so that a week passes in a second of a test."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SandboxClock:
                 self._offset += seconds
             else:
                 self._frozen_at += seconds
-        return self._tell()
+        return self._notify()
 
     def set(self, at: float) -> int:
         """Sets the clock to the Unix second ``at``; it goes on from there unless it is frozen."""
@@ -39,7 +39,7 @@ class SandboxClock:
                 self._offset = at - time.time()
             else:
                 self._frozen_at = at
-        return self._tell()
+        return self._notify()
 
     def freeze(self) -> int:
         """Stops the clock where it is."""
@@ -70,14 +70,14 @@ class SandboxClock:
             return {"offset": self._offset, "frozen_at": self._frozen_at}
 
     def restore(self, offset: float, frozen_at: float | None) -> None:
-        """Takes over what ``state`` gave; listeners are not told."""
+        """Takes over what ``state`` gave; listeners are not called."""
         with self._guard:
             self._offset, self._frozen_at = offset, frozen_at
 
     def _exact(self) -> float:
         return time.time() + self._offset if self._frozen_at is None else self._frozen_at
 
-    def _tell(self) -> int:
+    def _notify(self) -> int:
         now = self.now()
         for listener in self._listeners:
             listener(now)

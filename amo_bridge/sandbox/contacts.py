@@ -1,4 +1,7 @@
-"""Adding and changing contacts and companies, which differ in little (amoCRM docs, contacts-api, companies-api)."""
+"""Contacts and companies, which differ in little (amoCRM docs, contacts-api, companies-api).
+
+No DELETE, as in amoCRM.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +13,27 @@ from flask import Flask, Response
 from amo_bridge.sandbox import links
 from amo_bridge.sandbox.entities import (
     Draft,
-    asked_for,
     closest_tasks,
     draft,
     find,
     kind_of,
+    listed_rows,
     must_exist,
     new_record,
     patched,
     put,
     read_common,
 )
-from amo_bridge.sandbox.http import embedded, hal, link, listing, one, words
+from amo_bridge.sandbox.http import embedded, hal, link, listing, single, words
 from amo_bridge.sandbox.links import linked
 from amo_bridge.sandbox.validation import Reader, acting_user, checked, read_batch, read_one
 from amo_bridge.sandbox.world import Record, World
 
 NAMES = ("first_name", "last_name")
-INNER = ("tags", "is_unsorted")
+HIDDEN = ("tags", "is_unsorted")
 """Parts of a record that the API doesn't show as they are."""
 
-COMPARED = 10
+COMPARED_DIGITS = 10
 
 
 # --- routes ----------------------------------------------------------------------------------------------------------
@@ -47,16 +50,16 @@ def _register(app: Flask, world: World, kind: str) -> None:
     def read_changed(reader: Reader) -> Draft:
         return read_patch(reader, kind)
 
-    def list_them() -> Response:
+    def list_all() -> Response:
         closest, wanted = closest_tasks(world, kind), words("with")
-        rows = asked_for(world, kind, closest, _in_lists)
+        rows = listed_rows(world, kind, closest, _in_lists)
         return listing(kind, rows, lambda row: _shown(world, kind, row, closest(row["id"]), wanted))
 
     def get_one(entity_id: int) -> Response:
         record = find(world, kind, entity_id)
         if record is None:
-            return one(None)
-        return one(_shown(world, kind, record, closest_tasks(world, kind)(entity_id), words("with")))
+            return single(None)
+        return single(_shown(world, kind, record, closest_tasks(world, kind)(entity_id), words("with")))
 
     def add() -> Response:
         drafts = checked(read_batch(world), lambda reader: read_new(reader, kind))
@@ -76,7 +79,7 @@ def _register(app: Flask, world: World, kind: str) -> None:
         return hal(_changed(kind, change(world, kind, entity_id, wanted, acting_user())))
 
     path = f"/api/v4/{kind}"
-    app.add_url_rule(path, f"{kind}_list", list_them, methods=["GET"])
+    app.add_url_rule(path, f"{kind}_list", list_all, methods=["GET"])
     app.add_url_rule(path, f"{kind}_add", add, methods=["POST"])
     app.add_url_rule(path, f"{kind}_change", change_many, methods=["PATCH"])
     app.add_url_rule(f"{path}/<int:entity_id>", f"{kind}_get", get_one, methods=["GET"])
@@ -102,7 +105,7 @@ def _shown(world: World, kind: str, record: Record, closest_task_at: int | None,
     for absent in ("customers", "catalog_elements"):
         if absent in wanted:
             parts[absent] = []
-    body = {name: value for name, value in record.items() if name not in INNER}
+    body = {name: value for name, value in record.items() if name not in HIDDEN}
     body["closest_task_at"] = closest_task_at
     return {**body, "_links": link(f"{kind}/{record['id']}"), "_embedded": parts}
 
@@ -170,11 +173,11 @@ def _full_name(record: Record) -> str:
 # --- phone numbers ---------------------------------------------------------------------------------------------------
 
 
-def tail(number: str) -> str:
+def compared_digits(number: str) -> str:
     """The last ten digits; empty when there are fewer than ten, as short numbers are inner extensions."""
     digits = re.sub(r"\D", "", number)
-    return digits[-COMPARED:] if len(digits) >= COMPARED else ""
+    return digits[-COMPARED_DIGITS:] if len(digits) >= COMPARED_DIGITS else ""
 
 
-def same_number(one: str, other: str) -> bool:
-    return tail(one) != "" and tail(one) == tail(other)
+def same_number(number: str, other: str) -> bool:
+    return compared_digits(number) != "" and compared_digits(number) == compared_digits(other)

@@ -1,4 +1,7 @@
-"""The JSON bodies of the control endpoints: strict, so that a mistyped switch is told and not ignored."""
+"""Control endpoints under /sandbox/: clock, faults, limits, requests, webhooks, tokens, reset.
+
+No token is needed. Bodies are strict, so that a mistyped key is an error and not ignored.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,8 @@ td{padding:.1em 1em .1em 0;vertical-align:top}code{white-space:nowrap}</style>
 {% for name, text in rows.items() %}<tr><td><code>{{ name }}</code></td><td>{{ text }}</td></tr>{% endfor %}
 </table>{% endfor %}</html>"""
 
-LONGEST_WAIT = 120.0
-LATE_WRITES = 30.0
+MAX_WAIT_SECONDS = 120.0
+LATE_WRITES_TIMEOUT_SECONDS = 30.0
 """How long a reset waits for writes that are still to land, real seconds."""
 
 
@@ -42,7 +45,7 @@ LATE_WRITES = 30.0
 def register(app: Flask, world: World) -> None:
     register_docs(app, world)
     _register_clock(app, world)
-    _register_weather(app)
+    _register_faults(app)
     _register_requests(app)
     register_webhooks(app, world)
     _register_access(app, world)
@@ -65,7 +68,7 @@ def _register_clock(app: Flask, world: World) -> None:
     @app.post("/sandbox/clock")
     def move_clock() -> Response:
         """Moves the clock: {"freeze": bool}, {"set": Unix seconds or ISO text}, {"advance": seconds}, in this order."""
-        body = only(told(), freeze=bool, set=(int, float, str), advance=(int, float))
+        body = known_keys(json_body(), freeze=bool, set=(int, float, str), advance=(int, float))
         if "freeze" in body:
             clock.freeze() if body["freeze"] else clock.unfreeze()
         if "set" in body:
@@ -81,54 +84,54 @@ def _seconds(at: float | str, world: World) -> float:
         return at
     try:
         moment = datetime.fromisoformat(at)
-    except ValueError as why:
-        raise Refused(400, f"set: {why}") from why
+    except ValueError as error:
+        raise Refused(400, f"set: {error}") from error
     zone = ZoneInfo(world.account["timezone"])
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
 
 
-def _register_weather(app: Flask) -> None:
-    weather, brakes = faults.of(app), limits.of(app)
+def _register_faults(app: Flask) -> None:
+    switched, rate_limits = faults.of(app), limits.of(app)
 
     @app.get("/sandbox/faults")
     def list_faults() -> Response:
         """The faults that are switched on, and how many writes of slow_write_lands_late are still to land."""
-        return jsonify({"faults": weather.shown(), "late_writes": weather.late_writes})
+        return jsonify({"faults": switched.shown(), "late_writes": switched.late_writes})
 
     @app.post("/sandbox/faults")
     def add_fault() -> tuple[Response, int]:
         """Switches a fault on: {"kind": …, …}; see the tables of kinds and keys on this page."""
         try:
-            return jsonify(weather.add(told()).shown()), 201
-        except BadFault as why:
-            raise Refused(400, str(why)) from why
+            return jsonify(switched.add(json_body()).shown()), 201
+        except BadFault as error:
+            raise Refused(400, str(error)) from error
 
     @app.delete("/sandbox/faults")
     def clear_faults() -> Response:
         """Switches all faults off."""
-        weather.clear()
+        switched.clear()
         return no_content()
 
     @app.delete("/sandbox/faults/<int:fault_id>")
     def remove_fault(fault_id: int) -> Response:
         """Switches one fault off."""
-        if not weather.remove(fault_id):
+        if not switched.remove(fault_id):
             raise Refused(404, f"no fault {fault_id}")
         return no_content()
 
     @app.get("/sandbox/limits")
     def get_limits() -> Response:
         """The rate limits, how many requests they refused, and who is blocked for how long."""
-        return jsonify(brakes.shown())
+        return jsonify(rate_limits.shown())
 
     @app.post("/sandbox/limits")
     def set_limits() -> Response:
         """Changes the rate limits (see their table), and forgets counts and blocks; {} does only that."""
         try:
-            brakes.set(told())
-        except BadLimits as why:
-            raise Refused(400, str(why)) from why
-        return jsonify(brakes.shown())
+            rate_limits.set(json_body())
+        except BadLimits as error:
+            raise Refused(400, str(error)) from error
+        return jsonify(rate_limits.shown())
 
 
 def _register_requests(app: Flask) -> None:
@@ -161,7 +164,7 @@ def _register_access(app: Flask, world: World) -> None:
     @app.post("/sandbox/oauth")
     def set_oauth() -> Response:
         """Changes how OAuth behaves; wrong_account true answers every exchange with «Invalid account»."""
-        body = only(told(), access_life=int, code_life=int, scopes=list, wrong_account=bool)
+        body = known_keys(json_body(), access_life=int, code_life=int, scopes=list, wrong_account=bool)
         with world.lock:
             world.table(tokens.SETTINGS)["settings"] = {**tokens.settings(world), **body}
             world.save()
@@ -170,7 +173,7 @@ def _register_access(app: Flask, world: World) -> None:
     @app.post("/sandbox/tokens")
     def put_token() -> tuple[Response, int]:
         """Adds or changes a bearer token: {"token", "user_id", "expires_in"?: seconds, "scopes"?: [...]}."""
-        body = only(told(), token=str, user_id=int, expires_in=int, scopes=list)
+        body = known_keys(json_body(), token=str, user_id=int, expires_in=int, scopes=list)
         if not body.get("token") or body.get("user_id") not in world.table("users"):
             raise Refused(400, "token and the user_id of a user are needed")
         life = body.get("expires_in")
@@ -197,7 +200,7 @@ def _register_account(app: Flask, world: World) -> None:
     @app.post("/sandbox/reset")
     def reset() -> Response:
         """Forgets everything and starts with the account file again, as a NEW account (another amojo_id)."""
-        faults.of(app).wait_landed(LATE_WRITES)
+        faults.of(app).wait_landed(LATE_WRITES_TIMEOUT_SECONDS)
         faults.of(app).clear()
         limits.of(app).reset()
         world.start_anew()
@@ -222,30 +225,30 @@ def register_webhooks(app: Flask, world: World) -> None:
 
 def _register_log(app: Flask) -> None:
     delivery = deliveries.of(app)
-    courier = delivery.courier
+    sender = delivery.sender
 
     @app.get("/sandbox/hooks")
     def hooks_since() -> Response:
         """Every attempt to deliver a webhook, with body and answer, oldest first; ?since=<number>, ?setting=…"""
         setting = request.args.get("setting")
-        attempts = courier.log.since(request.args.get("since", 0, int))
-        return jsonify({"attempts": [one for one in attempts if setting in (None, one["setting"])]})
+        attempts = sender.log.since(request.args.get("since", 0, int))
+        return jsonify({"attempts": [attempt for attempt in attempts if setting in (None, attempt["setting"])]})
 
     @app.get("/sandbox/hooks/waiting")
     def hooks_waiting() -> Response:
         """Webhooks that are to be sent later: retries and delayed ones, soonest first."""
         shown = [
-            {"setting": one.setting, "destination": one.destination, "attempt": one.attempt, "due_at": one.due_at}
-            for one in courier.waiting()
+            {"setting": item.setting, "destination": item.destination, "attempt": item.attempt, "due_at": item.due_at}
+            for item in sender.waiting()
         ]
         return jsonify({"waiting": shown})
 
     @app.post("/sandbox/hooks/flush")
     def flush() -> tuple[Response, int]:
         """Waits until late writes landed and no webhook is due or on its way: {"timeout": seconds}; 504: not yet."""
-        timeout = only(told(), timeout=(int, float)).get("timeout", 10)
-        timeout = max(0.0, min(float(timeout), LONGEST_WAIT))
-        is_idle = faults.of(app).wait_landed(timeout) and courier.wait_idle(timeout)
+        timeout = known_keys(json_body(), timeout=(int, float)).get("timeout", 10)
+        timeout = max(0.0, min(float(timeout), MAX_WAIT_SECONDS))
+        is_idle = faults.of(app).wait_landed(timeout) and sender.wait_idle(timeout)
         return jsonify({"idle": is_idle, **deliveries.counts(delivery)}), 200 if is_idle else 504
 
     @app.delete("/sandbox/hooks")
@@ -257,16 +260,16 @@ def _register_log(app: Flask) -> None:
     @app.get("/sandbox/hooks/settings")
     def hook_settings() -> Response:
         """timeout: real seconds a receiver has; speed: how many times sooner than amoCRM's a retry comes."""
-        return jsonify({"timeout": courier.timeout, "speed": courier.speed})
+        return jsonify({"timeout": sender.timeout, "speed": sender.speed})
 
     @app.post("/sandbox/hooks/settings")
     def set_hook_settings() -> Response:
         """Changes timeout and speed."""
-        body = only(told(), timeout=(int, float), speed=(int, float))
+        body = known_keys(json_body(), timeout=(int, float), speed=(int, float))
         if any(isinstance(value, bool) or value <= 0 for value in body.values()):
             raise Refused(400, "timeout and speed are above 0")
-        courier.timeout = float(body.get("timeout", courier.timeout))
-        courier.speed = float(body.get("speed", courier.speed))
+        sender.timeout = float(body.get("timeout", sender.timeout))
+        sender.speed = float(body.get("speed", sender.speed))
         return hook_settings()
 
 
@@ -281,7 +284,7 @@ def _register_pipeline(app: Flask, world: World) -> None:
     @app.post("/sandbox/hooks/pipeline")
     def add_pipeline_hook() -> tuple[Response, int]:
         """Adds one: {"destination", "event": add|status|mail_in|call_in, "pipeline_id"?, "status_id"?}."""
-        body = only(told(), destination=str, event=str, pipeline_id=int, status_id=int)
+        body = known_keys(json_body(), destination=str, event=str, pipeline_id=int, status_id=int)
         if not body.get("destination") or body.get("event") not in digital_pipeline.EVENTS:
             raise Refused(400, f"destination and event (one of {list(digital_pipeline.EVENTS)}) are needed")
         with world.lock:
@@ -340,7 +343,7 @@ def _routes(app: Flask, *, controls: bool) -> Iterator[tuple[str, str]]:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def told() -> Mapping[str, Any]:
+def json_body() -> Mapping[str, Any]:
     """The JSON object of the request; no body is an empty one. Raises Refused."""
     body = request.get_json(force=True, silent=True)  # curl -d says it is a form
     if body is None and not request.data:
@@ -350,8 +353,8 @@ def told() -> Mapping[str, Any]:
     return body
 
 
-def only(body: Mapping[str, Any], **kinds: type | tuple[type, ...]) -> Mapping[str, Any]:
-    """The body, if it has no other keys and their values are of these types. Raises Refused."""
+def known_keys(body: Mapping[str, Any], **kinds: type | tuple[type, ...]) -> Mapping[str, Any]:
+    """Check that the body has no other keys and that their values are of these types. Raises Refused."""
     for name, value in body.items():
         if name not in kinds:
             raise Refused(400, f"unknown key {name!r}; known are {sorted(kinds)}")

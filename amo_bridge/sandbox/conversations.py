@@ -1,4 +1,4 @@
-"""What clients and people say to each other past the API: letters, and messages in chats.
+"""Letters and chat messages between clients and people, which pass by the API.
 
 ``POST /sandbox/ui/…`` with a JSON object that names the person as ``user_id`` (0: the client, or a robot).
 """
@@ -65,7 +65,10 @@ def _letter(world: World, sent: Mapping[str, Any], *, is_incoming: bool) -> dict
 
 
 def _message(world: World, sent: Mapping[str, Any], way: str) -> dict[str, Any]:
-    """As in a captured ``message[add]`` hook; the ids are uuids that a number makes, so that a run can be repeated."""
+    """As in a captured ``message[add]`` hook.
+
+    The ids are uuids that a number makes, so that a run can be repeated.
+    """
     number = world.next_id("messages")
     kind, card = ("leads", sent["lead_id"]) if sent.get("lead_id") else ("contacts", sent["contact_id"])
     contact = world.table("contacts")[sent["contact_id"]]

@@ -1,4 +1,7 @@
-"""The record of a custom field (amoCRM docs, custom-fields)."""
+"""Custom fields and their values on entities (amoCRM docs, custom-fields).
+
+``/api/v4/{entity}/custom_fields`` lists 50 a page, so a client must turn pages.
+"""
 
 from __future__ import annotations
 
@@ -170,8 +173,8 @@ def _add(world: World, entity: str, plain: dict[str, Any], reader: Reader) -> di
     field_id = world.next_id("custom_fields")
     last = max((row["sort"] for row in world.table(f"custom_fields/{entity}").values()), default=499)
     enums = _enums(world, plain.pop("enums")) if "enums" in plain else None
-    told = {"sort": last + 1, **plain}
-    record = field_record(field_id, entity, world.account["id"], enums=enums, **told)
+    given = {"sort": last + 1, **plain}
+    record = field_record(field_id, entity, world.account["id"], enums=enums, **given)
     world.table(f"custom_fields/{entity}")[field_id] = record
     return {**_shown(record), "request_id": reader.request_id}
 
@@ -200,16 +203,19 @@ def _enums(world: World, sent: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _rewrite_values(world: World, entity: str, field_id: int, field: Record | None) -> None:
-    """A renamed field or enum is renamed in every entity, a deleted one is gone from them; nobody is told."""
+    """A renamed field or enum is renamed in every entity, a deleted one is gone from them.
+
+    Without a change.
+    """
     for record in list(world.table(entity).values()):
-        kept = []
+        values_left = []
         for value in record["custom_fields_values"] or ():
             if value["field_id"] != field_id:
-                kept.append(value)
+                values_left.append(value)
             elif field is not None:
-                kept.append(described(field, _renamed(field, value["values"])))
-        if kept != (record["custom_fields_values"] or []):
-            world.table(entity)[record["id"]] = {**record, "custom_fields_values": kept or None}
+                values_left.append(described(field, _renamed(field, value["values"])))
+        if values_left != (record["custom_fields_values"] or []):
+            world.table(entity)[record["id"]] = {**record, "custom_fields_values": values_left or None}
 
 
 def _renamed(field: Record, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -266,15 +272,15 @@ def _values(reader: Reader, field: Record, values: list[Any], path: str) -> Valu
     if len(values) > 1 and field["type"] not in SEVERAL:
         reader.fail("TooMany", path, "This collection should contain 1 element or less.")
         return []
-    take = TYPES.get(field["type"], _object)
-    taken: Values = []
+    read_value = TYPES.get(field["type"], _object)
+    items: Values = []
     for number, item in enumerate(values):
         if isinstance(item, dict):
-            taken.append(take(reader, field, item, f"{path}.{number}"))
+            items.append(read_value(reader, field, item, f"{path}.{number}"))
         else:
             reader.wrong_type(f"{path}.{number}", "array")
-    # An empty text is how people clear a field; amoCRM keeps no empty values.
-    return [item for item in taken if item.get("value") not in ("", None) or field["type"] == "chained_list"]
+    # An empty text is how people clear a field; amoCRM stores no empty values.
+    return [item for item in items if item.get("value") not in ("", None) or field["type"] == "chained_list"]
 
 
 def _text(reader: Reader, field: Record, item: Item, path: str) -> Item:
@@ -375,7 +381,7 @@ def _first_enum(field: Record) -> Item:
 
 
 def _object(reader: Reader, field: Record, item: Item, path: str) -> Item:
-    """The types whose value is an object of its own: kept as sent."""
+    """The types whose value is an object of its own: stored as sent."""
     if not isinstance(item.get("value"), dict):
         reader.wrong_type(f"{path}.value", "array")
         return {}
@@ -403,7 +409,10 @@ TYPES: Mapping[str, Callable[[Reader, Record, Item, str], Item]] = {
 
 
 def merged(world: World, entity: str, current: Values | None, changes: Changes) -> Values | None:
-    """``custom_fields_values`` after the changes: named fields replaced whole, others untouched, None if empty."""
+    """``custom_fields_values`` after the changes.
+
+    Named fields are replaced whole, others untouched; None if empty.
+    """
     by_field = {value["field_id"]: value for value in current or []}
     fields = world.table(f"custom_fields/{entity}")
     for field_id, values in changes.items():

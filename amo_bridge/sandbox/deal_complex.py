@@ -1,4 +1,4 @@
-"""``POST /api/v4/leads/complex``: a lead with its contact and company in one go (amoCRM docs, leads-api)."""
+"""``POST /api/v4/leads/complex``: a lead with its contact and company (amoCRM docs, leads-api)."""
 
 from __future__ import annotations
 
@@ -118,10 +118,10 @@ def _duplicate(world: World, wanted: Complex) -> Record | None:
 def _same_person(world: World, known: Record, contact: Draft) -> bool:
     codes = {field["id"]: field["code"] for field in world.table("custom_fields/contacts").values()}
     for field_id, values in contact.fields.items():
-        for mine in values or ():
-            for theirs in _texts(known, field_id):
+        for new in values or ():
+            for text in _texts(known, field_id):
                 same = same_number if codes[field_id] == "PHONE" else _same_address
-                if codes[field_id] in ("PHONE", "EMAIL") and same(str(mine["value"]), theirs):
+                if codes[field_id] in ("PHONE", "EMAIL") and same(str(new["value"]), text):
                     return True
     return False
 
@@ -132,5 +132,5 @@ def _texts(record: Record, field_id: int) -> Iterable[str]:
             yield from (str(item["value"]) for item in field["values"])
 
 
-def _same_address(one: str, other: str) -> bool:
-    return one.strip().casefold() == other.strip().casefold()
+def _same_address(address: str, other: str) -> bool:
+    return address.strip().casefold() == other.strip().casefold()

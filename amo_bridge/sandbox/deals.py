@@ -1,4 +1,7 @@
-"""Where a lead stands: the pair (pipeline, status), and what follows from a move (amoCRM docs, leads-api)."""
+"""Leads and the stage they stand on (amoCRM docs, leads-api). No DELETE, as in amoCRM.
+
+Used by the API, by incoming leads and by people's acts.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +13,17 @@ from flask import Flask, Response
 from amo_bridge.sandbox import links
 from amo_bridge.sandbox.entities import (
     Draft,
-    asked_for,
     closest_tasks,
     draft,
     find,
+    listed_rows,
     must_exist,
     new_record,
     patched,
     put,
     read_common,
 )
-from amo_bridge.sandbox.http import Refused, embedded, hal, link, listing, one, words
+from amo_bridge.sandbox.http import Refused, embedded, hal, link, listing, single, words
 from amo_bridge.sandbox.links import linked
 from amo_bridge.sandbox.validation import Reader, acting_user, checked, read_batch, read_one
 from amo_bridge.sandbox.world import Record, World
@@ -30,7 +33,7 @@ CLOSED = (WON, LOST)
 UNSORTED = 1
 """``type`` of the status that incoming leads stand on."""
 
-OWN = {
+DEFAULTS = {
     "price": 0,
     "status_id": None,
     "pipeline_id": None,
@@ -40,7 +43,7 @@ OWN = {
     "score": None,
     "labor_cost": None,
 }
-DELETED_KEEPS = ("id", "status_id", "pipeline_id", "updated_at", "updated_by", "is_deleted", "account_id")
+DELETED_SHOWS = ("id", "status_id", "pipeline_id", "updated_at", "updated_by", "is_deleted", "account_id")
 
 
 # --- routes ----------------------------------------------------------------------------------------------------------
@@ -51,15 +54,15 @@ def register(app: Flask, world: World) -> None:
     def list_leads() -> Response:
         closest, wanted = closest_tasks(world, "leads"), words("with")
         deleted = "only_deleted" in wanted
-        rows = asked_for(world, "leads", closest, lambda row: row["is_deleted"] is deleted)
+        rows = listed_rows(world, "leads", closest, lambda row: row["is_deleted"] is deleted)
         return listing("leads", rows, lambda row: shown(world, row, closest(row["id"]), wanted))
 
     @app.get("/api/v4/leads/<int:lead_id>")
     def get_lead(lead_id: int) -> Response:
         record = world.table("leads").get(lead_id)
         if record is None or record["is_deleted"] != ("only_deleted" in words("with")):
-            return one(None)
-        return one(shown(world, record, closest_tasks(world, "leads")(lead_id), words("with")))
+            return single(None)
+        return single(shown(world, record, closest_tasks(world, "leads")(lead_id), words("with")))
 
     @app.post("/api/v4/leads")
     def add_leads() -> Response:
@@ -90,7 +93,7 @@ def shown(world: World, record: Record, closest_task_at: int | None, wanted: set
     lead = {name: value for name, value in record.items() if name != "tags"}
     lead["closest_task_at"] = closest_task_at
     if record["is_deleted"]:
-        lead = {name: value if name in DELETED_KEEPS else None for name, value in lead.items()}
+        lead = {name: value if name in DELETED_SHOWS else None for name, value in lead.items()}
     if "is_price_modified_by_robot" in wanted:
         lead["is_price_modified_by_robot"] = False
     lead["_links"] = link(f"leads/{record['id']}")
@@ -186,10 +189,10 @@ def read_stage(reader: Reader, current: Record | None) -> dict[str, int]:
     if pipeline_id is not None and pipeline_id not in world.table("pipelines"):
         reader.not_a_choice("pipeline_id")
         return {}
-    here = current["pipeline_id"] if current else main_pipeline(world)
-    target = pipeline_id or here
+    own = current["pipeline_id"] if current else main_pipeline(world)
+    target = pipeline_id or own
     if status_id is None:
-        if current is not None and target == here:
+        if current is not None and target == own:
             return {}
         return {"pipeline_id": target, "status_id": first_of(world, target)}
     stage = {"pipeline_id": target, "status_id": status_id}
@@ -211,10 +214,10 @@ def check_reasons(world: World, drafts: Sequence[tuple[Reader, Draft]]) -> None:
         status_id = wanted.plain.get("status_id", lead["status_id"] if lead else None)
         if wanted.plain.get("loss_reason_id") is not None and status_id != LOST:
             wrong[str(lead["id"]) if lead else reader.request_id] = wanted.plain["loss_reason_id"]
-    refuse_reasons_of_the_living(wrong)
+    refuse_reasons_of_open_leads(wrong)
 
 
-def refuse_reasons_of_the_living(wrong: Mapping[str, int]) -> None:
+def refuse_reasons_of_open_leads(wrong: Mapping[str, int]) -> None:
     """Raises Refused if a loss reason was sent for a lead that isn't lost; ``wrong``: lead id → reason."""
     if wrong:
         text = "Loss reason can be specified only for lost lead"
@@ -226,7 +229,7 @@ def refuse_reasons_of_the_living(wrong: Mapping[str, int]) -> None:
 
 def build(world: World, wanted: Draft, user_id: int, **stage: Any) -> Record:
     """A lead that is in no table yet. ``stage``: given from inside, not by the request."""
-    record = {**new_record(world, "leads", wanted, user_id, **OWN), **stage}
+    record = {**new_record(world, "leads", wanted, user_id, **DEFAULTS), **stage}
     return {**record, **closing(world, None, record)}
 
 

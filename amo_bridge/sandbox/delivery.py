@@ -1,4 +1,4 @@
-"""Sends the account's webhooks: what a request changed becomes bodies, the bodies go to whoever subscribed."""
+"""Webhooks for changes: one request's bodies to every subscription that wants them."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from amo_bridge.sandbox.digital_pipeline import pipeline_hooks
 from amo_bridge.sandbox.faults import Faults
 from amo_bridge.sandbox.webhook_bodies import hooks_of
 from amo_bridge.sandbox.webhook_entities import HookAccount
-from amo_bridge.sandbox.webhook_sender import Parcel, WebhookSender
+from amo_bridge.sandbox.webhook_sender import OutgoingWebhook, WebhookSender
 from amo_bridge.sandbox.world import World
 
 EXTENSION = "sandbox.delivery"
-INVALID_WINDOW = 2 * 3600
-INVALID_ALLOWED = 100
+INVALID_WINDOW_SECONDS = 2 * 3600
+MAX_INVALID_ANSWERS = 100
 """More invalid answers within two hours than this switch a webhook off (amoCRM docs, webhooks-format)."""
 
 
 class Delivery:
-    """From changes to parcels, and what answers mean for the webhook."""
+    """Turns changes into webhooks, and disables a subscription after too many invalid answers."""
 
-    def __init__(self, world: World, weather: Faults) -> None:
+    def __init__(self, world: World, faults: Faults) -> None:
         self._world = world
-        self._weather = weather
+        self._faults = faults
         self._account = HookAccount(world)
         self._numbers = itertools.count(1)
         self._guard = threading.Lock()
         self._invalid: defaultdict[int, deque[int]] = defaultdict(deque)
-        self.courier = WebhookSender(world.clock, self._is_wanted, self._answered)
+        self.sender = WebhookSender(world.clock, self._is_wanted, self._answered)
 
     def changed(self, change: Change) -> None:
-        """Listens to the world: changes of one request are gathered, any other is sent by itself."""
+        """Gather the changes of one request; send for any other at once. Listener of the world."""
         self._account.remember(change)
         if has_request_context():
             g.setdefault("sandbox_changes", []).append(change)
@@ -50,73 +50,73 @@ class Delivery:
     def send_for(self, changes: Sequence[Change]) -> None:
         """Queues the hooks of changes that belong together."""
         with self._world.lock:
-            parcels = [*self._account_parcels(changes), *self._pipeline_parcels(changes)]
-        self.courier.send(itertools.chain.from_iterable(self._weathered(one) for one in parcels))
+            webhooks = [*self._account_webhooks(changes), *self._pipeline_webhooks(changes)]
+        self.sender.send(itertools.chain.from_iterable(self._with_faults(webhook) for webhook in webhooks))
 
     def forget(self) -> None:
         """Throws away the queue, the log and the counts of bad answers."""
-        self.courier.forget()
+        self.sender.forget()
         with self._guard:
             self._invalid.clear()
 
-    def _account_parcels(self, changes: Sequence[Change]) -> Iterator[Parcel]:
-        subscribed = [hook for hook in self._world.table("webhooks").values() if not hook["disabled"]]
-        if not subscribed:
+    def _account_webhooks(self, changes: Sequence[Change]) -> Iterator[OutgoingWebhook]:
+        subscriptions = [hook for hook in self._world.table("webhooks").values() if not hook["disabled"]]
+        if not subscriptions:
             return
         for hook in hooks_of(changes, self._account):
-            for webhook in subscribed:
-                if hook.setting in webhook["settings"]:
-                    yield self._parcel(webhook["id"], webhook["destination"], hook.setting, hook.body)
+            for subscription in subscriptions:
+                if hook.setting in subscription["settings"]:
+                    yield self._webhook(subscription["id"], subscription["destination"], hook.setting, hook.body)
 
-    def _pipeline_parcels(self, changes: Iterable[Change]) -> Iterator[Parcel]:
+    def _pipeline_webhooks(self, changes: Iterable[Change]) -> Iterator[OutgoingWebhook]:
         for change in changes:
             for destination, name, body in pipeline_hooks(change, self._world):
-                yield replace(self._parcel(None, destination, name, body), is_once=True)
+                yield replace(self._webhook(None, destination, name, body), is_once=True)
 
-    def _parcel(self, webhook_id: int | None, destination: str, setting: str, body: bytes) -> Parcel:
-        return Parcel(next(self._numbers), webhook_id, destination, setting, body, str(uuid.uuid4()))
+    def _webhook(self, webhook_id: int | None, destination: str, setting: str, body: bytes) -> OutgoingWebhook:
+        return OutgoingWebhook(next(self._numbers), webhook_id, destination, setting, body, str(uuid.uuid4()))
 
-    def _weathered(self, parcel: Parcel) -> list[Parcel]:
-        """What becomes of a parcel under the faults that are switched on."""
-        fault = self._weather.for_hook(parcel.setting)
+    def _with_faults(self, webhook: OutgoingWebhook) -> list[OutgoingWebhook]:
+        """What becomes of a webhook under the faults that are switched on."""
+        fault = self._faults.for_hook(webhook.setting)
         if fault is None:
-            return [parcel]
+            return [webhook]
         now = self._world.clock.now()
         if fault.kind == "hook_duplicate":
-            return [parcel, replace(parcel, request_id=str(uuid.uuid4()))]
+            return [webhook, replace(webhook, request_id=str(uuid.uuid4()))]
         if fault.kind in ("hook_delay", "hook_reorder"):
             is_held = fault.kind == "hook_reorder"
-            return [replace(parcel, due_at=now + fault.seconds, is_held=is_held)]
-        self.courier.log.add(parcel, now, "lost", error=f"fault {fault.kind}")
+            return [replace(webhook, due_at=now + fault.seconds, is_held=is_held)]
+        self.sender.log.add(webhook, now, "lost", error=f"fault {fault.kind}")
         return []
 
-    def _is_wanted(self, parcel: Parcel) -> bool:
-        if parcel.webhook_id is None:
+    def _is_wanted(self, webhook: OutgoingWebhook) -> bool:
+        if webhook.webhook_id is None:
             return True
         with self._world.lock:
-            webhook = self._world.table("webhooks").get(parcel.webhook_id)
-            return webhook is not None and not webhook["disabled"]
+            subscription = self._world.table("webhooks").get(webhook.webhook_id)
+            return subscription is not None and not subscription["disabled"]
 
-    def _answered(self, parcel: Parcel, is_valid: bool) -> None:
-        if is_valid or parcel.webhook_id is None:
+    def _answered(self, webhook: OutgoingWebhook, is_valid: bool) -> None:
+        if is_valid or webhook.webhook_id is None:
             return
         now = self._world.clock.now()
         with self._guard:
-            times = self._invalid[parcel.webhook_id]
+            times = self._invalid[webhook.webhook_id]
             times.append(now)
-            while times[0] <= now - INVALID_WINDOW:
+            while times[0] <= now - INVALID_WINDOW_SECONDS:
                 times.popleft()
-            is_too_much = len(times) > INVALID_ALLOWED
+            is_too_much = len(times) > MAX_INVALID_ANSWERS
             if is_too_much:
                 times.clear()
         if is_too_much:
-            self._disable(parcel.webhook_id)
+            self._disable(webhook.webhook_id)
 
     def _disable(self, webhook_id: int) -> None:
         with self._world.lock:
-            webhooks = self._world.table("webhooks")
-            if webhook_id in webhooks:
-                webhooks[webhook_id] = {**webhooks[webhook_id], "disabled": True}
+            subscriptions = self._world.table("webhooks")
+            if webhook_id in subscriptions:
+                subscriptions[webhook_id] = {**subscriptions[webhook_id], "disabled": True}
                 self._world.save()
 
 
@@ -140,9 +140,9 @@ def register(app: Flask, world: World) -> None:
 
 def counts(delivery: Delivery) -> dict[str, Any]:
     """How many attempts ended how, and what still waits."""
-    waiting = delivery.courier.waiting()
+    waiting = delivery.sender.waiting()
     return {
-        "outcomes": delivery.courier.log.outcomes(),
+        "outcomes": delivery.sender.log.outcomes(),
         "waiting": len(waiting),
         "next_attempt_at": waiting[0].due_at if waiting else None,
     }

@@ -1,4 +1,6 @@
-"""Digital Pipeline's «API: send webhook»: minimal bodies, sent once (amoCRM docs, digital_pipeline/webhooks).
+"""Digital Pipeline's «API: send webhook»: minimal bodies, sent once (amoCRM docs).
+
+The page of the docs is digital_pipeline/webhooks.
 
 Table ``dp_hooks`` by id: ``{"id", "destination", "event", "pipeline_id", "status_id"}``. An event is ``add`` or
 ``status`` (a deal came to the stage) or what happened to a deal that stands on it: ``mail_in``, ``call_in``. A

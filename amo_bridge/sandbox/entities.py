@@ -1,4 +1,4 @@
-"""What leads, contacts and companies have in common: their usual fields, read from a request and put into records."""
+"""Common part of leads, contacts, companies: lists (amoCRM docs, filters-api), fields, records."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Draft:
 
 
 ORDERED_BY = ("created_at", "updated_at", "id")
-TIMES = ("created_at", "updated_at", "closed_at", "price")
+RANGES = ("created_at", "updated_at", "closed_at", "price")
 IDS = ("pipeline_id", "created_by", "updated_by", "responsible_user_id")
 BY_ENUM = ("select", "multiselect", "radiobutton", "category", "multitext")
 Test = Callable[[Record], bool]
@@ -38,59 +38,59 @@ Test = Callable[[Record], bool]
 # --- lists -----------------------------------------------------------------------------------------------------------
 
 
-def asked_for(world: World, kind: str, closest: Callable[[int], int | None], is_listed: Test) -> list[Record]:
+def listed_rows(world: World, kind: str, closest: Callable[[int], int | None], is_listed: Test) -> list[Record]:
     """The records that ``is_listed`` takes and the request's ``filter``, ``query`` and ``order`` ask for.
 
-    Filters are a paid function of an account: where it is off, they are ignored without a word.
+    Filters are a paid function of an account: where it is off, they are ignored in silence.
     """
-    asked, table = query(), world.table(kind)
+    params, table = query(), world.table(kind)
     rows: Iterable[Record] = table.values()
     tests: list[Test] = [is_listed]
     if world.account["is_api_filter_enabled"]:
-        told = branch(asked, "filter")
-        tests += _filters(world, kind, told, closest)
-        if ids := integers(branch(told, "id")):
+        wanted = branch(params, "filter")
+        tests += _filters(world, kind, wanted, closest)
+        if ids := integers(branch(wanted, "id")):
             rows = [table[entity_id] for entity_id in ids if entity_id in table]
-    text = asked.get("query")
+    text = params.get("query")
     if isinstance(text, str) and text.strip():
         tests.append(_search(text.strip().casefold()))
     for test in tests:
         rows = [row for row in rows if test(row)]
-    return ordered(rows, asked)
+    return ordered(rows, params)
 
 
-def ordered(rows: Iterable[Record], asked: Tree, by: Iterable[str] = ORDERED_BY) -> list[Record]:
+def ordered(rows: Iterable[Record], params: Tree, by: Iterable[str] = ORDERED_BY) -> list[Record]:
     """``order[updated_at]=desc``; by id ascending if nothing (known) is asked."""
-    found = [(name, way) for name, way in (branch(asked, "order") or {}).items() if name in by]
+    found = [(name, way) for name, way in (branch(params, "order") or {}).items() if name in by]
     rows = sorted(rows, key=itemgetter("id"))
     for name, way in reversed(found):
         rows.sort(key=itemgetter(name), reverse=str(way).lower() == "desc")
     return rows
 
 
-def _filters(world: World, kind: str, asked: object, closest: Callable[[int], int | None]) -> Iterable[Test]:
-    if not isinstance(asked, Mapping):
+def _filters(world: World, kind: str, wanted: object, closest: Callable[[int], int | None]) -> Iterable[Test]:
+    if not isinstance(wanted, Mapping):
         return
     for name in IDS:
-        if wanted := integers(asked.get(name)):
-            yield lambda row, name=name, wanted=wanted: row.get(name) in wanted  # type: ignore[misc]
-    for name in TIMES:
-        if (span := Span.of(asked.get(name))) is not None:
+        if ids := integers(wanted.get(name)):
+            yield lambda row, name=name, ids=ids: row.get(name) in ids  # type: ignore[misc]
+    for name in RANGES:
+        if (span := Span.of(wanted.get(name))) is not None:
             yield lambda row, name=name, span=span: span.holds(row.get(name))  # type: ignore[misc]
-    if (span := Span.of(asked.get("closest_task_at"))) is not None:
+    if (span := Span.of(wanted.get("closest_task_at"))) is not None:
         yield lambda row: span.holds(closest(row["id"]))
-    if names := strings(asked.get("name"), commas=False):
+    if names := strings(wanted.get("name"), commas=False):
         yield lambda row: row["name"] in names
-    if pairs := _stages(asked.get("statuses")):
+    if pairs := _stages(wanted.get("statuses")):
         yield lambda row: (row["pipeline_id"], row["status_id"]) in pairs
-    for field_id, wanted in (asked.get("custom_fields_values") or {}).items():
-        yield _field_filter(world, kind, field_id, wanted)
+    for field_id, value in (wanted.get("custom_fields_values") or {}).items():
+        yield _field_filter(world, kind, field_id, value)
 
 
-def _stages(asked: object) -> set[tuple[int, int]]:
+def _stages(wanted: object) -> set[tuple[int, int]]:
     """Only whole pairs count: 142 and 143 say nothing without their pipeline."""
     pairs = set()
-    for item in asked.values() if isinstance(asked, Mapping) else ():
+    for item in wanted.values() if isinstance(wanted, Mapping) else ():
         for pipeline_id in integers(branch(item, "pipeline_id")):
             pairs |= {(pipeline_id, status_id) for status_id in integers(branch(item, "status_id"))}
     return pairs
@@ -106,14 +106,14 @@ def _field_filter(world: World, kind: str, field_id: str, wanted: object) -> Tes
             if span is not None:
                 if span.holds(_as_number(item.get("value"))):
                     return True
-            elif _as_asked(field, item) in words:
+            elif _filter_value(field, item) in words:
                 return True
         return False
 
     return holds
 
 
-def _as_asked(field: Record | None, item: Mapping[str, Any]) -> str:
+def _filter_value(field: Record | None, item: Mapping[str, Any]) -> str:
     if field is not None and field["type"] in BY_ENUM:
         return str(item.get("enum_id"))
     value = item.get("value")
@@ -241,7 +241,10 @@ def new_record(world: World, kind: str, wanted: Draft, user_id: int, **own: Any)
 
 
 def patched(world: World, kind: str, before: Record, wanted: Draft, user_id: int) -> Record:
-    """The record after the patch; the very same one if the patch changes nothing (``updated_at`` then stays, too)."""
+    """The record after the patch.
+
+    The very same one if the patch changes nothing (``updated_at`` then stays, too).
+    """
     after = {
         **before,
         **wanted.plain,
@@ -263,7 +266,7 @@ def _stamps_of(wanted: Draft) -> dict[str, Any]:
 
 
 def put(world: World, kind: Kind, after: Record, user_id: int, **extra: Any) -> bool:
-    """Writes the record and tells of it; False if it is what the table has already."""
+    """Write the record and record the change; False if it is what the table has already."""
     before = world.table(kind).get(after["id"])
     if before == after:
         return False

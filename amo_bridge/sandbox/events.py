@@ -1,4 +1,4 @@
-"""The filters of GET /events (amoCRM docs, events-and-notes)."""
+"""Events list of the account, written from every change (amoCRM docs, events-and-notes)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from amo_bridge.sandbox.world import Record, World
 
 CUSTOM_FIELD = re.compile(r"custom_field_(\d+_)?value_changed")
 ANY_CUSTOM_FIELD = "custom_field_value_changed"
-MOST_VALUES = 10
+MAX_FILTER_VALUES = 10
 """How many users or entities one filter may name."""
 
 NAMES: Mapping[str, str] = {
@@ -114,6 +114,7 @@ SEEN_NUMBERS: Mapping[str, int] = {
     "outgoing_chat_message": 90,
 }
 NUMBERS: Mapping[str, int] = {key: SEEN_NUMBERS.get(key, 200 + place) for place, key in enumerate(NAMES)}
+"""Numbers from 200 up are this sandbox's own: amoCRM publishes them nowhere and clients have no use for them."""
 NOTE_EVENTS: Mapping[str, str] = {
     "common": "common_note_added",
     "attachment": "attachment_note_added",
@@ -159,8 +160,11 @@ FIELD_TYPES: Mapping[str, int] = {
 Values = Sequence[Mapping[str, Any]]
 
 
-class Made(NamedTuple):
-    """One event before it has an id. ``kind`` is singular; ``found_as`` is what a filter by entity finds it under."""
+class NewEvent(NamedTuple):
+    """One event before it has an id.
+
+    ``kind`` is singular; ``found_as`` is what a filter by entity finds it under.
+    """
 
     type: str
     kind: str
@@ -172,7 +176,7 @@ class Made(NamedTuple):
 
 CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 PLURAL = {"lead": "leads", "contact": "contacts", "company": "companies", "task": "tasks"}
-MOST = 100
+MAX_LIMIT = 100
 
 
 # --- routes ----------------------------------------------------------------------------------------------------------
@@ -189,12 +193,13 @@ def register(app: Flask, world: World) -> None:
         # Ids sort by time, so what comes after the first event that is too old is too old as well.
         recent = takewhile(lambda event: event["created_at"] >= wanted.since, newest_first)
         found = [event for event in recent if wanted.fits(event)]
-        asked = integer(query().get("limit")) or 0
-        most = MOST if asked <= MOST else 50  # a larger limit falls back to the default (seen by clients)
-        return listing("events", found, lambda event: _shown(world, event), max_limit=most)
+        limit = integer(query().get("limit")) or 0
+        # A larger limit falls back to the default (seen by clients).
+        max_limit = MAX_LIMIT if limit <= MAX_LIMIT else 50
+        return listing("events", found, lambda event: _shown(world, event), max_limit=max_limit)
 
     @app.get("/api/v4/events/<event>")
-    def one_event(event: str) -> Response:
+    def get_event(event: str) -> Response:
         record = world.table("events").get(event)
         return no_content() if record is None else hal(_shown(world, record))
 
@@ -223,19 +228,19 @@ class EventFilter:
     """The filter part of one request. Raises Refused for what amoCRM answers with an error."""
 
     def __init__(self, query: Mapping[str, Any]) -> None:
-        told = branch(query, "filter")
-        self.ids = set(strings(branch(told, "id")))
-        self.types = _types(strings(branch(told, "type")))
-        self.created_by = integers(branch(told, "created_by"))
-        self.entities = set(strings(branch(told, "entity")))
-        self.entity_ids = integers(branch(told, "entity_id"))
-        self.after, self.start, self.end = _times(branch(told, "created_at"))
-        self.values = {side: branch(told, side) for side in ("value_after", "value_before")}
+        wanted = branch(query, "filter")
+        self.ids = set(strings(branch(wanted, "id")))
+        self.types = _types(strings(branch(wanted, "type")))
+        self.created_by = integers(branch(wanted, "created_by"))
+        self.entities = set(strings(branch(wanted, "entity")))
+        self.entity_ids = integers(branch(wanted, "entity_id"))
+        self.after, self.start, self.end = _times(branch(wanted, "created_at"))
+        self.values = {side: branch(wanted, side) for side in ("value_after", "value_before")}
         if self.entity_ids and len(self.entities) != 1:
             raise Refused(400, "filter[entity_id] needs exactly one filter[entity]")
-        for name, told_ids in (("created_by", self.created_by), ("entity_id", self.entity_ids)):
-            if len(told_ids) > MOST_VALUES:
-                raise Refused(400, f"filter[{name}] takes at most {MOST_VALUES} values")
+        for name, ids in (("created_by", self.created_by), ("entity_id", self.entity_ids)):
+            if len(ids) > MAX_FILTER_VALUES:
+                raise Refused(400, f"filter[{name}] takes at most {MAX_FILTER_VALUES} values")
 
     @property
     def since(self) -> int:
@@ -270,12 +275,12 @@ def _type_fits(event_type: str, wanted: set[str]) -> bool:
     return event_type in wanted or (ANY_CUSTOM_FIELD in wanted and bool(CUSTOM_FIELD.fullmatch(event_type)))
 
 
-def _times(told: object) -> tuple[int | None, int | None, int | None]:
+def _times(wanted: object) -> tuple[int | None, int | None, int | None]:
     """(after, from, to): one number is "after", "from,to" is a pair, as are [from] and [to]."""
-    if isinstance(told, str):
-        numbers = [int(part) if part.strip().isdecimal() else None for part in told.split(",")]
+    if isinstance(wanted, str):
+        numbers = [int(part) if part.strip().isdecimal() else None for part in wanted.split(",")]
         return (numbers[0], None, None) if len(numbers) == 1 else (None, numbers[0], numbers[1])
-    start, end = (min(integers(branch(told, name)), default=None) for name in ("from", "to"))
+    start, end = (min(integers(branch(wanted, name)), default=None) for name in ("from", "to"))
     return None, start, end
 
 
@@ -296,8 +301,8 @@ def _values_fit(values: list[Mapping[str, Any]], wanted: object) -> bool:
     return plain is None or any(_plain_value(value) == plain for value in values)
 
 
-def _stage_filter(told: object) -> dict[str, int | None]:
-    return {name: min(integers(branch(told, name)), default=None) for name in ("pipeline_id", "status_id")}
+def _stage_filter(wanted: object) -> dict[str, int | None]:
+    return {name: min(integers(branch(wanted, name)), default=None) for name in ("pipeline_id", "status_id")}
 
 
 def _stage_of(value: Mapping[str, Any]) -> dict[str, int | None]:
@@ -323,25 +328,25 @@ class EventLog:
         self._world = world
 
     def changed(self, change: Change) -> None:
-        for made in events_of(change, lambda: self._world.next_id("notes")):
+        for new in events_of(change, lambda: self._world.next_id("notes")):
             number = self._world.next_id("events")
             event = {
                 "id": event_id(change.at, number),
-                "type": made.type,
-                "entity_id": made.entity_id,
-                "entity_type": made.kind,
+                "type": new.type,
+                "entity_id": new.entity_id,
+                "entity_type": new.kind,
                 "created_by": change.user_id,
                 "created_at": change.at,
-                "value_after": list(made.after),
-                "value_before": list(made.before),
+                "value_after": list(new.after),
+                "value_before": list(new.before),
                 "account_id": self._world.account["id"],
-                **_found_as(made),
+                **_found_as(new),
             }
             self._world.table("events")[event["id"]] = event
 
 
-def _found_as(made: Made) -> dict[str, Any]:
-    return {"found_as": list(made.found_as)} if made.found_as else {}
+def _found_as(new: NewEvent) -> dict[str, Any]:
+    return {"found_as": list(new.found_as)} if new.found_as else {}
 
 
 def event_id(at: int, number: int) -> str:
@@ -351,7 +356,7 @@ def event_id(at: int, number: int) -> str:
     return "".join(CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
 
 
-def events_of(change: Change, new_note_id: Callable[[], int]) -> Iterator[Made]:
+def events_of(change: Change, new_note_id: Callable[[], int]) -> Iterator[NewEvent]:
     """The events of one change. ``new_note_id`` numbers the system note that an entity's creation leaves."""
     if change.kind in ("leads", "contacts", "companies"):
         yield from _card_events(change, new_note_id)
@@ -360,30 +365,30 @@ def events_of(change: Change, new_note_id: Callable[[], int]) -> Iterator[Made]:
     elif change.kind == "notes":
         yield from _note_events(change)
     elif change.kind == "unsorted" and change.action == "add" and change.after is not None:
-        # Its lead is told of only here; accepting and declining are changes of the lead itself.
-        yield Made("lead_added", "lead", int(change.after["lead_id"]), [{"note": {"id": new_note_id()}}])
+        # Its lead has an event only here; accepting and declining are changes of the lead itself.
+        yield NewEvent("lead_added", "lead", int(change.after["lead_id"]), [{"note": {"id": new_note_id()}}])
     elif change.kind == "messages":
         yield from _message_events(change)
 
 
-def _card_events(change: Change, new_note_id: Callable[[], int]) -> Iterator[Made]:
+def _card_events(change: Change, new_note_id: Callable[[], int]) -> Iterator[NewEvent]:
     kind = SINGULAR[change.kind]
-    made = {"add": "added", "delete": "deleted", "restore": "restored"}.get(change.action)
+    verb = {"add": "added", "delete": "deleted", "restore": "restored"}.get(change.action)
     if change.action in ("link", "unlink"):
         yield from _link_events(change, kind)
     elif change.extra.get("merged_into"):
-        yield Made("entity_merged", kind, int(change.extra["merged_into"]))
-    elif made == "added":
-        yield Made(f"{kind}_added", kind, change.entity_id, [{"note": {"id": new_note_id()}}])
-    elif made is not None:
-        yield Made(f"{kind}_{made}", kind, change.entity_id)
+        yield NewEvent("entity_merged", kind, int(change.extra["merged_into"]))
+    elif verb == "added":
+        yield NewEvent(f"{kind}_added", kind, change.entity_id, [{"note": {"id": new_note_id()}}])
+    elif verb is not None:
+        yield NewEvent(f"{kind}_{verb}", kind, change.entity_id)
     elif change.before is not None and change.after is not None:
         yield from _card_updates(change, kind, change.before, change.after)
 
 
-def _card_updates(change: Change, kind: str, before: Record, after: Record) -> Iterator[Made]:
-    def changed(event: str, show: Callable[[Record], Mapping[str, Any]]) -> Made:
-        return Made(event, kind, change.entity_id, [show(after)], [show(before)])
+def _card_updates(change: Change, kind: str, before: Record, after: Record) -> Iterator[NewEvent]:
+    def changed(event: str, show: Callable[[Record], Mapping[str, Any]]) -> NewEvent:
+        return NewEvent(event, kind, change.entity_id, [show(after)], [show(before)])
 
     if differs(change, "status_id") or differs(change, "pipeline_id"):
         yield changed("lead_status_changed", _stage)
@@ -405,24 +410,24 @@ def _responsible(side: Record) -> Mapping[str, Any]:
     return {"responsible_user": {"id": side["responsible_user_id"]}}
 
 
-def _tag_events(change: Change, kind: str, before: Record, after: Record) -> Iterator[Made]:
+def _tag_events(change: Change, kind: str, before: Record, after: Record) -> Iterator[NewEvent]:
     old = [tag["name"] for tag in before.get("tags") or ()]
     new = [tag["name"] for tag in after.get("tags") or ()]
     added = [{"tag": {"name": name}} for name in new if name not in old]
     deleted = [{"tag": {"name": name}} for name in old if name not in new]
     if added:
-        yield Made("entity_tag_added", kind, change.entity_id, added)
+        yield NewEvent("entity_tag_added", kind, change.entity_id, added)
     if deleted:
-        yield Made("entity_tag_deleted", kind, change.entity_id, (), deleted)
+        yield NewEvent("entity_tag_deleted", kind, change.entity_id, (), deleted)
 
 
-def _field_events(change: Change, kind: str, before: Record, after: Record) -> Iterator[Made]:
+def _field_events(change: Change, kind: str, before: Record, after: Record) -> Iterator[NewEvent]:
     old = {field["field_id"]: field for field in before.get("custom_fields_values") or ()}
     new = {field["field_id"]: field for field in after.get("custom_fields_values") or ()}
     for field_id in {**old, **new}:
-        left, came = _field_values(old.get(field_id)), _field_values(new.get(field_id))
-        if left != came:
-            yield Made(f"custom_field_{field_id}_value_changed", kind, change.entity_id, came, left)
+        old_values, new_values = _field_values(old.get(field_id)), _field_values(new.get(field_id))
+        if old_values != new_values:
+            yield NewEvent(f"custom_field_{field_id}_value_changed", kind, change.entity_id, new_values, old_values)
 
 
 def _field_values(field: Mapping[str, Any] | None) -> list[dict[str, Any]]:
@@ -448,8 +453,8 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _link_events(change: Change, kind: str) -> Iterator[Made]:
-    """Both cards tell of the link: the one linked from says what was linked, the other says only that."""
+def _link_events(change: Change, kind: str) -> Iterator[NewEvent]:
+    """Both cards get an event: the one linked from names what was linked, the other only that it was."""
     other = str(change.extra.get("to_entity_type", ""))
     if other not in SINGULAR:
         return
@@ -461,20 +466,20 @@ def _link_events(change: Change, kind: str) -> Iterator[Made]:
     ):
         value = [{"link": {"entity": {"type": to_kind, "id": to_id}}}]
         sides: tuple[Values, Values] = (value, ()) if done == "linked" else ((), value)
-        yield Made(event, at_kind, at_id, *sides)
+        yield NewEvent(event, at_kind, at_id, *sides)
 
 
-def _task_events(change: Change) -> Iterator[Made]:
+def _task_events(change: Change) -> Iterator[NewEvent]:
     task_id = change.entity_id
     if change.action in ("add", "delete"):
-        yield Made(f"task_{change.action}{'ed' if change.action == 'add' else 'd'}", "task", task_id)
+        yield NewEvent(f"task_{change.action}{'ed' if change.action == 'add' else 'd'}", "task", task_id)
         return
     before, after = change.before, change.after
     if before is None or after is None:
         return
 
-    def changed(event: str, show: Callable[[Record], Mapping[str, Any]]) -> Made:
-        return Made(event, "task", task_id, [show(after)], [show(before)])
+    def changed(event: str, show: Callable[[Record], Mapping[str, Any]]) -> NewEvent:
+        return NewEvent(event, "task", task_id, [show(after)], [show(before)])
 
     if differs(change, "text"):
         yield changed("task_text_changed", lambda side: {"task": {"text": side["text"]}})
@@ -485,12 +490,12 @@ def _task_events(change: Change) -> Iterator[Made]:
     if differs(change, "responsible_user_id"):
         yield changed("entity_responsible_changed", _responsible)
     if after["is_completed"] and not before["is_completed"]:
-        yield Made("task_completed", "task", task_id)
+        yield NewEvent("task_completed", "task", task_id)
     if differs(change, "result") and after.get("result"):
-        yield Made("task_result_added", "task", task_id, [{"note": {"id": after["result"].get("id")}}])
+        yield NewEvent("task_result_added", "task", task_id, [{"note": {"id": after["result"].get("id")}}])
 
 
-def _note_events(change: Change) -> Iterator[Made]:
+def _note_events(change: Change) -> Iterator[NewEvent]:
     note = change.after or change.before
     if note is None or str(note.get("entity_type")) not in SINGULAR:
         return
@@ -501,11 +506,11 @@ def _note_events(change: Change) -> Iterator[Made]:
     if change.action == "delete":
         event = "common_note_deleted"
     if event is not None and change.action in ("add", "delete"):
-        yield Made(event, kind, note["entity_id"], [{"note": {"id": change.entity_id}}])
+        yield NewEvent(event, kind, note["entity_id"], [{"note": {"id": change.entity_id}}])
 
 
-def _message_events(change: Change) -> Iterator[Made]:
-    """Told on the deal's card, found only by its contact (amoCRM docs, events-and-notes)."""
+def _message_events(change: Change) -> Iterator[NewEvent]:
+    """On the deal's card, found only by its contact (amoCRM docs, events-and-notes)."""
     message = change.after
     if message is None or change.action != "add":
         return
@@ -515,4 +520,4 @@ def _message_events(change: Change) -> Iterator[Made]:
         kind, entity_id = str(message["entity_type"]), int(message["entity_id"])
     event = "incoming_chat_message" if message.get("type", "incoming") == "incoming" else "outgoing_chat_message"
     value = {"message": {name: message.get(name) for name in ("id", "origin", "talk_id")}}
-    yield Made(event, kind, entity_id, [value], (), contact)
+    yield NewEvent(event, kind, entity_id, [value], (), contact)

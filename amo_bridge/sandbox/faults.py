@@ -1,4 +1,4 @@
-"""The faults that can be switched on: what each does, and how one is described."""
+"""Faults that are switched on through /sandbox/faults, so that requests fail the way amoCRM's do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask
 
 from amo_bridge.sandbox import request_log
-from amo_bridge.sandbox.middleware import Answer, ask, body_of, hang_up, is_outside, is_person, nginx_page
+from amo_bridge.sandbox.middleware import Answer, body_of, full_answer, hang_up, is_outside, is_person, nginx_page
 from amo_bridge.sandbox.world import World
 
 if TYPE_CHECKING:
@@ -73,22 +73,22 @@ class Fault:
     _guard: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
-    def read(cls, number: int, told: Mapping[str, Any]) -> Fault:
-        """Checks what the control endpoint was told. Raises BadFault."""
-        unknown = set(told) - set(FIELDS)
+    def read(cls, number: int, settings: Mapping[str, Any]) -> Fault:
+        """Read a fault from the control endpoint's body. Raises BadFault."""
+        unknown = set(settings) - set(FIELDS)
         if unknown:
             raise BadFault(f"unknown keys {sorted(unknown)}; known are {sorted(FIELDS)}")
-        for name, value in told.items():
+        for name, value in settings.items():
             if not isinstance(value, FIELDS[name]) or (isinstance(value, bool) and name != "people"):
                 raise BadFault(f"{name}: {value!r} is of a wrong type")
-        kind = told.get("kind")
+        kind = settings.get("kind")
         if kind not in HTTP_FAULTS and kind not in HOOK_FAULTS:
             raise BadFault(f"kind is one of {[*HTTP_FAULTS, *HOOK_FAULTS]}")
-        if kind == "status" and told.get("status", 503) not in STATUSES:
+        if kind == "status" and settings.get("status", 503) not in STATUSES:
             raise BadFault(f"status is one of {list(STATUSES)}")
-        if not 0 <= told.get("probability", 1) <= 1:
+        if not 0 <= settings.get("probability", 1) <= 1:
             raise BadFault("probability is between 0 and 1")
-        fault = cls(number, **told)
+        fault = cls(number, **settings)
         fault._random.seed(fault.seed)
         return fault
 
@@ -103,7 +103,7 @@ class Fault:
         return fnmatch.fnmatchcase(setting, wanted)
 
     def strikes(self) -> bool:
-        """Throws the dice; a strike uses up one of ``count``."""
+        """Decide by chance whether it strikes; a strike uses up one of ``count``."""
         with self._guard:
             if self.count is not None and self.struck >= self.count:
                 return False
@@ -128,7 +128,7 @@ FIELDS: Mapping[str, type | tuple[type, ...]] = {
 }
 
 
-# Bad weather: the door that makes requests fail the way amoCRM's do, as switched on through /sandbox/faults.
+# --- at work ----------------------------------------------------------------------------------------------------------
 
 EXTENSION = "sandbox.faults"
 LATE = "sandbox.late_write"
@@ -150,10 +150,10 @@ class Faults:
         self._filters_were: Any = None
         self.late_writes = 0
 
-    def add(self, told: Mapping[str, Any]) -> Fault:
+    def add(self, settings: Mapping[str, Any]) -> Fault:
         """Switches a fault on. Raises BadFault."""
         with self._guard:
-            fault = Fault.read(self._last + 1, told)
+            fault = Fault.read(self._last + 1, settings)
             self._last = fault.id
             self._faults[fault.id] = fault
         self._set_filters()
@@ -192,7 +192,7 @@ class Faults:
             candidates = [fault for fault in self._faults.values() if fault.kind in HOOK_FAULTS]
         return next((fault for fault in candidates if fault.fits_hook(setting) and fault.strikes()), None)
 
-    def late_write(self, by: int) -> None:
+    def count_late_write(self, by: int) -> None:
         """Counts late writes up and down, so that ``wait_landed`` knows."""
         with self._guard:
             self.late_writes += by
@@ -217,8 +217,8 @@ class Faults:
                 self._filters_were = None
 
 
-class FaultDoor:
-    """Stands behind the request log and in front of the app."""
+class FaultMiddleware:
+    """Middleware that applies faults to requests: behind the request log, in front of the app."""
 
     def __init__(self, inner: WSGIApplication, faults: Faults) -> None:
         self._inner = inner
@@ -232,14 +232,14 @@ class FaultDoor:
         marks["fault"] = fault.kind
         if fault.kind in ("lost_answer", "refuse_before"):
             if fault.kind == "lost_answer":
-                ask(self._inner, environ)
+                full_answer(self._inner, environ)
             marks["hung_up"] = True
             return hang_up(environ, start_response)
         return self._answer(fault, environ).send(start_response)
 
     def _answer(self, fault: Fault, environ: WSGIEnvironment) -> Answer:
         if fault.kind == "slow":
-            answer = ask(self._inner, environ)
+            answer = full_answer(self._inner, environ)
             time.sleep(fault.ms / 1000)
             return answer
         if fault.kind == "slow_write_lands_late":
@@ -250,16 +250,16 @@ class FaultDoor:
     def _land_later(self, environ: WSGIEnvironment, ms: int) -> None:
         body_of(environ)  # the connection is gone when the write lands
         environ[LATE] = True
-        self._faults.late_write(1)
+        self._faults.count_late_write(1)
         timer = threading.Timer(ms / 1000, self._land, [environ])
         timer.daemon = True
         timer.start()
 
     def _land(self, environ: WSGIEnvironment) -> None:
         try:
-            ask(self._inner, environ)
+            full_answer(self._inner, environ)
         finally:
-            self._faults.late_write(-1)
+            self._faults.count_late_write(-1)
 
 
 def planned_answer(fault: Fault) -> Answer:
@@ -295,4 +295,4 @@ def register(app: Flask, world: World) -> None:
     faults = Faults(world)
     app.extensions[EXTENSION] = faults
     log = request_log.of(app)
-    log.inner = FaultDoor(log.inner, faults)
+    log.inner = FaultMiddleware(log.inner, faults)

@@ -1,4 +1,6 @@
-"""Files of the account: uploads in parts, versions, contents, and which cards they hang on (amoCRM docs, files-api).
+"""Files of the account: uploads, versions, contents, links to cards (amoCRM docs, files-api).
+
+The service has a host of its own at amoCRM; here it is this host's path /drive, which ``drive_url`` names.
 
 Tables: ``files`` by uuid (the file model without links), ``file_versions`` by version uuid (``{"file_uuid", "size",
 "created_at", "content"}``, content in base64), ``file_sessions`` by id, ``file_links`` by id (``{"id", "file_uuid",
@@ -27,7 +29,7 @@ from amo_bridge.sandbox.world import Record, World
 
 MAX_FILE = 314_572_800
 MAX_PART = 524_288
-SESSION_LIFE = 24 * 3600
+SESSION_LIFE_SECONDS = 24 * 3600
 DOCUMENTS = frozenset({"doc", "docx", "xls", "xlsx", "ppt", "pptx", "pdf", "txt", "csv", "odt", "ods", "rtf"})
 
 
@@ -51,7 +53,7 @@ class FileStore:
             "content_type": content_type,
             "file_uuid": file_uuid,
             "ticket": secrets.token_hex(16),
-            "expires_at": self._world.clock.now() + SESSION_LIFE,
+            "expires_at": self._world.clock.now() + SESSION_LIFE_SECONDS,
         }
         self._world.table("file_sessions")[session["id"]] = session
         self._parts[session["id"]] = []
@@ -115,7 +117,7 @@ class FileStore:
     def find(self, file_uuid: object) -> Record | None:
         return self._world.table("files").get(file_uuid)
 
-    def every(self) -> list[Record]:
+    def all_files(self) -> list[Record]:
         """All files, also those in the bin, oldest first."""
         return list(self._world.table("files").values())
 
@@ -134,8 +136,8 @@ class FileStore:
 
     def links(self, **wanted: Any) -> list[Record]:
         """Links with these values, newest first."""
-        every: Iterable[Record] = self._world.table("file_links").values()
-        found = [link for link in every if all(link[name] == value for name, value in wanted.items())]
+        links: Iterable[Record] = self._world.table("file_links").values()
+        found = [link for link in links if all(link[name] == value for name, value in wanted.items())]
         return sorted(found, key=lambda link: int(link["id"]), reverse=True)
 
     def attach(self, file_uuid: str, entity_type: str, entity_id: int) -> None:
@@ -150,7 +152,7 @@ class FileStore:
             del self._world.table("file_links")[link["id"]]
 
     def changed(self, change: Change) -> None:
-        """Listens to the world: the file of a note shows among the card's files, too."""
+        """Show the file of a note among the card's files, too. Listener of the world."""
         note = change.after
         if change.kind != "notes" or change.action != "add" or note is None or note["note_type"] != "attachment":
             return
@@ -166,14 +168,12 @@ def _type(mime: str, extension: str) -> str:
     return "document" if extension in DOCUMENTS else "file"
 
 
-# The files service under /drive, and files of cards under /api/v4 (amoCRM docs, files-api).
-#
-# The service has a host of its own at amoCRM; here it is this host's path /drive, which ``drive_url`` names.
+# --- routes -----------------------------------------------------------------------------------------------------------
 
 EXTENSION = "sandbox.files"
 CARDS = "/api/v4/<any(leads, contacts, companies, customers):kind>/<int:entity_id>/files"
-PAGE = 50
-MOST = 250
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 250
 
 
 def register(app: Flask, world: World) -> None:
@@ -190,29 +190,29 @@ def _register_uploads(app: Flask, store: FileStore) -> None:
     @app.post("/drive/v1.0/sessions")
     def open_session() -> Response:
         """Starts an upload: {file_name, file_size, content_type?, file_uuid?}."""
-        told = _json_object()
-        name, size = told.get("file_name"), told.get("file_size")
+        sent = _json_object()
+        name, size = sent.get("file_name"), sent.get("file_size")
         if not isinstance(name, str) or not name or not isinstance(size, int):
             raise Refused(400, "file_name and file_size are needed")
-        session = store.open_session(name, size, told.get("content_type"), told.get("file_uuid"))
+        session = store.open_session(name, size, sent.get("content_type"), sent.get("file_uuid"))
         limits = {"max_file_size": MAX_FILE, "max_part_size": MAX_PART}
         return hal({"session_id": session["id"], "upload_url": _upload_url(session), **limits})
 
     @app.post("/drive/v1.0/sessions/<int:session_id>/<ticket>")
     def upload(session_id: int, ticket: str) -> Response:
         """Takes the raw bytes of one part; the last part answers with the file."""
-        taken = store.take_part(session_id, ticket, request.get_data(), g.user_id)
-        if "uuid" in taken:
-            return hal(_shown(taken))
-        return hal({"session_id": session_id, "next_url": _upload_url(taken)})
+        received = store.take_part(session_id, ticket, request.get_data(), g.user_id)
+        if "uuid" in received:
+            return hal(_shown(received))
+        return hal({"session_id": session_id, "next_url": _upload_url(received)})
 
 
 def _register_files(app: Flask, store: FileStore) -> None:
     @app.get("/drive/v1.0/files")
     def list_files() -> Response:
         """Files, newest first: filter[uuid], [name], [term], [extensions], [deleted]; limit, page."""
-        found = _asked_for(store)
-        limit = min(integer(query().get("limit")) or PAGE, MOST)
+        found = _listed_rows(store)
+        limit = min(integer(query().get("limit")) or DEFAULT_LIMIT, MAX_LIMIT)
         page = integer(query().get("page")) or 1
         shown = found[(page - 1) * limit : page * limit]
         if not shown:
@@ -238,8 +238,8 @@ def _register_files(app: Flask, store: FileStore) -> None:
     def versions(file_uuid: str) -> Response:
         current = _known(store, file_uuid)
         shown = [
-            {**_shown({**current, "version_uuid": version, "size": one["size"], "name": one["name"]})}
-            for version, one in store.versions(file_uuid)
+            {**_shown({**current, "version_uuid": version, "size": item["size"], "name": item["name"]})}
+            for version, item in store.versions(file_uuid)
         ]
         return hal({"_links": self_link(), "_embedded": {"versions": shown}})
 
@@ -274,7 +274,7 @@ def _register_cards(app: Flask, store: FileStore) -> None:
     def card_files(kind: str, entity_id: int) -> Response:
         """Files of a card, newest first, paged by before_id."""
         before = integer(query().get("before_id"))
-        limit = min(integer(query().get("limit")) or PAGE, MOST)
+        limit = min(integer(query().get("limit")) or DEFAULT_LIMIT, MAX_LIMIT)
         links = store.links(entity_type=kind, entity_id=entity_id)
         links = [link for link in links if before is None or link["id"] < before]
         if not links:
@@ -312,25 +312,25 @@ def _register_person(app: Flask, store: FileStore, world: World) -> None:
     @app.post("/sandbox/ui/attach_file")
     def attach_file() -> Response:
         """A person drops a file on a card: {entity_type, entity_id, file_name, user_id, comment?, content?}."""
-        told = _json_object()
-        kind, entity_id, user_id = told.get("entity_type"), told.get("entity_id"), told.get("user_id")
-        name = told.get("file_name")
+        sent = _json_object()
+        kind, entity_id, user_id = sent.get("entity_type"), sent.get("entity_id"), sent.get("user_id")
+        name = sent.get("file_name")
         if not isinstance(kind, str) or find(world, kind, entity_id) is None or not isinstance(entity_id, int):
             raise Refused(404, f"no {kind} {entity_id}")
         if user_id not in world.table("users") or not isinstance(user_id, int):
             raise Refused(404, f"no user {user_id}")
         if not isinstance(name, str) or not name:
             raise Refused(400, "file_name is needed")
-        file = store.put(name, str(told.get("content") or name).encode(), user_id)
+        file = store.put(name, str(sent.get("content") or name).encode(), user_id)
         params = attachment(file["uuid"], file["version_uuid"], name)
         notes = [note_writes.add(world, kind, entity_id, "attachment", params, user_id)["id"]]
-        if told.get("comment"):
-            text = {"text": str(told["comment"])}
+        if sent.get("comment"):
+            text = {"text": str(sent["comment"])}
             notes.append(note_writes.add(world, kind, entity_id, "common", text, user_id)["id"])
         return jsonify({"file_uuid": file["uuid"], "note_ids": notes})
 
 
-def _asked_for(store: FileStore) -> list[Record]:
+def _listed_rows(store: FileStore) -> list[Record]:
     wanted = branch(query(), "filter")
     uuids, names = set(strings(branch(wanted, "uuid"))), set(strings(branch(wanted, "name"), commas=False))
     extensions = set(strings(branch(wanted, "extensions")))
@@ -338,7 +338,7 @@ def _asked_for(store: FileStore) -> list[Record]:
     trashed = branch(wanted, "deleted") in ("1", "true")
     found = [
         file
-        for file in store.every()
+        for file in store.all_files()
         if file["is_trashed"] == trashed
         and (not uuids or file["uuid"] in uuids)
         and (not names or file["name"] in names)
@@ -350,10 +350,10 @@ def _asked_for(store: FileStore) -> list[Record]:
 
 def _named(store: FileStore, key: str) -> list[Record]:
     """The files a list of objects names. Raises Refused if one is unknown."""
-    told = request.get_json(force=True, silent=True)
-    if not isinstance(told, list) or not told or not all(isinstance(one, dict) for one in told):
+    sent = request.get_json(force=True, silent=True)
+    if not isinstance(sent, list) or not sent or not all(isinstance(item, dict) for item in sent):
         raise Refused(400, "Request data can not be empty")
-    return [_known(store, one.get(key)) for one in told]
+    return [_known(store, item.get(key)) for item in sent]
 
 
 def _known(store: FileStore, file_uuid: object) -> Record:
@@ -364,9 +364,9 @@ def _known(store: FileStore, file_uuid: object) -> Record:
 
 
 def _shown(file: Record) -> dict[str, Any]:
-    here = f"{base()}/drive/v1.0/files/{file['uuid']}"
-    load = f"{base()}/drive/download/{file['uuid']}/{file['version_uuid']}/{file['sanitized_name']}"
-    links = {"self": {"href": here}, "download": {"href": load}, "download_version": {"href": load}}
+    address = f"{base()}/drive/v1.0/files/{file['uuid']}"
+    download = f"{base()}/drive/download/{file['uuid']}/{file['version_uuid']}/{file['sanitized_name']}"
+    links = {"self": {"href": address}, "download": {"href": download}, "download_version": {"href": download}}
     return {**file, "_links": links}
 
 
@@ -375,10 +375,10 @@ def _upload_url(session: Record) -> str:
 
 
 def _json_object() -> dict[str, Any]:
-    told = request.get_json(force=True, silent=True)
-    if not isinstance(told, dict):
+    sent = request.get_json(force=True, silent=True)
+    if not isinstance(sent, dict):
         raise Refused(400, "a JSON object is needed")
-    return told
+    return sent
 
 
 def _accepted() -> Response:

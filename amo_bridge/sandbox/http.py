@@ -1,4 +1,7 @@
-"""Query strings as PHP reads them: ``filter[id][]=2&filter[price][from]=5`` is a tree, and comma lists are lists."""
+"""HTTP in amoCRM's form: PHP query strings, HAL bodies, problem+json errors (docs, api v4).
+
+What is not there is 204. ``filter[id][]=2&filter[price][from]=5`` is a tree, and comma lists are lists.
+"""
 
 from __future__ import annotations
 
@@ -96,7 +99,7 @@ def _next_number(node: Tree) -> str:
     return str(max(numbers, default=-1) + 1)
 
 
-# Answers in amoCRM's form: HAL envelopes, problem+json errors, 204 for what is not there (amoCRM docs, api v4).
+# --- answers ----------------------------------------------------------------------------------------------------------
 
 Body = Mapping[str, Any]
 T = TypeVar("T")
@@ -135,8 +138,8 @@ def link(path: str) -> dict[str, Any]:
 
 def self_link() -> dict[str, Any]:
     """The link of the request itself."""
-    asked = request.query_string.decode()
-    return {"self": {"href": f"{base()}{request.path}" + (f"?{asked}" if asked else "")}}
+    query_string = request.query_string.decode()
+    return {"self": {"href": f"{base()}{request.path}" + (f"?{query_string}" if query_string else "")}}
 
 
 def hal(body: Any, status: int = 200) -> Response:
@@ -162,7 +165,7 @@ def no_content() -> Response:
     return answer
 
 
-def one(body: Body | None) -> Response:
+def single(body: Body | None) -> Response:
     """A single entity, 204 if there is none."""
     return no_content() if body is None else hal(body)
 
@@ -181,10 +184,13 @@ def listing(
     max_limit: int = MAX_LIMIT,
     totals: bool = False,
 ) -> Response:
-    """One page of ``rows``; 204 when the page is empty. ``totals``: this list tells ``_total_items`` (most don't)."""
-    asked = query()
-    limit = min(_at_least_one(asked.get("limit"), default_limit), max_limit)
-    page = _at_least_one(asked.get("page"), 1)
+    """One page of ``rows``; 204 when the page is empty.
+
+    ``totals``: this list has ``_total_items`` (most don't).
+    """
+    params = query()
+    limit = min(_at_least_one(params.get("limit"), default_limit), max_limit)
+    page = _at_least_one(params.get("page"), 1)
     shown = rows[(page - 1) * limit : page * limit]
     if not shown:
         return no_content()
@@ -196,19 +202,19 @@ def listing(
 
 
 def register(app: Flask) -> None:
-    """Errors outside the views, and the header that amoCRM's support asks for."""
+    """Install the answers to errors outside the views, and the header that amoCRM's support asks for."""
 
     @app.errorhandler(Refused)
-    def refused(why: Refused) -> Response:
-        return problem(why.status, why.detail, **why.more)
+    def refused(error: Refused) -> Response:
+        return problem(error.status, error.detail, **error.more)
 
     @app.errorhandler(HTTPException)
-    def not_served(why: HTTPException) -> Response:
-        status = why.code or 500
+    def not_served(error: HTTPException) -> Response:
+        status = error.code or 500
         if status == 404:
             return problem(404, f"Cannot {request.method} {base()}{request.path}")
-        answer = problem(status, why.description or why.name)
-        for name, value in why.get_headers():
+        answer = problem(status, error.description or error.name)
+        for name, value in error.get_headers():
             if name == "Allow":
                 answer.headers[name] = value
         return answer

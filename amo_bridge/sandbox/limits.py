@@ -1,9 +1,9 @@
-"""amoCRM's rate limits: 7 requests a second per token, 50 per account; whoever goes on regardless is blocked.
+"""Rate limits: 7 requests a second per token, 50 per account; then a block.
 
-Documented: 7 requests/s per integration, 429 above it, 403 for the address of who keeps sending. The counter's rules
-are published nowhere; assumed here: a sliding second, refused requests are not counted against it, the block comes
-after ``block_after`` answers 429 within ``block_window`` seconds and lasts ``block_seconds``. Measured in real time,
-because a client's pace is real whatever the sandbox's clock says. People's clicks and /sandbox/ are free.
+Documented: 7 requests/s per integration, 429 above it, 403 for the address of a client that keeps sending. The
+counter's rules are published nowhere; assumed here: a sliding second, refused requests are not counted against it, the
+block comes after ``block_after`` answers 429 within ``block_window`` seconds and lasts ``block_seconds``. Measured in
+real time, because a client's pace is real whatever the sandbox's clock says. People's clicks and /sandbox/ are free.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ class BadLimits(ValueError):
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be set through /sandbox/limits. Times are real seconds; ``retry_after`` is what a 429 tells."""
+    """What can be set through /sandbox/limits.
+
+    Times are real seconds; ``retry_after`` is what a 429 tells.
+    """
 
     enabled: bool = True
     per_second: int = 7
@@ -41,16 +44,16 @@ class Settings:
     block_window: float = 60
     block_seconds: float = 60
 
-    def changed(self, told: Mapping[str, Any]) -> Settings:
+    def changed(self, settings: Mapping[str, Any]) -> Settings:
         """These settings with some of them changed. Raises BadLimits."""
-        known = {one.name for one in fields(self)}
-        if set(told) - known:
-            raise BadLimits(f"unknown keys {sorted(set(told) - known)}; known are {sorted(known)}")
-        for name, value in told.items():
+        known = {field.name for field in fields(self)}
+        if set(settings) - known:
+            raise BadLimits(f"unknown keys {sorted(set(settings) - known)}; known are {sorted(known)}")
+        for name, value in settings.items():
             is_switch = name == "enabled"
             if isinstance(value, bool) != is_switch or not isinstance(value, int | float) or value < 0:
                 raise BadLimits(f"{name}: {value!r} makes no sense")
-        return replace(self, **told)
+        return replace(self, **settings)
 
 
 class Limits:
@@ -68,10 +71,10 @@ class Limits:
         self._warned: defaultdict[str, deque[float]] = defaultdict(deque)
         self._blocked_until: dict[str, float] = {}
 
-    def set(self, told: Mapping[str, Any]) -> Settings:
+    def set(self, settings: Mapping[str, Any]) -> Settings:
         """Changes settings and forgets all counts and blocks. Raises BadLimits."""
         with self._guard:
-            self.settings = self.settings.changed(told)
+            self.settings = self.settings.changed(settings)
             self._forget()
             return self.settings
 
@@ -84,7 +87,7 @@ class Limits:
     def shown(self) -> dict[str, Any]:
         with self._guard:
             now = self._now()
-            left = {one: round(at - now, 1) for one, at in self._blocked_until.items() if at > now}
+            left = {address: round(at - now, 1) for address, at in self._blocked_until.items() if at > now}
             return {**asdict(self.settings), "refused_so_far": self.refused, "blocked_seconds_left": left}
 
     def verdict(self, token: str, address: str) -> int:
@@ -95,17 +98,17 @@ class Limits:
                 return 200
             if self._blocked_until.get(address, 0) > now:
                 return 403
-            mine, all_of_us = self._served[f"token {token or address}"], self._served["account"]
-            for times in (mine, all_of_us):
+            token_times, account_times = self._served[f"token {token or address}"], self._served["account"]
+            for times in (token_times, account_times):
                 _drop_before(times, now - 1)
-            if len(mine) < self.settings.per_second and len(all_of_us) < self.settings.account_per_second:
-                mine.append(now)
-                all_of_us.append(now)
+            if len(token_times) < self.settings.per_second and len(account_times) < self.settings.account_per_second:
+                token_times.append(now)
+                account_times.append(now)
                 return 200
             self.refused += 1
-            return self._warn(address, now)
+            return self._refuse(address, now)
 
-    def _warn(self, address: str, now: float) -> int:
+    def _refuse(self, address: str, now: float) -> int:
         warned = self._warned[address]
         _drop_before(warned, now - self.settings.block_window)
         warned.append(now)
@@ -130,7 +133,7 @@ def register(app: Flask, world: World) -> None:
     limits = app.extensions[EXTENSION] = Limits()
 
     @app.before_request
-    def not_too_fast() -> Response | None:
+    def limit_rate() -> Response | None:
         environ = request.environ
         if not is_outside(environ) or is_person(environ) or LATE in environ or request.path == "/oauth":
             return None

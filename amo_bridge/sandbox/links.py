@@ -67,8 +67,8 @@ def _links(world: World, kind: str, ids: set[int], *, with_source: bool) -> list
 
 
 def _answer(items: list[dict[str, Any]]) -> Response:
-    asked = query()
-    ids, kinds = integers(branch(asked, "filter", "to_entity_id")), strings(branch(asked, "filter", "to_entity_type"))
+    params = query()
+    ids, kinds = integers(branch(params, "filter", "to_entity_id")), strings(branch(params, "filter", "to_entity_type"))
     shown = [
         item
         for item in items
@@ -121,7 +121,10 @@ def _entity_id_missing() -> dict[str, Any]:
 def connect(
     world: World, kind: str, entity_id: int, to: str, to_id: int, user_id: int, *, is_main: bool | None = None
 ) -> None:
-    """Links the two and tells of it: a second company takes the place of the first, a first contact is the main one."""
+    """Link the two and record the change.
+
+    A second company takes the place of the first, a first contact is the main one.
+    """
     known = any(item["id"] == to_id for item in linked(world, kind, entity_id, to))
     for source, source_id, target in ((kind, entity_id, to), (to, to_id, kind)):
         if not known and (source, target) in ONE_ONLY:
@@ -129,14 +132,17 @@ def connect(
                 disconnect(world, source, source_id, target, other["id"], user_id)
     turned = attach(world, kind, entity_id, to, to_id, is_main=is_main)
     if not known:
-        _tell(world, "link", kind, entity_id, to, to_id, user_id)
+        _record(world, "link", kind, entity_id, to, to_id, user_id)
     elif turned:
         lead_id, contact_id = (entity_id, to_id) if kind == "leads" else (to_id, entity_id)
-        _tell(world, "update", "leads", lead_id, "contacts", contact_id, user_id)
+        _record(world, "update", "leads", lead_id, "contacts", contact_id, user_id)
 
 
 def attach(world: World, kind: str, entity_id: int, to: str, to_id: int, *, is_main: bool | None = None) -> bool:
-    """Puts the link into the table and tells nobody; True if the lead's contacts or their main one are others now."""
+    """Put the link into the table, without a change.
+
+    True if the lead's contacts or their main one are others now.
+    """
     if all(item["id"] != to_id for item in linked(world, kind, entity_id, to)):
         _add(world, kind, entity_id, to, to_id)
         _add(world, to, to_id, kind, entity_id)
@@ -147,14 +153,17 @@ def attach(world: World, kind: str, entity_id: int, to: str, to_id: int, *, is_m
 
 
 def disconnect(world: World, kind: str, entity_id: int, to: str, to_id: int, user_id: int) -> None:
-    """Takes the link away and tells of it; nothing happens if there is none."""
+    """Remove the link and record the change; nothing happens if there is none."""
     if any(item["id"] == to_id for item in linked(world, kind, entity_id, to)):
         detach(world, kind, entity_id, to, to_id)
-        _tell(world, "unlink", kind, entity_id, to, to_id, user_id)
+        _record(world, "unlink", kind, entity_id, to, to_id, user_id)
 
 
 def detach(world: World, kind: str, entity_id: int, to: str, to_id: int) -> None:
-    """Takes the link out of the table and tells nobody; a lead that loses its main contact gets the next one."""
+    """Remove the link from the table, without a change.
+
+    A lead that loses its main contact gets the next one.
+    """
     _remove(world, kind, entity_id, to, to_id)
     _remove(world, to, to_id, kind, entity_id)
     if {kind, to} == {"leads", "contacts"}:
@@ -188,8 +197,8 @@ def _set(world: World, kind: str, entity_id: int, to: str, items: list[dict[str,
     world.table("links")[key] = {**world.table("links").get(key, {}), to: items}
 
 
-def _tell(world: World, action: Action, kind: str, entity_id: int, to: str, to_id: int, user_id: int) -> None:
-    """Both sides were changed by it, so that who polls by ``updated_at`` sees them."""
+def _record(world: World, action: Action, kind: str, entity_id: int, to: str, to_id: int, user_id: int) -> None:
+    """Both sides were changed by it, so that a client that polls by ``updated_at`` sees them."""
     before = world.table(kind)[entity_id]
     for side, side_id in ((kind, entity_id), (to, to_id)):
         world.table(side)[side_id] = {**world.table(side)[side_id], **stamp(world, user_id)}

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask, Response
 
-from amo_bridge.sandbox.http import link, listing, one
+from amo_bridge.sandbox.http import link, listing, single
 from amo_bridge.sandbox.world import Record, World
 
 
@@ -19,7 +19,7 @@ def register(app: Flask, world: World) -> None:
     @app.get("/api/v4/leads/loss_reasons/<int:reason_id>")
     def get_reason(reason_id: int) -> Response:
         reason = world.table("loss_reasons").get(reason_id)
-        return one(None if reason is None else _shown(reason))
+        return single(None if reason is None else _shown(reason))
 
 
 def _shown(reason: Record) -> dict[str, Any]:

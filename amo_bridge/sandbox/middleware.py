@@ -1,7 +1,7 @@
-"""What stands between the socket and the Flask app: WSGI doors that may answer, delay or hang up in its place.
+"""WSGI middleware and the HTTP server: what stands between the socket and the Flask app.
 
-They are WSGI and not Flask hooks because they sleep, repeat requests and cut connections, none of which may happen
-while the app holds the world's lock. The outermost door is the request log, so that it sees what a client saw.
+It is WSGI and not Flask hooks because it sleeps, repeats requests and cuts connections, none of which may happen while
+the app holds the world's lock. The request log is outermost, so that it sees what a client saw.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Answer:
         return [self.body]
 
 
-def ask(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
+def full_answer(app: WSGIApplication, environ: WSGIEnvironment) -> Answer:
     """The app's answer to the request, read to its end."""
     parts, status, headers = run_wsgi_app(app, environ, buffered=True)
     return Answer(status, tuple(headers.to_wsgi_list()), b"".join(parts))
@@ -71,7 +71,7 @@ def nginx_page(code: int) -> Answer:
 
 
 def body_of(environ: WSGIEnvironment) -> bytes:
-    """The request's body, left in ``environ`` for whoever reads it next."""
+    """The request's body, left in ``environ`` for the next reader."""
     body = get_input_stream(environ).read()
     environ["wsgi.input"] = BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
@@ -84,7 +84,7 @@ def hang_up(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable
     """Closes the connection without a byte of an answer."""
     connection: socket.socket | None = environ.get("werkzeug.socket")
     if connection is None:  # asked in process, without a socket
-        raise ConnectionResetError("the sandbox hung up, as a fault told it to")
+        raise ConnectionResetError("the sandbox hung up, as a fault demands")
     connection.shutdown(socket.SHUT_RDWR)
     return Answer("502 Bad Gateway", (), b"").send(start_response)
 
@@ -105,16 +105,18 @@ def bearer(environ: Mapping[str, Any]) -> str:
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-# A threaded HTTP/1.1 server that keeps connections open, as amoCRM does.
-#
-# werkzeug's own server closes every connection after one answer, which hides a client's mistakes with its session
-# (answers left unread, a connection that died between two requests) and makes each request dearer than in life.
+# --- a threaded HTTP/1.1 server that keeps connections open, as amoCRM does -------------------------------------------
 
 BODILESS = ("1", "204", "304")
 
 
 class KeepAliveHandler(WSGIRequestHandler):
-    """One connection. Requests are read whole before they are answered, so nothing of one runs into the next."""
+    """One connection that stays open.
+
+    werkzeug's own handler closes it after one answer, which hides a client's mistakes with its session (answers left
+    unread, a connection that died between two requests) and makes each request dearer than in life.
+    Requests are read whole before they are answered, so nothing of one runs into the next.
+    """
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
@@ -147,8 +149,8 @@ class KeepAliveHandler(WSGIRequestHandler):
         code, _, reason = status.partition(" ")
         self.send_response_only(int(code), reason)
         self.send_header("Server", self.version_string())
-        told = {name.lower() for name, _ in headers}
-        if "date" not in told:
+        sent = {name.lower() for name, _ in headers}
+        if "date" not in sent:
             self.send_header("Date", self.date_time_string())
         for name, value in headers:
             if name.lower() != "content-length":
@@ -192,11 +194,15 @@ def _read_body(environ: dict[str, Any]) -> bytes:
     return bytes(source.read(int(environ.get("CONTENT_LENGTH") or 0)))
 
 
-# The ``Date`` of every answer is the account's own time: amoCRM's tells its server's, and clients learn their skew.
+# --- the ``Date`` of answers ------------------------------------------------------------------------------------------
 
 
-class DateDoor:
-    """The outermost door, so that also the answers of faults and limits are dated. Controls keep real time."""
+class DateMiddleware:
+    """Date every answer by the account's clock.
+
+    amoCRM's ``Date`` is its server's, and clients learn their skew from it. Outside faults and limits, so that their
+    answers are dated too. Controls keep real time.
+    """
 
     def __init__(self, inner: WSGIApplication, clock: SandboxClock) -> None:
         self._inner = inner
@@ -207,12 +213,12 @@ class DateDoor:
             return self._inner(environ, start_response)
 
         def dated(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
-            told = Headers(headers)
-            told["Date"] = http_date(self._clock.now())
-            return start_response(status, told.to_wsgi_list(), *exc_info)
+            dated_headers = Headers(headers)
+            dated_headers["Date"] = http_date(self._clock.now())
+            return start_response(status, dated_headers.to_wsgi_list(), *exc_info)
 
         return self._inner(environ, dated)
 
 
 def register(app: Flask, world: World) -> None:
-    app.wsgi_app = DateDoor(app.wsgi_app, world.clock)  # type: ignore[method-assign]
+    app.wsgi_app = DateMiddleware(app.wsgi_app, world.clock)  # type: ignore[method-assign]

@@ -1,4 +1,7 @@
-"""``params`` of a note, by its type: what must be sent, and what is read back (amoCRM docs, events-and-notes)."""
+"""Notes of cards, ``/api/v4/{entity}/notes`` (amoCRM docs, events-and-notes). No DELETE.
+
+Also ``/{entity}/{id}/notes``. Used by the API, by calls and by people's acts. ``params`` depend on the note's type.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,11 @@ from typing import Any
 from flask import Flask, Response
 
 from amo_bridge.sandbox.entities import find, group_of, ordered, put, stamp
-from amo_bridge.sandbox.http import Span, branch, embedded, hal, integers, link, listing, one, query, strings
+from amo_bridge.sandbox.http import Span, branch, embedded, hal, integers, link, listing, query, single, strings
 from amo_bridge.sandbox.validation import Reader, acting_user, checked, read_batch, read_one, too_long
 from amo_bridge.sandbox.world import Record, World
 
-LONGEST = 20_000
+MAX_TEXT = 20_000
 CALL_STATUSES = range(1, 9)
 """1 left a message … 7 busy; 8 is seen in client code only."""
 
@@ -69,14 +72,14 @@ def register(app: Flask, world: World) -> None:
     @app.get(f"{ENTITY}/notes", defaults={"entity_id": None})
     @app.get(f"{ENTITY}/<int:entity_id>/notes")
     def list_notes(kind: str, entity_id: int | None) -> Response:
-        return listing("notes", _asked_for(world, kind, entity_id), _shown)
+        return listing("notes", _listed_rows(world, kind, entity_id), _shown)
 
     @app.get(f"{ENTITY}/notes/<int:note_id>", defaults={"entity_id": None})
     @app.get(f"{ENTITY}/<int:entity_id>/notes/<int:note_id>")
     def get_note(kind: str, entity_id: int | None, note_id: int) -> Response:
         note = world.table("notes").get(note_id)
-        mine = note is not None and note["entity_type"] == kind and entity_id in (None, note["entity_id"])
-        return one(_shown(note) if note is not None and mine else None)
+        is_here = note is not None and note["entity_type"] == kind and entity_id in (None, note["entity_id"])
+        return single(_shown(note) if note is not None and is_here else None)
 
     @app.post(f"{ENTITY}/notes", defaults={"entity_id": None})
     @app.post(f"{ENTITY}/<int:entity_id>/notes")
@@ -111,12 +114,12 @@ def register(app: Flask, world: World) -> None:
         return hal(_changed(change(world, plain, acting_user())))
 
 
-def _asked_for(world: World, kind: str, entity_id: int | None) -> list[Record]:
-    """The asked notes. ``filter[created_at]`` is ignored without a word, as amoCRM ignores it."""
-    asked = branch(query(), "filter")
-    ids, types = integers(branch(asked, "id")), strings(branch(asked, "note_type"))
-    entities = {entity_id} if entity_id is not None else integers(branch(asked, "entity_id"))
-    span = Span.of(branch(asked, "updated_at"))
+def _listed_rows(world: World, kind: str, entity_id: int | None) -> list[Record]:
+    """The notes that the filter fits. ``filter[created_at]`` is ignored in silence, as amoCRM ignores it."""
+    wanted = branch(query(), "filter")
+    ids, types = integers(branch(wanted, "id")), strings(branch(wanted, "note_type"))
+    entities = {entity_id} if entity_id is not None else integers(branch(wanted, "entity_id"))
+    span = Span.of(branch(wanted, "updated_at"))
     rows = [
         note
         for note in world.table("notes").values()
@@ -212,8 +215,8 @@ def _check(reader: Reader, note_type: str, name: str, value: Any) -> None:
     kind = KNOWN[note_type][name]
     if not isinstance(value, kind) or isinstance(value, bool):
         reader.wrong_type(f"params.{name}", NAMES[kind])
-    elif isinstance(value, str) and len(value) > LONGEST:
-        reader.fail("TooLong", f"params.{name}", too_long(LONGEST))
+    elif isinstance(value, str) and len(value) > MAX_TEXT:
+        reader.fail("TooLong", f"params.{name}", too_long(MAX_TEXT))
     elif (name == "call_status" and value not in CALL_STATUSES) or (name == "status" and value not in CASHIER_STATUSES):
         reader.not_a_choice(f"params.{name}")
 
@@ -268,7 +271,10 @@ def add(
     user_id: int,
     **stamps: Any,
 ) -> Record:
-    """Adds a note of any type, also of the read-only ones. ``stamps``: created_at and the like, if not the usual."""
+    """Adds a note of any type, also of the read-only ones.
+
+    ``stamps``: created_at and the like, if not the usual.
+    """
     now = world.clock.now()
     entity = find(world, entity_type, entity_id) or {"responsible_user_id": user_id}
     note = {

@@ -1,4 +1,7 @@
-"""OAuth's error answers, word for word as integrators have seen them (issues of amoCRM's own PHP library)."""
+"""OAuth 2 as amoCRM does it: authorize page, exchange of codes and refresh tokens, disconnect hook.
+
+The error answers are word for word as integrators have seen them (issues of amoCRM's own PHP library).
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ BAD_ACCOUNT = "Invalid account"
 
 
 class OAuthRefused(Exception):
-    """The exchange is refused. ``hint`` None: the answer of a wrong client_id or client_secret, which has none."""
+    """The exchange is refused.
+
+    ``hint`` None: the answer of a wrong client_id or client_secret, which has none.
+    """
 
     def __init__(self, hint: str | None, status: int = 400) -> None:
         super().__init__(hint or BAD_CLIENT[0])
@@ -40,20 +46,20 @@ class OAuthRefused(Exception):
         self.status = status
 
 
-def missing(parameter: str) -> OAuthRefused:
+def missing_parameter(parameter: str) -> OAuthRefused:
     """The backticks are part of the vendor's text."""
     return OAuthRefused(f"Check the `{parameter}` parameter")
 
 
-def answer(why: OAuthRefused) -> Response:
-    title, detail = BAD_CLIENT if why.hint is None else BAD_REQUEST
-    body: dict[str, object] = {} if why.hint is None else {"hint": why.hint}
-    body |= {"title": title, "type": TYPE, "status": why.status, "detail": detail}
+def error_answer(refused: OAuthRefused) -> Response:
+    title, detail = BAD_CLIENT if refused.hint is None else BAD_REQUEST
+    body: dict[str, object] = {} if refused.hint is None else {"hint": refused.hint}
+    body |= {"title": title, "type": TYPE, "status": refused.status, "detail": detail}
     text = json.dumps(body, ensure_ascii=False)
-    return Response(text, status=why.status, content_type="application/problem+json")
+    return Response(text, status=refused.status, content_type="application/problem+json")
 
 
-# OAuth 2 as amoCRM does it: the authorize page, the exchange of codes and refresh tokens, the disconnect hook.
+# --- routes -----------------------------------------------------------------------------------------------------------
 
 PLATFORM_RU = 1
 DISCONNECT_TIMEOUT = 5
@@ -73,11 +79,11 @@ def register(app: Flask, world: World) -> None:
     @app.post("/oauth2/access_token")
     def exchange() -> Response:
         """Gives a token pair for an authorization code or a refresh token; JSON or a form."""
-        told: Mapping[str, Any] = request.get_json(silent=True) or request.form
+        sent: Mapping[str, Any] = request.get_json(silent=True) or request.form
         try:
-            return jsonify(_exchange(world, told))
-        except OAuthRefused as why:
-            return answer(why)
+            return jsonify(_exchange(world, sent))
+        except OAuthRefused as refused:
+            return error_answer(refused)
 
     @app.get("/oauth2/account/current/subdomain")
     def subdomain() -> Response:
@@ -92,14 +98,14 @@ def register(app: Flask, world: World) -> None:
     @app.post("/sandbox/ui/disconnect")
     def disconnect() -> Response:
         """An administrator switches the integration off: {client_id?, url?}. Kills its tokens, calls its URL."""
-        told = request.get_json(force=True, silent=True) or {}
+        sent = request.get_json(force=True, silent=True) or {}
         with world.lock:
-            client = _client(world, told.get("client_id"))
+            client = _client(world, sent.get("client_id"))
             revoked = tokens.revoke_client(world, client["client_id"])
             world.save()
             account_id = int(world.account["id"])
-        url = told.get("url") or client.get("disconnect_uri")
-        status = _tell_disconnected(str(url), client, account_id) if url else None
+        url = sent.get("url") or client.get("disconnect_uri")
+        status = _call_disconnect_hook(str(url), client, account_id) if url else None
         return jsonify({"revoked_tokens": revoked, "hook_status": status})
 
 
@@ -119,8 +125,8 @@ def _authorize(world: World) -> BaseResponse:
         return problem(400, "unknown client_id")
     decision = "allow" if request.args.get("auto") else request.args.get("decision")
     if decision is None:
-        here = request.args.to_dict()
-        links = {word: "/oauth?" + urlencode({**here, "decision": word}) for word in ("allow", "deny")}
+        params = request.args.to_dict()
+        links = {word: "/oauth?" + urlencode({**params, "decision": word}) for word in ("allow", "deny")}
         names = {"name": client["name"], "account": world.account["name"]}
         return Response(render_template_string(PAGE, **names, **links))
     state = {"state": request.args["state"]} if "state" in request.args else {}
@@ -128,54 +134,54 @@ def _authorize(world: World) -> BaseResponse:
         return _back(client, {"error": "access_denied", **state})
     code = tokens.issue_code(world, client["client_id"], _administrator(world))
     world.save()
-    told = {"code": code, "referer": request.host, "platform": str(PLATFORM_RU), **state}
-    return _back(client, {**told, "client_id": client["client_id"]})
+    answer = {"code": code, "referer": request.host, "platform": str(PLATFORM_RU), **state}
+    return _back(client, {**answer, "client_id": client["client_id"]})
 
 
-def _back(client: Record, told: Mapping[str, str]) -> BaseResponse:
+def _back(client: Record, params: Mapping[str, str]) -> BaseResponse:
     glue = "&" if "?" in client["redirect_uri"] else "?"
-    return redirect(client["redirect_uri"] + glue + urlencode(told))
+    return redirect(client["redirect_uri"] + glue + urlencode(params))
 
 
 def _administrator(world: World) -> int:
     """Only an administrator can install an integration: the one of ?user_id=, else the account's first."""
-    asked = request.args.get("user_id", type=int)
+    wanted_id = request.args.get("user_id", type=int)
     for user_id, user in sorted(world.table("users").items()):
-        if is_admin(user) and is_active(user) and asked in (None, user_id):
+        if is_admin(user) and is_active(user) and wanted_id in (None, user_id):
             return int(user_id)
     raise Refused(403, "only an active administrator can let an integration in")
 
 
-def _exchange(world: World, told: Mapping[str, Any]) -> dict[str, Any]:
-    client = _checked_client(world, told)
-    grant = told.get("grant_type")
+def _exchange(world: World, sent: Mapping[str, Any]) -> dict[str, Any]:
+    client = _checked_client(world, sent)
+    grant = sent.get("grant_type")
     if grant == "authorization_code":
-        user_id = _spend_code(world, client, told)
+        user_id = _spend_code(world, client, sent)
     elif grant == "refresh_token":
-        user_id = _spend_refresh(world, client, told)
+        user_id = _spend_refresh(world, client, sent)
     else:
-        raise missing("grant_type")
+        raise missing_parameter("grant_type")
     return tokens.issue_pair(world, client["client_id"], user_id, request.host)
 
 
-def _checked_client(world: World, told: Mapping[str, Any]) -> Record:
+def _checked_client(world: World, sent: Mapping[str, Any]) -> Record:
     for parameter in ("client_id", "client_secret"):
-        if not told.get(parameter):
-            raise missing(parameter)
-    client = world.table("oauth_clients").get(told["client_id"])
-    if client is None or not hmac.compare_digest(client["client_secret"], str(told["client_secret"])):
+        if not sent.get(parameter):
+            raise missing_parameter(parameter)
+    client = world.table("oauth_clients").get(sent["client_id"])
+    if client is None or not hmac.compare_digest(client["client_secret"], str(sent["client_secret"])):
         raise OAuthRefused(None, 401)
     if tokens.settings(world).get("wrong_account"):
         raise OAuthRefused(BAD_ACCOUNT)
-    if told.get("redirect_uri") != client["redirect_uri"]:
+    if sent.get("redirect_uri") != client["redirect_uri"]:
         raise OAuthRefused(BAD_REDIRECT)
     return client
 
 
-def _spend_code(world: World, client: Record, told: Mapping[str, Any]) -> int:
-    code = str(told.get("code") or "")
+def _spend_code(world: World, client: Record, sent: Mapping[str, Any]) -> int:
+    code = str(sent.get("code") or "")
     if not code:
-        raise missing("code")
+        raise missing_parameter("code")
     record = world.table("oauth_codes").get(code)
     if record is None or record["client_id"] != client["client_id"]:
         raise OAuthRefused(CODE_FOREIGN)
@@ -187,10 +193,10 @@ def _spend_code(world: World, client: Record, told: Mapping[str, Any]) -> int:
     return int(record["user_id"])
 
 
-def _spend_refresh(world: World, client: Record, told: Mapping[str, Any]) -> int:
-    refresh = str(told.get("refresh_token") or "")
+def _spend_refresh(world: World, client: Record, sent: Mapping[str, Any]) -> int:
+    refresh = str(sent.get("refresh_token") or "")
     if not refresh:
-        raise missing("refresh_token")
+        raise missing_parameter("refresh_token")
     record = world.table("refresh_tokens").get(refresh)
     if record is None or record["client_id"] != client["client_id"]:
         raise OAuthRefused(BAD_REFRESH)
@@ -202,12 +208,12 @@ def _spend_refresh(world: World, client: Record, told: Mapping[str, Any]) -> int
     return int(record["user_id"])
 
 
-def _tell_disconnected(url: str, client: Record, account_id: int) -> int | None:
+def _call_disconnect_hook(url: str, client: Record, account_id: int) -> int | None:
     """amoCRM docs, oauth/step-by-step: a GET signed with the secret. None: nobody answered."""
     message = f"{client['client_id']}|{account_id}".encode()
     signature = hmac.new(client["client_secret"].encode(), message, hashlib.sha256).hexdigest()
-    told = {"account_id": account_id, "client_uuid": client["client_id"], "signature": signature}
+    params = {"account_id": account_id, "client_uuid": client["client_id"], "signature": signature}
     try:
-        return requests.get(url, params=told, timeout=DISCONNECT_TIMEOUT).status_code
+        return requests.get(url, params=params, timeout=DISCONNECT_TIMEOUT).status_code
     except requests.RequestException:
         return None

@@ -1,4 +1,7 @@
-"""Two cards made one, as people do with duplicates: what the loser had goes to the winner, the loser's id vanishes."""
+"""Acts of people in the web page that the API has no call for: deleting, merging and the like.
+
+``POST /sandbox/ui/…`` with a JSON object that names the person as ``user_id``.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def register(app: Flask, world: World) -> None:
         before = _found(find(world, kind, sent[f"{entity}_id"]))
         after = {**before, "is_deleted": True, **stamp(world, sent["user_id"])}
         world.table(kind)[before["id"]] = after
-        _tell(world, kind, "delete", before, None, sent["user_id"])
+        _record(world, kind, "delete", before, None, sent["user_id"])
         return hal({"id": before["id"]})
 
     @app.post(f"/sandbox/ui/restore_{ENTITY}")
@@ -41,7 +44,7 @@ def register(app: Flask, world: World) -> None:
             raise Refused(404, "Nothing to restore")
         after = {**before, "is_deleted": False, **stamp(world, sent["user_id"])}
         world.table(kind)[before["id"]] = after
-        _tell(world, kind, "restore", before, after, sent["user_id"])
+        _record(world, kind, "restore", before, after, sent["user_id"])
         return hal({"id": before["id"]})
 
     @app.post("/sandbox/ui/delete_task")
@@ -49,7 +52,7 @@ def register(app: Flask, world: World) -> None:
         """``{user_id, task_id}``: the task is gone at once, there is no bin for tasks."""
         sent = sent_by_person(world, "task_id")
         before = _found(world.table("tasks").pop(sent["task_id"], None))
-        _tell(world, "tasks", "delete", before, None, sent["user_id"])
+        _record(world, "tasks", "delete", before, None, sent["user_id"])
         return hal({"id": before["id"]})
 
     @app.post("/sandbox/ui/complete_task")
@@ -73,13 +76,13 @@ def register(app: Flask, world: World) -> None:
         merge(world, kind_of(sent["entity_type"]), winner, loser, sent["user_id"])
         return hal({"id": winner["id"]})
 
-    @app.post("/sandbox/ui/<any(activate, deactivate):what>_user")
-    def switch_user(what: str) -> Response:
+    @app.post("/sandbox/ui/<any(activate, deactivate):action>_user")
+    def switch_user(action: str) -> Response:
         """``{user_id, target_id}``: a deactivated user stays in the history and is no valid choice any more."""
         sent = sent_by_person(world, "target_id")
         target = _found(world.table("users").get(sent["target_id"]))
-        world.table("users")[target["id"]] = {**target, "is_active": what == "activate"}
-        return hal({"id": target["id"], "is_active": what == "activate"})
+        world.table("users")[target["id"]] = {**target, "is_active": action == "activate"}
+        return hal({"id": target["id"], "is_active": action == "activate"})
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -126,8 +129,8 @@ def merge(world: World, kind: Kind, winner: Record, loser: Record, user_id: int)
                 world.table(owned)[record["id"]] = {**record, "entity_id": winner["id"]}
     gone = {**loser, "is_deleted": True, "merged_into": winner["id"], **stamp(world, user_id)}
     world.table(kind)[loser["id"]] = gone
-    told = {"merged_into": winner["id"]}
-    world.record(Change(kind, "delete", loser["id"], loser, None, user_id, world.clock.now(), told))
+    extra = {"merged_into": winner["id"]}
+    world.record(Change(kind, "delete", loser["id"], loser, None, user_id, world.clock.now(), extra))
     put(world, kind, merged, user_id, merged_from=loser["id"])
 
 
@@ -135,15 +138,15 @@ def _fields(winner: Record, loser: Record) -> list[dict[str, Any]] | None:
     """The winner's own values win; phones, e-mails and multiselects are joined."""
     fields = {field["field_id"]: field for field in winner["custom_fields_values"] or ()}
     for field in loser["custom_fields_values"] or ():
-        mine = fields.get(field["field_id"])
-        if mine is None:
+        own = fields.get(field["field_id"])
+        if own is None:
             fields[field["field_id"]] = field
         elif field["field_type"] in SEVERAL:
-            known = {item["value"] for item in mine["values"]}
+            known = {item["value"] for item in own["values"]}
             more = [item for item in field["values"] if item["value"] not in known]
-            fields[field["field_id"]] = {**mine, "values": [*mine["values"], *more]}
+            fields[field["field_id"]] = {**own, "values": [*own["values"], *more]}
     return list(fields.values()) or None
 
 
-def _tell(world: World, kind: str, action: Action, before: Record, after: Record | None, user_id: int) -> None:
+def _record(world: World, kind: str, action: Action, before: Record, after: Record | None, user_id: int) -> None:
     world.record(Change(kind_of(kind), action, before["id"], before, after, user_id, world.clock.now()))

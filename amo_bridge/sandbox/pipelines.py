@@ -1,4 +1,4 @@
-"""Records of pipelines and statuses (amoCRM docs, leads_pipelines)."""
+"""Pipelines and their statuses, ``/api/v4/leads/pipelines`` (amoCRM docs, leads_pipelines)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def register(app: Flask, world: World) -> None:
     @app.patch(f"{PIPELINES}/<int:pipeline_id>")
     def change_pipeline(pipeline_id: int) -> Response:
         before = _found(world, pipeline_id)
-        ((_, plain),) = checked([read_one(world)], _read_own)
+        ((_, plain),) = checked([read_one(world)], _read_fields)
         if plain.get("is_main"):
             for other in list(world.table("pipelines").values()):
                 world.table("pipelines")[other["id"]] = {**other, "is_main": False}
@@ -56,11 +56,11 @@ def register(app: Flask, world: World) -> None:
     @app.delete(f"{PIPELINES}/<int:pipeline_id>")
     def delete_pipeline(pipeline_id: int) -> Response:
         _found(world, pipeline_id)
-        busy = any(
+        has_leads = any(
             lead["pipeline_id"] == pipeline_id for lead in world.table("leads").values() if not lead["is_deleted"]
         )
-        if busy or len(world.table("pipelines")) == 1:
-            raise Refused(400, "Pipeline has leads" if busy else "The last pipeline can not be deleted")
+        if has_leads or len(world.table("pipelines")) == 1:
+            raise Refused(400, "Pipeline has leads" if has_leads else "The last pipeline can not be deleted")
         for status in statuses_of(world, pipeline_id):
             del world.table("statuses")[f"{pipeline_id}/{status['id']}"]
         del world.table("pipelines")[pipeline_id]
@@ -102,7 +102,9 @@ def _register_statuses(app: Flask, world: World) -> None:
     def delete_status(pipeline_id: int, status_id: int) -> Response:
         status = _found_status(world, pipeline_id, status_id)
         ordinary = [
-            one["id"] for one in statuses_of(world, pipeline_id) if one["type"] != UNSORTED and one["id"] not in CLOSED
+            other["id"]
+            for other in statuses_of(world, pipeline_id)
+            if other["type"] != UNSORTED and other["id"] not in CLOSED
         ]
         if status_id not in ordinary or len(ordinary) == 1:
             raise Refused(400, "Status can not be deleted")
@@ -143,7 +145,7 @@ def _listed(name: str, items: list[dict[str, Any]]) -> Response:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def _read_own(reader: Reader) -> dict[str, Any]:
+def _read_fields(reader: Reader) -> dict[str, Any]:
     plain = {
         "name": reader.text("name"),
         "sort": reader.integer("sort"),
@@ -161,7 +163,7 @@ def _read_pipeline(reader: Reader) -> dict[str, Any]:
         # 142 and 143 may be sent only to be renamed; the pipeline has them anyway.
         stages.append({**_read_status(inner, new=True), "id": item.get("id")})
         reader.errors += [{**error, "path": f"_embedded.statuses.{number}.{error['path']}"} for error in inner.errors]
-    return {**_read_own(reader), "stages": stages}
+    return {**_read_fields(reader), "stages": stages}
 
 
 def _read_status(reader: Reader, *, new: bool) -> dict[str, Any]:
@@ -195,7 +197,7 @@ def _add_pipeline(world: World, reader: Reader, plain: dict[str, Any]) -> dict[s
 
 
 def _add_status(world: World, pipeline_id: int, plain: dict[str, Any]) -> Record:
-    last = max((one["sort"] for one in statuses_of(world, pipeline_id) if one["id"] not in CLOSED), default=10)
+    last = max((status["sort"] for status in statuses_of(world, pipeline_id) if status["id"] not in CLOSED), default=10)
     status_id = world.next_id("statuses")
     sort = plain.get("sort") or last + 10
     account_id = world.account["id"]

@@ -1,4 +1,4 @@
-"""The last requests and their answers, and counters of all of them: what did the client really do?"""
+"""Log of the last requests with their answers; counters of all of them."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask
 
-from amo_bridge.sandbox.middleware import Answer, ask, bearer, body_of, is_outside
+from amo_bridge.sandbox.middleware import Answer, bearer, body_of, full_answer, is_outside
 from amo_bridge.sandbox.world import World
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-KEPT = 5000
-SHOWN_BODY = 4000
+MAX_ENTRIES = 5000
+MAX_BODY_SHOWN = 4000
 EXTENSION = "sandbox.request_log"
 MARKS = "sandbox.marks"
 """Where in a request's environment the faults leave ``fault`` (its kind) and ``hung_up``."""
 
 
 class RequestLog:
-    """The outermost door: passes every request on and writes down what became of it.
+    """Outermost middleware: passes every request on and logs what became of it.
 
-    ``inner`` is what stands behind it; another door goes there by wrapping it.
+    ``inner`` is what stands behind it; another middleware goes there by wrapping it.
     """
 
     def __init__(self, inner: WSGIApplication, world: World) -> None:
         self.inner = inner
         self._world = world
         self._guard = threading.Lock()
-        self._entries: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._entries: deque[dict[str, Any]] = deque(maxlen=MAX_ENTRIES)
         self._counts: Counter[str] = Counter()
         self._last = 0
 
@@ -45,10 +45,10 @@ class RequestLog:
         started = time.perf_counter()
         body = body_of(environ)
         entry = self._entry(environ, body)
-        # A mapping of its own, because whoever stands behind may get a copy of the environment.
+        # A mapping of its own, because the middleware behind may get a copy of the environment.
         marks: dict[str, Any] = environ.setdefault(MARKS, {})
         try:
-            answer = ask(self.inner, environ)
+            answer = full_answer(self.inner, environ)
         except ConnectionError:
             self._add(entry, marks, None, started)
             raise
@@ -64,7 +64,7 @@ class RequestLog:
             "token": bearer(environ)[-8:],
             "person": environ.get("HTTP_X_SANDBOX_PERSON"),
             "body_bytes": len(body),
-            "body": body[:SHOWN_BODY].decode("utf-8", errors="replace"),
+            "body": body[:MAX_BODY_SHOWN].decode("utf-8", errors="replace"),
         }
 
     def _add(self, entry: dict[str, Any], marks: dict[str, Any], answer: Answer | None, started: float) -> None:

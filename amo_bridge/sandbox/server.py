@@ -1,4 +1,4 @@
-"""The sandbox as a web server: which module answers what, and how it is started and stopped."""
+"""Flask app of the sandbox and its web server: which modules it has, how it starts and stops."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.middleware import KeepAliveServer
 from amo_bridge.sandbox.world import World
 
-DOORS = (request_log, middleware, faults, limits, auth, oauth, events, files, delivery, control, seeding)
-"""What stands before the API and beside it; the first sees a request first."""
+FRONT = (request_log, middleware, faults, limits, auth, oauth, events, files, delivery, control, seeding)
+"""Middleware and what stands beside the API; the first sees a request first."""
 
 ENTITIES = (
     account, users, pipelines, loss_reasons, custom_fields, tags, subscriptions,
@@ -58,12 +58,12 @@ LOCKED = ("/api/", "/drive/", "/oauth2/", "/sandbox/ui/")
 UNLOCKED = frozenset({"/sandbox/ui/disconnect"})
 """Calls the integration, which may call back: must not hold the account while it waits."""
 
-STOP_SEEN_AFTER = 0.05
+STOP_POLL_SECONDS = 0.05
 """Seconds within which the server sees that it is to stop."""
 
 
 class SandboxApp(Flask):
-    """A Flask app whose API views have the account to themselves, one request at a time, as the tables expect."""
+    """Flask app whose API views hold the world's lock: one request at a time, as the tables expect."""
 
     world: World
 
@@ -83,23 +83,26 @@ def create_app(world: World) -> Flask:
     app.world = world
     app.url_map.strict_slashes = False
     http.register(app)
-    for module in (*DOORS, *ENTITIES):
+    for module in (*FRONT, *ENTITIES):
         module.register(app, world)
     return app
 
 
 @contextmanager
 def serving(world: World, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Serves ``world`` from a thread of its own while the block runs; gives the URL. ``port`` 0: a free one."""
+    """Serves ``world`` from a thread of its own while the block runs; gives the URL.
+
+    ``port`` 0: a free one.
+    """
     app = create_app(world)
     server = KeepAliveServer(host, port, app)
-    thread = threading.Thread(target=server.serve_forever, args=(STOP_SEEN_AFTER,), name="sandbox", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(STOP_POLL_SECONDS,), name="sandbox", daemon=True)
     thread.start()
     try:
         yield f"http://{host}:{server.port}"
     finally:
-        # First, while everything still stands: a webhook on its way is finished and written down, not broken off.
-        delivery.of(app).courier.close()
+        # First, while everything still runs: a webhook on its way is finished and logged, not broken off.
+        delivery.of(app).sender.close()
         server.shutdown()
         thread.join()
         server.cut_connections()
@@ -113,9 +116,11 @@ def run(
     state_file: Path | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then saves the state. Call it from the main thread, where signals arrive.
+    """Serves until SIGTERM or SIGINT, then saves the state.
 
-    ``port`` 0: a free one; ``on_ready`` is told the URL once requests are answered. Raises AccountFileError.
+    Call it from the main thread, where signals arrive.
+
+    ``port`` 0: a free one; ``on_ready`` gets the URL once requests are answered. Raises AccountFileError.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,7 +1,7 @@
-"""A sandbox's account made of a snapshot: of what the API of another account answered.
+"""Fill a new account from a snapshot: from what the API of another account answered.
 
-Records keep their ids, so that a store which knows the account knows this one too. Nobody is told of anything: the
-account has always been so. Who asks has an administrator's token of the sandbox's own.
+Records keep their ids, so that a store which knows the account knows this one too. There is no change: the account
+has always been so. Requests use an administrator's token of the sandbox's own.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NO_GROUP = 0
 
 
 def fill(world: World, account: Row, rows: Iterable[tuple[str, Row]], token: str) -> None:
-    """``account``: its names, as crm/account_reading gathers them; ``rows``: (kind, row) of its lists."""
+    """``account``: its names, as crm/account.py reads them; ``rows``: (kind, row) of its lists."""
     _fill_account(world, account["account"])
     _fill_users(world, account, token)
     for pipeline in account["pipelines"]:
@@ -39,19 +39,19 @@ def fill(world: World, account: Row, rows: Iterable[tuple[str, Row]], token: str
         _fill_row(world, kind, row)
 
 
-def _fill_account(world: World, told: Row) -> None:
-    settings = told.get("_embedded", {}).get("datetime_settings", {})
+def _fill_account(world: World, names: Row) -> None:
+    settings = names.get("_embedded", {}).get("datetime_settings", {})
     world.account.update(
-        id=told["id"],
-        name=told["name"],
-        subdomain=told["subdomain"],
+        id=names["id"],
+        name=names["name"],
+        subdomain=names["subdomain"],
         timezone=settings.get("timezone") or "Europe/Moscow",
-        currency=told.get("currency") or "RUB",
-        country=told.get("country") or "RU",
-        customers_mode=told.get("customers_mode") or "disabled",
-        is_api_filter_enabled=bool(told.get("is_api_filter_enabled")),
+        currency=names.get("currency") or "RUB",
+        country=names.get("country") or "RU",
+        customers_mode=names.get("customers_mode") or "disabled",
+        is_api_filter_enabled=bool(names.get("is_api_filter_enabled")),
         is_duplicate_control_enabled=False,
-        amojo_id=told.get("amojo_id") or "",
+        amojo_id=names.get("amojo_id") or "",
     )
 
 

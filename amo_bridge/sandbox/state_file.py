@@ -1,4 +1,4 @@
-"""Where a sandbox keeps its records between two starts: one sqlitedict, JSON inside, one commit a request."""
+"""State file: a sandbox's records between two starts, in one sqlitedict, one commit a request."""
 
 from __future__ import annotations
 

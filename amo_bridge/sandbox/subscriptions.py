@@ -1,4 +1,4 @@
-"""``/api/v4/webhooks`` (amoCRM docs, webhooks-api): who is subscribed to what; the sending is in ``delivery.py``."""
+"""``/api/v4/webhooks`` (amoCRM docs, webhooks-api): subscriptions. ``delivery.py`` sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tags: one dictionary per entity type, and what a write says about an entity's tags (amoCRM docs, tags-api)."""
+"""Tags: one dictionary per entity type (amoCRM docs, tags-api), and changes of an entity's tags."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class TagChange:
 def register(app: Flask, world: World) -> None:
     @app.get(f"/api/v4/{ENTITIES}/tags")
     def list_tags(entity: str) -> Response:
-        asked = query()
-        ids, names = integers(branch(asked, "filter", "id")), strings(branch(asked, "filter", "name"), commas=False)
-        part = str(asked.get("query", "")).casefold()
+        params = query()
+        ids, names = integers(branch(params, "filter", "id")), strings(branch(params, "filter", "name"), commas=False)
+        part = str(params.get("query", "")).casefold()
         rows = [
             tag
             for tag in world.table(f"tags/{entity}").values()

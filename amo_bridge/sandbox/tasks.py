@@ -1,4 +1,7 @@
-"""Adding, changing and completing tasks (amoCRM docs, tasks-api): used by the API and by people's acts."""
+"""Tasks, ``/api/v4/tasks`` (amoCRM docs, tasks-api). No DELETE, as in amoCRM.
+
+Used by the API and by people's acts.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ from typing import Any
 from flask import Flask, Response
 
 from amo_bridge.sandbox.entities import Test, find, group_of, ordered, put, stamp
-from amo_bridge.sandbox.http import Span, branch, embedded, hal, integers, link, listing, one, query, strings
+from amo_bridge.sandbox.http import Span, branch, embedded, hal, integers, link, listing, query, single, strings
 from amo_bridge.sandbox.validation import Reader, acting_user, checked, read_batch, read_one
 from amo_bridge.sandbox.world import Record, World
 
 ENTITIES = ("leads", "contacts", "companies", "customers")
-LONGEST = 20_000
+MAX_TEXT = 20_000
 ORDERED_BY = ("created_at", "complete_till", "id")
 BY_IDS = {
     "id": "id",
@@ -38,7 +41,7 @@ def register(app: Flask, world: World) -> None:
     @app.get("/api/v4/tasks/<int:task_id>")
     def get_task(task_id: int) -> Response:
         task = world.table("tasks").get(task_id)
-        return one(None if task is None else _shown(task))
+        return single(None if task is None else _shown(task))
 
     @app.post("/api/v4/tasks")
     def add_tasks() -> Response:
@@ -62,19 +65,19 @@ def register(app: Flask, world: World) -> None:
         return hal(_changed(change(world, task_id, plain, acting_user()), reader.request_id))
 
 
-def _filters(asked: object) -> Iterable[Test]:
-    if not isinstance(asked, Mapping):
+def _filters(wanted: object) -> Iterable[Test]:
+    if not isinstance(wanted, Mapping):
         return
     for name, field in BY_IDS.items():
-        if wanted := integers(asked.get(name)):
-            yield lambda task, field=field, wanted=wanted: task[field] in wanted  # type: ignore[misc]
-    if done := integers(asked.get("is_completed")):
+        if ids := integers(wanted.get(name)):
+            yield lambda task, field=field, ids=ids: task[field] in ids  # type: ignore[misc]
+    if done := integers(wanted.get("is_completed")):
         yield lambda task: int(task["is_completed"]) in done
-    if kinds := strings(asked.get("entity_type")):
+    if kinds := strings(wanted.get("entity_type")):
         yield lambda task: task["entity_type"] in kinds
-        if ids := integers(asked.get("entity_id")):
+        if ids := integers(wanted.get("entity_id")):
             yield lambda task: task["entity_id"] in ids
-    if (span := Span.of(asked.get("updated_at"))) is not None:
+    if (span := Span.of(wanted.get("updated_at"))) is not None:
         yield lambda task: span.holds(task["updated_at"])
 
 
@@ -116,7 +119,7 @@ def read_patch(reader: Reader) -> dict[str, Any]:
 
 def _read(reader: Reader) -> dict[str, Any]:
     plain: dict[str, Any] = {
-        "text": reader.text("text", LONGEST),
+        "text": reader.text("text", MAX_TEXT),
         "complete_till": reader.integer("complete_till"),
         "responsible_user_id": reader.user("responsible_user_id"),
         "created_by": reader.user("created_by", robot=True),
@@ -174,7 +177,7 @@ def create(world: World, plain: Mapping[str, Any], user_id: int) -> Record:
         **plain,
     }
     record["group_id"] = group_of(world, record["responsible_user_id"])
-    record["result"] = _kept_result(world, record, plain.get("result"), user_id)
+    record["result"] = _stored_result(world, record, plain.get("result"), user_id)
     put(world, "tasks", record, user_id)
     return record
 
@@ -182,13 +185,13 @@ def create(world: World, plain: Mapping[str, Any], user_id: int) -> Record:
 def change(world: World, task_id: int, plain: Mapping[str, Any], user_id: int, **extra: Any) -> Record:
     """The task after the patch. ``extra`` goes to the Change: ``from_task_list`` makes two webhooks of it."""
     before = world.table("tasks")[task_id]
-    told = plain.get("result")
-    same_result = told is None or (before["result"] is not None and before["result"]["text"] == told["text"])
+    result = plain.get("result")
+    same_result = result is None or (before["result"] is not None and before["result"]["text"] == result["text"])
     after = {**before, **plain, "result": before["result"]}
     if after == before and same_result:
         return before
     if not same_result:
-        after["result"] = _kept_result(world, after, told, user_id)
+        after["result"] = _stored_result(world, after, result, user_id)
     after["group_id"] = group_of(world, after["responsible_user_id"])
     stamps = {name: plain[name] for name in ("updated_at", "updated_by") if name in plain}
     after = {**after, **stamp(world, user_id), **stamps}
@@ -196,11 +199,11 @@ def change(world: World, task_id: int, plain: Mapping[str, Any], user_id: int, *
     return after
 
 
-def _kept_result(
-    world: World, task: Mapping[str, Any], told: Mapping[str, str] | None, user_id: int
+def _stored_result(
+    world: World, task: Mapping[str, Any], result: Mapping[str, str] | None, user_id: int
 ) -> dict[str, Any] | None:
-    """A result is kept as a note of the task too; its own hook and event are the task's."""
-    if not told or not told["text"]:
+    """Store a result as a note of the task too; its webhook and event are the task's."""
+    if not result or not result["text"]:
         return None
     note_id, now = world.next_id("notes"), world.clock.now()
     world.table("notes")[note_id] = {
@@ -214,8 +217,8 @@ def _kept_result(
         "responsible_user_id": task["responsible_user_id"],
         "group_id": task["group_id"],
         "note_type": "task_result",
-        "params": {"text": told["text"]},
+        "params": {"text": result["text"]},
         "account_id": world.account["id"],
         "is_pinned": False,
     }
-    return {"id": note_id, "text": told["text"]}
+    return {"id": note_id, "text": result["text"]}

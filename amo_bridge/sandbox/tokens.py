@@ -18,15 +18,15 @@ from typing import Any
 from amo_bridge.sandbox.world import Record, World
 
 ALL_SCOPES = ("crm", "files", "files_delete", "notifications", "push_notifications")
-REFRESH_LIFE = 90 * 86400
-CODE_LIFE = 20 * 60
-DEFAULT_LIFE = 86400
+REFRESH_LIFE_SECONDS = 90 * 86400
+CODE_LIFE_SECONDS = 20 * 60
+ACCESS_LIFE_SECONDS = 86400
 SETTINGS = "oauth_settings"
 
 
 def settings(world: World) -> dict[str, Any]:
     """``access_life`` and ``code_life`` in seconds, ``scopes`` of new tokens; see /sandbox/oauth."""
-    defaults = {"access_life": DEFAULT_LIFE, "code_life": CODE_LIFE, "scopes": list(ALL_SCOPES)}
+    defaults = {"access_life": ACCESS_LIFE_SECONDS, "code_life": CODE_LIFE_SECONDS, "scopes": list(ALL_SCOPES)}
     return {**defaults, **world.table(SETTINGS).get("settings", {})}
 
 
@@ -45,21 +45,21 @@ def scopes_of(record: Record) -> Sequence[str]:
 
 def issue_pair(world: World, client_id: str, user_id: int, host: str) -> dict[str, Any]:
     """A new access and refresh token, as POST /oauth2/access_token answers."""
-    now, told = world.clock.now(), settings(world)
-    expires_at = now + int(told["access_life"])
-    access = _jwt(world, client_id, user_id, host, now, expires_at, told["scopes"])
+    now, oauth = world.clock.now(), settings(world)
+    expires_at = now + int(oauth["access_life"])
+    access = _jwt(world, client_id, user_id, host, now, expires_at, oauth["scopes"])
     refresh = "def50200" + secrets.token_hex(160)
     record = {"client_id": client_id, "user_id": user_id, "expires_at": expires_at}
-    world.table("tokens")[access] = {"token": access, **record, "scopes": told["scopes"]}
+    world.table("tokens")[access] = {"token": access, **record, "scopes": oauth["scopes"]}
     world.table("refresh_tokens")[refresh] = {
         **record,
         "access_token": access,
-        "expires_at": now + REFRESH_LIFE,
+        "expires_at": now + REFRESH_LIFE_SECONDS,
         "is_used": False,
     }
     return {
         "token_type": "Bearer",
-        "expires_in": int(told["access_life"]),
+        "expires_in": int(oauth["access_life"]),
         "server_time": now,
         "access_token": access,
         "refresh_token": refresh,
@@ -95,7 +95,10 @@ def revoke_client(world: World, client_id: str) -> int:
 def _jwt(
     world: World, client_id: str, user_id: int, host: str, now: int, expires_at: int, scopes: Sequence[str]
 ) -> str:
-    """Looks like amoCRM's token. Nobody outside can check amoCRM's signature, so a symmetric one stands in."""
+    """Looks like amoCRM's token.
+
+    Nobody outside can check amoCRM's signature, so a symmetric one stands in.
+    """
     claims = {
         "aud": client_id,
         "jti": secrets.token_hex(40),

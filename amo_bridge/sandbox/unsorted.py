@@ -1,6 +1,7 @@
-"""Incoming leads («Неразобранное»): adding, accepting, declining (amoCRM docs, unsorted-api).
+"""Incoming leads («Неразобранное»), ``/api/v4/leads/unsorted`` (amoCRM docs, unsorted-api).
 
-The lead exists from the start, on the status of type 1; its contact is in no list before the lead is accepted.
+Forms and calls can be added, all kinds be accepted or declined. The lead exists from the start, on the status of type
+1; its contact is in no list before the lead is accepted.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from amo_bridge.sandbox import contacts, deals, links
 from amo_bridge.sandbox.changes import Action, Change
 from amo_bridge.sandbox.deals import UNSORTED, first_of, main_pipeline, unsorted_of
 from amo_bridge.sandbox.entities import Draft, group_of, kind_of, put, stamp
-from amo_bridge.sandbox.http import Refused, branch, embedded, hal, integers, link, listing, one, query, strings
+from amo_bridge.sandbox.http import Refused, branch, embedded, hal, integers, link, listing, query, single, strings
 from amo_bridge.sandbox.tags import TagChange
 from amo_bridge.sandbox.validation import Reader, acting_user, checked, read_batch
 from amo_bridge.sandbox.world import Record, World
@@ -45,7 +46,7 @@ class Incoming:
 def register(app: Flask, world: World) -> None:
     @app.get(PATH)
     def list_unsorted() -> Response:
-        return listing("unsorted", _asked_for(world), _shown)
+        return listing("unsorted", _listed_rows(world), _shown)
 
     @app.get(f"{PATH}/summary")
     def summary() -> Response:
@@ -54,7 +55,7 @@ def register(app: Flask, world: World) -> None:
     @app.get(f"{PATH}/<uid>")
     def get_unsorted(uid: str) -> Response:
         incoming = world.table("unsorted").get(uid)
-        return one(None if incoming is None or incoming["state"] != "new" else _shown(incoming))
+        return single(None if incoming is None or incoming["state"] != "new" else _shown(incoming))
 
     @app.post(f"{PATH}/<any(forms, sip):category>")
     def add_unsorted(category: str) -> Response:
@@ -67,7 +68,7 @@ def register(app: Flask, world: World) -> None:
         return embedded("unsorted", added, _total_items=len(added))
 
     @app.post(f"{PATH}/<uid>/accept")
-    def accept_one(uid: str) -> Response:
+    def accept_incoming(uid: str) -> Response:
         incoming, sent = _open(world, uid), _decision(world)
         status_id = sent.get("status_id")
         status = world.table("statuses").get(f"{incoming['pipeline_id']}/{status_id}")
@@ -76,15 +77,15 @@ def register(app: Flask, world: World) -> None:
         return hal(_brief(accept(world, incoming, sent.get("user_id") or acting_user(), status_id)))
 
     @app.delete(f"{PATH}/<uid>/decline")
-    def decline_one(uid: str) -> Response:
+    def decline_incoming(uid: str) -> Response:
         incoming, sent = _open(world, uid), _decision(world)
         return hal(_brief(decline(world, incoming, sent.get("user_id") or acting_user())))
 
 
-def _asked_for(world: World) -> list[Record]:
-    asked = query()
-    uids, kinds = strings(branch(asked, "filter", "uid")), strings(branch(asked, "filter", "category"))
-    pipelines = integers(branch(asked, "filter", "pipeline_id"))
+def _listed_rows(world: World) -> list[Record]:
+    params = query()
+    uids, kinds = strings(branch(params, "filter", "uid")), strings(branch(params, "filter", "category"))
+    pipelines = integers(branch(params, "filter", "pipeline_id"))
     rows = [
         row
         for row in world.table("unsorted").values()
@@ -93,7 +94,7 @@ def _asked_for(world: World) -> list[Record]:
         and (not kinds or row["category"] in kinds)
         and (not pipelines or row["pipeline_id"] in pipelines)
     ]
-    down = branch(asked, "order", "created_at") == "desc" or branch(asked, "order", "updated_at") == "desc"
+    down = branch(params, "order", "created_at") == "desc" or branch(params, "order", "updated_at") == "desc"
     return sorted(rows, key=lambda row: row["created_at"], reverse=down)
 
 
@@ -197,7 +198,10 @@ def _refused(path: str) -> Refused:
 def create(
     world: World, about: Mapping[str, Any], lead: Draft | None, sides: Mapping[str, int | Draft], user_id: int
 ) -> Record:
-    """Adds the lead with its hidden contact and company. ``about``: category, source_uid, source_name, metadata …"""
+    """Adds the lead with its hidden contact and company.
+
+    ``about``: category, source_uid, source_name, metadata …
+    """
     wanted = lead or Draft({}, {}, TagChange())
     pipeline_id = about.get("pipeline_id") or wanted.plain.get("pipeline_id") or main_pipeline(world)
     stage = {"pipeline_id": pipeline_id, "status_id": unsorted_of(world, pipeline_id)}
@@ -214,7 +218,7 @@ def create(
         "category": about["category"],
         "pipeline_id": pipeline_id,
         "created_at": about.get("created_at") or world.clock.now(),
-        "metadata": about.get("metadata") or _bare(about),
+        "metadata": about.get("metadata") or _metadata(about),
         "account_id": world.account["id"],
         "lead_id": record["id"],
         "contacts": [ids["contacts"]] if "contacts" in ids else [],
@@ -223,7 +227,7 @@ def create(
         "request_id": about.get("request_id"),
     }
     world.table("unsorted")[uid] = incoming
-    _tell(world, "add", None, incoming, user_id)
+    _record(world, "add", None, incoming, user_id)
     return incoming
 
 
@@ -233,7 +237,7 @@ def accept(world: World, incoming: Record, user_id: int, status_id: int | None) 
     for kind in ("contacts", "companies"):
         for side_id in incoming[kind]:
             _reveal(world, kind, side_id, user_id)
-    _tell(world, "accept", incoming, after, user_id)
+    _record(world, "accept", incoming, after, user_id)
     lead = world.table("leads")[incoming["lead_id"]]
     moved = {
         **lead,
@@ -249,7 +253,7 @@ def accept(world: World, incoming: Record, user_id: int, status_id: int | None) 
 def decline(world: World, incoming: Record, user_id: int) -> Record:
     """The lead is deleted, and so is the contact that nobody saw."""
     after = _close(world, incoming, "declined")
-    _tell(world, "decline", incoming, after, user_id)
+    _record(world, "decline", incoming, after, user_id)
     for kind in ("contacts", "companies"):
         for side_id in incoming[kind]:
             side = world.table(kind)[side_id]
@@ -284,7 +288,7 @@ def _close(world: World, incoming: Record, state: str) -> Record:
     return after
 
 
-def _tell(world: World, action: Action, before: Record | None, after: Record, user_id: int) -> None:
+def _record(world: World, action: Action, before: Record | None, after: Record, user_id: int) -> None:
     world.record(Change("unsorted", action, after["lead_id"], before, after, user_id, world.clock.now()))
 
 
@@ -294,6 +298,6 @@ def _uid(world: World) -> str:
     return hashlib.sha256(f"{world.account['id']}/{number}".encode()).hexdigest()[:UID_LENGTH]
 
 
-def _bare(about: Mapping[str, Any]) -> dict[str, Any]:
+def _metadata(about: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata of a complex add lie beside their category."""
     return {name: value for name, value in about.items() if name != "category"}

@@ -1,4 +1,4 @@
-"""Records of users, and the rights amoCRM nests in its answers (amoCRM docs, users-api)."""
+"""Users and their rights, ``/api/v4/users`` (amoCRM docs, users-api)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Flask, Response
 
-from amo_bridge.sandbox.http import link, listing, one, words
+from amo_bridge.sandbox.http import link, listing, single, words
 from amo_bridge.sandbox.world import Record, World
 
 EVERYTHING = dict.fromkeys(("view", "edit", "add", "delete", "export"), "A")
@@ -25,7 +25,7 @@ def register(app: Flask, world: World) -> None:
     @app.get("/api/v4/users/<int:user_id>")
     def get_user(user_id: int) -> Response:
         user = world.table("users").get(user_id)
-        return one(None if user is None else _shown(world, user, words("with")))
+        return single(None if user is None else _shown(world, user, words("with")))
 
 
 def _shown(world: World, user: Record, wanted: set[str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""What a request says, checked object by object; one wrong object refuses the whole batch and nothing is written.
+"""Validation of request bodies, object by object.
 
-The answer is amoCRM's ``validation-errors`` (amoCRM docs, error-codes); ``NotSupportedChoice``, ``InvalidType`` and
-``TooLong`` were seen in its answers, the other codes are of the same validator's family.
+One wrong object refuses the whole batch, and nothing is written. The answer is amoCRM's ``validation-errors``
+(amoCRM docs, error-codes); ``NotSupportedChoice``, ``InvalidType`` and ``TooLong`` were seen in its answers, the other
+codes are of the same validator's family.
 """
 
 from __future__ import annotations
@@ -56,10 +57,10 @@ class Reader:
             elif self.body[name] in (None, ""):
                 self.fail("NotBlank", name)
 
-    def text(self, name: str, longest: int = 255) -> str | None:
+    def text(self, name: str, max_length: int = 255) -> str | None:
         value = self._typed(name, str, "string")
-        if value is not None and len(value) > longest:
-            self.fail("TooLong", name, too_long(longest))
+        if value is not None and len(value) > max_length:
+            self.fail("TooLong", name, too_long(max_length))
         return value
 
     def integer(self, name: str) -> int | None:
@@ -105,18 +106,18 @@ class Reader:
             return None
         return value
 
-    def _typed(self, name: str, kind: type[T], called: str) -> T | None:
+    def _typed(self, name: str, kind: type[T], type_name: str) -> T | None:
         value = self.body.get(name)
         if value is None:
             return None
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            self.wrong_type(name, called)
+            self.wrong_type(name, type_name)
             return None
         return value
 
 
-def too_long(longest: int) -> str:
-    return f"This value is too long. It should have {longest} characters or less."
+def too_long(max_length: int) -> str:
+    return f"This value is too long. It should have {max_length} characters or less."
 
 
 def acting_user() -> int:
@@ -133,13 +134,13 @@ def read_json() -> Any:
     return body
 
 
-def read_batch(world: World, most: int = MAX_BATCH) -> list[Reader]:
+def read_batch(world: World, max_items: int = MAX_BATCH) -> list[Reader]:
     """The objects of a collection's POST or PATCH. Raises Refused."""
     body = read_json()
     if not isinstance(body, list):
         raise Refused(400, "Request validation failed", **_report("0", [_not_an_array("")]))
-    if len(body) > most:
-        raise Refused(422, f"Limit {most} per page")
+    if len(body) > max_items:
+        raise Refused(422, f"Limit {max_items} per page")
     for number, item in enumerate(body):
         if not isinstance(item, dict):
             raise Refused(400, "Request validation failed", **_report(str(number), [_not_an_array("")]))

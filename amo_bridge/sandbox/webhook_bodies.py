@@ -1,4 +1,4 @@
-"""Changes of one request → the webhooks amoCRM sends for them: (setting name, form body).
+"""Bodies of the webhooks that amoCRM sends for the changes of one request.
 
 Which hook comes for what, and in which order the fields go, is from captured hooks and amoCRM docs, webhooks-format:
 a stage change gives a status hook and an update hook, contacts and companies share the root ``contacts``, a task
@@ -18,12 +18,12 @@ from amo_bridge.sandbox.entities import SINGULAR
 from amo_bridge.sandbox.webhook_entities import SILENT_TYPES, HookAccount
 from amo_bridge.sandbox.webhook_fields import encode
 
-TOGETHER = frozenset({"leads", "contacts"})
+BATCHED_ROOTS = frozenset({"leads", "contacts"})
 """Roots whose entities, changed by one request, come in one body (seen for a bulk move of deals)."""
 
 
 class Hook(NamedTuple):
-    """One webhook to send to whoever subscribed to ``setting``."""
+    """One webhook for the subscriptions to ``setting``."""
 
     setting: str
     body: bytes
@@ -42,21 +42,21 @@ class Item:
 
 def hooks_of(changes: Sequence[Change], account: HookAccount) -> list[Hook]:
     """The hooks for the changes of ONE request, in the order amoCRM would queue them."""
-    gathered: dict[tuple[object, ...], list[Item]] = {}
+    groups: dict[tuple[object, ...], list[Item]] = {}
     for number, item in enumerate(item for change in changes for item in items_of(change, account)):
-        lone = None if item.root in TOGETHER and item.action != "note" else number
-        gathered.setdefault(_group(item, lone, gathered), []).append(item)
-    return [Hook(items[0].setting, _body(items, account)) for items in gathered.values()]
+        alone = None if item.root in BATCHED_ROOTS and item.action != "note" else number
+        groups.setdefault(_group(item, alone, groups), []).append(item)
+    return [Hook(items[0].setting, _body(items, account)) for items in groups.values()]
 
 
-def _group(item: Item, lone: int | None, gathered: Mapping[tuple[object, ...], list[Item]]) -> tuple[object, ...]:
+def _group(item: Item, alone: int | None, groups: Mapping[tuple[object, ...], list[Item]]) -> tuple[object, ...]:
     """Where the item goes: an entity that is already in the group's body needs a body of its own."""
-    turn = 0
+    number = 0
     while True:
-        key = (item.setting, item.action, lone, turn)
-        if all(other.entity_id != item.entity_id for other in gathered.get(key, ())):
+        key = (item.setting, item.action, alone, number)
+        if all(other.entity_id != item.entity_id for other in groups.get(key, ())):
             return key
-        turn += 1
+        number += 1
 
 
 def _body(items: Sequence[Item], account: HookAccount) -> bytes:
@@ -103,7 +103,7 @@ def _client_items(change: Change, account: HookAccount) -> Iterator[Item]:
 
 
 def _link_items(change: Change, account: HookAccount) -> Iterator[Item]:
-    """A link is told as an update of the contact on it, or of the company if no contact is, whoever was linked."""
+    """A link is an update of the contact on it, or of the company if no contact is, whichever was linked."""
     sides = {change.kind: change.entity_id}
     if change.extra.get("to_entity_type"):
         sides[change.extra["to_entity_type"]] = int(change.extra["to_entity_id"])
@@ -128,7 +128,7 @@ def _task_items(change: Change, account: HookAccount) -> Iterator[Item]:
 def _note_items(change: Change, account: HookAccount) -> Iterator[Item]:
     note = change.after
     if change.action != "add" or note is None or note["note_type"] in SILENT_TYPES:
-        return  # only added notes are told
+        return  # only added notes have a webhook
     kind = str(note.get("entity_type") or change.extra.get("entity_type"))
     fields: dict[str, Any] = {"note": shapes.note(change, kind, account)}
     if kind in ("contacts", "companies"):

@@ -1,4 +1,9 @@
-"""What a webhook says that is not in the changed record: the account block, names of users, linked entities."""
+"""Fields of entities in webhooks, in amoCRM's sending order (amoCRM docs, webhooks-format).
+
+The order is that of captured hooks.
+Every function returns an ordered tree; a ``None`` in it is left out of the body. ``HookAccount`` adds what is not in
+the changed record: the account block, names of users, linked entities.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ from amo_bridge.sandbox.webhook_fields import escaped, hook_fields
 from amo_bridge.sandbox.world import Record, World
 
 MOVED_FROM = "moved_from"
-"""World's table: deal id → the stage it left last; later hooks of the deal go on naming it."""
+"""Table of the world: deal id → the stage it left last; later hooks of the deal go on naming it."""
 
 
 class HookAccount:
@@ -56,8 +61,8 @@ class HookAccount:
 
     def moved_from(self, deal_id: int) -> int | None:
         """The status the deal left last, if it ever moved: it stays in later update and responsible hooks."""
-        seen = self._world.table(MOVED_FROM).get(deal_id)
-        return None if seen is None else int(seen["status_id"])
+        stage = self._world.table(MOVED_FROM).get(deal_id)
+        return None if stage is None else int(stage["status_id"])
 
     def remember(self, change: Change) -> None:
         """Keeps the stage a deal has left; call it once per change, before the bodies are made."""
@@ -68,7 +73,7 @@ class HookAccount:
             self._world.table(MOVED_FROM)[change.entity_id] = {"status_id": change.before["status_id"]}
 
 
-# Notes as the webhooks ``note_lead``, ``note_contact`` and ``note_company`` carry them (captured hooks).
+# --- notes: ``note_lead``, ``note_contact``, ``note_company`` (captured hooks) ----------------------------------------
 
 ELEMENT_TYPES: Mapping[str, int] = {"contacts": 1, "leads": 2, "companies": 3, "tasks": 4, "customers": 12}
 """amoCRM's old numbers of the entity types; hooks still use them."""
@@ -97,7 +102,7 @@ NOTE_CODES: Mapping[str, int] = {
 """``note_type`` by name. Those amoCRM names no number for are given 25, the system note's."""
 
 SILENT_TYPES = frozenset({"amomail_message", "task_result"})
-"""A letter fires no account hook at all; a task's result is told by the task's own update."""
+"""A letter fires no account hook at all; a task's result is in the task's own update."""
 
 MOSCOW = timezone(timedelta(hours=3))
 
@@ -139,7 +144,10 @@ def note_fields(
 
 
 def note_text(note_type: str, params: Mapping[str, Any]) -> str:
-    """The note's one text: calls, SMS and service notes put JSON into it (upper-case keys are amoCRM's own)."""
+    """The note's one text.
+
+    Calls, SMS and service notes put JSON into it (upper-case keys are amoCRM's own).
+    """
     if note_type in ("call_in", "call_out"):
         return _json(_call(params))
     if note_type in ("sms_in", "sms_out"):
@@ -179,9 +187,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-# The fields of one entity in a webhook, in amoCRM's sending order (captured hooks; amoCRM docs, webhooks-format).
-#
-# Every function returns an ordered tree; a ``None`` in it is left out of the body.
+# --- deals, clients, tasks --------------------------------------------------------------------------------------------
 
 ROBOT_GROUP = -1
 """``group_id`` of what nobody is responsible for (seen in a captured hook)."""
@@ -191,7 +197,7 @@ def deal(change: Change, account: HookAccount) -> dict[str, Any]:
     """A deal for add, update, status, responsible and restore.
 
     ``old_status_id`` stays in update and responsible hooks long after the move it tells of (captured hooks), so it
-    proves nothing; ``old_pipeline_id`` is never told at account level.
+    proves nothing; ``old_pipeline_id`` is never sent at account level.
     """
     record = _after(change)
     is_update = change.action == "update"
@@ -226,7 +232,10 @@ def deleted_deal(change: Change) -> dict[str, Any]:
 
 
 def client(change: Change, account: HookAccount) -> dict[str, Any]:
-    """A contact or a company. An update names the old responsible user even when he is still the present one."""
+    """A contact or a company.
+
+    An update names the old responsible user even when it is still the present one.
+    """
     record = _after(change)
     kind = change.kind
     company = _company(record["id"], account) if kind == "contacts" else {}
@@ -266,7 +275,10 @@ def task(change: Change, account: HookAccount) -> dict[str, Any]:
 
 
 def task_updates(change: Change, account: HookAccount) -> list[dict[str, Any]]:
-    """The update hooks of one change: two when a task is completed with a result from the task list, else one."""
+    """The updates of one change.
+
+    Two when a task is completed with a result from the task list, else one.
+    """
     record = _after(change)
     before = change.before or record
     completed = bool(record["is_completed"]) and not before["is_completed"]
@@ -350,7 +362,7 @@ def _after(change: Change) -> Record:
     return record
 
 
-# Incoming leads («Неразобранное») in webhooks: ``unsorted[add]`` and ``unsorted[delete]`` with the decision.
+# --- incoming leads («Неразобранное»): ``unsorted[add]``, ``unsorted[delete]`` with the decision ----------------------
 
 
 def added(change: Change, account: HookAccount) -> dict[str, Any]:
@@ -374,7 +386,7 @@ def added(change: Change, account: HookAccount) -> dict[str, Any]:
 
 
 def closed(change: Change, account: HookAccount) -> dict[str, Any]:
-    """An incoming lead was accepted or declined; both are told as ``delete``."""
+    """An incoming lead was accepted or declined; both are ``delete``."""
     record = change.before or change.after or {}
     lead_id = _lead_id(record)
     return {
@@ -427,4 +439,4 @@ def _lead_id(record: Record) -> int | None:
 
 def _linked(record: Record, kind: str) -> list[int]:
     inside: Mapping[str, Any] = record.get("_embedded") or record
-    return [int(one["id"] if isinstance(one, Mapping) else one) for one in inside.get(kind) or ()]
+    return [int(item["id"] if isinstance(item, Mapping) else item) for item in inside.get(kind) or ()]

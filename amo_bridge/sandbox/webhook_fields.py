@@ -14,7 +14,10 @@ from zoneinfo import ZoneInfo
 
 
 def encode(tree: Mapping[str, Any]) -> bytes:
-    """A tree of mappings, lists and scalars → the body. ``None`` is left out, ``""`` is sent as an empty value."""
+    """A tree of mappings, lists and scalars → the body.
+
+    ``None`` is left out, ``""`` is sent as an empty value.
+    """
     pairs = (pair for key, value in tree.items() for pair in flatten(key, value))
     return "&".join(f"{_quote(key)}={_quote(value)}" for key, value in pairs).encode("ascii")
 
@@ -43,7 +46,7 @@ def scalar(value: Any) -> str:
 
 
 def escaped(text: Any) -> str:
-    """A person's text as hooks carry it: HTML-escaped once (seen in captured hooks), quotes in PHP's spelling."""
+    """A person's text as webhooks carry it: HTML-escaped once, quotes in PHP's spelling (captured hooks)."""
     return html.escape(scalar(text), quote=True).replace("&#x27;", "&#039;")
 
 
@@ -52,7 +55,7 @@ def _quote(text: str) -> str:
     return quote_plus(text).replace("~", "%7E")
 
 
-# Custom fields as webhooks show them, which is not how the API does (amoCRM docs, webhooks-format; captured hooks).
+# --- custom fields, which webhooks show otherwise than the API (amoCRM docs, webhooks-format; captured hooks) ---------
 
 Values = Sequence[Mapping[str, Any]]
 
@@ -61,16 +64,16 @@ BARE_TYPES = frozenset({"date", "date_time"})
 
 
 def hook_fields(fields: Sequence[Mapping[str, Any]] | None, zone: ZoneInfo) -> list[dict[str, Any]]:
-    """``custom_fields_values`` of a record → the hook's ``custom_fields``: filled ones, ``code`` after ``values``."""
-    return [_field(one, zone) for one in fields or () if one.get("values")]
+    """``custom_fields_values`` of a record → the webhook's ``custom_fields``, the filled ones."""
+    return [_field(field, zone) for field in fields or () if field.get("values")]
 
 
-def _field(one: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+def _field(field: Mapping[str, Any], zone: ZoneInfo) -> dict[str, Any]:
     return {
-        "id": one["field_id"],
-        "name": escaped(one.get("field_name") or ""),
-        "values": _values(str(one.get("field_type") or "text"), one["values"], zone),
-        "code": one.get("field_code") or None,
+        "id": field["field_id"],
+        "name": escaped(field.get("field_name") or ""),
+        "values": _values(str(field.get("field_type") or "text"), field["values"], zone),
+        "code": field.get("field_code") or None,
     }
 
 
@@ -81,8 +84,8 @@ def _values(field_type: str, values: Values, zone: ZoneInfo) -> Any:
         return [scalar(item.get("value")) for item in values]
     if field_type == "birthday":
         return [{"value": datetime.fromtimestamp(int(item["value"]), zone).strftime("%d.%m.%Y")} for item in values]
-    shape = SHAPES.get(field_type, _plain)
-    return [shape(item) for item in values]
+    write = VALUE_WRITERS.get(field_type, _plain)
+    return [write(item) for item in values]
 
 
 def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,7 +107,7 @@ def _nested(item: Mapping[str, Any]) -> dict[str, Any]:
     return {"value": {name: escaped(part) for name, part in value.items() if part is not None}}
 
 
-SHAPES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+VALUE_WRITERS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     **dict.fromkeys(("select", "multiselect", "multitext", "category"), _with_enum),
     **dict.fromkeys(NESTED_TYPES, _nested),
     "smart_address": _address_line,

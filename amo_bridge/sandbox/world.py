@@ -1,4 +1,4 @@
-"""Everything the sandbox knows: the account, its records, its clock, and who wants to hear of changes.
+"""World of one sandbox: the account, its records, its clock, the listeners to changes.
 
 Records are the objects amoCRM's API v4 shows, without ``_links`` and ``_embedded``, and with these differences:
 
@@ -93,7 +93,7 @@ class Table(dict[Any, Record]):
 
 
 class World:
-    """One account. Whoever reads or writes it from a thread of his own holds ``lock``."""
+    """One account. A thread that reads or writes it holds ``lock``."""
 
     def __init__(self) -> None:
         self.clock = SandboxClock()
@@ -107,7 +107,9 @@ class World:
 
     @classmethod
     def opened(cls, start: Callable[[], Filler], state_file: Path | None = None) -> World:
-        """The account of ``state_file`` if that has one, else a new one. ``start`` is asked at every new start for what
+        """The account of ``state_file`` if that has one, else a new one.
+
+        ``start`` gives at every new start what
         fills the account; when it raises, everything stays as it was.
 
         Without a state file everything is in memory only.
@@ -116,7 +118,7 @@ class World:
         world._start = start
         if state_file is not None:
             world._state = StateFile(state_file)
-            world._take_over(world._state)
+            world._restore(world._state)
         if not world.account:
             world.start_anew()
         return world
@@ -149,7 +151,7 @@ class World:
         self._listeners.append(listener)
 
     def record(self, change: Change) -> None:
-        """Tells every listener of a change that the tables already show."""
+        """Call every listener with a change that the tables already show."""
         for listener in self._listeners:
             listener(change)
 
@@ -173,8 +175,8 @@ class World:
         with self.lock:
             dirty = [(kind, key) for kind, table in self._tables.items() for key in table.unsaved]
             apart = {"account": self.account, "clock": self.clock.state()}
-            seen = json.dumps(apart)
-            if not dirty and seen == self._saved_apart:
+            text = json.dumps(apart)
+            if not dirty and text == self._saved_apart:
                 return
             for kind, key in dirty:
                 if key in self._tables[kind]:
@@ -183,7 +185,7 @@ class World:
                     self._state.drop(kind, key)
             self._state.put("world", "apart", apart)
             self._state.commit()
-            self._saved_apart = seen
+            self._saved_apart = text
             for table in self._tables.values():
                 table.unsaved.clear()
 
@@ -194,7 +196,7 @@ class World:
             self._state.close()
             self._state = None
 
-    def _take_over(self, state: StateFile) -> None:
+    def _restore(self, state: StateFile) -> None:
         for kind, key, record in state:
             if kind == "world":
                 self.account.update(record["account"])

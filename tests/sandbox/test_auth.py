@@ -72,8 +72,8 @@ def test_an_unknown_address_without_a_token_is_401_and_not_404(client: FlaskClie
 
 
 def test_a_token_ends_by_the_sandboxs_clock(client: FlaskClient, world: World) -> None:
-    told = {"token": "short", "user_id": user(world, "Елена Орлова"), "expires_in": 60}
-    client.post("/sandbox/tokens", json=told)
+    body = {"token": "short", "user_id": user(world, "Елена Орлова"), "expires_in": 60}
+    client.post("/sandbox/tokens", json=body)
     before = get(client, token="short").status_code
 
     client.post("/sandbox/clock", json={"advance": 61})
@@ -147,8 +147,8 @@ def test_a_person_acts_as_himself(client: FlaskClient, world: World) -> None:
 
 
 def test_files_need_their_scope(client: FlaskClient, world: World) -> None:
-    told = {"token": "no-files", "user_id": user(world, "Елена Орлова"), "scopes": ["crm"]}
-    client.post("/sandbox/tokens", json=told)
+    body = {"token": "no-files", "user_id": user(world, "Елена Орлова"), "scopes": ["crm"]}
+    client.post("/sandbox/tokens", json=body)
 
     answer = get(client, "/drive/v1.0/files", token="no-files")
 
@@ -166,8 +166,8 @@ def authorize(client: FlaskClient, integration: dict[str, Any], **more: str) -> 
     return {name: values[0] for name, values in parse_qs(urlsplit(answer.location).query).items()}
 
 
-def exchange(client: FlaskClient, integration: dict[str, Any], **told: Any) -> TestResponse:
-    body = {name: integration[name] for name in ("client_id", "client_secret", "redirect_uri")} | told
+def exchange(client: FlaskClient, integration: dict[str, Any], **sent: Any) -> TestResponse:
+    body = {name: integration[name] for name in ("client_id", "client_secret", "redirect_uri")} | sent
     return client.post("/oauth2/access_token", json={name: value for name, value in body.items() if value is not None})
 
 
@@ -189,10 +189,10 @@ def test_the_authorize_page_offers_both_answers(client: FlaskClient, integration
 def test_allowing_redirects_with_everything_the_integration_needs(
     client: FlaskClient, integration: dict[str, Any]
 ) -> None:
-    told = authorize(client, integration, state="abc")
+    params = authorize(client, integration, state="abc")
 
-    assert told.pop("code")
-    assert told == {
+    assert params.pop("code")
+    assert params == {
         "referer": "localhost",
         "state": "abc",
         "platform": "1",
@@ -258,7 +258,7 @@ def test_a_short_life_can_be_set(client: FlaskClient, integration: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    ("told", "hint"),
+    ("sent", "hint"),
     [
         ({"client_id": None}, "Check the `client_id` parameter"),
         ({"client_secret": None}, "Check the `client_secret` parameter"),
@@ -268,11 +268,11 @@ def test_a_short_life_can_be_set(client: FlaskClient, integration: dict[str, Any
     ],
 )
 def test_every_wrong_parameter_has_its_hint(
-    client: FlaskClient, integration: dict[str, Any], told: dict[str, Any], hint: str
+    client: FlaskClient, integration: dict[str, Any], sent: dict[str, Any], hint: str
 ) -> None:
     code = authorize(client, integration)["code"]
 
-    answer = exchange(client, integration, **{"grant_type": "authorization_code", "code": code, **told})
+    answer = exchange(client, integration, **{"grant_type": "authorization_code", "code": code, **sent})
 
     assert (answer.status_code, answer.json) == (400, {**BAD_REQUEST, "status": 400, "hint": hint})
 
@@ -320,11 +320,11 @@ def test_disconnecting_kills_the_tokens_and_tells_the_integration(
 ) -> None:
     pair = code_pair(client, integration)
 
-    with receiver() as told:
-        answer = client.post("/sandbox/ui/disconnect", json={"url": told.url + "?from=amo"})
+    with receiver() as receiving:
+        answer = client.post("/sandbox/ui/disconnect", json={"url": receiving.url + "?from=amo"})
 
     assert answer.json == {"revoked_tokens": 1, "hook_status": 200}
-    query = {name: values[0] for name, values in parse_qs(urlsplit(told.gets[0]).query).items()}
+    query = {name: values[0] for name, values in parse_qs(urlsplit(receiving.gets[0]).query).items()}
     message = f"{integration['client_id']}|31257294".encode()
     signature = hmac.new(integration["client_secret"].encode(), message, hashlib.sha256).hexdigest()
     expected = {"account_id": "31257294", "client_uuid": integration["client_id"], "signature": signature}

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from support.sandbox_http import Doors, Receiver, doors, receiver
+from support.sandbox_http import Receiver, ServedSandbox, receiver, served_sandbox
 
 
 @pytest.fixture
@@ -16,18 +16,18 @@ def hooked() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def sandbox(hooked: Receiver) -> Iterator[Doors]:
+def sandbox(hooked: Receiver) -> Iterator[ServedSandbox]:
     # The receiver outlives the sandbox, whose connections are closed first.
-    with doors() as served:
+    with served_sandbox() as served:
         yield served
 
 
-def advance(sandbox: Doors, seconds: int) -> None:
+def advance(sandbox: ServedSandbox, seconds: int) -> None:
     sandbox.control("POST", "clock", {"advance": seconds})
     sandbox.flush()
 
 
-def test_a_subscribed_hook_arrives_in_amocrms_manner(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_subscribed_hook_arrives_in_amocrms_manner(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "add_lead")
 
     deal = sandbox.new_deal(name='ООО "Ромашка" & Ko', price=700)
@@ -43,7 +43,7 @@ def test_a_subscribed_hook_arrives_in_amocrms_manner(sandbox: Doors, hooked: Rec
     assert form["leads[add][0][name]"] == "ООО &quot;Ромашка&quot; &amp; Ko"
 
 
-def test_only_subscribed_settings_are_sent(sandbox: Doors, hooked: Receiver) -> None:
+def test_only_subscribed_settings_are_sent(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "status_lead")
     deal = sandbox.new_deal()
 
@@ -54,7 +54,7 @@ def test_only_subscribed_settings_are_sent(sandbox: Doors, hooked: Receiver) -> 
     assert hooked.roots() == ["leads[status]"]
 
 
-def test_a_stage_change_by_the_api_sends_status_and_then_update(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_stage_change_by_the_api_sends_status_and_then_update(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "status_lead", "update_lead")
     deal = sandbox.new_deal()
     left = sandbox.world.table("leads")[deal]["status_id"]
@@ -66,7 +66,7 @@ def test_a_stage_change_by_the_api_sends_status_and_then_update(sandbox: Doors, 
     assert [form["leads[status][0][old_status_id]"] for form in hooked.forms()[:1]] == [str(left)]
 
 
-def test_deals_changed_by_one_request_come_in_one_body_per_action(sandbox: Doors, hooked: Receiver) -> None:
+def test_deals_changed_by_one_request_come_in_one_body_per_action(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "status_lead", "update_lead")
     deals = [sandbox.new_deal() for _ in range(3)]
 
@@ -79,7 +79,7 @@ def test_deals_changed_by_one_request_come_in_one_body_per_action(sandbox: Doors
         assert [form[f"leads[{action}][{index}][id]"] for index in range(3)] == [str(deal) for deal in deals]
 
 
-def test_hooks_keep_their_order_for_one_address(sandbox: Doors, hooked: Receiver) -> None:
+def test_hooks_keep_their_order_for_one_address(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "add_lead")
 
     deals = [sandbox.new_deal() for _ in range(20)]
@@ -88,25 +88,25 @@ def test_hooks_keep_their_order_for_one_address(sandbox: Doors, hooked: Receiver
     assert [int(form["leads[add][0][id]"]) for form in hooked.forms()] == deals
 
 
-def test_a_5xx_receiver_gets_five_attempts_by_the_sandboxs_clock(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_5xx_receiver_gets_five_attempts_by_the_sandboxs_clock(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.control("POST", "clock", {"freeze": True})
     sandbox.subscribe(hooked.url, "add_lead")
     hooked.answer = lambda _: 503
     sandbox.new_deal()
     sandbox.flush()
 
-    seen = []
+    counts = []
     for wait in (299, 1, 899, 1, 899, 1, 3599, 1, 100_000):
-        seen.append(len(hooked.hooks))
+        counts.append(len(hooked.hooks))
         advance(sandbox, wait)
 
-    assert seen == [1, 1, 2, 2, 3, 3, 4, 4, 5]
+    assert counts == [1, 1, 2, 2, 3, 3, 4, 4, 5]
     assert len(hooked.hooks) == 5
     assert len({body for _, body in hooked.hooks}) == 1
     assert sandbox.attempts()[-1]["outcome"] == "gave_up"
 
 
-def test_a_4xx_receiver_gets_three_attempts(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_4xx_receiver_gets_three_attempts(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "add_lead")
     hooked.answer = lambda _: 404
     sandbox.new_deal()
@@ -118,7 +118,7 @@ def test_a_4xx_receiver_gets_three_attempts(sandbox: Doors, hooked: Receiver) ->
     assert len(hooked.hooks) == 3
 
 
-def test_a_redirect_is_no_valid_answer_and_is_not_followed(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_redirect_is_no_valid_answer_and_is_not_followed(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "add_lead")
     hooked.answer = lambda _: 302
 
@@ -128,7 +128,9 @@ def test_a_redirect_is_no_valid_answer_and_is_not_followed(sandbox: Doors, hooke
     assert [(one["status"], one["outcome"]) for one in sandbox.attempts()] == [(302, "will_retry")]
 
 
-def test_a_receiver_that_recovers_gets_the_hook_once_more_and_no_further(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_receiver_that_recovers_gets_the_hook_once_more_and_no_further(
+    sandbox: ServedSandbox, hooked: Receiver
+) -> None:
     sandbox.subscribe(hooked.url, "add_lead")
     hooked.answer = lambda number: 500 if number == 0 else 200
     sandbox.new_deal()
@@ -140,7 +142,7 @@ def test_a_receiver_that_recovers_gets_the_hook_once_more_and_no_further(sandbox
     assert [one["outcome"] for one in sandbox.attempts()] == ["will_retry", "delivered"]
 
 
-def test_a_slow_receiver_is_booked_as_499_and_tried_again(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_slow_receiver_is_booked_as_499_and_tried_again(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.control("POST", "hooks/settings", {"timeout": 0.05})
     sandbox.subscribe(hooked.url, "add_lead")
     answer_now = threading.Event()
@@ -153,7 +155,7 @@ def test_a_slow_receiver_is_booked_as_499_and_tried_again(sandbox: Doors, hooked
     assert [(one["status"], one["outcome"]) for one in sandbox.attempts()] == [(499, "will_retry")]
 
 
-def test_nobody_there_is_tried_again_too(sandbox: Doors) -> None:
+def test_nobody_there_is_tried_again_too(sandbox: ServedSandbox) -> None:
     with receiver() as gone:
         address = gone.url
     sandbox.subscribe(address, "add_lead")
@@ -164,7 +166,7 @@ def test_nobody_there_is_tried_again_too(sandbox: Doors) -> None:
     assert [(one["status"], one["outcome"]) for one in sandbox.attempts()] == [(0, "will_retry")]
 
 
-def test_speed_brings_retries_sooner(sandbox: Doors, hooked: Receiver) -> None:
+def test_speed_brings_retries_sooner(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.control("POST", "clock", {"freeze": True})
     sandbox.control("POST", "hooks/settings", {"speed": 100})
     sandbox.subscribe(hooked.url, "add_lead")
@@ -177,7 +179,7 @@ def test_speed_brings_retries_sooner(sandbox: Doors, hooked: Receiver) -> None:
     assert len(hooked.hooks) == 2
 
 
-def test_more_than_a_hundred_bad_answers_switch_the_hook_off(sandbox: Doors, hooked: Receiver) -> None:
+def test_more_than_a_hundred_bad_answers_switch_the_hook_off(sandbox: ServedSandbox, hooked: Receiver) -> None:
     webhook = sandbox.subscribe(hooked.url, "add_lead")
     hooked.answer = lambda _: 400
 
@@ -198,7 +200,7 @@ def test_more_than_a_hundred_bad_answers_switch_the_hook_off(sandbox: Doors, hoo
     assert len(hooked.hooks) == 102
 
 
-def test_an_unsubscribed_address_gets_no_retry(sandbox: Doors, hooked: Receiver) -> None:
+def test_an_unsubscribed_address_gets_no_retry(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "add_lead")
     hooked.answer = lambda _: 500
     sandbox.new_deal()
@@ -210,19 +212,19 @@ def test_an_unsubscribed_address_gets_no_retry(sandbox: Doors, hooked: Receiver)
     assert len(hooked.hooks) == 1
 
 
-def test_a_dropped_hook_never_comes(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_dropped_hook_never_comes(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "add_lead")
     sandbox.control("POST", "faults", {"kind": "hook_drop", "count": 1})
 
-    lost, told = sandbox.new_deal(), sandbox.new_deal()
+    lost, sent = sandbox.new_deal(), sandbox.new_deal()
     advance(sandbox, 100_000)
 
-    assert [form["leads[add][0][id]"] for form in hooked.forms()] == [str(told)]
+    assert [form["leads[add][0][id]"] for form in hooked.forms()] == [str(sent)]
     assert [one["outcome"] for one in sandbox.attempts()] == ["lost", "delivered"]
     assert f"={lost}&" in sandbox.attempts()[0]["body"]
 
 
-def test_a_duplicated_hook_comes_twice_with_two_request_ids(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_duplicated_hook_comes_twice_with_two_request_ids(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "add_lead")
     sandbox.control("POST", "faults", {"kind": "hook_duplicate", "count": 1})
 
@@ -234,7 +236,7 @@ def test_a_duplicated_hook_comes_twice_with_two_request_ids(sandbox: Doors, hook
     assert first["X-Amocrm-Requestid"] != second["X-Amocrm-Requestid"]
 
 
-def test_a_reordered_hook_comes_after_the_next_one(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_reordered_hook_comes_after_the_next_one(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.control("POST", "clock", {"freeze": True})
     sandbox.subscribe(hooked.url, "add_lead")
     sandbox.control("POST", "faults", {"kind": "hook_reorder", "count": 1})
@@ -246,7 +248,7 @@ def test_a_reordered_hook_comes_after_the_next_one(sandbox: Doors, hooked: Recei
     assert got == [deals[1], deals[0], deals[2]]
 
 
-def test_a_delayed_hook_waits_by_the_sandboxs_clock(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_delayed_hook_waits_by_the_sandboxs_clock(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.control("POST", "clock", {"freeze": True})
     sandbox.subscribe(hooked.url, "add_lead")
     sandbox.control("POST", "faults", {"kind": "hook_delay", "count": 1, "seconds": 60})
@@ -259,7 +261,7 @@ def test_a_delayed_hook_waits_by_the_sandboxs_clock(sandbox: Doors, hooked: Rece
     assert (before, len(hooked.hooks)) == (0, 1)
 
 
-def test_status_hooks_alone_may_be_lost(sandbox: Doors, hooked: Receiver) -> None:
+def test_status_hooks_alone_may_be_lost(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "status_lead", "update_lead")
     sandbox.control("POST", "faults", {"kind": "hook_lose_status"})
     deal = sandbox.new_deal()
@@ -270,7 +272,7 @@ def test_status_hooks_alone_may_be_lost(sandbox: Doors, hooked: Receiver) -> Non
     assert hooked.roots() == ["leads[update]"]
 
 
-def test_a_letter_fires_no_account_hook_but_the_digital_pipelines(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_letter_fires_no_account_hook_but_the_digital_pipelines(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "note_lead", "update_lead")
     deal = sandbox.new_deal()
     stage = {name: sandbox.world.table("leads")[deal][name] for name in ("pipeline_id", "status_id")}
@@ -291,7 +293,7 @@ def test_a_letter_fires_no_account_hook_but_the_digital_pipelines(sandbox: Doors
     assert list(hooked.forms()[0]) == list(expected)
 
 
-def test_a_digital_pipeline_hook_is_never_tried_again(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_digital_pipeline_hook_is_never_tried_again(sandbox: ServedSandbox, hooked: Receiver) -> None:
     hooked.answer = lambda _: 500
     sandbox.control("POST", "hooks/pipeline", {"destination": hooked.url, "event": "status"})
     deal = sandbox.new_deal()
@@ -305,7 +307,7 @@ def test_a_digital_pipeline_hook_is_never_tried_again(sandbox: Doors, hooked: Re
     assert len(form) == 7
 
 
-def test_linking_a_contact_is_told_as_the_contacts_update(sandbox: Doors, hooked: Receiver) -> None:
+def test_linking_a_contact_is_told_as_the_contacts_update(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "update_contact", "update_lead")
     deal = sandbox.new_deal()
     contact = next(iter(sandbox.world.table("contacts")))
@@ -319,7 +321,7 @@ def test_linking_a_contact_is_told_as_the_contacts_update(sandbox: Doors, hooked
     assert form[f"contacts[update][0][linked_leads_id][{deal}][ID]"] == str(deal)
 
 
-def test_a_form_enquiry_and_its_acceptance(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_form_enquiry_and_its_acceptance(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "add_unsorted", "delete_unsorted", "add_lead", "status_lead")
     metadata = {"form_id": "1", "form_name": "Заявка", "form_page": "https://example.com", "form_sent_at": 1726573764}
     enquiry = {

@@ -7,23 +7,23 @@ from typing import Any
 
 import pytest
 import requests
-from support.sandbox_http import Doors, doors
+from support.sandbox_http import ServedSandbox, served_sandbox
 
 from amo_bridge.sandbox.faults import HOOK_FAULTS, HTTP_FAULTS, Fault
 from amo_bridge.sandbox.limits import Limits
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Doors]:
-    with doors() as served:
+def sandbox() -> Iterator[ServedSandbox]:
+    with served_sandbox() as served:
         yield served
 
 
-def add_deal(sandbox: Doors, name: str = "Новая") -> requests.Response:
+def add_deal(sandbox: ServedSandbox, name: str = "Новая") -> requests.Response:
     return sandbox.call("POST", "/api/v4/leads", [{"name": name}])
 
 
-def deals(sandbox: Doors) -> list[str]:
+def deals(sandbox: ServedSandbox) -> list[str]:
     return [deal["name"] for deal in sandbox.world.table("leads").values()]
 
 
@@ -31,7 +31,7 @@ def deals(sandbox: Doors) -> list[str]:
 
 
 class Watch:
-    """A clock that goes when it is told to."""
+    """A clock that is moved by hand."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -91,7 +91,7 @@ def test_old_429_are_forgiven() -> None:
     assert verdicts == [429] * 6
 
 
-def test_too_many_requests_are_answered_as_amocrm_does(sandbox: Doors) -> None:
+def test_too_many_requests_are_answered_as_amocrm_does(sandbox: ServedSandbox) -> None:
     sandbox.control("POST", "limits", {"per_second": 1, "block_after": 2, "retry_after": 3})
 
     answers = [sandbox.call("GET", "/api/v4/account") for _ in range(1)]
@@ -105,7 +105,7 @@ def test_too_many_requests_are_answered_as_amocrm_does(sandbox: Doors) -> None:
     assert "<title>403 Forbidden</title>" in answers[3].text
 
 
-def test_people_and_controls_are_never_limited(sandbox: Doors) -> None:
+def test_people_and_controls_are_never_limited(sandbox: ServedSandbox) -> None:
     sandbox.control("POST", "limits", {"per_second": 0, "block_after": 0})
     blocked = sandbox.call("GET", "/api/v4/account").status_code
 
@@ -116,7 +116,7 @@ def test_people_and_controls_are_never_limited(sandbox: Doors) -> None:
     assert len(deals(sandbox)) == 1
 
 
-def test_limits_can_be_switched_off_and_nonsense_is_refused(sandbox: Doors) -> None:
+def test_limits_can_be_switched_off_and_nonsense_is_refused(sandbox: ServedSandbox) -> None:
     sandbox.control("POST", "limits", {"per_second": 0, "enabled": False})
 
     assert sandbox.call("GET", "/api/v4/account").status_code == 200
@@ -128,7 +128,7 @@ def test_limits_can_be_switched_off_and_nonsense_is_refused(sandbox: Doors) -> N
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_5xx_is_a_page_and_nothing_is_done(sandbox: Doors, status: int) -> None:
+def test_5xx_is_a_page_and_nothing_is_done(sandbox: ServedSandbox, status: int) -> None:
     sandbox.control("POST", "faults", {"kind": "status", "status": status})
 
     answer = add_deal(sandbox)
@@ -147,7 +147,9 @@ def test_5xx_is_a_page_and_nothing_is_done(sandbox: Doors, status: int) -> None:
         ({"kind": "blocked_page"}, 200, "text/html; charset=utf-8"),
     ],
 )
-def test_refusals_of_the_whole_account(sandbox: Doors, fault: dict[str, Any], status: int, content_type: str) -> None:
+def test_refusals_of_the_whole_account(
+    sandbox: ServedSandbox, fault: dict[str, Any], status: int, content_type: str
+) -> None:
     sandbox.control("POST", "faults", fault)
 
     answer = add_deal(sandbox)
@@ -156,7 +158,7 @@ def test_refusals_of_the_whole_account(sandbox: Doors, fault: dict[str, Any], st
     assert deals(sandbox) == []
 
 
-def test_a_lost_answer_was_done(sandbox: Doors) -> None:
+def test_a_lost_answer_was_done(sandbox: ServedSandbox) -> None:
     sandbox.control("POST", "faults", {"kind": "lost_answer", "count": 1})
 
     with pytest.raises(requests.ConnectionError):
@@ -166,7 +168,7 @@ def test_a_lost_answer_was_done(sandbox: Doors) -> None:
     assert add_deal(sandbox).status_code == 200
 
 
-def test_a_refused_connection_did_nothing(sandbox: Doors) -> None:
+def test_a_refused_connection_did_nothing(sandbox: ServedSandbox) -> None:
     sandbox.control("POST", "faults", {"kind": "refuse_before", "count": 1})
 
     with pytest.raises(requests.ConnectionError):
@@ -175,7 +177,7 @@ def test_a_refused_connection_did_nothing(sandbox: Doors) -> None:
     assert deals(sandbox) == []
 
 
-def test_a_slow_write_lands_after_its_504(sandbox: Doors) -> None:
+def test_a_slow_write_lands_after_its_504(sandbox: ServedSandbox) -> None:
     sandbox.control("POST", "faults", {"kind": "slow_write_lands_late", "count": 1, "ms": 1})
 
     with sandbox.world.lock:  # no write can land meanwhile, but the 504 comes
@@ -187,7 +189,7 @@ def test_a_slow_write_lands_after_its_504(sandbox: Doors) -> None:
     assert deals(sandbox) == ["Опоздавшая"]
 
 
-def test_a_slow_answer_comes_in_full(sandbox: Doors) -> None:
+def test_a_slow_answer_comes_in_full(sandbox: ServedSandbox) -> None:
     sandbox.control("POST", "faults", {"kind": "slow", "ms": 30})
 
     assert add_deal(sandbox).status_code == 200
@@ -196,7 +198,7 @@ def test_a_slow_answer_comes_in_full(sandbox: Doors) -> None:
     assert logged["ms"] >= 30
 
 
-def test_a_fault_strikes_only_what_it_is_aimed_at(sandbox: Doors) -> None:
+def test_a_fault_strikes_only_what_it_is_aimed_at(sandbox: ServedSandbox) -> None:
     sandbox.control("POST", "faults", {"kind": "status", "status": 502, "method": "post", "path": "/api/v4/leads*"})
 
     assert add_deal(sandbox).status_code == 502
@@ -204,7 +206,7 @@ def test_a_fault_strikes_only_what_it_is_aimed_at(sandbox: Doors) -> None:
     assert sandbox.call("GET", "/api/v4/account").status_code == 200
 
 
-def test_people_are_spared_unless_the_fault_says_otherwise(sandbox: Doors) -> None:
+def test_people_are_spared_unless_the_fault_says_otherwise(sandbox: ServedSandbox) -> None:
     sandbox.control("POST", "faults", {"kind": "status"})
     sandbox.new_deal()
     sandbox.control("DELETE", "faults")
@@ -224,7 +226,7 @@ def test_the_same_seed_strikes_the_same_requests() -> None:
     assert 5 < sum(strikes(7)) < 35
 
 
-def test_filters_can_be_lost_and_come_back(sandbox: Doors) -> None:
+def test_filters_can_be_lost_and_come_back(sandbox: ServedSandbox) -> None:
     one, other = sandbox.new_deal(), sandbox.new_deal()
 
     def found() -> list[int]:
@@ -233,15 +235,15 @@ def test_filters_can_be_lost_and_come_back(sandbox: Doors) -> None:
 
     sandbox.control("POST", "faults", {"kind": "filters_off"})
     without = found()
-    told = sandbox.call("GET", "/api/v4/account?with=is_api_filter_enabled").json()
+    account = sandbox.call("GET", "/api/v4/account?with=is_api_filter_enabled").json()
     sandbox.control("DELETE", "faults")
 
     assert without == [one, other]
-    assert told["is_api_filter_enabled"] is False
+    assert account["is_api_filter_enabled"] is False
     assert found() == [one]
 
 
-def test_a_fault_can_be_switched_off_alone(sandbox: Doors) -> None:
+def test_a_fault_can_be_switched_off_alone(sandbox: ServedSandbox) -> None:
     first = sandbox.control("POST", "faults", {"kind": "status"})["id"]
     sandbox.control("POST", "faults", {"kind": "hook_drop"})
 
@@ -261,11 +263,11 @@ def test_a_fault_can_be_switched_off_alone(sandbox: Doors) -> None:
         {"kind": "slow", "mss": 1},
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(sandbox: Doors, nonsense: dict[str, Any]) -> None:
+def test_a_fault_that_makes_no_sense_is_refused(sandbox: ServedSandbox, nonsense: dict[str, Any]) -> None:
     assert sandbox.call("POST", "/sandbox/faults", nonsense).status_code == 400
     assert sandbox.control("GET", "faults")["faults"] == []
 
 
 @pytest.mark.parametrize("kind", [*HTTP_FAULTS, *HOOK_FAULTS])
-def test_every_documented_fault_can_be_switched_on(sandbox: Doors, kind: str) -> None:
+def test_every_documented_fault_can_be_switched_on(sandbox: ServedSandbox, kind: str) -> None:
     assert sandbox.control("POST", "faults", {"kind": kind})["kind"] == kind

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.sandbox_http import Doors, Receiver, doors, receiver
+from support.sandbox_http import Receiver, ServedSandbox, receiver, served_sandbox
 
 from amo_bridge.sandbox.files import MAX_PART
 
@@ -18,15 +18,15 @@ def hooked() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def sandbox(hooked: Receiver) -> Iterator[Doors]:
-    with doors() as served:
+def sandbox(hooked: Receiver) -> Iterator[ServedSandbox]:
+    with served_sandbox() as served:
         served.control("POST", "limits", {"enabled": False})
         yield served
 
 
-def upload(sandbox: Doors, name: str, content: bytes, **more: Any) -> dict[str, Any]:
-    told = {"file_name": name, "file_size": len(content), **more}
-    session = sandbox.call("POST", "/drive/v1.0/sessions", told).json()
+def upload(sandbox: ServedSandbox, name: str, content: bytes, **more: Any) -> dict[str, Any]:
+    body = {"file_name": name, "file_size": len(content), **more}
+    session = sandbox.call("POST", "/drive/v1.0/sessions", body).json()
     url = session["upload_url"]
     for start in range(0, len(content), MAX_PART):
         answer = sandbox.raw("POST", url, content[start : start + MAX_PART])
@@ -36,22 +36,22 @@ def upload(sandbox: Doors, name: str, content: bytes, **more: Any) -> dict[str, 
     return dict(answer.json())
 
 
-def test_the_drive_is_where_the_account_says(sandbox: Doors) -> None:
+def test_the_drive_is_where_the_account_says(sandbox: ServedSandbox) -> None:
     assert sandbox.call("GET", "/api/v4/account?with=drive_url").json()["drive_url"] == f"{sandbox.url}/drive"
 
 
-def test_a_file_goes_up_in_parts_and_comes_down_whole(sandbox: Doors) -> None:
+def test_a_file_goes_up_in_parts_and_comes_down_whole(sandbox: ServedSandbox) -> None:
     content = bytes(range(256)) * (MAX_PART // 256 * 2 + 3)
 
     file = upload(sandbox, "Бриф клиента.docx", content)
 
     assert (file["name"], file["size"], file["type"]) == ("Бриф клиента.docx", len(content), "document")
     assert file["metadata"]["extension"] == "docx"
-    # Whoever knows the link needs no token.
+    # The link alone is enough, without a token.
     assert sandbox.raw("GET", file["_links"]["download"]["href"], token="").content == content
 
 
-def test_wrong_uploads_are_refused(sandbox: Doors) -> None:
+def test_wrong_uploads_are_refused(sandbox: ServedSandbox) -> None:
     session = sandbox.call("POST", "/drive/v1.0/sessions", {"file_name": "a.txt", "file_size": 3}).json()
 
     assert sandbox.raw("POST", session["upload_url"] + "0", b"abc").status_code == 404
@@ -61,7 +61,7 @@ def test_wrong_uploads_are_refused(sandbox: Doors) -> None:
     assert sandbox.call("POST", "/drive/v1.0/sessions", big).status_code == 400
 
 
-def test_a_session_ends_after_a_day(sandbox: Doors) -> None:
+def test_a_session_ends_after_a_day(sandbox: ServedSandbox) -> None:
     session = sandbox.call("POST", "/drive/v1.0/sessions", {"file_name": "a.txt", "file_size": 3}).json()
 
     sandbox.control("POST", "clock", {"advance": 24 * 3600})
@@ -69,7 +69,7 @@ def test_a_session_ends_after_a_day(sandbox: Doors) -> None:
     assert sandbox.raw("POST", session["upload_url"], b"abc").status_code == 404
 
 
-def test_a_new_version_keeps_the_file(sandbox: Doors) -> None:
+def test_a_new_version_keeps_the_file(sandbox: ServedSandbox) -> None:
     first = upload(sandbox, "Договор.pdf", b"one")
 
     second = upload(sandbox, "Договор 2.pdf", b"two!", file_uuid=first["uuid"])
@@ -82,7 +82,7 @@ def test_a_new_version_keeps_the_file(sandbox: Doors) -> None:
     assert sandbox.raw("GET", first["_links"]["download_version"]["href"]).content == b"one"
 
 
-def test_files_are_listed_renamed_deleted_and_restored(sandbox: Doors) -> None:
+def test_files_are_listed_renamed_deleted_and_restored(sandbox: ServedSandbox) -> None:
     first, second = upload(sandbox, "a.txt", b"1"), upload(sandbox, "b.pdf", b"2")
 
     def names(query: str = "") -> list[str]:
@@ -99,7 +99,7 @@ def test_files_are_listed_renamed_deleted_and_restored(sandbox: Doors) -> None:
     assert sorted(names()) == ["a.txt", "c.pdf"]
 
 
-def test_a_cards_files_are_paged_by_before_id(sandbox: Doors) -> None:
+def test_a_cards_files_are_paged_by_before_id(sandbox: ServedSandbox) -> None:
     deal = sandbox.new_deal()
     path = f"/api/v4/leads/{deal}/files"
     files = [upload(sandbox, f"{number}.txt", b"x")["uuid"] for number in range(3)]
@@ -121,7 +121,7 @@ def test_a_cards_files_are_paged_by_before_id(sandbox: Doors) -> None:
     assert [file["file_uuid"] for file in left] == [files[1], files[0]]
 
 
-def test_a_file_dropped_on_a_card_is_seen_everywhere(sandbox: Doors, hooked: Receiver) -> None:
+def test_a_file_dropped_on_a_card_is_seen_everywhere(sandbox: ServedSandbox, hooked: Receiver) -> None:
     sandbox.subscribe(hooked.url, "note_lead")
     deal, person = sandbox.new_deal(), sandbox.user("Мария Кузнецова")
     dropped = {"entity_type": "leads", "entity_id": deal, "user_id": person, "comment": "Смотрите"}
@@ -149,10 +149,10 @@ def test_a_file_dropped_on_a_card_is_seen_everywhere(sandbox: Doors, hooked: Rec
 @pytest.mark.parametrize(
     "wrong", [{"entity_id": 1}, {"entity_type": "leads", "user_id": 1}, {"file_name": ""}, {"entity_type": "tables"}]
 )
-def test_a_file_dropped_nowhere_is_refused(sandbox: Doors, wrong: dict[str, Any]) -> None:
+def test_a_file_dropped_nowhere_is_refused(sandbox: ServedSandbox, wrong: dict[str, Any]) -> None:
     person = sandbox.user("Мария Кузнецова")
-    told = {"entity_type": "leads", "entity_id": sandbox.new_deal(), "user_id": person, "file_name": "a.txt"}
+    body = {"entity_type": "leads", "entity_id": sandbox.new_deal(), "user_id": person, "file_name": "a.txt"}
 
-    answer = sandbox.call("POST", "/sandbox/ui/attach_file", {**told, **wrong})
+    answer = sandbox.call("POST", "/sandbox/ui/attach_file", {**body, **wrong})
 
     assert answer.status_code in (400, 404)

@@ -1,4 +1,4 @@
-"""Many deals at once, for benchmarks and a first fill: they are like any other deal, and nobody was told of them."""
+"""Many deals at once, for benchmarks and an initial load: like any other deal, without events or webhooks."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def seed(account: SandboxAccount, **body: Any) -> Any:
 
 
 def test_seeded_deals_stand_on_the_stage_and_tell_nobody(account: SandboxAccount) -> None:
-    told = seed(account, deals=120, stage="Продажи / Бриф получен")
+    seeded = seed(account, deals=120, stage="Продажи / Бриф получен")
 
-    assert told == {"deals": 120, "first_id": 30_000_001, "last_id": 30_000_120}
+    assert seeded == {"deals": 120, "first_id": 30_000_001, "last_id": 30_000_120}
     page = account.get("leads?limit=250").json["_embedded"]["leads"]
     assert [lead["id"] for lead in page] == list(range(30_000_001, 30_000_121))
     stage = account.stage("Бриф получен")
@@ -32,9 +32,9 @@ def test_seeded_deals_stand_on_the_stage_and_tell_nobody(account: SandboxAccount
 
 
 def test_a_seeded_contact_is_a_deals_main_one_and_has_a_phone(account: SandboxAccount) -> None:
-    told = seed(account, deals=3, contacts=True)
+    seeded = seed(account, deals=3, contacts=True)
 
-    lead = account.lead(told["last_id"])
+    lead = account.lead(seeded["last_id"])
     assert account.stage("Новый клиент").items() <= lead.items()
     (contact,) = lead["_embedded"]["contacts"]
     assert contact["is_main"] is True
@@ -44,8 +44,8 @@ def test_a_seeded_contact_is_a_deals_main_one_and_has_a_phone(account: SandboxAc
 
 
 def test_seeded_deals_are_ordered_and_filtered_as_others(account: SandboxAccount) -> None:
-    told = seed(account, deals=300)
-    first, last = told["first_id"], told["last_id"]
+    seeded = seed(account, deals=300)
+    first, last = seeded["first_id"], seeded["last_id"]
 
     def ids(query: str) -> list[int]:
         return [lead["id"] for lead in account.get(f"leads?{query}").json["_embedded"]["leads"]]
@@ -76,9 +76,9 @@ def test_a_seed_that_makes_no_sense_is_refused(account: SandboxAccount, wrong: d
 
 def test_seeded_deals_survive_a_restart(tmp_path: Path) -> None:
     world = load_world(state_file=tmp_path / "state.sqlite")
-    told = seed(SandboxAccount(world), deals=5, contacts=True)
+    seeded = seed(SandboxAccount(world), deals=5, contacts=True)
     world.close()
 
     again = load_world(state_file=tmp_path / "state.sqlite")
-    assert len(SandboxAccount(again).lead(told["last_id"])["_embedded"]["contacts"]) == 1
+    assert len(SandboxAccount(again).lead(seeded["last_id"])["_embedded"]["contacts"]) == 1
     again.close()

@@ -78,10 +78,10 @@ def test_a_stopped_sandbox_answers_no_open_connection() -> None:
 
 
 def test_a_webhook_on_its_way_is_finished_before_the_sandbox_stops() -> None:
-    asked, stopping = threading.Event(), threading.Event()
+    requested, stopping = threading.Event(), threading.Event()
 
     def answer(_number: int) -> int:
-        asked.set()
+        requested.set()
         assert stopping.wait(1.5)
         return 204
 
@@ -93,7 +93,7 @@ def test_a_webhook_on_its_way_is_finished_before_the_sandbox_stops() -> None:
             hook = {"destination": received.url, "settings": ["add_lead"]}
             requests.post(f"{url}/api/v4/webhooks", json=hook, headers=headers, timeout=10).raise_for_status()
             requests.post(f"{url}/api/v4/leads", json=[{}], headers=headers, timeout=10).raise_for_status()
-            assert asked.wait(10)
+            assert requested.wait(10)
             stopping.set()
         assert len(received.hooks) == 1
         assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("hooks to ")]

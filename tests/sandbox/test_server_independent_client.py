@@ -320,36 +320,36 @@ def test_what_is_not_there_is_told_by_204(served: Served) -> None:
             amo.tasks.get(1),
             amo.leads.notes.get(1, entity_id=lead_id),
         ):
-            with pytest.raises(NotFoundError) as told:
+            with pytest.raises(NotFoundError) as caught:
                 await missing
-            assert told.value.status_code == 204
-        with pytest.raises(NotFoundError) as told:
+            assert caught.value.status_code == 204
+        with pytest.raises(NotFoundError) as caught:
             await amo.request("GET", "no/such/thing")
-        assert (told.value.status_code, told.value.detail) == (404, f"Cannot GET {served.url}/api/v4/no/such/thing")
+        assert (caught.value.status_code, caught.value.detail) == (404, f"Cannot GET {served.url}/api/v4/no/such/thing")
 
     served.play(story)
 
 
 def test_a_wrong_batch_names_object_field_and_reason_and_writes_nothing(served: Served) -> None:
     async def story(amo: AmoCRMClient) -> None:
-        with pytest.raises(ValidationError) as told:
+        with pytest.raises(ValidationError) as caught:
             await amo.leads.create([Lead(name="хорошая"), Lead(name="плохая", responsible_user_id=1)])
-        (issue,) = told.value.errors
+        (issue,) = caught.value.errors
         assert (issue.request_id, issue.code, issue.path) == ("1", "NotSupportedChoice", "responsible_user_id")
-        assert (told.value.status_code, told.value.detail) == (400, "Request validation failed")
+        assert (caught.value.status_code, caught.value.detail) == (400, "Request validation failed")
         assert [lead async for lead in amo.leads.iterate()] == []
-        with pytest.raises(ValidationError) as told:
+        with pytest.raises(ValidationError) as caught:
             await amo.request("POST", "leads", json=[{}] * 251)
-        assert (told.value.status_code, told.value.detail) == (422, "Limit 250 per page")
+        assert (caught.value.status_code, caught.value.detail) == (422, "Limit 250 per page")
 
     served.play(story)
 
 
 def test_a_wrong_token_and_one_without_rights(served: Served) -> None:
     async def stranger(amo: AmoCRMClient) -> None:
-        with pytest.raises(AuthError) as told:
+        with pytest.raises(AuthError) as caught:
             await amo.account.get()
-        assert (told.value.status_code, told.value.detail) == (401, "Invalid user name or password")
+        assert (caught.value.status_code, caught.value.detail) == (401, "Invalid user name or password")
 
     async def manager(amo: AmoCRMClient) -> None:
         assert (await amo.account.get()).current_user_id == 10_000_002
@@ -363,10 +363,10 @@ def test_a_wrong_token_and_one_without_rights(served: Served) -> None:
 
 def test_too_many_writes_are_an_error_it_sees(served: Served) -> None:
     async def story(amo: AmoCRMClient) -> None:
-        with pytest.raises(RateLimitError) as told:
+        with pytest.raises(RateLimitError) as caught:
             await amo.leads.create([{"name": "a"}])
-        assert told.value.title == "Too Many Requests"
-        assert told.value.body["retry_after"] == 1
+        assert caught.value.title == "Too Many Requests"
+        assert caught.value.body["retry_after"] == 1
 
     served.control("POST", "limits", {"enabled": True, "per_second": 0})
     served.play(story)

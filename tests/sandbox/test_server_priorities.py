@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from support.sandbox_http import Doors, Receiver, doors, receiver
+from support.sandbox_http import Receiver, ServedSandbox, receiver, served_sandbox
 
 API = "/api/v4"
 DUE = 2_000_000_000
@@ -27,28 +27,28 @@ def hooked() -> Iterator[Receiver]:
 
 
 @pytest.fixture(scope="module")
-def sandbox(hooked: Receiver) -> Iterator[Doors]:
+def sandbox(hooked: Receiver) -> Iterator[ServedSandbox]:
     """One account for all tests here: each makes what it needs and looks only at that."""
-    with doors() as served:
+    with served_sandbox() as served:
         served.control("POST", "limits", {"enabled": False})
         served.subscribe(hooked.url, *EVERYTHING)
         yield served
 
 
 @pytest.fixture
-def fresh() -> Iterator[Doors]:
-    with doors() as served:
+def fresh() -> Iterator[ServedSandbox]:
+    with served_sandbox() as served:
         served.control("POST", "limits", {"enabled": False})
         yield served
 
 
-def add(sandbox: Doors, path: str, *bodies: dict[str, Any]) -> list[int]:
+def add(sandbox: ServedSandbox, path: str, *bodies: dict[str, Any]) -> list[int]:
     answer = sandbox.call("POST", f"{API}/{path}", list(bodies))
     assert answer.status_code == 200, answer.text
     return [int(item["id"]) for item in answer.json()["_embedded"][path.split("/")[-1]]]
 
 
-def body_of(path: str, sandbox: Doors) -> dict[str, Any]:
+def body_of(path: str, sandbox: ServedSandbox) -> dict[str, Any]:
     """The least that can be added under ``path``."""
     if path == "tasks":
         return {"text": "Позвонить", "complete_till": DUE}
@@ -77,7 +77,7 @@ def body_of(path: str, sandbox: Doors) -> dict[str, Any]:
     ],
 )
 def test_every_answer_says_what_it_is_and_has_a_request_id(
-    sandbox: Doors, method: str, path: str, body: Any, status: int, kind: str | None
+    sandbox: ServedSandbox, method: str, path: str, body: Any, status: int, kind: str | None
 ) -> None:
     answer = sandbox.call(method, f"{API}/{path}", body)
     assert (answer.status_code, answer.headers.get("Content-Type")) == (status, kind)
@@ -89,7 +89,7 @@ def test_every_answer_says_what_it_is_and_has_a_request_id(
         assert (answer.json()["status"], answer.json()["type"]) == (status, f"https://httpstatus.es/{status}")
 
 
-def test_the_date_of_an_answer_is_the_accounts_time(fresh: Doors) -> None:
+def test_the_date_of_an_answer_is_the_accounts_time(fresh: ServedSandbox) -> None:
     fresh.control("POST", "clock", {"freeze": True, "set": 1_900_000_000})
     fresh.control("POST", "faults", {"kind": "status", "status": 502, "path": f"{API}/users"})
     for path in (
@@ -107,7 +107,7 @@ def test_the_date_of_an_answer_is_the_accounts_time(fresh: Doors) -> None:
 
 
 @pytest.mark.parametrize("path", ["leads", "contacts", "companies", "tasks", "leads/notes"])
-def test_pages_of_every_kind(fresh: Doors, path: str) -> None:
+def test_pages_of_every_kind(fresh: ServedSandbox, path: str) -> None:
     name = path.split("/")[-1]
     known = fresh.call("GET", f"{API}/{path}")
     before = len(known.json()["_embedded"][name]) if known.content else 0
@@ -123,7 +123,7 @@ def test_pages_of_every_kind(fresh: Doors, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["leads/custom_fields", "users", "leads/pipelines", "webhooks"])
-def test_lists_that_tell_how_long_they_are(sandbox: Doors, path: str) -> None:
+def test_lists_that_tell_how_long_they_are(sandbox: ServedSandbox, path: str) -> None:
     listed = sandbox.call("GET", f"{API}/{path}?limit=250").json()
     assert listed["_total_items"] == len(listed["_embedded"][path.split("/")[-1]]) > 0
 
@@ -140,7 +140,7 @@ def test_lists_that_tell_how_long_they_are(sandbox: Doors, path: str) -> None:
         ("tasks", {"id", "request_id", "_links"}, {"id", "updated_at", "request_id", "_links"}),
     ],
 )
-def test_writes_answer_with_the_least(sandbox: Doors, path: str, added: set[str], changed: set[str]) -> None:
+def test_writes_answer_with_the_least(sandbox: ServedSandbox, path: str, added: set[str], changed: set[str]) -> None:
     bodies = [body_of(path, sandbox), {**body_of(path, sandbox), "request_id": "мой"}]
     made = sandbox.call("POST", f"{API}/{path}", bodies).json()
     items = made["_embedded"][path]
@@ -154,7 +154,7 @@ def test_writes_answer_with_the_least(sandbox: Doors, path: str, added: set[str]
 
 
 @pytest.mark.parametrize("path", ["leads", "contacts", "companies", "tasks", "leads/notes"])
-def test_one_wrong_object_stops_every_kind_of_batch(sandbox: Doors, path: str) -> None:
+def test_one_wrong_object_stops_every_kind_of_batch(sandbox: ServedSandbox, path: str) -> None:
     kind = path.split("/")[-1]
     kept = len(sandbox.world.table(kind))
     wrong = {**body_of(path, sandbox), "responsible_user_id": 1, "created_by": 1}
@@ -175,7 +175,7 @@ def test_one_wrong_object_stops_every_kind_of_batch(sandbox: Doors, path: str) -
         ("companies", ""),
     ],
 )
-def test_what_a_card_shows(sandbox: Doors, path: str, own: str) -> None:
+def test_what_a_card_shows(sandbox: ServedSandbox, path: str, own: str) -> None:
     card = sandbox.call("GET", f"{API}/{path}/{add(sandbox, path, {'name': 'имя'})[0]}").json()
     common = (
         "id name responsible_user_id group_id created_by updated_by created_at updated_at is_deleted closest_task_at"
@@ -189,7 +189,7 @@ def test_what_a_card_shows(sandbox: Doors, path: str, own: str) -> None:
 # --- who asks too often ------------------------------------------------------------------------------------------
 
 
-def test_from_429_to_a_block_and_out_of_it(fresh: Doors) -> None:
+def test_from_429_to_a_block_and_out_of_it(fresh: ServedSandbox) -> None:
     fresh.control("POST", "limits", {"enabled": True, "per_second": 0, "block_after": 2})
     answers = [fresh.call("GET", f"{API}/account") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [429, 429, 403, 403]
@@ -207,7 +207,7 @@ def test_from_429_to_a_block_and_out_of_it(fresh: Doors) -> None:
 class Scene:
     """A deal with its contact and a task on it, and calls to change them."""
 
-    sandbox: Doors
+    sandbox: ServedSandbox
     lead: int
     contact: int
     task: int
@@ -244,7 +244,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(sandbox: Doors) -> Scene:
+def scene(sandbox: ServedSandbox) -> Scene:
     (lead,) = add(sandbox, "leads", {"name": "Сделка", "price": 5, "tags_to_add": [{"name": "старый"}]})
     (contact,) = add(sandbox, "contacts", {"name": "Анна"})
     task = {"text": "Позвонить", "complete_till": DUE, "entity_id": lead, "entity_type": "leads"}
@@ -253,7 +253,7 @@ def scene(sandbox: Doors) -> Scene:
     return Scene(sandbox, lead, contact, add(sandbox, "tasks", task)[0], field)
 
 
-def act(scene: Scene, sandbox: Doors, hooked: Receiver, do: Callable[[], Any]) -> tuple[list[str], list[str]]:
+def act(scene: Scene, sandbox: ServedSandbox, hooked: Receiver, do: Callable[[], Any]) -> tuple[list[str], list[str]]:
     """What ``do`` left in the events list, oldest first, and which webhooks it sent."""
     sandbox.flush()
     last = sandbox.call("GET", f"{API}/events?limit=1").json()["_embedded"]["events"][0]["id"]
@@ -358,33 +358,35 @@ ROWS: dict[str, Row] = {
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_each_write_has_its_events_and_its_webhooks(sandbox: Doors, hooked: Receiver, scene: Scene, row: str) -> None:
+def test_each_write_has_its_events_and_its_webhooks(
+    sandbox: ServedSandbox, hooked: Receiver, scene: Scene, row: str
+) -> None:
     do, events, hooks = ROWS[row]
     seen = act(scene, sandbox, hooked, lambda: do(scene))
     assert seen == ([event.format(field=scene.field) for event in events], hooks)
 
 
-def test_what_was_deleted_comes_back(sandbox: Doors, hooked: Receiver, scene: Scene) -> None:
+def test_what_was_deleted_comes_back(sandbox: ServedSandbox, hooked: Receiver, scene: Scene) -> None:
     scene.ui("delete_lead", lead_id=scene.lead)
     seen = act(scene, sandbox, hooked, lambda: scene.ui("restore_lead", lead_id=scene.lead))
     assert seen == (["lead_restored"], ["leads[restore]"])
 
 
-def test_unlinking(sandbox: Doors, hooked: Receiver, scene: Scene) -> None:
+def test_unlinking(sandbox: ServedSandbox, hooked: Receiver, scene: Scene) -> None:
     link = [{"to_entity_id": scene.contact, "to_entity_type": "contacts"}]
     scene.post(f"leads/{scene.lead}/link", link)
     seen = act(scene, sandbox, hooked, lambda: scene.post(f"leads/{scene.lead}/unlink", link))
     assert seen == (["contact_unlinked", "entity_unlinked"], ["contacts[update]"])
 
 
-def test_accepting_and_declining_an_incoming_lead(sandbox: Doors, hooked: Receiver, scene: Scene) -> None:
+def test_accepting_and_declining_an_incoming_lead(sandbox: ServedSandbox, hooked: Receiver, scene: Scene) -> None:
     first, user = scene.form(), {"user_id": sandbox.user("Иван Петров")}
     stage = {"status_id": sandbox.stage("Продажи", "Бриф получен")["status_id"]}
     events, hooks = act(scene, sandbox, hooked, lambda: scene.post(f"leads/unsorted/{first}/accept", {**user, **stage}))
     assert "lead_status_changed" in events
     assert {"unsorted[delete]", "leads[status]", "leads[update]"} <= set(hooks)
-    (told,) = [form for form in hooked.forms() if form.get("unsorted[delete][0][uid]") == first]
-    assert told["unsorted[delete][0][action]"] == "accept"
+    (form,) = [sent for sent in hooked.forms() if sent.get("unsorted[delete][0][uid]") == first]
+    assert form["unsorted[delete][0][action]"] == "accept"
     second = scene.form()
     path = f"{API}/leads/unsorted/{second}/decline"
     events, hooks = act(scene, sandbox, hooked, lambda: sandbox.call("DELETE", path, user))
@@ -396,14 +398,18 @@ def test_accepting_and_declining_an_incoming_lead(sandbox: Doors, hooked: Receiv
 # --- what a webhook leaves out -----------------------------------------------------------------------------------
 
 
-def test_a_nameless_free_lead_has_an_empty_name_and_no_price(sandbox: Doors, hooked: Receiver, scene: Scene) -> None:
+def test_a_nameless_free_lead_has_an_empty_name_and_no_price(
+    sandbox: ServedSandbox, hooked: Receiver, scene: Scene
+) -> None:
     act(scene, sandbox, hooked, lambda: scene.post("leads", [{"request_id": "x"}]))
     form = hooked.forms()[-1]
     assert form["leads[add][0][name]"] == ""
     assert not [key for key in form if "price" in key or "custom_fields" in key or "tags" in key]
 
 
-def test_a_task_says_its_times_in_utc_and_a_note_in_moscow_time(sandbox: Doors, hooked: Receiver, scene: Scene) -> None:
+def test_a_task_says_its_times_in_utc_and_a_note_in_moscow_time(
+    sandbox: ServedSandbox, hooked: Receiver, scene: Scene
+) -> None:
     act(
         scene,
         sandbox,

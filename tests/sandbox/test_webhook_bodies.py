@@ -143,10 +143,10 @@ def test_a_stage_change_is_also_told_as_an_update_with_the_old_status(world: Wor
         updated_at=1695482894,
     )
 
-    told = bodies(world, change("leads", "update", after, {**after, "status_id": 59936198}))
+    hooks = bodies(world, change("leads", "update", after, {**after, "status_id": 59936198}))
 
-    assert [setting for setting, _ in told] == ["status_lead", "update_lead"]
-    assert told[1][1] == captured("s06")
+    assert [setting for setting, _ in hooks] == ["status_lead", "update_lead"]
+    assert hooks[1][1] == captured("s06")
 
 
 def test_custom_fields_of_every_captured_type(world: World) -> None:
@@ -184,10 +184,10 @@ def test_a_status_hook_with_select_and_date(world: World) -> None:
     ]
     after = {**DEAL_15318175, "custom_fields_values": fields}
 
-    told = bodies(world, change("leads", "update", after, {**after, "status_id": 67548607}))
+    hooks = bodies(world, change("leads", "update", after, {**after, "status_id": 67548607}))
 
-    assert told[0][0] == "status_lead"
-    assert without_account(told[0][1]) == captured("s34")
+    assert hooks[0][0] == "status_lead"
+    assert without_account(hooks[0][1]) == captured("s34")
 
 
 def test_a_responsible_hook_still_names_the_stage_the_deal_left_before(world: World) -> None:
@@ -197,10 +197,10 @@ def test_a_responsible_hook_still_names_the_stage_the_deal_left_before(world: Wo
     after = {**DEAL_15318175, "responsible_user_id": 1234567, "updated_at": 1726572882}
     before = {**DEAL_15318175, "responsible_user_id": 12345673}
 
-    told = bodies(world, change("leads", "update", after, before))
+    hooks = bodies(world, change("leads", "update", after, before))
 
-    assert [setting for setting, _ in told] == ["responsible_lead", "update_lead"]
-    assert without_account(told[0][1]) == captured("s35")
+    assert [setting for setting, _ in hooks] == ["responsible_lead", "update_lead"]
+    assert without_account(hooks[0][1]) == captured("s35")
 
 
 def test_a_restored_deal(world: World) -> None:

@@ -90,7 +90,7 @@ def served(world: World, port: int = 0) -> Iterator[LocalCrm]:
             crm.control("POST", "limits", {"enabled": False})
             yield crm
     finally:
-        delivery.of(app).courier.close()
+        delivery.of(app).sender.close()
         server.shutdown()
         thread.join()
         server.cut_connections()

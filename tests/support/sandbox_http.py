@@ -20,7 +20,7 @@ from amo_bridge.sandbox.world import World
 TOKEN = "sandbox-token"
 
 
-class Doors:
+class ServedSandbox:
     """The served sandbox as an outsider sees it, plus its world for what no request can tell."""
 
     def __init__(self, url: str, world: World, session: requests.Session) -> None:
@@ -85,7 +85,7 @@ class Doors:
 
 
 @contextmanager
-def doors() -> Iterator[Doors]:
+def served_sandbox() -> Iterator[ServedSandbox]:
     world = load_world()
     app = create_app(world)
     server = KeepAliveServer("127.0.0.1", 0, app)
@@ -94,9 +94,9 @@ def doors() -> Iterator[Doors]:
     try:
         with requests.Session() as session:
             session.trust_env = False
-            yield Doors(f"http://127.0.0.1:{server.port}", world, session)
+            yield ServedSandbox(f"http://127.0.0.1:{server.port}", world, session)
     finally:
-        delivery.of(app).courier.close()
+        delivery.of(app).sender.close()
         server.shutdown()
         thread.join()
         server.cut_connections()
