@@ -18,7 +18,7 @@ from rich.table import Table
 
 from bench import alone, chart, naive, page
 from bench.figures import Figures, Row, rows
-from bench.storm import blow, house
+from bench.storm import run_storm, running_setup
 from bench.ticks import tick
 from bench.webinar import import_attendees
 
@@ -72,50 +72,50 @@ class Run:
 
     def figures(self) -> Figures:
         """Measure everything, one after the other."""
-        self._say("receiving")
+        self._begin_part("receiving")
         received = alone.receive(self._folder / "receiving", self._plan.hooks)
-        self._say("starting")
+        self._begin_part("starting")
         starts = alone.start(self._folder / "starting")
-        self._say(f"ticking over {self._plan.ticked:,} deals")
+        self._begin_part(f"ticking over {self._plan.ticked:,} deals")
         ticks = tick(self._folder / "ticking", self._plan.ticked)
-        self._say(f"{self._plan.attendees:,} attendees into {self._plan.contacts:,} contacts")
-        webinar = import_attendees(self._folder / "webinar", self._plan.attendees, self._plan.contacts, self._tell)
+        self._begin_part(f"{self._plan.attendees:,} attendees into {self._plan.contacts:,} contacts")
+        webinar = import_attendees(self._folder / "webinar", self._plan.attendees, self._plan.contacts, self._progress)
         fills, storms, idle, compared, lone = [], [], None, None, None
         for size in self._plan.sizes:
-            self._say(f"{size:,} deals")
+            self._begin_part(f"{size:,} deals")
             # The last of them are for the lone events, which need deals without a task.
-            with house(self._folder / str(size), size + LONE + self._plan.naive_sample, self._tell) as (
-                one,
+            with running_setup(self._folder / str(size), size + LONE + self._plan.naive_sample, self._progress) as (
+                setup,
                 ids,
                 filled,
             ):
                 fills.append(filled)
-                storms.append(blow(one, ids[:size], self._tell))
+                storms.append(run_storm(setup, ids[:size], self._progress))
                 if lone is None:
-                    self._tell("lone events")
-                    lone = alone.answer_lone_events(one, ids[size : size + LONE])
-                    self._tell("a naive loop over a sample")
-                    compared = naive.run(one.sandbox.url, ids[size + LONE :])
+                    self._progress("lone events")
+                    lone = alone.measure_lone_events(setup, ids[size : size + LONE])
+                    self._progress("a naive loop over a sample")
+                    compared = naive.run(setup.sandbox.url, ids[size + LONE :])
                 if size == self._plan.idle_at:
-                    self._tell(f"idle for {self._plan.idle_seconds:.0f} s")
-                    idle = alone.rest(one, self._plan.idle_seconds)
+                    self._progress(f"idle for {self._plan.idle_seconds:.0f} s")
+                    idle = alone.measure_idle(setup, self._plan.idle_seconds)
         assert idle is not None
         assert lone is not None
         assert compared is not None
         return Figures(compared, received, starts, lone, idle, ticks, webinar, fills, storms)
 
-    def _say(self, what: str) -> None:
-        """A new part begins."""
+    def _begin_part(self, what: str) -> None:
+        """Print that a new part begins."""
         self._console.print(f"{time.monotonic() - self._begun:5.0f} s  {what}")
-        self._tell(what)
+        self._progress(what)
 
-    def _tell(self, words: str) -> None:
+    def _progress(self, words: str) -> None:
         self._status.update(words)
 
 
-def show(table_rows: list[Row], console: Console) -> None:
+def show(goals: list[Row], console: Console) -> None:
     table = Table("work", "goal", "measured", "", title="make bench", show_lines=True)
-    for row in table_rows:
+    for row in goals:
         mark = {True: "[green]✓[/]", False: "[red]missed[/]", None: "–"}[row.is_met]
         table.add_row(row.work, row.goal, row.measured, mark)
     console.print(table)
@@ -130,7 +130,7 @@ def _plan(quick: bool, largest: int | None, idle: float | None) -> Plan:
 @click.command()
 @click.option("--quick", is_flag=True, help="Smaller sizes, two minutes; draws nothing.")
 @click.option("--largest", type=int, help="Leave larger sizes out: 100,000 events take long on a busy machine.")
-@click.option("--idle", type=float, help="So many seconds of rest; 310 hold one look for what was missed.")
+@click.option("--idle", type=float, help="So many idle seconds; 310 hold one reconciliation.")
 @click.option("--keep", type=click.Path(path_type=Path), help="A folder for logs and databases, which then stays.")
 def main(quick: bool, largest: int | None, idle: float | None, keep: Path | None) -> None:
     """Measure, print the table, draw the charts. Times depend on the machine: a missed goal is no failure."""
@@ -138,10 +138,10 @@ def main(quick: bool, largest: int | None, idle: float | None, keep: Path | None
     console.print("about two minutes" if quick else "about a quarter of an hour; --quick takes two minutes")
     with tempfile.TemporaryDirectory(prefix="amo-bridge-bench-") as name, console.status("") as status:
         figures = Run(_plan(quick, largest, idle), keep or Path(name), console, status).figures()
-    found = rows(figures)
-    show(found, console)
+    table_rows = rows(figures)
+    show(table_rows, console)
     if not quick:
-        for path in [*chart.draw(figures, DOCS / "bench"), page.write(figures, found, DOCS / "bench.md")]:
+        for path in [*chart.draw(figures, DOCS / "bench"), page.write(figures, table_rows, DOCS / "bench.md")]:
             console.print(f"written: {path}")
 
 

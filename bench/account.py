@@ -1,4 +1,4 @@
-"""The account and the bridge's store as they are now, and what of the account differs from the model."""
+"""Account and bridge store as they are now; what of the account differs from the model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from amo_bridge.storage.accounts import RECONCILED_AT
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import cursors, deals, events, in_open_state, inbox, outbox
-from bench.expected import ROUTED, ExpectedTask, ToldTask
+from bench.expected import ROUTED, ComparedTask, ExpectedTask
 from bench.people import Life, People
 from bench.processes import Sandbox
 
@@ -78,8 +78,8 @@ class StoreView:
             counts = {name: connection.execute(query).scalar_one() for name, query in queries.items()}
         return {name: count for name, count in counts.items() if count}
 
-    def looked_at(self) -> float | None:
-        """When the last look for missed changes was over (Unix seconds)."""
+    def reconciled_at(self) -> float | None:
+        """When the last reconciliation was over (Unix seconds)."""
         with self._store.read() as connection:
             query = select(func.max(cursors.c.value)).where(cursors.c.name == RECONCILED_AT)
             return connection.execute(query).scalar_one()
@@ -92,7 +92,7 @@ class StoreView:
 
 @dataclass
 class Verdict:
-    """What the account lacks, has twice, or has in another order. Words are for whoever looks for the cause."""
+    """What the account lacks, has twice, or has in another order. For a person who looks for the cause."""
 
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -119,37 +119,37 @@ def compare(lives: Iterable[Life], snapshot: Snapshot, people: People) -> Verdic
     return verdict
 
 
-def is_answered(life: Life, snapshot: Snapshot, people: People, seen: Mapping[int, tuple[int, int]]) -> bool:
-    """Does the account show all that the model of this deal promises, and has the bridge seen its stage?"""
-    one = compare([life], snapshot, people) if life.deal in snapshot.deals else Verdict(lost=["deal"])
-    return one.is_good and seen.get(life.deal) == people.stages[life.expected.stage]
+def is_answered(life: Life, snapshot: Snapshot, people: People, mirrored: Mapping[int, tuple[int, int]]) -> bool:
+    """Does the account show all that the model of this deal promises, and does the bridge know its stage?"""
+    verdict = compare([life], snapshot, people) if life.deal in snapshot.deals else Verdict(lost=["deal"])
+    return verdict.is_good and mirrored.get(life.deal) == people.stages[life.expected.stage]
 
 
-def _told(task: Row, names: Mapping[int, str], expected: Sequence[ExpectedTask]) -> ToldTask:
-    """A task of the account as the model tells its own: the due time only where the model has one."""
-    has_due = any(one.text == task["text"] and one.due is not None for one in expected)
+def _compared(task: Row, names: Mapping[int, str], expected: Sequence[ExpectedTask]) -> ComparedTask:
+    """A task of the account as the model compares its own: the due time only where the model has one."""
+    has_due = any(other.text == task["text"] and other.due is not None for other in expected)
     due = task["complete_till"] if has_due else None
     result = (task["result"] or {}).get("text") or ""
-    return ToldTask(task["text"], names[task["responsible_user_id"]], due, task["is_completed"], result)
+    return ComparedTask(task["text"], names[task["responsible_user_id"]], due, task["is_completed"], result)
 
 
 def _compare_tasks(life: Life, snapshot: Snapshot, people: People, verdict: Verdict) -> None:
     names = {user: name for name, user in people.users.items()}
-    found = [_told(task, names, life.expected.tasks) for task in snapshot.tasks.get(life.deal, ())]
-    wanted = [task.told for task in life.expected.tasks]
+    found = [_compared(task, names, life.expected.tasks) for task in snapshot.tasks.get(life.deal, ())]
+    wanted = [task.compared for task in life.expected.tasks]
     verdict.effects += len(wanted)
-    texts_found, texts_wanted = Counter(one.text for one in found), Counter(one.text for one in wanted)
+    texts_found, texts_wanted = Counter(task.text for task in found), Counter(task.text for task in wanted)
     verdict.lost += [f"{life.deal}: задача «{text}»" for text in (texts_wanted - texts_found).elements()]
     verdict.doubled += [f"{life.deal}: задача «{text}»" for text in (texts_found - texts_wanted).elements()]
     if texts_found != texts_wanted:
         return
-    if [one.text for one in found] != [one.text for one in wanted]:
-        verdict.out_of_order.append(f"{life.deal}: {[one.text for one in found]}")
-        verdict.wrong += [f"{life.deal}: {one}" for one in (Counter(wanted) - Counter(found)).elements()]
+    if [task.text for task in found] != [task.text for task in wanted]:
+        verdict.out_of_order.append(f"{life.deal}: {[task.text for task in found]}")
+        verdict.wrong += [f"{life.deal}: {task}" for task in (Counter(wanted) - Counter(found)).elements()]
     else:
         # Of two tasks with the same text the right one must be closed.
         pairs = zip(wanted, found, strict=True)
-        verdict.wrong += [f"{life.deal}: {there}, а не {one}" for one, there in pairs if there != one]
+        verdict.wrong += [f"{life.deal}: {actual}, а не {expected}" for expected, actual in pairs if actual != expected]
 
 
 def _compare_stage(life: Life, snapshot: Snapshot, people: People, verdict: Verdict) -> None:
@@ -159,16 +159,19 @@ def _compare_stage(life: Life, snapshot: Snapshot, people: People, verdict: Verd
 
 
 def _compare_routing(life: Life, new: Sequence[Row], snapshot: Snapshot, people: People, verdict: Verdict) -> None:
-    """The new deal of a lost one, made once; both with the other's address; one note on the lost one that tells of it,
-    and at most one more for each time that the deal was lost again (what follows at once is seen as one change)."""
+    """The new deal of a lost one, made once; both with the other's address.
+
+    One note on the lost one names it, and at most one more for each time that the deal was lost again (what follows at
+    once is judged as one change).
+    """
     wanted = int(life.expected.is_routed)
     verdict.effects += 4 * wanted
     texts = [note["params"]["text"] for note in snapshot.notes.get(life.deal, ()) if note["note_type"] == "common"]
-    told = [text for text in texts if text.startswith(ROUTED_NOW)]
-    shown_again = len(texts) - len(told)
+    routed = [text for text in texts if text.startswith(ROUTED_NOW)]
+    shown_again = len(texts) - len(routed)
     pairs = [("новая сделка", len(new))]
     if snapshot.notes or not wanted:
-        pairs.append(("примечание", len(told)))
+        pairs.append(("примечание", len(routed)))
     if shown_again > max(life.expected.losses - 1, 0):
         verdict.doubled.append(f"{life.deal}: примечание о прежней сделке × {shown_again}")
     for what, count in pairs:
@@ -183,7 +186,7 @@ def _compare_routing(life: Life, new: Sequence[Row], snapshot: Snapshot, people:
 
 
 def _link(row: Row, people: People) -> str:
-    for one in row.get("custom_fields_values") or []:
-        if one["field_id"] == people.fields["Связанная сделка"]:
-            return str(one["values"][0]["value"])
+    for value in row.get("custom_fields_values") or []:
+        if value["field_id"] == people.fields["Связанная сделка"]:
+            return str(value["values"][0]["value"])
     return ""

@@ -1,5 +1,4 @@
-"""What an installation costs per account when nothing happens, and under a little load: figures for
-docs/thousand-accounts.md.
+"""Cost of an installation per account, idle and under a little load: figures for docs/thousand-accounts.md.
 
 ``python -m bench.accounts --accounts 1 --accounts 10 --accounts 40``: each size is a local amoCRM per account, one
 ``amo-bridge serve --configs`` for all of them, on a PostgreSQL of this machine.
@@ -32,11 +31,11 @@ from bench.databases import database_of
 from bench.machine import watched
 from bench.processes import REGULATION, TOKEN, Process, free_port
 
-PLACE = "http://127.0.0.1:1"
-PATIENCE = 600.0
+ACCOUNT_URL = "http://127.0.0.1:1"
+TIMEOUT_SECONDS = 600.0
 HOOK = b"leads%5Bupdate%5D%5B0%5D%5Bid%5D=30000001"
-COUNTED = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
-CONNECTED = (
+TRANSACTIONS_QUERY = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+CONNECTIONS_QUERY = (
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     " AND backend_type = 'client backend'"
 )
@@ -71,23 +70,23 @@ def crm() -> Iterator[str]:
 
 
 def measure(accounts: int, folder: Path, seconds: float) -> Cost:
-    """Start an installation of so many accounts, let it rest for so long, then send each a hook."""
-    with ExitStack() as open_things, database_of("postgresql") as database:
-        urls = [open_things.enter_context(crm()) for _ in range(accounts)]
+    """Start an installation of so many accounts, leave it idle for so long, then send each a hook."""
+    with ExitStack() as stack, database_of("postgresql") as database:
+        urls = [stack.enter_context(crm()) for _ in range(accounts)]
         environment = _configured(folder, urls, database)
         port = free_port()
         begun = time.perf_counter()
         bridge = Process(["serve", "--configs", str(folder), "--port", str(port)], folder / "log.txt", environment)
-        open_things.callback(bridge.stop)
+        stack.callback(bridge.stop)
         _wait_ready(bridge, f"http://127.0.0.1:{port}/health")
         ready_after = time.perf_counter() - begun
-        # The first looks for what was missed are over then.
+        # The first reconciliations are over then.
         time.sleep(5)
-        before, at = _asked(database, COUNTED), time.perf_counter()
+        before, at = _query(database, TRANSACTIONS_QUERY), time.perf_counter()
         with watched(bridge.pid) as cost:
             time.sleep(seconds)
-        transactions = (_asked(database, COUNTED) - before) / (time.perf_counter() - at)
-        connections = _asked(database, CONNECTED)
+        transactions = (_query(database, TRANSACTIONS_QUERY) - before) / (time.perf_counter() - at)
+        connections = _query(database, CONNECTIONS_QUERY)
         answers = [_timed(f"http://127.0.0.1:{port}/hooks/amocrm/secret-{number}") for number in range(accounts)]
     return Cost(accounts, ready_after, cost.peak, cost.cpu / cost.wall * 100, transactions, connections, answers)
 
@@ -100,7 +99,7 @@ def _configured(folder: Path, urls: Sequence[str], database: str) -> dict[str, s
         "AMO_BRIDGE_DATABASE": database,
     }
     for number, url in enumerate(urls):
-        config = REGULATION.read_text("utf-8").replace(PLACE, url)
+        config = REGULATION.read_text("utf-8").replace(ACCOUNT_URL, url)
         (folder / f"a{number}.toml").write_text(config, "utf-8")
         environment[f"AMO_BRIDGE_TOKEN__A{number}"] = TOKEN
         environment[f"AMO_BRIDGE_HOOK_SECRET__A{number}"] = f"secret-{number}"
@@ -108,7 +107,7 @@ def _configured(folder: Path, urls: Sequence[str], database: str) -> dict[str, s
 
 
 def _wait_ready(bridge: Process, health: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline and bridge.is_running:
         try:
             if requests.get(health, timeout=30).json()["status"] == "ready":
@@ -117,10 +116,10 @@ def _wait_ready(bridge: Process, health: str) -> None:
             # It does not listen yet.
             pass
         time.sleep(0.2)
-    raise TimeoutError(bridge.last_words())
+    raise TimeoutError(bridge.last_log_lines())
 
 
-def _asked(database: str, query: str) -> int:
+def _query(database: str, query: str) -> int:
     engine = create_engine(database, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
@@ -152,7 +151,7 @@ def show(costs: Sequence[Cost], console: Console) -> None:
 
 @click.command()
 @click.option("--accounts", "sizes", type=int, multiple=True, default=(1, 10, 40), show_default=True)
-@click.option("--seconds", default=30.0, show_default=True, help="So long each installation rests.")
+@click.option("--seconds", default=30.0, show_default=True, help="So long each installation is left idle.")
 def main(sizes: tuple[int, ...], seconds: float) -> None:
     """Print what each size costs."""
     console, folder = Console(highlight=False, width=120), Path(tempfile.mkdtemp(prefix="amo-bridge-accounts-"))

@@ -1,4 +1,4 @@
-"""The bridge with little to do: how soon it is there, how soon it answers a lone event, what it costs when idle."""
+"""Measurements of a bridge with little to do: start, receiving, lone events, idle cost."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bench import load
 from bench.load import Delivered
 from bench.machine import watched
 from bench.processes import BridgeProcess, NotRunning
-from bench.storm import House, house, wait_idle, wait_quiet
+from bench.storm import Setup, running_setup, wait_idle, wait_quiet
 
 STARTS, LONE_EVENTS = 5, 21
-PATIENCE = 30.0
-NOBODYS_HOOK = b"talk%5Bupdate%5D%5B0%5D%5Btalk_id%5D=1"
+TIMEOUT_SECONDS = 30.0
+IRRELEVANT_HOOK = b"talk%5Bupdate%5D%5B0%5D%5Btalk_id%5D=1"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Idle:
     memory: float
 
     @property
-    def requests_a_minute(self) -> float:
+    def requests_per_minute(self) -> float:
         return self.requests * 60 / self.seconds
 
 
@@ -42,74 +42,76 @@ class Lone:
     to_effect: list[float]
 
 
-def rest(one: House, seconds: float) -> Idle:
-    """Start the bridge again on its filled store, and when it has looked around let it be for so long: what a storm
-    before left behind (memory, a look that reads it all again) is the storm's."""
-    one.bridge.stop()
-    one.started_again().wait_ready()
-    wait_quiet(one)
-    one.sandbox.control("DELETE", "requests")
-    with watched(one.bridge.pid) as cost:
+def measure_idle(setup: Setup, seconds: float) -> Idle:
+    """Restart the bridge on its filled store, wait until it is quiet, and measure it for so long.
+
+    What a storm before left behind (memory, a reconciliation that reads it all again) is the storm's.
+    """
+    setup.bridge.stop()
+    setup.started_again().wait_ready()
+    wait_quiet(setup)
+    setup.sandbox.control("DELETE", "requests")
+    with watched(setup.bridge.pid) as cost:
         time.sleep(seconds)
     return Idle(
-        deals=one.view.deals(),
+        deals=setup.view.deals(),
         seconds=cost.wall,
-        requests=one.sandbox.requests_made(),
+        requests=setup.sandbox.requests_made(),
         cpu=cost.cpu / cost.wall * 100,
         memory=cost.peak,
     )
 
 
-def answer_lone_events(one: House, deals: range) -> Lone:
+def measure_lone_events(setup: Setup, deals: range) -> Lone:
     """Move one deal after the other, each when the bridge has nothing else to do."""
-    told = Lone([], [])
-    body = load.move_to_new(one.sandbox, deals)
+    lone = Lone([], [])
+    body = load.move_to_new(setup.sandbox, deals)
     session = requests.Session()
     for hook in load.hooks_about(body, deals):
-        one.sandbox.control("DELETE", "requests")
+        setup.sandbox.control("DELETE", "requests")
         begun = time.perf_counter()
-        one.bridge.hook(hook, session)
-        told.to_first_request.append(_until(one, "GET /api/v4/leads", begun))
-        told.to_effect.append(_until(one, "POST /api/v4/tasks", begun))
-        wait_idle(one)
-    return told
+        setup.bridge.hook(hook, session)
+        lone.to_first_request.append(_until(setup, "GET /api/v4/leads", begun))
+        lone.to_effect.append(_until(setup, "POST /api/v4/tasks", begun))
+        wait_idle(setup)
+    return lone
 
 
-def _until(one: House, path: str, begun: float) -> float:
-    while time.perf_counter() < begun + PATIENCE:
-        if any(asked.startswith(path) for asked in one.sandbox.requests_by_path()):
+def _until(setup: Setup, path: str, begun: float) -> float:
+    while time.perf_counter() < begun + TIMEOUT_SECONDS:
+        if any(requested.startswith(path) for requested in setup.sandbox.requests_by_path()):
             return time.perf_counter() - begun
         time.sleep(0.002)
-    raise TimeoutError(f"no {path} within {PATIENCE} s\n{one.bridge.last_words()}")
+    raise TimeoutError(f"no {path} within {TIMEOUT_SECONDS} s\n{setup.bridge.last_log_lines()}")
 
 
 def receive(folder: Path, hooks: int) -> Delivered:
-    """So many hooks at full speed, to a bridge that has nothing to do about them but keep them."""
-    with house(folder, 0) as (one, _, _):
-        return load.deliver(one.bridge, [NOBODYS_HOOK + b"&n=%d" % number for number in range(hooks)])
+    """So many hooks at full speed, to a bridge whose rules have nothing to do about them."""
+    with running_setup(folder, 0) as (setup, _, _):
+        return load.deliver(setup.bridge, [IRRELEVANT_HOOK + b"&n=%d" % number for number in range(hooks)])
 
 
 def start(folder: Path, times: int = STARTS) -> list[float]:
     """Seconds from the command to the first hook that is accepted, with an account that is known already."""
-    with house(folder, 0) as (one, _, _):
-        found = []
+    with running_setup(folder, 0) as (setup, _, _):
+        seconds = []
         for _ in range(times):
-            one.bridge.stop()
+            setup.bridge.stop()
             begun = time.perf_counter()
-            _accept_one(one.started_again())
-            found.append(time.perf_counter() - begun)
-            one.bridge.wait_ready()
-        return found
+            _post_until_accepted(setup.started_again())
+            seconds.append(time.perf_counter() - begun)
+            setup.bridge.wait_ready()
+        return seconds
 
 
-def _accept_one(bridge: BridgeProcess) -> None:
+def _post_until_accepted(bridge: BridgeProcess) -> None:
     session = requests.Session()
     while bridge.is_running:
         try:
-            if bridge.hook(NOBODYS_HOOK, session) == 204:
+            if bridge.hook(IRRELEVANT_HOOK, session) == 204:
                 return
         except requests.RequestException:
-            # Nobody listens yet.
+            # It does not listen yet.
             pass
         time.sleep(0.005)
-    raise NotRunning(bridge.last_words())
+    raise NotRunning(bridge.last_log_lines())

@@ -1,5 +1,6 @@
-"""``make chaos``: people work at full speed, the network fails, and the bridge is killed without a warning, again and
-again; in the end the account must hold exactly what the same acts give in good weather.
+"""``make chaos``: people work at full speed, the network fails, the bridge is killed again and again.
+
+In the end the account must hold exactly what the same acts give without faults.
 
 ``python -m bench.chaos --seed 1 --acts 1500 --kills 50 --database sqlite``
 """
@@ -21,18 +22,18 @@ from bench.account import Snapshot, StoreView, compare, is_answered
 from bench.databases import database_of
 from bench.outcome import Outcome, show
 from bench.people import Life, People
-from bench.processes import PATIENCE, BridgeProcess, NotRunning, Sandbox, bridge_environment, free_port
+from bench.processes import START_TIMEOUT_SECONDS, BridgeProcess, NotRunning, Sandbox, bridge_environment, free_port
 
 # How long the bridge waits before it looks for a write whose answer was lost; late writes land sooner than that.
-SETTLE = 6.0
+SETTLE_SECONDS = 6.0
 LANDS_AFTER_MS = 1500
-# amoCRM repeats an unanswered hook after five minutes; here after a second.
-HOOKS_SOONER = 300
-LIVES_AT_ONCE = 40
-ACTS_IN_A_ROUND = 20
-LONGEST_LIFE, SHORTEST_LIFE = 9.0, 0.2
+# amoCRM repeats an unanswered webhook after five minutes; with RETRY_SPEED after a second.
+RETRY_SPEED = 300
+CONCURRENT_DEALS = 40
+ACTS_PER_ROUND = 20
+MAX_UPTIME_SECONDS, MIN_UPTIME_SECONDS = 9.0, 0.2
 
-WEATHER: tuple[dict[str, object], ...] = (
+FAULTS: tuple[dict[str, object], ...] = (
     {"kind": "lost_answer", "probability": 0.06, "path": "/api/*"},
     {"kind": "slow_write_lands_late", "probability": 0.04, "ms": LANDS_AFTER_MS, "path": "/api/*"},
     {"kind": "status", "status": 429, "probability": 0.02, "path": "/api/*"},
@@ -59,7 +60,7 @@ class Chaos:
         self._folder = folder
         self._sandbox = Sandbox(folder)
         self._people = People(self._sandbox.url)
-        self._environment = bridge_environment(self._sandbox.url, folder, database, SETTLE)
+        self._environment = bridge_environment(self._sandbox.url, folder, database, SETTLE_SECONDS)
         self._port = free_port()
         self._bridge = self._started()
         self._store = Store.at(database, folder / "data")
@@ -74,15 +75,15 @@ class Chaos:
         self._sandbox.stop()
         self._store.close()
 
-    def run(self, patience: float = 240.0) -> Outcome:
+    def run(self, timeout: float = 240.0) -> Outcome:
         begun = time.monotonic()
         self._bridge.wait_ready()
-        self._sandbox.control("POST", "hooks/settings", {"speed": HOOKS_SOONER})
-        self._bad_weather()
+        self._sandbox.control("POST", "hooks/settings", {"speed": RETRY_SPEED})
+        self._set_faults()
         self._work()
-        struck = self._good_weather()
+        struck = self._clear_faults()
         self._bridge.kill()
-        left_open = self._come_to_rest(patience)
+        left_open = self._finish(timeout)
         snapshot = Snapshot.of(self._sandbox)
         return Outcome(
             verdict=compare(self._lives, snapshot, self._people),
@@ -100,30 +101,30 @@ class Chaos:
     # --- the storm ---
 
     def _work(self) -> None:
-        next_kill = time.monotonic() + self._rng.uniform(SHORTEST_LIFE, LONGEST_LIFE)
+        next_kill = time.monotonic() + self._rng.uniform(MIN_UPTIME_SECONDS, MAX_UPTIME_SECONDS)
         while self.acts_done < self._acts or self.kills_done < self._kills:
             if self.kills_done < self._kills and time.monotonic() >= next_kill:
                 self._bridge.kill()
                 self.kills_done += 1
                 self._bridge = self._started()
-                next_kill = time.monotonic() + self._rng.uniform(SHORTEST_LIFE, LONGEST_LIFE)
+                next_kill = time.monotonic() + self._rng.uniform(MIN_UPTIME_SECONDS, MAX_UPTIME_SECONDS)
             if not self._bridge.is_running:
-                raise NotRunning(self._bridge.last_words())
-            self._hear_answers()
+                raise NotRunning(self._bridge.last_log_lines())
+            self._collect_answered()
             if not self._act():
                 time.sleep(0.1)
 
     def _act(self) -> int:
         """Some acts of people on deals that need not wait; how many there were."""
         free = [life for life in self._lives if not life.is_over and life.number not in self._waiting]
-        missing = LIVES_AT_ONCE - len(free) - len(self._waiting)
+        missing = CONCURRENT_DEALS - len(free) - len(self._waiting)
         free += [self._new_life() for _ in range(missing)]
         self._rng.shuffle(free)
-        for life in free[:ACTS_IN_A_ROUND]:
+        for life in free[:ACTS_PER_ROUND]:
             if life.step():
                 self._waiting.add(life.number)
             self.acts_done += 1
-        return len(free[:ACTS_IN_A_ROUND])
+        return len(free[:ACTS_PER_ROUND])
 
     def _new_life(self) -> Life:
         number = len(self._lives)
@@ -131,36 +132,36 @@ class Chaos:
         self._lives.append(life)
         return life
 
-    def _hear_answers(self) -> None:
+    def _collect_answered(self) -> None:
         """Which deals have been answered, so that people may go on with them."""
         if not self._waiting:
             return
         try:
-            busy, seen = self._view.busy_deals(), self._view.stages()
+            busy, mirrored = self._view.busy_deals(), self._view.stages()
         except StoreUnavailable:
             return
         snapshot = Snapshot.of(self._sandbox, notes=False)
         for number in sorted(self._waiting):
             life = self._lives[number]
-            if life.deal not in busy and is_answered(life, snapshot, self._people, seen):
+            if life.deal not in busy and is_answered(life, snapshot, self._people, mirrored):
                 self._waiting.discard(number)
 
-    # --- the rest after it ---
+    # --- afterwards ---
 
-    def _come_to_rest(self, patience: float) -> dict[str, int]:
-        """A last start, whose reconciliation finds what no hook told of; then until nothing is left to do."""
-        looked_at = self._view.looked_at()
+    def _finish(self, timeout: float) -> dict[str, int]:
+        """A last start, whose reconciliation finds what no webhook reported; then until nothing is left to do."""
+        reconciled_at = self._view.reconciled_at()
         self._bridge = self._started()
-        self._bridge.wait_ready(PATIENCE)
-        deadline = time.monotonic() + patience
+        self._bridge.wait_ready(START_TIMEOUT_SECONDS)
+        deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            # What was done last may have rung once more: so hooks are asked for before and after.
-            if self._view.looked_at() != looked_at and self._is_at_rest() and self._is_at_rest():
+            # The last writes may have caused more webhooks: so these are checked before and after.
+            if self._view.reconciled_at() != reconciled_at and self._is_done() and self._is_done():
                 break
             time.sleep(0.2)
         return self._view.open_work()
 
-    def _is_at_rest(self) -> bool:
+    def _is_done(self) -> bool:
         return not self._hooks_waiting() and not self._open_work()
 
     def _open_work(self) -> dict[str, int]:
@@ -171,17 +172,17 @@ class Chaos:
         return bool(self._sandbox.control("GET", "hooks/waiting")["waiting"])
 
     def _hooks(self) -> dict[str, int]:
-        told = self._sandbox.control("POST", "hooks/flush", {"timeout": 1})["outcomes"]
-        assert isinstance(told, dict)
-        return told
+        outcomes = self._sandbox.control("POST", "hooks/flush", {"timeout": 1})["outcomes"]
+        assert isinstance(outcomes, dict)
+        return outcomes
 
-    # --- the weather ---
+    # --- faults ---
 
-    def _bad_weather(self) -> None:
-        for number, fault in enumerate(WEATHER):
+    def _set_faults(self) -> None:
+        for number, fault in enumerate(FAULTS):
             self._sandbox.control("POST", "faults", {**fault, "seed": self._seed * 100 + number})
 
-    def _good_weather(self) -> dict[str, int]:
+    def _clear_faults(self) -> dict[str, int]:
         struck: dict[str, int] = {}
         faults = self._sandbox.control("GET", "faults")["faults"]
         assert isinstance(faults, list)

@@ -1,4 +1,4 @@
-"""The charts of ``make bench``, as SVG for the documents; each figure in them also stands in the table beside them."""
+"""Charts of ``make bench`` as SVG; each figure in them is also in the table beside them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pygal.style import CleanStyle
 
 from bench.figures import Figures
 
-# Without pygal's script, which would be fetched from a stranger: a picture in a document must not ask for anything.
+# Without pygal's script, which would be fetched from another host: a picture in a document must request nothing.
 PLAIN = {"js": [], "style": CleanStyle(font_family="sans-serif"), "width": 800, "height": 440, "show_dots": True}
 GROWTH, COMPARED = "cost-growth.svg", "bridge-and-naive.svg"
 

@@ -1,4 +1,4 @@
-"""Empty databases of each kind for a run, thrown away afterwards."""
+"""Empty databases of each kind for a run, dropped afterwards."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""A model of bench/regulation.toml, written anew and knowing nothing of the engine: what one deal must look like after
-what people did to it. Chaos compares the account with it."""
+"""Model of bench/regulation.toml that knows nothing of the engine: what one deal must look like.
+
+Chaos compares the account with it, after what people did.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ TAKE, CHECK, APPROVE = "Связаться и взять в работу", "Пр
 DONE, EMPTIED = "Сделано", "Поле «Дата дедлайна» очищено, задача снята"
 
 
-class ToldTask(NamedTuple):
-    """What of a task is compared."""
+class ComparedTask(NamedTuple):
+    """The part of a task that is compared."""
 
     text: str
     who: str
@@ -46,8 +48,8 @@ class ExpectedTask:
         return self.result is not None
 
     @property
-    def told(self) -> ToldTask:
-        return ToldTask(self.text, self.who, self.due, self.is_completed, self.result or "")
+    def compared(self) -> ComparedTask:
+        return ComparedTask(self.text, self.who, self.due, self.is_completed, self.result or "")
 
 
 @dataclass
@@ -79,7 +81,7 @@ class ExpectedDeal:
             self.tasks.append(ExpectedTask(text, mover, explains=stage))
             return True
         self.stage = stage
-        self._explain_no_more()
+        self._close_explanations()
         if stage == NEW:
             return self._steer(TAKE, self.responsible)
         if stage == OFFER:
@@ -112,7 +114,7 @@ class ExpectedDeal:
     def _open(self, text: str) -> list[ExpectedTask]:
         return [task for task in self.tasks if task.text == text and not task.is_completed]
 
-    def _explain_no_more(self) -> None:
+    def _close_explanations(self) -> None:
         """The deal is where a gate let it: explanations about this stage are closed, and all of them if it is lost."""
         for task in self.tasks:
             if task.explains and not task.is_completed and (self.stage == LOST or task.explains == self.stage):

@@ -1,4 +1,4 @@
-"""What one run of ``make bench`` has measured, and what the goals say to it."""
+"""Figures of one run of ``make bench``, each beside its goal."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bench.storm import Filled, Storm
 from bench.ticks import Ticks
 from bench.webinar import Imported
 
-RATE = 7
+REQUESTS_PER_SECOND = 7
 
 
 @dataclass
 class Figures:
-    """``fills`` and ``storms`` by size, the smallest first; ``rests``: the idle bridge."""
+    """``fills`` and ``storms`` by size, the smallest first."""
 
     naive: Naive
     received: Delivered
@@ -70,7 +70,7 @@ def _few_requests(figures: Figures) -> Row:
 
 
 def _as_fast_as_allowed(storm: Storm) -> Row:
-    allowed = 1.5 * storm.requests / RATE + 5
+    allowed = 1.5 * storm.requests / REQUESTS_PER_SECOND + 5
     return Row(
         f"{storm.events:,} such hooks at once",
         "wall ≤ 1.5 × (requests ÷ 7) + 5 s",
@@ -88,7 +88,7 @@ def _faults(storm: Storm) -> str:
 
 
 def _receiving(received: Delivered) -> Row:
-    rate, p99 = received.median_a_second, received.p99
+    rate, p99 = received.median_per_second, received.p99
     return Row(
         "receiving, SQLite, durable, 8 connections",
         "≥ 1,000 hooks/s, p99 < 50 ms",
@@ -112,18 +112,18 @@ def _idle(idle: Idle) -> Row:
     return Row(
         f"idle, {idle.deals:,} deals in the mirror, {idle.seconds:.0f} s",
         "≤ 1 request/min, < 1 % CPU, < 120 MB",
-        f"{idle.requests} requests ({idle.requests_a_minute:.1f}/min), {idle.cpu:.2f} % CPU, {idle.memory:.0f} MB",
-        idle.requests_a_minute <= 1 and idle.cpu < 1 and idle.memory < 120,
+        f"{idle.requests} requests ({idle.requests_per_minute:.1f}/min), {idle.cpu:.2f} % CPU, {idle.memory:.0f} MB",
+        idle.requests_per_minute <= 1 and idle.cpu < 1 and idle.memory < 120,
     )
 
 
-def _webinar(told: Imported) -> Row:
+def _webinar(imported: Imported) -> Row:
     return Row(
-        f"import of {told.attendees:,} attendees, {told.contacts:,} contacts known",
+        f"import of {imported.attendees:,} attendees, {imported.contacts:,} contacts known",
         "≤ 500 requests for 10,000",
-        f"{told.requests} requests, {told.failed} not carried out, {told.doubled} doubled; "
-        f"naive: {told.naive:,} requests, × {told.naive / told.requests:.0f}",
-        told.requests <= told.attendees * 500 / 10_000 and not told.failed and not told.doubled,
+        f"{imported.requests} requests, {imported.failed} not carried out, {imported.doubled} doubled; "
+        f"naive: {imported.naive:,} requests, × {imported.naive / imported.requests:.0f}",
+        imported.requests <= imported.attendees * 500 / 10_000 and not imported.failed and not imported.doubled,
     )
 
 
@@ -138,7 +138,7 @@ def _tick(ticks: Ticks) -> Row:
 
 def _fill(fills: list[Filled]) -> Row:
     small, large = fills[0], fills[-1]
-    allowed = large.requests / RATE * 1.5 + 5
+    allowed = large.requests / REQUESTS_PER_SECOND * 1.5 + 5
     return Row(
         f"first fill of {large.deals:,} deals",
         "pages of 250, budget-bound, flat memory",

@@ -1,4 +1,4 @@
-"""Load for the bridge: deals that people moved, the hooks about them, and connections that deliver these at once."""
+"""Load for the bridge: moved deals, the webhooks about them, connections that deliver these at once."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from bench.expected import BRIEF_WANTED, NEW
 from bench.people import People
 from bench.processes import SECRET, TOKEN, BridgeProcess, Sandbox
 
-TOGETHER = 250
+BATCH_SIZE = 250
 MANAGER, ADMINISTRATOR = "Иван Петров", "Елена Орлова"
 DEAL_ID = re.compile(rb"(leads%5Bstatus%5D%5B0%5D%5Bid%5D=)\d+")
 
 
 def seed(sandbox: Sandbox, deals: int) -> range:
     """So many old deals on a stage that no rule looks at; their ids."""
-    told = sandbox.control("POST", "seed", {"deals": deals, "stage": BRIEF_WANTED}, timeout=300)
-    first, last = told["first_id"], told["last_id"]
+    answer = sandbox.control("POST", "seed", {"deals": deals, "stage": BRIEF_WANTED}, timeout=300)
+    first, last = answer["first_id"], answer["last_id"]
     assert isinstance(first, int)
     assert isinstance(last, int)
     return range(first, last + 1)
@@ -34,38 +34,38 @@ def seed(sandbox: Sandbox, deals: int) -> range:
 def move_to_new(sandbox: Sandbox, deals: Sequence[int]) -> bytes:
     """A person moves them all to the stage where each needs a task; the body of the hook about one of them.
 
-    The account's own hooks, which tell of 250 deals at once, are kept from the bridge: it gets one hook a deal, below.
+    The account's own hooks, each about 250 deals, don't reach the bridge: it gets one hook a deal, below.
     """
     people = People(sandbox.url)
     pipeline_id, status_id = people.stages[NEW]
     unsubscribe(sandbox)
-    for start in range(0, len(deals), TOGETHER):
-        chunk = deals[start : start + TOGETHER]
+    for start in range(0, len(deals), BATCH_SIZE):
+        chunk = deals[start : start + BATCH_SIZE]
         moved = [{"id": deal, "pipeline_id": pipeline_id, "status_id": status_id} for deal in chunk]
         people.change_many(MANAGER, moved)
     return status_body(sandbox, people, deals[0])
 
 
 def status_body(sandbox: Sandbox, people: People, deal: int) -> bytes:
-    """What amoCRM would send about this deal's move: asked for by subscribing an address that nobody is at."""
+    """Body that amoCRM would send about this deal's move, taken from a subscription of a dead address."""
     nowhere = "http://127.0.0.1:9/hooks"
     session = _as_administrator(people)
     made = session.post(f"{sandbox.url}/api/v4/webhooks", json={"destination": nowhere, "settings": ["status_lead"]})
     made.raise_for_status()
-    here, away = people.stages[NEW], people.stages[BRIEF_WANTED]
-    for pipeline_id, status_id in (away, here):
+    new, before = people.stages[NEW], people.stages[BRIEF_WANTED]
+    for pipeline_id, status_id in (before, new):
         people.change(MANAGER, deal, {"pipeline_id": pipeline_id, "status_id": status_id})
     sandbox.control("POST", "hooks/flush", {"timeout": 20})
     attempts = sandbox.control("GET", "hooks?setting=status_lead")["attempts"]
     assert isinstance(attempts, list)
-    body = str([one for one in attempts if one["destination"] == nowhere][-1]["body"])
+    body = str([attempt for attempt in attempts if attempt["destination"] == nowhere][-1]["body"])
     session.delete(f"{sandbox.url}/api/v4/webhooks", json={"destination": nowhere}).raise_for_status()
     sandbox.control("DELETE", "hooks")
     return body.encode()
 
 
 def unsubscribe(sandbox: Sandbox) -> None:
-    """amoCRM tells nobody anything any more."""
+    """Delete every subscription of the account."""
     session = _as_administrator(People(sandbox.url))
     answer = session.get(f"{sandbox.url}/api/v4/webhooks")
     # amoCRM answers 204 without a body when a list is empty.
@@ -95,7 +95,7 @@ class Delivered:
     refused: int = 0
 
     @property
-    def median_a_second(self) -> float:
+    def median_per_second(self) -> float:
         """Hooks answered within a second: the median of the whole seconds, or the mean if it took less than two."""
         whole = self.per_second()
         return float(median(whole)) if len(whole) > 1 else len(self.finished) / max(self.wall, 0.001)
@@ -121,7 +121,7 @@ class Delivered:
 
 def deliver(bridge: BridgeProcess, bodies: Iterable[bytes], connections: int = 8) -> Delivered:
     """Post the hooks as fast as so many connections can; each waits for its answer before it sends the next."""
-    told, guard, queue = Delivered(), threading.Lock(), iter(bodies)
+    delivered, guard, queue = Delivered(), threading.Lock(), iter(bodies)
 
     def work() -> None:
         connection = http.client.HTTPConnection(str(urlsplit(bridge.url).hostname), urlsplit(bridge.url).port or 80)
@@ -130,9 +130,9 @@ def deliver(bridge: BridgeProcess, bodies: Iterable[bytes], connections: int = 8
             status = _post(connection, body)
             now = time.perf_counter()
             with guard:
-                told.seconds.append(now - begun)
-                told.finished.append(now)
-                told.refused += status != 204
+                delivered.seconds.append(now - begun)
+                delivered.finished.append(now)
+                delivered.refused += status != 204
         connection.close()
 
     threads = [threading.Thread(target=work) for _ in range(connections)]
@@ -140,8 +140,8 @@ def deliver(bridge: BridgeProcess, bodies: Iterable[bytes], connections: int = 8
         thread.start()
     for thread in threads:
         thread.join()
-    told.finished.sort()
-    return told
+    delivered.finished.sort()
+    return delivered
 
 
 def _shared(queue: Iterator[bytes], guard: threading.Lock) -> Iterator[bytes]:

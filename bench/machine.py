@@ -1,4 +1,4 @@
-"""What a process group costs the machine, as Linux counts it."""
+"""Processor time and memory of a process group, as Linux counts them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TICKS = os.sysconf("SC_CLK_TCK")
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 MEGABYTE = 1024 * 1024
 
 
@@ -25,7 +25,9 @@ def members(group: int) -> list[int]:
 
 def cpu_seconds(group: int) -> float:
     """Processor time that the group has used so far."""
-    return sum((int(fields[11]) + int(fields[12])) / TICKS for pid in members(group) if (fields := _stat(pid)))
+    return sum(
+        (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND for pid in members(group) if (fields := _stat(pid))
+    )
 
 
 def memory(group: int) -> int:
@@ -64,21 +66,21 @@ class Watched:
 
 
 @contextmanager
-def watched(group: int, every: float = 0.5) -> Iterator[Watched]:
+def watched(group: int, period_seconds: float = 0.5) -> Iterator[Watched]:
     """Watch a process group while the block runs."""
-    told, stop = Watched(), threading.Event()
+    watched_costs, stop = Watched(), threading.Event()
     cpu, begun = cpu_seconds(group), time.perf_counter()
 
-    def look() -> None:
-        while not stop.wait(every):
-            told.memory.append(memory(group))
+    def sample() -> None:
+        while not stop.wait(period_seconds):
+            watched_costs.memory.append(memory(group))
 
-    thread = threading.Thread(target=look, daemon=True)
+    thread = threading.Thread(target=sample, daemon=True)
     thread.start()
     try:
-        yield told
+        yield watched_costs
     finally:
         stop.set()
         thread.join()
-        told.memory.append(memory(group))
-        told.cpu, told.wall = cpu_seconds(group) - cpu, time.perf_counter() - begun
+        watched_costs.memory.append(memory(group))
+        watched_costs.cpu, watched_costs.wall = cpu_seconds(group) - cpu, time.perf_counter() - begun

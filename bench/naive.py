@@ -1,5 +1,7 @@
-"""What the bridge is compared with: a loop that reads each deal and sets its task, one request each, as most scripts
-for amoCRM do; polite, with the same 7 requests a second."""
+"""Naive loop that the bridge is compared with: it reads each deal and sets its task, one request each.
+
+Most scripts for amoCRM do so. It keeps to the same 7 requests a second.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,9 @@ import requests
 
 from bench.processes import TOKEN
 
-RATE = 7
-# amoCRM counts a sliding second; the same reserve as the bridge's own budget keeps.
-SPACING = 1.1 / RATE
+REQUESTS_PER_SECOND = 7
+# amoCRM counts a sliding second; the same reserve as the bridge's own rate limiter.
+SPACING_SECONDS = 1.1 / REQUESTS_PER_SECOND
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,14 @@ class Naive:
         return deals * self.requests // self.deals
 
     def seconds_for(self, deals: int) -> float:
-        return self.requests_for(deals) * SPACING
+        return self.requests_for(deals) * SPACING_SECONDS
 
 
 def run(url: str, deals: Sequence[int]) -> Naive:
     """Read each deal, set its task."""
-    begun, polite = time.perf_counter(), Polite(url)
+    begun, client = time.perf_counter(), RateLimitedClient(url)
     for deal in deals:
-        found = polite.ask("GET", f"/api/v4/leads/{deal}")
+        found = client.request("GET", f"/api/v4/leads/{deal}")
         task = {
             "text": "Связаться и взять в работу",
             "complete_till": int(time.time()) + 3600,
@@ -44,11 +46,11 @@ def run(url: str, deals: Sequence[int]) -> Naive:
             "entity_type": "leads",
             "responsible_user_id": found["responsible_user_id"],
         }
-        polite.ask("POST", "/api/v4/tasks", [task])
-    return Naive(len(deals), polite.sent, time.perf_counter() - begun)
+        client.request("POST", "/api/v4/tasks", [task])
+    return Naive(len(deals), client.sent, time.perf_counter() - begun)
 
 
-class Polite:
+class RateLimitedClient:
     """Sends one request after the other, never sooner than the limit allows."""
 
     def __init__(self, url: str) -> None:
@@ -59,7 +61,7 @@ class Polite:
         self._session.trust_env = False
         self._session.headers["Authorization"] = f"Bearer {TOKEN}"
 
-    def ask(self, method: str, path: str, body: object = None) -> Any:
+    def request(self, method: str, path: str, body: object = None) -> Any:
         answer = self._send(method, path, body)
         while answer.status_code == 429:
             # On a busy machine requests may arrive closer together than they were sent.
@@ -70,7 +72,7 @@ class Polite:
 
     def _send(self, method: str, path: str, body: object) -> requests.Response:
         time.sleep(max(0.0, self._next - time.perf_counter()))
-        self._next = time.perf_counter() + SPACING
+        self._next = time.perf_counter() + SPACING_SECONDS
         answer = self._session.request(method, self._url + path, json=body)
         self.sent += answer.status_code != 429
         return answer

@@ -1,4 +1,4 @@
-"""What came of a run of chaos, and how it is told."""
+"""Outcome of a run of chaos, as data and as a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/bench.md keeps the last whole run: its table and its figures, between two marks."""
+"""Figures of the last whole run in docs/bench.md, between two marks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def write(figures: Figures, rows: list[Row], path: Path) -> Path:
     """Put the figures between the marks of the page; returns the page."""
     before, _, rest = path.read_text("utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    told = "\n\n".join([_machine(), _goals(rows), _sizes(figures)])
-    path.write_text(f"{before}{BEGIN}\n{told}\n{END}{after}", "utf-8")
+    parts = "\n\n".join([_machine(), _goals(rows), _sizes(figures)])
+    path.write_text(f"{before}{BEGIN}\n{parts}\n{END}{after}", "utf-8")
     return path
 
 

@@ -1,4 +1,4 @@
-"""What people do with one deal, act after act, chosen by a seed; the model does the same beside it."""
+"""Acts of people on one deal, chosen by a seed; the model does the same beside it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bench.expected import BRIEF, BRIEF_WANTED, DONE, LOST, MEETING, NEW, POSTPO
 MANAGERS = ("Иван Петров", "Мария Кузнецова")
 MOSCOW = ZoneInfo("Europe/Moscow")
 # amoCRM's «весь день».
-ALL_DAY = 23 * 3600 + 59 * 60
+ALL_DAY_SECONDS = 23 * 3600 + 59 * 60
 # The loop guard lets a rule act on one deal ten times an hour.
-MOST_ACTS = 10
+MAX_ACTS = 10
 
 
 class People(CrmUser):
-    """The office, with what only chaos does there."""
+    """Users of the account, with the acts that only chaos needs."""
 
     def new_deal_of(self, person: str, body: dict[str, Any]) -> int:
         deal = {"responsible_user_id": self.users[person], **body}
@@ -38,9 +38,11 @@ class People(CrmUser):
 
 
 class Life:
-    """One deal's life. ``step`` is one act; True if the next act must wait until the bridge has seen it: whoever acts
-    while a rule is answering on the same deal, or moves it on before its last stage was seen, may get either of two
-    right results."""
+    """One deal's life. ``step`` is one act; True if the next act must wait until the bridge has processed it.
+
+    An act while a rule is answering on the same deal, or before the bridge knows its last stage, may have either of
+    two right results.
+    """
 
     def __init__(self, number: int, office: People, rng: random.Random) -> None:
         self.number = number
@@ -50,7 +52,7 @@ class Life:
         self.history: list[str] = []
         self._office = office
         self._rng = rng
-        self._length = rng.randint(3, MOST_ACTS)
+        self._length = rng.randint(3, MAX_ACTS)
 
     @property
     def is_over(self) -> bool:
@@ -94,7 +96,7 @@ class Life:
             body["custom_fields_values"] = [self._value("Дата дедлайна", day)]
             self.expected.deadline = due
         self.deal = self._office.new_deal_of(who, body)
-        self._tell(f"{who} завёл на «{stage}»")
+        self._note(f"{who} завёл на «{stage}»")
         self.expected.comes(stage, who)
         return True
 
@@ -142,12 +144,12 @@ class Life:
 
     def _offer(self) -> bool:
         self._office.attach("Павел Смирнов", self.deal, f"Коммерческое предложение {self.acts}.pdf")
-        self._tell("файл КП")
+        self._note("файл КП")
         return self.expected.file_is_attached(is_offer=True)
 
     def _other_file(self) -> bool:
         self._office.attach("Павел Смирнов", self.deal, f"Бриф {self.acts}.docx")
-        self._tell("другой файл")
+        self._note("другой файл")
         return self.expected.file_is_attached(is_offer=False)
 
     def _lost_silently(self) -> bool:
@@ -161,10 +163,10 @@ class Life:
         for task in self._office.tasks(self.deal):
             if task["text"] == TAKE and not task["is_completed"]:
                 self._office.complete(self.expected.responsible, task["id"])
-        self._tell("задача выполнена")
+        self._note("задача выполнена")
         return self.expected.completes(TAKE)
 
-    # --- how ---
+    # --- helpers ---
 
     def _move(self, stage: str, **more: Any) -> bool:
         who = self._rng.choice(MANAGERS)
@@ -174,9 +176,9 @@ class Life:
 
     def _patch(self, body: dict[str, Any], words: str, who: str | None = None) -> None:
         self._office.change(who or self._rng.choice(MANAGERS), self.deal, body)
-        self._tell(words)
+        self._note(words)
 
-    def _tell(self, words: str) -> None:
+    def _note(self, words: str) -> None:
         self.history.append(f"{datetime.now(MOSCOW):%H:%M:%S.%f} {words}")
 
     def _stage(self, stage: str) -> dict[str, int]:
@@ -190,4 +192,4 @@ class Life:
         """A day from now on as amoCRM's date field holds it, and the due time of a task for that day."""
         day = datetime.now(MOSCOW).date() + timedelta(days=self._rng.randint(1, 60))
         midnight = int(datetime.combine(day, time(), MOSCOW).timestamp())
-        return midnight, midnight + ALL_DAY
+        return midnight, midnight + ALL_DAY_SECONDS

@@ -1,4 +1,4 @@
-"""The sandbox and the bridge as processes of their own, so that the bridge can be killed without a warning."""
+"""Sandbox and bridge as processes of their own, so that the bridge can be killed without a warning."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import requests
 from cryptography.fernet import Fernet
 
 URL = re.compile(r"http://127\.0\.0\.1:\d+")
-PATIENCE = 180.0
+START_TIMEOUT_SECONDS = 180.0
 TOKEN = "sandbox-token"
 SECRET = "bench-secret"
 OWN_PORTS = (15_000, 32_000)
@@ -27,19 +27,21 @@ REGULATION = Path(__file__).with_name("regulation.toml")
 
 
 class NotRunning(Exception):
-    """A process did not come up; the text has its last words."""
+    """A process did not come up; the text is the end of its log."""
 
 
 def free_port() -> int:
-    """A port that stays free while whoever listens there is killed and started again: none of those that the system
-    gives to connections going out (Linux: from 32,768 on)."""
+    """A port that stays free while its process is killed and started again.
+
+    None of those that the system gives to connections going out (Linux: from 32,768 on).
+    """
     while True:
         port = NUMBERS.randrange(*OWN_PORTS)
         try:
             with socket.create_server(("127.0.0.1", port)):
                 return port
         except OSError:
-            # Somebody listens there.
+            # It is taken.
             continue
 
 
@@ -79,7 +81,7 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
 
-    def last_words(self) -> str:
+    def last_log_lines(self) -> str:
         return self.log.read_text("utf-8", "replace")[-3000:]
 
 
@@ -96,8 +98,8 @@ class Sandbox(Process):
         answer = self._session.request(method, f"{self.url}/sandbox/{path}", json=body, timeout=timeout)
         if answer.status_code != 504:
             answer.raise_for_status()
-        told = answer.json() if answer.content else {}
-        return dict(told)
+        body = answer.json() if answer.content else {}
+        return dict(body)
 
     def table(self, kind: str) -> list[dict[str, object]]:
         """All records of a kind."""
@@ -112,17 +114,17 @@ class Sandbox(Process):
 
     def requests_by_path(self) -> dict[str, int]:
         """«METHOD /path» → how many the bridge has sent since they were last forgotten."""
-        found = self.control("GET", "requests/count")["by_path"]
-        assert isinstance(found, dict)
-        return {str(path): int(count) for path, count in found.items()}
+        by_path = self.control("GET", "requests/count")["by_path"]
+        assert isinstance(by_path, dict)
+        return {str(path): int(count) for path, count in by_path.items()}
 
     def _address(self) -> str:
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while time.monotonic() < deadline and self.is_running:
-            if found := URL.search(self.log.read_text("utf-8", "replace")):
-                return found[0]
+            if match := URL.search(self.log.read_text("utf-8", "replace")):
+                return match[0]
             time.sleep(0.02)
-        raise NotRunning(self.last_words())
+        raise NotRunning(self.last_log_lines())
 
 
 def bridge_environment(sandbox_url: str, folder: Path, database: str = "", settle: float = 15.0) -> dict[str, str]:
@@ -144,14 +146,14 @@ class BridgeProcess(Process):
         self.url = f"http://127.0.0.1:{port}"
         super().__init__(["serve", "--config", str(config), "--port", str(port)], folder / "bridge.log", environment)
 
-    def wait_ready(self, patience: float = PATIENCE, meanwhile: Callable[[], None] = lambda: None) -> None:
-        deadline = time.monotonic() + patience
+    def wait_ready(self, timeout: float = START_TIMEOUT_SECONDS, meanwhile: Callable[[], None] = lambda: None) -> None:
+        deadline = time.monotonic() + timeout
         while time.monotonic() < deadline and self.is_running:
             if self.is_ready():
                 return
             meanwhile()
             time.sleep(0.05)
-        raise NotRunning(self.last_words())
+        raise NotRunning(self.last_log_lines())
 
     def is_ready(self) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""N deals move at once and each needs a task: a sandbox, a bridge, N hooks; what it took until the last was set."""
+"""Storm: N deals move at once and each needs a task; what it takes until the last task is set."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from bench.load import Delivered
 from bench.machine import watched
 from bench.processes import BridgeProcess, Sandbox, bridge_environment, free_port
 
-LONGEST = 1500.0
-Tell = Callable[[str], None]
-"""Hears what is being done, in words, again and again while it takes long."""
+TIMEOUT_SECONDS = 1500.0
+Progress = Callable[[str], None]
+"""Called with what is being done, in words, again and again while it takes long."""
 
 
 def silent(words: str) -> None:
-    """Nobody listens."""
+    """Report nothing."""
 
 
 @dataclass
-class House:
-    """A sandbox and a bridge with their folder."""
+class Setup:
+    """A running sandbox and a running bridge with their folder."""
 
     folder: Path
     sandbox: Sandbox
@@ -46,7 +46,7 @@ class House:
 
 @dataclass(frozen=True)
 class Filled:
-    """The first fill of the mirror: lists of deals asked for, seconds, megabytes at most."""
+    """The initial load of the mirror: pages of deals requested, seconds, megabytes at most."""
 
     deals: int
     requests: int
@@ -70,74 +70,74 @@ class Storm:
 
 
 @contextmanager
-def house(folder: Path, deals: int, tell: Tell = silent) -> Iterator[tuple[House, range, Filled]]:
+def running_setup(folder: Path, deals: int, progress: Progress = silent) -> Iterator[tuple[Setup, range, Filled]]:
     """A running sandbox with so many deals, a running bridge that has read them all, and what that took."""
     folder.mkdir(parents=True, exist_ok=True)
     sandbox = Sandbox(folder)
     try:
-        tell(f"{deals:,} deals are made in the sandbox")
+        progress(f"{deals:,} deals are made in the sandbox")
         ids = load.seed(sandbox, deals) if deals else range(0)
         environment = bridge_environment(sandbox.url, folder)
         port = free_port()
         bridge = BridgeProcess(port, folder, environment)
-        one = House(folder, sandbox, environment, port, bridge)
+        setup = Setup(folder, sandbox, environment, port, bridge)
         try:
-            yield one, ids, _fill(one, deals, tell)
+            yield setup, ids, _wait_filled(setup, deals, progress)
         finally:
-            one.bridge.stop()
+            setup.bridge.stop()
     finally:
         sandbox.stop()
 
 
-def _fill(one: House, deals: int, tell: Tell) -> Filled:
-    while not _pages(one) and one.bridge.is_running:
+def _wait_filled(setup: Setup, deals: int, progress: Progress) -> Filled:
+    while not _pages(setup) and setup.bridge.is_running:
         time.sleep(0.02)
     begun = time.perf_counter()
-    with watched(one.bridge.pid) as cost:
-        one.bridge.wait_ready(
-            LONGEST, lambda: tell(f"the mirror of {deals:,} deals is being filled: {_pages(one)} pages")
+    with watched(setup.bridge.pid) as cost:
+        setup.bridge.wait_ready(
+            TIMEOUT_SECONDS, lambda: progress(f"the mirror of {deals:,} deals is being filled: {_pages(setup)} pages")
         )
         seconds = time.perf_counter() - begun
-        pages = _pages(one)
-        wait_quiet(one)
+        pages = _pages(setup)
+        wait_quiet(setup)
     return Filled(deals, pages, seconds, cost.peak)
 
 
-def _pages(one: House) -> int:
-    return one.sandbox.requests_by_path().get("GET /api/v4/leads", 0)
+def _pages(setup: Setup) -> int:
+    return setup.sandbox.requests_by_path().get("GET /api/v4/leads", 0)
 
 
-def blow(one: House, deals: range, tell: Tell = silent) -> Storm:
+def run_storm(setup: Setup, deals: range, progress: Progress = silent) -> Storm:
     """Move the deals, deliver their hooks, wait until everything is done."""
-    tell(f"{len(deals):,} deals are moved")
-    body = load.move_to_new(one.sandbox, deals)
-    one.sandbox.control("DELETE", "requests")
-    tell(f"{len(deals):,} hooks are delivered")
+    progress(f"{len(deals):,} deals are moved")
+    body = load.move_to_new(setup.sandbox, deals)
+    setup.sandbox.control("DELETE", "requests")
+    progress(f"{len(deals):,} hooks are delivered")
     begun = time.perf_counter()
-    with watched(one.bridge.pid) as cost:
-        received = load.deliver(one.bridge, load.hooks_about(body, deals))
-        wait_idle(one, tell)
+    with watched(setup.bridge.pid) as cost:
+        received = load.deliver(setup.bridge, load.hooks_about(body, deals))
+        wait_idle(setup, progress)
         seconds = time.perf_counter() - begun
-    by_path = one.sandbox.requests_by_path()
-    tasks = Counter(task["entity_id"] for task in one.sandbox.table("tasks"))
+    by_path = setup.sandbox.requests_by_path()
+    tasks = Counter(task["entity_id"] for task in setup.sandbox.table("tasks"))
     doubled = sum(count > 1 for count in tasks.values())
     requests = sum(by_path.values())
     return Storm(len(deals), requests, by_path, seconds, cost.cpu, cost.peak, sum(tasks.values()), doubled, received)
 
 
-def wait_idle(one: House, tell: Tell = silent) -> None:
-    """Until the bridge has nothing left to do."""
-    view, deadline = one.view, time.monotonic() + LONGEST
-    while left := view.open_work():
-        if time.monotonic() > deadline or not one.bridge.is_running:
-            raise TimeoutError(f"not done: {left}\n{one.bridge.last_words()}")
-        tell("left to do: " + ", ".join(f"{name} {count:,}" for name, count in left.items()))
+def wait_idle(setup: Setup, progress: Progress = silent) -> None:
+    """Until the bridge has nothing open_work to do."""
+    view, deadline = setup.view, time.monotonic() + TIMEOUT_SECONDS
+    while open_work := view.open_work():
+        if time.monotonic() > deadline or not setup.bridge.is_running:
+            raise TimeoutError(f"not done: {open_work}\n{setup.bridge.last_log_lines()}")
+        progress("open_work to do: " + ", ".join(f"{name} {count:,}" for name, count in open_work.items()))
         time.sleep(0.1)
 
 
-def wait_quiet(one: House) -> None:
-    """Until the bridge asks amoCRM nothing more: the first reconciliation and the look at the webhook are over."""
+def wait_quiet(setup: Setup) -> None:
+    """Wait until the bridge sends no more requests: reconciliation and check of the subscription are over."""
     before = -1
-    while (now := one.sandbox.requests_made()) != before:
+    while (now := setup.sandbox.requests_made()) != before:
         before = now
         time.sleep(2)

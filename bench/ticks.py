@@ -1,4 +1,4 @@
-"""The tick of all timed checks: what it costs to find that nothing is due among a great many steps to come."""
+"""Tick of the scheduler: what it costs to find that nothing is due among many steps to come."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from amo_bridge.engine.scheduler import DueTimers
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import deals, timers
 
-ACCOUNT, TOGETHER, TICKS = 1, 5000, 100
-A_DAY = 86_400.0
+ACCOUNT, BATCH_SIZE, TICKS = 1, 5000, 100
+DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
 class Ticks:
-    """``cpu``: seconds of one tick, the mean of many. The tick has nobody to ask: it gets no client of amoCRM."""
+    """``cpu``: seconds of one tick, the mean of many. The tick gets no client of amoCRM, so it sends no request."""
 
     deals: int
     timers: int
@@ -47,17 +47,19 @@ def tick(folder: Path, number: int) -> Ticks:
 
 
 def plan(store: Store, account: int, number: int, now: datetime) -> None:
-    """Put so many deals into the account's mirror, each with a step to come: the first after a day, then one a
-    second."""
-    for some in _portions(number):
+    """Put so many deals into the account's mirror, each with a step to come.
+
+    The first is due after a day, then one a second.
+    """
+    for batch in _batches(number):
         with store.write() as connection:
-            connection.execute(insert(deals), [_deal(account, one, now.timestamp()) for one in some])
-            connection.execute(insert(timers), [_step(account, one, now.timestamp()) for one in some])
+            connection.execute(insert(deals), [_deal(account, place, now.timestamp()) for place in batch])
+            connection.execute(insert(timers), [_step(account, place, now.timestamp()) for place in batch])
 
 
-def _portions(number: int) -> Iterator[range]:
-    for start in range(0, number, TOGETHER):
-        yield range(start, min(start + TOGETHER, number))
+def _batches(number: int) -> Iterator[range]:
+    for start in range(0, number, BATCH_SIZE):
+        yield range(start, min(start + BATCH_SIZE, number))
 
 
 def _deal(account: int, number: int, now: float) -> dict[str, object]:
@@ -66,6 +68,6 @@ def _deal(account: int, number: int, now: float) -> dict[str, object]:
 
 
 def _step(account: int, number: int, now: float) -> dict[str, object]:
-    due_at = now + A_DAY + number
+    due_at = now + DAY_SECONDS + number
     whose = {"account": account, "deal_id": number, "rule": "ladder"}
     return {**whose, "step": "1", "anchor": "a", "due_at": due_at, "since": now}

@@ -39,10 +39,10 @@ from amo_bridge.webinars.imports.service import ImportService
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "webinar.toml"
 TOKEN = "sandbox-token"
-AT_ONCE, PORTION = 250, 5000
-# A client that asks and writes for each person by himself: who is it, make the contact, make the deal.
+BATCH_SIZE, INDEX_BATCH_SIZE = 250, 5000
+# A client that asks and writes for each person one by one: find the person, make the contact, make the deal.
 NAIVE_REQUESTS = 3
-# Ids of contacts that are only in the index: nobody asks amoCRM for them.
+# Ids of contacts that are only in the index: no request is made about them.
 ELSEWHERE = 900_000_000
 
 
@@ -63,10 +63,12 @@ class Imported:
 
 
 def import_attendees(
-    folder: Path, attendees: int, contacts: int, tell: Callable[[str], None], *, lack_phones: bool = False
+    folder: Path, attendees: int, contacts: int, progress: Callable[[str], None], *, lack_phones: bool = False
 ) -> Imported:
-    """Fill an account, upload a table of so many people, carry the import out. ``lack_phones``: none of the known
-    contacts has the phone that the table tells."""
+    """Fill an account, upload a table of so many people, carry the import out.
+
+    ``lack_phones``: none of the known contacts has the phone that is in the table.
+    """
     with _school() as url:
         client = CrmClient(url, LongLivedToken(TOKEN), LocalRateLimiter(10_000))
         account = Account.read(client)
@@ -74,7 +76,7 @@ def import_attendees(
         store = Store.in_folder(folder)
         store.prepare()
         key = key_of(store, account, url)
-        tell("filling the account and the index of contacts")
+        progress("filling the account and the index of contacts")
         _fill(store, key, client, account, attendees, contacts, lack_phones=lack_phones)
         drafting = DraftService(store, key, replace(config, rules=()), account, SystemClock())
         (number,) = drafting.draft([Upload("people.csv", _table(attendees))], "bench")
@@ -85,15 +87,15 @@ def import_attendees(
         importer = ImportExecutor(store, key, client, lambda: rule_engine, SystemClock(), SystemClock())
         while importer.step():
             counts = drafting.book.counts(number)
-            tell(f"{counts.settled:,} of {counts.all:,} attendees")
+            progress(f"{counts.settled:,} of {counts.all:,} attendees")
         seconds = (datetime.now(UTC) - begun).total_seconds()
-        asked = int(requests.get(f"{url}/sandbox/requests/count", timeout=60).json()["total"])
+        sent = int(requests.get(f"{url}/sandbox/requests/count", timeout=60).json()["total"])
         state = drafting.book.counts(number).state
         made = len(list(client.pages("/api/v4/contacts", {}, "contacts")))
         store.close()
     known = attendees - _new(attendees)
     doubled = made - 4 - known - _new(attendees)
-    return Imported(attendees, contacts, asked, seconds, attendees - state.get("done", 0), doubled)
+    return Imported(attendees, contacts, sent, seconds, attendees - state.get("done", 0), doubled)
 
 
 def _new(attendees: int) -> int:
@@ -122,7 +124,7 @@ def _fill(
 ) -> None:
     """The last of the attendees are known; every second of them has an open deal with a manager."""
     known = range(_new(attendees), attendees)
-    ids = [made for some in _portions(known, AT_ONCE) for made in _make_contacts(client, account, some)]
+    ids = [made for batch in _batches(known, BATCH_SIZE) for made in _make_contacts(client, account, batch)]
     deals = _make_deals(client, account, ids[::2])
     indexed = [
         MirroredContact(
@@ -140,9 +142,9 @@ def _fill(
     )
     now = datetime.now(UTC)
     index, mirror = ContactIndex(store, key), Mirror(store, key)
-    for some in _portions([*indexed, *others], PORTION):
+    for batch in _batches([*indexed, *others], INDEX_BATCH_SIZE):
         with store.write() as connection:
-            index.put(connection, some, now)
+            index.put(connection, batch, now)
     rows = client.pages("/api/v4/leads", {"with": "contacts"}, "leads")
     with store.write() as connection:
         mirror.put(connection, [MirroredDeal(DealRecord.from_api(row), now) for row in rows], now)
@@ -162,17 +164,17 @@ def _make_deals(client: CrmClient, account: Account, contacts: Sequence[int]) ->
     """contact id → its open deal."""
     stage, manager = account.stage("Вебинары / Думает (поговорили)"), account.user("Наталья Белова").id
     found: dict[int, tuple[int, ...]] = {}
-    for some in _portions(contacts, AT_ONCE):
+    for batch in _batches(contacts, BATCH_SIZE):
         common = {
             "name": "x", "pipeline_id": stage.pipeline_id, "status_id": stage.status_id, "responsible_user_id": manager,
         }  # fmt: skip
-        bodies = [{**common, "_embedded": {"contacts": [{"id": one}]}} for one in some]
+        bodies = [{**common, "_embedded": {"contacts": [{"id": contact}]}} for contact in batch]
         made = client.post("/api/v4/leads", bodies)["_embedded"]["leads"]
-        found |= {contact: (row["id"],) for contact, row in zip(some, made, strict=True)}
+        found |= {contact: (row["id"],) for contact, row in zip(batch, made, strict=True)}
     return found
 
 
-def _portions(many: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+def _batches(many: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(many), size):
         yield many[start : start + size]
 

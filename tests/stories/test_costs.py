@@ -27,7 +27,7 @@ from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.tables import timers
 from bench.load import hooks_about, move_to_new
 from bench.processes import REGULATION
-from bench.ticks import A_DAY, plan
+from bench.ticks import DAY_SECONDS, plan
 
 MANY = 1000
 PAGE = 250
@@ -156,7 +156,7 @@ def test_a_tick_over_a_hundred_thousand_deals_asks_nothing(
     bell.wake(worker.TIMERS)
     assert (sandbox.requests(), steps(bridge)) == ({}, {"open": 100_000})
     # The ticks do look: what has fallen due is found among all the others.
-    sandbox.later(A_DAY + 2)
+    sandbox.later(DAY_SECONDS + 2)
     bell.wake(worker.RECONCILE, worker.TIMERS)
     assert steps(bridge)["fired"] >= 3
 
