@@ -61,7 +61,7 @@ def _few_requests(figures: Figures) -> Row:
     times = naive.requests_for(storm.events) / storm.requests
     longer = naive.seconds_for(storm.events) / storm.seconds
     return Row(
-        f"{storm.events:,} stage hooks on {storm.events:,} deals, a task for each",
+        f"{storm.events:,} stage webhooks on {storm.events:,} deals, a task for each",
         "≤ 12 requests for 1,000",
         f"{storm.requests} requests, {_faults(storm)}; "
         f"naive: {naive.requests_for(storm.events):,} requests, × {times:.0f}; its time × {longer:.0f}",
@@ -72,7 +72,7 @@ def _few_requests(figures: Figures) -> Row:
 def _as_fast_as_allowed(storm: Storm) -> Row:
     allowed = 1.5 * storm.requests / REQUESTS_PER_SECOND + 5
     return Row(
-        f"{storm.events:,} such hooks at once",
+        f"{storm.events:,} such webhooks at once",
         "wall ≤ 1.5 × (requests ÷ 7) + 5 s",
         f"{storm.requests} requests, {storm.seconds / allowed:.2f} of what is allowed, {_faults(storm)}",
         storm.seconds <= allowed and _is_right(storm),
@@ -91,8 +91,8 @@ def _receiving(received: Delivered) -> Row:
     rate, p99 = received.median_per_second, received.p99
     return Row(
         "receiving, SQLite, durable, 8 connections",
-        "≥ 1,000 hooks/s, p99 < 50 ms",
-        f"{len(received.seconds):,} hooks, {received.refused} refused; {rate / 1000:.2f} × 1,000/s; "
+        "≥ 1,000 webhooks/s, p99 < 50 ms",
+        f"{len(received.seconds):,} webhooks, {received.refused} refused; {rate / 1000:.2f} × 1,000/s; "
         f"p99 {p99 / 0.05:.2f} of 50 ms",
         rate >= 1000 and p99 < 0.05 and not received.refused,
     )
@@ -101,7 +101,7 @@ def _receiving(received: Delivered) -> Row:
 def _lone(lone: Lone) -> Row:
     first, effect = median(lone.to_first_request), median(lone.to_effect)
     return Row(
-        "a lone hook to an idle bridge",
+        "a lone webhook to an idle bridge",
         "p50 < 300 ms to the API call",
         f"{first / 0.3:.2f} of it to the read, {effect / 0.3:.2f} to the write that 7/s puts 0.16 s later",
         first < 0.3,
@@ -140,8 +140,8 @@ def _fill(fills: list[Filled]) -> Row:
     small, large = fills[0], fills[-1]
     allowed = large.requests / REQUESTS_PER_SECOND * 1.5 + 5
     return Row(
-        f"first fill of {large.deals:,} deals",
-        "pages of 250, budget-bound, flat memory",
+        f"initial load of {large.deals:,} deals",
+        "pages of 250, bound by the rate limit, flat memory",
         f"{large.requests} requests, {large.seconds / allowed:.2f} of 1.5 × (requests ÷ 7) + 5 s, "
         f"memory × {large.memory / small.memory:.2f} of that for {small.deals:,}",
         large.requests <= large.deals / 250 + 3 and large.seconds <= allowed and large.memory < 1.25 * small.memory,
@@ -150,7 +150,7 @@ def _fill(fills: list[Filled]) -> Row:
 
 def _start(starts: list[float]) -> Row:
     return Row(
-        "start to first accepted hook",
+        "start to first accepted webhook",
         "< 2 s",
         f"{median(starts) / 2:.2f} × 2 s (median of {len(starts)}; {min(starts) / 2:.2f} to {max(starts) / 2:.2f})",
         median(starts) < 2,

@@ -37,7 +37,7 @@ def show(outcome: Outcome, console: Console) -> None:
     table.add_row("kill -9 of the bridge", str(outcome.kills))
     table.add_row("requests of the bridge", str(outcome.requests))
     table.add_row("faults that struck", ", ".join(f"{name} {count}" for name, count in outcome.faults.items()))
-    table.add_row("hooks", ", ".join(f"{name} {count}" for name, count in outcome.hooks.items()))
+    table.add_row("webhooks", ", ".join(f"{name} {count}" for name, count in outcome.hooks.items()))
     table.add_row("effects awaited", str(verdict.effects))
     for name in ("lost", "doubled", "wrong", "out_of_order"):
         found: list[str] = getattr(verdict, name)

@@ -37,7 +37,7 @@ def _goals(rows: list[Row]) -> str:
 
 
 def _sizes(figures: Figures) -> str:
-    lines = ["| events | requests | naive | seconds | CPU seconds | memory, MB | fill: requests | fill: memory, MB |"]
+    lines = ["| events | requests | naive | seconds | CPU seconds | memory, MB | load: requests | load: memory, MB |"]
     lines.append("|---" * 8 + "|")
     for storm, fill in zip(figures.storms, figures.fills, strict=True):
         cells = [

@@ -1,4 +1,4 @@
-"""One sandbox in memory for a test, asked over Flask's test client."""
+"""One sandbox in memory for a test, requests over Flask's test client."""
 
 from __future__ import annotations
 

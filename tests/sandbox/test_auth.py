@@ -1,4 +1,4 @@
-"""Who gets in: bearer tokens, users named in headers, rights; and OAuth with every refusal it knows."""
+"""Bearer tokens, users named in headers, rights, OAuth with every refusal that it has."""
 
 from __future__ import annotations
 

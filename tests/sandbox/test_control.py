@@ -1,4 +1,4 @@
-"""The sandbox's own controls: clock, request log, state, reset, and the page that explains them."""
+"""Control endpoints: clock, request log, state, reset, the page that explains them."""
 
 from __future__ import annotations
 

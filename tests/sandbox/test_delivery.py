@@ -1,4 +1,4 @@
-"""The sandbox's webhooks, as a receiver sees them: what comes, when it comes again, and when it stops coming."""
+"""Webhooks as a receiver gets them: bodies, retries, the end of retries."""
 
 from __future__ import annotations
 

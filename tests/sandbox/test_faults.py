@@ -1,4 +1,4 @@
-"""Limits and faults: what a client gets when amoCRM is busy, broken or angry, and what was done all the same."""
+"""Limits and faults: what a client gets, and what was done all the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client of amoCRM must be able to rely on, asked with plain requests, kind by kind and write by write."""
+"""What a client of amoCRM must be able to rely on, in plain requests, kind by kind and write by write."""
 
 from __future__ import annotations
 
