@@ -1,243 +1,369 @@
-"""What hangs on a deal's card: linking contacts and files to it, and looking whether a lost answer has linked them.
+"""Batched writes into amoCRM: one table of their kinds.
 
-Linking what is linked already changes nothing (amoCRM docs, entity-links-api, files-api): here a repeat could do no
-harm, and the look only saves it.
+amoCRM takes arrays of up to 250 objects and answers with ids only (amoCRM docs, leads-api, tasks-api,
+events-and-notes). ``request_id`` is echoed, so an answer finds its object whatever the order; answers to PATCH carry
+the object's id. amoCRM has no idempotency keys: a write whose answer was lost is looked for before it is sent again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, Literal
 
-from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.client import BATCH_SIZE, CrmClient
 from amo_bridge.crm.reads import file_ids_of_deal
 from amo_bridge.crm.values import embedded, identifier
-from amo_bridge.errors import CrmRefused, CrmUncertain
+from amo_bridge.errors import CrmError, CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 
-IDS_IN_ADDRESS = 100
-Bodies = Mapping[str, Mapping[str, Any]]
+CrmKind = Literal[
+    "create_task", "change_task", "patch_deal", "add_note", "create_deal", "create_contact", "patch_contact",
+    "link_contact", "attach_files",
+]  # fmt: skip
+"""Names of the kinds. They stand in the outbox: never rename one."""
 
-
-def link_contacts(client: CrmClient, bodies: Bodies) -> dict[str, int]:
-    """Our mark → the deal's id. A body is amoCRM's: ``entity_id`` (the deal), ``to_entity_id``, ``to_entity_type``."""
-    client.post("/api/v4/leads/link", list(bodies.values()))
-    return {mark: int(body["entity_id"]) for mark, body in bodies.items()}
-
-
-def linked_contacts(client: CrmClient, bodies: Bodies) -> dict[str, int]:
-    """Of these links those that are there: our mark → the deal's id."""
-    deals = sorted({int(body["entity_id"]) for body in bodies.values()})
-    there = set(_links(client, deals))
-    wanted = {mark: (int(body["entity_id"]), int(body["to_entity_id"])) for mark, body in bodies.items()}
-    return {mark: deal for mark, (deal, contact) in wanted.items() if (deal, contact) in there}
-
-
-def attach_files(client: CrmClient, bodies: Bodies) -> dict[str, int]:
-    """Our mark → the deal's id. A body: ``entity_id`` (the deal) and ``file_uuids``; a request for each deal."""
-    for body in bodies.values():
-        files = [{"file_uuid": uuid} for uuid in body["file_uuids"]]
-        client.put(f"/api/v4/leads/{int(body['entity_id'])}/files", files)
-    return {mark: int(body["entity_id"]) for mark, body in bodies.items()}
-
-
-def attached_files(client: CrmClient, bodies: Bodies) -> dict[str, int]:
-    """Of these bodies those whose files are all on the card: our mark → the deal's id."""
-    deals = {mark: int(body["entity_id"]) for mark, body in bodies.items()}
-    return {
-        mark: deal
-        for mark, deal in deals.items()
-        if set(bodies[mark]["file_uuids"]) <= set(file_ids_of_deal(client, deal))
-    }
-
-
-def _links(client: CrmClient, deals: list[int]) -> Iterable[tuple[int, int]]:
-    """(deal, contact) of all contacts linked to these deals."""
-    for start in range(0, len(deals), IDS_IN_ADDRESS):
-        sought = {"filter": {"entity_id": deals[start : start + IDS_IN_ADDRESS], "to_entity_type": "contacts"}}
-        for row in embedded(client.get("/api/v4/leads/links", sought) or {}, "links"):
-            deal, contact = identifier(row.get("entity_id")), identifier(row.get("to_entity_id"))
-            if deal and contact and row.get("to_entity_type") == "contacts":
-                yield deal, contact
-
-
-# Writing into amoCRM in batches: which request each kind of effect is, and how its answer is read.
-#
-# amoCRM takes arrays of up to 250 objects and answers with ids only (amoCRM docs, leads-api, tasks-api,
-# events-and-notes). ``request_id`` is echoed, so an answer finds its object whatever the order; PATCH answers carry the
-# id.
-
-
-@dataclass(frozen=True)
-class Request:
-    """One kind of write. ``name``: the key under ``_embedded``; ``most``: objects in one request."""
-
-    method: Literal["post", "patch"]
-    path: str
-    name: str
-    most: int = 250
-
-
-REQUESTS: Mapping[str, Request] = {
-    "create_task": Request("post", "/api/v4/tasks", "tasks"),
-    "change_task": Request("patch", "/api/v4/tasks", "tasks"),
-    "patch_deal": Request("patch", "/api/v4/leads", "leads"),
-    "add_note": Request("post", "/api/v4/leads/notes", "notes"),
-    "create_deal": Request("post", "/api/v4/leads", "leads"),
-    "create_contact": Request("post", "/api/v4/contacts", "contacts"),
-    "patch_contact": Request("patch", "/api/v4/contacts", "contacts"),
-}
-LINKING: Mapping[str, Callable[[CrmClient, Mapping[str, Mapping[str, Any]]], Mapping[str, int]]] = {
-    "link_contact": link_contacts,
-    "attach_files": attach_files,
-}
-"""Kinds whose requests and answers look otherwise; their objects have no ids of their own."""
-
-
-def most_of(kind: str) -> int:
-    """How many objects of this kind one request may hold."""
-    if kind == "attach_files":
-        return 1
-    return REQUESTS[kind].most if kind in REQUESTS else 250
+Body = Mapping[str, Any]
+Bodies = Mapping[int, Body]
+"""Our number of a write → amoCRM's object. The number goes out as ``request_id``."""
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Written:
-    """What amoCRM said of one object: its id, and when it changed (PATCH only)."""
+    """What amoCRM answered about one object: its id, and when it changed (PATCH only)."""
 
     id: int
     updated_at: datetime | None = None
 
 
-def write(client: CrmClient, kind: str, objects: Mapping[str, Mapping[str, Any]]) -> dict[str, Written]:
-    """Send objects (our mark → body) in one request; our mark → what amoCRM said.
+@dataclass(frozen=True)
+class LostWrite:
+    """A write that may have happened. ``not_before``: when its cause happened, Unix seconds of amoCRM's clock; an equal
+    task of last week is not taken for this one."""
 
-    Raises CrmError. An answer that does not speak of every object is CrmUncertain: nobody knows what was written.
+    body: Body
+    not_before: float = 0.0
+
+
+LostWrites = Mapping[int, LostWrite]
+Taken = Callable[[Iterable[int]], set[int]]
+"""Which of some ids are known to belong to earlier writes."""
+FindLost = Callable[[CrmClient, LostWrites, Taken], dict[int, Written]]
+
+
+def with_request_ids(bodies: Bodies) -> list[Body]:
+    """The objects, each with our number for the answer to repeat."""
+    return [{**body, "request_id": str(number)} for number, body in bodies.items()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteKind:
+    """All that the bridge knows of a kind of write; a new kind is a row of ``WRITE_KINDS``.
+
+    ``path`` may name keys of the body ({entity_id}) if ``batch_size`` is 1. ``collection``: the key under
+    ``_embedded`` of the answer; None: the answer names no objects, and what was written is the body's ``entity_id``.
+    ``find_lost``: which of these writes are there. ``appends``: adds something to a deal, so that several for one deal
+    may stand in one request. ``creates``: the entity that comes into being. ``wire_body``: what the request holds.
     """
-    if kind in LINKING:
-        return {mark: Written(deal_id) for mark, deal_id in LINKING[kind](client, objects).items()}
-    request = REQUESTS[kind]
-    bodies = [{**body, "request_id": mark} for mark, body in objects.items()]
-    send = client.post if request.method == "post" else client.patch
-    answer = send(request.path, bodies) or {}
-    items = answer.get("_embedded", {}).get(request.name, [])
-    written = _by_mark(objects, items)
-    if set(written) != set(objects):
-        raise CrmUncertain(
-            "ответ amoCRM говорит не обо всех объектах запроса", method=request.method, path=request.path
-        )
+
+    name: CrmKind
+    method: Literal["POST", "PATCH", "PUT"]
+    path: str
+    collection: str | None
+    find_lost: FindLost
+    batch_size: int = BATCH_SIZE
+    appends: bool = False
+    creates: Literal["task", "note", "deal", "contact"] | None = None
+    wire_body: Callable[[Bodies], list[Body]] = with_request_ids
+
+
+# --- sending ----------------------------------------------------------------------------------------------------------
+
+
+def write(client: CrmClient, kind: str, bodies: Bodies) -> dict[int, Written]:
+    """Send objects in one request; what amoCRM answered about each, in their order.
+
+    Raises CrmError. An answer that does not name every object is CrmUncertain: nobody knows what was written.
+    """
+    row = WRITE_KINDS[kind]
+    path = row.path.format_map(next(iter(bodies.values())))
+    send = getattr(client, row.method.lower())
+    answer = send(path, row.wire_body(bodies)) or {}
+    if row.collection is None:
+        return {number: Written(int(body["entity_id"])) for number, body in bodies.items()}
+    written = _by_number(bodies, answer.get("_embedded", {}).get(row.collection, []))
+    if set(written) != set(bodies):
+        raise CrmUncertain("ответ amoCRM говорит не обо всех объектах запроса", method=row.method, path=path)
+    return {number: written[number] for number in bodies}
+
+
+def _by_number(bodies: Bodies, items: Sequence[Row]) -> dict[int, Written]:
+    numbers = list(bodies)
+    of_id = {body["id"]: number for number, body in bodies.items() if "id" in body}
+    written = {}
+    for item in items:
+        echoed = str(item.get("request_id", ""))
+        number = int(echoed) if echoed.isdigit() else None
+        if number not in bodies:
+            # Without ``request_id`` of ours amoCRM may answer with the object's place in the request.
+            place = numbers[number] if number is not None and number < len(numbers) else None
+            number = of_id.get(item.get("id"), place)
+        if number is not None:
+            written[number] = Written(int(item["id"]), _moment(item.get("updated_at")))
     return written
 
 
-def _by_mark(objects: Mapping[str, Mapping[str, Any]], items: Sequence[Mapping[str, Any]]) -> dict[str, Written]:
-    marks = list(objects)
-    by_id = {body["id"]: mark for mark, body in objects.items() if "id" in body}
-    found = {}
-    for item in items:
-        mark = str(item.get("request_id", ""))
-        if mark not in objects:
-            mark = by_id.get(item.get("id"), marks[int(mark)] if mark.isdigit() and int(mark) < len(marks) else "")
-        if mark:
-            at = item.get("updated_at")
-            found[mark] = Written(int(item["id"]), datetime.fromtimestamp(at, UTC) if at else None)
-    return found
+@dataclass(frozen=True)
+class BatchResult:
+    """What came of the objects of one request, by our numbers.
+
+    ``refused``: wrote nothing, never to be sent again; amoCRM's words. ``later``: surely not written. ``doubt``: nobody
+    knows. ``error``: why later or doubt.
+    """
+
+    written: Mapping[int, Written] = field(default_factory=dict)
+    refused: Mapping[int, str] = field(default_factory=dict)
+    later: Sequence[int] = ()
+    doubt: Sequence[int] = ()
+    error: CrmError | None = None
+
+    @property
+    def settled(self) -> int:
+        """How many objects need nothing more."""
+        return len(self.written) + len(self.refused)
 
 
-def named_bad(marks: Sequence[str], error: CrmRefused) -> dict[str, str]:
-    """Which objects of a refused request amoCRM named: mark → its words. It names them by our request_id or, in some of
-    its answers, by their place in the request; empty when it names none."""
-    by_place = {str(place): mark for place, mark in enumerate(marks)}
-    known = {mark: mark for mark in marks} if set(error.bad_items) <= set(marks) else by_place
-    return {known[mark]: words for mark, words in error.bad_items.items() if mark in known}
+def write_batch(client: CrmClient, kind: str, bodies: Bodies) -> Iterator[BatchResult]:
+    """Send objects in one request, in more if amoCRM refuses some: the others are sent again without them.
+
+    Gives a result after each request, to be stored before the next one goes out. Raises CrmStopped after the last
+    result when amoCRM wants nothing more from us.
+    """
+    waiting = [bodies] if bodies else []
+    while waiting:
+        batch = waiting.pop(0)
+        try:
+            written = write(client, kind, batch)
+        except CrmForbidden as error:
+            # A right that is missing for this kind of write: it will be missing again, and other writes go on.
+            yield BatchResult(refused=dict.fromkeys(batch, str(error)))
+        except CrmStopped as error:
+            yield BatchResult(later=[number for unsent in (batch, *waiting) for number in unsent], error=error)
+            raise
+        except CrmUncertain as error:
+            yield BatchResult(doubt=list(batch), error=error)
+        except CrmTemporary as error:
+            yield BatchResult(later=list(batch), error=error)
+        except CrmRefused as error:
+            refused, again = _sort_refused(batch, error)
+            if refused:
+                yield BatchResult(refused=refused)
+            waiting[:0] = again
+        else:
+            yield BatchResult(written=written)
 
 
-# Was it written? Looking in amoCRM for a write whose answer was lost: it has no idempotency keys.
-#
-# Each look takes the bodies that may have been written and says which are there. ``taken`` says which of some ids are
-# known to belong to earlier writes; ``not_before`` is when the cause happened, on amoCRM's clock, so an equal task of
-# last week is not taken for this one.
+def _sort_refused(batch: Bodies, error: CrmRefused) -> tuple[dict[int, str], list[Bodies]]:
+    """(refused objects, what to send again) of a refused request, which wrote nothing. When the answer names no bad
+    objects, the batch is halved until they stand alone."""
+    refused = _named_bad(list(batch), error)
+    numbers = list(batch)
+    if not refused and len(batch) > 1:
+        middle = len(batch) // 2
+        return {}, [{number: batch[number] for number in half} for half in (numbers[:middle], numbers[middle:])]
+    refused = refused or dict.fromkeys(numbers, str(error))
+    rest = {number: body for number, body in batch.items() if number not in refused}
+    return refused, [rest] if rest else []
 
-# amoCRM stamps whole seconds and its servers' clocks differ a little.
-SLACK = 5
+
+def _named_bad(numbers: Sequence[int], error: CrmRefused) -> dict[int, str]:
+    """The objects that amoCRM named as bad, with its words: by our request_id or, in some of its answers, by their
+    place in the request. Empty when it names none."""
+    by_request_id = {str(number): number for number in numbers}
+    by_place = {str(place): number for place, number in enumerate(numbers)}
+    named = by_request_id if set(error.bad_items) <= set(by_request_id) else by_place
+    return {named[name]: words for name, words in error.bad_items.items() if name in named}
+
+
+# --- finding a lost write ---------------------------------------------------------------------------------------------
+
+# amoCRM stamps whole seconds, and its servers' clocks differ a little.
+CLOCK_SLACK_SECONDS = 5
 # 10,000 entities made since the cause: then the account is being filled by a machine, and the search ends.
-MOST_PAGES = 40
-
-Row = Mapping[str, Any]
-Sought = Mapping[str, Mapping[str, Any]]
-"""Our mark → payload of the effect (see engine/effects.py)."""
-Taken = Callable[[Iterable[int]], set[int]]
+MAX_PAGES = 40
+IDS_PER_REQUEST = 100
 
 
-def find(client: CrmClient, kind: str, sought: Sought, taken: Taken) -> dict[str, Written]:
-    """Our mark → what was written, for those that are there. Raises CrmError if amoCRM can't be read."""
-    return LOOKS[kind](client, sought, taken)
+def find_lost(client: CrmClient, kind: str, lost: LostWrites, taken: Taken) -> dict[int, Written]:
+    """Those of the lost writes that are in amoCRM. Raises CrmError if it can't be read."""
+    return WRITE_KINDS[kind].find_lost(client, lost, taken)
 
 
-def _tasks(client: CrmClient, sought: Sought, taken: Taken) -> dict[str, Written]:
-    found: dict[str, Written] = {}
-    for entity_type, marks in _by_entity_type(sought).items():
-        mine = {mark: sought[mark] for mark in marks}
+def _find_tasks(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, Written]:
+    found: dict[int, Written] = {}
+    for entity_type, writes in _by_entity_type(lost).items():
         # Tasks on nobody's card can't be asked for by card.
-        rows = _tasks_on(client, entity_type, mine) if entity_type else _newest(client, "tasks", "id", mine)
-        found |= _match(mine, rows, taken, _same_task)
+        rows = _tasks_on(client, entity_type, writes) if entity_type else _newest(client, "tasks", "id", writes)
+        found |= _match(writes, rows, taken, _is_same_task)
     return found
 
 
-def _tasks_on(client: CrmClient, entity_type: str, sought: Sought) -> Iterable[Row]:
-    ids = sorted({payload["body"]["entity_id"] for payload in sought.values()})
-    return _pages_of(client, "/api/v4/tasks", "tasks", {"entity_type": entity_type}, "entity_id", ids)
+def _by_entity_type(lost: LostWrites) -> dict[str | None, dict[int, LostWrite]]:
+    groups: dict[str | None, dict[int, LostWrite]] = {}
+    for number, lost_write in lost.items():
+        groups.setdefault(lost_write.body.get("entity_type"), {})[number] = lost_write
+    return groups
 
 
-def _notes(client: CrmClient, sought: Sought, taken: Taken) -> dict[str, Written]:
-    ids = sorted({payload["body"]["entity_id"] for payload in sought.values()})
-    rows = _pages_of(client, "/api/v4/leads/notes", "notes", {"note_type": "common"}, "entity_id", ids)
-    return _match(sought, rows, taken, _same_note)
+def _tasks_on(client: CrmClient, entity_type: str, lost: LostWrites) -> Iterator[Row]:
+    ids = {lost_write.body["entity_id"] for lost_write in lost.values()}
+    return _rows_by(client, "/api/v4/tasks", "tasks", {"entity_type": entity_type}, "entity_id", ids)
 
 
-def _new_deals(client: CrmClient, sought: Sought, taken: Taken) -> dict[str, Written]:
-    rows = _newest(client, "leads", "created_at", sought, {"with": "contacts"})
-    return _match(sought, rows, taken, _same_deal)
+def _find_notes_of(cards: str) -> FindLost:
+    """The search for text notes on cards of a type (leads, contacts, companies)."""
+
+    def find(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, Written]:
+        ids = {lost_write.body["entity_id"] for lost_write in lost.values()}
+        rows = _rows_by(client, f"/api/v4/{cards}/notes", "notes", {"note_type": "common"}, "entity_id", ids)
+        return _match(lost, rows, taken, _is_same_note)
+
+    return find
 
 
-def _new_contacts(client: CrmClient, sought: Sought, taken: Taken) -> dict[str, Written]:
-    return _match(sought, _newest(client, "contacts", "created_at", sought), taken, _same_contact)
+def _find_new_deals(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, Written]:
+    rows = _newest(client, "leads", "created_at", lost, {"with": "contacts"})
+    return _match(lost, rows, taken, _is_same_deal)
+
+
+def _find_new_contacts(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, Written]:
+    return _match(lost, _newest(client, "contacts", "created_at", lost), taken, _is_same_contact)
 
 
 def _newest(
-    client: CrmClient, name: str, order: str, sought: Sought, more: Mapping[str, Any] = MappingProxyType({})
+    client: CrmClient, name: str, order: str, lost: LostWrites, more: Mapping[str, Any] = MappingProxyType({})
 ) -> Iterator[Row]:
     """What was made since the oldest of the causes, newest first."""
-    oldest = min(payload.get("not_before", 0) for payload in sought.values()) - SLACK
-    most = (MOST_PAGES if oldest > 0 else 1) * client.batch_size
-    for row in islice(client.pages(f"/api/v4/{name}", {"order": {order: "desc"}, **more}, name), most):
+    oldest = min(lost_write.not_before for lost_write in lost.values()) - CLOCK_SLACK_SECONDS
+    limit = (MAX_PAGES if oldest > 0 else 1) * client.batch_size
+    for row in islice(client.pages(f"/api/v4/{name}", {"order": {order: "desc"}, **more}, name), limit):
         if row.get("created_at", 0) < oldest:
             return
         yield row
 
 
-def _changed_tasks(client: CrmClient, sought: Sought, taken: Taken) -> dict[str, Written]:
-    return _changed(client, "/api/v4/tasks", "tasks", sought)
+def _find_patched(name: str) -> FindLost:
+    """The search for patches of entities (leads, contacts, tasks): one is there if everything it says is so now."""
+
+    def find(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, Written]:
+        ids = {lost_write.body["id"] for lost_write in lost.values()}
+        rows = {row["id"]: row for row in _rows_by(client, f"/api/v4/{name}", name, {}, "id", ids)}
+        return {
+            number: Written(int(row["id"]), _moment(row.get("updated_at")))
+            for number, lost_write in lost.items()
+            if (row := rows.get(lost_write.body["id"])) and _holds(lost_write.body, row)
+        }
+
+    return find
 
 
-def _patched_deals(client: CrmClient, sought: Sought, taken: Taken) -> dict[str, Written]:
-    return _changed(client, "/api/v4/leads", "leads", sought)
+def _find_links(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, Written]:
+    """Links belong to nobody, so none is taken. A repeated link changes nothing (amoCRM docs, entity-links-api): the
+    search only saves the repetition."""
+    wanted = {
+        number: (int(lost_write.body["entity_id"]), int(lost_write.body["to_entity_id"]))
+        for number, lost_write in lost.items()
+    }
+    links = set(_links(client, sorted({deal_id for deal_id, _ in wanted.values()})))
+    return {number: Written(link[0]) for number, link in wanted.items() if link in links}
 
 
-def _changed(client: CrmClient, path: str, name: str, sought: Sought) -> dict[str, Written]:
-    """A patch is there if everything it says is so now."""
-    ids = sorted({payload["body"]["id"] for payload in sought.values()})
-    rows = {row["id"]: row for row in _pages_of(client, path, name, {}, "id", ids)}
+def _links(client: CrmClient, deal_ids: list[int]) -> Iterator[tuple[int, int]]:
+    """(deal, contact) of all contacts linked to these deals."""
+    for ids in _chunks(deal_ids):
+        query = {"filter": {"entity_id": ids, "to_entity_type": "contacts"}}
+        for row in embedded(client.get("/api/v4/leads/links", query) or {}, "links"):
+            deal_id, contact_id = identifier(row.get("entity_id")), identifier(row.get("to_entity_id"))
+            if deal_id and contact_id and row.get("to_entity_type") == "contacts":
+                yield deal_id, contact_id
+
+
+def _find_attached_files(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, Written]:
+    """As ``_find_links``: a file that is attached again stays attached once (amoCRM docs, files-api)."""
+    deal_ids = {number: int(lost_write.body["entity_id"]) for number, lost_write in lost.items()}
     return {
-        mark: Written(int(row["id"]), _moment(row.get("updated_at")))
-        for mark, payload in sought.items()
-        if (row := rows.get(payload["body"]["id"])) and holds(payload["body"], row)
+        number: Written(deal_id)
+        for number, deal_id in deal_ids.items()
+        if set(lost[number].body["file_uuids"]) <= set(file_ids_of_deal(client, deal_id))
     }
 
 
-def holds(patch: Mapping[str, Any], row: Row) -> bool:
+def _rows_by(
+    client: CrmClient, path: str, name: str, more: Mapping[str, Any], key: str, ids: Iterable[int]
+) -> Iterator[Row]:
+    """Rows whose ``key`` is one of ``ids``. The filter may be silently ignored, so every row is checked."""
+    for chunk in _chunks(sorted(ids)):
+        params = {"filter": {**more, key: chunk}, "order": {"id": "desc"}}
+        for row in client.pages(path, params, name):
+            if row.get(key) in chunk:
+                yield row
+
+
+def _chunks(ids: Sequence[int]) -> Iterator[list[int]]:
+    for start in range(0, len(ids), IDS_PER_REQUEST):
+        yield list(ids[start : start + IDS_PER_REQUEST])
+
+
+def _match(
+    lost: LostWrites, rows: Iterable[Row], taken: Taken, is_same: Callable[[Body, Row], bool]
+) -> dict[int, Written]:
+    """Pair each body with one row that is equal to it and nobody else's; two equal bodies need two rows."""
+    found = {}
+    rows = list(rows)
+    # Asked for these very rows: an equal task may have been made for another deal of the same contact.
+    used = taken(row["id"] for row in rows)
+    for number, lost_write in lost.items():
+        for row in rows:
+            late_enough = row.get("created_at", 0) >= lost_write.not_before - CLOCK_SLACK_SECONDS
+            if row["id"] not in used and late_enough and is_same(lost_write.body, row):
+                used.add(row["id"])
+                found[number] = Written(int(row["id"]), _moment(row.get("created_at")))
+                break
+    return found
+
+
+def _is_same_task(body: Body, row: Row) -> bool:
+    keys = ("text", "entity_id", "entity_type", "responsible_user_id", "complete_till")
+    return all((row.get(key) or None) == body.get(key) for key in keys)
+
+
+def _is_same_note(body: Body, row: Row) -> bool:
+    return bool(
+        row.get("entity_id") == body["entity_id"] and row.get("params", {}).get("text") == body["params"]["text"]
+    )
+
+
+def _is_same_deal(body: Body, row: Row) -> bool:
+    keys = ("name", "pipeline_id", "responsible_user_id")
+    fields = body.get("custom_fields_values", [])
+    same = all(row.get(key) == body[key] for key in keys) and all(_field_holds(field, row) for field in fields)
+    # Two people may have one name: whose deal it is tells them apart.
+    return same and _contact_ids(body) <= _contact_ids(row)
+
+
+def _contact_ids(deal: Mapping[str, Any]) -> set[int]:
+    return {contact["id"] for contact in deal.get("_embedded", {}).get("contacts") or ()}
+
+
+def _is_same_contact(body: Body, row: Row) -> bool:
+    fields = body.get("custom_fields_values", [])
+    return bool(row.get("name") == body["name"] and fields and all(_field_holds(field, row) for field in fields))
+
+
+def _holds(patch: Body, row: Row) -> bool:
     """Is everything that a patch says so in amoCRM's row?"""
     for key, wanted in patch.items():
         if key == "custom_fields_values":
@@ -256,108 +382,71 @@ def holds(patch: Mapping[str, Any], row: Row) -> bool:
 
 
 def _field_holds(wanted: Mapping[str, Any], row: Row) -> bool:
-    values = _values(row, wanted["field_id"])
-    return values == [str(value["value"]) for value in wanted["values"] or []]
+    return _field_values(row, wanted["field_id"]) == [str(value["value"]) for value in wanted["values"] or []]
 
 
-def _values(row: Row, field_id: int) -> list[str]:
-    for field in row.get("custom_fields_values") or []:
-        if field["field_id"] == field_id:
-            return [str(value.get("value")) for value in field["values"]]
+def _field_values(row: Row, field_id: int) -> list[str]:
+    for field_row in row.get("custom_fields_values") or []:
+        if field_row["field_id"] == field_id:
+            return [str(value.get("value")) for value in field_row["values"]]
     return []
-
-
-def _same_task(body: Mapping[str, Any], row: Row) -> bool:
-    keys = ("text", "entity_id", "entity_type", "responsible_user_id", "complete_till")
-    return all((row.get(key) or None) == body.get(key) for key in keys)
-
-
-def _same_note(body: Mapping[str, Any], row: Row) -> bool:
-    return bool(
-        row.get("entity_id") == body["entity_id"] and row.get("params", {}).get("text") == body["params"]["text"]
-    )
-
-
-def _same_deal(body: Mapping[str, Any], row: Row) -> bool:
-    keys = ("name", "pipeline_id", "responsible_user_id")
-    fields = body.get("custom_fields_values", [])
-    same = all(row.get(key) == body[key] for key in keys) and all(_field_holds(field, row) for field in fields)
-    # Two people may have one name: whose deal it is tells them apart.
-    return same and _contacts(body) <= _contacts(row)
-
-
-def _contacts(deal: Mapping[str, Any]) -> set[int]:
-    return {contact["id"] for contact in deal.get("_embedded", {}).get("contacts") or ()}
-
-
-def _same_contact(body: Mapping[str, Any], row: Row) -> bool:
-    fields = body.get("custom_fields_values", [])
-    return bool(row.get("name") == body["name"] and fields and all(_field_holds(field, row) for field in fields))
-
-
-def _match(
-    sought: Sought,
-    rows: Iterable[Row],
-    taken: Taken,
-    same: Callable[[Mapping[str, Any], Row], bool],
-) -> dict[str, Written]:
-    """Pair each body with one row that is equal to it and nobody else's; two equal bodies need two rows."""
-    found = {}
-    rows = list(rows)
-    # Asked for these very rows: an equal task may have been made for another deal of the same contact.
-    used = taken(row["id"] for row in rows)
-    for mark, payload in sought.items():
-        for row in rows:
-            late_enough = row.get("created_at", 0) >= payload.get("not_before", 0) - SLACK
-            if row["id"] not in used and late_enough and same(payload["body"], row):
-                used.add(row["id"])
-                found[mark] = Written(int(row["id"]), _moment(row.get("created_at")))
-                break
-    return found
-
-
-def _linked(
-    look: Callable[[CrmClient, Mapping[str, Mapping[str, Any]]], Mapping[str, int]],
-) -> Callable[[CrmClient, Sought, Taken], dict[str, Written]]:
-    """A look at what hangs on cards; that belongs to nobody, so nothing is taken."""
-
-    def found(client: CrmClient, sought: Sought, taken: Taken) -> dict[str, Written]:
-        there = look(client, {mark: payload["body"] for mark, payload in sought.items()})
-        return {mark: Written(deal_id) for mark, deal_id in there.items()}
-
-    return found
 
 
 def _moment(seconds: Any) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int) and seconds else None
 
 
-def _by_entity_type(sought: Sought) -> dict[str | None, list[str]]:
-    groups: dict[str | None, list[str]] = {}
-    for mark, payload in sought.items():
-        groups.setdefault(payload["body"].get("entity_type"), []).append(mark)
-    return groups
+# --- the table --------------------------------------------------------------------------------------------------------
 
 
-def _pages_of(
-    client: CrmClient, path: str, name: str, more: Mapping[str, Any], key: str, ids: list[int]
-) -> Iterator[Row]:
-    """Rows whose ``key`` is one of ``ids``. The filter may be silently ignored, so every row is checked."""
-    for start in range(0, len(ids), 100):
-        chunk = ids[start : start + 100]
-        params = {"filter": {**more, key: chunk}, "order": {"id": "desc"}}
-        for row in client.pages(path, params, name):
-            if row.get(key) in chunk:
-                yield row
+def _rows_of_links(bodies: Bodies) -> list[Body]:
+    """``entity_id`` (the deal), ``to_entity_id``, ``to_entity_type``; this request takes no ``request_id``."""
+    return list(bodies.values())
 
 
-LOOKS: Mapping[str, Callable[[CrmClient, Sought, Taken], dict[str, Written]]] = {
-    "create_task": _tasks,
-    "change_task": _changed_tasks,
-    "patch_deal": _patched_deals,
-    "add_note": _notes,
-    "create_deal": _new_deals,
-    "create_contact": _new_contacts,
-    "link_contact": _linked(linked_contacts),
-    "attach_files": _linked(attached_files),
-}
+def _rows_of_files(bodies: Bodies) -> list[Body]:
+    """Of a body ``entity_id`` (the deal) and ``file_uuids``: the files, since the deal stands in the address."""
+    return [{"file_uuid": uuid} for body in bodies.values() for uuid in body["file_uuids"]]
+
+
+WRITE_KINDS: Mapping[str, WriteKind] = {
+    kind.name: kind
+    for kind in (
+        WriteKind(
+            name="create_task", method="POST", path="/api/v4/tasks", collection="tasks",
+            find_lost=_find_tasks, appends=True, creates="task",
+        ),
+        WriteKind(
+            name="change_task", method="PATCH", path="/api/v4/tasks", collection="tasks",
+            find_lost=_find_patched("tasks"),
+        ),
+        WriteKind(
+            name="patch_deal", method="PATCH", path="/api/v4/leads", collection="leads",
+            find_lost=_find_patched("leads"),
+        ),
+        WriteKind(
+            name="add_note", method="POST", path="/api/v4/leads/notes", collection="notes",
+            find_lost=_find_notes_of("leads"), appends=True, creates="note",
+        ),
+        WriteKind(
+            name="create_deal", method="POST", path="/api/v4/leads", collection="leads",
+            find_lost=_find_new_deals, creates="deal",
+        ),
+        WriteKind(
+            name="create_contact", method="POST", path="/api/v4/contacts", collection="contacts",
+            find_lost=_find_new_contacts, creates="contact",
+        ),
+        WriteKind(
+            name="patch_contact", method="PATCH", path="/api/v4/contacts", collection="contacts",
+            find_lost=_find_patched("contacts"),
+        ),
+        WriteKind(
+            name="link_contact", method="POST", path="/api/v4/leads/link", collection=None,
+            find_lost=_find_links, wire_body=_rows_of_links, appends=True,
+        ),
+        WriteKind(
+            name="attach_files", method="PUT", path="/api/v4/leads/{entity_id}/files", collection=None,
+            find_lost=_find_attached_files, wire_body=_rows_of_files, batch_size=1,
+        ),
+    )
+}  # fmt: skip

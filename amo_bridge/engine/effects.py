@@ -12,13 +12,15 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, FromClause
 
+from amo_bridge.crm.writes import CrmKind
 from amo_bridge.storage.tables import outbox
 
-Kind = Literal[
-    "create_task", "change_task", "patch_deal", "add_note", "create_deal", "link_contact", "attach_files",
+ChannelKind = Literal[
     "send_letter", "notify", "join_audience", "leave_audience", "send_sms",
     "start_auto_dial", "stop_auto_dial", "start_series", "stop_series", "record_violation", "store_file",
 ]  # fmt: skip
+Kind = CrmKind | ChannelKind
+"""Stored names. Those of writes into amoCRM are rows of ``crm/writes.WRITE_KINDS``."""
 
 Channel = Literal["crm", "mail", "notices", "audiences", "sms", "dial", "series", "ledger", "storage"]
 """Effects of different lanes don't wait for each other: a dead mail server holds up letters and nothing else."""

@@ -12,6 +12,7 @@ from sqlalchemy import Row, bindparam, func, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
+from amo_bridge.crm.writes import WRITE_KINDS
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.effects import NEW_ID, NEW_URL, Channel, Effect, in_lane
 from amo_bridge.storage.database import Store, insert_new
@@ -142,8 +143,8 @@ def _ids(connection: Connection, account: int, keys: Sequence[str]) -> dict[str,
 # crash leaves a trace: whoever starts next turns it into doubt.
 
 MOST = 5000
-ADDING = ("create_task", "add_note", "link_contact")
-MAKING = ("create_task", "create_deal", "add_note")
+APPENDING_KINDS = frozenset(name for name, kind in WRITE_KINDS.items() if kind.appends)
+CREATING_KINDS = frozenset(name for name, kind in WRITE_KINDS.items() if kind.creates)
 
 
 @dataclass(frozen=True)
@@ -265,7 +266,7 @@ class Outbox:
         memories = [
             self._memory(row, entity_id, now)
             for row, entity_id, _ in written
-            if entity_id is not None and row.kind in MAKING
+            if entity_id is not None and row.kind in CREATING_KINDS
         ]
         insert_new(connection, made, memories)
         self._rouse(connection, {row.id: (entity_id, url) for row, entity_id, url in written})
@@ -332,7 +333,7 @@ def _first_of_each_deal(rows: Iterable[Row[Any]], now: float) -> Iterable[Row[An
         if row.deal_id not in head:
             head[row.deal_id] = mine
             yield row
-        elif head[row.deal_id] == mine and row.kind in ADDING:
+        elif head[row.deal_id] == mine and row.kind in APPENDING_KINDS:
             yield row
         else:
             head[row.deal_id] = None

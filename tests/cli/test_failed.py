@@ -25,7 +25,7 @@ def deal(connected: LocalCrm, office: CrmUser, bridge: RunningBridge) -> int:
         raise CrmRefused("Ответственный не найден", status=422, method="POST", path="/api/v4/tasks")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("amo_bridge.engine.sender.write", refuse)
+        patch.setattr("amo_bridge.crm.writes.write", refuse)
         contact = office.new_contact(IVAN, "Ольга")
         deal = office.new_deal(IVAN, "Ромашка", "Продажи / Новый клиент", contact, 0)
         bridge.settle(connected)

@@ -8,7 +8,7 @@ import pytest
 from support.fakes import client_of
 from support.local_crm import LocalCrm
 
-from amo_bridge.crm.writes import Written, find, most_of, write
+from amo_bridge.crm.writes import WRITE_KINDS, LostWrite, Written, find_lost, write
 from amo_bridge.demo.crm_user import CrmUser
 
 IVAN = "Иван Петров"
@@ -23,18 +23,18 @@ def link(deal: int, contact: int) -> dict[str, Any]:
     return {"entity_id": deal, "to_entity_id": contact, "to_entity_type": "contacts"}
 
 
-def there(crm: LocalCrm, kind: str, bodies: dict[str, dict[str, Any]]) -> dict[str, Written]:
-    sought = {mark: {"body": body} for mark, body in bodies.items()}
-    return find(client_of(crm.url), kind, sought, lambda ids: set())
+def found(crm: LocalCrm, kind: str, bodies: dict[int, dict[str, Any]]) -> dict[int, Written]:
+    lost = {number: LostWrite(body) for number, body in bodies.items()}
+    return find_lost(client_of(crm.url), kind, lost, lambda ids: set())
 
 
 def test_contacts_are_linked_in_one_request_and_found_afterwards(sandbox: LocalCrm, office: CrmUser, deal: int) -> None:
-    bodies = {str(number): link(deal, office.new_contact(IVAN, f"Блогер {number}")) for number in range(3)}
-    assert there(sandbox, "link_contact", bodies) == {}
+    bodies = {number: link(deal, office.new_contact(IVAN, f"Блогер {number}")) for number in range(3)}
+    assert found(sandbox, "link_contact", bodies) == {}
     sandbox.forget_requests()
-    assert write(client_of(sandbox.url), "link_contact", bodies) == {mark: Written(deal) for mark in bodies}
+    assert write(client_of(sandbox.url), "link_contact", bodies) == dict.fromkeys(bodies, Written(deal))
     assert sandbox.requests() == {"POST /api/v4/leads/link": 1}
-    assert set(there(sandbox, "link_contact", bodies)) == set(bodies)
+    assert set(found(sandbox, "link_contact", bodies)) == set(bodies)
     linked = office.deal(deal)["_embedded"]["contacts"]
     assert len(linked) == 4
     assert [one["is_main"] for one in linked].count(True) == 1
@@ -45,11 +45,12 @@ def test_files_are_attached_and_found_afterwards(sandbox: LocalCrm, office: CrmU
     notes = sandbox.control("GET", "state?kind=notes")["tables"]["notes"].values()
     (uuid,) = [note["params"]["file_uuid"] for note in notes if note["note_type"] == "attachment"]
     other = office.new_deal(IVAN, "Проект", "Реализация / Тайминг", office.new_contact(IVAN, "Анна"), 1)
-    bodies = {"5": {"entity_id": str(other), "file_uuids": [uuid]}}
-    assert there(sandbox, "attach_files", bodies) == {}
-    assert write(client_of(sandbox.url), "attach_files", bodies) == {"5": Written(other)}
-    assert there(sandbox, "attach_files", bodies) == {"5": Written(other)}
+    bodies = {5: {"entity_id": str(other), "file_uuids": [uuid]}}
+    assert found(sandbox, "attach_files", bodies) == {}
+    assert write(client_of(sandbox.url), "attach_files", bodies) == {5: Written(other)}
+    assert found(sandbox, "attach_files", bodies) == {5: Written(other)}
 
 
 def test_files_go_deal_by_deal() -> None:
-    assert (most_of("attach_files"), most_of("link_contact"), most_of("create_task")) == (1, 250, 250)
+    sizes = [WRITE_KINDS[kind].batch_size for kind in ("attach_files", "link_contact", "create_task")]
+    assert sizes == [1, 250, 250]

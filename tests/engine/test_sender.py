@@ -31,7 +31,7 @@ from support.fakes import (
 from amo_bridge.clock import FixedClock
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.sender import FRESH, Sender
+from amo_bridge.engine.sender import MAX_READ_AGE_SECONDS, Sender
 from amo_bridge.errors import (
     CrmBlocked,
     CrmForbidden,
@@ -374,7 +374,7 @@ def test_an_old_decision_to_move_is_checked_first(
     store: Store, sender_of: Make, hands: FixedClock, is_on: str | None, is_moved: bool, error: str
 ) -> None:
     queue(store, move())
-    hands.advance(timedelta(seconds=FRESH + 1))
+    hands.advance(timedelta(seconds=MAX_READ_AGE_SECONDS + 1))
     crm = ScriptedCrm(rows={DEALS: [row_on(is_on)] if is_on else []})
     sender_of(crm).send()
     assert bool(crm.written) is is_moved
@@ -385,7 +385,7 @@ def test_an_old_decision_to_move_is_checked_first(
 def test_a_roll_back_that_came_too_late_is_not_explained(store: Store, sender_of: Make, hands: FixedClock) -> None:
     back = move(NEW, MEETING, back=True)
     queue(store, Effect(**{**vars(back), "then": (effect(text="Сделка возвращена"),)}))
-    hands.advance(timedelta(seconds=FRESH + 1))
+    hands.advance(timedelta(seconds=MAX_READ_AGE_SECONDS + 1))
     crm = ScriptedCrm(rows={DEALS: [row_on(BRIEF)]})
     sender = sender_of(crm)
     while sender.send():

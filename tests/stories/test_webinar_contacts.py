@@ -14,12 +14,11 @@ from support.webinar_samples import ACCOUNT, fill_contacts, school_config
 from support.webinar_team import Team, deals, table
 
 from amo_bridge.config.model import Config
+from amo_bridge.crm import writes
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.writes import write as write_objects
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.errors import CrmRefused
 from amo_bridge.sandbox.account_start import load_world
-from amo_bridge.webinars.imports import delivery
 from amo_bridge.webinars.plan import Override
 
 IGOR = "Игорь;igor@example.ru;+7 903 111-22-33;110;Баннер;13.09.2021"
@@ -131,12 +130,14 @@ def test_a_lost_answer_adds_nothing_twice(team: Team, office: CrmUser, sandbox: 
 
 
 def test_a_refused_address_does_not_cost_the_deal(team: Team, office: CrmUser, monkeypatch) -> None:
+    write = writes.write
+
     def refusing(client: CrmClient, kind: str, objects: Any) -> Any:
         if kind == "patch_contact":
             raise CrmRefused("нельзя", method="PATCH", path="/api/v4/contacts")
-        return write_objects(client, kind, objects)
+        return write(client, kind, objects)
 
-    monkeypatch.setattr(delivery, "write", refusing)
+    monkeypatch.setattr(writes, "write", refusing)
     number = team.load(table(IGOR))
     kept = team.person(number, "Игорь")
     assert (kept.state, kept.deal_id is not None) == ("done", True)

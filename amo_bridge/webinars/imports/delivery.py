@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import ColumnElement, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -16,13 +16,13 @@ from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.crm.account import Account, LossReason
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.crm.writes import Written, named_bad, write
+from amo_bridge.crm.writes import BatchResult, Written, write_batch
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.resolver import NameResolver
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.engine.write_results import WriteResults
-from amo_bridge.errors import CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
+from amo_bridge.errors import CrmTemporary
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import Store
@@ -110,103 +110,89 @@ def is_so(record: DealRecord, field: Mapping[str, Any]) -> bool:
     return known == [str(value["value"]) for value in field["values"] or ()]
 
 
-# Writing many objects into amoCRM so that each is surely there once, or surely not: the outbox's care, for rows.
-#
-# A row is ``sending`` in the store before the request leaves. What becomes of it then: written, refused in amoCRM's own
-# words, put off (surely not written), or ``doubt`` (nobody knows: looked for before it is sent again).
+# --- delivery ---------------------------------------------------------------------------------------------------------
 
 log = structlog.get_logger()
-# As many objects as one request may hold.
-AT_ONCE = 250
 Bodies = Mapping[int, Mapping[str, Any]]
 """Row's id → amoCRM's object for it."""
-Settle = Callable[[Connection, Mapping[int, Written]], None]
+OnWritten = Callable[[Connection, Mapping[int, Written]], None]
 """What follows from rows that were written, within the transaction that says so."""
-Failed = Callable[[Connection, Mapping[int, str]], None]
+OnRefused = Callable[[Connection, Mapping[int, str]], None]
 """What follows from rows that amoCRM refused for good: row's id → its words."""
 
 
 class RowDelivery:
+    """Writes rows into amoCRM so that each is surely there once, or surely not, as the outbox does with effects.
+
+    A row is ``sending`` in the store before the request leaves. Then it is written, refused, put off (surely not
+    written), or in ``doubt`` (nobody knows: looked for before it is sent again). ``settle``: seconds until the look.
+    """
+
     def __init__(
-        self, store: Store, account: int, client: CrmClient, book: ImportRepository, clock: Clock, settle: float
+        self,
+        store: Store,
+        account_id: int,
+        client: CrmClient,
+        repository: ImportRepository,
+        clock: Clock,
+        settle: float,
     ) -> None:
         self._store = store
-        self._account = account
+        self._account = account_id
         self._client = client
-        self._book = book
+        self._repository = repository
         self._clock = clock
         self._settle = settle
 
     def recover(self) -> None:
-        """What was being sent when the bridge died may be in amoCRM."""
-        self._sending(state="doubt", due_at=self._clock.now().timestamp() + self._settle)
+        """What was being sent when the bridge stopped may be in amoCRM."""
+        self._try_later(import_rows.c.state == "sending", "doubt", self._settle)
 
-    def send(self, kind: str, bodies: Bodies, settled: Settle, failed: Failed | None = None) -> int:
-        """One request, more only if amoCRM refuses some of it; how many rows were settled. Without ``failed`` a refused
-        row has failed, and that is the end of it. Raises CrmStopped."""
+    def send(self, kind: str, bodies: Bodies, on_written: OnWritten, on_refused: OnRefused | None = None) -> int:
+        """One request, more only if amoCRM refuses some of it; how many rows were settled. Without ``on_refused`` a
+        refused row has failed, and that is the end of it. Raises CrmStopped."""
         if not bodies:
             return 0
         with self._store.write() as connection:
-            self._book.mark(connection, list(bodies), state="sending")
-        try:
-            return self._send(kind, bodies, settled, failed or self._failed)
-        except CrmStopped:
-            self._sending(state="ready", due_at=self._clock.now().timestamp() + delay(1))
-            raise
-        except CrmUncertain as error:
-            log.warning("answer lost", kind=kind, rows=len(bodies), error=str(error))
-            self._sending(state="doubt", due_at=self._clock.now().timestamp() + self._settle)
-        except CrmTemporary as error:
-            self._sending(state="ready", due_at=self._clock.now().timestamp() + (error.retry_after or delay(1)))
-        return 0
+            self._repository.mark(connection, list(bodies), state="sending")
+        settled = 0
+        for result in write_batch(self._client, kind, bodies):
+            self._apply(kind, result, on_written, on_refused or self._fail)
+            settled += result.settled
+        return settled
 
-    def put_off(self, rows: Sequence[ImportRow]) -> None:
-        """Rows that can't be looked for just now."""
+    def _apply(self, kind: str, result: BatchResult, on_written: OnWritten, on_refused: OnRefused) -> None:
+        if result.written:
+            with self._store.write() as connection:
+                on_written(connection, result.written)
+        if result.refused:
+            for row_id, reason in result.refused.items():
+                log.error("refused", import_row=row_id, error=reason)
+            with self._store.write() as connection:
+                on_refused(connection, result.refused)
+        if result.later:
+            asked_for = result.error.retry_after if isinstance(result.error, CrmTemporary) else None
+            self._try_later(import_rows.c.id.in_(result.later), "ready", asked_for or delay(1))
+        if result.doubt:
+            log.warning("answer lost", kind=kind, rows=len(result.doubt), error=str(result.error))
+            self._try_later(import_rows.c.id.in_(result.doubt), "doubt", self._settle)
+
+    def postpone_search(self, rows: Sequence[ImportRow]) -> None:
+        """Rows in doubt that can't be looked for just now."""
         tries = max(row.attempts for row in rows) + 1
         with self._store.write() as connection:
-            later = self._clock.now().timestamp() + delay(tries)
-            self._book.mark(connection, [row.id for row in rows], due_at=later, attempts=tries)
+            due_at = self._clock.now().timestamp() + delay(tries)
+            self._repository.mark(connection, [row.id for row in rows], due_at=due_at, attempts=tries)
 
-    def _send(self, kind: str, bodies: Bodies, settled: Settle, failed: Failed) -> int:
-        try:
-            written = write(self._client, kind, {str(number): body for number, body in bodies.items()})
-        except CrmForbidden as error:
-            return self._fail(dict.fromkeys(bodies, str(error)), failed)
-        except CrmRefused as error:
-            return self._sort_refused(kind, bodies, settled, failed, error)
+    def _fail(self, connection: Connection, reasons: Mapping[int, str]) -> None:
+        for row_id, reason in reasons.items():
+            self._repository.mark(connection, [row_id], state="failed", note=reason)
+
+    def _try_later(self, which: ColumnElement[bool], state: str, seconds: float) -> None:
+        due_at = self._clock.now().timestamp() + seconds
+        change = update(import_rows).where(import_rows.c.account == self._account, which)
         with self._store.write() as connection:
-            settled(connection, {int(mark): one for mark, one in written.items()})
-        return len(bodies)
-
-    def _sort_refused(self, kind: str, bodies: Bodies, settled: Settle, failed: Failed, error: CrmRefused) -> int:
-        """A refused request wrote nothing: the bad rows fail, the others are sent again."""
-        bad = {int(mark): words for mark, words in named_bad([str(number) for number in bodies], error).items()}
-        if not bad and len(bodies) > 1:
-            numbers = list(bodies)
-            halves = (numbers[: len(numbers) // 2], numbers[len(numbers) // 2 :])
-            return sum(
-                self._send(kind, {number: bodies[number] for number in half}, settled, failed) for half in halves
-            )
-        bad = bad or dict.fromkeys(bodies, str(error))
-        rest = {number: body for number, body in bodies.items() if number not in bad}
-        return self._fail(bad, failed) + (self._send(kind, rest, settled, failed) if rest else 0)
-
-    def _fail(self, words: Mapping[int, str], failed: Failed) -> int:
-        for number, told in words.items():
-            log.error("refused", import_row=number, error=told)
-        with self._store.write() as connection:
-            failed(connection, words)
-        return len(words)
-
-    def _failed(self, connection: Connection, words: Mapping[int, str]) -> None:
-        for number, told in words.items():
-            self._book.mark(connection, [number], state="failed", note=told)
-
-    def _sending(self, **values: Any) -> None:
-        """One import is worked on at a time, so what is being sent is what was sent last."""
-        mine = (import_rows.c.account == self._account, import_rows.c.state == "sending")
-        with self._store.write() as connection:
-            connection.execute(update(import_rows).where(*mine).values(attempts=import_rows.c.attempts + 1, **values))
+            connection.execute(change.values(attempts=import_rows.c.attempts + 1, state=state, due_at=due_at))
 
 
 # What follows from a row that was written: the rules hear of it as of the bridge's own doing, the mirror knows it, the

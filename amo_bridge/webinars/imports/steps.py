@@ -12,21 +12,20 @@ from sqlalchemy import select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.account import LOST, Account
-from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.client import BATCH_SIZE, CrmClient
 from amo_bridge.crm.reads import contact_lines, deals_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
-from amo_bridge.crm.writes import Written, find
-from amo_bridge.errors import CrmStopped, CrmTemporary
+from amo_bridge.crm.writes import LostWrite, Written, find_lost
+from amo_bridge.errors import CrmTemporary
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.storage.database import Store, chunks
 from amo_bridge.storage.tables import import_rows
 from amo_bridge.webinars.imports.delivery import (
-    AT_ONCE,
     AfterWrite,
-    Failed,
+    OnRefused,
+    OnWritten,
     PayloadBuilder,
     RowDelivery,
-    Settle,
     before,
 )
 from amo_bridge.webinars.imports.drafts import DraftService
@@ -69,7 +68,7 @@ class UpdateStep:
     def step(self, job: Import) -> bool:
         """One request's worth, judged by a fresh read: since the preview a manager may have taken, moved or closed the
         deal."""
-        rows = self._book.due(job.id, "patch", "ready", AT_ONCE)
+        rows = self._book.due(job.id, "patch", "ready", BATCH_SIZE)
         if not rows:
             return False
         wanted = [row.deal_id for row in rows if row.deal_id]
@@ -97,7 +96,7 @@ class UpdateStep:
         now = of_open_deal(row.row, deal, known, self._drafting.options)
         return ({}, now.why) if now.what == "nothing" else (self._make.patch(now, record), "")
 
-    def _settled(self, job: Import, rows: Sequence[ImportRow], bodies: Mapping[int, Mapping[str, Any]]) -> Settle:
+    def _settled(self, job: Import, rows: Sequence[ImportRow], bodies: Mapping[int, Mapping[str, Any]]) -> OnWritten:
         by_id = {row.id: row for row in rows}
 
         def settled(connection: Connection, written: Mapping[int, Written]) -> None:
@@ -142,7 +141,7 @@ class CompleteStep:
     def step(self, job: Import) -> bool:
         """One request's worth of contacts."""
         step = ADD if job.state == "running" else TAKE_OFF
-        rows = _each_contact_once(self._book.due(job.id, step, "ready", AT_ONCE))
+        rows = _each_contact_once(self._book.due(job.id, step, "ready", BATCH_SIZE))
         if not rows:
             return False
         wanted = [row.contact_id for row in rows if row.contact_id]
@@ -188,7 +187,7 @@ class CompleteStep:
 
     def _settled(
         self, rows: Sequence[ImportRow], step: str, bodies: Mapping[int, Mapping[str, Any]], notes: Mapping[int, str]
-    ) -> Settle:
+    ) -> OnWritten:
         by_id = {row.id: row for row in rows}
 
         def settled(connection: Connection, written: Mapping[int, Written]) -> None:
@@ -198,7 +197,7 @@ class CompleteStep:
 
         return settled
 
-    def _failed(self, rows: Sequence[ImportRow], step: str) -> Failed:
+    def _failed(self, rows: Sequence[ImportRow], step: str) -> OnRefused:
         """The deal is worth more than the address: without it the row goes on."""
         by_id = {row.id: row for row in rows}
 
@@ -305,31 +304,28 @@ class CreateStep:
         return any([self._look(job, "person"), self._look(job, "deal")])
 
     def _send(self, job: Import, step: str) -> bool:
-        rows = self._book.due(job.id, step, "ready", AT_ONCE)
+        rows = self._book.due(job.id, step, "ready", BATCH_SIZE)
         bodies = self._bodies(step, rows)
         return bool(self._deliverer.send(KINDS[step], bodies, self._settled(job, step, rows, bodies)))
 
     def _look(self, job: Import, step: str) -> bool:
-        rows = self._book.due(job.id, step, "doubt", AT_ONCE)
+        rows = self._book.due(job.id, step, "doubt", BATCH_SIZE)
         if not rows:
             return False
         bodies = self._bodies(step, rows)
         since = job.started_at or 0.0
-        sought = {str(number): {"body": body, "not_before": since} for number, body in bodies.items()}
+        lost = {row_id: LostWrite(body, since) for row_id, body in bodies.items()}
         try:
-            found = find(self._client, KINDS[step], sought, lambda entity_ids: self._taken(step, entity_ids))
-        except CrmStopped:
-            raise
+            found = find_lost(self._client, KINDS[step], lost, lambda entity_ids: self._taken(step, entity_ids))
         except CrmTemporary:
-            self._deliverer.put_off(rows)
+            self._deliverer.postpone_search(rows)
             raise
         log.info("looked for lost answers", kind=KINDS[step], found=len(found), missing=len(rows) - len(found))
-        there = {int(mark): one for mark, one in found.items()}
         # Of an import that is being taken back nothing more is made.
         missing = "ready" if job.state == "running" else "skipped"
         with self._store.write() as connection:
-            self._settled(job, step, rows, bodies)(connection, there)
-            self._book.mark(connection, [row.id for row in rows if row.id not in there], state=missing, due_at=0.0)
+            self._settled(job, step, rows, bodies)(connection, found)
+            self._book.mark(connection, [row.id for row in rows if row.id not in found], state=missing, due_at=0.0)
         return True
 
     def _bodies(self, step: str, rows: Sequence[ImportRow]) -> dict[int, dict[str, Any]]:
@@ -339,7 +335,7 @@ class CreateStep:
 
     def _settled(
         self, job: Import, step: str, rows: Sequence[ImportRow], bodies: Mapping[int, Mapping[str, Any]]
-    ) -> Settle:
+    ) -> OnWritten:
         by_id = {row.id: row for row in rows}
 
         def people(connection: Connection, written: Mapping[int, Written]) -> None:
@@ -414,7 +410,7 @@ class UndoStep:
 
     def step(self, job: Import) -> bool:
         """One request's worth of rows."""
-        rows = self._book.due(job.id, "undo", "ready", AT_ONCE)
+        rows = self._book.due(job.id, "undo", "ready", BATCH_SIZE)
         if not rows:
             return False
         wanted = [row.deal_id for row in rows if row.deal_id]
@@ -493,7 +489,7 @@ class UndoStep:
         rows: Sequence[ImportRow],
         bodies: Mapping[int, Mapping[str, Any]],
         notes: Mapping[int, str],
-    ) -> Settle:
+    ) -> OnWritten:
         by_id = {row.id: row for row in rows}
 
         def settled(connection: Connection, written: Mapping[int, Written]) -> None:
