@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from amo_bridge.channels.port import Job, Later, NotSent, Outcome, Port, Sent
 from amo_bridge.clock import Clock
-from amo_bridge.engine.effects import in_lane
+from amo_bridge.engine.effects import in_channel
 from amo_bridge.engine.outbox import Outbox, Sendable, add_following
 from amo_bridge.errors import BridgeError, ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain, LeadLost
 from amo_bridge.retry import delay
@@ -50,7 +50,7 @@ class ChannelSender:
 
     def recover(self) -> int:
         """What was being sent when the process died, or a round broke off, is in doubt. How many there were."""
-        mine = (outbox.c.account == self._key, outbox.c.state == "sending", in_lane(self.port.lane))
+        mine = (outbox.c.account == self._key, outbox.c.state == "sending", in_channel(self.port.lane))
         again = {"state": "ready"} if self.port.repeats_doubtful else {"state": "unknown", "error": UNKNOWN}
         with self._store.write() as connection:
             return connection.execute(update(outbox).where(*mine).values(**again)).rowcount

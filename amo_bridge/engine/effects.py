@@ -1,7 +1,7 @@
-"""Effects: actions in amoCRM's ids, ready to be kept in the outbox and sent.
+"""Effects: actions in amoCRM's ids, ready for the outbox.
 
-One effect is one change of one thing in amoCRM. ``payload`` is JSON; it holds all that is needed to send it, to look
-for it when an answer was lost, and to see that it is not needed any more.
+One effect is one change of one thing, in amoCRM or past it. ``payload`` is JSON; it holds all that is needed to send
+the effect, to look for it when its answer was lost, and to see that it is not needed any more.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Kind = CrmKind | ChannelKind
 """Stored names. Those of writes into amoCRM are rows of ``crm/writes.WRITE_KINDS``."""
 
 Channel = Literal["crm", "mail", "notices", "audiences", "sms", "dial", "series", "ledger", "storage"]
-"""Effects of different lanes don't wait for each other: a dead mail server holds up letters and nothing else."""
+"""Effects of different channels don't wait for each other: a dead mail server holds up letters and nothing else."""
 
 OUTSIDE: Mapping[str, Channel] = {
     "send_letter": "mail",
@@ -38,19 +38,21 @@ OUTSIDE: Mapping[str, Channel] = {
     "record_violation": "ledger",
     "store_file": "storage",
 }
-"""Kind → lane, of what goes past amoCRM's API."""
+"""Kind → channel, of what goes past amoCRM's API."""
 
-# The payload keys that tell people and the engine about the effect; the rest goes to amoCRM as it is.
 NEW_URL, NEW_ID = "{new.url}", "{new.id}"
+"""Stand in a payload for the address and the id of the deal that is created before."""
 
 
 @dataclass(frozen=True)
 class Effect:
-    """``words``: what it does, in Russian, for the journal. ``body``: the object for amoCRM's API.
+    """One change, as the outbox stores it.
 
+    ``words``: what it does, in Russian, for the journal. ``body``: the object for amoCRM's API or a port.
     ``slot``: the rule's own mark. ``once``: made once per rule, deal and slot, whatever happens to the deal.
     ``expects``: for a patch of a deal, the (pipeline, status) it was decided on; if the deal has left, it is dropped.
-    ``rolls_back``: entering the stage is no event. ``then``: to be done after this one exists.
+    ``rolls_back``: entering the stage is no event. ``then``: to be done after this one exists. ``not_before``: when the
+    cause happened (Unix seconds, amoCRM's clock). ``extra``: more keys of the payload.
     """
 
     kind: Kind
@@ -71,6 +73,7 @@ class Effect:
         return [self.words, *(words for follow in self.then for words in follow.all_words)]
 
     def payload(self) -> dict[str, Any]:
+        """What the outbox stores."""
         return {
             "body": dict(self.body),
             "words": self.words,
@@ -82,11 +85,8 @@ class Effect:
         }
 
 
-# Which rows of the outbox are a lane's: told by their kind.
-
-
-def in_lane(lane: Channel, rows: FromClause = outbox) -> ColumnElement[bool]:
-    """Rows of ``outbox`` (or an alias of it) that are of this lane."""
-    if lane == "crm":
+def in_channel(channel: Channel, rows: FromClause = outbox) -> ColumnElement[bool]:
+    """Rows of ``outbox`` (or an alias of it) that this channel sends; their kind tells which."""
+    if channel == "crm":
         return rows.c.kind.not_in(list(OUTSIDE))
-    return rows.c.kind.in_([kind for kind, its_lane in OUTSIDE.items() if its_lane == lane])
+    return rows.c.kind.in_([kind for kind, its_channel in OUTSIDE.items() if its_channel == channel])

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm import webhooks
-from amo_bridge.engine.effects import in_lane
+from amo_bridge.engine.effects import in_channel
 from amo_bridge.events import (
     CallLogged,
     ClientAnswered,
@@ -299,7 +299,7 @@ class OpenEvents:
                 older.c.account == self._key,
                 older.c.deal_id == events.c.deal_id,
                 in_open_state(older),
-                in_lane("crm", older),
+                in_channel("crm", older),
             )
         )
         earlier = events.alias()

@@ -1,4 +1,20 @@
-"""Verdicts → outbox rows, under keys that never change: what is there already is not added again."""
+"""Outbox: effects and their states, from the decision until they surely are done.
+
+::
+
+    waiting ─► ready ─► sending ─► done
+                 ▲          │
+                 │          ├─► ready      surely not applied (429, refused batch): later
+                 │          ├─► doubt      the answer was lost: look in amoCRM first
+                 └──────────┼── doubt      looked: not there
+                            ├─► failed     refused for good; the vendor's words are kept
+                            ├─► unsent     outside amoCRM: must not be sent (no address, unsubscribed)
+                            └─► unknown    outside amoCRM: the answer was lost, and nobody can look; a person decides
+
+Effects outside amoCRM go by channels of their own (engine/effects.py). "sending" is committed before the call, so that
+a crash leaves a trace: the next start turns it into doubt. Keys never change: an effect that is there already is not
+added again.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +24,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Row, bindparam, func, select, update
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.writes import WRITE_KINDS
 from amo_bridge.engine.dispatcher import Verdict
-from amo_bridge.engine.effects import NEW_ID, NEW_URL, Channel, Effect, in_lane
+from amo_bridge.engine.effects import NEW_ID, NEW_URL, Channel, Effect, in_channel
 from amo_bridge.storage.database import Store, insert_new
 from amo_bridge.storage.tables import in_open_state, made, outbox
 
 # Both databases limit the parameters of one statement.
-CHUNK = 500
+CHUNK_SIZE = 500
+
+# --- adding -----------------------------------------------------------------------------------------------------------
 
 
 class Done(Protocol):
@@ -37,7 +55,7 @@ class Done(Protocol):
 
 @dataclass(frozen=True)
 class Planned:
-    """An effect about to be kept. ``after``: the id of the row that has to be done before."""
+    """An effect about to be stored. ``after``: the id of the row that has to be done before."""
 
     event_id: int | None
     rule: str
@@ -45,11 +63,13 @@ class Planned:
     effect: Effect
     after: int | None = None
 
-    def followers(self, my_id: int) -> Iterator[Planned]:
-        for number, follow in enumerate(self.effect.then):
-            yield Planned(self.event_id, self.rule, f"{self.key}|then{number}", follow, my_id)
+    def followers(self, row_id: int) -> Iterator[Planned]:
+        """What is to be done after this effect, whose row has this id."""
+        for number, effect in enumerate(self.effect.then):
+            yield Planned(self.event_id, self.rule, f"{self.key}|then{number}", effect, row_id)
 
     def row(self, account: int, now: datetime) -> dict[str, Any]:
+        """The row of the outbox."""
         return {
             "account": account,
             "key": self.key,
@@ -65,25 +85,25 @@ class Planned:
 
 
 def add_all(connection: Connection, account: int, decided: Sequence[tuple[int, Verdict]], now: datetime) -> list[int]:
-    """Write the effects of many (event id, verdict); how many of each verdict were new."""
+    """Add the effects of many (event id, verdict); how many of each verdict were new."""
     keyed = [
         {_key(verdict, effect, ordinal): effect for ordinal, effect in enumerate(verdict.effects)}
         for _, verdict in decided
     ]
-    there = set(_ids(connection, account, [key for effects in keyed for key in effects]))
+    known = set(_ids(connection, account, [key for effects in keyed for key in effects]))
     new: list[Planned] = []
     counts = []
     for (event_id, verdict), effects in zip(decided, keyed, strict=True):
-        mine = {key: effect for key, effect in effects.items() if key not in there}
-        there |= set(mine)
-        new += [Planned(event_id, verdict.rule.name, key, effect) for key, effect in mine.items()]
-        counts.append(len(mine))
+        added = {key: effect for key, effect in effects.items() if key not in known}
+        known |= set(added)
+        new += [Planned(event_id, verdict.rule.name, key, effect) for key, effect in added.items()]
+        counts.append(len(added))
     _insert(connection, account, new, now)
     return counts
 
 
 def add_following(connection: Connection, account: int, done: Done, effects: Sequence[Effect], now: datetime) -> None:
-    """Write what follows from something that was done outside amoCRM, once however often it is told."""
+    """Add what follows from an effect done outside amoCRM; once, however often that is reported."""
     following = [
         Planned(
             done.event_id,
@@ -93,8 +113,8 @@ def add_following(connection: Connection, account: int, done: Done, effects: Seq
         )
         for number, effect in enumerate(effects)
     ]
-    there = _ids(connection, account, [one.key for one in following])
-    _insert(connection, account, [one for one in following if one.key not in there], now)
+    known = _ids(connection, account, [planned.key for planned in following])
+    _insert(connection, account, [planned for planned in following if planned.key not in known], now)
 
 
 def _key(verdict: Verdict, effect: Effect, ordinal: int) -> str:
@@ -109,40 +129,27 @@ def _once_key(rule: str, effect: Effect) -> str:
 
 def _insert(connection: Connection, account: int, new: Sequence[Planned], now: datetime) -> None:
     """In their order; then what follows them, which needs their ids."""
-    insert_new(connection, outbox, [one.row(account, now) for one in new])
-    heads = [one for one in new if one.effect.then]
+    insert_new(connection, outbox, [planned.row(account, now) for planned in new])
+    heads = [planned for planned in new if planned.effect.then]
     if heads:
-        ids = _ids(connection, account, [one.key for one in heads])
-        _insert(connection, account, [follow for one in heads for follow in one.followers(ids[one.key])], now)
+        ids = _ids(connection, account, [head.key for head in heads])
+        _insert(connection, account, [follower for head in heads for follower in head.followers(ids[head.key])], now)
 
 
 def _ids(connection: Connection, account: int, keys: Sequence[str]) -> dict[str, int]:
-    """Which of these keys are in the outbox, and as which rows."""
+    """Key → row id, of those keys that are in the outbox."""
     found: dict[str, int] = {}
-    for start in range(0, len(keys), CHUNK):
-        mine = (outbox.c.account == account, outbox.c.key.in_(keys[start : start + CHUNK]))
-        rows = connection.execute(select(outbox.c.key, outbox.c.id).where(*mine))
+    for start in range(0, len(keys), CHUNK_SIZE):
+        wanted = (outbox.c.account == account, outbox.c.key.in_(keys[start : start + CHUNK_SIZE]))
+        rows = connection.execute(select(outbox.c.key, outbox.c.id).where(*wanted))
         found |= {row.key: row.id for row in rows}
     return found
 
 
-# The outbox: what is to be written into amoCRM, kept until it surely is.
-#
-# ::
-#
-#     waiting ─► ready ─► sending ─► done
-#                  ▲          │
-#                  │          ├─► ready      surely not applied (429, refused batch): later
-#                  │          ├─► doubt      the answer was lost: look in amoCRM first
-#                  └──────────┼── doubt      looked: not there
-#                             ├─► failed     refused for good; the vendor's words are kept
-#                             ├─► unsent     outside amoCRM: not to be sent after all (no address, unsubscribed)
-#                             └─► unknown    outside amoCRM: the answer was lost, and nobody can look; a person decides
-#
-# Effects outside amoCRM stand in lanes of their own (engine/effects.py). "sending" is committed before the call, so a
-# crash leaves a trace: whoever starts next turns it into doubt.
+# --- states -----------------------------------------------------------------------------------------------------------
 
-MOST = 5000
+# Rows looked at for one round of sending.
+MAX_ROWS = 5000
 APPENDING_KINDS = frozenset(name for name, kind in WRITE_KINDS.items() if kind.appends)
 CREATING_KINDS = frozenset(name for name, kind in WRITE_KINDS.items() if kind.creates)
 
@@ -169,15 +176,15 @@ class Sendable:
 
 
 class Outbox:
-    def __init__(self, store: Store, account: int, clock: Clock) -> None:
+    """The outbox of one account."""
+
+    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
         self._store = store
-        self._account = account
+        self._account = account_id
         self._clock = clock
 
     def add(self, connection: Connection, event_id: int, verdict: Verdict) -> int:
-        """Write a verdict's effects under keys that never change: what is there already is not added again.
-
-        Returns how many were new."""
+        """Add a verdict's effects; how many were new."""
         return self.add_all(connection, [(event_id, verdict)])[0]
 
     def add_all(self, connection: Connection, decided: Sequence[tuple[int, Verdict]]) -> list[int]:
@@ -185,158 +192,156 @@ class Outbox:
         return add_all(connection, self._account, decided, self._clock.now())
 
     def recover(self, settle: float) -> int:
-        """What was being written into amoCRM when the process died, or the round broke off, is in doubt, and is looked
-        for when it must have landed: in ``settle`` seconds. (From now, not from ``sent_at``: the budget may have held
-        the request back for long, and it left just before the end.) Returns how many there were."""
+        """Doubt what was being written into amoCRM when the process stopped; how many effects that were.
+
+        Each is looked for when it must have landed: in ``settle`` seconds from now. Not from ``sent_at``: the rate
+        limiter may have held the request back for long, and it left just before the end."""
         with self._store.write() as connection:
             return connection.execute(
                 update(outbox)
-                .where(outbox.c.account == self._account, outbox.c.state == "sending", in_lane("crm"))
+                .where(outbox.c.account == self._account, outbox.c.state == "sending", in_channel("crm"))
                 .values(state="doubt", due_at=self._clock.now().timestamp() + settle)
             ).rowcount
 
-    def take(self, state: str, lane: Channel = "crm", *, in_order: bool = True) -> list[Sendable]:
+    def take(self, state: str, channel: Channel = "crm", *, in_order: bool = True) -> list[Sendable]:
         """The rows of a state that are due, oldest first; of each deal only what stands before everything else in the
-        lane, unless the order does not matter."""
+        channel, unless the order does not matter."""
         now = self._clock.now().timestamp()
         with self._store.read() as connection:
             rows = connection.execute(
                 select(outbox)
-                .where(outbox.c.account == self._account, in_open_state(outbox), in_lane(lane))
+                .where(outbox.c.account == self._account, in_open_state(outbox), in_channel(channel))
                 .order_by(outbox.c.id)
-                .limit(MOST)
+                .limit(MAX_ROWS)
             ).all()
-        at_hand = _first_of_each_deal(rows, now) if in_order else rows
-        return [_sendable(row) for row in at_hand if row.state == state and row.due_at <= now]
-
-    def count_open(self) -> int:
-        with self._store.read() as connection:
-            mine = (outbox.c.account == self._account, in_open_state(outbox))
-            return connection.execute(select(func.count()).select_from(outbox).where(*mine)).scalar_one()
+        allowed = _first_of_each_deal(rows, now) if in_order else rows
+        return [_sendable(row) for row in allowed if row.state == state and row.due_at <= now]
 
     def sending(self, rows: Sequence[Sendable]) -> None:
-        """Committed before the call."""
+        """Mark as leaving; committed before the call."""
         with self._store.write() as connection:
             self._set(connection, rows, state="sending", sent_at=self._clock.now().timestamp())
 
-    def later(self, rows: Iterable[Sendable], seconds: float, why: str, *, state: str = "ready") -> None:
-        """Not applied (ready) or not known (doubt): again in ``seconds``."""
+    def later(self, rows: Iterable[Sendable], seconds: float, reason: str, *, state: str = "ready") -> None:
+        """Try again in ``seconds``: surely not applied (ready), or nobody knows (doubt)."""
         due = self._clock.now().timestamp() + seconds
         with self._store.write() as connection:
             for row in rows:
-                self._set(connection, [row], state=state, due_at=due, attempts=row.attempts + 1, error=why)
+                self._set(connection, [row], state=state, due_at=due, attempts=row.attempts + 1, error=reason)
 
-    def postpone(self, row: Sendable, due_at: float, why: str) -> None:
-        """Not to be tried before ``due_at``; that is no failed try."""
+    def postpone(self, row: Sendable, due_at: float, reason: str) -> None:
+        """Try not before ``due_at``; that is no failed try."""
         with self._store.write() as connection:
-            self._set(connection, [row], state="ready", due_at=due_at, error=why)
+            self._set(connection, [row], state="ready", due_at=due_at, error=reason)
 
-    def failed(self, connection: Connection, row: Sendable, why: str) -> None:
-        """Refused for good. What waited for it can't be done either."""
-        self.given_up(connection, row, "failed", why)
+    def failed(self, connection: Connection, row: Sendable, reason: str) -> None:
+        """Mark as refused for good. What waited for it can't be done either."""
+        self.given_up(connection, row, "failed", reason)
 
-    def given_up(self, connection: Connection, row: Sendable, state: str, why: str) -> None:
-        """A person has to decide about it (``state``: one of store.GAVE_UP)."""
-        self._set(connection, [row], state=state, error=why)
+    def given_up(self, connection: Connection, row: Sendable, state: str, reason: str) -> None:
+        """Mark as a dead letter: a person has to decide (``state``: one of tables.GAVE_UP)."""
+        self._set(connection, [row], state=state, error=reason)
         connection.execute(
             update(outbox)
             .where(outbox.c.after_id == row.id, outbox.c.state == "waiting")
-            .values(state="failed", error=f"не выполнено то, после чего это делается: {why}")
+            .values(state="failed", error=f"не выполнено то, после чего это делается: {reason}")
         )
 
     def done(self, connection: Connection, row: Sendable, entity_id: int | None, url: str = "") -> None:
-        """It is in amoCRM now, as ``entity_id``. What waited for it gets the id and the address, and is ready."""
+        """Mark as done: it is in amoCRM as ``entity_id``. What waited for it gets id and address, and is ready."""
         self.done_all(connection, [(row, entity_id, url)], {})
 
     def done_all(
         self, connection: Connection, written: Sequence[tuple[Sendable, int | None, str]], at: Mapping[int, float]
     ) -> None:
-        """As ``done`` for many (row, entity id, address) in few statements. ``at``: row's id → amoCRM's time of it."""
+        """As ``done`` for many (row, entity id, address) in few statements. ``at``: row id → amoCRM's time of it."""
         if not written:
             return
         now = self._clock.now().timestamp()
         became = {"done_at": now, "state": "done", "error": None}
         connection.execute(
-            update(outbox).where(outbox.c.id == bindparam("row_id")).values(**became, result=bindparam("told")),
+            update(outbox).where(outbox.c.id == bindparam("row_id")).values(**became, result=bindparam("outcome")),
             [
-                {"row_id": row.id, "told": json.dumps({"id": entity_id, "at": at.get(row.id)})}
+                {"row_id": row.id, "outcome": json.dumps({"id": entity_id, "at": at.get(row.id)})}
                 for row, entity_id, _ in written
             ],
         )
-        memories = [
-            self._memory(row, entity_id, now)
+        created = [
+            self._made_row(row, entity_id, now)
             for row, entity_id, _ in written
             if entity_id is not None and row.kind in CREATING_KINDS
         ]
-        insert_new(connection, made, memories)
-        self._rouse(connection, {row.id: (entity_id, url) for row, entity_id, url in written})
+        insert_new(connection, made, created)
+        self._release(connection, {row.id: (entity_id, url) for row, entity_id, url in written})
 
-    def _memory(self, row: Sendable, entity_id: int, now: float) -> dict[str, Any]:
-        memory = {"rule": row.rule, "deal_id": row.deal_id, "slot": row.payload["slot"], "kind": row.kind}
-        return {"account": self._account, **memory, "entity_id": entity_id, "at": now}
+    def _made_row(self, row: Sendable, entity_id: int, now: float) -> dict[str, Any]:
+        """By this row of ``made`` a rule finds again what it has created."""
+        origin = {"rule": row.rule, "deal_id": row.deal_id, "slot": row.payload["slot"], "kind": row.kind}
+        return {"account": self._account, **origin, "entity_id": entity_id, "at": now}
 
-    def _rouse(self, connection: Connection, done: Mapping[int, tuple[int | None, str]]) -> None:
-        """What waited for these is ready, and knows what they became."""
+    def _release(self, connection: Connection, done: Mapping[int, tuple[int | None, str]]) -> None:
+        """Make ready what waited for these, with their ids and addresses filled in."""
         ids = list(done)
-        for start in range(0, len(ids), CHUNK):
+        for start in range(0, len(ids), CHUNK_SIZE):
             # The account and the open states are there for the index: nothing else finds rows by what they wait for.
             open_rows = (outbox.c.account == self._account, in_open_state(outbox), outbox.c.state == "waiting")
-            mine = (*open_rows, outbox.c.after_id.in_(ids[start : start + CHUNK]))
-            waiting = connection.execute(select(outbox.c.id, outbox.c.after_id, outbox.c.payload).where(*mine)).all()
-            for follow in waiting:
-                entity_id, url = done[follow.after_id]
-                filled = follow.payload.replace(NEW_URL, url).replace(NEW_ID, str(entity_id))
-                connection.execute(update(outbox).where(outbox.c.id == follow.id).values(state="ready", payload=filled))
+            which = (*open_rows, outbox.c.after_id.in_(ids[start : start + CHUNK_SIZE]))
+            followers = connection.execute(select(outbox.c.id, outbox.c.after_id, outbox.c.payload).where(*which)).all()
+            for follower in followers:
+                entity_id, url = done[follower.after_id]
+                payload = follower.payload.replace(NEW_URL, url).replace(NEW_ID, str(entity_id))
+                change = update(outbox).where(outbox.c.id == follower.id)
+                connection.execute(change.values(state="ready", payload=payload))
 
     def sent(self, connection: Connection, row: Sendable, told: str) -> None:
-        """It is out, past amoCRM; ``told``: to whom and how."""
+        """Mark as sent past amoCRM. ``told``: to whom and how, Russian, for the journal."""
         now = self._clock.now().timestamp()
         self._set(connection, [row], state="done", done_at=now, error=None, result=json.dumps({"told": told}))
 
-    def unsent(self, connection: Connection, row: Sendable, why: str) -> None:
-        """It is not to go out after all."""
-        self._set(connection, [row], state="unsent", done_at=self._clock.now().timestamp(), error=why)
+    def unsent(self, connection: Connection, row: Sendable, reason: str) -> None:
+        """Mark as ``unsent``: must not be sent (no address, unsubscribed). ``reason``: Russian, for the journal."""
+        self._set(connection, [row], state="unsent", done_at=self._clock.now().timestamp(), error=reason)
 
-    def dropped(self, connection: Connection, row: Sendable, why: str) -> None:
-        """Not needed any more: the deal is elsewhere, or it is so already. Nor is what waited for it."""
-        unneeded = {"state": "done", "done_at": self._clock.now().timestamp(), "error": why}
+    def dropped(self, connection: Connection, row: Sendable, reason: str) -> None:
+        """Mark as not needed any more, with what waited for it: the deal is elsewhere, or it is so already."""
+        unneeded = {"state": "done", "done_at": self._clock.now().timestamp(), "error": reason}
         self._set(connection, [row], **unneeded)
         connection.execute(
             update(outbox).where(outbox.c.after_id == row.id, outbox.c.state == "waiting").values(**unneeded)
         )
 
     def taken_ids(self, kind: str, entity_ids: Iterable[int]) -> set[int]:
-        """Which of these earlier effects are known to have made: a look for a lost one must not find them."""
+        """Those of the ids that earlier effects have created: they are not what a lost write made."""
         ids = sorted(set(entity_ids))
         found: set[int] = set()
         with self._store.read() as connection:
-            for start in range(0, len(ids), CHUNK):
-                some = made.c.entity_id.in_(ids[start : start + CHUNK])
-                query = select(made.c.entity_id).where(made.c.account == self._account, made.c.kind == kind, some)
+            for start in range(0, len(ids), CHUNK_SIZE):
+                among = made.c.entity_id.in_(ids[start : start + CHUNK_SIZE])
+                query = select(made.c.entity_id).where(made.c.account == self._account, made.c.kind == kind, among)
                 found |= set(connection.execute(query).scalars())
         return found
 
     def _set(self, connection: Connection, rows: Sequence[Sendable], **values: object) -> None:
-        for start in range(0, len(rows), CHUNK):
-            ids = [row.id for row in rows[start : start + CHUNK]]
+        for start in range(0, len(rows), CHUNK_SIZE):
+            ids = [row.id for row in rows[start : start + CHUNK_SIZE]]
             connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(**values))
 
 
 def _first_of_each_deal(rows: Iterable[Row[Any]], now: float) -> Iterable[Row[Any]]:
     """Of each deal its oldest row, so that the order is kept; with it the rows of the same kind right behind it, if
-    they add something (two patches of one deal in one request would be a gamble)."""
-    head: dict[int, tuple[str, str, bool] | None] = {}
+    they append something (two patches of one deal in one request would be a gamble)."""
+    heads: dict[int, tuple[str, str, bool] | None] = {}
     for row in rows:
         if row.state == "waiting":
             continue
-        mine = (row.kind, row.state, row.due_at <= now)
-        if row.deal_id not in head:
-            head[row.deal_id] = mine
+        likeness = (row.kind, row.state, row.due_at <= now)
+        if row.deal_id not in heads:
+            heads[row.deal_id] = likeness
             yield row
-        elif head[row.deal_id] == mine and row.kind in APPENDING_KINDS:
+        elif heads[row.deal_id] == likeness and row.kind in APPENDING_KINDS:
             yield row
         else:
-            head[row.deal_id] = None
+            heads[row.deal_id] = None
 
 
 def _sendable(row: Row[Any]) -> Sendable:

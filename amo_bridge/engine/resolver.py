@@ -1,4 +1,8 @@
-"""What every group of actions needs to turn the config's words into amoCRM's: ids, moments, field values, names."""
+"""Resolver: actions → effects.
+
+Stage names, roles, due phrases and field names become amoCRM's ids and Unix seconds. Each group of actions has a class
+with one method per action; ``Resolver`` knows them all.
+"""
 
 from __future__ import annotations
 
@@ -42,12 +46,16 @@ from amo_bridge.rules.actions import (
 )
 from amo_bridge.rules.deal import Deal
 
-Way = Callable[[Any, Deal, DealRecord, datetime], list[Effect]]
+ResolveAction = Callable[[Any, Deal, DealRecord, datetime], list[Effect]]
 """(action, deal, its record, when the cause happened) → what has to be sent; empty when all is so already."""
+
+# --- names ------------------------------------------------------------------------------------------------------------
 
 
 class NameResolver:
-    """Raises UnknownName (a name the account lost since the start) or ValueError (a due phrase over an empty field)."""
+    """The config's words → amoCRM's: user ids, moments, field values.
+
+    Raises UnknownName (a name the account lost since the start) or ValueError (a due phrase over an empty field)."""
 
     def __init__(self, account: Account, people: People, calendar: WorkCalendar) -> None:
         self.account = account
@@ -58,9 +66,9 @@ class NameResolver:
     def user_id(self, person: Person, record: DealRecord) -> int:
         return self._people.user_id(person, record)
 
-    def present(self, person: int, due: datetime) -> int:
-        """Who does what is due then: the person, or the deputy of somebody away."""
-        return self._people.present(person, due.astimezone(self._zone).date())
+    def present(self, user_id: int, due: datetime) -> int:
+        """Who does what is due then: the user, or the deputy of somebody away."""
+        return self._people.present(user_id, due.astimezone(self._zone).date())
 
     def user_name(self, user_id: int) -> str:
         return next((user.name for user in self.account.users if user.id == user_id), str(user_id))
@@ -68,8 +76,8 @@ class NameResolver:
     def due(self, due: Due, deal: Deal, at: datetime) -> datetime:
         return due.resolve(at, self._calendar, {name: value for name in due.fields if (value := deal.value(name))})
 
-    def due_of_nobodys(self, due: Due, at: datetime) -> datetime:
-        """For what stands on no deal's card."""
+    def due_without_deal(self, due: Due, at: datetime) -> datetime:
+        """Of a task on no deal's card."""
         return due.resolve(at, self._calendar, {})
 
     def local(self, moment: datetime) -> str:
@@ -81,7 +89,7 @@ class NameResolver:
         if value is None:
             return {"field_id": field.id, "values": None}
         texts = value if isinstance(value, tuple) else (value,)
-        return {"field_id": field.id, "values": [{"value": self._wire_value(field, one)} for one in texts]}
+        return {"field_id": field.id, "values": [{"value": self._wire_value(field, text)} for text in texts]}
 
     def _wire_value(self, field: Field, value: object) -> object:
         if isinstance(value, datetime):
@@ -91,18 +99,20 @@ class NameResolver:
         return value
 
 
-# Actions that change the deal itself → effects: its stage, fields, tags, notes.
+# --- actions on a deal ------------------------------------------------------------------------------------------------
 
 
 class DealResolver:
-    """``task_for_mover``: how the task that explains a roll-back is resolved; ``tell``: how the mover is told too, if
-    he can be."""
+    """Changes of the deal itself: its stage, fields, tags, notes, contacts.
 
-    def __init__(self, terms: NameResolver, task_for_mover: Way, tell: Way) -> None:
-        self._terms = terms
+    ``task_for_mover`` resolves the task that explains a roll-back; ``notify`` a notice for the mover, if there is a way
+    to reach him."""
+
+    def __init__(self, names: NameResolver, task_for_mover: ResolveAction, notify: ResolveAction) -> None:
+        self._names = names
         self._task_for_mover = task_for_mover
-        self._tell = tell
-        self.ways: Mapping[type[Action], Way] = {
+        self._notify = notify
+        self.methods: Mapping[type[Action], ResolveAction] = {
             MoveDeal: self._move,
             RollBack: self._roll_back,
             AddNote: self._add_note,
@@ -113,33 +123,33 @@ class DealResolver:
         }
 
     def _move(self, action: MoveDeal, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        stage = self._terms.account.stage(action.to)
+        stage = self._names.account.stage(action.to)
         if stage.key == deal.stage.key:
             return []
         body = {"id": deal.id, "pipeline_id": stage.pipeline_id, "status_id": stage.status_id}
         words = f"этап → «{stage.title}»"
         if action.reason is not None:
-            reason = self._terms.account.loss_reason(action.reason)
+            reason = self._names.account.loss_reason(action.reason)
             body["loss_reason_id"] = reason.id
             words += f", причина «{reason.name}»"
         return [Effect("patch_deal", deal.id, body, words, expects=deal.stage.key)]
 
     def _assign(self, action: AssignDeal, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        person = self._terms.user_id(action.to, record)
-        if record.responsible_user_id == person:
+        user_id = self._names.user_id(action.to, record)
+        if record.responsible_user_id == user_id:
             return []
-        words = f"ответственный → {self._terms.user_name(person)}"
-        return [Effect("patch_deal", deal.id, {"id": deal.id, "responsible_user_id": person}, words)]
+        words = f"ответственный → {self._names.user_name(user_id)}"
+        return [Effect("patch_deal", deal.id, {"id": deal.id, "responsible_user_id": user_id}, words)]
 
     def _roll_back(self, action: RollBack, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         text = f"Для {action.because} {action.needs}"
         if action.to is not None:
-            back = self._terms.account.stage_of(*action.to)
+            back = self._names.account.stage_of(*action.to)
             text = f"Сделка возвращена на этап «{back.name}». {text}"
         slot = slot_of(deal.stage.key)
         task = CreateTask(deal_id=deal.id, text=text, to=action.tell, due=action.due, slot=slot)
         notice = Notify(deal_id=deal.id, to=(action.tell,), text=text)
-        effects = [*self._task_for_mover(task, deal, record, at), *self._tell(notice, deal, record, at)]
+        effects = [*self._task_for_mover(task, deal, record, at), *self._notify(notice, deal, record, at)]
         if action.to is not None:
             body = {"id": deal.id, "pipeline_id": back.pipeline_id, "status_id": back.status_id}
             if action.loss_reason_id is not None:
@@ -158,12 +168,12 @@ class DealResolver:
         return [Effect("add_note", action.deal_id, body, f"примечание «{action.text}»", not_before=at.timestamp())]
 
     def _set_fields(self, action: SetFields, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        new = {name: value for name, value in action.values.items() if not _is_so(deal, name, value)}
+        new = {name: value for name, value in action.values.items() if not _has_value(deal, name, value)}
         if not new:
             return []
-        values = [self._terms.field_value(name, value) for name, value in new.items()]
+        values = [self._names.field_value(name, value) for name, value in new.items()]
         words = "; ".join(
-            f"поле «{name}» очищено" if value is None else f"поле «{name}» = {_shown(value)}"
+            f"поле «{name}» очищено" if value is None else f"поле «{name}» = {_in_russian(value)}"
             for name, value in new.items()
         )
         return [Effect("patch_deal", deal.id, {"id": deal.id, "custom_fields_values": values}, words)]
@@ -189,32 +199,28 @@ class DealResolver:
         ]
 
 
-def _shown(value: object) -> str:
+def _in_russian(value: object) -> str:
     return {True: "да", False: "нет"}[value] if isinstance(value, bool) else str(value)
 
 
-def _is_so(deal: Deal, name: str, wanted: object) -> bool:
-    """Has the field this value already? Numbers are texts in amoCRM."""
+def _has_value(deal: Deal, name: str, wanted: object) -> bool:
+    """Does the field have this value already? Numbers are texts in amoCRM."""
     value = deal.value(name)
     if value is None or wanted is None:
         return value is wanted
     return value == wanted or (isinstance(value, str) and value == str(wanted))
 
 
-# A deal that goes on where another ended → effects.
-
-
 class NewDealResolver:
-    """``any_action``: how whatever is to be done after the deal exists is resolved."""
+    """A deal that goes on where another ended. ``any_action`` resolves what is to be done once it exists."""
 
-    def __init__(self, terms: NameResolver, any_action: Way) -> None:
-        self._terms = terms
+    def __init__(self, names: NameResolver, any_action: ResolveAction) -> None:
+        self._names = names
         self._any_action = any_action
-        self.ways: Mapping[type[Action], Way] = {CreateDeal: self._create}
+        self.methods: Mapping[type[Action], ResolveAction] = {CreateDeal: self._create}
 
     def _create(self, action: CreateDeal, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        terms = self._terms
-        stage = terms.account.stage(action.to)
+        stage = self._names.account.stage(action.to)
         words = f"новая сделка «{action.name}» на этапе «{stage.title}»"
         if action.tags:
             words += f", теги: {', '.join(action.tags)}"
@@ -222,7 +228,7 @@ class NewDealResolver:
         body |= {"pipeline_id": stage.pipeline_id, "status_id": stage.status_id}
         then = [effect for follow in action.then for effect in self._any_action(follow, deal, record, at)]
         if action.link_field:
-            back = {"id": deal.id, "custom_fields_values": [terms.field_value(action.link_field, NEW_URL)]}
+            back = {"id": deal.id, "custom_fields_values": [self._names.field_value(action.link_field, NEW_URL)]}
             then.append(Effect("patch_deal", deal.id, back, f"поле «{action.link_field}» = адрес новой сделки"))
         if action.file_uuids:
             files = {"entity_id": NEW_ID, "file_uuids": list(action.file_uuids)}
@@ -235,12 +241,12 @@ class NewDealResolver:
         ]  # fmt: skip
 
     def _body(self, action: CreateDeal, deal: Deal, record: DealRecord) -> dict[str, Any]:
-        values = [self._terms.field_value(name, value) for name, value in action.values.items()]
+        values = [self._names.field_value(name, value) for name, value in action.values.items()]
         if action.link_field:
-            values.append(self._terms.field_value(action.link_field, deal.url))
+            values.append(self._names.field_value(action.link_field, deal.url))
         body: dict[str, Any] = {
             "name": action.name,
-            "responsible_user_id": self._terms.user_id(action.responsible, record),
+            "responsible_user_id": self._names.user_id(action.responsible, record),
             "_embedded": {
                 "tags": [{"name": tag} for tag in action.tags],
                 "contacts": [{"id": cid, "is_main": cid == deal.main_contact_id} for cid in action.contact_ids],
@@ -254,16 +260,18 @@ class NewDealResolver:
         return body
 
 
-# Actions outside amoCRM → effects for the ports: people become user ids, everything else is told in words.
+# --- actions outside amoCRM -------------------------------------------------------------------------------------------
 
 
 class ChannelResolver:
-    """``can_be_told``: is there a way to tell this user something?"""
+    """Effects for the channels' ports. People become user ids, everything else stays in words.
 
-    def __init__(self, terms: NameResolver, can_be_told: Callable[[int], bool]) -> None:
-        self._terms = terms
-        self._can_be_told = can_be_told
-        self.ways: Mapping[type[Action], Way] = {
+    ``is_reachable``: is there a way to notify this user?"""
+
+    def __init__(self, names: NameResolver, is_reachable: Callable[[int], bool]) -> None:
+        self._names = names
+        self._is_reachable = is_reachable
+        self.methods: Mapping[type[Action], ResolveAction] = {
             SendLetter: self._send_letter,
             Notify: self._notify,
             JoinAudience: self._join_audience,
@@ -282,40 +290,40 @@ class ChannelResolver:
             "template": action.template,
             "service": action.service,
             "thread": action.thread,
-            "no_address": None if action.no_address is None else self._terms.user_id(action.no_address, record),
+            "no_address": None if action.no_address is None else self._names.user_id(action.no_address, record),
         }
         return [_effect("send_letter", deal, body, f"письмо клиенту «{action.template}»", at)]
 
     def _notify(self, action: Notify, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        """One for each person: a channel of one may fail. Whoever is away has a deputy; a user's id is somebody who has
-        just done something, so he is there."""
-        people = self._people(action.to, record, at)
-        told = {"text": action.text, "urgent": action.urgent, "about": deal.name, "url": deal.url}
+        """One for each person: a channel of one may fail."""
+        notice = {"text": action.text, "urgent": action.urgent, "about": deal.name, "url": deal.url}
         return [
             _effect(
-                "notify", deal, {"user_id": user} | told,
-                f"уведомление «{action.text}» — {self._terms.user_name(user)}", at,
+                "notify", deal, {"user_id": user_id} | notice,
+                f"уведомление «{action.text}» — {self._names.user_name(user_id)}", at,
             )
-            for user in people
+            for user_id in self._recipients(action.to, record, at)
         ]  # fmt: skip
 
     def free_notice(
         self, text: str, to: Iterable[Person], about: str, record: DealRecord, at: datetime
     ) -> list[dict[str, Any]]:
         """The bodies of a notice about no deal."""
-        told = {"text": text, "urgent": False, "about": about, "url": ""}
-        return [{"user_id": user} | told for user in self._people(to, record, at)]
+        notice = {"text": text, "urgent": False, "about": about, "url": ""}
+        return [{"user_id": user_id} | notice for user_id in self._recipients(to, record, at)]
 
-    def _people(self, to: Iterable[Person], record: DealRecord, at: datetime) -> dict[int, None]:
+    def _recipients(self, to: Iterable[Person], record: DealRecord, at: datetime) -> dict[int, None]:
+        """User ids, each once. A person given by id has just done something, so no deputy stands in for him."""
         return dict.fromkeys(
-            user if isinstance(person, int) else self._terms.present(user, at)
+            user_id if isinstance(person, int) else self._names.present(user_id, at)
             for person in to
-            for user in [self._terms.user_id(person, record)]
+            for user_id in [self._names.user_id(person, record)]
         )
 
-    def tell_if_possible(self, action: Notify, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        """Only those whom a notice reaches: for what is told by a task already."""
-        return [one for one in self._notify(action, deal, record, at) if self._can_be_told(one.body["user_id"])]
+    def notify_reachable(self, action: Notify, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
+        """Notices only for those whom they reach: a task says the same."""
+        notices = self._notify(action, deal, record, at)
+        return [effect for effect in notices if self._is_reachable(effect.body["user_id"])]
 
     def _join_audience(self, action: JoinAudience, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         words = f"клиент включён в аудиторию «{action.audience}»"
@@ -345,13 +353,13 @@ class ChannelResolver:
         return [_effect("stop_series", deal, body, words, at)]
 
     def _record_violation(self, action: RecordViolation, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        user = self._terms.user_id(action.person, record)
+        user_id = self._names.user_id(action.person, record)
         body = {
-            "user_id": user, "clause": action.clause, "penalty": action.penalty, "why": action.why,
+            "user_id": user_id, "clause": action.clause, "penalty": action.penalty, "why": action.why,
             "at": int(at.timestamp()), "deal_name": deal.name,
         }  # fmt: skip
         fine = "" if action.penalty is None else f", штраф {action.penalty}"
-        words = f"нарушение пункта {action.clause} — {self._terms.user_name(user)}{fine}"
+        words = f"нарушение пункта {action.clause} — {self._names.user_name(user_id)}{fine}"
         return [_effect("record_violation", deal, body, words, at)]
 
     def _store_file(self, action: StoreFile, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
@@ -366,91 +374,93 @@ def _effect(kind: Kind, deal: Deal, body: Mapping[str, Any], words: str, at: dat
     return Effect(kind, deal.id, body, words, not_before=at.timestamp())
 
 
-# Actions about tasks → effects.
+# --- actions on tasks -------------------------------------------------------------------------------------------------
 
 
 class TaskResolver:
-    def __init__(self, terms: NameResolver) -> None:
-        self._terms = terms
-        self.ways: Mapping[type[Action], Way] = {
+    """Tasks set, changed and finished."""
+
+    def __init__(self, names: NameResolver) -> None:
+        self._names = names
+        self.methods: Mapping[type[Action], ResolveAction] = {
             CreateTask: self.create,
             ChangeTask: self._change,
             FinishTask: self._finish,
         }
 
     def create(self, action: CreateTask, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        due = self._terms.due(action.due, deal, at)
-        person = self._terms.user_id(action.to, record)
-        return self._task_for(person, self._terms.present(person, due), due, action, deal, at)
+        due = self._names.due(action.due, deal, at)
+        owner = self._names.user_id(action.to, record)
+        return self._new_task(owner, self._names.present(owner, due), due, action, deal, at)
 
     def for_mover(self, action: CreateTask, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        """A task for whoever has just moved the deal: he is there, whatever the list of absences says."""
-        mover = self._terms.user_id(action.to, record)
-        return self._task_for(mover, mover, self._terms.due(action.due, deal, at), action, deal, at)
+        """A task for the user who has just moved the deal: he is there, whatever the list of absences says."""
+        mover = self._names.user_id(action.to, record)
+        return self._new_task(mover, mover, self._names.due(action.due, deal, at), action, deal, at)
 
-    def _task_for(
-        self, person: int, does_it: int, due: datetime, action: CreateTask, deal: Deal, at: datetime
+    def _new_task(
+        self, owner: int, assignee: int, due: datetime, action: CreateTask, deal: Deal, at: datetime
     ) -> list[Effect]:
-        """A task that is ``person``'s, and that ``does_it`` does."""
-        terms = self._terms
+        """``assignee`` does it: ``owner``, or his deputy."""
+        names = self._names
         on_contact = action.on == "contact" and deal.main_contact_id is not None
         body: dict[str, Any] = {
             "text": action.text,
             "complete_till": int(due.timestamp()),
-            "responsible_user_id": does_it,
+            "responsible_user_id": assignee,
             "entity_id": deal.main_contact_id if on_contact else deal.id,
             "entity_type": "contacts" if on_contact else "leads",
-            "task_type_id": terms.account.task_type(action.task_type).id if action.task_type else 1,
+            "task_type_id": names.account.task_type(action.task_type).id if action.task_type else 1,
         }
-        who = terms.user_name(does_it) + (f" (за {terms.user_name(person)})" if does_it != person else "")
-        words = f"задача «{action.text}» — {who}, до {terms.local(due)}"
+        who = names.user_name(assignee) + (f" (за {names.user_name(owner)})" if assignee != owner else "")
+        words = f"задача «{action.text}» — {who}, до {names.local(due)}"
         return [Effect("create_task", deal.id, body, words, slot=action.slot, not_before=at.timestamp())]
 
     def free(self, text: str, to: Person, due: Due, record: DealRecord, at: datetime) -> dict[str, Any]:
         """A task on nobody's card: amoCRM's object for it."""
-        moment = self._terms.due_of_nobodys(due, at)
-        user = self._terms.present(self._terms.user_id(to, record), moment)
-        return {"text": text, "complete_till": int(moment.timestamp()), "responsible_user_id": user, "task_type_id": 1}
+        moment = self._names.due_without_deal(due, at)
+        user_id = self._names.present(self._names.user_id(to, record), moment)
+        return {
+            "text": text, "complete_till": int(moment.timestamp()), "responsible_user_id": user_id, "task_type_id": 1,
+        }  # fmt: skip
 
     def _change(self, action: ChangeTask, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        wanted: dict[str, Any] = {}
-        told = []
-        task = next((own for own in deal.own_tasks if own.id == action.task_id), None)
+        changes: dict[str, Any] = {}
+        words = []
+        task = next((task for task in deal.own_tasks if task.id == action.task_id), None)
         if action.due is not None:
-            due = self._terms.due(action.due, deal, at)
+            due = self._names.due(action.due, deal, at)
             if task is None or int(task.due.timestamp()) != int(due.timestamp()):
-                wanted["complete_till"] = int(due.timestamp())
-                told.append(f"срок {self._terms.local(due)}")
+                changes["complete_till"] = int(due.timestamp())
+                words.append(f"срок {self._names.local(due)}")
         if action.text is not None and (task is None or task.text != action.text):
-            wanted["text"] = action.text
-            told.append(f"текст «{action.text}»")
+            changes["text"] = action.text
+            words.append(f"текст «{action.text}»")
         if action.to is not None:
-            user = self._terms.user_id(action.to, record)
-            if task is None or task.responsible_user_id != user:
-                wanted["responsible_user_id"] = user
-                told.append(f"исполнитель {self._terms.user_name(user)}")
-        if not wanted:
+            user_id = self._names.user_id(action.to, record)
+            if task is None or task.responsible_user_id != user_id:
+                changes["responsible_user_id"] = user_id
+                words.append(f"исполнитель {self._names.user_name(user_id)}")
+        if not changes:
             return []
         name = f"«{task.text}»" if task else str(action.task_id)
-        return [Effect("change_task", deal.id, {"id": action.task_id, **wanted}, f"задача {name}: {', '.join(told)}")]
+        return [Effect("change_task", deal.id, {"id": action.task_id, **changes}, f"задача {name}: {', '.join(words)}")]
 
     def _finish(self, action: FinishTask, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         body = {"id": action.task_id, "is_completed": True, "result": {"text": action.result}}
         return [Effect("change_task", deal.id, body, f"задача {action.task_id} закрыта: {action.result}")]
 
 
-# Actions → effects: stage names, roles, due phrases and field names become amoCRM's ids and Unix seconds.
-#
-# Each group of actions has its file here; ``Resolver`` knows which action is whose.
+# --- all actions ------------------------------------------------------------------------------------------------------
 
 
 def nobody_is_reachable(user_id: int) -> bool:
-    """No way to tell people is connected."""
+    """Of an account without a channel for notices."""
     return False
 
 
 class Resolver:
-    """``can_be_told``: is there a way to tell this user something?
+    """Resolves any action. ``is_reachable``: is there a way to notify this user?
 
     Raises UnknownName (a name the account lost since the start) or ValueError (a due phrase over an empty field)."""
 
@@ -459,21 +469,21 @@ class Resolver:
         account: Account,
         people: People,
         calendar: WorkCalendar,
-        can_be_told: Callable[[int], bool] = nobody_is_reachable,
+        is_reachable: Callable[[int], bool] = nobody_is_reachable,
     ) -> None:
-        terms = NameResolver(account, people, calendar)
-        self._tasks = TaskResolver(terms)
-        self._outside = outside = ChannelResolver(terms, can_be_told)
-        self._ways: Mapping[type[Action], Way] = {
-            **self._tasks.ways,
-            **DealResolver(terms, self._tasks.for_mover, outside.tell_if_possible).ways,
-            **NewDealResolver(terms, self.effects).ways,
-            **outside.ways,
+        names = NameResolver(account, people, calendar)
+        self._tasks = TaskResolver(names)
+        self._channels = ChannelResolver(names, is_reachable)
+        self._methods: Mapping[type[Action], ResolveAction] = {
+            **self._tasks.methods,
+            **DealResolver(names, self._tasks.for_mover, self._channels.notify_reachable).methods,
+            **NewDealResolver(names, self.effects).methods,
+            **self._channels.methods,
         }
 
     def effects(self, action: Action, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         """What has to be sent; empty when all is so already. ``at``: when the cause happened (amoCRM's clock)."""
-        return self._ways[type(action)](action, deal, record, at)
+        return self._methods[type(action)](action, deal, record, at)
 
     def free_task(self, text: str, to: Person, due: Due, record: DealRecord, at: datetime) -> dict[str, Any]:
         """A task on nobody's card: amoCRM's object for it."""
@@ -482,5 +492,5 @@ class Resolver:
     def free_notice(
         self, text: str, to: Iterable[Person], about: str, record: DealRecord, at: datetime
     ) -> list[dict[str, Any]]:
-        """A notice about no deal: a body for the port, for each person."""
-        return self._outside.free_notice(text, to, about, record, at)
+        """A notice about no deal: a body for the port for each person."""
+        return self._channels.free_notice(text, to, about, record, at)

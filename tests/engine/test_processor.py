@@ -38,7 +38,6 @@ from amo_bridge.engine import recorder
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.journal import Entry, Journal
-from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.processor import EventProcessor
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import CrmUncertain, StoreUnavailable, UnknownName
@@ -419,6 +418,6 @@ def test_a_new_deal_of_ours_is_judged_like_anybody_s(world: World) -> None:
     world.shows(record(NEW, 900, created_at=at(-1)))
     world.hears(DealAdded(at=at(-30), deal_id=900, user_id=0, **on_stage(NEW)))
     world.planner.plan()
-    assert Outbox(world.store, ACCOUNT, clock()).count_open() == 1
+    assert states(world.store) == ["ready"]
     (_, decided) = world.journal(900)
     assert decided.what == f"новая сделка на этапе «{NEW}»"
