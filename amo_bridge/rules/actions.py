@@ -1,4 +1,8 @@
-"""What all actions have in common, and the word for doing nothing."""
+"""Actions: what a rule may want done.
+
+Each is one frozen dataclass. The resolver (engine/resolver.py) turns it into effects; docs/add-an-action.md says what a
+new one takes.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,40 @@ from typing import Literal
 
 from amo_bridge.dates.due import Due
 
+__all__ = [
+    "Action",
+    "AddNote",
+    "AddTags",
+    "AssignDeal",
+    "ChangeTask",
+    "CreateDeal",
+    "CreateTask",
+    "Decision",
+    "FinishTask",
+    "JoinAudience",
+    "Lack",
+    "LeaveAudience",
+    "LinkContacts",
+    "MoveDeal",
+    "Notify",
+    "Person",
+    "Place",
+    "RecordViolation",
+    "RollBack",
+    "SendLetter",
+    "SendSms",
+    "SetFields",
+    "Skip",
+    "StartAutoDial",
+    "StartSeries",
+    "StopAutoDial",
+    "StopSeries",
+    "StoreFile",
+]
+
 Person = str | int
+"""A role, a name or e-mail of the config; or a user's id."""
+Place = Literal["deal", "contact"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +58,7 @@ class Skip:
 
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """Something to do about a deal."""
+    """What every action has: the deal it is about."""
 
     deal_id: int
 
@@ -29,15 +66,13 @@ class Action:
 Decision = Skip | Action | list[Action]
 
 
-# Actions in amoCRM: tasks, moves, notes, fields, tags, new deals.
-
-Place = Literal["deal", "contact"]
+# --- in amoCRM --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
 class CreateTask(Action):
     """Set a task. ``on``: the deal's card or the card of its main contact. ``slot`` tells the tasks of one rule on one
-    deal apart, so that the rule finds its own task again (``deal.own_tasks``)."""
+    deal apart: by it the rule finds its own task again (``deal.own_tasks``)."""
 
     text: str
     to: Person
@@ -75,15 +110,15 @@ class MoveDeal(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class AssignDeal(Action):
-    """Make somebody answer for the deal. Rules about a new responsible user do not fire: nobody has taken it."""
+    """Make somebody responsible for the deal. Rules about a new responsible user do not fire: nobody has taken it."""
 
     to: Person
 
 
 @dataclass(frozen=True)
 class Lack:
-    """What a move needs and the deal has not: what is to be done about it (an imperative: «заполните», «закройте
-    задачи»), and its name, if it has one."""
+    """What a move needs and the deal lacks. ``do``: an imperative («заполните», «закройте задачи»); ``what``: the name
+    of the missing thing, if it has one."""
 
     do: str
     what: str = ""
@@ -109,10 +144,10 @@ class RollBack(Action):
     @property
     def needs(self) -> str:
         """Everything that is missing, in words: «заполните: «A», «B»; закройте задачи: «C»»."""
-        by_deed: dict[str, list[str]] = {}
+        names_of: dict[str, list[str]] = {}
         for lack in self.missing:
-            by_deed.setdefault(lack.do, []).append(lack.what)
-        return "; ".join(_with_names(do, [name for name in names if name]) for do, names in by_deed.items())
+            names_of.setdefault(lack.do, []).append(lack.what)
+        return "; ".join(_with_names(do, [name for name in names if name]) for do, names in names_of.items())
 
 
 def _with_names(do: str, names: list[str]) -> str:
@@ -151,7 +186,7 @@ class LinkContacts(Action):
 class CreateDeal(Action):
     """Create a deal that goes on where ``deal_id`` (the source) ended.
 
-    Made once for a source deal and ``slot``, whatever happens to the source later. ``link_field`` of both deals is
+    Created once for a source deal and ``slot``, whatever happens to the source later. ``link_field`` of both deals is
     filled with the other's address. ``file_uuids``: files of the source that the new deal gets too. ``then`` is done
     after it exists; «{new.url}» and «{new.id}» in texts are replaced.
     """
@@ -170,17 +205,18 @@ class CreateDeal(Action):
     then: tuple[Action, ...] = ()
 
 
-# Actions outside amoCRM: letters, notices, audiences, SMS, calls. Each goes through a port (``amo_bridge/channels``).
-#
-# A port may have no vendor yet; then the journal says plainly that nothing was sent.
+# --- outside amoCRM ---------------------------------------------------------------------------------------------------
+
+# Each goes through a port (``amo_bridge/channels``). A port may have no vendor yet; then the journal says plainly that
+# nothing was sent.
 
 
 @dataclass(frozen=True, kw_only=True)
 class SendLetter(Action):
-    """A letter to the client (the main contact's e-mail) by a template of the folder ``[mail] templates``.
+    """Send the client (the main contact's e-mail) a letter by a template of the folder ``[mail] templates``.
 
-    ``service``: it is about work in hand; otherwise it is advertising, which needs the client's consent and shows him
-    how to unsubscribe. Letters of one deal and one ``thread`` answer each other. ``no_address``: who gets a task when
+    ``service``: it is about work in hand; otherwise it is advertising, which needs the client's consent and shows how
+    to unsubscribe. Letters of one deal and one ``thread`` answer each other. ``no_address``: who gets a task when
     the client has no address; None: nobody.
     """
 
@@ -192,7 +228,7 @@ class SendLetter(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class Notify(Action):
-    """Tell people something about the deal, each by his own channels. ``urgent``: in their quiet hours too."""
+    """Tell people something about the deal, each by the channels the config gives. ``urgent``: in quiet hours too."""
 
     to: tuple[Person, ...]
     text: str
@@ -201,22 +237,22 @@ class Notify(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class JoinAudience(Action):
-    """Show the client the advertising of an audience."""
+    """Add the client to an advertising audience."""
 
     audience: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeaveAudience(Action):
-    """Don't show it any more."""
+    """Remove the client from an advertising audience."""
 
     audience: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoreFile(Action):
-    """Keep a copy of a file of the deal in the document storage, in the folder of that name; ``link_field``: the deal's
-    field that holds the folder's address then. ``file_uuid`` is amoCRM's."""
+    """Copy a file of the deal into a folder of the document storage. ``link_field``: the deal's field for the folder's
+    address. ``file_uuid`` is amoCRM's."""
 
     file_name: str
     file_uuid: str | None
@@ -226,20 +262,20 @@ class StoreFile(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class SendSms(Action):
-    """An SMS to the client's phone."""
+    """Send an SMS to the client's phone."""
 
     text: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartAutoDial(Action):
-    """The PBX calls the manager and then the client, again and again until they talked. It goes on until it is stopped
-    or the deal leaves the stage it is on now."""
+    """Let the PBX call the manager and then the client, again and again until they have talked, the dialling is stopped
+    or the deal leaves its present stage."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StopAutoDial(Action):
-    """``because``: one short Russian sentence, as in Skip."""
+    """Stop the dialling. ``because``: one short Russian sentence, as in Skip."""
 
     because: str = ""
 
@@ -262,8 +298,8 @@ class StopSeries(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class RecordViolation(Action):
-    """Somebody broke a clause of the regulation. ``penalty``: in the account's currency, taken off his pay. ``why``:
-    what he did; without it the rule's own words are kept."""
+    """Record that a person broke a clause of the regulation. ``penalty``: in the account's currency, taken off the pay.
+    ``why``: what was done; without it the rule's own words are stored."""
 
     person: Person
     clause: str
