@@ -1,4 +1,4 @@
-"""Rows of a plan → amoCRM's objects: a contact, a deal, a patch of a deal."""
+"""Delivery of import rows: amoCRM's objects for them, their writing, what follows from it."""
 
 from __future__ import annotations
 
@@ -31,13 +31,17 @@ from amo_bridge.webinars.imports.model import Import, ImportRow
 from amo_bridge.webinars.imports.repository import ImportRepository
 from amo_bridge.webinars.plan import Row
 
+# --- objects ----------------------------------------------------------------------------------------------------------
+
 
 class PayloadBuilder:
-    """``loader``: who answers for what is made. Raises UnknownName for a name that the account has lost."""
+    """A row of the plan → amoCRM's object: a contact, a deal, a patch of a deal.
 
-    def __init__(self, account: Account, terms: NameResolver, options: WebinarSection, loader: int) -> None:
+    ``loader``: the user responsible for what is created. Raises UnknownName for a name that the account has lost."""
+
+    def __init__(self, account: Account, names: NameResolver, options: WebinarSection, loader: int) -> None:
         self._account = account
-        self._terms = terms
+        self._names = names
         self._options = options
         self._loader = loader
 
@@ -45,9 +49,9 @@ class PayloadBuilder:
         """A new contact. Its name is whatever the person typed, kept as text."""
         person = row.person
         values = [
-            {"field_id": self._account.field(code, "contacts").id, "values": [self._work(one) for one in told]}
-            for code, told in (("PHONE", person.phones), ("EMAIL", person.mails))
-            if told
+            {"field_id": self._account.field(code, "contacts").id, "values": [work_line(text) for text in addresses]}
+            for code, addresses in (("PHONE", person.phones), ("EMAIL", person.mails))
+            if addresses
         ]
         name = person.name or (person.mails or person.phones)[0]
         return {"name": name, "responsible_user_id": self._loader, "custom_fields_values": values}
@@ -61,7 +65,7 @@ class PayloadBuilder:
             "pipeline_id": stage.pipeline_id,
             "status_id": stage.status_id,
             "responsible_user_id": self._loader,
-            "custom_fields_values": [one for one in self._values(row) if one["values"]],
+            "custom_fields_values": [field for field in self._values(row) if field["values"]],
             "_embedded": {
                 "tags": [{"name": tag} for tag in self.tags(row)],
                 "contacts": [{"id": contact_id, "is_main": True}],
@@ -71,7 +75,7 @@ class PayloadBuilder:
     def patch(self, row: Row, record: DealRecord) -> dict[str, Any]:
         """What has to change on a deal as it is now; only the id when nothing has."""
         body: dict[str, Any] = {"id": record.id}
-        values = [one for one in self._values(row) if not is_so(record, one)]
+        values = [field for field in self._values(row) if not _has_value(record, field)]
         if values:
             body["custom_fields_values"] = values
         if new := [tag for tag in self.tags(row) if tag not in record.tags]:
@@ -85,29 +89,31 @@ class PayloadBuilder:
     def name(self, row: Row) -> str:
         """«почта, имя», or as the config says."""
         person = row.person
-        told = {
+        facts = {
             "почта": person.mails[0] if person.mails else "",
             "имя": person.name,
             "телефон": person.phones[0] if person.phones else "",
             "дата": f"{person.held_on:%d.%m.%Y}",
         }
-        return self._options.name_of_deal(told) or (person.mails or person.phones)[0]
+        return self._options.name_of_deal(facts) or (person.mails or person.phones)[0]
 
     def tags(self, row: Row) -> tuple[str, ...]:
         """The buttons, and what the config adds."""
         return tuple(dict.fromkeys((*row.figures.tags, *self._options.tags)))
 
     def _values(self, row: Row) -> list[dict[str, Any]]:
-        return [self._terms.field_value(name, value) for name, value in row.figures.values(self._options).items()]
-
-    def _work(self, value: str) -> dict[str, str]:
-        return {"value": value, "enum_code": "WORK"}
+        return [self._names.field_value(name, value) for name, value in row.figures.values(self._options).items()]
 
 
-def is_so(record: DealRecord, field: Mapping[str, Any]) -> bool:
-    """Has the deal this value already? Numbers are texts in amoCRM."""
-    known = [str(value) for value in record.fields.get(field["field_id"], ())]
-    return known == [str(value["value"]) for value in field["values"] or ()]
+def work_line(address: str) -> dict[str, str]:
+    """A line of a phone or e-mail field."""
+    return {"value": address, "enum_code": "WORK"}
+
+
+def _has_value(record: DealRecord, field: Mapping[str, Any]) -> bool:
+    """Does the deal have this value already? Numbers are texts in amoCRM."""
+    current = [str(value) for value in record.fields.get(field["field_id"], ())]
+    return current == [str(value["value"]) for value in field["values"] or ()]
 
 
 # --- delivery ---------------------------------------------------------------------------------------------------------
@@ -195,44 +201,43 @@ class RowDelivery:
             connection.execute(change.values(attempts=import_rows.c.attempts + 1, state=state, due_at=due_at))
 
 
-# What follows from a row that was written: the rules hear of it as of the bridge's own doing, the mirror knows it, the
-# deal's journal tells of it.
-#
-# An imported deal has entered its stage all the same: rules about that stage act (a task for the manager, say), with
-# nobody as the mover. What an import changes on a deal is no news to anybody.
+# --- after a write ----------------------------------------------------------------------------------------------------
 
 
 class AfterWrite:
-    """``timetable``: by it the deals' steps follow what was written."""
+    """Applies what was written to the mirror, the events and the deal's journal.
+
+    An imported deal has entered its stage all the same: rules about that stage act (a task for the manager, say), with
+    nobody as the mover. What an import changes on a deal is no event. ``timetable``: the steps of the deals follow it.
+    """
 
     def __init__(
-        self, store: Store, key: int, clock: Clock, account_clock: Clock, timetable: Callable[[], Timetable]
+        self, store: Store, account_id: int, clock: Clock, account_clock: Clock, timetable: Callable[[], Timetable]
     ) -> None:
         self._timetable = timetable
-        self._key = key
         self._clock = clock
         self._account_clock = account_clock
-        self._aftermath = WriteResults(store, key, clock)
-        self._journal = Journal(store, key)
-        self._mirror = Mirror(store, key)
+        self._write_results = WriteResults(store, account_id, clock)
+        self._journal = Journal(store, account_id)
+        self._mirror = Mirror(store, account_id)
 
     def now(self) -> datetime:
-        """By amoCRM's clock."""
+        """The time of amoCRM's clock."""
         return self._account_clock.now()
 
     def made(
         self, connection: Connection, job: Import, row: ImportRow, body: Mapping[str, Any], written: Written
     ) -> None:
         """A deal was created."""
-        self._aftermath.of_all(connection, [(self._as_effect("create_deal", row, written.id, body), written)])
-        self._tell(connection, job, written.id, f"создана: {row.row.why}; {row.row.sorted.why}")
+        self._write_results.of_all(connection, [(self._as_effect("create_deal", row, written.id, body), written)])
+        self._note(connection, job, written.id, f"создана: {row.row.why}; {row.row.sorted.why}")
 
     def changed(
         self, connection: Connection, job: Import, row: ImportRow, body: Mapping[str, Any], written: Written
     ) -> None:
         """A deal was patched."""
         self._patched(connection, self._as_effect("patch_deal", row, written.id, body), written)
-        self._tell(connection, job, written.id, f"изменена: {row.row.why}; {row.row.sorted.why}")
+        self._note(connection, job, written.id, f"изменена: {row.row.why}; {row.row.sorted.why}")
 
     def undone(
         self,
@@ -243,37 +248,37 @@ class AfterWrite:
         written: Written,
         reason: LossReason | None,
     ) -> None:
-        """A deal was put back, as if nothing had happened to it, or closed for ``reason``: no rule hears of that."""
-        self._patched(connection, self._as_effect("patch_deal", row, written.id, body, back=True), written)
+        """A deal was rolled back, as if nothing had happened to it, or closed for ``reason``: no event."""
+        self._patched(connection, self._as_effect("patch_deal", row, written.id, body, rolls_back=True), written)
         if reason and body.get("loss_reason_id") == reason.id:
             self._mirror.amend(
                 connection, written.id, lambda deal: replace(deal, loss_reason=reason.name, loss_reason_id=reason.id)
             )
-        self._tell(connection, job, written.id, "загрузка отменена")
+        self._note(connection, job, written.id, "загрузка отменена")
 
     def _patched(self, connection: Connection, effect: Sendable, written: Written) -> None:
-        self._aftermath.of_all(connection, [(effect, written)])
-        self._aftermath.plan(connection, self._timetable(), [effect])
+        self._write_results.of_all(connection, [(effect, written)])
+        self._write_results.plan(connection, self._timetable(), [effect])
 
     def _as_effect(
-        self, kind: str, row: ImportRow, deal_id: int, body: Mapping[str, Any], *, back: bool = False
+        self, kind: str, row: ImportRow, deal_id: int, body: Mapping[str, Any], *, rolls_back: bool = False
     ) -> Sendable:
-        """As the outbox would have sent it."""
+        """The write as the outbox would have sent it."""
         now = self._account_clock.now().timestamp()
-        payload = {"body": dict(body), "rolls_back": back, "not_before": now}
+        payload = {"body": dict(body), "rolls_back": rolls_back, "not_before": now}
         return Sendable(row.id, "", deal_id, kind, payload, attempts=0, created_at=now)
 
-    def _tell(self, connection: Connection, job: Import, deal_id: int, words: str) -> None:
+    def _note(self, connection: Connection, job: Import, deal_id: int, words: str) -> None:
         what = f"загрузка вебинара № {job.id} ({job.held_on:%d.%m.%Y})"
         self._journal.note(connection, self._clock.now(), deal_id, what, words)
 
 
-def before(record: DealRecord, body: Mapping[str, Any]) -> dict[str, Any]:
-    """What a patch is about to change, as it was; and what it writes, to see later if that still stands."""
-    fields = {str(one["field_id"]): one for one in body.get("custom_fields_values") or ()}
+def undo_record(record: DealRecord, body: Mapping[str, Any]) -> dict[str, Any]:
+    """What a patch is about to change, as it was; and what it writes, to see later if that still stands. Stored."""
+    fields = {str(field["field_id"]): field for field in body.get("custom_fields_values") or ()}
     return {
         "fields": {number: list(record.fields.get(int(number), ())) for number in fields},
-        "wrote": {number: [value["value"] for value in one["values"] or ()] for number, one in fields.items()},
+        "wrote": {number: [value["value"] for value in field["values"] or ()] for number, field in fields.items()},
         "stage": [record.pipeline_id, record.status_id],
         "moved": [body["pipeline_id"], body["status_id"]] if "status_id" in body else None,
         "tags": [tag["name"] for tag in body.get("tags_to_add") or ()],

@@ -1,4 +1,8 @@
-"""Open deals of people who came again: figures updated, moved where the regulation moves them (W3)."""
+"""Steps of an import: contacts completed, contacts and deals created, open deals updated, all of it undone.
+
+Each step does one request's worth of rows, judged by a fresh read: since the preview a manager may have taken, moved or
+closed a deal. A row in doubt is looked for in amoCRM before anything is sent again; a lost patch is simply judged anew.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,8 @@ from amo_bridge.webinars.imports.delivery import (
     OnWritten,
     PayloadBuilder,
     RowDelivery,
-    before,
+    undo_record,
+    work_line,
 )
 from amo_bridge.webinars.imports.drafts import DraftService
 from amo_bridge.webinars.imports.model import (
@@ -41,114 +46,121 @@ from amo_bridge.webinars.imports.model import (
 from amo_bridge.webinars.imports.repository import ImportRepository
 from amo_bridge.webinars.plan import MAIL, PHONE, Known, addresses_in, code_of, of_open_deal
 
-GONE = "сделки больше нет в работе"
+DEAL_GONE = "сделки больше нет в работе"
+
+
+# --- open deals -------------------------------------------------------------------------------------------------------
 
 
 class UpdateStep:
+    """Open deals of people who came again: figures updated, moved where the regulation moves them (W3)."""
+
     def __init__(
         self,
-        book: ImportRepository,
-        deliverer: RowDelivery,
-        follower: AfterWrite,
+        repository: ImportRepository,
+        delivery: RowDelivery,
+        after_write: AfterWrite,
         client: CrmClient,
-        drafting: DraftService,
-        make: PayloadBuilder,
+        drafts: DraftService,
+        payloads: PayloadBuilder,
     ) -> None:
-        self._book = book
-        self._deliverer = deliverer
-        self._follower = follower
+        self._repository = repository
+        self._delivery = delivery
+        self._after_write = after_write
         self._client = client
-        self._drafting = drafting
-        self._make = make
+        self._drafts = drafts
+        self._payloads = payloads
 
     def look(self, job: Import) -> bool:
-        """A patch says what is to be: a lost one is simply judged anew, on a fresh read."""
-        return self._book.again(job.id, "patch")
+        """Return rows in doubt to ``ready``: a patch says what is to be, so a lost one is judged anew."""
+        return self._repository.again(job.id, "patch")
 
     def step(self, job: Import) -> bool:
-        """One request's worth, judged by a fresh read: since the preview a manager may have taken, moved or closed the
-        deal."""
-        rows = self._book.due(job.id, "patch", "ready", BATCH_SIZE)
+        """One request's worth of rows; False: none is due."""
+        rows = self._repository.due(job.id, "patch", "ready", BATCH_SIZE)
         if not rows:
             return False
         wanted = [row.deal_id for row in rows if row.deal_id]
-        fresh = deals_by_ids(self._client, wanted, filter_enabled=self._drafting.is_filter_enabled)
+        fresh = deals_by_ids(self._client, wanted, filter_enabled=self._drafts.is_filter_enabled)
         bodies = {}
-        with self._book.writing() as connection:
+        with self._repository.writing() as connection:
             for row in rows:
-                body, why_not = self._wanted(row, fresh.get(row.deal_id or 0))
+                body, reason = self._wanted(row, fresh.get(row.deal_id or 0))
                 if len(body) > 1:
                     bodies[row.id] = body
                     if row.before is None:
-                        self._book.remember(connection, row.id, before(fresh[body["id"]], body))
+                        self._repository.remember(connection, row.id, undo_record(fresh[body["id"]], body))
                 else:
-                    told = "; ".join(filter(None, (row.note, why_not)))
-                    self._book.mark(connection, [row.id], state="skipped" if why_not else "done", note=told)
-        self._deliverer.send("patch_deal", bodies, self._settled(job, rows, bodies))
+                    note = "; ".join(filter(None, (row.note, reason)))
+                    self._repository.mark(connection, [row.id], state="skipped" if reason else "done", note=note)
+        self._delivery.send("patch_deal", bodies, self._settled(job, rows, bodies))
         return True
 
     def _wanted(self, row: ImportRow, record: DealRecord | None) -> tuple[dict[str, Any], str]:
-        """(patch, why nothing is to be done)."""
-        deal = self._drafting.view(record) if record else None
+        """(patch, the reason why nothing is to be done)."""
+        deal = self._drafts.view(record) if record else None
         if record is None or deal is None or deal.stage.is_won or deal.stage.is_lost:
-            return {}, GONE
-        known = Known(loader=self._drafting.loader, opt_out_tag=self._drafting.opt_out_tag)
-        now = of_open_deal(row.row, deal, known, self._drafting.options)
-        return ({}, now.why) if now.what == "nothing" else (self._make.patch(now, record), "")
+            return {}, DEAL_GONE
+        known = Known(loader=self._drafts.loader, opt_out_tag=self._drafts.opt_out_tag)
+        plan = of_open_deal(row.row, deal, known, self._drafts.options)
+        return ({}, plan.why) if plan.what == "nothing" else (self._payloads.patch(plan, record), "")
 
     def _settled(self, job: Import, rows: Sequence[ImportRow], bodies: Mapping[int, Mapping[str, Any]]) -> OnWritten:
         by_id = {row.id: row for row in rows}
 
         def settled(connection: Connection, written: Mapping[int, Written]) -> None:
-            for number, one in written.items():
-                self._book.mark(connection, [number], state="done")
-                self._follower.changed(connection, job, by_id[number], bodies[number], one)
+            for row_id, deal in written.items():
+                self._repository.mark(connection, [row_id], state="done")
+                self._after_write.changed(connection, job, by_id[row_id], bodies[row_id], deal)
 
         return settled
 
 
-# Known contacts get the mails and phones that the file has and they lack; an undo takes them off again.
-#
-# Judged by a fresh read each time: amoCRM replaces a field as a whole, so what people have there is sent along. Only
-# what the import itself added is ever taken off, and only as long as it stands there as it was written.
+# --- known contacts ---------------------------------------------------------------------------------------------------
 
 Lines = Mapping[str, Sequence[Mapping[str, Any]]]
 """PHONE and EMAIL → the lines of the field."""
-FIELDS: Mapping[str, str] = {PHONE: "телефон", MAIL: "почту"}
+FIELD_WORDS: Mapping[str, str] = {PHONE: "телефон", MAIL: "почту"}
 
 
 class CompleteStep:
+    """Known contacts get the mails and phones that the file has and they lack; an undo takes them off again.
+
+    amoCRM replaces a field as a whole, so what people have there is sent along. Only what the import itself added is
+    ever taken off, and only as long as it stands there as it was written.
+    """
+
     def __init__(
         self,
         index: ContactIndex,
         client: CrmClient,
-        book: ImportRepository,
-        deliverer: RowDelivery,
-        follower: AfterWrite,
+        repository: ImportRepository,
+        delivery: RowDelivery,
+        after_write: AfterWrite,
         account: Account,
     ) -> None:
         self._index = index
         self._client = client
-        self._book = book
-        self._deliverer = deliverer
-        self._follower = follower
+        self._repository = repository
+        self._delivery = delivery
+        self._after_write = after_write
         self._account = account
 
     def look(self, job: Import) -> bool:
-        """A patch says what is to be: a lost one is simply judged anew, on a fresh read."""
-        return self._book.again(job.id, ADD if job.state == "running" else TAKE_OFF)
+        """Return rows in doubt to ``ready``: a patch says what is to be, so a lost one is judged anew."""
+        return self._repository.again(job.id, ADD if job.state == "running" else TAKE_OFF)
 
     def step(self, job: Import) -> bool:
         """One request's worth of contacts."""
         step = ADD if job.state == "running" else TAKE_OFF
-        rows = _each_contact_once(self._book.due(job.id, step, "ready", BATCH_SIZE))
+        rows = _each_contact_once(self._repository.due(job.id, step, "ready", BATCH_SIZE))
         if not rows:
             return False
         wanted = [row.contact_id for row in rows if row.contact_id]
         fresh = contact_lines(self._client, wanted, self._account.is_api_filter_enabled)
         bodies: dict[int, dict[str, Any]] = {}
         notes: dict[int, str] = {}
-        with self._book.writing() as connection:
+        with self._repository.writing() as connection:
             for row in rows:
                 lines = fresh.get(row.contact_id or 0)
                 fields = self._added(connection, row, lines) if step == ADD else _taken_off(row, lines, notes)
@@ -156,7 +168,7 @@ class CompleteStep:
                     bodies[row.id] = {"id": row.contact_id, "custom_fields_values": self._values(fields)}
                 else:
                     self._go_on(connection, row, step, notes.get(row.id, ""))
-        self._deliverer.send(
+        self._delivery.send(
             "patch_contact", bodies, self._settled(rows, step, bodies, notes), self._failed(rows, step)
         )  # fmt: skip
         return True
@@ -166,14 +178,14 @@ class CompleteStep:
         if lines is None:
             return {}
         missing = {
-            code: [one for one in told if one not in addresses_in(code, (line["value"] for line in lines[code]))]
-            for code, told in _by_field(row.row.adds).items()
+            code: [text for text in added if text not in addresses_in(code, (line["value"] for line in lines[code]))]
+            for code, added in _by_field(row.row.adds).items()
         }
-        missing = {code: told for code, told in missing.items() if told}
+        missing = {code: added for code, added in missing.items() if added}
         if missing:
-            was = {code: {"was": lines[code], "added": told} for code, told in missing.items()}
-            self._book.mark(connection, [row.id], contact_was=json.dumps(was, ensure_ascii=False))
-        return {code: [*lines[code], *map(_work, told)] for code, told in missing.items()}
+            was = {code: {"was": lines[code], "added": added} for code, added in missing.items()}
+            self._repository.mark(connection, [row.id], contact_was=json.dumps(was, ensure_ascii=False))
+        return {code: [*lines[code], *map(work_line, added)] for code, added in missing.items()}
 
     def _values(self, fields: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
         return [
@@ -183,7 +195,7 @@ class CompleteStep:
 
     def _go_on(self, connection: Connection, row: ImportRow, step: str, note: str) -> None:
         after = after_adding(row) if step == ADD else after_taking_off(row, note)
-        self._book.mark(connection, [row.id], note=note, due_at=0.0, **after)
+        self._repository.mark(connection, [row.id], note=note, due_at=0.0, **after)
 
     def _settled(
         self, rows: Sequence[ImportRow], step: str, bodies: Mapping[int, Mapping[str, Any]], notes: Mapping[int, str]
@@ -191,9 +203,9 @@ class CompleteStep:
         by_id = {row.id: row for row in rows}
 
         def settled(connection: Connection, written: Mapping[int, Written]) -> None:
-            for number in written:
-                self._go_on(connection, by_id[number], step, notes.get(number, ""))
-            self._know(connection, {one.id: bodies[number] for number, one in written.items()})
+            for row_id in written:
+                self._go_on(connection, by_id[row_id], step, notes.get(row_id, ""))
+            self._index_contacts(connection, {contact.id: bodies[row_id] for row_id, contact in written.items()})
 
         return settled
 
@@ -201,33 +213,33 @@ class CompleteStep:
         """The deal is worth more than the address: without it the row goes on."""
         by_id = {row.id: row for row in rows}
 
-        def failed(connection: Connection, words: Mapping[int, str]) -> None:
-            for number, told in words.items():
-                row = by_id[number]
+        def failed(connection: Connection, reasons: Mapping[int, str]) -> None:
+            for row_id, reason in reasons.items():
+                row = by_id[row_id]
                 if step == ADD:
-                    self._book.mark(connection, [number], contact_was=None)
-                    self._go_on(connection, row, step, f"контакт не дополнен: {told}")
+                    self._repository.mark(connection, [row_id], contact_was=None)
+                    self._go_on(connection, row, step, f"контакт не дополнен: {reason}")
                 else:
-                    self._go_on(connection, row, step, f"{_still_there(row.contact_was or {})}: {told}")
+                    self._go_on(connection, row, step, f"{_not_taken_off(row.contact_was or {})}: {reason}")
 
         return failed
 
-    def _know(self, connection: Connection, bodies: Mapping[int, Mapping[str, Any]]) -> None:
-        """So that the next file finds him before amoCRM's hook has told of him. The hook is heard all the same: within
-        the same second somebody may have changed the card again."""
-        codes = {self._account.field(code, "contacts").id: code for code in FIELDS}
+    def _index_contacts(self, connection: Connection, bodies: Mapping[int, Mapping[str, Any]]) -> None:
+        """So that the next file finds the contacts before amoCRM's webhook arrives. The webhook is processed all the
+        same: within the same second somebody may have changed the card again."""
+        codes = {self._account.field(code, "contacts").id: code for code in FIELD_WORDS}
         renewed = []
         for contact in self._index.get(bodies).values():
-            told = {
+            lines = {
                 codes[field["field_id"]]: field["values"] or () for field in bodies[contact.id]["custom_fields_values"]
             }
             known = {
-                name: tuple(sorted(addresses_in(code, (line["value"] for line in told[code]))))
+                name: tuple(sorted(addresses_in(code, (line["value"] for line in lines[code]))))
                 for name, code in (("phones", PHONE), ("mails", MAIL))
-                if code in told
+                if code in lines
             }
             renewed.append(replace(contact, **known))  # type: ignore[arg-type]
-        self._index.put(connection, renewed, self._follower.now())
+        self._index.put(connection, renewed, self._after_write.now())
 
 
 def _taken_off(row: ImportRow, lines: Lines | None, notes: dict[int, str]) -> dict[str, list[Mapping[str, Any]]]:
@@ -235,65 +247,63 @@ def _taken_off(row: ImportRow, lines: Lines | None, notes: dict[int, str]) -> di
     if lines is None:
         return {}
     fields: dict[str, list[Mapping[str, Any]]] = {}
-    kept = {}
-    for code, told in (row.contact_was or {}).items():
-        ours = [_work(one) for one in told["added"]]
-        others = [line for line in lines[code] if line not in ours]
+    changed = {}
+    for code, before in (row.contact_was or {}).items():
+        added = [work_line(address) for address in before["added"]]
+        others = [line for line in lines[code] if line not in added]
         if len(others) < len(lines[code]):
             fields[code] = others
-        elif any(line not in told["was"] for line in others):
-            kept[code] = told
-    if kept:
-        notes[row.id] = f"{_still_there(kept)}: изменили после загрузки"
+        elif any(line not in before["was"] for line in others):
+            changed[code] = before
+    if changed:
+        notes[row.id] = f"{_not_taken_off(changed)}: изменили после загрузки"
     return fields
 
 
 def _each_contact_once(rows: Iterable[ImportRow]) -> list[ImportRow]:
-    """Two people whom somebody took for one contact are not two patches of one request: each would undo the other."""
+    """Two people matched with one contact must not be two patches of one request: each would undo the other."""
     return list({row.contact_id: row for row in reversed(list(rows))}.values())[::-1]
 
 
 def _by_field(addresses: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for one in addresses:
-        found.setdefault(code_of(one), []).append(one)
+    for address in addresses:
+        found.setdefault(code_of(address), []).append(address)
     return found
 
 
-def _work(address: str) -> dict[str, str]:
-    return {"value": address, "enum_code": "WORK"}
+def _not_taken_off(was: Mapping[str, Any]) -> str:
+    words = (f"{FIELD_WORDS[code]} {', '.join(before['added'])}" for code, before in was.items())
+    return f"не убрали из контакта {' и '.join(words)}"
 
 
-def _still_there(was: Mapping[str, Any]) -> str:
-    told = (f"{FIELDS[code]} {', '.join(one['added'])}" for code, one in was.items())
-    return f"не убрали из контакта {' и '.join(told)}"
-
-
-# New contacts and new deals: whoever is in doubt is looked for in amoCRM before anything is sent again.
+# --- new contacts and deals -------------------------------------------------------------------------------------------
 
 log = structlog.get_logger()
 KINDS = {"person": "create_contact", "deal": "create_deal"}
 
 
 class CreateStep:
+    """New contacts, then deals for new and known ones."""
+
     def __init__(
         self,
         store: Store,
-        key: int,
+        account_id: int,
         client: CrmClient,
-        book: ImportRepository,
-        deliverer: RowDelivery,
-        follower: AfterWrite,
-        make: PayloadBuilder,
+        repository: ImportRepository,
+        delivery: RowDelivery,
+        after_write: AfterWrite,
+        payloads: PayloadBuilder,
     ) -> None:
         self._store = store
-        self._key = key
+        self._account_id = account_id
         self._client = client
-        self._book = book
-        self._deliverer = deliverer
-        self._follower = follower
-        self._make = make
-        self._index = ContactIndex(store, key)
+        self._repository = repository
+        self._delivery = delivery
+        self._after_write = after_write
+        self._payloads = payloads
+        self._index = ContactIndex(store, account_id)
 
     def step(self, job: Import) -> bool:
         """One request: contacts first, because their deals need them."""
@@ -304,12 +314,12 @@ class CreateStep:
         return any([self._look(job, "person"), self._look(job, "deal")])
 
     def _send(self, job: Import, step: str) -> bool:
-        rows = self._book.due(job.id, step, "ready", BATCH_SIZE)
+        rows = self._repository.due(job.id, step, "ready", BATCH_SIZE)
         bodies = self._bodies(step, rows)
-        return bool(self._deliverer.send(KINDS[step], bodies, self._settled(job, step, rows, bodies)))
+        return bool(self._delivery.send(KINDS[step], bodies, self._settled(job, step, rows, bodies)))
 
     def _look(self, job: Import, step: str) -> bool:
-        rows = self._book.due(job.id, step, "doubt", BATCH_SIZE)
+        rows = self._repository.due(job.id, step, "doubt", BATCH_SIZE)
         if not rows:
             return False
         bodies = self._bodies(step, rows)
@@ -318,20 +328,21 @@ class CreateStep:
         try:
             found = find_lost(self._client, KINDS[step], lost, lambda entity_ids: self._taken(step, entity_ids))
         except CrmTemporary:
-            self._deliverer.postpone_search(rows)
+            self._delivery.postpone_search(rows)
             raise
         log.info("looked for lost answers", kind=KINDS[step], found=len(found), missing=len(rows) - len(found))
         # Of an import that is being taken back nothing more is made.
-        missing = "ready" if job.state == "running" else "skipped"
+        state = "ready" if job.state == "running" else "skipped"
         with self._store.write() as connection:
             self._settled(job, step, rows, bodies)(connection, found)
-            self._book.mark(connection, [row.id for row in rows if row.id not in found], state=missing, due_at=0.0)
+            missing = [row.id for row in rows if row.id not in found]
+            self._repository.mark(connection, missing, state=state, due_at=0.0)
         return True
 
     def _bodies(self, step: str, rows: Sequence[ImportRow]) -> dict[int, dict[str, Any]]:
         if step == "person":
-            return {row.id: self._make.contact(row.row) for row in rows}
-        return {row.id: self._make.deal(row.row, row.contact_id) for row in rows if row.contact_id is not None}
+            return {row.id: self._payloads.contact(row.row) for row in rows}
+        return {row.id: self._payloads.deal(row.row, row.contact_id) for row in rows if row.contact_id is not None}
 
     def _settled(
         self, job: Import, step: str, rows: Sequence[ImportRow], bodies: Mapping[int, Mapping[str, Any]]
@@ -340,22 +351,21 @@ class CreateStep:
 
         def people(connection: Connection, written: Mapping[int, Written]) -> None:
             after = {"step": "deal", "state": "ready"} if job.state == "running" else {"state": "skipped"}
-            for number, one in written.items():
-                self._book.mark(connection, [number], contact_id=one.id, made_contact=1, due_at=0.0, **after)
-            self._index.put(
-                connection, [_indexed(by_id[number], one.id) for number, one in written.items()], self._follower.now()
-            )  # fmt: skip
+            for row_id, contact in written.items():
+                self._repository.mark(connection, [row_id], contact_id=contact.id, made_contact=1, due_at=0.0, **after)
+            indexed = [_indexed(by_id[row_id], contact.id) for row_id, contact in written.items()]
+            self._index.put(connection, indexed, self._after_write.now())
 
         def deals(connection: Connection, written: Mapping[int, Written]) -> None:
             links = []
-            for number, one in written.items():
-                row = by_id[number]
+            for row_id, deal in written.items():
+                row = by_id[row_id]
                 undo = {"step": first_of_undo(row), "state": "ready"}
                 after = {"state": "done"} if job.state == "running" else undo
-                self._book.mark(connection, [number], deal_id=one.id, due_at=0.0, **after)
-                self._follower.made(connection, job, row, bodies[number], one)
-                links.append((row.contact_id or 0, one.id))
-            self._index.link(connection, links, self._follower.now())
+                self._repository.mark(connection, [row_id], deal_id=deal.id, due_at=0.0, **after)
+                self._after_write.made(connection, job, row, bodies[row_id], deal)
+                links.append((row.contact_id or 0, deal.id))
+            self._index.link(connection, links, self._after_write.now())
 
         return people if step == "person" else deals
 
@@ -364,71 +374,74 @@ class CreateStep:
         column = import_rows.c.contact_id if step == "person" else import_rows.c.deal_id
         found: set[int] = set()
         with self._store.read() as connection:
-            for some in chunks(sorted(set(entity_ids))):
-                query = select(column).where(import_rows.c.account == self._key, column.in_(some))
+            for chunk in chunks(sorted(set(entity_ids))):
+                query = select(column).where(import_rows.c.account == self._account_id, column.in_(chunk))
                 found |= set(connection.execute(query).scalars())
         return found
 
 
 def _indexed(row: ImportRow, contact_id: int) -> MirroredContact:
-    """So that the next import knows the person before amoCRM's hook has told of him."""
+    """So that the next import knows the person before amoCRM's webhook arrives."""
     person = row.row.person
     return MirroredContact.of(
         ContactRecord(id=contact_id, name=person.name, phones=person.phones, emails=person.mails)
     )  # fmt: skip
 
 
-# Taking an import back. amoCRM's API can't delete deals: those that were made are closed, with a reason and a tag.
-#
-# What a person has changed since stays as he left it, and is told of.
+# --- undo -------------------------------------------------------------------------------------------------------------
 
 CONTACT_STAYS = "контакт остался: удалить его через API нельзя"
 
 
 class UndoStep:
+    """Takes an import back. amoCRM's API can't delete deals: created ones are closed, with a reason and a tag.
+
+    What a person has changed since then stays, and the row's note says so.
+    """
+
     def __init__(
         self,
-        book: ImportRepository,
-        deliverer: RowDelivery,
-        follower: AfterWrite,
+        repository: ImportRepository,
+        delivery: RowDelivery,
+        after_write: AfterWrite,
         client: CrmClient,
-        drafting: DraftService,
+        drafts: DraftService,
     ) -> None:
-        self._book = book
-        self._deliverer = deliverer
-        self._follower = follower
+        self._repository = repository
+        self._delivery = delivery
+        self._after_write = after_write
         self._client = client
-        self._account = drafting.account
-        self._options = drafting.options
-        self._loader = drafting.loader
-        reason = drafting.options.undo_reason
+        self._account = drafts.account
+        self._options = drafts.options
+        self._loader = drafts.loader
+        reason = drafts.options.undo_reason
         self._reason = self._account.loss_reason(reason) if reason else None
 
     def look(self, job: Import) -> bool:
-        """A patch says what is to be: a lost one is simply judged anew, on a fresh read."""
-        return self._book.again(job.id, "undo")
+        """Return rows in doubt to ``ready``: a patch says what is to be, so a lost one is judged anew."""
+        return self._repository.again(job.id, "undo")
 
     def step(self, job: Import) -> bool:
         """One request's worth of rows."""
-        rows = self._book.due(job.id, "undo", "ready", BATCH_SIZE)
+        rows = self._repository.due(job.id, "undo", "ready", BATCH_SIZE)
         if not rows:
             return False
         wanted = [row.deal_id for row in rows if row.deal_id]
         fresh = deals_by_ids(self._client, wanted, filter_enabled=self._account.is_api_filter_enabled)
         bodies: dict[int, dict[str, Any]] = {}
         notes: dict[int, str] = {}
-        with self._book.writing() as connection:
+        with self._repository.writing() as connection:
             for row in rows:
                 body, note = self._back(row, fresh.get(row.deal_id or 0))
                 if row.contact_was is not None:
-                    # What could not be taken off his contact was said a step ago.
+                    # The step before has noted what could not be taken off the contact.
                     note = "; ".join(filter(None, (row.note, note)))
                 notes[row.id] = note
                 if len(body) > 1:
                     bodies[row.id] = body
                 else:
-                    self._book.mark(connection, [row.id], state="kept" if note else "undone", note=note)
-        self._deliverer.send("patch_deal", bodies, self._settled(job, rows, bodies, notes))
+                    self._repository.mark(connection, [row.id], state="kept" if note else "undone", note=note)
+        self._delivery.send("patch_deal", bodies, self._settled(job, rows, bodies, notes))
         return True
 
     def _back(self, row: ImportRow, record: DealRecord | None) -> tuple[dict[str, Any], str]:
@@ -438,13 +451,13 @@ class UndoStep:
         return self._close(row, record) if row.before is None else self._restore(row.before, record)
 
     def _close(self, row: ImportRow, record: DealRecord) -> tuple[dict[str, Any], str]:
-        """A deal that the import made: closed, unless somebody has begun to work with it."""
+        """A deal that the import created: closed, unless somebody has begun to work with it."""
         made_on = self._account.stage(row.row.to_stage or "")
         if record.status_id == LOST and self._options.undo_tag in record.tags:
             return {}, ""
         if (record.pipeline_id, record.status_id) != made_on.key:
-            now = self._account.stage_of(record.pipeline_id, record.status_id)
-            return {}, f"сделку уже перевели на «{now.name}»"
+            stage = self._account.stage_of(record.pipeline_id, record.status_id)
+            return {}, f"сделку уже перевели на «{stage.name}»"
         if record.responsible_user_id != self._loader:
             name = next((user.name for user in self._account.users if user.id == record.responsible_user_id), "другой")
             return {}, f"сделку уже взял {name}"
@@ -457,17 +470,17 @@ class UndoStep:
         return body, CONTACT_STAYS if row.made_contact else ""
 
     def _restore(self, before: Mapping[str, Any], record: DealRecord) -> tuple[dict[str, Any], str]:
-        """A deal that the import changed: each change is put back that still stands."""
+        """A deal that the import changed: each change that still stands is rolled back."""
         body: dict[str, Any] = {"id": record.id}
-        kept = []
+        changed = []
         fields = []
         for number, wrote in before["wrote"].items():
-            now = [str(value) for value in record.fields.get(int(number), ())]
+            current = [str(value) for value in record.fields.get(int(number), ())]
             old = before["fields"][number]
-            if now == [str(value) for value in wrote]:
+            if current == [str(value) for value in wrote]:
                 fields.append({"field_id": int(number), "values": [{"value": value} for value in old] or None})
-            elif now != [str(value) for value in old]:
-                kept.append(f"поле «{self._field(int(number))}» изменили после загрузки")
+            elif current != [str(value) for value in old]:
+                changed.append(f"поле «{self._field(int(number))}» изменили после загрузки")
         if fields:
             body["custom_fields_values"] = fields
         if tags := [tag for tag in before["tags"] if tag in record.tags]:
@@ -477,8 +490,8 @@ class UndoStep:
             if stage == before["moved"]:
                 body |= {"pipeline_id": before["stage"][0], "status_id": before["stage"][1]}
             elif stage != before["stage"]:
-                kept.append(f"сделку уже перевели на «{self._account.stage_of(*stage).name}»")
-        return body, "; ".join(kept)
+                changed.append(f"сделку уже перевели на «{self._account.stage_of(*stage).name}»")
+        return body, "; ".join(changed)
 
     def _field(self, number: int) -> str:
         return next((field.name for field in self._account.fields() if field.id == number), str(number))
@@ -493,8 +506,8 @@ class UndoStep:
         by_id = {row.id: row for row in rows}
 
         def settled(connection: Connection, written: Mapping[int, Written]) -> None:
-            for number, one in written.items():
-                self._book.mark(connection, [number], state="undone", note=notes[number])
-                self._follower.undone(connection, job, by_id[number], bodies[number], one, self._reason)
+            for row_id, deal in written.items():
+                self._repository.mark(connection, [row_id], state="undone", note=notes[row_id])
+                self._after_write.undone(connection, job, by_id[row_id], bodies[row_id], deal, self._reason)
 
         return settled
