@@ -61,7 +61,7 @@ def _replayed(body: bytes, config: Config) -> Replayed:
             config.account.url,
             tokens(config, os.environ),
             LocalRateLimiter(config.account.requests_per_second),
-            patience=PATIENCE,
+            max_retry_wait=PATIENCE,
         )
         return judge_again(body, RuleEngine.of(config, Account.read(client), FixedClock(EPOCH)), client)
     except ConfigError as error:

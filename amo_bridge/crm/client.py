@@ -1,6 +1,7 @@
-"""Query strings as PHP writes and reads them: ``filter[id][]=1&filter[id][]=2``.
+"""HTTP client of amoCRM's API: one request at a time, through the rate limiter, every answer understood.
 
-amoCRM's own library builds them with ``http_build_query`` (amoCRM docs, filters-api), hence percent-encoded brackets.
+Reads are tried again when amoCRM is busy or silent. Writes never are: amoCRM has no idempotency keys, so a lost write
+must be looked for first (crm/writes.py).
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ Params = Mapping[str, Any]
 
 
 def php_query(params: Params) -> str:
-    """Nested mappings and lists as one query string.
+    """Nested mappings and lists as one query string, as PHP reads it: ``filter[id][]=1&filter[id][]=2``.
 
+    amoCRM's own library uses ``http_build_query`` (amoCRM docs, filters-api), hence percent-encoded brackets.
     A list of plain values gets empty brackets, a list of mappings gets indexes (its parts belong together), a bool is
     1 or 0, and what is None is left out.
     """
@@ -51,26 +53,23 @@ def _pairs(name: str, value: Any) -> Iterator[tuple[str, str]]:
         yield name, str(value)
 
 
-# The client of amoCRM's API: one request at a time, within the budget, every answer understood.
-#
-# Reads are tried again when amoCRM is busy or silent. Writes never are: amoCRM has no idempotency keys, so whoever
-# writes must look first whether a lost write is there.
+# --- the client -------------------------------------------------------------------------------------------------------
 
 log = structlog.get_logger()
 
 BATCH_SIZE: Final = 250
-SMALLEST_PAGE: Final = 50
+MIN_PAGE_SIZE: Final = 50
 USER_AGENT: Final = "amo-bridge"
-MOST_TRIES = 5
-PATIENCE = 60.0
-FIRST_PUSH_BACK = 1.0
-LONGEST_PUSH_BACK = 60.0
+MAX_TRIES = 5
+MAX_RETRY_WAIT_SECONDS = 60.0
+FIRST_PUSH_BACK_SECONDS = 1.0
+MAX_PUSH_BACK_SECONDS = 60.0
 GATEWAY_TIMEOUT = 504
 
 
 @dataclass(frozen=True)
 class Page:
-    """Some rows of a list. ``ends_at``: so many rows of it are passed now; None: that was all. ``limit``: how many rows
+    """Some rows of a list. ``ends_at``: so many rows of it are read now; None: that was all. ``limit``: how many rows
     amoCRM could bear in one page."""
 
     rows: list[dict[str, Any]]
@@ -79,13 +78,13 @@ class Page:
 
 
 class CrmClient:
-    """Asks one account. ``base_url`` has scheme and host; paths begin with ``/api/``; files are kept on
-    another host of amoCRM's, whose whole address is taken as well.
+    """The API of one account. ``base_url`` has scheme and host; paths begin with ``/api/``; files are on another host
+    of amoCRM's, whose whole address is taken as well.
 
     All methods raise CrmError, whose class says what to do. ``timeout``: seconds to connect and to wait for bytes.
-    ``patience``: how many seconds a read may sleep between its tries altogether. ``before_send`` is called when the
-    budget has let a request through, last thing before it leaves: whoever has lost the lead may raise there.
-    ``server_time`` is told how each answer was dated.
+    ``max_retry_wait``: how many seconds a read may sleep between its tries altogether. ``before_send`` is called when
+    the rate limiter has let a request through, last thing before it leaves: a lost leadership is raised there.
+    ``server_time`` is called with the date of each answer.
     """
 
     batch_size = BATCH_SIZE
@@ -94,12 +93,12 @@ class CrmClient:
         self,
         base_url: str,
         tokens: Tokens,
-        budget: RateLimiter,
+        rate_limiter: RateLimiter,
         *,
         session: requests.Session | None = None,
         timeout: tuple[float, float] = (5.0, 20.0),
         user_agent: str = USER_AGENT,
-        patience: float = PATIENCE,
+        max_retry_wait: float = MAX_RETRY_WAIT_SECONDS,
         before_send: Callable[[], None] | None = None,
         server_time: Callable[[datetime], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -107,18 +106,18 @@ class CrmClient:
     ) -> None:
         self.url = base_url.rstrip("/")
         self._tokens = tokens
-        self._budget = budget
+        self._rate_limiter = rate_limiter
         self._session = session or requests.Session()
-        # amoCRM offers session cookies beside the token; a session of a browser is the last thing we want.
+        # amoCRM offers session cookies beside the token; with them a request would count as a browser's.
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._timeout = timeout
         self._headers = {"User-Agent": user_agent, "Accept": "application/hal+json, application/json"}
-        self._patience = patience
+        self._max_retry_wait = max_retry_wait
         self._before_send = before_send
         self._server_time = server_time
         self._clock = clock
         self._sleep = sleep
-        self._refused_in_a_row = 0
+        self._push_backs = 0
 
     def get(self, path: str, params: Params | None = None) -> dict[str, Any] | None:
         """The object at a path; None when there is none or the list is empty (204)."""
@@ -136,18 +135,18 @@ class CrmClient:
             page = self.page(path, params, key, page.ends_at, page.limit)
             yield from page.rows
 
-    def page(self, path: str, params: Params | None, key: str, passed: int = 0, limit: int = BATCH_SIZE) -> Page:
-        """The rows of a list after the first ``passed``, for whoever goes on with the list later. See ``pages``."""
+    def page(self, path: str, params: Params | None, key: str, start: int = 0, limit: int = BATCH_SIZE) -> Page:
+        """Some rows of a list after the first ``start``, to go on with the list later. See ``pages``."""
         while True:
-            number, skip = divmod(passed, limit)
-            may_shrink = limit > SMALLEST_PAGE
+            number, skip = divmod(start, limit)
+            may_shrink = limit > MIN_PAGE_SIZE
             retry = _is_temporary_but_not_heavy if may_shrink else _is_temporary
             try:
                 answer = self._read(path, {**(params or {}), "page": number + 1, "limit": limit}, retry)
             except CrmUncertain as error:
                 if error.status != GATEWAY_TIMEOUT or not may_shrink:
                     raise
-                limit = max(limit // 2, SMALLEST_PAGE)
+                limit = max(limit // 2, MIN_PAGE_SIZE)
                 continue
             rows = _embedded(answer, key)
             is_last = not rows or not _has_next(answer)
@@ -155,90 +154,90 @@ class CrmClient:
 
     def post(self, path: str, body: Any) -> Any:
         """Create. The decoded answer: an object, for leads/complex a list, None when amoCRM says nothing more."""
-        return self._once("POST", path, body=body)
+        return self._request("POST", path, body=body)
 
     def patch(self, path: str, body: Any) -> Any:
         """Change. As ``post``."""
-        return self._once("PATCH", path, body=body)
+        return self._request("PATCH", path, body=body)
 
     def put(self, path: str, body: Any) -> Any:
         """Attach, as files are to an entity. As ``post``."""
-        return self._once("PUT", path, body=body)
+        return self._request("PUT", path, body=body)
 
     def delete(self, path: str, body: Any = None) -> Any:
         """Remove. As ``post``."""
-        return self._once("DELETE", path, body=body)
+        return self._request("DELETE", path, body=body)
 
     def _read(self, path: str, params: Params, retry: Callable[[BaseException], bool]) -> dict[str, Any] | None:
         tries = Retrying(
             retry=retry_if_exception(retry),
             wait=_wait,
-            stop=self._gives_up,
+            stop=self._is_out_of_tries,
             sleep=self._sleep,
             reraise=True,
         )
-        answer = tries(self._once, "GET", path, params=params)
+        answer = tries(self._request, "GET", path, params=params)
         if answer is None or isinstance(answer, dict):
             return answer
         raise CrmUncertain("a list where an object should be", status=200, method="GET", path=path)
 
-    def _gives_up(self, state: RetryCallState) -> bool:
-        return state.attempt_number >= MOST_TRIES or state.idle_for + state.upcoming_sleep > self._patience
+    def _is_out_of_tries(self, state: RetryCallState) -> bool:
+        return state.attempt_number >= MAX_TRIES or state.idle_for + state.upcoming_sleep > self._max_retry_wait
 
-    def _once(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> Any:
-        """One request, and one more with another token if amoCRM does not take the first."""
-        self._budget.acquire()
+    def _request(self, method: str, path: str, *, params: Params | None = None, body: Any = None) -> Any:
+        """Send one request, and one more with another token if amoCRM does not accept the first."""
+        self._rate_limiter.acquire()
         token = self._token()
         try:
-            return self._heard(method, path, token, params, body)
+            return self._try(method, path, token, params, body)
         except CrmStopped as error:
             # An account that was renamed answers at its old address with 401, or with a page saying 404.
             another = self._renewed(token) if error.status in (401, 404) else None
             if another is None:
-                self._stop(error)
+                self._open_breaker(error)
                 raise
-        self._budget.acquire()
+        self._rate_limiter.acquire()
         try:
-            return self._heard(method, path, another, params, body)
+            return self._try(method, path, another, params, body)
         except CrmStopped as error:
-            self._stop(error)
+            self._open_breaker(error)
             raise
 
     def _token(self) -> str:
         try:
             return self._tokens.access_token()
         except CrmStopped as error:
-            self._stop(error)
+            self._open_breaker(error)
             raise
 
     def _renewed(self, token: str) -> str | None:
         try:
             return self._tokens.renew(token)
         except CrmStopped as error:
-            self._stop(error)
+            self._open_breaker(error)
             raise
 
-    def _stop(self, error: CrmStopped) -> None:
+    def _open_breaker(self, error: CrmStopped) -> None:
         # A right that is missing for one method says nothing about the others.
         if not isinstance(error, CrmForbidden):
-            self._budget.stop(error)
+            self._rate_limiter.stop(error)
             log.error("amoCRM stopped us", error=str(error), kind=type(error).__name__)
 
-    def _heard(self, method: str, path: str, token: str, params: Params | None, body: Any) -> Any:
-        """Send, and tell the budget what the answer means for everybody else."""
+    def _try(self, method: str, path: str, token: str, params: Params | None, body: Any) -> Any:
+        """Send, and let the rate limiter know what the answer means for all other requests."""
         try:
-            answer = self._sent(method, path, token, params, body)
+            answer = self._send(method, path, token, params, body)
         except CrmTemporary as error:
             if error.status == 429:
                 self._push_back(error)
             raise
         except (CrmRefused, CrmForbidden):
-            self._works()
+            self._note_success()
             raise
-        self._works()
+        self._note_success()
         return answer
 
-    def _sent(self, method: str, path: str, token: str, params: Params | None, body: Any) -> Any:
+    def _send(self, method: str, path: str, token: str, params: Params | None, body: Any) -> Any:
         query = php_query(params or {})
         host = "" if "://" in path else self._tokens.base_url or self.url
         url = host + path + (f"?{query}" if query else "")
@@ -278,15 +277,15 @@ class CrmClient:
             log.debug("unreadable Date header", date=date)
 
     def _push_back(self, error: CrmTemporary) -> None:
-        """amoCRM rarely says for how long; then longer each time, because going on ends in a block."""
-        grown = min(FIRST_PUSH_BACK * 2**self._refused_in_a_row, LONGEST_PUSH_BACK)
-        self._refused_in_a_row = min(self._refused_in_a_row + 1, 10)
-        self._budget.push_back(error.retry_after if error.retry_after is not None else grown)
+        """Slow all requests down: as amoCRM asks, else longer each time, because going on ends in a block."""
+        grown = min(FIRST_PUSH_BACK_SECONDS * 2**self._push_backs, MAX_PUSH_BACK_SECONDS)
+        self._push_backs = min(self._push_backs + 1, 10)
+        self._rate_limiter.push_back(error.retry_after if error.retry_after is not None else grown)
 
-    def _works(self) -> None:
-        self._refused_in_a_row = 0
-        if self._budget.probing:
-            self._budget.resume()
+    def _note_success(self) -> None:
+        self._push_backs = 0
+        if self._rate_limiter.probing:
+            self._rate_limiter.resume()
             log.info("amoCRM works again")
 
 
@@ -301,14 +300,14 @@ class _Bearer(AuthBase):
         return request
 
 
-_growing = wait_random_exponential(multiplier=0.5, max=20)
+_backoff = wait_random_exponential(multiplier=0.5, max=20)
 
 
 def _wait(state: RetryCallState) -> float:
-    """As long as amoCRM asked for, else a growing while; chance is in it, so that processes don't march in step."""
+    """Backoff with jitter, so that processes don't try in step; not less than amoCRM asked for."""
     error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, CrmTemporary) else None
-    return max(_growing(state), asked or 0.0)
+    retry_after = error.retry_after if isinstance(error, CrmTemporary) else None
+    return max(_backoff(state), retry_after or 0.0)
 
 
 def _is_temporary(error: BaseException) -> bool:

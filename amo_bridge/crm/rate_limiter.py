@@ -1,11 +1,11 @@
-"""How often amoCRM may be asked: 7 requests a second per integration, and the fuse that stops everything.
+"""Rate limiter of requests to amoCRM, with a circuit breaker.
 
-A request is let through only when at least 1.1/rate seconds have passed since the last one, counted from the moment it
-was really let through. So no second ever holds more than the rate, however unevenly processes wake up, and the first
-request after a pause goes at once.
+amoCRM allows an integration 7 requests a second. A request is let through only when at least 1.1/rate seconds have
+passed since the last one, counted from the moment it was really let through. So no second ever holds more than the
+rate, however unevenly processes wake up, and the first request after a pause goes at once.
 
 All processes of an account share one row of the bridge's database: the next free moment, moved on in one UPDATE (as in
-GCRA), and the fuse, so that a blocked address stops every process at once and stays stopped over a restart.
+GCRA), and the circuit breaker, so that a blocked address stops every process at once and stays stopped over a restart.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ from amo_bridge.errors import (
 
 MICROSECOND = 1_000_000
 RATE = 7
-PROBE_EVERY = 120.0
-LONGEST_WAIT = 30.0
+PROBE_INTERVAL_SECONDS = 120.0
+MAX_WAIT_SECONDS = 30.0
 # By so many seconds the times on the way to amoCRM may differ without a second there holding one too many.
-ON_THE_WAY = 0.1
+JITTER_SECONDS = 0.1
 # A moment further away than this is no push-back, it is a clock that was set back.
-HORIZON = 900.0
+MAX_PUSH_BACK_SECONDS = 900.0
 
 _KINDS: dict[str, type[CrmStopped]] = {
     kind.__name__: kind for kind in (CrmStopped, CrmUnauthorized, NotConnected, CrmForbidden, CrmUnpaid, CrmBlocked)
@@ -61,30 +61,34 @@ _KINDS: dict[str, type[CrmStopped]] = {
 
 
 class RateLimiter(Protocol):
-    """The right to send one request. One budget serves everything that shares a token."""
+    """The right to send one request. One rate limiter serves everything that shares a token.
+
+    Its circuit breaker is open once amoCRM wants nothing more from us (401, 402, a block): then only a probe is let
+    through every now and then, until one of them works or ``resume`` is called.
+    """
 
     def acquire(self) -> None:
         """Block until one request may be sent.
 
-        Raises CrmTemporary when that would take too long (``retry_after`` tells how long), and the CrmStopped that
-        burnt the fuse while it is burnt, except for one probing request every now and then.
+        Raises CrmTemporary when that would take too long (``retry_after`` tells how long), and while the circuit
+        breaker is open the CrmStopped that opened it, unless a probe is due.
         """
 
     def push_back(self, seconds: float) -> None:
-        """Nobody sends anything for so many seconds: amoCRM said 429."""
+        """Let nothing through for so many seconds: amoCRM answered 429."""
 
     def stop(self, error: CrmStopped) -> None:
-        """Burn the fuse: only probing requests are let through until one of them works, or somebody resumes."""
+        """Open the circuit breaker: only probes are let through."""
 
     def resume(self) -> None:
-        """Replace the fuse. Does nothing when it is whole."""
+        """Close the circuit breaker. Does nothing when it is closed."""
 
     def stopped(self) -> CrmStopped | None:
         """Why nothing is sent, or None."""
 
     @property
     def probing(self) -> bool:
-        """Whether the last ``acquire`` of this object let a probe through a burnt fuse."""
+        """Whether the last ``acquire`` of this object let a probe through an open circuit breaker."""
 
 
 def spacing(rate: float, reserve: float = 0) -> int:
@@ -95,24 +99,24 @@ def spacing(rate: float, reserve: float = 0) -> int:
     """
     if rate - reserve <= 0:
         raise ValueError("the reserve leaves nothing of the rate")
-    return int(MICROSECOND * (1 + ON_THE_WAY) / (rate - reserve)) + 1
+    return int(MICROSECOND * (1 + JITTER_SECONDS) / (rate - reserve)) + 1
 
 
 def stopped_error(kind: str, reason: str) -> CrmStopped:
-    """The exception of a burnt fuse, from what was kept of it."""
+    """The exception of an open circuit breaker, from what was stored of it."""
     return _KINDS.get(kind, CrmStopped)(reason)
 
 
 def too_long(seconds: float) -> CrmTemporary:
-    """The refusal to sleep for longer than the caller can be kept waiting."""
+    """The error for a wait longer than a caller can be kept waiting."""
     return CrmTemporary("amoCRM asked to wait", retry_after=seconds)
 
 
 class StoreRateLimiter:
-    """See Budget. ``table``: ``budgets`` of the store. Without ``clock`` a PostgreSQL's own clock is used, because
-    machines' clocks differ.
+    """A RateLimiter shared by all processes that use a database.
 
-    ``reserve`` requests a second are left to others who use the same integration's token outside the bridge.
+    ``table``: ``budgets`` of the store. Without ``clock`` a PostgreSQL's own clock is used, because machines' clocks
+    differ. ``reserve`` requests a second are left to others who use the same integration's token outside the bridge.
     """
 
     def __init__(
@@ -123,8 +127,8 @@ class StoreRateLimiter:
         rate: float = RATE,
         reserve: float = 0,
         *,
-        longest_wait: float = LONGEST_WAIT,
-        probe_every: float = PROBE_EVERY,
+        max_wait: float = MAX_WAIT_SECONDS,
+        probe_interval: float = PROBE_INTERVAL_SECONDS,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -132,47 +136,42 @@ class StoreRateLimiter:
         self._table = table
         self._account = str(account)
         self._spacing = spacing(rate, reserve)
-        self._longest_wait = longest_wait
-        self._probe_every = int(probe_every * MICROSECOND)
+        self._max_wait = max_wait
+        self._probe_interval = int(probe_interval * MICROSECOND)
         self._clock = clock
         self._sleep = sleep
         self._probing = False
 
     @property
     def probing(self) -> bool:
-        """Whether the last ``acquire`` let a probe through a burnt fuse."""
+        """See RateLimiter."""
         return self._probing
 
-    @property
-    def is_stopped(self) -> bool:
-        """Whether the fuse is burnt."""
-        return self.stopped() is not None
-
     def acquire(self) -> None:
-        """Block until one request may be sent; see Budget. Raises StoreUnavailable when the store fails."""
+        """See RateLimiter. Raises StoreUnavailable when the database fails."""
         while (wait := self._try()) > 0:
-            if wait > self._longest_wait:
+            if wait > self._max_wait:
                 raise too_long(wait)
             self._sleep(wait)
 
     def push_back(self, seconds: float) -> None:
-        """Nobody, in any process, sends anything for so many seconds."""
+        """See RateLimiter: nothing of any process is let through."""
         row = self._table.c
-        until = self._now() + int(min(seconds, HORIZON) * MICROSECOND)
+        until = self._now() + int(min(seconds, MAX_PUSH_BACK_SECONDS) * MICROSECOND)
         self._set(next_free=case((row.next_free > until, row.next_free), else_=until))
 
     def stop(self, error: CrmStopped) -> None:
-        """Burn the fuse for all processes."""
+        """Open the circuit breaker for all processes."""
         now = self._now()
         self._set(
             stopped_kind=type(error).__name__,
             stopped_reason=error.detail,
             stopped_at=case((self._table.c.stopped_at.is_(None), now), else_=self._table.c.stopped_at),
-            next_probe=now + self._probe_every,
+            next_probe=now + self._probe_interval,
         )
 
     def resume(self) -> None:
-        """Replace the fuse for all processes."""
+        """Close the circuit breaker for all processes."""
         self._set(stopped_kind=None, stopped_reason=None, stopped_at=None, next_probe=None)
         self._probing = False
 
@@ -183,7 +182,7 @@ class StoreRateLimiter:
         return stopped_error(row.stopped_kind, row.stopped_reason or "") if row and row.stopped_kind else None
 
     def _try(self) -> float:
-        """Take the turn and answer 0, or answer how many seconds are left until it may come."""
+        """Take the turn and return 0, or return the seconds until the next try."""
         with self._connection() as connection:
             taken = connection.execute(self._take()).first()
             if taken is not None:
@@ -195,20 +194,20 @@ class StoreRateLimiter:
             return self._try()
         if row.stopped_kind is not None and row.next_probe > row.now:
             raise stopped_error(row.stopped_kind, row.stopped_reason or "")
-        # The turn may have become free between the two statements: then try again, after the shortest of waits.
+        # The turn may have become free between the two statements: then the shortest of waits, so as to try again.
         return float(max(row.next_free - row.now, 1)) / MICROSECOND
 
     def _take(self) -> Any:
         row = self._table.c
         now = self._now()
-        free = or_(row.next_free <= now, row.next_free > now + int(HORIZON * MICROSECOND))
+        free = or_(row.next_free <= now, row.next_free > now + int(MAX_PUSH_BACK_SECONDS * MICROSECOND))
         allowed = or_(row.stopped_kind.is_(None), row.next_probe <= now)
         return (
             update(self._table)
             .where(row.account == self._account, free, allowed)
             .values(
                 next_free=now + self._spacing,
-                next_probe=case((row.stopped_kind.is_(None), null()), else_=now + self._probe_every),
+                next_probe=case((row.stopped_kind.is_(None), null()), else_=now + self._probe_interval),
             )
             .returning(row.stopped_kind)
         )
@@ -232,7 +231,7 @@ class StoreRateLimiter:
         except IntegrityError:
             return  # another process was first, and its row is as good
         except DBAPIError as error:
-            raise StoreUnavailable(f"the budget can't be written: {error.orig}") from error
+            raise StoreUnavailable(f"the rate limiter can't be written: {error.orig}") from error
 
     def _now(self) -> ColumnElement[int]:
         if self._clock is None and self._engine.dialect.name == "postgresql":
@@ -245,27 +244,24 @@ class StoreRateLimiter:
             with self._engine.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            raise StoreUnavailable(f"the budget does not answer: {error.orig}") from error
-
-
-# The budget of one process, for commands that run without a store.
+            raise StoreUnavailable(f"the rate limiter does not answer: {error.orig}") from error
 
 
 class LocalRateLimiter:
-    """See Budget; kept in memory."""
+    """A RateLimiter of one process, for commands that run without a store."""
 
     def __init__(
         self,
         rate: float = RATE,
         *,
-        longest_wait: float = LONGEST_WAIT,
-        probe_every: float = PROBE_EVERY,
+        max_wait: float = MAX_WAIT_SECONDS,
+        probe_interval: float = PROBE_INTERVAL_SECONDS,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._spacing = spacing(rate) / MICROSECOND
-        self._longest_wait = longest_wait
-        self._probe_every = probe_every
+        self._max_wait = max_wait
+        self._probe_interval = probe_interval
         self._clock = clock
         self._sleep = sleep
         self._lock = Lock()
@@ -276,29 +272,29 @@ class LocalRateLimiter:
 
     @property
     def probing(self) -> bool:
-        """Whether the last ``acquire`` let a probe through a burnt fuse."""
+        """See RateLimiter."""
         return self._probing
 
     def acquire(self) -> None:
-        """Block until one request may be sent; see Budget."""
+        """See RateLimiter."""
         while (wait := self._try()) > 0:
-            if wait > self._longest_wait:
+            if wait > self._max_wait:
                 raise too_long(wait)
             self._sleep(wait)
 
     def push_back(self, seconds: float) -> None:
-        """Nobody sends anything for so many seconds."""
+        """See RateLimiter."""
         with self._lock:
-            self._next_free = max(self._next_free, self._clock() + min(seconds, HORIZON))
+            self._next_free = max(self._next_free, self._clock() + min(seconds, MAX_PUSH_BACK_SECONDS))
 
     def stop(self, error: CrmStopped) -> None:
-        """Burn the fuse."""
+        """Open the circuit breaker."""
         with self._lock:
             self._stopped = error
-            self._next_probe = self._clock() + self._probe_every
+            self._next_probe = self._clock() + self._probe_interval
 
     def resume(self) -> None:
-        """Replace the fuse."""
+        """Close the circuit breaker."""
         with self._lock:
             self._stopped = None
             self._probing = False
@@ -308,7 +304,7 @@ class LocalRateLimiter:
         return self._stopped
 
     def _try(self) -> float:
-        """Take the turn and answer 0, or answer how many seconds are left until it may come."""
+        """Take the turn and return 0, or return the seconds until the next try."""
         with self._lock:
             now = self._clock()
             if self._stopped is not None and now < self._next_probe:
@@ -317,5 +313,5 @@ class LocalRateLimiter:
                 return self._next_free - now
             self._next_free = now + self._spacing
             self._probing = self._stopped is not None
-            self._next_probe = now + self._probe_every
+            self._next_probe = now + self._probe_interval
             return 0.0

@@ -169,7 +169,7 @@ def redirect_uri(config: Config, environment: Mapping[str, str]) -> str:
 def account_client(config: Config, environment: Mapping[str, str]) -> CrmClient:
     """A client for a command that somebody waits for: it leaves nothing behind. Raises ConfigError."""
     budget = LocalRateLimiter(config.account.requests_per_second)
-    return CrmClient(config.account.url, tokens(config, environment), budget, patience=5)
+    return CrmClient(config.account.url, tokens(config, environment), budget, max_retry_wait=5)
 
 
 def read_account(config: Config, environment: Mapping[str, str]) -> Account:

@@ -8,7 +8,7 @@ import pytest
 import requests
 import responses
 from responses.registries import OrderedRegistry
-from support.client_fakes import BASE, NGINX_403, TOO_MANY, UNAUTHORIZED, Clock, NotedBudget, client
+from support.client_fakes import BASE, NGINX_403, TOO_MANY, UNAUTHORIZED, Clock, RecordingRateLimiter, client
 
 from amo_bridge.crm.client import php_query
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
@@ -130,12 +130,12 @@ def test_reads_are_tried_again_with_growing_pauses(amocrm: Any) -> None:
     amocrm.get(LEADS + "/1", body=requests.ReadTimeout())
     amocrm.get(LEADS + "/1", status=429, json={**TOO_MANY, "retry_after": 9})
     amocrm.get(LEADS + "/1", json={"id": 1})
-    budget = NotedBudget()
-    assert client(budget, clock=clock).get("/api/v4/leads/1") == {"id": 1}
+    limiter = RecordingRateLimiter()
+    assert client(limiter, clock=clock).get("/api/v4/leads/1") == {"id": 1}
     assert len(clock.slept) == 3
     assert clock.slept[2] >= 9
-    assert budget.pushed == [9]
-    assert budget.acquired == 4
+    assert limiter.pushed == [9]
+    assert limiter.acquired == 4
 
 
 def test_reads_are_not_tried_for_ever(amocrm: Any) -> None:
@@ -149,7 +149,7 @@ def test_nobody_is_kept_waiting_longer_than_his_patience(amocrm: Any) -> None:
     clock = Clock()
     amocrm.get(LEADS + "/1", status=429, json=TOO_MANY)
     with pytest.raises(CrmTemporary) as caught:
-        client(clock=clock, patience=60).get("/api/v4/leads/1")
+        client(clock=clock, max_retry_wait=60).get("/api/v4/leads/1")
     assert caught.value.retry_after == 300
     assert clock.slept == []
 
@@ -176,15 +176,15 @@ def test_a_429_without_a_time_pushes_back_longer_each_time(amocrm: Any) -> None:
         amocrm.post(LEADS, status=429, body="Too many requests")
     amocrm.post(LEADS, json={})
     amocrm.post(LEADS, status=429, body="Too many requests")
-    budget = NotedBudget()
-    asker = client(budget)
+    limiter = RecordingRateLimiter()
+    asker = client(limiter)
     for refused in (True, True, True, False, True):
         if refused:
             with pytest.raises(CrmTemporary):
                 asker.post("/api/v4/leads", [])
         else:
             asker.post("/api/v4/leads", [])
-    assert budget.pushed == [1, 2, 4, 1]
+    assert limiter.pushed == [1, 2, 4, 1]
 
 
 @pytest.mark.parametrize("method", ["post", "patch", "put", "delete"])
@@ -221,20 +221,20 @@ class RenewedOnce:
 def test_a_refused_token_is_renewed_once_and_the_request_repeated_even_a_write(amocrm: Any) -> None:
     amocrm.post(LEADS, status=401, json=UNAUTHORIZED)
     amocrm.post(LEADS, json={"_embedded": {"leads": [{"id": 5}]}})
-    tokens, budget = RenewedOnce(), NotedBudget()
-    assert client(budget, tokens).post("/api/v4/leads", [{}]) == {"_embedded": {"leads": [{"id": 5}]}}
+    tokens, limiter = RenewedOnce(), RecordingRateLimiter()
+    assert client(limiter, tokens).post("/api/v4/leads", [{}]) == {"_embedded": {"leads": [{"id": 5}]}}
     assert tokens.failed == ["old"]
     assert [call.request.headers["Authorization"] for call in amocrm.calls] == ["Bearer old", "Bearer new"]
-    assert (budget.acquired, budget.burnt) == (2, [])
+    assert (limiter.acquired, limiter.opened_by) == (2, [])
 
 
 def test_a_token_refused_twice_stops_everything(amocrm: Any) -> None:
     amocrm.get(LEADS + "/1", status=401, json=UNAUTHORIZED)
     amocrm.get(LEADS + "/1", status=401, json=UNAUTHORIZED)
-    budget = NotedBudget()
+    limiter = RecordingRateLimiter()
     with pytest.raises(CrmUnauthorized):
-        client(budget, RenewedOnce()).get("/api/v4/leads/1")
-    assert [type(error) for error in budget.burnt] == [CrmUnauthorized]
+        client(limiter, RenewedOnce()).get("/api/v4/leads/1")
+    assert [type(error) for error in limiter.opened_by] == [CrmUnauthorized]
 
 
 def test_a_long_lived_token_is_not_tried_again(amocrm: Any) -> None:
@@ -250,10 +250,10 @@ def test_a_renamed_account_is_asked_at_its_new_address(amocrm: Any) -> None:
     assert client(tokens=tokens).get("/api/v4/leads/1") == {"id": 1}
 
 
-def test_a_block_burns_the_fuse_and_the_next_request_is_not_sent(amocrm: Any) -> None:
+def test_a_block_opens_the_circuit_breaker_and_the_next_request_is_not_sent(amocrm: Any) -> None:
     clock = Clock()
-    budget = LocalRateLimiter(probe_every=60, clock=clock, sleep=clock.sleep)
-    asker = client(budget, clock=clock)
+    limiter = LocalRateLimiter(probe_interval=60, clock=clock, sleep=clock.sleep)
+    asker = client(limiter, clock=clock)
     amocrm.get(LEADS + "/1", status=403, body=NGINX_403)
     for _ in range(2):
         with pytest.raises(CrmBlocked):
@@ -263,24 +263,24 @@ def test_a_block_burns_the_fuse_and_the_next_request_is_not_sent(amocrm: Any) ->
     clock.now += 60
     amocrm.get(LEADS + "/1", json={"id": 1})
     assert asker.get("/api/v4/leads/1") == {"id": 1}
-    assert budget.stopped() is None
+    assert limiter.stopped() is None
 
 
 def test_a_missing_right_for_one_method_does_not_stop_the_others(amocrm: Any) -> None:
     amocrm.get(f"{BASE}/api/v4/users", status=403, json=FORBIDDEN)
-    budget = NotedBudget()
+    limiter = RecordingRateLimiter()
     with pytest.raises(CrmForbidden):
-        client(budget).get("/api/v4/users")
-    assert budget.burnt == []
+        client(limiter).get("/api/v4/users")
+    assert limiter.opened_by == []
 
 
 def test_a_refusal_proves_that_amocrm_works(amocrm: Any) -> None:
     amocrm.get(f"{BASE}/api/v4/xyz", status=404, json={"title": "Not Found", "status": 404, "detail": "Cannot GET"})
-    budget = NotedBudget()
-    budget.probing = True
+    limiter = RecordingRateLimiter()
+    limiter.probing = True
     with pytest.raises(CrmRefused):
-        client(budget).get("/api/v4/xyz")
-    assert budget.resumed == 1
+        client(limiter).get("/api/v4/xyz")
+    assert limiter.resumed == 1
 
 
 def test_no_redirect_is_followed(amocrm: Any) -> None:

@@ -41,7 +41,7 @@ class Desk:
 
     def __init__(self, crm: LocalCrm, office: CrmUser) -> None:
         self.crm, self.office = crm, office
-        self.client = CrmClient(crm.url, LongLivedToken(TOKEN), LocalRateLimiter(5000), patience=0.1)
+        self.client = CrmClient(crm.url, LongLivedToken(TOKEN), LocalRateLimiter(5000), max_retry_wait=0.1)
         self.person = next(iter(office.users))
         self.user = office.users[self.person]
         self.contact = office.new_contact(self.person, "Анна")

@@ -1,4 +1,4 @@
-"""Never more than seven requests in any second, whoever sends them; and the fuse."""
+"""Never more than seven requests in any second, whoever sends them; and the circuit breaker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sqlalchemy import Engine, MetaData, Table, create_engine
 from sqlalchemy.exc import OperationalError
 from support.client_fakes import Clock
 
-from amo_bridge.crm.rate_limiter import HORIZON, LocalRateLimiter, StoreRateLimiter
+from amo_bridge.crm.rate_limiter import MAX_PUSH_BACK_SECONDS, LocalRateLimiter, StoreRateLimiter
 from amo_bridge.errors import CrmBlocked, CrmTemporary, CrmUnpaid, StoreUnavailable
 from amo_bridge.storage.tables import budgets
 
@@ -59,7 +59,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[E
 
 @pytest.fixture(params=["sqlite", "postgresql", "local"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    """Makes a budget on a clock; all kinds must behave alike."""
+    """Makes a limiter on a clock; all kinds must behave alike."""
     if request.param == "local":
         yield lambda clock, **more: LocalRateLimiter(clock=clock, sleep=clock.sleep, **more)
         return
@@ -86,38 +86,38 @@ def test_no_second_holds_more_than_seven(make: Make, gaps: list[tuple[float, flo
         clock.now += seconds + late
 
     clock.sleep = sleep  # type: ignore[method-assign]
-    budget = make(clock, longest_wait=HORIZON)
+    limiter = make(clock, max_wait=MAX_PUSH_BACK_SECONDS)
     moments = []
     for pause, late in gaps:  # noqa: B007 - sleep reads it
         clock.now += pause
-        budget.acquire()
+        limiter.acquire()
         moments.append(clock.now)
     assert most_in_a_second(moments) <= 7
 
 
 def test_the_rate_is_used_up(make: Make) -> None:
     clock = Clock()
-    budget = make(clock)
+    limiter = make(clock)
     started = clock.now
     for _ in range(71):
-        budget.acquire()
+        limiter.acquire()
     assert clock.now - started == pytest.approx(11, abs=0.01)
 
 
 def test_after_a_pause_the_first_request_goes_at_once(make: Make) -> None:
     clock = Clock()
-    budget = make(clock)
-    budget.acquire()
+    limiter = make(clock)
+    limiter.acquire()
     clock.now += 1
-    budget.acquire()
+    limiter.acquire()
     assert clock.slept == []
 
 
 def test_a_reserve_is_left_to_others(database: tuple[Engine, Table]) -> None:
     clock = Clock()
-    budget = StoreRateLimiter(*database, "acme", 7, 2, clock=clock, sleep=clock.sleep)
-    budget.acquire()
-    budget.acquire()
+    limiter = StoreRateLimiter(*database, "acme", 7, 2, clock=clock, sleep=clock.sleep)
+    limiter.acquire()
+    limiter.acquire()
     assert clock.slept == [pytest.approx(0.22, abs=1e-5)]
     with pytest.raises(ValueError, match="reserve"):
         StoreRateLimiter(*database, "acme", 7, 7)
@@ -125,61 +125,61 @@ def test_a_reserve_is_left_to_others(database: tuple[Engine, Table]) -> None:
 
 def test_a_429_pushes_everybody_back(make: Make) -> None:
     clock = Clock()
-    budget = make(clock)
-    budget.push_back(5)
-    budget.push_back(1)
-    budget.acquire()
+    limiter = make(clock)
+    limiter.push_back(5)
+    limiter.push_back(1)
+    limiter.acquire()
     assert sum(clock.slept) == pytest.approx(5, abs=0.001)
 
 
 def test_nobody_sleeps_for_minutes(make: Make) -> None:
     clock = Clock()
-    budget = make(clock, longest_wait=30)
-    budget.push_back(300)
+    limiter = make(clock, max_wait=30)
+    limiter.push_back(300)
     with pytest.raises(CrmTemporary) as caught:
-        budget.acquire()
+        limiter.acquire()
     assert caught.value.retry_after == pytest.approx(300, abs=0.001)
     assert clock.slept == []
 
 
-def test_a_burnt_fuse_lets_only_probes_through_until_one_works(make: Make) -> None:
+def test_an_open_circuit_breaker_lets_only_probes_through_until_one_works(make: Make) -> None:
     clock = Clock()
-    budget = make(clock, probe_every=60)
-    budget.stop(BLOCK)
+    limiter = make(clock, probe_interval=60)
+    limiter.stop(BLOCK)
     with pytest.raises(CrmBlocked, match="403 Forbidden"):
-        budget.acquire()
+        limiter.acquire()
 
     clock.now += 60
-    budget.acquire()
-    assert budget.probing
+    limiter.acquire()
+    assert limiter.probing
     with pytest.raises(CrmBlocked):
-        budget.acquire()
+        limiter.acquire()
 
-    budget.resume()
+    limiter.resume()
     clock.now += 1
-    budget.acquire()
-    assert not budget.probing
-    assert budget.stopped() is None
+    limiter.acquire()
+    assert not limiter.probing
+    assert limiter.stopped() is None
 
 
 def test_a_failed_probe_waits_for_the_next(make: Make) -> None:
     clock = Clock()
-    budget = make(clock, probe_every=60)
-    budget.stop(BLOCK)
+    limiter = make(clock, probe_interval=60)
+    limiter.stop(BLOCK)
     clock.now += 60
-    budget.acquire()
-    budget.stop(CrmUnpaid("Payment required"))
+    limiter.acquire()
+    limiter.stop(CrmUnpaid("Payment required"))
     clock.now += 59
     with pytest.raises(CrmUnpaid):
-        budget.acquire()
+        limiter.acquire()
 
 
-def test_the_fuse_is_every_processs_and_outlives_them(database: tuple[Engine, Table]) -> None:
+def test_the_circuit_breaker_is_every_processs_and_outlives_them(database: tuple[Engine, Table]) -> None:
     engine, table = database
     StoreRateLimiter(engine, table, "acme").stop(BLOCK)
     other = create_engine(engine.url)
     after_restart = StoreRateLimiter(other, table, "acme")
-    assert after_restart.is_stopped
+    assert after_restart.stopped() is not None
     with pytest.raises(CrmBlocked):
         after_restart.acquire()
     StoreRateLimiter(other, table, "another account").acquire()
@@ -188,19 +188,19 @@ def test_the_fuse_is_every_processs_and_outlives_them(database: tuple[Engine, Ta
 
 def test_a_clock_set_back_does_not_stop_the_bridge(database: tuple[Engine, Table]) -> None:
     clock = Clock()
-    budget = StoreRateLimiter(*database, "acme", clock=clock, sleep=clock.sleep)
-    budget.acquire()
-    clock.now -= HORIZON + 3600
-    budget.acquire()
+    limiter = StoreRateLimiter(*database, "acme", clock=clock, sleep=clock.sleep)
+    limiter.acquire()
+    clock.now -= MAX_PUSH_BACK_SECONDS + 3600
+    limiter.acquire()
     assert clock.slept == []
 
 
 def test_the_databases_own_clock_serves_when_none_is_given(database: tuple[Engine, Table]) -> None:
-    budget = StoreRateLimiter(*database, "acme")
-    budget.acquire()
-    budget.push_back(600)
+    limiter = StoreRateLimiter(*database, "acme")
+    limiter.acquire()
+    limiter.push_back(600)
     with pytest.raises(CrmTemporary) as caught:
-        budget.acquire()
+        limiter.acquire()
     assert 0 < (caught.value.retry_after or 0) <= 600
 
 
@@ -225,10 +225,10 @@ def send_some(url: str, shared: Any, sent: Any) -> None:
             shared.value = max(shared.value, seen + seconds)
 
     engine = create_engine(url)
-    budget = StoreRateLimiter(engine, budgets.to_metadata(MetaData(), name=TABLE), "acme", clock=clock, sleep=sleep)
+    limiter = StoreRateLimiter(engine, budgets.to_metadata(MetaData(), name=TABLE), "acme", clock=clock, sleep=sleep)
     moments = []
     for _ in range(30):
-        budget.acquire()
+        limiter.acquire()
         moments.append(seen)
     sent.put(moments)
     engine.dispose()

@@ -59,7 +59,7 @@ def test_when_the_block_is_over_everything_is_done_once_and_the_head_learns_of_i
 ) -> None:
     config = replace(config, bridge=config.bridge.model_copy(update={"tell": UserName(HEAD)}))
     # A probe after hundredths of a second instead of two minutes.
-    monkeypatch.setitem(StoreRateLimiter.__init__.__kwdefaults__, "probe_every", 0.05)  # type: ignore[arg-type]
+    monkeypatch.setitem(StoreRateLimiter.__init__.__kwdefaults__, "probe_interval", 0.05)  # type: ignore[arg-type]
     monkeypatch.setattr(worker, "LONGEST_PAUSE", 0.05)
     bridge = start_bridge(config).wait_ready()
     contact = office.new_contact(MANAGER, "Ольга")
@@ -132,7 +132,7 @@ def test_a_bridge_that_was_started_into_a_stop_makes_up_for_it(
     sandbox: LocalCrm,
     office: CrmUser,
 ) -> None:
-    monkeypatch.setitem(StoreRateLimiter.__init__.__kwdefaults__, "probe_every", 0.05)  # type: ignore[arg-type]
+    monkeypatch.setitem(StoreRateLimiter.__init__.__kwdefaults__, "probe_interval", 0.05)  # type: ignore[arg-type]
     monkeypatch.setattr(worker, "LONGEST_PAUSE", 0.05)
     contact = office.new_contact(MANAGER, "Ольга")
     bridge = start_bridge(config).wait_ready()

@@ -1,4 +1,4 @@
-"""What the tests of the client share: a budget that only writes down, a clock, answers as amoCRM words them."""
+"""What the tests of the client share: a rate limiter that only records, a clock, answers as amoCRM words them."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ NGINX_403 = (
 )
 
 
-class NotedBudget:
+class RecordingRateLimiter:
     """Lets everything through and remembers what it was told."""
 
     def __init__(self) -> None:
         self.acquired = 0
         self.pushed: list[float] = []
-        self.burnt: list[CrmStopped] = []
+        self.opened_by: list[CrmStopped] = []
         self.resumed = 0
         self.probing = False
 
@@ -48,13 +48,13 @@ class NotedBudget:
         self.pushed.append(seconds)
 
     def stop(self, error: CrmStopped) -> None:
-        self.burnt.append(error)
+        self.opened_by.append(error)
 
     def resume(self) -> None:
         self.resumed += 1
 
     def stopped(self) -> CrmStopped | None:
-        return self.burnt[-1] if self.burnt else None
+        return self.opened_by[-1] if self.opened_by else None
 
 
 class Clock:
@@ -72,12 +72,12 @@ class Clock:
         self.now += seconds
 
 
-def client(budget: Any = None, tokens: Tokens | None = None, clock: Clock | None = None, **more: Any) -> CrmClient:
+def client(limiter: Any = None, tokens: Tokens | None = None, clock: Clock | None = None, **more: Any) -> CrmClient:
     clock = clock or Clock()
     return CrmClient(
         more.pop("base_url", BASE),
         tokens or LongLivedToken("long-lived"),
-        budget or NotedBudget(),
+        limiter or RecordingRateLimiter(),
         clock=clock,
         sleep=clock.sleep,
         **more,

@@ -46,7 +46,7 @@ LOST = "Продажи / Закрыто и не реализовано"
 
 
 def client_of(url: str) -> CrmClient:
-    return CrmClient(url, LongLivedToken(TOKEN), LocalRateLimiter(5000), patience=0.1)
+    return CrmClient(url, LongLivedToken(TOKEN), LocalRateLimiter(5000), max_retry_wait=0.1)
 
 
 @cache
