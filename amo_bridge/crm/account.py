@@ -1,4 +1,8 @@
-"""What an account is made of: pipelines, stages, fields, users and the like, each read from its API v4 JSON."""
+"""An account's names: pipelines, stages, fields, users, loss reasons, task types.
+
+What a config calls «Продажи / Бриф получен» is a pair of ids to amoCRM; ``Account`` says which. Look-ups forgive case,
+ё, quotes and spaces, and raise UnknownName with the nearest right name.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +45,7 @@ class Pipeline:
 
 @dataclass(frozen=True)
 class Stage:
-    """A status of a pipeline. Won (142) and lost (143) have the same status id everywhere, so the pair counts."""
+    """A status of a pipeline. Won (142) and lost (143) have the same id in every pipeline: only the pair is unique."""
 
     pipeline_id: int
     status_id: int
@@ -105,8 +109,8 @@ class Field:
     def from_api(cls, row: Row, entity: str) -> Self:
         """A row of {entity}/custom_fields."""
         options = (
-            Option(identifier(one.get("id")) or 0, told_text(one.get("value")), told_text(one.get("code")) or None)
-            for one in sorted(row_list(row.get("enums")), key=lambda one: integer(one.get("sort")) or 0)
+            Option(identifier(enum.get("id")) or 0, told_text(enum.get("value")), told_text(enum.get("code")) or None)
+            for enum in sorted(row_list(row.get("enums")), key=lambda enum: integer(enum.get("sort")) or 0)
         )
         return cls(
             id=identifier(row.get("id")) or 0,
@@ -120,7 +124,7 @@ class Field:
 
 @dataclass(frozen=True)
 class User:
-    """A person of the account. One who was switched off stays known, but can't be given anything."""
+    """A user of the account. An inactive one stays known, but can't be given anything."""
 
     id: int
     name: str
@@ -131,8 +135,8 @@ class User:
     @classmethod
     def from_api(cls, row: Row) -> Self:
         """A row of users."""
-        told = row.get("rights")
-        rights = told if isinstance(told, Mapping) else {}
+        wire_rights = row.get("rights")
+        rights = wire_rights if isinstance(wire_rights, Mapping) else {}
         active = flag(rights.get("is_active"))
         return cls(
             id=identifier(row.get("id")) or 0,
@@ -172,25 +176,27 @@ class TaskType:
 
 def pipelines_and_stages(rows: list[Row]) -> tuple[tuple[Pipeline, ...], tuple[Stage, ...]]:
     """All pipelines, and all their stages in the order of the board."""
-    pipelines = sorted((Pipeline.from_api(row) for row in rows), key=lambda one: one.sort)
-    by_id = {one.id: one for one in pipelines}
+    pipelines = sorted((Pipeline.from_api(row) for row in rows), key=lambda pipeline: pipeline.sort)
+    by_id = {pipeline.id: pipeline for pipeline in pipelines}
     stages = (
         Stage.from_api(status, by_id[identifier(row.get("id")) or 0])
         for row in rows
         for status in embedded(row, "statuses")
     )
-    places = {one.id: place for place, one in enumerate(pipelines)}
+    places = {pipeline.id: place for place, pipeline in enumerate(pipelines)}
     return tuple(pipelines), tuple(sorted(stages, key=lambda stage: (places[stage.pipeline_id], stage.sort)))
 
 
-# Reading all names of an account: some eight requests, gathered as the JSON that amoCRM gave.
+# --- reading ----------------------------------------------------------------------------------------------------------
 
 ENTITIES = ("leads", "contacts", "companies")
 WITH = "amojo_id,task_types,datetime_settings,drive_url,is_api_filter_enabled"
 
 
 def gather(client: CrmClient) -> dict[str, Any]:
-    """Everything an Account is made of. Needs an administrator's token: users are closed to others (CrmForbidden)."""
+    """Read everything an Account is made of, as the JSON that amoCRM gave: some eight requests.
+
+    Needs an administrator's token: users are closed to others (CrmForbidden)."""
     return {
         "account": client.get("/api/v4/account", {"with": WITH}) or {},
         "pipelines": list(client.pages("/api/v4/leads/pipelines", None, "pipelines")),
@@ -211,20 +217,18 @@ def _loss_reasons(client: CrmClient) -> list[dict[str, Any]]:
 
 
 def _without_rights(row: dict[str, Any]) -> dict[str, Any]:
-    """A user without the long tables of rights that nobody here reads."""
+    """A user without the long tables of rights, which are not used."""
     rights = row.get("rights") or {}
-    kept = {key: row.get(key) for key in ("id", "name", "email")}
-    return {**kept, "rights": {key: rights.get(key) for key in ("is_active", "is_admin")}}
+    user = {key: row.get(key) for key in ("id", "name", "email")}
+    return {**user, "rights": {key: rights.get(key) for key in ("is_active", "is_admin")}}
 
 
-# The account's names: what a config calls «Продажи / Бриф получен» is a pair of ids to amoCRM, and here is which.
-#
-# Look-ups forgive case, ё, quotes and spaces, and raise UnknownName with the nearest right name.
+# --- looking up -------------------------------------------------------------------------------------------------------
 
 __all__ = ["Account", "Field", "LossReason", "Option", "Pipeline", "Stage", "TaskType", "User"]
 
 Named = TypeVar("Named")
-USUAL_ZONE = "Europe/Moscow"
+DEFAULT_TIMEZONE = "Europe/Moscow"
 _ENTITY_WORDS = {"leads": "поля сделки", "contacts": "поля контакта", "companies": "поля компании"}
 
 
@@ -252,14 +256,14 @@ class Account:
 
     @classmethod
     def read(cls, client: CrmClient) -> Self:
-        """Ask amoCRM for everything. Raises CrmError."""
+        """Read the account from amoCRM. Raises CrmError."""
         return cls.from_json(gather(client))
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
-        """The account that ``to_json`` told of."""
-        account: Row = told["account"]
-        pipelines, stages = pipelines_and_stages(told["pipelines"])
+    def from_json(cls, source: Mapping[str, Any]) -> Self:
+        """The account of what ``to_json`` or ``gather`` gave."""
+        account: Row = source["account"]
+        pipelines, stages = pipelines_and_stages(source["pipelines"])
         return cls(
             id=integer(account.get("id")) or 0,
             name=told_text(account.get("name")),
@@ -272,29 +276,30 @@ class Account:
             is_api_filter_enabled=flag(account.get("is_api_filter_enabled")) or False,
             pipelines=pipelines,
             stages=stages,
-            all_fields=tuple(Field.from_api(row, entity) for entity, rows in told["fields"].items() for row in rows),
-            users=tuple(User.from_api(row) for row in told["users"]),
-            loss_reasons=tuple(LossReason.from_api(row) for row in told["loss_reasons"]),
+            all_fields=tuple(Field.from_api(row, entity) for entity, rows in source["fields"].items() for row in rows),
+            users=tuple(User.from_api(row) for row in source["users"]),
+            loss_reasons=tuple(LossReason.from_api(row) for row in source["loss_reasons"]),
             task_types=tuple(TaskType.from_api(row) for row in embedded(account, "task_types")),
-            source=told,
+            source=source,
         )
 
     def to_json(self) -> Mapping[str, Any]:
-        """Everything as JSON, for keeping."""
+        """Everything as JSON, to be stored."""
         return self.source
 
     def pipeline(self, name: str) -> Pipeline:
         """A pipeline by name."""
-        fitting = [one for one in self.pipelines if same_name(one.name, name)]
-        return _one("воронки", name, _living(fitting), [one.name for one in self.pipelines], lambda one: str(one.id))
+        matches = [pipeline for pipeline in self.pipelines if same_name(pipeline.name, name)]
+        names = [pipeline.name for pipeline in self.pipelines]
+        return _single("воронки", name, _not_archived(matches), names, lambda pipeline: str(pipeline.id))
 
     def stage(self, name: str) -> Stage:
         """A stage by «Воронка / Этап», or by «Этап» alone if only one pipeline has it."""
-        archived = {one.id for one in self.pipelines if one.is_archived}
-        full = [stage for stage in self.stages if same_name(stage.title, name)]
-        fitting = full or [stage for stage in self.stages if same_name(stage.name, name)]
-        living = [stage for stage in fitting if stage.pipeline_id not in archived] or fitting
-        return _one("этапа", name, living, self._spellings(name), lambda stage: stage.title)
+        archived = {pipeline.id for pipeline in self.pipelines if pipeline.is_archived}
+        by_title = [stage for stage in self.stages if same_name(stage.title, name)]
+        matches = by_title or [stage for stage in self.stages if same_name(stage.name, name)]
+        matches = [stage for stage in matches if stage.pipeline_id not in archived] or matches
+        return _single("этапа", name, matches, self._spellings(name), lambda stage: stage.title)
 
     def stage_of(self, pipeline_id: int, status_id: int) -> Stage:
         """A stage by its ids. Raises UnknownName: it may be newer than this copy of the account."""
@@ -309,58 +314,62 @@ class Account:
 
     def fields(self, entity: str = "leads") -> tuple[Field, ...]:
         """The custom fields of an entity type (leads, contacts, companies)."""
-        return tuple(one for one in self.all_fields if one.entity == entity)
+        return tuple(field for field in self.all_fields if field.entity == entity)
 
     def field(self, name: str, entity: str = "leads") -> Field:
         """A custom field by name, by code (PHONE) or, when names repeat, by id."""
         fields = self.fields(entity)
-        fitting = [one for one in fields if same_name(one.name, name)]
-        fitting = fitting or [one for one in fields if name in (one.code, str(one.id))]
+        matches = [field for field in fields if same_name(field.name, name)]
+        matches = matches or [field for field in fields if name in (field.code, str(field.id))]
         kind = _ENTITY_WORDS.get(entity, "поля")
-        return _one(kind, name, fitting, [one.name for one in fields], lambda one: f"{one.id} ({one.type})")
+        names = [field.name for field in fields]
+        return _single(kind, name, matches, names, lambda field: f"{field.id} ({field.type})")
 
     def option(self, field: Field, value: str) -> Option:
         """A choice of a field by its text."""
-        fitting = [one for one in field.enums if same_name(one.value, value)]
-        values = [one.value for one in field.enums]
-        return _one(f"варианта поля «{field.name}»", value, fitting[:1], values, lambda one: one.value)
+        matches = [option for option in field.enums if same_name(option.value, value)]
+        values = [option.value for option in field.enums]
+        return _single(f"варианта поля «{field.name}»", value, matches[:1], values, lambda option: option.value)
 
     def user(self, name_or_email: str) -> User:
-        """A user by name or e-mail. One who was switched off is only found when nobody else fits."""
-        fitting = [one for one in self.users if same_name(one.name, name_or_email)]
-        fitting = fitting or [one for one in self.users if one.email.casefold() == name_or_email.strip().casefold()]
-        active = [one for one in fitting if one.is_active] or fitting
-        names = [told for one in self.users for told in (one.name, one.email) if told]
-        return _one("пользователя", name_or_email, active, names, lambda one: one.email or str(one.id))
+        """A user by name or e-mail. An inactive one is only found when no other fits."""
+        email = name_or_email.strip().casefold()
+        matches = [user for user in self.users if same_name(user.name, name_or_email)]
+        matches = matches or [user for user in self.users if user.email.casefold() == email]
+        matches = [user for user in matches if user.is_active] or matches
+        names = [text for user in self.users for text in (user.name, user.email) if text]
+        return _single("пользователя", name_or_email, matches, names, lambda user: user.email or str(user.id))
 
     def loss_reason(self, name: str) -> LossReason:
         """A loss reason by name."""
-        fitting = [one for one in self.loss_reasons if same_name(one.name, name)]
-        return _one("причины отказа", name, fitting[:1], [one.name for one in self.loss_reasons], lambda one: one.name)
+        matches = [reason for reason in self.loss_reasons if same_name(reason.name, name)]
+        names = [reason.name for reason in self.loss_reasons]
+        return _single("причины отказа", name, matches[:1], names, lambda reason: reason.name)
 
     def task_type(self, name: str) -> TaskType:
         """A task type by name or code."""
-        fitting = [one for one in self.task_types if same_name(one.name, name) or one.code == name]
-        return _one("типа задачи", name, fitting[:1], [one.name for one in self.task_types], lambda one: one.name)
+        matches = [kind for kind in self.task_types if same_name(kind.name, name) or kind.code == name]
+        names = [kind.name for kind in self.task_types]
+        return _single("типа задачи", name, matches[:1], names, lambda kind: kind.name)
 
     def _spellings(self, name: str) -> list[str]:
         return [stage.title if "/" in name else stage.name for stage in self.stages]
 
 
-def _one(
-    kind: str, name: str, fitting: Sequence[Named], names: Iterable[str], full_name: Callable[[Named], str]
+def _single(
+    kind: str, name: str, matches: Sequence[Named], names: Iterable[str], full_name: Callable[[Named], str]
 ) -> Named:
-    if not fitting:
+    if not matches:
         raise UnknownName(kind, name, nearest=nearest(name, names))
-    if len(fitting) > 1:
-        raise AmbiguousName(kind, name, [full_name(one) for one in fitting])
-    return fitting[0]
+    if len(matches) > 1:
+        raise AmbiguousName(kind, name, [full_name(match) for match in matches])
+    return matches[0]
 
 
-def _living(pipelines: list[Pipeline]) -> list[Pipeline]:
-    return [one for one in pipelines if not one.is_archived] or pipelines
+def _not_archived(pipelines: list[Pipeline]) -> list[Pipeline]:
+    return [pipeline for pipeline in pipelines if not pipeline.is_archived] or pipelines
 
 
 def _timezone(account: Row) -> str:
     settings = (*embedded(account, "datetime_settings"), *row_list(account.get("datetime_settings")))
-    return next((told_text(one["timezone"]) for one in settings if one.get("timezone")), USUAL_ZONE)
+    return next((told_text(row["timezone"]) for row in settings if row.get("timezone")), DEFAULT_TIMEZONE)

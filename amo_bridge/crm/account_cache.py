@@ -1,4 +1,4 @@
-"""The account's names, read once and kept over restarts; read again when something unknown turns up."""
+"""Account names stored over restarts, read again from amoCRM when something unknown turns up."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from amo_bridge.keyvalue import JsonStore, Values
 log = structlog.get_logger()
 
 Found = TypeVar("Found")
-# Whatever goes wrong, the account is not read more often than this (seconds): it costs some eight requests.
-NOT_SOONER = 60.0
+# The account is not read more often, whatever fails: that costs some eight requests.
+MIN_REFRESH_INTERVAL_SECONDS = 60.0
 FORMAT = 1
 
 
 class AccountCache:
-    """``kept``: a file, or where else the copy is. ``name`` tells accounts apart that share it; its address is a good
-    one. Safe for several threads."""
+    """``store``: a file, or another place of small values. ``name`` tells the accounts apart that share it: the
+    account's address. Safe for several threads."""
 
     def __init__(
         self,
-        kept: Path | Values,
+        store: Path | Values,
         name: str,
         client: CrmClient,
         *,
-        not_sooner: float = NOT_SOONER,
+        min_interval: float = MIN_REFRESH_INTERVAL_SECONDS,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = JsonStore(kept, "accounts") if isinstance(kept, Path) else kept
+        self._store = JsonStore(store, "accounts") if isinstance(store, Path) else store
         self._name = name
         self._client = client
-        self._not_sooner = not_sooner
+        self._min_interval = min_interval
         self._clock = clock
         self._lock = threading.Lock()
         self._account: Account | None = None
@@ -47,16 +47,16 @@ class AccountCache:
 
     @property
     def account(self) -> Account:
-        """The account as far as it is known; the first time it is read. Raises CrmError, StoreUnavailable."""
+        """The account as stored; read if it never was. Raises CrmError, StoreUnavailable."""
         with self._lock:
             if self._account is None:
-                self._account = self._kept() or self._read()
+                self._account = self._stored() or self._read()
             return self._account
 
     def refresh(self) -> Account:
-        """The account read anew, unless that was tried within the last minute; then as it is known."""
+        """The account read anew; as it is known if that was tried within the last minute."""
         with self._lock:
-            if self._account is None or self._clock() - self._tried_at >= self._not_sooner:
+            if self._account is None or self._clock() - self._tried_at >= self._min_interval:
                 self._account = self._read()
             return self._account
 
@@ -79,8 +79,8 @@ class AccountCache:
         log.info("account read", account_id=account.id, stages=len(account.stages), fields=len(account.all_fields))
         return account
 
-    def _kept(self) -> Account | None:
-        kept: Any = self._store.read(self._name)
-        if not isinstance(kept, dict) or kept.get("format") != FORMAT:
+    def _stored(self) -> Account | None:
+        value: Any = self._store.read(self._name)
+        if not isinstance(value, dict) or value.get("format") != FORMAT:
             return None
-        return Account.from_json(kept["account"])
+        return Account.from_json(value["account"])

@@ -1,5 +1,7 @@
-"""What an integration does outside the API: the page where an administrator lets it in, and the hook when he switches
-it off (amoCRM docs, oauth/step-by-step)."""
+"""OAuth of an integration: the consent page, tokens for a code, the disconnect webhook.
+
+A code or a refresh token goes in, a new pair comes out (amoCRM docs, oauth/oauth, oauth/step-by-step).
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,8 @@ import requests
 from amo_bridge.crm.responses import TOKEN_PATH, no_answer, understand
 from amo_bridge.errors import CrmError, CrmRefused, CrmUnauthorized, CrmUncertain
 
-# Where an account's host ends → who asks its administrator.
-PAGES: Mapping[str, str] = {
+# The end of an account's host → the site that asks its administrator for consent.
+CONSENT_SITES: Mapping[str, str] = {
     ".amocrm.ru": "https://www.amocrm.ru",
     ".amocrm.com": "https://www.kommo.com",
     ".kommo.com": "https://www.kommo.com",
@@ -25,9 +27,9 @@ PAGES: Mapping[str, str] = {
 
 
 def authorize_url(account_url: str, client_id: str, state: str) -> str:
-    """The page to open in a browser. An account on any other host (a local amoCRM) has the page itself."""
+    """The consent page, to be opened in a browser. An account on another host (a local amoCRM) has it itself."""
     host = urlsplit(account_url).hostname or ""
-    page = next((page for end, page in PAGES.items() if host.endswith(end)), account_url)
+    page = next((page for end, page in CONSENT_SITES.items() if host.endswith(end)), account_url)
     return f"{page}/oauth?{urlencode({'client_id': client_id, 'state': state})}"
 
 
@@ -37,30 +39,29 @@ def is_of_account(referer: str, account_url: str) -> bool:
     return referer.strip().lower() in (account.netloc.lower(), (account.hostname or "").lower())
 
 
-def is_signed(told: Mapping[str, str], client_secret: str) -> bool:
-    """Does the disconnect hook come from somebody who knows the integration's secret?
+def is_signed(params: Mapping[str, str], client_secret: str) -> bool:
+    """Was the disconnect webhook signed with the integration's secret?
 
     The docs name the integration's parameter ``client_uuid`` in the sample and ``client_id`` in the text.
     """
-    integration = client_of(told)
-    message = f"{integration}|{told.get('account_id', '')}".encode()
+    integration = client_of(params)
+    message = f"{integration}|{params.get('account_id', '')}".encode()
     expected = hmac.new(client_secret.encode(), message, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(expected.encode(), told.get("signature", "").strip().lower().encode())
+    return hmac.compare_digest(expected.encode(), params.get("signature", "").strip().lower().encode())
 
 
-def client_of(told: Mapping[str, str]) -> str:
-    """The integration's id in the disconnect hook."""
-    return told.get("client_uuid") or told.get("client_id", "")
+def client_of(params: Mapping[str, str]) -> str:
+    """The integration's id in the disconnect webhook."""
+    return params.get("client_uuid") or params.get("client_id", "")
 
 
-# amoCRM's OAuth addresses: a code or a refresh token goes in, a new pair comes out (amoCRM docs, oauth/oauth).
-#
-# Refusals are told apart by status and hint. The texts beside them are Russian, change, and are never looked at.
+# --- tokens -----------------------------------------------------------------------------------------------------------
 
 TIMEOUT = (5.0, 20.0)
 SUBDOMAIN_PATH = "/oauth2/account/current/subdomain"
 
 RECONNECT = "подключите аккаунт заново"
+# Refusals are told apart by amoCRM's hint. The texts beside it are Russian, change, and are never looked at.
 ADVICE: Mapping[str, str] = {
     "token has been revoked": f"Доступ к amoCRM отозван или уже обновлён в другом месте: {RECONNECT}",
     "invalid refresh token": f"amoCRM не узнаёт наш токен обновления: {RECONNECT}",
@@ -76,19 +77,19 @@ OTHERWISE = f"amoCRM не принимает ключи интеграции и�
 
 
 class OAuth:
-    """One integration's keys and the requests that need them. Secrets show in no repr and no exception."""
+    """The keys of one integration, with the requests that need them. Secrets show in no repr and no exception."""
 
     def __init__(
         self,
         client_id: str,
         client_secret: str,
         redirect_uri: str,
-        http: requests.Session | None = None,
+        session: requests.Session | None = None,
         *,
         timeout: tuple[float, float] = TIMEOUT,
     ) -> None:
         self._keys = {"client_id": client_id, "client_secret": client_secret, "redirect_uri": redirect_uri}
-        self._http = http or requests.Session()
+        self._session = session or requests.Session()
         self._timeout = timeout
 
     def by_code(self, base_url: str, code: str) -> dict[str, Any]:
@@ -96,11 +97,12 @@ class OAuth:
         return self._token(base_url, {"grant_type": "authorization_code", "code": code})
 
     def by_refresh_token(self, base_url: str, refresh_token: str) -> dict[str, Any]:
-        """amoCRM's answer to a refresh token, which dies by this. Raises as ``by_code``."""
+        """amoCRM's answer to a refresh token, which is used up by this. Raises as ``by_code``."""
         return self._token(base_url, {"grant_type": "refresh_token", "refresh_token": refresh_token})
 
     def current_base_url(self, base_url: str, access_token: str, refresh_token: str) -> str | None:
-        """Where the account lives now, if it can be found out: it may have been renamed (oauth/account-subdomain-info).
+        """The account's present address: it may have been renamed (amoCRM docs, oauth/account-subdomain-info). None if
+        that can't be found out.
 
         The shared host to ask is named by the access token itself. Does not use the refresh token up.
         """
@@ -110,25 +112,25 @@ class OAuth:
         scheme = urlsplit(base_url).scheme
         headers = {"X-Refresh-Token": refresh_token}
         try:
-            told = self._send("GET", f"{scheme}://{host}", SUBDOMAIN_PATH, headers=headers)
+            answer = self._send("GET", f"{scheme}://{host}", SUBDOMAIN_PATH, headers=headers)
         except CrmError:
-            # Only a help in finding out: the refusal that made us ask is what the caller has to hear of.
+            # The caller reports the refusal that led here, not this one.
             return None
-        domain = told.get("domain") if isinstance(told, dict) else None
+        domain = answer.get("domain") if isinstance(answer, dict) else None
         return f"{scheme}://{domain}" if isinstance(domain, str) and domain else None
 
     def _token(self, base_url: str, grant: dict[str, str]) -> dict[str, Any]:
         try:
-            told = self._send("POST", base_url, TOKEN_PATH, json={**self._keys, **grant})
+            tokens = self._send("POST", base_url, TOKEN_PATH, json={**self._keys, **grant})
         except (CrmUnauthorized, CrmRefused) as error:
             raise describe(error) from error
-        if not isinstance(told, dict) or not told.get("access_token") or not told.get("refresh_token"):
+        if not isinstance(tokens, dict) or not tokens.get("access_token") or not tokens.get("refresh_token"):
             raise CrmUncertain("an answer without tokens", status=200, method="POST", path=TOKEN_PATH)
-        return told
+        return tokens
 
     def _send(self, method: str, base_url: str, path: str, **more: Any) -> Any:
         try:
-            answer = self._http.request(
+            answer = self._session.request(
                 method, base_url + path, timeout=self._timeout, allow_redirects=False, auth=_no_login, **more
             )
         except requests.RequestException as error:
@@ -137,7 +139,7 @@ class OAuth:
 
 
 def _no_login(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keeps requests from adding a login out of somebody's ~/.netrc."""
+    """Keep requests from adding a login out of a ~/.netrc."""
     return request
 
 
@@ -151,7 +153,7 @@ def describe(error: CrmError) -> CrmUnauthorized:
 
 
 def claims(token: str) -> dict[str, Any]:
-    """What a JWT says of itself, unverified (amoCRM publishes no key); empty for anything that is not a JWT."""
+    """The claims of a JWT, unverified (amoCRM publishes no key); empty for anything that is not a JWT."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}

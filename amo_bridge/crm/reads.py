@@ -1,6 +1,8 @@
-"""amoCRM's files service (amoCRM docs, files-api): which files a deal's card has, and what they are called.
+"""Batched reads by id: deals, contacts, tasks, notes, files.
 
-The service has a host of its own, ``drive_url`` of the account, and takes the same token, if it has the files scope.
+Filters on lists of deals and contacts are a paid option which, when it is off, is silently ignored (amoCRM docs,
+filters-api; seen in the field). So every row that comes back is checked to be one that was asked for, and what the
+filter did not bring is read another way: nothing that exists is ever missing from an answer here.
 """
 
 from __future__ import annotations
@@ -14,9 +16,23 @@ from amo_bridge.crm.client import BATCH_SIZE, CrmClient
 from amo_bridge.crm.records import ContactRecord, DealRecord, NoteRecord, TaskRecord
 from amo_bridge.crm.values import embedded, identifier, integer, row_list, told_text
 
-PAGE = 250
+log = structlog.get_logger()
+
+# An id takes some 30 characters of the address, and servers commonly take 8 KB of it.
+IDS_IN_ADDRESS = 200
 # A uuid takes some 60 characters of the address.
-TOGETHER = 50
+UUIDS_IN_ADDRESS = 50
+# So few are cheaper to read one by one than by pages of the list.
+MAX_SINGLE_READS = 2
+MAX_PAGES = 8
+
+Row = Mapping[str, Any]
+Kind = TypeVar("Kind")
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+# The files service has a host of its own, ``drive_url`` of the account, and takes the same token if that has the files
+# scope (amoCRM docs, files-api).
 
 
 def file_ids_of_deal(client: CrmClient, deal_id: int) -> list[str]:
@@ -24,11 +40,11 @@ def file_ids_of_deal(client: CrmClient, deal_id: int) -> list[str]:
     found: list[Mapping[str, Any]] = []
     before: dict[str, Any] = {}
     while True:
-        page = embedded(client.get(f"/api/v4/leads/{deal_id}/files", {"limit": PAGE, **before}) or {}, "files")
+        page = embedded(client.get(f"/api/v4/leads/{deal_id}/files", {"limit": BATCH_SIZE, **before}) or {}, "files")
         known = {row.get("id") for row in found}
         new = [row for row in page if row.get("id") not in known]
         found += new
-        if len(page) < PAGE or not new:
+        if len(page) < BATCH_SIZE or not new:
             break
         before = {"before_id": min(integer(row.get("id")) or 0 for row in new)}
     found.sort(key=lambda row: integer(row.get("id")) or 0)
@@ -39,31 +55,16 @@ def files_by_ids(client: CrmClient, drive_url: str, uuids: Sequence[str]) -> dic
     """uuid → the service's row, of the files that are there and not in the bin. Raises CrmError."""
     wanted = sorted(set(uuids))
     found: dict[str, Mapping[str, Any]] = {}
-    for start in range(0, len(wanted), TOGETHER):
-        some = wanted[start : start + TOGETHER]
-        sought = {"filter": {"uuid": ",".join(some)}, "limit": TOGETHER}
-        for row in embedded(client.get(f"{drive_url.rstrip('/')}/v1.0/files", sought) or {}, "files"):
-            if row.get("uuid") in some and not row.get("is_trashed"):
+    for start in range(0, len(wanted), UUIDS_IN_ADDRESS):
+        chunk = wanted[start : start + UUIDS_IN_ADDRESS]
+        query = {"filter": {"uuid": ",".join(chunk)}, "limit": UUIDS_IN_ADDRESS}
+        for row in embedded(client.get(f"{drive_url.rstrip('/')}/v1.0/files", query) or {}, "files"):
+            if row.get("uuid") in chunk and not row.get("is_trashed"):
                 found[str(row["uuid"])] = row
     return found
 
 
-# Fresh reads of many entities in few requests.
-#
-# Filters on lists of deals and contacts are a paid option which, when it is off, is silently ignored (amoCRM docs,
-# filters-api; seen in the field). So every row that comes back is checked to be one that was asked for, and what the
-# filter did not bring is read another way: nothing that exists is ever missing from an answer here.
-
-log = structlog.get_logger()
-
-# An id takes some 30 characters of the address, and servers commonly take 8 KB of it.
-IDS_IN_ADDRESS = 200
-# So few are cheaper to read one by one than by pages of the list.
-FEW = 2
-MOST_PAGES = 8
-
-Row = Mapping[str, Any]
-Kind = TypeVar("Kind")
+# --- entities ---------------------------------------------------------------------------------------------------------
 
 
 def deals_by_ids(client: CrmClient, ids: Iterable[int], filter_enabled: bool) -> dict[int, DealRecord]:
@@ -99,8 +100,8 @@ def tasks_of_deals(
     wanted = sorted(set(deal_ids))
     tasks: dict[int, TaskRecord] = {}
     for chunk in _chunks(wanted):
-        sought = {"filter": {"entity_type": "leads", "entity_id": chunk, "is_completed": are_completed}}
-        tasks |= _records(_keyed(client.pages("/api/v4/tasks", sought, "tasks")), TaskRecord.from_api)
+        query = {"filter": {"entity_type": "leads", "entity_id": chunk, "is_completed": are_completed}}
+        tasks |= _records(_keyed(client.pages("/api/v4/tasks", query, "tasks")), TaskRecord.from_api)
     found: dict[int, list[TaskRecord]] = {deal_id: [] for deal_id in wanted}
     for task in sorted(tasks.values(), key=lambda task: (task.complete_till, task.id)):
         if task.deal_id in found and task.is_completed == are_completed:
@@ -113,10 +114,10 @@ def notes_of(client: CrmClient, kind: str, ids: Iterable[int], types: Iterable[s
     wanted, kinds = set(ids), tuple(types)
     notes: dict[int, NoteRecord] = {}
     for chunk in _chunks(sorted(wanted)):
-        sought = {"filter": {"entity_id": chunk, "note_type": kinds}}
-        notes |= _records(_keyed(client.pages(f"/api/v4/{kind}/notes", sought, "notes")), NoteRecord.from_api)
-    mine = [note for note in notes.values() if note.entity_id in wanted and note.note_type in kinds]
-    return sorted(mine, key=lambda note: (note.created_at, note.id))
+        query = {"filter": {"entity_id": chunk, "note_type": kinds}}
+        notes |= _records(_keyed(client.pages(f"/api/v4/{kind}/notes", query, "notes")), NoteRecord.from_api)
+    found = [note for note in notes.values() if note.entity_id in wanted and note.note_type in kinds]
+    return sorted(found, key=lambda note: (note.created_at, note.id))
 
 
 def notes_by_ids(client: CrmClient, kind: str, ids: Iterable[int]) -> dict[int, NoteRecord]:
@@ -140,7 +141,7 @@ def _by_ids(client: CrmClient, kind: str, ids: Iterable[int], more: Row, filter_
             log.warning("amoCRM ignored a filter", list=kind)
             break
     missing -= found.keys()
-    if not filter_works and len(missing) > FEW:
+    if not filter_works and len(missing) > MAX_SINGLE_READS:
         found |= _among_newest(client, kind, missing, more)
         missing -= found.keys()
     for number in sorted(missing):
@@ -151,7 +152,7 @@ def _by_ids(client: CrmClient, kind: str, ids: Iterable[int], more: Row, filter_
 
 
 def _filtered(client: CrmClient, kind: str, chunk: list[int], more: Row) -> tuple[dict[int, Row], bool]:
-    """The rows of a filtered list, and whether the filter did anything: a stranger among them says no."""
+    """The rows of a filtered list, and whether the filter worked: one row that was not asked for says no."""
     found: dict[int, Row] = {}
     for row in client.pages(f"/api/v4/{kind}", {"filter": {"id": chunk}, **more}, kind):
         number = identifier(row.get("id"))
@@ -162,14 +163,14 @@ def _filtered(client: CrmClient, kind: str, chunk: list[int], more: Row) -> tupl
 
 
 def _among_newest(client: CrmClient, kind: str, wanted: set[int], more: Row) -> dict[int, Row]:
-    """What is asked for was mostly changed just now: look at the top of the list, as long as that brings something."""
+    """Rows from the top of the list, page by page as long as that brings some: most were changed just now."""
     found: dict[int, Row] = {}
-    for number in range(1, MOST_PAGES + 1):
+    for number in range(1, MAX_PAGES + 1):
         page = {"order": {"updated_at": "desc"}, "page": number, "limit": BATCH_SIZE, **more}
         rows = embedded(client.get(f"/api/v4/{kind}", page) or {}, kind)
         new = {key: row for key, row in _keyed(rows).items() if key in wanted and key not in found}
         found |= new
-        if not new or len(rows) < BATCH_SIZE or len(wanted) - len(found) <= FEW:
+        if not new or len(rows) < BATCH_SIZE or len(wanted) - len(found) <= MAX_SINGLE_READS:
             break
     return found
 
@@ -179,9 +180,9 @@ def _lines(row: Row, code: str) -> list[dict[str, Any]]:
     return [_line(value) for field in fields for value in row_list(field.get("values"))]
 
 
-def _line(told: Row) -> dict[str, Any]:
-    kind = next((key for key in ("enum_code", "enum_id") if told.get(key) is not None), None)
-    return {"value": told_text(told.get("value")), **({kind: told[kind]} if kind else {})}
+def _line(value: Row) -> dict[str, Any]:
+    kind = next((key for key in ("enum_code", "enum_id") if value.get(key) is not None), None)
+    return {"value": told_text(value.get("value")), **({kind: value[kind]} if kind else {})}
 
 
 def _keyed(rows: Iterable[Row]) -> dict[int, Row]:

@@ -1,9 +1,9 @@
-"""amoCRM's entities as the engine reads them: API v4 JSON → frozen records.
+"""Records of amoCRM's entities: API v4 JSON → frozen dataclasses.
 
 Tolerant of what amoCRM really sends (amoCRM docs, leads-api, tasks-api, contacts-api, and seen in answers): null for no
-custom fields, ``result`` as a list when empty, ``loss_reason`` as a list of one, ``is_main`` or ``main_contact``. Of a
-deleted entity it tells the id and little more; the rest is then 0, empty or EPOCH. Times are aware UTC. User id 0 is a
-robot or nobody.
+custom fields, ``result`` as a list when empty, ``loss_reason`` as a list of one, ``is_main`` or ``main_contact``. A
+deleted entity comes with its id and little more; the rest is then 0, empty or EPOCH. Times are aware UTC. User id 0 is
+a robot or nobody.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NO_FIELDS: Mapping[int, tuple[Any, ...]] = MappingProxyType({})
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What all entities have. Raises ValueError from ``from_api`` when there is not even an id."""
+    """What all entities have in common. ``from_api`` raises ValueError when there is not even an id."""
 
     id: int
     responsible_user_id: int = 0
@@ -53,9 +53,9 @@ class Record:
         return cls(**_common(row), **cls._own(row))
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Self:
-        """The record that ``to_json`` told of, by this version of the bridge or an older one."""
-        return cls(**_from_plain(cls, told))
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """The record that ``to_json`` of this version of the bridge, or of an older one, gave."""
+        return cls(**_from_plain(cls, plain))
 
     def to_json(self) -> dict[str, Any]:
         """The record as plain JSON; times as Unix seconds."""
@@ -111,7 +111,7 @@ class DealRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class ContactRecord(Record):
-    """A contact. ``phones`` and ``emails`` are as typed by people; ``deal_ids`` only if they were asked for."""
+    """A contact. ``phones`` and ``emails`` are as people typed them; ``deal_ids`` only if they were asked for."""
 
     name: str = ""
     first_name: str = ""
@@ -142,7 +142,7 @@ class ContactRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRecord(Record):
-    """A task. ``entity_type`` is amoCRM's plural word (leads, contacts …), None for a task of nobody's card.
+    """A task. ``entity_type`` is amoCRM's plural word (leads, contacts …), None for a task on no card.
 
     ``duration`` in seconds. ``result`` is what was written at completion, None when nothing was.
     """
@@ -178,7 +178,7 @@ class TaskRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class NoteRecord(Record):
-    """A note. What ``params`` hold depends on ``note_type`` (amoCRM docs, events-and-notes)."""
+    """A note. ``params`` depend on ``note_type`` (amoCRM docs, events-and-notes)."""
 
     entity_id: int | None = None
     note_type: str = ""
@@ -186,7 +186,7 @@ class NoteRecord(Record):
 
     @property
     def text(self) -> str:
-        """The words of a note that has some."""
+        """The text of a note; empty for kinds that have none."""
         return told_text(self.params.get("text"))
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What amoCRM's answer, or its silence, means: the one place that turns them into exceptions.
+"""Answers of amoCRM, or their absence → exceptions; exceptions → explanations in Russian.
 
 The content type is never trusted: error pages come as HTML, JSON comes under several names. Status first, then an
 attempt to read JSON (amoCRM docs, error-codes; the HTML cases were seen in the field).
@@ -33,7 +33,7 @@ from amo_bridge.errors import (
 TOKEN_PATH = "/oauth2/access_token"
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _TAG = re.compile(r"<[^>]*>")
-_LONGEST_DETAIL = 300
+_MAX_DETAIL_LENGTH = 300
 _BROKEN = object()
 
 _NEVER_SENT = (
@@ -69,9 +69,9 @@ def understand(answer: requests.Response, *, method: str, path: str) -> Any:
 
 
 def no_answer(error: requests.RequestException, *, method: str, path: str) -> CrmError:
-    """A request that got no answer: CrmTemporary if it surely never left, else CrmUncertain.
+    """The error of a request without an answer: CrmTemporary if it surely never left, else CrmUncertain.
 
-    Only the kinds of the errors are told: their texts hold whole URLs, and those hold phones and mails.
+    It names only the kinds of the causes: their texts hold whole URLs, and those hold phones and e-mails.
     """
     causes = list(_causes(error))
     kinds = " ← ".join(dict.fromkeys(type(cause).__name__ for cause in causes))
@@ -123,8 +123,8 @@ def _refused(problem: Mapping[str, Any], detail: str, where: dict[str, Any]) -> 
             bad[str(item["request_id"])] = words
         else:
             unnamed.append(words)
-    told = "; ".join([*dict.fromkeys(bad.values()), *unnamed])
-    return CrmRefused(_short(f"{detail}: {told}" if told else detail), bad_items=bad, **where)
+    reasons = "; ".join([*dict.fromkeys(bad.values()), *unnamed])
+    return CrmRefused(_short(f"{detail}: {reasons}" if reasons else detail), bad_items=bad, **where)
 
 
 def _complaint(row: Mapping[str, Any]) -> str:
@@ -161,10 +161,10 @@ def _words(answer: requests.Response) -> str:
 
 
 def _retry_after(answer: requests.Response, problem: Mapping[str, Any]) -> float | None:
-    """Seconds. amoCRM puts them into the body; the header is read too, for whatever stands before amoCRM."""
-    for told in (problem.get("retry_after"), answer.headers.get("Retry-After")):
+    """Seconds. amoCRM puts them into the body; a proxy before it may use the header."""
+    for value in (problem.get("retry_after"), answer.headers.get("Retry-After")):
         try:
-            seconds = float(told) if told is not None else -1.0
+            seconds = float(value) if value is not None else -1.0
         except (TypeError, ValueError):
             continue
         if 0 <= seconds < 86400:
@@ -179,28 +179,28 @@ def _rows(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_DETAIL else text[: _LONGEST_DETAIL - 1] + "…"
+    return text if len(text) <= _MAX_DETAIL_LENGTH else text[: _MAX_DETAIL_LENGTH - 1] + "…"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and what it was made from: requests and urllib3 wrap each other by args, reason and cause.
+    """The error with all that it wraps: requests and urllib3 wrap each other by args, reason and cause.
 
-    Not by ``__context__``: that may be an older failure which the caller was handling when he asked again.
+    Not by ``__context__``: that may be an older failure which the caller was handling when it asked again.
     """
-    seen: set[int] = set()
+    visited: set[int] = set()
     waiting: list[object] = [error]
     while waiting:
         cause = waiting.pop(0)
-        if not isinstance(cause, BaseException) or id(cause) in seen:
+        if not isinstance(cause, BaseException) or id(cause) in visited:
             continue
-        seen.add(id(cause))
+        visited.add(id(cause))
         yield cause
         waiting += [*cause.args, getattr(cause, "reason", None), cause.__cause__]
 
 
-# What amoCRM's refusal or silence means for whoever typed a command: in Russian, with what to do.
+# --- explanations -----------------------------------------------------------------------------------------------------
 
-TOO_MANY = 429
+TOO_MANY_REQUESTS = 429
 _WORDS: tuple[tuple[type[CrmError], str], ...] = (
     (CrmUnauthorized, "токен не подошёл: создайте новый (docs/connect-account.md)"),
     (CrmForbidden, "прав токена не хватает: он должен принадлежать администратору"),
@@ -214,13 +214,15 @@ _WORDS: tuple[tuple[type[CrmError], str], ...] = (
 
 
 def describe(error: BridgeError) -> str:
-    """«токен не подошёл: … (GET /api/v4/account: 401 …)»; an error that is not amoCRM's speaks for itself."""
+    """What happened and what to do, in Russian: «токен не подошёл: … (GET /api/v4/account: 401 …)».
+
+    An error that is not amoCRM's gives its own text."""
     if not isinstance(error, CrmError):
         return str(error)
     if isinstance(error, NotConnected) or (isinstance(error, CrmUnauthorized) and error.path == TOKEN_PATH):
-        # Worded for people where it came up.
+        # Worded for people where it was raised.
         return error.detail
-    if isinstance(error, CrmTemporary) and error.status == TOO_MANY:
+    if isinstance(error, CrmTemporary) and error.status == TOO_MANY_REQUESTS:
         return f"запросов слишком много, amoCRM просит подождать ({error})"
     words = next((words for kind, words in _WORDS if isinstance(error, kind)), "amoCRM не ответила")
     return f"{words} ({error})"

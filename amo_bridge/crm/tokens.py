@@ -1,8 +1,11 @@
-"""Where OAuth tokens are kept: encrypted, the pair in use and the one before it.
+"""Access tokens: a long-lived one, or an OAuth pair, stored encrypted and renewed in time.
 
-The key comes from AMO_BRIDGE_KEY or the file AMO_BRIDGE_KEY_FILE (Fernet keys, several with commas between: the first
-encrypts, all decrypt, so a key can be replaced). Without them a key is made beside the database, readable only by its
-owner.
+A refresh token works once, and a lost answer means lost access. So renewing happens under a lock between processes,
+on the pair read again under that lock, and the new pair is on the disk before it is used (amoCRM docs, oauth/oauth).
+
+The key of the encryption comes from AMO_BRIDGE_KEY or the file AMO_BRIDGE_KEY_FILE (Fernet keys, several with commas
+between: the first encrypts, all decrypt, so a key can be replaced). Without them a key is made beside the database,
+readable only by its owner.
 """
 
 from __future__ import annotations
@@ -30,8 +33,10 @@ KEY_FILE_VARIABLE = "AMO_BRIDGE_KEY_FILE"
 
 @dataclass(frozen=True)
 class TokenPair:
-    """Times are Unix seconds by our own clock. ``base_url``: the account's address, which a rename changes. ``got_at``:
-    when amoCRM gave the pair (0: not known). ``revoked``: amoCRM has said that it works no more."""
+    """An access token with its refresh token. Times are Unix seconds of our own clock.
+
+    ``base_url``: the account's address, which a rename changes. ``got_at``: when amoCRM gave the pair (0: not known).
+    ``revoked``: amoCRM has reported that it works no more."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -42,37 +47,37 @@ class TokenPair:
 
 
 class TokenStore(Protocol):
-    """Keeps the pair of an account over restarts. Both methods raise StoreUnavailable."""
+    """Stores the pair of an account over restarts. Both methods raise StoreUnavailable."""
 
     def load(self, name: str) -> TokenPair | None:
         """The pair in use, or None if the account was never connected."""
 
     def save(self, name: str, pair: TokenPair) -> None:
-        """Keep the pair; committed when this returns. The pair before it stays for diagnosis."""
+        """Store the pair; committed when this returns. The pair before it stays for diagnosis."""
 
 
 class StoredTokens:
     """A TokenStore over any place for small values; the place encrypts."""
 
-    def __init__(self, kept: Values) -> None:
-        self._store = kept
+    def __init__(self, store: Values) -> None:
+        self._store = store
 
     def load(self, name: str) -> TokenPair | None:
         """The pair in use."""
-        kept = self._store.read(name)
-        return TokenPair(**kept["current"]) if kept else None
+        pairs = self._store.read(name)
+        return TokenPair(**pairs["current"]) if pairs else None
 
     def previous(self, name: str) -> TokenPair | None:
         """The pair before the one in use."""
-        kept = self._store.read(name)
-        return TokenPair(**kept["previous"]) if kept and kept["previous"] else None
+        pairs = self._store.read(name)
+        return TokenPair(**pairs["previous"]) if pairs and pairs["previous"] else None
 
     def save(self, name: str, pair: TokenPair) -> None:
-        """Keep the pair."""
-        kept = self._store.read(name)
-        before = kept["current"] if kept else None
+        """Store the pair."""
+        pairs = self._store.read(name)
+        before = pairs["current"] if pairs else None
         if before == asdict(pair):
-            before = kept["previous"]
+            before = pairs["previous"]
         self._store.write(name, {"current": asdict(pair), "previous": before})
 
 
@@ -82,10 +87,10 @@ class FileTokenStore(StoredTokens):
     def __init__(self, path: Path, environment: Mapping[str, str] = os.environ) -> None:
         self._cipher = cipher(path.with_suffix(".key"), environment)
         self._path = path
-        super().__init__(JsonStore(path, "tokens", encode=self._encrypted, decode=self._decrypted))
+        super().__init__(JsonStore(path, "tokens", encode=self._encrypt, decode=self._decrypt))
 
     def save(self, name: str, pair: TokenPair) -> None:
-        """Keep the pair in a file that only its owner can read."""
+        """Store the pair in a file that only its owner can read."""
         self._make_private()
         super().save(name, pair)
 
@@ -96,10 +101,10 @@ class FileTokenStore(StoredTokens):
         except OSError as error:
             raise StoreUnavailable(f"{self._path}: {error}") from error
 
-    def _encrypted(self, value: Any) -> str:
+    def _encrypt(self, value: Any) -> str:
         return self._cipher.encrypt(json.dumps(value).encode()).decode()
 
-    def _decrypted(self, text: str) -> Any:
+    def _decrypt(self, text: str) -> Any:
         try:
             return json.loads(self._cipher.decrypt(text))
         except InvalidToken as error:
@@ -108,13 +113,15 @@ class FileTokenStore(StoredTokens):
 
 
 def cipher(own_key_file: Path, environment: Mapping[str, str] = os.environ) -> MultiFernet:
-    """What encrypts and decrypts; makes ``own_key_file`` if the environment names no key. Raises ConfigError."""
+    """The cipher of the key that the environment names, else of ``own_key_file``, which is made if it is missing.
+
+    Raises ConfigError."""
     keys = environment.get(KEY_VARIABLE, "").strip()
     source = KEY_VARIABLE
     if not keys:
-        named = environment.get(KEY_FILE_VARIABLE, "").strip()
-        path = Path(named) if named else own_key_file
-        keys, source = _read_key(path, make=not named), str(path)
+        key_file = environment.get(KEY_FILE_VARIABLE, "").strip()
+        path = Path(key_file) if key_file else own_key_file
+        keys, source = _read_key(path, make=not key_file), str(path)
     try:
         return MultiFernet([Fernet(key.strip()) for key in keys.replace("\n", ",").split(",") if key.strip()])
     except ValueError as error:
@@ -134,54 +141,51 @@ def _read_key(path: Path, *, make: bool) -> str:
 def _make_key(path: Path) -> None:
     """All or nothing, and the first one wins: two processes may start at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, made = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(Fernet.generate_key() + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        os.link(made, path)
+        os.link(temporary, path)
     except FileExistsError:
         return
     finally:
-        os.unlink(made)
+        os.unlink(temporary)
 
 
-# The token a request is signed with: a long-lived one, or an OAuth pair that is renewed in time.
-#
-# A refresh token works once, and a lost answer means lost access. So renewing happens under a lock between processes,
-# on the pair read again under that lock, and the new pair is on the disk before it is used (amoCRM docs, oauth/oauth).
+# --- tokens of the client ---------------------------------------------------------------------------------------------
 
 log = structlog.get_logger()
 
-# Renewed by the clock so many seconds before the end; after a failed try, the next one is due so many seconds later.
-EARLY = 600.0
-TRY_AGAIN = 60.0
-USUAL_LIFE = 86400.0
+# A token is renewed so many seconds before its end; after a failed try, the next one is due so many seconds later.
+RENEW_BEFORE_SECONDS = 600.0
+RETRY_SECONDS = 60.0
+DEFAULT_LIFETIME_SECONDS = 86400.0
 # Three months (amoCRM docs, oauth/oauth), of which the shortest have 89 days.
-REFRESH_LIFE = 89 * 86400.0
+REFRESH_LIFETIME_SECONDS = 89 * 86400.0
 
 
 class Tokens(Protocol):
-    """Where the client gets its token from."""
+    """Tokens for the client."""
 
     @property
     def base_url(self) -> str | None:
-        """The account's address, when the tokens know it better than the config; else None."""
+        """The account's address, if the tokens know a newer one than the config; else None."""
 
     @property
     def expires_at(self) -> float | None:
-        """When access ends unless somebody does something (Unix seconds); None if that is not known."""
+        """When access ends unless somebody acts (Unix seconds); None if that is not known."""
 
     def access_token(self) -> str:
-        """A token to send with. Raises CrmUnauthorized when there is none, CrmTemporary when it can't be got now."""
+        """The token for a request. Raises CrmUnauthorized when there is none, CrmTemporary when not just now."""
 
     def renew(self, failed: str) -> str | None:
         """Another token after amoCRM refused ``failed`` (401), or None if this kind can't be renewed."""
 
 
 class LongLivedToken:
-    """A token made by hand in the integration's window, valid for up to five years; it can't be renewed."""
+    """A token that a person made in the integration's window, valid for up to five years; it can't be renewed."""
 
     base_url: str | None = None
 
@@ -196,7 +200,7 @@ class LongLivedToken:
 
     @property
     def expires_at(self) -> float | None:
-        """When it ends (Unix seconds), if it says so."""
+        """When it ends (Unix seconds), if the token says so."""
         return expiry(self._value)
 
     def access_token(self) -> str:
@@ -204,12 +208,13 @@ class LongLivedToken:
         return self._value
 
     def renew(self, failed: str) -> str | None:
-        """None: only a human can make another."""
+        """None: only a person can make another."""
         return None
 
 
 class OAuthTokens:
-    """``lock`` makes a lock that keeps everybody out who shares ``store``: other threads, processes, machines."""
+    """Renews the OAuth pair of an account. ``lock`` makes a lock against all who share ``store``: threads, processes,
+    machines."""
 
     def __init__(
         self,
@@ -234,13 +239,13 @@ class OAuthTokens:
     @property
     def base_url(self) -> str | None:
         """The account's present address."""
-        return self._known().base_url
+        return self._current().base_url
 
     def access_token(self) -> str:
-        """The token, renewed when its end is near. See Tokens; raises StoreUnavailable too."""
-        pair = self._known()
+        """See Tokens: renewed when its end is near. Raises StoreUnavailable too."""
+        pair = self._current()
         now = self._clock()
-        if now < pair.expires_at - EARLY or now < min(self._next_try, pair.expires_at):
+        if now < pair.expires_at - RENEW_BEFORE_SECONDS or now < min(self._next_try, pair.expires_at):
             return pair.access_token
         try:
             return self._renewed(pair.access_token).access_token
@@ -248,23 +253,23 @@ class OAuthTokens:
             if now >= pair.expires_at:
                 raise
             # The old token still works for a while; amoCRM's bad minute is no reason to stop.
-            self._next_try = now + TRY_AGAIN
+            self._next_try = now + RETRY_SECONDS
             log.warning("token not renewed yet", error=str(error))
             return pair.access_token
 
     def renew(self, failed: str) -> str | None:
-        """Another token: the one somebody else already got, or a new one."""
+        """See Tokens: the token that another process already got, or a new one."""
         return self._renewed(failed).access_token
 
     def exchange_code(self, code: str) -> None:
         """Connect the account: the code from the browser becomes the first pair. Raises CrmError with Russian words."""
         with self._lock():
-            told = self._oauth.by_code(self._base_url, code)
-            self._keep(self._store.load(self._name), self._pair_of(told, self._base_url))
+            answer = self._oauth.by_code(self._base_url, code)
+            self._put_in_use(self._store.load(self._name), self._pair_of(answer, self._base_url))
         log.info("account connected", base_url=self._base_url)
 
     def revoke(self) -> None:
-        """amoCRM says that the pair works no more: it is kept for diagnosis, and used by nobody."""
+        """Mark the pair as dead, as amoCRM has reported: it stays for diagnosis and is not used again."""
         with self._lock():
             pair = self._store.load(self._name)
             if pair is not None:
@@ -276,9 +281,9 @@ class OAuthTokens:
     def expires_at(self) -> float | None:
         """When the refresh token ends, and all access with it, if it is not used before (Unix seconds)."""
         got_at = self._stored().got_at
-        return got_at + REFRESH_LIFE if got_at else None
+        return got_at + REFRESH_LIFETIME_SECONDS if got_at else None
 
-    def _known(self) -> TokenPair:
+    def _current(self) -> TokenPair:
         if self._pair is None:
             self._pair = self._stored()
         return self._pair
@@ -298,49 +303,49 @@ class OAuthTokens:
             if pair.access_token == failed:
                 # A full or read-only disk must show before the refresh token is spent.
                 self._store.save(self._name, pair)
-                self._keep(pair, self._refreshed(pair))
+                self._put_in_use(pair, self._refresh(pair))
             else:
                 self._pair = pair
-        return self._known()
+        return self._current()
 
-    def _refreshed(self, pair: TokenPair) -> TokenPair:
+    def _refresh(self, pair: TokenPair) -> TokenPair:
         try:
-            return self._asked_twice(pair, pair.base_url)
+            return self._refresh_twice(pair, pair.base_url)
         except CrmStopped as error:
-            moved_to = self._moved_to(pair, error)
+            moved_to = self._new_address(pair, error)
             if moved_to is None:
                 raise
         log.warning("account renamed", before=pair.base_url, now=moved_to)
-        return self._asked_twice(pair, moved_to)
+        return self._refresh_twice(pair, moved_to)
 
-    def _asked_twice(self, pair: TokenPair, base_url: str) -> TokenPair:
-        """One lost answer is forgiven: perhaps amoCRM never saw the request, and the refresh token still works."""
+    def _refresh_twice(self, pair: TokenPair, base_url: str) -> TokenPair:
+        """Try once more after a lost answer: perhaps amoCRM never saw the request, and the token still works."""
         try:
-            told = self._oauth.by_refresh_token(base_url, pair.refresh_token)
+            answer = self._oauth.by_refresh_token(base_url, pair.refresh_token)
         except CrmUncertain as error:
             log.warning("answer to the token's renewal lost, asking once more", error=str(error))
-            told = self._oauth.by_refresh_token(base_url, pair.refresh_token)
-        return self._pair_of(told, base_url)
+            answer = self._oauth.by_refresh_token(base_url, pair.refresh_token)
+        return self._pair_of(answer, base_url)
 
-    def _moved_to(self, pair: TokenPair, error: CrmStopped) -> str | None:
-        """The account's new address, if the refusal may come from its having been renamed, and it was."""
-        wrong_place = error.status in (401, 404) or (error.hint or "").lower() == "invalid account"
-        if not wrong_place:
+    def _new_address(self, pair: TokenPair, error: CrmStopped) -> str | None:
+        """The account's new address, if the refusal may come from a rename, and it was renamed."""
+        wrong_address = error.status in (401, 404) or (error.hint or "").lower() == "invalid account"
+        if not wrong_address:
             return None
         found = self._oauth.current_base_url(pair.base_url, pair.access_token, pair.refresh_token)
         return found if found != pair.base_url else None
 
-    def _pair_of(self, told: dict[str, Any], base_url: str) -> TokenPair:
-        token = str(told["access_token"])
+    def _pair_of(self, answer: dict[str, Any], base_url: str) -> TokenPair:
+        token = str(answer["access_token"])
         now = self._clock()
         try:
-            ends = now + float(told["expires_in"])
+            expires_at = now + float(answer["expires_in"])
         except (KeyError, TypeError, ValueError):
-            ends = expiry(token) or now + USUAL_LIFE
-        return TokenPair(token, str(told["refresh_token"]), ends, base_url, got_at=now)
+            expires_at = expiry(token) or now + DEFAULT_LIFETIME_SECONDS
+        return TokenPair(token, str(answer["refresh_token"]), expires_at, base_url, got_at=now)
 
-    def _keep(self, before: TokenPair | None, pair: TokenPair) -> None:
-        """Save, then use. If the store fails just now, the only copy waits in memory for the next try."""
+    def _put_in_use(self, before: TokenPair | None, pair: TokenPair) -> None:
+        """Store, then use. If the store fails just now, the only copy waits in memory for the next try."""
         try:
             self._store.save(self._name, pair)
         except StoreUnavailable:
@@ -356,5 +361,5 @@ class OAuthTokens:
         replaces, pair = self._unsaved
         stored = self._store.load(self._name)
         if (stored.access_token if stored else "") == replaces:
-            self._keep(stored, pair)
+            self._put_in_use(stored, pair)
         self._unsaved = None

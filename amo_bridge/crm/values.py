@@ -1,6 +1,7 @@
-"""What one value of a hook means: every value comes as a text, any may be missing, empty or of a wrong shape.
+"""Reading of wire values: of webhooks, of API answers, of stored records.
 
-Nothing here raises: what can't be understood is None ("not told").
+In a webhook every value comes as a text; any may be missing, empty or of a wrong shape. Nothing here raises, unless it
+says so: what can't be understood is None ("not told").
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def clean(text: str) -> str:
 
 
 def unescape(text: str) -> str:
-    """Undo PHP's htmlspecialchars once: names and note texts arrive escaped (seen in captured hooks).
+    """Undo PHP's htmlspecialchars once: names and note texts arrive escaped (captured webhooks).
 
     Not ``html.unescape``: that would also rewrite texts nobody escaped, such as ``…?x=1&copy=2`` in a link.
     """
@@ -51,7 +52,7 @@ def unescape_tree(value: Any) -> Any:
 
 
 def scalar(value: object) -> str | None:
-    """The value as it was sent. Of a scalar/tree collision (see ``form``) the scalar."""
+    """The value as it was sent. Of a scalar/tree collision (see webhooks/form.py) the scalar."""
     if isinstance(value, Mapping):
         value = value.get("")
     if isinstance(value, str):
@@ -85,7 +86,7 @@ def money(value: object) -> int | None:
 
 def _number(pattern: re.Pattern[str], value: object) -> int | None:
     if type(value) is int:
-        # As the API tells most of them.
+        # As most come from the API.
         return value if abs(value) <= _LARGEST else None
     found = pattern.fullmatch((scalar(value) or "").strip())
     number = int(found.group(1)) if found else None
@@ -99,7 +100,7 @@ def identifier(value: object) -> int | None:
 
 
 def user(value: object) -> int | None:
-    """A user's id; 0 is a robot or "not told"."""
+    """A user's id; 0 is a robot, or nobody was named."""
     number = integer(value)
     return number if number is not None and number >= 0 else None
 
@@ -182,13 +183,13 @@ def _read_json_or_none(source: str) -> Any:
         return None
 
 
-# How parts of an API v4 answer are read, and how a record is kept as JSON.
+# --- API answers ------------------------------------------------------------------------------------------------------
 
 Row = Mapping[str, Any]
 
 
 def told_text(value: object) -> str:
-    """A text of an answer as it is (answers, unlike hooks, are not HTML-escaped); missing is empty."""
+    """A text of an answer as it is (answers, unlike webhooks, are not HTML-escaped); missing is empty."""
     return "" if value is None else str(value)
 
 
@@ -235,8 +236,11 @@ def field_values(row: Row) -> dict[int, tuple[Any, ...]]:
     for item in row_list(row.get("custom_fields_values")):
         number = identifier(item.get("field_id"))
         if number is not None:
-            found[number] = tuple(one.get("value", one) for one in row_list(item.get("values")))
+            found[number] = tuple(value.get("value", value) for value in row_list(item.get("values")))
     return found
+
+
+# --- stored records ---------------------------------------------------------------------------------------------------
 
 
 def to_plain(record: Any) -> dict[str, Any]:
@@ -252,10 +256,10 @@ def _plain(value: Any) -> Any:
     return [_plain(inner) for inner in value] if isinstance(value, (tuple, list)) else value
 
 
-def from_plain(kind: type[Any], told: Row) -> dict[str, Any]:
-    """The attributes that ``to_plain`` told of; what this version does not know is left out."""
+def from_plain(kind: type[Any], plain: Row) -> dict[str, Any]:
+    """The attributes that ``to_plain`` gave; what this version does not know is left out."""
     known = {attribute.name: str(attribute.type) for attribute in fields(kind)}
-    return {name: _typed(known[name], value) for name, value in told.items() if name in known}
+    return {name: _typed(known[name], value) for name, value in plain.items() if name in known}
 
 
 def _typed(annotation: str, value: Any) -> Any:

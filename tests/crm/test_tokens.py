@@ -21,7 +21,14 @@ from responses.registries import OrderedRegistry
 from support.client_fakes import BASE, UNAUTHORIZED, Clock
 
 from amo_bridge.crm.oauth import OAuth
-from amo_bridge.crm.tokens import EARLY, TRY_AGAIN, FileTokenStore, LongLivedToken, OAuthTokens, TokenPair
+from amo_bridge.crm.tokens import (
+    RENEW_BEFORE_SECONDS,
+    RETRY_SECONDS,
+    FileTokenStore,
+    LongLivedToken,
+    OAuthTokens,
+    TokenPair,
+)
 from amo_bridge.errors import ConfigError, CrmBlocked, CrmUnauthorized, CrmUncertain, StoreUnavailable
 from amo_bridge.file_lock import file_lock
 
@@ -138,7 +145,7 @@ def test_a_refused_code_is_explained_to_the_user(
 
 
 def test_the_token_is_renewed_before_its_end_and_not_earlier(amocrm: Any, clock: Clock) -> None:
-    store = MemoryStore(pair_1(clock, left=EARLY + 1))
+    store = MemoryStore(pair_1(clock, left=RENEW_BEFORE_SECONDS + 1))
     tokens = oauth_tokens(store, clock)
     assert tokens.access_token() == "access-1"
     clock.now += 2
@@ -149,11 +156,11 @@ def test_the_token_is_renewed_before_its_end_and_not_earlier(amocrm: Any, clock:
 
 
 def test_a_bad_minute_of_amocrm_does_not_matter_while_the_old_token_lives(amocrm: Any, clock: Clock) -> None:
-    tokens = oauth_tokens(MemoryStore(pair_1(clock, left=EARLY)), clock)
+    tokens = oauth_tokens(MemoryStore(pair_1(clock, left=RENEW_BEFORE_SECONDS)), clock)
     for _ in range(2):
         amocrm.post(TOKEN_URL, status=502, body="<html></html>")
     assert tokens.access_token() == "access-1"
-    clock.now += TRY_AGAIN - 1
+    clock.now += RETRY_SECONDS - 1
     assert tokens.access_token() == "access-1"
 
     clock.now += 1
