@@ -1,6 +1,7 @@
-"""The notes that the events list names: files, calls, letters, SMS, texts.
+"""amoCRM's list of events (``/api/v4/events``) → our events: what no webhook reported.
 
-A row names a note by its id alone, so the notes are read from their cards' lists.
+The list is sorted newest first and lags behind writes by seconds (amoCRM docs, events-and-notes). It names much by ids
+alone: the notes and tasks that it names are read as well, but for those whose events are known already.
 """
 
 from __future__ import annotations
@@ -36,35 +37,42 @@ from amo_bridge.events import (
 )
 
 Row = Mapping[str, Any]
-OF_DEALS = ("attachment_note_added", "common_note_added")
+KnownNotes = Callable[[Sequence[int]], set[int]]
+"""Which of these notes are known already."""
+
+# --- notes ------------------------------------------------------------------------------------------------------------
+
+# A row names a note by its id alone, so the notes are read from their cards' lists.
+NOTES_OF_DEALS = ("attachment_note_added", "common_note_added")
 CALLS = ("incoming_call", "outgoing_call")
-LETTERS = ("incoming_mail", "outgoing_mail")
+MAILS = ("incoming_mail", "outgoing_mail")
 SMS = ("incoming_sms", "outgoing_sms")
-NOTES = (*OF_DEALS, *CALLS, *LETTERS, *SMS)
+NOTES = (*NOTES_OF_DEALS, *CALLS, *MAILS, *SMS)
 # Texts and files on the cards of contacts and companies are no business of the rules.
+# amoCRM's singular word → its plural word, our word.
 CARDS: Mapping[str, tuple[str, str]] = {
     "lead": ("leads", "deal"),
     "contact": ("contacts", "contact"),
     "company": ("companies", "company"),
 }
-CODES = {"common": 4, "attachment": 5, "call_in": 10, "call_out": 11, "sms_in": 102, "sms_out": 103}
+NOTE_CODES = {"common": 4, "attachment": 5, "call_in": 10, "call_out": 11, "sms_in": 102, "sms_out": 103}
 
 
-def notes_told(client: CrmClient, rows: Sequence[Row], known: Callable[[Sequence[int]], set[int]]) -> dict[int, Event]:
-    """Note id → the event its note is, of those not known yet. Raises CrmError."""
+def note_events(client: CrmClient, rows: Sequence[Row], known: KnownNotes) -> dict[int, Event]:
+    """Note id → event, of the notes not known yet. Raises CrmError."""
     wanted = {note_id: row for row in rows if _is_wanted(row) and (note_id := note_id_of(row))}
     for note_id in known(sorted(wanted)):
         wanted.pop(note_id, None)
     found: dict[int, Event] = {}
-    for told, (wire, ours) in CARDS.items():
-        ids = [note_id for note_id, row in wanted.items() if row.get("entity_type") == told]
-        for note in notes_by_ids(client, wire, ids).values():
-            found[note.id] = _note_event(note, ours, wanted[note.id])
+    for singular, (plural, card) in CARDS.items():
+        ids = [note_id for note_id, row in wanted.items() if row.get("entity_type") == singular]
+        for note in notes_by_ids(client, plural, ids).values():
+            found[note.id] = _note_event(note, card, wanted[note.id])
     return found
 
 
 def note_id_of(row: Row) -> int | None:
-    """The note that a row speaks of."""
+    """The note that a row names."""
     for value in row.get("value_after") or []:
         if isinstance(value, Mapping) and isinstance(note := value.get("note"), Mapping):
             return identifier(note.get("id"))
@@ -73,7 +81,7 @@ def note_id_of(row: Row) -> int | None:
 
 def _is_wanted(row: Row) -> bool:
     kind, card = row.get("type"), row.get("entity_type")
-    return kind in NOTES and card in CARDS and (card == "lead" or kind not in OF_DEALS)
+    return kind in NOTES and card in CARDS and (card == "lead" or kind not in NOTES_OF_DEALS)
 
 
 def _note_event(note: NoteRecord, card: str, row: Row) -> Event:
@@ -83,22 +91,22 @@ def _note_event(note: NoteRecord, card: str, row: Row) -> Event:
         "note_id": note.id,
         "entity_type": card,
         "entity_id": note.entity_id,
-        "note_type": CODES.get(note.note_type),
+        "note_type": NOTE_CODES.get(note.note_type),
         "user_id": integer(row.get("created_by")),
     }
     if note.note_type == "attachment":
         return FileAttached(**_file(note.params), **common)
     if note.note_type in ("call_in", "call_out"):
-        return CallLogged(direction=_side(note), **_call(note.params), **common)
+        return CallLogged(direction=_direction(note), **_call(note.params), **common)
     if note.note_type in ("sms_in", "sms_out"):
-        return SmsLogged(direction=_side(note), phone=_text(note.params.get("phone")), text=note.text, **common)
+        return SmsLogged(direction=_direction(note), phone=_text(note.params.get("phone")), text=note.text, **common)
     if note.note_type == "amomail_message":
-        side = "out" if row.get("type") == "outgoing_mail" else "in"
-        return MailLogged(direction=side, **_letter(note.params), **common)
+        direction = "out" if row.get("type") == "outgoing_mail" else "in"
+        return MailLogged(direction=direction, **_mail(note.params), **common)
     return NoteAdded(text=note.text, **common)
 
 
-def _side(note: NoteRecord) -> str:
+def _direction(note: NoteRecord) -> str:
     return "in" if note.note_type.endswith("_in") else "out"
 
 
@@ -118,7 +126,7 @@ def _call(params: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _letter(params: Mapping[str, Any]) -> dict[str, Any]:
+def _mail(params: Mapping[str, Any]) -> dict[str, Any]:
     """Keys as in amoCRM's own library (AmoMailMessageNote)."""
     return {
         "sender": _address(params.get("from")),
@@ -131,78 +139,81 @@ def _letter(params: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _address(told: Any) -> str:
-    return str(told.get("email") or "") if isinstance(told, Mapping) else str(told or "")
+def _address(value: Any) -> str:
+    return str(value.get("email") or "") if isinstance(value, Mapping) else str(value or "")
 
 
-def _text(told: Any) -> str | None:
-    return str(told) if told else None
+def _text(value: Any) -> str | None:
+    return str(value) if value else None
 
 
-# The tasks that the events list names: what a row says happened to a task, completed by a read of the task.
-#
-# A row names a task and perhaps one new value; on whose card the task is, only the task itself tells.
+# --- tasks ------------------------------------------------------------------------------------------------------------
+
+# A row names a task and perhaps one new value. The rest, such as the task's card, is read from the task itself.
 
 ADDED, DELETED, DONE = "task_added", "task_deleted", "task_completed"
 DATE_CHANGED = "task_deadline_changed"
 # amoCRM's filter takes no more (amoCRM docs, events-and-notes).
-MOST_IDS = 10
+MAX_IDS = 10
 CHANGED = ("task_text_changed", DATE_CHANGED, "task_type_changed", "task_result_added")
 TASKS = (ADDED, DELETED, DONE, *CHANGED, "entity_responsible_changed")
 
 
-def tasks_told(client: CrmClient, rows: Sequence[Row]) -> dict[int, TaskReported]:
-    """The place of a row → what it says of a task. Tasks that are gone are told of only by their deletion. Raises
+def task_events(client: CrmClient, rows: Sequence[Row]) -> dict[int, TaskReported]:
+    """The place of a row → its event about a task. Of tasks that are gone only the deletion is reported. Raises
     CrmError."""
     about = {number: row for number, row in enumerate(rows) if _is_about_task(row)}
     ids = {identifier(row.get("entity_id")) for row in about.values() if row["type"] != DELETED}
-    records = tasks_by_ids(client, [one for one in ids if one is not None])
-    done = {identifier(row.get("entity_id")) for row in about.values() if row["type"] == DONE}
+    records = tasks_by_ids(client, [task_id for task_id in ids if task_id is not None])
+    finished = {identifier(row.get("entity_id")) for row in about.values() if row["type"] == DONE}
     found: dict[int, TaskReported] = {}
     for number, row in about.items():
         task_id = identifier(row.get("entity_id"))
         if task_id is not None and row["type"] == DELETED:
-            found[number] = TaskDeleted(task_id=task_id, **_common_of_task(row))
+            found[number] = TaskDeleted(task_id=task_id, **_common(row))
         elif task_id is not None and (record := records.get(task_id)):
-            found[number] = _task_event(row, record, was_done_later=task_id in done)
+            found[number] = _task_event(row, record, is_finished_later=task_id in finished)
     return found
 
 
-class Done(NamedTuple):
-    """Who did it, and when. ``due``: to what the date was changed."""
+class TaskChange(NamedTuple):
+    """Who changed a task, and when. ``due``: to what the date was changed."""
 
     user_id: int | None
     at: datetime
     due: datetime | None = None
 
 
-def doers_of(client: CrmClient, task_ids: Sequence[int]) -> dict[tuple[int, str], list[Done]]:
-    """(task, what happened: its date was changed, it was deleted) → who did it, the last first. Raises CrmError."""
-    found: dict[tuple[int, str], list[Done]] = {}
-    for start in range(0, len(task_ids), MOST_IDS):
-        some = task_ids[start : start + MOST_IDS]
-        sought = {"entity": "task", "entity_id": some, "type": f"{DELETED},{DATE_CHANGED}"}
-        for row in embedded(client.get("/api/v4/events", {"filter": sought, "limit": 100}) or {}, "events"):
-            task_id, common = identifier(row.get("entity_id")), _common_of_task(row)
-            if task_id is not None and task_id in some:
-                done = Done(common["user_id"], common["at"], _new_due(row))
+def task_changes(client: CrmClient, task_ids: Sequence[int]) -> dict[tuple[int, str], list[TaskChange]]:
+    """(task, DATE_CHANGED or DELETED) → such changes, the last first. Raises CrmError."""
+    found: dict[tuple[int, str], list[TaskChange]] = {}
+    for start in range(0, len(task_ids), MAX_IDS):
+        chunk = task_ids[start : start + MAX_IDS]
+        query = {"entity": "task", "entity_id": chunk, "type": f"{DELETED},{DATE_CHANGED}"}
+        for row in embedded(client.get("/api/v4/events", {"filter": query, "limit": PAGE_SIZE}) or {}, "events"):
+            task_id, common = identifier(row.get("entity_id")), _common(row)
+            if task_id is not None and task_id in chunk:
+                change = TaskChange(common["user_id"], common["at"], _new_due(row))
                 # Newest first.
-                found.setdefault((task_id, str(row.get("type"))), []).append(done)
+                found.setdefault((task_id, str(row.get("type"))), []).append(change)
     return found
 
 
 def _new_due(row: Row) -> datetime | None:
-    after: Mapping[str, Any] = next((one for one in row.get("value_after") or [] if isinstance(one, Mapping)), {})
-    told = after.get("task_deadline")
-    return moment(told.get("timestamp")) if isinstance(told, Mapping) else None
+    deadline = _value_after(row).get("task_deadline")
+    return moment(deadline.get("timestamp")) if isinstance(deadline, Mapping) else None
+
+
+def _value_after(row: Row) -> Row:
+    return next((value for value in row.get("value_after") or [] if isinstance(value, Mapping)), {})
 
 
 def _is_about_task(row: Row) -> bool:
     return row.get("type") in TASKS and row.get("entity_type") == "task"
 
 
-def _task_event(row: Row, task: TaskRecord, *, was_done_later: bool) -> TaskReported:
-    common = _common_of_task(row) | {
+def _task_event(row: Row, task: TaskRecord, *, is_finished_later: bool) -> TaskReported:
+    common = _common(row) | {
         "task_id": task.id,
         "entity_type": ENTITY_TYPES.get(task.entity_type or ""),
         "entity_id": task.entity_id,
@@ -216,53 +227,41 @@ def _task_event(row: Row, task: TaskRecord, *, was_done_later: bool) -> TaskRepo
             responsible_user_id=task.responsible_user_id,
             due=task.complete_till,
             created_at=task.created_at,
-            # It was open when it was added, if it was finished later: that is told by a row of its own.
-            is_completed=task.is_completed and not was_done_later,
-            result=None if was_done_later else task.result,
+            # It was open when it was added, if it was finished later: a row of its own reports that.
+            is_completed=task.is_completed and not is_finished_later,
+            result=None if is_finished_later else task.result,
             **common,
         )
     return TaskUpdated(**_new_value(row, task), **common)
 
 
 def _new_value(row: Row, task: TaskRecord) -> dict[str, Any]:
-    """What the row says is new; its own word, since others may have changed the task after it."""
-    after: Mapping[str, Any] = next((one for one in row.get("value_after") or [] if isinstance(one, Mapping)), {})
+    """The new value that the row itself names, since others may have changed the task after it."""
+    after = _value_after(row)
 
-    def told(name: str, key: str) -> Any:
+    def value(name: str, key: str) -> Any:
         inner = after.get(name)
         return inner.get(key) if isinstance(inner, Mapping) else None
 
     values = {
-        "task_text_changed": {"text": told("task", "text")},
+        "task_text_changed": {"text": value("task", "text")},
         "task_deadline_changed": {"due": _new_due(row)},
-        "task_type_changed": {"task_type_id": identifier(told("task_type", "id"))},
-        "entity_responsible_changed": {"responsible_user_id": integer(told("responsible_user", "id"))},
+        "task_type_changed": {"task_type_id": identifier(value("task_type", "id"))},
+        "entity_responsible_changed": {"responsible_user_id": integer(value("responsible_user", "id"))},
         "task_result_added": {"result": task.result},
     }
     return values[row["type"]]
 
 
-def _common_of_task(row: Row) -> dict[str, Any]:
-    at = datetime.fromtimestamp(integer(row.get("created_at")) or 0, UTC)
-    return {"at": at, "user_id": integer(row.get("created_by")), "caught_up": True}
-
-
-# amoCRM's list of events, read back and told in our own events: what happened while nobody was listening.
-#
-# The list is sorted newest first and lags behind writes by seconds (amoCRM docs, events-and-notes). It tells much by
-# ids alone: the notes and tasks it names are read as well (``event_notes``, ``event_tasks``), but for those whose
-# events are known already.
-
-Known = Callable[[Sequence[int]], set[int]]
-"""Which of these notes are known already."""
+# --- the list ---------------------------------------------------------------------------------------------------------
 
 # More than this falls back to 50 (amoCRM docs, events-and-notes).
-PAGE = 100
+PAGE_SIZE = 100
 DEALS = ("lead_status_changed", "lead_added", "lead_deleted")
 CLIENTS = ("contact_deleted", "entity_merged")
 CHATS = {"incoming_chat_message": "in", "outgoing_chat_message": "out"}
 KINDS = (*DEALS, *CLIENTS, *CHATS, *NOTES, *TASKS)
-TOUCHES = ("lead_status_changed", *CHATS, *CALLS, *LETTERS, *SMS, DONE)
+TOUCHES = ("lead_status_changed", *CHATS, *CALLS, *MAILS, *SMS, DONE)
 
 
 def newest_at(client: CrmClient) -> datetime | None:
@@ -272,59 +271,59 @@ def newest_at(client: CrmClient) -> datetime | None:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What one page of the list told, oldest first. ``rows``: when each of its rows happened, by the row's id.
-    ``ends_at``: so many rows are passed now; None: nothing of that time is left."""
+class EventPage:
+    """The events of one page of the list, oldest first. ``rows``: row id → when it happened. ``ends_at``: so many rows
+    are read now; None: nothing of that time is left."""
 
     events: list[Event]
     rows: Mapping[str, datetime]
     ends_at: int | None
 
 
-def look_since(
+def events_since(
     client: CrmClient,
     since: datetime,
     *,
-    passed: int = 0,
-    known_notes: Known = lambda ids: set(),
-    seen: Container[str] = (),
-) -> Look:
-    """What happened since a moment (amoCRM's clock): a page after the first ``passed`` rows, the newest of which are
-    the first. Raises CrmError.
+    start: int = 0,
+    known_notes: KnownNotes = lambda ids: set(),
+    known_rows: Container[str] = (),
+) -> EventPage:
+    """What happened since a moment (amoCRM's clock): a page after the first ``start`` rows, newest rows first. Raises
+    CrmError.
 
-    Looks overlap, because the list lags: rows that were ``seen`` cost nothing again. Events of notes that are known
-    already may be left out; all others are told again, by keys that make them known.
+    Pages of successive reads overlap, because the list lags: ``known_rows`` cost nothing again. Events of notes that
+    are known already may be left out; all others come again, under the same keys.
     """
-    start = int(since.timestamp())
-    params = {"filter": {"created_at": {"from": start}, "type": ",".join(KINDS)}}
-    page = client.page("/api/v4/events", params, "events", passed, PAGE)
+    since_seconds = int(since.timestamp())
+    params = {"filter": {"created_at": {"from": since_seconds}, "type": ",".join(KINDS)}}
+    page = client.page("/api/v4/events", params, "events", start, PAGE_SIZE)
     # The filter by time is believed only as far as it holds: older rows end the reading.
-    rows: list[Row] = list(takewhile(lambda row: (integer(row.get("created_at")) or 0) >= start, page.rows))
-    new = [row for row in rows if str(row.get("id")) not in seen]
-    return Look(
-        events=_told(client, new, known_notes),
+    rows: list[Row] = list(takewhile(lambda row: (integer(row.get("created_at")) or 0) >= since_seconds, page.rows))
+    new = [row for row in rows if str(row.get("id")) not in known_rows]
+    return EventPage(
+        events=_events_of(client, new, known_notes),
         rows={str(row.get("id")): _at(row) for row in rows},
         ends_at=page.ends_at if len(rows) == len(page.rows) else None,
     )
 
 
 def touches_before(client: CrmClient, since: datetime, until: datetime) -> tuple[list[Event], datetime | None]:
-    """Some of what happened between two moments and may be a touch, the newest of it, oldest first; and until when to
-    ask for the rest (None: that was all). Raises CrmError."""
+    """The newest page of what happened between two moments and may be a touch, oldest first; with the moment until
+    which to ask for the rest (None: that was all). Raises CrmError."""
     span = {"from": int(since.timestamp()), "to": int(until.timestamp())}
-    params = {"filter": {"created_at": span, "type": ",".join(TOUCHES)}, "limit": PAGE}
+    params = {"filter": {"created_at": span, "type": ",".join(TOUCHES)}, "limit": PAGE_SIZE}
     rows = embedded(client.get("/api/v4/events", params) or {}, "events")
-    mine = [row for row in rows if since <= _at(row) <= until]
-    if len(rows) < PAGE or not mine:
-        return _told(client, mine), None
+    within = [row for row in rows if since <= _at(row) <= until]
+    if len(rows) < PAGE_SIZE or not within:
+        return _events_of(client, within), None
     # A second that holds more than a page can't be read whole.
-    return _told(client, mine), min(_at(mine[-1]), until - timedelta(seconds=1))
+    return _events_of(client, within), min(_at(within[-1]), until - timedelta(seconds=1))
 
 
-def _told(client: CrmClient, newest_first: list[Row], known_notes: Known = lambda ids: set()) -> list[Event]:
+def _events_of(client: CrmClient, newest_first: list[Row], known_notes: KnownNotes = lambda ids: set()) -> list[Event]:
     rows = newest_first[::-1]
-    notes = notes_told(client, rows, known_notes)
-    tasks = tasks_told(client, rows)
+    notes = note_events(client, rows, known_notes)
+    tasks = task_events(client, rows)
     found = [
         _own_event(row) or notes.get(note_id_of(row) or 0) or tasks.get(number) for number, row in enumerate(rows)
     ]  # fmt: skip
@@ -332,7 +331,7 @@ def _told(client: CrmClient, newest_first: list[Row], known_notes: Known = lambd
 
 
 def _own_event(row: Row) -> Event | None:
-    """The event of a row that tells enough by itself."""
+    """The event of a row that says enough by itself."""
     kind, entity_id = row.get("type"), identifier(row.get("entity_id"))
     if entity_id is None:
         return None
@@ -364,17 +363,17 @@ def _deal_event(row: Row, deal_id: int) -> Event | None:
 
 
 def _message(row: Row, entity_id: int) -> Event | None:
-    """Who said that something was said; the words are in hooks alone (amoCRM docs, chats)."""
+    """A message without its text, which only webhooks have (amoCRM docs, chats)."""
     after = (value.get("message") for value in row.get("value_after") or [] if isinstance(value, Mapping))
-    told: Row = next((message for message in after if isinstance(message, Mapping)), {})
-    if not told.get("id"):
+    message: Row = next((message for message in after if isinstance(message, Mapping)), {})
+    if not message.get("id"):
         return None
     kind = ENTITY_TYPES.get(str(row.get("entity_type")))
     return MessageReceived(
-        message_id=str(told["id"]),
+        message_id=str(message["id"]),
         direction=CHATS[row["type"]],
-        talk_id=identifier(told.get("talk_id")),
-        origin=told.get("origin") or None,
+        talk_id=identifier(message.get("talk_id")),
+        origin=message.get("origin") or None,
         contact_id=entity_id if kind == "contact" else None,
         entity_type=kind,
         entity_id=entity_id,

@@ -40,8 +40,8 @@ CHUNK_SIZE = 500
 # --- adding -----------------------------------------------------------------------------------------------------------
 
 
-class Done(Protocol):
-    """A row of the outbox that is settled."""
+class SettledEffect(Protocol):
+    """A row of the outbox that was done."""
 
     @property
     def key(self) -> str: ...
@@ -102,7 +102,9 @@ def add_all(connection: Connection, account: int, decided: Sequence[tuple[int, V
     return counts
 
 
-def add_following(connection: Connection, account: int, done: Done, effects: Sequence[Effect], now: datetime) -> None:
+def add_following(
+    connection: Connection, account: int, done: SettledEffect, effects: Sequence[Effect], now: datetime
+) -> None:
     """Add what follows from an effect done outside amoCRM; once, however often that is reported."""
     following = [
         Planned(

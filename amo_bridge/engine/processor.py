@@ -18,7 +18,7 @@ from structlog.contextvars import bound_contextvars
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.events_api import DATE_CHANGED, DELETED, Done, doers_of
+from amo_bridge.crm.events_api import DATE_CHANGED, DELETED, TaskChange, task_changes
 from amo_bridge.crm.reads import deals_by_ids, tasks_by_ids
 from amo_bridge.crm.records import DealRecord, TaskRecord
 from amo_bridge.engine.change_detection import OBSERVED, is_news
@@ -103,7 +103,7 @@ class TasksNow:
         self._found: dict[int, TaskRecord] | None = None
         nameless = (event for event in events if isinstance(event, TaskDeleted | TaskUpdated) and event.user_id is None)
         self._nameless = sorted({event.task_id for event in nameless})
-        self._doers: dict[tuple[int, str], list[Done]] | None = None
+        self._doers: dict[tuple[int, str], list[TaskChange]] | None = None
 
     def get(self, task_id: int) -> TaskRecord | None:
         """None if there is no such task any more. Raises CrmError."""
@@ -119,7 +119,7 @@ class TasksNow:
         if kind is None or event.user_id is not None:
             return event
         if self._doers is None:
-            self._doers = doers_of(self._client, self._nameless)
+            self._doers = task_changes(self._client, self._nameless)
         doers = self._doers.get((event.task_id, kind), [])
         done = next((one for one in doers if one.due == event.due), doers[0] if doers else None)
         return replace(event, user_id=done.user_id, at=event.at or done.at) if done else event

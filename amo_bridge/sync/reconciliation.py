@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.events_api import look_since, newest_at
+from amo_bridge.crm.events_api import events_since, newest_at
 from amo_bridge.crm.records import EPOCH, DealRecord
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.errors import CrmError
@@ -323,8 +323,8 @@ class Reconciler:
         return self._new
 
     def _events(self, place: ReconciliationCursor) -> ListPage:
-        look = look_since(
-            self._client, place.since, passed=place.passed, known_notes=self._known_notes, seen=self._seen
+        look = events_since(
+            self._client, place.since, start=place.passed, known_notes=self._known_notes, known_rows=self._seen
         )  # fmt: skip
         newest = max((at.timestamp() for at in look.rows.values()), default=0.0)
         # No more of them than the next look meets again.

@@ -11,7 +11,7 @@ from support.local_crm import TOKEN, LocalCrm
 
 from amo_bridge.crm import events_api
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.events_api import look_since, newest_at, touches_before
+from amo_bridge.crm.events_api import events_since, newest_at, touches_before
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.demo.crm_user import CrmUser
@@ -71,7 +71,7 @@ class Desk:
         self.post("tasks", [{"id": task, **facts}], "PATCH")
 
     def told(self, **how: Any) -> list[Event]:
-        return look_since(self.client, self.start, **how).events
+        return events_since(self.client, self.start, **how).events
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_only_what_happened_since_is_told_oldest_first(desk: Desk) -> None:
     desk.crm.later()
     desk.task()
     assert [type(event) for event in desk.told()] == [DealMoved, DealMoved, TaskAdded]
-    assert [type(event) for event in look_since(desk.client, middle).events] == [DealMoved, TaskAdded]
+    assert [type(event) for event in events_since(desk.client, middle).events] == [DealMoved, TaskAdded]
     assert newest_at(desk.client) == middle + timedelta(seconds=60)
 
 
@@ -190,10 +190,10 @@ def test_notes_that_are_known_are_not_read_again(desk: Desk) -> None:
 
 def test_rows_that_were_seen_cost_nothing_again(desk: Desk) -> None:
     desk.task()
-    first = look_since(desk.client, desk.start)
+    first = events_since(desk.client, desk.start)
     desk.office.move(desk.person, desk.deal, MEETING)
     desk.crm.forget_requests()
-    second = look_since(desk.client, desk.start, seen=first.rows.keys())
+    second = events_since(desk.client, desk.start, known_rows=first.rows.keys())
     assert [type(event) for event in first.events] == [TaskAdded]
     assert [type(event) for event in second.events] == [DealMoved]
     assert second.rows.keys() > first.rows.keys()
@@ -207,7 +207,7 @@ def test_touches_of_the_past_are_read_page_by_page(desk: Desk, monkeypatch: pyte
         desk.office.move(desk.person, desk.deal, stage)
     desk.note(f"leads/{desk.deal}", "common", text="не касание")
     at_once = [event for event in desk.told() if not isinstance(event, NoteAdded)]
-    monkeypatch.setattr(events_api, "PAGE", 3)
+    monkeypatch.setattr(events_api, "PAGE_SIZE", 3)
     found: list[Event] = []
     until: datetime | None = desk.office.now()
     while until is not None:

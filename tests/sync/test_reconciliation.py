@@ -117,7 +117,7 @@ def account(sandbox: LocalCrm, office: CrmUser, store: Store) -> Account:
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciliation, "PAGE", 2)
     monkeypatch.setattr(reconciliation, "PAGE", 2)
-    monkeypatch.setattr(events_api, "PAGE", 2)
+    monkeypatch.setattr(events_api, "PAGE_SIZE", 2)
     monkeypatch.setattr(contact_refresh, "PAGE", 2)
     monkeypatch.setattr(reconciliation, "BATCH_SIZE", 4)
 

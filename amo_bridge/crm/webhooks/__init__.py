@@ -1,11 +1,13 @@
-"""A hook's body → events. Total: any bytes at all give at least one event, and nothing said of an entity is dropped.
+"""Decoding of webhooks: a body → events.
+
+Total: any bytes give at least one event, and nothing that was said of an entity is dropped.
 
 ::
 
     leads[status][0][id]=5&account[id]=7  →  [DealMoved(deal_id=5, account_id=7, …)]
 
-What has no typed event, or lacks the id that one needs, becomes ``Unrecognised`` and hinders no neighbour. A hook is
-not signed and may be repeated, late or lost: take an event as a hint and read the entity before acting.
+What has no typed event, or lacks the id that one needs, becomes ``Unrecognised`` and hinders no neighbour. A webhook is
+not signed and may be repeated, late or lost: an event is a hint, and the entity is read before anything is done.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ _ENVELOPE = "account"
 
 
 def decode(body: bytes) -> list[Event]:
-    """The events of one hook, in the order of the body. Never raises, never returns an empty list."""
+    """The events of one webhook, in the order of the body. Never raises, never returns an empty list."""
     if entities.looks_like_json(body):
         return [entities.decode_widget(body)]
     tree = form.parse(body)
@@ -44,7 +46,7 @@ def decode(body: bytes) -> list[Event]:
 
 
 class _Hook:
-    """What the envelope says of every item of one hook."""
+    """One webhook: what its envelope says of every item, and the items."""
 
     def __init__(self, account_id: int | None, *, has_links: bool) -> None:
         self.account_id = account_id

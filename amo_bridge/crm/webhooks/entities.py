@@ -1,4 +1,4 @@
-"""``contacts[…]`` → events about contacts and companies: amoCRM sends both under this root, told apart by ``type``."""
+"""Webhooks about deals, contacts, companies, customers, unsorted, lists and tasks; the widget trigger."""
 
 from __future__ import annotations
 
@@ -48,6 +48,9 @@ from amo_bridge.events import (
     UnsortedUpdated,
 )
 
+# --- contacts ---------------------------------------------------------------------------------------------------------
+
+# ``contacts[…]`` holds contacts and companies; ``type`` says which.
 _CLIENT_EVENTS: dict[str, type[ClientReported]] = {
     "add": ClientAdded,
     "update": ClientUpdated,
@@ -86,17 +89,19 @@ def _kind_of_client(item: Item) -> str:
     return kind
 
 
-# ``customers[…]``: the bridge follows deals, so of customers only the notes on their cards have a word.
+# --- customers --------------------------------------------------------------------------------------------------------
 
 
 def decode_customer(item: Item) -> Event:
+    """``customers[…]``: the bridge follows deals, so of customers only the notes on their cards are events."""
     if item.action == "note":
         return notes.decode_note(item)
     raise Unreadable("покупатели: мост за ними не следит")
 
 
-# ``leads[…]`` → events about deals.
+# --- deals ------------------------------------------------------------------------------------------------------------
 
+# ``leads[…]``.
 _DEAL_EVENTS: dict[str, type[DealReported]] = {
     "add": DealAdded,
     "update": DealUpdated,
@@ -139,8 +144,9 @@ def _details(item: Item) -> dict[str, Any]:
     }
 
 
-# ``unsorted[…]`` → enquiries that come into «Неразобранное» and leave it.
+# --- unsorted ---------------------------------------------------------------------------------------------------------
 
+# ``unsorted[…]``: enquiries that come into «Неразобранное» and leave it.
 _ENQUIRY_EVENTS: dict[str, type[UnsortedAdded]] = {"add": UnsortedAdded, "update": UnsortedUpdated}
 
 
@@ -163,7 +169,7 @@ def decode_enquiry(item: Item) -> Event:
 
 
 def _closed(item: Item) -> UnsortedClosed:
-    """``created_at`` of this hook is the enquiry's, not the decision's, so the event has no time (captured hook)."""
+    """``created_at`` here is the enquiry's, not the decision's, so the event has no time (captured webhook)."""
     tree = item.tree
     results = [branch(tree, f"{decision}_result") for decision in ("accept", "decline")]
     return UnsortedClosed(
@@ -187,10 +193,11 @@ def _uid(item: Item) -> str:
     return uid
 
 
-# ``catalogs[…]`` → events about the elements of lists.
+# --- lists ------------------------------------------------------------------------------------------------------------
 
 
 def decode_list_element(item: Item) -> Event:
+    """``catalogs[…]``."""
     if item.action not in ("add", "update", "delete"):
         raise item.unknown_action()
     return ListElementReported(
@@ -202,8 +209,9 @@ def decode_list_element(item: Item) -> Event:
     )
 
 
-# ``task[…]`` → events about tasks.
+# --- tasks ------------------------------------------------------------------------------------------------------------
 
+# ``task[…]``.
 _TASK_EVENTS: dict[str, type[TaskReported]] = {
     "add": TaskAdded,
     "update": TaskUpdated,
@@ -238,15 +246,16 @@ def decode_task(item: Item) -> Event:
 
 
 def _author(item: Item) -> int | None:
-    """Who did it. ``modified_by`` comes with some updates only; of a new task it is the creator."""
+    """The user who changed the task. ``modified_by`` comes with some updates only; a new task names its creator."""
     changed_by = user(item.tree.get("modified_by"))
     if changed_by is None and item.action == "add":
         return user(item.tree.get("created_user_id"))
     return changed_by
 
 
-# The widget trigger of the Digital Pipeline: the one hook of amoCRM's that comes as JSON.
-#
+# --- widget trigger ---------------------------------------------------------------------------------------------------
+
+# The Digital Pipeline's widget trigger is the only webhook that comes as JSON:
 # ``{"event": {"type", "type_code", "data": {"id", "element_type", "status_id", "pipeline_id", …}, "time"}, "action",
 # "subdomain", "account_id"}`` (amoCRM docs, digital_pipeline/integrations).
 
@@ -259,7 +268,7 @@ _DEAL = ("2", "lead", "leads", None)
 
 
 def looks_like_json(body: bytes) -> bool:
-    """No form of amoCRM's begins with a bracket."""
+    """No form that amoCRM sends begins with a bracket."""
     return body.lstrip(b" \t\r\n\xef\xbb\xbf")[:1] in (b"{", b"[")
 
 
@@ -281,8 +290,8 @@ def decode_widget(body: bytes) -> Event:
 def _trigger(tree: Mapping[str, Any]) -> PipelineTriggerFired:
     event = branch(tree, "event")
     data = branch(event, "data")
-    told = [word(event.get(name)) for name in ("type", "type_code")]
-    trigger = next((_TRIGGER_OF_CODE[code] for code in told if code in _TRIGGER_OF_CODE), None)
+    codes = [word(event.get(name)) for name in ("type", "type_code")]
+    trigger = next((_TRIGGER_OF_CODE[code] for code in codes if code in _TRIGGER_OF_CODE), None)
     deal_id = identifier(data.get("id"))
     if trigger is None:
         raise Unreadable("JSON, но не известный триггер воронки")

@@ -1,7 +1,7 @@
-"""Bytes of a hook's body → a tree, by PHP's rules for ``a[b][0]=c``.
+"""PHP forms: the bytes of a webhook's body → a tree, by PHP's rules for ``a[b][0]=c``.
 
 amoCRM posts forms with PHP-style keys. The standard library reads such a form as a flat list, and PHP itself loses
-what does not fit; a hook must not be lost, so here everything that was sent can be found in the tree:
+what does not fit; a webhook must not be lost, so here everything that was sent can be found in the tree:
 
 * numeric keys become a list only if they are exactly 0 … n, in whatever order they came; ``linked_leads_id[35144366]``
   stays a map;
@@ -29,8 +29,8 @@ MAX_DEPTH = 32
 MAX_PARTS = 200_000
 """Some thousand deals with all their fields; a body of that size is already several MB."""
 
-LONGEST_KNOWN = 200
-"""Longer keys are not remembered: amoCRM sends none, and somebody else's would fill the memory."""
+MAX_CACHED_KEY_LENGTH = 200
+"""Longer keys are not cached: amoCRM sends none, and a stranger's would fill the memory."""
 
 REST = "&"
 """The key of the unsplit rest of a body with more than MAX_PARTS parts. No key of amoCRM's can be an ampersand."""
@@ -46,7 +46,7 @@ def parse(body: bytes) -> Mapping[str, Any]:
     for part in parts:
         if part:
             key, _, value = part.partition(b"=")
-            tree.put(_steps(key) if len(key) <= LONGEST_KNOWN else _path(_decode(key)), _decode(value))
+            tree.put(_steps(key) if len(key) <= MAX_CACHED_KEY_LENGTH else _path(_decode(key)), _decode(value))
     if rest:
         tree[REST] = clean(rest.decode("utf-8", "replace"))
     return {key: _settle(child) for key, child in tree.items()}

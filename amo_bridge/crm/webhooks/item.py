@@ -1,4 +1,7 @@
-"""``custom_fields`` and ``tags`` of a hook (amoCRM docs, webhooks-format; captured hooks of 2014, 2016 and 2024)."""
+"""One item of a webhook (``leads[add][0]``), with its fields and tags.
+
+(amoCRM docs, webhooks-format; captured webhooks of 2014, 2016 and 2024.)
+"""
 
 from __future__ import annotations
 
@@ -39,8 +42,8 @@ def _values(value: object) -> Iterator[tuple[str, int | None]]:
 
 def _text_of(value: object) -> str:
     """A compound value (legal entity, file, linked entity) as JSON."""
-    told = text(value)
-    return json.dumps(unescape_tree(value), ensure_ascii=False) if told is None else told
+    plain = text(value)
+    return json.dumps(unescape_tree(value), ensure_ascii=False) if plain is None else plain
 
 
 def decode_tags(value: object) -> tuple[str, ...]:
@@ -49,11 +52,11 @@ def decode_tags(value: object) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
-# One item of a hook (``leads[add][0]``) on its way to becoming an event.
+# --- the item ---------------------------------------------------------------------------------------------------------
 
 
 class Unreadable(Exception):
-    """The item can't become a typed event; the message says why, in Russian, for the people who look into it."""
+    """The item can't become a typed event; the message says why, in Russian, for the journal."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +71,16 @@ class Item:
 
     @property
     def is_from_pipeline(self) -> bool:
-        """Is it a hook of the Digital Pipeline? Those have neither a name nor the account's address (seen)."""
+        """Is it a webhook of the Digital Pipeline? Those have neither a name nor the account's address (captured)."""
         return "name" not in self.tree and not self.has_links
 
     def envelope(self, at: datetime | None, named_in: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What every event has. Hooks of 2016 name the account in the item only, or in the part ``named_in``."""
+        """What every event has. Webhooks of 2016 name the account in the item only, or in the part ``named_in``."""
         account_id = self.account_id or identifier((named_in or self.tree).get("account_id"))
         return {"at": at, "account_id": account_id, "raw": self.tree}
 
     def changed_at(self) -> datetime | None:
-        """When it happened; of a new thing its creation will do."""
+        """When it happened; for a new entity its creation will do."""
         names = ["updated_at", "last_modified", "date_modify"]
         if self.action == "add":
             names += ["created_at", "date_create"]

@@ -1,4 +1,4 @@
-"""``message[…]``, ``outgoing_message[…]``, ``talk[…]`` and the bare ``add[…]`` → what is said in chats."""
+"""Webhooks about notes, calls, SMS, files, chats."""
 
 from __future__ import annotations
 
@@ -21,6 +21,10 @@ from amo_bridge.crm.values import (
 )
 from amo_bridge.crm.webhooks.item import Item, Unreadable
 from amo_bridge.events import CallLogged, Event, FileAttached, MessageReceived, NoteAdded, SmsLogged, TalkReported
+
+# --- chats ------------------------------------------------------------------------------------------------------------
+
+# ``message[…]``, ``outgoing_message[…]``, ``talk[…]`` and the bare ``add[…]``.
 
 
 def decode_message(item: Item) -> Event:
@@ -84,8 +88,9 @@ def _entity(item: Item) -> dict[str, Any]:
     }
 
 
-# ``leads[note]``, ``contacts[note]``, ``customers[note]`` → what was added to a card, by amoCRM's note codes.
+# --- notes ------------------------------------------------------------------------------------------------------------
 
+# ``leads[note]``, ``contacts[note]``, ``customers[note]``: what was added to a card, by amoCRM's note codes.
 COMMON, ATTACHMENT, SERVICE = 4, 5, 25
 _CALLS = {10: "in", 11: "out"}
 _SMS = {102: "in", 103: "out"}
@@ -118,28 +123,28 @@ def _about(item: Item, note: Mapping[str, Any]) -> dict[str, Any]:
         "entity_id": entity_id,
         "note_type": integer(note.get("note_type")),
         "user_id": user(source.get("id")) if author is None else author,
-        "author_name": _said(source, "author_name"),
+        "author_name": _json_text(source, "author_name"),
         **item.envelope(at, named_in=note),
     }
 
 
 def _entity_type(item: Item, note: Mapping[str, Any]) -> str | None:
-    told = word(note.get("element_type"))
-    if told is None:
-        told = word(item.tree.get("type")) if item.root == "contacts" else item.root
-    return ENTITY_TYPES.get(told or "")
+    entity_type = word(note.get("element_type"))
+    if entity_type is None:
+        entity_type = word(item.tree.get("type")) if item.root == "contacts" else item.root
+    return ENTITY_TYPES.get(entity_type or "")
 
 
 def _call(note: Mapping[str, Any]) -> dict[str, Any]:
     """The call's text is JSON with keys in upper and lower case; PHONE may be a number, DURATION a text (captured)."""
     call = _lower_keys(json_object(note.get("text")))
     return {
-        "uniq": _said(call, "uniq"),
-        "phone": _said(call, "phone"),
+        "uniq": _json_text(call, "uniq"),
+        "phone": _json_text(call, "phone"),
         "seconds": max(integer(call.get("duration")) or 0, 0),
-        "link": _said(call, "link"),
+        "link": _json_text(call, "link"),
         "status": integer(call.get("call_status")),
-        "result": _said(call, "call_result"),
+        "result": _json_text(call, "call_result"),
     }
 
 
@@ -149,14 +154,14 @@ def _sms(note: Mapping[str, Any]) -> dict[str, Any]:
     if found is None:
         return {"text": text(note.get("text")) or ""}
     sms = _lower_keys(found)
-    return {"text": scalar(sms.get("text")) or "", "phone": _said(sms, "phone")}
+    return {"text": scalar(sms.get("text")) or "", "phone": _json_text(sms, "phone")}
 
 
 def _lower_keys(found: Mapping[str, Any] | None) -> dict[str, Any]:
     return {key.lower(): value for key, value in (found or {}).items()}
 
 
-def _said(found: Mapping[str, Any], key: str) -> str | None:
+def _json_text(found: Mapping[str, Any], key: str) -> str | None:
     """A text inside JSON, where ``json_object`` has undone the HTML entities already."""
     return (scalar(found.get(key)) or "").strip() or None
 
@@ -188,5 +193,4 @@ def _percent_decoded(name: str) -> str:
 def _text_of(code: int | None, note: Mapping[str, Any]) -> str:
     """A service note's text is JSON {text, service} (amoCRM docs, digital_pipeline/integrations)."""
     found = json_object(note.get("text")) if code == SERVICE else None
-    told = text(note.get("text")) if found is None else scalar(found.get("text"))
-    return told or ""
+    return (text(note.get("text")) if found is None else scalar(found.get("text"))) or ""

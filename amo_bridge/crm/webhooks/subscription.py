@@ -1,4 +1,4 @@
-"""The bridge's own webhook in the account: subscribed by the API, and again when amoCRM switched it off."""
+"""Subscription of the bridge's webhook in the account, by the API."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from enum import Enum
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.values import embedded
 
-# Only these can be asked for by the API (amoCRM docs, webhooks-api); a stage change comes as status and as update,
-# and either may get lost, so both are taken.
+# All that the API offers (amoCRM docs, webhooks-api). A stage change comes as status and as update, and either may get
+# lost, so both are subscribed.
 SETTINGS = (
     *("add_lead", "update_lead", "delete_lead", "restore_lead", "status_lead", "responsible_lead", "note_lead"),
     *("add_contact", "update_contact", "delete_contact", "restore_contact", "note_contact"),
@@ -18,7 +18,7 @@ SETTINGS = (
 
 
 class Subscription(Enum):
-    """What the account says of our hook. ``SILENT`` is nothing it says: it is on, and no hook comes."""
+    """State of the subscription. ``SILENT`` is not amoCRM's: the webhook is on, and none arrives."""
 
     GOOD = "good"
     MISSING = "missing"
@@ -28,7 +28,7 @@ class Subscription(Enum):
 
 
 def state_of(client: CrmClient, destination: str) -> Subscription:
-    """How it stands with the hook to this address. Raises CrmError."""
+    """The state of the subscription of this address. Raises CrmError."""
     answer = client.get("/api/v4/webhooks", {"filter": {"destination": destination}}) or {}
     for hook in embedded(answer, "webhooks"):
         if hook.get("destination") == destination:
@@ -40,6 +40,6 @@ def state_of(client: CrmClient, destination: str) -> Subscription:
 
 
 def subscribe(client: CrmClient, destination: str) -> None:
-    """Have amoCRM send its hooks to this address. The same address replaces the settings, and switches a disabled hook
-    on again."""
+    """Have amoCRM send its webhooks to this address. That replaces the settings of an address that is subscribed, and
+    switches it on again if amoCRM disabled it."""
     client.post("/api/v4/webhooks", {"destination": destination, "settings": list(SETTINGS), "sort": 1})
