@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self, TypeVar
 
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.values import embedded, flag, identifier, integer, row_list, told_text
+from amo_bridge.crm.values import api_text, embedded, flag, identifier, integer, row_list
 from amo_bridge.errors import AmbiguousName, CrmRefused, UnknownName
 from amo_bridge.text.names import nearest, same_name
 
@@ -36,7 +36,7 @@ class Pipeline:
         """A row of leads/pipelines."""
         return cls(
             id=identifier(row.get("id")) or 0,
-            name=told_text(row.get("name")),
+            name=api_text(row.get("name")),
             sort=integer(row.get("sort")) or 0,
             is_main=flag(row.get("is_main")) or False,
             is_archived=flag(row.get("is_archive")) or False,
@@ -81,7 +81,7 @@ class Stage:
         kind: StageKind = "unsorted" if integer(row.get("type")) == UNSORTED_TYPE else "open"
         if status_id in (WON, LOST):
             kind = "won" if status_id == WON else "lost"
-        name, sort = told_text(row.get("name")), integer(row.get("sort")) or 0
+        name, sort = api_text(row.get("name")), integer(row.get("sort")) or 0
         return cls(pipeline.id, status_id, pipeline.name, name, sort, kind)
 
 
@@ -109,14 +109,14 @@ class Field:
     def from_api(cls, row: Row, entity: str) -> Self:
         """A row of {entity}/custom_fields."""
         options = (
-            Option(identifier(enum.get("id")) or 0, told_text(enum.get("value")), told_text(enum.get("code")) or None)
+            Option(identifier(enum.get("id")) or 0, api_text(enum.get("value")), api_text(enum.get("code")) or None)
             for enum in sorted(row_list(row.get("enums")), key=lambda enum: integer(enum.get("sort")) or 0)
         )
         return cls(
             id=identifier(row.get("id")) or 0,
-            name=told_text(row.get("name")),
-            code=told_text(row.get("code")) or None,
-            type=told_text(row.get("type")),
+            name=api_text(row.get("name")),
+            code=api_text(row.get("code")) or None,
+            type=api_text(row.get("type")),
             enums=tuple(options),
             entity=entity,
         )
@@ -140,8 +140,8 @@ class User:
         active = flag(rights.get("is_active"))
         return cls(
             id=identifier(row.get("id")) or 0,
-            name=told_text(row.get("name")),
-            email=told_text(row.get("email")),
+            name=api_text(row.get("name")),
+            email=api_text(row.get("email")),
             is_active=True if active is None else active,
             is_admin=flag(rights.get("is_admin")) or False,
         )
@@ -157,7 +157,7 @@ class LossReason:
     @classmethod
     def from_api(cls, row: Row) -> Self:
         """A row of leads/loss_reasons."""
-        return cls(identifier(row.get("id")) or 0, told_text(row.get("name")))
+        return cls(identifier(row.get("id")) or 0, api_text(row.get("name")))
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ class TaskType:
     @classmethod
     def from_api(cls, row: Row) -> Self:
         """A row of the account's task types."""
-        return cls(identifier(row.get("id")) or 0, told_text(row.get("name")), told_text(row.get("code")) or None)
+        return cls(identifier(row.get("id")) or 0, api_text(row.get("name")), api_text(row.get("code")) or None)
 
 
 def pipelines_and_stages(rows: list[Row]) -> tuple[tuple[Pipeline, ...], tuple[Stage, ...]]:
@@ -266,13 +266,13 @@ class Account:
         pipelines, stages = pipelines_and_stages(source["pipelines"])
         return cls(
             id=integer(account.get("id")) or 0,
-            name=told_text(account.get("name")),
-            subdomain=told_text(account.get("subdomain")),
-            amojo_id=told_text(account.get("amojo_id")),
+            name=api_text(account.get("name")),
+            subdomain=api_text(account.get("subdomain")),
+            amojo_id=api_text(account.get("amojo_id")),
             current_user_id=integer(account.get("current_user_id")) or 0,
             timezone=_timezone(account),
-            currency=told_text(account.get("currency")),
-            drive_url=told_text(account.get("drive_url")),
+            currency=api_text(account.get("currency")),
+            drive_url=api_text(account.get("drive_url")),
             is_api_filter_enabled=flag(account.get("is_api_filter_enabled")) or False,
             pipelines=pipelines,
             stages=stages,
@@ -372,4 +372,4 @@ def _not_archived(pipelines: list[Pipeline]) -> list[Pipeline]:
 
 def _timezone(account: Row) -> str:
     settings = (*embedded(account, "datetime_settings"), *row_list(account.get("datetime_settings")))
-    return next((told_text(row["timezone"]) for row in settings if row.get("timezone")), DEFAULT_TIMEZONE)
+    return next((api_text(row["timezone"]) for row in settings if row.get("timezone")), DEFAULT_TIMEZONE)

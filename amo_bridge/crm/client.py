@@ -1,4 +1,4 @@
-"""HTTP client of amoCRM's API: one request at a time, through the rate limiter, every answer understood.
+"""HTTP client of amoCRM's API: one request at a time, through the rate limiter.
 
 Reads are tried again when amoCRM is busy or silent. Writes never are: amoCRM has no idempotency keys, so a lost write
 must be looked for first (crm/writes.py).

@@ -14,7 +14,7 @@ import structlog
 
 from amo_bridge.crm.client import BATCH_SIZE, CrmClient
 from amo_bridge.crm.records import ContactRecord, DealRecord, NoteRecord, TaskRecord
-from amo_bridge.crm.values import embedded, identifier, integer, row_list, told_text
+from amo_bridge.crm.values import api_text, embedded, identifier, integer, row_list
 
 log = structlog.get_logger()
 
@@ -182,7 +182,7 @@ def _lines(row: Row, code: str) -> list[dict[str, Any]]:
 
 def _line(value: Row) -> dict[str, Any]:
     kind = next((key for key in ("enum_code", "enum_id") if value.get(key) is not None), None)
-    return {"value": told_text(value.get("value")), **({kind: value[kind]} if kind else {})}
+    return {"value": api_text(value.get("value")), **({kind: value[kind]} if kind else {})}
 
 
 def _keyed(rows: Iterable[Row]) -> dict[int, Row]:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Self
 
 from amo_bridge.crm.values import (
+    api_text,
     embedded,
     field_values,
     flag,
@@ -26,7 +27,6 @@ from amo_bridge.crm.values import (
     money,
     names_of,
     row_list,
-    told_text,
 )
 from amo_bridge.crm.values import from_plain as _from_plain
 from amo_bridge.crm.values import to_plain as _to_plain
@@ -93,12 +93,12 @@ class DealRecord(Record):
         contacts, main = main_first(embedded(row, "contacts"))
         reasons = embedded(row, "loss_reason")
         return {
-            "name": told_text(row.get("name")),
+            "name": api_text(row.get("name")),
             "price": money(row.get("price")) or 0,
             "pipeline_id": identifier(row.get("pipeline_id")) or 0,
             "status_id": identifier(row.get("status_id")) or 0,
             "loss_reason_id": identifier(row.get("loss_reason_id")),
-            "loss_reason": told_text(reasons[0].get("name")) or None if reasons else None,
+            "loss_reason": api_text(reasons[0].get("name")) or None if reasons else None,
             "closed_at": moment(row.get("closed_at")),
             "tags": names_of(embedded(row, "tags")),
             "contact_ids": contacts,
@@ -127,9 +127,9 @@ class ContactRecord(Record):
     @classmethod
     def _own(cls, row: Mapping[str, Any]) -> dict[str, Any]:
         return {
-            "name": told_text(row.get("name")),
-            "first_name": told_text(row.get("first_name")),
-            "last_name": told_text(row.get("last_name")),
+            "name": api_text(row.get("name")),
+            "first_name": api_text(row.get("first_name")),
+            "last_name": api_text(row.get("last_name")),
             "phones": _coded(row, "PHONE"),
             "emails": _coded(row, "EMAIL"),
             "company_id": next(iter(ids_of(embedded(row, "companies"))), None),
@@ -165,14 +165,14 @@ class TaskRecord(Record):
     def _own(cls, row: Mapping[str, Any]) -> dict[str, Any]:
         result = row.get("result")
         return {
-            "text": told_text(row.get("text")),
+            "text": api_text(row.get("text")),
             "task_type_id": identifier(row.get("task_type_id")) or 1,
             "complete_till": moment(row.get("complete_till")) or EPOCH,
             "duration": integer(row.get("duration")) or 0,
             "is_completed": flag(row.get("is_completed")) or False,
-            "result": told_text(result.get("text")) or None if isinstance(result, Mapping) else None,
+            "result": api_text(result.get("text")) or None if isinstance(result, Mapping) else None,
             "entity_id": identifier(row.get("entity_id")),
-            "entity_type": told_text(row.get("entity_type")) or None,
+            "entity_type": api_text(row.get("entity_type")) or None,
         }
 
 
@@ -187,14 +187,14 @@ class NoteRecord(Record):
     @property
     def text(self) -> str:
         """The text of a note; empty for kinds that have none."""
-        return told_text(self.params.get("text"))
+        return api_text(self.params.get("text"))
 
     @classmethod
     def _own(cls, row: Mapping[str, Any]) -> dict[str, Any]:
         params = row.get("params")
         return {
             "entity_id": identifier(row.get("entity_id")),
-            "note_type": told_text(row.get("note_type")),
+            "note_type": api_text(row.get("note_type")),
             "params": params if isinstance(params, Mapping) else {},
         }
 
@@ -216,4 +216,4 @@ def _common(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _coded(row: Mapping[str, Any], code: str) -> tuple[str, ...]:
     fields = (item for item in row_list(row.get("custom_fields_values")) if item.get("field_code") == code)
-    return tuple(told_text(value.get("value")) for item in fields for value in row_list(item.get("values")))
+    return tuple(api_text(value.get("value")) for item in fields for value in row_list(item.get("values")))

@@ -1,7 +1,7 @@
 """Reading of wire values: of webhooks, of API answers, of stored records.
 
 In a webhook every value comes as a text; any may be missing, empty or of a wrong shape. Nothing here raises, unless it
-says so: what can't be understood is None ("not told").
+says so: what can't be understood is None ("not given").
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def _read_json_or_none(source: str) -> Any:
 Row = Mapping[str, Any]
 
 
-def told_text(value: object) -> str:
+def api_text(value: object) -> str:
     """A text of an answer as it is (answers, unlike webhooks, are not HTML-escaped); missing is empty."""
     return "" if value is None else str(value)
 
@@ -213,7 +213,7 @@ def ids_of(rows: Iterable[Row]) -> tuple[int, ...]:
 
 def names_of(rows: Iterable[Row]) -> tuple[str, ...]:
     """The names of embedded objects, tags for instance."""
-    return tuple(name for row in rows if (name := told_text(row.get("name"))))
+    return tuple(name for row in rows if (name := api_text(row.get("name"))))
 
 
 def main_first(contacts: list[Row]) -> tuple[tuple[int, ...], int | None]:

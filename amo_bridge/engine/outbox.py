@@ -295,10 +295,10 @@ class Outbox:
                 change = update(outbox).where(outbox.c.id == follower.id)
                 connection.execute(change.values(state="ready", payload=payload))
 
-    def sent(self, connection: Connection, row: Sendable, told: str) -> None:
-        """Mark as sent past amoCRM. ``told``: to whom and how, Russian, for the journal."""
+    def sent(self, connection: Connection, row: Sendable, details: str) -> None:
+        """Mark as sent past amoCRM. ``details``: to whom and how, Russian, for the journal."""
         now = self._clock.now().timestamp()
-        self._set(connection, [row], state="done", done_at=now, error=None, result=json.dumps({"told": told}))
+        self._set(connection, [row], state="done", done_at=now, error=None, result=json.dumps({"told": details}))
 
     def unsent(self, connection: Connection, row: Sendable, reason: str) -> None:
         """Mark as ``unsent``: must not be sent (no address, unsubscribed). ``reason``: Russian, for the journal."""

@@ -1,4 +1,4 @@
-"""Steps of an import: contacts completed, contacts and deals created, open deals updated, all of it undone.
+"""Steps of an import: complete contacts, create contacts and deals, update open deals, undo.
 
 Each step does one request's worth of rows, judged by a fresh read: since the preview a manager may have taken, moved or
 closed a deal. A row in doubt is looked for in amoCRM before anything is sent again; a lost patch is simply judged anew.
