@@ -18,7 +18,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.records import EPOCH
-from amo_bridge.engine.journal import in_words
+from amo_bridge.engine.journal import describe
 from amo_bridge.engine.replay import Replayed, undecided
 from amo_bridge.engine.replay import replay as judge_again
 from amo_bridge.engine.rule_engine import RuleEngine
@@ -74,9 +74,9 @@ def _replayed(body: bytes, config: Config) -> Replayed:
 def _show(replayed: Replayed) -> None:
     screen = console()
     for event in replayed.events:
-        screen.print(f"• {in_words(event)}")
+        screen.print(f"• {describe(event)}")
     table = Table("Пункт", "Правило", "На что", "Решило", "Почему, что сделало бы")
     for one in replayed.decisions:
         told = "\n".join(filter(None, [one.reason, *one.actions]))
-        table.add_row(one.rule.clause, one.rule.name, in_words(one.event), VERDICTS[one.verdict], told)
+        table.add_row(one.rule.clause, one.rule.name, describe(one.event), VERDICTS[one.verdict], told)
     screen.print(table if replayed.decisions else "Ни одно включённое правило этого не ждёт.")

@@ -20,8 +20,9 @@ from amo_bridge.engine.change_detection import USUAL_TYPE
 from amo_bridge.engine.deal_view import FieldReader, deal_url, task_view
 from amo_bridge.engine.timers import FIRED
 from amo_bridge.errors import CrmForbidden
+from amo_bridge.events import Card
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact, known_contacts
-from amo_bridge.mirror.touches import Card, TouchLog, in_order
+from amo_bridge.mirror.touches import TouchLog, in_order
 from amo_bridge.rules.deal import AttachedFile, Call, Contact, DoneStep, NamedBlogger, Note, Task, Touch, Touches
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.service_lines import Blogger, ServicesSection, read

@@ -17,7 +17,7 @@ from sqlalchemy import Row, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.journal import in_words
+from amo_bridge.engine.journal import describe
 from amo_bridge.events.codec import from_json
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import GAVE_UP, events, is_given_up, journal, outbox
@@ -153,7 +153,7 @@ def _effect(row: Row[Any]) -> DeadLetter:
 
 def _event(row: Row[Any]) -> DeadLetter:
     try:
-        what = in_words(from_json(json.loads(row.body)))
+        what = describe(from_json(json.loads(row.body)))
     except (LookupError, TypeError, ValueError) as error:
         # Perhaps that is why it failed; it has to be shown all the same.
         what = f"событие не читается: {error}"

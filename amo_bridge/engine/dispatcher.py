@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
@@ -16,7 +15,7 @@ from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.gates import Explanation, as_one, settled, told_instead
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.errors import BridgeError
-from amo_bridge.events import DealObserved, Event, FieldChanged, StageEntered, TaskAnswered, TaskObserved
+from amo_bridge.events import Event, StageEntered
 from amo_bridge.rules.actions import Action, Decision, Person, RollBack, Skip
 from amo_bridge.rules.deal import Deal, NotLoaded
 from amo_bridge.rules.handler import Rule
@@ -30,32 +29,6 @@ def well_formed(decision: Decision) -> Skip | RollBack | list[Action]:
     if not all(isinstance(action, Action) and not isinstance(action, RollBack) for action in actions):
         raise TypeError(f"обработчик вернул {decision!r}, а нужны действия или Skip")
     return actions
-
-
-# The key under which an event is acted on.
-
-
-def event_key(event: Event, told_key: str) -> str:
-    """The same however often the event is judged again. That one thing is told of by several hooks is the mirror's
-    matter: only the first of them finds something changed."""
-    if not isinstance(event, DealObserved):
-        return told_key
-    moment = int(event.at.timestamp()) if event.at else 0
-    what = type(event).__name__
-    if isinstance(event, StageEntered):
-        return f"{what}:{event.deal_id}:{event.stage[0]}.{event.stage[1]}:{moment}:{told_key}"
-    if isinstance(event, FieldChanged):
-        return f"{what}:{event.deal_id}:{_digest(event.field_name, event.old, event.new)}:{moment}:{told_key}"
-    if isinstance(event, TaskAnswered):
-        # An answer is one, whichever of the two hooks told of it, or if it had to be looked for.
-        return f"{what}:{event.task_id}:{_digest(event.result)}"
-    if isinstance(event, TaskObserved):
-        return f"{what}:{event.task_id}:{moment}:{told_key}"
-    return f"{what}:{event.deal_id}:{moment}:{told_key}"
-
-
-def _digest(*parts: str | None) -> str:
-    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
 # Event × enabled rules → verdicts. Nothing is written here, and one broken rule never silences another.
@@ -166,7 +139,7 @@ class Dispatcher:
         for event, rule in self._pairs(case, gates=False):
             if refusal and isinstance(event, StageEntered):
                 words = f"сделку возвращает правило {refusal.called}"
-                verdicts.append(Verdict(rule, event, event_key(event, case.told_key), "skipped", words))
+                verdicts.append(Verdict(rule, event, event.event_key(case.told_key), "skipped", words))
             else:
                 verdict = self._resolved(self._ask(rule, event, seen, around), seen)
                 verdicts.append(_without_repeats(verdict, wanted))
@@ -195,7 +168,7 @@ class Dispatcher:
         ]  # fmt: skip
 
     def _ask(self, rule: Rule, event: Event, case: EvaluationContext, around: DataAccess) -> RuleAnswer:
-        verdict = Verdict(rule, event, event_key(event, case.told_key), "skipped")
+        verdict = Verdict(rule, event, event.event_key(case.told_key), "skipped")
         if why_not := self._not_to_be_asked(rule, event, case.deal):
             return RuleAnswer(replace(verdict, reason=why_not), (), case.deal)
         said = _said(verdict, around.seen(rule, case.deal))

@@ -6,7 +6,6 @@ empty answer is judged only after a while, by what the task's result is then.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,24 +19,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.crm import webhooks
 from amo_bridge.engine.effects import in_channel
-from amo_bridge.events import (
-    CallLogged,
-    ClientAnswered,
-    ClientUnsubscribed,
-    ContactDateChanged,
-    DealMoved,
-    DealReported,
-    Event,
-    MessageReceived,
-    NoteReported,
-    PipelineTriggerFired,
-    SeriesLetterDue,
-    StepDue,
-    TaskAnswered,
-    TaskCompleted,
-    TaskDeleted,
-    TaskReported,
-)
+from amo_bridge.events import Event, TaskAnswered, TaskReported
 from amo_bridge.events.codec import fingerprint, to_json
 from amo_bridge.mirror.tasks import Fresh, ReadTasks, meet, settling
 from amo_bridge.mirror.touches import answers_in, learn
@@ -80,21 +62,6 @@ BATCH = 1000
 TOGETHER, EVENTS_TOGETHER = 100, 250
 # amoCRM tries five times over some hour and a half (amoCRM docs, webhooks-format).
 REDELIVERED_WITHIN = 2 * 3600
-# What happens once in a lifetime: keys of these kinds are repeats whenever they come.
-FOR_EVER = ("note:", "call:", "message:", "task_deleted:", "answered:")
-
-
-def deal_of(event: Event) -> int | None:
-    """The deal an event is about, if it is about one."""
-    if isinstance(event, DealReported | StepDue | TaskAnswered | ClientAnswered):
-        return event.deal_id
-    if isinstance(event, ClientUnsubscribed | SeriesLetterDue | ContactDateChanged):
-        return event.deal_id
-    if isinstance(event, CallLogged) and event.deal_id is not None:
-        return event.deal_id
-    if isinstance(event, NoteReported | TaskReported | MessageReceived) and event.entity_type == "deal":
-        return event.entity_id
-    return None
 
 
 def decode_new(store: Store, account: int, read_tasks: ReadTasks = lambda task_ids: {}) -> int:
@@ -148,72 +115,41 @@ def add_events(
 
 @dataclass(frozen=True)
 class QueuedEvent:
-    """An event and how it came. ``mark`` is the beginning of its key."""
+    """An event on its way into the queue. ``inbox_id``: the body it was decoded from, if it was."""
 
     event: Event
     received_at: float
     inbox_id: int | None
 
     @cached_property
-    def mark(self) -> str:
-        event = self.event
-        if isinstance(event, CallLogged) and event.deal_id is not None:
-            return f"call:{event.deal_id}:{event.note_id}"
-        if isinstance(event, NoteReported) and event.note_id is not None:
-            # A note is added once, whether a hook tells of it or reconciliation finds it.
-            return f"note:{event.note_id}"
-        if isinstance(event, TaskCompleted) and event.at is not None:
-            return f"task_completed:{event.task_id}:{int(event.at.timestamp())}"
-        if isinstance(event, StepDue):
-            return _step_mark(event)
-        if isinstance(event, ClientUnsubscribed):
-            return f"unsubscribed:{event.letter_id}"
-        if isinstance(event, SeriesLetterDue):
-            return f"series:{event.run}:{event.number}"
-        if isinstance(event, TaskDeleted):
-            # There is no bin for tasks: a task is deleted once for ever.
-            return f"task_deleted:{event.task_id}"
-        if isinstance(event, MessageReceived):
-            return f"message:{event.message_id}"
-        if isinstance(event, ClientAnswered):
-            return f"answered:{event.deal_id}:{event.source}"
-        return fingerprint(event)
-
-    @property
-    def rings_again(self) -> bool:
-        """A row of amoCRM's list of events is the same row whenever it is read: every beginning reads the last minutes
-        again. A move that it does not tell apart is found by the deal's contents, which reconciliation compares too."""
-        if self.event.caught_up and isinstance(self.event, DealMoved):
-            return False
-        return isinstance(self.event, DealReported) and not isinstance(self.event, PipelineTriggerFired)
+    def dedup_key(self) -> str:
+        """The beginning of its key."""
+        return self.event.dedup_key or fingerprint(self.event)
 
     @property
     def is_timeless(self) -> bool:
-        return self.event.at is None and not self.rings_again and not self.mark.startswith(FOR_EVER)
+        """Is it a repetition only as long as amoCRM redelivers webhooks?"""
+        if self.event.at is not None or self.event.is_repeatable:
+            return False
+        return not self.event.happens_once or self.event.dedup_key is None
 
     def row(self, account: int, key: str) -> dict[str, Any]:
         return {
             "account": account,
             "inbox_id": self.inbox_id,
             "key": key,
-            "deal_id": deal_of(self.event),
+            "deal_id": self.event.about_deal_id,
             "received_at": self.received_at,
             "body": json.dumps(to_json(self.event, with_raw=True), ensure_ascii=False),
             "state": "open",
         }
 
 
-def _step_mark(event: StepDue) -> str:
-    """A step falls due once for each anchor, whatever moment it was planned for. Names may be longer than a key."""
-    digest = hashlib.blake2b(f"{event.rule}\0{event.step}\0{event.anchor}".encode(), digest_size=16).hexdigest()
-    return f"step:{event.deal_id}:{digest}"
-
-
 def _insert(connection: Connection, account: int, heard: Sequence[QueuedEvent], fresh: Fresh | None) -> int:
     """Write those that are news and not there yet, and what the mirror learns from them; how many."""
     told = _with_answers(connection, account, _news(connection, account, heard, fresh))
     learn(connection, account, [one.event for one in heard])
-    there = _marks_there(connection, account, [one.mark for one in told if one.rings_again])
+    there = _marks_there(connection, account, [one.dedup_key for one in told if one.event.is_repeatable])
     return insert_new(connection, events, [one.row(account, _key(connection, account, one, there)) for one in told])
 
 
@@ -251,8 +187,8 @@ def _marks_there(connection: Connection, account: int, marks: Sequence[str]) -> 
 def _key(connection: Connection, account: int, told: QueuedEvent, there: set[str]) -> str:
     """What makes a repeat known: the same key is the same thing told again. ``there``: marks that are keys already."""
     if told.is_timeless:
-        return _timeless_key(connection, account, told.mark, told.received_at)
-    return _deal_key(connection, account, told.mark) if told.mark in there else told.mark
+        return _timeless_key(connection, account, told.dedup_key, told.received_at)
+    return _deal_key(connection, account, told.dedup_key) if told.dedup_key in there else told.dedup_key
 
 
 def _deal_key(connection: Connection, account: int, mark: str) -> str:

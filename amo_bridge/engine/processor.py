@@ -25,7 +25,7 @@ from amo_bridge.engine.change_detection import OBSERVED, is_news
 from amo_bridge.engine.data_loader import DataLoader, needs_of
 from amo_bridge.engine.data_sources import SourceContext
 from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
-from amo_bridge.engine.event_queue import TIME_TO_ANSWER, OpenEvents, deal_of
+from amo_bridge.engine.event_queue import TIME_TO_ANSWER, OpenEvents
 from amo_bridge.engine.gates import RollbackHistory
 from amo_bridge.engine.recorder import Judged, Plan, Recorder
 from amo_bridge.engine.rule_engine import RuleEngine
@@ -169,7 +169,7 @@ class EventProcessor:
         self._contacts.hear(event for _, event in told)
         if self.rule_engine.dispatcher.listens_for((CallLogged,)):
             plan.calls = self._calls.on_deals((row.id, event) for row, event in told)
-        before = self._mirror.get(deal_id for _, event in told if (deal_id := deal_of(event)))
+        before = self._mirror.get(deal_id for _, event in told if (deal_id := event.about_deal_id))
         fresh = self._read_fresh(told, before)
         self._tasks_now = TasksNow(self._client, [event for _, event in told])
         around = DataLoader(
@@ -181,7 +181,7 @@ class EventProcessor:
         self._look_ahead(told, before, fresh, around)
         waiting = {row.deal_id for row in rows if row.id in plan.postponed}
         for row, event in told:
-            deal_id = deal_of(event)
+            deal_id = event.about_deal_id
             if deal_id is not None and deal_id in waiting:
                 continue
             if not self._judged(row, event, before, fresh, plan, around):
@@ -215,7 +215,7 @@ class EventProcessor:
         else:
             plan.done.append(row.id)
             return not any(verdict.outcome == "acts" for verdict in verdicts)
-        return deal_of(event) is None
+        return event.about_deal_id is None
 
     def _read_fresh(
         self, told: Iterable[tuple[object, Event]], before: Mapping[int, MirroredDeal]
@@ -223,7 +223,7 @@ class EventProcessor:
         wanted = {
             deal_id
             for _, event in told
-            if (deal_id := deal_of(event)) and self._needs_read(event, before.get(deal_id))
+            if (deal_id := event.about_deal_id) and self._needs_read(event, before.get(deal_id))
         }  # fmt: skip
         if not wanted:
             return {}
@@ -250,7 +250,7 @@ class EventProcessor:
         plan: Plan,
         around: DataLoader,
     ) -> list[Verdict]:
-        deal_id = deal_of(event)
+        deal_id = event.about_deal_id
         if deal_id is None:
             return []
         known, record = before.get(deal_id), fresh.get(deal_id)
@@ -318,7 +318,7 @@ class EventProcessor:
         if not self.rule_engine.dispatcher.has_needs:
             return
         for row, event in told:
-            deal_id = deal_of(event)
+            deal_id = event.about_deal_id
             known, record = before.get(deal_id or 0), fresh.get(deal_id or 0)
             if record is None or self._nothing_to_judge(event, known, record):
                 continue

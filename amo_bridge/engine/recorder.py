@@ -13,7 +13,7 @@ from structlog.contextvars import bound_contextvars
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
-from amo_bridge.engine.event_queue import TIME_TO_ANSWER, add_events, await_answers, deal_of
+from amo_bridge.engine.event_queue import TIME_TO_ANSWER, add_events, await_answers
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.outbox import Outbox
@@ -98,7 +98,7 @@ class Recorder:
             self._postpone(plan.postponed, now)
 
     def _keep_copies(self, connection: Connection, plan: Plan, some: Sequence[Judged], now: datetime) -> None:
-        deal_ids = {deal_id for one in some if (deal_id := deal_of(one.event))}
+        deal_ids = {deal_id for one in some if (deal_id := one.event.about_deal_id)}
         gone = plan.gone & deal_ids
         for deal_id in gone:
             self._mirror.forget(connection, deal_id)
@@ -123,13 +123,13 @@ class Recorder:
                 row
                 for one in some
                 for row in self._journal.rows_of(
-                    now, one.event_id, deal_of(one.event), one.event, kept.get(one.event_id, []), one.note
+                    now, one.event_id, one.event.about_deal_id, one.event, kept.get(one.event_id, []), one.note
                 )
             ],
         )
 
     def _guarded(self, connection: Connection, guard: LoopGuard, judged: Judged, verdict: Verdict) -> Verdict:
-        with bound_contextvars(event_id=judged.event_id, deal=deal_of(judged.event)):
+        with bound_contextvars(event_id=judged.event_id, deal=judged.event.about_deal_id):
             if verdict.outcome == "failed":
                 log.error("rule failed", rule=verdict.rule.name, error=verdict.reason)
             return verdict if judged.case is None else guard.held(connection, verdict, judged.case)

@@ -22,8 +22,7 @@ from amo_bridge.crm.records import EPOCH, DealRecord
 from amo_bridge.engine.data_loader import DataLoader
 from amo_bridge.engine.data_sources import SourceContext
 from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
-from amo_bridge.engine.event_queue import deal_of
-from amo_bridge.engine.journal import Journal, in_words
+from amo_bridge.engine.journal import Journal, describe
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.processor import TasksNow
 from amo_bridge.engine.rule_engine import RuleEngine
@@ -50,8 +49,8 @@ class Decided:
     def to_json(self) -> dict[str, Any]:
         return {
             "event": type(self.event).__name__,
-            "what": in_words(self.event),
-            "deal_id": deal_of(self.event) or getattr(self.event, "deal_id", None),
+            "what": describe(self.event),
+            "deal_id": self.event.about_deal_id,
             "rule": self.rule.name,
             "clause": self.rule.clause,
             "verdict": self.verdict,
@@ -80,7 +79,7 @@ def replay(body: bytes, rule_engine: RuleEngine, client: CrmClient) -> Replayed:
     events: list[Event] = []
     decisions: list[Decided] = []
     for event in told:
-        deal_id = deal_of(event)
+        deal_id = event.about_deal_id
         if deal_id is None or isinstance(event, DealDeleted):
             events.append(event)
             continue
@@ -97,7 +96,7 @@ def undecided(body: bytes, rules: tuple[Rule, ...], why: str) -> Replayed:
         Decided(event, rule, "undecided", why)
         for event in told
         for rule in rules
-        if rule.enabled and deal_of(event) is not None and _may_care(rule, event)
+        if rule.enabled and event.about_deal_id is not None and _may_care(rule, event)
     ]
     return Replayed(tuple(told), tuple(decisions))
 
@@ -109,7 +108,7 @@ def _may_care(rule: Rule, event: Event) -> bool:
 
 def verdicts_about(event: Event, rule_engine: RuleEngine, client: CrmClient) -> list[Verdict]:
     """What the rules say if the event happened just now. Only reads from amoCRM; raises CrmError, UnknownName."""
-    deal_id = deal_of(event)
+    deal_id = event.about_deal_id
     known = None if deal_id is None else _known(deal_id, client)
     return _verdicts(event, [event], known, rule_engine, client)
 
@@ -158,7 +157,7 @@ def _as_told(event: Event, known: DealRecord | None, account: Account) -> DealRe
     """The deal as the hook describes it, completed by the account's own record."""
     if not isinstance(event, DealReported):
         if known is None:
-            raise UnknownName("сделки", str(deal_of(event)))
+            raise UnknownName("сделки", str(event.about_deal_id))
         return known
     base = known or DealRecord(id=event.deal_id)
     stage = _stage_told(event, base, account)

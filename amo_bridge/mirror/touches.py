@@ -7,72 +7,45 @@ moved deal count only when a person did it: not a robot, and not the bridge, whi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Row, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.account import LOST, WON
-from amo_bridge.events import (
-    CallLogged,
-    ClientAnswered,
-    ClientDeleted,
-    DealMoved,
-    Event,
-    MailLogged,
-    MessageReceived,
-    NoteReported,
-    SmsLogged,
-    TaskCompleted,
-)
+from amo_bridge.events import Card, ClientAnswered, ClientDeleted, Event, TouchRecord
 from amo_bridge.mirror.contacts import forget_contacts, known_contacts
-from amo_bridge.rules.deal import Direction, Touch
+from amo_bridge.rules.deal import Touch
 from amo_bridge.storage.database import Store, chunks, insert_new, insert_or_replace
 from amo_bridge.storage.tables import deals, touches
 
-Card = tuple[str, int]
-"""(deal, contact or company; its id)"""
-Kind = Literal["call", "mail", "chat", "sms", "task", "move"]
 BY_PEOPLE = ("task", "move")
 
 
-@dataclass(frozen=True, kw_only=True)
-class TouchRecord:
-    """One touch as it is kept. ``key`` says what it was (a note, a message, …): told twice, it is one."""
-
-    key: str
-    kind: Kind
-    direction: Direction
-    at: datetime
-    card: Card
-    user_id: int | None = None
-    seconds: int = 0
-
-    def row(self, account: int) -> dict[str, Any]:
-        return {
-            "account": account,
-            "key": self.key[:80],
-            "kind": self.kind,
-            "direction": self.direction,
-            "at": self.at.timestamp(),
-            "user_id": self.user_id,
-            "entity_type": self.card[0],
-            "entity_id": self.card[1],
-            "seconds": self.seconds,
-        }
+def _row(touch: TouchRecord, account: int) -> dict[str, Any]:
+    return {
+        "account": account,
+        "key": touch.key[:80],
+        "kind": touch.kind,
+        "direction": touch.direction,
+        "at": touch.at.timestamp(),
+        "user_id": touch.user_id,
+        "entity_type": touch.card[0],
+        "entity_id": touch.card[1],
+        "seconds": touch.seconds,
+    }
 
 
 def add_touches(connection: Connection, account: int, noted: Sequence[TouchRecord]) -> None:
     """Keep those that are not there yet."""
-    insert_new(connection, touches, [one.row(account) for one in noted])
+    insert_new(connection, touches, [_row(one, account) for one in noted])
 
 
 def correct_touches(connection: Connection, account: int, noted: Sequence[TouchRecord]) -> None:
     """Keep them as they are told now."""
-    by_key = {one.key: one.row(account) for one in noted}
+    by_key = {one.key: _row(one, account) for one in noted}
     insert_or_replace(connection, touches, ("account", "key"), list(by_key.values()))
 
 
@@ -127,78 +100,12 @@ def _touch(row: Row[Any]) -> Touch:
     )
 
 
-# Which touch an event is, if it is one; and when the client answered.
-
-CARDS = ("deal", "contact", "company")
-HOUR, DAY = 3600, 86400
-NOTES: Mapping[type[NoteReported], Kind] = {CallLogged: "call", MailLogged: "mail", SmsLogged: "sms"}
-
-
-def touch_of(event: Event) -> TouchRecord | None:
-    """The touch, under a key that is the same whoever tells of it; None for everything else."""
-    way = next((way for kind, way in _WAYS.items() if isinstance(event, kind)), None)
-    return way(event) if way and event.at is not None else None
-
-
-def _note(event: CallLogged | MailLogged | SmsLogged) -> TouchRecord | None:
-    card = card_of(event.entity_type, event.entity_id)
-    if card is None or event.note_id is None:
-        return None
-    seconds = event.seconds if isinstance(event, CallLogged) else 0
-    return _noted(
-        event, f"note:{event.note_id}", NOTES[type(event)], card, direction=event.direction, seconds=seconds
-    )  # fmt: skip
-
-
-def _message(event: MessageReceived) -> TouchRecord | None:
-    card = card_of(event.entity_type, event.entity_id) or card_of("contact", event.contact_id)
-    return _noted(event, f"message:{event.message_id}", "chat", card, direction=event.direction) if card else None
-
-
-def _task(event: TaskCompleted) -> TouchRecord | None:
-    card = card_of(event.entity_type, event.entity_id)
-    return _noted(event, f"task:{event.task_id}:{_turn(event, DAY)}", "task", card) if card else None
-
-
-def _move(event: DealMoved) -> TouchRecord | None:
-    key = f"move:{event.deal_id}:{event.pipeline_id}.{event.status_id}:{_turn(event, HOUR)}"
-    return _noted(event, key, "move", ("deal", event.deal_id))
-
-
-_WAYS: Mapping[type[Event], Callable[[Any], TouchRecord | None]] = {
-    CallLogged: _note,
-    MailLogged: _note,
-    SmsLogged: _note,
-    MessageReceived: _message,
-    TaskCompleted: _task,
-    DealMoved: _move,
-}
-
-
-def _noted(event: Any, key: str, kind: Kind, card: Card, *, direction: Any = "", seconds: int = 0) -> TouchRecord:
-    return TouchRecord(
-        key=key, kind=kind, direction=direction, at=event.at, card=card, user_id=event.user_id, seconds=seconds
-    )  # fmt: skip
-
-
-def card_of(kind: str | None, number: int | None) -> Card | None:
-    """The card, if it is one that the bridge follows."""
-    return (kind, number) if kind in CARDS and number is not None else None
-
-
-def _turn(event: Event, length: int) -> int:
-    """Which hour or day it was. A hook and the events list may date one thing a second apart; and who finishes a task
-    twice a day, or puts a deal onto one stage twice an hour, has done it once."""
-    assert event.at is not None
-    return int(event.at.timestamp()) // length
-
-
 # The client called or wrote: told on the deal, and on each open deal of the contact on whose card it lies.
 
 
 def answers_in(connection: Connection, account: int, told: Sequence[Event]) -> list[ClientAnswered]:
     """What of this was the client's answer, and on which deals; each once, in the order in which it was told."""
-    found = [(event, touch) for event in told if (touch := touch_of(event)) and touch.direction == "in"]
+    found = [(event, touch) for event in told if (touch := event.touch) and touch.direction == "in"]
     people = {touch.card[1] for _, touch in found if touch.card[0] == "contact"}
     deals_of = _open_deals(connection, account, people) if people else {}
     answers = []
@@ -213,18 +120,12 @@ def answers_in(connection: Connection, account: int, told: Sequence[Event]) -> l
                     deal_id=deal_id,
                     by=touch.kind,
                     source=touch.key,
-                    contact_id=number if kind == "contact" else getattr(event, "contact_id", None),
-                    text=_words(event),
-                    files=event.attachments if isinstance(event, MailLogged) else 0,
+                    contact_id=number if kind == "contact" else touch.contact_id,
+                    text=touch.text,
+                    files=touch.files,
                 )
             )
     return answers
-
-
-def _words(event: Event) -> str:
-    if isinstance(event, MailLogged):
-        return event.subject
-    return event.text if isinstance(event, MessageReceived | SmsLogged) else ""
 
 
 def _open_deals(connection: Connection, account: int, contact_ids: Iterable[int]) -> dict[int, list[int]]:
@@ -247,7 +148,7 @@ def _open_ones(connection: Connection, account: int, deal_ids: Sequence[int]) ->
 
 def learn(connection: Connection, account: int, told: Sequence[Event]) -> None:
     """Touches are counted; who is deleted is forgotten."""
-    touches = [(event.caught_up, touch) for event in told if (touch := touch_of(event))]
+    touches = [(event.caught_up, touch) for event in told if (touch := event.touch)]
     add_touches(connection, account, [touch for caught_up, touch in touches if not caught_up])
     # amoCRM's own list knows who it was; a hook does not always.
     correct_touches(connection, account, [touch for caught_up, touch in touches if caught_up])

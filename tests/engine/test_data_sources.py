@@ -19,7 +19,8 @@ from amo_bridge.engine.data_loader import DataLoader, needs_of
 from amo_bridge.engine.data_sources import SourceContext
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.errors import CrmForbidden
-from amo_bridge.mirror.touches import TouchRecord, add_touches
+from amo_bridge.events import TouchRecord
+from amo_bridge.mirror.touches import add_touches
 from amo_bridge.rules.actions import Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule

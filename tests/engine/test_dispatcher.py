@@ -13,7 +13,7 @@ from support.fakes import BRIEF, MEETING, NEW, NOON, Around, NoOptions, agency, 
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.deal_view import Viewer
-from amo_bridge.engine.dispatcher import Dispatcher, EvaluationContext, Verdict, event_key
+from amo_bridge.engine.dispatcher import Dispatcher, EvaluationContext, Verdict
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.errors import CrmUncertain
@@ -288,7 +288,7 @@ KEYS: list[tuple[Event, Event, bool]] = [
 
 @pytest.mark.parametrize(("one", "other", "same"), KEYS)
 def test_the_same_thing_has_the_same_key_whoever_told_of_it(one: Event, other: Event, same: bool) -> None:
-    assert (event_key(one, case().told_key) == event_key(other, case().told_key)) is same
+    assert (one.event_key(case().told_key) == other.event_key(case().told_key)) is same
 
 
 def test_a_new_deal_s_followers_count_as_one_action() -> None:

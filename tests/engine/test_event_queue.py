@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, insert, select, update
 from support.fakes import ACCOUNT, NOON
 
-from amo_bridge.engine.event_queue import add_events, deal_of, decode_new
+from amo_bridge.engine.event_queue import add_events, decode_new
 from amo_bridge.events import (
     CallLogged,
     ClientDeleted,
@@ -157,7 +157,7 @@ def test_a_task_is_completed_again_only_at_another_time(store: Store) -> None:
 
 
 def test_which_deal_an_event_is_about() -> None:
-    assert deal_of(DealUpdated(deal_id=7)) == 7
-    assert deal_of(FileAttached(entity_type="deal", entity_id=7, file_name="")) == 7
-    assert deal_of(TaskAdded(task_id=1, entity_type="contact", entity_id=7)) is None
-    assert deal_of(Unrecognised()) is None
+    assert DealUpdated(deal_id=7).about_deal_id == 7
+    assert FileAttached(entity_type="deal", entity_id=7, file_name="").about_deal_id == 7
+    assert TaskAdded(task_id=1, entity_type="contact", entity_id=7).about_deal_id is None
+    assert Unrecognised().about_deal_id is None

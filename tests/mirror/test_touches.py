@@ -13,6 +13,7 @@ from support.fakes import ACCOUNT, LOST, NEW, NOON, at, record
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.events import (
     CallLogged,
+    Card,
     ClientAnswered,
     DealMoved,
     DealUpdated,
@@ -28,7 +29,7 @@ from amo_bridge.events import (
 from amo_bridge.events.codec import from_json
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
-from amo_bridge.mirror.touches import Card, TouchLog
+from amo_bridge.mirror.touches import TouchLog
 from amo_bridge.rules.deal import Touch
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events

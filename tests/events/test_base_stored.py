@@ -12,10 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from amo_bridge import events as ev
-from amo_bridge.engine.dispatcher import event_key
-from amo_bridge.engine.event_queue import QueuedEvent, deal_of
-from amo_bridge.engine.journal import in_words
-from amo_bridge.mirror.touches import touch_of
+from amo_bridge.engine.event_queue import QueuedEvent
+from amo_bridge.engine.journal import describe
 
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 ON_DEAL: dict[str, Any] = {"entity_type": "deal", "entity_id": 7}
@@ -115,9 +113,10 @@ SAMPLES: dict[str, ev.Event] = {
 
 
 class Facts(NamedTuple):
-    """``deal``: in whose queue it waits. ``key``: the beginning of its key there. ``is_repeatable``: an equal one may
-    be news. ``is_timeless``: it is a repeat only while amoCRM repeats hooks. ``event_key``: under which it is acted
-    on. ``touch``: key, kind, direction, card, user, seconds."""
+    """``deal``: in whose queue it waits; of an observed event, which never does, on which it was observed. ``key``: the
+    beginning of its key there. ``is_repeatable``: an equal one may be news. ``is_timeless``: it is a repeat only while
+    amoCRM repeats hooks. ``event_key``: under which it is acted on. ``touch``: key, kind, direction, card, user,
+    seconds."""
 
     deal: int | None
     key: str
@@ -320,10 +319,10 @@ EXPECTED: dict[str, Facts] = {
     "series letter": Facts(7, "series:3:1", False, False, "hook", "серия «прогрев»: пора отправить письмо 2", None),
     "unrecognised": Facts(None, "5e4e105cb7806211fce587816992a659", False, True, "hook", "Unrecognised", None),
     "deal observed": Facts(
-        None, "fee981733d16f39b385f15c457c773aa", False, False, "DealObserved:7:1795424400:hook", "DealObserved", None
+        7, "fee981733d16f39b385f15c457c773aa", False, False, "DealObserved:7:1795424400:hook", "DealObserved", None
     ),
     "stage entered": Facts(
-        None,
+        7,
         "50eb791076600cf7445686bc08ae2564",
         False,
         False,
@@ -332,7 +331,7 @@ EXPECTED: dict[str, Facts] = {
         None,
     ),
     "stage entered by a new deal": Facts(
-        None,
+        7,
         "7c6d0a257a9ff9a8d85c7d2e8774e0bb",
         False,
         False,
@@ -341,7 +340,7 @@ EXPECTED: dict[str, Facts] = {
         None,
     ),
     "stage entered, no time": Facts(
-        None,
+        7,
         "37f20002ba19efc13e14bb491e535434",
         False,
         True,
@@ -350,7 +349,7 @@ EXPECTED: dict[str, Facts] = {
         None,
     ),
     "field filled": Facts(
-        None,
+        7,
         "6c0f0a3f49e7e7b97e9e08c6207cc9e9",
         False,
         False,
@@ -359,7 +358,7 @@ EXPECTED: dict[str, Facts] = {
         None,
     ),
     "field changed": Facts(
-        None,
+        7,
         "fa31031f2a32e563d57bd7b22e9c68d7",
         False,
         False,
@@ -368,7 +367,7 @@ EXPECTED: dict[str, Facts] = {
         None,
     ),
     "field emptied": Facts(
-        None,
+        7,
         "6d9c5ac45830133c0bedc4d8016b5058",
         False,
         True,
@@ -377,7 +376,7 @@ EXPECTED: dict[str, Facts] = {
         None,
     ),
     "responsible changed": Facts(
-        None,
+        7,
         "a5790c28dc86ed20288f0669bf538e0a",
         False,
         False,
@@ -386,10 +385,10 @@ EXPECTED: dict[str, Facts] = {
         None,
     ),
     "task observed": Facts(
-        None, "60a9d5f087535b18f94ebb31c5d056d7", False, False, "TaskObserved:9:1795424400:hook", "TaskObserved", None
+        7, "60a9d5f087535b18f94ebb31c5d056d7", False, False, "TaskObserved:9:1795424400:hook", "TaskObserved", None
     ),
     "task finished": Facts(
-        None,
+        7,
         "0464215eb37b35a9c6763bffe22f2983",
         False,
         False,
@@ -416,7 +415,7 @@ EXPECTED: dict[str, Facts] = {
         None,
     ),
     "task rescheduled": Facts(
-        None,
+        7,
         "8faed9a614f11ec4bb0b697c02b95f4a",
         False,
         False,
@@ -425,7 +424,7 @@ EXPECTED: dict[str, Facts] = {
         None,
     ),
     "task removed": Facts(
-        None,
+        7,
         "5f8d231300d65a5062c0ec3a19f55408",
         False,
         True,
@@ -455,14 +454,14 @@ EXPECTED: dict[str, Facts] = {
 
 
 def facts(event: ev.Event) -> Facts:
-    queued, touch = QueuedEvent(event, 0.0, None), touch_of(event)
+    queued, touch = QueuedEvent(event, 0.0, None), event.touch
     return Facts(
-        deal_of(event),
-        queued.mark,
-        queued.rings_again,
+        event.about_deal_id,
+        queued.dedup_key,
+        event.is_repeatable,
         queued.is_timeless,
-        event_key(event, "hook"),
-        in_words(event),
+        event.event_key("hook"),
+        describe(event),
         touch and (touch.key, touch.kind, touch.direction, touch.card, touch.user_id, touch.seconds),
     )
 
