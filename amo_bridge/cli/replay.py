@@ -19,7 +19,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.records import EPOCH
 from amo_bridge.engine.journal import describe
-from amo_bridge.engine.replay import Replayed, undecided
+from amo_bridge.engine.replay import ReplayResult, undecided
 from amo_bridge.engine.replay import replay as judge_again
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, ConfigError, why_not
@@ -54,7 +54,7 @@ def _body(file: Path) -> bytes:
         raise Stop(f"файл с хуком {file} не читается: {why_not(error)}") from error
 
 
-def _replayed(body: bytes, config: Config) -> Replayed:
+def _replayed(body: bytes, config: Config) -> ReplayResult:
     # The clock stands before everything: a body saved years ago is judged as if it had come just now.
     try:
         client = CrmClient(
@@ -71,7 +71,7 @@ def _replayed(body: bytes, config: Config) -> Replayed:
     return undecided(body, config.rules, f"аккаунт {config.account.url} не прочитан: {why}")
 
 
-def _show(replayed: Replayed) -> None:
+def _show(replayed: ReplayResult) -> None:
     screen = console()
     for event in replayed.events:
         screen.print(f"• {describe(event)}")

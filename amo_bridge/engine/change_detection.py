@@ -1,7 +1,7 @@
-"""What is different on a deal: a fresh read compared with the mirror.
+"""Change detection: compares a fresh read of a deal or a task with the mirror and concludes observed events.
 
-A hook is a door bell, not a letter: it repeats, overtakes its elder and gets lost. So rules about stages and fields
-hear of a change when the deal *is* different, whoever rang and however often.
+A webhook repeats, overtakes an earlier one and gets lost. So rules about stages and fields are evaluated when the deal
+*is* different, whatever reported it and however often; the webhook only says when and who.
 """
 
 from __future__ import annotations
@@ -41,84 +41,88 @@ REDELIVERED_WITHIN = timedelta(hours=2)
 
 
 class Observer:
-    """Turns (what was, what is, what the hook said) into observed events. ``secret``: fields whose values
-    are not told."""
+    """Concludes what changed on a deal from the mirror, a fresh read and the webhook.
+
+    ``secret``: names of fields whose values are not shown.
+    """
 
     def __init__(self, account: Account, people: People, secret: Iterable[str] = ()) -> None:
         self._account = account
         self._people = people
         self._reader = FieldReader(account, secret=secret)
 
-    def changes(self, before: MirroredDeal | None, now: DealRecord, told: DealReported) -> list[DealObserved]:
-        mover = self._mover(now, told)
+    def changes(self, before: MirroredDeal | None, now: DealRecord, event: DealReported) -> list[DealObserved]:
+        author = self._author(now, event)
         common: dict[str, Any] = {
-            "at": now.updated_at or told.at,
+            "at": now.updated_at or event.at,
             "deal_id": now.id,
             # The token's own user is the integration's account: a task for it would be read by nobody.
-            "user_id": None if mover == self._account.current_user_id else mover,
-            "user_is": self._people.names_of(mover, now),
+            "user_id": None if author == self._account.current_user_id else author,
+            "user_is": self._people.names_of(author, now),
         }
         return [
-            *self._stage(before, now, told, common),
-            *self._fields(before, now, told, common),
+            *self._stage(before, now, event, common),
+            *self._fields(before, now, event, common),
             *self._owner(before, now, common),
         ]
 
-    def copy(self, before: MirroredDeal | None, now: DealRecord, told: DealReported) -> MirroredDeal:
+    def mirrored_after(self, before: MirroredDeal | None, now: DealRecord, event: DealReported) -> MirroredDeal:
         """What the mirror will know of the deal from now on."""
-        moved_at = told.at or now.updated_at or now.created_at
+        moved_at = event.at or now.updated_at or now.created_at
         if before:
             return before.became(now, moved_at)
-        # Seen for the first time in mid-life: it has been where it is since nobody knows when.
-        return MirroredDeal(now, moved_at if _came_by(now, told) else now.created_at)
+        # Met for the first time in mid-life: nobody knows since when it has been where it is.
+        return MirroredDeal(now, moved_at if _entered_by(now, event) else now.created_at)
 
     def _stage(
-        self, before: MirroredDeal | None, now: DealRecord, told: DealReported, common: dict[str, Any]
+        self, before: MirroredDeal | None, now: DealRecord, event: DealReported, common: dict[str, Any]
     ) -> Iterator[StageEntered]:
         stage = (now.pipeline_id, now.status_id)
-        came_from: tuple[int, int] | None
+        origin: tuple[int, int] | None
         if before is not None:
-            came_from = before.stage
-            entered = came_from != stage or isinstance(told, DealRestored)
+            origin = before.stage
+            entered = origin != stage or isinstance(event, DealRestored)
         else:
-            came_from = self._told_origin(told) or self._where_it_was_made(told, stage)
-            entered = _came_by(now, told)
+            origin = self._reported_origin(event) or self._stage_of_creation(event, stage)
+            entered = _entered_by(now, event)
         if not entered:
             return
         yield StageEntered(
             stage=stage,
             stage_name=self._account.stage_of(*stage).title,
-            from_stage=came_from,
-            from_stage_name=self._account.stage_of(*came_from).title if came_from else "",
-            is_new=before is None and came_from is None and _is_new(now, told),
+            from_stage=origin,
+            from_stage_name=self._account.stage_of(*origin).title if origin else "",
+            is_new=before is None and origin is None and _is_new(now, event),
             **common,
         )
 
-    def _told_origin(self, told: DealReported) -> tuple[int, int] | None:
-        """Where a deal that the mirror does not know came from, by the hook's words. Account hooks don't tell the old
-        pipeline: it is taken for the present one, if that has such a stage."""
-        pipeline = told.old_pipeline_id or told.pipeline_id
-        if told.old_status_id is None or pipeline is None or told.old_status_id == told.status_id:
-            return None
-        known = self._account.has_stage(pipeline, told.old_status_id)
-        return (pipeline, told.old_status_id) if known else None
+    def _reported_origin(self, event: DealReported) -> tuple[int, int] | None:
+        """Where a deal that the mirror does not know came from, by the webhook.
 
-    def _where_it_was_made(self, told: DealReported, stage: tuple[int, int]) -> tuple[int, int] | None:
-        """The stage on which a new deal was made that has been moved since, before its «added» was heard of."""
-        if not isinstance(told, DealAdded) or told.pipeline_id is None or told.status_id is None:
+        Webhooks of the account don't name the old pipeline: it is the present one, if that has such a stage.
+        """
+        pipeline = event.old_pipeline_id or event.pipeline_id
+        if event.old_status_id is None or pipeline is None or event.old_status_id == event.status_id:
             return None
-        made_on = (told.pipeline_id, told.status_id)
-        return made_on if made_on != stage and self._account.has_stage(*made_on) else None
+        known = self._account.has_stage(pipeline, event.old_status_id)
+        return (pipeline, event.old_status_id) if known else None
+
+    def _stage_of_creation(self, event: DealReported, stage: tuple[int, int]) -> tuple[int, int] | None:
+        """The stage on which a new deal was created that has been moved since, before its «added» was processed."""
+        if not isinstance(event, DealAdded) or event.pipeline_id is None or event.status_id is None:
+            return None
+        created_on = (event.pipeline_id, event.status_id)
+        return created_on if created_on != stage and self._account.has_stage(*created_on) else None
 
     def _fields(
-        self, before: MirroredDeal | None, now: DealRecord, told: DealReported, common: dict[str, Any]
+        self, before: MirroredDeal | None, now: DealRecord, event: DealReported, common: dict[str, Any]
     ) -> Iterator[FieldChanged]:
-        if before is None and not _is_new(now, told):
-            # Seen for the first time in mid-life: what is filled now may have been filled a year ago.
+        if before is None and not _is_new(now, event):
+            # Met for the first time in mid-life: what is filled now may have been filled a year ago.
             return
         old = self._reader.texts(before.record) if before else {}
         new = self._reader.texts(now)
-        for name in [*new, *(gone for gone in old if gone not in new)]:
+        for name in [*new, *(name for name in old if name not in new)]:
             if old.get(name) != new.get(name):
                 yield FieldChanged(field_name=name, old=old.get(name), new=new.get(name), **common)
 
@@ -134,102 +138,109 @@ class Observer:
                 **common,
             )
 
-    def _mover(self, now: DealRecord, told: DealReported) -> int | None:
-        """Who did it. The hook's word counts if it speaks of this very change, else the deal's own; 0 is a robot.
+    def _author(self, now: DealRecord, event: DealReported) -> int | None:
+        """Who did it: the webhook's user if it is about this very change, else the deal's ``updated_by``; 0 is a robot.
 
-        Two people may change a deal within one second: a hook that knows another stage speaks of the other's change.
+        Two people may change a deal within one second: a webhook with another stage is about the other's change.
         """
-        speaks_of_it = told.at == now.updated_at and told.status_id in (None, now.status_id)
-        user = told.user_id if speaks_of_it and told.user_id is not None else now.updated_by
+        is_about_it = event.at == now.updated_at and event.status_id in (None, now.status_id)
+        user = event.user_id if is_about_it and event.user_id is not None else now.updated_by
         return user or None
 
 
-def _came_by(now: DealRecord, told: DealReported) -> bool:
-    """Did a deal that the mirror does not know come onto its stage by what the hook tells?"""
-    return isinstance(told, DealMoved | DealRestored) or _is_new(now, told)
+def _entered_by(now: DealRecord, event: DealReported) -> bool:
+    """Did a deal that the mirror does not know come onto its stage by what the webhook reports?"""
+    return isinstance(event, DealMoved | DealRestored) or _is_new(now, event)
 
 
-def _is_new(now: DealRecord, told: DealReported) -> bool:
-    """Is a deal that the mirror does not know a new one? Its «added» may come later than another hook, or never."""
-    if isinstance(told, DealAdded | DealRestored):
-        return isinstance(told, DealAdded)
-    return (told.at or now.updated_at) - now.created_at < REDELIVERED_WITHIN
+def _is_new(now: DealRecord, event: DealReported) -> bool:
+    """Is a deal that the mirror does not know a new one? Its «added» may come after another webhook, or never."""
+    if isinstance(event, DealAdded | DealRestored):
+        return isinstance(event, DealAdded)
+    return (event.at or now.updated_at) - now.created_at < REDELIVERED_WITHIN
 
 
-# What happened to a task on a deal's card: a hook's words about it, put right by a fresh read of the task.
-#
-# Hooks about tasks hardly ever say who it was, tell a completion before its result, and of a deleted task only the id.
+# --- tasks ---------------------------------------------------------------------------------------------------------
 
-USUAL_TYPE = 1
-OBSERVED = (TaskFinished, TaskAnswered, TaskRescheduled, TaskRemoved)
+# «Связаться», which a task has when nobody chose a type.
+DEFAULT_TASK_TYPE_ID = 1
+OBSERVED_TASK_EVENTS = (TaskFinished, TaskAnswered, TaskRescheduled, TaskRemoved)
 
 
-def is_news(told: TaskReported) -> bool:
-    """May it turn out to be something that is observed? Most hooks about tasks only say that one was set."""
-    return isinstance(told, TaskCompleted | TaskDeleted) or told.old_due is not None or _tells_an_answer(told)
+def may_be_observed(event: TaskReported) -> bool:
+    """May something observed follow from it? Most webhooks about tasks only say that one was set."""
+    return isinstance(event, TaskCompleted | TaskDeleted) or event.old_due is not None or _has_result(event)
 
 
 class TaskObserver:
+    """Concludes what happened to a task on a deal's card from a webhook and a fresh read of the task.
+
+    Webhooks about tasks hardly ever say who it was, report a completion before its result, and of a deleted task only
+    the id.
+    """
+
     def __init__(self, account: Account, people: People) -> None:
         self._account = account
         self._people = people
-        self._types = {kind.id: kind.name for kind in account.task_types if kind.id != USUAL_TYPE}
+        self._types = {kind.id: kind.name for kind in account.task_types if kind.id != DEFAULT_TASK_TYPE_ID}
 
-    def changes(self, told: TaskReported, now: TaskRecord | None, deal: DealRecord) -> list[TaskObserved]:
+    def changes(self, event: TaskReported, now: TaskRecord | None, deal: DealRecord) -> list[TaskObserved]:
         """``now``: the task as it is; None if it is gone."""
-        return [*self._changes(told, now, deal), *self._taken_back(told, now, deal)]
+        return [*self._changes(event, now, deal), *self._moved_or_removed(event, now, deal)]
 
-    def settled(self, answer: TaskAnswered, now: TaskRecord | None) -> TaskAnswered | None:
-        """An answer that was waited for, with the result that the task has now; None when there is no such task."""
+    def answer_now(self, answer: TaskAnswered, now: TaskRecord | None) -> TaskAnswered | None:
+        """An answer that was waited for, with the result that the task has now; None if there is no such task."""
         if now is None or not now.is_completed:
             return None
         return replace(answer, result=now.result)
 
-    def awaited(self, told: TaskReported, now: TaskRecord | None, deal: DealRecord) -> TaskAnswered | None:
-        """The answer that is still to come when a completion was told without a result."""
-        if not isinstance(told, TaskCompleted) or now is None or now.result or _is_our_own(told):
+    def pending_answer(self, event: TaskReported, now: TaskRecord | None, deal: DealRecord) -> TaskAnswered | None:
+        """The answer that is still to come when a completion was reported without a result."""
+        if not isinstance(event, TaskCompleted) or now is None or now.result or _is_by_bridge(event):
             return None
-        return TaskAnswered(result=None, **self._common(told, now, deal))
+        return TaskAnswered(result=None, **self._common(event, now, deal))
 
-    def _changes(self, told: TaskReported, now: TaskRecord | None, deal: DealRecord) -> Iterator[TaskObserved]:
+    def _changes(self, event: TaskReported, now: TaskRecord | None, deal: DealRecord) -> Iterator[TaskObserved]:
         if now is None:
             return
-        if isinstance(told, TaskCompleted):
-            yield TaskFinished(**self._common(told, now, deal))
-        says_it = isinstance(told, TaskCompleted) or _tells_an_answer(told)
-        if says_it and now.is_completed and now.result and not _is_our_own(told):
-            yield TaskAnswered(result=now.result, **self._common(told, now, deal))
+        if isinstance(event, TaskCompleted):
+            yield TaskFinished(**self._common(event, now, deal))
+        is_reported = isinstance(event, TaskCompleted) or _has_result(event)
+        if is_reported and now.is_completed and now.result and not _is_by_bridge(event):
+            yield TaskAnswered(result=now.result, **self._common(event, now, deal))
 
-    def _taken_back(self, told: TaskReported, now: TaskRecord | None, deal: DealRecord) -> Iterator[TaskObserved]:
-        """An open task whose date was changed, or that was deleted; what it was is known from the mirror alone."""
-        if isinstance(told, TaskDeleted):
-            if told.due is not None and not told.is_completed:
-                gone = TaskRecord(
-                    id=told.task_id,
-                    text=told.text or "",
-                    responsible_user_id=told.responsible_user_id or 0,
-                    task_type_id=told.task_type_id or USUAL_TYPE,
+    def _moved_or_removed(
+        self, event: TaskReported, now: TaskRecord | None, deal: DealRecord
+    ) -> Iterator[TaskObserved]:
+        """An open task that was rescheduled or deleted; what it was before only the mirror knows."""
+        if isinstance(event, TaskDeleted):
+            if event.due is not None and not event.is_completed:
+                removed = TaskRecord(
+                    id=event.task_id,
+                    text=event.text or "",
+                    responsible_user_id=event.responsible_user_id or 0,
+                    task_type_id=event.task_type_id or DEFAULT_TASK_TYPE_ID,
                 )
-                yield TaskRemoved(due=told.due, **self._common(told, gone, deal) | {"at": told.at})
-        elif told.old_due is not None and now is not None and self._is_still_moved(told, now):
-            yield TaskRescheduled(old=told.old_due, new=now.complete_till, **self._common(told, now, deal))
+                yield TaskRemoved(due=event.due, **self._common(event, removed, deal) | {"at": event.at})
+        elif event.old_due is not None and now is not None and self._is_still_moved(event, now):
+            yield TaskRescheduled(old=event.old_due, new=now.complete_till, **self._common(event, now, deal))
 
-    def _is_still_moved(self, told: TaskReported, now: TaskRecord) -> bool:
-        """Another due time than the one told of: either somebody moved the task once more, and it is to go back to
-        where it was before the first of these moves, or the bridge has put it right already."""
-        if now.is_completed or now.complete_till == told.old_due:
+    def _is_still_moved(self, event: TaskReported, now: TaskRecord) -> bool:
+        """Is it still another due time than before? If not the reported one either, somebody moved the task once more:
+        then it counts from before the first of these moves, unless the bridge has put it right already."""
+        if now.is_completed or now.complete_till == event.old_due:
             return False
-        return now.complete_till == told.due or now.updated_by != self._account.current_user_id
+        return now.complete_till == event.due or now.updated_by != self._account.current_user_id
 
-    def _common(self, told: TaskReported, now: TaskRecord, deal: DealRecord) -> dict[str, Any]:
-        who = told.user_id or (now.updated_by if told.at in (None, now.updated_at) else None) or None
+    def _common(self, event: TaskReported, now: TaskRecord, deal: DealRecord) -> dict[str, Any]:
+        author = event.user_id or (now.updated_by if event.at in (None, now.updated_at) else None) or None
         return {
-            "at": told.at or now.updated_at,
-            "caught_up": told.caught_up,
+            "at": event.at or now.updated_at,
+            "caught_up": event.caught_up,
             "deal_id": deal.id,
-            # The token's own user is the integration's account, as in observe.py.
-            "user_id": None if who == self._account.current_user_id else who,
-            "user_is": self._people.names_of(who, deal),
+            # The token's own user is the integration's account, as in Observer.changes.
+            "user_id": None if author == self._account.current_user_id else author,
+            "user_is": self._people.names_of(author, deal),
             "task_id": now.id,
             "text": now.text,
             "responsible_user_id": now.responsible_user_id,
@@ -237,10 +248,10 @@ class TaskObserver:
         }
 
 
-def _tells_an_answer(told: TaskReported) -> bool:
-    return isinstance(told, TaskUpdated) and bool(told.result)
+def _has_result(event: TaskReported) -> bool:
+    return isinstance(event, TaskUpdated) and bool(event.result)
 
 
-def _is_our_own(told: TaskReported) -> bool:
-    """Did the bridge finish the task itself? What it wrote there answers nothing."""
-    return told.user_id == 0
+def _is_by_bridge(event: TaskReported) -> bool:
+    """Did the bridge finish the task itself? What it wrote there is nobody's answer."""
+    return event.user_id == 0

@@ -1,7 +1,7 @@
-"""What rules look at beside the deals of one round: read only where a rule looks, and for all such deals at once.
+"""Loads what rules need besides the deal, only where a rule looks, for all such deals of a batch at once.
 
-Rules are pure, so they can be asked beforehand on deals where nothing of this has been read: where one of them looks,
-it stumbles over ``NotRead``, and the planner knows what to read (``expect``) before it asks in earnest.
+Rules are pure, so they can be evaluated early on deals where nothing of this is loaded: a rule that looks raises
+``NotLoaded`` there, and the processor tells the loader what to expect before the rules are evaluated for good.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ from amo_bridge.engine.data_sources import (
     Source,
     SourceContext,
 )
-from amo_bridge.events import Event
-from amo_bridge.rules.deal import DataNeed, Deal, Missing, NotLoaded
+from amo_bridge.rules.deal import DataNeed, Deal, Missing
 from amo_bridge.rules.handler import Rule
 
 SOURCES: Mapping[DataNeed, Callable[[SourceContext], Source]] = {
@@ -35,8 +34,8 @@ SOURCES: Mapping[DataNeed, Callable[[SourceContext], Source]] = {
     "own_deals": OwnDeals,
     "own_steps": OwnSteps,
     "contact_steps": ContactSteps,
-    "open_tasks": lambda ways: CardTasks(ways, are_completed=False),
-    "finished_tasks": lambda ways: CardTasks(ways, are_completed=True),
+    "open_tasks": lambda context: CardTasks(context, are_completed=False),
+    "finished_tasks": lambda context: CardTasks(context, are_completed=True),
     "calls": DealCalls,
     "files": DealFiles,
     "contacts": DealContacts,
@@ -47,68 +46,56 @@ SOURCES: Mapping[DataNeed, Callable[[SourceContext], Source]] = {
 
 
 class DataAccess(Protocol):
-    """How the dispatcher shows a rule what lies around a deal."""
+    """How the dispatcher gets at what a rule needs."""
 
-    def seen(self, rule: Rule, deal: Deal) -> Deal:
-        """The deal with what has been read so far of what the rule needs; the rest is ``Unread``."""
+    def loaded(self, rule: Rule, deal: Deal) -> Deal:
+        """The deal with what has been loaded so far of what the rule needs; the rest is ``Missing``."""
         ...
 
-    def read(self, rule: Rule, deal: Deal) -> Deal:
+    def load(self, rule: Rule, deal: Deal) -> Deal:
         """The deal with everything that the rule needs. Raises CrmError, StoreUnavailable."""
         ...
 
 
 class DataLoader:
-    """``records``: the deals of this round. Each need is read once; what was not expected is read by itself."""
+    """``records``: the deals of this batch. Each need is read once; what was not expected is read by itself."""
 
-    def __init__(self, ways: SourceContext, records: Mapping[int, DealRecord]) -> None:
-        self._ways = ways
+    def __init__(self, context: SourceContext, records: Mapping[int, DealRecord]) -> None:
+        self._context = context
         self._records = records
         self._expected: dict[DataNeed, set[int]] = {}
         self._found: dict[DataNeed, dict[int, Sequence[Any]]] = {}
 
     def expect(self, needs: Iterable[DataNeed], deal_id: int) -> None:
-        """Some rule is going to look there."""
+        """Some rule is going to need this."""
         for need in needs:
             self._expected.setdefault(need, set()).add(deal_id)
 
-    def seen(self, rule: Rule, deal: Deal) -> Deal:
-        """See Looking."""
+    def expected(self, deal_id: int) -> set[DataNeed]:
+        """What is going to be needed for this deal and is not loaded yet."""
+        return {need for need, deal_ids in self._expected.items() if deal_id in deal_ids}
+
+    def loaded(self, rule: Rule, deal: Deal) -> Deal:
+        """See DataAccess."""
         if not rule.handler.needs:
             return deal
-        shown: dict[str, Any] = {need: self._shown(need, rule, deal.id) for need in rule.handler.needs}
-        return replace(deal, **shown)
+        values: dict[str, Any] = {need: self._value(need, rule, deal.id) for need in rule.handler.needs}
+        return replace(deal, **values)
 
-    def read(self, rule: Rule, deal: Deal) -> Deal:
-        """See Looking."""
+    def load(self, rule: Rule, deal: Deal) -> Deal:
+        """See DataAccess."""
         for need in sorted(rule.handler.needs):
             if deal.id not in self._found.get(need, {}):
                 self._read(need, self._expected.pop(need, set()) | {deal.id})
-        return self.seen(rule, deal)
+        return self.loaded(rule, deal)
 
-    def _shown(self, need: DataNeed, rule: Rule, deal_id: int) -> tuple[Any, ...]:
+    def _value(self, need: DataNeed, rule: Rule, deal_id: int) -> tuple[Any, ...]:
         found = self._found.get(need, {})
-        return SOURCES[need](self._ways).shown(found[deal_id], rule) if deal_id in found else Missing(need)
+        return SOURCES[need](self._context).for_rule(found[deal_id], rule) if deal_id in found else Missing(need)
 
     def _read(self, need: DataNeed, deal_ids: Iterable[int]) -> None:
         found = self._found.setdefault(need, {})
-        records = [self._records[number] for number in sorted(deal_ids) if number in self._records]
-        told = SOURCES[need](self._ways).read([record for record in records if record.id not in found])
-        found |= {record.id: told.get(record.id, ()) for record in records if record.id not in found}
-
-
-def needs_of(asked: Iterable[tuple[Event, Rule]], deal: Deal) -> set[DataNeed]:
-    """What rules are going to look at, found out by asking them beforehand where nothing has been read: only a rule
-    that comes so far as to look costs a read."""
-    needs: set[DataNeed] = set()
-    for event, rule in asked:
-        if rule.handler.needs <= needs:
-            continue
-        unread: dict[str, Any] = {need: Missing(need) for need in rule.handler.needs}
-        try:
-            rule.handler.judge(event, replace(deal, **unread), rule.options)
-        except NotLoaded:
-            needs |= rule.handler.needs
-        except Exception:  # noqa: BLE001 - it is asked again in earnest, and its bug is told there
-            continue
-    return needs
+        records = [self._records[deal_id] for deal_id in sorted(deal_ids) if deal_id in self._records]
+        new = [record for record in records if record.id not in found]
+        rows = SOURCES[need](self._context).read(new)
+        found |= {record.id: rows.get(record.id, ()) for record in new}

@@ -1,4 +1,7 @@
-"""What rules need to know beside the deal itself: one file for each kind, read for many deals at once."""
+"""Sources of what rules need besides the deal (``DataNeed``), each read for many deals at once.
+
+Tasks, calls, files, notes and contacts are read from amoCRM; what the bridge did itself and touches from the store.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.reads import contacts_by_ids, file_ids_of_deal, files_by_ids, notes_of, tasks_by_ids, tasks_of_deals
 from amo_bridge.crm.records import ContactRecord, DealRecord, NoteRecord
 from amo_bridge.crm.values import integer, moment
-from amo_bridge.engine.change_detection import USUAL_TYPE
+from amo_bridge.engine.change_detection import DEFAULT_TASK_TYPE_ID
 from amo_bridge.engine.deal_view import FieldReader, deal_url, task_view
 from amo_bridge.engine.timers import FIRED
 from amo_bridge.errors import CrmForbidden
@@ -30,102 +33,111 @@ from amo_bridge.storage.database import Store, chunks
 from amo_bridge.storage.tables import made, timers
 from amo_bridge.text.names import normalise
 
-# What all sources of needs have in common.
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class SourceContext:
-    """The ways to find out. ``key`` is the account's in the ``store``; without a store (a saved hook is judged again)
-    nothing is known of what the bridge did before. ``services``: how the account keeps service lines, if it does."""
+    """What sources read from. ``account_id``: the account in the ``store``.
+
+    Without a store (replay of a saved webhook) nothing is known of what the bridge did before. ``services``: how the
+    account writes service lines, if it does.
+    """
 
     client: CrmClient
     account: Account
     store: Store | None = None
-    key: int = 0
+    account_id: int = 0
     services: ServicesSection | None = None
 
 
 class Source(Protocol):
-    """One kind of thing that lies around deals."""
+    """One kind of data about deals."""
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Any]]:
         """Deal id → what was found; deals with nothing may be left out. Raises CrmError, StoreUnavailable."""
         ...
 
-    def shown(self, found: Sequence[Any], rule: Rule) -> tuple[Any, ...]:
-        """What was found, as this rule is to see it."""
+    def for_rule(self, found: Sequence[Any], rule: Rule) -> tuple[Any, ...]:
+        """What was found, as this rule sees it."""
         ...
 
 
-# The bloggers that a deal's service lines name, found among the account's contacts.
-#
-# The index of contacts answers; only whom it does not know amoCRM is asked for: he may have been added a moment ago.
+# --- bloggers -------------------------------------------------------------------------------------------------------
 
-# Namesakes that are looked through; nobody has more bloggers of one surname.
-MOST = 50
+# Nobody has more bloggers of one surname.
+MAX_NAMESAKES = 50
 
 
 @dataclass(frozen=True)
 class DealBloggers:
-    """A name fits whatever the order of its words. Where the config says how bloggers are classified, only they are
-    found; a contact named by its number is taken at its word."""
+    """The bloggers that a deal's service lines name, found among the account's contacts.
 
-    ways: SourceContext
+    A name fits whatever the order of its words. Where the config says how bloggers are classified, only they are found;
+    a contact named by its number is not looked for. The contact index comes first: amoCRM is only asked for names that
+    it does not have, as a contact may have been added a moment ago.
+    """
+
+    context: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[NamedBlogger]]:
-        services = self.ways.services
+        services = self.context.services
         if services is None:
             return {}
         named = {deal.id: self._named(deal, services) for deal in deals}
-        each = {blogger.mark: blogger for some in named.values() for blogger in some if not blogger.contact_id}
-        found = {mark: self._contacts(blogger.name, services) for mark, blogger in each.items()}
+        wanted = {blogger.mark: blogger for each in named.values() for blogger in each if not blogger.contact_id}
+        found = {mark: self._contacts(blogger.name, services) for mark, blogger in wanted.items()}
         return {
             deal_id: [
-                NamedBlogger(name=one.name, contact_ids=(one.contact_id,) if one.contact_id else found[one.mark])
-                for one in some
+                NamedBlogger(
+                    name=blogger.name,
+                    contact_ids=(blogger.contact_id,) if blogger.contact_id else found[blogger.mark],
+                )
+                for blogger in bloggers
             ]
-            for deal_id, some in named.items()
+            for deal_id, bloggers in named.items()
         }
 
-    def shown(self, found: Sequence[NamedBlogger], rule: Rule) -> tuple[NamedBlogger, ...]:
+    def for_rule(self, found: Sequence[NamedBlogger], rule: Rule) -> tuple[NamedBlogger, ...]:
         return tuple(found)
 
     def _named(self, deal: DealRecord, services: ServicesSection) -> tuple[Blogger, ...]:
-        field = self.ways.account.field(services.field)
-        text = FieldReader(self.ways.account).texts(deal).get(field.name, "")
+        field = self.context.account.field(services.field)
+        text = FieldReader(self.context.account).texts(deal).get(field.name, "")
         return read(text, services.platforms).bloggers
 
     def _contacts(self, name: str, services: ServicesSection) -> tuple[int, ...]:
-        kind = self.ways.account.field(services.classification, "contacts") if services.classification else None
-        found = [*self._known(name, kind, services.blogger)] or [*self._asked(name, kind, services.blogger)]
+        kind = self.context.account.field(services.classification, "contacts") if services.classification else None
+        found = self._from_index(name, kind, services.blogger) or [*self._from_crm(name, kind, services.blogger)]
         return tuple(sorted(found))
 
-    def _known(self, name: str, kind: Field | None, value: str) -> list[int]:
-        if self.ways.store is None:
+    def _from_index(self, name: str, kind: Field | None, value: str) -> list[int]:
+        if self.context.store is None:
             return []
-        return [one.id for one in known_by_name(ContactIndex(self.ways.store, self.ways.key), name, kind, value)]
+        index = ContactIndex(self.context.store, self.context.account_id)
+        return [contact.id for contact in known_by_name(index, name, kind, value)]
 
-    def _asked(self, name: str, kind: Field | None, value: str) -> Iterator[int]:
-        kept = (kind.id,) if kind else ()
+    def _from_crm(self, name: str, kind: Field | None, value: str) -> Iterator[int]:
+        field_ids = (kind.id,) if kind else ()
         for record in self._search(name):
-            one = MirroredContact.of(record, kept)
-            if _words(one.name) == _words(name) and (kind is None or one.has(kind.id, value)):
-                yield one.id
+            contact = MirroredContact.of(record, field_ids)
+            if _words(contact.name) == _words(name) and (kind is None or contact.has(kind.id, value)):
+                yield contact.id
 
     def _search(self, name: str) -> Iterable[ContactRecord]:
-        """amoCRM's own search, by the longest word: it finds the words of a name in their order only."""
+        """amoCRM's search, by the longest word: it finds the words of a name in their order only."""
         longest = max(_words(name), key=len)
-        for row in self.ways.client.pages("/api/v4/contacts", {"query": longest}, "contacts"):
+        for row in self.context.client.pages("/api/v4/contacts", {"query": longest}, "contacts"):
             yield ContactRecord.from_api(row)
 
 
 def known_by_name(index: ContactIndex, name: str, kind: Field | None, value: str) -> list[MirroredContact]:
-    """Whom the index knows by this very name, whatever the order of its words; with ``kind``, only those whose field
-    has the value."""
+    """The index's contacts of this name, whatever the order of its words. ``kind``: only those whose field has the
+    value."""
     for word in _words(name):
-        alike = index.by_surname(word, field_id=kind.id if kind else None, value=value, most=MOST)
-        if fitting := [one for one in alike if _words(one.name) == _words(name)]:
-            return fitting
+        namesakes = index.by_surname(word, field_id=kind.id if kind else None, value=value, most=MAX_NAMESAKES)
+        if same := [contact for contact in namesakes if _words(contact.name) == _words(name)]:
+            return same
     return []
 
 
@@ -133,64 +145,66 @@ def _words(name: str) -> list[str]:
     return sorted(normalise(name).split())
 
 
-# The calls with a deal's people, from the notes on their cards.
+# --- calls ----------------------------------------------------------------------------------------------------------
 
 CALL_NOTES = ("call_in", "call_out")
 NoteCard = tuple[str, int]
 # An integration that writes a call on two cards does so at once; nobody calls the same number twice so soon.
-AT_ONCE = timedelta(minutes=2)
+SAME_CALL_WITHIN = timedelta(minutes=2)
 CARDS: Mapping[str, str] = {"leads": "deal", "contacts": "contact", "companies": "company"}
 
 
 @dataclass(frozen=True)
 class DealCalls:
-    """amoCRM writes a call to the deal if the person has one open deal, else to the person (amoCRM docs, calls-api):
-    so the cards of the deal, of its contacts and of its company are read. A call that stands on two of them is one."""
+    """Calls on the cards of the deal, of its contacts and of its company; one that stands on two of them is one call.
 
-    ways: SourceContext
+    amoCRM writes a call to the deal if the person has one open deal, else to the person (amoCRM docs, calls-api).
+    """
+
+    context: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Call]]:
         cards = {deal.id: _note_cards_of(deal) for deal in deals}
-        calls = self._by_card({card for some in cards.values() for card in some})
+        calls = self._by_card({card for each in cards.values() for card in each})
         return {
-            deal_id: _each_call_once([call for card in some for call in calls.get(card, ())])
-            for deal_id, some in cards.items()
+            deal_id: _without_doubles([call for card in own for call in calls.get(card, ())])
+            for deal_id, own in cards.items()
         }
 
-    def shown(self, found: Sequence[Call], rule: Rule) -> tuple[Call, ...]:
+    def for_rule(self, found: Sequence[Call], rule: Rule) -> tuple[Call, ...]:
         return tuple(found)
 
     def _by_card(self, cards: Iterable[NoteCard]) -> dict[NoteCard, list[Call]]:
         ids: dict[str, set[int]] = {}
-        for kind, number in cards:
-            ids.setdefault(kind, set()).add(number)
+        for kind, entity_id in cards:
+            ids.setdefault(kind, set()).add(entity_id)
         found: dict[NoteCard, list[Call]] = {}
-        for kind, numbers in sorted(ids.items()):
-            for note in notes_of(self.ways.client, kind, numbers, CALL_NOTES):
+        for kind, entity_ids in sorted(ids.items()):
+            for note in notes_of(self.context.client, kind, entity_ids, CALL_NOTES):
                 found.setdefault((kind, note.entity_id or 0), []).append(_call_of_note(note, CARDS[kind]))
         return found
 
 
 def _note_cards_of(deal: DealRecord) -> list[NoteCard]:
     company = [("companies", deal.company_id)] if deal.company_id else []
-    return [("leads", deal.id), *(("contacts", number) for number in deal.contact_ids), *company]
+    return [("leads", deal.id), *(("contacts", contact_id) for contact_id in deal.contact_ids), *company]
 
 
-def _each_call_once(calls: Iterable[Call]) -> list[Call]:
+def _without_doubles(calls: Iterable[Call]) -> list[Call]:
     """Oldest first. Of a call that was written on several cards the one on the deal counts."""
-    kept: list[Call] = []
+    found: list[Call] = []
     for call in sorted(calls, key=lambda call: (call.on != "deal", call.at, call.id)):
-        if not any(_is_same(call, other) for other in kept):
-            kept.append(call)
-    return sorted(kept, key=lambda call: (call.at, call.id))
+        if not any(_is_same(call, other) for other in found):
+            found.append(call)
+    return sorted(found, key=lambda call: (call.at, call.id))
 
 
-def _is_same(one: Call, other: Call) -> bool:
-    """The same call on another card? The exchange's name for it alone does not tell: some give one name to all."""
-    return one.on != other.on and abs(one.at - other.at) <= AT_ONCE and _marks(one) == _marks(other)
+def _is_same(call: Call, other: Call) -> bool:
+    """The same call on another card? The exchange's id alone does not tell: some give one id to all."""
+    return call.on != other.on and abs(call.at - other.at) <= SAME_CALL_WITHIN and _features(call) == _features(other)
 
 
-def _marks(call: Call) -> tuple[object, ...]:
+def _features(call: Call) -> tuple[object, ...]:
     return call.direction, call.seconds, call.uniq, call.phone
 
 
@@ -211,69 +225,72 @@ def _call_of_note(note: NoteRecord, on: str) -> Call:
     )
 
 
-# The deals that rules made of a deal: how a rule finds out that what it makes once is there.
+# --- deals that rules created ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class OwnDeals:
-    """Remembered by the bridge itself: amoCRM is not asked. Found are (rule's name, address), shown the addresses."""
+    """The deals that rules created from a deal, so that a rule creates them once. From the store.
 
-    ways: SourceContext
+    Found are (rule's name, address), a rule sees the addresses of its own.
+    """
+
+    context: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[tuple[str, str]]]:
-        if self.ways.store is None:
+        if self.context.store is None:
             return {}
         query = select(made.c.rule, made.c.deal_id, made.c.entity_id).order_by(made.c.id)
-        mine = (made.c.account == self.ways.key, made.c.kind == "create_deal")
+        created = (made.c.account == self.context.account_id, made.c.kind == "create_deal")
         found: dict[int, list[tuple[str, str]]] = {}
-        with self.ways.store.read() as connection:
+        with self.context.store.read() as connection:
             for chunk in chunks([deal.id for deal in deals]):
-                for row in connection.execute(query.where(*mine, made.c.deal_id.in_(chunk))):
-                    address = deal_url(self.ways.client.url, row.entity_id)
+                for row in connection.execute(query.where(*created, made.c.deal_id.in_(chunk))):
+                    address = deal_url(self.context.client.url, row.entity_id)
                     found.setdefault(row.deal_id, []).append((row.rule, address))
         return found
 
-    def shown(self, found: Sequence[tuple[str, str]], rule: Rule) -> tuple[str, ...]:
+    def for_rule(self, found: Sequence[tuple[str, str]], rule: Rule) -> tuple[str, ...]:
         return tuple(address for name, address in found if name == rule.name)
 
 
-# The files of a deal: those in notes, those in the card's file tab, those kept in fields.
-#
-# amoCRM knows three kinds of attachments (amoCRM docs, files-capabilities): a note, a link of the card, and a field.
-# One file may be all three; it is told once.
-
-log = structlog.get_logger()
+# --- files ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class DealFiles:
-    """Notes are read for all deals at once; the card's own list costs a request for each deal."""
+    """The files of a deal: in notes, in the card's file tab, in fields (amoCRM docs, files-capabilities).
 
-    ways: SourceContext
+    One file may be all three; it comes once. Notes are read for all deals at once, the card's list costs a request for
+    each deal.
+    """
+
+    context: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[AttachedFile]]:
         found: dict[int, list[AttachedFile]] = {deal.id: list(_in_fields(deal)) for deal in deals}
-        for note in notes_of(self.ways.client, "leads", found, ("attachment",)):
-            found[note.entity_id or 0].append(_of_note(note))
+        for note in notes_of(self.context.client, "leads", found, ("attachment",)):
+            found[note.entity_id or 0].append(_file_of_note(note))
         try:
             self._add_linked(found)
         except CrmForbidden as error:
-            # The token was made without the right to files (scope): what the notes tell is all there is.
+            # The token was made without the right to files (scope): the notes are all there is.
             log.warning("files of cards can't be read", error=str(error))
-        return {deal_id: _each_file_once(files) for deal_id, files in found.items()}
+        return {deal_id: _distinct(files) for deal_id, files in found.items()}
 
-    def shown(self, found: Sequence[AttachedFile], rule: Rule) -> tuple[AttachedFile, ...]:
+    def for_rule(self, found: Sequence[AttachedFile], rule: Rule) -> tuple[AttachedFile, ...]:
         return tuple(found)
 
     def _add_linked(self, found: Mapping[int, list[AttachedFile]]) -> None:
         missing: dict[int, list[str]] = {}
         for deal_id, files in found.items():
-            known = {one.uuid for one in files}
-            missing[deal_id] = [one for one in file_ids_of_deal(self.ways.client, deal_id) if one not in known]
-        wanted = [one for some in missing.values() for one in some]
-        rows = files_by_ids(self.ways.client, self.ways.account.drive_url, wanted)
-        for deal_id, some in missing.items():
-            found[deal_id] += [_of_row(rows[one]) for one in some if one in rows]
+            known = {file.uuid for file in files}
+            uuids = file_ids_of_deal(self.context.client, deal_id)
+            missing[deal_id] = [uuid for uuid in uuids if uuid not in known]
+        wanted = [uuid for uuids in missing.values() for uuid in uuids]
+        rows = files_by_ids(self.context.client, self.context.account.drive_url, wanted)
+        for deal_id, uuids in missing.items():
+            found[deal_id] += [_file_of_row(rows[uuid]) for uuid in uuids if uuid in rows]
 
 
 def _in_fields(deal: DealRecord) -> Iterable[AttachedFile]:
@@ -283,7 +300,7 @@ def _in_fields(deal: DealRecord) -> Iterable[AttachedFile]:
                 yield AttachedFile(name=str(value.get("file_name") or ""), uuid=str(value["file_uuid"]))
 
 
-def _of_note(note: NoteRecord) -> AttachedFile:
+def _file_of_note(note: NoteRecord) -> AttachedFile:
     params = note.params
     other = str(params.get("file_name") or "")
     return AttachedFile(
@@ -295,7 +312,7 @@ def _of_note(note: NoteRecord) -> AttachedFile:
     )
 
 
-def _of_row(row: Mapping[str, Any]) -> AttachedFile:
+def _file_of_row(row: Mapping[str, Any]) -> AttachedFile:
     author = row.get("created_by")
     return AttachedFile(
         name=str(row.get("name") or ""),
@@ -306,69 +323,68 @@ def _of_row(row: Mapping[str, Any]) -> AttachedFile:
     )
 
 
-def _each_file_once(files: Iterable[AttachedFile]) -> list[AttachedFile]:
-    """One file under one uuid; the copy that tells most (a note's) counts. Oldest first; those without a time lead."""
-    told = sorted(files, key=lambda one: one.at is None)
-    by_uuid = {one.uuid: one for one in reversed(told) if one.uuid}
-    kept = [one for one in told if one.uuid is None or by_uuid[one.uuid] is one]
-    return sorted(kept, key=lambda one: one.at.timestamp() if one.at else 0.0)
+def _distinct(files: Iterable[AttachedFile]) -> list[AttachedFile]:
+    """One file for each uuid: the one with most data, a note's. Oldest first; those without a time lead."""
+    by_detail = sorted(files, key=lambda file: file.at is None)
+    by_uuid = {file.uuid: file for file in reversed(by_detail) if file.uuid}
+    distinct = [file for file in by_detail if file.uuid is None or by_uuid[file.uuid] is file]
+    return sorted(distinct, key=lambda file: file.at.timestamp() if file.at else 0.0)
 
 
-# The text notes on a deal's card, those of its people and its company left out.
+# --- notes, contacts ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class DealNotes:
-    ways: SourceContext
+    """The text notes on a deal's card, without those of its contacts and its company."""
+
+    context: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Note]]:
         found: dict[int, list[Note]] = {deal.id: [] for deal in deals}
-        for note in notes_of(self.ways.client, "leads", found, ("common",)):
+        for note in notes_of(self.context.client, "leads", found, ("common",)):
             view = Note(id=note.id, text=note.text, at=note.created_at, user_id=note.created_by)
             found[note.entity_id or 0].append(view)
         return found
 
-    def shown(self, found: Sequence[Note], rule: Rule) -> tuple[Note, ...]:
+    def for_rule(self, found: Sequence[Note], rule: Rule) -> tuple[Note, ...]:
         return tuple(found)
-
-
-# The deal's contacts with their fields.
 
 
 @dataclass(frozen=True)
 class DealContacts:
-    """Read afresh; contacts that the token's user may not see are left out."""
+    """The deal's contacts with their fields, read afresh; those that the token's user may not see are left out."""
 
-    ways: SourceContext
+    context: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Contact]]:
-        account = self.ways.account
-        ids = {number for deal in deals for number in deal.contact_ids}
-        records = contacts_by_ids(self.ways.client, ids, filter_enabled=account.is_api_filter_enabled)
+        account = self.context.account
+        ids = {contact_id for deal in deals for contact_id in deal.contact_ids}
+        records = contacts_by_ids(self.context.client, ids, filter_enabled=account.is_api_filter_enabled)
         reader = FieldReader(account, "contacts")
         return {
             deal.id: [
-                _contact_of_record(records[number], reader, is_main=number == deal.main_contact_id)
-                for number in deal.contact_ids
-                if number in records
+                _contact_of_record(records[contact_id], reader, is_main=contact_id == deal.main_contact_id)
+                for contact_id in deal.contact_ids
+                if contact_id in records
             ]
             for deal in deals
         }
 
-    def shown(self, found: Sequence[Contact], rule: Rule) -> tuple[Contact, ...]:
+    def for_rule(self, found: Sequence[Contact], rule: Rule) -> tuple[Contact, ...]:
         return tuple(found)
 
 
 def _contact_of_record(record: ContactRecord, reader: FieldReader, *, is_main: bool) -> Contact:
-    comparable = MirroredContact.of(record)
+    normalised = MirroredContact.of(record)
     return Contact(
         id=record.id,
         name=record.name,
         first_name=record.first_name,
         last_name=record.last_name,
         is_main=is_main,
-        phones=comparable.phones,
-        mails=comparable.mails,
+        phones=normalised.phones,
+        mails=normalised.mails,
         responsible_user_id=record.responsible_user_id,
         company_id=record.company_id,
         deal_ids=record.deal_ids,
@@ -377,47 +393,54 @@ def _contact_of_record(record: ContactRecord, reader: FieldReader, *, is_main: b
     )
 
 
-# The steps of schedules that have fallen due on a deal: what a schedule has begun, and may have to end.
+# --- steps of schedules ---------------------------------------------------------------------------------------------
 
 FiredStep = tuple[str, DoneStep]
 
 
 @dataclass(frozen=True)
 class OwnSteps:
-    """Remembered by the bridge itself: amoCRM is not asked. Found are (rule's name, step), shown the rule's own."""
+    """The steps of schedules that have fallen due on a deal. From the store.
 
-    ways: SourceContext
+    Found are (rule's name, step), a rule sees its own.
+    """
+
+    context: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[FiredStep]]:
-        if self.ways.store is None:
+        if self.context.store is None:
             return {}
-        with self.ways.store.read() as connection:
-            return _fired(connection, self.ways.key, [deal.id for deal in deals])
+        with self.context.store.read() as connection:
+            return _fired(connection, self.context.account_id, [deal.id for deal in deals])
 
-    def shown(self, found: Sequence[FiredStep], rule: Rule) -> tuple[DoneStep, ...]:
+    def for_rule(self, found: Sequence[FiredStep], rule: Rule) -> tuple[DoneStep, ...]:
         return _of_rule(found, rule)
 
 
 @dataclass(frozen=True)
 class ContactSteps:
-    """Those of the other deals of the main contact, as far as the contacts' index knows them: no question either."""
+    """The same of the other deals of the main contact, as far as the contact index has them. From the store."""
 
-    ways: SourceContext
+    context: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[FiredStep]]:
-        if self.ways.store is None:
+        if self.context.store is None:
             return {}
-        with self.ways.store.read() as connection:
-            owners = {deal.main_contact_id for deal in deals if deal.main_contact_id}
-            contacts = known_contacts(connection, self.ways.key, owners)
-            fired = _fired(connection, self.ways.key, {one for each in contacts.values() for one in each.deal_ids})
+        with self.context.store.read() as connection:
+            contact_ids = {deal.main_contact_id for deal in deals if deal.main_contact_id}
+            contacts = known_contacts(connection, self.context.account_id, contact_ids)
+            fired = _fired(
+                connection,
+                self.context.account_id,
+                {deal_id for each in contacts.values() for deal_id in each.deal_ids},
+            )
         return {
-            deal.id: [step for other in owner.deal_ids if other != deal.id for step in fired.get(other, ())]
+            deal.id: [step for other in contact.deal_ids if other != deal.id for step in fired.get(other, ())]
             for deal in deals
-            if (owner := contacts.get(deal.main_contact_id or 0))
+            if (contact := contacts.get(deal.main_contact_id or 0))
         }
 
-    def shown(self, found: Sequence[FiredStep], rule: Rule) -> tuple[DoneStep, ...]:
+    def for_rule(self, found: Sequence[FiredStep], rule: Rule) -> tuple[DoneStep, ...]:
         return _of_rule(found, rule)
 
 
@@ -434,88 +457,91 @@ def _of_rule(found: Sequence[FiredStep], rule: Rule) -> tuple[DoneStep, ...]:
     return tuple(step for name, step in found if name == rule.name)
 
 
-# The tasks around a deal: those its rules set themselves, those that are open, those that are finished.
+# --- tasks ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class OwnTasks:
     """The tasks that rules set for the deal, wherever they stand (a contact's card too), finished ones as well."""
 
-    ways: SourceContext
+    context: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Task]]:
-        rows = _made(self.ways, made.c.deal_id, [deal.id for deal in deals])
-        records = tasks_by_ids(self.ways.client, [row.entity_id for row in rows]) if rows else {}
+        rows = _created_tasks(self.context, made.c.deal_id, [deal.id for deal in deals])
+        records = tasks_by_ids(self.context.client, [row.entity_id for row in rows]) if rows else {}
         found: dict[int, list[Task]] = {}
         for row in rows:
             if record := records.get(row.entity_id):
                 found.setdefault(row.deal_id, []).append(task_view(record, row.slot, row.rule))
         return found
 
-    def shown(self, found: Sequence[Task], rule: Rule) -> tuple[Task, ...]:
-        return tuple(task for task in _as_seen(found, rule) if task.is_own)
+    def for_rule(self, found: Sequence[Task], rule: Rule) -> tuple[Task, ...]:
+        return tuple(task for task in _with_owner(found, rule) if task.is_own)
 
 
 @dataclass(frozen=True)
 class CardTasks:
-    """All tasks on the deal's card, people's too; the open ones or the finished ones."""
+    """All tasks on the deal's card, people's too; the finished ones or the open ones."""
 
-    ways: SourceContext
+    context: SourceContext
     are_completed: bool
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Task]]:
-        found = tasks_of_deals(self.ways.client, [deal.id for deal in deals], are_completed=self.are_completed)
-        by_rules = _made(self.ways, made.c.entity_id, [task.id for own in found.values() for task in own])
-        marks = {row.entity_id: (row.slot, row.rule) for row in by_rules}
-        types = {kind.id: kind.name for kind in self.ways.account.task_types if kind.id != USUAL_TYPE}
+        found = tasks_of_deals(self.context.client, [deal.id for deal in deals], are_completed=self.are_completed)
+        by_rules = _created_tasks(self.context, made.c.entity_id, [task.id for own in found.values() for task in own])
+        made_by = {row.entity_id: (row.slot, row.rule) for row in by_rules}
+        types = {kind.id: kind.name for kind in self.context.account.task_types if kind.id != DEFAULT_TASK_TYPE_ID}
         return {
             deal_id: [
-                replace(task_view(task, *marks.get(task.id, ("", ""))), task_type=types.get(task.task_type_id))
+                replace(task_view(task, *made_by.get(task.id, ("", ""))), task_type=types.get(task.task_type_id))
                 for task in own
             ]
             for deal_id, own in found.items()
         }
 
-    def shown(self, found: Sequence[Task], rule: Rule) -> tuple[Task, ...]:
-        return _as_seen(found, rule)
+    def for_rule(self, found: Sequence[Task], rule: Rule) -> tuple[Task, ...]:
+        return _with_owner(found, rule)
 
 
-def _made(ways: SourceContext, by: Column[int], numbers: Sequence[int]) -> list[Any]:
-    """What rules remember of the tasks they made: those of some deals, or those with some ids."""
-    if ways.store is None:
+def _created_tasks(context: SourceContext, column: Column[int], ids: Sequence[int]) -> list[Any]:
+    """The tasks that rules created: those of some deals, or those with some ids (``column``)."""
+    if context.store is None:
         return []
     query = select(made.c.rule, made.c.deal_id, made.c.slot, made.c.entity_id).order_by(made.c.id)
-    tasks = (made.c.account == ways.key, made.c.kind == "create_task")
-    with ways.store.read() as connection:
-        some = (connection.execute(query.where(*tasks, by.in_(chunk))).all() for chunk in chunks(numbers))
-        return [row for rows in some for row in rows]
+    tasks = (made.c.account == context.account_id, made.c.kind == "create_task")
+    with context.store.read() as connection:
+        found = (connection.execute(query.where(*tasks, column.in_(chunk))).all() for chunk in chunks(ids))
+        return [row for rows in found for row in rows]
 
 
-def _as_seen(tasks: Iterable[Task], rule: Rule) -> tuple[Task, ...]:
+def _with_owner(tasks: Iterable[Task], rule: Rule) -> tuple[Task, ...]:
     return tuple(replace(task, is_own=task.made_by == rule.name) for task in tasks)
 
 
-# The touches of a deal: those on its own card and those on its people's.
+# --- touches --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class DealTouches:
-    """From the store: amoCRM has no list of touches. A call on a contact's own card counts for all his deals."""
+    """The touches on the cards of the deal, its contacts and its company. From the store: amoCRM has no such list.
 
-    ways: SourceContext
+    A call on a contact's own card counts for all deals of that contact.
+    """
+
+    context: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Touch]]:
-        if self.ways.store is None:
+        if self.context.store is None:
             return {}
         cards = {deal.id: _touch_cards_of(deal) for deal in deals}
-        log = TouchLog(self.ways.store, self.ways.key, self.ways.account.current_user_id)
-        found = log.on(card for some in cards.values() for card in some)
-        return {deal_id: in_order(found, some) for deal_id, some in cards.items()}
+        touch_log = TouchLog(self.context.store, self.context.account_id, self.context.account.current_user_id)
+        found = touch_log.on(card for each in cards.values() for card in each)
+        return {deal_id: in_order(found, own) for deal_id, own in cards.items()}
 
-    def shown(self, found: Sequence[Touch], rule: Rule) -> Touches:
+    def for_rule(self, found: Sequence[Touch], rule: Rule) -> Touches:
         return Touches(found)
 
 
 def _touch_cards_of(deal: DealRecord) -> list[Card]:
     company = [("company", deal.company_id)] if deal.company_id else []
-    return [("deal", deal.id), *(("contact", number) for number in deal.contact_ids), *company]
+    return [("deal", deal.id), *(("contact", contact_id) for contact_id in deal.contact_ids), *company]

@@ -1,6 +1,7 @@
-"""Custom fields of a deal or a contact as people see them: by name, with dates as dates in the account's time zone.
+"""Deal view: makes the ``Deal`` that rules are evaluated on from amoCRM's record and the account's names.
 
-amoCRM's own forms (strings for numbers, Unix seconds for dates) stay in this package.
+Custom fields come by name, dates as dates in the account's time zone; amoCRM's own forms (strings for numbers, Unix
+seconds for dates) go no further.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from amo_bridge.text.names import normalise
 
 
 class FieldReader:
-    """``entity``: whose fields (leads, contacts). ``secret``: names of those whose values are never told."""
+    """Reads custom fields by name. ``entity``: leads or contacts. ``secret``: fields whose values are hidden."""
 
     def __init__(self, account: Account, entity: str = "leads", secret: Iterable[str] = ()) -> None:
         hidden = {normalise(name) for name in secret}
         self._fields = {field.id: field for field in account.fields(entity)}
-        self._secret = {number for number, field in self._fields.items() if normalise(field.name) in hidden}
+        self._secret = {field_id for field_id, field in self._fields.items() if normalise(field.name) in hidden}
         self._zone = ZoneInfo(account.timezone)
 
     def values(self, record: DealRecord | ContactRecord) -> dict[str, Value]:
@@ -40,8 +41,7 @@ class FieldReader:
         return found
 
     def texts(self, record: DealRecord) -> dict[str, str]:
-        """All that can be compared and told as text: custom fields and the built-in «Название», «Бюджет», «Причина
-        отказа»; filled ones only."""
+        """All filled fields as text: custom ones and the built-in «Название», «Бюджет», «Причина отказа»."""
         built_in = {
             "Название": record.name,
             "Бюджет": str(record.price) if record.price else "",
@@ -68,29 +68,30 @@ class FieldReader:
         return local if field_type == "date_time" else local.date()
 
 
-# The deal as a handler sees it, made from a fresh read and the account's names.
-
-
 class Viewer:
-    """``pages_url``: where the bridge's own pages are; empty if nobody said. ``secret``: fields whose values are not
-    shown."""
+    """Makes deals and contacts as rules see them.
+
+    ``pages_url``: where the bridge's own pages are, empty if unknown. ``secret``: fields whose values are hidden.
+    """
 
     def __init__(self, account: Account, account_url: str, pages_url: str = "", secret: Iterable[str] = ()) -> None:
         self._account = account
         self._pages_url = pages_url
         self._url = account_url
         self._reader = FieldReader(account, secret=secret)
-        self._of_contacts = FieldReader(account, "contacts")
+        self._contact_reader = FieldReader(account, "contacts")
         self._users = {user.id: user for user in account.users}
 
     def deal(
-        self, record: DealRecord, copy: MirroredDeal | None = None, people: Mapping[int, MirroredContact] | None = None
+        self,
+        record: DealRecord,
+        mirrored: MirroredDeal | None = None,
+        people: Mapping[int, MirroredContact] | None = None,
     ) -> Deal:
-        """``copy``: what the mirror knows of the deal; if it is the same stage there, it tells since when. ``people``:
-        the index's contacts, to plan by: then the deal's contacts are those of them that are its own, with the fields
-        that the index keeps and no more."""
-        is_there = copy is not None and copy.stage == (record.pipeline_id, record.status_id)
-        stays = copy.stays if copy is not None and is_there else ()
+        """``mirrored``: gives the stays on stages, if the deal is on the same stage there. ``people``: contacts of the
+        index, for schedules; the deal's own among them become its contacts, with the fields that the index keeps."""
+        is_same = mirrored is not None and mirrored.stage == (record.pipeline_id, record.status_id)
+        stays = mirrored.stays if mirrored is not None and is_same else ()
         deal = Deal(
             id=record.id,
             name=record.name,
@@ -110,18 +111,18 @@ class Viewer:
         return deal if people is None else replace(deal, contacts=tuple(self._people(record, people)))
 
     def _people(self, record: DealRecord, people: Mapping[int, MirroredContact]) -> Iterator[Contact]:
-        for number in record.contact_ids:
-            if known := people.get(number):
-                yield self.contact(known, is_main=number == record.main_contact_id)
+        for contact_id in record.contact_ids:
+            if contact := people.get(contact_id):
+                yield self.contact(contact, is_main=contact_id == record.main_contact_id)
 
-    def contact(self, known: MirroredContact, *, is_main: bool = False) -> Contact:
-        """A contact as the index knows it: of the fields only those that are kept."""
-        kept = self._of_contacts.values(ContactRecord(id=known.id, fields=known.fields))
-        return Contact(id=known.id, name=known.name, is_main=is_main, fields=kept)
+    def contact(self, mirrored: MirroredContact, *, is_main: bool = False) -> Contact:
+        """A contact of the index, with the fields that the index keeps."""
+        fields = self._contact_reader.values(ContactRecord(id=mirrored.id, fields=mirrored.fields))
+        return Contact(id=mirrored.id, name=mirrored.name, is_main=is_main, fields=fields)
 
 
 def task_view(record: TaskRecord, slot: str = "", made_by: str = "") -> Task:
-    """A task, with the mark (slot) under which a rule made it, if a rule did."""
+    """A task as rules see it. ``slot``, ``made_by``: of the rule that created it, if one did."""
     return Task(
         id=record.id,
         text=record.text,
@@ -139,5 +140,5 @@ def task_view(record: TaskRecord, slot: str = "", made_by: str = "") -> Task:
 
 
 def deal_url(account_url: str, deal_id: int) -> str:
-    """The deal's card in amoCRM's web page."""
+    """Address of the deal's card in amoCRM."""
     return f"{account_url}/leads/detail/{deal_id}"

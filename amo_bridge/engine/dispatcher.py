@@ -1,10 +1,14 @@
-"""What a handler may say."""
+"""Dispatcher: events × enabled rules → verdicts. Writes nothing; one broken rule never silences another.
+
+Gates are evaluated first. One that rolls the deal back silences the rules about that move, and the rules about fields
+see the deal where it will be.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import Account
@@ -12,33 +16,23 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.duration import describe
 from amo_bridge.engine.data_loader import DataAccess
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.gates import Explanation, as_one, settled, told_instead
+from amo_bridge.engine.gates import Explanation, escalate, explanations_to_close, merge_refusals
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.errors import BridgeError
 from amo_bridge.events import Event, StageEntered
 from amo_bridge.rules.actions import Action, Decision, Person, RollBack, Skip
-from amo_bridge.rules.deal import Deal, NotLoaded
+from amo_bridge.rules.deal import DataNeed, Deal, Missing, NotLoaded
 from amo_bridge.rules.handler import Rule
-
-
-def well_formed(decision: Decision) -> Skip | RollBack | list[Action]:
-    """What a handler said. One that says nothing at all (a forgotten ``return``) is wrong: TypeError."""
-    if isinstance(decision, Skip | RollBack):
-        return decision
-    actions = decision if isinstance(decision, list) else [decision]
-    if not all(isinstance(action, Action) and not isinstance(action, RollBack) for action in actions):
-        raise TypeError(f"обработчик вернул {decision!r}, а нужны действия или Skip")
-    return actions
-
-
-# Event × enabled rules → verdicts. Nothing is written here, and one broken rule never silences another.
 
 Outcome = Literal["acts", "would_act", "skipped", "failed", "held"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one rule said to one event. ``event_key`` is the same however often and by whatever way the event came."""
+    """What one rule decided about one event.
+
+    ``event_key`` is the same however often and by whatever way the event came; ``reason`` is Russian, for the journal.
+    """
 
     rule: Rule
     event: Event
@@ -50,32 +44,60 @@ class Verdict:
 
 @dataclass(frozen=True)
 class EvaluationContext:
-    """Everything a rule is judged on: the events about one deal at one moment, and the deal freshly read.
+    """Everything that rules are evaluated on: the events about one deal at one moment, and the deal freshly read.
 
-    ``told_key`` is the key of the reported event among them. ``before``: the deal as it was last known. ``put_backs``:
-    how often it was put back from where it is, within the last hour; ``explanations``: the open tasks about that.
+    ``queue_key``: the key of the queued event among them. ``before``: the deal as it was last known.
+    ``count_rollbacks``: how often it was rolled back from where it is, within the last hour; ``explanations``: the open
+    tasks about that.
     """
 
     events: tuple[Event, ...]
-    told_key: str
+    queue_key: str
     record: DealRecord
     deal: Deal
     before: DealRecord | None = None
-    put_backs: Callable[[], int] = lambda: 0
+    count_rollbacks: Callable[[], int] = lambda: 0
     explanations: Callable[[], Sequence[Explanation]] = lambda: ()
 
 
 class RuleAnswer(NamedTuple):
-    """What one rule said: a verdict without effects yet, the actions it wants, and the deal as it saw it.
-    ``looked_at``: what it looked at although that was not read."""
+    """A verdict without effects yet, the actions that the rule wants, and the deal on which it was evaluated.
+
+    ``missing``: the need at which it stopped, because that was not loaded.
+    """
 
     verdict: Verdict
-    wants: Sequence[Action] | RollBack
+    decision: Sequence[Action] | RollBack
     deal: Deal
-    looked_at: str = ""
+    missing: str = ""
+
+
+class EarlyAnswers:
+    """The answers of one batch that rules gave before their data was loaded.
+
+    Rules are pure: on an equal event and deal the answer is the same, so they are not evaluated again for it.
+    """
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[str, str, Event], RuleAnswer] = {}
+
+    def add(self, queue_key: str, deal: Deal, answer: RuleAnswer) -> None:
+        """``deal``: as it was before the rule's needs were marked missing."""
+        verdict = answer.verdict
+        self._answers[verdict.rule.name, queue_key, verdict.event] = answer._replace(deal=deal)
+
+    def find(self, rule: Rule, event: Event, context: EvaluationContext) -> RuleAnswer | None:
+        """The answer about this event, if the deal was the same then."""
+        answer = self._answers.get((rule.name, context.queue_key, event))
+        return answer if answer and answer.deal == context.deal else None
 
 
 class Dispatcher:
+    """``rules``: disabled ones are left out. ``opt_out_tag``: on a deal with this tag no rule is evaluated.
+
+    ``max_rollbacks``: after so many within an hour a deal stays where a person put it, and ``tell`` gets a task.
+    """
+
     def __init__(
         self,
         rules: Iterable[Rule],
@@ -85,7 +107,7 @@ class Dispatcher:
         *,
         dry_run: bool,
         opt_out_tag: str,
-        most_put_backs: int = 3,
+        max_rollbacks: int = 3,
         tell: Person | None = None,
     ) -> None:
         self._clock = clock
@@ -94,13 +116,8 @@ class Dispatcher:
         self._account = account
         self._dry_run = dry_run
         self._opt_out_tag = opt_out_tag
-        self._most_put_backs = most_put_backs
+        self._max_rollbacks = max_rollbacks
         self._tell = tell
-
-    def listeners(self, event: Event) -> list[Rule]:
-        """The enabled rules that want to hear of this event; gates first."""
-        heard = [rule for rule in self._rules if rule.hears(event)]
-        return sorted(heard, key=lambda rule: not rule.handler.gate)
 
     @property
     def enabled(self) -> list[Rule]:
@@ -108,126 +125,170 @@ class Dispatcher:
 
     @property
     def has_needs(self) -> bool:
-        """Does any rule look beyond the deal itself?"""
+        """Does any rule need more than the deal itself?"""
         return any(rule.handler.needs for rule in self._rules)
+
+    def listeners(self, event: Event) -> list[Rule]:
+        """The enabled rules that listen to this event; gates first."""
+        listening = [rule for rule in self._rules if rule.hears(event)]
+        return sorted(listening, key=lambda rule: not rule.handler.gate)
 
     def listens_to(self, event: Event) -> bool:
         return any(rule.hears(event) for rule in self._rules)
 
     def listens_for(self, kinds: Iterable[type[Event]]) -> bool:
-        """Would any rule want to hear of such events?"""
+        """Does any rule listen to events of these kinds?"""
         return any(issubclass(kind, rule.handler.on) for kind in kinds for rule in self._rules)
 
-    def asked(self, case: EvaluationContext) -> Iterator[tuple[Event, Rule]]:
-        """Who will be asked about which event of a case."""
-        for event in case.events:
-            for rule in self.listeners(event):
-                if not self._not_to_be_asked(rule, event, case.deal):
-                    yield event, rule
+    def evaluate_early(
+        self, context: EvaluationContext, answers: EarlyAnswers, expected: Iterable[DataNeed] = ()
+    ) -> set[DataNeed]:
+        """Evaluate the rules with needs while nothing is loaded; returns what has to be loaded for them.
 
-    def judge(self, case: EvaluationContext, around: DataAccess) -> list[Verdict]:
-        """All verdicts about a case. A gate that rolls the deal back silences the rules about that move, and the rules
-        about fields see the deal where it will be."""
-        gates = [self._ask(rule, event, case, around) for event, rule in self._pairs(case, gates=True)]
-        live = [said for said in gates if isinstance(said.wants, RollBack) and not self._is_dry(said.verdict.rule)]
-        gates = gates if live else [self._let_through(said, case) for said in gates]
-        times = case.put_backs() if live else 0
-        refusal = live[0].verdict.rule if live and times < self._most_put_backs else None
-        verdicts = self._as_one(gates, live, case, times)
-        seen = self._put_back(case, live[0].wants) if refusal else case
-        wanted: set[str] = set()
-        for event, rule in self._pairs(case, gates=False):
-            if refusal and isinstance(event, StageEntered):
-                words = f"сделку возвращает правило {refusal.called}"
-                verdicts.append(Verdict(rule, event, event.event_key(case.told_key), "skipped", words))
+        Only a rule that gets as far as to look costs a read. ``expected``: what will be loaded for this deal anyway;
+        rules that need nothing else are left for ``evaluate``.
+        """
+        needs = set(expected)
+        for event in context.events:
+            for rule in self.listeners(event):
+                if rule.handler.needs <= needs or self._reason_to_skip(rule, event, context.deal):
+                    continue
+                verdict = Verdict(rule, event, event.event_key(context.queue_key), "skipped")
+                missing: dict[str, Any] = {need: Missing(need) for need in rule.handler.needs}
+                answer = _answer(verdict, replace(context.deal, **missing))
+                answers.add(context.queue_key, context.deal, answer)
+                if answer.missing:
+                    needs |= rule.handler.needs
+        return needs
+
+    def evaluate(
+        self, context: EvaluationContext, data: DataAccess, answers: EarlyAnswers | None = None
+    ) -> list[Verdict]:
+        """All verdicts about a context. ``answers``: what ``evaluate_early`` found out already.
+
+        Raises CrmError, StoreUnavailable if what a rule needs can't be loaded.
+        """
+        early = answers or EarlyAnswers()
+        gates = [self._evaluate(rule, event, context, data, early) for event, rule in self._pairs(context, gates=True)]
+        live = [
+            answer
+            for answer in gates
+            if isinstance(answer.decision, RollBack) and not self._is_dry(answer.verdict.rule)
+        ]
+        gates = gates if live else [self._with_closed_explanations(answer, context) for answer in gates]
+        rollbacks = context.count_rollbacks() if live else 0
+        refusing = live[0].verdict.rule if live and rollbacks < self._max_rollbacks else None
+        verdicts = self._gate_verdicts(gates, live, context, rollbacks)
+        after = self._rolled_back(context, live[0].decision) if refusing else context
+        done: set[str] = set()
+        for event, rule in self._pairs(context, gates=False):
+            if refusing and isinstance(event, StageEntered):
+                reason = f"сделку возвращает правило {refusing.called}"
+                verdicts.append(Verdict(rule, event, event.event_key(context.queue_key), "skipped", reason))
             else:
-                verdict = self._resolved(self._ask(rule, event, seen, around), seen)
-                verdicts.append(_without_repeats(verdict, wanted))
+                verdict = self._resolve(self._evaluate(rule, event, after, data, early), after)
+                verdicts.append(_without_repeats(verdict, done))
         return verdicts
 
-    def _let_through(self, said: RuleAnswer, case: EvaluationContext) -> RuleAnswer:
-        """A gate that refuses nothing closes the tasks by which it explained why it did."""
-        rule, event = said.verdict.rule, said.verdict.event
-        is_silent = said.verdict.outcome != "skipped" or self._not_to_be_asked(rule, event, case.deal)
-        if is_silent or not isinstance(event, StageEntered):
-            return said
-        wants = settled(case.explanations(), rule.name, event, case.deal)
-        return said._replace(verdict=replace(said.verdict, outcome="acts"), wants=wants) if wants else said
-
-    def _put_back(self, case: EvaluationContext, refusal: Sequence[Action] | RollBack) -> EvaluationContext:
-        if not isinstance(refusal, RollBack) or refusal.to is None:
-            return case
-        return replace(case, deal=replace(case.deal, stage=self._account.stage_of(*refusal.to)))
-
-    def _pairs(self, case: EvaluationContext, *, gates: bool) -> list[tuple[Event, Rule]]:
+    def _pairs(self, context: EvaluationContext, *, gates: bool) -> list[tuple[Event, Rule]]:
         return [
             (event, rule)
-            for event in case.events
+            for event in context.events
             for rule in self.listeners(event)
             if rule.handler.gate == gates
         ]  # fmt: skip
 
-    def _ask(self, rule: Rule, event: Event, case: EvaluationContext, around: DataAccess) -> RuleAnswer:
-        verdict = Verdict(rule, event, event.event_key(case.told_key), "skipped")
-        if why_not := self._not_to_be_asked(rule, event, case.deal):
-            return RuleAnswer(replace(verdict, reason=why_not), (), case.deal)
-        said = _said(verdict, around.seen(rule, case.deal))
-        if said.looked_at in rule.handler.needs:
-            # Asks amoCRM, perhaps in vain: that is not the rule's fault, and the event waits for a better moment.
-            said = _said(verdict, around.read(rule, case.deal))
-        return said
+    def _evaluate(
+        self, rule: Rule, event: Event, context: EvaluationContext, data: DataAccess, early: EarlyAnswers
+    ) -> RuleAnswer:
+        verdict = Verdict(rule, event, event.event_key(context.queue_key), "skipped")
+        if reason := self._reason_to_skip(rule, event, context.deal):
+            return RuleAnswer(replace(verdict, reason=reason), (), context.deal)
+        deal = data.loaded(rule, context.deal)
+        answer = early.find(rule, event, context)
+        if answer is None or (answer.missing and not isinstance(getattr(deal, answer.missing), Missing)):
+            answer = _answer(verdict, deal)
+        if answer.missing in rule.handler.needs:
+            # This may raise: amoCRM's trouble is not the rule's failure, and the event is processed again later.
+            return _answer(verdict, data.load(rule, context.deal))
+        return answer._replace(deal=deal)
 
-    def _not_to_be_asked(self, rule: Rule, event: Event, deal: Deal) -> str:
-        """Why a rule that listens is not asked all the same; empty if it is."""
+    def _reason_to_skip(self, rule: Rule, event: Event, deal: Deal) -> str:
+        """Why a rule that listens is not evaluated; empty if it is."""
         if deal.has_tag(self._opt_out_tag):
             return f"на сделке тег «{self._opt_out_tag}»"
-        return self._too_late(event, rule)
-
-    def _too_late(self, event: Event, rule: Rule) -> str:
         if event.at is None or self._clock.now() - event.at <= rule.max_lateness:
             return ""
         return f"слишком поздно: случилось {event.at:%d.%m.%Y %H:%M} UTC, правило ждёт {describe(rule.max_lateness)}"
 
-    def _as_one(
-        self, gates: list[RuleAnswer], live: list[RuleAnswer], case: EvaluationContext, times: int
+    # --- gates ---
+
+    def _with_closed_explanations(self, answer: RuleAnswer, context: EvaluationContext) -> RuleAnswer:
+        """A gate that refuses nothing closes the tasks in which it explained an earlier refusal."""
+        rule, event = answer.verdict.rule, answer.verdict.event
+        is_silent = answer.verdict.outcome != "skipped" or self._reason_to_skip(rule, event, context.deal)
+        if is_silent or not isinstance(event, StageEntered):
+            return answer
+        actions = explanations_to_close(context.explanations(), rule.name, event, context.deal)
+        if not actions:
+            return answer
+        return answer._replace(verdict=replace(answer.verdict, outcome="acts"), decision=actions)
+
+    def _rolled_back(self, context: EvaluationContext, refusal: Sequence[Action] | RollBack) -> EvaluationContext:
+        """The context with the deal on the stage to which it is rolled back."""
+        if not isinstance(refusal, RollBack) or refusal.to is None:
+            return context
+        return replace(context, deal=replace(context.deal, stage=self._account.stage_of(*refusal.to)))
+
+    def _gate_verdicts(
+        self, answers: list[RuleAnswer], live: list[RuleAnswer], context: EvaluationContext, rollbacks: int
     ) -> list[Verdict]:
-        """What becomes of the gates' refusals. ``live``: those that are not only rehearsed; ``times``: how often the
-        deal was put back before."""
-        refusals = [said.wants for said in live if isinstance(said.wants, RollBack)]
+        """One roll-back, by the first gate that refuses, says what all of them miss.
+
+        ``live``: the refusals that are no dry run; ``rollbacks``: how often the deal was rolled back before.
+        """
+        refusals = [answer.decision for answer in live if isinstance(answer.decision, RollBack)]
         verdicts = []
-        for said in gates:
-            verdict, wants = said.verdict, said.wants
-            if not isinstance(wants, RollBack):
-                verdicts.append(self._resolved(said, case))
+        for answer in answers:
+            verdict, decision = answer.verdict, answer.decision
+            if not isinstance(decision, RollBack):
+                verdicts.append(self._resolve(answer, context))
             elif self._is_dry(verdict.rule):
-                verdicts.append(self._resolved(said._replace(wants=[wants]), case))
-            elif said is not live[0]:
-                words = f"об этом переводе говорит другое правило; не хватает: {wants.needs}"
-                verdicts.append(replace(verdict, outcome="skipped", reason=words))
-            elif times < self._most_put_backs:
-                verdicts.append(self._resolved(said._replace(wants=[as_one(refusals, case.before)]), case))
+                verdicts.append(self._resolve(answer._replace(decision=[decision]), context))
+            elif answer is not live[0]:
+                reason = f"об этом переводе говорит другое правило; не хватает: {decision.needs}"
+                verdicts.append(replace(verdict, outcome="skipped", reason=reason))
+            elif rollbacks < self._max_rollbacks:
+                merged = merge_refusals(refusals, context.before)
+                verdicts.append(self._resolve(answer._replace(decision=[merged]), context))
             else:
-                verdicts.append(self._stays(said, as_one(refusals, case.before), case, times))
+                verdicts.append(self._escalated(answer, merge_refusals(refusals, context.before), context, rollbacks))
         return verdicts
 
-    def _stays(self, said: RuleAnswer, refusal: RollBack, case: EvaluationContext, times: int) -> Verdict:
+    def _escalated(self, answer: RuleAnswer, refusal: RollBack, context: EvaluationContext, rollbacks: int) -> Verdict:
         if self._tell is None:
-            words = f"за час сделку возвращали {times} раз, больше мост не спорит; не хватает: {refusal.needs}"
-            return replace(said.verdict, outcome="skipped", reason=words)
-        return self._resolved(said._replace(wants=told_instead(refusal, case.deal, times, self._tell)), case)
+            reason = f"за час сделку возвращали {rollbacks} раз, больше мост не спорит; не хватает: {refusal.needs}"
+            return replace(answer.verdict, outcome="skipped", reason=reason)
+        actions = escalate(refusal, context.deal, rollbacks, self._tell)
+        return self._resolve(answer._replace(decision=actions), context)
 
-    def _resolved(self, said: RuleAnswer, case: EvaluationContext) -> Verdict:
-        verdict, actions = said.verdict, said.wants
+    # --- effects ---
+
+    def _resolve(self, answer: RuleAnswer, context: EvaluationContext) -> Verdict:
+        """The verdict with the effects of the actions that the rule wants."""
+        verdict, actions = answer.verdict, answer.decision
         if verdict.outcome != "acts" or isinstance(actions, RollBack):
             return verdict
-        at = verdict.event.at or case.record.updated_at
+        at = verdict.event.at or context.record.updated_at
         try:
             effects = tuple(
-                effect for action in actions for effect in self._resolver.effects(action, said.deal, case.record, at)
+                effect
+                for action in actions
+                for effect in self._resolver.effects(action, answer.deal, context.record, at)
             )
         except (BridgeError, ValueError) as error:
             return replace(verdict, outcome="failed", reason=str(error))
-        except Exception as error:  # noqa: BLE001 - an action with nonsense in it is its rule's bug, as above
+        except Exception as error:  # noqa: BLE001 - an action with nonsense in it is its rule's bug, as in _answer
             return replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error!r}")
         if not effects:
             return replace(verdict, outcome="skipped", reason="всё уже так, как надо")
@@ -238,11 +299,11 @@ class Dispatcher:
         return self._dry_run or rule.dry_run
 
 
-def _said(verdict: Verdict, deal: Deal) -> RuleAnswer:
-    """Ask the verdict's rule about its event."""
+def _answer(verdict: Verdict, deal: Deal) -> RuleAnswer:
+    """Evaluate the verdict's rule on its event and the deal."""
     rule = verdict.rule
     try:
-        decision = well_formed(rule.handler.judge(verdict.event, deal, rule.options))
+        decision = _checked(rule.handler.judge(verdict.event, deal, rule.options))
     except NotLoaded as error:
         return RuleAnswer(replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error}"), (), deal, error.need)
     except Exception as error:  # noqa: BLE001 - a rule's bug must not stop the other rules; it is journaled
@@ -252,11 +313,26 @@ def _said(verdict: Verdict, deal: Deal) -> RuleAnswer:
     return RuleAnswer(replace(verdict, outcome="acts"), decision, deal)
 
 
-def _without_repeats(verdict: Verdict, wanted: set[str]) -> Verdict:
-    """One change may be several events (a stage and a date at once), and a rule that hears of both wants one task."""
-    marks = {f"{verdict.rule.name} {effect.kind} {effect.deal_id} {effect.body}": effect for effect in verdict.effects}
-    new = tuple(effect for mark, effect in marks.items() if mark not in wanted)
-    wanted |= set(marks)
+def _checked(decision: Decision) -> Skip | RollBack | list[Action]:
+    """What a handler returned, actions as a list. Raises TypeError for anything else: a forgotten ``return``, say."""
+    if isinstance(decision, Skip | RollBack):
+        return decision
+    actions = decision if isinstance(decision, list) else [decision]
+    if not all(isinstance(action, Action) and not isinstance(action, RollBack) for action in actions):
+        raise TypeError(f"обработчик вернул {decision!r}, а нужны действия или Skip")
+    return actions
+
+
+def _without_repeats(verdict: Verdict, done: set[str]) -> Verdict:
+    """Without effects that the rule wants for another event of the same change (a stage and a date at once).
+
+    ``done``: what rules wanted so far; grows.
+    """
+    effects = {
+        f"{verdict.rule.name} {effect.kind} {effect.deal_id} {effect.body}": effect for effect in verdict.effects
+    }
+    new = tuple(effect for key, effect in effects.items() if key not in done)
+    done |= set(effects)
     if verdict.effects and not new:
         return replace(verdict, outcome="skipped", reason="решено по другому событию этого же изменения", effects=())
     return replace(verdict, effects=new)

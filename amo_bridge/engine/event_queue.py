@@ -1,7 +1,7 @@
-"""Answers that are still to come: looked at again when they have had time.
+"""Event queue: table ``events``. Bodies of the inbox are decoded into it, the processor takes open events out of it.
 
-From the list of tasks amoCRM tells a completion first and its result in a hook of its own, which may get lost. So an
-empty answer is judged only after a while, by what the task's result is then.
+The key of an event is made of what it says (``Event.dedup_key``), so whatever is reported twice is queued once. An
+event about a deal waits for the older ones of that deal.
 """
 
 from __future__ import annotations
@@ -26,91 +26,18 @@ from amo_bridge.mirror.touches import answers_in, learn
 from amo_bridge.storage.database import Store, insert_new
 from amo_bridge.storage.tables import events, in_open_state, inbox, outbox
 
-TIME_TO_ANSWER = 15.0
-
-
-def await_answers(
-    connection: Connection, account: int, answers: Sequence[TaskAnswered], now: datetime, seconds: float
-) -> None:
-    """Have these judged in ``seconds``. They stand in no queue of their deal: what happens there meanwhile does not
-    wait."""
-    due = now.timestamp() + seconds
-    insert_new(
-        connection,
-        events,
-        [
-            {
-                "account": account,
-                "key": f"answer:{answer.task_id}:{int(answer.at.timestamp()) if answer.at else 0}",
-                "deal_id": None,
-                "received_at": now.timestamp(),
-                "due_at": due,
-                "body": json.dumps(to_json(answer), ensure_ascii=False),
-                "state": "open",
-            }
-            for answer in answers
-        ],
-    )
-
-
-# From raw bodies to events: each new inbox row is decoded once, and what was told before is dropped by its key.
-
-# As many as the planner judges at once.
-BATCH = 1000
-# Bodies decoded in one transaction, and events (a bulk change has 250 in one body): hooks that come in meanwhile
+# How long the result of a completed task is waited for, if no webhook brings it.
+ANSWER_DELAY_SECONDS = 15.0
+# Inbox rows of one round: as many events as the processor takes at once.
+BATCH_SIZE = 1000
+# Bodies decoded in one transaction, and events (a bulk change has 250 in one body): webhooks that come in meanwhile
 # wait for theirs, and amoCRM does not wait long.
-TOGETHER, EVENTS_TOGETHER = 100, 250
+CHUNK_BODIES, CHUNK_EVENTS = 100, 250
 # amoCRM tries five times over some hour and a half (amoCRM docs, webhooks-format).
-REDELIVERED_WITHIN = 2 * 3600
+REDELIVERY_SECONDS = 2 * 3600
 
 
-def decode_new(store: Store, account: int, read_tasks: ReadTasks = lambda task_ids: {}) -> int:
-    """Decode the bodies that came since last time; returns how many there were. ``read_tasks``: see ``task_door``;
-    raises what that raises."""
-    with store.read() as connection:
-        rows = connection.execute(
-            select(inbox.c.id, inbox.c.body, inbox.c.received_at)
-            .where(inbox.c.account == account, inbox.c.state == "new")
-            .order_by(inbox.c.id)
-            .limit(BATCH)
-        ).all()
-    for some, told in _together(rows):
-        settling(read_tasks, partial(_keep, store, account, some, told))
-    return len(rows)
-
-
-def _keep(store: Store, account: int, inbox_ids: Sequence[int], told: Sequence[QueuedEvent], fresh: Fresh) -> None:
-    with store.write() as connection:
-        _insert(connection, account, told, fresh)
-        connection.execute(update(inbox).where(inbox.c.id.in_(inbox_ids)).values(state="decoded"))
-
-
-def _together(rows: Sequence[Any]) -> Iterator[tuple[list[int], list[QueuedEvent]]]:
-    """Ids of rows, and what those told: as much as may be written at once."""
-    some: list[int] = []
-    told: list[QueuedEvent] = []
-    for row in rows:
-        some.append(row.id)
-        told += [QueuedEvent(event, row.received_at, row.id) for event in webhooks.decode(row.body)]
-        if len(some) >= TOGETHER or len(told) >= EVENTS_TOGETHER:
-            yield some, told
-            some, told = [], []
-    if some:
-        yield some, told
-
-
-def add_events(
-    connection: Connection,
-    account: int,
-    found: Sequence[Event],
-    received_at: float,
-    *,
-    inbox_id: int | None = None,
-    fresh: Fresh | None = None,
-) -> int:
-    """Write events that are not there yet; returns how many. The key is made of what the event says, so a repeated hook
-    adds nothing. ``fresh``: see ``task_door.meet``."""
-    return _insert(connection, account, [QueuedEvent(event, received_at, inbox_id) for event in found], fresh)
+# --- from the inbox into the queue ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -133,9 +60,9 @@ class QueuedEvent:
             return False
         return not self.event.happens_once or self.event.dedup_key is None
 
-    def row(self, account: int, key: str) -> dict[str, Any]:
+    def row(self, account_id: int, key: str) -> dict[str, Any]:
         return {
-            "account": account,
+            "account": account_id,
             "inbox_id": self.inbox_id,
             "key": key,
             "deal_id": self.event.about_deal_id,
@@ -145,94 +72,189 @@ class QueuedEvent:
         }
 
 
-def _insert(connection: Connection, account: int, heard: Sequence[QueuedEvent], fresh: Fresh | None) -> int:
-    """Write those that are news and not there yet, and what the mirror learns from them; how many."""
-    told = _with_answers(connection, account, _news(connection, account, heard, fresh))
-    learn(connection, account, [one.event for one in heard])
-    there = _marks_there(connection, account, [one.dedup_key for one in told if one.event.is_repeatable])
-    return insert_new(connection, events, [one.row(account, _key(connection, account, one, there)) for one in told])
+def decode_new(store: Store, account_id: int, read_tasks: ReadTasks = lambda task_ids: {}) -> int:
+    """Decode the bodies that came since last time; returns how many there were.
+
+    ``read_tasks``: see ``mirror.tasks.settling``; raises what that raises.
+    """
+    with store.read() as connection:
+        rows = connection.execute(
+            select(inbox.c.id, inbox.c.body, inbox.c.received_at)
+            .where(inbox.c.account == account_id, inbox.c.state == "new")
+            .order_by(inbox.c.id)
+            .limit(BATCH_SIZE)
+        ).all()
+    for inbox_ids, decoded in _chunks(rows):
+        settling(read_tasks, partial(_write_chunk, store, account_id, inbox_ids, decoded))
+    return len(rows)
 
 
-def _news(connection: Connection, account: int, heard: Sequence[QueuedEvent], fresh: Fresh | None) -> list[QueuedEvent]:
-    """Without the words about tasks that say nothing new; the others completed by what was known."""
-    about_tasks = [one.event for one in heard if isinstance(one.event, TaskReported)]
+def _write_chunk(
+    store: Store, account_id: int, inbox_ids: Sequence[int], decoded: Sequence[QueuedEvent], fresh: Fresh
+) -> None:
+    with store.write() as connection:
+        _insert(connection, account_id, decoded, fresh)
+        connection.execute(update(inbox).where(inbox.c.id.in_(inbox_ids)).values(state="decoded"))
+
+
+def _chunks(rows: Sequence[Any]) -> Iterator[tuple[list[int], list[QueuedEvent]]]:
+    """Ids of inbox rows with their events: as much as may be written in one transaction."""
+    inbox_ids: list[int] = []
+    decoded: list[QueuedEvent] = []
+    for row in rows:
+        inbox_ids.append(row.id)
+        decoded += [QueuedEvent(event, row.received_at, row.id) for event in webhooks.decode(row.body)]
+        if len(inbox_ids) >= CHUNK_BODIES or len(decoded) >= CHUNK_EVENTS:
+            yield inbox_ids, decoded
+            inbox_ids, decoded = [], []
+    if inbox_ids:
+        yield inbox_ids, decoded
+
+
+def add_events(
+    connection: Connection,
+    account_id: int,
+    found: Sequence[Event],
+    received_at: float,
+    *,
+    inbox_id: int | None = None,
+    fresh: Fresh | None = None,
+) -> int:
+    """Queue the events that are not there yet; returns how many. ``fresh``: see ``mirror.tasks.meet``."""
+    return _insert(connection, account_id, [QueuedEvent(event, received_at, inbox_id) for event in found], fresh)
+
+
+def queue_pending_answers(
+    connection: Connection, account_id: int, answers: Sequence[TaskAnswered], now: datetime, delay_seconds: float
+) -> None:
+    """Queue tasks' results that are still to come, to be looked at after the delay.
+
+    From the list of tasks amoCRM reports a completion first and its result in a webhook of its own, which may get lost.
+    They stand in no deal's queue: what happens on the deal meanwhile does not wait.
+    """
+    insert_new(
+        connection,
+        events,
+        [
+            {
+                "account": account_id,
+                "key": f"answer:{answer.task_id}:{int(answer.at.timestamp()) if answer.at else 0}",
+                "deal_id": None,
+                "received_at": now.timestamp(),
+                "due_at": now.timestamp() + delay_seconds,
+                "body": json.dumps(to_json(answer), ensure_ascii=False),
+                "state": "open",
+            }
+            for answer in answers
+        ],
+    )
+
+
+def _insert(connection: Connection, account_id: int, reported: Sequence[QueuedEvent], fresh: Fresh | None) -> int:
+    """Queue those that are news, and let the mirror learn from all; returns how many were queued."""
+    queued = _with_answers(connection, account_id, _news(connection, account_id, reported, fresh))
+    learn(connection, account_id, [one.event for one in reported])
+    repeatable = [one.dedup_key for one in queued if one.event.is_repeatable]
+    existing = _existing_keys(connection, account_id, repeatable)
+    rows = [one.row(account_id, _key(connection, account_id, one, existing)) for one in queued]
+    return insert_new(connection, events, rows)
+
+
+def _news(
+    connection: Connection, account_id: int, reported: Sequence[QueuedEvent], fresh: Fresh | None
+) -> list[QueuedEvent]:
+    """Without the events about tasks that the mirror knows already; the others completed from the mirror."""
+    about_tasks = [one.event for one in reported if isinstance(one.event, TaskReported)]
     if not about_tasks:
-        return list(heard)
-    news = iter(meet(connection, account, about_tasks, fresh))
-    met: list[QueuedEvent] = []
-    for one in heard:
-        event = next(news) if isinstance(one.event, TaskReported) else one.event
+        return list(reported)
+    task_events = iter(meet(connection, account_id, about_tasks, fresh))
+    news: list[QueuedEvent] = []
+    for one in reported:
+        event = next(task_events) if isinstance(one.event, TaskReported) else one.event
         if event is not None:
-            met.append(replace(one, event=event))
-    return met
+            news.append(replace(one, event=event))
+    return news
 
 
-def _with_answers(connection: Connection, account: int, told: Sequence[QueuedEvent]) -> list[QueuedEvent]:
-    """Each followed by what it means for the deals whose client has called or written."""
+def _with_answers(connection: Connection, account_id: int, reported: Sequence[QueuedEvent]) -> list[QueuedEvent]:
+    """Each followed by what it means for the deals whose client called or wrote."""
     with_answers: list[QueuedEvent] = []
-    for one in told:
-        answers = answers_in(connection, account, [one.event])
+    for one in reported:
+        answers = answers_in(connection, account_id, [one.event])
         with_answers += [one, *(replace(one, event=answer) for answer in answers)]
     return with_answers
 
 
-def _marks_there(connection: Connection, account: int, marks: Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    for start in range(0, len(marks), BATCH):
-        mine = (events.c.account == account, events.c.key.in_(marks[start : start + BATCH]))
-        found |= set(connection.execute(select(events.c.key).where(*mine)).scalars())
-    return found
+def _existing_keys(connection: Connection, account_id: int, keys: Sequence[str]) -> set[str]:
+    existing: set[str] = set()
+    for start in range(0, len(keys), BATCH_SIZE):
+        chunk = keys[start : start + BATCH_SIZE]
+        query = select(events.c.key).where(events.c.account == account_id, events.c.key.in_(chunk))
+        existing |= set(connection.execute(query).scalars())
+    return existing
 
 
-def _key(connection: Connection, account: int, told: QueuedEvent, there: set[str]) -> str:
-    """What makes a repeat known: the same key is the same thing told again. ``there``: marks that are keys already."""
-    if told.is_timeless:
-        return _timeless_key(connection, account, told.dedup_key, told.received_at)
-    return _deal_key(connection, account, told.dedup_key) if told.dedup_key in there else told.dedup_key
+def _key(connection: Connection, account_id: int, queued: QueuedEvent, existing: set[str]) -> str:
+    """The key in the queue, equal for a repetition. ``existing``: keys of repeatable events that are there already."""
+    if queued.is_timeless:
+        return _timeless_key(connection, account_id, queued.dedup_key, queued.received_at)
+    if queued.dedup_key in existing:
+        return _repeated_key(connection, account_id, queued.dedup_key)
+    return queued.dedup_key
 
 
-def _deal_key(connection: Connection, account: int, mark: str) -> str:
-    """A hook about a deal rings again even if it says what was said before: a deal that is lost, put back and lost
-    again within a second gives two equal hooks. Whether it is news the mirror decides; one that waits is not doubled.
+def _repeated_key(connection: Connection, account_id: int, dedup_key: str) -> str:
+    """The key of the equal event that is still open, otherwise one of its own.
+
+    A deal that is lost, put back and lost again within a second gives two equal webhooks: the mirror decides whether
+    the second is news.
     """
-    same = connection.execute(_like(account, mark, events.c.key, events.c.state)).all()
-    waiting = [row.key for row in same if row.state == "open"]
+    equal = connection.execute(_like(account_id, dedup_key, events.c.key, events.c.state)).all()
+    waiting = [row.key for row in equal if row.state == "open"]
     if waiting:
         return str(waiting[0])
-    return f"{mark}#{len(same)}" if same else mark
+    return f"{dedup_key}#{len(equal)}" if equal else dedup_key
 
 
-def _timeless_key(connection: Connection, account: int, mark: str, received_at: float) -> str:
-    """A hook without a time (a Digital Pipeline trigger, a deleted contact) looks the same when the same thing happens
-    again next week, so it is a repeat only while amoCRM may still be redelivering it."""
-    recent = _like(account, mark, events.c.key).where(events.c.received_at > received_at - REDELIVERED_WITHIN)
-    return connection.execute(recent.limit(1)).scalar() or f"{mark}:{int(received_at)}"
+def _timeless_key(connection: Connection, account_id: int, dedup_key: str, received_at: float) -> str:
+    """The key of an equal event that came recently, otherwise one of its own.
+
+    A webhook without a time (a Digital Pipeline trigger, a deleted contact) looks the same when the same thing happens
+    again next week, so it is a repetition only while amoCRM may still be redelivering it.
+    """
+    recent = _like(account_id, dedup_key, events.c.key).where(events.c.received_at > received_at - REDELIVERY_SECONDS)
+    return connection.execute(recent.limit(1)).scalar() or f"{dedup_key}:{int(received_at)}"
 
 
-def _like(account: int, mark: str, *columns: Column[Any]) -> Select[Any]:
-    """The events whose key is ``mark`` or begins with it ("~" sorts behind everything that may follow)."""
-    return select(*columns).where(events.c.account == account, events.c.key >= mark, events.c.key < mark + "~")
+def _like(account_id: int, dedup_key: str, *columns: Column[Any]) -> Select[Any]:
+    """The events whose key is ``dedup_key`` or begins with it ("~" sorts behind everything that may follow)."""
+    return select(*columns).where(
+        events.c.account == account_id, events.c.key >= dedup_key, events.c.key < dedup_key + "~"
+    )
 
 
-# The events that are to be judged next.
-#
-# Order: an event of a deal waits while an older one of the same deal is open, or while effects of an older one are not
-# yet sent; thousands of deals still fill a batch.
+# --- out of the queue -----------------------------------------------------------------------------------------------
 
 
 class OpenEvents:
+    """The events that may be processed next.
+
+    An event of a deal waits while an older one of the same deal is open, or while effects of an older one are not sent;
+    thousands of deals still fill a batch.
+    """
+
     def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
         self._store = store
-        self._key = account_id
+        self._account_id = account_id
         self._clock = clock
 
-    def oldest(self, most: int) -> list[Row[Any]]:
-        """Those that may be judged now: id, key, body, deal_id, received_at."""
+    def oldest(self, limit: int) -> list[Row[Any]]:
+        """Rows, oldest first: id, key, body, deal_id, received_at."""
         now = self._clock.now().timestamp()
         older = outbox.alias()
         waits_for_effects = exists().where(
             and_(
-                older.c.account == self._key,
+                older.c.account == self._account_id,
                 older.c.deal_id == events.c.deal_id,
                 in_open_state(older),
                 in_channel("crm", older),
@@ -241,7 +263,7 @@ class OpenEvents:
         earlier = events.alias()
         waits_for_event = exists().where(
             and_(
-                earlier.c.account == self._key,
+                earlier.c.account == self._account_id,
                 earlier.c.deal_id == events.c.deal_id,
                 earlier.c.id < events.c.id,
                 earlier.c.state == "open",
@@ -253,45 +275,44 @@ class OpenEvents:
                 connection.execute(
                     select(events.c.id, events.c.key, events.c.body, events.c.deal_id, events.c.received_at)
                     .where(
-                        events.c.account == self._key,
+                        events.c.account == self._account_id,
                         events.c.state == "open",
                         events.c.due_at <= now,
                         ~waits_for_effects,
                         ~waits_for_event,
                     )
                     .order_by(events.c.id)
-                    .limit(most)
+                    .limit(limit)
                 )
             )
 
 
-# Whether there is anything to do: one question for all queues, so that an idle account costs one look a second.
-#
-# It is asked before each round. Every queue keeps a partial index of its open rows, so an empty one answers at once.
-
-
 class PendingWork:
-    def __init__(self, store: Store, account: int, clock: Clock) -> None:
+    """Asks all queues of an account in one statement, so that an idle account costs one look a second.
+
+    Every queue has a partial index of its open rows: an empty one answers at once.
+    """
+
+    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
         self._store = store
-        self._account = account
+        self._account_id = account_id
         self._clock = clock
 
     def has_work(self) -> bool:
-        """Is there a hook to decode, an event to judge, an effect to send or to look for, that is due? Raises
-        StoreUnavailable."""
+        """Is a body to decode, an event to process, an effect to send or to look for due? Raises StoreUnavailable."""
         with self._store.read() as connection:
             return bool(connection.execute(self.question()).scalar_one())
 
     def question(self) -> Select[tuple[bool]]:
-        """The statement that asks."""
+        """The statement of ``has_work``."""
         now = self._clock.now().timestamp()
         # States stand in the statement's own text: SQLite takes a partial index only for what it knows before.
-        new, unjudged = inbox.c.state == literal_column("'new'"), events.c.state == literal_column("'open'")
+        new, unprocessed = inbox.c.state == literal_column("'new'"), events.c.state == literal_column("'open'")
         unsettled = and_(in_open_state(outbox), outbox.c.state != literal_column("'waiting'"))
         return select(
             or_(
-                exists().where(inbox.c.account == self._account, new),
-                exists().where(events.c.account == self._account, unjudged, events.c.due_at <= now),
-                exists().where(outbox.c.account == self._account, unsettled, outbox.c.due_at <= now),
+                exists().where(inbox.c.account == self._account_id, new),
+                exists().where(events.c.account == self._account_id, unprocessed, events.c.due_at <= now),
+                exists().where(outbox.c.account == self._account_id, unsettled, outbox.c.due_at <= now),
             )
         )

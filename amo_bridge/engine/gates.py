@@ -1,10 +1,8 @@
-"""Gates that refuse a move: several refusals are one, and nobody is fought endlessly.
+"""Gates: merged refusals, roll-back limits, and the tasks that explain a refusal.
 
-A person who repeats a move that was put back may know why. After some put-backs within an hour the deal stays where he
-wants it, and the head is told what is missing instead.
-
-A refusal is explained by a task. Once the deal is through (or closed) there is nothing left to explain, and the gate
-closes the tasks that it set.
+A person who repeats a move that was rolled back may know why: after some roll-backs within an hour the deal stays where
+it was put, and the person in ``[bridge] tell`` is told what is missing instead. A refusal is explained by a task; once
+the deal is through (or closed) the gate closes the tasks that it set.
 """
 
 from __future__ import annotations
@@ -31,32 +29,35 @@ from amo_bridge.storage.tables import made, outbox, tasks
 DUE = Due.parse("end of day")
 SLOT = "insists"
 EXPLAINS = "rollback"
+ROLLBACK_WINDOW = timedelta(hours=1)
 
 
 class Explanation(NamedTuple):
-    """An open task by which a rule explained a refusal; ``slot`` tells of which stage (``slot_of``)."""
+    """An open task by which a rule explained a refusal; ``slot``: of which stage (``slot_of``)."""
 
     task_id: int
     rule: str
     slot: str
 
 
-def as_one(refusals: Sequence[RollBack], before: DealRecord | None) -> RollBack:
-    """Everything that is missing in one roll-back, told by the first; a lost deal gets back its reason, which amoCRM
-    forgot when the deal was opened."""
+def merge_refusals(refusals: Sequence[RollBack], before: DealRecord | None) -> RollBack:
+    """One roll-back, the first, with everything that is missing.
+
+    A lost deal gets back its loss reason, which amoCRM forgot when the deal was opened. ``before``: as it was then.
+    """
     first = refusals[0]
     missing = tuple(dict.fromkeys(lack for refusal in refusals for lack in refusal.missing))
     was_lost = before is not None and first.to == (before.pipeline_id, LOST)
     return replace(first, missing=missing, loss_reason_id=before.loss_reason_id if before and was_lost else None)
 
 
-def told_instead(refusal: RollBack, deal: Deal, times: int, to: Person) -> list[Action]:
-    """A task and a notice for the head, in place of one more put-back."""
+def escalate(refusal: RollBack, deal: Deal, rollbacks: int, to: Person) -> list[Action]:
+    """A task and a notice for this person, in place of one more roll-back."""
     text = (
-        f"Сделку за час возвращали {times} раза, а её снова переводят на «{deal.stage.name}». "
+        f"Сделку за час возвращали {rollbacks} раза, а её снова переводят на «{deal.stage.name}». "
         f"Она оставлена там, хотя для {refusal.because} нужно: {refusal.needs}"
     )
-    if times > 4:
+    if rollbacks > 4:
         text = text.replace("раза", "раз", 1)
     return [
         CreateTask(deal_id=deal.id, text=text, to=to, due=DUE, slot=SLOT),
@@ -65,48 +66,48 @@ def told_instead(refusal: RollBack, deal: Deal, times: int, to: Person) -> list[
 
 
 def slot_of(stage: tuple[int, int]) -> str:
-    """The mark of a task that explains why the deal may not come onto this stage."""
+    """The slot of a task that explains why the deal may not come onto this stage."""
     return f"{EXPLAINS}:{stage[0]}.{stage[1]}"
 
 
-def settled(explanations: Iterable[Explanation], rule: str, event: StageEntered, deal: Deal) -> list[Action]:
-    """The rule has let the deal through: what it explained is closed, if it was about this stage or the deal is."""
+def explanations_to_close(
+    explanations: Iterable[Explanation], rule: str, event: StageEntered, deal: Deal
+) -> list[Action]:
+    """What closes the explanations of a rule that let the deal through: those about this stage, or all if the deal is
+    closed."""
     if event.stage != deal.stage.key:
         return []
     is_closed = deal.stage.is_won or deal.stage.is_lost
     result = f"Сделка перешла на этап «{deal.stage.name}»"
     return [
-        FinishTask(deal_id=deal.id, task_id=one.task_id, result=result)
-        for one in explanations
-        if one.rule == rule and (is_closed or one.slot == slot_of(event.stage))
+        FinishTask(deal_id=deal.id, task_id=explanation.task_id, result=result)
+        for explanation in explanations
+        if explanation.rule == rule and (is_closed or explanation.slot == slot_of(event.stage))
     ]
 
 
-# How often the bridge has put a deal back lately, and which of its explanations are still open.
-
-WITHIN = timedelta(hours=1)
-
-
 class RollbackHistory:
+    """How often a deal was rolled back lately, and which explanations are still open."""
+
     def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
         self._store = store
-        self._key = account_id
+        self._account_id = account_id
         self._clock = clock
 
     def counter(self, deal_id: int, stage: tuple[int, int]) -> Callable[[], int]:
-        """Counts the put-backs of a deal from this stage within the last hour, when it is called."""
+        """A function that counts the roll-backs of a deal from this stage within the last hour."""
         return lambda: self._count(deal_id, stage)
 
     def explanations(self, deal_id: int) -> Callable[[], Sequence[Explanation]]:
-        """Looks for the open tasks that explain why the deal was put back, when it is called first."""
+        """A function that reads the open tasks that explain roll-backs of the deal, when it is called first."""
         return cache(lambda: self._open(deal_id))
 
     def _open(self, deal_id: int) -> Sequence[Explanation]:
-        there = and_(tasks.c.account == made.c.account, tasks.c.task_id == made.c.entity_id)
+        is_same_task = and_(tasks.c.account == made.c.account, tasks.c.task_id == made.c.entity_id)
         query = (
             select(made.c.entity_id, made.c.rule, made.c.slot)
-            .join_from(made, tasks, there)
-            .where(made.c.account == self._key, made.c.deal_id == deal_id, made.c.kind == "create_task")
+            .join_from(made, tasks, is_same_task)
+            .where(made.c.account == self._account_id, made.c.deal_id == deal_id, made.c.kind == "create_task")
             .where(made.c.slot.startswith(EXPLAINS), tasks.c.is_completed.is_(False))
             .order_by(made.c.entity_id)
         )
@@ -114,9 +115,9 @@ class RollbackHistory:
             return [Explanation(*row) for row in connection.execute(query)]
 
     def _count(self, deal_id: int, stage: tuple[int, int]) -> int:
-        since = (self._clock.now() - WITHIN).timestamp()
+        since = (self._clock.now() - ROLLBACK_WINDOW).timestamp()
         patches = select(outbox.c.payload).where(
-            outbox.c.account == self._key,
+            outbox.c.account == self._account_id,
             outbox.c.deal_id == deal_id,
             outbox.c.kind == "patch_deal",
             outbox.c.created_at > since,

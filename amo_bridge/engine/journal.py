@@ -1,4 +1,4 @@
-"""Events in the words of the people who read the journal (Russian)."""
+"""Journal: for every event and every rule that listens to it, what was decided and why (table ``journal``)."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from amo_bridge.storage.tables import journal, outbox
 
 
 def describe(event: Event) -> str:
-    """What happened, in Russian; what no webhook brought says so, for whoever reads the journal after a downtime."""
+    """What happened, in Russian, and how it came where that is not plain («сверка: …», «хук: …»)."""
     if isinstance(event, StepDue):
+        # The words of a span of time belong to ``dates``, which events can't import.
         event = replace(event, step=describe_step(event.step))
     return f"{_origin(event)}{event.label}"
 
 
 def _origin(event: Event) -> str:
-    """How the event came. An observed one bears no mark: the line before, from which it follows, does."""
+    """How the event came. An observed one has no mark: the line before, from which it follows, has it."""
     if isinstance(event, DealObserved):
         return ""
     if event.caught_up:
@@ -36,12 +37,9 @@ def _origin(event: Event) -> str:
     return "хук: " if isinstance(event, DealReported) and not names_its_hook else ""
 
 
-# The journal: for every event and every rule that heard it, what was decided, and why nothing was.
-
-
 @dataclass(frozen=True)
 class Entry:
-    """One line of a deal's history. ``rule`` is empty for the event itself. ``effects``: (words, state, error)."""
+    """One line of a deal's history. ``rule``: empty for the event itself. ``effects``: (description, state, error)."""
 
     at: datetime
     event_id: int | None
@@ -54,17 +52,19 @@ class Entry:
 
     @property
     def outcome(self) -> str:
-        """The verdict, or what became of it (engine/history.py)."""
+        """The verdict, or what became of its effects (``history.outcome``)."""
         return outcome(self.verdict, (state for _, state, _ in self.effects), self.reason)
 
 
 class Journal:
-    def __init__(self, store: Store, account: int) -> None:
+    """The journal of one account."""
+
+    def __init__(self, store: Store, account_id: int) -> None:
         self._store = store
-        self._account = account
+        self._account_id = account_id
 
     def write(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-        """Keep what ``rows_of`` made, of as many events as may be."""
+        """Insert what ``rows_of`` made, of any number of events."""
         if rows:
             connection.execute(insert(journal), rows)
 
@@ -73,16 +73,16 @@ class Journal:
         at: datetime,
         event_id: int,
         deal_id: int | None,
-        told: Event,
+        event: Event,
         verdicts: Sequence[Verdict],
         note: str = "",
     ) -> list[dict[str, Any]]:
-        """One row for what came, one for each rule that heard of it."""
-        common = {"account": self._account, "at": at.timestamp(), "event_id": event_id, "deal_id": deal_id}
-        came = [
+        """One row for the event, one for each verdict. ``note``: why no rule was evaluated."""
+        common = {"account": self._account_id, "at": at.timestamp(), "event_id": event_id, "deal_id": deal_id}
+        event_row = [
             {
                 **common,
-                "what": describe(told),
+                "what": describe(event),
                 "rule": None,
                 "clause": "",
                 "verdict": "came",
@@ -90,7 +90,7 @@ class Journal:
                 "actions": "[]",
             }
         ]
-        return came + [
+        return event_row + [
             {
                 **common,
                 "what": describe(verdict.event),
@@ -99,45 +99,45 @@ class Journal:
                 "verdict": verdict.outcome,
                 "reason": verdict.reason,
                 "actions": json.dumps(
-                    [words for effect in verdict.effects for words in effect.all_words], ensure_ascii=False
+                    [text for effect in verdict.effects for text in effect.all_words], ensure_ascii=False
                 ),
             }
             for verdict in verdicts
         ]
 
-    def note(self, connection: Connection, at: datetime, deal_id: int, what: str, words: str) -> None:
-        """Something that no rule has decided: a person's import, say."""
+    def note(self, connection: Connection, at: datetime, deal_id: int, what: str, reason: str) -> None:
+        """Insert what no rule decided, such as a person's import."""
         row = {
-            "account": self._account, "at": at.timestamp(), "event_id": None, "deal_id": deal_id, "what": what,
-            "rule": None, "clause": "", "verdict": "came", "reason": words, "actions": "[]",
+            "account": self._account_id, "at": at.timestamp(), "event_id": None, "deal_id": deal_id, "what": what,
+            "rule": None, "clause": "", "verdict": "came", "reason": reason, "actions": "[]",
         }  # fmt: skip
         self.write(connection, [row])
 
     def of_deal(self, deal_id: int) -> list[Entry]:
-        """A deal's history, oldest first, with what became of each effect."""
+        """A deal's history, oldest first, with the state of each effect."""
         with self._store.read() as connection:
             rows = connection.execute(
                 select(journal)
-                .where(journal.c.account == self._account, journal.c.deal_id == deal_id)
+                .where(journal.c.account == self._account_id, journal.c.deal_id == deal_id)
                 .order_by(journal.c.id)
             ).all()
             effects = connection.execute(
                 select(outbox.c.event_id, outbox.c.rule, outbox.c.payload, outbox.c.state, outbox.c.error)
-                .where(outbox.c.account == self._account, outbox.c.deal_id == deal_id)
+                .where(outbox.c.account == self._account_id, outbox.c.deal_id == deal_id)
                 .order_by(outbox.c.id)
             ).all()
-        became: dict[tuple[int | None, str], list[tuple[str, str, str]]] = {}
+        by_rule: dict[tuple[int | None, str], list[tuple[str, str, str]]] = {}
         for effect in effects:
-            words = json.loads(effect.payload)["words"]
-            became.setdefault((effect.event_id, effect.rule), []).append((words, effect.state, effect.error or ""))
-        return [self._entry(row, became) for row in rows]
+            text = json.loads(effect.payload)["words"]
+            by_rule.setdefault((effect.event_id, effect.rule), []).append((text, effect.state, effect.error or ""))
+        return [self._entry(row, by_rule) for row in rows]
 
-    def _entry(self, row: Row[Any], became: dict[tuple[int | None, str], list[tuple[str, str, str]]]) -> Entry:
+    def _entry(self, row: Row[Any], by_rule: dict[tuple[int | None, str], list[tuple[str, str, str]]]) -> Entry:
         effects: Iterable[tuple[str, str, str]] = ()
         if row.verdict in ("acts", "held"):
-            effects = became.get((row.event_id, row.rule), [])
+            effects = by_rule.get((row.event_id, row.rule), [])
         elif row.verdict == "would_act":
-            effects = [(words, "dry", "") for words in json.loads(row.actions)]
+            effects = [(text, "dry", "") for text in json.loads(row.actions)]
         return Entry(
             at=datetime.fromtimestamp(row.at, UTC),
             event_id=row.event_id,

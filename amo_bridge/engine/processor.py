@@ -1,15 +1,14 @@
-"""A call that amoCRM wrote on a contact's card, told on the deals that it is about.
+"""Event processor: reads the deals of the open events afresh, has the rules evaluated on them, records the verdicts.
 
-The telephone exchange finds the person by his phone: with one open deal the call stands on the deal, with several on
-the person (amoCRM docs, calls-api), and many integrations always write it there. It is about the open deals whose main
-contact he is: whoever else is on a deal, a blogger on dozens of them, is not the client who was called.
+A webhook is only a hint. What happened to a deal or a task is found by comparing a fresh read with the mirror
+(``change_detection``); the event itself says when and who.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Row
@@ -21,13 +20,13 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.events_api import DATE_CHANGED, DELETED, TaskChange, task_changes
 from amo_bridge.crm.reads import deals_by_ids, tasks_by_ids
 from amo_bridge.crm.records import DealRecord, TaskRecord
-from amo_bridge.engine.change_detection import OBSERVED, is_news
-from amo_bridge.engine.data_loader import DataLoader, needs_of
+from amo_bridge.engine.change_detection import OBSERVED_TASK_EVENTS, may_be_observed
+from amo_bridge.engine.data_loader import DataLoader
 from amo_bridge.engine.data_sources import SourceContext
-from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
-from amo_bridge.engine.event_queue import TIME_TO_ANSWER, OpenEvents
+from amo_bridge.engine.dispatcher import EarlyAnswers, EvaluationContext, Verdict
+from amo_bridge.engine.event_queue import ANSWER_DELAY_SECONDS, OpenEvents
 from amo_bridge.engine.gates import RollbackHistory
-from amo_bridge.engine.recorder import Judged, Plan, Recorder
+from amo_bridge.engine.recorder import BatchResult, ProcessedEvent, Recorder
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import (
@@ -45,65 +44,22 @@ from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.storage.database import Store
 
-
-class ClientCalls:
-    """Whose deals they are the index of contacts knows. Only somebody whom it has never met is asked for, all of them
-    in one request."""
-
-    def __init__(self, mirror: Mirror, contacts: ContactRefresher) -> None:
-        self._mirror = mirror
-        self._contacts = contacts
-
-    def on_deals(self, told: Iterable[tuple[int, Event]]) -> dict[int, tuple[CallLogged, ...]]:
-        """Event's number → the same call on each deal; calls that are about no deal are left out. Raises CrmError."""
-        calls = {number: event for number, event in told if isinstance(event, CallLogged) and _is_on_contact(event)}
-        if not calls:
-            return {}
-        owners = {event.entity_id or 0 for event in calls.values()}
-        self._contacts.meet(owners)
-        deals = {one.id: self._his(one.id, one.deal_ids) for one in self._contacts.index.get(owners).values()}
-        on_deals = {
-            number: tuple(replace(event, deal_id=deal_id) for deal_id in deals.get(event.entity_id or 0, ()))
-            for number, event in calls.items()
-        }
-        return {number: some for number, some in on_deals.items() if some}
-
-    def _his(self, contact_id: int, deal_ids: Sequence[int]) -> list[int]:
-        """Without those that are known to be none of his. What the mirror has not met is decided by a fresh read."""
-        known = self._mirror.get(deal_ids)
-        return [one for one in deal_ids if one not in known or not _why_not(contact_id, known[one].record)]
+# --- tasks as they are now ------------------------------------------------------------------------------------------
 
 
-def why_not_about(event: Event, record: DealRecord) -> str:
-    """Why this call, written on a contact's card, is not about the deal after all; empty if it is, and for whatever is
-    no such call."""
-    if not isinstance(event, CallLogged) or event.deal_id is None or event.entity_id is None:
-        return ""
-    return _why_not(event.entity_id, record)
+class CurrentTasks:
+    """The tasks that the events of a batch are about, as they are now, and who changed them where a webhook does not
+    say. All are read in one request when the first is asked for."""
 
-
-def _why_not(contact_id: int, record: DealRecord) -> str:
-    if record.status_id in (WON, LOST):
-        return "звонок на карточке контакта, а сделка закрыта"
-    return "" if record.main_contact_id == contact_id else "звонок на карточке контакта, который в сделке не главный"
-
-
-def _is_on_contact(call: CallLogged) -> bool:
-    return call.entity_type == "contact" and None not in (call.entity_id, call.note_id) and call.deal_id is None
-
-
-# The tasks that this round's events speak of: as they are now, and who did it where a hook does not tell. Each is read
-# in one go when the first rule cares.
-
-
-class TasksNow:
     def __init__(self, client: CrmClient, events: Sequence[Event]) -> None:
         self._client = client
         self._ids = {event.task_id for event in events if isinstance(event, TaskReported | TaskAnswered)}
         self._found: dict[int, TaskRecord] | None = None
-        nameless = (event for event in events if isinstance(event, TaskDeleted | TaskUpdated) and event.user_id is None)
-        self._nameless = sorted({event.task_id for event in nameless})
-        self._doers: dict[tuple[int, str], list[TaskChange]] | None = None
+        anonymous = (
+            event for event in events if isinstance(event, TaskDeleted | TaskUpdated) and event.user_id is None
+        )
+        self._anonymous_ids = sorted({event.task_id for event in anonymous})
+        self._changes: dict[tuple[int, str], list[TaskChange]] | None = None
 
     def get(self, task_id: int) -> TaskRecord | None:
         """None if there is no such task any more. Raises CrmError."""
@@ -111,28 +67,53 @@ class TasksNow:
             self._found = tasks_by_ids(self._client, self._ids | {task_id})
         return self._found.get(task_id)
 
-    def with_doer(self, event: TaskReported) -> TaskReported:
-        """A deleted task's hook has nothing but the id, and a changed date's often no author: amoCRM's events list
-        knows, if it is not too late with it. Of several changes, ours among them, the one to the date that the event
-        tells counts. Raises CrmError."""
+    def with_author(self, event: TaskReported) -> TaskReported:
+        """The event with the user who did it, from amoCRM's events list if that has it already.
+
+        A deleted task's webhook has nothing but the id, and a changed date's often no author. Of several changes, ours
+        among them, the one to the date that the event names counts. Raises CrmError.
+        """
         kind = DELETED if isinstance(event, TaskDeleted) else DATE_CHANGED if event.old_due is not None else None
         if kind is None or event.user_id is not None:
             return event
-        if self._doers is None:
-            self._doers = task_changes(self._client, self._nameless)
-        doers = self._doers.get((event.task_id, kind), [])
-        done = next((one for one in doers if one.due == event.due), doers[0] if doers else None)
-        return replace(event, user_id=done.user_id, at=event.at or done.at) if done else event
+        if self._changes is None:
+            self._changes = task_changes(self._client, self._anonymous_ids)
+        changes = self._changes.get((event.task_id, kind), [])
+        change = next((change for change in changes if change.due == event.due), changes[0] if changes else None)
+        return replace(event, user_id=change.user_id, at=event.at or change.at) if change else event
 
 
-# Planning: the oldest open events of many deals, judged on fresh reads; ``recording`` keeps what was decided.
+# --- a round of processing -----------------------------------------------------------------------------------------
 
-BATCH = 1000
+# One read of amoCRM for all deals of a batch: thousands of events after a bulk change are some requests.
+BATCH_SIZE = 1000
+
+
+@dataclass
+class _Batch:
+    """What one round works on: the events with their rows, the mirror's deals (updated as events are evaluated), the
+    deals freshly read, and what rules need besides."""
+
+    events: Sequence[tuple[Row[Any], Event]]
+    mirrored: dict[int, MirroredDeal]
+    fresh: Mapping[int, DealRecord]
+    tasks: CurrentTasks
+    data: DataLoader
+    result: BatchResult
+    answers: EarlyAnswers = field(default_factory=EarlyAnswers)
+
+    def deals_of(self, event: Event) -> tuple[MirroredDeal | None, DealRecord | None]:
+        """The event's deal as the mirror knows it, and as it is now."""
+        deal_id = event.about_deal_id or 0
+        return self.mirrored.get(deal_id), self.fresh.get(deal_id)
 
 
 class EventProcessor:
-    """``brain`` may be replaced between rounds. ``met_unknown`` is set when an event spoke of something the account's
-    copy does not know; whoever runs the planner then reads the account again. ``time_to_answer``: see Recorder."""
+    """Evaluates the oldest open events of many deals on fresh reads; the recorder writes what was decided.
+
+    ``rule_engine`` may be replaced between rounds. ``found_unknown_name`` is set when an event names something that the
+    account's copy does not have: the caller then reads the account again. ``time_to_answer``: see Recorder.
+    """
 
     def __init__(
         self,
@@ -143,87 +124,62 @@ class EventProcessor:
         clock: Clock,
         contacts: ContactRefresher,
         *,
-        time_to_answer: float = TIME_TO_ANSWER,
+        time_to_answer: float = ANSWER_DELAY_SECONDS,
     ) -> None:
         self.rule_engine = rule_engine
-        self.met_unknown = False
+        self.found_unknown_name = False
         self._store = store
-        self._key = account_id
+        self._account_id = account_id
         self._client = client
         self._clock = clock
         self._time_to_answer = time_to_answer
         self._mirror = Mirror(store, account_id)
-        self._open = OpenEvents(store, account_id, clock)
-        self._put_backs = RollbackHistory(store, account_id, clock)
-        self._tasks_now = TasksNow(client, ())
+        self._open_events = OpenEvents(store, account_id, clock)
+        self._rollbacks = RollbackHistory(store, account_id, clock)
         self._contacts = contacts
         self._calls = ClientCalls(self._mirror, contacts)
 
-    def plan(self) -> int:
-        """Judge what is open; returns how many events were dealt with. Raises CrmError if amoCRM can't be read."""
-        rows = self._open.oldest(BATCH)
+    def process(self) -> int:
+        """Process a batch of open events; returns how many were settled. Raises CrmError if amoCRM can't be read."""
+        rows = self._open_events.oldest(BATCH_SIZE)
         if not rows:
             return 0
-        plan = Plan()
-        told = list(_legible(rows, plan))
-        self._contacts.hear(event for _, event in told)
-        if self.rule_engine.dispatcher.listens_for((CallLogged,)):
-            plan.calls = self._calls.on_deals((row.id, event) for row, event in told)
-        before = self._mirror.get(deal_id for _, event in told if (deal_id := event.about_deal_id))
-        fresh = self._read_fresh(told, before)
-        self._tasks_now = TasksNow(self._client, [event for _, event in told])
-        around = DataLoader(
-            SourceContext(
-                self._client, self.rule_engine.account, self._store, self._key, self.rule_engine.config.services
-            ),
-            fresh,
-        )
-        self._look_ahead(told, before, fresh, around)
-        waiting = {row.deal_id for row in rows if row.id in plan.postponed}
-        for row, event in told:
+        batch = self._load(rows, BatchResult())
+        self._evaluate_early(batch)
+        result = batch.result
+        waiting = {row.deal_id for row in rows if row.id in result.postponed}
+        for row, event in batch.events:
             deal_id = event.about_deal_id
             if deal_id is not None and deal_id in waiting:
                 continue
-            if not self._judged(row, event, before, fresh, plan, around):
+            if not self._process_one(row, event, batch):
                 waiting.add(deal_id)
-        Recorder(self._store, self._key, self.rule_engine, self._clock, time_to_answer=self._time_to_answer).record(
-            plan
+        recorder = Recorder(
+            self._store, self._account_id, self.rule_engine, self._clock, time_to_answer=self._time_to_answer
         )
-        return len(plan.done)
+        recorder.record(result)
+        return len(result.done)
 
-    def _judged(
-        self,
-        row: Row[Any],
-        event: Event,
-        before: dict[int, MirroredDeal],
-        fresh: Mapping[int, DealRecord],
-        plan: Plan,
-        around: DataLoader,
-    ) -> bool:
-        """Judge one event into the plan. False: later events of the same deal must wait for a next round."""
-        try:
-            with bound_contextvars(event_id=row.id, deal=row.deal_id):
-                verdicts = self._judge(row, event, before, fresh, plan, around)
-        except UnknownName as error:
-            self.met_unknown = True
-            plan.postponed[row.id] = str(error)
-        except BridgeError:
-            # Not this event's fault: amoCRM or the store does not answer, or somebody else leads.
-            raise
-        except Exception as error:  # noqa: BLE001 - one poisonous event must not hold up the others; it is kept and shown
-            plan.postponed[row.id] = f"{type(error).__name__}: {error}"
-        else:
-            plan.done.append(row.id)
-            return not any(verdict.outcome == "acts" for verdict in verdicts)
-        return event.about_deal_id is None
+    # --- reading ---
 
-    def _read_fresh(
-        self, told: Iterable[tuple[object, Event]], before: Mapping[int, MirroredDeal]
-    ) -> dict[int, DealRecord]:
+    def _load(self, rows: Sequence[Row[Any]], result: BatchResult) -> _Batch:
+        events = list(_decoded(rows, result))
+        self._contacts.hear(event for _, event in events)
+        if self.rule_engine.dispatcher.listens_for((CallLogged,)):
+            result.calls = self._calls.on_deals((row.id, event) for row, event in events)
+        mirrored = self._mirror.get(deal_id for _, event in events if (deal_id := event.about_deal_id))
+        fresh = self._read_fresh((event for _, event in events), mirrored)
+        context = SourceContext(
+            self._client, self.rule_engine.account, self._store, self._account_id, self.rule_engine.config.services
+        )
+        tasks = CurrentTasks(self._client, [event for _, event in events])
+        return _Batch(events, mirrored, fresh, tasks, DataLoader(context, fresh), result)
+
+    def _read_fresh(self, events: Iterable[Event], mirrored: Mapping[int, MirroredDeal]) -> dict[int, DealRecord]:
         wanted = {
             deal_id
-            for _, event in told
-            if (deal_id := event.about_deal_id) and self._needs_read(event, before.get(deal_id))
+            for event in events
+            if (deal_id := event.about_deal_id) and self._needs_read(event, mirrored.get(deal_id))
         }  # fmt: skip
         if not wanted:
             return {}
@@ -238,111 +194,187 @@ class EventProcessor:
             return True
         return self.rule_engine.dispatcher.listens_to(event)
 
-    def _is_watched(self, told: TaskReported) -> bool:
-        return is_news(told) and self.rule_engine.dispatcher.listens_for(OBSERVED)
+    def _is_watched(self, event: TaskReported) -> bool:
+        return may_be_observed(event) and self.rule_engine.dispatcher.listens_for(OBSERVED_TASK_EVENTS)
 
-    def _judge(
-        self,
-        row: Row[Any],
-        event: Event,
-        before: dict[int, MirroredDeal],
-        fresh: Mapping[int, DealRecord],
-        plan: Plan,
-        around: DataLoader,
-    ) -> list[Verdict]:
-        deal_id = event.about_deal_id
-        if deal_id is None:
-            return []
-        known, record = before.get(deal_id), fresh.get(deal_id)
-        note = self._nothing_to_judge(event, known, record)
-        if note:
-            if isinstance(event, DealDeleted):
-                plan.gone.add(deal_id)
-                plan.copies.pop(deal_id, None)
-                before.pop(deal_id, None)
-            plan.judged.append(Judged(row.id, event, note=note))
-            return []
-        assert record is not None
-        copy = self._copy(event, known, record)
-        at_hand = self._case(row, event, known, record)
-        verdicts = self.rule_engine.dispatcher.judge(at_hand, around)
-        if isinstance(event, DealReported) and copy is not None:
-            # Only now: an event that could not be judged must find its change again next time.
-            before[deal_id] = plan.copies[deal_id] = copy
-        plan.judged.append(Judged(row.id, event, tuple(verdicts), case=at_hand, awaited=self._awaited(event, record)))
-        return verdicts
+    # --- evaluating ---
 
-    def _case(self, row: Row[Any], event: Event, known: MirroredDeal | None, record: DealRecord) -> EvaluationContext:
-        return EvaluationContext(
-            tuple(self._happened(event, known, record)),
-            row.key,
-            record,
-            self.rule_engine.viewer.deal(record, self._copy(event, known, record)),
-            before=known.record if known else None,
-            put_backs=self._put_backs.counter(record.id, (record.pipeline_id, record.status_id)),
-            explanations=self._put_backs.explanations(record.id),
-        )
-
-    def _happened(self, event: Event, known: MirroredDeal | None, record: DealRecord) -> Iterator[Event]:
-        """The event, and what it turns out to be when it is compared with what was and with what is."""
-        if isinstance(event, TaskAnswered):
-            # It was waited for: what the task's result is by now.
-            settled = self.rule_engine.task_observer.settled(event, self._tasks_now.get(event.task_id))
-            if settled is not None:
-                yield settled
-            return
-        yield event
-        if isinstance(event, DealReported):
-            yield from self.rule_engine.observer.changes(known, record, event)
-        elif isinstance(event, TaskReported) and self._is_watched(event):
-            now = self._tasks_now.get(event.task_id)
-            yield from self.rule_engine.task_observer.changes(self._tasks_now.with_doer(event), now, record)
-
-    def _copy(self, event: Event, known: MirroredDeal | None, record: DealRecord) -> MirroredDeal | None:
-        """What the mirror knows of the deal, this event included."""
-        return self.rule_engine.observer.copy(known, record, event) if isinstance(event, DealReported) else known
-
-    def _awaited(self, event: Event, record: DealRecord) -> TaskAnswered | None:
-        if not isinstance(event, TaskReported) or not self.rule_engine.dispatcher.listens_for((TaskAnswered,)):
-            return None
-        return self.rule_engine.task_observer.awaited(event, self._tasks_now.get(event.task_id), record)
-
-    def _look_ahead(
-        self,
-        told: Iterable[tuple[Row[Any], Event]],
-        before: Mapping[int, MirroredDeal],
-        fresh: Mapping[int, DealRecord],
-        around: DataLoader,
-    ) -> None:
-        """Find out on which deals rules will look around, so that it is read for all of them at once."""
+    def _evaluate_early(self, batch: _Batch) -> None:
+        """Find out what rules need on which deals, so that it is read for all of them at once."""
         if not self.rule_engine.dispatcher.has_needs:
             return
-        for row, event in told:
-            deal_id = event.about_deal_id
-            known, record = before.get(deal_id or 0), fresh.get(deal_id or 0)
-            if record is None or self._nothing_to_judge(event, known, record):
+        for row, event in batch.events:
+            known, record = batch.deals_of(event)
+            if record is None or self._reason_to_skip(event, known, record):
                 continue
             try:
-                case = self._case(row, event, known, record)
-                around.expect(needs_of(self.rule_engine.dispatcher.asked(case), case.deal), record.id)
-            except Exception:  # noqa: BLE001 - it is judged again in earnest, and whatever is wrong with it is told there
+                context = self._context(row, event, batch, record)
+                expected = batch.data.expected(record.id)
+                needs = self.rule_engine.dispatcher.evaluate_early(context, batch.answers, expected)
+                batch.data.expect(needs, record.id)
+            except Exception:  # noqa: BLE001 - it is evaluated again below, and what is wrong with it is recorded there
                 continue
 
-    def _nothing_to_judge(self, event: Event, known: MirroredDeal | None, record: DealRecord | None) -> str:
-        """Why no rule needs to be asked; empty if some must be."""
+    def _process_one(self, row: Row[Any], event: Event, batch: _Batch) -> bool:
+        """Evaluate one event into the result. False: later events of the same deal have to wait for a next round."""
+        try:
+            with bound_contextvars(event_id=row.id, deal=row.deal_id):
+                verdicts = self._evaluate(row, event, batch)
+        except UnknownName as error:
+            self.found_unknown_name = True
+            batch.result.postponed[row.id] = str(error)
+        except BridgeError:
+            # Not this event's fault: amoCRM or the store does not answer, or another process leads.
+            raise
+        except Exception as error:  # noqa: BLE001 - one poisonous event must not hold up the others; it is kept and shown
+            batch.result.postponed[row.id] = f"{type(error).__name__}: {error}"
+        else:
+            batch.result.done.append(row.id)
+            return not any(verdict.outcome == "acts" for verdict in verdicts)
+        return event.about_deal_id is None
+
+    def _evaluate(self, row: Row[Any], event: Event, batch: _Batch) -> list[Verdict]:
+        deal_id, result = event.about_deal_id, batch.result
+        if deal_id is None:
+            return []
+        known, record = batch.deals_of(event)
+        if reason := self._reason_to_skip(event, known, record):
+            if isinstance(event, DealDeleted):
+                result.deleted.add(deal_id)
+                result.mirrored.pop(deal_id, None)
+                batch.mirrored.pop(deal_id, None)
+            result.processed.append(ProcessedEvent(row.id, event, note=reason))
+            return []
+        assert record is not None
+        updated = self._mirrored_after(event, known, record)
+        context = self._context(row, event, batch, record)
+        verdicts = self.rule_engine.dispatcher.evaluate(context, batch.data, batch.answers)
+        if isinstance(event, DealReported) and updated is not None:
+            # Only now: an event that could not be evaluated must find its change again next time.
+            batch.mirrored[deal_id] = result.mirrored[deal_id] = updated
+        pending = self._pending_answer(event, record, batch.tasks)
+        result.processed.append(
+            ProcessedEvent(row.id, event, tuple(verdicts), context=context, pending_answer=pending)
+        )  # fmt: skip
+        return verdicts
+
+    def _reason_to_skip(self, event: Event, known: MirroredDeal | None, record: DealRecord | None) -> str:
+        """Why no rule has to be evaluated (Russian, for the journal); empty if some have."""
         if isinstance(event, DealDeleted):
             return "сделка удалена"
         if not self._needs_read(event, known):
             return "уже учтено" if isinstance(event, DealReported) else "ни одно правило этого не ждёт"
         if record is None:
             return "сделки нет в аккаунте: удалена, объединена или не видна мосту"
-        return why_not_about(event, record)
+        return reason_not_about(event, record)
+
+    def _context(self, row: Row[Any], event: Event, batch: _Batch, record: DealRecord) -> EvaluationContext:
+        known = batch.mirrored.get(record.id)
+        return EvaluationContext(
+            tuple(self._observed(event, known, record, batch.tasks)),
+            row.key,
+            record,
+            self.rule_engine.viewer.deal(record, self._mirrored_after(event, known, record)),
+            before=known.record if known else None,
+            count_rollbacks=self._rollbacks.counter(record.id, (record.pipeline_id, record.status_id)),
+            explanations=self._rollbacks.explanations(record.id),
+        )
+
+    def _observed(
+        self, event: Event, known: MirroredDeal | None, record: DealRecord, tasks: CurrentTasks
+    ) -> Iterator[Event]:
+        """The event, and what is observed by comparing the mirror with the fresh read."""
+        if isinstance(event, TaskAnswered):
+            # It was waited for: what the task's result is by now.
+            answer = self.rule_engine.task_observer.answer_now(event, tasks.get(event.task_id))
+            if answer is not None:
+                yield answer
+            return
+        yield event
+        if isinstance(event, DealReported):
+            yield from self.rule_engine.observer.changes(known, record, event)
+        elif isinstance(event, TaskReported) and self._is_watched(event):
+            task = tasks.get(event.task_id)
+            yield from self.rule_engine.task_observer.changes(tasks.with_author(event), task, record)
+
+    def _mirrored_after(self, event: Event, known: MirroredDeal | None, record: DealRecord) -> MirroredDeal | None:
+        """What the mirror knows of the deal, this event included."""
+        if not isinstance(event, DealReported):
+            return known
+        return self.rule_engine.observer.mirrored_after(known, record, event)
+
+    def _pending_answer(self, event: Event, record: DealRecord, tasks: CurrentTasks) -> TaskAnswered | None:
+        if not isinstance(event, TaskReported) or not self.rule_engine.dispatcher.listens_for((TaskAnswered,)):
+            return None
+        return self.rule_engine.task_observer.pending_answer(event, tasks.get(event.task_id), record)
 
 
-def _legible(rows: Iterable[Row[Any]], plan: Plan) -> Iterator[tuple[Row[Any], Event]]:
-    """The events as they were told. One that this version can't read (a newer one wrote it) is put off."""
+def _decoded(rows: Iterable[Row[Any]], result: BatchResult) -> Iterator[tuple[Row[Any], Event]]:
+    """The events as they were stored. One that this version can't read (a newer one wrote it) is postponed."""
     for row in rows:
         try:
             yield row, from_json(json.loads(row.body))
         except ValueError as error:
-            plan.postponed[row.id] = str(error)
+            result.postponed[row.id] = str(error)
+
+
+# --- calls on a contact's card --------------------------------------------------------------------------------------
+
+
+class ClientCalls:
+    """Finds the deals that a call on a contact's card is about: the open ones whose main contact that is.
+
+    The telephone exchange finds the person by the phone: with one open deal the call stands on the deal, with several
+    on the person (amoCRM docs, calls-api), and many integrations always write it there. Whoever else is on a deal, a
+    blogger on dozens of them, is not the client who was called.
+    """
+
+    def __init__(self, mirror: Mirror, contacts: ContactRefresher) -> None:
+        self._mirror = mirror
+        self._contacts = contacts
+
+    def on_deals(self, events: Iterable[tuple[int, Event]]) -> dict[int, tuple[CallLogged, ...]]:
+        """Event's id → the same call on each deal; calls that are about no deal are left out.
+
+        Contacts that the index does not have are read, all in one request. Raises CrmError.
+        """
+        calls = {
+            event_id: event for event_id, event in events if isinstance(event, CallLogged) and _is_on_contact(event)
+        }
+        if not calls:
+            return {}
+        contact_ids = {call.entity_id or 0 for call in calls.values()}
+        self._contacts.meet(contact_ids)
+        contacts = self._contacts.index.get(contact_ids).values()
+        deals = {contact.id: self._deals_of(contact.id, contact.deal_ids) for contact in contacts}
+        on_deals = {
+            event_id: tuple(replace(call, deal_id=deal_id) for deal_id in deals.get(call.entity_id or 0, ()))
+            for event_id, call in calls.items()
+        }
+        return {event_id: copies for event_id, copies in on_deals.items() if copies}
+
+    def _deals_of(self, contact_id: int, deal_ids: Sequence[int]) -> list[int]:
+        """Without those that the mirror knows not to be this client's. The others are decided by a fresh read."""
+        known = self._mirror.get(deal_ids)
+        return [
+            deal_id
+            for deal_id in deal_ids
+            if deal_id not in known or not _reason_not_clients(contact_id, known[deal_id].record)
+        ]
+
+
+def reason_not_about(event: Event, record: DealRecord) -> str:
+    """Why a call on a contact's card is not about this deal (Russian); empty if it is, and for any other event."""
+    if not isinstance(event, CallLogged) or event.deal_id is None or event.entity_id is None:
+        return ""
+    return _reason_not_clients(event.entity_id, record)
+
+
+def _reason_not_clients(contact_id: int, record: DealRecord) -> str:
+    if record.status_id in (WON, LOST):
+        return "звонок на карточке контакта, а сделка закрыта"
+    return "" if record.main_contact_id == contact_id else "звонок на карточке контакта, который в сделке не главный"
+
+
+def _is_on_contact(call: CallLogged) -> bool:
+    return call.entity_type == "contact" and None not in (call.entity_id, call.note_id) and call.deal_id is None

@@ -1,4 +1,4 @@
-"""Keeping what was decided: journal, outbox, mirror and the events' end, all of one event in one transaction."""
+"""Recorder: writes what was decided about events — journal, outbox, mirror, timers — each event in one transaction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from structlog.contextvars import bound_contextvars
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
-from amo_bridge.engine.event_queue import TIME_TO_ANSWER, add_events, await_answers
+from amo_bridge.engine.event_queue import ANSWER_DELAY_SECONDS, add_events, queue_pending_answers
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.outbox import Outbox
@@ -26,39 +26,44 @@ from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events
 
 log = structlog.get_logger()
-# Events kept in one transaction: some ten milliseconds' work.
-TOGETHER = 100
-MOST_TRIES = 5
+# Events written in one transaction: some ten milliseconds' work, for which incoming webhooks wait.
+CHUNK_SIZE = 100
+MAX_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
-class Judged:
-    """One event and what was said to it. ``case`` is None when no rule had to be asked; ``note`` then says why.
-    ``awaited``: the answer that is still to come, to be judged in a while."""
+class ProcessedEvent:
+    """One event and its verdicts. ``context`` is None when no rule had to be evaluated; ``note`` then says why.
+
+    ``pending_answer``: a task's result that is still to come, to be looked at in a while.
+    """
 
     event_id: int
     event: Event
     verdicts: tuple[Verdict, ...] = ()
     note: str = ""
-    case: EvaluationContext | None = None
-    awaited: TaskAnswered | None = None
+    context: EvaluationContext | None = None
+    pending_answer: TaskAnswered | None = None
 
 
 @dataclass
-class Plan:
-    """What one round of planning is about to write. ``calls``: event id → the same call, told on the deals that it is
-    about."""
+class BatchResult:
+    """What one round is about to write.
+
+    ``done``, ``postponed``: ids of events, and why those must be tried again. ``mirrored``, ``deleted``: deals.
+    ``calls``: event id → the same call on the deals that it is about.
+    """
 
     done: list[int] = field(default_factory=list)
     postponed: dict[int, str] = field(default_factory=dict)
-    judged: list[Judged] = field(default_factory=list)
-    copies: dict[int, MirroredDeal] = field(default_factory=dict)
-    gone: set[int] = field(default_factory=set)
+    processed: list[ProcessedEvent] = field(default_factory=list)
+    mirrored: dict[int, MirroredDeal] = field(default_factory=dict)
+    deleted: set[int] = field(default_factory=set)
     calls: Mapping[int, Sequence[CallLogged]] = field(default_factory=dict)
 
 
 class Recorder:
-    """``time_to_answer``: how long an answer that did not come with its completion is waited for, in seconds."""
+    """``time_to_answer``: for how many seconds a task's result that did not come with its completion is waited for."""
 
     def __init__(
         self,
@@ -67,85 +72,103 @@ class Recorder:
         rule_engine: RuleEngine,
         clock: Clock,
         *,
-        time_to_answer: float = TIME_TO_ANSWER,
+        time_to_answer: float = ANSWER_DELAY_SECONDS,
     ) -> None:
         self._store = store
-        self._key = account_id
+        self._account_id = account_id
         self._rule_engine = rule_engine
-        self._patience = time_to_answer
+        self._time_to_answer = time_to_answer
         self._clock = clock
         self._mirror = Mirror(store, account_id)
         self._timers = Timers(account_id)
         self._journal = Journal(store, account_id)
         self._outbox = Outbox(store, account_id, clock)
 
-    def record(self, plan: Plan) -> None:
-        """Some events at a time, each with all that follows from it in one transaction: hooks that come in meanwhile
-        are waiting for their own."""
+    def record(self, result: BatchResult) -> None:
+        """Write a round's result, some events at a time."""
         now = self._clock.now()
-        judged = {one.event_id: one for one in plan.judged}
-        for start in range(0, len(plan.done), TOGETHER):
-            ids = plan.done[start : start + TOGETHER]
-            some = [judged[event_id] for event_id in ids if event_id in judged]
+        processed = {event.event_id: event for event in result.processed}
+        for start in range(0, len(result.done), CHUNK_SIZE):
+            ids = result.done[start : start + CHUNK_SIZE]
+            chunk = [processed[event_id] for event_id in ids if event_id in processed]
+            calls = [call for event_id in ids for call in result.calls.get(event_id, ())]
+            pending = [event.pending_answer for event in chunk if event.pending_answer]
             with self._store.write() as connection:
-                self._keep_copies(connection, plan, some, now)
-                self._keep_verdicts(connection, some, now)
-                calls = [call for one in ids for call in plan.calls.get(one, ())]
-                add_events(connection, self._key, calls, now.timestamp())
-                await_answers(connection, self._key, [one.awaited for one in some if one.awaited], now, self._patience)
+                self._write_mirror(connection, result, chunk, now)
+                self._write_verdicts(connection, chunk, now)
+                add_events(connection, self._account_id, calls, now.timestamp())
+                queue_pending_answers(connection, self._account_id, pending, now, self._time_to_answer)
                 connection.execute(update(events).where(events.c.id.in_(ids)).values(state="done", error=None))
-        if plan.postponed:
-            self._postpone(plan.postponed, now)
+        if result.postponed:
+            self._postpone(result.postponed, now)
 
-    def _keep_copies(self, connection: Connection, plan: Plan, some: Sequence[Judged], now: datetime) -> None:
-        deal_ids = {deal_id for one in some if (deal_id := one.event.about_deal_id)}
-        gone = plan.gone & deal_ids
-        for deal_id in gone:
+    def _write_mirror(
+        self, connection: Connection, result: BatchResult, chunk: Sequence[ProcessedEvent], now: datetime
+    ) -> None:
+        deal_ids = {deal_id for processed in chunk if (deal_id := processed.event.about_deal_id)}
+        deleted = result.deleted & deal_ids
+        for deal_id in deleted:
             self._mirror.forget(connection, deal_id)
-        self._timers.forget(connection, gone)
-        copies = [plan.copies[one] for one in deal_ids if one in plan.copies]
-        self._mirror.put(connection, copies, now)
-        self._timers.follow(connection, self._rule_engine.timetable, copies)
+        self._timers.forget(connection, deleted)
+        mirrored = [result.mirrored[deal_id] for deal_id in deal_ids if deal_id in result.mirrored]
+        self._mirror.put(connection, mirrored, now)
+        self._timers.follow(connection, self._rule_engine.timetable, mirrored)
 
-    def _keep_verdicts(self, connection: Connection, some: Sequence[Judged], now: datetime) -> None:
-        guard = LoopGuard(self._key, self._rule_engine, self._clock)
-        guard.look_at(connection, [one.case.deal.id for one in some if one.case is not None])
-        told = [(one, self._guarded(connection, guard, one, verdict)) for one in some for verdict in one.verdicts]
-        acting = [(one.event_id, verdict) for one, verdict in told if verdict.outcome in ("acts", "held")]
-        new = iter(self._outbox.add_all(connection, acting))
-        kept: dict[int, list[Verdict]] = {}
-        for one, verdict in told:
-            is_acting = verdict.outcome in ("acts", "held")
-            kept.setdefault(one.event_id, []).append(_done_before(verdict) if is_acting and not next(new) else verdict)
+    def _write_verdicts(self, connection: Connection, chunk: Sequence[ProcessedEvent], now: datetime) -> None:
+        guard = LoopGuard(self._account_id, self._rule_engine, self._clock)
+        guard.load(connection, [event.context.deal.id for event in chunk if event.context is not None])
+        checked = [
+            (processed, self._checked(connection, guard, processed, verdict))
+            for processed in chunk
+            for verdict in processed.verdicts
+        ]
+        acting = [(processed.event_id, verdict) for processed, verdict in checked if _is_acting(verdict)]
+        is_new = iter(self._outbox.add_all(connection, acting))
+        verdicts: dict[int, list[Verdict]] = {}
+        for processed, verdict in checked:
+            is_repeated = _is_acting(verdict) and not next(is_new)
+            verdicts.setdefault(processed.event_id, []).append(_without_effects(verdict) if is_repeated else verdict)
         self._journal.write(
             connection,
             [
                 row
-                for one in some
+                for processed in chunk
                 for row in self._journal.rows_of(
-                    now, one.event_id, one.event.about_deal_id, one.event, kept.get(one.event_id, []), one.note
+                    now,
+                    processed.event_id,
+                    processed.event.about_deal_id,
+                    processed.event,
+                    verdicts.get(processed.event_id, []),
+                    processed.note,
                 )
             ],
         )
 
-    def _guarded(self, connection: Connection, guard: LoopGuard, judged: Judged, verdict: Verdict) -> Verdict:
-        with bound_contextvars(event_id=judged.event_id, deal=judged.event.about_deal_id):
+    def _checked(
+        self, connection: Connection, guard: LoopGuard, processed: ProcessedEvent, verdict: Verdict
+    ) -> Verdict:
+        """The verdict, held back if the rule acts too often on this deal."""
+        with bound_contextvars(event_id=processed.event_id, deal=processed.event.about_deal_id):
             if verdict.outcome == "failed":
                 log.error("rule failed", rule=verdict.rule.name, error=verdict.reason)
-            return verdict if judged.case is None else guard.held(connection, verdict, judged.case)
+            return verdict if processed.context is None else guard.check(connection, verdict, processed.context)
 
     def _postpone(self, postponed: Mapping[int, str], now: datetime) -> None:
-        tries = events.c.attempts + 1
-        state = case((tries >= MOST_TRIES, "failed"), else_="open")
+        attempts = events.c.attempts + 1
+        state = case((attempts >= MAX_ATTEMPTS, "failed"), else_="open")
         with self._store.write() as connection:
             for event_id, error in postponed.items():
                 log.warning("event postponed", event_id=event_id, error=error)
-                again = {"attempts": tries, "error": error, "due_at": now.timestamp() + delay(1), "state": state}
-                connection.execute(update(events).where(events.c.id == event_id).values(**again))
+                values = {"attempts": attempts, "error": error, "due_at": now.timestamp() + delay(1), "state": state}
+                connection.execute(update(events).where(events.c.id == event_id).values(**values))
 
 
-def _done_before(verdict: Verdict) -> Verdict:
-    """None of its effects was new."""
+def _is_acting(verdict: Verdict) -> bool:
+    return verdict.outcome in ("acts", "held")
+
+
+def _without_effects(verdict: Verdict) -> Verdict:
+    """The verdict when none of its effects was new."""
     if verdict.outcome == "held":
         return replace(verdict, effects=())
     return replace(verdict, outcome="skipped", reason="уже сделано раньше", effects=())

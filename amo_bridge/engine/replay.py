@@ -1,7 +1,8 @@
-"""A saved hook judged again, touching nothing: what it says, and what each rule would do about it.
+"""Replay: evaluates the rules on a saved webhook, or on an event of the journal once more.
 
-The hook is taken at its word: what it tells is what just happened, even if it is years old. What a hook does not tell
-(contacts, the loss reason, fields it left out) is taken from the deal in the account, if there is such a deal.
+A saved webhook is taken literally: what it reports is what just happened, even if it is years old. What it leaves out
+(contacts, the loss reason, fields) is taken from the deal in the account, if there is such a deal. Only a repeat that a
+person confirms (``ManualRepeat.carry_out``) writes anything.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from amo_bridge.engine.data_sources import SourceContext
 from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
 from amo_bridge.engine.journal import Journal, describe
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.engine.processor import TasksNow
+from amo_bridge.engine.processor import CurrentTasks
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealReported, Event, TaskReported
@@ -37,8 +38,8 @@ from amo_bridge.storage.tables import events
 
 
 @dataclass(frozen=True)
-class Decided:
-    """What a rule would do about an event, or why it can't be said."""
+class RuleDecision:
+    """What a rule would do about an event; ``verdict`` "undecided" if that can't be known, ``reason`` says why."""
 
     event: Event
     rule: Rule
@@ -60,11 +61,12 @@ class Decided:
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """``events``: what the hook says and what follows from it. ``decisions``: of every enabled rule that listens."""
+class ReplayResult:
+    """``events``: what the webhook reports and what is observed from it. ``decisions``: of every enabled rule that
+    listens."""
 
     events: tuple[Event, ...]
-    decisions: tuple[Decided, ...]
+    decisions: tuple[RuleDecision, ...]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -73,95 +75,95 @@ class Replayed:
         }
 
 
-def replay(body: bytes, rule_engine: RuleEngine, client: CrmClient) -> Replayed:
-    """Decode and judge. Only reads from amoCRM; raises CrmError if it can't be read."""
-    told = webhooks.decode(body)
+def replay(body: bytes, rule_engine: RuleEngine, client: CrmClient) -> ReplayResult:
+    """Decode and evaluate. Only reads from amoCRM; raises CrmError if it can't be read."""
     events: list[Event] = []
-    decisions: list[Decided] = []
-    for event in told:
+    decisions: list[RuleDecision] = []
+    for event in webhooks.decode(body):
         deal_id = event.about_deal_id
         if deal_id is None or isinstance(event, DealDeleted):
             events.append(event)
             continue
-        happened, decided = _judged(event, _known(deal_id, client), rule_engine, client)
-        events += happened
+        observed, decided = _evaluated(event, _read_deal(deal_id, client), rule_engine, client)
+        events += observed
         decisions += decided
-    return Replayed(tuple(events), tuple(decisions))
+    return ReplayResult(tuple(events), tuple(decisions))
 
 
-def undecided(body: bytes, rules: tuple[Rule, ...], why: str) -> Replayed:
-    """Without the account: what the hook says, and that the rules that may care can't be asked."""
-    told = webhooks.decode(body)
+def undecided(body: bytes, rules: tuple[Rule, ...], reason: str) -> ReplayResult:
+    """Without the account: what the webhook reports, and that the rules that may listen can't be evaluated."""
+    events = webhooks.decode(body)
     decisions = [
-        Decided(event, rule, "undecided", why)
-        for event in told
+        RuleDecision(event, rule, "undecided", reason)
+        for event in events
         for rule in rules
-        if rule.enabled and event.about_deal_id is not None and _may_care(rule, event)
+        if rule.enabled and event.about_deal_id is not None and _may_listen(rule, event)
     ]
-    return Replayed(tuple(told), tuple(decisions))
+    return ReplayResult(tuple(events), tuple(decisions))
 
 
-def _may_care(rule: Rule, event: Event) -> bool:
-    """A hook about a deal may turn out to be anything that can be observed on a deal."""
+def _may_listen(rule: Rule, event: Event) -> bool:
+    """From a webhook about a deal anything may follow that can be observed on a deal."""
     return rule.hears(event) or (isinstance(event, DealReported) and rule.handler.is_about_deals)
 
 
 def verdicts_about(event: Event, rule_engine: RuleEngine, client: CrmClient) -> list[Verdict]:
-    """What the rules say if the event happened just now. Only reads from amoCRM; raises CrmError, UnknownName."""
+    """The verdicts if the event happened just now. Only reads from amoCRM; raises CrmError, UnknownName."""
     deal_id = event.about_deal_id
-    known = None if deal_id is None else _known(deal_id, client)
-    return _verdicts(event, [event], known, rule_engine, client)
+    current = None if deal_id is None else _read_deal(deal_id, client)
+    return _verdicts(event, [event], current, rule_engine, client)
 
 
-def _known(deal_id: int, client: CrmClient) -> DealRecord | None:
+def _read_deal(deal_id: int, client: CrmClient) -> DealRecord | None:
     row = client.get(f"/api/v4/leads/{deal_id}", {"with": "contacts,loss_reason"})
     return DealRecord.from_api(row) if row else None
 
 
 def _verdicts(
-    event: Event, happened: list[Event], known: DealRecord | None, rule_engine: RuleEngine, client: CrmClient
+    event: Event, events: list[Event], current: DealRecord | None, rule_engine: RuleEngine, client: CrmClient
 ) -> list[Verdict]:
-    """``happened`` gets what follows from the event."""
-    record = _as_told(event, known, rule_engine.account)
+    """The verdicts about the event and what is observed from it, which is added to ``events``."""
+    record = _as_reported(event, current, rule_engine.account)
     if isinstance(event, DealReported):
-        happened += rule_engine.observer.changes(_before(event, record), record, event)
+        events += rule_engine.observer.changes(_before(event, record), record, event)
     elif isinstance(event, TaskReported):
-        now = TasksNow(client, [event])
-        happened += rule_engine.task_observer.changes(now.with_doer(event), now.get(event.task_id), record)
-    case = EvaluationContext(tuple(happened), fingerprint(event), record, rule_engine.viewer.deal(record))
-    around = DataLoader(
+        tasks = CurrentTasks(client, [event])
+        events += rule_engine.task_observer.changes(tasks.with_author(event), tasks.get(event.task_id), record)
+    context = EvaluationContext(tuple(events), fingerprint(event), record, rule_engine.viewer.deal(record))
+    data = DataLoader(
         SourceContext(client, rule_engine.account, services=rule_engine.config.services), {record.id: record}
     )
-    return rule_engine.dispatcher.judge(case, around)
+    return rule_engine.dispatcher.evaluate(context, data)
 
 
-def _judged(
-    event: Event, known: DealRecord | None, rule_engine: RuleEngine, client: CrmClient
-) -> tuple[list[Event], list[Decided]]:
-    happened: list[Event] = [event]
+def _evaluated(
+    event: Event, current: DealRecord | None, rule_engine: RuleEngine, client: CrmClient
+) -> tuple[list[Event], list[RuleDecision]]:
+    events: list[Event] = [event]
     try:
-        verdicts = _verdicts(event, happened, known, rule_engine, client)
+        verdicts = _verdicts(event, events, current, rule_engine, client)
     except UnknownName as error:
-        heard = [(one, rule) for one in happened for rule in rule_engine.dispatcher.enabled if _may_care(rule, one)]
-        return happened, [Decided(one, rule, "undecided", str(error)) for one, rule in heard]
-    return happened, [_decided(verdict) for verdict in verdicts]
+        rules = rule_engine.dispatcher.enabled
+        pairs = [(happened, rule) for happened in events for rule in rules if _may_listen(rule, happened)]
+        return events, [RuleDecision(happened, rule, "undecided", str(error)) for happened, rule in pairs]
+    return events, [_decision(verdict) for verdict in verdicts]
 
 
-def _decided(verdict: Verdict) -> Decided:
+def _decision(verdict: Verdict) -> RuleDecision:
     outcome = "would_act" if verdict.outcome == "acts" else verdict.outcome
-    words = tuple(words for effect in verdict.effects for words in effect.all_words)
-    return Decided(verdict.event, verdict.rule, outcome, verdict.reason, words)
+    actions = tuple(text for effect in verdict.effects for text in effect.all_words)
+    return RuleDecision(verdict.event, verdict.rule, outcome, verdict.reason, actions)
 
 
-def _as_told(event: Event, known: DealRecord | None, account: Account) -> DealRecord:
-    """The deal as the hook describes it, completed by the account's own record."""
+def _as_reported(event: Event, current: DealRecord | None, account: Account) -> DealRecord:
+    """The deal as the webhook reports it, completed from the account."""
     if not isinstance(event, DealReported):
-        if known is None:
+        if current is None:
             raise UnknownName("сделки", str(event.about_deal_id))
-        return known
-    base = known or DealRecord(id=event.deal_id)
-    stage = _stage_told(event, base, account)
-    told: dict[str, Any] = {
+        return current
+    base = current or DealRecord(id=event.deal_id)
+    stage = _reported_stage(event, base, account)
+    reported: dict[str, Any] = {
         "name": event.name,
         "price": event.price,
         "responsible_user_id": event.responsible_user_id,
@@ -171,79 +173,82 @@ def _as_told(event: Event, known: DealRecord | None, account: Account) -> DealRe
         "created_at": event.created_at,
     }
     fields = dict(base.fields) | {field.field_id: tuple(text for text, _ in field.values) for field in event.fields}
-    changed: Mapping[str, Any] = {key: value for key, value in told.items() if value is not None}
+    changed: Mapping[str, Any] = {key: value for key, value in reported.items() if value is not None}
     return replace(base, pipeline_id=stage[0], status_id=stage[1], fields=fields, **changed)
 
 
-def _stage_told(event: DealReported, base: DealRecord, account: Account) -> tuple[int, int]:
-    """Old hooks name no pipeline: then the one that has the status, if only one does."""
+def _reported_stage(event: DealReported, base: DealRecord, account: Account) -> tuple[int, int]:
+    """The (pipeline, status) of the webhook. Old ones name no pipeline: then the one with that status, if only one has
+    it."""
     status = event.status_id if event.status_id is not None else base.status_id
     if event.pipeline_id is not None:
         return (event.pipeline_id, status)
-    having = [stage.pipeline_id for stage in account.stages if stage.status_id == status]
-    if base.pipeline_id and (not having or base.pipeline_id in having):
+    pipelines = [stage.pipeline_id for stage in account.stages if stage.status_id == status]
+    if base.pipeline_id and (not pipelines or base.pipeline_id in pipelines):
         return (base.pipeline_id, status)
-    if len(having) != 1:
+    if len(pipelines) != 1:
         raise UnknownName("этапа", f"? / {status}")
-    return (having[0], status)
+    return (pipelines[0], status)
 
 
 def _before(event: DealReported, now: DealRecord) -> MirroredDeal | None:
-    """The deal before what the hook tells: on the stage it came from, with none of the fields the hook speaks of."""
+    """The deal before the webhook: on the stage it came from, without the fields that the webhook reports."""
     if isinstance(event, DealAdded):
         return None
-    told = {field.field_id for field in event.fields}
+    reported = {field.field_id for field in event.fields}
     stage = (now.pipeline_id, now.status_id)
     if event.old_status_id is not None:
         stage = (event.old_pipeline_id or now.pipeline_id, event.old_status_id)
-    fields = {field_id: values for field_id, values in now.fields.items() if field_id not in told}
+    fields = {field_id: values for field_id, values in now.fields.items() if field_id not in reported}
     before = replace(now, pipeline_id=stage[0], status_id=stage[1], fields=fields)
     if event.old_responsible_user_id:
         before = replace(before, responsible_user_id=event.old_responsible_user_id)
     return MirroredDeal(before, EPOCH)
 
 
-# A step of the journal taken once more, because a person asks for it: first as a question, then for good.
-#
-# The event is judged as if it happened now, by the rules and the deal as they are now.
+# --- repeats by a person --------------------------------------------------------------------------------------------
 
 
 class NotRepeatable(BridgeError):
-    """It can't be taken once more; the text (Russian) says why."""
+    """The event can't be repeated; the text (Russian) says why."""
 
 
-class Repeating:
+class ManualRepeat:
+    """Evaluates an event of the journal as if it happened now, on the rules and the deal as they are now."""
+
     def __init__(self, store: Store, account_id: int, rule_engine: RuleEngine, client: CrmClient, clock: Clock) -> None:
         self._store = store
-        self._key = account_id
+        self._account_id = account_id
         self._rule_engine = rule_engine
         self._client = client
         self._clock = clock
 
-    def judge(self, deal_id: int, event_id: int) -> list[Verdict]:
-        """What every rule that listens would say now. Raises NotRepeatable, CrmError, UnknownName."""
+    def evaluate(self, deal_id: int, event_id: int) -> list[Verdict]:
+        """The verdict of every rule that listens. Raises NotRepeatable, CrmError, UnknownName."""
         return verdicts_about(self._event(deal_id, event_id), self._rule_engine, self._client)
 
     def carry_out(self, deal_id: int, event_id: int, rule: str, mark: str, who: str) -> Verdict:
-        """Do what the rule would do. ``mark``: of the question it answers; answered twice, it is done once.
+        """Queue the effects that the rule wants now. ``mark``: of the form that a person confirmed; with the same mark
+        it is done once. ``who``: for the journal.
 
-        Raises NotRepeatable when the rule does not want to do anything now, and as ``judge``."""
+        Raises NotRepeatable if the rule wants nothing now, and as ``evaluate``.
+        """
         event = self._event(deal_id, event_id)
-        verdict = _willing(verdicts_about(event, self._rule_engine, self._client), rule)
+        verdict = _acting_verdict(verdicts_about(event, self._rule_engine, self._client), rule)
         key = hashlib.sha256(f"{event_id} {rule} {mark}".encode()).hexdigest()[:24]
         again = replace(verdict, event_key=f"again:{key}", reason=f"повторено вручную, {who}")
-        journal = Journal(self._store, self._key)
+        journal = Journal(self._store, self._account_id)
         with self._store.write() as connection:
-            if Outbox(self._store, self._key, self._clock).add(connection, event_id, again):
+            if Outbox(self._store, self._account_id, self._clock).add(connection, event_id, again):
                 rows = journal.rows_of(self._clock.now(), event_id, deal_id, event, [again])
-                # What came is in the journal already.
+                # The event itself is in the journal already.
                 journal.write(connection, rows[1:])
-            notify(connection, self._key)
+            notify(connection, self._account_id)
         return again
 
     def _event(self, deal_id: int, event_id: int) -> Event:
         query = select(events.c.body).where(
-            events.c.account == self._key, events.c.id == event_id, events.c.deal_id == deal_id
+            events.c.account == self._account_id, events.c.id == event_id, events.c.deal_id == deal_id
         )
         with self._store.read() as connection:
             body = connection.execute(query).scalar()
@@ -255,13 +260,13 @@ class Repeating:
             raise NotRepeatable(f"событие не читается: {error}") from error
 
 
-def _willing(verdicts: Sequence[Verdict], rule: str) -> Verdict:
+def _acting_verdict(verdicts: Sequence[Verdict], rule: str) -> Verdict:
     for verdict in verdicts:
         if verdict.rule.name == rule and verdict.outcome == "acts":
             return verdict
-    said = next((verdict for verdict in verdicts if verdict.rule.name == rule), None)
-    if said is None:
+    found = next((verdict for verdict in verdicts if verdict.rule.name == rule), None)
+    if found is None:
         raise NotRepeatable(f"правило {rule} этого события не ждёт или выключено")
-    if said.outcome == "would_act":
+    if found.outcome == "would_act":
         raise NotRepeatable(f"правило {rule} работает вхолостую: в amoCRM оно ничего не меняет")
-    raise NotRepeatable(f"правило {rule} сейчас ничего не сделало бы: {said.reason}")
+    raise NotRepeatable(f"правило {rule} сейчас ничего не сделало бы: {found.reason}")

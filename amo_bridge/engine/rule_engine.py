@@ -1,4 +1,7 @@
-"""Everything that judges, put together from a config and an account; made anew when either changes."""
+"""The rule engine of one account: resolver, dispatcher, change detection and timetable.
+
+Immutable; rebuilt when the config or the account's names change.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ from amo_bridge.engine.timetable import Timetable
 
 @dataclass(frozen=True)
 class RuleEngine:
+    """The parts that decide, and what they were made of."""
+
     config: Config
     account: Account
     resolver: Resolver
@@ -54,7 +59,7 @@ class RuleEngine:
                 clock,
                 dry_run=config.bridge.dry_run,
                 opt_out_tag=config.bridge.opt_out_tag,
-                most_put_backs=config.bridge.most_put_backs,
+                max_rollbacks=config.bridge.most_put_backs,
                 tell=config.bridge.tell,
             ),
             observer=Observer(account, people, secret),

@@ -110,8 +110,8 @@ class Sender:
                     [(row, written.id, self._deal_url(row, written)) for row, written in chunk],
                     {row.id: written.updated_at.timestamp() for row, written in chunk if written.updated_at},
                 )
-                self._write_results.of_all(connection, chunk)
-                self._write_results.plan(connection, self.rule_engine.timetable, [row for row, _ in chunk])
+                self._write_results.apply(connection, chunk)
+                self._write_results.update_timers(connection, self.rule_engine.timetable, [row for row, _ in chunk])
         for row, written in pairs:
             log.info("done", **_log_fields(row), id=written.id)
         if self._metrics:

@@ -1,8 +1,7 @@
-"""What follows from a write of our own: the mirror knows it, so its echo (amoCRM's hook about it) is no news.
+"""Write results: applies own writes to the mirror, so that the webhook echoing them changes nothing.
 
-Echoes are recognised by what was written, not by guessing who wrote: fields, tags and roll-backs go into the mirror at
-once, and the echo then tells nothing new. Moves and new deals are told to the rules by an event of our own, even if
-amoCRM's hook gets lost: a deal that the bridge moved has entered the stage all the same.
+Echoes are recognised by what was written, not by who wrote: fields, tags and roll-backs go into the mirror at once.
+Moves and new deals are queued as events: rules must see them even if amoCRM's webhook is lost.
 """
 
 from __future__ import annotations
@@ -30,66 +29,68 @@ from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.storage.database import Store
 
 NEW_TASK = "create_task"
-FACTS = {"text": "text", "task_type_id": "task_type_id", "responsible_user_id": "responsible_user_id"}
-"""amoCRM's key of a task → the copy's, where they hold the same."""
+TASK_FIELDS = ("text", "task_type_id", "responsible_user_id")
+"""Fields that amoCRM and the mirror name alike."""
 
 
 class WriteResults:
+    """Applies finished writes of one account."""
+
     def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
-        self._key = account_id
+        self._account_id = account_id
         self._clock = clock
         self._mirror = Mirror(store, account_id)
         self._timers = Timers(account_id)
         self._tasks = TaskRows(account_id)
 
-    def of_all(self, connection: Connection, done: Sequence[tuple[Sendable, Written]]) -> None:
-        """Within the transaction that marks these writes as done. New tasks, of which there are hundreds at a time, are
-        kept by one statement."""
+    def apply(self, connection: Connection, done: Sequence[tuple[Sendable, Written]]) -> None:
+        """Apply these writes, within the transaction that marks them as done."""
+        # There may be hundreds of new tasks at a time: one statement for all.
         tasks = [_new_task(row.body, written.id, _at(row, written)) for row, written in done if row.kind == NEW_TASK]
         self._tasks.put(connection, tasks)
         for row, written in done:
             if row.kind != NEW_TASK:
-                self._of(connection, row, written)
+                self._apply_one(connection, row, written)
 
-    def _of(self, connection: Connection, row: Sendable, written: Written) -> None:
+    def _apply_one(self, connection: Connection, row: Sendable, written: Written) -> None:
         at = _at(row, written)
         if row.kind == "create_deal":
-            self._tell(connection, DealAdded(at=at, deal_id=written.id, user_id=0, **_stage(row.body)))
+            self._queue(connection, DealAdded(at=at, deal_id=written.id, user_id=0, **_stage(row.body)))
         elif row.payload.get(BY_PERSON):
-            # What a person did from a page is news: the mirror learns it when the rules do.
-            self._tell(connection, DealUpdated(at=at, deal_id=row.deal_id, user_id=0))
+            # What a person did on a page is news: the mirror gets it when the event is processed.
+            self._queue(connection, DealUpdated(at=at, deal_id=row.deal_id, user_id=0))
         elif row.kind == "patch_deal":
             if _stage(row.body) and not row.payload["rolls_back"]:
-                self._tell(connection, DealMoved(at=at, deal_id=row.deal_id, user_id=0, **_stage(row.body)))
+                self._queue(connection, DealMoved(at=at, deal_id=row.deal_id, user_id=0, **_stage(row.body)))
             self._mirror.amend(connection, row.deal_id, lambda record: _patched(record, row))
         elif row.kind == "link_contact":
             self._mirror.amend(connection, row.deal_id, lambda record: _linked(record, int(row.body["to_entity_id"])))
         elif row.kind == "change_task":
-            self._changed_task(connection, row.body, at)
+            self._apply_to_task(connection, row.body, at)
 
-    def _changed_task(self, connection: Connection, body: Mapping[str, Any], at: datetime) -> None:
-        """A finished task is told to the rules, whoever finished it; other changes of our own are no news."""
+    def _apply_to_task(self, connection: Connection, body: Mapping[str, Any], at: datetime) -> None:
+        """A finished task is queued as an event; other changes go into the mirror."""
         known = self._tasks.known(connection, [body["id"]]).get(body["id"])
         if known is None:
             return
         if body.get("is_completed") and not known.is_completed:
             result, at = (body.get("result") or {}).get("text"), max(at, known.updated_at)
-            self._tell(connection, TaskCompleted(at=at, task_id=known.id, user_id=0, result=result))
+            self._queue(connection, TaskCompleted(at=at, task_id=known.id, user_id=0, result=result))
         else:
             # ``updated_at`` stays, as a deal's does: see _patched.
-            facts = {ours: body[theirs] for theirs, ours in FACTS.items() if theirs in body}
+            changed = {name: body[name] for name in TASK_FIELDS if name in body}
             if "complete_till" in body:
-                facts["due"] = datetime.fromtimestamp(body["complete_till"], UTC)
-            self._tasks.put(connection, [replace(known, **facts)])
+                changed["due"] = datetime.fromtimestamp(body["complete_till"], UTC)
+            self._tasks.put(connection, [replace(known, **changed)])
 
-    def plan(self, connection: Connection, timetable: Timetable, written: Iterable[Sendable]) -> None:
-        """When ``of`` has dealt with all of these: the timers of the deals that they changed follow the mirror."""
+    def update_timers(self, connection: Connection, timetable: Timetable, written: Iterable[Sendable]) -> None:
+        """Recalculate the timers of the deals that these writes changed, after ``apply``."""
         changed = {row.deal_id for row in written if row.kind == "patch_deal"}
         if changed and timetable:
             self._timers.follow(connection, timetable, self._mirror.among(connection, changed).values())
 
-    def _tell(self, connection: Connection, event: Event) -> None:
-        add_events(connection, self._key, [event], self._clock.now().timestamp())
+    def _queue(self, connection: Connection, event: Event) -> None:
+        add_events(connection, self._account_id, [event], self._clock.now().timestamp())
 
 
 def _at(row: Sendable, written: Written) -> datetime:
@@ -116,7 +117,7 @@ def _stage(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _linked(record: DealRecord, contact_id: int) -> DealRecord:
-    """The record with the contact; a deal's first contact is its main one."""
+    """The record with one more contact; a deal's first contact is its main one."""
     if contact_id in record.contact_ids:
         return record
     main = record.main_contact_id or contact_id
@@ -126,16 +127,16 @@ def _linked(record: DealRecord, contact_id: int) -> DealRecord:
 def _patched(record: DealRecord, row: Sendable) -> DealRecord:
     """The record with what was written; the stage only for a roll-back, which is as if the deal had never moved.
 
-    ``updated_at`` stays: a person may have changed something between our read and our write, and the hook that tells of
-    it is older than the write.
+    ``updated_at`` stays: a person may have changed something between our read and our write, and the webhook about it
+    is older than the write.
     """
     body = row.body
     fields = dict(record.fields)
     for field in body.get("custom_fields_values") or ():
         fields[field["field_id"]] = tuple(value["value"] for value in field["values"] or ())
-    gone = {tag["name"] for tag in body.get("tags_to_delete") or ()}
+    removed = {tag["name"] for tag in body.get("tags_to_delete") or ()}
     added = (tag["name"] for tag in body.get("tags_to_add") or ())
-    tags = (*(tag for tag in record.tags if tag not in gone), *added)
+    tags = (*(tag for tag in record.tags if tag not in removed), *added)
     changed: dict[str, Any] = {"fields": {key: values for key, values in fields.items() if values}, "tags": tags}
     if "responsible_user_id" in body:
         changed["responsible_user_id"] = body["responsible_user_id"]

@@ -16,7 +16,7 @@ import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from amo_bridge.channels.sender import ChannelWorkers
-from amo_bridge.engine.event_queue import BATCH, decode_new
+from amo_bridge.engine.event_queue import BATCH_SIZE, decode_new
 from amo_bridge.engine.processor import EventProcessor
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import BridgeError, CrmForbidden, CrmRefused, CrmStopped, LeadLost
@@ -171,10 +171,10 @@ class Worker:
         if not self._has_work():
             return 0
         moved = decode_new(self._store, self._key, self._read_tasks)
-        self._is_behind = moved >= BATCH
-        moved += self._planner.plan()
-        if self._planner.met_unknown:
-            self._planner.met_unknown = False
+        self._is_behind = moved >= BATCH_SIZE
+        moved += self._planner.process()
+        if self._planner.found_unknown_name:
+            self._planner.found_unknown_name = False
             self._refresh_account()
         moved += self.traffic.send_near()
         if moved:

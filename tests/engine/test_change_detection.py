@@ -239,15 +239,15 @@ def test_who_did_it_has_a_name_and_the_roles_of_this_deal() -> None:
 
 def test_the_stage_s_age_is_that_of_the_move() -> None:
     moved_at = told(DealMoved)
-    assert OBSERVER.copy(mirrored(), record(NEW), moved_at).stage_since == OLD
-    assert OBSERVER.copy(mirrored(), record(BRIEF), moved_at).stage_since == NOON
-    new = OBSERVER.copy(None, record(BRIEF, seconds=9), told(DealMoved, at=None))
+    assert OBSERVER.mirrored_after(mirrored(), record(NEW), moved_at).stage_since == OLD
+    assert OBSERVER.mirrored_after(mirrored(), record(BRIEF), moved_at).stage_since == NOON
+    new = OBSERVER.mirrored_after(None, record(BRIEF, seconds=9), told(DealMoved, at=None))
     assert new.stage_since == NOON + timedelta(seconds=9)
 
 
 def test_a_deal_seen_for_the_first_time_in_mid_life_is_where_it_is_since_nobody_knows_when() -> None:
     made = record(BRIEF, seconds=9)
-    assert OBSERVER.copy(None, made, told()).stage_since == made.created_at
+    assert OBSERVER.mirrored_after(None, made, told()).stage_since == made.created_at
 
 
 def test_of_a_secret_field_only_that_it_is_filled_is_told() -> None:

@@ -10,7 +10,7 @@ import pytest
 from support.fakes import BRIEF, agency, at, record, rule_engine, user
 
 from amo_bridge.crm.records import TaskRecord
-from amo_bridge.engine.processor import TasksNow
+from amo_bridge.engine.processor import CurrentTasks
 from amo_bridge.events import (
     TaskAdded,
     TaskAnswered,
@@ -111,7 +111,7 @@ def test_who_did_it_is_told_by_the_task_itself_if_it_was_this_very_change() -> N
 
 
 def test_an_answer_is_awaited_only_when_a_completion_came_without_one() -> None:
-    awaited = rule_engine().task_observer.awaited
+    awaited = rule_engine().task_observer.pending_answer
     bare = replace(FINISHED, result=None)
     assert isinstance(awaited(DONE, bare, record(BRIEF)), TaskAnswered)
     assert awaited(DONE, FINISHED, record(BRIEF)) is None
@@ -120,7 +120,7 @@ def test_an_answer_is_awaited_only_when_a_completion_came_without_one() -> None:
 
 
 def test_an_awaited_answer_is_what_the_task_says_by_then() -> None:
-    settled = rule_engine().task_observer.settled
+    settled = rule_engine().task_observer.answer_now
     answer = TaskAnswered(at=at(0), deal_id=7, task_id=55, text="Согласовать КП")
     assert settled(answer, FINISHED) == replace(answer, result="Согласовано")
     assert settled(answer, replace(FINISHED, result=None)) == answer
@@ -155,5 +155,5 @@ class ListedCrm:
 )
 def test_who_moved_a_date_is_told_by_the_date(due: datetime, doer: str | None) -> None:
     told = replace(MOVED, due=due)
-    now = TasksNow(ListedCrm(), [told])  # type: ignore[arg-type]
-    assert now.with_doer(told).user_id == (user(doer) if doer else agency().current_user_id)
+    now = CurrentTasks(ListedCrm(), [told])  # type: ignore[arg-type]
+    assert now.with_author(told).user_id == (user(doer) if doer else agency().current_user_id)

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 import requests
-from support.fakes import ACCOUNT, BRIEF, NEW, NOON, client_of, rule
+from support.fakes import ACCOUNT, NEW, NOON, client_of, rule
 from support.local_crm import TOKEN, LocalCrm
 
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.reads import deals_by_ids
 from amo_bridge.demo.crm_user import CrmUser
-from amo_bridge.engine.data_loader import DataLoader, needs_of
+from amo_bridge.engine.data_loader import DataLoader
 from amo_bridge.engine.data_sources import SourceContext
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.errors import CrmForbidden
@@ -77,7 +77,7 @@ class Place:
 
     def read(self, *needs: str, name: str = "asks") -> Deal:
         around = self.around()
-        return around.read(asks(*needs, name=name), self.view(self.deal))
+        return around.load(asks(*needs, name=name), self.view(self.deal))
 
 
 @pytest.fixture
@@ -274,7 +274,7 @@ def test_what_is_expected_is_read_for_all_deals_at_once(place: Place, need: Any,
         around.expect({need}, deal)
     place.crm.forget_requests()
     for deal in deals:
-        tuple(getattr(around.read(asks(need), place.view(deal)), need))
+        tuple(getattr(around.load(asks(need), place.view(deal)), need))
     assert sum(place.crm.requests().values()) == per_round
 
 
@@ -282,29 +282,5 @@ def test_files_cost_a_request_for_each_deal_that_is_looked_at(place: Place) -> N
     deals = [place.deal, place.new_deal(), place.new_deal()]
     around = place.around(*deals)
     place.crm.forget_requests()
-    assert around.read(asks("files"), place.view(deals[0])).files == ()
+    assert around.load(asks("files"), place.view(deals[0])).files == ()
     assert place.crm.requests() == {"GET /api/v4/leads/notes": 1, "GET /api/v4/leads/{id}/files": 1}
-
-
-def test_rules_are_asked_beforehand_where_they_will_look(place: Place) -> None:
-    place.around()
-    seen = place.view(place.deal)
-
-    def on_brief(event: Any, deal: Deal, options: Any) -> Skip:
-        if not deal.is_on([BRIEF]):
-            return Skip("не тот этап")
-        return Skip(f"{len(deal.files)}")
-
-    def breaks(event: Any, deal: Deal, options: Any) -> Skip:
-        raise ZeroDivisionError
-
-    def looks(event: Any, deal: Deal, options: Any) -> Skip:
-        return Skip(f"{len(deal.calls)}")
-
-    rules = [
-        rule(on_brief, "cheap first", needs=["files"]),
-        rule(looks, "looks", needs=["calls", "contacts"]),
-        rule(breaks, "broken", needs=["touches"]),
-        rule(lambda event, deal, options: Skip("нет"), "no needs"),
-    ]
-    assert needs_of(((None, one) for one in rules), seen) == {"calls", "contacts"}  # type: ignore[misc]

@@ -13,7 +13,7 @@ from support.fakes import BRIEF, MEETING, NEW, NOON, Around, NoOptions, agency, 
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.deal_view import Viewer
-from amo_bridge.engine.dispatcher import Dispatcher, EvaluationContext, Verdict
+from amo_bridge.engine.dispatcher import Dispatcher, EarlyAnswers, EvaluationContext, Verdict
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.errors import CrmUncertain
@@ -51,7 +51,7 @@ def case(*happened: Event, **changed: Any) -> EvaluationContext:
 
 def judged(rules: Sequence[Rule], *happened: Event, **how: Any) -> list[Verdict]:
     settings = {key: how.pop(key) for key in ("dry_run", "now") if key in how}
-    return dispatcher(rules, **settings).judge(case(*(happened or (MOVE,)), **how), Around())
+    return dispatcher(rules, **settings).evaluate(case(*(happened or (MOVE,)), **how), Around())
 
 
 def told(verdicts: Sequence[Verdict]) -> list[tuple[str, str]]:
@@ -231,39 +231,124 @@ def renames(event: Event, deal: Deal, options: NoOptions) -> Any:
 def test_a_rule_sees_its_own_tasks_if_it_asks_for_them() -> None:
     around = Around(own_tasks=(OWN,))
     rules = [rule(renames, "asks", needs=["own_tasks"]), rule(renames, "does_not")]
-    found = dispatcher(rules).judge(case(MOVE), around)
+    found = dispatcher(rules).evaluate(case(MOVE), around)
     assert told(found) == [("asks", "acts"), ("does_not", "skipped")]
     assert around.asked == ["asks.one 7"]
 
 
 def test_a_task_that_says_so_already_is_left_alone() -> None:
     around = Around(own_tasks=(replace(OWN, text="Новый"),))
-    (verdict,) = dispatcher([rule(renames, needs=["own_tasks"])]).judge(case(MOVE), around)
+    (verdict,) = dispatcher([rule(renames, needs=["own_tasks"])]).evaluate(case(MOVE), around)
     assert (verdict.outcome, verdict.reason) == ("skipped", "всё уже так, как надо")
 
 
 def test_nothing_is_read_for_a_rule_that_does_not_look() -> None:
     around = Around()
-    dispatcher([rule(passes, needs=["files", "calls"])]).judge(case(MOVE), around)
+    dispatcher([rule(passes, needs=["files", "calls"])]).evaluate(case(MOVE), around)
     assert around.asked == []
+
+
+class Counted:
+    """Judges by ``judge`` and counts how often."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+        self.times = 0
+
+    def __call__(self, event: Event, deal: Deal, options: NoOptions) -> Any:
+        self.times += 1
+        return self.judge(event, deal, options)
+
+
+class Loaded(Around):
+    """What rules need is loaded already."""
+
+    def loaded(self, rule: Rule, deal: Deal) -> Deal:
+        return replace(deal, **{need: self.what[need] for need in rule.handler.needs})
+
+
+def looks_at_files(event: Event, deal: Deal, options: NoOptions) -> Skip:
+    return Skip(f"файлов: {len(deal.files)}")
+
+
+def looks_at_calls(event: Event, deal: Deal, options: NoOptions) -> Skip:
+    return Skip(f"звонков: {len(deal.calls)}")
+
+
+def test_early_evaluation_finds_out_what_rules_will_look_at() -> None:
+    rules = [
+        rule(passes, "cheap first", needs=["files"]),
+        rule(looks_at_calls, "looks", needs=["calls", "contacts"]),
+        rule(breaks, "broken", needs=["touches"]),
+        rule(passes, "no needs"),
+    ]
+    assert dispatcher(rules).evaluate_early(case(MOVE), EarlyAnswers()) == {"calls", "contacts"}
+    late = dispatcher(rules, now=timedelta(days=30))
+    assert late.evaluate_early(case(MOVE), EarlyAnswers()) == set()
+    assert dispatcher(rules).evaluate_early(case(MOVE, tags=("без робота",)), EarlyAnswers()) == set()
+
+
+@pytest.mark.parametrize(
+    ("judge", "data", "times"),
+    [
+        pytest.param(passes, Around(), 1, id="it does not look"),
+        pytest.param(breaks, Around(), 1, id="it breaks before it looks"),
+        pytest.param(looks_at_files, Loaded(files=()), 2, id="it looks, and that is loaded by now"),
+        pytest.param(looks_at_files, Around(files=()), 2, id="it looks, and that has to be loaded"),
+    ],
+)
+def test_an_early_answer_is_not_asked_for_again(judge: Judge, data: Around, times: int) -> None:
+    counted, answers = Counted(judge), EarlyAnswers()
+    engine = dispatcher([rule(counted, needs=["files"])])
+    engine.evaluate_early(case(MOVE), answers)
+    with_early = engine.evaluate(case(MOVE), data, answers)
+    assert counted.times == times
+    assert with_early == engine.evaluate(case(MOVE), data)
+
+
+def test_a_rule_whose_data_is_loaded_is_evaluated_once() -> None:
+    counted = Counted(looks_at_files)
+    rules = [rule(counted, needs=["files"])]
+    (verdict,) = dispatcher(rules).evaluate(case(MOVE), Loaded(files=()))
+    assert (verdict.reason, counted.times) == ("файлов: 0", 1)
+
+
+def test_a_rule_is_left_for_later_if_its_data_is_read_anyway() -> None:
+    counted, answers = Counted(looks_at_files), EarlyAnswers()
+    engine = dispatcher([rule(looks_at_files, "first", needs=["files"]), rule(counted, "second", needs=["files"])])
+    assert engine.evaluate_early(case(MOVE), answers) == {"files"}
+    assert counted.times == 0
+    engine.evaluate(case(MOVE), Loaded(files=()), answers)
+    assert counted.times == 1
+    assert engine.evaluate_early(case(MOVE), EarlyAnswers(), expected=["files"]) == {"files"}
+    assert counted.times == 1
+
+
+def test_an_early_answer_about_another_state_of_the_deal_does_not_count() -> None:
+    counted, answers = Counted(lambda event, deal, options: Skip(deal.stage.title)), EarlyAnswers()
+    rules = [rule(refuses("Бриф"), "gate", gate=True), rule(counted, "field", FieldChanged, needs=["files"])]
+    engine = dispatcher(rules)
+    engine.evaluate_early(case(MOVE, DATE), answers)
+    *_, about_field = engine.evaluate(case(MOVE, DATE), Around(), answers)
+    assert (about_field.reason, counted.times) == (NEW, 2), "the gate has rolled the deal back"
 
 
 def test_a_rule_that_looks_at_what_it_did_not_ask_for_fails_and_says_what_to_do() -> None:
     def looks(event: Event, deal: Deal, options: NoOptions) -> Skip:
         return Skip("открытых задач нет" if not deal.open_tasks else "есть открытые задачи")
 
-    (verdict,) = dispatcher([rule(looks, needs=["own_tasks"])]).judge(case(MOVE), Around(own_tasks=()))
+    (verdict,) = dispatcher([rule(looks, needs=["own_tasks"])]).evaluate(case(MOVE), Around(own_tasks=()))
     assert verdict.outcome == "failed"
     assert "needs={'open_tasks'}" in verdict.reason
 
 
 def test_amocrm_s_trouble_is_not_the_rule_s_failure() -> None:
     class Silent(Around):
-        def read(self, rule: Rule, deal: Deal) -> Deal:
+        def load(self, rule: Rule, deal: Deal) -> Deal:
             raise CrmUncertain("no answer")
 
     with pytest.raises(CrmUncertain):
-        dispatcher([rule(renames, needs=["own_tasks"])]).judge(case(MOVE), Silent())
+        dispatcher([rule(renames, needs=["own_tasks"])]).evaluate(case(MOVE), Silent())
 
 
 def test_a_date_that_is_empty_is_told_as_the_reason() -> None:
@@ -288,7 +373,7 @@ KEYS: list[tuple[Event, Event, bool]] = [
 
 @pytest.mark.parametrize(("one", "other", "same"), KEYS)
 def test_the_same_thing_has_the_same_key_whoever_told_of_it(one: Event, other: Event, same: bool) -> None:
-    assert (one.event_key(case().told_key) == other.event_key(case().told_key)) is same
+    assert (one.event_key(case().queue_key) == other.event_key(case().queue_key)) is same
 
 
 def test_a_new_deal_s_followers_count_as_one_action() -> None:

@@ -13,7 +13,7 @@ from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.dispatcher import Dispatcher, EvaluationContext, Verdict
-from amo_bridge.engine.gates import Explanation, RollbackHistory, settled, slot_of
+from amo_bridge.engine.gates import Explanation, RollbackHistory, explanations_to_close, slot_of
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.events import DealMoved, Event, StageEntered
@@ -42,7 +42,7 @@ def judged(*rules: Rule, on: str = MEETING, late: timedelta = timedelta(0), **ch
     """The deal comes onto a stage; explanations: 1 of «gate» about the meeting, 2 of «gate» about «Новый клиент», 3 of
     another rule."""
     resolver = Resolver(agency(), People(agency(), {}), CalendarOptions().calendar("Europe/Moscow"))
-    desk = Dispatcher(rules, resolver, agency(), clock(NOON + late), dry_run=False, opt_out_tag="без робота")
+    dispatcher = Dispatcher(rules, resolver, agency(), clock(NOON + late), dry_run=False, opt_out_tag="без робота")
     now = record(on, **changed)
     came = StageEntered(at=NOON, deal_id=7, stage=agency().stage(on).key, stage_name=on, from_stage=LOST_KEY)
     open_ones = [
@@ -52,7 +52,7 @@ def judged(*rules: Rule, on: str = MEETING, late: timedelta = timedelta(0), **ch
     ]
     deal = Viewer(agency(), "https://agency.amocrm.ru").deal(now)
     happened = (DealMoved(at=NOON, deal_id=7), came)
-    return desk.judge(EvaluationContext(happened, "told", now, deal, explanations=lambda: open_ones), Around())
+    return dispatcher.evaluate(EvaluationContext(happened, "told", now, deal, explanations=lambda: open_ones), Around())
 
 
 def closed(verdicts: list[Verdict], outcome: str = "acts") -> list[int]:
@@ -81,7 +81,8 @@ def test_a_deal_among_the_unsorted_is_not_closed() -> None:
     among = replace(agency().stage(NEW), kind="unsorted")
     came = StageEntered(at=NOON, deal_id=7, stage=among.key)
     deal = Viewer(agency(), "https://agency.amocrm.ru").deal(record(NEW))
-    assert settled([Explanation(1, "gate.one", OF_MEETING)], "gate.one", came, replace(deal, stage=among)) == []
+    explanations = [Explanation(1, "gate.one", OF_MEETING)]
+    assert explanations_to_close(explanations, "gate.one", came, replace(deal, stage=among)) == []
 
 
 def test_what_is_closed_says_where_the_deal_went() -> None:

@@ -48,7 +48,7 @@ def acted(store: Store, clock: FixedClock, times: int, deal_id: int = 7, name: s
 
 
 def held(connection: Connection, clock: FixedClock, said: Verdict, person: str | None = "head") -> Verdict:
-    return LoopGuard(ACCOUNT, told_by(person), clock).held(connection, said, case_of())
+    return LoopGuard(ACCOUNT, told_by(person), clock).check(connection, said, case_of())
 
 
 def test_up_to_the_limit_a_rule_goes_on(store: Store, clock: FixedClock) -> None:

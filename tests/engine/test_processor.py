@@ -128,7 +128,7 @@ def test_a_move_is_judged_and_everything_about_it_is_written_at_once(world: Worl
     world.knows(record(NEW, seconds=-60))
     world.shows(record(BRIEF))
     world.hears(moved())
-    assert world.planner.plan() == 1
+    assert world.planner.process() == 1
     assert world.states() == ["done"]
     assert world.texts() == [f"StageEntered: {BRIEF}"]
     came, decided = world.journal()
@@ -138,14 +138,14 @@ def test_a_move_is_judged_and_everything_about_it_is_written_at_once(world: Worl
     assert decided.effects == ((f"примечание «StageEntered: {BRIEF}»", "ready", ""),)
     before = record(NEW, seconds=-60)
     assert world.mirror.get([7])[7] == MirroredDeal(before, before.updated_at).became(record(BRIEF), NOON)
-    assert world.planner.plan() == 0
+    assert world.planner.process() == 0
 
 
 def test_what_no_hook_told_of_is_not_called_a_hook(world: World) -> None:
     world.knows(record(NEW, seconds=-60))
     world.shows(record(BRIEF))
     world.hears(moved(caught_up=True))
-    world.planner.plan()
+    world.planner.process()
     came, *_ = world.journal()
     assert came.what == "сверка: смена этапа"
 
@@ -154,7 +154,7 @@ def test_the_judgement_is_by_the_deal_as_it_is_not_by_the_hook(world: World) -> 
     world.knows(record(NEW, seconds=-60))
     world.shows(record(OFFER, seconds=5))
     world.hears(moved(to=BRIEF))
-    world.planner.plan()
+    world.planner.process()
     assert world.texts() == [f"StageEntered: {OFFER}"]
 
 
@@ -163,7 +163,7 @@ def test_hooks_about_the_same_change_are_judged_once(world: World) -> None:
     world.knows(record(NEW, seconds=-60))
     world.shows(record(BRIEF))
     world.hears(moved(), DealUpdated(at=NOON, deal_id=7, **on_stage(BRIEF)), moved(seconds=-5, to=MEETING))
-    assert world.planner.plan() == 3
+    assert world.planner.process() == 3
     assert [entry.verdict for entry in world.journal()] == ["came", "skipped", "came", "came"]
     assert [entry.reason for entry in world.journal()][2:] == ["уже учтено", "уже учтено"]
 
@@ -171,7 +171,7 @@ def test_hooks_about_the_same_change_are_judged_once(world: World) -> None:
 def test_what_the_mirror_knows_is_not_read_again(world: World) -> None:
     world.knows(record(BRIEF))
     world.hears(moved())
-    assert world.planner.plan() == 1
+    assert world.planner.process() == 1
     assert world.crm.asked == []
 
 
@@ -180,21 +180,21 @@ def test_many_deals_are_read_together(world: World) -> None:
     world.knows(*(record(NEW, deal.id, seconds=-60) for deal in deals))
     world.shows(*deals)
     world.hears(*(moved(deal.id) for deal in deals))
-    assert world.planner.plan() == 150
+    assert world.planner.process() == 150
     assert len(world.crm.asked) == 1
     assert len(world.texts()) == 150
 
 
 def test_what_no_rule_waits_for_is_not_read(world: World) -> None:
     world.hears(FileAttached(at=NOON, note_id=1, entity_type="deal", entity_id=7, file_name="КП.pdf"))
-    world.planner.plan()
+    world.planner.process()
     assert world.crm.asked == []
     assert world.journal()[0].reason == "ни одно правило этого не ждёт"
 
 
 def test_a_deal_that_is_not_there_any_more_is_told(world: World) -> None:
     world.hears(moved())
-    assert world.planner.plan() == 1
+    assert world.planner.process() == 1
     assert "сделки нет в аккаунте" in world.journal()[0].reason
 
 
@@ -203,7 +203,7 @@ def test_a_deleted_deal_is_forgotten_and_news_again_when_it_comes_back(world: Wo
     world.shows(record(BRIEF))
     world.hears(moved(), DealDeleted(deal_id=7))
     world.use(rule(lambda event, deal, options: Skip("нет"), "looks", StageEntered))
-    world.planner.plan()
+    world.planner.process()
     assert world.mirror.get([7]) == {}
 
 
@@ -213,11 +213,11 @@ def test_a_later_event_of_a_deal_waits_for_what_the_earlier_one_caused(world: Wo
     world.shows(record(BRIEF), record(NEW, 8))
     file = FileAttached(at=NOON, note_id=1, entity_type="deal", entity_id=7, file_name="КП.pdf")
     world.hears(moved(), file, replace(file, note_id=2, entity_id=8))
-    assert world.planner.plan() == 2
+    assert world.planner.process() == 2
     assert world.states() == ["done", "open", "done"]
-    assert world.planner.plan() == 0
+    assert world.planner.process() == 0
     world.sends_all()
-    assert world.planner.plan() == 1
+    assert world.planner.process() == 1
     assert world.texts() == [f"StageEntered: {BRIEF}", f"FileAttached: {NEW}", f"FileAttached: {BRIEF}"]
 
 
@@ -230,9 +230,9 @@ def test_a_later_event_does_not_wait_for_what_goes_out_past_amocrm(world: World)
     world.knows(record(NEW, seconds=-60))
     world.shows(record(BRIEF))
     world.hears(moved())
-    assert world.planner.plan() == 1
+    assert world.planner.process() == 1
     world.hears(FileAttached(at=NOON, note_id=1, entity_type="deal", entity_id=7, file_name="КП.pdf"))
-    assert world.planner.plan() == 1
+    assert world.planner.process() == 1
     with world.store.read() as connection:
         kinds = connection.execute(select(outbox.c.kind, outbox.c.state).order_by(outbox.c.id)).all()
     assert [tuple(row) for row in kinds] == [("send_letter", "ready"), ("add_note", "ready")]
@@ -243,12 +243,12 @@ def test_a_thing_decided_before_is_not_decided_again(world: World) -> None:
     world.knows(record(NEW, seconds=-60))
     world.shows(record(BRIEF))
     world.hears(moved())
-    world.planner.plan()
+    world.planner.process()
     world.sends_all()
     world.knows(record(NEW, seconds=-60))
     with world.store.write() as connection:
         connection.execute(update(events).values(state="open"))
-    world.planner.plan()
+    world.planner.process()
     assert len(world.texts()) == 1
     assert (world.journal()[-1].verdict, world.journal()[-1].reason) == ("skipped", "уже сделано раньше")
 
@@ -265,17 +265,17 @@ class Breaking(Viewer):
 def test_a_poisonous_event_is_put_off_and_the_others_go_on(
     world: World, hands: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "MOST_TRIES", 3)
+    monkeypatch.setattr(recorder, "MAX_ATTEMPTS", 3)
     world.use(ON_MOVES, viewer=Breaking(agency(), URL))
     world.knows(*(record(NEW, number, seconds=-60) for number in (7, 13)))
     world.shows(record(BRIEF, 7), record(BRIEF, 13))
     world.hears(moved(13), moved(13, 1), moved(7))
-    assert world.planner.plan() == 1
+    assert world.planner.process() == 1
     assert world.states() == ["open", "open", "done"]
-    assert world.planner.plan() == 0
+    assert world.planner.process() == 0
     for _ in range(2):
         hands.advance(timedelta(hours=1))
-        world.planner.plan()
+        world.planner.process()
     with world.store.read() as connection:
         row = connection.execute(select(events).order_by(events.c.id)).first()
     assert row is not None
@@ -283,7 +283,7 @@ def test_a_poisonous_event_is_put_off_and_the_others_go_on(
     # What could not be judged is not lost: the next event of the deal finds the same change.
     world.use(ON_MOVES)
     hands.advance(timedelta(hours=1))
-    assert world.planner.plan() == 1
+    assert world.planner.process() == 1
     assert world.texts() == [f"StageEntered: {BRIEF}"] * 2
 
 
@@ -293,12 +293,12 @@ def test_an_event_that_this_version_can_not_read_is_put_off_and_its_deal_waits(w
     world.hears(moved(8), moved(8, seconds=-1), moved(7))
     with world.store.write() as connection:
         connection.execute(update(events).where(events.c.id == 1).values(body='{"type": "OfTomorrow"}'))
-    assert world.planner.plan() == 1
-    assert world.planner.plan() == 0
+    assert world.planner.process() == 1
+    assert world.planner.process() == 0
     assert world.states() == ["open", "open", "done"]
-    for _ in range(recorder.MOST_TRIES):
+    for _ in range(recorder.MAX_ATTEMPTS):
         hands.advance(timedelta(hours=1))
-        world.planner.plan()
+        world.planner.process()
     assert world.states() == ["failed", "done", "done"]
 
 
@@ -314,12 +314,12 @@ def test_a_stage_that_the_account_s_copy_does_not_know_is_waited_for(world: Worl
     world.knows(record(NEW, seconds=-60))
     world.shows(record(BRIEF))
     world.hears(moved())
-    assert world.planner.plan() == 0
-    assert world.planner.met_unknown
+    assert world.planner.process() == 0
+    assert world.planner.found_unknown_name
     assert world.states() == ["open"]
     world.planner.rule_engine = of(agency())
     hands.advance(timedelta(minutes=1))
-    assert world.planner.plan() == 1
+    assert world.planner.process() == 1
     assert world.texts() == [f"StageEntered: {BRIEF}"]
 
 
@@ -342,11 +342,11 @@ def test_while_amocrm_or_the_store_is_silent_nothing_is_lost_and_nobody_blamed(
     whole = world.crm.get
     monkeypatch.setattr(world.crm, "get", lambda path, params=None: whole(path, params) if DEALS in path else silent())
     with pytest.raises(type(trouble)):
-        world.planner.plan()
+        world.planner.process()
     assert world.states() == ["open"]
     assert world.journal() == []
     monkeypatch.undo()
-    assert world.planner.plan() == 1
+    assert world.planner.process() == 1
     assert world.texts() == [f"StageEntered: {BRIEF}"]
 
 
@@ -371,8 +371,28 @@ def test_a_rule_finds_the_tasks_it_set_by_their_marks(world: World) -> None:
     world.knows(record(NEW, seconds=-60))
     world.shows(record(BRIEF))
     world.hears(moved())
-    world.planner.plan()
+    world.planner.process()
     assert seen == [("a", False), ("b", True)]
+
+
+def test_a_rule_is_evaluated_once_on_each_state_of_its_data(world: World) -> None:
+    """Early and, where it looked, once more on what was read for all deals of the batch."""
+    evaluated: list[tuple[str, int]] = []
+
+    def counted(name: str, *needs: str, looks: bool = True) -> Rule:
+        def judge(event: Event, deal: Deal, options: NoOptions) -> Skip:
+            evaluated.append((name, deal.id))
+            return Skip(f"{len(deal.own_tasks)}" if looks else "не то")
+
+        return rule(judge, name, needs=needs)
+
+    world.use(counted("looks", "own_tasks"), counted("too", "own_tasks"), counted("does not", "calls", looks=False))
+    world.knows(record(NEW, seconds=-60), record(NEW, deal_id=8, seconds=-60))
+    world.shows(record(BRIEF), record(BRIEF, deal_id=8))
+    world.hears(moved(), moved(8))
+    world.planner.process()
+    times = {name: [deal for who, deal in evaluated if who == name] for name, _ in evaluated}
+    assert times == {"looks": [7, 8, 7, 8], "too": [7, 8], "does not": [7, 8]}
 
 
 def test_a_rule_that_goes_round_in_circles_is_held_back(world: World, hands: FixedClock) -> None:
@@ -383,14 +403,14 @@ def test_a_rule_that_goes_round_in_circles_is_held_back(world: World, hands: Fix
         stage = (BRIEF, MEETING)[number % 2]
         world.shows(record(stage, seconds=number))
         world.hears(moved(seconds=number, to=stage))
-        world.planner.plan()
+        world.planner.process()
         world.sends_all()
         verdicts.append(world.journal()[-1].verdict)
     assert verdicts == ["acts", "acts", "acts", "held", "held"]
     hands.advance(timedelta(hours=1, seconds=1))
     world.shows(record(OFFER, seconds=60))
     world.hears(moved(seconds=60, to=OFFER))
-    world.planner.plan()
+    world.planner.process()
     assert world.journal()[-1].verdict == "acts"
 
 
@@ -403,7 +423,7 @@ def test_what_the_journal_shows_of_a_dry_run_and_of_a_failure(world: World) -> N
     world.knows(record(NEW, seconds=-60))
     world.shows(record(BRIEF))
     world.hears(moved())
-    world.planner.plan()
+    world.planner.process()
     _, dry, broken = world.journal()
     assert (dry.verdict, dry.effects) == ("would_act", ((f"этап → «{NEW}»", "dry", ""),))
     assert broken.verdict == "failed"
@@ -417,7 +437,7 @@ def test_a_new_deal_of_ours_is_judged_like_anybody_s(world: World) -> None:
     world.use(first)
     world.shows(record(NEW, 900, created_at=at(-1)))
     world.hears(DealAdded(at=at(-30), deal_id=900, user_id=0, **on_stage(NEW)))
-    world.planner.plan()
+    world.planner.process()
     assert states(world.store) == ["ready"]
     (_, decided) = world.journal(900)
     assert decided.what == f"новая сделка на этапе «{NEW}»"

@@ -79,7 +79,7 @@ class Office:
     def told(self, *heard: Event) -> None:
         with self.store.write() as connection:
             add_events(connection, ACCOUNT, list(heard), NOON.timestamp())
-        while self.planner.plan():
+        while self.planner.process():
             pass
 
     def heard_on(self, *deals: int) -> Mapping[int, list[str]]:

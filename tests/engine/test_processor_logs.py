@@ -64,7 +64,7 @@ def test_a_rule_that_breaks_names_itself_its_deal_and_its_event(store: Store, li
         add_events(connection, ACCOUNT, [told], NOON.timestamp())
     crm = ScriptedCrm(rows={"/api/v4/leads": [api_row(moved)]})
     judge = rule_engine_with(rule(breaks, "breaking", DealMoved))  # type: ignore[arg-type]
-    EventProcessor(store, ACCOUNT, crm, judge, clock(), nobody(store, crm)).plan()  # type: ignore[arg-type]
+    EventProcessor(store, ACCOUNT, crm, judge, clock(), nobody(store, crm)).process()  # type: ignore[arg-type]
     logged = line(lines, "rule failed")
     assert (logged["rule"], logged["deal"], logged["event_id"]) == ("breaking.one", 7, 1)
     assert "nothing here" in logged["error"]

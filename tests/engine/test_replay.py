@@ -11,7 +11,7 @@ from support.fakes import BRIEF, LOST, MEETING, NEW, URL, ScriptedCrm, agency, a
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.crm.records import EPOCH, DealRecord
-from amo_bridge.engine.replay import Decided, Replayed, replay, undecided
+from amo_bridge.engine.replay import ReplayResult, RuleDecision, replay, undecided
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.events import DealMoved, FieldChanged, FileAttached, StageEntered
 
@@ -24,7 +24,7 @@ def hook(action: str, /, **told: Any) -> bytes:
     return urlencode({f"leads[{action}][0][{key}]": value for key, value in facts.items()}).encode()
 
 
-def replayed(body: bytes, *deals: DealRecord) -> tuple[Replayed, ScriptedCrm]:
+def replayed(body: bytes, *deals: DealRecord) -> tuple[ReplayResult, ScriptedCrm]:
     patient = RuleEngine.of(rule_engine().config, agency(), FixedClock(EPOCH))
     crm = ScriptedCrm(rows={DEALS: [api_row(deal) for deal in deals]})
     found = replay(body, patient, crm)  # type: ignore[arg-type]
@@ -35,7 +35,7 @@ def replayed(body: bytes, *deals: DealRecord) -> tuple[Replayed, ScriptedCrm]:
 AWAITED = "Продажи / Получение брифа"
 
 
-def by_clause(found: Replayed) -> dict[str, Decided]:
+def by_clause(found: ReplayResult) -> dict[str, RuleDecision]:
     return {decided.rule.clause: decided for decided in found.decisions if decided.verdict != "skipped"}
 
 

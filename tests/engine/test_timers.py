@@ -254,7 +254,7 @@ def test_a_step_is_judged_on_a_fresh_read_and_journaled(store: Store) -> None:
     crm = ScriptedCrm(rows={"/api/v4/leads": [api_row(record(BRIEF))]})
     hands = clock(NOON + timedelta(days=1))
     planner = EventProcessor(store, ACCOUNT, crm, rule_engine_with(scheduled(ladder)), hands, nobody(store, crm))  # type: ignore[arg-type]
-    assert planner.plan() == 1
+    assert planner.process() == 1
     assert crm.asked == [("GET", "/api/v4/leads/7")]
     came, decided = _journal(store)
     assert came == ("came", None, "наступил срок шага «1 день»", "")
@@ -270,7 +270,7 @@ def test_a_step_of_a_rule_that_is_off_by_now_is_done_by_nobody(store: Store) -> 
     planner = EventProcessor(
         store, ACCOUNT, crm, rule_engine_with(scheduled(ladder, "other")), clock(), nobody(store, crm)
     )  # type: ignore[arg-type]
-    assert planner.plan() == 1
+    assert planner.process() == 1
     assert crm.asked == []
     assert _journal(store) == [("came", None, "наступил срок шага «1 день»", "ни одно правило этого не ждёт")]
 
@@ -280,10 +280,10 @@ def test_moving_and_deleting_plan_and_forget(store: Store) -> None:
     crm = ScriptedCrm(rows={"/api/v4/leads": [api_row(record(BRIEF))]})
     planner = EventProcessor(store, ACCOUNT, crm, rule_engine_with(scheduled(ladder)), clock(), nobody(store, crm))  # type: ignore[arg-type]
     _hears(store, DealMoved(at=NOON, deal_id=7, **on_stage(BRIEF)))
-    planner.plan()
+    planner.process()
     assert maker.timers() == [(7, "1 d", "open"), (7, "3 d", "open")]
     _hears(store, DealDeleted(at=at(5), deal_id=7))
-    planner.plan()
+    planner.process()
     assert maker.timers() == []
 
 

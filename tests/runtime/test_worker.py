@@ -33,11 +33,11 @@ class Part:
 
     def __init__(self) -> None:
         self.troubles: queue.SimpleQueue[Exception] = queue.SimpleQueue()
-        self.met_unknown = False
+        self.found_unknown_name = False
         self.rounds = 0
         self.recovered = 0
 
-    def plan(self) -> int:
+    def process(self) -> int:
         self.rounds += 1
         if not self.troubles.empty():
             raise self.troubles.get()
@@ -170,7 +170,7 @@ def test_it_does_not_wait_for_quiet_for_ever(worker_with: Hire, monkeypatch: pyt
 def test_what_appeared_in_the_account_is_read_before_the_next_round(worker_with: Hire, part: Part) -> None:
     refreshed: list[int] = []
     worker = worker_with(refresh=lambda: refreshed.append(part.rounds))
-    part.met_unknown = True
+    part.found_unknown_name = True
     worker.once()
     worker.once()
     assert refreshed == [1]

@@ -166,11 +166,11 @@ class Around:
         self.what = what
         self.asked: list[str] = []
 
-    def seen(self, rule: Rule, deal: Deal) -> Deal:
+    def loaded(self, rule: Rule, deal: Deal) -> Deal:
         unread: dict[str, Any] = {need: Missing(need) for need in rule.handler.needs}
         return replace(deal, **unread)
 
-    def read(self, rule: Rule, deal: Deal) -> Deal:
+    def load(self, rule: Rule, deal: Deal) -> Deal:
         self.asked.append(f"{rule.name} {deal.id}")
         return replace(deal, **{need: self.what[need] for need in rule.handler.needs})
 

@@ -256,9 +256,9 @@ def test_the_last_busy_minute_of_a_quiet_account_is_not_read_for_ever(account: A
 class Part:
     """Stands for the planner and the sender, who have nothing to do."""
 
-    met_unknown = False
+    found_unknown_name = False
 
-    def plan(self) -> int:
+    def process(self) -> int:
         return 0
 
     def send(self) -> int:

@@ -16,7 +16,7 @@ from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.journal import Entry
-from amo_bridge.engine.replay import NotRepeatable, Repeating
+from amo_bridge.engine.replay import ManualRepeat, NotRepeatable
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.mirror.deals import Mirror
@@ -97,7 +97,7 @@ def steps_of(entries: Iterable[Entry]) -> list[Step]:
 
 def judge(here: AccountView, deal_id: int, event_id: int) -> list[Verdict]:
     """What the rules would do about this event now; nothing is changed. Raises BridgeError, ConfigError."""
-    return _repeating(here).judge(deal_id, event_id)
+    return _repeating(here).evaluate(deal_id, event_id)
 
 
 def carry_out(here: AccountView, deal_id: int, event_id: int, rule: str, mark: str) -> Verdict:
@@ -113,7 +113,7 @@ def _stage(here: AccountView, record: DealRecord) -> str:
     return known.stage_of(*key).title if known and known.has_stage(*key) else ""
 
 
-def _repeating(here: AccountView) -> Repeating:
+def _repeating(here: AccountView) -> ManualRepeat:
     """Raises NotMet, NotRepeatable, ConfigError."""
     known = here.crm_account
     if known is None:
@@ -121,7 +121,7 @@ def _repeating(here: AccountView) -> Repeating:
     if here.bridge.role == "web":
         raise NotRepeatable("этот процесс только принимает хуки: повторить может тот, что работает с amoCRM")
     client = account_client(here.config, here.bridge.environment)
-    return Repeating(here.store, here.key, RuleEngine.of(here.config, known, SystemClock()), client, here.clock)
+    return ManualRepeat(here.store, here.key, RuleEngine.of(here.config, known, SystemClock()), client, here.clock)
 
 
 # A deal's call scripts with its data filled in: from the store, without asking amoCRM.

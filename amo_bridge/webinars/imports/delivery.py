@@ -229,7 +229,7 @@ class AfterWrite:
         self, connection: Connection, job: Import, row: ImportRow, body: Mapping[str, Any], written: Written
     ) -> None:
         """A deal was created."""
-        self._write_results.of_all(connection, [(self._as_effect("create_deal", row, written.id, body), written)])
+        self._write_results.apply(connection, [(self._as_effect("create_deal", row, written.id, body), written)])
         self._note(connection, job, written.id, f"создана: {row.row.why}; {row.row.sorted.why}")
 
     def changed(
@@ -257,8 +257,8 @@ class AfterWrite:
         self._note(connection, job, written.id, "загрузка отменена")
 
     def _patched(self, connection: Connection, effect: Sendable, written: Written) -> None:
-        self._write_results.of_all(connection, [(effect, written)])
-        self._write_results.plan(connection, self._timetable(), [effect])
+        self._write_results.apply(connection, [(effect, written)])
+        self._write_results.update_timers(connection, self._timetable(), [effect])
 
     def _as_effect(
         self, kind: str, row: ImportRow, deal_id: int, body: Mapping[str, Any], *, rolls_back: bool = False
