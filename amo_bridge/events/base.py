@@ -12,6 +12,14 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
+__all__ = [
+    "Card",
+    "Event",
+    "FieldValue",
+    "TouchKind",
+    "TouchRecord",
+]
+
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 HOUR_SECONDS, DAY_SECONDS = 3600, 86400
 

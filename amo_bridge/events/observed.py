@@ -12,6 +12,23 @@ from datetime import datetime
 
 from amo_bridge.events.base import Event
 
+__all__ = [
+    "ClientAnswered",
+    "ClientUnsubscribed",
+    "ContactDateChanged",
+    "DealObserved",
+    "FieldChanged",
+    "ResponsibleChanged",
+    "SeriesLetterDue",
+    "StageEntered",
+    "StepDue",
+    "TaskAnswered",
+    "TaskFinished",
+    "TaskObserved",
+    "TaskRemoved",
+    "TaskRescheduled",
+]
+
 _ANSWERED_BY = {"call": "звонок", "mail": "письмо", "chat": "сообщение в чате", "sms": "SMS"}
 
 

@@ -20,6 +20,40 @@ from amo_bridge.events.base import (
     deal_of_card,
 )
 
+__all__ = [
+    "CallLogged",
+    "ClientAdded",
+    "ClientDeleted",
+    "ClientReported",
+    "ClientRestored",
+    "ClientUpdated",
+    "DealAdded",
+    "DealDeleted",
+    "DealMoved",
+    "DealReassigned",
+    "DealReported",
+    "DealRestored",
+    "DealUpdated",
+    "FileAttached",
+    "ListElementReported",
+    "MailLogged",
+    "MessageReceived",
+    "NoteAdded",
+    "NoteReported",
+    "PipelineTriggerFired",
+    "SmsLogged",
+    "TalkReported",
+    "TaskAdded",
+    "TaskCompleted",
+    "TaskDeleted",
+    "TaskReported",
+    "TaskUpdated",
+    "Unrecognised",
+    "UnsortedAdded",
+    "UnsortedClosed",
+    "UnsortedUpdated",
+]
+
 _DIRECTIONS = {"in": "входящий", "out": "исходящий"}
 _LETTERS = {"in": "входящее письмо", "out": "исходящее письмо"}
 _MESSAGES = {"in": "входящее сообщение", "out": "исходящее сообщение"}
