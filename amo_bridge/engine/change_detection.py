@@ -1,4 +1,4 @@
-"""Change detection: compares a fresh read of a deal or a task with the mirror and concludes observed events.
+"""Change detection: concludes observed events by comparing a fresh read with the mirror.
 
 A webhook repeats, overtakes an earlier one and gets lost. So rules about stages and fields are evaluated when the deal
 *is* different, whatever reported it and however often; the webhook only says when and who.

@@ -1,7 +1,8 @@
-"""Loads what rules need besides the deal, only where a rule looks, for all such deals of a batch at once.
+"""Data loader: reads what rules need besides the deal, only where a rule looks.
 
-Rules are pure, so they can be evaluated early on deals where nothing of this is loaded: a rule that looks raises
-``NotLoaded`` there, and the processor tells the loader what to expect before the rules are evaluated for good.
+It is read for all such deals of a batch at once. Rules are pure, so they can be evaluated early on deals where nothing
+of this is loaded: a rule that looks raises ``NotLoaded`` there, and the loader learns what to expect before the rules
+are evaluated for good.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Deal view: makes the ``Deal`` that rules are evaluated on from amoCRM's record and the account's names.
+"""Deal view: makes the ``Deal`` on which rules are evaluated from amoCRM's record.
 
 Custom fields come by name, dates as dates in the account's time zone; amoCRM's own forms (strings for numbers, Unix
 seconds for dates) go no further.

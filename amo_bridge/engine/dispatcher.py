@@ -1,7 +1,7 @@
-"""Dispatcher: events × enabled rules → verdicts. Writes nothing; one broken rule never silences another.
+"""Dispatcher: events × enabled rules → verdicts.
 
-Gates are evaluated first. One that rolls the deal back silences the rules about that move, and the rules about fields
-see the deal where it will be.
+Writes nothing; one broken rule never silences another. Gates are evaluated first. One that rolls the deal back silences
+the rules about that move, and the rules about fields see the deal where it will be.
 """
 
 from __future__ import annotations

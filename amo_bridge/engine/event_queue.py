@@ -1,4 +1,4 @@
-"""Event queue: table ``events``. Bodies of the inbox are decoded into it, the processor takes open events out of it.
+"""Event queue: table ``events``, filled from the inbox, emptied by the processor.
 
 The key of an event is made of what it says (``Event.dedup_key``), so whatever is reported twice is queued once. An
 event about a deal waits for the older ones of that deal.
@@ -153,10 +153,10 @@ def queue_pending_answers(
 def _insert(connection: Connection, account_id: int, reported: Sequence[QueuedEvent], fresh: Fresh | None) -> int:
     """Queue those that are news, and let the mirror learn from all; returns how many were queued."""
     queued = _with_answers(connection, account_id, _news(connection, account_id, reported, fresh))
-    learn(connection, account_id, [one.event for one in reported])
-    repeatable = [one.dedup_key for one in queued if one.event.is_repeatable]
+    learn(connection, account_id, [item.event for item in reported])
+    repeatable = [item.dedup_key for item in queued if item.event.is_repeatable]
     existing = _existing_keys(connection, account_id, repeatable)
-    rows = [one.row(account_id, _key(connection, account_id, one, existing)) for one in queued]
+    rows = [item.row(account_id, _key(connection, account_id, item, existing)) for item in queued]
     return insert_new(connection, events, rows)
 
 
@@ -164,24 +164,24 @@ def _news(
     connection: Connection, account_id: int, reported: Sequence[QueuedEvent], fresh: Fresh | None
 ) -> list[QueuedEvent]:
     """Without the events about tasks that the mirror knows already; the others completed from the mirror."""
-    about_tasks = [one.event for one in reported if isinstance(one.event, TaskReported)]
+    about_tasks = [item.event for item in reported if isinstance(item.event, TaskReported)]
     if not about_tasks:
         return list(reported)
     task_events = iter(meet(connection, account_id, about_tasks, fresh))
     news: list[QueuedEvent] = []
-    for one in reported:
-        event = next(task_events) if isinstance(one.event, TaskReported) else one.event
+    for item in reported:
+        event = next(task_events) if isinstance(item.event, TaskReported) else item.event
         if event is not None:
-            news.append(replace(one, event=event))
+            news.append(replace(item, event=event))
     return news
 
 
 def _with_answers(connection: Connection, account_id: int, reported: Sequence[QueuedEvent]) -> list[QueuedEvent]:
     """Each followed by what it means for the deals whose client called or wrote."""
     with_answers: list[QueuedEvent] = []
-    for one in reported:
-        answers = answers_in(connection, account_id, [one.event])
-        with_answers += [one, *(replace(one, event=answer) for answer in answers)]
+    for item in reported:
+        answers = answers_in(connection, account_id, [item.event])
+        with_answers += [item, *(replace(item, event=answer) for answer in answers)]
     return with_answers
 
 

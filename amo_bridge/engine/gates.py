@@ -1,4 +1,4 @@
-"""Gates: merged refusals, roll-back limits, and the tasks that explain a refusal.
+"""Gates: merged refusals, roll-back limits, tasks that explain a refusal.
 
 A person who repeats a move that was rolled back may know why: after some roll-backs within an hour the deal stays where
 it was put, and the person in ``[bridge] tell`` is told what is missing instead. A refusal is explained by a task; once

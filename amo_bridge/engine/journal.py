@@ -1,4 +1,4 @@
-"""Journal: for every event and every rule that listens to it, what was decided and why (table ``journal``)."""
+"""Journal: table ``journal``, what every rule decided about every event, with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Event processor: reads the deals of the open events afresh, has the rules evaluated on them, records the verdicts.
+"""Event processor: evaluates the rules on open events, their deals freshly read.
 
 A webhook is only a hint. What happened to a deal or a task is found by comparing a fresh read with the mirror
 (``change_detection``); the event itself says when and who.

@@ -1,4 +1,4 @@
-"""Recorder: writes what was decided about events — journal, outbox, mirror, timers — each event in one transaction."""
+"""Recorder: writes verdicts to the journal, outbox, mirror, timers; all of one event in one transaction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rule engine of one account: resolver, dispatcher, change detection and timetable.
+"""The rule engine of one account: resolver, dispatcher, change detection, timetable.
 
 Immutable; rebuilt when the config or the account's names change.
 """

@@ -1,4 +1,4 @@
-"""Events as JSON and back: how the inbox keeps them, and how a person or another program reads them.
+"""Event ↔ JSON, for the store, the API and people.
 
 ``{"type": "DealMoved", "at": "2024-09-17T11:32:38+00:00", "deal_id": 15318175, …}``: the class's name, the fields
 under their own names, empty ones left out, times ISO-8601 in UTC.
@@ -19,48 +19,48 @@ from amo_bridge.events import Event
 
 
 def to_json(event: Event, *, with_raw: bool = False) -> dict[str, Any]:
-    """The event, ready for ``json.dumps``. ``with_raw`` adds the part of the hook that it was made of."""
-    told: dict[str, Any] = {"type": type(event).__name__, **dict(_told_fields(event))}
+    """The event, ready for ``json.dumps``. ``with_raw`` adds the part of the webhook that it was made of."""
+    data: dict[str, Any] = {"type": type(event).__name__, **dict(_fields_to_json(event))}
     if with_raw and event.raw:
-        told["raw"] = dict(event.raw)
-    return told
+        data["raw"] = dict(event.raw)
+    return data
 
 
-def from_json(told: Mapping[str, Any]) -> Event:
-    """The event that ``to_json`` told of, equal to it in every field.
+def from_json(data: Mapping[str, Any]) -> Event:
+    """The event of which ``to_json`` made this, equal to it in every field.
 
-    Unknown keys are passed over, so that a stored event outlives a field. Raises ValueError if there is no event of
-    that type, or a field that it must have is missing.
+    Unknown keys are ignored, so that a stored event outlives a field. Raises ValueError if there is no event of that
+    type, or a field that it must have is missing.
     """
-    kind = _event_type(str(told.get("type")))
+    kind = _event_type(str(data.get("type")))
     try:
-        return kind(**_restored_fields(kind, told))
+        return kind(**_restored_fields(kind, data))
     except TypeError as error:
         raise ValueError(f"{kind.__name__} can't be restored: {error}") from error
 
 
 def fingerprint(event: Event) -> str:
-    """A key of 32 characters for "the same thing told again": equal for a repeated hook, different for a later change.
+    """A key of 32 characters, equal for a repeated webhook and different for a later change.
 
     It covers the type and all fields; ``raw`` only where the event has no time of its own (deletions, Digital
     Pipeline hooks, calls without an id, the unrecognised), so take it before ``raw`` is dropped. Of such an event
-    amoCRM says nothing that tells a repetition from the same thing happening once more (a second letter on the same
-    deal has the very same bytes): there, compare keys only within the hours in which amoCRM repeats a hook.
+    amoCRM says nothing that distinguishes a repetition from the same thing happening once more (a second letter on the
+    same deal has the very same bytes): there, compare keys only within the hours in which amoCRM repeats a webhook.
     """
-    told = to_json(event, with_raw=event.at is None)
-    canonical = json.dumps(told, sort_keys=True, separators=(",", ":"))
+    data = to_json(event, with_raw=event.at is None)
+    canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
 
 
-def _told_fields(thing: Any) -> Iterator[tuple[str, Any]]:
-    for field in fields(thing):
-        value = getattr(thing, field.name)
-        if field.name != "raw" and not (_says_nothing(value) and value == _default(field)):
-            yield field.name, _told(value)
+def _fields_to_json(instance: Any) -> Iterator[tuple[str, Any]]:
+    for field in fields(instance):
+        value = getattr(instance, field.name)
+        if field.name != "raw" and not (_is_empty(value) and value == _default(field)):
+            yield field.name, _value_to_json(value)
 
 
-def _says_nothing(value: Any) -> bool:
-    # 0 equals False and says something: a price, a robot's id.
+def _is_empty(value: Any) -> bool:
+    # 0 equals False but is a value: a price, a robot's id.
     return value is False or value in (None, "", ())
 
 
@@ -69,12 +69,12 @@ def _default(field: Field[Any]) -> Any:
     return field.default if field.default is not MISSING else object()
 
 
-def _told(value: Any) -> Any:
+def _value_to_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat()
     if isinstance(value, tuple):
-        return [_told(element) for element in value]
-    return dict(_told_fields(value)) if is_dataclass(value) else value
+        return [_value_to_json(element) for element in value]
+    return dict(_fields_to_json(value)) if is_dataclass(value) else value
 
 
 def _event_type(name: str) -> type[Event]:
@@ -86,12 +86,12 @@ def _event_type(name: str) -> type[Event]:
 
 def _with_subclasses(kind: type[Event]) -> Iterator[type[Event]]:
     yield kind
-    for narrower in kind.__subclasses__():
-        yield from _with_subclasses(narrower)
+    for subclass in kind.__subclasses__():
+        yield from _with_subclasses(subclass)
 
 
-def _restored_fields(kind: type, told: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: restore(told[name]) for name, restore in _restorers(kind).items() if name in told}
+def _restored_fields(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: restore(data[name]) for name, restore in _restorers(kind).items() if name in data}
 
 
 @cache
@@ -101,7 +101,7 @@ def _restorers(kind: type) -> dict[str, Callable[[Any], Any]]:
 
 
 def _restorer(hint: Any) -> Callable[[Any], Any]:
-    """How a value of that type comes back from JSON."""
+    """A function that makes a value of that type from JSON."""
     if get_origin(hint) in (Union, UnionType):
         inner = _restorer(next(option for option in get_args(hint) if option is not type(None)))
         return lambda value: None if value is None else inner(value)
@@ -110,8 +110,8 @@ def _restorer(hint: Any) -> Callable[[Any], Any]:
     if get_origin(hint) is tuple:
         return _tuple_restorer(get_args(hint))
     if is_dataclass(hint) and isinstance(hint, type):
-        part: type = hint
-        return lambda value: part(**_restored_fields(part, value))
+        nested: type = hint
+        return lambda value: nested(**_restored_fields(nested, value))
     return lambda value: value
 
 

@@ -1,4 +1,4 @@
-"""Observed events: what the bridge itself notices on a deal, and what falls due by its own clock.
+"""Observed events: what no webhook says, concluded by the bridge itself or due by its clock.
 
 A fresh read is compared with the mirror (``engine/change_detection``), so one change is one event however often its
 webhook comes. Rules about stages, fields and tasks listen to these.

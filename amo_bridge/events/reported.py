@@ -1,4 +1,4 @@
-"""Reported events: what a webhook or amoCRM's events list says, decoded and nothing more.
+"""Reported events: what a webhook or amoCRM's events list says, only decoded.
 
 A webhook repeats, overtakes another and gets lost, so rules about stages and fields listen to observed events instead
 (``observed``).
