@@ -6,14 +6,12 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal
 
 from amo_bridge.text.names import normalise
 from amo_bridge.webinars.formats.model import Export, ExportError, Interval, Visit
 from amo_bridge.webinars.formats.tables import WORDS
-
-_DAY = timedelta(days=1)
 
 
 def covered(intervals: Iterable[Interval]) -> float:
@@ -26,16 +24,6 @@ def covered(intervals: Iterable[Interval]) -> float:
             total += end - begin
             reached = end
     return total.total_seconds() / 60
-
-
-def dated(start: time, end: time, not_before: datetime) -> Interval:
-    """An interval told by clock times alone: the first such time at or after ``not_before``; what ends "earlier" than
-    it began ends on the next day."""
-    begin = datetime.combine(not_before.date(), start)
-    if begin < not_before:
-        begin += _DAY
-    finish = datetime.combine(begin.date(), end)
-    return begin, finish if finish >= begin else finish + _DAY
 
 
 # Visits → people: whoever has several rows, tabs or files is one person with his minutes counted once.

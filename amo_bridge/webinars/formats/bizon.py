@@ -8,11 +8,10 @@ two cells of an interval, which stand under one merged title («Интервал
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from amo_bridge.text.names import normalise
-from amo_bridge.webinars.attendees import dated
 from amo_bridge.webinars.formats import tables
 from amo_bridge.webinars.formats.model import Export, ExportError, Interval, Visit
 from amo_bridge.webinars.formats.tables import Aliases, Columns, Row, Table, find_columns
@@ -136,10 +135,20 @@ def _intervals(
     # People come before the beginning: only an earlier interval of the same person says that midnight has passed.
     reached = datetime.combine(day.date(), datetime.min.time())
     for start, end in told:
-        interval = dated(start, end, reached)
+        interval = _dated(start, end, reached)
         found.append(interval)
         reached = interval[0]
     return tuple(found)
+
+
+def _dated(start: time, end: time, not_before: datetime) -> Interval:
+    """An interval told by clock times alone: the first such time at or after ``not_before``; what ends "earlier" than
+    it began ends on the next day."""
+    begin = datetime.combine(not_before.date(), start)
+    if begin < not_before:
+        begin += timedelta(days=1)
+    finish = datetime.combine(begin.date(), end)
+    return begin, finish if finish >= begin else finish + timedelta(days=1)
 
 
 def _clicked_in_report(columns: Columns, row: Row) -> tuple[str, ...]:
