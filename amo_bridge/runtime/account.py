@@ -61,7 +61,7 @@ class AccountRuntime:
         self.problems: list[str] = []
         self.environment = environment
         self._own_url, self._under = own_url, under
-        self._clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
         self._settle = settle
         self.meters = (meters or Metrics()).of(account_name(config))
         self._gauges: HealthReader | None = None
@@ -78,7 +78,7 @@ class AccountRuntime:
         self._stopping = threading.Event()
         self._started = threading.Event()
         self._patiently = StartupRetry(self._stopping, self._show, self._misfit)
-        self.watch = ConfigWatch(self, environment, self._clock)
+        self.watch = ConfigWatch(self, environment, self.clock)
         self._thread = threading.Thread(target=self._live, name="bridge", daemon=True)
 
     # --- what the web side sees ---
@@ -145,7 +145,7 @@ class AccountRuntime:
             "problems": self.problems,
             "channels": self._worker.traffic.trouble if self._worker else {},
             "token_ends_at": None if ends_at is None else datetime.fromtimestamp(ends_at, UTC).isoformat(),
-            "token_warning": alerts.warning(ends_at, self._clock.now()),
+            "token_warning": alerts.warning(ends_at, self.clock.now()),
             **self._counts(),
         }
 
@@ -290,10 +290,10 @@ class AccountRuntime:
         met = self._meet(ground)
         self._secret = met.secret
         self._amo_id = amo_id_of(ground.store, met.account_id)
-        self._gauges = HealthReader(ground.store, met.account_id, self.config.account.url, self._clock)
+        self._gauges = HealthReader(ground.store, met.account_id, self.config.account.url, self.clock)
         if met.desk:
             self._go_on_duty(ground, met.desk)
-        self._inbox = Inbox(ground.store, met.account_id, self._clock, self.wake)
+        self._inbox = Inbox(ground.store, met.account_id, self.clock, self.wake)
 
     def _meet(self, ground: SharedResources) -> Met:
         if self.role == "web":
@@ -304,7 +304,7 @@ class AccountRuntime:
             ground.store,
             own_url=self._own_url if self.role == "all" else None,
             under=self._under,
-            clock=self._clock,
+            clock=self.clock,
             settle=self._settle,
             meters=self.meters,
             closing=Shutdown(self._stopping),
@@ -312,7 +312,7 @@ class AccountRuntime:
 
     def _go_on_duty(self, ground: SharedResources, desk: AccountContext) -> None:
         self._work = Leader(desk, self._patiently, self._show, self._stand_by)
-        leadership = LeaderElection(ground.store, desk.account_id, ground.locks, self._clock)
+        leadership = LeaderElection(ground.store, desk.account_id, ground.locks, self.clock)
         self._duty = LeaderLoop(leadership, self._work, self._stopping)
         ground.bells.hear(desk.account_id, self.wake)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from amo_bridge.clock import Clock, FixedClock, SystemClock
+from amo_bridge.clock import Clock, FixedClock
 from amo_bridge.config.files import ConfigFile
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
@@ -152,11 +152,11 @@ class AccountView:
 
 
 class Accounts:
-    """Safe for several threads. Everything may raise StoreUnavailable."""
+    """Safe for several threads. Everything may raise StoreUnavailable. ``clock``: instead of each account's own."""
 
     def __init__(self, installed: Installed, clock: Clock | None = None) -> None:
         self._installed = installed
-        self._clock = clock or SystemClock()
+        self._clock = clock
         self._lock = threading.Lock()
         self._session_key: str | None = None
 
@@ -181,7 +181,7 @@ class Accounts:
             name = next(iter(bridges))
         if name not in bridges:
             raise NoSuchAccount(name)
-        return AccountView(name, bridges[name], self._clock)
+        return AccountView(name, bridges[name], self._clock or bridges[name].clock)
 
     @property
     def public_url(self) -> str:
@@ -195,19 +195,19 @@ class Accounts:
 
     @property
     def users(self) -> Users:
-        return Users(self.store, self._clock)
+        return Users(self.store, self._home_clock)
 
     @property
     def links(self) -> Links:
-        return Links(self.store, self._clock)
+        return Links(self.store, self._home_clock)
 
     @property
     def api_tokens(self) -> ApiTokens:
-        return ApiTokens(self.store, self._clock)
+        return ApiTokens(self.store, self._home_clock)
 
     @property
     def audit(self) -> Audit:
-        return Audit(self.store, self._clock)
+        return Audit(self.store, self._home_clock)
 
     @property
     def store(self) -> Store:
@@ -230,6 +230,10 @@ class Accounts:
                 kept = secrets.token_urlsafe(48)
                 state.secrets.write(SESSION_KEY, kept)
         return str(kept)
+
+    @property
+    def _home_clock(self) -> Clock:
+        return self._clock or self._home.clock
 
     @property
     def _home(self) -> AccountRuntime:

@@ -15,7 +15,6 @@ from urllib.parse import parse_qs
 import structlog
 from flask import Blueprint, Response, g, request
 
-from amo_bridge.clock import SystemClock
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.worker import BIZON
@@ -43,7 +42,7 @@ def bizon_blueprint(bridges: Callable[[], Iterable[AccountRuntime]]) -> Blueprin
             key = known_key(store, bridge.config.account.url)
             if key is None:
                 raise StoreUnavailable("мост ещё не знакомился с аккаунтом")
-            BizonReports(store, key, SystemClock()).hear(webinar_id)
+            BizonReports(store, key, bridge.clock).hear(webinar_id)
         except (StoreUnavailable, ConfigError, OSError) as error:
             log.error("report hook not accepted", error=str(error))
             return Response("мост не готов", 503, {"Retry-After": "60"}, content_type="text/plain; charset=utf-8")

@@ -29,7 +29,7 @@ class Team:
         self.key = key
         kept = small_state(config, ENVIRONMENT).accounts.read(config.account.url)
         self.drafting = DraftService(
-            self.store, key, config, Account.from_json(kept["account"]), running.bridge._clock
+            self.store, key, config, Account.from_json(kept["account"]), running.bridge.clock
         )  # fmt: skip
         self.book = self.drafting.book
         self.control = ImportService(self.store, key, self.drafting, dry_run=False)

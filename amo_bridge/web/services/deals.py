@@ -10,7 +10,6 @@ from datetime import datetime
 from flask import abort
 
 from amo_bridge.channels.mail import facts
-from amo_bridge.clock import SystemClock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.engine.deal_view import Viewer
@@ -121,7 +120,7 @@ def _repeating(here: AccountView) -> ManualRepeat:
     if here.bridge.role == "web":
         raise NotRepeatable("этот процесс только принимает хуки: повторить может тот, что работает с amoCRM")
     client = account_client(here.config, here.bridge.environment)
-    return ManualRepeat(here.store, here.key, RuleEngine.of(here.config, known, SystemClock()), client, here.clock)
+    return ManualRepeat(here.store, here.key, RuleEngine.of(here.config, known, here.clock), client, here.clock)
 
 
 # A deal's call scripts with its data filled in: from the store, without asking amoCRM.

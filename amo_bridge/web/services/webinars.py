@@ -14,7 +14,6 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
-from amo_bridge.clock import SystemClock
 from amo_bridge.config.webinar import Interest
 from amo_bridge.errors import BridgeError
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
@@ -62,7 +61,7 @@ def bizon_desk() -> BizonDesk | None:
     base = here.config.bridge.public_url or request.host_url.rstrip("/")
     return BizonDesk(
         settings,
-        BizonReports(here.store, here.key, SystemClock()),
+        BizonReports(here.store, here.key, here.clock),
         f"{base}/hooks/bizon/{settings.hook_secret}",
         BIZON_STATES,
         BIZON_STATE_KINDS,
@@ -322,7 +321,7 @@ def desk() -> Desk:
     names = known_account(here.config, here.bridge.environment)
     if names is None:
         raise NotMet("мост ещё не знакомился с аккаунтом")
-    drafting = DraftService(here.store, here.key, here.config, names, SystemClock())
+    drafting = DraftService(here.store, here.key, here.config, names, here.clock)
     return Desk(drafting, ImportService(here.store, here.key, drafting, dry_run=here.config.bridge.dry_run))
 
 
