@@ -16,7 +16,7 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.duration import describe
 from amo_bridge.engine.data_loader import DataAccess
 from amo_bridge.engine.effects import Effect
-from amo_bridge.engine.gates import Explanation, escalate, explanations_to_close, merge_refusals
+from amo_bridge.engine.gates import Explanation, escalate, explanations_to_close, is_explained, merge_refusals
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.errors import BridgeError
 from amo_bridge.events import Event, StageEntered
@@ -260,6 +260,8 @@ class Dispatcher:
                 verdicts.append(replace(verdict, outcome="skipped", reason=reason))
             elif rollbacks < self._max_rollbacks:
                 merged = merge_refusals(refusals, context.before)
+                explained = is_explained(merged, context.deal.stage.key, context.explanations())
+                merged = replace(merged, is_explained=explained)
                 verdicts.append(self._resolve(answer._replace(decision=[merged]), context))
             else:
                 verdicts.append(self._escalated(answer, merge_refusals(refusals, context.before), context, rollbacks))

@@ -33,11 +33,13 @@ ROLLBACK_WINDOW = timedelta(hours=1)
 
 
 class Explanation(NamedTuple):
-    """An open task by which a rule explained a refusal; ``slot``: of which stage (``slot_of``)."""
+    """An open task by which a rule explained a refusal; ``slot``: of which stage; ``user_id``: to whom."""
 
     task_id: int
     rule: str
     slot: str
+    text: str = ""
+    user_id: int = 0
 
 
 def merge_refusals(refusals: Sequence[RollBack], before: DealRecord | None) -> RollBack:
@@ -49,6 +51,16 @@ def merge_refusals(refusals: Sequence[RollBack], before: DealRecord | None) -> R
     missing = tuple(dict.fromkeys(lack for refusal in refusals for lack in refusal.missing))
     was_lost = before is not None and first.to == (before.pipeline_id, LOST)
     return replace(first, missing=missing, loss_reason_id=before.loss_reason_id if before and was_lost else None)
+
+
+def is_explained(refusal: RollBack, stage: tuple[int, int], explanations: Iterable[Explanation]) -> bool:
+    """Does an open task tell the mover the same about this stage?"""
+    return any(
+        explanation.slot == slot_of(stage)
+        and explanation.text.endswith(refusal.explanation)
+        and (not isinstance(refusal.tell, int) or refusal.tell == explanation.user_id)
+        for explanation in explanations
+    )
 
 
 def escalate(refusal: RollBack, deal: Deal, rollbacks: int, to: Person) -> list[Action]:
@@ -105,7 +117,7 @@ class RollbackHistory:
     def _open(self, deal_id: int) -> Sequence[Explanation]:
         is_same_task = and_(tasks.c.account == made.c.account, tasks.c.task_id == made.c.entity_id)
         query = (
-            select(made.c.entity_id, made.c.rule, made.c.slot)
+            select(made.c.entity_id, made.c.rule, made.c.slot, tasks.c.text, tasks.c.responsible_user_id)
             .join_from(made, tasks, is_same_task)
             .where(made.c.account == self._account_id, made.c.deal_id == deal_id, made.c.kind == "create_task")
             .where(made.c.slot.startswith(EXPLAINS), tasks.c.is_completed.is_(False))

@@ -142,7 +142,7 @@ class DealResolver:
         return [Effect("patch_deal", deal.id, {"id": deal.id, "responsible_user_id": user_id}, words)]
 
     def _roll_back(self, action: RollBack, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        text = f"Для {action.because} {action.needs}"
+        text = action.explanation
         if action.to is not None:
             back = self._names.account.stage_of(*action.to)
             text = f"Сделка возвращена на этап «{back.name}». {text}"
@@ -150,6 +150,8 @@ class DealResolver:
         task = CreateTask(deal_id=deal.id, text=text, to=action.tell, due=action.due, slot=slot)
         notice = Notify(deal_id=deal.id, to=(action.tell,), text=text)
         effects = [*self._task_for_mover(task, deal, record, at), *self._notify(notice, deal, record, at)]
+        if action.is_explained:
+            effects = []
         if action.to is not None:
             body = {"id": deal.id, "pipeline_id": back.pipeline_id, "status_id": back.status_id}
             if action.loss_reason_id is not None:

@@ -131,7 +131,8 @@ class RollBack(Action):
     ``to`` is a (pipeline id, status id) pair, or None when nobody knows where the deal came from: then only the task is
     set. Rules about entering that stage do not fire again. Several roll-backs of one move become one, with one task
     that lists everything that is ``missing``. ``because`` says what was tried, in the genitive: «перехода на этап …».
-    ``loss_reason_id`` is the engine's: the reason that a lost deal had, which amoCRM forgets when it is opened.
+    The engine's own: ``loss_reason_id``, the reason that a lost deal had, which amoCRM forgets when it is opened;
+    ``is_explained``: an open task says the same already.
     """
 
     to: tuple[int, int] | None
@@ -140,6 +141,11 @@ class RollBack(Action):
     tell: Person
     due: Due
     loss_reason_id: int | None = None
+    is_explained: bool = False
+
+    @property
+    def explanation(self) -> str:
+        return f"Для {self.because} {self.needs}"
 
     @property
     def needs(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -13,7 +14,7 @@ from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.dispatcher import Dispatcher, EvaluationContext, Verdict
-from amo_bridge.engine.gates import Explanation, RollbackHistory, explanations_to_close, slot_of
+from amo_bridge.engine.gates import Explanation, RollbackHistory, explanations_to_close, is_explained, slot_of
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.events import DealMoved, Event, StageEntered
@@ -38,14 +39,20 @@ def refuses(event: Event, deal: Deal, options: NoOptions) -> RollBack:
     return RollBack(deal_id=7, to=NEW_KEY, because="перехода", missing=(lack,), tell="manager", due=due)
 
 
-def judged(*rules: Rule, on: str = MEETING, late: timedelta = timedelta(0), **changed: Any) -> list[Verdict]:
+def judged(
+    *rules: Rule,
+    on: str = MEETING,
+    late: timedelta = timedelta(0),
+    open_ones: Sequence[Explanation] = (),
+    **changed: Any,
+) -> list[Verdict]:
     """The deal comes onto a stage; explanations: 1 of «gate» about the meeting, 2 of «gate» about «Новый клиент», 3 of
     another rule."""
     resolver = Resolver(agency(), People(agency(), {}), CalendarOptions().calendar("Europe/Moscow"))
     dispatcher = Dispatcher(rules, resolver, agency(), clock(NOON + late), dry_run=False, opt_out_tag="без робота")
     now = record(on, **changed)
     came = StageEntered(at=NOON, deal_id=7, stage=agency().stage(on).key, stage_name=on, from_stage=LOST_KEY)
-    open_ones = [
+    open_ones = open_ones or [
         Explanation(1, "gate.one", OF_MEETING),
         Explanation(2, "gate.one", OF_NEW),
         Explanation(3, "other.one", OF_MEETING),
@@ -75,6 +82,37 @@ GATE = rule(passes, "gate", gate=True)
 )
 def test_what_has_lost_its_reason_is_closed(stage: str, tasks: list[int]) -> None:
     assert closed(judged(GATE, on=stage)) == tasks
+
+
+SAID = "Сделка возвращена на этап «Новый клиент». Для перехода заполните: «Бриф»"
+
+
+@pytest.mark.parametrize(
+    ("explanation", "sets"),
+    [
+        pytest.param(Explanation(1, "other.one", OF_MEETING, SAID, 4), 0, id="the same"),
+        pytest.param(Explanation(1, "other.one", OF_NEW, SAID, 4), 1, id="of another stage"),
+        pytest.param(Explanation(1, "other.one", OF_MEETING, f"{SAID}, «Бюджет»", 4), 1, id="of more"),
+    ],
+)
+def test_a_refusal_that_an_open_task_explains_is_not_explained_again(explanation: Explanation, sets: int) -> None:
+    (verdict,) = judged(rule(refuses, "gate", gate=True), open_ones=[explanation])
+    (effect,) = verdict.effects
+    assert (effect.kind, effect.rolls_back) == ("patch_deal", True)
+    assert [after.kind for after in effect.then].count("create_task") == sets
+
+
+@pytest.mark.parametrize(("mover", "explained"), [(4, True), (5, False), ("manager", True)])
+def test_another_mover_is_told_too(mover: int | str, explained: bool) -> None:
+    refusal = RollBack(
+        deal_id=7,
+        to=NEW_KEY,
+        because="перехода",
+        missing=(Lack("заполните", "Бриф"),),
+        tell=mover,
+        due=Due.parse("1 d"),
+    )
+    assert is_explained(refusal, MEETING_KEY, [Explanation(1, "gate.one", OF_MEETING, SAID, 4)]) is explained
 
 
 def test_a_deal_among_the_unsorted_is_not_closed() -> None:
@@ -120,6 +158,9 @@ def test_a_rule_that_is_no_gate_closes_nothing() -> None:
     assert closed(judged(rule(passes, "gate"))) == []
 
 
+TASK = MirroredTask(id=0, responsible_user_id=4, text="почему", updated_at=at(0))
+
+
 def task(
     store: Store, number: int, slot: str, *, deal: int = 7, is_completed: bool = False, known: bool = True
 ) -> None:
@@ -128,7 +169,7 @@ def task(
     with store.write() as connection:
         insert_new(connection, made, [row])
         if known:
-            TaskRows(ACCOUNT).put(connection, [MirroredTask(id=number, is_completed=is_completed, updated_at=at(0))])
+            TaskRows(ACCOUNT).put(connection, [replace(TASK, id=number, is_completed=is_completed)])
 
 
 def test_open_explanations_are_found_and_nothing_else_is(store: Store) -> None:
@@ -139,5 +180,8 @@ def test_open_explanations_are_found_and_nothing_else_is(store: Store) -> None:
     task(store, 5, "again")
     task(store, 6, OF_NEW)
     look = RollbackHistory(store, ACCOUNT, clock()).explanations(7)
-    assert look() == [Explanation(1, "gate.one", OF_MEETING), Explanation(6, "gate.one", OF_NEW)]
+    assert look() == [
+        Explanation(1, "gate.one", OF_MEETING, "почему", 4),
+        Explanation(6, "gate.one", OF_NEW, "почему", 4),
+    ]
     assert RollbackHistory(store, ACCOUNT + 1, clock()).explanations(7)() == []

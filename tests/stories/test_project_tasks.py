@@ -158,7 +158,9 @@ def test_without_a_deadline_the_bridge_does_not_get_into_fulfilment_either(
     for _ in range(3):
         finish_all(bridge, sandbox, office, project)
     assert office.stage_of(project) == APPROVING
-    (told,) = still_open(office, project)
+    tasks = still_open(office, project)
+    assert len(tasks) == 1, tasks
+    (told,) = tasks
     assert "«Дедлайн проекта»" in told
 
 
