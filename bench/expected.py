@@ -77,8 +77,10 @@ class ExpectedDeal:
             missing = "Причина отказа"
         if missing:
             back = before.split(" / ")[1]
-            text = f"Сделка возвращена на этап «{back}». Для перехода на этап «{short}» заполните: «{missing}»"
-            self.tasks.append(ExpectedTask(text, mover, explains=stage))
+            needs = f"Для перехода на этап «{short}» заполните: «{missing}»"
+            if not self._is_explained(needs, mover):
+                text = f"Сделка возвращена на этап «{back}». {needs}"
+                self.tasks.append(ExpectedTask(text, mover, explains=stage))
             return True
         self.stage = stage
         self._close_explanations()
@@ -113,6 +115,10 @@ class ExpectedDeal:
 
     def _open(self, text: str) -> list[ExpectedTask]:
         return [task for task in self.tasks if task.text == text and not task.is_completed]
+
+    def _is_explained(self, needs: str, mover: str) -> bool:
+        """Does an open task tell the mover the same?"""
+        return any(not task.is_completed and task.who == mover and task.text.endswith(needs) for task in self.tasks)
 
     def _close_explanations(self) -> None:
         """The deal is where a gate let it: explanations about this stage are closed, and all of them if it is lost."""
