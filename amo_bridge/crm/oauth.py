@@ -73,6 +73,8 @@ ADVICE: Mapping[str, str] = {
     "redirect uri is not associated with client": "Ссылка перенаправления не такая, как в настройках интеграции",
     "invalid account": "По этому адресу другой аккаунт: проверьте адрес аккаунта",
 }
+# What amoCRM says of a refresh token that brings no new pair, today or tomorrow.
+SPENT_HINTS = frozenset({"token has been revoked", "invalid refresh token"})
 OTHERWISE = f"amoCRM не принимает ключи интеграции или токен: проверьте ключи и {RECONNECT}"
 
 

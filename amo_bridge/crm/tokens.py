@@ -1,7 +1,9 @@
 """Access tokens: a long-lived one, or an OAuth pair, stored encrypted and renewed in time.
 
-A refresh token works once, and a lost answer means lost access. So renewing happens under a lock between processes,
-on the pair read again under that lock, and the new pair is on the disk before it is used (amoCRM docs, oauth/oauth).
+A refresh token works once, and a lost answer means that it is spent for nothing (amoCRM docs, oauth/oauth). So renewing
+happens under a lock between processes, on the pair read again under that lock, and the new pair is on the disk before
+it is used. It happens at half of the access token's life: should the answer be lost all the same, the old access token
+goes on to its end, and people have half a day to connect the account again.
 
 The key of the encryption comes from AMO_BRIDGE_KEY or the file AMO_BRIDGE_KEY_FILE (Fernet keys, several with commas
 between: the first encrypts, all decrypt, so a key can be replaced). Without them a key is made beside the database,
@@ -23,9 +25,20 @@ from typing import Any, Protocol
 import structlog
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from amo_bridge.crm.oauth import RECONNECT, OAuth, expiry
-from amo_bridge.errors import ConfigError, CrmStopped, CrmTemporary, CrmUncertain, NotConnected, StoreUnavailable
+from amo_bridge.crm.oauth import RECONNECT, SPENT_HINTS, OAuth, expiry
+from amo_bridge.errors import (
+    ConfigError,
+    CrmRefused,
+    CrmStopped,
+    CrmTemporary,
+    CrmUnauthorized,
+    CrmUncertain,
+    NotConnected,
+    StoreUnavailable,
+)
 from amo_bridge.keyvalue import JsonStore, Values
+
+DEFAULT_LIFETIME_SECONDS = 86400.0
 
 KEY_VARIABLE = "AMO_BRIDGE_KEY"
 KEY_FILE_VARIABLE = "AMO_BRIDGE_KEY_FILE"
@@ -36,7 +49,8 @@ class TokenPair:
     """An access token with its refresh token. Times are Unix seconds of our own clock.
 
     ``base_url``: the account's address, which a rename changes. ``got_at``: when amoCRM gave the pair (0: not known).
-    ``revoked``: amoCRM has reported that it works no more."""
+    ``revoked``: amoCRM has reported that it works no more. ``spent``: the refresh token is used up, the access token
+    works to its end."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -44,6 +58,13 @@ class TokenPair:
     base_url: str
     got_at: float = field(default=0.0, compare=False)
     revoked: bool = False
+    spent: bool = False
+
+    @property
+    def renew_at(self) -> float:
+        """When it is to be renewed: at half of the access token's life."""
+        lifetime = self.expires_at - self.got_at if self.got_at else DEFAULT_LIFETIME_SECONDS
+        return self.expires_at - lifetime / 2
 
 
 class TokenStore(Protocol):
@@ -158,10 +179,8 @@ def _make_key(path: Path) -> None:
 
 log = structlog.get_logger()
 
-# A token is renewed so many seconds before its end; after a failed try, the next one is due so many seconds later.
-RENEW_BEFORE_SECONDS = 600.0
+# After a failed renewal the next one is due so many seconds later.
 RETRY_SECONDS = 60.0
-DEFAULT_LIFETIME_SECONDS = 86400.0
 # Three months (amoCRM docs, oauth/oauth), of which the shortest have 89 days.
 REFRESH_LIFETIME_SECONDS = 89 * 86400.0
 
@@ -242,19 +261,21 @@ class OAuthTokens:
         return self._current().base_url
 
     def access_token(self) -> str:
-        """See Tokens: renewed when its end is near. Raises StoreUnavailable too."""
+        """See Tokens: renewed at half of its life. Raises StoreUnavailable too."""
         pair = self._current()
         now = self._clock()
-        if now < pair.expires_at - RENEW_BEFORE_SECONDS or now < min(self._next_try, pair.expires_at):
+        if now < pair.renew_at or now < min(self._next_try, pair.expires_at):
             return pair.access_token
         try:
             return self._renewed(pair.access_token).access_token
-        except CrmTemporary as error:
+        except (CrmTemporary, CrmStopped, CrmRefused) as error:
             if now >= pair.expires_at:
                 raise
-            # The old token still works for a while; amoCRM's bad minute is no reason to stop.
+            # The old token works for some hours yet: neither amoCRM's bad minute nor a refresh token that is spent is
+            # a reason to stop.
             self._next_try = now + RETRY_SECONDS
-            log.warning("token not renewed yet", error=str(error))
+            if not isinstance(error, NotConnected):
+                log.warning("token not renewed yet", error=str(error))
             return pair.access_token
 
     def renew(self, failed: str) -> str | None:
@@ -279,9 +300,12 @@ class OAuthTokens:
 
     @property
     def expires_at(self) -> float | None:
-        """When the refresh token ends, and all access with it, if it is not used before (Unix seconds)."""
-        got_at = self._stored().got_at
-        return got_at + REFRESH_LIFETIME_SECONDS if got_at else None
+        """When access ends unless somebody acts (Unix seconds): with the refresh token, or with the access token if
+        the refresh token is spent."""
+        pair = self._stored()
+        if pair.spent:
+            return pair.expires_at
+        return pair.got_at + REFRESH_LIFETIME_SECONDS if pair.got_at else None
 
     def _current(self) -> TokenPair:
         if self._pair is None:
@@ -300,10 +324,20 @@ class OAuthTokens:
         with self._lock():
             self._save_unsaved()
             pair = self._stored()
+            if pair.access_token == failed and pair.spent:
+                self._pair = pair
+                raise NotConnected(f"Токен обновления уже использован, ответ amoCRM потерян: {RECONNECT}")
             if pair.access_token == failed:
                 # A full or read-only disk must show before the refresh token is spent.
                 self._store.save(self._name, pair)
-                self._put_in_use(pair, self._refresh(pair))
+                try:
+                    renewed = self._refresh(pair)
+                except CrmUnauthorized as error:
+                    if (error.hint or "").lower() in SPENT_HINTS:
+                        self._store.save(self._name, replace(pair, spent=True))
+                        log.error("refresh token is spent", error=str(error), works_until=pair.expires_at)
+                    raise
+                self._put_in_use(pair, renewed)
             else:
                 self._pair = pair
         return self._current()

@@ -102,12 +102,12 @@ def warning(ends_at: float | None, now: datetime) -> str:
     if end - now > WARN_BEFORE:
         return ""
     left = (end - now).days
-    when = f"через {left} дн." if left else "сегодня"
+    when = f"через {left} дн." if left else f"через {max(1, (end - now).seconds // 3600)} ч"
     return f"доступ к amoCRM закончится {when}, {end:%d.%m.%Y}: создайте новый токен или подключите аккаунт заново"
 
 
 class TokenExpiryCheck:
-    """A chore: ``run()`` once a day. ``tell`` passes a sentence to a person."""
+    """A job: ``run()`` once an hour; the same is told once a day. ``tell`` passes a sentence to a person."""
 
     def __init__(self, ends_at: Callable[[], float | None], clock: Clock, tell: Callable[[str, str], None]) -> None:
         self._ends_at = ends_at

@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,14 +23,13 @@ from support.client_fakes import BASE, UNAUTHORIZED, Clock
 
 from amo_bridge.crm.oauth import OAuth
 from amo_bridge.crm.tokens import (
-    RENEW_BEFORE_SECONDS,
     RETRY_SECONDS,
     FileTokenStore,
     LongLivedToken,
     OAuthTokens,
     TokenPair,
 )
-from amo_bridge.errors import ConfigError, CrmBlocked, CrmUnauthorized, CrmUncertain, StoreUnavailable
+from amo_bridge.errors import ConfigError, CrmBlocked, CrmUnauthorized, CrmUncertain, NotConnected, StoreUnavailable
 from amo_bridge.file_lock import file_lock
 
 TOKEN_URL = f"{BASE}/oauth2/access_token"
@@ -144,8 +144,8 @@ def test_a_refused_code_is_explained_to_the_user(
     assert (caught.value.status, caught.value.hint) == (status, hint)
 
 
-def test_the_token_is_renewed_before_its_end_and_not_earlier(amocrm: Any, clock: Clock) -> None:
-    store = MemoryStore(pair_1(clock, left=RENEW_BEFORE_SECONDS + 1))
+def test_the_token_is_renewed_at_half_of_its_life_and_not_earlier(amocrm: Any, clock: Clock) -> None:
+    store = MemoryStore(pair_1(clock, left=DAY / 2 + 1))
     tokens = oauth_tokens(store, clock)
     assert tokens.access_token() == "access-1"
     clock.now += 2
@@ -156,7 +156,7 @@ def test_the_token_is_renewed_before_its_end_and_not_earlier(amocrm: Any, clock:
 
 
 def test_a_bad_minute_of_amocrm_does_not_matter_while_the_old_token_lives(amocrm: Any, clock: Clock) -> None:
-    tokens = oauth_tokens(MemoryStore(pair_1(clock, left=RENEW_BEFORE_SECONDS)), clock)
+    tokens = oauth_tokens(MemoryStore(pair_1(clock, left=DAY / 2)), clock)
     for _ in range(2):
         amocrm.post(TOKEN_URL, status=502, body="<html></html>")
     assert tokens.access_token() == "access-1"
@@ -189,6 +189,46 @@ def test_an_answer_lost_after_amocrm_acted_means_connect_again(amocrm: Any, cloc
     amocrm.post(TOKEN_URL, status=401, json=REVOKED)
     with pytest.raises(CrmUnauthorized, match="подключите аккаунт заново"):
         tokens.renew("access-1")
+
+
+def test_with_its_refresh_token_spent_the_access_token_works_to_its_end(amocrm: Any, clock: Clock) -> None:
+    store = MemoryStore(pair_1(clock, left=DAY / 2))
+    tokens = oauth_tokens(store, clock)
+    amocrm.post(TOKEN_URL, body=requests.ReadTimeout())
+    amocrm.post(TOKEN_URL, status=401, json=REVOKED)
+    assert tokens.access_token() == "access-1"
+    ends_at = clock.now + DAY / 2
+    assert tokens.expires_at == ends_at, "people are told of this end"
+    for each in (tokens, oauth_tokens(store, clock)):
+        clock.now = ends_at - 1
+        assert each.access_token() == "access-1", "amoCRM is not asked again: the token is spent"
+        with pytest.raises(NotConnected, match="подключите аккаунт заново"):
+            each.renew("access-1")
+        clock.now = ends_at
+        with pytest.raises(NotConnected, match="подключите аккаунт заново"):
+            each.access_token()
+
+
+def test_an_account_connected_again_is_found_by_whoever_still_uses_the_old_token(amocrm: Any, clock: Clock) -> None:
+    store = MemoryStore(replace(pair_1(clock, left=DAY / 3), spent=True))
+    tokens = oauth_tokens(store, clock)
+    assert tokens.access_token() == "access-1"
+    store.pair = TokenPair("access-2", "refresh-2", clock.now + DAY, BASE)
+    assert tokens.access_token() == "access-1"
+    clock.now += RETRY_SECONDS
+    assert tokens.access_token() == "access-2"
+
+
+@pytest.mark.parametrize("hint", [None, "Check the `client_secret` parameter"])
+def test_what_a_person_can_put_right_does_not_make_the_refresh_token_a_spent_one(
+    amocrm: Any, clock: Clock, hint: str | None
+) -> None:
+    tokens = oauth_tokens(MemoryStore(pair_1(clock, left=DAY / 2)), clock)
+    amocrm.post(TOKEN_URL, status=401, json=oauth_problem(401, hint))
+    assert tokens.access_token() == "access-1"
+    clock.now += RETRY_SECONDS
+    amocrm.post(TOKEN_URL, json=new_pair(2))
+    assert tokens.access_token() == "access-2"
 
 
 def test_a_token_that_somebody_else_renewed_is_taken_over(amocrm: Any, clock: Clock) -> None:

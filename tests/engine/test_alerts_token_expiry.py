@@ -19,7 +19,7 @@ NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
         (timedelta(days=7, seconds=1), ""),
         (timedelta(days=7), "закончится через 7 дн., 30.11.2026"),
         (timedelta(days=1, hours=2), "закончится через 1 дн., 24.11.2026"),
-        (timedelta(hours=3), "закончится сегодня, 23.11.2026"),
+        (timedelta(hours=3), "закончится через 3 ч, 23.11.2026"),
         (timedelta(0), "закончился 23.11.2026"),
         (timedelta(days=-3), "закончился 20.11.2026"),
     ],
