@@ -18,6 +18,16 @@ from amo_bridge.storage import backup as storage_backup
 from amo_bridge.storage.backup import back_up
 
 OTHER_TOOL = 2
+MARK = "Затем, до запуска моста: amo-bridge restore --mark (иначе он повторит то, что сделал после копии)."
+SILENT = (
+    "Дальше: запустите мост. О том, что случилось между копией и этим часом, правила молчат, в журнале сделок сказано "
+    "почему (amo-bridge why НОМЕР); исполнить по одному событию — amo-bridge replay. Что ждало отправки в час копии, "
+    "мост сначала ищет в amoCRM. Шедшие загрузки участников стоят на паузе: посмотрите, что они успели, и продолжите."
+)
+CATCHES_UP = (
+    "Дальше: запустите мост с dry_run = true и прочтите amo-bridge why по нескольким сделкам: правила исполняются и о "
+    "том, что случилось после копии, сделанное тогда может повториться."
+)
 KEY_ADVICE = "Ключа в ней нет: он в AMO_BRIDGE_KEY. Храните его отдельно, без него токены из копии не прочитать."
 
 
@@ -41,12 +51,14 @@ def backup(file: Path, config_path: Path) -> None:
         click.echo(KEY_ADVICE)
 
 
-def refer(command: list[str], config: Config) -> None:
-    """PostgreSQL has better tools of its own: say the exact command, and end with code 2."""
+def refer(command: list[str], config: Config, then: str = "") -> None:
+    """PostgreSQL has better tools of its own: say the exact command, end with code 2. ``then``: what comes after."""
     told = make_url(config.bridge.database)
     url = URL.create("postgresql", told.username, None, told.host, told.port, told.database, told.query)
     words = shlex.join([*command, f"--dbname={url.render_as_string()}"])
     click.echo(f"База — PostgreSQL, у неё свои средства (пароль — в PGPASSWORD или ~/.pgpass):\n  {words}", err=True)
+    if then:
+        click.echo(then, err=True)
     click.echo(KEY_ADVICE, err=True)
     sys.exit(OTHER_TOOL)
 
@@ -55,19 +67,32 @@ def refer(command: list[str], config: Config) -> None:
 
 
 @click.command(cls=Command)
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="ФАЙЛ")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="[ФАЙЛ]", required=False)
+@click.option(
+    "--catch-up",
+    is_flag=True,
+    help="Исполнить правила и о случившемся после копии: сделанное может повториться.",
+)
+@click.option("--mark", is_flag=True, help="Только пометить: базу уже вернул pg_restore (файл не нужен).")
 @click.option("--force", is_flag=True, help="Заменить то, что есть: прежние данные уйдут в папку before-restore-….")
 @config_option
-def restore(file: Path, force: bool, config_path: Path) -> None:
+def restore(file: Path | None, force: bool, catch_up: bool, mark: bool, config_path: Path) -> None:
     """Вернуть данные моста из копии. Мост должен быть остановлен.
+
+    Что мост делал после копии, он не помнит, поэтому о случившемся до возврата правила молчат (--catch-up: не молчат).
 
     Коды: 0 — готово; 1 — отказано, ничего не изменено; 2 — настройка не годится или база PostgreSQL.
     """
     config = load_or_exit(config_path)
+    if mark:
+        _mark(config)
+        return
+    if file is None:
+        raise click.UsageError("назовите файл копии")
     if config.bridge.database.startswith("postgresql"):
-        refer(["pg_restore", "--clean", "--if-exists", str(file)], config)
+        refer(["pg_restore", "--clean", "--if-exists", str(file)], config, then=MARK)
     try:
-        copy = storage_backup.restore(config, file, datetime.now(UTC), force=force)
+        copy = storage_backup.restore(config, file, datetime.now(UTC), force=force, catch_up=catch_up)
     except (BridgeError, OSError) as error:
         raise Stop(f"данные не возвращены: {error}") from error
     click.echo(f"Данные возвращены в {config.data_folder}; копия от {copy.made_at:%d.%m.%Y %H:%M} UTC")
@@ -75,3 +100,14 @@ def restore(file: Path, force: bool, config_path: Path) -> None:
         click.echo(f"Прежние данные: {copy.aside}")
     if not copy.has_keys:
         click.echo(KEY_ADVICE)
+    click.echo(CATCHES_UP if catch_up else SILENT)
+
+
+def _mark(config: Config) -> None:
+    """Mark a store that its own tools have put back."""
+    try:
+        made_at = storage_backup.mark(config, datetime.now(UTC))
+    except (BridgeError, OSError) as error:
+        raise Stop(f"не помечено: {error}") from error
+    click.echo(f"База помечена: последнее известное ей событие — {made_at:%d.%m.%Y %H:%M} UTC")
+    click.echo(SILENT)

@@ -23,6 +23,7 @@ from amo_bridge.events import Event, StageEntered
 from amo_bridge.rules.actions import Action, Decision, Person, RollBack, Skip
 from amo_bridge.rules.deal import DataNeed, Deal, Missing, NotLoaded
 from amo_bridge.rules.handler import Rule
+from amo_bridge.storage.accounts import RestoredCopy
 
 Outcome = Literal["acts", "would_act", "skipped", "failed", "held"]
 
@@ -48,7 +49,7 @@ class EvaluationContext:
 
     ``queue_key``: the key of the queued event among them. ``before``: the deal as it was last known.
     ``count_rollbacks``: how often it was rolled back from where it is, within the last hour; ``explanations``: the open
-    tasks about that.
+    tasks about that. ``restored_copy``: the store was restored from it, what happened before is not acted on.
     """
 
     events: tuple[Event, ...]
@@ -58,6 +59,7 @@ class EvaluationContext:
     before: DealRecord | None = None
     count_rollbacks: Callable[[], int] = lambda: 0
     explanations: Callable[[], Sequence[Explanation]] = lambda: ()
+    restored_copy: RestoredCopy | None = None
 
 
 class RuleAnswer(NamedTuple):
@@ -151,7 +153,7 @@ class Dispatcher:
         needs = set(expected)
         for event in context.events:
             for rule in self.listeners(event):
-                if rule.handler.needs <= needs or self._reason_to_skip(rule, event, context.deal):
+                if rule.handler.needs <= needs or self._reason_to_skip(rule, event, context):
                     continue
                 verdict = Verdict(rule, event, event.event_key(context.queue_key), "skipped")
                 missing: dict[str, Any] = {need: Missing(need) for need in rule.handler.needs}
@@ -202,7 +204,7 @@ class Dispatcher:
         self, rule: Rule, event: Event, context: EvaluationContext, data: DataAccess, early: EarlyAnswers
     ) -> RuleAnswer:
         verdict = Verdict(rule, event, event.event_key(context.queue_key), "skipped")
-        if reason := self._reason_to_skip(rule, event, context.deal):
+        if reason := self._reason_to_skip(rule, event, context):
             return RuleAnswer(replace(verdict, reason=reason), (), context.deal)
         deal = data.loaded(rule, context.deal)
         answer = early.find(rule, event, context)
@@ -213,10 +215,16 @@ class Dispatcher:
             return _answer(verdict, data.load(rule, context.deal))
         return answer._replace(deal=deal)
 
-    def _reason_to_skip(self, rule: Rule, event: Event, deal: Deal) -> str:
+    def _reason_to_skip(self, rule: Rule, event: Event, context: EvaluationContext) -> str:
         """Why a rule that listens is not evaluated; empty if it is."""
-        if deal.has_tag(self._opt_out_tag):
+        if context.deal.has_tag(self._opt_out_tag):
             return f"на сделке тег «{self._opt_out_tag}»"
+        copy = context.restored_copy
+        if copy and copy.covers(event.at or context.record.updated_at):
+            return (
+                f"случилось до возврата данных из копии от {copy.made_at:%d.%m.%Y %H:%M} UTC: что мост об этом уже "
+                "сделал, он не помнит; повторить — amo-bridge replay"
+            )
         if event.at is None or self._clock.now() - event.at <= rule.max_lateness:
             return ""
         return f"слишком поздно: случилось {event.at:%d.%m.%Y %H:%M} UTC, правило ждёт {describe(rule.max_lateness)}"
@@ -226,7 +234,7 @@ class Dispatcher:
     def _with_closed_explanations(self, answer: RuleAnswer, context: EvaluationContext) -> RuleAnswer:
         """A gate that refuses nothing closes the tasks in which it explained an earlier refusal."""
         rule, event = answer.verdict.rule, answer.verdict.event
-        is_silent = answer.verdict.outcome != "skipped" or self._reason_to_skip(rule, event, context.deal)
+        is_silent = answer.verdict.outcome != "skipped" or self._reason_to_skip(rule, event, context)
         if is_silent or not isinstance(event, StageEntered):
             return answer
         actions = explanations_to_close(context.explanations(), rule.name, event, context.deal)

@@ -42,6 +42,7 @@ from amo_bridge.events import (
 from amo_bridge.events.codec import from_json
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
+from amo_bridge.storage.accounts import Cursors, RestoredCopy
 from amo_bridge.storage.database import Store
 
 # --- tasks as they are now ------------------------------------------------------------------------------------------
@@ -136,6 +137,8 @@ class EventProcessor:
         self._mirror = Mirror(store, account_id)
         self._open_events = OpenEvents(store, account_id, clock)
         self._rollbacks = RollbackHistory(store, account_id, clock)
+        # A restore needs a bridge that is stopped: reading it once is enough.
+        self._restored_copy = RestoredCopy.read(Cursors(store, account_id))
         self._contacts = contacts
         self._calls = ClientCalls(self._mirror, contacts)
 
@@ -278,6 +281,7 @@ class EventProcessor:
             before=known.record if known else None,
             count_rollbacks=self._rollbacks.counter(record.id, (record.pipeline_id, record.status_id)),
             explanations=self._rollbacks.explanations(record.id),
+            restored_copy=self._restored_copy,
         )
 
     def _observed(

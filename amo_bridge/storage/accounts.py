@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import NamedTuple, Self
+
 from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Connection
 
@@ -51,6 +54,8 @@ MIRROR_MET_AT = "mirror_met_at"
 TOUCHES_FROM = "touches_from"
 TOUCHES_FILLED = "touches_filled"
 CONTACTS_FIELDS = "contacts_fields"
+RESTORED_COPY_OF = "restored_copy_of"
+RESTORED_AT = "restored_at"
 
 
 class Cursors:
@@ -74,3 +79,22 @@ class Cursors:
     def forget(self, connection: Connection, *names: str) -> None:
         """As if these readings had never begun."""
         connection.execute(delete(cursors).where(cursors.c.account == self._account, cursors.c.name.in_(names)))
+
+
+class RestoredCopy(NamedTuple):
+    """The store was restored from a copy: what happened from ``made_at`` to ``restored_at`` (account's clock) may have
+    been acted on by the bridge that wrote the lost rows, so rules do not act on it."""
+
+    made_at: datetime
+    restored_at: datetime
+
+    @classmethod
+    def read(cls, cursors: Cursors) -> Self | None:
+        """None if the store was never restored, or is to catch up on what happened."""
+        made_at, restored_at = cursors.read(RESTORED_COPY_OF), cursors.read(RESTORED_AT)
+        if made_at is None or restored_at is None:
+            return None
+        return cls(datetime.fromtimestamp(made_at, UTC), datetime.fromtimestamp(restored_at, UTC))
+
+    def covers(self, at: datetime) -> bool:
+        return at < self.restored_at

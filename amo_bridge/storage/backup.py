@@ -15,17 +15,18 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import make_url, update
+from sqlalchemy import func, make_url, select, update
 
 from amo_bridge import file_lock
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError
+from amo_bridge.storage.accounts import CLOCK_AHEAD, RESTORED_AT, RESTORED_COPY_OF, Cursors
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import KEY_FILE, SMALL_STATE
-from amo_bridge.storage.tables import outbox
+from amo_bridge.storage.tables import accounts, cursors, events, imports, outbox
 
 DATABASE = "amo-bridge.db"
 SMALL_DATABASES = (SMALL_STATE, "tokens.db")
@@ -77,8 +78,9 @@ def back_up(config: Config, target: Path, now: datetime) -> Copy:
     return Copy(target, now, has_keys)
 
 
-def restore(config: Config, source: Path, now: datetime, *, force: bool) -> Copy:
-    """Put the archive's files where the config wants them; ``force``: what is there is moved aside.
+def restore(config: Config, source: Path, now: datetime, *, force: bool, catch_up: bool = False) -> Copy:
+    """Put the archive's files where the config wants them; ``force``: what is there is moved aside; ``catch_up``: rules
+    act on what happened since the copy was made.
 
     Raises CopyRefused, StoreUnavailable (a bridge is at work; the copy is newer than the code), OSError."""
     files = files_of(config)
@@ -90,13 +92,35 @@ def restore(config: Config, source: Path, now: datetime, *, force: bool) -> Copy
             raise CopyRefused(f"здесь уже есть данные: {there[0]}; заменить их — ключ --force, прежние уйдут в сторону")
         with tempfile.TemporaryDirectory(dir=files[DATABASE].parent, prefix=".amo-bridge-") as scratch:
             about = _unpacked(source, Path(scratch))
-            _made_ready(Path(scratch) / DATABASE, now)
+            made_at = datetime.fromisoformat(about["made_at"])
+            _made_ready(Path(scratch) / DATABASE, None if catch_up else made_at, now)
             aside = _moved_aside(there, config.data_folder / f"before-restore-{now:%Y%m%d-%H%M%S}") if there else None
             for name, path in files.items():
                 if (unpacked := Path(scratch) / name).exists():
                     _without_company(path)
                     _moved(unpacked, path)
-    return Copy(source, datetime.fromisoformat(about["made_at"]), bool(about["has_keys"]), aside)
+    return Copy(source, made_at, bool(about["has_keys"]), aside)
+
+
+def mark(config: Config, now: datetime) -> datetime:
+    """Mark the config's store, put back by other means, as restored; returns when the last event in it was received.
+
+    Raises StoreUnavailable."""
+    with file_lock.alone(config.data_folder):
+        store = Store.at(config.bridge.database, config.data_folder)
+        return _marked(store, now)
+
+
+def _marked(store: Store, now: datetime) -> datetime:
+    try:
+        store.prepare()
+        with store.read() as connection:
+            last = connection.execute(select(func.max(events.c.received_at))).scalar()
+        made_at = datetime.fromtimestamp(float(last), UTC) if last else now
+        mark_restored(store, made_at, now)
+        return made_at
+    finally:
+        store.close()
 
 
 @contextmanager
@@ -159,18 +183,37 @@ def _unpacked(source: Path, folder: Path) -> dict[str, str]:
         raise CopyRefused(f"{source} — не копия amo-bridge: {error}") from error
 
 
-def _made_ready(database: Path, now: datetime) -> None:
-    """Sound, of the present shape, and careful: what was waiting to be sent then has perhaps been sent since, so the
-    bridge will look in amoCRM first."""
+def _made_ready(database: Path, made_at: datetime | None, now: datetime) -> None:
+    """Sound, of the present shape, and careful (``mark_restored``)."""
     _must_be_sound(database)
     store = Store(f"sqlite:///{database}")
     try:
         store.prepare()
-        with store.write() as connection:
-            waiting = outbox.c.state.in_(("ready", "sending"))
-            connection.execute(update(outbox).where(waiting).values(state="doubt", due_at=now.timestamp()))
+        mark_restored(store, made_at, now)
     finally:
         store.close()
+
+
+def mark_restored(store: Store, made_at: datetime | None, now: datetime) -> None:
+    """Make a store that was just put back careful about what it may have done after the copy was made.
+
+    What was waiting to be sent then has perhaps been sent since: the bridge will look in amoCRM first. Imports under
+    way wait for a person. ``made_at``: rules do not act on what happened before now; None: they catch up on it.
+    """
+    moment = now.timestamp()
+    with store.write() as connection:
+        waiting = outbox.c.state.in_(("ready", "sending"))
+        connection.execute(update(outbox).where(waiting).values(state="doubt", due_at=moment))
+        connection.execute(update(imports).where(imports.c.state == "running").values(state="paused"))
+        for account_id in list(connection.execute(select(accounts.c.id)).scalars()):
+            known = Cursors(store, account_id)
+            known.forget(connection, RESTORED_COPY_OF, RESTORED_AT)
+            if made_at is not None:
+                ahead = connection.execute(
+                    select(cursors.c.value).where(cursors.c.account == account_id, cursors.c.name == CLOCK_AHEAD)
+                ).scalar()
+                known.write(connection, RESTORED_COPY_OF, made_at.timestamp())
+                known.write(connection, RESTORED_AT, moment + float(ahead or 0))
 
 
 def _must_be_sound(database: Path) -> None:

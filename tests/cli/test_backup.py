@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 from support.local_crm import LocalCrm
-from support.running_bridge import RunningBridge
+from support.running_bridge import RunningBridge, wait_until
 
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
 
 Run = Callable[..., Result]
 IVAN = "Иван Петров"
+NEW = "Продажи / Новый клиент"
 
 
 def test_a_bridge_goes_on_from_its_copy(
@@ -51,6 +53,86 @@ def test_a_bridge_goes_on_from_its_copy(
     again.settle(connected)
     assert len(office.tasks(deal)) == 1, "what was done before the copy is known"
     assert again.journal(deal)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A deal that was made after the copy; how many tasks there were before the store was restored."""
+
+    deal: int
+    tasks: int
+
+
+@pytest.fixture
+def restored(
+    connected: LocalCrm,
+    office: CrmUser,
+    bridge: RunningBridge,
+    run: Run,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> Restored:
+    contact = office.new_contact(IVAN, "Ольга")
+    office.new_deal(IVAN, "Ромашка", NEW, contact, 0)
+    bridge.settle(connected)
+    copy = tmp_path / "copy.tar"
+    assert run("backup", str(copy)).exit_code == 0
+
+    deal = office.new_deal(IVAN, "Лютик", NEW, contact, 0)
+    bridge.settle(connected)
+    bridge.stop()
+    tasks = len(office.tasks(deal))
+    assert tasks
+    told = run("restore", str(copy), "--force", *request.param)
+    assert told.exit_code == 0, told.output
+    assert ("правила молчат" in told.stdout) == (not request.param)
+    return Restored(deal, tasks)
+
+
+@pytest.mark.parametrize("restored", [()], indirect=True, ids=["silent"])
+def test_what_was_done_after_the_copy_is_not_done_again(
+    restored: Restored,
+    connected: LocalCrm,
+    office: CrmUser,
+    start_bridge: Callable[..., RunningBridge],
+    config: Config,
+) -> None:
+    again = start_bridge(config).wait_ready()
+    wait_until(lambda: again.journal(restored.deal), "the deal was found")
+    again.settle(connected)
+    assert len(office.tasks(restored.deal)) == restored.tasks
+    told = [entry for entry in again.journal(restored.deal) if entry.rule]
+    assert {entry.reason.partition(" от ")[0] for entry in told} == {"случилось до возврата данных из копии"}
+
+    connected.later(3600)
+    newest = office.new_deal(IVAN, "Василёк", NEW, office.new_contact(IVAN, "Пётр"), 0)
+    again.settle(connected)
+    assert office.tasks(newest), "rules go on with what happens now"
+
+
+@pytest.mark.parametrize("restored", [("--catch-up",)], indirect=True, ids=["catches up"])
+def test_whoever_wants_it_has_the_rules_act_on_what_happened_since(
+    restored: Restored, office: CrmUser, start_bridge: Callable[..., RunningBridge], config: Config
+) -> None:
+    start_bridge(config).wait_ready()
+    wait_until(lambda: len(office.tasks(restored.deal)) > restored.tasks, "the bridge has caught up")
+
+
+def test_a_store_that_postgresql_has_put_back_is_marked(connected: LocalCrm, bridge: RunningBridge, run: Run) -> None:
+    bridge.settle(connected)
+    refused = run("restore", "--mark")
+    assert refused.exit_code == 1
+    assert "сначала остановите его" in refused.stderr
+    bridge.stop()
+    told = run("restore", "--mark")
+    assert told.exit_code == 0, told.output
+    assert "База помечена" in told.stdout
+
+
+def test_a_restore_needs_a_file(run: Run) -> None:
+    told = run("restore")
+    assert told.exit_code == 2
+    assert "назовите файл копии" in told.stderr
 
 
 def test_the_copy_is_a_new_file(connected: LocalCrm, bridge: RunningBridge, run: Run, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import tarfile
 import threading
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from amo_bridge import file_lock
 from amo_bridge.config.model import Config
 from amo_bridge.crm.tokens import FileTokenStore, TokenPair
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.storage.accounts import CLOCK_AHEAD, Cursors, RestoredCopy
 from amo_bridge.storage.backup import CopyRefused, back_up, restore
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.secrets import small_state
@@ -209,6 +210,20 @@ def test_what_was_waiting_then_is_looked_for_before_it_is_sent(config: Config, o
     restore(other, tmp_path / "copy.tar", NOW, force=False)
     assert outbox_states(other) == ["doubt", "doubt", "done"]
     assert outbox_states(config) == ["ready", "sending", "done"], "the original is not touched"
+
+
+@pytest.mark.parametrize("catch_up", [False, True])
+def test_a_restored_store_knows_from_when_to_when_it_knows_nothing(
+    config: Config, other: Config, tmp_path: Path, catch_up: bool
+) -> None:
+    with closing(opened(config)) as store, store.write() as connection:
+        connection.execute(insert(accounts).values(amo_id=1, url=URL))
+        Cursors(store, 1).write(connection, CLOCK_AHEAD, 60.0)
+    back_up(config, tmp_path / "copy.tar", NOW)
+    restore(other, tmp_path / "copy.tar", NOW + timedelta(days=1), force=False, catch_up=catch_up)
+    with closing(opened(other)) as store:
+        found = RestoredCopy.read(Cursors(store, 1))
+    assert found == (None if catch_up else RestoredCopy(NOW, NOW + timedelta(days=1, minutes=1)))
 
 
 def test_a_copy_of_a_newer_bridge_is_refused(config: Config, other: Config, tmp_path: Path) -> None:
