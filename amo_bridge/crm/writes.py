@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from amo_bridge.crm.client import BATCH_SIZE, CrmClient
 from amo_bridge.crm.reads import file_ids_of_deal
@@ -42,16 +42,28 @@ class Written:
 @dataclass(frozen=True)
 class LostWrite:
     """A write that may have happened. ``not_before``: when its cause happened, Unix seconds of amoCRM's clock; an equal
-    task of last week is not taken for this one."""
+    task of last week is not taken for this one. ``user_id``: as whom the bridge writes (0: not known)."""
 
     body: Body
     not_before: float = 0.0
+    user_id: int = 0
+
+
+class LostSearch(NamedTuple):
+    """What became of lost writes, by our numbers.
+
+    ``found``: they are in amoCRM. ``ambiguous``: they may be these rows (their ids), which people have changed since;
+    nothing may be sent again before a person has looked. The others are not there.
+    """
+
+    found: dict[int, Written]
+    ambiguous: Mapping[int, Sequence[int]] = MappingProxyType({})
 
 
 LostWrites = Mapping[int, LostWrite]
 Taken = Callable[[Iterable[int]], set[int]]
 """Which of some ids are known to belong to earlier writes."""
-FindLost = Callable[[CrmClient, LostWrites, Taken], dict[int, Written]]
+FindLost = Callable[[CrmClient, LostWrites, Taken], LostSearch]
 
 
 def with_request_ids(bodies: Bodies) -> list[Body]:
@@ -197,18 +209,21 @@ MAX_PAGES = 40
 IDS_PER_REQUEST = 100
 
 
-def find_lost(client: CrmClient, kind: str, lost: LostWrites, taken: Taken) -> dict[int, Written]:
+def find_lost(client: CrmClient, kind: str, lost: LostWrites, taken: Taken) -> LostSearch:
     """Those of the lost writes that are in amoCRM. Raises CrmError if it can't be read."""
     return WRITE_KINDS[kind].find_lost(client, lost, taken)
 
 
-def _find_tasks(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, Written]:
-    found: dict[int, Written] = {}
+def _find_tasks(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:
+    searches = []
     for entity_type, writes in _by_entity_type(lost).items():
         # Tasks on nobody's card can't be asked for by card.
         rows = _tasks_on(client, entity_type, writes) if entity_type else _newest(client, "tasks", "id", writes)
-        found |= _match(writes, rows, taken, _is_same_task)
-    return found
+        searches.append(_match(writes, rows, taken, _is_same_task, _likeness_of_tasks))
+    return LostSearch(
+        {number: written for search in searches for number, written in search.found.items()},
+        {number: ids for search in searches for number, ids in search.ambiguous.items()},
+    )
 
 
 def _by_entity_type(lost: LostWrites) -> dict[str | None, dict[int, LostWrite]]:
@@ -226,21 +241,22 @@ def _tasks_on(client: CrmClient, entity_type: str, lost: LostWrites) -> Iterator
 def _find_notes_of(cards: str) -> FindLost:
     """The search for text notes on cards of a type (leads, contacts, companies)."""
 
-    def find(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, Written]:
+    def find(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:
         ids = {lost_write.body["entity_id"] for lost_write in lost.values()}
         rows = _rows_by(client, f"/api/v4/{cards}/notes", "notes", {"note_type": "common"}, "entity_id", ids)
-        return _match(lost, rows, taken, _is_same_note)
+        return _match(lost, rows, taken, _is_same_note, _likeness_of_notes)
 
     return find
 
 
-def _find_new_deals(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, Written]:
+def _find_new_deals(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:
     rows = _newest(client, "leads", "created_at", lost, {"with": "contacts"})
-    return _match(lost, rows, taken, _is_same_deal)
+    return _match(lost, rows, taken, _is_same_deal, _likeness_of_deals)
 
 
-def _find_new_contacts(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, Written]:
-    return _match(lost, _newest(client, "contacts", "created_at", lost), taken, _is_same_contact)
+def _find_new_contacts(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:
+    rows = _newest(client, "contacts", "created_at", lost)
+    return _match(lost, rows, taken, _is_same_contact, _likeness_of_contacts)
 
 
 def _newest(
@@ -258,19 +274,21 @@ def _newest(
 def _find_patched(name: str) -> FindLost:
     """The search for patches of entities (leads, contacts, tasks): one is there if everything it says is so now."""
 
-    def find(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, Written]:
+    def find(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:
         ids = {lost_write.body["id"] for lost_write in lost.values()}
         rows = {row["id"]: row for row in _rows_by(client, f"/api/v4/{name}", name, {}, "id", ids)}
-        return {
-            number: Written(int(row["id"]), _moment(row.get("updated_at")))
-            for number, lost_write in lost.items()
-            if (row := rows.get(lost_write.body["id"])) and _holds(lost_write.body, row)
-        }
+        return LostSearch(
+            {
+                number: Written(int(row["id"]), _moment(row.get("updated_at")))
+                for number, lost_write in lost.items()
+                if (row := rows.get(lost_write.body["id"])) and _holds(lost_write.body, row)
+            }
+        )
 
     return find
 
 
-def _find_links(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, Written]:
+def _find_links(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:
     """Links belong to nobody, so none is taken. A repeated link changes nothing (amoCRM docs, entity-links-api): the
     search only saves the repetition."""
     wanted = {
@@ -278,7 +296,7 @@ def _find_links(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, 
         for number, lost_write in lost.items()
     }
     links = set(_links(client, sorted({deal_id for deal_id, _ in wanted.values()})))
-    return {number: Written(link[0]) for number, link in wanted.items() if link in links}
+    return LostSearch({number: Written(link[0]) for number, link in wanted.items() if link in links})
 
 
 def _links(client: CrmClient, deal_ids: list[int]) -> Iterator[tuple[int, int]]:
@@ -291,14 +309,16 @@ def _links(client: CrmClient, deal_ids: list[int]) -> Iterator[tuple[int, int]]:
                 yield deal_id, contact_id
 
 
-def _find_attached_files(client: CrmClient, lost: LostWrites, taken: Taken) -> dict[int, Written]:
+def _find_attached_files(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:
     """As ``_find_links``: a file that is attached again stays attached once (amoCRM docs, files-api)."""
     deal_ids = {number: int(lost_write.body["entity_id"]) for number, lost_write in lost.items()}
-    return {
-        number: Written(deal_id)
-        for number, deal_id in deal_ids.items()
-        if set(lost[number].body["file_uuids"]) <= set(file_ids_of_deal(client, deal_id))
-    }
+    return LostSearch(
+        {
+            number: Written(deal_id)
+            for number, deal_id in deal_ids.items()
+            if set(lost[number].body["file_uuids"]) <= set(file_ids_of_deal(client, deal_id))
+        }
+    )
 
 
 def _rows_by(
@@ -318,10 +338,18 @@ def _chunks(ids: Sequence[int]) -> Iterator[list[int]]:
 
 
 def _match(
-    lost: LostWrites, rows: Iterable[Row], taken: Taken, is_same: Callable[[Body, Row], bool]
-) -> dict[int, Written]:
-    """Pair each body with one row that is equal to it and nobody else's; two equal bodies need two rows."""
-    found = {}
+    lost: LostWrites,
+    rows: Iterable[Row],
+    taken: Taken,
+    is_same: Callable[[Body, Row], bool],
+    likeness: Callable[[Body, Row], int],
+) -> LostSearch:
+    """Pair each body with one row that is equal to it and nobody else's; two equal bodies need two rows.
+
+    What is left is looked for among the rows that we made and somebody has changed since (``likeness``: by how many of
+    the properties that people change a row is still like the body; 0: it is another's).
+    """
+    found: dict[int, Written] = {}
     rows = list(rows)
     # Asked for these very rows: an equal task may have been made for another deal of the same contact.
     used = taken(row["id"] for row in rows)
@@ -332,12 +360,84 @@ def _match(
                 used.add(row["id"])
                 found[number] = Written(int(row["id"]), _moment(row.get("created_at")))
                 break
-    return found
+    changed = [
+        _Changed(number, row, alike)
+        for number, lost_write in lost.items()
+        if number not in found and lost_write.user_id
+        for row in rows
+        if row["id"] not in used and _is_ours_changed(lost_write, row) and (alike := likeness(lost_write.body, row))
+    ]
+    return _with_changed(found, changed)
+
+
+class _Changed(NamedTuple):
+    """A lost write, and a row that people may have made of it."""
+
+    number: int
+    row: Row
+    alike: int
+
+
+def _is_ours_changed(lost_write: LostWrite, row: Row) -> bool:
+    """Made by the bridge's user since the cause, and changed since: a row that nobody has touched and that differs is
+    another one."""
+    made_at, touched_at = row.get("created_at", 0), row.get("updated_at", 0)
+    is_ours = row.get("created_by") == lost_write.user_id and made_at >= lost_write.not_before - CLOCK_SLACK_SECONDS
+    return is_ours and (touched_at > made_at or row.get("updated_by") != row.get("created_by"))
+
+
+def _with_changed(found: dict[int, Written], changed: list[_Changed]) -> LostSearch:
+    """The most alike pair first; where two are equally alike, nobody can tell, and all of them are ambiguous."""
+    found, ambiguous = dict(found), dict[int, list[int]]()
+    while changed:
+        best = max(pair.alike for pair in changed)
+        ties = [pair for pair in changed if pair.alike == best]
+        for pair in ties:
+            rivals = [other for other in ties if (other.number == pair.number) != (other.row["id"] == pair.row["id"])]
+            if rivals:
+                ambiguous[pair.number] = sorted(tie.row["id"] for tie in ties if tie.number == pair.number)
+            else:
+                found[pair.number] = Written(int(pair.row["id"]), _moment(pair.row.get("created_at")))
+        numbers = {pair.number for pair in ties}
+        rows = {pair.row["id"] for pair in ties}
+        changed = [pair for pair in changed if pair.number not in numbers and pair.row["id"] not in rows]
+    return LostSearch(found, ambiguous)
+
+
+def _likeness(body: Body, row: Row, keys: Iterable[str]) -> int:
+    return sum(key in body and row.get(key) == body[key] for key in keys)
 
 
 def _is_same_task(body: Body, row: Row) -> bool:
     keys = ("text", "entity_id", "entity_type", "responsible_user_id", "complete_till")
     return all((row.get(key) or None) == body.get(key) for key in keys)
+
+
+def _likeness_of_tasks(body: Body, row: Row) -> int:
+    if any((row.get(key) or None) != body.get(key) for key in ("entity_id", "entity_type")):
+        return 0
+    return _likeness(body, row, ("text", "responsible_user_id", "complete_till", "task_type_id"))
+
+
+def _likeness_of_notes(body: Body, row: Row) -> int:
+    """On this card a note of ours that somebody has rewritten."""
+    return int(row.get("entity_id") == body["entity_id"])
+
+
+def _likeness_of_deals(body: Body, row: Row) -> int:
+    """A deal's people stay; name, stage, responsible person and fields change."""
+    people = _contact_ids(body)
+    if not people <= _contact_ids(row):
+        return 0
+    fields = sum(_field_holds(field, row) for field in body.get("custom_fields_values", []))
+    alike = fields + _likeness(body, row, ("name", "pipeline_id", "status_id", "responsible_user_id", "price"))
+    return alike if people or fields or row.get("name") == body["name"] else 0
+
+
+def _likeness_of_contacts(body: Body, row: Row) -> int:
+    """An address or a number is the person's; a name alone is many people's."""
+    fields = sum(_field_holds(field, row) for field in body.get("custom_fields_values", []))
+    return fields and fields + _likeness(body, row, ("name",))
 
 
 def _is_same_note(body: Body, row: Row) -> bool:

@@ -127,20 +127,33 @@ class Sender:
         settled = 0
         for batch in _batches(self._outbox.take("doubt")):
             kind = batch[0].kind
-            lost = {row.id: LostWrite(row.body, row.payload.get("not_before", 0)) for row in batch}
+            user_id = self.rule_engine.account.current_user_id
+            lost = {row.id: LostWrite(row.body, row.payload.get("not_before", 0), user_id) for row in batch}
             try:
-                found = find_lost(self._client, kind, lost, partial(self._outbox.taken_ids, kind))
+                found, ambiguous = find_lost(self._client, kind, lost, partial(self._outbox.taken_ids, kind))
             except CrmStopped:
                 raise
             except (CrmTemporary, CrmRefused) as error:
                 self._outbox.later(batch, delay(max(row.attempts for row in batch) + 1), str(error), state="doubt")
                 continue
-            missing = [row for row in batch if row.id not in found]
-            log.info("looked for lost answers", kind=kind, found=len(found), missing=len(missing))
+            missing = [row for row in batch if row.id not in found and row.id not in ambiguous]
+            log.info(
+                "looked for lost answers", kind=kind, found=len(found), missing=len(missing), ambiguous=len(ambiguous)
+            )
+            self._ask_people([(row, ambiguous[row.id]) for row in batch if row.id in ambiguous])
             self._settle_written([(row, found[row.id]) for row in batch if row.id in found])
             self._outbox.later(missing, 0, "ответ потерян, в amoCRM не найдено")
-            settled += len(found)
+            settled += len(found) + len(ambiguous)
         return settled
+
+    def _ask_people(self, ambiguous: Sequence[tuple[Sendable, Sequence[int]]]) -> None:
+        """Give up what may be one of some rows that people have changed: only they can tell."""
+        with self._store.write() as connection:
+            for row, ids in ambiguous:
+                numbers = ", ".join(map(str, ids))
+                reason = f"ответ amoCRM потерян; похожее есть, но люди его уже изменили (номера {numbers}): проверьте"
+                log.error("perhaps done", **_log_fields(row), error=reason)
+                self._outbox.given_up(connection, row, "unknown", reason)
 
     def _still_wanted(self, batch: Sequence[Sendable]) -> list[Sendable]:
         """Moves decided a while ago are checked against a fresh read: a person may have moved the deal since."""

@@ -143,6 +143,87 @@ def test_what_was_done_though_the_answer_was_lost_is_found_and_not_repeated(
     assert everything(sandbox) == {**after, "notes": after["notes"] + follows}
 
 
+Change = Callable[[CrmUser, int], None]
+
+
+def newest(office: CrmUser, path: str, name: str) -> dict[str, Any]:
+    return dict(max(office._rows(path, name), key=lambda row: int(row["id"])))
+
+
+def change(where: tuple[str, str], **changed: Any) -> Change:
+    """A person changes the newest row of a list."""
+
+    def by_person(office: CrmUser, deal: int) -> None:
+        row = newest(office, *where)
+        office._ask("PATCH", where[0], [{"id": row["id"], **changed}], MANAGER)
+
+    return by_person
+
+
+TASKS, DEALS = ("/api/v4/tasks", "tasks"), ("/api/v4/leads", "leads")
+CHANGED_BY_PEOPLE = [
+    pytest.param(new_task, change(TASKS, complete_till=2_100_000_000), id="the task's date"),
+    pytest.param(new_task, change(TASKS, text="Другое"), id="the task's text"),
+    pytest.param(new_task, change(TASKS, responsible_user_id=user("Мария Кузнецова")), id="the task's person"),
+    pytest.param(new_task, change(TASKS, is_completed=True, result={"text": "Готово"}), id="the task is done"),
+    pytest.param(new_deal, change(DEALS, name="Ромашка плюс"), id="the deal's name"),
+    pytest.param(new_deal, change(DEALS, responsible_user_id=user("Мария Кузнецова")), id="the deal's person"),
+    pytest.param(new_deal, change(DEALS, **on_stage(OFFER)), id="the deal's stage"),
+]
+
+
+@pytest.mark.parametrize(("make", "by_person"), CHANGED_BY_PEOPLE)
+def test_what_people_have_changed_before_the_look_is_not_made_twice(
+    make: Make,
+    by_person: Change,
+    sandbox: LocalCrm,
+    store: Store,
+    sender: Sender,
+    office: CrmUser,
+    deal: int,
+) -> None:
+    queue(store, make(office, deal))
+    sandbox.fault("lost_answer", method="P*", count=1)
+    assert sender.send() == 0
+    sandbox.later()
+    by_person(office, deal)
+    before = everything(sandbox)
+    send_all(sender)
+    assert states(store)[0] == "done"
+    after = everything(sandbox)
+    assert (after["leads"], after["tasks"]) == (before["leads"], before["tasks"])
+
+
+def test_what_nobody_can_tell_apart_any_more_waits_for_a_person(
+    sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
+) -> None:
+    tasks = [{**effect(deal_id=deal, text=text).body, "complete_till": 2_000_000_000} for text in ("Одно", "Другое")]
+    queue(store, *(effect(deal_id=deal, body=body, not_before=datetime.now(UTC).timestamp()) for body in tasks))
+    sandbox.fault("lost_answer", method="P*", count=1)
+    assert sender.send() == 0
+    sandbox.later()
+    rows = office._rows("/api/v4/tasks", "tasks")
+    office._ask("PATCH", "/api/v4/tasks", [{"id": row["id"], "text": "Третье"} for row in rows], MANAGER)
+    send_all(sender)
+    assert states(store) == ["unknown", "unknown"]
+    assert all("люди его уже изменили" in error for error in errors(store))
+    assert everything(sandbox)["tasks"] == 2
+
+
+def test_a_task_of_ours_that_nobody_has_touched_is_another_one(
+    sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
+) -> None:
+    """It may have been set by another program with the same rights."""
+    queue(store, new_task(office, deal))
+    sandbox.fault("refuse_before", method="P*", count=1)
+    assert sender.send() == 0
+    client = client_of(sandbox.url)
+    client.post("/api/v4/tasks", [{**new_task(office, deal).body, "text": "Другое"}])
+    send_all(sender)
+    assert states(store) == ["done"]
+    assert everything(sandbox)["tasks"] == 2
+
+
 @pytest.mark.parametrize("make", EVERY_KIND)
 @pytest.mark.parametrize("fault", [{"kind": "refuse_before"}, {"kind": "status", "status": 502}], ids=["cut", "502"])
 def test_what_was_not_done_is_done_after_the_look(

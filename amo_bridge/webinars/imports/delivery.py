@@ -40,6 +40,7 @@ class PayloadBuilder:
     ``loader``: the user responsible for what is created. Raises UnknownName for a name that the account has lost."""
 
     def __init__(self, account: Account, names: NameResolver, options: WebinarSection, loader: int) -> None:
+        self.user_id = account.current_user_id
         self._account = account
         self._names = names
         self._options = options

@@ -324,9 +324,11 @@ class CreateStep:
             return False
         bodies = self._bodies(step, rows)
         since = job.started_at or 0.0
-        lost = {row_id: LostWrite(body, since) for row_id, body in bodies.items()}
+        lost = {row_id: LostWrite(body, since, self._payloads.user_id) for row_id, body in bodies.items()}
         try:
-            found = find_lost(self._client, KINDS[step], lost, lambda entity_ids: self._taken(step, entity_ids))
+            found, ambiguous = find_lost(
+                self._client, KINDS[step], lost, lambda entity_ids: self._taken(step, entity_ids)
+            )
         except CrmTemporary:
             self._delivery.postpone_search(rows)
             raise
@@ -335,7 +337,12 @@ class CreateStep:
         state = "ready" if job.state == "running" else "skipped"
         with self._store.write() as connection:
             self._settled(job, step, rows, bodies)(connection, found)
-            missing = [row.id for row in rows if row.id not in found]
+            for row_id, ids in ambiguous.items():
+                note = (
+                    f"ответ потерян; похожее есть, но люди его изменили (номера {', '.join(map(str, ids))}): проверьте"
+                )
+                self._repository.mark(connection, [row_id], state="failed", note=note)
+            missing = [row.id for row in rows if row.id not in found and row.id not in ambiguous]
             self._repository.mark(connection, missing, state=state, due_at=0.0)
         return True
 
