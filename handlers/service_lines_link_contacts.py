@@ -50,10 +50,10 @@ def service_lines_link_contacts(
     clear = [one.contact_ids[0] for one in deal.bloggers if len(one.contact_ids) == 1]
     new = tuple(number for number in dict.fromkeys(clear) if number not in deal.contact_ids)
     link: list[Action] = [LinkContacts(deal_id=deal.id, contact_ids=new)] if new else []
-    return link + _told(deal, options) or Skip("контакты всех блогеров уже прикреплены")
+    return link + _tasks_about_unclear(deal, options) or Skip("контакты всех блогеров уже прикреплены")
 
 
-def _told(deal: Deal, options: ServiceLinesLinkContacts) -> list[Action]:
+def _tasks_about_unclear(deal: Deal, options: ServiceLinesLinkContacts) -> list[Action]:
     """Tasks about those whose contact is not clear; what has been told once is not told again."""
     told = {task.slot: task for task in deal.own_tasks}
     unclear = {Blogger(one.name).mark: one for one in deal.bloggers if len(one.contact_ids) != 1}

@@ -84,11 +84,11 @@ def _wanted(text: str, deal: Deal, options: ServiceLinesSetTasks) -> list[Create
             for number, spec in enumerate(options.per_blogger)
             for blogger in found.bloggers
         ),
-        *_trouble(found, deal, options),
+        *_correction_task(found, deal, options),
     ]
 
 
-def _trouble(found: ServiceLines, deal: Deal, options: ServiceLinesSetTasks) -> list[CreateTask]:
+def _correction_task(found: ServiceLines, deal: Deal, options: ServiceLinesSetTasks) -> list[CreateTask]:
     """A task for whoever is to put the field right; none if it is."""
     field = options.services.field
     if found.unread:

@@ -65,10 +65,10 @@ def stage_needs_task(event: Heard, deal: Deal, options: StageNeedsTask) -> Skip 
     if event.at is None or theirs[0].due <= event.at + options.within:
         return closed or Skip("задача есть, и она близко")
     if not options.move_far_tasks:
-        return [_told_of(theirs[0], "", deal, options)]
+        return [_notice_of(theirs[0], "", deal, options)]
     days = max(options.within // timedelta(days=1), 1)
     nearer = ChangeTask(deal_id=deal.id, task_id=theirs[0].id, due=Due.parse(f"{days} d"))
-    return [nearer, *closed, _told_of(theirs[0], "; срок перенесён ближе", deal, options)]
+    return [nearer, *closed, _notice_of(theirs[0], "; срок перенесён ближе", deal, options)]
 
 
 def _set(deal: Deal, options: StageNeedsTask) -> list[Action]:
@@ -81,7 +81,7 @@ def _set(deal: Deal, options: StageNeedsTask) -> list[Action]:
     ]
 
 
-def _told_of(far: Task, done: str, deal: Deal, options: StageNeedsTask) -> Notify:
+def _notice_of(far: Task, done: str, deal: Deal, options: StageNeedsTask) -> Notify:
     """A person's task stands too far off."""
     text = f"{deal.name}: задача «{far.text}» стоит дальше, чем через {describe_duration(options.within)}{done}"
     return Notify(deal_id=deal.id, to=(options.tell,), text=text)

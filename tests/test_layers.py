@@ -1,8 +1,9 @@
-"""The layers of the package: imports run one way, modules hold one subject whole, tests follow the packages."""
+"""The layers of the package: imports run one way, modules hold one subject whole, names are the field's own terms."""
 
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,3 +147,94 @@ def test_a_test_stands_beside_its_module(path: Path) -> None:
     names = {one.stem for one in beside.glob("*.py")} | {beside.name, *(one.name for one in beside.glob("*/"))}
     subject = path.stem.removeprefix("test_")
     assert any(subject == name or subject.startswith(f"{name}_") for name in names), sorted(names)
+
+
+RETIRED = {
+    "aftermath": "write results",
+    "alarm alarms": "alert",
+    "arbiter": "the Gunicorn application",
+    "bell bells ring": "wake, notify, subscribe",
+    "brain": "rule engine",
+    "budget budgets fuse fuses": "rate limiter, circuit breaker",
+    "chore chores": "job",
+    "clockwork": "scheduler",
+    "deed deeds": "action",
+    "desk desks": "service, view, context",
+    "door doors": "receiver, endpoint",
+    "duties duty": "leader",
+    "gauge gauges": "metric",
+    "ground": "shared resources",
+    "hands": "clock",
+    "hear learn meet": "decode, record, refresh, subscribe",
+    "house office": "server process, accounts",
+    "keeper": "refresher",
+    "lane lanes quay traffic": "channel",
+    "outlook": "due work",
+    "patience": "retry, backoff",
+    "planner": "processor",
+    "said told": "the event, the answer, the problem: what it is",
+    "trouble troubles wellness": "outage, health issue, problem",
+    "vitals": "health snapshot",
+    "workshop": "wiring",
+}
+"""Words that the project has given up → the field's own terms."""
+
+PUBLISHED = {
+    # Names of rules stand in every config.
+    *("handlers.client_answer_starts_deeds", "ClientAnswerStartsDeeds", "client_answer_starts_deeds"),
+    *("handlers.filled_field_starts_deeds", "FilledFieldStartsDeeds", "filled_field_starts_deeds"),
+    *("handlers.letter_is_told", "LetterIsTold", "letter_is_told"),
+    # Schemas of OpenAPI.
+    *("Deed", "Deeds", "RehearsalDeed", "Trouble"),
+    # The health page, the API and the stored imports call an outage so.
+    *("AccountRuntime.trouble", "ConnectionView.trouble"),
+}
+"""Names that configs, programs or people rely on: they stay."""
+
+TO_BE_RENAMED = {"amo_bridge.webinars.formats.spreadsheet_process"}
+"""Modules that still hold one."""
+
+
+def names_in(module: str, path: Path) -> Iterator[str]:
+    """The module, and its classes, functions and methods (``Class.method``), wherever they are defined."""
+
+    def defined(node: ast.AST, owner: str) -> Iterator[str]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                yield f"{owner}{child.name}"
+                yield from defined(child, f"{child.name}." if isinstance(child, ast.ClassDef) else "")
+            else:
+                yield from defined(child, owner)
+
+    yield module
+    yield from defined(ast.parse(path.read_text("utf-8")), "")
+
+
+def words_of(name: str) -> set[str]:
+    """The words of ``snake_case`` and ``CamelCase``."""
+    last = name.rpartition(".")[2]
+    return {word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", last)}
+
+
+RULES = {
+    f"{folder}.{path.stem}": path
+    for folder in ("handlers", "schedules")
+    for path in sorted((ROOT / folder).glob("*.py"))
+}
+
+
+@pytest.mark.parametrize("module", sorted({*MODULES, *RULES} - TO_BE_RENAMED))
+def test_no_name_holds_a_retired_word(module: str) -> None:
+    retired = {word: terms for words, terms in RETIRED.items() for word in words.split()}
+    path = (MODULES | RULES)[module]
+    found = {
+        name: retired[word]
+        for name in names_in(module, path)
+        for word in words_of(name) & retired.keys()
+        if name not in PUBLISHED
+    }
+    assert not found, "use the terms of docs/glossary.md"
+
+
+def test_every_published_exception_is_still_there() -> None:
+    assert {name for module, path in (MODULES | RULES).items() for name in names_in(module, path)} >= PUBLISHED

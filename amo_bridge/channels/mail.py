@@ -176,7 +176,7 @@ class AtHand:
 
 
 class MailPort:
-    lane: Channel = "mail"
+    channel: Channel = "mail"
     in_order = True
     is_far = True
     # Nobody can look whether the client has it.

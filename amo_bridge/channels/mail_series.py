@@ -157,7 +157,7 @@ class SeriesJob:
 
 
 class SeriesPort:
-    lane: Channel = "series"
+    channel: Channel = "series"
     in_order = True
     is_far = False
     repeats_doubtful = True

@@ -28,7 +28,7 @@ LONGEST_SUBJECT = 100
 
 
 class NoticePort:
-    lane: Channel = "notices"
+    channel: Channel = "notices"
     # People are told what there is to tell; a notice that waits for the morning holds up nobody else's.
     in_order = False
     is_far = True

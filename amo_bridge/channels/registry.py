@@ -50,7 +50,7 @@ NAMES: Mapping[Channel, str] = {
     "ledger": "учёт нарушений",
     "storage": "хранилище документов",
 }
-"""How people call the lanes."""
+"""How people call the channels."""
 NOTHING_SENT = "никуда не отправлено: канал «{}» не подключён"
 
 
@@ -60,11 +60,11 @@ class UnconnectedPort:
     repeats_doubtful = True
     gives_up_after = timedelta(days=36500)
 
-    def __init__(self, lane: Channel) -> None:
-        self.lane: Channel = lane
+    def __init__(self, channel: Channel) -> None:
+        self.channel: Channel = channel
 
     def plan(self, rows: Sequence[Sendable]) -> Mapping[int, Outcome | Job]:
-        return {row.id: NotSent(NOTHING_SENT.format(NAMES[self.lane])) for row in rows}
+        return {row.id: NotSent(NOTHING_SENT.format(NAMES[self.channel])) for row in rows}
 
     def keep(self, connection: Connection, row: Sendable, outcome: Outcome) -> None:
         """There is nothing to remember."""
@@ -73,7 +73,7 @@ class UnconnectedPort:
         """There is no connection to close."""
 
 
-# Which ports an account has: one for every lane, with a vendor behind it or without.
+# Which ports an account has: one for every channel, with a vendor behind it or without.
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,14 @@ class ChannelContext:
 
 
 def ports_of(at: ChannelContext) -> list[Port]:
-    """A port for each lane, whatever is connected. Raises ConfigError for a secret's file that can't be read."""
-    connected = {port.lane: port for port in [_mail(at), _notices(at), _series(at), _ledger(at)] if port is not None}
-    return [connected.get(lane) or UnconnectedPort(lane) for lane in NAMES]
+    """A port for each channel, whatever is connected. Raises ConfigError for a secret's file that can't be read."""
+    connected = {port.channel: port for port in [_mail(at), _notices(at), _series(at), _ledger(at)] if port is not None}
+    return [connected.get(channel) or UnconnectedPort(channel) for channel in NAMES]
 
 
 def ports_to_nowhere(at: ChannelContext) -> list[Port]:
     """Nothing leaves the house; series of letters, which never do by themselves, go on."""
-    return [_series(at) if lane == "series" else UnconnectedPort(lane) for lane in NAMES]
+    return [_series(at) if channel == "series" else UnconnectedPort(channel) for channel in NAMES]
 
 
 def mail_server(config: Config, environment: Mapping[str, str]) -> MailServer | None:
@@ -167,28 +167,28 @@ def channels_wanted(rules: Iterable[Rule]) -> dict[Channel, list[str]]:
     found: dict[Channel, list[str]] = {}
     for rule in rules:
         if rule.enabled:
-            for lane in dict.fromkeys(_lanes(rule.options)):
-                found.setdefault(lane, []).append(rule.name)
+            for channel in dict.fromkeys(_channels(rule.options)):
+                found.setdefault(channel, []).append(rule.name)
     return found
 
 
-def _lanes(value: Any) -> Iterator[Channel]:
+def _channels(value: Any) -> Iterator[Channel]:
     if isinstance(value, BaseModel):
         if type(value) in SHAPES:
             yield SHAPES[type(value)]
         if isinstance(value, ActionsSpec):
-            yield from _of_deeds(value)
+            yield from _channels_of_actions(value)
         for name in type(value).model_fields:
-            yield from _lanes(getattr(value, name))
+            yield from _channels(getattr(value, name))
     elif isinstance(value, Mapping):
         for one in value.values():
-            yield from _lanes(one)
+            yield from _channels(one)
     elif isinstance(value, list | tuple):
         for one in value:
-            yield from _lanes(one)
+            yield from _channels(one)
 
 
-def _of_deeds(deeds: ActionsSpec) -> Iterator[Channel]:
+def _channels_of_actions(deeds: ActionsSpec) -> Iterator[Channel]:
     """Those deeds that have no shape of their own."""
     if deeds.sms:
         yield "sms"
@@ -212,16 +212,16 @@ def connected(config: Config) -> frozenset[Channel]:
 
 
 def unconnected_of(config: Config) -> dict[str, list[str]]:
-    """Name of an enabled rule → what the lanes are called that it wants and that lead nowhere; rules without such are
+    """Name of an enabled rule → names of its channels that lead nowhere; rules without such are
     left out."""
     found: dict[str, list[str]] = {}
-    for lane, rules in unconnected(config).items():
+    for channel, rules in unconnected(config).items():
         for name in rules:
-            found.setdefault(name, []).append(NAMES[lane])
+            found.setdefault(name, []).append(NAMES[channel])
     return found
 
 
 def unconnected(config: Config) -> dict[Channel, list[str]]:
     """Lane → the names of the enabled rules whose deeds will go nowhere."""
     there = connected(config)
-    return {lane: rules for lane, rules in channels_wanted(config.rules).items() if lane not in there}
+    return {channel: rules for channel, rules in channels_wanted(config.rules).items() if channel not in there}

@@ -1,4 +1,4 @@
-"""One lane of the outbox, sent through its port: one after the other, each surely not twice."""
+"""One channel of the outbox, sent through its port: one after the other, each surely not twice."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST_DOUBTS = 3
 
 class ChannelSender:
     """``clock`` counts real time (delays, ages), ``account_clock`` is the account's. ``settled`` hears that there may
-    be new work in amoCRM's lane."""
+    be new work in amoCRM's own queue."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class ChannelSender:
 
     def recover(self) -> int:
         """What was being sent when the process died, or a round broke off, is in doubt. How many there were."""
-        mine = (outbox.c.account == self._key, outbox.c.state == "sending", in_channel(self.port.lane))
+        mine = (outbox.c.account == self._key, outbox.c.state == "sending", in_channel(self.port.channel))
         again = {"state": "ready"} if self.port.repeats_doubtful else {"state": "unknown", "error": UNKNOWN}
         with self._store.write() as connection:
             return connection.execute(update(outbox).where(*mine).values(**again)).rowcount
@@ -58,7 +58,7 @@ class ChannelSender:
     def send(self) -> int:
         """Send what is due; returns how many were settled. Raises ChannelDown when nothing can go out now, CrmError
         when amoCRM can't be asked: what is left waits."""
-        rows = self._outbox.take("ready", self.port.lane, in_order=self.port.in_order)[:TOGETHER]
+        rows = self._outbox.take("ready", self.port.channel, in_order=self.port.in_order)[:TOGETHER]
         rows = [row for row in rows if not self._is_too_old(row)]
         if not rows:
             return 0
@@ -95,7 +95,7 @@ class ChannelSender:
             raise
         except Exception as error:
             # A bug that meets one letter must not hold up the others.
-            log.exception("port failed", lane=self.port.lane, effect=row.id)
+            log.exception("port failed", lane=self.port.channel, effect=row.id)
             return self._doubt(row, f"ошибка моста: {error!r}", is_bug=True)
         return self._settle(row, outcome)
 
@@ -142,7 +142,8 @@ class ChannelSender:
 
     def _facts(self, row: Sendable) -> dict[str, object]:
         return {
-            "lane": self.port.lane, "rule": row.rule, "deal": row.deal_id, "event_id": row.event_id, "effect": row.id,
+            "lane": self.port.channel, "rule": row.rule, "deal": row.deal_id, "event_id": row.event_id,
+            "effect": row.id,
         }  # fmt: skip
 
 
@@ -154,11 +155,11 @@ def channel_senders(
     account_clock: Clock,
     settled: Callable[[], None],
 ) -> list[ChannelSender]:
-    """One lane for each port."""
+    """One sender for each port."""
     return [ChannelSender(store, account_id, port, clock, account_clock, settled) for port in ports]
 
 
-# All lanes of an account: those that wait for other people's servers have a thread each, the others go along with the
+# All senders of an account: those that wait for other people's servers have a thread each, the others go along with the
 # worker's rounds.
 
 # When nobody rings: what was postponed falls due.
@@ -167,20 +168,20 @@ LONGEST_PAUSE = 600.0
 
 
 class ChannelThread:
-    """One lane in a thread of its own. ``trouble``: what it is waiting out, if anything, in one line."""
+    """One channel in a thread of its own. ``trouble``: what it is waiting out, if anything, in one line."""
 
-    def __init__(self, lane: ChannelSender) -> None:
+    def __init__(self, sender: ChannelSender) -> None:
         self.trouble = ""
-        self._lane = lane
+        self._sender = sender
         self._is_recovered = False
         self._bell = threading.Event()
         self._stopping = threading.Event()
         self._pause_over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"lane {lane.port.lane}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"channel {sender.port.channel}", daemon=True)
 
     @property
     def name(self) -> str:
-        return self._lane.port.lane
+        return self._sender.port.channel
 
     def start(self) -> None:
         self._thread.start()
@@ -219,9 +220,9 @@ class ChannelThread:
     def _round(self) -> int:
         if not self._is_recovered:
             # What was being sent when the process died, or a round broke off.
-            self._lane.recover()
+            self._sender.recover()
             self._is_recovered = True
-        return self._lane.send()
+        return self._sender.send()
 
     def _say(self, error: Exception) -> None:
         if str(error) != self.trouble:
@@ -231,37 +232,37 @@ class ChannelThread:
 
 
 class ChannelWorkers:
-    def __init__(self, lanes: Iterable[ChannelSender] = ()) -> None:
-        lanes = list(lanes)
-        self._near = [lane for lane in lanes if not lane.port.is_far]
-        self._far = [ChannelThread(lane) for lane in lanes if lane.port.is_far]
+    def __init__(self, senders: Iterable[ChannelSender] = ()) -> None:
+        senders = list(senders)
+        self._near = [sender for sender in senders if not sender.port.is_far]
+        self._far = [ChannelThread(sender) for sender in senders if sender.port.is_far]
 
     @property
-    def trouble(self) -> dict[str, str]:
-        """Lane → what it is waiting out; only those in trouble."""
-        return {lane.name: lane.trouble for lane in self._far if lane.trouble}
+    def outages(self) -> dict[str, str]:
+        """Channel → the outage that it waits out; only those that wait."""
+        return {sender.name: sender.trouble for sender in self._far if sender.trouble}
 
     def start(self) -> None:
         for far in self._far:
             far.start()
 
     def recover(self) -> None:
-        """Nobody sends just now: what is told to be under way is in doubt. (Far lanes see to that by themselves.)"""
-        for lane in self._near:
-            lane.recover()
+        """Nobody sends just now: what is told to be under way is in doubt. (Threads of far channels do so too.)"""
+        for sender in self._near:
+            sender.recover()
 
     def send_near(self) -> int:
         """What waits for nobody; how many were settled."""
-        return sum(lane.send() for lane in self._near)
+        return sum(sender.send() for sender in self._near)
 
     def wake(self) -> None:
         """There may be something new to send."""
-        for lane in self._far:
-            lane.wake()
+        for sender in self._far:
+            sender.wake()
 
     def stop(self, timeout: float = 30) -> None:
         """Finish what is in hand and leave."""
-        for lane in self._far:
-            lane.begin_to_stop()
-        for lane in self._far:
-            lane.wait_stopped(timeout)
+        for sender in self._far:
+            sender.begin_to_stop()
+        for sender in self._far:
+            sender.wait_stopped(timeout)

@@ -105,10 +105,10 @@ class MailServer:
         try:
             self._connection = self._open()
         except smtplib.SMTPAuthenticationError as error:
-            told = _told(error.smtp_code, error.smtp_error)
+            told = _reply_text(error.smtp_code, error.smtp_error)
             raise ChannelDown(f"почтовый сервер не принял имя или пароль ({MAIL_PASSWORD}): {told}") from error
         except smtplib.SMTPResponseException as error:
-            raise ChannelDown(f"почтовый сервер: {_told(error.smtp_code, error.smtp_error)}") from error
+            raise ChannelDown(f"почтовый сервер: {_reply_text(error.smtp_code, error.smtp_error)}") from error
         except UnicodeEncodeError as error:
             words = f"имя или пароль почты ({MAIL_PASSWORD}): буквы только латинские, русские не передать"
             raise ChannelDown(words) from error
@@ -165,7 +165,7 @@ class MailServer:
             _insist(connection.mail(parseaddr(sender)[1]))
             code, words = connection.rcpt(to_address)
             if code >= 500 and _is_about_address(code, words):
-                raise AddressRefused(_told(code, words))
+                raise AddressRefused(_reply_text(code, words))
             _insist((code, words))
             connection.putcmd("data")
             _insist(connection.getreply(), 354)
@@ -209,7 +209,7 @@ def _insist(reply: tuple[int, bytes], wanted: int = 250) -> None:
     code, words = reply
     if code == wanted or (wanted == 250 and 200 <= code < 300):
         return
-    told = _told(code, words)
+    told = _reply_text(code, words)
     if code in (421, -1):
         raise ChannelDown(f"почтовый сервер прощается: {told}")
     if code >= 500:
@@ -222,6 +222,6 @@ def _is_about_address(code: int, words: bytes) -> bool:
     return bool(_NOBODY_THERE.search(told)) or (code in _CODES_OF_ADDRESS and not _NOT_THE_ADDRESS.search(told))
 
 
-def _told(code: int, words: bytes | str) -> str:
+def _reply_text(code: int, words: bytes | str) -> str:
     text = words if isinstance(words, str) else words.decode("utf-8", "replace")
     return f"{code} {' '.join(text.split())}"

@@ -17,7 +17,7 @@ RECORDED = "записано в учёт нарушений"
 
 
 class ViolationPort:
-    lane: Channel = "ledger"
+    channel: Channel = "ledger"
     in_order = True
     is_far = False
     repeats_doubtful = True

@@ -55,7 +55,7 @@ class Missing(Mistake):
 
 
 @contextmanager
-def told_in_russian(command: click.Command) -> Iterator[None]:
+def complaints_in_russian(command: click.Command) -> Iterator[None]:
     """click's complaints become ours; the help that a command without a word shows is no complaint."""
     try:
         yield
@@ -73,10 +73,10 @@ def _words(error: click.UsageError, command: click.Command) -> str:
         return _missing(error)
     if isinstance(error, click.BadParameter):
         where = _name(error.param)
-        return f"{where}: {_said(error.message)}" if where else _said(error.message)
+        return f"{where}: {_in_russian(error.message)}" if where else _in_russian(error.message)
     if isinstance(error, click.BadOptionUsage) and (value := _value_of(error, command)):
         return value
-    return _no_command(error) or _said(error.message)
+    return _no_command(error) or _in_russian(error.message)
 
 
 def _value_of(error: click.BadOptionUsage, command: click.Command) -> str:
@@ -111,7 +111,7 @@ def _name(param: click.Parameter | None) -> str:
     return param.make_metavar(click.Context(click.Command(None))) if param is not None else ""
 
 
-def _said(message: str) -> str:
+def _in_russian(message: str) -> str:
     for pattern, saying in _SAYINGS:
         if found := pattern.fullmatch(message):
             parts = found.groupdict()
@@ -166,11 +166,11 @@ class Command(click.Command):
         click.help_option(*HELP_NAMES, help="Показать эту справку.")(self)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        with told_in_russian(self):
+        with complaints_in_russian(self):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with told_in_russian(self):
+        with complaints_in_russian(self):
             return super().invoke(ctx)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

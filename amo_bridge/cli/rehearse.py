@@ -113,7 +113,7 @@ def _played(config: Config, source: Source, days: int, deal_id: int | None, zone
         play.until(
             source.taken_at + timedelta(days=days), lambda moment: shown(f"репетиция: {day_title(moment, zone)}")
         )
-        return play.deeds(deal_id)
+        return play.actions(deal_id)
 
 
 def _print(deeds: Sequence[SimulatedAction], zone: ZoneInfo, names: dict[int, str], days: int) -> None:

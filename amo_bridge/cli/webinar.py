@@ -98,7 +98,7 @@ def _title(title: str, headers: Sequence[str]) -> str:
 Columns = tuple[tuple[str, str], ...]
 
 
-class Desk:
+class ImportSession:
     """What the commands work with."""
 
     def __init__(
@@ -138,7 +138,7 @@ class Desk:
 
 
 @contextmanager
-def at_work(config: Config) -> Iterator[Desk]:
+def at_work(config: Config) -> Iterator[ImportSession]:
     """The store of the account, with what is known of it. Ends the command in words when something is not there."""
     with opened(config) as (store, key):
         account = known_account(config, os.environ)
@@ -147,7 +147,7 @@ def at_work(config: Config) -> Iterator[Desk]:
         try:
             drafting = DraftService(store, key, config, account, SystemClock())
             control = ImportService(store, key, drafting, dry_run=config.bridge.dry_run)
-            yield Desk(config, drafting, control, ZoneInfo(account.timezone), Audit(store, SystemClock()))
+            yield ImportSession(config, drafting, control, ZoneInfo(account.timezone), Audit(store, SystemClock()))
         except (ExportError, NoSuchImport) as error:
             raise Stop(str(error)) from error
 
@@ -191,7 +191,7 @@ def a_worker(config: Config, screen: Console) -> Iterator[None]:
 
 def _has_caught_up(bridge: AccountRuntime, since: float) -> bool:
     """Has the account been looked over since then, and are all its contacts known?"""
-    store = bridge.ground.store
+    store = bridge.resources.store
     key = known_key(store, bridge.config.account.url)
     if key is None:
         return False
@@ -234,8 +234,8 @@ def webinar() -> None:
 @config_option
 def preview(files: tuple[Path, ...], held_on: str | None, columns: Columns, config_path: Path) -> None:
     """Показать, что было бы с участниками. Ничего не записывает."""
-    with at_work(load_or_exit(config_path)) as desk:
-        desk.show(files, day(held_on), columns)
+    with at_work(load_or_exit(config_path)) as session:
+        session.show(files, day(held_on), columns)
 
 
 @webinar.command("import", cls=Command)
@@ -252,23 +252,23 @@ def load(files: tuple[Path, ...], held_on: str | None, columns: Columns, yes: bo
     """
     config = load_or_exit(config_path)
     screen = console()
-    with a_worker(config, screen), at_work(config) as desk:
-        desk.show(files, day(held_on), columns)
+    with a_worker(config, screen), at_work(config) as session:
+        session.show(files, day(held_on), columns)
         if not (yes or agrees("Записать это в amoCRM?")):
             raise Declined("Ничего не записано.")
-        for number in desk.drafting.draft(desk.uploads(files), user_name(), day(held_on)):
-            desk.control.start(number)
-            desk.write_down(number, "start", "начата")
-            watch(desk.book, number, screen)
-            show_end(screen, desk.book.get(number), desk.book.counts(number), desk.book.rows(number))
+        for number in session.drafting.draft(session.uploads(files), user_name(), day(held_on)):
+            session.control.start(number)
+            session.write_down(number, "start", "начата")
+            watch(session.book, number, screen)
+            show_end(screen, session.book.get(number), session.book.counts(number), session.book.rows(number))
 
 
 @webinar.command("list", cls=Command)
 @config_option
 def listed(config_path: Path) -> None:
     """Все загрузки, новые первыми."""
-    with at_work(load_or_exit(config_path)) as desk:
-        show_list(console(), desk.book.all(), desk.zone)
+    with at_work(load_or_exit(config_path)) as session:
+        show_list(console(), session.book.all(), session.zone)
 
 
 @webinar.command(cls=Command)
@@ -279,10 +279,10 @@ def listed(config_path: Path) -> None:
 def report(number: int, csv_file: Path | None, as_json: bool, config_path: Path) -> None:
     """Что вышло: каждый участник и ссылка на его сделку."""
     has_one_voice(csv_file, as_json=as_json)
-    with at_work(load_or_exit(config_path)) as desk:
-        job, counts, rows = desk.book.get(number), desk.book.counts(number), desk.book.rows(number)
+    with at_work(load_or_exit(config_path)) as session:
+        job, counts, rows = session.book.get(number), session.book.counts(number), session.book.rows(number)
         if csv_file is not None:
-            sheet = report_of(rows, desk.config.account.url, desk.drafting.options)
+            sheet = report_of(rows, session.config.account.url, session.drafting.options)
             write_csv(csv_file, sheet, f"строк: {counts.all}", as_json=as_json)
         if as_json:
             click.echo(
@@ -293,7 +293,7 @@ def report(number: int, csv_file: Path | None, as_json: bool, config_path: Path)
                 )
             )
         elif csv_file is None:
-            show_report(console(), rows, desk.config.account.url, desk.drafting.options)
+            show_report(console(), rows, session.config.account.url, session.drafting.options)
             show_end(console(), job, counts)
 
 
@@ -318,15 +318,15 @@ def decide(
         raise Stop("скажите одно: --new, --skip, --plan или --contact НОМЕР")
     said = Override(skip=what == "skip", as_new=what == "new", contact_id=contact_id, interest=interest)
     config = load_or_exit(config_path)
-    with at_work(config) as desk:
-        is_draft = desk.book.get(number).state == "draft"
-    with nullcontext() if is_draft else a_worker(config, console()), at_work(config) as desk:
-        desk.control.say(number, place, said)
-        desk.write_down(number, "decide", f"строка {place}, {said.in_words}")
-        watch(desk.book, number, console())
-        row = desk.book.row(number, place)
+    with at_work(config) as session:
+        is_draft = session.book.get(number).state == "draft"
+    with nullcontext() if is_draft else a_worker(config, console()), at_work(config) as session:
+        session.control.say(number, place, said)
+        session.write_down(number, "decide", f"строка {place}, {said.in_words}")
+        watch(session.book, number, console())
+        row = session.book.row(number, place)
         console().print(f"{row.row.person.name}: {row.row.why}; {row.became}")
-        show_end(console(), desk.book.get(number), desk.book.counts(number), desk.book.rows(number))
+        show_end(console(), session.book.get(number), session.book.counts(number), session.book.rows(number))
 
 
 @webinar.command(cls=Command)
@@ -334,9 +334,9 @@ def decide(
 @config_option
 def pause(number: int, config_path: Path) -> None:
     """Остановить загрузку: что не отправлено, подождёт."""
-    with at_work(load_or_exit(config_path)) as desk:
-        desk.control.pause(number)
-        desk.write_down(number, "pause", "остановлена")
+    with at_work(load_or_exit(config_path)) as session:
+        session.control.pause(number)
+        session.write_down(number, "pause", "остановлена")
 
 
 @webinar.command(cls=Command)
@@ -345,12 +345,12 @@ def pause(number: int, config_path: Path) -> None:
 def resume(number: int, config_path: Path) -> None:
     """Продолжить остановленную загрузку."""
     config = load_or_exit(config_path)
-    with a_worker(config, console()), at_work(config) as desk:
-        if desk.book.get(number).state == "paused":
-            desk.control.resume(number)
-            desk.write_down(number, "resume", "продолжена")
-        watch(desk.book, number, console())
-        show_end(console(), desk.book.get(number), desk.book.counts(number), desk.book.rows(number))
+    with a_worker(config, console()), at_work(config) as session:
+        if session.book.get(number).state == "paused":
+            session.control.resume(number)
+            session.write_down(number, "resume", "продолжена")
+        watch(session.book, number, console())
+        show_end(console(), session.book.get(number), session.book.counts(number), session.book.rows(number))
 
 
 @webinar.command(cls=Command)
@@ -363,15 +363,15 @@ def undo(number: int, yes: bool, config_path: Path) -> None:
     Что с тех пор меняли люди, остаётся как есть.
     """
     config = load_or_exit(config_path)
-    with at_work(config) as desk:
-        desk.book.expect(number, UNDOABLE)
+    with at_work(config) as session:
+        session.book.expect(number, UNDOABLE)
     if not (yes or agrees(f"Отменить загрузку № {number}? Удалить сделки нельзя, они будут закрыты.")):
         raise Declined("Ничего не отменено.")
-    with a_worker(config, console()), at_work(config) as desk:
-        desk.control.undo(number)
-        desk.write_down(number, "undo", "отменяется")
-        watch(desk.book, number, console())
-        show_end(console(), desk.book.get(number), desk.book.counts(number), desk.book.rows(number))
-        for kept in desk.book.rows(number):
+    with a_worker(config, console()), at_work(config) as session:
+        session.control.undo(number)
+        session.write_down(number, "undo", "отменяется")
+        watch(session.book, number, console())
+        show_end(console(), session.book.get(number), session.book.counts(number), session.book.rows(number))
+        for kept in session.book.rows(number):
             if kept.state == "kept":
                 click.echo(f"не отменено: {kept.row.person.name}: {kept.note}")

@@ -56,7 +56,7 @@ def why(deal: int, acted: bool, config_path: Path) -> None:
     except (BridgeError, OSError, SQLAlchemyError) as error:
         raise Stop(f"журнал не читается: {getattr(error, 'orig', error)}") from error
     if acted:
-        entries = _of_deeds(entries)
+        entries = _that_acted(entries)
     console().print(_table(deal, entries, ZoneInfo(known_timezone(config, os.environ))))
 
 
@@ -76,7 +76,7 @@ def _entries(deal: int, config: Config) -> list[Entry]:
     return entries
 
 
-def _of_deeds(entries: list[Entry]) -> list[Entry]:
+def _that_acted(entries: list[Entry]) -> list[Entry]:
     """What rules or people did, and what it came from; an event that led to nothing is left out with its rules."""
     fruitful = {entry.event_id for entry in entries if entry.verdict not in ("came", "skipped")} | {None}
     return [entry for entry in entries if entry.verdict != "skipped" and entry.event_id in fruitful]

@@ -116,7 +116,7 @@ def problem(where: str, line: int | None, key: str, words: str) -> str:
     return f"{place}{' ' + key if key else ''}: {words}"
 
 
-def place_told(problem: str) -> tuple[str, int | None]:
+def place_of(problem: str) -> tuple[str, int | None]:
     """Where a problem says it is, and the line: («config.toml, строка 42», 42); ("", None) if it names no line."""
     told = _PLACE.match(problem)
     return (told[0], int(told[1])) if told else ("", None)

@@ -178,12 +178,12 @@ def check_secrets(secret: Iterable[str], rules: Iterable[Rule], problems: Proble
     """A problem for every place where a rule would tell a secret field's value."""
     secret = tuple(secret)
     for rule in rules if secret else ():
-        for path, name in _told(rule):
+        for path, name in _carried_names(rule):
             if any(same_name(name, hidden) for hidden in secret):
                 problems.add((*rule.path, *path), f"поле «{name}» {WHY}", block=len(rule.path))
 
 
-def _told(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _carried_names(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for path, name in names_in(rule.options):
         if isinstance(name, Text):
             yield from ((path, field) for field in name.field_names)

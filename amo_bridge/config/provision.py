@@ -32,14 +32,14 @@ class FieldShape(Strict):
         return self
 
 
-def _told_shortly(told: Any) -> Any:
+def _expand_shorthand(told: Any) -> Any:
     """``"date"`` is a type, ``["Да", "Нет"]`` a choice of one."""
     if isinstance(told, str):
         return {"type": told}
     return {"type": "select", "choices": told} if isinstance(told, list) else told
 
 
-Shape = Annotated[FieldShape, BeforeValidator(_told_shortly)]
+Shape = Annotated[FieldShape, BeforeValidator(_expand_shorthand)]
 
 
 class ProvisionSection(Strict):

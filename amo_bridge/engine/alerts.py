@@ -46,7 +46,7 @@ class Alerts:
         task waits in the outbox until amoCRM takes it; then it tells why everything came late."""
         since, about = self._clock.now(), f"stopped:{type(error).__name__}"
         user_id = self._task(STOPPED.format(since=since, why=error), about)
-        if user_id is not None and self._reach.can_be_told(user_id):
+        if user_id is not None and self._reach.is_reachable(user_id):
             text = STOPPED_NOW.format(since=since, why=error)
             body = {"user_id": user_id, "text": text, "urgent": True, "about": "amo-bridge", "url": self._url}
             self._put("notify", f"{about}|notice", body, text)

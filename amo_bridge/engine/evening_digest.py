@@ -115,15 +115,15 @@ class EveningDigest:
         midnight = self._calendar.local(self._calendar.moment(today + timedelta(days=1), time()))
         for user_id, some in undone(self._store, self._key, midnight).items():
             user = next((one for one in self._account.users if one.id == user_id), None)
-            if user is not None and self._is_told(user, today):
+            if user is not None and self._is_recipient(user, today):
                 yield self._row(user_id, in_words(some, today), today)
 
-    def _is_told(self, user: User, today: date) -> bool:
+    def _is_recipient(self, user: User, today: date) -> bool:
         """Is he among those to be told, can he be told, and is he there?"""
         section = self._config.evening_list
         named = section is not None and (not section.to or any(same_name(user.name, name) for name in section.to))
         is_there = same_name(stand_in(self._config.absences, user.name, today), user.name)
-        return named and is_there and Reach(self._config.channels, self._account).can_be_told(user.id)
+        return named and is_there and Reach(self._config.channels, self._account).is_reachable(user.id)
 
     def _row(self, user_id: int, text: str, today: date) -> dict[str, Any]:
         url = f"{self._config.account.url}/todo/list/"

@@ -21,8 +21,8 @@ from amo_bridge.crm import webhooks
 from amo_bridge.engine.effects import in_channel
 from amo_bridge.events import Event, TaskAnswered, TaskReported
 from amo_bridge.events.codec import fingerprint, to_json
-from amo_bridge.mirror.tasks import Fresh, ReadTasks, meet, settling
-from amo_bridge.mirror.touches import answers_in, learn
+from amo_bridge.mirror.tasks import Fresh, ReadTasks, record_task_events, settling
+from amo_bridge.mirror.touches import answers_in, record_touches
 from amo_bridge.storage.database import Store, insert_new
 from amo_bridge.storage.tables import events, in_open_state, inbox, outbox
 
@@ -120,7 +120,7 @@ def add_events(
     inbox_id: int | None = None,
     fresh: Fresh | None = None,
 ) -> int:
-    """Queue the events that are not there yet; returns how many. ``fresh``: see ``mirror.tasks.meet``."""
+    """Queue the events that are not there yet; returns how many. ``fresh``: see ``mirror.tasks.record_task_events``."""
     return _insert(connection, account_id, [QueuedEvent(event, received_at, inbox_id) for event in found], fresh)
 
 
@@ -153,7 +153,7 @@ def queue_pending_answers(
 def _insert(connection: Connection, account_id: int, reported: Sequence[QueuedEvent], fresh: Fresh | None) -> int:
     """Queue those that are news, and let the mirror learn from all; returns how many were queued."""
     queued = _with_answers(connection, account_id, _news(connection, account_id, reported, fresh))
-    learn(connection, account_id, [item.event for item in reported])
+    record_touches(connection, account_id, [item.event for item in reported])
     repeatable = [item.dedup_key for item in queued if item.event.is_repeatable]
     existing = _existing_keys(connection, account_id, repeatable)
     rows = [item.row(account_id, _key(connection, account_id, item, existing)) for item in queued]
@@ -167,7 +167,7 @@ def _news(
     about_tasks = [item.event for item in reported if isinstance(item.event, TaskReported)]
     if not about_tasks:
         return list(reported)
-    task_events = iter(meet(connection, account_id, about_tasks, fresh))
+    task_events = iter(record_task_events(connection, account_id, about_tasks, fresh))
     news: list[QueuedEvent] = []
     for item in reported:
         event = next(task_events) if isinstance(item.event, TaskReported) else item.event

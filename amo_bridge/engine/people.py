@@ -49,10 +49,10 @@ class Reach:
             return None
         section = self._section(user)
         address = section.mail or user.email
-        ways = tuple(self._ways(section.order, section.telegram, address))
+        ways = tuple(self._usable_ways(section.order, section.telegram, address))
         return ReachablePerson(user, ways, section.telegram, address, section)
 
-    def can_be_told(self, user_id: int) -> bool:
+    def is_reachable(self, user_id: int) -> bool:
         person = self.person(user_id)
         return person is not None and bool(person.ways)
 
@@ -72,7 +72,7 @@ class Reach:
         people = self._channels.people
         return next((told for name, told in people.items() if same_name(name, user.name)), ANYBODY)
 
-    def _ways(self, order: Iterable[Way], telegram: int | None, address: str) -> Iterator[Way]:
+    def _usable_ways(self, order: Iterable[Way], telegram: int | None, address: str) -> Iterator[Way]:
         for way in dict.fromkeys(order):
             if self._connected[way] and (telegram is not None if way == "telegram" else address):
                 yield way

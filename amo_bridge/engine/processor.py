@@ -167,7 +167,7 @@ class EventProcessor:
 
     def _load(self, rows: Sequence[Row[Any]], result: BatchResult) -> _Batch:
         events = list(_decoded(rows, result))
-        self._contacts.hear(event for _, event in events)
+        self._contacts.refresh_reported(event for _, event in events)
         if self.rule_engine.dispatcher.listens_for((CallLogged,)):
             result.calls = self._calls.on_deals((row.id, event) for row, event in events)
         mirrored = self._mirror.get(deal_id for _, event in events if (deal_id := event.about_deal_id))
@@ -348,7 +348,7 @@ class ClientCalls:
         if not calls:
             return {}
         contact_ids = {call.entity_id or 0 for call in calls.values()}
-        self._contacts.meet(contact_ids)
+        self._contacts.read_unknown(contact_ids)
         contacts = self._contacts.index.get(contact_ids).values()
         deals = {contact.id: self._deals_of(contact.id, contact.deal_ids) for contact in contacts}
         on_deals = {

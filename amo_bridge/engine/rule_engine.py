@@ -45,7 +45,7 @@ class RuleEngine:
     ) -> Self:
         people = People(account, config.roles, config.absences, deal_known)
         calendar = config.calendar.calendar(account.timezone)
-        resolver = Resolver(account, people, calendar, Reach(config.channels, account).can_be_told)
+        resolver = Resolver(account, people, calendar, Reach(config.channels, account).is_reachable)
         secret = config.bridge.secret_fields
         viewer = Viewer(account, config.account.url, pages_url or config.bridge.public_url or "", secret)
         return cls(

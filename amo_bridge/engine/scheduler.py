@@ -48,11 +48,11 @@ class ContactDates:
         copies = self._mirror.among(connection, deal_ids).values()
         own = [(copy, contacts[main]) for copy in copies if (main := copy.record.main_contact_id) in contacts]
         self._timers.follow(connection, timetable, [copy for copy, _ in own])
-        told = [event for copy, contact in own for event in _told(copy.record.id, contact, timetable, viewer)]
+        told = [event for copy, contact in own for event in _date_changes(copy.record.id, contact, timetable, viewer)]
         add_events(connection, self._key, told, self._clock.now().timestamp())
 
 
-def _told(deal_id: int, contact: Renewed, timetable: Timetable, viewer: Viewer) -> Iterator[Event]:
+def _date_changes(deal_id: int, contact: Renewed, timetable: Timetable, viewer: Viewer) -> Iterator[Event]:
     """Of every date that counts and is another one. What was empty has set no task that would have to follow."""
     if contact.before is None:
         return

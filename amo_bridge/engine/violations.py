@@ -104,7 +104,7 @@ class Violations:
                 select(violations).where(*wanted).order_by(violations.c.at, violations.c.id)
             ).all()
             mine = [row for row in rows if _is(row.person, person) and _is(row.clause, clause)]
-            return self._told(connection, mine)
+            return self._violations(connection, mine)
 
     def people(self) -> list[str]:
         """Everybody who stands in the ledger."""
@@ -142,7 +142,7 @@ class Violations:
                 raise NoSuchViolation(f"нарушений с такими номерами нет: {', '.join(map(str, missing))}")
             changed = [row.id for row in rows if row.state != state]
             self._set(connection, changed, state, who, why)
-            return self._told(connection, self._rows(connection, asked))
+            return self._violations(connection, self._rows(connection, asked))
 
     def _set(self, connection: Connection, ids: Sequence[int], state: State, who: str, why: str) -> None:
         if not ids:
@@ -158,7 +158,7 @@ class Violations:
         mine = select(violations).where(violations.c.account == self._key).order_by(violations.c.at, violations.c.id)
         return [row for some in chunks(ids) for row in connection.execute(mine.where(violations.c.id.in_(some)))]
 
-    def _told(self, connection: Connection, rows: Sequence[Row[Any]]) -> list[Violation]:
+    def _violations(self, connection: Connection, rows: Sequence[Row[Any]]) -> list[Violation]:
         decisions = self._decisions(connection, [row.id for row in rows])
         return [_violation(row, decisions.get(row.id, [])) for row in rows]
 

@@ -66,7 +66,7 @@ class ContactRefresher:
             home=config.calendar.country or HOME,
         )
 
-    def hear(self, told: Iterable[Event]) -> None:
+    def refresh_reported(self, told: Iterable[Event]) -> None:
         """Read the contacts that hooks spoke of, unless the index knows as much. Raises CrmError."""
         heard = [
             event
@@ -85,7 +85,7 @@ class ContactRefresher:
             # amoCRM names only who is left: whoever shared a phone or a mail with him may be gone.
             self._read(self._twins(merged))
 
-    def meet(self, contact_ids: Iterable[int]) -> None:
+    def read_unknown(self, contact_ids: Iterable[int]) -> None:
         """Read those whom the index does not know. Raises CrmError."""
         wanted = set(contact_ids)
         self._read(wanted - self.index.get(wanted).keys())

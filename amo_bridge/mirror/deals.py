@@ -157,7 +157,7 @@ class Mirror:
                 "pipeline_id": copy.record.pipeline_id,
                 "status_id": copy.record.status_id,
                 "stage_since": copy.stage_since.timestamp(),
-                "came_by": _told(copy.came_by),
+                "came_by": _stays_json(copy.came_by),
                 "updated_at": copy.record.updated_at.timestamp() if copy.record.updated_at else 0.0,
                 "read_at": read_at.timestamp(),
                 "record": json.dumps(copy.record.to_json(), ensure_ascii=False),
@@ -179,7 +179,7 @@ class Mirror:
                 pipeline_id=after.record.pipeline_id,
                 status_id=after.record.status_id,
                 stage_since=after.stage_since.timestamp(),
-                came_by=_told(after.came_by),
+                came_by=_stays_json(after.came_by),
                 updated_at=after.record.updated_at.timestamp(),
                 record=json.dumps(after.record.to_json(), ensure_ascii=False),
             )
@@ -198,5 +198,5 @@ def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _told(stays: Iterable[Stay]) -> str:
+def _stays_json(stays: Iterable[Stay]) -> str:
     return json.dumps([[*stay.stage, stay.since.timestamp()] for stay in stays])

@@ -229,7 +229,7 @@ def news_of(
 
 def differing(event: TaskReported, known: MirroredTask) -> dict[str, Any]:
     """What the event tells otherwise than it was known."""
-    told = {name: getattr(event, name) for name in FACTS if _is_told(getattr(event, name))}
+    told = {name: getattr(event, name) for name in FACTS if _is_given(getattr(event, name))}
     if isinstance(event, TaskCompleted):
         told["is_completed"] = True
     return {name: value for name, value in told.items() if value != getattr(known, name)}
@@ -260,7 +260,7 @@ def settled(
 ) -> tuple[TaskReported | None, MirroredTask]:
     """As ``news_of`` for an event that is in doubt: ``record``, read after it was told, says what is so."""
     there = MirroredTask.of(record)
-    facts = {name: getattr(there, name) for name in FACTS if _is_told(getattr(there, name))}
+    facts = {name: getattr(there, name) for name in FACTS if _is_given(getattr(there, name))}
     changed = {name: value for name, value in facts.items() if value != getattr(known, name)}
     if changed and changed.items() <= written.items():
         return None, known
@@ -277,7 +277,7 @@ def settled(
     return _completed_by(replace(event, **facts), known, changed), now
 
 
-def _is_told(value: object) -> bool:
+def _is_given(value: object) -> bool:
     return value is not None and value != ""
 
 
@@ -326,7 +326,7 @@ def _deleted(event: TaskDeleted, known: Now, made_for: int | None) -> TaskDelete
 def _on_its_card(event: TaskReported, known: MirroredTask) -> TaskReported:
     """What the event leaves out, as it was known."""
     facts = ("entity_type", "entity_id", "text", "task_type_id", "responsible_user_id", "due", "result")
-    missing = {name: getattr(known, name) for name in facts if not _is_told(getattr(event, name))}
+    missing = {name: getattr(known, name) for name in facts if not _is_given(getattr(event, name))}
     return replace(event, **missing)
 
 
@@ -455,7 +455,7 @@ def settling(read: ReadTasks, attempt: Callable[[Fresh], Result]) -> Result:
             fresh |= {number: found.get(number) for number in doubt.task_ids}
 
 
-def meet(
+def record_task_events(
     connection: Connection, account: int, told: Sequence[TaskReported], fresh: Fresh | None = None
 ) -> list[TaskReported | None]:
     """What is news in each of these, in their order: the event completed by what was known, or None. The copies are

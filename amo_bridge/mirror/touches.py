@@ -146,7 +146,7 @@ def _open_ones(connection: Connection, account: int, deal_ids: Sequence[int]) ->
 # Deals and contacts are learnt later, by a fresh read; tasks at the door (``task_door``).
 
 
-def learn(connection: Connection, account: int, told: Sequence[Event]) -> None:
+def record_touches(connection: Connection, account: int, told: Sequence[Event]) -> None:
     """Touches are counted; who is deleted is forgotten."""
     touches = [(event.caught_up, touch) for event in told if (touch := event.touch)]
     add_touches(connection, account, [touch for caught_up, touch in touches if not caught_up])

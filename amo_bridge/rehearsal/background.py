@@ -99,7 +99,7 @@ def _played(config: Config, store: Store, key: int, asked: Rehearsal, tell: Tell
         rehearsing(config, source.world, Path(folder), begin, source.known) as play,
     ):
         play.until(begin + span, progress)
-        deeds = play.deeds(asked.deal_id)
+        deeds = play.actions(asked.deal_id)
     names = source.deal_names()
     return [deed.to_json(zone, names) for deed in deeds]
 

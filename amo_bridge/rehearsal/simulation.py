@@ -98,7 +98,7 @@ class Play:
                 return
         raise NeverDone(f"правила без конца создают друг другу работу: {self.hands.now():%d.%m.%Y %H:%M} UTC")
 
-    def deeds(self, deal_id: int | None = None) -> list[SimulatedAction]:
+    def actions(self, deal_id: int | None = None) -> list[SimulatedAction]:
         """What the rules have done so far."""
         return actions_after(self.store, self.key, self._begun_at, deal_id, self._silent)
 
@@ -148,7 +148,7 @@ def _played(config: Config, url: str, folder: Path) -> Config:
 
 
 def _begun(config: Config, store: Store, hands: SimulationClock, known: Known) -> Play:
-    met = by_asking(
+    identified = by_asking(
         config,
         {"AMO_BRIDGE_TOKEN": TOKEN},
         store,
@@ -158,18 +158,18 @@ def _begun(config: Config, store: Store, hands: SimulationClock, known: Known) -
         meters=Metrics().of("rehearsal"),
         closing=Shutdown(Event()),
     )
-    assert met.desk is not None
-    begin_rules(store, met.account_id, known)
-    desk, key = met.desk, met.account_id
-    client = desk.connection.client()
-    workshop = CompositionRoot(desk, store, client, client, ports=ports_to_nowhere)
-    fill = DealsLoad(store, key, workshop.client, hands, desk.account_clock, workshop.rule_engine.timetable)
-    fill.meet()
-    worker = workshop.worker()
+    assert identified.context is not None
+    begin_rules(store, identified.account_id, known)
+    context, key = identified.context, identified.account_id
+    client = context.connection.client()
+    root = CompositionRoot(context, store, client, client, ports=ports_to_nowhere)
+    fill = DealsLoad(store, key, root.client, hands, context.account_clock, root.rule_engine.timetable)
+    fill.mark_start()
+    worker = root.worker()
     fill.run()
     remember(store, key, known)
-    replan = Replanner(store, key, desk.account_clock)
-    while not replan.run(workshop.rule_engine.timetable):
+    replan = Replanner(store, key, context.account_clock)
+    while not replan.run(root.rule_engine.timetable):
         """In portions."""
     _pass_over(store, key, hands.now())
     there = connected(config)

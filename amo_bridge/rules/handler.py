@@ -134,7 +134,7 @@ def handler(
             options=options,
             gate=gate,
             needs=frozenset(needs),
-            **said_by_its_file(judge),
+            **described_by_its_file(judge),
         )
         setattr(judge, MARK, made)
         return judge
@@ -142,7 +142,7 @@ def handler(
     return mark
 
 
-def said_by_its_file(judge: Judge) -> dict[str, Any]:
+def described_by_its_file(judge: Judge) -> dict[str, Any]:
     """What the file of the function that judges says of it: name, summary, clauses."""
     module = inspect.getmodule(judge)
     doc = inspect.cleandoc((module.__doc__ if module else "") or "")
@@ -284,7 +284,7 @@ def schedule(
             needs=frozenset(needs),
             steps=steps,
             recurs=recurs,
-            **said_by_its_file(judge),
+            **described_by_its_file(judge),
         )
         setattr(judge, MARK, made)
         return judge

@@ -316,7 +316,7 @@ class ActionsSpec(Options):
     loss_reason: LossReasonName | None = None
 
     @model_validator(mode="after")
-    def some_deed(self) -> Self:
+    def at_least_one_action(self) -> Self:
         if not any(getattr(self, name) not in (None, (), {}) for name in ActionsSpec.model_fields):
             raise ValueError(f"нечего делать: нужно хотя бы одно из {', '.join(ActionsSpec.model_fields)}")
         if self.loss_reason and not self.move_to:

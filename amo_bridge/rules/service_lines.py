@@ -368,19 +368,19 @@ def steered(deal: Deal, wanted: Sequence[CreateTask], before: Sequence[CreateTas
     for task in deal.own_tasks:
         if not task.is_completed:
             mine[task.slot].append(task)
-    there = {_said(task.slot, task.text) for tasks in mine.values() for task in tasks}
-    known = {_said(one.slot, one.text) for one in wanted}
-    old = None if before is None else {_said(one.slot, one.text) for one in before}
+    there = {_slot_and_text(task.slot, task.text) for tasks in mine.values() for task in tasks}
+    known = {_slot_and_text(one.slot, one.text) for one in wanted}
+    old = None if before is None else {_slot_and_text(one.slot, one.text) for one in before}
     slots = {one.slot for one in wanted}
 
     def is_spare(task: Task) -> bool:
-        said = _said(task.slot, task.text)
+        said = _slot_and_text(task.slot, task.text)
         return said not in known and (old is None or said in old or task.slot not in slots)
 
     spare = {slot: [task for task in tasks if is_spare(task)] for slot, tasks in mine.items()}
     actions: list[Action] = []
     for one in _each_once(wanted):
-        said = _said(one.slot, one.text)
+        said = _slot_and_text(one.slot, one.text)
         if said in there or (old is not None and said in old):
             continue
         free = spare.get(one.slot)
@@ -389,10 +389,10 @@ def steered(deal: Deal, wanted: Sequence[CreateTask], before: Sequence[CreateTas
     return actions + [FinishTask(deal_id=deal.id, task_id=task.id, result=gone) for task in closed]
 
 
-def _said(slot: str, text: str) -> tuple[str, str]:
+def _slot_and_text(slot: str, text: str) -> tuple[str, str]:
     return slot, normalise(text)
 
 
 def _each_once(wanted: Iterable[CreateTask]) -> Iterable[CreateTask]:
     """Two lines of the same words are one piece of work."""
-    return {_said(one.slot, one.text): one for one in wanted}.values()
+    return {_slot_and_text(one.slot, one.text): one for one in wanted}.values()

@@ -23,7 +23,7 @@ from amo_bridge.runtime.leader import Leader
 from amo_bridge.runtime.leader_election import LeaderElection, LeaderLoop
 from amo_bridge.runtime.oauth_flow import Connecting
 from amo_bridge.runtime.shared import SharedResources
-from amo_bridge.runtime.startup import AccountContext, Met, by_asking, by_what_a_worker_left, known_misfits
+from amo_bridge.runtime.startup import AccountContext, KnownAccount, by_asking, by_what_a_worker_left, known_misfits
 from amo_bridge.runtime.worker import EVENING, RECONCILE, SERIES, TIMERS, Worker
 from amo_bridge.storage.accounts import amo_id_of
 from amo_bridge.storage.secrets import account_name
@@ -39,7 +39,7 @@ class AccountRuntime:
     """``start()`` returns at once: the connecting goes on in a thread, and hooks are answered 503 until it is done.
 
     ``role``: "web" only takes hooks in, "worker" only works, "all" does both. Of all that work for an account one leads
-    and the others stand by. ``ground`` is given when it is shared with other accounts; then somebody else closes it.
+    and the others stand by. ``resources`` is given when it is shared with other accounts; then somebody else closes it.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class AccountRuntime:
         own_url: str,
         *,
         role: Role = "all",
-        ground: SharedResources | None = None,
+        resources: SharedResources | None = None,
         clock: Clock | None = None,
         settle: float = SETTLE,
         meters: Metrics | None = None,
@@ -64,16 +64,16 @@ class AccountRuntime:
         self.clock = clock or SystemClock()
         self._settle = settle
         self.meters = (meters or Metrics()).of(account_name(config))
-        self._gauges: HealthReader | None = None
+        self._health: HealthReader | None = None
         self._leave: Callable[[], None] | None = None
-        self._shared_ground = ground
-        self._ground: SharedResources | None = ground
-        self._ground_lock = threading.Lock()
+        self._shared_resources = resources
+        self._resources: SharedResources | None = resources
+        self._resources_lock = threading.Lock()
         self._inbox: Inbox | None = None
         self._secret: str | None = None
         self._amo_id: int | None = None
         self._connecting: Connecting | None = None
-        self._duty: LeaderLoop | None = None
+        self._leader_loop: LeaderLoop | None = None
         self._work: Leader | None = None
         self._stopping = threading.Event()
         self._started = threading.Event()
@@ -87,7 +87,7 @@ class AccountRuntime:
     def is_opening(self) -> bool:
         return self._inbox is None
 
-    def door(self, secret: str) -> Self | None:
+    def receiver(self, secret: str) -> Self | None:
         """This account's door, for whoever knows its secret."""
         if self._inbox is None or self._secret is None:
             return None
@@ -108,16 +108,16 @@ class AccountRuntime:
             worker.try_again()
         return is_amocrm
 
-    def ways(self) -> list[Connecting]:
+    def connections(self) -> list[Connecting]:
         """How this account is connected. Raises StoreUnavailable while that is not known yet."""
         if self._connecting is None:
             raise StoreUnavailable("мост запускается")
         return [self._connecting]
 
-    def request_job(self, chore: str) -> None:
+    def request_job(self, job: str) -> None:
         """A page has begun or stopped what the leader looks for every few seconds: this process looks at once."""
         if worker := self._worker:
-            worker.request_job(chore)
+            worker.request_job(job)
 
     @property
     def is_ready(self) -> bool:
@@ -126,7 +126,7 @@ class AccountRuntime:
     @property
     def is_leading(self) -> bool:
         """Does this process work for the account just now? Not yet while it is only beginning to lead."""
-        return self._duty is not None and self._duty.is_leading and self._worker is not None
+        return self._leader_loop is not None and self._leader_loop.is_leading and self._worker is not None
 
     @property
     def trouble(self) -> str:
@@ -143,7 +143,7 @@ class AccountRuntime:
             "leading": self.is_leading,
             "trouble": self.trouble,
             "problems": self.problems,
-            "channels": self._worker.traffic.trouble if self._worker else {},
+            "channels": self._worker.channels.outages if self._worker else {},
             "token_ends_at": None if ends_at is None else datetime.fromtimestamp(ends_at, UTC).isoformat(),
             "token_warning": alerts.warning(ends_at, self.clock.now()),
             **self._counts(),
@@ -161,10 +161,10 @@ class AccountRuntime:
 
     def _counts(self) -> dict[str, Any]:
         try:
-            vitals = self.health_snapshot()
+            snapshot = self.health_snapshot()
         except StoreUnavailable as error:
             return {"store": str(error), "counts": None}
-        return {"store": "up" if vitals else "not opened yet", "counts": vitals.to_json() if vitals else None}
+        return {"store": "up" if snapshot else "not opened yet", "counts": snapshot.to_json() if snapshot else None}
 
     def observed(self) -> list[Self]:
         """Whom /metrics tells of: this account."""
@@ -179,14 +179,14 @@ class AccountRuntime:
         return {}
 
     @property
-    def ground(self) -> SharedResources:
+    def resources(self) -> SharedResources:
         """What the account stands on, also before its door is open. Raises StoreUnavailable, OSError."""
-        with self._ground_lock:
+        with self._resources_lock:
             if self._leave is None and not self.config.bridge.database.startswith("postgresql"):
                 self._leave = file_lock.enter(self.config.data_folder)
-            if self._ground is None:
-                self._ground = SharedResources.of(self.config)
-            return self._ground
+            if self._resources is None:
+                self._resources = SharedResources.of(self.config)
+            return self._resources
 
     @property
     def process_metrics(self) -> Metrics:
@@ -194,7 +194,7 @@ class AccountRuntime:
 
     def health_snapshot(self) -> HealthSnapshot | None:
         """What waits, what has failed; None while the store has not been opened. Raises StoreUnavailable."""
-        return self._gauges.read() if self._gauges else None
+        return self._health.read() if self._health else None
 
     @property
     def _worker(self) -> Worker | None:
@@ -206,15 +206,15 @@ class AccountRuntime:
         """Names that the account does not know. Raises BridgeError."""
         if self._work is not None:
             return self._work.misfits(config)
-        # Who has not met the account yet will compare them then.
+        # Who has not known the account yet will compare them then.
         return known_misfits(config, self.environment) if self.role == "web" else []
 
     def take_config(self, config: Config) -> None:
         """It is in force from now on; whoever leads begins anew with it, between two rounds."""
         self.config = config
-        if self._work is not None and self._duty is not None:
+        if self._work is not None and self._leader_loop is not None:
             self._work.take_config(config)
-            self._duty.call()
+            self._leader_loop.call()
 
     # --- life ---
 
@@ -236,15 +236,15 @@ class AccountRuntime:
     def look_at_the_clock(self) -> None:
         """amoCRM's clock may have been moved, a sandbox's at least: hear it, and do what is due by it."""
         if worker := self._worker:
-            for chore in (RECONCILE, TIMERS, SERIES, EVENING):
-                worker.request_job(chore)
+            for job in (RECONCILE, TIMERS, SERIES, EVENING):
+                worker.request_job(job)
 
     def begin_to_stop(self) -> None:
         """Nothing new is begun; ``stop`` waits for what is in hand."""
         self._stopping.set()
         self._patiently.request_job()
-        if self._duty:
-            self._duty.call()
+        if self._leader_loop:
+            self._leader_loop.call()
 
     def stop(self) -> None:
         """Stop taking hooks, finish what is in hand, let others lead, close the store. What is not done stays in it."""
@@ -254,8 +254,8 @@ class AccountRuntime:
             self._thread.join(60)
         if self._inbox:
             self._inbox.close()
-        if self._ground and self._shared_ground is None:
-            self._ground.close()
+        if self._resources and self._shared_resources is None:
+            self._resources.close()
         if self._leave:
             self._leave()
         self.state = "stopped"
@@ -263,10 +263,10 @@ class AccountRuntime:
     def _live(self) -> None:
         try:
             # Hooks are taken in from here on; a worker is ready only when it works or knows that somebody else does.
-            if not self._patiently(self._open_door, "ready" if self.role == "web" else "door open"):
+            if not self._patiently(self._open_inbox, "ready" if self.role == "web" else "door open"):
                 return
-            if self._duty is not None:
-                self._duty.run()
+            if self._leader_loop is not None:
+                self._leader_loop.run()
         finally:
             self._started.set()
 
@@ -281,27 +281,27 @@ class AccountRuntime:
     def _stand_by(self, trouble: str) -> None:
         self._show(f"waiting: {trouble}" if trouble else "ready")
 
-    def _open_door(self) -> None:
+    def _open_inbox(self) -> None:
         """From here on hooks are taken in, whoever leads."""
-        ground = self.ground
-        ground.store.prepare()
+        resources = self.resources
+        resources.store.prepare()
         if self._connecting is None:
-            self._connecting = Connecting(self.config, self.environment, ground.store, revived=self.try_again)
-        met = self._meet(ground)
-        self._secret = met.secret
-        self._amo_id = amo_id_of(ground.store, met.account_id)
-        self._gauges = HealthReader(ground.store, met.account_id, self.config.account.url, self.clock)
-        if met.desk:
-            self._go_on_duty(ground, met.desk)
-        self._inbox = Inbox(ground.store, met.account_id, self.clock, self.wake)
+            self._connecting = Connecting(self.config, self.environment, resources.store, revived=self.try_again)
+        known = self._identify(resources)
+        self._secret = known.secret
+        self._amo_id = amo_id_of(resources.store, known.account_id)
+        self._health = HealthReader(resources.store, known.account_id, self.config.account.url, self.clock)
+        if known.context:
+            self._join_election(resources, known.context)
+        self._inbox = Inbox(resources.store, known.account_id, self.clock, self.wake)
 
-    def _meet(self, ground: SharedResources) -> Met:
+    def _identify(self, resources: SharedResources) -> KnownAccount:
         if self.role == "web":
-            return by_what_a_worker_left(self.config, self.environment, ground.store)
+            return by_what_a_worker_left(self.config, self.environment, resources.store)
         return by_asking(
             self.config,
             self.environment,
-            ground.store,
+            resources.store,
             own_url=self._own_url if self.role == "all" else None,
             under=self._under,
             clock=self.clock,
@@ -310,11 +310,11 @@ class AccountRuntime:
             closing=Shutdown(self._stopping),
         )
 
-    def _go_on_duty(self, ground: SharedResources, desk: AccountContext) -> None:
-        self._work = Leader(desk, self._patiently, self._show, self._stand_by)
-        leadership = LeaderElection(ground.store, desk.account_id, ground.locks, self.clock)
-        self._duty = LeaderLoop(leadership, self._work, self._stopping)
-        ground.bells.hear(desk.account_id, self.wake)
+    def _join_election(self, resources: SharedResources, context: AccountContext) -> None:
+        self._work = Leader(context, self._patiently, self._show, self._stand_by)
+        leadership = LeaderElection(resources.store, context.account_id, resources.locks, self.clock)
+        self._leader_loop = LeaderLoop(leadership, self._work, self._stopping)
+        resources.bells.subscribe(context.account_id, self.wake)
 
     def wake(self) -> None:
         """There is something to do."""

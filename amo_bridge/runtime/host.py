@@ -29,18 +29,18 @@ class Host:
         self, accounts: Sequence[AccountConfig], own_url: str, *, role: Role = "all", settle: float = SETTLE
     ) -> None:
         self._broken = {one.name: list(one.problems) for one in accounts if one.config is None}
-        self._grounds: dict[tuple[str, Path], SharedResources] = {}
+        self._resources: dict[tuple[str, Path], SharedResources] = {}
         self.process_metrics = Metrics()
         self.bridges: dict[str, AccountRuntime] = {}
         for one in accounts:
             if one.config is not None:
-                ground = self._ground(one.config)
+                resources = self._resources_of(one.config)
                 self.bridges[one.name] = AccountRuntime(
                     one.config,
                     one.environment,
                     own_url,
                     role=role,
-                    ground=ground,
+                    resources=resources,
                     settle=settle,
                     meters=self.process_metrics,
                     under=f"{ACCOUNTS}{quote(one.name)}",
@@ -58,8 +58,8 @@ class Host:
             bridge.begin_to_stop()
         for bridge in self.bridges.values():
             bridge.stop()
-        for ground in self._grounds.values():
-            ground.close()
+        for resources in self._resources.values():
+            resources.close()
 
     # --- what the web side sees ---
 
@@ -68,23 +68,23 @@ class Host:
         """Hooks of a broken account are told to come again: perhaps somebody mends it meanwhile."""
         return bool(self._broken) or any(bridge.is_opening for bridge in self.bridges.values())
 
-    def door(self, secret: str) -> AccountRuntime | None:
+    def receiver(self, secret: str) -> AccountRuntime | None:
         # All are asked, whoever answers first: how long it takes must not tell how many there are before.
-        doors = [bridge.door(secret) for bridge in self.bridges.values()]
-        return next((door for door in doors if door is not None), None)
+        receivers = [bridge.receiver(secret) for bridge in self.bridges.values()]
+        return next((receiver for receiver in receivers if receiver is not None), None)
 
-    def ways(self) -> list[Connecting]:
+    def connections(self) -> list[Connecting]:
         """Those that can be connected already. Raises StoreUnavailable when none can."""
-        ways = []
+        connections = []
         for bridge in self.bridges.values():
             try:
-                ways += bridge.ways()
+                connections += bridge.connections()
             except StoreUnavailable:
                 # It is still starting; the others need not wait for it.
                 continue
-        if not ways:
+        if not connections:
             raise StoreUnavailable("мост запускается")
-        return ways
+        return connections
 
     def observed(self) -> list[AccountRuntime]:
         """Whom /metrics tells of: every account."""
@@ -109,8 +109,8 @@ class Host:
         well = all(bridge.is_ready for bridge in self.bridges.values()) and not self._broken
         return {"status": "ready" if well else "not all accounts work", "accounts": accounts}
 
-    def _ground(self, config: Config) -> SharedResources:
+    def _resources_of(self, config: Config) -> SharedResources:
         place = (config.bridge.database, config.data_folder)
-        if place not in self._grounds:
-            self._grounds[place] = SharedResources.of(config)
-        return self._grounds[place]
+        if place not in self._resources:
+            self._resources[place] = SharedResources.of(config)
+        return self._resources[place]

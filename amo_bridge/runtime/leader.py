@@ -40,7 +40,7 @@ class Leader:
 
     def __init__(
         self,
-        desk: AccountContext,
+        context: AccountContext,
         patiently: Callable[[Callable[[], None]], bool],
         show: Callable[[str], None],
         stand_by: Callable[[str], None],
@@ -48,17 +48,17 @@ class Leader:
         self.worker: Worker | None = None
         self.wants_to_begin_anew = False
         self.stand_by = stand_by
-        self._desk = desk
+        self._context = context
         self._patiently = patiently
         self._show = show
         self._names_read_at = monotonic()
         self._ticker = Ticker()
-        self._rehearsals = RehearsalRunner(desk.environment)
+        self._rehearsals = RehearsalRunner(context.environment)
 
     @property
     def token_ends_at(self) -> float | None:
         """See Connection."""
-        return self._desk.connection.token_ends_at
+        return self._context.connection.token_ends_at
 
     def begin(self, lead: Lease) -> bool:
         return self._patiently(lambda: self._begin(lead))
@@ -68,16 +68,16 @@ class Leader:
 
     def misfits(self, config: Config) -> list[str]:
         """Names that the account does not know; it is asked anew before that is said. Raises BridgeError."""
-        desk = self._desk
-        problems = unknown_names(config, desk.account)
+        context = self._context
+        problems = unknown_names(config, context.account)
         if problems:
-            desk.account = desk.connection.account(refresh=True)
-            problems = unknown_names(config, desk.account)
+            context.account = context.connection.account(refresh=True)
+            problems = unknown_names(config, context.account)
         return problems
 
     def take_config(self, config: Config) -> None:
         """The next beginning is by this config, and it comes soon: see Duty."""
-        self._desk.config = config
+        self._context.config = config
         self.wants_to_begin_anew = True
 
     def end(self) -> None:
@@ -88,17 +88,19 @@ class Leader:
         self._rehearsals.leave()
 
     def _begin(self, lead: Lease) -> None:
-        desk = self._desk
+        context = self._context
         self.wants_to_begin_anew = False
         if monotonic() - self._names_read_at > NAMES_KEEP:
-            desk.account = desk.connection.account()
-        store = LeaderStore(desk.store, lead)
-        client = desk.connection.client(before_send=lead.check)
-        workshop = CompositionRoot(desk, store, client, desk.connection.client(before_send=lead.check))
-        fill = DealsLoad(store, desk.account_id, client, desk.clock, desk.account_clock, workshop.rule_engine.timetable)
-        fill.meet()
-        worker = workshop.worker()
-        self._rehearsals.enter(Rehearsals(store, desk.account_id, desk.clock), desk.config)
+            context.account = context.connection.account()
+        store = LeaderStore(context.store, lead)
+        client = context.connection.client(before_send=lead.check)
+        root = CompositionRoot(context, store, client, context.connection.client(before_send=lead.check))
+        fill = DealsLoad(
+            store, context.account_id, client, context.clock, context.account_clock, root.rule_engine.timetable
+        )
+        fill.mark_start()
+        worker = root.worker()
+        self._rehearsals.enter(Rehearsals(store, context.account_id, context.clock), context.config)
         worker.register_job(REHEARSALS, self._rehearsals.look)
         stop = self._subscribed(client, is_met=fill.is_done)
         fill.run(self._show_filling)
@@ -113,23 +115,23 @@ class Leader:
         worker.start()
         self.worker = worker
         self._ticker.start(worker)
-        rules = sum(rule.enabled for rule in desk.config.rules)
-        log.info("ready", account=desk.account.subdomain, rules=rules)
+        rules = sum(rule.enabled for rule in context.config.rules)
+        log.info("ready", account=context.account.subdomain, rules=rules)
 
     def _subscribed(self, client: CrmClient, *, is_met: bool) -> CrmStopped | None:
         """Have amoCRM send its hooks. What has stopped us, if something has: an account that we have met before is
         worked for all the same, so that hooks are kept and somebody is told; the watchdog subscribes later."""
-        desk = self._desk
+        context = self._context
         try:
-            if desk.destination:
-                subscribe(client, desk.destination)
+            if context.destination:
+                subscribe(client, context.destination)
         except CrmForbidden:
             raise
         except CrmStopped as error:
             if not is_met:
                 raise
             return error
-        return desk.connection.silence if isinstance(desk.connection.silence, CrmStopped) else None
+        return context.connection.silence if isinstance(context.connection.silence, CrmStopped) else None
 
     def _show_filling(self, deals: int) -> None:
         self._show(f"filling the mirror: {deals} deals read")

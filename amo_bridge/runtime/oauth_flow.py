@@ -102,20 +102,20 @@ class Connecting:
         """The code becomes the first token pair, and whatever had stopped for want of one goes on. Raises CrmError."""
         self._needs_keys()
         self._tokens().exchange_code(code.strip())
-        self._fuse().resume()
+        self._rate_limiter().resume()
         self._revived()
 
     def disconnect(self, told: Mapping[str, str], amo_id: int) -> bool:
         """amoCRM says that the integration was switched off; False if that is not amoCRM, or not about us.
 
-        All processes of the account stop at once, by the fuse, and none uses the tokens again.
+        All processes of the account stop at once, by the circuit breaker, and none uses the tokens again.
         """
         if not (self._client_id and self._client_secret and is_signed(told, self._client_secret)):
             return False
         if client_of(told) != self._client_id or told.get("account_id") != str(amo_id):
             return False
         self._tokens().revoke()
-        self._fuse().stop(NotConnected(DISCONNECTED))
+        self._rate_limiter().stop(NotConnected(DISCONNECTED))
         log.critical("disconnected in amoCRM", account=self.account)
         return True
 
@@ -128,7 +128,7 @@ class Connecting:
     def _tokens(self) -> OAuthTokens:
         return oauth_tokens(self._config, self._environment, self._state)
 
-    def _fuse(self) -> RateLimiter:
+    def _rate_limiter(self) -> RateLimiter:
         return StoreRateLimiter(self._store.engine, budgets, self._config.account.url)
 
     def _issue(self, what: str) -> str:

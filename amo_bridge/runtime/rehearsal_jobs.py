@@ -103,7 +103,7 @@ class Rehearsals:
             raise NotRehearsed(f"репетиции № {number} нет: хранятся последние {KEPT}")
         return _rehearsal(row)
 
-    def deeds(self, number: int) -> list[dict[str, Any]]:
+    def actions(self, number: int) -> list[dict[str, Any]]:
         """What the rules would do, in the order of time: see rehearsal.calendar.Deed.to_json. Nothing of one that is
         not done."""
         mine = (rehearsals.c.account == self._key, rehearsals.c.id == number)

@@ -73,21 +73,21 @@ NOT_MET = "аккаунт ещё не подключал ни один рабо�
 
 
 @dataclass(frozen=True)
-class Met:
-    """``secret`` opens the door for hooks. ``desk`` is there for whoever may work for the account."""
+class KnownAccount:
+    """``secret`` opens the door for hooks. ``context`` is there for whoever may work for the account."""
 
     account_id: int
     secret: str
-    desk: AccountContext | None = None
+    context: AccountContext | None = None
 
 
-def by_what_a_worker_left(config: Config, environment: Mapping[str, str], store: Store) -> Met:
+def by_what_a_worker_left(config: Config, environment: Mapping[str, str], store: Store) -> KnownAccount:
     """Without a token and without amoCRM. Raises StoreUnavailable while no worker has met the account."""
     key = known_key(store, config.account.url)
     secret = known_secret(config, environment)
     if key is None or secret is None:
         raise StoreUnavailable(NOT_MET)
-    return Met(key, secret)
+    return KnownAccount(key, secret)
 
 
 def by_asking(
@@ -101,7 +101,7 @@ def by_asking(
     meters: AccountMetrics,
     closing: Shutdown,
     under: str = "",
-) -> Met:
+) -> KnownAccount:
     """From amoCRM itself. Raises CrmError, StoreUnavailable, and ConfigError when the config does not fit."""
     account_clock = AccountClock(clock)
     connection = Connection(config, environment, store, account_clock, meters=meters, closing=closing)
@@ -111,7 +111,7 @@ def by_asking(
         raise connection.silence or ConfigError(problems)
     key = key_of(store, account, config.account.url)
     secret = connection.remembered(HOOK_SECRET, lambda: secrets.token_urlsafe(32))
-    desk = AccountContext(
+    context = AccountContext(
         config=config,
         store=store,
         account_id=key,
@@ -125,7 +125,7 @@ def by_asking(
         environment=environment,
         under=under,
     )
-    return Met(key, secret, desk)
+    return KnownAccount(key, secret, context)
 
 
 def known_misfits(config: Config, environment: Mapping[str, str]) -> list[str]:

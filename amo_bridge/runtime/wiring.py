@@ -52,7 +52,7 @@ class CompositionRoot:
 
     def __init__(
         self,
-        desk: AccountContext,
+        context: AccountContext,
         store: Store,
         client: CrmClient,
         for_ports: CrmClient,
@@ -60,133 +60,145 @@ class CompositionRoot:
         ports: Callable[[ChannelContext], list[Port]] = ports_of,
     ) -> None:
         self.client = client
-        self.rule_engine = self._rule_engine(desk, desk.account, store)
-        self._desk = desk
+        self.rule_engine = self._rule_engine(context, context.account, store)
+        self._context = context
         self._store = store
         self._ports = ports
-        self._here = ChannelContext(
-            desk.config,
-            desk.environment,
+        self._channel_context = ChannelContext(
+            context.config,
+            context.environment,
             store,
-            desk.account_id,
+            context.account_id,
             for_ports,
-            lambda: self._planner.rule_engine,
-            desk.clock,
-            desk.account_clock,
+            lambda: self._processor.rule_engine,
+            context.clock,
+            context.account_clock,
         )
-        self._clockwork = Scheduler(store, desk.account_id, desk.account_clock, desk.clock)
-        self._contacts = ContactRefresher.of(store, desk.account_id, client, desk.clock, desk.config, desk.account)
+        self._scheduler = Scheduler(store, context.account_id, context.account_clock, context.clock)
+        self._contacts = ContactRefresher.of(
+            store, context.account_id, client, context.clock, context.config, context.account
+        )
         self._contacts.renewed = ContactDates(
             store,
-            desk.account_id,
-            desk.clock,
-            lambda: (self._planner.rule_engine.timetable, self._planner.rule_engine.viewer),
+            context.account_id,
+            context.clock,
+            lambda: (self._processor.rule_engine.timetable, self._processor.rule_engine.viewer),
         ).follow
-        self._planner = EventProcessor(
-            store, desk.account_id, client, self.rule_engine, desk.clock, self._contacts, time_to_answer=desk.settle
-        )  # fmt: skip
-        self._sender = Sender(
+        self._processor = EventProcessor(
             store,
-            desk.account_id,
+            context.account_id,
             client,
             self.rule_engine,
-            desk.config.account.url,
-            desk.clock,
-            settle=desk.settle,
-            meters=desk.meters,
+            context.clock,
+            self._contacts,
+            time_to_answer=context.settle,
+        )
+        self._sender = Sender(
+            store,
+            context.account_id,
+            client,
+            self.rule_engine,
+            context.config.account.url,
+            context.clock,
+            settle=context.settle,
+            meters=context.meters,
         )
 
     def worker(self) -> Worker:
         """The worker, not started. Raises CrmError, StoreUnavailable."""
-        self._clockwork.begin(self.rule_engine.timetable)
-        desk, store, key = self._desk, self._store, self._desk.account_id
-        traffic = self._traffic(settled=lambda: worker.wake())
-        alarms = Alerts(store, key, self.rule_engine, desk.clock)
-        looks = self._looks(alarms, lambda: worker.request_job(RECONCILE))
+        self._scheduler.begin(self.rule_engine.timetable)
+        context, store, key = self._context, self._store, self._context.account_id
+        channels = self._channel_workers(settled=lambda: worker.wake())
+        alerts = Alerts(store, key, self.rule_engine, context.clock)
+        looks = self._looks(alerts, lambda: worker.request_job(RECONCILE))
         worker = Worker(
             store,
             key,
-            self._planner,
+            self._processor,
             self._sender,
             self._refresh,
             looks,
-            traffic,
-            tell_of_stop=alarms.tell_of_stop,
-            has_work=PendingWork(store, key, desk.clock).has_work,
+            channels,
+            tell_of_stop=alerts.tell_of_stop,
+            has_work=PendingWork(store, key, context.clock).has_work,
             read_tasks=reader_of(self.client),
         )
-        desk.account_clock.jumped = lambda: worker.request_job(TIMERS)
-        worker.register_job(TIMERS, lambda: self._clockwork.tick(lambda: worker.request_job(TIMERS)))
-        worker.register_job(EVENING, EveningDigest(store, key, self.rule_engine, desk.account_clock, desk.clock).run)
-        worker.register_job(SERIES, series_job(self._here).run)
-        retention = Retention(store, key, desk.clock, desk.config.bridge, lambda: self._planner.rule_engine.timetable)
+        context.account_clock.jumped = lambda: worker.request_job(TIMERS)
+        worker.register_job(TIMERS, lambda: self._scheduler.tick(lambda: worker.request_job(TIMERS)))
+        worker.register_job(
+            EVENING, EveningDigest(store, key, self.rule_engine, context.account_clock, context.clock).run
+        )
+        worker.register_job(SERIES, series_job(self._channel_context).run)
+        retention = Retention(
+            store, key, context.clock, context.config.bridge, lambda: self._processor.rule_engine.timetable
+        )
         worker.register_job(RETENTION, RetentionJob(retention, lambda: worker.request_job(RETENTION)).run)
         importer = ImportExecutor(
             store,
             key,
             self.client,
-            lambda: self._planner.rule_engine,
-            desk.clock,
-            desk.account_clock,
-            settle=desk.settle,
+            lambda: self._processor.rule_engine,
+            context.clock,
+            context.account_clock,
+            settle=context.settle,
         )
         worker.register_job(IMPORTS, ImportJob(importer, lambda: worker.request_job(IMPORTS)).run)
-        if bizon := _bizon_chore(desk, store, lambda: self._planner.rule_engine, lambda: worker.request_job(BIZON)):
+        if bizon := _bizon_job(context, store, lambda: self._processor.rule_engine, lambda: worker.request_job(BIZON)):
             worker.register_job(BIZON, bizon.run)
         worker.register_job(FIRST_READING, self._first_reading(lambda: worker.request_job(FIRST_READING)).run)
         return worker
 
     def _first_reading(self, again: Callable[[], None]) -> MirrorLoad:
-        desk = self._desk
-        reading = MirrorLoad(self._store, desk.account_id, self.client, desk.account_clock, self._contacts, again)
-        reading.meet()
+        context = self._context
+        reading = MirrorLoad(self._store, context.account_id, self.client, context.account_clock, self._contacts, again)
+        reading.mark_start()
         return reading
 
-    def _looks(self, alarms: Alerts, again: Callable[[], None]) -> dict[str, Callable[[], object]]:
+    def _looks(self, alerts: Alerts, again: Callable[[], None]) -> dict[str, Callable[[], object]]:
         """What is looked for outside, by itself. ``again`` goes on with a long look for missed changes."""
-        desk, store, key = self._desk, self._store, self._desk.account_id
-        reconciler = Reconciler(store, key, self.client, desk.clock, desk.account_clock, self._contacts, again)
+        context, store, key = self._context, self._store, self._context.account_id
+        reconciler = Reconciler(store, key, self.client, context.clock, context.account_clock, self._contacts, again)
         reconciler.begin()
         look: Callable[[], object] = reconciler.run
-        if desk.destination:
-            look = Watchdog(store, key, self.client, desk.clock, reconciler, desk.destination, alarms.tell).run
-        token_watch = TokenExpiryCheck(lambda: desk.connection.token_ends_at, desk.clock, alarms.tell)
+        if context.destination:
+            look = Watchdog(store, key, self.client, context.clock, reconciler, context.destination, alerts.tell).run
+        token_watch = TokenExpiryCheck(lambda: context.connection.token_ends_at, context.clock, alerts.tell)
         return {RECONCILE: look, TOKEN_WATCH: token_watch.run}
 
-    def _traffic(self, settled: Callable[[], None]) -> ChannelWorkers:
-        desk = self._desk
-        ports = self._ports(self._here)
+    def _channel_workers(self, settled: Callable[[], None]) -> ChannelWorkers:
+        context = self._context
+        ports = self._ports(self._channel_context)
         return ChannelWorkers(
-            channel_senders(ports, self._store, desk.account_id, desk.clock, desk.account_clock, settled)
+            channel_senders(ports, self._store, context.account_id, context.clock, context.account_clock, settled)
         )
 
     def _refresh(self) -> None:
         log.info("reading the account again: something unknown appeared")
-        account = self._desk.connection.account(refresh=True)
-        self.rule_engine = self._planner.rule_engine = self._sender.rule_engine = self._rule_engine(
-            self._desk, account, self._store
+        account = self._context.connection.account(refresh=True)
+        self.rule_engine = self._processor.rule_engine = self._sender.rule_engine = self._rule_engine(
+            self._context, account, self._store
         )
-        self._clockwork.begin(self.rule_engine.timetable)
+        self._scheduler.begin(self.rule_engine.timetable)
 
     @staticmethod
-    def _rule_engine(desk: AccountContext, account: Account, store: Store) -> RuleEngine:
-        mirror = Mirror(store, desk.account_id)
+    def _rule_engine(context: AccountContext, account: Account, store: Store) -> RuleEngine:
+        mirror = Mirror(store, context.account_id)
         return RuleEngine.of(
-            desk.config, account, desk.account_clock, mirror.record, pages_of(desk.destination, desk.under)
+            context.config, account, context.account_clock, mirror.record, pages_of(context.destination, context.under)
         )
 
 
-def _bizon_chore(
-    desk: AccountContext, store: Store, rule_engine: Callable[[], RuleEngine], again: Callable[[], None]
+def _bizon_job(
+    context: AccountContext, store: Store, rule_engine: Callable[[], RuleEngine], again: Callable[[], None]
 ) -> BizonJob | None:
     """None where the config has no ``[webinar.bizon]``."""
-    section = desk.config.webinar.bizon if desk.config.webinar else None
+    section = context.config.webinar.bizon if context.config.webinar else None
     if section is None:
         return None
-    settings = BizonSettings(desk.config, desk.environment)
-    taking = Taking(store, desk.account_id, rule_engine, desk.clock, pages_of(desk.destination))
+    settings = BizonSettings(context.config, context.environment)
+    taking = Taking(store, context.account_id, rule_engine, context.clock, pages_of(context.destination))
     return BizonJob(
-        BizonReports(store, desk.account_id, desk.clock),
+        BizonReports(store, context.account_id, context.clock),
         # The token is read each time: it may have been typed a moment ago.
         lambda webinar_id: Bizon(section.api, settings.token).viewers(webinar_id),
         taking,

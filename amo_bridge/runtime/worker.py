@@ -98,23 +98,23 @@ class Worker:
         self,
         store: Store,
         account_id: int,
-        planner: EventProcessor,
+        processor: EventProcessor,
         sender: Sender,
         refresh_account: Callable[[], None],
         jobs: Mapping[str, Callable[[], object]] | None = None,
-        traffic: ChannelWorkers | None = None,
+        channels: ChannelWorkers | None = None,
         tell_of_stop: Callable[[CrmStopped], None] = lambda error: None,
         has_work: Callable[[], bool] = lambda: True,
         read_tasks: ReadTasks = lambda task_ids: {},
     ) -> None:
-        self.traffic = traffic or ChannelWorkers()
+        self.channels = channels or ChannelWorkers()
         self.trouble = ""
         self.has_lost_lead = False
         self._jobs = dict(jobs or {})
         self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._store = store
         self._key = account_id
-        self._planner = planner
+        self._processor = processor
         self._sender = sender
         self._refresh_account = refresh_account
         self._tell_of_stop = tell_of_stop
@@ -129,7 +129,7 @@ class Worker:
     def start(self) -> None:
         self._recover()
         self._thread.start()
-        self.traffic.start()
+        self.channels.start()
 
     def wake(self) -> None:
         self._bell.set()
@@ -159,11 +159,11 @@ class Worker:
         self._bell.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
-        self.traffic.stop(timeout)
+        self.channels.stop(timeout)
 
     def _recover(self) -> None:
         self._sender.recover()
-        self.traffic.recover()
+        self.channels.recover()
 
     def once(self) -> int:
         """One round: decode, judge, send. Returns how much was moved on; 0 means there is nothing to do now."""
@@ -172,13 +172,13 @@ class Worker:
             return 0
         moved = decode_new(self._store, self._key, self._read_tasks)
         self._is_behind = moved >= BATCH_SIZE
-        moved += self._planner.process()
-        if self._planner.found_unknown_name:
-            self._planner.found_unknown_name = False
+        moved += self._processor.process()
+        if self._processor.found_unknown_name:
+            self._processor.found_unknown_name = False
             self._refresh_account()
-        moved += self.traffic.send_near()
+        moved += self.channels.send_near()
         if moved:
-            self.traffic.wake()
+            self.channels.wake()
         return moved + self._sender.send()
 
     def _do_jobs(self) -> None:
@@ -251,6 +251,6 @@ class Worker:
     def _tell(self, error: CrmStopped) -> None:
         try:
             self._tell_of_stop(error)
-            self.traffic.wake()
+            self.channels.wake()
         except BridgeError as trouble:
             log.error("nobody could be told", about="amoCRM stopped us", error=str(trouble))

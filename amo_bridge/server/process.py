@@ -40,12 +40,12 @@ class Links(Protocol):
     def for_first_admin(self) -> str | None: ...
 
 
-class Office(Protocol):
+class AccountsWithLinks(Protocol):
     @property
     def links(self) -> Links: ...
 
 
-def announce(office: Office, address: str) -> None:
+def announce(office: AccountsWithLinks, address: str) -> None:
     """Print the link if there are no users. Waits for the store. ``address``: of the pages, as a browser reaches them.
 
     The link goes to the console alone: logs are kept, and sent to places, and a link is a key."""

@@ -49,7 +49,7 @@ class Locks(Protocol):
 def advisory_lock(engine: Engine, name: str) -> Iterator[None]:
     """Hold the lock; waits for whoever has it, a minute at most. Raises StoreUnavailable."""
     with own_session(engine) as session:
-        with _told(session.engine):
+        with _store_errors(session.engine):
             session.execute(text(f"SET lock_timeout = '{PATIENCE}s'"))
             session.execute(text(f"SELECT pg_advisory_lock({KEY})"), {"name": name})
         yield
@@ -105,7 +105,7 @@ class AdvisoryLocks:
     def _guarded(self) -> Iterator[Connection]:
         """The connection; when it fails, it is left, and with it all locks, which the database then knows as well."""
         try:
-            with _told(self._engine):
+            with _store_errors(self._engine):
                 if self._session is None:
                     self._session = own_session(self._engine)
                     for setting in ASK_AFTER:
@@ -130,14 +130,14 @@ class AdvisoryLocks:
 
 def own_session(engine: Engine) -> Connection:
     """A connection of its own, outside the pool: closing it ends the session."""
-    with _told(engine):
+    with _store_errors(engine):
         session = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         session.detach()
         return session
 
 
 @contextmanager
-def _told(engine: Engine) -> Iterator[None]:
+def _store_errors(engine: Engine) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:

@@ -44,7 +44,7 @@ class Notifier:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def hear(self, account: int, rung: Callable[[], None]) -> None:
+    def subscribe(self, account: int, rung: Callable[[], None]) -> None:
         """Call ``rung`` whenever something came in for the account, here or on another machine."""
         self._rung[str(account)] = rung
         if self._thread is None and self._engine.dialect.name == "postgresql":
@@ -77,9 +77,9 @@ class Notifier:
             connection: Any = session.connection.dbapi_connection
             while not self._closing.is_set():
                 for notice in connection.notifies(timeout=LISTEN_FOR):
-                    self._ring(schema, notice.payload)
+                    self._dispatch(schema, notice.payload)
 
-    def _ring(self, schema: str, payload: str) -> None:
+    def _dispatch(self, schema: str, payload: str) -> None:
         whose, _, account = payload.rpartition(" ")
         if whose == schema and (rung := self._rung.get(account)):
             rung()

@@ -23,7 +23,7 @@ from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.mirror.tasks import MirroredTask, TaskRows
-from amo_bridge.mirror.touches import learn
+from amo_bridge.mirror.touches import record_touches
 from amo_bridge.storage.accounts import (
     CONTACTS_FIELDS,
     DEALS_FILLED,
@@ -67,7 +67,7 @@ class DealsLoad:
     def is_done(self) -> bool:
         return self._cursors.read(DEALS_FILLED) is not None
 
-    def meet(self) -> None:
+    def mark_start(self) -> None:
         """The bridge meets the account: what happens from this second on is news. Does nothing the next time.
 
         To be called before anything else begins to listen: news that came before it would be taken for old.
@@ -210,7 +210,7 @@ class MirrorLoad:
         self._tasks = PagedLoad(store, account_id, client, of_tasks)
         self._people = PagedLoad(store, account_id, client, of_contacts)
 
-    def meet(self) -> None:
+    def mark_start(self) -> None:
         """What happens from this second on is news. To be called before anything begins to listen; does nothing the
         next time."""
         if self._cursors.read(MIRROR_MET_AT) is None:
@@ -264,7 +264,7 @@ class MirrorLoad:
         until = datetime.fromtimestamp(self._cursors.read(TOUCHES_FROM) or met.timestamp(), UTC)
         told, rest = touches_before(self._client, max(met - HISTORY, EPOCH), until)
         with self._store.write() as connection:
-            learn(connection, self._key, told)
+            record_touches(connection, self._key, told)
             if rest is None:
                 self._cursors.write(connection, TOUCHES_FILLED, 1.0)
             else:

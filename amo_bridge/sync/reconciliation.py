@@ -26,7 +26,7 @@ from amo_bridge.events.codec import from_json, to_json
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror, MirroredDeal, hook_texts
 from amo_bridge.mirror.tasks import Fresh, reader_of, settling
-from amo_bridge.mirror.touches import learn
+from amo_bridge.mirror.touches import record_touches
 from amo_bridge.storage.accounts import RECONCILED_AT, RECONCILED_UNTIL, Cursors
 from amo_bridge.storage.database import Store, chunks
 from amo_bridge.storage.tables import events, found
@@ -155,7 +155,7 @@ class OriginalStages:
     def __init__(self) -> None:
         self._oldest: dict[int, list[DealMoved]] = {}
 
-    def learn(self, newest_first: Iterable[Event]) -> None:
+    def collect(self, newest_first: Iterable[Event]) -> None:
         """The oldest move tells where the deal was before all others; of several in one second, all are kept."""
         for event in newest_first:
             if isinstance(event, DealMoved) and event.old_status_id is not None:
@@ -164,9 +164,9 @@ class OriginalStages:
                     moves.clear()
                 moves.append(event)
 
-    def told_with(self, newest_first: Sequence[Event]) -> list[Event]:
+    def with_origins(self, newest_first: Sequence[Event]) -> list[Event]:
         """The same, where a deal that was made says on which stage. Within one second amoCRM lists in any order."""
-        self.learn(newest_first)
+        self.collect(newest_first)
         return [self._as_made(event) if isinstance(event, DealAdded) else event for event in newest_first]
 
     def _as_made(self, event: DealAdded) -> DealAdded:
@@ -248,7 +248,7 @@ class Reconciler:
         if (broken_off := read_cursor(self._cursors)) is not None:
             self._place = broken_off.a_page_back()
             self._was_interrupted = True
-            self._origins.learn(self._found.newest_first())
+            self._origins.collect(self._found.newest_first())
 
     def run(self) -> int | None:
         """Look, or go on with the look; returns how many changes were handed on, or None when it has asked to be run
@@ -278,13 +278,13 @@ class Reconciler:
     def _read(self, place: ReconciliationCursor) -> ReconciliationCursor:
         """Read the next page and keep what it told; the place after it."""
         told = self._lists[place.list](place)
-        unknown = self._origins.told_with(self._not_covered(told.events))
+        unknown = self._origins.with_origins(self._not_covered(told.events))
         newest = max((event.at.timestamp() for event in told.events if event.at), default=0.0)
         after = place.after(newest, told.passed)
         if told.events or after.passed:
             with self._store.write() as connection:
                 # What the mirror has seen is no event any more, but who did it only this list knows.
-                learn(connection, self._key, told.events)
+                record_touches(connection, self._key, told.events)
                 self._found.keep(connection, unknown)
                 write_cursor(self._cursors, connection, after)
         self._place = after

@@ -243,7 +243,7 @@ class Accounts:
 def _opened(bridge: AccountRuntime) -> Store:
     """A bridge's store with its tables up to date: a page may come before the bridge has met its account."""
     try:
-        store = bridge.ground.store
+        store = bridge.resources.store
         if bridge.is_opening:
             store.prepare()
     except OSError as error:

@@ -116,7 +116,7 @@ class Health(Protocol):
 class TestableChannels(Protocol):
     """The accounts that an administrator can connect. Raises StoreUnavailable while none can be."""
 
-    def ways(self) -> Sequence[Way]: ...
+    def connections(self) -> Sequence[Way]: ...
 
 
 def create_app(
@@ -140,7 +140,7 @@ def create_app(
         )
     if takes_hooks:
         app.register_blueprint(webhooks.blueprint(house))
-        app.register_blueprint(oauth.blueprint(ways.ways))
+        app.register_blueprint(oauth.blueprint(ways.connections))
 
     @app.get("/health/live")
     def live() -> Response:
@@ -167,4 +167,4 @@ def create_app(
 
 def _stores(installed: Installed) -> set[Store]:
     """Of all accounts. Raises StoreUnavailable."""
-    return {bridge.ground.store for bridge in installed.by_name().values()}
+    return {bridge.resources.store for bridge in installed.by_name().values()}

@@ -35,7 +35,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(ChoiceNeeded, _which_account)
 
 
-def told(status: int, title: str, text: str, **more: Any) -> Response:
+def error_response(status: int, title: str, text: str, **more: Any) -> Response:
     """An error as a page; for programs as JSON; for a part of a page as a line that the page shows."""
     if _is_program():
         answer = jsonify(error=title, detail=text, **{key: more[key] for key in ("reference",) if key in more})
@@ -65,7 +65,7 @@ def _refused(error: HTTPException) -> Response:
     title, text = _words().get(status) or (HTTPStatus(status).phrase, error.description or "")
     if status == 403 and (needed := g.get("needed_role")) is not None:
         text = _("Для этой страницы нужна роль «%(role)s». Её даёт администратор.", role=role_names()[needed])
-    answer = told(status, title, text)
+    answer = error_response(status, title, text)
     if isinstance(error, MethodNotAllowed):
         answer.headers["Allow"] = ", ".join(sorted(error.valid_methods or ()))
     return answer
@@ -86,14 +86,14 @@ def _words() -> dict[int, tuple[str, str]]:
 def _stale_form(error: CSRFError) -> Response:
     log.warning("form without its token", path=request.path, reason=error.description)
     text = _("Форма открыта слишком давно или не на этой странице. Обновите страницу и отправьте её снова.")
-    return told(400, _("Форма устарела"), text)
+    return error_response(400, _("Форма устарела"), text)
 
 
 def _too_often(error: TooManyRequests) -> Response:
     seconds = seconds_to_wait()
     minutes = max(1, -(-seconds // 60))
     when = ngettext("Попробуйте снова через %(num)s минуту.", "Попробуйте снова через %(num)s минут.", minutes)
-    answer = told(429, _("Слишком много попыток"), when)
+    answer = error_response(429, _("Слишком много попыток"), when)
     answer.headers["Retry-After"] = str(seconds)
     return answer
 
@@ -103,28 +103,32 @@ def _unforeseen(error: Exception) -> Response:
     reference = secrets.token_hex(4)
     log.error("page failed", reference=reference, path=request.path, endpoint=request.endpoint, exc_info=error)
     text = _("Ошибка записана в журнал моста. Если она повторится, сообщите администратору этот номер.")
-    return told(500, _("Что-то сломалось"), text, reference=reference)
+    return error_response(500, _("Что-то сломалось"), text, reference=reference)
 
 
 def _no_store(error: StoreUnavailable) -> Response:
     log.error("page without store", path=request.path, error=str(error))
-    answer = told(503, _("База не отвечает"), _("Мост не может прочитать свои данные. Обновите страницу чуть позже."))
+    answer = error_response(
+        503, _("База не отвечает"), _("Мост не может прочитать свои данные. Обновите страницу чуть позже.")
+    )
     answer.headers["Retry-After"] = "10"
     return answer
 
 
 def _no_key(error: ConfigError) -> Response:
     log.error("page without key", problems=error.problems)
-    return told(503, _("Страницы не настроены"), " ".join(error.problems))
+    return error_response(503, _("Страницы не настроены"), " ".join(error.problems))
 
 
 def _not_met(error: NotMet) -> Response:
     text = _("Мост ещё не познакомился с аккаунтом amoCRM: подключите аккаунт или подождите, пока amoCRM ответит.")
-    return told(503, _("Пока нечего показать"), text, leads_to_connect=True)
+    return error_response(503, _("Пока нечего показать"), text, leads_to_connect=True)
 
 
 def _no_such_account(error: NoSuchAccount) -> Response:
-    return told(404, _("Такого аккаунта здесь нет"), _("Выберите аккаунт из списка."), accounts=accounts().names)
+    return error_response(
+        404, _("Такого аккаунта здесь нет"), _("Выберите аккаунт из списка."), accounts=accounts().names
+    )
 
 
 def _which_account(error: ChoiceNeeded) -> Response:
@@ -132,7 +136,7 @@ def _which_account(error: ChoiceNeeded) -> Response:
     if _is_program():
         # It can't choose from a list, and must not take the list for what it has asked for.
         where = _("Их адреса для программ — в ответе /api/v1/accounts.")
-        return told(404, title, f"{text} {where}")
-    answer = told(300, title, text, accounts=accounts().names, path=request.full_path.rstrip("?"))
+        return error_response(404, title, f"{text} {where}")
+    answer = error_response(300, title, text, accounts=accounts().names, path=request.full_path.rstrip("?"))
     answer.status_code = 200 if request.method == "GET" else 404
     return answer

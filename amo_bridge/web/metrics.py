@@ -59,7 +59,7 @@ class Watched(Protocol):
 def install(app: Flask, watched: Watched, token: str) -> None:
     """Serve the page, and count the hooks that the app answers."""
     stored = CollectorRegistry()
-    stored.register(StoredGauges(watched.observed))
+    stored.register(StoredMetrics(watched.observed))
     routes = Blueprint("metrics", __name__)
 
     @routes.get("/metrics")
@@ -81,13 +81,13 @@ def _count_hooks(app: Flask, meters: Metrics) -> None:
     @app.after_request
     def answered(response: Response) -> Response:
         if request.endpoint == "hooks.amocrm":
-            door = g.get("door")
-            counted = door.meters if door is not None else meters.of(NOBODY)
+            receiver = g.get("receiver")
+            counted = receiver.meters if receiver is not None else meters.of(NOBODY)
             counted.hook_answered(response.status_code, perf_counter() - g.began)
         return response
 
 
-class StoredGauges(Collector):
+class StoredMetrics(Collector):
     """Read from the stores whenever Prometheus asks. A store that does not answer takes only its own numbers away."""
 
     def __init__(self, observed: Callable[[], Sequence[Observed]]) -> None:

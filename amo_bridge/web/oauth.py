@@ -57,7 +57,7 @@ def blueprint(ways: Callable[[], Sequence[Way]]) -> Blueprint:
             key = request.args.get("key", "")
             page = next((page for way in ways() if (page := way.follow(key))), None)
         except (BridgeError, ConfigError) as error:
-            return _told(error)
+            return _error_page(error)
         if page is None:
             return _page(403, "Не подключено", NO_LINK)
         answer = redirect(page)
@@ -73,7 +73,7 @@ def blueprint(ways: Callable[[], Sequence[Way]]) -> Blueprint:
                 return _page(403, "Не подключено", NO_STATE)
             way.come_back(told)
         except (BridgeError, ConfigError) as error:
-            return _told(error)
+            return _error_page(error)
         return _page(
             200,
             "Подключено",
@@ -83,7 +83,7 @@ def blueprint(ways: Callable[[], Sequence[Way]]) -> Blueprint:
     return routes
 
 
-def _told(error: BridgeError | ConfigError) -> BaseResponse:
+def _error_page(error: BridgeError | ConfigError) -> BaseResponse:
     log.warning("account not connected", error=str(error), kind=type(error).__name__)
     if isinstance(error, StoreUnavailable):
         return _page(503, "Не подключено", f"Мост сейчас не может этого сделать: {error}")

@@ -38,11 +38,11 @@ def bizon_blueprint(bridges: Callable[[], Iterable[AccountRuntime]]) -> Blueprin
             webinar_id = webinar_in(request.stream.read(BIZON_MOST_BYTES + 1)[:BIZON_MOST_BYTES])
             if not webinar_id:
                 return Response("нет webinarId", 400, content_type="text/plain; charset=utf-8")
-            store = bridge.ground.store
+            store = bridge.resources.store
             key = known_key(store, bridge.config.account.url)
             if key is None:
                 raise StoreUnavailable("мост ещё не знакомился с аккаунтом")
-            BizonReports(store, key, bridge.clock).hear(webinar_id)
+            BizonReports(store, key, bridge.clock).report_ready(webinar_id)
         except (StoreUnavailable, ConfigError, OSError) as error:
             log.error("report hook not accepted", error=str(error))
             return Response("мост не готов", 503, {"Retry-After": "60"}, content_type="text/plain; charset=utf-8")
@@ -104,25 +104,25 @@ class Receivers(Protocol):
     def is_opening(self) -> bool:
         """Are there accounts whose doors are not open yet? Then an unknown secret may be theirs."""
 
-    def door(self, secret: str) -> Receiver | None:
-        """The door that this secret opens."""
+    def receiver(self, secret: str) -> Receiver | None:
+        """The receiver that this secret opens."""
 
 
-def blueprint(house: Receivers) -> Blueprint:
+def blueprint(receivers: Receivers) -> Blueprint:
     routes = Blueprint("hooks", __name__)
 
     @routes.post("/hooks/amocrm/<secret>")
     def amocrm(secret: str) -> Response:
         # Whose hook it was is counted when it is answered.
-        door = g.door = house.door(secret)
-        if door is None:
-            return _nowhere(house)
+        receiver = g.receiver = receivers.receiver(secret)
+        if receiver is None:
+            return _nowhere(receivers)
         body = _body_within_limit()
         if body is None:
             log.warning("hook too large", length=request.content_length)
             return Response(f"больше {MOST_BYTES} байт", 413, content_type="text/plain; charset=utf-8")
         try:
-            door.put(body)
+            receiver.put(body)
         except StoreUnavailable as error:
             return _refused(error)
         return Response(status=204)
@@ -130,11 +130,11 @@ def blueprint(house: Receivers) -> Blueprint:
     @routes.get("/hooks/amocrm/<secret>/disconnect")
     def disconnected(secret: str) -> Response:
         """amoCRM docs, oauth/step-by-step: the one hook that is signed."""
-        door = house.door(secret)
-        if door is None:
-            return _nowhere(house)
+        receiver = receivers.receiver(secret)
+        if receiver is None:
+            return _nowhere(receivers)
         try:
-            is_amocrm = door.disconnect(request.args.to_dict())
+            is_amocrm = receiver.disconnect(request.args.to_dict())
         except StoreUnavailable as error:
             return _refused(error)
         return Response(status=204 if is_amocrm else 403)
@@ -142,8 +142,8 @@ def blueprint(house: Receivers) -> Blueprint:
     return routes
 
 
-def _nowhere(house: Receivers) -> Response:
-    if house.is_opening:
+def _nowhere(receivers: Receivers) -> Response:
+    if receivers.is_opening:
         return Response("мост запускается", 503, {"Retry-After": "5"}, content_type="text/plain; charset=utf-8")
     return Response(status=404)
 

@@ -63,7 +63,7 @@ class Attendee:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _DatedVisit:
     """A visit, and which file and day it is of. ``number``: its place among all rows."""
 
     number: int
@@ -78,13 +78,13 @@ def gather(exports: Sequence[Export], held_on: date | None = None) -> dict[date,
 
     Raises ExportError when nobody tells the day.
     """
-    days: dict[date, list[_Told]] = defaultdict(list)
+    days: dict[date, list[_DatedVisit]] = defaultdict(list)
     for file, export in enumerate(exports):
         for visit in export.visits:
             day = visit.came_on or export.held_on or held_on
             if day is None:
                 raise ExportError(_no_day(visit))
-            days[day].append(_Told(len(days[day]), file, export, day, visit))
+            days[day].append(_DatedVisit(len(days[day]), file, export, day, visit))
     return {day: _people(days[day]) for day in sorted(days)}
 
 
@@ -94,7 +94,7 @@ def _no_day(visit: Visit) -> str:
     return f"{visit.place}: в файле нет даты вебинара, назовите её сами"
 
 
-def _people(told: Sequence[_Told]) -> list[Attendee]:
+def _people(told: Sequence[_DatedVisit]) -> list[Attendee]:
     groups = sorted(_same_guests(_by_phone(_by_mail(told))), key=lambda group: min(one.number for one in group))
     people = [_person(group) for group in groups]
     owners: dict[str, list[Attendee]] = defaultdict(list)
@@ -109,9 +109,9 @@ def _others(person: Attendee, owners: Mapping[str, Sequence[Attendee]]) -> tuple
     return tuple(dict.fromkeys(other.name or ", ".join(other.mails) for other in others))
 
 
-def _by_mail(told: Sequence[_Told]) -> list[list[_Told]]:
+def _by_mail(told: Sequence[_DatedVisit]) -> list[list[_DatedVisit]]:
     """Rows that share an address, together; a row with two addresses joins what either of them names."""
-    groups: list[list[_Told]] = []
+    groups: list[list[_DatedVisit]] = []
     of_mail: dict[str, int] = {}
     for one in told:
         known = sorted({of_mail[mail] for mail in one.visit.mails if mail in of_mail})
@@ -127,10 +127,10 @@ def _by_mail(told: Sequence[_Told]) -> list[list[_Told]]:
     return [group for group in groups if group]
 
 
-def _by_phone(groups: list[list[_Told]]) -> list[list[_Told]]:
+def _by_phone(groups: list[list[_DatedVisit]]) -> list[list[_DatedVisit]]:
     """Groups without an address join the first that has their number, or their name and IP if they left no number."""
-    people: list[list[_Told]] = []
-    owner: dict[object, list[_Told]] = {}
+    people: list[list[_DatedVisit]] = []
+    owner: dict[object, list[_DatedVisit]] = {}
     for group in sorted(groups, key=lambda group: not _mails(group)):
         marks: list[object] = [*_phones(group)]
         if not marks and not _mails(group):
@@ -145,10 +145,10 @@ def _by_phone(groups: list[list[_Told]]) -> list[list[_Told]]:
     return people
 
 
-def _same_guests(groups: list[list[_Told]]) -> list[list[_Told]]:
+def _same_guests(groups: list[list[_DatedVisit]]) -> list[list[_DatedVisit]]:
     """Several files about one webinar, and in each of them just one «Гость» without an address who was there for so
     many minutes: he is one."""
-    alike: dict[tuple[str, float], list[list[_Told]]] = defaultdict(list)
+    alike: dict[tuple[str, float], list[list[_DatedVisit]]] = defaultdict(list)
     for group in groups:
         if not _mails(group) and not _phones(group) and (mark := _mark(group)):
             alike[mark].append(group)
@@ -161,20 +161,20 @@ def _same_guests(groups: list[list[_Told]]) -> list[list[_Told]]:
     return [group for group in groups if group]
 
 
-def _mark(group: Sequence[_Told]) -> tuple[str, float] | None:
+def _mark(group: Sequence[_DatedVisit]) -> tuple[str, float] | None:
     name, minutes = normalise(group[0].visit.name), round(_minutes(group), 1)
     return (name, minutes) if name and minutes else None
 
 
-def _mails(group: Iterable[_Told]) -> tuple[str, ...]:
+def _mails(group: Iterable[_DatedVisit]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(mail for one in group for mail in one.visit.mails))
 
 
-def _phones(group: Iterable[_Told]) -> tuple[str, ...]:
+def _phones(group: Iterable[_DatedVisit]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(phone for one in group for phone in one.visit.phones))
 
 
-def _person(group: Sequence[_Told]) -> Attendee:
+def _person(group: Sequence[_DatedVisit]) -> Attendee:
     visits = [one.visit for one in group]
     mails, phones = _mails(group), _phones(group)
     name = next((visit.name for visit in visits if visit.name), "")
@@ -201,7 +201,7 @@ def _person(group: Sequence[_Told]) -> Attendee:
     )
 
 
-def _sources(group: Iterable[_Told]) -> tuple[str, ...]:
+def _sources(group: Iterable[_DatedVisit]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.export.source for one in group))
 
 
@@ -214,7 +214,7 @@ def key_of(address: str) -> str:
     return hashlib.sha256(address.encode()).hexdigest()[:32]
 
 
-def _minutes(group: Sequence[_Told]) -> float:
+def _minutes(group: Sequence[_DatedVisit]) -> float:
     """Files about one webinar may overlap: what intervals cover, or the most that one file alone tells."""
     by_file: dict[int, list[Visit]] = defaultdict(list)
     for one in group:

@@ -64,7 +64,7 @@ class Bizon:
         except requests.RequestException as error:
             raise BizonError(f"Бизон365 не отвечает ({type(error).__name__})") from error
         _check(answer)
-        return _told(answer)
+        return _report_of(answer)
 
 
 def _check(answer: requests.Response) -> None:
@@ -81,7 +81,7 @@ def _check(answer: requests.Response) -> None:
         raise BizonError(f"Бизон365 сейчас не отвечает как надо ({answer.status_code})")
 
 
-def _told(answer: requests.Response) -> Mapping[str, Any]:
+def _report_of(answer: requests.Response) -> Mapping[str, Any]:
     try:
         told = answer.json()
     except ValueError as error:

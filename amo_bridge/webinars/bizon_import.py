@@ -67,7 +67,7 @@ class BizonReports:
         self._account = account
         self._clock = clock
 
-    def hear(self, webinar_id: str) -> None:
+    def report_ready(self, webinar_id: str) -> None:
         """Bizon365 says that the report is ready. One that is known already is fetched once all the same."""
         row = {
             "account": self._account, "webinar_id": webinar_id, "state": "waiting", "heard_at": self._now,

@@ -203,7 +203,7 @@ class Known:
     pipelines: tuple[str, ...] = ()
     deals: Mapping[int, Sequence[Deal]] = field(default_factory=dict)
     told: Mapping[str, KnownFigures] = field(default_factory=dict)
-    told_of: Mapping[int, KnownFigures] = field(default_factory=dict)
+    figures_by_contact: Mapping[int, KnownFigures] = field(default_factory=dict)
     loader: int = 0
     opt_out_tag: str = ""
 
@@ -261,7 +261,7 @@ def _without_rivals(matches: dict[str, Match], people: Iterable[Attendee]) -> di
 
 def _row(one: Attendee, found: Match, known: Known, options: WebinarSection, said: Override) -> Row:
     mine = known.told.get(one.key)
-    done = mine or known.told_of.get(found.contact_id or 0)
+    done = mine or known.figures_by_contact.get(found.contact_id or 0)
     sorting, figures = _judged(one, done, options, said)
     base = Row(
         person=one,
@@ -277,7 +277,7 @@ def _row(one: Attendee, found: Match, known: Known, options: WebinarSection, sai
         standing, why = left_out
         return replace(base, standing=standing, why=why)
     if said == Override() and done:
-        return _told_before(base, done, known, options)
+        return _loaded_before(base, done, known, options)
     contact_id = None if said.as_new else said.contact_id or (mine.contact_id if mine else None) or found.contact_id
     if contact_id is None:
         where = options.stage_of(sorting.interest)
@@ -331,7 +331,7 @@ def _remarks(one: Attendee, sorting: Sorted, done: KnownFigures | None, said: Ov
     return tuple(told)
 
 
-def _told_before(base: Row, done: KnownFigures, known: Known, options: WebinarSection) -> Row:
+def _loaded_before(base: Row, done: KnownFigures, known: Known, options: WebinarSection) -> Row:
     """The same webinar again: only what differs from the last time is done."""
     base = replace(base, standing="loaded", contact_id=done.contact_id, deal_id=done.deal_id)
     differences = base.figures.differences(done.figures)

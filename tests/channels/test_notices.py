@@ -265,8 +265,8 @@ def test_what_is_connected_decides_who_can_be_told(office: Office) -> None:
     for connected in ({"mail", "telegram"}, {"telegram"}, {"mail"}, set()):
         office.connected = set(connected)
         reach = Reach(office.channels, agency())
-        ways[tuple(sorted(connected))] = (reach.can_be_told(user(IVAN)), reach.can_be_told(user(ELENA)))
-        assert not reach.can_be_told(999_999)
+        ways[tuple(sorted(connected))] = (reach.is_reachable(user(IVAN)), reach.is_reachable(user(ELENA)))
+        assert not reach.is_reachable(999_999)
     assert ways == {
         ("mail", "telegram"): (True, True),
         ("telegram",): (True, False),

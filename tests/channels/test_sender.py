@@ -223,7 +223,7 @@ def test_trouble_that_is_not_the_channels_is_passed_on(store: Store, trouble: Ex
 def test_lanes_do_not_wait_for_each_other(store: Store) -> None:
     """A letter that can't be sent holds up neither amoCRM's writes about the same deal nor other lanes."""
     queue(store, notice("письмо", kind="send_letter"), notice("весть"), effect())
-    port = ScriptedPort(ChannelDown("почта не отвечает"), lane="mail")
+    port = ScriptedPort(ChannelDown("почта не отвечает"), channel="mail")
     with pytest.raises(ChannelDown):
         lane(store, port).send()
     assert lane(store, ScriptedPort()).send() == 1

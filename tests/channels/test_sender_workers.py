@@ -62,14 +62,14 @@ def test_a_far_lane_goes_on_after_trouble(store: Store, roads: list[ChannelWorke
     roads.append(ChannelWorkers([lane(store, Stumbling(trouble, is_far=True))]))
     roads[0].start()
     wait_until(lambda: states(store) == ["done"], "the notice is out")
-    wait_until(lambda: roads[0].trouble == {}, "the trouble is over")
+    wait_until(lambda: roads[0].outages == {}, "the trouble is over")
 
 
 def test_a_far_lane_says_what_it_is_waiting_out(store: Store, roads: list[ChannelWorkers]) -> None:
     notices(store, *map(str, range(50)))
     roads.append(ChannelWorkers([lane(store, far(*[ChannelDown("пароль не подошёл")] * 1000))]))
     roads[0].start()
-    wait_until(lambda: roads[0].trouble == {"notices": "пароль не подошёл"}, "the trouble is shown")
+    wait_until(lambda: roads[0].outages == {"notices": "пароль не подошёл"}, "the trouble is shown")
 
 
 def test_what_was_under_way_when_the_bridge_died_is_looked_at_first(store: Store, roads: list[ChannelWorkers]) -> None:

@@ -70,7 +70,7 @@ def test_what_the_rules_would_do_is_written_down(
     told = room.book.get(number)
     assert (told.state, told.progress, told.trouble) == ("done", 1.0, "")
     assert told.doing.startswith("На копии ")
-    steps = [one for one in room.book.deeds(number) if (one["rule"], one["deal"]) == (LADDER, deal)]
+    steps = [one for one in room.book.actions(number) if (one["rule"], one["deal"]) == (LADDER, deal)]
     assert len(steps) == 4
     assert {one["deal_name"] for one in steps} == {"Ромашка"}
     assert not [one for one in sandbox.requests() if not one.startswith("GET ")], "the account is only read"
@@ -80,7 +80,7 @@ def test_one_deal_alone(room: Room, deal: int, sandbox: LocalCrm, office: CrmUse
     other = office.new_deal(IVAN, "Север", BRIEF, office.new_contact(IVAN, "Борис"), 1000)
     number = room.ask(deal_id=other)
     room.play(number)
-    assert {one["deal"] for one in room.book.deeds(number)} <= {other}
+    assert {one["deal"] for one in room.book.actions(number)} <= {other}
     assert room.book.get(number).state == "done"
 
 
@@ -108,7 +108,7 @@ def test_nobody_wants_it_any_more(room: Room) -> None:
     number = room.ask()
     room.book.stop(number)
     room.play(number)
-    assert (room.book.get(number).state, room.book.deeds(number)) == ("stopped", [])
+    assert (room.book.get(number).state, room.book.actions(number)) == ("stopped", [])
 
 
 def test_the_process_ends_when_its_leader_is_gone(room: Room) -> None:

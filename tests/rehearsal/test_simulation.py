@@ -40,7 +40,7 @@ def agency() -> Config:
 def played(config: Config, source: Source, folder: Path, days: float) -> list[SimulatedAction]:
     with rehearsing(config, source.world, folder, source.taken_at, source.known) as play:
         play.until(source.taken_at + timedelta(days=days))
-        return play.deeds()
+        return play.actions()
 
 
 def of_rule(deeds: list[SimulatedAction], rule: str, deal: int) -> list[tuple[str, tuple[str, ...]]]:
@@ -188,7 +188,7 @@ def test_people_may_take_part(agency: Config, tmp_path: Path) -> None:
         play.until(START + timedelta(days=4))
         _move(play, source, deal)
         play.until(START + timedelta(days=20))
-        done = [one for one in play.deeds(deal) if one.rule == LADDER]
+        done = [one for one in play.actions(deal) if one.rule == LADDER]
     # The first step, and what is done on leaving: the audiences are left.
     assert [step.because for step in done][1:] == [done[1].because]
     assert len(done) == 2

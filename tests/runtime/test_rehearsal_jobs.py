@@ -83,7 +83,7 @@ def test_what_nobody_wants_is_neither_told_nor_finished(store: Store) -> None:
     assert not book.tell(number, 0.6, "идёт")
     assert not book.fail(number, "сорвалась")
     book.finish(number, [{"deal": 1}])
-    assert (book.get(number).state, book.get(number).progress, book.deeds(number)) == ("stopped", 0.5, [])
+    assert (book.get(number).state, book.get(number).progress, book.actions(number)) == ("stopped", 0.5, [])
     assert not book.begin(number)
 
 
@@ -92,7 +92,7 @@ def test_another_account_sees_nothing_of_it(store: Store) -> None:
     other = book_of(store, 2)
     assert other.all() == []
     assert other.waiting() is None
-    assert other.deeds(number) == []
+    assert other.actions(number) == []
     with pytest.raises(NotRehearsed):
         other.stop(number)
 

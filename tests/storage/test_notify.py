@@ -51,7 +51,7 @@ def heard_by(store: Store) -> Iterator[Callable[[int], Rings]]:
 
     def listen(account: int) -> Rings:
         rings = Rings()
-        bells.hear(account, rings)
+        bells.subscribe(account, rings)
         return rings
 
     yield listen
@@ -103,7 +103,7 @@ def test_on_sqlite_nobody_listens_and_nothing_fails(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/bridge.db")
     store.prepare()
     bells = Notifier(store.engine)
-    bells.hear(ACCOUNT, lambda: None)
+    bells.subscribe(ACCOUNT, lambda: None)
     with store.write() as connection:
         notify(connection, ACCOUNT)
     bells.close()

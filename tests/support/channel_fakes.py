@@ -26,12 +26,12 @@ class ScriptedPort:
         self,
         *answers: Answer,
         at_once: Mapping[str, Outcome] | None = None,
-        lane: Channel = "notices",
+        channel: Channel = "notices",
         repeats_doubtful: bool = False,
         in_order: bool = True,
         is_far: bool = False,
     ) -> None:
-        self.lane: Channel = lane
+        self.channel: Channel = channel
         self.in_order = in_order
         self.is_far = is_far
         self.repeats_doubtful = repeats_doubtful

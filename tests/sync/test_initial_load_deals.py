@@ -86,6 +86,6 @@ def test_what_is_known_already_is_not_overwritten(store: Store, fill_of: Make) -
 def test_what_changed_since_the_bridge_met_the_account_is_left_to_its_hooks(store: Store, fill_of: Make) -> None:
     changed = record(NEW, 3, seconds=1)
     fill = fill_of(Pages([*old_deals(2), changed]))
-    fill.meet()
+    fill.mark_start()
     fill.run()
     assert set(Mirror(store, ACCOUNT).get([1, 2, 3])) == {1, 2}

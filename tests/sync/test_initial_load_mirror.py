@@ -76,7 +76,7 @@ def account(sandbox: LocalCrm, office: CrmUser, store: Store, monkeypatch: pytes
 
 def test_everything_is_read_once_in_portions(account: Account) -> None:
     reading = account.reading()
-    reading.meet()
+    reading.mark_start()
     account.crm.forget_requests()
     rounds = account.read_all(reading)
     assert TaskMirror(account.store, ACCOUNT).count_open() == 6
@@ -96,7 +96,7 @@ def test_everything_is_read_once_in_portions(account: Account) -> None:
 
 def test_it_goes_on_where_it_broke_off(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     reading = account.reading()
-    reading.meet()
+    reading.mark_start()
     whole = account.client.get
 
     def breaks(path: str, params: Any = None) -> Any:
@@ -110,7 +110,7 @@ def test_it_goes_on_where_it_broke_off(account: Account, monkeypatch: pytest.Mon
     monkeypatch.setattr(account.client, "get", whole)
     account.crm.forget_requests()
     after_kill = account.reading()
-    after_kill.meet()
+    after_kill.mark_start()
     account.read_all(after_kill)
     assert account.crm.requests()["GET /api/v4/tasks"] == 2
     assert TaskMirror(account.store, ACCOUNT).count_open() == 6
@@ -118,7 +118,7 @@ def test_it_goes_on_where_it_broke_off(account: Account, monkeypatch: pytest.Mon
 
 def test_what_changed_since_the_meeting_is_left_to_its_hooks(account: Account) -> None:
     reading = account.reading()
-    reading.meet()
+    reading.mark_start()
     account.crm.later()
     late = account.task(99)
     account.read_all(reading)
@@ -140,14 +140,14 @@ def test_contacts_are_read_anew_when_other_fields_are_to_be_kept(account: Accoun
     field = next(iter(_contact_fields(account)))
     account.read_all(_met(account.reading()))
     again = account.reading((field,))
-    again.meet()
+    again.mark_start()
     assert not again.is_done
     assert not again._contacts.index.is_filled
     account.crm.forget_requests()
     account.read_all(again)
     assert account.crm.requests() == {"GET /api/v4/contacts": len(sandbox_contacts(account)) // 3 + 1}
     same = account.reading((field,))
-    same.meet()
+    same.mark_start()
     assert same.is_done
 
 
@@ -188,7 +188,7 @@ def sandbox_contacts(account: Account) -> dict[int, Any]:
 
 
 def _met(reading: MirrorLoad) -> MirrorLoad:
-    reading.meet()
+    reading.mark_start()
     return reading
 
 

@@ -29,7 +29,7 @@ def made(deal: int = 7, on: str | None = None) -> DealAdded:
 def origins(*pages: list[Event]) -> list[DealAdded]:
     """Those that were made, as they are told when the pages are read one after another."""
     look = OriginalStages()
-    return [event for page in pages for event in look.told_with(page) if isinstance(event, DealAdded)]
+    return [event for page in pages for event in look.with_origins(page) if isinstance(event, DealAdded)]
 
 
 @pytest.mark.parametrize(
@@ -59,4 +59,4 @@ def test_a_deal_that_nobody_moved_is_told_as_it_was(event: DealAdded) -> None:
 
 def test_only_its_making_is_told_otherwise() -> None:
     rows = [DealUpdated(at=NOON, deal_id=7), moved(NEW, MEETING)]
-    assert OriginalStages().told_with(rows) == rows
+    assert OriginalStages().with_origins(rows) == rows

@@ -136,7 +136,7 @@ def test_a_store_that_does_not_answer_takes_only_its_own_numbers_away() -> None:
         health_snapshot=health_snapshot,
     )
     watched = SimpleNamespace(observed=lambda: [sick], process_metrics=meters)
-    bridge = SimpleNamespace(is_ready=False, health=lambda: {"status": "waiting: нет базы"}, ways=list)
+    bridge = SimpleNamespace(is_ready=False, health=lambda: {"status": "waiting: нет базы"}, connections=list)
     text = create_app(bridge, bridge, bridge, watched).test_client().get("/metrics").text  # type: ignore[arg-type]
     assert 'amo_bridge_store_up{account="agency"} 0.0' in text
     assert 'amo_bridge_token_ends_timestamp_seconds{account="agency"} 5e+09' in text

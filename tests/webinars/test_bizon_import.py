@@ -100,7 +100,7 @@ class Hands:
 def test_pauses_grow_to_an_hour_and_after_three_days_a_person_decides(store: Store) -> None:
     clock = Hands()
     reports = BizonReports(store, 1, clock)
-    reports.hear(WEBINAR)
+    reports.report_ready(WEBINAR)
     pauses = []
     while (report := reports.due()) is not None:
         reports.later(report, "лежит")
@@ -118,7 +118,7 @@ def test_pauses_grow_to_an_hour_and_after_three_days_a_person_decides(store: Sto
 def test_the_vendor_s_pause_is_kept_if_it_is_longer(store: Store) -> None:
     clock = Hands()
     reports = BizonReports(store, 1, clock)
-    reports.hear(WEBINAR)
+    reports.report_ready(WEBINAR)
     report = reports.due()
     assert report is not None
     reports.later(report, "реже", retry_after=600)
@@ -131,11 +131,11 @@ def test_the_vendor_s_pause_is_kept_if_it_is_longer(store: Store) -> None:
 def test_a_report_told_of_twice_is_taken_once_and_other_accounts_have_their_own(store: Store) -> None:
     clock = Hands()
     reports, others = BizonReports(store, 1, clock), BizonReports(store, 2, clock)
-    reports.hear(WEBINAR)
+    reports.report_ready(WEBINAR)
     report = reports.due()
     assert report is not None
     reports.taken(report, [7])
-    reports.hear(WEBINAR)
+    reports.report_ready(WEBINAR)
     reports.try_again()
     assert (reports.due(), others.due()) == (None, None)
     assert [(one.state, one.imports) for one in reports.all()] == [("taken", (7,))]

@@ -234,7 +234,7 @@ def test_whoever_was_let_in_by_hand_stays_so(by_hand: bool, standing: str) -> No
 
 def test_another_file_that_knows_him_by_another_address_is_about_the_same_deal() -> None:
     before = KnownFigures(3, 5, 70, Figures(DAY, 30.0, ("Баннер",), (), ("отчёт",), ("отчёт",)))
-    knowledge = replace(known(deal(ACTIVE), by_phone={"+79161234567": (5,)}), told_of={5: before})
+    knowledge = replace(known(deal(ACTIVE), by_phone={"+79161234567": (5,)}), figures_by_contact={5: before})
     row = of_one(knowledge, phones=("+79161234567",), minutes=70, buttons_by=("таблица",), minutes_by=("таблица",))
     assert (row.standing, row.figures.tags, row.sorted.interest, row.to_stage) == (
         "loaded",

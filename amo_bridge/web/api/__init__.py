@@ -45,12 +45,12 @@ SUBJECTS: Mapping[str, Any] = {
 def by_subject(doors: Iterable[Endpoint]) -> dict[str, list[Endpoint]]:
     """Subject → its doors."""
     found: dict[str, list[Endpoint]] = {}
-    for door in doors:
-        found.setdefault(door.subject, []).append(door)
+    for endpoint in doors:
+        found.setdefault(endpoint.subject, []).append(endpoint)
     return {subject: found[subject] for subject in SUBJECTS if subject in found}
 
 
-# A door is known once its file was read; the description must know all of them, whoever asks first.
+# A endpoint is known once its file was read; the description must know all of them, whoever asks first.
 for _found in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_found.name}")
 

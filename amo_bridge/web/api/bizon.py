@@ -13,7 +13,7 @@ from pydantic import Field
 from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.services.webinars import LONGEST_TOKEN, BizonDesk, bizon_desk, fetch_again, keep_token
+from amo_bridge.web.services.webinars import LONGEST_TOKEN, BizonService, bizon_service, fetch_again, keep_token
 from amo_bridge.webinars.bizon_import import State
 
 
@@ -91,14 +91,14 @@ def put_token(told: BizonToken) -> BizonReports:
     return _reports(at_hand)
 
 
-def _at_hand() -> BizonDesk:
-    at_hand = bizon_desk()
+def _at_hand() -> BizonService:
+    at_hand = bizon_service()
     if at_hand is None:
         abort(refusal(404, _("В настройке нет раздела [webinar.bizon]")))
     return at_hand
 
 
-def _reports(at_hand: BizonDesk) -> BizonReports:
+def _reports(at_hand: BizonService) -> BizonReports:
     told = [
         BizonReport(
             webinar_id=one.webinar_id,

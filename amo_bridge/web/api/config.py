@@ -8,7 +8,7 @@ from typing import NoReturn
 from flask import abort
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.config.diagnostics import place_told
+from amo_bridge.config.diagnostics import place_of
 from amo_bridge.config.files import difference
 from amo_bridge.errors import ConfigError
 from amo_bridge.web.accounts import AccountView
@@ -188,7 +188,7 @@ def _refuse(error: ConfigError) -> NoReturn:
 
 
 def _problems(found: list[str] | tuple[str, ...]) -> list[Problem]:
-    return [Problem(words=words, line=place_told(words)[1]) for words in found]
+    return [Problem(words=words, line=place_of(words)[1]) for words in found]
 
 
 def _unix(text: str) -> str:

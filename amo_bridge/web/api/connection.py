@@ -15,7 +15,7 @@ from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.services import connection as connection_service
-from amo_bridge.web.services.connection import ConnectionDesk
+from amo_bridge.web.services.connection import ConnectionView
 
 
 class ConnectedAccount(Shape):
@@ -59,16 +59,16 @@ class ConnectionBegun(Shape):
     Endpoint("connection_connection", "/connection", "GET", Role.VIEWER, _l("Подключение к amoCRM"), Connection)
 )
 def connection() -> Connection:
-    desk = ConnectionDesk.of(current_account())
+    connection = ConnectionView.of(current_account())
     return Connection(
-        account=desk.here.config.account.url,
-        is_ready=desk.here.bridge.is_ready,
-        by="token" if desk.is_long_lived else "oauth",
-        ends_at=None if desk.ends_at is None else datetime.fromtimestamp(desk.ends_at, UTC),
-        warning=desk.warning,
-        trouble=desk.trouble,
-        hook_checked_age=desk.health.hook_seen_age if desk.health else None,
-        known=_known(desk.known) if desk.known else None,
+        account=connection.here.config.account.url,
+        is_ready=connection.here.bridge.is_ready,
+        by="token" if connection.is_long_lived else "oauth",
+        ends_at=None if connection.ends_at is None else datetime.fromtimestamp(connection.ends_at, UTC),
+        warning=connection.warning,
+        trouble=connection.trouble,
+        hook_checked_age=connection.health.hook_seen_age if connection.health else None,
+        known=_known(connection.known) if connection.known else None,
     )
 
 
@@ -88,7 +88,7 @@ def begin() -> ConnectionBegun:
         page = connection_service.begin(here)
     except (BridgeError, ConfigError) as error:
         abort(refusal(409, str(error)))
-    return ConnectionBegun(page=page, redirect_uri=ConnectionDesk.of(here).redirect_uri)
+    return ConnectionBegun(page=page, redirect_uri=ConnectionView.of(here).redirect_uri)
 
 
 def _known(told: Account) -> ConnectedAccount:

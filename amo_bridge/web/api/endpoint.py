@@ -89,7 +89,7 @@ REFUSALS = {
     "403": "The token's role is too small",
     "404": "There is no such thing",
     "409": "It has changed meanwhile, or is not in the state in which this can be done",
-    "413": "The body is larger than this door takes",
+    "413": "The body is larger than this endpoint takes",
     "422": "The body or a parameter is not as described, or can't be used as it is",
     "503": "The store does not answer, or the account was never met",
 }
@@ -101,8 +101,8 @@ class Endpoint:
 
     ``name``: the operation id, published in OpenAPI; it never changes. ``path`` as Flask writes it. ``summary``: a
     lazy_gettext; ``query``: name → what it means, too; ``checks``: of some of these. ``files``: the field of a form
-    (multipart/form-data) in which files come; what the door ``takes`` are its other fields. ``most_bytes``: how large a
-    request may be. ``says_no``: status → a shape that tells more than ``Error``."""
+    (multipart/form-data) in which files come; ``takes`` is its other fields. ``most_bytes``: how large a request may
+    be. ``says_no``: status → a shape that tells more than ``Error``."""
 
     name: str
     path: str
@@ -147,37 +147,37 @@ class Api:
     @property
     def all(self) -> list[Endpoint]:
         """By address."""
-        return sorted(self._all, key=lambda door: (door.path, METHODS.index(door.method)))
+        return sorted(self._all, key=lambda endpoint: (endpoint.path, METHODS.index(endpoint.method)))
 
-    def endpoint(self, door: Endpoint) -> Callable[[Callable[..., BaseModel]], Callable[..., Any]]:
-        """Mark the function behind the door: it gets the body as ``told`` if the door takes one."""
-        self._all.append(door)
+    def endpoint(self, endpoint: Endpoint) -> Callable[[Callable[..., BaseModel]], Callable[..., Any]]:
+        """Mark the function behind the endpoint: it gets the body as ``told`` if the endpoint takes one."""
+        self._all.append(endpoint)
 
         def behind(view: Callable[..., BaseModel]) -> Callable[..., Any]:
             @wraps(view)
             def answer(**arguments: Any) -> Response | tuple[Response, int]:
-                if door.query and (wrong := wrong_in(request.args, door.query, door.checks)):
+                if endpoint.query and (wrong := wrong_in(request.args, endpoint.query, endpoint.checks)):
                     return refusal(422, wrong)
-                if door.takes is not None:
-                    body = _body(door)
+                if endpoint.takes is not None:
+                    body = _body(endpoint)
                     if _has_nul(body):
                         return jsonify(error="422 Unprocessable", detail=r"body: no database keeps \u0000"), 422
                     try:
-                        arguments["told"] = door.takes.model_validate(body)
+                        arguments["told"] = endpoint.takes.model_validate(body)
                     except ValidationError as error:
                         return jsonify(error="422 Unprocessable", detail=_in_words(error)), 422
                 return jsonify(view(**arguments).model_dump(mode="json"))
 
-            marked = by_token(door.role, most_bytes=door.most_bytes)(answer)
-            self._routes.add_url_rule(door.path, door.name, marked, methods=[door.method])
+            marked = by_token(endpoint.role, most_bytes=endpoint.most_bytes)(answer)
+            self._routes.add_url_rule(endpoint.path, endpoint.name, marked, methods=[endpoint.method])
             return marked
 
         return behind
 
 
-def _body(door: Endpoint) -> Any:
+def _body(endpoint: Endpoint) -> Any:
     """What was sent: JSON, or a form's fields. One that is left empty was not sent."""
-    if door.files:
+    if endpoint.files:
         return {name: value for name, value in request.form.items() if value}
     return request.get_json(silent=True)
 
@@ -196,7 +196,7 @@ def _in_words(error: ValidationError) -> str:
 
 
 def refusal(status: int, words: str, **more: Any) -> Response:
-    """The answer of a door that says no, and why; ``more``: what its shape of a refusal has besides."""
+    """The answer of a endpoint that says no, and why; ``more``: what its shape of a refusal has besides."""
     answer = jsonify(error=str(status), detail=words, **more)
     answer.status_code = status
     return answer

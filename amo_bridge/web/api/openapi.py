@@ -29,8 +29,8 @@ def describe(doors: Api, root: str) -> dict[str, Any]:
     with force_locale("en"):
         schemas: dict[str, Any] = {}
         paths: dict[str, Any] = {}
-        for door in doors.all:
-            paths.setdefault(door.address, {})[door.method.lower()] = _operation(door, schemas)
+        for endpoint in doors.all:
+            paths.setdefault(endpoint.address, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
         return {
             "openapi": "3.1.0",
             "info": {"title": "amo-bridge", "version": "1", "description": ABOUT},
@@ -45,34 +45,34 @@ def describe(doors: Api, root: str) -> dict[str, Any]:
         }
 
 
-def _operation(door: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
-    refusals = {code: _content(shape, schemas, words) for code, (shape, words) in door.refuses.items()}
+def _operation(endpoint: Endpoint, schemas: dict[str, Any]) -> dict[str, Any]:
+    refusals = {code: _content(shape, schemas, words) for code, (shape, words) in endpoint.refuses.items()}
     told: dict[str, Any] = {
-        "tags": [door.subject],
-        "operationId": door.name,
-        "summary": str(door.summary),
-        "description": f"Role: {door.role}{'' if door.role is Role.ADMIN else ' or above'}",
-        "parameters": _parameters(door),
+        "tags": [endpoint.subject],
+        "operationId": endpoint.name,
+        "summary": str(endpoint.summary),
+        "description": f"Role: {endpoint.role}{'' if endpoint.role is Role.ADMIN else ' or above'}",
+        "parameters": _parameters(endpoint),
         "responses": {
-            "200": _content(door.gives, schemas, door.gives.__doc__ or ""),
+            "200": _content(endpoint.gives, schemas, endpoint.gives.__doc__ or ""),
             **refusals,
             "default": _content(Error, schemas, "Whatever else went wrong"),
         },
     }
-    if door.takes is not None:
-        told["requestBody"] = {"required": True, **_content(door.takes, schemas, files=door.files)}
+    if endpoint.takes is not None:
+        told["requestBody"] = {"required": True, **_content(endpoint.takes, schemas, files=endpoint.files)}
     return told
 
 
-def _parameters(door: Endpoint) -> list[dict[str, Any]]:
-    parts = [part.strip("<>").rpartition(":") for part in door.path.split("/") if part.startswith("<")]
+def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
+    parts = [part.strip("<>").rpartition(":") for part in endpoint.path.split("/") if part.startswith("<")]
     in_path = [
         {"name": name, "in": "path", "required": True, "schema": PARAMETERS[kind or "string"]}
         for kind, _, name in parts
     ]
     in_query = [
         {"name": name, "in": "query", "description": str(words), "schema": {"type": "string"}}
-        for name, words in door.query.items()
+        for name, words in endpoint.query.items()
     ]
     return [*in_path, *in_query]
 

@@ -8,7 +8,7 @@ from flask_babel import lazy_gettext as _l
 
 from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape
-from amo_bridge.web.api.rules import RuleDecision, told
+from amo_bridge.web.api.rules import RuleDecision, decision_of
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.services.overview import days_of, imports_of_today, today_of
@@ -57,7 +57,7 @@ def today() -> Today:
     here = current_account()
     return Today(
         date=here.clock.now().astimezone(here.zone).date(),
-        actions=[told(line) for line in today_of(here, MOST_LINES)],
+        actions=[decision_of(line) for line in today_of(here, MOST_LINES)],
         webinars=[WebinarToday(number=one.id, state=one.state, held_on=one.held_on) for one in imports_of_today(here)],
     )
 

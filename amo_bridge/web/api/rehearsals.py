@@ -96,8 +96,8 @@ def ask(told: RehearsalWish) -> Rehearsal:
 )
 def one(number: int) -> RehearsalReport:
     known = _known(number)
-    deeds = current_account().rehearsals.deeds(number) if known.state == "done" else []
-    return RehearsalReport(**_facts(known), deeds=[_deed(one) for one in deeds])
+    deeds = current_account().rehearsals.actions(number) if known.state == "done" else []
+    return RehearsalReport(**_facts(known), deeds=[_action_of(one) for one in deeds])
 
 
 @api.endpoint(
@@ -130,5 +130,5 @@ def _facts(kept: Kept) -> dict[str, Any]:
     return {name: getattr(kept, name) for name in Rehearsal.model_fields}
 
 
-def _deed(kept: dict[str, Any]) -> RehearsalDeed:
+def _action_of(kept: dict[str, Any]) -> RehearsalDeed:
     return RehearsalDeed(deal_id=kept["deal"], **{key: value for key, value in kept.items() if key != "deal"})

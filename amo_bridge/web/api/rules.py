@@ -40,7 +40,7 @@ class RuleDecision(Shape):
     actions: list[str]
 
 
-def told(line: Line) -> RuleDecision:
+def decision_of(line: Line) -> RuleDecision:
     return RuleDecision(
         at=datetime.fromtimestamp(line.at, UTC),
         rule=line.rule,
@@ -227,7 +227,7 @@ def existing(name: str) -> ExistingDeals:
 )
 def history(name: str) -> RuleHistory:
     lines = RuleFacts(current_account()).lines(_known(name), loud=request.args.get("only") == "acted")
-    return RuleHistory(decisions=[told(line) for line in lines])
+    return RuleHistory(decisions=[decision_of(line) for line in lines])
 
 
 def _known(name: str) -> ConfigRule:

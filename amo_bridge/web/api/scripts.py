@@ -13,7 +13,7 @@ from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Error, Shape, refusal
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
-from amo_bridge.web.services.deals import ScriptDesk
+from amo_bridge.web.services.deals import ScriptService
 
 
 class ScriptNames(Shape):
@@ -42,7 +42,7 @@ class FilledScript(Shape):
     Endpoint("scripts_scripts", "/deals/<int:deal_id>/scripts", "GET", Role.VIEWER, _l("Скрипты звонков"), ScriptNames)
 )
 def scripts(deal_id: int) -> ScriptNames:
-    return ScriptNames(deal_id=deal_id, names=ScriptDesk.at(current_account(), deal_id).names)
+    return ScriptNames(deal_id=deal_id, names=ScriptService.at(current_account(), deal_id).names)
 
 
 @api.endpoint(
@@ -58,7 +58,7 @@ def scripts(deal_id: int) -> ScriptNames:
 )
 def one(deal_id: int, name: str) -> FilledScript:
     try:
-        script = ScriptDesk.at(current_account(), deal_id).filled(name)
+        script = ScriptService.at(current_account(), deal_id).filled(name)
     except KeyError:
         abort(404)
     except BadTemplate as error:

@@ -14,7 +14,14 @@ from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
-from amo_bridge.web.services.service_lines import LETTERS, MOST_BLOGGERS, Group, ServiceDesk, ServiceForm, mark_of
+from amo_bridge.web.services.service_lines import (
+    LETTERS,
+    MOST_BLOGGERS,
+    Group,
+    ServiceForm,
+    ServiceLinesService,
+    mark_of,
+)
 
 
 class BloggerService(Shape):
@@ -80,7 +87,7 @@ class KnownBloggers(Shape):
     )
 )
 def services(deal_id: int) -> DealServices:
-    return _services(ServiceDesk.at(current_account(), deal_id))
+    return _services(ServiceLinesService.at(current_account(), deal_id))
 
 
 @api.endpoint(
@@ -95,17 +102,17 @@ def services(deal_id: int) -> DealServices:
     )
 )
 def save(deal_id: int, told: ServicesToSave) -> DealServices:
-    desk = ServiceDesk.at(current_account(), deal_id)
-    form = _form(desk, told)
-    outcome = desk.take(form)
+    lines = ServiceLinesService.at(current_account(), deal_id)
+    form = _form(lines, told)
+    outcome = lines.take(form)
     if outcome == "wrong":
-        abort(refusal(422, "; ".join(form.troubles)))
+        abort(refusal(422, "; ".join(form.problems)))
     if outcome == "meanwhile":
         words = _("Не сохранено: пока вы правили, услуги в сделке изменил кто-то другой. Сейчас в ней:")
-        abort(refusal(409, f"{words} {desk.text or '—'}"))
+        abort(refusal(409, f"{words} {lines.text or '—'}"))
     if outcome == "dry":
         abort(refusal(409, _("Не сохранено: мост работает вхолостую (dry_run) и в amoCRM ничего не меняет")))
-    return _services(desk)
+    return _services(lines)
 
 
 @api.endpoint(
@@ -119,7 +126,7 @@ def save(deal_id: int, told: ServicesToSave) -> DealServices:
     )
 )  # fmt: skip
 def saving(deal_id: int) -> ServiceSaving:
-    return _saving(ServiceDesk.at(current_account(), deal_id))
+    return _saving(ServiceLinesService.at(current_account(), deal_id))
 
 
 @api.endpoint(
@@ -134,25 +141,25 @@ def saving(deal_id: int) -> ServiceSaving:
     )
 )
 def bloggers(deal_id: int) -> KnownBloggers:
-    found = ServiceDesk.at(current_account(), deal_id).people(request.args.get("letters", ""))
+    found = ServiceLinesService.at(current_account(), deal_id).people(request.args.get("letters", ""))
     return KnownBloggers(
         bloggers=[KnownBlogger(contact_id=one.id, name=one.name, phones=list(one.phones)) for one in found]
     )
 
 
-def _form(desk: ServiceDesk, told: ServicesToSave) -> ServiceForm:
+def _form(lines: ServiceLinesService, told: ServicesToSave) -> ServiceForm:
     groups = [
         Group.of(one.name, one.contact_id, ((line.platform, line.service) for line in one.services))
         for one in told.bloggers
     ]
     if told.unread is not None:
         return ServiceForm(groups, "\n".join(told.unread), told.mark)
-    return ServiceForm(groups, ServiceForm.of_text(desk.text, desk.services.platforms).unread, told.mark)
+    return ServiceForm(groups, ServiceForm.of_text(lines.text, lines.services.platforms).unread, told.mark)
 
 
-def _services(desk: ServiceDesk) -> DealServices:
-    text = desk.text
-    found = read(text, desk.services.platforms)
+def _services(lines: ServiceLinesService) -> DealServices:
+    text = lines.text
+    found = read(text, lines.services.platforms)
     known = [
         BloggerInDeal(
             name=one.name,
@@ -162,17 +169,17 @@ def _services(desk: ServiceDesk) -> DealServices:
         for one in found.bloggers
     ]
     return DealServices(
-        deal_id=desk.record.id,
+        deal_id=lines.record.id,
         mark=mark_of(text),
         bloggers=known,
         unread=[one.text for one in found.unread],
-        saving=_saving(desk),
-        platforms={name: list(platform.services) for name, platform in desk.services.platforms.items()},
+        saving=_saving(lines),
+        platforms={name: list(platform.services) for name, platform in lines.services.platforms.items()},
     )
 
 
-def _saving(desk: ServiceDesk) -> ServiceSaving:
-    last = desk.last_saving
+def _saving(lines: ServiceLinesService) -> ServiceSaving:
+    last = lines.last_saving
     if last is None:
         return ServiceSaving(state="none", error="")
     return ServiceSaving(state="under_way" if last.is_under_way else last.state, error=last.error)

@@ -12,7 +12,7 @@ from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
-from amo_bridge.web.services.overview import troubles
+from amo_bridge.web.services.overview import health_issues
 
 
 class Trouble(Shape):
@@ -49,7 +49,7 @@ class State(Shape):
 def state() -> State:
     here = current_account()
     health = here.health_snapshot()
-    found = [Trouble(weight=one.weight, words=one.words) for one in troubles(here, health, here.clock.now())]
+    found = [Trouble(weight=one.weight, words=one.words) for one in health_issues(here, health, here.clock.now())]
     told = health.to_json()
     return State(
         account=here.config.account.url,

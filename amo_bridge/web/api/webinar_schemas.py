@@ -56,7 +56,7 @@ class AttendeeDecision(Shape):
         return cls(what=what, contact_id=said.contact_id, interest=said.interest)
 
     @property
-    def said(self) -> Override:
+    def override(self) -> Override:
         """As the plan takes it."""
         if self.what == "skip":
             return Override(skip=True)

@@ -31,7 +31,15 @@ from amo_bridge.web.api.webinar_schemas import (
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account, token
 from amo_bridge.web.services import webinars as webinars_service
-from amo_bridge.web.services.webinars import FILTERS, FINDS_PEOPLE, ON_A_PAGE, Desk, desk, filtered, useless_answer
+from amo_bridge.web.services.webinars import (
+    FILTERS,
+    FINDS_PEOPLE,
+    ON_A_PAGE,
+    WebinarServices,
+    filtered,
+    useless_answer,
+    webinar_services,
+)
 from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
 from amo_bridge.webinars.formats.tables import WORDS, Field
 from amo_bridge.webinars.imports.drafts import NotFilled
@@ -42,10 +50,10 @@ from amo_bridge.webinars.imports.service import NoAddress, UnknownContact
 from amo_bridge.webinars.sorting import rule_in_words
 
 
-def webinar_desk() -> Desk:
+def webinar_services_or_404() -> WebinarServices:
     """404 where the config has no webinars."""
     try:
-        return desk()
+        return webinar_services()
     except ExportError as error:
         abort(refusal(404, str(error)))
 
@@ -63,7 +71,7 @@ def refusing() -> Iterator[None]:
         abort(refusal(404, str(error)))
 
 
-def found(at_hand: Desk, number: int) -> Import:
+def found(at_hand: WebinarServices, number: int) -> Import:
     """Raises NoSuchImport, also for one that was thrown away."""
     job = at_hand.book.get(number)
     if job.state == "dropped":
@@ -87,7 +95,7 @@ def facts(one: Import, book: ImportRepository) -> dict[str, Any]:
     }
 
 
-def attendee(kept: ImportRow, at_hand: Desk) -> Attendee:
+def attendee(kept: ImportRow, at_hand: WebinarServices) -> Attendee:
     """A row, as the table of the page shows it."""
     row, person, home = kept.row, kept.row.person, current_account().config.account.url
     return Attendee(
@@ -136,7 +144,7 @@ def attendee(kept: ImportRow, at_hand: Desk) -> Attendee:
     )
 )
 def upload(told: WebinarUpload) -> Drafts:
-    at_hand = webinar_desk()
+    at_hand = webinar_services_or_404()
     try:
         return Drafts(numbers=_drafted(at_hand, told))
     except ColumnsUnknown as unknown:
@@ -161,9 +169,9 @@ def upload(told: WebinarUpload) -> Drafts:
     )
 )
 def decide(number: int, place: int, told: AttendeeDecision) -> Attendee:
-    at_hand = webinar_desk()
+    at_hand = webinar_services_or_404()
     with refusing():
-        webinars_service.decide(at_hand, number, place, told.said)
+        webinars_service.decide(at_hand, number, place, told.override)
         return attendee(at_hand.book.row(number, place), at_hand)
 
 
@@ -214,13 +222,13 @@ def drop(number: int) -> Webinar:
 
 
 def _after(deed: webinars_service.Deed, number: int) -> Webinar:
-    at_hand = webinar_desk()
+    at_hand = webinar_services_or_404()
     with refusing():
         webinars_service.act(at_hand, number, deed)
         return Webinar(**facts(at_hand.book.get(number), at_hand.book))
 
 
-def _drafted(at_hand: Desk, told: WebinarUpload) -> list[int]:
+def _drafted(at_hand: WebinarServices, told: WebinarUpload) -> list[int]:
     """Columns are named only where a table asks for them, each kind of table once."""
     files, named = webinars_service.uploads(), set[str]()
     while True:
@@ -262,7 +270,7 @@ CHECKS = {name: one_of(SOUGHT[name].split(", ")) for name in ("interest", "stand
     Endpoint("webinars_webinars", "/webinars", "GET", Role.WEBINAR, _l("Загрузки участников вебинаров"), Webinars)
 )
 def webinars() -> Webinars:
-    book = webinar_desk().book
+    book = webinar_services_or_404().book
     return Webinars(webinars=[Webinar(**facts(one, book)) for one in book.all()])
 
 
@@ -323,11 +331,11 @@ def people(number: int) -> WebinarPeople:
     )  # fmt: skip
 
 
-def _asked(number: int) -> tuple[Desk, Import]:
-    at_hand = webinar_desk()
+def _asked(number: int) -> tuple[WebinarServices, Import]:
+    at_hand = webinar_services_or_404()
     with refusing():
         return at_hand, found(at_hand, number)
 
 
-def _attendees(rows: list[ImportRow], at_hand: Desk) -> list[Attendee]:
+def _attendees(rows: list[ImportRow], at_hand: WebinarServices) -> list[Attendee]:
     return [attendee(kept, at_hand) for kept in rows]

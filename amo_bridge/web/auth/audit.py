@@ -61,7 +61,7 @@ class Audit:
         """All deeds of one kind about an account since then, oldest first."""
         mine = (audit.c.deed == deed, audit.c.account == account, audit.c.at >= since.timestamp())
         with self._store.read() as connection:
-            return [_deed(row) for row in connection.execute(select(audit).where(*mine).order_by(audit.c.id))]
+            return [_entry(row) for row in connection.execute(select(audit).where(*mine).order_by(audit.c.id))]
 
     def last(self, most: int, *, before: int | None = None) -> list[AuditEntry]:
         """The newest; ``before``: only those older than this one, to turn pages."""
@@ -69,10 +69,10 @@ class Audit:
         if before is not None:
             query = query.where(audit.c.id < before)
         with self._store.read() as connection:
-            return [_deed(row) for row in connection.execute(query)]
+            return [_entry(row) for row in connection.execute(query)]
 
 
-def _deed(row: Row[Any]) -> AuditEntry:
+def _entry(row: Row[Any]) -> AuditEntry:
     return AuditEntry(
         row.id, datetime.fromtimestamp(row.at, UTC), row.who, row.account, row.deed, row.words, row.details
     )

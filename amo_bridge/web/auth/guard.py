@@ -90,7 +90,7 @@ def install_guard(app: Flask, csrf: CSRFProtect, doors: Collection[str]) -> None
             if not current_user.is_authenticated:
                 if (trouble := g.get("trouble")) is not None:
                     raise trouble
-                return _to_the_door()
+                return _to_log_in()
             if not current_user.user.may(needed):
                 g.needed_role = needed
                 abort(403)
@@ -133,7 +133,7 @@ def _visitor(secret: str) -> Visitor | None:
     return None if user is None else Visitor(user, secret)
 
 
-def _to_the_door() -> Response:
+def _to_log_in() -> Response:
     """The way to the log-in page, and back to here afterwards if that makes sense."""
     if "HX-Request" in request.headers:
         answer = make_response("", 401)

@@ -21,7 +21,7 @@ def keep_token() -> Answer:
     if len(told) > webinars_service.LONGEST_TOKEN or not told.isprintable():
         abort(400)
     if told:
-        webinars_service.keep_token(_desk(), told)
+        webinars_service.keep_token(_bizon_or_404(), told)
         flash(_("Токен сохранён."))
     else:
         flash(_("Впишите токен."))
@@ -31,7 +31,7 @@ def keep_token() -> Answer:
 @routes.post("/webinars/bizon/token/forget")
 @open_to(Role.ADMIN)
 def forget_token() -> Answer:
-    webinars_service.keep_token(_desk(), "")
+    webinars_service.keep_token(_bizon_or_404(), "")
     flash(_("Токен удалён."))
     return redirect(url_for("webinars.show"))
 
@@ -39,12 +39,12 @@ def forget_token() -> Answer:
 @routes.post("/webinars/bizon/again")
 @open_to(Role.WEBINAR)
 def again() -> Answer:
-    webinars_service.fetch_again(_desk(), request.form.get("webinar", ""))
+    webinars_service.fetch_again(_bizon_or_404(), request.form.get("webinar", ""))
     return redirect(url_for("webinars.show"))
 
 
-def _desk() -> webinars_service.BizonDesk:
-    desk = webinars_service.bizon_desk()
-    if desk is None:
+def _bizon_or_404() -> webinars_service.BizonService:
+    bizon = webinars_service.bizon_service()
+    if bizon is None:
         abort(404)
-    return desk
+    return bizon

@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
-from amo_bridge.config.diagnostics import place_told
+from amo_bridge.config.diagnostics import place_of
 from amo_bridge.config.files import Backup, Written, difference
 from amo_bridge.errors import ConfigError
 from amo_bridge.web.accounts import AccountView
@@ -35,10 +35,10 @@ def edit() -> str:
 def check() -> str | tuple[str, int]:
     """What the text in the editor would change; or what is wrong with it, the text still there."""
     here = current_account()
-    file, text = here.file.read(), _told("text")
+    file, text = here.file.read(), _form_text("text")
     if problems := problems_of(here, text):
-        return _editor(here, Written(file.text, _told("mark")), text, problems), 422
-    return review(here, text, Written(file.text, _told("mark")), back="/config")
+        return _editor(here, Written(file.text, _form_text("mark")), text, problems), 422
+    return review(here, text, Written(file.text, _form_text("mark")), back="/config")
 
 
 @routes.post("/config/save")
@@ -46,9 +46,9 @@ def check() -> str | tuple[str, int]:
 def save() -> Response | tuple[str, int]:
     """Write the file; the bridge takes it at once."""
     here = current_account()
-    text, back = _told("text"), request.form.get("back", "")
+    text, back = _form_text("text"), request.form.get("back", "")
     try:
-        state = config_service.save(here, text, _told("mark"), _restored(here, text))
+        state = config_service.save(here, text, _form_text("mark"), _restored(here, text))
     except ConfigError as error:
         status = 422 if isinstance(error, Unfit) else 409
         return render_template("config/problems.html", problems=error.problems), status
@@ -90,7 +90,7 @@ def review(here: AccountView, text: str, file: Written, *, back: str, **more: ob
 def _restored(here: AccountView, text: str) -> Backup | None:
     """The version before that the form puts back, if it still is that."""
     try:
-        backup, kept = version_before(here, _told("backup"))
+        backup, kept = version_before(here, _form_text("backup"))
     except ConfigError:
         return None
     return backup if kept == text else None
@@ -103,13 +103,13 @@ def _editor(here: AccountView, file: Written, text: str, problems: list[str] | N
         text=text,
         mark=file.mark,
         problems=problems,
-        place_told=place_told,
+        place_of=place_of,
         state=here.bridge.watch.state,
         versions=versions_before(here),
     )
 
 
-def _told(name: str) -> str:
+def _form_text(name: str) -> str:
     """Browsers end lines of a text field their own way."""
     return request.form.get(name, "").replace("\r\n", "\n")
 

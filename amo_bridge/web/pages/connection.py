@@ -11,7 +11,7 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.services import connection as connection_service
-from amo_bridge.web.services.connection import ConnectionDesk
+from amo_bridge.web.services.connection import ConnectionView
 
 routes = Blueprint("connect_page", __name__)
 MENU = Menu(_l("Подключение"), "connect_page.show", place=60)
@@ -36,4 +36,4 @@ def begin() -> str | tuple[str, int]:
 
 
 def _page(**more: str) -> str:
-    return render_template("connect/show.html", desk=ConnectionDesk.of(current_account()), **more)
+    return render_template("connect/show.html", connection=ConnectionView.of(current_account()), **more)

@@ -12,7 +12,7 @@ from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
-from amo_bridge.web.error_pages import told
+from amo_bridge.web.error_pages import error_response
 from amo_bridge.web.services import deals as deals_service
 from amo_bridge.web.services.deals import NUMBER, KnownDeal, deal_of
 
@@ -36,7 +36,7 @@ def show(deal_id: int) -> str | Response:
     deal = deal_of(current_account(), deal_id)
     if not deal.is_known:
         why = _("Проверьте номер. О сделке, которая есть в amoCRM, мост узнаёт с первого события о ней.")
-        return told(404, _("Мост не знает сделки %(n)s", n=deal_id), why)
+        return error_response(404, _("Мост не знает сделки %(n)s", n=deal_id), why)
     return _page(deal)
 
 

@@ -15,7 +15,7 @@ from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import accounts, current_account
 from amo_bridge.web.pages import Menu
-from amo_bridge.web.services.overview import days_of, imports_of_today, today_of, troubles
+from amo_bridge.web.services.overview import days_of, health_issues, imports_of_today, today_of
 from amo_bridge.web.services.webinars import STATES
 
 routes = Blueprint("overview", __name__)
@@ -50,7 +50,7 @@ def _state(here: AccountView) -> dict[str, object]:
     return {
         "here": here,
         "health": health,
-        "troubles": troubles(here, health, now),
+        "troubles": health_issues(here, health, now),
         "unconnected": [name for lane, name in NAMES.items() if lane in wanted_in_vain],
         "today": today,
         "imports": imports_of_today(here) if health else [],

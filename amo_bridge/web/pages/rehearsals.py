@@ -64,7 +64,7 @@ def ask() -> Answer:
 @routes.get("/rehearsals/<int:number>")
 @open_to(Role.VIEWER)
 def one(number: int) -> str:
-    return render_template("rehearsals/one.html", **_told_of(_known(number)))
+    return render_template("rehearsals/one.html", **_page_values(_known(number)))
 
 
 @routes.get("/rehearsals/<int:number>/progress")
@@ -96,7 +96,7 @@ def as_text(number: int) -> Response:
         "Content-Disposition": f'attachment; filename="rehearsal-{number}.csv"',
         "Cache-Control": "no-store",
     }
-    body = sheet(current_account().rehearsals.deeds(number))
+    body = sheet(current_account().rehearsals.actions(number))
     return Response(body, headers=headers, content_type="text/csv; charset=utf-8")
 
 
@@ -107,8 +107,8 @@ def _known(number: int) -> Rehearsal:
         abort(404)
 
 
-def _told_of(rehearsal: Rehearsal) -> dict[str, Any]:
-    deeds = current_account().rehearsals.deeds(rehearsal.number) if rehearsal.state == "done" else []
+def _page_values(rehearsal: Rehearsal) -> dict[str, Any]:
+    deeds = current_account().rehearsals.actions(rehearsal.number) if rehearsal.state == "done" else []
     days = [(datetime.fromisoformat(deed["at"]), deed) for deed in deeds]
     first = rehearsal.asked_at.astimezone(current_account().zone).date()
     return {

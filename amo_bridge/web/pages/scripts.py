@@ -8,7 +8,7 @@ from amo_bridge.text.templates import BadTemplate
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
-from amo_bridge.web.services.deals import ScriptDesk
+from amo_bridge.web.services.deals import ScriptService
 
 routes = Blueprint("scripts", __name__)
 
@@ -16,18 +16,18 @@ routes = Blueprint("scripts", __name__)
 @routes.get("/deals/<int:deal_id>/scripts")
 @open_to(Role.VIEWER)
 def show(deal_id: int) -> str:
-    desk = ScriptDesk.at(current_account(), deal_id)
-    return render_template("scripts/list.html", deal=desk.deal, names=desk.names)
+    scripts = ScriptService.at(current_account(), deal_id)
+    return render_template("scripts/list.html", deal=scripts.deal, names=scripts.names)
 
 
 @routes.get("/deals/<int:deal_id>/scripts/<name>")
 @open_to(Role.VIEWER)
 def one(deal_id: int, name: str) -> str:
-    desk = ScriptDesk.at(current_account(), deal_id)
+    scripts = ScriptService.at(current_account(), deal_id)
     try:
-        script = desk.filled(name)
+        script = scripts.filled(name)
     except KeyError:
         abort(404)
     except BadTemplate as error:
-        return render_template("scripts/bad.html", deal=desk.deal, name=name, why=str(error))
-    return render_template("scripts/one.html", deal=desk.deal, script=script)
+        return render_template("scripts/bad.html", deal=scripts.deal, name=name, why=str(error))
+    return render_template("scripts/one.html", deal=scripts.deal, script=script)

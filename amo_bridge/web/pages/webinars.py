@@ -22,13 +22,13 @@ from amo_bridge.web.services import webinars as webinars_service
 from amo_bridge.web.services.webinars import (
     FILTERS,
     ON_A_PAGE,
-    Desk,
     NotAContact,
-    bizon_desk,
+    WebinarServices,
+    bizon_service,
     contacts_of,
-    desk,
     filtered,
-    said_in,
+    override_in,
+    webinar_services,
 )
 from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
 from amo_bridge.webinars.imports.model import Import
@@ -45,11 +45,11 @@ MENU = Menu(
 )
 
 
-def told_in_words(view: Callable[..., Any]) -> Callable[..., Any]:
+def with_errors_shown(view: Callable[..., Any]) -> Callable[..., Any]:
     """What can't be done is said on the page it was asked from."""
 
     @wraps(view)
-    def told(number: int, **more: Any) -> Any:
+    def wrapper(number: int, **more: Any) -> Any:
         try:
             return view(number, **more)
         except (NoSuchImport, ExportError, UnknownName) as error:
@@ -58,7 +58,7 @@ def told_in_words(view: Callable[..., Any]) -> Callable[..., Any]:
             there = url_for("webinars.one", number=number)
             return Response(status=204, headers={"HX-Redirect": there}) if _by_htmx() else _to(number)
 
-    return told
+    return wrapper
 
 
 @routes.get("/webinars")
@@ -69,7 +69,7 @@ def show() -> str:
 
 def _front(**more: Any) -> str:
     try:
-        at_hand = desk()
+        at_hand = webinar_services()
     except ExportError as error:
         return render_template("webinars/off.html", why=str(error))
     imports = at_hand.book.all()
@@ -77,7 +77,7 @@ def _front(**more: Any) -> str:
         "imports": imports,
         "sizes": sizes(current_account().store, [job.id for job in imports]),
         "words": webinars_service,
-        "rule": rule_in_words(at_hand.drafting.options), "bizon": bizon_desk(),
+        "rule": rule_in_words(at_hand.drafting.options), "bizon": bizon_service(),
     }  # fmt: skip
     return render_template("webinars/list.html", **about, **more)
 
@@ -88,7 +88,7 @@ def upload() -> Any:
     """Files → drafts. Columns that nobody knows are asked for in the same form, so that the files needn't be chosen
     again."""
     try:
-        at_hand = desk()
+        at_hand = webinar_services()
         _remember_columns(at_hand)
         numbers = webinars_service.draft(
             at_hand, webinars_service.uploads(), user().login, _day(request.form.get("held_on", ""))
@@ -109,7 +109,7 @@ def _again(**more: Any) -> str:
     return _front(**more)
 
 
-def _remember_columns(at_hand: Desk) -> None:
+def _remember_columns(at_hand: WebinarServices) -> None:
     if signature := request.form.get("signature", ""):
         named = {field: title for field in webinars_service.ASKED if (title := request.form.get(f"column-{field}", ""))}
         if named.keys() & webinars_service.FINDS_PEOPLE:
@@ -137,14 +137,14 @@ def _by_htmx() -> bool:
 @routes.get("/webinars/<int:number>")
 @open_to(Role.WEBINAR)
 def one(number: int) -> str:
-    return render_template("webinars/one.html", **_told_of(number))
+    return render_template("webinars/one.html", **_page_values(number))
 
 
 @routes.get("/webinars/<int:number>/people")
 @open_to(Role.WEBINAR)
 def people(number: int) -> str:
     """The table alone, as it is filtered."""
-    return render_template("webinars/people.html", **_told_of(number))
+    return render_template("webinars/people.html", **_page_values(number))
 
 
 @routes.get("/webinars/<int:number>/progress")
@@ -159,9 +159,9 @@ def progress(number: int) -> str | Response:
     )
 
 
-def _found(number: int) -> tuple[Desk, Import]:
+def _found(number: int) -> tuple[WebinarServices, Import]:
     try:
-        at_hand = desk()
+        at_hand = webinar_services()
         job = at_hand.book.get(number)
     except (NoSuchImport, ExportError):
         abort(404)
@@ -170,7 +170,7 @@ def _found(number: int) -> tuple[Desk, Import]:
     return at_hand, job
 
 
-def _told_of(number: int) -> dict[str, Any]:
+def _page_values(number: int) -> dict[str, Any]:
     at_hand, job = _found(number)
     counts = at_hand.book.counts(number)
     rows = at_hand.book.rows(number)
@@ -181,7 +181,7 @@ def _told_of(number: int) -> dict[str, Any]:
     return {
         "job": job, "counts": counts, "rows": shown, "contacts": contacts_of(shown, current_account()),
         "found": len(found), "page": page, "pages": -(-len(found) // ON_A_PAGE), "sums": by_stage, "left_out": left_out,
-        "drafts_beside": at_hand.drafting.drafts_beside(job), "desk": at_hand,
+        "drafts_beside": at_hand.drafting.drafts_beside(job), "services": at_hand,
         "waiting": [kept for kept in rows if kept.waits],
         "standings": [one for one in webinars_service.STANDINGS if any(kept.row.standing == one for kept in rows)],
         "rule": rule_in_words(at_hand.drafting.options), "words": webinars_service, "minutes_of": minutes_of,
@@ -202,16 +202,18 @@ def _asked() -> dict[str, str]:
 
 @routes.post("/webinars/<int:number>/people/<int:place>")
 @open_to(Role.WEBINAR)
-@told_in_words
+@with_errors_shown
 def decide(number: int, place: int) -> str | Answer:
     """A person's own decision about one row. What is mistyped in the row's form is said there."""
     try:
-        webinars_service.decide(desk(), number, place, said_in(request.form, current_account().config.account.url))
+        webinars_service.decide(
+            webinar_services(), number, place, override_in(request.form, current_account().config.account.url)
+        )
     except (NotAContact, UnknownContact) as error:
         return _decided(number, place, mistake=str(error))
     except ValueError:
         abort(400)
-    if _by_htmx() and desk().book.get(number).state != "draft":
+    if _by_htmx() and webinar_services().book.get(number).state != "draft":
         # It goes on by that: the whole page says so.
         return Response(status=204, headers={"HX-Refresh": "true"})
     return _decided(number, place)
@@ -220,9 +222,9 @@ def decide(number: int, place: int) -> str | Answer:
 def _decided(number: int, place: int, mistake: str = "") -> str | Answer:
     """``focus``: the row that the keyboard goes on from; the next one, if this one is filtered out now."""
     if _by_htmx():
-        told = _told_of(number)
+        told = _page_values(number)
         focus = next((kept.number for kept in told["rows"] if kept.number >= place), None)
-        row = desk().book.row(number, place)
+        row = webinar_services().book.row(number, place)
         return render_template("webinars/decided.html", **told, focus=focus, decided=row, mistake=mistake)
     if mistake:
         flash(mistake)
@@ -233,17 +235,17 @@ def _decided(number: int, place: int, mistake: str = "") -> str | Answer:
 
 @routes.post("/webinars/<int:number>/<any(start, pause, resume, undo, drop):deed>")
 @open_to(Role.WEBINAR)
-@told_in_words
+@with_errors_shown
 def act(number: int, deed: webinars_service.Deed) -> Answer:
-    webinars_service.act(desk(), number, deed)
+    webinars_service.act(webinar_services(), number, deed)
     return redirect(url_for("webinars.show")) if deed == "drop" else _to(number)
 
 
 @routes.get("/webinars/<int:number>/report.csv")
 @open_to(Role.WEBINAR)
 def report(number: int) -> Response:
-    told = _told_of(number)
-    at_hand: Desk = told["desk"]
+    told = _page_values(number)
+    at_hand: WebinarServices = told["services"]
     body = report_of(at_hand.book.rows(number), current_account().config.account.url, at_hand.drafting.options)
     name = f"webinar-{told['job'].held_on.isoformat()}-{number}.csv"
     return Response(body, mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'})

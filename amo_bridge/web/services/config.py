@@ -61,7 +61,7 @@ def save(here: AccountView, text: str, mark: str, restored: Backup | None = None
         raise Unfit(problems)
     if text != before.text:
         here.file.save(text, mark)
-        deed = _deed(_config_or_none(here, before.text), here.file.checked(text))
+        deed = _audit_words(_config_or_none(here, before.text), here.file.checked(text))
         if restored is not None:
             deed = f"Возвращена версия, заменённая {moment(restored.at)}. {deed}"
         audit(DEED, deed, details="\n".join(difference(before.text, text)))
@@ -89,7 +89,7 @@ def version_before(here: AccountView, name: str) -> tuple[Backup, str]:
     return next(one for one in here.file.backups() if one.name == name), text
 
 
-def _deed(old: Config | None, new: Config) -> str:
+def _audit_words(old: Config | None, new: Config) -> str:
     """What the audit says of a change (Russian)."""
     before = {rule.name: rule for rule in old.rules} if old else {}
     after = {rule.name: rule for rule in new.rules}

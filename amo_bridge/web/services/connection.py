@@ -14,7 +14,7 @@ from amo_bridge.web.context import audit
 
 
 @dataclass(frozen=True)
-class ConnectionDesk:
+class ConnectionView:
     """``known`` and ``health``: None before the bridge has met the account. ``ends_at``: when the token dies (Unix
     seconds), if that is known; ``warning`` tells of it in good time (Russian)."""
 
@@ -28,7 +28,7 @@ class ConnectionDesk:
     warning: str
 
     @classmethod
-    def of(cls, here: AccountView) -> ConnectionDesk:
+    def of(cls, here: AccountView) -> ConnectionView:
         environment = here.bridge.environment
         ends_at = here.bridge.token_ends_at
         try:
@@ -54,6 +54,6 @@ class ConnectionDesk:
 
 def begin(here: AccountView) -> str:
     """amoCRM's own page, where an administrator of the account lets us in. Raises BridgeError, ConfigError."""
-    page = here.bridge.ways()[0].new_page()
+    page = here.bridge.connections()[0].new_page()
     audit("connect.begin", "Начато подключение аккаунта")
     return page

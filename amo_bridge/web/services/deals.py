@@ -127,7 +127,7 @@ def _repeating(here: AccountView) -> ManualRepeat:
 
 
 @dataclass(frozen=True)
-class ScriptDesk:
+class ScriptService:
     """One deal. ``at`` ends the request with 404 when the account or the deal is not known."""
 
     page: AccountView
@@ -135,7 +135,7 @@ class ScriptDesk:
     deal: Deal
 
     @classmethod
-    def at(cls, page: AccountView, deal_id: int) -> ScriptDesk:
+    def at(cls, page: AccountView, deal_id: int) -> ScriptService:
         kept = small_state(page.config, page.bridge.environment).accounts.read(page.config.account.url)
         record = Mirror(page.store, page.key).record(deal_id) if kept else None
         if kept is None or record is None:

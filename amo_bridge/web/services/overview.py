@@ -90,7 +90,7 @@ class HealthIssue:
     page: str = ""
 
 
-def troubles(account: AccountView, health: HealthSnapshot | None, now: datetime) -> list[HealthIssue]:
+def health_issues(account: AccountView, health: HealthSnapshot | None, now: datetime) -> list[HealthIssue]:
     """Everything that somebody should look at; bad things first."""
     is_ready = account.bridge.state == "ready"
     found = [

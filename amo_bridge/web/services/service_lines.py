@@ -72,7 +72,7 @@ class Group:
         return not self.is_empty and all(row.is_empty for row in self.rows)
 
     @property
-    def troubles(self) -> list[str]:
+    def problems(self) -> list[str]:
         """Its own and its rows'."""
         return [one for one in (self.trouble, *(row.trouble for row in self.rows)) if one]
 
@@ -105,9 +105,9 @@ class ServiceForm:
         return cls(groups or [_empty()], sent.get("unread", "").strip(), sent.get("loaded", ""))
 
     @property
-    def troubles(self) -> list[str]:
+    def problems(self) -> list[str]:
         """What is wrong, for whoever does not see the rows."""
-        told = [(group.name, words) for group in self.groups for words in group.troubles]
+        told = [(group.name, words) for group in self.groups for words in group.problems]
         return [f"{name}: {words}" for name, words in told]
 
     def changed(self, deed: str) -> ServiceForm:
@@ -131,7 +131,7 @@ class ServiceForm:
         for one in self.groups:
             if one.has_no_service:
                 one.trouble = one.trouble or _("Добавьте хотя бы одну услугу: площадку и что на ней")
-        if any(group.troubles for group in self.groups):
+        if any(group.problems for group in self.groups):
             return None
         return ServiceLines(tuple(bloggers), tuple(Unread(row, "") for row in self.unread.splitlines() if row.strip()))
 
@@ -206,7 +206,7 @@ Outcome = Literal["saved", "wrong", "meanwhile", "dry"]
 
 
 @dataclass(frozen=True)
-class ServiceDesk:
+class ServiceLinesService:
     """One deal of an account whose config has a section ``[services]``. ``at`` ends the request with 404 when the
     account or the deal is not known, or the config has no such section."""
 
@@ -216,7 +216,7 @@ class ServiceDesk:
     record: DealRecord
 
     @classmethod
-    def at(cls, page: AccountView, deal_id: int) -> ServiceDesk:
+    def at(cls, page: AccountView, deal_id: int) -> ServiceLinesService:
         services = page.config.services
         kept = small_state(page.config, page.bridge.environment).accounts.read(page.config.account.url)
         record = Mirror(page.store, page.key).record(deal_id) if kept else None

@@ -41,7 +41,7 @@ BIZON_STATE_KINDS: Mapping[BizonState, str] = {"waiting": "warning", "taken": "g
 
 
 @dataclass(frozen=True)
-class BizonDesk:
+class BizonService:
     """``address``: what is to be written into Bizon365's settings."""
 
     settings: BizonSettings
@@ -51,7 +51,7 @@ class BizonDesk:
     state_kinds: Mapping[BizonState, str]
 
 
-def bizon_desk() -> BizonDesk | None:
+def bizon_service() -> BizonService | None:
     """Of the account that the page is about; None where Bizon365 is switched off. Raises StoreUnavailable, NotMet."""
     here = current_account()
     webinar = here.config.webinar
@@ -59,7 +59,7 @@ def bizon_desk() -> BizonDesk | None:
         return None
     settings = BizonSettings(here.config, here.bridge.environment)
     base = here.config.bridge.public_url or request.host_url.rstrip("/")
-    return BizonDesk(
+    return BizonService(
         settings,
         BizonReports(here.store, here.key, here.clock),
         f"{base}/hooks/bizon/{settings.hook_secret}",
@@ -68,17 +68,17 @@ def bizon_desk() -> BizonDesk | None:
     )
 
 
-def keep_token(desk: BizonDesk, token: str) -> None:
+def keep_token(bizon: BizonService, token: str) -> None:
     """An empty one is forgotten. What waits for a report is tried with the new one."""
-    desk.settings.keep_token(token)
-    desk.reports.try_again()
+    bizon.settings.keep_token(token)
+    bizon.reports.try_again()
     current_account().bridge.request_job(BIZON)
     audit("bizon.token", "Токен Бизон365 задан" if token else "Токен Бизон365 удалён")
 
 
-def fetch_again(desk: BizonDesk, webinar_id: str) -> bool:
+def fetch_again(bizon: BizonService, webinar_id: str) -> bool:
     """Fetch this report once more; False if Bizon365 has told of none such."""
-    if not desk.reports.try_again(webinar_id):
+    if not bizon.reports.try_again(webinar_id):
         return False
     current_account().bridge.request_job(BIZON)
     audit("bizon.again", f"Отчёт Бизон365 {webinar_id[:200]}: попробовать ещё раз")
@@ -299,7 +299,7 @@ ASKED: tuple[Field, ...] = tuple(field for field in FIELDS if field in COLUMNS)
 
 
 @dataclass(frozen=True)
-class Desk:
+class WebinarServices:
     """``drafting`` reads and plans, ``control`` begins, holds and takes back, ``book`` is what the store keeps."""
 
     drafting: DraftService
@@ -314,7 +314,7 @@ class Desk:
         return stage_name(interest, self.drafting.options)
 
 
-def desk() -> Desk:
+def webinar_services() -> WebinarServices:
     """Of the account that the page is about. Raises NotMet before the bridge has met it, ExportError when the config
     has no webinars."""
     here = current_account()
@@ -322,7 +322,7 @@ def desk() -> Desk:
     if names is None:
         raise NotMet("мост ещё не знакомился с аккаунтом")
     drafting = DraftService(here.store, here.key, here.config, names, here.clock)
-    return Desk(drafting, ImportService(here.store, here.key, drafting, dry_run=here.config.bridge.dry_run))
+    return WebinarServices(drafting, ImportService(here.store, here.key, drafting, dry_run=here.config.bridge.dry_run))
 
 
 def useless_answer() -> str:
@@ -354,7 +354,7 @@ def is_shown(kept: ImportRow, words: str) -> bool:
     return is_meant(words, told, person.phones)
 
 
-def said_in(form: Mapping[str, str], account_url: str) -> Override:
+def override_in(form: Mapping[str, str], account_url: str) -> Override:
     """What the form of a row says. Raises NotAContact for what somebody has mistyped, ValueError for what no form of
     ours sends."""
     what, interest = form.get("what", "plan"), form.get("interest", "") or None
@@ -388,7 +388,7 @@ def uploads() -> list[Upload]:
     return [Upload(one.filename or _("без имени"), one.read()) for one in sent if one.filename]
 
 
-def draft(at_hand: Desk, files: list[Upload], made_by: str, held_on: date | None) -> list[int]:
+def draft(at_hand: WebinarServices, files: list[Upload], made_by: str, held_on: date | None) -> list[int]:
     """Files → drafts, their numbers. Raises ExportError, ColumnsUnknown."""
     numbers = at_hand.drafting.draft(files, made_by, held_on)
     names = ", ".join(one.name for one in files)
@@ -396,14 +396,14 @@ def draft(at_hand: Desk, files: list[Upload], made_by: str, held_on: date | None
     return numbers
 
 
-def decide(at_hand: Desk, number: int, place: int, said: Override) -> None:
+def decide(at_hand: WebinarServices, number: int, place: int, said: Override) -> None:
     """A person's own decision about one row. Raises NoSuchImport."""
     at_hand.control.say(number, place, said)
     current_account().bridge.request_job(IMPORTS)
     audit("webinar.decide", f"Загрузка № {number}, строка {place}: {said.in_words}")
 
 
-def act(at_hand: Desk, number: int, deed: Deed) -> None:
+def act(at_hand: WebinarServices, number: int, deed: Deed) -> None:
     """Raises NoSuchImport."""
     getattr(at_hand.control, deed)(number)
     current_account().bridge.request_job(IMPORTS)

@@ -71,7 +71,7 @@ class DraftService:
         """A draft for each webinar day in the files, the earliest first; their numbers."""
         exports = self.read(uploads)
         title = next((export.title for export in exports if export.title), "")
-        files = self._told_of(uploads, exports)
+        files = self._files_json(uploads, exports)
         return [
             self.book.add(day, title, files, rows, made_by) for day, rows in self.preview(exports, held_on).items()
         ]  # fmt: skip
@@ -119,7 +119,7 @@ class DraftService:
         """What the account knows of these people, in few reads of the store."""
         by_mail = self._index.by_mails({mail for one in people for mail in one.mails})
         by_phone = self._index.by_phones({phone for one in people for phone in one.phones})
-        told = self.memory.told(held_on, keys_of(people))
+        told = self.memory.figures_by_key(held_on, keys_of(people))
         earlier, decided = self.memory.contacts({one for person in people for one in (*person.mails, *person.phones)})
         named = [one.contact_id for one in said if one.contact_id]
         contacts = {one.id: one for owners in (*by_mail.values(), *by_phone.values()) for one in owners}
@@ -131,7 +131,7 @@ class DraftService:
             pipelines=self.pipelines,
             deals=self._deals(contacts),
             told=told,
-            told_of=self.memory.told_of(held_on, contacts),
+            figures_by_contact=self.memory.figures_by_contact(held_on, contacts),
             loader=self.loader,
             opt_out_tag=self.opt_out_tag,
         )
@@ -184,7 +184,7 @@ class DraftService:
             # A stage newer than our copy of the account: then it is none of the webinars' stages.
             return None
 
-    def _told_of(self, uploads: Sequence[Upload], exports: Sequence[Export]) -> list[dict[str, object]]:
+    def _files_json(self, uploads: Sequence[Upload], exports: Sequence[Export]) -> list[dict[str, object]]:
         return [
             {
                 "name": upload.name, "digest": upload.digest, "source": export.source, "visits": len(export.visits),

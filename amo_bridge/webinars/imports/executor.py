@@ -73,10 +73,10 @@ class ImportExecutor:
         except BridgeError as error:
             # A name that the account has lost, or amoCRM that can't be read just now: told, and tried again.
             log.warning("import waits", import_id=job.id, error=str(error))
-            self._book.trouble(job.id, str(error))
+            self._book.write_outage(job.id, str(error))
             return False
         if job.trouble and moved:
-            self._book.trouble(job.id, "")
+            self._book.write_outage(job.id, "")
         return moved
 
     def _begun(self, job: Import) -> Import:

@@ -126,13 +126,13 @@ def person_of(kept: str) -> Attendee:
     return _PEOPLE.validate_json(kept)
 
 
-def said_json(said: Override) -> str:
+def override_json(said: Override) -> str:
     """What a person decided, for keeping."""
     return _SAID.dump_json(said, exclude_defaults=True).decode()
 
 
-def said_of(kept: str) -> Override:
-    """The decision that ``said_json`` told of. Raises ValueError for one that is none."""
+def override_of(kept: str) -> Override:
+    """The decision that ``override_json`` told of. Raises ValueError for one that is none."""
     return _SAID.validate_json(kept)
 
 
@@ -164,7 +164,7 @@ def import_row(row: DbRow[Any]) -> ImportRow:
         id=row.id,
         number=row.number,
         row=_ROWS.validate_python(planned),
-        said=said_of(row.said),
+        said=override_of(row.said),
         step=row.step,
         state=row.state,
         attempts=row.attempts,

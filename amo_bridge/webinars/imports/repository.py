@@ -24,10 +24,10 @@ from amo_bridge.webinars.imports.model import (
     State,
     import_of,
     import_row,
+    override_json,
+    override_of,
     person_json,
     planned_json,
-    said_json,
-    said_of,
     wrote,
 )
 from amo_bridge.webinars.plan import Override, Row
@@ -135,7 +135,7 @@ class ImportRepository:
             self.become_in(connection, number, [came_from], state, finished_at=ended, trouble="")
         return True
 
-    def trouble(self, number: int, words: str) -> None:
+    def write_outage(self, number: int, words: str) -> None:
         """What the import is waiting out, if anything."""
         with self._store.write() as connection:
             connection.execute(update(imports).where(*self._one(number)).values(trouble=words))
@@ -199,13 +199,13 @@ class ImportRepository:
         with self._store.write() as connection:
             self.become_in(connection, number, ["draft"], "draft")
             changed = update(import_rows).where(*self._mine(number), import_rows.c.number == place)
-            connection.execute(changed.values(said=said_json(said)))
+            connection.execute(changed.values(said=override_json(said)))
 
     def decide(self, connection: Connection, number: int, place: int, said: Override, row: Row, **more: Any) -> bool:
         """What a person decided about somebody whom a begun import has left out; False if that is so no more."""
         left_out = (import_rows.c.number == place, import_rows.c.state == "skipped", import_rows.c.step == "")
         changed = update(import_rows).where(*self._mine(number), *left_out)
-        values = {"said": said_json(said), **self._planned(row), **more}
+        values = {"said": override_json(said), **self._planned(row), **more}
         return connection.execute(changed.values(values)).rowcount == 1
 
     def again(self, number: int, step: str) -> bool:
@@ -269,15 +269,15 @@ class ImportHistory:
         self._store = store
         self._account = account
 
-    def told(self, held_on: date, keys: Iterable[str]) -> dict[str, KnownFigures]:
+    def figures_by_key(self, held_on: date, keys: Iterable[str]) -> dict[str, KnownFigures]:
         """What was done about these people for a webinar of that day: person's key → all that is known of it."""
-        return self._told(held_on, import_rows.c.person_key, keys)
+        return self._figures(held_on, import_rows.c.person_key, keys)
 
-    def told_of(self, held_on: date, contact_ids: Iterable[int]) -> dict[int, KnownFigures]:
+    def figures_by_contact(self, held_on: date, contact_ids: Iterable[int]) -> dict[int, KnownFigures]:
         """The same by the contact: another kind of file may know the person by another address."""
-        return self._told(held_on, import_rows.c.contact_id, contact_ids)
+        return self._figures(held_on, import_rows.c.contact_id, contact_ids)
 
-    def _told(self, held_on: date, column: ColumnElement[Key], wanted: Iterable[Key]) -> dict[Key, KnownFigures]:
+    def _figures(self, held_on: date, column: ColumnElement[Key], wanted: Iterable[Key]) -> dict[Key, KnownFigures]:
         found: dict[Key, KnownFigures] = {}
         same_day = (
             imports.c.account == self._account, imports.c.held_on == held_on.isoformat(), imports.c.state.in_(COUNTS),
@@ -330,7 +330,7 @@ class ImportHistory:
                 wanted = (rows.account == self._account, rows.person_key.in_(some), rows.contact_id.is_not(None))
                 for row in connection.execute(query.where(*mine, *wanted)):
                     address = keys[row.person_key]
-                    if said_of(row.said).contact_id:
+                    if override_of(row.said).contact_id:
                         decided[address] = row.contact_id
                     if not row.made_contact and row.contact_was is None:
                         earlier[address] = row.contact_id

@@ -23,7 +23,7 @@ from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
-from amo_bridge.web.services.webinars import SEVERAL_FILES, desk
+from amo_bridge.web.services.webinars import SEVERAL_FILES, webinar_services
 from amo_bridge.webinars.formats.guards import MOST_BYTES
 from amo_bridge.webinars.imports.report import HEADER, report
 from amo_bridge.webinars.imports.service import DRY
@@ -269,7 +269,7 @@ def test_a_form_with_files_is_described_as_one(team: Program) -> None:
 
 def rows_of_the_csv(at_work: RunningBridge) -> list[dict[str, str]]:
     with at_work.app.test_request_context("/"):
-        at_hand = desk()
+        at_hand = webinar_services()
         told = report(at_hand.book.rows(1), at_work.config.account.url, at_hand.drafting.options)
     lines = list(csv.reader(io.StringIO(told.decode("utf-8-sig")), delimiter=";"))
     assert tuple(lines[0]) == HEADER

@@ -122,7 +122,7 @@ def at_work(config: Config, own_scripts: Path, start_bridge: Callable[..., Runni
     bridge = start_bridge(in_folder(config, own_scripts)).wait_ready()
     users = bridge.app.extensions[EXTENSION].users
     user = users.add("Вера", Role.VIEWER)
-    with bridge.bridge.ground.store.write() as connection:
+    with bridge.bridge.resources.store.write() as connection:
         users.set_password(connection, user.id, PASSWORD)
     return bridge
 

@@ -72,7 +72,7 @@ class Desk:
         known = MirroredContact(
             id=number, name=BLOGGER, surname="Лисицына", fields={kind: ("блогер",)}, updated_at=datetime.now(UTC)
         )
-        store = self.bridge.bridge.ground.store
+        store = self.bridge.bridge.resources.store
         key = known_key(store, config.account.url)
         assert key is not None
         with store.write() as connection:
@@ -214,7 +214,7 @@ def test_a_dry_run_saves_nothing(desk: Desk) -> None:
 def page(desk: Desk, browser: Browser) -> Iterator[Page]:
     users = desk.app.extensions[EXTENSION].users
     user = users.add("Мария", Role.WEBINAR)
-    with desk.bridge.bridge.ground.store.write() as connection:
+    with desk.bridge.bridge.resources.store.write() as connection:
         users.set_password(connection, user.id, "правильный пароль")
     with opened(browser, desk.bridge.url) as context:
         window = context.new_page()
