@@ -18,6 +18,7 @@ from amo_bridge.crm.webhooks import entities
 from amo_bridge.engine.event_queue import decode_new
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.processor import EventProcessor
+from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.events import Event, Unrecognised, reported
 from amo_bridge.events.codec import from_json, to_json
 from amo_bridge.rules.handler import Rule
@@ -95,7 +96,7 @@ def test_a_rule_hears_it_once_and_the_journal_says_so(paid: Rule, store: Store) 
         rows = connection.execute(select(event_rows.c.key, event_rows.c.deal_id)).all()
     assert [tuple(row) for row in rows] == [("invoice_paid:31", 7)]
     crm = ScriptedCrm(rows={DEALS: [api_row(record(NEW))]})
-    processor = EventProcessor(store, ACCOUNT, crm, rule_engine_with(paid), clock(), nobody(store, crm))  # type: ignore[arg-type]
+    processor = EventProcessor(store, ACCOUNT, crm, CurrentRules(rule_engine_with(paid)), clock(), nobody(store, crm))  # type: ignore[arg-type]
     assert processor.process() == 1
     came, decided = Journal(store, ACCOUNT).of_deal(7)
     assert (came.what, came.verdict) == ("счёт 31 оплачен: 50000 ₽", "came")

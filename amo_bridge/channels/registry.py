@@ -78,7 +78,7 @@ class UnconnectedPort:
 
 @dataclass(frozen=True)
 class ChannelContext:
-    """What ports stand on. ``brain`` tells the present one: it is made anew when the account changes."""
+    """What ports stand on. ``rule_engine`` gives the present one, which is replaced when the account changes."""
 
     config: Config
     environment: Mapping[str, str]

@@ -15,7 +15,7 @@ from amo_bridge.dates.due import Due
 from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.people import Reach
-from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.errors import BridgeError, CrmStopped
 from amo_bridge.storage.database import Store, insert_new
 from amo_bridge.storage.tables import outbox
@@ -35,10 +35,10 @@ STOPPED_NOW = (
 
 
 class Alerts:
-    def __init__(self, store: Store, account_id: int, rule_engine: RuleEngine, clock: Clock) -> None:
+    def __init__(self, store: Store, account_id: int, rules: CurrentRules, clock: Clock) -> None:
         self._store = store
         self._key = account_id
-        self._rule_engine = rule_engine
+        self._rules = rules
         self._clock = clock
 
     def tell_of_stop(self, error: CrmStopped) -> None:
@@ -57,12 +57,12 @@ class Alerts:
 
     def _task(self, text: str, about: str) -> int | None:
         """The user id of whom the task is for; None if there is nobody."""
-        person = self._rule_engine.config.bridge.tell
+        person = self._rules.get().config.bridge.tell
         if person is None:
             return None
         now = self._clock.now()
         try:
-            body = self._rule_engine.resolver.free_task(f"amo-bridge: {text}", person, DUE, DealRecord(id=NO_DEAL), now)
+            body = self._rules.get().resolver.free_task(f"amo-bridge: {text}", person, DUE, DealRecord(id=NO_DEAL), now)
         except (BridgeError, ValueError) as error:
             log.error("nobody could be told", about=about, error=str(error))
             return None
@@ -71,11 +71,12 @@ class Alerts:
 
     @property
     def _reach(self) -> Reach:
-        return Reach(self._rule_engine.config.channels, self._rule_engine.account)
+        rule_engine = self._rules.get()
+        return Reach(rule_engine.config.channels, rule_engine.account)
 
     @property
     def _url(self) -> str:
-        return self._rule_engine.config.account.url
+        return self._rules.get().config.account.url
 
     def _put(self, kind: Kind, about: str, body: Mapping[str, Any], words: str) -> None:
         """Into the outbox, unless the same was told today."""

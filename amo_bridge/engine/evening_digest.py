@@ -16,7 +16,7 @@ from amo_bridge.crm.account import User
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.people import Reach
-from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.storage.accounts import EVENING_LIST_SENT, Cursors
 from amo_bridge.storage.database import Store, insert_new
 from amo_bridge.storage.tables import deals, outbox, tasks
@@ -82,51 +82,49 @@ NOT_LATER = timedelta(hours=3)
 class EveningDigest:
     """A chore: ``run()`` every minute. ``account_clock`` is amoCRM's."""
 
-    def __init__(
-        self, store: Store, account_id: int, rule_engine: RuleEngine, account_clock: Clock, clock: Clock
-    ) -> None:
+    def __init__(self, store: Store, account_id: int, rules: CurrentRules, account_clock: Clock, clock: Clock) -> None:
         self._store = store
         self._key = account_id
-        self._config = rule_engine.config
-        self._account = rule_engine.account
-        self._calendar = rule_engine.calendar
+        self._rules = rules
         self._account_clock = account_clock
         self._clock = clock
         self._cursors = Cursors(store, account_id)
 
     def run(self) -> None:
         """Put today's lists into the outbox, if it is time. Raises StoreUnavailable."""
-        section = self._config.evening_list
-        if section is None or self._config.bridge.dry_run:
+        rules = self._rules.get()
+        section, calendar = rules.config.evening_list, rules.calendar
+        if section is None or rules.config.bridge.dry_run:
             return
         now = self._account_clock.now()
-        today = self._calendar.local(now).date()
-        at = self._calendar.moment(today, section.at)
-        if not self._calendar.is_working_day(today) or not at <= now < at + NOT_LATER:
+        today = calendar.local(now).date()
+        at = calendar.moment(today, section.at)
+        if not calendar.is_working_day(today) or not at <= now < at + NOT_LATER:
             return
         if (self._cursors.read(EVENING_LIST_SENT) or 0.0) >= at.timestamp():
             return
-        rows = list(self._rows(today))
+        rows = list(self._rows(rules, today))
         with self._store.write() as connection:
             insert_new(connection, outbox, rows)
             self._cursors.write(connection, EVENING_LIST_SENT, at.timestamp())
 
-    def _rows(self, today: date) -> Iterator[dict[str, Any]]:
-        midnight = self._calendar.local(self._calendar.moment(today + timedelta(days=1), time()))
+    def _rows(self, rules: RuleEngine, today: date) -> Iterator[dict[str, Any]]:
+        midnight = rules.calendar.local(rules.calendar.moment(today + timedelta(days=1), time()))
         for user_id, some in undone(self._store, self._key, midnight).items():
-            user = next((one for one in self._account.users if one.id == user_id), None)
-            if user is not None and self._is_recipient(user, today):
-                yield self._row(user_id, in_words(some, today), today)
+            user = next((one for one in rules.account.users if one.id == user_id), None)
+            if user is not None and _is_recipient(rules, user, today):
+                yield self._row(rules.config.account.url, user_id, in_words(some, today), today)
 
-    def _is_recipient(self, user: User, today: date) -> bool:
-        """Is he among those to be told, can he be told, and is he there?"""
-        section = self._config.evening_list
-        named = section is not None and (not section.to or any(same_name(user.name, name) for name in section.to))
-        is_there = same_name(stand_in(self._config.absences, user.name, today), user.name)
-        return named and is_there and Reach(self._config.channels, self._account).is_reachable(user.id)
-
-    def _row(self, user_id: int, text: str, today: date) -> dict[str, Any]:
-        url = f"{self._config.account.url}/todo/list/"
+    def _row(self, account_url: str, user_id: int, text: str, today: date) -> dict[str, Any]:
+        url = f"{account_url}/todo/list/"
         body = {"user_id": user_id, "text": text, "urgent": False, "about": "Задачи на сегодня", "url": url}
         effect = Effect("notify", NO_DEAL, body, text)
         return Planned(None, RULE, f"{RULE}|{user_id}|{today:%Y-%m-%d}", effect).row(self._key, self._clock.now())
+
+
+def _is_recipient(rules: RuleEngine, user: User, today: date) -> bool:
+    """Is the user named by the config, at work today and reachable by a channel?"""
+    section = rules.config.evening_list
+    named = section is not None and (not section.to or any(same_name(user.name, name) for name in section.to))
+    is_there = same_name(stand_in(rules.config.absences, user.name, today), user.name)
+    return named and is_there and Reach(rules.config.channels, rules.account).is_reachable(user.id)

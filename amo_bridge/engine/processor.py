@@ -27,7 +27,7 @@ from amo_bridge.engine.dispatcher import EarlyAnswers, EvaluationContext, Verdic
 from amo_bridge.engine.event_queue import ANSWER_DELAY_SECONDS, OpenEvents
 from amo_bridge.engine.gates import RollbackHistory
 from amo_bridge.engine.recorder import BatchResult, ProcessedEvent, Recorder
-from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import (
     CallLogged,
@@ -112,7 +112,7 @@ class _Batch:
 class EventProcessor:
     """Evaluates the oldest open events of many deals on fresh reads; the recorder writes what was decided.
 
-    ``rule_engine`` may be replaced between rounds. ``found_unknown_name`` is set when an event names something that the
+    ``rules`` are asked for anew in every round. ``found_unknown_name`` is set when an event names something that the
     account's copy does not have: the caller then reads the account again. ``time_to_answer``: see Recorder.
     """
 
@@ -121,14 +121,14 @@ class EventProcessor:
         store: Store,
         account_id: int,
         client: CrmClient,
-        rule_engine: RuleEngine,
+        rules: CurrentRules,
         clock: Clock,
         contacts: ContactRefresher,
         *,
         time_to_answer: float = ANSWER_DELAY_SECONDS,
     ) -> None:
-        self.rule_engine = rule_engine
         self.found_unknown_name = False
+        self._rules = rules
         self._store = store
         self._account_id = account_id
         self._client = client
@@ -141,6 +141,10 @@ class EventProcessor:
         self._restored_copy = RestoredCopy.read(Cursors(store, account_id))
         self._contacts = contacts
         self._calls = ClientCalls(self._mirror, contacts)
+
+    @property
+    def _rule_engine(self) -> RuleEngine:
+        return self._rules.get()
 
     def process(self) -> int:
         """Process a batch of open events; returns how many were settled. Raises CrmError if amoCRM can't be read."""
@@ -158,7 +162,7 @@ class EventProcessor:
             if not self._process_one(row, event, batch):
                 waiting.add(deal_id)
         recorder = Recorder(
-            self._store, self._account_id, self.rule_engine, self._clock, time_to_answer=self._time_to_answer
+            self._store, self._account_id, self._rule_engine, self._clock, time_to_answer=self._time_to_answer
         )
         recorder.record(result)
         return len(result.done)
@@ -168,12 +172,12 @@ class EventProcessor:
     def _load(self, rows: Sequence[Row[Any]], result: BatchResult) -> _Batch:
         events = list(_decoded(rows, result))
         self._contacts.refresh_reported(event for _, event in events)
-        if self.rule_engine.dispatcher.listens_for((CallLogged,)):
+        if self._rule_engine.dispatcher.listens_for((CallLogged,)):
             result.calls = self._calls.on_deals((row.id, event) for row, event in events)
         mirrored = self._mirror.get(deal_id for _, event in events if (deal_id := event.about_deal_id))
         fresh = self._read_fresh((event for _, event in events), mirrored)
         context = SourceContext(
-            self._client, self.rule_engine.account, self._store, self._account_id, self.rule_engine.config.services
+            self._client, self._rule_engine.account, self._store, self._account_id, self._rule_engine.config.services
         )
         tasks = CurrentTasks(self._client, [event for _, event in events])
         return _Batch(events, mirrored, fresh, tasks, DataLoader(context, fresh), result)
@@ -186,25 +190,27 @@ class EventProcessor:
         }  # fmt: skip
         if not wanted:
             return {}
-        return deals_by_ids(self._client, sorted(wanted), filter_enabled=self.rule_engine.account.is_api_filter_enabled)
+        return deals_by_ids(
+            self._client, sorted(wanted), filter_enabled=self._rule_engine.account.is_api_filter_enabled
+        )
 
     def _needs_read(self, event: Event, known: MirroredDeal | None) -> bool:
         if isinstance(event, DealDeleted):
             return False
-        if isinstance(event, DealReported) and not self.rule_engine.dispatcher.listens_to(event):
+        if isinstance(event, DealReported) and not self._rule_engine.dispatcher.listens_to(event):
             return known is None or not known.covers(event)
         if isinstance(event, TaskReported) and self._is_watched(event):
             return True
-        return self.rule_engine.dispatcher.listens_to(event)
+        return self._rule_engine.dispatcher.listens_to(event)
 
     def _is_watched(self, event: TaskReported) -> bool:
-        return may_be_observed(event) and self.rule_engine.dispatcher.listens_for(OBSERVED_TASK_EVENTS)
+        return may_be_observed(event) and self._rule_engine.dispatcher.listens_for(OBSERVED_TASK_EVENTS)
 
     # --- evaluating ---
 
     def _evaluate_early(self, batch: _Batch) -> None:
         """Find out what rules need on which deals, so that it is read for all of them at once."""
-        if not self.rule_engine.dispatcher.has_needs:
+        if not self._rule_engine.dispatcher.has_needs:
             return
         for row, event in batch.events:
             known, record = batch.deals_of(event)
@@ -213,7 +219,7 @@ class EventProcessor:
             try:
                 context = self._context(row, event, batch, record)
                 expected = batch.data.expected(record.id)
-                needs = self.rule_engine.dispatcher.evaluate_early(context, batch.answers, expected)
+                needs = self._rule_engine.dispatcher.evaluate_early(context, batch.answers, expected)
                 batch.data.expect(needs, record.id)
             except Exception:  # noqa: BLE001 - it is evaluated again below, and what is wrong with it is recorded there
                 continue
@@ -251,7 +257,7 @@ class EventProcessor:
         assert record is not None
         updated = self._mirrored_after(event, known, record)
         context = self._context(row, event, batch, record)
-        verdicts = self.rule_engine.dispatcher.evaluate(context, batch.data, batch.answers)
+        verdicts = self._rule_engine.dispatcher.evaluate(context, batch.data, batch.answers)
         if isinstance(event, DealReported) and updated is not None:
             # Only now: an event that could not be evaluated must find its change again next time.
             batch.mirrored[deal_id] = result.mirrored[deal_id] = updated
@@ -277,7 +283,7 @@ class EventProcessor:
             tuple(self._observed(event, known, record, batch.tasks)),
             row.key,
             record,
-            self.rule_engine.viewer.deal(record, self._mirrored_after(event, known, record)),
+            self._rule_engine.viewer.deal(record, self._mirrored_after(event, known, record)),
             before=known.record if known else None,
             count_rollbacks=self._rollbacks.counter(record.id, (record.pipeline_id, record.status_id)),
             explanations=self._rollbacks.explanations(record.id),
@@ -290,27 +296,27 @@ class EventProcessor:
         """The event, and what is observed by comparing the mirror with the fresh read."""
         if isinstance(event, TaskAnswered):
             # It was waited for: what the task's result is by now.
-            answer = self.rule_engine.task_observer.answer_now(event, tasks.get(event.task_id))
+            answer = self._rule_engine.task_observer.answer_now(event, tasks.get(event.task_id))
             if answer is not None:
                 yield answer
             return
         yield event
         if isinstance(event, DealReported):
-            yield from self.rule_engine.observer.changes(known, record, event)
+            yield from self._rule_engine.observer.changes(known, record, event)
         elif isinstance(event, TaskReported) and self._is_watched(event):
             task = tasks.get(event.task_id)
-            yield from self.rule_engine.task_observer.changes(tasks.with_author(event), task, record)
+            yield from self._rule_engine.task_observer.changes(tasks.with_author(event), task, record)
 
     def _mirrored_after(self, event: Event, known: MirroredDeal | None, record: DealRecord) -> MirroredDeal | None:
         """What the mirror knows of the deal, this event included."""
         if not isinstance(event, DealReported):
             return known
-        return self.rule_engine.observer.mirrored_after(known, record, event)
+        return self._rule_engine.observer.mirrored_after(known, record, event)
 
     def _pending_answer(self, event: Event, record: DealRecord, tasks: CurrentTasks) -> TaskAnswered | None:
-        if not isinstance(event, TaskReported) or not self.rule_engine.dispatcher.listens_for((TaskAnswered,)):
+        if not isinstance(event, TaskReported) or not self._rule_engine.dispatcher.listens_for((TaskAnswered,)):
             return None
-        return self.rule_engine.task_observer.pending_answer(event, tasks.get(event.task_id), record)
+        return self._rule_engine.task_observer.pending_answer(event, tasks.get(event.task_id), record)
 
 
 def _decoded(rows: Iterable[Row[Any]], result: BatchResult) -> Iterator[tuple[Row[Any], Event]]:

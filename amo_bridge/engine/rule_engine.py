@@ -68,3 +68,21 @@ class RuleEngine:
             timetable=Timetable(config.rules, viewer, calendar, config.calendar, clock),
             calendar=calendar,
         )
+
+
+class CurrentRules:
+    """Holds the rule engine in force. Whoever acts by the rules asks for it each time and keeps nothing of it.
+
+    Safe for several threads; replaced only between two rounds of the worker."""
+
+    def __init__(self, rule_engine: RuleEngine) -> None:
+        self._rule_engine = rule_engine
+
+    def get(self) -> RuleEngine:
+        return self._rule_engine
+
+    def timetable(self) -> Timetable:
+        return self._rule_engine.timetable
+
+    def replace(self, rule_engine: RuleEngine) -> None:
+        self._rule_engine = rule_engine

@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.event_queue import add_events
+from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.timers import FIRED, OPEN, Timers
 from amo_bridge.engine.timetable import InForce, Timetable
 from amo_bridge.events import ContactDateChanged, Event, StepDue
@@ -27,11 +28,9 @@ from amo_bridge.storage.tables import schedules, timers
 
 
 class ContactDates:
-    """``rules``: the timetable and the viewer as they are by then."""
+    """Reports changed dates of contacts as events of their deals."""
 
-    def __init__(
-        self, store: Store, account_id: int, clock: Clock, rules: Callable[[], tuple[Timetable, Viewer]]
-    ) -> None:
+    def __init__(self, store: Store, account_id: int, clock: Clock, rules: CurrentRules) -> None:
         self._key = account_id
         self._clock = clock
         self._rules = rules
@@ -40,7 +39,8 @@ class ContactDates:
 
     def follow(self, connection: Connection, renewed: Sequence[Renewed]) -> None:
         """The kept fields or the deals of these contacts are others than before."""
-        timetable, viewer = self._rules()
+        rules = self._rules.get()
+        timetable, viewer = rules.timetable, rules.viewer
         if not timetable.contact_dates:
             return
         contacts = {one.now.id: one for one in renewed}

@@ -16,7 +16,7 @@ from amo_bridge.crm.writes import WRITE_KINDS, BatchResult, LostWrite, Written, 
 from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.engine.metrics import AccountMetrics
 from amo_bridge.engine.outbox import Outbox, Sendable
-from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmRefused, CrmStopped, CrmTemporary
 from amo_bridge.retry import delay
@@ -40,14 +40,14 @@ class Sender:
         store: Store,
         account_id: int,
         client: CrmClient,
-        rule_engine: RuleEngine,
+        rules: CurrentRules,
         account_url: str,
         clock: Clock,
         *,
         settle: float = SETTLE,
         meters: AccountMetrics | None = None,
     ) -> None:
-        self.rule_engine = rule_engine
+        self._rules = rules
         self._store = store
         self._client = client
         self._url = account_url
@@ -111,7 +111,7 @@ class Sender:
                     {row.id: written.updated_at.timestamp() for row, written in chunk if written.updated_at},
                 )
                 self._write_results.apply(connection, chunk)
-                self._write_results.update_timers(connection, self.rule_engine.timetable, [row for row, _ in chunk])
+                self._write_results.update_timers(connection, self._rules.timetable(), [row for row, _ in chunk])
         for row, written in pairs:
             log.info("done", **_log_fields(row), id=written.id)
         if self._metrics:
@@ -166,7 +166,7 @@ class Sender:
         if not old:
             return list(batch)
         fresh = deals_by_ids(
-            self._client, [row.deal_id for row in old], filter_enabled=self.rule_engine.account.is_api_filter_enabled
+            self._client, [row.deal_id for row in old], filter_enabled=self._rules.get().account.is_api_filter_enabled
         )
         landed: list[tuple[Sendable, Written]] = []
         unwanted: list[Sendable] = []

@@ -163,13 +163,13 @@ def _begun(config: Config, store: Store, hands: SimulationClock, known: Known) -
     context, key = identified.context, identified.account_id
     client = context.connection.client()
     root = CompositionRoot(context, store, client, client, ports=ports_to_nowhere)
-    fill = DealsLoad(store, key, root.client, hands, context.account_clock, root.rule_engine.timetable)
+    fill = DealsLoad(store, key, root.client, hands, context.account_clock, root.rules.timetable())
     fill.mark_start()
     worker = root.worker()
     fill.run()
     remember(store, key, known)
     replan = Replanner(store, key, context.account_clock)
-    while not replan.run(root.rule_engine.timetable):
+    while not replan.run(root.rules.timetable()):
         """In portions."""
     _pass_over(store, key, hands.now())
     there = connected(config)

@@ -96,7 +96,7 @@ class Leader:
         client = context.connection.client(before_send=lead.check)
         root = CompositionRoot(context, store, client, context.connection.client(before_send=lead.check))
         fill = DealsLoad(
-            store, context.account_id, client, context.clock, context.account_clock, root.rule_engine.timetable
+            store, context.account_id, client, context.clock, context.account_clock, root.rules.timetable()
         )
         fill.mark_start()
         worker = root.worker()

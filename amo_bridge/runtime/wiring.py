@@ -16,7 +16,7 @@ from amo_bridge.engine.evening_digest import EveningDigest
 from amo_bridge.engine.event_queue import PendingWork
 from amo_bridge.engine.processor import EventProcessor
 from amo_bridge.engine.retention import Retention, RetentionJob
-from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.scheduler import ContactDates, Scheduler
 from amo_bridge.engine.sender import Sender
 from amo_bridge.mirror.contact_refresh import ContactRefresher
@@ -60,7 +60,7 @@ class CompositionRoot:
         ports: Callable[[ChannelContext], list[Port]] = ports_of,
     ) -> None:
         self.client = client
-        self.rule_engine = self._rule_engine(context, context.account, store)
+        self.rules = CurrentRules(self._rule_engine(context, context.account, store))
         self._context = context
         self._store = store
         self._ports = ports
@@ -70,7 +70,7 @@ class CompositionRoot:
             store,
             context.account_id,
             for_ports,
-            lambda: self._processor.rule_engine,
+            self.rules.get,
             context.clock,
             context.account_clock,
         )
@@ -78,17 +78,12 @@ class CompositionRoot:
         self._contacts = ContactRefresher.of(
             store, context.account_id, client, context.clock, context.config, context.account
         )
-        self._contacts.renewed = ContactDates(
-            store,
-            context.account_id,
-            context.clock,
-            lambda: (self._processor.rule_engine.timetable, self._processor.rule_engine.viewer),
-        ).follow
+        self._contacts.renewed = ContactDates(store, context.account_id, context.clock, self.rules).follow
         self._processor = EventProcessor(
             store,
             context.account_id,
             client,
-            self.rule_engine,
+            self.rules,
             context.clock,
             self._contacts,
             time_to_answer=context.settle,
@@ -97,7 +92,7 @@ class CompositionRoot:
             store,
             context.account_id,
             client,
-            self.rule_engine,
+            self.rules,
             context.config.account.url,
             context.clock,
             settle=context.settle,
@@ -106,10 +101,10 @@ class CompositionRoot:
 
     def worker(self) -> Worker:
         """The worker, not started. Raises CrmError, StoreUnavailable."""
-        self._scheduler.begin(self.rule_engine.timetable)
+        self._scheduler.begin(self.rules.timetable())
         context, store, key = self._context, self._store, self._context.account_id
         channels = self._channel_workers(settled=lambda: worker.wake())
-        alerts = Alerts(store, key, self.rule_engine, context.clock)
+        alerts = Alerts(store, key, self.rules, context.clock)
         looks = self._looks(alerts, lambda: worker.request_job(RECONCILE))
         worker = Worker(
             store,
@@ -125,25 +120,21 @@ class CompositionRoot:
         )
         context.account_clock.jumped = lambda: worker.request_job(TIMERS)
         worker.register_job(TIMERS, lambda: self._scheduler.tick(lambda: worker.request_job(TIMERS)))
-        worker.register_job(
-            EVENING, EveningDigest(store, key, self.rule_engine, context.account_clock, context.clock).run
-        )
+        worker.register_job(EVENING, EveningDigest(store, key, self.rules, context.account_clock, context.clock).run)
         worker.register_job(SERIES, series_job(self._channel_context).run)
-        retention = Retention(
-            store, key, context.clock, context.config.bridge, lambda: self._processor.rule_engine.timetable
-        )
+        retention = Retention(store, key, context.clock, context.config.bridge, self.rules.timetable)
         worker.register_job(RETENTION, RetentionJob(retention, lambda: worker.request_job(RETENTION)).run)
         importer = ImportExecutor(
             store,
             key,
             self.client,
-            lambda: self._processor.rule_engine,
+            self.rules.get,
             context.clock,
             context.account_clock,
             settle=context.settle,
         )
         worker.register_job(IMPORTS, ImportJob(importer, lambda: worker.request_job(IMPORTS)).run)
-        if bizon := _bizon_job(context, store, lambda: self._processor.rule_engine, lambda: worker.request_job(BIZON)):
+        if bizon := _bizon_job(context, store, self.rules.get, lambda: worker.request_job(BIZON)):
             worker.register_job(BIZON, bizon.run)
         worker.register_job(FIRST_READING, self._first_reading(lambda: worker.request_job(FIRST_READING)).run)
         return worker
@@ -175,10 +166,10 @@ class CompositionRoot:
     def _refresh(self) -> None:
         log.info("reading the account again: something unknown appeared")
         account = self._context.connection.account(refresh=True)
-        self.rule_engine = self._processor.rule_engine = self._sender.rule_engine = self._rule_engine(
-            self._context, account, self._store
-        )
-        self._scheduler.begin(self.rule_engine.timetable)
+        # The next beginning, after a change of the config, must not fall back to the older names.
+        self._context.account = account
+        self.rules.replace(self._rule_engine(self._context, account, self._store))
+        self._scheduler.begin(self.rules.timetable())
 
     @staticmethod
     def _rule_engine(context: AccountContext, account: Account, store: Store) -> RuleEngine:

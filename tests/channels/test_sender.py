@@ -17,6 +17,7 @@ from amo_bridge.engine.dead_letters import DeadLetters
 from amo_bridge.engine.effects import OUTSIDE, Effect
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Outbox
+from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain, CrmUncertain, StoreUnavailable
 from amo_bridge.storage.database import Store
@@ -157,7 +158,7 @@ def test_amocrms_own_recovery_leaves_other_lanes_alone(store: Store) -> None:
     notices(store, "раз")
     dying = Outbox(store, ACCOUNT, clock())
     dying.sending(dying.take("ready", "notices"))
-    assert Sender(store, ACCOUNT, ScriptedCrm(), rule_engine(), URL, clock()).recover() == 0  # type: ignore[arg-type]
+    assert Sender(store, ACCOUNT, ScriptedCrm(), CurrentRules(rule_engine()), URL, clock()).recover() == 0  # type: ignore[arg-type]
     assert states(store) == ["sending"]
 
 
@@ -194,7 +195,7 @@ def test_what_follows_is_done_in_amocrm_once(store: Store) -> None:
     assert lane(store, ScriptedPort(Sent("письмо", then=(note,)))).send() == 1
     assert states(store) == ["done", "ready"]
     crm = ScriptedCrm()
-    Sender(store, ACCOUNT, crm, rule_engine(), URL, clock()).send()  # type: ignore[arg-type]
+    Sender(store, ACCOUNT, crm, CurrentRules(rule_engine()), URL, clock()).send()  # type: ignore[arg-type]
     assert [path for _, path, _ in crm.written] == ["/api/v4/leads/notes"]
 
 
@@ -227,7 +228,7 @@ def test_lanes_do_not_wait_for_each_other(store: Store) -> None:
     with pytest.raises(ChannelDown):
         lane(store, port).send()
     assert lane(store, ScriptedPort()).send() == 1
-    assert Sender(store, ACCOUNT, ScriptedCrm(), rule_engine(), URL, clock()).send() == 1  # type: ignore[arg-type]
+    assert Sender(store, ACCOUNT, ScriptedCrm(), CurrentRules(rule_engine()), URL, clock()).send() == 1  # type: ignore[arg-type]
     assert states(store) == ["ready", "done", "done"]
 
 
@@ -236,7 +237,7 @@ def test_a_notice_waits_for_the_roll_back_that_it_explains(store: Store) -> None
         store, Effect("patch_deal", 7, {"id": 7, "status_id": 1}, "возврат", rolls_back=True, then=(notice("почему"),))
     )
     assert lane(store, ScriptedPort()).send() == 0
-    Sender(store, ACCOUNT, ScriptedCrm(), rule_engine(), URL, clock()).send()  # type: ignore[arg-type]
+    Sender(store, ACCOUNT, ScriptedCrm(), CurrentRules(rule_engine()), URL, clock()).send()  # type: ignore[arg-type]
     assert lane(store, ScriptedPort()).send() == 1
     assert states(store) == ["done", "done"]
 

@@ -10,6 +10,7 @@ from support.fakes import ACCOUNT, URL, ScriptedCrm, clock, effect, errors, queu
 
 from amo_bridge.engine.dead_letters import DeadLetters, NotFailed
 from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import CrmRefused
 from amo_bridge.storage.database import Store
@@ -19,7 +20,7 @@ REFUSAL = CrmRefused("Ответственный не найден", status=400,
 
 
 def sender(store: Store, crm: ScriptedCrm) -> Sender:
-    return Sender(store, ACCOUNT, crm, rule_engine(), URL, clock())  # type: ignore[arg-type]
+    return Sender(store, ACCOUNT, crm, CurrentRules(rule_engine()), URL, clock())  # type: ignore[arg-type]
 
 
 def failures(store: Store) -> DeadLetters:

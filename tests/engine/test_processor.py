@@ -39,7 +39,7 @@ from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.engine.processor import EventProcessor
-from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.errors import CrmUncertain, StoreUnavailable, UnknownName
 from amo_bridge.events import DealAdded, DealDeleted, DealMoved, DealUpdated, Event, FileAttached, StageEntered
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
@@ -79,12 +79,18 @@ class World:
         self.crm = ScriptedCrm(rows={DEALS: [], TASKS: []})
         self.hands = hands
         self.mirror = Mirror(store, ACCOUNT)
+        self.rules = CurrentRules(rule_engine_with(ON_MOVES))
         self.planner = EventProcessor(
-            store, ACCOUNT, self.crm, rule_engine_with(ON_MOVES), hands, nobody(store, self.crm)
-        )  # type: ignore[arg-type]
+            store,
+            ACCOUNT,
+            self.crm,
+            self.rules,
+            hands,
+            nobody(store, self.crm),  # type: ignore[arg-type]
+        )
 
     def use(self, *rules: Rule, **parts: Any) -> None:
-        self.planner.rule_engine = rule_engine_with(*rules, **parts)
+        self.rules.replace(rule_engine_with(*rules, **parts))
 
     def knows(self, *copies: DealRecord) -> None:
         with self.store.write() as connection:
@@ -310,14 +316,14 @@ def test_a_stage_that_the_account_s_copy_does_not_know_is_waited_for(world: Worl
     def of(account: Any) -> RuleEngine:
         return replace(known, account=account, viewer=Viewer(account, URL))
 
-    world.planner.rule_engine = of(old)
+    world.rules.replace(of(old))
     world.knows(record(NEW, seconds=-60))
     world.shows(record(BRIEF))
     world.hears(moved())
     assert world.planner.process() == 0
     assert world.planner.found_unknown_name
     assert world.states() == ["open"]
-    world.planner.rule_engine = of(agency())
+    world.rules.replace(of(agency()))
     hands.advance(timedelta(minutes=1))
     assert world.planner.process() == 1
     assert world.texts() == [f"StageEntered: {BRIEF}"]

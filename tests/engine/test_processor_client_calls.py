@@ -25,6 +25,7 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.processor import EventProcessor
+from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.events import CallLogged, Event, StageEntered
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
@@ -59,7 +60,8 @@ class Office:
         self.crm = ScriptedCrm(rows={DEALS: [], CONTACTS: []})
         listens = rule_engine_with(rule(hears, "listens", CallLogged))
         keeper = ContactRefresher(store, ACCOUNT, self.crm, clock(), filter_enabled=True)  # type: ignore[arg-type]
-        self.planner = EventProcessor(store, ACCOUNT, self.crm, listens, clock(), keeper)  # type: ignore[arg-type]
+        self.rules = CurrentRules(listens)
+        self.planner = EventProcessor(store, ACCOUNT, self.crm, self.rules, clock(), keeper)  # type: ignore[arg-type]
 
     def has(self, *deals: DealRecord, unknown: Sequence[DealRecord] = ()) -> None:
         """amoCRM has them all; the mirror knows those that are not ``unknown``."""
@@ -158,6 +160,6 @@ def test_what_is_about_no_deal(office: Office, event: CallLogged) -> None:
 
 
 def test_where_no_rule_listens_to_calls_nobody_is_asked_for(office: Office) -> None:
-    office.planner.rule_engine = rule_engine_with(rule(hears, "deaf", StageEntered))
+    office.rules.replace(rule_engine_with(rule(hears, "deaf", StageEntered)))
     office.told(call())
     assert office.crm.asked == []

@@ -31,6 +31,7 @@ from support.fakes import (
 from amo_bridge.clock import FixedClock
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.outbox import Outbox
+from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.sender import MAX_READ_AGE_SECONDS, Sender
 from amo_bridge.errors import (
     CrmBlocked,
@@ -58,7 +59,7 @@ def hands() -> FixedClock:
 @pytest.fixture
 def sender_of(store: Store, hands: FixedClock) -> Callable[[ScriptedCrm], Sender]:
     def make(crm: ScriptedCrm) -> Sender:
-        return Sender(store, ACCOUNT, crm, rule_engine(), URL, hands, settle=SETTLE)  # type: ignore[arg-type]
+        return Sender(store, ACCOUNT, crm, CurrentRules(rule_engine()), URL, hands, settle=SETTLE)  # type: ignore[arg-type]
 
     return make
 

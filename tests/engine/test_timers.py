@@ -36,6 +36,7 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine import scheduler
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.processor import EventProcessor
+from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.timers import Timers
 from amo_bridge.events import DealDeleted, DealMoved
 from amo_bridge.mirror.deals import MirroredDeal
@@ -253,7 +254,9 @@ def test_a_step_is_judged_on_a_fresh_read_and_journaled(store: Store) -> None:
     maker.ticks()
     crm = ScriptedCrm(rows={"/api/v4/leads": [api_row(record(BRIEF))]})
     hands = clock(NOON + timedelta(days=1))
-    planner = EventProcessor(store, ACCOUNT, crm, rule_engine_with(scheduled(ladder)), hands, nobody(store, crm))  # type: ignore[arg-type]
+    planner = EventProcessor(
+        store, ACCOUNT, crm, CurrentRules(rule_engine_with(scheduled(ladder))), hands, nobody(store, crm)
+    )  # type: ignore[arg-type]
     assert planner.process() == 1
     assert crm.asked == [("GET", "/api/v4/leads/7")]
     came, decided = _journal(store)
@@ -268,7 +271,7 @@ def test_a_step_of_a_rule_that_is_off_by_now_is_done_by_nobody(store: Store) -> 
     maker.ticks()
     crm = ScriptedCrm()
     planner = EventProcessor(
-        store, ACCOUNT, crm, rule_engine_with(scheduled(ladder, "other")), clock(), nobody(store, crm)
+        store, ACCOUNT, crm, CurrentRules(rule_engine_with(scheduled(ladder, "other"))), clock(), nobody(store, crm)
     )  # type: ignore[arg-type]
     assert planner.process() == 1
     assert crm.asked == []
@@ -278,7 +281,9 @@ def test_a_step_of_a_rule_that_is_off_by_now_is_done_by_nobody(store: Store) -> 
 def test_moving_and_deleting_plan_and_forget(store: Store) -> None:
     maker = Clockmaker(store)
     crm = ScriptedCrm(rows={"/api/v4/leads": [api_row(record(BRIEF))]})
-    planner = EventProcessor(store, ACCOUNT, crm, rule_engine_with(scheduled(ladder)), clock(), nobody(store, crm))  # type: ignore[arg-type]
+    planner = EventProcessor(
+        store, ACCOUNT, crm, CurrentRules(rule_engine_with(scheduled(ladder))), clock(), nobody(store, crm)
+    )  # type: ignore[arg-type]
     _hears(store, DealMoved(at=NOON, deal_id=7, **on_stage(BRIEF)))
     planner.process()
     assert maker.timers() == [(7, "1 d", "open"), (7, "3 d", "open")]

@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class ImportExecutor:
-    """``brain`` is asked for at every step: names and config may be read anew meanwhile. ``account_clock``: amoCRM's
+    """``rule_engine`` is asked for at every step: it may be replaced meanwhile. ``account_clock``: amoCRM's
     own time, by which it is told whether a deal may be the one that was sent."""
 
     def __init__(
