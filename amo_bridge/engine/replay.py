@@ -11,9 +11,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm import webhooks
@@ -34,7 +36,7 @@ from amo_bridge.mirror.deals import MirroredDeal
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.notify import notify
-from amo_bridge.storage.tables import events
+from amo_bridge.storage.tables import OPEN_STATES, events, outbox
 
 
 @dataclass(frozen=True)
@@ -227,16 +229,36 @@ class ManualRepeat:
         """The verdict of every rule that listens. Raises NotRepeatable, CrmError, UnknownName."""
         return verdicts_about(self._event(deal_id, event_id), self._rule_engine, self._client)
 
-    def carry_out(self, deal_id: int, event_id: int, rule: str, mark: str, who: str) -> Verdict:
-        """Queue the effects that the rule wants now. ``mark``: of the form that a person confirmed; with the same mark
-        it is done once. ``who``: for the journal.
+    def done_at(self, event_id: int, *, except_for: str = "") -> dict[str, datetime]:
+        """Rules that acted on this event, or are about to → when last; ``except_for``: a repeat's event key."""
+        mine = (outbox.c.account == self._account_id, outbox.c.event_id == event_id)
+        settled = outbox.c.state.in_(("done", *OPEN_STATES))
+        query = select(outbox.c.rule, outbox.c.key, func.coalesce(outbox.c.done_at, outbox.c.created_at).label("at"))
+        with self._store.read() as connection:
+            rows = connection.execute(query.where(*mine, settled).order_by("at")).all()
+        return {
+            row.rule: datetime.fromtimestamp(row.at, UTC)
+            for row in rows
+            if not except_for or f"|{except_for}|" not in row.key
+        }
 
-        Raises NotRepeatable if the rule wants nothing now, and as ``evaluate``.
+    def carry_out(
+        self, deal_id: int, event_id: int, rule: str, mark: str, who: str, *, once_more: bool = False
+    ) -> Verdict:
+        """Queue the effects that the rule wants now. ``mark``: of the form that a person confirmed; with the same mark
+        it is done once. ``who``: for the journal. ``once_more``: although the rule has acted on this event.
+
+        Raises NotRepeatable if the rule wants nothing now, or has acted already, and as ``evaluate``.
         """
         event = self._event(deal_id, event_id)
-        verdict = _acting_verdict(verdicts_about(event, self._rule_engine, self._client), rule)
         key = hashlib.sha256(f"{event_id} {rule} {mark}".encode()).hexdigest()[:24]
-        again = replace(verdict, event_key=f"again:{key}", reason=f"повторено вручную, {who}")
+        event_key = f"again:{key}"
+        done_at = self.done_at(event_id, except_for=event_key).get(rule)
+        if done_at and not once_more:
+            when = done_at.astimezone(ZoneInfo(self._rule_engine.account.timezone))
+            raise NotRepeatable(f"правило {rule} это уже сделало {when:%d.%m.%Y %H:%M}: второй раз — только нарочно")
+        verdict = _acting_verdict(verdicts_about(event, self._rule_engine, self._client), rule)
+        again = replace(verdict, event_key=event_key, reason=f"повторено вручную, {who}")
         journal = Journal(self._store, self._account_id)
         with self._store.write() as connection:
             if Outbox(self._store, self._account_id, self._clock).add(connection, event_id, again):

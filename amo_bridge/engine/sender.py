@@ -127,7 +127,7 @@ class Sender:
         settled = 0
         for batch in _batches(self._outbox.take("doubt")):
             kind = batch[0].kind
-            user_id = self.rule_engine.account.current_user_id
+            user_id = self._rules.get().account.current_user_id
             lost = {row.id: LostWrite(row.body, row.payload.get("not_before", 0), user_id) for row in batch}
             try:
                 found, ambiguous = find_lost(self._client, kind, lost, partial(self._outbox.taken_ids, kind))

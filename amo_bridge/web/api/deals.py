@@ -77,7 +77,7 @@ class Deal(Shape):
 
 class DealVerdict(Shape):
     """What a rule says now. ``outcome``: acts (it can be carried out), would_act (the rule is dry), skipped, failed or
-    held. ``actions``: in words."""
+    held. ``actions``: in words. ``done_at``: when the rule acted on this event; null if it did not."""
 
     rule: str
     clause: str
@@ -85,6 +85,7 @@ class DealVerdict(Shape):
     outcome: str
     reason: str
     actions: list[str]
+    done_at: datetime | None = None
 
 
 class Judged(Shape):
@@ -98,9 +99,12 @@ class Judged(Shape):
 
 
 class CarryOut(Shape):
-    """Which rule does what it would do. With the same ``mark`` it is done once, however often it is asked for."""
+    """Which rule does what it would do. With the same ``mark`` it is done once, however often it is asked for.
+
+    ``once_more``: although the rule has acted on this event already; without it that is refused (409)."""
 
     rule: str
+    once_more: bool = False
     mark: Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -142,8 +146,8 @@ def journal(deal_id: int) -> Journal:
 )
 def judge(deal_id: int, event_id: int) -> Judged:
     with _refused():
-        verdicts = deals_service.judge(current_account(), deal_id, event_id)
-    told = [_verdict(one) for one in verdicts]
+        judged = deals_service.judge(current_account(), deal_id, event_id)
+    told = [_verdict(verdict, judged.done_at.get(verdict.rule.name)) for verdict in judged.verdicts]
     return Judged(deal_id=deal_id, event_id=event_id, mark=secrets.token_hex(8), verdicts=told)
 
 
@@ -160,7 +164,10 @@ def judge(deal_id: int, event_id: int) -> Judged:
 )
 def carry_out(deal_id: int, event_id: int, told: CarryOut) -> DealVerdict:
     with _refused():
-        return _verdict(deals_service.carry_out(current_account(), deal_id, event_id, told.rule, told.mark))
+        done = deals_service.carry_out(
+            current_account(), deal_id, event_id, told.rule, told.mark, once_more=told.once_more
+        )
+    return _verdict(done)
 
 
 @contextmanager
@@ -192,7 +199,7 @@ def _entry(entry: Entry) -> JournalEntry:
     )
 
 
-def _verdict(verdict: Verdict) -> DealVerdict:
+def _verdict(verdict: Verdict, done_at: datetime | None = None) -> DealVerdict:
     return DealVerdict(
         rule=verdict.rule.name,
         clause=verdict.rule.clause,
@@ -200,4 +207,5 @@ def _verdict(verdict: Verdict) -> DealVerdict:
         outcome=verdict.outcome,
         reason=verdict.reason,
         actions=[words for effect in verdict.effects for words in effect.all_words],
+        done_at=done_at,
     )

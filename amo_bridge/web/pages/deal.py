@@ -46,11 +46,16 @@ def judge(deal_id: int, event_id: int) -> str | tuple[str, int]:
     """What the rules would do about this event now. Nothing is changed."""
     here = current_account()
     try:
-        verdicts = deals_service.judge(here, deal_id, event_id)
+        judged = deals_service.judge(here, deal_id, event_id)
     except (BridgeError, ConfigError) as error:
         return _page(deal_of(here, deal_id), why_not=str(error)), 409
     return render_template(
-        "deal/judged.html", deal_id=deal_id, event_id=event_id, verdicts=verdicts, mark=secrets.token_hex(8)
+        "deal/judged.html",
+        deal_id=deal_id,
+        event_id=event_id,
+        verdicts=judged.verdicts,
+        done_at=judged.done_at,
+        mark=secrets.token_hex(8),
     )
 
 
@@ -61,7 +66,7 @@ def carry_out(deal_id: int, event_id: int) -> Response | tuple[str, int]:
     here = current_account()
     rule, mark = request.form.get("rule", ""), request.form.get("mark", "")
     try:
-        deals_service.carry_out(here, deal_id, event_id, rule, mark)
+        deals_service.carry_out(here, deal_id, event_id, rule, mark, once_more="once_more" in request.form)
     except (BridgeError, ConfigError) as error:
         return _page(deal_of(here, deal_id), why_not=str(error)), 409
     flash(_("Отправлено в работу: результат появится в журнале сделки."))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from flask import abort
 
@@ -94,14 +95,27 @@ def steps_of(entries: Iterable[Entry]) -> list[Step]:
     return list(reversed(steps.values()))
 
 
-def judge(here: AccountView, deal_id: int, event_id: int) -> list[Verdict]:
+class JudgedStep(NamedTuple):
+    """What the rules would do about an event now. ``done_at``: those that acted on it already → when."""
+
+    verdicts: list[Verdict]
+    done_at: Mapping[str, datetime]
+
+
+def judge(here: AccountView, deal_id: int, event_id: int) -> JudgedStep:
     """What the rules would do about this event now; nothing is changed. Raises BridgeError, ConfigError."""
-    return _repeating(here).evaluate(deal_id, event_id)
+    repeating = _repeating(here)
+    return JudgedStep(repeating.evaluate(deal_id, event_id), repeating.done_at(event_id))
 
 
-def carry_out(here: AccountView, deal_id: int, event_id: int, rule: str, mark: str) -> Verdict:
-    """For good: the rule does what it would do; once for each ``mark``. Raises BridgeError, ConfigError."""
-    done = _repeating(here).carry_out(deal_id, event_id, rule, mark, who())
+def carry_out(
+    here: AccountView, deal_id: int, event_id: int, rule: str, mark: str, *, once_more: bool = False
+) -> Verdict:
+    """For good: the rule does what it would do; once for each ``mark``. ``once_more``: although it was done already.
+
+    Raises BridgeError, ConfigError.
+    """
+    done = _repeating(here).carry_out(deal_id, event_id, rule, mark, who(), once_more=once_more)
     audit("deal.repeat", f"Сделка {deal_id}: повторено правило {rule}")
     here.bridge.wake()
     return done

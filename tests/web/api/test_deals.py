@@ -67,8 +67,11 @@ def test_a_step_is_asked_about_and_then_done_once_however_often_one_asks(
     assert willing["rule"] == RULE
     assert any(TASK in words for words in willing["actions"])
     assert len(office.tasks(deal)) == 1, "asking changes nothing"
+    assert willing["done_at"], "it has acted already"
+    refused = admin.ask("POST", f"{path}/carry-out", {"rule": RULE, "mark": asked["mark"]})
+    assert (refused.status_code, "второй раз — только нарочно" in refused.json["detail"]) == (409, True)
     for _ in range(3):
-        answer = admin.ask("POST", f"{path}/carry-out", {"rule": RULE, "mark": asked["mark"]})
+        answer = admin.ask("POST", f"{path}/carry-out", {"rule": RULE, "mark": asked["mark"], "once_more": True})
         assert (answer.status_code, answer.json["actions"]) == (200, willing["actions"])
     bridge.settle(sandbox)
     assert [one["text"] for one in office.tasks(deal)] == [TASK, TASK]

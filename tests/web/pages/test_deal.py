@@ -67,7 +67,11 @@ def test_a_step_is_asked_about_and_then_done_once_however_often_one_presses(
     assert f"задача «{TASK}»" in words_of(asked)
     assert office.tasks(deal) == [task], "asking changes nothing"
     hidden = dict(re.findall(r'name="(\w+)" value="([^"]*)"', asked.text))
+    assert "Уже сделано" in words_of(asked)
     form = {"rule": hidden["rule"], "mark": hidden["mark"]}
+    refused = admin.post(path.replace("judge", "carry-out"), form, page=f"/deals/{deal}")
+    assert (refused.status_code, "второй раз — только нарочно" in words_of(refused)) == (409, True)
+    form["once_more"] = hidden["once_more"]
     for _ in range(3):
         answer = admin.post(path.replace("judge", "carry-out"), form, page=f"/deals/{deal}")
         assert answer.status_code == 302
