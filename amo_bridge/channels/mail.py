@@ -8,19 +8,18 @@ import secrets
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.mail_log import MailMemory, SentLetter, Suppression
-from amo_bridge.channels.port import Job, NotSent, Outcome, Sent
+from amo_bridge.channels.port import Job, LostAnswer, NotSent, Outcome, Port, Sent
+from amo_bridge.channels.recipients import Recipient, recipients
 from amo_bridge.channels.smtp import AddressRefused, Letter, MailServer, message_id
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import UNSUBSCRIBE_PATH, MailSection
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.deal_view import FieldReader
@@ -167,21 +166,17 @@ NO_ADDRESS = "no address"
 
 @dataclass(frozen=True)
 class AtHand:
-    """What was read for a round of letters."""
+    """What was read for a round of letters. ``recipients``: by the row's id."""
 
-    deals: Mapping[int, DealRecord]
-    contacts: Mapping[int, ContactRecord]
+    recipients: Mapping[int, Recipient | NotSent]
     suppressions: Mapping[str, Suppression]
     threads: Mapping[tuple[int, str], Sequence[str]]
 
 
-class MailPort:
+class MailPort(Port):
     channel: Channel = "mail"
-    in_order = True
-    is_far = True
     # Nobody can look whether the client has it.
-    repeats_doubtful = False
-    gives_up_after = timedelta(hours=24)
+    lost_answer: LostAnswer = "leave"
 
     def __init__(
         self,
@@ -217,28 +212,22 @@ class MailPort:
         self._server.leave()
 
     def _read(self, rows: Sequence[Sendable]) -> AtHand:
-        filters = self._rule_engine().account.is_api_filter_enabled
-        deals = deals_by_ids(self._client, {row.deal_id for row in rows}, filter_enabled=filters)
-        people = {deal.main_contact_id for deal in deals.values() if deal.main_contact_id}
-        contacts = contacts_by_ids(self._client, people, filter_enabled=filters) if people else {}
+        found = recipients(rows, self._client, self._rule_engine())
+        reached = [one for one in found.values() if isinstance(one, Recipient)]
+        contacts = [one.contact for one in reached if one.contact]
         return AtHand(
-            deals,
-            contacts,
-            self._memory.suppressions(keys_of(self._key, contacts.values())),
-            self._memory.threads(deals),
+            found,
+            self._memory.suppressions(keys_of(self._key, contacts)),
+            self._memory.threads(one.deal.id for one in reached),
         )
 
     def _planned(self, row: Sendable, at_hand: AtHand) -> Outcome | Job:
-        record = at_hand.deals.get(row.deal_id)
-        if record is None:
-            return NotSent("сделки нет в аккаунте: удалена, объединена или не видна мосту")
-        deal = self._rule_engine().viewer.deal(record)
-        tag = self._rule_engine().config.bridge.opt_out_tag
-        if deal.has_tag(tag):
-            return NotSent(f"на сделке тег «{tag}»")
+        recipient = at_hand.recipients[row.id]
+        if isinstance(recipient, NotSent):
+            return recipient
+        deal, record, contact = recipient.deal, recipient.record, recipient.contact
         if not row.body["service"] and not self._rule_engine().config.bridge.public_url:
             return NotSent("рассылки без [bridge] public_url не отправляются: отписаться было бы негде")
-        contact = at_hand.contacts.get(record.main_contact_id or 0)
         to = addressee(
             self._key,
             contact,

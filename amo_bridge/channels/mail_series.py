@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.channels.port import Job, NotSent, Outcome, Sent
+from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Sent
 from amo_bridge.clock import Clock
 from amo_bridge.engine.effects import Channel
 from amo_bridge.engine.event_queue import add_events
@@ -156,12 +156,8 @@ class SeriesJob:
 # The port that begins and ends series of letters: nothing leaves the house, so nothing can be in doubt.
 
 
-class SeriesPort:
+class SeriesPort(LocalPort):
     channel: Channel = "series"
-    in_order = True
-    is_far = False
-    repeats_doubtful = True
-    gives_up_after = timedelta(days=36500)
 
     def __init__(self, log: SeriesLog, rule_engine: Callable[[], RuleEngine], account_clock: Clock) -> None:
         self._log = log
@@ -183,9 +179,6 @@ class SeriesPort:
         else:
             for run in self._log.runs_of(row.deal_id, row.body["series"]):
                 self._log.end(connection, run.id, row.body["because"])
-
-    def rest(self) -> None:
-        """There is no connection to close."""
 
     def _outcome(self, row: Sendable) -> Outcome:
         name = row.body["series"]

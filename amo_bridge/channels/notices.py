@@ -6,10 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from sqlalchemy.engine import Connection
-
 from amo_bridge.channels.mail import usable
-from amo_bridge.channels.port import Job, Later, NotSent, Outcome, Sent
+from amo_bridge.channels.port import Job, Later, LostAnswer, NotSent, Outcome, Port, Sent
 from amo_bridge.channels.smtp import Letter, MailServer, message_id
 from amo_bridge.channels.telegram import Bot, messages
 from amo_bridge.clock import Clock
@@ -27,14 +25,12 @@ LEFT_ALONE = timedelta(minutes=1)
 LONGEST_SUBJECT = 100
 
 
-class NoticePort:
+class NoticePort(Port):
     channel: Channel = "notices"
     # People are told what there is to tell; a notice that waits for the morning holds up nobody else's.
     in_order = False
-    is_far = True
     # Twice is better than never, for our own people.
-    repeats_doubtful = True
-    gives_up_after = timedelta(hours=24)
+    lost_answer: LostAnswer = "repeat"
 
     def __init__(
         self,
@@ -63,9 +59,6 @@ class NoticePort:
         rule_engine = self._rule_engine()
         reach = Reach(rule_engine.config.channels, rule_engine.account)
         return {row.id: self._planned(row, reach) for row in rows}
-
-    def keep(self, connection: Connection, row: Sendable, outcome: Outcome) -> None:
-        """There is nothing to remember."""
 
     def rest(self) -> None:
         if self._server:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from sqlalchemy.engine import Connection
 
 from amo_bridge.engine.effects import Channel, Effect
 from amo_bridge.engine.outbox import Sendable
+from amo_bridge.errors import ChannelRefused
 
 
 @dataclass(frozen=True)
@@ -43,33 +45,51 @@ Job = Callable[[], Outcome]
 """Sends one. Raises ChannelDown, ChannelBusy, ChannelUncertain, ChannelRefused."""
 
 
+LostAnswer = Literal["repeat", "find", "leave"]
+"""What becomes of an effect whose answer was lost: sent again; looked for at the vendor's first; left to a person."""
+
+
 class Port(Protocol):
-    """``in_order``: of one deal the older goes first. ``is_far``: it waits for somebody else's server, so it gets a
-    thread of its own. ``repeats_doubtful``: what was perhaps sent is sent again. ``gives_up_after``: what could not be
-    sent for so long is not sent any more by itself."""
+    """What every vendor's port has; the vendor's own subclasses this and keeps what suits it.
 
-    @property
-    def channel(self) -> Channel: ...
+    ``channel``: which way out it serves. ``in_order``: of one deal the older goes first. ``is_far``: it waits for
+    somebody else's server, so it gets a thread of its own. ``gives_up_after``: what could not be sent for so long is
+    not sent any more by itself.
+    """
 
-    @property
-    def in_order(self) -> bool: ...
+    channel: Channel
+    in_order: bool = True
+    is_far: bool = True
+    lost_answer: LostAnswer = "leave"
+    gives_up_after: timedelta = timedelta(hours=24)
 
-    @property
-    def is_far(self) -> bool: ...
-
-    @property
-    def repeats_doubtful(self) -> bool: ...
-
-    @property
-    def gives_up_after(self) -> timedelta: ...
-
+    @abstractmethod
     def plan(self, rows: Sequence[Sendable]) -> Mapping[int, Outcome | Job]:
         """Row id → its outcome, or how to send it; asks amoCRM what it needs for all of them together.
 
         Raises CrmError; then all wait."""
 
+    def find_lost(self, row: Sendable) -> Sent | None:
+        """What became of a row that was perhaps sent; None: the vendor does not have it. Asked only if ``lost_answer``
+        is "find". Raises ChannelError."""
+        raise ChannelRefused("у поставщика не спросить, дошло ли")
+
     def keep(self, connection: Connection, row: Sendable, outcome: Outcome) -> None:
         """What the port itself remembers of it, in the transaction that settles the row."""
+        return
 
     def rest(self) -> None:
         """Nothing more to send for now: connections may be closed."""
+        return
+
+
+FOREVER = timedelta(days=36500)
+
+
+class LocalPort(Port, Protocol):
+    """A port that needs nobody's server: it runs with the worker's rounds, never gives up, and repeats what a crash
+    has interrupted."""
+
+    is_far: bool = False
+    lost_answer: LostAnswer = "repeat"
+    gives_up_after: timedelta = FOREVER

@@ -1,20 +1,22 @@
-"""The port of a kind of channel that has no vendor: the journal says plainly that nothing was sent."""
+"""The registry of channels: which vendors there are, the ports of an account, and what enabled rules want in vain.
+
+A new vendor is a row of ``VENDORS``, its section in config/channels.py and its own module (docs/add-a-channel.md). The
+channels themselves, whoever serves them, are rows of ``engine/effects.CHANNEL_KINDS``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
-from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.mail import MailPort
 from amo_bridge.channels.mail_log import MailMemory
 from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
 from amo_bridge.channels.notices import NoticePort
-from amo_bridge.channels.port import Job, NotSent, Outcome, Port
+from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
 from amo_bridge.channels.smtp import MailServer
 from amo_bridge.channels.telegram import Bot
 from amo_bridge.channels.violations import ViolationPort
@@ -23,62 +25,35 @@ from amo_bridge.config.channels import MAIL_PASSWORD, TELEGRAM_TOKEN
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.engine.effects import Channel
+from amo_bridge.engine.effects import CHANNEL_KINDS, Channel
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.violations import Violations
 from amo_bridge.rules.handler import Rule
-from amo_bridge.rules.options import (
-    ActionsSpec,
-    AudienceSpec,
-    EscalationSpec,
-    FolderSpec,
-    LetterSpec,
-    NoticeSpec,
-    ViolationSpec,
-)
+from amo_bridge.rules.options import ActionsSpec
 from amo_bridge.storage.database import Store
 from amo_bridge.text.templates import Templates
 
-NAMES: Mapping[Channel, str] = {
-    "mail": "почта",
-    "notices": "уведомления",
-    "audiences": "аудитории",
-    "sms": "SMS",
-    "dial": "автодозвон",
-    "series": "серии писем",
-    "ledger": "учёт нарушений",
-    "storage": "хранилище документов",
-}
-"""How people call the channels."""
 NOTHING_SENT = "никуда не отправлено: канал «{}» не подключён"
 
 
-class UnconnectedPort:
-    in_order = True
-    is_far = False
-    repeats_doubtful = True
-    gives_up_after = timedelta(days=36500)
+class UnconnectedPort(LocalPort):
+    """The port of a channel that no vendor serves: the journal says plainly that nothing was sent."""
 
     def __init__(self, channel: Channel) -> None:
-        self.channel: Channel = channel
+        self.channel = channel
 
     def plan(self, rows: Sequence[Sendable]) -> Mapping[int, Outcome | Job]:
-        return {row.id: NotSent(NOTHING_SENT.format(NAMES[self.channel])) for row in rows}
-
-    def keep(self, connection: Connection, row: Sendable, outcome: Outcome) -> None:
-        """There is nothing to remember."""
-
-    def rest(self) -> None:
-        """There is no connection to close."""
+        return {row.id: NotSent(NOTHING_SENT.format(CHANNEL_KINDS[self.channel].label)) for row in rows}
 
 
-# Which ports an account has: one for every channel, with a vendor behind it or without.
+# --- vendors ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class ChannelContext:
-    """What ports stand on. ``rule_engine`` gives the present one, which is replaced when the account changes."""
+    """What ports stand on. ``rule_engine`` tells the present one: it is made anew when the account changes.
+    ``client`` is the ports' own, because they work in other threads."""
 
     config: Config
     environment: Mapping[str, str]
@@ -90,138 +65,183 @@ class ChannelContext:
     account_clock: Clock
 
 
-def ports_of(at: ChannelContext) -> list[Port]:
-    """A port for each channel, whatever is connected. Raises ConfigError for a secret's file that can't be read."""
-    connected = {port.channel: port for port in [_mail(at), _notices(at), _series(at), _ledger(at)] if port is not None}
-    return [connected.get(channel) or UnconnectedPort(channel) for channel in NAMES]
+class VendorClient(Protocol):
+    """A vendor's client, as ``amo-bridge check`` knows it."""
+
+    def check(self) -> str:
+        """What to say when the vendor lets us in (Russian). Raises ChannelError if it does not."""
 
 
-def ports_to_nowhere(at: ChannelContext) -> list[Port]:
-    """Nothing leaves the house; series of letters, which never do by themselves, go on."""
-    return [_series(at) if channel == "series" else UnconnectedPort(channel) for channel in NAMES]
+V = TypeVar("V", bound=VendorClient)
+MakePort = Callable[[ChannelContext], Port]
 
 
-def mail_server(config: Config, environment: Mapping[str, str]) -> MailServer | None:
-    """The mail server of the config, if there is one."""
-    section = config.channels.mail
-    return MailServer(section, secret(environment, MAIL_PASSWORD)) if section else None
+@dataclass(frozen=True)
+class Vendor(Generic[V]):
+    """A server or service that takes what goes out past amoCRM; a new one is a row of ``VENDORS``.
+
+    ``section``: its section of the config, whose keys are those of config/channels.VENDOR_SECTIONS. ``client``: made of
+    that section and of the secret, which the environment variable ``secret`` (or its ``_FILE``) holds. ``no_secret``:
+    what ``check`` says without one (Russian); empty: it can do without. ``ports``: channel → its port.
+    """
+
+    section: str
+    client: Callable[[Any, str], V]
+    secret: str
+    ports: Mapping[Channel, MakePort]
+    no_secret: str = ""
+
+    def is_connected(self, config: Config) -> bool:
+        """Whether the config has its section."""
+        return config.channels.is_connected(self.section)
+
+    def open(self, config: Config, environment: Mapping[str, str]) -> V | None:
+        """The client; None if it is not connected. Raises ConfigError for a secret's file that can't be read."""
+        return self.client_of(config, environment) if self.is_connected(config) else None
+
+    def client_of(self, config: Config, environment: Mapping[str, str]) -> V:
+        """The client of a vendor that is connected. Raises ConfigError, as ``open``."""
+        return self.client(getattr(config.channels, self.section), secret(environment, self.secret))
+
+    def secret_problem(self, environment: Mapping[str, str]) -> str:
+        """What is wrong with the secret (Russian); empty if nothing is. Raises ConfigError."""
+        if self.no_secret and not secret(environment, self.secret):
+            return f"{self.no_secret} ({self.secret})"
+        return ""
 
 
-def series_job(at: ChannelContext) -> SeriesJob:
-    """What has to be run every minute for series of letters."""
-    return SeriesJob(at.store, at.account_id, at.rule_engine, at.clock, at.account_clock)
-
-
-def _series(at: ChannelContext) -> Port:
-    return SeriesPort(SeriesLog(at.store, at.account_id), at.rule_engine, at.account_clock)
-
-
-def _ledger(at: ChannelContext) -> Port:
-    return ViolationPort(Violations(at.store, at.account_id, at.clock), at.rule_engine)
-
-
-def telegram_bot(config: Config, environment: Mapping[str, str]) -> Bot | None:
-    """The bot of the config, if there is one."""
-    section = config.channels.telegram
-    return Bot(section, secret(environment, TELEGRAM_TOKEN)) if section else None
-
-
-def _notices(at: ChannelContext) -> Port | None:
-    mail, bot = at.config.channels.mail, telegram_bot(at.config, at.environment)
-    if mail is None and bot is None:
-        return None
-    server = mail_server(at.config, at.environment)
-    return NoticePort(mail, server, bot, at.rule_engine, at.account_id, at.clock, at.account_clock)
-
-
-def _mail(at: ChannelContext) -> Port | None:
-    section, folder, server = at.config.channels.mail, at.config.letters_folder, mail_server(at.config, at.environment)
-    if section is None or folder is None or server is None:
-        return None
+def _mail(context: ChannelContext) -> Port:
+    section, folder = context.config.channels.mail, context.config.letters_folder
+    assert section is not None
+    assert folder is not None
     return MailPort(
         section,
-        server,
+        MAIL.client_of(context.config, context.environment),
         Templates(folder),
-        MailMemory(at.store, at.account_id, at.clock),
-        at.client,
-        at.rule_engine,
-        at.account_id,
-        at.account_clock,
+        MailMemory(context.store, context.account_id, context.clock),
+        context.client,
+        context.rule_engine,
+        context.account_id,
+        context.account_clock,
     )
 
 
-# Which ways out past amoCRM the enabled rules want, as far as their options tell.
+def _notices(context: ChannelContext) -> Port:
+    return NoticePort(
+        context.config.channels.mail,
+        MAIL.open(context.config, context.environment),
+        TELEGRAM.open(context.config, context.environment),
+        context.rule_engine,
+        context.account_id,
+        context.clock,
+        context.account_clock,
+    )
 
-SHAPES: Mapping[type[BaseModel], Channel] = {
-    LetterSpec: "mail",
-    NoticeSpec: "notices",
-    EscalationSpec: "notices",
-    AudienceSpec: "audiences",
-    ViolationSpec: "ledger",
-    FolderSpec: "storage",
+
+def _series(context: ChannelContext) -> Port:
+    return SeriesPort(SeriesLog(context.store, context.account_id), context.rule_engine, context.account_clock)
+
+
+def _ledger(context: ChannelContext) -> Port:
+    return ViolationPort(Violations(context.store, context.account_id, context.clock), context.rule_engine)
+
+
+MAIL = Vendor("mail", MailServer, MAIL_PASSWORD, {"mail": _mail, "notices": _notices})
+TELEGRAM = Vendor("telegram", Bot, TELEGRAM_TOKEN, {"notices": _notices}, no_secret="нет токена бота Telegram")
+VENDORS: tuple[Vendor[Any], ...] = (MAIL, TELEGRAM)
+BUILT_IN: Mapping[Channel, MakePort] = {"series": _series, "ledger": _ledger}
+"""Channels that the bridge serves itself, in every account."""
+
+
+# --- the ports of an account ------------------------------------------------------------------------------------------
+
+
+def ports_of(context: ChannelContext) -> list[Port]:
+    """A port for each channel, whatever is connected. Raises ConfigError for a secret's file that can't be read."""
+    makers = dict(BUILT_IN)
+    for vendor in connected_vendors(context.config):
+        # Of two vendors of one channel the upper row serves it; ``check`` says so.
+        makers = {**vendor.ports, **makers}
+    return [makers[name](context) if name in makers else UnconnectedPort(name) for name in CHANNEL_KINDS]
+
+
+def ports_to_nowhere(context: ChannelContext) -> list[Port]:
+    """Nothing leaves the house; series of letters, which never do by themselves, go on."""
+    return [_series(context) if name == "series" else UnconnectedPort(name) for name in CHANNEL_KINDS]
+
+
+def series_job(context: ChannelContext) -> SeriesJob:
+    """What has to be run every minute for series of letters."""
+    return SeriesJob(context.store, context.account_id, context.rule_engine, context.clock, context.account_clock)
+
+
+# --- what the config connects, and what rules want --------------------------------------------------------------------
+
+
+def connected_vendors(config: Config) -> list[Vendor[Any]]:
+    """Those whose section stands in the config."""
+    return [vendor for vendor in VENDORS if vendor.is_connected(config)]
+
+
+def connected(config: Config) -> frozenset[Channel]:
+    """The channels that lead somewhere."""
+    return frozenset(BUILT_IN).union(*(vendor.ports for vendor in connected_vendors(config)))
+
+
+def rivals(config: Config) -> dict[Channel, list[str]]:
+    """Channel → the sections of its connected vendors, where each would serve it alone; the first one does."""
+    found: dict[Channel, list[str]] = {}
+    for name in CHANNEL_KINDS:
+        vendors = [vendor for vendor in connected_vendors(config) if name in vendor.ports]
+        if len({vendor.ports[name] for vendor in vendors}) > 1:
+            found[name] = [vendor.section for vendor in vendors]
+    return found
+
+
+CHANNEL_OF_OPTIONS: Mapping[type[BaseModel], Channel] = {
+    options: kind.name for kind in CHANNEL_KINDS.values() for options in kind.options
 }
+CHANNEL_OF_KEY: Mapping[str, Channel] = {key: kind.name for kind in CHANNEL_KINDS.values() for key in kind.action_keys}
 
 
 def channels_wanted(rules: Iterable[Rule]) -> dict[Channel, list[str]]:
-    """Lane → the names of the enabled rules that want it."""
+    """Channel → the names of the enabled rules that want it, as far as their options tell."""
     found: dict[Channel, list[str]] = {}
     for rule in rules:
         if rule.enabled:
-            for channel in dict.fromkeys(_channels(rule.options)):
+            for channel in dict.fromkeys(_channels_in(rule.options)):
                 found.setdefault(channel, []).append(rule.name)
     return found
 
 
-def _channels(value: Any) -> Iterator[Channel]:
+def _channels_in(value: Any) -> Iterator[Channel]:
     if isinstance(value, BaseModel):
-        if type(value) in SHAPES:
-            yield SHAPES[type(value)]
+        if type(value) in CHANNEL_OF_OPTIONS:
+            yield CHANNEL_OF_OPTIONS[type(value)]
         if isinstance(value, ActionsSpec):
-            yield from _channels_of_actions(value)
-        for name in type(value).model_fields:
-            yield from _channels(getattr(value, name))
+            keys = [key for key in ActionsSpec.model_fields if key in CHANNEL_OF_KEY and getattr(value, key)]
+            yield from (CHANNEL_OF_KEY[key] for key in keys)
+        for field in type(value).model_fields:
+            yield from _channels_in(getattr(value, field))
     elif isinstance(value, Mapping):
-        for one in value.values():
-            yield from _channels(one)
+        for item in value.values():
+            yield from _channels_in(item)
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _channels(one)
-
-
-def _channels_of_actions(deeds: ActionsSpec) -> Iterator[Channel]:
-    """Those deeds that have no shape of their own."""
-    if deeds.sms:
-        yield "sms"
-    if deeds.auto_dial:
-        yield "dial"
-    if deeds.start_series:
-        yield "mail"
-
-
-# Which channels the enabled rules want and the config connects to nothing.
-
-ALWAYS: frozenset[Channel] = frozenset({"series", "ledger"})
-
-
-def connected(config: Config) -> frozenset[Channel]:
-    """The ways out that lead somewhere."""
-    channels = config.channels
-    mail: set[Channel] = {"mail", "notices"} if channels.mail else set()
-    telegram: set[Channel] = {"notices"} if channels.telegram else set()
-    return ALWAYS | mail | telegram
-
-
-def unconnected_of(config: Config) -> dict[str, list[str]]:
-    """Name of an enabled rule → names of its channels that lead nowhere; rules without such are
-    left out."""
-    found: dict[str, list[str]] = {}
-    for channel, rules in unconnected(config).items():
-        for name in rules:
-            found.setdefault(name, []).append(NAMES[channel])
-    return found
+        for item in value:
+            yield from _channels_in(item)
 
 
 def unconnected(config: Config) -> dict[Channel, list[str]]:
-    """Lane → the names of the enabled rules whose deeds will go nowhere."""
+    """Channel → the names of the enabled rules whose actions will go nowhere."""
     there = connected(config)
-    return {channel: rules for channel, rules in channels_wanted(config.rules).items() if channel not in there}
+    return {name: rules for name, rules in channels_wanted(config.rules).items() if name not in there}
+
+
+def unconnected_of(config: Config) -> dict[str, list[str]]:
+    """Name of an enabled rule → the labels of the channels that it wants and that lead nowhere; rules without such are
+    left out."""
+    found: dict[str, list[str]] = {}
+    for channel, rules in unconnected(config).items():
+        for rule_name in rules:
+            found.setdefault(rule_name, []).append(CHANNEL_KINDS[channel].label)
+    return found

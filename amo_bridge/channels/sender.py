@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import update
 
-from amo_bridge.channels.port import Job, Later, NotSent, Outcome, Port, Sent
+from amo_bridge.channels.port import Job, Later, LostAnswer, NotSent, Outcome, Port, Sent
 from amo_bridge.clock import Clock
 from amo_bridge.engine.effects import in_channel
 from amo_bridge.engine.outbox import Outbox, Sendable, add_following
@@ -25,6 +25,12 @@ TOGETHER = 50
 RETRY_PAUSE = timedelta(minutes=5)
 UNKNOWN = "неизвестно, отправлено ли"
 MOST_DOUBTS = 3
+INTERRUPTED: Mapping[LostAnswer, Mapping[str, str]] = {
+    "repeat": {"state": "ready"},
+    "find": {"state": "doubt", "error": UNKNOWN},
+    "leave": {"state": "unknown", "error": UNKNOWN},
+}
+"""What becomes of an effect that was just being sent when the process died."""
 
 
 class ChannelSender:
@@ -51,20 +57,22 @@ class ChannelSender:
     def recover(self) -> int:
         """What was being sent when the process died, or a round broke off, is in doubt. How many there were."""
         mine = (outbox.c.account == self._key, outbox.c.state == "sending", in_channel(self.port.channel))
-        again = {"state": "ready"} if self.port.repeats_doubtful else {"state": "unknown", "error": UNKNOWN}
+        again = INTERRUPTED[self.port.lost_answer]
         with self._store.write() as connection:
             return connection.execute(update(outbox).where(*mine).values(**again)).rowcount
 
     def send(self) -> int:
         """Send what is due; returns how many were settled. Raises ChannelDown when nothing can go out now, CrmError
         when amoCRM can't be asked: what is left waits."""
-        rows = self._outbox.take("ready", self.port.channel, in_order=self.port.in_order)[:TOGETHER]
-        rows = [row for row in rows if not self._is_too_old(row)]
-        if not rows:
+        lost = self._take("doubt") if self.port.lost_answer == "find" else []
+        rows = self._take("ready")
+        if not lost and not rows:
             return 0
         moved = 0
         try:
-            planned = self.port.plan(rows)
+            for row in lost:
+                moved += self._look_for(row)
+            planned = self.port.plan(rows) if rows else {}
             for row in rows:
                 moved += self._deal_with(row, planned[row.id])
         finally:
@@ -72,6 +80,34 @@ class ChannelSender:
         if moved:
             self._settled()
         return moved
+
+    def _take(self, state: str) -> list[Sendable]:
+        rows = self._outbox.take(state, self.port.channel, in_order=self.port.in_order)[:TOGETHER]
+        given_up = "unknown" if state == "doubt" else "failed"
+        return [row for row in rows if not self._is_too_old(row, given_up)]
+
+    def _look_for(self, row: Sendable) -> int:
+        """Ask the vendor what became of a row whose answer was lost; what it does not have is sent again."""
+        try:
+            found = self.port.find_lost(row)
+        except ChannelDown as error:
+            self._outbox.later([row], delay(row.attempts + 1), f"{UNKNOWN}: {error}", state="doubt")
+            raise
+        except (ChannelBusy, ChannelUncertain) as error:
+            seconds = error.retry_after or delay(row.attempts + 1)
+            self._outbox.later([row], seconds, f"{UNKNOWN}: {error}", state="doubt")
+            return 0
+        except ChannelRefused as error:
+            return self._give_up(row, "unknown", f"{UNKNOWN}: {error}")
+        except BridgeError:
+            raise
+        except Exception as error:
+            log.exception("port failed", lane=self.port.channel, effect=row.id)
+            return self._give_up(row, "unknown", f"{UNKNOWN}: ошибка моста: {error!r}")
+        if found is not None:
+            return self._settle(row, found)
+        self._outbox.postpone(row, self._clock.now().timestamp(), f"ответ потерян, у поставщика этого нет: {row.error}")
+        return 0
 
     def _deal_with(self, row: Sendable, planned: Outcome | Job) -> int:
         if isinstance(planned, Sent | NotSent | Later):
@@ -119,19 +155,20 @@ class ChannelSender:
         return (self._clock.now() + wait).timestamp()
 
     def _doubt(self, row: Sendable, why: str, *, is_bug: bool = False) -> int:
-        if self.port.repeats_doubtful and not is_bug and row.attempts < MOST_DOUBTS:
-            self._outbox.later([row], delay(row.attempts + 1), f"{UNKNOWN}: {why}")
+        if self.port.lost_answer != "leave" and not is_bug and row.attempts < MOST_DOUBTS:
+            state = "doubt" if self.port.lost_answer == "find" else "ready"
+            self._outbox.later([row], delay(row.attempts + 1), f"{UNKNOWN}: {why}", state=state)
             return 0
         return self._give_up(row, "unknown", f"{UNKNOWN}: {why}")
 
-    def _is_too_old(self, row: Sendable) -> bool:
+    def _is_too_old(self, row: Sendable, state: str) -> bool:
         """Could it not be sent for so long that nobody wants it any more? Then a person decides."""
         since = max(row.created_at, row.due_at) if row.attempts == 0 else row.created_at
         if self._clock.now().timestamp() - since <= self.port.gives_up_after.total_seconds():
             return False
         hours = self.port.gives_up_after.total_seconds() / 3600
         last = row.error or "канал не работал"
-        self._give_up(row, "failed", f"не удалось отправить за {hours:g} ч, теперь поздно: {last}")
+        self._give_up(row, state, f"не удалось отправить за {hours:g} ч, теперь поздно: {last}")
         return True
 
     def _give_up(self, row: Sendable, state: str, why: str) -> int:
@@ -142,9 +179,12 @@ class ChannelSender:
 
     def _facts(self, row: Sendable) -> dict[str, object]:
         return {
-            "lane": self.port.channel, "rule": row.rule, "deal": row.deal_id, "event_id": row.event_id,
+            "lane": self.port.channel,
+            "rule": row.rule,
+            "deal": row.deal_id,
+            "event_id": row.event_id,
             "effect": row.id,
-        }  # fmt: skip
+        }
 
 
 def channel_senders(

@@ -98,6 +98,14 @@ class MailServer:
         self._timeout = timeout
         self._connection: smtplib.SMTP | None = None
 
+    def check(self) -> str:
+        """Log in and leave; what to say of it (Russian). Raises ChannelDown."""
+        try:
+            self.greet()
+        finally:
+            self.leave()
+        return f"почтовый сервер {self.place} пускает"
+
     def greet(self) -> None:
         """Connect and log in, if that is not done yet. Raises ChannelDown."""
         if self._connection is not None:

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-import requests
-from requests.exceptions import ConnectTimeout, InvalidSchema, ProxyError, RequestException, SSLError
+from requests.exceptions import JSONDecodeError
 
+from amo_bridge.channels.http_client import TIMEOUT, TOO_MANY, HttpClient
 from amo_bridge.config.channels import TELEGRAM_TOKEN, TelegramSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
 
-TIMEOUT = (10.0, 30.0)
 WRONG_TOKEN = (401, 404)
-TOO_MANY = 429
 
 
 @dataclass(frozen=True)
@@ -34,18 +32,16 @@ class Chat:
 
 class Bot:
     def __init__(self, section: TelegramSection, token: str, *, timeout: tuple[float, float] = TIMEOUT) -> None:
-        self._url = f"{section.api}/bot{token}"
         self._token = token
-        self._timeout = timeout
-        self._session = requests.Session()
-        # Neither proxies of the environment nor a netrc: the config says how Telegram is reached.
-        self._session.trust_env = False
-        if section.proxy:
-            self._session.proxies = {"http": section.proxy, "https": section.proxy}
+        self._http = HttpClient("Telegram", f"{section.api}/bot{token}", token, proxy=section.proxy, timeout=timeout)
 
     @property
     def has_token(self) -> bool:
         return bool(self._token)
+
+    def check(self) -> str:
+        """Ask the bot's name; what to say of it (Russian). Raises ChannelError."""
+        return f"бот Telegram @{self.name()} на связи"
 
     def name(self) -> str:
         """The bot's own name (getMe). Raises ChannelError."""
@@ -73,23 +69,14 @@ class Bot:
         return list(found.values())
 
     def _ask(self, method: str, body: Mapping[str, Any]) -> Any:
+        answer = self._http.request("POST", f"/{method}", body)
         try:
-            answer = self._session.post(f"{self._url}/{method}", json=body, timeout=self._timeout)
             told = answer.json()
-        except (ConnectTimeout, ProxyError, SSLError, InvalidSchema) as error:
-            raise ChannelDown(f"до Telegram не достучаться: {self._hidden(error)}") from None
-        except requests.ConnectionError as error:
-            kind = ChannelDown if "NewConnectionError" in repr(error) else ChannelUncertain
-            raise kind(f"связь с Telegram прервалась: {self._hidden(error)}") from None
-        except RequestException as error:
-            # A read that took too long, or an answer that is no JSON: who knows what became of it.
-            raise ChannelUncertain(f"Telegram не ответил как надо: {self._hidden(error)}") from None
+        except JSONDecodeError as error:
+            raise self._http.unreadable(error) from None
         if isinstance(told, Mapping) and told.get("ok") is True:
             return told.get("result")
         raise _refusal(answer.status_code, told if isinstance(told, Mapping) else {})
-
-    def _hidden(self, error: Exception) -> str:
-        return str(error).replace(self._token, "***") if self._token else str(error)
 
 
 def _refusal(status: int, told: Mapping[str, Any]) -> ChannelError:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy.engine import Connection
 
-from amo_bridge.channels.port import Job, Outcome, Sent
+from amo_bridge.channels.port import Job, LocalPort, Outcome, Sent
 from amo_bridge.engine.effects import Channel
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import RuleEngine
@@ -16,12 +16,8 @@ from amo_bridge.engine.violations import Breach, Violations
 RECORDED = "записано в учёт нарушений"
 
 
-class ViolationPort:
+class ViolationPort(LocalPort):
     channel: Channel = "ledger"
-    in_order = True
-    is_far = False
-    repeats_doubtful = True
-    gives_up_after = timedelta(days=36500)
 
     def __init__(self, violations: Violations, rule_engine: Callable[[], RuleEngine]) -> None:
         self._violations = violations
@@ -32,9 +28,6 @@ class ViolationPort:
 
     def keep(self, connection: Connection, row: Sendable, outcome: Outcome) -> None:
         self._violations.record(connection, row.key, self._breach(row))
-
-    def rest(self) -> None:
-        """There is no connection to close."""
 
     def _breach(self, row: Sendable) -> Breach:
         # An earlier version queued neither the deal's name nor the reason.

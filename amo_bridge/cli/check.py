@@ -9,15 +9,15 @@ from pathlib import Path
 
 import click
 
-from amo_bridge.channels.registry import NAMES, mail_server, telegram_bot, unconnected
+from amo_bridge.channels.registry import connected_vendors, rivals, unconnected
 from amo_bridge.cli.click_ru import Command
 from amo_bridge.cli.common import config_option, load_or_exit, tell_and_exit
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.account_check import unknown_names
-from amo_bridge.config.channels import TELEGRAM_TOKEN
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import describe
 from amo_bridge.engine.alerts import warning
+from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.errors import BridgeError, ChannelError, ConfigError
 from amo_bridge.rules.old_import_paths import old_imports
 from amo_bridge.runtime.connection import read_account, tokens
@@ -31,8 +31,12 @@ def warnings(config: Config) -> Iterator[str]:
                 words = f"{old} переехало, импортируйте {new}; старое имя исчезнет в следующем выпуске"
                 yield f"{path}, строка {line}: {words}"
     channels = config.channels
-    for lane, rules in unconnected(config).items():
-        yield f"канал «{NAMES[lane]}» не подключён, никуда не отправится то, чего хотят: {', '.join(rules)}"
+    for channel, rules in unconnected(config).items():
+        label = CHANNEL_KINDS[channel].label
+        yield f"канал «{label}» не подключён, никуда не отправится то, чего хотят: {', '.join(rules)}"
+    for channel, sections in rivals(config).items():
+        named = ", ".join(f"[{section}]" for section in sections)
+        yield f"канал «{CHANNEL_KINDS[channel].label}» подключён к нескольким: {named}; работает только [{sections[0]}]"
     if channels.mail and channels.series.named:
         if channels.mail.consent is None:
             yield "серии писем — реклама, а поле согласия (consent в [mail]) не названо: согласия никто не спросит"
@@ -42,20 +46,12 @@ def warnings(config: Config) -> Iterator[str]:
 
 def connections(config: Config, environment: Mapping[str, str]) -> Iterator[tuple[bool, str]]:
     """Asks each server: (does it let us in, in words). Raises ConfigError for a secret that can't be read."""
-    if server := mail_server(config, environment):
+    for vendor in connected_vendors(config):
+        if problem := vendor.secret_problem(environment):
+            yield False, problem
+            continue
         try:
-            server.greet()
-            yield True, f"почтовый сервер {server.place} пускает"
-        except ChannelError as error:
-            yield False, str(error)
-        finally:
-            server.leave()
-    if bot := telegram_bot(config, environment):
-        try:
-            if not bot.has_token:
-                yield False, f"нет токена бота Telegram ({TELEGRAM_TOKEN})"
-            else:
-                yield True, f"бот Telegram @{bot.name()} на связи"
+            yield True, vendor.client_of(config, environment).check()
         except ChannelError as error:
             yield False, str(error)
 

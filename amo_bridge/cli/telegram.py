@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from amo_bridge.channels.registry import telegram_bot
+from amo_bridge.channels.registry import TELEGRAM
 from amo_bridge.channels.telegram import Bot
 from amo_bridge.cli.click_ru import Command, Group, Stop
 from amo_bridge.cli.common import config_option, console, load_or_exit, tell_and_exit
@@ -43,7 +43,7 @@ def who(config_path: Path) -> None:
 
 def _bot(config: Config) -> Bot:
     try:
-        bot = telegram_bot(config, os.environ)
+        bot = TELEGRAM.open(config, os.environ)
     except ConfigError as error:
         tell_and_exit(error.problems)
     if bot is None:

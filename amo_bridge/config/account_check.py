@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from amo_bridge.config.channels import VENDOR_SECTIONS
 from amo_bridge.config.diagnostics import place, problem
 from amo_bridge.config.loader import A_RULE, RULES
 from amo_bridge.config.model import MANAGER, Config
@@ -81,7 +82,8 @@ def account_names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName
     yield from names_in(config.webinar, ("webinar",))
     yield from names_in(config.absences, ("absences",))
     yield from names_in(config.evening_list, ("evening_list",))
-    yield from names_in(config.channels.mail, ("mail",))
+    for section in VENDOR_SECTIONS:
+        yield from names_in(getattr(config.channels, section), (section,))
     yield from names_in(config.channels.people, ("people",))
     yield from names_in(config.channels.series.named, ("series",))
     for rule in config.rules:

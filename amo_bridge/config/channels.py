@@ -179,6 +179,13 @@ def people_in(table: Mapping[str, Any], problems: Problems) -> dict[UserName, Pe
     return people
 
 
+VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
+    "mail": MailSection,
+    "telegram": TelegramSection,
+}
+"""Section of the config → its keys, for every vendor of channels/registry.VENDORS; a field of ``Channels`` each."""
+
+
 @dataclass(frozen=True)
 class Channels:
     """All that the config says of ways out of the house; what is None is not connected."""
@@ -187,3 +194,7 @@ class Channels:
     telegram: TelegramSection | None = None
     people: Mapping[UserName, PersonSection] = field(default_factory=dict)
     series: AllSeries = field(default_factory=AllSeries)
+
+    def is_connected(self, section: str) -> bool:
+        """Whether the config has this section of ``VENDOR_SECTIONS``."""
+        return getattr(self, section) is not None

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.engine import make_url
 
-from amo_bridge.config.channels import Channels, MailSection, TelegramSection, check_unsubscribing, people_in, series_in
+from amo_bridge.config.channels import VENDOR_SECTIONS, Channels, check_unsubscribing, people_in, series_in
 from amo_bridge.config.diagnostics import Problems, read, text_of
 from amo_bridge.config.model import (
     MANAGER,
@@ -195,7 +195,7 @@ def _carried_names(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
 
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
-    *("evening_list", "mail", "telegram", "people", "series", *RULES),
+    *("evening_list", *VENDOR_SECTIONS, "people", "series", *RULES),
 )
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
@@ -256,13 +256,14 @@ class _Loader:
         return Config(self.path, account, bridge, calendar, roles, rules, lines, *more)
 
     def _channels(self, bridge: BridgeSection | None) -> Channels:
-        mail = self._section("mail", MailSection) if "mail" in self.tree else None
-        telegram = self._section("telegram", TelegramSection) if "telegram" in self.tree else None
+        vendors: dict[str, Any] = {
+            name: self._section(name, model) for name, model in VENDOR_SECTIONS.items() if name in self.tree
+        }
         people = people_in(self._table("people"), self.problems)
         series = series_in(self._table("series"), self.problems)
-        if mail and bridge:
+        if vendors.get("mail") and bridge:
             check_unsubscribing(bridge.public_url, self.problems)
-        return Channels(mail, telegram, people, series)
+        return Channels(**vendors, people=people, series=series)
 
     def _table(self, name: str) -> dict[str, Any]:
         table = self.tree.get(name, {})

@@ -10,35 +10,55 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pydantic import BaseModel
 from sqlalchemy import ColumnElement, FromClause
 
 from amo_bridge.crm.writes import CrmKind
+from amo_bridge.rules.options import AudienceSpec, EscalationSpec, FolderSpec, LetterSpec, NoticeSpec, ViolationSpec
 from amo_bridge.storage.tables import outbox
 
-ChannelKind = Literal[
+OutsideKind = Literal[
     "send_letter", "notify", "join_audience", "leave_audience", "send_sms",
     "start_auto_dial", "stop_auto_dial", "start_series", "stop_series", "record_violation", "store_file",
 ]  # fmt: skip
-Kind = CrmKind | ChannelKind
+Kind = CrmKind | OutsideKind
 """Stored names. Those of writes into amoCRM are rows of ``crm/writes.WRITE_KINDS``."""
 
 Channel = Literal["crm", "mail", "notices", "audiences", "sms", "dial", "series", "ledger", "storage"]
 """Effects of different channels don't wait for each other: a dead mail server holds up letters and nothing else."""
 
-OUTSIDE: Mapping[str, Channel] = {
-    "send_letter": "mail",
-    "notify": "notices",
-    "join_audience": "audiences",
-    "leave_audience": "audiences",
-    "send_sms": "sms",
-    "start_auto_dial": "dial",
-    "stop_auto_dial": "dial",
-    "start_series": "series",
-    "stop_series": "series",
-    "record_violation": "ledger",
-    "store_file": "storage",
+
+@dataclass(frozen=True)
+class ChannelKind:
+    """All that is known of a way out past amoCRM, whichever vendor serves it; a new one is a row of ``CHANNEL_KINDS``.
+
+    ``label``: its Russian name on pages and in the journal. ``effects``: what goes by it. ``options``: the shapes of
+    options that want it; ``action_keys``: the keys of ``actions`` that want it.
+    """
+
+    name: Channel
+    label: str
+    effects: tuple[OutsideKind, ...]
+    options: tuple[type[BaseModel], ...] = ()
+    action_keys: tuple[str, ...] = ()
+
+
+CHANNEL_KINDS: Mapping[Channel, ChannelKind] = {
+    kind.name: kind
+    for kind in (
+        # A series sends its letters by mail.
+        ChannelKind("mail", "почта", ("send_letter",), options=(LetterSpec,), action_keys=("start_series",)),
+        ChannelKind("notices", "уведомления", ("notify",), options=(NoticeSpec, EscalationSpec)),
+        ChannelKind("audiences", "аудитории", ("join_audience", "leave_audience"), options=(AudienceSpec,)),
+        ChannelKind("sms", "SMS", ("send_sms",), action_keys=("sms",)),
+        ChannelKind("dial", "автодозвон", ("start_auto_dial", "stop_auto_dial"), action_keys=("auto_dial",)),
+        ChannelKind("series", "серии писем", ("start_series", "stop_series")),
+        ChannelKind("ledger", "учёт нарушений", ("record_violation",), options=(ViolationSpec,)),
+        ChannelKind("storage", "хранилище документов", ("store_file",), options=(FolderSpec,)),
+    )
 }
-"""Kind → channel, of what goes past amoCRM's API."""
+OUTSIDE: Mapping[str, Channel] = {effect: kind.name for kind in CHANNEL_KINDS.values() for effect in kind.effects}
+"""Kind of effect → channel, of what goes past amoCRM's API."""
 
 NEW_URL, NEW_ID = "{new.url}", "{new.id}"
 """Stand in a payload for the address and the id of the deal that is created before."""
@@ -89,4 +109,4 @@ def in_channel(channel: Channel, rows: FromClause = outbox) -> ColumnElement[boo
     """Rows of ``outbox`` (or an alias of it) that this channel sends; their kind tells which."""
     if channel == "crm":
         return rows.c.kind.not_in(list(OUTSIDE))
-    return rows.c.kind.in_([kind for kind, its_channel in OUTSIDE.items() if its_channel == channel])
+    return rows.c.kind.in_(CHANNEL_KINDS[channel].effects)

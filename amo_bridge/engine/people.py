@@ -37,10 +37,6 @@ class Reach:
         self._channels = channels
         self._users = {user.id: user for user in account.users}
         self._zone = ZoneInfo(account.timezone)
-        self._connected: Mapping[Way, bool] = {
-            "telegram": channels.telegram is not None,
-            "mail": channels.mail is not None,
-        }
 
     def person(self, user_id: int) -> ReachablePerson | None:
         """None for somebody whom the account does not know."""
@@ -74,7 +70,7 @@ class Reach:
 
     def _usable_ways(self, order: Iterable[Way], telegram: int | None, address: str) -> Iterator[Way]:
         for way in dict.fromkeys(order):
-            if self._connected[way] and (telegram is not None if way == "telegram" else address):
+            if self._channels.is_connected(way) and (telegram is not None if way == "telegram" else address):
                 yield way
 
 

@@ -10,11 +10,11 @@ from sqlalchemy import select
 from support.channel_fakes import ScriptedPort, lane, notice, notices
 from support.fakes import ACCOUNT, URL, ScriptedCrm, at, clock, effect, errors, queue, rule_engine, states
 
-from amo_bridge.channels.port import Later, NotSent, Sent
-from amo_bridge.channels.registry import NAMES, UnconnectedPort
+from amo_bridge.channels.port import Later, LostAnswer, NotSent, Sent
+from amo_bridge.channels.registry import UnconnectedPort
 from amo_bridge.clock import FixedClock
 from amo_bridge.engine.dead_letters import DeadLetters
-from amo_bridge.engine.effects import OUTSIDE, Effect
+from amo_bridge.engine.effects import CHANNEL_KINDS, ChannelKind, Effect
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.rule_engine import CurrentRules
@@ -135,7 +135,7 @@ def test_what_was_perhaps_sent_is_not_sent_again_until_a_person_says_so(store: S
 
 def test_where_a_second_one_does_no_harm_it_is_sent_again_a_few_times(store: Store, hands: FixedClock) -> None:
     notices(store, "раз")
-    port = ScriptedPort(*[ChannelUncertain("нет ответа")] * 9, repeats_doubtful=True)
+    port = ScriptedPort(*[ChannelUncertain("нет ответа")] * 9, lost_answer="repeat")
     seen = []
     for _ in range(5):
         lane(store, port, hands).send()
@@ -144,14 +144,67 @@ def test_where_a_second_one_does_no_harm_it_is_sent_again_a_few_times(store: Sto
     assert seen == ["ready", "ready", "ready", "unknown", "unknown"]
 
 
-@pytest.mark.parametrize(("repeats", "state"), [(False, "unknown"), (True, "ready")])
-def test_what_was_under_way_when_the_bridge_died_is_in_doubt(store: Store, repeats: bool, state: str) -> None:
+@pytest.mark.parametrize(("lost_answer", "state"), [("leave", "unknown"), ("repeat", "ready"), ("find", "doubt")])
+def test_what_was_under_way_when_the_bridge_died_is_in_doubt(store: Store, lost_answer: LostAnswer, state: str) -> None:
     notices(store, "раз")
     dying = Outbox(store, ACCOUNT, clock())
     dying.sending(dying.take("ready", "notices"))
-    port = ScriptedPort(repeats_doubtful=repeats)
+    port = ScriptedPort(lost_answer=lost_answer)
     assert lane(store, port).recover() == 1
     assert states(store) == [state]
+
+
+def test_a_lost_answer_is_looked_for_at_a_vendor_who_can_be_asked(store: Store, hands: FixedClock) -> None:
+    notices(store, "раз")
+    port = ScriptedPort(ChannelUncertain("нет ответа"), lost_answer="find", found=[Sent("дошло")])
+    assert (lane(store, port, hands).send(), states(store)) == (0, ["doubt"])
+    assert lane(store, port, hands).send() == 0, "not at once: it may be on its way"
+    hands.advance(timedelta(minutes=1))
+    assert lane(store, port, hands).send() == 1
+    assert (states(store), port.sent, port.kept, port.looked_for) == (["done"], [], ["раз"], ["раз"])
+
+
+def test_what_the_vendor_does_not_have_is_sent_again_and_those_behind_it_wait(store: Store, hands: FixedClock) -> None:
+    queue(store, notice("раз"), notice("два"))
+    port = ScriptedPort(ChannelUncertain("нет ответа"), lost_answer="find", found=[None])
+    for _ in range(4):
+        lane(store, port, hands).send()
+        hands.advance(timedelta(minutes=1))
+    assert (states(store), port.sent) == (["done", "done"], ["раз", "два"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (ChannelBusy("429"), "doubt"),
+        (ChannelUncertain("нет ответа"), "doubt"),
+        (ChannelRefused("403"), "unknown"),
+        (ZeroDivisionError("ошибка"), "unknown"),
+    ],
+    ids=["busy", "uncertain", "refused", "bug"],
+)
+def test_a_vendor_who_does_not_say_leaves_it_in_doubt(
+    store: Store, hands: FixedClock, answer: Exception, state: str
+) -> None:
+    notices(store, "раз")
+    port = ScriptedPort(ChannelUncertain("нет ответа"), lost_answer="find", found=[answer])
+    lane(store, port, hands).send()
+    hands.advance(timedelta(minutes=1))
+    lane(store, port, hands).send()
+    assert (states(store), port.sent) == ([state], [])
+
+
+def test_a_dead_vendor_is_asked_later_and_in_the_end_a_person_is(store: Store, hands: FixedClock) -> None:
+    notices(store, "раз")
+    port = ScriptedPort(ChannelUncertain("нет ответа"), lost_answer="find", found=[ChannelDown("не отвечает")])
+    lane(store, port, hands).send()
+    hands.advance(timedelta(minutes=1))
+    with pytest.raises(ChannelDown):
+        lane(store, port, hands).send()
+    assert states(store) == ["doubt"]
+    hands.advance(DAY)
+    lane(store, port, hands).send()
+    assert (states(store), port.sent) == (["unknown"], [])
 
 
 def test_amocrms_own_recovery_leaves_other_lanes_alone(store: Store) -> None:
@@ -208,7 +261,7 @@ def test_what_follows_after_a_refusal_to_send_is_done_too(store: Store) -> None:
 
 def test_a_bug_that_meets_one_does_not_hold_up_the_others(store: Store) -> None:
     notices(store, "раз", "два")
-    lane(store, ScriptedPort(ZeroDivisionError("ошибка"), repeats_doubtful=True)).send()
+    lane(store, ScriptedPort(ZeroDivisionError("ошибка"), lost_answer="repeat")).send()
     assert states(store) == ["unknown", "done"]
     assert "ZeroDivisionError" in errors(store)[0]
 
@@ -242,12 +295,10 @@ def test_a_notice_waits_for_the_roll_back_that_it_explains(store: Store) -> None
     assert states(store) == ["done", "done"]
 
 
-@pytest.mark.parametrize("lane_name", sorted(set(OUTSIDE.values())))
-def test_a_channel_without_a_vendor_says_plainly_that_nothing_was_sent(store: Store, lane_name: str) -> None:
-    kind = next(kind for kind, its_lane in OUTSIDE.items() if its_lane == lane_name)
-    queue(store, Effect(kind, 7, {"text": "раз"}, "что-то сделать"))  # type: ignore[arg-type]
-    port = UnconnectedPort(OUTSIDE[kind])
-    assert lane(store, port).send() == 1  # type: ignore[arg-type]
-    told = f"никуда не отправлено: канал «{NAMES[OUTSIDE[kind]]}» не подключён"
+@pytest.mark.parametrize("kind", CHANNEL_KINDS.values(), ids=CHANNEL_KINDS)
+def test_a_channel_without_a_vendor_says_plainly_that_nothing_was_sent(store: Store, kind: ChannelKind) -> None:
+    queue(store, Effect(kind.effects[0], 7, {"text": "раз"}, "что-то сделать"))
+    assert lane(store, UnconnectedPort(kind.name)).send() == 1
+    told = f"никуда не отправлено: канал «{kind.label}» не подключён"
     assert (states(store), errors(store)) == (["unsent"], [told])
     assert Journal(store, ACCOUNT).of_deal(7) == [], "the journal's lines are written where it is decided"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from amo_bridge.config.channels import MailSection, PersonSection, TelegramSection
+from amo_bridge.config.channels import VENDOR_SECTIONS, PersonSection
 from amo_bridge.config.loader import RuleSwitches, load
 from amo_bridge.config.model import AccountSection, BridgeSection
 from amo_bridge.config.provision import ProvisionSection
@@ -37,8 +37,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "calendar": CalendarOptions,
     "services": ServicesSection,
     "provision": ProvisionSection,
-    "mail": MailSection,
-    "telegram": TelegramSection,
+    **VENDOR_SECTIONS,
     "webinar": WebinarSection,
     "webinar.bizon": BizonSection,
     "people": PersonSection,

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 
 from sqlalchemy.engine import Connection
 
-from amo_bridge.channels.port import Job, Outcome, Sent
+from amo_bridge.channels.port import Job, LostAnswer, Outcome, Port, Sent
 from amo_bridge.channels.sender import ChannelSender as OutboxLane
 from amo_bridge.clock import Clock
 from amo_bridge.engine.effects import Channel, Effect, Kind
@@ -18,24 +17,26 @@ from support.fakes import ACCOUNT, at, clock, queue
 Answer = Outcome | Exception
 
 
-class ScriptedPort:
+class ScriptedPort(Port):
     """``answers``: what becomes of what is sent, one after the other; when they are used up, all is sent.
-    ``at_once``: what needs no sending, by the text of the effect."""
+    ``at_once``: what needs no sending, by the text of the effect. ``found``: what the vendor says of lost answers."""
 
     def __init__(
         self,
         *answers: Answer,
         at_once: Mapping[str, Outcome] | None = None,
         channel: Channel = "notices",
-        repeats_doubtful: bool = False,
+        lost_answer: LostAnswer = "leave",
+        found: Sequence[Sent | Exception | None] = (),
         in_order: bool = True,
         is_far: bool = False,
     ) -> None:
-        self.channel: Channel = channel
+        self.channel = channel
         self.in_order = in_order
         self.is_far = is_far
-        self.repeats_doubtful = repeats_doubtful
-        self.gives_up_after = timedelta(hours=24)
+        self.lost_answer = lost_answer
+        self.found = list(found)
+        self.looked_for: list[str] = []
         self.answers = list(answers)
         self.at_once = dict(at_once or {})
         self.while_sending: Callable[[], None] = lambda: None
@@ -59,6 +60,13 @@ class ScriptedPort:
 
         return send
 
+    def find_lost(self, row: Sendable) -> Sent | None:
+        self.looked_for.append(row.body["text"])
+        answer = self.found.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
     def keep(self, connection: Connection, row: Sendable, outcome: Outcome) -> None:
         self.kept.append(row.body["text"])
 
@@ -66,9 +74,7 @@ class ScriptedPort:
         self.rests += 1
 
 
-def lane(
-    store: Store, port: ScriptedPort, hands: Clock | None = None, account_hands: Clock | None = None
-) -> OutboxLane:
+def lane(store: Store, port: Port, hands: Clock | None = None, account_hands: Clock | None = None) -> OutboxLane:
     hands = hands or clock()
     return OutboxLane(store, ACCOUNT, port, hands, account_hands or hands)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.channels.registry import NAMES, unconnected
+from amo_bridge.channels.registry import unconnected
 from amo_bridge.config.loader import secret
+from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.engine.history import Line
 from amo_bridge.engine.metrics import HealthSnapshot
 from amo_bridge.runtime.connection import TOKEN
@@ -51,7 +52,7 @@ def _state(here: AccountView) -> dict[str, object]:
         "here": here,
         "health": health,
         "troubles": health_issues(here, health, now),
-        "unconnected": [name for lane, name in NAMES.items() if lane in wanted_in_vain],
+        "unconnected": [kind.label for name, kind in CHANNEL_KINDS.items() if name in wanted_in_vain],
         "today": today,
         "imports": imports_of_today(here) if health else [],
         "import_states": STATES,

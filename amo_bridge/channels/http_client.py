@@ -1,0 +1,86 @@
+"""Requests to a vendor's HTTP API: every failure becomes the ChannelError that says what is to be done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from requests import Response
+from requests.exceptions import ConnectTimeout, InvalidSchema, JSONDecodeError, ProxyError, RequestException, SSLError
+
+from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+
+TIMEOUT = (10.0, 30.0)
+"""Seconds to connect, seconds to answer."""
+NOT_LET_IN = (401, 403)
+NOT_FOUND = 404
+TOO_MANY = 429
+LONGEST_WORDS = 200
+
+
+class HttpClient:
+    """``name``: the vendor's, as people read it, one that Russian does not decline. ``secret`` is shown in no error."""
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        secret: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        proxy: str | None = None,
+        timeout: tuple[float, float] = TIMEOUT,
+    ) -> None:
+        self._name = name
+        self._url = url
+        self._secret = secret
+        self._timeout = timeout
+        self._session = requests.Session()
+        self._session.headers.update(headers or {})
+        # Neither proxies of the environment nor a netrc: the config says how the vendor is reached.
+        self._session.trust_env = False
+        if proxy:
+            self._session.proxies = {"http": proxy, "https": proxy}
+
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Response:
+        """The answer, whatever its status. Raises ChannelDown if nothing was sent, ChannelUncertain if it may have
+        been."""
+        try:
+            return self._session.request(method, f"{self._url}{path}", json=body, timeout=self._timeout)
+        except (ConnectTimeout, ProxyError, SSLError, InvalidSchema) as error:
+            raise ChannelDown(f"до {self._name} не достучаться: {self._hidden(error)}") from None
+        except requests.ConnectionError as error:
+            kind = ChannelDown if "NewConnectionError" in repr(error) else ChannelUncertain
+            raise kind(f"связь с {self._name} прервалась: {self._hidden(error)}") from None
+        except RequestException as error:
+            raise self.unreadable(error) from None
+
+    def unreadable(self, error: Exception) -> ChannelError:
+        """A read that took too long, or an answer that is no JSON: who knows what became of it."""
+        return ChannelUncertain(f"{self._name} не ответил как надо: {self._hidden(error)}")
+
+    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """The JSON of a 2xx answer; None for 404 to a GET. Raises ChannelError, by the status."""
+        response = self.request(method, path, body)
+        if response.ok:
+            try:
+                return response.json()
+            except JSONDecodeError as error:
+                raise self.unreadable(error) from None
+        if method == "GET" and response.status_code == NOT_FOUND:
+            return None
+        raise self._refusal(response)
+
+    def _refusal(self, response: Response) -> ChannelError:
+        status = response.status_code
+        words = f"{self._name}: {status} {self._hidden(response.text)[:LONGEST_WORDS]}".strip()
+        if status in NOT_LET_IN:
+            return ChannelDown(words)
+        if status == TOO_MANY:
+            after = response.headers.get("Retry-After", "")
+            return ChannelBusy(words, retry_after=float(after) if after.isdecimal() else None)
+        return ChannelUncertain(words) if status >= 500 else ChannelRefused(words)
+
+    def _hidden(self, error: object) -> str:
+        return str(error).replace(self._secret, "***") if self._secret else str(error)

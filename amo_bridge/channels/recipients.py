@@ -1,0 +1,44 @@
+"""Whom an effect for a client reaches: the deal as it is now and its main contact, read for many effects at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from amo_bridge.channels.port import NotSent
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids
+from amo_bridge.crm.records import ContactRecord, DealRecord
+from amo_bridge.engine.outbox import Sendable
+from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.rules.deal import Deal
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """``contact``: the deal's main one; None if it has none."""
+
+    deal: Deal
+    record: DealRecord
+    contact: ContactRecord | None
+
+
+def recipients(rows: Sequence[Sendable], client: CrmClient, rule_engine: RuleEngine) -> dict[int, Recipient | NotSent]:
+    """Row id → whom it is for, or why nobody is to be reached about that deal. Raises CrmError."""
+    filters = rule_engine.account.is_api_filter_enabled
+    deals = deals_by_ids(client, {row.deal_id for row in rows}, filter_enabled=filters)
+    main_ids = {deal.main_contact_id for deal in deals.values() if deal.main_contact_id}
+    contacts = contacts_by_ids(client, main_ids, filter_enabled=filters) if main_ids else {}
+    tag = rule_engine.config.bridge.opt_out_tag
+    found: dict[int, Recipient | NotSent] = {}
+    for row in rows:
+        record = deals.get(row.deal_id)
+        if record is None:
+            found[row.id] = NotSent("сделки нет в аккаунте: удалена, объединена или не видна мосту")
+            continue
+        deal = rule_engine.viewer.deal(record)
+        if deal.has_tag(tag):
+            found[row.id] = NotSent(f"на сделке тег «{tag}»")
+            continue
+        found[row.id] = Recipient(deal, record, contacts.get(record.main_contact_id or 0))
+    return found

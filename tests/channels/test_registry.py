@@ -1,0 +1,114 @@
+"""The tables of channels: every name stands once, and what the config connects is served by whom it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any, get_args
+
+import pytest
+from support.channel_fakes import ScriptedPort
+from support.command_line import EXAMPLE
+from support.fakes import ACCOUNT, ScriptedCrm, clock, rule_engine
+
+from amo_bridge.channels import registry
+from amo_bridge.channels.port import Port
+from amo_bridge.channels.registry import (
+    BUILT_IN,
+    VENDORS,
+    ChannelContext,
+    UnconnectedPort,
+    Vendor,
+    channels_wanted,
+    connected,
+    ports_of,
+    ports_to_nowhere,
+    unconnected,
+)
+from amo_bridge.cli.check import warnings
+from amo_bridge.config.channels import VENDOR_SECTIONS, Channels, MailSection, TelegramSection
+from amo_bridge.config.loader import load
+from amo_bridge.config.model import Config
+from amo_bridge.engine.effects import CHANNEL_KINDS, OUTSIDE, Channel, OutsideKind
+from amo_bridge.rules.options import ActionsSpec
+from amo_bridge.storage.database import Store
+
+MAIL = MailSection.model_validate({"host": "mail.example", "from": "info@agency.example", "templates": "letters"})
+TELEGRAM = TelegramSection()
+
+
+def config(**sections: Any) -> Config:
+    return replace(load(EXAMPLE, {}), channels=Channels(**sections))
+
+
+def context(store: Store, of: Config) -> ChannelContext:
+    crm: Any = ScriptedCrm()
+    return ChannelContext(of, {}, store, ACCOUNT, crm, rule_engine, clock(), clock())
+
+
+def served(ports: list[Port]) -> set[str]:
+    return {port.channel for port in ports if not isinstance(port, UnconnectedPort)}
+
+
+def test_every_channel_and_every_kind_of_effect_stands_in_the_table_once() -> None:
+    assert {"crm", *CHANNEL_KINDS} == set(get_args(Channel))
+    named = [effect for kind in CHANNEL_KINDS.values() for effect in kind.effects]
+    assert sorted(named) == sorted(get_args(OutsideKind)) == sorted(OUTSIDE)
+    keys = [key for kind in CHANNEL_KINDS.values() for key in kind.action_keys]
+    assert set(keys) <= set(ActionsSpec.model_fields)
+
+
+def test_every_vendor_has_its_section_and_every_section_its_vendor() -> None:
+    assert sorted(vendor.section for vendor in VENDORS) == sorted(VENDOR_SECTIONS)
+    assert {field.name for field in fields(Channels)} == {*VENDOR_SECTIONS, "people", "series"}
+    assert not any(set(vendor.ports) & set(BUILT_IN) for vendor in VENDORS)
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({}, {"series", "ledger"}),
+        ({"telegram": TELEGRAM}, {"series", "ledger", "notices"}),
+        ({"mail": MAIL}, {"series", "ledger", "mail", "notices"}),
+        ({"mail": MAIL, "telegram": TELEGRAM}, {"series", "ledger", "mail", "notices"}),
+    ],
+    ids=["nothing", "telegram", "mail", "both"],
+)
+def test_a_port_for_every_channel_whatever_is_connected(
+    store: Store, sections: dict[str, Any], expected: set[str]
+) -> None:
+    of = config(**sections)
+    ports = ports_of(context(store, of))
+    assert [port.channel for port in ports] == list(CHANNEL_KINDS)
+    assert served(ports) == connected(of) == expected
+    assert served(ports_to_nowhere(context(store, of))) == {"series"}
+
+
+def test_what_rules_want_of_what_is_not_connected() -> None:
+    wanted = channels_wanted(config().rules)
+    assert {"mail", "notices"} <= set(wanted)
+    assert set(unconnected(config())) == set(wanted) - {"series", "ledger"}
+    assert set(unconnected(config(mail=MAIL))) == set(wanted) - connected(config(mail=MAIL))
+
+
+def sms(name: str) -> Callable[[ChannelContext], Port]:
+    class Named(ScriptedPort):
+        vendor = name
+
+    return lambda _: Named(channel="sms")
+
+
+def test_of_two_vendors_of_one_channel_the_first_serves_it_and_check_says_so(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both: Any = [Vendor(name, object, "", {"sms": sms(name)}) for name in ("telegram", "mail")]
+    monkeypatch.setattr(registry, "VENDORS", tuple(both))
+    of = config(mail=MAIL, telegram=TELEGRAM)
+    (port,) = [port for port in ports_of(context(store, of)) if port.channel == "sms"]
+    assert port.vendor == "telegram"  # type: ignore[attr-defined]
+    told = "канал «SMS» подключён к нескольким: [telegram], [mail]; работает только [telegram]"
+    assert told in list(warnings(of))
+
+
+def test_notices_by_two_ways_are_no_rivals() -> None:
+    assert not [words for words in warnings(config(mail=MAIL, telegram=TELEGRAM)) if "к нескольким" in words]
