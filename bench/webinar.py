@@ -12,14 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import requests
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
-from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.client import CrmClient, batches
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.tokens import LongLivedToken
@@ -124,7 +123,7 @@ def _fill(
 ) -> None:
     """The last of the attendees are known; every second of them has an open deal with a manager."""
     known = range(_new(attendees), attendees)
-    ids = [made for batch in _batches(known, BATCH_SIZE) for made in _make_contacts(client, account, batch)]
+    ids = [made for batch in batches(known, BATCH_SIZE) for made in _make_contacts(client, account, batch)]
     deals = _make_deals(client, account, ids[::2])
     indexed = [
         MirroredContact(
@@ -142,7 +141,7 @@ def _fill(
     )
     now = datetime.now(UTC)
     index, mirror = ContactIndex(store, key), Mirror(store, key)
-    for batch in _batches([*indexed, *others], INDEX_BATCH_SIZE):
+    for batch in batches([*indexed, *others], INDEX_BATCH_SIZE):
         with store.write() as connection:
             index.put(connection, batch, now)
     rows = client.pages("/api/v4/leads", {"with": "contacts"}, "leads")
@@ -164,7 +163,7 @@ def _make_deals(client: CrmClient, account: Account, contacts: Sequence[int]) ->
     """contact id → its open deal."""
     stage, manager = account.stage("Вебинары / Думает (поговорили)"), account.user("Наталья Белова").id
     found: dict[int, tuple[int, ...]] = {}
-    for batch in _batches(contacts, BATCH_SIZE):
+    for batch in batches(contacts, BATCH_SIZE):
         common = {
             "name": "x", "pipeline_id": stage.pipeline_id, "status_id": stage.status_id, "responsible_user_id": manager,
         }  # fmt: skip
@@ -172,11 +171,6 @@ def _make_deals(client: CrmClient, account: Account, contacts: Sequence[int]) ->
         made = client.post("/api/v4/leads", bodies)["_embedded"]["leads"]
         found |= {contact: (row["id"],) for contact, row in zip(batch, made, strict=True)}
     return found
-
-
-def _batches(many: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    for start in range(0, len(many), size):
-        yield many[start : start + size]
 
 
 @contextmanager

@@ -7,12 +7,12 @@ must be looked for first (crm/writes.py).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote_plus
 
 import requests
@@ -26,6 +26,13 @@ from amo_bridge.crm.tokens import Tokens
 from amo_bridge.errors import CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 
 Params = Mapping[str, Any]
+T = TypeVar("T")
+
+
+def batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items in pieces of at most ``size``, as one request (or one statement) may hold."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def php_query(params: Params) -> str:

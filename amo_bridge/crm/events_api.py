@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 from typing import Any, NamedTuple
 
-from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.client import CrmClient, batches
 from amo_bridge.crm.reads import notes_by_ids, tasks_by_ids
 from amo_bridge.crm.records import NoteRecord, TaskRecord
 from amo_bridge.crm.values import ENTITY_TYPES, embedded, identifier, integer, moment
@@ -187,8 +187,7 @@ class TaskChange(NamedTuple):
 def task_changes(client: CrmClient, task_ids: Sequence[int]) -> dict[tuple[int, str], list[TaskChange]]:
     """(task, DATE_CHANGED or DELETED) → such changes, the last first. Raises CrmError."""
     found: dict[tuple[int, str], list[TaskChange]] = {}
-    for start in range(0, len(task_ids), MAX_IDS):
-        chunk = task_ids[start : start + MAX_IDS]
+    for chunk in batches(task_ids, MAX_IDS):
         query = {"entity": "task", "entity_id": chunk, "type": f"{DELETED},{DATE_CHANGED}"}
         for row in embedded(client.get("/api/v4/events", {"filter": query, "limit": PAGE_SIZE}) or {}, "events"):
             task_id, common = identifier(row.get("entity_id")), _common(row)

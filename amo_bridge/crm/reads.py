@@ -7,12 +7,12 @@ filter did not bring is read another way: nothing that exists is ever missing fr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import structlog
 
-from amo_bridge.crm.client import BATCH_SIZE, CrmClient
+from amo_bridge.crm.client import BATCH_SIZE, CrmClient, batches
 from amo_bridge.crm.records import ContactRecord, DealRecord, NoteRecord, TaskRecord
 from amo_bridge.crm.values import api_text, embedded, identifier, integer, row_list
 
@@ -55,8 +55,7 @@ def files_by_ids(client: CrmClient, drive_url: str, uuids: Sequence[str]) -> dic
     """uuid → the service's row, of the files that are there and not in the bin. Raises CrmError."""
     wanted = sorted(set(uuids))
     found: dict[str, Mapping[str, Any]] = {}
-    for start in range(0, len(wanted), UUIDS_IN_ADDRESS):
-        chunk = wanted[start : start + UUIDS_IN_ADDRESS]
+    for chunk in batches(wanted, UUIDS_IN_ADDRESS):
         query = {"filter": {"uuid": ",".join(chunk)}, "limit": UUIDS_IN_ADDRESS}
         for row in embedded(client.get(f"{drive_url.rstrip('/')}/v1.0/files", query) or {}, "files"):
             if row.get("uuid") in chunk and not row.get("is_trashed"):
@@ -99,7 +98,7 @@ def tasks_of_deals(
     CrmError."""
     wanted = sorted(set(deal_ids))
     tasks: dict[int, TaskRecord] = {}
-    for chunk in _chunks(wanted):
+    for chunk in batches(wanted, IDS_IN_ADDRESS):
         query = {"filter": {"entity_type": "leads", "entity_id": chunk, "is_completed": are_completed}}
         tasks |= _records(_keyed(client.pages("/api/v4/tasks", query, "tasks")), TaskRecord.from_api)
     found: dict[int, list[TaskRecord]] = {deal_id: [] for deal_id in wanted}
@@ -113,7 +112,7 @@ def notes_of(client: CrmClient, kind: str, ids: Iterable[int], types: Iterable[s
     """The notes of these types on the cards of a kind (leads, contacts, companies), oldest first. Raises CrmError."""
     wanted, kinds = set(ids), tuple(types)
     notes: dict[int, NoteRecord] = {}
-    for chunk in _chunks(sorted(wanted)):
+    for chunk in batches(sorted(wanted), IDS_IN_ADDRESS):
         query = {"filter": {"entity_id": chunk, "note_type": kinds}}
         notes |= _records(_keyed(client.pages(f"/api/v4/{kind}/notes", query, "notes")), NoteRecord.from_api)
     found = [note for note in notes.values() if note.entity_id in wanted and note.note_type in kinds]
@@ -124,7 +123,7 @@ def notes_by_ids(client: CrmClient, kind: str, ids: Iterable[int]) -> dict[int, 
     """The notes that exist, of cards of a kind (leads, contacts, companies). Raises CrmError."""
     wanted = set(ids)
     notes: dict[int, NoteRecord] = {}
-    for chunk in _chunks(sorted(wanted)):
+    for chunk in batches(sorted(wanted), IDS_IN_ADDRESS):
         rows = _keyed(client.pages(f"/api/v4/{kind}/notes", {"filter": {"id": chunk}}, "notes"))
         notes |= _records({number: row for number, row in rows.items() if number in wanted}, NoteRecord.from_api)
     return notes
@@ -134,7 +133,7 @@ def _by_ids(client: CrmClient, kind: str, ids: Iterable[int], more: Row, filter_
     missing = set(ids)
     found: dict[int, Row] = {}
     filter_works = filter_enabled and len(missing) > 1
-    for chunk in _chunks(sorted(missing)) if filter_works else ():
+    for chunk in batches(sorted(missing), IDS_IN_ADDRESS) if filter_works else ():
         rows, filter_works = _filtered(client, kind, chunk, more)
         found |= rows
         if not filter_works:
@@ -151,12 +150,12 @@ def _by_ids(client: CrmClient, kind: str, ids: Iterable[int], more: Row, filter_
     return found
 
 
-def _filtered(client: CrmClient, kind: str, chunk: list[int], more: Row) -> tuple[dict[int, Row], bool]:
+def _filtered(client: CrmClient, kind: str, chunk: Sequence[int], more: Row) -> tuple[dict[int, Row], bool]:
     """The rows of a filtered list, and whether the filter worked: one row that was not asked for says no."""
     found: dict[int, Row] = {}
     for row in client.pages(f"/api/v4/{kind}", {"filter": {"id": chunk}, **more}, kind):
         number = identifier(row.get("id"))
-        if number not in chunk:
+        if number is None or number not in chunk:
             return found, False
         found[number] = row
     return found, True
@@ -191,8 +190,3 @@ def _keyed(rows: Iterable[Row]) -> dict[int, Row]:
 
 def _records(rows: Mapping[int, Row], make: Callable[[Row], Kind]) -> dict[int, Kind]:
     return {number: make(row) for number, row in rows.items()}
-
-
-def _chunks(ids: list[int]) -> Iterator[list[int]]:
-    for start in range(0, len(ids), IDS_IN_ADDRESS):
-        yield ids[start : start + IDS_IN_ADDRESS]

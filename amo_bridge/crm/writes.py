@@ -14,7 +14,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
-from amo_bridge.crm.client import BATCH_SIZE, CrmClient
+from amo_bridge.crm.client import BATCH_SIZE, CrmClient, batches
 from amo_bridge.crm.reads import file_ids_of_deal
 from amo_bridge.crm.values import embedded, identifier
 from amo_bridge.errors import CrmError, CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
@@ -301,7 +301,7 @@ def _find_links(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch
 
 def _links(client: CrmClient, deal_ids: list[int]) -> Iterator[tuple[int, int]]:
     """(deal, contact) of all contacts linked to these deals."""
-    for ids in _chunks(deal_ids):
+    for ids in batches(deal_ids, IDS_PER_REQUEST):
         query = {"filter": {"entity_id": ids, "to_entity_type": "contacts"}}
         for row in embedded(client.get("/api/v4/leads/links", query) or {}, "links"):
             deal_id, contact_id = identifier(row.get("entity_id")), identifier(row.get("to_entity_id"))
@@ -325,16 +325,11 @@ def _rows_by(
     client: CrmClient, path: str, name: str, more: Mapping[str, Any], key: str, ids: Iterable[int]
 ) -> Iterator[Row]:
     """Rows whose ``key`` is one of ``ids``. The filter may be silently ignored, so every row is checked."""
-    for chunk in _chunks(sorted(ids)):
+    for chunk in batches(sorted(ids), IDS_PER_REQUEST):
         params = {"filter": {**more, key: chunk}, "order": {"id": "desc"}}
         for row in client.pages(path, params, name):
             if row.get(key) in chunk:
                 yield row
-
-
-def _chunks(ids: Sequence[int]) -> Iterator[list[int]]:
-    for start in range(0, len(ids), IDS_PER_REQUEST):
-        yield list(ids[start : start + IDS_PER_REQUEST])
 
 
 def _match(

@@ -23,7 +23,7 @@ from amo_bridge.events import Event, TaskAnswered, TaskReported
 from amo_bridge.events.codec import fingerprint, to_json
 from amo_bridge.mirror.tasks import Fresh, ReadTasks, record_task_events, settling
 from amo_bridge.mirror.touches import answers_in, record_touches
-from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.database import Store, chunks, insert_new
 from amo_bridge.storage.tables import events, in_open_state, inbox, outbox
 
 # How long the result of a completed task is waited for, if no webhook brings it.
@@ -187,8 +187,7 @@ def _with_answers(connection: Connection, account_id: int, reported: Sequence[Qu
 
 def _existing_keys(connection: Connection, account_id: int, keys: Sequence[str]) -> set[str]:
     existing: set[str] = set()
-    for start in range(0, len(keys), BATCH_SIZE):
-        chunk = keys[start : start + BATCH_SIZE]
+    for chunk in chunks(keys, BATCH_SIZE):
         query = select(events.c.key).where(events.c.account == account_id, events.c.key.in_(chunk))
         existing |= set(connection.execute(query).scalars())
     return existing

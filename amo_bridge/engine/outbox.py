@@ -31,11 +31,8 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.writes import WRITE_KINDS
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.effects import NEW_ID, NEW_URL, Channel, Effect, in_channel
-from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.database import Store, chunks, insert_new
 from amo_bridge.storage.tables import in_open_state, made, outbox
-
-# Both databases limit the parameters of one statement.
-CHUNK_SIZE = 500
 
 # --- adding -----------------------------------------------------------------------------------------------------------
 
@@ -141,8 +138,8 @@ def _insert(connection: Connection, account: int, new: Sequence[Planned], now: d
 def _ids(connection: Connection, account: int, keys: Sequence[str]) -> dict[str, int]:
     """Key → row id, of those keys that are in the outbox."""
     found: dict[str, int] = {}
-    for start in range(0, len(keys), CHUNK_SIZE):
-        wanted = (outbox.c.account == account, outbox.c.key.in_(keys[start : start + CHUNK_SIZE]))
+    for chunk in chunks(keys):
+        wanted = (outbox.c.account == account, outbox.c.key.in_(chunk))
         rows = connection.execute(select(outbox.c.key, outbox.c.id).where(*wanted))
         found |= {row.key: row.id for row in rows}
     return found
@@ -283,11 +280,10 @@ class Outbox:
 
     def _release(self, connection: Connection, done: Mapping[int, tuple[int | None, str]]) -> None:
         """Make ready what waited for these, with their ids and addresses filled in."""
-        ids = list(done)
-        for start in range(0, len(ids), CHUNK_SIZE):
+        for chunk in chunks(list(done)):
             # The account and the open states are there for the index: nothing else finds rows by what they wait for.
             open_rows = (outbox.c.account == self._account, in_open_state(outbox), outbox.c.state == "waiting")
-            which = (*open_rows, outbox.c.after_id.in_(ids[start : start + CHUNK_SIZE]))
+            which = (*open_rows, outbox.c.after_id.in_(chunk))
             followers = connection.execute(select(outbox.c.id, outbox.c.after_id, outbox.c.payload).where(*which)).all()
             for follower in followers:
                 entity_id, url = done[follower.after_id]
@@ -317,16 +313,15 @@ class Outbox:
         ids = sorted(set(entity_ids))
         found: set[int] = set()
         with self._store.read() as connection:
-            for start in range(0, len(ids), CHUNK_SIZE):
-                among = made.c.entity_id.in_(ids[start : start + CHUNK_SIZE])
+            for chunk in chunks(ids):
+                among = made.c.entity_id.in_(chunk)
                 query = select(made.c.entity_id).where(made.c.account == self._account, made.c.kind == kind, among)
                 found |= set(connection.execute(query).scalars())
         return found
 
     def _set(self, connection: Connection, rows: Sequence[Sendable], **values: object) -> None:
-        for start in range(0, len(rows), CHUNK_SIZE):
-            ids = [row.id for row in rows[start : start + CHUNK_SIZE]]
-            connection.execute(update(outbox).where(outbox.c.id.in_(ids)).values(**values))
+        for chunk in chunks([row.id for row in rows]):
+            connection.execute(update(outbox).where(outbox.c.id.in_(chunk)).values(**values))
 
 
 def _first_of_each_deal(rows: Iterable[Row[Any]], now: float) -> Iterable[Row[Any]]:

@@ -22,7 +22,7 @@ from amo_bridge.engine.timers import Timers
 from amo_bridge.events import CallLogged, Event, TaskAnswered
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.retry import delay
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import Store, chunks
 from amo_bridge.storage.tables import events
 
 log = structlog.get_logger()
@@ -88,8 +88,7 @@ class Recorder:
         """Write a round's result, some events at a time."""
         now = self._clock.now()
         processed = {event.event_id: event for event in result.processed}
-        for start in range(0, len(result.done), CHUNK_SIZE):
-            ids = result.done[start : start + CHUNK_SIZE]
+        for ids in chunks(result.done, CHUNK_SIZE):
             chunk = [processed[event_id] for event_id in ids if event_id in processed]
             calls = [call for event_id in ids for call in result.calls.get(event_id, ())]
             pending = [event.pending_answer for event in chunk if event.pending_answer]

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import select
 
 from amo_bridge.clock import Clock
-from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.client import CrmClient, batches
 from amo_bridge.crm.reads import deals_by_ids
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.writes import WRITE_KINDS, BatchResult, LostWrite, Written, find_lost, write_batch
@@ -20,7 +20,7 @@ from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmRefused, CrmStopped, CrmTemporary
 from amo_bridge.retry import delay
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import Store, chunks
 from amo_bridge.storage.tables import events
 
 log = structlog.get_logger()
@@ -102,8 +102,7 @@ class Sender:
             self._outbox.later(doubted, self._settle, str(result.error), state="doubt")
 
     def _settle_written(self, pairs: Sequence[tuple[Sendable, Written]]) -> None:
-        for start in range(0, len(pairs), SETTLE_BATCH_SIZE):
-            chunk = pairs[start : start + SETTLE_BATCH_SIZE]
+        for chunk in chunks(pairs, SETTLE_BATCH_SIZE):
             with self._store.write() as connection:
                 self._outbox.done_all(
                     connection,
@@ -198,15 +197,13 @@ def _has_moved(record: DealRecord, row: Sendable) -> bool:
     return (record.pipeline_id, record.status_id) == (row.body.get("pipeline_id"), row.body.get("status_id"))
 
 
-def _batches(rows: Sequence[Sendable]) -> Iterator[list[Sendable]]:
+def _batches(rows: Sequence[Sendable]) -> Iterator[Sequence[Sendable]]:
     """Rows of one kind together, in the order of their first, at most as many as one request may hold."""
     by_kind: dict[str, list[Sendable]] = {}
     for row in rows:
         by_kind.setdefault(row.kind, []).append(row)
     for kind, same in by_kind.items():
-        size = WRITE_KINDS[kind].batch_size
-        for start in range(0, len(same), size):
-            yield same[start : start + size]
+        yield from batches(same, WRITE_KINDS[kind].batch_size)
 
 
 def _log_fields(row: Sendable) -> dict[str, object]:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 
+from amo_bridge.crm.client import batches
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.storage import migrate
 from amo_bridge.storage.tables import metadata
@@ -58,10 +59,9 @@ CHUNK = 500
 One = TypeVar("One")
 
 
-def chunks(many: Sequence[One]) -> Iterator[Sequence[One]]:
-    """Pieces that one statement can name."""
-    for start in range(0, len(many), CHUNK):
-        yield many[start : start + CHUNK]
+def chunks(many: Sequence[One], size: int = CHUNK) -> Iterator[Sequence[One]]:
+    """Pieces that one statement can name, or one transaction should write."""
+    return batches(many, size)
 
 
 def insert_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
