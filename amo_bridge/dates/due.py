@@ -11,13 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any, ClassVar, Protocol
-
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from typing import ClassVar, Protocol, Self
 
 from amo_bridge.clock import in_utc
 from amo_bridge.dates.calendar import ALL_DAY, WorkCalendar
+from amo_bridge.dates.phrase import PhraseType
 from amo_bridge.text.names import same_name
 
 Fields = Mapping[str, object]
@@ -344,17 +342,20 @@ _NUMBER = re.compile(r"\d+(?::\d+)?")
 
 
 @dataclass(frozen=True)
-class Due:
+class Due(PhraseType):
     """A due phrase. Phrases of the same meaning are equal («2 days», «2 дня»); ``str()`` is the phrase as written.
 
     In a pydantic model it is a field's type: a string in TOML.
     """
 
+    subject: ClassVar[str] = "срок"
+    examples: ClassVar[str] = _SHOWN
+
     phrase: str = field(compare=False)
     plan: Plan = field(repr=False)
 
     @classmethod
-    def parse(cls, text: str) -> Due:
+    def parse(cls, text: str) -> Self:
         """Understand a phrase. ValueError, in Russian: the bad part, the nearest valid phrase, three examples."""
         phrase = " ".join(text.split())
         try:
@@ -365,7 +366,7 @@ class Due:
         raise ValueError(f"{told}. Ближайшая верная запись: «{nearest}». Примеры: {_SHOWN}")
 
     @classmethod
-    def of_field(cls, name: str, shift: str = "") -> Due:
+    def of_field(cls, name: str, shift: str = "") -> Self:
         """The date in a field, by its literal name, whatever signs it has; ``shift``: «+ 2 working days», «12:00» …
 
         A bad shift is a ValueError as in ``parse``.
@@ -374,7 +375,7 @@ class Due:
         return cls.parse(f"field: {opening}{name}{closing} {shift}")
 
     @classmethod
-    def exactly(cls, moment: datetime) -> Due:
+    def exactly(cls, moment: datetime) -> Self:
         """This very moment (aware), such as the one a task had before."""
         return cls(f"{moment:%d.%m.%Y %H:%M %Z}", Moment(moment))
 
@@ -390,25 +391,6 @@ class Due:
         counts from one; empty there is FieldNotFilled, another type FieldNotADate, and a naive moment a ValueError.
         """
         return self.plan.resolve(now, calendar, fields)
-
-    def __str__(self) -> str:
-        return self.phrase
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            cls._from_config,
-            json_schema_input_schema=core_schema.str_schema(),
-            serialization=core_schema.to_string_ser_schema(),
-        )
-
-    @classmethod
-    def _from_config(cls, value: object) -> Due:
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, str):
-            raise ValueError(f"срок пишется словами в кавычках, а не «{value}». Примеры: {_SHOWN}")
-        return cls.parse(value)
 
 
 def _nearest(phrase: str, bad: str) -> str:

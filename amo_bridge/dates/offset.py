@@ -9,13 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
-from typing import Any
-
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from typing import ClassVar, Self
 
 from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.dates.due import Days, Due, Fields, FromField
+from amo_bridge.dates.phrase import PhraseType
 
 _DATE = "дата"
 _SHOWN = "«- 5 d», «+ 2 рабочих дня», «+ 1 d 10:00», «+ 7 d + 5 working days»; в тот же день — пусто"
@@ -23,14 +21,17 @@ _PARTS = re.compile(r"(?=[-+−–—]\s*\d)")
 
 
 @dataclass(frozen=True)
-class Offset:
+class Offset(PhraseType):
     """Equal shifts have equal parts; ``str()`` is the phrase as written. An option's type: a text in TOML."""
+
+    subject: ClassVar[str] = "сдвиг от даты"
+    examples: ClassVar[str] = _SHOWN
 
     phrase: str = field(compare=False)
     parts: tuple[Due, ...] = field(repr=False)
 
     @classmethod
-    def parse(cls, text: str) -> Offset:
+    def parse(cls, text: str) -> Self:
         """Understand a phrase; empty is the date itself. ValueError (Russian) with the bad part."""
         phrase = " ".join(text.split())
         told = [part.strip() for part in _PARTS.split(phrase) if part.strip()] or [""]
@@ -50,22 +51,6 @@ class Offset:
 
     def __str__(self) -> str:
         return self.phrase or "в тот же день"
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            cls._from_config,
-            json_schema_input_schema=core_schema.str_schema(),
-            serialization=core_schema.to_string_ser_schema(),
-        )
-
-    @classmethod
-    def _from_config(cls, value: object) -> Offset:
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, str):
-            raise ValueError(f"сдвиг от даты пишется словами в кавычках, а не «{value}». Примеры: {_SHOWN}")
-        return cls.parse(value)
 
 
 @dataclass(frozen=True)

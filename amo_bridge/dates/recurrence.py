@@ -14,12 +14,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
-
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from typing import ClassVar, Self
 
 from amo_bridge.dates.calendar import WorkCalendar
+from amo_bridge.dates.phrase import PhraseType
 
 _SHOWN = "«пн 10:00», «среда, пятница 16:00», «рабочий день 18:30», «1 число 10:00», «последнее число 16:00»"
 _TIMED = re.compile(r"(?P<day>.+?)\s+(?:(?:в|at)\s+)?(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)")
@@ -61,11 +59,14 @@ class Slot:
 
 
 @dataclass(frozen=True)
-class Recurrence:
+class Recurrence(PhraseType):
     """Equal ones have equal days and times; ``str()`` is the phrase as written. An option's type: a text in TOML.
 
     ``weekdays`` (0 is Monday), or ``day_of_month`` (31: the last one), or neither: every working day.
     """
+
+    subject: ClassVar[str] = "когда повторять,"
+    examples: ClassVar[str] = _SHOWN
 
     phrase: str = field(compare=False)
     at: time
@@ -73,7 +74,7 @@ class Recurrence:
     day_of_month: int | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Recurrence:
+    def parse(cls, text: str) -> Self:
         """Understand a phrase. ValueError (Russian)."""
         phrase = " ".join(text.split())
         timed = _TIMED.fullmatch(phrase.casefold().replace("ё", "е"))
@@ -122,25 +123,6 @@ class Recurrence:
         if self.day_of_month is not None:
             return day.replace(day=1)
         return day - timedelta(days=day.weekday()) if self.weekdays else day
-
-    def __str__(self) -> str:
-        return self.phrase
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(
-            cls._from_config,
-            json_schema_input_schema=core_schema.str_schema(),
-            serialization=core_schema.to_string_ser_schema(),
-        )
-
-    @classmethod
-    def _from_config(cls, value: object) -> Recurrence:
-        if isinstance(value, cls):
-            return value
-        if not isinstance(value, str):
-            raise ValueError(f"когда повторять, пишется словами в кавычках, а не «{value}». Примеры: {_SHOWN}")
-        return cls.parse(value)
 
 
 # Thousands of deals are planned at one moment, and their slots are the same.
