@@ -13,7 +13,18 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from amo_bridge.events import ClientAnswered
-from amo_bridge.rules import Action, ActionsSpec, Condition, CreateTask, Deal, Options, Skip, StageName, handler
+from amo_bridge.rules import (
+    Action,
+    ActionsSpec,
+    Condition,
+    Deal,
+    Options,
+    Skip,
+    StageName,
+    handler,
+    new_tasks_only,
+    skip_unless,
+)
 
 SLOT = "answered"
 
@@ -36,9 +47,7 @@ def client_answer_starts_deeds(
         return Skip("клиент ответил не тем способом, которого ждёт правило")
     if options.with_files and not event.files:
         return Skip("в ответе клиента нет файлов")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
-    still_open = {task.slot for task in deal.own_tasks if not task.is_completed}
-    deeds = options.do.for_deal(deal, slot=SLOT)
-    new = [deed for deed in deeds if not (isinstance(deed, CreateTask) and deed.slot in still_open)]
+    if unmet := skip_unless(options.when, deal):
+        return unmet
+    new = new_tasks_only(options.do.for_deal(deal, slot=SLOT), deal)
     return new or Skip("задача об ответе клиента ещё открыта")

@@ -31,6 +31,7 @@ from amo_bridge.rules import (
     Text,
     handler,
     same_name,
+    skip_unless,
 )
 
 
@@ -63,8 +64,8 @@ def date_field_sets_task(
         return Skip("изменилось не это поле" if isinstance(event, FieldChanged) else "правило не привязано к этапам")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» дата не ставит задачу")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     actions = [action for field in fields for action in _steer(field, deal, options)]
     return actions or Skip("задача с этой датой уже стоит" if any(map(deal.has, fields)) else "дата не заполнена")
 
@@ -77,7 +78,7 @@ def _fields_concerned(event: FieldChanged | StageEntered, options: DateFieldSets
 
 def _steer(field: DateFieldName, deal: Deal, options: DateFieldSetsTask) -> list[Action]:
     """What makes the rule's open tasks for this field agree with the date."""
-    still_open = [task for task in deal.own_tasks if task.slot == field and not task.is_completed]
+    still_open = deal.own_open_tasks(field)
     if not deal.has(field):
         return [] if options.when_emptied == "keep" else [_close(task, field, deal) for task in still_open]
     spec = options.task_for(field)

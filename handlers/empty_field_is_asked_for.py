@@ -29,7 +29,9 @@ from amo_bridge.rules import (
     begins_with,
     comment_after,
     handler,
+    new_tasks_only,
     same_name,
+    skip_unless,
 )
 
 PLACE = "{field}"
@@ -56,12 +58,13 @@ def empty_field_is_asked_for(event: News, deal: Deal, options: EmptyFieldIsAsked
         return Skip(why_not)
     if not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» не из этого правила")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     empty = [name for name in options.fields if not deal.has(name)]
-    asked = {task.slot for task in deal.own_tasks if not task.is_completed} if empty else set()
-    new: list[Action] = [_question(name, deal, options) for name in empty if name not in asked]
-    return new or Skip("об этих полях уже спросили" if empty else "поля заполнены")
+    if not empty:
+        return Skip("поля заполнены")
+    questions = [_question(name, deal, options) for name in empty]
+    return new_tasks_only(questions, deal) or Skip("об этих полях уже спросили")
 
 
 def _not_the_moment(event: StageEntered | TaskAnswered, options: EmptyFieldIsAskedFor) -> str:
@@ -87,8 +90,8 @@ def _filled(event: FieldChanged, deal: Deal, options: EmptyFieldIsAskedFor) -> S
         return Skip("изменилось не это поле")
     if not deal.has(name):
         return Skip("поле пусто")
-    still_open = [task for task in deal.own_tasks if task.slot == name and not task.is_completed]
     closed: list[Action] = [
-        FinishTask(deal_id=deal.id, task_id=task.id, result=f"«{name}»: {deal.text(name)}") for task in still_open
+        FinishTask(deal_id=deal.id, task_id=task.id, result=f"«{name}»: {deal.text(name)}")
+        for task in deal.own_open_tasks(name)
     ]
     return closed or Skip("об этом поле не спрашивали")

@@ -20,6 +20,7 @@ from amo_bridge.rules import (
     StoreFile,
     handler,
     same_name,
+    skip_unless,
     starts_with,
 )
 
@@ -38,8 +39,8 @@ def file_is_stored(event: FileAttached, deal: Deal, options: FileIsStored) -> Sk
         return Skip(f"файл «{event.file_name}» назван не так, как ждёт правило")
     if options.pipelines and not any(same_name(deal.stage.pipeline, name) for name in options.pipelines):
         return Skip(f"документы воронки «{deal.stage.pipeline}» это правило не хранит")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     return StoreFile(
         deal_id=deal.id,
         file_name=event.file_name,

@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import FileAttached
-from amo_bridge.rules import Condition, Deal, MoveDeal, Options, Skip, StageName, handler, starts_with
+from amo_bridge.rules import Condition, Deal, MoveDeal, Options, Skip, StageName, handler, skip_unless, starts_with
 
 
 class FileMovesDeal(Options):
@@ -30,6 +30,6 @@ def file_moves_deal(event: FileAttached, deal: Deal, options: FileMovesDeal) -> 
         return Skip("сделка уже на нужном этапе")
     if not deal.is_on(options.from_stages):
         return Skip(f"этап «{deal.stage.title}» не ждёт этот файл")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     return MoveDeal(deal_id=deal.id, to=options.to_stage)

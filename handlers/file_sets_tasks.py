@@ -24,6 +24,7 @@ from amo_bridge.rules import (
     handler,
     plain,
     same_name,
+    skip_unless,
     starts_with,
     without_extension,
 )
@@ -45,8 +46,8 @@ def file_sets_tasks(event: FileAttached, deal: Deal, options: FileSetsTasks) -> 
         return Skip(f"файл «{event.file_name}» назван не так, как ждёт правило")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» не ждёт этот файл")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     version = _version(event, options)
     if any(task.slot.partition("|")[2] == version for task in deal.own_tasks):
         return Skip("файл с этим именем уже был: новая версия правило не запускает")

@@ -16,14 +16,15 @@ from amo_bridge.rules import (
     Action,
     ActionsSpec,
     Condition,
-    CreateTask,
     Deal,
     FieldName,
     Options,
     Skip,
     StageName,
     handler,
+    new_tasks_only,
     same_name,
+    skip_unless,
 )
 
 
@@ -43,9 +44,7 @@ def filled_field_starts_deeds(event: FieldChanged, deal: Deal, options: FilledFi
         return Skip("поле пусто")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» это поле ничего не запускает")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
-    deeds = options.do.for_deal(deal, slot=field)
-    still_open = {task.slot for task in deal.own_tasks if not task.is_completed}
-    new = [deed for deed in deeds if not (isinstance(deed, CreateTask) and deed.slot in still_open)]
+    if unmet := skip_unless(options.when, deal):
+        return unmet
+    new = new_tasks_only(options.do.for_deal(deal, slot=field), deal)
     return new or Skip("задача об этом поле ещё открыта")

@@ -92,7 +92,7 @@ def finished_task_needs_proof(event: TaskFinished, deal: Deal, options: Finished
     if options.is_proven(deal, since):
         return Skip("подтверждение есть")
     again = _again(event, deal, options, since)
-    if any(task.slot == again.slot and not task.is_completed for task in deal.own_tasks):
+    if deal.own_open_tasks(again.slot):
         return Skip("задача уже поставлена снова")
     told = options.without_proof.for_deal(deal, slot=f"{event.task_id}.told") if options.without_proof else []
     return [again, _why(event, deal, options), *told]

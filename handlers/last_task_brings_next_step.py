@@ -15,7 +15,18 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import TaskFinished
-from amo_bridge.rules import Action, ActionsSpec, Condition, Deal, Skip, StageName, WantedFile, WhichTasks, handler
+from amo_bridge.rules import (
+    Action,
+    ActionsSpec,
+    Condition,
+    Deal,
+    Skip,
+    StageName,
+    WantedFile,
+    WhichTasks,
+    handler,
+    skip_unless,
+)
 
 
 class LastTaskBringsNextStep(WhichTasks):
@@ -39,8 +50,8 @@ def last_task_brings_next_step(event: TaskFinished, deal: Deal, options: LastTas
     if deal.stage_since is None:
         # Several tasks finished at once are told one by one, and the first of them may have moved the deal.
         return Skip("приход сделки на этот этап ещё не рассмотрен, его задачи не поставлены")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     still_open = options.counted(deal.open_tasks)
     if still_open:
         return Skip(f"ещё открыты задачи: {len(still_open)}, среди них «{still_open[0].text}»")

@@ -73,7 +73,7 @@ def missed_call_moves_deal(event: CallLogged, deal: Deal, options: MissedCallMov
 
 
 def _waiting(deal: Deal) -> list[Task]:
-    return [task for task in deal.own_tasks if task.slot == AGAIN and not task.is_completed]
+    return deal.own_open_tasks(AGAIN)
 
 
 def _closed(deal: Deal, why: str) -> list[Action]:

@@ -102,4 +102,4 @@ def _explained(event: NoteAdded, deal: Deal, options: MovedDeadlineNeedsReason) 
 
 def _waiting(deal: Deal) -> list[Task]:
     """Its open tasks that ask for a reason."""
-    return [task for task in deal.own_tasks if not task.is_completed and ALSO not in task.slot]
+    return [task for task in deal.own_open_tasks() if ALSO not in task.slot]

@@ -33,6 +33,7 @@ from amo_bridge.rules import (
     handler,
     read_service_lines,
     same_name,
+    skip_unless,
     steered,
 )
 
@@ -64,8 +65,8 @@ def service_lines_set_tasks(
         return Skip("сделка уже ушла с этого этапа")
     if not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» услуги не ставят задач")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     wanted = _wanted(deal.text(options.services.field), deal, options)
     return steered(deal, wanted, before, GONE) or Skip("у каждой услуги уже есть свои задачи")
 

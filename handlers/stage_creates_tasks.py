@@ -12,7 +12,19 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import StageEntered
-from amo_bridge.rules import Action, Condition, Deal, Options, Skip, StageName, TaskSpec, handler, stage_is_one_of
+from amo_bridge.rules import (
+    Action,
+    Condition,
+    Deal,
+    Options,
+    Skip,
+    StageName,
+    TaskSpec,
+    handler,
+    new_tasks_only,
+    skip_unless,
+    stage_is_one_of,
+)
 
 
 class StageCreatesTasks(Options):
@@ -30,12 +42,11 @@ def stage_creates_tasks(event: StageEntered, deal: Deal, options: StageCreatesTa
         return Skip(f"этап «{deal.stage.title}» не из этого правила")
     if options.from_stages and not stage_is_one_of(event.from_stage_name, options.from_stages):
         return Skip("сделка пришла с другого этапа")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     wanted = [(str(number), spec) for number, spec in enumerate(options.tasks)]
     wanted = [(slot, spec) for slot, spec in wanted if spec.when is None or spec.when.holds(deal)]
     if not wanted:
         return Skip("ни одна задача не подходит этой сделке")
-    still_open = {task.slot for task in deal.own_tasks if not task.is_completed}
-    missing = [(slot, spec) for slot, spec in wanted if slot not in still_open]
-    return [spec.for_deal(deal, slot=slot) for slot, spec in missing] or Skip("эти задачи ещё открыты")
+    tasks = [spec.for_deal(deal, slot=slot) for slot, spec in wanted]
+    return new_tasks_only(tasks, deal) or Skip("эти задачи ещё открыты")

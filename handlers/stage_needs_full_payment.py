@@ -24,6 +24,7 @@ from amo_bridge.rules import (
     Skip,
     StageName,
     handler,
+    skip_unless,
 )
 
 
@@ -42,8 +43,8 @@ def stage_needs_full_payment(event: StageEntered, deal: Deal, options: StageNeed
         return Skip("сделка уже ушла с этого этапа")
     if not deal.is_on(options.entering):
         return Skip(f"переход на «{deal.stage.title}» это правило не проверяет")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     if set(options.may_pass) & set(event.user_is):
         return Skip("этому человеку можно и так")
     paid = _number(deal.text(options.paid_field))

@@ -31,6 +31,7 @@ from amo_bridge.rules import (
     TaskSpec,
     describe_duration,
     handler,
+    skip_unless,
 )
 
 Heard = StageEntered | TaskAdded | TaskUpdated | TaskCompleted | TaskDeleted
@@ -53,8 +54,8 @@ class StageNeedsTask(Options):
 def stage_needs_task(event: Heard, deal: Deal, options: StageNeedsTask) -> Skip | list[Action]:
     if not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» задача не обязательна")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     own = [task for task in deal.open_tasks if task.is_own]
     theirs = sorted((task for task in deal.open_tasks if not task.made_by), key=lambda task: task.due)
     if not theirs:

@@ -14,7 +14,7 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import StageEntered
-from amo_bridge.rules import Action, CarryOver, Condition, Deal, Skip, StageName, handler
+from amo_bridge.rules import Action, CarryOver, Condition, Deal, Skip, StageName, handler, skip_unless
 
 
 class StageOpensDeal(CarryOver):
@@ -29,8 +29,8 @@ def stage_opens_deal(event: StageEntered, deal: Deal, options: StageOpensDeal) -
         return Skip("сделка уже ушла с этого этапа")
     if not deal.is_on(options.stages) or not options.takes(deal):
         return Skip(f"этап «{deal.stage.title}» не из этого правила")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     if options.once:
         return options.shown(deal) if deal.own_deals else options.new_deal(deal)
     came = deal.stage_since or event.at

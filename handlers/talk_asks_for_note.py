@@ -24,7 +24,7 @@ class TalkAsksForNote(Options):
 
 @handler(on=(CallLogged, NoteAdded), options=TalkAsksForNote, needs={"own_tasks", "notes"})
 def talk_asks_for_note(event: CallLogged | NoteAdded, deal: Deal, options: TalkAsksForNote) -> Skip | list[Action]:
-    waiting = [task for task in deal.own_tasks if not task.is_completed]
+    waiting = deal.own_open_tasks()
     if isinstance(event, NoteAdded):
         if why := says_nothing(event, options.letters):
             return Skip(why)

@@ -27,6 +27,7 @@ from amo_bridge.rules import (
     begins_with,
     comment_after,
     handler,
+    skip_unless,
 )
 
 
@@ -48,8 +49,8 @@ def task_answer_decides(event: TaskAnswered, deal: Deal, options: TaskAnswerDeci
         return Skip(f"задача «{event.text}» не та, чьего ответа ждёт правило")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» этого ответа не ждёт")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     result = event.result or ""
     for answer in options.answers:
         comment = comment_after(result, answer.words)
@@ -63,8 +64,7 @@ def _needless(answer: Answer, event: TaskAnswered, deal: Deal) -> list[Action]:
     """The task that asked again, when the result came after all."""
     return [
         FinishTask(deal_id=deal.id, task_id=task.id, result=f"Ответ получен: «{answer.words[0]}»")
-        for task in deal.own_tasks
-        if task.slot == _again(event) and not task.is_completed
+        for task in deal.own_open_tasks(_again(event))
     ]
 
 

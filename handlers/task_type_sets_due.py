@@ -24,6 +24,7 @@ from amo_bridge.rules import (
     TaskTypeName,
     handler,
     same_name,
+    skip_unless,
 )
 
 
@@ -37,8 +38,8 @@ class TaskTypeSetsDue(Options):
 def task_type_sets_due(event: TaskAdded, deal: Deal, options: TaskTypeSetsDue) -> Skip | ChangeTask:
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» срок задачи не назначается")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     task = next((task for task in deal.open_tasks if task.id == event.task_id), None)
     if task is None:
         return Skip("задача уже закрыта")

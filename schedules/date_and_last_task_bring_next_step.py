@@ -31,6 +31,7 @@ from amo_bridge.rules import (
     Times,
     WhichTasks,
     schedule,
+    skip_unless,
 )
 
 STEP = "дата наступила"
@@ -70,8 +71,8 @@ def date_and_last_task_bring_next_step(
         return Skip("приход сделки на этот этап ещё не рассмотрен, его задачи не поставлены")
     if not _has_come(event, deal, options):
         return Skip(f"дата «{options.field}» ещё не наступила")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     still_open = options.counted(deal.open_tasks)
     if still_open:
         return Skip(f"ещё открыты задачи: {len(still_open)}, среди них «{still_open[0].text}»")

@@ -37,6 +37,7 @@ from amo_bridge.rules import (
     names_are_unique,
     on_leaving,
     schedule,
+    skip_unless,
     stage_is_one_of,
 )
 
@@ -104,8 +105,8 @@ def date_ladder(
     step = next((step for step in options.steps if step.title == event.step), None)
     if step is None:
         return Skip("такого шага в правиле больше нет")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     if options.once_per_contact and is_for_an_older_deal(event, deal):
         return Skip("у этого контакта есть сделка старше, шаг делается на ней")
     return step.actions(event, deal, slot=step.slot(counted.field))

@@ -34,6 +34,7 @@ from amo_bridge.rules import (
     read_service_lines,
     same_name,
     schedule,
+    skip_unless,
 )
 
 STEP = "дата наступила"
@@ -74,8 +75,8 @@ def date_sets_tasks_for_people(event: StepDue, deal: Deal, options: DateSetsTask
         return Skip(f"на этапе «{deal.stage.title}» это правило не действует")
     if event.anchor != deal.text(options.field):
         return Skip("дата уже другая")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     people = dict(_people(deal, options))
     if not people:
         return Skip("в сделке нет ни блогеров, ни людей нужного вида")

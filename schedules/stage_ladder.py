@@ -32,6 +32,7 @@ from amo_bridge.rules import (
     names_are_unique,
     on_leaving,
     schedule,
+    skip_unless,
     stage_is_one_of,
 )
 
@@ -88,8 +89,8 @@ def stage_ladder(event: StepDue | StageEntered, deal: Deal, options: StageLadder
     step = next((step for step in options.steps if step.title == event.step), None)
     if step is None:
         return Skip("такого шага в правиле больше нет")
-    if options.when and not options.when.holds(deal):
-        return Skip(f"не выполнено условие: {options.when}")
+    if unmet := skip_unless(options.when, deal):
+        return unmet
     return step.actions(event, deal, slot=step.title)
 
 

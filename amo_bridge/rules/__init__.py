@@ -75,6 +75,8 @@ from amo_bridge.rules.options import (
     TaskSpec,
     Violation,
     ViolationSpec,
+    new_tasks_only,
+    skip_unless,
 )
 from amo_bridge.rules.service_lines import (
     Blogger,
@@ -176,6 +178,7 @@ __all__ = [
     "is_picture",
     "moved",
     "names_are_unique",
+    "new_tasks_only",
     "normalise",
     "on_leaving",
     "plain",
@@ -184,6 +187,7 @@ __all__ = [
     "says_nothing",
     "says_something",
     "schedule",
+    "skip_unless",
     "stage_is_one_of",
     "starts_with",
     "steered",

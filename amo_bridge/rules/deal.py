@@ -354,6 +354,10 @@ class Deal(WithFields):
         """Is the deal on one of these stages («Продажи / Бриф получен»)?"""
         return stage_is_one_of(self.stage.title, stages)
 
+    def own_open_tasks(self, slot: str | None = None) -> list[Task]:
+        """Those of ``own_tasks`` that are not finished; only those with this mark, if one is named."""
+        return [task for task in self.own_tasks if not task.is_completed and slot in (None, task.slot)]
+
     def has_tag(self, tag: str) -> bool:
         return normalise(tag) in {normalise(own) for own in self.tags}
 

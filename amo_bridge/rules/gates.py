@@ -13,7 +13,7 @@ from amo_bridge.rules.actions import Lack, RollBack, Skip
 from amo_bridge.rules.deal import AttachedFile, Call, Deal, Note, Task, stage_is_one_of
 from amo_bridge.rules.handler import Options
 from amo_bridge.rules.option_types import PersonName, StageName, Text
-from amo_bridge.rules.options import Condition
+from amo_bridge.rules.options import Condition, skip_unless
 from amo_bridge.text.names import begins_with, is_named, starts_with
 
 
@@ -40,8 +40,8 @@ class Gate(Options):
             return Skip("сделка уже ушла с этого этапа")
         if not self._looks_at(event, deal):
             return Skip(f"переход на «{deal.stage.title}» это правило не проверяет")
-        if self.when and not self.when.holds(deal):
-            return Skip(f"не выполнено условие: {self.when}")
+        if unmet := skip_unless(self.when, deal):
+            return unmet
         if set(self.may_pass) & set(event.user_is):
             return Skip("этому человеку можно и так")
         return None

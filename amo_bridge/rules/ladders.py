@@ -19,7 +19,7 @@ from amo_bridge.rules.actions import Action, ChangeTask, CreateTask, FinishTask,
 from amo_bridge.rules.deal import Deal, stage_is_one_of
 from amo_bridge.rules.handler import Options, Step, Times
 from amo_bridge.rules.option_types import ContactDateFieldName, DateFieldName, FieldName, StageName
-from amo_bridge.rules.options import ActionsSpec, Condition
+from amo_bridge.rules.options import ActionsSpec, Condition, new_tasks_only, skip_unless
 from amo_bridge.text.names import same_name
 
 LONGEST_NAME = 60
@@ -61,14 +61,12 @@ class TimedActions(ActionsSpec):
     def actions(self, event: StepDue, deal: Deal, *, slot: str) -> Skip | list[Action]:
         """What is to be done now that it is due; a task that this step set before and that is still open is not set
         again. ``slot`` marks its tasks. The schedule needs ``own_tasks`` and ``touches``."""
-        if self.when and not self.when.holds(deal):
-            return Skip(f"не выполнено условие шага: {self.when}")
+        if unmet := skip_unless(self.when, deal, "условие шага"):
+            return unmet
         if self.touched is not None and bool(deal.touches.since(event.since)) != self.touched:
             return Skip("с начала счёта с клиентом " + ("не работали" if self.touched else "работали"))
-        still_open = {task.slot for task in deal.own_tasks if not task.is_completed}
         wanted = self.for_deal(deal, slot=slot)
-        new = [action for action in wanted if not (isinstance(action, CreateTask) and action.slot in still_open)]
-        if new:
+        if new := new_tasks_only(wanted, deal):
             return new
         return Skip("задача этого шага ещё открыта" if wanted else "шаг этой сделки не касается")
 
@@ -223,8 +221,8 @@ class DateStep(TimedActions):
         """What makes the open tasks of this step agree with the date; without a date they are closed. ``yearly``: with
         the day of that date which is nearest to them."""
         dues = {one.slot: one.due for one in self.for_deal(deal, slot=self.slot(field)) if isinstance(one, CreateTask)}
-        for task in deal.own_tasks:
-            if task.is_completed or task.slot not in dues:
+        for task in deal.own_open_tasks():
+            if task.slot not in dues:
                 continue
             if value is None:
                 told = f"Поле «{field}» очищено, задача снята"
@@ -320,7 +318,8 @@ class Round(Options):
         """Why the round passes this deal by (Russian); empty if it does not."""
         if not deal.is_on(self.stages):
             return f"сделка ушла: она на этапе «{deal.stage.title}»"
-        return f"не выполнено условие: {self.when}" if self.when and not self.when.holds(deal) else ""
+        unmet = skip_unless(self.when, deal)
+        return unmet.reason if unmet else ""
 
 
 def always(options: object) -> bool:

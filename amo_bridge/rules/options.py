@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
@@ -22,6 +22,7 @@ from amo_bridge.rules.actions import (
     SendLetter,
     SendSms,
     SetFields,
+    Skip,
     StartAutoDial,
     StartSeries,
     StopAutoDial,
@@ -146,6 +147,19 @@ class Condition(Options):
         if self.one_of:
             return f"«{self.field}» — одно из: {', '.join(self.one_of)}"
         return f"«{self.field}» {'заполнено' if self.filled else 'пусто'}"
+
+
+def skip_unless(when: Condition | None, deal: Deal, what: str = "условие") -> Skip | None:
+    """A rule's answer about a deal that is not as ``when`` asks; None if it is, or nothing is asked. ``what``: what is
+    not met, in the journal's words."""
+    return Skip(f"не выполнено {what}: {when}") if when and not when.holds(deal) else None
+
+
+def new_tasks_only(actions: Iterable[Action], deal: Deal) -> list[Action]:
+    """The actions without the tasks that this rule set before and that are still open, by their slots. The rule needs
+    ``own_tasks``."""
+    still_open = {task.slot for task in deal.own_open_tasks()}
+    return [action for action in actions if not (isinstance(action, CreateTask) and action.slot in still_open)]
 
 
 # One thing or several: ``to = "head"`` and ``to = ["head", "manager"]`` mean what they say.

@@ -365,9 +365,8 @@ def steered(deal: Deal, wanted: Sequence[CreateTask], before: Sequence[CreateTas
     A task whose text a person has changed is left alone as long as anything of its slot is wanted.
     """
     mine: dict[str, list[Task]] = defaultdict(list)
-    for task in deal.own_tasks:
-        if not task.is_completed:
-            mine[task.slot].append(task)
+    for task in deal.own_open_tasks():
+        mine[task.slot].append(task)
     there = {_slot_and_text(task.slot, task.text) for tasks in mine.values() for task in tasks}
     known = {_slot_and_text(one.slot, one.text) for one in wanted}
     old = None if before is None else {_slot_and_text(one.slot, one.text) for one in before}
