@@ -63,7 +63,6 @@ class Story:
 # The script: a deal's way through «Продажи» by document A's rules, what people do and what the CRM must then hold.
 
 MANAGER, HEAD, PR = "Иван Петров", "Елена Орлова", "Павел Смирнов"
-DATE_FORMAT = "%d.%m.%Y"
 CLIENT = {"Клиент (бренд)": "Ромашка", "Основной продукт": "Чай", "Тип клиента": "Прямой клиент"}
 OFFER = "Коммерческое предложение для бренда «Ромашка».pdf"
 OFFER_AGAIN = "Коммерческое предложение для бренда «Ромашка», дешевле.pdf"

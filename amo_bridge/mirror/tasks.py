@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self, TypeVar
 
 import structlog
-from sqlalchemy import Row, and_, delete, func, select
+from sqlalchemy import Row, delete, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.client import CrmClient
@@ -19,7 +19,7 @@ from amo_bridge.crm.records import EPOCH, TaskRecord
 from amo_bridge.crm.values import ENTITY_TYPES
 from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.events import TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
-from amo_bridge.storage.database import Store, chunks, insert_or_replace
+from amo_bridge.storage.database import chunks, insert_or_replace
 from amo_bridge.storage.tables import in_open_state, made, outbox, tasks
 
 
@@ -339,8 +339,6 @@ def _as(kind: type[Kind], event: TaskReported, **changed: Any) -> Kind:
 #
 # For reports, for pages, and to know what changed (``task_door``). What a rule decides on is read afresh all the same.
 
-Card = tuple[str, int]
-
 
 class TaskRows:
     """One account's tasks, within a transaction of somebody else's."""
@@ -365,47 +363,6 @@ class TaskRows:
         """Tasks that are deleted."""
         for chunk in chunks(sorted(set(task_ids))):
             connection.execute(delete(tasks).where(tasks.c.account == self._account, tasks.c.task_id.in_(chunk)))
-
-
-class TaskMirror:
-    """One account's tasks. Reads raise StoreUnavailable when the store is."""
-
-    def __init__(self, store: Store, account: int) -> None:
-        self._store = store
-        self._account = account
-        self._rows = TaskRows(account)
-
-    def get(self, task_ids: Iterable[int]) -> dict[int, MirroredTask]:
-        """Those of the tasks that are known."""
-        with self._store.read() as connection:
-            return self._rows.known(connection, task_ids)
-
-    def count_open(self) -> int:
-        with self._store.read() as connection:
-            mine = (tasks.c.account == self._account, tasks.c.is_completed.is_(False))
-            return connection.execute(select(func.count()).select_from(tasks).where(*mine)).scalar_one()
-
-    def open_tasks(self) -> list[MirroredTask]:
-        """All open tasks, the most urgent first: for reports."""
-        mine = (tasks.c.account == self._account, tasks.c.is_completed.is_(False))
-        with self._store.read() as connection:
-            rows = connection.execute(select(tasks).where(*mine).order_by(tasks.c.due_at, tasks.c.task_id))
-            return [MirroredTask.of_row(row) for row in rows]
-
-    def on_cards(self, cards: Iterable[Card]) -> dict[Card, list[MirroredTask]]:
-        """(deal, contact or company; id) → its tasks, open and lately finished, the most urgent first."""
-        by_type: dict[str, list[int]] = {}
-        for kind, number in sorted(set(cards)):
-            by_type.setdefault(kind, []).append(number)
-        found: dict[Card, list[MirroredTask]] = {}
-        with self._store.read() as connection:
-            for kind, numbers in by_type.items():
-                for chunk in chunks(numbers):
-                    here = and_(tasks.c.entity_type == kind, tasks.c.entity_id.in_(chunk))
-                    query = select(tasks).where(tasks.c.account == self._account, here)
-                    for row in connection.execute(query.order_by(tasks.c.due_at, tasks.c.task_id)):
-                        found.setdefault((row.entity_type, row.entity_id), []).append(MirroredTask.of_row(row))
-        return found
 
 
 # The door through which every word about a task comes, before it becomes an event.

@@ -24,7 +24,7 @@ from amo_bridge.runtime.leader_election import LeaderElection, LeaderLoop
 from amo_bridge.runtime.oauth_flow import Connecting
 from amo_bridge.runtime.shared import SharedResources
 from amo_bridge.runtime.startup import AccountContext, KnownAccount, by_asking, by_what_a_worker_left, known_misfits
-from amo_bridge.runtime.worker import EVENING, RECONCILE, SERIES, TIMERS, Worker
+from amo_bridge.runtime.worker import RECONCILE, Worker
 from amo_bridge.storage.accounts import amo_id_of
 from amo_bridge.storage.secrets import account_name
 
@@ -232,12 +232,6 @@ class AccountRuntime:
         self._patiently.request_job()
         if worker := self._worker:
             worker.try_again()
-
-    def look_at_the_clock(self) -> None:
-        """amoCRM's clock may have been moved, a sandbox's at least: hear it, and do what is due by it."""
-        if worker := self._worker:
-            for job in (RECONCILE, TIMERS, SERIES, EVENING):
-                worker.request_job(job)
 
     def begin_to_stop(self) -> None:
         """Nothing new is begun; ``stop`` waits for what is in hand."""

@@ -40,10 +40,6 @@ class FileState:
     problems: tuple[str, ...] = ()
     needs_restart: tuple[str, ...] = ()
 
-    @property
-    def is_in_force(self) -> bool:
-        return not self.problems
-
 
 class Reader(Protocol):
     """Whose config it is."""

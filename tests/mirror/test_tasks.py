@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 from support.fakes import ACCOUNT, NOON, at, client_of
+from support.task_mirror import TaskMirror
 
 from amo_bridge.crm.records import EPOCH, TaskRecord
 from amo_bridge.engine.event_queue import add_events
@@ -24,7 +25,6 @@ from amo_bridge.mirror.tasks import (
     Fresh,
     InDoubt,
     MirroredTask,
-    TaskMirror,
     TaskRows,
     is_in_doubt,
     news_of,
@@ -418,23 +418,3 @@ def test_added_and_deleted_in_one_breath(store: Store) -> None:
     assert hear(store, told(TaskAdded, 0), TaskDeleted(task_id=9)) == 2
     assert heard(store)[1].entity_id == 7  # type: ignore[attr-defined]
     assert TaskMirror(store, ACCOUNT).get([9]) == {}
-
-
-def test_tasks_are_found_by_their_cards_the_most_urgent_first(store: Store) -> None:
-    copies = [
-        replace(KNOWN, id=1, due=at(30)),
-        replace(KNOWN, id=2, due=at(10)),
-        replace(KNOWN, id=3, due=at(20), is_completed=True, completed_at=NOON),
-        replace(KNOWN, id=4, entity_type="contact", due=at(5)),
-        replace(KNOWN, id=5, entity_type=None, entity_id=None, due=at(40)),
-    ]
-    with store.write() as connection:
-        TaskRows(ACCOUNT).put(connection, copies)
-    mirror = TaskMirror(store, ACCOUNT)
-    found = mirror.on_cards([("deal", 7), ("contact", 7), ("deal", 8)])
-    assert {card: [one.id for one in some] for card, some in found.items()} == {
-        ("deal", 7): [2, 3, 1],
-        ("contact", 7): [4],
-    }
-    assert [one.id for one in mirror.open_tasks()] == [4, 2, 1, 5]
-    assert mirror.count_open() == 4

@@ -162,10 +162,10 @@ def test_a_dead_mail_server_holds_up_nothing_else(start: Callable[..., Agency]) 
     agency = start(mail_port=1)
     deal = agency.new_deal(BRIEF)
     agency.crm.control("POST", "clock", {"advance": 5.1 * DAY})
-    agency.bridge.bridge.look_at_the_clock()
+    agency.bridge.look_at_the_clock()
     wait_until(lambda: agency.bridge.health().json()["channels"].get("mail"), "the trouble is shown")
     agency.crm.control("POST", "clock", {"advance": DAY})
-    agency.bridge.bridge.look_at_the_clock()
+    agency.bridge.look_at_the_clock()
     # Day 6 of the same deal comes although its letter of day 5 can't be sent.
     wait_until(lambda: any("Позвонить" in task["text"] for task in agency.office.tasks(deal)), "the task is set")
     assert agency.bridge.health().json()["status"] == "ready"

@@ -8,10 +8,10 @@ import pytest
 import requests
 from support.local_crm import TOKEN, LocalCrm
 from support.running_bridge import RunningBridge, wait_until
+from support.task_mirror import TaskMirror
 
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.mirror.contacts import ContactIndex
-from amo_bridge.mirror.tasks import TaskMirror
 from amo_bridge.mirror.touches import TouchLog
 from amo_bridge.runtime.worker import EVERY_SECONDS, RECONCILE
 from amo_bridge.storage.accounts import RECONCILED_AT, TOUCHES_FILLED, Cursors, known_key

@@ -73,7 +73,7 @@ def test_a_rule_switched_off_in_the_file_is_silent_and_on_again_it_acts(
     second = deal_on_first_stage(office, reloading, sandbox)
     assert "stage_creates_tasks.new_client" not in decided(reloading, second)
     rewrite(path, FIRST_TASK.replace("true", "false"), FIRST_TASK)
-    assert reloading.bridge.watch.look().is_in_force
+    assert reloading.bridge.watch.look().problems == ()
     in_force(reloading)
     third = deal_on_first_stage(office, reloading, sandbox)
     assert decided(reloading, third)["stage_creates_tasks.new_client"] == "acts"
@@ -97,19 +97,19 @@ def test_a_broken_file_changes_nothing_and_is_told(
 ) -> None:
     rewrite(path, old, new)
     state = reloading.bridge.watch.look()
-    assert not state.is_in_force
+    assert state.problems
     assert any(told in problem and "config.toml" in problem for problem in state.problems), state.problems
     deal = deal_on_first_stage(office, reloading, sandbox)
     assert decided(reloading, deal)["stage_creates_tasks.new_client"] == "acts"
     rewrite(path, new, old)
-    assert reloading.bridge.watch.look().is_in_force
+    assert reloading.bridge.watch.look().problems == ()
 
 
 def test_what_is_settled_at_the_start_waits_for_the_next_one(reloading: RunningBridge, path: Path) -> None:
     before = reloading.bridge.config
     rewrite(path, "[bridge]", '[bridge]\npublic_url = "https://elsewhere.example"')
     state = reloading.bridge.watch.look()
-    assert state.is_in_force
+    assert state.problems == ()
     assert "[bridge] public_url" in state.needs_restart
     assert reloading.bridge.config.bridge.public_url == before.bridge.public_url
 
@@ -123,4 +123,4 @@ def test_a_file_that_is_gone_is_no_reason_to_stop(
     deal = deal_on_first_stage(office, reloading, sandbox)
     assert decided(reloading, deal)["stage_creates_tasks.new_client"] == "acts"
     path.write_bytes(text)
-    assert reloading.bridge.watch.look().is_in_force
+    assert reloading.bridge.watch.look().problems == ()

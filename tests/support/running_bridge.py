@@ -21,6 +21,7 @@ from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.runtime.account import AccountRuntime
+from amo_bridge.runtime.worker import EVENING, RECONCILE, SERIES, TIMERS
 from amo_bridge.storage.accounts import DEALS_FILLED, Cursors, known_key
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import OPEN_STATES, events, inbox, outbox, timers
@@ -150,11 +151,16 @@ class RunningBridge:
 
         wait_until(settled, "the bridge has nothing left to do")
 
+    def look_at_the_clock(self) -> None:
+        """amoCRM's clock was moved: the bridge hears it, and does what is due by it."""
+        for job in (RECONCILE, TIMERS, SERIES, EVENING):
+            self.bridge.request_job(job)
+
     def settle_at(self, crm: LocalCrm, **clock: Any) -> None:
         """amoCRM's clock is moved (``advance=86400``), the bridge looks at it, and all that follows is done."""
         self.settle(crm)
         crm.control("POST", "clock", clock)
-        self.bridge.look_at_the_clock()
+        self.look_at_the_clock()
         wait_until(lambda: not self.due_timers(crm), "what is due has become events")
         self.settle(crm)
 

@@ -10,12 +10,13 @@ import pytest
 import requests
 from support.fakes import ACCOUNT, client_of
 from support.local_crm import TOKEN, LocalCrm
+from support.task_mirror import TaskMirror
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.errors import CrmForbidden, CrmUncertain
 from amo_bridge.mirror.contact_refresh import ContactRefresher
-from amo_bridge.mirror.tasks import TaskMirror, TaskRows
+from amo_bridge.mirror.tasks import TaskRows
 from amo_bridge.mirror.touches import TouchLog
 from amo_bridge.storage.database import Store
 from amo_bridge.sync import initial_load

@@ -121,11 +121,6 @@ def person_json(person: Attendee) -> str:
     return _PEOPLE.dump_json(person).decode()
 
 
-def person_of(kept: str) -> Attendee:
-    """The person that ``person_json`` told of."""
-    return _PEOPLE.validate_json(kept)
-
-
 def override_json(said: Override) -> str:
     """What a person decided, for keeping."""
     return _SAID.dump_json(said, exclude_defaults=True).decode()

@@ -186,7 +186,7 @@ def test_a_broken_file_is_told_with_its_place_and_can_be_mended_here(pages: Page
     assert "мост работает по прежней настройке" in page
     assert "такого раздела нет" in page
     saved(admin, admin.post("/config/check", {"text": good, "mark": mark_in(admin)}, page="/config"))
-    assert pages.bridge.watch.state.is_in_force
+    assert pages.bridge.watch.state.problems == ()
 
 
 def mark_in(admin: Visit) -> str:
