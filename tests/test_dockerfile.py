@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from support.doc_files import ROOT
 
 from amo_bridge.cli import main
+from amo_bridge.engine.metrics import Metrics
 from amo_bridge.web.app import create_app
 
 LOCK = ROOT / "requirements-image.lock"
@@ -139,7 +140,9 @@ def test_the_command_exists_and_listens_where_the_image_says() -> None:
 def test_the_health_check_asks_a_page_that_lives_as_soon_as_the_process_does() -> None:
     url = urlsplit(_health_url())
     assert url.port == _serve_options()["port"]
-    starting = SimpleNamespace(is_ready=False, health=lambda: {"status": "starting"}, connections=list)
-    web = create_app(starting, starting, starting).test_client()
+    starting: Any = SimpleNamespace(
+        is_ready=False, health=lambda: {"status": "starting"}, observed=list, process_metrics=Metrics()
+    )
+    web = create_app(starting, takes_hooks=False).test_client()
     assert web.get(url.path).status_code == 200, "a bridge that waits for amoCRM must not be killed for it"
     assert web.get("/health").status_code == 503

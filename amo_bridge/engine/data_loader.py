@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.data_sources import (
@@ -46,18 +46,6 @@ SOURCES: Mapping[DataNeed, Callable[[SourceContext], Source]] = {
 }
 
 
-class DataAccess(Protocol):
-    """How the dispatcher gets at what a rule needs."""
-
-    def loaded(self, rule: Rule, deal: Deal) -> Deal:
-        """The deal with what has been loaded so far of what the rule needs; the rest is ``Missing``."""
-        ...
-
-    def load(self, rule: Rule, deal: Deal) -> Deal:
-        """The deal with everything that the rule needs. Raises CrmError, StoreUnavailable."""
-        ...
-
-
 class DataLoader:
     """``records``: the deals of this batch. Each need is read once; what was not expected is read by itself."""
 
@@ -77,14 +65,14 @@ class DataLoader:
         return {need for need, deal_ids in self._expected.items() if deal_id in deal_ids}
 
     def loaded(self, rule: Rule, deal: Deal) -> Deal:
-        """See DataAccess."""
+        """The deal with what has been loaded so far of what the rule needs; the rest is ``Missing``."""
         if not rule.handler.needs:
             return deal
         values: dict[str, Any] = {need: self._value(need, rule, deal.id) for need in rule.handler.needs}
         return replace(deal, **values)
 
     def load(self, rule: Rule, deal: Deal) -> Deal:
-        """See DataAccess."""
+        """The deal with everything that the rule needs. Raises CrmError, StoreUnavailable."""
         for need in sorted(rule.handler.needs):
             if deal.id not in self._found.get(need, {}):
                 self._read(need, self._expected.pop(need, set()) | {deal.id})

@@ -14,7 +14,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.duration import describe
-from amo_bridge.engine.data_loader import DataAccess
+from amo_bridge.engine.data_loader import DataLoader
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.gates import Explanation, escalate, explanations_to_close, is_explained, merge_refusals
 from amo_bridge.engine.resolver import Resolver
@@ -164,7 +164,7 @@ class Dispatcher:
         return needs
 
     def evaluate(
-        self, context: EvaluationContext, data: DataAccess, answers: EarlyAnswers | None = None
+        self, context: EvaluationContext, data: DataLoader, answers: EarlyAnswers | None = None
     ) -> list[Verdict]:
         """All verdicts about a context. ``answers``: what ``evaluate_early`` found out already.
 
@@ -201,7 +201,7 @@ class Dispatcher:
         ]  # fmt: skip
 
     def _evaluate(
-        self, rule: Rule, event: Event, context: EvaluationContext, data: DataAccess, early: EarlyAnswers
+        self, rule: Rule, event: Event, context: EvaluationContext, data: DataLoader, early: EarlyAnswers
     ) -> RuleAnswer:
         verdict = Verdict(rule, event, event.event_key(context.queue_key), "skipped")
         if reason := self._reason_to_skip(rule, event, context):

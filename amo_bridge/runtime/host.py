@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 import structlog
@@ -22,8 +22,40 @@ from amo_bridge.runtime.startup import ACCOUNTS
 log = structlog.get_logger()
 
 
+class Application(Protocol):
+    """What runs in a process, one account or several, as its web side sees it. Safe for several threads."""
+
+    @property
+    def is_opening(self) -> bool:
+        """Are there accounts that take no webhooks yet? Then an unknown secret may be theirs."""
+
+    @property
+    def is_ready(self) -> bool: ...
+
+    @property
+    def process_metrics(self) -> Metrics: ...
+
+    def receiver(self, secret: str) -> AccountRuntime | None:
+        """The account whose webhooks come by this secret."""
+
+    def connections(self) -> list[Connecting]:
+        """The accounts that can be connected. Raises StoreUnavailable while none can be."""
+
+    def health(self) -> dict[str, Any]:
+        """For anybody who asks: no secrets."""
+
+    def observed(self) -> list[AccountRuntime]:
+        """The accounts that have metrics."""
+
+    def by_name(self) -> dict[str, AccountRuntime]:
+        """The accounts that have pages, by their configs' names."""
+
+    def broken(self) -> dict[str, list[str]]:
+        """Accounts whose config can't be used: name → what is wrong (Russian)."""
+
+
 class Host:
-    """To the web side it looks like one bridge. An account whose config is broken stays out, and is told of."""
+    """See Application. An account whose config is broken stays out, and is told of."""
 
     def __init__(
         self, accounts: Sequence[AccountConfig], own_url: str, *, role: Role = "all", settle: float = SETTLE

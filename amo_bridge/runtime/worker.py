@@ -9,7 +9,6 @@ import queue
 import threading
 from collections.abc import Callable, Mapping
 from time import monotonic
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -44,15 +43,11 @@ EVERY_SECONDS = {
 }  # fmt: skip
 
 
-class JobRequests(Protocol):
-    def request_job(self, job: str) -> None: ...
-
-
 class Ticker:
     def __init__(self) -> None:
         self._scheduler: BackgroundScheduler | None = None
 
-    def start(self, worker: JobRequests) -> None:
+    def start(self, worker: Worker) -> None:
         """Begin to tick; ticks that were missed while the machine slept come once."""
         self._scheduler = BackgroundScheduler(timezone=ZoneInfo("UTC"))
         for job, seconds in EVERY_SECONDS.items():

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import click
 import structlog
@@ -27,6 +26,7 @@ from amo_bridge.runtime.connection import account_client, known_account
 from amo_bridge.runtime.host import Host
 from amo_bridge.server import options
 from amo_bridge.server.options import ServeOptions, StartRefused
+from amo_bridge.web.accounts import Accounts
 from amo_bridge.web.app import create_app
 from amo_bridge.web.auth.guard import TOKEN
 from amo_bridge.web.context import EXTENSION as PAGES
@@ -36,22 +36,13 @@ log = structlog.get_logger()
 ASK_AGAIN = 2.0
 
 
-class Links(Protocol):
-    def for_first_admin(self) -> str | None: ...
-
-
-class AccountsWithLinks(Protocol):
-    @property
-    def links(self) -> Links: ...
-
-
-def announce(office: AccountsWithLinks, address: str) -> None:
+def announce(accounts: Accounts, address: str) -> None:
     """Print the link if there are no users. Waits for the store. ``address``: of the pages, as a browser reaches them.
 
     The link goes to the console alone: logs are kept, and sent to places, and a link is a key."""
     while True:
         try:
-            secret = office.links.for_first_admin()
+            secret = accounts.links.for_first_admin()
         except (BridgeError, ConfigError) as error:
             log.warning("pages wait for the store", error=str(error))
             time.sleep(ASK_AGAIN)
@@ -73,32 +64,25 @@ class ServerProcess:
 
     def __init__(self, order: ServeOptions) -> None:
         self._order = order
-        self._bridge = _installation(order) if order.configs else _bridge(order)
+        self._application: AccountRuntime | Host = _installation(order) if order.configs else _bridge(order)
         self.app = create_app(
-            self._bridge,
-            self._bridge,
-            self._bridge,
-            self._bridge,
-            takes_hooks=order.takes_hooks,
-            token=_secret(TOKEN),
-            installed=self._bridge if order.takes_hooks else None,
-            proxies=order.proxies,
+            self._application, takes_hooks=order.takes_hooks, token=_secret(TOKEN), proxies=order.proxies
         )
 
     def begin(self, give_up: Callable[[StartRefused], None]) -> None:
         """Start working. ``give_up`` is called when it turns out that it can't."""
-        self._bridge.start()
+        self._application.start()
         if self._order.takes_hooks:
-            office = self.app.extensions[PAGES]
-            address = office.public_url or self._order.own_url
-            options.leave(office.data_folder, address)
-            threading.Thread(target=announce, args=(office, address), daemon=True).start()
-        if isinstance(self._bridge, AccountRuntime):
-            threading.Thread(target=_watch, args=(self._bridge, give_up), daemon=True).start()
+            accounts: Accounts = self.app.extensions[PAGES]
+            address = accounts.public_url or self._order.own_url
+            options.leave(accounts.data_folder, address)
+            threading.Thread(target=announce, args=(accounts, address), daemon=True).start()
+        if isinstance(self._application, AccountRuntime):
+            threading.Thread(target=_watch, args=(self._application, give_up), daemon=True).start()
 
     def end(self) -> None:
         """Stop as a shutdown does."""
-        self._bridge.stop()
+        self._application.stop()
 
 
 def _watch(bridge: AccountRuntime, give_up: Callable[[StartRefused], None]) -> None:

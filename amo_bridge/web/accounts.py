@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from amo_bridge.clock import Clock, FixedClock
@@ -30,6 +29,7 @@ from amo_bridge.errors import BridgeError, StoreUnavailable
 from amo_bridge.rules.handler import Rule
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.connection import known_account, known_timezone
+from amo_bridge.runtime.host import Application
 from amo_bridge.runtime.rehearsal_jobs import Rehearsals
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import Store
@@ -53,15 +53,6 @@ class NoSuchAccount(LookupError):
 
 class ChoiceNeeded(LookupError):
     """There are several accounts, and the address does not say which."""
-
-
-class Installed(Protocol):
-    """All that runs in this process: a Bridge, or an Installation of several."""
-
-    def by_name(self) -> Mapping[str, AccountRuntime]: ...
-
-    def broken(self) -> Mapping[str, Sequence[str]]:
-        """Accounts whose config can't be used: name → what is wrong (Russian)."""
 
 
 class AccountView:
@@ -154,27 +145,27 @@ class AccountView:
 class Accounts:
     """Safe for several threads. Everything may raise StoreUnavailable. ``clock``: instead of each account's own."""
 
-    def __init__(self, installed: Installed, clock: Clock | None = None) -> None:
-        self._installed = installed
+    def __init__(self, application: Application, clock: Clock | None = None) -> None:
+        self._application = application
         self._clock = clock
         self._lock = threading.Lock()
         self._session_key: str | None = None
 
     @property
     def names(self) -> list[str]:
-        return sorted(self._installed.by_name())
+        return sorted(self._application.by_name())
 
     @property
     def broken(self) -> Mapping[str, Sequence[str]]:
-        return self._installed.broken()
+        return self._application.broken()
 
     @property
     def has_several(self) -> bool:
-        return len(self._installed.by_name()) + len(self._installed.broken()) > 1
+        return len(self._application.by_name()) + len(self._application.broken()) > 1
 
     def account_at(self, name: str | None) -> AccountView:
         """The account of this name; None: the only one. Raises NoSuchAccount, ChoiceNeeded."""
-        bridges = self._installed.by_name()
+        bridges = self._application.by_name()
         if name is None:
             if self.has_several:
                 raise ChoiceNeeded
@@ -237,7 +228,7 @@ class Accounts:
 
     @property
     def _home(self) -> AccountRuntime:
-        return next(iter(self._installed.by_name().values()))
+        return next(iter(self._application.by_name().values()))
 
 
 def _opened(bridge: AccountRuntime) -> Store:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
 from urllib.parse import quote
 
 from flask import Flask, Response, g, jsonify, request, url_for
@@ -15,17 +13,15 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter, Map
 
+from amo_bridge.runtime.host import Application
 from amo_bridge.storage.database import Store
 from amo_bridge.web import api, error_pages, metrics, middleware, oauth, pages, template_filters, unsubscribe, webhooks
-from amo_bridge.web.accounts import Accounts, ChoiceNeeded, Installed, NoSuchAccount
+from amo_bridge.web.accounts import Accounts, ChoiceNeeded, NoSuchAccount
 from amo_bridge.web.auth import guard
 from amo_bridge.web.auth.guard import may_look
 from amo_bridge.web.auth.rate_limit import limiter
 from amo_bridge.web.context import EXTENSION, accounts, current_account
-from amo_bridge.web.metrics import Watched
 from amo_bridge.web.middleware import NAME, WHERE, AccountPrefix
-from amo_bridge.web.oauth import Way
-from amo_bridge.web.webhooks import Receivers
 
 THEMES = ("auto", "light", "dark")
 YEAR = 365 * 24 * 3600
@@ -38,10 +34,10 @@ class Number(IntegerConverter):
         super().__init__(map, max=2**63 - 1)
 
 
-def install(app: Flask, installed: Installed) -> None:
+def install(app: Flask, application: Application) -> None:
     """Everything that is in the app already keeps its own lock and its own answers."""
-    doors = frozenset(app.view_functions)
-    app.extensions[EXTENSION] = Accounts(installed)
+    open_endpoints = frozenset(app.view_functions)
+    app.extensions[EXTENSION] = Accounts(application)
     # Files are asked for with a mark of what is in them, so they may be kept.
     app.config.update(SEND_FILE_MAX_AGE_DEFAULT=YEAR, RATELIMIT_HEADERS_ENABLED=False)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
@@ -52,13 +48,13 @@ def install(app: Flask, installed: Installed) -> None:
     @app.before_request
     def which_account() -> None:
         g.account_name = request.environ.get(NAME)
-        if request.endpoint not in doors:
+        if request.endpoint not in open_endpoints:
             guard.needs_key(app)
 
     middleware.install_languages(app)
     csrf = CSRFProtect(app)
     limiter.init_app(app)
-    guard.install_guard(app, csrf, doors | {"static"})
+    guard.install_guard(app, csrf, open_endpoints | {"static"})
     middleware.install_headers(app)
     error_pages.install(app)
     template_filters.install_filters(app)
@@ -103,44 +99,17 @@ def _mark(name: str) -> str:
 # The web side: it takes hooks in and tells whether the bridge is well. No rule is judged in a web thread.
 
 
-class Health(Protocol):
-    """What the health page asks the bridge."""
-
-    @property
-    def is_ready(self) -> bool: ...
-
-    def health(self) -> Mapping[str, Any]:
-        """What is told to whoever asks: no secrets."""
-
-
-class TestableChannels(Protocol):
-    """The accounts that an administrator can connect. Raises StoreUnavailable while none can be."""
-
-    def connections(self) -> Sequence[Way]: ...
-
-
-def create_app(
-    house: Receivers,
-    health: Health,
-    ways: TestableChannels,
-    watched: Watched | None = None,
-    *,
-    takes_hooks: bool = True,
-    token: str = "",
-    installed: Installed | None = None,
-    proxies: int = 0,
-) -> Flask:
-    """``house`` takes bodies in; ``health`` is the bridge as a whole; ``watched``: what /metrics tells of;
-    ``takes_hooks``: not in a process that only works; ``token``: see access; ``installed``: the accounts that there are
-    pages for; ``proxies``: how many of our own pass requests on, whose word about the visitor is taken."""
-    app = Flask(__name__, static_folder="static" if installed else None)
+def create_app(application: Application, *, takes_hooks: bool = True, token: str = "", proxies: int = 0) -> Flask:
+    """The web side of a process. Without ``takes_hooks`` (it only works) there are health and metrics, no webhooks and
+    no pages. ``token``: see may_look. ``proxies``: how many reverse proxies of our own pass requests on."""
+    app = Flask(__name__, static_folder="static" if takes_hooks else None)
     if proxies:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies
         )
     if takes_hooks:
-        app.register_blueprint(webhooks.blueprint(house))
-        app.register_blueprint(oauth.blueprint(ways.connections))
+        app.register_blueprint(webhooks.blueprint(application))
+        app.register_blueprint(oauth.blueprint(application.connections))
 
     @app.get("/health/live")
     def live() -> Response:
@@ -149,22 +118,20 @@ def create_app(
     @app.get("/health")
     @app.get("/health/ready")
     def ready() -> tuple[Response, int]:
-        told = dict(health.health())
+        told = application.health()
         if not may_look(request, token):
             # The reason may name hosts and paths, and is nobody's business outside.
             told = {"status": str(told["status"]).partition(":")[0]}
-        return jsonify(told), 200 if health.is_ready else 503
+        return jsonify(told), 200 if application.is_ready else 503
 
-    if watched is not None:
-        metrics.install(app, watched, token)
-    if installed is not None:
-        if takes_hooks:
-            app.register_blueprint(webhooks.bizon_blueprint(lambda: installed.by_name().values()))
-        app.register_blueprint(unsubscribe.blueprint(lambda: _stores(installed)))
-        install(app, installed)
+    metrics.install(app, application, token)
+    if takes_hooks:
+        app.register_blueprint(webhooks.bizon_blueprint(lambda: application.by_name().values()))
+        app.register_blueprint(unsubscribe.blueprint(lambda: _stores(application)))
+        install(app, application)
     return app
 
 
-def _stores(installed: Installed) -> set[Store]:
+def _stores(application: Application) -> set[Store]:
     """Of all accounts. Raises StoreUnavailable."""
-    return {bridge.resources.store for bridge in installed.by_name().values()}
+    return {bridge.resources.store for bridge in application.by_name().values()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 from flask import Blueprint, Flask, Response, g, request
@@ -13,8 +13,10 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from amo_bridge.engine.metrics import AccountMetrics, HealthSnapshot, Metrics
+from amo_bridge.engine.metrics import HealthSnapshot, Metrics
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.runtime.account import AccountRuntime
+from amo_bridge.runtime.host import Application
 from amo_bridge.web.auth.guard import TOKEN, may_look
 
 log = structlog.get_logger()
@@ -23,54 +25,21 @@ NOBODY = ""
 CLOSED = f"Только с этой машины или с заголовком Authorization: Bearer (переменная {TOKEN})\n"
 
 
-class Observed(Protocol):
-    """One account's bridge, as it is watched."""
-
-    @property
-    def meters(self) -> AccountMetrics: ...
-
-    @property
-    def is_ready(self) -> bool: ...
-
-    @property
-    def is_leading(self) -> bool: ...
-
-    @property
-    def token_ends_at(self) -> float | None:
-        """When amoCRM's token dies (Unix seconds), if that is known."""
-
-    @property
-    def requests_per_second(self) -> float:
-        """How many requests amoCRM may get from us."""
-
-    def health_snapshot(self) -> HealthSnapshot | None:
-        """None before the store is opened. Raises StoreUnavailable."""
-
-
-class Watched(Protocol):
-    """All that runs in this process."""
-
-    def observed(self) -> Sequence[Observed]: ...
-
-    @property
-    def process_metrics(self) -> Metrics: ...
-
-
-def install(app: Flask, watched: Watched, token: str) -> None:
+def install(app: Flask, application: Application, token: str) -> None:
     """Serve the page, and count the hooks that the app answers."""
     stored = CollectorRegistry()
-    stored.register(StoredMetrics(watched.observed))
+    stored.register(StoredMetrics(application.observed))
     routes = Blueprint("metrics", __name__)
 
     @routes.get("/metrics")
     def metrics() -> Response:
         if not may_look(request, token):
             return Response(CLOSED, 401, {"WWW-Authenticate": "Bearer"}, content_type="text/plain; charset=utf-8")
-        body = generate_latest(watched.process_metrics.registry) + generate_latest(stored)
+        body = generate_latest(application.process_metrics.registry) + generate_latest(stored)
         return Response(body, content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     app.register_blueprint(routes)
-    _count_hooks(app, watched.process_metrics)
+    _count_hooks(app, application.process_metrics)
 
 
 def _count_hooks(app: Flask, meters: Metrics) -> None:
@@ -90,7 +59,7 @@ def _count_hooks(app: Flask, meters: Metrics) -> None:
 class StoredMetrics(Collector):
     """Read from the stores whenever Prometheus asks. A store that does not answer takes only its own numbers away."""
 
-    def __init__(self, observed: Callable[[], Sequence[Observed]]) -> None:
+    def __init__(self, observed: Callable[[], Sequence[AccountRuntime]]) -> None:
         self._observed = observed
 
     def collect(self) -> Iterator[GaugeMetricFamily]:

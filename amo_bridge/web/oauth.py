@@ -6,16 +6,15 @@ state that was given out with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from html import escape
-from typing import Protocol
 
 import structlog
 from flask import Blueprint, Response, redirect, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from amo_bridge.errors import BridgeError, ConfigError, CrmError, CrmTemporary, StoreUnavailable
-from amo_bridge.runtime.oauth_flow import NotNow
+from amo_bridge.runtime.oauth_flow import Connecting, NotNow
 
 log = structlog.get_logger()
 PAGE = """<!doctype html>
@@ -34,28 +33,15 @@ NO_LINK = "Ссылка не подходит: она действует 20 ми
 NO_STATE = "Это подключение начато не здесь, слишком давно или уже закончено. Начните снова: amo-bridge connect"
 
 
-class Way(Protocol):
-    """One account's way in; see engine.connecting."""
-
-    @property
-    def account(self) -> str: ...
-
-    def follow(self, link: str) -> str | None: ...
-
-    def knows(self, state: str) -> bool: ...
-
-    def come_back(self, told: Mapping[str, str]) -> None: ...
-
-
-def blueprint(ways: Callable[[], Sequence[Way]]) -> Blueprint:
-    """``ways``: the accounts that can be connected just now. Raises StoreUnavailable while none can."""
+def blueprint(connections: Callable[[], Sequence[Connecting]]) -> Blueprint:
+    """``connections``: the accounts that can be connected just now. Raises StoreUnavailable while none can."""
     routes = Blueprint("connect", __name__)
 
     @routes.get("/connect")
     def begin() -> BaseResponse:
         try:
             key = request.args.get("key", "")
-            page = next((page for way in ways() if (page := way.follow(key))), None)
+            page = next((page for one in connections() if (page := one.follow(key))), None)
         except (BridgeError, ConfigError) as error:
             return _error_page(error)
         if page is None:
@@ -68,16 +54,16 @@ def blueprint(ways: Callable[[], Sequence[Way]]) -> Blueprint:
     def come_back() -> BaseResponse:
         told = request.args.to_dict()
         try:
-            way = next((way for way in ways() if way.knows(told.get("state", ""))), None)
-            if way is None:
+            connecting = next((one for one in connections() if one.knows(told.get("state", ""))), None)
+            if connecting is None:
                 return _page(403, "Не подключено", NO_STATE)
-            way.come_back(told)
+            connecting.come_back(told)
         except (BridgeError, ConfigError) as error:
             return _error_page(error)
         return _page(
             200,
             "Подключено",
-            f"Аккаунт {way.account} подключён, мост начинает работать. Дальше — страница «Подключение».",
+            f"Аккаунт {connecting.account} подключён, мост начинает работать. Дальше — страница «Подключение».",
         )
 
     return routes

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Iterable
 from urllib.parse import parse_qs
 
 import structlog
@@ -17,6 +16,7 @@ from flask import Blueprint, Response, g, request
 
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.runtime.account import AccountRuntime
+from amo_bridge.runtime.host import Application
 from amo_bridge.runtime.worker import BIZON
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.tables import LONGEST_BIZON_ID
@@ -88,35 +88,15 @@ def _whose(bridges: Iterable[AccountRuntime], secret: str) -> AccountRuntime | N
 MOST_BYTES = 8 * 1024 * 1024
 
 
-class Receiver(Protocol):
-    """Where one account's bodies go in. Both raise StoreUnavailable; then nothing was accepted."""
-
-    def put(self, body: bytes) -> None: ...
-
-    def disconnect(self, told: Mapping[str, str]) -> bool:
-        """The integration was switched off, says somebody; False if that was not amoCRM."""
-
-
-class Receivers(Protocol):
-    """Finds the account that a secret belongs to."""
-
-    @property
-    def is_opening(self) -> bool:
-        """Are there accounts whose doors are not open yet? Then an unknown secret may be theirs."""
-
-    def receiver(self, secret: str) -> Receiver | None:
-        """The receiver that this secret opens."""
-
-
-def blueprint(receivers: Receivers) -> Blueprint:
+def blueprint(application: Application) -> Blueprint:
     routes = Blueprint("hooks", __name__)
 
     @routes.post("/hooks/amocrm/<secret>")
     def amocrm(secret: str) -> Response:
         # Whose hook it was is counted when it is answered.
-        receiver = g.receiver = receivers.receiver(secret)
+        receiver = g.receiver = application.receiver(secret)
         if receiver is None:
-            return _nowhere(receivers)
+            return _nowhere(application)
         body = _body_within_limit()
         if body is None:
             log.warning("hook too large", length=request.content_length)
@@ -130,9 +110,9 @@ def blueprint(receivers: Receivers) -> Blueprint:
     @routes.get("/hooks/amocrm/<secret>/disconnect")
     def disconnected(secret: str) -> Response:
         """amoCRM docs, oauth/step-by-step: the one hook that is signed."""
-        receiver = receivers.receiver(secret)
+        receiver = application.receiver(secret)
         if receiver is None:
-            return _nowhere(receivers)
+            return _nowhere(application)
         try:
             is_amocrm = receiver.disconnect(request.args.to_dict())
         except StoreUnavailable as error:
@@ -142,8 +122,8 @@ def blueprint(receivers: Receivers) -> Blueprint:
     return routes
 
 
-def _nowhere(receivers: Receivers) -> Response:
-    if receivers.is_opening:
+def _nowhere(application: Application) -> Response:
+    if application.is_opening:
         return Response("мост запускается", 503, {"Retry-After": "5"}, content_type="text/plain; charset=utf-8")
     return Response(status=404)
 

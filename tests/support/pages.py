@@ -25,10 +25,11 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.runtime.account import AccountRuntime
+from amo_bridge.runtime.host import Application
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.storage.tables import accounts, journal, outbox
-from amo_bridge.web.accounts import Accounts, AccountView, Installed
+from amo_bridge.web.accounts import Accounts, AccountView
 from amo_bridge.web.app import create_app
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
@@ -50,9 +51,9 @@ def agency() -> Account:
 class Pages:
     """The pages of ``bridge``, which has been made but not started. ``office`` is what is behind them."""
 
-    def __init__(self, bridge: AccountRuntime, installed: Installed | None = None, **how: Any) -> None:
+    def __init__(self, bridge: AccountRuntime, application: Application | None = None, **how: Any) -> None:
         self.bridge = bridge
-        self.app: Flask = create_app(bridge, bridge, bridge, bridge, installed=installed or bridge, **how)
+        self.app: Flask = create_app(application or bridge, **how)
         self.office: Accounts = self.app.extensions[EXTENSION]
 
     @classmethod

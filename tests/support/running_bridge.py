@@ -78,14 +78,7 @@ class RunningBridge:
         self.config = config
         self.url = f"http://127.0.0.1:{port}"
         self.bridge = AccountRuntime(config, environment, self.url, settle=settle, clock=clock)
-        self.app = create_app(
-            self.bridge,
-            self.bridge,
-            self.bridge,
-            self.bridge,
-            token=environment.get(METRICS_TOKEN, ""),
-            installed=self.bridge,
-        )
+        self.app = create_app(self.bridge, token=environment.get(METRICS_TOKEN, ""))
         self._web = make_server(
             "127.0.0.1",
             port,

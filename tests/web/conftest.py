@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
@@ -34,7 +35,19 @@ def several(tmp_path: Path) -> Iterator[Pages]:
         for name, url in (("agency", NOWHERE), ("школа", "http://127.0.0.1:10"))
     }
     broken = {"third": ["config.toml, строка 3: лишнее"]}
-    made = Pages(bridges["agency"], SimpleNamespace(by_name=lambda: bridges, broken=lambda: broken))
+    first = bridges["agency"]
+    application: Any = SimpleNamespace(
+        by_name=lambda: bridges,
+        broken=lambda: broken,
+        observed=lambda: list(bridges.values()),
+        connections=first.connections,
+        receiver=first.receiver,
+        health=first.health,
+        process_metrics=first.process_metrics,
+        is_ready=False,
+        is_opening=True,
+    )
+    made = Pages(first, application)
     yield made
     for bridge in bridges.values():
         bridge.stop()

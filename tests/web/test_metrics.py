@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import requests
@@ -135,9 +136,8 @@ def test_a_store_that_does_not_answer_takes_only_its_own_numbers_away() -> None:
         requests_per_second=7,
         health_snapshot=health_snapshot,
     )
-    watched = SimpleNamespace(observed=lambda: [sick], process_metrics=meters)
-    bridge = SimpleNamespace(is_ready=False, health=lambda: {"status": "waiting: нет базы"}, connections=list)
-    text = create_app(bridge, bridge, bridge, watched).test_client().get("/metrics").text  # type: ignore[arg-type]
+    application: Any = SimpleNamespace(observed=lambda: [sick], process_metrics=meters)
+    text = create_app(application, takes_hooks=False).test_client().get("/metrics").text
     assert 'amo_bridge_store_up{account="agency"} 0.0' in text
     assert 'amo_bridge_token_ends_timestamp_seconds{account="agency"} 5e+09' in text
     assert "amo_bridge_inbox_new{" not in text
