@@ -1,4 +1,4 @@
-"""The first fill of the mirror: every deal is read once, so that the first change seen is known as a change."""
+"""Initial load of the mirror: deals, then tasks, contacts and touches, each list once and page by page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any
 
 import structlog
@@ -26,10 +25,14 @@ from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.mirror.touches import record_touches
 from amo_bridge.storage.accounts import (
     CONTACTS_FIELDS,
+    CONTACTS_FILLED,
+    CONTACTS_FILLED_PAGES,
     DEALS_FILLED,
     DEALS_FILLED_PAGES,
     DEALS_MET_AT,
     MIRROR_MET_AT,
+    TASKS_FILLED,
+    TASKS_FILLED_PAGES,
     TOUCHES_FILLED,
     TOUCHES_FROM,
     Cursors,
@@ -40,8 +43,72 @@ log = structlog.get_logger()
 PAGE_SIZE = 250
 
 
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PagedList:
+    """A list of amoCRM that is read once. ``name``: for the log; ``key``: what amoCRM calls it under ``_embedded``;
+    ``keep`` writes a page's rows; ``filled``: the cursor that is there when all has been read; ``pages``: the cursor
+    that counts them; ``rereads``: so many pages are read again after an interruption."""
+
+    name: str
+    path: str
+    key: str
+    params: Mapping[str, Any]
+    keep: Callable[[Connection, Sequence[Row]], None]
+    filled: str
+    pages: str
+    # An entity deleted meanwhile shifts the rest by one.
+    rereads: int = 0
+
+
+class PagedLoad:
+    """Reads a list page by page, in order of id, which old entities never change; pages are counted in the store.
+    Nothing is kept in memory but the page in hand."""
+
+    def __init__(self, store: Store, account_id: int, client: CrmClient, what: PagedList) -> None:
+        self._store = store
+        self._client = client
+        self._what = what
+        self._cursors = Cursors(store, account_id)
+        self._next_page: int | None = None
+
+    @property
+    def is_done(self) -> bool:
+        return self._cursors.read(self._what.filled) is not None
+
+    def step(self) -> int:
+        """Read the next page, if one is left; how many rows were read so far. Raises CrmError; then the same page is
+        read again."""
+        if self.is_done:
+            return 0
+        what = self._what
+        page, self._next_page = self._next_page or int(self._cursors.read(what.pages) or 0) + 1, None
+        params = {**what.params, "order": {"id": "asc"}, "page": page, "limit": PAGE_SIZE}
+        rows = embedded(self._client.get(what.path, params) or {}, what.key)
+        is_last = len(rows) < PAGE_SIZE
+        with self._store.write() as connection:
+            what.keep(connection, rows)
+            self._cursors.write(connection, what.pages, max(page - what.rereads, 0))
+            if is_last:
+                self._cursors.write(connection, what.filled, 1.0)
+        self._next_page = None if is_last else page + 1
+        log.info("mirror is being filled", list=what.name, page=page, rows=len(rows))
+        return (page - 1) * PAGE_SIZE + len(rows)
+
+    def begin_anew(self) -> None:
+        """Forget how far it was read."""
+        self._next_page = None
+        with self._store.write() as connection:
+            self._cursors.forget(connection, self._what.pages, self._what.filled)
+
+
+# Every deal is read once, so that the first change seen is known as a change.
+
+
 class DealsLoad:
-    """Goes on where it stopped: pages are counted in the store, in order of id, which old deals never change.
+    """Reads every deal once, before the leader begins to work; goes on where it stopped.
 
     ``timetable``: what steps the deals get as they come into the mirror."""
 
@@ -55,123 +122,57 @@ class DealsLoad:
         timetable: Timetable | None = None,
     ) -> None:
         self._store = store
-        self._client = client
         self._clock = clock
         self._account_clock = account_clock
         self._mirror = Mirror(store, account_id)
         self._cursors = Cursors(store, account_id)
         self._timers = Timers(account_id)
         self._timetable = timetable
+        what = PagedList(
+            "deals", "/api/v4/leads", "leads", {"with": "contacts,loss_reason"}, self._keep,
+            filled=DEALS_FILLED, pages=DEALS_FILLED_PAGES, rereads=1,
+        )  # fmt: skip
+        self._load = PagedLoad(store, account_id, client, what)
 
     @property
     def is_done(self) -> bool:
-        return self._cursors.read(DEALS_FILLED) is not None
+        return self._load.is_done
 
     def mark_start(self) -> None:
         """The bridge meets the account: what happens from this second on is news. Does nothing the next time.
 
         To be called before anything else begins to listen: news that came before it would be taken for old.
         """
-        self._met_at()
+        self._started_at()
 
     def run(self, progress: Callable[[int], None] = lambda deals: None) -> None:
         """Read what is left to read; ``progress`` hears how many deals were read so far. Raises CrmError.
 
-        Deals that changed after the bridge met the account are left to their hooks: a copy of the new state here would
-        make their news look old.
+        Deals that changed after the bridge met the account are left to their webhooks: a copy of the new state here
+        would make their news look old.
         """
-        if self.is_done:
-            return
-        met = datetime.fromtimestamp(self._met_at(), self._clock.now().tzinfo)
-        done = int(self._cursors.read(DEALS_FILLED_PAGES) or 0)
-        for page in count(done + 1):
-            records = self._read(page)
-            self._keep(page, [record for record in records if record.updated_at < met], len(records) < PAGE_SIZE)
-            progress((page - 1) * PAGE_SIZE + len(records))
-            if len(records) < PAGE_SIZE:
-                return
+        if not self.is_done:
+            self.mark_start()
+        while not self._load.is_done:
+            progress(self._load.step())
 
-    def _met_at(self) -> float:
+    def _started_at(self) -> datetime:
         met = self._cursors.read(DEALS_MET_AT)
         if met is None:
             # amoCRM's times have whole seconds: of what happened in this very second nobody can say if it was before.
             met = float(int(self._account_clock.now().timestamp()))
             with self._store.write() as connection:
                 self._cursors.write(connection, DEALS_MET_AT, met)
-        return met
+        return datetime.fromtimestamp(met, UTC)
 
-    def _read(self, page: int) -> list[DealRecord]:
-        params = {"with": "contacts,loss_reason", "order": {"id": "asc"}, "page": page, "limit": PAGE_SIZE}
-        return [DealRecord.from_api(row) for row in embedded(self._client.get("/api/v4/leads", params) or {}, "leads")]
-
-    def _keep(self, page: int, records: list[DealRecord], is_last: bool) -> None:
-        known = self._mirror.get(record.id for record in records)
+    def _keep(self, connection: Connection, rows: Sequence[Row]) -> None:
+        started_at = self._started_at()
+        records = [record for record in map(DealRecord.from_api, rows) if record.updated_at < started_at]
+        known = self._mirror.among(connection, {record.id for record in records})
         new = [MirroredDeal(record, record.updated_at) for record in records if record.id not in known]
-        with self._store.write() as connection:
-            self._mirror.put(connection, new, self._clock.now())
-            if self._timetable:
-                self._timers.follow(connection, self._timetable, new)
-            # A deal deleted meanwhile shifts the rest by one: the page before is read again after a restart.
-            self._cursors.write(connection, DEALS_FILLED_PAGES, max(page - 1, 0))
-            if is_last:
-                self._cursors.write(connection, DEALS_FILLED, 1.0)
-        log.info("mirror is being filled", page=page, deals=len(records))
-
-
-# Reading a list of amoCRM once from its first page to its last: some pages at a time, and on where it stopped.
-
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class PagedList:
-    """``name`` of its cursors; ``key``: what amoCRM calls it under ``_embedded``; ``keep`` writes a page's rows."""
-
-    name: str
-    path: str
-    key: str
-    params: Mapping[str, Any]
-    keep: Callable[[Connection, Sequence[Row]], None]
-
-    @property
-    def filled(self) -> str:
-        """The cursor that is there when the whole list has been read."""
-        return f"{self.name}_filled"
-
-
-class PagedLoad:
-    """Pages are counted in the store, in order of id, which old entities never change. Nothing is kept in memory but
-    the page in hand."""
-
-    def __init__(self, store: Store, account_id: int, client: CrmClient, what: PagedList) -> None:
-        self._store = store
-        self._client = client
-        self._what = what
-        self._cursors = Cursors(store, account_id)
-        self._pages = f"{what.name}_pages"
-
-    @property
-    def is_done(self) -> bool:
-        return self._cursors.read(self._what.filled) is not None
-
-    def step(self) -> None:
-        """Read the next page, if one is left. Raises CrmError; then the same page is read again."""
-        if self.is_done:
-            return
-        done = int(self._cursors.read(self._pages) or 0)
-        params = {**self._what.params, "order": {"id": "asc"}, "page": done + 1, "limit": PAGE_SIZE}
-        rows = embedded(self._client.get(self._what.path, params) or {}, self._what.key)
-        with self._store.write() as connection:
-            self._what.keep(connection, rows)
-            self._cursors.write(connection, self._pages, done + 1)
-            if len(rows) < PAGE_SIZE:
-                self._cursors.write(connection, self._what.filled, 1.0)
-        log.info("mirror is being filled", list=self._what.name, page=done + 1, rows=len(rows))
-
-    def begin_anew(self) -> None:
-        """Forget how far it was read."""
-        with self._store.write() as connection:
-            self._cursors.forget(connection, self._pages, self._what.filled)
+        self._mirror.put(connection, new, self._clock.now())
+        if self._timetable:
+            self._timers.follow(connection, self._timetable, new)
 
 
 # The first reading of what lies beside the deals: open tasks, contacts, and the touches of the last weeks.
@@ -205,8 +206,14 @@ class MirrorLoad:
         self._cursors = Cursors(store, account_id)
         self._rows = TaskRows(account_id)
         self._refused: set[str] = set()
-        of_tasks = PagedList("tasks", "/api/v4/tasks", "tasks", {"filter": {"is_completed": False}}, self._keep_tasks)
-        of_contacts = PagedList("contacts", "/api/v4/contacts", "contacts", {"with": "leads"}, self._keep_contacts)
+        of_tasks = PagedList(
+            "tasks", "/api/v4/tasks", "tasks", {"filter": {"is_completed": False}}, self._keep_tasks,
+            filled=TASKS_FILLED, pages=TASKS_FILLED_PAGES,
+        )  # fmt: skip
+        of_contacts = PagedList(
+            "contacts", "/api/v4/contacts", "contacts", {"with": "leads"}, self._keep_contacts,
+            filled=CONTACTS_FILLED, pages=CONTACTS_FILLED_PAGES,
+        )  # fmt: skip
         self._tasks = PagedLoad(store, account_id, client, of_tasks)
         self._people = PagedLoad(store, account_id, client, of_contacts)
 
@@ -231,7 +238,7 @@ class MirrorLoad:
             self._do(*step)
         self._again()
 
-    def _left(self) -> Iterator[tuple[str, Callable[[], None]]]:
+    def _left(self) -> Iterator[tuple[str, Callable[[], object]]]:
         steps = (
             ("tasks", self._tasks.is_done, self._tasks.step),
             ("contacts", self._people.is_done, self._people.step),
@@ -239,7 +246,7 @@ class MirrorLoad:
         )
         return iter([(name, step) for name, is_done, step in steps if not is_done and name not in self._refused])
 
-    def _do(self, name: str, step: Callable[[], None]) -> None:
+    def _do(self, name: str, step: Callable[[], object]) -> None:
         try:
             step()
         except (CrmForbidden, CrmRefused) as error:
