@@ -1,4 +1,4 @@
-"""How long to wait before trying again."""
+"""Backoff: how long to wait before trying again, and trying a step of the start until it works."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 import structlog
+from tenacity import RetryCallState, RetryError, Retrying, retry_if_exception, sleep_using_event, stop_when_event_set
 
 from amo_bridge.errors import BridgeError, ConfigError, LeadLost, NotConnected, StoreUnavailable
 
@@ -17,7 +18,7 @@ def delay(attempt: int) -> float:
     return float(min(FIRST * 2 ** (max(attempt, 1) - 1), MOST))
 
 
-# Trying a step of the start until it works: amoCRM, the database or an administrator may keep us waiting.
+# A step of the start: amoCRM, the database or an administrator may keep us waiting.
 
 log = structlog.get_logger()
 # Another process or the page for connecting may change these at any moment, and to ask again costs amoCRM nothing.
@@ -40,32 +41,48 @@ class StartupRetry:
         """Try until it works; ``then`` is the state after it.
 
         False: the bridge is to stop, the config is wrong, or somebody else leads."""
-        failures = 0
-        while not self._stopping.is_set():
-            try:
-                step()
-            except LeadLost:
-                return False
-            except ConfigError as error:
-                log.critical("config does not fit the account", problems=error.problems)
-                self._misfit(error.problems)
-                self._stopping.set()
-                return False
-            except (BridgeError, OSError) as error:
-                failures += 1
-                self._show(f"waiting: {error}")
-                log.error("can't start yet", error=str(error), kind=type(error).__name__)
-                self._pause(min(delay(failures), SOON if isinstance(error, CHEAP_TO_ASK) else LATEST))
-            else:
-                self._show(then)
-                return True
-        return False
+        attempts = Retrying(
+            retry=retry_if_exception(_may_pass),
+            stop=stop_when_event_set(self._stopping),
+            wait=_pause_seconds,
+            sleep=sleep_using_event(self._wake),
+            after=self._show_failure,
+        )
+        try:
+            for attempt in attempts:
+                # Before the step: whoever calls ``wake`` during it must not wait out the pause after it.
+                self._wake.clear()
+                if self._stopping.is_set():
+                    return False
+                with attempt:
+                    step()
+        except (LeadLost, RetryError):
+            return False
+        except ConfigError as error:
+            log.critical("config does not fit the account", problems=error.problems)
+            self._misfit(error.problems)
+            self._stopping.set()
+            return False
+        self._show(then)
+        return True
 
-    def request_job(self) -> None:
+    def wake(self) -> None:
         """Don't wait any longer; also after ``stopping`` was set."""
         self._wake.set()
 
-    def _pause(self, seconds: float) -> None:
-        self._wake.clear()
-        if not self._stopping.is_set():
-            self._wake.wait(seconds)
+    def _show_failure(self, state: RetryCallState) -> None:
+        error = _error_of(state)
+        self._show(f"waiting: {error}")
+        log.error("can't start yet", error=str(error), kind=type(error).__name__)
+
+
+def _may_pass(error: BaseException) -> bool:
+    return isinstance(error, BridgeError | OSError) and not isinstance(error, LeadLost | ConfigError)
+
+
+def _pause_seconds(state: RetryCallState) -> float:
+    return min(delay(state.attempt_number), SOON if isinstance(_error_of(state), CHEAP_TO_ASK) else LATEST)
+
+
+def _error_of(state: RetryCallState) -> BaseException | None:
+    return state.outcome.exception() if state.outcome else None

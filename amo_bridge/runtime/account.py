@@ -77,7 +77,7 @@ class AccountRuntime:
         self._work: Leader | None = None
         self._stopping = threading.Event()
         self._started = threading.Event()
-        self._patiently = StartupRetry(self._stopping, self._show, self._misfit)
+        self._retry = StartupRetry(self._stopping, self._show, self._misfit)
         self.watch = ConfigWatch(self, environment, self.clock)
         self._thread = threading.Thread(target=self._live, name="bridge", daemon=True)
 
@@ -229,14 +229,14 @@ class AccountRuntime:
 
     def try_again(self) -> None:
         """Something has changed (the account was connected): don't wait out the pause."""
-        self._patiently.request_job()
+        self._retry.wake()
         if worker := self._worker:
             worker.try_again()
 
     def begin_to_stop(self) -> None:
         """Nothing new is begun; ``stop`` waits for what is in hand."""
         self._stopping.set()
-        self._patiently.request_job()
+        self._retry.wake()
         if self._leader_loop:
             self._leader_loop.call()
 
@@ -257,7 +257,7 @@ class AccountRuntime:
     def _live(self) -> None:
         try:
             # Hooks are taken in from here on; a worker is ready only when it works or knows that somebody else does.
-            if not self._patiently(self._open_inbox, "ready" if self.role == "web" else "door open"):
+            if not self._retry(self._open_inbox, "ready" if self.role == "web" else "door open"):
                 return
             if self._leader_loop is not None:
                 self._leader_loop.run()
@@ -305,7 +305,7 @@ class AccountRuntime:
         )
 
     def _join_election(self, resources: SharedResources, context: AccountContext) -> None:
-        self._work = Leader(context, self._patiently, self._show, self._stand_by)
+        self._work = Leader(context, self._retry, self._show, self._stand_by)
         leadership = LeaderElection(resources.store, context.account_id, resources.locks, self.clock)
         self._leader_loop = LeaderLoop(leadership, self._work, self._stopping)
         resources.bells.subscribe(context.account_id, self.wake)

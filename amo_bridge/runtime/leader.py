@@ -35,13 +35,13 @@ NAMES_KEEP = 60.0
 
 
 class Leader:
-    """See duty.Work. ``patiently`` tries a step until it works, ``show`` tells how far the beginning is, ``stand_by``
+    """See duty.Work. ``retry`` tries a step until it works, ``show`` tells how far the beginning is, ``stand_by``
     hears that somebody else leads."""
 
     def __init__(
         self,
         context: AccountContext,
-        patiently: Callable[[Callable[[], None]], bool],
+        retry: Callable[[Callable[[], None]], bool],
         show: Callable[[str], None],
         stand_by: Callable[[str], None],
     ) -> None:
@@ -49,7 +49,7 @@ class Leader:
         self.wants_to_begin_anew = False
         self.stand_by = stand_by
         self._context = context
-        self._patiently = patiently
+        self._retry = retry
         self._show = show
         self._names_read_at = monotonic()
         self._ticker = Ticker()
@@ -61,7 +61,7 @@ class Leader:
         return self._context.connection.token_ends_at
 
     def begin(self, lead: Lease) -> bool:
-        return self._patiently(lambda: self._begin(lead))
+        return self._retry(lambda: self._begin(lead))
 
     def goes_on(self) -> bool:
         return self.worker is not None and not self.worker.has_lost_lead
