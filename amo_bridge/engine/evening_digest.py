@@ -80,7 +80,7 @@ NOT_LATER = timedelta(hours=3)
 
 
 class EveningDigest:
-    """A chore: ``run()`` every minute. ``account_clock`` is amoCRM's."""
+    """A job: ``run()`` every minute. ``account_clock`` is amoCRM's."""
 
     def __init__(self, store: Store, account_id: int, rules: CurrentRules, account_clock: Clock, clock: Clock) -> None:
         self._store = store

@@ -26,13 +26,13 @@ PATIENCE = 1.8
 
 
 class Inbox:
-    """Accepts bodies. ``rung`` is called after each commit: the worker's door bell."""
+    """Accepts bodies. ``wake`` is called after each commit."""
 
-    def __init__(self, store: Store, account: int, clock: Clock, rung: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, store: Store, account: int, clock: Clock, wake: Callable[[], None] = lambda: None) -> None:
         self._store = store
         self._account = account
         self._clock = clock
-        self._rung = rung
+        self._wake = wake
         self._waiting: queue.SimpleQueue[tuple[bytes, Future[None]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_on, name="inbox-writer", daemon=True)
         self._writer.start()
@@ -78,4 +78,4 @@ class Inbox:
             return
         for _, committed in together:
             committed.set_result(None)
-        self._rung()
+        self._wake()

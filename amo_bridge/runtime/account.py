@@ -32,7 +32,7 @@ Role = Literal["all", "web", "worker"]
 """web: only take hooks in; worker: only work; all: both."""
 
 
-# The bridge of one account, put together: the door for hooks, and the worker behind it; started and stopped as one.
+# One account's runtime: the inbox for webhooks and the worker behind it, started and stopped as one.
 
 
 class AccountRuntime:
@@ -88,7 +88,7 @@ class AccountRuntime:
         return self._inbox is None
 
     def receiver(self, secret: str) -> Self | None:
-        """This account's door, for whoever knows its secret."""
+        """This account, if the secret is its own."""
         if self._inbox is None or self._secret is None:
             return None
         return self if hmac.compare_digest(secret.encode(), self._secret.encode()) else None
@@ -103,7 +103,7 @@ class AccountRuntime:
         assert self._amo_id is not None
         is_amocrm = self._connecting.disconnect(told, self._amo_id)
         if is_amocrm and (worker := self._worker):
-            # It finds out at once that it may not, and says so, even if it is waiting out some other trouble.
+            # It finds out at once that it may not, and says so, even if it is waiting out some other outage.
             worker.request_job(RECONCILE)
             worker.try_again()
         return is_amocrm
@@ -180,7 +180,7 @@ class AccountRuntime:
 
     @property
     def resources(self) -> SharedResources:
-        """What the account stands on, also before its door is open. Raises StoreUnavailable, OSError."""
+        """The store and the locks, also before webhooks are taken in. Raises StoreUnavailable, OSError."""
         with self._resources_lock:
             if self._leave is None and not self.config.bridge.database.startswith("postgresql"):
                 self._leave = file_lock.enter(self.config.data_folder)
@@ -308,7 +308,7 @@ class AccountRuntime:
         self._work = Leader(context, self._retry, self._show, self._stand_by)
         leadership = LeaderElection(resources.store, context.account_id, resources.locks, self.clock)
         self._leader_loop = LeaderLoop(leadership, self._work, self._stopping)
-        resources.bells.subscribe(context.account_id, self.wake)
+        resources.notifier.subscribe(context.account_id, self.wake)
 
     def wake(self) -> None:
         """There is something to do."""

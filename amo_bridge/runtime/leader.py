@@ -35,8 +35,8 @@ NAMES_KEEP = 60.0
 
 
 class Leader:
-    """See duty.Work. ``retry`` tries a step until it works, ``show`` tells how far the beginning is, ``stand_by``
-    hears that somebody else leads."""
+    """See leader_election.Work. ``retry`` tries a step until it works, ``show`` hears how far the beginning is,
+    ``stand_by`` hears that somebody else leads."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Leader:
         return problems
 
     def take_config(self, config: Config) -> None:
-        """The next beginning is by this config, and it comes soon: see Duty."""
+        """The next beginning is by this config, and it comes soon: see LeaderLoop."""
         self._context.config = config
         self.wants_to_begin_anew = True
 

@@ -45,7 +45,7 @@ class Lease:
         self._compare(connection.execute(query).first())
 
     def check(self) -> None:
-        """Before anything leaves the house."""
+        """To be called before every write. Raises LeadLost."""
         with self._store.read() as connection:
             self._compare(connection.execute(self._present).first())
 
@@ -111,7 +111,7 @@ class LeaderElection:
             return int(connection.execute(taken.returning(leaders.c.epoch)).scalar_one())
 
 
-# On duty: one thread that leads the account when nobody else does, and stands by while somebody does.
+# Leader loop: one thread that takes the account's lease and runs the leader's work, or waits as a standby.
 
 log = structlog.get_logger()
 # How often a standby tries the lock, and a leader looks whether it is still his.

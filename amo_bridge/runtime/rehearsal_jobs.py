@@ -190,7 +190,7 @@ _room = threading.Lock()
 
 
 class RehearsalRunner:
-    """``look`` is the leader's chore: begin what is asked for, end what is over. ``leave`` when the leading ends."""
+    """``look`` is the leader's job: begin what is asked for, end what is over. ``leave`` when the leading ends."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment

@@ -1,5 +1,5 @@
-"""What the accounts of one process stand on together: the opened store, the locks by which processes share it, and the
-bells by which they call each other."""
+"""What the accounts of one process stand on together: the opened store, the locks by which processes share it, and
+the notifier by which they wake each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from amo_bridge.storage.notify import Notifier
 class SharedResources:
     store: Store
     locks: Locks
-    bells: Notifier
+    notifier: Notifier
 
     @classmethod
     def of(cls, config: Config) -> Self:
@@ -25,6 +25,6 @@ class SharedResources:
         return cls(store, locks_for(store.engine, config.data_folder), Notifier(store.engine))
 
     def close(self) -> None:
-        self.bells.close()
+        self.notifier.close()
         self.locks.close()
         self.store.close()

@@ -74,7 +74,7 @@ NOT_MET = "аккаунт ещё не подключал ни один рабо�
 
 @dataclass(frozen=True)
 class KnownAccount:
-    """``secret`` opens the door for hooks. ``context`` is there for whoever may work for the account."""
+    """``secret``: of the webhook's path. ``context``: only in a process that may work for the account."""
 
     account_id: int
     secret: str

@@ -1,4 +1,4 @@
-"""The workshop: everything that works for an account, put together, ready to be started or moved by hand."""
+"""Composition root: everything that works for an account, put together, ready to be started or moved by hand."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ log = structlog.get_logger()
 
 class CompositionRoot:
     """``store`` and the clients may be those of a leader, who loses them with the lead. ``for_ports`` is a client of
-    the ports' own, because they work in other threads; ``ports``: where goes what leaves the house."""
+    the ports' own, because they work in other threads; ``ports``: the ways out past amoCRM."""
 
     def __init__(
         self,

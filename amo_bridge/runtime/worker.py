@@ -1,4 +1,4 @@
-"""The clock's door bell: APScheduler asks the worker for its jobs, and does nothing itself.
+"""The worker of an account, and the ticker by which APScheduler requests its jobs.
 
 What is due stands in the store, so a missed tick, a restart or two ticks at once change nothing.
 """
@@ -73,18 +73,18 @@ class Ticker:
 # One at a time is what keeps each deal's order, and is enough: amoCRM allows one account 7 requests a second.
 
 log = structlog.get_logger()
-# When nobody rings: postponed work falls due, and another process may have put something into the inbox.
+# Without a wake: postponed work falls due, and another process may have put something into the inbox.
 LOOK_AGAIN = 1.0
-# What comes together is answered together: after a ring the worker waits until nobody has rung for so long, and at most
+# What comes together is answered together: after a wake the worker waits until none has come for so long, and at most
 # for so long. A lone event is hardly later for it; a thousand that come within a second or two share their requests.
 QUIET = 0.05
 LONGEST_GATHERING = 1.0
-# As often as a burnt fuse lets a request through to see whether amoCRM takes us again.
+# As often as an open circuit breaker lets a request through to see whether amoCRM takes us again.
 LONGEST_PAUSE = 120.0
 
 
 class Worker:
-    """``ring()`` wakes it. ``trouble`` says in one line what it is waiting out, if anything (for the health page).
+    """``trouble``: the outage being waited out, one line for the health page; empty if none.
 
     ``has_work`` is asked before each round: is it worth the while? ``has_lost_lead``: another process works for the
     account now, and this one has stopped."""
@@ -221,7 +221,7 @@ class Worker:
                 self._bell.wait(LOOK_AGAIN)
 
     def _gather(self) -> None:
-        """Let what comes just now come in. Returns at once when nobody has rung, or when a whole batch waits anyway."""
+        """Let what comes just now come in. Returns at once without a wake, or when a whole batch waits anyway."""
         until = monotonic() + LONGEST_GATHERING
         while self._bell.is_set():
             self._bell.clear()
@@ -235,7 +235,7 @@ class Worker:
             self._again.wait(seconds)
 
     def say(self, error: Exception) -> None:
-        """Outside trouble in one line; a bug of our own with its traceback. Once, as long as it stays the same."""
+        """An outage in one line; a bug of our own with its traceback. Once, as long as it stays the same."""
         if str(error) != self.trouble:
             is_bug = not isinstance(error, BridgeError)
             log.error("worker waits", error=str(error), kind=type(error).__name__, exc_info=is_bug)

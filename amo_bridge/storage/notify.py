@@ -1,7 +1,7 @@
-"""Bells between machines: who takes a hook in rings for whoever works, though they share nothing but the database.
+"""Notification between processes: the receiver of a webhook wakes the worker, by means of the database alone.
 
-PostgreSQL carries the ring by NOTIFY, together with the commit. With SQLite there is one machine, and the worker of
-another process looks by itself every second; so does everybody whose ring got lost with a broken connection.
+PostgreSQL delivers it by NOTIFY, together with the commit. With SQLite there is one machine, and the worker of another
+process polls every second; so does every worker whose notification got lost with a broken connection.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ class Notifier:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._rung: dict[str, Callable[[], None]] = {}
+        self._subscribers: dict[str, Callable[[], None]] = {}
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def subscribe(self, account: int, rung: Callable[[], None]) -> None:
-        """Call ``rung`` whenever something came in for the account, here or on another machine."""
-        self._rung[str(account)] = rung
+    def subscribe(self, account: int, wake: Callable[[], None]) -> None:
+        """Call ``wake`` whenever something came in for the account, here or on another machine."""
+        self._subscribers[str(account)] = wake
         if self._thread is None and self._engine.dialect.name == "postgresql":
             self._thread = threading.Thread(target=self._listen_on, name="bells", daemon=True)
             self._thread.start()
@@ -72,8 +72,8 @@ class Notifier:
             schema = session.execute(select(func.current_schema())).scalar_one()
             session.execute(text(f"LISTEN {CHANNEL}"))
             # What came before anybody listened.
-            for rung in list(self._rung.values()):
-                rung()
+            for wake in list(self._subscribers.values()):
+                wake()
             connection: Any = session.connection.dbapi_connection
             while not self._closing.is_set():
                 for notice in connection.notifies(timeout=LISTEN_FOR):
@@ -81,5 +81,5 @@ class Notifier:
 
     def _dispatch(self, schema: str, payload: str) -> None:
         whose, _, account = payload.rpartition(" ")
-        if whose == schema and (rung := self._rung.get(account)):
-            rung()
+        if whose == schema and (wake := self._subscribers.get(account)):
+            wake()

@@ -1,4 +1,4 @@
-"""The office behind the pages: the accounts of this installation, and the store that knows its users.
+"""The accounts of this installation as the pages see them, and the store of its users.
 
 Users belong to the installation. Their rows are in the store of its first account: with one account, or with several
 that share a database or a data folder, that is the store there is.

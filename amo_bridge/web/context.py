@@ -21,7 +21,7 @@ def number(name: str) -> int | None:
     return told if told is None or abs(told) <= MOST else None
 
 
-# What a page asks for: the office behind the pages, the account it is about, who is looking.
+# What a page asks for: the accounts, the account it is about, who is looking.
 
 EXTENSION = "amo_bridge"
 
