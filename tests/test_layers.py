@@ -24,6 +24,7 @@ LAYERS = (
     ("mirror",),
     ("engine",),
     ("sync", "channels", "webinars", "reports", "demo"),
+    ("intake",),
     ("runtime",),
     ("rehearsal",),
     ("web",),

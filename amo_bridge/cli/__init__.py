@@ -66,6 +66,7 @@ COMMANDS = LazyCommands(
         "backup": "backup",
         "restore": "backup",
         "webinar": "webinar",
+        "intake": "replay",
         "telegram": "telegram",
     }
 )

@@ -1,4 +1,4 @@
-"""``[mail]``, ``[telegram]``, ``[people]``, ``[series]``: how the bridge reaches clients and its own people."""
+"""``[mail]``, ``[telegram]``, ``[people]``, ``[series]``, ``[intake]``: the ways out and in."""
 
 from __future__ import annotations
 
@@ -198,3 +198,110 @@ class Channels:
     def is_connected(self, section: str) -> bool:
         """Whether the config has this section of ``VENDOR_SECTIONS``."""
         return getattr(self, section) is not None
+
+
+# ``[intake]``: from which sites, chats and telephony enquiries come in by themselves.
+#
+# A section switches a vendor on; its secret comes from the environment (docs/variables.md), and without one nothing of
+# the vendor is taken. The secret end of each address is made by the bridge.
+
+What = Literal["name", "phone", "email", "text", "page", "roistat_visit", "key"]
+"""What a form's field can hold; ``key``: the number by which a repeat of the enquiry is known."""
+
+_INTAKE_PREFIX = re.compile(r"(/[a-z0-9_-]+)+")
+_SITE = re.compile(r"https?://[^\s/?#@]+", re.IGNORECASE)
+_PAGE = re.compile(r"https?://[^\s/?#@]+(/\S*)?", re.IGNORECASE)
+_TAKEN = ("/hooks", "/api", "/accounts", "/static", "/health", "/metrics", "/u")
+_DOMAIN = re.compile(r"[^\s@/]+\.[^\s@/.]+")
+
+
+def _intake_prefix(text: str) -> str:
+    text = text.strip().rstrip("/")
+    if not _INTAKE_PREFIX.fullmatch(text):
+        raise ValueError(f"«{text}» — не начало адреса: нужно такое, как /in")
+    if any(text == path or text.startswith(f"{path}/") for path in _TAKEN):
+        raise ValueError(f"«{text}» занято самим мостом: нужно другое начало, например /in")
+    return text
+
+
+def _site(text: str) -> str:
+    text = text.strip().rstrip("/")
+    if not _SITE.fullmatch(text):
+        raise ValueError(f"«{text}» — не адрес сайта: нужен https://agency.example, без пути после него")
+    return text
+
+
+def _page(text: str) -> str:
+    if not _PAGE.fullmatch(text.strip()):
+        raise ValueError(f"«{text}» — не адрес страницы: нужен полный, который начинается с https://")
+    return text.strip()
+
+
+def _domain(text: str) -> str:
+    text = text.strip().casefold()
+    if not _DOMAIN.fullmatch(text):
+        raise ValueError(f"«{text}» — не домен: нужен такой, как agency.example")
+    return text
+
+
+class VendorSection(Strict):
+    """A vendor that needs no settings but its secret."""
+
+
+class FormSection(Strict):
+    """A builder of sites. ``fields``: what → the field that holds it, where the bridge would not find it by itself.
+    ``honeypot``: fields that people don't see; filled by robots, and such a form is answered and dropped."""
+
+    fields: Mapping[What, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
+    honeypot: tuple[str, ...] = ()
+
+
+class SiteSection(FormSection):
+    """``[intake.html]``: forms of the agency's own sites. ``origins``: the sites that may post; all, if empty.
+    ``thanks``: the page that a visitor is led to. ``per_minute``: forms from one address."""
+
+    honeypot: tuple[str, ...] = ("website",)
+    origins: tuple[Annotated[str, AfterValidator(_site)], ...] = ()
+    thanks: Annotated[str, AfterValidator(_page)] | None = None
+    per_minute: Annotated[int, Field(ge=1, le=1000)] = 10
+
+
+class CommunitySection(Strict):
+    """``[intake.vk]``. ``group``: the community's number; events of another one are refused."""
+
+    group: Annotated[int, Field(ge=1)] | None = None
+
+
+class IntakeSection(Strict):
+    """``prefix``: how the public addresses begin. ``own_domains``: the agency's mail domains, beside that of
+    ``[mail] from``. A vendor without a section is off."""
+
+    prefix: Annotated[str, AfterValidator(_intake_prefix)] = "/in"
+    own_domains: tuple[Annotated[str, AfterValidator(_domain)], ...] = ()
+    tilda: FormSection | None = None
+    elementor: FormSection | None = None
+    cf7: FormSection | None = None
+    html: SiteSection | None = None
+    mapped: Mapping[str, FormSection] = Field(default_factory=dict)
+    jivo: VendorSection | None = None
+    vk: CommunitySection | None = None
+    vkads: VendorSection | None = None
+    telegram: VendorSection | None = None
+    max: VendorSection | None = None
+    meta_leadgen: VendorSection | None = None
+    messenger: VendorSection | None = None
+    viber: VendorSection | None = None
+    zadarma: VendorSection | None = None
+    novofon: VendorSection | None = None
+    novofon2: VendorSection | None = None
+    onlinepbx: VendorSection | None = None
+    unisender_go: VendorSection | None = None
+    smsru: VendorSection | None = None
+    pipedrive: VendorSection | None = None
+
+    def of(self, vendor: str, name: str = "") -> Strict | None:
+        """The section of a vendor; of ``mapped`` the one of this name. None: it is off."""
+        if vendor == "mapped":
+            return self.mapped.get(name)
+        section = getattr(self, vendor, None)
+        return section if isinstance(section, Strict) else None

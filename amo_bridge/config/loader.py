@@ -11,7 +11,14 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.engine import make_url
 
-from amo_bridge.config.channels import VENDOR_SECTIONS, Channels, check_unsubscribing, people_in, series_in
+from amo_bridge.config.channels import (
+    VENDOR_SECTIONS,
+    Channels,
+    IntakeSection,
+    check_unsubscribing,
+    people_in,
+    series_in,
+)
 from amo_bridge.config.diagnostics import Problems, read, text_of
 from amo_bridge.config.model import (
     MANAGER,
@@ -195,7 +202,7 @@ def _carried_names(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
 
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
-    *("evening_list", *VENDOR_SECTIONS, "people", "series", *RULES),
+    *("evening_list", *VENDOR_SECTIONS, "people", "series", "intake", *RULES),
 )
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
@@ -239,6 +246,7 @@ class _Loader:
         webinar = self._section("webinar", WebinarSection) if "webinar" in self.tree else None
         channels = self._channels(bridge)
         evening = self._section("evening_list", EveningListSection) if "evening_list" in self.tree else None
+        intake = self._section("intake", IntakeSection) if "intake" in self.tree else None
         shared = {"services": services, "series": channels.series}
         rules = RuleLoader(self.path.parent, self._own_folders(), shared, self.tree, self.problems).rules(
             {section: self._table(section) for section in RULES}
@@ -252,7 +260,7 @@ class _Loader:
         check_secrets(bridge.secret_fields if bridge else (), rules, self.problems)
         if self.problems.found or account is None or bridge is None or calendar is None:
             raise ConfigError(self.problems.found)
-        more = (absences, services, provision, webinar, channels, evening)
+        more = (absences, services, provision, webinar, channels, evening, intake)
         return Config(self.path, account, bridge, calendar, roles, rules, lines, *more)
 
     def _channels(self, bridge: BridgeSection | None) -> Channels:

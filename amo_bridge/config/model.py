@@ -13,7 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from amo_bridge.config.channels import Channels
+from amo_bridge.config.channels import Channels, IntakeSection
 from amo_bridge.config.provision import ProvisionSection
 from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.config.webinar import WebinarSection
@@ -184,6 +184,7 @@ class Config:
     webinar: WebinarSection | None = None
     channels: Channels = field(default_factory=Channels)
     evening_list: EveningListSection | None = None
+    intake: IntakeSection | None = None
 
     @property
     def letters_folder(self) -> Path | None:

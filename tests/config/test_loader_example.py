@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from amo_bridge.config.channels import VENDOR_SECTIONS, PersonSection
+from amo_bridge.config.channels import (
+    VENDOR_SECTIONS,
+    CommunitySection,
+    FormSection,
+    IntakeSection,
+    PersonSection,
+    SiteSection,
+)
 from amo_bridge.config.loader import RuleSwitches, load
 from amo_bridge.config.model import AccountSection, BridgeSection
 from amo_bridge.config.provision import ProvisionSection
@@ -40,6 +47,10 @@ SECTIONS: dict[str, type[BaseModel]] = {
     **VENDOR_SECTIONS,
     "webinar": WebinarSection,
     "webinar.bizon": BizonSection,
+    "intake": IntakeSection,
+    **{f"intake.{vendor}": FormSection for vendor in ("tilda", "elementor", "cf7", "mapped")},
+    "intake.html": SiteSection,
+    "intake.vk": CommunitySection,
     "people": PersonSection,
     "series": SeriesSpec,
     **{name: handler.options for name, handler in SHIPPED.items()},

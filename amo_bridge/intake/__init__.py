@@ -1,0 +1,10 @@
+"""Enquiries come in by themselves: requests of sites, chats, social networks and telephony are proven and parsed.
+
+::
+
+    request.py      bytes → fields or JSON, whatever the encoding; signatures and secrets
+    contacts.py     phones, addresses, names and advertising marks among free fields
+    model.py        what a request can say: Enquiry, PbxCall, Recording, DeliveryStatus, NoEnquiry
+    sites.py …      one pure parser a vendor: sites, chats, social, telephony, delivery, mail
+    reception.py    the table of vendors; one request → the vendor's own answer and what it says
+"""
