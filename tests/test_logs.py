@@ -57,6 +57,7 @@ SECRETS = [
     pytest.param(f"unexpected answer {REFRESH}", "0123456789abcdef", id="a refresh token alone"),
     pytest.param('{"client_secret": "q1w2e3r4", "code": 1}', "q1w2e3r4", id="JSON with a secret"),
     pytest.param("client_secret=q1w2e3r4&x=1", "q1w2e3r4", id="a form with a secret"),
+    pytest.param("GET /in/vk/in-" + "0123456789abcdef" * 3, "0123456789", id="a vendor's address"),
     pytest.param("password=hunter2", "hunter2", id="a password"),
     pytest.param("POST /bot123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/getMe", "AAHdqTcv", id="a bot's token"),
     pytest.param("https://bridge.example/u/Abcdefgh-_345678", "Abcdefgh", id="a link for unsubscribing"),

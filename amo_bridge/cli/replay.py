@@ -15,7 +15,7 @@ import click
 from rich.table import Table
 
 from amo_bridge.cli.click_ru import Command, Group, Stop
-from amo_bridge.cli.common import config_option, console, load_or_exit
+from amo_bridge.cli.common import config_option, console, load_or_exit, tell_and_exit
 from amo_bridge.clock import FixedClock
 from amo_bridge.config.model import Config
 from amo_bridge.crm import responses
@@ -27,7 +27,7 @@ from amo_bridge.engine.journal import describe
 from amo_bridge.engine.replay import ReplayResult, undecided
 from amo_bridge.engine.replay import replay as judge_again
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.errors import BridgeError, ConfigError, why_not
+from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable, why_not
 from amo_bridge.intake.model import (
     DeliveryStatus,
     Enquiry,
@@ -49,6 +49,7 @@ from amo_bridge.intake.reception import (
     receive,
     settings_of,
 )
+from amo_bridge.intake.repository import IntakeAddresses
 from amo_bridge.intake.request import VendorRequest, VendorSettings
 from amo_bridge.runtime.connection import tokens
 
@@ -305,6 +306,32 @@ def _status_json(status: DeliveryStatus | None) -> dict[str, Any] | None:
 @click.group(cls=Group)
 def intake() -> None:
     """Обращения с сайта, из чатов, соцсетей, мессенджеров и с телефона."""
+
+
+@intake.command(cls=Command)
+@config_option
+def addresses(config_path: Path) -> None:
+    """Куда сервисам присылать обращения: что вставить в их кабинеты."""
+    config = load_or_exit(config_path)
+    if config.intake is None:
+        raise Stop("в настройке нет раздела [intake]: обращения не принимаются")
+    base = config.bridge.public_url or "https://АДРЕС-МОСТА"
+    lines: list[str] = []
+    try:
+        for address in IntakeAddresses(config, os.environ).all():
+            vendor = address.vendor
+            settings = settings_of(config, vendor.name, os.environ, address.name)
+            missing = [one for one in vendor.secrets if not settings.secrets.get(one.name)]
+            title = f"{vendor.title} «{address.name}»" if address.name else vendor.title
+            # Whole lines, not a table: an address must not be cut where it is to be copied from.
+            state = "можно задать и" if vendor.is_path_the_proof else "закрыто, нет"
+            lines += [f"{title}: {base}{address.path}"]
+            lines += [f"  {state} {one.variable}: {one.what}" for one in missing]
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+    except (StoreUnavailable, OSError) as error:
+        raise Stop(f"секрет адресов не прочитан: {error}") from error
+    click.echo("\n".join(lines) or "В разделе [intake] не включён ни один сервис.")
 
 
 @intake.command("replay", cls=Command)

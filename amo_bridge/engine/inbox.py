@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Generic, TypeVar
 
 from sqlalchemy import insert
+from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.errors import StoreUnavailable
@@ -25,24 +28,25 @@ MOST_AT_ONCE = 500
 PATIENCE = 1.8
 
 
-class Inbox:
-    """Accepts bodies. ``wake`` is called after each commit."""
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
-    def __init__(self, store: Store, account: int, clock: Clock, wake: Callable[[], None] = lambda: None) -> None:
+
+class CommitQueue(ABC, Generic[Item, Result]):
+    """One thread writes what many hand over, as many in one transaction as have gathered since the last."""
+
+    def __init__(self, store: Store, name: str) -> None:
         self._store = store
-        self._account = account
-        self._clock = clock
-        self._wake = wake
-        self._waiting: queue.SimpleQueue[tuple[bytes, Future[None]] | None] = queue.SimpleQueue()
-        self._writer = threading.Thread(target=self._write_on, name="inbox-writer", daemon=True)
+        self._waiting: queue.SimpleQueue[tuple[Item, Future[Result]] | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._write_on, name=name, daemon=True)
         self._writer.start()
 
-    def put(self, body: bytes) -> None:
-        """Returns when the body is on disk. Raises StoreUnavailable if it is not; then nothing was accepted."""
-        committed: Future[None] = Future()
-        self._waiting.put((body, committed))
+    def put(self, item: Item) -> Result:
+        """Returns when the item is on disk. Raises StoreUnavailable if it is not; then nothing was accepted."""
+        committed: Future[Result] = Future()
+        self._waiting.put((item, committed))
         try:
-            committed.result(timeout=PATIENCE)
+            return committed.result(timeout=PATIENCE)
         except FutureTimeout as error:
             # It may still be committed a moment later; a repeated hook is recognised, so that does no harm.
             raise StoreUnavailable("база не ответила за отведённое время") from error
@@ -50,6 +54,13 @@ class Inbox:
     def close(self) -> None:
         self._waiting.put(None)
         self._writer.join(timeout=10)
+
+    @abstractmethod
+    def _write(self, connection: Connection, items: Sequence[Item]) -> Sequence[Result]:
+        """Write the items; what is to be said of each, in their order."""
+
+    def _after(self) -> None:
+        """After each commit."""
 
     def _write_on(self) -> None:
         while (first := self._waiting.get()) is not None:
@@ -65,17 +76,34 @@ class Inbox:
             if stop:
                 return
 
-    def _commit(self, together: list[tuple[bytes, Future[None]]]) -> None:
-        now = self._clock.now().timestamp()
-        rows = [{"account": self._account, "received_at": now, "body": body, "state": "new"} for body, _ in together]
+    def _commit(self, together: Sequence[tuple[Item, Future[Result]]]) -> None:
         try:
             with self._store.write() as connection:
-                connection.execute(insert(inbox), rows)
-                notify(connection, self._account)
+                results = self._write(connection, [item for item, _ in together])
         except Exception as error:  # noqa: BLE001 - handed to every waiting web thread, which answers 503
             for _, committed in together:
                 committed.set_exception(error)
             return
-        for _, committed in together:
-            committed.set_result(None)
+        for (_, committed), result in zip(together, results, strict=True):
+            committed.set_result(result)
+        self._after()
+
+
+class Inbox(CommitQueue[bytes, None]):
+    """Accepts bodies. ``wake`` is called after each commit."""
+
+    def __init__(self, store: Store, account: int, clock: Clock, wake: Callable[[], None] = lambda: None) -> None:
+        self._account = account
+        self._clock = clock
+        self._wake = wake
+        super().__init__(store, "inbox-writer")
+
+    def _write(self, connection: Connection, items: Sequence[bytes]) -> Sequence[None]:
+        now = self._clock.now().timestamp()
+        rows = [{"account": self._account, "received_at": now, "body": body, "state": "new"} for body in items]
+        connection.execute(insert(inbox), rows)
+        notify(connection, self._account)
+        return [None] * len(items)
+
+    def _after(self) -> None:
         self._wake()

@@ -155,6 +155,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.hook_seconds = self._histogram("hook_seconds", "From a hook's arrival to our answer", HOOK_BUCKETS)
         self.hooks = self._counter("hooks", "Hooks answered", "status")
+        self.intake = self._counter("intake", "Requests of vendors answered, by what became of them", "vendor", "kind")
         self.lag_seconds = self._histogram("lag_seconds", "From a hook's arrival to its effect in amoCRM", LAG_BUCKETS)
         self.effects = self._counter("effects", "Effects that are in amoCRM now", "kind")
         self.crm_requests = self._counter("crm_requests", "Requests; status none: no answer", "method", "status")
@@ -179,6 +180,9 @@ class AccountMetrics:
     def hook_answered(self, status: int, seconds: float) -> None:
         self.process.hooks.labels(self.account, str(status)).inc()
         self.process.hook_seconds.labels(self.account).observe(seconds)
+
+    def intake_answered(self, vendor: str, kind: str) -> None:
+        self.process.intake.labels(self.account, vendor, kind).inc()
 
     def effect_done(self, kind: str) -> None:
         self.process.effects.labels(self.account, kind).inc()

@@ -22,7 +22,7 @@ from amo_bridge.engine.timetable import TimerKey, Timetable
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.accounts import TIDIED_AT, Cursors
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.tables import events, inbox, journal, outbox, tasks, timers, touches
+from amo_bridge.storage.tables import events, inbox, intake_requests, journal, outbox, tasks, timers, touches
 
 TIMER_BATCH_SIZE = 250
 
@@ -117,6 +117,8 @@ class Retention:
         told = (now - self._keep.keep_journal).timestamp()
         done = func.coalesce(outbox.c.done_at, outbox.c.created_at)
         yield from self._chunks(inbox, inbox.c.received_at, hooks, inbox.c.state == "decoded")
+        read = intake_requests.c.state != "new"
+        yield from self._chunks(intake_requests, intake_requests.c.received_at, hooks, read)
         yield from self._chunks(events, events.c.received_at, hooks, events.c.state.in_(SETTLED))
         settled = and_(outbox.c.state.in_(SETTLED), done < told, outbox.c.key.not_like(ONCE))
         yield from self._chunks(outbox, outbox.c.created_at, told, settled)

@@ -299,13 +299,20 @@ def settings_of(config: Config, vendor: str, environment: Mapping[str, str], nam
 
 # One request, judged.
 
-Kind = Literal["closed", "refused", "checked", "accepted", "broken"]
-"""«closed»: there is no such door. «checked»: a set-up check, nothing to store. «broken»: proven as far as can be, but
-not what this vendor sends: answered as ever, for an error would make it switch the webhook off."""
+Kind = Literal["closed", "refused", "checked", "accepted", "broken", "unproven"]
+"""«closed»: there is no such address. «checked»: a set-up check. «broken»: proven, but not what this vendor sends;
+«unproven»: so broken that it can't be proven. Both are answered as ever, for an error would make the vendor switch its
+webhook off. Only «accepted» and «broken» are kept."""
 
 UNKNOWN = VendorAnswer(404, "такого адреса нет")
+BUG = "тело не разобрано, это сбой моста"
+# What a body of a shape that nobody thought of could raise: told and answered, for a vendor repeats or gives up on 500.
+ODDITIES = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 CLOSED = "секрет не задан: приём закрыт"
 WRONG = "подпись или секрет не те"
+
+
+KEPT = ("accepted", "broken")
 
 
 @dataclass(frozen=True)
@@ -330,7 +337,9 @@ def receive(vendor: Vendor, request: VendorRequest, settings: VendorSettings, *,
     try:
         verdict = vendor.proof(request, settings)
     except UnreadableBody as error:
-        return Reception("broken", accepted(vendor, settings), f"тело не читается: {error}", _digest(request))
+        return Reception("unproven", accepted(vendor, settings), f"тело не читается: {error}")
+    except ODDITIES as error:
+        return Reception("unproven", accepted(vendor, settings), f"{BUG}: {type(error).__name__}")
     if verdict == "closed":
         return Reception("closed", UNKNOWN, CLOSED)
     if verdict == "wrong":
@@ -356,8 +365,8 @@ def outcomes_of(
         outcomes = parse(request, settings)
     except UnreadableBody as error:
         return None, f"тело не читается: {error}"
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, LookupError) as error:
-        return None, f"тело не разобрано, это сбой моста: {type(error).__name__}"
+    except ODDITIES as error:
+        return None, f"{BUG}: {type(error).__name__}"
     reasons = [outcome.reason for outcome in outcomes if isinstance(outcome, NoEnquiry)]
     return outcomes, "; ".join(dict.fromkeys(reasons))
 

@@ -16,6 +16,7 @@ from amo_bridge.engine.inbox import Inbox
 from amo_bridge.engine.metrics import HealthReader, HealthSnapshot, Metrics
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.intake.repository import IntakeAddresses, IntakeInbox
 from amo_bridge.retry import StartupRetry
 from amo_bridge.runtime.config_reload import ConfigWatch
 from amo_bridge.runtime.connection import Shutdown
@@ -70,6 +71,8 @@ class AccountRuntime:
         self._resources: SharedResources | None = resources
         self._resources_lock = threading.Lock()
         self._inbox: Inbox | None = None
+        self._intake: IntakeInbox | None = None
+        self._addresses: IntakeAddresses | None = None
         self._secret: str | None = None
         self._amo_id: int | None = None
         self._connecting: Connecting | None = None
@@ -96,6 +99,21 @@ class AccountRuntime:
     def put(self, body: bytes) -> None:
         assert self._inbox is not None
         self._inbox.put(body)
+
+    @property
+    def intake(self) -> IntakeInbox:
+        """Where requests of vendors go in. Raises StoreUnavailable while that is not open yet."""
+        if self._intake is None:
+            raise StoreUnavailable("мост запускается")
+        return self._intake
+
+    @property
+    def intake_addresses(self) -> IntakeAddresses:
+        """Where vendors post, by the config in force."""
+        known = self._addresses
+        if known is None or known.config is not self.config:
+            known = self._addresses = IntakeAddresses(self.config, self.environment)
+        return known
 
     def disconnect(self, told: Mapping[str, str]) -> bool:
         """See Connecting."""
@@ -246,8 +264,9 @@ class AccountRuntime:
         self.begin_to_stop()
         if self._thread.ident is not None:
             self._thread.join(60)
-        if self._inbox:
-            self._inbox.close()
+        for taken_in in (self._inbox, self._intake):
+            if taken_in:
+                taken_in.close()
         if self._resources and self._shared_resources is None:
             self._resources.close()
         if self._leave:
@@ -287,6 +306,7 @@ class AccountRuntime:
         self._health = HealthReader(resources.store, known.account_id, self.config.account.url, self.clock)
         if known.context:
             self._join_election(resources, known.context)
+        self._intake = IntakeInbox(resources.store, known.account_id, self.clock)
         self._inbox = Inbox(resources.store, known.account_id, self.clock, self.wake)
 
     def _identify(self, resources: SharedResources) -> KnownAccount:

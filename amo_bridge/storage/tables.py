@@ -510,6 +510,39 @@ bizon_reports = Table(
 )
 """``state``: waiting, taken or failed. ``imports``: JSON, the numbers of the imports made of it."""
 
+# --- enquiries --------------------------------------------------------------------------------------------------------
+
+LONGEST_INTAKE_KEY = 200
+intake_requests = Table(
+    "intake_requests",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("vendor", String(24), nullable=False),
+    Column("name", String(80), nullable=False, default=""),
+    Column("key", String(LONGEST_INTAKE_KEY), nullable=False),
+    Column("method", String(8), nullable=False),
+    Column("query", Text, nullable=False, default=""),
+    Column("headers", Text, nullable=False, default="{}"),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", Float, nullable=False),
+    Column("state", String(8), nullable=False, default="new"),
+    Column("why", Text, nullable=False, default=""),
+    Column("repeats", Integer, nullable=False, default=0),
+    Column("repeated_at", Float),
+    UniqueConstraint("account", "vendor", "name", "key"),
+)
+"""Requests of vendors as they came. ``name``: which of ``[intake.mapped.…]``. ``headers``: JSON, the chosen ones.
+``state``: new, read or broken."""
+_intake_new = intake_requests.c.state == "new"
+Index(
+    "intake_requests_new",
+    intake_requests.c.account,
+    intake_requests.c.id,
+    sqlite_where=_intake_new,
+    postgresql_where=_intake_new,
+)
+
 # --- rehearsals -------------------------------------------------------------------------------------------------------
 
 _REHEARSAL_OPEN = text("state IN ('asked', 'running')")

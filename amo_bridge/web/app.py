@@ -127,6 +127,7 @@ def create_app(application: Application, *, takes_hooks: bool = True, token: str
     metrics.install(app, application, token)
     if takes_hooks:
         app.register_blueprint(webhooks.bizon_blueprint(lambda: application.by_name().values()))
+        app.register_blueprint(webhooks.intake_blueprint(lambda: application.by_name().values()))
         app.register_blueprint(unsubscribe.blueprint(lambda: _stores(application)))
         install(app, application)
     return app

@@ -9,17 +9,24 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Callable, Iterable
+from itertools import islice
 from urllib.parse import parse_qs
 
 import structlog
 from flask import Blueprint, Response, g, request
+from flask_limiter.util import get_remote_address
+from limits import RateLimitItemPerMinute
 
 from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.intake.reception import KEPT, VENDORS, receive, settings_of
+from amo_bridge.intake.repository import IntakeAddress, ReceivedRequest
+from amo_bridge.intake.request import VendorRequest, VendorSettings
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.host import Application
 from amo_bridge.runtime.worker import BIZON
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.tables import LONGEST_BIZON_ID
+from amo_bridge.web.auth.rate_limit import limiter
 from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings
 
 log = structlog.get_logger()
@@ -97,7 +104,7 @@ def blueprint(application: Application) -> Blueprint:
         receiver = g.receiver = application.receiver(secret)
         if receiver is None:
             return _nowhere(application)
-        body = _body_within_limit()
+        body = _body_within_limit(MOST_BYTES)
         if body is None:
             log.warning("hook too large", length=request.content_length)
             return Response(f"больше {MOST_BYTES} байт", 413, content_type="text/plain; charset=utf-8")
@@ -133,9 +140,128 @@ def _refused(error: StoreUnavailable) -> Response:
     return Response("база не отвечает", 503, {"Retry-After": "60"}, content_type="text/plain; charset=utf-8")
 
 
-def _body_within_limit() -> bytes | None:
+def _body_within_limit(most: int) -> bytes | None:
     """The body as it came; None if it is over the limit, also when its length was not told."""
-    if (request.content_length or 0) > MOST_BYTES:
+    if (request.content_length or 0) > most:
         return None
-    body = request.stream.read(MOST_BYTES + 1)
-    return body if len(body) <= MOST_BYTES else None
+    body = request.stream.read(most + 1)
+    return body if len(body) <= most else None
+
+
+# ``POST /in/<vendor>/<secret>``: enquiries of sites, chats and telephony. Proven, checked, committed, then answered in
+# the vendor's own way; what the request says is worked on later.
+
+RETRY_AFTER = {"Retry-After": "60"}
+
+
+def intake_blueprint(bridges: Callable[[], Iterable[AccountRuntime]]) -> Blueprint:
+    """The beginnings of the addresses are read once: a changed ``[intake] prefix`` counts after a restart."""
+    routes = Blueprint("intake", __name__)
+
+    def found(prefix: str, vendor: str, secret: str) -> tuple[AccountRuntime, IntakeAddress] | None:
+        for bridge in bridges():
+            section = bridge.config.intake
+            is_here = section is not None and section.prefix == prefix
+            if is_here and (address := bridge.intake_addresses.find(vendor, secret)):
+                return bridge, address
+        return None
+
+    def nobodys(vendor: str, kind: str, response: Response) -> Response:
+        """Counted under no account. The vendor of an address that somebody made up may be any word."""
+        for bridge in islice(bridges(), 1):
+            bridge.process_metrics.of("").intake_answered(vendor if vendor in VENDORS else "", kind)
+        return response
+
+    def take(prefix: str, vendor: str, secret: str) -> Response:
+        try:
+            place = found(prefix, vendor, secret)
+            if place is None:
+                is_on = any(_is_on(bridge, prefix, vendor) for bridge in bridges())
+                return nobodys(vendor, "refused", Response(status=403 if is_on else 404))
+            return _take(*place)
+        except (StoreUnavailable, ConfigError, OSError) as error:
+            log.error("enquiry not accepted", vendor=vendor, error=str(error))
+            headers = RETRY_AFTER if vendor in VENDORS and VENDORS[vendor].repeats else {}
+            refusal = Response("мост не готов", 503, headers, content_type="text/plain; charset=utf-8")
+            return nobodys(vendor, "unavailable", refusal)
+
+    methods = ["GET", "POST", "PUT", "OPTIONS"]
+    for prefix in sorted({section.prefix for bridge in bridges() if (section := bridge.config.intake)}):
+        routes.add_url_rule(
+            f"{prefix}/<vendor>/<secret>",
+            endpoint=f"take{prefix.replace('/', '_')}",
+            view_func=take,
+            defaults={"prefix": prefix},
+            methods=methods,
+            provide_automatic_options=False,
+        )
+    return routes
+
+
+def _is_on(bridge: AccountRuntime, prefix: str, vendor: str) -> bool:
+    section = bridge.config.intake
+    if section is None or section.prefix != prefix:
+        return False
+    return bool(section.mapped) if vendor == "mapped" else section.of(vendor) is not None
+
+
+def _take(bridge: AccountRuntime, address: IntakeAddress) -> Response:
+    vendor = address.vendor
+    settings = settings_of(bridge.config, vendor.name, bridge.environment, address.name)
+    if request.method == "OPTIONS":
+        return _for_browsers(Response(status=204), settings)
+    if not _is_within_rate(bridge, address):
+        limited = Response("слишком часто", 429, RETRY_AFTER, content_type="text/plain; charset=utf-8")
+        return _counted(bridge, vendor.name, "limited", limited)
+    body = _body_within_limit(vendor.largest)
+    if body is None:
+        answer = Response(f"больше {vendor.largest} байт", 413, content_type="text/plain; charset=utf-8")
+        return _counted(bridge, vendor.name, "refused", answer)
+    came = VendorRequest(
+        request.method,
+        body,
+        request.query_string.decode("latin-1"),
+        dict(request.headers),
+        received_at=bridge.clock.now().timestamp(),
+    )
+    reception = receive(vendor, came, settings, path_secret=None)
+    kind: str = reception.kind
+    if kind in KEPT:
+        received = ReceivedRequest(address, came, reception.key, kind == "broken", reception.why)
+        if not bridge.intake.put(received):
+            kind = "repeated"
+    log.info("request of a vendor answered", vendor=vendor.name, kind=kind, why=reception.why)
+    answer = Response(
+        reception.answer.body,
+        reception.answer.status,
+        dict(reception.answer.headers or {}),
+        content_type=reception.answer.content_type,
+    )
+    return _counted(bridge, vendor.name, kind, _for_browsers(answer, settings) if vendor.name == "html" else answer)
+
+
+def _is_within_rate(bridge: AccountRuntime, address: IntakeAddress) -> bool:
+    """Forms of own sites are open to everybody who has seen the site: each address may send a few a minute."""
+    section = bridge.config.intake
+    if address.vendor.name != "html" or section is None or section.html is None or request.method == "GET":
+        return True
+    limit = RateLimitItemPerMinute(section.html.per_minute)
+    return limiter.limiter.hit(limit, "intake", bridge.config.account.url, get_remote_address())
+
+
+def _for_browsers(response: Response, settings: VendorSettings) -> Response:
+    """A form that is sent by a script may read the answer, if its site may post at all."""
+    origin = request.headers.get("Origin", "")
+    allowed = {one.casefold() for one in settings.origins}
+    if origin and (not allowed or origin.rstrip("/").casefold() in allowed):
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Allow-Methods"] = "POST"
+        response.headers["Access-Control-Allow-Headers"] = "Content-Type"
+        response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        response.headers["Vary"] = "Origin"
+    return response
+
+
+def _counted(bridge: AccountRuntime, vendor: str, kind: str, response: Response) -> Response:
+    bridge.meters.intake_answered(vendor, kind)
+    return response

@@ -117,3 +117,23 @@ def test_what_is_no_saved_request_is_told(text: str, words: str, tmp_path: Path)
     done = CliRunner().invoke(main, ["intake", "replay", str(path), "--config", str(ROOT / "config.example.toml")])
     assert done.exit_code != 0
     assert words in done.output
+
+
+def test_the_addresses_for_the_vendors_cabinets_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AMO_BRIDGE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("AMO_BRIDGE_PUBLIC_URL", "https://bridge.example")
+    monkeypatch.setenv("AMO_BRIDGE_INTAKE_ZADARMA_SECRET", "s")
+    command = ["intake", "addresses", "--config", str(ROOT / "config.example.toml")]
+    first, second = (CliRunner().invoke(main, command).output for _ in range(2))
+    assert first == second
+    assert "https://bridge.example/in/tilda/in-" in first
+    assert "закрыто, нет AMO_BRIDGE_INTAKE_VK_SECRET" in first
+    assert "AMO_BRIDGE_INTAKE_ZADARMA_SECRET" not in first
+
+
+def test_without_a_section_there_are_no_addresses(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[account]\nurl = "https://example.amocrm.ru"\n', "utf-8")
+    done = CliRunner().invoke(main, ["intake", "addresses", "--config", str(path)])
+    assert done.exit_code != 0
+    assert "нет раздела [intake]" in done.output

@@ -1,0 +1,172 @@
+"""The store of vendors' requests as they came, and the secret ends of the addresses that they are posted to."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Row, select, update
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.config.model import Config
+from amo_bridge.engine.inbox import CommitQueue
+from amo_bridge.intake.reception import VENDORS, Vendor
+from amo_bridge.intake.request import VendorRequest, clean
+from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.secrets import account_name, small_state
+from amo_bridge.storage.tables import LONGEST_INTAKE_KEY, intake_requests
+
+RequestState = Literal["new", "read", "broken"]
+# By it the logs know a secret (logs.py).
+_MARK = "in-"
+_SECRET_BYTES = 32
+
+
+@dataclass(frozen=True)
+class IntakeAddress:
+    """Where a vendor posts. ``name``: which of ``[intake.mapped.…]``."""
+
+    vendor: Vendor
+    name: str
+    path: str
+    secret: str
+
+
+class IntakeAddresses:
+    """The addresses of one account: the secret of each is made of one that is kept, encrypted, so they stay the same.
+    Everything raises StoreUnavailable, ConfigError for a wrong key."""
+
+    def __init__(self, config: Config, environment: Mapping[str, str]) -> None:
+        self.config = config
+        self._state = small_state(config, environment)
+        self._base = ""
+
+    def all(self) -> Iterator[IntakeAddress]:
+        """Of the vendors that the config switches on."""
+        section = self.config.intake
+        if section is None:
+            return
+        for vendor in VENDORS.values():
+            for name in section.mapped if vendor.name == "mapped" else ("",):
+                if section.of(vendor.name, name) is not None:
+                    secret = self._secret_of(vendor.name, name)
+                    yield IntakeAddress(vendor, name, f"{section.prefix}/{vendor.name}/{secret}", secret)
+
+    def find(self, vendor: str, secret: str) -> IntakeAddress | None:
+        """The address of this secret; all of the vendor's are compared, in constant time."""
+        fits = [one for one in self.all() if one.vendor.name == vendor and _same(one.secret, secret)]
+        return fits[0] if fits else None
+
+    def _secret_of(self, vendor: str, name: str) -> str:
+        made = hmac.new(self._kept().encode(), f"{vendor}\0{name}".encode(), hashlib.sha256).hexdigest()
+        return f"{_MARK}{made[: 2 * _SECRET_BYTES - 24]}"
+
+    def _kept(self) -> str:
+        if not self._base:
+            place = f"intake {account_name(self.config)}"
+            with self._state.lock("secrets"):
+                kept = self._state.secrets.read(place)
+                if kept is None:
+                    kept = secrets.token_urlsafe(_SECRET_BYTES)
+                    self._state.secrets.write(place, kept)
+            self._base = str(kept)
+        return self._base
+
+
+@dataclass(frozen=True)
+class KeptRequest:
+    """A request in the store. ``repeats``: how often it came again."""
+
+    id: int
+    vendor: str
+    name: str
+    key: str
+    request: VendorRequest
+    state: RequestState
+    why: str
+    repeats: int
+
+
+@dataclass(frozen=True)
+class ReceivedRequest:
+    """A request that is to be kept, as the receiver has judged it."""
+
+    address: IntakeAddress
+    request: VendorRequest
+    key: str
+    is_broken: bool
+    why: str
+
+
+class IntakeInbox(CommitQueue[ReceivedRequest, bool]):
+    """Commits requests; ``put`` returns False for one that was there already, which is counted."""
+
+    def __init__(self, store: Store, account: int, clock: Clock) -> None:
+        self._account = account
+        self._clock = clock
+        super().__init__(store, "intake-writer")
+
+    def _write(self, connection: Connection, items: Sequence[ReceivedRequest]) -> Sequence[bool]:
+        return [self._is_new(connection, item) for item in items]
+
+    def _is_new(self, connection: Connection, item: ReceivedRequest) -> bool:
+        vendor, request = item.address.vendor, item.request
+        kept = {name: value for name in vendor.kept if (value := request.header(name))}
+        row = {
+            "account": self._account,
+            "vendor": vendor.name,
+            "name": item.address.name,
+            "key": _short(item.key),
+            "method": request.method[:8],
+            "query": clean(request.query),
+            "headers": json.dumps(kept, ensure_ascii=False),
+            "body": request.body,
+            "received_at": request.received_at,
+            "state": "broken" if item.is_broken else "new",
+            "why": clean(item.why),
+        }
+        if insert_new(connection, intake_requests, [row]):
+            return True
+        same = [intake_requests.c[name] == row[name] for name in ("account", "vendor", "name", "key")]
+        again = {"repeats": intake_requests.c.repeats + 1, "repeated_at": self._clock.now().timestamp()}
+        connection.execute(update(intake_requests).where(*same).values(again))
+        return False
+
+
+class IntakeRequests:
+    """Requests of one account, to be looked at. All methods raise StoreUnavailable."""
+
+    def __init__(self, store: Store, account: int) -> None:
+        self._store = store
+        self._account = account
+
+    def latest(self, most: int = 100, state: RequestState | None = None) -> list[KeptRequest]:
+        """Newest first."""
+        table = intake_requests.c
+        wanted = (table.account == self._account, *((table.state == state,) if state else ()))
+        query = select(intake_requests).where(*wanted).order_by(table.id.desc()).limit(most)
+        with self._store.read() as connection:
+            return [_kept(row) for row in connection.execute(query)]
+
+
+def _kept(row: Row[tuple[object, ...]]) -> KeptRequest:
+    request = VendorRequest(row.method, row.body, row.query, json.loads(row.headers), received_at=row.received_at)
+    return KeptRequest(row.id, row.vendor, row.name, row.key, request, row.state, row.why, row.repeats)
+
+
+def _short(key: str) -> str:
+    """A vendor's key may be as long as it likes."""
+    key = clean(key)
+    if len(key) <= LONGEST_INTAKE_KEY:
+        return key
+    return f"long:{hashlib.sha256(key.encode('utf-8', 'replace')).hexdigest()}"
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode("utf-8", "replace"))
