@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from amo_bridge.sandbox import account_file as files
-from amo_bridge.sandbox import contacts, custom_fields, links, tags
+from amo_bridge.sandbox import contacts, field_values, links, tags
 from amo_bridge.sandbox.account_file import AccountFile, AccountFileError, CustomField, Person, Pipeline
 from amo_bridge.sandbox.custom_fields import field_record
 from amo_bridge.sandbox.entities import Draft
@@ -34,6 +34,8 @@ def fill(world: World, start: AccountFile) -> None:
     """Writes every record of the start into the tables; without a change, the account has always been so."""
     world.account.update(start.account.model_dump())
     _fill_people(world, start)
+    founder = next((user["id"] for user in world.table("users").values() if user["is_admin"]), 0)
+    world.account.update(stamps(world.clock.now(), founder))
     for number, pipeline in enumerate(start.pipelines):
         _fill_pipeline(world, number, pipeline)
     now = world.clock.now()
@@ -53,6 +55,11 @@ def fill(world: World, start: AccountFile) -> None:
         for person in people:
             _fill_person(world, entity, person)
     _fill_tokens(world, start)
+
+
+def stamps(now: int, user_id: int) -> dict[str, int]:
+    """When an account was made and last changed, and by whom."""
+    return {"created_at": now, "created_by": user_id, "updated_at": now, "updated_by": user_id}
 
 
 def _id(world: World, kind: str, given: int | None) -> int:
@@ -113,7 +120,7 @@ def _fill_person(world: World, entity: str, person: Person) -> None:
         for name, value in person.fields.items()
     ]
     reader = Reader(world, {"custom_fields_values": sent}, person.name, user_id)
-    fields = custom_fields.read(reader, entity)
+    fields = field_values.read(reader, entity)
     if reader.errors:
         wrong = "; ".join(f"{error['path']}: {error['detail']}" for error in reader.errors)
         raise AccountFileError(f"{entity} «{person.name}»: {wrong}")

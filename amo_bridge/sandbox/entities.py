@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, get_args
 
-from amo_bridge.sandbox import custom_fields, tags
+from amo_bridge.sandbox import field_values, tags
 from amo_bridge.sandbox.changes import Action, Change, Kind
 from amo_bridge.sandbox.http import Span, Tree, branch, integers, query, strings
 from amo_bridge.sandbox.validation import Reader
@@ -22,7 +22,7 @@ class Draft:
     """What one object of a write asks for, already checked."""
 
     plain: dict[str, Any]
-    fields: custom_fields.Changes
+    fields: field_values.Changes
     tags: tags.TagChange
     contacts: Sequence[dict[str, Any]] = ()
     companies: Sequence[dict[str, Any]] = ()
@@ -116,8 +116,7 @@ def _field_filter(world: World, kind: str, field_id: str, wanted: object) -> Tes
 def _filter_value(field: Record | None, item: Mapping[str, Any]) -> str:
     if field is not None and field["type"] in BY_ENUM:
         return str(item.get("enum_id"))
-    value = item.get("value")
-    return str(int(value)) if isinstance(value, bool) else str(value)
+    return field_values.text_of(field and field["type"], item)
 
 
 def _as_number(value: object) -> float | None:
@@ -138,7 +137,11 @@ def _search(part: str) -> Test:
     return lambda row: (
         part in row["name"].casefold()
         or part == str(row["id"])
-        or any(part in str(item.get("value", "")).casefold() for item in _values(row, None))
+        or any(
+            part in field_values.text_of(field["field_type"], item).casefold()
+            for field in row["custom_fields_values"] or ()
+            for item in field["values"]
+        )
     )
 
 
@@ -179,7 +182,7 @@ def draft(reader: Reader, kind: str, plain: dict[str, Any], *, links: bool) -> D
     within = reader.embedded() if links else {}
     return Draft(
         plain,
-        custom_fields.read(reader, kind),
+        field_values.read(reader, kind),
         tags.read(reader, kind),
         _linked(reader, "contacts", within),
         _linked(reader, "companies", within),
@@ -190,7 +193,7 @@ def must_exist(reader: Reader, kind: str) -> None:
     """Notes an error unless ``id`` names an entity that can be changed."""
     if "id" not in reader:
         reader.fail("FieldMissing", "id")
-    elif reader.integer("id") is not None and find(reader.world, kind, reader.body["id"]) is None:
+    elif (entity_id := reader.integer("id")) is not None and find(reader.world, kind, entity_id) is None:
         reader.not_a_choice("id")
 
 
@@ -229,7 +232,7 @@ def new_record(world: World, kind: str, wanted: Draft, user_id: int, **own: Any)
         "created_at": now,
         "updated_at": now,
         "is_deleted": False,
-        "custom_fields_values": custom_fields.merged(world, kind, None, wanted.fields),
+        "custom_fields_values": field_values.merged(world, kind, None, wanted.fields),
         "tags": tags.applied(world, kind, [], wanted.tags),
         "account_id": world.account["id"],
     }
@@ -248,7 +251,7 @@ def patched(world: World, kind: str, before: Record, wanted: Draft, user_id: int
     after = {
         **before,
         **wanted.plain,
-        "custom_fields_values": custom_fields.merged(world, kind, before["custom_fields_values"], wanted.fields),
+        "custom_fields_values": field_values.merged(world, kind, before["custom_fields_values"], wanted.fields),
         "tags": tags.applied(world, kind, before["tags"], wanted.tags),
     }
     if after == before:

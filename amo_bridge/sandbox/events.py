@@ -12,6 +12,7 @@ from flask import Flask, Response, request
 
 from amo_bridge.sandbox.changes import Change
 from amo_bridge.sandbox.entities import SINGULAR
+from amo_bridge.sandbox.field_values import text_of
 from amo_bridge.sandbox.http import (
     Refused,
     branch,
@@ -440,17 +441,11 @@ def _field_values(field: Mapping[str, Any] | None) -> list[dict[str, Any]]:
                 "field_id": field["field_id"],
                 "field_type": number,
                 "enum_id": item.get("enum_id"),
-                "text": _text(item.get("value")),
+                "text": text_of(field.get("field_type"), item),
             }
         }
         for item in field.get("values") or ()
     ]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "1" if value else "0"
-    return "" if value is None else str(value)
 
 
 def _link_events(change: Change, kind: str) -> Iterator[NewEvent]:

@@ -23,7 +23,21 @@ from amo_bridge.sandbox import notes as note_writes
 from amo_bridge.sandbox import tokens
 from amo_bridge.sandbox.changes import Change
 from amo_bridge.sandbox.entities import find
-from amo_bridge.sandbox.http import Refused, base, branch, hal, integer, no_content, query, self_link, strings
+from amo_bridge.sandbox.http import (
+    Refused,
+    Span,
+    base,
+    branch,
+    hal,
+    integer,
+    integers,
+    no_content,
+    page_links,
+    query,
+    request_json,
+    self_link,
+    strings,
+)
 from amo_bridge.sandbox.notes import attachment, latin
 from amo_bridge.sandbox.world import Record, World
 
@@ -90,6 +104,7 @@ class FileStore:
         extension = PurePosixPath(name).suffix.lstrip(".").lower()
         person = {"id": user_id, "type": "internal"}
         file: dict[str, Any] = {
+            "id": (known or {}).get("id") or self._world.next_id("files"),
             "uuid": file_uuid or str(uuid.uuid4()),
             "type": _type(mime, extension),
             "is_trashed": False,
@@ -217,9 +232,7 @@ def _register_files(app: Flask, store: FileStore) -> None:
         shown = found[(page - 1) * limit : page * limit]
         if not shown:
             return no_content()
-        links = {**self_link()}
-        if len(found) > page * limit:
-            links["next"] = {"href": f"{base()}{request.path}?page={page + 1}&limit={limit}"}
+        links = page_links(page, limit, more=len(found) > page * limit)
         files = [_shown(file) for file in shown]
         return hal({"_count": len(found), "_links": links, "_embedded": {"files": files}})
 
@@ -228,11 +241,23 @@ def _register_files(app: Flask, store: FileStore) -> None:
         return hal(_shown(_known(store, file_uuid)))
 
     @app.patch("/drive/v1.0/files/<file_uuid>")
-    def rename(file_uuid: str) -> Response:
-        name = _json_object().get("name")
-        if not isinstance(name, str) or not name:
-            raise Refused(400, "name is needed")
-        return hal(_shown(store.change(_known(store, file_uuid), name=name)))
+    def change_file(file_uuid: str) -> Response:
+        """Renames a file, or makes one of its versions the current one: {name?, version_uuid?}."""
+        file, sent = _known(store, file_uuid), _json_object()
+        name, version = sent.get("name"), sent.get("version_uuid")
+        changed: dict[str, Any] = {}
+        if name is not None:
+            if not isinstance(name, str) or not name:
+                raise Refused(400, "name is a text")
+            changed |= {"name": name, "sanitized_name": latin(name)}
+        if version is not None:
+            versions = dict(store.versions(file_uuid))
+            if version not in versions:
+                raise Refused(400, "no such version of the file")
+            changed |= {"version_uuid": version, "size": versions[version]["size"]}
+        if not changed:
+            raise Refused(400, "name or version_uuid is needed")
+        return hal(_shown(store.change(file, **changed)))
 
     @app.get("/drive/v1.0/files/<file_uuid>/versions")
     def versions(file_uuid: str) -> Response:
@@ -263,6 +288,7 @@ def _register_files(app: Flask, store: FileStore) -> None:
 
     @app.get("/drive/download/<file_uuid>/<version_uuid>/<name>")
     def download(file_uuid: str, version_uuid: str, name: str) -> Response:
+        """The content of one version; the link works without a token."""
         content = store.content(version_uuid)
         if content is None:
             raise Refused(404, "File not found")
@@ -335,7 +361,12 @@ def _listed_rows(store: FileStore) -> list[Record]:
     uuids, names = set(strings(branch(wanted, "uuid"))), set(strings(branch(wanted, "name"), commas=False))
     extensions = set(strings(branch(wanted, "extensions")))
     term = str(branch(wanted, "term") or "").casefold()
-    trashed = branch(wanted, "deleted") in ("1", "true")
+    deleted = branch(wanted, "deleted")  # named is enough, an empty value too
+    trashed = deleted is not None and deleted not in ("0", "false")
+    authors = {name: integers(branch(wanted, name)) for name in ("created_by", "updated_by")}
+    sizes, dates = branch(wanted, "size"), branch(wanted, "date")
+    unit, size = integer(branch(sizes, "unit")) or 1, Span.of(sizes)
+    stamp, date = branch(dates, "type") or "created_at", Span.of(dates)
     found = [
         file
         for file in store.all_files()
@@ -344,13 +375,16 @@ def _listed_rows(store: FileStore) -> list[Record]:
         and (not names or file["name"] in names)
         and (not extensions or file["metadata"]["extension"] in extensions)
         and term in file["name"].casefold()
+        and all(not ids or file[name]["id"] in ids for name, ids in authors.items())
+        and (size is None or size.holds(file["size"] / unit))
+        and (date is None or date.holds(file.get(stamp)))
     ]
     return found[::-1]
 
 
 def _named(store: FileStore, key: str) -> list[Record]:
     """The files a list of objects names. Raises Refused if one is unknown."""
-    sent = request.get_json(force=True, silent=True)
+    sent = request_json()
     if not isinstance(sent, list) or not sent or not all(isinstance(item, dict) for item in sent):
         raise Refused(400, "Request data can not be empty")
     return [_known(store, item.get(key)) for item in sent]
@@ -375,7 +409,7 @@ def _upload_url(session: Record) -> str:
 
 
 def _json_object() -> dict[str, Any]:
-    sent = request.get_json(force=True, silent=True)
+    sent = request_json()
     if not isinstance(sent, dict):
         raise Refused(400, "a JSON object is needed")
     return sent

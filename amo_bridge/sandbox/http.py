@@ -186,7 +186,7 @@ def listing(
 ) -> Response:
     """One page of ``rows``; 204 when the page is empty.
 
-    ``totals``: this list has ``_total_items`` (most don't).
+    ``totals``: this list has ``_total_items`` and ``_page_count`` (most don't).
     """
     params = query()
     limit = min(_at_least_one(params.get("limit"), default_limit), max_limit)
@@ -196,9 +196,27 @@ def listing(
         return no_content()
     body: dict[str, Any] = {"_total_items": len(rows)} if totals else {}
     body["_page"] = page
-    body["_links"] = _page_links(page, limit, more=len(rows) > page * limit)
+    if totals:
+        body["_page_count"] = -(-len(rows) // limit)
+    body["_links"] = page_links(page, limit, more=len(rows) > page * limit)
     body["_embedded"] = {name: [show(row) for row in shown]}
     return hal(body)
+
+
+def request_json() -> Any:
+    """The request's JSON whatever its content type says; None if it is none.
+
+    A whole number with a point is that number: PHP, which amoCRM is written in, makes no difference.
+    """
+    try:
+        return json.loads(request.get_data(), parse_float=_number)
+    except ValueError:
+        return None
+
+
+def _number(text: str) -> int | float:
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def register(app: Flask) -> None:
@@ -225,7 +243,9 @@ def register(app: Flask) -> None:
         return answer
 
 
-def _page_links(page: int, limit: int, *, more: bool) -> dict[str, Any]:
+def page_links(page: int, limit: int, *, more: bool) -> dict[str, Any]:
+    """Links of one page of the request's list; the filters stay in them."""
+
     def at(number: int) -> dict[str, str]:
         pairs = [(key, value) for key, value in request.args.items(multi=True) if key not in ("page", "limit")]
         return {"href": f"{base()}{request.path}?{urlencode([*pairs, ('page', number), ('limit', limit)])}"}

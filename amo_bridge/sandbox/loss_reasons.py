@@ -1,26 +1,27 @@
-"""``/api/v4/leads/loss_reasons``: read only here (whether amoCRM takes writes is not known)."""
+"""Loss reasons, ``/api/v4/leads/loss_reasons``.
+
+A lead keeps the id of a reason that was deleted; ``with=loss_reason`` shows nothing for it then.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from flask import Flask
 
-from flask import Flask, Response
+from amo_bridge.sandbox.record_lists import CALLS, RecordList, register_lists
+from amo_bridge.sandbox.world import World
 
-from amo_bridge.sandbox.http import link, listing, single
-from amo_bridge.sandbox.world import Record, World
+LOSS_REASONS = RecordList(
+    name="loss_reasons",
+    path="leads/loss_reasons",
+    kinds={"name": str, "sort": int},
+    required=("name",),
+    defaults={"sort": 100_000},
+    calls=CALLS - {"delete_many"},
+    missing=204,
+    totals=False,
+    is_stamped=True,
+)
 
 
 def register(app: Flask, world: World) -> None:
-    @app.get("/api/v4/leads/loss_reasons")
-    def list_reasons() -> Response:
-        rows = sorted(world.table("loss_reasons").values(), key=lambda reason: reason["sort"])
-        return listing("loss_reasons", rows, _shown)
-
-    @app.get("/api/v4/leads/loss_reasons/<int:reason_id>")
-    def get_reason(reason_id: int) -> Response:
-        reason = world.table("loss_reasons").get(reason_id)
-        return single(None if reason is None else _shown(reason))
-
-
-def _shown(reason: Record) -> dict[str, Any]:
-    return {**reason, "_links": link(f"leads/loss_reasons/{reason['id']}")}
+    register_lists(app, world, LOSS_REASONS)

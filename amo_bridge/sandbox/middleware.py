@@ -6,6 +6,7 @@ the app holds the world's lock. The request log is outermost, so that it sees wh
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -107,6 +108,7 @@ def bearer(environ: Mapping[str, Any]) -> str:
 
 # --- a threaded HTTP/1.1 server that keeps connections open, as amoCRM does -------------------------------------------
 
+SLASHES = re.compile(r"/{2,}")
 BODILESS = ("1", "204", "304")
 
 
@@ -192,6 +194,22 @@ def _read_body(environ: dict[str, Any]) -> bytes:
     if environ.get("wsgi.input_terminated"):
         return bytes(source.read())
     return bytes(source.read(int(environ.get("CONTENT_LENGTH") or 0)))
+
+
+class AddressReader:
+    """Read addresses as amoCRM's front servers do.
+
+    ``//api/v4/leads`` is ``/api/v4/leads``: clients join addresses carelessly. ``/v1.0/files`` is the files service
+    for clients that keep only the host of ``drive_url``, where amoCRM's service has a host of its own.
+    """
+
+    def __init__(self, inner: WSGIApplication) -> None:
+        self._inner = inner
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path = SLASHES.sub("/", environ.get("PATH_INFO", ""))
+        environ["PATH_INFO"] = f"/drive{path}" if path.startswith("/v1.0/") else path
+        return self._inner(environ, start_response)
 
 
 # --- the ``Date`` of answers ------------------------------------------------------------------------------------------

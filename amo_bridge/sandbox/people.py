@@ -84,6 +84,24 @@ def register(app: Flask, world: World) -> None:
         world.table("users")[target["id"]] = {**target, "is_active": action == "activate"}
         return hal({"id": target["id"], "is_active": action == "activate"})
 
+    @app.post("/sandbox/ui/rename_user")
+    def rename_user() -> Response:
+        """``{user_id, target_id, name}``: somebody marries."""
+        sent = sent_by_person(world, "target_id", "name")
+        target = _found(world.table("users").get(sent["target_id"]))
+        world.table("users")[target["id"]] = {**target, "name": str(sent["name"])}
+        return hal({"id": target["id"], "name": str(sent["name"])})
+
+    @app.post("/sandbox/ui/delete_user")
+    def delete_user() -> Response:
+        """``{user_id, target_id}``: gone from the account; what was theirs keeps the id. Their tokens go on working."""
+        sent = sent_by_person(world, "target_id")
+        target = _found(world.table("users").get(sent["target_id"]))
+        if target["id"] == sent["user_id"]:
+            raise Refused(400, "nobody deletes themselves")
+        world.table("users")[target["id"]] = {**target, "is_active": False, "is_deleted": True}
+        return hal({"id": target["id"]})
+
 
 # --- reading ---------------------------------------------------------------------------------------------------------
 

@@ -15,15 +15,19 @@ from amo_bridge.sandbox import (
     account,
     auth,
     calls,
+    catalogs,
     contacts,
     control,
     conversations,
     custom_fields,
+    customers,
     deal_complex,
     deals,
     delivery,
+    empty_areas,
     events,
     faults,
+    field_groups,
     files,
     http,
     limits,
@@ -36,6 +40,7 @@ from amo_bridge.sandbox import (
     pipelines,
     request_log,
     seeding,
+    sources,
     subscriptions,
     tags,
     tasks,
@@ -50,8 +55,9 @@ FRONT = (request_log, middleware, faults, limits, auth, oauth, events, files, de
 """Middleware and what stands beside the API; the first sees a request first."""
 
 ENTITIES = (
-    account, users, pipelines, loss_reasons, custom_fields, tags, subscriptions,
-    unsorted, deals, deal_complex, contacts, links, tasks, notes, calls, people, conversations,
+    account, users, pipelines, loss_reasons, custom_fields, field_groups, tags, subscriptions,
+    unsorted, deals, deal_complex, contacts, customers, catalogs, links, tasks, notes, calls,
+    sources, empty_areas, people, conversations,
 )  # fmt: skip
 
 LOCKED = ("/api/", "/drive/", "/oauth2/", "/sandbox/ui/")
@@ -85,6 +91,7 @@ def create_app(world: World) -> Flask:
     http.register(app)
     for module in (*FRONT, *ENTITIES):
         module.register(app, world)
+    app.wsgi_app = middleware.AddressReader(app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 

@@ -52,6 +52,7 @@ def _fill_account(world: World, names: Row) -> None:
         is_api_filter_enabled=bool(names.get("is_api_filter_enabled")),
         is_duplicate_control_enabled=False,
         amojo_id=names.get("amojo_id") or "",
+        **{name: names.get(name) or 0 for name in ("created_at", "created_by", "updated_at", "updated_by")},
     )
 
 

@@ -11,13 +11,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response
 
 from amo_bridge.sandbox import contacts, deals, links
 from amo_bridge.sandbox.changes import Action, Change
 from amo_bridge.sandbox.deals import UNSORTED, first_of, main_pipeline, unsorted_of
 from amo_bridge.sandbox.entities import Draft, group_of, kind_of, put, stamp
-from amo_bridge.sandbox.http import Refused, branch, embedded, hal, integers, link, listing, query, single, strings
+from amo_bridge.sandbox.http import (
+    Refused,
+    branch,
+    embedded,
+    hal,
+    integers,
+    link,
+    listing,
+    query,
+    request_json,
+    single,
+    strings,
+)
 from amo_bridge.sandbox.tags import TagChange
 from amo_bridge.sandbox.validation import Reader, acting_user, checked, read_batch
 from amo_bridge.sandbox.world import Record, World
@@ -178,7 +190,7 @@ def _refuse_repeated(world: World, sent: list[dict[str, Any]]) -> None:
 
 
 def _decision(world: World) -> dict[str, Any]:
-    sent = request.get_json(force=True, silent=True)
+    sent = request_json()
     sent = sent if isinstance(sent, dict) else {}
     user = world.table("users").get(sent.get("user_id"))
     if sent.get("user_id") is not None and (user is None or not user["is_active"]):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import g, request
 
-from amo_bridge.sandbox.http import Refused
+from amo_bridge.sandbox.http import Refused, request_json
 
 if TYPE_CHECKING:
     from amo_bridge.sandbox.world import World
@@ -25,6 +25,7 @@ DETAILS = {
     "FieldMissing": "This field is missing.",
     "NotBlank": "This value should not be blank.",
     "InvalidFormat": "This value is not valid.",
+    "NotUnique": "This value is already used.",
 }
 
 
@@ -126,7 +127,7 @@ def acting_user() -> int:
 
 
 def read_json() -> Any:
-    body = request.get_json(force=True, silent=True)
+    body = request_json()
     if body is None and request.get_data().strip() not in (b"", b"null"):
         raise Refused(400, "Invalid JSON in request body")
     if body is None or body in ([], {}):

@@ -104,11 +104,21 @@ def _nested(item: Mapping[str, Any]) -> dict[str, Any]:
     value = item.get("value")
     if not isinstance(value, Mapping):
         return _plain(item)
-    return {"value": {name: escaped(part) for name, part in value.items() if part is not None}}
+    return {"value": _escaped_parts(value)}
+
+
+def _escaped_parts(value: Mapping[str, Any]) -> dict[str, Any]:
+    parts = {name: part for name, part in value.items() if part is not None}
+    return {name: _escaped_parts(part) if isinstance(part, Mapping) else escaped(part) for name, part in parts.items()}
+
+
+def _list_element(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: item.get(name) for name in ("catalog_id", "catalog_element_id")}
 
 
 VALUE_WRITERS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     **dict.fromkeys(("select", "multiselect", "multitext", "category"), _with_enum),
     **dict.fromkeys(NESTED_TYPES, _nested),
     "smart_address": _address_line,
+    "chained_list": _list_element,
 }

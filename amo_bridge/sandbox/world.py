@@ -52,6 +52,12 @@ FIRST_IDS = {
     "task_types": 2_600_001,
     "loss_reasons": 17_000_001,
     "webhooks": 1_000_001,
+    "files": 900_001,
+    "catalogs": 4_001,
+    "catalog_elements": 500_001,
+    "customers": 130_001,
+    "roles": 107_001,
+    "sources": 9_001,
 }
 """Ids of a magnitude amoCRM itself gives, so that mixed-up kinds show; kinds not named here start at 1."""
 
