@@ -14,7 +14,7 @@ from amo_bridge.sandbox.http import problem
 from amo_bridge.sandbox.middleware import bearer
 from amo_bridge.sandbox.world import Record, World
 
-PROTECTED = ("/api/", "/drive/")
+PROTECTED = ("/api/", "/ajax/", "/drive/")
 OPEN_LINKS = re.compile(r"/drive/download/")
 """Download links work without a token."""
 

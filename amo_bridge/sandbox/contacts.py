@@ -102,9 +102,10 @@ def _shown(world: World, kind: str, record: Record, closest_task_at: int | None,
         parts["contacts"] = sides("contacts")
     if "leads" in wanted:
         parts["leads"] = sides("leads")
-    for absent in ("customers", "catalog_elements"):
-        if absent in wanted:
-            parts[absent] = []
+    if "customers" in wanted:
+        parts["customers"] = sides("customers")
+    if "catalog_elements" in wanted:
+        parts["catalog_elements"] = links.embedded_elements(world, kind, record["id"])
     body = {name: value for name, value in record.items() if name not in HIDDEN}
     body["closest_task_at"] = closest_task_at
     return {**body, "_links": link(f"{kind}/{record['id']}"), "_embedded": parts}

@@ -1,4 +1,4 @@
-"""Letters and chat messages between clients and people, which pass by the API.
+"""Letters and chat messages between clients and people, which pass by the API, and whose chat is whose.
 
 ``POST /sandbox/ui/…`` with a JSON object that names the person as ``user_id`` (0: the client, or a robot).
 """
@@ -16,12 +16,34 @@ from amo_bridge.sandbox.changes import Change
 from amo_bridge.sandbox.entities import SINGULAR, find
 from amo_bridge.sandbox.http import Refused, hal
 from amo_bridge.sandbox.people import sent_by_person
+from amo_bridge.sandbox.record_lists import RecordList, register_lists
+from amo_bridge.sandbox.validation import Reader
 from amo_bridge.sandbox.world import World
 
 ELEMENT_TYPES = {"leads": 2, "contacts": 1}
 
 
+CHATS = RecordList(
+    name="chats",
+    path="contacts/chats",
+    kinds={"contact_id": int, "chat_id": str},
+    required=("contact_id", "chat_id"),
+    calls=frozenset({"list", "add"}),
+    read_more=lambda reader, known, where: _known_contact(reader),
+    filters=("contact_id", "chat_id"),
+)
+"""Which chat of a messenger is whose. The chats themselves live in a service of their own, which the sandbox lacks."""
+
+
+def _known_contact(reader: Reader) -> dict[str, Any]:
+    if "contact_id" in reader and find(reader.world, "contacts", reader.body["contact_id"]) is None:
+        reader.not_a_choice("contact_id")
+    return {}
+
+
 def register(app: Flask, world: World) -> None:
+    register_lists(app, world, CHATS)
+
     @app.post("/sandbox/ui/<any(incoming, outgoing):way>_mail")
     def letter(way: str) -> Response:
         """``{user_id, entity_type, entity_id, from_email, from_name, to_email, subject, summary, attachments}``.

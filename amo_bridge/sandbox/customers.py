@@ -13,7 +13,7 @@ from flask import Flask, Response
 from amo_bridge.sandbox import field_values
 from amo_bridge.sandbox.entities import closest_tasks, draft, find, listed_rows, must_exist, new_record, patched
 from amo_bridge.sandbox.http import Refused, embedded, hal, link, listing, single, words
-from amo_bridge.sandbox.links import linked
+from amo_bridge.sandbox.links import embedded_elements, linked
 from amo_bridge.sandbox.record_lists import RecordList, Where, register_lists
 from amo_bridge.sandbox.validation import Reader, acting_user, checked, read_batch, read_one
 from amo_bridge.sandbox.world import Record, World
@@ -112,7 +112,7 @@ def _shown(world: World, record: Record, closest_task_at: int | None, wanted: se
             found = linked(world, "customers", record["id"], kind)
             parts[kind] = [{**item, "_links": link(f"{kind}/{item['id']}")} for item in found]
     if "catalog_elements" in wanted:
-        parts["catalog_elements"] = []
+        parts["catalog_elements"] = embedded_elements(world, "customers", record["id"])
     body = {name: value for name, value in record.items() if name not in ("tags", "group_id")}
     shown = {"closest_task_at": closest_task_at, "_links": link(f"customers/{record['id']}"), "_embedded": parts}
     return {**body, **shown}

@@ -114,9 +114,10 @@ def _embedded(world: World, record: Record, wanted: set[str]) -> dict[str, Any]:
         reason = world.table("loss_reasons").get(record["loss_reason_id"])
         parts["loss_reason"] = [{**reason, "_links": link(f"leads/loss_reasons/{reason['id']}")}] if reason else []
     if "catalog_elements" in wanted:
-        parts["catalog_elements"] = []
+        parts["catalog_elements"] = links.embedded_elements(world, "leads", record["id"])
     if "source" in wanted:
-        parts["source"] = None
+        source = world.table("sources").get(record["source_id"])
+        parts["source"] = {name: source[name] for name in ("id", "name")} if source else None
     return parts
 
 
@@ -169,6 +170,8 @@ def _read_plain(reader: Reader, current: Record | None) -> dict[str, Any]:
     if price is not None:
         plain["price"] = price
     plain |= read_stage(reader, current)
+    if current is None:
+        plain |= _read_source(reader)
     for name, value in (
         ("closed_at", reader.integer("closed_at")),
         ("loss_reason_id", reader.choice("loss_reason_id", reader.world.table("loss_reasons"))),
@@ -176,6 +179,19 @@ def _read_plain(reader: Reader, current: Record | None) -> dict[str, Any]:
         if name in reader:
             plain[name] = value
     return plain
+
+
+def _read_source(reader: Reader) -> dict[str, int]:
+    """The integration's source that brought the lead, named by its external id."""
+    wanted = reader.embedded().get("source")
+    if not isinstance(wanted, dict) or wanted.get("external_id") is None:
+        return {}
+    sources = reader.world.table("sources").values()
+    found = next((source for source in sources if source["external_id"] == wanted["external_id"]), None)
+    if found is None:
+        reader.not_a_choice("_embedded.source.external_id")
+        return {}
+    return {"source_id": found["id"]}
 
 
 def read_stage(reader: Reader, current: Record | None) -> dict[str, int]:

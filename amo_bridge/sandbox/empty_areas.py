@@ -27,7 +27,6 @@ AREAS = (
     EmptyArea("talks", "talks/<int:talk_id>"),
     EmptyArea("chats", "chats/<chat_id>"),
     EmptyArea("chats/templates", "chats/templates/<int:template_id>", 204),
-    EmptyArea("contacts/chats"),
 )
 CURRENCIES = ("RUB", "USD", "EUR", "KZT", "BYN", "UAH", "GBP", "CNY", "TRY", "AMD", "GEL", "UZS", "AZN", "KGS")
 SHORT_LINK_LENGTH = 12
@@ -88,7 +87,12 @@ def _register(app: Flask, area: EmptyArea) -> None:
 
 def _register_actions(app: Flask) -> None:
     """What can be done with a single one: none is there to do it with."""
-    for path in ("talks/<int:talk_id>/close", "bots/<int:bot_id>/stop", "salesbot/<int:bot_id>/continue/<int:step>"):
+    for path in (
+        "talks/<int:talk_id>/close",
+        "bots/<int:bot_id>/run",
+        "bots/<int:bot_id>/stop",
+        "salesbot/<int:bot_id>/continue/<int:step>",
+    ):
         app.add_url_rule(f"/api/v4/{path}", path, lambda **where: _missing(404), methods=["POST"])
     for method in ("POST", "DELETE"):
         endpoint = f"widgets {method}"

@@ -1,4 +1,4 @@
-"""Links between leads, contacts and companies (amoCRM docs, entity-links-api)."""
+"""Links between leads, contacts, companies, customers and elements of lists (amoCRM docs, entity-links-api)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ from amo_bridge.sandbox.http import Refused, branch, hal, integers, no_content, 
 from amo_bridge.sandbox.validation import Reader, acting_user, checked, read_batch
 from amo_bridge.sandbox.world import World
 
-ALLOWED = {"leads": ("contacts", "companies"), "contacts": ("companies",), "companies": ("contacts", "leads")}
+ELEMENTS = "catalog_elements"
+ALLOWED = {
+    "leads": ("contacts", "companies", ELEMENTS),
+    "contacts": ("companies", "customers", ELEMENTS),
+    "companies": ("contacts", "leads", "customers", ELEMENTS),
+    "customers": ("contacts", "companies", ELEMENTS),
+}
 """From → to, as documented: a contact's leads are linked from the lead."""
 
-ONE_ONLY = frozenset({("leads", "companies"), ("contacts", "companies")})
-ENTITY = "<any(leads, contacts, companies):kind>"
-ORDER = ("contacts", "companies", "leads")
+ONE_ONLY = frozenset({("leads", "companies"), ("contacts", "companies"), ("customers", "companies")})
+ENTITY = "<any(leads, contacts, companies, customers):kind>"
+ORDER = ("contacts", "companies", "leads", "customers", ELEMENTS)
 
 
 # --- routes ----------------------------------------------------------------------------------------------------------
@@ -42,8 +48,11 @@ def register(app: Flask, world: World) -> None:
     def add_links(kind: str, entity_id: int | None) -> Response:
         drafts = _read(world, kind, entity_id)
         shown = []
-        for source_id, to, to_id, is_main in drafts:
-            connect(world, kind, source_id, to, to_id, acting_user(), is_main=is_main)
+        for source_id, to, to_id, metadata in drafts:
+            if to == ELEMENTS:
+                connect_element(world, kind, source_id, {"id": to_id, **metadata}, acting_user())
+            else:
+                connect(world, kind, source_id, to, to_id, acting_user(), is_main=metadata.get("is_main"))
             shown += [item for item in _links(world, kind, {source_id}, with_source=True) if _is(item, to, to_id)]
         return _answer(shown)
 
@@ -51,6 +60,9 @@ def register(app: Flask, world: World) -> None:
     @app.post(f"/api/v4/{ENTITY}/<int:entity_id>/unlink")
     def remove_links(kind: str, entity_id: int | None) -> Response:
         for source_id, to, to_id, _ in _read(world, kind, entity_id):
+            if to == ELEMENTS:
+                connect_element(world, kind, source_id, {"id": to_id}, acting_user())
+                continue
             disconnect(world, kind, source_id, to, to_id, acting_user())
         return no_content()
 
@@ -62,6 +74,8 @@ def _links(world: World, kind: str, ids: set[int], *, with_source: bool) -> list
         for to in ORDER:
             for item in linked(world, kind, entity_id, to):
                 metadata = {"main_contact": item["is_main"]} if "is_main" in item else None
+                if to == ELEMENTS:
+                    metadata = {name: value for name, value in item.items() if name != "id"}
                 found.append({**source, "to_entity_id": item["id"], "to_entity_type": to, "metadata": metadata})
     return found
 
@@ -69,10 +83,13 @@ def _links(world: World, kind: str, ids: set[int], *, with_source: bool) -> list
 def _answer(items: list[dict[str, Any]]) -> Response:
     params = query()
     ids, kinds = integers(branch(params, "filter", "to_entity_id")), strings(branch(params, "filter", "to_entity_type"))
+    catalogs = integers(branch(params, "filter", "to_catalog_id"))
     shown = [
         item
         for item in items
-        if (not ids or item["to_entity_id"] in ids) and (not kinds or item["to_entity_type"] in kinds)
+        if (not ids or item["to_entity_id"] in ids)
+        and (not kinds or item["to_entity_type"] in kinds)
+        and (not catalogs or (item["metadata"] or {}).get("catalog_id") in catalogs)
     ]
     return hal({"_total_items": len(shown), "_links": self_link(), "_embedded": {"links": shown}})
 
@@ -89,11 +106,11 @@ def linked(world: World, kind: str, entity_id: int, to: str) -> list[dict[str, A
     return list(world.table("links").get(f"{kind}/{entity_id}", {}).get(to, ()))
 
 
-def _read(world: World, kind: str, entity_id: int | None) -> list[tuple[int, str, int, bool | None]]:
+def _read(world: World, kind: str, entity_id: int | None) -> list[tuple[int, str, int, dict[str, Any]]]:
     if entity_id is not None and find(world, kind, entity_id) is None:
         raise Refused(404, "Entity not found")
 
-    def read(reader: Reader) -> tuple[int, str, int, bool | None]:
+    def read(reader: Reader) -> tuple[int, str, int, dict[str, Any]]:
         source_id = entity_id
         if source_id is None:
             reader.require("entity_id")
@@ -102,12 +119,28 @@ def _read(world: World, kind: str, entity_id: int | None) -> list[tuple[int, str
                 reader.not_a_choice("entity_id")
         reader.require("to_entity_id", "to_entity_type")
         to, to_id = reader.choice("to_entity_type", ALLOWED[kind]), reader.integer("to_entity_id")
+        metadata = reader.mapping("metadata") or {}
+        if to == ELEMENTS:
+            return source_id, to, to_id or 0, _read_element(reader, metadata, to_id)
         if to and to_id is not None and find(world, to, to_id) is None:
             reader.not_a_choice("to_entity_id")
-        is_main = (reader.mapping("metadata") or {}).get("is_main")
-        return source_id, to or "", to_id or 0, is_main
+        return source_id, to or "", to_id or 0, {"is_main": metadata.get("is_main")}
 
     return [draft for _, draft in checked(read_batch(world), read)]
+
+
+def _read_element(reader: Reader, metadata: dict[str, Any], to_id: int | None) -> dict[str, Any]:
+    """Which list the element is of, and how many of it."""
+    catalog_id, quantity = metadata.get("catalog_id"), metadata.get("quantity", 1)
+    if catalog_id is None:
+        reader.fail("FieldMissing", "metadata.catalog_id")
+    elif catalog_id not in reader.world.table("catalogs"):
+        reader.not_a_choice("metadata.catalog_id")
+    elif to_id is not None and to_id not in reader.world.table(f"catalogs/{catalog_id}"):
+        reader.not_a_choice("to_entity_id")
+    if not isinstance(quantity, int | float) or isinstance(quantity, bool):
+        reader.wrong_type("metadata.quantity", "numeric")
+    return {"quantity": quantity, "catalog_id": catalog_id, "price_id": metadata.get("price_id")}
 
 
 def _entity_id_missing() -> dict[str, Any]:
@@ -136,6 +169,22 @@ def connect(
     elif turned:
         lead_id, contact_id = (entity_id, to_id) if kind == "leads" else (to_id, entity_id)
         _record(world, "update", "leads", lead_id, "contacts", contact_id, user_id)
+
+
+def connect_element(world: World, kind: str, entity_id: int, element: dict[str, Any], user_id: int) -> None:
+    """Link the element with its quantity, anew if it is linked already; without a quantity: unlink it.
+
+    Only the card knows of it, and no change is recorded.
+    """
+    others = [item for item in linked(world, kind, entity_id, ELEMENTS) if item["id"] != element["id"]]
+    _set(world, kind, entity_id, ELEMENTS, [*others, element] if "quantity" in element else others)
+    world.table(kind)[entity_id] = {**world.table(kind)[entity_id], **stamp(world, user_id)}
+
+
+def embedded_elements(world: World, kind: str, entity_id: int) -> list[dict[str, Any]]:
+    """``with=catalog_elements``."""
+    found = linked(world, kind, entity_id, ELEMENTS)
+    return [{"id": item["id"], "metadata": {name: item[name] for name in item if name != "id"}} for item in found]
 
 
 def attach(world: World, kind: str, entity_id: int, to: str, to_id: int, *, is_main: bool | None = None) -> bool:

@@ -116,7 +116,7 @@ def _register(app: Flask, world: World, area: RecordList) -> None:
         drafts = checked(_readers(world, area), lambda reader: _read(area, reader, None, where))
         items = []
         for reader, plain in drafts:
-            record = _stored(area, world, where, plain)
+            record = store(area, world, where, plain)
             shown = area.shown(world, where, record)
             if area.is_brief:
                 shown = {name: shown[name] for name in ("id", "_links")}
@@ -174,7 +174,7 @@ def _fits(area: RecordList, row: Record) -> bool:
     """The filters that the area has, and ``query``, which looks into the name."""
     params = query()
     for name in area.filters:
-        wanted = branch(params, "filter", name)
+        wanted = branch(params, "filter", name) or (params.get(name) if name != "id" else None)
         if wanted is not None and row.get(name) not in (integers(wanted) | set(strings(wanted, commas=False))):
             return False
     return str(params.get("query", "")).casefold() in str(row.get("name", "")).casefold()
@@ -230,7 +230,8 @@ def _read(area: RecordList, reader: Reader, known: Record | None, where: Where) 
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def _stored(area: RecordList, world: World, where: Where, plain: dict[str, Any]) -> Record:
+def store(area: RecordList, world: World, where: Where, plain: dict[str, Any]) -> Record:
+    """Add a record with its id, its defaults and stamps."""
     now, user_id = world.clock.now(), acting_user()
     stamps = {"created_by": user_id, "updated_by": user_id, "created_at": now, "updated_at": now}
     record = {

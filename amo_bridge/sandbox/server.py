@@ -30,6 +30,7 @@ from amo_bridge.sandbox import (
     field_groups,
     files,
     http,
+    legacy_api,
     limits,
     links,
     loss_reasons,
@@ -57,10 +58,10 @@ FRONT = (request_log, middleware, faults, limits, auth, oauth, events, files, de
 ENTITIES = (
     account, users, pipelines, loss_reasons, custom_fields, field_groups, tags, subscriptions,
     unsorted, deals, deal_complex, contacts, customers, catalogs, links, tasks, notes, calls,
-    sources, empty_areas, people, conversations,
+    sources, empty_areas, legacy_api, people, conversations,
 )  # fmt: skip
 
-LOCKED = ("/api/", "/drive/", "/oauth2/", "/sandbox/ui/")
+LOCKED = ("/api/", "/ajax/", "/drive/", "/oauth2/", "/sandbox/ui/")
 UNLOCKED = frozenset({"/sandbox/ui/disconnect"})
 """Calls the integration, which may call back: must not hold the account while it waits."""
 
