@@ -12,7 +12,7 @@ from werkzeug.routing import BaseConverter
 
 from amo_bridge.sandbox.account_file import ENUM_TYPES, FieldType
 from amo_bridge.sandbox.field_values import described
-from amo_bridge.sandbox.http import Refused, branch, hal, link, listing, no_content, query, self_link, strings
+from amo_bridge.sandbox.http import Refused, branch, hal, link, listing, no_content, parts, query, self_link, strings
 from amo_bridge.sandbox.validation import Reader, checked, read_batch, read_one
 from amo_bridge.sandbox.world import Record, World
 
@@ -54,7 +54,7 @@ def register(app: Flask, world: World) -> None:
         entity_path(world, entity)
         types = strings(branch(query(), "filter", "type"))
         rows = [row for row in world.table(f"custom_fields/{entity}").values() if not types or row["type"] in types]
-        by, way = next(iter((branch(query(), "order") or {}).items()), ("sort", "asc"))
+        by, way = next(iter(parts(query(), "order").items()), ("sort", "asc"))
         rows.sort(key=lambda row: row["id" if by == "id" else "sort"], reverse=way == "desc")
         return listing("custom_fields", rows, lambda row: _shown(entity, row), totals=True)
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from amo_bridge.sandbox import field_values, tags
 from amo_bridge.sandbox.changes import Action, Change, Kind
-from amo_bridge.sandbox.http import Span, Tree, branch, integers, query, strings
+from amo_bridge.sandbox.http import Span, Tree, branch, integers, parts, query, strings
 from amo_bridge.sandbox.validation import Reader
 from amo_bridge.sandbox.world import Record, World
 
@@ -61,7 +61,7 @@ def listed_rows(world: World, kind: str, closest: Callable[[int], int | None], i
 
 def ordered(rows: Iterable[Record], params: Tree, by: Iterable[str] = ORDERED_BY) -> list[Record]:
     """``order[updated_at]=desc``; by id ascending if nothing (known) is asked."""
-    found = [(name, way) for name, way in (branch(params, "order") or {}).items() if name in by]
+    found = [(name, way) for name, way in parts(params, "order").items() if name in by]
     rows = sorted(rows, key=itemgetter("id"))
     for name, way in reversed(found):
         rows.sort(key=itemgetter(name), reverse=str(way).lower() == "desc")
@@ -83,7 +83,7 @@ def _filters(world: World, kind: str, wanted: object, closest: Callable[[int], i
         yield lambda row: row["name"] in names
     if pairs := _stages(wanted.get("statuses")):
         yield lambda row: (row["pipeline_id"], row["status_id"]) in pairs
-    for field_id, value in (wanted.get("custom_fields_values") or {}).items():
+    for field_id, value in parts(wanted, "custom_fields_values").items():
         yield _field_filter(world, kind, field_id, value)
 
 
@@ -191,9 +191,8 @@ def draft(reader: Reader, kind: str, plain: dict[str, Any], *, links: bool) -> D
 
 def must_exist(reader: Reader, kind: str) -> None:
     """Notes an error unless ``id`` names an entity that can be changed."""
-    if "id" not in reader:
-        reader.fail("FieldMissing", "id")
-    elif (entity_id := reader.integer("id")) is not None and find(reader.world, kind, entity_id) is None:
+    reader.require("id")
+    if (entity_id := reader.integer("id")) is not None and find(reader.world, kind, entity_id) is None:
         reader.not_a_choice("id")
 
 

@@ -51,6 +51,12 @@ def branch(node: object, *names: str) -> Any:
     return node
 
 
+def parts(node: object, *names: str) -> Mapping[str, Any]:
+    """The branch as a mapping; empty when it isn't there or is a bare value (``order=id``)."""
+    found = branch(node, *names)
+    return found if isinstance(found, Mapping) else {}
+
+
 def strings(node: object, *, commas: bool = True) -> list[str]:
     """A leaf or a list of leaves as a list; ``commas``: a leaf may be a comma list itself."""
     leaves = [leaf for leaf in (node.values() if isinstance(node, Mapping) else [node]) if isinstance(leaf, str)]

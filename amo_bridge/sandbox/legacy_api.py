@@ -16,7 +16,7 @@ from amo_bridge.sandbox.record_lists import store
 from amo_bridge.sandbox.validation import acting_user
 from amo_bridge.sandbox.world import World
 
-ENTITY_TYPES = {1: "contacts", 2: "leads", 12: "customers", "contact": "contacts", "lead": "leads"}
+ENTITY_TYPES = {"1": "contacts", "2": "leads", "12": "customers", "contacts": "contacts", "leads": "leads"}
 PRODUCTS = "products_settings"
 
 
@@ -51,7 +51,7 @@ def register(app: Flask, world: World) -> None:
         if not tasks or not all(isinstance(task, dict) for task in tasks):
             raise Refused(400, "Request data can not be empty")
         for task in tasks:
-            kind = ENTITY_TYPES.get(task.get("entity_type"), "")
+            kind = ENTITY_TYPES.get(str(task.get("entity_type")), "")
             if find(world, kind, task.get("entity_id")) is None:
                 raise Refused(404, "Entity not found")
         raise Refused(404, "Bot not found")

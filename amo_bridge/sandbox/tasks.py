@@ -108,9 +108,8 @@ def read_new(reader: Reader) -> dict[str, Any]:
 
 
 def read_patch(reader: Reader) -> dict[str, Any]:
-    if "id" not in reader:
-        reader.fail("FieldMissing", "id")
-    elif reader.integer("id") is not None and reader.body["id"] not in reader.world.table("tasks"):
+    reader.require("id")
+    if (task_id := reader.integer("id")) is not None and task_id not in reader.world.table("tasks"):
         reader.not_a_choice("id")
     if "text" in reader and reader.body["text"] == "":
         reader.fail("NotBlank", "text")

@@ -22,9 +22,9 @@ from __future__ import annotations
 import json
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar, overload
 
 from amo_bridge.sandbox.changes import Change
 from amo_bridge.sandbox.clock import SandboxClock
@@ -33,6 +33,7 @@ from amo_bridge.sandbox.state_file import StateFile
 Record = Mapping[str, Any]
 """One record. A record is replaced, never altered in place: a Change must be able to show the one before."""
 
+Default = TypeVar("Default")
 Listener = Callable[[Change], None]
 Filler = Callable[["World"], None]
 
@@ -88,6 +89,19 @@ class Table(dict[Any, Record]):
     def update(self, *others: Any, **named: Any) -> None:
         for key, record in dict(*others, **named).items():
             self[key] = record
+
+    # Requests name records by anything JSON has; a list names none.
+    @overload  # type: ignore[override]
+    def get(self, key: Any) -> Record | None: ...
+
+    @overload
+    def get(self, key: Any, default: Default) -> Record | Default: ...
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return super().get(key, default) if isinstance(key, Hashable) else default
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, Hashable) and super().__contains__(key)
 
     def setdefault(self, key: Any, default: Any = None) -> Record:
         if key not in self:
