@@ -115,6 +115,14 @@ def test_ids_given_in_the_file_are_kept_and_never_given_again(tmp_path: Path) ->
     assert world.table("statuses")[f"{pipeline_id}/70000000"]["name"] == "Новый клиент"
 
 
+def test_an_address_needs_no_lines_in_the_file(tmp_path: Path) -> None:
+    body = agency()
+    body["custom_fields"]["leads"].append({"name": "Адрес", "type": "smart_address"})
+    fields = load(tmp_path, body).table("custom_fields/leads").values()
+    address = next(field for field in fields if field["name"] == "Адрес")
+    assert [enum["code"] for enum in address["enums"]][2] == "city"
+
+
 @pytest.mark.parametrize(
     ("spoil", "place"),
     [
@@ -126,6 +134,8 @@ def test_ids_given_in_the_file_are_kept_and_never_given_again(tmp_path: Path) ->
         (lambda body: body["contacts"][0]["fields"].update(Пол="Да"), "Анна Соколова"),
         (lambda body: body["pipelines"][0].update(is_main=False), "exactly one has is_main"),
         (lambda body: body["pipelines"][1].pop("stages"), "pipelines → 1 → stages"),
+        (lambda body: body["task_types"].pop(0), r"task_types: every account has the type 1 \(FOLLOW_UP\)"),
+        (lambda body: body["task_types"].pop(1), r"task_types: every account has the type 2 \(MEETING\)"),
     ],
 )
 def test_a_wrong_account_file_is_refused_with_the_place(tmp_path: Path, spoil: Any, place: str) -> None:
