@@ -21,7 +21,7 @@ OPEN_LINKS = re.compile(r"/drive/download/")
 ADMIN_ONLY = (
     (re.compile(r"/api/v\d+/(users|roles|webhooks|sources)(/|$)"), None),
     (re.compile(r"/api/v\d+/.+/custom_fields(/|$)"), {"POST", "PATCH", "DELETE"}),
-    (re.compile(r"/api/v\d+/leads/(pipelines|loss_reasons)(/|$)"), {"POST", "PATCH", "DELETE"}),
+    (re.compile(r"/api/v\d+/leads/pipelines(/|$)"), {"POST", "PATCH", "DELETE"}),
     (re.compile(r"/api/v\d+/customers/(mode|statuses|segments)(/|$)"), {"POST", "PATCH", "DELETE"}),
     (re.compile(r"/api/v\d+/contacts/chats(/|$)"), None),
 )

@@ -80,7 +80,7 @@ def test_a_renamed_stage_pipeline_and_reason_keep_their_ids(account: SandboxAcco
     status = account.patch(f"{path}/statuses/{stage['status_id']}", {"name": "Есть бриф"})
     assert (status.status, status.json["id"]) == (200, stage["status_id"])
     assert account.lead(lead_id)["status_id"] == stage["status_id"]
-    assert account.patch(f"leads/loss_reasons/{reason_id}", {"name": "Не по карману"}).json["id"] == reason_id
+    ui(account, "rename_loss_reason", target_id=reason_id, name="Не по карману")
     lost = {"pipeline_id": stage["pipeline_id"], "status_id": 143, "loss_reason_id": reason_id}
     assert account.patch(f"leads/{lead_id}", lost).status == 200
     assert account.lead(lead_id)["_embedded"]["loss_reason"][0]["name"] == "Не по карману"
@@ -110,11 +110,17 @@ def test_a_pipeline_is_deleted_only_when_it_is_empty(account: SandboxAccount) ->
 def test_a_deleted_reason_is_shown_no_more_and_refused(account: SandboxAccount) -> None:
     reason_id, lost = account.reason("Дорого"), {"status_id": 143}
     lead_id = account.add_lead(**lost, loss_reason_id=reason_id)
-    assert account.call("DELETE", f"leads/loss_reasons/{reason_id}").status == 204
+    ui(account, "delete_loss_reason", target_id=reason_id)
     lead = account.lead(lead_id)
     assert (lead["loss_reason_id"], lead["_embedded"]["loss_reason"]) == (reason_id, [])
     assert account.post("leads", [{**lost, "loss_reason_id": reason_id}]).errors == [("loss_reason_id", CHOICE)]
     assert account.get(f"leads/loss_reasons/{reason_id}").status == 204
+
+
+def test_a_new_reason_can_be_named_at_once(account: SandboxAccount) -> None:
+    ui(account, "add_loss_reason", name="Передумал")
+    lead_id = account.add_lead(status_id=143, loss_reason_id=account.reason("Передумал"))
+    assert account.lead(lead_id)["_embedded"]["loss_reason"][0]["name"] == "Передумал"
 
 
 def test_a_deleted_field_is_refused_by_its_id_and_by_its_code(account: SandboxAccount) -> None:
@@ -127,7 +133,7 @@ def test_a_deleted_field_is_refused_by_its_id_and_by_its_code(account: SandboxAc
         assert answer.errors == [(f"custom_fields_values.0.{name}", CHOICE)]
 
 
-@pytest.mark.parametrize("path", ["leads/loss_reasons", "roles", "customers/statuses", "leads/custom_fields/groups"])
+@pytest.mark.parametrize("path", ["leads/pipelines", "roles", "customers/statuses", "leads/custom_fields/groups"])
 def test_only_an_administrator_may_change_the_account(account: SandboxAccount, path: str) -> None:
     answer = account.post(path, [{"name": "а", "sort": 1}], by=PETROV)
     assert (answer.status, answer.json["detail"]) == (403, "Access denied")

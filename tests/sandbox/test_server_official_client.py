@@ -108,8 +108,8 @@ def test_pipelines_statuses_and_loss_reasons(account: SandboxAccount) -> None:
 
     reasons = rows(account.get("leads/loss_reasons?limit=50&page=1"), "loss_reasons")
     assert_has(reasons[0], ("id", "name", "sort", "created_at", "updated_at"))
-    (reason_id,) = added(account, "leads/loss_reasons", "loss_reasons", {"name": "Передумал", "sort": 600})
-    assert account.get(f"leads/loss_reasons/{reason_id}").json["name"] == "Передумал"
+    assert account.get(f"leads/loss_reasons/{reasons[0]['id']}").json["name"] == reasons[0]["name"]
+    assert account.post("leads/loss_reasons", [{"name": "Передумал", "request_id": "0"}]).status == 405
 
 
 # --- cards -----------------------------------------------------------------------------------------------------------
