@@ -172,17 +172,22 @@ def _register_access(app: Flask, world: World) -> None:
 
     @app.post("/sandbox/tokens")
     def put_token() -> tuple[Response, int]:
-        """Adds or changes a bearer token: {"token", "user_id", "expires_in"?: seconds, "scopes"?: [...]}."""
+        """Adds or changes a bearer token: {"token"?, "user_id", "expires_in"?: seconds, "scopes"?: [...]}.
+
+        Without "token" it is a long-lived JWT, as the integration's page gives one.
+        """
         body = known_keys(json_body(), token=str, user_id=int, expires_in=int, scopes=list)
-        if not body.get("token") or body.get("user_id") not in world.table("users"):
-            raise Refused(400, "token and the user_id of a user are needed")
+        if body.get("token") == "" or body.get("user_id") not in world.table("users"):
+            raise Refused(400, "the user_id of a user is needed, and a token that is not empty")
         life = body.get("expires_in")
-        record: dict[str, Any] = {"token": body["token"], "user_id": body["user_id"], "client_id": None}
+        record: dict[str, Any] = {"user_id": body["user_id"], "client_id": None}
         record["expires_at"] = None if life is None else world.clock.now() + life
         if "scopes" in body:
             record["scopes"] = body["scopes"]
         with world.lock:
-            world.table("tokens")[body["token"]] = record
+            token = body.get("token") or tokens.long_lived(world, record, request.host)
+            record = {"token": token, **record}
+            world.table("tokens")[token] = record
             world.save()
         return jsonify(record), 201
 

@@ -18,6 +18,7 @@ from typing import Any
 from amo_bridge.sandbox.world import Record, World
 
 ALL_SCOPES = ("crm", "files", "files_delete", "notifications", "push_notifications")
+LONG_LIFE_SECONDS = 5 * 365 * 24 * 3600
 REFRESH_LIFE_SECONDS = 90 * 86400
 CODE_LIFE_SECONDS = 20 * 60
 ACCESS_LIFE_SECONDS = 86400
@@ -64,6 +65,14 @@ def issue_pair(world: World, client_id: str, user_id: int, host: str) -> dict[st
         "access_token": access,
         "refresh_token": refresh,
     }
+
+
+def long_lived(world: World, record: Record, host: str) -> str:
+    """A token of the integration's page: a JWT like the others, good for up to five years."""
+    now = world.clock.now()
+    expires_at = record["expires_at"] or now + LONG_LIFE_SECONDS
+    client_id = next(iter(world.table("oauth_clients")), "")
+    return _jwt(world, client_id, record["user_id"], host, now, expires_at, scopes_of(record))
 
 
 def issue_code(world: World, client_id: str, user_id: int) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
+import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -333,3 +335,16 @@ def test_disconnecting_kills_the_tokens_and_tells_the_integration(
     refused = exchange(client, integration, grant_type="refresh_token", refresh_token=pair["refresh_token"])
     assert refused.json["hint"] == "Token has been revoked"
     assert get(client).status_code == 200
+
+
+def test_a_long_lived_token_is_a_jwt_that_tells_when_it_ends(client: FlaskClient, world: World) -> None:
+    made = client.post("/sandbox/tokens", json={"user_id": 10_000_001}).get_json()
+    claims = json.loads(base64.urlsafe_b64decode(made["token"].split(".")[1] + "=="))
+    assert claims["exp"] > world.clock.now() + 4 * 365 * 86400
+    assert (claims["sub"], claims["api_domain"]) == ("10000001", "localhost")
+    headers = {"Authorization": f"Bearer {made['token']}"}
+    assert client.get("/api/v4/account", headers=headers).get_json()["current_user_id"] == 10_000_001
+    short = client.post("/sandbox/tokens", json={"user_id": 10_000_001, "expires_in": 60}).get_json()
+    world.clock.freeze()
+    world.clock.advance(61)
+    assert client.get("/api/v4/account", headers={"Authorization": f"Bearer {short['token']}"}).status_code == 401
