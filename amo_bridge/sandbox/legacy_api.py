@@ -33,12 +33,12 @@ def register(app: Flask, world: World) -> None:
 
     @app.post(f"/api/v2/{PRODUCTS}")
     def set_products() -> Response:
-        """Switches products on or off: {is_enabled}."""
+        """Switches products on or off: {enable}."""
         sent = request_json()
-        if not isinstance(sent, dict) or not isinstance(sent.get("is_enabled"), bool):
+        if not isinstance(sent, dict) or not isinstance(sent.get("enable"), bool):
             raise Refused(400, "Request data can not be empty")
-        world.table("account_settings")[PRODUCTS] = {"is_enabled": sent["is_enabled"]}
-        if sent["is_enabled"] and _products(world)["catalog_id"] is None:
+        world.table("account_settings")[PRODUCTS] = {"is_enabled": sent["enable"]}
+        if sent["enable"] and _products(world)["catalog_id"] is None:
             store(CATALOGS, world, {}, {"name": "Товары", "type": "products", "can_be_deleted": False})
         return hal(_products(world))
 
