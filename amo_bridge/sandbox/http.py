@@ -149,7 +149,7 @@ def self_link() -> dict[str, Any]:
 
 
 def hal(body: Any, status: int = 200) -> Response:
-    return Response(_json(body), status=status, content_type="application/hal+json")
+    return Response(_json(body), status=status, content_type=_content_type("hal"))
 
 
 def problem(status: int, detail: str, *, title: str | None = None, **more: Any) -> Response:
@@ -161,7 +161,12 @@ def problem(status: int, detail: str, *, title: str | None = None, **more: Any) 
         "status": status,
         "detail": detail,
     }
-    return Response(_json(body), status=status, content_type="application/problem+json")
+    return Response(_json(body), status=status, content_type=_content_type("problem"))
+
+
+def _content_type(kind: str) -> str:
+    """The files service is another program than the API, and calls its JSON simply that."""
+    return "application/json" if request.path.startswith("/drive/") else f"application/{kind}+json"
 
 
 def no_content() -> Response:

@@ -8,7 +8,7 @@ from flask import Flask, Response
 
 from amo_bridge.sandbox.deals import CLOSED, UNSORTED, first_of, statuses_of
 from amo_bridge.sandbox.entities import put, stamp
-from amo_bridge.sandbox.http import Refused, hal, link, no_content, self_link
+from amo_bridge.sandbox.http import Refused, hal, link, no_content, self_link, words
 from amo_bridge.sandbox.validation import Reader, acting_user, checked, read_batch, read_one
 from amo_bridge.sandbox.world import Record, World
 
@@ -134,7 +134,8 @@ def _pipeline(world: World, record: Record) -> dict[str, Any]:
 
 
 def _status(record: Record) -> dict[str, Any]:
-    return {**record, "_links": link(f"leads/pipelines/{record['pipeline_id']}/statuses/{record['id']}")}
+    shown = {**record, "_links": link(f"leads/pipelines/{record['pipeline_id']}/statuses/{record['id']}")}
+    return {**shown, "descriptions": []} if "descriptions" in words("with") else shown
 
 
 def _listed(name: str, items: list[dict[str, Any]]) -> Response:
