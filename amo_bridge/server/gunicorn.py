@@ -19,13 +19,13 @@ import click
 from gunicorn.app.base import BaseApplication
 
 from amo_bridge.errors import why_not
+from amo_bridge.server.connections import WaitressWorker
 from amo_bridge.server.options import ServeOptions, StartRefused
 
 if TYPE_CHECKING:
     from amo_bridge.server.process import ServerProcess
 
 
-THREADS = 8
 # Seconds: a request to amoCRM that is on its way may take 25; cut off, it would have to be looked for.
 GRACE = 45
 
@@ -46,7 +46,7 @@ def serve(order: ServeOptions) -> None:
 
 
 class GunicornApp(BaseApplication):
-    """One working process with threads. ``load`` and the hooks run in it, everything else here."""
+    """One working process, whose connections waitress serves. ``load`` and the hooks run in it, the rest here."""
 
     def __init__(self, order: ServeOptions, listener: socket.socket, given_up: mmap.mmap) -> None:
         self._order = order
@@ -58,13 +58,11 @@ class GunicornApp(BaseApplication):
     def load_config(self) -> None:
         settings: dict[str, Any] = {
             "bind": [f"fd://{self._listener.fileno()}"],
-            "worker_class": "gthread",
+            "worker_class": WaitressWorker,
             "workers": 1,
-            "threads": THREADS,
             "control_socket_disable": True,
             "graceful_timeout": GRACE,
             "timeout": 60,
-            "keepalive": 15,
             "loglevel": "warning",
             "post_worker_init": lambda worker: self._begin(),
             "worker_exit": lambda server, worker: self._end(),
