@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.private_files import make_folder
 
 TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
@@ -89,7 +90,7 @@ else:
 
 def enter(folder: Path) -> Callable[[], None]:
     """Say that a bridge works here; what is returned takes that back. Raises StoreUnavailable during a restore."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     descriptor = _opened(folder)
     try:
         _share(descriptor)

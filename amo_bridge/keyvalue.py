@@ -13,6 +13,7 @@ from sqlitedict import SqliteDict
 
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.file_lock import file_lock
+from amo_bridge.private_files import make_file, make_folder
 
 
 def to_text(value: Any) -> str:
@@ -84,7 +85,8 @@ class JsonStore:
     @contextmanager
     def _open(self) -> Iterator[Any]:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
+            make_file(self._path)
             self._must_be_a_database()
             # Without autocommit a failing commit kills sqlitedict's thread, and whoever waits for it waits for ever.
             with SqliteDict(

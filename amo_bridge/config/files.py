@@ -20,6 +20,7 @@ from amo_bridge.config.loader import load, load_text
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ConfigError, why_not
 from amo_bridge.file_lock import file_lock
+from amo_bridge.private_files import make_file, make_folder
 
 
 def with_key(text: str, block: Sequence[str], key: str, value: bool | str) -> str:
@@ -177,7 +178,7 @@ class ConfigFile:
     def save(self, text: str, mark: str) -> None:
         """Put the text in place of the version of this mark. Raises ConfigError, also when that is no longer there."""
         self.checked(text)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         with file_lock(self._folder / "lock"):
             before = self._path.read_bytes()
             if _mark(before) != mark:
@@ -198,6 +199,7 @@ class ConfigFile:
 
     def _keep(self, source: bytes) -> None:
         name = f"{self._path.stem}.{datetime.now(UTC):%Y%m%dT%H%M%S%f}.toml"
+        make_file(self._folder / name)
         (self._folder / name).write_bytes(source)
         for old in self.backups()[KEPT:]:
             (self._folder / old.name).unlink(missing_ok=True)

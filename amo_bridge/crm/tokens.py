@@ -37,6 +37,7 @@ from amo_bridge.errors import (
     StoreUnavailable,
 )
 from amo_bridge.keyvalue import JsonStore, Values
+from amo_bridge.private_files import make_file, make_folder
 
 DEFAULT_LIFETIME_SECONDS = 86400.0
 
@@ -117,8 +118,8 @@ class FileTokenStore(StoredTokens):
 
     def _make_private(self) -> None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            make_folder(self._path.parent)
+            make_file(self._path)
         except OSError as error:
             raise StoreUnavailable(f"{self._path}: {error}") from error
 
@@ -161,7 +162,7 @@ def _read_key(path: Path, *, make: bool) -> str:
 
 def _make_key(path: Path) -> None:
     """All or nothing, and the first one wins: two processes may start at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -19,6 +19,7 @@ import click
 from gunicorn.app.base import BaseApplication
 
 from amo_bridge.errors import why_not
+from amo_bridge.private_files import UMASK
 from amo_bridge.server.connections import WaitressWorker
 from amo_bridge.server.options import ServeOptions, StartRefused
 
@@ -32,6 +33,7 @@ GRACE = 45
 
 def serve(order: ServeOptions) -> None:
     """Serve until told to stop; exits with the working process's code if it has given up. Raises StartRefused."""
+    os.umask(UMASK)
     listener = _listen(order.host, order.port)
     order = replace(order, port=listener.getsockname()[1])
     # One byte of memory that both processes see: gunicorn has no way to end with a worker's own exit code.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from amo_bridge.private_files import make_file
 from amo_bridge.runtime.account import Role
 
 CONFIG_BROKEN = 2
@@ -61,6 +62,7 @@ UNKNOWN = "http://127.0.0.1:8080"
 def leave(folder: Path, address: str) -> None:
     """Tell the commands. A folder that can't be written costs only them something."""
     try:
+        make_file(folder / FILE)
         (folder / FILE).write_text(address, "utf-8")
     except OSError as error:
         log.warning("commands will not know our address", error=str(error))

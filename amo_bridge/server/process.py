@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import structlog
+from sqlalchemy.engine import make_url
 
 from amo_bridge import logs
 from amo_bridge.config.account_check import unknown_names
@@ -21,12 +22,14 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.responses import describe
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, ConfigError, why_not
+from amo_bridge.private_files import close_to_others, make_folder
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.connection import account_client, known_account
 from amo_bridge.runtime.host import Host
 from amo_bridge.server import options
 from amo_bridge.server.options import ServeOptions, StartRefused
 from amo_bridge.web.accounts import Accounts
+from amo_bridge.storage.backup import BESIDE
 from amo_bridge.web.app import create_app
 from amo_bridge.web.auth.guard import TOKEN
 from amo_bridge.web.context import EXTENSION as PAGES
@@ -99,6 +102,7 @@ def _bridge(order: ServeOptions) -> AccountRuntime:
         raise StartRefused(error.problems) from error
     logs.set_up()
     _refuse_unwritable_folder(config.data_folder)
+    _close_to_others(config)
     if order.role != "web":
         _refuse_wrong_names(config)
     return AccountRuntime(config, os.environ, order.own_url, role=order.role, settle=_settle())
@@ -115,6 +119,7 @@ def _installation(order: ServeOptions) -> Host:
     for one in accounts:
         if one.config is not None:
             _refuse_unwritable_folder(one.config.data_folder)
+            _close_to_others(one.config)
         else:
             order.report(list(one.problems))
     if all(one.config is None for one in accounts):
@@ -144,7 +149,7 @@ def _refuse_wrong_names(config: Config) -> None:
 
 def _refuse_unwritable_folder(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with tempfile.TemporaryFile(dir=folder):
             return
     except OSError as error:
@@ -152,6 +157,13 @@ def _refuse_unwritable_folder(folder: Path) -> None:
             f"в папку для данных {folder} нельзя писать: {why_not(error)}. "
             "Назовите другую в [bridge] data или в переменной AMO_BRIDGE_DATA"
         ) from error
+
+
+def _close_to_others(config: Config) -> None:
+    url = config.bridge.database
+    database = Path(make_url(url).database or "") if url.startswith("sqlite") else None
+    beside = [database.with_name(database.name + ending) for ending in ("", *BESIDE)] if database else []
+    close_to_others(config.data_folder, beside)
 
 
 def _secret(name: str) -> str:

@@ -24,11 +24,11 @@ from amo_bridge import file_lock
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError
 from amo_bridge.storage.accounts import CLOCK_AHEAD, RESTORED_AT, RESTORED_COPY_OF, Cursors
-from amo_bridge.storage.database import Store
+from amo_bridge.private_files import make_folder
+from amo_bridge.storage.database import DATABASE, Store
 from amo_bridge.storage.secrets import KEY_FILE, SMALL_STATE
 from amo_bridge.storage.tables import accounts, cursors, events, imports, outbox
 
-DATABASE = "amo-bridge.db"
 SMALL_DATABASES = (SMALL_STATE, "tokens.db")
 KEYS = (KEY_FILE, "tokens.key")
 ABOUT = "about.json"
@@ -85,7 +85,7 @@ def restore(config: Config, source: Path, now: datetime, *, force: bool, catch_u
     Raises CopyRefused, StoreUnavailable (a bridge is at work; the copy is newer than the code), OSError."""
     files = files_of(config)
     for folder in {path.parent for path in files.values()}:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     with file_lock.alone(config.data_folder):
         there = [path for path in files.values() if path.exists()]
         if there and not force:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 
 from amo_bridge.crm.client import batches
 from amo_bridge.errors import StoreUnavailable
+from amo_bridge.private_files import make_file, make_folder
 from amo_bridge.storage import migrate
 from amo_bridge.storage.tables import metadata
 
@@ -54,6 +55,7 @@ def _sqlite_begin(connection: Connection) -> None:
 
 # Many rows at once, on both databases: inserting those that may be there already, naming many in one statement.
 
+DATABASE = "amo-bridge.db"
 # Both databases limit the parameters of one statement (SQLite: 32,766); well below that.
 CHUNK = 500
 One = TypeVar("One")
@@ -140,8 +142,10 @@ class Store:
 
     @classmethod
     def in_folder(cls, folder: Path) -> Store:
-        folder.mkdir(parents=True, exist_ok=True)
-        return cls(f"sqlite:///{folder / 'amo-bridge.db'}")
+        make_folder(folder)
+        # SQLite's files beside it get its mode.
+        make_file(folder / DATABASE)
+        return cls(f"sqlite:///{folder / DATABASE}")
 
     @property
     def address(self) -> str:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.file_lock import try_file_lock
+from amo_bridge.private_files import make_folder
 
 log = structlog.get_logger()
 # Locks belong to the whole database; two bridges in two schemas of it must not get in each other's way.
@@ -154,7 +155,7 @@ class FileLocks:
 
     def take(self, name: str) -> bool:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             release = None if name in self._held else try_file_lock(self._folder / f"{name}.lock")
         except OSError as error:
             raise StoreUnavailable(f"{self._folder}: {error}") from error

@@ -24,6 +24,7 @@ from amo_bridge.crm.tokens import KEY_FILE_VARIABLE, KEY_VARIABLE, FileTokenStor
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.file_lock import file_lock
 from amo_bridge.keyvalue import JsonStore, Values
+from amo_bridge.private_files import make_folder
 from amo_bridge.storage.database import insert_or_replace
 from amo_bridge.storage.locks import advisory_lock
 from amo_bridge.storage.tables import small_state as table
@@ -91,7 +92,7 @@ class FileSecretStore:
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
         except OSError as error:
             raise StoreUnavailable(f"{self._folder}: {error}") from error
         with file_lock(self._folder / f"{name}.lock"):

@@ -57,6 +57,21 @@ def test_it_works_from_any_folder_until_it_is_told_to_stop(
         requests.get(f"{bridge.url}/health", timeout=10)
 
 
+def test_an_older_data_folder_is_closed_to_others_at_the_start(sandbox: LocalCrm, serve: Serve, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    (data / "old.key").write_text("secret")
+    (data / "old.key").chmod(0o644)
+    bridge = serve(sandbox.url)
+    bridge.wait_ready()
+    found = {path: path.stat().st_mode & 0o777 for path in data.rglob("*")}
+    assert {path.name for path, mode in found.items() if mode != 0o600} == set()
+    assert data / "amo-bridge.db-wal" in found
+    assert data.stat().st_mode & 0o777 == 0o700
+    assert f'"{data / "old.key"}"' in bridge.told
+    assert bridge.stop() == 0
+
+
 def test_the_environment_wins_over_the_file(sandbox: LocalCrm, serve: Serve, tmp_path: Path) -> None:
     config = spoilt(tmp_path, ("https://example.amocrm.ru", "http://127.0.0.1:9"), ('data = "data"', 'data = "other"'))
     bridge = serve(sandbox.url, config=config)
