@@ -161,6 +161,9 @@ class Metrics:
         self.crm_requests = self._counter("crm_requests", "Requests; status none: no answer", "method", "status")
         self.crm_waits = self._histogram("crm_wait_seconds", "Waiting for the budget before a request", WAIT_BUCKETS)
         self.crm_push_backs = self._counter("crm_push_backs", "How often amoCRM said 429")
+        self.log_ins = Counter(
+            "amo_bridge_log_ins", "Log-ins by result: in, wrong, refused", ["result"], registry=self.registry
+        )
 
     def of(self, account: str) -> AccountMetrics:
         return AccountMetrics(self, account)

@@ -10,7 +10,6 @@ from urllib.parse import quote
 from flask import Flask, Response, g, jsonify, request, url_for
 from flask_babel import get_locale
 from flask_wtf.csrf import CSRFProtect
-from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import IntegerConverter, Map
 
 from amo_bridge.runtime.host import Application
@@ -19,7 +18,6 @@ from amo_bridge.web import api, error_pages, metrics, middleware, oauth, pages, 
 from amo_bridge.web.accounts import Accounts, ChoiceNeeded, NoSuchAccount
 from amo_bridge.web.auth import guard
 from amo_bridge.web.auth.guard import may_look
-from amo_bridge.web.auth.rate_limit import limiter
 from amo_bridge.web.context import EXTENSION, accounts, current_account
 from amo_bridge.web.middleware import NAME, WHERE, AccountPrefix
 
@@ -39,7 +37,7 @@ def install(app: Flask, application: Application) -> None:
     open_endpoints = frozenset(app.view_functions)
     app.extensions[EXTENSION] = Accounts(application)
     # Files are asked for with a mark of what is in them, so they may be kept.
-    app.config.update(SEND_FILE_MAX_AGE_DEFAULT=YEAR, RATELIMIT_HEADERS_ENABLED=False)
+    app.config.update(SEND_FILE_MAX_AGE_DEFAULT=YEAR)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.wsgi_app = AccountPrefix(app.wsgi_app)  # type: ignore[method-assign]
     app.url_map.converters["int"] = Number
@@ -53,7 +51,6 @@ def install(app: Flask, application: Application) -> None:
 
     middleware.install_languages(app)
     csrf = CSRFProtect(app)
-    limiter.init_app(app)
     guard.install_guard(app, csrf, open_endpoints | {"static"})
     middleware.install_headers(app)
     error_pages.install(app)
@@ -104,9 +101,7 @@ def create_app(application: Application, *, takes_hooks: bool = True, token: str
     no pages. ``token``: see may_look. ``proxies``: how many reverse proxies of our own pass requests on."""
     app = Flask(__name__, static_folder="static" if takes_hooks else None)
     if proxies:
-        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
-            app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies
-        )
+        app.wsgi_app = middleware.OwnProxies(app.wsgi_app, proxies)  # type: ignore[method-assign]
     if takes_hooks:
         app.register_blueprint(webhooks.blueprint(application))
         app.register_blueprint(oauth.blueprint(application.connections))

@@ -8,6 +8,7 @@ from typing import cast
 from flask import current_app, g, request
 from flask_login import UserMixin, current_user
 
+from amo_bridge.engine.metrics import Metrics
 from amo_bridge.web.accounts import Accounts, AccountView
 from amo_bridge.web.auth.api_tokens import ApiToken
 from amo_bridge.web.auth.users import User
@@ -24,6 +25,7 @@ def number(name: str) -> int | None:
 # What a page asks for: the accounts, the account it is about, who is looking.
 
 EXTENSION = "amo_bridge"
+METERS = "amo_bridge.meters"
 
 
 @dataclass
@@ -61,6 +63,12 @@ def token() -> ApiToken:
 def who() -> str:
     """Who does it, as the audit and the journal name him: a person's login, or «API: program»."""
     return f"API: {token().name}" if "api_token" in g else user().login
+
+
+def count_log_in(result: str) -> None:
+    """``result``: "in", "wrong" (name or password) or "refused" (too many tries), for /metrics."""
+    if (meters := current_app.extensions.get(METERS)) is not None:
+        cast(Metrics, meters).log_ins.labels(result).inc()
 
 
 def audit(deed: str, words: str, *, details: str = "", about_account: bool = True) -> None:

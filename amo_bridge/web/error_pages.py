@@ -11,12 +11,12 @@ from flask import Flask, current_app, g, jsonify, make_response, render_template
 from flask_babel import gettext as _
 from flask_babel import ngettext
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response
 
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.web.accounts import ChoiceNeeded, NoSuchAccount, NotMet
-from amo_bridge.web.auth.rate_limit import seconds_to_wait
+from amo_bridge.web.auth.rate_limit import TooManyTries
 from amo_bridge.web.context import accounts
 from amo_bridge.web.forms import role_names
 
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 def install(app: Flask) -> None:
     app.register_error_handler(HTTPException, _refused)
     app.register_error_handler(CSRFError, _stale_form)
-    app.register_error_handler(TooManyRequests, _too_often)
+    app.register_error_handler(TooManyTries, _too_often)
     app.register_error_handler(Exception, _unforeseen)
     app.register_error_handler(StoreUnavailable, _no_store)
     app.register_error_handler(ConfigError, _no_key)
@@ -89,12 +89,11 @@ def _stale_form(error: CSRFError) -> Response:
     return error_response(400, _("Форма устарела"), text)
 
 
-def _too_often(error: TooManyRequests) -> Response:
-    seconds = seconds_to_wait()
-    minutes = max(1, -(-seconds // 60))
+def _too_often(error: TooManyTries) -> Response:
+    minutes = -(-error.seconds // 60)
     when = ngettext("Попробуйте снова через %(num)s минуту.", "Попробуйте снова через %(num)s минут.", minutes)
     answer = error_response(429, _("Слишком много попыток"), when)
-    answer.headers["Retry-After"] = str(seconds)
+    answer.headers["Retry-After"] = str(error.seconds)
     return answer
 
 

@@ -18,6 +18,7 @@ from amo_bridge.errors import StoreUnavailable
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.host import Application
 from amo_bridge.web.auth.guard import TOKEN, may_look
+from amo_bridge.web.context import METERS
 
 log = structlog.get_logger()
 # Hooks to an address with a wrong secret belong to nobody.
@@ -40,6 +41,7 @@ def install(app: Flask, application: Application, token: str) -> None:
 
     app.register_blueprint(routes)
     _count_hooks(app, application.process_metrics)
+    app.extensions[METERS] = application.process_metrics
 
 
 def _count_hooks(app: Flask, meters: Metrics) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from functools import cache
 from io import BytesIO
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 from flask import Flask, Response, request
 from flask_babel import Babel, Domain, get_locale
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from amo_bridge.runtime.startup import ACCOUNTS
 
@@ -97,6 +99,41 @@ def translations(language: str) -> NullTranslations:
     return told
 
 
+# What a proxy says about the visitor.
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class OwnProxies:
+    """Takes the visitor's address from the headers of ``count`` proxies of our own, which stand on this machine or in
+    its private network. A stranger who reaches the port past them is who he is, whatever his headers say."""
+
+    def __init__(self, app: WsgiApp, count: int) -> None:
+        self._plain = app
+        self._behind = ProxyFix(app, x_for=count, x_proto=count, x_host=count)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        app = self._behind if _is_near(environ.get("REMOTE_ADDR", "")) else self._plain
+        return app(environ, start_response)
+
+
+def _is_near(address: str) -> bool:
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return False
+    found = getattr(found, "ipv4_mapped", None) or found
+    return any(found.version == near.version and found in near for near in NEAR)
+
+
+NEAR = tuple(
+    map(
+        ip_network,
+        ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7"),
+    )
+)
+
+
 # ``/accounts/NAME/…``: the same pages for one of several accounts.
 #
 # The prefix is taken off before Flask sees the address and put before every address that Flask makes, so pages know
@@ -104,7 +141,6 @@ def translations(language: str) -> NullTranslations:
 
 WHERE = ACCOUNTS
 NAME = "amo_bridge.account"
-WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class AccountPrefix:

@@ -1,133 +1,206 @@
-"""Tries that failed, counted in the installation's store, so that all web replicas count together.
+"""How often a log-in may be tried: counted in the installation's store before the password is looked at, so that all
+web replicas, and tries that come at the same moment, count together.
 
-It is a storage of the library ``limits`` for its moving windows. A try's name (a login that was typed, an address) is
-kept as a digest only: people type passwords into the wrong field.
+A guesser is shut out together with the address he comes from; whoever knows a name can't shut its owner out. Only
+guessing from very many addresses closes a name, and even then not for the browsers that have logged in by it before. A
+try's name (a login that was typed, an address) is kept as a digest only: people type passwords into the wrong field.
 """
 
 from __future__ import annotations
 
+import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from flask import Response, request
-from flask_limiter import Limiter, RequestLimit
-from flask_limiter.util import get_remote_address
-from limits.storage import MovingWindowSupport, Storage
-from sqlalchemy import Select, delete, func, insert, select
+from flask import Response, current_app, request
+from itsdangerous import BadData, URLSafeTimedSerializer
+from sqlalchemy import delete, func, insert, select, text
+from sqlalchemy.engine import Connection
+from werkzeug.exceptions import TooManyRequests
 
-from amo_bridge.errors import StoreUnavailable
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import tries
 from amo_bridge.web.auth.users import digest, fold
-from amo_bridge.web.context import accounts
+from amo_bridge.web.context import accounts, count_log_in
 
-SCHEME = "bridge-store"
-
-
-class StoredTries(Storage, MovingWindowSupport):
-    """In the store of whichever app is asked just now. Everything raises StoreUnavailable."""
-
-    STORAGE_SCHEME = [SCHEME]  # noqa: RUF012 - the library declares it so
-
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        return StoreUnavailable
-
-    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        """Count a try; False if there were too many within the last ``expiry`` seconds. Old ones are forgotten."""
-        now = time.time()
-        with self._store.write() as connection:
-            connection.execute(delete(tries).where(tries.c.until <= now))
-            there = connection.execute(_since(key, now - expiry)).one()
-            if there.many + amount > limit:
-                return False
-            row = {"digest": digest(key), "at": now, "until": now + expiry}
-            connection.execute(insert(tries), [row] * amount)
-        return True
-
-    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        """When the oldest try of the window was, and how many there are."""
-        now = time.time()
-        with self._store.read() as connection:
-            there = connection.execute(_since(key, now - expiry)).one()
-        return there.oldest or now, there.many
-
-    def clear(self, key: str) -> None:
-        with self._store.write() as connection:
-            connection.execute(delete(tries).where(tries.c.digest == digest(key)))
-
-    def reset(self) -> int:
-        """Forget them all; how many there were."""
-        with self._store.write() as connection:
-            return connection.execute(delete(tries)).rowcount
-
-    def check(self) -> bool:
-        return True
-
-    # What follows counts by the clock's quarters of an hour, not by a window that moves: nobody asks for that here.
-
-    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        raise NotImplementedError
-
-    def get(self, key: str) -> int:
-        raise NotImplementedError
-
-    def get_expiry(self, key: str) -> float:
-        raise NotImplementedError
-
-    @property
-    def _store(self) -> Store:
-        return accounts().store
-
-
-def _since(key: str, moment: float) -> Select[int, Any]:
-    mine = (tries.c.digest == digest(key), tries.c.at > moment)
-    return select(func.count().label("many"), func.min(tries.c.at).label("oldest")).where(*mine)
-
-
-# How often something may be tried. Counted in the store: all web replicas count together.
-
+WINDOW = 15 * 60
 # Nobody mistypes his password so often; and at this pace nobody guesses a good one.
-PER_NAME, PER_ADDRESS = "8 per 15 minutes", "30 per 15 minutes"
+PER_NAME_AND_ADDRESS, PER_ADDRESS, PER_NAME = 8, 30, 100
+PER_DEVICE = 8
+
+DEVICE_COOKIE = "amo_bridge_device"
+DEVICE_DAYS = 180
+# How many people one browser remembers.
+MOST_PEOPLE = 5
 
 
-limiter = Limiter(get_remote_address, storage_uri=f"{SCHEME}://", strategy="moving-window")
+class TooManyTries(TooManyRequests):
+    """``seconds``: until the next try."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__()
+        self.seconds = seconds
 
 
-def limited_log_in(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Only failures count, by the name that was tried and by the address they came from."""
-    only = ["POST"]
-    by_name = limiter.limit(PER_NAME, key_func=_name, methods=only, deduct_when=_has_failed, on_breach=_write_down)
-    by_address = limiter.limit(PER_ADDRESS, methods=only, deduct_when=_has_failed, on_breach=_write_down)
-    limited: Callable[..., Any] = by_name(by_address(view))
-    return limited
+@dataclass(frozen=True)
+class Limit:
+    """``key``: what is counted; ``scope``: the same, for people (Russian)."""
+
+    key: str
+    most: int
+    scope: str
 
 
-def seconds_to_wait() -> int:
-    """After a refusal: until when."""
-    breached = limiter.current_limit
-    if breached is None:
-        return 60
-    # The library rounds up to the next second, which may be one more than the whole window.
-    return min(max(1, round(breached.reset_at - time.time())), breached.limit.get_expiry())
+@dataclass(frozen=True)
+class Breach:
+    limit: Limit
+    seconds: int
 
 
-def _write_down(breached: RequestLimit) -> None:
+class Tries:
+    """The tries of the last ``WINDOW`` seconds. Everything raises StoreUnavailable."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def begin(self, limits: Sequence[Limit]) -> list[int] | Breach:
+        """Count a try against every limit, or against none if it is one too many for any. Old ones are forgotten."""
+        now = time.time()
+        with self._store.write() as connection:
+            for limit in sorted(limits, key=lambda limit: limit.key):
+                _alone(connection, limit.key)
+            connection.execute(delete(tries).where(tries.c.until <= now))
+            for limit in limits:
+                mine = (tries.c.digest == digest(limit.key), tries.c.at > now - WINDOW)
+                many, oldest = connection.execute(select(func.count(), func.min(tries.c.at)).where(*mine)).one()
+                if many >= limit.most:
+                    return Breach(limit, min(max(1, round(oldest + WINDOW - now)), WINDOW))
+            return [
+                connection.execute(
+                    insert(tries).values(digest=digest(limit.key), at=now, until=now + WINDOW).returning(tries.c.id)
+                ).scalar_one()
+                for limit in limits
+            ]
+
+    def take_back(self, numbers: Sequence[int]) -> None:
+        """They were none: the password was right."""
+        with self._store.write() as connection:
+            connection.execute(delete(tries).where(tries.c.id.in_(numbers)))
+
+
+def _alone(connection: Connection, key: str) -> None:
+    """Other replicas wait with this key until the transaction ends; SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))"), {"key": digest(key)})
+
+
+@dataclass(frozen=True)
+class LogInTry:
+    """A try that was counted. ``succeeded`` is called when the password was right."""
+
+    numbers: Sequence[int]
+
+    def failed(self) -> None:
+        count_log_in("wrong")
+
+    def succeeded(self) -> None:
+        Tries(accounts().store).take_back(self.numbers)
+        count_log_in("in")
+
+
+def begin_log_in(login: str) -> LogInTry:
+    """Raises TooManyTries; then nobody looks at the password."""
+    name = fold(login)[:80]
+    counted = Tries(accounts().store).begin(_limits(name))
+    if isinstance(counted, Breach):
+        count_log_in("refused")
+        _write_down(name, counted)
+        raise TooManyTries(counted.seconds)
+    return LogInTry(counted)
+
+
+def _limits(name: str) -> list[Limit]:
+    """A browser that has logged in by this name counts by itself: what others do at its address, or with its user's
+    name, does not concern it."""
+    address = _network(request.remote_addr)
+    if device := _known_device(name):
+        return [Limit(f"device {device} {name}", PER_DEVICE, f"знакомый браузер, адрес {address}")]
+    return [
+        Limit(f"name and address {name} {address}", PER_NAME_AND_ADDRESS, f"адрес {address}"),
+        Limit(f"address {address}", PER_ADDRESS, f"адрес {address}"),
+        Limit(f"name {name}", PER_NAME, "с разных адресов; кто входил раньше, входит со своего браузера"),
+    ]
+
+
+def _network(address: str | None) -> str:
+    """The address; of IPv6 the network that one customer has for himself."""
+    try:
+        found = ip_address(address or "")
+    except ValueError:
+        return address or ""
+    if not isinstance(found, IPv6Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return f"{IPv6Address(int(found) >> 64 << 64)}/64"
+
+
+def _write_down(name: str, breach: Breach) -> None:
     """Once for each time that somebody is shut out. What was typed for a name may be a password: only names that there
     are go into the audit."""
-    here, name = accounts(), _name()
+    here = accounts()
     known = next((user.login for user in here.users.all() if fold(user.login) == name), None)
-    words = f"Вход закрыт на время: много неверных паролей, {known or 'имени такого нет'}, адрес {request.remote_addr}"
-    since = datetime.fromtimestamp(time.time() - breached.limit.get_expiry(), UTC)
+    scope = breach.limit.scope
+    words = f"Вход закрыт на время: много неверных паролей, {known or 'имени такого нет'}, {scope}"
+    since = datetime.fromtimestamp(time.time() - WINDOW, UTC)
     if not here.audit.has("log-in.locked", words, since):
         here.audit.write(known or "неизвестный", "log-in.locked", words)
 
 
-def _name() -> str:
-    return fold(request.form.get("login", ""))[:80]
+# Browsers that are known: a signed cookie, given at a log-in, that names whoever has logged in by them.
 
 
-def _has_failed(response: Response) -> bool:
-    return response.status_code == 401
+def remember_device(response: Response, user_id: int) -> Response:
+    """Let the browser show later that this user has logged in by it. A new password makes it unknown again."""
+    mark = accounts().users.password_mark(user_id)
+    device, marks = _told_device() or (secrets.token_urlsafe(12), [])
+    marks = [mark, *(one for one in marks if one != mark)][:MOST_PEOPLE]
+    response.set_cookie(
+        DEVICE_COOKIE,
+        _signer().dumps([device, marks]),
+        max_age=DEVICE_DAYS * 24 * 3600,
+        path="/",
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure or request.headers.get("X-Forwarded-Proto") == "https",
+    )
+    return response
+
+
+def _known_device(name: str) -> str | None:
+    told = _told_device()
+    if told is None:
+        return None
+    device, marks = told
+    known = accounts().users.by_login(name)
+    return device if known is not None and accounts().users.password_mark(known.id) in marks else None
+
+
+def _told_device() -> tuple[str, list[str]] | None:
+    """What the browser's cookie says, if we have signed it: the browser, and for whom it is known."""
+    try:
+        told: Any = _signer().loads(request.cookies.get(DEVICE_COOKIE, ""), max_age=DEVICE_DAYS * 24 * 3600)
+    except BadData:
+        return None
+    device, marks = told
+    return device, marks
+
+
+def _signer() -> URLSafeTimedSerializer:
+    key = current_app.secret_key
+    assert key is not None, "guard.needs_key has seen to it"
+    return URLSafeTimedSerializer(key, salt="device")

@@ -116,6 +116,18 @@ class Users:
             row = connection.execute(select(users).where(users.c.id == user_id)).first()
         return _user(row) if row else None
 
+    def by_login(self, login: str) -> User | None:
+        with self._store.read() as connection:
+            row = connection.execute(select(users).where(users.c.folded == fold(login))).first()
+        return _user(row) if row else None
+
+    def password_mark(self, user_id: int) -> str:
+        """What tells this user with this password from every other: it changes with the password, and tells nothing of
+        it."""
+        with self._store.read() as connection:
+            kept = connection.execute(select(users.c.password).where(users.c.id == user_id)).scalar()
+        return digest(f"{user_id} {kept or ''}")[:32]
+
     def add(self, login: str, role: Role) -> User | None:
         """A new user, who has no password yet; None if the name is taken."""
         with self._store.write() as connection:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, flash, g, make_response, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    abort,
+    after_this_request,
+    flash,
+    g,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask_babel import gettext as _
 from flask_login import current_user, login_user, logout_user
 from werkzeug.wrappers import Response
 
 from amo_bridge.web.auth.guard import open_to
-from amo_bridge.web.auth.rate_limit import limited_log_in
+from amo_bridge.web.auth.rate_limit import begin_log_in, remember_device
 from amo_bridge.web.auth.users import User
 from amo_bridge.web.context import Visitor, accounts
 from amo_bridge.web.forms import FirstAdminForm, LogInForm, PasswordForm
@@ -20,17 +32,19 @@ YEAR = 365 * 24 * 3600
 
 @routes.route("/login", methods=["GET", "POST"])
 @open_to(None)
-@limited_log_in
 def log_in() -> Response | tuple[str, int] | str:
     form = LogInForm()
     if not form.validate_on_submit():
         if current_user.is_authenticated:
             return redirect(_back())
         return render_template("signing_in/log_in.html", form=form)
+    attempt = begin_log_in(form.login.data)
     found = accounts().users.log_in(form.login.data, form.password.data)
     if found is None:
+        attempt.failed()
         form.password.errors = [_("Имя или пароль не подходят")]
         return render_template("signing_in/log_in.html", form=form), 401
+    attempt.succeeded()
     _enter(*found)
     return redirect(_back())
 
@@ -105,6 +119,7 @@ def _enter(user: User, secret: str) -> None:
     session.clear()
     session.permanent = True
     login_user(Visitor(user, secret))
+    after_this_request(lambda answer: remember_device(answer, user.id))
     # The form's token was made for the cookie before.
     g.pop("csrf_token", None)
 

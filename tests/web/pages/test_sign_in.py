@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
-from support.pages import PASSWORD, Pages, Visit, words_of
+from support.pages import PASSWORD, Pages, Visit, token_in, words_of
 from time_machine import TimeMachineFixture
 
 from amo_bridge.storage.tables import tries
+from amo_bridge.web.auth.rate_limit import PER_NAME
 from amo_bridge.web.auth.users import Role
 
 
@@ -110,6 +113,118 @@ def test_guessing_one_name_is_stopped_and_told_when_to_come_again(pages: Pages) 
     assert "адрес 127.0.0.1" in deed.words
 
 
+ELSEWHERE = {"environ_overrides": {"REMOTE_ADDR": "203.0.113.7"}}
+
+
+def guess(pages: Pages, login: str, times: int, address: str = "127.0.0.1") -> list[int]:
+    how = {"environ_overrides": {"REMOTE_ADDR": address}}
+    return [log_in(pages.stranger(), login, "не тот пароль", **how) for _ in range(times)]
+
+
+def test_whoever_knows_a_name_can_not_shut_its_owner_out(pages: Pages) -> None:
+    pages.add_user("Анна", Role.ADMIN)
+    assert guess(pages, "Анна", 9) == [401] * 8 + [429]
+    assert log_in(pages.stranger(), "Анна", **ELSEWHERE) == 302
+
+
+def test_guessing_from_very_many_addresses_closes_a_name_but_not_for_its_own_browser(pages: Pages) -> None:
+    pages.add_user("Анна", Role.ADMIN)
+    pages.add_user("Борис", Role.ADMIN)
+    own, others = pages.stranger(), pages.stranger()
+    assert (log_in(own, "Анна"), log_in(others, "Борис")) == (302, 302)
+    for number in range(PER_NAME // 5):
+        assert guess(pages, "Анна", 5, f"198.51.100.{number}") == [401] * 5
+    assert log_in(pages.stranger(), "Анна", **ELSEWHERE) == 429
+    for visit in (own, others):
+        visit.client.delete_cookie("amo_bridge")
+    assert log_in(others, "Анна", **ELSEWHERE) == 429, "the browser of somebody else is none of hers"
+    assert log_in(own, "Анна", **ELSEWHERE) == 302
+    assert "с разных адресов" in pages.office.audit.last(1)[0].words
+
+
+def test_a_known_browser_is_not_shut_out_by_who_shares_its_address_and_has_a_limit_of_its_own(pages: Pages) -> None:
+    pages.add_user("Анна", Role.ADMIN)
+    own = pages.stranger()
+    assert log_in(own) == 302
+    own.client.delete_cookie("amo_bridge")
+    assert [log_in(pages.stranger(), f"имя {number}", "не тот пароль") for number in range(30)] == [401] * 30
+    assert log_in(pages.stranger()) == 429
+    assert [log_in(own, password="не тот пароль") for _ in range(9)] == [401] * 8 + [429]
+    assert log_in(own) == 429
+
+
+def test_a_new_password_makes_a_browser_unknown_again(pages: Pages) -> None:
+    user = pages.add_user("Анна", Role.ADMIN)
+    thief = pages.stranger()
+    assert log_in(thief) == 302
+    thief.client.delete_cookie("amo_bridge")
+    with pages.office.store.write() as connection:
+        pages.office.users.set_password(connection, user, "совершенно новый")
+    assert guess(pages, "Анна", 8) == [401] * 8
+    assert log_in(thief, password="не тот пароль") == 429, "it is counted with its address"
+
+
+@pytest.mark.parametrize("cookie", ["", "nonsense", "WyJ4IixbXV0.aaaa.bbbb"])
+def test_a_forged_browser_is_unknown(pages: Pages, cookie: str) -> None:
+    pages.add_user("Анна", Role.ADMIN)
+    guess(pages, "Анна", 8)
+    forger = pages.stranger()
+    forger.client.set_cookie("amo_bridge_device", cookie)
+    assert log_in(forger) == 429
+
+
+def test_the_cookie_of_a_browser_is_its_own(pages: Pages) -> None:
+    pages.add_user("Анна", Role.ADMIN)
+    visit = pages.stranger()
+    answer = visit.post("/login", {"login": "Анна", "password": PASSWORD}, headers={"X-Forwarded-Proto": "https"})
+    (told,) = [one for one in answer.headers.getlist("Set-Cookie") if one.startswith("amo_bridge_device=")]
+    assert {"HttpOnly", "Secure", "SameSite=Lax", "Path=/"} <= set(told.split("; "))
+
+
+def test_sixty_tries_at_once_get_eight_looks_at_the_password(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages.add_user("Анна", Role.ADMIN)
+    looks: list[str] = []
+    monkeypatch.setattr("amo_bridge.web.auth.users.fits", lambda kept, password: looks.append(password))
+    visits = [pages.stranger() for _ in range(60)]
+    tokens = [token_in(visit.get("/login")) for visit in visits]
+    together = threading.Barrier(len(visits))
+
+    def one_try(visit: Visit, token: str) -> int:
+        together.wait(60)
+        form = {"csrf_token": token, "login": "Анна", "password": "не тот пароль"}
+        return visit.client.post("/login", data=form).status_code
+
+    with ThreadPoolExecutor(len(visits)) as pool:
+        codes = sorted(pool.map(one_try, visits, tokens))
+    assert codes == [401] * 8 + [429] * 52
+    assert len(looks) == 8
+
+
+def test_log_ins_are_counted_for_whoever_watches(pages: Pages) -> None:
+    pages.add_user("Анна", Role.ADMIN)
+    log_in(pages.stranger())
+    guess(pages, "Анна", 10)
+    counted = pages.bridge.process_metrics.log_ins
+    assert {name: counted.labels(name)._value.get() for name in ("in", "wrong", "refused")} == {
+        "in": 1, "wrong": 8, "refused": 2,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("address", "other", "together"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+    ],
+)
+def test_addresses_that_one_customer_has_count_together(pages: Pages, address: str, other: str, together: bool) -> None:
+    pages.add_user("Анна", Role.ADMIN)
+    assert guess(pages, "Анна", 8, address) == [401] * 8
+    assert guess(pages, "Анна", 1, other) == [429 if together else 401]
+
+
 def test_what_is_typed_for_a_name_that_nobody_has_is_not_kept(pages: Pages) -> None:
     """People type their password there."""
     pages.add_user("Анна", Role.ADMIN)
@@ -133,7 +248,7 @@ def test_another_replica_counts_on_and_a_quarter_of_an_hour_later_it_is_forgotte
     assert log_in(replica.stranger()) == 302
     with pages.office.store.read() as connection:
         left = connection.execute(select(tries)).all()
-    assert len(left) == 2, "one try, by name and by address; the old ones are gone"
+    assert len(left) == 3, "one try, by name, address and both; the old ones are gone"
     assert "анна" not in str(left).casefold()
 
 
