@@ -19,11 +19,11 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if service["image"] == "amo-bridge"]
 # Of the Compose specification, what this file uses: a typo in a key is not taken for a key.
-TOP = {"services", "configs", "secrets", "volumes"}
+TOP = {"services", "configs", "secrets", "networks", "volumes"}
 KEYS = {
     "image", "build", "restart", "init", "user", "read_only", "cap_drop", "security_opt", "stop_grace_period",
     "profiles", "environment", "secrets", "volumes", "tmpfs", "ports", "command", "deploy", "depends_on", "configs",
-    "healthcheck",
+    "healthcheck", "networks", "cap_add",
 }  # fmt: skip
 
 every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
@@ -31,7 +31,7 @@ each_of_ours = pytest.mark.parametrize("name", OURS)
 
 
 def of_profile(profile: str) -> set[str]:
-    return {name for name, service in SERVICES.items() if service["profiles"] == [profile]}
+    return {name for name, service in SERVICES.items() if profile in service["profiles"]}
 
 
 def role_of(name: str) -> str:
@@ -52,8 +52,8 @@ def test_every_key_is_one_of_compose() -> None:
 
 
 def test_either_one_process_or_several_never_both() -> None:
-    assert of_profile("embedded") == {"bridge"}
-    assert of_profile("postgres") == {"web", "worker", "proxy", "db"}
+    assert of_profile("embedded") == {"https", "bridge"}
+    assert of_profile("postgres") == {"https", "web", "worker", "db"}
     assert of_profile("embedded") | of_profile("postgres") == set(SERVICES)
     assert "COMPOSE_PROFILES=embedded" in (ROOT / ".env").read_text("utf-8").splitlines()
 
@@ -110,11 +110,16 @@ def test_the_file_system_is_read_only_but_for_the_data(name: str) -> None:
     assert {"/tmp", "/data"} == written
 
 
-@every_service
-def test_ports_are_open_to_this_machine_only(service: dict[str, Any]) -> None:
-    for port in service.get("ports", ()):
-        assert port == "127.0.0.1:8080:8080"
-        assert "deploy" not in service, "two containers can't have one port"
+def test_only_the_proxy_is_reached_from_outside_and_only_it_is_in_the_bridges_network() -> None:
+    """So only what it says about a visitor's address can be believed."""
+    assert [name for name, service in SERVICES.items() if "ports" in service] == ["https"]
+    assert SERVICES["https"]["ports"] == ["80:8080", "443:8443", "127.0.0.1:8080:8081"]
+    in_front = {name for name, service in SERVICES.items() if "front" in service["networks"]}
+    assert in_front == {"https", "bridge", "web"}
+    for name in ("bridge", "web"):
+        assert SERVICES[name]["networks"]["front"] == {"aliases": ["receiver"]}
+    used = {network for service in SERVICES.values() for network in service["networks"]}
+    assert used == set(COMPOSE["networks"])
 
 
 def test_the_address_of_the_database_is_one_that_the_bridge_takes(
@@ -147,8 +152,11 @@ def test_volumes_are_declared() -> None:
     assert {volume for volume in used if not volume.startswith("./")} == set(COMPOSE["volumes"])
 
 
-def test_the_proxy_knows_the_receivers_and_lets_big_hooks_through() -> None:
-    told = COMPOSE["configs"]["proxy"]["content"]
-    assert "server web:8080 resolve" in told
-    assert "client_max_body_size 64m" in told
-    assert not re.search(r"(?<!\$)\$(?!\$)", told), "a single $ would be taken for a variable of Compose"
+def test_the_proxy_gets_the_file_that_is_tested() -> None:
+    """By tests/test_caddyfile.py."""
+    assert COMPOSE["configs"] == {"caddyfile": {"file": "./deploy/Caddyfile"}}
+    assert SERVICES["https"]["configs"] == [{"source": "caddyfile", "target": "/etc/caddy/Caddyfile"}]
+    assert set(re.findall(r"\{\$(\w+)\}", (ROOT / "deploy" / "Caddyfile").read_text("utf-8"))) == {"BRIDGE_DOMAIN"}
+    assert "BRIDGE_DOMAIN" in SERVICES["https"]["environment"]
+    assert "BRIDGE_DOMAIN=localhost" in (ROOT / ".env").read_text("utf-8").splitlines()
+    assert "/https/" in (ROOT / ".gitignore").read_text("utf-8").splitlines(), "private keys"
