@@ -1,14 +1,15 @@
-# demo · test · check · bench · chaos — each makes the virtual environment it needs, from the lock files, and nothing else.
+# demo · test · check · image · bench · chaos — each makes the virtual environment it needs, from the lock files, and nothing else.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test check bench pictures chaos format lock clean
+.PHONY: help demo test check image bench pictures chaos format lock clean
 
 help:
 	@echo "make demo    three stories, played against a local amoCRM (about a minute)"
 	@echo "make test    the whole test suite"
 	@echo "make check   format, lint, types"
+	@echo "make image   build the Dockerfile and prove what it promises (root, buildah, mmdebstrap; some two minutes)"
 	@echo "make bench   what the bridge costs, against its goals, with charts into docs/ (some fifteen minutes)"
 	@echo "make chaos   50 times kill -9 under faults; nothing may be lost, nothing doubled (some five minutes)"
 	@echo "make lock    write the lock files anew from pyproject.toml"
@@ -58,6 +59,9 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+image: $(VENV)/.dev
+	$(BIN)/python tests/image/prove.py
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""compose.yaml can't be run by a test, but its commands, variables, secrets and rights can be read and tried."""
+"""compose.yaml's commands, variables, secrets and rights, read and tried; tests/image/prove.py runs its services."""
 
 from __future__ import annotations
 

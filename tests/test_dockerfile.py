@@ -1,4 +1,4 @@
-"""The image can't be built by a test, but what would go wrong in it most often can be read off its recipe."""
+"""What would go wrong in the image most often, read off its recipe; tests/image/prove.py builds and runs it."""
 
 from __future__ import annotations
 
