@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import date, datetime
 from pathlib import Path
@@ -30,24 +30,38 @@ from amo_bridge.cli.common import (
     user_name,
     write_csv,
 )
-from amo_bridge.cli.webinar_output import INTERESTS, show_end, show_files, show_list, show_plan, show_report
+from amo_bridge.cli.webinar_output import (
+    INTERESTS,
+    show_end,
+    show_files,
+    show_list,
+    show_offline,
+    show_plan,
+    show_report,
+)
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
-from amo_bridge.config.webinar import Interest
+from amo_bridge.config.webinar import Interest, WebinarSection
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.connection import known_account
 from amo_bridge.storage.accounts import RECONCILED_AT, Cursors, known_key
 from amo_bridge.text.names import nearest, same_name
 from amo_bridge.web.auth.audit import Audit
-from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
+from amo_bridge.webinars.attendees import NoDay
+from amo_bridge.webinars.formats import read_export
+from amo_bridge.webinars.formats.model import ColumnsUnknown, Export, ExportError
+from amo_bridge.webinars.formats.table_rows import NO_DAY
 from amo_bridge.webinars.formats.tables import FIELDS, WORDS, Field
-from amo_bridge.webinars.imports.drafts import DraftService, Upload
+from amo_bridge.webinars.imports.drafts import NO_SECTION, DraftService, Upload
 from amo_bridge.webinars.imports.model import STATE_WORDS
 from amo_bridge.webinars.imports.report import report as report_of
 from amo_bridge.webinars.imports.repository import ACTIVE, ImportRepository, NoSuchImport
 from amo_bridge.webinars.imports.service import UNDOABLE, ImportService
-from amo_bridge.webinars.plan import Override
+from amo_bridge.webinars.plan import Override, Row
+from amo_bridge.webinars.preview import as_json as drafts_of
+from amo_bridge.webinars.preview import asked, doubts
+from amo_bridge.webinars.preview import offline as offline_plan
 
 _SHORT: dict[Field, str] = {"minutes": "минуты", "buttons": "кнопки", "banner": "баннер", "date": "дата"}
 
@@ -119,22 +133,39 @@ class ImportSession:
     def uploads(self, files: Sequence[Path]) -> list[Upload]:
         return [Upload(path.name, path.read_bytes()) for path in files]
 
+    def _read(self, uploads: Sequence[Upload], held_on: date | None, columns: Columns) -> list[Export]:
+        """Columns that are named are remembered for all such tables. Raises ColumnsUnknown."""
+        try:
+            return self.drafting.read(uploads, held_on)
+        except ColumnsUnknown as error:
+            if not columns:
+                raise
+            self.drafting.memory.remember_columns(error.signature, named(columns, error.headers))
+        return self.drafting.read(uploads, held_on)
+
+    def told(self, files: Sequence[Path], held_on: date | None, columns: Columns) -> dict[str, Any]:
+        """The plan, for programs."""
+        try:
+            exports = self._read(self.uploads(files), held_on, columns)
+        except ColumnsUnknown as error:
+            click.echo(str(error), err=True)
+            return {"drafts": [], "asked": asked(error.needs)}
+        return previewed(exports, held_on, lambda day: self.drafting.preview(exports, day))
+
     def show(self, files: Sequence[Path], held_on: date | None, columns: Columns) -> None:
-        """The plan, on the screen. Columns that are named are remembered for all such tables."""
+        """The plan, on the screen."""
         uploads = self.uploads(files)
         screen = console()
         try:
-            exports = self.drafting.read(uploads)
+            exports = self._read(uploads, held_on, columns)
         except ColumnsUnknown as error:
-            if not columns:
-                raise Stop(f"{error}. Скажите так: --column почта=«название столбца» --column минуты=«…»") from error
-            self.drafting.memory.remember_columns(error.signature, named(columns, error.headers))
-            exports = self.drafting.read(uploads)
+            raise Stop(f"{error}. Скажите так: --column почта=«название столбца» --column минуты=«…»") from error
         before = [self.drafting.memory.loaded_by(upload.digest) for upload in uploads]
         drafts = [self.drafting.memory.same_file(upload.digest, ("draft",)) for upload in uploads]
         show_files(screen, [upload.name for upload in uploads], exports, before, drafts)
         for day, rows in self.drafting.preview(exports, held_on).items():
-            show_plan(screen, day, rows, self.drafting.options)
+            odd = doubts(exports, [row.person for row in rows], day, held_on)
+            show_plan(screen, day, rows, self.drafting.options, odd)
 
 
 @contextmanager
@@ -160,6 +191,21 @@ def day(told: str | None) -> date | None:
         return datetime.strptime(told, "%d.%m.%Y").date()  # noqa: DTZ007 - a day has no zone
     except ValueError as error:
         raise Stop(f"«{told}» — не дата, нужна вида 13.09.2021") from error
+
+
+OFFLINE_ZONE = ZoneInfo("Europe/Moscow")
+"""The wall clock of a webinar as long as nobody has asked amoCRM for the account's."""
+
+
+def previewed(
+    exports: Sequence[Export], held_on: date | None, planned: Callable[[date | None], dict[date, list[Row]]]
+) -> dict[str, Any]:
+    """What ``webinar preview --json`` prints; a day that nobody tells is asked for."""
+    try:
+        return {"drafts": drafts_of(exports, planned(held_on), held_on), "asked": []}
+    except NoDay as error:
+        click.echo(str(error), err=True)
+        return {"drafts": drafts_of(exports, planned(NO_DAY), None, is_day_known=False), "asked": ["дата"]}
 
 
 # A worker for a command: a running bridge's if there is one, else one of the command's own while it lasts.
@@ -231,11 +277,55 @@ def webinar() -> None:
 @files_argument
 @date_option
 @columns_option
+@click.option("--json", "as_json", is_flag=True, help="Для программ: участники, кто не загружается, сомнения.")
+@click.option("--offline", is_flag=True, help="Только прочитать файлы: без amoCRM, моста и его данных.")
 @config_option
-def preview(files: tuple[Path, ...], held_on: str | None, columns: Columns, config_path: Path) -> None:
+def preview(
+    files: tuple[Path, ...], held_on: str | None, columns: Columns, as_json: bool, offline: bool, config_path: Path
+) -> None:
     """Показать, что было бы с участниками. Ничего не записывает."""
-    with at_work(load_or_exit(config_path)) as session:
-        session.show(files, day(held_on), columns)
+    config, named_day = load_or_exit(config_path), day(held_on)
+    if offline:
+        told = _offline(config, files, named_day, columns)
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2)) if as_json else show_offline(console(), told)
+        return
+    with at_work(config) as session:
+        if as_json:
+            click.echo(json.dumps(session.told(files, named_day, columns), ensure_ascii=False, indent=2))
+        else:
+            session.show(files, named_day, columns)
+
+
+def _offline(config: Config, files: Sequence[Path], held_on: date | None, columns: Columns) -> dict[str, Any]:
+    """Raises Stop for a file that can't be read."""
+    if config.webinar is None:
+        raise Stop(NO_SECTION)
+    options = config.webinar
+    exports, mappings = [], dict[str, dict[Field, str]]()
+    try:
+        for path in files:
+            exports.append(_read_offline(path, held_on, columns, options, mappings))
+        return previewed(exports, held_on, lambda day: offline_plan(exports, day, options))
+    except ColumnsUnknown as error:
+        click.echo(str(error), err=True)
+        return {"drafts": [], "asked": asked(error.needs)}
+    except ExportError as error:
+        raise Stop(str(error)) from error
+
+
+def _read_offline(
+    path: Path, held_on: date | None, columns: Columns, options: WebinarSection, mappings: dict[str, dict[Field, str]]
+) -> Export:
+    content, day_first = path.read_bytes(), options.zoom_dates == "day first"
+    try:
+        return read_export(
+            path.name, content, zone=OFFLINE_ZONE, day_first=day_first, held_on=held_on, mappings=mappings
+        )
+    except ColumnsUnknown as error:
+        if not columns:
+            raise
+        mappings[error.signature] = named(columns, error.headers)
+    return read_export(path.name, content, zone=OFFLINE_ZONE, day_first=day_first, held_on=held_on, mappings=mappings)
 
 
 @webinar.command("import", cls=Command)

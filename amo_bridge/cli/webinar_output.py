@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -15,7 +16,7 @@ from amo_bridge.webinars.formats.model import Export
 from amo_bridge.webinars.imports.model import STATE_WORDS, Counts, Import, ImportRow
 from amo_bridge.webinars.imports.report import results, stage_name, sums
 from amo_bridge.webinars.plan import STANDING_WORDS, Row
-from amo_bridge.webinars.sorting import minutes_of, rule_in_words
+from amo_bridge.webinars.sorting import in_minutes, minutes_of, rule_in_words
 
 MOST_SHOWN, MOST_NAMED = 50, 10
 DECIDE = "Кто это, решают до загрузки на странице /webinars или после неё: amo-bridge webinar decide НОМЕР СТРОКА."
@@ -45,9 +46,31 @@ def show_files(
             screen.print(f"  этот файл уже прочитан: черновик № {draft} ждёт на странице /webinars")
 
 
-def show_plan(screen: Console, held_on: date, rows: Sequence[Row], options: WebinarSection) -> None:
+def show_offline(screen: Console, told: Mapping[str, Any]) -> None:
+    """What the files say, without amoCRM."""
+    if told["asked"]:
+        screen.print(f"Нужно назвать: {', '.join(told['asked'])}")
+    for draft in told["drafts"]:
+        screen.print(f"\nВебинар {draft['held_on'] or 'без даты'}, участников {len(draft['people'])}")
+        for doubt in draft["doubts"]:
+            screen.print(f"  внимание: {doubt}")
+        table = Table("Имя", "Почта, телефон", "Мин", "Кнопки", "По вебинару")
+        for person in draft["people"][:MOST_SHOWN]:
+            minutes = "—" if person["minutes"] is None else in_minutes(person["minutes"])
+            reached = "\n".join((*person["emails"], *person["phones"]))
+            table.add_row(person["name"], reached, minutes, ", ".join(person["buttons"]), person["why"])
+        screen.print(table)
+        for one in draft["left_out"]:
+            screen.print(f"  не загружается: {one['name'] or ', '.join(one['emails']) or 'без имени'} — {one['why']}")
+
+
+def show_plan(
+    screen: Console, held_on: date, rows: Sequence[Row], options: WebinarSection, doubts: Sequence[str] = ()
+) -> None:
     """How many go where and why; then the people, as many as fit."""
     screen.print(f"\nВебинар {held_on:%d.%m.%Y}, участников {len(rows)}. {rule_in_words(options)}")
+    for doubt in doubts:
+        screen.print(f"  внимание: {doubt}")
     screen.print(_sums(rows, options))
     people = Table("Имя", "Почта, телефон", "Мин", "По вебинару", "Кто это", "Что будет")
     for row in rows[:MOST_SHOWN]:

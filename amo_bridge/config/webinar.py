@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
@@ -12,6 +13,8 @@ from amo_bridge.text.names import normalise
 
 Interest = Literal["active", "long", "short"]
 """What a person showed at a webinar: clicked something, stayed long, or neither."""
+Kind = Literal["active", "long", "short", "unknown"]
+"""The same, or that nobody knows how long somebody without a click watched: a person decides."""
 
 
 LONGEST_NAME = 250
@@ -31,7 +34,8 @@ class BizonSection(Strict):
 class WebinarSection(Strict):
     """``long_minutes``: whoever watched strictly more was there long. ``buttons``: tag → what the platforms call that
     button; a button that is not among them counts as activity too unless ``other_buttons`` is false.
-    ``complete_contacts``: a known contact gets the mail and the phone that he lacks."""
+    ``complete_contacts``: a known contact gets the mail and the phone that he lacks. ``staff``: mail domains and
+    addresses of the agency's own people, who are no clients."""
 
     active_stage: StageName
     long_stage: StageName
@@ -49,6 +53,7 @@ class WebinarSection(Strict):
     complete_contacts: bool = True
     banned: Literal["skip", "import"] = "skip"
     zoom_dates: Literal["month first", "day first"] = "month first"
+    staff: tuple[str, ...] = ()
     undo_reason: LossReasonName | None = None
     undo_tag: Annotated[str, Field(min_length=1)] = "загрузка отменена"
     bizon: BizonSection | None = None
@@ -74,6 +79,14 @@ class WebinarSection(Strict):
                 if owner.setdefault(normalise(name), tag) != tag:
                     raise ValueError(f"кнопка «{name}» названа и у «{owner[normalise(name)]}», и у «{tag}»")
         return self
+
+    @field_validator("staff")
+    @classmethod
+    def domains_or_addresses(cls, staff: tuple[str, ...]) -> tuple[str, ...]:
+        for told in staff:
+            if not re.fullmatch(r"(?:[^@\s]*@)?[^@\s]+\.[^@\s.]+", told):
+                raise ValueError(f"«{told}»: нужен домен почты (school.ru) или адрес целиком")
+        return staff
 
     def stage_of(self, interest: Interest) -> StageName:
         """Where such a person's deal belongs."""

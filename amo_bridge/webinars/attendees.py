@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 
 from amo_bridge.text.names import normalise
+from amo_bridge.webinars.formats import platforms
 from amo_bridge.webinars.formats.model import Export, ExportError, Interval, Visit
 from amo_bridge.webinars.formats.tables import WORDS
 
@@ -41,7 +42,8 @@ class Attendee:
 
     ``buttons`` as the platform calls them. ``odd``: what stood in cells and can't be read, in words. ``places``: the
     rows he is told of in. ``same_phone``: names of others in these files who left the same number. ``minutes_by`` and
-    ``buttons_by``: the kinds of files that speak of these; ``unknown``: of what none of them does.
+    ``buttons_by``: the kinds of files that speak of these; ``unknown``: of what none of them does. ``left_out``: why he
+    is no client (Russian); empty for everybody else.
     """
 
     key: str
@@ -60,6 +62,7 @@ class Attendee:
     buttons_by: tuple[str, ...] = ()
     unknown: tuple[Figure, ...] = ()
     city: str = ""
+    left_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,19 +76,50 @@ class _DatedVisit:
     visit: Visit
 
 
-def gather(exports: Sequence[Export], held_on: date | None = None) -> dict[date, list[Attendee]]:
-    """People by the day of the webinar, in the files' order. ``held_on``: the day, where the files don't tell it.
+def gather(
+    exports: Sequence[Export], held_on: date | None = None, staff: Iterable[str] = ()
+) -> dict[date, list[Attendee]]:
+    """People by the day of the webinar, in the files' order. ``held_on``: the day as a person told it, which beats what
+    the files tell. ``staff``: mail domains and addresses of the agency's own people.
 
     Raises ExportError when nobody tells the day.
     """
     days: dict[date, list[_DatedVisit]] = defaultdict(list)
     for file, export in enumerate(exports):
+        is_beaten = held_on is not None and not has_several_days(export, held_on)
+        told = days_of(export)
+        # Whoever came and never left has no day of his own; the others of his file have.
+        usual = export.held_on or (told[0] if len(told) == 1 else held_on)
         for visit in export.visits:
-            day = visit.came_on or export.held_on or held_on
+            day = held_on if is_beaten else visit.came_on or usual
             if day is None:
-                raise ExportError(_no_day(visit))
+                raise NoDay(_no_day(visit))
             days[day].append(_DatedVisit(len(days[day]), file, export, day, visit))
-    return {day: _people(days[day]) for day in sorted(days)}
+    own = [domain.casefold().lstrip("@") for domain in staff]
+    return {day: [_without_staff(person, own) for person in _people(days[day])] for day in sorted(days)}
+
+
+def days_of(export: Export) -> list[date]:
+    """The days of the webinars that a file tells, of those who were there."""
+    return sorted({day for visit in export.visits if not visit.left_out and (day := visit.came_on or export.held_on)})
+
+
+def has_several_days(export: Export, held_on: date) -> bool:
+    """Whether a file is about several webinars, one of them on the day that a person named."""
+    days = days_of(export)
+    return len(days) > 1 and held_on in days
+
+
+def _without_staff(person: Attendee, own: Sequence[str]) -> Attendee:
+    for mail in person.mails:
+        domain = mail.rpartition("@")[2]
+        if any(mail == one or domain == one or domain.endswith(f".{one}") for one in own):
+            return replace(person, left_out=person.left_out or platforms.STAFF.format(mail=mail))
+    return person
+
+
+class NoDay(ExportError):
+    """Nobody tells the day of the webinar (Russian)."""
 
 
 def _no_day(visit: Visit) -> str:
@@ -175,30 +209,46 @@ def _phones(group: Iterable[_DatedVisit]) -> tuple[str, ...]:
 
 
 def _person(group: Sequence[_DatedVisit]) -> Attendee:
-    visits = [one.visit for one in group]
+    everything = [one.visit for one in group]
     mails, phones = _mails(group), _phones(group)
-    name = next((visit.name for visit in visits if visit.name), "")
+    name = next((visit.name for visit in everything if visit.name), "")
+    left_out = _left_out(everything, name, mails)
+    if not left_out:
+        # Rows that tell of an absence, or of the waiting room, are no presence.
+        group = [one for one in group if not one.visit.left_out]
+    visits = [one.visit for one in group]
     by: dict[Figure, tuple[str, ...]] = {
         "minutes": _sources(one for one in group if one.visit.intervals or one.visit.minutes is not None),
         "buttons": _sources(one for one in group if one.export.knows_buttons or one.visit.buttons),
     }
     return Attendee(
-        key=_key(mails, phones, visits[0]),
+        key=_key(mails, phones, everything[0]),
         name=name,
         held_on=group[0].day,
         minutes=_minutes(group),
         mails=mails,
         phones=phones,
-        unreadable=tuple(dict.fromkeys(number for visit in visits for number in visit.unreadable)),
-        odd=tuple(dict.fromkeys(f"{WORDS[name]} «{told}»" for visit in visits for name, told in visit.odd.items())),
+        unreadable=tuple(dict.fromkeys(number for visit in everything for number in visit.unreadable)),
+        odd=tuple(dict.fromkeys(f"{WORDS[name]} «{told}»" for visit in everything for name, told in visit.odd.items())),
         buttons=tuple(dict.fromkeys(button for visit in visits for button in visit.buttons)),
         is_banned=any(visit.is_banned for visit in visits),
-        places=tuple(visit.place for visit in visits),
+        places=tuple(visit.place for visit in everything),
         minutes_by=by["minutes"],
         buttons_by=by["buttons"],
         unknown=tuple(figure for figure, sources in by.items() if not sources),
         city=next((visit.city for visit in visits if visit.city), ""),
+        left_out=left_out,
     )
+
+
+def _left_out(visits: Sequence[Visit], name: str, mails: Sequence[str]) -> str:
+    """A host is one in every row; whoever was absent in one row may have come in another."""
+    if hosting := next((visit.left_out for visit in visits if visit.is_host), ""):
+        return hosting
+    reasons = [visit.left_out for visit in visits]
+    if all(reasons):
+        return reasons[0]
+    return platforms.TEST if platforms.is_test(name, mails) else ""
 
 
 def _sources(group: Iterable[_DatedVisit]) -> tuple[str, ...]:
@@ -220,8 +270,19 @@ def _minutes(group: Sequence[_DatedVisit]) -> float:
     for one in group:
         by_file[one.file].append(one.visit)
     told = [
-        covered(interval for visit in visits for interval in visit.intervals)
+        _stayed([visit for visit in visits if visit.intervals])
         + sum(visit.minutes or 0 for visit in visits if not visit.intervals)
         for visits in by_file.values()
     ]
-    return max(covered(interval for one in group for interval in one.visit.intervals), *told)
+    return max(_stayed([one.visit for one in group if one.visit.intervals]), *told)
+
+
+def _stayed(visits: Sequence[Visit]) -> float:
+    """What the intervals cover, less the time that the file says somebody was away in between."""
+    whole = covered(interval for visit in visits for interval in visit.intervals)
+    counted = [visit.minutes for visit in visits]
+    if not counted or any(minutes is None for minutes in counted):
+        return whole
+    told = sum(minutes for minutes in counted if minutes is not None)
+    # Platforms round minutes row by row.
+    return told if told < whole - len(visits) else whole

@@ -12,6 +12,7 @@ from amo_bridge.text.addresses import mails_in, numbers_in
 from amo_bridge.text.names import same_name
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.sorting import (
+    MINUTES_UNKNOWN,
     Figures,
     KnownFigures,
     Sorted,
@@ -129,8 +130,8 @@ def of_open_deal(base: Row, deal: Deal, known: Known, options: WebinarSection) -
         return replace(base, why=f"на сделке тег «{known.opt_out_tag}»")
     if is_older(base.figures, deal, options):
         return replace(base, why="в сделке уже данные более позднего вебинара")
-    where = options.stage_of(base.sorted.interest)
-    if is_repeat(deal, options):
+    where = _stage(base.sorted, options)
+    if is_repeat(deal, options) and where is not None:
         why = f"пришёл снова: с этапа «{deal.stage.name}»" + (f", остаётся у менеджера {owner}" if is_owned else "")
         return replace(base, what="update_deal", to_stage=where, why=why)
     if is_owned:
@@ -138,7 +139,8 @@ def of_open_deal(base: Row, deal: Deal, known: Known, options: WebinarSection) -
             base, what="update_deal", why=f"сделку ведёт {owner}: обновить данные, этап «{deal.stage.name}» не менять"
         )
     if (
-        deal.is_on(_sorted_stages(options))
+        where is not None
+        and deal.is_on(_sorted_stages(options))
         and not deal.is_on([where])
         and not stays_stronger(base.sorted, deal, options)
     ):
@@ -150,6 +152,11 @@ def is_in_play(deal: Deal, known: Known) -> bool:
     """Open, and in a pipeline of the webinars."""
     is_open = not (deal.stage.is_won or deal.stage.is_lost)
     return is_open and any(same_name(deal.stage.pipeline, name) for name in known.pipelines)
+
+
+def _stage(sorting: Sorted, options: WebinarSection) -> str | None:
+    """Where such a person's deal belongs; None as long as nobody knows."""
+    return None if sorting.interest == "unknown" else options.stage_of(sorting.interest)
 
 
 def _sorted_stages(options: WebinarSection) -> list[str]:
@@ -165,12 +172,15 @@ def is_repeat(deal: Deal, options: WebinarSection) -> bool:
 # Nothing is guessed: whoever fits two contacts is left to a person, whoever left neither mail nor phone is only
 # reported. What somebody decided at an earlier upload of the same webinar holds.
 
-Standing = Literal["new", "known", "owned", "loaded", "unmatched", "doubtful", "banned", "skipped"]
+Standing = Literal[
+    "new", "known", "owned", "loaded", "unmatched", "doubtful", "minutes_unknown", "no_client", "banned", "skipped"
+]
 What = Literal["create_person", "create_deal", "update_deal", "nothing"]
 
 STANDING_WORDS: Mapping[Standing, str] = {
     "new": "новый", "known": "уже есть в amoCRM", "owned": "у менеджера", "loaded": "уже загружен",
-    "unmatched": "не сопоставить", "doubtful": "сомнительно", "banned": "забанен", "skipped": "пропущен",
+    "unmatched": "не сопоставить", "doubtful": "сомнительно", "minutes_unknown": MINUTES_UNKNOWN,
+    "no_client": "не клиент", "banned": "забанен", "skipped": "пропущен",
 }  # fmt: skip
 
 
@@ -276,11 +286,13 @@ def _row(one: Attendee, found: Match, known: Known, options: WebinarSection, sai
     if left_out := _left_out(one, found, mine, options, said):
         standing, why = left_out
         return replace(base, standing=standing, why=why)
+    if _is_undecided(sorting, done, said):
+        return replace(base, standing="minutes_unknown", why=f"{MINUTES_UNKNOWN}: выберите этап")
     if said == Override() and done:
         return _loaded_before(base, done, known, options)
     contact_id = None if said.as_new else said.contact_id or (mine.contact_id if mine else None) or found.contact_id
     if contact_id is None:
-        where = options.stage_of(sorting.interest)
+        where = _stage(sorting, options)
         return replace(base, standing="new", what="create_person", to_stage=where, why="новый контакт и новая сделка")
     return _of_contact(replace(base, contact_id=contact_id), known, options)
 
@@ -306,6 +318,8 @@ def _left_out(
     if said.skip:
         return "skipped", "пропущен вручную"
     is_let_in = said != Override() or (done is not None and done.by_hand)
+    if one.left_out and not is_let_in:
+        return "no_client", one.left_out
     if one.is_banned and options.banned == "skip" and not is_let_in:
         return "banned", "забанен на вебинаре"
     if not one.mails and not one.phones:
@@ -314,6 +328,11 @@ def _left_out(
     if found.doubt and not done and not said.as_new and said.contact_id is None:
         return "doubtful", found.doubt
     return None
+
+
+def _is_undecided(sorting: Sorted, done: KnownFigures | None, said: Override) -> bool:
+    """Nobody knows how long he watched, and nobody has decided."""
+    return sorting.interest == "unknown" and (done is None or said != Override())
 
 
 def _remarks(one: Attendee, sorting: Sorted, done: KnownFigures | None, said: Override) -> tuple[str, ...]:
@@ -354,7 +373,7 @@ def _of_contact(base: Row, known: Known, options: WebinarSection) -> Row:
     if not in_play:
         won = next((deal for deal in deals if deal.stage.is_won), None)
         remarks = (*base.remarks, f"уже покупал: сделка {won.id}") if won else base.remarks
-        where = options.stage_of(base.sorted.interest)
+        where = _stage(base.sorted, options)
         why = "контакт есть, новая сделка"
         return replace(base, standing="known", what="create_deal", to_stage=where, remarks=remarks, why=why)
     deal = next((one for one in in_play if is_repeat(one, options)), in_play[0])

@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Self
 
-from amo_bridge.config.webinar import Interest, WebinarSection
+from amo_bridge.config.webinar import Interest, Kind, WebinarSection
 from amo_bridge.rules.deal import Deal
 from amo_bridge.text.names import normalise
 from amo_bridge.webinars.attendees import Attendee, Figure
-from amo_bridge.webinars.formats.bizon import BANNER, BUTTON
+from amo_bridge.webinars.formats.table_rows import BANNER, BUTTON
 
 RULE_IN_WORDS = (
     "Нажал хотя бы одну кнопку — «активный», сколько бы ни смотрел: активность важнее минут. Иначе смотрел больше "
     "{minutes} минут — «более часа». Остальные — «менее часа»."
 )
-STRENGTH: dict[Interest, int] = {"short": 0, "long": 1, "active": 2}
+STRENGTH: dict[Kind, int] = {"unknown": -1, "short": 0, "long": 1, "active": 2}
+MINUTES_UNKNOWN = "сколько смотрел, неизвестно"
 _USUAL_WORDS = {BANNER: "Баннер", BUTTON: "Кнопка"}
 
 
@@ -26,14 +27,14 @@ class Sorted:
     """``tags``: the buttons, as the agency calls them. ``why``: in a few words. ``unknown``: buttons that the config
     does not name."""
 
-    interest: Interest
+    interest: Kind
     why: str
     tags: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
 
 
 def sort_person(person: Attendee, options: WebinarSection) -> Sorted:
-    """Clicked anything → active; else strictly more than ``long_minutes`` → long; else short."""
+    """Clicked anything → active; else strictly more than ``long_minutes`` → long; else short, or unknown."""
     named = {button: _tag(button, options) for button in person.buttons}
     unknown = tuple(button for button, tag in named.items() if tag is None)
     counted = (tag or _usual(button) for button, tag in named.items() if tag or options.other_buttons)
@@ -46,7 +47,7 @@ def sort_by(tags: tuple[str, ...], minutes: float | None, options: WebinarSectio
     if tags:
         return Sorted("active", f"нажал: {', '.join(tags)}", tags, unknown)
     if minutes is None:
-        return Sorted("short", "сколько смотрел, неизвестно", (), unknown)
+        return Sorted("unknown", MINUTES_UNKNOWN, (), unknown)
     spent = f"смотрел {in_minutes(minutes)} мин"
     if minutes > options.long_minutes:
         return Sorted("long", f"{spent}, больше {options.long_minutes}", (), unknown)

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, Json, model_validator
 
-from amo_bridge.config.webinar import Interest
+from amo_bridge.config.webinar import Interest, Kind
 from amo_bridge.web.api.endpoint import Error, Number, Shape
 from amo_bridge.webinars.formats.tables import Field as Column
 from amo_bridge.webinars.imports.model import State
@@ -76,7 +76,7 @@ class Attendee(Shape):
     unreadable: list[str]
     minutes: float
     buttons: list[str]
-    interest: Interest
+    interest: Kind
     stage: str
     sorted_by: str
     standing: Standing

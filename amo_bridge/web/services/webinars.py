@@ -14,7 +14,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from flask_babel import ngettext
 
-from amo_bridge.config.webinar import Interest
+from amo_bridge.config.webinar import Interest, Kind
 from amo_bridge.errors import BridgeError
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.runtime.connection import known_account
@@ -309,8 +309,10 @@ class WebinarServices:
     def book(self) -> ImportRepository:
         return self.drafting.book
 
-    def stage(self, interest: Interest) -> str:
+    def stage(self, interest: Kind) -> str:
         """The stage's own name."""
+        if interest == "unknown":
+            return str(_("сколько смотрел, неизвестно"))
         return stage_name(interest, self.drafting.options)
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, tzinfo
+from datetime import UTC, date, tzinfo
 from typing import Any
 
-from amo_bridge.webinars.formats import bizon, generic, mts_link, zoom
-from amo_bridge.webinars.formats.generic import Mappings
-from amo_bridge.webinars.formats.guards import check_bytes, check_rows, check_size
+from amo_bridge.webinars.formats import bizon, mts_link, table_reader
+from amo_bridge.webinars.formats.blocks import Mappings
+from amo_bridge.webinars.formats.guards import MOST_ROWS, check_bytes, check_rows, check_size
 from amo_bridge.webinars.formats.model import Export, ExportError
-from amo_bridge.webinars.formats.readers import check_cells, decoded, is_book, read_book, read_text
+from amo_bridge.webinars.formats.readers import is_book, read_book, read_text
+from amo_bridge.webinars.formats.table_rows import ReadOptions
 from amo_bridge.webinars.formats.tables import Table
+from amo_bridge.webinars.formats.texts import decoded
 
 # A file → an export, by what is in it; what it is called says nothing.
 
@@ -27,25 +29,26 @@ def read_export(
     zone: tzinfo = UTC,
     day_first: bool = False,
     mappings: Mappings = NO_MAPPINGS,
+    held_on: date | None = None,
 ) -> Export:
     """What the file says.
 
     ``zone``: the webinar's wall clock, for formats that tell moments. ``day_first``: how the Zoom account writes
-    dates (usually the month first). ``mappings``: columns as people named them before. Raises ExportError,
-    ColumnsUnknown.
+    dates (usually the month first). ``mappings``: columns as people named them before. ``held_on``: the webinar's day,
+    as a person told it. Raises ExportError, ColumnsUnknown.
     """
     check_size(name, content)
     check_bytes(name, content)
+    options = ReadOptions(
+        zone=zone, zoom_order="day first" if day_first else "month first", mappings=mappings, held_on=held_on
+    )
     if is_book(content):
-        tables = read_book(name, content)
-        for table in tables:
-            check_cells(table)
-        export = _of_tables(tables, day_first, mappings)
+        export = _of_tables(read_book(name, content), options)
     elif content.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
         export = _of_json(name, content, zone)
     else:
-        export = _of_tables([read_text(name, content)], day_first, mappings)
-    check_rows(name, len(export.visits))
+        export = _of_tables([read_text(name, content)], options)
+    check_rows(name, len(export.visits), MOST_ROWS)
     if not export.visits:
         raise ExportError(f"{name}: {export.source}, но ни одного участника в нём нет")
     return _with_oddities(export)
@@ -58,13 +61,10 @@ def _with_oddities(export: Export) -> Export:
     return replace(export, remarks=(*export.remarks, *remarks))
 
 
-def _of_tables(tables: list[Table], day_first: bool, mappings: Mappings) -> Export:
+def _of_tables(tables: list[Table], options: ReadOptions) -> Export:
     if bizon.is_report(tables):
-        return bizon.read_report(tables)
-    for table in tables:
-        if zoom.is_one(table):
-            return zoom.read(table, day_first=day_first)
-    return generic.read(tables, mappings)
+        return bizon.read_report(tables, options)
+    return table_reader.read(tables, options)
 
 
 def _of_json(name: str, content: bytes, zone: tzinfo) -> Export:
@@ -72,7 +72,7 @@ def _of_json(name: str, content: bytes, zone: tzinfo) -> Export:
     if bizon.is_viewers(told):
         return bizon.read_viewers(name, told, zone)
     if mts_link.is_one(told):
-        return mts_link.read(name, told)
+        return mts_link.read(name, told, zone)
     if isinstance(told, Mapping) and ("list" in told or "report" in told):
         raise ExportError(
             f"{name}: это список вебинаров или отчёт Бизон365 без зрителей; нужен ответ webinars/reports/getviewers "

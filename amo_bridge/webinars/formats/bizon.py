@@ -7,33 +7,18 @@ two cells of an interval, which stand under one merged title («Интервал
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, tzinfo
 from typing import Any
 
 from amo_bridge.text.names import normalise
-from amo_bridge.webinars.formats import tables
+from amo_bridge.webinars.formats import cells, table_reader
 from amo_bridge.webinars.formats.model import Export, ExportError, Interval, Visit
-from amo_bridge.webinars.formats.tables import Aliases, Columns, Row, Table, find_columns
+from amo_bridge.webinars.formats.table_rows import BANNER, BUTTON, ReadOptions
+from amo_bridge.webinars.formats.tables import Table
 
 VIEWERS, SUMMARY = "Зрители", "Сведения"
-BANNER = "banner"
-BUTTON = "button"
-COLUMNS: Aliases = {
-    "date": ("Дата",),
-    "name": ("Имя зрителя", "Имя"),
-    "mail": ("E-mail", "Email"),
-    "phone": ("Телефон",),
-    "ip": ("IP",),
-    "came": ("На вебинаре с",),
-    "left": ("Досмотрел до",),
-    "from": ("Интервалы", "Интервалы присутствия"),
-    "till": ("присутствия",),
-    "banned": ("Бан",),
-    "banner": ("Клик по баннеру",),
-    "buttons": ("Клик по кнопке",),
-    "city": ("Город",),
-}
 
 
 def is_report(tables: Sequence[Table]) -> bool:
@@ -42,123 +27,18 @@ def is_report(tables: Sequence[Table]) -> bool:
     return normalise(VIEWERS) in names and len(names) > 1
 
 
-def read_report(tables: Sequence[Table]) -> Export:
+def read_report(tables: Sequence[Table], options: ReadOptions) -> Export:
     """Raises ExportError when the sheet of viewers is not what it is known to be."""
-    viewers = _sheet(tables, VIEWERS)
-    assert viewers is not None
-    columns = find_columns(viewers, COLUMNS, at_least=4)
-    if columns is None:
-        raise ExportError(f"{viewers.where}: не нашлась строка с заголовками «Имя зрителя», «E-mail», «Телефон»")
-    if "from" in columns.at and "till" not in columns.at:
-        # The second half of the merged title is empty in some versions.
-        columns = Columns(columns.header, {**columns.at, "till": columns.at["from"] + 1})
-    title, began = _summary(_sheet(tables, SUMMARY))
-    visits = tuple(_visit_of_report(viewers, columns, rows, began) for rows in _people(viewers, columns))
-    return Export(
-        source="отчёт Бизон365 (Excel)",
-        visits=visits,
-        title=title,
-        held_on=began.date() if began else None,
-        knows_buttons="buttons" in columns.at or "banner" in columns.at,
-    )
+    wanted = [table for table in tables if normalise(table.sheet) in (normalise(VIEWERS), normalise(SUMMARY))]
+    export = table_reader.read(wanted, options, source="отчёт Бизон365 (Excel)")
+    title = next((_title(table) for table in wanted if normalise(table.sheet) == normalise(SUMMARY)), "")
+    return replace(export, title=title or export.title, doubts=export.doubts)
 
 
-def _sheet(tables: Sequence[Table], name: str) -> Table | None:
-    return next((table for table in tables if normalise(table.sheet) == normalise(name)), None)
-
-
-def _summary(sheet: Table | None) -> tuple[str, datetime | None]:
-    """The webinar's title and when it began."""
-    title, began = "", None
-    for number, row in enumerate(sheet.rows if sheet else ()):
-        label = tables.text(row[0]) if row else ""
-        if number == 1:
-            title = label
-        if normalise(label).startswith("начало") and len(row) > 1:
-            began = tables.moment(row[1])
-    return title, began
-
-
-def _people(viewers: Table, columns: Columns) -> Iterator[list[tuple[int, Row]]]:
-    """The rows of each person: one that names him and those that only go on with his intervals."""
-    current: list[tuple[int, Row]] = []
-    for number, row in viewers.from_row(columns.header + 1):
-        goes_on = all(tables.text(columns.cell(row, field)) == "" for field in ("name", "mail", "phone", "date"))
-        if not goes_on and current:
-            yield current
-            current = []
-        current.append((number, row))
-    if current:
-        yield current
-
-
-def _visit_of_report(viewers: Table, columns: Columns, rows: list[tuple[int, Row]], began: datetime | None) -> Visit:
-    number, first = rows[0]
-    day = tables.moment(columns.cell(first, "date")) or began
-    phones, unreadable = tables.phones(columns.cell(first, "phone"))
-    written = columns.cell(first, "mail")
-    mails = tables.mails(written)
-    return Visit(
-        name=tables.name(columns.cell(first, "name")),
-        place=viewers.place(number),
-        mails=mails,
-        phones=phones,
-        unreadable=unreadable,
-        odd=tables.odd(mail=(written, mails)),
-        intervals=_intervals(viewers, columns, rows, day),
-        buttons=_clicked_in_report(columns, first),
-        came_on=day.date() if day else None,
-        is_banned=tables.is_yes(columns.cell(first, "banned")),
-        ip=tables.text(columns.cell(first, "ip")),
-        city=tables.text(columns.cell(first, "city")),
-    )
-
-
-def _intervals(
-    viewers: Table, columns: Columns, rows: list[tuple[int, Row]], day: datetime | None
-) -> tuple[Interval, ...]:
-    """Clock times, in their order: what is earlier than the one before is of the next day. Whoever has no intervals is
-    taken to have been there from his coming to his leaving."""
-    if day is None:
-        raise ExportError(f"{viewers.place(rows[0][0])}: нет даты вебинара ни в строке, ни на листе «{SUMMARY}»")
-    pairs = [("from", "till")] if columns.has("from", "till") else []
-    told = [
-        (start, end)
-        for _, row in rows
-        for begin, finish in pairs
-        if (start := tables.clock(columns.cell(row, begin))) and (end := tables.clock(columns.cell(row, finish)))  # type: ignore[arg-type]
-    ]
-    if not told:
-        came, left = tables.clock(columns.cell(rows[0][1], "came")), tables.clock(columns.cell(rows[0][1], "left"))
-        told = [(came, left)] if came and left else []
-    found: list[Interval] = []
-    # People come before the beginning: only an earlier interval of the same person says that midnight has passed.
-    reached = datetime.combine(day.date(), datetime.min.time())
-    for start, end in told:
-        interval = _dated(start, end, reached)
-        found.append(interval)
-        reached = interval[0]
-    return tuple(found)
-
-
-def _dated(start: time, end: time, not_before: datetime) -> Interval:
-    """An interval told by clock times alone: the first such time at or after ``not_before``; what ends "earlier" than
-    it began ends on the next day."""
-    begin = datetime.combine(not_before.date(), start)
-    if begin < not_before:
-        begin += timedelta(days=1)
-    finish = datetime.combine(begin.date(), end)
-    return begin, finish if finish >= begin else finish + timedelta(days=1)
-
-
-def _clicked_in_report(columns: Columns, row: Row) -> tuple[str, ...]:
-    """Nobody has seen what «Клик по кнопке» may hold: a mark or a number says that a button was clicked, anything else
-    is taken for its name."""
-    banner, button = columns.cell(row, "banner"), columns.cell(row, "buttons")
-    clicked = [BANNER] if tables.is_yes(banner) else []
-    for label in tables.labels(button):
-        clicked.append(BUTTON if label in ("+", "да") or label.isdigit() else label)
-    return tuple(clicked)
+def _title(summary: Table) -> str:
+    """The second line of the summary; the first is the room."""
+    row = summary.rows[1] if len(summary.rows) > 1 else ()
+    return cells.text(row[0]) if row else ""
 
 
 # Bizon365's list of viewers, as its API gives it (``GET webinars/reports/getviewers``), saved as JSON.
@@ -190,16 +70,16 @@ def read_viewers(name: str, told: Any, zone: tzinfo) -> Export:
 def _visit_of_viewer(place: str, row: Any, zone: tzinfo) -> Visit:
     if not isinstance(row, Mapping):
         raise ExportError(f"{place}: вместо зрителя что-то другое")
-    phones, unreadable = tables.phones(_text(row, "phone"))
-    mails = tables.mails(_text(row, "email"))
+    phones, unreadable = cells.phones(_text(row, "phone"))
+    mails, unread = cells.mails(_text(row, "email"))
     stay = _stay(place, row, zone)
     return Visit(
-        name=tables.name(_text(row, "username")),
+        name=cells.name(_text(row, "username")),
         place=place,
         mails=mails,
         phones=phones,
         unreadable=unreadable,
-        odd=tables.odd(mail=(_text(row, "email"), mails)),
+        odd={"mail": unread[: cells.LONGEST_TOLD]} if unread else {},
         intervals=stay,
         buttons=_clicked_by_viewer(row),
         came_on=_held_on(_text(row, "webinarId")) or (stay[0][0].date() if stay else None),
@@ -210,7 +90,7 @@ def _visit_of_viewer(place: str, row: Any, zone: tzinfo) -> Visit:
 
 def _text(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
-    return "" if value is None or isinstance(value, dict | list) else tables.text(value)
+    return "" if value is None or isinstance(value, dict | list) else cells.text(value)
 
 
 def _stay(place: str, row: Mapping[str, Any], zone: tzinfo) -> tuple[Interval, ...]:
@@ -228,7 +108,7 @@ def _moment(place: str, milliseconds: Any, zone: tzinfo) -> datetime | None:
 
 
 def _held_on(webinar_id: str) -> date | None:
-    moment = tables.moment(webinar_id.partition("*")[2])
+    moment = cells.moment(webinar_id.partition("*")[2])
     return moment.date() if moment else None
 
 
@@ -245,4 +125,4 @@ def _ids(items: Any) -> Iterable[str]:
     for item in items if isinstance(items, list) else ():
         label = item.get("id") if isinstance(item, Mapping) else item
         if label not in (None, ""):
-            yield tables.text(label)
+            yield cells.text(label)

@@ -8,14 +8,16 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 
-from amo_bridge.webinars.formats import tables
+from amo_bridge.webinars.formats import cells
+from amo_bridge.webinars.formats.cells import Cell
 from amo_bridge.webinars.formats.model import ExportError
-from amo_bridge.webinars.formats.tables import Cell, Table
+from amo_bridge.webinars.formats.tables import Table
 
 MOST_BYTES = 20 * 1024 * 1024
 MOST_UNPACKED = 200 * 1024 * 1024
 MOST_PARTS = 2_000
 MOST_ROWS = 100_000
+MOST_COLUMNS = 1_000
 LONGEST_CELL = 10_000
 _PIECE = 1024 * 1024
 # Long enough for a comment before the declaration; a document type must stand before the first element.
@@ -31,10 +33,10 @@ def check_size(name: str, content: bytes) -> None:
         raise ExportError(f"{name}: файл слишком большой ({told}), принимается до {MOST_BYTES // 1024 // 1024} МБ")
 
 
-def check_rows(where: str, count: int) -> None:
+def check_rows(where: str, count: int, most: int) -> None:
     """Raises ExportError for a table with too many rows."""
-    if count > MOST_ROWS:
-        raise ExportError(f"{where}: строк больше {MOST_ROWS}, разделите файл на части")
+    if count > most:
+        raise ExportError(f"{where}: строк больше {most}, разделите файл на части")
 
 
 def check_cell(where: str, text: str) -> str:
@@ -131,14 +133,21 @@ def check_text(name: str, text: str) -> None:
 
 def check_people(tables: Sequence[Table]) -> None:
     """Raises ExportError when no cell has a mail or a phone: then there is nothing to ask about the columns."""
-    if not any(_is_address(cell) for table in tables for row in table.rows[:_ROWS_LOOKED_AT] for cell in row):
+    if not has_address(tables):
         raise ExportError(f"{tables[0].file}: ни в одной ячейке нет ни почты, ни телефона; {WANTED}")
 
 
+def has_address(tables: Sequence[Table]) -> bool:
+    """Whether any cell has a mail or a phone."""
+    return any(_is_address(cell) for table in tables for row in table.rows[:_ROWS_LOOKED_AT] for cell in row)
+
+
 def _is_address(cell: Cell) -> bool:
-    written = tables.text(cell)
-    return ("@" in written and bool(tables.mails(cell))) or (
-        _LIKE_A_PHONE.search(written) is not None and bool(tables.phones(cell)[0])
+    written = cells.text(cell)
+    return ("@" in written and bool(cells.mails(cell)[0])) or (
+        len(written) <= cells.LONGEST_ADDRESSES
+        and _LIKE_A_PHONE.search(written) is not None
+        and bool(cells.phones(cell)[0])
     )
 
 

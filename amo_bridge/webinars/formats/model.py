@@ -18,16 +18,22 @@ class ExportError(BridgeError):
 
 class ColumnsUnknown(ExportError):
     """A table whose columns nobody has named yet. ``headers`` are its columns, ``samples`` what stands below them in
-    its first rows; ``signature`` tells this kind of table from others, so that an answer is remembered for the next
-    file like it."""
+    its first rows; ``needs``: the fields that are missing; ``signature`` tells this kind of table from others, so that
+    an answer is remembered for the next file like it."""
 
     def __init__(
-        self, message: str, headers: tuple[str, ...], signature: str, samples: tuple[tuple[str, ...], ...] = ()
+        self,
+        message: str,
+        headers: tuple[str, ...],
+        signature: str,
+        samples: tuple[tuple[str, ...], ...] = (),
+        needs: tuple[str, ...] = ("mail", "minutes"),
     ) -> None:
         super().__init__(message)
         self.headers = headers
         self.samples = samples
         self.signature = signature
+        self.needs = needs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +42,9 @@ class Visit:
 
     ``phones`` in E.164, ``mails`` as ``mails.mail_key`` makes them; ``unreadable``: what stood in the phone's cell and
     is no number; ``odd``: what stood in other cells and can't be read, by the field. ``minutes``: as the file counts
-    them, used where there are no ``intervals``. ``buttons``: as the platform calls them. ``place``: where in the file
-    («лист «Зрители», строка 7»).
+    them; beside ``intervals`` they say how much of those the person was away. ``buttons``: as the platform calls them.
+    ``place``: where in the file («лист «Зрители», строка 7»); ``part``: which of its tables. ``left_out``: why the row
+    does not make a client (Russian); ``is_host``: because of who he is, not of this one row.
     """
 
     name: str
@@ -53,17 +60,23 @@ class Visit:
     is_banned: bool = False
     ip: str = ""
     city: str = ""
+    part: int = 0
+    left_out: str = ""
+    is_host: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
     """One file, read. ``source``: the kind of file in words. ``held_on``: the webinar's day, for visits without one of
-    their own. ``remarks``: what whoever uploads it should know (Russian). ``knows_buttons``: no button there means that
-    none was clicked; otherwise the platform, or this table, does not speak of buttons."""
+    their own. ``length``: the webinar's minutes, if the file tells them. ``remarks``: what whoever uploads it should
+    know; ``doubts``: what looks odd and should be looked at before anything is written (Russian). ``knows_buttons``: no
+    button there means that none was clicked; otherwise the platform, or this table, does not speak of buttons."""
 
     source: str
     visits: tuple[Visit, ...]
     title: str = ""
     held_on: date | None = None
+    length: float | None = None
     remarks: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     knows_buttons: bool = True

@@ -7,9 +7,10 @@ for the person's time there; of clicks nothing is told.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import tzinfo
 from typing import Any
 
-from amo_bridge.webinars.formats import tables
+from amo_bridge.webinars.formats import cells
 from amo_bridge.webinars.formats.model import Export, ExportError, Visit
 
 ABOUT_TIME = (
@@ -24,14 +25,14 @@ def is_one(told: Any) -> bool:
     )
 
 
-def read(name: str, told: Any) -> Export:
+def read(name: str, told: Any, zone: tzinfo) -> Export:
     """Raises ExportError."""
-    visits = tuple(visit for number, row in enumerate(told, start=1) for visit in _visits(name, number, row))
+    visits = tuple(visit for number, row in enumerate(told, start=1) for visit in _visits(name, number, row, zone))
     first = next((session for row in told for session in _sessions(row)), {})
     return Export(
         source="статистика МТС Линк (JSON)",
         visits=visits,
-        title=tables.text(first.get("name")),
+        title=cells.text(first.get("name")),
         remarks=(ABOUT_TIME,),
         knows_buttons=False,
     )
@@ -42,23 +43,23 @@ def _sessions(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [one for one in sessions if isinstance(one, Mapping)] if isinstance(sessions, list) else []
 
 
-def _visits(name: str, number: int, row: Mapping[str, Any]) -> Iterator[Visit]:
+def _visits(name: str, number: int, row: Mapping[str, Any], zone: tzinfo) -> Iterator[Visit]:
     place = f"{name}, участник {number}"
-    phones, unreadable = tables.phones(_text(row, "phone"))
-    mails = tables.mails(_text(row, "email"))
+    phones, unreadable = cells.phones(_text(row, "phone"))
+    mails, unread = cells.mails(_text(row, "email"))
     told_name = " ".join(part for key in ("name", "secondName") if (part := _text(row, key)))
     for session in _sessions(row):
         seconds = session.get("duration")
         if not isinstance(seconds, int | float) or isinstance(seconds, bool):
             raise ExportError(f"{place}: нет времени на вебинаре (duration)")
-        began = tables.moment(_text(session, "startsAt"))
+        began = cells.moment(_text(session, "startsAt"), zone=zone)
         yield Visit(
-            name=tables.name(told_name),
+            name=cells.name(told_name),
             place=place,
             mails=mails,
             phones=phones,
             unreadable=unreadable,
-            odd=tables.odd(mail=(_text(row, "email"), mails)),
+            odd={"mail": unread[: cells.LONGEST_TOLD]} if unread else {},
             minutes=seconds / 60,
             came_on=began.date() if began else None,
         )
@@ -66,4 +67,4 @@ def _visits(name: str, number: int, row: Mapping[str, Any]) -> Iterator[Visit]:
 
 def _text(row: Mapping[str, Any], key: str) -> str:
     value = row.get(key)
-    return "" if value is None or isinstance(value, dict | list) else tables.text(value)
+    return "" if value is None or isinstance(value, dict | list) else cells.text(value)

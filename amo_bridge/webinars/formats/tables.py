@@ -1,6 +1,6 @@
-"""Cells: what a spreadsheet or a text file has in one of them → a text, a number, a moment, a yes.
+"""Tables of cells, and which of their columns is what: headings are compared whole, never by how they begin.
 
-calamine gives numbers as floats (a phone as 79031112233.0), dates as dates, empty cells as ""; a text file gives texts.
+A heading may tell more than its name: «Длительность (сек.)» its unit, «Время входа (МСК)» its zone.
 """
 
 from __future__ import annotations
@@ -8,137 +8,16 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
-from amo_bridge.text.addresses import mails_in, numbers_in
 from amo_bridge.text.names import normalise
+from amo_bridge.webinars.formats import cells
+from amo_bridge.webinars.formats.cells import Cell, Unit
 
-Cell = str | float | int | bool | date | datetime | time | timedelta | None
 Row = list[Cell]
-# Nobody watches for longer: what says so is something else, seconds perhaps.
-_MOST_MINUTES = 24 * 60
-_LONGEST_TOLD = 40
-
-_NOTHING = frozenset({"", "0", "-", "--", "−", "–", "—", "нет", "no", "n", "false", "ложь", "none", "null"})
-_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?")
-_CLOCK = re.compile(r"(\d{1,3}):(\d{2})(?::(\d{2}))?")
-_DAY_FIRST = ("%d.%m.%Y", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%y")
-_MONTH_FIRST = ("%m/%d/%Y",)
-_EITHER = ("%Y-%m-%d", "%Y/%m/%d", "%b %d, %Y")
-_TIMES = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
-
-
-def text(cell: Cell) -> str:
-    """The cell as people read it, spaces made plain."""
-    if cell is None:
-        return ""
-    if isinstance(cell, float) and cell.is_integer():
-        return f"{cell:.0f}"
-    if isinstance(cell, bool):
-        return "+" if cell else ""
-    return " ".join(str(cell).split())
-
-
-def is_nothing(cell: Cell) -> bool:
-    """An empty cell, or one of the ways to write "none": 0, −, нет …"""
-    return text(cell).casefold() in _NOTHING
-
-
-def is_yes(cell: Cell) -> bool:
-    """«+», «да», a count: anything but nothing."""
-    return not is_nothing(cell)
-
-
-def labels(cell: Cell) -> tuple[str, ...]:
-    """The names in a cell: «Баннер, help» → two."""
-    parts = (part.strip() for part in re.split(r"[,;|\n]", text(cell)))
-    return tuple(dict.fromkeys(part for part in parts if not is_nothing(part)))
-
-
-def minutes(cell: Cell) -> float | None:
-    """A length in minutes: 61, «61 мин», «1:02:30», a duration; None for what is none, or can't be one."""
-    found = _minutes(cell)
-    return found if found is not None and 0 <= found <= _MOST_MINUTES else None
-
-
-def odd(**read: tuple[Cell, Any]) -> dict[str, str]:
-    """Field=(its cell, what was read of it) → what stands in the cells of which nothing could be read."""
-    return {
-        field: text(cell)[:_LONGEST_TOLD]
-        for field, (cell, found) in read.items()
-        if found in (None, ()) and not is_nothing(cell)
-    }
-
-
-def _minutes(cell: Cell) -> float | None:
-    if isinstance(cell, bool) or cell is None:
-        return None
-    if isinstance(cell, float | int):
-        return float(cell)
-    if isinstance(cell, timedelta):
-        return cell.total_seconds() / 60
-    if isinstance(cell, time):
-        return cell.hour * 60 + cell.minute + cell.second / 60
-    if clock := _CLOCK.fullmatch(text(cell)):
-        return int(clock[1]) * 60 + int(clock[2]) + int(clock[3] or 0) / 60
-    number = _NUMBER.match(text(cell))
-    return float(number[0].replace(",", ".")) if number else None
-
-
-def moment(cell: Cell, *, day_first: bool = True) -> datetime | None:
-    """A date with or without a time. ``day_first``: how 09/10/2021 is to be read."""
-    if isinstance(cell, datetime):
-        return cell.replace(tzinfo=None)
-    if isinstance(cell, date):
-        return datetime(cell.year, cell.month, cell.day)  # noqa: DTZ001 - the wall clock of the file
-    written = text(cell).replace("T", " ") if cell is not None else ""
-    days = (*_EITHER, *(_DAY_FIRST if day_first else _MONTH_FIRST), *(_MONTH_FIRST if day_first else _DAY_FIRST))
-    for day in days:
-        for form in (day, *(f"{day} {time_of_day}" for time_of_day in _TIMES)):
-            with suppress(ValueError):
-                return datetime.strptime(written, form)  # noqa: DTZ007 - the wall clock of the file
-    return None
-
-
-def clock(cell: Cell) -> time | None:
-    """A time of day, with or without a date before it."""
-    if isinstance(cell, datetime):
-        return cell.time()
-    if isinstance(cell, time):
-        return cell
-    if isinstance(cell, float) and 0 <= cell < 1:
-        # Excel's own way to keep a time: a part of the day.
-        return (datetime(1900, 1, 1) + timedelta(days=cell)).time().replace(microsecond=0)  # noqa: DTZ001
-    found = re.search(r"(?:^|\s)(\d{1,2}):(\d{2})(?::(\d{2}))?$", text(cell))
-    if not found or int(found[1]) > 23 or int(found[2]) > 59:
-        return None
-    return time(int(found[1]), int(found[2]), int(found[3] or 0))
-
-
-def phones(cell: Cell) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The numbers in a cell in E.164, and what stands there and is none."""
-    written = text(cell)
-    if is_nothing(written):
-        return (), ()
-    found = numbers_in(written)
-    return found, () if found else (written,)
-
-
-def mails(cell: Cell) -> tuple[str, ...]:
-    """The addresses in a cell, in the form in which they are compared."""
-    return mails_in(text(cell))
-
-
-def name(cell: Cell) -> str:
-    """A person's name as it stands there, in one line; never a formula, whatever it begins with: it is kept as text."""
-    written = text(cell)
-    return "" if is_nothing(written) else written[:250]
-
-
-# A table of cells, and what makes one of a file: a book's sheets or a text's lines.
 
 
 @dataclass(frozen=True)
@@ -148,6 +27,7 @@ class Table:
     file: str
     sheet: str
     rows: tuple[tuple[Cell, ...], ...]
+    is_hidden: bool = False
 
     @property
     def where(self) -> str:
@@ -161,89 +41,340 @@ class Table:
         """(number, cells) of the rows from here on that hold anything."""
         for at in range(number, len(self.rows)):
             row = list(self.rows[at])
-            if any(cell not in ("", None) for cell in row):
+            if any(cells.text(cell) for cell in row):
                 yield at, row
 
 
-# Which column is what: platforms name their columns each in their own way, and change the order as they please.
-
 Field = Literal["name", "mail", "phone", "minutes", "came", "left", "from", "till", "buttons", "banner", "banned",
-                "date", "attended", "ip", "city"]  # fmt: skip
+                "date", "attended", "ip", "city", "first_name", "last_name", "middle_name", "nick", "role",
+                "waiting_room", "length", "first_came", "last_left", "webinar"]  # fmt: skip
 FIELDS: tuple[Field, ...] = get_args(Field)
 
 WORDS: Mapping[str, str] = {
     "name": "имя", "mail": "почта", "phone": "телефон", "minutes": "минут на вебинаре", "came": "пришёл",
     "left": "ушёл", "from": "начало интервала", "till": "конец интервала", "buttons": "нажатые кнопки",
     "banner": "клик по баннеру", "banned": "забанен", "date": "дата вебинара", "attended": "присутствовал",
-    "ip": "IP", "city": "город",
+    "ip": "IP", "city": "город", "first_name": "только имя", "last_name": "фамилия", "middle_name": "отчество",
+    "nick": "имя в чате", "role": "роль", "waiting_room": "в зале ожидания", "length": "длительность вебинара",
+    "first_came": "первый вход", "last_left": "последний выход", "webinar": "вебинар",
 }  # fmt: skip
 """What each field is called for people."""
 
-Aliases = Mapping[Field, Sequence[str]]
-# How far down a header may stand: exports put a title and a summary before it.
-HEADER_WITHIN = 60
+# --- headings ---------------------------------------------------------------------------------------------------------
+
+ALIASES: Mapping[Field, str] = {
+    "name": "ФИО; Ф.И.О.; ФИО участника; ФИО слушателя; ФИО клиента; Имя и фамилия; Фамилия и имя; Имя, фамилия; "
+    "Фамилия, имя; Фамилия имя; "
+    "Имя фамилия; Фамилия Имя Отчество; Фамилия, имя, отчество; Полное имя; Участник; Участники; Имя участника; "
+    "Имя зрителя; Зритель; Клиент; "
+    "Имя клиента; Пользователь; Имя пользователя; Слушатель; Имя слушателя; Посетитель; Имя посетителя; Ученик; "
+    "Имя ученика; Имя гостя; "
+    "Имя / ник; Имя/Фамилия; Name; Full name; Fullname; User name; Username; Participant; Participant name; "
+    "Participants; Attendee; "
+    "Attendee name; Display name; Viewer; Viewer name; Student; Student name; User; Contact name; Visitor; Customer",
+    "first_name": "Имя; First name; Firstname; Given name; First",
+    "last_name": "Фамилия; Фамилия участника; Last name; Lastname; Surname; Family name; Last; Second name",
+    "middle_name": "Отчество; Middle name; Patronymic",
+    "nick": "Имя в чате; Ник; Ник в чате; Никнейм; Псевдоним; Логин; Отображаемое имя; Nick; Nickname; Chat name; "
+    "Screen name",
+    "mail": "Почта; E-mail; Email; Mail; E mail; Эл. почта; Эл почта; Эл. адрес; Электронная почта; "
+    "Электронный адрес; "
+    "Адрес электронной почты; Адрес эл. почты; Адрес почты; Почтовый адрес; E-mail адрес; Email адрес; Емейл; "
+    "Имейл; Имэйл; Е-мейл; Мейл; Емайл; "
+    "Почта участника; Почта клиента; E-mail участника; Email участника; Email пользователя; E-mail пользователя; "
+    "Email слушателя; E-mail зрителя; "
+    "Email зрителя; Электронная почта участника; Электронная почта пользователя; Почта / e-mail; Email address; "
+    "E-mail address; Mail address; User email; User e-mail; Attendee email; Participant email; Student email; "
+    "Контактный email; "
+    "Рабочая почта; Личная почта; Почта 2; Вторая почта; Доп. почта; Дополнительная почта; Email 2; E-mail 2; "
+    "Participant ID (UPN); "
+    "Идентификатор участника (имя участника-пользователя); Идентификатор участника (UPN); UPN; User principal name",
+    "phone": "Телефон; Номер телефона; Тел; Тел.; Номер тел.; Телефон участника; Телефон клиента; Мобильный; "
+    "Мобильный телефон; Моб. телефон; "
+    "Моб. тел.; Мобильный номер; Контактный телефон; Контактный номер; Сотовый; Сотовый телефон; Телефон 2; "
+    "Доп. телефон; "
+    "Рабочий телефон; Телефон (WhatsApp); WhatsApp; Ватсап; Phone; Phone number; Phone No; Phone #; Mobile; "
+    "Mobile phone; Mobile number; Cell phone; "
+    "Telephone; Tel; Contact phone; User phone; Телефон пользователя; Телефон зрителя",
+    "came": "Пришёл; Пришёл в; Вошёл; Вошёл в; Вход; Время входа; Дата входа; Дата и время входа; Зашёл; Зашёл в; "
+    "Время захода; Подключился; Подключение; "
+    "Время подключения; Дата подключения; Дата и время подключения; Начало просмотра; Начало участия; Время прихода; "
+    "Присоединился; Время присоединения; Вход на вебинар; Вход в комнату; Вход в вебинар; На вебинаре с; "
+    "Когда пришёл; Начало сессии; Время начала просмотра; "
+    "Время начала участия; Вход в эфир; Join time; Joined; Joined at; Join; Time joined; Join date; Join datetime; "
+    "Entered; Entered at; "
+    "Enter time; Entry time; Time of entry; Login time; Login; Login date; Logged in; Log in time; Time in; Came; "
+    "Connected; Connected at; "
+    "Connection time; Connect time; Arrival time; Arrived; Session start; Check-in; Date joined",
+    "left": "Ушёл; Ушёл в; Вышел; Вышел в; Выход; Время выхода; Дата выхода; Дата и время выхода; Отключился; "
+    "Отключение; Время отключения; "
+    "Дата и время отключения; Дата отключения; Конец просмотра; Конец участия; Окончание просмотра; "
+    "Окончание участия; Время ухода; Покинул; "
+    "Время покидания; Выход из комнаты; Выход из вебинара; Выход с вебинара; Досмотрел до; Был до; Когда ушёл; "
+    "Конец сессии; Время окончания просмотра; "
+    "Выход из эфира; Leave time; Left; Left at; Leave; Time left; Time exited; Exit time; Exited; Exit; Logout time; "
+    "Logout; Logout date; Logged out; Log out time; Time out; Leave date; Disconnected; Disconnected at; "
+    "Disconnect time; Departure time; Session end; "
+    "Check-out; Date left",
+    "first_came": "Первый вход; Время первого входа; Первое подключение; Первое присоединение; "
+    "Первое присоединение к собранию; First join; First join time; First "
+    "joined; First joined at; First entry; First login; Первое посещение",
+    "last_left": "Последний выход; Время последнего выхода; Последнее отключение; Последний раз покинул; "
+    "Последний уход; Last leave; Last leave time; "
+    "Last left; Last exit; Last logout; Last left at; Последнее посещение",
+    "from": "Интервалы; Интервалы присутствия; Начало интервала",
+    "till": "присутствия; Конец интервала",
+    "buttons": "Кнопки; Нажатые кнопки; Нажатая кнопка; Кнопка; Клики; Клик; Клики по кнопкам; Клики по кнопке; "
+    "Клик по кнопке; Клик по кнопкам; "
+    "Нажал кнопку; Нажал на кнопку; Нажатия; Нажатия кнопок; Нажатия на кнопки; Нажатие кнопки; Нажатие на кнопку; "
+    "Что нажал; Что нажимал; Какие кнопки нажал; "
+    "Кнопки и баннеры; Переходы по кнопке; Переходы по кнопкам; Переход по кнопке; Количество кликов; "
+    "Кол-во кликов; Число кликов; Кликов; "
+    "Buttons; Button; Clicks; Click; Clicked; Clicked buttons; Buttons clicked; Button clicks; Button click; CTA; "
+    "CTA clicks; CTA clicked; Clicked CTA; "
+    "Offer clicks; Offer clicked; Clicked offer; Number of clicks; Clicks count",
+    "banner": "Баннер; Баннеры; Клик по баннеру; Клики по баннеру; Клики по баннерам; Клики на баннер; "
+    "Нажал баннер; Нажал на баннер; Нажатие на баннер; "
+    "Переход по баннеру; Переходы по баннеру; Banner; Banners; Banner click; Banner clicks; Clicked banner; "
+    "Banner clicked",
+    "banned": "Бан; Забанен; Забанен(а); Заблокирован; Заблокирован(а); Блокировка; В бане; Banned; Ban; Blocked; "
+    "Is banned",
+    "date": "Дата; Дата вебинара; Дата проведения; Дата проведения вебинара; Дата мероприятия; Дата эфира; "
+    "Дата трансляции; Дата занятия; Дата встречи; "
+    "День вебинара; Дата и время вебинара; Дата участия; Дата посещения; Когда был вебинар; Дата сессии; "
+    "Date; Webinar date; Event date; Session date; Meeting date; Date of webinar; Date attended",
+    "attended": "Присутствовал; Присутствовал(а); Присутствовала; Присутствовал на вебинаре; Присутствовал ли; "
+    "Присутствие; Был; Был(а); Был на вебинаре; "
+    "Был ли на вебинаре; Посетил; Посетил вебинар; Посещение; Посещение вебинара; Посетил(а); Явка; Участие; "
+    "Участие в вебинаре; Участвовал; "
+    "Участвовал в вебинаре; Дошёл; Дошёл до вебинара; Статус; Статус участия; Статус посещения; Статус участника; "
+    "Пришёл на вебинар; "
+    "Пришёл ли; Attended; Attendance; Attendance status; Has attended; Did attend; Visited; Status; Participation; "
+    "Present; Showed up; Show up",
+    "role": "Роль; Роль участника; Роль в вебинаре; Роль на вебинаре; Роль пользователя; Тип; Тип участника; "
+    "Тип пользователя; "
+    "Права; Role; User role; Participant role; Attendee role; Type; User type; Participant type; Attendee type",
+    "waiting_room": "В зале ожидания; Зал ожидания; В комнате ожидания; Комната ожидания; In waiting room; "
+    "Waiting room; Waiting room status",
+    "length": "Длительность вебинара; Продолжительность вебинара; Длительность мероприятия; "
+    "Продолжительность мероприятия; Длительность эфира; "
+    "Длительность встречи; Длительность трансляции; Webinar duration; Meeting length; Event duration; "
+    "Webinar length; "
+    "Общая длительность вебинара; Scheduled duration",
+    "webinar": "Вебинар; Название вебинара; Мероприятие; Название мероприятия; Тема вебинара; Название эфира; "
+    "Webinar; Webinar name; "
+    "Webinar title; Event name; Event title; Topic; Тема",
+    "ip": "IP; IP-адрес; IP адрес; IP address",
+    "city": "Город; City",
+}  # fmt: skip
+# Lengths of a stay are named in so many ways that a grammar of whole headings is shorter than a list.
+_STAY_WHAT = (
+    "время|длительность|продолжительность|длит|минуты|минут|мин|секунды|секунд|сек|часы|часов|количество минут|"
+    "кол-во минут|число минут|"
+    "количество секунд|кол-во секунд|всего минут|итого минут|сколько минут|сумма минут"
+)
+_STAY_OF = (
+    "просмотра|участия|присутствия|пребывания|нахождения|посещения|визита|подключения|сессии|сеанса|в сеансе|"
+    "на вебинаре|в вебинаре|вебинар|на эфире|в эфире|"
+    "в комнате|онлайн|на мероприятии|на встрече|на собрании|собрания|на трансляции|на занятии|на уроке|"
+    "в конференции|в зале|"
+    "смотрел|смотрела|просмотрено|присутствовал|пробыл|провел|был|участника|зрителя|слушателя|общее|общая|всего|"
+    "итого|суммарно|"
+    "участия в собрании|участия в вебинаре|присутствия на вебинаре|просмотра вебинара|нахождения на вебинаре|"
+    "пребывания на вебинаре|присутствия в комнате"
+)
+_STAY = re.compile(
+    rf"(?:(?:общее|общая|суммарное|суммарная|полное|фактическое|фактическая|"
+    rf"чистое) )?(?:{_STAY_WHAT})(?: (?:{_STAY_OF}))*"
+    r"|(?:просмотрел|просмотрено|смотрел|посмотрел|пробыл|провел|был|был на вебинаре|провел на вебинаре|"
+    r"присутствовал)(?: (?:минут|мин|секунд|сек|часов))"
+    r"|(?:просмотр|просмотрено|пробыл|провел на вебинаре|пробыл на вебинаре|сколько смотрел|сколько был|"
+    r"сколько пробыл|присутствие на вебинаре)"
+    r"|(?:total |overall )?(?:duration|time|minutes|mins|min|seconds|secs|hours|watch time|watched|watching time|"
+    r"view time|viewing time|"
+    r"viewed|time spent|time watched|time viewed|time attended|time online|time connected|time present|"
+    r"attendance duration|attendance time|attendance minutes|attended minutes|"
+    r"minutes attended|minutes watched|minutes viewed|watched minutes|in-meeting duration|session duration|"
+    r"session length|session time|stay duration|"
+    r"time in session|time in meeting|time in room|time in webinar|time in conference|time in event|attended for|"
+    r"duration of attendance|duration of stay|connection duration)"
+)  # fmt: skip
+# «Время» alone may be a moment as well as a length: somebody must say.
+_AMBIGUOUS = frozenset({"время", "time", "был", "присутствовал", "вебинар", "просмотр", "смотрел", "итого", "всего"})
+
+_BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
+_TAIL = re.compile(r"(?:,|/|\bв\b|\bin\b| -)\s*([^,/]+)$")
+_BUTTON = re.compile(
+    r"(?:(?:клики?|кликов|нажати[еяй]|нажал[а()]*|переходы?|перешел|clicks?|clicked)\s+)?(?:(?:по|на|on)\s+)?"
+    r"(?:кнопк[аиеу]|баннер[ауе]?|ссылк[аиеу]|button|banner|cta|offer|link)"
+    r"\s*(?:[:№#—–-]\s*|(?=[«\"“'‘(\d]))(.+)",
+    re.IGNORECASE,
+)
+_COUNTS = frozenset(
+    {"количество", "кол-во", "шт", "шт.", "раз", "count", "число", "да/нет", "да / нет", "1/0", "yes/no", "+/-"}
+)
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What a column's heading tells: its ``field``; ``unit``, ``zone`` of its cells; ``button``: the name of the one
+    button that the column is about."""
+
+    title: str
+    fields: tuple[Field, ...] = ()
+    unit: Unit | None = None
+    short_clock: Literal["h:mm", "m:ss"] | None = None
+    zone: tzinfo | None = None
+    button: str = ""
+
+
+def _plain(title: str) -> str:
+    return normalise(title).replace("*", "").strip(" :.;,")
+
+
+_FIELDS_OF: dict[str, list[Field]] = {}
+for _field, _told in ALIASES.items():
+    for _alias in _told.split(";"):
+        _FIELDS_OF.setdefault(_plain(_alias), []).append(_field)
+
+
+@lru_cache(maxsize=4096)
+def heading(title: str) -> Heading:
+    """Read a heading whole: as it stands, then without its brackets, then without the unit at its end."""
+    written = cells.text(title)
+    plain = _plain(written)
+    if not plain or len(plain) > 80:
+        return Heading(written)
+    unit, zone, short_clock = _unit_first(plain), None, None
+    inside = [part.strip() for part in _BRACKETS.findall(written)]
+    for part in inside:
+        unit = unit or cells.unit_named(part)
+        zone = zone or (cells.zone_named(part) if part else None)
+        short_clock = short_clock or _clock_named(part)
+    bare = _plain(_BRACKETS.sub(" ", written))
+    shorter = bare
+    if tail := _TAIL.search(bare):
+        if named := cells.unit_named(tail[1]):
+            unit, shorter = unit or named, _plain(bare[: tail.start()])
+        elif found := _clock_named(tail[1]):
+            short_clock, shorter = short_clock or found, _plain(bare[: tail.start()])
+    for told in (plain, bare, shorter):
+        if fields := _fields_of(told):
+            is_odd = (
+                told != plain and "name" in fields and any(_plain(part) in ("компания", "company") for part in inside)
+            )
+            return Heading(written, () if is_odd else fields, unit, short_clock, zone)
+    if button := _BUTTON.fullmatch(written):
+        told = button[1].strip().strip("«»\"“”'‘’()").strip()
+        if _plain(told) in _COUNTS:
+            return Heading(written, ("buttons",))
+        return Heading(written, button=written if told.isdigit() else told)
+    return Heading(written)
+
+
+_CLICKS = re.compile(
+    r"(?:количество |кол-во |число |всего )?(?:клик(?:и|ов)?|нажати[еяй]|переход(?:ы|ов)?|нажал(?:\(а\))?)"
+    r"(?: (?:по|на) (?:кнопк[еуи]|кнопкам|кнопки|cta|ссылк[еуи]|ссылкам))?"
+    r"|(?:number of |total )?(?:button |cta |offer |link )?clicks?(?: count)?"
+)
+_BANNER_CLICKS = re.compile(
+    r"(?:количество |кол-во |число |всего )?(?:клик(?:и|ов)?|нажати[еяй]|переход(?:ы|ов)?|нажал(?:\(а\))?) (?:по|на) "
+    r"баннер(?:у|ам|ы)?"
+)
+
+
+def _fields_of(plain: str) -> tuple[Field, ...]:
+    found = list(_FIELDS_OF.get(plain, ()))
+    if not found and _CLICKS.fullmatch(plain):
+        return ("buttons",)
+    if not found and _BANNER_CLICKS.fullmatch(plain):
+        return ("banner",)
+    if (_STAY.fullmatch(plain) and plain not in _AMBIGUOUS and "length" not in found) or plain in (
+        "присутствие",
+        "был на вебинаре",
+        "пробыл",
+        "участие",
+        "attendance",
+        "посещение",
+    ):
+        found.append("minutes")
+    return tuple(found)
+
+
+def is_vague(title: str) -> bool:
+    """Whether a heading may name a length as well as something else: what stands below it decides."""
+    return _plain(_BRACKETS.sub(" ", cells.text(title))) in _AMBIGUOUS
+
+
+def _unit_first(plain: str) -> Unit | None:
+    """«Секунд на вебинаре», «Минут», «Minutes watched»."""
+    words = plain.split(" ")
+    for word in (words[0], words[-1], words[1] if len(words) > 1 else ""):
+        if len(word) > 2 and (unit := cells.unit_named(word)) and unit != "d":
+            return unit
+    return None
+
+
+def _clock_named(words: str) -> Literal["h:mm", "m:ss"] | None:
+    plain = words.casefold().replace(" ", "")
+    if re.fullmatch(r"(?:mm?|мм?):(?:ss|сс)", plain):
+        return "m:ss"
+    return "h:mm" if re.fullmatch(r"(?:hh?|чч?|h):(?:mm|мм)(?::(?:ss|сс))?", plain) else None
 
 
 @dataclass(frozen=True)
 class Columns:
-    """``at``: field → number of its column. ``header``: the row with the titles."""
+    """``at``: field → numbers of its columns. ``header``: the last row with headings. ``headings``: of each column."""
 
     header: int
-    at: Mapping[Field, int]
+    at: Mapping[Field, tuple[int, ...]]
+    headings: Mapping[int, Heading] = field(default_factory=dict)
 
-    def cell(self, row: Row, field: Field) -> Cell:
-        """The field's cell in a row; None if the table has no such column or the row is short."""
-        number = self.at.get(field)
-        return row[number] if number is not None and number < len(row) else None
+    def cell(self, row: Sequence[Cell], name: Field) -> Cell:
+        """The field's first cell that holds anything; None if the table has no such column or the row is short."""
+        told = self.cells(row, name)
+        return next((cell for cell in told if cells.text(cell)), told[0] if told else None)
 
-    def has(self, *fields: Field) -> bool:
-        return all(field in self.at for field in fields)
+    def cells(self, row: Sequence[Cell], name: Field) -> list[Cell]:
+        return [row[number] for number in self.at.get(name, ()) if number < len(row)]
+
+    def has(self, *names: Field) -> bool:
+        return all(name in self.at for name in names)
+
+    def of(self, name: Field) -> Heading:
+        """The heading of the field's first column."""
+        numbers = self.at.get(name)
+        return self.headings.get(numbers[0], Heading("")) if numbers else Heading("")
+
+    @property
+    def buttons(self) -> dict[int, str]:
+        """Column → the one button that it is about."""
+        return {number: one.button for number, one in self.headings.items() if one.button}
 
 
 def titles(row: Sequence[Cell]) -> list[str]:
     """The cells of a header in the form in which they are compared."""
-    return [normalise(text(cell)).strip(" :.") for cell in row]
-
-
-def find_columns(table: Table, aliases: Aliases, *, start: int = 0, at_least: int = 2) -> Columns | None:
-    """The first row in which enough columns are known, and where they are; None if there is none."""
-    for number in range(start, min(start + HEADER_WITHIN, len(table.rows))):
-        at = _known(titles(table.rows[number]), aliases)
-        if len(at) >= at_least:
-            return Columns(number, at)
-    return None
-
-
-def named_columns(header: int, row: Sequence[Cell], names: Mapping[Field, str]) -> Columns:
-    """Columns as a person named them."""
-    known = titles(row)
-    at = {field: known.index(title) for field, name in names.items() if (title := _plain(name)) in known}
-    return Columns(header, at)
-
-
-def header_row(table: Table) -> int:
-    """Where the header of an unknown table seems to be: the first of its fullest rows."""
-    widths = [sum(1 for cell in row if text(cell)) for row in table.rows[:HEADER_WITHIN]]
-    return widths.index(max(widths)) if widths else 0
+    return [_plain(cells.text(cell)) for cell in row]
 
 
 def signature(row: Sequence[Cell]) -> str:
     """The same for every file with these columns, whatever is in them."""
-    return hashlib.sha256("\0".join(titles(row)).encode()).hexdigest()[:32]
+    told = [normalise(cells.text(cell)).strip(" :.") for cell in row]
+    return hashlib.sha256("\0".join(told).encode()).hexdigest()[:32]
 
 
-def _plain(name: str) -> str:
-    return normalise(name).strip(" :.")
+def named_columns(header: int, row: Sequence[Cell], names: Mapping[Field, str]) -> Columns:
+    """Columns as a person named them; units and zones are what their headings say."""
+    known = titles(row)
+    at = {name: (known.index(title),) for name, told in names.items() if (title := _plain(told)) in known}
+    headings: dict[int, Any] = {}
+    for numbers in at.values():
+        one = heading(cells.text(row[numbers[0]]))
+        headings[numbers[0]] = Heading(one.title, one.fields, one.unit, one.short_clock, one.zone)
+    return Columns(header, at, headings)
 
 
-def _known(row: list[str], aliases: Aliases) -> dict[Field, int]:
-    """An exact title wins over one that only begins so: «E-mail» before «E-mail подтверждён»."""
-    at: dict[Field, int] = {}
-    for field, words in aliases.items():
-        wanted = [_plain(word) for word in words]
-        exact = [number for word in wanted for number, title in enumerate(row) if title == word]
-        begins = [number for word in wanted for number, title in enumerate(row) if title.startswith(f"{word} ")]
-        free = [number for number in (*exact, *begins) if number not in at.values()]
-        if free:
-            at[field] = free[0]
-    return at
+def header_row(table: Table, within: int) -> int:
+    """Where the header of an unknown table seems to be: the first of its fullest rows."""
+    widths = [sum(1 for cell in row if cells.text(cell)) for row in table.rows[:within]]
+    return widths.index(max(widths)) if widths else 0

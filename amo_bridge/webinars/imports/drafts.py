@@ -69,7 +69,7 @@ class DraftService:
 
     def draft(self, uploads: Sequence[Upload], made_by: str, held_on: date | None = None) -> list[int]:
         """A draft for each webinar day in the files, the earliest first; their numbers."""
-        exports = self.read(uploads)
+        exports = self.read(uploads, held_on)
         title = next((export.title for export in exports if export.title), "")
         files = self._files_json(uploads, exports)
         return [
@@ -80,11 +80,11 @@ class DraftService:
         """What would become of everybody, by the day of the webinar; nothing is kept."""
         if not self._index.is_filled:
             raise NotFilled(NOT_FILLED)
-        days = gather(exports, held_on)
+        days = gather(exports, held_on, self.options.staff)
         return {day: plan(people, self.known(day, people), self.options) for day, people in days.items()}
 
-    def read(self, uploads: Sequence[Upload]) -> list[Export]:
-        """What the files say. Raises ExportError, ColumnsUnknown."""
+    def read(self, uploads: Sequence[Upload], held_on: date | None = None) -> list[Export]:
+        """What the files say; ``held_on``: the day as a person told it. Raises ExportError, ColumnsUnknown."""
         if not uploads:
             raise ExportError("не выбран ни один файл")
         if len(uploads) > MOST_FILES:
@@ -92,7 +92,10 @@ class DraftService:
         zone, columns = ZoneInfo(self.account.timezone), self.memory.columns()
         day_first = self.options.zoom_dates == "day first"
         return [
-            read_export(one.name, one.content, zone=zone, day_first=day_first, mappings=columns) for one in uploads
+            read_export(
+                one.name, one.content, zone=zone, day_first=day_first, mappings=columns, held_on=held_on
+            )
+            for one in uploads
         ]  # fmt: skip
 
     def drafts_beside(self, job: Import) -> dict[str, int]:

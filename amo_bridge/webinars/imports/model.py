@@ -28,7 +28,9 @@ ROW_WORDS: Mapping[str, str] = {
     "intact": "возвращать нечего",
 }  # fmt: skip
 WAITS = "ждёт решения"
-LEFT_OUT: tuple[Standing, ...] = ("doubtful", "banned", "skipped")
+WAITING: tuple[Standing, ...] = ("doubtful", "minutes_unknown")
+"""People about whom somebody must decide: who it is, or how long he watched."""
+LEFT_OUT: tuple[Standing, ...] = (*WAITING, "no_client", "banned", "skipped")
 # Begun, and not taken back.
 BEGUN: tuple[State, ...] = ("running", "paused", "done")
 
@@ -75,8 +77,8 @@ class ImportRow:
 
     @property
     def waits(self) -> bool:
-        """Nobody could say who this is: until a person does, nothing is done."""
-        return self.row.standing == "doubtful"
+        """Nobody could say who this is, or how long he watched: until a person does, nothing is done."""
+        return self.row.standing in WAITING
 
     @property
     def is_left_out(self) -> bool:
@@ -105,7 +107,7 @@ class Counts:
     @property
     def waiting(self) -> int:
         """People about whom somebody must decide."""
-        return self.standing.get("doubtful", 0)
+        return sum(self.standing.get(standing, 0) for standing in WAITING)
 
     @property
     def settled(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import case, func, select
 
-from amo_bridge.config.webinar import Interest, WebinarSection
+from amo_bridge.config.webinar import Interest, Kind, WebinarSection
 from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.storage.database import Store, chunks
 from amo_bridge.storage.tables import OPEN_IMPORT_STATES, import_rows
@@ -17,7 +17,7 @@ from amo_bridge.text.csv_table import as_csv
 from amo_bridge.webinars.imports.model import SETTLED, ImportRow
 from amo_bridge.webinars.imports.repository import ImportRepository
 from amo_bridge.webinars.plan import STANDING_WORDS, Row, Standing
-from amo_bridge.webinars.sorting import minutes_of
+from amo_bridge.webinars.sorting import MINUTES_UNKNOWN, minutes_of
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,10 @@ def _cells(kept: ImportRow, account_url: str, options: WebinarSection) -> list[s
     ]
 
 
-def stage_name(interest: Interest, options: WebinarSection) -> str:
+def stage_name(interest: Kind, options: WebinarSection) -> str:
     """The stage without its pipeline."""
+    if interest == "unknown":
+        return MINUTES_UNKNOWN
     return options.stage_of(interest).rpartition(" / ")[2]
 
 
@@ -115,14 +117,17 @@ def contact_url(account_url: str, contact_id: int) -> str:
 
 # What came of an import in one sentence, and in numbers by stage: what was to be done beside what is done.
 
-NOT_LOADED: tuple[Standing, ...] = ("doubtful", "unmatched", "banned", "skipped")
+NOT_LOADED: tuple[Standing, ...] = (
+    "doubtful", "minutes_unknown", "unmatched", "no_client", "banned", "skipped",
+)  # fmt: skip
 """People who get to no stage, whatever the webinar says of them."""
 WORDS: Mapping[str, str] = {
     "deals": "создано сделок", "contacts": "создано контактов", "updated": "обновлено сделок",
     "completed": "дополнено контактов", "same": "без изменений", "undone": "отменено", "kept": "не отменено",
     "intact": "возвращать нечего",
     "failed": "не вышло", "open": "ещё в работе", "planned": "ещё не начато", "left out": "не загружено",
-    "doubtful": "ждут решения", "unmatched": "не сопоставить", "banned": "забанены", "skipped": "пропущены",
+    "doubtful": "ждут решения", "minutes_unknown": MINUTES_UNKNOWN, "no_client": "не клиенты",
+    "unmatched": "не сопоставить", "banned": "забанены", "skipped": "пропущены",
     "other": "остальные, см. примечания",
 }  # fmt: skip
 _LEFT_OUT = (*NOT_LOADED, "other")
@@ -165,11 +170,12 @@ def sums(rows: Iterable[Row], done: Iterable[Row] = ()) -> tuple[dict[Interest, 
     for row in rows:
         if row.standing in NOT_LOADED:
             left_out[row.standing] += 1
-        else:
+        elif row.sorted.interest != "unknown":
             found[row.sorted.interest].standings[row.standing] += 1
             found[row.sorted.interest].planned += row.what != "nothing"
     for row in done:
-        found[row.sorted.interest].done += 1
+        if row.sorted.interest != "unknown":
+            found[row.sorted.interest].done += 1
     return found, left_out
 
 
