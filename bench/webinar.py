@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import requests
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.loader import load
@@ -47,7 +49,8 @@ ELSEWHERE = 900_000_000
 
 @dataclass(frozen=True)
 class Imported:
-    """``failed``: rows that were not carried out; ``doubled``: people who got a second contact."""
+    """``failed``: rows that were not carried out; ``doubled``: people who got a second contact; ``statements``: of the
+    store."""
 
     attendees: int
     contacts: int
@@ -55,6 +58,7 @@ class Imported:
     seconds: float
     failed: int
     doubled: int
+    statements: int
 
     @property
     def naive(self) -> int:
@@ -80,6 +84,12 @@ def import_attendees(
         drafting = DraftService(store, key, replace(config, rules=()), account, SystemClock())
         (number,) = drafting.draft([Upload("people.csv", _table(attendees))], "bench")
         requests.delete(f"{url}/sandbox/requests", timeout=60)
+        statements: list[str] = []
+
+        def count(_: object, __: object, statement: str, *___: object) -> None:
+            statements.append(statement)
+
+        event.listen(Engine, "before_cursor_execute", count)
         begun = datetime.now(UTC)
         ImportService(store, key, drafting, dry_run=False).start(number)
         rule_engine = RuleEngine.of(replace(config, rules=()), account, SystemClock())
@@ -88,13 +98,14 @@ def import_attendees(
             counts = drafting.book.counts(number)
             progress(f"{counts.settled:,} of {counts.all:,} attendees")
         seconds = (datetime.now(UTC) - begun).total_seconds()
+        event.remove(Engine, "before_cursor_execute", count)
         sent = int(requests.get(f"{url}/sandbox/requests/count", timeout=60).json()["total"])
         state = drafting.book.counts(number).state
         made = len(list(client.pages("/api/v4/contacts", {}, "contacts")))
         store.close()
     known = attendees - _new(attendees)
     doubled = made - 4 - known - _new(attendees)
-    return Imported(attendees, contacts, sent, seconds, attendees - state.get("done", 0), doubled)
+    return Imported(attendees, contacts, sent, seconds, attendees - state.get("done", 0), doubled, len(statements))
 
 
 def _new(attendees: int) -> int:

@@ -32,6 +32,7 @@ from amo_bridge.cli.common import (
 )
 from amo_bridge.cli.webinar_output import (
     INTERESTS,
+    show_answers,
     show_end,
     show_files,
     show_list,
@@ -130,6 +131,11 @@ class ImportSession:
         who = f"{user_name()} (командная строка)"
         self._audit.write(who, f"webinar.{deed}", f"Загрузка № {number}: {words}", account=self.config.path.stem)
 
+    def write_down_answer(self, words: str) -> None:
+        """The same, of an answer about columns."""
+        who = f"{user_name()} (командная строка)"
+        self._audit.write(who, "webinar.columns", words, account=self.config.path.stem)
+
     def uploads(self, files: Sequence[Path]) -> list[Upload]:
         return [Upload(path.name, path.read_bytes()) for path in files]
 
@@ -140,7 +146,7 @@ class ImportSession:
         except ColumnsUnknown as error:
             if not columns:
                 raise
-            self.drafting.memory.remember_columns(error.signature, named(columns, error.headers))
+            self.drafting.memory.remember_columns(error.signature, named(columns, error.headers), error.headers)
         return self.drafting.read(uploads, held_on)
 
     def told(self, files: Sequence[Path], held_on: date | None, columns: Columns) -> dict[str, Any]:
@@ -389,7 +395,8 @@ def report(number: int, csv_file: Path | None, as_json: bool, config_path: Path)
 
 @webinar.command(cls=Command)
 @number_argument
-@click.argument("place", type=int, metavar="СТРОКА")
+@click.argument("place", type=int, required=False, metavar="СТРОКА")
+@click.option("--unknown-minutes", is_flag=True, help="Обо всех, о ком неизвестно, сколько они смотрели.")
 @click.option("--new", "what", flag_value="new", help="Новый контакт.")
 @click.option("--skip", "what", flag_value="skip", help="Не загружать.")
 @click.option("--plan", "what", flag_value="plan", help="Как решит мост по тому, что знает теперь.")
@@ -397,25 +404,41 @@ def report(number: int, csv_file: Path | None, as_json: bool, config_path: Path)
 @click.option("--interest", type=click.Choice(INTERESTS), help="Другой этап: нажимал кнопки, был долго, был недолго.")
 @config_option
 def decide(
-    number: int, place: int, what: str | None, contact_id: int | None, interest: Interest | None, config_path: Path
+    number: int,
+    place: int | None,
+    unknown_minutes: bool,
+    what: str | None,
+    contact_id: int | None,
+    interest: Interest | None,
+    config_path: Path,
 ) -> None:
     """Решить об одном участнике загрузки.
 
     В черновике решить можно о любом; потом — о сомнительных, забаненных и пропущенных: загрузится только этот человек.
     СТРОКА — № из отчёта.
     """
-    if (what is None) == (contact_id is None):
+    if unknown_minutes == (place is not None):
+        raise Stop("назовите СТРОКУ или скажите --unknown-minutes")
+    if unknown_minutes and ((what == "skip") == (interest is not None) or what == "new" or contact_id is not None):
+        raise Stop("с --unknown-minutes скажите одно: --interest ЭТАП или --skip")
+    if not unknown_minutes and (what is None) == (contact_id is None):
         raise Stop("скажите одно: --new, --skip, --plan или --contact НОМЕР")
     said = Override(skip=what == "skip", as_new=what == "new", contact_id=contact_id, interest=interest)
     config = load_or_exit(config_path)
     with at_work(config) as session:
         is_draft = session.book.get(number).state == "draft"
     with nullcontext() if is_draft else a_worker(config, console()), at_work(config) as session:
-        session.control.say(number, place, said)
-        session.write_down(number, "decide", f"строка {place}, {said.in_words}")
-        watch(session.book, number, console())
-        row = session.book.row(number, place)
-        console().print(f"{row.row.person.name}: {row.row.why}; {row.became}")
+        if place is None:
+            count = session.control.say_of_unknown_minutes(number, said)
+            session.write_down(number, "decide", f"сколько смотрели, неизвестно ({count}): {said.in_words}")
+            watch(session.book, number, console())
+            console().print(f"Решено о {count}: {said.in_words}")
+        else:
+            session.control.say(number, place, said)
+            session.write_down(number, "decide", f"строка {place}, {said.in_words}")
+            watch(session.book, number, console())
+            row = session.book.row(number, place)
+            console().print(f"{row.row.person.name}: {row.row.why}; {row.became}")
         show_end(console(), session.book.get(number), session.book.counts(number), session.book.rows(number))
 
 
@@ -465,3 +488,26 @@ def undo(number: int, yes: bool, config_path: Path) -> None:
         for kept in session.book.rows(number):
             if kept.state == "kept":
                 click.echo(f"не отменено: {kept.row.person.name}: {kept.note}")
+
+
+@webinar.command(cls=Command)
+@click.option("--forget", metavar="ОТВЕТ", help="Забыть этот ответ: такую таблицу мост спросит снова.")
+@click.option("--change", metavar="ОТВЕТ", help="Изменить этот ответ; столбцы — ключом --column.")
+@columns_option
+@config_option
+def columns(forget: str | None, change: str | None, columns: Columns, config_path: Path) -> None:
+    """Ответы о столбцах таблиц: посмотреть, изменить, забыть. ОТВЕТ — начало его номера из списка."""
+    with at_work(load_or_exit(config_path)) as session:
+        memory = session.drafting.memory
+        if forget:
+            answer = memory.column_answer(forget)
+            memory.forget_columns(answer.signature)
+            session.write_down_answer(f"Ответ о столбцах {answer.signature[:8]} забыт")
+        elif change:
+            answer = memory.column_answer(change)
+            told = named(columns, answer.titles or [title for _, title in columns])
+            if not told.keys() & {"mail", "phone"}:
+                raise Stop("назовите хотя бы столбец с почтой или с телефоном: --column почта=«…»")
+            memory.remember_columns(answer.signature, told, answer.titles)
+            session.write_down_answer(f"Ответ о столбцах {answer.signature[:8]} изменён")
+        show_answers(console(), memory.column_answers())

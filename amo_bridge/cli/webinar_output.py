@@ -13,8 +13,10 @@ from rich.table import Column, Table
 from amo_bridge.config.webinar import Interest, WebinarSection
 from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.webinars.formats.model import Export
+from amo_bridge.webinars.formats.tables import WORDS
 from amo_bridge.webinars.imports.model import STATE_WORDS, Counts, Import, ImportRow
 from amo_bridge.webinars.imports.report import results, stage_name, sums
+from amo_bridge.webinars.imports.repository import ColumnAnswer
 from amo_bridge.webinars.plan import STANDING_WORDS, Row
 from amo_bridge.webinars.sorting import in_minutes, minutes_of, rule_in_words
 
@@ -82,6 +84,11 @@ def show_plan(
     screen.print(people)
     if len(rows) > MOST_SHOWN:
         screen.print(f"… и ещё {len(rows) - MOST_SHOWN}: весь список — на странице /webinars")
+    if unknown := sum(1 for row in rows if row.standing == "no_minutes"):
+        screen.print(
+            f"Внимание, сколько смотрели, неизвестно ({unknown}): без решения они не загружаются. "
+            "amo-bridge webinar decide НОМЕР --unknown-minutes --interest short"
+        )
     if waiting := [row.person for row in rows if row.standing == "doubtful"]:
         names = ", ".join(person.name or ", ".join((*person.mails, *person.phones)) for person in waiting[:MOST_NAMED])
         more = f" и ещё {len(waiting) - MOST_NAMED}" if len(waiting) > MOST_NAMED else ""
@@ -114,6 +121,15 @@ def show_report(screen: Console, rows: Sequence[ImportRow], account_url: str, op
     screen.print(table)
     if len(rows) > MOST_SHOWN:
         screen.print(f"… и ещё {len(rows) - MOST_SHOWN}: весь список — с ключом --csv ФАЙЛ или на странице /webinars")
+
+
+def show_answers(screen: Console, answers: Sequence[ColumnAnswer]) -> None:
+    """What people have said about columns."""
+    table = Table("Ответ", "Что какой столбец", "Все столбцы таблицы")
+    for answer in answers:
+        named = "\n".join(f"{WORDS[name]} — «{title}»" for name, title in answer.columns.items())
+        table.add_row(answer.signature[:8], named, ", ".join(answer.titles))
+    screen.print(table if answers else "Ответов о столбцах нет.")
 
 
 def show_list(screen: Console, imports: Sequence[Import], zone: ZoneInfo) -> None:

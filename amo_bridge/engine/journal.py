@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -105,13 +105,16 @@ class Journal:
             for verdict in verdicts
         ]
 
-    def note(self, connection: Connection, at: datetime, deal_id: int, what: str, reason: str) -> None:
-        """Insert what no rule decided, such as a person's import."""
-        row = {
-            "account": self._account_id, "at": at.timestamp(), "event_id": None, "deal_id": deal_id, "what": what,
-            "rule": None, "clause": "", "verdict": "came", "reason": reason, "actions": "[]",
-        }  # fmt: skip
-        self.write(connection, [row])
+    def note(self, connection: Connection, at: datetime, what: str, reasons: Mapping[int, str]) -> None:
+        """Insert what no rule decided, such as a person's import. ``reasons``: deal → why."""
+        rows: list[dict[str, Any]] = [
+            {
+                "account": self._account_id, "at": at.timestamp(), "event_id": None, "deal_id": deal_id, "what": what,
+                "rule": None, "clause": "", "verdict": "came", "reason": reason, "actions": "[]",
+            }
+            for deal_id, reason in reasons.items()
+        ]  # fmt: skip
+        self.write(connection, rows)
 
     def of_deal(self, deal_id: int) -> list[Entry]:
         """A deal's history, oldest first, with the state of each effect."""

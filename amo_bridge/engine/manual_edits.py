@@ -61,7 +61,7 @@ class ManualEdits:
         with self._store.write() as connection:
             insert_new(connection, outbox, [planned.row(self._account, now)])
             Journal(self._store, self._account).note(
-                connection, now, deal_id, "страница моста", f"{who}: поле «{field.name}» сохранено"
+                connection, now, "страница моста", {deal_id: f"{who}: поле «{field.name}» сохранено"}
             )
 
     def last(self, deal_id: int) -> ManualEdit | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy.engine import Connection
@@ -48,22 +49,18 @@ class WriteResults:
         # There may be hundreds of new tasks at a time: one statement for all.
         tasks = [_new_task(row.body, written.id, _at(row, written)) for row, written in done if row.kind == NEW_TASK]
         self._tasks.put(connection, tasks)
+        self._queue(connection, [event for row, written in done if (event := _news(row, written))])
+        patched = [row for row, _ in done if row.kind == "patch_deal" and not row.payload.get(BY_PERSON)]
+        self._mirror.amend_all(connection, [(row.deal_id, partial(_patched, row=row)) for row in patched])
         for row, written in done:
-            if row.kind != NEW_TASK:
+            if row.kind not in (NEW_TASK, "create_deal", "patch_deal"):
                 self._apply_one(connection, row, written)
 
     def _apply_one(self, connection: Connection, row: Sendable, written: Written) -> None:
         at = _at(row, written)
-        if row.kind == "create_deal":
-            self._queue(connection, DealAdded(at=at, deal_id=written.id, user_id=0, **_stage(row.body)))
-        elif row.payload.get(BY_PERSON):
-            # What a person did on a page is news: the mirror gets it when the event is processed.
-            self._queue(connection, DealUpdated(at=at, deal_id=row.deal_id, user_id=0))
-        elif row.kind == "patch_deal":
-            if _stage(row.body) and not row.payload["rolls_back"]:
-                self._queue(connection, DealMoved(at=at, deal_id=row.deal_id, user_id=0, **_stage(row.body)))
-            self._mirror.amend(connection, row.deal_id, lambda record: _patched(record, row))
-        elif row.kind == "link_contact":
+        if row.payload.get(BY_PERSON):
+            return
+        if row.kind == "link_contact":
             self._mirror.amend(connection, row.deal_id, lambda record: _linked(record, int(row.body["to_entity_id"])))
         elif row.kind == "change_task":
             self._apply_to_task(connection, row.body, at)
@@ -75,7 +72,7 @@ class WriteResults:
             return
         if body.get("is_completed") and not known.is_completed:
             result, at = (body.get("result") or {}).get("text"), max(at, known.updated_at)
-            self._queue(connection, TaskCompleted(at=at, task_id=known.id, user_id=0, result=result))
+            self._queue(connection, [TaskCompleted(at=at, task_id=known.id, user_id=0, result=result)])
         else:
             # ``updated_at`` stays, as a deal's does: see _patched.
             changed = {name: body[name] for name in TASK_FIELDS if name in body}
@@ -89,8 +86,22 @@ class WriteResults:
         if changed and timetable:
             self._timers.follow(connection, timetable, self._mirror.among(connection, changed).values())
 
-    def _queue(self, connection: Connection, event: Event) -> None:
-        add_events(connection, self._account_id, [event], self._clock.now().timestamp())
+    def _queue(self, connection: Connection, found: Sequence[Event]) -> None:
+        if found:
+            add_events(connection, self._account_id, found, self._clock.now().timestamp())
+
+
+def _news(row: Sendable, written: Written) -> Event | None:
+    """What rules must see of a write."""
+    at = _at(row, written)
+    if row.kind == "create_deal":
+        return DealAdded(at=at, deal_id=written.id, user_id=0, **_stage(row.body))
+    if row.kind != NEW_TASK and row.payload.get(BY_PERSON):
+        # What a person did on a page is news: the mirror gets it when the event is processed.
+        return DealUpdated(at=at, deal_id=row.deal_id, user_id=0)
+    if row.kind == "patch_deal" and _stage(row.body) and not row.payload["rolls_back"]:
+        return DealMoved(at=at, deal_id=row.deal_id, user_id=0, **_stage(row.body))
+    return None
 
 
 def _at(row: Sendable, written: Written) -> datetime:

@@ -6,12 +6,12 @@ What is about to be written is always judged by a fresh read; this copy only say
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, select, update
+from sqlalchemy import Row, Select, bindparam, delete, func, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.records import DealRecord
@@ -168,22 +168,42 @@ class Mirror:
 
     def amend(self, connection: Connection, deal_id: int, change: Callable[[DealRecord], DealRecord]) -> None:
         """Write down what the bridge itself changed on a deal; does nothing if the deal is not known here."""
-        before = self.among(connection, [deal_id]).get(deal_id)
-        if before is None:
-            return
-        after = before.put_back(change(before.record))
-        connection.execute(
-            update(deals)
-            .where(deals.c.account == self._account, deals.c.deal_id == deal_id)
-            .values(
-                pipeline_id=after.record.pipeline_id,
-                status_id=after.record.status_id,
-                stage_since=after.stage_since.timestamp(),
-                came_by=_stays_json(after.came_by),
-                updated_at=after.record.updated_at.timestamp(),
-                record=json.dumps(after.record.to_json(), ensure_ascii=False),
+        self.amend_all(connection, [(deal_id, change)])
+
+    def amend_all(
+        self, connection: Connection, changes: Sequence[tuple[int, Callable[[DealRecord], DealRecord]]]
+    ) -> None:
+        """As ``amend``, for many deals in few statements; changes of one deal follow each other."""
+        known = self.among(connection, [deal_id for deal_id, _ in changes])
+        for deal_id, change in changes:
+            if before := known.get(deal_id):
+                known[deal_id] = before.put_back(change(before.record))
+        rows = [
+            {
+                "of_deal": deal_id,
+                "new_pipeline": after.record.pipeline_id,
+                "new_status": after.record.status_id,
+                "new_since": after.stage_since.timestamp(),
+                "new_came_by": _stays_json(after.came_by),
+                "new_updated": after.record.updated_at.timestamp(),
+                "new_record": json.dumps(after.record.to_json(), ensure_ascii=False),
+            }
+            for deal_id, after in known.items()
+        ]
+        if rows:
+            connection.execute(
+                update(deals)
+                .where(deals.c.account == self._account, deals.c.deal_id == bindparam("of_deal"))
+                .values(
+                    pipeline_id=bindparam("new_pipeline"),
+                    status_id=bindparam("new_status"),
+                    stage_since=bindparam("new_since"),
+                    came_by=bindparam("new_came_by"),
+                    updated_at=bindparam("new_updated"),
+                    record=bindparam("new_record"),
+                ),
+                rows,
             )
-        )
 
     def forget(self, connection: Connection, deal_id: int) -> None:
         connection.execute(delete(deals).where(deals.c.account == self._account, deals.c.deal_id == deal_id))

@@ -453,8 +453,9 @@ imports = Table(
     Column("started_at", Float),
     Column("finished_at", Float),
     Column("trouble", Text, nullable=False, default=""),
+    Column("doubts", Text, nullable=False, default="[]", server_default="[]"),
 )
-"""One webinar's upload. ``files`` is JSON: name, digest, kind and remarks of each."""
+"""One webinar's upload. ``files`` (name, digest, kind and remarks of each) and ``doubts`` are JSON."""
 
 import_rows = Table(
     "import_rows",
@@ -493,8 +494,9 @@ import_columns = Table(
     Column("account", BigInteger, primary_key=True, autoincrement=False),
     Column("signature", String(32), primary_key=True),
     Column("columns", Text, nullable=False),
+    Column("titles", Text, nullable=False, default="[]", server_default="[]"),
 )
-"""Which column means what in tables of this kind (see webinars/columns.signature)."""
+"""Which column means what in tables of this kind (see formats/tables.signature); ``titles``: all its headings."""
 
 bizon_reports = Table(
     "bizon_reports",

@@ -173,13 +173,13 @@ def is_repeat(deal: Deal, options: WebinarSection) -> bool:
 # reported. What somebody decided at an earlier upload of the same webinar holds.
 
 Standing = Literal[
-    "new", "known", "owned", "loaded", "unmatched", "doubtful", "minutes_unknown", "no_client", "banned", "skipped"
+    "new", "known", "owned", "loaded", "unmatched", "doubtful", "no_minutes", "no_client", "banned", "skipped"
 ]
 What = Literal["create_person", "create_deal", "update_deal", "nothing"]
 
 STANDING_WORDS: Mapping[Standing, str] = {
     "new": "новый", "known": "уже есть в amoCRM", "owned": "у менеджера", "loaded": "уже загружен",
-    "unmatched": "не сопоставить", "doubtful": "сомнительно", "minutes_unknown": MINUTES_UNKNOWN,
+    "unmatched": "не сопоставить", "doubtful": "сомнительно", "no_minutes": MINUTES_UNKNOWN,
     "no_client": "не клиент", "banned": "забанен", "skipped": "пропущен",
 }  # fmt: skip
 
@@ -287,7 +287,7 @@ def _row(one: Attendee, found: Match, known: Known, options: WebinarSection, sai
         standing, why = left_out
         return replace(base, standing=standing, why=why)
     if _is_undecided(sorting, done, said):
-        return replace(base, standing="minutes_unknown", why=f"{MINUTES_UNKNOWN}: выберите этап")
+        return replace(base, standing="no_minutes", why=f"{MINUTES_UNKNOWN}: выберите этап")
     if said == Override() and done:
         return _loaded_before(base, done, known, options)
     contact_id = None if said.as_new else said.contact_id or (mine.contact_id if mine else None) or found.contact_id

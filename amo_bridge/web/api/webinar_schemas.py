@@ -63,6 +63,39 @@ class AttendeeDecision(Shape):
         return Override(as_new=self.what == "new", contact_id=self.contact_id, interest=self.interest)
 
 
+class UnknownMinutes(Shape):
+    """Of somebody about everybody whose minutes nobody knows: their stage, or to leave them out."""
+
+    interest: Interest | None = None
+    skip: bool = False
+
+    @model_validator(mode="after")
+    def one_of_both(self) -> Self:
+        if self.skip == (self.interest is not None):
+            raise ValueError("either interest or skip")
+        return self
+
+
+class ColumnAnswer(Shape):
+    """What somebody has said about tables with these headings (``titles``): field → title of its column."""
+
+    signature: str
+    columns: dict[Column, str]
+    titles: list[str]
+
+
+class ColumnAnswers(Shape):
+    """All that people have said about columns."""
+
+    answers: list[ColumnAnswer]
+
+
+class ColumnChange(Shape):
+    """Field → title of its column; a field that is not named has none."""
+
+    columns: dict[Column, str]
+
+
 class Attendee(Shape):
     """A person of an upload. ``place``: the number by which he is decided about; ``places``: where in the files he is.
     ``interest``, ``stage``, ``sorted_by``: what the webinar says, ``standing``: what amoCRM says, ``plan`` and ``why``:
@@ -121,12 +154,14 @@ class WebinarSum(Shape):
 
 class WebinarReport(Webinar):
     """An upload with everybody in it: of a draft the plan, later the report. ``rule``: how people are sorted;
-    ``left_out``: those who get to no stage, by why; ``results``: what came of it, in a Russian sentence."""
+    ``left_out``: those who get to no stage, by why; ``doubts``: what looks odd about the files;
+    ``results``: what came of it, in a Russian sentence."""
 
     files: list[WebinarFile]
     rule: str
     sums: list[WebinarSum]
     left_out: dict[str, int]
+    doubts: list[str]
     results: str
     attendees: list[Attendee]
 

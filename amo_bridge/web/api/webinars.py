@@ -19,7 +19,11 @@ from amo_bridge.web.api.endpoint import Endpoint, one_of, refusal, whole
 from amo_bridge.web.api.webinar_schemas import (
     Attendee,
     AttendeeDecision,
+    ColumnAnswer,
+    ColumnAnswers,
+    ColumnChange,
     Drafts,
+    UnknownMinutes,
     UploadRefused,
     Webinar,
     WebinarPeople,
@@ -47,6 +51,7 @@ from amo_bridge.webinars.imports.model import Import, ImportRow
 from amo_bridge.webinars.imports.report import carried_out, contact_url, results, sums
 from amo_bridge.webinars.imports.repository import ImportRepository, NoSuchImport, NotNow
 from amo_bridge.webinars.imports.service import NoAddress, UnknownContact
+from amo_bridge.webinars.plan import Override
 from amo_bridge.webinars.sorting import rule_in_words
 
 
@@ -177,6 +182,85 @@ def decide(number: int, place: int, told: AttendeeDecision) -> Attendee:
 
 @api.endpoint(
     Endpoint(
+        "webinar_work_decide_unknown_minutes",
+        "/webinars/<int:number>/unknown-minutes",
+        "PUT",
+        Role.WEBINAR,
+        _l("Решить обо всех, о ком неизвестно, сколько они смотрели"),
+        Webinar,
+        takes=UnknownMinutes,
+    )
+)
+def decide_unknown_minutes(number: int, told: UnknownMinutes) -> Webinar:
+    at_hand = webinar_services_or_404()
+    with refusing():
+        webinars_service.decide_unknown_minutes(at_hand, number, Override(skip=told.skip, interest=told.interest))
+        return Webinar(**facts(at_hand.book.get(number), at_hand.book))
+
+
+@api.endpoint(
+    Endpoint(
+        "webinars_columns",
+        "/webinars/columns",
+        "GET",
+        Role.WEBINAR,
+        _l("Ответы людей о столбцах таблиц"),
+        ColumnAnswers,
+    )
+)
+def columns() -> ColumnAnswers:
+    return _answers(webinar_services_or_404())
+
+
+@api.endpoint(
+    Endpoint(
+        "webinar_work_change_columns",
+        "/webinars/columns/<signature>",
+        "PUT",
+        Role.WEBINAR,
+        _l("Изменить ответ о столбцах"),
+        ColumnAnswers,
+        takes=ColumnChange,
+    )
+)
+def change_columns(signature: str, told: ColumnChange) -> ColumnAnswers:
+    at_hand = webinar_services_or_404()
+    with refusing():
+        try:
+            webinars_service.change_columns(at_hand, signature, told.columns)
+        except webinars_service.WrongColumns as error:
+            abort(refusal(422, str(error)))
+    return _answers(at_hand)
+
+
+@api.endpoint(
+    Endpoint(
+        "webinar_work_forget_columns",
+        "/webinars/columns/<signature>",
+        "DELETE",
+        Role.WEBINAR,
+        _l("Забыть ответ о столбцах; в ответе те, что остались"),
+        ColumnAnswers,
+    )
+)
+def forget_columns(signature: str) -> ColumnAnswers:
+    at_hand = webinar_services_or_404()
+    with refusing():
+        webinars_service.forget_columns(at_hand, signature)
+    return _answers(at_hand)
+
+
+def _answers(at_hand: WebinarServices) -> ColumnAnswers:
+    told = at_hand.drafting.memory.column_answers()
+    return ColumnAnswers(
+        answers=[
+            ColumnAnswer(signature=one.signature, columns=dict(one.columns), titles=list(one.titles)) for one in told
+        ]
+    )
+
+
+@api.endpoint(
+    Endpoint(
         "webinar_work_start",
         "/webinars/<int:number>/start",
         "POST",
@@ -237,7 +321,7 @@ def _drafted(at_hand: WebinarServices, told: WebinarUpload) -> list[int]:
         except ColumnsUnknown as unknown:
             if not told.columns or unknown.signature in named:
                 raise
-            at_hand.drafting.memory.remember_columns(unknown.signature, _titles(told.columns, unknown))
+            at_hand.drafting.memory.remember_columns(unknown.signature, _titles(told.columns, unknown), unknown.headers)
             named.add(unknown.signature)
 
 
@@ -257,8 +341,8 @@ def _titles(columns: dict[Field, str], unknown: ColumnsUnknown) -> dict[Field, s
 
 SOUGHT: dict[str, Any] = {
     "words": _l("имя, почта, телефон или что сказано о человеке"),
-    "interest": "active, long, short",
-    "standing": "new, known, owned, loaded, doubtful, unmatched, banned, skipped",
+    "interest": "active, long, short, unknown",
+    "standing": "new, known, owned, loaded, doubtful, no_minutes, no_client, unmatched, banned, skipped",
     "state": "planned, ready, sending, doubt, done, skipped, failed, undone, kept, intact",
     "page": _l("страница, по %(n)s человек", n=ON_A_PAGE),
 }
@@ -304,6 +388,7 @@ def webinar(number: int) -> WebinarReport:
             for one, told in by_stage.items()
         ],
         left_out=dict(left_out),
+        doubts=list(job.doubts),
         results=results(rows).in_words(),
         attendees=_attendees(rows, at_hand),
     )

@@ -37,9 +37,11 @@ from amo_bridge.webinars.imports.report import progress as progress_of
 from amo_bridge.webinars.imports.report import report as report_of
 from amo_bridge.webinars.imports.repository import ACTIVE, NoSuchImport
 from amo_bridge.webinars.imports.service import UnknownContact
+from amo_bridge.webinars.plan import Override
 from amo_bridge.webinars.sorting import minutes_of, rule_in_words
 
 routes = Blueprint("webinars", __name__)
+MOST_TITLES = 200
 MENU = Menu(
     _l("Вебинары"), "webinars.show", place=30, role=Role.WEBINAR, needs=lambda config: config.webinar is not None
 )
@@ -78,6 +80,7 @@ def _front(**more: Any) -> str:
         "sizes": sizes(current_account().store, [job.id for job in imports]),
         "words": webinars_service,
         "rule": rule_in_words(at_hand.drafting.options), "bizon": bizon_service(),
+        "answers": at_hand.drafting.memory.column_answers(),
     }  # fmt: skip
     return render_template("webinars/list.html", **about, **more)
 
@@ -113,7 +116,7 @@ def _remember_columns(at_hand: WebinarServices) -> None:
     if signature := request.form.get("signature", ""):
         named = {field: title for field in webinars_service.ASKED if (title := request.form.get(f"column-{field}", ""))}
         if named.keys() & webinars_service.FINDS_PEOPLE:
-            at_hand.drafting.memory.remember_columns(signature[:32], named)
+            at_hand.drafting.memory.remember_columns(signature[:32], named, request.form.getlist("title")[:MOST_TITLES])
 
 
 def _useless_answer() -> str:
@@ -189,7 +192,7 @@ def _page_values(number: int) -> dict[str, Any]:
         "contact_url": lambda contact_id: contact_url(current_account().config.account.url, contact_id),
         "is_active": job.state in ACTIVE, "progress": progress_of(at_hand.book, number),
         "now": webinars_service.now, "did": webinars_service.did,
-        "start_question": webinars_service.start_question(counts),
+        "start_question": webinars_service.start_question(counts, job.doubts),
         "undo_question": webinars_service.undo_question(rows),
         "came_of_it": webinars_service.came_of_it(rows) if job.state in ("paused", "done", "undone") else "",
         "asked": _asked(),
@@ -217,6 +220,36 @@ def decide(number: int, place: int) -> str | Answer:
         # It goes on by that: the whole page says so.
         return Response(status=204, headers={"HX-Refresh": "true"})
     return _decided(number, place)
+
+
+@routes.post("/webinars/<int:number>/unknown-minutes")
+@open_to(Role.WEBINAR)
+@with_errors_shown
+def decide_unknown_minutes(number: int) -> Answer:
+    """One decision about everybody of whom nobody knows how long he watched."""
+    what = request.form.get("what", "")
+    if what != "skip" and what not in webinars_service.INTERESTS:
+        abort(400)
+    said = Override(skip=True) if what == "skip" else Override(interest=what)  # type: ignore[arg-type]
+    webinars_service.decide_unknown_minutes(webinar_services(), number, said)
+    return _to(number)
+
+
+@routes.post("/webinars/columns/<signature>")
+@open_to(Role.WEBINAR)
+def change_columns(signature: str) -> Answer:
+    """Change what a person has said about the columns of a kind of table, or forget it."""
+    try:
+        if "forget" in request.form:
+            webinars_service.forget_columns(webinar_services(), signature)
+            flash(_("Ответ забыт: такую таблицу мост спросит снова."))
+        else:
+            named = {field: request.form.get(f"column-{field}", "").strip() for field in webinars_service.ASKED}
+            webinars_service.change_columns(webinar_services(), signature, named)
+            flash(_("Ответ изменён: он действует со следующей загрузки."))
+    except (NoSuchImport, ExportError, webinars_service.WrongColumns) as error:
+        flash(str(error))
+    return redirect(url_for("webinars.show"))
 
 
 def _decided(number: int, place: int, mistake: str = "") -> str | Answer:

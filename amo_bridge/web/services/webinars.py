@@ -19,13 +19,13 @@ from amo_bridge.errors import BridgeError
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.runtime.connection import known_account
 from amo_bridge.runtime.worker import BIZON, IMPORTS
-from amo_bridge.text.names import normalise
+from amo_bridge.text.names import normalise, same_name
 from amo_bridge.web.accounts import AccountView, NotMet
 from amo_bridge.web.context import audit, current_account
 from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings
 from amo_bridge.webinars.bizon_import import State as BizonState
 from amo_bridge.webinars.formats.guards import MOST_BYTES
-from amo_bridge.webinars.formats.tables import FIELDS, Field
+from amo_bridge.webinars.formats.tables import FIELDS, WORDS, Field
 from amo_bridge.webinars.imports.drafts import DraftService, Upload
 from amo_bridge.webinars.imports.model import BEGUN, Counts, Import, ImportRow, State
 from amo_bridge.webinars.imports.report import Progress, results, stage_name
@@ -132,7 +132,8 @@ RESULTS: Mapping[str, Any] = {
     "completed": _l("дополнено контактов"), "same": _l("без изменений"), "undone": _l("отменено"),
     "kept": _l("не отменено"), "intact": _l("возвращать нечего"),
     "failed": _l("не вышло"), "open": _l("ещё в работе"), "planned": _l("ещё не начато"),
-    "left out": _l("не загружено"), "doubtful": _l("ждут решения"), "unmatched": _l("не сопоставить"),
+    "left out": _l("не загружено"), "doubtful": _l("ждут решения"),
+    "no_minutes": _l("сколько смотрели, неизвестно"), "no_client": _l("не клиенты"), "unmatched": _l("не сопоставить"),
     "banned": _l("забанены"), "skipped": _l("пропущены"), "other": _l("остальные, см. примечания"),
 }  # fmt: skip
 
@@ -142,8 +143,15 @@ def came_of_it(rows: Iterable[ImportRow]) -> str:
     return results(rows).in_words(RESULTS)
 
 
-def start_question(counts: Counts) -> str:
-    """«Создать в amoCRM 3 сделки и 2 контакта, обновить 4 сделки?»"""
+def start_question(counts: Counts, doubts: Sequence[str] = ()) -> str:
+    """«Создать в amoCRM 3 сделки и 2 контакта, обновить 4 сделки?», with what is in doubt."""
+    asked = _start_question(counts)
+    if not doubts:
+        return asked
+    return str(_("%(asked)s Есть сомнения: %(doubts)s.", asked=asked, doubts="; ".join(doubts)))
+
+
+def _start_question(counts: Counts) -> str:
     people, updates = counts.what.get("create_person", 0), counts.what.get("update_deal", 0)
     made, changed = people + counts.what.get("create_deal", 0), _deals(updates)
     new = _("%(deals)s и %(contacts)s", deals=_deals(made), contacts=_contacts(people)) if people else _deals(made)
@@ -270,16 +278,19 @@ STATE_KINDS: Mapping[State, str] = {
 }  # fmt: skip
 STANDINGS: Mapping[Standing, Any] = {
     "new": _l("Новые"), "known": _l("Уже есть в amoCRM"), "owned": _l("У менеджера"), "loaded": _l("Уже загружены"),
-    "doubtful": _l("Сомнительные"), "unmatched": _l("Не сопоставить"), "banned": _l("Забанены"),
+    "doubtful": _l("Сомнительные"), "no_minutes": _l("Сколько смотрели, неизвестно"),
+    "no_client": _l("Не клиенты"), "unmatched": _l("Не сопоставить"), "banned": _l("Забанены"),
     "skipped": _l("Пропущены"),
 }  # fmt: skip
 WHO: Mapping[Standing, Any] = {
     "new": _l("новый"), "known": _l("уже есть в amoCRM"), "owned": _l("у менеджера"), "loaded": _l("уже загружен"),
-    "doubtful": _l("сомнительно"), "unmatched": _l("не сопоставить"), "banned": _l("забанен"),
+    "doubtful": _l("сомнительно"), "no_minutes": _l("сколько смотрел, неизвестно"), "no_client": _l("не клиент"),
+    "unmatched": _l("не сопоставить"), "banned": _l("забанен"),
     "skipped": _l("пропущен"),
 }  # fmt: skip
 STANDING_KINDS: Mapping[Standing, str] = {
-    "new": "good", "known": "good", "owned": "quiet", "loaded": "quiet", "doubtful": "warning", "unmatched": "bad",
+    "new": "good", "known": "good", "owned": "quiet", "loaded": "quiet", "doubtful": "warning", "no_minutes": "warning",
+    "no_client": "quiet", "unmatched": "bad",
     "banned": "quiet", "skipped": "quiet",
 }  # fmt: skip
 ROWS: Mapping[str, Any] = {
@@ -288,9 +299,10 @@ ROWS: Mapping[str, Any] = {
     "kept": _l("не отменено"), "intact": _l("возвращать нечего"),
 }  # fmt: skip
 COLUMNS: Mapping[Field, Any] = {
-    "name": _l("Имя"), "mail": _l("Почта"), "phone": _l("Телефон"), "minutes": _l("Минут на вебинаре"),
-    "buttons": _l("Нажатые кнопки"), "banner": _l("Клик по баннеру"), "date": _l("Дата вебинара"),
-    "came": _l("Когда пришёл"), "left": _l("Когда ушёл"),
+    "name": _l("Имя"), "last_name": _l("Фамилия"), "mail": _l("Почта"), "phone": _l("Телефон"),
+    "minutes": _l("Минут на вебинаре"), "buttons": _l("Нажатые кнопки"),
+    "banner": _l("Клик по баннеру"), "date": _l("Дата вебинара"),
+    "came": _l("Когда пришёл"), "left": _l("Когда ушёл"), "attended": _l("Был ли на вебинаре"), "role": _l("Роль"),
 }  # fmt: skip
 FILTERS = ("words", "interest", "standing", "state")
 ON_A_PAGE = 100
@@ -403,6 +415,42 @@ def decide(at_hand: WebinarServices, number: int, place: int, said: Override) ->
     at_hand.control.say(number, place, said)
     current_account().bridge.request_job(IMPORTS)
     audit("webinar.decide", f"Загрузка № {number}, строка {place}: {said.in_words}")
+
+
+def decide_unknown_minutes(at_hand: WebinarServices, number: int, said: Override) -> int:
+    """One decision about everybody of whom nobody knows how long he watched. Raises NoSuchImport."""
+    count = at_hand.control.say_of_unknown_minutes(number, said)
+    current_account().bridge.request_job(IMPORTS)
+    audit("webinar.decide", f"Загрузка № {number}, сколько смотрели, неизвестно ({count}): {said.in_words}")
+    return count
+
+
+class WrongColumns(BridgeError):
+    """An answer about columns that can't be used (in the reader's language)."""
+
+
+def change_columns(at_hand: WebinarServices, signature: str, columns: Mapping[Field, str]) -> None:
+    """Another answer about a kind of table. Raises NoSuchImport, WrongColumns."""
+    answer = at_hand.drafting.memory.column_answer(signature)
+    named = {name: title for name, title in columns.items() if title}
+    if not named.keys() & FINDS_PEOPLE:
+        raise WrongColumns(useless_answer())
+    for title in named.values():
+        if answer.titles and not any(same_name(title, known) for known in answer.titles):
+            raise WrongColumns(_("Столбца «%(title)s» в этой таблице нет.", title=title))
+    at_hand.drafting.memory.remember_columns(answer.signature, named, answer.titles)
+    audit("webinar.columns", f"Ответ о столбцах изменён: {_columns_in_words(named)}")
+
+
+def forget_columns(at_hand: WebinarServices, signature: str) -> None:
+    """Such a table is asked about anew. Raises NoSuchImport."""
+    answer = at_hand.drafting.memory.column_answer(signature)
+    at_hand.drafting.memory.forget_columns(answer.signature)
+    audit("webinar.columns", f"Ответ о столбцах забыт: {_columns_in_words(answer.columns)}")
+
+
+def _columns_in_words(columns: Mapping[Field, str]) -> str:
+    return ", ".join(f"{WORDS[name]} — «{title}»" for name, title in columns.items())
 
 
 def act(at_hand: WebinarServices, number: int, deed: Deed) -> None:

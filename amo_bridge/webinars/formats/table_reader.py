@@ -28,7 +28,7 @@ from amo_bridge.webinars.formats.cells import Cell, Order, Unit
 from amo_bridge.webinars.formats.guards import check_people, has_address
 from amo_bridge.webinars.formats.model import ColumnsUnknown, Export, Visit
 from amo_bridge.webinars.formats.table_rows import NO_DAY, Length, Part, ReadOptions, bare_numbers, stay_of, visits_of
-from amo_bridge.webinars.formats.tables import Columns, Field, Table, is_vague, signature
+from amo_bridge.webinars.formats.tables import WORDS, Columns, Field, Table, is_vague, signature
 
 SAMPLES, LONGEST_SAMPLE, MOST_NAMED = 3, 40, 5
 _APART = timedelta(hours=6)
@@ -63,6 +63,7 @@ def read(tables: Sequence[Table], options: ReadOptions, *, source: str = "") -> 
     visits, repeated = _without_repeats(visits, parts)
     is_clicky = any(block.columns.at.keys() & {"buttons", "banner"} or block.columns.buttons for block in taken)
     named = source or (platform.source if platform else "таблица")
+    remarks += [_as_named(block, options) for block in taken if _is_named(block, options.mappings)]
     return Export(
         source=named,
         visits=tuple(_dated(visits, whole)),
@@ -81,8 +82,17 @@ def read(tables: Sequence[Table], options: ReadOptions, *, source: str = "") -> 
 def _is_usable(block: Block, mappings: Mappings) -> bool:
     """Can its people be found in amoCRM, and does it tell that they were there? A person's answer is enough."""
     has_address_column = "mail" in block.columns.at or "phone" in block.columns.at
-    is_named = bool(mappings) and signature(block.table.rows[block.columns.header]) in mappings
-    return has_address_column and (block.has_presence() or is_named)
+    return has_address_column and (block.has_presence() or _is_named(block, mappings))
+
+
+def _is_named(block: Block, mappings: Mappings) -> bool:
+    return bool(mappings) and signature(block.table.rows[block.columns.header]) in mappings
+
+
+def _as_named(block: Block, options: ReadOptions) -> str:
+    named = options.mappings[signature(block.table.rows[block.columns.header])]
+    told = ", ".join(f"{WORDS[name]} — «{title}»" for name, title in named.items())
+    return f"Столбцы прочитаны так, как вы их назвали: {told}"
 
 
 def _taken(

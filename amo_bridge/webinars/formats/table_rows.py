@@ -258,7 +258,11 @@ def _name(columns: Columns, row: Row) -> str:
     told = [cells.name(row[number]) for number in numbers if number < len(row)]
     apart = " ".join(part for part in told if part)[: cells.LONGEST_NAME]
     whole = cells.name(columns.cell(row, "name"))
-    if len([part for part in told if part]) > 1 or not whole:
+    if whole and apart and "first_name" not in columns.at and apart not in whole:
+        # A person may have named «Имя» and «Фамилия» as such.
+        is_name_first = columns.at["name"][0] < numbers[0]
+        whole = f"{whole} {apart}" if is_name_first else f"{apart} {whole}"
+    elif len([part for part in told if part]) > 1 or not whole:
         whole = apart or whole
     return platforms.without_guest(whole or cells.name(columns.cell(row, "nick")))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -192,8 +193,9 @@ class RowDelivery:
             self._repository.mark(connection, [row.id for row in rows], due_at=due_at, attempts=tries)
 
     def _fail(self, connection: Connection, reasons: Mapping[int, str]) -> None:
-        for row_id, reason in reasons.items():
-            self._repository.mark(connection, [row_id], state="failed", note=reason)
+        self._repository.mark_each(
+            connection, {row_id: {"state": "failed", "note": reason} for row_id, reason in reasons.items()}
+        )
 
     def _try_later(self, which: ColumnElement[bool], state: str, seconds: float) -> None:
         due_at = self._clock.now().timestamp() + seconds
@@ -203,6 +205,15 @@ class RowDelivery:
 
 
 # --- after a write ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Done:
+    """A row, what was sent for it, and the deal that it became."""
+
+    row: ImportRow
+    body: Mapping[str, Any]
+    written: Written
 
 
 class AfterWrite:
@@ -226,52 +237,41 @@ class AfterWrite:
         """The time of amoCRM's clock."""
         return self._account_clock.now()
 
-    def made(
-        self, connection: Connection, job: Import, row: ImportRow, body: Mapping[str, Any], written: Written
-    ) -> None:
-        """A deal was created."""
-        self._write_results.apply(connection, [(self._as_effect("create_deal", row, written.id, body), written)])
-        self._note(connection, job, written.id, f"создана: {row.row.why}; {row.row.sorted.why}")
+    def made(self, connection: Connection, job: Import, done: Sequence[Done]) -> None:
+        """Deals were created."""
+        effects = [(self._as_effect("create_deal", one), one.written) for one in done]
+        self._write_results.apply(connection, effects)
+        why = {one.written.id: f"создана: {one.row.row.why}; {one.row.row.sorted.why}" for one in done}
+        self._note(connection, job, why)
 
-    def changed(
-        self, connection: Connection, job: Import, row: ImportRow, body: Mapping[str, Any], written: Written
-    ) -> None:
-        """A deal was patched."""
-        self._patched(connection, self._as_effect("patch_deal", row, written.id, body), written)
-        self._note(connection, job, written.id, f"изменена: {row.row.why}; {row.row.sorted.why}")
+    def changed(self, connection: Connection, job: Import, done: Sequence[Done]) -> None:
+        """Deals were patched."""
+        self._patched(connection, [(self._as_effect("patch_deal", one), one.written) for one in done])
+        why = {one.written.id: f"изменена: {one.row.row.why}; {one.row.row.sorted.why}" for one in done}
+        self._note(connection, job, why)
 
-    def undone(
-        self,
-        connection: Connection,
-        job: Import,
-        row: ImportRow,
-        body: Mapping[str, Any],
-        written: Written,
-        reason: LossReason | None,
-    ) -> None:
-        """A deal was rolled back, as if nothing had happened to it, or closed for ``reason``: no event."""
-        self._patched(connection, self._as_effect("patch_deal", row, written.id, body, rolls_back=True), written)
-        if reason and body.get("loss_reason_id") == reason.id:
-            self._mirror.amend(
-                connection, written.id, lambda deal: replace(deal, loss_reason=reason.name, loss_reason_id=reason.id)
-            )
-        self._note(connection, job, written.id, "загрузка отменена")
+    def undone(self, connection: Connection, job: Import, done: Sequence[Done], reason: LossReason | None) -> None:
+        """Deals were rolled back, as if nothing had happened to them, or closed for ``reason``: no event."""
+        self._patched(connection, [(self._as_effect("patch_deal", one, rolls_back=True), one.written) for one in done])
+        if reason:
+            closed = partial(replace, loss_reason=reason.name, loss_reason_id=reason.id)
+            is_closed = [one.written.id for one in done if one.body.get("loss_reason_id") == reason.id]
+            self._mirror.amend_all(connection, [(deal_id, closed) for deal_id in is_closed])
+        self._note(connection, job, {one.written.id: "загрузка отменена" for one in done})
 
-    def _patched(self, connection: Connection, effect: Sendable, written: Written) -> None:
-        self._write_results.apply(connection, [(effect, written)])
-        self._write_results.update_timers(connection, self._timetable(), [effect])
+    def _patched(self, connection: Connection, done: Sequence[tuple[Sendable, Written]]) -> None:
+        self._write_results.apply(connection, done)
+        self._write_results.update_timers(connection, self._timetable(), [effect for effect, _ in done])
 
-    def _as_effect(
-        self, kind: str, row: ImportRow, deal_id: int, body: Mapping[str, Any], *, rolls_back: bool = False
-    ) -> Sendable:
+    def _as_effect(self, kind: str, done: Done, *, rolls_back: bool = False) -> Sendable:
         """The write as the outbox would have sent it."""
         now = self._account_clock.now().timestamp()
-        payload = {"body": dict(body), "rolls_back": rolls_back, "not_before": now}
-        return Sendable(row.id, "", deal_id, kind, payload, attempts=0, created_at=now)
+        payload = {"body": dict(done.body), "rolls_back": rolls_back, "not_before": now}
+        return Sendable(done.row.id, "", done.written.id, kind, payload, attempts=0, created_at=now)
 
-    def _note(self, connection: Connection, job: Import, deal_id: int, words: str) -> None:
+    def _note(self, connection: Connection, job: Import, reasons: Mapping[int, str]) -> None:
         what = f"загрузка вебинара № {job.id} ({job.held_on:%d.%m.%Y})"
-        self._journal.note(connection, self._clock.now(), deal_id, what, words)
+        self._journal.note(connection, self._clock.now(), what, reasons)
 
 
 def undo_record(record: DealRecord, body: Mapping[str, Any]) -> dict[str, Any]:

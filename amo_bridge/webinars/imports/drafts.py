@@ -26,6 +26,7 @@ from amo_bridge.webinars.formats.model import Export, ExportError
 from amo_bridge.webinars.imports.model import Import, ImportRow
 from amo_bridge.webinars.imports.repository import ImportHistory, ImportRepository, keys_of
 from amo_bridge.webinars.plan import Found, Known, Override, Row, plan
+from amo_bridge.webinars.preview import doubts
 
 NO_SECTION = "в настройке нет раздела [webinar]: загрузка вебинаров выключена (пример: examples/webinar.toml)"
 NOT_FILLED = (
@@ -72,9 +73,11 @@ class DraftService:
         exports = self.read(uploads, held_on)
         title = next((export.title for export in exports if export.title), "")
         files = self._files_json(uploads, exports)
-        return [
-            self.book.add(day, title, files, rows, made_by) for day, rows in self.preview(exports, held_on).items()
-        ]  # fmt: skip
+        numbers = []
+        for day, rows in self.preview(exports, held_on).items():
+            odd = doubts(exports, [row.person for row in rows], day, held_on)
+            numbers.append(self.book.add(day, title, files, rows, made_by, odd))
+        return numbers
 
     def preview(self, exports: Sequence[Export], held_on: date | None = None) -> dict[date, list[Row]]:
         """What would become of everybody, by the day of the webinar; nothing is kept."""

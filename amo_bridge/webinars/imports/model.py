@@ -28,7 +28,7 @@ ROW_WORDS: Mapping[str, str] = {
     "intact": "возвращать нечего",
 }  # fmt: skip
 WAITS = "ждёт решения"
-WAITING: tuple[Standing, ...] = ("doubtful", "minutes_unknown")
+WAITING: tuple[Standing, ...] = ("doubtful", "no_minutes")
 """People about whom somebody must decide: who it is, or how long he watched."""
 LEFT_OUT: tuple[Standing, ...] = (*WAITING, "no_client", "banned", "skipped")
 # Begun, and not taken back.
@@ -41,7 +41,8 @@ _SAID = TypeAdapter(Override)
 
 @dataclass(frozen=True, kw_only=True)
 class Import:
-    """One webinar's upload. Times are Unix seconds. ``files``: name, digest, source and remarks of each."""
+    """One webinar's upload. Times are Unix seconds. ``files``: name, digest, source and remarks of each;
+    ``doubts``: what looks odd about them (Russian)."""
 
     id: int
     state: State
@@ -53,6 +54,7 @@ class Import:
     started_at: float | None = None
     finished_at: float | None = None
     trouble: str = ""
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +153,7 @@ def import_of(row: DbRow[Any]) -> Import:
         started_at=row.started_at,
         finished_at=row.finished_at,
         trouble=row.trouble,
+        doubts=tuple(json.loads(row.doubts)),
     )
 
 

@@ -118,7 +118,7 @@ def contact_url(account_url: str, contact_id: int) -> str:
 # What came of an import in one sentence, and in numbers by stage: what was to be done beside what is done.
 
 NOT_LOADED: tuple[Standing, ...] = (
-    "doubtful", "minutes_unknown", "unmatched", "no_client", "banned", "skipped",
+    "doubtful", "no_minutes", "unmatched", "no_client", "banned", "skipped",
 )  # fmt: skip
 """People who get to no stage, whatever the webinar says of them."""
 WORDS: Mapping[str, str] = {
@@ -126,7 +126,7 @@ WORDS: Mapping[str, str] = {
     "completed": "дополнено контактов", "same": "без изменений", "undone": "отменено", "kept": "не отменено",
     "intact": "возвращать нечего",
     "failed": "не вышло", "open": "ещё в работе", "planned": "ещё не начато", "left out": "не загружено",
-    "doubtful": "ждут решения", "minutes_unknown": MINUTES_UNKNOWN, "no_client": "не клиенты",
+    "doubtful": "ждут решения", "no_minutes": MINUTES_UNKNOWN, "no_client": "не клиенты",
     "unmatched": "не сопоставить", "banned": "забанены", "skipped": "пропущены",
     "other": "остальные, см. примечания",
 }  # fmt: skip

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -48,6 +49,16 @@ class NotNow(NoSuchImport):
     """It is there, and not in the state in which this can be done."""
 
 
+@dataclass(frozen=True)
+class ColumnAnswer:
+    """What a person has said about tables with these headings: field → title of its column. ``titles`` are all its
+    headings, empty for answers of an older bridge."""
+
+    signature: str
+    columns: Mapping[Field, str]
+    titles: tuple[str, ...] = ()
+
+
 class ImportRepository:
     def __init__(self, store: Store, account: int, clock: Clock) -> None:
         self._store = store
@@ -63,14 +74,20 @@ class ImportRepository:
     # --- imports ---
 
     def add(
-        self, held_on: date, title: str, files: Sequence[Mapping[str, Any]], plan: Sequence[Row], made_by: str
+        self,
+        held_on: date,
+        title: str,
+        files: Sequence[Mapping[str, Any]],
+        plan: Sequence[Row],
+        made_by: str,
+        doubts: Sequence[str] = (),
     ) -> int:
         """Keep a draft; its number."""
         with self._store.write() as connection:
             draft = {
                 "account": self._account, "state": "draft", "held_on": held_on.isoformat(), "title": title,
                 "files": json.dumps(list(files), ensure_ascii=False), "made_at": self._clock.now().timestamp(),
-                "made_by": made_by, "trouble": "",
+                "made_by": made_by, "trouble": "", "doubts": json.dumps(list(doubts), ensure_ascii=False),
             }  # fmt: skip
             number = int(connection.execute(insert(imports).values(**draft).returning(imports.c.id)).scalar_one())
             rows = [self._new_row(number, place, row) for place, row in enumerate(plan, start=1)]
@@ -190,16 +207,15 @@ class ImportRepository:
 
     def keep_plan(self, connection: Connection, number: int, plan: Iterable[tuple[ImportRow, Row]]) -> None:
         """A plan made anew for rows of a draft."""
-        for kept, row in plan:
-            changed = self._planned(row)
-            connection.execute(update(import_rows).where(import_rows.c.id == kept.id).values(**changed))
+        self.mark_each(connection, {kept.id: self._planned(row) for kept, row in plan})
 
-    def say(self, number: int, place: int, said: Override) -> None:
-        """What a person decided about a row of a draft; the plan is to be made anew."""
+    def say(self, number: int, places: Sequence[int], said: Override) -> None:
+        """What a person decided about rows of a draft; the plan is to be made anew."""
         with self._store.write() as connection:
             self.become_in(connection, number, ["draft"], "draft")
-            changed = update(import_rows).where(*self._mine(number), import_rows.c.number == place)
-            connection.execute(changed.values(said=override_json(said)))
+            for some in chunks(sorted(places)):
+                changed = update(import_rows).where(*self._mine(number), import_rows.c.number.in_(some))
+                connection.execute(changed.values(said=override_json(said)))
 
     def decide(self, connection: Connection, number: int, place: int, said: Override, row: Row, **more: Any) -> bool:
         """What a person decided about somebody whom a begun import has left out; False if that is so no more."""
@@ -215,14 +231,20 @@ class ImportRepository:
             self.mark(connection, [row.id for row in rows], state="ready", due_at=0.0)
         return bool(rows)
 
-    def remember(self, connection: Connection, row_id: int, before: Mapping[str, Any]) -> None:
-        """What a deal was before its row changes it."""
-        self.mark(connection, [row_id], before=json.dumps(before, ensure_ascii=False))
-
     def mark(self, connection: Connection, ids: Sequence[int], **values: Any) -> None:
         """Change rows, by their ids in the store."""
         for some in chunks(sorted(ids)):
             connection.execute(update(import_rows).where(import_rows.c.id.in_(some)).values(**values))
+
+    def mark_each(self, connection: Connection, values: Mapping[int, Mapping[str, Any]]) -> None:
+        """Change rows, each in its own way: one statement for all that change the same columns."""
+        by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+        for row_id, changed in values.items():
+            told = {f"new_{name}": value for name, value in changed.items()}
+            by_columns.setdefault(tuple(changed), []).append({"row_id": row_id, **told})
+        for names, rows in by_columns.items():
+            changes: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
+            connection.execute(update(import_rows).where(import_rows.c.id == bindparam("row_id")).values(changes), rows)
 
     def _new_row(self, number: int, place: int, row: Row) -> dict[str, Any]:
         return {
@@ -371,12 +393,38 @@ class ImportHistory:
         with self._store.read() as connection:
             return {row.signature: json.loads(row.columns) for row in connection.execute(query)}
 
-    def remember_columns(self, signature: str, columns: Mapping[Field, str]) -> None:
-        """For this table and all that have the same header."""
-        told = json.dumps(dict(columns), ensure_ascii=False)
-        row = {"account": self._account, "signature": signature, "columns": told}
+    def remember_columns(self, signature: str, columns: Mapping[Field, str], titles: Sequence[str] = ()) -> None:
+        """For this table and all that have the same header; ``titles``: its headings."""
+        row = {
+            "account": self._account, "signature": signature,
+            "columns": json.dumps(dict(columns), ensure_ascii=False),
+            "titles": json.dumps(list(titles), ensure_ascii=False),
+        }  # fmt: skip
         with self._store.write() as connection:
             insert_or_replace(connection, import_columns, ("account", "signature"), [row])
+
+    def column_answers(self) -> list[ColumnAnswer]:
+        """All that people have said about columns."""
+        query = select(import_columns).where(import_columns.c.account == self._account)
+        with self._store.read() as connection:
+            found = connection.execute(query.order_by(import_columns.c.signature)).all()
+        return [
+            ColumnAnswer(row.signature, json.loads(row.columns), tuple(json.loads(row.titles))) for row in found
+        ]  # fmt: skip
+
+    def column_answer(self, signature: str) -> ColumnAnswer:
+        """Raises NoSuchImport (Russian)."""
+        found = [one for one in self.column_answers() if signature and one.signature.startswith(signature)]
+        if len(found) != 1:
+            raise NoSuchImport(f"ответа о столбцах «{signature}» нет")
+        return found[0]
+
+    def forget_columns(self, signature: str) -> None:
+        """Such tables are asked about anew. Raises NoSuchImport (Russian)."""
+        answer = self.column_answer(signature)
+        mine = (import_columns.c.account == self._account, import_columns.c.signature == answer.signature)
+        with self._store.write() as connection:
+            connection.execute(delete(import_columns).where(*mine))
 
 
 def _after(before: KnownFigures | None, kept: ImportRow, import_id: int) -> KnownFigures:

@@ -134,8 +134,23 @@ class ImportService:
                 raise NotNow(DRY)
             self._later.decide(number, kept, said)
         else:
-            self._book.say(number, place, said)
+            self._book.say(number, [place], said)
             self._drafting.replan(number)
+
+    def say_of_unknown_minutes(self, number: int, said: Override) -> int:
+        """One decision about everybody of whom nobody knows how long he watched; how many they are. Raises
+        NoSuchImport, NotNow."""
+        rows = self._book.rows(number, import_rows.c.standing == "no_minutes")
+        if self._book.get(number).state in BEGUN:
+            if self._dry_run:
+                raise NotNow(DRY)
+            left_out = [kept for kept in rows if kept.is_left_out]
+            for kept in left_out:
+                self._later.decide(number, kept, said)
+            return len(left_out)
+        self._book.say(number, [kept.number for kept in rows], said)
+        self._drafting.replan(number)
+        return len(rows)
 
     def _change(self, connection: Connection, number: int, which: ColumnElement[bool], **values: object) -> None:
         mine = (import_rows.c.account == self._key, import_rows.c.import_id == number, which)

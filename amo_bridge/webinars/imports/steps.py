@@ -26,6 +26,7 @@ from amo_bridge.storage.database import Store, chunks
 from amo_bridge.storage.tables import import_rows
 from amo_bridge.webinars.imports.delivery import (
     AfterWrite,
+    Done,
     OnRefused,
     OnWritten,
     PayloadBuilder,
@@ -83,16 +84,19 @@ class UpdateStep:
         wanted = [row.deal_id for row in rows if row.deal_id]
         fresh = deals_by_ids(self._client, wanted, filter_enabled=self._drafts.is_filter_enabled)
         bodies = {}
+        changes: dict[int, dict[str, Any]] = {}
+        for row in rows:
+            body, reason = self._wanted(row, fresh.get(row.deal_id or 0))
+            if len(body) > 1:
+                bodies[row.id] = body
+                if row.before is None:
+                    before = undo_record(fresh[body["id"]], body)
+                    changes[row.id] = {"before": json.dumps(before, ensure_ascii=False)}
+            else:
+                note = "; ".join(filter(None, (row.note, reason)))
+                changes[row.id] = {"state": "skipped" if reason else "done", "note": note}
         with self._repository.writing() as connection:
-            for row in rows:
-                body, reason = self._wanted(row, fresh.get(row.deal_id or 0))
-                if len(body) > 1:
-                    bodies[row.id] = body
-                    if row.before is None:
-                        self._repository.remember(connection, row.id, undo_record(fresh[body["id"]], body))
-                else:
-                    note = "; ".join(filter(None, (row.note, reason)))
-                    self._repository.mark(connection, [row.id], state="skipped" if reason else "done", note=note)
+            self._repository.mark_each(connection, changes)
         self._delivery.send("patch_deal", bodies, self._settled(job, rows, bodies))
         return True
 
@@ -109,9 +113,9 @@ class UpdateStep:
         by_id = {row.id: row for row in rows}
 
         def settled(connection: Connection, written: Mapping[int, Written]) -> None:
-            for row_id, deal in written.items():
-                self._repository.mark(connection, [row_id], state="done")
-                self._after_write.changed(connection, job, by_id[row_id], bodies[row_id], deal)
+            self._repository.mark(connection, list(written), state="done")
+            done = [Done(by_id[row_id], bodies[row_id], deal) for row_id, deal in written.items()]
+            self._after_write.changed(connection, job, done)
 
         return settled
 
@@ -160,32 +164,19 @@ class CompleteStep:
         fresh = contact_lines(self._client, wanted, self._account.is_api_filter_enabled)
         bodies: dict[int, dict[str, Any]] = {}
         notes: dict[int, str] = {}
+        was: dict[int, dict[str, Any]] = {}
         with self._repository.writing() as connection:
             for row in rows:
                 lines = fresh.get(row.contact_id or 0)
-                fields = self._added(connection, row, lines) if step == ADD else _taken_off(row, lines, notes)
+                fields = _added(row, lines, was) if step == ADD else _taken_off(row, lines, notes)
                 if fields:
                     bodies[row.id] = {"id": row.contact_id, "custom_fields_values": self._values(fields)}
-                else:
-                    self._go_on(connection, row, step, notes.get(row.id, ""))
+            self._repository.mark_each(connection, was)
+            self._go_on(connection, [row for row in rows if row.id not in bodies], step, notes)
         self._delivery.send(
             "patch_contact", bodies, self._settled(rows, step, bodies, notes), self._failed(rows, step)
         )  # fmt: skip
         return True
-
-    def _added(self, connection: Connection, row: ImportRow, lines: Lines | None) -> dict[str, list[Mapping[str, Any]]]:
-        """The fields with what is missing in them; what they were is written down before anything is sent."""
-        if lines is None:
-            return {}
-        missing = {
-            code: [text for text in added if text not in addresses_in(code, (line["value"] for line in lines[code]))]
-            for code, added in _by_field(row.row.adds).items()
-        }
-        missing = {code: added for code, added in missing.items() if added}
-        if missing:
-            was = {code: {"was": lines[code], "added": added} for code, added in missing.items()}
-            self._repository.mark(connection, [row.id], contact_was=json.dumps(was, ensure_ascii=False))
-        return {code: [*lines[code], *map(work_line, added)] for code, added in missing.items()}
 
     def _values(self, fields: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
         return [
@@ -193,9 +184,15 @@ class CompleteStep:
             for code, lines in fields.items()
         ]
 
-    def _go_on(self, connection: Connection, row: ImportRow, step: str, note: str) -> None:
-        after = after_adding(row) if step == ADD else after_taking_off(row, note)
-        self._repository.mark(connection, [row.id], note=note, due_at=0.0, **after)
+    def _go_on(
+        self, connection: Connection, rows: Iterable[ImportRow], step: str, notes: Mapping[int, str], **more: Any
+    ) -> None:
+        changes = {}
+        for row in rows:
+            note = notes.get(row.id, "")
+            after = after_adding(row) if step == ADD else after_taking_off(row, note)
+            changes[row.id] = {"note": note, "due_at": 0.0, **after, **more}
+        self._repository.mark_each(connection, changes)
 
     def _settled(
         self, rows: Sequence[ImportRow], step: str, bodies: Mapping[int, Mapping[str, Any]], notes: Mapping[int, str]
@@ -203,8 +200,7 @@ class CompleteStep:
         by_id = {row.id: row for row in rows}
 
         def settled(connection: Connection, written: Mapping[int, Written]) -> None:
-            for row_id in written:
-                self._go_on(connection, by_id[row_id], step, notes.get(row_id, ""))
+            self._go_on(connection, [by_id[row_id] for row_id in written], step, notes)
             self._index_contacts(connection, {contact.id: bodies[row_id] for row_id, contact in written.items()})
 
         return settled
@@ -214,13 +210,14 @@ class CompleteStep:
         by_id = {row.id: row for row in rows}
 
         def failed(connection: Connection, reasons: Mapping[int, str]) -> None:
-            for row_id, reason in reasons.items():
-                row = by_id[row_id]
-                if step == ADD:
-                    self._repository.mark(connection, [row_id], contact_was=None)
-                    self._go_on(connection, row, step, f"контакт не дополнен: {reason}")
-                else:
-                    self._go_on(connection, row, step, f"{_not_taken_off(row.contact_was or {})}: {reason}")
+            words = {
+                row_id: f"контакт не дополнен: {reason}"
+                if step == ADD
+                else f"{_not_taken_off(by_id[row_id].contact_was or {})}: {reason}"
+                for row_id, reason in reasons.items()
+            }
+            more = {"contact_was": None} if step == ADD else {}
+            self._go_on(connection, [by_id[row_id] for row_id in reasons], step, words, **more)
 
         return failed
 
@@ -240,6 +237,21 @@ class CompleteStep:
             }
             renewed.append(replace(contact, **known))  # type: ignore[arg-type]
         self._index.put(connection, renewed, self._after_write.now())
+
+
+def _added(row: ImportRow, lines: Lines | None, was: dict[int, dict[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The fields with what is missing in them; in ``was`` what they were, to be kept before anything is sent."""
+    if lines is None:
+        return {}
+    missing = {
+        code: [text for text in added if text not in addresses_in(code, (line["value"] for line in lines[code]))]
+        for code, added in _by_field(row.row.adds).items()
+    }
+    missing = {code: added for code, added in missing.items() if added}
+    if missing:
+        before = {code: {"was": lines[code], "added": added} for code, added in missing.items()}
+        was[row.id] = {"contact_was": json.dumps(before, ensure_ascii=False)}
+    return {code: [*lines[code], *map(work_line, added)] for code, added in missing.items()}
 
 
 def _taken_off(row: ImportRow, lines: Lines | None, notes: dict[int, str]) -> dict[str, list[Mapping[str, Any]]]:
@@ -358,20 +370,23 @@ class CreateStep:
 
         def people(connection: Connection, written: Mapping[int, Written]) -> None:
             after = {"step": "deal", "state": "ready"} if job.state == "running" else {"state": "skipped"}
-            for row_id, contact in written.items():
-                self._repository.mark(connection, [row_id], contact_id=contact.id, made_contact=1, due_at=0.0, **after)
+            made = {"made_contact": 1, "due_at": 0.0, **after}
+            told = {row_id: {"contact_id": contact.id, **made} for row_id, contact in written.items()}
+            self._repository.mark_each(connection, told)
             indexed = [_indexed(by_id[row_id], contact.id) for row_id, contact in written.items()]
             self._index.put(connection, indexed, self._after_write.now())
 
         def deals(connection: Connection, written: Mapping[int, Written]) -> None:
-            links = []
+            links, changes = [], {}
             for row_id, deal in written.items():
                 row = by_id[row_id]
                 undo = {"step": first_of_undo(row), "state": "ready"}
                 after = {"state": "done"} if job.state == "running" else undo
-                self._repository.mark(connection, [row_id], deal_id=deal.id, due_at=0.0, **after)
-                self._after_write.made(connection, job, row, bodies[row_id], deal)
+                changes[row_id] = {"deal_id": deal.id, "due_at": 0.0, **after}
                 links.append((row.contact_id or 0, deal.id))
+            self._repository.mark_each(connection, changes)
+            done = [Done(by_id[row_id], bodies[row_id], deal) for row_id, deal in written.items()]
+            self._after_write.made(connection, job, done)
             self._index.link(connection, links, self._after_write.now())
 
         return people if step == "person" else deals
@@ -437,6 +452,7 @@ class UndoStep:
         fresh = deals_by_ids(self._client, wanted, filter_enabled=self._account.is_api_filter_enabled)
         bodies: dict[int, dict[str, Any]] = {}
         notes: dict[int, str] = {}
+        kept: dict[int, dict[str, Any]] = {}
         with self._repository.writing() as connection:
             for row in rows:
                 body, note = self._back(row, fresh.get(row.deal_id or 0))
@@ -447,7 +463,8 @@ class UndoStep:
                 if len(body) > 1:
                     bodies[row.id] = body
                 else:
-                    self._repository.mark(connection, [row.id], state="kept" if note else "undone", note=note)
+                    kept[row.id] = {"state": "kept" if note else "undone", "note": note}
+            self._repository.mark_each(connection, kept)
         self._delivery.send("patch_deal", bodies, self._settled(job, rows, bodies, notes))
         return True
 
@@ -513,8 +530,10 @@ class UndoStep:
         by_id = {row.id: row for row in rows}
 
         def settled(connection: Connection, written: Mapping[int, Written]) -> None:
-            for row_id, deal in written.items():
-                self._repository.mark(connection, [row_id], state="undone", note=notes[row_id])
-                self._after_write.undone(connection, job, by_id[row_id], bodies[row_id], deal, self._reason)
+            self._repository.mark_each(
+                connection, {row_id: {"state": "undone", "note": notes[row_id]} for row_id in written}
+            )
+            done = [Done(by_id[row_id], bodies[row_id], deal) for row_id, deal in written.items()]
+            self._after_write.undone(connection, job, done, self._reason)
 
         return settled

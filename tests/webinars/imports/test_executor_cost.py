@@ -13,6 +13,12 @@ def test_five_hundred_attendees_are_six_requests(tmp_path: Path) -> None:
     assert (told.requests, told.failed, told.doubled) == (6, 0, 0)
 
 
+def test_the_store_is_asked_by_the_batch_and_not_by_the_person(tmp_path: Path) -> None:
+    """One statement for each of these 500 would be 500 more."""
+    told = import_attendees(tmp_path, 500, 800, lambda words: None)
+    assert told.statements < 300
+
+
 def test_two_hundred_contacts_that_lack_a_phone_are_two_requests_more(tmp_path: Path) -> None:
     """Read (1) and completed (1): a request may name 200 contacts and patch 250."""
     told = import_attendees(tmp_path, 500, 800, lambda words: None, lack_phones=True)
