@@ -149,7 +149,7 @@ class ImportSession:
             self.drafting.memory.remember_columns(error.signature, named(columns, error.headers), error.headers)
         return self.drafting.read(uploads, held_on)
 
-    def told(self, files: Sequence[Path], held_on: date | None, columns: Columns) -> dict[str, Any]:
+    def preview(self, files: Sequence[Path], held_on: date | None, columns: Columns) -> dict[str, Any]:
         """The plan, for programs."""
         try:
             exports = self._read(self.uploads(files), held_on, columns)
@@ -297,7 +297,7 @@ def preview(
         return
     with at_work(config) as session:
         if as_json:
-            click.echo(json.dumps(session.told(files, named_day, columns), ensure_ascii=False, indent=2))
+            click.echo(json.dumps(session.preview(files, named_day, columns), ensure_ascii=False, indent=2))
         else:
             session.show(files, named_day, columns)
 

@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, tzinfo
+from itertools import islice
 
 from amo_bridge.text.names import normalise
 from amo_bridge.webinars.formats import cells, platforms
 from amo_bridge.webinars.formats.cells import Cell, Order
+from amo_bridge.webinars.formats.model import ExportError
 from amo_bridge.webinars.formats.tables import (
     Columns,
     Field,
@@ -25,6 +27,7 @@ from amo_bridge.webinars.formats.tables import (
 
 # How far down a header may stand: exports put a title and a summary before it.
 HEADER_WITHIN = 60
+MOST_BLOCKS = 200
 WHO: frozenset[Field] = frozenset({"name", "first_name", "last_name", "nick", "mail", "phone"})
 PRESENCE: frozenset[Field] = frozenset({
     "minutes", "came", "left", "from", "till", "first_came", "last_left", "attended",
@@ -84,7 +87,9 @@ def blocks(table: Table, mappings: Mappings) -> list[Block]:
     """All blocks of people, from the top."""
     if named := _named(table, mappings):
         return [Block(table, named, "", tuple(_rows(table, named.header + 1, len(table.rows), None)))]
-    headers = list(_headers(table))
+    headers = list(islice(_headers(table), MOST_BLOCKS + 1))
+    if len(headers) > MOST_BLOCKS:
+        raise ExportError(f"{table.where}: заголовков больше {MOST_BLOCKS}, это не похоже на выгрузку участников")
     found = []
     for number, (top, columns) in enumerate(headers):
         before = headers[number - 1][1].header + 1 if number else 0

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import Any, Literal
 
 from amo_bridge.text.addresses import mail_key, numbers_in
@@ -27,6 +28,10 @@ LONGEST_TOLD = 40
 # Longer than any honest cell of addresses; reading numbers out of a text costs time.
 LONGEST_ADDRESSES = 500
 LONGEST_NAME = 250
+# Longer than any length, moment or mark that people write.
+LONGEST_VALUE = 100
+# What stands after that in a cell is a comment, if anything.
+LONGEST_READ = 2_000
 
 _NOTHING = frozenset({
     "", "0", "-", "--", "---", "−", "–", "—", "нет", "no", "n", "false", "ложь", "none", "null", "nan", "n/a", "н/д",
@@ -44,11 +49,20 @@ def text(cell: Cell) -> str:
         return "+" if cell else ""
     if isinstance(cell, float) and cell.is_integer():
         return f"{cell:.0f}"
-    written = _SPACES.sub(" ", _INVISIBLE.sub("", str(cell))).strip()
+    written = str(cell)
+    return _kept_text(written) if len(written) <= LONGEST_READ else _plain_text(written[:LONGEST_READ])
+
+
+def _plain_text(told: str) -> str:
+    written = _SPACES.sub(" ", _INVISIBLE.sub("", told)).strip()
     # Excel's ways to keep a number as a text: ="79161234567" and '79161234567.
     if written.startswith('="') and written.endswith('"'):
         return written[2:-1]
     return written[1:] if written.startswith("'") else written
+
+
+# A cell is looked at many times: as a mark, a name, a length.
+_kept_text = lru_cache(maxsize=8192)(_plain_text)
 
 
 def is_nothing(cell: Cell) -> bool:
@@ -107,10 +121,12 @@ def _minutes(cell: Cell, unit: Unit, short_clock: str) -> float | None:
         return (cell.replace(tzinfo=None) - datetime(1899, 12, 31)).total_seconds() / 60  # noqa: DTZ001
     if isinstance(cell, date):
         return None
-    return _told_minutes(text(cell).casefold(), unit, short_clock)
+    return _minutes_in_words(text(cell).casefold(), unit, short_clock)
 
 
-def _told_minutes(written: str, unit: Unit, short_clock: str) -> float | None:
+def _minutes_in_words(written: str, unit: Unit, short_clock: str) -> float | None:
+    if len(written) > LONGEST_VALUE:
+        return None
     if written in _WHOLE_WORDS:
         return _WHOLE_WORDS[written]
     if _PLAIN_NUMBER.fullmatch(written):
@@ -218,6 +234,8 @@ def moment(
         return None
     if isinstance(cell, float | int):
         return _of_number(float(cell), zone)
+    if len(cell) > LONGEST_VALUE:
+        return None
     written = re.sub(r"(?<=\d)t(?=\d)", " ", text(cell).casefold())
     written = _WEEKDAY.sub("", written)
     written = re.sub(r"(?<=\d) ?(?:г\.|года|г)(?=[ ,]|$)", "", written)
@@ -330,7 +348,7 @@ def clock(cell: Cell) -> time | None:
         return None
     if isinstance(cell, float) and 0 <= cell < 1:
         return (datetime(1900, 1, 1) + timedelta(days=cell, milliseconds=500)).time().replace(microsecond=0)  # noqa: DTZ001
-    if not isinstance(cell, str):
+    if not isinstance(cell, str) or len(cell) > LONGEST_VALUE:
         return None
     written = text(cell).casefold()
     if dotted := _DOTTED_TIME.fullmatch(written):
@@ -348,7 +366,7 @@ _SHORT_DAYS = (
 def day_in(words: str, order: Order = "day first", year: int | None = None) -> date | None:
     """The one day that a line of words names («Вебинар 6 октября 2021, утро»); None if it names none or several.
     ``year``: of a day that names none («6 октября»)."""
-    written = text(words).casefold()
+    written = text(words).casefold()[:LONGEST_ADDRESSES]
     found: set[date] = set()
     for pattern in _DAYS:
         for one in pattern.finditer(written):

@@ -6,7 +6,7 @@ Platforms differ in headings, sections and the order of dates (``platforms``); e
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta, tzinfo
 from itertools import islice
@@ -39,7 +39,7 @@ def read(tables: Sequence[Table], options: ReadOptions, *, source: str = "") -> 
     for tables without a single address."""
     shown = [unfolded(table) for table in tables if not table.is_hidden and table.rows]
     found = [(table, [_settled(block) for block in blocks(table, options.mappings)]) for table in shown]
-    usable = [block for _, some in found for block in some if _is_usable(block, options.mappings)]
+    usable = {id(block): block for _, some in found for block in some if _is_usable(block, options.mappings)}
     if not usable:
         check_people(shown or tables)
         raise _unknown(_to_ask_about(shown))
@@ -53,10 +53,11 @@ def read(tables: Sequence[Table], options: ReadOptions, *, source: str = "") -> 
     order = _order(shown, platform, options)
     years = {one.began.year for table in shown if (one := about(table, order, options.zone)).began}
     year = options.held_on.year if options.held_on else years.pop() if len(years) == 1 else None
-    told = [about(table, order, options.zone, year) for table in shown]
-    whole = _together(told)
+    told = {id(table): about(table, order, options.zone, year) for table in shown}
+    whole = _together(list(told.values()))
+    of_table = {id(block): id(table) for table, some in found for block in some}
     parts = [
-        Part(block, number, order, _beside(told[shown.index(block.table)], whole), _length(block, order, options.zone))
+        Part(block, number, order, _beside(told[of_table[id(block)]], whole), _length(block, order, options.zone))
         for number, block in _numbered(taken)
     ]
     visits = [visit for part in parts for visit in visits_of(part, options)]
@@ -96,7 +97,7 @@ def _as_named(block: Block, options: ReadOptions) -> str:
 
 
 def _taken(
-    found: Sequence[tuple[Table, Sequence[Block]]], usable: Sequence[Block]
+    found: Sequence[tuple[Table, Sequence[Block]]], usable: Mapping[int, Block]
 ) -> tuple[list[Block], list[str], list[str]]:
     """The blocks that are read; doubts and remarks about the others."""
     taken: list[Block] = []
@@ -110,7 +111,7 @@ def _taken(
             about_what = platforms.section(block.title) or kind
             if about_what == "activities" and len(usable) > 1:
                 remarks.append(f"{block.title or where}: это не список участников, пропущено")
-            elif block in usable or about_what in platforms.LEFT_OUT_BY_SECTION:
+            elif id(block) in usable or about_what in platforms.LEFT_OUT_BY_SECTION:
                 taken.append(block)
             elif about_what not in ("summary", "activities"):
                 what = f"в книге ещё {where}" if table.sheet else f"{table.where}: ещё одна часть"
