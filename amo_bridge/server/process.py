@@ -28,8 +28,8 @@ from amo_bridge.runtime.connection import account_client, known_account
 from amo_bridge.runtime.host import Host
 from amo_bridge.server import options
 from amo_bridge.server.options import ServeOptions, StartRefused
-from amo_bridge.web.accounts import Accounts
 from amo_bridge.storage.backup import BESIDE
+from amo_bridge.web.accounts import Accounts
 from amo_bridge.web.app import create_app
 from amo_bridge.web.auth.guard import TOKEN
 from amo_bridge.web.context import EXTENSION as PAGES

@@ -23,8 +23,8 @@ from sqlalchemy import func, make_url, select, update
 from amo_bridge import file_lock
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError
-from amo_bridge.storage.accounts import CLOCK_AHEAD, RESTORED_AT, RESTORED_COPY_OF, Cursors
 from amo_bridge.private_files import make_folder
+from amo_bridge.storage.accounts import CLOCK_AHEAD, RESTORED_AT, RESTORED_COPY_OF, Cursors
 from amo_bridge.storage.database import DATABASE, Store
 from amo_bridge.storage.secrets import KEY_FILE, SMALL_STATE
 from amo_bridge.storage.tables import accounts, cursors, events, imports, outbox

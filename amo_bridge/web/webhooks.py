@@ -14,8 +14,9 @@ from urllib.parse import parse_qs
 
 import structlog
 from flask import Blueprint, Response, g, request
-from flask_limiter.util import get_remote_address
 from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
 
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.intake.reception import KEPT, VENDORS, receive, settings_of
@@ -26,11 +27,11 @@ from amo_bridge.runtime.host import Application
 from amo_bridge.runtime.worker import BIZON
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.tables import LONGEST_BIZON_ID
-from amo_bridge.web.auth.rate_limit import limiter
 from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings
 
 log = structlog.get_logger()
 BIZON_MOST_BYTES = 64 * 1024
+form_limiter = FixedWindowRateLimiter(MemoryStorage())
 
 
 def bizon_blueprint(bridges: Callable[[], Iterable[AccountRuntime]]) -> Blueprint:
@@ -246,7 +247,7 @@ def _is_within_rate(bridge: AccountRuntime, address: IntakeAddress) -> bool:
     if address.vendor.name != "html" or section is None or section.html is None or request.method == "GET":
         return True
     limit = RateLimitItemPerMinute(section.html.per_minute)
-    return limiter.limiter.hit(limit, "intake", bridge.config.account.url, get_remote_address())
+    return form_limiter.hit(limit, "intake", bridge.config.account.url, request.remote_addr or "")
 
 
 def _for_browsers(response: Response, settings: VendorSettings) -> Response:
