@@ -34,7 +34,7 @@ from support.doc_files import (
 
 from amo_bridge.cli import main
 from amo_bridge.cli.click_ru import Missing
-from amo_bridge.config.account_check import unknown_names
+from amo_bridge.config.account_fit import unknown_names
 from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient

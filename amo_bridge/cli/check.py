@@ -11,9 +11,11 @@ import click
 
 from amo_bridge.channels.registry import connected_vendors, rivals, unconnected
 from amo_bridge.cli.click_ru import Command
-from amo_bridge.cli.common import config_option, load_or_exit, tell_and_exit
+from amo_bridge.cli.common import CONFIG_BROKEN, config_option, load_or_exit, tell, tell_and_exit
 from amo_bridge.clock import SystemClock
-from amo_bridge.config.account_check import unknown_names
+from amo_bridge.config.account_fit import PROVISION, NameIssue
+from amo_bridge.config.account_fit import fit as compare_names
+from amo_bridge.config.files import ConfigFile, with_new_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import describe
 from amo_bridge.engine.alerts import warning
@@ -21,6 +23,7 @@ from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.errors import BridgeError, ChannelError, ConfigError
 from amo_bridge.rules.old_import_paths import old_imports
 from amo_bridge.runtime.connection import read_account, tokens
+from amo_bridge.runtime.startup import known_ids
 
 
 def warnings(config: Config) -> Iterator[str]:
@@ -64,9 +67,13 @@ CHANNEL_UNREACHABLE = 4
 
 @click.command(cls=Command)
 @config_option
+@click.option("--fix", is_flag=True, help="Записать в файл новые имена того, что переименовано в amoCRM.")
 @click.option("--offline", is_flag=True, help="Только сам файл, без обращения к amoCRM, почте и Telegram.")
-def check(config_path: Path, offline: bool) -> None:
+def check(config_path: Path, offline: bool, fix: bool) -> None:
     """Проверить настройку: сам файл и каждое имя в нём.
+
+    Имена выключенных правил не сверяются. Что в amoCRM переименовали, мост находит по номеру и работает дальше; новое
+    имя в файл запишет --fix.
 
     Код выхода: 0 — всё верно; 2 — ошибки в настройке; 3 — файл верен, но amoCRM не ответила и имена не сверены; 4 —
     почтовый сервер или бот не пускает.
@@ -84,14 +91,36 @@ def check(config_path: Path, offline: bool) -> None:
     except BridgeError as error:
         click.echo(f"Имена не сверены с аккаунтом {config.account.url}: {describe(error)}", err=True)
         sys.exit(CRM_UNREACHABLE)
-    if problems := unknown_names(config, account):
-        tell_and_exit(problems)
+    compared = compare_names(config, account, known_ids(config, os.environ))
+    if fix and compared.renamed:
+        config = _with_new_names(config, compared.renamed)
+        compared = compare_names(config, account, known_ids(config, os.environ))
+    for words in compared.told("renamed"):
+        click.echo(f"Внимание: {words}; это сделает amo-bridge check --fix", err=True)
+    if problems := compared.problems:
+        tell(problems)
+        if compared.told("lost"):
+            click.echo(f"Правила с ошибками не работают, остальные работают; {PROVISION}", err=True)
+        sys.exit(CONFIG_BROKEN)
     click.echo(f"Аккаунт «{account.name}» ({config.account.url}) знает все имена из настройки")
     if words := warning(tokens(config, os.environ).expires_at, SystemClock().now()):
         click.echo(f"Внимание: {words}", err=True)
     _warn(config)
     if not _channels_let_us_in(config):
         sys.exit(CHANNEL_UNREACHABLE)
+
+
+def _with_new_names(config: Config, renamed: list[NameIssue]) -> Config:
+    """The config written anew, with the names that amoCRM has now. Ends the command if the file can't be written."""
+    file = ConfigFile(config.path, config.data_folder, os.environ)
+    try:
+        before = file.read()
+        file.save(with_new_names(before.text, renamed), before.mark)
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+    for old, new in dict.fromkeys((issue.name, issue.new_name) for issue in renamed):
+        click.echo(f"Заменено в файле: «{old}» → «{new}»")
+    return load_or_exit(config.path)
 
 
 def _warn(config: Config) -> None:

@@ -12,7 +12,7 @@ from rich.progress import Progress
 
 from amo_bridge.cli.click_ru import Command
 from amo_bridge.cli.common import agrees, config_option, console, load_or_exit, tell_and_exit
-from amo_bridge.config.account_check import unknown_names
+from amo_bridge.config.account_fit import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient

@@ -1,4 +1,4 @@
-"""Compare every name in the config with the account: stages, fields, people, reasons, task types."""
+"""Look-ups of the config's names in the account: stages, fields, choices, people, reasons, task types."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from amo_bridge.config.channels import VENDOR_SECTIONS
-from amo_bridge.config.diagnostics import place, problem
-from amo_bridge.config.loader import A_RULE, RULES
 from amo_bridge.config.model import MANAGER, Config
-from amo_bridge.config.toml_lines import line_of
 from amo_bridge.crm.account import Account, Field
 from amo_bridge.errors import AmbiguousName, UnknownName
 from amo_bridge.rules.deal import BUILT_IN_FIELDS
@@ -21,6 +18,7 @@ from amo_bridge.rules.option_types import (
     DateFieldName,
     FieldName,
     LossReasonName,
+    OptionName,
     PersonName,
     PipelineName,
     SeriesName,
@@ -33,9 +31,9 @@ from amo_bridge.rules.option_types import (
     names_in,
 )
 from amo_bridge.text.names import nearest, same_name
-from amo_bridge.text.scripts import Scripts
 from amo_bridge.text.templates import Templates
 
+LOSS_REASON_FIELD = "Причина отказа"
 DATE_TYPES = ("date", "date_time", "birthday")
 
 
@@ -43,35 +41,8 @@ class Misfit(Exception):
     """The account knows the name, but not as what the config needs. The text is the problem (Russian)."""
 
 
-def unknown_names(config: Config, account: Account) -> list[str]:
-    """All problems, each with file, line, block, key and the nearest right word; empty when every name is there."""
-    found = []
-    for path, name in account_names(config):
-        length = A_RULE if path[0] in RULES else 1
-        for words in _problems(name, config, account):
-            where = place(path[:length], path[length:])
-            found.append(problem(config.path.name, line_of(config.lines, path), where, words))
-    key = ("bridge", "scripts")
-    for words in _script_problems(config, account):
-        found.append(problem(config.path.name, line_of(config.lines, key), place(key[:1], key[1:]), words))
-    return list(dict.fromkeys(found))
-
-
-def _script_problems(config: Config, account: Account) -> Iterator[str]:
-    scripts = Scripts(config.scripts_folder)
-    folder = config.scripts_folder
-    if "scripts" in config.bridge.model_fields_set and folder is not None and not folder.is_dir():
-        yield f"папки со скриптами {folder} нет"
-    yield from scripts.problems()
-    for name, field in scripts.field_names():
-        for words in _problems(FieldName(field), config, account):
-            yield f"скрипт «{name}»: {words}"
-
-
-def contact_fields(config: Config, account: Account) -> list[int]:
-    """The ids of the contacts' fields that the config speaks of. Raises UnknownName."""
-    names = {name for _, name in account_names(config) if isinstance(name, ContactFieldName)}
-    return sorted({account.field(name, "contacts").id for name in names})
+class Inactive(Misfit):
+    """The user is there, but can't be given anything."""
 
 
 def account_names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName]]:
@@ -87,20 +58,21 @@ def account_names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName
     yield from names_in(config.channels.people, ("people",))
     yield from names_in(config.channels.series.named, ("series",))
     for rule in config.rules:
-        # A rule that is switched off must be right as well: the switch may be turned any time.
         yield from names_in(rule.options, rule.path)
 
 
-def _problems(name: AccountName, config: Config, account: Account) -> Iterator[str]:
+def look_up(name: AccountName, config: Config, account: Account) -> None:
+    """Raises UnknownName or Misfit if the account does not know the name as what it is meant to be."""
+    find = next(LOOK_UPS[kind] for kind in type(name).__mro__ if kind in LOOK_UPS)
+    find(name, config, account)
+
+
+def simple_names(name: AccountName) -> Iterator[AccountName]:
+    """The name itself; of a text the fields that it has places for."""
     if isinstance(name, Text):
-        for field in name.field_names:
-            yield from _problems(FieldName(field), config, account)
-        return
-    look_up = next(LOOK_UPS[kind] for kind in type(name).__mro__ if kind in LOOK_UPS)
-    try:
-        look_up(name, config, account)
-    except (UnknownName, Misfit) as error:
-        yield str(error)
+        yield from (FieldName(field) for field in name.field_names)
+    else:
+        yield name
 
 
 def _field(name: str, config: Config, account: Account) -> None:
@@ -145,7 +117,7 @@ def _built_in(name: str) -> str | None:
 def _user(name: str, config: Config, account: Account) -> None:
     user = account.user(name)
     if not user.is_active:
-        raise Misfit(f"пользователь «{user.name}» отключён в amoCRM: ему ничего не поручить, назовите другого")
+        raise Inactive(f"пользователь «{user.name}» отключён в amoCRM: ему ничего не поручить, назовите другого")
 
 
 def _person(name: str, config: Config, account: Account) -> None:
@@ -158,6 +130,23 @@ def _person(name: str, config: Config, account: Account) -> None:
         raise
     except UnknownName as error:
         raise UnknownName("роли или пользователя", name, nearest=error.nearest or nearest(name, roles)) from error
+
+
+def _option(name: OptionName, config: Config, account: Account) -> None:
+    """Of a field without choices any text may be meant; what is wrong with the field itself is told of the field."""
+    if same_name(name.field, LOSS_REASON_FIELD):
+        account.loss_reason(name)
+    elif field := field_with_choices(name.field, account):
+        account.option(field, name)
+
+
+def field_with_choices(name: str, account: Account) -> Field | None:
+    """The deal's field of this name, if it has choices."""
+    try:
+        field = account.field(name)
+    except UnknownName:
+        return None
+    return field if field.enums else None
 
 
 def _template(name: str, config: Config, account: Account) -> None:
@@ -176,7 +165,8 @@ def _series(name: str, config: Config, account: Account) -> None:
         raise UnknownName("серии писем", name, nearest=nearest(name, config.channels.series.named))
 
 
-LOOK_UPS: Mapping[type[AccountName], Callable[[str, Config, Account], Any]] = {
+LOOK_UPS: Mapping[type[AccountName], Callable[[Any, Config, Account], Any]] = {
+    OptionName: _option,
     StageName: lambda name, config, account: account.stage(name),
     PipelineName: lambda name, config, account: account.pipeline(name),
     FieldName: _field,

@@ -7,7 +7,8 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,11 +17,15 @@ import tomlkit
 from tomlkit.exceptions import ParseError
 from tomlkit.items import Table
 
+from amo_bridge.config.account_fit import NameIssue
 from amo_bridge.config.loader import load, load_text
 from amo_bridge.config.model import Config
+from amo_bridge.config.toml_lines import KeyPath, strings_of
 from amo_bridge.errors import ConfigError, why_not
 from amo_bridge.file_lock import file_lock
 from amo_bridge.private_files import make_file, make_folder
+
+TEXT_PLACE = re.compile(r"\{[^{}]+\}")
 
 
 def with_key(text: str, block: Sequence[str], key: str, value: bool | str) -> str:
@@ -61,6 +66,44 @@ def _is_header(line: str, block: Sequence[str]) -> bool:
     if not (bare.startswith("[") and bare.endswith("]")):
         return False
     return [part.strip().strip("\"'") for part in bare[1:-1].split(".")] == list(block)
+
+
+def with_new_names(text: str, issues: Iterable[NameIssue]) -> str:
+    """The text with what was renamed in amoCRM under its new names, comments and everything else left as they are.
+
+    What stands where this does not find it stays; the config still works by the name's id."""
+    wanted = {(_plain_path(one.path), one.name): one.new_name for one in issues if one.new_name}
+    pieces, at = [], 0
+    for string in strings_of(text):
+        raw = text[string.start : string.end]
+        new = _renamed_string(raw, _plain_path(string.path), wanted)
+        if new is not None:
+            pieces += [text[at : string.start], new]
+            at = string.end
+    return "".join([*pieces, text[at:]])
+
+
+def _renamed_string(raw: str, path: tuple[str, ...], wanted: Mapping[tuple[tuple[str, ...], str], str]) -> str | None:
+    try:
+        before = after = str(tomllib.loads(f"x = {raw}")["x"])
+    except tomllib.TOMLDecodeError:
+        return None
+    for (place, old), new in wanted.items():
+        if place != path:
+            continue
+        if after == old:
+            after = new
+        elif f"{{{old}}}" in after:
+            after = after.replace(f"{{{old}}}", f"{{{new}}}")
+        elif path[-1] != before and not TEXT_PLACE.search(after):
+            # A due phrase: «field: Дата оплаты + 2 d».
+            after = after.replace(old, new)
+    return None if after == before else tomlkit.string(after, multiline="\n" in after).as_string()
+
+
+def _plain_path(path: KeyPath) -> tuple[str, ...]:
+    """Without numbers of elements: a lone one needs no list. Options spell ``is`` as ``is_``."""
+    return tuple(step.rstrip("_") for step in path if isinstance(step, str))
 
 
 def difference(old: str, new: str) -> list[str]:

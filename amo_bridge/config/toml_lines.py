@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 KeyPath = tuple[str | int, ...]
 
@@ -44,6 +44,24 @@ def lines_of(text: str) -> dict[KeyPath, int]:
     return found
 
 
+class StringAt(NamedTuple):
+    """A string of the text: ``text[start:end]`` with its quotes. ``path``: the key whose value it is, or the key."""
+
+    path: KeyPath
+    start: int
+    end: int
+
+
+def strings_of(text: str) -> list[StringAt]:
+    """Every string that is a value or (part of) a key, in the order of the file; a bare key is not among them."""
+    scanner = _Scanner(text)
+    try:
+        scanner.scan()
+    except _NotToml:
+        return scanner.strings
+    return scanner.strings
+
+
 def line_of(lines: Mapping[KeyPath, int], path: tuple[Any, ...]) -> int | None:
     """The line of a key, or of the nearest thing around it that has one."""
     while path:
@@ -56,6 +74,7 @@ def line_of(lines: Mapping[KeyPath, int], path: tuple[Any, ...]) -> int | None:
 class _Scanner:
     def __init__(self, text: str) -> None:
         self.places: list[tuple[KeyPath, int]] = []
+        self.strings: list[StringAt] = []
         self._text = text
         self._at = 0
         self._starts = [match.end() for match in re.finditer("\n", text)]
@@ -73,7 +92,7 @@ class _Scanner:
         line, brackets = self._line(), 2 if self._text.startswith("[[", self._at) else 1
         self._at += brackets
         path: KeyPath = ()
-        for part in self._key():
+        for part in self._key(path):
             # A list of tables: what follows is about its newest element.
             path = (*path, part)
             path = (*path, self._elements[path]) if path in self._elements else path
@@ -87,7 +106,7 @@ class _Scanner:
         return path
 
     def _pair(self, table: KeyPath) -> None:
-        line, path = self._line(), (*table, *self._key())
+        line, path = self._line(), (*table, *self._key(table))
         self.places.append((path, line))
         self._take("=")
         self._value(path)
@@ -100,7 +119,7 @@ class _Scanner:
         elif opening == "{":
             self._inside("}", path, lambda number, table: self._pair(table))
         elif opening and opening in "\"'":
-            self._match(_STRING)
+            self._match(_STRING, path)
         else:
             self._match(_SCALAR)
 
@@ -118,13 +137,16 @@ class _Scanner:
                 self._at += 1
         self._take(closing)
 
-    def _key(self) -> tuple[str, ...]:
-        parts = []
+    def _key(self, table: KeyPath) -> tuple[str, ...]:
+        parts: list[str] = []
         while True:
             self._skip_blank()
             quoted = self._text[self._at : self._at + 1] in ('"', "'")
+            start = self._at
             part = self._match(_STRING if quoted else _PART)
             parts.append(part[1:-1] if quoted else part)
+            if quoted:
+                self.strings.append(StringAt((*table, *parts), start, self._at))
             self._skip_blank()
             if not self._text.startswith(".", self._at):
                 return tuple(parts)
@@ -142,10 +164,13 @@ class _Scanner:
             raise _NotToml(sign)
         self._at += len(sign)
 
-    def _match(self, pattern: re.Pattern[str]) -> str:
+    def _match(self, pattern: re.Pattern[str], path: KeyPath | None = None) -> str:
+        """``path``: of a string's value, to be noted."""
         found = pattern.match(self._text, self._at)
         if found is None:
             raise _NotToml(pattern.pattern)
+        if path is not None:
+            self.strings.append(StringAt(path, self._at, found.end()))
         self._at = found.end()
         return found[0]
 

@@ -308,6 +308,13 @@ class Account:
                 return stage
         raise UnknownName("этапа", f"{pipeline_id} / {status_id}")
 
+    def past_stage(self, pipeline_id: int, status_id: int) -> Stage:
+        """A stage on which a deal was once: one that was deleted since then has a name of ours."""
+        if self.has_stage(pipeline_id, status_id):
+            return self.stage_of(pipeline_id, status_id)
+        pipeline = next((one.name for one in self.pipelines if one.id == pipeline_id), f"воронка {pipeline_id}")
+        return Stage(pipeline_id, status_id, pipeline, f"удалённый этап {status_id}")
+
     def has_stage(self, pipeline_id: int, status_id: int) -> bool:
         """Whether the pipeline has such a status."""
         return any(stage.key == (pipeline_id, status_id) for stage in self.stages)

@@ -3,13 +3,15 @@ notice by his own ways when amoCRM takes no tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
 from amo_bridge.clock import Clock
+from amo_bridge.config.account_fit import NameIssue
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.effects import Effect, Kind
@@ -33,6 +35,10 @@ STOPPED_NOW = (
     "amoCRM не пустит его снова. Что проверить — docs/troubleshooting.md, раздел «401, 402, 403»"
 )
 
+NAMES_DIFFER = "имена в amoCRM и в настройке разошлись"
+NAMES_ADVICE = "Остальные правила работают. Исправить — страница «Правила» моста или amo-bridge check --fix"
+MOST_NAMES = 10
+
 
 class Alerts:
     def __init__(self, store: Store, account_id: int, rules: CurrentRules, clock: Clock) -> None:
@@ -54,6 +60,15 @@ class Alerts:
     def tell(self, text: str, about: str) -> None:
         """Set a task for the person of ``[bridge] tell``, on no card. ``about`` tells one thing from another."""
         self._task(text, about)
+
+    def tell_of_names(self, broken: Mapping[str, str], issues: Iterable[NameIssue]) -> None:
+        """Set one task about all names that the account does not know as the config writes them."""
+        words = [f"правило {rule} сломано и не работает: {why}" for rule, why in broken.items()]
+        words += [issue.told for issue in issues if issue.state != "lost" or not issue.rule]
+        told = "; ".join(dict.fromkeys(words[:MOST_NAMES]))
+        more = f" … и ещё {len(words) - MOST_NAMES}" if len(words) > MOST_NAMES else ""
+        digest = hashlib.sha256(told.encode()).hexdigest()[:12]
+        self._task(f"{NAMES_DIFFER}: {told}{more}. {NAMES_ADVICE}", f"names:{digest}")
 
     def _task(self, text: str, about: str) -> int | None:
         """The user id of whom the task is for; None if there is nobody."""

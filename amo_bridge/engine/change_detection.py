@@ -91,7 +91,7 @@ class Observer:
             stage=stage,
             stage_name=self._account.stage_of(*stage).title,
             from_stage=origin,
-            from_stage_name=self._account.stage_of(*origin).title if origin else "",
+            from_stage_name=self._account.past_stage(*origin).title if origin else "",
             is_new=before is None and origin is None and _is_new(now, event),
             **common,
         )

@@ -106,7 +106,7 @@ class Viewer:
             contact_ids=record.contact_ids,
             company_id=record.company_id,
             fields=self._reader.values(record),
-            stays=tuple(Stay(self._account.stage_of(*stay.stage), stay.since) for stay in stays),
+            stays=tuple(Stay(self._account.past_stage(*stay.stage), stay.since) for stay in stays),
         )
         return deal if people is None else replace(deal, contacts=tuple(self._people(record, people)))
 

@@ -26,6 +26,7 @@ from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.accounts import RestoredCopy
 
 Outcome = Literal["acts", "would_act", "skipped", "failed", "held"]
+BROKEN = "правило сломано: "
 
 
 @dataclass(frozen=True)
@@ -225,6 +226,8 @@ class Dispatcher:
                 f"случилось до возврата данных из копии от {copy.made_at:%d.%m.%Y %H:%M} UTC: что мост об этом уже "
                 "сделал, он не помнит; повторить — amo-bridge replay"
             )
+        if rule.broken:
+            return f"{BROKEN}{rule.broken}"
         if event.at is None or self._clock.now() - event.at <= rule.max_lateness:
             return ""
         return f"слишком поздно: случилось {event.at:%d.%m.%Y %H:%M} UTC, правило ждёт {describe(rule.max_lateness)}"

@@ -114,7 +114,7 @@ class Timetable:
         self._calendar_options = calendar_options
         self._viewer = viewer
         self._calendar = calendar
-        scheduled = [(rule, rule.handler) for rule in rules if rule.enabled]
+        scheduled = [(rule, rule.handler) for rule in rules if rule.works]
         self._rules = {rule.name: (rule, how.steps) for rule, how in scheduled if isinstance(how, Schedule)}
         self.recurring = frozenset(
             rule.name for rule, how in scheduled if isinstance(how, Schedule) and how.recurs(rule.options)
@@ -168,5 +168,7 @@ def _keyed(deal: Deal, rule: Rule, steps: Iterable[Step]) -> Iterator[tuple[Time
 
 def _digest(rule: Rule, steps: StepsOf, shared: str) -> str:
     """``shared``: the program's version and the calendar. The agency's own code has no version: its text counts."""
-    parts = (shared, inspect.getsource(inspect.getmodule(steps) or steps), rule.options.model_dump_json(by_alias=True))
+    # As written: a name that was only renamed in amoCRM changes no step.
+    options = rule.written or rule.options
+    parts = (shared, inspect.getsource(inspect.getmodule(steps) or steps), options.model_dump_json(by_alias=True))
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=32).hexdigest()

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.config.account_check import contact_fields
+from amo_bridge.config.account_fit import contact_fields
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient

@@ -34,6 +34,7 @@ from amo_bridge.rehearsal.simulation import rehearsing
 from amo_bridge.rehearsal.source import Source, from_account
 from amo_bridge.runtime.connection import Connection
 from amo_bridge.runtime.rehearsal_jobs import Rehearsal, Rehearsals
+from amo_bridge.runtime.startup import known_fit
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import Store
 
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str]) -> None:
     try:
         key = known_key(store, config.account.url)
         assert key is not None, "the leader has met the account"
-        rehearse(config, store, key, int(arguments[1]))
+        rehearse(known_fit(config, os.environ, store).working, store, key, int(arguments[1]))
     finally:
         store.close()
 

@@ -19,7 +19,7 @@ from amo_bridge.engine.effects import OUTSIDE
 from amo_bridge.engine.metrics import Metrics
 from amo_bridge.engine.scheduler import Replanner
 from amo_bridge.engine.timers import FIRED, OPEN
-from amo_bridge.errors import BridgeError
+from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rehearsal.known_state import NOTHING, Known, begin_rules, remember
 from amo_bridge.rehearsal.results import SimulatedAction, actions_after, last_line
 from amo_bridge.runtime.connection import Shutdown
@@ -159,6 +159,8 @@ def _begun(config: Config, store: Store, hands: SimulationClock, known: Known) -
         closing=Shutdown(Event()),
     )
     assert identified.context is not None
+    if problems := identified.context.fit.told("lost"):
+        raise ConfigError(problems)
     begin_rules(store, identified.account_id, known)
     context, key = identified.context, identified.account_id
     client = context.connection.client()

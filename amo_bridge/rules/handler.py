@@ -64,7 +64,8 @@ class Rule:
     """A handler plus its named block: «[handlers.file_moves_deal.offer]».
 
     ``max_lateness``: what happened longer ago is not acted on any more. ``most_per_hour``: how often it may act on one
-    deal within an hour before it is taken for a loop.
+    deal within an hour before it is taken for a loop. ``broken``: why it can't work though it is switched on: the
+    account has lost a name of its (Russian). ``written``: the options as the config has them, where a name was renamed.
     """
 
     handler: Handler
@@ -77,6 +78,13 @@ class Rule:
     off_reason: str = ""
     max_lateness: timedelta = timedelta(hours=24)
     most_per_hour: int = 10
+    broken: str = ""
+    written: Options | None = None
+
+    @property
+    def works(self) -> bool:
+        """Is it switched on, and does the account know what it speaks of?"""
+        return self.enabled and not self.broken
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -132,6 +132,26 @@ class PersonName(AccountName):
     kind = "роль или пользователь"
 
 
+class OptionName(AccountName):
+    """A choice of a select field, as a condition compares it. ``field``: of which field; empty while nobody has said.
+
+    In a field that has no choices it is a text like any other."""
+
+    kind = "вариант поля"
+    field: str = ""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(cls.checked, core_schema.str_schema(strict=True))
+
+    @classmethod
+    def of(cls, field: str, text: str) -> Self:
+        """The choice of this field."""
+        option = cls(text)
+        option.field = field
+        return option
+
+
 class Text(AccountName):
     """A text with places to fill in: «Позвонить по сделке {Название}». Every place is a deal's field.
 
@@ -206,10 +226,76 @@ def names_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tup
         for key, item in value.items():
             if isinstance(key, AccountName):
                 yield (*path, str(key)), key
+            if option := _option_written(key, item):
+                yield (*path, str(key)), option
             yield from names_in(item, (*path, str(key)))
     elif isinstance(value, list | tuple | set | frozenset):
         for number, item in enumerate(value):
             yield from names_in(item, (*path, number))
+
+
+def _option_written(key: object, item: object) -> OptionName | None:
+    """The choice that a table «field → text» writes into a field; None for a text that is filled in later."""
+    is_plain = isinstance(item, Text) and not Text.PLACE.search(item)
+    return OptionName.of(key, str(item)) if is_plain and isinstance(key, FieldName | CustomFieldName) else None
+
+
+Rename = Callable[[AccountName], "str | None"]
+"""A name of the config → what the account calls it now; None: the same."""
+
+
+def with_names(value: Any, rename: Rename) -> Any:
+    """The option model (or list, mapping) with every account name renamed; what is the same is not copied.
+
+    What a rule takes from a section is renamed too: it is the rule's own copy."""
+    match value:
+        case Text():
+            return type(value)(Text.PLACE.sub(lambda found: f"{{{_renamed_place(value, found[1], rename)}}}", value))
+        case OptionName():
+            new = rename(value)
+            # The field may have been renamed too.
+            field = rename(FieldName(value.field)) or value.field
+            return type(value).of(field, new or str(value))
+        case AccountName():
+            return value if (new := rename(value)) is None else type(value)(new)
+        case Due():
+            return _due_with_names(value, rename)
+        case BaseModel():
+            fields = {name: getattr(value, name) for name in type(value).model_fields}
+            changed = {name: new for name, old in fields.items() if (new := with_names(old, rename)) != old}
+            return value.model_copy(update=changed) if changed else value
+        case Mapping():
+            return {
+                with_names(key, rename) if isinstance(key, AccountName) else key: _with_option(key, item, rename)
+                for key, item in value.items()
+            }
+        case list() | tuple() | set() | frozenset():
+            return type(value)(with_names(item, rename) for item in value)
+    return value
+
+
+def _with_option(key: object, item: Any, rename: Rename) -> Any:
+    option = _option_written(key, item)
+    new = rename(option) if option is not None else None
+    return with_names(item, rename) if new is None else type(item)(new)
+
+
+def _renamed_place(text: Text, place: str, rename: Rename) -> str:
+    return (rename(FieldName(place)) or place) if place in text.field_names else place
+
+
+def _due_with_names(due: Due, rename: Rename) -> Due:
+    phrase = quoted = due.phrase
+    for name in due.fields:
+        if new := rename(DateFieldName(name)):
+            phrase, quoted = phrase.replace(name, new), quoted.replace(name, f"«{new}»")
+    if phrase == due.phrase:
+        return due
+    try:
+        return Due.parse(phrase)
+    except ValueError:
+        # The new name has signs of its own, such as a plus.
+        return Due.parse(quoted)
 
 
 # The base of everything that is read from the config: nothing is guessed, nothing is passed over.

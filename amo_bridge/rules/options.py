@@ -34,6 +34,7 @@ from amo_bridge.rules.option_types import (
     CustomFieldName,
     FieldName,
     LossReasonName,
+    OptionName,
     PersonName,
     PipelineName,
     SeriesName,
@@ -111,9 +112,9 @@ class Condition(Options):
     """
 
     field: FieldName | None = None
-    is_: str | None = Field(default=None, alias="is")
-    is_not: str | None = None
-    one_of: tuple[str, ...] = ()
+    is_: OptionName | None = Field(default=None, alias="is")
+    is_not: OptionName | None = None
+    one_of: tuple[OptionName, ...] = ()
     filled: bool | None = None
     tag: TagName | None = None
 
@@ -122,6 +123,9 @@ class Condition(Options):
         asked = [self.is_ is not None, self.is_not is not None, bool(self.one_of), self.filled is not None]
         if (self.field is None) == (self.tag is None) or sum(asked) != (self.field is not None):
             raise ValueError("нужно одно из: field вместе с is, is_not, one_of или filled; либо tag")
+        for option in (self.is_, self.is_not, *self.one_of):
+            if option is not None and self.field is not None:
+                option.field = self.field
         return self
 
     def holds(self, deal: Deal) -> bool:

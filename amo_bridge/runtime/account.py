@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 
 from amo_bridge import file_lock
 from amo_bridge.clock import Clock, SystemClock
+from amo_bridge.config.account_fit import Fit
 from amo_bridge.config.model import Config
 from amo_bridge.engine import alerts
 from amo_bridge.engine.inbox import Inbox
@@ -24,7 +25,7 @@ from amo_bridge.runtime.leader import Leader
 from amo_bridge.runtime.leader_election import LeaderElection, LeaderLoop
 from amo_bridge.runtime.oauth_flow import Connecting
 from amo_bridge.runtime.shared import SharedResources
-from amo_bridge.runtime.startup import AccountContext, KnownAccount, by_asking, by_what_a_worker_left, known_misfits
+from amo_bridge.runtime.startup import TOLD, AccountContext, KnownAccount, by_asking, by_what_a_worker_left, known_fit
 from amo_bridge.runtime.worker import RECONCILE, Worker
 from amo_bridge.storage.accounts import amo_id_of
 from amo_bridge.storage.secrets import account_name
@@ -161,6 +162,7 @@ class AccountRuntime:
             "leading": self.is_leading,
             "trouble": self.trouble,
             "problems": self.problems,
+            "issues": self._issues(),
             "channels": self._worker.channels.outages if self._worker else {},
             "token_ends_at": None if ends_at is None else datetime.fromtimestamp(ends_at, UTC).isoformat(),
             "token_warning": alerts.warning(ends_at, self.clock.now()),
@@ -176,6 +178,14 @@ class AccountRuntime:
     def requests_per_second(self) -> float:
         """How many requests the account may get from this integration, whatever the number of processes."""
         return self.config.account.requests_per_second
+
+    def _issues(self) -> list[str]:
+        """Broken rules and renamed names: somebody should look, and everything else works."""
+        try:
+            fit = self.fit
+        except (StoreUnavailable, OSError):
+            return []
+        return [f"{rule}: {why}" for rule, why in fit.broken.items()] + fit.told(*TOLD)
 
     def _counts(self) -> dict[str, Any]:
         try:
@@ -224,8 +234,15 @@ class AccountRuntime:
         """Names that the account does not know. Raises BridgeError."""
         if self._work is not None:
             return self._work.misfits(config)
-        # Who has not known the account yet will compare them then.
-        return known_misfits(config, self.environment) if self.role == "web" else []
+        # Who has not met the account yet will compare them then.
+        return known_fit(config, self.environment, self.resources.store).problems if self.role == "web" else []
+
+    @property
+    def fit(self) -> Fit:
+        """The config compared with the account as far as its names are known. Raises StoreUnavailable."""
+        if self._work is not None and self._work.fit.config.path == self.config.path:
+            return self._work.fit
+        return known_fit(self.config, self.environment, self.resources.store)
 
     def take_config(self, config: Config) -> None:
         """It is in force from now on; whoever leads begins anew with it, between two rounds."""

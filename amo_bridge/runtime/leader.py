@@ -7,7 +7,7 @@ from time import monotonic
 
 import structlog
 
-from amo_bridge.config.account_check import unknown_names
+from amo_bridge.config.account_fit import Fit
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.webhooks.subscription import subscribe
@@ -19,6 +19,7 @@ from amo_bridge.runtime.wiring import CompositionRoot
 from amo_bridge.runtime.worker import (
     FIRST_READING,
     IMPORTS,
+    NAMES,
     RECONCILE,
     REHEARSALS,
     RETENTION,
@@ -69,11 +70,16 @@ class Leader:
     def misfits(self, config: Config) -> list[str]:
         """Names that the account does not know; it is asked anew before that is said. Raises BridgeError."""
         context = self._context
-        problems = unknown_names(config, context.account)
+        problems = context.new_problems(config)
         if problems:
             context.account = context.connection.account(refresh=True)
-            problems = unknown_names(config, context.account)
+            problems = context.new_problems(config)
         return problems
+
+    @property
+    def fit(self) -> Fit:
+        """The config compared with the account, as the work goes by it."""
+        return self._context.fit
 
     def take_config(self, config: Config) -> None:
         """The next beginning is by this config, and it comes soon: see LeaderLoop."""
@@ -92,6 +98,7 @@ class Leader:
         self.wants_to_begin_anew = False
         if monotonic() - self._names_read_at > NAMES_KEEP:
             context.account = context.connection.account()
+        context.compare()
         store = LeaderStore(context.store, lead)
         client = context.connection.client(before_send=lead.check)
         root = CompositionRoot(context, store, client, context.connection.client(before_send=lead.check))
@@ -100,7 +107,7 @@ class Leader:
         )
         fill.mark_start()
         worker = root.worker()
-        self._rehearsals.enter(Rehearsals(store, context.account_id, context.clock), context.config)
+        self._rehearsals.enter(Rehearsals(store, context.account_id, context.clock), context.fit.config)
         worker.register_job(REHEARSALS, self._rehearsals.look)
         stop = self._subscribed(client, is_met=fill.is_done)
         fill.run(self._show_filling)
@@ -110,12 +117,15 @@ class Leader:
         worker.request_job(TOKEN_WATCH)
         worker.request_job(TIMERS)
         worker.request_job(IMPORTS)
+        if context.connection.silence is not None:
+            # What is broken may be so by the names of the last time alone.
+            worker.request_job(NAMES)
         if stop is not None:
             worker.say(stop)
         worker.start()
         self.worker = worker
         self._ticker.start(worker)
-        rules = sum(rule.enabled for rule in context.config.rules)
+        rules = sum(rule.works for rule in context.fit.config.rules)
         log.info("ready", account=context.account.subdomain, rules=rules)
 
     def _subscribed(self, client: CrmClient, *, is_met: bool) -> CrmStopped | None:

@@ -10,14 +10,18 @@ from urllib.parse import urlsplit
 import structlog
 
 from amo_bridge.clock import AccountClock, Clock
-from amo_bridge.config.account_check import unknown_names
+from amo_bridge.config.account_fit import Fit, State, fit
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.engine.metrics import AccountMetrics
-from amo_bridge.errors import ConfigError, StoreUnavailable
+from amo_bridge.errors import StoreUnavailable
 from amo_bridge.runtime.connection import HOOK_SECRET, Connection, Shutdown, known_account, known_secret
-from amo_bridge.storage.accounts import key_of, known_key
+from amo_bridge.storage.accounts import KnownNames, key_of, known_key
 from amo_bridge.storage.database import Store
+
+log = structlog.get_logger()
+TOLD: tuple[State, ...] = ("lost", "renamed", "inactive")
+"""States of names that people are told of."""
 
 
 @dataclass
@@ -37,11 +41,36 @@ class AccountContext:
     meters: AccountMetrics
     environment: Mapping[str, str] = field(default_factory=dict)
     under: str = ""
+    fit: Fit = field(init=False)
+    """The config compared with the account: what the work goes by. ``config`` is as the file has it."""
+
+    def __post_init__(self) -> None:
+        self.compare()
+
+    def compare(self, config: Config | None = None, account: Account | None = None) -> Fit:
+        """Take a new config or newer names of the account, and compare them. Raises StoreUnavailable."""
+        self.config, self.account = config or self.config, account or self.account
+        names = KnownNames(self.store, self.account_id)
+        before = self.fit.told(*TOLD) if hasattr(self, "fit") else []
+        self.fit = fit(self.config, self.account, names.read())
+        names.remember(self.fit.found)
+        for issue in self.fit.issues:
+            if issue.state in TOLD and issue.told not in before:
+                log.warning("name not as configured", state=issue.state, rule=issue.rule, problem=issue.told)
+        for rule, why in self.fit.broken.items():
+            log.error("rule is broken", rule=rule, why=why)
+        return self.fit
+
+    def new_problems(self, config: Config) -> list[str]:
+        """What is wrong with the names of another config, but for what is so already in the one at work."""
+        known = {issue.key for issue in self.fit.issues}
+        compared = fit(config, self.account, KnownNames(self.store, self.account_id).read())
+        issues = [one for one in compared.issues if one.state in ("lost", "inactive") and one.key not in known]
+        return list(dict.fromkeys(issue.told for issue in issues))
 
 
 # Where amoCRM is to send its hooks.
 
-log = structlog.get_logger()
 ACCOUNTS = "/accounts/"
 """Under it each of several accounts has its pages."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -102,14 +131,16 @@ def by_asking(
     closing: Shutdown,
     under: str = "",
 ) -> KnownAccount:
-    """From amoCRM itself. Raises CrmError, StoreUnavailable, and ConfigError when the config does not fit."""
+    """From amoCRM itself. Raises CrmError, StoreUnavailable, and ConfigError when there is no token."""
     account_clock = AccountClock(clock)
     connection = Connection(config, environment, store, account_clock, meters=meters, closing=closing)
+    before = known_account(config, environment)
     account = connection.account()
-    if problems := unknown_names(config, account):
-        # The names of the last time can't accuse the config: the account may have them by now.
-        raise connection.silence or ConfigError(problems)
     key = key_of(store, account, config.account.url)
+    if before is not None and before.id == account.id:
+        # A store of an earlier version, or a config changed meanwhile: what its names meant then is still known.
+        names = KnownNames(store, key)
+        names.remember(fit(config, before, names.read()).found)
     secret = connection.remembered(HOOK_SECRET, lambda: secrets.token_urlsafe(32))
     context = AccountContext(
         config=config,
@@ -128,7 +159,30 @@ def by_asking(
     return KnownAccount(key, secret, context)
 
 
-def known_misfits(config: Config, environment: Mapping[str, str]) -> list[str]:
-    """Names that the account does not know, as far as its names are remembered; nothing if they are not."""
-    account = known_account(config, environment)
-    return [] if account is None else unknown_names(config, account)
+def known_fit(config: Config, environment: Mapping[str, str], store: Store) -> Fit:
+    """The config compared with the names of the account as known last, for processes that don't lead; as it is while
+    nobody has met the account. Raises StoreUnavailable."""
+    account, key = known_account(config, environment), known_key(store, config.account.url)
+    if account is None or key is None:
+        return Fit(config)
+    return fit(config, account, KnownNames(store, key).read())
+
+
+def known_ids(config: Config, environment: Mapping[str, str]) -> dict[tuple[str, str], str]:
+    """What the config's names meant when the bridge resolved them last, for commands; empty before it has worked."""
+    known: dict[tuple[str, str], str] = {}
+    try:
+        if account := known_account(config, environment):
+            known = {(one.kind, one.name): one.id for one in fit(config, account).found}
+        if not config.bridge.database and not config.data_folder.is_dir():
+            return known
+        store = Store.at(config.bridge.database, config.data_folder)
+        try:
+            store.prepare()
+            key = known_key(store, config.account.url)
+            return known | (KnownNames(store, key).read() if key is not None else {})
+        finally:
+            store.close()
+    except (StoreUnavailable, OSError) as error:
+        log.warning("remembered names can't be read", error=str(error))
+        return known

@@ -9,7 +9,6 @@ import structlog
 from amo_bridge.channels.port import Port
 from amo_bridge.channels.registry import ChannelContext, ports_of, series_job
 from amo_bridge.channels.sender import ChannelWorkers, channel_senders
-from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.alerts import Alerts, TokenExpiryCheck
 from amo_bridge.engine.evening_digest import EveningDigest
@@ -22,12 +21,13 @@ from amo_bridge.engine.sender import Sender
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import reader_of
-from amo_bridge.runtime.startup import AccountContext, pages_of
+from amo_bridge.runtime.startup import TOLD, AccountContext, pages_of
 from amo_bridge.runtime.worker import (
     BIZON,
     EVENING,
     FIRST_READING,
     IMPORTS,
+    NAMES,
     RECONCILE,
     RETENTION,
     SERIES,
@@ -60,12 +60,12 @@ class CompositionRoot:
         ports: Callable[[ChannelContext], list[Port]] = ports_of,
     ) -> None:
         self.client = client
-        self.rules = CurrentRules(self._rule_engine(context, context.account, store))
+        self.rules = CurrentRules(self._rule_engine(context, store))
         self._context = context
         self._store = store
         self._ports = ports
         self._channel_context = ChannelContext(
-            context.config,
+            context.fit.config,
             context.environment,
             store,
             context.account_id,
@@ -76,7 +76,7 @@ class CompositionRoot:
         )
         self._scheduler = Scheduler(store, context.account_id, context.account_clock, context.clock)
         self._contacts = ContactRefresher.of(
-            store, context.account_id, client, context.clock, context.config, context.account
+            store, context.account_id, client, context.clock, context.fit.config, context.account
         )
         self._contacts.renewed = ContactDates(store, context.account_id, context.clock, self.rules).follow
         self._processor = EventProcessor(
@@ -122,6 +122,7 @@ class CompositionRoot:
         worker.register_job(TIMERS, lambda: self._scheduler.tick(lambda: worker.request_job(TIMERS)))
         worker.register_job(EVENING, EveningDigest(store, key, self.rules, context.account_clock, context.clock).run)
         worker.register_job(SERIES, series_job(self._channel_context).run)
+        worker.register_job(NAMES, self._refresh)
         retention = Retention(store, key, context.clock, context.config.bridge, self.rules.timetable)
         worker.register_job(RETENTION, RetentionJob(retention, lambda: worker.request_job(RETENTION)).run)
         importer = ImportExecutor(
@@ -136,6 +137,7 @@ class CompositionRoot:
         worker.register_job(IMPORTS, ImportJob(importer, lambda: worker.request_job(IMPORTS)).run)
         if bizon := _bizon_job(context, store, self.rules.get, lambda: worker.request_job(BIZON)):
             worker.register_job(BIZON, bizon.run)
+        self._tell_of_names()
         worker.register_job(FIRST_READING, self._first_reading(lambda: worker.request_job(FIRST_READING)).run)
         return worker
 
@@ -164,18 +166,34 @@ class CompositionRoot:
         )
 
     def _refresh(self) -> None:
-        log.info("reading the account again: something unknown appeared")
-        account = self._context.connection.account(refresh=True)
+        """Read the account's names anew, and work by them. Raises CrmError, StoreUnavailable."""
+        context = self._context
+        account = context.connection.account(refresh=True)
+        if account == context.account:
+            return
+        log.info("the account's names have changed")
         # The next beginning, after a change of the config, must not fall back to the older names.
-        self._context.account = account
-        self.rules.replace(self._rule_engine(self._context, account, self._store))
+        context.compare(account=account)
+        self.rules.replace(self._rule_engine(context, self._store))
         self._scheduler.begin(self.rules.timetable())
+        self._tell_of_names()
+
+    def _tell_of_names(self) -> None:
+        """Tell a person of rules that are broken and of names to be put right, once a day as long as it is so."""
+        context = self._context
+        if issues := [issue for issue in context.fit.issues if issue.state in TOLD]:
+            alerts = Alerts(self._store, context.account_id, self.rules, context.clock)
+            alerts.tell_of_names(context.fit.broken, issues)
 
     @staticmethod
-    def _rule_engine(context: AccountContext, account: Account, store: Store) -> RuleEngine:
+    def _rule_engine(context: AccountContext, store: Store) -> RuleEngine:
         mirror = Mirror(store, context.account_id)
         return RuleEngine.of(
-            context.config, account, context.account_clock, mirror.record, pages_of(context.destination, context.under)
+            context.fit.config,
+            context.account,
+            context.account_clock,
+            mirror.record,
+            pages_of(context.destination, context.under),
         )
 
 
@@ -183,10 +201,10 @@ def _bizon_job(
     context: AccountContext, store: Store, rule_engine: Callable[[], RuleEngine], again: Callable[[], None]
 ) -> BizonJob | None:
     """None where the config has no ``[webinar.bizon]``."""
-    section = context.config.webinar.bizon if context.config.webinar else None
+    section = context.fit.config.webinar.bizon if context.fit.config.webinar else None
     if section is None:
         return None
-    settings = BizonSettings(context.config, context.environment)
+    settings = BizonSettings(context.fit.config, context.environment)
     taking = Taking(store, context.account_id, rule_engine, context.clock, pages_of(context.destination))
     return BizonJob(
         BizonReports(store, context.account_id, context.clock),

@@ -14,17 +14,14 @@ import structlog
 from sqlalchemy.engine import make_url
 
 from amo_bridge import logs
-from amo_bridge.config.account_check import unknown_names
 from amo_bridge.config.files import load_folder
 from amo_bridge.config.loader import load, secret
 from amo_bridge.config.model import Config
-from amo_bridge.crm.account import Account
-from amo_bridge.crm.responses import describe
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, ConfigError, why_not
 from amo_bridge.private_files import close_to_others, make_folder
 from amo_bridge.runtime.account import AccountRuntime
-from amo_bridge.runtime.connection import account_client, known_account
+from amo_bridge.runtime.connection import tokens
 from amo_bridge.runtime.host import Host
 from amo_bridge.server import options
 from amo_bridge.server.options import ServeOptions, StartRefused
@@ -104,7 +101,7 @@ def _bridge(order: ServeOptions) -> AccountRuntime:
     _refuse_unwritable_folder(config.data_folder)
     _close_to_others(config)
     if order.role != "web":
-        _refuse_wrong_names(config)
+        _refuse_without_token(config)
     return AccountRuntime(config, os.environ, order.own_url, role=order.role, settle=_settle())
 
 
@@ -127,24 +124,12 @@ def _installation(order: ServeOptions) -> Host:
     return Host(accounts, order.own_url, role=order.role, settle=_settle())
 
 
-def _refuse_wrong_names(config: Config) -> None:
-    """Better no bridge than one that works by a misread regulation. Without amoCRM the check waits until it answers.
-
-    What the account was when it was met last is enough to let hooks in at once: the bridge reads the account anew as
-    it begins, and ``_watch`` ends it if the names are gone."""
+def _refuse_without_token(config: Config) -> None:
+    """Names that the account does not know break their rules only; without a token nothing at all can be done."""
     try:
-        connected = account_client(config, os.environ)
-        met = known_account(config, os.environ)
-        if met is not None and not unknown_names(config, met):
-            return
-        problems = unknown_names(config, Account.read(connected))
+        tokens(config, os.environ)
     except ConfigError as error:
         raise StartRefused(error.problems) from error
-    except BridgeError as error:
-        click.echo(f"Имена пока не сверены, это будет сделано, когда amoCRM ответит: {describe(error)}", err=True)
-        return
-    if problems:
-        raise StartRefused(problems)
 
 
 def _refuse_unwritable_folder(folder: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.engine import Connection
 
+from amo_bridge.config.account_fit import KnownId
 from amo_bridge.crm.account import Account
 from amo_bridge.storage.database import Store, insert_new, insert_or_replace
-from amo_bridge.storage.tables import accounts, cursors
+from amo_bridge.storage.tables import accounts, cursors, known_names, made, timers
+from amo_bridge.text.names import normalise
 
 
 def key_of(store: Store, account: Account, url: str) -> int:
@@ -101,3 +105,56 @@ class RestoredCopy(NamedTuple):
 
     def covers(self, at: datetime) -> bool:
         return at < self.restored_at
+
+
+LONGEST = 255
+FIELD_KINDS = ("field", "contact_field")
+# As much of a field's name as the marks of steps have room for.
+LONGEST_MARK = 80
+
+
+class KnownNames:
+    """What the config's names meant when they were resolved last."""
+
+    def __init__(self, store: Store, account: int) -> None:
+        self._store = store
+        self._account = account
+
+    def read(self) -> dict[tuple[str, str], str]:
+        """(kind, normalised name) → id."""
+        query = select(known_names).where(known_names.c.account == self._account)
+        with self._store.read() as connection:
+            return {(row.kind, row.name): row.known_id for row in connection.execute(query)}
+
+    def remember(self, found: Iterable[KnownId]) -> None:
+        """Keep what is new or different; ids of names that are not there now stay. Raises StoreUnavailable.
+
+        Rules mark their tasks and steps by fields' names: where a field is called otherwise now, so are the marks."""
+        with self._store.read() as connection:
+            rows = connection.execute(select(known_names).where(known_names.c.account == self._account)).all()
+        known = {(row.kind, row.name): (row.known_id, row.called) for row in rows}
+        called = {(row.kind, row.known_id): row.called for row in rows}
+        new = [one for one in found if known.get((one.kind, one.name[:LONGEST])) != (one.id, one.called[:LONGEST])]
+        if not new:
+            return
+        with self._store.write() as connection:
+            for one in new:
+                before = called.get((one.kind, one.id), one.called)
+                if one.kind in FIELD_KINDS and normalise(before) != normalise(one.called):
+                    self._rename_marks(connection, before, one.called)
+            insert_or_replace(connection, known_names, ("account", "kind", "name"), [self._row(one) for one in new])
+
+    def _row(self, one: KnownId) -> dict[str, object]:
+        called, name = one.called[:LONGEST], one.name[:LONGEST]
+        return {"account": self._account, "kind": one.kind, "name": name, "known_id": one.id, "called": called}
+
+    def _rename_marks(self, connection: Connection, old: str, new: str) -> None:
+        """Slots are «Поле», «Поле.1» or «шаг@Поле», anchors «Поле=2026-12-01»."""
+        wanted = re.compile(rf"(^|@){re.escape(old[:LONGEST_MARK])}(?=$|[.=])")
+        for table, column in ((made, made.c.slot), (timers, timers.c.anchor)):
+            mine = table.c.account == self._account
+            marks = select(column).where(mine, column.contains(old[:LONGEST_MARK], autoescape=True)).distinct()
+            for mark in connection.execute(marks).scalars().all():
+                renamed = wanted.sub(lambda found: found[1] + new[:LONGEST_MARK], mark)
+                if renamed != mark:
+                    connection.execute(update(table).where(mine, column == mark).values({column.name: renamed}))

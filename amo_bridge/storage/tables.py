@@ -201,6 +201,18 @@ cursors = Table(
     Column("value", Float, nullable=False),
 )
 
+known_names = Table(
+    "known_names",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", String(40), primary_key=True),
+    Column("name", String(255), primary_key=True),
+    Column("known_id", String(80), nullable=False),
+    Column("called", String(255), nullable=False),
+)
+"""What the config's names meant when they were resolved last. ``name``: normalised; ``kind``: stage, field …
+``called``: by which name the bridge worked with it then."""
+
 budgets = Table(
     "crm_budget",
     metadata,

@@ -15,6 +15,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from amo_bridge.clock import Clock, FixedClock
+from amo_bridge.config.account_fit import Fit
 from amo_bridge.config.files import ConfigFile
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
@@ -68,6 +69,12 @@ class AccountView:
         return self.bridge.config
 
     @property
+    def fit(self) -> Fit:
+        """The config compared with the account: broken rules, renamed names. Raises StoreUnavailable."""
+        _ = self.store
+        return self.bridge.fit
+
+    @property
     def store(self) -> Store:
         return _opened(self.bridge)
 
@@ -107,7 +114,7 @@ class AccountView:
         if known is None or not self.is_known or not choices_of(rule):
             return None
         now = self.upcoming.now()
-        rule_engine = RuleEngine.of(self.config, known, FixedClock(now))
+        rule_engine = RuleEngine.of(self.fit.config, known, FixedClock(now))
         found = islice(ExistingDeals(self.store, self.key, rule_engine, now).of(rule), MOST_EXISTING)
         return sorted(found, key=lambda deal: deal.urgency)
 

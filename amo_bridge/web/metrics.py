@@ -80,6 +80,9 @@ class StoredMetrics(Collector):
                 health = None
             families["store_up"].add_metric([account], health is not None)
             if health is not None:
+                families["rules_broken"].add_metric([account], len(bridge.fit.broken))
+                families["names_renamed"].add_metric([account], len({one.name for one in bridge.fit.renamed}))
+            if health is not None:
                 _fill(families, account, health)
         yield from families.values()
 
@@ -120,6 +123,8 @@ def _families() -> dict[str, GaugeMetricFamily]:
         "timers_open": ("Steps of schedules that are still to come", []),
         "timers_overdue": ("Steps that fell due a minute ago and have not fired", []),
         "mirror_deals": ("Deals in the mirror", []),
+        "rules_broken": ("Rules that are on and don't work, because the account has lost a name of theirs", []),
+        "names_renamed": ("Names that amoCRM calls otherwise than the config", []),
         "last_hook_age_seconds": ("Since the last hook", []),
         "reconcile_age_seconds": ("Since the last reconciliation that went through", []),
         "crm_stopped": ("1: amoCRM has stopped us (token, payment, block); only probes are sent", []),

@@ -9,7 +9,7 @@ import pytest
 from support.config_text import GOOD, loaded, problems_of
 from support.local_crm import TOKEN, served
 
-from amo_bridge.config.account_check import unknown_names
+from amo_bridge.config.account_fit import unknown_names
 from amo_bridge.config.channels import Quiet
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient

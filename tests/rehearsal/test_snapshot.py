@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from support.local_crm import TOKEN, LocalCrm, served
 
-from amo_bridge.config.account_check import unknown_names
+from amo_bridge.config.account_fit import unknown_names
 from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient

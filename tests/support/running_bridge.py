@@ -95,11 +95,12 @@ class RunningBridge:
 
     def wait_ready(self) -> RunningBridge:
         """Wait until it works: leading, its hook subscribed, its mirror filled."""
-        wait_until(lambda: self._is_at_work() or self.bridge.problems, "the bridge is ready")
+        wait_until(lambda: self.is_at_work() or self.bridge.problems, "the bridge is ready")
         assert not self.bridge.problems, self.bridge.problems
         return self
 
-    def _is_at_work(self) -> bool:
+    def is_at_work(self) -> bool:
+        """Does it lead, its mirror filled?"""
         if not (self.bridge.is_ready and self.bridge.is_leading):
             return False
         key = known_key(self._store, self.config.account.url)

@@ -66,12 +66,14 @@ class Skip(Shape):
 
 class Rule(Shape):
     """``says``: in words. ``matching``: how many deals are where it works; null: ``unmatched`` says why that can't be
-    told. ``last_acted``: null if it has not, as far back as the journal goes."""
+    told. ``last_acted``: null if it has not, as far back as the journal goes. ``broken``: why it does not work though
+    it is on (Russian); empty if it works."""
 
     name: str
     clause: str
     says: str
     enabled: bool
+    broken: str
     dry_run: bool
     matching: int | None
     unmatched: str
@@ -149,8 +151,8 @@ class RuleHistory(Shape):
         Role.VIEWER,
         _l("Все правила"),
         Rules,
-        query={"q": _l("пункт, слово или имя"), "only": "on | off"},
-        checks={"only": one_of(["on", "off"])},
+        query={"q": _l("пункт, слово или имя"), "only": "on | off | broken"},
+        checks={"only": one_of(["on", "off", "broken"])},
     )
 )
 def rules() -> Rules:
@@ -253,6 +255,7 @@ def _facts(facts: Facts) -> dict[str, Any]:
         "clause": rule.clause,
         "says": rule.words,
         "enabled": rule.enabled,
+        "broken": rule.broken,
         "dry_run": rule.dry_run,
         "matching": facts.matching,
         "unmatched": str(facts.unmatched or ""),

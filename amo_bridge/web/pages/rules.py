@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, render_template, request
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from werkzeug.wrappers import Response
 
 from amo_bridge.channels.registry import unconnected_of
 from amo_bridge.config.files import with_key
@@ -15,6 +17,7 @@ from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu
 from amo_bridge.web.pages.config import review
+from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services.config import CONFIG_BYTES
 from amo_bridge.web.services.rules import RuleFacts
 
@@ -55,9 +58,24 @@ def show(name: str) -> str:
 @open_to(Role.VIEWER)
 def existing(name: str) -> str:
     """What the rule would do about the deals that were there before it; asked for when the page is there already."""
-    _, rule = _rule(name)
+    rule = _rule(name)[1]
     chosen = getattr(rule.options, "existing", "")
     return render_template("rules/existing.html", existing=current_account().existing(rule), chosen=chosen)
+
+
+@routes.post("/rules/names")
+@open_to(Role.ADMIN)
+def take_new_names() -> Response | tuple[str, int]:
+    """Write into the file what the renamed stages, fields … are called now; the bridge takes it at once."""
+    try:
+        state = config_service.take_new_names(current_account())
+    except ConfigError as error:
+        return render_template("config/problems.html", problems=error.problems), 409
+    if state.problems:
+        flash(_("Файл записан, но пока не действует: %(why)s", why="; ".join(state.problems)))
+    else:
+        flash(_("Новые имена записаны в настройку."))
+    return redirect(url_for("rules.all_of_them"))
 
 
 @routes.post("/rules/<name>/switch")

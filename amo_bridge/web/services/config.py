@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
-from amo_bridge.config.files import Backup, difference
+from amo_bridge.config.files import Backup, difference, with_new_names
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError, ConfigError
 from amo_bridge.rules.handler import Rule
@@ -66,6 +66,12 @@ def save(here: AccountView, text: str, mark: str, restored: Backup | None = None
             deed = f"Возвращена версия, заменённая {moment(restored.at)}. {deed}"
         audit(DEED, deed, details="\n".join(difference(before.text, text)))
     return here.bridge.watch.look(again=True)
+
+
+def take_new_names(here: AccountView) -> FileState:
+    """Write the new names of what was renamed in amoCRM into the file. Raises Unfit, ConfigError."""
+    before = here.file.read()
+    return save(here, with_new_names(before.text, here.fit.renamed), before.mark)
 
 
 def versions_before(here: AccountView) -> list[Version]:

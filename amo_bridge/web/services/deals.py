@@ -134,7 +134,7 @@ def _repeating(here: AccountView) -> ManualRepeat:
     if here.bridge.role == "web":
         raise NotRepeatable("этот процесс только принимает хуки: повторить может тот, что работает с amoCRM")
     client = account_client(here.config, here.bridge.environment)
-    return ManualRepeat(here.store, here.key, RuleEngine.of(here.config, known, here.clock), client, here.clock)
+    return ManualRepeat(here.store, here.key, RuleEngine.of(here.fit.config, known, here.clock), client, here.clock)
 
 
 # A deal's call scripts with its data filled in: from the store, without asking amoCRM.

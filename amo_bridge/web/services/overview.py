@@ -79,6 +79,7 @@ def midnights(now: datetime, zone: ZoneInfo, days: int) -> list[float]:
 # The reconciliation comes every five minutes; so long after it something holds it up.
 RECONCILED_WITHIN = 15 * 60
 MENDED_LATELY = 24 * 3600
+MOST_BROKEN = 5
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def health_issues(account: AccountView, health: HealthSnapshot | None, now: date
     found = [
         *_of_bridge(account),
         *(_issues_of_health(health, is_ready=is_ready) if health else ()),
+        *_of_names(account),
         *_of_config(account),
     ]
     if words := alerts.warning(account.bridge.token_ends_at, now):
@@ -139,6 +141,24 @@ def _issues_of_health(health: HealthSnapshot, *, is_ready: bool) -> list[HealthI
         found.append(HealthIssue("warning", _("Сверка с amoCRM давно не проходила")))
     if health.hook_mended_age is not None and health.hook_mended_age < MENDED_LATELY:
         found.append(HealthIssue("warning", _("За сутки amoCRM теряла подписку на хуки; мост вернул её")))
+    return found
+
+
+def _of_names(account: AccountView) -> list[HealthIssue]:
+    """Rules that are off because of their names, and names to be put right."""
+    fit = account.fit
+    found = [
+        HealthIssue("bad", _("Правило %(rule)s сломано: %(why)s", rule=rule, why=why), "rules.all_of_them")
+        for rule, why in list(fit.broken.items())[:MOST_BROKEN]
+    ]
+    if more := len(fit.broken) - MOST_BROKEN if len(fit.broken) > MOST_BROKEN else 0:
+        found.append(HealthIssue("bad", _("Сломанных правил ещё: %(n)s", n=more), "rules.all_of_them"))
+    if fit.renamed:
+        names = ", ".join(dict.fromkeys(f"«{one.name}» → «{one.new_name}»" for one in fit.renamed))
+        words = _("В amoCRM переименовано, правила работают: %(names)s", names=names)
+        found.append(HealthIssue("warning", words, "rules.all_of_them"))
+    others = [one for one in fit.issues if one.state == "inactive" or (one.state == "lost" and not one.rule)]
+    found += [HealthIssue("warning", words, "config.edit") for words in dict.fromkeys(one.told for one in others)]
     return found
 
 

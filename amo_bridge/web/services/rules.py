@@ -67,11 +67,11 @@ class RuleFacts:
         self._here = here
 
     def find(self, wanted: str = "", only: str = "") -> list[Rule]:
-        """Those with the words in their clause, name or meaning. ``only``: «on», «off», or all."""
-        return [rule for rule in self._here.config.rules if _is_wanted(rule, wanted.strip().casefold(), only)]
+        """Those with the words in their clause, name or meaning. ``only``: «on», «off», «broken», or all."""
+        return [rule for rule in self._rules if _is_wanted(rule, wanted.strip().casefold(), only)]
 
     def get(self, name: str) -> Rule | None:
-        return next((rule for rule in self._here.config.rules if rule.name == name), None)
+        return next((rule for rule in self._rules if rule.name == name), None)
 
     def at_a_glance(self, rule: Rule) -> Facts:
         return self._of(rule, GLANCE, 2)
@@ -119,6 +119,11 @@ class RuleFacts:
         )
 
     @cached_property
+    def _rules(self) -> tuple[Rule, ...]:
+        """As the bridge works by them: broken ones are marked, renamed names are the new ones."""
+        return self._here.fit.config.rules
+
+    @cached_property
     def _account(self) -> Account | None:
         return self._here.crm_account
 
@@ -129,6 +134,8 @@ class RuleFacts:
 
 def _is_wanted(rule: Rule, wanted: str, only: str) -> bool:
     text = f"{rule.clause} {rule.name} {rule.words}".casefold()
+    if only == "broken":
+        return wanted in text and bool(rule.broken)
     return wanted in text and (only not in ("on", "off") or rule.enabled == (only == "on"))
 
 

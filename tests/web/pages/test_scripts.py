@@ -13,7 +13,7 @@ from support.local_crm import LocalCrm
 from support.pages import PASSWORD, Visit, words_of
 from support.running_bridge import RunningBridge
 
-from amo_bridge.config.account_check import unknown_names
+from amo_bridge.config.account_fit import unknown_names
 from amo_bridge.config.model import Config
 from amo_bridge.crm.account import Account
 from amo_bridge.demo.crm_user import CrmUser
