@@ -31,7 +31,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class BridgeError(Exception):
@@ -78,16 +78,32 @@ class CrmUncertain(CrmTemporary):
     """No answer, or a 5xx: the write may have happened. A read may be repeated; a write must be looked for first."""
 
 
+class Complaint(NamedTuple):
+    """What amoCRM says is wrong with a part of an object: «custom_fields_values.0.field_id», «NotSupportedChoice»."""
+
+    path: str
+    code: str
+    detail: str
+
+
 class CrmRefused(CrmError):
     """amoCRM understood the request and refused it; the same request will be refused again.
 
     ``bad_items`` names the refused objects of a batch: request_id → the vendor's words. Empty when the answer
-    does not say which ones were bad (then the batch has to be halved).
+    does not say which ones were bad (then the batch has to be halved). ``complaints``: request_id → their bad parts.
     """
 
-    def __init__(self, detail: str, *, bad_items: Mapping[str, str] | None = None, **where: Any) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        bad_items: Mapping[str, str] | None = None,
+        complaints: Mapping[str, Sequence[Complaint]] | None = None,
+        **where: Any,
+    ) -> None:
         super().__init__(detail, **where)
         self.bad_items: dict[str, str] = dict(bad_items or {})
+        self.complaints: dict[str, tuple[Complaint, ...]] = {key: tuple(v) for key, v in (complaints or {}).items()}
 
 
 class CrmStopped(CrmError):

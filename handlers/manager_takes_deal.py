@@ -88,8 +88,9 @@ def _given_back(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal
     if not event.old or not event.user_id:
         return Skip(f"{why}, но вернуть некому")
     text = f"Клиент возвращён прежнему ответственному: {why}. Не звоните ему"
-    return [
-        AssignDeal(deal_id=deal.id, to=event.old),
+    told = (
         CreateTask(deal_id=deal.id, text=text, to=event.user_id, due=options.due, slot="given_back"),
         Notify(deal_id=deal.id, to=(event.user_id,), text=f"{deal.name}: {text}"),
-    ]
+    )
+    # Told only when it is so: amoCRM may refuse to give the client back.
+    return [AssignDeal(deal_id=deal.id, to=event.old, then=told)]

@@ -43,30 +43,18 @@ Absences = Mapping[UserName, tuple[Absence, ...]]
 """A user's name → his times away."""
 
 
-def stand_in(absences: Absences, name: str, day: date) -> str:
-    """Who works on that day in the place of ``name``: he himself, or the last of a chain of deputies who is there.
-
-    If they all are away it is he himself again: a task must not go round for ever, nor to somebody named by nobody.
-    """
-    asked = [name]
-    while deputy := _deputy(absences, asked[-1], day):
-        if any(same_name(deputy, one) for one in asked):
-            return name
-        asked.append(deputy)
-    return asked[-1]
+def stand_in_once(absences: Absences, name: str, day: date) -> str | None:
+    """The deputy of somebody who is away on that day; None for one who is there."""
+    for person, times in absences.items():
+        if same_name(person, name):
+            return next((one.deputy for one in times if one.first <= day <= one.last), None)
+    return None
 
 
 def overlaps(times: Iterable[Absence]) -> list[tuple[Absence, Absence]]:
     """Neighbouring times away that share a day: nobody could tell which deputy is meant."""
     in_order = sorted(times, key=lambda one: one.first)
     return [(a, b) for a, b in pairwise(in_order) if b.first <= a.last]
-
-
-def _deputy(absences: Absences, name: str, day: date) -> str | None:
-    for person, times in absences.items():
-        if same_name(person, name):
-            return next((one.deputy for one in times if one.first <= day <= one.last), None)
-    return None
 
 
 # ``[evening_list]``: at the end of a working day everybody is told which of his tasks are not done.

@@ -18,6 +18,7 @@ import urllib3.exceptions
 
 from amo_bridge.errors import (
     BridgeError,
+    Complaint,
     CrmBlocked,
     CrmError,
     CrmForbidden,
@@ -116,15 +117,23 @@ def _failure(answer: requests.Response, body: Any, where: dict[str, Any]) -> Crm
 
 def _refused(problem: Mapping[str, Any], detail: str, where: dict[str, Any]) -> CrmRefused:
     bad: dict[str, str] = {}
+    complaints: dict[str, list[Complaint]] = {}
     unnamed: list[str] = []
     for item in _rows(problem.get("validation-errors")):
         words = "; ".join(_complaint(row) for row in _rows(item.get("errors"))) or _complaint(item)
         if item.get("request_id") is not None:
             bad[str(item["request_id"])] = words
+            complaints[str(item["request_id"])] = [_part(row) for row in _rows(item.get("errors"))]
         else:
             unnamed.append(words)
     reasons = "; ".join([*dict.fromkeys(bad.values()), *unnamed])
-    return CrmRefused(_short(f"{detail}: {reasons}" if reasons else detail), bad_items=bad, **where)
+    return CrmRefused(
+        _short(f"{detail}: {reasons}" if reasons else detail), bad_items=bad, complaints=complaints, **where
+    )
+
+
+def _part(row: Mapping[str, Any]) -> Complaint:
+    return Complaint(*(str(row.get(key) or "") for key in ("path", "code", "detail")))
 
 
 def _complaint(row: Mapping[str, Any]) -> str:

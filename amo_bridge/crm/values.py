@@ -236,7 +236,10 @@ def field_values(row: Row) -> dict[int, tuple[Any, ...]]:
     for item in row_list(row.get("custom_fields_values")):
         number = identifier(item.get("field_id"))
         if number is not None:
-            found[number] = tuple(value.get("value", value) for value in row_list(item.get("values")))
+            # Of an address in parts each value says which part it is.
+            is_whole = item.get("field_type") == "smart_address"
+            values = row_list(item.get("values"))
+            found[number] = tuple(dict(value) if is_whole else value.get("value", value) for value in values)
     return found
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 from amo_bridge.crm.client import BATCH_SIZE, CrmClient, batches
 from amo_bridge.crm.reads import file_ids_of_deal
 from amo_bridge.crm.values import embedded, identifier
-from amo_bridge.errors import CrmError, CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
+from amo_bridge.errors import Complaint, CrmError, CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 
 CrmKind = Literal[
     "create_task", "change_task", "patch_deal", "add_note", "create_deal", "create_contact", "patch_contact",
@@ -132,12 +132,13 @@ def _by_number(bodies: Bodies, items: Sequence[Row]) -> dict[int, Written]:
 class BatchResult:
     """What came of the objects of one request, by our numbers.
 
-    ``refused``: wrote nothing, never to be sent again; amoCRM's words. ``later``: surely not written. ``doubt``: nobody
-    knows. ``error``: why later or doubt.
+    ``refused``: wrote nothing, never to be sent again; amoCRM's words. ``complaints``: which of their parts it refused,
+    if it says so. ``later``: surely not written. ``doubt``: nobody knows. ``error``: why later or doubt.
     """
 
     written: Mapping[int, Written] = field(default_factory=dict)
     refused: Mapping[int, str] = field(default_factory=dict)
+    complaints: Mapping[int, tuple[Complaint, ...]] = field(default_factory=dict)
     later: Sequence[int] = ()
     doubt: Sequence[int] = ()
     error: CrmError | None = None
@@ -172,7 +173,7 @@ def write_batch(client: CrmClient, kind: str, bodies: Bodies) -> Iterator[BatchR
         except CrmRefused as error:
             refused, again = _sort_refused(batch, error)
             if refused:
-                yield BatchResult(refused=refused)
+                yield BatchResult(refused=refused, complaints=_bad_parts(list(batch), error))
             waiting[:0] = again
         else:
             yield BatchResult(written=written)
@@ -194,10 +195,20 @@ def _sort_refused(batch: Bodies, error: CrmRefused) -> tuple[dict[int, str], lis
 def _named_bad(numbers: Sequence[int], error: CrmRefused) -> dict[int, str]:
     """The objects that amoCRM named as bad, with its words: by our request_id or, in some of its answers, by their
     place in the request. Empty when it names none."""
+    named = _numbers_of(numbers, error.bad_items)
+    return {named[name]: words for name, words in error.bad_items.items() if name in named}
+
+
+def _bad_parts(numbers: Sequence[int], error: CrmRefused) -> dict[int, tuple[Complaint, ...]]:
+    named = _numbers_of(numbers, error.complaints)
+    return {named[name]: parts for name, parts in error.complaints.items() if name in named}
+
+
+def _numbers_of(numbers: Sequence[int], names: Iterable[str]) -> dict[str, int]:
+    """amoCRM's name of an object in a request → our number of it."""
     by_request_id = {str(number): number for number in numbers}
     by_place = {str(place): number for place, number in enumerate(numbers)}
-    named = by_request_id if set(error.bad_items) <= set(by_request_id) else by_place
-    return {named[name]: words for name, words in error.bad_items.items() if name in named}
+    return by_request_id if set(names) <= set(by_request_id) else by_place
 
 
 # --- finding a lost write ---------------------------------------------------------------------------------------------

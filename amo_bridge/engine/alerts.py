@@ -35,6 +35,10 @@ STOPPED_NOW = (
     "amoCRM не пустит его снова. Что проверить — docs/troubleshooting.md, раздел «401, 402, 403»"
 )
 
+SWITCHED_OFF = (
+    "«{name}» отключён в amoCRM. Что правила поручили бы ему, теперь получает «{instead}»; открытые сделки и задачи "
+    "остались за ним, передайте их"
+)
 NAMES_DIFFER = "имена в amoCRM и в настройке разошлись"
 NAMES_ADVICE = "Остальные правила работают. Исправить — страница «Правила» моста или amo-bridge check --fix"
 MOST_NAMES = 10
@@ -61,6 +65,10 @@ class Alerts:
         """Set a task for the person of ``[bridge] tell``, on no card. ``about`` tells one thing from another."""
         self._task(text, about)
 
+    def tell_of_stand_in(self, name: str, instead: str) -> None:
+        """Tell, once and for all, who gets what rules would give to somebody who was switched off."""
+        self._task(SWITCHED_OFF.format(name=name, instead=instead), f"off:{name}", is_daily=False)
+
     def tell_of_names(self, broken: Mapping[str, str], issues: Iterable[NameIssue]) -> None:
         """Set one task about all names that the account does not know as the config writes them."""
         words = [f"правило {rule} сломано и не работает: {why}" for rule, why in broken.items()]
@@ -70,7 +78,7 @@ class Alerts:
         digest = hashlib.sha256(told.encode()).hexdigest()[:12]
         self._task(f"{NAMES_DIFFER}: {told}{more}. {NAMES_ADVICE}", f"names:{digest}")
 
-    def _task(self, text: str, about: str) -> int | None:
+    def _task(self, text: str, about: str, *, is_daily: bool = True) -> int | None:
         """The user id of whom the task is for; None if there is nobody."""
         person = self._rules.get().config.bridge.tell
         if person is None:
@@ -81,7 +89,7 @@ class Alerts:
         except (BridgeError, ValueError) as error:
             log.error("nobody could be told", about=about, error=str(error))
             return None
-        self._put("create_task", about, body, text)
+        self._put("create_task", about, body, text, is_daily=is_daily)
         return int(body["responsible_user_id"])
 
     @property
@@ -93,11 +101,13 @@ class Alerts:
     def _url(self) -> str:
         return self._rules.get().config.account.url
 
-    def _put(self, kind: Kind, about: str, body: Mapping[str, Any], words: str) -> None:
-        """Into the outbox, unless the same was told today."""
+    def _put(self, kind: Kind, about: str, body: Mapping[str, Any], words: str, *, is_daily: bool = True) -> None:
+        """Into the outbox, unless the same was told today; or ever, if it is not to be told daily."""
         now = self._clock.now()
         effect = Effect(kind, NO_DEAL, body, words, slot=about)
-        row = Planned(None, RULE, f"{RULE}|{about}|{now:%Y-%m-%d}", effect).row(self._key, now)
+        row = Planned(None, RULE, f"{RULE}|{about}|{f'{now:%Y-%m-%d}' if is_daily else 'once'}", effect).row(
+            self._key, now
+        )
         with self._store.write() as connection:
             insert_new(connection, outbox, [row])
 

@@ -6,16 +6,17 @@ seconds for dates) go no further.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import ContactRecord, DealRecord, TaskRecord
 from amo_bridge.mirror.contacts import MirroredContact
 from amo_bridge.mirror.deals import MirroredDeal
-from amo_bridge.rules.deal import HIDDEN, Contact, Deal, Stay, Task, Value, as_text
+from amo_bridge.rules.deal import HIDDEN, Compound, Contact, Deal, Stay, Task, Value, as_text
 from amo_bridge.text.names import normalise
 
 
@@ -55,6 +56,8 @@ class FieldReader:
             return str(raw[0]).casefold() in ("true", "1")
         if field_type in ("date", "birthday", "date_time"):
             return self._moment(field_type, raw[0])
+        if any(isinstance(item, Mapping) for item in raw):
+            return compound(field_type, raw)
         texts = tuple(str(item) for item in raw if item not in (None, ""))
         if not texts:
             return None
@@ -66,6 +69,36 @@ class FieldReader:
         except (ValueError, OverflowError, OSError):
             return str(raw) or None
         return local if field_type == "date_time" else local.date()
+
+
+def compound(field_type: str, raw: Sequence[object]) -> Compound | None:
+    """The value of a field that has parts; None if they say nothing."""
+    texts = [_part_in_words(field_type, item) if isinstance(item, Mapping) else str(item or "") for item in raw]
+    text = ", ".join(filter(None, texts))
+    return Compound(field_type, text, tuple(raw)) if text else None
+
+
+def _part_in_words(field_type: str, part: Mapping[str, Any]) -> str:
+    """«ООО «Ромашка», ИНН 7701234567», «бриф.docx», «Чай × 2 шт.»: never amoCRM's own object."""
+
+    def said(*keys: str) -> str:
+        return next((str(part[key]).strip() for key in keys if part.get(key) not in (None, "")), "")
+
+    if field_type == "legal_entity":
+        number = said("vat_id", "unp", "bin", "egrpou")
+        return ", ".join(filter(None, (said("name"), f"ИНН {number}" if number else "")))
+    if field_type == "items":
+        price = said("unit_price")
+        quantity = " ".join(filter(None, (said("quantity"), said("unit_type"))))
+        told = said("description", "name", "sku")
+        return " ".join(filter(None, (told, f"× {quantity}" if quantity else "", f"по {price}" if price else "")))
+    if field_type == "chained_list":
+        element = said("catalog_element_id")
+        return said("name", "value") or (f"элемент {element} списка {said('catalog_id')}" if element else "")
+    if field_type == "linked_entity":
+        return said("name") or (f"№ {said('entity_id')}" if said("entity_id") else "")
+    known = said("file_name", "value", "name", "text", "title", "caption", "address_line_1")
+    return known or ", ".join(str(one) for one in part.values() if isinstance(one, str | int | float) and one)
 
 
 class Viewer:

@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import and_, select
 
 from amo_bridge.clock import Clock
-from amo_bridge.config.model import stand_in
 from amo_bridge.crm.account import User
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.outbox import Planned
@@ -126,5 +125,8 @@ def _is_recipient(rules: RuleEngine, user: User, today: date) -> bool:
     """Is the user named by the config, at work today and reachable by a channel?"""
     section = rules.config.evening_list
     named = section is not None and (not section.to or any(same_name(user.name, name) for name in section.to))
-    is_there = same_name(stand_in(rules.config.absences, user.name, today), user.name)
-    return named and is_there and Reach(rules.config.channels, rules.account).is_reachable(user.id)
+    return (
+        named
+        and rules.people.is_at_work(user, today)
+        and Reach(rules.config.channels, rules.account).is_reachable(user.id)
+    )

@@ -173,6 +173,11 @@ class Sendable:
     def body(self) -> dict[str, Any]:
         return dict(self.payload["body"])
 
+    @property
+    def reduced(self) -> int:
+        """How often amoCRM has refused parts of it that were left out since."""
+        return int(self.payload.get("reduced", 0))
+
 
 class Outbox:
     """The outbox of one account."""
@@ -237,6 +242,31 @@ class Outbox:
         """Mark as refused for good. What waited for it can't be done either."""
         self.given_up(connection, row, "failed", reason)
 
+    def reduced(
+        self, connection: Connection, row: Sendable, body: Mapping[str, Any], words: str, left_out: Sequence[Effect]
+    ) -> None:
+        """Send the row again with another body; ``left_out`` is tried after it. ``words``: what is different."""
+        payload = {
+            **row.payload,
+            "body": body,
+            "words": f"{row.payload['words']} ({words})",
+            "reduced": row.reduced + 1,
+        }
+        self._set(
+            connection,
+            [row],
+            state="ready",
+            due_at=0,
+            attempts=row.attempts + 1,
+            payload=json.dumps(payload, ensure_ascii=False),
+        )
+        mark = f"{row.key}|left{row.reduced}"
+        parts = [
+            Planned(row.event_id, row.rule, f"{mark}.{number}", effect, row.id)
+            for number, effect in enumerate(left_out)
+        ]
+        _insert(connection, self._account, parts, self._clock.now())
+
     def given_up(self, connection: Connection, row: Sendable, state: str, reason: str) -> None:
         """Mark as a dead letter: a person has to decide (``state``: one of tables.GAVE_UP)."""
         self._set(connection, [row], state=state, error=reason)
@@ -287,7 +317,9 @@ class Outbox:
             followers = connection.execute(select(outbox.c.id, outbox.c.after_id, outbox.c.payload).where(*which)).all()
             for follower in followers:
                 entity_id, url = done[follower.after_id]
-                payload = follower.payload.replace(NEW_URL, url).replace(NEW_ID, str(entity_id))
+                # An object's own id is a number to amoCRM.
+                payload = follower.payload.replace(f'"id": "{NEW_ID}"', f'"id": {entity_id}')
+                payload = payload.replace(NEW_URL, url).replace(NEW_ID, str(entity_id))
                 change = update(outbox).where(outbox.c.id == follower.id)
                 connection.execute(change.values(state="ready", payload=payload))
 

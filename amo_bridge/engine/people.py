@@ -10,7 +10,7 @@ from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
 from amo_bridge.config.channels import Channels, PersonSection, Way
-from amo_bridge.config.model import MANAGER, Absences, RoleByField, RoleSpec, stand_in
+from amo_bridge.config.model import MANAGER, Absences, RoleByField, RoleSpec, stand_in_once
 from amo_bridge.crm.account import Account, User
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.deal_view import FieldReader
@@ -77,6 +77,8 @@ class Reach:
 # Roles and users: from the config's words to amoCRM's user ids, and back.
 
 DealKnown = Callable[[int], DealRecord | None]
+HEAD = "head"
+"""The role of whoever answers for everybody's work."""
 DEAL_ADDRESS = re.compile(r"/leads/detail/(\d{1,15})(?!\d)")
 
 
@@ -85,7 +87,10 @@ def nobody_has_seen(deal_id: int) -> None:
 
 
 class People:
-    """``deal_known``: a deal as it was last seen, by its id; None for one that nobody has seen."""
+    """Who is meant by a role or a name, and who works in whose place.
+
+    ``deal_known``: a deal as it was last seen, by its id; None for one that nobody has seen. ``tell``: whom the bridge
+    tells of its own troubles."""
 
     def __init__(
         self,
@@ -93,8 +98,11 @@ class People:
         roles: Mapping[str, RoleSpec],
         absences: Absences = MappingProxyType({}),
         deal_known: DealKnown = nobody_has_seen,
+        tell: Person | None = None,
     ) -> None:
         self._account = account
+        self._tell = tell
+        self._users = {user.id: user for user in account.users}
         self._roles = roles
         self._absences = absences
         self._deal_known = deal_known
@@ -112,14 +120,67 @@ class People:
                 return self._by_role(role, spec, deal).id
         return self._account.user(person).id
 
-    def present(self, user_id: int, day: date) -> int:
-        """Who works on that day in this person's place: he himself, unless he is away and has a deputy.
+    def works_now(self, user_id: int, day: date, *, is_there: bool = False, is_gone: bool = False) -> int:
+        """Who does on that day what this person is to do: he himself; if he is away or switched off in amoCRM, his
+        deputy of that day, else the head, else the person of ``[bridge] tell``.
 
-        Raises UnknownName for a deputy whom the account has lost.
-        """
-        name = self._names.get(user_id)
-        deputy = stand_in(self._absences, name, day) if name else name
-        return user_id if deputy in (None, name) else self._account.user(str(deputy)).id
+        ``is_there``: he has just done something, whatever the list of absences says. ``is_gone``: amoCRM takes nothing
+        for him. Raises UnknownName if he is switched off and nobody is there instead."""
+        user = self._users.get(user_id)
+        if user is None and not is_gone:
+            # Newer than our copy of the account, or a robot.
+            return user_id
+        is_active = user is not None and user.is_active and not is_gone
+        if is_active and user is not None and (is_there or self.is_at_work(user, day)):
+            return user_id
+        if user is not None and (deputy := self._deputy(user, day)):
+            return deputy.id
+        if is_active and not self._has_lost_deputy(user, day):
+            # All his deputies are away as well: then it waits for him.
+            return user_id
+        for other in self._heads():
+            if other.id != user_id and (instead := other if self.is_at_work(other, day) else self._deputy(other, day)):
+                return instead.id
+        if is_active:
+            return user_id
+        name = user.name if user else str(user_id)
+        raise UnknownName(f"пользователь «{name}» отключён в amoCRM; заместителя или руководителя вместо него", name)
+
+    def is_at_work(self, user: User, day: date) -> bool:
+        """Is he neither switched off nor away?"""
+        return user.is_active and same_name(stand_in_once(self._absences, user.name, day) or user.name, user.name)
+
+    def _deputies(self, user: User, day: date) -> Iterator[User | None]:
+        """His deputy of that day, that one's deputy, and so on; None for one whom the account has lost."""
+        asked = [user.name]
+        while deputy := stand_in_once(self._absences, asked[-1], day):
+            if any(same_name(deputy, name) for name in asked):
+                return
+            asked.append(deputy)
+            try:
+                yield self._account.user(deputy)
+            except UnknownName:
+                yield None
+                return
+
+    def _deputy(self, user: User, day: date) -> User | None:
+        return next((one for one in self._deputies(user, day) if one is not None and self.is_at_work(one, day)), None)
+
+    def _has_lost_deputy(self, user: User | None, day: date) -> bool:
+        """Has he a deputy who does not work here any more?"""
+        return user is not None and any(one is None or not one.is_active for one in self._deputies(user, day))
+
+    def _heads(self) -> Iterator[User]:
+        """The head, and whom the bridge tells of its troubles."""
+        for person in (HEAD, self._tell):
+            if person is None:
+                continue
+            try:
+                found = self._users.get(self.user_id(person, DealRecord(id=0)))
+            except UnknownName:
+                continue
+            if found is not None:
+                yield found
 
     def names_of(self, user_id: int | None, deal: DealRecord) -> tuple[str, ...]:
         """The person's name and the roles he has on this deal, in the config's words."""

@@ -44,7 +44,7 @@ from amo_bridge.rules.actions import (
     StopSeries,
     StoreFile,
 )
-from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.deal import Compound, Deal
 
 ResolveAction = Callable[[Any, Deal, DealRecord, datetime], list[Effect]]
 """(action, deal, its record, when the cause happened) → what has to be sent; empty when all is so already."""
@@ -66,9 +66,13 @@ class NameResolver:
     def user_id(self, person: Person, record: DealRecord) -> int:
         return self._people.user_id(person, record)
 
-    def present(self, user_id: int, due: datetime) -> int:
-        """Who does what is due then: the user, or the deputy of somebody away."""
-        return self._people.present(user_id, due.astimezone(self._zone).date())
+    def works_now(self, user_id: int, at: datetime, *, is_there: bool = False) -> int:
+        """Who does what is due then: the user, or whoever works in his place. See People."""
+        return self._people.works_now(user_id, at.astimezone(self._zone).date(), is_there=is_there)
+
+    def name_in_place_of(self, user_id: int, owner: int) -> str:
+        """«Елена Орлова», or «Елена Орлова (за Мария Кузнецова)» where one works for the other."""
+        return self.user_name(user_id) + (f" (за {self.user_name(owner)})" if user_id != owner else "")
 
     def user_name(self, user_id: int) -> str:
         return next((user.name for user in self.account.users if user.id == user_id), str(user_id))
@@ -88,6 +92,8 @@ class NameResolver:
         field = self.account.field(name)
         if value is None:
             return {"field_id": field.id, "values": None}
+        if isinstance(value, Compound):
+            return {"field_id": field.id, "values": _compound_values(field, value)}
         texts = value if isinstance(value, tuple) else (value,)
         return {"field_id": field.id, "values": [{"value": self._wire_value(field, text)} for text in texts]}
 
@@ -99,6 +105,32 @@ class NameResolver:
         return value
 
 
+# What amoCRM takes of a part; it answers with more (amoCRM docs, custom-fields).
+WRITTEN_KEYS: Mapping[str, tuple[str, ...]] = {
+    "file": ("file_uuid", "version_uuid", "file_name", "file_size"),
+    "linked_entity": ("name", "entity_id", "entity_type", "catalog_id"),
+    "chained_list": ("catalog_id", "catalog_element_id"),
+    "smart_address": ("value", "enum_id", "enum_code"),
+}
+BARE_KINDS = ("chained_list", "smart_address")
+"""Their parts stand in the list of values as they are."""
+
+
+def _compound_values(field: Field, value: Compound) -> list[dict[str, Any]]:
+    """As it was read, into a field of the same type; into any other its words."""
+    if field.type != value.kind:
+        return [{"value": value.text}]
+    values = []
+    for part in value.parts:
+        if not isinstance(part, Mapping):
+            values.append({"value": part})
+            continue
+        keys = WRITTEN_KEYS.get(value.kind, tuple(part))
+        written = {key: part[key] for key in keys if part.get(key) is not None}
+        values.append(written if value.kind in BARE_KINDS else {"value": written})
+    return values
+
+
 # --- actions on a deal ------------------------------------------------------------------------------------------------
 
 
@@ -106,10 +138,17 @@ class DealResolver:
     """Changes of the deal itself: its stage, fields, tags, notes, contacts.
 
     ``task_for_mover`` resolves the task that explains a roll-back; ``notify`` a notice for the mover, if there is a way
-    to reach him."""
+    to reach him; ``any_action`` what is to be done after another one."""
 
-    def __init__(self, names: NameResolver, task_for_mover: ResolveAction, notify: ResolveAction) -> None:
+    def __init__(
+        self,
+        names: NameResolver,
+        task_for_mover: ResolveAction,
+        notify: ResolveAction,
+        any_action: ResolveAction,
+    ) -> None:
         self._names = names
+        self._any_action = any_action
         self._task_for_mover = task_for_mover
         self._notify = notify
         self.methods: Mapping[type[Action], ResolveAction] = {
@@ -135,11 +174,14 @@ class DealResolver:
         return [Effect("patch_deal", deal.id, body, words, expects=deal.stage.key)]
 
     def _assign(self, action: AssignDeal, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        user_id = self._names.user_id(action.to, record)
+        """Whoever is given by id is meant even if he is away, but not if he is switched off."""
+        owner = self._names.user_id(action.to, record)
+        user_id = self._names.works_now(owner, at, is_there=isinstance(action.to, int))
         if record.responsible_user_id == user_id:
             return []
-        words = f"ответственный → {self._names.user_name(user_id)}"
-        return [Effect("patch_deal", deal.id, {"id": deal.id, "responsible_user_id": user_id}, words)]
+        words = f"ответственный → {self._names.name_in_place_of(user_id, owner)}"
+        then = tuple(effect for follow in action.then for effect in self._any_action(follow, deal, record, at))
+        return [Effect("patch_deal", deal.id, {"id": deal.id, "responsible_user_id": user_id}, words, then=then)]
 
     def _roll_back(self, action: RollBack, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         text = action.explanation
@@ -226,7 +268,7 @@ class NewDealResolver:
         words = f"новая сделка «{action.name}» на этапе «{stage.title}»"
         if action.tags:
             words += f", теги: {', '.join(action.tags)}"
-        body = self._body(action, deal, record)
+        body = self._body(action, deal, record, at)
         body |= {"pipeline_id": stage.pipeline_id, "status_id": stage.status_id}
         then = [effect for follow in action.then for effect in self._any_action(follow, deal, record, at)]
         if action.link_field:
@@ -242,13 +284,13 @@ class NewDealResolver:
             )
         ]  # fmt: skip
 
-    def _body(self, action: CreateDeal, deal: Deal, record: DealRecord) -> dict[str, Any]:
+    def _body(self, action: CreateDeal, deal: Deal, record: DealRecord, at: datetime) -> dict[str, Any]:
         values = [self._names.field_value(name, value) for name, value in action.values.items()]
         if action.link_field:
             values.append(self._names.field_value(action.link_field, deal.url))
         body: dict[str, Any] = {
             "name": action.name,
-            "responsible_user_id": self._names.user_id(action.responsible, record),
+            "responsible_user_id": self._names.works_now(self._names.user_id(action.responsible, record), at),
             "_embedded": {
                 "tags": [{"name": tag} for tag in action.tags],
                 "contacts": [{"id": cid, "is_main": cid == deal.main_contact_id} for cid in action.contact_ids],
@@ -292,7 +334,9 @@ class ChannelResolver:
             "template": action.template,
             "service": action.service,
             "thread": action.thread,
-            "no_address": None if action.no_address is None else self._names.user_id(action.no_address, record),
+            "no_address": None
+            if action.no_address is None
+            else self._names.works_now(self._names.user_id(action.no_address, record), at),
         }
         return [_effect("send_letter", deal, body, f"письмо клиенту «{action.template}»", at)]
 
@@ -317,7 +361,7 @@ class ChannelResolver:
     def _recipients(self, to: Iterable[Person], record: DealRecord, at: datetime) -> dict[int, None]:
         """User ids, each once. A person given by id has just done something, so no deputy stands in for him."""
         return dict.fromkeys(
-            user_id if isinstance(person, int) else self._names.present(user_id, at)
+            self._names.works_now(user_id, at, is_there=isinstance(person, int))
             for person in to
             for user_id in [self._names.user_id(person, record)]
         )
@@ -339,7 +383,8 @@ class ChannelResolver:
         return [_effect("send_sms", deal, {"text": action.text}, f"SMS клиенту «{action.text}»", at)]
 
     def _start_auto_dial(self, action: StartAutoDial, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        body = {"stage": list(deal.stage.key), "user_id": record.responsible_user_id}
+        user_id = self._names.works_now(record.responsible_user_id, at)
+        body = {"stage": list(deal.stage.key), "user_id": user_id}
         return [_effect("start_auto_dial", deal, body, "автодозвон включён", at)]
 
     def _stop_auto_dial(self, action: StopAutoDial, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
@@ -393,12 +438,12 @@ class TaskResolver:
     def create(self, action: CreateTask, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         due = self._names.due(action.due, deal, at)
         owner = self._names.user_id(action.to, record)
-        return self._new_task(owner, self._names.present(owner, due), due, action, deal, at)
+        return self._new_task(owner, self._names.works_now(owner, due), due, action, deal, at)
 
     def for_mover(self, action: CreateTask, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         """A task for the user who has just moved the deal: he is there, whatever the list of absences says."""
-        mover = self._names.user_id(action.to, record)
-        return self._new_task(mover, mover, self._names.due(action.due, deal, at), action, deal, at)
+        mover, due = self._names.user_id(action.to, record), self._names.due(action.due, deal, at)
+        return self._new_task(mover, self._names.works_now(mover, due, is_there=True), due, action, deal, at)
 
     def _new_task(
         self, owner: int, assignee: int, due: datetime, action: CreateTask, deal: Deal, at: datetime
@@ -414,14 +459,13 @@ class TaskResolver:
             "entity_type": "contacts" if on_contact else "leads",
             "task_type_id": names.account.task_type(action.task_type).id if action.task_type else 1,
         }
-        who = names.user_name(assignee) + (f" (за {names.user_name(owner)})" if assignee != owner else "")
-        words = f"задача «{action.text}» — {who}, до {names.local(due)}"
+        words = f"задача «{action.text}» — {names.name_in_place_of(assignee, owner)}, до {names.local(due)}"
         return [Effect("create_task", deal.id, body, words, slot=action.slot, not_before=at.timestamp())]
 
     def free(self, text: str, to: Person, due: Due, record: DealRecord, at: datetime) -> dict[str, Any]:
         """A task on nobody's card: amoCRM's object for it."""
         moment = self._names.due_without_deal(due, at)
-        user_id = self._names.present(self._names.user_id(to, record), moment)
+        user_id = self._names.works_now(self._names.user_id(to, record), moment)
         return {
             "text": text, "complete_till": int(moment.timestamp()), "responsible_user_id": user_id, "task_type_id": 1,
         }  # fmt: skip
@@ -439,7 +483,7 @@ class TaskResolver:
             changes["text"] = action.text
             words.append(f"текст «{action.text}»")
         if action.to is not None:
-            user_id = self._names.user_id(action.to, record)
+            user_id = self._names.works_now(self._names.user_id(action.to, record), at, is_there=True)
             if task is None or task.responsible_user_id != user_id:
                 changes["responsible_user_id"] = user_id
                 words.append(f"исполнитель {self._names.user_name(user_id)}")
@@ -478,7 +522,7 @@ class Resolver:
         self._channels = ChannelResolver(names, is_reachable)
         self._methods: Mapping[type[Action], ResolveAction] = {
             **self._tasks.methods,
-            **DealResolver(names, self._tasks.for_mover, self._channels.notify_reachable).methods,
+            **DealResolver(names, self._tasks.for_mover, self._channels.notify_reachable, self.effects).methods,
             **NewDealResolver(names, self.effects).methods,
             **self._channels.methods,
         }

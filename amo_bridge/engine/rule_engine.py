@@ -26,6 +26,7 @@ class RuleEngine:
 
     config: Config
     account: Account
+    people: People
     resolver: Resolver
     dispatcher: Dispatcher
     observer: Observer
@@ -43,7 +44,7 @@ class RuleEngine:
         deal_known: DealKnown = nobody_has_seen,
         pages_url: str = "",
     ) -> Self:
-        people = People(account, config.roles, config.absences, deal_known)
+        people = People(account, config.roles, config.absences, deal_known, config.bridge.tell)
         calendar = config.calendar.calendar(account.timezone)
         resolver = Resolver(account, people, calendar, Reach(config.channels, account).is_reachable)
         secret = config.bridge.secret_fields
@@ -51,6 +52,7 @@ class RuleEngine:
         return cls(
             config=config,
             account=account,
+            people=people,
             resolver=resolver,
             dispatcher=Dispatcher(
                 config.rules,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -16,6 +16,7 @@ from amo_bridge.crm.writes import WRITE_KINDS, BatchResult, LostWrite, Written, 
 from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.engine.metrics import AccountMetrics
 from amo_bridge.engine.outbox import Outbox, Sendable
+from amo_bridge.engine.partial_refusal import in_russian, remainder
 from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmRefused, CrmStopped, CrmTemporary
@@ -30,10 +31,13 @@ SETTLE = 15.0
 MAX_READ_AGE_SECONDS = 10.0
 # Effects settled in one transaction: webhooks that come in meanwhile wait for the database.
 SETTLE_BATCH_SIZE = 50
+# An object that is refused again and again is given up, whatever else amoCRM finds in it.
+MAX_REDUCTIONS = 5
 
 
 class Sender:
-    """``settle``: seconds after a lost answer until the write is looked for."""
+    """``settle``: seconds after a lost answer until the write is looked for. ``refresh_account``: has the account's
+    names read anew."""
 
     def __init__(
         self,
@@ -46,8 +50,10 @@ class Sender:
         *,
         settle: float = SETTLE,
         meters: AccountMetrics | None = None,
+        refresh_account: Callable[[], None] = lambda: None,
     ) -> None:
         self._rules = rules
+        self._refresh_account = refresh_account
         self._store = store
         self._client = client
         self._url = account_url
@@ -89,10 +95,7 @@ class Sender:
         if result.written:
             self._settle_written([(rows[number], written) for number, written in result.written.items()])
         if result.refused:
-            with self._store.write() as connection:
-                for number, reason in result.refused.items():
-                    log.error("refused", **_log_fields(rows[number]), error=reason)
-                    self._outbox.failed(connection, rows[number], reason)
+            self._apply_refused(rows, result)
         if result.later:
             postponed = [rows[number] for number in result.later]
             self._outbox.later(postponed, _pause(result, postponed), str(result.error))
@@ -100,6 +103,38 @@ class Sender:
             log.warning("answer lost", kind=kind, effects=len(result.doubt), error=str(result.error))
             doubted = [rows[number] for number in result.doubt]
             self._outbox.later(doubted, self._settle, str(result.error), state="doubt")
+
+    def _apply_refused(self, rows: Mapping[int, Sendable], result: BatchResult) -> None:
+        """Give up what amoCRM refused, but for what it takes without some parts, or for another person."""
+        if any(result.complaints.values()):
+            # A field may be gone, a person switched off: what is left is decided by the names that are there now.
+            self._read_names()
+        account = self._rules.get().account
+        with self._store.write() as connection:
+            for number, reason in result.refused.items():
+                row, complaints = rows[number], result.complaints.get(number, ())
+                rest = None
+                if complaints and row.reduced < MAX_REDUCTIONS:
+                    rest = remainder(row.kind, row.body, row.deal_id, complaints, account, self._instead)
+                if rest is not None:
+                    log.warning("refused in part", **_log_fields(row), error=reason, left_out=rest.words)
+                    self._outbox.reduced(connection, row, rest.body, rest.words, rest.left_out)
+                    continue
+                told = in_russian(complaints, row.body, account)
+                log.error("refused", **_log_fields(row), error=reason)
+                self._outbox.failed(connection, row, f"{told}. {reason}" if told else reason)
+
+    def _read_names(self) -> None:
+        try:
+            self._refresh_account()
+        except (CrmTemporary, CrmRefused) as error:
+            log.warning("the account's names can't be read", error=str(error))
+
+    def _instead(self, user_id: int) -> int:
+        """Who works for somebody for whom amoCRM takes nothing."""
+        rules = self._rules.get()
+        today = rules.calendar.local(self._clock.now()).date()
+        return rules.people.works_now(user_id, today, is_gone=True)
 
     def _settle_written(self, pairs: Sequence[tuple[Sendable, Written]]) -> None:
         for chunk in chunks(pairs, SETTLE_BATCH_SIZE):

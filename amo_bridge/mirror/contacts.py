@@ -54,7 +54,7 @@ class MirroredContact:
             mails=_each_once(mails_in(cell) for cell in record.emails),
             deal_ids=record.deal_ids,
             fields={
-                number: tuple(str(value) for value in record.fields[number])
+                number: tuple(_as_text(value) for value in record.fields[number])
                 for number in kept_fields
                 if record.fields.get(number)
             },
@@ -133,6 +133,10 @@ class Renewed(NamedTuple):
         """Are the kept fields others than before, or the deals that they may count for?"""
         old = (self.before.fields, self.before.deal_ids) if self.before else (NO_FIELDS, ())
         return bool(self.now.fields or old[0]) and (self.now.fields, self.now.deal_ids) != old
+
+
+def _as_text(value: object) -> str:
+    return str(value.get("value", value)) if isinstance(value, Mapping) else str(value)
 
 
 class ContactIndex:

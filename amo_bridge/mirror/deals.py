@@ -6,7 +6,7 @@ What is about to be written is always judged by a fresh read; this copy only say
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -109,6 +109,9 @@ def hook_texts(record: DealRecord) -> dict[int, tuple[str, ...]]:
 
 
 def _hook_text(value: object) -> str:
+    if isinstance(value, Mapping):
+        # Of an address in parts a hook tells each part's text.
+        return str(value.get("value", value))
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 

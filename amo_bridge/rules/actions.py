@@ -110,9 +110,12 @@ class MoveDeal(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class AssignDeal(Action):
-    """Make somebody responsible for the deal. Rules about a new responsible user do not fire: nobody has taken it."""
+    """Make somebody responsible for the deal. Rules about a new responsible user do not fire: nobody has taken it.
+
+    ``then``: what explains it, done when amoCRM has taken it."""
 
     to: Person
+    then: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True)

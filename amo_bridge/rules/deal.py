@@ -11,8 +11,25 @@ from typing import Any, Literal, NoReturn, Self
 from amo_bridge.crm.account import Stage, User
 from amo_bridge.text.names import normalise, same_name
 
-Value = str | bool | date | datetime | tuple[str, ...]
-"""A field's value: text (numbers too, as amoCRM gives them), bool (checkbox), date, datetime, or several texts."""
+
+@dataclass(frozen=True)
+class Compound:
+    """The value of a field that holds more than a text: a legal entity, a file, an address in parts …
+
+    ``kind``: amoCRM's type of the field. ``text``: in people's words. ``parts``: as amoCRM gave it, to be carried into
+    another field of the same type."""
+
+    kind: str
+    text: str
+    parts: tuple[Any, ...] = field(default=(), repr=False, hash=False)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Value = str | bool | date | datetime | tuple[str, ...] | Compound
+"""A field's value: text (numbers too, as amoCRM gives them), bool (checkbox), date, datetime, several texts, or what
+has parts of its own."""
 
 
 HIDDEN = "•••"
@@ -59,7 +76,7 @@ def as_text(value: Value) -> str:
         return value.strftime("%d.%m.%Y")
     if isinstance(value, tuple):
         return ", ".join(value)
-    return value
+    return str(value)
 
 
 # What lies on a deal's card beside its fields: tasks, calls, files, people, touches — as rules see them.

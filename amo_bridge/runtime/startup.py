@@ -12,7 +12,7 @@ import structlog
 from amo_bridge.clock import AccountClock, Clock
 from amo_bridge.config.account_fit import Fit, State, fit
 from amo_bridge.config.model import Config
-from amo_bridge.crm.account import Account
+from amo_bridge.crm.account import Account, User
 from amo_bridge.engine.metrics import AccountMetrics
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.runtime.connection import HOOK_SECRET, Connection, Shutdown, known_account, known_secret
@@ -44,18 +44,28 @@ class AccountContext:
     fit: Fit = field(init=False)
     """The config compared with the account: what the work goes by. ``config`` is as the file has it."""
 
+    switched_off: list[User] = field(default_factory=list)
+    """Users who were switched off since the account was read last, and nobody has been told of yet."""
+
     def __post_init__(self) -> None:
         self.compare()
 
+    def note_switched_off(self, before: Account) -> None:
+        """Find out who has been switched off since then, or is not there any more."""
+        active = {user.id for user in self.account.users if user.is_active}
+        self.switched_off += [user for user in before.users if user.is_active and user.id not in active]
+
     def compare(self, config: Config | None = None, account: Account | None = None) -> Fit:
         """Take a new config or newer names of the account, and compare them. Raises StoreUnavailable."""
+        before = self.account
         self.config, self.account = config or self.config, account or self.account
+        self.note_switched_off(before)
         names = KnownNames(self.store, self.account_id)
-        before = self.fit.told(*TOLD) if hasattr(self, "fit") else []
+        told = self.fit.told(*TOLD) if hasattr(self, "fit") else []
         self.fit = fit(self.config, self.account, names.read())
         names.remember(self.fit.found)
         for issue in self.fit.issues:
-            if issue.state in TOLD and issue.told not in before:
+            if issue.state in TOLD and issue.told not in told:
                 log.warning("name not as configured", state=issue.state, rule=issue.rule, problem=issue.told)
         for rule, why in self.fit.broken.items():
             log.error("rule is broken", rule=rule, why=why)
@@ -156,6 +166,8 @@ def by_asking(
         environment=environment,
         under=under,
     )
+    if before is not None and before.id == account.id:
+        context.note_switched_off(before)
     return KnownAccount(key, secret, context)
 
 

@@ -18,6 +18,7 @@ from amo_bridge.engine.retention import Retention, RetentionJob
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.scheduler import ContactDates, Scheduler
 from amo_bridge.engine.sender import Sender
+from amo_bridge.errors import UnknownName
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import reader_of
@@ -97,6 +98,7 @@ class CompositionRoot:
             context.clock,
             settle=context.settle,
             meters=context.meters,
+            refresh_account=self._refresh,
         )
 
     def worker(self) -> Worker:
@@ -181,9 +183,26 @@ class CompositionRoot:
     def _tell_of_names(self) -> None:
         """Tell a person of rules that are broken and of names to be put right, once a day as long as it is so."""
         context = self._context
+        self._tell_of_switched_off()
         if issues := [issue for issue in context.fit.issues if issue.state in TOLD]:
             alerts = Alerts(self._store, context.account_id, self.rules, context.clock)
             alerts.tell_of_names(context.fit.broken, issues)
+
+    def _tell_of_switched_off(self) -> None:
+        """Tell once who works for those who were switched off."""
+        context, rules = self._context, self.rules.get()
+        today = rules.calendar.local(context.clock.now()).date()
+        alerts = Alerts(self._store, context.account_id, self.rules, context.clock)
+        while context.switched_off:
+            user = context.switched_off.pop()
+            try:
+                instead = rules.people.works_now(user.id, today, is_gone=True)
+            except UnknownName as error:
+                log.error("nobody works for somebody who was switched off", error=str(error))
+                continue
+            name = next((one.name for one in context.account.users if one.id == instead), str(instead))
+            log.warning("a user was switched off", user=user.name, instead=name)
+            alerts.tell_of_stand_in(user.name, name)
 
     @staticmethod
     def _rule_engine(context: AccountContext, store: Store) -> RuleEngine:

@@ -259,12 +259,20 @@ def test_a_bad_item_fails_with_amocrm_s_own_words_and_takes_nobody_with_it(
     good, bad = new_task(office, deal), new_task(office, deal)
     queue(store, good)
     queue(store, effect(deal_id=404, body={**bad.body, "entity_id": 404}), event_key="bad")
-    queue(store, effect(deal_id=405, body={**bad.body, "responsible_user_id": 1}), event_key="worse")
+    queue(store, effect(deal_id=405, body={**bad.body, "task_type_id": "звонок"}), event_key="worse")
     send_all(sender)
-    assert states(store) == ["done", "failed", "failed"]
+    assert states(store)[:2] == ["done", "failed"]
     assert "entity_id" in errors(store)[1]
-    assert "responsible_user_id" in errors(store)[2]
-    assert len(office.tasks(deal)) == 1
+    assert len(office.tasks(deal)) == 2, "the third is set without the type that amoCRM does not take"
+
+
+def test_a_task_for_somebody_who_is_gone_is_set_for_the_head(
+    sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
+) -> None:
+    queue(store, effect(deal_id=deal, body={**new_task(office, deal).body, "responsible_user_id": 1}))
+    send_all(sender)
+    assert states(store) == ["done"]
+    assert [task["who"] for task in office.tasks(deal)] == ["Елена Орлова"]
 
 
 def test_too_many_requests_is_waited_out_without_a_look(

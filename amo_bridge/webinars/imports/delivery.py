@@ -40,7 +40,10 @@ class PayloadBuilder:
 
     ``loader``: the user responsible for what is created. Raises UnknownName for a name that the account has lost."""
 
-    def __init__(self, account: Account, names: NameResolver, options: WebinarSection, loader: int) -> None:
+    def __init__(
+        self, account: Account, names: NameResolver, options: WebinarSection, loader: int, clock: Clock
+    ) -> None:
+        self._clock = clock
         self.user_id = account.current_user_id
         self._account = account
         self._names = names
@@ -82,6 +85,10 @@ class PayloadBuilder:
             body["custom_fields_values"] = values
         if new := [tag for tag in self.tags(row) if tag not in record.tags]:
             body["tags_to_add"] = [{"name": tag} for tag in new]
+        # A manager who is switched off keeps nobody: the client goes to whoever works for him now.
+        owner = self._names.works_now(record.responsible_user_id, self._clock.now(), is_there=True)
+        if owner != record.responsible_user_id:
+            body["responsible_user_id"] = owner
         if row.to_stage is not None:
             stage = self._account.stage(row.to_stage)
             if stage.key != (record.pipeline_id, record.status_id):

@@ -63,7 +63,8 @@ class DraftService:
         self.memory = ImportHistory(store, key)
         self.opt_out_tag = config.bridge.opt_out_tag
         self.account = account
-        self._people = People(account, config.roles)
+        self._clock = clock
+        self.people = People(account, config.roles, config.absences, tell=config.bridge.tell)
         self._index = ContactIndex(store, key)
         self._mirror = Mirror(store, key)
         self._viewer = Viewer(account, config.account.url)
@@ -149,7 +150,8 @@ class DraftService:
     @property
     def loader(self) -> int:
         """Who answers for deals that nobody has taken. Raises UnknownName."""
-        return self._people.user_id(self.options.responsible, DealRecord(id=0))
+        named = self.people.user_id(self.options.responsible, DealRecord(id=0))
+        return self.people.works_now(named, self._clock.now().date(), is_there=True)
 
     @property
     def pipelines(self) -> tuple[str, ...]:

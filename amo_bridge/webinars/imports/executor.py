@@ -13,7 +13,6 @@ import structlog
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.engine.people import People
 from amo_bridge.engine.resolver import NameResolver
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.sender import SETTLE
@@ -89,8 +88,8 @@ class ImportExecutor:
         rule_engine = self._rule_engine()
         drafting = DraftService(self._store, self._key, rule_engine.config, rule_engine.account, self._clock)
         calendar = rule_engine.config.calendar.calendar(rule_engine.account.timezone)
-        terms = NameResolver(rule_engine.account, People(rule_engine.account, rule_engine.config.roles), calendar)
-        make = PayloadBuilder(rule_engine.account, terms, drafting.options, drafting.loader)
+        terms = NameResolver(rule_engine.account, drafting.people, calendar)
+        make = PayloadBuilder(rule_engine.account, terms, drafting.options, drafting.loader, self._clock)
         making = CreateStep(self._store, self._key, self._client, self._book, self._deliverer, self._follower, make)
         changing = UpdateStep(self._book, self._deliverer, self._follower, self._client, drafting, make)
         undo = UndoStep(self._book, self._deliverer, self._follower, self._client, drafting)
