@@ -114,14 +114,14 @@ class Fit:
     def renamed(self) -> list[NameIssue]:
         return [issue for issue in self.issues if issue.state == "renamed"]
 
-    def told(self, *states: State) -> list[str]:
+    def messages(self, *states: State) -> list[str]:
         """The issues in these states with their places in the file, each once."""
         return list(dict.fromkeys(issue.told for issue in self.issues if issue.state in states))
 
     @property
     def problems(self) -> list[str]:
         """What somebody has to put right."""
-        return self.told("lost", "inactive")
+        return self.messages("lost", "inactive")
 
 
 def fit(config: Config, account: Account, known: KnownIds | None = None) -> Fit:
@@ -309,12 +309,12 @@ class _Fitting:
             look_up(self._with_field_renamed(name), self.config, self.account)
         except Inactive as error:
             self._remember(name)
-            return self._told(path, name, rule, "inactive" if is_needed else "unneeded", str(error))
+            return self._of_state(path, name, rule, "inactive" if is_needed else "unneeded", str(error))
         except (UnknownName, Misfit) as error:
             if new := self._follow(name):
                 words = f"«{name}» в amoCRM теперь «{new}»: правило работает с новым именем, замените его в настройке"
-                return replace(self._told(path, name, rule, "renamed", words), new_name=new)
-            return self._told(path, name, rule, "lost" if is_needed else "unneeded", str(error))
+                return replace(self._of_state(path, name, rule, "renamed", words), new_name=new)
+            return self._of_state(path, name, rule, "lost" if is_needed else "unneeded", str(error))
         self._remember(name)
         return None
 
@@ -326,7 +326,7 @@ class _Fitting:
         """Of an option, what its field is called now."""
         return (self._rename(FieldName(name.field)) or name.field) if isinstance(name, OptionName) else ""
 
-    def _told(self, path: KeyPath, name: AccountName, rule: str, state: State, words: str) -> NameIssue:
+    def _of_state(self, path: KeyPath, name: AccountName, rule: str, state: State, words: str) -> NameIssue:
         length = A_RULE if path[0] in RULES else 1
         told = problem(
             self.config.path.name, line_of(self.config.lines, path), place(path[:length], path[length:]), words
@@ -380,7 +380,7 @@ class _Fitting:
             except (UnknownName, Misfit) as error:
                 words.append(f"скрипт «{script}»: {error}")
         path = ("bridge", "scripts")
-        self.issues += [self._told(path, FieldName(""), "", "lost", one) for one in words]
+        self.issues += [self._of_state(path, FieldName(""), "", "lost", one) for one in words]
 
     # --- the config that the bridge works by ---
 

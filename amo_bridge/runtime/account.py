@@ -185,7 +185,7 @@ class AccountRuntime:
             fit = self.fit
         except (StoreUnavailable, OSError):
             return []
-        return [f"{rule}: {why}" for rule, why in fit.broken.items()] + fit.told(*TOLD)
+        return [f"{rule}: {why}" for rule, why in fit.broken.items()] + fit.messages(*TOLD)
 
     def _counts(self) -> dict[str, Any]:
         try:

@@ -61,7 +61,7 @@ class AccountContext:
         self.config, self.account = config or self.config, account or self.account
         self.note_switched_off(before)
         names = KnownNames(self.store, self.account_id)
-        told = self.fit.told(*TOLD) if hasattr(self, "fit") else []
+        told = self.fit.messages(*TOLD) if hasattr(self, "fit") else []
         self.fit = fit(self.config, self.account, names.read())
         names.remember(self.fit.found)
         for issue in self.fit.issues:

@@ -167,7 +167,7 @@ def _write_down(name: str, breach: Breach) -> None:
 def remember_device(response: Response, user_id: int) -> Response:
     """Let the browser show later that this user has logged in by it. A new password makes it unknown again."""
     mark = accounts().users.password_mark(user_id)
-    device, marks = _told_device() or (secrets.token_urlsafe(12), [])
+    device, marks = _device_of_request() or (secrets.token_urlsafe(12), [])
     marks = [mark, *(one for one in marks if one != mark)][:MOST_PEOPLE]
     response.set_cookie(
         DEVICE_COOKIE,
@@ -182,7 +182,7 @@ def remember_device(response: Response, user_id: int) -> Response:
 
 
 def _known_device(name: str) -> str | None:
-    told = _told_device()
+    told = _device_of_request()
     if told is None:
         return None
     device, marks = told
@@ -190,7 +190,7 @@ def _known_device(name: str) -> str | None:
     return device if known is not None and accounts().users.password_mark(known.id) in marks else None
 
 
-def _told_device() -> tuple[str, list[str]] | None:
+def _device_of_request() -> tuple[str, list[str]] | None:
     """What the browser's cookie says, if we have signed it: the browser, and for whom it is known."""
     try:
         told: Any = _signer().loads(request.cookies.get(DEVICE_COOKIE, ""), max_age=DEVICE_DAYS * 24 * 3600)
