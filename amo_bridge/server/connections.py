@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 # Worker threads. Pages may be slow, and an upload may be meant to be: amoCRM waits two seconds for an answer, and
 # whoever asks whether the process lives kills it when it does not say so.
 PAGE_THREADS, HOOK_THREADS = 8, 4
-AT_ONCE = ("/hooks/", "/health")
+AT_ONCE = ("/hooks/", "/in/", "/health")
 
 # Seconds. A person's browser sends a header in one piece; only an attack, or a broken line, needs longer.
 IDLE, HEADER = 15.0, 10.0

@@ -27,6 +27,7 @@ from amo_bridge.runtime.host import Application
 from amo_bridge.runtime.worker import BIZON
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.tables import LONGEST_BIZON_ID
+from amo_bridge.web.auth.rate_limit import network
 from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings
 
 log = structlog.get_logger()
@@ -247,7 +248,7 @@ def _is_within_rate(bridge: AccountRuntime, address: IntakeAddress) -> bool:
     if address.vendor.name != "html" or section is None or section.html is None or request.method == "GET":
         return True
     limit = RateLimitItemPerMinute(section.html.per_minute)
-    return form_limiter.hit(limit, "intake", bridge.config.account.url, request.remote_addr or "")
+    return form_limiter.hit(limit, "intake", bridge.config.account.url, network(request.remote_addr))
 
 
 def _for_browsers(response: Response, settings: VendorSettings) -> Response:

@@ -1,5 +1,5 @@
-"""How often a log-in may be tried: counted in the installation's store before the password is looked at, so that all
-web replicas, and tries that come at the same moment, count together.
+"""How often a log-in may be tried: counted in the installation's store before the password is
+looked at, so that all web replicas, and tries that come at the same moment, count together.
 
 A guesser is shut out together with the address he comes from; whoever knows a name can't shut its owner out. Only
 guessing from very many addresses closes a name, and even then not for the browsers that have logged in by it before. A
@@ -126,7 +126,7 @@ def begin_log_in(login: str) -> LogInTry:
 def _limits(name: str) -> list[Limit]:
     """A browser that has logged in by this name counts by itself: what others do at its address, or with its user's
     name, does not concern it."""
-    address = _network(request.remote_addr)
+    address = network(request.remote_addr)
     if device := _known_device(name):
         return [Limit(f"device {device} {name}", PER_DEVICE, f"знакомый браузер, адрес {address}")]
     return [
@@ -136,7 +136,7 @@ def _limits(name: str) -> list[Limit]:
     ]
 
 
-def _network(address: str | None) -> str:
+def network(address: str | None) -> str:
     """The address; of IPv6 the network that one customer has for himself."""
     try:
         found = ip_address(address or "")
@@ -167,7 +167,7 @@ def _write_down(name: str, breach: Breach) -> None:
 def remember_device(response: Response, user_id: int) -> Response:
     """Let the browser show later that this user has logged in by it. A new password makes it unknown again."""
     mark = accounts().users.password_mark(user_id)
-    device, marks = _device_of_request() or (secrets.token_urlsafe(12), [])
+    device, marks = _device_cookie() or (secrets.token_urlsafe(12), [])
     marks = [mark, *(one for one in marks if one != mark)][:MOST_PEOPLE]
     response.set_cookie(
         DEVICE_COOKIE,
@@ -182,7 +182,7 @@ def remember_device(response: Response, user_id: int) -> Response:
 
 
 def _known_device(name: str) -> str | None:
-    told = _device_of_request()
+    told = _device_cookie()
     if told is None:
         return None
     device, marks = told
@@ -190,7 +190,7 @@ def _known_device(name: str) -> str | None:
     return device if known is not None and accounts().users.password_mark(known.id) in marks else None
 
 
-def _device_of_request() -> tuple[str, list[str]] | None:
+def _device_cookie() -> tuple[str, list[str]] | None:
     """What the browser's cookie says, if we have signed it: the browser, and for whom it is known."""
     try:
         told: Any = _signer().loads(request.cookies.get(DEVICE_COOKIE, ""), max_age=DEVICE_DAYS * 24 * 3600)
