@@ -618,9 +618,11 @@ users = Table(
     Column("created_at", Float, nullable=False),
     Column("disabled_at", Float),
     Column("seen_at", Float),
+    Column("accounts", Text),
     UniqueConstraint("folded"),
 )
 """``login`` is what people type, ``folded`` what it is found by. ``password``: an argon2 hash; empty: none set yet.
+``accounts``: JSON, account → role, for a user of these accounts alone; None: ``role`` counts in all of them.
 ``disabled_at``: since when he may not come in (Unix seconds); None: he may."""
 
 sittings = Table(
@@ -669,9 +671,10 @@ api_tokens = Table(
     Column("created_by", String(120), nullable=False),
     Column("used_at", Float),
     Column("revoked_at", Float),
+    Column("accounts", Text),
     UniqueConstraint("digest"),
 )
-"""Tokens of programs: only a digest is kept. ``revoked_at``: None while it works."""
+"""Tokens of programs: only a digest is kept. ``accounts``: as of users. ``revoked_at``: None while it works."""
 
 tries = Table(
     "tries",

@@ -18,7 +18,7 @@ from amo_bridge.web import api, error_pages, metrics, middleware, oauth, pages, 
 from amo_bridge.web.accounts import Accounts, ChoiceNeeded, NoSuchAccount
 from amo_bridge.web.auth import guard
 from amo_bridge.web.auth.guard import may_look
-from amo_bridge.web.context import EXTENSION, accounts, current_account
+from amo_bridge.web.context import EXTENSION, accounts, current_account, visible
 from amo_bridge.web.middleware import NAME, WHERE, AccountPrefix
 
 THEMES = ("auto", "light", "dark")
@@ -71,6 +71,7 @@ def _page_context() -> dict[str, object]:
         "languages": middleware.LANGUAGES,
         "theme": theme if theme in THEMES else "auto",
         "account": _account_or_none,
+        "visible_accounts": lambda: visible(accounts().names),
         "account_url": lambda name: f"{WHERE}{quote(name)}/",
         "office": accounts,
     }

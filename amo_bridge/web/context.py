@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -9,9 +10,9 @@ from flask import current_app, g, request
 from flask_login import UserMixin, current_user
 
 from amo_bridge.engine.metrics import Metrics
-from amo_bridge.web.accounts import Accounts, AccountView
+from amo_bridge.web.accounts import Accounts, AccountView, NoSuchAccount
 from amo_bridge.web.auth.api_tokens import ApiToken
-from amo_bridge.web.auth.users import User
+from amo_bridge.web.auth.users import RoleHolder, User
 
 MOST = 2**63 - 1
 
@@ -43,9 +44,33 @@ def accounts() -> Accounts:
     return cast(Accounts, current_app.extensions[EXTENSION])
 
 
+def asked_account() -> str | None:
+    """The name of the account that the address is about, whether there is one or not; None when there are several and
+    it names none."""
+    named: str | None = g.get("account_name")
+    return named if named is not None or accounts().has_several else next(iter(accounts().names), None)
+
+
+def holder() -> RoleHolder | None:
+    """Who asks: the program, or the person who is logged in."""
+    if "api_token" in g:
+        return token()
+    return user() if current_user.is_authenticated else None
+
+
+def visible(names: Iterable[str]) -> list[str]:
+    """Of these accounts the ones that whoever asks has rights in."""
+    asking = holder()
+    return [name for name in names if asking is not None and asking.sees(name)]
+
+
 def current_account() -> AccountView:
-    """The account that this page is about. Raises ChoiceNeeded when there are several and the address names none."""
+    """The account that this page is about. Raises ChoiceNeeded when there are several and the address names none,
+    NoSuchAccount also for one that is none of the visitor's."""
     if "account" not in g:
+        name, asking = asked_account(), holder()
+        if name is not None and asking is not None and not asking.sees(name):
+            raise NoSuchAccount(name)
         g.account = accounts().account_at(g.get("account_name"))
     return cast(AccountView, g.account)
 

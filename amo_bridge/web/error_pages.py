@@ -17,7 +17,7 @@ from werkzeug.wrappers import Response
 from amo_bridge.errors import ConfigError, StoreUnavailable
 from amo_bridge.web.accounts import ChoiceNeeded, NoSuchAccount, NotMet
 from amo_bridge.web.auth.rate_limit import TooManyTries
-from amo_bridge.web.context import accounts
+from amo_bridge.web.context import accounts, visible
 from amo_bridge.web.forms import role_names
 
 log = structlog.get_logger()
@@ -126,7 +126,7 @@ def _not_met(error: NotMet) -> Response:
 
 def _no_such_account(error: NoSuchAccount) -> Response:
     return error_response(
-        404, _("Такого аккаунта здесь нет"), _("Выберите аккаунт из списка."), accounts=accounts().names
+        404, _("Такого аккаунта здесь нет"), _("Выберите аккаунт из списка."), accounts=visible(accounts().names)
     )
 
 
@@ -136,6 +136,6 @@ def _which_account(error: ChoiceNeeded) -> Response:
         # It can't choose from a list, and must not take the list for what it has asked for.
         where = _("Их адреса для программ — в ответе /api/v1/accounts.")
         return error_response(404, title, f"{text} {where}")
-    answer = error_response(300, title, text, accounts=accounts().names, path=request.full_path.rstrip("?"))
+    answer = error_response(300, title, text, accounts=visible(accounts().names), path=request.full_path.rstrip("?"))
     answer.status_code = 200 if request.method == "GET" else 404
     return answer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from flask_babel import force_locale
 from flask_babel import lazy_gettext as _l
 from flask_wtf import FlaskForm
@@ -29,6 +31,13 @@ def role_in_russian(role: Role) -> str:
     """As the audit names it, whoever reads."""
     with force_locale(RUSSIAN):
         return role_names()[role]
+
+
+def roles_by_account(form: Mapping[str, str], names: Iterable[str]) -> dict[str, Role] | None:
+    """What the fields «at:NAME» say: a role in some accounts; None if in none, so that the common role counts. Raises
+    ValueError for what is no role."""
+    chosen = {name: Role(told) for name in names if (told := form.get(f"at:{name}", ""))}
+    return chosen or None
 
 
 def _login() -> StringField:

@@ -10,6 +10,7 @@ from amo_bridge.web.api import ROOT, api
 from amo_bridge.web.api.endpoint import Endpoint, Shape
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import accounts as installed_accounts
+from amo_bridge.web.context import visible
 from amo_bridge.web.middleware import WHERE
 
 
@@ -26,7 +27,7 @@ class InstalledAccount(Shape):
 
 
 class InstalledAccounts(Shape):
-    """By name. Users, tokens and the audit are common to all."""
+    """By name, of those that the token has a role in. Users, tokens and the audit are common to all."""
 
     accounts: list[InstalledAccount]
 
@@ -36,10 +37,13 @@ class InstalledAccounts(Shape):
 )
 def accounts() -> InstalledAccounts:
     here = installed_accounts()
-    known = [_account(name, f"{WHERE}{quote(name)}{ROOT}" if here.has_several else ROOT) for name in here.names]
+    known = [
+        _account(name, f"{WHERE}{quote(name)}{ROOT}" if here.has_several else ROOT) for name in visible(here.names)
+    ]
     broken = [
         InstalledAccount(name=name, url="", state="broken", is_ready=False, api="", problems=list(problems))
         for name, problems in here.broken.items()
+        if name in visible(here.broken)
     ]
     return InstalledAccounts(accounts=sorted([*known, *broken], key=lambda one: one.name))
 

@@ -84,6 +84,7 @@ class Error(Shape):
 # The API's doors, each described where it is made; OpenAPI and the tables for people are made from that.
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+COMMON_SUBJECTS = {"users", "tokens", "audit"}
 REFUSALS = {
     "401": "No token, or one that does not work",
     "403": "The token's role is too small",
@@ -121,6 +122,11 @@ class Endpoint:
     def subject(self) -> str:
         """What it is about: the first word of its path."""
         return self.path.split("/")[1]
+
+    @property
+    def is_common(self) -> bool:
+        """Is it about all accounts? Then a role in some of them opens nothing."""
+        return self.subject in COMMON_SUBJECTS
 
     @property
     def address(self) -> str:
@@ -168,7 +174,7 @@ class Api:
                         return jsonify(error="422 Unprocessable", detail=_in_words(error)), 422
                 return jsonify(view(**arguments).model_dump(mode="json"))
 
-            marked = by_token(endpoint.role, most_bytes=endpoint.most_bytes)(answer)
+            marked = by_token(endpoint.role, most_bytes=endpoint.most_bytes, is_common=endpoint.is_common)(answer)
             self._routes.add_url_rule(endpoint.path, endpoint.name, marked, methods=[endpoint.method])
             return marked
 

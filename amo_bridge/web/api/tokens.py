@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, StringConstraints
 
 from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape
+from amo_bridge.web.api.users import RolesByAccount, known_accounts
 from amo_bridge.web.auth.api_tokens import ApiToken
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import accounts
@@ -18,11 +19,13 @@ from amo_bridge.web.services import users as users_service
 
 
 class Token(Shape):
-    """``used_at``: null if it never was."""
+    """``accounts``: account → role, for a token that has a role in these alone; null: ``role`` counts in all.
+    ``used_at``: null if it never was."""
 
     id: int
     name: str
     role: Role
+    accounts: dict[str, Role] | None
     created_at: datetime
     created_by: str
     used_at: datetime | None
@@ -45,12 +48,13 @@ def _one_line(told: Any) -> Any:
 
 
 class NewToken(Shape):
-    """``name``: of the program that it is for."""
+    """``name``: of the program that it is for. ``accounts``: in which accounts alone, and with which role there."""
 
     name: Annotated[
         str, BeforeValidator(_one_line), StringConstraints(min_length=1, max_length=users_service.LONGEST_NAME)
     ]
     role: Role
+    accounts: RolesByAccount | None = None
 
 
 @api.endpoint(Endpoint("tokens_tokens", "/tokens", "GET", Role.ADMIN, _l("Токены программ"), Tokens))
@@ -70,7 +74,8 @@ def tokens() -> Tokens:
     )
 )
 def issue(told: NewToken) -> IssuedToken:
-    secret = users_service.issue(told.name, told.role)
+    with known_accounts():
+        secret = users_service.issue(told.name, told.role, told.accounts)
     issued = accounts().api_tokens.of(secret, is_use=False) or abort(404)
     return IssuedToken(**_facts(issued), secret=secret)
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
 from flask import abort
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
@@ -19,13 +20,17 @@ from amo_bridge.web.context import accounts
 from amo_bridge.web.forms import LONGEST_LOGIN
 from amo_bridge.web.services import users as users_service
 
+RolesByAccount = Annotated[dict[str, Role], Field(min_length=1)]
+
 
 class User(Shape):
-    """``has_password``: false as long as nobody has used the link. ``seen_at``: null if he was never here."""
+    """``accounts``: account → role, for a user who has a role in these alone; null: ``role`` counts in all.
+    ``has_password``: false as long as nobody has used the link. ``seen_at``: null if he was never here."""
 
     id: int
     login: str
     role: Role
+    accounts: dict[str, Role] | None
     is_disabled: bool
     has_password: bool
     created_at: datetime
@@ -45,16 +50,18 @@ class UserWithLink(User):
 
 
 class NewUser(Shape):
-    """Who is invited."""
+    """Who is invited. ``accounts``: in which accounts alone, and with which role there."""
 
     login: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_LOGIN)]
     role: Role = Role.VIEWER
+    accounts: RolesByAccount | None = None
 
 
 class UserChange(Shape):
-    """It counts from the user's next click on."""
+    """It counts from the user's next click on. ``accounts`` left out: as before; null: ``role`` counts in all."""
 
     role: Role
+    accounts: RolesByAccount | None = None
 
 
 @api.endpoint(Endpoint("users_users", "/users", "GET", Role.ADMIN, _l("Пользователи"), Users))
@@ -74,7 +81,8 @@ def users() -> Users:
     )
 )
 def invite(told: NewUser) -> UserWithLink:
-    user = users_service.invite(told.login, told.role)
+    with known_accounts():
+        user = users_service.invite(told.login, told.role, told.accounts)
     if user is None:
         abort(refusal(409, _("Такое имя уже есть")))
     return UserWithLink(**_facts(user), link=users_service.address_of_link(user))
@@ -91,7 +99,12 @@ def one(user_id: int) -> User:
     )
 )
 def change_role(user_id: int, told: UserChange) -> User:
-    return _changed(user_id, lambda user: users_service.set_role(user, told.role))
+    def change(user: Known) -> None:
+        by_account = told.accounts if "accounts" in told.model_fields_set else user.accounts
+        users_service.set_role(user, told.role, by_account)
+
+    with known_accounts():
+        return _changed(user_id, change)
 
 
 @api.endpoint(
@@ -140,6 +153,15 @@ def link(user_id: int) -> UserWithLink:
     user = _known(user_id)
     users_service.new_link(user)
     return UserWithLink(**_facts(user), link=users_service.address_of_link(user))
+
+
+@contextmanager
+def known_accounts() -> Iterator[None]:
+    """A role can be given only in an account that there is."""
+    try:
+        yield
+    except users_service.UnknownAccount as unknown:
+        abort(refusal(422, _("accounts: аккаунта «%(name)s» здесь нет", name=str(unknown))))
 
 
 def _changed(user_id: int, change: Callable[[Known], None]) -> User:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,19 +13,18 @@ from sqlalchemy import Row, insert, select, update
 from amo_bridge.clock import Clock
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import api_tokens as tokens
-from amo_bridge.web.auth.users import SEEN_EVERY, Role, digest
+from amo_bridge.web.auth.users import SEEN_EVERY, Role, RoleHolder, digest, roles_by_account, stored_roles
 
 # Whoever finds one lying about sees what it is.
 PREFIX = "amb_"
 
 
-@dataclass(frozen=True)
-class ApiToken:
+@dataclass(frozen=True, kw_only=True)
+class ApiToken(RoleHolder):
     """``used_at``: None if it never was."""
 
     id: int
     name: str
-    role: Role
     created_at: datetime
     created_by: str
     used_at: datetime | None
@@ -44,10 +44,16 @@ class ApiTokens:
         with self._store.read() as connection:
             return [_token(row) for row in connection.execute(query)]
 
-    def issue(self, name: str, role: Role, who: str) -> str:
+    def issue(self, name: str, role: Role, who: str, accounts: Mapping[str, Role] | None = None) -> str:
         """A new token's secret: nobody is told it again."""
         secret = PREFIX + secrets.token_urlsafe(32)
-        row = {"name": name, "digest": digest(secret), "role": role, "created_at": self._now, "created_by": who}
+        row = {
+            "name": name,
+            "digest": digest(secret),
+            **stored_roles(role, accounts),
+            "created_at": self._now,
+            "created_by": who,
+        }
         with self._store.write() as connection:
             connection.execute(insert(tokens).values(row))
         return secret
@@ -80,6 +86,7 @@ def _token(row: Row[Any]) -> ApiToken:
         id=row.id,
         name=row.name,
         role=Role(row.role),
+        accounts=roles_by_account(row.accounts),
         created_at=datetime.fromtimestamp(row.created_at, UTC),
         created_by=row.created_by,
         used_at=None if row.used_at is None else datetime.fromtimestamp(row.used_at, UTC),

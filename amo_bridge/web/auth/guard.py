@@ -14,8 +14,10 @@ from flask_wtf.csrf import CSRFProtect
 from werkzeug.wrappers import Response
 
 from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
-from amo_bridge.web.auth.users import AT_MOST, Role
-from amo_bridge.web.context import Visitor, accounts
+from amo_bridge.web.accounts import NoSuchAccount
+from amo_bridge.web.auth.api_tokens import ApiToken
+from amo_bridge.web.auth.users import AT_MOST, Role, User
+from amo_bridge.web.context import Visitor, accounts, asked_account
 
 TOKEN = "AMO_BRIDGE_METRICS_TOKEN"
 # A proxy on this machine passes strangers on; these are how it says so.
@@ -41,30 +43,33 @@ def _is_loopback(address: str | None) -> bool:
 # Closed by default: a page that says nothing is the admin's alone. Doors with a lock of their own (webhooks, health)
 # are put into the app before the gate is, and it leaves them alone.
 
-MARK, MOST_BYTES, BY_TOKEN = "__open_to__", "__most_bytes__", "__by_token__"
+MARK, MOST_BYTES, BY_TOKEN, COMMON = "__open_to__", "__most_bytes__", "__by_token__", "__common__"
 # A form of ours is some kilobytes; a page that takes files says how much.
 USUAL_BYTES = 256 * 1024
 V = TypeVar("V", bound=Callable[..., Any])
 
 
-def open_to(role: Role | None, *, most_bytes: int = USUAL_BYTES) -> Callable[[V], V]:
-    """Mark a view: who may see it (``None``: everybody, also who is not logged in), how large a request may be."""
+def open_to(role: Role | None, *, most_bytes: int = USUAL_BYTES, is_common: bool = False) -> Callable[[V], V]:
+    """Mark a view: who may see it (``None``: everybody, also who is not logged in), how large a request may be.
+
+    ``is_common``: it is about all accounts of the installation, so a role in some of them opens nothing."""
 
     def mark(view: V) -> V:
         setattr(view, MARK, role)
         setattr(view, MOST_BYTES, most_bytes)
+        setattr(view, COMMON, is_common)
         return view
 
     return mark
 
 
-def by_token(role: Role, *, most_bytes: int = USUAL_BYTES) -> Callable[[V], V]:
+def by_token(role: Role, *, most_bytes: int = USUAL_BYTES, is_common: bool = False) -> Callable[[V], V]:
     """Mark a view of the API: who has a token of this role may use it. Cookies open nothing there, so nothing that a
     stranger's page sends along does."""
 
     def mark(view: V) -> V:
         setattr(view, BY_TOKEN, True)
-        return open_to(role, most_bytes=most_bytes)(view)
+        return open_to(role, most_bytes=most_bytes, is_common=is_common)(view)
 
     return mark
 
@@ -84,16 +89,14 @@ def install_guard(app: Flask, csrf: CSRFProtect, doors: Collection[str]) -> None
         request.max_content_length = getattr(view, MOST_BYTES, USUAL_BYTES)
         needed: Role | None = getattr(view, MARK, Role.ADMIN)
         if getattr(view, BY_TOKEN, False):
-            _check_token(needed or Role.ADMIN)
+            _check_token(needed or Role.ADMIN, view)
             return None
         if needed is not None:
             if not current_user.is_authenticated:
                 if (trouble := g.get("trouble")) is not None:
                     raise trouble
                 return _to_log_in()
-            if not current_user.user.may(needed):
-                g.needed_role = needed
-                abort(403)
+            _check_role(current_user.user, needed, view)
         csrf.protect()
         return None
 
@@ -110,15 +113,24 @@ def _texts() -> Iterator[str]:
         yield from several
 
 
-def _check_token(needed: Role) -> None:
+def _check_role(holder: User | ApiToken, needed: Role, view: Callable[..., Any]) -> None:
+    """``holder`` has the role that counts in the account that was asked for. Of one that is none of his own he is told
+    what he would be told if there were none of that name."""
+    account = asked_account()
+    if account is not None and not holder.sees(account):
+        raise NoSuchAccount(account)
+    if not holder.may(needed) or (getattr(view, COMMON, False) and holder.accounts is not None):
+        g.needed_role = needed
+        abort(403)
+
+
+def _check_token(needed: Role, view: Callable[..., Any]) -> None:
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     token = accounts().api_tokens.of(secret.strip()) if scheme.lower() == "bearer" else None
     if token is None:
         abort(401)
-    g.api_token = token
-    if not token.may(needed):
-        g.needed_role = needed
-        abort(403)
+    g.api_token = token.at(asked_account()) or token
+    _check_role(g.api_token, needed, view)
 
 
 def _visitor(secret: str) -> Visitor | None:
@@ -130,7 +142,9 @@ def _visitor(secret: str) -> Visitor | None:
         # The page that tells of it asks who is looking as well: nobody knows.
         g.trouble = error
         return None
-    return None if user is None else Visitor(user, secret)
+    if user is None:
+        return None
+    return Visitor(user.at(asked_account()) or user, secret)
 
 
 def _to_log_in() -> Response:

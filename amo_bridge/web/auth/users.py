@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -69,6 +71,40 @@ class Role(StrEnum):
         return order.index(self) >= order.index(needed)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RoleHolder:
+    """A person or a program with rights. ``accounts``: account → role, if it has rights in these alone; None: ``role``
+    counts in all accounts, and in what is common to all."""
+
+    role: Role
+    accounts: Mapping[str, Role] | None = None
+
+    def at(self, account: str | None) -> Self | None:
+        """With the role that counts in this account; None if it has none there. ``account`` None: there
+        are several and none is named, so the largest role counts, for whatever then asks which is meant."""
+        if self.accounts is None:
+            return self
+        if account is None:
+            role = max(self.accounts.values(), key=list(Role).index, default=None)
+        else:
+            role = self.accounts.get(account)
+        return None if role is None else replace(self, role=role)
+
+    def sees(self, account: str) -> bool:
+        return self.accounts is None or account in self.accounts
+
+
+def stored_roles(role: Role, accounts: Mapping[str, Role] | None) -> dict[str, str | None]:
+    """The columns of a row. Who has roles in some accounts only has the least one in ``role``, for older programs."""
+    if accounts is None:
+        return {"role": role, "accounts": None}
+    return {"role": Role.VIEWER, "accounts": json.dumps(accounts, ensure_ascii=False)}
+
+
+def roles_by_account(stored: str | None) -> Mapping[str, Role] | None:
+    return None if stored is None else {name: Role(role) for name, role in json.loads(stored).items()}
+
+
 # The users, and the sittings of those who are logged in: a cookie is only the name of a row that can be deleted.
 
 IDLE = timedelta(hours=8)
@@ -85,13 +121,12 @@ class LastAdmin(ValueError):
     """Without this admin nobody could change anything any more."""
 
 
-@dataclass(frozen=True)
-class User:
+@dataclass(frozen=True, kw_only=True)
+class User(RoleHolder):
     """``has_password``: he has used the link that he was given. ``seen_at``: None if he was never here."""
 
     id: int
     login: str
-    role: Role
     is_disabled: bool
     has_password: bool
     created_at: datetime
@@ -128,26 +163,26 @@ class Users:
             kept = connection.execute(select(users.c.password).where(users.c.id == user_id)).scalar()
         return digest(f"{user_id} {kept or ''}")[:32]
 
-    def add(self, login: str, role: Role) -> User | None:
+    def add(self, login: str, role: Role, accounts: Mapping[str, Role] | None = None) -> User | None:
         """A new user, who has no password yet; None if the name is taken."""
         with self._store.write() as connection:
-            return _added(connection, login, role, "", self._now)
+            return _added(connection, login, stored_roles(role, accounts), "", self._now)
 
     def add_first(self, connection: Connection, login: str, password: str) -> User | None:
         """The first admin; None if there is somebody already. In the caller's transaction."""
         if count(connection):
             return None
-        return _added(connection, login, Role.ADMIN, hashed(password), self._now)
+        return _added(connection, login, stored_roles(Role.ADMIN, None), hashed(password), self._now)
 
     def set_password(self, connection: Connection, user_id: int, password: str) -> None:
         """Also ends all his sittings: perhaps the old password was somebody else's too."""
         connection.execute(update(users).where(users.c.id == user_id).values(password=hashed(password)))
         connection.execute(delete(sittings).where(sittings.c.user_id == user_id))
 
-    def set_role(self, user_id: int, role: Role) -> None:
+    def set_role(self, user_id: int, role: Role, accounts: Mapping[str, Role] | None = None) -> None:
         """Counts from the next click on. Raises LastAdmin."""
         with self._store.write() as connection:
-            connection.execute(update(users).where(users.c.id == user_id).values(role=role))
+            connection.execute(update(users).where(users.c.id == user_id).values(**stored_roles(role, accounts)))
             _needs_an_admin(connection)
 
     def disable(self, user_id: int) -> None:
@@ -228,9 +263,11 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _added(connection: Connection, login: str, role: Role, password: str, now: float) -> User | None:
+def _added(
+    connection: Connection, login: str, roles: Mapping[str, str | None], password: str, now: float
+) -> User | None:
     name = " ".join(login.split())
-    row = {"login": name, "folded": fold(name), "role": role, "password": password, "created_at": now}
+    row = {"login": name, "folded": fold(name), **roles, "password": password, "created_at": now}
     if not insert_new(connection, users, [row]):
         return None
     return _user(connection.execute(select(users).where(users.c.folded == fold(name))).one())
@@ -238,7 +275,12 @@ def _added(connection: Connection, login: str, role: Role, password: str, now: f
 
 def _needs_an_admin(connection: Connection) -> None:
     """Checked after the change, in its transaction: raised, it takes the change back."""
-    able = (users.c.role == Role.ADMIN, users.c.disabled_at.is_(None), users.c.password != "")
+    able = (
+        users.c.role == Role.ADMIN,
+        users.c.accounts.is_(None),
+        users.c.disabled_at.is_(None),
+        users.c.password != "",
+    )
     if not connection.execute(select(users.c.id).where(*able).limit(1).with_for_update()).first():
         raise LastAdmin
 
@@ -252,6 +294,7 @@ def _user(row: Row[Any]) -> User:
         id=row.id,
         login=row.login,
         role=Role(row.role),
+        accounts=roles_by_account(row.accounts),
         is_disabled=row.disabled_at is not None,
         has_password=bool(row.password),
         created_at=datetime.fromtimestamp(row.created_at, UTC),

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app
 from flask_login import current_user
 
 from amo_bridge.config.model import Config
 from amo_bridge.web.accounts import AccountView
+from amo_bridge.web.auth.guard import COMMON
 from amo_bridge.web.auth.users import Role
 
 
@@ -52,6 +53,8 @@ def install(app: Flask) -> None:
 def _is_shown(entry: Menu, account: AccountView | None) -> bool:
     """``account``: the one that the page is about, if there is one."""
     if not (current_user.is_authenticated and current_user.user.may(entry.role)):
+        return False
+    if current_user.user.accounts is not None and getattr(current_app.view_functions[entry.endpoint], COMMON, False):
         return False
     return entry.needs is None or account is None or entry.needs(account.config)
 

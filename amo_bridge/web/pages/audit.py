@@ -17,7 +17,7 @@ A_PAGE = 50
 
 
 @routes.get("/audit")
-@open_to(Role.ADMIN)
+@open_to(Role.ADMIN, is_common=True)
 def show() -> str:
     before = context.number("before")
     deeds = accounts().audit.last(A_PAGE + 1, before=before)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from flask import request
 
 from amo_bridge.web.auth.users import Role, User
@@ -9,12 +11,23 @@ from amo_bridge.web.context import accounts, audit, who
 from amo_bridge.web.forms import role_in_russian
 
 LONGEST_NAME = 80
+ByAccount = Mapping[str, Role] | None
 
 
-def issue(name: str, role: Role) -> str:
-    """A new token's secret: nobody is told it again."""
-    secret = accounts().api_tokens.issue(name, role, who())
-    audit("token.add", f"Новый токен API: {name}, роль «{role_in_russian(role)}»", about_account=False)
+class UnknownAccount(ValueError):
+    """There is no account of this name, so nobody can be given a role in it."""
+
+
+def account_names() -> list[str]:
+    """In which somebody can be given a role: also those whose config is broken now."""
+    return sorted([*accounts().names, *accounts().broken])
+
+
+def issue(name: str, role: Role, by_account: ByAccount = None) -> str:
+    """A new token's secret: nobody is told it again. Raises UnknownAccount."""
+    _check_names(by_account)
+    secret = accounts().api_tokens.issue(name, role, who(), by_account)
+    audit("token.add", f"Новый токен API: {name}, {_roles_in_russian(role, by_account)}", about_account=False)
     return secret
 
 
@@ -30,11 +43,12 @@ def revoke(token_id: int) -> bool:
 # What pages and programs alike do about users; all of it is written down.
 
 
-def invite(login: str, role: Role) -> User | None:
-    """A new user, who sets his password by a link; None if the name is taken."""
-    user = accounts().users.add(login, role)
+def invite(login: str, role: Role, by_account: ByAccount = None) -> User | None:
+    """A new user, who sets his password by a link; None if the name is taken. Raises UnknownAccount."""
+    _check_names(by_account)
+    user = accounts().users.add(login, role, by_account)
     if user is not None:
-        _note("user.add", f"Приглашён {user.login}, роль «{role_in_russian(user.role)}»")
+        _note("user.add", f"Приглашён {user.login}, {_roles_in_russian(role, by_account)}")
     return user
 
 
@@ -49,10 +63,11 @@ def address_of_link(user: User) -> str:
     return f"{base}/password/{accounts().links.for_password(user.id)}"
 
 
-def set_role(user: User, role: Role) -> None:
-    """Raises LastAdmin."""
-    accounts().users.set_role(user.id, role)
-    _note("user.role", f"{user.login}: роль «{role_in_russian(role)}»")
+def set_role(user: User, role: Role, by_account: ByAccount = None) -> None:
+    """``by_account``: in these accounts alone; None: ``role`` in all. Raises LastAdmin, UnknownAccount."""
+    _check_names(by_account)
+    accounts().users.set_role(user.id, role, by_account)
+    _note("user.role", f"{user.login}: {_roles_in_russian(role, by_account)}")
 
 
 def disable(user: User) -> None:
@@ -70,6 +85,20 @@ def withdraw(user: User) -> None:
     """Raises AlreadyHere."""
     accounts().users.withdraw(user.id)
     _note("user.withdraw", f"Приглашение отозвано: {user.login}")
+
+
+def _check_names(by_account: ByAccount) -> None:
+    known = account_names()
+    for name in by_account or ():
+        if name not in known:
+            raise UnknownAccount(name)
+
+
+def _roles_in_russian(role: Role, by_account: ByAccount) -> str:
+    if by_account is None:
+        return f"роль «{role_in_russian(role)}»"
+    told = ", ".join(f"{name} — «{role_in_russian(one)}»" for name, one in sorted(by_account.items()))
+    return f"только в аккаунтах: {told}"
 
 
 def _note(deed: str, words: str) -> None:
