@@ -51,6 +51,7 @@ from amo_bridge.intake.reception import (
 )
 from amo_bridge.intake.repository import IntakeAddresses
 from amo_bridge.intake.request import VendorRequest, VendorSettings
+from amo_bridge.intake.telephony import NOVOFON_TEMPLATE
 from amo_bridge.runtime.connection import tokens
 
 VERDICTS = {"would_act": "сделало бы", "skipped": "ничего", "failed": "СБОЙ", "undecided": "неизвестно"}
@@ -327,6 +328,8 @@ def addresses(config_path: Path) -> None:
             state = "можно задать и" if vendor.is_path_the_proof else "закрыто, нет"
             lines += [f"{title}: {base}{address.path}"]
             lines += [f"  {state} {one.variable}: {one.what}" for one in missing]
+            lines += [f"  тело уведомления: {NOVOFON_TEMPLATE}"] if vendor.name == "novofon2" else []
+            lines += [f"  {vendor.law}"] if vendor.law else []
     except ConfigError as error:
         tell_and_exit(error.problems)
     except (StoreUnavailable, OSError) as error:

@@ -258,9 +258,12 @@ class FormSection(Strict):
 
 class SiteSection(FormSection):
     """``[intake.html]``: forms of the agency's own sites. ``origins``: the sites that may post; all, if empty.
-    ``thanks``: the page that a visitor is led to. ``per_minute``: forms from one address."""
+    ``thanks``: the page that a visitor is led to. ``per_minute``: forms from one address. ``began_field``: the field
+    into which the page writes when it was opened (Unix time); a form sent within ``least_seconds`` is a robot's."""
 
     honeypot: tuple[str, ...] = ("website",)
+    began_field: str = "form_opened_at"
+    least_seconds: Annotated[int, Field(ge=0, le=600)] = 0
     origins: tuple[Annotated[str, AfterValidator(_site)], ...] = ()
     thanks: Annotated[str, AfterValidator(_page)] | None = None
     per_minute: Annotated[int, Field(ge=1, le=1000)] = 10

@@ -38,6 +38,7 @@ _QUOTE = re.compile(
       | _{10,}\s*$)""",
     re.IGNORECASE | re.VERBOSE,
 )
+_OWN_MARK = re.compile(r"\+((?:out-|d)?\d+)@")
 _BLOCKS = {"p", "div", "br", "tr", "li", "h1", "h2", "h3", "h4", "table", "blockquote"}
 _INVISIBLE = {"style", "script", "head", "title"}
 _FINAL_RECIPIENT = re.compile(r"(?im)^(?:final|original)-recipient:\s*[^;\n]*;\s*(\S+)")
@@ -63,6 +64,9 @@ def _outcome(letter: Message, raw: bytes, settings: VendorSettings) -> Outcome:
     answers = _ID.findall(f"{header(letter, 'References')} {header(letter, 'In-Reply-To')}")
     if answered := next((one for one in reversed(answers) if _domain(one.strip("<>")) in own), ""):
         return NoEnquiry("ответ на наше письмо: сделка известна, это не новое обращение", key=key, answer_to=answered)
+    if mark := _mark_of(letter, own):
+        words = "ответ на наше письмо, узнан по адресу: это не новое обращение"
+        return NoEnquiry(words, key=key, link_param=mark)
     text, files = _content(letter)
     own_words = above_quotation(text)
     subject = " ".join(header(letter, "Subject").split())
@@ -135,6 +139,16 @@ def _domains_of(letter: Message, *names: str) -> set[str]:
     return {_domain(address) for name in names for _, address in getaddresses([header(letter, name)]) if "@" in address}
 
 
+def _mark_of(letter: Message, own: set[str]) -> str:
+    """What stands behind the plus of our address («info+d12345@…»), if it is a number of ours; else empty: people mark
+    their advertising so too."""
+    names = ("Delivered-To", "X-Original-To", "To", "Cc")
+    for _, address in (pair for name in names for pair in getaddresses([header(letter, name)])):
+        if _domain(address) in own and (found := _OWN_MARK.search(address)):
+            return found[1]
+    return ""
+
+
 def _domain(address: str) -> str:
     return address.rpartition("@")[2].casefold()
 
@@ -193,7 +207,7 @@ def _content(letter: Message) -> tuple[str, list[EnquiryFile]]:
         payload = part.get_payload(decode=True)
         raw = payload if isinstance(payload, bytes) else b""
         is_attached = part.get_content_disposition() == "attachment" or name
-        if is_attached or part.get_content_maintype() != "text":
+        if is_attached or part.get_content_type() not in ("text/plain", "text/html"):
             if is_attached:
                 files.append(EnquiryFile(name or "вложение", size=len(raw)))
         elif part.get_content_type() == "text/html":

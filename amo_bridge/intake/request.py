@@ -69,7 +69,7 @@ class VendorSettings:
     ``home``: the country of phones typed without a code. ``fields``: what is asked for (name, phone, email, text, key,
     page) → where it stands in the body. ``honeypot``: fields that only robots fill. ``origins``: the sites that may
     post, all if empty. ``thanks``: the page that a form leads to afterwards. ``group``: the VK community.
-    ``own_domains``: the agency's own mail domains.
+    ``own_domains``: the agency's own mail domains. ``began_field``, ``least_seconds``: see SiteSection.
     """
 
     home: str = "RU"
@@ -79,6 +79,8 @@ class VendorSettings:
     thanks: str = ""
     group: int | None = None
     own_domains: tuple[str, ...] = ()
+    began_field: str = ""
+    least_seconds: int = 0
     secrets: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -105,6 +107,9 @@ def decode(raw: bytes, charset: str = "") -> str:
     """The text: by the told charset, else UTF-8, else windows-1251. Never fails."""
     if raw.startswith(_UTF16_MARKS):
         charset = "utf-16"
+    elif len(raw) > 1 and raw[:2].count(0) == 1:
+        # A text begins with a Latin letter or a bracket: its zero tells the order of the bytes.
+        charset = "utf-16-le" if raw[1] == 0 else "utf-16-be"
     if raw.startswith(b"\xef\xbb\xbf"):
         raw = raw[3:]
     for encoding in (charset, *_ENCODINGS) if charset else _ENCODINGS:
@@ -146,7 +151,7 @@ def fields_of(request: VendorRequest) -> FormFields:
     body = request.body.strip()
     if kind.startswith("multipart/") or (not kind and body.startswith(b"--")):
         return _multipart(request)
-    if body[:3] == b"\xef\xbb\xbf" or body[:1] in (b"{", b"[") or body[:2] in _UTF16_MARKS:
+    if body[:3] == b"\xef\xbb\xbf" or body[:1] in (b"{", b"[") or body[:2] in _UTF16_MARKS or body[:1] == b"\0":
         try:
             return FormFields(dict(_flat("", any_json(request))))
         except UnreadableBody:
@@ -306,7 +311,9 @@ def _multipart(request: VendorRequest) -> FormFields:
             if options["filename"] or content:
                 files.append(EnquiryFile(clean(str(options["filename"])) or name, size=len(content)))
         elif name:
-            raw.append((name.encode(), content))
+            # A part may have an encoding of its own; then it is as good as UTF-8 for the rest.
+            own = part.get_content_charset("")
+            raw.append((name.encode(), decode(content, own).encode() if own else content))
     encoding = _encoding([value for _, value in raw], content_type(request)[1])
     return FormFields(_merged([(key.decode(), decode(value, encoding)) for key, value in raw]), tuple(files))
 

@@ -17,6 +17,7 @@ from amo_bridge.intake.request import (
     Verdict,
     any_value_is,
     fields_of,
+    integer,
     same,
     subtree,
 )
@@ -29,6 +30,7 @@ SITE = "site"
 WITHOUT_WORDS = "Заявка без слов"
 EMPTY = "форма пустая: ни контактов, ни слов"
 TRAP = "заполнена ловушка для роботов"
+TOO_QUICK = "форма отправлена быстрее, чем её можно заполнить"
 MAPPED = ("name", "phone", "email", "text", "page", "roistat_visit", "key")
 """What ``fields`` of the config may name."""
 
@@ -38,11 +40,13 @@ def of_html(request: VendorRequest, settings: VendorSettings) -> Outcomes:
     fields = fields_of(request)
     if is_trapped(fields, settings):
         return [NoEnquiry(TRAP)]
+    if _is_too_quick(fields, request, settings):
+        return [NoEnquiry(TOO_QUICK)]
     enquiry = enquiry_of_form(
         fields,
         request,
         settings,
-        without=settings.honeypot,
+        without=(*settings.honeypot, settings.began_field),
         form=fields.get("form_id", "form", "formname", "form_name"),
     )
     return [enquiry or NoEnquiry(EMPTY)]
@@ -118,6 +122,13 @@ def key_of_form(person: Person, form: str, text: str, moment: str) -> str:
 def is_trapped(fields: FormFields, settings: VendorSettings) -> bool:
     """Is a field filled that people don't see?"""
     return any(fields.get(name) for name in settings.honeypot)
+
+
+def _is_too_quick(fields: FormFields, request: VendorRequest, settings: VendorSettings) -> bool:
+    """Browsers tell the time in milliseconds, people's clocks may be wrong: only what is surely too quick counts."""
+    opened = integer(fields.get(settings.began_field)) if settings.began_field else 0
+    opened = opened // 1000 if opened > 100_000_000_000 else opened
+    return bool(opened) and 0 <= request.received_at - opened < settings.least_seconds
 
 
 def from_own_site(request: VendorRequest, settings: VendorSettings) -> Verdict:

@@ -238,10 +238,13 @@ def _ads_answer(answer: dict[str, Any]) -> str:
 
 def _ads_csv(request: VendorRequest, settings: VendorSettings) -> Outcomes:
     """«Время лида», «ID Кампании», «ID Объявления», then the form's own questions. Raises UnreadableBody."""
-    text = decode(request.body, content_type(request)[1])
+    text = decode(request.body, content_type(request)[1]).replace("\r\n", "\n").replace("\r", "\n")
     heading = text.split("\n", 1)[0]
     delimiter = max(";,\t", key=heading.count)
-    rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+    try:
+        rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
+    except csv.Error as error:
+        raise UnreadableBody("выгрузка лидов не читается") from error
     headings = {name.strip().casefold() for name in heading.replace('"', "").split(delimiter)}
     if not headings & {_CSV_TIME, *_CSV_IDS, *_CSV_LEAD}:
         raise UnreadableBody("в теле ни JSON, ни выгрузка лидов VK Рекламы")

@@ -219,8 +219,6 @@ def is_extension(number: str) -> bool:
 # It signs nothing; numbers may come as text.
 
 NOVOFON = "novofon"
-# The address that its notifications come from, as one client of it has seen.
-NOVOFON_ADDRESS = "37.139.38.215"
 _NOVOFON_RECORD = ("RECORD_CALL", "CALL_RECORD", "RECORD")
 _NOVOFON_ENDED = ("CALL_END", "LOST_CALL", "CALL_LOST", "CALL_FINISH", "FINISH_CALL", "END_CALL")
 _TRUE = ("true", "1", "да", "yes")

@@ -99,6 +99,20 @@ def test_an_answer_names_the_letter_that_it_answers() -> None:
     assert outcome.answer_to == "<out-501@agency.example>"
 
 
+@pytest.mark.parametrize(
+    ("to", "mark"), [("info+d12345", "d12345"), ("info+501", "501"), ("info+vk", None), ("info", None)]
+)
+def test_an_answer_is_known_by_our_own_mark_in_the_address(to: str, mark: str | None) -> None:
+    outcome = read(letter("Да").replace("To: info@", f"To: {to}@"))
+    assert isinstance(outcome, NoEnquiry) == (mark is not None)
+    assert not isinstance(outcome, NoEnquiry) or outcome.link_param == mark
+
+
+def test_a_calendars_part_is_no_words() -> None:
+    body = "--b\nContent-Type: text/plain\n\nHi\n--b\nContent-Type: text/calendar\n\nBEGIN:VCALENDAR\n--b--"
+    assert "VCALENDAR" not in enquiry(letter(body, "Content-Type: multipart/mixed; boundary=b")).text
+
+
 def test_the_agencys_other_domains_are_its_own() -> None:
     text = letter("Да", "In-Reply-To: <out-1@other.example>")
     assert isinstance(read(text), Enquiry)

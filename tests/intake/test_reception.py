@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 from support.vendor_requests import (
     PATH,
     SECRETS,
@@ -22,8 +25,15 @@ from support.vendor_requests import (
 )
 
 from amo_bridge.config.loader import load
-from amo_bridge.intake.reception import VENDORS, settings_of
+from amo_bridge.intake.reception import VENDORS, outcomes_of, settings_of
+from amo_bridge.intake.request import VendorRequest, VendorSettings
 
+WORDS = (
+    *("event_name", "visitor", "chat", "messages", "message", "type", "object", "answers", "answer", "key", "value"),
+    *("entry", "changes", "messaging", "update_id", "from", "contact", "update_type", "body", "attachments", "payload"),
+    *("event", "uuid", "direction", "caller", "call_session_id", "resource", "data", "items", "contact_info", "events"),
+    *("events_by_user", "event_data", "metadata", "meta", "field_data", "values", "name", "phone", "sender", "text"),
+)
 ROOT = Path(__file__).parents[2]
 META = json.dumps({"object": "page", "entry": []}).encode()
 VIBER = json.dumps({"event": "seen", "message_token": 5800000000000000001}).encode()
@@ -212,6 +222,25 @@ def test_a_form_leads_to_the_page_of_the_config_and_to_no_other() -> None:
 
 def test_vkads_wants_nothing_but_200() -> None:
     assert post("vkads", {"resource": "LEAD", "data": {"id": 1}}).answer.status == 200
+
+
+JSONS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=8), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@settings_of_hypothesis(max_examples=60, deadline=None)
+@given(body=st.binary(max_size=200) | JSONS.map(lambda document: json.dumps(document).encode()))
+def test_no_body_at_all_is_a_fault_of_the_bridge(vendor: str, body: bytes) -> None:
+    parse = VENDORS[vendor].parse
+    for kind in ("", "application/json", "multipart/form-data; boundary=b"):
+        _, why = outcomes_of(parse, VendorRequest("POST", body, headers={"Content-Type": kind}), VendorSettings())
+        assert "сбой моста" not in why
 
 
 # --- keys of repeats ---------------------------------------------------------------------------------------------

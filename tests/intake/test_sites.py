@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from support.vendor_requests import enquiry_in, form, post, reason_in
 
-from amo_bridge.intake.model import Enquiry
+from amo_bridge.intake.model import Enquiry, NoEnquiry
 
 VERA, PHONE = "Вера Тестова", "+79000000041"
 KEY = {"X-Api-Key": "tilda-key"}
@@ -51,6 +51,8 @@ def multipart(boundary: str = "b7", ends: str = "\r\n", closing: str = "--b7--")
         ({"name": VERA, "phone": 89000000041, "message": "Хочу бриф"}, ""),
         ({"name": VERA, "phone": "89000000041", "message": "Хочу бриф"}, "text/plain"),
         (f'{{"name":"{VERA}","phone":"89000000041","message":"Хочу бриф"}}'.encode("utf-16"), "application/json"),
+        (f'{{"name":"{VERA}","phone":"89000000041","message":"Хочу бриф"}}'.encode("utf-16-le"), "application/json"),
+        (f'{{"name":"{VERA}","phone":"89000000041","message":"Хочу бриф"}}'.encode("utf-16-be"), "application/json"),
         (f'\ufeff{{"name":"{VERA}","phone":"89000000041","message":"Хочу бриф"}}', "application/json"),
         (f'{{"name":"{VERA}","phone":"89000000041","message":"Хочу бриф"}}'.encode("cp1251"), "application/json"),
         ([{"name": VERA, "phone": "89000000041", "message": "Хочу бриф"}], ""),
@@ -158,6 +160,32 @@ def test_a_robots_form_is_thanked_and_dropped() -> None:
     reception = post("html", body, honeypot=("website",))
     assert (reception.answer.status, reason_in(reception)) == (200, "заполнена ловушка для роботов")
     assert enquiry_in(post("html", form(name="Ольга", phone="89000000041", website=""), honeypot=("website",)))
+
+
+@pytest.mark.parametrize(
+    ("opened", "is_robot"),
+    [
+        ("1795999999", True),
+        ("1795999999500", True),
+        ("1795999990", False),
+        ("", False),
+        ("завтра", False),
+        ("1796009999", False),
+    ],
+)
+def test_a_form_that_nobody_could_fill_so_quickly_is_dropped(opened: str, is_robot: bool) -> None:
+    body = form(name="Вера", phone="89000000041", opened=opened)
+    (outcome,) = post("html", body, began_field="opened", least_seconds=3).outcomes
+    assert isinstance(outcome, NoEnquiry) == is_robot
+    assert is_robot or "17959" not in outcome.text
+
+
+def test_a_part_may_have_an_encoding_of_its_own() -> None:
+    part = '--b\r\nContent-Disposition: form-data; name="{}"\r\nContent-Type: text/plain; charset={}\r\n\r\n'
+    body = part.format("name", "koi8-r").encode() + VERA.encode("koi8-r")
+    body += b"\r\n" + part.format("message", "utf-8").encode() + "Хочу бриф".encode() + b"\r\n--b--"
+    enquiry = html(body, "multipart/form-data; boundary=b")
+    assert (enquiry.name, "Хочу бриф" in enquiry.text) == (VERA, True)
 
 
 def test_an_empty_form_is_thanked_and_dropped() -> None:
