@@ -46,9 +46,16 @@ class IntakeAddresses:
         self.config = config
         self._state = small_state(config, environment)
         self._base = ""
+        # Whoever guesses addresses must not cost more than a comparison.
+        self._known: tuple[IntakeAddress, ...] | None = None
 
-    def all(self) -> Iterator[IntakeAddress]:
+    def all(self) -> Sequence[IntakeAddress]:
         """Of the vendors that the config switches on."""
+        if self._known is None:
+            self._known = tuple(self._made())
+        return self._known
+
+    def _made(self) -> Iterator[IntakeAddress]:
         section = self.config.intake
         if section is None:
             return

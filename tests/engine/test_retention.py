@@ -12,7 +12,7 @@ from amo_bridge.config.model import BridgeSection
 from amo_bridge.engine import retention
 from amo_bridge.engine.retention import Retention, RetentionJob
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.tables import events, inbox, journal, made, outbox, tasks, touches
+from amo_bridge.storage.tables import events, inbox, intake_requests, journal, made, outbox, tasks, touches
 
 KEEP = BridgeSection(keep_journal=timedelta(days=90), keep_hooks=timedelta(days=14))
 
@@ -71,6 +71,19 @@ def test_what_is_not_finished_stays_for_ever(store: Store) -> None:
     for state in ("waiting", "ready", "sending", "doubt", "failed"):
         effect(store, state, 400, state=state)
     assert tidy(store) == {}
+
+
+def vendor_request(store: Store, key: str, days: float, state: str) -> None:
+    facts = {"vendor": "jivo", "method": "POST", "body": b"x", "received_at": ago(days)}
+    add(store, intake_requests, key=key, state=state, **facts)
+
+
+def test_requests_of_vendors_go_as_webhooks_do_but_not_before_they_are_read(store: Store) -> None:
+    for days in (30, 13):
+        for state in ("new", "read", "broken"):
+            vendor_request(store, f"{state} {days}", days, state)
+    assert tidy(store) == {"intake_requests": 2}
+    assert left(store, intake_requests.c.key) == ["broken 13", "new 13", "new 30", "read 13"]
 
 
 def test_the_journal_and_what_was_done_are_kept_longer(store: Store) -> None:

@@ -10,6 +10,7 @@ from amo_bridge.web.auth.users import Role
 
 OWN_LOCKS = {
     "bizon_hook.report_ready",
+    "intake.take_in",
     "connect.begin",
     "connect.come_back",
     "hooks.amocrm",
