@@ -173,3 +173,60 @@ def test_without_a_running_bridge_the_command_does_the_work_itself(
     assert "igor@example.ru, Игорь" in found
     people = [row["name"] for row in office._rows("/api/v4/contacts", "contacts")]
     assert len(people) == 4 + 2, "those who were known are not made again"
+
+
+# --- for programs, and answers about columns ----------------------------------------------------------------------
+
+ATTENDEES = SAMPLES.parent / "attendees"
+KEYS = {"name", "emails", "phones", "minutes", "buttons", "class", "why"}
+
+
+def offline(*words: str) -> Result:
+    told = ["webinar", "preview", *words, "--offline", "--config", str(SCHOOL)]
+    return CliRunner().invoke(main, told, catch_exceptions=False)
+
+
+def test_a_preview_without_amocrm_has_the_keys_that_scripts_rely_on() -> None:
+    told = json.loads(offline(str(ATTENDEES / "myownconference.tsv"), "--json").stdout)
+    assert told.keys() == {"drafts", "asked"}
+    (draft,) = told["drafts"]
+    assert draft.keys() == {"held_on", "people", "left_out", "doubts"}
+    assert draft["held_on"] == "2021-09-13"
+    assert all(person.keys() == KEYS for person in draft["people"])
+    assert [(person["minutes"], person["class"]) for person in draft["people"]] == [
+        (78, "long"), (50, "short"), (None, "unknown"),
+    ]  # fmt: skip
+    zoom = json.loads(offline(str(ATTENDEES / "zoom_webinar_ru.csv"), "--json").stdout)
+    assert all(one.keys() == {"name", "emails", "why"} for one in zoom["drafts"][0]["left_out"])
+
+
+def test_a_preview_without_amocrm_asks_for_what_it_needs(tmp_path: Path) -> None:
+    table = tmp_path / "people.csv"
+    table.write_text("Кто;Адрес для писем;Смотрел сам\nАнна;anna@example.ru;61\n", "utf-8")
+    assert json.loads(offline(str(table), "--json").stdout) == {"drafts": [], "asked": ["почта", "минуты"]}
+    named = ("--column", "почта=Адрес для писем", "--column", "минуты=Смотрел сам")
+    told = json.loads(offline(str(table), "--json", *named).stdout)
+    assert (told["asked"], told["drafts"][0]["held_on"]) == (["дата"], None)
+    told = json.loads(offline(str(table), "--json", "--date", "13.09.2021", *named).stdout)
+    assert told["drafts"][0]["people"][0]["minutes"] == 61
+    assert "Анна" not in offline(str(table), "--date", "13.09.2021").output
+    assert "anna@example.ru" in offline(str(table), "--date", "13.09.2021", *named).output
+
+
+def test_answers_about_columns_on_the_command_line(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "people.csv"
+    table.write_text("Кто;Адрес;Дома;Смотрел сам\nАнна;anna@example.ru;5;61\n", "utf-8")
+    named = ("--column", "почта=Адрес", "--column", "минуты=Дома", "--date", "13.09.2021", "--json")
+    told = json.loads(run("preview", str(table), *named).stdout)
+    assert told["drafts"][0]["people"][0]["minutes"] == 5
+    listed = run("columns").output
+    assert "минут на вебинаре — «Дома»" in listed
+    answer = next(
+        word for word in listed.split() if len(word) == 8 and all(char in "0123456789abcdef" for char in word)
+    )
+    changed = run("columns", "--change", answer, "--column", "почта=Адрес", "--column", "минуты=Смотрел сам")
+    assert "минут на вебинаре — «Смотрел сам»" in changed.output
+    again = json.loads(run("preview", str(table), "--date", "13.09.2021", "--json").stdout)
+    assert again["drafts"][0]["people"][0]["minutes"] == 61
+    assert "Ответов о столбцах нет" in run("columns", "--forget", answer).output
+    assert json.loads(run("preview", str(table), "--json").stdout)["asked"] == ["почта", "минуты"]

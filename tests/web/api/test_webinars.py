@@ -274,3 +274,43 @@ def rows_of_the_csv(at_work: RunningBridge) -> list[dict[str, str]]:
     lines = list(csv.reader(io.StringIO(told.decode("utf-8-sig")), delimiter=";"))
     assert tuple(lines[0]) == HEADER
     return [dict(zip(HEADER, line, strict=True)) for line in lines[1:]]
+
+
+# --- unknown minutes, doubts, answers about columns ---------------------------------------------------------------
+
+
+def test_unknown_minutes_are_decided_at_once(team: Program) -> None:
+    table = "Имя;Почта;Вход;Выход\nАнна;anna@example.ru;19:00;20:10\nБорис;boris@example.ru;19:00;\n".encode()
+    (number,) = upload(team, table, held_on="2021-09-13").json["numbers"]  # type: ignore[index]
+    report = team.ask("GET", f"/webinars/{number}").json
+    assert report is not None
+    assert report["doubts"] == ["минуты неизвестны у 1 из 2: Борис"]
+    assert {one["name"]: (one["interest"], one["standing"]) for one in report["attendees"]} == {
+        "Анна": ("long", "new"),
+        "Борис": ("unknown", "no_minutes"),
+    }
+    assert team.ask("PUT", f"/webinars/{number}/unknown-minutes", json={}).status_code == 422
+    decided = team.ask("PUT", f"/webinars/{number}/unknown-minutes", json={"interest": "short"})
+    assert decided.json is not None
+    assert decided.json["waiting"] == 0
+    told = team.ask("GET", f"/webinars/{number}").json
+    assert told is not None
+    assert [one["plan"] for one in told["attendees"]] == ["create_person", "create_person"]
+
+
+def test_answers_about_columns_are_seen_changed_and_forgotten(team: Program) -> None:
+    assert upload(team, TABLE, columns=json.dumps(NAMED)).status_code == 200
+    (answer,) = team.ask("GET", "/webinars/columns").json["answers"]  # type: ignore[index]
+    assert answer["columns"] == NAMED
+    assert answer["titles"] == ["Кто", "Адрес", "Смотрел", "Когда"]
+    where = f"/webinars/columns/{answer['signature']}"
+    wrong = {"columns": {"mail": "Почтовый ящик"}}
+    assert team.ask("PUT", where, json=wrong).status_code == 422
+    assert team.ask("PUT", where, json={"columns": {"name": "Кто"}}).status_code == 422
+    changed = team.ask("PUT", where, json={"columns": {"mail": "Адрес", "date": "Когда"}}).json
+    assert changed is not None
+    assert changed["answers"][0]["columns"] == {"mail": "Адрес", "date": "Когда"}
+    forgotten = team.ask("DELETE", where).json
+    assert forgotten == {"answers": []}
+    assert team.ask("DELETE", where).status_code == 404
+    assert upload(team, TABLE).status_code == 422

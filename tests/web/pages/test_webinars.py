@@ -157,6 +157,68 @@ def test_an_unknown_table_is_explained_once(page: Page, tmp_path: Path) -> None:
     expect(row(page, "Анна")).to_be_visible()
 
 
+DOUBTFUL = """Имя;Почта;Роль;Вход;Выход
+Ольга;olga@school.ru;Ведущий;19:00;21:00
+Анна;anna@example.ru;Участник;19:00;20:10
+Борис;boris@example.ru;Участник;19:00;
+Вера;vera@example.ru;Участник;19:05;
+"""
+
+
+def test_upload_doubts_decide_import_undo(page: Page, office: CrmUser, tmp_path: Path) -> None:
+    table = tmp_path / "people.csv"
+    table.write_text(DOUBTFUL, "utf-8")
+    page.goto("/webinars")
+    page.get_by_label("Дата вебинара, если её нет в файле").fill("2021-09-13")
+    page.get_by_label("Файлы с участниками").set_input_files(table)
+    page.get_by_role("button", name="Прочитать и показать").click()
+    doubts = page.locator("#doubts")
+    expect(doubts).to_contain_text("минуты неизвестны у 2 из 3: Борис, Вера")
+    expect(doubts).to_contain_text("в списке ведущие, они не загружаются: Ольга")
+    expect(row(page, "Ольга")).to_contain_text("ведущий или организатор: Ведущий")
+    expect(row(page, "Борис")).to_contain_text("сколько смотрел, неизвестно: выберите этап")
+    asked = page.get_by_role("button", name="Загрузить в amoCRM").locator("xpath=..").get_attribute("data-confirm")
+    assert asked is not None
+    assert "минуты неизвестны у 2 из 3" in asked, "the button says what is in doubt before it writes"
+    page.get_by_label("Сколько смотрели 2 человека, неизвестно").select_option("short")
+    page.get_by_role("button", name="Решить обо всех таких").click()
+    expect(row(page, "Вера")).to_contain_text("этап выбран вручную")
+    page.get_by_role("button", name="Загрузить в amoCRM").click()
+    expect(page.get_by_role("button", name="Отменить загрузку")).to_be_visible()
+    assert len(office.deals_on("Вебинары / Был на вебинаре более часа")) == 1
+    assert len(office.deals_on("Вебинары / Был на вебинаре менее часа")) == 2
+    page.get_by_role("button", name="Отменить загрузку").click()
+    expect(page.locator(".chip").get_by_text("Отменено").first).to_be_visible()
+    assert len(office.deals_on("Вебинары / Закрыто и не реализовано")) == 3
+
+
+def test_an_answer_about_columns_is_seen_changed_and_forgotten(page: Page, tmp_path: Path) -> None:
+    table = tmp_path / "people.csv"
+    table.write_text("Кто;Адрес;Был дома;Смотрел сам;Когда\nАнна;anna@example.ru;5;61;13.09.2021\n", "utf-8")
+    upload(page, table)
+    expect(page.get_by_text("Что значат столбцы этой таблицы?")).to_be_visible()
+    for label, title in {"Почта": "Адрес", "Минут на вебинаре": "Был дома", "Дата вебинара": "Когда"}.items():
+        page.get_by_label(label, exact=True).select_option(title)
+    page.get_by_role("button", name="Прочитать и показать").click()
+    page.wait_for_url("**/webinars/1")
+    expect(page.get_by_text("смотрел 5 мин, не больше 60")).to_be_visible()
+    page.goto("/webinars")
+    answers = page.locator("section[aria-labelledby=answers]")
+    answers.locator("summary").click()
+    answers.get_by_label("Минут на вебинаре", exact=True).select_option("Смотрел сам")
+    answers.get_by_role("button", name="Изменить ответ").click()
+    expect(page.get_by_text("Ответ изменён")).to_be_visible()
+    upload(page, table)
+    page.wait_for_url("**/webinars/2")
+    expect(page.get_by_text("смотрел 61 мин, больше 60")).to_be_visible()
+    page.goto("/webinars")
+    page.locator("section[aria-labelledby=answers] summary").click()
+    page.get_by_role("button", name="Забыть ответ").click()
+    expect(page.get_by_text("такую таблицу мост спросит снова")).to_be_visible()
+    upload(page, table)
+    expect(page.get_by_text("Что значат столбцы этой таблицы?")).to_be_visible()
+
+
 @pytest.mark.parametrize("theme", ["dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_everybody_can_read_it(browser: Browser, at_work: RunningBridge, theme: str, size: dict[str, int]) -> None:
