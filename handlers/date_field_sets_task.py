@@ -16,12 +16,11 @@ from amo_bridge.events import FieldChanged, StageEntered
 from amo_bridge.rules import (
     Action,
     ChangeTask,
-    Condition,
+    Conditional,
     DateFieldName,
     Deal,
     Due,
     FinishTask,
-    Options,
     PersonName,
     Skip,
     StageName,
@@ -31,14 +30,12 @@ from amo_bridge.rules import (
     Text,
     handler,
     same_name,
-    skip_unless,
 )
 
 
-class DateFieldSetsTask(Options):
+class DateFieldSetsTask(Conditional):
     fields: Annotated[tuple[DateFieldName, ...], Field(min_length=1)]
     stages: tuple[StageName, ...] = ()
-    when: Condition | None = None
     text: Text
     to: PersonName
     type: TaskTypeName | None = None
@@ -64,7 +61,7 @@ def date_field_sets_task(
         return Skip("изменилось не это поле" if isinstance(event, FieldChanged) else "правило не привязано к этапам")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» дата не ставит задачу")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     actions = [action for field in fields for action in _steer(field, deal, options)]
     return actions or Skip("задача с этой датой уже стоит" if any(map(deal.has, fields)) else "дата не заполнена")

@@ -15,13 +15,12 @@ from pydantic import Field
 from amo_bridge.events import FieldChanged, StageEntered, TaskAnswered
 from amo_bridge.rules import (
     Action,
-    Condition,
+    Conditional,
     CreateTask,
     Deal,
     Due,
     FieldName,
     FinishTask,
-    Options,
     PersonName,
     Skip,
     StageName,
@@ -31,17 +30,15 @@ from amo_bridge.rules import (
     handler,
     new_tasks_only,
     same_name,
-    skip_unless,
 )
 
 PLACE = "{field}"
 News = StageEntered | FieldChanged | TaskAnswered
 
 
-class EmptyFieldIsAskedFor(Options):
+class EmptyFieldIsAskedFor(Conditional):
     fields: Annotated[tuple[FieldName, ...], Field(min_length=1)]
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
-    when: Condition | None = None
     after_task: str | None = None
     after_answer: tuple[str, ...] = ()
     text: str = f"Заполнить поле «{PLACE}»"
@@ -58,7 +55,7 @@ def empty_field_is_asked_for(event: News, deal: Deal, options: EmptyFieldIsAsked
         return Skip(why_not)
     if not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» не из этого правила")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     empty = [name for name in options.fields if not deal.has(name)]
     if not empty:

@@ -11,24 +11,21 @@ from pydantic import Field
 
 from amo_bridge.events import FileAttached
 from amo_bridge.rules import (
-    Condition,
+    Conditional,
     Deal,
     FolderSpec,
-    Options,
     PipelineName,
     Skip,
     StoreFile,
     handler,
     same_name,
-    skip_unless,
     starts_with,
 )
 
 
-class FileIsStored(Options):
+class FileIsStored(Conditional):
     name_starts_with: tuple[str, ...] = ()
     pipelines: tuple[PipelineName, ...] = ()
-    when: Condition | None = None
     folder: FolderSpec = Field(default_factory=FolderSpec)
 
 
@@ -39,7 +36,7 @@ def file_is_stored(event: FileAttached, deal: Deal, options: FileIsStored) -> Sk
         return Skip(f"файл «{event.file_name}» назван не так, как ждёт правило")
     if options.pipelines and not any(same_name(deal.stage.pipeline, name) for name in options.pipelines):
         return Skip(f"документы воронки «{deal.stage.pipeline}» это правило не хранит")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     return StoreFile(
         deal_id=deal.id,

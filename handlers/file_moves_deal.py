@@ -1,7 +1,7 @@
 """A file with the right name is attached → the deal moves to the next stage.
 
 Names are compared without regard to case, «ё», quotes and spaces; transliterated names count too. Does nothing if the
-name does not match, or the deal is not on a stage that waits for this file.
+name does not match, the deal is not on a stage that waits for this file, or the rule has moved it since that file came.
 Covers A51 («Коммерческое предложение …» → «Согласование КП»), M4, S5.
 """
 
@@ -12,17 +12,16 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import FileAttached
-from amo_bridge.rules import Condition, Deal, MoveDeal, Options, Skip, StageName, handler, skip_unless, starts_with
+from amo_bridge.rules import Conditional, Deal, MoveDeal, Skip, StageName, handler, starts_with
 
 
-class FileMovesDeal(Options):
+class FileMovesDeal(Conditional):
     name_starts_with: Annotated[tuple[str, ...], Field(min_length=1)]
     from_stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
     to_stage: StageName
-    when: Condition | None = None
 
 
-@handler(on=FileAttached, options=FileMovesDeal)
+@handler(on=FileAttached, options=FileMovesDeal, needs={"own_acts"})
 def file_moves_deal(event: FileAttached, deal: Deal, options: FileMovesDeal) -> Skip | MoveDeal:
     if not any(starts_with(event.file_name, wanted) for wanted in options.name_starts_with):
         return Skip(f"файл «{event.file_name}» назван не так, как ждёт правило")
@@ -30,6 +29,8 @@ def file_moves_deal(event: FileAttached, deal: Deal, options: FileMovesDeal) -> 
         return Skip("сделка уже на нужном этапе")
     if not deal.is_on(options.from_stages):
         return Skip(f"этап «{deal.stage.title}» не ждёт этот файл")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
+    if deal.was_acted_on_since(event.at):
+        return Skip("правило уже двигало сделку после того, как этот файл приложили")
     return MoveDeal(deal_id=deal.id, to=options.to_stage)

@@ -15,50 +15,55 @@ from pydantic import Field
 from amo_bridge.events import FileAttached
 from amo_bridge.rules import (
     Action,
-    Condition,
+    Conditional,
     Deal,
-    Options,
     Skip,
     StageName,
     TaskSpec,
+    Waiting,
     handler,
     plain,
     same_name,
-    skip_unless,
     starts_with,
+    waiting_tasks,
     without_extension,
 )
 
 LONGEST_SLOT = 100
 
 
-class FileSetsTasks(Options):
+class FileSetsTasks(Conditional):
     name_starts_with: Annotated[tuple[str, ...], Field(min_length=1)]
     stages: tuple[StageName, ...] = ()
-    when: Condition | None = None
     tasks: Annotated[tuple[TaskSpec, ...], Field(min_length=1)]
     every_version: bool = False
 
 
 @handler(on=FileAttached, options=FileSetsTasks, needs={"own_tasks", "open_tasks"})
-def file_sets_tasks(event: FileAttached, deal: Deal, options: FileSetsTasks) -> Skip | list[Action]:
+def file_sets_tasks(event: FileAttached, deal: Deal, options: FileSetsTasks) -> Skip | list[Action | Waiting]:
     if not any(starts_with(event.file_name, wanted) for wanted in options.name_starts_with):
         return Skip(f"файл «{event.file_name}» назван не так, как ждёт правило")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» не ждёт этот файл")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     version = _version(event, options)
-    if any(task.slot.partition("|")[2] == version for task in deal.own_tasks):
-        return Skip("файл с этим именем уже был: новая версия правило не запускает")
+    known = {task.slot for task in deal.own_tasks if task.slot.partition("|")[2] == version}
+    later = waiting_tasks(options.tasks, deal)
     wanted = [
         spec.for_deal(deal, slot=f"{number}|{version}")
         for number, spec in enumerate(options.tasks)
         if spec.when is None or spec.when.holds(deal)
     ]
+    if not wanted:
+        return later[0] if later else Skip("ни одна задача не подходит этой сделке")
+    if all(task.slot in known for task in wanted):
+        return Skip("файл с этим именем уже был: новая версия правило не запускает")
     still_open = [task.text for task in deal.open_tasks]
-    missing = [task for task in wanted if not any(same_name(task.text, text) for text in still_open)]
-    return [*missing] or Skip("такая задача ещё открыта" if wanted else "ни одна задача не подходит этой сделке")
+    missing = [
+        task for task in wanted if task.slot not in known and not any(same_name(task.text, text) for text in still_open)
+    ]
+    return [*missing, *later] if missing else Skip("такая задача ещё открыта")
 
 
 def _version(event: FileAttached, options: FileSetsTasks) -> str:

@@ -15,28 +15,28 @@ from amo_bridge.events import FieldChanged
 from amo_bridge.rules import (
     Action,
     ActionsSpec,
-    Condition,
+    Conditional,
     Deal,
     FieldName,
-    Options,
     Skip,
     StageName,
+    Waiting,
     handler,
     new_tasks_only,
     same_name,
-    skip_unless,
 )
 
 
-class FilledFieldStartsDeeds(Options):
+class FilledFieldStartsDeeds(Conditional):
     fields: Annotated[tuple[FieldName, ...], Field(min_length=1)]
     stages: tuple[StageName, ...] = ()
-    when: Condition | None = None
     do: ActionsSpec
 
 
 @handler(on=FieldChanged, options=FilledFieldStartsDeeds, needs={"own_tasks"})
-def filled_field_starts_deeds(event: FieldChanged, deal: Deal, options: FilledFieldStartsDeeds) -> Skip | list[Action]:
+def filled_field_starts_deeds(
+    event: FieldChanged, deal: Deal, options: FilledFieldStartsDeeds
+) -> Skip | list[Action | Waiting]:
     field = next((name for name in options.fields if same_name(name, event.field_name)), None)
     if field is None:
         return Skip("изменилось не это поле")
@@ -44,7 +44,7 @@ def filled_field_starts_deeds(event: FieldChanged, deal: Deal, options: FilledFi
         return Skip("поле пусто")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» это поле ничего не запускает")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     new = new_tasks_only(options.do.for_deal(deal, slot=field), deal)
-    return new or Skip("задача об этом поле ещё открыта")
+    return [*new, *options.do.waiting(deal)] if new else Skip("задача об этом поле ещё открыта")

@@ -1,7 +1,8 @@
 """A task is finished and the card has no proof of it → it is set again, and what is missing is said in a note.
 
 ``call``: a talk of that length, recorded if so asked; ``file``: a file of that name; ``pictures``: any picture. One of
-them is enough, if it came after the task was set: a recording of last month proves nothing.
+them is enough, if it came after the task was set: a recording of last month proves nothing. Without it the completion
+and its answer count for no other rule: what was answered in the task that is set again counts.
 Does nothing if the proof is there, the task is set again already, it is another task, the deal is on another stage, or
 whoever finished it may (``may``).
 Covers M10 (a recording or a screenshot of the client's figures), M12 (the recording of «Продление»).
@@ -14,9 +15,8 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from amo_bridge.events import TaskFinished
+from amo_bridge.events import TaskAnswered, TaskFinished
 from amo_bridge.rules import (
-    Action,
     ActionsSpec,
     AddNote,
     AttachedFile,
@@ -29,12 +29,14 @@ from amo_bridge.rules import (
     StageName,
     WantedCall,
     WantedFile,
+    Withheld,
     begins_with,
     handler,
     is_picture,
 )
 
 AGAIN = "again@"
+Done = TaskFinished | TaskAnswered
 
 
 class FinishedTaskNeedsProof(Options):
@@ -77,28 +79,32 @@ class FinishedTaskNeedsProof(Options):
 
 
 @handler(
-    on=TaskFinished,
+    on=(TaskFinished, TaskAnswered),
     options=FinishedTaskNeedsProof,
+    gate=True,
     needs={"own_tasks", "finished_tasks", "calls", "files"},
 )
-def finished_task_needs_proof(event: TaskFinished, deal: Deal, options: FinishedTaskNeedsProof) -> Skip | list[Action]:
+def finished_task_needs_proof(event: Done, deal: Deal, options: FinishedTaskNeedsProof) -> Skip | Withheld:
     if not any(begins_with(event.text, beginning) for beginning in options.tasks):
         return Skip(f"задача «{event.text}» подтверждения не требует")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» подтверждения не нужно")
     if set(options.may) & set(event.user_is):
         return Skip("этому человеку можно и так")
+    if any(task.slot.rpartition("|")[2] == f"{event.task_id}" for task in deal.own_tasks):
+        return Withheld("задача уже поставлена снова")
     since = _set_at(event, deal)
     if options.is_proven(deal, since):
         return Skip("подтверждение есть")
-    again = _again(event, deal, options, since)
-    if deal.own_open_tasks(again.slot):
-        return Skip("задача уже поставлена снова")
+    unproven = f"нет подтверждения — {options.in_words(deal)}"
+    if isinstance(event, TaskAnswered):
+        return Withheld(unproven)
     told = options.without_proof.for_deal(deal, slot=f"{event.task_id}.told") if options.without_proof else []
-    return [again, _why(event, deal, options), *told]
+    again = _again(event, deal, options, since).followed_by(_why(event, deal, options))
+    return Withheld(unproven, (again, *told))
 
 
-def _set_at(event: TaskFinished, deal: Deal) -> datetime | None:
+def _set_at(event: Done, deal: Deal) -> datetime | None:
     """When the task was first set: what was set again goes on from the first one, which the mark remembers."""
     own = next((task for task in deal.own_tasks if task.id == event.task_id), None)
     if own and own.slot.startswith(AGAIN):

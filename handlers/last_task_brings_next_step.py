@@ -1,6 +1,7 @@
 """The last open task on a deal is finished → the next step: the deal moves on, a field is filled, tasks are set.
 
 ``only`` and ``not_counting`` say which tasks count; with ``only`` it must be one of them that is finished.
+Of tasks that are finished at one moment one event is enough, whatever became of the deal since.
 Does nothing if some of them are still open, none of them was set since the deal came to the stage, the file is missing,
 it was done before (``once``), the deal is on another stage or has only just come, or the condition of ``when`` does not
 hold.
@@ -18,20 +19,19 @@ from amo_bridge.events import TaskFinished
 from amo_bridge.rules import (
     Action,
     ActionsSpec,
-    Condition,
+    Conditional,
     Deal,
     Skip,
     StageName,
+    Waiting,
     WantedFile,
     WhichTasks,
     handler,
-    skip_unless,
 )
 
 
-class LastTaskBringsNextStep(WhichTasks):
+class LastTaskBringsNextStep(Conditional, WhichTasks):
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
-    when: Condition | None = None
     file: WantedFile | None = None
     once: bool = False
     do: ActionsSpec
@@ -40,9 +40,11 @@ class LastTaskBringsNextStep(WhichTasks):
 @handler(
     on=TaskFinished,
     options=LastTaskBringsNextStep,
-    needs={"open_tasks", "finished_tasks", "own_tasks", "files"},
+    needs={"open_tasks", "finished_tasks", "own_tasks", "own_acts", "files"},
 )
-def last_task_brings_next_step(event: TaskFinished, deal: Deal, options: LastTaskBringsNextStep) -> Skip | list[Action]:
+def last_task_brings_next_step(
+    event: TaskFinished, deal: Deal, options: LastTaskBringsNextStep
+) -> Skip | list[Action | Waiting]:
     if not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» не из этого правила")
     if options.only and not options.counts(event.text):
@@ -50,7 +52,7 @@ def last_task_brings_next_step(event: TaskFinished, deal: Deal, options: LastTas
     if deal.stage_since is None:
         # Several tasks finished at once are told one by one, and the first of them may have moved the deal.
         return Skip("приход сделки на этот этап ещё не рассмотрен, его задачи не поставлены")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     still_open = options.counted(deal.open_tasks)
     if still_open:
@@ -60,6 +62,8 @@ def last_task_brings_next_step(event: TaskFinished, deal: Deal, options: LastTas
         return Skip("таких задач на этом этапе не было")
     if options.file and not options.file.is_there(deal):
         return Skip(f"нет файла «{options.file.wanted(deal)}»")
+    if deal.was_acted_on_since(event.at):
+        return Skip("правило уже сделало это после того, как эта задача была закрыта")
     if options.once and deal.own_tasks:
         return Skip("на этой сделке это уже сделано")
-    return options.do.for_deal(deal, slot=f"{deal.stage.status_id}")
+    return [*options.do.for_deal(deal, slot=f"{deal.stage.status_id}"), *options.do.waiting(deal)]

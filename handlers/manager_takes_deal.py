@@ -1,9 +1,10 @@
 """A manager makes a client his own → he gets his tag; a client of somebody else's is given back, and he is told why.
 
-A deal may be taken if nobody of ``free`` but a manager answers for it, unless it is on a stage of ``closed``, and if no
-other manager's task is open on it. Does nothing if the deal was handed over by its own manager, by somebody of
-``may_assign``, or not by a person at all; then the new manager's tag is still added. A client given back to one of
-``free`` is nobody's again: no tag.
+A deal may be taken if somebody of ``free`` answers for it or it is on a stage of ``closed``, and if no other manager
+works with this client: no task of his is open on the deal or on the client's own card, and he has no other open deal of
+this client. He is told when the client has been given back, not before. Does nothing if the deal was handed over by its
+own manager, by somebody of ``may_assign``, or not by a person at all; then the new manager's tag is still added. A
+client given back to one of ``free`` is nobody's again: no tag.
 Covers W4.
 """
 
@@ -50,7 +51,7 @@ class ManagerTakesDeal(Options):
         return next(named, name.split()[0])
 
 
-@handler(on=ResponsibleChanged, options=ManagerTakesDeal, needs={"open_tasks"})
+@handler(on=ResponsibleChanged, options=ManagerTakesDeal, needs={"open_tasks", "contact_tasks", "other_deals"})
 def manager_takes_deal(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal) -> Skip | list[Action]:
     if deal.responsible is None or deal.responsible.id != event.new:
         return Skip("ответственный уже другой")
@@ -71,16 +72,24 @@ def _why_not(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal) -
     if options.is_free(event.new_is):
         return ""
     is_free = options.is_free(event.old_is)
-    others = [
-        task.text
-        for task in deal.open_tasks
-        if task.responsible_user_id not in (event.new, 0) and not (is_free and task.responsible_user_id == event.old)
-    ]
-    if others:
-        return f"на клиенте открыта задача другого менеджера: «{others[0]}»"
     if not is_free and not deal.is_on(options.closed):
         owner = event.old_is[0] if event.old_is else "другой менеджер"
         return f"за клиента отвечает {owner}"
+    nobodys = {event.new, 0, *([event.old] if is_free else [])}
+    if others := [task.text for task in deal.open_tasks if task.responsible_user_id not in nobodys]:
+        return f"на клиенте открыта задача другого менеджера: «{others[0]}»"
+    if others := [task.text for task in deal.contact_tasks if task.responsible_user_id not in nobodys]:
+        return f"на карточке клиента открыта задача другого менеджера: «{others[0]}»"
+    return _other_owner(event, deal, options)
+
+
+def _other_owner(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal) -> str:
+    """Who else has an open deal of this client; empty if nobody has."""
+    for other in deal.other_deals:
+        is_free = not other.responsible_user_id or options.is_free(other.responsible_is)
+        if other.is_open and not is_free and other.responsible_user_id != event.new:
+            owner = other.responsible_is[0] if other.responsible_is else "другой менеджер"
+            return f"у клиента есть открытая сделка, её ведёт {owner}: «{other.name}»"
     return ""
 
 
@@ -88,9 +97,9 @@ def _given_back(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal
     if not event.old or not event.user_id:
         return Skip(f"{why}, но вернуть некому")
     text = f"Клиент возвращён прежнему ответственному: {why}. Не звоните ему"
-    told = (
-        CreateTask(deal_id=deal.id, text=text, to=event.user_id, due=options.due, slot="given_back"),
-        Notify(deal_id=deal.id, to=(event.user_id,), text=f"{deal.name}: {text}"),
-    )
-    # Told only when it is so: amoCRM may refuse to give the client back.
-    return [AssignDeal(deal_id=deal.id, to=event.old, then=told)]
+    return [
+        AssignDeal(deal_id=deal.id, to=event.old).followed_by(
+            CreateTask(deal_id=deal.id, text=text, to=event.user_id, due=options.due, slot="given_back"),
+            Notify(deal_id=deal.id, to=(event.user_id,), text=f"{deal.name}: {text}"),
+        )
+    ]

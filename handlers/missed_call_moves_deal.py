@@ -1,9 +1,10 @@
 """A call is missed → the deal moves to its stage and a task to call again is set; the last try closes the deal.
 
-Tries are outgoing calls since the last talk. A client whose phone is abroad has a stage and a task of his own
-(``foreign_stage``, ``foreign_task``): he is to be written to, so without ``foreign_task`` he gets none. The rule's task
-is closed when they talked, or by the last try. Does nothing if the client called himself in vain, the deal is on
-another stage than ``stages``, or no call counts as a try.
+Tries are outgoing calls in vain since the last talk; a call that is noted several times is one. A client whose phone is
+abroad has a stage and a task of his own (``foreign_stage``, ``foreign_task``): he is to be written to, so without
+``foreign_task`` he gets none. The rule's task is closed when they talked, or by the last try. Does nothing if the
+client called himself in vain, nobody can tell whether they talked, the deal is on another stage than ``stages``, or no
+call counts as a try.
 Covers W7 (the third missed call closes), W8 (missed abroad → «Недозвонились до клиента. Европа»).
 """
 
@@ -16,7 +17,6 @@ from pydantic import Field
 from amo_bridge.events import CallLogged
 from amo_bridge.rules import (
     Action,
-    Call,
     Deal,
     FinishTask,
     LossReasonName,
@@ -28,10 +28,10 @@ from amo_bridge.rules import (
     TaskSpec,
     all_abroad,
     handler,
+    is_talk,
+    is_unclear,
 )
 
-# amoCRM's call_status: left a message, call back later, not there, not reached, busy.
-NOT_REACHED = (1, 2, 3, 6, 7)
 AGAIN = "again"
 
 
@@ -51,20 +51,24 @@ class MissedCallMovesDeal(Options):
 
 @handler(on=CallLogged, options=MissedCallMovesDeal, needs={"calls", "contacts", "own_tasks"})
 def missed_call_moves_deal(event: CallLogged, deal: Deal, options: MissedCallMovesDeal) -> Skip | list[Action]:
-    if event.seconds >= options.talk_seconds:
-        return _closed(deal, "Поговорили") or Skip("поговорили")
+    if is_talk(event, options.talk_seconds):
+        concerns = _waiting(deal) or (event.direction == "out" and deal.is_on(options.stages))
+        if not concerns or is_talk(deal.call_of(event), options.talk_seconds):
+            return _closed(deal, "Поговорили") or Skip("поговорили")
     if event.direction != "out":
         return Skip("клиент позвонил сам")
     if not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» недозвоны не считаются")
+    if is_unclear(event):
+        return Skip("длина звонка не читается, итога нет: поговорили или нет, неизвестно")
     tries = _tries(deal, options)
     if not tries:
         return Skip("после последнего разговора недозвонов нет")
     is_abroad = options.foreign_stage is not None and all_abroad(_phones(deal), options.home)
     if tries >= options.most:
         reason = options.foreign_reason if is_abroad and options.foreign_reason else options.lost_reason
-        lost = MoveDeal(deal_id=deal.id, to=options.lost_stage, reason=reason)
-        return [*_closed(deal, f"Недозвонов: {tries}, сделка закрыта"), lost]
+        closed = _closed(deal, f"Недозвонов: {tries}, сделка закрыта")
+        return [MoveDeal(deal_id=deal.id, to=options.lost_stage, reason=reason).followed_by(*closed)]
     stage = options.foreign_stage if is_abroad and options.foreign_stage else options.to_stage
     moves: list[Action] = [] if deal.is_on([stage]) else [MoveDeal(deal_id=deal.id, to=stage)]
     task = options.foreign_task if is_abroad else options.task
@@ -84,13 +88,9 @@ def _closed(deal: Deal, why: str) -> list[Action]:
 def _tries(deal: Deal, options: MissedCallMovesDeal) -> int:
     """Outgoing calls without a talk since they talked last."""
     count = 0
-    for call in sorted(deal.calls, key=lambda call: (call.at, call.id)):
-        count = 0 if call.is_talk(options.talk_seconds) else count + _is_try(call)
+    for call in deal.calls:
+        count = 0 if call.is_talk(options.talk_seconds) else count + call.is_missed(options.talk_seconds)
     return count
-
-
-def _is_try(call: Call) -> bool:
-    return call.direction == "out" and (call.status in NOT_REACHED or call.status is None or call.seconds == 0)
 
 
 def _phones(deal: Deal) -> list[str]:

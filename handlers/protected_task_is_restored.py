@@ -1,8 +1,9 @@
 """A protected task is moved, deleted, or finished without its file → it is put right, and the head is told.
 
 Its due date goes back to what it was; a deleted one is set again. One that is finished although the file of ``file``
-is missing is set again too, and what ``without_file`` says is done: a task for the head. Does nothing if the task is
-not one of ``tasks``, the deal is on another stage, or whoever did it may (``may``: the head).
+is missing is set again too, counts as finished for no other rule, and what ``without_file`` says is done: a task for
+the head. Does nothing if the task is not one of ``tasks``, the deal is on another stage, or whoever did it may
+(``may``: the head).
 Covers A98 («Получить закрывающие документы»), A101 («Подготовить и загрузить отчет по проекту»).
 """
 
@@ -12,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.events import TaskFinished, TaskRemoved, TaskRescheduled
+from amo_bridge.events import TaskAnswered, TaskFinished, TaskRemoved, TaskRescheduled
 from amo_bridge.rules import (
     Action,
     ActionsSpec,
@@ -25,6 +26,7 @@ from amo_bridge.rules import (
     Skip,
     StageName,
     WantedFile,
+    Withheld,
     begins_with,
     handler,
 )
@@ -39,16 +41,23 @@ class ProtectedTaskIsRestored(Options):
     without_file: ActionsSpec | None = None
 
 
-TaskNews = TaskRescheduled | TaskRemoved | TaskFinished
+TaskNews = TaskRescheduled | TaskRemoved | TaskFinished | TaskAnswered
 
 
-@handler(on=(TaskRescheduled, TaskRemoved, TaskFinished), options=ProtectedTaskIsRestored, needs={"files"})
-def protected_task_is_restored(event: TaskNews, deal: Deal, options: ProtectedTaskIsRestored) -> Skip | list[Action]:
+@handler(
+    on=(TaskRescheduled, TaskRemoved, TaskFinished, TaskAnswered),
+    options=ProtectedTaskIsRestored,
+    gate=True,
+    needs={"files", "own_tasks"},
+)
+def protected_task_is_restored(
+    event: TaskNews, deal: Deal, options: ProtectedTaskIsRestored
+) -> Skip | Withheld | list[Action]:
     if not any(begins_with(event.text, beginning) for beginning in options.tasks):
         return Skip(f"задача «{event.text}» этим правилом не защищена")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» задача не защищена")
-    if isinstance(event, TaskFinished):
+    if isinstance(event, TaskFinished | TaskAnswered):
         return _finished(event, deal, options)
     if set(options.may) & set(event.user_is):
         return Skip("этому человеку можно")
@@ -57,11 +66,19 @@ def protected_task_is_restored(event: TaskNews, deal: Deal, options: ProtectedTa
     return [_again(event, deal, Due.exactly(event.due))]
 
 
-def _finished(event: TaskFinished, deal: Deal, options: ProtectedTaskIsRestored) -> Skip | list[Action]:
-    if options.file is None or options.file.is_there(deal):
+def _finished(event: TaskFinished | TaskAnswered, deal: Deal, options: ProtectedTaskIsRestored) -> Skip | Withheld:
+    """What was finished without its file is not finished, for no rule."""
+    if options.file is None:
         return Skip("задача закрыта как надо")
+    if any(task.slot == f"{event.task_id}" for task in deal.own_tasks):
+        return Withheld("задача уже поставлена снова")
+    if options.file.is_there(deal):
+        return Skip("задача закрыта как надо")
+    missing = f"нет файла «{options.file.wanted(deal)}»"
+    if isinstance(event, TaskAnswered):
+        return Withheld(missing)
     told = options.without_file.for_deal(deal, slot=f"{event.task_id}.told") if options.without_file else []
-    return [_again(event, deal, options.due_again), *told]
+    return Withheld(missing, (_again(event, deal, options.due_again), *told))
 
 
 def _again(event: TaskRemoved | TaskFinished, deal: Deal, due: Due) -> CreateTask:

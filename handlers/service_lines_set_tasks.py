@@ -18,13 +18,12 @@ from amo_bridge.events import FieldChanged, StageEntered
 from amo_bridge.rules import (
     Action,
     BloggerTask,
-    Condition,
+    Conditional,
     CreateTask,
     Deal,
     Due,
     FromSection,
     LineTask,
-    Options,
     PersonName,
     ServiceLines,
     ServicesSection,
@@ -33,7 +32,6 @@ from amo_bridge.rules import (
     handler,
     read_service_lines,
     same_name,
-    skip_unless,
     steered,
 )
 
@@ -42,10 +40,9 @@ SHOWN = 300
 """Signs of what could not be read that fit into a task."""
 
 
-class ServiceLinesSetTasks(Options):
+class ServiceLinesSetTasks(Conditional):
     services: Annotated[ServicesSection, FromSection("services")]
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
-    when: Condition | None = None
     per_line: tuple[LineTask, ...] = ()
     per_blogger: tuple[BloggerTask, ...] = ()
     tell: PersonName = PersonName("manager")
@@ -65,7 +62,7 @@ def service_lines_set_tasks(
         return Skip("сделка уже ушла с этого этапа")
     if not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» услуги не ставят задач")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     wanted = _wanted(deal.text(options.services.field), deal, options)
     return steered(deal, wanted, before, GONE) or Skip("у каждой услуги уже есть свои задачи")

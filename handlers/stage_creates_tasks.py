@@ -14,39 +14,39 @@ from pydantic import Field
 from amo_bridge.events import StageEntered
 from amo_bridge.rules import (
     Action,
-    Condition,
+    Conditional,
     Deal,
-    Options,
     Skip,
     StageName,
     TaskSpec,
+    Waiting,
     handler,
     new_tasks_only,
-    skip_unless,
     stage_is_one_of,
+    waiting_tasks,
 )
 
 
-class StageCreatesTasks(Options):
+class StageCreatesTasks(Conditional):
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
     from_stages: tuple[StageName, ...] = ()
-    when: Condition | None = None
     tasks: Annotated[tuple[TaskSpec, ...], Field(min_length=1)]
 
 
 @handler(on=StageEntered, options=StageCreatesTasks, needs={"own_tasks"})
-def stage_creates_tasks(event: StageEntered, deal: Deal, options: StageCreatesTasks) -> Skip | list[Action]:
+def stage_creates_tasks(event: StageEntered, deal: Deal, options: StageCreatesTasks) -> Skip | list[Action | Waiting]:
     if event.stage != deal.stage.key:
         return Skip("сделка уже ушла с этого этапа")
     if not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» не из этого правила")
     if options.from_stages and not stage_is_one_of(event.from_stage_name, options.from_stages):
         return Skip("сделка пришла с другого этапа")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     wanted = [(str(number), spec) for number, spec in enumerate(options.tasks)]
     wanted = [(slot, spec) for slot, spec in wanted if spec.when is None or spec.when.holds(deal)]
+    later = waiting_tasks(options.tasks, deal)
     if not wanted:
-        return Skip("ни одна задача не подходит этой сделке")
-    tasks = [spec.for_deal(deal, slot=slot) for slot, spec in wanted]
-    return new_tasks_only(tasks, deal) or Skip("эти задачи ещё открыты")
+        return later[0] if later else Skip("ни одна задача не подходит этой сделке")
+    new = new_tasks_only([spec.for_deal(deal, slot=slot) for slot, spec in wanted], deal)
+    return [*new, *later] if new else Skip("эти задачи ещё открыты")

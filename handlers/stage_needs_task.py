@@ -17,13 +17,12 @@ from amo_bridge.events import StageEntered, TaskAdded, TaskCompleted, TaskDelete
 from amo_bridge.rules import (
     Action,
     ChangeTask,
-    Condition,
+    Conditional,
     Deal,
     Due,
     Duration,
     FinishTask,
     Notify,
-    Options,
     PersonName,
     Skip,
     StageName,
@@ -31,15 +30,13 @@ from amo_bridge.rules import (
     TaskSpec,
     describe_duration,
     handler,
-    skip_unless,
 )
 
 Heard = StageEntered | TaskAdded | TaskUpdated | TaskCompleted | TaskDeleted
 
 
-class StageNeedsTask(Options):
+class StageNeedsTask(Conditional):
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
-    when: Condition | None = None
     within: Duration = timedelta(days=7)
     task: TaskSpec
     move_far_tasks: bool = True
@@ -54,7 +51,7 @@ class StageNeedsTask(Options):
 def stage_needs_task(event: Heard, deal: Deal, options: StageNeedsTask) -> Skip | list[Action]:
     if not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» задача не обязательна")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     own = [task for task in deal.open_tasks if task.is_own]
     theirs = sorted((task for task in deal.open_tasks if not task.made_by), key=lambda task: task.due)
@@ -69,17 +66,16 @@ def stage_needs_task(event: Heard, deal: Deal, options: StageNeedsTask) -> Skip 
         return [_notice_of(theirs[0], "", deal, options)]
     days = max(options.within // timedelta(days=1), 1)
     nearer = ChangeTask(deal_id=deal.id, task_id=theirs[0].id, due=Due.parse(f"{days} d"))
-    return [nearer, *closed, _notice_of(theirs[0], "; срок перенесён ближе", deal, options)]
+    told = _notice_of(theirs[0], "; срок перенесён ближе", deal, options)
+    return [nearer.followed_by(told), *closed]
 
 
 def _set(deal: Deal, options: StageNeedsTask) -> list[Action]:
     text = (
         f"{deal.name}: на этапе «{deal.stage.name}» нужна задача не позже чем через {describe_duration(options.within)}"
     )
-    return [
-        options.task.for_deal(deal, slot="needed"),
-        Notify(deal_id=deal.id, to=(options.tell,), text=f"{text}. Задача поставлена, поправьте её"),
-    ]
+    told = Notify(deal_id=deal.id, to=(options.tell,), text=f"{text}. Задача поставлена, поправьте её")
+    return [options.task.for_deal(deal, slot="needed").followed_by(told)]
 
 
 def _notice_of(far: Task, done: str, deal: Deal, options: StageNeedsTask) -> Notify:

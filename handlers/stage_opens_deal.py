@@ -14,12 +14,11 @@ from typing import Annotated
 from pydantic import Field
 
 from amo_bridge.events import StageEntered
-from amo_bridge.rules import Action, CarryOver, Condition, Deal, Skip, StageName, handler, skip_unless
+from amo_bridge.rules import Action, CarryOver, Conditional, Deal, Skip, StageName, handler
 
 
-class StageOpensDeal(CarryOver):
+class StageOpensDeal(Conditional, CarryOver):
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
-    when: Condition | None = None
     once: bool = True
 
 
@@ -29,7 +28,7 @@ def stage_opens_deal(event: StageEntered, deal: Deal, options: StageOpensDeal) -
         return Skip("сделка уже ушла с этого этапа")
     if not deal.is_on(options.stages) or not options.takes(deal):
         return Skip(f"этап «{deal.stage.title}» не из этого правила")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     if options.once:
         return options.shown(deal) if deal.own_deals else options.new_deal(deal)

@@ -17,46 +17,47 @@ from amo_bridge.rules import (
     Action,
     ActionsSpec,
     AddNote,
-    Condition,
+    Conditional,
     Deal,
     FinishTask,
-    Options,
     Skip,
     StageName,
     TaskSpec,
+    Waiting,
     begins_with,
     comment_after,
     handler,
-    skip_unless,
 )
+
+Decided = Skip | list[Action | Waiting]
 
 
 class Answer(ActionsSpec):
     words: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class TaskAnswerDecides(Options):
+class TaskAnswerDecides(Conditional):
     task: Annotated[str, Field(min_length=1)]
     stages: tuple[StageName, ...] = ()
-    when: Condition | None = None
     answers: Annotated[tuple[Answer, ...], Field(min_length=1)]
     ask_again: TaskSpec | None = None
 
 
 @handler(on=TaskAnswered, options=TaskAnswerDecides, needs={"own_tasks"})
-def task_answer_decides(event: TaskAnswered, deal: Deal, options: TaskAnswerDecides) -> Skip | list[Action]:
+def task_answer_decides(event: TaskAnswered, deal: Deal, options: TaskAnswerDecides) -> Decided:
     if not begins_with(event.text, options.task):
         return Skip(f"задача «{event.text}» не та, чьего ответа ждёт правило")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» этого ответа не ждёт")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     result = event.result or ""
     for answer in options.answers:
         comment = comment_after(result, answer.words)
         if comment is not None:
             deeds = answer.for_deal(deal, slot=f"{event.task_id}")
-            return [*_needless(answer, event, deal), *_comment(answer, comment, event), *deeds]
+            told = [*_needless(answer, event, deal), *_comment(answer, comment, event)]
+            return [*told, *deeds, *answer.waiting(deal)]
     return _asked_again(event, deal, options)
 
 
@@ -80,7 +81,7 @@ def _comment(answer: Answer, comment: str, event: TaskAnswered) -> list[Action]:
     return [AddNote(deal_id=event.deal_id, text=text)]
 
 
-def _asked_again(event: TaskAnswered, deal: Deal, options: TaskAnswerDecides) -> Skip | list[Action]:
+def _asked_again(event: TaskAnswered, deal: Deal, options: TaskAnswerDecides) -> Decided:
     told = f"ответ «{event.result}» не из ожидаемых" if event.result else "ответа в результате задачи нет"
     if options.ask_again is None:
         return Skip(told)

@@ -15,30 +15,27 @@ from pydantic import Field
 from amo_bridge.events import TaskAdded
 from amo_bridge.rules import (
     ChangeTask,
-    Condition,
+    Conditional,
     Deal,
     Due,
-    Options,
     Skip,
     StageName,
     TaskTypeName,
     handler,
     same_name,
-    skip_unless,
 )
 
 
-class TaskTypeSetsDue(Options):
+class TaskTypeSetsDue(Conditional):
     due_by_type: Annotated[dict[TaskTypeName, Due], Field(min_length=1)]
     stages: tuple[StageName, ...] = ()
-    when: Condition | None = None
 
 
 @handler(on=TaskAdded, options=TaskTypeSetsDue, needs={"open_tasks"})
 def task_type_sets_due(event: TaskAdded, deal: Deal, options: TaskTypeSetsDue) -> Skip | ChangeTask:
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» срок задачи не назначается")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     task = next((task for task in deal.open_tasks if task.id == event.task_id), None)
     if task is None:

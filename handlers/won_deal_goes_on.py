@@ -9,11 +9,11 @@ Covers A80 (won in «Продажи» → the first stage of «Реализац�
 from __future__ import annotations
 
 from amo_bridge.events import StageEntered
-from amo_bridge.rules import Action, CarryOver, Condition, Deal, Skip, handler, skip_unless
+from amo_bridge.rules import Action, CarryOver, Conditional, Deal, Skip, handler
 
 
-class WonDealGoesOn(CarryOver):
-    when: Condition | None = None
+class WonDealGoesOn(Conditional, CarryOver):
+    pass
 
 
 @handler(on=StageEntered, options=WonDealGoesOn, needs={"own_deals", "files"})
@@ -24,6 +24,6 @@ def won_deal_goes_on(event: StageEntered, deal: Deal, options: WonDealGoesOn) ->
         return Skip("сделка не выиграна")
     if not options.takes(deal):
         return Skip(f"выигранные из воронки «{deal.stage.pipeline}» это правило не ведёт")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     return options.shown(deal) if deal.own_deals else options.new_deal(deal)

@@ -19,7 +19,7 @@ from amo_bridge.events import StepDue, TaskFinished
 from amo_bridge.rules import (
     Action,
     ActionsSpec,
-    Condition,
+    Conditional,
     DateFieldName,
     Deal,
     Due,
@@ -29,20 +29,19 @@ from amo_bridge.rules import (
     StageName,
     Step,
     Times,
+    Waiting,
     WhichTasks,
     schedule,
-    skip_unless,
 )
 
 STEP = "дата наступила"
 TASKS_ARE_SET = timedelta(minutes=15)
 
 
-class DateAndLastTaskBringNextStep(WhichTasks):
+class DateAndLastTaskBringNextStep(Conditional, WhichTasks):
     field: DateFieldName
     at: HourOfDay = "10:15"
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
-    when: Condition | None = None
     do: ActionsSpec
     existing: Existing = "skip"
 
@@ -59,11 +58,14 @@ def _steps(deal: Deal, options: DateAndLastTaskBringNextStep, times: Times) -> I
 
 
 @schedule(
-    options=DateAndLastTaskBringNextStep, steps=_steps, on=(TaskFinished,), needs={"open_tasks", "own_tasks"}
+    options=DateAndLastTaskBringNextStep,
+    steps=_steps,
+    on=(TaskFinished,),
+    needs={"open_tasks", "own_tasks", "own_acts"},
 )  # fmt: skip
 def date_and_last_task_bring_next_step(
     event: StepDue | TaskFinished, deal: Deal, options: DateAndLastTaskBringNextStep
-) -> Skip | list[Action]:
+) -> Skip | list[Action | Waiting]:
     if not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» не из этого правила")
     if deal.stage_since is None:
@@ -71,14 +73,14 @@ def date_and_last_task_bring_next_step(
         return Skip("приход сделки на этот этап ещё не рассмотрен, его задачи не поставлены")
     if not _has_come(event, deal, options):
         return Skip(f"дата «{options.field}» ещё не наступила")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     still_open = options.counted(deal.open_tasks)
     if still_open:
         return Skip(f"ещё открыты задачи: {len(still_open)}, среди них «{still_open[0].text}»")
-    if deal.own_tasks:
+    if deal.own_tasks or (isinstance(event, TaskFinished) and deal.was_acted_on_since(event.at)):
         return Skip("на этой сделке это уже сделано")
-    return options.do.for_deal(deal, slot="once")
+    return [*options.do.for_deal(deal, slot="once"), *options.do.waiting(deal)]
 
 
 def _has_come(event: StepDue | TaskFinished, deal: Deal, options: DateAndLastTaskBringNextStep) -> bool:

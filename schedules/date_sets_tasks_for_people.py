@@ -17,14 +17,13 @@ from amo_bridge.events import StepDue
 from amo_bridge.rules import (
     Action,
     BloggerTask,
-    Condition,
+    Conditional,
     DateFieldName,
     Deal,
     Due,
     Existing,
     FromSection,
     HourOfDay,
-    Options,
     ServicesSection,
     Skip,
     StageName,
@@ -34,18 +33,16 @@ from amo_bridge.rules import (
     read_service_lines,
     same_name,
     schedule,
-    skip_unless,
 )
 
 STEP = "дата наступила"
 
 
-class DateSetsTasksForPeople(Options):
+class DateSetsTasksForPeople(Conditional):
     services: Annotated[ServicesSection, FromSection("services")]
     field: DateFieldName
     at: HourOfDay = "10:00"
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
-    when: Condition | None = None
     bloggers: bool = True
     kinds: tuple[str, ...] = ()
     task: BloggerTask
@@ -75,7 +72,7 @@ def date_sets_tasks_for_people(event: StepDue, deal: Deal, options: DateSetsTask
         return Skip(f"на этапе «{deal.stage.title}» это правило не действует")
     if event.anchor != deal.text(options.field):
         return Skip("дата уже другая")
-    if unmet := skip_unless(options.when, deal):
+    if unmet := options.unmet(deal):
         return unmet
     people = dict(_people(deal, options))
     if not people:

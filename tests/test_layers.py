@@ -36,7 +36,7 @@ LAYERS = (
 BASE = LAYERS[0]
 USES_SANDBOX = {"demo", "rehearsal", "cli"}
 LONGEST_MODULE = 600
-LONGER = {"amo_bridge.storage.tables": 700}
+LONGER = {"amo_bridge.storage.tables": 740}
 SHORT = 100
 
 

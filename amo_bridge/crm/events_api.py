@@ -35,6 +35,7 @@ from amo_bridge.events import (
     TaskReported,
     TaskUpdated,
 )
+from amo_bridge.events.calls import length_of
 
 Row = Mapping[str, Any]
 KnownNotes = Callable[[Sequence[int]], set[int]]
@@ -119,7 +120,7 @@ def _call(params: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "uniq": _text(params.get("uniq")),
         "phone": _text(params.get("phone")),
-        "seconds": max(integer(params.get("duration")) or 0, 0),
+        "seconds": length_of(params.get("duration")),
         "link": params.get("link") or None,
         "status": integer(params.get("call_status")),
         "result": params.get("call_result") or None,
@@ -129,7 +130,7 @@ def _call(params: Mapping[str, Any]) -> dict[str, Any]:
 def _mail(params: Mapping[str, Any]) -> dict[str, Any]:
     """Keys as in amoCRM's own library (AmoMailMessageNote)."""
     return {
-        "sender": _address(params.get("from")),
+        "sender": _sender(params.get("from")),
         "recipient": _address(params.get("to")),
         "subject": str(params.get("subject") or ""),
         "summary": str(params.get("content_summary") or ""),
@@ -137,6 +138,12 @@ def _mail(params: Mapping[str, Any]) -> dict[str, Any]:
         "message_id": _text(params.get("message_id")),
         "attachments": integer(params.get("attach_cnt")) or 0,
     }
+
+
+def _sender(value: Any) -> str:
+    """Empty when amoCRM does not say who wrote; ``<>`` when it says that nobody did, as bounces are sent."""
+    is_told = "email" in value if isinstance(value, Mapping) else value is not None
+    return _address(value) or ("<>" if is_told else "")
 
 
 def _address(value: Any) -> str:

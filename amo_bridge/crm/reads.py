@@ -96,16 +96,27 @@ def tasks_of_deals(
 ) -> dict[int, tuple[TaskRecord, ...]]:
     """The open (or the finished) tasks on the cards of deals: deal id → its tasks, the most urgent first. Raises
     CrmError."""
-    wanted = sorted(set(deal_ids))
+    return _tasks_on(client, "leads", deal_ids, are_completed=are_completed)
+
+
+def open_tasks_of_contacts(client: CrmClient, contact_ids: Iterable[int]) -> dict[int, tuple[TaskRecord, ...]]:
+    """The open tasks on the cards of contacts, as ``tasks_of_deals``. Raises CrmError."""
+    return _tasks_on(client, "contacts", contact_ids, are_completed=False)
+
+
+def _tasks_on(
+    client: CrmClient, kind: str, ids: Iterable[int], *, are_completed: bool
+) -> dict[int, tuple[TaskRecord, ...]]:
+    wanted = sorted(set(ids))
     tasks: dict[int, TaskRecord] = {}
     for chunk in batches(wanted, IDS_IN_ADDRESS):
-        query = {"filter": {"entity_type": "leads", "entity_id": chunk, "is_completed": are_completed}}
+        query = {"filter": {"entity_type": kind, "entity_id": chunk, "is_completed": are_completed}}
         tasks |= _records(_keyed(client.pages("/api/v4/tasks", query, "tasks")), TaskRecord.from_api)
-    found: dict[int, list[TaskRecord]] = {deal_id: [] for deal_id in wanted}
+    found: dict[int, list[TaskRecord]] = {card_id: [] for card_id in wanted}
     for task in sorted(tasks.values(), key=lambda task: (task.complete_till, task.id)):
-        if task.deal_id in found and task.is_completed == are_completed:
-            found[task.deal_id].append(task)
-    return {deal_id: tuple(own) for deal_id, own in found.items()}
+        if task.entity_type == kind and task.entity_id in found and task.is_completed == are_completed:
+            found[task.entity_id].append(task)
+    return {card_id: tuple(own) for card_id, own in found.items()}
 
 
 def notes_of(client: CrmClient, kind: str, ids: Iterable[int], types: Iterable[str]) -> list[NoteRecord]:

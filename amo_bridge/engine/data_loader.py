@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from amo_bridge.crm.records import DealRecord
+from amo_bridge.engine.client_sources import ContactTasks, OtherDeals
 from amo_bridge.engine.data_sources import (
     CardTasks,
     ContactSteps,
@@ -21,6 +22,7 @@ from amo_bridge.engine.data_sources import (
     DealFiles,
     DealNotes,
     DealTouches,
+    OwnActs,
     OwnDeals,
     OwnSteps,
     OwnTasks,
@@ -34,6 +36,7 @@ SOURCES: Mapping[DataNeed, Callable[[SourceContext], Source]] = {
     "own_tasks": OwnTasks,
     "own_deals": OwnDeals,
     "own_steps": OwnSteps,
+    "own_acts": OwnActs,
     "contact_steps": ContactSteps,
     "open_tasks": lambda context: CardTasks(context, are_completed=False),
     "finished_tasks": lambda context: CardTasks(context, are_completed=True),
@@ -43,6 +46,8 @@ SOURCES: Mapping[DataNeed, Callable[[SourceContext], Source]] = {
     "bloggers": DealBloggers,
     "notes": DealNotes,
     "touches": DealTouches,
+    "other_deals": OtherDeals,
+    "contact_tasks": ContactTasks,
 }
 
 

@@ -5,9 +5,10 @@ Tasks, calls, files, notes and contacts are read from amoCRM; what the bridge di
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import structlog
@@ -24,13 +25,14 @@ from amo_bridge.engine.deal_view import FieldReader, deal_url, task_view
 from amo_bridge.engine.timers import FIRED
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events import Card
+from amo_bridge.events.calls import by_call, knows_most, length_of
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact, known_contacts
 from amo_bridge.mirror.touches import TouchLog, in_order
 from amo_bridge.rules.deal import AttachedFile, Call, Contact, DoneStep, NamedBlogger, Note, Task, Touch, Touches
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.service_lines import Blogger, ServicesSection, read
 from amo_bridge.storage.database import Store, chunks
-from amo_bridge.storage.tables import made, timers
+from amo_bridge.storage.tables import made, outbox, timers
 from amo_bridge.text.names import normalise
 
 log = structlog.get_logger()
@@ -41,7 +43,7 @@ class SourceContext:
     """What sources read from. ``account_id``: the account in the ``store``.
 
     Without a store (replay of a saved webhook) nothing is known of what the bridge did before. ``services``: how the
-    account writes service lines, if it does.
+    account writes service lines, if it does. ``names_of``: a user's name and roles on a deal, in the config's words.
     """
 
     client: CrmClient
@@ -49,6 +51,7 @@ class SourceContext:
     store: Store | None = None
     account_id: int = 0
     services: ServicesSection | None = None
+    names_of: Callable[[int, DealRecord], tuple[str, ...]] = lambda user_id, record: ()
 
 
 class Source(Protocol):
@@ -149,14 +152,12 @@ def _words(name: str) -> list[str]:
 
 CALL_NOTES = ("call_in", "call_out")
 NoteCard = tuple[str, int]
-# An integration that writes a call on two cards does so at once; nobody calls the same number twice so soon.
-SAME_CALL_WITHIN = timedelta(minutes=2)
 CARDS: Mapping[str, str] = {"leads": "deal", "contacts": "contact", "companies": "company"}
 
 
 @dataclass(frozen=True)
 class DealCalls:
-    """Calls on the cards of the deal, of its contacts and of its company; one that stands on two of them is one call.
+    """Calls on the cards of the deal, of its contacts and of its company; one that is noted several times is one call.
 
     amoCRM writes a call to the deal if the person has one open deal, else to the person (amoCRM docs, calls-api).
     """
@@ -167,7 +168,7 @@ class DealCalls:
         cards = {deal.id: _note_cards_of(deal) for deal in deals}
         calls = self._by_card({card for each in cards.values() for card in each})
         return {
-            deal_id: _without_doubles([call for card in own for call in calls.get(card, ())])
+            deal_id: _distinct_calls((card, call) for card in own for call in calls.get(card, ()))
             for deal_id, own in cards.items()
         }
 
@@ -190,22 +191,25 @@ def _note_cards_of(deal: DealRecord) -> list[NoteCard]:
     return [("leads", deal.id), *(("contacts", contact_id) for contact_id in deal.contact_ids), *company]
 
 
-def _without_doubles(calls: Iterable[Call]) -> list[Call]:
-    """Oldest first. Of a call that was written on several cards the one on the deal counts."""
-    found: list[Call] = []
-    for call in sorted(calls, key=lambda call: (call.on != "deal", call.at, call.id)):
-        if not any(_is_same(call, other) for other in found):
-            found.append(call)
-    return sorted(found, key=lambda call: (call.at, call.id))
+def _distinct_calls(notes: Iterable[tuple[NoteCard, Call]]) -> list[Call]:
+    """Each call once, oldest first, with what its notes say together."""
+    return [_one_call(same) for same in by_call(notes)]
 
 
-def _is_same(call: Call, other: Call) -> bool:
-    """The same call on another card? The exchange's id alone does not tell: some give one id to all."""
-    return call.on != other.on and abs(call.at - other.at) <= SAME_CALL_WITHIN and _features(call) == _features(other)
-
-
-def _features(call: Call) -> tuple[object, ...]:
-    return call.direction, call.seconds, call.uniq, call.phone
+def _one_call(notes: Sequence[Call]) -> Call:
+    """The call that these notes are about. Of several cards the deal's goes before."""
+    head = min(notes, key=lambda note: (note.on != "deal", note.at, note.id))
+    best = max(notes, key=knows_most)
+    return replace(
+        head,
+        at=notes[0].at,
+        seconds=best.seconds,
+        status=best.status,
+        result=best.result,
+        link=next((note.link for note in notes if note.link), None),
+        user_id=next((note.user_id for note in (head, *notes) if note.user_id), None),
+        note_ids=tuple(sorted(note.id for note in notes)),
+    )
 
 
 def _call_of_note(note: NoteRecord, on: str) -> Call:
@@ -214,7 +218,7 @@ def _call_of_note(note: NoteRecord, on: str) -> Call:
         id=note.id,
         direction="in" if note.note_type == "call_in" else "out",
         at=note.created_at,
-        seconds=max(integer(params.get("duration")) or 0, 0),
+        seconds=length_of(params.get("duration")),
         link=params.get("link") or None,
         phone=str(params["phone"]) if params.get("phone") else None,
         user_id=note.created_by or note.responsible_user_id or None,
@@ -252,6 +256,33 @@ class OwnDeals:
 
     def for_rule(self, found: Sequence[tuple[str, str]], rule: Rule) -> tuple[str, ...]:
         return tuple(address for name, address in found if name == rule.name)
+
+
+@dataclass(frozen=True)
+class OwnActs:
+    """When rules did something about a deal, by amoCRM's clock, oldest first. From the store.
+
+    Of a change it is when that was made, of what was created when its cause happened. Found are (rule's name, moment),
+    a rule sees its own.
+    """
+
+    context: SourceContext
+
+    def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[tuple[str, datetime]]]:
+        if self.context.store is None:
+            return {}
+        query = select(outbox.c.deal_id, outbox.c.rule, outbox.c.payload, outbox.c.result).order_by(outbox.c.id)
+        found: dict[int, list[tuple[str, datetime]]] = {}
+        with self.context.store.read() as connection:
+            for chunk in chunks([deal.id for deal in deals]):
+                ours = (outbox.c.account == self.context.account_id, outbox.c.deal_id.in_(chunk))
+                for row in connection.execute(query.where(*ours)):
+                    if at := json.loads(row.result or "{}").get("at") or json.loads(row.payload).get("not_before"):
+                        found.setdefault(row.deal_id, []).append((row.rule, datetime.fromtimestamp(at, UTC)))
+        return found
+
+    def for_rule(self, found: Sequence[tuple[str, datetime]], rule: Rule) -> tuple[datetime, ...]:
+        return tuple(dict.fromkeys(moment for name, moment in found if name == rule.name))
 
 
 # --- files ----------------------------------------------------------------------------------------------------------

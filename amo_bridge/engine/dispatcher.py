@@ -6,8 +6,9 @@ the rules about that move, and the rules about fields see the deal where it will
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
 from amo_bridge.clock import Clock
@@ -18,9 +19,10 @@ from amo_bridge.engine.data_loader import DataLoader
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.gates import Explanation, escalate, explanations_to_close, is_explained, merge_refusals
 from amo_bridge.engine.resolver import Resolver
+from amo_bridge.engine.waiting import WaitingEvent
 from amo_bridge.errors import BridgeError
 from amo_bridge.events import Event, StageEntered
-from amo_bridge.rules.actions import Action, Decision, Person, RollBack, Skip
+from amo_bridge.rules.actions import Action, CreateTask, Decision, Person, RollBack, Skip, Waiting, Withheld
 from amo_bridge.rules.deal import DataNeed, Deal, Missing, NotLoaded
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.accounts import RestoredCopy
@@ -34,6 +36,8 @@ class Verdict:
     """What one rule decided about one event.
 
     ``event_key`` is the same however often and by whatever way the event came; ``reason`` is Russian, for the journal.
+    ``waits``: the rule is to be evaluated on this event again when the deal has changed; ``done_slots``: the tasks that
+    it has set already, None if it has done nothing yet. ``settles``: the waiting event that this verdict is about.
     """
 
     rule: Rule
@@ -42,6 +46,9 @@ class Verdict:
     outcome: Outcome
     reason: str = ""
     effects: tuple[Effect, ...] = ()
+    waits: bool = False
+    done_slots: frozenset[str] | None = None
+    settles: WaitingEvent | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class EvaluationContext:
     ``queue_key``: the key of the queued event among them. ``before``: the deal as it was last known.
     ``count_rollbacks``: how often it was rolled back from where it is, within the last hour; ``explanations``: the open
     tasks about that. ``restored_copy``: the store was restored from it, what happened before is not acted on.
+    ``waiting``: what rules wait with until the deal has changed; only where it may have.
     """
 
     events: tuple[Event, ...]
@@ -61,18 +69,21 @@ class EvaluationContext:
     count_rollbacks: Callable[[], int] = lambda: 0
     explanations: Callable[[], Sequence[Explanation]] = lambda: ()
     restored_copy: RestoredCopy | None = None
+    waiting: Sequence[WaitingEvent] = ()
 
 
 class RuleAnswer(NamedTuple):
     """A verdict without effects yet, the actions that the rule wants, and the deal on which it was evaluated.
 
-    ``missing``: the need at which it stopped, because that was not loaded.
+    ``missing``: the need at which it stopped, because that was not loaded. ``withheld``: why a gate lets no other rule
+    hear of the event.
     """
 
     verdict: Verdict
     decision: Sequence[Action] | RollBack
     deal: Deal
     missing: str = ""
+    withheld: str = ""
 
 
 class EarlyAnswers:
@@ -183,15 +194,47 @@ class Dispatcher:
         refusing = live[0].verdict.rule if live and rollbacks < self._max_rollbacks else None
         verdicts = self._gate_verdicts(gates, live, context, rollbacks)
         after = self._rolled_back(context, live[0].decision) if refusing else context
+        withholding = [answer for answer in gates if answer.withheld and not self._is_dry(answer.verdict.rule)]
         done: set[str] = set()
         for event, rule in self._pairs(context, gates=False):
             if refusing and isinstance(event, StageEntered):
                 reason = f"сделку возвращает правило {refusing.called}"
                 verdicts.append(Verdict(rule, event, event.event_key(context.queue_key), "skipped", reason))
+            elif gate := next((one for one in withholding if one.verdict.event == event), None):
+                reason = f"не считается ({gate.verdict.rule.called}): {gate.withheld}"
+                verdicts.append(Verdict(rule, event, event.event_key(context.queue_key), "skipped", reason))
             else:
                 verdict = self._resolve(self._evaluate(rule, event, after, data, early), after)
                 verdicts.append(_without_repeats(verdict, done))
+        if not refusing:
+            verdicts += (_without_repeats(verdict, done) for verdict in self._reconsidered(context, data))
         return verdicts
+
+    def _reconsidered(self, context: EvaluationContext, data: DataLoader) -> Iterator[Verdict]:
+        """What rules decide now about events with which they wait, if they do not wait any longer.
+
+        It counts as happening now: due dates are counted from here, and it is not late.
+        """
+        at = context.record.updated_at
+        rules = {rule.name: rule for rule in self._rules}
+        for waiting in context.waiting:
+            rule = rules.get(waiting.rule)
+            if rule is None or waiting.stage != context.deal.stage.key or waiting.event in context.events:
+                continue
+            if context.restored_copy and context.restored_copy.covers(waiting.event.at or at):
+                continue
+            event = replace(waiting.event, at=at)
+            answer = self._evaluate(rule, event, context, data, EarlyAnswers())
+            slots = waiting.done_slots
+            if slots is not None and not isinstance(answer.decision, RollBack):
+                left = [one for one in answer.decision if isinstance(one, CreateTask) and one.slot not in slots]
+                answer = answer._replace(decision=left)
+            if answer.verdict.waits and not answer.decision:
+                continue
+            key = f"{waiting.event_key}:when{int(at.timestamp())}"
+            done = _slots_of(answer.decision) | (slots or frozenset()) if answer.verdict.waits else None
+            verdict = replace(answer.verdict, event_key=key, event=waiting.event, settles=waiting, done_slots=done)
+            yield self._resolve(answer._replace(verdict=verdict), context, at)
 
     def _pairs(self, context: EvaluationContext, *, gates: bool) -> list[tuple[Event, Rule]]:
         return [
@@ -220,6 +263,8 @@ class Dispatcher:
         """Why a rule that listens is not evaluated; empty if it is."""
         if context.deal.has_tag(self._opt_out_tag):
             return f"на сделке тег «{self._opt_out_tag}»"
+        if event.reason_to_ignore:
+            return event.reason_to_ignore
         copy = context.restored_copy
         if copy and copy.covers(event.at or context.record.updated_at):
             return (
@@ -287,12 +332,13 @@ class Dispatcher:
 
     # --- effects ---
 
-    def _resolve(self, answer: RuleAnswer, context: EvaluationContext) -> Verdict:
-        """The verdict with the effects of the actions that the rule wants."""
+    def _resolve(self, answer: RuleAnswer, context: EvaluationContext, now: datetime | None = None) -> Verdict:
+        """The verdict with the effects of the actions that the rule wants. ``now``: when it counts as happening, if not
+        when the event did."""
         verdict, actions = answer.verdict, answer.decision
         if verdict.outcome != "acts" or isinstance(actions, RollBack):
             return verdict
-        at = verdict.event.at or context.record.updated_at
+        at = now or verdict.event.at or context.record.updated_at
         try:
             effects = tuple(
                 effect
@@ -321,19 +367,41 @@ def _answer(verdict: Verdict, deal: Deal) -> RuleAnswer:
         return RuleAnswer(replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error}"), (), deal, error.need)
     except Exception as error:  # noqa: BLE001 - a rule's bug must not stop the other rules; it is journaled
         return RuleAnswer(replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error!r}"), (), deal)
+    if isinstance(decision, Waiting):
+        reason = f"{decision.reason}; правило ждёт, пока сделка на этапе «{deal.stage.name}»"
+        return RuleAnswer(replace(verdict, reason=reason, waits=True), (), deal)
     if isinstance(decision, Skip):
         return RuleAnswer(replace(verdict, reason=decision.reason), (), deal)
-    return RuleAnswer(replace(verdict, outcome="acts"), decision, deal)
+    if isinstance(decision, Withheld):
+        outcome: Outcome = "acts" if decision.actions else "skipped"
+        reason = "" if decision.actions else decision.reason
+        return RuleAnswer(
+            replace(verdict, outcome=outcome, reason=reason), decision.actions, deal, withheld=decision.reason
+        )
+    if isinstance(decision, RollBack):
+        return RuleAnswer(replace(verdict, outcome="acts"), decision, deal)
+    actions = [action for action in decision if isinstance(action, Action)]
+    if len(actions) < len(decision):
+        verdict = replace(verdict, waits=True, done_slots=_slots_of(actions))
+    return RuleAnswer(replace(verdict, outcome="acts"), actions, deal)
 
 
-def _checked(decision: Decision) -> Skip | RollBack | list[Action]:
+def _slots_of(actions: Iterable[Action] | RollBack) -> frozenset[str]:
+    """The marks of the tasks among these."""
+    if isinstance(actions, RollBack):
+        return frozenset()
+    return frozenset(action.slot for action in actions if isinstance(action, CreateTask))
+
+
+def _checked(decision: Decision) -> Skip | RollBack | Withheld | Sequence[Action | Waiting]:
     """What a handler returned, actions as a list. Raises TypeError for anything else: a forgotten ``return``, say."""
-    if isinstance(decision, Skip | RollBack):
+    if isinstance(decision, Skip | RollBack | Withheld):
         return decision
-    actions = decision if isinstance(decision, list) else [decision]
-    if not all(isinstance(action, Action) and not isinstance(action, RollBack) for action in actions):
+    actions: list[Any] = decision if isinstance(decision, list) else [decision]
+    if not all(isinstance(action, Action | Waiting) and not isinstance(action, RollBack) for action in actions):
         raise TypeError(f"обработчик вернул {decision!r}, а нужны действия или Skip")
-    return actions
+    is_waiting = bool(actions) and all(isinstance(action, Waiting) for action in actions)
+    return Waiting(actions[0].reason) if is_waiting else actions
 
 
 def _without_repeats(verdict: Verdict, done: set[str]) -> Verdict:

@@ -7,7 +7,7 @@ A webhook is only a hint. What happened to a deal or a task is found by comparin
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from amo_bridge.engine.event_queue import ANSWER_DELAY_SECONDS, OpenEvents
 from amo_bridge.engine.gates import RollbackHistory
 from amo_bridge.engine.recorder import BatchResult, ProcessedEvent, Recorder
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
+from amo_bridge.engine.waiting import WaitingEvent, WaitingEvents
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import (
     CallLogged,
@@ -93,7 +94,7 @@ BATCH_SIZE = 1000
 @dataclass
 class _Batch:
     """What one round works on: the events with their rows, the mirror's deals (updated as events are evaluated), the
-    deals freshly read, and what rules need besides."""
+    deals freshly read, what rules need besides, and with what they wait."""
 
     events: Sequence[tuple[Row[Any], Event]]
     mirrored: dict[int, MirroredDeal]
@@ -101,6 +102,7 @@ class _Batch:
     tasks: CurrentTasks
     data: DataLoader
     result: BatchResult
+    waiting: dict[int, list[WaitingEvent]]
     answers: EarlyAnswers = field(default_factory=EarlyAnswers)
 
     def deals_of(self, event: Event) -> tuple[MirroredDeal | None, DealRecord | None]:
@@ -140,6 +142,7 @@ class EventProcessor:
         # A restore needs a bridge that is stopped: reading it once is enough.
         self._restored_copy = RestoredCopy.read(Cursors(store, account_id))
         self._contacts = contacts
+        self._waiting = WaitingEvents(store, account_id)
         self._calls = ClientCalls(self._mirror, contacts)
 
     @property
@@ -175,28 +178,36 @@ class EventProcessor:
         if self._rule_engine.dispatcher.listens_for((CallLogged,)):
             result.calls = self._calls.on_deals((row.id, event) for row, event in events)
         mirrored = self._mirror.get(deal_id for _, event in events if (deal_id := event.about_deal_id))
-        fresh = self._read_fresh((event for _, event in events), mirrored)
+        waiting = self._waiting.of(deal_id for _, event in events if (deal_id := event.about_deal_id))
+        fresh = self._read_fresh((event for _, event in events), mirrored, waiting)
+        engine = self._rule_engine
         context = SourceContext(
-            self._client, self._rule_engine.account, self._store, self._account_id, self._rule_engine.config.services
+            self._client, engine.account, self._store, self._account_id, engine.config.services, engine.people.names_of
         )
         tasks = CurrentTasks(self._client, [event for _, event in events])
-        return _Batch(events, mirrored, fresh, tasks, DataLoader(context, fresh), result)
+        return _Batch(events, mirrored, fresh, tasks, DataLoader(context, fresh), result, waiting)
 
-    def _read_fresh(self, events: Iterable[Event], mirrored: Mapping[int, MirroredDeal]) -> dict[int, DealRecord]:
+    def _read_fresh(
+        self, events: Iterable[Event], mirrored: Mapping[int, MirroredDeal], waiting: Container[int]
+    ) -> dict[int, DealRecord]:
         wanted = {
             deal_id
             for event in events
-            if (deal_id := event.about_deal_id) and self._needs_read(event, mirrored.get(deal_id))
-        }  # fmt: skip
+            if (deal_id := event.about_deal_id)
+            and self._needs_read(event, mirrored.get(deal_id), is_waiting=deal_id in waiting)
+        }
         if not wanted:
             return {}
         return deals_by_ids(
             self._client, sorted(wanted), filter_enabled=self._rule_engine.account.is_api_filter_enabled
         )
 
-    def _needs_read(self, event: Event, known: MirroredDeal | None) -> bool:
+    def _needs_read(self, event: Event, known: MirroredDeal | None, *, is_waiting: bool = False) -> bool:
+        """``is_waiting``: a rule waits until this deal has changed, be it by a write of our own."""
         if isinstance(event, DealDeleted):
             return False
+        if isinstance(event, DealReported) and is_waiting:
+            return True
         if isinstance(event, DealReported) and not self._rule_engine.dispatcher.listens_to(event):
             return known is None or not known.covers(event)
         if isinstance(event, TaskReported) and self._is_watched(event):
@@ -214,7 +225,7 @@ class EventProcessor:
             return
         for row, event in batch.events:
             known, record = batch.deals_of(event)
-            if record is None or self._reason_to_skip(event, known, record):
+            if record is None or self._reason_to_skip(event, known, record, batch):
                 continue
             try:
                 context = self._context(row, event, batch, record)
@@ -247,7 +258,7 @@ class EventProcessor:
         if deal_id is None:
             return []
         known, record = batch.deals_of(event)
-        if reason := self._reason_to_skip(event, known, record):
+        if reason := self._reason_to_skip(event, known, record, batch):
             if isinstance(event, DealDeleted):
                 result.deleted.add(deal_id)
                 result.mirrored.pop(deal_id, None)
@@ -258,6 +269,9 @@ class EventProcessor:
         updated = self._mirrored_after(event, known, record)
         context = self._context(row, event, batch, record)
         verdicts = self._rule_engine.dispatcher.evaluate(context, batch.data, batch.answers)
+        settled = [verdict.settles for verdict in verdicts if verdict.settles]
+        if settled:
+            batch.waiting[deal_id] = [one for one in batch.waiting[deal_id] if one not in settled]
         if isinstance(event, DealReported) and updated is not None:
             # Only now: an event that could not be evaluated must find its change again next time.
             batch.mirrored[deal_id] = result.mirrored[deal_id] = updated
@@ -267,11 +281,13 @@ class EventProcessor:
         )  # fmt: skip
         return verdicts
 
-    def _reason_to_skip(self, event: Event, known: MirroredDeal | None, record: DealRecord | None) -> str:
+    def _reason_to_skip(
+        self, event: Event, known: MirroredDeal | None, record: DealRecord | None, batch: _Batch
+    ) -> str:
         """Why no rule has to be evaluated (Russian, for the journal); empty if some have."""
         if isinstance(event, DealDeleted):
             return "сделка удалена"
-        if not self._needs_read(event, known):
+        if not self._needs_read(event, known, is_waiting=event.about_deal_id in batch.waiting):
             return "уже учтено" if isinstance(event, DealReported) else "ни одно правило этого не ждёт"
         if record is None:
             return "сделки нет в аккаунте: удалена, объединена или не видна мосту"
@@ -288,6 +304,7 @@ class EventProcessor:
             count_rollbacks=self._rollbacks.counter(record.id, (record.pipeline_id, record.status_id)),
             explanations=self._rollbacks.explanations(record.id),
             restored_copy=self._restored_copy,
+            waiting=batch.waiting.get(record.id, ()) if isinstance(event, DealReported) else (),
         )
 
     def _observed(

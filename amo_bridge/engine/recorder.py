@@ -19,6 +19,7 @@ from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timers import Timers
+from amo_bridge.engine.waiting import WaitingEvents
 from amo_bridge.events import CallLogged, Event, TaskAnswered
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.retry import delay
@@ -81,6 +82,7 @@ class Recorder:
         self._clock = clock
         self._mirror = Mirror(store, account_id)
         self._timers = Timers(account_id)
+        self._waiting = WaitingEvents(store, account_id)
         self._journal = Journal(store, account_id)
         self._outbox = Outbox(store, account_id, clock)
 
@@ -95,6 +97,7 @@ class Recorder:
             with self._store.write() as connection:
                 self._write_mirror(connection, result, chunk, now)
                 self._write_verdicts(connection, chunk, now)
+                self._write_waiting(connection, chunk, now)
                 add_events(connection, self._account_id, calls, now.timestamp())
                 queue_pending_answers(connection, self._account_id, pending, now, self._time_to_answer)
                 connection.execute(update(events).where(events.c.id.in_(ids)).values(state="done", error=None))
@@ -109,9 +112,32 @@ class Recorder:
         for deal_id in deleted:
             self._mirror.forget(connection, deal_id)
         self._timers.forget(connection, deleted)
+        self._waiting.forget(connection, deleted)
         mirrored = [result.mirrored[deal_id] for deal_id in deal_ids if deal_id in result.mirrored]
         self._mirror.put(connection, mirrored, now)
         self._timers.follow(connection, self._rule_engine.timetable, mirrored)
+
+    def _write_waiting(self, connection: Connection, chunk: Sequence[ProcessedEvent], now: datetime) -> None:
+        """Keep the events with which rules wait; drop those that were settled, and those of a stage left behind."""
+        for processed in chunk:
+            if processed.context is None:
+                continue
+            deal = processed.context.deal
+            past = [one for one in processed.context.waiting if one.stage != deal.stage.key]
+            settled = [verdict.settles for verdict in processed.verdicts if verdict.settles]
+            self._waiting.settle(connection, [*past, *settled])
+            for verdict in processed.verdicts:
+                if verdict.waits:
+                    self._waiting.put(
+                        connection,
+                        deal.id,
+                        verdict.rule.name,
+                        verdict.event,
+                        verdict.settles.event_key if verdict.settles else verdict.event_key,
+                        deal.stage.key,
+                        verdict.done_slots,
+                        now,
+                    )
 
     def _write_verdicts(self, connection: Connection, chunk: Sequence[ProcessedEvent], now: datetime) -> None:
         guard = LoopGuard(self._account_id, self._rule_engine, self._clock)

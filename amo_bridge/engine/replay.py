@@ -133,7 +133,13 @@ def _verdicts(
         events += rule_engine.task_observer.changes(tasks.with_author(event), tasks.get(event.task_id), record)
     context = EvaluationContext(tuple(events), fingerprint(event), record, rule_engine.viewer.deal(record))
     data = DataLoader(
-        SourceContext(client, rule_engine.account, services=rule_engine.config.services), {record.id: record}
+        SourceContext(
+            client,
+            rule_engine.account,
+            services=rule_engine.config.services,
+            names_of=rule_engine.people.names_of,
+        ),
+        {record.id: record},
     )
     return rule_engine.dispatcher.evaluate(context, data)
 

@@ -7,6 +7,7 @@ with one method per action; ``Resolver`` knows them all.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -138,17 +139,15 @@ class DealResolver:
     """Changes of the deal itself: its stage, fields, tags, notes, contacts.
 
     ``task_for_mover`` resolves the task that explains a roll-back; ``notify`` a notice for the mover, if there is a way
-    to reach him; ``any_action`` what is to be done after another one."""
+    to reach him."""
 
     def __init__(
         self,
         names: NameResolver,
         task_for_mover: ResolveAction,
         notify: ResolveAction,
-        any_action: ResolveAction,
     ) -> None:
         self._names = names
-        self._any_action = any_action
         self._task_for_mover = task_for_mover
         self._notify = notify
         self.methods: Mapping[type[Action], ResolveAction] = {
@@ -180,8 +179,7 @@ class DealResolver:
         if record.responsible_user_id == user_id:
             return []
         words = f"ответственный → {self._names.name_in_place_of(user_id, owner)}"
-        then = tuple(effect for follow in action.then for effect in self._any_action(follow, deal, record, at))
-        return [Effect("patch_deal", deal.id, {"id": deal.id, "responsible_user_id": user_id}, words, then=then)]
+        return [Effect("patch_deal", deal.id, {"id": deal.id, "responsible_user_id": user_id}, words)]
 
     def _roll_back(self, action: RollBack, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         text = action.explanation
@@ -256,11 +254,10 @@ def _has_value(deal: Deal, name: str, wanted: object) -> bool:
 
 
 class NewDealResolver:
-    """A deal that goes on where another ended. ``any_action`` resolves what is to be done once it exists."""
+    """A deal that goes on where another ended."""
 
-    def __init__(self, names: NameResolver, any_action: ResolveAction) -> None:
+    def __init__(self, names: NameResolver) -> None:
         self._names = names
-        self._any_action = any_action
         self.methods: Mapping[type[Action], ResolveAction] = {CreateDeal: self._create}
 
     def _create(self, action: CreateDeal, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
@@ -270,7 +267,7 @@ class NewDealResolver:
             words += f", теги: {', '.join(action.tags)}"
         body = self._body(action, deal, record, at)
         body |= {"pipeline_id": stage.pipeline_id, "status_id": stage.status_id}
-        then = [effect for follow in action.then for effect in self._any_action(follow, deal, record, at)]
+        then: list[Effect] = []
         if action.link_field:
             back = {"id": deal.id, "custom_fields_values": [self._names.field_value(action.link_field, NEW_URL)]}
             then.append(Effect("patch_deal", deal.id, back, f"поле «{action.link_field}» = адрес новой сделки"))
@@ -455,7 +452,7 @@ class TaskResolver:
             "text": action.text,
             "complete_till": int(due.timestamp()),
             "responsible_user_id": assignee,
-            "entity_id": deal.main_contact_id if on_contact else deal.id,
+            "entity_id": deal.main_contact_id if on_contact else action.deal_id,
             "entity_type": "contacts" if on_contact else "leads",
             "task_type_id": names.account.task_type(action.task_type).id if action.task_type else 1,
         }
@@ -522,14 +519,19 @@ class Resolver:
         self._channels = ChannelResolver(names, is_reachable)
         self._methods: Mapping[type[Action], ResolveAction] = {
             **self._tasks.methods,
-            **DealResolver(names, self._tasks.for_mover, self._channels.notify_reachable, self.effects).methods,
-            **NewDealResolver(names, self.effects).methods,
+            **DealResolver(names, self._tasks.for_mover, self._channels.notify_reachable).methods,
+            **NewDealResolver(names).methods,
             **self._channels.methods,
         }
 
     def effects(self, action: Action, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         """What has to be sent; empty when all is so already. ``at``: when the cause happened (amoCRM's clock)."""
-        return self._methods[type(action)](action, deal, record, at)
+        effects = self._methods[type(action)](action, deal, record, at)
+        if not action.then or not effects:
+            return effects
+        *before, last = effects
+        follow = [effect for after in action.then for effect in self.effects(after, deal, record, at)]
+        return [*before, replace(last, then=(*follow, *last.then))]
 
     def free_task(self, text: str, to: Person, due: Due, record: DealRecord, at: datetime) -> dict[str, Any]:
         """A task on nobody's card: amoCRM's object for it."""

@@ -34,7 +34,9 @@ class TouchRecord:
     """One contact with a client, or one piece of work on a deal, as the mirror stores it.
 
     ``key``: equal for a repetition, whoever reports it. ``direction``: in is the client's, out is ours, empty for tasks
-    and moves. ``contact_id``, ``text``, ``files``: not stored; what an answer of the client says besides.
+    and moves. ``seconds`` (None: unknown), ``status``, ``phone``, ``uniq``, ``result``: of a call. ``contact_id``,
+    ``text``, ``files``: not stored; what an answer of the client says besides. ``no_answer``, ``doubt``: why it is none
+    of the client's, or may be none; then it is no touch and not stored either.
     """
 
     key: str
@@ -43,10 +45,21 @@ class TouchRecord:
     at: datetime
     card: Card
     user_id: int | None = None
-    seconds: int = 0
+    seconds: int | None = 0
+    status: int | None = None
+    phone: str | None = None
+    uniq: str | None = None
+    result: str | None = None
     contact_id: int | None = None
     text: str = ""
     files: int = 0
+    no_answer: str = ""
+    doubt: str = ""
+
+    @property
+    def is_contact(self) -> bool:
+        """Is it known to be between people?"""
+        return not self.no_answer and not self.doubt
 
 
 def card_of(entity_type: str | None, entity_id: int | None) -> Card | None:
@@ -101,6 +114,16 @@ class Event:
     def touch(self) -> TouchRecord | None:
         """The touch that it is; None if it is none."""
         return None
+
+    @property
+    def subject(self) -> str:
+        """What it is about beside the deal. Of several events about it a rule that has to wait wants the newest."""
+        return type(self).__name__
+
+    @property
+    def reason_to_ignore(self) -> str:
+        """Why no rule is to be evaluated on it, in Russian, for the journal; empty if it counts."""
+        return ""
 
     def event_key(self, queue_key: str) -> str:
         """Key under which it is acted on, the same however often it is evaluated. ``queue_key``: the key of the queued

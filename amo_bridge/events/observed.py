@@ -100,6 +100,10 @@ class FieldChanged(DealObserved):
         return self._key(self.deal_id, change, self._second, queue_key)
 
     @property
+    def subject(self) -> str:
+        return f"{type(self).__name__}:{self.field_name}"
+
+    @property
     def label(self) -> str:
         if self.new is None:
             return f"поле «{self.field_name}» очищено (было {self.old})"
@@ -128,6 +132,10 @@ class TaskObserved(DealObserved):
     text: str = ""
     responsible_user_id: int = 0
     task_type: str | None = None
+
+    @property
+    def subject(self) -> str:
+        return f"{type(self).__name__}:{self.task_id}"
 
     def event_key(self, queue_key: str) -> str:
         return self._key(self.task_id, self._second, queue_key)
@@ -185,7 +193,9 @@ class TaskRemoved(TaskObserved):
 class ClientAnswered(DealObserved):
     """The client called or wrote. ``by``: call, mail, chat or sms. What comes to a contact's card is an answer on each
     of the contact's open deals. ``source``: the key of that touch; ``text``: what is known of its words; ``files``: how
-    many came with a letter."""
+    many came with a letter. ``no_answer``: why it is none after all (an automatic reply); then no rule is evaluated.
+    ``doubt``: why it may be none, Russian. ``on_contact``: it came to the contact's own card, so it may be about any of
+    his deals."""
 
     happens_once = True
 
@@ -194,6 +204,13 @@ class ClientAnswered(DealObserved):
     contact_id: int | None = None
     text: str = ""
     files: int = 0
+    no_answer: str = ""
+    doubt: str = ""
+    on_contact: bool = False
+
+    @property
+    def reason_to_ignore(self) -> str:
+        return self.no_answer
 
     @property
     def dedup_key(self) -> str | None:

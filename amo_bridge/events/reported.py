@@ -6,7 +6,7 @@ A webhook repeats, overtakes another and gets lost, so rules about stages and fi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from amo_bridge.events.base import (
@@ -19,6 +19,8 @@ from amo_bridge.events.base import (
     card_of,
     deal_of_card,
 )
+from amo_bridge.events.calls import describe_length
+from amo_bridge.events.letters import why_doubtful, why_machine
 
 __all__ = [
     "CallLogged",
@@ -237,6 +239,10 @@ class TaskReported(Event):
     def about_deal_id(self) -> int | None:
         return deal_of_card(self.entity_type, self.entity_id)
 
+    @property
+    def subject(self) -> str:
+        return f"{type(self).__name__}:{self.task_id}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class TaskAdded(TaskReported):
@@ -321,9 +327,7 @@ class NoteReported(Event):
         # A note is added once, whether a webhook reports it or reconciliation finds it.
         return None if self.note_id is None else f"note:{self.note_id}"
 
-    def _as_touch(
-        self, kind: TouchKind, direction: str, *, seconds: int = 0, text: str = "", files: int = 0
-    ) -> TouchRecord | None:
+    def _as_touch(self, kind: TouchKind, direction: str, *, text: str = "", files: int = 0) -> TouchRecord | None:
         card = card_of(self.entity_type, self.entity_id)
         if self.at is None or card is None or self.note_id is None:
             return None
@@ -334,7 +338,6 @@ class NoteReported(Event):
             at=self.at,
             card=card,
             user_id=self.user_id,
-            seconds=seconds,
             text=text,
             files=files,
         )
@@ -357,13 +360,18 @@ class FileAttached(NoteReported):
     file_uuid: str | None = None
 
     @property
+    def subject(self) -> str:
+        return f"{type(self).__name__}:{self.note_id or self.file_uuid or self.file_name}"
+
+    @property
     def label(self) -> str:
         return f"загружен файл «{self.file_name}»"
 
 
 @dataclass(frozen=True, kw_only=True)
 class CallLogged(NoteReported):
-    """A call was logged. ``direction``: "in" or "out"; ``seconds``: its length; ``link``: the recording, if any.
+    """A call was logged. ``direction``: "in" or "out"; ``seconds``: its length, None when nobody knows; ``link``: the
+    recording, if any. Whether they talked: ``calls.is_talk``.
 
     ``status`` is amoCRM's call_status: 1 left message, 2 call back later, 3 not there, 4 talked, 5 wrong number, 6 not
     reached, 7 busy. ``uniq`` is the telephone exchange's own id of the call. A call on a contact's card is queued again
@@ -373,7 +381,7 @@ class CallLogged(NoteReported):
     direction: str
     uniq: str | None = None
     phone: str | None = None
-    seconds: int = 0
+    seconds: int | None = 0
     link: str | None = None
     status: int | None = None
     result: str | None = None
@@ -392,11 +400,16 @@ class CallLogged(NoteReported):
     @property
     def label(self) -> str:
         card = " (на карточке контакта)" if self.deal_id is not None else ""
-        return f"{_DIRECTIONS.get(self.direction, '')} звонок, {self.seconds} с{card}".strip()
+        return f"{_DIRECTIONS.get(self.direction, '')} звонок, {describe_length(self.seconds)}{card}".strip()
 
     @property
     def touch(self) -> TouchRecord | None:
-        return self._as_touch("call", self.direction, seconds=self.seconds)
+        touch = self._as_touch("call", self.direction)
+        if touch is None:
+            return None
+        return replace(
+            touch, seconds=self.seconds, status=self.status, phone=self.phone, uniq=self.uniq, result=self.result
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -432,11 +445,17 @@ class MailLogged(NoteReported):
 
     @property
     def label(self) -> str:
-        return f"{_LETTERS.get(self.direction, 'письмо')} «{self.subject}»"
+        by_whom = why_machine(self.sender, self.subject, self.summary) if self.direction == "in" else ""
+        return f"{_LETTERS.get(self.direction, 'письмо')} «{self.subject}»" + (f" ({by_whom})" if by_whom else "")
 
     @property
     def touch(self) -> TouchRecord | None:
-        return self._as_touch("mail", self.direction, text=self.subject, files=self.attachments)
+        touch = self._as_touch("mail", self.direction, text=self.subject, files=self.attachments)
+        if touch is None or self.direction != "in":
+            return touch
+        if no_answer := why_machine(self.sender, self.subject, self.summary):
+            return replace(touch, no_answer=no_answer)
+        return replace(touch, doubt=why_doubtful(self.sender, self.subject, self.summary))
 
 
 # --- chats, unsorted, lists --------------------------------------------------------------------------------------

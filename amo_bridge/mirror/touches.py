@@ -8,6 +8,7 @@ moved deal count only when a person did it: not a robot, and not the bridge, whi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,12 +17,14 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.account import LOST, WON
 from amo_bridge.events import Card, ClientAnswered, ClientDeleted, Event, TouchRecord
+from amo_bridge.events.calls import by_call, knows_most
 from amo_bridge.mirror.contacts import forget_contacts, known_contacts
 from amo_bridge.rules.deal import Touch
 from amo_bridge.storage.database import Store, chunks, insert_new, insert_or_replace
 from amo_bridge.storage.tables import deals, touches
 
 BY_PEOPLE = ("task", "move")
+UNKNOWN_LENGTH = -1
 
 
 def _row(touch: TouchRecord, account: int) -> dict[str, Any]:
@@ -34,7 +37,11 @@ def _row(touch: TouchRecord, account: int) -> dict[str, Any]:
         "user_id": touch.user_id,
         "entity_type": touch.card[0],
         "entity_id": touch.card[1],
-        "seconds": touch.seconds,
+        "seconds": UNKNOWN_LENGTH if touch.seconds is None else touch.seconds,
+        "status": touch.status,
+        "phone": touch.phone[:40] if touch.phone else None,
+        "uniq": touch.uniq[:80] if touch.uniq else None,
+        "result": touch.result[:80] if touch.result else None,
     }
 
 
@@ -86,8 +93,12 @@ class TouchLog:
 
 
 def in_order(of_cards: Mapping[Card, Sequence[Touch]], cards: Iterable[Card]) -> list[Touch]:
-    """The touches of several cards together, oldest first."""
-    return sorted((touch for card in cards for touch in of_cards.get(card, ())), key=lambda touch: touch.at)
+    """The touches of several cards together, oldest first; a call that is noted several times is one."""
+    found = [(card, touch) for card in cards for touch in of_cards.get(card, ())]
+    others = [touch for _, touch in found if touch.kind != "call"]
+    noted = by_call((card, touch) for card, touch in found if touch.kind == "call")
+    calls = [replace(max(notes, key=knows_most), at=notes[0].at) for notes in noted]
+    return sorted((*others, *calls), key=lambda touch: touch.at)
 
 
 def _touch(row: Row[Any]) -> Touch:
@@ -96,7 +107,11 @@ def _touch(row: Row[Any]) -> Touch:
         direction=row.direction,
         at=datetime.fromtimestamp(row.at, UTC),
         user_id=row.user_id or None,
-        seconds=row.seconds,
+        seconds=None if row.seconds == UNKNOWN_LENGTH else row.seconds,
+        status=row.status,
+        phone=row.phone,
+        uniq=row.uniq,
+        result=row.result,
     )
 
 
@@ -104,7 +119,8 @@ def _touch(row: Row[Any]) -> Touch:
 
 
 def answers_in(connection: Connection, account: int, told: Sequence[Event]) -> list[ClientAnswered]:
-    """What of this was the client's answer, and on which deals; each once, in the order in which it was told."""
+    """What of this was the client's answer, and on which deals; each once, in the order in which it was told. What only
+    looks like one (``no_answer``) is among them: the journal is to say why nothing was done."""
     found = [(event, touch) for event in told if (touch := event.touch) and touch.direction == "in"]
     people = {touch.card[1] for _, touch in found if touch.card[0] == "contact"}
     deals_of = _open_deals(connection, account, people) if people else {}
@@ -123,6 +139,9 @@ def answers_in(connection: Connection, account: int, told: Sequence[Event]) -> l
                     contact_id=number if kind == "contact" else touch.contact_id,
                     text=touch.text,
                     files=touch.files,
+                    no_answer=touch.no_answer,
+                    doubt=touch.doubt,
+                    on_contact=kind == "contact",
                 )
             )
     return answers
@@ -148,7 +167,7 @@ def _open_ones(connection: Connection, account: int, deal_ids: Sequence[int]) ->
 
 def record_touches(connection: Connection, account: int, told: Sequence[Event]) -> None:
     """Touches are counted; who is deleted is forgotten."""
-    touches = [(event.caught_up, touch) for event in told if (touch := event.touch)]
+    touches = [(event.caught_up, touch) for event in told if (touch := event.touch) and touch.is_contact]
     add_touches(connection, account, [touch for caught_up, touch in touches if not caught_up])
     # amoCRM's own list knows who it was; a hook does not always.
     correct_touches(connection, account, [touch for caught_up, touch in touches if caught_up])

@@ -8,8 +8,10 @@ the clock · ``service_lines`` · ``registry`` where rule files are found. What 
 from amo_bridge.dates.due import Due
 from amo_bridge.dates.duration import Duration
 from amo_bridge.dates.duration import describe as describe_duration
+from amo_bridge.events.calls import TALK_SECONDS, is_talk, is_unclear
 from amo_bridge.rules import actions as _actions
 from amo_bridge.rules.actions import *  # noqa: F403 - a new action stands there alone
+from amo_bridge.rules.answers import open_deal_in, rivals_of, task_asking_which, task_on, task_to_read
 from amo_bridge.rules.deal import (
     AttachedFile,
     Call,
@@ -18,6 +20,7 @@ from amo_bridge.rules.deal import (
     DoneStep,
     NamedBlogger,
     Note,
+    OtherDeal,
     Stay,
     Task,
     Touch,
@@ -67,6 +70,7 @@ from amo_bridge.rules.options import (
     AudienceSpec,
     CarryOver,
     Condition,
+    Conditional,
     EscalationSpec,
     FolderSpec,
     LetterSpec,
@@ -77,6 +81,7 @@ from amo_bridge.rules.options import (
     ViolationSpec,
     new_tasks_only,
     skip_unless,
+    waiting_tasks,
 )
 from amo_bridge.rules.service_lines import (
     Blogger,
@@ -102,6 +107,7 @@ from amo_bridge.text.names import (
 )
 
 __all__ = [
+    "TALK_SECONDS",
     "ActionsSpec",
     "AllSeries",
     "AttachedFile",
@@ -111,6 +117,7 @@ __all__ = [
     "Call",
     "CarryOver",
     "Condition",
+    "Conditional",
     "Contact",
     "ContactDateFieldName",
     "ContactFieldName",
@@ -138,6 +145,7 @@ __all__ = [
     "NoticeSpec",
     "OneOrMore",
     "Options",
+    "OtherDeal",
     "PersonName",
     "PipelineName",
     "Round",
@@ -176,13 +184,17 @@ __all__ = [
     "handler",
     "is_for_an_older_deal",
     "is_picture",
+    "is_talk",
+    "is_unclear",
     "moved",
     "names_are_unique",
     "new_tasks_only",
     "normalise",
     "on_leaving",
+    "open_deal_in",
     "plain",
     "read_service_lines",
+    "rivals_of",
     "same_name",
     "says_nothing",
     "says_something",
@@ -192,6 +204,10 @@ __all__ = [
     "starts_with",
     "steered",
     "step_of",
+    "task_asking_which",
+    "task_on",
+    "task_to_read",
+    "waiting_tasks",
     "without_extension",
 ]
 __all__ += _actions.__all__

@@ -6,10 +6,10 @@ new one takes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Self
 
 from amo_bridge.dates.due import Due
 
@@ -42,6 +42,8 @@ __all__ = [
     "StopAutoDial",
     "StopSeries",
     "StoreFile",
+    "Waiting",
+    "Withheld",
 ]
 
 Person = str | int
@@ -56,14 +58,35 @@ class Skip:
     reason: str
 
 
+@dataclass(frozen=True)
+class Waiting(Skip):
+    """Not yet: while the deal is on its stage, the rule is evaluated on this event once more as soon as the deal has
+    changed. At the end of a list of actions: some of the tasks that the event asks for have still to wait."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Action:
-    """What every action has: the deal it is about."""
+    """What every action has: the deal it is about. ``then``: what speaks of a change inside amoCRM is done after that
+    change, and not at all if amoCRM refuses it or it turns out to be needless."""
 
     deal_id: int
+    then: tuple[Action, ...] = ()
+
+    def followed_by(self, *actions: Action) -> Self:
+        """The same, with these done after it."""
+        return replace(self, then=(*self.then, *actions))
 
 
-Decision = Skip | Action | list[Action]
+@dataclass(frozen=True)
+class Withheld:
+    """Of a gate: the event is not to count, so the other rules that listen to it stay silent. ``reason``: why, as in
+    Skip; ``actions``: what is done instead."""
+
+    reason: str
+    actions: tuple[Action, ...] = ()
+
+
+Decision = Skip | Action | Sequence[Action | Waiting] | Withheld
 
 
 # --- in amoCRM --------------------------------------------------------------------------------------------------------
@@ -110,12 +133,9 @@ class MoveDeal(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class AssignDeal(Action):
-    """Make somebody responsible for the deal. Rules about a new responsible user do not fire: nobody has taken it.
-
-    ``then``: what explains it, done when amoCRM has taken it."""
+    """Make somebody responsible for the deal. Rules about a new responsible user do not fire: nobody has taken it."""
 
     to: Person
-    then: tuple[Action, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -211,7 +231,6 @@ class CreateDeal(Action):
     link_field: str | None = None
     file_uuids: tuple[str, ...] = ()
     slot: str = ""
-    then: tuple[Action, ...] = ()
 
 
 # --- outside amoCRM ---------------------------------------------------------------------------------------------------

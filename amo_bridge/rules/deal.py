@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal, NoReturn, Self
 
 from amo_bridge.crm.account import Stage, User
+from amo_bridge.events import CallLogged, calls
 from amo_bridge.text.names import normalise, same_name
 
 
@@ -88,6 +89,7 @@ DataNeed = Literal[
     "own_tasks",
     "own_deals",
     "own_steps",
+    "own_acts",
     "contact_steps",
     "open_tasks",
     "finished_tasks",
@@ -97,6 +99,8 @@ DataNeed = Literal[
     "bloggers",
     "touches",
     "notes",
+    "other_deals",
+    "contact_tasks",
 ]
 Direction = Literal["in", "out", ""]
 
@@ -173,15 +177,15 @@ class DoneStep:
 class Call:
     """A call on the deal's card, or on the card of one of its contacts or its company (``on``: deal, contact, company).
 
-    ``direction``: in or out. ``seconds``: its length. ``link``: the recording, None when there is none (yet).
-    ``user_id``: who talked, 0 or None when amoCRM does not know. ``status`` is amoCRM's call_status (4 talked, 6 not
-    reached …). ``phone`` as the telephone exchange wrote it, ``uniq`` its own name for the call.
+    ``direction``: in or out. ``seconds``: its length, None when nobody knows. ``link``: the recording, None when there
+    is none (yet). ``user_id``: who talked, 0 or None when amoCRM does not know. ``status`` is amoCRM's call_status (4
+    talked, 6 not reached …). ``phone`` as the telephone exchange wrote it, ``uniq`` its own name for the call.
     """
 
     id: int
     direction: Literal["in", "out"]
     at: datetime
-    seconds: int = 0
+    seconds: int | None = 0
     link: str | None = None
     phone: str | None = None
     user_id: int | None = None
@@ -189,10 +193,15 @@ class Call:
     result: str | None = None
     uniq: str | None = None
     on: str = "deal"
+    note_ids: tuple[int, ...] = ()
 
-    def is_talk(self, at_least: int = 30) -> bool:
-        """Did they talk: was the call at least so many seconds long?"""
-        return self.seconds >= at_least
+    def is_talk(self, at_least: int = calls.TALK_SECONDS) -> bool:
+        """Did they talk at least so many seconds? Its status goes before its length."""
+        return calls.is_talk(self, at_least)
+
+    def is_missed(self, at_least: int = calls.TALK_SECONDS) -> bool:
+        """Was the client called in vain?"""
+        return calls.is_missed(self, at_least)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,27 +258,70 @@ class Contact(WithFields):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OtherDeal:
+    """Another deal of the same client. ``responsible_is``: the name and roles of who is responsible for it, in the
+    config's words; ``is_newer``: it was created after the deal that is judged."""
+
+    id: int
+    name: str
+    url: str
+    stage: Stage
+    created_at: datetime
+    responsible_user_id: int = 0
+    responsible_is: tuple[str, ...] = ()
+    is_newer: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return not (self.stage.is_won or self.stage.is_lost)
+
+    def is_on(self, stages: Iterable[str]) -> bool:
+        """Is it on one of these stages («Продажи / Бриф получен»)?"""
+        return stage_is_one_of(self.stage.title, stages)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Touch:
     """One contact with the client, or one piece of work by a person on the deal.
 
     ``kind``: call, mail, chat, sms, task (finished) or move (of the stage). ``direction``: in is the client's, out is
-    ours, empty for tasks and moves. ``user_id``: who it was of ours, None if amoCRM does not tell. ``seconds``: of a
-    call, its length.
+    ours, empty for tasks and moves. ``user_id``: who it was of ours, None if amoCRM does not tell. ``seconds`` (None:
+    unknown), ``status``, ``phone``, ``uniq``, ``result``: of a call, as in ``Call``.
     """
 
     kind: str
     direction: Direction
     at: datetime
     user_id: int | None = None
-    seconds: int = 0
+    seconds: int | None = None
+    status: int | None = None
+    phone: str | None = None
+    uniq: str | None = None
+    result: str | None = None
 
     @property
     def is_clients(self) -> bool:
         return self.direction == "in"
 
+    def counts(self, talk_seconds: int = calls.TALK_SECONDS) -> bool:
+        """Was there contact? A call that nobody answered is none."""
+        return self.kind != "call" or calls.is_talk(self, talk_seconds)
+
+
+# By how much amoCRM's ways of reporting one move may differ in its time.
+_SAME_MOVE = timedelta(seconds=2)
+
 
 class Touches(tuple[Touch, ...]):
-    """A deal's touches, oldest first."""
+    """A deal's touches, oldest first; calls that nobody answered are among them (``counting`` leaves them out)."""
+
+    def counting(self, talk_seconds: int = calls.TALK_SECONDS) -> Touches:
+        """Those in which there was contact: a call counts if they talked at least so long."""
+        return Touches(one for one in self if one.counts(talk_seconds))
+
+    def after(self, arrival: datetime) -> Touches:
+        """Those after a deal came to where it is, without the move that brought it there."""
+        return Touches(one for one in self if one.at > arrival + (_SAME_MOVE if one.kind == "move" else timedelta()))
 
     def since(self, moment: datetime, until: datetime | None = None) -> Touches:
         """Those from this moment on, and before ``until`` if that is given."""
@@ -323,12 +375,15 @@ class Deal(WithFields):
     - ``own_tasks``: the tasks that the judging rule itself set on this deal, finished ones too;
     - ``own_deals``: the addresses of the deals that it made of this one, oldest first;
     - ``own_steps``: its steps that have fallen due on this deal, oldest first;
+    - ``own_acts``: when it did something here, by amoCRM's clock, oldest first;
     - ``contact_steps``: the same on other deals of the main contact;
     - ``open_tasks``, ``finished_tasks``: all tasks on the deal's card, people's too, the most urgent first;
     - ``calls``: on the cards of the deal, its contacts and its company, oldest first;
     - ``files``: attached to the deal's card or kept in its fields, oldest first;
     - ``contacts``: the deal's people with their fields, the main one first;
     - ``bloggers``: those named in the deal's service lines, each with the contacts who may be meant;
+    - ``other_deals``: the main contact's other deals, the newest first;
+    - ``contact_tasks``: the open tasks on the main contact's own card;
     - ``touches``: calls, letters, messages, finished tasks and moves by people, on the deal and on its contacts.
 
     ``stays`` needs no asking: the deal's way over the stages, the present one first, as far as it is known; empty when
@@ -352,6 +407,7 @@ class Deal(WithFields):
     own_tasks: tuple[Task, ...] = ()
     own_deals: tuple[str, ...] = ()
     own_steps: tuple[DoneStep, ...] = ()
+    own_acts: tuple[datetime, ...] = ()
     contact_steps: tuple[DoneStep, ...] = ()
     open_tasks: tuple[Task, ...] = field(default=_unread("open_tasks"), repr=False)
     finished_tasks: tuple[Task, ...] = field(default=_unread("finished_tasks"), repr=False)
@@ -360,6 +416,8 @@ class Deal(WithFields):
     contacts: tuple[Contact, ...] = field(default=_unread("contacts"), repr=False)
     bloggers: tuple[NamedBlogger, ...] = field(default=_unread("bloggers"), repr=False)
     notes: tuple[Note, ...] = field(default=_unread("notes"), repr=False)
+    other_deals: tuple[OtherDeal, ...] = field(default=_unread("other_deals"), repr=False)
+    contact_tasks: tuple[Task, ...] = field(default=_unread("contact_tasks"), repr=False)
     touches: Touches = field(default=_unread("touches"), repr=False)
 
     @property
@@ -377,6 +435,15 @@ class Deal(WithFields):
 
     def has_tag(self, tag: str) -> bool:
         return normalise(tag) in {normalise(own) for own in self.tags}
+
+    def was_acted_on_since(self, moment: datetime | None) -> bool:
+        """Has the rule acted since then, on what was so already? Of several events of one moment one is enough: what
+        the first one did may have been undone before the next was told. The rule needs ``own_acts``."""
+        return moment is not None and any(act >= moment for act in self.own_acts)
+
+    def call_of(self, event: CallLogged) -> Call | CallLogged:
+        """The call that was logged, with what all of its notes say. The rule needs ``calls``."""
+        return next((call for call in self.calls if event.note_id in call.note_ids), event)
 
     def _built_in(self) -> dict[str, Value]:
         known: dict[str, Value | None] = {

@@ -85,14 +85,15 @@ class WhichTasks(Options):
 
 
 class WantedCall(Options):
-    """``seconds``: how long the talk must be; ``recorded``: whether its recording must be there."""
+    """``seconds``: how long the talk must be, 0 for any call, answered or not; ``recorded``: whether its recording must
+    be there."""
 
     seconds: Annotated[int, Field(ge=0)] = 30
     recorded: bool = True
 
     def fits(self, call: Call) -> bool:
         """Is it such a call?"""
-        return call.is_talk(self.seconds) and bool(call.link or not self.recorded)
+        return (not self.seconds or call.is_talk(self.seconds)) and bool(call.link or not self.recorded)
 
     @property
     def in_words(self) -> str:

@@ -14,9 +14,10 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from amo_bridge.dates.due import Due
 from amo_bridge.dates.offset import Offset, due_after
 from amo_bridge.dates.recurrence import Recurrence
-from amo_bridge.events import StageEntered, StepDue
+from amo_bridge.events import StageEntered, StepDue, TouchKind
+from amo_bridge.events.calls import TALK_SECONDS
 from amo_bridge.rules.actions import Action, ChangeTask, CreateTask, FinishTask, Skip
-from amo_bridge.rules.deal import Deal, stage_is_one_of
+from amo_bridge.rules.deal import Deal, Touches, stage_is_one_of
 from amo_bridge.rules.handler import Options, Step, Times
 from amo_bridge.rules.option_types import ContactDateFieldName, DateFieldName, FieldName, StageName
 from amo_bridge.rules.options import ActionsSpec, Condition, new_tasks_only, skip_unless
@@ -35,13 +36,17 @@ class TimedActions(ActionsSpec):
     ``name``: under which the bridge remembers that it was done; without it, its time in words. ``when``: the deal must
     be like this when the step falls due. ``hours``: "working" waits for working time; without it what reaches the
     client (letters, SMS, calls) waits, and what stays inside the company does not. ``touched``: true or false, whether
-    anybody has been in touch since the count began (calls, letters, messages, finished tasks, moves by people).
+    anybody has been in touch since the count began (talks, letters, messages, finished tasks, moves by people; not the
+    move that began it). ``touched_by``: which of these count, all without it; ``talk_seconds``: how long a call must be
+    to be a talk.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
     when: Condition | None = None
     hours: Hours | None = None
     touched: bool | None = None
+    touched_by: tuple[TouchKind, ...] = ()
+    talk_seconds: Annotated[int, Field(ge=1)] = TALK_SECONDS
 
     @property
     def title(self) -> str:
@@ -63,12 +68,17 @@ class TimedActions(ActionsSpec):
         again. ``slot`` marks its tasks. The schedule needs ``own_tasks`` and ``touches``."""
         if unmet := skip_unless(self.when, deal, "условие шага"):
             return unmet
-        if self.touched is not None and bool(deal.touches.since(event.since)) != self.touched:
+        if self.touched is not None and bool(self._touches(event, deal)) != self.touched:
             return Skip("с начала счёта с клиентом " + ("не работали" if self.touched else "работали"))
         wanted = self.for_deal(deal, slot=slot)
         if new := new_tasks_only(wanted, deal):
             return new
         return Skip("задача этого шага ещё открыта" if wanted else "шаг этой сделки не касается")
+
+    def _touches(self, event: StepDue, deal: Deal) -> Touches:
+        """Those since the count began."""
+        touches = deal.touches.after(event.since).counting(self.talk_seconds)
+        return touches.of(*self.touched_by) if self.touched_by else touches
 
 
 def on_leaving(

@@ -27,6 +27,7 @@ from amo_bridge.rules.actions import (
     StartSeries,
     StopAutoDial,
     StopSeries,
+    Waiting,
 )
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Options
@@ -164,6 +165,20 @@ def new_tasks_only(actions: Iterable[Action], deal: Deal) -> list[Action]:
     ``own_tasks``."""
     still_open = {task.slot for task in deal.own_open_tasks()}
     return [action for action in actions if not (isinstance(action, CreateTask) and action.slot in still_open)]
+
+
+class Conditional(Options):
+    """Options of a rule about something that happens: ``when``, only if the deal is like this.
+
+    If it is not, the rule waits: what has happened counts as soon as the deal is so, while it is on its stage.
+    """
+
+    when: Condition | None = None
+
+    def unmet(self, deal: Deal) -> Waiting | None:
+        """Why the rule has to wait; None if it has not."""
+        unmet = skip_unless(self.when, deal)
+        return Waiting(unmet.reason) if unmet else None
 
 
 # One thing or several: ``to = "head"`` and ``to = ["head", "manager"]`` mean what they say.
@@ -309,6 +324,17 @@ class TaskSpec(Options):
         )
 
 
+def waiting_tasks(specs: Iterable[TaskSpec], deal: Deal) -> list[Waiting]:
+    """One, if some of these tasks have to wait until the deal is what their ``when`` asks for.
+
+    Not for the alternative to one that is set: the same field asked in another way.
+    """
+    conditional = [spec.when for spec in specs if spec.when]
+    decided = {normalise(when.field or "") for when in conditional if when.holds(deal)}
+    unmet = [when for when in conditional if not when.holds(deal) and normalise(when.field or "") not in decided]
+    return [Waiting(f"не выполнено условие задачи: {'; '.join(map(str, unmet))}")] if unmet else []
+
+
 # Whatever may be done about a deal, as one shape: for steps of ladders, for what follows an answer or a date.
 
 
@@ -344,6 +370,10 @@ class ActionsSpec(Options):
     def for_deal(self, deal: Deal, *, slot: str = "") -> list[Action]:
         """The actions, in the order in which they are to be done. ``slot`` marks the tasks, as in ``CreateTask``."""
         return [*self._changes(deal), *self._tasks(deal, slot), *self._outside(deal), *self._move(deal)]
+
+    def waiting(self, deal: Deal) -> list[Waiting]:
+        """What is left to be done when the deal is what the ``when`` of a task asks for."""
+        return waiting_tasks(self.task or (), deal)
 
     def _changes(self, deal: Deal) -> Iterator[Action]:
         if self.set_fields:

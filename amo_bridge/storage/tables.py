@@ -225,6 +225,25 @@ budgets = Table(
 )
 """The rate limiter's row per account. Moments are microseconds since 1970."""
 
+waiting_events = Table(
+    "waiting_events",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("rule", String(160), nullable=False),
+    Column("subject", String(120), nullable=False),
+    Column("event_key", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("pipeline_id", BigInteger, nullable=False),
+    Column("status_id", BigInteger, nullable=False),
+    Column("done_slots", Text),
+    Column("at", Float, nullable=False),
+    UniqueConstraint("account", "deal_id", "rule", "subject"),
+)
+"""Events on which a rule could not act yet, as the deal was not what its ``when`` asks for: while the deal is on that
+stage, the rule is evaluated again when it changes. ``done_slots``: the tasks it has set already (JSON)."""
+
 # --- the mirror beside the deals --------------------------------------------------------------------------------------
 
 contacts = Table(
@@ -285,10 +304,15 @@ touches = Table(
     Column("entity_type", String(8), nullable=False),
     Column("entity_id", BigInteger, nullable=False),
     Column("seconds", Integer, nullable=False, server_default=text("0")),
+    Column("status", Integer),
+    Column("phone", String(40)),
+    Column("uniq", String(80)),
+    Column("result", String(80)),
     UniqueConstraint("account", "key"),
 )
 """Who was in contact with a client, and when. ``key`` says what it was (a note, a message …), so that nothing is
-counted twice. ``direction``: in (the client's), out, or empty where there is none."""
+counted twice. ``direction``: in (the client's), out, or empty where there is none. Of a call: ``seconds`` (-1:
+unknown), amoCRM's ``status``, the exchange's ``phone``, ``uniq``, ``result``."""
 Index("touches_of", touches.c.account, touches.c.entity_type, touches.c.entity_id, touches.c.at)
 
 # --- reconciliation ---------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ MISTAKES: list[tuple[str, str, str, str]] = [
     ("due_shift =", "dueshift =", f"[{OFFER}] dueshift", "такого ключа нет; может быть, «due_shift»?"),
     ("enabled = false", "enabled = false\ndryrun = true", f"[{OFFER}] dryrun", "может быть, «dry_run»?"),
     ("enabled = false", "enabled = false\nзадача = 1", "", "русский ключ пишется в кавычках"),
-    ("enabled = false", "enabled = false\nqqq = 1", f"[{OFFER}] qqq", "такого ключа нет; есть: fields, stages, when"),
+    ("enabled = false", "enabled = false\nqqq = 1", f"[{OFFER}] qqq", "такого ключа нет; есть: when, fields, stages"),
     ("[handlers.stage_needs_fields.meeting]", "[handlers.stage_needs_fields]", "[handlers.stage_needs_fields]",
      "у правила должно быть своё имя, например [handlers.stage_needs_fields.my_rule]"),
     ("[account]", "handlers = 5\n[account]", "", "такой ключ или раздел уже есть, в строке 1"),

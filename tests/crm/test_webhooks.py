@@ -348,14 +348,15 @@ def test_call_in_all_its_shapes() -> None:
     assert isinstance(event, CallLogged)
     assert (event.uniq, event.link, event.phone, event.seconds, event.status) == ("u", None, "79990000000", 125, 4)
     assert call({"phone": "+7 999", "duration": -1, "call_result": "перезвонить"}).result == "перезвонить"
-    assert call({"DURATION": "долго"}).seconds == 0
+    assert call({"DURATION": "долго"}).seconds is None
+    assert call({"DURATION": "00:04:49"}).seconds == 289
     assert note(note_type=11, text="{}").direction == "out"
 
 
 @pytest.mark.parametrize("text", ["", "не JSON", "[1]", '{"PHONE":', "{" * 5000, '{"a":' * 5000])
 def test_call_whose_text_cannot_be_read_is_still_a_call(text: str) -> None:
     event = note(note_type=10, text=text)
-    assert event == CallLogged(direction="in", note_id=9, entity_type="deal", entity_id=5, note_type=10)
+    assert event == CallLogged(direction="in", seconds=None, note_id=9, entity_type="deal", entity_id=5, note_type=10)
 
 
 def test_escaped_json_of_a_call() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from amo_bridge.rules.actions import Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.tables import made
+from amo_bridge.storage.tables import made, outbox
 
 
 def asks(*needs: str, name: str = "asks") -> Rule:
@@ -210,11 +210,60 @@ def test_a_call_written_on_the_deal_and_on_its_contact_is_one(place: Place) -> N
     assert len(place.read("calls").calls) == 2, "the exchange may give one name to all of its calls"
 
 
-@pytest.mark.parametrize("differs", [{"uniq": "another"}, {"phone": "+79160000000"}, {"duration": 5}])
-def test_other_calls_at_the_same_time_are_others(place: Place, differs: dict[str, Any]) -> None:
-    call(place, f"contacts/{place.contact}", 0)
+SAME = [
+    pytest.param({}, id="the same id"),
+    pytest.param({"duration": 5}, id="the same id, written before it was over"),
+    pytest.param({"uniq": "another"}, id="another id in the same second"),
+    pytest.param({"uniq": ""}, id="no id"),
+    pytest.param({"phone": "8 (916) 123-45-67"}, id="the number in other words"),
+]
+
+
+@pytest.mark.parametrize("other_card", ["leads", "contacts"])
+@pytest.mark.parametrize("differs", SAME)
+def test_one_call_noted_several_times_is_one(place: Place, differs: dict[str, Any], other_card: str) -> None:
+    cards = {"leads": f"leads/{place.deal}", "contacts": f"contacts/{place.contact}"}
+    first = call(place, cards["leads"], 0)
+    second = call(place, cards[other_card], 0, **differs)
+    third = call(place, cards[other_card], 0, **differs)
+    (one,) = place.read("calls").calls
+    assert one.note_ids == (first, second, third)
+    assert one.seconds == differs.get("duration", 0)
+
+
+OTHERS = [
+    pytest.param({"phone": "+79160000000"}, 0, id="another number"),
+    pytest.param({"uniq": ""}, 60, id="a minute later"),
+    pytest.param({"uniq": "0"}, 600, id="a short id, which the exchange may give to all of its calls"),
+    pytest.param({"uniq": "0b1c2d3e-17"}, 60, id="another id"),
+]
+
+
+@pytest.mark.parametrize(("differs", "later"), OTHERS)
+def test_other_calls_are_others(place: Place, differs: dict[str, Any], later: int) -> None:
+    call(place, f"leads/{place.deal}", 0)
+    place.crm.later(later)
     call(place, f"leads/{place.deal}", 0, **differs)
     assert len(place.read("calls").calls) == 2
+
+
+def test_a_long_id_holds_for_a_day(place: Place) -> None:
+    call(place, f"leads/{place.deal}", 0, uniq="8f52d38a-5fb3-406d")
+    place.crm.later(3 * 3600)
+    call(place, f"leads/{place.deal}", 95, uniq="8f52d38a-5fb3-406d", call_status=4, link="https://pbx.example/1.mp3")
+    (one,) = place.read("calls").calls
+    assert (one.seconds, one.status, one.link) == (95, 4, "https://pbx.example/1.mp3")
+    place.crm.later(24 * 3600)
+    call(place, f"leads/{place.deal}", 0, uniq="8f52d38a-5fb3-406d")
+    assert len(place.read("calls").calls) == 2
+
+
+def test_one_call_on_two_contacts_of_one_number_is_one(place: Place) -> None:
+    second = place.new_contact("Пётр", PHONE="8 (916) 123-45-67")
+    place.post(f"leads/{place.deal}/link", [{"to_entity_id": second, "to_entity_type": "contacts"}])
+    for contact in (place.contact, second):
+        call(place, f"contacts/{contact}", 95, uniq="8f52d38a")
+    assert len(place.read("calls").calls) == 1
 
 
 def test_contacts_come_with_their_fields_the_main_one_first(place: Place) -> None:
@@ -284,3 +333,43 @@ def test_files_cost_a_request_for_each_deal_that_is_looked_at(place: Place) -> N
     place.crm.forget_requests()
     assert around.load(asks("files"), place.view(deals[0])).files == ()
     assert place.crm.requests() == {"GET /api/v4/leads/notes": 1, "GET /api/v4/leads/{id}/files": 1}
+
+
+def test_the_client_s_other_deals_come_newest_first(place: Place) -> None:
+    place.crm.later(60)
+    second = place.new_deal()
+    place.crm.later(60)
+    third = place.new_deal()
+    place.office.new_deal(place.person, "Чужая", NEW, place.new_contact("Пётр"), 1000)
+    newest, older = place.read("other_deals").other_deals
+    assert [(one.id, one.is_newer, one.is_open) for one in (newest, older)] == [
+        (third, True, True),
+        (second, True, True),
+    ]
+    assert (older.stage.title, older.responsible_user_id) == (NEW, place.office.users[place.person])
+    around = place.around(second)
+    seen = around.load(asks("other_deals"), place.view(second)).other_deals
+    assert [(one.id, one.is_newer) for one in seen] == [(third, True), (place.deal, False)]
+
+
+def test_the_open_tasks_on_the_client_s_own_card(place: Place) -> None:
+    mine = place.task("Поздравить", place.contact, entity_type="contacts")
+    place.task("Готово", place.contact, entity_type="contacts", is_completed=True)
+    place.task("На сделке", place.deal)
+    assert [(one.id, one.text) for one in place.read("contact_tasks").contact_tasks] == [(mine, "Поздравить")]
+
+
+def test_when_a_rule_acted_is_known_by_amocrm_s_clock(place: Place) -> None:
+    row = {"account": ACCOUNT, "deal_id": place.deal, "kind": "patch_deal", "created_at": 500.0}
+    acts = [
+        {"key": "1", "rule": "asks.one", "state": "done", "payload": "{}", "result": '{"id": 7, "at": 90.0}'},
+        {"key": "2", "rule": "asks.one", "state": "done", "payload": '{"not_before": 200.0}', "result": None},
+        {"key": "3", "rule": "asks.one", "state": "ready", "payload": "{}", "result": None},
+        {"key": "4", "rule": "another.one", "state": "done", "payload": '{"not_before": 300.0}', "result": None},
+    ]
+    with place.store.write() as connection:
+        connection.execute(outbox.insert(), [row | act for act in acts])
+    seen = place.read("own_acts")
+    assert [moment.timestamp() for moment in seen.own_acts] == [90.0, 200.0]
+    assert seen.was_acted_on_since(datetime.fromtimestamp(200, UTC))
+    assert not seen.was_acted_on_since(datetime.fromtimestamp(201, UTC))

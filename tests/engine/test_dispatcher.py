@@ -17,8 +17,19 @@ from amo_bridge.engine.dispatcher import Dispatcher, EarlyAnswers, EvaluationCon
 from amo_bridge.engine.people import People
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.errors import CrmUncertain
-from amo_bridge.events import DealMoved, Event, FieldChanged, StageEntered
-from amo_bridge.rules.actions import AddNote, ChangeTask, CreateDeal, CreateTask, Lack, MoveDeal, RollBack, Skip
+from amo_bridge.events import ClientAnswered, DealMoved, Event, FieldChanged, StageEntered
+from amo_bridge.rules.actions import (
+    Action,
+    AddNote,
+    ChangeTask,
+    CreateDeal,
+    CreateTask,
+    Lack,
+    MoveDeal,
+    RollBack,
+    Skip,
+    Withheld,
+)
 from amo_bridge.rules.deal import Deal, Task
 from amo_bridge.rules.handler import Judge, Rule
 
@@ -383,3 +394,33 @@ def test_a_new_deal_s_followers_count_as_one_action() -> None:
     (made,) = verdict.effects
     assert [follow.kind for follow in made.then] == ["add_note"]
     assert made.all_words == ["новая сделка «Лютик» на этапе «Продажи / Новый клиент»", "примечание «{new.url}»"]
+
+
+def withholds(*actions: Action) -> Judge:
+    return lambda event, deal, options: Withheld("нет подтверждения", actions)
+
+
+def test_what_a_gate_withholds_is_heard_by_no_other_rule() -> None:
+    again = CreateTask(deal_id=7, text="Снова", to="manager", due=TOMORROW)
+    gate = rule(withholds(again), "proof", FieldChanged, gate=True)
+    first, second, other = judged([rule(sets("Готовиться"), "task", FieldChanged), gate, rule(passes)], DATE, MOVE)
+    assert told([first, second, other]) == [("proof", "acts"), ("task", "skipped"), ("rule", "skipped")]
+    assert second.reason == "не считается (proof.one): нет подтверждения"
+    assert other.reason == "всё в порядке", "another event of the same change counts"
+
+
+def test_a_gate_that_withholds_and_does_nothing_says_why() -> None:
+    verdicts = judged([rule(withholds(), "proof", gate=True), rule(sets("Готовиться"), "task")])
+    assert [one.reason for one in verdicts] == ["нет подтверждения", "не считается (proof.one): нет подтверждения"]
+
+
+def test_a_dry_gate_withholds_nothing() -> None:
+    verdicts = judged([rule(withholds(), "proof", gate=True, dry_run=True), rule(sets("Готовиться"), "task")])
+    assert told(verdicts) == [("proof", "skipped"), ("task", "acts")]
+
+
+@pytest.mark.parametrize("reason", ["", "автоответ, а не клиент"])
+def test_what_is_no_answer_of_the_client_is_heard_by_no_rule(reason: str) -> None:
+    event = ClientAnswered(at=NOON, deal_id=7, by="mail", no_answer=reason)
+    (verdict,) = judged([rule(passes, "answer", ClientAnswered)], event)
+    assert verdict.reason == (reason or "всё в порядке")

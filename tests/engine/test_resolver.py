@@ -382,3 +382,21 @@ def test_whoever_moved_the_deal_just_now_is_not_away_whatever_is_planned() -> No
     refusal = RollBack(deal_id=7, to=None, because="перехода", missing=lacks, tell=mover, due=due)
     (effect,) = IN_HOLIDAYS.effects(refusal, Viewer(agency(), URL).deal(now), now, NOON)
     assert effect.body["responsible_user_id"] == mover
+
+
+def test_what_speaks_of_a_change_is_done_after_it() -> None:
+    told = AddNote(deal_id=7, text="Клиент возвращён")
+    (back,) = resolved(AssignDeal(deal_id=7, to="Павел Смирнов").followed_by(task(), told))
+    assert (back.kind, [after.kind for after in back.then]) == ("patch_deal", ["create_task", "add_note"])
+    (new,) = resolved(CreateDeal(deal_id=7, name="Дальше", to=NEW, responsible="manager", then=(told,)))
+    assert [after.kind for after in new.then] == ["add_note"]
+
+
+def test_what_need_not_be_changed_is_not_spoken_of() -> None:
+    there = AssignDeal(deal_id=7, to="manager").followed_by(AddNote(deal_id=7, text="Клиент возвращён"))
+    assert resolved(there) == []
+
+
+def test_a_task_may_stand_on_another_deal() -> None:
+    (effect,) = resolved(task(deal_id=8))
+    assert (effect.deal_id, effect.body["entity_id"], effect.body["entity_type"]) == (7, 8, "leads")

@@ -1,5 +1,7 @@
+from datetime import timedelta
+
 import pytest
-from support.builders import deal, file_attached
+from support.builders import NOON, deal, file_attached
 
 from amo_bridge.rules.actions import MoveDeal, Skip
 from handlers.file_moves_deal import FileMovesDeal, file_moves_deal
@@ -54,3 +56,11 @@ def test_other_names_and_stages_are_only_a_matter_of_the_config():
 def test_a_condition_may_hold_it_back():
     rule = options(when={"field": "Тип клиента", "filled": True})
     assert isinstance(file_moves_deal(file_attached("Коммерческое предложение.pdf"), deal(READY), rule), Skip)
+
+
+@pytest.mark.parametrize(("acted", "moves"), [(None, True), (-1, True), (0, False), (1, False)])
+def test_of_files_attached_at_one_moment_one_moves_the_deal(acted, moves):
+    """The first one moved it and a gate put it back: the second does not move it again."""
+    own_acts = () if acted is None else (NOON + timedelta(minutes=acted),)
+    now = deal(READY, own_acts=own_acts)
+    assert isinstance(file_moves_deal(file_attached("Коммерческое предложение.pdf"), now, options()), MoveDeal) == moves

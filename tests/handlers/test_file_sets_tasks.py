@@ -52,7 +52,7 @@ def test_the_file_sets_the_task(name):
             "Договор.pdf",
             at_project(),
             {"tasks": [{"text": SEND, "to": "manager", "due": "1 d", "when": {"tag": "vip"}}]},
-            "ни одна",
+            "не выполнено условие задачи",
             id="задачи не подходят",
         ),
     ],

@@ -2,9 +2,9 @@ from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
-from support.builders import IVAN, NOON, deal, finished, task
+from support.builders import IVAN, NOON, answered, deal, finished, task
 
-from amo_bridge.rules.actions import AddNote, CreateTask, Notify, Skip
+from amo_bridge.rules.actions import AddNote, CreateTask, Notify, Skip, Withheld
 from amo_bridge.rules.deal import AttachedFile, Call
 from handlers.finished_task_needs_proof import FinishedTaskNeedsProof, finished_task_needs_proof
 
@@ -50,8 +50,11 @@ def file(name="IMG_0042.PNG", hours=-1, **changed):
     ],
 )
 def test_without_a_proof_the_task_is_set_again_and_it_is_said_what_is_missing(proofs):
-    again, why = finished_task_needs_proof(DONE, on(*proofs), options())
+    withheld = finished_task_needs_proof(DONE, on(*proofs), options())
+    assert isinstance(withheld, Withheld)
+    (again,) = withheld.actions
     assert isinstance(again, CreateTask)
+    (why,) = again.then
     assert (again.text, again.to, again.task_type) == (ASK, IVAN.id, "Звонок")
     assert isinstance(why, AddNote)
     assert why.text.endswith("звонок с записью, разговор от 30 секунд; или снимок экрана")
@@ -77,23 +80,23 @@ def test_one_proof_that_came_after_the_task_was_set_is_enough(proofs, changed):
 
 
 def test_what_was_done_for_the_first_task_counts_for_the_one_that_was_set_again():
-    first, _ = finished_task_needs_proof(DONE, on(), options())
+    (first,) = finished_task_needs_proof(DONE, on(), options()).actions
     second = task(id=56, text=ASK, slot=first.slot, is_completed=True, created_at=NOON)
     late = finished(ASK, task_id=56, responsible_user_id=IVAN.id)
     assert finished_task_needs_proof(late, on(call(), own=(second,)), options()) == Skip("подтверждение есть")
-    third, _ = finished_task_needs_proof(late, on(own=(second,)), options())
+    (third,) = finished_task_needs_proof(late, on(own=(second,)), options()).actions
     assert third.slot != first.slot
 
 
 def test_the_same_completion_told_twice_sets_one_task():
-    again, _ = finished_task_needs_proof(DONE, on(), options())
+    (again,) = finished_task_needs_proof(DONE, on(), options()).actions
     twice = finished_task_needs_proof(DONE, on(own=(task(id=56, text=ASK, slot=again.slot),)), options())
-    assert twice == Skip("задача уже поставлена снова")
+    assert twice == Withheld("задача уже поставлена снова")
 
 
 def test_somebody_is_told_too():
     notify = {"notify": {"to": "head", "text": "{Название}: без записи"}}
-    *_, told = finished_task_needs_proof(DONE, on(), options(without_proof=notify))
+    *_, told = finished_task_needs_proof(DONE, on(), options(without_proof=notify)).actions
     assert isinstance(told, Notify)
 
 
@@ -114,3 +117,19 @@ def test_nothing_is_done_and_the_reason_is_told(event, now, reason):
 def test_some_proof_must_be_named():
     with pytest.raises(ValidationError, match="чем подтвердить"):
         options(call=None, pictures=False)
+
+
+ANSWER = answered("Продлевает", ASK, task_id=DONE.task_id, responsible_user_id=IVAN.id)
+
+
+def test_an_answer_without_its_proof_does_not_count():
+    said = finished_task_needs_proof(ANSWER, on(), options())
+    assert said == Withheld("нет подтверждения — звонок с записью, разговор от 30 секунд; или снимок экрана")
+    assert finished_task_needs_proof(ANSWER, on(call()), options()) == Skip("подтверждение есть")
+
+
+def test_nor_does_it_when_the_proof_came_after_the_task_was_set_again():
+    """The task that was set again is the one whose answer counts; otherwise both would."""
+    (again,) = finished_task_needs_proof(DONE, on(), options()).actions
+    now = on(call(), own=(task(id=56, text=ASK, slot=again.slot),))
+    assert finished_task_needs_proof(ANSWER, now, options()) == Withheld("задача уже поставлена снова")

@@ -87,3 +87,10 @@ def test_tasks_may_be_what_comes_next():
     (action,) = said(on(), do={"task": report}, once=True)
     assert isinstance(action, CreateTask)
     assert action.text == "Подготовить отчет"
+
+
+@pytest.mark.parametrize(("acted", "acts"), [(None, True), (-1, True), (0, False), (1, False)])
+def test_of_tasks_finished_at_one_moment_one_event_is_enough(acted, acts):
+    """The first one moved the deal and a gate put it back: the second does not move it again."""
+    own_acts = () if acted is None else (NOON + timedelta(minutes=acted),)
+    assert isinstance(said(on(own_acts=own_acts)), list) == acts

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.builders import IVAN, NOON, deal, task
+from support.builders import IVAN, NOON, deal, stage, task
 
 from amo_bridge.crm.account import User
 from amo_bridge.events import ResponsibleChanged
 from amo_bridge.rules.actions import AddTags, AssignDeal, CreateTask, Notify, Skip
+from amo_bridge.rules.deal import OtherDeal
 from handlers.manager_takes_deal import ManagerTakesDeal, manager_takes_deal
 
 HEAD = User(id=1, name="Марина Котова", email="", is_active=True, is_admin=True)
@@ -34,7 +35,7 @@ def taken(by: User = OLGA, old: User = HEAD, mover: User | None = None, **change
 
 
 def judged(event: ResponsibleChanged, on: str = STAGE, tasks: tuple[Any, ...] = (), **changed: Any) -> Any:
-    facts = {"responsible": OLGA, "open_tasks": tasks} | changed
+    facts = {"responsible": OLGA, "open_tasks": tasks, "contact_tasks": (), "other_deals": ()} | changed
     return manager_takes_deal(event, deal(on, **facts), options())
 
 
@@ -61,10 +62,10 @@ def test_a_lost_client_of_somebody_else_s_may_be_taken() -> None:
 def test_a_client_who_may_not_be_taken_is_given_back_and_it_is_told(
     event: ResponsibleChanged, tasks: tuple[Any, ...], why: str
 ) -> None:
+    """He is told once it is done, and not if amoCRM refuses it."""
     (back,) = judged(event, tasks=tasks)
-    assert isinstance(back, AssignDeal)
-    assert back.to == event.old
-    told, notice = back.then  # only when amoCRM has taken it
+    told, notice = back.then
+    assert back == AssignDeal(deal_id=7, to=event.old, then=(told, notice))
     assert isinstance(told, CreateTask)
     assert told.to == event.user_id
     assert why in told.text
@@ -92,16 +93,14 @@ def test_a_client_who_is_nobody_s_again_gets_no_tag(mover: User) -> None:
 
 def test_nobody_but_the_head_makes_a_colleague_s_client_nobody_s() -> None:
     (back,) = judged(taken(by=HEAD, old=OLGA, mover=IVAN), responsible=HEAD)
-    assert isinstance(back, AssignDeal)
-    assert back.to == OLGA.id
+    assert (type(back), back.to) == (AssignDeal, OLGA.id)
 
 
 def test_whoever_is_asked_for_nobody_s_clients_takes_one_back_without_being_the_head() -> None:
     told = options(may_assign=[])
     event = taken(by=HEAD, old=OLGA)
-    assert manager_takes_deal(event, deal(STAGE, responsible=HEAD, open_tasks=()), told) == Skip(
-        "клиента вернули в общие"
-    )
+    given = deal(STAGE, responsible=HEAD, open_tasks=(), contact_tasks=(), other_deals=())
+    assert manager_takes_deal(event, given, told) == Skip("клиента вернули в общие")
 
 
 def test_a_task_of_the_one_who_takes_it_is_no_obstacle() -> None:
@@ -117,3 +116,43 @@ def test_a_task_of_the_one_who_takes_it_is_no_obstacle() -> None:
 )
 def test_nothing_to_do(event: ResponsibleChanged, changed: dict[str, Any], why: str) -> None:
     assert judged(event, **changed) == Skip(why)
+
+
+def other(who: User, on: str = STAGE) -> OtherDeal:
+    roles = (who.name, *(("head",) if who is HEAD else ()))
+    return OtherDeal(
+        id=8, name="Анна, второй вебинар", url="", stage=stage(on), created_at=NOON, responsible_user_id=who.id,
+        responsible_is=roles,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"contact_tasks": (task(text="Позвонить"),)}, "на карточке клиента открыта задача другого менеджера"),
+        ({"other_deals": (other(IVAN),)}, "её ведёт Иван Петров: «Анна, второй вебинар»"),
+        ({"other_deals": (other(HEAD), other(IVAN))}, "её ведёт Иван Петров"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(("old", "on"), [(HEAD, STAGE), (IVAN, LOST)], ids=["nobody's client", "a lost client"])
+def test_a_client_with_whom_another_manager_works_is_given_back(
+    old: User, on: str, changed: dict[str, Any], why: str
+) -> None:
+    (back,) = judged(taken(old=old), on=on, **changed)
+    assert (type(back), back.to) == (AssignDeal, old.id)
+    assert why in back.then[0].text
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"contact_tasks": (task(responsible_user_id=OLGA.id),)},
+        {"contact_tasks": (task(responsible_user_id=HEAD.id),)},
+        {"other_deals": (other(OLGA),)},
+        {"other_deals": (other(HEAD),)},
+        {"other_deals": (other(IVAN, LOST),)},
+    ],
+    ids=["her own task", "nobody's task", "her own deal", "nobody's deal", "a closed deal"],
+)
+def test_what_is_no_other_manager_s_work(changed: dict[str, Any]) -> None:
+    assert judged(taken(), **changed) == [AddTags(deal_id=7, tags=("Оля",))]

@@ -91,7 +91,9 @@ def test_a_client_abroad_is_to_be_written_to_and_never_called(phone: str) -> Non
 
 @pytest.mark.parametrize("phone", ["+79161234567", "+380501234567"])
 def test_the_last_try_closes_the_task_too(phone: str) -> None:
-    closed, lost = judged(0, 0, 0, phone=phone, on=MISSED, tasks=(task(slot="again"), task("again", is_completed=True)))
+    """Once the deal is closed, and not if amoCRM refuses that: then somebody still has to call."""
+    (lost,) = judged(0, 0, 0, phone=phone, on=MISSED, tasks=(task(slot="again"), task("again", is_completed=True)))
+    (closed,) = lost.then
     assert closed == FinishTask(deal_id=7, task_id=55, result="Недозвонов: 3, сделка закрыта")
     assert isinstance(lost, MoveDeal)
 
@@ -124,3 +126,31 @@ def test_other_stages_are_left_alone() -> None:
 
 def test_a_talk_begins_the_count_anew() -> None:
     assert judged(0, 0, 95) == Skip("после последнего разговора недозвонов нет")
+
+
+@pytest.mark.parametrize("status", [1, 6, 7])
+def test_a_call_that_reached_nobody_is_a_try_however_long_it_rang(status: int) -> None:
+    event = CallLogged(
+        at=NOON, note_id=1, entity_type="deal", entity_id=7, direction="out", seconds=45, status=status
+    )  # fmt: skip
+    there = deal(
+        LONG, calls=(Call(id=1, direction="out", at=NOON, seconds=45, status=status),), contacts=(), own_tasks=()
+    )
+    assert only_moves(missed_call_moves_deal(event, there, options())) == [TO_MISSED]
+
+
+def test_a_call_that_tells_nothing_is_neither_a_talk_nor_a_try() -> None:
+    event = CallLogged(at=NOON, note_id=1, entity_type="deal", entity_id=7, direction="out", seconds=None)
+    said = judged(0, 0, 0, event=event)
+    assert said == Skip("длина звонка не читается, итога нет: поговорили или нет, неизвестно")
+    unread = (Call(id=9, direction="out", at=NOON, seconds=None), *calls(0))
+    there = deal(LONG, calls=unread, contacts=(), own_tasks=())
+    missed = CallLogged(at=NOON, note_id=1, entity_type="deal", entity_id=7, direction="out", seconds=0)
+    assert only_moves(missed_call_moves_deal(missed, there, options(most=2))) == [TO_MISSED]
+
+
+def test_a_note_that_claims_a_talk_is_not_believed_when_another_of_the_same_call_knows_better() -> None:
+    event = CallLogged(at=NOON, note_id=2, entity_type="deal", entity_id=7, direction="out", seconds=45)
+    call = Call(id=1, direction="out", at=NOON, seconds=45, status=6, note_ids=(1, 2))
+    there = deal(LONG, calls=(call,), contacts=(), own_tasks=(task(slot="again"),))
+    assert only_moves(missed_call_moves_deal(event, there, options())) == [TO_MISSED]

@@ -1,11 +1,12 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from support.builders import IVAN, NOON, deal, finished
+from support.builders import IVAN, NOON, answered, deal, finished, task
 
 from amo_bridge.dates.due import Due
 from amo_bridge.events import TaskRemoved, TaskRescheduled
-from amo_bridge.rules.actions import ChangeTask, CreateTask, Notify, Skip
+from amo_bridge.rules.actions import ChangeTask, CreateTask, Notify, Skip, Withheld
 from amo_bridge.rules.deal import AttachedFile
 from handlers.protected_task_is_restored import ProtectedTaskIsRestored, protected_task_is_restored
 
@@ -52,9 +53,8 @@ def test_a_deleted_task_is_set_again_as_it_was():
 
 
 def test_finished_without_the_file_it_is_set_again_and_the_head_is_told():
-    again, told, notice = protected_task_is_restored(
-        finished(REPORT, responsible_user_id=IVAN.id), on("Отчет.pdf"), options()
-    )
+    withheld = protected_task_is_restored(finished(REPORT, responsible_user_id=IVAN.id), on("Отчет.pdf"), options())
+    again, told, notice = withheld.actions
     assert (again.text, again.to) == (REPORT, IVAN.id)
     assert (told.text, told.to) == ("Невыполнение требований системы", "head")
     assert isinstance(notice, Notify)
@@ -83,3 +83,12 @@ def test_nothing_is_done_and_the_reason_is_told(event, now, changed, reason):
 def test_a_task_of_nobody_is_set_again_for_the_manager():
     (action,) = protected_task_is_restored(removed(responsible_user_id=0), on(), options())
     assert action.to == "manager"
+
+
+def test_what_was_finished_without_its_file_and_its_answer_count_for_no_rule():
+    answer = answered("готово", REPORT)
+    assert isinstance(protected_task_is_restored(finished(REPORT), on(), options()), Withheld)
+    assert isinstance(protected_task_is_restored(answer, on(), options()), Withheld)
+    assert isinstance(protected_task_is_restored(answer, on("Отчет по проекту Ромашка.pdf"), options()), Skip)
+    again = replace(on("Отчет по проекту Ромашка.pdf"), own_tasks=(task(slot="55"),))
+    assert protected_task_is_restored(answer, again, options()) == Withheld("задача уже поставлена снова")

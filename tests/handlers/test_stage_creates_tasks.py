@@ -45,7 +45,7 @@ def test_the_task_is_set_when_the_deal_enters_the_stage():
             entered(NEW),
             deal(NEW),
             {"tasks": [{"text": "х", "to": "pr", "due": "1 d", "when": {"tag": "срочно"}}]},
-            "ни одна задача",
+            "не выполнено условие задачи",
             id="ни одна задача не подходит",
         ),
     ],

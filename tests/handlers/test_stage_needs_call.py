@@ -16,7 +16,17 @@ def call(**changed):
     return Call(**({"id": 1, "direction": "out", "at": NOON, "seconds": 95, "link": "https://pbx.example/1"} | changed))
 
 
-@pytest.mark.parametrize("calls", [(), (call(seconds=5),), (call(link=None),), (call(seconds=29), call(link=None))])
+@pytest.mark.parametrize(
+    "calls",
+    [
+        (),
+        (call(seconds=5),),
+        (call(link=None),),
+        (call(seconds=29), call(link=None)),
+        (call(seconds=45, status=6),),
+        (call(seconds=None),),
+    ],
+)
 def test_without_a_recorded_talk_the_deal_is_put_back(calls):
     said = stage_needs_call(entered(BRIEF), deal(BRIEF, calls=calls), options())
     assert isinstance(said, RollBack)
@@ -29,7 +39,8 @@ def test_without_a_recorded_talk_the_deal_is_put_back(calls):
         pytest.param((call(),), {}, id="есть"),
         pytest.param((call(seconds=1), call(direction="in", on="contact")), {}, id="входящий у контакта"),
         pytest.param((call(link=None),), {"recorded": False}, id="запись не нужна"),
-        pytest.param((call(seconds=0),), {"seconds": 0}, id="длина не важна"),
+        pytest.param((call(seconds=0, status=6),), {"seconds": 0}, id="длина не важна"),
+        pytest.param((call(seconds=None, status=4),), {}, id="разговор состоялся, длина неизвестна"),
     ],
 )
 def test_with_a_talk_it_passes(calls, changed):

@@ -10,7 +10,7 @@ from support.builders import NOON, deal, task
 
 from amo_bridge.events import CallLogged, NoteAdded
 from amo_bridge.rules.actions import CreateTask, FinishTask, Skip
-from amo_bridge.rules.deal import Note
+from amo_bridge.rules.deal import Call, Note
 from handlers.talk_asks_for_note import TalkAsksForNote, talk_asks_for_note
 
 STAGE = "Вебинары / Был на вебинаре более часа"
@@ -26,9 +26,16 @@ def written(text: str = "Думает до четверга", **changed: Any) ->
     return NoteAdded(text=text, **(facts | changed))
 
 
-def judged(event: Any, tasks: tuple[Any, ...] = (), notes: tuple[Note, ...] = (), **changed: Any) -> Any:
+def noted(**changed: Any) -> Call:
+    """The call as all of its notes tell it."""
+    return Call(**({"id": 1, "direction": "out", "at": NOON, "note_ids": (1, 4)} | changed))
+
+
+def judged(
+    event: Any, tasks: tuple[Any, ...] = (), notes: tuple[Note, ...] = (), calls: tuple[Call, ...] = (), **changed: Any
+) -> Any:
     told = {"task": {"text": "Записать суть", "to": "manager", "due": "end of day"}} | changed
-    seen = deal(STAGE, own_tasks=tasks, notes=notes)
+    seen = deal(STAGE, own_tasks=tasks, notes=notes, calls=calls)
     return talk_asks_for_note(event, seen, TalkAsksForNote.model_validate(told))
 
 
@@ -48,6 +55,17 @@ def test_a_note_closes_it() -> None:
     ("event", "changed", "why"),
     [
         (talk(seconds=5), {}, "не поговорили"),
+        (talk(seconds=45, status=6), {}, "не поговорили"),
+        (talk(seconds=None), {}, "длина звонка не читается"),
+        (talk(seconds=45), {"calls": (noted(seconds=45, status=1),)}, "не поговорили"),
+        (
+            talk(at=NOON + timedelta(hours=3)),
+            {
+                "calls": (noted(seconds=95),),
+                "notes": (Note(id=3, text="Думает", at=NOON + timedelta(minutes=1), user_id=101),),
+            },
+            "уже записана",
+        ),
         (talk(), {"tasks": (task(slot="gist"),)}, "ещё открыта"),
         (talk(), {"notes": (Note(id=3, text="Думает", at=NOON + timedelta(minutes=1), user_id=101),)}, "уже записана"),
         (talk(), {"stages": ["Продажи / Новый клиент"]}, "не обязательно"),

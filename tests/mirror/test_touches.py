@@ -29,7 +29,7 @@ from amo_bridge.events import (
 from amo_bridge.events.codec import from_json
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
-from amo_bridge.mirror.touches import TouchLog
+from amo_bridge.mirror.touches import TouchLog, in_order
 from amo_bridge.rules.deal import Touch
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import events
@@ -57,6 +57,9 @@ def moved(**more: Any) -> DealMoved:
     return DealMoved(**({"at": NOON, "deal_id": 7, "user_id": IVAN, "status_id": 142} | more))
 
 
+LETTER = {"sender": "anna@client.test", "subject": "Re: Предложение", "summary": "Да, интересно"}
+
+
 def hear(store: Store, *some: Event) -> None:
     with store.write() as connection:
         add_events(connection, ACCOUNT, list(some), NOON.timestamp())
@@ -71,7 +74,7 @@ def touches(store: Store, card: Card = DEAL) -> list[Touch]:
     [
         pytest.param(note(CallLogged, seconds=95), "call", "out", IVAN, 95, id="we called"),
         pytest.param(note(CallLogged, "in", user_id=0), "call", "in", None, 0, id="he called"),
-        pytest.param(note(MailLogged, "in", user_id=0), "mail", "in", None, 0, id="he wrote a letter"),
+        pytest.param(note(MailLogged, "in", user_id=0, **LETTER), "mail", "in", None, 0, id="he wrote a letter"),
         pytest.param(note(MailLogged), "mail", "out", IVAN, 0, id="we wrote a letter"),
         pytest.param(note(SmsLogged, "in", user_id=None), "sms", "in", None, 0, id="he wrote an SMS"),
         pytest.param(message(), "chat", "in", None, 0, id="he wrote in a chat"),
@@ -147,7 +150,7 @@ def answers(store: Store) -> list[ClientAnswered]:
     ("event", "by", "source", "text"),
     [
         (note(CallLogged, "in"), "call", "note:1", ""),
-        (note(MailLogged, "in", subject="Re: КП"), "mail", "note:1", "Re: КП"),
+        (note(MailLogged, "in", **LETTER | {"subject": "Re: КП"}), "mail", "note:1", "Re: КП"),
         (note(SmsLogged, "in", text="да"), "sms", "note:1", "да"),
         (message(text="согласны"), "chat", "message:m1", "согласны"),
     ],
@@ -161,7 +164,7 @@ def test_the_client_s_word_is_an_answer_on_the_deal(
 
 
 def test_how_many_files_came_with_a_letter_is_told(store: Store) -> None:
-    hear(store, note(MailLogged, "in", attachments=2))
+    hear(store, note(MailLogged, "in", attachments=2, **LETTER))
     (answer,) = answers(store)
     assert answer.files == 2
 
@@ -185,3 +188,39 @@ def test_a_call_to_the_contact_s_card_is_an_answer_on_each_of_his_open_deals(sto
 def test_a_call_of_somebody_unknown_is_nobody_s_answer(store: Store) -> None:
     hear(store, note(CallLogged, "in", entity_type="contact", entity_id=71))
     assert answers(store) == []
+
+
+def test_a_call_that_is_noted_several_times_is_one_touch(store: Store) -> None:
+    facts = {"uniq": "8f52d38a-5fb3", "phone": "+79161234567"}
+    on_contact = note(CallLogged, number=1, entity_type="contact", entity_id=70, seconds=0, **facts)
+    hear(store, on_contact, note(CallLogged, number=2, at=at(60), seconds=95, status=4, **facts))
+    hear(store, note(CallLogged, number=3, at=at(3600), seconds=None, phone="+79161234567"))
+    cards: list[Card] = [DEAL, ("contact", 70)]
+    first, second = in_order(TouchLog(store, ACCOUNT).on(cards), cards)
+    assert (first.at, first.seconds, first.counts()) == (NOON, 95, True)
+    assert (second.at, second.seconds, second.counts()) == (at(3600), None, False)
+
+
+MACHINES = [
+    pytest.param({"subject": "Автоответ: Re: Предложение"}, "автоответ", id="out of office"),
+    pytest.param({"sender": "MAILER-DAEMON@mx.client.test"}, "почтовой программы", id="bounce"),
+    pytest.param({"sender": "<>"}, "без отправителя", id="nobody's"),
+]
+
+
+@pytest.mark.parametrize(("facts", "why"), MACHINES)
+def test_a_machine_s_letter_is_no_touch_and_no_answer_and_the_journal_says_why(
+    store: Store, facts: dict[str, Any], why: str
+) -> None:
+    hear(store, note(MailLogged, "in", **LETTER | facts))
+    assert touches(store) == []
+    (answer,) = answers(store)
+    assert why in answer.no_answer
+    assert why in answer.reason_to_ignore
+
+
+def test_a_letter_of_which_nobody_can_tell_is_an_answer_to_be_read_and_no_touch(store: Store) -> None:
+    hear(store, note(MailLogged, "in", **LETTER | {"summary": "Я в отпуске до 15 числа, отвечу по возвращении"}))
+    assert touches(store) == []
+    (answer,) = answers(store)
+    assert (answer.doubt, answer.reason_to_ignore) == ("письмо похоже на автоответ", "")

@@ -242,8 +242,8 @@ def test_a_birthday_is_still_the_main_contacts_when_it_comes(now, acts):
     assert isinstance(said, list) if acts else "изменилась" in said.reason
 
 
-TOUCHED = Touches([Touch(kind="call", direction="out", at=NOON + timedelta(hours=1))])
-LONG_AGO = Touches([Touch(kind="call", direction="out", at=NOON - timedelta(hours=1))])
+TOUCHED = Touches([Touch(kind="call", direction="out", at=NOON + timedelta(hours=1), seconds=95)])
+LONG_AGO = Touches([Touch(kind="call", direction="out", at=NOON - timedelta(hours=1), seconds=95)])
 
 
 @pytest.mark.parametrize(

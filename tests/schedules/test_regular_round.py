@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
-from support.builders import IVAN, NOON, deal, stayed, step_due, task, times
+from support.builders import NOON, deal, stayed, step_due, task, times
 
 from amo_bridge.rules.actions import CreateTask, MoveDeal, Skip
 from amo_bridge.rules.deal import Touch, Touches
@@ -121,7 +121,7 @@ def test_last_times_task_is_finished_so_it_is_set_again():
 @pytest.mark.parametrize(("days", "acts"), [(-1, False), (-8, True)])
 def test_only_whom_nobody_touched_since_the_week_began(days, acts):
     rule = options({"every": "пт 16:00", "task": ASK, "touched": False})
-    touch = Touch(kind="call", direction="out", at=NOON + timedelta(days=days), user_id=IVAN.id)
+    touch = Touch(kind="call", direction="out", at=NOON + timedelta(days=days), seconds=95)
     now = here(touches=Touches([touch]))
     event = replace(step_due("пт 16:00", "2026-11-27"), since=NOON - timedelta(days=2))
     assert isinstance(regular_round(event, now, rule), list) == acts

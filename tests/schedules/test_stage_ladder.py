@@ -172,7 +172,45 @@ def test_leaving_the_stage_undoes_what_has_to_be_undone():
 
 @pytest.mark.parametrize(("hours_ago", "acts"), [(-1, True), (1, False)], ids=["раньше", "после прихода"])
 def test_a_step_may_ask_whether_anybody_was_in_touch_since_the_deal_came(hours_ago, acts):
-    touches = Touches([Touch(kind="call", direction="out", at=NOON + timedelta(hours=hours_ago))])
+    touches = Touches([Touch(kind="call", direction="out", at=NOON + timedelta(hours=hours_ago), seconds=95)])
     there = deal(BRIEF, stays=SINCE_NOON, touches=touches, own_tasks=())
     said = judged({"escalate": {"text": "Клиент ждёт больше часа"}, "touched": False}, there)
     assert isinstance(said, list) == acts
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds_later", "acts"),
+    [
+        pytest.param("move", 0, True, id="the move that brought it"),
+        pytest.param("move", 1, True, id="that move, as the events list dates it"),
+        pytest.param("mail", 0, True, id="what came in the same second"),
+        pytest.param("mail", 1, False, id="a letter after it"),
+        pytest.param("move", 3600, False, id="a person put it elsewhere and back"),
+        pytest.param("task", 60, False, id="a task that was done there"),
+    ],
+)
+def test_the_move_that_began_the_count_is_no_touch(kind, seconds_later, acts):
+    touches = Touches([Touch(kind=kind, direction="", at=NOON + timedelta(seconds=seconds_later), user_id=101)])
+    there = deal(BRIEF, stays=SINCE_NOON, touches=touches, own_tasks=())
+    assert isinstance(judged({"escalate": {"text": "3 дня без движения"}, "touched": False}, there), list) == acts
+    assert isinstance(judged({"escalate": {"text": "Работают"}, "touched": True}, there), list) != acts
+
+
+@pytest.mark.parametrize(("seconds", "acts"), [(0, True), (95, False), (None, True)])
+def test_a_call_that_nobody_answered_is_no_work_on_the_client(seconds, acts):
+    touches = Touches([Touch(kind="call", direction="out", at=NOON + timedelta(hours=1), seconds=seconds)])
+    there = deal(BRIEF, stays=SINCE_NOON, touches=touches, own_tasks=())
+    assert isinstance(judged({"escalate": {"text": "Клиент ждёт"}, "touched": False}, there), list) == acts
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "acts"),
+    [("call", 95, False), ("call", 0, True), ("mail", None, False), ("task", None, True), ("move", None, True)],
+)
+def test_a_step_may_say_what_it_takes_for_contact(kind, seconds, acts):
+    """M3: a recorded talk is contact; a task that was ticked off is none."""
+    touches = Touches([Touch(kind=kind, direction="", at=NOON + timedelta(hours=1), seconds=seconds)])
+    there = deal(BRIEF, stays=SINCE_NOON, touches=touches, own_tasks=())
+    talking = ["call", "mail", "chat", "sms"]
+    step = {"escalate": {"text": "Не связались за час"}, "touched": False, "touched_by": talking}
+    assert isinstance(judged(step, there), list) == acts

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from support.builders import IVAN, NOON, deal, stayed, step_due, task, times
+from support.builders import NOON, deal, stayed, step_due, task, times
 
 from amo_bridge.rules.actions import CreateTask, Notify, Skip
 from amo_bridge.rules.deal import Touch, Touches
@@ -30,7 +30,7 @@ def touched(*touches):
     """«call -1»: so many days after the week's noon of Monday."""
     made = [word.split() for word in touches]
     return Touches(
-        Touch(kind=kind, direction="out", at=NOON + timedelta(days=float(days)), user_id=IVAN.id) for kind, days in made
+        Touch(kind=kind, direction="out", at=NOON + timedelta(days=float(days)), seconds=95) for kind, days in made
     )
 
 
@@ -90,3 +90,20 @@ def test_both_steps_are_planned_every_week():
     steps = list(getattr(touch_frequency, MARK).steps(now, OPTIONS, times()))
     assert [(one.name, one.anchor) for one in steps if one.due > NOON] == [(MIDDLE, "2026-11-25"), (END, "2026-11-27")]
     assert {f"{one.since:%d.%m %H:%M}" for one in steps if one.due > NOON} == {"22.11 21:00"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "enough"),
+    [
+        ({"seconds": 95}, True),
+        ({"seconds": 95, "status": 4}, True),
+        ({"seconds": 0, "status": 6}, False),
+        ({"seconds": 45, "status": 6}, False),
+        ({"seconds": 12}, False),
+        ({"seconds": None}, False),
+    ],
+)
+def test_a_call_that_nobody_answered_is_no_touch(facts, enough):
+    touches = Touches(Touch(kind="call", direction="out", at=NOON + timedelta(days=day), **facts) for day in (1, 2))
+    event = replace(step_due(END, "2026-11-27"), at=NOON + timedelta(days=4), since=NOON)
+    assert isinstance(touch_frequency(event, deal(CLIENT, touches=touches), OPTIONS), Skip) == enough

@@ -193,3 +193,32 @@ def test_the_last_task_finished_while_the_bridge_was_down_moves_the_project(
         office.finish(PR, deal, text)
     start_bridge(config, port=bridge.port).wait_ready()
     wait_until(lambda: office.stage_of(deal) == CONTENT, "the project has moved on")
+
+
+def test_tasks_finished_at_one_moment_move_the_deal_once(
+    project: int, bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
+) -> None:
+    """The next stage's gate puts it back (A95); the other completion, told minutes late, does not move it again."""
+    for _ in range(2):
+        finish_all(bridge, sandbox, office, project)
+    assert office.stage_of(project) == APPROVING
+    sandbox.later()
+    office.empty(PR, project, "Дедлайн проекта")
+    bridge.settle(sandbox)
+    first, *others = still_open(office, project)
+    sandbox.later()
+    lost = sandbox.fault("hook_drop", setting="*task*", count=1)
+    office.finish(PR, project, first)
+    bridge.settle(sandbox)
+    assert sandbox.struck(lost) == 1
+    sandbox.good_weather()
+    for text in others:
+        office.finish(PR, project, text)
+    bridge.settle(sandbox)
+    assert office.stage_of(project) == APPROVING, "moved, and put back"
+    moves = [row for row in sandbox.bodies("PATCH", "/api/v4/leads") if "status_id" in str(row)]
+    bridge.settle_at(sandbox, advance=400)
+    late = "правило уже сделало это"
+    wait_until(lambda: any(late in entry.reason for entry in bridge.journal(project)), "the completion is found")
+    bridge.settle(sandbox)
+    assert [row for row in sandbox.bodies("PATCH", "/api/v4/leads") if "status_id" in str(row)] == moves

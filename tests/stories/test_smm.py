@@ -306,8 +306,49 @@ def test_a_company_gets_an_invoice_and_a_talk_without_a_recording_is_asked_for_a
     deal = launched(agency, Тип_клиента="Юридическое лицо")
     agency.comes("2026-11-02T10:00")
     agency.finish(deal, RENEWAL, "Остаётся")
+    assert agency.has(deal, RENEWAL), "the recording is missing, so the answer does not count"
+    assert agency.office.stage_of(deal) == STARTED
+    assert not agency.has(deal, "Выставить и отправить клиенту счёт")
+    agency.recorded_call(deal)
+    agency.finish(deal, RENEWAL, "Остаётся")
     assert agency.open_tasks(deal)["Выставить и отправить клиенту счёт на следующий период"] == ACCOUNTANT
-    assert agency.has(deal, RENEWAL), "the recording is missing"
+    assert (agency.office.stage_of(deal), agency.has(deal, RENEWAL)) == (NOTIFIED, False)
+
+
+def test_another_answer_to_the_task_that_was_set_again_is_the_one_that_counts(agency: Agency, running: int) -> None:
+    agency.comes("2026-11-02T10:00")
+    agency.finish(running, RENEWAL, "Продлевает")
+    assert (agency.office.stage_of(running), agency.has(running, RENEWAL)) == (STARTED, True)
+    agency.recorded_call(running)
+    agency.finish(running, RENEWAL, "Отказывается")
+    assert agency.office.stage_of(running) == LOST
+
+
+def test_a_recorded_talk_is_contact_and_a_ticked_task_is_none(agency: Agency) -> None:
+    talked, silent = agency.client(), agency.client()
+    agency.recorded_call(talked)
+    agency.finish(silent, FIRST)
+    agency.passes(3 * HOUR)
+    assert not agency.has(talked, "С новым клиентом не связались")
+    assert agency.open_tasks(silent)["С новым клиентом не связались за час: Салон «Айгуль»"] == HEAD
+
+
+def test_a_letter_with_a_logo_is_no_questionnaire_and_of_two_deals_the_newer_gets_it(agency: Agency) -> None:
+    contact = agency.office.new_contact(ALINA, "Айгуль", "aigul@client.example")
+    older, newer = (agency.office.new_deal(ALINA, name, TALKED, contact, 1) for name in ("Первый", "Второй"))
+    agency.passes()
+    letter = {"entity_type": "contacts", "entity_id": contact, "from_email": "aigul@client.example", "user_id": 0,
+              "attachments": 1, "summary": "…"}  # fmt: skip
+    agency.crm.control("POST", "ui/incoming_mail", letter | {"subject": "Логотип"})
+    agency.passes(6 * 60)
+    wait_until(lambda: agency.has(newer, "Клиент прислал файл"), "the letter is found in the events list")
+    assert [agency.office.stage_of(deal) for deal in (older, newer)] == [TALKED, TALKED]
+    agency.crm.control("POST", "ui/incoming_mail", letter | {"subject": "Re: Анкета"})
+    agency.passes(6 * 60)
+    wait_until(lambda: agency.office.stage_of(newer) == QUESTIONNAIRE, "the letter is found in the events list")
+    agency.passes()
+    assert agency.office.stage_of(older) == TALKED
+    assert not agency.has(older, "Клиент прислал файл")
 
 
 def test_a_client_who_refuses_or_does_not_pay_is_lost(agency: Agency, running: int) -> None:

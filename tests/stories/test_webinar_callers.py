@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.local_crm import LocalCrm, served
-from support.running_bridge import RunningBridge
+from support.running_bridge import RunningBridge, wait_until
 from support.webinar_samples import ACCOUNT, LONG, school_config
 
 from amo_bridge.config.model import Config
@@ -228,3 +228,90 @@ def test_after_a_talk_its_gist_is_written_down(school: School) -> None:
     assert school.open_tasks(deal) == {GIST: NATALIA}
     school.write(NATALIA, deal, "Думает до четверга, советуется с мужем")
     assert school.open_tasks(deal) == {}
+
+
+def test_one_missed_call_that_a_widget_notes_three_times_is_one_try(school: School) -> None:
+    deal = school.client(owner=NATALIA)
+    params = {"uniq": "8f52d38a-17", "duration": 0, "phone": "+79165554433", "source": "pbx", "call_status": 6}
+    for _ in range(3):
+        school._note(NATALIA, deal, "call_out", params)
+    assert (school.office.stage_of(deal), school.open_tasks(deal)) == (MISSED, {"Перезвонить клиенту": NATALIA})
+    contact = school.office.deal(deal)["_embedded"]["contacts"][0]["id"]
+    note = {"note_type": "call_out", "params": params | {"uniq": ""}}
+    school.office._ask("POST", f"/api/v4/contacts/{contact}/notes", [note], NATALIA)
+    school.settle()
+    assert school.office.stage_of(deal) == MISSED
+
+
+@pytest.mark.parametrize("facts", [{"call_status": 1}, {"call_status": 7}, {"call_result": "Voicemail"}])
+def test_half_a_minute_of_ringing_is_no_talk(school: School, facts: dict[str, Any]) -> None:
+    deal = school.client(owner=NATALIA)
+    school._note(NATALIA, deal, "call_out", {"duration": 45, "phone": "+79165554433", "source": "pbx"} | facts)
+    assert (school.office.stage_of(deal), GIST in school.open_tasks(deal)) == (MISSED, False)
+
+
+@pytest.mark.parametrize(
+    ("duration", "talked"), [("00:04:49", True), (35.6, True), ("долго", False)], ids=["a clock", "a fraction", "?"]
+)
+def test_the_length_of_a_call_is_read_or_unknown_and_never_nothing(
+    school: School, bridge: RunningBridge, sandbox: LocalCrm, duration: object, talked: bool
+) -> None:
+    """As an older integration has written it: amoCRM itself takes only whole numbers now."""
+    deal = school.client(owner=NATALIA)
+    lost = sandbox.fault("hook_drop", setting="note_*")
+    note = {"note_type": "call_out", "params": {"duration": 1, "phone": "+79165554433", "source": "pbx"}}
+    made = school.office._ask("POST", f"/api/v4/leads/{deal}/notes", [note], NATALIA)["_embedded"]["notes"][0]["id"]
+    sandbox.world.table("notes")[made]["params"]["duration"] = duration
+    school.settle()
+    assert sandbox.struck(lost)
+    for _ in range(2):
+        bridge.settle_at(sandbox, advance=360)
+    wait_until(lambda: any("исходящий звонок" in entry.what for entry in bridge.journal(deal)), "the call is found")
+    school.settle()
+    assert school.office.stage_of(deal) == LONG, "nobody can tell that it was missed"
+    assert (GIST in school.open_tasks(deal)) == talked
+    told = "".join(entry.reason for entry in bridge.journal(deal))
+    assert ("длина звонка не читается" in told) != talked
+
+
+def test_a_client_with_whom_a_colleague_works_elsewhere_is_given_back(school: School) -> None:
+    deal = school.client()
+    contact = school.office.deal(deal)["_embedded"]["contacts"][0]["id"]
+    other = school.office.new_deal(NATALIA, "Второй вебинар", THINKS, contact, 1)
+    school.settle()
+    school.take(SERGEY, deal)
+    assert school.owner(deal) == HEAD
+    assert any("её ведёт Наталья Белова: «Второй вебинар»" in text for text in school.open_tasks(deal))
+    school.patch(HEAD, other, responsible_user_id=school.office.users[HEAD])
+    school.take(SERGEY, deal)
+    assert school.owner(deal) == SERGEY
+
+
+def test_a_colleague_s_task_on_the_client_s_own_card_counts(school: School) -> None:
+    deal = school.client()
+    contact = school.office.deal(deal)["_embedded"]["contacts"][0]["id"]
+    task = {"text": "Поздравить", "complete_till": int(school.office.now().timestamp()) + WEEK, "entity_id": contact,
+            "entity_type": "contacts", "responsible_user_id": school.office.users[NATALIA]}  # fmt: skip
+    school.office._ask("POST", "/api/v4/tasks", [task], NATALIA)
+    school.settle()
+    school.take(SERGEY, deal)
+    assert school.owner(deal) == HEAD
+    assert any("на карточке клиента открыта задача другого менеджера: «Поздравить»" in text
+               for text in school.open_tasks(deal))  # fmt: skip
+
+
+def test_the_explanation_of_a_put_back_waits_until_it_is_done(
+    school: School, sandbox: LocalCrm, bridge: RunningBridge
+) -> None:
+    deal = school.client()
+    school.take(NATALIA, deal)
+    ill = sandbox.fault("status", status=503, method="PATCH", path="/api/v4/leads*")
+    taken = {"responsible_user_id": school.office.users[SERGEY]}
+    school.office._ask("PATCH", f"/api/v4/leads/{deal}", taken, SERGEY)
+    wait_until(lambda: sandbox.struck(ill) > 1, "the put-back is tried again and again")
+    assert (school.owner(deal), school.open_tasks(deal)) == (SERGEY, {}), "nobody is told what is not so"
+    sandbox.good_weather()
+    school.settle()
+    assert school.owner(deal) == NATALIA
+    ((text, who),) = school.open_tasks(deal).items()
+    assert (text.startswith("Клиент возвращён прежнему ответственному"), who) == (True, SERGEY)

@@ -21,6 +21,7 @@ from amo_bridge.crm.values import (
 )
 from amo_bridge.crm.webhooks.item import Item, Unreadable
 from amo_bridge.events import CallLogged, Event, FileAttached, MessageReceived, NoteAdded, SmsLogged, TalkReported
+from amo_bridge.events.calls import length_of
 
 # --- chats ------------------------------------------------------------------------------------------------------------
 
@@ -141,7 +142,7 @@ def _call(note: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "uniq": _json_text(call, "uniq"),
         "phone": _json_text(call, "phone"),
-        "seconds": max(integer(call.get("duration")) or 0, 0),
+        "seconds": length_of(call.get("duration")),
         "link": _json_text(call, "link"),
         "status": integer(call.get("call_status")),
         "result": _json_text(call, "call_result"),
