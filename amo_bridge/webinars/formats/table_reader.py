@@ -111,7 +111,7 @@ def _taken(
             about_what = platforms.section(block.title) or kind
             if about_what == "activities" and len(usable) > 1:
                 remarks.append(f"{block.title or where}: это не список участников, пропущено")
-            elif id(block) in usable or about_what in platforms.LEFT_OUT_BY_SECTION:
+            elif id(block) in usable or about_what in platforms.LEFT_OUT_BY_SECTION or block.has_presence():
                 taken.append(block)
             elif about_what not in ("summary", "activities"):
                 what = f"в книге ещё {where}" if table.sheet else f"{table.where}: ещё одна часть"

@@ -201,7 +201,8 @@ def _visit(
     intervals, has_day = _intervals(part, row, base, options.zone, odd)
     cell = columns.cell(row, "minutes")
     minutes = part.length.minutes(cell)
-    if minutes is None and not cells.is_nothing(cell):
+    is_denied = cells.mark(cell) is False and not cells.is_nothing(cell)
+    if minutes is None and not is_denied and not cells.is_nothing(cell):
         odd["minutes"] = cells.text(cell)[: cells.LONGEST_TOLD]
     if not intervals and minutes is None:
         intervals, has_day = _span(part, row, base, options.zone, odd, has_day=has_day)
@@ -209,7 +210,8 @@ def _visit(
     name = _name(columns, row)
     buttons = _buttons(columns, row)
     reason, is_host = _left_out(part, row, section, name, mails, odd)
-    if not reason and not intervals and _is_absent(columns, row, minutes, buttons, is_marked=is_marked):
+    absent = is_denied or _is_absent(columns, row, minutes, buttons, is_marked=is_marked)
+    if not reason and not intervals and not odd and absent:
         reason = platforms.ABSENT
     return Visit(
         name=name,
@@ -373,11 +375,12 @@ def _left_out(
 
 
 def _is_absent(columns: Columns, row: Row, minutes: float | None, buttons: Sequence[str], *, is_marked: bool) -> bool:
-    """No minute, no click; or not marked where others are; or dashes instead of all times."""
+    """No minute, no click; or not marked where others are; or neither came nor left nor watched."""
     if minutes == 0 and not buttons:
         return True
     if is_marked and not minutes and not _filled(columns, row, ("attended",)):
         return True
-    names: tuple[Field, ...] = ("came", "left", "minutes")
+    names: tuple[Field, ...] = ("came", "left", "minutes", "first_came", "last_left", "from", "till")
     told = [columns.cell(row, name) for name in names if columns.has(name)]
-    return len(told) > 1 and minutes is None and all(cells.text(cell) and cells.is_nothing(cell) for cell in told)
+    has_come = any(columns.has(name) for name in ("came", "first_came", "from"))
+    return has_come and len(told) > 1 and minutes is None and not buttons and all(map(cells.is_nothing, told))

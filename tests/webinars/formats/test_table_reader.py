@@ -217,6 +217,28 @@ def test_sections_of_one_sheet() -> None:
     assert any("в списке ведущие" in doubt for doubt in doubts)
 
 
+@pytest.mark.parametrize(
+    ("columns", "row", "is_absent"),
+    [
+        ("Вход;Выход;Минут", "-;-;-", True),
+        ("Первый вход;Последний выход;Общее время", ";;", True),
+        ("Вход;Выход;Минут", "19:00;;", False),
+        ("Вход;Выход;Минут", "скоро;;", False),
+        ("Вход;Выход;Кнопки", ";;Купить", False),
+        ("Время присутствия", "00:00:00", True),
+        ("Время присутствия", "", False),
+        ("Был на вебинаре", "не был", True),
+    ],
+)
+def test_who_did_not_come_and_who_is_unknown(columns: str, row: str, is_absent: bool) -> None:
+    filled = ";".join(
+        "65" if name not in ("Вход", "Выход", "Первый вход", "Последний выход") else "19:00"
+        for name in columns.split(";")
+    )
+    people, left_out, _ = one(f"Имя;Почта;{columns}\nА;a@b.ru;{filled}\nБ;b@b.ru;{row}\n")
+    assert ("b@b.ru" in left_out, "b@b.ru" in people) == (is_absent, not is_absent)
+
+
 HEADER = ["ФИО", "Почта", "Минут"]
 
 
