@@ -5,7 +5,7 @@ from __future__ import annotations
 from support.doc_files import ROOT, spans
 
 from amo_bridge.engine.metrics import Metrics
-from amo_bridge.web.metrics import StoredGauges
+from amo_bridge.web.metrics import StoredMetrics
 
 PAGE = ROOT / "docs" / "operations.md"
 
@@ -20,7 +20,7 @@ def measured() -> set[str]:
         f"{family.name}_total" if family.type == "counter" else family.name
         for family in Metrics().registry.collect()
     }  # fmt: skip
-    return counted | {family.name for family in StoredGauges(lambda: []).collect()}
+    return counted | {family.name for family in StoredMetrics(lambda: []).collect()}
 
 
 def test_every_metric_is_told_of_once() -> None:
