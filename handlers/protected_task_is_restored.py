@@ -48,7 +48,7 @@ TaskNews = TaskRescheduled | TaskRemoved | TaskFinished | TaskAnswered
     on=(TaskRescheduled, TaskRemoved, TaskFinished, TaskAnswered),
     options=ProtectedTaskIsRestored,
     gate=True,
-    needs={"files", "own_tasks"},
+    needs={"files"},
 )
 def protected_task_is_restored(
     event: TaskNews, deal: Deal, options: ProtectedTaskIsRestored
@@ -68,11 +68,7 @@ def protected_task_is_restored(
 
 def _finished(event: TaskFinished | TaskAnswered, deal: Deal, options: ProtectedTaskIsRestored) -> Skip | Withheld:
     """What was finished without its file is not finished, for no rule."""
-    if options.file is None:
-        return Skip("задача закрыта как надо")
-    if any(task.slot == f"{event.task_id}" for task in deal.own_tasks):
-        return Withheld("задача уже поставлена снова")
-    if options.file.is_there(deal):
+    if options.file is None or options.file.is_there(deal):
         return Skip("задача закрыта как надо")
     missing = f"нет файла «{options.file.wanted(deal)}»"
     if isinstance(event, TaskAnswered):

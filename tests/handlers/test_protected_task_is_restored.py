@@ -1,8 +1,7 @@
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from support.builders import IVAN, NOON, answered, deal, finished, task
+from support.builders import IVAN, NOON, answered, deal, finished
 
 from amo_bridge.dates.due import Due
 from amo_bridge.events import TaskRemoved, TaskRescheduled
@@ -90,5 +89,3 @@ def test_what_was_finished_without_its_file_and_its_answer_count_for_no_rule():
     assert isinstance(protected_task_is_restored(finished(REPORT), on(), options()), Withheld)
     assert isinstance(protected_task_is_restored(answer, on(), options()), Withheld)
     assert isinstance(protected_task_is_restored(answer, on("Отчет по проекту Ромашка.pdf"), options()), Skip)
-    again = replace(on("Отчет по проекту Ромашка.pdf"), own_tasks=(task(slot="55"),))
-    assert protected_task_is_restored(answer, again, options()) == Withheld("задача уже поставлена снова")
