@@ -142,7 +142,9 @@ class ImportSession:
     def _read(self, uploads: Sequence[Upload], held_on: date | None, columns: Columns) -> list[Export]:
         """Columns that are named are remembered for all such tables. Raises ColumnsUnknown."""
         try:
-            return self.drafting.read(uploads, held_on)
+            exports = self.drafting.read(uploads, held_on)
+            warn_of_unused(columns)
+            return exports
         except ColumnsUnknown as error:
             if not columns:
                 raise
@@ -158,8 +160,8 @@ class ImportSession:
             return {"drafts": [], "asked": asked(error.needs)}
         return previewed(exports, held_on, lambda day: self.drafting.preview(exports, day))
 
-    def show(self, files: Sequence[Path], held_on: date | None, columns: Columns) -> None:
-        """The plan, on the screen."""
+    def show(self, files: Sequence[Path], held_on: date | None, columns: Columns) -> int:
+        """The plan, on the screen; how many doubts there are about it."""
         uploads = self.uploads(files)
         screen = console()
         try:
@@ -169,9 +171,20 @@ class ImportSession:
         before = [self.drafting.memory.loaded_by(upload.digest) for upload in uploads]
         drafts = [self.drafting.memory.same_file(upload.digest, ("draft",)) for upload in uploads]
         show_files(screen, [upload.name for upload in uploads], exports, before, drafts)
+        found = 0
         for day, rows in self.drafting.preview(exports, held_on).items():
             odd = doubts(exports, [row.person for row in rows], day, held_on)
             show_plan(screen, day, rows, self.drafting.options, odd)
+            found += len(odd)
+        return found
+
+
+def warn_of_unused(columns: Columns) -> None:
+    """Named columns are for tables that ask for them: whoever names them for another should know."""
+    if columns:
+        click.echo(
+            "--column не понадобился: столбцы поняты сами или уже были названы (amo-bridge webinar columns)", err=True
+        )
 
 
 @contextmanager
@@ -324,9 +337,11 @@ def _read_offline(
 ) -> Export:
     content, day_first = path.read_bytes(), options.zoom_dates == "day first"
     try:
-        return read_export(
+        export = read_export(
             path.name, content, zone=OFFLINE_ZONE, day_first=day_first, held_on=held_on, mappings=mappings
         )
+        warn_of_unused(columns)
+        return export
     except ColumnsUnknown as error:
         if not columns:
             raise
@@ -349,8 +364,9 @@ def load(files: tuple[Path, ...], held_on: str | None, columns: Columns, yes: bo
     config = load_or_exit(config_path)
     screen = console()
     with a_worker(config, screen), at_work(config) as session:
-        session.show(files, day(held_on), columns)
-        if not (yes or agrees("Записать это в amoCRM?")):
+        found = session.show(files, day(held_on), columns)
+        odd = f"Есть сомнения ({found}), они названы выше. " if found else ""
+        if not (yes or agrees(f"{odd}Записать это в amoCRM?")):
             raise Declined("Ничего не записано.")
         for number in session.drafting.draft(session.uploads(files), user_name(), day(held_on)):
             session.control.start(number)
