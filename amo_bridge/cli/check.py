@@ -95,11 +95,11 @@ def check(config_path: Path, offline: bool, fix: bool) -> None:
     if fix and compared.renamed:
         config = _with_new_names(config, compared.renamed)
         compared = compare_names(config, account, known_ids(config, os.environ))
-    for words in compared.messages("renamed"):
+    for words in compared.lines("renamed"):
         click.echo(f"Внимание: {words}; это сделает amo-bridge check --fix", err=True)
     if problems := compared.problems:
         tell(problems)
-        if compared.messages("lost"):
+        if compared.lines("lost"):
             click.echo(f"Правила с ошибками не работают, остальные работают; {PROVISION}", err=True)
         sys.exit(CONFIG_BROKEN)
     click.echo(f"Аккаунт «{account.name}» ({config.account.url}) знает все имена из настройки")

@@ -73,14 +73,14 @@ class NameIssue:
     """A name that the account does not know as the config writes it.
 
     ``path``: the key where it stands. ``rule``: the rule's name; empty for a section. ``words``: what is wrong, without
-    the place. ``new_name``: what the account calls it now."""
+    the place; ``line``: with it. ``new_name``: what the account calls it now."""
 
     path: KeyPath
     rule: str
     name: str
     state: State
     words: str
-    told: str
+    line: str
     new_name: str = ""
 
     @property
@@ -114,14 +114,14 @@ class Fit:
     def renamed(self) -> list[NameIssue]:
         return [issue for issue in self.issues if issue.state == "renamed"]
 
-    def messages(self, *states: State) -> list[str]:
+    def lines(self, *states: State) -> list[str]:
         """The issues in these states with their places in the file, each once."""
-        return list(dict.fromkeys(issue.told for issue in self.issues if issue.state in states))
+        return list(dict.fromkeys(issue.line for issue in self.issues if issue.state in states))
 
     @property
     def problems(self) -> list[str]:
         """What somebody has to put right."""
-        return self.messages("lost", "inactive")
+        return self.lines("lost", "inactive")
 
 
 def fit(config: Config, account: Account, known: KnownIds | None = None) -> Fit:
@@ -309,12 +309,12 @@ class _Fitting:
             look_up(self._with_field_renamed(name), self.config, self.account)
         except Inactive as error:
             self._remember(name)
-            return self._of_state(path, name, rule, "inactive" if is_needed else "unneeded", str(error))
+            return self._make_issue(path, name, rule, "inactive" if is_needed else "unneeded", str(error))
         except (UnknownName, Misfit) as error:
             if new := self._follow(name):
                 words = f"«{name}» в amoCRM теперь «{new}»: правило работает с новым именем, замените его в настройке"
-                return replace(self._of_state(path, name, rule, "renamed", words), new_name=new)
-            return self._of_state(path, name, rule, "lost" if is_needed else "unneeded", str(error))
+                return replace(self._make_issue(path, name, rule, "renamed", words), new_name=new)
+            return self._make_issue(path, name, rule, "lost" if is_needed else "unneeded", str(error))
         self._remember(name)
         return None
 
@@ -326,12 +326,12 @@ class _Fitting:
         """Of an option, what its field is called now."""
         return (self._rename(FieldName(name.field)) or name.field) if isinstance(name, OptionName) else ""
 
-    def _of_state(self, path: KeyPath, name: AccountName, rule: str, state: State, words: str) -> NameIssue:
+    def _make_issue(self, path: KeyPath, name: AccountName, rule: str, state: State, words: str) -> NameIssue:
         length = A_RULE if path[0] in RULES else 1
-        told = problem(
+        line = problem(
             self.config.path.name, line_of(self.config.lines, path), place(path[:length], path[length:]), words
         )
-        return NameIssue(path, rule, str(name), state, words, told)
+        return NameIssue(path, rule, str(name), state, words, line)
 
     def _remember(self, name: AccountName) -> None:
         try:
@@ -380,7 +380,7 @@ class _Fitting:
             except (UnknownName, Misfit) as error:
                 words.append(f"скрипт «{script}»: {error}")
         path = ("bridge", "scripts")
-        self.issues += [self._of_state(path, FieldName(""), "", "lost", one) for one in words]
+        self.issues += [self._make_issue(path, FieldName(""), "", "lost", one) for one in words]
 
     # --- the config that the bridge works by ---
 

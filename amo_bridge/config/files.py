@@ -18,7 +18,7 @@ from tomlkit.exceptions import ParseError
 from tomlkit.items import Table
 
 from amo_bridge.config.account_fit import NameIssue
-from amo_bridge.config.loader import load, load_text
+from amo_bridge.config.loader import essentials, load, load_text
 from amo_bridge.config.model import Config
 from amo_bridge.config.toml_lines import KeyPath, strings_of
 from amo_bridge.errors import ConfigError, why_not
@@ -127,12 +127,14 @@ OF_ONE = ("AMO_BRIDGE_TOKEN", "AMO_BRIDGE_TOKEN_FILE", "AMO_BRIDGE_ACCOUNT_URL",
 
 @dataclass(frozen=True)
 class AccountConfig:
-    """One file. ``config`` is None when it can't be used; ``problems`` (Russian) say why."""
+    """One file. ``config`` is None when it can't be used; ``problems`` (Russian) say why. ``essentials``: what can be
+    read of it all the same."""
 
     name: str
     environment: Mapping[str, str]
     config: Config | None
     problems: tuple[str, ...] = ()
+    essentials: Config | None = None
 
 
 def load_folder(folder: Path, environment: Mapping[str, str]) -> list[AccountConfig]:
@@ -170,7 +172,7 @@ def _load(path: Path, environment: Mapping[str, str]) -> AccountConfig:
     try:
         return AccountConfig(path.stem, environment, load(path, environment))
     except ConfigError as error:
-        return AccountConfig(path.stem, environment, None, tuple(error.problems))
+        return AccountConfig(path.stem, environment, None, tuple(error.problems), essentials(path, environment))
 
 
 # The config file written anew, so that no moment exists at which it is half written, and nobody's edit is lost.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -222,6 +223,61 @@ def load_text(path: Path, text: str, environment: Mapping[str, str] = os.environ
     """The same for a text that is to become the file's. Raises ConfigError."""
     tree, lines = read(path, text)
     return _Loader(path, tree, Problems(path, lines), environment).config(lines)
+
+
+def essentials(path: Path, environment: Mapping[str, str] = os.environ) -> Config | None:
+    """Of a file that can't be used: which account it is for and where its data is, without any rule; None if not even
+    that can be read. With it hooks are taken in and the pages show what is wrong."""
+    try:
+        text = text_of(path)
+    except ConfigError:
+        return None
+    found = {name: _readable(text, name) for name in ("account", "bridge")}
+    for name, keys in OVERRIDES.items():
+        found[name] |= {key: environment[variable] for key, variable in keys.items() if environment.get(variable)}
+    account, bridge = (
+        _without_mistakes(AccountSection, found["account"]),
+        _without_mistakes(BridgeSection, found["bridge"]),
+    )
+    if account is None or bridge is None:
+        return None
+    try:
+        bridge = bridge.model_copy(update={"database": with_password(bridge.database, environment), "tell": None})
+    except ConfigError:
+        return None
+    return Config(path, account, bridge, CalendarOptions(), {}, (), {})
+
+
+def _readable(text: str, section: str) -> dict[str, Any]:
+    """The keys of a section, line by line where the file is not TOML."""
+    try:
+        table = tomllib.loads(text).get(section)
+        return dict(table) if isinstance(table, dict) else {}
+    except tomllib.TOMLDecodeError:
+        pass
+    found: dict[str, Any] = {}
+    is_here = False
+    for line in text.split("\n"):
+        if line.lstrip().startswith("["):
+            is_here = line.partition("#")[0].strip() == f"[{section}]"
+        elif is_here:
+            try:
+                found |= tomllib.loads(line)
+            except tomllib.TOMLDecodeError:
+                continue
+    return found
+
+
+def _without_mistakes(model: type[S], table: dict[str, Any]) -> S | None:
+    """The section without the keys that are wrong; None if it can't do without one of them."""
+    try:
+        return model.model_validate(table)
+    except ValidationError as errors:
+        wrong = {error["loc"][0] for error in errors.errors() if error["loc"]}
+    try:
+        return model.model_validate({key: value for key, value in table.items() if key not in wrong})
+    except ValidationError:
+        return None
 
 
 class _Loader:

@@ -72,7 +72,7 @@ class Alerts:
     def tell_of_names(self, broken: Mapping[str, str], issues: Iterable[NameIssue]) -> None:
         """Set one task about all names that the account does not know as the config writes them."""
         words = [f"правило {rule} сломано и не работает: {why}" for rule, why in broken.items()]
-        words += [issue.told for issue in issues if issue.state != "lost" or not issue.rule]
+        words += [issue.line for issue in issues if issue.state != "lost" or not issue.rule]
         told = "; ".join(dict.fromkeys(words[:MOST_NAMES]))
         more = f" … и ещё {len(words) - MOST_NAMES}" if len(words) > MOST_NAMES else ""
         digest = hashlib.sha256(told.encode()).hexdigest()[:12]

@@ -81,23 +81,23 @@ def compound(field_type: str, raw: Sequence[object]) -> Compound | None:
 def _part_in_words(field_type: str, part: Mapping[str, Any]) -> str:
     """«ООО «Ромашка», ИНН 7701234567», «бриф.docx», «Чай × 2 шт.»: never amoCRM's own object."""
 
-    def text_of(*keys: str) -> str:
+    def first_of(*keys: str) -> str:
         return next((str(part[key]).strip() for key in keys if part.get(key) not in (None, "")), "")
 
     if field_type == "legal_entity":
-        number = text_of("vat_id", "unp", "bin", "egrpou")
-        return ", ".join(filter(None, (text_of("name"), f"ИНН {number}" if number else "")))
+        number = first_of("vat_id", "unp", "bin", "egrpou")
+        return ", ".join(filter(None, (first_of("name"), f"ИНН {number}" if number else "")))
     if field_type == "items":
-        price = text_of("unit_price")
-        quantity = " ".join(filter(None, (text_of("quantity"), text_of("unit_type"))))
-        told = text_of("description", "name", "sku")
-        return " ".join(filter(None, (told, f"× {quantity}" if quantity else "", f"по {price}" if price else "")))
+        price = first_of("unit_price")
+        quantity = " ".join(filter(None, (first_of("quantity"), first_of("unit_type"))))
+        name = first_of("description", "name", "sku")
+        return " ".join(filter(None, (name, f"× {quantity}" if quantity else "", f"по {price}" if price else "")))
     if field_type == "chained_list":
-        element = text_of("catalog_element_id")
-        return text_of("name", "value") or (f"элемент {element} списка {text_of('catalog_id')}" if element else "")
+        element = first_of("catalog_element_id")
+        return first_of("name", "value") or (f"элемент {element} списка {first_of('catalog_id')}" if element else "")
     if field_type == "linked_entity":
-        return text_of("name") or (f"№ {text_of('entity_id')}" if text_of("entity_id") else "")
-    known = text_of("file_name", "value", "name", "text", "title", "caption", "address_line_1")
+        return first_of("name") or (f"№ {first_of('entity_id')}" if first_of("entity_id") else "")
+    known = first_of("file_name", "value", "name", "text", "title", "caption", "address_line_1")
     return known or ", ".join(str(one) for one in part.values() if isinstance(one, str | int | float) and one)
 
 

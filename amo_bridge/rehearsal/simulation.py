@@ -159,7 +159,7 @@ def _begun(config: Config, store: Store, hands: SimulationClock, known: Known) -
         closing=Shutdown(Event()),
     )
     assert identified.context is not None
-    if problems := identified.context.fit.messages("lost"):
+    if problems := identified.context.fit.lines("lost"):
         raise ConfigError(problems)
     begin_rules(store, identified.account_id, known)
     context, key = identified.context, identified.account_id

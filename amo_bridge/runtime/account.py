@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 
@@ -30,6 +30,7 @@ from amo_bridge.runtime.worker import RECONCILE, Worker
 from amo_bridge.storage.accounts import amo_id_of
 from amo_bridge.storage.secrets import account_name
 
+CONFIG_BROKEN = "config is broken"
 Role = Literal["all", "web", "worker"]
 """web: only take hooks in; worker: only work; all: both."""
 
@@ -42,6 +43,8 @@ class AccountRuntime:
 
     ``role``: "web" only takes hooks in, "worker" only works, "all" does both. Of all that work for an account one leads
     and the others stand by. ``resources`` is given when it is shared with other accounts; then somebody else closes it.
+    ``mistakes``: what is wrong with the config's file; until somebody has mended it, hooks are taken in and wait, and
+    ``config`` is what could be read.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class AccountRuntime:
         settle: float = SETTLE,
         meters: Metrics | None = None,
         under: str = "",
+        mistakes: Sequence[str] = (),
     ) -> None:
         self.config = config
         self.role = role
@@ -82,7 +86,8 @@ class AccountRuntime:
         self._stopping = threading.Event()
         self._started = threading.Event()
         self._retry = StartupRetry(self._stopping, self._show, self._misfit)
-        self.watch = ConfigWatch(self, environment, self.clock)
+        self._repaired = threading.Event()
+        self.watch = ConfigWatch(self, environment, self.clock, problems=mistakes)
         self._thread = threading.Thread(target=self._live, name="bridge", daemon=True)
 
     # --- what the web side sees ---
@@ -140,7 +145,7 @@ class AccountRuntime:
 
     @property
     def is_ready(self) -> bool:
-        return self.state == "ready" and not self.trouble
+        return self.state in ("ready", CONFIG_BROKEN) and not self.trouble
 
     @property
     def is_leading(self) -> bool:
@@ -181,11 +186,15 @@ class AccountRuntime:
 
     def _issues(self) -> list[str]:
         """Broken rules and renamed names: somebody should look, and everything else works."""
+        if self._health is None:
+            # The store may have no tables yet.
+            return list(self.watch.state.problems)
         try:
             fit = self.fit
         except (StoreUnavailable, OSError):
-            return []
-        return [f"{rule}: {why}" for rule, why in fit.broken.items()] + fit.messages(*TOLD)
+            return list(self.watch.state.problems)
+        broken = [f"{rule}: {why}" for rule, why in fit.broken.items()]
+        return [*self.watch.state.problems, *broken, *fit.lines(*TOLD)]
 
     def _counts(self) -> dict[str, Any]:
         try:
@@ -247,6 +256,9 @@ class AccountRuntime:
     def take_config(self, config: Config) -> None:
         """It is in force from now on; whoever leads begins anew with it, between two rounds."""
         self.config = config
+        if not self._repaired.is_set():
+            self._repaired.set()
+            self._retry.wake()
         if self._work is not None and self._leader_loop is not None:
             self._work.take_config(config)
             self._leader_loop.call()
@@ -290,8 +302,15 @@ class AccountRuntime:
             self._leave()
         self.state = "stopped"
 
+    @property
+    def is_without_config(self) -> bool:
+        """Has the file been wrong since the start, so that no rule works?"""
+        return not self.watch.mark_in_force and bool(self.watch.state.problems)
+
     def _live(self) -> None:
         try:
+            if self.is_without_config and not self._wait_for_config():
+                return
             # Hooks are taken in from here on; a worker is ready only when it works or knows that somebody else does.
             if not self._retry(self._open_inbox, "ready" if self.role == "web" else "door open"):
                 return
@@ -299,6 +318,30 @@ class AccountRuntime:
                 self._leader_loop.run()
         finally:
             self._started.set()
+
+    def _wait_for_config(self) -> bool:
+        """Take hooks in, and wait until the file is mended. False: the bridge is to stop."""
+        if not self._retry(self._open_receiver, CONFIG_BROKEN):
+            return False
+        while not self._repaired.wait(0.2):
+            if self._stopping.is_set():
+                return False
+        return not self._stopping.is_set()
+
+    def _open_receiver(self) -> None:
+        """Hooks of an account that was met before are kept; they are judged when there are rules again."""
+        resources = self.resources
+        resources.store.prepare()
+        if self._repaired.is_set():
+            return
+        if self._connecting is None:
+            self._connecting = Connecting(self.config, self.environment, resources.store, revived=self.try_again)
+        known = by_what_a_worker_left(self.config, self.environment, resources.store)
+        self._secret = known.secret
+        self._amo_id = amo_id_of(resources.store, known.account_id)
+        self._health = HealthReader(resources.store, known.account_id, self.config.account.url, self.clock)
+        self._intake = IntakeInbox(resources.store, known.account_id, self.clock)
+        self._inbox = Inbox(resources.store, known.account_id, self.clock, self.wake)
 
     def _misfit(self, problems: list[str]) -> None:
         self.state, self.problems = "config does not fit the account", problems
@@ -323,8 +366,12 @@ class AccountRuntime:
         self._health = HealthReader(resources.store, known.account_id, self.config.account.url, self.clock)
         if known.context:
             self._join_election(resources, known.context)
-        self._intake = IntakeInbox(resources.store, known.account_id, self.clock)
-        self._inbox = Inbox(resources.store, known.account_id, self.clock, self.wake)
+        intake, self._intake = self._intake, IntakeInbox(resources.store, known.account_id, self.clock)
+        inbox, self._inbox = self._inbox, Inbox(resources.store, known.account_id, self.clock, self.wake)
+        if intake is not None:
+            intake.close()
+        if inbox is not None:
+            inbox.close()
 
     def _identify(self, resources: SharedResources) -> KnownAccount:
         if self.role == "web":

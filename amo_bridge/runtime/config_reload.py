@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -56,8 +56,15 @@ class Reader(Protocol):
 
 class ConfigWatch:
     def __init__(
-        self, reader: Reader, environment: Mapping[str, str], clock: Clock, *, look_every: float = LOOK_EVERY
+        self,
+        reader: Reader,
+        environment: Mapping[str, str],
+        clock: Clock,
+        *,
+        look_every: float = LOOK_EVERY,
+        problems: Sequence[str] = (),
     ) -> None:
+        """``problems``: what is wrong with the file already at the start; then no version of it is in force."""
         self._reader = reader
         self._environment = environment
         self._clock = clock
@@ -70,7 +77,10 @@ class ConfigWatch:
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="config", daemon=True)
         self._try_again_at = 0.0
-        self.state = FileState(clock.now())
+        self.state = FileState(clock.now(), tuple(problems))
+        if problems:
+            # None of the file's versions is in force.
+            self._digest = ""
 
     @property
     def mark_in_force(self) -> str:

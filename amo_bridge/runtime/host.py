@@ -60,15 +60,15 @@ class Host:
     def __init__(
         self, accounts: Sequence[AccountConfig], own_url: str, *, role: Role = "all", settle: float = SETTLE
     ) -> None:
-        self._broken = {one.name: list(one.problems) for one in accounts if one.config is None}
+        self._broken = {one.name: list(one.problems) for one in accounts if (one.config or one.essentials) is None}
         self._resources: dict[tuple[str, Path], SharedResources] = {}
         self.process_metrics = Metrics()
         self.bridges: dict[str, AccountRuntime] = {}
         for one in accounts:
-            if one.config is not None:
-                resources = self._resources_of(one.config)
+            if config := one.config or one.essentials:
+                resources = self._resources_of(config)
                 self.bridges[one.name] = AccountRuntime(
-                    one.config,
+                    config,
                     one.environment,
                     own_url,
                     role=role,
@@ -76,6 +76,7 @@ class Host:
                     settle=settle,
                     meters=self.process_metrics,
                     under=f"{ACCOUNTS}{quote(one.name)}",
+                    mistakes=one.problems if one.config is None else (),
                 )
 
     def start(self) -> None:

@@ -61,12 +61,12 @@ class AccountContext:
         self.config, self.account = config or self.config, account or self.account
         self.note_switched_off(before)
         names = KnownNames(self.store, self.account_id)
-        told = self.fit.messages(*TOLD) if hasattr(self, "fit") else []
+        told = self.fit.lines(*TOLD) if hasattr(self, "fit") else []
         self.fit = fit(self.config, self.account, names.read())
         names.remember(self.fit.found)
         for issue in self.fit.issues:
-            if issue.state in TOLD and issue.told not in told:
-                log.warning("name not as configured", state=issue.state, rule=issue.rule, problem=issue.told)
+            if issue.state in TOLD and issue.line not in told:
+                log.warning("name not as configured", state=issue.state, rule=issue.rule, problem=issue.line)
         for rule, why in self.fit.broken.items():
             log.error("rule is broken", rule=rule, why=why)
         return self.fit
@@ -76,7 +76,7 @@ class AccountContext:
         known = {issue.key for issue in self.fit.issues}
         compared = fit(config, self.account, KnownNames(self.store, self.account_id).read())
         issues = [one for one in compared.issues if one.state in ("lost", "inactive") and one.key not in known]
-        return list(dict.fromkeys(issue.told for issue in issues))
+        return list(dict.fromkeys(issue.line for issue in issues))
 
 
 # Where amoCRM is to send its hooks.

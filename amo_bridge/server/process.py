@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from amo_bridge import logs
 from amo_bridge.config.files import load_folder
-from amo_bridge.config.loader import load, secret
+from amo_bridge.config.loader import essentials, load, secret
 from amo_bridge.config.model import Config
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, ConfigError, why_not
@@ -93,16 +93,23 @@ def _watch(bridge: AccountRuntime, give_up: Callable[[StartRefused], None]) -> N
 
 
 def _bridge(order: ServeOptions) -> AccountRuntime:
+    mistakes: list[str] = []
     try:
         config = load(order.config_path)
     except ConfigError as error:
-        raise StartRefused(error.problems) from error
+        readable = essentials(order.config_path)
+        if readable is None:
+            raise StartRefused(error.problems) from error
+        config, mistakes = readable, error.problems
+        order.report(mistakes)
     logs.set_up()
+    if mistakes:
+        log.error("config is broken, no rule works until it is mended", problems=mistakes)
     _refuse_unwritable_folder(config.data_folder)
     _close_to_others(config)
     if order.role != "web":
         _refuse_without_token(config)
-    return AccountRuntime(config, os.environ, order.own_url, role=order.role, settle=_settle())
+    return AccountRuntime(config, os.environ, order.own_url, role=order.role, settle=_settle(), mistakes=mistakes)
 
 
 def _installation(order: ServeOptions) -> Host:
@@ -114,12 +121,12 @@ def _installation(order: ServeOptions) -> Host:
         raise StartRefused(error.problems) from error
     logs.set_up()
     for one in accounts:
-        if one.config is not None:
-            _refuse_unwritable_folder(one.config.data_folder)
-            _close_to_others(one.config)
-        else:
+        if config := one.config or one.essentials:
+            _refuse_unwritable_folder(config.data_folder)
+            _close_to_others(config)
+        if one.config is None:
             order.report(list(one.problems))
-    if all(one.config is None for one in accounts):
+    if all((one.config or one.essentials) is None for one in accounts):
         raise StartRefused([])
     return Host(accounts, order.own_url, role=order.role, settle=_settle())
 

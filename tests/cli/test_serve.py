@@ -140,10 +140,23 @@ def test_it_waits_for_amocrm_and_stops_meanwhile_when_told(serve: Serve) -> None
     assert bridge.stop() == 0, bridge.told
 
 
-def test_a_wrong_config(sandbox: LocalCrm, serve: Serve, tmp_path: Path) -> None:
+def test_a_wrong_config_keeps_rules_off_until_it_is_mended(sandbox: LocalCrm, serve: Serve, tmp_path: Path) -> None:
+    first = serve(sandbox.url, config=spoilt(tmp_path), AMO_BRIDGE_HOOK_SECRET="secret")
+    first.wait_ready()
+    assert first.stop() == 0, first.told
     config = spoilt(tmp_path, ("enabled = true\nclause", "enabled = 1\nclause"))
-    told = given_up(serve(sandbox.url, config=config), 2)
-    assert "enabled: нужно true или false без кавычек, а стоит 1" in told
+    bridge = serve(sandbox.url, config=config, AMO_BRIDGE_HOOK_SECRET="secret")
+    bridge.wait_ready()
+    words = "enabled: нужно true или false без кавычек, а стоит 1"
+    assert words in bridge.told
+    health = requests.get(f"{bridge.url}/health", timeout=10).json()
+    assert health["status"] == "config is broken"
+    assert any(words in issue for issue in health["issues"])
+    assert requests.post(f"{bridge.url}/hooks/amocrm/secret", data=b"x=1", timeout=10).status_code == 204
+    assert requests.get(f"{bridge.url}/login", timeout=10).status_code == 200, "the pages are there"
+    spoilt(tmp_path)
+    bridge.wait_for("leading")
+    assert bridge.stop() == 0, bridge.told
 
 
 def test_no_token(sandbox: LocalCrm, serve: Serve) -> None:

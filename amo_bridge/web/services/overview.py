@@ -114,7 +114,7 @@ def _of_bridge(account: AccountView) -> list[HealthIssue]:
     if bridge.state.startswith("waiting"):
         why = bridge.state.partition(": ")[2]
         return [HealthIssue("bad", _("Мост ещё не работает: %(why)s", why=why), "connect_page.show")]
-    if bridge.state != "ready":
+    if bridge.state != "ready" and not bridge.is_without_config:
         return [HealthIssue("warning", _("Мост запускается"))]
     return []
 
@@ -158,7 +158,7 @@ def _of_names(account: AccountView) -> list[HealthIssue]:
         words = _("В amoCRM переименовано, правила работают: %(names)s", names=names)
         found.append(HealthIssue("warning", words, "rules.all_of_them"))
     others = [one for one in fit.issues if one.state == "inactive" or (one.state == "lost" and not one.rule)]
-    found += [HealthIssue("warning", words, "config.edit") for words in dict.fromkeys(one.told for one in others)]
+    found += [HealthIssue("warning", words, "config.edit") for words in dict.fromkeys(one.line for one in others)]
     return found
 
 
@@ -166,10 +166,15 @@ def _of_config(account: AccountView) -> list[HealthIssue]:
     state = account.bridge.watch.state
     found = []
     if state.problems:
-        words = _("Настройка в файле сломана, действует прежняя: %(first)s", first=state.problems[0])
+        is_off = account.bridge.is_without_config
+        words = (
+            _("Настройка в файле сломана, правила не работают: %(first)s", first=state.problems[0])
+            if is_off
+            else _("Настройка в файле сломана, действует прежняя: %(first)s", first=state.problems[0])
+        )
         if more := len(state.problems) - 1:
             words += f" ({_('и ещё %(n)s', n=more)})"
-        found.append(HealthIssue("warning", words, "config.edit"))
+        found.append(HealthIssue("bad" if is_off else "warning", words, "config.edit"))
     if state.needs_restart:
         keys = ", ".join(state.needs_restart)
         found.append(HealthIssue("warning", _("Вступит в силу после перезапуска: %(keys)s", keys=keys), "config.edit"))
