@@ -154,9 +154,10 @@ class AccountRuntime:
 
     @property
     def trouble(self) -> str:
-        """What the worker is waiting out, if anything."""
+        """What the worker is waiting out, if anything; or why the store keeps nothing."""
         worker = self._worker
-        return worker.trouble if worker else ""
+        store = self._resources.store.trouble if self._resources else ""
+        return (worker.trouble if worker else "") or store
 
     def health(self) -> dict[str, Any]:
         """For the health page."""

@@ -26,6 +26,27 @@ def is_operational(error: DBAPIError) -> bool:
     return isinstance(error, OperationalError | InterfaceError | InternalError)
 
 
+RESTORE = "верните копию: amo-bridge restore (docs/operations.md)"
+DAMAGED = ("database disk image is malformed", "file is not a database", "file is encrypted or is not a database")
+NO_ROOM = ("database or disk is full", "No space left on device")
+FILLED = ".filled"
+"""Beside a database file: it has held the bridge's tables once."""
+
+
+def is_damaged(error: DBAPIError) -> bool:
+    """Is the file no database any more? SQLite calls that neither operational nor internal."""
+    return any(words in str(error.orig) for words in DAMAGED)
+
+
+def in_russian(error: DBAPIError) -> str:
+    """What is wrong with the database, and what to do about it."""
+    if is_damaged(error):
+        return f"повреждена, {RESTORE}"
+    if any(words in str(error.orig) for words in NO_ROOM):
+        return "не записывает: на диске нет места, освободите его"
+    return f"не отвечает: {error.orig}"
+
+
 def open_engine(url: str) -> Engine:
     """The engine for this address; connects at the first use."""
     if not url.startswith("sqlite"):
@@ -126,6 +147,12 @@ class WriteQueue:
 # The durable store: how it is opened, read and written. SQLite embedded, PostgreSQL by the same code.
 
 
+class StoreState:
+    """``trouble``: why the database can't be written or read just now (Russian); empty while it can."""
+
+    trouble = ""
+
+
 class Store:
     """The opened database. ``write()`` is a transaction that may write; ``read()`` one that only reads."""
 
@@ -134,6 +161,12 @@ class Store:
         self.engine = open_engine(url)
         # Writers queue here rather than in SQLite's busy loop, which wakes them unfairly late.
         self._turn = WriteQueue()
+        self._state = StoreState()
+
+    @property
+    def trouble(self) -> str:
+        """Why hooks can't be kept: the last write failed, and none has gone through since then."""
+        return self._state.trouble
 
     @classmethod
     def at(cls, url: str, folder: Path) -> Store:
@@ -154,13 +187,34 @@ class Store:
 
     def prepare(self) -> None:
         """Make the tables or bring them up to date. Raises StoreUnavailable, also for a store newer than the code."""
+        self._refuse_emptied()
         with self._guarded():
             migrate.upgrade(self.engine, metadata)
+        if self._file is not None:
+            self._mark(self._file).touch()
+
+    @property
+    def _file(self) -> Path | None:
+        """Of SQLite: the database's file."""
+        name = self.engine.url.database
+        return Path(name) if name and name != ":memory:" and self.engine.dialect.name == "sqlite" else None
+
+    @staticmethod
+    def _mark(file: Path) -> Path:
+        return file.with_name(file.name + FILLED)
+
+    def _refuse_emptied(self) -> None:
+        """A file without a byte is a new database, unless it held tables once: then all of them are lost."""
+        file = self._file
+        if file is not None and file.exists() and not file.stat().st_size and self._mark(file).exists():
+            self._state.trouble = f"база {self.address} пуста, хотя была заполнена: {RESTORE}"
+            raise StoreUnavailable(self._state.trouble)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         with self._guarded(), self._turn, self.engine.begin() as connection:
             yield connection
+        self._state.trouble = ""
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -175,6 +229,8 @@ class Store:
         try:
             yield
         except DBAPIError as error:
-            if (isinstance(error.orig, Exception) and error.connection_invalidated) or is_operational(error):
-                raise StoreUnavailable(f"база {self.address} не отвечает: {error.orig}") from error
+            is_gone = isinstance(error.orig, Exception) and error.connection_invalidated
+            if is_gone or is_operational(error) or is_damaged(error):
+                self._state.trouble = f"база {self.address} {in_russian(error)}"
+                raise StoreUnavailable(self._state.trouble) from error
             raise

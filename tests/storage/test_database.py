@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,68 @@ def test_sqlite_keeps_what_it_has_confirmed_even_if_the_power_fails(tmp_path: Pa
         full = 2
         assert connection.execute(text("PRAGMA synchronous")).scalar_one() == full
     store.close()
+
+
+def filled(folder: Path) -> Path:
+    """A database that has held something, closed again."""
+    store = Store.in_folder(folder)
+    store.prepare()
+    with store.write() as connection:
+        connection.execute(insert(cursors), [{"account": 1, "name": "x", "value": 1.0}])
+    store.close()
+    return folder / "amo-bridge.db"
+
+
+def use(store: Store) -> None:
+    store.prepare()
+    put(store, [{"account": 1, "name": "y", "value": 1.0}])
+    with store.read() as connection:
+        connection.execute(text("SELECT * FROM journal")).all()
+
+
+def put(store: Store, rows: list[dict[str, object]], *, most_pages: int = 100_000) -> None:
+    with store.write() as connection:
+        connection.exec_driver_sql(f"PRAGMA max_page_count={most_pages}")
+        connection.execute(insert(cursors), rows)
+
+
+def test_an_emptied_database_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    file = filled(tmp_path)
+    file.write_bytes(b"")
+    store = Store.in_folder(tmp_path)
+    with pytest.raises(StoreUnavailable, match="пуста, хотя была заполнена: верните копию"):
+        store.prepare()
+    assert "верните копию" in store.trouble
+    store.close()
+    assert file.stat().st_size == 0
+
+
+def test_an_empty_file_that_never_held_anything_is_a_new_database(tmp_path: Path) -> None:
+    (tmp_path / "amo-bridge.db").write_bytes(b"")
+    filled(tmp_path)
+
+
+@pytest.mark.parametrize("spoil", [lambda body: b"x" * len(body), lambda body: body[:4096] + b"\xff" * 16384])
+def test_a_damaged_database_says_what_to_do(tmp_path: Path, spoil: Callable[[bytes], bytes]) -> None:
+    file = filled(tmp_path)
+    file.write_bytes(spoil(file.read_bytes()))
+    store = Store.in_folder(tmp_path)
+    with pytest.raises(StoreUnavailable, match="повреждена, верните копию"):
+        use(store)
+    assert "верните копию" in store.trouble
+    store.close()
+
+
+def test_a_full_disk_is_told_until_a_write_goes_through(tmp_path: Path) -> None:
+    file = filled(tmp_path)
+    store = Store.in_folder(tmp_path)
+    with store.read() as connection:
+        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+    rows: list[dict[str, object]] = [{"account": n, "name": "x" * 40, "value": 1.0} for n in range(5000)]
+    with pytest.raises(StoreUnavailable, match="на диске нет места"):
+        put(store, rows, most_pages=pages)
+    assert "на диске нет места" in store.trouble
+    put(store, rows, most_pages=100_000)
+    assert store.trouble == ""
+    store.close()
+    assert file.stat().st_size > 0
