@@ -44,12 +44,16 @@ from amo_bridge.rules.option_types import (
     taken,
     with_names,
 )
+from amo_bridge.rules.options import CarryOver
 from amo_bridge.text.names import normalise, same_name
 from amo_bridge.text.scripts import Scripts
 
-State = Literal["lost", "renamed", "inactive", "unneeded"]
-"""lost: nobody knows what is meant; renamed: the config works with the new name; inactive: a user who is switched off,
-others stand in for him; unneeded: lost, but nothing that is switched on needs it."""
+State = Literal["lost", "partial", "renamed", "inactive", "unneeded"]
+"""lost: nobody knows what is meant; partial: neither, but the rule does without (a field to be carried over); renamed:
+the config works with the new name; inactive: a user who is switched off, others stand in for him; unneeded: lost, but
+nothing that is switched on needs it."""
+PARTS = ("carry_fields", "carry_as", "link_field")
+"""Keys of what a new deal can do without."""
 PROVISION = "чего аккаунту не хватает, создаст amo-bridge provision"
 
 
@@ -121,7 +125,7 @@ class Fit:
     @property
     def problems(self) -> list[str]:
         """What somebody has to put right."""
-        return self.lines("lost", "inactive")
+        return self.lines("lost", "partial", "inactive")
 
 
 def fit(config: Config, account: Account, known: KnownIds | None = None) -> Fit:
@@ -230,6 +234,8 @@ class _Fitting:
     issues: list[NameIssue] = field(default_factory=list)
     found: dict[tuple[str, str], KnownId] = field(default_factory=dict)
     renamed: dict[tuple[str, str], str] = field(default_factory=dict)
+    without: dict[str, set[str]] = field(default_factory=dict)
+    """Rule → names (normalised) of parts that it does without."""
 
     def fit(self) -> Fit:
         enabled = [rule for rule in self.config.rules if rule.enabled]
@@ -314,6 +320,9 @@ class _Fitting:
             if new := self._follow(name):
                 words = f"«{name}» в amoCRM теперь «{new}»: правило работает с новым именем, замените его в настройке"
                 return replace(self._make_issue(path, name, rule, "renamed", words), new_name=new)
+            if rule and any(step in PARTS for step in path):
+                self.without.setdefault(rule, set()).add(normalise(name))
+                return self._make_issue(path, name, rule, "partial", f"{error}; правило работает без этого")
             return self._make_issue(path, name, rule, "lost" if is_needed else "unneeded", str(error))
         self._remember(name)
         return None
@@ -416,6 +425,8 @@ class _Fitting:
 
     def _fitted_rule(self, rule: Rule, reasons: list[str]) -> Rule:
         options = with_names(rule.options, self._rename)
+        if isinstance(options, CarryOver) and (lost := self.without.get(rule.name)):
+            options = options.without(lost)
         if reasons:
             return replace(rule, broken="; ".join(dict.fromkeys(reasons)))
         return rule if options == rule.options else replace(rule, options=options, written=rule.options)

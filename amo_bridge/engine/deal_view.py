@@ -6,7 +6,7 @@ seconds for dates) go no further.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import ContactRecord, DealRecord, TaskRecord
 from amo_bridge.mirror.contacts import MirroredContact
 from amo_bridge.mirror.deals import MirroredDeal
-from amo_bridge.rules.deal import HIDDEN, Compound, Contact, Deal, Stay, Task, Value, as_text
+from amo_bridge.rules.deal import HIDDEN, Compound, Contact, Deal, Stay, Task, Value, as_text, nameless
 from amo_bridge.text.names import normalise
 
 
@@ -107,7 +107,15 @@ class Viewer:
     ``pages_url``: where the bridge's own pages are, empty if unknown. ``secret``: fields whose values are hidden.
     """
 
-    def __init__(self, account: Account, account_url: str, pages_url: str = "", secret: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        account: Account,
+        account_url: str,
+        pages_url: str = "",
+        secret: Iterable[str] = (),
+        card_name: Callable[[str, int], str] = nameless,
+    ) -> None:
+        self._card_name = card_name
         self._account = account
         self._pages_url = pages_url
         self._url = account_url
@@ -139,6 +147,7 @@ class Viewer:
             contact_ids=record.contact_ids,
             company_id=record.company_id,
             fields=self._reader.values(record),
+            card_name=self._card_name,
             stays=tuple(Stay(self._account.past_stage(*stay.stage), stay.since) for stay in stays),
         )
         return deal if people is None else replace(deal, contacts=tuple(self._people(record, people)))

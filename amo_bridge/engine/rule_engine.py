@@ -5,6 +5,7 @@ Immutable; rebuilt when the config or the account's names change.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,6 +19,7 @@ from amo_bridge.engine.dispatcher import Dispatcher
 from amo_bridge.engine.people import DealKnown, People, Reach, nobody_has_seen
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.engine.timetable import Timetable
+from amo_bridge.rules.deal import nameless
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,13 @@ class RuleEngine:
         clock: Clock,
         deal_known: DealKnown = nobody_has_seen,
         pages_url: str = "",
+        card_name: Callable[[str, int], str] = nameless,
     ) -> Self:
         people = People(account, config.roles, config.absences, deal_known, config.bridge.tell)
         calendar = config.calendar.calendar(account.timezone)
         resolver = Resolver(account, people, calendar, Reach(config.channels, account).is_reachable)
         secret = config.bridge.secret_fields
-        viewer = Viewer(account, config.account.url, pages_url or config.bridge.public_url or "", secret)
+        viewer = Viewer(account, config.account.url, pages_url or config.bridge.public_url or "", secret, card_name)
         return cls(
             config=config,
             account=account,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
@@ -51,7 +51,7 @@ class WithFields:
         for field_name, value in self.fields.items():
             if normalise(field_name) == wanted:
                 return value
-        return self._built_in().get(wanted)
+        return self._built_in(wanted)
 
     def text(self, name: str) -> str:
         """The value as a person would write it; empty when there is none."""
@@ -62,9 +62,9 @@ class WithFields:
         """Is the field filled? A checkbox counts only when it is ticked, a budget only above 0."""
         return self.value(name) not in (None, "", (), False)
 
-    def _built_in(self) -> dict[str, Value]:
-        """Normalised name → value of what amoCRM has without a custom field."""
-        return {}
+    def _built_in(self, wanted: str) -> Value | None:
+        """The value of what amoCRM has without a custom field, by its normalised name."""
+        return None
 
 
 def as_text(value: Value) -> str:
@@ -253,8 +253,8 @@ class Contact(WithFields):
     tags: tuple[str, ...] = ()
     fields: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
 
-    def _built_in(self) -> dict[str, Value]:
-        return {normalise("Имя"): self.name} if self.name else {}
+    def _built_in(self, wanted: str) -> Value | None:
+        return self.name or None if wanted == normalise("Имя") else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,6 +348,11 @@ class Touches(tuple[Touch, ...]):
 __all__ = ["BUILT_IN_FIELDS", "Deal", "Stay", "Task", "Value", "as_text", "stage_is_one_of"]
 
 
+def nameless(entity: str, card_id: int) -> str:
+    """Of a deal that nobody can ask about its cards."""
+    return ""
+
+
 def _unread(need: DataNeed) -> Any:
     return Missing(need)
 
@@ -419,6 +424,8 @@ class Deal(WithFields):
     other_deals: tuple[OtherDeal, ...] = field(default=_unread("other_deals"), repr=False)
     contact_tasks: tuple[Task, ...] = field(default=_unread("contact_tasks"), repr=False)
     touches: Touches = field(default=_unread("touches"), repr=False)
+    card_name: Callable[[str, int], str] = field(default=nameless, repr=False, compare=False)
+    """(contacts or companies, id) → the name on the card; empty while it is not known."""
 
     @property
     def stage_since(self) -> datetime | None:
@@ -445,17 +452,28 @@ class Deal(WithFields):
         """The call that was logged, with what all of its notes say. The rule needs ``calls``."""
         return next((call for call in self.calls if event.note_id in call.note_ids), event)
 
-    def _built_in(self) -> dict[str, Value]:
+    def has(self, name: str) -> bool:
+        """As of any field; a contact and a company count also while nobody knows their names."""
+        return super().has(name) or self._card(normalise(name)) is not None
+
+    def _built_in(self, wanted: str) -> Value | None:
+        if card := self._card(wanted):
+            return self.card_name(*card) or None
         known: dict[str, Value | None] = {
             "Название": self.name or None,
             "Бюджет": str(self.price) if self.price else None,
             "Причина отказа": self.loss_reason,
             "Ответственный": self.responsible.name if self.responsible else None,
-            "Контакт": str(self.main_contact_id) if self.main_contact_id else None,
-            "Контактное лицо": str(self.main_contact_id) if self.main_contact_id else None,
-            "Компания": str(self.company_id) if self.company_id else None,
         }
-        return {normalise(name): value for name, value in known.items() if value is not None}
+        return next((value for name, value in known.items() if normalise(name) == wanted), None)
+
+    def _card(self, wanted: str) -> tuple[str, int] | None:
+        """The entity that is meant by this normalised name, and its id."""
+        if wanted in (normalise("Контакт"), normalise("Контактное лицо")) and self.main_contact_id:
+            return "contacts", self.main_contact_id
+        if wanted == normalise("Компания") and self.company_id:
+            return "companies", self.company_id
+        return None
 
 
 def stage_is_one_of(title: str, names: Iterable[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
@@ -72,6 +72,20 @@ class CarryOver(Options):
     note: TextWithNewDeal = TextWithNewDeal("Работа с клиентом продолжается здесь: {new.url}")
     again: TextWithNewDeal = TextWithNewDeal("Продолжение этой сделки уже есть, второе не создано: {new.url}")
 
+    def without(self, lost: Container[str]) -> Self:
+        """The same, but for fields (normalised names) that the account does not have."""
+        return self.model_copy(
+            update={
+                "carry_fields": tuple(name for name in self.carry_fields if normalise(name) not in lost),
+                "carry_as": {
+                    old: new
+                    for old, new in self.carry_as.items()
+                    if normalise(old) not in lost and normalise(new) not in lost
+                },
+                "link_field": self.link_field if self.link_field and normalise(self.link_field) not in lost else None,
+            }
+        )
+
     def takes(self, deal: Deal) -> bool:
         """Is the deal of a pipeline that this rule is about?"""
         return any(same_name(deal.stage.pipeline, name) for name in self.pipelines)
@@ -89,7 +103,9 @@ class CarryOver(Options):
             tags=tuple(dict.fromkeys((*more_tags, *self.tags, *own_tags))),
             contact_ids=deal.contact_ids,
             company_id=deal.company_id,
-            values={new: deal.value(old) for old, new in told.items() if deal.has(old)},
+            values={
+                new: value for old, new in told.items() if deal.has(old) and (value := deal.value(old)) is not None
+            },
             link_field=self.link_field,
             file_uuids=tuple(file.uuid for file in deal.files if file.uuid) if self.carry_files else (),
             slot=slot,

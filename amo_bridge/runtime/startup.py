@@ -20,7 +20,7 @@ from amo_bridge.storage.accounts import KnownNames, key_of, known_key
 from amo_bridge.storage.database import Store
 
 log = structlog.get_logger()
-TOLD: tuple[State, ...] = ("lost", "renamed", "inactive")
+TOLD: tuple[State, ...] = ("lost", "partial", "renamed", "inactive")
 """States of names that people are told of."""
 
 
@@ -75,7 +75,9 @@ class AccountContext:
         """What is wrong with the names of another config, but for what is so already in the one at work."""
         known = {issue.key for issue in self.fit.issues}
         compared = fit(config, self.account, KnownNames(self.store, self.account_id).read())
-        issues = [one for one in compared.issues if one.state in ("lost", "inactive") and one.key not in known]
+        issues = [
+            one for one in compared.issues if one.state in ("lost", "partial", "inactive") and one.key not in known
+        ]
         return list(dict.fromkeys(issue.line for issue in issues))
 
 

@@ -11,6 +11,7 @@ from amo_bridge.channels.registry import ChannelContext, ports_of, series_job
 from amo_bridge.channels.sender import ChannelWorkers, channel_senders
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.alerts import Alerts, TokenExpiryCheck
+from amo_bridge.engine.card_names import CardNames
 from amo_bridge.engine.evening_digest import EveningDigest
 from amo_bridge.engine.event_queue import PendingWork
 from amo_bridge.engine.processor import EventProcessor
@@ -61,6 +62,7 @@ class CompositionRoot:
         ports: Callable[[ChannelContext], list[Port]] = ports_of,
     ) -> None:
         self.client = client
+        self._card_names = CardNames(store, context.account_id, client, context.clock)
         self.rules = CurrentRules(self._rule_engine(context, store))
         self._context = context
         self._store = store
@@ -204,8 +206,7 @@ class CompositionRoot:
             log.warning("a user was switched off", user=user.name, instead=name)
             alerts.tell_of_stand_in(user.name, name)
 
-    @staticmethod
-    def _rule_engine(context: AccountContext, store: Store) -> RuleEngine:
+    def _rule_engine(self, context: AccountContext, store: Store) -> RuleEngine:
         mirror = Mirror(store, context.account_id)
         return RuleEngine.of(
             context.fit.config,
@@ -213,6 +214,7 @@ class CompositionRoot:
             context.account_clock,
             mirror.record,
             pages_of(context.destination, context.under),
+            self._card_names.name,
         )
 
 

@@ -157,7 +157,9 @@ def _of_names(account: AccountView) -> list[HealthIssue]:
         names = ", ".join(dict.fromkeys(f"«{one.name}» → «{one.new_name}»" for one in fit.renamed))
         words = _("В amoCRM переименовано, правила работают: %(names)s", names=names)
         found.append(HealthIssue("warning", words, "rules.all_of_them"))
-    others = [one for one in fit.issues if one.state == "inactive" or (one.state == "lost" and not one.rule)]
+    others = [
+        one for one in fit.issues if one.state in ("inactive", "partial") or (one.state == "lost" and not one.rule)
+    ]
     found += [HealthIssue("warning", words, "config.edit") for words in dict.fromkeys(one.line for one in others)]
     return found
 
