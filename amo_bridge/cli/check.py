@@ -13,7 +13,7 @@ from amo_bridge.channels.registry import connected_vendors, rivals, unconnected
 from amo_bridge.cli.click_ru import Command
 from amo_bridge.cli.common import CONFIG_BROKEN, config_option, load_or_exit, tell, tell_and_exit
 from amo_bridge.clock import SystemClock
-from amo_bridge.config.account_fit import PROVISION, NameIssue
+from amo_bridge.config.account_fit import PROVISION, NameIssue, unwritable
 from amo_bridge.config.account_fit import fit as compare_names
 from amo_bridge.config.files import ConfigFile, with_new_names
 from amo_bridge.config.model import Config
@@ -99,9 +99,11 @@ def check(config_path: Path, offline: bool, fix: bool) -> None:
         click.echo(f"Внимание: {words}; это сделает amo-bridge check --fix", err=True)
     if problems := compared.problems:
         tell(problems)
-        if compared.lines("lost"):
+        if compared.lines("lost", "partial"):
             click.echo(f"Правила с ошибками не работают, остальные работают; {PROVISION}", err=True)
         sys.exit(CONFIG_BROKEN)
+    for words in unwritable(compared.config, account):
+        click.echo(f"Внимание: {words}", err=True)
     click.echo(f"Аккаунт «{account.name}» ({config.account.url}) знает все имена из настройки")
     if words := warning(tokens(config, os.environ).expires_at, SystemClock().now()):
         click.echo(f"Внимание: {words}", err=True)

@@ -450,3 +450,52 @@ class _Fitting:
 
 def _people_named(*values: object) -> set[str]:
     return {normalise(name) for value in values for _, name in names_in(value) if isinstance(name, PersonName)}
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+COMPOUND = ("legal_entity", "file", "linked_entity", "chained_list", "items", "smart_address", "payer", "supplier")
+"""Types whose values have parts: nothing but a value read from a field of the same type can be written there."""
+COMPUTED = ("formula", "tracking_data")
+"""Types that amoCRM fills itself."""
+
+
+def unwritable(config: Config, account: Account) -> list[str]:
+    """Fields that working rules want to write and can't, each with its place in the file."""
+    fields = {normalise(one.name): one for one in account.fields()}
+    found = []
+    for rule in config.rules:
+        if not rule.works:
+            continue
+        for path, name in names_in(rule.options, rule.path):
+            field_here = fields.get(normalise(name)) if isinstance(name, CustomFieldName) else None
+            if field_here is None or not _is_written(path, name):
+                continue
+            source = _carried_from(path, name, rule, fields)
+            if field_here.type in COMPUTED or (field_here.type in COMPOUND and source != field_here.type):
+                where = place(path[:A_RULE], path[A_RULE:])
+                words = f"поле «{name}» (его тип {field_here.type}) правилу не заполнить; остальное оно сделает"
+                found.append(problem(config.path.name, line_of(config.lines, path), where, words))
+    return list(dict.fromkeys(found))
+
+
+def _is_written(path: KeyPath, name: str) -> bool:
+    """Does this place name a field to be written, not one to be asked or read?"""
+    keys = [step for step in path[A_RULE:] if isinstance(step, str)]
+    if "set_fields" in keys:
+        return keys[-1] == name
+    if "carry_as" in keys:
+        return keys[-1] != name
+    return keys[0] in ("carry_fields", "link_field") or keys[-1] == "link_field"
+
+
+def _carried_from(path: KeyPath, name: str, rule: Rule, fields: Mapping[str, Any]) -> str:
+    """The type of the field whose value is carried into this one; empty if none is."""
+    if "carry_fields" in path:
+        known = fields.get(normalise(name))
+    elif isinstance(rule.options, CarryOver) and "carry_as" in path:
+        old = next((old for old, new in rule.options.carry_as.items() if same_name(new, name)), "")
+        known = fields.get(normalise(old))
+    else:
+        known = None
+    return str(known.type) if known else ""

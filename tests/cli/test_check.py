@@ -6,9 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 from click.testing import Result
 from support.command_line import spoilt
-from support.local_crm import LocalCrm
+from support.local_crm import TOKEN, LocalCrm
+
+from amo_bridge.config.account_fit import fit
+from amo_bridge.config.loader import load
+from amo_bridge.crm.account import Account
+from amo_bridge.runtime.connection import account_client
+from amo_bridge.storage.accounts import KnownNames, key_of
+from amo_bridge.storage.database import Store
 
 Run = Callable[..., Result]
 
@@ -97,3 +105,45 @@ def test_an_unpaid_account(connected: LocalCrm, run: Run) -> None:
     connected.fault("unpaid_402")
     told = run("check")
     assert (told.exit_code, "не оплачен" in told.stderr) == (3, True)
+
+
+def test_rules_that_are_off_are_not_compared(connected: LocalCrm, run: Run, tmp_path: Path) -> None:
+    config = spoilt(tmp_path, ("Продажи / Новый клиент", "Продажи / Никакой"))
+    assert run("check", config=config).exit_code == 2
+    config.write_text(config.read_text("utf-8").replace("enabled = true", "enabled = false"), "utf-8")
+    assert run("check", config=config).exit_code == 0
+
+
+def test_missing_names_tell_of_provision(connected: LocalCrm, run: Run, tmp_path: Path) -> None:
+    told = run("check", config=spoilt(tmp_path, ("roistat", "roystat")))
+    assert "чего аккаунту не хватает, создаст amo-bridge provision" in told.stderr
+
+
+def test_what_was_renamed_is_told_and_written_into_the_file(connected: LocalCrm, run: Run, tmp_path: Path) -> None:
+    config = spoilt(tmp_path)
+    bridge = load(config, {"AMO_BRIDGE_ACCOUNT_URL": connected.url, "AMO_BRIDGE_DATA": str(tmp_path / "data")})
+    account = Account.read(account_client(bridge, {"AMO_BRIDGE_TOKEN": TOKEN}))
+    store = Store.at("", bridge.data_folder)
+    store.prepare()
+    KnownNames(store, key_of(store, account, connected.url)).remember(fit(bridge, account).found)
+    store.close()
+    stage = account.stage("Продажи / Бриф получен")
+    answer = requests.patch(
+        f"{connected.url}/api/v4/leads/pipelines/{stage.pipeline_id}/statuses/{stage.status_id}",
+        json={"name": "Бриф у нас"},
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        timeout=30,
+    )
+    assert answer.ok, answer.text
+    told = run("check", config=config)
+    assert told.exit_code == 0
+    assert "«Продажи / Бриф получен» в amoCRM теперь «Продажи / Бриф у нас»" in told.stderr
+    before = config.read_text("utf-8")
+    told = run("check", "--fix", config=config)
+    assert told.exit_code == 0
+    assert "Заменено в файле: «Продажи / Бриф получен» → «Продажи / Бриф у нас»" in told.output
+    after = config.read_text("utf-8")
+    assert '"Продажи / Бриф получен"' not in after
+    changed = [pair for pair in zip(before.split("\n"), after.split("\n"), strict=True) if pair[0] != pair[1]]
+    assert all(old.replace("Бриф получен", "Бриф у нас") == new for old, new in changed)
+    assert "теперь" not in run("check", config=config).stderr

@@ -10,7 +10,7 @@ import pytest
 from support.config_text import GOOD, loaded
 from support.pages import agency
 
-from amo_bridge.config.account_fit import Fit, KnownIds, fit, unknown_names
+from amo_bridge.config.account_fit import Fit, KnownIds, fit, unknown_names, unwritable
 from amo_bridge.config.files import with_new_names
 from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account, Option
@@ -213,3 +213,31 @@ def test_the_file_keeps_what_can_not_be_found_in_it(tmp_path: Path) -> None:
     found = fitted(tmp_path, renamed("Дорого", "Слишком дорого", "loss_reasons"))
     other = "[bridge]\ndata = 'Дорого'  # не причина\n"
     assert with_new_names(other, found.renamed) == other
+
+
+@pytest.mark.parametrize(
+    ("kinds", "names"),
+    [
+        ({}, []),
+        ({"Бриф": "file"}, ["Бриф"]),
+        ({"Тема запроса": "legal_entity"}, ["Тема запроса"]),
+        ({"Тема запроса": "legal_entity", "Цели проекта": "legal_entity"}, []),
+        ({"Рекламное агентство": "file"}, []),
+        ({"Рекламное агентство": "formula"}, ["Рекламное агентство"]),
+        ({"Связанная сделка": "linked_entity"}, ["Связанная сделка"]),
+    ],
+)
+def test_fields_that_a_rule_wants_to_write_and_can_not(kinds: dict[str, str], names: list[str], tmp_path: Path) -> None:
+    """Set: «Бриф»; carried as: «Цели проекта» → «Тема запроса»; carried: «Рекламное агентство»; the link."""
+    text = GOOD.replace(
+        'note = "Дальше здесь',
+        'carry_fields = ["Рекламное агентство"]\ncarry_as = { "Цели проекта" = "Тема запроса" }\n'
+        'link_field = "Связанная сделка"\nnote = "Дальше здесь',
+    )
+    text += (
+        '\n[handlers.filled_field_starts_deeds.brief]\nenabled = true\nfields = ["Источник"]\n'
+        'do = { set_fields = { "Бриф" = "есть" } }\n'
+    )
+    fields = tuple(replace(one, type=kinds.get(one.name, one.type)) for one in agency().all_fields)
+    found = unwritable(loaded(tmp_path, text), replace(agency(), all_fields=fields))
+    assert [words.split("поле «")[1].split("»")[0] for words in found] == names
