@@ -50,7 +50,7 @@ from amo_bridge.intake.reception import (
     settings_of,
 )
 from amo_bridge.intake.repository import IntakeAddresses
-from amo_bridge.intake.request import VendorRequest, VendorSettings
+from amo_bridge.intake.request import PATH_SECRET, VendorRequest, VendorSettings
 from amo_bridge.intake.telephony import NOVOFON_TEMPLATE
 from amo_bridge.runtime.connection import tokens
 
@@ -115,8 +115,6 @@ def _show(replayed: ReplayResult) -> None:
 #
 # The file is JSON: ``vendor``, ``method``, ``query``, ``headers``, ``body_file`` beside it, and ``secrets``, by which
 # the request is proven. A ``method`` in brackets («(answer of Graph)», «(IMAP)») was fetched, not posted.
-
-PATH_SECRET = "path_token"
 
 
 class NotSaved(Exception):

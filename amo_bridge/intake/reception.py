@@ -77,6 +77,9 @@ class Vendor:
 
 
 _TILDA_KEY = SecretName(sites.TILDA_KEY, "AMO_BRIDGE_INTAKE_TILDA_KEY", "ключ API из настроек вебхука Тильды")
+_FORM_WORD = SecretName(
+    sites.FORM_WORD, "AMO_BRIDGE_INTAKE_FORM_TOKEN", "слово, которое шлёт плагин формы: в поле, заголовке или адресе"
+)
 _VK = (
     SecretName(social.VK_SECRET, "AMO_BRIDGE_INTAKE_VK_SECRET", "секретный ключ Callback API сообщества"),
     SecretName(social.VK_CONFIRMATION, "AMO_BRIDGE_INTAKE_VK_CONFIRMATION", "строка, которую должен вернуть сервер"),
@@ -95,18 +98,27 @@ VENDORS: Mapping[str, Vendor] = {
             name="tilda",
             title="Тильда",
             parse=sites.of_tilda,
-            proof=sites.prove_tilda,
+            proof=sites.prove_form,
             check=sites.check_tilda,
             secrets=(_TILDA_KEY,),
             kept=("Content-Type", "Referer"),
             repeats=True,
             is_path_the_proof=True,
         ),
-        Vendor(name="elementor", title="Elementor", parse=sites.of_elementor, largest=LARGEST_WITH_FILES),
+        Vendor(
+            name="elementor",
+            title="Elementor",
+            parse=sites.of_elementor,
+            largest=LARGEST_WITH_FILES,
+            proof=sites.prove_form,
+            secrets=(_FORM_WORD,),
+        ),
         Vendor(
             name="cf7",
             title="Contact Form 7",
             parse=sites.of_cf7,
+            proof=sites.prove_form,
+            secrets=(_FORM_WORD,),
             methods=("POST", "GET", "PUT"),
             largest=LARGEST_WITH_FILES,
         ),
@@ -126,6 +138,8 @@ VENDORS: Mapping[str, Vendor] = {
             name="mapped",
             title="Любая форма или JSON",
             parse=sites.of_any,
+            proof=sites.prove_form,
+            secrets=(_FORM_WORD,),
             check=sites.check_form,
             accepted=VendorAnswer(200, '{"ok": true}', JSON),
             methods=("POST", "GET", "PUT"),
@@ -338,7 +352,7 @@ def receive(vendor: Vendor, request: VendorRequest, settings: VendorSettings, *,
         verdict = vendor.proof(request, settings)
     except UnreadableBody as error:
         return Reception("unproven", accepted(vendor, settings), f"тело не читается: {error}")
-    except Exception as error:  # noqa: BLE001 - a vendor repeats or gives up on 500; it is told, answered and kept
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         return Reception("unproven", accepted(vendor, settings), f"{BUG}: {type(error).__name__}")
     if verdict == "closed":
         return Reception("closed", UNKNOWN, CLOSED)

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from email.parser import BytesParser
@@ -20,6 +20,8 @@ from werkzeug.http import parse_options_header
 
 from amo_bridge.intake.model import EnquiryFile
 
+PATH_SECRET = "path_token"
+"""The name of the secret end of an address among a saved request's secrets."""
 MOST_FIELDS = 1_000
 DEEPEST = 20
 # Old Russian sites; whatever fits neither is windows-1251, in which every byte but one is a letter.
@@ -405,6 +407,11 @@ class SecretName:
 def md5_hex(data: bytes) -> str:
     """MD5, where a vendor signs by it."""
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def any_is(value: str, secrets: Iterable[str]) -> bool:
+    """Is it one of these secrets? All are compared."""
+    return any([same(value, secret) for secret in secrets])
 
 
 def any_value_is(secret: str, values: Mapping[str, str]) -> bool:

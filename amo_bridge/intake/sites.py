@@ -10,15 +10,16 @@ from urllib.parse import unquote, urlsplit
 from amo_bridge.intake.contacts import Person, cookies_of, note, person_in, utm_of
 from amo_bridge.intake.model import Enquiry, EnquiryFile, NoEnquiry, Outcomes, digest
 from amo_bridge.intake.request import (
+    PATH_SECRET,
     FormFields,
     UnreadableBody,
     VendorRequest,
     VendorSettings,
     Verdict,
+    any_is,
     any_value_is,
     fields_of,
     integer,
-    same,
     subtree,
 )
 
@@ -27,6 +28,7 @@ from amo_bridge.intake.request import (
 # None of them numbers its enquiries, so the key is made of the form, the contacts, the words and the minute.
 
 SITE = "site"
+FORM_WORD = "form_token"
 WITHOUT_WORDS = "Заявка без слов"
 EMPTY = "форма пустая: ни контактов, ни слов"
 TRAP = "заполнена ловушка для роботов"
@@ -90,7 +92,9 @@ def enquiry_of_form(
     more: Iterable[str] = (),
 ) -> Enquiry | None:
     """The enquiry; None if nobody and nothing is in it. ``moment``: the form's own time, else the minute it came."""
-    person = person_in(fields.values, settings, without=without, kinds=kinds or {})
+    words_of_proof = [word for word in settings.secrets.values() if word]
+    values = {key: value for key, value in fields.values.items() if not any_is(value.strip(), words_of_proof)}
+    person = person_in(values, settings, without=without, kinds=kinds or {})
     cookies = fields.get("cookies")
     utm, roistat = cookies_of(cookies) if cookies else ({}, "")
     words = note([*more, *person.lines], fields.files)
@@ -129,6 +133,19 @@ def _is_too_quick(fields: FormFields, request: VendorRequest, settings: VendorSe
     opened = integer(fields.get(settings.began_field)) if settings.began_field else 0
     opened = opened // 1000 if opened > 100_000_000_000 else opened
     return bool(opened) and 0 <= request.received_at - opened < settings.least_seconds
+
+
+def prove_form(request: VendorRequest, settings: VendorSettings) -> Verdict:
+    """Builders of sites send a word of ours along: as a field, a header or in the address, under any name. Without such
+    a word the secret address is the proof."""
+    words = [word for name, word in settings.secrets.items() if word and name != PATH_SECRET]
+    if not words:
+        return "proven"
+    places = [request.headers, request.arguments]
+    with suppress(UnreadableBody):
+        places.append(fields_of(request).values)
+    found = [any([any_value_is(word, place) for place in places]) for word in words]
+    return "proven" if all(found) else "wrong"
 
 
 def from_own_site(request: VendorRequest, settings: VendorSettings) -> Verdict:
@@ -262,17 +279,6 @@ TILDA = "tilda"
 TILDA_KEY = "tilda_key"
 
 
-def prove_tilda(request: VendorRequest, settings: VendorSettings) -> Verdict:
-    """Without a key of its own the secret address is the proof, as Tilda allows."""
-    key = settings.secrets.get(TILDA_KEY, "")
-    if not key:
-        return "proven"
-    places = [request.headers, request.arguments]
-    with suppress(UnreadableBody):
-        places.append(fields_of(request).values)
-    return "proven" if any([any_value_is(key, place) for place in places]) else "wrong"
-
-
 def check_tilda(request: VendorRequest, settings: VendorSettings) -> str | None:
     """Tilda posts ``test=test`` when a webhook is added."""
     try:
@@ -287,12 +293,7 @@ def of_tilda(request: VendorRequest, settings: VendorSettings) -> Outcomes:
     fields = fields_of(request)
     if is_trapped(fields, settings):
         return [NoEnquiry(TRAP)]
-    secret = settings.secrets.get(TILDA_KEY, "")
-    own = {
-        key: value
-        for key, value in fields.values.items()
-        if not key.startswith("payment[") and key != "payment" and not (secret and same(value.strip(), secret))
-    }
+    own = {key: value for key, value in fields.values.items() if key.partition("[")[0] != "payment"}
     transaction = fields.get("tranid")
     enquiry = enquiry_of_form(
         FormFields(own, fields.files), request, settings,

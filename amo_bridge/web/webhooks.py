@@ -19,7 +19,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from amo_bridge.errors import ConfigError, StoreUnavailable
-from amo_bridge.intake.reception import KEPT, VENDORS, receive, settings_of
+from amo_bridge.intake.reception import BUG, KEPT, VENDORS, receive, settings_of
 from amo_bridge.intake.repository import IntakeAddress, ReceivedRequest
 from amo_bridge.intake.request import VendorRequest, VendorSettings
 from amo_bridge.runtime.account import AccountRuntime
@@ -232,6 +232,8 @@ def _take(bridge: AccountRuntime, address: IntakeAddress) -> Response:
         received = ReceivedRequest(address, came, reception.key, kind == "broken", reception.why)
         if not bridge.intake.put(received):
             kind = "repeated"
+    if reception.why.startswith(BUG):
+        log.error("request of a vendor not understood", vendor=vendor.name, why=reception.why)
     log.info("request of a vendor answered", vendor=vendor.name, kind=kind, why=reception.why)
     answer = Response(
         reception.answer.body,

@@ -307,3 +307,28 @@ def test_a_cart_is_told_in_words(is_json: bool) -> None:
     assert enquiry.text.splitlines() == [
         "Заказ 15", "Аудит (Срок: Срочно) × 2 = 400", "Лого", "Сумма заказа: 450", "Промокод: ЛЕТО",
     ]  # fmt: skip
+
+
+# --- a word of ours that the builder sends along --------------------------------------------------------------------
+
+WORD = {"form_token": "our-word", "path_token": "path-token"}
+
+
+@pytest.mark.parametrize("vendor", ["cf7", "elementor", "mapped"])
+@pytest.mark.parametrize(
+    ("headers", "field", "query", "status"),
+    [
+        ({"X-Form-Token": "our-word"}, "", "", 200),
+        ({}, "our-word", "", 200),
+        ({}, "", "t=our-word", 200),
+        ({"X-Form-Token": "wrong"}, "", "", 403),
+        ({}, "", "", 403),
+    ],
+)
+def test_a_word_that_is_set_must_come_and_is_never_told(
+    vendor: str, headers: dict[str, str], field: str, query: str, status: int
+) -> None:
+    body = {"your-name": "Глеб", "tel-1": "89000000041", "word": field}
+    reception = post(vendor, body, headers=headers, query=query, secrets=WORD)
+    assert reception.answer.status == status
+    assert status == 403 or "our-word" not in enquiry_in(reception).text

@@ -50,8 +50,15 @@ def post(
     is_json = isinstance(body, Mapping | list)
     raw = json.dumps(body).encode() if is_json else body.encode() if isinstance(body, str) else bytes(body)
     told = {"Content-Type": kind or ("application/json" if is_json else FORM), **(headers or {})}
+    # Each vendor knows its own secrets only.
+    own = {name: value for name, value in secrets.items() if secrets is not SECRETS or name in names_of(vendor)}
     request = VendorRequest(method, raw, query, told, path_secret=PATH, received_at=1_796_000_000.0)
-    return receive(VENDORS[vendor], request, VendorSettings(secrets=secrets, **settings), path_secret=path_secret)
+    return receive(VENDORS[vendor], request, VendorSettings(secrets=own, **settings), path_secret=path_secret)
+
+
+def names_of(vendor: str) -> set[str]:
+    """The secrets that a vendor has."""
+    return {secret.name for secret in VENDORS[vendor].secrets}
 
 
 def form(**fields: str) -> str:
