@@ -28,6 +28,7 @@ from amo_bridge.rules import (
     TaskSpec,
     TaskTypeName,
     Text,
+    Until,
     handler,
     same_name,
 )
@@ -40,6 +41,7 @@ class DateFieldSetsTask(Conditional):
     to: PersonName
     type: TaskTypeName | None = None
     due_shift: str = ""
+    until: Until | None = None
     when_emptied: Literal["close", "keep"] = "close"
 
     @field_validator("due_shift")
@@ -49,7 +51,8 @@ class DateFieldSetsTask(Conditional):
         return shift
 
     def task_for(self, field: str) -> TaskSpec:
-        return TaskSpec(text=self.text, to=self.to, due=Due.of_field(field, self.due_shift), type=self.type)
+        due = Due.of_field(field, self.due_shift)
+        return TaskSpec(text=self.text, to=self.to, due=due, type=self.type, until=self.until)
 
 
 @handler(on=(FieldChanged, StageEntered), options=DateFieldSetsTask, needs={"own_tasks"})

@@ -2,7 +2,7 @@
 
 Asked when the deal comes to one of ``stages``, or, with ``after_task``, when a task whose text begins so is finished
 there (with one of ``after_answer``, if given). Does nothing if the field is filled, the task is open already, the deal
-is elsewhere, or the condition of ``when`` does not hold. A deal that leaves keeps the task.
+is elsewhere, or the condition of ``when`` does not hold. A deal that leaves keeps the task unless ``until`` says so.
 Covers A61 («Дата принятия решения»), A78 («Ответственный со стороны клиента»); C3.
 """
 
@@ -25,11 +25,13 @@ from amo_bridge.rules import (
     Skip,
     StageName,
     TaskTypeName,
+    Until,
     begins_with,
     comment_after,
     handler,
     new_tasks_only,
     same_name,
+    task_ends,
 )
 
 PLACE = "{field}"
@@ -45,6 +47,7 @@ class EmptyFieldIsAskedFor(Conditional):
     to: PersonName = PersonName("manager")
     due: Due = Due.parse("1 working day")
     type: TaskTypeName | None = None
+    until: Until | None = None
 
 
 @handler(on=(StageEntered, FieldChanged, TaskAnswered), options=EmptyFieldIsAskedFor, needs={"own_tasks"})
@@ -75,9 +78,14 @@ def _not_the_moment(event: StageEntered | TaskAnswered, options: EmptyFieldIsAsk
 
 
 def _question(name: FieldName, deal: Deal, options: EmptyFieldIsAskedFor) -> CreateTask:
-    text = options.text.replace(PLACE, name)
     return CreateTask(
-        deal_id=deal.id, text=text, to=options.to, due=options.due, task_type=options.type, slot=str(name)
+        deal_id=deal.id,
+        text=options.text.replace(PLACE, name),
+        to=options.to,
+        due=options.due,
+        task_type=options.type,
+        slot=str(name),
+        until=task_ends(options.until),
     )
 
 

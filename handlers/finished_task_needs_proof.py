@@ -87,6 +87,8 @@ class FinishedTaskNeedsProof(Options):
 def finished_task_needs_proof(event: Done, deal: Deal, options: FinishedTaskNeedsProof) -> Skip | Withheld:
     if not any(begins_with(event.text, beginning) for beginning in options.tasks):
         return Skip(f"задача «{event.text}» подтверждения не требует")
+    if isinstance(event, TaskFinished) and event.by_bridge:
+        return Skip("задачу закрыл мост, подтверждать нечего")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» подтверждения не нужно")
     if set(options.may) & set(event.user_is):

@@ -41,6 +41,7 @@ class LastTaskBringsNextStep(Conditional, WhichTasks):
     on=TaskFinished,
     options=LastTaskBringsNextStep,
     needs={"open_tasks", "finished_tasks", "own_tasks", "own_acts", "files"},
+    tasks_until="stage left",
 )
 def last_task_brings_next_step(
     event: TaskFinished, deal: Deal, options: LastTaskBringsNextStep

@@ -49,7 +49,7 @@ class MissedCallMovesDeal(Options):
     talk_seconds: Annotated[int, Field(ge=1)] = 30
 
 
-@handler(on=CallLogged, options=MissedCallMovesDeal, needs={"calls", "contacts", "own_tasks"})
+@handler(on=CallLogged, options=MissedCallMovesDeal, needs={"calls", "contacts", "own_tasks"}, tasks_until="stage left")
 def missed_call_moves_deal(event: CallLogged, deal: Deal, options: MissedCallMovesDeal) -> Skip | list[Action]:
     if is_talk(event, options.talk_seconds):
         concerns = _waiting(deal) or (event.direction == "out" and deal.is_on(options.stages))

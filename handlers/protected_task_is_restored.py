@@ -68,6 +68,8 @@ def protected_task_is_restored(
 
 def _finished(event: TaskFinished | TaskAnswered, deal: Deal, options: ProtectedTaskIsRestored) -> Skip | Withheld:
     """What was finished without its file is not finished, for no rule."""
+    if isinstance(event, TaskFinished) and event.by_bridge:
+        return Skip("задачу закрыл мост")
     if options.file is None or options.file.is_there(deal):
         return Skip("задача закрыта как надо")
     missing = f"нет файла «{options.file.wanted(deal)}»"

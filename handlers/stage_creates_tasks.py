@@ -33,7 +33,7 @@ class StageCreatesTasks(Conditional):
     tasks: Annotated[tuple[TaskSpec, ...], Field(min_length=1)]
 
 
-@handler(on=StageEntered, options=StageCreatesTasks, needs={"own_tasks"})
+@handler(on=StageEntered, options=StageCreatesTasks, needs={"own_tasks"}, tasks_until="stage left")
 def stage_creates_tasks(event: StageEntered, deal: Deal, options: StageCreatesTasks) -> Skip | list[Action | Waiting]:
     if event.stage != deal.stage.key:
         return Skip("сделка уже ушла с этого этапа")

@@ -47,6 +47,7 @@ class StageNeedsTask(Conditional):
     on=(StageEntered, TaskAdded, TaskUpdated, TaskCompleted, TaskDeleted),
     options=StageNeedsTask,
     needs={"open_tasks"},
+    tasks_until="stage left",
 )
 def stage_needs_task(event: Heard, deal: Deal, options: StageNeedsTask) -> Skip | list[Action]:
     if not deal.is_on(options.stages):

@@ -34,7 +34,9 @@ class TalkAsksForNote(Options):
     talk_seconds: Annotated[int, Field(ge=1)] = 30
 
 
-@handler(on=(CallLogged, NoteAdded), options=TalkAsksForNote, needs={"own_tasks", "notes", "calls"})
+@handler(
+    on=(CallLogged, NoteAdded), options=TalkAsksForNote, needs={"own_tasks", "notes", "calls"}, tasks_until="never"
+)
 def talk_asks_for_note(event: CallLogged | NoteAdded, deal: Deal, options: TalkAsksForNote) -> Skip | list[Action]:
     if isinstance(event, NoteAdded):
         if why := says_nothing(event, options.letters):

@@ -43,7 +43,7 @@ class TaskAnswerDecides(Conditional):
     ask_again: TaskSpec | None = None
 
 
-@handler(on=TaskAnswered, options=TaskAnswerDecides, needs={"own_tasks"})
+@handler(on=TaskAnswered, options=TaskAnswerDecides, needs={"own_tasks"}, tasks_until="stage left")
 def task_answer_decides(event: TaskAnswered, deal: Deal, options: TaskAnswerDecides) -> Decided:
     if not begins_with(event.text, options.task):
         return Skip(f"задача «{event.text}» не та, чьего ответа ждёт правило")

@@ -77,7 +77,13 @@ def _steps(deal: Deal, options: StageLadder, times: Times) -> Iterator[Step]:
                 yield planned
 
 
-@schedule(options=StageLadder, steps=_steps, on=(StageEntered,), needs={"own_tasks", "own_steps", "touches"})
+@schedule(
+    options=StageLadder,
+    steps=_steps,
+    on=(StageEntered,),
+    needs={"own_tasks", "own_steps", "touches"},
+    tasks_until="stage left",
+)
 def stage_ladder(event: StepDue | StageEntered, deal: Deal, options: StageLadder) -> Skip | list[Action]:
     if isinstance(event, StageEntered):
         return on_leaving(event, deal, (*options.stages, *options.goes_on), options.on_leave)

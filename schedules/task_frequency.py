@@ -76,6 +76,7 @@ def _steps(deal: Deal, options: TaskFrequency, times: Times) -> Iterator[Step]:
     steps=_steps,
     needs={"own_tasks", "open_tasks", "finished_tasks", "touches"},
     recurs=always,
+    tasks_until="stage left",
 )
 def task_frequency(event: StepDue, deal: Deal, options: TaskFrequency) -> Skip | list[Action]:
     assert event.at is not None

@@ -204,7 +204,7 @@ class TaskObserver:
         if now is None:
             return
         if isinstance(event, TaskCompleted):
-            yield TaskFinished(**self._common(event, now, deal))
+            yield TaskFinished(by_bridge=_is_by_bridge(event), **self._common(event, now, deal))
         is_reported = isinstance(event, TaskCompleted) or _has_result(event)
         if is_reported and now.is_completed and now.result and not _is_by_bridge(event):
             yield TaskAnswered(result=now.result, **self._common(event, now, deal))

@@ -19,10 +19,21 @@ from amo_bridge.engine.data_loader import DataLoader
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.gates import Explanation, escalate, explanations_to_close, is_explained, merge_refusals
 from amo_bridge.engine.resolver import Resolver
+from amo_bridge.engine.task_ends import EndingTask, ends_of, finished_tasks, removed_rule
 from amo_bridge.engine.waiting import WaitingEvent
 from amo_bridge.errors import BridgeError
 from amo_bridge.events import Event, StageEntered
-from amo_bridge.rules.actions import Action, CreateTask, Decision, Person, RollBack, Skip, Waiting, Withheld
+from amo_bridge.rules.actions import (
+    Action,
+    CreateTask,
+    Decision,
+    FinishTask,
+    Person,
+    RollBack,
+    Skip,
+    Waiting,
+    Withheld,
+)
 from amo_bridge.rules.deal import DataNeed, Deal, Missing, NotLoaded
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.accounts import RestoredCopy
@@ -57,8 +68,9 @@ class EvaluationContext:
 
     ``queue_key``: the key of the queued event among them. ``before``: the deal as it was last known.
     ``count_rollbacks``: how often it was rolled back from where it is, within the last hour; ``explanations``: the open
-    tasks about that. ``restored_copy``: the store was restored from it, what happened before is not acted on.
-    ``waiting``: what rules wait with until the deal has changed; only where it may have.
+    tasks about that. ``ending_tasks``: the open tasks that rules set, with what ends them. ``restored_copy``: the store
+    was restored from it, what happened before is not acted on. ``waiting``: what rules wait with until the deal has
+    changed; only where it may have.
     """
 
     events: tuple[Event, ...]
@@ -68,8 +80,20 @@ class EvaluationContext:
     before: DealRecord | None = None
     count_rollbacks: Callable[[], int] = lambda: 0
     explanations: Callable[[], Sequence[Explanation]] = lambda: ()
+    ending_tasks: Sequence[EndingTask] = ()
     restored_copy: RestoredCopy | None = None
     waiting: Sequence[WaitingEvent] = ()
+
+    @property
+    def is_move_judged(self) -> bool:
+        """Is the deal, by the fresh read, no further than it was known to be or is seen to come by these events?"""
+        if any(isinstance(event, StageEntered) for event in self.events):
+            return True
+        before = self.before
+        return before is not None and (before.pipeline_id, before.status_id) == (
+            self.record.pipeline_id,
+            self.record.status_id,
+        )
 
 
 class RuleAnswer(NamedTuple):
@@ -107,7 +131,8 @@ class EarlyAnswers:
 
 
 class Dispatcher:
-    """``rules``: disabled ones are left out. ``opt_out_tag``: on a deal with this tag no rule is evaluated.
+    """``rules``: disabled ones only close the tasks that they set before. ``opt_out_tag``: on a deal with this tag no
+    rule is evaluated.
 
     ``max_rollbacks``: after so many within an hour a deal stays where a person put it, and ``tell`` gets a task.
     """
@@ -125,7 +150,8 @@ class Dispatcher:
         tell: Person | None = None,
     ) -> None:
         self._clock = clock
-        self._rules = [rule for rule in rules if rule.enabled]
+        self._known = {rule.name: rule for rule in rules}
+        self._rules = [rule for rule in self._known.values() if rule.enabled]
         self._resolver = resolver
         self._account = account
         self._dry_run = dry_run
@@ -208,7 +234,7 @@ class Dispatcher:
                 verdicts.append(_without_repeats(verdict, done))
         if not refusing:
             verdicts += (_without_repeats(verdict, done) for verdict in self._reconsidered(context, data))
-        return verdicts
+        return self._with_ended_tasks(verdicts, after)
 
     def _reconsidered(self, context: EvaluationContext, data: DataLoader) -> Iterator[Verdict]:
         """What rules decide now about events with which they wait, if they do not wait any longer.
@@ -341,7 +367,7 @@ class Dispatcher:
         at = now or verdict.event.at or context.record.updated_at
         try:
             effects = tuple(
-                effect
+                self._with_end(effect, action, actions, answer)
                 for action in actions
                 for effect in self._resolver.effects(action, answer.deal, context.record, at)
             )
@@ -353,6 +379,37 @@ class Dispatcher:
             return replace(verdict, outcome="skipped", reason="всё уже так, как надо")
         outcome: Outcome = "would_act" if self._is_dry(verdict.rule) else "acts"
         return replace(verdict, outcome=outcome, effects=effects)
+
+    def _with_end(self, effect: Effect, action: Action, actions: Iterable[Action], answer: RuleAnswer) -> Effect:
+        """The effect; that of a new task says what ends the task."""
+        if not isinstance(action, CreateTask):
+            return effect
+        ends = ends_of(action, actions, answer.verdict.rule, answer.deal, self._account)
+        return replace(effect, extra={**effect.extra, "until": ends.to_json()}) if ends else effect
+
+    # --- tasks that end ---
+
+    def _with_ended_tasks(self, verdicts: list[Verdict], context: EvaluationContext) -> list[Verdict]:
+        """The verdicts, with what closes the tasks that have reached their end; each by the rule that set it.
+
+        It counts on the deal as it is: an end that was missed is found by the next event. Lateness does not matter.
+        """
+        copy = context.restored_copy
+        is_silent = context.deal.has_tag(self._opt_out_tag) or (copy and copy.covers(context.record.updated_at))
+        if is_silent or not context.events:
+            return verdicts
+        closed = finished_tasks(effect.body for one in verdicts if one.outcome == "acts" for effect in one.effects)
+        for task in context.ending_tasks:
+            reached = task.ends.reached(
+                context.deal, context.events, self._account, is_move_judged=context.is_move_judged
+            )
+            if reached and task.task_id not in closed:
+                reason, event = reached
+                rule = self._known.get(task.rule) or removed_rule(task.rule)
+                action = FinishTask(deal_id=context.deal.id, task_id=task.task_id, result=reason)
+                effects = self._resolver.effects(action, context.deal, context.record, context.record.updated_at)
+                _add_effects(verdicts, rule, event, context.queue_key, effects, is_dry=self._is_dry(rule))
+        return verdicts
 
     def _is_dry(self, rule: Rule) -> bool:
         return self._dry_run or rule.dry_run
@@ -402,6 +459,19 @@ def _checked(decision: Decision) -> Skip | RollBack | Withheld | Sequence[Action
         raise TypeError(f"обработчик вернул {decision!r}, а нужны действия или Skip")
     is_waiting = bool(actions) and all(isinstance(action, Waiting) for action in actions)
     return Waiting(actions[0].reason) if is_waiting else actions
+
+
+def _add_effects(
+    verdicts: list[Verdict], rule: Rule, event: Event, queue_key: str, effects: Sequence[Effect], *, is_dry: bool
+) -> None:
+    """Add to what the rule does on this event, or make it act where it had nothing to do."""
+    outcome: Outcome = "would_act" if is_dry else "acts"
+    for number, verdict in enumerate(verdicts):
+        if (verdict.rule.name, verdict.event) == (rule.name, event) and verdict.outcome in ("skipped", outcome):
+            verdicts[number] = replace(verdict, outcome=outcome, reason="", effects=(*verdict.effects, *effects))
+            return
+    # A key of its own: the rule may have failed on this event, and may do something on it when that is repeated.
+    verdicts.append(Verdict(rule, event, f"{event.event_key(queue_key)}|end", outcome, effects=tuple(effects)))
 
 
 def _without_repeats(verdict: Verdict, done: set[str]) -> Verdict:

@@ -306,7 +306,8 @@ class Outbox:
     def _made_row(self, row: Sendable, entity_id: int, now: float) -> dict[str, Any]:
         """By this row of ``made`` a rule finds again what it has created."""
         origin = {"rule": row.rule, "deal_id": row.deal_id, "slot": row.payload["slot"], "kind": row.kind}
-        return {"account": self._account, **origin, "entity_id": entity_id, "at": now}
+        ends = {"until": row.payload.get("until"), "text": row.body.get("text")}
+        return {"account": self._account, **origin, "entity_id": entity_id, "at": now, **ends}
 
     def _release(self, connection: Connection, done: Mapping[int, tuple[int | None, str]]) -> None:
         """Make ready what waited for these, with their ids and addresses filled in."""

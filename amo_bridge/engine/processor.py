@@ -28,6 +28,7 @@ from amo_bridge.engine.event_queue import ANSWER_DELAY_SECONDS, OpenEvents
 from amo_bridge.engine.gates import RollbackHistory
 from amo_bridge.engine.recorder import BatchResult, ProcessedEvent, Recorder
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
+from amo_bridge.engine.task_ends import EndingTasks
 from amo_bridge.engine.waiting import WaitingEvent, WaitingEvents
 from amo_bridge.errors import BridgeError, UnknownName
 from amo_bridge.events import (
@@ -35,6 +36,7 @@ from amo_bridge.events import (
     DealDeleted,
     DealReported,
     Event,
+    FileAttached,
     TaskAnswered,
     TaskDeleted,
     TaskReported,
@@ -94,12 +96,13 @@ BATCH_SIZE = 1000
 @dataclass
 class _Batch:
     """What one round works on: the events with their rows, the mirror's deals (updated as events are evaluated), the
-    deals freshly read, what rules need besides, and with what they wait."""
+    deals freshly read, their open tasks that have an end, what rules need besides, and with what they wait."""
 
     events: Sequence[tuple[Row[Any], Event]]
     mirrored: dict[int, MirroredDeal]
     fresh: Mapping[int, DealRecord]
     tasks: CurrentTasks
+    ending_tasks: EndingTasks
     data: DataLoader
     result: BatchResult
     waiting: dict[int, list[WaitingEvent]]
@@ -177,24 +180,30 @@ class EventProcessor:
         self._contacts.refresh_reported(event for _, event in events)
         if self._rule_engine.dispatcher.listens_for((CallLogged,)):
             result.calls = self._calls.on_deals((row.id, event) for row, event in events)
-        mirrored = self._mirror.get(deal_id for _, event in events if (deal_id := event.about_deal_id))
-        waiting = self._waiting.of(deal_id for _, event in events if (deal_id := event.about_deal_id))
-        fresh = self._read_fresh((event for _, event in events), mirrored, waiting)
+        deal_ids = {deal_id for _, event in events if (deal_id := event.about_deal_id)}
+        mirrored = self._mirror.get(deal_ids)
+        waiting = self._waiting.of(deal_ids)
+        ending_tasks = EndingTasks.read(self._store, self._account_id, deal_ids)
+        fresh = self._read_fresh((event for _, event in events), mirrored, ending_tasks, waiting)
         engine = self._rule_engine
         context = SourceContext(
             self._client, engine.account, self._store, self._account_id, engine.config.services, engine.people.names_of
         )
         tasks = CurrentTasks(self._client, [event for _, event in events])
-        return _Batch(events, mirrored, fresh, tasks, DataLoader(context, fresh), result, waiting)
+        return _Batch(events, mirrored, fresh, tasks, ending_tasks, DataLoader(context, fresh), result, waiting)
 
     def _read_fresh(
-        self, events: Iterable[Event], mirrored: Mapping[int, MirroredDeal], waiting: Container[int]
+        self,
+        events: Iterable[Event],
+        mirrored: Mapping[int, MirroredDeal],
+        ending_tasks: EndingTasks,
+        waiting: Container[int],
     ) -> dict[int, DealRecord]:
         wanted = {
             deal_id
             for event in events
             if (deal_id := event.about_deal_id)
-            and self._needs_read(event, mirrored.get(deal_id), is_waiting=deal_id in waiting)
+            and self._needs_read(event, mirrored.get(deal_id), ending_tasks, is_waiting=deal_id in waiting)
         }
         if not wanted:
             return {}
@@ -202,7 +211,9 @@ class EventProcessor:
             self._client, sorted(wanted), filter_enabled=self._rule_engine.account.is_api_filter_enabled
         )
 
-    def _needs_read(self, event: Event, known: MirroredDeal | None, *, is_waiting: bool = False) -> bool:
+    def _needs_read(
+        self, event: Event, known: MirroredDeal | None, ending_tasks: EndingTasks, *, is_waiting: bool = False
+    ) -> bool:
         """``is_waiting``: a rule waits until this deal has changed, be it by a write of our own."""
         if isinstance(event, DealDeleted):
             return False
@@ -211,6 +222,8 @@ class EventProcessor:
         if isinstance(event, DealReported) and not self._rule_engine.dispatcher.listens_to(event):
             return known is None or not known.covers(event)
         if isinstance(event, TaskReported) and self._is_watched(event):
+            return True
+        if isinstance(event, FileAttached) and ending_tasks.await_file(event.about_deal_id):
             return True
         return self._rule_engine.dispatcher.listens_to(event)
 
@@ -287,7 +300,7 @@ class EventProcessor:
         """Why no rule has to be evaluated (Russian, for the journal); empty if some have."""
         if isinstance(event, DealDeleted):
             return "сделка удалена"
-        if not self._needs_read(event, known, is_waiting=event.about_deal_id in batch.waiting):
+        if not self._needs_read(event, known, batch.ending_tasks, is_waiting=event.about_deal_id in batch.waiting):
             return "уже учтено" if isinstance(event, DealReported) else "ни одно правило этого не ждёт"
         if record is None:
             return "сделки нет в аккаунте: удалена, объединена или не видна мосту"
@@ -303,6 +316,7 @@ class EventProcessor:
             before=known.record if known else None,
             count_rollbacks=self._rollbacks.counter(record.id, (record.pipeline_id, record.status_id)),
             explanations=self._rollbacks.explanations(record.id),
+            ending_tasks=batch.ending_tasks.of(record.id),
             restored_copy=self._restored_copy,
             waiting=batch.waiting.get(record.id, ()) if isinstance(event, DealReported) else (),
         )

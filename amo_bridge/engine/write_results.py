@@ -22,6 +22,7 @@ from amo_bridge.crm.writes import Written
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.manual_edits import BY_PERSON
 from amo_bridge.engine.outbox import Sendable
+from amo_bridge.engine.task_ends import NEW_TASK, finished_tasks, forget_ends
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event, TaskCompleted
@@ -29,7 +30,6 @@ from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.storage.database import Store
 
-NEW_TASK = "create_task"
 TASK_FIELDS = ("text", "task_type_id", "responsible_user_id")
 """Fields that amoCRM and the mirror name alike."""
 
@@ -49,6 +49,8 @@ class WriteResults:
         # There may be hundreds of new tasks at a time: one statement for all.
         tasks = [_new_task(row.body, written.id, _at(row, written)) for row, written in done if row.kind == NEW_TASK]
         self._tasks.put(connection, tasks)
+        closed = finished_tasks(row.body for row, _ in done if row.kind == "change_task")
+        forget_ends(connection, self._account_id, sorted(closed))
         self._queue(connection, [event for row, written in done if (event := _news(row, written))])
         patched = [row for row, _ in done if row.kind == "patch_deal" and not row.payload.get(BY_PERSON)]
         self._mirror.amend_all(connection, [(row.deal_id, partial(_patched, row=row)) for row in patched])

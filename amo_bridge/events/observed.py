@@ -143,7 +143,10 @@ class TaskObserved(DealObserved):
 
 @dataclass(frozen=True, kw_only=True)
 class TaskFinished(TaskObserved):
-    """A task was finished. Its result may still be to come."""
+    """A task was finished. Its result may still be to come. ``by_bridge``: the bridge has closed it, which is nobody's
+    work."""
+
+    by_bridge: bool = False
 
     @property
     def label(self) -> str:

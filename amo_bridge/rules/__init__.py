@@ -27,7 +27,7 @@ from amo_bridge.rules.deal import (
     Touches,
     stage_is_one_of,
 )
-from amo_bridge.rules.gates import Gate, WantedCall, WantedFile, WhichTasks, says_nothing, says_something
+from amo_bridge.rules.gates import Gate, WantedCall, WhichTasks, says_nothing, says_something
 from amo_bridge.rules.handler import Existing, Options, Step, Times, handler, schedule
 from amo_bridge.rules.ladders import (
     Counted,
@@ -77,10 +77,13 @@ from amo_bridge.rules.options import (
     NoticeSpec,
     OneOrMore,
     TaskSpec,
+    Until,
     Violation,
     ViolationSpec,
+    WantedFile,
     new_tasks_only,
     skip_unless,
+    task_ends,
     waiting_tasks,
 )
 from amo_bridge.rules.service_lines import (
@@ -170,6 +173,7 @@ __all__ = [
     "Times",
     "Touch",
     "Touches",
+    "Until",
     "UserName",
     "Violation",
     "ViolationSpec",
@@ -205,6 +209,7 @@ __all__ = [
     "steered",
     "step_of",
     "task_asking_which",
+    "task_ends",
     "task_on",
     "task_to_read",
     "waiting_tasks",

@@ -22,6 +22,8 @@ __all__ = [
     "CreateDeal",
     "CreateTask",
     "Decision",
+    "FieldFilled",
+    "FileThere",
     "FinishTask",
     "JoinAudience",
     "Lack",
@@ -42,6 +44,7 @@ __all__ = [
     "StopAutoDial",
     "StopSeries",
     "StoreFile",
+    "TaskEnd",
     "Waiting",
     "Withheld",
 ]
@@ -92,10 +95,29 @@ Decision = Skip | Action | Sequence[Action | Waiting] | Withheld
 # --- in amoCRM --------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class FieldFilled:
+    """A task's end: this field of the deal is filled."""
+
+    field: str
+
+
+@dataclass(frozen=True)
+class FileThere:
+    """A task's end: a file of this name is attached to the deal. See ``WantedFile``."""
+
+    named: str | None = None
+    name_starts_with: tuple[str, ...] = ()
+
+
+TaskEnd = Literal["stage left", "deal closed", "never"] | FieldFilled | FileThere
+
+
 @dataclass(frozen=True, kw_only=True)
 class CreateTask(Action):
     """Set a task. ``on``: the deal's card or the card of its main contact. ``slot`` tells the tasks of one rule on one
-    deal apart: by it the rule finds its own task again (``deal.own_tasks``)."""
+    deal apart: by it the rule finds its own task again (``deal.own_tasks``). ``until``: what ends it, whichever comes
+    first; the end of the deal does in any case but «never». None: as the handler says (``tasks_until``)."""
 
     text: str
     to: Person
@@ -103,6 +125,7 @@ class CreateTask(Action):
     task_type: str | None = None
     on: Place = "deal"
     slot: str = ""
+    until: tuple[TaskEnd, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,11 @@ from pydantic import Field, model_validator
 from amo_bridge.dates.due import Due
 from amo_bridge.events import NoteAdded, StageEntered
 from amo_bridge.rules.actions import Lack, RollBack, Skip
-from amo_bridge.rules.deal import AttachedFile, Call, Deal, Note, Task, stage_is_one_of
+from amo_bridge.rules.deal import Call, Deal, Note, Task, stage_is_one_of
 from amo_bridge.rules.handler import Options
-from amo_bridge.rules.option_types import PersonName, StageName, Text
+from amo_bridge.rules.option_types import PersonName, StageName
 from amo_bridge.rules.options import Condition, skip_unless
-from amo_bridge.text.names import begins_with, is_named, starts_with
+from amo_bridge.text.names import begins_with
 
 
 class Gate(Options):
@@ -99,38 +99,6 @@ class WantedCall(Options):
     def in_words(self) -> str:
         """«звонок с записью, разговор от 30 секунд»."""
         return f"звонок{' с записью' if self.recorded else ''}, разговор от {self.seconds} секунд"
-
-
-class WantedFile(Options):
-    """``named``: the whole name of the file, without the extension; ``name_starts_with``: how it may begin as well."""
-
-    named: Text | None = None
-    name_starts_with: tuple[str, ...] = ()
-
-    @model_validator(mode="after")
-    def some_name(self) -> Self:
-        if self.named is None and not self.name_starts_with:
-            raise ValueError(
-                "нужно хотя бы одно из: named (имя файла целиком) или name_starts_with (как оно начинается)"
-            )
-        return self
-
-    def is_there(self, deal: Deal) -> bool:
-        """Is such a file on the deal? amoCRM may know it by a transliterated name."""
-        return any(self.fits(file, deal) for file in deal.files)
-
-    def fits(self, file: AttachedFile, deal: Deal) -> bool:
-        """Is it such a file?"""
-        return any(self._is_name(name, deal) for name in (file.name, file.other_name) if name)
-
-    def wanted(self, deal: Deal) -> str:
-        """The file in words: its name, or the first of its possible beginnings and «…»."""
-        return self.named.for_deal(deal) if self.named is not None else f"{self.name_starts_with[0]} …"
-
-    def _is_name(self, name: str, deal: Deal) -> bool:
-        if self.named is not None and is_named(name, self.named.for_deal(deal)):
-            return True
-        return any(starts_with(name, beginning) for beginning in self.name_starts_with)
 
 
 def _explains(task: Task) -> bool:

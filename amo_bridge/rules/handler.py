@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
@@ -26,6 +26,7 @@ Judge = Callable[[Any, Deal, Any], Decision]
 J = TypeVar("J", bound=Judge)
 
 MARK = "__amo_bridge_handler__"
+TasksUntil = Literal["stage left", "deal closed", "never"]
 
 
 class Options(Strict):
@@ -39,6 +40,8 @@ class Handler:
     ``on``: the events it listens to. ``gate``: it may refuse a move; gates are judged first, and when one rolls the
     deal back the other rules about that move stay silent. ``needs``: what it looks at beside the deal's fields
     (see Deal).
+    ``tasks_until``: what ends a task of its rules that says nothing of its own end: the deal leaves the stages that the
+    task was set for, or is closed, or nothing.
     ``section``: where its blocks stand in the config, and its file among the folders.
     """
 
@@ -52,6 +55,7 @@ class Handler:
     needs: frozenset[DataNeed]
     summary: str
     covers: str
+    tasks_until: TasksUntil = "deal closed"
 
     @property
     def is_about_deals(self) -> bool:
@@ -129,6 +133,7 @@ def handler(
     options: type[Options],
     gate: bool = False,
     needs: Iterable[DataNeed] = (),
+    tasks_until: TasksUntil = "deal closed",
 ) -> Callable[[J], J]:
     """Mark the function that judges: ``(event, deal, options) → action(s) | Skip``.
 
@@ -142,6 +147,7 @@ def handler(
             options=options,
             gate=gate,
             needs=frozenset(needs),
+            tasks_until=tasks_until,
             **described_by_its_file(judge),
         )
         setattr(judge, MARK, made)
@@ -262,8 +268,8 @@ class Schedule(Handler):
 
     section: ClassVar[str] = "schedules"
 
-    steps: StepsOf
-    recurs: Callable[[Any], bool]
+    steps: StepsOf = field(kw_only=True)
+    recurs: Callable[[Any], bool] = field(kw_only=True)
 
 
 def never(options: object) -> bool:
@@ -278,6 +284,7 @@ def schedule(
     on: tuple[type[Event], ...] = (),
     needs: Iterable[DataNeed] = (),
     recurs: Callable[[Any], bool] = never,
+    tasks_until: TasksUntil = "deal closed",
 ) -> Callable[[J], J]:
     """Mark the function that judges, as ``@handler`` does: ``(event, deal, options) → action(s) | Skip``.
 
@@ -290,6 +297,7 @@ def schedule(
             options=options,
             gate=False,
             needs=frozenset(needs),
+            tasks_until=tasks_until,
             steps=steps,
             recurs=recurs,
             **described_by_its_file(judge),

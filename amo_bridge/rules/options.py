@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, field_validator, model_validator
 
 from amo_bridge.dates.due import Due
 from amo_bridge.rules.actions import (
@@ -14,6 +14,8 @@ from amo_bridge.rules.actions import (
     AddTags,
     CreateDeal,
     CreateTask,
+    FieldFilled,
+    FileThere,
     JoinAudience,
     LeaveAudience,
     MoveDeal,
@@ -27,9 +29,10 @@ from amo_bridge.rules.actions import (
     StartSeries,
     StopAutoDial,
     StopSeries,
+    TaskEnd,
     Waiting,
 )
-from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.deal import AttachedFile, Deal
 from amo_bridge.rules.handler import Options
 from amo_bridge.rules.option_types import (
     CustomFieldName,
@@ -47,7 +50,7 @@ from amo_bridge.rules.option_types import (
     Text,
     TextWithNewDeal,
 )
-from amo_bridge.text.names import normalise, same_name
+from amo_bridge.text.names import is_named, normalise, same_name, starts_with
 
 
 class CarryOver(Options):
@@ -197,6 +200,41 @@ class Conditional(Options):
         return Waiting(unmet.reason) if unmet else None
 
 
+# A file on the deal's card.
+
+
+class WantedFile(Options):
+    """``named``: the whole name of the file, without the extension; ``name_starts_with``: how it may begin as well."""
+
+    named: Text | None = None
+    name_starts_with: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def some_name(self) -> Self:
+        if self.named is None and not self.name_starts_with:
+            raise ValueError(
+                "нужно хотя бы одно из: named (имя файла целиком) или name_starts_with (как оно начинается)"
+            )
+        return self
+
+    def is_there(self, deal: Deal) -> bool:
+        """Is such a file on the deal? amoCRM may know it by a transliterated name."""
+        return any(self.fits(file, deal) for file in deal.files)
+
+    def fits(self, file: AttachedFile, deal: Deal) -> bool:
+        """Is it such a file?"""
+        return any(self._is_name(name, deal) for name in (file.name, file.other_name) if name)
+
+    def wanted(self, deal: Deal) -> str:
+        """The file in words: its name, or the first of its possible beginnings and «…»."""
+        return self.named.for_deal(deal) if self.named is not None else f"{self.name_starts_with[0]} …"
+
+    def _is_name(self, name: str, deal: Deal) -> bool:
+        if self.named is not None and is_named(name, self.named.for_deal(deal)):
+            return True
+        return any(starts_with(name, beginning) for beginning in self.name_starts_with)
+
+
 # One thing or several: ``to = "head"`` and ``to = ["head", "manager"]`` mean what they say.
 
 T = TypeVar("T")
@@ -208,6 +246,44 @@ def _as_list(value: Any) -> Any:
 
 OneOrMore = Annotated[tuple[T, ...], BeforeValidator(_as_list), Field(min_length=1)]
 """At least one. In TOML a lone text or table needs no brackets."""
+
+
+# When a task that a rule set ends by itself.
+
+
+class FilledEnd(Options):
+    """``{ filled = "Дата оплаты" }``: the field is filled."""
+
+    filled: FieldName
+
+
+class FileEnd(Options):
+    """``{ file = { name_starts_with = ["Договор"] } }``: such a file is attached."""
+
+    file: WantedFile
+
+
+def _alone_if_never(ends: tuple[Any, ...]) -> tuple[Any, ...]:
+    if "never" in ends and len(ends) > 1:
+        raise ValueError('until = "never" пишется одно: у задачи либо есть срок жизни, либо нет')
+    return ends
+
+
+Until = Annotated[
+    OneOrMore[Literal["stage left", "deal closed", "never"] | FilledEnd | FileEnd], AfterValidator(_alone_if_never)
+]
+"""One end or several, of which the first that comes counts."""
+
+
+def task_ends(until: Until | None) -> tuple[TaskEnd, ...] | None:
+    """As an action has it. None: nothing was said."""
+    return None if until is None else tuple(map(_task_end, until))
+
+
+def _task_end(end: Literal["stage left", "deal closed", "never"] | FilledEnd | FileEnd) -> TaskEnd:
+    if isinstance(end, FilledEnd):
+        return FieldFilled(end.filled)
+    return FileThere(end.file.named, end.file.name_starts_with) if isinstance(end, FileEnd) else end
 
 
 # What goes out past amoCRM: letters, notices, advertising, and who broke the rules.
@@ -249,17 +325,18 @@ class NoticeSpec(Options):
 
 
 class EscalationSpec(Options):
-    """A task for the head, and a notice: ``{ text = "Клиент ждёт больше часа" }``."""
+    """A task for the head, and a notice: ``{ text = "Клиент ждёт больше часа" }``. ``until``: as in TaskSpec."""
 
     text: Text
     to: PersonName = PersonName("head")
     due: Due = Due.parse("end of day")
     urgent: bool = False
+    until: Until | None = None
 
     def for_deal(self, deal: Deal, *, slot: str = "") -> list[Action]:
-        text = self.text.for_deal(deal)
+        text, until = self.text.for_deal(deal), task_ends(self.until)
         return [
-            CreateTask(deal_id=deal.id, text=text, to=self.to, due=self.due, slot=slot),
+            CreateTask(deal_id=deal.id, text=text, to=self.to, due=self.due, slot=slot, until=until),
             Notify(deal_id=deal.id, to=(self.to,), text=text, urgent=self.urgent),
         ]
 
@@ -318,7 +395,8 @@ Violation = Annotated[ViolationSpec, BeforeValidator(_as_clause)]
 class TaskSpec(Options):
     """A task to set: ``{ text = "Согласовать КП", to = "head", due = "1 working day" }``.
 
-    ``on``: on the deal's card, or on the card of its main contact. ``when``: only if the deal is like this.
+    ``on``: on the deal's card, or on the card of its main contact. ``when``: only if the deal is like this. ``until``:
+    when it ends by itself; without it as the handler says.
     """
 
     text: Text
@@ -327,6 +405,7 @@ class TaskSpec(Options):
     type: TaskTypeName | None = None
     on: Literal["deal", "contact"] = "deal"
     when: Condition | None = None
+    until: Until | None = None
 
     def for_deal(self, deal: Deal, *, slot: str = "") -> CreateTask:
         return CreateTask(
@@ -337,6 +416,7 @@ class TaskSpec(Options):
             task_type=self.type,
             on=self.on,
             slot=slot,
+            until=task_ends(self.until),
         )
 
 

@@ -15,6 +15,7 @@ from amo_bridge.dates.due import Due
 from amo_bridge.rules.actions import Action, ChangeTask, CreateTask, FinishTask
 from amo_bridge.rules.deal import Deal, Task
 from amo_bridge.rules.option_types import ContactFieldName, CustomFieldName, PersonName, Strict, TaskTypeName, Text
+from amo_bridge.rules.options import Until, task_ends
 from amo_bridge.text.names import normalise, same_name
 
 MOST_SERVICES = 6
@@ -189,13 +190,15 @@ class LineTask(Strict):
     to: PersonName | None = None
     due: Due
     type: TaskTypeName | None = None
+    until: Until | None = None
 
     def for_line(self, deal: Deal, line: ServiceLine, services: ServicesSection, *, slot: str) -> CreateTask:
         text = self.text.for_deal(deal)
         for place, value in (("ФИО", line.blogger), ("Площадка", line.platform), ("Услуга", line.service)):
             text = text.replace(f"{{{place}}}", value)
         to = self.to or services.responsible_for(line.platform)
-        return CreateTask(deal_id=deal.id, text=text, to=to, due=self.due, task_type=self.type, slot=slot)
+        until = task_ends(self.until)
+        return CreateTask(deal_id=deal.id, text=text, to=to, due=self.due, task_type=self.type, slot=slot, until=until)
 
 
 class BloggerTask(Strict):
@@ -205,10 +208,12 @@ class BloggerTask(Strict):
     to: PersonName
     due: Due
     type: TaskTypeName | None = None
+    until: Until | None = None
 
     def for_blogger(self, deal: Deal, name: str, *, slot: str) -> CreateTask:
         text = self.text.for_deal(deal).replace("{ФИО}", name)
-        return CreateTask(deal_id=deal.id, text=text, to=self.to, due=self.due, task_type=self.type, slot=slot)
+        due, until = self.due, task_ends(self.until)
+        return CreateTask(deal_id=deal.id, text=text, to=self.to, due=due, task_type=self.type, slot=slot, until=until)
 
 
 # Text → service lines, forgiving: the field is edited by hand in amoCRM, by people who never saw this file.

@@ -173,6 +173,9 @@ made = Table(
     Column("kind", String(24), nullable=False),
     Column("entity_id", BigInteger, nullable=False),
     Column("at", Float, nullable=False),
+    # Of a task: what ends it, as JSON (engine/task_ends.py), and the text it was set with.
+    Column("until", Text),
+    Column("text", Text),
     UniqueConstraint("account", "kind", "entity_id"),
 )
 Index("made_by", made.c.account, made.c.deal_id, made.c.rule)

@@ -119,6 +119,19 @@ def test_who_will_pay_gets_an_invoice_and_a_reminder_on_the_day_he_named(team: T
     assert team.tasks(deal)[REMINDER] == (ROMAN, "12.10 12:00")
 
 
+def test_who_has_paid_or_thinks_again_is_not_reminded(team: Team) -> None:
+    paid, _ = team.paid()
+    assert REMINDER not in team.tasks(paid)
+    doubts = team.client()
+    team.fill(doubts, "Клиент оплатит", date_of("2026-10-09"))
+    team.move(doubts, WAITS)
+    assert REMINDER in team.tasks(doubts)
+    team.move(doubts, ASKED)
+    assert team.tasks(doubts) == {}
+    results = {row["text"]: row["result"]["text"] for row in team.office.tasks(doubts)}
+    assert results[REMINDER] == "Сделка ушла с этапа «Ждём оплату»"
+
+
 def test_what_is_paid_goes_to_the_care_department_once(team: Team) -> None:
     deal = team.client()
     team.fill(deal, "Клиент оплатит", date_of("2026-10-09"))

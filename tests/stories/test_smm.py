@@ -365,6 +365,16 @@ def test_a_client_who_refuses_or_does_not_pay_is_lost(agency: Agency, running: i
     assert (agency.office.stage_of(silent), agency.date(silent, START)) == (RENEWED, "13.11.2026"), "he paid after all"
 
 
+def test_a_lost_client_is_not_called_about_a_renewal(agency: Agency, running: int) -> None:
+    agency.comes("2026-11-02T10:00")
+    agency.move(running, RENEWED)
+    assert agency.has(running, RENEWAL), "still a stage of the rule"
+    agency.move(running, LOST)
+    (task,) = [row for row in agency.office.tasks(running) if row["text"].startswith(RENEWAL)]
+    assert (task["is_completed"], task["result"]["text"]) == (True, "Сделка ушла с этапа «Проект запущен»")
+    assert not agency.has(running, RENEWAL), "what the bridge has closed needs no recording"
+
+
 def test_who_pays_before_he_is_asked_is_not_lost(agency: Agency, running: int) -> None:
     agency.fill(running, "Дата оплаты", date_of("2026-10-30"))
     assert agency.office.stage_of(running) == RENEWED
