@@ -26,7 +26,7 @@ from amo_bridge.rules import (
     StageName,
     TaskTypeName,
     Until,
-    begins_with,
+    any_begins_with,
     comment_after,
     handler,
     new_tasks_only,
@@ -70,7 +70,7 @@ def empty_field_is_asked_for(event: News, deal: Deal, options: EmptyFieldIsAsked
 def _not_the_moment(event: StageEntered | TaskAnswered, options: EmptyFieldIsAskedFor) -> str:
     if isinstance(event, StageEntered):
         return "правило ждёт не этапа, а закрытой задачи" if options.after_task else ""
-    if not options.after_task or not begins_with(event.text, options.after_task):
+    if not options.after_task or not any_begins_with(event.texts, (options.after_task,)):
         return f"задача «{event.text}» ничего не спрашивает"
     if options.after_answer and comment_after(event.result or "", options.after_answer) is None:
         return f"ответ «{event.result or ''}» ничего не спрашивает"

@@ -59,7 +59,7 @@ def file_sets_tasks(event: FileAttached, deal: Deal, options: FileSetsTasks) -> 
         return later[0] if later else Skip("ни одна задача не подходит этой сделке")
     if all(task.slot in known for task in wanted):
         return Skip("файл с этим именем уже был: новая версия правило не запускает")
-    still_open = [task.text for task in deal.open_tasks]
+    still_open = [text for task in deal.open_tasks for text in task.texts]
     missing = [
         task for task in wanted if task.slot not in known and not any(same_name(task.text, text) for text in still_open)
     ]

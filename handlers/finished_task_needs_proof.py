@@ -30,7 +30,7 @@ from amo_bridge.rules import (
     WantedCall,
     WantedFile,
     Withheld,
-    begins_with,
+    any_begins_with,
     handler,
     is_picture,
 )
@@ -85,7 +85,7 @@ class FinishedTaskNeedsProof(Options):
     needs={"own_tasks", "finished_tasks", "calls", "files"},
 )
 def finished_task_needs_proof(event: Done, deal: Deal, options: FinishedTaskNeedsProof) -> Skip | Withheld:
-    if not any(begins_with(event.text, beginning) for beginning in options.tasks):
+    if not any_begins_with(event.texts, options.tasks):
         return Skip(f"задача «{event.text}» подтверждения не требует")
     if isinstance(event, TaskFinished) and event.by_bridge:
         return Skip("задачу закрыл мост, подтверждать нечего")
@@ -118,7 +118,7 @@ def _again(event: TaskFinished, deal: Deal, options: FinishedTaskNeedsProof, sin
     began = since or event.at
     return CreateTask(
         deal_id=deal.id,
-        text=event.text,
+        text=event.set_as or event.text,
         to=event.responsible_user_id or "manager",
         due=options.due_again,
         task_type=event.task_type,

@@ -48,7 +48,7 @@ def last_task_brings_next_step(
 ) -> Skip | list[Action | Waiting]:
     if not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» не из этого правила")
-    if options.only and not options.counts(event.text):
+    if options.only and not options.counts(event.text, event.set_as):
         return Skip(f"задача «{event.text}» этим правилом не считается")
     if deal.stage_since is None:
         # Several tasks finished at once are told one by one, and the first of them may have moved the deal.

@@ -28,7 +28,7 @@ from amo_bridge.rules import (
     Skip,
     StageName,
     Task,
-    begins_with,
+    any_begins_with,
     handler,
     says_nothing,
     says_something,
@@ -57,7 +57,7 @@ def moved_deadline_needs_reason(
         return _explained(event, deal, options)
     if event.new <= event.old:
         return Skip("срок стал раньше")
-    if options.tasks and not any(begins_with(event.text, beginning) for beginning in options.tasks):
+    if options.tasks and not any_begins_with(event.texts, options.tasks):
         return Skip(f"срок задачи «{event.text}» двигать можно")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» сроки двигать можно")

@@ -1,9 +1,9 @@
-"""A protected task is moved, deleted, or finished without its file → it is put right, and the head is told.
+"""A protected task is moved, renamed, deleted, or finished without its file → it is put right, and the head is told.
 
-Its due date goes back to what it was; a deleted one is set again. One that is finished although the file of ``file``
-is missing is set again too, counts as finished for no other rule, and what ``without_file`` says is done: a task for
-the head. Does nothing if the task is not one of ``tasks``, the deal is on another stage, or whoever did it may
-(``may``: the head).
+Its due date goes back to what it was, and one that a rule set gets its name back; a deleted one is set again. One that
+is finished although the file of ``file`` is missing is set again too, counts as finished for no other rule, and what
+``without_file`` says is done: a task for the head. Does nothing if the task is not one of ``tasks``, the deal is on
+another stage, or whoever did it may (``may``: the head).
 Covers A98 («Получить закрывающие документы»), A101 («Подготовить и загрузить отчет по проекту»).
 """
 
@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from amo_bridge.events import TaskAnswered, TaskFinished, TaskRemoved, TaskRescheduled
+from amo_bridge.events import TaskAnswered, TaskFinished, TaskRemoved, TaskRenamed, TaskRescheduled
 from amo_bridge.rules import (
     Action,
     ActionsSpec,
@@ -27,7 +27,7 @@ from amo_bridge.rules import (
     StageName,
     WantedFile,
     Withheld,
-    begins_with,
+    any_begins_with,
     handler,
 )
 
@@ -41,11 +41,11 @@ class ProtectedTaskIsRestored(Options):
     without_file: ActionsSpec | None = None
 
 
-TaskNews = TaskRescheduled | TaskRemoved | TaskFinished | TaskAnswered
+TaskNews = TaskRescheduled | TaskRenamed | TaskRemoved | TaskFinished | TaskAnswered
 
 
 @handler(
-    on=(TaskRescheduled, TaskRemoved, TaskFinished, TaskAnswered),
+    on=(TaskRescheduled, TaskRenamed, TaskRemoved, TaskFinished, TaskAnswered),
     options=ProtectedTaskIsRestored,
     gate=True,
     needs={"files"},
@@ -53,7 +53,7 @@ TaskNews = TaskRescheduled | TaskRemoved | TaskFinished | TaskAnswered
 def protected_task_is_restored(
     event: TaskNews, deal: Deal, options: ProtectedTaskIsRestored
 ) -> Skip | Withheld | list[Action]:
-    if not any(begins_with(event.text, beginning) for beginning in options.tasks):
+    if not any_begins_with(event.texts, options.tasks):
         return Skip(f"задача «{event.text}» этим правилом не защищена")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» задача не защищена")
@@ -63,6 +63,10 @@ def protected_task_is_restored(
         return Skip("этому человеку можно")
     if isinstance(event, TaskRescheduled):
         return [ChangeTask(deal_id=deal.id, task_id=event.task_id, due=Due.exactly(event.old))]
+    if isinstance(event, TaskRenamed):
+        if any_begins_with((event.text,), options.tasks):
+            return Skip("название начинается как надо")
+        return [ChangeTask(deal_id=deal.id, task_id=event.task_id, text=event.set_as)]
     return [_again(event, deal, Due.exactly(event.due))]
 
 
@@ -82,7 +86,7 @@ def _finished(event: TaskFinished | TaskAnswered, deal: Deal, options: Protected
 def _again(event: TaskRemoved | TaskFinished, deal: Deal, due: Due) -> CreateTask:
     return CreateTask(
         deal_id=deal.id,
-        text=event.text,
+        text=event.set_as or event.text,
         to=event.responsible_user_id or "manager",
         due=due,
         task_type=event.task_type,

@@ -24,7 +24,7 @@ from amo_bridge.rules import (
     StageName,
     TaskSpec,
     Waiting,
-    begins_with,
+    any_begins_with,
     comment_after,
     handler,
 )
@@ -45,7 +45,7 @@ class TaskAnswerDecides(Conditional):
 
 @handler(on=TaskAnswered, options=TaskAnswerDecides, needs={"own_tasks"}, tasks_until="stage left")
 def task_answer_decides(event: TaskAnswered, deal: Deal, options: TaskAnswerDecides) -> Decided:
-    if not begins_with(event.text, options.task):
+    if not any_begins_with(event.texts, (options.task,)):
         return Skip(f"задача «{event.text}» не та, чьего ответа ждёт правило")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» этого ответа не ждёт")

@@ -39,7 +39,7 @@ WITHOUT_PAYLOAD = {
     **dict.fromkeys(("StageEntered", "FieldChanged", "ResponsibleChanged"), "concluded by the bridge, told by no hook"),
     "StepDue": "the clock's, told by no hook",
     **dict.fromkeys(("TaskObserved", "TaskFinished", "TaskAnswered"), "concluded by the bridge, told by no hook"),
-    **dict.fromkeys(("TaskRescheduled", "TaskRemoved"), "concluded by the bridge, told by no hook"),
+    **dict.fromkeys(("TaskRescheduled", "TaskRemoved", "TaskRenamed"), "concluded by the bridge, told by no hook"),
     **dict.fromkeys(("ClientUnsubscribed", "SeriesLetterDue"), "told by the bridge's own mail: tests/channels"),
     "ContactDateChanged": "concluded by the bridge when a contact is read",
     "ClientAnswered": "concluded by the bridge from a call, a letter or a message",

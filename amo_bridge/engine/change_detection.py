@@ -30,6 +30,7 @@ from amo_bridge.events import (
     TaskFinished,
     TaskObserved,
     TaskRemoved,
+    TaskRenamed,
     TaskReported,
     TaskRescheduled,
     TaskUpdated,
@@ -164,12 +165,14 @@ def _is_new(now: DealRecord, event: DealReported) -> bool:
 
 # «Связаться», which a task has when nobody chose a type.
 DEFAULT_TASK_TYPE_ID = 1
-OBSERVED_TASK_EVENTS = (TaskFinished, TaskAnswered, TaskRescheduled, TaskRemoved)
+OBSERVED_TASK_EVENTS = (TaskFinished, TaskAnswered, TaskRescheduled, TaskRemoved, TaskRenamed)
 
 
-def may_be_observed(event: TaskReported) -> bool:
-    """May something observed follow from it? Most webhooks about tasks only say that one was set."""
-    return isinstance(event, TaskCompleted | TaskDeleted) or event.old_due is not None or _has_result(event)
+def may_be_observed(event: TaskReported, set_as: str = "") -> bool:
+    """May something observed follow from it? Most webhooks about tasks only say that one was set. ``set_as``: the text
+    that a rule set it with."""
+    happened = isinstance(event, TaskCompleted | TaskDeleted) or event.old_due is not None or _has_result(event)
+    return happened or (isinstance(event, TaskUpdated) and bool(set_as and event.text) and event.text != set_as)
 
 
 class TaskObserver:
@@ -184,9 +187,16 @@ class TaskObserver:
         self._people = people
         self._types = {kind.id: kind.name for kind in account.task_types if kind.id != DEFAULT_TASK_TYPE_ID}
 
-    def changes(self, event: TaskReported, now: TaskRecord | None, deal: DealRecord) -> list[TaskObserved]:
-        """``now``: the task as it is; None if it is gone."""
-        return [*self._changes(event, now, deal), *self._moved_or_removed(event, now, deal)]
+    def changes(
+        self, event: TaskReported, now: TaskRecord | None, deal: DealRecord, set_as: str = ""
+    ) -> list[TaskObserved]:
+        """``now``: the task as it is; None if it is gone. ``set_as``: the text that a rule set it with."""
+        found = [
+            *self._changes(event, now, deal),
+            *self._moved_or_removed(event, now, deal),
+            *self._renamed(event, now, deal, set_as),
+        ]
+        return [replace(one, set_as=set_as) for one in found]
 
     def answer_now(self, answer: TaskAnswered, now: TaskRecord | None) -> TaskAnswered | None:
         """An answer that was waited for, with the result that the task has now; None if there is no such task."""
@@ -194,11 +204,13 @@ class TaskObserver:
             return None
         return replace(answer, result=now.result)
 
-    def pending_answer(self, event: TaskReported, now: TaskRecord | None, deal: DealRecord) -> TaskAnswered | None:
+    def pending_answer(
+        self, event: TaskReported, now: TaskRecord | None, deal: DealRecord, set_as: str = ""
+    ) -> TaskAnswered | None:
         """The answer that is still to come when a completion was reported without a result."""
         if not isinstance(event, TaskCompleted) or now is None or now.result or _is_by_bridge(event):
             return None
-        return TaskAnswered(result=None, **self._common(event, now, deal))
+        return TaskAnswered(result=None, set_as=set_as, **self._common(event, now, deal))
 
     def _changes(self, event: TaskReported, now: TaskRecord | None, deal: DealRecord) -> Iterator[TaskObserved]:
         if now is None:
@@ -224,6 +236,15 @@ class TaskObserver:
                 yield TaskRemoved(due=event.due, **self._common(event, removed, deal) | {"at": event.at})
         elif event.old_due is not None and now is not None and self._is_still_moved(event, now):
             yield TaskRescheduled(old=event.old_due, new=now.complete_till, **self._common(event, now, deal))
+
+    def _renamed(
+        self, event: TaskReported, now: TaskRecord | None, deal: DealRecord, set_as: str
+    ) -> Iterator[TaskObserved]:
+        """An open task of a rule that says something else by now."""
+        if not isinstance(event, TaskUpdated) or _is_by_bridge(event) or now is None or now.is_completed:
+            return
+        if set_as and now.text != set_as:
+            yield TaskRenamed(**self._common(event, now, deal))
 
     def _is_still_moved(self, event: TaskReported, now: TaskRecord) -> bool:
         """Is it still another due time than before? If not the reported one either, somebody moved the task once more:

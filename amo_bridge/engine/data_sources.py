@@ -503,7 +503,7 @@ class OwnTasks:
         found: dict[int, list[Task]] = {}
         for row in rows:
             if record := records.get(row.entity_id):
-                found.setdefault(row.deal_id, []).append(task_view(record, row.slot, row.rule))
+                found.setdefault(row.deal_id, []).append(task_view(record, row.slot, row.rule, row.text))
         return found
 
     def for_rule(self, found: Sequence[Task], rule: Rule) -> tuple[Task, ...]:
@@ -520,11 +520,11 @@ class CardTasks:
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Task]]:
         found = tasks_of_deals(self.context.client, [deal.id for deal in deals], are_completed=self.are_completed)
         by_rules = _created_tasks(self.context, made.c.entity_id, [task.id for own in found.values() for task in own])
-        made_by = {row.entity_id: (row.slot, row.rule) for row in by_rules}
+        made_by = {row.entity_id: (row.slot, row.rule, row.text) for row in by_rules}
         types = {kind.id: kind.name for kind in self.context.account.task_types if kind.id != DEFAULT_TASK_TYPE_ID}
         return {
             deal_id: [
-                replace(task_view(task, *made_by.get(task.id, ("", ""))), task_type=types.get(task.task_type_id))
+                replace(task_view(task, *made_by.get(task.id, ("", "", None))), task_type=types.get(task.task_type_id))
                 for task in own
             ]
             for deal_id, own in found.items()
@@ -538,11 +538,23 @@ def _created_tasks(context: SourceContext, column: Column[int], ids: Sequence[in
     """The tasks that rules created: those of some deals, or those with some ids (``column``)."""
     if context.store is None:
         return []
-    query = select(made.c.rule, made.c.deal_id, made.c.slot, made.c.entity_id).order_by(made.c.id)
+    query = select(made.c.rule, made.c.deal_id, made.c.slot, made.c.entity_id, made.c.text).order_by(made.c.id)
     tasks = (made.c.account == context.account_id, made.c.kind == "create_task")
     with context.store.read() as connection:
         found = (connection.execute(query.where(*tasks, column.in_(chunk))).all() for chunk in chunks(ids))
         return [row for rows in found for row in rows]
+
+
+def texts_of_rules(store: Store, account_id: int, task_ids: Iterable[int]) -> dict[int, str]:
+    """The texts with which rules set some of these tasks. Raises StoreUnavailable."""
+    query = select(made.c.entity_id, made.c.text).where(made.c.account == account_id, made.c.kind == "create_task")
+    found: dict[int, str] = {}
+    if ids := sorted(task_ids):
+        with store.read() as connection:
+            for chunk in chunks(ids):
+                rows = connection.execute(query.where(made.c.entity_id.in_(chunk), made.c.text.is_not(None)))
+                found |= {row.entity_id: row.text for row in rows}
+    return found
 
 
 def _with_owner(tasks: Iterable[Task], rule: Rule) -> tuple[Task, ...]:

@@ -163,8 +163,8 @@ class Viewer:
         return Contact(id=mirrored.id, name=mirrored.name, is_main=is_main, fields=fields)
 
 
-def task_view(record: TaskRecord, slot: str = "", made_by: str = "") -> Task:
-    """A task as rules see it. ``slot``, ``made_by``: of the rule that created it, if one did."""
+def task_view(record: TaskRecord, slot: str = "", made_by: str = "", set_as: str | None = None) -> Task:
+    """A task as rules see it. ``slot``, ``made_by``, ``set_as``: of the rule that created it, if one did."""
     return Task(
         id=record.id,
         text=record.text,
@@ -178,6 +178,7 @@ def task_view(record: TaskRecord, slot: str = "", made_by: str = "") -> Task:
         created_at=record.created_at,
         changed_at=record.updated_at,
         made_by=made_by,
+        set_as=set_as or "",
     )
 
 

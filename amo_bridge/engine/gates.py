@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import cache
 from typing import NamedTuple
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import LOST
@@ -117,7 +117,13 @@ class RollbackHistory:
     def _open(self, deal_id: int) -> Sequence[Explanation]:
         is_same_task = and_(tasks.c.account == made.c.account, tasks.c.task_id == made.c.entity_id)
         query = (
-            select(made.c.entity_id, made.c.rule, made.c.slot, tasks.c.text, tasks.c.responsible_user_id)
+            select(
+                made.c.entity_id,
+                made.c.rule,
+                made.c.slot,
+                func.coalesce(made.c.text, tasks.c.text),
+                tasks.c.responsible_user_id,
+            )
             .join_from(made, tasks, is_same_task)
             .where(made.c.account == self._account_id, made.c.deal_id == deal_id, made.c.kind == "create_task")
             .where(made.c.slot.startswith(EXPLAINS), tasks.c.is_completed.is_(False))

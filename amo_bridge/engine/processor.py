@@ -22,7 +22,7 @@ from amo_bridge.crm.reads import deals_by_ids, tasks_by_ids
 from amo_bridge.crm.records import DealRecord, TaskRecord
 from amo_bridge.engine.change_detection import OBSERVED_TASK_EVENTS, may_be_observed
 from amo_bridge.engine.data_loader import DataLoader
-from amo_bridge.engine.data_sources import SourceContext
+from amo_bridge.engine.data_sources import SourceContext, texts_of_rules
 from amo_bridge.engine.dispatcher import EarlyAnswers, EvaluationContext, Verdict
 from amo_bridge.engine.event_queue import ANSWER_DELAY_SECONDS, OpenEvents
 from amo_bridge.engine.gates import RollbackHistory
@@ -53,10 +53,12 @@ from amo_bridge.storage.database import Store
 
 class CurrentTasks:
     """The tasks that the events of a batch are about, as they are now, and who changed them where a webhook does not
-    say. All are read in one request when the first is asked for."""
+    say. All are read in one request when the first is asked for. ``set_as``: with which texts rules set some of
+    them."""
 
-    def __init__(self, client: CrmClient, events: Sequence[Event]) -> None:
+    def __init__(self, client: CrmClient, events: Sequence[Event], set_as: Mapping[int, str] | None = None) -> None:
         self._client = client
+        self._set_as = set_as or {}
         self._ids = {event.task_id for event in events if isinstance(event, TaskReported | TaskAnswered)}
         self._found: dict[int, TaskRecord] | None = None
         anonymous = (
@@ -64,6 +66,10 @@ class CurrentTasks:
         )
         self._anonymous_ids = sorted({event.task_id for event in anonymous})
         self._changes: dict[tuple[int, str], list[TaskChange]] | None = None
+
+    def set_as(self, task_id: int) -> str:
+        """The text that a rule set it with; empty for people's tasks."""
+        return self._set_as.get(task_id, "")
 
     def get(self, task_id: int) -> TaskRecord | None:
         """None if there is no such task any more. Raises CrmError."""
@@ -184,12 +190,14 @@ class EventProcessor:
         mirrored = self._mirror.get(deal_ids)
         waiting = self._waiting.of(deal_ids)
         ending_tasks = EndingTasks.read(self._store, self._account_id, deal_ids)
-        fresh = self._read_fresh((event for _, event in events), mirrored, ending_tasks, waiting)
+        task_ids = {event.task_id for _, event in events if isinstance(event, TaskReported)}
+        set_as = texts_of_rules(self._store, self._account_id, task_ids)
+        tasks = CurrentTasks(self._client, [event for _, event in events], set_as)
+        fresh = self._read_fresh((event for _, event in events), mirrored, ending_tasks, tasks, waiting)
         engine = self._rule_engine
         context = SourceContext(
             self._client, engine.account, self._store, self._account_id, engine.config.services, engine.people.names_of
         )
-        tasks = CurrentTasks(self._client, [event for _, event in events])
         return _Batch(events, mirrored, fresh, tasks, ending_tasks, DataLoader(context, fresh), result, waiting)
 
     def _read_fresh(
@@ -197,13 +205,14 @@ class EventProcessor:
         events: Iterable[Event],
         mirrored: Mapping[int, MirroredDeal],
         ending_tasks: EndingTasks,
+        tasks: CurrentTasks,
         waiting: Container[int],
     ) -> dict[int, DealRecord]:
         wanted = {
             deal_id
             for event in events
             if (deal_id := event.about_deal_id)
-            and self._needs_read(event, mirrored.get(deal_id), ending_tasks, is_waiting=deal_id in waiting)
+            and self._needs_read(event, mirrored.get(deal_id), ending_tasks, tasks, is_waiting=deal_id in waiting)
         }
         if not wanted:
             return {}
@@ -212,7 +221,13 @@ class EventProcessor:
         )
 
     def _needs_read(
-        self, event: Event, known: MirroredDeal | None, ending_tasks: EndingTasks, *, is_waiting: bool = False
+        self,
+        event: Event,
+        known: MirroredDeal | None,
+        ending_tasks: EndingTasks,
+        tasks: CurrentTasks,
+        *,
+        is_waiting: bool = False,
     ) -> bool:
         """``is_waiting``: a rule waits until this deal has changed, be it by a write of our own."""
         if isinstance(event, DealDeleted):
@@ -221,14 +236,15 @@ class EventProcessor:
             return True
         if isinstance(event, DealReported) and not self._rule_engine.dispatcher.listens_to(event):
             return known is None or not known.covers(event)
-        if isinstance(event, TaskReported) and self._is_watched(event):
+        if isinstance(event, TaskReported) and self._is_watched(event, tasks):
             return True
         if isinstance(event, FileAttached) and ending_tasks.await_file(event.about_deal_id):
             return True
         return self._rule_engine.dispatcher.listens_to(event)
 
-    def _is_watched(self, event: TaskReported) -> bool:
-        return may_be_observed(event) and self._rule_engine.dispatcher.listens_for(OBSERVED_TASK_EVENTS)
+    def _is_watched(self, event: TaskReported, tasks: CurrentTasks) -> bool:
+        may_be = may_be_observed(event, tasks.set_as(event.task_id))
+        return may_be and self._rule_engine.dispatcher.listens_for(OBSERVED_TASK_EVENTS)
 
     # --- evaluating ---
 
@@ -300,7 +316,8 @@ class EventProcessor:
         """Why no rule has to be evaluated (Russian, for the journal); empty if some have."""
         if isinstance(event, DealDeleted):
             return "сделка удалена"
-        if not self._needs_read(event, known, batch.ending_tasks, is_waiting=event.about_deal_id in batch.waiting):
+        is_waiting = event.about_deal_id in batch.waiting
+        if not self._needs_read(event, known, batch.ending_tasks, batch.tasks, is_waiting=is_waiting):
             return "уже учтено" if isinstance(event, DealReported) else "ни одно правило этого не ждёт"
         if record is None:
             return "сделки нет в аккаунте: удалена, объединена или не видна мосту"
@@ -334,9 +351,10 @@ class EventProcessor:
         yield event
         if isinstance(event, DealReported):
             yield from self._rule_engine.observer.changes(known, record, event)
-        elif isinstance(event, TaskReported) and self._is_watched(event):
+        elif isinstance(event, TaskReported) and self._is_watched(event, tasks):
             task = tasks.get(event.task_id)
-            yield from self._rule_engine.task_observer.changes(tasks.with_author(event), task, record)
+            set_as = tasks.set_as(event.task_id)
+            yield from self._rule_engine.task_observer.changes(tasks.with_author(event), task, record, set_as)
 
     def _mirrored_after(self, event: Event, known: MirroredDeal | None, record: DealRecord) -> MirroredDeal | None:
         """What the mirror knows of the deal, this event included."""
@@ -347,7 +365,8 @@ class EventProcessor:
     def _pending_answer(self, event: Event, record: DealRecord, tasks: CurrentTasks) -> TaskAnswered | None:
         if not isinstance(event, TaskReported) or not self._rule_engine.dispatcher.listens_for((TaskAnswered,)):
             return None
-        return self._rule_engine.task_observer.pending_answer(event, tasks.get(event.task_id), record)
+        set_as = tasks.set_as(event.task_id)
+        return self._rule_engine.task_observer.pending_answer(event, tasks.get(event.task_id), record, set_as)
 
 
 def _decoded(rows: Iterable[Row[Any]], result: BatchResult) -> Iterator[tuple[Row[Any], Event]]:

@@ -45,7 +45,7 @@ from amo_bridge.rules.actions import (
     StopSeries,
     StoreFile,
 )
-from amo_bridge.rules.deal import Compound, Deal
+from amo_bridge.rules.deal import Compound, Deal, Missing
 
 ResolveAction = Callable[[Any, Deal, DealRecord, datetime], list[Effect]]
 """(action, deal, its record, when the cause happened) → what has to be sent; empty when all is so already."""
@@ -470,7 +470,9 @@ class TaskResolver:
     def _change(self, action: ChangeTask, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         changes: dict[str, Any] = {}
         words = []
-        task = next((task for task in deal.own_tasks if task.id == action.task_id), None)
+        # A rule that did not look at its own tasks had none read: then all that it wants is sent.
+        own = () if isinstance(deal.own_tasks, Missing) else deal.own_tasks
+        task = next((task for task in own if task.id == action.task_id), None)
         if action.due is not None:
             due = self._names.due(action.due, deal, at)
             if task is None or int(task.due.timestamp()) != int(due.timestamp()):

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from sqlalchemy import update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -29,6 +30,7 @@ from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event, TaskComp
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.storage.database import Store
+from amo_bridge.storage.tables import made
 
 TASK_FIELDS = ("text", "task_type_id", "responsible_user_id")
 """Fields that amoCRM and the mirror name alike."""
@@ -51,12 +53,19 @@ class WriteResults:
         self._tasks.put(connection, tasks)
         closed = finished_tasks(row.body for row, _ in done if row.kind == "change_task")
         forget_ends(connection, self._account_id, sorted(closed))
+        self._rename(connection, {row.body["id"]: row.body["text"] for row, _ in done if _renames(row)})
         self._queue(connection, [event for row, written in done if (event := _news(row, written))])
         patched = [row for row, _ in done if row.kind == "patch_deal" and not row.payload.get(BY_PERSON)]
         self._mirror.amend_all(connection, [(row.deal_id, partial(_patched, row=row)) for row in patched])
         for row, written in done:
             if row.kind not in (NEW_TASK, "create_deal", "patch_deal"):
                 self._apply_one(connection, row, written)
+
+    def _rename(self, connection: Connection, texts: Mapping[int, str]) -> None:
+        """A rule gave its task another text: that is the one it is set with from now on."""
+        for task_id, text in texts.items():
+            mine = (made.c.account == self._account_id, made.c.kind == NEW_TASK, made.c.entity_id == task_id)
+            connection.execute(update(made).where(*mine).values(text=text))
 
     def _apply_one(self, connection: Connection, row: Sendable, written: Written) -> None:
         at = _at(row, written)
@@ -104,6 +113,10 @@ def _news(row: Sendable, written: Written) -> Event | None:
     if row.kind == "patch_deal" and _stage(row.body) and not row.payload["rolls_back"]:
         return DealMoved(at=at, deal_id=row.deal_id, user_id=0, **_stage(row.body))
     return None
+
+
+def _renames(row: Sendable) -> bool:
+    return row.kind == "change_task" and "text" in row.body
 
 
 def _at(row: Sendable, written: Written) -> datetime:

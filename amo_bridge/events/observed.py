@@ -26,6 +26,7 @@ __all__ = [
     "TaskFinished",
     "TaskObserved",
     "TaskRemoved",
+    "TaskRenamed",
     "TaskRescheduled",
 ]
 
@@ -126,12 +127,18 @@ class ResponsibleChanged(DealObserved):
 @dataclass(frozen=True, kw_only=True)
 class TaskObserved(DealObserved):
     """Something happened to a task on the deal's card. ``text``, ``responsible_user_id``, ``task_type`` (its name; None
-    for «Связаться», amoCRM's default): what the task is."""
+    for «Связаться», amoCRM's default): what the task is. ``set_as``: the text that a rule set it with, if one did."""
 
     task_id: int
     text: str = ""
     responsible_user_id: int = 0
     task_type: str | None = None
+    set_as: str = ""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """By what it is known: its text, and the one that a rule set it with."""
+        return (self.text, self.set_as) if self.set_as else (self.text,)
 
     @property
     def subject(self) -> str:
@@ -179,6 +186,15 @@ class TaskRescheduled(TaskObserved):
     @property
     def label(self) -> str:
         return f"сдвинут срок задачи «{self.text}»"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRenamed(TaskObserved):
+    """An open task that a rule set has another text than it was set with (``set_as``)."""
+
+    @property
+    def label(self) -> str:
+        return f"переименована задача «{self.set_as}»: «{self.text}»"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,6 +99,7 @@ from amo_bridge.rules.service_lines import (
 from amo_bridge.rules.service_lines import read as read_service_lines
 from amo_bridge.text.addresses import all_abroad
 from amo_bridge.text.names import (
+    any_begins_with,
     begins_with,
     comment_after,
     is_picture,
@@ -182,6 +183,7 @@ __all__ = [
     "WhichTasks",
     "all_abroad",
     "always",
+    "any_begins_with",
     "begins_with",
     "comment_after",
     "describe_duration",

@@ -140,7 +140,8 @@ class Missing(tuple[Any, ...]):
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """A task. ``slot`` is the mark its rule gave it and ``made_by`` that rule's name (both empty for people's tasks);
-    ``is_own``: the rule that asks has set it itself.
+    ``is_own``: the rule that asks has set it itself; ``set_as``: the text that its rule set it with, whatever people
+    have made of it.
 
     ``responsible_user_id`` and ``created_by`` are users' ids, 0 a robot's. ``changed_at``: when it was changed last;
     of a finished task mostly when it was finished. ``task_type``: its name, known of tasks on the card; None for
@@ -161,6 +162,12 @@ class Task:
     changed_at: datetime | None = None
     made_by: str = ""
     is_own: bool = False
+    set_as: str = ""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """By what it is known: its text, and the one that a rule set it with."""
+        return (self.text, self.set_as) if self.set_as else (self.text,)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from amo_bridge.rules.deal import Call, Deal, Note, Task, stage_is_one_of
 from amo_bridge.rules.handler import Options
 from amo_bridge.rules.option_types import PersonName, StageName
 from amo_bridge.rules.options import Condition, skip_unless
-from amo_bridge.text.names import begins_with
+from amo_bridge.text.names import any_begins_with
 
 
 class Gate(Options):
@@ -69,19 +69,20 @@ EXPLAINING = frozenset({"rollback", "loop", "insists"})
 
 class WhichTasks(Options):
     """``only``: how their texts begin; without it all tasks count. ``not_counting``: how the texts of those begin that
-    do not."""
+    do not. A task that a rule set is also known by the text it was set with: renaming it changes nothing."""
 
     only: tuple[str, ...] = ()
     not_counting: tuple[str, ...] = ()
 
-    def counts(self, text: str) -> bool:
-        if any(begins_with(text, beginning) for beginning in self.not_counting):
+    def counts(self, text: str, set_as: str = "") -> bool:
+        """``set_as``: the text that a rule set it with; nobody makes a task one that does not count by renaming it."""
+        if any_begins_with((set_as or text,), self.not_counting):
             return False
-        return not self.only or any(begins_with(text, beginning) for beginning in self.only)
+        return not self.only or any_begins_with((text, set_as) if set_as else (text,), self.only)
 
     def counted(self, tasks: Iterable[Task]) -> list[Task]:
         """Those that count. What the bridge set to explain something never does."""
-        return [task for task in tasks if self.counts(task.text) and not _explains(task)]
+        return [task for task in tasks if self.counts(task.text, task.set_as) and not _explains(task)]
 
 
 class WantedCall(Options):

@@ -101,6 +101,12 @@ def begins_with(text: str, beginning: str) -> bool:
     return told.startswith(sought) and not told[len(sought) :][:1].isalnum()
 
 
+def any_begins_with(texts: Iterable[str], beginnings: Iterable[str]) -> bool:
+    """Whether one of the texts begins with some of these words (see ``begins_with``)."""
+    beginnings = tuple(beginnings)
+    return any(begins_with(text, beginning) for text in texts for beginning in beginnings)
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that looks most like ``name``, in its own spelling; None when nothing is close."""
     spelled = {normalise(candidate): candidate for candidate in candidates}

@@ -104,6 +104,7 @@ SAMPLES: dict[str, ev.Event] = {
     "task answered": ev.TaskAnswered(**SEEN, task_id=9, text="Позвонить", result="да"),
     "task answered, empty": ev.TaskAnswered(deal_id=7, task_id=9, text="Позвонить"),
     "task rescheduled": ev.TaskRescheduled(**SEEN, task_id=9, text="Позвонить", old=NOON, new=NOON),
+    "task renamed": ev.TaskRenamed(**SEEN, task_id=9, text="Прочее", set_as="Позвонить"),
     "task removed": ev.TaskRemoved(deal_id=7, task_id=9, text="Позвонить", due=NOON),
     "client answered": ev.ClientAnswered(at=NOON, deal_id=7, by="mail", source="note:5"),
     "client answered somehow": ev.ClientAnswered(deal_id=7, by="pigeon", source="note:6", caught_up=True),
@@ -421,6 +422,15 @@ EXPECTED: dict[str, Facts] = {
         False,
         "TaskRescheduled:9:1795424400:hook",
         "сдвинут срок задачи «Позвонить»",
+        None,
+    ),
+    "task renamed": Facts(
+        7,
+        "55827fcdb692ec0e9b9bf8a102441692",
+        False,
+        False,
+        "TaskRenamed:9:1795424400:hook",
+        "переименована задача «Позвонить»: «Прочее»",
         None,
     ),
     "task removed": Facts(

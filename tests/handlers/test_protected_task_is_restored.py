@@ -4,7 +4,7 @@ import pytest
 from support.builders import IVAN, NOON, answered, deal, finished
 
 from amo_bridge.dates.due import Due
-from amo_bridge.events import TaskRemoved, TaskRescheduled
+from amo_bridge.events import TaskRemoved, TaskRenamed, TaskRescheduled
 from amo_bridge.rules.actions import ChangeTask, CreateTask, Notify, Skip, Withheld
 from amo_bridge.rules.deal import AttachedFile
 from handlers.protected_task_is_restored import ProtectedTaskIsRestored, protected_task_is_restored
@@ -35,6 +35,10 @@ def removed(**changed):
     return TaskRemoved(**(FACTS | {"due": NOON, "task_type": "Документы"} | changed))
 
 
+def renamed(text="Прочее", **changed):
+    return TaskRenamed(**(FACTS | {"text": text, "set_as": REPORT} | changed))
+
+
 def on(*files, stage=DOING):
     return deal(stage, files=tuple(AttachedFile(name=name) for name in files))
 
@@ -51,6 +55,26 @@ def test_a_deleted_task_is_set_again_as_it_was():
     assert action.task_type == "Документы"
 
 
+def test_a_renamed_task_gets_its_name_back():
+    said = protected_task_is_restored(renamed(user_id=42), on(), options())
+    assert said == [ChangeTask(deal_id=7, task_id=55, text=REPORT)]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        moved(text="Прочее", set_as=REPORT),
+        removed(text="Прочее", set_as=REPORT),
+        finished("Прочее", set_as=REPORT),
+    ],
+    ids=["moved", "removed", "finished without the file"],
+)
+def test_by_another_name_it_is_as_protected(event):
+    said = protected_task_is_restored(event, on(), options())
+    first = (said.actions if isinstance(said, Withheld) else said)[0]
+    assert isinstance(first, ChangeTask) or first.text == REPORT
+
+
 def test_finished_without_the_file_it_is_set_again_and_the_head_is_told():
     withheld = protected_task_is_restored(finished(REPORT, responsible_user_id=IVAN.id), on("Отчет.pdf"), options())
     again, told, notice = withheld.actions
@@ -65,6 +89,12 @@ def test_finished_without_the_file_it_is_set_again_and_the_head_is_told():
     [
         pytest.param(moved(user_is=HEAD), on(), {}, "можно", id="руководитель сдвинул"),
         pytest.param(removed(user_is=HEAD), on(), {}, "можно", id="руководитель удалил"),
+        pytest.param(renamed(user_is=HEAD), on(), {}, "можно", id="руководитель переименовал"),
+        pytest.param(renamed(f"{REPORT}, ждём фото"), on(), {}, "как надо", id="дописали"),
+        pytest.param(renamed(set_as="Позвонить"), on(), {}, "не защищена", id="переименовали другую"),
+        pytest.param(
+            finished(REPORT, by_bridge=True), on(), {}, "закрыл мост", id="её закрыл мост"
+        ),
         pytest.param(moved(text="Позвонить"), on(), {}, "не защищена", id="другая задача"),
         pytest.param(moved(), on(stage="Реализация / Тайминг"), {}, "не защищена", id="другой этап"),
         pytest.param(
