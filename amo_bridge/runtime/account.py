@@ -156,7 +156,7 @@ class AccountRuntime:
     def trouble(self) -> str:
         """What the worker is waiting out, if anything; or why the store keeps nothing."""
         worker = self._worker
-        store = self._resources.store.trouble if self._resources else ""
+        store = self._resources.store.outage if self._resources else ""
         return (worker.trouble if worker else "") or store
 
     def health(self) -> dict[str, Any]:

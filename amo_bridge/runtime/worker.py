@@ -36,12 +36,12 @@ NAMES = "names"
 # Asked for at the start, and by itself until it is done.
 FIRST_READING = "first_reading"
 # Four requests each time (deals, contacts, events, the webhook): well under one a minute when nothing happens.
-# The account's names cost eight requests every half hour; whatever amoCRM refuses has them read at once.
+# The account's names cost eight requests every hour; whatever amoCRM refuses has them read at once.
 # Retention looks by itself whether a day has passed. Imports and rehearsals are begun by a page or a command, maybe in
 # another process: the worker looks into the store for them. Timers cost one look too; so late a step is at most.
 EVERY_SECONDS = {
     RECONCILE: 300, SERIES: 60, TIMERS: 10, EVENING: 60, RETENTION: 3600, TOKEN_WATCH: 3600, IMPORTS: 3, REHEARSALS: 3,
-    BIZON: 10, NAMES: 1800,
+    BIZON: 10, NAMES: 3600,
 }  # fmt: skip
 
 

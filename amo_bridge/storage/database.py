@@ -22,7 +22,7 @@ from amo_bridge.storage.tables import metadata
 
 
 def is_operational(error: DBAPIError) -> bool:
-    """Disk full, database locked, gone, or become a read-only copy: its trouble (an integrity error is ours)."""
+    """Disk full, database locked, gone, or become a read-only copy: its outage (an integrity error is ours)."""
     return isinstance(error, OperationalError | InterfaceError | InternalError)
 
 
@@ -148,9 +148,9 @@ class WriteQueue:
 
 
 class StoreState:
-    """``trouble``: why the database can't be written or read just now (Russian); empty while it can."""
+    """``outage``: why the database can't be written or read just now (Russian); empty while it can."""
 
-    trouble = ""
+    outage = ""
 
 
 class Store:
@@ -164,9 +164,9 @@ class Store:
         self._state = StoreState()
 
     @property
-    def trouble(self) -> str:
+    def outage(self) -> str:
         """Why hooks can't be kept: the last write failed, and none has gone through since then."""
-        return self._state.trouble
+        return self._state.outage
 
     @classmethod
     def at(cls, url: str, folder: Path) -> Store:
@@ -207,14 +207,14 @@ class Store:
         """A file without a byte is a new database, unless it held tables once: then all of them are lost."""
         file = self._file
         if file is not None and file.exists() and not file.stat().st_size and self._mark(file).exists():
-            self._state.trouble = f"база {self.address} пуста, хотя была заполнена: {RESTORE}"
-            raise StoreUnavailable(self._state.trouble)
+            self._state.outage = f"база {self.address} пуста, хотя была заполнена: {RESTORE}"
+            raise StoreUnavailable(self._state.outage)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         with self._guarded(), self._turn, self.engine.begin() as connection:
             yield connection
-        self._state.trouble = ""
+        self._state.outage = ""
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -231,6 +231,6 @@ class Store:
         except DBAPIError as error:
             is_gone = isinstance(error.orig, Exception) and error.connection_invalidated
             if is_gone or is_operational(error) or is_damaged(error):
-                self._state.trouble = f"база {self.address} {in_russian(error)}"
-                raise StoreUnavailable(self._state.trouble) from error
+                self._state.outage = f"база {self.address} {in_russian(error)}"
+                raise StoreUnavailable(self._state.outage) from error
             raise

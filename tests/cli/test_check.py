@@ -49,7 +49,7 @@ def test_a_wrong_file(connected: LocalCrm, run: Run, tmp_path: Path) -> None:
 
 
 def test_wrong_names(connected: LocalCrm, run: Run, tmp_path: Path) -> None:
-    changes = [("Елена Орлова", "Елена Арлова"), ('"Согласование" }', '"Сагласование" }'), ("roistat", "roystat")]
+    changes = [("Елена Орлова", "Елена Арлова"), ('"Согласование" }', '"Сагласование" }'), ('"roistat"]', '"roystat"]')]
     told = run("check", config=spoilt(tmp_path, *changes))
     assert told.exit_code == 2
     assert told.stderr.startswith("Настройка не годится, ошибок: 3\n")
@@ -115,7 +115,7 @@ def test_rules_that_are_off_are_not_compared(connected: LocalCrm, run: Run, tmp_
 
 
 def test_missing_names_tell_of_provision(connected: LocalCrm, run: Run, tmp_path: Path) -> None:
-    told = run("check", config=spoilt(tmp_path, ("roistat", "roystat")))
+    told = run("check", config=spoilt(tmp_path, ('"roistat"]', '"roystat"]')))
     assert "чего аккаунту не хватает, создаст amo-bridge provision" in told.stderr
 
 

@@ -139,7 +139,7 @@ def test_an_emptied_database_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
     store = Store.in_folder(tmp_path)
     with pytest.raises(StoreUnavailable, match="пуста, хотя была заполнена: верните копию"):
         store.prepare()
-    assert "верните копию" in store.trouble
+    assert "верните копию" in store.outage
     store.close()
     assert file.stat().st_size == 0
 
@@ -156,7 +156,7 @@ def test_a_damaged_database_says_what_to_do(tmp_path: Path, spoil: Callable[[byt
     store = Store.in_folder(tmp_path)
     with pytest.raises(StoreUnavailable, match="повреждена, верните копию"):
         use(store)
-    assert "верните копию" in store.trouble
+    assert "верните копию" in store.outage
     store.close()
 
 
@@ -168,8 +168,8 @@ def test_a_full_disk_is_told_until_a_write_goes_through(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [{"account": n, "name": "x" * 40, "value": 1.0} for n in range(5000)]
     with pytest.raises(StoreUnavailable, match="на диске нет места"):
         put(store, rows, most_pages=pages)
-    assert "на диске нет места" in store.trouble
+    assert "на диске нет места" in store.outage
     put(store, rows, most_pages=100_000)
-    assert store.trouble == ""
+    assert store.outage == ""
     store.close()
     assert file.stat().st_size > 0
