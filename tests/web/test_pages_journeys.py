@@ -97,7 +97,7 @@ def test_a_deal_is_found_and_a_step_of_it_taken_again(
     card.get_by_role("button", name="Что сделали бы правила сейчас?").click()
     expect(page.get_by_text("Ничего ещё не изменено")).to_be_visible()
     page.on("dialog", lambda dialog: dialog.accept())
-    page.locator("section").filter(has_text="A10").get_by_role("button", name="Сделать на самом деле").click()
+    page.locator("section").filter(has_text="A10").get_by_role("button", name="Сделать второй раз").click()
     expect(page.get_by_text("Отправлено в работу")).to_be_visible()
     at_work.settle(sandbox)
     assert len(office.tasks(deal)) == 2

@@ -229,11 +229,11 @@ def test_what_a_rule_did_is_shown_without_what_it_skipped(pages: Pages, viewer: 
     assert "Правило ещё ничего не делало" in words_of(viewer.get(f"{PAGE}?only=acted"))
     pages.say("acts", actions='["задача «Связаться»"]')
     for _ in range(60):
-        pages.say("skipped", reason="не тот этап", what="сделка ушла")
+        pages.say("skipped", reason="не тот этап", what="сделка переведена назад")
     assert "задача «Связаться»" not in words_of(viewer.get(PAGE)), "the last fifty are others"
     words = words_of(viewer.get(f"{PAGE}?only=acted"))
     assert "задача «Связаться»" in words
-    assert "сделка ушла" not in words
+    assert "сделка переведена назад" not in words
 
 
 def test_a_rule_that_is_off_is_switched_on_dry(path: Path, admin: Visit) -> None:
