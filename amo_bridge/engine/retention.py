@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import Column, ColumnElement, Row, Table, and_, delete, func, select, true
+from sqlalchemy import Column, ColumnElement, Row, Table, and_, delete, exists, func, select, true
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -22,7 +22,17 @@ from amo_bridge.engine.timetable import TimerKey, Timetable
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.accounts import TIDIED_AT, Cursors
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.tables import events, inbox, intake_requests, journal, outbox, tasks, timers, touches
+from amo_bridge.storage.tables import (
+    events,
+    inbox,
+    intake_requests,
+    journal,
+    outbox,
+    task_history,
+    tasks,
+    timers,
+    touches,
+)
 
 TIMER_BATCH_SIZE = 250
 
@@ -79,6 +89,8 @@ BATCH_SIZE = 500
 TOUCHES_KEPT = timedelta(days=400)
 # So long a finished task may still be told of: its result, or that it was opened again.
 FINISHED_KEPT = timedelta(days=30)
+# The report of overdue tasks looks back a year. What is open keeps its whole history.
+TASK_HISTORY_KEPT = timedelta(days=400)
 # The worker does nothing else meanwhile; a chunk takes some milliseconds.
 CHUNKS_IN_A_ROW = 20
 SETTLED = ("done", "dropped", "unsent")
@@ -126,6 +138,8 @@ class Retention:
         yield from self._unordered(touches, touches.c.id, touches.c.at < (now - TOUCHES_KEPT).timestamp())
         finished = and_(tasks.c.is_completed, tasks.c.updated_at < (now - FINISHED_KEPT).timestamp())
         yield from self._unordered(tasks, tasks.c.task_id, finished)
+        long_ago = (now - TASK_HISTORY_KEPT).timestamp()
+        yield from self._unordered(task_history, task_history.c.id, _is_past(self._key, long_ago))
         if self._timetable is not None:
             for rows in forget_old(self._store, self._key, self._timetable(), told):
                 yield timers.name, rows
@@ -162,6 +176,17 @@ class Retention:
             if len(rows) < BATCH_SIZE or rows[-1].came_at >= before:
                 return
             last = rows[-1].id
+
+
+def _is_past(account: int, before: float) -> ColumnElement[bool]:
+    """States of tasks that ended before then and have not been told of since."""
+    later = task_history.alias()
+    is_same = and_(later.c.account == account, later.c.task_id == task_history.c.task_id)
+    is_kept = exists().where(is_same, later.c.since >= before)
+    is_open = exists().where(
+        tasks.c.account == account, tasks.c.task_id == task_history.c.task_id, tasks.c.is_completed.is_(False)
+    )
+    return and_(task_history.c.since < before, ~is_kept, ~is_open)
 
 
 class RetentionJob:

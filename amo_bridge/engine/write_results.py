@@ -89,7 +89,7 @@ class WriteResults:
             changed = {name: body[name] for name in TASK_FIELDS if name in body}
             if "complete_till" in body:
                 changed["due"] = datetime.fromtimestamp(body["complete_till"], UTC)
-            self._tasks.put(connection, [replace(known, **changed)])
+            self._tasks.put(connection, [replace(known, **changed)], {known.id: known}, at)
 
     def update_timers(self, connection: Connection, timetable: Timetable, written: Iterable[Sendable]) -> None:
         """Recalculate the timers of the deals that these writes changed, after ``apply``."""

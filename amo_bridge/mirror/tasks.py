@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Self, TypeVar
 
 import structlog
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, delete, insert, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.client import CrmClient
@@ -20,7 +20,7 @@ from amo_bridge.crm.values import ENTITY_TYPES
 from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.events import TaskAdded, TaskCompleted, TaskDeleted, TaskReported, TaskUpdated
 from amo_bridge.storage.database import chunks, insert_or_replace
-from amo_bridge.storage.tables import in_open_state, made, outbox, tasks
+from amo_bridge.storage.tables import in_open_state, made, outbox, task_history, tasks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -340,6 +340,11 @@ def _as(kind: type[Kind], event: TaskReported, **changed: Any) -> Kind:
 # For reports, for pages, and to know what changed (``task_door``). What a rule decides on is read afresh all the same.
 
 
+NO_TASKS: Mapping[int, MirroredTask] = {}
+# What a state in the history consists of.
+STATE_FACTS = ("due", "responsible_user_id", "is_completed")
+
+
 class TaskRows:
     """One account's tasks, within a transaction of somebody else's."""
 
@@ -354,15 +359,68 @@ class TaskRows:
             found.update({row.task_id: MirroredTask.of_row(row) for row in rows})
         return found
 
-    def put(self, connection: Connection, copies: Iterable[MirroredTask]) -> None:
-        """Keep them as they are told."""
-        by_id = {copy.id: copy.row(self._account) for copy in copies}
-        insert_or_replace(connection, tasks, ("account", "task_id"), list(by_id.values()))
+    def put(
+        self,
+        connection: Connection,
+        copies: Iterable[MirroredTask],
+        before: Mapping[int, MirroredTask] = NO_TASKS,
+        at: datetime | None = None,
+    ) -> None:
+        """Keep them as they are told, and their states in the history.
 
-    def forget(self, connection: Connection, task_ids: Iterable[int]) -> None:
-        """Tasks that are deleted."""
-        for chunk in chunks(sorted(set(task_ids))):
+        ``before``: those that were known already, as they were. ``at``: since when it is so; None: since the copy's
+        last change."""
+        by_id = {copy.id: copy for copy in copies}
+        self._keep_states(connection, by_id, before, at)
+        rows = [copy.row(self._account) for copy in by_id.values()]
+        insert_or_replace(connection, tasks, ("account", "task_id"), rows)
+
+    def forget(self, connection: Connection, deleted: Mapping[int, MirroredTask], at: Mapping[int, datetime]) -> None:
+        """Delete the copies of these tasks; the history keeps that they were deleted, ``at``: when."""
+        for task_id, copy in deleted.items():
+            self._keep_states(connection, {task_id: copy}, deleted)
+            gone = self._state(copy, at.get(task_id, copy.updated_at)) | {"state": "deleted"}
+            connection.execute(insert(task_history), [gone])
+        for chunk in chunks(sorted(deleted)):
             connection.execute(delete(tasks).where(tasks.c.account == self._account, tasks.c.task_id.in_(chunk)))
+
+    def _keep_states(
+        self,
+        connection: Connection,
+        copies: Mapping[int, MirroredTask],
+        before: Mapping[int, MirroredTask],
+        at: datetime | None = None,
+    ) -> None:
+        met = {number for number in copies if number not in before}
+        # A task without history was met before histories were kept: it begins with what was known then.
+        without = before.keys() & copies.keys()
+        for chunk in chunks(sorted(without)):
+            mine = (task_history.c.account == self._account, task_history.c.task_id.in_(chunk))
+            without -= set(connection.execute(select(task_history.c.task_id).where(*mine).distinct()).scalars())
+        states = [self._state(before[number], _known_since(before[number])) for number in sorted(without)]
+        for number, copy in copies.items():
+            if number in met:
+                states.append(self._state(copy, _known_since(copy)))
+            elif any(getattr(copy, name) != getattr(before[number], name) for name in STATE_FACTS):
+                states.append(self._state(copy, at or copy.updated_at))
+        if states:
+            connection.execute(insert(task_history), states)
+
+    def _state(self, copy: MirroredTask, since: datetime) -> dict[str, Any]:
+        return {
+            "account": self._account,
+            "task_id": copy.id,
+            "since": since.timestamp(),
+            "created_at": copy.created_at.timestamp(),
+            "due_at": copy.due.timestamp(),
+            "responsible_user_id": copy.responsible_user_id,
+            "state": "done" if copy.is_completed else "open",
+        }
+
+
+def _known_since(copy: MirroredTask) -> datetime:
+    """Since when it is as it was met: nothing has changed after its last change."""
+    return (copy.completed_at if copy.is_completed else None) or copy.updated_at
 
 
 # The door through which every word about a task comes, before it becomes an event.
@@ -441,8 +499,9 @@ def record_task_events(
         news.append(found)
     if in_doubt:
         raise InDoubt(in_doubt)
-    rows.forget(connection, [number for number, copy in now.items() if copy is None and number in before])
-    rows.put(connection, [copy for number, copy in now.items() if copy and copy != before.get(number)])
+    deleted = {number: known for number, known in before.items() if now[number] is None}
+    rows.forget(connection, deleted, {event.task_id: event.at for event in told if event.at})
+    rows.put(connection, [copy for number, copy in now.items() if copy and copy != before.get(number)], before)
     return news
 
 

@@ -1,8 +1,12 @@
 """Overdue tasks: each person, each day (A120). Figures come from the bridge's copy of the tasks; amoCRM is not asked.
 
 Two ways to count. *Standing*: how many tasks were overdue when the day ended (today: how many are now); a task that
-stays overdue counts on each such day. *Missed*: how many tasks fell due on that day and were not done in time; a task
-counts once, on the day of its deadline.
+stays overdue counts on each such day. *Missed*: how many tasks fell due on that day and were not done in time; each
+deadline of a task counts once, on its day, or when the task got it if that was later.
+
+A day is judged by what was true on it: the deadline that the task had then, whose it was, whether it existed and was
+open. A deadline moved later, a task given to somebody else or deleted changes no earlier day. What was before a task's
+first known state nobody can tell: then that state counts, and ``Report.known_from`` says until when.
 """
 
 from __future__ import annotations
@@ -10,26 +14,56 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from math import inf
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Row, and_, or_, select
+from sqlalchemy.engine import Connection
 
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.tables import deals, tasks
+from amo_bridge.storage.tables import deals, task_history, tasks
 
 Way = Literal["standing", "missed"]
 WAYS: tuple[Way, ...] = ("standing", "missed")
+DAY_SECONDS = 86_400
+# A task that was met so soon after it was made has had no other deadline.
+MET_AT_ONCE_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class TaskState:
+    """What a task was from ``since`` on, until its next state."""
+
+    since: float
+    person: int
+    due_at: float
+    is_open: bool
 
 
 @dataclass(frozen=True)
 class Promise:
-    """A task as far as punctuality goes. Moments are Unix seconds; ``done_at``: None while it is open."""
+    """A task as far as punctuality goes. Moments are Unix seconds; ``done_at``: None while it is open.
+
+    ``states``: oldest first; empty if nothing is known but the rest. ``known_from``: before then the oldest state is an
+    assumption; None if its history is known from its beginning."""
 
     person: int
     due_at: float
     done_at: float | None
+    states: tuple[TaskState, ...] = ()
+    known_from: float | None = None
+    is_deleted: bool = False
+
+    @property
+    def history(self) -> tuple[TaskState, ...]:
+        """Its states, oldest first."""
+        if self.states:
+            return self.states
+        opened = TaskState(-inf, self.person, self.due_at, True)
+        done = () if self.done_at is None else (replace(opened, since=self.done_at, is_open=False),)
+        return (opened, *done)
 
 
 @dataclass(frozen=True)
@@ -42,23 +76,53 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Moves:
+    """How often deadlines were moved, and by how much in all; back counts as less than nothing."""
+
+    times: int = 0
+    seconds: float = 0
+
+    @property
+    def days(self) -> float:
+        """By how many days, to a tenth."""
+        return round(self.seconds / DAY_SECONDS, 1)
+
+    def __add__(self, other: Moves) -> Moves:
+        return Moves(self.times + other.times, self.seconds + other.seconds)
+
+
+@dataclass(frozen=True)
 class Report:
     """``rows``: name → a figure for each of the days; ``tasks``: name → how many tasks these are, each counted once
-    however many days it stood overdue. Most tasks first."""
+    however many days it stood overdue. Most tasks first.
+
+    ``moves``: name → what became of the deadlines of these tasks in these days, while they were his. ``task_count``:
+    of everybody, each task once. ``known_from``: before this day some tasks are counted by a later deadline."""
 
     days: tuple[date, ...]
     rows: Mapping[str, tuple[int, ...]]
     tasks: Mapping[str, int] = field(default_factory=dict)
+    moves: Mapping[str, Moves] = field(default_factory=dict)
+    task_count: int = 0
+    known_from: date | None = None
 
     @property
     def totals(self) -> tuple[int, ...]:
         """Of each day."""
         return tuple(sum(figures) for figures in zip(*self.rows.values(), strict=True)) or (0,) * len(self.days)
 
+    @property
+    def all_moves(self) -> Moves:
+        """Of everybody."""
+        return sum(self.moves.values(), Moves())
+
 
 def overdue(store: Store, account_id: int, spans: Sequence[Span], names: Mapping[int, str], way: Way) -> Report:
     """``names``: of the account's people, by id; somebody unknown goes by his number. Raises StoreUnavailable."""
-    return counted(_promises(store, account_id, spans), spans, names, way)
+    with store.read() as connection:
+        rows = connection.execute(select(tasks).where(*due_in(account_id, spans))).all()
+        promises = _promises(connection, account_id, spans, {row.task_id: row for row in rows})
+    return counted(promises.values(), spans, names, way)
 
 
 def knows_tasks(store: Store, account_id: int) -> bool:
@@ -74,17 +138,31 @@ def counted(promises: Iterable[Promise], spans: Sequence[Span], names: Mapping[i
     """Count the promises that were not kept. People who kept all of theirs are not in the report."""
     figures: dict[str, list[int]] = {}
     many: Counter[str] = Counter()
+    moves: dict[str, Moves] = {}
+    task_count, assumed_until = 0, -inf
     for promise in promises:
-        broken = [number for number, span in enumerate(spans) if is_counted(promise, span, way)]
-        if broken:
-            name = name_of(promise.person, names)
+        broken = {number: person for number, span in enumerate(spans) for person in broken_by(promise, span, way)}
+        for person in dict.fromkeys(broken.values()):
+            name = name_of(person, names)
             many[name] += 1
-            row = figures.setdefault(name, [0] * len(spans))
-            for number in broken:
-                row[number] += 1
+            moves[name] = moves.get(name, Moves()) + moves_of(promise, spans, person)
+        for number, person in broken.items():
+            figures.setdefault(name_of(person, names), [0] * len(spans))[number] += 1
+        task_count += bool(broken)
+        # Of one that does not count, too: by an earlier deadline it might.
+        assumed_until = max(assumed_until, promise.known_from or -inf)
     ordered = sorted(figures, key=lambda name: (-many[name], -sum(figures[name]), name))
-    days = tuple(span.date for span in spans)
-    return Report(days, {name: tuple(figures[name]) for name in ordered}, {name: many[name] for name in ordered})
+    known = next((span.date for span in spans if span.begin <= assumed_until < span.end), None)
+    if assumed_until >= spans[-1].end:
+        known = spans[-1].date + timedelta(days=1)
+    return Report(
+        days=tuple(span.date for span in spans),
+        rows={name: tuple(figures[name]) for name in ordered},
+        tasks={name: many[name] for name in ordered},
+        moves={name: moves[name] for name in ordered},
+        task_count=task_count,
+        known_from=known,
+    )
 
 
 def name_of(person: int, names: Mapping[int, str]) -> str:
@@ -94,33 +172,95 @@ def name_of(person: int, names: Mapping[int, str]) -> str:
 
 def is_counted(promise: Promise, span: Span, way: Way) -> bool:
     """Does the promise count as broken on this day?"""
-    if way == "standing":
-        return promise.due_at < span.end and (promise.done_at is None or promise.done_at >= span.end)
-    fell_due = span.begin <= promise.due_at < span.end
-    return fell_due and (promise.done_at is None or promise.done_at > promise.due_at)
+    return bool(broken_by(promise, span, way))
+
+
+def broken_by(promise: Promise, span: Span, way: Way) -> list[int]:
+    """Whose it was when it counted as broken on this day; empty if it does not."""
+    if way == "missed":
+        return [state.person for moment, state in _misses(promise) if span.begin <= moment < span.end][:1]
+    at_end = [state for state in promise.history if state.since < span.end][-1:]
+    return [state.person for state in at_end if state.is_open and state.due_at < span.end]
+
+
+def _misses(promise: Promise) -> Iterable[tuple[float, TaskState]]:
+    """When each of its deadlines passed while it was open, or was given to it when already past."""
+    missed: set[float] = set()
+    ends = [state.since for state in promise.history[1:]] + [inf]
+    for state, until in zip(promise.history, ends, strict=True):
+        moment = max(state.due_at, state.since)
+        if state.is_open and until > moment and state.due_at not in missed:
+            missed.add(state.due_at)
+            yield moment, state
+
+
+def moves_of(promise: Promise, spans: Sequence[Span], person: int | None = None) -> Moves:
+    """What became of its deadline in these days while it was open; ``person``: while it was his."""
+    found = Moves()
+    for old, new in zip(promise.history, promise.history[1:], strict=False):
+        is_his = person is None or old.person == person
+        if is_his and old.is_open and new.due_at != old.due_at and spans[0].begin <= new.since < spans[-1].end:
+            found += Moves(1, new.due_at - old.due_at)
+    return found
 
 
 def due_in(account_id: int, spans: Sequence[Span]) -> tuple[ColumnElement[bool], ...]:
-    """Tasks that were due before the last day's end, and not finished before the first day began."""
+    """Tasks that were due before the last day's end and not finished before the first day began, and those that have
+    changed since then: they may have been due."""
     unfinished = or_(
         tasks.c.is_completed.is_(False), tasks.c.completed_at >= spans[0].begin, tasks.c.completed_at.is_(None)
     )
-    return tasks.c.account == account_id, tasks.c.due_at < spans[-1].end, unfinished
+    due = and_(tasks.c.due_at < spans[-1].end, unfinished)
+    return tasks.c.account == account_id, or_(due, tasks.c.task_id.in_(_changed_since(account_id, spans)))
+
+
+def _changed_since(account_id: int, spans: Sequence[Span]) -> Any:
+    recent = (task_history.c.account == account_id, task_history.c.since >= spans[0].begin)
+    return select(task_history.c.task_id).where(*recent)
 
 
 def promise_of(row: Any) -> Promise:
     """What the task's row says of punctuality."""
     # When a task was finished is not always told; it was not later than its last change.
     done_at = (row.completed_at or row.updated_at) if row.is_completed else None
-    return Promise(row.responsible_user_id, row.due_at, done_at)
+    return _with_states(Promise(row.responsible_user_id, row.due_at, done_at), row.created_at, [], row.updated_at)
 
 
-def _promises(store: Store, account_id: int, spans: Sequence[Span]) -> list[Promise]:
-    query = select(
-        tasks.c.responsible_user_id, tasks.c.due_at, tasks.c.is_completed, tasks.c.completed_at, tasks.c.updated_at
-    ).where(*due_in(account_id, spans))
-    with store.read() as connection:
-        return [promise_of(row) for row in connection.execute(query)]
+def _promises(
+    connection: Connection, account_id: int, spans: Sequence[Span], rows: Mapping[int, Any]
+) -> dict[int, Promise]:
+    """Task → its promise: of these rows, and of tasks that have changed since and are no longer known."""
+    wanted = select(tasks.c.task_id).where(*due_in(account_id, spans))
+    wanted_too = _changed_since(account_id, spans)
+    query = select(task_history).where(
+        task_history.c.account == account_id,
+        or_(task_history.c.task_id.in_(wanted), task_history.c.task_id.in_(wanted_too)),
+    )
+    states: dict[int, list[Any]] = {}
+    for state in connection.execute(query.order_by(task_history.c.id)):
+        states.setdefault(state.task_id, []).append(state)
+    promises = {task_id: promise_of(row) for task_id, row in rows.items() if task_id not in states}
+    for task_id, kept in states.items():
+        last, row = kept[-1], rows.get(task_id)
+        done_at = None if last.state == "open" else last.since
+        promise = Promise(last.responsible_user_id, last.due_at, done_at, is_deleted=last.state == "deleted")
+        created_at = max(row.created_at if row else 0.0, last.created_at)
+        promises[task_id] = _with_states(promise, created_at, kept, 0.0)
+    return promises
+
+
+def _with_states(promise: Promise, created_at: float, kept: Sequence[Any], updated_at: float) -> Promise:
+    """``kept``: rows of its history; without, it is as its last change left it. ``created_at``: 0 if unknown."""
+    states = [TaskState(row.since, row.responsible_user_id, row.due_at, row.state == "open") for row in kept]
+    met = states[0] if states else TaskState(promise.done_at or updated_at, promise.person, promise.due_at, True)
+    created = created_at or -inf
+    first = replace(met, since=created, is_open=True)
+    if states and met.is_open:
+        states = states[1:]
+    elif not states and promise.done_at is not None:
+        states = [replace(met, is_open=False)]
+    known_from = met.since if met.since - created > MET_AT_ONCE_SECONDS else None
+    return replace(promise, states=(first, *states), known_from=known_from)
 
 
 # Which tasks stand behind a figure of the report of overdue tasks.
@@ -129,13 +269,15 @@ def _promises(store: Store, account_id: int, spans: Sequence[Span]) -> list[Prom
 @dataclass(frozen=True)
 class LateTask:
     """``card``: deal, contact … and its id, where the task is; None for a task on nobody's card. ``deal_name``: empty
-    if it is on no deal, or on one that the mirror does not know."""
+    if it is on no deal, or on one that the mirror does not know. ``text``: None for a task that the mirror has no more.
+    ``moves``: of its deadline, in these days."""
 
     promise: Promise
     person: str
-    text: str
+    text: str | None
     card: tuple[str, int] | None
     deal_name: str
+    moves: Moves = Moves()
 
 
 def late_tasks(
@@ -144,26 +286,21 @@ def late_tasks(
     """The tasks that count on one of these days at least, the longest overdue first. ``person``: only his, as the
     report calls him. Raises StoreUnavailable."""
     deal = and_(deals.c.account == tasks.c.account, deals.c.deal_id == tasks.c.entity_id, tasks.c.entity_type == "deal")
-    query = (
-        select(tasks, deals.c.record)
-        .join_from(tasks, deals, deal, isouter=True)
-        .where(*due_in(account_id, spans))
-        .order_by(tasks.c.due_at, tasks.c.task_id)
-    )
+    query = select(tasks, deals.c.record).join_from(tasks, deals, deal, isouter=True).where(*due_in(account_id, spans))
     with store.read() as connection:
-        found = [_late_task(row, names) for row in connection.execute(query)]
-    return [
-        one
-        for one in found
-        if (not person or one.person == person) and any(is_counted(one.promise, span, way) for span in spans)
-    ]
+        rows = {row.task_id: row for row in connection.execute(query)}
+        promises = _promises(connection, account_id, spans, rows)
+    found = []
+    for task_id, promise in sorted(promises.items(), key=lambda item: (item[1].due_at, item[0])):
+        people = [name_of(one, names) for span in spans for one in broken_by(promise, span, way)]
+        if people and (not person or person in people):
+            moves = moves_of(promise, spans)
+            found.append(_late_task(promise, rows.get(task_id), person or people[-1], moves))
+    return found
 
 
-def _late_task(row: Row[Any], names: Mapping[int, str]) -> LateTask:
-    return LateTask(
-        promise=promise_of(row),
-        person=name_of(row.responsible_user_id, names),
-        text=row.text,
-        card=(row.entity_type, row.entity_id) if row.entity_type and row.entity_id else None,
-        deal_name=json.loads(row.record)["name"] if row.record else "",
-    )
+def _late_task(promise: Promise, row: Row[Any] | None, person: str, moves: Moves) -> LateTask:
+    if row is None:
+        return LateTask(promise, person, None, None, "", moves)
+    card = (row.entity_type, row.entity_id) if row.entity_type and row.entity_id else None
+    return LateTask(promise, person, row.text, card, json.loads(row.record)["name"] if row.record else "", moves)

@@ -2,8 +2,9 @@
 
 Three tables of one shape carry the work: ``inbox`` (bytes as they came), ``events`` (what they say), ``outbox`` (what
 is to be done). A unique key in each gives "nothing twice", the primary key gives order, and one transaction per step
-gives "planned and done". ``journal`` tells people why; ``deals``, ``contacts``, ``tasks`` and ``touches`` are the
-mirror; ``made`` remembers what rules made in amoCRM; ``found`` holds missed changes until all pages are read.
+gives "planned and done". ``journal`` tells people why; ``task_history`` keeps the deadlines that tasks had; ``deals``,
+``contacts``, ``tasks`` and ``touches`` are the mirror; ``made`` remembers what rules made in amoCRM; ``found`` holds
+missed changes until all pages are read.
 
 Times are Unix seconds (float) in UTC: they are compared and sorted, and both databases agree on numbers. A card is
 named in our words: deal, contact, company. A change here needs a migration (``migrations/``).
@@ -293,6 +294,23 @@ tasks = Table(
 Index("tasks_of", tasks.c.account, tasks.c.entity_type, tasks.c.entity_id)
 _tasks_open = tasks.c.is_completed == false()
 Index("tasks_open", tasks.c.account, tasks.c.due_at, sqlite_where=_tasks_open, postgresql_where=_tasks_open)
+
+task_history = Table(
+    "task_history",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("task_id", BigInteger, nullable=False),
+    Column("since", Float, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("responsible_user_id", BigInteger, nullable=False),
+    Column("state", String(8), nullable=False),
+)
+"""The states of a task, in the order of ``id``: each lasts from ``since`` until the next one. ``state``: open, done or
+deleted. The first row is what was known when the task was met; ``since`` is then its last change before."""
+Index("task_history_of", task_history.c.account, task_history.c.task_id)
+Index("task_history_since", task_history.c.account, task_history.c.since)
 
 touches = Table(
     "touches",

@@ -12,7 +12,17 @@ from amo_bridge.config.model import BridgeSection
 from amo_bridge.engine import retention
 from amo_bridge.engine.retention import Retention, RetentionJob
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.tables import events, inbox, intake_requests, journal, made, outbox, tasks, touches
+from amo_bridge.storage.tables import (
+    events,
+    inbox,
+    intake_requests,
+    journal,
+    made,
+    outbox,
+    task_history,
+    tasks,
+    touches,
+)
 
 KEEP = BridgeSection(keep_journal=timedelta(days=90), keep_hooks=timedelta(days=14))
 
@@ -165,3 +175,15 @@ def test_touches_and_finished_tasks_go_after_their_time_open_tasks_never(store: 
     assert tidy(store) == {"touches": 1, "tasks": 1}
     assert left(store, touches.c.key) == ["k0", "k1", "k2"]
     assert left(store, tasks.c.task_id) == [1, 2]
+
+
+def test_the_history_of_tasks_goes_a_year_after_their_end(store: Store) -> None:
+    state = {"created_at": 0.0, "due_at": 0.0, "responsible_user_id": 1}
+    kept = [(1, "open", 900), (1, "done", 500), (2, "open", 900), (3, "open", 500), (3, "deleted", 300)]
+    for task_id, name, days in kept:
+        add(store, task_history, task_id=task_id, since=ago(days), state=name, **state)
+    add(store, tasks, task_id=2, responsible_user_id=1, due_at=0.0, is_completed=False, updated_at=ago(900),
+        created_by=1, task_type_id=1, text="", created_at=0.0)  # fmt: skip
+    assert tidy(store) == {"task_history": 2}
+    assert left(store, task_history.c.task_id) == [2, 3, 3], "an open task's stays, and a young one's"
+    assert tidy(store, days_later=2) == {}

@@ -28,6 +28,31 @@ def test_the_counts_are_amocrms_own(bridge: RunningBridge, office: CrmUser, sand
     assert _by_the_report(bridge) == {IVAN: 2, ELENA: 1}
 
 
+def test_a_deadline_moved_leaves_the_overdue_days_before(
+    bridge: RunningBridge, office: CrmUser, sandbox: LocalCrm
+) -> None:
+    deal = office.new_deal(IVAN, "Ромашка", "Продажи / Новый клиент", office.new_contact(IVAN, "Ольга"), 0)
+    now = datetime.now(UTC)
+    task = _task(office, deal, IVAN, now - timedelta(hours=2))
+    bridge.settle(sandbox)
+    wait_until(lambda: _by_the_report(bridge) == {IVAN: 1}, "the task stands overdue")
+    made = datetime.now(UTC).replace(microsecond=0)
+    wait_until(
+        lambda: datetime.now(UTC) >= made + timedelta(seconds=1), "amoCRM's next second: its times are whole ones"
+    )
+    later = datetime.now(UTC).replace(microsecond=0)
+    due = int((now + timedelta(days=3, hours=-2)).timestamp())
+    office._ask("PATCH", f"/api/v4/tasks/{task}", {"complete_till": due}, IVAN)
+    bridge.settle(sandbox)
+    wait_until(lambda: _by_the_report(bridge) == {}, "it is not overdue any more")
+    assert _by_the_report(bridge, later) == {IVAN: 1}, "before it was moved it was overdue"
+    assert _by_the_report(bridge, now - timedelta(minutes=30)) == {}, "then there was no such task"
+    account = bridge.app.extensions["amo_bridge"].account_at(None)
+    today = Span(now.date(), (now - timedelta(hours=12)).timestamp(), datetime.now(UTC).timestamp())
+    report = overdue(account.store, account.key, [today], {office.users[IVAN]: IVAN}, "missed")
+    assert (report.rows, report.moves[IVAN].times, report.moves[IVAN].days) == ({IVAN: (1,)}, 1, 3.0)
+
+
 def _task(office: CrmUser, deal: int, who: str, due: datetime) -> int:
     body = {
         "text": "Позвонить",
@@ -39,10 +64,10 @@ def _task(office: CrmUser, deal: int, who: str, due: datetime) -> int:
     return int(office._ask("POST", "/api/v4/tasks", [body], who)["_embedded"]["tasks"][0]["id"])
 
 
-def _by_the_report(bridge: RunningBridge) -> dict[str, int]:
-    """How many stand overdue just now, by the bridge's copy."""
+def _by_the_report(bridge: RunningBridge, now: datetime | None = None) -> dict[str, int]:
+    """How many stand overdue just now, or stood then, by the bridge's copy."""
     account = bridge.app.extensions["amo_bridge"].account_at(None)
-    now = datetime.now(UTC)
+    now = now or datetime.now(UTC)
     today = Span(now.date(), (now - timedelta(hours=12)).timestamp(), now.timestamp())
     names = {person.id: person.name for person in account.crm_account.users}
     return {

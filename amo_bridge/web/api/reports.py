@@ -15,14 +15,24 @@ from amo_bridge.web.context import current_account
 from amo_bridge.web.pages.reports import SPANS, report_asked_for
 
 
+class DeadlineMoves(Shape):
+    """How often deadlines were moved, and by how many days in all, to a tenth; less than nothing: to earlier."""
+
+    times: int
+    days: float
+
+
 class Overdue(Shape):
     """Overdue tasks: name → a figure for each of the days; ``tasks``: name → how many tasks these are, each counted
-    once. See docs/pages.md for the two ways to count."""
+    once. ``moves``: name → how often deadlines of these tasks were moved in these days, and by how many days in all.
+    ``known_from``: before this day some are counted by their last deadline. See docs/pages.md for the two ways."""
 
     count: Literal["standing", "missed"]
     days: list[date]
     people: dict[str, list[int]]
     tasks: dict[str, int]
+    moves: dict[str, DeadlineMoves]
+    known_from: date | None
 
 
 @api.endpoint(
@@ -44,4 +54,11 @@ class Overdue(Shape):
 def overdue() -> Overdue:
     report, way = report_asked_for(current_account())
     people = {name: list(figures) for name, figures in report.rows.items()}
-    return Overdue(count=way, days=list(report.days), people=people, tasks=dict(report.tasks))
+    return Overdue(
+        count=way,
+        days=list(report.days),
+        people=people,
+        tasks=dict(report.tasks),
+        moves={name: DeadlineMoves(times=moves.times, days=moves.days) for name, moves in report.moves.items()},
+        known_from=report.known_from,
+    )

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, render_template, request
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.reports.overdue import WAYS, Report, Span, Way, knows_tasks, late_tasks, overdue
+from amo_bridge.reports.overdue import DAY_SECONDS, WAYS, Moves, Report, Span, Way, knows_tasks, late_tasks, overdue
 from amo_bridge.reports.workbook import is_available, workbook
 from amo_bridge.text.csv_table import as_csv
 from amo_bridge.web.accounts import AccountView
@@ -55,6 +55,7 @@ def show() -> str:
         spans=SPANS,
         ways={"standing": _("просрочено к концу дня"), "missed": _("не сделано в срок")},
         has_xlsx=is_available(),
+        moved=moved,
     )
 
 
@@ -76,6 +77,7 @@ def tasks() -> str:
         day=day and day.date,
         person=person,
         url=here.config.account.url,
+        moved=moved,
     )
 
 
@@ -91,6 +93,20 @@ def as_text() -> Response:
 def as_workbook() -> Response:
     report = _report(current_account(), _wish(current_account()))
     return _file(workbook(_("Просроченные задачи"), _head(report), _rows(report)), XLSX, "xlsx")
+
+
+def moved(moves: Moves) -> str:
+    """How often deadlines were moved, and by how much in all; a dash if never."""
+    if not moves.times:
+        return "—"
+    sign, seconds = "−" if moves.seconds < 0 else "+", abs(moves.seconds)
+    if seconds >= DAY_SECONDS:
+        by = _("%(many)s дн.", many=f"{seconds / DAY_SECONDS:.1f}".removesuffix(".0").replace(".", ","))
+    elif seconds >= 3600:
+        by = _("%(many)s ч", many=round(seconds / 3600))
+    else:
+        by = _("%(many)s мин", many=round(seconds / 60))
+    return f"{moves.times} ({sign}{by})"
 
 
 def report_asked_for(here: AccountView) -> tuple[Report, Way]:
@@ -132,11 +148,16 @@ def _spans(here: AccountView, wish: Wish) -> list[Span]:
 
 
 def _head(report: Report) -> list[str]:
-    return [_("Человек"), *(f"{day:%d.%m.%Y}" for day in report.days), _("Всего задач")]
+    days = (f"{day:%d.%m.%Y}" for day in report.days)
+    return [_("Человек"), *days, _("Всего задач"), _("Перенесено, раз"), _("Перенесено, часов")]
 
 
 def _rows(report: Report) -> list[list[str | int]]:
-    return [[name, *figures, report.tasks[name]] for name, figures in report.rows.items()]
+    rows: list[list[str | int]] = []
+    for name, figures in report.rows.items():
+        moves = report.moves[name]
+        rows.append([name, *figures, report.tasks[name], moves.times, round(moves.seconds / 3600)])
+    return rows
 
 
 def _file(content: bytes, kind: str, ending: str) -> Response:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 from support.api_client import Program
 from support.pages import Pages, Visit, agency, words_of
 
 from amo_bridge.config.loader import load
+from amo_bridge.storage.tables import task_history, tasks
 from amo_bridge.web.api import api
 from amo_bridge.web.auth.users import Role
 
@@ -59,6 +62,26 @@ def test_failures_are_decided(pages: Pages, master: Program) -> None:
 
 def test_the_report_and_the_audit(pages: Pages, master: Program) -> None:
     assert len(master.get("/reports/overdue?days=14&count=missed")["days"]) == 14
+    due = (datetime.now(UTC) - timedelta(days=1)).timestamp()
+    task = {
+        "account": pages.account.key,
+        "task_id": 5,
+        "due_at": due,
+        "responsible_user_id": 77,
+        "created_at": due - 60,
+    }
+    copy = {"is_completed": False, "updated_at": due, "created_by": 1, "task_type_id": 1, "text": ""}
+    with pages.office.store.write() as connection:
+        connection.execute(insert(tasks).values(**task, **copy))
+        for since, was_due in ((due - 60, due - 30), (due, due)):
+            state = {**task, "due_at": was_due, "since": since, "state": "open"}
+            connection.execute(insert(task_history).values(state))
+    told = master.get("/reports/overdue")
+    assert (told["tasks"], told["moves"], told["known_from"]) == (
+        {"№ 77": 1},
+        {"№ 77": {"times": 1, "days": 0.0}},
+        None,
+    )
     pages.office.audit.write("Анна", "x", "дело")
     assert [one["words"] for one in master.get("/audit")["deeds"]] == ["дело"]
 

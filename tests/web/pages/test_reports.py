@@ -18,7 +18,7 @@ from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
 from amo_bridge.crm.account import Account
 from amo_bridge.reports import workbook
-from amo_bridge.storage.tables import tasks
+from amo_bridge.storage.tables import task_history, tasks
 from amo_bridge.web.auth.users import Role
 
 IVAN = "Иван Петров"
@@ -51,9 +51,9 @@ def days(pages: Pages, many: int) -> list[str]:
 
 def test_each_person_and_each_day(late: Pages, viewer: Visit) -> None:
     words = words_of(viewer.get("/reports/overdue"))
-    assert f"{IVAN} 0 0 0 0 0 3 3 3" in words
-    assert "№ 77 0 0 0 0 0 1 1 1" in words
-    assert "Все вместе 0 0 0 0 0 4 4 4" in words
+    assert f"{IVAN} 0 0 0 0 0 3 3 3 —" in words
+    assert "№ 77 0 0 0 0 0 1 1 1 —" in words
+    assert "Все вместе 0 0 0 0 0 4 4 4 —" in words
 
 
 def test_counted_the_other_way(late: Pages, viewer: Visit) -> None:
@@ -88,7 +88,11 @@ def test_a_task_on_another_card_leads_there(late: Pages, viewer: Visit, kind: st
 def test_as_csv_and_as_a_workbook_the_figures_are_the_same(late: Pages, viewer: Visit) -> None:
     answer = viewer.get("/reports/overdue.csv")
     text = list(csv.reader(StringIO(answer.data.decode("utf-8-sig")), delimiter=";"))
-    assert text == [["Человек", *days(late, 7), "Всего задач"], [IVAN, *"0000033", "3"], ["№ 77", *"0000011", "1"]]
+    assert text == [
+        ["Человек", *days(late, 7), "Всего задач", "Перенесено, раз", "Перенесено, часов"],
+        [IVAN, *"0000033", "3", "0", "0"],
+        ["№ 77", *"0000011", "1", "0", "0"],
+    ]
     assert "attachment" in answer.headers["Content-Disposition"]
     book = CalamineWorkbook.from_filelike(BytesIO(viewer.get("/reports/overdue.xlsx").data))
     sheet = book.get_sheet_by_index(0).to_python()
@@ -138,7 +142,7 @@ def test_on_a_phone_the_newest_days_are_in_sight_with_the_names_beside_them(late
         page.get_by_label("Пароль").fill(PASSWORD)
         page.get_by_role("button", name="Войти").click()
         row = page.get_by_role("row", name=IVAN)
-        expect(row.locator("td")).to_have_count(32)
+        expect(row.locator("td")).to_have_count(33)
         expect(row.locator("td").last).to_be_in_viewport()
         expect(row.locator("td").first).not_to_be_in_viewport()
         expect(row.locator("th")).to_be_in_viewport()
@@ -147,3 +151,32 @@ def test_on_a_phone_the_newest_days_are_in_sight_with_the_names_beside_them(late
 
 def test_no_task_was_ever_seen(pages: Pages, viewer: Visit) -> None:
     assert "Мост ещё не видел ни одной задачи" in words_of(viewer.get("/reports/overdue"))
+
+
+def test_a_deadline_that_was_moved_is_told_with_its_days_before(pages: Pages, viewer: Visit) -> None:
+    pages.know_account(agency())
+    ivan, now = agency().user(IVAN).id, datetime.now(UTC)
+    owe(pages, ivan, text="Позвонить", first=5)
+    state = {"account": pages.account.key, "task_id": 5, "responsible_user_id": ivan, "state": "open"}
+    day = timedelta(days=1)
+    dues = [(now - 4 * day, now - 3 * day), (now - 2 * day, now + day), (now - day, now - day)]
+    with pages.office.store.write() as connection:
+        for since, due in dues:
+            times = {"since": since.timestamp(), "due_at": due.timestamp(), "created_at": dues[0][0].timestamp()}
+            connection.execute(insert(task_history).values(**state, **times))
+    words = words_of(viewer.get("/reports/overdue"))
+    assert f"{IVAN} 0 0 0 1 0 1 1 1 2 (+2 дн.)" in words
+    assert "по последнему сроку" not in words
+    text = list(csv.reader(StringIO(viewer.get("/reports/overdue.csv").data.decode("utf-8-sig")), delimiter=";"))
+    assert text[1] == [IVAN, *"0001011", "1", "2", "48"]
+    words = words_of(viewer.get("/reports/overdue/tasks"))
+    assert "2 (+2 дн.) не сделана" in words
+
+
+def test_what_is_not_known_of_the_days_before_is_said_once(late: Pages, viewer: Visit) -> None:
+    now = datetime.now(UTC)
+    state = {"account": late.account.key, "task_id": 0, "responsible_user_id": 77, "state": "open", "created_at": 0.0}
+    with late.office.store.write() as connection:
+        since = (now - timedelta(hours=30)).timestamp()
+        connection.execute(insert(task_history).values(**state, since=since, due_at=since))
+    assert words_of(viewer.get("/reports/overdue")).count("сосчитаны по последнему сроку") == 1
