@@ -17,7 +17,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.dates.duration import describe_step
 from amo_bridge.engine.forecast import ExistingDeals, Planned, Upcoming, choices_of
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.rules.handler import Rule
+from amo_bridge.rules.handler import Rule, dry_reason, dry_sources
 from amo_bridge.runtime.connection import known_account
 from amo_bridge.text.names import nearest
 
@@ -108,4 +108,5 @@ def markdown_table(config: Config) -> str:
 def _switch(config: Config, rule: Rule) -> str:
     if not rule.enabled:
         return f"нет: {rule.off_reason}" if rule.off_reason else "нет"
-    return "да, вхолостую" if rule.dry_run or config.bridge.dry_run else "да"
+    dry = dry_reason(dry_sources(rule, is_bridge_dry=config.bridge.dry_run))
+    return f"да, {dry}" if dry else "да"

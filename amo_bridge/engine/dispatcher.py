@@ -35,7 +35,7 @@ from amo_bridge.rules.actions import (
     Withheld,
 )
 from amo_bridge.rules.deal import DataNeed, Deal, Missing, NotLoaded
-from amo_bridge.rules.handler import Rule
+from amo_bridge.rules.handler import Rule, dry_reason, dry_sources
 from amo_bridge.storage.accounts import RestoredCopy
 
 Outcome = Literal["acts", "would_act", "skipped", "failed", "held"]
@@ -377,8 +377,8 @@ class Dispatcher:
             return replace(verdict, outcome="failed", reason=f"ошибка в правиле: {error!r}")
         if not effects:
             return replace(verdict, outcome="skipped", reason="всё уже так, как надо")
-        outcome: Outcome = "would_act" if self._is_dry(verdict.rule) else "acts"
-        return replace(verdict, outcome=outcome, effects=effects)
+        reason = self._dry_reason(verdict.rule)
+        return replace(verdict, outcome="would_act" if reason else "acts", reason=reason, effects=effects)
 
     def _with_end(self, effect: Effect, action: Action, actions: Iterable[Action], answer: RuleAnswer) -> Effect:
         """The effect; that of a new task says what ends the task."""
@@ -408,11 +408,15 @@ class Dispatcher:
                 rule = self._known.get(task.rule) or removed_rule(task.rule)
                 action = FinishTask(deal_id=context.deal.id, task_id=task.task_id, result=reason)
                 effects = self._resolver.effects(action, context.deal, context.record, context.record.updated_at)
-                _add_effects(verdicts, rule, event, context.queue_key, effects, is_dry=self._is_dry(rule))
+                _add_effects(verdicts, rule, event, context.queue_key, effects, self._dry_reason(rule))
         return verdicts
 
     def _is_dry(self, rule: Rule) -> bool:
-        return self._dry_run or rule.dry_run
+        return bool(dry_sources(rule, is_bridge_dry=self._dry_run))
+
+    def _dry_reason(self, rule: Rule) -> str:
+        """Why the rule only says what it would do; empty if it acts."""
+        return dry_reason(dry_sources(rule, is_bridge_dry=self._dry_run))
 
 
 def _answer(verdict: Verdict, deal: Deal) -> RuleAnswer:
@@ -462,16 +466,16 @@ def _checked(decision: Decision) -> Skip | RollBack | Withheld | Sequence[Action
 
 
 def _add_effects(
-    verdicts: list[Verdict], rule: Rule, event: Event, queue_key: str, effects: Sequence[Effect], *, is_dry: bool
+    verdicts: list[Verdict], rule: Rule, event: Event, queue_key: str, effects: Sequence[Effect], dry: str
 ) -> None:
-    """Add to what the rule does on this event, or make it act where it had nothing to do."""
-    outcome: Outcome = "would_act" if is_dry else "acts"
+    """Add to what the rule does on this event, or make it act where it had nothing to do. ``dry``: why it does not."""
+    outcome: Outcome = "would_act" if dry else "acts"
     for number, verdict in enumerate(verdicts):
         if (verdict.rule.name, verdict.event) == (rule.name, event) and verdict.outcome in ("skipped", outcome):
-            verdicts[number] = replace(verdict, outcome=outcome, reason="", effects=(*verdict.effects, *effects))
+            verdicts[number] = replace(verdict, outcome=outcome, reason=dry, effects=(*verdict.effects, *effects))
             return
     # A key of its own: the rule may have failed on this event, and may do something on it when that is repeated.
-    verdicts.append(Verdict(rule, event, f"{event.event_key(queue_key)}|end", outcome, effects=tuple(effects)))
+    verdicts.append(Verdict(rule, event, f"{event.event_key(queue_key)}|end", outcome, dry, tuple(effects)))
 
 
 def _without_repeats(verdict: Verdict, done: set[str]) -> Verdict:

@@ -92,7 +92,8 @@ def undone_since(connection: Connection, account_id: int, first_id: int, moment:
 
 # Verdicts by what a person wants to know of them.
 GROUPS = {
-    "acts": "acted", "would_act": "acted",
+    "acts": "acted",
+    "would_act": "would_act",
     "skipped": "skipped",
     "failed": "failed", "held": "failed",
 }  # fmt: skip
@@ -104,9 +105,10 @@ STEPS_BACK = 64
 @dataclass
 class Count:
     """Decisions of rules within a stretch of time. ``failed``: by a bug, or something of it was refused. ``unsent``:
-    nothing of it went out, as by channels that nobody has connected."""
+    nothing of it went out, as by channels that nobody has connected. ``would_act``: in dry run nothing was done."""
 
     acted: int = 0
+    would_act: int = 0
     skipped: int = 0
     failed: int = 0
     unsent: int = 0
@@ -117,6 +119,14 @@ class Count:
             self.acted -= 1
             self.failed += one.refused
             self.unsent += not one.refused
+
+
+@dataclass(frozen=True)
+class DryRuns:
+    """How often a rule would have acted, had it not been dry, and when last (Unix seconds)."""
+
+    times: int = 0
+    last_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +193,17 @@ class History:
         query = select(journal.c.at).where(self._mine(), journal.c.rule == rule, journal.c.verdict == "acts")
         with self._store.read() as connection:
             return connection.execute(query.order_by(journal.c.id.desc()).limit(1)).scalar()
+
+    def dry_runs_since(self, moment: float) -> dict[str, DryRuns]:
+        """Rule → what it would have done since then; only rules that would have acted."""
+        with self._store.read() as connection:
+            query = (
+                select(journal.c.rule, func.count(), func.max(journal.c.at))
+                .where(self._mine(), journal.c.id >= self._first_since(connection, moment), journal.c.at >= moment)
+                .where(journal.c.verdict == "would_act")
+                .group_by(journal.c.rule)
+            )
+            return {rule: DryRuns(times, last_at) for rule, times, last_at in connection.execute(query)}
 
     def deals_on_stages(self) -> dict[tuple[int, int], int]:
         """(pipeline, status) → how many deals the mirror has there."""

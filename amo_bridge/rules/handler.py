@@ -120,6 +120,21 @@ class Rule:
         return isinstance(event, self.handler.on)
 
 
+DrySource = Literal["bridge", "rule"]
+DRY_WORDS: dict[DrySource, str] = {"bridge": "весь мост ([bridge] dry_run)", "rule": "это правило (dry_run)"}
+
+
+def dry_sources(rule: Rule, *, is_bridge_dry: bool) -> tuple[DrySource, ...]:
+    """What makes the rule decide and change nothing: the whole bridge, its own key, both; empty if it acts."""
+    return (*(("bridge",) if is_bridge_dry else ()), *(("rule",) if rule.dry_run else ()))
+
+
+def dry_reason(sources: Iterable[DrySource]) -> str:
+    """For the journal, in Russian; empty for a rule that acts."""
+    words = " и ".join(DRY_WORDS[source] for source in sources)
+    return f"вхолостую: {words}" if words else ""
+
+
 def _spelled_out(clauses: str) -> list[str]:
     span = re.fullmatch(r"([A-Z])(\d+)\s*[-–—]\s*\1(\d+)", clauses.strip())
     if span is None:

@@ -35,10 +35,12 @@ class Today(Shape):
 
 
 class Day(Shape):
-    """Decisions of rules. ``unsent``: nothing went out, as by channels that nobody has connected."""
+    """Decisions of rules. ``unsent``: nothing went out, as by channels that nobody has connected. ``would_act``: in
+    dry run, nothing was done."""
 
     date: datetime.date
     acted: int
+    would_act: int
     skipped: int
     failed: int
     unsent: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from flask import abort, request
 from flask_babel import gettext as _
@@ -67,7 +67,8 @@ class Skip(Shape):
 class Rule(Shape):
     """``says``: in words. ``matching``: how many deals are where it works; null: ``unmatched`` says why that can't be
     told. ``last_acted``: null if it has not, as far back as the journal goes. ``broken``: why it does not work though
-    it is on (Russian); empty if it works."""
+    it is on (Russian); empty if it works. ``dry_run``: its own key; ``dry_because``: what makes it change nothing, its
+    own key or the whole bridge's; ``would_act``: how often it would have acted in the last 14 days, in dry run."""
 
     name: str
     clause: str
@@ -75,6 +76,9 @@ class Rule(Shape):
     enabled: bool
     broken: str
     dry_run: bool
+    dry_because: list[Literal["bridge", "rule"]]
+    would_act: int
+    last_would_act: datetime | None
     matching: int | None
     unmatched: str
     last_acted: datetime | None
@@ -257,11 +261,18 @@ def _facts(facts: Facts) -> dict[str, Any]:
         "enabled": rule.enabled,
         "broken": rule.broken,
         "dry_run": rule.dry_run,
+        "dry_because": list(facts.dry),
+        "would_act": facts.dry_runs.times,
+        "last_would_act": _moment(facts.dry_runs.last_at),
         "matching": facts.matching,
         "unmatched": str(facts.unmatched or ""),
-        "last_acted": None if acted is None else datetime.fromtimestamp(acted, UTC),
+        "last_acted": _moment(acted),
         "skips": [Skip(reason=reason, times=times) for reason, times in facts.skips],
     }
+
+
+def _moment(at: float | None) -> datetime | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC)
 
 
 def _chosen(rule: ConfigRule) -> str | None:

@@ -11,13 +11,14 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.crm.account import Account
-from amo_bridge.engine.history import Line
+from amo_bridge.engine.history import DryRuns, Line
 from amo_bridge.errors import ConfigError, UnknownName
-from amo_bridge.rules.handler import Rule
+from amo_bridge.rules.handler import DrySource, Rule, dry_sources
 from amo_bridge.rules.option_types import StageName, names_in
 from amo_bridge.runtime.worker import REHEARSALS
 from amo_bridge.web.accounts import AccountView, NotMet
 from amo_bridge.web.context import audit, current_account, who
+from amo_bridge.web.services.overview import DAYS, midnights
 
 
 def ask(days: int, deal_id: int | None) -> int:
@@ -51,13 +52,16 @@ GUARDS_THE_WAY_IN = "entering"
 @dataclass(frozen=True)
 class Facts:
     """``matching``: how many deals are where the rule works; None: ``unmatched`` says why that can't be told.
-    ``skips``: (reason, how often), of its last decisions."""
+    ``skips``: (reason, how often), of its last decisions. ``dry``: why it changes nothing, empty if it acts;
+    ``dry_runs``: what it would have done in the last fourteen days."""
 
     rule: Rule
     matching: int | None
     unmatched: Any
     last_acted: float | None
     skips: list[tuple[str, int]]
+    dry: tuple[DrySource, ...]
+    dry_runs: DryRuns
 
 
 class RuleFacts:
@@ -116,6 +120,8 @@ class RuleFacts:
             unmatched=None if matching is not None else _why_unmatched(rule),
             last_acted=self._here.history.last_acted(rule.name) if self._here.is_known else None,
             skips=skips.most_common(most_skips),
+            dry=dry_sources(rule, is_bridge_dry=self._here.config.bridge.dry_run),
+            dry_runs=self._dry_runs.get(rule.name, DryRuns()),
         )
 
     @cached_property
@@ -126,6 +132,11 @@ class RuleFacts:
     @cached_property
     def _account(self) -> Account | None:
         return self._here.crm_account
+
+    @cached_property
+    def _dry_runs(self) -> dict[str, DryRuns]:
+        since = midnights(self._here.clock.now(), self._here.zone, DAYS)[0]
+        return self._here.history.dry_runs_since(since) if self._here.is_known else {}
 
     @cached_property
     def _deals_on_stages(self) -> dict[tuple[int, int], int] | None:
