@@ -36,7 +36,7 @@ class ForeignClientIsWrittenTo(Options):
     text: Text = Text("{Название}: телефон клиента не российский. Не звоните, напишите на почту или в мессенджер")
 
 
-@handler(on=(StageEntered, ResponsibleChanged), options=ForeignClientIsWrittenTo, needs={"contacts"})
+@handler(on=(StageEntered, ResponsibleChanged), options=ForeignClientIsWrittenTo, needs={"contacts"}, sends={"notices"})
 def foreign_client_is_written_to(
     event: StageEntered | ResponsibleChanged, deal: Deal, options: ForeignClientIsWrittenTo
 ) -> Skip | list[Action]:

@@ -40,7 +40,7 @@ class LossNeedsNote(Options):
     due: Due = Due.parse("end of day")
 
 
-@handler(on=StageEntered, options=LossNeedsNote, needs={"notes"}, gate=True)
+@handler(on=StageEntered, options=LossNeedsNote, needs={"notes"}, gate=True, sends={"notices"})
 def loss_needs_note(event: StageEntered, deal: Deal, options: LossNeedsNote) -> Skip | RollBack:
     if event.stage != deal.stage.key or not deal.stage.is_lost:
         return Skip("сделка не потеряна")

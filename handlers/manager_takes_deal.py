@@ -51,7 +51,12 @@ class ManagerTakesDeal(Options):
         return next(named, name.split()[0])
 
 
-@handler(on=ResponsibleChanged, options=ManagerTakesDeal, needs={"open_tasks", "contact_tasks", "other_deals"})
+@handler(
+    on=ResponsibleChanged,
+    options=ManagerTakesDeal,
+    needs={"open_tasks", "contact_tasks", "other_deals"},
+    sends={"notices"},
+)
 def manager_takes_deal(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal) -> Skip | list[Action]:
     if deal.responsible is None or deal.responsible.id != event.new:
         return Skip("ответственный уже другой")

@@ -19,7 +19,7 @@ class SeriesSendsLetters(Options):
     no_address: PersonName | None = PersonName("manager")
 
 
-@handler(on=SeriesLetterDue, options=SeriesSendsLetters, needs={"touches"})
+@handler(on=SeriesLetterDue, options=SeriesSendsLetters, needs={"touches"}, sends={"mail"})
 def series_sends_letters(
     event: SeriesLetterDue, deal: Deal, options: SeriesSendsLetters
 ) -> Skip | SendLetter | StopSeries:

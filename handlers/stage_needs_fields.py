@@ -21,7 +21,7 @@ class StageNeedsFields(Gate):
     fields: Annotated[tuple[FieldName, ...], Field(min_length=1)]
 
 
-@handler(on=StageEntered, options=StageNeedsFields, gate=True)
+@handler(on=StageEntered, options=StageNeedsFields, gate=True, sends={"notices"})
 def stage_needs_fields(event: StageEntered, deal: Deal, options: StageNeedsFields) -> Skip | RollBack:
     if passes := options.lets_pass(event, deal):
         return passes

@@ -16,7 +16,7 @@ class StageNeedsFile(Gate, WantedFile):
     pass
 
 
-@handler(on=StageEntered, options=StageNeedsFile, gate=True, needs={"files"})
+@handler(on=StageEntered, options=StageNeedsFile, gate=True, needs={"files"}, sends={"notices"})
 def stage_needs_file(event: StageEntered, deal: Deal, options: StageNeedsFile) -> Skip | RollBack:
     if passes := options.lets_pass(event, deal):
         return passes

@@ -17,7 +17,7 @@ class StageNeedsFinishedTasks(Gate, WhichTasks):
     pass
 
 
-@handler(on=StageEntered, options=StageNeedsFinishedTasks, gate=True, needs={"open_tasks"})
+@handler(on=StageEntered, options=StageNeedsFinishedTasks, gate=True, needs={"open_tasks"}, sends={"notices"})
 def stage_needs_finished_tasks(event: StageEntered, deal: Deal, options: StageNeedsFinishedTasks) -> Skip | RollBack:
     if passes := options.lets_pass(event, deal):
         return passes

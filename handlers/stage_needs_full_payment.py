@@ -37,7 +37,7 @@ class StageNeedsFullPayment(Options):
     due: Due = Due.parse("end of day")
 
 
-@handler(on=StageEntered, options=StageNeedsFullPayment, gate=True)
+@handler(on=StageEntered, options=StageNeedsFullPayment, gate=True, sends={"notices"})
 def stage_needs_full_payment(event: StageEntered, deal: Deal, options: StageNeedsFullPayment) -> Skip | RollBack:
     if event.stage != deal.stage.key:
         return Skip("сделка уже ушла с этого этапа")

@@ -48,6 +48,7 @@ class StageNeedsTask(Conditional):
     options=StageNeedsTask,
     needs={"open_tasks"},
     tasks_until="stage left",
+    sends={"notices"},
 )
 def stage_needs_task(event: Heard, deal: Deal, options: StageNeedsTask) -> Skip | list[Action]:
     if not deal.is_on(options.stages):

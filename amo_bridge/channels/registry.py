@@ -205,11 +205,12 @@ CHANNEL_OF_KEY: Mapping[str, Channel] = {key: kind.name for kind in CHANNEL_KIND
 
 
 def channels_wanted(rules: Iterable[Rule]) -> dict[Channel, list[str]]:
-    """Channel → the names of the enabled rules that want it, as far as their options tell."""
+    """Channel → the names of the enabled rules that want it, by their options or by
+    themselves."""
     found: dict[Channel, list[str]] = {}
     for rule in rules:
         if rule.enabled:
-            for channel in dict.fromkeys(_channels_in(rule.options)):
+            for channel in dict.fromkeys((*_channels_in(rule.options), *sorted(rule.handler.sends))):
                 found.setdefault(channel, []).append(rule.name)
     return found
 

@@ -41,6 +41,10 @@ class Misfit(Exception):
     """The account knows the name, but not as what the config needs. The text is the problem (Russian)."""
 
 
+class NotReady(Misfit):
+    """It is there, but a part of what the rule does can't be done until somebody has finished it."""
+
+
 class Inactive(Misfit):
     """The user is there, but can't be given anything."""
 
@@ -158,6 +162,8 @@ def _template(name: str, config: Config, account: Account) -> None:
         raise Misfit("; ".join(problems))
     for field in templates.field_names_of(name):
         _field(field, config, account)
+    if left := templates.placeholders_of(name):
+        raise NotReady(f"шаблон письма «{name}» не дописан: {'; '.join(left)}; пока он такой, письмо не отправляется")
 
 
 def _series(name: str, config: Config, account: Account) -> None:

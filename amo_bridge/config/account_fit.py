@@ -15,6 +15,7 @@ from amo_bridge.config.account_check import (
     LOSS_REASON_FIELD,
     Inactive,
     Misfit,
+    NotReady,
     account_names,
     field_with_choices,
     look_up,
@@ -49,7 +50,8 @@ from amo_bridge.text.names import normalise, same_name
 from amo_bridge.text.scripts import Scripts
 
 State = Literal["lost", "partial", "renamed", "inactive", "unneeded"]
-"""lost: nobody knows what is meant; partial: neither, but the rule does without (a field to be carried over); renamed:
+"""lost: nobody knows what is meant; partial: a part of what the rule does can't be done (a field to
+be carried over, a letter that is not finished); renamed:
 the config works with the new name; inactive: a user who is switched off, others stand in for him; unneeded: lost, but
 nothing that is switched on needs it."""
 PARTS = ("carry_fields", "carry_as", "link_field")
@@ -316,6 +318,9 @@ class _Fitting:
         except Inactive as error:
             self._remember(name)
             return self._make_issue(path, name, rule, "inactive" if is_needed else "unneeded", str(error))
+        except NotReady as error:
+            words = f"{error}; остальное правило делает" if rule else str(error)
+            return self._make_issue(path, name, rule, "partial" if is_needed else "unneeded", words)
         except (UnknownName, Misfit) as error:
             if new := self._follow(name):
                 words = f"«{name}» в amoCRM теперь «{new}»: правило работает с новым именем, замените его в настройке"

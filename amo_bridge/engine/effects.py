@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from sqlalchemy import ColumnElement, FromClause
 
 from amo_bridge.crm.writes import CrmKind
+from amo_bridge.rules.handler import OutsideChannel
 from amo_bridge.rules.options import AudienceSpec, EscalationSpec, FolderSpec, LetterSpec, NoticeSpec, ViolationSpec
 from amo_bridge.storage.tables import outbox
 
@@ -24,7 +25,7 @@ OutsideKind = Literal[
 Kind = CrmKind | OutsideKind
 """Stored names. Those of writes into amoCRM are rows of ``crm/writes.WRITE_KINDS``."""
 
-Channel = Literal["crm", "mail", "notices", "audiences", "sms", "dial", "series", "ledger", "storage"]
+Channel = Literal["crm"] | OutsideChannel
 """Effects of different channels don't wait for each other: a dead mail server holds up letters and nothing else."""
 
 

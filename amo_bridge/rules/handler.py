@@ -27,6 +27,7 @@ J = TypeVar("J", bound=Judge)
 
 MARK = "__amo_bridge_handler__"
 TasksUntil = Literal["stage left", "deal closed", "never"]
+OutsideChannel = Literal["mail", "notices", "audiences", "sms", "dial", "series", "ledger", "storage"]
 
 
 class Options(Strict):
@@ -42,6 +43,7 @@ class Handler:
     (see Deal).
     ``tasks_until``: what ends a task of its rules that says nothing of its own end: the deal leaves the stages that the
     task was set for, or is closed, or nothing.
+    ``sends``: the channels that its function uses by itself, whatever its options say.
     ``section``: where its blocks stand in the config, and its file among the folders.
     """
 
@@ -56,6 +58,7 @@ class Handler:
     summary: str
     covers: str
     tasks_until: TasksUntil = "deal closed"
+    sends: frozenset[OutsideChannel] = frozenset()
 
     @property
     def is_about_deals(self) -> bool:
@@ -149,6 +152,7 @@ def handler(
     gate: bool = False,
     needs: Iterable[DataNeed] = (),
     tasks_until: TasksUntil = "deal closed",
+    sends: Iterable[OutsideChannel] = (),
 ) -> Callable[[J], J]:
     """Mark the function that judges: ``(event, deal, options) → action(s) | Skip``.
 
@@ -163,6 +167,7 @@ def handler(
             gate=gate,
             needs=frozenset(needs),
             tasks_until=tasks_until,
+            sends=frozenset(sends),
             **described_by_its_file(judge),
         )
         setattr(judge, MARK, made)
@@ -300,6 +305,7 @@ def schedule(
     needs: Iterable[DataNeed] = (),
     recurs: Callable[[Any], bool] = never,
     tasks_until: TasksUntil = "deal closed",
+    sends: Iterable[OutsideChannel] = (),
 ) -> Callable[[J], J]:
     """Mark the function that judges, as ``@handler`` does: ``(event, deal, options) → action(s) | Skip``.
 
@@ -313,6 +319,7 @@ def schedule(
             gate=False,
             needs=frozenset(needs),
             tasks_until=tasks_until,
+            sends=frozenset(sends),
             steps=steps,
             recurs=recurs,
             **described_by_its_file(judge),

@@ -7,13 +7,13 @@ nothing is an error, never an empty place. In the HTML part everything that come
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError, nodes
-from jinja2.meta import find_undeclared_variables
+from jinja2.meta import find_referenced_templates, find_undeclared_variables
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from amo_bridge.text.names import nearest
@@ -23,6 +23,28 @@ SUBJECT = re.compile(r"^\s*Тема\s*:[ \t]*(?P<subject>.*)$", re.IGNORECASE)
 # What a template may speak of (see ``facts`` of the letters).
 FIELD = "поле"
 WORDS = frozenset({"клиент", "сделка", "менеджер", FIELD, "отписка"})
+
+_BLANKS = "текст|реквизит|ссылк|адрес|номер|телефон|сумм|сч[её]т|логотип|подпис|им[яе]|дат|цен|контакт|описани"
+PLACEHOLDERS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        # «Впишите сюда реквизиты», «сюда вставить ссылку»; a client may be asked to fill in a page.
+        r"\b(?:впи[шс]|встав|подстав)\w*\W+(?:\w+\W+){0,3}?(?:сюда|здесь|тут)\b(?!.*://)[^\n.!?]*",
+        r"\b(?:сюда|здесь|тут)\W+(?:\w+\W+){0,3}?(?:впи[шс]|встав|подстав)\w*(?!.*://)[^\n.!?]*",
+        rf"\b(?:здесь|тут)\s+(?:будет|будут|должн\w+\s+быть)\s+(?:\w+\s+)?(?:{_BLANKS})\w*",
+        rf"\b(?:вставьте|подставьте)\s+(?:свои|свой|свою|сво[её]|ваши\s+реальные)\s+(?:{_BLANKS})\w*",
+        r"\bзамените\s+(?:это|этот|эту|эти)\b[^\n.!?]*",
+        # «[реквизиты]», «<ссылка>», «{сумма}»; «[1]» is a footnote.
+        r"\[[^\[\]\n]*[а-яё][^\[\]\n]*\](?!\()",
+        r"<\s*[а-яё][^<>@\n]*>",
+        r"\{+\s*[а-яё][^{}\n]*\}+",
+        r"(?<=[^\s_])[ \t]?_{3,}|_{3,}(?=[ \t]*[^\s_])",
+        r"\b[xх]{3,}\b",
+        r"\b(?:TODO|FIXME|TBD|lorem ipsum|placeholder)\b|\bзаглушк\w*",
+    )
+)
+"""What is left for a person to fill in, in a template that has not been finished."""
+_NOT_SHOWN = re.compile(r"<!--.*?-->|<(style|script)\b.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
 
 
 class BadTemplate(ValueError):
@@ -58,7 +80,9 @@ class Templates:
         )
 
     def render(self, name: str, facts: Mapping[str, Any]) -> Rendered:
-        """The letter for these facts. Raises BadTemplate."""
+        """The letter for these facts. Raises BadTemplate, also for what still holds a placeholder."""
+        if left := self.placeholders_of(name):
+            raise BadTemplate(f"шаблон письма «{name}» не дописан: {'; '.join(left)}. Впишите в него настоящие слова")
         subject, body = self._parts(name)
         try:
             told = self._environment.from_string(subject).render(facts)
@@ -75,6 +99,40 @@ class Templates:
             return [words for source in sources for words in self._unknown_words(source)]
         except (BadTemplate, TemplateError) as error:
             return [_words(error) if isinstance(error, TemplateError) else str(error)]
+
+    def placeholders_of(self, name: str) -> list[str]:
+        """What is still to be filled in by the agency, with file and line (Russian); raises BadTemplate.
+
+        Only the template's own words are looked at: what comes from a deal may hold brackets.
+        """
+        self._parts(name)
+        found = []
+        for file in self._files_of(name):
+            try:
+                literals = list(self._environment.parse(self._source(file) or "").find_all(nodes.TemplateData))
+            except TemplateError:
+                # Told by ``render`` and ``problems_of``.
+                continue
+            for literal in literals:
+                shown = _NOT_SHOWN.sub(lambda match: "\n" * match[0].count("\n"), literal.data)
+                for start, words in sorted(_placeholders_in(shown)):
+                    found.append(f"{file}, строка {literal.lineno + shown.count(chr(10), 0, start)}: «{words}»")
+        return list(dict.fromkeys(found))
+
+    def _files_of(self, name: str) -> list[str]:
+        """The letter's files that are there, with those that they include."""
+        files, ahead = [], [f"{name}.txt", f"{name}.html"]
+        while ahead:
+            file = ahead.pop(0)
+            source = self._source(file)
+            if source is None or file in files:
+                continue
+            files.append(file)
+            try:
+                ahead += filter(None, find_referenced_templates(self._environment.parse(source)))
+            except TemplateError:
+                continue
+        return files
 
     def field_names_of(self, name: str) -> list[str]:
         """The deal's fields that a template asks for by name."""
@@ -120,6 +178,14 @@ class Templates:
             for word in unknown
             for close in [nearest(word, WORDS)]
         ]
+
+
+def _placeholders_in(text: str) -> Iterator[tuple[int, str]]:
+    """(where it begins, the words); of what several patterns find the longest."""
+    spans = {match.span() for pattern in PLACEHOLDERS for match in pattern.finditer(text)}
+    for begin, end in spans:
+        if not any(other != (begin, end) and other[0] <= begin and end <= other[1] for other in spans):
+            yield begin, " ".join(text[begin:end].split())
 
 
 def _words(error: Exception) -> str:

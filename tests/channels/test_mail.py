@@ -309,6 +309,19 @@ def test_a_slip_in_a_template_fails_in_words_and_others_go(desk: Desk) -> None:
     assert errors(desk.store)[0] == "шаблон письма «ждём бриф»: «имяя» ничего не значит; может быть, «имя»?"
 
 
+def test_a_letter_that_is_not_finished_goes_to_nobody_and_says_what_is_left(desk: Desk) -> None:
+    (desk.folder / "ждём бриф.txt").write_text("Тема: a\n\nВпишите сюда реквизиты для оплаты.", "utf-8")
+    desk.crm.rows[DEALS] = [deal_row(), deal_row(8, name="[Тест] <скидка>")]
+    wanted(desk.store, "ждём бриф")
+    wanted(desk.store, "реквизиты", deal_id=8)
+    desk.send()
+    assert (states(desk.store)[:2], len(desk.post.taken)) == (["failed", "done"], 1)
+    assert errors(desk.store)[0] == (
+        "шаблон письма «ждём бриф» не дописан: ждём бриф.txt, строка 3: «Впишите сюда реквизиты для оплаты». "
+        "Впишите в него настоящие слова"
+    )
+
+
 def test_a_lost_answer_is_never_sent_again_by_itself(desk: Desk) -> None:
     desk.post.hang_up = "after"
     wanted(desk.store, "ждём бриф")

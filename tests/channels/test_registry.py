@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any, get_args
@@ -15,6 +17,7 @@ from amo_bridge.channels import registry
 from amo_bridge.channels.port import Port
 from amo_bridge.channels.registry import (
     BUILT_IN,
+    CHANNEL_OF_OPTIONS,
     VENDORS,
     ChannelContext,
     UnconnectedPort,
@@ -29,8 +32,10 @@ from amo_bridge.cli.check import warnings
 from amo_bridge.config.channels import VENDOR_SECTIONS, Channels, MailSection, TelegramSection
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.engine.effects import CHANNEL_KINDS, OUTSIDE, Channel, OutsideKind
+from amo_bridge.engine.effects import CHANNEL_KINDS, OUTSIDE, OutsideKind
+from amo_bridge.rules.handler import Handler, OutsideChannel
 from amo_bridge.rules.options import ActionsSpec
+from amo_bridge.rules.registry import shipped
 from amo_bridge.storage.database import Store
 
 MAIL = MailSection.model_validate({"host": "mail.example", "from": "info@agency.example", "templates": "letters"})
@@ -51,7 +56,7 @@ def served(ports: list[Port]) -> set[str]:
 
 
 def test_every_channel_and_every_kind_of_effect_stands_in_the_table_once() -> None:
-    assert {"crm", *CHANNEL_KINDS} == set(get_args(Channel))
+    assert {"crm", *CHANNEL_KINDS} == {"crm", *get_args(OutsideChannel)}
     named = [effect for kind in CHANNEL_KINDS.values() for effect in kind.effects]
     assert sorted(named) == sorted(get_args(OutsideKind)) == sorted(OUTSIDE)
     keys = [key for kind in CHANNEL_KINDS.values() for key in kind.action_keys]
@@ -89,6 +94,50 @@ def test_what_rules_want_of_what_is_not_connected() -> None:
     assert {"mail", "notices"} <= set(wanted)
     assert set(unconnected(config())) == set(wanted) - {"series", "ledger"}
     assert set(unconnected(config(mail=MAIL))) == set(wanted) - connected(config(mail=MAIL))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "stage_needs_task.thinking",
+        "foreign_client_is_written_to.abroad",
+        "manager_takes_deal.own_client",
+        "loss_needs_note.explained",
+        "stage_needs_full_payment.won",
+        "stage_needs_fields.loss_reason",
+    ],
+)
+def test_a_rule_that_tells_people_by_itself_wants_notices(name: str) -> None:
+    of = load(EXAMPLE.parent / "examples" / "webinar.toml", {})
+    (rule,) = [rule for rule in of.rules if rule.name == name]
+    assert channels_wanted([replace(rule, enabled=True)]) == {"notices": [name]}
+    assert channels_wanted([replace(rule, enabled=False)]) == {}
+    told = list(warnings(replace(of, rules=(replace(rule, enabled=True),), channels=Channels())))
+    assert f"канал «уведомления» не подключён, никуда не отправится то, чего хотят: {name}" in told
+
+
+SENDING = {
+    "Notify": "notices", "RollBack": "notices", "put_back": "notices", "SendLetter": "mail", "SendSms": "sms",
+    "JoinAudience": "audiences", "LeaveAudience": "audiences", "StartAutoDial": "dial", "StoreFile": "storage",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "handler", [*shipped("handlers").values(), *shipped("schedules").values()], ids=lambda handler: handler.name
+)
+def test_a_rule_says_which_channels_it_uses(handler: Handler) -> None:
+    """By ``sends``, or by options that stand in the table of channels."""
+    module = inspect.getmodule(handler.judge)
+    assert module is not None
+    calls = [node.func for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.Call)]
+    called = {call.id if isinstance(call, ast.Name) else getattr(call, "attr", "") for call in calls}
+    by_options = {
+        channel
+        for options, channel in CHANNEL_OF_OPTIONS.items()
+        for field in handler.options.model_fields.values()
+        if options.__name__ in str(field.annotation)
+    }
+    assert {SENDING[name] for name in called & set(SENDING)} <= {*handler.sends, *by_options}
 
 
 def sms(name: str) -> Callable[[ChannelContext], Port]:

@@ -74,6 +74,11 @@ def test_the_letters_and_scripts_that_come_along_can_be_filled(
     with served(load_world(SHIPPED["smm"])) as crm:
         monkeypatch.setenv("AMO_BRIDGE_ACCOUNT_URL", crm.url)
         monkeypatch.setenv("AMO_BRIDGE_TOKEN", TOKEN)
+        told = run("check", config=config)
+        assert told.exit_code == 2
+        assert "шаблон письма «реквизиты» не дописан: реквизиты.txt, строка 5: «Впишите сюда реквизиты" in told.stderr
+        letter = tmp_path / "smm" / "letters" / "реквизиты.txt"
+        letter.write_text(letter.read_text("utf-8").replace("Впишите сюда реквизиты", "Карта 0000"), "utf-8")
         assert "знает все имена" in run("check", config=config).stdout
         for name in ("letters/счёт.txt", "scripts/script-1.txt"):
             path = tmp_path / "smm" / name

@@ -139,3 +139,60 @@ def test_the_shipped_templates_make_letters(path: Path) -> None:
     assert "{" not in letter.text
     is_advertising = "утепляющая" in name or "приглашение" in name
     assert ("https://b.example/u/abc" in letter.text) is is_advertising
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("Впишите сюда реквизиты для оплаты картой.", "Впишите сюда реквизиты для оплаты картой"),
+        ("Здесь вставить ссылку на счёт", "Здесь вставить ссылку на счёт"),
+        ("Здесь будут реквизиты", "Здесь будут реквизиты"),
+        ("Переведите на карту [номер карты].", "[номер карты]"),
+        ("Переведите на карту <номер карты>.", "<номер карты>"),
+        ("Сумма: {сумма} ₽", "{сумма}"),
+        ("Счёт № ____ от менеджера", "____"),
+        ("Карта XXXX XXXX", "XXXX"),
+        ("TODO: реквизиты", "TODO"),
+        ("Замените этот текст своим", "Замените этот текст своим"),
+    ],
+)
+def test_what_is_still_to_be_filled_in_is_found_with_its_line(templates: Templates, line: str, words: str) -> None:
+    write(templates, f"Тема: a\n\n{{{{ клиент.имя }}}}, здравствуйте!\n{line}\n")
+    assert templates.placeholders_of("письмо")[0] == f"письмо.txt, строка 4: «{words}»"
+    with pytest.raises(BadTemplate, match="не дописан"):
+        templates.render("письмо", known())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Впишите ответы в анкету и пришлите её нам.",
+        "Напишите сюда, если остались вопросы.",
+        "Впишите сюда свои ответы: https://forms.example/1",
+        "Сноска [1], сайт [наш сайт](https://a.example).",
+        "Почта: Агентство <info@agency.example>",
+        "________",
+        "Укажите свой номер телефона в ответе.",
+        "{# впишите сюда реквизиты #}Спасибо.",
+        "Размер XXL",
+    ],
+)
+def test_words_for_the_client_are_no_placeholders(templates: Templates, line: str) -> None:
+    write(templates, f"Тема: a\n\n{line}\n")
+    assert templates.placeholders_of("письмо") == []
+
+
+def test_the_subject_the_html_and_what_is_included_are_looked_at_too(templates: Templates) -> None:
+    write(templates, 'Тема: Счёт [номер]\n\nТекст.\n{% include "подпись.txt" %}')
+    write(templates, "<!-- [если надо] --><style>a[href] {}</style><p>[ссылка]</p>", "письмо.html")
+    write(templates, "Впишите сюда телефон", "подпись.txt")
+    found = " ".join(templates.placeholders_of("письмо"))
+    for words in ("письмо.txt, строка 1: «[номер]»", "письмо.html, строка 1: «[ссылка]»", "подпись.txt, строка 1"):
+        assert words in found
+    assert "если надо" not in found
+
+
+@pytest.mark.parametrize("name", [str(path.relative_to(SHIPPED).with_suffix("")) for path in SHIPPED.rglob("*.txt")])
+def test_the_letters_that_come_along_are_finished(name: str) -> None:
+    if name != "отписка":
+        assert Templates(SHIPPED).placeholders_of(name) == []
