@@ -52,7 +52,8 @@ class DateFieldSetsTask(Conditional):
 
     def task_for(self, field: str) -> TaskSpec:
         due = Due.of_field(field, self.due_shift)
-        return TaskSpec(text=self.text, to=self.to, due=due, type=self.type, until=self.until)
+        text = Text(f"{self.text} («{field}»)") if len(self.fields) > 1 else self.text
+        return TaskSpec(text=text, to=self.to, due=due, type=self.type, until=self.until)
 
 
 @handler(on=(FieldChanged, StageEntered), options=DateFieldSetsTask, needs={"own_tasks"})

@@ -109,7 +109,7 @@ def date_ladder(
         return unmet
     if options.once_per_contact and is_for_an_older_deal(event, deal):
         return Skip("у этого контакта есть сделка старше, шаг делается на ней")
-    return step.actions(event, deal, slot=step.slot(counted.field))
+    return step.actions_on(event, deal, counted.field, options.dates)
 
 
 def _changed(fields: Sequence[str], filled: Iterable[Counted], deal: Deal, options: DateLadder) -> Skip | list[Action]:

@@ -27,6 +27,7 @@ from amo_bridge.engine.violations import NoSuchViolation, Violation, Violations
 from amo_bridge.reports.violations import STATES, Month, Sum, sheet, sums
 from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.text.names import nearest
+from amo_bridge.text.typography import money
 
 
 class MonthType(click.ParamType[Month]):
@@ -131,7 +132,7 @@ def _show(found: Sequence[Violation], zone: ZoneInfo) -> None:
         return
     table = Table("Номер", "Когда", "Кто", "Пункт", "Сделка", "Почему", "Штраф", "Решение")
     for one in found:
-        penalty = "" if one.penalty is None else f"{one.penalty} {one.currency}"
+        penalty = "" if one.penalty is None else money(one.penalty, one.currency)
         last = one.decisions[-1] if one.decisions else None
         decision = f"{STATES[one.state]}, {last.who}: {last.why}" if last else STATES[one.state]
         when = f"{one.at.astimezone(zone):%d.%m.%Y %H:%M}"
@@ -143,7 +144,7 @@ def _show(found: Sequence[Violation], zone: ZoneInfo) -> None:
 
 
 def _total(one: Sum) -> str:
-    """«Иван Петров: 3, из них прощено 1, штраф 10000 RUB»."""
+    """«Иван Петров: 3, из них прощено 1, штраф 10 000 ₽»."""
     parts = [
         f"{one.person}: {one.many}",
         f"из них прощено {one.forgiven}" if one.forgiven else "",

@@ -21,6 +21,7 @@ from amo_bridge.engine.journal import describe
 from amo_bridge.events.codec import from_json
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import GAVE_UP, events, is_given_up, journal, outbox
+from amo_bridge.text.typography import action_words, nested_quotes
 
 Decision = Literal["retried", "dropped"]
 WORDS: dict[Decision, str] = {"retried": "возвращено в работу", "dropped": "снято"}
@@ -143,7 +144,7 @@ def _effect(row: Row[Any]) -> DeadLetter:
         at=datetime.fromtimestamp(row.sent_at or row.created_at, UTC),
         deal_id=row.deal_id or None,
         rule=row.rule,
-        what=json.loads(row.payload)["words"],
+        what=action_words(json.loads(row.payload)["words"]),
         error=row.error or "",
         attempts=row.attempts,
         after=f"{EFFECT}{row.after_id}" if row.after_id else None,
@@ -153,7 +154,7 @@ def _effect(row: Row[Any]) -> DeadLetter:
 
 def _event(row: Row[Any]) -> DeadLetter:
     try:
-        what = describe(from_json(json.loads(row.body)))
+        what = nested_quotes(describe(from_json(json.loads(row.body))))
     except (LookupError, TypeError, ValueError) as error:
         # Perhaps that is why it failed; it has to be shown all the same.
         what = f"событие не читается: {error}"

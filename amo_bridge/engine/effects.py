@@ -17,6 +17,7 @@ from amo_bridge.crm.writes import CrmKind
 from amo_bridge.rules.handler import OutsideChannel
 from amo_bridge.rules.options import AudienceSpec, EscalationSpec, FolderSpec, LetterSpec, NoticeSpec, ViolationSpec
 from amo_bridge.storage.tables import outbox
+from amo_bridge.text.typography import action_words
 
 OutsideKind = Literal[
     "send_letter", "notify", "join_audience", "leave_audience", "send_sms",
@@ -87,6 +88,9 @@ class Effect:
     then: tuple[Effect, ...] = ()
     not_before: float = 0.0
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "words", action_words(self.words))
 
     @property
     def all_words(self) -> list[str]:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.rules.ladders import AWAITS_ITS_STEPS
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import GAVE_UP, OPEN_STATES, deals, journal, outbox
+from amo_bridge.text.typography import action_words, nested_quotes
 
 SETTLED = {"done": "acts", "failed": "refused", "unknown": "unknown", "unsent": "unsent", "dropped": "dropped"}
 # Who has to know of only one thing has to know of this first.
@@ -247,11 +248,11 @@ def _line(row: Row[Any], states: Sequence[str]) -> Line:
         rule=row.rule or "",
         clause=row.clause,
         deal_id=row.deal_id,
-        what=row.what,
+        what=nested_quotes(row.what),
         verdict=row.verdict,
         outcome=outcome(row.verdict, states, row.reason),
-        reason=row.reason,
-        actions=tuple(json.loads(row.actions)),
+        reason=nested_quotes(row.reason),
+        actions=tuple(map(action_words, json.loads(row.actions))),
     )
 
 
@@ -283,8 +284,8 @@ def would_have(store: Store, key: int, since: datetime, rule: str | None = None)
                 rule=row.rule,
                 clause=row.clause,
                 deal_id=row.deal_id or 0,
-                because=row.what,
-                does=tuple(json.loads(row.actions)),
+                because=nested_quotes(row.what),
+                does=tuple(map(action_words, json.loads(row.actions))),
             )
             for row in connection.execute(ordered)
         ]

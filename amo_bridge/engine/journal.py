@@ -17,6 +17,7 @@ from amo_bridge.engine.history import outcome
 from amo_bridge.events import DealObserved, DealReported, Event, PipelineTriggerFired, StepDue
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import journal, outbox
+from amo_bridge.text.typography import action_words, nested_quotes
 
 
 def describe(event: Event) -> str:
@@ -131,7 +132,7 @@ class Journal:
             ).all()
         by_rule: dict[tuple[int | None, str], list[tuple[str, str, str]]] = {}
         for effect in effects:
-            text = json.loads(effect.payload)["words"]
+            text = action_words(json.loads(effect.payload)["words"])
             by_rule.setdefault((effect.event_id, effect.rule), []).append((text, effect.state, effect.error or ""))
         return [self._entry(row, by_rule) for row in rows]
 
@@ -140,14 +141,14 @@ class Journal:
         if row.verdict in ("acts", "held"):
             effects = by_rule.get((row.event_id, row.rule), [])
         elif row.verdict == "would_act":
-            effects = [(text, "dry", "") for text in json.loads(row.actions)]
+            effects = [(action_words(text), "dry", "") for text in json.loads(row.actions)]
         return Entry(
             at=datetime.fromtimestamp(row.at, UTC),
             event_id=row.event_id,
-            what=row.what,
+            what=nested_quotes(row.what),
             rule=row.rule or "",
             clause=row.clause,
             verdict=row.verdict,
-            reason=row.reason,
+            reason=nested_quotes(row.reason),
             effects=tuple(effects),
         )

@@ -46,6 +46,7 @@ from amo_bridge.rules.actions import (
     StoreFile,
 )
 from amo_bridge.rules.deal import Compound, Deal, Missing
+from amo_bridge.text.typography import nested_quotes
 
 ResolveAction = Callable[[Any, Deal, DealRecord, datetime], list[Effect]]
 """(action, deal, its record, when the cause happened) → what has to be sent; empty when all is so already."""
@@ -206,8 +207,9 @@ class DealResolver:
         return effects
 
     def _add_note(self, action: AddNote, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        body = {"entity_id": action.deal_id, "note_type": "common", "params": {"text": action.text}}
-        return [Effect("add_note", action.deal_id, body, f"примечание «{action.text}»", not_before=at.timestamp())]
+        text = nested_quotes(action.text)
+        body = {"entity_id": action.deal_id, "note_type": "common", "params": {"text": text}}
+        return [Effect("add_note", action.deal_id, body, f"примечание «{text}»", not_before=at.timestamp())]
 
     def _set_fields(self, action: SetFields, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         new = {name: value for name, value in action.values.items() if not _has_value(deal, name, value)}
@@ -339,11 +341,12 @@ class ChannelResolver:
 
     def _notify(self, action: Notify, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         """One for each person: a channel of one may fail."""
-        notice = {"text": action.text, "urgent": action.urgent, "about": deal.name, "url": deal.url}
+        text = nested_quotes(action.text)
+        notice = {"text": text, "urgent": action.urgent, "about": deal.name, "url": deal.url}
         return [
             _effect(
                 "notify", deal, {"user_id": user_id} | notice,
-                f"уведомление «{action.text}» — {self._names.user_name(user_id)}", at,
+                f"уведомление «{text}» — {self._names.user_name(user_id)}", at,
             )
             for user_id in self._recipients(action.to, record, at)
         ]  # fmt: skip

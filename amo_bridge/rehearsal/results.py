@@ -15,6 +15,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import journal, outbox
 from amo_bridge.text.csv_table import as_csv
+from amo_bridge.text.typography import action_words, nested_quotes
 
 COLUMNS = {
     "at": "Когда", "deal": "Номер сделки", "deal_name": "Сделка", "clause": "Пункт", "rule": "Правило",
@@ -76,7 +77,7 @@ def actions_after(
             deal_id=row.deal_id or 0,
             rule=row.rule,
             clause=row.clause,
-            because=row.what,
+            because=nested_quotes(row.what),
             does=tuple(_does(row, unsent)) if row.verdict == "acts" else (),
             trouble="" if row.verdict == "acts" else row.reason,
         )
@@ -88,11 +89,11 @@ def _unsent(connection: Connection, key: int, silent: Collection[str]) -> set[tu
     """(event, rule, words) of what goes nowhere."""
     mine = (outbox.c.account == key, outbox.c.kind.in_(list(silent)))
     rows = connection.execute(select(outbox.c.event_id, outbox.c.rule, outbox.c.payload).where(*mine))
-    return {(row.event_id, row.rule, json.loads(row.payload)["words"]) for row in rows}
+    return {(row.event_id, row.rule, action_words(json.loads(row.payload)["words"])) for row in rows}
 
 
 def _does(row: Row[Any], unsent: Collection[tuple[int | None, str, str]]) -> Iterator[str]:
-    for words in json.loads(row.actions):
+    for words in map(action_words, json.loads(row.actions)):
         goes_nowhere = (row.event_id, row.rule, words) in unsent
         yield f"{words} {NOWHERE}" if goes_nowhere else words
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.engine.violations import State, Violation
 from amo_bridge.text.csv_table import as_csv
+from amo_bridge.text.typography import money
 
 STATES: Mapping[State, str] = {"counts": "учтено", "forgiven": "прощено"}
 COLUMNS = (
@@ -63,8 +64,8 @@ class Sum:
 
     @property
     def money(self) -> str:
-        """«10000 RUB»; empty if nothing is owed."""
-        return ", ".join(f"{amount} {currency}".strip() for currency, amount in self.owed.items())
+        """«10 000 ₽»; empty if nothing is owed."""
+        return ", ".join(money(amount, currency) for currency, amount in self.owed.items())
 
 
 def sums(found: Sequence[Violation]) -> list[Sum]:

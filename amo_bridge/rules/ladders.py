@@ -5,7 +5,7 @@ from __future__ import annotations
 from calendar import monthrange
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Annotated, Literal, Self, TypeVar
 
@@ -226,6 +226,13 @@ class DateStep(TimedActions):
     def slot(self, field: str) -> str:
         """The mark of its tasks."""
         return f"{self.title}@{field}"[:110]
+
+    def actions_on(self, event: StepDue, deal: Deal, field: str, fields: Sequence[str]) -> Skip | list[Action]:
+        """What is to be done on the date in ``field``; where there are several ``fields``, a task says which it is."""
+        found = self.actions(event, deal, slot=self.slot(field))
+        if isinstance(found, Skip) or len(fields) < 2:
+            return found
+        return [replace(one, text=f"{one.text} («{field}»)") if isinstance(one, CreateTask) else one for one in found]
 
     def moves(self, field: str, value: date | None, deal: Deal, *, yearly: bool) -> Iterator[Action]:
         """What makes the open tasks of this step agree with the date; without a date they are closed. ``yearly``: with

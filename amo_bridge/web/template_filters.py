@@ -9,11 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from flask import Flask
 from flask_babel import format_date as babel_date
-from flask_babel import format_decimal, ngettext
+from flask_babel import format_decimal, get_locale, ngettext
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
 from amo_bridge.dates.duration import describe_step as written_out
+from amo_bridge.text.typography import money
 from amo_bridge.web.accounts import ChoiceNeeded, NoSuchAccount
 from amo_bridge.web.context import current_account
 
@@ -124,6 +125,7 @@ def install_filters(app: Flask) -> None:
         month_name=month_name,
         age=age,
         number=number,
+        money=sum_of_money,
         step=step_in_words,
     )
 
@@ -180,6 +182,11 @@ def _age(seconds: float | None) -> str:
 def number(value: float) -> str:
     """«12 345»."""
     return str(format_decimal(value))
+
+
+def sum_of_money(amount: int, currency: str) -> str:
+    """«5 000 ₽», by the customs of the reader's language."""
+    return money(amount, currency, str(get_locale() or "ru"))
 
 
 def local(at: datetime | float) -> datetime:

@@ -49,8 +49,8 @@ def numbers(told: Result) -> list[int]:
 
 def test_the_ledger_with_its_totals(ledger: None, run: Run) -> None:
     shown = " ".join(run("violations").stdout.replace("│", " ").split())
-    assert "31.10.2026 23:59 Иван Петров M7 30000001 =1+1 поздно 5000 RUB учтено" in shown
-    assert "Иван Петров: 2, штраф 10000 RUB" in shown
+    assert "31.10.2026 23:59 Иван Петров M7 30000001 =1+1 поздно 5 000 ₽ учтено" in shown
+    assert "Иван Петров: 2, штраф 10 000 ₽" in shown
     assert shown.endswith("Марина Котова: 1")
 
 
@@ -82,7 +82,7 @@ def test_forgiven_with_a_reason_and_taken_back(ledger: None, run: Run) -> None:
     told = run("violations", "forgive", "1", "--why", "клиент просил", "--who", MARINA)
     assert told.exit_code == 0
     assert "прощено, Марина Котова: клиент просил" in " ".join(told.stdout.replace("│", " ").split())
-    assert "Иван Петров: 2, из них прощено 1, штраф 5000 RUB" in run("violations").stdout
+    assert "Иван Петров: 2, из них прощено 1, штраф 5 000 ₽" in run("violations").stdout.replace("\xa0", " ")
     run("violations", "restore", "1", "--why", "не просил")
     one = json.loads(run("violations", "--json").stdout)["violations"][0]
     assert one["state"] == "counts"

@@ -393,7 +393,10 @@ def test_a_new_deal_s_followers_count_as_one_action() -> None:
     (verdict,) = judged([rule(lambda event, deal, options: new)])
     (made,) = verdict.effects
     assert [follow.kind for follow in made.then] == ["add_note"]
-    assert made.all_words == ["новая сделка «Лютик» на этапе «Продажи / Новый клиент»", "примечание «{new.url}»"]
+    assert made.all_words == [
+        "новая сделка «Лютик» на этапе «Продажи / Новый клиент»",
+        "примечание «адрес новой сделки»",
+    ]
 
 
 def withholds(*actions: Action) -> Judge:

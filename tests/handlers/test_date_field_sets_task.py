@@ -70,6 +70,7 @@ def test_each_of_several_dates_has_its_own_task():
     )
     (action,) = date_field_sets_task(field_changed("Дата оплаты 2"), now, rule)
     assert (action.slot, str(action.due)) == ("Дата оплаты 2", str(Due.of_field("Дата оплаты 2")))
+    assert action.text == "Уточнить статус оплаты («Дата оплаты 2»)", "it says which payment"
 
 
 def test_the_due_time_may_be_shifted_and_a_bad_shift_is_refused_at_once():

@@ -49,7 +49,7 @@ def states(pages: Pages) -> list[str]:
 def test_this_month_with_everybodys_sum(ledger: Pages, viewer: Visit) -> None:
     page = viewer.get("/violations")
     words = words_of(page)
-    assert "Иван Петров 1 0 5 000 RUB" in words.replace("\xa0", " ")
+    assert "Иван Петров 1 0 5 000 ₽" in words.replace("\xa0", " ")
     assert "Марина Котова 1 0 без штрафа" in words
     assert "не запущен, M7" in words
     assert 'href="/deals/30000001"' in page.text
