@@ -18,7 +18,7 @@ from tomlkit.exceptions import ParseError
 from tomlkit.items import Table
 
 from amo_bridge.config.account_fit import NameIssue
-from amo_bridge.config.loader import essentials, load, load_text
+from amo_bridge.config.loader import Readable, essentials, load, load_text, readable
 from amo_bridge.config.model import Config
 from amo_bridge.config.toml_lines import KeyPath, strings_of
 from amo_bridge.errors import ConfigError, why_not
@@ -219,6 +219,10 @@ class ConfigFile:
     def checked(self, text: str) -> Config:
         """The config that the text would be. Raises ConfigError with all its problems."""
         return load_text(self._path, text, self._environment)
+
+    def readable(self, text: str) -> Readable:
+        """What of the text can be read, and all that is wrong with the rest."""
+        return readable(self._path, text, self._environment)
 
     def save(self, text: str, mark: str) -> None:
         """Put the text in place of the version of this mark. Raises ConfigError, also when that is no longer there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -225,6 +226,32 @@ def load_text(path: Path, text: str, environment: Mapping[str, str] = os.environ
     return _Loader(path, tree, Problems(path, lines), environment).config(lines)
 
 
+@dataclass(frozen=True)
+class Readable:
+    """``config``: what of a text could be read; None if not even which account it is for. ``unread``: names of roles
+    and series that are written, but wrong."""
+
+    config: Config | None
+    problems: tuple[str, ...]
+    unread: tuple[str, ...] = ()
+
+
+def readable(path: Path, text: str, environment: Mapping[str, str] = os.environ) -> Readable:
+    """All that is wrong with a text, and the rest of it, so that its names can be compared in the same pass."""
+    try:
+        tree, lines = read(path, text)
+    except ConfigError as error:
+        return Readable(None, tuple(error.problems))
+    loader = _Loader(path, tree, Problems(path, lines), environment)
+    config = loader.parts(lines)
+    unread: tuple[str, ...] = ()
+    if config is not None:
+        written = {name: tree.get(name) for name in ("roles", "series")}
+        known = {*config.roles, *config.channels.series.named}
+        unread = tuple(name for table in written.values() if isinstance(table, dict) for name in table.keys() - known)
+    return Readable(config, tuple(loader.problems.found), unread)
+
+
 def essentials(path: Path, environment: Mapping[str, str] = os.environ) -> Config | None:
     """Of a file that can't be used: which account it is for and where its data is, without any rule; None if not even
     that can be read. With it hooks are taken in and the pages show what is wrong."""
@@ -287,7 +314,14 @@ class _Loader:
         self.problems = problems
         self.environment = environment
 
-    def config(self, lines: Mapping[tuple[str | int, ...], int]) -> Config:
+    def config(self, lines: Mapping[KeyPath, int]) -> Config:
+        config = self.parts(lines)
+        if self.problems.found or config is None:
+            raise ConfigError(self.problems.found)
+        return config
+
+    def parts(self, lines: Mapping[KeyPath, int]) -> Config | None:
+        """What could be read; what could not is among ``problems``. None without [account] or [bridge]."""
         for name in self.tree:
             if name not in SECTIONS:
                 self.problems.unknown((name,), "такого раздела нет", name, SECTIONS)
@@ -314,8 +348,11 @@ class _Loader:
         }
         self._known_people(sections, rules, declared)
         check_secrets(bridge.secret_fields if bridge else (), rules, self.problems)
-        if self.problems.found or account is None or bridge is None or calendar is None:
-            raise ConfigError(self.problems.found)
+        account = account or _without_mistakes(AccountSection, self._table("account"))
+        bridge = bridge or _without_mistakes(BridgeSection, self._table("bridge"))
+        if account is None or bridge is None:
+            return None
+        calendar = calendar or CalendarOptions()
         more = (absences, services, provision, webinar, channels, evening, intake)
         return Config(self.path, account, bridge, calendar, roles, rules, lines, *more)
 

@@ -116,6 +116,35 @@ def test_the_overview_shows_the_chart_and_refreshes_itself(
     expect(page.get_by_role("columnheader", name="Сбоев")).to_be_visible()
 
 
+def test_an_edited_config_is_not_lost_unasked(page: Page) -> None:
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    page.goto("/config")
+    page.get_by_role("link", name="Обзор", exact=True).click()
+    expect(page.get_by_role("heading", name="Обзор", exact=True)).to_be_visible()
+    assert asked == [], "nothing was changed"
+
+    page.goto("/config")
+    field = page.get_by_label("Текст настройки")
+    field.press("Control+Home")
+    field.press_sequentially("# моё\n")
+    page.get_by_role("link", name="Обзор", exact=True).click()
+    assert asked == ["beforeunload"]
+    assert field.input_value().startswith("# моё\n")
+
+    page.get_by_role("button", name="Проверить").click()
+    expect(page.get_by_role("heading", name="Что изменится")).to_be_visible()
+    page.get_by_role("link", name="Обзор", exact=True).click()
+    assert asked == ["beforeunload"] * 2
+    page.get_by_role("button", name="Править дальше").click()
+    assert field.input_value().startswith("# моё\n")
+    page.get_by_role("button", name="Проверить").click()
+    page.get_by_role("link", name="Не менять").click()
+    expect(field).to_be_visible()
+    assert not field.input_value().startswith("# моё"), "said by the person himself"
+    assert asked == ["beforeunload"] * 2
+
+
 def test_somebody_is_invited_and_comes_in(page: Page, browser: Browser, at_work: RunningBridge) -> None:
     page.goto("/users")
     page.get_by_label("Имя").fill("Вера")

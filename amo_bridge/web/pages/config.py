@@ -19,6 +19,7 @@ from amo_bridge.web.services import config as config_service
 from amo_bridge.web.services.config import CONFIG_BYTES, Unfit, problems_of, version_before, versions_before
 
 routes = Blueprint("config", __name__)
+EDITOR = "/config"
 MENU = Menu(_l("Настройка"), "config.edit", place=70, role=Role.ADMIN)
 
 
@@ -36,9 +37,11 @@ def check() -> str | tuple[str, int]:
     """What the text in the editor would change; or what is wrong with it, the text still there."""
     here = current_account()
     file, text = here.file.read(), _form_text("text")
+    if "edit" in request.form:
+        return _editor(here, Written(file.text, _form_text("mark")), text)
     if problems := problems_of(here, text):
         return _editor(here, Written(file.text, _form_text("mark")), text, problems), 422
-    return review(here, text, Written(file.text, _form_text("mark")), back="/config")
+    return review(here, text, Written(file.text, _form_text("mark")), back=EDITOR)
 
 
 @routes.post("/config/save")
@@ -51,6 +54,9 @@ def save() -> Response | tuple[str, int]:
         state = config_service.save(here, text, _form_text("mark"), _restored(here, text))
     except ConfigError as error:
         status = 422 if isinstance(error, Unfit) else 409
+        if back == EDITOR and not _form_text("backup"):
+            # The text is somebody's work. With the present file's mark the next review shows what others have changed.
+            return _editor(here, here.file.read(), text, error.problems), status
         return render_template("config/problems.html", problems=error.problems), status
     if state.problems:
         flash(_("Файл записан, но пока не действует: %(why)s", why="; ".join(state.problems)))
@@ -68,7 +74,7 @@ def put_back(name: str) -> str | tuple[str, int]:
         backup, text = version_before(here, name)
     except ConfigError as error:
         return render_template("config/problems.html", problems=error.problems), 404
-    return review(here, text, here.file.read(), back="/config", backup=backup.name)
+    return review(here, text, here.file.read(), back=EDITOR, backup=backup.name)
 
 
 def review(here: AccountView, text: str, file: Written, *, back: str, **more: object) -> str | tuple[str, int]:
@@ -82,7 +88,13 @@ def review(here: AccountView, text: str, file: Written, *, back: str, **more: ob
         text=text,
         mark=file.mark,
         back=back,
-        **{"matching": None, "existing": None, "backup": "", **more},
+        **{
+            "matching": None,
+            "existing": None,
+            "backup": "",
+            "is_edited": back == EDITOR and "backup" not in more,
+            **more,
+        },
     )
     return (page, 422) if problems else page
 
@@ -104,6 +116,7 @@ def _editor(here: AccountView, file: Written, text: str, problems: list[str] | N
         mark=file.mark,
         problems=problems,
         place_of=place_of,
+        is_unsaved=text != file.text,
         state=here.bridge.watch.state,
         versions=versions_before(here),
     )

@@ -43,12 +43,19 @@ class Unfit(ConfigError):
 
 def problems_of(here: AccountView, text: str) -> list[str]:
     """Everything that is wrong with the text, names that the account does not know included."""
+    found = here.file.readable(text)
+    if found.config is None:
+        return list(found.problems)
     try:
-        return here.bridge.misfits(here.file.checked(text))
-    except ConfigError as error:
-        return list(error.problems)
+        misfits = here.bridge.misfits(found.config)
     except BridgeError as error:
-        return [_("Имена не сверены: amoCRM сейчас не отвечает (%(why)s). Повторите чуть позже.", why=str(error))]
+        # What is wrong with the text itself is enough to go on with.
+        return list(found.problems) or [
+            _("Имена не сверены: amoCRM сейчас не отвечает (%(why)s). Повторите чуть позже.", why=str(error))
+        ]
+    # A role or series that is wrong itself is told already, not once more wherever it is named.
+    known = [one for one in misfits if not any(f"«{name}»" in one for name in found.unread)]
+    return list(dict.fromkeys((*found.problems, *known)))
 
 
 def save(here: AccountView, text: str, mark: str, restored: Backup | None = None) -> FileState:

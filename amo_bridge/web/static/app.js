@@ -51,6 +51,33 @@ document.addEventListener("submit", (event) => {
   if (question && !window.confirm(question)) event.preventDefault();
 });
 
+// A text that was changed and not sent is asked about before it is left: by a link, «back», a reload or a closed tab.
+function changedForms() {
+  const is_changed = (field) => field.dataset.restored === "yes" || field.value !== field.defaultValue;
+  return [...document.querySelectorAll("form[data-unsaved]")].filter(
+    (form) => !form.dataset.sent && [...form.querySelectorAll("textarea")].some(is_changed),
+  );
+}
+
+window.addEventListener("beforeunload", (event) => {
+  if (changedForms().length) event.preventDefault();
+});
+
+// A form that is sent takes its text along; any other one of the page would lose it.
+document.addEventListener("submit", (event) => {
+  if (event.defaultPrevented) return;
+  const { target } = event;
+  if ("unsaved" in target.dataset) target.dataset.sent = "yes";
+});
+
+// Who says that nothing is to be changed is not asked again.
+document.addEventListener("click", (event) => {
+  if (event.target.closest("a[data-discards]")) changedForms().forEach((form) => { form.dataset.sent = "yes"; });
+});
+
+// «Back» may bring the page as it was left: what was sent then can be lost now.
+window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
+
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && event.target.dataset.enter === "stays") event.preventDefault();
 });

@@ -86,6 +86,35 @@ def test_names_that_the_account_does_not_have_are_told(pages: Pages, path: Path,
     assert master.ask("PUT", "/config", {"text": wrong, "mark": master.get("/config")["mark"]}).status_code == 422
 
 
+def test_slips_in_the_text_and_unknown_names_are_told_together(pages: Pages, path: Path, master: Program) -> None:
+    pages.know_account(agency())
+    pages.bridge.role = "web"
+    wrong = (
+        path.read_text("utf-8")
+        .replace('stages = ["Продажи / Новый клиент"]', 'stages = ["Продажи / Новый клинт"]', 1)
+        .replace("dry_run =", "dryrun =", 1)
+    )
+    told = [one["words"] for one in master.ask("POST", "/config/check", {"text": wrong}).json["problems"]]
+    assert len(told) == 2
+    assert any("dry_run" in words for words in told)
+    assert any("Новый клиент" in words for words in told)
+
+
+def test_a_role_that_is_wrong_itself_is_told_once(pages: Pages, path: Path, master: Program) -> None:
+    pages.know_account(agency())
+    pages.bridge.role = "web"
+    text = path.read_text("utf-8")
+    before = next(line for line in text.splitlines() if line.startswith("head = "))
+    told = master.ask("POST", "/config/check", {"text": text.replace(before, "head = 5", 1)}).json["problems"]
+    assert len(told) == 1
+
+
+def test_without_an_account_to_begin_with_the_slips_are_told(path: Path, master: Program) -> None:
+    text = re.sub(r"(?m)^url = .*$", 'url = "agency"', path.read_text("utf-8"), count=1)
+    told = [one["words"] for one in master.ask("POST", "/config/check", {"text": text}).json["problems"]]
+    assert any("нужен https://" in words for words in told)
+
+
 def test_a_text_is_saved_with_its_comments_and_counts_at_once(pages: Pages, path: Path, master: Program) -> None:
     before = path.read_text("utf-8")
     edit = {"text": switched_off(before).replace("\n", "\r\n"), "mark": master.get("/config")["mark"]}
