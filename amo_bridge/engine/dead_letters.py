@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.engine.journal import describe
 from amo_bridge.events.codec import from_json
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import Store, chunks
 from amo_bridge.storage.tables import GAVE_UP, events, is_given_up, journal, outbox
 from amo_bridge.text.typography import action_words, nested_quotes
 
@@ -95,7 +95,14 @@ class DeadLetters:
         """Name → failure."""
         effects = select(outbox).where(outbox.c.account == self._key, is_given_up(outbox))
         lost = select(events).where(events.c.account == self._key, events.c.state == "failed")
-        told = [_effect(row) for row in connection.execute(effects.order_by(outbox.c.id))]
+        rows = connection.execute(effects.order_by(outbox.c.id)).all()
+        causes = {row.after_id for row in rows if row.after_id}
+        done: set[int] = set()
+        for chunk in chunks(sorted(causes)):
+            which = (outbox.c.id.in_(chunk), outbox.c.state == "done")
+            done |= set(connection.execute(select(outbox.c.id).where(*which)).scalars())
+        # What was waited for may have been done since.
+        told = [replace(_effect(row), after=None) if row.after_id in done else _effect(row) for row in rows]
         told += [_event(row) for row in connection.execute(lost.order_by(events.c.id))]
         return {failure.name: failure for failure in told}
 

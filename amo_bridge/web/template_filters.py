@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +16,7 @@ from amo_bridge.dates.duration import describe_step as written_out
 from amo_bridge.text.typography import money
 from amo_bridge.web.accounts import ChoiceNeeded, NoSuchAccount
 from amo_bridge.web.context import current_account
+from amo_bridge.web.services.failures import explained
 
 
 @dataclass(frozen=True)
@@ -41,27 +41,9 @@ def weeks(counts: Mapping[date, int], first: date, last: date) -> list[list[Cell
 
 # amoCRM's refusals explained in the reader's language, where its words tell what is wrong.
 
-# As crm/responses.py writes them down: «responsible_user_id: The value … (NotSupportedChoice)».
-_WRONG_CHOICE = r"[^()]*\(NotSupportedChoice\)"
-EXPLAINED = {
-    re.compile(rf"\bresponsible_user_id:{_WRONG_CHOICE}"): _l(
-        "Сотрудник, на которого это ставят, отключён или его нет."
-    ),
-    re.compile(rf"\b(?:status_id|pipeline_id):{_WRONG_CHOICE}"): _l("Такого этапа или такой воронки в amoCRM нет."),
-    re.compile(rf"\bcustom_fields_values\.\d+\.field_\w+:{_WRONG_CHOICE}"): _l("Такого поля в amoCRM нет."),
-    re.compile(rf"\bcustom_fields_values\.\d+\.values\b[^:]*:{_WRONG_CHOICE}"): _l(
-        "Такого значения у поля в amoCRM нет."
-    ),
-}
-
 
 def install_explanations(app: Flask) -> None:
     app.jinja_env.filters.update(explained=explained)
-
-
-def explained(error: str) -> str:
-    """What the refusal means; empty where that can't be told from its words."""
-    return next((str(words) for pattern, words in EXPLAINED.items() if pattern.search(error)), "")
 
 
 # A step's name on a page: its spans of time in the reader's language.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from support.fakes import ACCOUNT, URL, ScriptedCrm, clock, effect, errors, queue, rule_engine, states
 
 from amo_bridge.engine.dead_letters import DeadLetters, NotFailed
@@ -51,6 +51,13 @@ def test_a_refused_effect_is_told_with_the_vendors_words(refused: Store) -> None
     ]
     assert "Ответственный не найден" in told[0].error
     assert "Ответственный не найден" in told[1].error
+
+
+def test_what_was_waited_for_and_is_done_is_waited_for_no_more(refused: Store) -> None:
+    with refused.write() as connection:
+        connection.execute(update(outbox).where(outbox.c.id == 1).values(state="done"))
+    (told,) = failures(refused).all()
+    assert (told.name, told.after) == ("F2", None)
 
 
 def test_a_failed_event_is_told_too(store: Store) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Self
 
 from flask import abort
 from flask_babel import lazy_gettext as _l
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from amo_bridge.engine.dead_letters import DeadLetter as Failed
 from amo_bridge.engine.dead_letters import NotFailed
@@ -15,10 +15,12 @@ from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, current_account, token
+from amo_bridge.web.services.failures import group_of, names_in_group
 
 
 class Failure(Shape):
-    """``name``: «F21» for an effect, «H11» for an event. ``error``: the vendor's own words."""
+    """``name``: «F21» for an effect, «H11» for an event. ``error``: the vendor's own words. ``group``: the same for all
+    of one ``reason``; ``advice``: what to do."""
 
     name: str
     at: datetime
@@ -26,6 +28,9 @@ class Failure(Shape):
     rule: str
     what: str
     error: str
+    group: str
+    reason: str
+    advice: str
     attempts: int
     after: str | None
 
@@ -37,9 +42,16 @@ class Failures(Shape):
 
 
 class Names(Shape):
-    """Of failures."""
+    """Of failures; or the ``group`` of them, all of one reason."""
 
-    names: Annotated[list[str], Field(min_length=1, max_length=1000)]
+    names: list[str] = Field(default_factory=list, max_length=1000)
+    group: str = ""
+
+    @model_validator(mode="after")
+    def either(self) -> Self:
+        if bool(self.names) == bool(self.group):
+            raise ValueError("нужны names или group")
+        return self
 
 
 @api.endpoint(Endpoint("failures_failures", "/failures", "GET", Role.VIEWER, _l("От чего мост отступился"), Failures))
@@ -66,8 +78,9 @@ def drop(told: Names) -> Failures:
 def _decided(decision: str, told: Names) -> Failures:
     here = current_account()
     act = {"retry": here.failures.retry, "drop": here.failures.drop}[decision]
+    names = names_in_group(here.failures.all(), told.group) if told.group else told.names
     try:
-        chosen = act(told.names, token().name)
+        chosen = act(names, token().name)
     except NotFailed as error:
         abort(refusal(409, str(error)))
     audit(f"failed.{decision}", f"По API: {', '.join(one.name for one in chosen)}")
@@ -77,7 +90,13 @@ def _decided(decision: str, told: Names) -> Failures:
 
 def _failures(found: list[Failed]) -> Failures:
     told = [
-        Failure(**{name: getattr(one, name) for name in Failure.model_fields})
+        Failure(
+            **{name: getattr(one, name) for name in Failure.model_fields if hasattr(one, name)},
+            group=group.key,
+            reason=group.reason,
+            advice=group.advice,
+        )
         for one in found
-    ]  # fmt: skip
+        for group in [group_of(one.error)]
+    ]
     return Failures(failures=told)

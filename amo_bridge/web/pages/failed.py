@@ -12,6 +12,7 @@ from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, current_account, user
 from amo_bridge.web.pages import Menu
+from amo_bridge.web.services.failures import grouped, names_in_group
 
 routes = Blueprint("failed", __name__)
 MENU = Menu(_l("Отказы"), "failed.show", place=30)
@@ -21,16 +22,18 @@ MENU = Menu(_l("Отказы"), "failed.show", place=30)
 @open_to(Role.VIEWER)
 def show() -> str:
     here = current_account()
-    failures = here.failures.all() if here.is_known else []
+    groups = grouped(here.failures.all()) if here.is_known else []
     clauses = {rule.name: rule.clause for rule in here.config.rules}
-    return render_template("failed/show.html", failures=failures, clauses=clauses)
+    return render_template("failed/show.html", groups=groups, clauses=clauses)
 
 
 @routes.post("/failed/<decision>")
 @open_to(Role.ADMIN)
 def decide(decision: str) -> Response:
-    """Retry or drop those that were ticked."""
+    """Retry or drop those that were ticked, or all of one reason."""
     here, names = current_account(), request.form.getlist("name")
+    if key := request.form.get("group"):
+        names = names_in_group(here.failures.all(), key)
     act = {"retry": here.failures.retry, "drop": here.failures.drop}.get(decision)
     if act is None or not names:
         flash(_("Отметьте, что вернуть в работу или снять."))
