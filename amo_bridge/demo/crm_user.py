@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import requests
 
@@ -86,8 +87,8 @@ class CrmUser:
         self._ask("PATCH", f"/api/v4/tasks/{task['id']}", body, person)
 
     def call(self, person: str, deal: int, *, seconds: int, incoming: bool = False) -> None:
-        """A call on the deal's card, as a telephone exchange notes it."""
-        call = {"phone": "+79161234567", "duration": seconds, "source": "АТС", "uniq": f"{deal}-{seconds}"}
+        """A call on the deal's card, as a telephone exchange notes it: each has an id of its own."""
+        call = {"phone": "+79161234567", "duration": seconds, "source": "АТС", "uniq": uuid4().hex}
         note = {"note_type": "call_in" if incoming else "call_out", "params": call}
         self._ask("POST", f"/api/v4/leads/{deal}/notes", [note], person)
 

@@ -104,7 +104,10 @@ def live(watched: Watched) -> tuple[int, int]:
     watched.crm.later()
     call = {"phone": "+79161234567", "duration": 95, "source": "АТС", "uniq": "u1"}
     watched.post(f"leads/{deal}/notes", [{"note_type": "call_out", "params": call}])
-    watched.ui("incoming_mail", entity_type="leads", entity_id=deal, from_email="anna@client.example", user_id=0)
+    letter = {"entity_type": "leads", "entity_id": deal, "from_email": "anna@client.example", "user_id": 0}
+    watched.ui("incoming_mail", **letter, subject="Re: Бриф", summary="Добрый день! Бриф пришлём завтра")
+    # Neither subject nor text: somebody has to read it, and until then it is no touch.
+    watched.ui("incoming_mail", **letter)
     watched.ui("incoming_message", contact_id=anna, lead_id=deal, text="привет", user_id=0)
     watched.crm.later()
     watched.office.fill(IVAN, deal, "Дата первой встречи", 1_900_000_000)
@@ -156,7 +159,7 @@ def test_the_copies_agree_with_amocrm_whatever_becomes_of_the_hooks(
     agrees(watched, deal, anna)
     # Events, however many rules listen to each.
     heard = {(entry.event_id, entry.what) for entry in watched.bridge.journal(deal)}
-    assert len([what for _, what in heard if what.startswith("клиент ответил")]) == 2
+    assert len([what for _, what in heard if what.startswith("клиент ответил")]) == 3
     assert len([what for _, what in heard if "задача выполнена" in what]) == 1
     # Set and deleted while nobody told of it: on whose card it was, nobody knows any more.
     was_seen = "no hook comes" not in request.node.name
