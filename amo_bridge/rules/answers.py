@@ -35,14 +35,17 @@ def open_deal_in(pipelines: Sequence[str], deal: Deal) -> OtherDeal | None:
 
 
 def task_on(other: OtherDeal, deal: Deal, spec: TaskSpec | None, *, slot: str) -> CreateTask:
-    """What the rule's task says, on the deal in which somebody works with the client already."""
+    """What the rule's task says, on the deal in which somebody works with the client already.
+
+    Its slot names that deal: it neither stands for the task on the lost deal nor for one on a later sale.
+    """
     text = spec.text.for_deal(deal) if spec else "Клиент откликнулся: связаться"
     return CreateTask(
         deal_id=other.id,
         text=f"{text} (ответ по другой его сделке: «{deal.name}», {deal.url})",
         to=other.responsible_user_id or "manager",
         due=spec.due if spec and not spec.due.fields else _BY_EVENING,
-        slot=slot,
+        slot=f"{slot}.on.{other.id}",
     )
 
 

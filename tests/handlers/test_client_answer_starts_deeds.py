@@ -90,10 +90,16 @@ def test_a_task_may_ask_which_deal_it_is_about():
 def test_a_client_with_an_open_sale_is_not_brought_back(event):
     sale = other(9, BACK, newer=True)
     (asked,) = said(deal(LOST, other_deals=(sale,)), event, unless_open_in=["Продажи"])
-    assert (asked.deal_id, asked.to, asked.slot) == (9, 102, "answered")
+    assert (asked.deal_id, asked.to, asked.slot) == (9, 102, "answered.on.9")
     assert asked.text.startswith("Клиент откликнулся: связаться (ответ по другой его сделке: «Ромашка»")
-    again = deal(LOST, other_deals=(sale,), own_tasks=(task(slot="answered"),))
+    told = (task(slot=asked.slot),)
+    again = deal(LOST, other_deals=(sale,), own_tasks=told)
     assert said(again, event, unless_open_in=["Продажи"]) == Skip("задача об ответе клиента ещё открыта")
+    # That sale is over, and its task is still open: the task stands neither for the next sale's nor for this deal's own.
+    later = deal(LOST, other_deals=(other(10, BACK, newer=True),), own_tasks=told)
+    assert [one.deal_id for one in said(later, event, unless_open_in=["Продажи"])] == [10]
+    alone = deal(LOST, own_tasks=told)
+    assert len(said(alone, event, unless_open_in=["Продажи"])) == 2
 
 
 @pytest.mark.parametrize("on", ["Продажи / Успешно реализовано", "Реализация / Тайминг"])

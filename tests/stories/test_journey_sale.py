@@ -167,7 +167,17 @@ def test_lost_and_won_back(sale: Sale) -> None:
         sale.fill(**CLIENT)
         sale.move(NEW)
     assert [tag["name"] for tag in other["_embedded"]["tags"]] == ["дорого"]
-    sale.deal = other["id"]
-    sale.office.call(MANAGER, sale.deal, seconds=45, incoming=True)
+    answered = "Клиент откликнулся: связаться"
+
+    # He calls while his sale goes on: it is about that one, and the lost deal stays where it is.
+    sale.office.call(MANAGER, other["id"], seconds=45, incoming=True)
     sale.settle()
-    assert (sale.stage, sale.open_tasks()["Клиент откликнулся: связаться"]) == (AWAITED, MANAGER)
+    assert sale.office.stage_of(other["id"]) == WAITING
+    assert [whose for text, whose in sale.open_tasks().items() if text.startswith(answered)] == [MANAGER]
+
+    # He calls once the sale is lost again: there is nothing else to win him back by.
+    sale.move(LOST, loss_reason_id=sale.office.reasons["Дорого"])
+    sale.office.call(MANAGER, other["id"], seconds=45, incoming=True)
+    sale.settle()
+    sale.deal = other["id"]
+    assert (sale.stage, sale.open_tasks()[answered]) == (AWAITED, MANAGER)
