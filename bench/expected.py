@@ -19,6 +19,11 @@ TAKE, CHECK, APPROVE = "Связаться и взять в работу", "Пр
 DONE, EMPTIED = "Сделано", "Поле «Дата дедлайна» очищено, задача снята"
 
 
+def _short(stage: str) -> str:
+    """Without the pipeline."""
+    return stage.split(" / ")[1]
+
+
 class ComparedTask(NamedTuple):
     """The part of a task that is compared."""
 
@@ -34,7 +39,8 @@ class ExpectedTask:
     """``due`` is Unix seconds, None where it follows from the moment of the act and is not compared.
 
     ``result``: the text a task was finished with, None while it is open. ``explains``: the stage onto which a gate did
-    not let the deal, if the task explains that.
+    not let the deal, if the task explains that. ``work_of``: the stage that the deal must not leave if the task is to
+    stay; every task ends with the deal.
     """
 
     text: str
@@ -42,6 +48,7 @@ class ExpectedTask:
     due: int | None = None
     result: str | None = None
     explains: str = ""
+    work_of: str = ""
 
     @property
     def is_completed(self) -> bool:
@@ -69,14 +76,14 @@ class ExpectedDeal:
 
     def comes(self, stage: str, mover: str, *, reason: bool = False) -> bool:
         """The deal is moved to a stage (or made there)."""
-        before, short = self.stage, stage.split(" / ")[1]
+        before, short = self.stage, _short(stage)
         missing = ""
         if stage == MEETING and not self.has_meeting:
             missing = "Дата первой встречи"
         elif stage == LOST and not reason:
             missing = "Причина отказа"
         if missing:
-            back = before.split(" / ")[1]
+            back = _short(before)
             needs = f"Для перехода на этап «{short}» заполните: «{missing}»"
             if not self._is_explained(needs, mover):
                 text = f"Сделка возвращена на этап «{back}». {needs}"
@@ -84,10 +91,11 @@ class ExpectedDeal:
             return True
         self.stage = stage
         self._close_explanations()
+        self._end_tasks()
         if stage == NEW:
-            return self._steer(TAKE, self.responsible)
+            return self._steer(TAKE, self.responsible, work_of=NEW)
         if stage == OFFER:
-            return self._steer(APPROVE, HEAD)
+            return self._steer(APPROVE, HEAD, work_of=OFFER)
         if stage == BRIEF and self.deadline is not None:
             return self._steer_deadline()
         if stage == LOST:
@@ -124,12 +132,22 @@ class ExpectedDeal:
         """The deal is where a gate let it: explanations about this stage are closed, and all of them if it is lost."""
         for task in self.tasks:
             if task.explains and not task.is_completed and (self.stage == LOST or task.explains == self.stage):
-                task.result = f"Сделка перешла на этап «{self.stage.split(' / ')[1]}»"
+                task.result = f"Сделка перешла на этап «{_short(self.stage)}»"
 
-    def _steer(self, text: str, who: str, due: int | None = None) -> bool:
+    def _end_tasks(self) -> None:
+        """The deal stays where it came: what was work of another stage has lost its reason, and all if it is lost."""
+        for task in self.tasks:
+            if task.is_completed:
+                continue
+            if self.stage == LOST:
+                task.result = f"Сделка закрыта: «{_short(LOST)}»"
+            elif task.work_of and task.work_of != self.stage:
+                task.result = f"Сделка ушла с этапа «{_short(task.work_of)}»"
+
+    def _steer(self, text: str, who: str, due: int | None = None, *, work_of: str = "") -> bool:
         if self._open(text):
             return False
-        self.tasks.append(ExpectedTask(text, who, due))
+        self.tasks.append(ExpectedTask(text, who, due, work_of=work_of))
         return True
 
     def _steer_deadline(self) -> bool:

@@ -78,14 +78,36 @@ def test_a_person_who_moves_on_at_once_is_not_pulled_back(
 def test_a_deal_moved_to_and_fro_gets_its_task_once_while_it_is_open(
     bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
 ) -> None:
+    """There and back before the bridge looks: the deal has not left, as far as it can see."""
     deal = office.new_deal(MANAGER, "Туда-сюда", BRIEF, office.new_contact(MANAGER, "Анна"), 1000)
-    for stage in (OFFER, BRIEF, OFFER):
+    sandbox.later()
+    office.move(MANAGER, deal, OFFER)
+    bridge.settle(sandbox)
+    sandbox.fault("hook_delay", seconds=30)
+    for stage in (BRIEF, OFFER):
+        sandbox.later(1)
+        office.move(MANAGER, deal, stage)
+    bridge.settle(sandbox)
+    assert [(task["text"], task["is_completed"]) for task in office.tasks(deal)] == [("Согласовать КП", False)]
+    assert [entry.verdict for entry in bridge.journal(deal) if entry.clause == "A60"].count("acts") == 1
+
+
+def test_a_deal_that_comes_back_gets_its_task_anew(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> None:
+    """The task of the first time was closed when the deal left; so no two are open at any moment."""
+    deal = office.new_deal(MANAGER, "Вернулась", BRIEF, office.new_contact(MANAGER, "Анна"), 1000)
+    left, still_open = ("Согласовать КП", "Сделка ушла с этапа «Согласование КП»"), ("Согласовать КП", "")
+    for stage, wanted in (
+        (OFFER, [still_open]),
+        (BRIEF, [left]),
+        (OFFER, [left, still_open]),
+        (BRIEF, [left, left]),
+    ):
         sandbox.later()
         office.move(MANAGER, deal, stage)
         bridge.settle(sandbox)
-    assert [task["text"] for task in office.tasks(deal)] == ["Согласовать КП"]
-    last = [entry for entry in bridge.journal(deal) if entry.clause == "A60"][-1]
-    assert (last.verdict, last.reason) == ("skipped", "эти задачи ещё открыты")
+        tasks = sorted(office.tasks(deal), key=lambda task: task["id"])
+        assert [(task["text"], (task["result"] or {}).get("text", "")) for task in tasks] == wanted
+        assert [task["is_completed"] for task in tasks] == [bool(result) for _, result in wanted]
 
 
 def test_the_tag_switches_all_rules_off(bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser) -> None:
