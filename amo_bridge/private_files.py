@@ -16,7 +16,7 @@ log = structlog.get_logger()
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 UMASK = 0o077
 # What the bridge makes in a data folder, which may be a folder with other things in it as well.
-OURS = ("*.db", "*.db-wal", "*.db-shm", "*.db-journal", "*.key", "*.lock", "pages-address")
+OURS = ("*.db", "*.db-wal", "*.db-shm", "*.db-journal", "*.db.filled", "*.key", "*.lock", "pages-address")
 OUR_FOLDERS = ("config-backups", "before-restore-*")
 
 

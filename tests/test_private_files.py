@@ -56,8 +56,8 @@ def test_whatever_is_made_is_private(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "amo-bridge.db", "amo-bridge.db-wal", "amo-bridge.db-shm", "small-state.db", "tokens.db", "tokens.key",
-        "bridge.key", "at-work.lock", "pages-address", f"{FOLDER}/config.20260101.toml",
+        "amo-bridge.db", "amo-bridge.db-wal", "amo-bridge.db-shm", "amo-bridge.db.filled", "small-state.db",
+        "tokens.db", "tokens.key", "bridge.key", "at-work.lock", "pages-address", f"{FOLDER}/config.20260101.toml",
         "before-restore-20260101-000000/amo-bridge.db",
     ],
 )  # fmt: skip

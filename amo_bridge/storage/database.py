@@ -191,7 +191,7 @@ class Store:
         with self._guarded():
             migrate.upgrade(self.engine, metadata)
         if self._file is not None:
-            self._mark(self._file).touch()
+            make_file(self._mark(self._file))
 
     @property
     def _file(self) -> Path | None:
