@@ -141,7 +141,9 @@ class CompositionRoot:
         worker.register_job(IMPORTS, ImportJob(importer, lambda: worker.request_job(IMPORTS)).run)
         if bizon := _bizon_job(context, store, self.rules.get, lambda: worker.request_job(BIZON)):
             worker.register_job(BIZON, bizon.run)
-        self._tell_of_names()
+        if context.connection.silence is None:
+            # Names of the last time accuse nobody: what they lack may be there.
+            self._tell_of_names()
         worker.register_job(FIRST_READING, self._first_reading(lambda: worker.request_job(FIRST_READING)).run)
         return worker
 
@@ -173,13 +175,12 @@ class CompositionRoot:
         """Read the account's names anew, and work by them. Raises CrmError, StoreUnavailable."""
         context = self._context
         account = context.connection.account(refresh=True)
-        if account == context.account:
-            return
-        log.info("the account's names have changed")
-        # The next beginning, after a change of the config, must not fall back to the older names.
-        context.compare(account=account)
-        self.rules.replace(self._rule_engine(context, self._store))
-        self._scheduler.begin(self.rules.timetable())
+        if account != context.compared:
+            log.info("the account's names have changed")
+            # The next beginning, after a change of the config, must not fall back to the older names.
+            context.compare(account=account)
+            self.rules.replace(self._rule_engine(context, self._store))
+            self._scheduler.begin(self.rules.timetable())
         self._tell_of_names()
 
     def _tell_of_names(self) -> None:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
+import requests
 from sqlalchemy import select
+from support.local_crm import TOKEN as CRM_TOKEN
 from support.local_crm import LocalCrm
 from support.running_bridge import ENVIRONMENT, RunningBridge, wait_until
 from support.telegram_server import TOKEN, telegram_server
 
 from amo_bridge.config.channels import PersonSection, TelegramSection
-from amo_bridge.config.model import Config
+from amo_bridge.config.model import Absences, Config
 from amo_bridge.crm.rate_limiter import StoreRateLimiter
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import HEAD, MANAGER
@@ -149,16 +151,30 @@ def test_a_bridge_that_was_started_into_a_stop_makes_up_for_it(
 
 
 def test_names_of_the_last_time_do_not_accuse_the_config(
-    start_bridge: Callable[..., RunningBridge], config: Config, sandbox: LocalCrm
+    monkeypatch: pytest.MonkeyPatch,
+    start_bridge: Callable[..., RunningBridge],
+    config: Config,
+    sandbox: LocalCrm,
 ) -> None:
     """Somebody who came into the account during the stop is unknown only until amoCRM can be asked."""
+    monkeypatch.setitem(StoreRateLimiter.__init__.__kwdefaults__, "probe_interval", 0.05)  # type: ignore[arg-type]
+    monkeypatch.setattr(worker, "LONGEST_PAUSE", 0.05)
+    config = replace(config, bridge=config.bridge.model_copy(update={"tell": UserName(HEAD)}))
     bridge = start_bridge(config).wait_ready()
+    bridge.settle(sandbox)
     bridge.stop()
-    sandbox.fault("html_403")
-    told = config.bridge.model_copy(update={"tell": UserName("Новая Сотрудница")})
-    bridge = start_bridge(replace(config, bridge=told), port=bridge.port)
-    wait_until(lambda: bridge.bridge.state.startswith("waiting: "), "it waits for amoCRM")
+    new = {"name": "Новая Сотрудница", "email": "new@example.ru", "password": "secret-1"}
+    headers = {"Authorization": f"Bearer {CRM_TOKEN}"}
+    assert requests.post(f"{sandbox.url}/api/v4/users", json=[new], headers=headers, timeout=30).ok
+    block = sandbox.fault("html_403")
+    absences: Absences = {UserName(new["name"]): ()}
+    bridge = into_a_stop(start_bridge(replace(config, absences=absences), port=bridge.port))
     assert bridge.bridge.problems == []
+    assert told_of_names(bridge) == []
+    sandbox.control("DELETE", f"faults/{block}")
+    wait_until(lambda: bridge.health().status_code == 200, "it works again")
+    wait_until(lambda: bridge.health().json()["issues"] == [], "it knows her")
+    assert told_of_names(bridge) == []
 
 
 def into_a_stop(bridge: RunningBridge) -> RunningBridge:
@@ -170,6 +186,12 @@ def notices(bridge: RunningBridge) -> Sequence[str]:
     """All that the bridge wants to tell people, done or not."""
     with bridge._store.read() as connection:
         return connection.execute(select(outbox.c.state).where(outbox.c.kind == "notify")).scalars().all()
+
+
+def told_of_names(bridge: RunningBridge) -> Sequence[str]:
+    """Tasks about names that the account does not know."""
+    with bridge._store.read() as connection:
+        return connection.execute(select(outbox.c.key).where(outbox.c.key.contains("|names:"))).scalars().all()
 
 
 def told_by_telegram(config: Config, api: str) -> tuple[Config, dict[str, str]]:
