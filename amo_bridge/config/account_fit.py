@@ -99,11 +99,12 @@ class NameIssue:
 class Fit:
     """``config``: what the bridge works by: renamed names replaced, rules that don't fit marked ``broken``.
 
-    ``found``: the names that could be resolved, to be remembered."""
+    ``found``: the names that could be resolved, to be remembered. ``written``: the config that was compared."""
 
     config: Config
     issues: tuple[NameIssue, ...] = ()
     found: tuple[KnownId, ...] = ()
+    written: Config | None = None
 
     @property
     def broken(self) -> dict[str, str]:
@@ -128,6 +129,20 @@ class Fit:
     def problems(self) -> list[str]:
         """What somebody has to put right."""
         return self.lines("lost", "partial", "inactive")
+
+    def new_problems(self, before: Fit) -> list[str]:
+        """What somebody has to put right before this config takes over from the one of ``before``.
+
+        What is so already there goes on; a rule that is switched on, or begins to need what is lost, does not."""
+        states = ("lost", "partial", "inactive")
+        known = {issue.key for issue in before.issues if issue.state in states}
+        newly_broken = [why for rule, why in self.broken.items() if rule not in before.broken]
+        found = [
+            issue.line
+            for issue in self.issues
+            if issue.state in states and (issue.key not in known or any(issue.words in why for why in newly_broken))
+        ]
+        return list(dict.fromkeys(found))
 
 
 def fit(config: Config, account: Account, known: KnownIds | None = None) -> Fit:
@@ -253,7 +268,7 @@ class _Fitting:
             ]
         self._scripts()
         config = self._fitted(reasons)
-        return Fit(config, tuple(dict.fromkeys(self.issues)), tuple(self.found.values()))
+        return Fit(config, tuple(dict.fromkeys(self.issues)), tuple(self.found.values()), self.config)
 
     def _sections(self) -> Iterator[tuple[str, Any, bool]]:
         """What stands outside of rules: (section, value, whether something that is on needs it)."""

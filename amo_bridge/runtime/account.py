@@ -244,14 +244,19 @@ class AccountRuntime:
         """Names that the account does not know. Raises BridgeError."""
         if self._work is not None:
             return self._work.misfits(config)
-        # Who has not met the account yet will compare them then.
-        return known_fit(config, self.environment, self.resources.store).problems if self.role == "web" else []
+        if self.role != "web":
+            # Who has not met the account yet will compare them then.
+            return []
+        store = self.resources.store
+        before = known_fit(self.config, self.environment, store)
+        return known_fit(config, self.environment, store).new_problems(before)
 
     @property
     def fit(self) -> Fit:
         """The config compared with the account as far as its names are known. Raises StoreUnavailable."""
-        if self._work is not None and self._work.fit.config.path == self.config.path:
-            return self._work.fit
+        if self._work is not None and (at_work := self._work.fit).written is self.config:
+            return at_work
+        # A config taken a moment ago, or by a standby.
         return known_fit(self.config, self.environment, self.resources.store)
 
     def take_config(self, config: Config) -> None:

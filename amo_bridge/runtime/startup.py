@@ -44,10 +44,14 @@ class AccountContext:
     fit: Fit = field(init=False)
     """The config compared with the account: what the work goes by. ``config`` is as the file has it."""
 
+    compared: Account = field(init=False)
+    """The account's names that ``fit`` stands on; ``account`` may have been read anew since then."""
+
     switched_off: list[User] = field(default_factory=list)
     """Users who were switched off since the account was read last, and nobody has been told of yet."""
 
     def __post_init__(self) -> None:
+        self.compared = self.account
         self.compare()
 
     def note_switched_off(self, before: Account) -> None:
@@ -57,9 +61,9 @@ class AccountContext:
 
     def compare(self, config: Config | None = None, account: Account | None = None) -> Fit:
         """Take a new config or newer names of the account, and compare them. Raises StoreUnavailable."""
-        before = self.account
         self.config, self.account = config or self.config, account or self.account
-        self.note_switched_off(before)
+        self.note_switched_off(self.compared)
+        self.compared = self.account
         names = KnownNames(self.store, self.account_id)
         told = self.fit.lines(*TOLD) if hasattr(self, "fit") else []
         self.fit = fit(self.config, self.account, names.read())
@@ -73,12 +77,8 @@ class AccountContext:
 
     def new_problems(self, config: Config) -> list[str]:
         """What is wrong with the names of another config, but for what is so already in the one at work."""
-        known = {issue.key for issue in self.fit.issues}
-        compared = fit(config, self.account, KnownNames(self.store, self.account_id).read())
-        issues = [
-            one for one in compared.issues if one.state in ("lost", "partial", "inactive") and one.key not in known
-        ]
-        return list(dict.fromkeys(issue.line for issue in issues))
+        known = KnownNames(self.store, self.account_id).read()
+        return fit(config, self.account, known).new_problems(fit(self.config, self.account, known))
 
 
 # Where amoCRM is to send its hooks.
@@ -178,7 +178,7 @@ def known_fit(config: Config, environment: Mapping[str, str], store: Store) -> F
     nobody has met the account. Raises StoreUnavailable."""
     account, key = known_account(config, environment), known_key(store, config.account.url)
     if account is None or key is None:
-        return Fit(config)
+        return Fit(config, written=config)
     return fit(config, account, KnownNames(store, key).read())
 
 

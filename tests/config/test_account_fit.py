@@ -241,3 +241,34 @@ def test_fields_that_a_rule_wants_to_write_and_can_not(kinds: dict[str, str], na
     fields = tuple(replace(one, type=kinds.get(one.name, one.type)) for one in agency().all_fields)
     found = unwritable(loaded(tmp_path, text), replace(agency(), all_fields=fields))
     assert [words.split("поле «")[1].split("»")[0] for words in found] == names
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_refused"),
+    [
+        ("on", "on", False), ("off", "on", True), ("on", "off", False), ("off", "off", False), ("absent", "on", True),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("shared_with_a_broken_rule", [False, True])
+def test_only_what_was_on_already_goes_on_as_broken(
+    before: str, after: str, *, is_refused: bool, shared_with_a_broken_rule: bool, tmp_path: Path
+) -> None:
+    """The rule gives its task to a role whose person is lost; another rule may give one to the same role."""
+    rule = """
+[handlers.filled_field_starts_deeds.{name}]
+enabled = {enabled}
+fields = ["Источник"]
+do = {{ task = {{ text = "Проверить", to = "legal", due = "1 d" }} }}
+"""
+
+    def fitted(state: str) -> Fit:
+        text = GOOD.replace("[roles]\n", '[roles]\nlegal = "Нет Такой"\n')
+        if shared_with_a_broken_rule:
+            text += rule.format(name="other", enabled="true")
+        if state != "absent":
+            text += rule.format(name="mine", enabled="true" if state == "on" else "false")
+        return fit(loaded(tmp_path, text), agency())
+
+    problems = fitted(after).new_problems(fitted(before))
+    assert bool(problems) == is_refused
+    assert all("Нет Такой" in words for words in problems)

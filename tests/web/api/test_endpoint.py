@@ -183,6 +183,9 @@ def test_names_of_the_account_are_compared_before_a_rule_is_switched_on(pages: P
     path = pages.bridge.config.path
     text = path.read_text("utf-8").replace('stages = ["Продажи / Новый клиент"]', 'stages = ["Продажи / Нет"]', 1)
     path.write_text(text, "utf-8")
-    answer = master.ask("PATCH", f"/rules/{RULE}", {"enabled": False})
+    off = master.ask("PATCH", f"/rules/{RULE}", {"enabled": False})
+    assert (off.status_code, off.json["enabled"]) == (200, False), "what is off is not compared"
+    answer = master.ask("PATCH", f"/rules/{RULE}", {"enabled": True})
     assert answer.status_code == 409
     assert "Нет" in answer.json["detail"]
+    assert not next(rule.enabled for rule in load(path, {}).rules if rule.name == RULE)
