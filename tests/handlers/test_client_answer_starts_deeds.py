@@ -95,7 +95,7 @@ def test_a_client_with_an_open_sale_is_not_brought_back(event):
     told = (task(slot=asked.slot),)
     again = deal(LOST, other_deals=(sale,), own_tasks=told)
     assert said(again, event, unless_open_in=["Продажи"]) == Skip("задача об ответе клиента ещё открыта")
-    # That sale is over, and its task is still open: the task stands neither for the next sale's nor for this deal's own.
+    # That sale is over, and its task is still open: it stands neither for the next sale nor for this deal.
     later = deal(LOST, other_deals=(other(10, BACK, newer=True),), own_tasks=told)
     assert [one.deal_id for one in said(later, event, unless_open_in=["Продажи"])] == [10]
     alone = deal(LOST, own_tasks=told)
