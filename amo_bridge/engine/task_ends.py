@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, or_, select, union_all, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.account import Account, Stage
@@ -128,11 +128,14 @@ def _field_name(one: FieldEnd, account: Account) -> str:
 def ends_of(action: CreateTask, actions: Iterable[Action], rule: Rule, deal: Deal, account: Account) -> TaskEnds | None:
     """What ends a task that the rule sets, with the other ``actions``; None: nothing but a person.
 
-    It is set for the stage where the deal will be when all is done. Raises UnknownName.
+    It is set for the stage where the deal will be when all is done; on another deal of the client, it ends with that
+    deal. Raises UnknownName.
     """
     until = action.until if action.until is not None else (rule.handler.tasks_until,)
     if "never" in until:
         return None
+    if action.deal_id != deal.id:
+        return TaskEnds(stages=(), leaves=False)
     target = next((account.stage(one.to) for one in actions if isinstance(one, MoveDeal)), deal.stage)
     fields = (one for one in until if isinstance(one, FieldFilled))
     return TaskEnds(
@@ -182,16 +185,22 @@ class EndingTasks:
         found: dict[int, list[EndingTask]] = {}
         same_task = and_(tasks.c.account == made.c.account, tasks.c.task_id == made.c.entity_id)
         query = (
-            select(made.c.deal_id, made.c.entity_id, made.c.rule, made.c.until)
+            select(made.c.entity_id.label("task_id"), made.c.rule, made.c.until)
             .join_from(made, tasks, same_task)
             .where(made.c.account == account_id, made.c.kind == NEW_TASK, made.c.until.is_not(None))
             .where(tasks.c.is_completed.is_(False))
-            .order_by(made.c.entity_id)
+        )
+        # A rule may set a task on another deal than the one it judged: it ends with the deal on whose card it stands.
+        on_no_deal = or_(tasks.c.entity_type.is_(None), tasks.c.entity_type != "deal")
+        own = query.add_columns(made.c.deal_id).where(or_(on_no_deal, tasks.c.entity_id == made.c.deal_id))
+        of_others = query.add_columns(tasks.c.entity_id.label("deal_id")).where(
+            tasks.c.account == account_id, tasks.c.entity_type == "deal", tasks.c.entity_id != made.c.deal_id
         )
         with store.read() as connection:
             for chunk in chunks(sorted(set(deal_ids))):
-                for row in connection.execute(query.where(made.c.deal_id.in_(chunk))):
-                    one = EndingTask(row.entity_id, row.rule, TaskEnds.of_json(row.until))
+                both = union_all(own.where(made.c.deal_id.in_(chunk)), of_others.where(tasks.c.entity_id.in_(chunk)))
+                for row in connection.execute(both.order_by("task_id")):
+                    one = EndingTask(row.task_id, row.rule, TaskEnds.of_json(row.until))
                     found.setdefault(row.deal_id, []).append(one)
         return cls(found)
 

@@ -301,32 +301,46 @@ MADE = [
     {"rule": "rule.one", "deal_id": 7, "entity_id": 2, "until": STAGE.to_json()},
     {"rule": "rule.one", "deal_id": 7, "entity_id": 3, "until": None},
     {"rule": "rule.two", "deal_id": 8, "entity_id": 4, "until": DEAL.to_json()},
+    {"rule": "rule.two", "deal_id": 7, "entity_id": 6, "until": DEAL.to_json()},
+    {"rule": "rule.two", "deal_id": 7, "entity_id": 10, "until": DEAL.to_json()},
 ]
 
 
 @pytest.fixture
 def filled_store(store: Store) -> Store:
-    """Task 2 is finished, 3 has no end, 4 is another deal's, 5 a person's."""
+    """Task 2 is finished, 3 has no end, 4 is another deal's, 5 a person's, 6 on deal 9's card, 10 on a contact's."""
     with store.write() as connection:
         more = {"account": ACCOUNT, "kind": "create_task", "slot": "", "at": 0.0}
         insert_new(connection, made, [{**row, **more} for row in MADE])
-        of_deal = {1: 7, 2: 7, 3: 7, 4: 8, 5: 7}
+        of_deal = {1: 7, 2: 7, 3: 7, 4: 8, 5: 7, 6: 9}
         mirrored = [
             MirroredTask(id=number, entity_type="deal", entity_id=deal, is_completed=number == 2)
             for number, deal in of_deal.items()
         ]
+        mirrored.append(MirroredTask(id=10, entity_type="contact", entity_id=9))
         TaskRows(ACCOUNT).put(connection, mirrored)
     return store
 
 
 def test_open_tasks_with_an_end_are_read_for_many_deals_at_once(filled_store: Store) -> None:
     found = EndingTasks.read(filled_store, ACCOUNT, [7, 8, 9])
-    assert {deal: [task.task_id for task in found.of(deal)] for deal in (7, 8, 9)} == {7: [1], 8: [4], 9: []}
+    assert {deal: [task.task_id for task in found.of(deal)] for deal in (7, 8, 9)} == {7: [1, 10], 8: [4], 9: [6]}
     assert found.of(8)[0] == EndingTask(4, "rule.two", DEAL)
+
+
+def test_a_task_on_another_deal_ends_with_that_deal() -> None:
+    task = CreateTask(deal_id=9, text="Позвонить", to="manager", due=Due.parse("1 d"), until=("stage left",))
+    ends = ends_of(task, [task], rule(says_nothing), deal_on(NEW), agency())
+    assert ends is not None
+    assert ends.reached(deal_on(MEETING), [came[MEETING]], agency()) is None
+    assert ends.reached(deal_on(LOST), [came[LOST]], agency()) == (
+        f"Сделка закрыта: «{deal_on(LOST).stage.name}»",
+        came[LOST],
+    )
 
 
 def test_what_the_bridge_has_closed_is_not_closed_again_before_the_mirror_knows(filled_store: Store) -> None:
     with filled_store.write() as connection:
         forget_ends(connection, ACCOUNT, [1])
     found = EndingTasks.read(filled_store, ACCOUNT, [7, 8])
-    assert (found.of(7), [task.task_id for task in found.of(8)]) == ((), [4])
+    assert [[task.task_id for task in found.of(deal)] for deal in (7, 8)] == [[10], [4]]

@@ -179,5 +179,6 @@ def test_lost_and_won_back(sale: Sale) -> None:
     sale.move(LOST, loss_reason_id=sale.office.reasons["Дорого"])
     sale.office.call(MANAGER, other["id"], seconds=45, incoming=True)
     sale.settle()
+    assert [text for text in sale.open_tasks() if text.startswith(answered)] == [], "it went with the sale"
     sale.deal = other["id"]
     assert (sale.stage, sale.open_tasks()[answered]) == (AWAITED, MANAGER)
