@@ -50,7 +50,7 @@ def test_a_move_of_years_ago_is_judged_as_if_it_were_now() -> None:
     decided = by_clause(found)["A40"]
     assert decided.verdict == "would_act"
     assert decided.actions[0] == f"возврат на этап «{AWAITED}»"
-    assert "«Дата первой встречи»" in decided.actions[1]
+    assert "„Дата первой встречи“" in decided.actions[1]
 
 
 def test_a_deal_that_is_not_there_any_more_is_judged_by_the_hook_alone() -> None:

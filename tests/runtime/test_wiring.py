@@ -48,7 +48,7 @@ def context(store: Store, tmp_path: Path) -> AccountContext:
     config = config_for("https://agency.amocrm.ru", tmp_path)
     hands = clock(EVENING_TIME)
     people = {UserName(NEWCOMER): PersonSection(telegram=42)}
-    connection = SimpleNamespace(account=lambda refresh=False: agency(), token_ends_at=None)
+    connection = SimpleNamespace(account=lambda refresh=False: agency(), token_ends_at=None, silence=None)
     return AccountContext(
         config=replace(
             config,

@@ -177,7 +177,7 @@ def test_a_new_client_is_called_within_the_hour_by_the_script_of_his_service_or_
     deal = agency.client()
     assert (agency.has(deal, f"{FIRST} 2"), agency.due(deal, FIRST)) == (True, "05.10 13:00")
     told = [words for entry in agency.bridge.journal(deal) for words, _, _ in entry.effects]
-    assert f"уведомление «Новый клиент: Салон «Айгуль». Связаться в течение часа по скрипту 2» — {ALINA}" in told
+    assert f"уведомление «Новый клиент: Салон „Айгуль“. Связаться в течение часа по скрипту 2» — {ALINA}" in told
     agency.passes(50 * 60)
     assert not agency.has(deal, "С новым клиентом не связались")
     agency.passes(15 * 60)
