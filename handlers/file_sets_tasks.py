@@ -51,9 +51,7 @@ def file_sets_tasks(event: FileAttached, deal: Deal, options: FileSetsTasks) -> 
     known = {task.slot for task in deal.own_tasks if task.slot.partition("|")[2] == version}
     later = waiting_tasks(options.tasks, deal)
     wanted = [
-        spec.for_deal(deal, slot=f"{number}|{version}")
-        for number, spec in enumerate(options.tasks)
-        if spec.when is None or spec.when.holds(deal)
+        spec.for_deal(deal, slot=f"{number}|{version}") for number, spec in enumerate(options.tasks) if spec.suits(deal)
     ]
     if not wanted:
         return later[0] if later else Skip("ни одна задача не подходит этой сделке")

@@ -43,8 +43,7 @@ def stage_creates_tasks(event: StageEntered, deal: Deal, options: StageCreatesTa
         return Skip("сделка пришла с другого этапа")
     if unmet := options.unmet(deal):
         return unmet
-    wanted = [(str(number), spec) for number, spec in enumerate(options.tasks)]
-    wanted = [(slot, spec) for slot, spec in wanted if spec.when is None or spec.when.holds(deal)]
+    wanted = [(str(number), spec) for number, spec in enumerate(options.tasks) if spec.suits(deal)]
     later = waiting_tasks(options.tasks, deal)
     if not wanted:
         return later[0] if later else Skip("ни одна задача не подходит этой сделке")

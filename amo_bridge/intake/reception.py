@@ -181,27 +181,19 @@ VENDORS: Mapping[str, Vendor] = {
             repeats=True,
             secrets=(SecretName(chats.MAX_SECRET, "AMO_BRIDGE_INTAKE_MAX_SECRET", "secret подписки MAX"),),
         ),
-        Vendor(
-            name="meta_leadgen",
-            title="Meta, лид-формы",
-            parse=social.of_meta,
-            proof=social.prove_meta,
-            check=social.check_meta,
-            secrets=_META,
-            methods=_ANY_METHOD,
-            repeats=True,
-            law=social.META_LAW,
-        ),
-        Vendor(
-            name="messenger",
-            title="Meta, Messenger",
-            parse=social.of_meta,
-            proof=social.prove_meta,
-            check=social.check_meta,
-            secrets=_META,
-            methods=_ANY_METHOD,
-            repeats=True,
-            law=social.META_LAW,
+        *(
+            Vendor(
+                name=name,
+                title=title,
+                parse=social.of_meta,
+                proof=social.prove_meta,
+                check=social.check_meta,
+                secrets=_META,
+                methods=_ANY_METHOD,
+                repeats=True,
+                law=social.META_LAW,
+            )
+            for name, title in (("meta_leadgen", "Meta, лид-формы"), ("messenger", "Meta, Messenger"))
         ),
         Vendor(
             name="viber",

@@ -407,6 +407,10 @@ class TaskSpec(Options):
     when: Condition | None = None
     until: Until | None = None
 
+    def suits(self, deal: Deal) -> bool:
+        """Is the deal what ``when`` asks for?"""
+        return self.when is None or self.when.holds(deal)
+
     def for_deal(self, deal: Deal, *, slot: str = "") -> CreateTask:
         return CreateTask(
             deal_id=deal.id,
@@ -485,7 +489,7 @@ class ActionsSpec(Options):
 
     def _tasks(self, deal: Deal, slot: str) -> Iterator[Action]:
         for number, task in enumerate(self.task or ()):
-            if task.when is None or task.when.holds(deal):
+            if task.suits(deal):
                 yield task.for_deal(deal, slot=f"{slot}.{number}" if number else slot)
         if self.escalate:
             yield from self.escalate.for_deal(deal, slot=f"{slot}.escalate")
