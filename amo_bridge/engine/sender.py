@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient, batches
-from amo_bridge.crm.reads import deals_by_ids
+from amo_bridge.crm.reads import deals_by_ids, tasks_by_ids
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.writes import WRITE_KINDS, BatchResult, LostWrite, Written, find_lost, write_batch
 from amo_bridge.engine.deal_view import deal_url
@@ -74,7 +74,7 @@ class Sender:
         """
         settled = self._find_lost()
         for batch in _batches(self._outbox.take("ready")):
-            settled += self._send_batch(self._still_wanted(batch))
+            settled += self._send_batch(self._still_open(self._still_wanted(batch)))
         return settled
 
     # --- sending a batch ---
@@ -216,6 +216,23 @@ class Sender:
                 self._outbox.dropped(connection, row, "сделка уже на другом этапе")
         settled = {row.id for row in unwanted} | {row.id for row, _ in landed}
         return [row for row in batch if row.id not in settled]
+
+    def _still_open(self, batch: Sequence[Sendable]) -> list[Sendable]:
+        """Tasks to be finished are read first: what a person has finished meanwhile keeps the person's result."""
+        finishing = {row.id: row.body["id"] for row in batch if row.kind == "change_task" and _finishes(row)}
+        if not finishing:
+            return list(batch)
+        tasks = tasks_by_ids(self._client, finishing.values())
+        finished = [row for row in batch if (task := tasks.get(finishing.get(row.id, 0))) and task.is_completed]
+        with self._store.write() as connection:
+            for row in finished:
+                self._outbox.dropped(connection, row, "задача уже закрыта")
+        dropped = {row.id for row in finished}
+        return [row for row in batch if row.id not in dropped]
+
+
+def _finishes(row: Sendable) -> bool:
+    return bool(row.body.get("is_completed"))
 
 
 def _pause(result: BatchResult, postponed: Sequence[Sendable]) -> float:

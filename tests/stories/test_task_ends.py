@@ -120,3 +120,16 @@ def test_the_same_webhook_again_closes_nothing_twice(bridge: RunningBridge, sand
     moved(bridge, sandbox, office, deal, BRIEF)
     done = [entry for entry in bridge.journal(deal) if any("закрыта: Сделка ушла" in one[0] for one in entry.effects)]
     assert len(done) == 1
+
+
+def test_what_a_person_answered_stays_though_its_webhook_was_lost(
+    bridge: RunningBridge, sandbox: LocalCrm, office: CrmUser
+) -> None:
+    deal = new_deal(office)
+    bridge.settle(sandbox)
+    lost = sandbox.fault("hook_drop", setting="*task*")
+    sandbox.later()
+    office.finish(MANAGER, deal, CALL, "Договорились на среду")
+    moved(bridge, sandbox, office, deal, BRIEF)
+    assert sandbox.struck(lost) >= 1
+    assert result(office, deal, CALL) == "Договорились на среду"
