@@ -13,7 +13,7 @@ from sqlalchemy import insert
 
 from amo_bridge.clock import SystemClock
 from amo_bridge.engine.scheduler import DueTimers
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import deals, timers
 
 ACCOUNT, BATCH_SIZE, TICKS = 1, 5000, 100
@@ -33,8 +33,8 @@ def tick(folder: Path, number: int) -> Ticks:
     """A mirror of so many deals, a step to come for each, and ticks while nothing is due."""
     store = Store.in_folder(folder)
     store.prepare()
-    plan(store, ACCOUNT, number, datetime.now(UTC))
-    due = DueTimers(store, ACCOUNT, SystemClock(), SystemClock())
+    plan(AccountStore(store, ACCOUNT), number, datetime.now(UTC))
+    due = DueTimers(AccountStore(store, ACCOUNT), SystemClock(), SystemClock())
     # The timetable is for what comes after a step that has fired; here none does.
     nothing: Any = None
     due.run(nothing, lambda: None)
@@ -46,15 +46,15 @@ def tick(folder: Path, number: int) -> Ticks:
     return Ticks(number, number, cpu)
 
 
-def plan(store: Store, account: int, number: int, now: datetime) -> None:
+def plan(store: AccountStore, number: int, now: datetime) -> None:
     """Put so many deals into the account's mirror, each with a step to come.
 
     The first is due after a day, then one a second.
     """
     for batch in _batches(number):
         with store.write() as connection:
-            connection.execute(insert(deals), [_deal(account, place, now.timestamp()) for place in batch])
-            connection.execute(insert(timers), [_step(account, place, now.timestamp()) for place in batch])
+            connection.execute(insert(deals), [_deal(store.account_id, place, now.timestamp()) for place in batch])
+            connection.execute(insert(timers), [_step(store.account_id, place, now.timestamp()) for place in batch])
 
 
 def _batches(number: int) -> Iterator[range]:

@@ -33,7 +33,7 @@ from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.sandbox.middleware import KeepAliveServer
 from amo_bridge.sandbox.server import create_app
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors, key_of
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.webinars.imports.drafts import DraftService, Upload
 from amo_bridge.webinars.imports.executor import ImportExecutor
 from amo_bridge.webinars.imports.service import ImportService
@@ -80,8 +80,8 @@ def import_attendees(
         store.prepare()
         key = key_of(store, account, url)
         progress("filling the account and the index of contacts")
-        _fill(store, key, client, account, attendees, contacts, lack_phones=lack_phones)
-        drafting = DraftService(store, key, replace(config, rules=()), account, SystemClock())
+        _fill(AccountStore(store, key), client, account, attendees, contacts, lack_phones=lack_phones)
+        drafting = DraftService(AccountStore(store, key), replace(config, rules=()), account, SystemClock())
         (number,) = drafting.draft([Upload("people.csv", _table(attendees))], "bench")
         requests.delete(f"{url}/sandbox/requests", timeout=60)
         statements: list[str] = []
@@ -91,9 +91,9 @@ def import_attendees(
 
         event.listen(Engine, "before_cursor_execute", count)
         begun = datetime.now(UTC)
-        ImportService(store, key, drafting, dry_run=False).start(number)
+        ImportService(AccountStore(store, key), drafting, dry_run=False).start(number)
         rule_engine = RuleEngine.of(replace(config, rules=()), account, SystemClock())
-        importer = ImportExecutor(store, key, client, lambda: rule_engine, SystemClock(), SystemClock())
+        importer = ImportExecutor(AccountStore(store, key), client, lambda: rule_engine, SystemClock(), SystemClock())
         while importer.step():
             counts = drafting.book.counts(number)
             progress(f"{counts.settled:,} of {counts.all:,} attendees")
@@ -130,7 +130,7 @@ def _phone(number: int) -> str:
 
 
 def _fill(
-    store: Store, key: int, client: CrmClient, account: Account, attendees: int, contacts: int, *, lack_phones: bool
+    store: AccountStore, client: CrmClient, account: Account, attendees: int, contacts: int, *, lack_phones: bool
 ) -> None:
     """The last of the attendees are known; every second of them has an open deal with a manager."""
     known = range(_new(attendees), attendees)
@@ -151,14 +151,14 @@ def _fill(
         for number in range(contacts - len(indexed))
     )
     now = datetime.now(UTC)
-    index, mirror = ContactIndex(store, key), Mirror(store, key)
+    index, mirror = ContactIndex(store), Mirror(store)
     for batch in batches([*indexed, *others], INDEX_BATCH_SIZE):
         with store.write() as connection:
             index.put(connection, batch, now)
     rows = client.pages("/api/v4/leads", {"with": "contacts"}, "leads")
     with store.write() as connection:
         mirror.put(connection, [MirroredDeal(DealRecord.from_api(row), now) for row in rows], now)
-        Cursors(store, key).write(connection, CONTACTS_FILLED, 1.0)
+        Cursors(store).write(connection, CONTACTS_FILLED, 1.0)
 
 
 def _make_contacts(client: CrmClient, account: Account, numbers: Sequence[int]) -> list[int]:

@@ -23,7 +23,7 @@ from amo_bridge.events import Event, Unrecognised, reported
 from amo_bridge.events.codec import from_json, to_json
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.registry import own
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events as event_rows
 from amo_bridge.storage.tables import inbox, outbox
 
@@ -91,14 +91,16 @@ def test_a_rule_hears_it_once_and_the_journal_says_so(paid: Rule, store: Store) 
     body = {"account": ACCOUNT, "received_at": NOON.timestamp(), "body": BODY, "state": "new"}
     with store.write() as connection:
         connection.execute(insert(inbox), [body, body])
-    decode_new(store, ACCOUNT)
+    decode_new(AccountStore(store, ACCOUNT))
     with store.read() as connection:
         rows = connection.execute(select(event_rows.c.key, event_rows.c.deal_id)).all()
     assert [tuple(row) for row in rows] == [("invoice_paid:31", 7)]
     crm = ScriptedCrm(rows={DEALS: [api_row(record(NEW))]})
-    processor = EventProcessor(store, ACCOUNT, crm, CurrentRules(rule_engine_with(paid)), clock(), nobody(store, crm))  # type: ignore[arg-type]
+    processor = EventProcessor(
+        AccountStore(store, ACCOUNT), crm, CurrentRules(rule_engine_with(paid)), clock(), nobody(store, crm)
+    )  # type: ignore[arg-type]
     assert processor.process() == 1
-    came, decided = Journal(store, ACCOUNT).of_deal(7)
+    came, decided = Journal(AccountStore(store, ACCOUNT)).of_deal(7)
     assert (came.what, came.verdict) == ("счёт 31 оплачен: 50000 ₽", "came")
     assert (decided.rule, decided.verdict) == ("paid_invoice_gets_note.one", "acts")
     with store.read() as connection:

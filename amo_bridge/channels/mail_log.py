@@ -14,7 +14,7 @@ from amo_bridge.clock import Clock, SystemClock
 from amo_bridge.config.channels import TOKEN_LENGTH
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.events import ClientUnsubscribed
-from amo_bridge.storage.database import Store, chunks, insert_new
+from amo_bridge.storage.database import AccountStore, Store, chunks, insert_new
 from amo_bridge.storage.tables import letters, suppressed
 
 Reason = Literal["unsubscribed", "refused"]
@@ -41,14 +41,13 @@ class SentLetter:
 
 
 class MailMemory:
-    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
-        self._key = account_id
         self._clock = clock
 
     def keep(self, connection: Connection, letter: SentLetter) -> None:
         """Remember a letter that is out, once."""
-        row = {**vars(letter), "account": self._key, "sent_at": self._clock.now().timestamp()}
+        row = {**vars(letter), "account": self._store.account_id, "sent_at": self._clock.now().timestamp()}
         insert_new(connection, letters, [row])
 
     def threads(self, deal_ids: Iterable[int]) -> Mapping[tuple[int, str], Sequence[str]]:
@@ -57,7 +56,7 @@ class MailMemory:
         columns = (letters.c.deal_id, letters.c.thread, letters.c.message_id)
         with self._store.read() as connection:
             for some in chunks(sorted(set(deal_ids))):
-                mine = (letters.c.account == self._key, letters.c.deal_id.in_(some), letters.c.thread != "")
+                mine = (self._store.owns(letters), letters.c.deal_id.in_(some), letters.c.thread != "")
                 for row in connection.execute(select(*columns).where(*mine).order_by(letters.c.id)):
                     found.setdefault((row.deal_id, row.thread), []).append(row.message_id)
         return found
@@ -67,7 +66,7 @@ class MailMemory:
         found: dict[str, Suppression] = {}
         with self._store.read() as connection:
             for some in chunks(sorted(set(address_keys))):
-                mine = (suppressed.c.account == self._key, suppressed.c.address_key.in_(some))
+                mine = (self._store.owns(suppressed), suppressed.c.address_key.in_(some))
                 for row in connection.execute(select(suppressed).where(*mine)):
                     found[row.address_key] = Suppression(row.reason, row.words)
         return found
@@ -79,10 +78,14 @@ class MailMemory:
 
     def suppress(self, connection: Connection, address_key: str, reason: Reason, words: str) -> None:
         now = self._clock.now().timestamp()
-        row = {"account": self._key, "address_key": address_key, "reason": reason, "words": words, "at": now}
-        known = select(suppressed.c.reason).where(
-            suppressed.c.account == self._key, suppressed.c.address_key == address_key
-        )
+        row = {
+            "account": self._store.account_id,
+            "address_key": address_key,
+            "reason": reason,
+            "words": words,
+            "at": now,
+        }
+        known = select(suppressed.c.reason).where(self._store.owns(suppressed), suppressed.c.address_key == address_key)
         if connection.execute(known).first() is None:
             connection.execute(insert(suppressed), [row])
 
@@ -128,6 +131,6 @@ class Unsubscribing:
             letter_id=letter.letter_id,
         )
         with self._store.write() as connection:
-            memory = MailMemory(self._store, letter.account, self._clock)
+            memory = MailMemory(AccountStore(self._store, letter.account), self._clock)
             memory.suppress(connection, letter.address_key, "unsubscribed", BY_LINK)
             add_events(connection, letter.account, [event], now)

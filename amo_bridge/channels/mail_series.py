@@ -17,7 +17,7 @@ from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.events import SeriesLetterDue
-from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import series
 from amo_bridge.text.names import normalise
 
@@ -38,10 +38,9 @@ class Run:
 
 
 class SeriesLog:
-    def __init__(self, store: Store, account_id: int) -> None:
+    def __init__(self, store: AccountStore) -> None:
         self._store = store
-        self._key = account_id
-        self._open = (series.c.account == account_id, series.c.state == "open")
+        self._open = (store.owns(series), series.c.state == "open")
 
     def runs_of(self, deal_id: int, name: str | None = None) -> list[Run]:
         """The running series of a deal; ``name``: only this one."""
@@ -68,7 +67,7 @@ class SeriesLog:
     ) -> None:
         """Once for an effect (``outbox_id``)."""
         row = {
-            "account": self._key,
+            "account": self._store.account_id,
             "outbox_id": outbox_id,
             "deal_id": deal_id,
             "name": name,
@@ -112,14 +111,13 @@ class SeriesJob:
     """``clock``: the bridge's own, ``account_clock``: by which letters fall due."""
 
     def __init__(
-        self, store: Store, account_id: int, rule_engine: Callable[[], RuleEngine], clock: Clock, account_clock: Clock
+        self, store: AccountStore, rule_engine: Callable[[], RuleEngine], clock: Clock, account_clock: Clock
     ) -> None:
         self._store = store
-        self._key = account_id
         self._rule_engine = rule_engine
         self._clock = clock
         self._account_clock = account_clock
-        self._log = SeriesLog(store, account_id)
+        self._log = SeriesLog(store)
 
     def run(self) -> int:
         """Tell of the letters that are due, each once however often it is looked; how many series were moved on."""
@@ -145,7 +143,7 @@ class SeriesJob:
                 stage=run.stage,
                 started_at=run.started_at,
             )
-            add_events(connection, self._key, [event], self._clock.now().timestamp())
+            add_events(connection, self._store.account_id, [event], self._clock.now().timestamp())
             if run.number + 1 < len(letters):
                 next_at = letters[run.number + 1].after.resolve(run.started_at, rule_engine.calendar)
                 self._log.go_on(connection, run, next_at)

@@ -31,7 +31,7 @@ from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.violations import Violations
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.options import ActionsSpec
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.templates import Templates
 
 NOTHING_SENT = "никуда не отправлено: канал «{}» не подключён"
@@ -57,8 +57,7 @@ class ChannelContext:
 
     config: Config
     environment: Mapping[str, str]
-    store: Store
-    account_id: int
+    store: AccountStore
     client: CrmClient
     rule_engine: Callable[[], RuleEngine]
     clock: Clock
@@ -118,10 +117,10 @@ def _mail(context: ChannelContext) -> Port:
         section,
         MAIL.client_of(context.config, context.environment),
         Templates(folder),
-        MailMemory(context.store, context.account_id, context.clock),
+        MailMemory(context.store, context.clock),
         context.client,
         context.rule_engine,
-        context.account_id,
+        context.store.account_id,
         context.account_clock,
     )
 
@@ -132,18 +131,18 @@ def _notices(context: ChannelContext) -> Port:
         MAIL.open(context.config, context.environment),
         TELEGRAM.open(context.config, context.environment),
         context.rule_engine,
-        context.account_id,
+        context.store.account_id,
         context.clock,
         context.account_clock,
     )
 
 
 def _series(context: ChannelContext) -> Port:
-    return SeriesPort(SeriesLog(context.store, context.account_id), context.rule_engine, context.account_clock)
+    return SeriesPort(SeriesLog(context.store), context.rule_engine, context.account_clock)
 
 
 def _ledger(context: ChannelContext) -> Port:
-    return ViolationPort(Violations(context.store, context.account_id, context.clock), context.rule_engine)
+    return ViolationPort(Violations(context.store, context.clock), context.rule_engine)
 
 
 MAIL = Vendor("mail", MailServer, MAIL_PASSWORD, {"mail": _mail, "notices": _notices})
@@ -172,7 +171,7 @@ def ports_to_nowhere(context: ChannelContext) -> list[Port]:
 
 def series_job(context: ChannelContext) -> SeriesJob:
     """What has to be run every minute for series of letters."""
-    return SeriesJob(context.store, context.account_id, context.rule_engine, context.clock, context.account_clock)
+    return SeriesJob(context.store, context.rule_engine, context.clock, context.account_clock)
 
 
 # --- what the config connects, and what rules want --------------------------------------------------------------------

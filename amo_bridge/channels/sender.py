@@ -15,7 +15,7 @@ from amo_bridge.engine.effects import in_channel
 from amo_bridge.engine.outbox import Outbox, Sendable, add_following
 from amo_bridge.errors import BridgeError, ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain, LeadLost
 from amo_bridge.retry import delay
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import outbox
 
 log = structlog.get_logger()
@@ -39,8 +39,7 @@ class ChannelSender:
 
     def __init__(
         self,
-        store: Store,
-        account_id: int,
+        store: AccountStore,
         port: Port,
         clock: Clock,
         account_clock: Clock,
@@ -48,15 +47,14 @@ class ChannelSender:
     ) -> None:
         self.port = port
         self._store = store
-        self._key = account_id
         self._clock = clock
         self._account_clock = account_clock
         self._settled = settled
-        self._outbox = Outbox(store, account_id, clock)
+        self._outbox = Outbox(store, clock)
 
     def recover(self) -> int:
         """What was being sent when the process died, or a round broke off, is in doubt. How many there were."""
-        mine = (outbox.c.account == self._key, outbox.c.state == "sending", in_channel(self.port.channel))
+        mine = (self._store.owns(outbox), outbox.c.state == "sending", in_channel(self.port.channel))
         again = INTERRUPTED[self.port.lost_answer]
         with self._store.write() as connection:
             return connection.execute(update(outbox).where(*mine).values(**again)).rowcount
@@ -144,7 +142,7 @@ class ChannelSender:
                 self._outbox.sent(connection, row, outcome.told)
             else:
                 self._outbox.unsent(connection, row, outcome.why)
-            add_following(connection, self._key, row, outcome.then, self._clock.now())
+            add_following(connection, self._store.account_id, row, outcome.then, self._clock.now())
             self.port.keep(connection, row, outcome)
         log.info("sent" if isinstance(outcome, Sent) else "not sent", **self._facts(row))
         return 1
@@ -189,14 +187,13 @@ class ChannelSender:
 
 def channel_senders(
     ports: Sequence[Port],
-    store: Store,
-    account_id: int,
+    store: AccountStore,
     clock: Clock,
     account_clock: Clock,
     settled: Callable[[], None],
 ) -> list[ChannelSender]:
     """One sender for each port."""
-    return [ChannelSender(store, account_id, port, clock, account_clock, settled) for port in ports]
+    return [ChannelSender(store, port, clock, account_clock, settled) for port in ports]
 
 
 # All senders of an account: those that wait for other people's servers have a thread each, the others go along with the

@@ -16,6 +16,7 @@ from amo_bridge.cli.common import config_option, console, load_or_exit, opened, 
 from amo_bridge.clock import SystemClock
 from amo_bridge.engine.dead_letters import WORDS, DeadLetter, DeadLetters, NotFailed
 from amo_bridge.runtime.connection import known_timezone
+from amo_bridge.storage.database import AccountStore
 
 THERE_ARE_SOME = 1
 
@@ -46,7 +47,7 @@ def failed(
     if action == "list" and (names or everything):
         raise Misused("list показывает все отказы; номера нужны для retry и drop")
     with opened(config) as (store, key):
-        failures = DeadLetters(store, key, SystemClock())
+        failures = DeadLetters(AccountStore(store, key), SystemClock())
         try:
             found = _decided(failures, action, None if everything else names, who or user_name())
         except NotFailed as error:

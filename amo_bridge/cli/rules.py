@@ -19,6 +19,7 @@ from amo_bridge.engine.forecast import ExistingDeals, Planned, Upcoming, choices
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.rules.handler import Rule, dry_reason, dry_sources
 from amo_bridge.runtime.connection import known_account
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.names import nearest
 
 MOST_SHOWN = 200
@@ -33,8 +34,8 @@ def show_existing(config: Config, name: str) -> None:
         raise Stop("мост ещё не знает аккаунта: запустите его (amo-bridge serve), хотя бы с dry_run = true")
     zone, screen = ZoneInfo(account.timezone), console()
     with opened(config) as (store, key):
-        now = Upcoming(store, key, config.rules, SystemClock()).now()
-        existing = ExistingDeals(store, key, RuleEngine.of(config, account, FixedClock(now)), now)
+        now = Upcoming(AccountStore(store, key), config.rules, SystemClock()).now()
+        existing = ExistingDeals(AccountStore(store, key), RuleEngine.of(config, account, FixedClock(now)), now)
         begun, found = existing.begun(rule), list(existing.of(rule))
     chosen = getattr(rule.options, "existing", "")
     screen.print(f"{rule.name}: {rule.words}")

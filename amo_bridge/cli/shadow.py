@@ -18,6 +18,7 @@ from amo_bridge.cli.common import config_option, console, load_or_exit, opened
 from amo_bridge.config.model import Config
 from amo_bridge.engine.history import Would, would_have
 from amo_bridge.runtime.connection import known_timezone
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.names import nearest
 
 
@@ -34,7 +35,7 @@ def shadow(config_path: Path, days: int, rule: str | None, as_json: bool) -> Non
     if rule is not None:
         _must_be_known(config, rule)
     with opened(config) as (store, key):
-        told = would_have(store, key, datetime.now(UTC) - timedelta(days=days), rule)
+        told = would_have(AccountStore(store, key), datetime.now(UTC) - timedelta(days=days), rule)
     zone = ZoneInfo(known_timezone(config, os.environ))
     if as_json:
         click.echo(json.dumps([_as_json(one, zone) for one in told], ensure_ascii=False, indent=2))

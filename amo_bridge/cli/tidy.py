@@ -11,6 +11,7 @@ from amo_bridge.cli.common import config_option, load_or_exit, opened
 from amo_bridge.clock import SystemClock
 from amo_bridge.dates.duration import describe
 from amo_bridge.engine.retention import Retention
+from amo_bridge.storage.database import AccountStore
 
 TABLES = {"inbox": "хуков", "events": "событий", "outbox": "сделанных действий", "journal": "строк журнала"}
 
@@ -22,7 +23,7 @@ def tidy(config_path: Path) -> None:
     config = load_or_exit(config_path)
     deleted = dict.fromkeys(TABLES, 0)
     with opened(config) as (store, key):
-        for table, rows in Retention(store, key, SystemClock(), config.bridge).tidy():
+        for table, rows in Retention(AccountStore(store, key), SystemClock(), config.bridge).tidy():
             deleted[table] += rows
     told = ", ".join(f"{words} {deleted[table]}" for table, words in TABLES.items())
     keep = f"хуки — {describe(config.bridge.keep_hooks)}, журнал — {describe(config.bridge.keep_journal)}"

@@ -20,6 +20,7 @@ from amo_bridge.dates.duration import describe_step
 from amo_bridge.engine.forecast import Coming, Upcoming
 from amo_bridge.rules.handler import Schedule
 from amo_bridge.runtime.connection import known_timezone
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.names import nearest
 
 LONGEST = 3650
@@ -38,7 +39,7 @@ def upcoming(days: int, rule: str | None, deal: int | None, as_json: bool, confi
     if rule is not None:
         _some_schedule(config, rule)
     with opened(config) as (store, key):
-        steps = Upcoming(store, key, config.rules, SystemClock())
+        steps = Upcoming(AccountStore(store, key), config.rules, SystemClock())
         now, found = steps.now(), steps.within(timedelta(days=days), rule=rule, deal_id=deal)
     if as_json:
         told = {"now": now.isoformat(), "steps": [one.to_json() for one in found]}

@@ -26,6 +26,7 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.engine.violations import NoSuchViolation, Violation, Violations
 from amo_bridge.reports.violations import STATES, Month, Sum, sheet, sums
 from amo_bridge.runtime.connection import known_timezone
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.names import nearest
 from amo_bridge.text.typography import money
 
@@ -74,7 +75,7 @@ def violations(
     _make_sense(action, numbers, why, has_filter=bool(month or person or clause))
     zone = ZoneInfo(known_timezone(config, os.environ))
     with opened(config) as (store, key):
-        ledger = Violations(store, key, SystemClock())
+        ledger = Violations(AccountStore(store, key), SystemClock())
         try:
             if action == "list":
                 found = _found(ledger, month, person, clause, zone)

@@ -47,6 +47,7 @@ from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.connection import known_account
 from amo_bridge.storage.accounts import RECONCILED_AT, Cursors, known_key
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.names import nearest, same_name
 from amo_bridge.web.auth.audit import Audit
 from amo_bridge.webinars.attendees import NoDay
@@ -195,8 +196,8 @@ def at_work(config: Config) -> Iterator[ImportSession]:
         if account is None:
             raise NoStore(f"мост ещё не видел аккаунт {config.account.url}: запустите его (amo-bridge serve)")
         try:
-            drafting = DraftService(store, key, config, account, SystemClock())
-            control = ImportService(store, key, drafting, dry_run=config.bridge.dry_run)
+            drafting = DraftService(AccountStore(store, key), config, account, SystemClock())
+            control = ImportService(AccountStore(store, key), drafting, dry_run=config.bridge.dry_run)
             yield ImportSession(config, drafting, control, ZoneInfo(account.timezone), Audit(store, SystemClock()))
         except (ExportError, NoSuchImport) as error:
             raise Stop(str(error)) from error
@@ -260,8 +261,8 @@ def _has_caught_up(bridge: AccountRuntime, since: float) -> bool:
     key = known_key(store, bridge.config.account.url)
     if key is None:
         return False
-    looked_at = Cursors(store, key).read(RECONCILED_AT) or 0.0
-    return ContactIndex(store, key).is_filled and (looked_at >= since or not bridge.is_leading)
+    looked_at = Cursors(AccountStore(store, key)).read(RECONCILED_AT) or 0.0
+    return ContactIndex(AccountStore(store, key)).is_filled and (looked_at >= since or not bridge.is_leading)
 
 
 def watch(book: ImportRepository, number: int, screen: Console) -> None:

@@ -17,7 +17,7 @@ from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.errors import BridgeError
 from amo_bridge.runtime.connection import known_timezone
 from amo_bridge.storage.accounts import known_key
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 VERDICTS = {
     "acts": "сделало",
@@ -65,7 +65,7 @@ def _entries(deal: int, config: Config) -> list[Entry]:
     try:
         store.prepare()
         key = known_key(store, config.account.url)
-        entries = Journal(store, key).of_deal(deal) if key else []
+        entries = Journal(AccountStore(store, key)).of_deal(deal) if key else []
     finally:
         store.close()
     if not entries:

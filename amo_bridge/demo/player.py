@@ -15,7 +15,7 @@ from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.processes import Running
 from amo_bridge.demo.stories import PROJECT_STORY, SALE, TIME, Act, Missing, Scene, Story
 from amo_bridge.engine.journal import Entry, Journal
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import accounts, events, in_open_state, inbox, outbox
 
 PATIENCE = 60.0
@@ -42,7 +42,7 @@ class Bridge:
     def entries(self, deal: int) -> list[Entry]:
         with self._store.read() as connection:
             key = connection.execute(select(accounts.c.id)).scalar_one()
-        return Journal(self._store, key).of_deal(deal)
+        return Journal(AccountStore(self._store, key)).of_deal(deal)
 
     def is_idle(self) -> bool:
         open_rows = (

@@ -19,7 +19,7 @@ from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.people import Reach
 from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.errors import BridgeError, CrmStopped
-from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import outbox
 
 log = structlog.get_logger()
@@ -45,9 +45,8 @@ MOST_NAMES = 10
 
 
 class Alerts:
-    def __init__(self, store: Store, account_id: int, rules: CurrentRules, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, rules: CurrentRules, clock: Clock) -> None:
         self._store = store
-        self._key = account_id
         self._rules = rules
         self._clock = clock
 
@@ -106,7 +105,7 @@ class Alerts:
         now = self._clock.now()
         effect = Effect(kind, NO_DEAL, body, words, slot=about)
         row = Planned(None, RULE, f"{RULE}|{about}|{f'{now:%Y-%m-%d}' if is_daily else 'once'}", effect).row(
-            self._key, now
+            self._store.account_id, now
         )
         with self._store.write() as connection:
             insert_new(connection, outbox, [row])

@@ -11,7 +11,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.values import api_text
 from amo_bridge.errors import BridgeError
 from amo_bridge.mirror.contacts import ContactIndex
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 
 log = structlog.get_logger()
 KEPT_SECONDS = 600.0
@@ -21,8 +21,8 @@ MOST_KEPT = 10_000
 class CardNames:
     """Safe for several threads."""
 
-    def __init__(self, store: Store, account_id: int, client: CrmClient, clock: Clock) -> None:
-        self._contacts = ContactIndex(store, account_id)
+    def __init__(self, store: AccountStore, client: CrmClient, clock: Clock) -> None:
+        self._contacts = ContactIndex(store)
         self._client = client
         self._clock = clock
         self._kept: dict[tuple[str, int], tuple[float, str]] = {}

@@ -31,7 +31,7 @@ from amo_bridge.mirror.touches import TouchLog, in_order
 from amo_bridge.rules.deal import AttachedFile, Call, Contact, DoneStep, NamedBlogger, Note, Task, Touch, Touches
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.service_lines import Blogger, ServicesSection, read
-from amo_bridge.storage.database import Store, chunks
+from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import made, outbox, timers
 from amo_bridge.text.names import normalise
 
@@ -40,7 +40,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class SourceContext:
-    """What sources read from. ``account_id``: the account in the ``store``.
+    """What sources read from.
 
     Without a store (replay of a saved webhook) nothing is known of what the bridge did before. ``services``: how the
     account writes service lines, if it does. ``names_of``: a user's name and roles on a deal, in the config's words.
@@ -48,8 +48,7 @@ class SourceContext:
 
     client: CrmClient
     account: Account
-    store: Store | None = None
-    account_id: int = 0
+    store: AccountStore | None = None
     services: ServicesSection | None = None
     names_of: Callable[[int, DealRecord], tuple[str, ...]] = lambda user_id, record: ()
 
@@ -117,7 +116,7 @@ class DealBloggers:
     def _from_index(self, name: str, kind: Field | None, value: str) -> list[int]:
         if self.context.store is None:
             return []
-        index = ContactIndex(self.context.store, self.context.account_id)
+        index = ContactIndex(self.context.store)
         return [contact.id for contact in known_by_name(index, name, kind, value)]
 
     def _from_crm(self, name: str, kind: Field | None, value: str) -> Iterator[int]:
@@ -245,7 +244,7 @@ class OwnDeals:
         if self.context.store is None:
             return {}
         query = select(made.c.rule, made.c.deal_id, made.c.entity_id).order_by(made.c.id)
-        created = (made.c.account == self.context.account_id, made.c.kind == "create_deal")
+        created = (self.context.store.owns(made), made.c.kind == "create_deal")
         found: dict[int, list[tuple[str, str]]] = {}
         with self.context.store.read() as connection:
             for chunk in chunks([deal.id for deal in deals]):
@@ -275,7 +274,7 @@ class OwnActs:
         found: dict[int, list[tuple[str, datetime]]] = {}
         with self.context.store.read() as connection:
             for chunk in chunks([deal.id for deal in deals]):
-                ours = (outbox.c.account == self.context.account_id, outbox.c.deal_id.in_(chunk))
+                ours = (self.context.store.owns(outbox), outbox.c.deal_id.in_(chunk))
                 for row in connection.execute(query.where(*ours)):
                     if at := json.loads(row.result or "{}").get("at") or json.loads(row.payload).get("not_before"):
                         found.setdefault(row.deal_id, []).append((row.rule, datetime.fromtimestamp(at, UTC)))
@@ -442,7 +441,7 @@ class OwnSteps:
         if self.context.store is None:
             return {}
         with self.context.store.read() as connection:
-            return _fired(connection, self.context.account_id, [deal.id for deal in deals])
+            return _fired(connection, self.context.store.account_id, [deal.id for deal in deals])
 
     def for_rule(self, found: Sequence[FiredStep], rule: Rule) -> tuple[DoneStep, ...]:
         return _of_rule(found, rule)
@@ -459,10 +458,10 @@ class ContactSteps:
             return {}
         with self.context.store.read() as connection:
             contact_ids = {deal.main_contact_id for deal in deals if deal.main_contact_id}
-            contacts = known_contacts(connection, self.context.account_id, contact_ids)
+            contacts = known_contacts(connection, self.context.store.account_id, contact_ids)
             fired = _fired(
                 connection,
-                self.context.account_id,
+                self.context.store.account_id,
                 {deal_id for each in contacts.values() for deal_id in each.deal_ids},
             )
         return {
@@ -539,15 +538,15 @@ def _created_tasks(context: SourceContext, column: Column[int], ids: Sequence[in
     if context.store is None:
         return []
     query = select(made.c.rule, made.c.deal_id, made.c.slot, made.c.entity_id, made.c.text).order_by(made.c.id)
-    tasks = (made.c.account == context.account_id, made.c.kind == "create_task")
+    tasks = (context.store.owns(made), made.c.kind == "create_task")
     with context.store.read() as connection:
         found = (connection.execute(query.where(*tasks, column.in_(chunk))).all() for chunk in chunks(ids))
         return [row for rows in found for row in rows]
 
 
-def texts_of_rules(store: Store, account_id: int, task_ids: Iterable[int]) -> dict[int, str]:
+def texts_of_rules(store: AccountStore, task_ids: Iterable[int]) -> dict[int, str]:
     """The texts with which rules set some of these tasks. Raises StoreUnavailable."""
-    query = select(made.c.entity_id, made.c.text).where(made.c.account == account_id, made.c.kind == "create_task")
+    query = select(made.c.entity_id, made.c.text).where(store.owns(made), made.c.kind == "create_task")
     found: dict[int, str] = {}
     if ids := sorted(task_ids):
         with store.read() as connection:
@@ -577,7 +576,7 @@ class DealTouches:
         if self.context.store is None:
             return {}
         cards = {deal.id: _touch_cards_of(deal) for deal in deals}
-        touch_log = TouchLog(self.context.store, self.context.account_id, self.context.account.current_user_id)
+        touch_log = TouchLog(self.context.store, self.context.account.current_user_id)
         found = touch_log.on(card for each in cards.values() for card in each)
         return {deal_id: in_order(found, own) for deal_id, own in cards.items()}
 

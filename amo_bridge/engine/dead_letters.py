@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.engine.journal import describe
 from amo_bridge.events.codec import from_json
-from amo_bridge.storage.database import Store, chunks
+from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import GAVE_UP, events, is_given_up, journal, outbox
 from amo_bridge.text.typography import action_words, nested_quotes
 
@@ -55,9 +55,8 @@ class DeadLetter:
 
 
 class DeadLetters:
-    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
-        self._key = account_id
         self._clock = clock
 
     def all(self) -> list[DeadLetter]:
@@ -93,8 +92,8 @@ class DeadLetters:
 
     def _found(self, connection: Connection) -> dict[str, DeadLetter]:
         """Name → failure."""
-        effects = select(outbox).where(outbox.c.account == self._key, is_given_up(outbox))
-        lost = select(events).where(events.c.account == self._key, events.c.state == "failed")
+        effects = select(outbox).where(self._store.owns(outbox), is_given_up(outbox))
+        lost = select(events).where(self._store.owns(events), events.c.state == "failed")
         rows = connection.execute(effects.order_by(outbox.c.id)).all()
         causes = {row.after_id for row in rows if row.after_id}
         done: set[int] = set()
@@ -115,7 +114,7 @@ class DeadLetters:
     def _tell(self, connection: Connection, chosen: list[DeadLetter], decision: Decision, who: str) -> None:
         rows = [
             {
-                "account": self._key,
+                "account": self._store.account_id,
                 "at": self._clock.now().timestamp(),
                 "event_id": failure.event_id,
                 "deal_id": failure.deal_id,
@@ -136,7 +135,7 @@ class DeadLetters:
         if not failure.rule or failure.deal_id is None:
             return ""
         told = select(journal.c.clause).where(
-            journal.c.account == self._key,
+            self._store.owns(journal),
             journal.c.deal_id == failure.deal_id,
             journal.c.rule == failure.rule,
         )

@@ -17,7 +17,7 @@ from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.people import Reach
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.storage.accounts import EVENING_LIST_SENT, Cursors
-from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import deals, outbox, tasks
 from amo_bridge.text.names import same_name
 
@@ -34,7 +34,7 @@ class Undone:
     deal: str
 
 
-def undone(store: Store, account_id: int, until: datetime) -> dict[int, list[Undone]]:
+def undone(store: AccountStore, until: datetime) -> dict[int, list[Undone]]:
     """User's id → his open tasks that are due before ``until``, the oldest first; ``due`` is in the time zone of
     ``until``. From the mirror: amoCRM is not asked. Raises StoreUnavailable."""
     same_deal = (deals.c.account == tasks.c.account, deals.c.deal_id == tasks.c.entity_id)
@@ -42,7 +42,7 @@ def undone(store: Store, account_id: int, until: datetime) -> dict[int, list[Und
     query = (
         select(tasks.c.responsible_user_id, tasks.c.text, tasks.c.due_at, deals.c.record)
         .select_from(tasks.outerjoin(deals, on_deal))
-        .where(tasks.c.account == account_id, tasks.c.is_completed.is_(False), tasks.c.due_at < until.timestamp())
+        .where(store.owns(tasks), tasks.c.is_completed.is_(False), tasks.c.due_at < until.timestamp())
         .order_by(tasks.c.due_at, tasks.c.task_id)
     )
     found: dict[int, list[Undone]] = {}
@@ -81,13 +81,12 @@ NOT_LATER = timedelta(hours=3)
 class EveningDigest:
     """A job: ``run()`` every minute. ``account_clock`` is amoCRM's."""
 
-    def __init__(self, store: Store, account_id: int, rules: CurrentRules, account_clock: Clock, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, rules: CurrentRules, account_clock: Clock, clock: Clock) -> None:
         self._store = store
-        self._key = account_id
         self._rules = rules
         self._account_clock = account_clock
         self._clock = clock
-        self._cursors = Cursors(store, account_id)
+        self._cursors = Cursors(store)
 
     def run(self) -> None:
         """Put today's lists into the outbox, if it is time. Raises StoreUnavailable."""
@@ -109,7 +108,7 @@ class EveningDigest:
 
     def _rows(self, rules: RuleEngine, today: date) -> Iterator[dict[str, Any]]:
         midnight = rules.calendar.local(rules.calendar.moment(today + timedelta(days=1), time()))
-        for user_id, some in undone(self._store, self._key, midnight).items():
+        for user_id, some in undone(self._store, midnight).items():
             user = next((one for one in rules.account.users if one.id == user_id), None)
             if user is not None and _is_recipient(rules, user, today):
                 yield self._row(rules.config.account.url, user_id, in_words(some, today), today)
@@ -118,7 +117,9 @@ class EveningDigest:
         url = f"{account_url}/todo/list/"
         body = {"user_id": user_id, "text": text, "urgent": False, "about": "Задачи на сегодня", "url": url}
         effect = Effect("notify", NO_DEAL, body, text)
-        return Planned(None, RULE, f"{RULE}|{user_id}|{today:%Y-%m-%d}", effect).row(self._key, self._clock.now())
+        return Planned(None, RULE, f"{RULE}|{user_id}|{today:%Y-%m-%d}", effect).row(
+            self._store.account_id, self._clock.now()
+        )
 
 
 def _is_recipient(rules: RuleEngine, user: User, today: date) -> bool:

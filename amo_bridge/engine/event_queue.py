@@ -23,7 +23,7 @@ from amo_bridge.events import Event, TaskAnswered, TaskReported
 from amo_bridge.events.codec import fingerprint, to_json
 from amo_bridge.mirror.tasks import Fresh, ReadTasks, record_task_events, settling
 from amo_bridge.mirror.touches import answers_in, record_touches
-from amo_bridge.storage.database import Store, chunks, insert_new
+from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import events, in_open_state, inbox, outbox
 
 # How long the result of a completed task is waited for, if no webhook brings it.
@@ -72,7 +72,7 @@ class QueuedEvent:
         }
 
 
-def decode_new(store: Store, account_id: int, read_tasks: ReadTasks = lambda task_ids: {}) -> int:
+def decode_new(store: AccountStore, read_tasks: ReadTasks = lambda task_ids: {}) -> int:
     """Decode the bodies that came since last time; returns how many there were.
 
     ``read_tasks``: see ``mirror.tasks.settling``; raises what that raises.
@@ -80,20 +80,18 @@ def decode_new(store: Store, account_id: int, read_tasks: ReadTasks = lambda tas
     with store.read() as connection:
         rows = connection.execute(
             select(inbox.c.id, inbox.c.body, inbox.c.received_at)
-            .where(inbox.c.account == account_id, inbox.c.state == "new")
+            .where(store.owns(inbox), inbox.c.state == "new")
             .order_by(inbox.c.id)
             .limit(BATCH_SIZE)
         ).all()
     for inbox_ids, decoded in _chunks(rows):
-        settling(read_tasks, partial(_write_chunk, store, account_id, inbox_ids, decoded))
+        settling(read_tasks, partial(_write_chunk, store, inbox_ids, decoded))
     return len(rows)
 
 
-def _write_chunk(
-    store: Store, account_id: int, inbox_ids: Sequence[int], decoded: Sequence[QueuedEvent], fresh: Fresh
-) -> None:
+def _write_chunk(store: AccountStore, inbox_ids: Sequence[int], decoded: Sequence[QueuedEvent], fresh: Fresh) -> None:
     with store.write() as connection:
-        _insert(connection, account_id, decoded, fresh)
+        _insert(connection, store.account_id, decoded, fresh)
         connection.execute(update(inbox).where(inbox.c.id.in_(inbox_ids)).values(state="decoded"))
 
 
@@ -242,9 +240,8 @@ class OpenEvents:
     thousands of deals still fill a batch.
     """
 
-    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
-        self._account_id = account_id
         self._clock = clock
 
     def oldest(self, limit: int) -> list[Row[Any]]:
@@ -253,7 +250,7 @@ class OpenEvents:
         older = outbox.alias()
         waits_for_effects = exists().where(
             and_(
-                older.c.account == self._account_id,
+                self._store.owns(older),
                 older.c.deal_id == events.c.deal_id,
                 in_open_state(older),
                 in_channel("crm", older),
@@ -262,7 +259,7 @@ class OpenEvents:
         earlier = events.alias()
         waits_for_event = exists().where(
             and_(
-                earlier.c.account == self._account_id,
+                self._store.owns(earlier),
                 earlier.c.deal_id == events.c.deal_id,
                 earlier.c.id < events.c.id,
                 earlier.c.state == "open",
@@ -274,7 +271,7 @@ class OpenEvents:
                 connection.execute(
                     select(events.c.id, events.c.key, events.c.body, events.c.deal_id, events.c.received_at)
                     .where(
-                        events.c.account == self._account_id,
+                        self._store.owns(events),
                         events.c.state == "open",
                         events.c.due_at <= now,
                         ~waits_for_effects,
@@ -292,9 +289,8 @@ class PendingWork:
     Every queue has a partial index of its open rows: an empty one answers at once.
     """
 
-    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
-        self._account_id = account_id
         self._clock = clock
 
     def has_work(self) -> bool:
@@ -310,8 +306,8 @@ class PendingWork:
         unsettled = and_(in_open_state(outbox), outbox.c.state != literal_column("'waiting'"))
         return select(
             or_(
-                exists().where(inbox.c.account == self._account_id, new),
-                exists().where(events.c.account == self._account_id, unprocessed, events.c.due_at <= now),
-                exists().where(outbox.c.account == self._account_id, unsettled, outbox.c.due_at <= now),
+                exists().where(self._store.owns(inbox), new),
+                exists().where(self._store.owns(events), unprocessed, events.c.due_at <= now),
+                exists().where(self._store.owns(outbox), unsettled, outbox.c.due_at <= now),
             )
         )

@@ -22,7 +22,7 @@ from amo_bridge.engine.timetable import InForce, Moments, TimerKey, Timetable
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import Rule
 from amo_bridge.storage.accounts import CLOCK_AHEAD, Cursors
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import deals, schedules, timers
 
 CHUNK = 500
@@ -79,12 +79,11 @@ def choices_of(rule: Rule) -> tuple[str, ...]:
 
 
 class ExistingDeals:
-    def __init__(self, store: Store, account_id: int, rule_engine: RuleEngine, now: datetime) -> None:
+    def __init__(self, store: AccountStore, rule_engine: RuleEngine, now: datetime) -> None:
         self._store = store
-        self._key = account_id
         self._rule_engine = rule_engine
         self._now = now
-        self._mirror = Mirror(store, account_id)
+        self._mirror = Mirror(store)
 
     def of(self, rule: Rule) -> Iterator[ExistingDeal]:
         """The deals that have steps by one of the choices at least, in the order of their ids."""
@@ -94,8 +93,8 @@ class ExistingDeals:
         while True:
             with self._store.read() as connection:
                 copies = self._mirror.next_after(connection, last, CHUNK)
-                people = main_contacts(connection, self._key, copies)
-                fired = Timers(self._key).fired(connection, rule.name, [copy.record.id for copy in copies])
+                people = main_contacts(connection, self._store.account_id, copies)
+                fired = Timers(self._store.account_id).fired(connection, rule.name, [copy.record.id for copy in copies])
             if not copies:
                 return
             last = copies[-1].record.id
@@ -113,7 +112,7 @@ class ExistingDeals:
         """When the rule was on, as it will be known once it is switched on now, if it is off."""
         # In whole seconds, as the engine notes it.
         now = float(int(self._now.timestamp()))
-        mine = (schedules.c.account == self._key, schedules.c.rule == rule.name)
+        mine = (self._store.owns(schedules), schedules.c.rule == rule.name)
         with self._store.read() as connection:
             row = connection.execute(select(schedules).where(*mine)).first()
         return (InForce.of(row) if row else InForce(now)).switched_on(now)
@@ -182,12 +181,11 @@ class Coming:
 class Upcoming:
     """``rules``: the config's, for their words."""
 
-    def __init__(self, store: Store, account_id: int, rules: Iterable[Rule], clock: Clock) -> None:
+    def __init__(self, store: AccountStore, rules: Iterable[Rule], clock: Clock) -> None:
         self._store = store
-        self._key = account_id
         self._rules = {rule.name: rule for rule in rules}
         self._clock = clock
-        self._cursors = Cursors(store, account_id)
+        self._cursors = Cursors(store)
 
     def now(self) -> datetime:
         """By amoCRM's clock."""
@@ -211,7 +209,7 @@ class Upcoming:
         query = (
             select(timers, deals.c.record)
             .join_from(timers, deals, known)
-            .where(timers.c.account == self._key, *wanted)
+            .where(self._store.owns(timers), *wanted)
             .order_by(timers.c.due_at, timers.c.id)
             .limit(most)
         )

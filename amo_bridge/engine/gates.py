@@ -23,7 +23,7 @@ from amo_bridge.dates.due import Due
 from amo_bridge.events import StageEntered
 from amo_bridge.rules.actions import Action, CreateTask, FinishTask, Notify, Person, RollBack
 from amo_bridge.rules.deal import Deal
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import made, outbox, tasks
 
 DUE = Due.parse("end of day")
@@ -101,9 +101,8 @@ def explanations_to_close(
 class RollbackHistory:
     """How often a deal was rolled back lately, and which explanations are still open."""
 
-    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
-        self._account_id = account_id
         self._clock = clock
 
     def counter(self, deal_id: int, stage: tuple[int, int]) -> Callable[[], int]:
@@ -125,7 +124,7 @@ class RollbackHistory:
                 tasks.c.responsible_user_id,
             )
             .join_from(made, tasks, is_same_task)
-            .where(made.c.account == self._account_id, made.c.deal_id == deal_id, made.c.kind == "create_task")
+            .where(self._store.owns(made), made.c.deal_id == deal_id, made.c.kind == "create_task")
             .where(made.c.slot.startswith(EXPLAINS), tasks.c.is_completed.is_(False))
             .order_by(made.c.entity_id)
         )
@@ -135,7 +134,7 @@ class RollbackHistory:
     def _count(self, deal_id: int, stage: tuple[int, int]) -> int:
         since = (self._clock.now() - ROLLBACK_WINDOW).timestamp()
         patches = select(outbox.c.payload).where(
-            outbox.c.account == self._account_id,
+            self._store.owns(outbox),
             outbox.c.deal_id == deal_id,
             outbox.c.kind == "patch_deal",
             outbox.c.created_at > since,

@@ -13,7 +13,7 @@ from sqlalchemy import Row, Select, and_, case, exists, func, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.rules.ladders import AWAITS_ITS_STEPS
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import GAVE_UP, OPEN_STATES, deals, journal, outbox
 from amo_bridge.text.typography import action_words, nested_quotes
 
@@ -146,9 +146,8 @@ class Line:
 
 
 class History:
-    def __init__(self, store: Store, account_id: int) -> None:
+    def __init__(self, store: AccountStore) -> None:
         self._store = store
-        self._key = account_id
 
     def by_stretch(self, bounds: Sequence[float]) -> list[Count]:
         """``bounds``: n+1 moments, growing; counts of the n stretches between them."""
@@ -165,7 +164,7 @@ class History:
                 group = GROUPS.get(row.verdict)
                 if group and row.stretch < len(counts):
                     setattr(counts[row.stretch], group, getattr(counts[row.stretch], group) + row.many)
-            for one in undone_since(connection, self._key, first, bounds[0]):
+            for one in undone_since(connection, self._store.account_id, first, bounds[0]):
                 if one.at < bounds[-1]:
                     counts[bisect_right(bounds, one.at) - 1].correct(one)
         return counts
@@ -209,18 +208,18 @@ class History:
     def deals_on_stages(self) -> dict[tuple[int, int], int]:
         """(pipeline, status) → how many deals the mirror has there."""
         stage = (deals.c.pipeline_id, deals.c.status_id)
-        query = select(*stage, func.count()).where(deals.c.account == self._key).group_by(*stage)
+        query = select(*stage, func.count()).where(self._store.owns(deals)).group_by(*stage)
         with self._store.read() as connection:
             return {(pipeline, status): many for pipeline, status, many in connection.execute(query)}
 
     def _lines(self, connection: Connection, query: Select[Any]) -> list[Line]:
         rows = connection.execute(query).all()
         acted = [(row.event_id, row.deal_id, row.rule) for row in rows if row.verdict == "acts"]
-        states = states_of(connection, self._key, acted) if acted else {}
+        states = states_of(connection, self._store.account_id, acted) if acted else {}
         return [_line(row, states.get((row.event_id, row.rule), ())) for row in rows]
 
     def _mine(self) -> Any:
-        return journal.c.account == self._key
+        return self._store.owns(journal)
 
     def _first_since(self, connection: Connection, moment: float) -> int:
         """A row's number from which on all are of this moment or later, or nearly so: rows are written in the order of
@@ -271,9 +270,9 @@ class Would:
     does: tuple[str, ...]
 
 
-def would_have(store: Store, key: int, since: datetime, rule: str | None = None) -> list[Would]:
+def would_have(store: AccountStore, since: datetime, rule: str | None = None) -> list[Would]:
     """All of it since then, by rule and deal, the oldest first. Raises StoreUnavailable."""
-    wanted = [journal.c.account == key, journal.c.at >= since.timestamp(), journal.c.verdict == "would_act"]
+    wanted = [store.owns(journal), journal.c.at >= since.timestamp(), journal.c.verdict == "would_act"]
     if rule is not None:
         wanted.append(journal.c.rule == rule)
     with store.read() as connection:

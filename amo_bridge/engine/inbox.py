@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.errors import StoreUnavailable
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.notify import notify
 from amo_bridge.storage.tables import inbox
 
@@ -35,7 +35,7 @@ Result = TypeVar("Result")
 class CommitQueue(ABC, Generic[Item, Result]):
     """One thread writes what many hand over, as many in one transaction as have gathered since the last."""
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: AccountStore, name: str) -> None:
         self._store = store
         self._waiting: queue.SimpleQueue[tuple[Item, Future[Result]] | None] = queue.SimpleQueue()
         self._writer = threading.Thread(target=self._write_on, name=name, daemon=True)
@@ -92,17 +92,16 @@ class CommitQueue(ABC, Generic[Item, Result]):
 class Inbox(CommitQueue[bytes, None]):
     """Accepts bodies. ``wake`` is called after each commit."""
 
-    def __init__(self, store: Store, account: int, clock: Clock, wake: Callable[[], None] = lambda: None) -> None:
-        self._account = account
+    def __init__(self, store: AccountStore, clock: Clock, wake: Callable[[], None] = lambda: None) -> None:
         self._clock = clock
         self._wake = wake
         super().__init__(store, "inbox-writer")
 
     def _write(self, connection: Connection, items: Sequence[bytes]) -> Sequence[None]:
         now = self._clock.now().timestamp()
-        rows = [{"account": self._account, "received_at": now, "body": body, "state": "new"} for body in items]
+        rows = [{"account": self._store.account_id, "received_at": now, "body": body, "state": "new"} for body in items]
         connection.execute(insert(inbox), rows)
-        notify(connection, self._account)
+        notify(connection, self._store.account_id)
         return [None] * len(items)
 
     def _after(self) -> None:

@@ -15,7 +15,7 @@ from amo_bridge.dates.duration import describe_step
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.history import outcome
 from amo_bridge.events import DealObserved, DealReported, Event, PipelineTriggerFired, StepDue
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import journal, outbox
 from amo_bridge.text.typography import action_words, nested_quotes
 
@@ -60,9 +60,8 @@ class Entry:
 class Journal:
     """The journal of one account."""
 
-    def __init__(self, store: Store, account_id: int) -> None:
+    def __init__(self, store: AccountStore) -> None:
         self._store = store
-        self._account_id = account_id
 
     def write(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         """Insert what ``rows_of`` made, of any number of events."""
@@ -79,7 +78,7 @@ class Journal:
         note: str = "",
     ) -> list[dict[str, Any]]:
         """One row for the event, one for each verdict. ``note``: why no rule was evaluated."""
-        common = {"account": self._account_id, "at": at.timestamp(), "event_id": event_id, "deal_id": deal_id}
+        common = {"account": self._store.account_id, "at": at.timestamp(), "event_id": event_id, "deal_id": deal_id}
         event_row = [
             {
                 **common,
@@ -110,7 +109,8 @@ class Journal:
         """Insert what no rule decided, such as a person's import. ``reasons``: deal → why."""
         rows: list[dict[str, Any]] = [
             {
-                "account": self._account_id, "at": at.timestamp(), "event_id": None, "deal_id": deal_id, "what": what,
+                "account": self._store.account_id, "at": at.timestamp(), "event_id": None, "deal_id": deal_id,
+                "what": what,
                 "rule": None, "clause": "", "verdict": "came", "reason": reason, "actions": "[]",
             }
             for deal_id, reason in reasons.items()
@@ -121,13 +121,11 @@ class Journal:
         """A deal's history, oldest first, with the state of each effect."""
         with self._store.read() as connection:
             rows = connection.execute(
-                select(journal)
-                .where(journal.c.account == self._account_id, journal.c.deal_id == deal_id)
-                .order_by(journal.c.id)
+                select(journal).where(self._store.owns(journal), journal.c.deal_id == deal_id).order_by(journal.c.id)
             ).all()
             effects = connection.execute(
                 select(outbox.c.event_id, outbox.c.rule, outbox.c.payload, outbox.c.state, outbox.c.error)
-                .where(outbox.c.account == self._account_id, outbox.c.deal_id == deal_id)
+                .where(self._store.owns(outbox), outbox.c.deal_id == deal_id)
                 .order_by(outbox.c.id)
             ).all()
         by_rule: dict[tuple[int | None, str], list[tuple[str, str, str]]] = {}

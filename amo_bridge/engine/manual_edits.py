@@ -17,7 +17,7 @@ from amo_bridge.crm.account import Field
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Planned
-from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import OPEN_STATES, outbox
 
 BY_PERSON = "by_person"
@@ -41,9 +41,8 @@ class ManualEdit:
 class ManualEdits:
     """``page``: the page's name, by which its savings are found again."""
 
-    def __init__(self, store: Store, account: int, clock: Clock, page: str) -> None:
+    def __init__(self, store: AccountStore, clock: Clock, page: str) -> None:
         self._store = store
-        self._account = account
         self._clock = clock
         self._page = f"page.{page}"
 
@@ -59,14 +58,14 @@ class ManualEdits:
         )
         planned = Planned(None, self._page, f"{self._page}|{deal_id}|{uuid.uuid4().hex}", effect)
         with self._store.write() as connection:
-            insert_new(connection, outbox, [planned.row(self._account, now)])
-            Journal(self._store, self._account).note(
+            insert_new(connection, outbox, [planned.row(self._store.account_id, now)])
+            Journal(self._store).note(
                 connection, now, "страница моста", {deal_id: f"{who}: поле «{field.name}» сохранено"}
             )
 
     def last(self, deal_id: int) -> ManualEdit | None:
         """The deal's last saving from this page, as long as it is remembered."""
-        mine = (outbox.c.account == self._account, outbox.c.deal_id == deal_id, outbox.c.rule == self._page)
+        mine = (self._store.owns(outbox), outbox.c.deal_id == deal_id, outbox.c.rule == self._page)
         query = select(outbox.c.payload, outbox.c.state, outbox.c.error).where(*mine).order_by(outbox.c.id.desc())
         with self._store.read() as connection:
             row = connection.execute(query.limit(1)).first()

@@ -19,7 +19,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.rate_limiter import RateLimiter
 from amo_bridge.errors import CrmStopped
 from amo_bridge.storage.accounts import CLOCK_AHEAD, HOOK_MENDED, HOOK_SEEN, RECONCILED_AT, Cursors
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import (
     OPEN_STATES,
     budgets,
@@ -63,12 +63,11 @@ class HealthSnapshot:
 
 
 class HealthReader:
-    def __init__(self, store: Store, account_id: int, account_url: str, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, account_url: str, clock: Clock) -> None:
         self._store = store
-        self._key = account_id
         self._url = account_url
         self._clock = clock
-        self._cursors = Cursors(store, account_id)
+        self._cursors = Cursors(store)
 
     def read(self) -> HealthSnapshot:
         """Look now. Raises StoreUnavailable."""
@@ -95,7 +94,7 @@ class HealthReader:
             )
 
     def _of(self, table: Any) -> Any:
-        return table.c.account == self._key
+        return self._store.owns(table)
 
     def _last_hook(self) -> Select[Any]:
         return select(inbox.c.received_at).where(self._of(inbox)).order_by(inbox.c.id.desc()).limit(1)

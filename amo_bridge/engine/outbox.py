@@ -31,7 +31,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.writes import WRITE_KINDS
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.effects import NEW_ID, NEW_URL, Channel, Effect, in_channel
-from amo_bridge.storage.database import Store, chunks, insert_new
+from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import in_open_state, made, outbox
 
 # --- adding -----------------------------------------------------------------------------------------------------------
@@ -182,9 +182,8 @@ class Sendable:
 class Outbox:
     """The outbox of one account."""
 
-    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
-        self._account = account_id
         self._clock = clock
 
     def add(self, connection: Connection, event_id: int, verdict: Verdict) -> int:
@@ -193,7 +192,7 @@ class Outbox:
 
     def add_all(self, connection: Connection, decided: Sequence[tuple[int, Verdict]]) -> list[int]:
         """As ``add`` for many (event id, verdict) in few statements: how many effects of each verdict were new."""
-        return add_all(connection, self._account, decided, self._clock.now())
+        return add_all(connection, self._store.account_id, decided, self._clock.now())
 
     def recover(self, settle: float) -> int:
         """Doubt what was being written into amoCRM when the process stopped; how many effects that were.
@@ -203,7 +202,7 @@ class Outbox:
         with self._store.write() as connection:
             return connection.execute(
                 update(outbox)
-                .where(outbox.c.account == self._account, outbox.c.state == "sending", in_channel("crm"))
+                .where(self._store.owns(outbox), outbox.c.state == "sending", in_channel("crm"))
                 .values(state="doubt", due_at=self._clock.now().timestamp() + settle)
             ).rowcount
 
@@ -214,7 +213,7 @@ class Outbox:
         with self._store.read() as connection:
             rows = connection.execute(
                 select(outbox)
-                .where(outbox.c.account == self._account, in_open_state(outbox), in_channel(channel))
+                .where(self._store.owns(outbox), in_open_state(outbox), in_channel(channel))
                 .order_by(outbox.c.id)
                 .limit(MAX_ROWS)
             ).all()
@@ -265,7 +264,7 @@ class Outbox:
             Planned(row.event_id, row.rule, f"{mark}.{number}", effect, row.id)
             for number, effect in enumerate(left_out)
         ]
-        _insert(connection, self._account, parts, self._clock.now())
+        _insert(connection, self._store.account_id, parts, self._clock.now())
 
     def given_up(self, connection: Connection, row: Sendable, state: str, reason: str) -> None:
         """Mark as a dead letter: a person has to decide (``state``: one of tables.GAVE_UP)."""
@@ -307,13 +306,13 @@ class Outbox:
         """By this row of ``made`` a rule finds again what it has created."""
         origin = {"rule": row.rule, "deal_id": row.deal_id, "slot": row.payload["slot"], "kind": row.kind}
         ends = {"until": row.payload.get("until"), "text": row.body.get("text")}
-        return {"account": self._account, **origin, "entity_id": entity_id, "at": now, **ends}
+        return {"account": self._store.account_id, **origin, "entity_id": entity_id, "at": now, **ends}
 
     def _release(self, connection: Connection, done: Mapping[int, tuple[int | None, str]]) -> None:
         """Make ready what waited for these, with their ids and addresses filled in."""
         for chunk in chunks(list(done)):
             # The account and the open states are there for the index: nothing else finds rows by what they wait for.
-            open_rows = (outbox.c.account == self._account, in_open_state(outbox), outbox.c.state == "waiting")
+            open_rows = (self._store.owns(outbox), in_open_state(outbox), outbox.c.state == "waiting")
             which = (*open_rows, outbox.c.after_id.in_(chunk))
             followers = connection.execute(select(outbox.c.id, outbox.c.after_id, outbox.c.payload).where(*which)).all()
             for follower in followers:
@@ -348,7 +347,7 @@ class Outbox:
         with self._store.read() as connection:
             for chunk in chunks(ids):
                 among = made.c.entity_id.in_(chunk)
-                query = select(made.c.entity_id).where(made.c.account == self._account, made.c.kind == kind, among)
+                query = select(made.c.entity_id).where(self._store.owns(made), made.c.kind == kind, among)
                 found |= set(connection.execute(query).scalars())
         return found
 

@@ -46,7 +46,7 @@ from amo_bridge.events.codec import from_json
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.storage.accounts import Cursors, RestoredCopy
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 
 # --- tasks as they are now ------------------------------------------------------------------------------------------
 
@@ -129,8 +129,7 @@ class EventProcessor:
 
     def __init__(
         self,
-        store: Store,
-        account_id: int,
+        store: AccountStore,
         client: CrmClient,
         rules: CurrentRules,
         clock: Clock,
@@ -141,17 +140,16 @@ class EventProcessor:
         self.found_unknown_name = False
         self._rules = rules
         self._store = store
-        self._account_id = account_id
         self._client = client
         self._clock = clock
         self._time_to_answer = time_to_answer
-        self._mirror = Mirror(store, account_id)
-        self._open_events = OpenEvents(store, account_id, clock)
-        self._rollbacks = RollbackHistory(store, account_id, clock)
+        self._mirror = Mirror(store)
+        self._open_events = OpenEvents(store, clock)
+        self._rollbacks = RollbackHistory(store, clock)
         # A restore needs a bridge that is stopped: reading it once is enough.
-        self._restored_copy = RestoredCopy.read(Cursors(store, account_id))
+        self._restored_copy = RestoredCopy.read(Cursors(store))
         self._contacts = contacts
-        self._waiting = WaitingEvents(store, account_id)
+        self._waiting = WaitingEvents(store)
         self._calls = ClientCalls(self._mirror, contacts)
 
     @property
@@ -173,9 +171,7 @@ class EventProcessor:
                 continue
             if not self._process_one(row, event, batch):
                 waiting.add(deal_id)
-        recorder = Recorder(
-            self._store, self._account_id, self._rule_engine, self._clock, time_to_answer=self._time_to_answer
-        )
+        recorder = Recorder(self._store, self._rule_engine, self._clock, time_to_answer=self._time_to_answer)
         recorder.record(result)
         return len(result.done)
 
@@ -189,14 +185,18 @@ class EventProcessor:
         deal_ids = {deal_id for _, event in events if (deal_id := event.about_deal_id)}
         mirrored = self._mirror.get(deal_ids)
         waiting = self._waiting.of(deal_ids)
-        ending_tasks = EndingTasks.read(self._store, self._account_id, deal_ids)
+        ending_tasks = EndingTasks.read(self._store, deal_ids)
         task_ids = {event.task_id for _, event in events if isinstance(event, TaskReported)}
-        set_as = texts_of_rules(self._store, self._account_id, task_ids)
+        set_as = texts_of_rules(self._store, task_ids)
         tasks = CurrentTasks(self._client, [event for _, event in events], set_as)
         fresh = self._read_fresh((event for _, event in events), mirrored, ending_tasks, tasks, waiting)
         engine = self._rule_engine
         context = SourceContext(
-            self._client, engine.account, self._store, self._account_id, engine.config.services, engine.people.names_of
+            self._client,
+            engine.account,
+            self._store,
+            engine.config.services,
+            engine.people.names_of,
         )
         return _Batch(events, mirrored, fresh, tasks, ending_tasks, DataLoader(context, fresh), result, waiting)
 

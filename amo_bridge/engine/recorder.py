@@ -23,7 +23,7 @@ from amo_bridge.engine.waiting import WaitingEvents
 from amo_bridge.events import CallLogged, Event, TaskAnswered
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.retry import delay
-from amo_bridge.storage.database import Store, chunks
+from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import events
 
 log = structlog.get_logger()
@@ -68,23 +68,21 @@ class Recorder:
 
     def __init__(
         self,
-        store: Store,
-        account_id: int,
+        store: AccountStore,
         rule_engine: RuleEngine,
         clock: Clock,
         *,
         time_to_answer: float = ANSWER_DELAY_SECONDS,
     ) -> None:
         self._store = store
-        self._account_id = account_id
         self._rule_engine = rule_engine
         self._time_to_answer = time_to_answer
         self._clock = clock
-        self._mirror = Mirror(store, account_id)
-        self._timers = Timers(account_id)
-        self._waiting = WaitingEvents(store, account_id)
-        self._journal = Journal(store, account_id)
-        self._outbox = Outbox(store, account_id, clock)
+        self._mirror = Mirror(store)
+        self._timers = Timers(store.account_id)
+        self._waiting = WaitingEvents(store)
+        self._journal = Journal(store)
+        self._outbox = Outbox(store, clock)
 
     def record(self, result: BatchResult) -> None:
         """Write a round's result, some events at a time."""
@@ -98,8 +96,8 @@ class Recorder:
                 self._write_mirror(connection, result, chunk, now)
                 self._write_verdicts(connection, chunk, now)
                 self._write_waiting(connection, chunk, now)
-                add_events(connection, self._account_id, calls, now.timestamp())
-                queue_pending_answers(connection, self._account_id, pending, now, self._time_to_answer)
+                add_events(connection, self._store.account_id, calls, now.timestamp())
+                queue_pending_answers(connection, self._store.account_id, pending, now, self._time_to_answer)
                 connection.execute(update(events).where(events.c.id.in_(ids)).values(state="done", error=None))
         if result.postponed:
             self._postpone(result.postponed, now)
@@ -140,7 +138,7 @@ class Recorder:
                     )
 
     def _write_verdicts(self, connection: Connection, chunk: Sequence[ProcessedEvent], now: datetime) -> None:
-        guard = LoopGuard(self._account_id, self._rule_engine, self._clock)
+        guard = LoopGuard(self._store.account_id, self._rule_engine, self._clock)
         guard.load(connection, [event.context.deal.id for event in chunk if event.context is not None])
         checked = [
             (processed, self._checked(connection, guard, processed, verdict))

@@ -34,7 +34,7 @@ from amo_bridge.events import DealAdded, DealDeleted, DealReported, Event, TaskR
 from amo_bridge.events.codec import fingerprint, from_json, to_json
 from amo_bridge.mirror.deals import MirroredDeal
 from amo_bridge.rules.handler import Rule
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.notify import notify
 from amo_bridge.storage.tables import OPEN_STATES, events, outbox
 
@@ -224,9 +224,8 @@ class NotRepeatable(BridgeError):
 class ManualRepeat:
     """Evaluates an event of the journal as if it happened now, on the rules and the deal as they are now."""
 
-    def __init__(self, store: Store, account_id: int, rule_engine: RuleEngine, client: CrmClient, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, rule_engine: RuleEngine, client: CrmClient, clock: Clock) -> None:
         self._store = store
-        self._account_id = account_id
         self._rule_engine = rule_engine
         self._client = client
         self._clock = clock
@@ -237,7 +236,7 @@ class ManualRepeat:
 
     def done_at(self, event_id: int, *, except_for: str = "") -> dict[str, datetime]:
         """Rules that acted on this event, or are about to → when last; ``except_for``: a repeat's event key."""
-        mine = (outbox.c.account == self._account_id, outbox.c.event_id == event_id)
+        mine = (self._store.owns(outbox), outbox.c.event_id == event_id)
         settled = outbox.c.state.in_(("done", *OPEN_STATES))
         query = select(outbox.c.rule, outbox.c.key, func.coalesce(outbox.c.done_at, outbox.c.created_at).label("at"))
         with self._store.read() as connection:
@@ -265,18 +264,18 @@ class ManualRepeat:
             raise NotRepeatable(f"правило {rule} это уже сделало {when:%d.%m.%Y %H:%M}: второй раз — только нарочно")
         verdict = _acting_verdict(verdicts_about(event, self._rule_engine, self._client), rule)
         again = replace(verdict, event_key=event_key, reason=f"повторено вручную, {who}")
-        journal = Journal(self._store, self._account_id)
+        journal = Journal(self._store)
         with self._store.write() as connection:
-            if Outbox(self._store, self._account_id, self._clock).add(connection, event_id, again):
+            if Outbox(self._store, self._clock).add(connection, event_id, again):
                 rows = journal.rows_of(self._clock.now(), event_id, deal_id, event, [again])
                 # The event itself is in the journal already.
                 journal.write(connection, rows[1:])
-            notify(connection, self._account_id)
+            notify(connection, self._store.account_id)
         return again
 
     def _event(self, deal_id: int, event_id: int) -> Event:
         query = select(events.c.body).where(
-            events.c.account == self._account_id, events.c.id == event_id, events.c.deal_id == deal_id
+            self._store.owns(events), events.c.id == event_id, events.c.deal_id == deal_id
         )
         with self._store.read() as connection:
             body = connection.execute(query).scalar()

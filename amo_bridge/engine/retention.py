@@ -21,7 +21,7 @@ from amo_bridge.engine.timers import FIRED, Timers, main_contacts
 from amo_bridge.engine.timetable import TimerKey, Timetable
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.accounts import TIDIED_AT, Cursors
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import (
     events,
     inbox,
@@ -37,14 +37,14 @@ from amo_bridge.storage.tables import (
 TIMER_BATCH_SIZE = 250
 
 
-def forget_old(store: Store, account: int, timetable: Timetable, before: float) -> Iterator[int]:
+def forget_old(store: AccountStore, timetable: Timetable, before: float) -> Iterator[int]:
     """Delete those that fell due before then (Unix seconds, account's clock); after each chunk how many went. Raises
     StoreUnavailable."""
     last = 0
     while True:
         with store.write() as connection:
-            rows = connection.execute(_old(account, before, last)).all()
-            gone = _unwanted(connection, account, Mirror(store, account), timetable, rows)
+            rows = connection.execute(_old(store.account_id, before, last)).all()
+            gone = _unwanted(connection, store.account_id, Mirror(store), timetable, rows)
             connection.execute(delete(timers).where(timers.c.id.in_(gone)))
         if gone:
             yield len(gone)
@@ -104,18 +104,16 @@ class Retention:
 
     def __init__(
         self,
-        store: Store,
-        account_id: int,
+        store: AccountStore,
         clock: Clock,
         keep: BridgeSection,
         timetable: Callable[[], Timetable] | None = None,
     ) -> None:
         self._store = store
-        self._key = account_id
         self._clock = clock
         self._keep = keep
         self._timetable = timetable
-        self._cursors = Cursors(store, account_id)
+        self._cursors = Cursors(store)
 
     def is_due(self) -> bool:
         """Whether the last whole tidying was a day ago, or there never was one."""
@@ -139,16 +137,16 @@ class Retention:
         finished = and_(tasks.c.is_completed, tasks.c.updated_at < (now - FINISHED_KEPT).timestamp())
         yield from self._unordered(tasks, tasks.c.task_id, finished)
         long_ago = (now - TASK_HISTORY_KEPT).timestamp()
-        yield from self._unordered(task_history, task_history.c.id, _is_past(self._key, long_ago))
+        yield from self._unordered(task_history, task_history.c.id, _is_past(self._store.account_id, long_ago))
         if self._timetable is not None:
-            for rows in forget_old(self._store, self._key, self._timetable(), told):
+            for rows in forget_old(self._store, self._timetable(), told):
                 yield timers.name, rows
         with self._store.write() as connection:
             self._cursors.write(connection, TIDIED_AT, now.timestamp())
 
     def _unordered(self, table: Table, number: Column[int], old: ColumnElement[bool]) -> Iterator[tuple[str, int]]:
         """Of rows that did not come in the order in which things happened."""
-        mine = and_(table.c.account == self._key, old)
+        mine = and_(self._store.owns(table), old)
         while True:
             with self._store.read() as connection:
                 ids = connection.execute(select(number).where(mine).limit(BATCH_SIZE)).scalars().all()
@@ -166,7 +164,7 @@ class Retention:
         last = 0
         while True:
             query = select(table.c.id, came_at.label("came_at"), old.label("old"))
-            walk = query.where(table.c.account == self._key, table.c.id > last).order_by(table.c.id).limit(BATCH_SIZE)
+            walk = query.where(self._store.owns(table), table.c.id > last).order_by(table.c.id).limit(BATCH_SIZE)
             with self._store.read() as connection:
                 rows = connection.execute(walk).all()
             if ids := [row.id for row in rows if row.old]:

@@ -23,19 +23,19 @@ from amo_bridge.events import ContactDateChanged, Event, StepDue
 from amo_bridge.mirror.contacts import Renewed
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.accounts import CLOCK_AHEAD, REPLANNED_TO, Cursors
-from amo_bridge.storage.database import Store, insert_or_replace
+from amo_bridge.storage.database import AccountStore, insert_or_replace
 from amo_bridge.storage.tables import schedules, timers
 
 
 class ContactDates:
     """Reports changed dates of contacts as events of their deals."""
 
-    def __init__(self, store: Store, account_id: int, clock: Clock, rules: CurrentRules) -> None:
-        self._key = account_id
+    def __init__(self, store: AccountStore, clock: Clock, rules: CurrentRules) -> None:
+        self._key = store.account_id
         self._clock = clock
         self._rules = rules
-        self._mirror = Mirror(store, account_id)
-        self._timers = Timers(account_id)
+        self._mirror = Mirror(store)
+        self._timers = Timers(store.account_id)
 
     def follow(self, connection: Connection, renewed: Sequence[Renewed]) -> None:
         """The kept fields or the deals of these contacts are others than before."""
@@ -82,13 +82,12 @@ BATCHES_PER_TICK = 8
 class DueTimers:
     """``account_clock`` says what is due; ``clock`` is the machine's, by which rows are received."""
 
-    def __init__(self, store: Store, account_id: int, account_clock: Clock, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, account_clock: Clock, clock: Clock) -> None:
         self._store = store
-        self._key = account_id
         self._account_clock = account_clock
         self._clock = clock
-        self._timers = Timers(account_id)
-        self._mirror = Mirror(store, account_id)
+        self._timers = Timers(store.account_id)
+        self._mirror = Mirror(store)
 
     def run(self, timetable: Timetable, again: Callable[[], None]) -> int:
         """Fire what is due; returns how many. ``again`` asks for the next run, if more is due."""
@@ -108,7 +107,7 @@ class DueTimers:
                 return 0
         with self._store.write() as connection:
             rows = connection.execute(self._due(now).limit(BATCH_SIZE)).all()
-            add_events(connection, self._key, [_event(row) for row in rows], self._clock.now().timestamp())
+            add_events(connection, self._store.account_id, [_event(row) for row in rows], self._clock.now().timestamp())
             fired = update(timers).where(timers.c.id.in_([row.id for row in rows]))
             connection.execute(fired.values(state=FIRED))
             self._plan_next(connection, timetable, rows)
@@ -118,7 +117,7 @@ class DueTimers:
         # The state stands in the statement's own text: SQLite takes the partial index only for what it knows before.
         is_open = timers.c.state == literal_column(f"'{OPEN}'")
         due = timers.c.due_at <= now.timestamp()
-        return select(timers).where(timers.c.account == self._key, is_open, due).order_by(timers.c.due_at, timers.c.id)
+        return select(timers).where(self._store.owns(timers), is_open, due).order_by(timers.c.due_at, timers.c.id)
 
     def _plan_next(self, connection: Connection, timetable: Timetable, rows: Iterable[Row[Any]]) -> None:
         """A step that comes every year is followed by the next year's."""
@@ -155,13 +154,12 @@ SWITCHED_OFF = ""
 class Replanner:
     """``clock`` is the account's."""
 
-    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
-        self._key = account_id
         self._clock = clock
-        self._timers = Timers(account_id)
-        self._mirror = Mirror(store, account_id)
-        self._cursors = Cursors(store, account_id)
+        self._timers = Timers(store.account_id)
+        self._mirror = Mirror(store)
+        self._cursors = Cursors(store)
 
     def begin(self, timetable: Timetable) -> None:
         """See what has changed since last time. To be called before anything is planned by this timetable."""
@@ -187,7 +185,7 @@ class Replanner:
             insert_or_replace(connection, schedules, ("account", "rule"), rows)
             if off:
                 gone = timers.c.rule.in_(off)
-                connection.execute(delete(timers).where(timers.c.account == self._key, timers.c.state == OPEN, gone))
+                connection.execute(delete(timers).where(self._store.owns(timers), timers.c.state == OPEN, gone))
             if changed:
                 self._cursors.write(connection, REPLANNED_TO, 0.0)
                 log.info("steps are planned anew", rules=sorted(changed))
@@ -217,11 +215,11 @@ class Replanner:
             return len(copies) < REPLAN_BATCH_SIZE
 
     def _mine(self) -> ColumnElement[bool]:
-        return schedules.c.account == self._key
+        return self._store.owns(schedules)
 
     def _row(self, rule: str, in_force: InForce, digest: str) -> dict[str, object]:
         return {
-            "account": self._key,
+            "account": self._store.account_id,
             "rule": rule,
             "since": in_force.since,
             "pauses": in_force.pauses_json,
@@ -237,14 +235,14 @@ NOTEWORTHY = 60.0
 
 
 class Scheduler:
-    def __init__(self, store: Store, account_id: int, account_clock: Clock, clock: Clock) -> None:
-        self._replan = Replanner(store, account_id, account_clock)
-        self._due = DueTimers(store, account_id, account_clock, clock)
+    def __init__(self, store: AccountStore, account_clock: Clock, clock: Clock) -> None:
+        self._replan = Replanner(store, account_clock)
+        self._due = DueTimers(store, account_clock, clock)
         self._timetable: Timetable | None = None
         self._store = store
         self._account_clock = account_clock
         self._clock = clock
-        self._cursors = Cursors(store, account_id)
+        self._cursors = Cursors(store)
         self._known_ahead = 0.0
 
     def begin(self, timetable: Timetable) -> None:

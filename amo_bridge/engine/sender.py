@@ -21,7 +21,7 @@ from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmRefused, CrmStopped, CrmTemporary
 from amo_bridge.retry import delay
-from amo_bridge.storage.database import Store, chunks
+from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import events
 
 log = structlog.get_logger()
@@ -41,8 +41,7 @@ class Sender:
 
     def __init__(
         self,
-        store: Store,
-        account_id: int,
+        store: AccountStore,
         client: CrmClient,
         rules: CurrentRules,
         account_url: str,
@@ -60,8 +59,8 @@ class Sender:
         self._clock = clock
         self._settle = settle
         self._metrics = meters
-        self._outbox = Outbox(store, account_id, clock)
-        self._write_results = WriteResults(store, account_id, clock)
+        self._outbox = Outbox(store, clock)
+        self._write_results = WriteResults(store, clock)
 
     def recover(self) -> int:
         """Doubt what was being sent when the process stopped; returns how many effects that were."""
@@ -262,7 +261,7 @@ def _log_fields(row: Sendable) -> dict[str, object]:
     return {"rule": row.rule, "deal": row.deal_id, "event_id": row.event_id, "effect": row.id, "kind": row.kind}
 
 
-def measure(store: Store, metrics: AccountMetrics, done: Iterable[Sendable], now: float) -> None:
+def measure(store: AccountStore, metrics: AccountMetrics, done: Iterable[Sendable], now: float) -> None:
     """Count effects that have just become true, and for those that a webhook led to the time since it arrived."""
     done = list(done)
     ids = {row.event_id for row in done if row.event_id is not None}

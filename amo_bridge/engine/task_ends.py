@@ -23,7 +23,7 @@ from amo_bridge.rules.deal import AttachedFile, Deal, stage_is_one_of
 from amo_bridge.rules.handler import Handler, Options, Rule
 from amo_bridge.rules.option_types import Text
 from amo_bridge.rules.options import WantedFile
-from amo_bridge.storage.database import Store, chunks
+from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import made, tasks
 from amo_bridge.text.names import same_name
 
@@ -180,21 +180,21 @@ class EndingTasks:
     of_deals: Mapping[int, Sequence[EndingTask]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, store: Store, account_id: int, deal_ids: Iterable[int]) -> EndingTasks:
+    def read(cls, store: AccountStore, deal_ids: Iterable[int]) -> EndingTasks:
         """One indexed read for all of them. Raises StoreUnavailable."""
         found: dict[int, list[EndingTask]] = {}
         same_task = and_(tasks.c.account == made.c.account, tasks.c.task_id == made.c.entity_id)
         query = (
             select(made.c.entity_id.label("task_id"), made.c.rule, made.c.until)
             .join_from(made, tasks, same_task)
-            .where(made.c.account == account_id, made.c.kind == NEW_TASK, made.c.until.is_not(None))
+            .where(store.owns(made), made.c.kind == NEW_TASK, made.c.until.is_not(None))
             .where(tasks.c.is_completed.is_(False))
         )
         # A rule may set a task on another deal than the one it judged: it ends with the deal on whose card it stands.
         on_no_deal = or_(tasks.c.entity_type.is_(None), tasks.c.entity_type != "deal")
         own = query.add_columns(made.c.deal_id).where(or_(on_no_deal, tasks.c.entity_id == made.c.deal_id))
         of_others = query.add_columns(tasks.c.entity_id.label("deal_id")).where(
-            tasks.c.account == account_id, tasks.c.entity_type == "deal", tasks.c.entity_id != made.c.deal_id
+            store.owns(tasks), tasks.c.entity_type == "deal", tasks.c.entity_id != made.c.deal_id
         )
         with store.read() as connection:
             for chunk in chunks(sorted(set(deal_ids))):

@@ -14,7 +14,7 @@ from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.storage.database import Store, chunks, insert_new
+from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import violation_decisions, violations
 from amo_bridge.text.names import normalise
 
@@ -74,15 +74,14 @@ class Violation(Breach):
 class Violations:
     """One account's ledger. Reads and writes raise StoreUnavailable when the store is."""
 
-    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
-        self._key = account_id
         self._clock = clock
 
     def record(self, connection: Connection, key: str, breach: Breach) -> None:
         """Once for a key, in the caller's transaction."""
         row = {**asdict(breach), "clause": breach.clause[:LONGEST_CLAUSE], "at": breach.at.timestamp()}
-        insert_new(connection, violations, [{**row, "account": self._key, "key": key, "state": "counts"}])
+        insert_new(connection, violations, [{**row, "account": self._store.account_id, "key": key, "state": "counts"}])
 
     def between(
         self,
@@ -94,7 +93,7 @@ class Violations:
     ) -> list[Violation]:
         """From ``since`` on and before ``until``, the oldest first; ``person``: his only, by the name he had then;
         ``clause``: of this clause only."""
-        wanted = [violations.c.account == self._key]
+        wanted = [self._store.owns(violations)]
         if since is not None:
             wanted.append(violations.c.at >= since.timestamp())
         if until is not None:
@@ -109,19 +108,19 @@ class Violations:
     def people(self) -> list[str]:
         """Everybody who stands in the ledger."""
         with self._store.read() as connection:
-            query = select(violations.c.person).where(violations.c.account == self._key).distinct()
+            query = select(violations.c.person).where(self._store.owns(violations)).distinct()
             return sorted(connection.execute(query).scalars())
 
     def clauses(self) -> list[str]:
         """Every clause that was ever broken."""
         with self._store.read() as connection:
-            query = select(violations.c.clause).where(violations.c.account == self._key).distinct()
+            query = select(violations.c.clause).where(self._store.owns(violations)).distinct()
             return sorted(connection.execute(query).scalars())
 
     def first_at(self) -> datetime | None:
         """When the ledger begins; None: it is empty."""
         with self._store.read() as connection:
-            query = select(func.min(violations.c.at)).where(violations.c.account == self._key)
+            query = select(func.min(violations.c.at)).where(self._store.owns(violations))
             at = connection.execute(query).scalar()
         return None if at is None else datetime.fromtimestamp(at, UTC)
 
@@ -149,13 +148,18 @@ class Violations:
             return
         for some in chunks(ids):
             connection.execute(update(violations).where(violations.c.id.in_(some)).values(state=state))
-        told = {"account": self._key, "at": self._clock.now().timestamp(), "who": who[:LONGEST_WHO], "why": why}
+        told = {
+            "account": self._store.account_id,
+            "at": self._clock.now().timestamp(),
+            "who": who[:LONGEST_WHO],
+            "why": why,
+        }
         connection.execute(
             insert(violation_decisions), [{**told, "violation_id": number, "state": state} for number in ids]
         )
 
     def _rows(self, connection: Connection, ids: Sequence[int]) -> list[Row[Any]]:
-        mine = select(violations).where(violations.c.account == self._key).order_by(violations.c.at, violations.c.id)
+        mine = select(violations).where(self._store.owns(violations)).order_by(violations.c.at, violations.c.id)
         return [row for some in chunks(ids) for row in connection.execute(mine.where(violations.c.id.in_(some)))]
 
     def _violations(self, connection: Connection, rows: Sequence[Row[Any]]) -> list[Violation]:

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.events import Event
 from amo_bridge.events.codec import from_json, to_json
-from amo_bridge.storage.database import Store, chunks, insert_or_replace
+from amo_bridge.storage.database import AccountStore, chunks, insert_or_replace
 from amo_bridge.storage.tables import waiting_events
 
 
@@ -38,9 +38,8 @@ class WaitingEvent:
 class WaitingEvents:
     """The waiting events of one account."""
 
-    def __init__(self, store: Store, account_id: int) -> None:
+    def __init__(self, store: AccountStore) -> None:
         self._store = store
-        self._account_id = account_id
 
     def of(self, deal_ids: Iterable[int]) -> dict[int, list[WaitingEvent]]:
         """Deal id → its waiting events, oldest first; deals without any are left out. Raises StoreUnavailable."""
@@ -49,7 +48,7 @@ class WaitingEvents:
             for chunk in chunks(sorted(set(deal_ids))):
                 rows = connection.execute(
                     select(waiting_events)
-                    .where(waiting_events.c.account == self._account_id, waiting_events.c.deal_id.in_(chunk))
+                    .where(self._store.owns(waiting_events), waiting_events.c.deal_id.in_(chunk))
                     .order_by(waiting_events.c.id)
                 )
                 for row in rows:
@@ -70,7 +69,7 @@ class WaitingEvents:
     ) -> None:
         """Keep an event. An older one about the same subject is replaced: the rule wants the newest."""
         row: dict[str, Any] = {
-            "account": self._account_id,
+            "account": self._store.account_id,
             "deal_id": deal_id,
             "rule": rule,
             "subject": event.subject[:120],
@@ -91,7 +90,7 @@ class WaitingEvents:
     def forget(self, connection: Connection, deal_ids: Iterable[int]) -> None:
         """Of deals that are deleted."""
         for chunk in chunks(sorted(deal_ids)):
-            mine = (waiting_events.c.account == self._account_id, waiting_events.c.deal_id.in_(chunk))
+            mine = (self._store.owns(waiting_events), waiting_events.c.deal_id.in_(chunk))
             connection.execute(delete(waiting_events).where(*mine))
 
 

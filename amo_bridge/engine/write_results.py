@@ -29,7 +29,7 @@ from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event, TaskCompleted
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import MirroredTask, TaskRows
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import made
 
 TASK_FIELDS = ("text", "task_type_id", "responsible_user_id")
@@ -39,12 +39,12 @@ TASK_FIELDS = ("text", "task_type_id", "responsible_user_id")
 class WriteResults:
     """Applies finished writes of one account."""
 
-    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
-        self._account_id = account_id
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
+        self._store = store
         self._clock = clock
-        self._mirror = Mirror(store, account_id)
-        self._timers = Timers(account_id)
-        self._tasks = TaskRows(account_id)
+        self._mirror = Mirror(store)
+        self._timers = Timers(store.account_id)
+        self._tasks = TaskRows(store.account_id)
 
     def apply(self, connection: Connection, done: Sequence[tuple[Sendable, Written]]) -> None:
         """Apply these writes, within the transaction that marks them as done."""
@@ -52,7 +52,7 @@ class WriteResults:
         tasks = [_new_task(row.body, written.id, _at(row, written)) for row, written in done if row.kind == NEW_TASK]
         self._tasks.put(connection, tasks)
         closed = finished_tasks(row.body for row, _ in done if row.kind == "change_task")
-        forget_ends(connection, self._account_id, sorted(closed))
+        forget_ends(connection, self._store.account_id, sorted(closed))
         self._rename(connection, {row.body["id"]: row.body["text"] for row, _ in done if _renames(row)})
         self._queue(connection, [event for row, written in done if (event := _news(row, written))])
         patched = [row for row, _ in done if row.kind == "patch_deal" and not row.payload.get(BY_PERSON)]
@@ -64,7 +64,7 @@ class WriteResults:
     def _rename(self, connection: Connection, texts: Mapping[int, str]) -> None:
         """A rule gave its task another text: that is the one it is set with from now on."""
         for task_id, text in texts.items():
-            mine = (made.c.account == self._account_id, made.c.kind == NEW_TASK, made.c.entity_id == task_id)
+            mine = (self._store.owns(made), made.c.kind == NEW_TASK, made.c.entity_id == task_id)
             connection.execute(update(made).where(*mine).values(text=text))
 
     def _apply_one(self, connection: Connection, row: Sendable, written: Written) -> None:
@@ -99,7 +99,7 @@ class WriteResults:
 
     def _queue(self, connection: Connection, found: Sequence[Event]) -> None:
         if found:
-            add_events(connection, self._account_id, found, self._clock.now().timestamp())
+            add_events(connection, self._store.account_id, found, self._clock.now().timestamp())
 
 
 def _news(row: Sendable, written: Written) -> Event | None:

@@ -18,7 +18,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.engine.inbox import CommitQueue
 from amo_bridge.intake.reception import VENDORS, Vendor
 from amo_bridge.intake.request import VendorRequest, clean
-from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.secrets import account_name, small_state
 from amo_bridge.storage.tables import LONGEST_INTAKE_KEY, intake_requests
 
@@ -114,8 +114,7 @@ class ReceivedRequest:
 class IntakeInbox(CommitQueue[ReceivedRequest, bool]):
     """Commits requests; ``put`` returns False for one that was there already, which is counted."""
 
-    def __init__(self, store: Store, account: int, clock: Clock) -> None:
-        self._account = account
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._clock = clock
         super().__init__(store, "intake-writer")
 
@@ -126,7 +125,7 @@ class IntakeInbox(CommitQueue[ReceivedRequest, bool]):
         vendor, request = item.address.vendor, item.request
         kept = {name: value for name in vendor.kept if (value := request.header(name))}
         row = {
-            "account": self._account,
+            "account": self._store.account_id,
             "vendor": vendor.name,
             "name": item.address.name,
             "key": _short(item.key),
@@ -149,14 +148,13 @@ class IntakeInbox(CommitQueue[ReceivedRequest, bool]):
 class IntakeRequests:
     """Requests of one account, to be looked at. All methods raise StoreUnavailable."""
 
-    def __init__(self, store: Store, account: int) -> None:
+    def __init__(self, store: AccountStore) -> None:
         self._store = store
-        self._account = account
 
     def latest(self, most: int = 100, state: RequestState | None = None) -> list[KeptRequest]:
         """Newest first."""
         table = intake_requests.c
-        wanted = (table.account == self._account, *((table.state == state,) if state else ()))
+        wanted = (table.account == self._store.account_id, *((table.state == state,) if state else ()))
         query = select(intake_requests).where(*wanted).order_by(table.id.desc()).limit(most)
         with self._store.read() as connection:
             return [_kept(row) for row in connection.execute(query)]

@@ -20,7 +20,7 @@ from amo_bridge.crm.records import ContactRecord
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events import ClientDeleted, ClientReported, Event
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact, Renewed
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.addresses import HOME
 
 log = structlog.get_logger()
@@ -33,8 +33,7 @@ class ContactRefresher:
 
     def __init__(
         self,
-        store: Store,
-        account_id: int,
+        store: AccountStore,
         client: CrmClient,
         clock: Clock,
         *,
@@ -42,7 +41,7 @@ class ContactRefresher:
         kept_fields: Sequence[int] = (),
         home: str = HOME,
     ) -> None:
-        self.index = ContactIndex(store, account_id, home)
+        self.index = ContactIndex(store, home)
         self.renewed: Callable[[Connection, Sequence[Renewed]], None] = lambda connection, contacts: None
         self._store = store
         self._client = client
@@ -52,13 +51,10 @@ class ContactRefresher:
         self._home = home
 
     @classmethod
-    def of(
-        cls, store: Store, account_id: int, client: CrmClient, clock: Clock, config: Config, account: Account
-    ) -> Self:
+    def of(cls, store: AccountStore, client: CrmClient, clock: Clock, config: Config, account: Account) -> Self:
         """Kept are the fields that the config speaks of; numbers without a country are the calendar's country's."""
         return cls(
             store,
-            account_id,
             client,
             clock,
             filter_enabled=account.is_api_filter_enabled,

@@ -16,7 +16,7 @@ from amo_bridge.crm.records import EPOCH, ContactRecord
 from amo_bridge.crm.values import from_plain, to_plain
 from amo_bridge.events import ClientReported
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors
-from amo_bridge.storage.database import Store, chunks, insert_new, insert_or_replace
+from amo_bridge.storage.database import AccountStore, chunks, insert_new, insert_or_replace
 from amo_bridge.storage.tables import contact_keys, contacts
 from amo_bridge.text.addresses import HOME, e164, mail_key, mails_in, numbers_in
 from amo_bridge.text.names import normalise
@@ -144,11 +144,10 @@ class ContactIndex:
 
     ``home``: the country of phones typed without one. All reads raise StoreUnavailable when the store is."""
 
-    def __init__(self, store: Store, account: int, home: str = HOME) -> None:
+    def __init__(self, store: AccountStore, home: str = HOME) -> None:
         self._store = store
-        self._account = account
         self._home = home
-        self._cursors = Cursors(store, account)
+        self._cursors = Cursors(store)
 
     @property
     def is_filled(self) -> bool:
@@ -157,13 +156,13 @@ class ContactIndex:
 
     def count(self) -> int:
         with self._store.read() as connection:
-            mine = contacts.c.account == self._account
+            mine = self._store.owns(contacts)
             return connection.execute(select(func.count()).select_from(contacts).where(mine)).scalar_one()
 
     def get(self, contact_ids: Iterable[int]) -> dict[int, MirroredContact]:
         """Those of the contacts that are known."""
         with self._store.read() as connection:
-            return known_contacts(connection, self._account, contact_ids)
+            return known_contacts(connection, self._store.account_id, contact_ids)
 
     def by_phones(self, typed: Iterable[str]) -> dict[str, tuple[MirroredContact, ...]]:
         """Who has these phones, typed in whatever way: the phone as typed → contacts, the lowest id first. What nobody
@@ -186,7 +185,7 @@ class ContactIndex:
         if not words:
             return []
         with self._store.read() as connection:
-            found = known_contacts(connection, self._account, self._beginning_with(connection, words[0]))
+            found = known_contacts(connection, self._store.account_id, self._beginning_with(connection, words[0]))
         fitting = [
             one
             for one in found.values()
@@ -198,11 +197,11 @@ class ContactIndex:
         """Keep what was read; a copy that is newer than what was read stays. Returns those whose kept fields or deals
         are others than before."""
         told = {one.id: one for one in read}
-        known = known_contacts(connection, self._account, told)
+        known = known_contacts(connection, self._store.account_id, told)
         newer = [
             one for one in told.values() if one.id not in known or one.updated_at >= known[one.id].updated_at
         ]  # fmt: skip
-        _drop_keys(connection, self._account, [one.id for one in newer if one.id in known])
+        _drop_keys(connection, self._store.account_id, [one.id for one in newer if one.id in known])
         insert_or_replace(
             connection, contacts, ("account", "contact_id"), [self._row(one, read_at) for one in newer]
         )  # fmt: skip
@@ -215,7 +214,7 @@ class ContactIndex:
         deals: dict[int, list[int]] = {}
         for contact_id, deal_id in links:
             deals.setdefault(contact_id, []).append(deal_id)
-        known = known_contacts(connection, self._account, deals)
+        known = known_contacts(connection, self._store.account_id, deals)
         linked = [
             replace(one, deal_ids=tuple(dict.fromkeys((*one.deal_ids, *deals[one.id])))) for one in known.values()
         ]  # fmt: skip
@@ -223,19 +222,19 @@ class ContactIndex:
 
     def forget(self, connection: Connection, contact_ids: Iterable[int]) -> None:
         """See ``forget_contacts``."""
-        forget_contacts(connection, self._account, contact_ids)
+        forget_contacts(connection, self._store.account_id, contact_ids)
 
     def _by_keys(self, kind: Kind, keys: Mapping[str, str]) -> dict[str, tuple[MirroredContact, ...]]:
         with self._store.read() as connection:
             ids = self._ids(connection, kind, sorted(set(keys.values())))
-            known = known_contacts(connection, self._account, [one for some in ids.values() for one in some])
+            known = known_contacts(connection, self._store.account_id, [one for some in ids.values() for one in some])
         owners = {text: tuple(known[one] for one in ids.get(key, ()) if one in known) for text, key in keys.items()}
         return {text: found for text, found in owners.items() if found}
 
     def _ids(self, connection: Connection, kind: Kind, keys: Sequence[str]) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         for chunk in chunks(keys):
-            mine = (contact_keys.c.account == self._account, contact_keys.c.kind == kind)
+            mine = (self._store.owns(contact_keys), contact_keys.c.kind == kind)
             rows = connection.execute(
                 select(contact_keys.c.key, contact_keys.c.contact_id)
                 .where(*mine, contact_keys.c.key.in_(chunk))
@@ -246,13 +245,13 @@ class ContactIndex:
         return found
 
     def _beginning_with(self, connection: Connection, letters: str) -> list[int]:
-        mine = (contact_keys.c.account == self._account, contact_keys.c.kind == "surname")
+        mine = (self._store.owns(contact_keys), contact_keys.c.kind == "surname")
         begins = (contact_keys.c.key >= letters, contact_keys.c.key < letters + _END)
         return list(connection.execute(select(contact_keys.c.contact_id).where(*mine, *begins)).scalars())
 
     def _row(self, one: MirroredContact, read_at: datetime) -> dict[str, Any]:
         return {
-            "account": self._account,
+            "account": self._store.account_id,
             "contact_id": one.id,
             "updated_at": one.updated_at.timestamp(),
             "read_at": read_at.timestamp(),
@@ -262,7 +261,7 @@ class ContactIndex:
     def _key_rows(self, one: MirroredContact) -> list[dict[str, Any]]:
         keys: dict[Kind, Iterable[str]] = {"phone": one.phones, "mail": one.mails, "surname": one.surname_keys}
         return [
-            {"account": self._account, "kind": kind, "key": key[:LONGEST_KEY], "contact_id": one.id}
+            {"account": self._store.account_id, "kind": kind, "key": key[:LONGEST_KEY], "contact_id": one.id}
             for kind, own in keys.items()
             for key in own
         ]

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import DealReported, DealUpdated
-from amo_bridge.storage.database import Store, chunks, insert_or_replace
+from amo_bridge.storage.database import AccountStore, chunks, insert_or_replace
 from amo_bridge.storage.tables import deals
 
 # As far back as a regulation may count.
@@ -116,9 +116,8 @@ def _hook_text(value: object) -> str:
 
 
 class Mirror:
-    def __init__(self, store: Store, account: int) -> None:
+    def __init__(self, store: AccountStore) -> None:
         self._store = store
-        self._account = account
 
     def get(self, deal_ids: Iterable[int]) -> dict[int, MirroredDeal]:
         with self._store.read() as connection:
@@ -144,18 +143,18 @@ class Mirror:
 
     def _copies(self) -> Select[Any]:
         columns = (deals.c.deal_id, deals.c.record, deals.c.stage_since, deals.c.came_by)
-        return select(*columns).where(deals.c.account == self._account)
+        return select(*columns).where(self._store.owns(deals))
 
     def count(self) -> int:
         with self._store.read() as connection:
             return connection.execute(
-                select(func.count()).select_from(deals).where(deals.c.account == self._account)
+                select(func.count()).select_from(deals).where(self._store.owns(deals))
             ).scalar_one()
 
     def put(self, connection: Connection, copies: Iterable[MirroredDeal], read_at: datetime) -> None:
         rows = [
             {
-                "account": self._account,
+                "account": self._store.account_id,
                 "deal_id": copy.record.id,
                 "pipeline_id": copy.record.pipeline_id,
                 "status_id": copy.record.status_id,
@@ -196,7 +195,7 @@ class Mirror:
         if rows:
             connection.execute(
                 update(deals)
-                .where(deals.c.account == self._account, deals.c.deal_id == bindparam("of_deal"))
+                .where(self._store.owns(deals), deals.c.deal_id == bindparam("of_deal"))
                 .values(
                     pipeline_id=bindparam("new_pipeline"),
                     status_id=bindparam("new_status"),
@@ -209,7 +208,7 @@ class Mirror:
             )
 
     def forget(self, connection: Connection, deal_id: int) -> None:
-        connection.execute(delete(deals).where(deals.c.account == self._account, deals.c.deal_id == deal_id))
+        connection.execute(delete(deals).where(self._store.owns(deals), deals.c.deal_id == deal_id))
 
 
 def _mirrored(row: Row[Any]) -> MirroredDeal:

@@ -20,7 +20,7 @@ from amo_bridge.events import Card, ClientAnswered, ClientDeleted, Event, TouchR
 from amo_bridge.events.calls import by_call, knows_most
 from amo_bridge.mirror.contacts import forget_contacts, known_contacts
 from amo_bridge.rules.deal import Touch
-from amo_bridge.storage.database import Store, chunks, insert_new, insert_or_replace
+from amo_bridge.storage.database import AccountStore, chunks, insert_new, insert_or_replace
 from amo_bridge.storage.tables import deals, touches
 
 BY_PEOPLE = ("task", "move")
@@ -59,9 +59,8 @@ def correct_touches(connection: Connection, account: int, noted: Sequence[TouchR
 class TouchLog:
     """One account's touches. ``own_user_id``: in whose name the bridge works, if that is known."""
 
-    def __init__(self, store: Store, account: int, own_user_id: int | None = None) -> None:
+    def __init__(self, store: AccountStore, own_user_id: int | None = None) -> None:
         self._store = store
-        self._account = account
         self._own_user_id = own_user_id
 
     def on(self, cards: Iterable[Card], since: datetime | None = None) -> dict[Card, list[Touch]]:
@@ -82,7 +81,7 @@ class TouchLog:
     ) -> Iterable[Row[Any]]:
         recent = touches.c.at >= (since.timestamp() if since else 0.0)
         for chunk in chunks(ids):
-            mine = (touches.c.account == self._account, touches.c.entity_type == kind, touches.c.entity_id.in_(chunk))
+            mine = (self._store.owns(touches), touches.c.entity_type == kind, touches.c.entity_id.in_(chunk))
             yield from connection.execute(select(touches).where(*mine, recent).order_by(touches.c.at, touches.c.id))
 
     def _counts(self, row: Row[Any]) -> bool:

@@ -36,7 +36,7 @@ from amo_bridge.runtime.connection import Connection
 from amo_bridge.runtime.rehearsal_jobs import Rehearsal, Rehearsals
 from amo_bridge.runtime.startup import known_fit
 from amo_bridge.storage.accounts import known_key
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 log = structlog.get_logger()
 MEMORY = 3 * 1024**3
@@ -68,16 +68,16 @@ def main(arguments: Sequence[str]) -> None:
     try:
         key = known_key(store, config.account.url)
         assert key is not None, "the leader has met the account"
-        rehearse(known_fit(config, os.environ, store).working, store, key, int(arguments[1]))
+        rehearse(known_fit(config, os.environ, store).working, AccountStore(store, key), int(arguments[1]))
     finally:
         store.close()
 
 
-def rehearse(config: Config, store: Store, key: int, number: int) -> None:
+def rehearse(config: Config, store: AccountStore, number: int) -> None:
     """Play the rehearsal of this number and write down what came of it, or why nothing did. Raises StoreUnavailable."""
-    book = Rehearsals(store, key, SystemClock())
+    book = Rehearsals(store, SystemClock())
     try:
-        book.finish(number, _played(config, store, key, book.get(number), _teller(book, number)))
+        book.finish(number, _played(config, store, book.get(number), _teller(book, number)))
     except NotWanted:
         log.warning("rehearsal stopped", number=number)
     except ConfigError as error:
@@ -86,9 +86,9 @@ def rehearse(config: Config, store: Store, key: int, number: int) -> None:
         book.fail(number, describe(error) if isinstance(error, BridgeError) else str(error))
 
 
-def _played(config: Config, store: Store, key: int, asked: Rehearsal, tell: Tell) -> list[dict[str, Any]]:
+def _played(config: Config, store: AccountStore, asked: Rehearsal, tell: Tell) -> list[dict[str, Any]]:
     tell(0.0, "Читается аккаунт")
-    source = _copied(config, store, key, asked.deal_id, tell)
+    source = _copied(config, store, asked.deal_id, tell)
     zone, begin, span = ZoneInfo(source.timezone), source.taken_at, timedelta(days=asked.days)
 
     def progress(moment: datetime) -> None:
@@ -105,10 +105,10 @@ def _played(config: Config, store: Store, key: int, asked: Rehearsal, tell: Tell
     return [deed.to_json(zone, names) for deed in deeds]
 
 
-def _copied(config: Config, store: Store, key: int, deal_id: int | None, tell: Tell) -> Source:
+def _copied(config: Config, store: AccountStore, deal_id: int | None, tell: Tell) -> Source:
     """By amoCRM's clock, as the worker heard it last."""
-    now = Upcoming(store, key, (), SystemClock()).now()
-    client = Connection(config, os.environ, store).client()
+    now = Upcoming(store, (), SystemClock()).now()
+    client = Connection(config, os.environ, store.store).client()
     read: dict[str, int] = {}
 
     def progress(kind: str, rows: int) -> None:
@@ -120,7 +120,7 @@ def _copied(config: Config, store: Store, key: int, deal_id: int | None, tell: T
             )
         tell(COPIED * sum(read.values()) / MOST_ROWS, f"Читается аккаунт: {KINDS[kind]} {rows}")
 
-    return from_account(client, now, recall(store, key, now, deal_id), deal_id, progress=progress)
+    return from_account(client, now, recall(store, now, deal_id), deal_id, progress=progress)
 
 
 def _teller(book: Rehearsals, number: int) -> Tell:

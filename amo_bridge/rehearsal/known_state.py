@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.config.model import Config
 from amo_bridge.storage.accounts import known_key
-from amo_bridge.storage.database import Store, chunks
+from amo_bridge.storage.database import AccountStore, Store, chunks
 from amo_bridge.storage.tables import deals, made, schedules, touches
 
 Known = dict[str, Any]
@@ -24,17 +24,17 @@ TOUCHES_BACK = timedelta(days=120)
 NOTHING: Known = {"stages": [], "rules": [], "made": [], "touches": []}
 
 
-def recall(store: Store, key: int, now: datetime, deal_id: int | None = None) -> Known:
+def recall(store: AccountStore, now: datetime, deal_id: int | None = None) -> Known:
     """All of it; with ``deal_id`` only what is about this deal. Raises StoreUnavailable."""
     since = (now - TOUCHES_BACK).timestamp()
     of_deal = {table: [] if deal_id is None else [table.c.deal_id == deal_id] for table in (deals, made)}
     with store.read() as connection:
         stages = select(deals.c.deal_id, deals.c.stage_since, deals.c.came_by)
         return {
-            "stages": [list(row) for row in connection.execute(stages.where(deals.c.account == key, *of_deal[deals]))],
-            "rules": _rows(connection, schedules, key),
-            "made": _rows(connection, made, key, *of_deal[made]),
-            "touches": _rows(connection, touches, key, touches.c.at > since),
+            "stages": [list(row) for row in connection.execute(stages.where(store.owns(deals), *of_deal[deals]))],
+            "rules": _rows(connection, schedules, store.account_id),
+            "made": _rows(connection, made, store.account_id, *of_deal[made]),
+            "touches": _rows(connection, touches, store.account_id, touches.c.at > since),
         }
 
 
@@ -43,24 +43,26 @@ def on_since(known: Known, rules: Iterable[str], since: datetime) -> Known:
     return {**known, "rules": [{"rule": rule, "since": since.timestamp()} for rule in rules]}
 
 
-def begin_rules(store: Store, key: int, known: Known) -> None:
+def begin_rules(store: AccountStore, known: Known) -> None:
     """The rules have been on since then, though this store has never seen them. To be called before they begin.
 
     They have planned nothing here yet: no digest fits."""
     with store.write() as connection:
-        _insert(connection, schedules, key, [{**row, "digest": "", "is_planned": 0} for row in known["rules"]])
+        _insert(
+            connection, schedules, store.account_id, [{**row, "digest": "", "is_planned": 0} for row in known["rules"]]
+        )
 
 
-def remember(store: Store, key: int, known: Known) -> None:
+def remember(store: AccountStore, known: Known) -> None:
     """Into a store whose mirror has just been filled: the deals are on their stages since then."""
     as_known: dict[str, Any] = {"stage_since": bindparam("since"), "came_by": bindparam("way")}
-    ours = (deals.c.account == key, deals.c.deal_id == bindparam("deal"))
+    ours = (store.owns(deals), deals.c.deal_id == bindparam("deal"))
     with store.write() as connection:
         told = [{"deal": deal, "since": since, "way": way} for deal, since, way in known["stages"]]
         if told:
             connection.execute(update(deals).where(*ours).values(**as_known), told)
-        _insert(connection, made, key, known["made"])
-        _insert(connection, touches, key, known["touches"])
+        _insert(connection, made, store.account_id, known["made"])
+        _insert(connection, touches, store.account_id, known["touches"])
 
 
 def _carried(table: Table) -> list[Column[Any]]:
@@ -89,6 +91,6 @@ def recalled(config: Config, now: datetime, deal_id: int | None = None) -> Known
     try:
         store.prepare()
         key = known_key(store, config.account.url)
-        return NOTHING if key is None else recall(store, key, now, deal_id)
+        return NOTHING if key is None else recall(AccountStore(store, key), now, deal_id)
     finally:
         store.close()

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row, select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import journal, outbox
 from amo_bridge.text.csv_table import as_csv
 from amo_bridge.text.typography import action_words, nested_quotes
@@ -53,24 +53,24 @@ class SimulatedAction:
         }
 
 
-def last_line(store: Store, key: int) -> int:
+def last_line(store: AccountStore) -> int:
     """The number of the journal's newest line; what comes after it is new."""
     with store.read() as connection:
-        newest = select(journal.c.id).where(journal.c.account == key).order_by(journal.c.id.desc()).limit(1)
+        newest = select(journal.c.id).where(store.owns(journal)).order_by(journal.c.id.desc()).limit(1)
         return int(connection.execute(newest).scalar() or 0)
 
 
 def actions_after(
-    store: Store, key: int, line: int, deal_id: int | None = None, silent: Collection[str] = ()
+    store: AccountStore, line: int, deal_id: int | None = None, silent: Collection[str] = ()
 ) -> list[SimulatedAction]:
     """What the journal says since that line, in the order of time. ``silent``: kinds of effects that would go nowhere;
     the words of such say so."""
-    wanted = [journal.c.account == key, journal.c.id > line, journal.c.verdict.in_(("acts", "held", "failed"))]
+    wanted = [store.owns(journal), journal.c.id > line, journal.c.verdict.in_(("acts", "held", "failed"))]
     if deal_id is not None:
         wanted.append(journal.c.deal_id == deal_id)
     with store.read() as connection:
         rows = connection.execute(select(journal).where(*wanted).order_by(journal.c.at, journal.c.id)).all()
-        unsent = _unsent(connection, key, silent)
+        unsent = _unsent(connection, store.account_id, silent)
     return [
         SimulatedAction(
             at=datetime.fromtimestamp(row.at, UTC),

@@ -28,7 +28,7 @@ from amo_bridge.runtime.wiring import CompositionRoot
 from amo_bridge.runtime.worker import FIRST_READING, RECONCILE, SERIES, TIMERS, Worker
 from amo_bridge.sandbox.server import serving
 from amo_bridge.sandbox.world import World
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import OPEN_STATES, events, outbox, series, timers
 from amo_bridge.sync.initial_load import DealsLoad
 
@@ -65,19 +65,18 @@ class NeverDone(BridgeError):
 
 
 class Play:
-    """A bridge at work on a sandbox, moved by hand. ``key`` is the account's number in ``store``; at ``url`` people may
+    """A bridge at work on a sandbox, moved by hand; at ``url`` people may
     work in the account. ``silent``: kinds of effects for which the config connects no channel."""
 
     def __init__(
-        self, url: str, store: Store, key: int, worker: Worker, hands: SimulationClock, silent: frozenset[str]
+        self, url: str, store: AccountStore, worker: Worker, hands: SimulationClock, silent: frozenset[str]
     ) -> None:
         self.url = url
         self.store = store
-        self.key = key
         self.hands = hands
         self._worker = worker
         self._silent = silent
-        self._begun_at = last_line(store, key)
+        self._begun_at = last_line(store)
 
     def until(self, end: datetime, progress: Callable[[datetime], None] = lambda moment: None) -> None:
         """Let time pass up to ``end``: every moment at which something is due is stopped at. Raises NeverDone."""
@@ -100,15 +99,15 @@ class Play:
 
     def actions(self, deal_id: int | None = None) -> list[SimulatedAction]:
         """What the rules have done so far."""
-        return actions_after(self.store, self.key, self._begun_at, deal_id, self._silent)
+        return actions_after(self.store, self._begun_at, deal_id, self._silent)
 
     def _next(self) -> datetime:
         """The next moment at which something falls due."""
         queries = (
-            select(func.min(timers.c.due_at)).where(timers.c.account == self.key, timers.c.state == OPEN),
-            select(func.min(outbox.c.due_at)).where(outbox.c.account == self.key, outbox.c.state.in_(OPEN_STATES)),
-            select(func.min(series.c.next_at)).where(series.c.account == self.key, series.c.state == "open"),
-            select(func.min(events.c.due_at)).where(events.c.account == self.key, events.c.state == "open"),
+            select(func.min(timers.c.due_at)).where(self.store.owns(timers), timers.c.state == OPEN),
+            select(func.min(outbox.c.due_at)).where(self.store.owns(outbox), outbox.c.state.in_(OPEN_STATES)),
+            select(func.min(series.c.next_at)).where(self.store.owns(series), series.c.state == "open"),
+            select(func.min(events.c.due_at)).where(self.store.owns(events), events.c.state == "open"),
         )
         with self.store.read() as connection:
             due = [moment for query in queries if (moment := connection.execute(query).scalar()) is not None]
@@ -147,11 +146,11 @@ def _played(config: Config, url: str, folder: Path) -> Config:
     return replace(config, account=account, bridge=bridge, rules=rules)
 
 
-def _begun(config: Config, store: Store, hands: SimulationClock, known: Known) -> Play:
+def _begun(config: Config, whole: Store, hands: SimulationClock, known: Known) -> Play:
     identified = by_asking(
         config,
         {"AMO_BRIDGE_TOKEN": TOKEN},
-        store,
+        whole,
         own_url=None,
         clock=hands,
         settle=0,
@@ -161,26 +160,26 @@ def _begun(config: Config, store: Store, hands: SimulationClock, known: Known) -
     assert identified.context is not None
     if problems := identified.context.fit.lines("lost"):
         raise ConfigError(problems)
-    begin_rules(store, identified.account_id, known)
-    context, key = identified.context, identified.account_id
+    context, store = identified.context, identified.store
+    begin_rules(store, known)
     client = context.connection.client()
     root = CompositionRoot(context, store, client, client, ports=ports_to_nowhere)
-    fill = DealsLoad(store, key, root.client, hands, context.account_clock, root.rules.timetable())
+    fill = DealsLoad(store, root.client, hands, context.account_clock, root.rules.timetable())
     fill.mark_start()
     worker = root.worker()
     fill.run()
-    remember(store, key, known)
-    replan = Replanner(store, key, context.account_clock)
+    remember(store, known)
+    replan = Replanner(store, context.account_clock)
     while not replan.run(root.rules.timetable()):
         """In portions."""
-    _pass_over(store, key, hands.now())
+    _pass_over(store, hands.now())
     there = connected(config)
     silent = frozenset(kind for kind, lane in OUTSIDE.items() if lane not in there)
-    return Play(config.account.url, store, key, worker, hands, silent)
+    return Play(config.account.url, store, worker, hands, silent)
 
 
-def _pass_over(store: Store, key: int, now: datetime) -> None:
+def _pass_over(store: AccountStore, now: datetime) -> None:
     """What was due before the rehearsal began has been done, or is nobody's business any more."""
-    late = (timers.c.account == key, timers.c.state == OPEN, timers.c.due_at < now.timestamp())
+    late = (store.owns(timers), timers.c.state == OPEN, timers.c.due_at < now.timestamp())
     with store.write() as connection:
         connection.execute(update(timers).where(*late).values(state=FIRED))

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Row, and_, or_, select
 from sqlalchemy.engine import Connection
 
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import deals, task_history, tasks
 
 Way = Literal["standing", "missed"]
@@ -117,21 +117,18 @@ class Report:
         return sum(self.moves.values(), Moves())
 
 
-def overdue(store: Store, account_id: int, spans: Sequence[Span], names: Mapping[int, str], way: Way) -> Report:
+def overdue(store: AccountStore, spans: Sequence[Span], names: Mapping[int, str], way: Way) -> Report:
     """``names``: of the account's people, by id; somebody unknown goes by his number. Raises StoreUnavailable."""
     with store.read() as connection:
-        rows = connection.execute(select(tasks).where(*due_in(account_id, spans))).all()
-        promises = _promises(connection, account_id, spans, {row.task_id: row for row in rows})
+        rows = connection.execute(select(tasks).where(*due_in(store.account_id, spans))).all()
+        promises = _promises(connection, store.account_id, spans, {row.task_id: row for row in rows})
     return counted(promises.values(), spans, names, way)
 
 
-def knows_tasks(store: Store, account_id: int) -> bool:
+def knows_tasks(store: AccountStore) -> bool:
     """Has the bridge met any task at all? Without, nobody's punctuality is known. Raises StoreUnavailable."""
     with store.read() as connection:
-        return (
-            connection.execute(select(tasks.c.task_id).where(tasks.c.account == account_id).limit(1)).first()
-            is not None
-        )
+        return connection.execute(select(tasks.c.task_id).where(store.owns(tasks)).limit(1)).first() is not None
 
 
 def counted(promises: Iterable[Promise], spans: Sequence[Span], names: Mapping[int, str], way: Way) -> Report:
@@ -281,15 +278,19 @@ class LateTask:
 
 
 def late_tasks(
-    store: Store, account_id: int, spans: Sequence[Span], names: Mapping[int, str], way: Way, person: str = ""
+    store: AccountStore, spans: Sequence[Span], names: Mapping[int, str], way: Way, person: str = ""
 ) -> list[LateTask]:
     """The tasks that count on one of these days at least, the longest overdue first. ``person``: only his, as the
     report calls him. Raises StoreUnavailable."""
     deal = and_(deals.c.account == tasks.c.account, deals.c.deal_id == tasks.c.entity_id, tasks.c.entity_type == "deal")
-    query = select(tasks, deals.c.record).join_from(tasks, deals, deal, isouter=True).where(*due_in(account_id, spans))
+    query = (
+        select(tasks, deals.c.record)
+        .join_from(tasks, deals, deal, isouter=True)
+        .where(*due_in(store.account_id, spans))
+    )
     with store.read() as connection:
         rows = {row.task_id: row for row in connection.execute(query)}
-        promises = _promises(connection, account_id, spans, rows)
+        promises = _promises(connection, store.account_id, spans, rows)
     found = []
     for task_id, promise in sorted(promises.items(), key=lambda item: (item[1].due_at, item[0])):
         people = [name_of(one, names) for span in spans for one in broken_by(promise, span, way)]

@@ -344,10 +344,10 @@ class AccountRuntime:
             self._connecting = Connecting(self.config, self.environment, resources.store, revived=self.try_again)
         known = by_what_a_worker_left(self.config, self.environment, resources.store)
         self._secret = known.secret
-        self._amo_id = amo_id_of(resources.store, known.account_id)
-        self._health = HealthReader(resources.store, known.account_id, self.config.account.url, self.clock)
-        self._intake = IntakeInbox(resources.store, known.account_id, self.clock)
-        self._inbox = Inbox(resources.store, known.account_id, self.clock, self.wake)
+        self._amo_id = amo_id_of(known.store)
+        self._health = HealthReader(known.store, self.config.account.url, self.clock)
+        self._intake = IntakeInbox(known.store, self.clock)
+        self._inbox = Inbox(known.store, self.clock, self.wake)
 
     def _misfit(self, problems: list[str]) -> None:
         self.state, self.problems = "config does not fit the account", problems
@@ -368,12 +368,12 @@ class AccountRuntime:
             self._connecting = Connecting(self.config, self.environment, resources.store, revived=self.try_again)
         known = self._identify(resources)
         self._secret = known.secret
-        self._amo_id = amo_id_of(resources.store, known.account_id)
-        self._health = HealthReader(resources.store, known.account_id, self.config.account.url, self.clock)
+        self._amo_id = amo_id_of(known.store)
+        self._health = HealthReader(known.store, self.config.account.url, self.clock)
         if known.context:
             self._join_election(resources, known.context)
-        intake, self._intake = self._intake, IntakeInbox(resources.store, known.account_id, self.clock)
-        inbox, self._inbox = self._inbox, Inbox(resources.store, known.account_id, self.clock, self.wake)
+        intake, self._intake = self._intake, IntakeInbox(known.store, self.clock)
+        inbox, self._inbox = self._inbox, Inbox(known.store, self.clock, self.wake)
         if intake is not None:
             intake.close()
         if inbox is not None:
@@ -396,9 +396,9 @@ class AccountRuntime:
 
     def _join_election(self, resources: SharedResources, context: AccountContext) -> None:
         self._work = Leader(context, self._retry, self._show, self._stand_by)
-        leadership = LeaderElection(resources.store, context.account_id, resources.locks, self.clock)
+        leadership = LeaderElection(context.store, resources.locks, self.clock)
         self._leader_loop = LeaderLoop(leadership, self._work, self._stopping)
-        resources.notifier.subscribe(context.account_id, self.wake)
+        resources.notifier.subscribe(context.store.account_id, self.wake)
 
     def wake(self) -> None:
         """There is something to do."""

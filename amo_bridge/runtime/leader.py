@@ -103,11 +103,15 @@ class Leader:
         client = context.connection.client(before_send=lead.check)
         root = CompositionRoot(context, store, client, context.connection.client(before_send=lead.check))
         fill = DealsLoad(
-            store, context.account_id, client, context.clock, context.account_clock, root.rules.timetable()
+            store,
+            client,
+            context.clock,
+            context.account_clock,
+            root.rules.timetable(),
         )
         fill.mark_start()
         worker = root.worker()
-        self._rehearsals.enter(Rehearsals(store, context.account_id, context.clock), context.fit.config)
+        self._rehearsals.enter(Rehearsals(store, context.clock), context.fit.config)
         worker.register_job(REHEARSALS, self._rehearsals.look)
         stop = self._subscribed(client, is_met=fill.is_done)
         fill.run(self._show_filling)

@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection, Row
 
 from amo_bridge.clock import Clock
 from amo_bridge.errors import LeadLost, StoreUnavailable
-from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.locks import Locks
 from amo_bridge.storage.tables import leaders
 
@@ -31,10 +31,10 @@ ASLEEP = "30s"
 class Lease:
     """One term of leading. ``hold`` and ``check`` raise LeadLost when somebody else has begun another."""
 
-    def __init__(self, store: Store, account: int, epoch: int) -> None:
+    def __init__(self, store: AccountStore, epoch: int) -> None:
         self._store = store
         self._epoch = epoch
-        self._present = select(leaders.c.epoch).where(leaders.c.account == account)
+        self._present = select(leaders.c.epoch).where(store.owns(leaders))
 
     def hold(self, connection: Connection) -> None:
         """Within a transaction that writes: nobody takes over before it is committed."""
@@ -54,12 +54,11 @@ class Lease:
             raise LeadLost("другой процесс ведёт этот аккаунт")
 
 
-class LeaderStore(Store):
-    """The store of whoever leads: nothing is committed by one who does so no longer."""
+class LeaderStore(AccountStore):
+    """The account's store while leading it: nothing is committed by one who leads no longer."""
 
-    def __init__(self, store: Store, lead: Lease) -> None:
-        # The same engine and the same queue of writers, whatever else a store may have.
-        vars(self).update(vars(store))
+    def __init__(self, store: AccountStore, lead: Lease) -> None:
+        super().__init__(store.store, store.account_id)
         self._lead = lead
 
     @contextmanager
@@ -72,19 +71,18 @@ class LeaderStore(Store):
 class LeaderElection:
     """One process's wish to lead an account."""
 
-    def __init__(self, store: Store, account: int, locks: Locks, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, locks: Locks, clock: Clock) -> None:
         self._store = store
-        self._account = account
         self._locks = locks
         self._clock = clock
-        self._name = f"leader-{account}"
+        self._name = f"leader-{store.account_id}"
 
     def take(self) -> Lease | None:
         """Begin to lead if nobody does; None otherwise. Raises StoreUnavailable."""
         if not self._locks.take(self._name):
             return None
         try:
-            return Lease(self._store, self._account, self._next_epoch())
+            return Lease(self._store, self._next_epoch())
         except StoreUnavailable:
             self.give_back()
             raise
@@ -102,11 +100,13 @@ class LeaderElection:
             return
 
     def _next_epoch(self) -> int:
-        mine = leaders.c.account == self._account
+        mine = self._store.owns(leaders)
         now = self._clock.now().timestamp()
         holder = f"{socket.gethostname()}:{os.getpid()}"[:120]
         with self._store.write() as connection:
-            insert_new(connection, leaders, [{"account": self._account, "epoch": 0, "since": now, "holder": ""}])
+            insert_new(
+                connection, leaders, [{"account": self._store.account_id, "epoch": 0, "since": now, "holder": ""}]
+            )
             taken = update(leaders).where(mine).values(epoch=leaders.c.epoch + 1, since=now, holder=holder)
             return int(connection.execute(taken.returning(leaders.c.epoch)).scalar_one())
 

@@ -24,7 +24,7 @@ from sqlalchemy.exc import IntegrityError
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import rehearsals
 
 State = Literal["asked", "running", "done", "failed", "stopped"]
@@ -62,23 +62,23 @@ class Rehearsal:
 class Rehearsals:
     """One account's. Everything raises StoreUnavailable when the store is."""
 
-    def __init__(self, store: Store, account_id: int, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
-        self._key = account_id
         self._clock = clock
 
     def ask(self, days: int, deal_id: int | None, who: str) -> int:
         """Its number. The oldest of many are forgotten. Raises NotRehearsed when one is going on."""
         row = {
-            "account": self._key, "state": "asked", "days": days, "deal_id": deal_id, "asked_by": who[:120],
-            "asked_at": self._clock.now().timestamp(), "progress": 0.0, "doing": "", "trouble": "",
+            "account": self._store.account_id, "state": "asked", "days": days, "deal_id": deal_id,
+            "asked_by": who[:120], "asked_at": self._clock.now().timestamp(),
+            "progress": 0.0, "doing": "", "trouble": "",
         }  # fmt: skip
         try:
             with self._store.write() as connection:
                 number = connection.execute(insert(rehearsals).values(row).returning(rehearsals.c.id)).scalar_one()
-                mine = select(rehearsals.c.id).where(rehearsals.c.account == self._key)
+                mine = select(rehearsals.c.id).where(self._store.owns(rehearsals))
                 kept = connection.execute(mine.order_by(rehearsals.c.id.desc()).limit(KEPT)).scalars().all()
-                old = (rehearsals.c.account == self._key, rehearsals.c.id.not_in(kept))
+                old = (self._store.owns(rehearsals), rehearsals.c.id.not_in(kept))
                 connection.execute(rehearsals.delete().where(*old))
         except IntegrityError as error:
             raise NotRehearsed("репетиция уже идёт: дождитесь её или остановите") from error
@@ -106,7 +106,7 @@ class Rehearsals:
     def actions(self, number: int) -> list[dict[str, Any]]:
         """What the rules would do, in the order of time: see rehearsal.calendar.Deed.to_json. Nothing of one that is
         not done."""
-        mine = (rehearsals.c.account == self._key, rehearsals.c.id == number)
+        mine = (self._store.owns(rehearsals), rehearsals.c.id == number)
         with self._store.read() as connection:
             told = connection.execute(select(rehearsals.c.deeds).where(*mine)).scalar()
         found: list[dict[str, Any]] = json.loads(told) if told else []
@@ -137,7 +137,7 @@ class Rehearsals:
 
     def fail_those_left(self, trouble: str) -> None:
         """Whoever played them is no more."""
-        left = (rehearsals.c.account == self._key, rehearsals.c.state == "running")
+        left = (self._store.owns(rehearsals), rehearsals.c.state == "running")
         values = {"state": "failed", "trouble": trouble, **self._ended()}
         with self._store.write() as connection:
             connection.execute(update(rehearsals).where(*left).values(values))
@@ -146,13 +146,13 @@ class Rehearsals:
         return {"ended_at": self._clock.now().timestamp()}
 
     def _become(self, number: int, states: Sequence[State], **values: Any) -> bool:
-        mine = (rehearsals.c.account == self._key, rehearsals.c.id == number, rehearsals.c.state.in_(states))
+        mine = (self._store.owns(rehearsals), rehearsals.c.id == number, rehearsals.c.state.in_(states))
         with self._store.write() as connection:
             return bool(connection.execute(update(rehearsals).where(*mine).values(values)).rowcount)
 
     def _select(self) -> Any:
         shown = [column for column in rehearsals.c if column.name not in ("account", "deeds")]
-        return select(*shown).where(rehearsals.c.account == self._key)
+        return select(*shown).where(self._store.owns(rehearsals))
 
 
 def _rehearsal(row: Row[Any]) -> Rehearsal:

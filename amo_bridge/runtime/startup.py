@@ -17,7 +17,7 @@ from amo_bridge.engine.metrics import AccountMetrics
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.runtime.connection import HOOK_SECRET, Connection, Shutdown, known_account, known_secret
 from amo_bridge.storage.accounts import KnownNames, key_of, known_key
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 log = structlog.get_logger()
 TOLD: tuple[State, ...] = ("lost", "partial", "renamed", "inactive")
@@ -30,8 +30,7 @@ class AccountContext:
     path of this account's pages among several, «/accounts/NAME»."""
 
     config: Config
-    store: Store
-    account_id: int
+    store: AccountStore
     connection: Connection
     account: Account
     clock: Clock
@@ -64,7 +63,7 @@ class AccountContext:
         self.config, self.account = config or self.config, account or self.account
         self.note_switched_off(self.compared)
         self.compared = self.account
-        names = KnownNames(self.store, self.account_id)
+        names = KnownNames(self.store)
         told = self.fit.lines(*TOLD) if hasattr(self, "fit") else []
         self.fit = fit(self.config, self.account, names.read())
         names.remember(self.fit.found)
@@ -77,7 +76,7 @@ class AccountContext:
 
     def new_problems(self, config: Config) -> list[str]:
         """What is wrong with the names of another config, but for what is so already in the one at work."""
-        known = KnownNames(self.store, self.account_id).read()
+        known = KnownNames(self.store).read()
         return fit(config, self.account, known).new_problems(fit(self.config, self.account, known))
 
 
@@ -117,7 +116,7 @@ NOT_MET = "аккаунт ещё не подключал ни один рабо�
 class KnownAccount:
     """``secret``: of the webhook's path. ``context``: only in a process that may work for the account."""
 
-    account_id: int
+    store: AccountStore
     secret: str
     context: AccountContext | None = None
 
@@ -128,7 +127,7 @@ def by_what_a_worker_left(config: Config, environment: Mapping[str, str], store:
     secret = known_secret(config, environment)
     if key is None or secret is None:
         raise StoreUnavailable(NOT_MET)
-    return KnownAccount(key, secret)
+    return KnownAccount(AccountStore(store, key), secret)
 
 
 def by_asking(
@@ -148,16 +147,15 @@ def by_asking(
     connection = Connection(config, environment, store, account_clock, meters=meters, closing=closing)
     before = known_account(config, environment)
     account = connection.account()
-    key = key_of(store, account, config.account.url)
+    account_store = AccountStore(store, key_of(store, account, config.account.url))
     if before is not None and before.id == account.id:
         # A store of an earlier version, or a config changed meanwhile: what its names meant then is still known.
-        names = KnownNames(store, key)
+        names = KnownNames(account_store)
         names.remember(fit(config, before, names.read()).found)
     secret = connection.remembered(HOOK_SECRET, lambda: secrets.token_urlsafe(32))
     context = AccountContext(
         config=config,
-        store=store,
-        account_id=key,
+        store=account_store,
         connection=connection,
         account=account,
         clock=clock,
@@ -170,7 +168,7 @@ def by_asking(
     )
     if before is not None and before.id == account.id:
         context.note_switched_off(before)
-    return KnownAccount(key, secret, context)
+    return KnownAccount(account_store, secret, context)
 
 
 def known_fit(config: Config, environment: Mapping[str, str], store: Store) -> Fit:
@@ -179,7 +177,7 @@ def known_fit(config: Config, environment: Mapping[str, str], store: Store) -> F
     account, key = known_account(config, environment), known_key(store, config.account.url)
     if account is None or key is None:
         return Fit(config, written=config)
-    return fit(config, account, KnownNames(store, key).read())
+    return fit(config, account, KnownNames(AccountStore(store, key)).read())
 
 
 def known_ids(config: Config, environment: Mapping[str, str]) -> dict[tuple[str, str], str]:
@@ -194,7 +192,7 @@ def known_ids(config: Config, environment: Mapping[str, str]) -> dict[tuple[str,
         try:
             store.prepare()
             key = known_key(store, config.account.url)
-            return known | (KnownNames(store, key).read() if key is not None else {})
+            return known | (KnownNames(AccountStore(store, key)).read() if key is not None else {})
         finally:
             store.close()
     except (StoreUnavailable, OSError) as error:

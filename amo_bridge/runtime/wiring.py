@@ -37,7 +37,7 @@ from amo_bridge.runtime.worker import (
     TOKEN_WATCH,
     Worker,
 )
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.sync.initial_load import MirrorLoad
 from amo_bridge.sync.reconciliation import Reconciler
 from amo_bridge.sync.subscription_watchdog import Watchdog
@@ -55,14 +55,14 @@ class CompositionRoot:
     def __init__(
         self,
         context: AccountContext,
-        store: Store,
+        store: AccountStore,
         client: CrmClient,
         for_ports: CrmClient,
         *,
         ports: Callable[[ChannelContext], list[Port]] = ports_of,
     ) -> None:
         self.client = client
-        self._card_names = CardNames(store, context.account_id, client, context.clock)
+        self._card_names = CardNames(store, client, context.clock)
         self.rules = CurrentRules(self._rule_engine(context, store))
         self._context = context
         self._store = store
@@ -71,20 +71,16 @@ class CompositionRoot:
             context.fit.config,
             context.environment,
             store,
-            context.account_id,
             for_ports,
             self.rules.get,
             context.clock,
             context.account_clock,
         )
-        self._scheduler = Scheduler(store, context.account_id, context.account_clock, context.clock)
-        self._contacts = ContactRefresher.of(
-            store, context.account_id, client, context.clock, context.fit.config, context.account
-        )
-        self._contacts.renewed = ContactDates(store, context.account_id, context.clock, self.rules).follow
+        self._scheduler = Scheduler(store, context.account_clock, context.clock)
+        self._contacts = ContactRefresher.of(store, client, context.clock, context.fit.config, context.account)
+        self._contacts.renewed = ContactDates(store, context.clock, self.rules).follow
         self._processor = EventProcessor(
             store,
-            context.account_id,
             client,
             self.rules,
             context.clock,
@@ -93,7 +89,6 @@ class CompositionRoot:
         )
         self._sender = Sender(
             store,
-            context.account_id,
             client,
             self.rules,
             context.config.account.url,
@@ -106,32 +101,30 @@ class CompositionRoot:
     def worker(self) -> Worker:
         """The worker, not started. Raises CrmError, StoreUnavailable."""
         self._scheduler.begin(self.rules.timetable())
-        context, store, key = self._context, self._store, self._context.account_id
+        context, store = self._context, self._store
         channels = self._channel_workers(settled=lambda: worker.wake())
-        alerts = Alerts(store, key, self.rules, context.clock)
+        alerts = Alerts(store, self.rules, context.clock)
         looks = self._looks(alerts, lambda: worker.request_job(RECONCILE))
         worker = Worker(
             store,
-            key,
             self._processor,
             self._sender,
             self._refresh,
             looks,
             channels,
             tell_of_stop=alerts.tell_of_stop,
-            has_work=PendingWork(store, key, context.clock).has_work,
+            has_work=PendingWork(store, context.clock).has_work,
             read_tasks=reader_of(self.client),
         )
         context.account_clock.jumped = lambda: worker.request_job(TIMERS)
         worker.register_job(TIMERS, lambda: self._scheduler.tick(lambda: worker.request_job(TIMERS)))
-        worker.register_job(EVENING, EveningDigest(store, key, self.rules, context.account_clock, context.clock).run)
+        worker.register_job(EVENING, EveningDigest(store, self.rules, context.account_clock, context.clock).run)
         worker.register_job(SERIES, series_job(self._channel_context).run)
         worker.register_job(NAMES, self._refresh)
-        retention = Retention(store, key, context.clock, context.config.bridge, self.rules.timetable)
+        retention = Retention(store, context.clock, context.config.bridge, self.rules.timetable)
         worker.register_job(RETENTION, RetentionJob(retention, lambda: worker.request_job(RETENTION)).run)
         importer = ImportExecutor(
             store,
-            key,
             self.client,
             self.rules.get,
             context.clock,
@@ -149,27 +142,25 @@ class CompositionRoot:
 
     def _first_reading(self, again: Callable[[], None]) -> MirrorLoad:
         context = self._context
-        reading = MirrorLoad(self._store, context.account_id, self.client, context.account_clock, self._contacts, again)
+        reading = MirrorLoad(self._store, self.client, context.account_clock, self._contacts, again)
         reading.mark_start()
         return reading
 
     def _looks(self, alerts: Alerts, again: Callable[[], None]) -> dict[str, Callable[[], object]]:
         """What is looked for outside, by itself. ``again`` goes on with a long look for missed changes."""
-        context, store, key = self._context, self._store, self._context.account_id
-        reconciler = Reconciler(store, key, self.client, context.clock, context.account_clock, self._contacts, again)
+        context, store = self._context, self._store
+        reconciler = Reconciler(store, self.client, context.clock, context.account_clock, self._contacts, again)
         reconciler.begin()
         look: Callable[[], object] = reconciler.run
         if context.destination:
-            look = Watchdog(store, key, self.client, context.clock, reconciler, context.destination, alerts.tell).run
+            look = Watchdog(store, self.client, context.clock, reconciler, context.destination, alerts.tell).run
         token_watch = TokenExpiryCheck(lambda: context.connection.token_ends_at, context.clock, alerts.tell)
         return {RECONCILE: look, TOKEN_WATCH: token_watch.run}
 
     def _channel_workers(self, settled: Callable[[], None]) -> ChannelWorkers:
         context = self._context
         ports = self._ports(self._channel_context)
-        return ChannelWorkers(
-            channel_senders(ports, self._store, context.account_id, context.clock, context.account_clock, settled)
-        )
+        return ChannelWorkers(channel_senders(ports, self._store, context.clock, context.account_clock, settled))
 
     def _refresh(self) -> None:
         """Read the account's names anew, and work by them. Raises CrmError, StoreUnavailable."""
@@ -188,14 +179,14 @@ class CompositionRoot:
         context = self._context
         self._tell_of_switched_off()
         if issues := [issue for issue in context.fit.issues if issue.state in TOLD]:
-            alerts = Alerts(self._store, context.account_id, self.rules, context.clock)
+            alerts = Alerts(self._store, self.rules, context.clock)
             alerts.tell_of_names(context.fit.broken, issues)
 
     def _tell_of_switched_off(self) -> None:
         """Tell once who works for those who were switched off."""
         context, rules = self._context, self.rules.get()
         today = rules.calendar.local(context.clock.now()).date()
-        alerts = Alerts(self._store, context.account_id, self.rules, context.clock)
+        alerts = Alerts(self._store, self.rules, context.clock)
         while context.switched_off:
             user = context.switched_off.pop()
             try:
@@ -207,8 +198,8 @@ class CompositionRoot:
             log.warning("a user was switched off", user=user.name, instead=name)
             alerts.tell_of_stand_in(user.name, name)
 
-    def _rule_engine(self, context: AccountContext, store: Store) -> RuleEngine:
-        mirror = Mirror(store, context.account_id)
+    def _rule_engine(self, context: AccountContext, store: AccountStore) -> RuleEngine:
+        mirror = Mirror(store)
         return RuleEngine.of(
             context.fit.config,
             context.account,
@@ -220,16 +211,16 @@ class CompositionRoot:
 
 
 def _bizon_job(
-    context: AccountContext, store: Store, rule_engine: Callable[[], RuleEngine], again: Callable[[], None]
+    context: AccountContext, store: AccountStore, rule_engine: Callable[[], RuleEngine], again: Callable[[], None]
 ) -> BizonJob | None:
     """None where the config has no ``[webinar.bizon]``."""
     section = context.fit.config.webinar.bizon if context.fit.config.webinar else None
     if section is None:
         return None
     settings = BizonSettings(context.fit.config, context.environment)
-    taking = Taking(store, context.account_id, rule_engine, context.clock, pages_of(context.destination))
+    taking = Taking(store, rule_engine, context.clock, pages_of(context.destination))
     return BizonJob(
-        BizonReports(store, context.account_id, context.clock),
+        BizonReports(store, context.clock),
         # The token is read each time: it may have been typed a moment ago.
         lambda webinar_id: Bizon(section.api, settings.token).viewers(webinar_id),
         taking,

@@ -21,7 +21,7 @@ from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import BridgeError, CrmForbidden, CrmRefused, CrmStopped, LeadLost
 from amo_bridge.mirror.tasks import ReadTasks
 from amo_bridge.retry import delay
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 
 RECONCILE = "reconcile"
 RETENTION = "retention"
@@ -93,8 +93,7 @@ class Worker:
 
     def __init__(
         self,
-        store: Store,
-        account_id: int,
+        store: AccountStore,
         processor: EventProcessor,
         sender: Sender,
         refresh_account: Callable[[], None],
@@ -110,7 +109,6 @@ class Worker:
         self._jobs = dict(jobs or {})
         self._asked: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._store = store
-        self._key = account_id
         self._processor = processor
         self._sender = sender
         self._refresh_account = refresh_account
@@ -167,7 +165,7 @@ class Worker:
         self._do_jobs()
         if not self._has_work():
             return 0
-        moved = decode_new(self._store, self._key, self._read_tasks)
+        moved = decode_new(self._store, self._read_tasks)
         self._is_behind = moved >= BATCH_SIZE
         moved += self._processor.process()
         if self._processor.found_unknown_name:

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.config.account_fit import KnownId
 from amo_bridge.crm.account import Account
-from amo_bridge.storage.database import Store, insert_new, insert_or_replace
+from amo_bridge.storage.database import AccountStore, Store, insert_new, insert_or_replace
 from amo_bridge.storage.tables import accounts, cursors, known_names, made, timers
 from amo_bridge.text.names import normalise
 
@@ -26,10 +26,10 @@ def key_of(store: Store, account: Account, url: str) -> int:
         return int(connection.execute(select(accounts.c.id).where(*same)).scalar_one())
 
 
-def amo_id_of(store: Store, key: int) -> int:
+def amo_id_of(store: AccountStore) -> int:
     """amoCRM's own number of the account."""
     with store.read() as connection:
-        return int(connection.execute(select(accounts.c.amo_id).where(accounts.c.id == key)).scalar_one())
+        return int(connection.execute(select(accounts.c.amo_id).where(accounts.c.id == store.account_id)).scalar_one())
 
 
 def known_key(store: Store, url: str) -> int | None:
@@ -66,26 +66,25 @@ RESTORED_AT = "restored_at"
 
 
 class Cursors:
-    def __init__(self, store: Store, account: int) -> None:
+    def __init__(self, store: AccountStore) -> None:
         self._store = store
-        self._account = account
 
     def read(self, name: str) -> float | None:
         """Where the reading stopped; None if it never began."""
         with self._store.read() as connection:
             found = connection.execute(
-                select(cursors.c.value).where(cursors.c.account == self._account, cursors.c.name == name)
+                select(cursors.c.value).where(self._store.owns(cursors), cursors.c.name == name)
             ).scalar()
         return None if found is None else float(found)
 
     def write(self, connection: Connection, name: str, value: float) -> None:
         """Within the transaction that keeps what was read: both or neither."""
-        row = {"account": self._account, "name": name, "value": value}
+        row = {"account": self._store.account_id, "name": name, "value": value}
         insert_or_replace(connection, cursors, ("account", "name"), [row])
 
     def forget(self, connection: Connection, *names: str) -> None:
         """As if these readings had never begun."""
-        connection.execute(delete(cursors).where(cursors.c.account == self._account, cursors.c.name.in_(names)))
+        connection.execute(delete(cursors).where(self._store.owns(cursors), cursors.c.name.in_(names)))
 
 
 class RestoredCopy(NamedTuple):
@@ -116,13 +115,12 @@ LONGEST_MARK = 80
 class KnownNames:
     """What the config's names meant when they were resolved last."""
 
-    def __init__(self, store: Store, account: int) -> None:
+    def __init__(self, store: AccountStore) -> None:
         self._store = store
-        self._account = account
 
     def read(self) -> dict[tuple[str, str], str]:
         """(kind, normalised name) → id."""
-        query = select(known_names).where(known_names.c.account == self._account)
+        query = select(known_names).where(self._store.owns(known_names))
         with self._store.read() as connection:
             return {(row.kind, row.name): row.known_id for row in connection.execute(query)}
 
@@ -131,7 +129,7 @@ class KnownNames:
 
         Rules mark their tasks and steps by fields' names: where a field is called otherwise now, so are the marks."""
         with self._store.read() as connection:
-            rows = connection.execute(select(known_names).where(known_names.c.account == self._account)).all()
+            rows = connection.execute(select(known_names).where(self._store.owns(known_names))).all()
         known = {(row.kind, row.name): (row.known_id, row.called) for row in rows}
         called = {(row.kind, row.known_id): row.called for row in rows}
         new = [one for one in found if known.get((one.kind, one.name[:LONGEST])) != (one.id, one.called[:LONGEST])]
@@ -146,13 +144,13 @@ class KnownNames:
 
     def _row(self, one: KnownId) -> dict[str, object]:
         called, name = one.called[:LONGEST], one.name[:LONGEST]
-        return {"account": self._account, "kind": one.kind, "name": name, "known_id": one.id, "called": called}
+        return {"account": self._store.account_id, "kind": one.kind, "name": name, "known_id": one.id, "called": called}
 
     def _rename_marks(self, connection: Connection, old: str, new: str) -> None:
         """Slots are «Поле», «Поле.1» or «шаг@Поле», anchors «Поле=2026-12-01»."""
         wanted = re.compile(rf"(^|@){re.escape(old[:LONGEST_MARK])}(?=$|[.=])")
         for table, column in ((made, made.c.slot), (timers, timers.c.anchor)):
-            mine = table.c.account == self._account
+            mine = self._store.owns(table)
             marks = select(column).where(mine, column.contains(old[:LONGEST_MARK], autoescape=True)).distinct()
             for mark in connection.execute(marks).scalars().all():
                 renamed = wanted.sub(lambda found: found[1] + new[:LONGEST_MARK], mark)

@@ -25,7 +25,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.errors import BridgeError
 from amo_bridge.private_files import make_folder
 from amo_bridge.storage.accounts import CLOCK_AHEAD, RESTORED_AT, RESTORED_COPY_OF, Cursors
-from amo_bridge.storage.database import DATABASE, Store
+from amo_bridge.storage.database import DATABASE, AccountStore, Store
 from amo_bridge.storage.secrets import KEY_FILE, SMALL_STATE
 from amo_bridge.storage.tables import accounts, cursors, events, imports, outbox
 
@@ -206,7 +206,7 @@ def mark_restored(store: Store, made_at: datetime | None, now: datetime) -> None
         connection.execute(update(outbox).where(waiting).values(state="doubt", due_at=moment))
         connection.execute(update(imports).where(imports.c.state == "running").values(state="paused"))
         for account_id in list(connection.execute(select(accounts.c.id)).scalars()):
-            known = Cursors(store, account_id)
+            known = Cursors(AccountStore(store, account_id))
             known.forget(connection, RESTORED_COPY_OF, RESTORED_AT)
             if made_at is not None:
                 ahead = connection.execute(

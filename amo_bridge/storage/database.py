@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 
@@ -234,3 +234,29 @@ class Store:
                 self._state.outage = f"база {self.address} {in_russian(error)}"
                 raise StoreUnavailable(self._state.outage) from error
             raise
+
+
+class AccountStore:
+    """One account's part of the store; several accounts live in one.
+
+    ``account_id``: the store's own number of the account (``accounts.id``), not amoCRM's."""
+
+    def __init__(self, store: Store, account_id: int) -> None:
+        self.store = store
+        self.account_id = account_id
+
+    def owns(self, table: FromClause) -> ColumnElement[bool]:
+        """Condition: the table's row is this account's."""
+        return table.c.account == self.account_id
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write."""
+        with self.store.write() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with self.store.read() as connection:
+            yield connection

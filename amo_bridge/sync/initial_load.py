@@ -37,7 +37,7 @@ from amo_bridge.storage.accounts import (
     TOUCHES_FROM,
     Cursors,
 )
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 
 log = structlog.get_logger()
 PAGE_SIZE = 250
@@ -67,11 +67,11 @@ class PagedLoad:
     """Reads a list page by page, in order of id, which old entities never change; pages are counted in the store.
     Nothing is kept in memory but the page in hand."""
 
-    def __init__(self, store: Store, account_id: int, client: CrmClient, what: PagedList) -> None:
+    def __init__(self, store: AccountStore, client: CrmClient, what: PagedList) -> None:
         self._store = store
         self._client = client
         self._what = what
-        self._cursors = Cursors(store, account_id)
+        self._cursors = Cursors(store)
         self._next_page: int | None = None
 
     @property
@@ -114,8 +114,7 @@ class DealsLoad:
 
     def __init__(
         self,
-        store: Store,
-        account_id: int,
+        store: AccountStore,
         client: CrmClient,
         clock: Clock,
         account_clock: Clock,
@@ -124,15 +123,15 @@ class DealsLoad:
         self._store = store
         self._clock = clock
         self._account_clock = account_clock
-        self._mirror = Mirror(store, account_id)
-        self._cursors = Cursors(store, account_id)
-        self._timers = Timers(account_id)
+        self._mirror = Mirror(store)
+        self._cursors = Cursors(store)
+        self._timers = Timers(store.account_id)
         self._timetable = timetable
         what = PagedList(
             "deals", "/api/v4/leads", "leads", {"with": "contacts,loss_reason"}, self._keep,
             filled=DEALS_FILLED, pages=DEALS_FILLED_PAGES, rereads=1,
         )  # fmt: skip
-        self._load = PagedLoad(store, account_id, client, what)
+        self._load = PagedLoad(store, client, what)
 
     @property
     def is_done(self) -> bool:
@@ -190,21 +189,19 @@ class MirrorLoad:
 
     def __init__(
         self,
-        store: Store,
-        account_id: int,
+        store: AccountStore,
         client: CrmClient,
         account_clock: Clock,
         contacts: ContactRefresher,
         again: Callable[[], None],
     ) -> None:
         self._store = store
-        self._key = account_id
         self._client = client
         self._account_clock = account_clock
         self._contacts = contacts
         self._again = again
-        self._cursors = Cursors(store, account_id)
-        self._rows = TaskRows(account_id)
+        self._cursors = Cursors(store)
+        self._rows = TaskRows(store.account_id)
         self._refused: set[str] = set()
         of_tasks = PagedList(
             "tasks", "/api/v4/tasks", "tasks", {"filter": {"is_completed": False}}, self._keep_tasks,
@@ -214,8 +211,8 @@ class MirrorLoad:
             "contacts", "/api/v4/contacts", "contacts", {"with": "leads"}, self._keep_contacts,
             filled=CONTACTS_FILLED, pages=CONTACTS_FILLED_PAGES,
         )  # fmt: skip
-        self._tasks = PagedLoad(store, account_id, client, of_tasks)
-        self._people = PagedLoad(store, account_id, client, of_contacts)
+        self._tasks = PagedLoad(store, client, of_tasks)
+        self._people = PagedLoad(store, client, of_contacts)
 
     def mark_start(self) -> None:
         """What happens from this second on is news. To be called before anything begins to listen; does nothing the
@@ -271,7 +268,7 @@ class MirrorLoad:
         until = datetime.fromtimestamp(self._cursors.read(TOUCHES_FROM) or met.timestamp(), UTC)
         told, rest = touches_before(self._client, max(met - HISTORY, EPOCH), until)
         with self._store.write() as connection:
-            record_touches(connection, self._key, told)
+            record_touches(connection, self._store.account_id, told)
             if rest is None:
                 self._cursors.write(connection, TOUCHES_FILLED, 1.0)
             else:

@@ -28,20 +28,19 @@ from amo_bridge.mirror.deals import Mirror, MirroredDeal, hook_texts
 from amo_bridge.mirror.tasks import Fresh, reader_of, settling
 from amo_bridge.mirror.touches import record_touches
 from amo_bridge.storage.accounts import RECONCILED_AT, RECONCILED_UNTIL, Cursors
-from amo_bridge.storage.database import Store, chunks
+from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import events, found
 
 
 class EventBuffer:
-    def __init__(self, store: Store, account_id: int) -> None:
+    def __init__(self, store: AccountStore) -> None:
         self._store = store
-        self._key = account_id
 
     def keep(self, connection: Connection, newest_first: Iterable[Event]) -> None:
         """Within the transaction that keeps the look's place."""
         rows = [
             {
-                "account": self._key,
+                "account": self._store.account_id,
                 "at": (event.at or EPOCH).timestamp(),
                 "body": json.dumps(to_json(event, with_raw=True), ensure_ascii=False),
             }
@@ -52,14 +51,14 @@ class EventBuffer:
 
     def oldest(self, most: int) -> dict[int, Event]:
         """Those that happened first, by number, in the order in which they happened."""
-        mine = select(found.c.id, found.c.body).where(found.c.account == self._key)
+        mine = select(found.c.id, found.c.body).where(self._store.owns(found))
         with self._store.read() as connection:
             rows = connection.execute(mine.order_by(found.c.at, found.c.id.desc()).limit(most)).all()
         return {row.id: from_json(json.loads(row.body)) for row in rows}
 
     def newest_first(self) -> Iterator[Event]:
         """All of them, as they were found."""
-        mine = select(found.c.body).where(found.c.account == self._key).order_by(found.c.id)
+        mine = select(found.c.body).where(self._store.owns(found)).order_by(found.c.id)
         with self._store.read() as connection:
             for body in connection.execute(mine).scalars():
                 yield from_json(json.loads(body))
@@ -209,8 +208,7 @@ class Reconciler:
 
     def __init__(
         self,
-        store: Store,
-        account_id: int,
+        store: AccountStore,
         client: CrmClient,
         clock: Clock,
         account_clock: Clock,
@@ -218,16 +216,15 @@ class Reconciler:
         again: Callable[[], None],
     ) -> None:
         self._store = store
-        self._key = account_id
         self._client = client
         self._clock = clock
         self._account_clock = account_clock
-        self._mirror = Mirror(store, account_id)
+        self._mirror = Mirror(store)
         self._contacts = contacts
         self._read_tasks = reader_of(client)
         self._again = again
-        self._cursors = Cursors(store, account_id)
-        self._found = EventBuffer(store, account_id)
+        self._cursors = Cursors(store)
+        self._found = EventBuffer(store)
         self._origins = OriginalStages()
         self._lists = (self._events, self._changed_deals, self._changed_contacts)
         self._place: ReconciliationCursor | None = None
@@ -284,7 +281,7 @@ class Reconciler:
         if told.events or after.passed:
             with self._store.write() as connection:
                 # What the mirror has seen is no event any more, but who did it only this list knows.
-                record_touches(connection, self._key, told.events)
+                record_touches(connection, self._store.account_id, told.events)
                 self._found.keep(connection, unknown)
                 write_cursor(self._cursors, connection, after)
         self._place = after
@@ -301,7 +298,7 @@ class Reconciler:
 
     def _keep(self, oldest: Iterable[int], unknown: Sequence[Event], fresh: Fresh) -> int:
         with self._store.write() as connection:
-            new = add_events(connection, self._key, unknown, self._clock.now().timestamp(), fresh=fresh)
+            new = add_events(connection, self._store.account_id, unknown, self._clock.now().timestamp(), fresh=fresh)
             self._found.drop(connection, oldest)
         return new
 
@@ -351,7 +348,7 @@ class Reconciler:
         found: set[int] = set()
         with self._store.read() as connection:
             for chunk in chunks(sorted(keys)):
-                mine = (events.c.account == self._key, events.c.key.in_(chunk))
+                mine = (self._store.owns(events), events.c.key.in_(chunk))
                 found |= {keys[key] for key in connection.execute(select(events.c.key).where(*mine)).scalars()}
         return found
 

@@ -15,7 +15,7 @@ from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.webhooks.subscription import Subscription, state_of, subscribe
 from amo_bridge.storage.accounts import HOOK_MENDED, HOOK_SEEN, Cursors
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import inbox
 from amo_bridge.sync.reconciliation import Reconciler
 
@@ -34,8 +34,7 @@ class Watchdog:
 
     def __init__(
         self,
-        store: Store,
-        account_id: int,
+        store: AccountStore,
         client: CrmClient,
         clock: Clock,
         reconciler: Reconciler,
@@ -43,10 +42,9 @@ class Watchdog:
         tell: Callable[[str, str], None],
     ) -> None:
         self._store = store
-        self._key = account_id
         self._client = client
         self._clock = clock
-        self._cursors = Cursors(store, account_id)
+        self._cursors = Cursors(store)
         self._reconciler = reconciler
         self._destination = destination
         self._tell = tell
@@ -75,6 +73,6 @@ class Watchdog:
     def _is_silent(self) -> bool:
         if self._looked_at is None:
             return False
-        heard = select(inbox.c.id).where(inbox.c.account == self._key, inbox.c.received_at >= self._looked_at).limit(1)
+        heard = select(inbox.c.id).where(self._store.owns(inbox), inbox.c.received_at >= self._looked_at).limit(1)
         with self._store.read() as connection:
             return connection.execute(heard).first() is None

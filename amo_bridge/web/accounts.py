@@ -33,7 +33,7 @@ from amo_bridge.runtime.connection import known_account, known_timezone
 from amo_bridge.runtime.host import Application
 from amo_bridge.runtime.rehearsal_jobs import Rehearsals
 from amo_bridge.storage.accounts import known_key
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.web.auth.api_tokens import ApiTokens
 from amo_bridge.web.auth.audit import Audit
@@ -87,6 +87,11 @@ class AccountView:
         return found
 
     @property
+    def account_store(self) -> AccountStore:
+        """Its part of the store. Raises NotMet, StoreUnavailable."""
+        return AccountStore(self.store, self.key)
+
+    @property
     def is_known(self) -> bool:
         """Is there anything to show? Raises StoreUnavailable."""
         try:
@@ -101,11 +106,11 @@ class AccountView:
 
     @property
     def history(self) -> History:
-        return History(self.store, self.key)
+        return History(self.account_store)
 
     @property
     def upcoming(self) -> Upcoming:
-        return Upcoming(self.store, self.key, self.config.rules, self.clock)
+        return Upcoming(self.account_store, self.config.rules, self.clock)
 
     def existing(self, rule: Rule) -> list[ExistingDeal] | None:
         """The deals that are there, and what the rule would do about them, the most urgent first; None for a rule that
@@ -115,20 +120,20 @@ class AccountView:
             return None
         now = self.upcoming.now()
         rule_engine = RuleEngine.of(self.fit.config, known, FixedClock(now))
-        found = islice(ExistingDeals(self.store, self.key, rule_engine, now).of(rule), MOST_EXISTING)
+        found = islice(ExistingDeals(self.account_store, rule_engine, now).of(rule), MOST_EXISTING)
         return sorted(found, key=lambda deal: deal.urgency)
 
     @property
     def failures(self) -> DeadLetters:
-        return DeadLetters(self.store, self.key, self.clock)
+        return DeadLetters(self.account_store, self.clock)
 
     @property
     def violations(self) -> Violations:
-        return Violations(self.store, self.key, self.clock)
+        return Violations(self.account_store, self.clock)
 
     @property
     def rehearsals(self) -> Rehearsals:
-        return Rehearsals(self.store, self.key, self.clock)
+        return Rehearsals(self.account_store, self.clock)
 
     @property
     def crm_account(self) -> Account | None:
@@ -142,11 +147,11 @@ class AccountView:
 
     def health_snapshot(self) -> HealthSnapshot:
         """How it is doing, as the store tells; whether the bridge is at work or not."""
-        return HealthReader(self.store, self.key, self.config.account.url, self.clock).read()
+        return HealthReader(self.account_store, self.config.account.url, self.clock).read()
 
     @property
     def journal(self) -> Journal:
-        return Journal(self.store, self.key)
+        return Journal(self.account_store)
 
 
 class Accounts:

@@ -26,6 +26,7 @@ from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.host import Application
 from amo_bridge.runtime.worker import BIZON
 from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import LONGEST_BIZON_ID
 from amo_bridge.web.auth.rate_limit import network
 from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings
@@ -51,7 +52,7 @@ def bizon_blueprint(bridges: Callable[[], Iterable[AccountRuntime]]) -> Blueprin
             key = known_key(store, bridge.config.account.url)
             if key is None:
                 raise StoreUnavailable("мост ещё не знакомился с аккаунтом")
-            BizonReports(store, key, bridge.clock).report_ready(webinar_id)
+            BizonReports(AccountStore(store, key), bridge.clock).report_ready(webinar_id)
         except (StoreUnavailable, ConfigError, OSError) as error:
             log.error("report hook not accepted", error=str(error))
             return Response("мост не готов", 503, {"Retry-After": "60"}, content_type="text/plain; charset=utf-8")

@@ -29,7 +29,7 @@ from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
-from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.secrets import account_name, small_state
 from amo_bridge.storage.tables import bizon_reports, outbox
 from amo_bridge.webinars.bizon_client import BizonError
@@ -62,15 +62,14 @@ class Report:
 class BizonReports:
     """All methods raise StoreUnavailable."""
 
-    def __init__(self, store: Store, account: int, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
-        self._account = account
         self._clock = clock
 
     def report_ready(self, webinar_id: str) -> None:
         """Bizon365 says that the report is ready. One that is known already is fetched once all the same."""
         row = {
-            "account": self._account, "webinar_id": webinar_id, "state": "waiting", "heard_at": self._now,
+            "account": self._store.account_id, "webinar_id": webinar_id, "state": "waiting", "heard_at": self._now,
             "attempts": 0, "due_at": self._now, "trouble": "", "imports": "[]",
         }  # fmt: skip
         with self._store.write() as connection:
@@ -80,7 +79,7 @@ class BizonReports:
         """Fetch this one now, whatever became of it; without an id: all that wait or were given up. Are there any?"""
         table = bizon_reports.c
         which = table.state != "taken" if webinar_id is None else table.webinar_id == webinar_id
-        those = (table.account == self._account, which)
+        those = (table.account == self._store.account_id, which)
         again = {"state": "waiting", "attempts": 0, "due_at": self._now, "heard_at": self._now}
         with self._store.write() as connection:
             return connection.execute(update(bizon_reports).where(*those).values(again)).rowcount > 0
@@ -88,7 +87,7 @@ class BizonReports:
     def due(self) -> Report | None:
         """The next that is to be fetched now."""
         table = bizon_reports.c
-        mine = (table.account == self._account, table.state == "waiting", table.due_at <= self._now)
+        mine = (table.account == self._store.account_id, table.state == "waiting", table.due_at <= self._now)
         with self._store.read() as connection:
             row = connection.execute(select(bizon_reports).where(*mine).order_by(table.due_at).limit(1)).first()
         return _report(row) if row else None
@@ -106,13 +105,13 @@ class BizonReports:
 
     def all(self, most: int = 20) -> list[Report]:
         """Those told of last, newest first."""
-        mine = select(bizon_reports).where(bizon_reports.c.account == self._account)
+        mine = select(bizon_reports).where(self._store.owns(bizon_reports))
         with self._store.read() as connection:
             found = connection.execute(mine.order_by(bizon_reports.c.heard_at.desc()).limit(most))
             return [_report(row) for row in found]
 
     def _become(self, report: Report, **values: object) -> None:
-        mine = (bizon_reports.c.account == self._account, bizon_reports.c.webinar_id == report.webinar_id)
+        mine = (self._store.owns(bizon_reports), bizon_reports.c.webinar_id == report.webinar_id)
         with self._store.write() as connection:
             connection.execute(update(bizon_reports).where(*mine).values(values))
 
@@ -184,18 +183,17 @@ BEFORE = "этот отчёт уже загружен"
 class Taking:
     """``pages``: where the bridge's pages are, for the link; empty if that is not known."""
 
-    def __init__(self, store: Store, key: int, rule_engine: Callable[[], RuleEngine], clock: Clock, pages: str) -> None:
+    def __init__(self, store: AccountStore, rule_engine: Callable[[], RuleEngine], clock: Clock, pages: str) -> None:
         self._store = store
-        self._key = key
         self._rule_engine = rule_engine
         self._clock = clock
         self._pages = pages
-        self._reports = BizonReports(store, key, clock)
+        self._reports = BizonReports(store, clock)
 
     def take(self, report: Report, content: bytes) -> None:
         """Raises ExportError for a report that can't be used (yet), UnknownName, StoreUnavailable."""
         rule_engine = self._rule_engine()
-        drafting = DraftService(self._store, self._key, rule_engine.config, rule_engine.account, self._clock)
+        drafting = DraftService(self._store, rule_engine.config, rule_engine.account, self._clock)
         upload = Upload(f"{report.webinar_id}.json", content)
         before = drafting.memory.same_file(upload.digest, (*COUNTS, "draft"))
         if before is not None and drafting.book.get(before).made_by != MADE_BY:
@@ -215,7 +213,7 @@ class Taking:
         dry_run = self._rule_engine().config.bridge.dry_run
         if dry_run:
             return DRY
-        control = ImportService(self._store, self._key, drafting, dry_run=dry_run)
+        control = ImportService(self._store, drafting, dry_run=dry_run)
         for number in numbers:
             if drafting.book.get(number).state == "draft":
                 try:
@@ -240,7 +238,7 @@ class Taking:
             for body in bodies
         ]
         with self._store.write() as connection:
-            insert_new(connection, outbox, [row.row(self._key, now) for row in rows])
+            insert_new(connection, outbox, [row.row(self._store.account_id, now) for row in rows])
 
 
 # The worker's chore: reports that are due, one after the other.

@@ -35,7 +35,7 @@ from amo_bridge.channels.smtp import MailServer
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelDown
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import letters, outbox
 from amo_bridge.text.templates import Templates
 
@@ -67,7 +67,7 @@ class Desk:
         self.hands = clock()
         self.crm = ScriptedCrm(rows={DEALS: [deal_row()], CONTACTS: [contact(OLGA, "olga@client.example")]})
         self.public_url: str | None = "https://bridge.example"
-        self.memory = MailMemory(store, ACCOUNT, self.hands)
+        self.memory = MailMemory(AccountStore(store, ACCOUNT), self.hands)
 
     def rule_engine(self) -> RuleEngine:
         config = rule_engine().config
@@ -86,7 +86,7 @@ class Desk:
             ACCOUNT,
             self.hands,
         )
-        return ChannelSender(self.store, ACCOUNT, port, self.hands, self.hands).send()
+        return ChannelSender(AccountStore(self.store, ACCOUNT), port, self.hands, self.hands).send()
 
     def what_follows(self) -> list[tuple[str, str]]:
         with self.store.read() as connection:

@@ -17,7 +17,7 @@ from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.events import SeriesLetterDue
 from amo_bridge.events.codec import from_json
 from amo_bridge.rules.options import AllSeries, SeriesSpec
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events
 
 STAGE = list(agency().stage(BRIEF).key)
@@ -30,9 +30,9 @@ class Office:
         self.store = store
         self.hands = clock()
         self.letters(("30 minutes", "a"), ("3 d 12:00", "b"), ("5 d 12:00", "c"))
-        port = SeriesPort(SeriesLog(store, ACCOUNT), self.rule_engine, self.hands)
-        self.lane = ChannelSender(store, ACCOUNT, port, self.hands, self.hands)
-        self.chore = SeriesJob(store, ACCOUNT, self.rule_engine, self.hands, self.hands)
+        port = SeriesPort(SeriesLog(AccountStore(store, ACCOUNT)), self.rule_engine, self.hands)
+        self.lane = ChannelSender(AccountStore(store, ACCOUNT), port, self.hands, self.hands)
+        self.chore = SeriesJob(AccountStore(store, ACCOUNT), self.rule_engine, self.hands, self.hands)
 
     def letters(self, *told: tuple[str, str]) -> None:
         spec = {"letters": [{"after": after, "template": template} for after, template in told]}

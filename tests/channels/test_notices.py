@@ -26,7 +26,7 @@ from amo_bridge.engine.resolver import Resolver
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.rules.actions import Lack, Notify, RollBack
 from amo_bridge.rules.option_types import UserName
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 IVAN, ELENA = "Иван Петров", "Елена Орлова"
 URL = "https://agency.amocrm.ru/leads/detail/7"
@@ -58,7 +58,7 @@ class Office:
         server = MailServer(self.mail, "", timeout=5)
         bot = Bot(self.telegram, TOKEN)
         port = NoticePort(self.mail, server, bot, self.rule_engine, ACCOUNT, self.hands, self.hands)
-        self.lane = ChannelSender(store, ACCOUNT, port, self.hands, self.hands)
+        self.lane = ChannelSender(AccountStore(store, ACCOUNT), port, self.hands, self.hands)
 
     @property
     def channels(self) -> Channels:

@@ -20,7 +20,7 @@ from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelRefused, ChannelUncertain, CrmUncertain, StoreUnavailable
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import outbox
 
 DAY = timedelta(days=1)
@@ -116,7 +116,7 @@ def test_what_is_refused_waits_for_a_person_with_the_vendors_words(store: Store,
     port = ScriptedPort(ChannelRefused("550 нет такого ящика"))
     assert lane(store, port, hands).send() == 2
     assert (states(store), errors(store)[0]) == (["failed", "done"], "550 нет такого ящика")
-    (told,) = DeadLetters(store, ACCOUNT, hands).all()
+    (told,) = DeadLetters(AccountStore(store, ACCOUNT), hands).all()
     assert (told.name, told.what, told.error) == ("F1", "уведомление «раз»", "550 нет такого ящика")
 
 
@@ -128,7 +128,7 @@ def test_what_was_perhaps_sent_is_not_sent_again_until_a_person_says_so(store: S
     assert errors(store) == ["неизвестно, отправлено ли: связь прервалась после DATA"]
     hands.advance(DAY * 3)
     assert lane(store, port, hands).send() == 0
-    DeadLetters(store, ACCOUNT, hands).retry(["F1"], "Мария")
+    DeadLetters(AccountStore(store, ACCOUNT), hands).retry(["F1"], "Мария")
     assert lane(store, port, hands).send() == 1, "however old it is: a person wants it"
     assert (states(store), port.sent) == (["done"], ["раз"])
 
@@ -147,7 +147,7 @@ def test_where_a_second_one_does_no_harm_it_is_sent_again_a_few_times(store: Sto
 @pytest.mark.parametrize(("lost_answer", "state"), [("leave", "unknown"), ("repeat", "ready"), ("find", "doubt")])
 def test_what_was_under_way_when_the_bridge_died_is_in_doubt(store: Store, lost_answer: LostAnswer, state: str) -> None:
     notices(store, "раз")
-    dying = Outbox(store, ACCOUNT, clock())
+    dying = Outbox(AccountStore(store, ACCOUNT), clock())
     dying.sending(dying.take("ready", "notices"))
     port = ScriptedPort(lost_answer=lost_answer)
     assert lane(store, port).recover() == 1
@@ -209,9 +209,9 @@ def test_a_dead_vendor_is_asked_later_and_in_the_end_a_person_is(store: Store, h
 
 def test_amocrms_own_recovery_leaves_other_lanes_alone(store: Store) -> None:
     notices(store, "раз")
-    dying = Outbox(store, ACCOUNT, clock())
+    dying = Outbox(AccountStore(store, ACCOUNT), clock())
     dying.sending(dying.take("ready", "notices"))
-    assert Sender(store, ACCOUNT, ScriptedCrm(), CurrentRules(rule_engine()), URL, clock()).recover() == 0  # type: ignore[arg-type]
+    assert Sender(AccountStore(store, ACCOUNT), ScriptedCrm(), CurrentRules(rule_engine()), URL, clock()).recover() == 0  # type: ignore[arg-type]
     assert states(store) == ["sending"]
 
 
@@ -237,7 +237,7 @@ def test_what_could_not_go_out_for_a_day_is_not_sent_by_itself_any_more(store: S
     lane(store, port, hands).send()
     assert (states(store), port.sent) == (["failed"], [])
     assert errors(store) == ["не удалось отправить за 24 ч, теперь поздно: 450 ящик занят"]
-    DeadLetters(store, ACCOUNT, hands).retry(None, "Мария")
+    DeadLetters(AccountStore(store, ACCOUNT), hands).retry(None, "Мария")
     lane(store, port, hands).send()
     assert port.sent == ["раз"]
 
@@ -248,7 +248,7 @@ def test_what_follows_is_done_in_amocrm_once(store: Store) -> None:
     assert lane(store, ScriptedPort(Sent("письмо", then=(note,)))).send() == 1
     assert states(store) == ["done", "ready"]
     crm = ScriptedCrm()
-    Sender(store, ACCOUNT, crm, CurrentRules(rule_engine()), URL, clock()).send()  # type: ignore[arg-type]
+    Sender(AccountStore(store, ACCOUNT), crm, CurrentRules(rule_engine()), URL, clock()).send()  # type: ignore[arg-type]
     assert [path for _, path, _ in crm.written] == ["/api/v4/leads/notes"]
 
 
@@ -281,7 +281,7 @@ def test_lanes_do_not_wait_for_each_other(store: Store) -> None:
     with pytest.raises(ChannelDown):
         lane(store, port).send()
     assert lane(store, ScriptedPort()).send() == 1
-    assert Sender(store, ACCOUNT, ScriptedCrm(), CurrentRules(rule_engine()), URL, clock()).send() == 1  # type: ignore[arg-type]
+    assert Sender(AccountStore(store, ACCOUNT), ScriptedCrm(), CurrentRules(rule_engine()), URL, clock()).send() == 1  # type: ignore[arg-type]
     assert states(store) == ["ready", "done", "done"]
 
 
@@ -290,7 +290,7 @@ def test_a_notice_waits_for_the_roll_back_that_it_explains(store: Store) -> None
         store, Effect("patch_deal", 7, {"id": 7, "status_id": 1}, "возврат", rolls_back=True, then=(notice("почему"),))
     )
     assert lane(store, ScriptedPort()).send() == 0
-    Sender(store, ACCOUNT, ScriptedCrm(), CurrentRules(rule_engine()), URL, clock()).send()  # type: ignore[arg-type]
+    Sender(AccountStore(store, ACCOUNT), ScriptedCrm(), CurrentRules(rule_engine()), URL, clock()).send()  # type: ignore[arg-type]
     assert lane(store, ScriptedPort()).send() == 1
     assert states(store) == ["done", "done"]
 
@@ -301,4 +301,4 @@ def test_a_channel_without_a_vendor_says_plainly_that_nothing_was_sent(store: St
     assert lane(store, UnconnectedPort(kind.name)).send() == 1
     told = f"никуда не отправлено: канал «{kind.label}» не подключён"
     assert (states(store), errors(store)) == (["unsent"], [told])
-    assert Journal(store, ACCOUNT).of_deal(7) == [], "the journal's lines are written where it is decided"
+    assert Journal(AccountStore(store, ACCOUNT)).of_deal(7) == [], "the journal's lines are written where it is decided"

@@ -13,7 +13,7 @@ from amo_bridge.channels import sender as traffic_module
 from amo_bridge.channels.sender import ChannelWorkers
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.errors import ChannelDown, CrmUncertain, LeadLost
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_far_lane_says_what_it_is_waiting_out(store: Store, roads: list[Channe
 
 def test_what_was_under_way_when_the_bridge_died_is_looked_at_first(store: Store, roads: list[ChannelWorkers]) -> None:
     notices(store, "раз")
-    dying = Outbox(store, ACCOUNT, clock())
+    dying = Outbox(AccountStore(store, ACCOUNT), clock())
     dying.sending(dying.take("ready", "notices"))
     roads.append(ChannelWorkers([lane(store, far())]))
     roads[0].start()

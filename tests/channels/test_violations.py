@@ -13,18 +13,18 @@ from amo_bridge.channels.violations import ViolationPort
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.violations import NoSuchViolation, Violations
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 IVAN = "Иван Петров"
 
 
 def ledger(store: Store, account: int = ACCOUNT) -> Violations:
-    return Violations(store, account, clock(NOON + timedelta(days=2)))
+    return Violations(AccountStore(store, account), clock(NOON + timedelta(days=2)))
 
 
 def sent(store: Store) -> None:
     """The lane carries out what is queued."""
-    ChannelSender(store, ACCOUNT, ViolationPort(ledger(store), rule_engine), clock(), clock()).send()
+    ChannelSender(AccountStore(store, ACCOUNT), ViolationPort(ledger(store), rule_engine), clock(), clock()).send()
 
 
 def broken(

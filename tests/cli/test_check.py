@@ -16,7 +16,7 @@ from amo_bridge.config.loader import load
 from amo_bridge.crm.account import Account
 from amo_bridge.runtime.connection import account_client
 from amo_bridge.storage.accounts import KnownNames, key_of
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 Run = Callable[..., Result]
 
@@ -125,7 +125,7 @@ def test_what_was_renamed_is_told_and_written_into_the_file(connected: LocalCrm,
     account = Account.read(account_client(bridge, {"AMO_BRIDGE_TOKEN": TOKEN}))
     store = Store.at("", bridge.data_folder)
     store.prepare()
-    KnownNames(store, key_of(store, account, connected.url)).remember(fit(bridge, account).found)
+    KnownNames(AccountStore(store, key_of(store, account, connected.url))).remember(fit(bridge, account).found)
     store.close()
     stage = account.stage("Продажи / Бриф получен")
     answer = requests.patch(

@@ -16,7 +16,7 @@ from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
 from amo_bridge.engine.violations import Breach, Violations
 from amo_bridge.storage.accounts import known_key
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 Run = Callable[..., Result]
 IVAN, MARINA = "Иван Петров", "Марина Котова"
@@ -36,7 +36,7 @@ def ledger(connected: LocalCrm, config: Config, bridge: RunningBridge) -> None:
     key = known_key(store, connected.url)
     assert key is not None
     with store.write() as connection:
-        book = Violations(store, key, SystemClock())
+        book = Violations(AccountStore(store, key), SystemClock())
         book.record(connection, "a", breach(datetime(2026, 10, 31, 20, 59, tzinfo=UTC)))
         book.record(connection, "b", breach(datetime(2026, 10, 31, 21, 0, tzinfo=UTC)))
         book.record(connection, "c", breach(datetime(2026, 11, 15, tzinfo=UTC), MARINA, None))

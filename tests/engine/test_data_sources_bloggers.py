@@ -16,7 +16,7 @@ from amo_bridge.engine.data_sources import DealBloggers, SourceContext
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.rules.deal import NamedBlogger
 from amo_bridge.rules.service_lines import ServicesSection
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 NOON = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 KIND = "Классификация"
@@ -30,7 +30,7 @@ class Books:
         self.store.prepare()
         self.client = client_of(crm.url)
         self.account = Account.read(self.client)
-        self.index = ContactIndex(self.store, ACCOUNT)
+        self.index = ContactIndex(AccountStore(self.store, ACCOUNT))
 
     def know(self, number: int, name: str, kind: str = "блогер") -> None:
         field = self.account.field(KIND, "contacts").id

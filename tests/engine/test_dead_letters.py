@@ -13,18 +13,18 @@ from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import CrmRefused
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events, outbox
 
 REFUSAL = CrmRefused("Ответственный не найден", status=400, method="POST", path="/api/v4/tasks")
 
 
 def sender(store: Store, crm: ScriptedCrm) -> Sender:
-    return Sender(store, ACCOUNT, crm, CurrentRules(rule_engine()), URL, clock())  # type: ignore[arg-type]
+    return Sender(AccountStore(store, ACCOUNT), crm, CurrentRules(rule_engine()), URL, clock())  # type: ignore[arg-type]
 
 
 def failures(store: Store) -> DeadLetters:
-    return DeadLetters(store, ACCOUNT, clock())
+    return DeadLetters(AccountStore(store, ACCOUNT), clock())
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_what_hangs_on_it_can_be_dropped_alone(refused: Store) -> None:
 
 def test_the_journal_says_who_decided_and_what_the_refusal_was(refused: Store) -> None:
     failures(refused).drop(["F1"], "Мария")
-    told, _ = Journal(refused, ACCOUNT).of_deal(7)
+    told, _ = Journal(AccountStore(refused, ACCOUNT)).of_deal(7)
     assert (told.verdict, told.what, told.at) == ("dropped", "create_deal «Ромашка»", clock().now())
     assert "Мария" in told.reason
     assert "Ответственный не найден" in told.reason
@@ -144,4 +144,4 @@ def test_what_has_not_failed_is_not_touched(refused: Store) -> None:
 
 
 def test_another_accounts_failures_are_not_ours(refused: Store) -> None:
-    assert DeadLetters(refused, ACCOUNT + 1, clock()).all() == []
+    assert DeadLetters(AccountStore(refused, ACCOUNT + 1), clock()).all() == []

@@ -27,7 +27,7 @@ from amo_bridge.events import (
     Unrecognised,
 )
 from amo_bridge.events.codec import from_json
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events, inbox
 
 MOVED = b"leads[status][0][id]=7&leads[status][0][status_id]=142&leads[status][0][updated_at]=1795424400&account[id]=1"
@@ -53,8 +53,8 @@ def kept(store: Store) -> list[Event]:
 
 def test_each_body_is_decoded_once_and_stays_to_be_looked_at(store: Store) -> None:
     put(store, MOVED, b"leads[add][0][id]=8&leads[add][0][name]=%D0%A0&leads[add][0][created_at]=1795424401")
-    assert decode_new(store, ACCOUNT) == 2
-    assert decode_new(store, ACCOUNT) == 0
+    assert decode_new(AccountStore(store, ACCOUNT)) == 2
+    assert decode_new(AccountStore(store, ACCOUNT)) == 0
     assert [type(event) for event in kept(store)] == [DealMoved, DealAdded]
     with store.read() as connection:
         rows = connection.execute(select(inbox.c.state, inbox.c.body).order_by(inbox.c.id)).all()
@@ -79,21 +79,21 @@ def test_bulk_changes_let_hooks_in_after_each_body(store: Store, monkeypatch: py
         written.append(len(kept(store)) - before)
 
     monkeypatch.setattr(store, "write", counted)
-    assert decode_new(store, ACCOUNT) == 5
+    assert decode_new(AccountStore(store, ACCOUNT)) == 5
     assert written == [250, 250, 3], "and single ones together"
 
 
 def test_another_account_s_bodies_are_left_to_it(store: Store) -> None:
     put(store, MOVED, account=2)
-    assert decode_new(store, ACCOUNT) == 0
+    assert decode_new(AccountStore(store, ACCOUNT)) == 0
     assert kept(store) == []
 
 
 def test_a_hook_told_again_while_it_waits_is_one_event_and_a_later_change_another(store: Store) -> None:
     put(store, MOVED, MOVED, MOVED.replace(b"1795424400", b"1795424401"))
-    decode_new(store, ACCOUNT)
+    decode_new(AccountStore(store, ACCOUNT))
     put(store, MOVED)
-    assert decode_new(store, ACCOUNT) == 1
+    assert decode_new(AccountStore(store, ACCOUNT)) == 1
     assert len(kept(store)) == 2
 
 
@@ -118,7 +118,7 @@ def test_a_move_that_reconciliation_reads_again_is_the_same_row_of_amocrm_s_list
 
 def test_bytes_that_mean_nothing_are_kept_and_hinder_nobody(store: Store) -> None:
     put(store, b"\xff\x00", MOVED)
-    decode_new(store, ACCOUNT)
+    decode_new(AccountStore(store, ACCOUNT))
     unknown, moved = kept(store)
     assert isinstance(unknown, Unrecognised)
     assert isinstance(moved, DealMoved)

@@ -10,14 +10,14 @@ from sqlalchemy import insert, text, update
 from support.fakes import ACCOUNT, NOON, clock, effect, queue
 
 from amo_bridge.engine.event_queue import PendingWork
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events, inbox, outbox
 
 AN_HOUR = timedelta(hours=1)
 
 
 def has_work(store: Store, later: timedelta = timedelta(0), account: int = ACCOUNT) -> bool:
-    return PendingWork(store, account, clock(NOON + later)).has_work()
+    return PendingWork(AccountStore(store, account), clock(NOON + later)).has_work()
 
 
 def put(store: Store, table: object, **row: object) -> None:
@@ -73,7 +73,7 @@ def test_old_rows_are_not_read(tmp_path: Path) -> None:
     """Every queue is asked by the index of its open rows: what was done long ago costs nothing."""
     store = Store.in_folder(tmp_path)
     store.prepare()
-    question = PendingWork(store, ACCOUNT, clock()).question()
+    question = PendingWork(AccountStore(store, ACCOUNT), clock()).question()
     told = str(question.compile(store.engine, compile_kwargs={"literal_binds": True}))
     with store.read() as connection:
         plan = [row.detail for row in connection.execute(text(f"EXPLAIN QUERY PLAN {told}"))]

@@ -16,7 +16,7 @@ from amo_bridge.engine.scheduler import Scheduler
 from amo_bridge.engine.timers import Timers
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import MARK, Rule
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import timers
 from schedules.stage_ladder import StageLadder, stage_ladder
 
@@ -42,7 +42,7 @@ class Account:
 
     def switch(self, *, on: bool) -> None:
         self.timetable = timetable_of(ladder(self.existing, on), hands=self.hands)
-        self.clockwork = Scheduler(self.store, ACCOUNT, self.hands, clock())
+        self.clockwork = Scheduler(AccountStore(self.store, ACCOUNT), self.hands, clock())
         self.clockwork.begin(self.timetable)
         self.tick()
 
@@ -52,7 +52,7 @@ class Account:
     def comes(self, deal_id: int) -> None:
         copy = MirroredDeal(record(BRIEF, deal_id), self.hands.now())
         with self.store.write() as connection:
-            Mirror(self.store, ACCOUNT).put(connection, [copy], self.hands.now())
+            Mirror(AccountStore(self.store, ACCOUNT)).put(connection, [copy], self.hands.now())
             Timers(ACCOUNT).follow(connection, self.timetable, [copy])
 
     def wait(self, days: float) -> None:
@@ -62,7 +62,7 @@ class Account:
     def preview(self, existing: str | None = None) -> dict[int, list[tuple[str, str, float]]]:
         """Deal → its steps: name, what becomes of it, how many days after noon."""
         rule = ladder(existing or self.existing, enabled=False)
-        found = ExistingDeals(self.store, ACCOUNT, rule_engine_with(rule), self.hands.now()).of(rule)
+        found = ExistingDeals(AccountStore(self.store, ACCOUNT), rule_engine_with(rule), self.hands.now()).of(rule)
         plans = {deal.deal_id: deal.choices[existing or self.existing] for deal in found}
         return {
             number: [(one.step, one.fate, (one.due - NOON) / timedelta(days=1)) for one in steps]
@@ -189,7 +189,7 @@ def test_a_violation_that_a_step_would_write_down_is_told(store: Store) -> None:
     account.comes(1)
     account.wait(2)
     rule = ladder("catch up", enabled=False)
-    (deal,) = ExistingDeals(store, ACCOUNT, rule_engine_with(rule), account.hands.now()).of(rule)
+    (deal,) = ExistingDeals(AccountStore(store, ACCOUNT), rule_engine_with(rule), account.hands.now()).of(rule)
     first, second = deal.choices["catch up"]
     assert (first.violates, second.violates) == (True, False)
     assert first.to_json()["fate"] == "at once"
@@ -199,5 +199,5 @@ def test_deals_elsewhere_and_deleted_ones_are_not_told_of(store: Store) -> None:
     account = Account(store, "catch up")
     copies = [MirroredDeal(record(NEW, 1), at(0)), MirroredDeal(replace(record(BRIEF, 2), is_deleted=True), at(0))]
     with store.write() as connection:
-        Mirror(store, ACCOUNT).put(connection, copies, NOON)
+        Mirror(AccountStore(store, ACCOUNT)).put(connection, copies, NOON)
     assert account.preview() == {}

@@ -6,7 +6,7 @@ import pytest
 from support.fakes import ACCOUNT, LOST, MEETING, NEW, agency, clock, effect, on_stage, queue
 
 from amo_bridge.engine.gates import RollbackHistory
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 
 def put_back(store: Store, number: int, *, of: str = MEETING, deal: int = 7, rolls_back: bool = True) -> None:
@@ -25,5 +25,5 @@ def test_put_backs_from_this_stage_count_and_nothing_else_does(store: Store, tim
     put_back(store, 10, of=LOST)
     put_back(store, 11, deal=8)
     put_back(store, 12, rolls_back=False)
-    assert RollbackHistory(store, ACCOUNT, clock()).counter(7, agency().stage(MEETING).key)() == times
-    assert RollbackHistory(store, ACCOUNT + 1, clock()).counter(7, agency().stage(MEETING).key)() == 0
+    assert RollbackHistory(AccountStore(store, ACCOUNT), clock()).counter(7, agency().stage(MEETING).key)() == times
+    assert RollbackHistory(AccountStore(store, ACCOUNT + 1), clock()).counter(7, agency().stage(MEETING).key)() == 0

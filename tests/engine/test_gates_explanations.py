@@ -22,7 +22,7 @@ from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.rules.actions import Lack, RollBack, Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule
-from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.database import AccountStore, Store, insert_new
 from amo_bridge.storage.tables import made
 
 NEW_KEY, MEETING_KEY, LOST_KEY = (agency().stage(title).key for title in (NEW, MEETING, LOST))
@@ -179,9 +179,9 @@ def test_open_explanations_are_found_and_nothing_else_is(store: Store) -> None:
     task(store, 4, OF_MEETING, known=False)
     task(store, 5, "again")
     task(store, 6, OF_NEW)
-    look = RollbackHistory(store, ACCOUNT, clock()).explanations(7)
+    look = RollbackHistory(AccountStore(store, ACCOUNT), clock()).explanations(7)
     assert look() == [
         Explanation(1, "gate.one", OF_MEETING, "почему", 4),
         Explanation(6, "gate.one", OF_NEW, "почему", 4),
     ]
-    assert RollbackHistory(store, ACCOUNT + 1, clock()).explanations(7)() == []
+    assert RollbackHistory(AccountStore(store, ACCOUNT + 1), clock()).explanations(7)() == []

@@ -15,7 +15,7 @@ from support.running_bridge import wait_until
 from amo_bridge.engine import inbox as inbox_module
 from amo_bridge.engine.inbox import Inbox
 from amo_bridge.errors import StoreUnavailable
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import inbox
 
 
@@ -26,7 +26,7 @@ def rung() -> list[str]:
 
 @pytest.fixture
 def door(store: Store, rung: list[str]) -> Iterator[Inbox]:
-    opened = Inbox(store, ACCOUNT, clock(), lambda: rung.append("ding"))
+    opened = Inbox(AccountStore(store, ACCOUNT), clock(), lambda: rung.append("ding"))
     yield opened
     opened.close()
 

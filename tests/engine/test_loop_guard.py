@@ -15,7 +15,7 @@ from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
 from amo_bridge.engine.loop_guard import LoopGuard
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 MOST = 3
 
@@ -41,7 +41,7 @@ def case_of(deal_id: int = 7) -> EvaluationContext:
 
 
 def acted(store: Store, clock: FixedClock, times: int, deal_id: int = 7, name: str = "rule") -> None:
-    outbox = Outbox(store, ACCOUNT, clock)
+    outbox = Outbox(AccountStore(store, ACCOUNT), clock)
     with store.write() as connection:
         for number in range(times):
             outbox.add(connection, number, acts(number, deal_id, name))
@@ -71,7 +71,7 @@ def test_at_the_limit_it_is_held_back_and_the_head_is_told(store: Store, clock: 
 
 def test_the_head_is_told_once_an_hour(store: Store, clock: FixedClock) -> None:
     acted(store, clock, MOST)
-    outbox = Outbox(store, ACCOUNT, clock)
+    outbox = Outbox(AccountStore(store, ACCOUNT), clock)
     with store.write() as connection:
         new = [outbox.add(connection, 100 + n, held(connection, clock, acts(100 + n))) for n in range(3)]
     assert new == [1, 0, 0]

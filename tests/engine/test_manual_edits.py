@@ -9,7 +9,7 @@ from support.fakes import ACCOUNT, agency, clock
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.manual_edits import BY_PERSON, ManualEdit, ManualEdits
 from amo_bridge.engine.outbox import Outbox
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import outbox
 
 FIELD = agency().field("Услуги")
@@ -17,16 +17,16 @@ FIELD = agency().field("Услуги")
 
 @pytest.fixture
 def page(store: Store) -> ManualEdits:
-    return ManualEdits(store, ACCOUNT, clock(), "services")
+    return ManualEdits(AccountStore(store, ACCOUNT), clock(), "services")
 
 
 def test_it_waits_in_the_outbox_and_stands_in_the_journal(store: Store, page: ManualEdits) -> None:
     page.fill(7, FIELD, "Бузова", "Анна")
-    (row,) = Outbox(store, ACCOUNT, clock()).take("ready")
+    (row,) = Outbox(AccountStore(store, ACCOUNT), clock()).take("ready")
     assert (row.kind, row.deal_id) == ("patch_deal", 7)
     assert row.body["custom_fields_values"] == [{"field_id": FIELD.id, "values": [{"value": "Бузова"}]}]
     assert row.payload[BY_PERSON]
-    (entry,) = Journal(store, ACCOUNT).of_deal(7)
+    (entry,) = Journal(AccountStore(store, ACCOUNT)).of_deal(7)
     assert entry.reason == "Анна: поле «Услуги» сохранено"
 
 

@@ -9,12 +9,12 @@ from support.fakes import ACCOUNT, NOON, URL, clock, effect, queue
 
 from amo_bridge.engine.metrics import HealthReader, HealthSnapshot
 from amo_bridge.storage.accounts import CLOCK_AHEAD, RECONCILED_AT, Cursors
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import budgets, deals, events, inbox, outbox, timers
 
 
 def read(store: Store, seconds_later: float = 0) -> HealthSnapshot:
-    return HealthReader(store, ACCOUNT, URL, clock(NOON + timedelta(seconds=seconds_later))).read()
+    return HealthReader(AccountStore(store, ACCOUNT), URL, clock(NOON + timedelta(seconds=seconds_later))).read()
 
 
 def add_hook(store: Store, state: str, account: int = ACCOUNT) -> None:
@@ -87,7 +87,7 @@ def test_steps_to_come_are_counted_and_those_that_should_have_fired_apart(store:
 def test_steps_are_overdue_by_amocrm_s_clock(store: Store) -> None:
     with store.write() as connection:
         connection.execute(insert(timers).values(timer("in an hour", 3600)))
-        Cursors(store, ACCOUNT).write(connection, CLOCK_AHEAD, 7200.0)
+        Cursors(AccountStore(store, ACCOUNT)).write(connection, CLOCK_AHEAD, 7200.0)
     assert read(store).timers_overdue == 1
 
 
@@ -100,7 +100,9 @@ def timer(step: str, seconds: float) -> dict[str, object]:
 def test_how_long_ago_hooks_came_and_amocrm_was_compared(store: Store) -> None:
     add_hook(store, "decoded")
     with store.write() as connection:
-        Cursors(store, ACCOUNT).write(connection, RECONCILED_AT, (NOON + timedelta(seconds=10)).timestamp())
+        Cursors(AccountStore(store, ACCOUNT)).write(
+            connection, RECONCILED_AT, (NOON + timedelta(seconds=10)).timestamp()
+        )
     vitals = read(store, 40)
     assert (vitals.last_hook_age, vitals.reconcile_age) == (40.0, 30.0)
 

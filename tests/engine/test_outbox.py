@@ -13,7 +13,7 @@ from support.fakes import ACCOUNT, NOON, at, clock, effect, errors, queue, state
 from amo_bridge.clock import FixedClock
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.outbox import Outbox, Sendable
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import OPEN_STATES, outbox
 
 
@@ -24,7 +24,7 @@ def hands() -> FixedClock:
 
 @pytest.fixture
 def box(store: Store, hands: FixedClock) -> Outbox:
-    return Outbox(store, ACCOUNT, hands)
+    return Outbox(AccountStore(store, ACCOUNT), hands)
 
 
 def words(rows: list[Sendable]) -> list[str]:
@@ -174,7 +174,7 @@ def test_what_was_made_is_remembered_with_its_rule_and_mark(store: Store, box: O
     assert box.taken_ids("create_task", [*range(2000), 55]) == {55}
     assert box.taken_ids("create_task", [54]) == set()
     assert box.taken_ids("patch_deal", [7]) == set()
-    assert Outbox(store, ACCOUNT + 1, clock()).taken_ids("create_task", [55]) == set()
+    assert Outbox(AccountStore(store, ACCOUNT + 1), clock()).taken_ids("create_task", [55]) == set()
 
 
 def test_a_row_tells_when_it_was_decided_sent_and_done(store: Store, box: Outbox, hands: FixedClock) -> None:

@@ -46,7 +46,7 @@ from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.actions import AddNote, CreateTask, MoveDeal, SendLetter, Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events, made, outbox
 
 DEALS, TASKS = "/api/v4/leads", "/api/v4/tasks"
@@ -78,11 +78,10 @@ class World:
         self.store = store
         self.crm = ScriptedCrm(rows={DEALS: [], TASKS: []})
         self.hands = hands
-        self.mirror = Mirror(store, ACCOUNT)
+        self.mirror = Mirror(AccountStore(store, ACCOUNT))
         self.rules = CurrentRules(rule_engine_with(ON_MOVES))
         self.planner = EventProcessor(
-            store,
-            ACCOUNT,
+            AccountStore(store, ACCOUNT),
             self.crm,
             self.rules,
             hands,
@@ -118,7 +117,7 @@ class World:
             connection.execute(update(outbox).values(state="done"))
 
     def journal(self, deal_id: int = 7) -> list[Entry]:
-        return Journal(self.store, ACCOUNT).of_deal(deal_id)
+        return Journal(AccountStore(self.store, ACCOUNT)).of_deal(deal_id)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.actions import Action, Skip
 from amo_bridge.rules.deal import Deal
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 ANNA, BLOGGER = 70, 71
 DEALS, CONTACTS = "/api/v4/leads", "/api/v4/contacts"
@@ -59,15 +59,17 @@ class Office:
         self.store = store
         self.crm = ScriptedCrm(rows={DEALS: [], CONTACTS: []})
         listens = rule_engine_with(rule(hears, "listens", CallLogged))
-        keeper = ContactRefresher(store, ACCOUNT, self.crm, clock(), filter_enabled=True)  # type: ignore[arg-type]
+        keeper = ContactRefresher(AccountStore(store, ACCOUNT), self.crm, clock(), filter_enabled=True)  # type: ignore[arg-type]
         self.rules = CurrentRules(listens)
-        self.planner = EventProcessor(store, ACCOUNT, self.crm, self.rules, clock(), keeper)  # type: ignore[arg-type]
+        self.planner = EventProcessor(AccountStore(store, ACCOUNT), self.crm, self.rules, clock(), keeper)  # type: ignore[arg-type]
 
     def has(self, *deals: DealRecord, unknown: Sequence[DealRecord] = ()) -> None:
         """amoCRM has them all; the mirror knows those that are not ``unknown``."""
         self.crm.rows[DEALS] = [api_row(deal) for deal in (*deals, *unknown)]
         with self.store.write() as connection:
-            Mirror(self.store, ACCOUNT).put(connection, [MirroredDeal(deal, NOON) for deal in deals], NOON)
+            Mirror(AccountStore(self.store, ACCOUNT)).put(
+                connection, [MirroredDeal(deal, NOON) for deal in deals], NOON
+            )
 
     def shows(self, *deals: int) -> None:
         """What amoCRM answers when it is asked for these alone."""
@@ -76,7 +78,7 @@ class Office:
     def knows(self, contact: int, *deals: int) -> None:
         with self.store.write() as connection:
             one = MirroredContact(id=contact, name="Анна", deal_ids=deals, updated_at=NOON)
-            ContactIndex(self.store, ACCOUNT).put(connection, [one], NOON)
+            ContactIndex(AccountStore(self.store, ACCOUNT)).put(connection, [one], NOON)
 
     def told(self, *heard: Event) -> None:
         with self.store.write() as connection:
@@ -86,7 +88,7 @@ class Office:
 
     def heard_on(self, *deals: int) -> Mapping[int, list[str]]:
         """Deal → what the rule said there."""
-        journal = Journal(self.store, ACCOUNT)
+        journal = Journal(AccountStore(self.store, ACCOUNT))
         return {deal: [row.reason for row in journal.of_deal(deal) if row.rule] for deal in deals}
 
 
@@ -120,7 +122,7 @@ def test_a_deal_that_the_mirror_has_not_met_is_judged_by_a_fresh_read(
     office.has(unknown=[deal])
     office.knows(ANNA, 7)
     office.told(call())
-    rows = Journal(office.store, ACCOUNT).of_deal(7)
+    rows = Journal(AccountStore(office.store, ACCOUNT)).of_deal(7)
     assert [row.reason for row in rows if row.reason] == [says]
     assert rows[0].what == "исходящий звонок, 0 с (на карточке контакта)"
 

@@ -33,7 +33,7 @@ from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import CrmRefused
 from amo_bridge.events import DealMoved, Event
 from amo_bridge.rules.deal import Deal
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 Lines = list[MutableMapping[str, Any]]
 
@@ -52,7 +52,7 @@ def line(lines: Lines, words: str) -> MutableMapping[str, Any]:
 
 
 def sender(store: Store, crm: ScriptedCrm) -> Sender:
-    return Sender(store, ACCOUNT, crm, CurrentRules(rule_engine()), URL, clock())  # type: ignore[arg-type]
+    return Sender(AccountStore(store, ACCOUNT), crm, CurrentRules(rule_engine()), URL, clock())  # type: ignore[arg-type]
 
 
 def test_a_rule_that_breaks_names_itself_its_deal_and_its_event(store: Store, lines: Lines) -> None:
@@ -65,7 +65,7 @@ def test_a_rule_that_breaks_names_itself_its_deal_and_its_event(store: Store, li
         add_events(connection, ACCOUNT, [told], NOON.timestamp())
     crm = ScriptedCrm(rows={"/api/v4/leads": [api_row(moved)]})
     judge = rule_engine_with(rule(breaks, "breaking", DealMoved))  # type: ignore[arg-type]
-    EventProcessor(store, ACCOUNT, crm, CurrentRules(judge), clock(), nobody(store, crm)).process()  # type: ignore[arg-type]
+    EventProcessor(AccountStore(store, ACCOUNT), crm, CurrentRules(judge), clock(), nobody(store, crm)).process()  # type: ignore[arg-type]
     logged = line(lines, "rule failed")
     assert (logged["rule"], logged["deal"], logged["event_id"]) == ("breaking.one", 7, 1)
     assert "nothing here" in logged["error"]

@@ -11,7 +11,7 @@ from support.fakes import ACCOUNT, NOON, clock, states
 from amo_bridge.config.model import BridgeSection
 from amo_bridge.engine import retention
 from amo_bridge.engine.retention import Retention, RetentionJob
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import (
     events,
     inbox,
@@ -60,7 +60,7 @@ def left(store: Store, column: object) -> list[object]:
 
 def tidy(store: Store, days_later: float = 0) -> dict[str, int]:
     deleted: dict[str, int] = {}
-    for table, rows in Retention(store, ACCOUNT, clock(NOON + timedelta(days=days_later)), KEEP).tidy():
+    for table, rows in Retention(AccountStore(store, ACCOUNT), clock(NOON + timedelta(days=days_later)), KEEP).tidy():
         deleted[table] = deleted.get(table, 0) + rows
     return deleted
 
@@ -126,7 +126,7 @@ def test_many_rows_go_in_small_portions(store: Store, monkeypatch: pytest.Monkey
     monkeypatch.setattr(retention, "BATCH_SIZE", 3)
     for number in range(10):
         event(store, f"k{number}", 30, state="failed" if number < 4 else "done")
-    portions = [rows for _, rows in Retention(store, ACCOUNT, clock(), KEEP).tidy()]
+    portions = [rows for _, rows in Retention(AccountStore(store, ACCOUNT), clock(), KEEP).tidy()]
     assert sum(portions) == 6
     assert max(portions) <= 3
     assert left(store, events.c.key) == ["k0", "k1", "k2", "k3"]
@@ -136,7 +136,7 @@ def test_the_chore_is_done_once_a_day(store: Store) -> None:
     asked: list[None] = []
     hook(store, 30)
     now = clock()
-    chore = RetentionJob(Retention(store, ACCOUNT, now, KEEP), lambda: asked.append(None))
+    chore = RetentionJob(Retention(AccountStore(store, ACCOUNT), now, KEEP), lambda: asked.append(None))
     chore.run()
     assert left(store, inbox.c.id) == []
     hook(store, 30)
@@ -155,7 +155,7 @@ def test_a_long_chore_lets_hooks_through_between_its_portions(store: Store, monk
     for number in range(5):
         event(store, f"k{number}", 30)
     asked: list[None] = []
-    chore = RetentionJob(Retention(store, ACCOUNT, clock(), KEEP), lambda: asked.append(None))
+    chore = RetentionJob(Retention(AccountStore(store, ACCOUNT), clock(), KEEP), lambda: asked.append(None))
     chore.run()
     assert (len(left(store, events.c.id)), len(asked)) == (3, 1)
     chore.run()

@@ -12,7 +12,7 @@ from support.timer_player import Clockmaker, ladder, on
 from amo_bridge.config.model import BridgeSection
 from amo_bridge.engine import retention
 from amo_bridge.engine.retention import Retention
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import deals, events
 
 KEEP = BridgeSection(keep_journal=timedelta(days=90), keep_hooks=timedelta(days=14))
@@ -33,7 +33,7 @@ def maker(store: Store) -> Clockmaker:
 
 def tidy(maker: Clockmaker, days: float = 100) -> int:
     maker.hands.advance(timedelta(days=days))
-    told = Retention(maker.store, ACCOUNT, maker.hands, KEEP, lambda: maker.timetable).tidy()
+    told = Retention(AccountStore(maker.store, ACCOUNT), maker.hands, KEEP, lambda: maker.timetable).tidy()
     return sum(rows for table, rows in told if table == "timers")
 
 
@@ -88,6 +88,6 @@ def test_without_a_timetable_they_stay(maker: Clockmaker) -> None:
     """``amo-bridge tidy`` works beside the bridge and knows none."""
     maker.sees(on(MEETING, 7, since=A_DAY_LATER))
     maker.hands.advance(timedelta(days=100))
-    tables = {table for table, _ in Retention(maker.store, ACCOUNT, maker.hands, KEEP).tidy()}
+    tables = {table for table, _ in Retention(AccountStore(maker.store, ACCOUNT), maker.hands, KEEP).tidy()}
     assert "timers" not in tables
     assert fired(maker) == [7, 8, 9]

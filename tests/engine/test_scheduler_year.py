@@ -25,7 +25,7 @@ from amo_bridge.engine.timetable import Timetable
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.registry import shipped
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -64,7 +64,7 @@ class Year:
         self.store = store
         self.chance = random.Random(seed)
         self.hands = clock(BEGIN)
-        self.mirror = Mirror(store, ACCOUNT)
+        self.mirror = Mirror(AccountStore(store, ACCOUNT))
         self.copies = {
             number: MirroredDeal(record(NEW, number, updated_at=BEGIN, created_at=BEGIN), BEGIN)
             for number in range(1, DEALS + 1)
@@ -77,7 +77,7 @@ class Year:
         options = CalendarOptions(timezone="Europe/Berlin")
         viewer = replace_zone(rule_engine().viewer)
         self.table = Timetable(RULES, viewer, options.calendar(""), options, self.hands)
-        self.clockwork = Scheduler(self.store, ACCOUNT, self.hands, clock())
+        self.clockwork = Scheduler(AccountStore(self.store, ACCOUNT), self.hands, clock())
         self.clockwork.begin(self.table)
 
     def lives(self) -> None:

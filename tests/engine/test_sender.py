@@ -44,7 +44,7 @@ from amo_bridge.errors import (
     CrmUnpaid,
 )
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events
 
 SETTLE = 15.0
@@ -59,7 +59,7 @@ def hands() -> FixedClock:
 @pytest.fixture
 def sender_of(store: Store, hands: FixedClock) -> Callable[[ScriptedCrm], Sender]:
     def make(crm: ScriptedCrm) -> Sender:
-        return Sender(store, ACCOUNT, crm, CurrentRules(rule_engine()), URL, hands, settle=SETTLE)  # type: ignore[arg-type]
+        return Sender(AccountStore(store, ACCOUNT), crm, CurrentRules(rule_engine()), URL, hands, settle=SETTLE)  # type: ignore[arg-type]
 
     return make
 
@@ -180,7 +180,7 @@ def test_a_lost_answer_is_looked_for_when_it_must_have_landed(
     assert sender.send() == 1
     assert crm.asked == [("POST", TASKS), ("GET", TASKS)]
     assert states(store) == ["done"]
-    assert Outbox(store, ACCOUNT, hands).taken_ids("create_task", [555]) == {555}
+    assert Outbox(AccountStore(store, ACCOUNT), hands).taken_ids("create_task", [555]) == {555}
 
 
 @pytest.mark.parametrize("trouble", LOST_ANSWERS)
@@ -330,7 +330,7 @@ def test_after_a_crash_between_sending_and_writing_down_the_effect_is_found(
 ) -> None:
     wanted = effect(not_before=NOON.timestamp())
     queue(store, wanted)
-    box = Outbox(store, ACCOUNT, hands)
+    box = Outbox(AccountStore(store, ACCOUNT), hands)
     box.sending(box.take("ready"))
 
     crm = ScriptedCrm(rows={TASKS: [shown(wanted)]})
@@ -405,7 +405,7 @@ def test_a_move_of_ours_is_told_to_the_rules_even_if_no_hook_comes(store: Store,
 def test_a_roll_back_is_no_news_and_a_person_s_change_meanwhile_still_is(
     store: Store, sender_of: Make, hands: FixedClock
 ) -> None:
-    mirror = Mirror(store, ACCOUNT)
+    mirror = Mirror(AccountStore(store, ACCOUNT))
     with store.write() as connection:
         mirror.put(connection, [MirroredDeal(record(MEETING, seconds=0), NOON)], NOON)
     queue(store, move(NEW, MEETING, back=True))

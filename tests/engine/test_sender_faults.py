@@ -18,7 +18,7 @@ from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.sender import Sender
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 MANAGER = "Иван Петров"
 
@@ -40,7 +40,7 @@ def deal(office: CrmUser) -> int:
 def sender(sandbox: LocalCrm, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sender:
     monkeypatch.setattr(retry, "FIRST", 0.0)
     rules = CurrentRules(RuleEngine.of(config_for(sandbox.url, tmp_path), agency(), SystemClock()))
-    return Sender(store, ACCOUNT, client_of(sandbox.url), rules, sandbox.url, SystemClock(), settle=0.0)
+    return Sender(AccountStore(store, ACCOUNT), client_of(sandbox.url), rules, sandbox.url, SystemClock(), settle=0.0)
 
 
 def send_all(sender: Sender) -> None:

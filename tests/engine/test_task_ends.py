@@ -37,7 +37,7 @@ from amo_bridge.rules.actions import (
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Options, Rule
 from amo_bridge.rules.registry import shipped
-from amo_bridge.storage.database import Store, insert_new
+from amo_bridge.storage.database import AccountStore, Store, insert_new
 from amo_bridge.storage.tables import made
 
 RULES_PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
@@ -323,7 +323,7 @@ def filled_store(store: Store) -> Store:
 
 
 def test_open_tasks_with_an_end_are_read_for_many_deals_at_once(filled_store: Store) -> None:
-    found = EndingTasks.read(filled_store, ACCOUNT, [7, 8, 9])
+    found = EndingTasks.read(AccountStore(filled_store, ACCOUNT), [7, 8, 9])
     assert {deal: [task.task_id for task in found.of(deal)] for deal in (7, 8, 9)} == {7: [1, 10], 8: [4], 9: [6]}
     assert found.of(8)[0] == EndingTask(4, "rule.two", DEAL)
 
@@ -342,5 +342,5 @@ def test_a_task_on_another_deal_ends_with_that_deal() -> None:
 def test_what_the_bridge_has_closed_is_not_closed_again_before_the_mirror_knows(filled_store: Store) -> None:
     with filled_store.write() as connection:
         forget_ends(connection, ACCOUNT, [1])
-    found = EndingTasks.read(filled_store, ACCOUNT, [7, 8])
+    found = EndingTasks.read(AccountStore(filled_store, ACCOUNT), [7, 8])
     assert [[task.task_id for task in found.of(deal)] for deal in (7, 8)] == [[10], [4]]

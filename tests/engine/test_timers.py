@@ -42,7 +42,7 @@ from amo_bridge.events import DealDeleted, DealMoved
 from amo_bridge.mirror.deals import MirroredDeal
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Options, Step, Times
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import cursors, deals, events, journal, schedules, timers
 
 
@@ -255,7 +255,7 @@ def test_a_step_is_judged_on_a_fresh_read_and_journaled(store: Store) -> None:
     crm = ScriptedCrm(rows={"/api/v4/leads": [api_row(record(BRIEF))]})
     hands = clock(NOON + timedelta(days=1))
     planner = EventProcessor(
-        store, ACCOUNT, crm, CurrentRules(rule_engine_with(scheduled(ladder))), hands, nobody(store, crm)
+        AccountStore(store, ACCOUNT), crm, CurrentRules(rule_engine_with(scheduled(ladder))), hands, nobody(store, crm)
     )  # type: ignore[arg-type]
     assert planner.process() == 1
     assert crm.asked == [("GET", "/api/v4/leads/7")]
@@ -271,7 +271,11 @@ def test_a_step_of_a_rule_that_is_off_by_now_is_done_by_nobody(store: Store) -> 
     maker.ticks()
     crm = ScriptedCrm()
     planner = EventProcessor(
-        store, ACCOUNT, crm, CurrentRules(rule_engine_with(scheduled(ladder, "other"))), clock(), nobody(store, crm)
+        AccountStore(store, ACCOUNT),
+        crm,
+        CurrentRules(rule_engine_with(scheduled(ladder, "other"))),
+        clock(),
+        nobody(store, crm),
     )  # type: ignore[arg-type]
     assert planner.process() == 1
     assert crm.asked == []
@@ -282,7 +286,11 @@ def test_moving_and_deleting_plan_and_forget(store: Store) -> None:
     maker = Clockmaker(store)
     crm = ScriptedCrm(rows={"/api/v4/leads": [api_row(record(BRIEF))]})
     planner = EventProcessor(
-        store, ACCOUNT, crm, CurrentRules(rule_engine_with(scheduled(ladder))), clock(), nobody(store, crm)
+        AccountStore(store, ACCOUNT),
+        crm,
+        CurrentRules(rule_engine_with(scheduled(ladder))),
+        clock(),
+        nobody(store, crm),
     )  # type: ignore[arg-type]
     _hears(store, DealMoved(at=NOON, deal_id=7, **on_stage(BRIEF)))
     planner.process()

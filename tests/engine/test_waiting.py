@@ -21,7 +21,7 @@ from amo_bridge.events import DealUpdated, Event, FieldChanged, FileAttached, St
 from amo_bridge.rules.actions import Action, CreateTask, Skip, Waiting
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 FILE = FileAttached(at=NOON - timedelta(days=9), note_id=5, entity_type="deal", entity_id=7, file_name="Договор.pdf")
 STAGE = agency().stage(MEETING).key
@@ -113,11 +113,11 @@ def put(waiting: WaitingEvents, store: Store, event: Event, rule_name: str = "wa
 
 
 def test_what_waits_is_kept_as_it_was(store: Store) -> None:
-    waiting = WaitingEvents(store, ACCOUNT)
+    waiting = WaitingEvents(AccountStore(store, ACCOUNT))
     put(waiting, store, FILE, event_key="note:5", done_slots={"1"})
     (one,) = waiting.of([7])[7]
     assert (one.event, one.event_key, one.stage, one.done_slots) == (FILE, "note:5", STAGE, {"1"})
-    assert waiting.of([8]) == WaitingEvents(store, ACCOUNT + 1).of([7]) == {}
+    assert waiting.of([8]) == WaitingEvents(AccountStore(store, ACCOUNT + 1)).of([7]) == {}
 
 
 ENTERED = StageEntered(at=NOON, deal_id=7, stage=STAGE)
@@ -138,7 +138,7 @@ DATE = FieldChanged(at=NOON, deal_id=7, field_name="Дата", new="1")
     ],
 )
 def test_of_events_about_one_thing_the_newest_waits(store: Store, first: Event, second: Event, count: int) -> None:
-    waiting = WaitingEvents(store, ACCOUNT)
+    waiting = WaitingEvents(AccountStore(store, ACCOUNT))
     put(waiting, store, first)
     put(waiting, store, second)
     put(waiting, store, first, "another.one")
@@ -148,7 +148,7 @@ def test_of_events_about_one_thing_the_newest_waits(store: Store, first: Event, 
 
 
 def test_what_was_acted_on_or_lies_on_a_deleted_deal_is_gone(store: Store) -> None:
-    waiting = WaitingEvents(store, ACCOUNT)
+    waiting = WaitingEvents(AccountStore(store, ACCOUNT))
     put(waiting, store, FILE)
     put(waiting, store, ENTERED)
     first, second = waiting.of([7])[7]

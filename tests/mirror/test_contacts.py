@@ -11,7 +11,7 @@ from support.fakes import ACCOUNT, NOON, at
 from amo_bridge.crm.records import ContactRecord
 from amo_bridge.events import ClientUpdated, FieldValue
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 KIND = 77
 
@@ -21,7 +21,7 @@ def contact(number: int, name: str, **more: Any) -> MirroredContact:
 
 
 def keep(store: Store, *some: MirroredContact) -> ContactIndex:
-    index = ContactIndex(store, ACCOUNT)
+    index = ContactIndex(AccountStore(store, ACCOUNT))
     with store.write() as connection:
         index.put(connection, some, NOON)
     return index
@@ -67,7 +67,7 @@ def test_what_is_kept_comes_back_as_it_was(store: Store) -> None:
     index = keep(store, whole, bare)
     assert index.get([1, 2, 3]) == {1: whole, 2: bare}
     assert index.count() == 2
-    assert ContactIndex(store, ACCOUNT + 1).get([1, 2]) == {}
+    assert ContactIndex(AccountStore(store, ACCOUNT + 1)).get([1, 2]) == {}
 
 
 def test_a_phone_is_found_however_it_is_typed(store: Store) -> None:
@@ -76,7 +76,7 @@ def test_a_phone_is_found_however_it_is_typed(store: Store) -> None:
     index = keep(store, anna, twin, contact(3, "Борис", phones=("+79160000000",)))
     found = index.by_phones(["8 (916) 123-45-67", "+7 495 123 45 67", "+79169999999", "нет"])
     assert found == {"8 (916) 123-45-67": (anna, twin), "+7 495 123 45 67": (twin,)}
-    assert ContactIndex(store, ACCOUNT + 1).by_phones(["89161234567"]) == {}
+    assert ContactIndex(AccountStore(store, ACCOUNT + 1)).by_phones(["89161234567"]) == {}
 
 
 def test_a_mail_is_found_whatever_the_letter_case(store: Store) -> None:

@@ -18,7 +18,7 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.events import DealAdded, DealMoved, DealReported, DealUpdated, FieldValue, PipelineTriggerFired
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import deals
 
 DEADLINE = agency().field("Дата дедлайна").id
@@ -115,18 +115,18 @@ def test_a_hook_about_what_was_just_read_needs_no_second_read(
 
 
 def test_copies_come_back_as_they_were(store: Store) -> None:
-    mirror = Mirror(store, ACCOUNT)
+    mirror = Mirror(AccountStore(store, ACCOUNT))
     copies = [MirroredDeal(replace(SEEN, id=number), at(number)) for number in range(1, 1201)]
     with store.write() as connection:
         mirror.put(connection, copies, NOON)
     assert mirror.count() == 1200
     found = mirror.get(range(1, 2000))
     assert [found[number] for number in range(1, 1201)] == copies
-    assert Mirror(store, ACCOUNT + 1).get([1]) == {}
+    assert Mirror(AccountStore(store, ACCOUNT + 1)).get([1]) == {}
 
 
 def test_the_newest_copy_counts_and_a_forgotten_one_is_gone(store: Store) -> None:
-    mirror = Mirror(store, ACCOUNT)
+    mirror = Mirror(AccountStore(store, ACCOUNT))
     newer = MirroredDeal(record(MEETING, seconds=5), at(5))
     with store.write() as connection:
         mirror.put(connection, [MirroredDeal(SEEN, NOON)], NOON)
@@ -138,7 +138,7 @@ def test_the_newest_copy_counts_and_a_forgotten_one_is_gone(store: Store) -> Non
 
 
 def test_what_the_bridge_wrote_itself_is_amended(store: Store) -> None:
-    mirror = Mirror(store, ACCOUNT)
+    mirror = Mirror(AccountStore(store, ACCOUNT))
     with store.write() as connection:
         mirror.put(connection, [MirroredDeal(SEEN, at(-60))], NOON)
         mirror.amend(connection, 7, lambda old: replace(old, price=old.price + 1))
@@ -148,7 +148,7 @@ def test_what_the_bridge_wrote_itself_is_amended(store: Store) -> None:
 
 def test_the_stage_s_age_is_kept_in_columns_that_can_be_asked(store: Store) -> None:
     with store.write() as connection:
-        Mirror(store, ACCOUNT).put(connection, [MirroredDeal(SEEN, at(-60))], NOON + timedelta(seconds=1))
+        Mirror(AccountStore(store, ACCOUNT)).put(connection, [MirroredDeal(SEEN, at(-60))], NOON + timedelta(seconds=1))
     with store.read() as connection:
         row = connection.execute(select(deals)).one()
     assert (row.pipeline_id, row.status_id) == agency().stage(BRIEF).key

@@ -31,7 +31,7 @@ from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.mirror.touches import TouchLog, in_order
 from amo_bridge.rules.deal import Touch
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events
 
 IVAN, BRIDGE = 101, 500
@@ -66,7 +66,7 @@ def hear(store: Store, *some: Event) -> None:
 
 
 def touches(store: Store, card: Card = DEAL) -> list[Touch]:
-    return TouchLog(store, ACCOUNT, own_user_id=BRIDGE).on([card]).get(card, [])
+    return TouchLog(AccountStore(store, ACCOUNT), own_user_id=BRIDGE).on([card]).get(card, [])
 
 
 @pytest.mark.parametrize(
@@ -128,13 +128,13 @@ def test_cards_are_kept_apart_and_asked_from_a_time_on(store: Store) -> None:
         note(CallLogged, number=3, entity_type="contact", entity_id=70),
         note(CallLogged, number=4, entity_id=8),
     )
-    log = TouchLog(store, ACCOUNT)
+    log = TouchLog(AccountStore(store, ACCOUNT))
     assert {card: len(some) for card, some in log.on([DEAL, ("contact", 70), ("deal", 9)]).items()} == {
         DEAL: 2,
         ("contact", 70): 1,
     }
     assert [one.at for one in log.on([DEAL], since=at(1))[DEAL]] == [at(60)]
-    assert TouchLog(store, ACCOUNT + 1).on([DEAL]) == {}
+    assert TouchLog(AccountStore(store, ACCOUNT + 1)).on([DEAL]) == {}
 
 
 # --- the client answered -----------------------------------------------------------------------------------------
@@ -178,9 +178,9 @@ def test_what_we_do_is_no_answer(store: Store, event: Event) -> None:
 def test_a_call_to_the_contact_s_card_is_an_answer_on_each_of_his_open_deals(store: Store) -> None:
     with store.write() as connection:
         contact = MirroredContact(id=70, name="Анна", deal_ids=(7, 8, 9, 10), updated_at=NOON)
-        ContactIndex(store, ACCOUNT).put(connection, [contact], NOON)
+        ContactIndex(AccountStore(store, ACCOUNT)).put(connection, [contact], NOON)
         copies = [MirroredDeal(record(on, number), NOON) for number, on in ((7, NEW), (8, LOST), (9, NEW))]
-        Mirror(store, ACCOUNT).put(connection, copies, NOON)
+        Mirror(AccountStore(store, ACCOUNT)).put(connection, copies, NOON)
     hear(store, note(CallLogged, "in", entity_type="contact", entity_id=70))
     assert [(one.deal_id, one.contact_id) for one in answers(store)] == [(7, 70), (9, 70)]
 
@@ -196,7 +196,7 @@ def test_a_call_that_is_noted_several_times_is_one_touch(store: Store) -> None:
     hear(store, on_contact, note(CallLogged, number=2, at=at(60), seconds=95, status=4, **facts))
     hear(store, note(CallLogged, number=3, at=at(3600), seconds=None, phone="+79161234567"))
     cards: list[Card] = [DEAL, ("contact", 70)]
-    first, second = in_order(TouchLog(store, ACCOUNT).on(cards), cards)
+    first, second = in_order(TouchLog(AccountStore(store, ACCOUNT)).on(cards), cards)
     assert (first.at, first.seconds, first.counts()) == (NOON, 95, True)
     assert (second.at, second.seconds, second.counts()) == (at(3600), None, False)
 

@@ -17,7 +17,7 @@ from amo_bridge.rehearsal import background
 from amo_bridge.rehearsal.background import rehearse
 from amo_bridge.runtime.rehearsal_jobs import Rehearsals
 from amo_bridge.storage.accounts import known_key
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 IVAN = "Иван Петров"
 BRIEF = "Продажи / Получение брифа"
@@ -40,7 +40,7 @@ class Room:
         key = known_key(self.store, config.account.url)
         assert key is not None
         self.key = key
-        self.book = Rehearsals(self.store, key, SystemClock())
+        self.book = Rehearsals(AccountStore(self.store, key), SystemClock())
 
     def ask(self, days: int = 12, deal_id: int | None = None) -> int:
         number = self.book.ask(days, deal_id, "Анна")

@@ -22,7 +22,7 @@ from amo_bridge.reports.overdue import (
     moves_of,
     overdue,
 )
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import tasks
 
 DAY = 86_400.0
@@ -92,7 +92,7 @@ def test_from_the_store(store: Store, way: Way) -> None:
     ]  # fmt: skip
     with store.write() as connection:
         connection.execute(insert(tasks), rows)
-    report = overdue(store, 1, SPANS, {IVAN: "Иван", ELENA: "Елена"}, way)
+    report = overdue(AccountStore(store, 1), SPANS, {IVAN: "Иван", ELENA: "Елена"}, way)
     assert dict(report.rows) == {"Иван": (3, 1, 1) if way == "standing" else (3, 0, 0)}
 
 
@@ -177,12 +177,12 @@ def test_the_mirror_keeps_what_the_report_needs(
     store: Store, told: list[TaskReported], standing: tuple[int, ...], moves: Moves
 ) -> None:
     hear(store, *told)
-    report = overdue(store, 1, SPANS, {IVAN: "Иван"}, "standing")
+    report = overdue(AccountStore(store, 1), SPANS, {IVAN: "Иван"}, "standing")
     assert (dict(report.rows), report.moves["Иван"], report.known_from) == ({"Иван": standing}, moves, None)
     assert report.tasks == {"Иван": 1}
-    (late,) = late_tasks(store, 1, SPANS, {IVAN: "Иван"}, "standing", "Иван")
+    (late,) = late_tasks(AccountStore(store, 1), SPANS, {IVAN: "Иван"}, "standing", "Иван")
     assert late.promise.is_deleted == isinstance(told[-1], TaskDeleted)
-    assert overdue(store, 2, SPANS, {}, "standing").rows == {}, "another account's"
+    assert overdue(AccountStore(store, 2), SPANS, {}, "standing").rows == {}, "another account's"
 
 
 def test_a_task_met_before_histories_were_kept_goes_by_its_last_deadline_until_then(store: Store) -> None:
@@ -192,9 +192,9 @@ def test_a_task_met_before_histories_were_kept_goes_by_its_last_deadline_until_t
     }  # fmt: skip
     with store.write() as connection:
         connection.execute(insert(tasks).values(row))
-    report = overdue(store, 1, SPANS, {IVAN: "Иван"}, "standing")
+    report = overdue(AccountStore(store, 1), SPANS, {IVAN: "Иван"}, "standing")
     assert (report.rows["Иван"], report.known_from) == ((1, 1, 1), date(2026, 11, 24))
     hear(store, TaskUpdated(at=at(2 * DAY + 60), task_id=5, due=at(9 * DAY)))
-    report = overdue(store, 1, SPANS, {IVAN: "Иван"}, "standing")
+    report = overdue(AccountStore(store, 1), SPANS, {IVAN: "Иван"}, "standing")
     assert (report.rows["Иван"], report.known_from) == ((1, 1, 0), date(2026, 11, 24))
     assert report.moves["Иван"] == Moves(1, 8.5 * DAY)

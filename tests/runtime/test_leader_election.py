@@ -13,7 +13,7 @@ from support.running_bridge import wait_until
 from amo_bridge.clock import SystemClock
 from amo_bridge.errors import LeadLost
 from amo_bridge.runtime.leader_election import LeaderElection, LeaderStore, Lease
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.locks import AdvisoryLocks, Locks, locks_for
 from amo_bridge.storage.tables import cursors, leaders
 
@@ -26,7 +26,7 @@ class Process:
     def __init__(self, store: Store, folder: Path) -> None:
         self.store = store
         self.locks: Locks = locks_for(store.engine, folder)
-        self.leadership = LeaderElection(store, ACCOUNT, self.locks, SystemClock())
+        self.leadership = LeaderElection(AccountStore(store, ACCOUNT), self.locks, SystemClock())
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_the_lead_is_given_back(processes: tuple[Process, Process]) -> None:
 
 def test_accounts_are_led_apart(store: Store, processes: tuple[Process, Process]) -> None:
     first, second = processes
-    another = LeaderElection(store, ACCOUNT + 1, second.locks, SystemClock())
+    another = LeaderElection(AccountStore(store, ACCOUNT + 1), second.locks, SystemClock())
     assert first.leadership.take() is not None
     assert another.take() is not None
 
@@ -97,7 +97,7 @@ def test_a_leader_who_was_replaced_in_his_sleep_writes_nothing_and_sends_nothing
     sleeper, successor = processes
     old = sleeper.leadership.take()
     assert old is not None
-    old_store = LeaderStore(store, old)
+    old_store = LeaderStore(AccountStore(store, ACCOUNT), old)
     write(old_store, "while leading")
     old.check()
 
@@ -107,7 +107,7 @@ def test_a_leader_who_was_replaced_in_his_sleep_writes_nothing_and_sends_nothing
         write(old_store, "too late")
     with pytest.raises(LeadLost):
         old.check()
-    write(LeaderStore(store, new), "by the successor")
+    write(LeaderStore(AccountStore(store, ACCOUNT), new), "by the successor")
     new.check()
     assert written(store) == {"while leading", "by the successor"}
 
@@ -125,7 +125,7 @@ def test_a_transaction_in_hand_is_finished_before_anybody_takes_over(
         taken.set()
 
     successor = threading.Thread(target=take)
-    with LeaderStore(store, lead).write() as connection:
+    with LeaderStore(AccountStore(store, ACCOUNT), lead).write() as connection:
         die(first)
         successor.start()
         connection.execute(insert(cursors), {"account": ACCOUNT, "name": "in hand", "value": 1.0})

@@ -12,7 +12,7 @@ from support.running_bridge import config_for, wait_until
 from amo_bridge.clock import SystemClock
 from amo_bridge.runtime import rehearsal_jobs
 from amo_bridge.runtime.rehearsal_jobs import BROKEN_OFF, DIED, TOO_LONG, NotRehearsed, RehearsalRunner, Rehearsals
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 # Plays until its stdin is closed, as the real one does, and leaves its number where the test finds it.
 PLAYER = """
@@ -28,7 +28,7 @@ Enter = Callable[..., RehearsalRunner]
 
 
 def book_of(store: Store, account: int = 1) -> Rehearsals:
-    return Rehearsals(store, account, SystemClock())
+    return Rehearsals(AccountStore(store, account), SystemClock())
 
 
 @pytest.fixture

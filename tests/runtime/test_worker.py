@@ -24,7 +24,7 @@ from amo_bridge.errors import (
 )
 from amo_bridge.runtime import worker as worker_module
 from amo_bridge.runtime.worker import Worker
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import inbox
 
 
@@ -68,7 +68,7 @@ def worker_with(store: Store, part: Part, impatient: None) -> Iterator[Callable[
     hired: list[Worker] = []
 
     def hire(chores: dict[str, Callable[[], object]] | None = None, refresh: Any = lambda: None) -> Worker:
-        hired.append(Worker(store, ACCOUNT, part, part, refresh, chores))  # type: ignore[arg-type]
+        hired.append(Worker(AccountStore(store, ACCOUNT), part, part, refresh, chores))  # type: ignore[arg-type]
         return hired[-1]
 
     yield hire

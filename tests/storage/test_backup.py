@@ -24,7 +24,7 @@ from amo_bridge.crm.tokens import FileTokenStore, TokenPair
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.storage.accounts import CLOCK_AHEAD, Cursors, RestoredCopy
 from amo_bridge.storage.backup import CopyRefused, back_up, restore
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.storage.tables import accounts, cursors, outbox
 
@@ -218,11 +218,11 @@ def test_a_restored_store_knows_from_when_to_when_it_knows_nothing(
 ) -> None:
     with closing(opened(config)) as store, store.write() as connection:
         connection.execute(insert(accounts).values(amo_id=1, url=URL))
-        Cursors(store, 1).write(connection, CLOCK_AHEAD, 60.0)
+        Cursors(AccountStore(store, 1)).write(connection, CLOCK_AHEAD, 60.0)
     back_up(config, tmp_path / "copy.tar", NOW)
     restore(other, tmp_path / "copy.tar", NOW + timedelta(days=1), force=False, catch_up=catch_up)
     with closing(opened(other)) as store:
-        found = RestoredCopy.read(Cursors(store, 1))
+        found = RestoredCopy.read(Cursors(AccountStore(store, 1)))
     assert found == (None if catch_up else RestoredCopy(NOW, NOW + timedelta(days=1, minutes=1)))
 
 

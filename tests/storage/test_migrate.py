@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, insert, inspect, select, text
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.storage import migrate
 from amo_bridge.storage.accounts import Cursors
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import accounts, events, journal, metadata, outbox
 
 FIRST_SHAPE = Path(__file__).parent / "first_shape"
@@ -113,8 +113,8 @@ def test_a_store_of_the_first_release_keeps_its_rows(first: Store) -> None:
         assert migrate.version_of(connection) == migrate.HEAD
     # What has been added since works beside the old rows.
     with first.write() as connection:
-        Cursors(first, 1).write(connection, "reconciled_until", 5.0)
-    assert Cursors(first, 1).read("reconciled_until") == 5.0
+        Cursors(AccountStore(first, 1)).write(connection, "reconciled_until", 5.0)
+    assert Cursors(AccountStore(first, 1)).read("reconciled_until") == 5.0
 
 
 def test_a_store_of_the_first_release_gets_the_present_shape(first: Store) -> None:

@@ -14,7 +14,7 @@ from support.running_bridge import wait_until
 
 from amo_bridge.engine.inbox import Inbox
 from amo_bridge.storage import notify as bells_module
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.notify import Notifier, notify
 
 HANG_UP = (
@@ -67,7 +67,7 @@ def listening(rings: Rings) -> int:
 def test_a_hook_that_one_process_takes_in_rings_in_another(store: Store, heard_by: Callable[[int], Rings]) -> None:
     rings = heard_by(ACCOUNT)
     before = listening(rings)
-    door = Inbox(store, ACCOUNT, clock())
+    door = Inbox(AccountStore(store, ACCOUNT), clock())
     door.put(b"a hook")
     wait_until(lambda: rings.count > before, "the other process hears it")
     door.close()

@@ -20,7 +20,7 @@ from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.engine.violations import Violations
 from amo_bridge.sandbox.account_file import CLIENTS
 from amo_bridge.storage.accounts import known_key
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 ANTON, OLGA = "Антон Зуев", "Ольга Крылова"
 RUNNING = "Клиенты / Запущен"
@@ -68,7 +68,7 @@ def ledger(bridge: RunningBridge) -> list[tuple[str, str, str]]:
     store = Store.at(bridge.config.bridge.database, bridge.config.data_folder)
     key = known_key(store, bridge.config.account.url)
     assert key is not None
-    found = [(one.person, one.clause, one.why) for one in Violations(store, key, SystemClock()).between()]
+    found = [(one.person, one.clause, one.why) for one in Violations(AccountStore(store, key), SystemClock()).between()]
     store.close()
     return found
 

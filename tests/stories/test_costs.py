@@ -24,6 +24,7 @@ from amo_bridge.engine import inbox
 from amo_bridge.runtime import worker
 from amo_bridge.runtime.worker import Worker
 from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import timers
 from bench.load import hooks_about, move_to_new
 from bench.processes import REGULATION
@@ -156,7 +157,7 @@ def test_a_tick_over_a_hundred_thousand_deals_asks_nothing(
     bell.ring_everything()
     key = known_key(bridge._store, sandbox.url)
     assert key is not None
-    plan(bridge._store, key, 100_000, office.now())
+    plan(AccountStore(bridge._store, key), 100_000, office.now())
     sandbox.forget_requests()
     bell.wake(worker.TIMERS)
     assert (sandbox.requests(), steps(bridge)) == ({}, {"open": 100_000})

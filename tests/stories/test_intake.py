@@ -22,6 +22,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.intake.reception import VENDORS
 from amo_bridge.intake.repository import IntakeRequests, KeptRequest
 from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import AccountStore
 
 SECRETS = {
     "AMO_BRIDGE_INTAKE_TILDA_KEY": "tilda-key",
@@ -50,7 +51,7 @@ class Vendors:
         store = self.bridge.bridge.resources.store
         key = known_key(store, self.bridge.config.account.url)
         assert key is not None
-        return IntakeRequests(store, key).latest()
+        return IntakeRequests(AccountStore(store, key)).latest()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.mirror.touches import TouchLog
 from amo_bridge.runtime.worker import EVERY_SECONDS, RECONCILE
 from amo_bridge.storage.accounts import RECONCILED_AT, TOUCHES_FILLED, Cursors, known_key
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import cursors
 
 NEW, MEETING = "Продажи / Новый клиент", "Продажи / Встреча назначена"
@@ -31,9 +32,9 @@ class Watched:
         key = known_key(store, url)
         assert key is not None
         self.store, self.key = store, key
-        self.tasks, self.index = TaskMirror(store, key), ContactIndex(store, key)
+        self.tasks, self.index = TaskMirror(store, key), ContactIndex(AccountStore(store, key))
         # A gate of the example may put the deal back: what the bridge does itself is no touch.
-        self.touches = TouchLog(store, key, self._bridges_user())
+        self.touches = TouchLog(AccountStore(store, key), self._bridges_user())
         wait_until(self._is_filled, "the first reading is done")
 
     def _bridges_user(self) -> int:
@@ -66,7 +67,7 @@ class Watched:
         return self.post("tasks", [body | more])
 
     def catch_up(self) -> None:
-        looked = Cursors(self.store, self.key)
+        looked = Cursors(AccountStore(self.store, self.key))
         before = looked.read(RECONCILED_AT)
         worker = self.bridge.bridge._worker
         assert worker is not None

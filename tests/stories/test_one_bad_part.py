@@ -14,6 +14,7 @@ from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import HEAD
 from amo_bridge.engine.dead_letters import DeadLetters
 from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import AccountStore
 
 MARIA = "Мария Кузнецова"
 SOLD, WON = "Продажи / Утвержденный проект", "Продажи / Успешно реализовано"
@@ -38,7 +39,10 @@ def lose(office: CrmUser, deal: int) -> None:
 def failures(bridge: RunningBridge) -> list[str]:
     key = known_key(bridge.bridge.resources.store, bridge.config.account.url)
     assert key is not None
-    return [one.error or "" for one in DeadLetters(bridge.bridge.resources.store, key, bridge.bridge.clock).all()]
+    return [
+        one.error or ""
+        for one in DeadLetters(AccountStore(bridge.bridge.resources.store, key), bridge.bridge.clock).all()
+    ]
 
 
 def test_what_a_manager_who_left_was_to_do_is_the_heads(

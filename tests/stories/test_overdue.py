@@ -10,6 +10,7 @@ from support.running_bridge import RunningBridge, wait_until
 
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.reports.overdue import Span, overdue
+from amo_bridge.storage.database import AccountStore
 
 IVAN, ELENA = "Иван Петров", "Елена Орлова"
 
@@ -49,7 +50,7 @@ def test_a_deadline_moved_leaves_the_overdue_days_before(
     assert _by_the_report(bridge, now - timedelta(minutes=30)) == {}, "then there was no such task"
     account = bridge.app.extensions["amo_bridge"].account_at(None)
     today = Span(now.date(), (now - timedelta(hours=12)).timestamp(), datetime.now(UTC).timestamp())
-    report = overdue(account.store, account.key, [today], {office.users[IVAN]: IVAN}, "missed")
+    report = overdue(AccountStore(account.store, account.key), [today], {office.users[IVAN]: IVAN}, "missed")
     assert (report.rows, report.moves[IVAN].times, report.moves[IVAN].days) == ({IVAN: (1,)}, 1, 3.0)
 
 
@@ -72,7 +73,7 @@ def _by_the_report(bridge: RunningBridge, now: datetime | None = None) -> dict[s
     names = {person.id: person.name for person in account.crm_account.users}
     return {
         name: sum(figures)
-        for name, figures in overdue(account.store, account.key, [today], names, "standing").rows.items()
+        for name, figures in overdue(AccountStore(account.store, account.key), [today], names, "standing").rows.items()
     }
 
 

@@ -14,6 +14,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.runtime.worker import RECONCILE
 from amo_bridge.storage.accounts import RECONCILED_AT, Cursors, known_key
+from amo_bridge.storage.database import AccountStore
 
 TASK = "Получить закрывающие документы: Мария Ким"
 DUE, LATER = 1_900_000_000, 1_900_086_400
@@ -57,7 +58,7 @@ class Project:
         """The bridge looks for what no hook has told of."""
         key = known_key(self.bridge._store, self.bridge.config.account.url)
         assert key is not None
-        looked = Cursors(self.bridge._store, key)
+        looked = Cursors(AccountStore(self.bridge._store, key))
         before = looked.read(RECONCILED_AT)
         worker = self.bridge.bridge._worker
         assert worker is not None

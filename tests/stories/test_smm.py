@@ -19,7 +19,7 @@ from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.engine.violations import Violations
 from amo_bridge.sandbox.account_file import SMM
 from amo_bridge.storage.accounts import known_key
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 ALINA, HEAD, IVAN, ACCOUNTANT = "Алина Жумабаева", "Анастасия Ким", "Иван Соколов", "Гульнара Сеитова"
 ALMATY = ZoneInfo("Asia/Almaty")
@@ -134,7 +134,10 @@ class Agency:
         store = Store.at(self.bridge.config.bridge.database, self.bridge.config.data_folder)
         key = known_key(store, self.bridge.config.account.url)
         assert key is not None
-        found = [(one.person, one.clause, one.penalty) for one in Violations(store, key, SystemClock()).between()]
+        found = [
+            (one.person, one.clause, one.penalty)
+            for one in Violations(AccountStore(store, key), SystemClock()).between()
+        ]
         store.close()
         return found
 

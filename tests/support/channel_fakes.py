@@ -11,7 +11,7 @@ from amo_bridge.channels.sender import ChannelSender as OutboxLane
 from amo_bridge.clock import Clock
 from amo_bridge.engine.effects import Channel, Effect, Kind
 from amo_bridge.engine.outbox import Sendable
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from support.fakes import ACCOUNT, at, clock, queue
 
 Answer = Outcome | Exception
@@ -76,7 +76,7 @@ class ScriptedPort(Port):
 
 def lane(store: Store, port: Port, hands: Clock | None = None, account_hands: Clock | None = None) -> OutboxLane:
     hands = hands or clock()
-    return OutboxLane(store, ACCOUNT, port, hands, account_hands or hands)
+    return OutboxLane(AccountStore(store, ACCOUNT), port, hands, account_hands or hands)
 
 
 def notice(text: str = "Клиент ждёт", deal_id: int = 7, kind: Kind = "notify") -> Effect:

@@ -29,7 +29,7 @@ from amo_bridge.rules.actions import AddNote
 from amo_bridge.rules.deal import Deal, Missing
 from amo_bridge.rules.handler import Handler, Judge, Options, Rule, Schedule, StepsOf, never
 from amo_bridge.sandbox.account_start import load_world
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import outbox
 from support.local_crm import TOKEN, served
 from support.running_bridge import config_for
@@ -156,7 +156,7 @@ def on_stage(title: str) -> dict[str, Any]:
 
 def nobody(store: Store, crm: Any) -> ContactRefresher:
     """The keeper of an index that is still empty."""
-    return ContactRefresher(store, ACCOUNT, crm, clock())
+    return ContactRefresher(AccountStore(store, ACCOUNT), crm, clock())
 
 
 class Around:
@@ -233,7 +233,9 @@ def rule_engine() -> RuleEngine:
 def queue(store: Store, *effects: Effect, event_key: str = "event", name: str = "rule") -> None:
     """What a rule decided goes into the outbox."""
     with store.write() as connection:
-        Outbox(store, ACCOUNT, clock()).add(connection, 1, verdict(*effects, name=name, event_key=event_key))
+        Outbox(AccountStore(store, ACCOUNT), clock()).add(
+            connection, 1, verdict(*effects, name=name, event_key=event_key)
+        )
 
 
 def states(store: Store) -> list[str]:

@@ -19,7 +19,7 @@ from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.runtime.connection import known_account
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import known_key
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.webinars.imports.drafts import DraftService, Upload
 from amo_bridge.webinars.imports.service import ImportService
 from support.bridge_process import BridgeProcess
@@ -106,11 +106,11 @@ class Webinar:
         account = known_account(self._config, self._environment)
         assert key is not None
         assert account is not None
-        wait_until(lambda: ContactIndex(self.store, key).is_filled, "all contacts are known")
-        drafting = DraftService(self.store, key, self._config, account, SystemClock())
+        wait_until(lambda: ContactIndex(AccountStore(self.store, key)).is_filled, "all contacts are known")
+        drafting = DraftService(AccountStore(self.store, key), self._config, account, SystemClock())
         self.book = drafting.book
         (self.number,) = drafting.draft([Upload("люди.csv", people)], "Дарья Зимина")
-        self.control = ImportService(self.store, key, drafting, dry_run=False)
+        self.control = ImportService(AccountStore(self.store, key), drafting, dry_run=False)
         self.control.start(self.number)
 
     @property

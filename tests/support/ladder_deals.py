@@ -8,6 +8,7 @@ from sqlalchemy import insert
 
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import schedules
 from support.pages import Pages, agency
 
@@ -32,7 +33,7 @@ def two_are_waiting(pages: Pages) -> None:
         for number, name in ((7, "первая"), (8, "вторая"))
     ]
     with pages.office.store.write() as connection:
-        mirror = Mirror(pages.office.store, pages.account.key)
+        mirror = Mirror(AccountStore(pages.office.store, pages.account.key))
         mirror.put(connection, [MirroredDeal(record, since) for record in records], NOW)
 
 

@@ -27,6 +27,7 @@ from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.host import Application
 from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.storage.tables import accounts, journal, outbox
 from amo_bridge.web.accounts import Accounts, AccountView
@@ -124,7 +125,7 @@ class Pages:
         record = DealRecord(**{**facts, **more})
         now = datetime.now(UTC)
         with self.office.store.write() as connection:
-            Mirror(self.office.store, self.account.key).put(connection, [MirroredDeal(record, now)], now)
+            Mirror(AccountStore(self.office.store, self.account.key)).put(connection, [MirroredDeal(record, now)], now)
         return record
 
     def stranger(self) -> Visit:

@@ -23,7 +23,7 @@ from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.runtime.account import AccountRuntime
 from amo_bridge.runtime.worker import EVENING, RECONCILE, SERIES, TIMERS
 from amo_bridge.storage.accounts import DEALS_FILLED, Cursors, known_key
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import OPEN_STATES, events, inbox, outbox, timers
 from amo_bridge.web.app import create_app
 from amo_bridge.web.auth.guard import TOKEN as METRICS_TOKEN
@@ -104,7 +104,7 @@ class RunningBridge:
         if not (self.bridge.is_ready and self.bridge.is_leading):
             return False
         key = known_key(self._store, self.config.account.url)
-        return key is not None and Cursors(self._store, key).read(DEALS_FILLED) is not None
+        return key is not None and Cursors(AccountStore(self._store, key)).read(DEALS_FILLED) is not None
 
     def stop(self) -> None:
         """Stop it as a shutdown does. Stopping twice is no harm."""
@@ -168,7 +168,7 @@ class RunningBridge:
     def journal(self, deal: int) -> list[Entry]:
         key = known_key(self._store, self.config.account.url)
         assert key is not None
-        return Journal(self._store, key).of_deal(deal)
+        return Journal(AccountStore(self._store, key)).of_deal(deal)
 
 
 class Silent(WSGIRequestHandler):

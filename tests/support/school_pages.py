@@ -14,6 +14,7 @@ from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.webinars.imports.repository import ImportRepository
 from support.local_crm import TOKEN, served
 from support.pages import NOWHERE, Pages, Visit
@@ -43,13 +44,13 @@ def school_pages(folder: Path) -> Pages:
     pages.know_account(school())
     store, key = pages.office.store, pages.account.key
     with store.write() as connection:
-        ContactIndex(store, key).put(connection, CONTACTS, SystemClock().now())
-        Cursors(store, key).write(connection, CONTACTS_FILLED, 1.0)
+        ContactIndex(AccountStore(store, key)).put(connection, CONTACTS, SystemClock().now())
+        Cursors(AccountStore(store, key)).write(connection, CONTACTS_FILLED, 1.0)
     return pages
 
 
 def book_of(pages: Pages) -> ImportRepository:
-    return ImportRepository(pages.office.store, pages.account.key, SystemClock())
+    return ImportRepository(AccountStore(pages.office.store, pages.account.key), SystemClock())
 
 
 def drafted(visit: Visit, content: bytes | None = None, name: str = "people.csv") -> None:

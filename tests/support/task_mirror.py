@@ -7,17 +7,16 @@ from collections.abc import Iterable
 from sqlalchemy import func, select
 
 from amo_bridge.mirror.tasks import MirroredTask, TaskRows
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import tasks
 
 
 class TaskMirror:
     """One account's tasks."""
 
-    def __init__(self, store: Store, account: int) -> None:
+    def __init__(self, store: AccountStore) -> None:
         self._store = store
-        self._account = account
-        self._rows = TaskRows(account)
+        self._rows = TaskRows(store.account_id)
 
     def get(self, task_ids: Iterable[int]) -> dict[int, MirroredTask]:
         """Those of the tasks that are known."""
@@ -26,12 +25,12 @@ class TaskMirror:
 
     def count_open(self) -> int:
         with self._store.read() as connection:
-            mine = (tasks.c.account == self._account, tasks.c.is_completed.is_(False))
+            mine = (self._store.owns(tasks), tasks.c.is_completed.is_(False))
             return connection.execute(select(func.count()).select_from(tasks).where(*mine)).scalar_one()
 
     def open_tasks(self) -> list[MirroredTask]:
         """All open tasks, the most urgent first."""
-        mine = (tasks.c.account == self._account, tasks.c.is_completed.is_(False))
+        mine = (self._store.owns(tasks), tasks.c.is_completed.is_(False))
         with self._store.read() as connection:
             rows = connection.execute(select(tasks).where(*mine).order_by(tasks.c.due_at, tasks.c.task_id))
             return [MirroredTask.of_row(row) for row in rows]

@@ -15,7 +15,7 @@ from amo_bridge.engine.timers import Timers
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Step, Times
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events, timers
 from support.fakes import (
     ACCOUNT,
@@ -46,13 +46,13 @@ class Clockmaker:
     def __init__(self, store: Store, hands: FixedClock | None = None, *rules: Any) -> None:
         self.store = store
         self.hands = hands or clock()
-        self.mirror = Mirror(store, ACCOUNT)
+        self.mirror = Mirror(AccountStore(store, ACCOUNT))
         self.starts(*(rules or (scheduled(ladder),)))
 
     def starts(self, *rules: Any) -> None:
         """The bridge is started, or started again, with these rules."""
         self.timetable = timetable_of(*rules, hands=self.hands)
-        self.clockwork = Scheduler(self.store, ACCOUNT, self.hands, clock())
+        self.clockwork = Scheduler(AccountStore(self.store, ACCOUNT), self.hands, clock())
         self.clockwork.begin(self.timetable)
 
     def sees(self, *copies: MirroredDeal) -> None:

@@ -18,6 +18,7 @@ from amo_bridge.crm.records import ContactRecord
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.storage.accounts import CONTACTS_FILLED, Cursors, known_key
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.formats import read_export
 from amo_bridge.webinars.formats.model import Export
@@ -74,5 +75,5 @@ def fill_contacts(bridge: RunningBridge, sandbox: LocalCrm) -> None:
     rows = client.pages("/api/v4/contacts", {"with": "leads"}, "contacts")
     read = [MirroredContact.of(ContactRecord.from_api(row)) for row in rows]
     with bridge._store.write() as connection:
-        ContactIndex(bridge._store, key).put(connection, read, SystemClock().now())
-        Cursors(bridge._store, key).write(connection, CONTACTS_FILLED, 1.0)
+        ContactIndex(AccountStore(bridge._store, key)).put(connection, read, SystemClock().now())
+        Cursors(AccountStore(bridge._store, key)).write(connection, CONTACTS_FILLED, 1.0)

@@ -7,7 +7,7 @@ from typing import Any
 from amo_bridge.crm.account import Account
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.storage.accounts import known_key
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.webinars.imports.drafts import DraftService, Upload
 from amo_bridge.webinars.imports.model import ImportRow
@@ -29,10 +29,10 @@ class Team:
         self.key = key
         kept = small_state(config, ENVIRONMENT).accounts.read(config.account.url)
         self.drafting = DraftService(
-            self.store, key, config, Account.from_json(kept["account"]), running.bridge.clock
+            AccountStore(self.store, key), config, Account.from_json(kept["account"]), running.bridge.clock
         )  # fmt: skip
         self.book = self.drafting.book
-        self.control = ImportService(self.store, key, self.drafting, dry_run=False)
+        self.control = ImportService(AccountStore(self.store, key), self.drafting, dry_run=False)
 
     def upload(self, *files: str | Upload) -> int:
         uploads = [one if isinstance(one, Upload) else Upload(one, (SAMPLES / one).read_bytes()) for one in files]

@@ -12,7 +12,7 @@ from support.fakes import ACCOUNT, NEW, NOON, api_row, clock, record
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.errors import CrmUncertain
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.sync.initial_load import PAGE_SIZE, DealsLoad
 
 
@@ -39,7 +39,7 @@ def old_deals(count: int) -> list[DealRecord]:
 
 @pytest.fixture
 def fill_of(store: Store) -> Callable[[Pages], DealsLoad]:
-    return lambda pages: DealsLoad(store, ACCOUNT, pages, clock(), clock())  # type: ignore[arg-type]
+    return lambda pages: DealsLoad(AccountStore(store, ACCOUNT), pages, clock(), clock())  # type: ignore[arg-type]
 
 
 Make = Callable[[Pages], DealsLoad]
@@ -50,7 +50,7 @@ def test_every_deal_is_read_once(store: Store, fill_of: Make, count: int) -> Non
     pages = Pages(old_deals(count))
     seen: list[int] = []
     fill_of(pages).run(seen.append)
-    assert Mirror(store, ACCOUNT).count() == count
+    assert Mirror(AccountStore(store, ACCOUNT)).count() == count
     assert seen[-1] == count
     asked = len(pages.asked)
     assert asked == count // PAGE_SIZE + 1
@@ -69,15 +69,15 @@ def test_it_goes_on_where_it_broke_off(store: Store, fill_of: Make) -> None:
     assert fill_of(pages).is_done
     # The page before is read again: a deal deleted meanwhile has moved the others up.
     assert pages.asked[0] == 3
-    assert Mirror(store, ACCOUNT).count() == 4 * PAGE_SIZE
+    assert Mirror(AccountStore(store, ACCOUNT)).count() == 4 * PAGE_SIZE
 
 
 def test_what_is_known_already_is_not_overwritten(store: Store, fill_of: Make) -> None:
     known = MirroredDeal(record(NEW, 1, seconds=-60, name="Новее"), NOON - timedelta(days=3))
     with store.write() as connection:
-        Mirror(store, ACCOUNT).put(connection, [known], NOON)
+        Mirror(AccountStore(store, ACCOUNT)).put(connection, [known], NOON)
     fill_of(Pages(old_deals(2))).run()
-    assert Mirror(store, ACCOUNT).get([1, 2]) == {
+    assert Mirror(AccountStore(store, ACCOUNT)).get([1, 2]) == {
         1: known,
         2: MirroredDeal(DealRecord.from_api(api_row(old_deals(2)[1])), NOON - timedelta(hours=1)),
     }
@@ -88,4 +88,4 @@ def test_what_changed_since_the_bridge_met_the_account_is_left_to_its_hooks(stor
     fill = fill_of(Pages([*old_deals(2), changed]))
     fill.mark_start()
     fill.run()
-    assert set(Mirror(store, ACCOUNT).get([1, 2, 3])) == {1, 2}
+    assert set(Mirror(AccountStore(store, ACCOUNT)).get([1, 2, 3])) == {1, 2}

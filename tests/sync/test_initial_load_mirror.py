@@ -18,7 +18,7 @@ from amo_bridge.errors import CrmForbidden, CrmUncertain
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.tasks import TaskRows
 from amo_bridge.mirror.touches import TouchLog
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.sync import initial_load
 from amo_bridge.sync.initial_load import STEPS_IN_A_ROW, MirrorLoad
 
@@ -37,12 +37,12 @@ class Account:
 
     def reading(self, kept_fields: tuple[int, ...] = ()) -> MirrorLoad:
         clock = FixedClock(self.office.now())
-        contacts = ContactRefresher(self.store, ACCOUNT, self.client, clock, kept_fields=kept_fields)
+        contacts = ContactRefresher(AccountStore(self.store, ACCOUNT), self.client, clock, kept_fields=kept_fields)
 
         def again() -> None:
             self.again += 1
 
-        return MirrorLoad(self.store, ACCOUNT, self.client, clock, contacts, again)
+        return MirrorLoad(AccountStore(self.store, ACCOUNT), self.client, clock, contacts, again)
 
     def read_all(self, reading: MirrorLoad) -> int:
         rounds = 0
@@ -177,7 +177,7 @@ def test_touches_of_the_last_weeks_are_there_from_the_first_day(account: Account
     account.crm.later()
     reading = account.reading()
     account.read_all(_met(reading))
-    touches = TouchLog(account.store, ACCOUNT).on([("deal", deal)])[("deal", deal)]
+    touches = TouchLog(AccountStore(account.store, ACCOUNT)).on([("deal", deal)])[("deal", deal)]
     assert [(one.kind, one.direction, one.user_id, one.seconds) for one in touches] == [
         ("call", "out", account.office.users[person], 95),
         ("move", "", account.office.users[person], 0),

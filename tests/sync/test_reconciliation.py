@@ -27,7 +27,7 @@ from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.runtime.worker import RECONCILE, Worker
 from amo_bridge.storage.accounts import HOOK_SEEN, RECONCILED_AT, RECONCILED_UNTIL, Cursors
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events, found, inbox
 from amo_bridge.sync import reconciliation
 from amo_bridge.sync.reconciliation import Reconciler
@@ -54,8 +54,8 @@ class Account:
     def reconciler(self, key: int = ACCOUNT) -> Reconciler:
         """As a new process makes it."""
         clock = FixedClock(self.office.now())
-        contacts = ContactRefresher(self.store, key, self.client, clock)
-        made = Reconciler(self.store, key, self.client, clock, clock, contacts, self.ask_again)
+        contacts = ContactRefresher(AccountStore(self.store, key), self.client, clock)
+        made = Reconciler(AccountStore(self.store, key), self.client, clock, clock, contacts, self.ask_again)
         made.begin()
         return made
 
@@ -151,7 +151,11 @@ def test_many_pages_tell_the_same_in_the_same_order(
     assert [moment for _, _, moment, _ in whole] == sorted(moment for _, _, moment, _ in whole)
     assert {deal for _, deal, _, _ in whole} == set(deals)
     assert (handed_on[:-1], handed_on[-1]) == ([None] * account.again, len(whole))
-    assert ContactIndex(account.store, ACCOUNT).count() == ContactIndex(account.store, IN_ONE_GO).count() > len(deals)
+    assert (
+        ContactIndex(AccountStore(account.store, ACCOUNT)).count()
+        == ContactIndex(AccountStore(account.store, IN_ONE_GO)).count()
+        > len(deals)
+    )
     # Nobody has judged them, so the mirror is empty and deals ring again; all else is known by its key.
     account.look(looking)
     assert {kind for kind, *_ in account.told()[len(whole) :]} <= {"DealUpdated"}
@@ -183,7 +187,7 @@ def test_a_restart_goes_on_where_it_broke_off(
     assert [before_kill.run() for _ in range(runs)] == [None] * runs
     read_before = account.lists_read()
     after_kill = account.reconciler()
-    while Cursors(account.store, ACCOUNT).read("look_list") is not None:
+    while Cursors(AccountStore(account.store, ACCOUNT)).read("look_list") is not None:
         assert after_kill.run() is None
     # A page of a list is read twice, and no more.
     assert account.lists_read() - read_before <= _pages(whole) - read_before + 1
@@ -271,7 +275,7 @@ class Part:
 def test_the_worker_goes_on_with_its_hooks_after_each_page(account: Account, small_pages: None) -> None:
     deals = account.much_happens()
     looking, part = account.reconciler(), Part()
-    worker = Worker(account.store, ACCOUNT, part, part, lambda: None, {RECONCILE: looking.run})  # type: ignore[arg-type]
+    worker = Worker(AccountStore(account.store, ACCOUNT), part, part, lambda: None, {RECONCILE: looking.run})  # type: ignore[arg-type]
     account.ask_again = lambda: worker.request_job(RECONCILE)  # type: ignore[method-assign]
     looking._again = account.ask_again
     worker.request_job(RECONCILE)
@@ -286,7 +290,7 @@ def test_the_worker_goes_on_with_its_hooks_after_each_page(account: Account, sma
             connection.execute(insert(inbox), [row])
         account.crm.forget_requests()
         worker.once()
-        assert decode_new(account.store, ACCOUNT) == 0
+        assert decode_new(AccountStore(account.store, ACCOUNT)) == 0
         assert account.lists_read() <= len(LISTS)
     assert rounds > 8
     with account.store.read() as connection:
@@ -296,10 +300,9 @@ def test_the_worker_goes_on_with_its_hooks_after_each_page(account: Account, sma
 
 def test_the_hook_is_seen_to_when_the_look_is_over(account: Account, small_pages: None) -> None:
     account.much_happens()
-    cursors = Cursors(account.store, ACCOUNT)
+    cursors = Cursors(AccountStore(account.store, ACCOUNT))
     dog = Watchdog(
-        account.store,
-        ACCOUNT,
+        AccountStore(account.store, ACCOUNT),
         account.client,
         FixedClock(account.office.now()),
         account.reconciler(),
@@ -332,6 +335,6 @@ def test_what_no_event_tells_is_compared_within_the_second_of_the_last_read(
     record = deals_by_ids(account.client, [deal], filter_enabled=True)[deal]
     with account.store.write() as connection:
         copy = MirroredDeal(replace(record, **known), record.updated_at)
-        Mirror(account.store, ACCOUNT).put(connection, [copy], account.office.now())
+        Mirror(AccountStore(account.store, ACCOUNT)).put(connection, [copy], account.office.now())
     account.look(account.reconciler())
     assert [(kind, number) for kind, number, _, _ in account.told()] == [(kind, deal) for kind in kinds]

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from amo_bridge.channels.mail_log import MailMemory, SentLetter
 from amo_bridge.clock import SystemClock
 from amo_bridge.errors import StoreUnavailable
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events, suppressed
 
 TOKEN = "Abcdefgh-_345678"
@@ -28,7 +28,7 @@ class Mailbox:
         self.account = pages.meet_account()
         letter = SentLetter(1, 7, 55, "digest", "утепляющая/1", "", "<1@agency.example>", TOKEN)
         with self.store.write() as connection:
-            MailMemory(self.store, self.account, SystemClock()).keep(connection, letter)
+            MailMemory(AccountStore(self.store, self.account), SystemClock()).keep(connection, letter)
         self.client: FlaskClient = pages.app.test_client()
 
     def counts(self) -> tuple[int, int]:

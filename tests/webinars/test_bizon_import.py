@@ -12,7 +12,7 @@ from responses import matchers
 from support.bizon_server import TOKEN, WEBINAR
 from support.webinar_samples import MOSCOW
 
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.web.webhooks import webinar_in
 from amo_bridge.webinars import bizon_client
 from amo_bridge.webinars.bizon_client import PATH, Bizon, BizonError
@@ -99,7 +99,7 @@ class Hands:
 
 def test_pauses_grow_to_an_hour_and_after_three_days_a_person_decides(store: Store) -> None:
     clock = Hands()
-    reports = BizonReports(store, 1, clock)
+    reports = BizonReports(AccountStore(store, 1), clock)
     reports.report_ready(WEBINAR)
     pauses = []
     while (report := reports.due()) is not None:
@@ -117,7 +117,7 @@ def test_pauses_grow_to_an_hour_and_after_three_days_a_person_decides(store: Sto
 
 def test_the_vendor_s_pause_is_kept_if_it_is_longer(store: Store) -> None:
     clock = Hands()
-    reports = BizonReports(store, 1, clock)
+    reports = BizonReports(AccountStore(store, 1), clock)
     reports.report_ready(WEBINAR)
     report = reports.due()
     assert report is not None
@@ -130,7 +130,7 @@ def test_the_vendor_s_pause_is_kept_if_it_is_longer(store: Store) -> None:
 
 def test_a_report_told_of_twice_is_taken_once_and_other_accounts_have_their_own(store: Store) -> None:
     clock = Hands()
-    reports, others = BizonReports(store, 1, clock), BizonReports(store, 2, clock)
+    reports, others = BizonReports(AccountStore(store, 1), clock), BizonReports(AccountStore(store, 2), clock)
     reports.report_ready(WEBINAR)
     report = reports.due()
     assert report is not None

@@ -50,7 +50,7 @@ def show() -> str:
     return render_template(
         "reports/overdue.html",
         report=report,
-        knows_tasks=here.is_known and knows_tasks(here.store, here.key),
+        knows_tasks=here.is_known and knows_tasks(here.account_store),
         wish=wish,
         spans=SPANS,
         ways={"standing": _("просрочено к концу дня"), "missed": _("не сделано в срок")},
@@ -67,7 +67,7 @@ def tasks() -> str:
     wish, person = _wish(here), request.args.get("person", "")
     spans = _spans(here, wish)
     day = next((span for span in spans if span.date.isoformat() == request.args.get("day")), None)
-    found = late_tasks(here.store, here.key, [day] if day else spans, _names(here), wish.way, person)
+    found = late_tasks(here.account_store, [day] if day else spans, _names(here), wish.way, person)
     return render_template(
         "reports/tasks.html",
         found=found[:MOST_TASKS],
@@ -116,7 +116,7 @@ def report_asked_for(here: AccountView) -> tuple[Report, Way]:
 
 
 def _report(here: AccountView, wish: Wish) -> Report:
-    return overdue(here.store, here.key, _spans(here, wish), _names(here), wish.way)
+    return overdue(here.account_store, _spans(here, wish), _names(here), wish.way)
 
 
 def _names(here: AccountView) -> dict[int, str]:

@@ -72,7 +72,7 @@ class KnownDeal:
 
 def deal_of(here: AccountView, deal_id: int) -> KnownDeal:
     """Raises NotMet."""
-    record = Mirror(here.store, here.key).record(deal_id)
+    record = Mirror(here.account_store).record(deal_id)
     return KnownDeal(
         deal_id,
         record,
@@ -134,7 +134,7 @@ def _repeating(here: AccountView) -> ManualRepeat:
     if here.bridge.role == "web":
         raise NotRepeatable("этот процесс только принимает хуки: повторить может тот, что работает с amoCRM")
     client = account_client(here.config, here.bridge.environment)
-    return ManualRepeat(here.store, here.key, RuleEngine.of(here.fit.config, known, here.clock), client, here.clock)
+    return ManualRepeat(here.account_store, RuleEngine.of(here.fit.config, known, here.clock), client, here.clock)
 
 
 # A deal's call scripts with its data filled in: from the store, without asking amoCRM.
@@ -151,7 +151,7 @@ class ScriptService:
     @classmethod
     def at(cls, page: AccountView, deal_id: int) -> ScriptService:
         kept = small_state(page.config, page.bridge.environment).accounts.read(page.config.account.url)
-        record = Mirror(page.store, page.key).record(deal_id) if kept else None
+        record = Mirror(page.account_store).record(deal_id) if kept else None
         if kept is None or record is None:
             abort(404)
         names = Account.from_json(kept["account"])
@@ -175,7 +175,7 @@ class ScriptService:
     def _client(self) -> ContactRecord:
         """The main contact, as far as the index knows it; without a name else."""
         number = self.deal.main_contact_id or 0
-        known = ContactIndex(self.page.store, self.page.key).get([number]).get(number)
+        known = ContactIndex(self.page.account_store).get([number]).get(number)
         if known is None:
             return ContactRecord(id=number)
         surname = normalise(known.surname).split()

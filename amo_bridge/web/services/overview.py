@@ -59,7 +59,7 @@ def imports_of_today(here: AccountView) -> list[Import]:
     """Uploads of webinars that were begun or ended today: no rule makes their deals. Raises NotMet."""
     if here.config.webinar is None:
         return []
-    midnight, known = _midnight(here), ImportRepository(here.store, here.key, here.clock).all()
+    midnight, known = _midnight(here), ImportRepository(here.account_store, here.clock).all()
     return [one for one in known if max(one.started_at or 0, one.finished_at or 0) >= midnight]
 
 

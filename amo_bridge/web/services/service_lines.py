@@ -219,7 +219,7 @@ class ServiceLinesService:
     def at(cls, page: AccountView, deal_id: int) -> ServiceLinesService:
         services = page.config.services
         kept = small_state(page.config, page.bridge.environment).accounts.read(page.config.account.url)
-        record = Mirror(page.store, page.key).record(deal_id) if kept else None
+        record = Mirror(page.account_store).record(deal_id) if kept else None
         if services is None or kept is None or record is None:
             abort(404)
         return cls(page, services, Account.from_json(kept["account"]), record)
@@ -293,8 +293,8 @@ class ServiceLinesService:
 
     @property
     def _index(self) -> ContactIndex:
-        return ContactIndex(self.page.store, self.page.key)
+        return ContactIndex(self.page.account_store)
 
     @property
     def _by_hand(self) -> ManualEdits:
-        return ManualEdits(self.page.store, self.page.key, self.page.clock, PAGE)
+        return ManualEdits(self.page.account_store, self.page.clock, PAGE)

@@ -61,7 +61,7 @@ def bizon_service() -> BizonService | None:
     base = here.config.bridge.public_url or request.host_url.rstrip("/")
     return BizonService(
         settings,
-        BizonReports(here.store, here.key, here.clock),
+        BizonReports(here.account_store, here.clock),
         f"{base}/hooks/bizon/{settings.hook_secret}",
         BIZON_STATES,
         BIZON_STATE_KINDS,
@@ -100,7 +100,7 @@ def contacts_of(rows: Iterable[ImportRow], here: AccountView) -> dict[int, Mirro
     spoken_of = {
         number for kept in rows for number in (*kept.row.candidates, kept.said.contact_id, kept.contact_id) if number
     }
-    return ContactIndex(here.store, here.key).get(spoken_of)
+    return ContactIndex(here.account_store).get(spoken_of)
 
 
 def contact_named(typed: str, account_url: str) -> int:
@@ -335,8 +335,8 @@ def webinar_services() -> WebinarServices:
     names = known_account(here.config, here.bridge.environment)
     if names is None:
         raise NotMet("мост ещё не знакомился с аккаунтом")
-    drafting = DraftService(here.store, here.key, here.config, names, here.clock)
-    return WebinarServices(drafting, ImportService(here.store, here.key, drafting, dry_run=here.config.bridge.dry_run))
+    drafting = DraftService(here.account_store, here.config, names, here.clock)
+    return WebinarServices(drafting, ImportService(here.account_store, drafting, dry_run=here.config.bridge.dry_run))
 
 
 def useless_answer() -> str:

@@ -26,7 +26,7 @@ from amo_bridge.engine.write_results import WriteResults
 from amo_bridge.errors import CrmTemporary
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.retry import delay
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import import_rows
 from amo_bridge.webinars.imports.model import Import, ImportRow
 from amo_bridge.webinars.imports.repository import ImportRepository
@@ -145,15 +145,13 @@ class RowDelivery:
 
     def __init__(
         self,
-        store: Store,
-        account_id: int,
+        store: AccountStore,
         client: CrmClient,
         repository: ImportRepository,
         clock: Clock,
         settle: float,
     ) -> None:
         self._store = store
-        self._account = account_id
         self._client = client
         self._repository = repository
         self._clock = clock
@@ -206,7 +204,7 @@ class RowDelivery:
 
     def _try_later(self, which: ColumnElement[bool], state: str, seconds: float) -> None:
         due_at = self._clock.now().timestamp() + seconds
-        change = update(import_rows).where(import_rows.c.account == self._account, which)
+        change = update(import_rows).where(self._store.owns(import_rows), which)
         with self._store.write() as connection:
             connection.execute(change.values(attempts=import_rows.c.attempts + 1, state=state, due_at=due_at))
 
@@ -231,14 +229,14 @@ class AfterWrite:
     """
 
     def __init__(
-        self, store: Store, account_id: int, clock: Clock, account_clock: Clock, timetable: Callable[[], Timetable]
+        self, store: AccountStore, clock: Clock, account_clock: Clock, timetable: Callable[[], Timetable]
     ) -> None:
         self._timetable = timetable
         self._clock = clock
         self._account_clock = account_clock
-        self._write_results = WriteResults(store, account_id, clock)
-        self._journal = Journal(store, account_id)
-        self._mirror = Mirror(store, account_id)
+        self._write_results = WriteResults(store, clock)
+        self._journal = Journal(store)
+        self._mirror = Mirror(store)
 
     def now(self) -> datetime:
         """The time of amoCRM's clock."""

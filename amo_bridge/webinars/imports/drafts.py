@@ -19,7 +19,7 @@ from amo_bridge.errors import UnknownName
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.deal import Deal
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.webinars.attendees import Attendee, gather
 from amo_bridge.webinars.formats import read_export
 from amo_bridge.webinars.formats.model import Export, ExportError
@@ -55,18 +55,18 @@ class Upload:
 class DraftService:
     """``account``: the names as last known; nothing here asks amoCRM. Raises ExportError for what can't be used."""
 
-    def __init__(self, store: Store, key: int, config: Config, account: Account, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, config: Config, account: Account, clock: Clock) -> None:
         if config.webinar is None:
             raise ExportError(NO_SECTION)
         self.options: WebinarSection = config.webinar
-        self.book = ImportRepository(store, key, clock)
-        self.memory = ImportHistory(store, key)
+        self.book = ImportRepository(store, clock)
+        self.memory = ImportHistory(store)
         self.opt_out_tag = config.bridge.opt_out_tag
         self.account = account
         self._clock = clock
         self.people = People(account, config.roles, config.absences, tell=config.bridge.tell)
-        self._index = ContactIndex(store, key)
-        self._mirror = Mirror(store, key)
+        self._index = ContactIndex(store)
+        self._mirror = Mirror(store)
         self._viewer = Viewer(account, config.account.url)
 
     def draft(self, uploads: Sequence[Upload], made_by: str, held_on: date | None = None) -> list[int]:

@@ -18,7 +18,7 @@ from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, CrmStopped, LeadLost, StoreUnavailable
 from amo_bridge.mirror.contacts import ContactIndex
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.webinars.imports.delivery import AfterWrite, PayloadBuilder, RowDelivery
 from amo_bridge.webinars.imports.drafts import DraftService
 from amo_bridge.webinars.imports.model import Import, begin_undo
@@ -34,8 +34,7 @@ class ImportExecutor:
 
     def __init__(
         self,
-        store: Store,
-        key: int,
+        store: AccountStore,
         client: CrmClient,
         rule_engine: Callable[[], RuleEngine],
         clock: Clock,
@@ -44,14 +43,13 @@ class ImportExecutor:
         settle: float = SETTLE,
     ) -> None:
         self._store = store
-        self._key = key
         self._client = client
         self._rule_engine = rule_engine
         self._clock = clock
         self._account_clock = account_clock
-        self._book = ImportRepository(store, key, clock)
-        self._deliverer = RowDelivery(store, key, client, self._book, clock, settle)
-        self._follower = AfterWrite(store, key, clock, account_clock, lambda: rule_engine().timetable)
+        self._book = ImportRepository(store, clock)
+        self._deliverer = RowDelivery(store, client, self._book, clock, settle)
+        self._follower = AfterWrite(store, clock, account_clock, lambda: rule_engine().timetable)
 
     def recover(self) -> None:
         """Once, before the first step, and whenever a round broke off: see Deliverer."""
@@ -86,14 +84,14 @@ class ImportExecutor:
 
     def _work_on(self, job: Import) -> bool:
         rule_engine = self._rule_engine()
-        drafting = DraftService(self._store, self._key, rule_engine.config, rule_engine.account, self._clock)
+        drafting = DraftService(self._store, rule_engine.config, rule_engine.account, self._clock)
         calendar = rule_engine.config.calendar.calendar(rule_engine.account.timezone)
         terms = NameResolver(rule_engine.account, drafting.people, calendar)
         make = PayloadBuilder(rule_engine.account, terms, drafting.options, drafting.loader, self._clock)
-        making = CreateStep(self._store, self._key, self._client, self._book, self._deliverer, self._follower, make)
+        making = CreateStep(self._store, self._client, self._book, self._deliverer, self._follower, make)
         changing = UpdateStep(self._book, self._deliverer, self._follower, self._client, drafting, make)
         undo = UndoStep(self._book, self._deliverer, self._follower, self._client, drafting)
-        index = ContactIndex(self._store, self._key)
+        index = ContactIndex(self._store)
         completing = CompleteStep(index, self._client, self._book, self._deliverer, self._follower, rule_engine.account)
         looked = making.look(job) or completing.look(job)
         if job.state == "running":
@@ -107,7 +105,7 @@ class ImportExecutor:
     def _set_out(self, job: Import) -> bool:
         """What was on its way when the undo began has arrived meanwhile."""
         with self._book.writing() as connection:
-            return begin_undo(connection, self._key, job.id)
+            return begin_undo(connection, self._store.account_id, job.id)
 
     def _finish(self, job: Import) -> bool:
         ended = self._clock.now().timestamp()

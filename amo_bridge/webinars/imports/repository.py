@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.errors import BridgeError
-from amo_bridge.storage.database import Store, chunks, insert_or_replace
+from amo_bridge.storage.database import AccountStore, chunks, insert_or_replace
 from amo_bridge.storage.tables import OPEN_IMPORT_STATES, import_columns, import_rows, imports
 from amo_bridge.webinars.attendees import Attendee, key_of
 from amo_bridge.webinars.formats.tables import Field
@@ -60,9 +60,8 @@ class ColumnAnswer:
 
 
 class ImportRepository:
-    def __init__(self, store: Store, account: int, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
         self._store = store
-        self._account = account
         self._clock = clock
 
     @contextmanager
@@ -85,7 +84,7 @@ class ImportRepository:
         """Keep a draft; its number."""
         with self._store.write() as connection:
             draft = {
-                "account": self._account, "state": "draft", "held_on": held_on.isoformat(), "title": title,
+                "account": self._store.account_id, "state": "draft", "held_on": held_on.isoformat(), "title": title,
                 "files": json.dumps(list(files), ensure_ascii=False), "made_at": self._clock.now().timestamp(),
                 "made_by": made_by, "trouble": "", "doubts": json.dumps(list(doubts), ensure_ascii=False),
             }  # fmt: skip
@@ -105,13 +104,13 @@ class ImportRepository:
 
     def all(self, most: int = 200) -> list[Import]:
         """The newest first."""
-        query = select(imports).where(imports.c.account == self._account, imports.c.state != "dropped")
+        query = select(imports).where(self._store.owns(imports), imports.c.state != "dropped")
         with self._store.read() as connection:
             return [import_of(row) for row in connection.execute(query.order_by(imports.c.id.desc()).limit(most))]
 
     def active(self) -> Import | None:
         """The oldest import that is being worked on."""
-        mine = (imports.c.account == self._account, imports.c.state.in_(ACTIVE))
+        mine = (self._store.owns(imports), imports.c.state.in_(ACTIVE))
         with self._store.read() as connection:
             row = connection.execute(select(imports).where(*mine).order_by(imports.c.id).limit(1)).first()
         return import_of(row) if row else None
@@ -248,7 +247,7 @@ class ImportRepository:
 
     def _new_row(self, number: int, place: int, row: Row) -> dict[str, Any]:
         return {
-            "account": self._account, "import_id": number, "number": place, "person_key": row.person.key,
+            "account": self._store.account_id, "import_id": number, "number": place, "person_key": row.person.key,
             "person": person_json(row.person), "said": "{}", "made_contact": 0, "step": "", "state": "planned",
             "attempts": 0, "due_at": 0.0, "note": "", **self._planned(row),
         }  # fmt: skip
@@ -260,10 +259,10 @@ class ImportRepository:
         }  # fmt: skip
 
     def _one(self, number: int) -> tuple[ColumnElement[bool], ...]:
-        return (imports.c.account == self._account, imports.c.id == number)
+        return (self._store.owns(imports), imports.c.id == number)
 
     def _mine(self, number: int) -> tuple[ColumnElement[bool], ...]:
-        return (import_rows.c.account == self._account, import_rows.c.import_id == number)
+        return (self._store.owns(import_rows), import_rows.c.import_id == number)
 
 
 def _missing(number: int) -> NoSuchImport:
@@ -287,9 +286,8 @@ COUNTS: tuple[State, ...] = ("running", "paused", "done")
 
 
 class ImportHistory:
-    def __init__(self, store: Store, account: int) -> None:
+    def __init__(self, store: AccountStore) -> None:
         self._store = store
-        self._account = account
 
     def figures_by_key(self, held_on: date, keys: Iterable[str]) -> dict[str, KnownFigures]:
         """What was done about these people for a webinar of that day: person's key → all that is known of it."""
@@ -302,7 +300,7 @@ class ImportHistory:
     def _figures(self, held_on: date, column: ColumnElement[Key], wanted: Iterable[Key]) -> dict[Key, KnownFigures]:
         found: dict[Key, KnownFigures] = {}
         same_day = (
-            imports.c.account == self._account, imports.c.held_on == held_on.isoformat(), imports.c.state.in_(COUNTS),
+            self._store.owns(imports), imports.c.held_on == held_on.isoformat(), imports.c.state.in_(COUNTS),
         )  # fmt: skip
         query = select(import_rows, column.label("asked")).join(imports, imports.c.id == import_rows.c.import_id)
         query = query.where(*same_day, import_rows.c.state == "done").order_by(import_rows.c.id)
@@ -314,7 +312,7 @@ class ImportHistory:
 
     def elsewhere(self, number: int, key: str, held_on: date) -> int | None:
         """Another import that has this person of this day, or is at work on him for any day; None if there is none."""
-        mine = (import_rows.c.account == self._account, import_rows.c.person_key == key)
+        mine = (self._store.owns(import_rows), import_rows.c.person_key == key)
         done = (
             (imports.c.held_on == held_on.isoformat()) & (import_rows.c.state == "done") & imports.c.state.in_(COUNTS)
         )
@@ -329,7 +327,7 @@ class ImportHistory:
         mine, theirs = import_rows.alias(), import_rows.alias()
         same = (theirs.c.account == mine.c.account) & (theirs.c.person_key == mine.c.person_key)
         query = select(func.min(theirs.c.import_id)).select_from(mine.join(theirs, same))
-        query = query.where(mine.c.account == self._account, mine.c.import_id == number)
+        query = query.where(self._store.owns(mine), mine.c.import_id == number)
         query = query.where(theirs.c.import_id != number, theirs.c.state.in_(OPEN_IMPORT_STATES))
         with self._store.read() as connection:
             found: int | None = connection.execute(query).scalar_one()
@@ -344,12 +342,16 @@ class ImportHistory:
         rows = import_rows.c
         query = select(rows.person_key, rows.contact_id, rows.said, rows.made_contact, rows.contact_was)
         query = query.join(imports, imports.c.id == rows.import_id).order_by(rows.id)
-        mine = (imports.c.account == self._account, imports.c.state.in_(COUNTS), rows.state == "done")
+        mine = (self._store.owns(imports), imports.c.state.in_(COUNTS), rows.state == "done")
         earlier: dict[str, int] = {}
         decided: dict[str, int] = {}
         with self._store.read() as connection:
             for some in chunks(sorted(keys)):
-                wanted = (rows.account == self._account, rows.person_key.in_(some), rows.contact_id.is_not(None))
+                wanted = (
+                    rows.account == self._store.account_id,
+                    rows.person_key.in_(some),
+                    rows.contact_id.is_not(None),
+                )
                 for row in connection.execute(query.where(*mine, *wanted)):
                     address = keys[row.person_key]
                     if override_of(row.said).contact_id:
@@ -369,7 +371,7 @@ class ImportHistory:
         return self._with_file(digest, imports.c.state.in_(COUNTS), ~is_vain)
 
     def _with_file(self, digest: str, *conditions: ColumnElement[bool]) -> int | None:
-        query = select(imports.c.id, imports.c.files).where(imports.c.account == self._account, *conditions)
+        query = select(imports.c.id, imports.c.files).where(self._store.owns(imports), *conditions)
         with self._store.read() as connection:
             for row in connection.execute(query.order_by(imports.c.id)):
                 if any(file["digest"] == digest for file in json.loads(row.files)):
@@ -379,7 +381,7 @@ class ImportHistory:
     def drafts_of(self, digests: Iterable[str], held_on: date, but: int) -> dict[str, int]:
         """Other drafts of these very files for the same webinar: digest → the latest of them."""
         wanted = set(digests)
-        mine = (imports.c.account == self._account, imports.c.state == "draft", imports.c.id != but)
+        mine = (self._store.owns(imports), imports.c.state == "draft", imports.c.id != but)
         query = select(imports.c.id, imports.c.files).where(*mine, imports.c.held_on == held_on.isoformat())
         with self._store.read() as connection:
             found = connection.execute(query.order_by(imports.c.id)).all()
@@ -389,14 +391,14 @@ class ImportHistory:
 
     def columns(self) -> dict[str, Mapping[Field, str]]:
         """All that was named: signature of a table → field → its column's title."""
-        query = select(import_columns).where(import_columns.c.account == self._account)
+        query = select(import_columns).where(self._store.owns(import_columns))
         with self._store.read() as connection:
             return {row.signature: json.loads(row.columns) for row in connection.execute(query)}
 
     def remember_columns(self, signature: str, columns: Mapping[Field, str], titles: Sequence[str] = ()) -> None:
         """For this table and all that have the same header; ``titles``: its headings."""
         row = {
-            "account": self._account, "signature": signature,
+            "account": self._store.account_id, "signature": signature,
             "columns": json.dumps(dict(columns), ensure_ascii=False),
             "titles": json.dumps(list(titles), ensure_ascii=False),
         }  # fmt: skip
@@ -405,7 +407,7 @@ class ImportHistory:
 
     def column_answers(self) -> list[ColumnAnswer]:
         """All that people have said about columns."""
-        query = select(import_columns).where(import_columns.c.account == self._account)
+        query = select(import_columns).where(self._store.owns(import_columns))
         with self._store.read() as connection:
             found = connection.execute(query.order_by(import_columns.c.signature)).all()
         return [
@@ -422,7 +424,7 @@ class ImportHistory:
     def forget_columns(self, signature: str) -> None:
         """Such tables are asked about anew. Raises NoSuchImport (Russian)."""
         answer = self.column_answer(signature)
-        mine = (import_columns.c.account == self._account, import_columns.c.signature == answer.signature)
+        mine = (self._store.owns(import_columns), import_columns.c.signature == answer.signature)
         with self._store.write() as connection:
             connection.execute(delete(import_columns).where(*mine))
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, case, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import import_rows, imports
 from amo_bridge.webinars.imports.drafts import DraftService
 from amo_bridge.webinars.imports.model import ADD, BEGUN, FIRST_STEP, ImportRow, State, begin_undo, first_step
@@ -77,12 +77,11 @@ class PlanChanged(NotNow):
 
 
 class ImportService:
-    def __init__(self, store: Store, key: int, drafting: DraftService, *, dry_run: bool) -> None:
+    def __init__(self, store: AccountStore, drafting: DraftService, *, dry_run: bool) -> None:
         self._store = store
-        self._key = key
         self._drafting = drafting
         self._book = drafting.book
-        self._later = Later(key, drafting)
+        self._later = Later(store.account_id, drafting)
         self._dry_run = dry_run
 
     def start(self, number: int, *, as_shown: bool = True) -> None:
@@ -119,7 +118,7 @@ class ImportService:
         """Take back what was done; of an import that was not finished the rest is not begun."""
         with self._store.write() as connection:
             self._book.become_in(connection, number, UNDOABLE, "undoing", finished_at=None)
-            begin_undo(connection, self._key, number)
+            begin_undo(connection, self._store.account_id, number)
 
     def say(self, number: int, place: int, said: Override) -> None:
         """A person's own decision about one row. The plan of a draft follows it; of an import that was begun, just this
@@ -153,7 +152,7 @@ class ImportService:
         return len(rows)
 
     def _change(self, connection: Connection, number: int, which: ColumnElement[bool], **values: object) -> None:
-        mine = (import_rows.c.account == self._key, import_rows.c.import_id == number, which)
+        mine = (self._store.owns(import_rows), import_rows.c.import_id == number, which)
         connection.execute(update(import_rows).where(*mine).values(**values))
 
 

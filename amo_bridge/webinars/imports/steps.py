@@ -22,7 +22,7 @@ from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.crm.writes import LostWrite, Written, find_lost
 from amo_bridge.errors import CrmTemporary
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
-from amo_bridge.storage.database import Store, chunks
+from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import import_rows
 from amo_bridge.webinars.imports.delivery import (
     AfterWrite,
@@ -300,8 +300,7 @@ class CreateStep:
 
     def __init__(
         self,
-        store: Store,
-        account_id: int,
+        store: AccountStore,
         client: CrmClient,
         repository: ImportRepository,
         delivery: RowDelivery,
@@ -309,13 +308,12 @@ class CreateStep:
         payloads: PayloadBuilder,
     ) -> None:
         self._store = store
-        self._account_id = account_id
         self._client = client
         self._repository = repository
         self._delivery = delivery
         self._after_write = after_write
         self._payloads = payloads
-        self._index = ContactIndex(store, account_id)
+        self._index = ContactIndex(store)
 
     def step(self, job: Import) -> bool:
         """One request: contacts first, because their deals need them."""
@@ -397,7 +395,7 @@ class CreateStep:
         found: set[int] = set()
         with self._store.read() as connection:
             for chunk in chunks(sorted(set(entity_ids))):
-                query = select(column).where(import_rows.c.account == self._account_id, column.in_(chunk))
+                query = select(column).where(self._store.owns(import_rows), column.in_(chunk))
                 found |= set(connection.execute(query).scalars())
         return found
 

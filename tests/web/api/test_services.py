@@ -13,6 +13,7 @@ from support.api_client import Program
 from support.pages import Pages, agency
 
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import outbox
 from amo_bridge.web.auth.users import Role
 
@@ -111,7 +112,7 @@ def test_bloggers_are_found_by_three_letters(pages: Pages, editor: Program) -> N
         MirroredContact(id=42, name="Бузовский Пётр", surname="Бузовский", fields={kind: ("клиент",)}, **told),
     ]
     with pages.office.store.write() as connection:
-        ContactIndex(pages.office.store, pages.account.key).put(connection, known, now)
+        ContactIndex(AccountStore(pages.office.store, pages.account.key)).put(connection, known, now)
     found = editor.get(f"{PATH}/bloggers?letters=буз")["bloggers"]
     assert found == [{"contact_id": 41, "name": "Бузова Ольга", "phones": ["+79161234567"]}]
     assert editor.get(f"{PATH}/bloggers?letters=бу")["bloggers"] == []

@@ -26,6 +26,7 @@ from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.runtime.worker import BIZON
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
 from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings, Report
@@ -59,8 +60,8 @@ class School:
         self.bridge = bridge
         key = known_key(bridge._store, bridge.config.account.url)
         assert key is not None
-        self.reports = BizonReports(bridge._store, key, SystemClock())
-        self.book = ImportRepository(bridge._store, key, SystemClock())
+        self.reports = BizonReports(AccountStore(bridge._store, key), SystemClock())
+        self.book = ImportRepository(AccountStore(bridge._store, key), SystemClock())
         self.settings = BizonSettings(bridge.config, bridge.bridge.environment)
         pages = bridge.app.extensions[EXTENSION]
         self.admin = self.visit(pages, "Марина", Role.ADMIN)

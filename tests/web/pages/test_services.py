@@ -19,6 +19,7 @@ from amo_bridge.crm.account import Account
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.secrets import small_state
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
@@ -76,7 +77,7 @@ class Desk:
         key = known_key(store, config.account.url)
         assert key is not None
         with store.write() as connection:
-            ContactIndex(store, key).put(connection, [known], datetime.now(UTC))
+            ContactIndex(AccountStore(store, key)).put(connection, [known], datetime.now(UTC))
         return number
 
 
