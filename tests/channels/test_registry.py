@@ -36,7 +36,7 @@ from amo_bridge.engine.effects import CHANNEL_KINDS, OUTSIDE, OutsideKind
 from amo_bridge.rules.handler import Handler, OutsideChannel
 from amo_bridge.rules.options import ActionsSpec
 from amo_bridge.rules.registry import shipped
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 MAIL = MailSection.model_validate({"host": "mail.example", "from": "info@agency.example", "templates": "letters"})
 TELEGRAM = TelegramSection()
@@ -48,7 +48,7 @@ def config(**sections: Any) -> Config:
 
 def context(store: Store, of: Config) -> ChannelContext:
     crm: Any = ScriptedCrm()
-    return ChannelContext(of, {}, store, ACCOUNT, crm, rule_engine, clock(), clock())
+    return ChannelContext(of, {}, AccountStore(store, ACCOUNT), crm, rule_engine, clock(), clock())
 
 
 def served(ports: list[Port]) -> set[str]:

@@ -24,7 +24,7 @@ from amo_bridge.mirror.touches import add_touches
 from amo_bridge.rules.actions import Skip
 from amo_bridge.rules.deal import Deal
 from amo_bridge.rules.handler import Rule
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import made, outbox
 
 
@@ -70,7 +70,7 @@ class Place:
     def around(self, *deals: int) -> DataLoader:
         records = deals_by_ids(self.client, deals or [self.deal], self.account.is_api_filter_enabled)
         self.records = records
-        return DataLoader(SourceContext(self.client, self.account, self.store, ACCOUNT), records)
+        return DataLoader(SourceContext(self.client, self.account, AccountStore(self.store, ACCOUNT)), records)
 
     def view(self, deal: int) -> Deal:
         return Viewer(self.account, self.crm.url).deal(self.records[deal])

@@ -41,7 +41,7 @@ class Books:
     def found(self, text: str, **changed: Any) -> list[NamedBlogger]:
         told = {"field": "Услуги", "classification": KIND, "platforms": {"Instagram": {}}, **changed}
         services = ServicesSection.model_validate(told)
-        ways = SourceContext(self.client, self.account, self.store, ACCOUNT, services)
+        ways = SourceContext(self.client, self.account, AccountStore(self.store, ACCOUNT), services)
         deal = record(fields={"Услуги": (text,)})
         return list(DealBloggers(ways).read([deal])[deal.id])
 

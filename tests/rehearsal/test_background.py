@@ -48,7 +48,7 @@ class Room:
         return number
 
     def play(self, number: int) -> None:
-        rehearse(self.config, self.store, self.key, number)
+        rehearse(self.config, AccountStore(self.store, self.key), number)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def processes(store: Store, tmp_path: Path) -> Iterator[tuple[Process, Process]]
         process.locks.close()
 
 
-def write(store: Store, name: str) -> None:
+def write(store: Store | AccountStore, name: str) -> None:
     with store.write() as connection:
         connection.execute(insert(cursors), {"account": ACCOUNT, "name": name, "value": 1.0})
 

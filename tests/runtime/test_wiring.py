@@ -26,7 +26,7 @@ from amo_bridge.rules.option_types import UserName
 from amo_bridge.runtime.startup import AccountContext
 from amo_bridge.runtime.wiring import CompositionRoot
 from amo_bridge.runtime.worker import EVENING
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import outbox, tasks
 
 NEWCOMER = "Елена Орлова"
@@ -56,8 +56,7 @@ def context(store: Store, tmp_path: Path) -> AccountContext:
             channels=replace(config.channels, telegram=TelegramSection(), people=people),
             evening_list=EveningListSection(at=time(18, 30)),
         ),
-        store=store,
-        account_id=ACCOUNT,
+        store=AccountStore(store, ACCOUNT),
         connection=connection,  # type: ignore[arg-type]
         account=as_it_was(agency()),
         clock=hands,
@@ -100,22 +99,22 @@ def test_alerts_and_the_evening_digest_reach_whoever_came_while_the_bridge_works
     root = CompositionRoot(context, store, crm, crm, ports=lambda at: [])
     worker = root.worker()
     worker.say(CrmUnpaid("не оплачено"))
-    assert queued(store, "bridge.alarm") == [], "nobody of that name is known yet"
-    something_unknown_happens(store)
+    assert queued(store.store, "bridge.alarm") == [], "nobody of that name is known yet"
+    something_unknown_happens(store.store)
     worker.once()
     assert root.rules.get().account == agency(), "an unknown stage had the account read again"
     worker.request_job(EVENING)
     worker.once()
     worker.say(CrmUnpaid("снова не оплачено"))
     newcomer = user(NEWCOMER)
-    assert queued(store, "bridge.evening") == [("notify", newcomer)]
-    assert queued(store, "bridge.alarm") == [("create_task", newcomer), ("notify", newcomer)]
+    assert queued(store.store, "bridge.evening") == [("notify", newcomer)]
+    assert queued(store.store, "bridge.alarm") == [("create_task", newcomer), ("notify", newcomer)]
 
 
 def test_a_config_that_is_taken_soon_after_finds_the_newer_names(context: AccountContext) -> None:
     crm: Any = ScriptedCrm(rows={"/api/v4/leads": [api_row(record(BRIEF))]})
     worker = CompositionRoot(context, context.store, crm, crm, ports=lambda at: []).worker()
-    something_unknown_happens(context.store)
+    something_unknown_happens(context.store.store)
     worker.once()
     anew = CompositionRoot(context, context.store, crm, crm, ports=lambda at: [])
     assert anew.rules.get().account == agency()
