@@ -1,4 +1,4 @@
-"""``amo-bridge backup FILE``: a copy of the bridge's data, taken while it works."""
+"""``amo-bridge backup FILE``, ``restore`` and ``tidy``: the bridge's data copied, put back, cleared of old rows."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ import click
 from sqlalchemy import URL, make_url
 
 from amo_bridge.cli.click_ru import Command, Stop
-from amo_bridge.cli.common import config_option, load_or_exit
+from amo_bridge.cli.common import config_option, load_or_exit, opened
+from amo_bridge.clock import SystemClock
 from amo_bridge.config.model import Config
+from amo_bridge.dates.duration import describe
+from amo_bridge.engine.retention import Retention
 from amo_bridge.errors import BridgeError
 from amo_bridge.storage import backup as storage_backup
 from amo_bridge.storage.backup import back_up
+from amo_bridge.storage.database import AccountStore
 
 OTHER_TOOL = 2
 MARK = "Затем, до запуска моста: amo-bridge restore --mark (иначе он повторит то, что сделал после копии)."
@@ -111,3 +115,22 @@ def _mark(config: Config) -> None:
         raise Stop(f"не помечено: {error}") from error
     click.echo(f"База помечена: последнее известное ей событие — {made_at:%d.%m.%Y %H:%M} UTC")
     click.echo(SILENT)
+
+
+# Old rows are deleted now.
+
+TABLES = {"inbox": "хуков", "events": "событий", "outbox": "сделанных действий", "journal": "строк журнала"}
+
+
+@click.command(cls=Command)
+@config_option
+def tidy(config_path: Path) -> None:
+    """Удалить старое, как настроено в keep_hooks и keep_journal. Мост делает это сам раз в сутки."""
+    config = load_or_exit(config_path)
+    deleted = dict.fromkeys(TABLES, 0)
+    with opened(config) as (store, key):
+        for table, rows in Retention(AccountStore(store, key), SystemClock(), config.bridge).tidy():
+            deleted[table] += rows
+    told = ", ".join(f"{words} {deleted[table]}" for table, words in TABLES.items())
+    keep = f"хуки — {describe(config.bridge.keep_hooks)}, журнал — {describe(config.bridge.keep_journal)}"
+    click.echo(f"Удалено: {told}. Хранится: {keep}")

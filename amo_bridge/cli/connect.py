@@ -1,4 +1,4 @@
-"""``amo-bridge connect``: let the bridge into an account by OAuth, when a long-lived token won't do."""
+"""``amo-bridge connect``, ``password`` and ``telegram``: who is let in: the bridge, people, a person's Telegram."""
 
 from __future__ import annotations
 
@@ -6,16 +6,25 @@ import os
 from pathlib import Path
 
 import click
+from rich.table import Table
 
-from amo_bridge.cli.click_ru import Command, Stop
-from amo_bridge.cli.common import config_option, load_or_exit, tell_and_exit
+from amo_bridge.channels.registry import TELEGRAM
+from amo_bridge.channels.telegram import Bot
+from amo_bridge.cli.click_ru import Command, Group, Stop
+from amo_bridge.cli.common import config_option, console, load_or_exit, tell_and_exit
+from amo_bridge.clock import SystemClock
+from amo_bridge.config.channels import TELEGRAM_TOKEN
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import describe
-from amo_bridge.errors import BridgeError, ConfigError
+from amo_bridge.errors import BridgeError, ChannelError, ConfigError, StoreUnavailable
 from amo_bridge.runtime.connection import CALLBACK, TOKEN, known_secret, redirect_uri
 from amo_bridge.runtime.oauth_flow import Connecting
+from amo_bridge.server.options import left_in
 from amo_bridge.storage.database import Store
+from amo_bridge.text.names import nearest
+from amo_bridge.web.auth.audit import Audit
+from amo_bridge.web.auth.users import Links, Users, fold
 
 
 @click.command(cls=Command)
@@ -58,3 +67,80 @@ def _connect(config: Config, connecting: Connecting, code: str | None) -> None:
     click.echo("Или скопируйте код из окна интеграции: amo-bridge connect --code КОД")
     if hook := known_secret(config, os.environ):
         click.echo(f"Адрес для хука об отключении интеграции: {base}/hooks/amocrm/{hook}/disconnect")
+
+
+# A password for the pages.
+
+
+@click.command(cls=Command)
+@click.argument("name", metavar="ИМЯ")
+@config_option
+def password(name: str, config_path: Path) -> None:
+    """Ссылка, по которой пользователь страниц задаст новый пароль.
+
+    Действует три дня, работает один раз.
+
+    С --configs пользователи лежат в базе первого по имени аккаунта: назовите его файл.
+    """
+    config = load_or_exit(config_path)
+    store = Store.at(config.bridge.database, config.data_folder)
+    try:
+        store.prepare()
+        secret = _link(store, name)
+    except (StoreUnavailable, OSError) as error:
+        raise Stop(str(error)) from error
+    finally:
+        store.close()
+    click.echo(f"{config.bridge.public_url or left_in(config.data_folder)}/password/{secret}")
+
+
+def _link(store: Store, name: str) -> str:
+    clock = SystemClock()
+    users = Users(store, clock).all()
+    user = next((user for user in users if fold(user.login) == fold(name)), None)
+    if user is None:
+        close = nearest(name, [user.login for user in users])
+        raise Stop(f"пользователя «{name}» нет" + (f"; может быть, «{close}»?" if close else ""))
+    if user.is_disabled:
+        raise Stop(f"пользователь «{user.login}» отключён: его включает администратор на странице «Пользователи»")
+    Audit(store, clock).write("командная строка", "user.link", f"Новая ссылка для пароля: {user.login}")
+    return Links(store, clock).for_password(user.id)
+
+
+# A person's Telegram.
+
+KINDS = {"private": "личный", "group": "группа", "supergroup": "группа", "channel": "канал"}
+
+
+@click.group(cls=Group)
+def telegram() -> None:
+    """Бот, который уведомляет своих в Telegram."""
+
+
+@telegram.command(cls=Command)
+@config_option
+def who(config_path: Path) -> None:
+    """Кто писал боту за последние сутки и какой номер вписать в [people]."""
+    bot = _bot(load_or_exit(config_path))
+    try:
+        name, chats = bot.name(), bot.chats()
+    except ChannelError as error:
+        raise Stop(str(error)) from error
+    if not chats:
+        raise Stop(f"боту @{name} за сутки никто не писал: откройте https://t.me/{name}, нажмите «Старт» и повторите")
+    table = Table("Номер", "Кто", "Чат", "Последнее сообщение", title=f"Боту @{name} писали")
+    for chat in chats:
+        table.add_row(str(chat.id), chat.name, KINDS.get(chat.kind, chat.kind), chat.text[:60])
+    console().print(table)
+
+
+def _bot(config: Config) -> Bot:
+    try:
+        bot = TELEGRAM.open(config, os.environ)
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+    if bot is None:
+        raise Stop("раздела [telegram] в настройке нет (docs/channels.md)")
+    if not bot.has_token:
+        raise Stop(f"нет токена бота: передайте его в {TELEGRAM_TOKEN} (docs/channels.md)")
+    return bot

@@ -30,11 +30,11 @@ from amo_bridge.config.model import (
     BridgeSection,
     Config,
     EveningListSection,
+    ProvisionSection,
     RoleByField,
     RoleSpec,
     overlaps,
 )
-from amo_bridge.config.provision import ProvisionSection
 from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions

@@ -1,4 +1,4 @@
-"""``[absences]``: who is away, when, and who stands in for him."""
+"""The config read: one object of all its sections and rules."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from datetime import date, time, timedelta
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from amo_bridge.config.channels import Channels, IntakeSection
-from amo_bridge.config.provision import ProvisionSection
 from amo_bridge.config.toml_lines import KeyPath
 from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions, Day
@@ -22,7 +21,57 @@ from amo_bridge.dates.duration import Duration, describe
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.option_types import CustomFieldName, PersonName, Strict, TagName, UserName
 from amo_bridge.rules.service_lines import ServicesSection
-from amo_bridge.text.names import same_name
+from amo_bridge.text.names import normalise, same_name
+
+SomeText = Annotated[str, Field(min_length=1)]
+FieldType = Literal[
+    "text", "textarea", "numeric", "checkbox", "select", "multiselect", "radiobutton",
+    "date", "date_time", "birthday", "url", "streetaddress",
+]  # fmt: skip
+"""amoCRM's words (amoCRM docs, custom-fields); phones and mails are there in every account."""
+CHOICES = frozenset({"select", "multiselect", "radiobutton"})
+
+
+class FieldShape(Strict):
+    """A field's type, and its choices where the type has any."""
+
+    type: FieldType
+    choices: tuple[SomeText, ...] = ()
+
+    @model_validator(mode="after")
+    def choices_where_they_belong(self) -> Self:
+        if bool(self.choices) != (self.type in CHOICES):
+            wanted = "нужны варианты (choices)" if self.type in CHOICES else "вариантов не бывает"
+            raise ValueError(f"у поля типа {self.type} {wanted}")
+        return self
+
+
+def _expand_shorthand(told: Any) -> Any:
+    """``"date"`` is a type, ``["Да", "Нет"]`` a choice of one."""
+    if isinstance(told, str):
+        return {"type": told}
+    return {"type": "select", "choices": told} if isinstance(told, list) else told
+
+
+Shape = Annotated[FieldShape, BeforeValidator(_expand_shorthand)]
+
+
+class ProvisionSection(Strict):
+    """``pipelines``: each pipeline's stages from left to right, without the two last ones that amoCRM makes itself.
+    ``fields`` of deals and ``contact_fields``: a type, a list of choices, or both. ``tags``: those that people put on
+    deals themselves; what rules put on is known from the rules."""
+
+    pipelines: dict[SomeText, Annotated[tuple[SomeText, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    fields: dict[SomeText, Shape] = Field(default_factory=dict)
+    contact_fields: dict[SomeText, Shape] = Field(default_factory=dict)
+    tags: tuple[SomeText, ...] = ()
+
+    @model_validator(mode="after")
+    def each_stage_once(self) -> Self:
+        for pipeline, stages in self.pipelines.items():
+            if len({normalise(stage) for stage in stages}) < len(stages):
+                raise ValueError(f"в воронке «{pipeline}» этап назван дважды")
+        return self
 
 
 class Absence(Strict):

@@ -13,8 +13,7 @@ from pydantic import BaseModel
 
 from amo_bridge.config.account_check import account_names
 from amo_bridge.config.loader import A_RULE, RULES
-from amo_bridge.config.model import MANAGER, Config
-from amo_bridge.config.provision import FieldShape, FieldType, ProvisionSection
+from amo_bridge.config.model import MANAGER, Config, FieldShape, FieldType, ProvisionSection
 from amo_bridge.rules.deal import BUILT_IN_FIELDS
 from amo_bridge.rules.option_types import (
     AccountName,

@@ -10,7 +10,6 @@ import structlog
 from amo_bridge.config.account_fit import Fit
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.webhooks.subscription import subscribe
 from amo_bridge.errors import CrmForbidden, CrmStopped
 from amo_bridge.runtime.leader_election import LeaderStore, Lease
 from amo_bridge.runtime.rehearsal_jobs import RehearsalRunner, Rehearsals
@@ -29,6 +28,7 @@ from amo_bridge.runtime.worker import (
     Worker,
 )
 from amo_bridge.sync.initial_load import DealsLoad
+from amo_bridge.sync.subscription import subscribe
 
 log = structlog.get_logger()
 # A standby may wait for weeks, and the account's names change meanwhile.

@@ -11,7 +11,7 @@ from amo_bridge.channels.registry import ChannelContext, ports_of, series_job
 from amo_bridge.channels.sender import ChannelWorkers, channel_senders
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.alerts import Alerts, TokenExpiryCheck
-from amo_bridge.engine.card_names import CardNames
+from amo_bridge.engine.deal_view import CardNames
 from amo_bridge.engine.evening_digest import EveningDigest
 from amo_bridge.engine.event_queue import PendingWork
 from amo_bridge.engine.processor import EventProcessor
@@ -40,7 +40,7 @@ from amo_bridge.runtime.worker import (
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.sync.initial_load import MirrorLoad
 from amo_bridge.sync.reconciliation import Reconciler
-from amo_bridge.sync.subscription_watchdog import Watchdog
+from amo_bridge.sync.subscription import Watchdog
 from amo_bridge.webinars.bizon_client import Bizon
 from amo_bridge.webinars.bizon_import import BizonJob, BizonReports, BizonSettings, Taking
 from amo_bridge.webinars.imports.executor import ImportExecutor, ImportJob

@@ -20,8 +20,7 @@ from amo_bridge.config.channels import (
     SiteSection,
 )
 from amo_bridge.config.loader import RuleSwitches, load
-from amo_bridge.config.model import AccountSection, BridgeSection
-from amo_bridge.config.provision import ProvisionSection
+from amo_bridge.config.model import AccountSection, BridgeSection, ProvisionSection
 from amo_bridge.config.webinar import BizonSection, WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.rules.option_types import taken

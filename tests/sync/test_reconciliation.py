@@ -31,7 +31,7 @@ from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events, found, inbox
 from amo_bridge.sync import reconciliation
 from amo_bridge.sync.reconciliation import Reconciler
-from amo_bridge.sync.subscription_watchdog import Watchdog
+from amo_bridge.sync.subscription import Watchdog
 
 NEW, MEETING, OFFER = "Продажи / Новый клиент", "Продажи / Встреча назначена", "Продажи / Согласование КП"
 LISTS = {"GET /api/v4/events", "GET /api/v4/leads", "GET /api/v4/contacts"}

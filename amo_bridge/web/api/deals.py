@@ -1,4 +1,4 @@
-"""``/deals``: what is known of one, its journal, a step taken once more."""
+"""``/deals``: what is known of one, its journal, its call scripts, a step taken once more."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from flask import abort
 from flask_babel import gettext as _
@@ -16,12 +16,14 @@ from pydantic import Field
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.journal import Entry
 from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable
+from amo_bridge.text.templates import BadTemplate
 from amo_bridge.web.accounts import NotMet
 from amo_bridge.web.api import api
-from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
+from amo_bridge.web.api.endpoint import Endpoint, Error, Shape, refusal
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import current_account
 from amo_bridge.web.services import deals as deals_service
+from amo_bridge.web.services.deals import ScriptService
 
 
 class Effect(Shape):
@@ -209,3 +211,57 @@ def _verdict(verdict: Verdict, done_at: datetime | None = None) -> DealVerdict:
         actions=[words for effect in verdict.effects for words in effect.all_words],
         done_at=done_at,
     )
+
+
+# Call scripts of a deal.
+
+
+class ScriptNames(Shape):
+    """As they stand in addresses."""
+
+    deal_id: int
+    names: list[str]
+
+
+class ScriptBlock(Shape):
+    """A heading has one line, a list has several, each an item."""
+
+    kind: Literal["heading", "list", "text"]
+    lines: list[str]
+
+
+class FilledScript(Shape):
+    """What to say, with the deal's own data."""
+
+    name: str
+    title: str
+    blocks: list[ScriptBlock]
+
+
+@api.endpoint(
+    Endpoint("scripts_scripts", "/deals/<int:deal_id>/scripts", "GET", Role.VIEWER, _l("Скрипты звонков"), ScriptNames)
+)
+def scripts(deal_id: int) -> ScriptNames:
+    return ScriptNames(deal_id=deal_id, names=ScriptService.at(current_account(), deal_id).names)
+
+
+@api.endpoint(
+    Endpoint(
+        "scripts_one",
+        "/deals/<int:deal_id>/scripts/<name>",
+        "GET",
+        Role.VIEWER,
+        _l("Скрипт с данными сделки"),
+        FilledScript,
+        says_no={"409": Error},
+    )
+)
+def one(deal_id: int, name: str) -> FilledScript:
+    try:
+        script = ScriptService.at(current_account(), deal_id).filled(name)
+    except KeyError:
+        abort(404)
+    except BadTemplate as error:
+        abort(refusal(409, _("В скрипте ошибка: %(why)s", why=str(error))))
+    blocks = [ScriptBlock(kind=block.kind, lines=list(block.lines)) for block in script.blocks]
+    return FilledScript(name=name, title=script.title, blocks=blocks)

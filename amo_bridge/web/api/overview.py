@@ -1,17 +1,23 @@
-"""``/overview``: what the rules did, line by line and in figures."""
+"""``/state``, ``/accounts``, ``/overview`` and ``/upcoming``: how the bridge is, what rules did and will do."""
 
 from __future__ import annotations
 
 import datetime
+from typing import Literal
+from urllib.parse import quote
 
+from flask import request
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.web.api import api
-from amo_bridge.web.api.endpoint import Endpoint, Shape
+from amo_bridge.channels.registry import unconnected
+from amo_bridge.web.api import ROOT, api
+from amo_bridge.web.api.endpoint import Endpoint, Shape, whole
 from amo_bridge.web.api.rules import RuleDecision, decision_of
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import current_account
-from amo_bridge.web.services.overview import days_of, imports_of_today, today_of
+from amo_bridge.web.context import accounts as installed_accounts
+from amo_bridge.web.context import current_account, visible
+from amo_bridge.web.middleware import WHERE
+from amo_bridge.web.services.overview import days_of, health_issues, imports_of_today, today_of
 
 # A program reads more than a page shows.
 MOST_LINES = 500
@@ -67,3 +73,148 @@ def today() -> Today:
 @api.endpoint(Endpoint("overview_days", "/overview/days", "GET", Role.VIEWER, _l("Последние 14 дней в числах"), Days))
 def days() -> Days:
     return Days(days=[Day(date=day.date, **vars(day.count)) for day in days_of(current_account())])
+
+
+# How the bridge and its accounts are.
+
+
+class Trouble(Shape):
+    """What somebody should look at, in Russian."""
+
+    weight: Literal["bad", "warning"]
+    words: str
+
+
+class State(Shape):
+    """Is everything well? Ages are seconds; null: it has not happened yet. ``unconnected``: channels that rules call,
+    and nobody has connected them. ``access_ends_at``: null where that is not known."""
+
+    account: str
+    state: str
+    is_ready: bool
+    is_leading: bool
+    troubles: list[Trouble]
+    inbox_new: int
+    events_open: int
+    outbox: dict[str, int]
+    failed: dict[str, int]
+    overdue: int
+    mirror_deals: int
+    last_hook_age: float | None
+    hook_seen_age: float | None
+    reconcile_age: float | None
+    stopped: str
+    unconnected: list[str]
+    access_ends_at: datetime.datetime | None
+
+
+@api.endpoint(Endpoint("state_state", "/state", "GET", Role.VIEWER, _l("Всё ли хорошо"), State))
+def state() -> State:
+    here = current_account()
+    health = here.health_snapshot()
+    found = [Trouble(weight=one.weight, words=one.words) for one in health_issues(here, health, here.clock.now())]
+    told = health.to_json()
+    return State(
+        account=here.config.account.url,
+        state=here.bridge.state,
+        is_ready=here.bridge.is_ready,
+        is_leading=here.bridge.is_leading,
+        troubles=found,
+        unconnected=sorted(unconnected(here.config)),
+        access_ends_at=here.bridge.token_ends_at,
+        **{name: told[name] for name in State.model_fields if name in told},
+    )
+
+
+# The accounts of this installation.
+
+
+class InstalledAccount(Shape):
+    """``api``: under which path its doors are; empty for one that does not work because its config is broken, as
+    ``problems`` tell (Russian)."""
+
+    name: str
+    url: str
+    state: str
+    is_ready: bool
+    api: str
+    problems: list[str]
+
+
+class InstalledAccounts(Shape):
+    """By name, of those that the token has a role in. Users, tokens and the audit are common to all."""
+
+    accounts: list[InstalledAccount]
+
+
+@api.endpoint(
+    Endpoint("accounts_accounts", "/accounts", "GET", Role.VIEWER, _l("Аккаунты этой установки"), InstalledAccounts)
+)
+def accounts() -> InstalledAccounts:
+    here = installed_accounts()
+    known = [
+        _account(name, f"{WHERE}{quote(name)}{ROOT}" if here.has_several else ROOT) for name in visible(here.names)
+    ]
+    broken = [
+        InstalledAccount(name=name, url="", state="broken", is_ready=False, api="", problems=list(problems))
+        for name, problems in here.broken.items()
+        if name in visible(here.broken)
+    ]
+    return InstalledAccounts(accounts=sorted([*known, *broken], key=lambda one: one.name))
+
+
+def _account(name: str, api: str) -> InstalledAccount:
+    page = installed_accounts().account_at(name)
+    bridge = page.bridge
+    return InstalledAccount(
+        name=name,
+        url=page.config.account.url,
+        state=bridge.state,
+        is_ready=bridge.is_ready,
+        api=api,
+        problems=list(bridge.problems),
+    )
+
+
+# What the rules will do next.
+
+
+class Step(Shape):
+    """A step that the clock will take. ``due`` may have passed, if the worker has not looked since."""
+
+    due: datetime.datetime
+    rule: str
+    clause: str
+    step: str
+    deal_id: int
+    deal_name: str
+    says: str
+
+
+class Steps(Shape):
+    """The earliest first. ``now``: by amoCRM's clock."""
+
+    now: datetime.datetime
+    steps: list[Step]
+
+
+MOST_DAYS = 366
+
+
+@api.endpoint(
+    Endpoint(
+        "upcoming_upcoming",
+        "/upcoming",
+        "GET",
+        Role.VIEWER,
+        _l("Что подойдёт по часам"),
+        Steps,
+        query={"days": _l("на сколько дней вперёд, до 366; 7"), "rule": _l("имя правила")},
+        checks={"days": whole(1, MOST_DAYS)},
+    )
+)
+def upcoming() -> Steps:
+    ahead = current_account().upcoming
+    days = request.args.get("days", 7, type=int)
+    found = ahead.within(datetime.timedelta(days=days), rule=request.args.get("rule") or None)
+    return Steps(now=ahead.now(), steps=[Step.model_validate(one.to_json()) for one in found])

@@ -1,18 +1,25 @@
-"""``/reports``: what the head of sales looks at."""
+"""``/reports`` and ``/violations``: what the head of sales looks at."""
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Literal
+from datetime import date, datetime
+from typing import Annotated, Literal
 
+from flask import abort
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
+from pydantic import Field, StringConstraints
 
+from amo_bridge.engine.violations import NoSuchViolation
+from amo_bridge.engine.violations import Violation as Broken
 from amo_bridge.reports.overdue import WAYS
+from amo_bridge.reports.violations import Month
 from amo_bridge.web.api import api
-from amo_bridge.web.api.endpoint import Endpoint, Shape, day, one_of
+from amo_bridge.web.api.endpoint import Endpoint, Number, Shape, day, one_of, refusal
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import current_account
+from amo_bridge.web.context import audit, current_account, token
 from amo_bridge.web.pages.reports import SPANS, report_asked_for
+from amo_bridge.web.pages.violations import ALL, asked_for, in_the_audit, ruling_of, violations_of
 
 
 class DeadlineMoves(Shape):
@@ -62,3 +69,110 @@ def overdue() -> Overdue:
         moves={name: DeadlineMoves(times=moves.times, days=moves.days) for name, moves in report.moves.items()},
         known_from=report.known_from,
     )
+
+
+# Violations and what was decided about them.
+
+
+class Decision(Shape):
+    """What somebody decided about a violation. ``state``: what it became by that."""
+
+    at: datetime
+    who: str
+    state: Literal["counts", "forgiven"]
+    why: str
+
+
+class Violation(Shape):
+    """``penalty``: whole units of ``currency``; null: none. ``decisions``: oldest first."""
+
+    number: int
+    at: datetime
+    user_id: int
+    person: str
+    clause: str
+    deal_id: int
+    deal_name: str
+    rule: str
+    why: str
+    penalty: int | None
+    currency: str
+    state: Literal["counts", "forgiven"]
+    decisions: list[Decision]
+
+
+class Violations(Shape):
+    """Oldest first."""
+
+    violations: list[Violation]
+
+
+class Ruling(Shape):
+    """Which violations, and why they are forgiven or counted again."""
+
+    numbers: Annotated[list[Number], Field(min_length=1, max_length=1000)]
+    why: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+
+
+def _month(told: str) -> str:
+    return "" if told == ALL or Month.of(told) else _("месяц, например 2026-11, или %(all)s", all=ALL)
+
+
+@api.endpoint(
+    Endpoint(
+        "violations_violations",
+        "/violations",
+        "GET",
+        Role.VIEWER,
+        _l("Кто какой пункт нарушил"),
+        Violations,
+        query={"month": "2026-11", "person": _l("имя"), "clause": "M7"},
+        checks={"month": _month},
+    )
+)
+def violations() -> Violations:
+    here = current_account()
+    return _violations(violations_of(here, asked_for(None)))
+
+
+@api.endpoint(
+    Endpoint(
+        "violations_forgive",
+        "/violations/forgive",
+        "POST",
+        Role.ADMIN,
+        _l("Простить нарушения"),
+        Violations,
+        takes=Ruling,
+    )
+)
+def forgive(told: Ruling) -> Violations:
+    return _ruled("forgive", told)
+
+
+@api.endpoint(
+    Endpoint(
+        "violations_restore",
+        "/violations/restore",
+        "POST",
+        Role.ADMIN,
+        _l("Снова учесть нарушения"),
+        Violations,
+        takes=Ruling,
+    )
+)
+def restore(told: Ruling) -> Violations:
+    return _ruled("restore", told)
+
+
+def _ruled(decision: str, told: Ruling) -> Violations:
+    try:
+        found = ruling_of(current_account(), decision)(told.numbers, token().name, told.why)
+    except NoSuchViolation as error:
+        abort(refusal(404, str(error)))
+    audit(f"violations.{decision}", in_the_audit(decision, told.numbers, told.why))
+    return _violations(found)
+
+
+def _violations(found: list[Broken]) -> Violations:
+    return Violations(violations=[Violation.model_validate(one.to_json()) for one in found])
