@@ -192,9 +192,6 @@ PUBLISHED = {
 }
 """Names that configs, programs or people rely on: they stay."""
 
-TO_BE_RENAMED = {"amo_bridge.webinars.formats.spreadsheet_process"}
-"""Modules that still hold one."""
-
 
 def names_in(module: str, path: Path) -> Iterator[str]:
     """The module, and its classes, functions and methods (``Class.method``), wherever they are defined."""
@@ -224,7 +221,7 @@ RULES = {
 }
 
 
-@pytest.mark.parametrize("module", sorted({*MODULES, *RULES} - TO_BE_RENAMED))
+@pytest.mark.parametrize("module", sorted({*MODULES, *RULES}))
 def test_no_name_holds_a_retired_word(module: str) -> None:
     retired = {word: terms for words, terms in RETIRED.items() for word in words.split()}
     path = (MODULES | RULES)[module]

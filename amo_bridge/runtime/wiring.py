@@ -41,8 +41,7 @@ from amo_bridge.storage.database import AccountStore
 from amo_bridge.sync.initial_load import MirrorLoad
 from amo_bridge.sync.reconciliation import Reconciler
 from amo_bridge.sync.subscription import Watchdog
-from amo_bridge.webinars.bizon_client import Bizon
-from amo_bridge.webinars.bizon_import import BizonJob, BizonReports, BizonSettings, Taking
+from amo_bridge.webinars.bizon import Bizon, BizonJob, BizonReports, BizonSettings, Taking
 from amo_bridge.webinars.imports.executor import ImportExecutor, ImportJob
 
 log = structlog.get_logger()

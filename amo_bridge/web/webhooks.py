@@ -29,7 +29,7 @@ from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import LONGEST_BIZON_ID
 from amo_bridge.web.auth.rate_limit import network
-from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings
+from amo_bridge.webinars.bizon import BizonReports, BizonSettings
 
 log = structlog.get_logger()
 BIZON_MOST_BYTES = 64 * 1024

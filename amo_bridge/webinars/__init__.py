@@ -2,15 +2,13 @@
 
 The data's way::
 
-    file ─► recognise.py ─► formats/*.py      bytes → visits, whatever the platform calls its columns
+    file ─► formats/                bytes → visits, whatever the platform calls its columns; in a process of its own
                  │
-          attendees.py                        visits → people: several rows, one person; minutes from intervals
+          attendees.py              visits → people: several rows, one person; minutes from intervals
                  │
-           sorting.py                         clicked or stayed long → which of the three stages (W2)
+           sorting.py               clicked or stayed long → which of the three stages (W2); what earlier files told
                  │
-          figures.py                        what his deal gets, beside what earlier files of that day have told
-                 │
-            plan.py                           people × contacts × open deals → new, known, owned, unmatched, doubtful
+            plan.py                 people × contacts × open deals → new, known, owned, unmatched, doubtful
 
-Everything here is pure: nothing asks amoCRM, the store or the clock. ``engine/imports/`` carries a plan out.
+Nothing of that asks amoCRM, the store or the clock. ``imports/`` carries a plan out; ``bizon.py`` fetches reports.
 """

@@ -14,7 +14,7 @@ from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.services.webinars import LONGEST_TOKEN, BizonService, bizon_service, fetch_again, keep_token
-from amo_bridge.webinars.bizon_import import State
+from amo_bridge.webinars.bizon import State
 
 
 class BizonReport(Shape):

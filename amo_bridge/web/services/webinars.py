@@ -22,8 +22,8 @@ from amo_bridge.runtime.worker import BIZON, IMPORTS
 from amo_bridge.text.names import normalise, same_name
 from amo_bridge.web.accounts import AccountView, NotMet
 from amo_bridge.web.context import audit, current_account
-from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings
-from amo_bridge.webinars.bizon_import import State as BizonState
+from amo_bridge.webinars.bizon import BizonReports, BizonSettings
+from amo_bridge.webinars.bizon import State as BizonState
 from amo_bridge.webinars.formats.guards import MOST_BYTES
 from amo_bridge.webinars.formats.tables import FIELDS, WORDS, Field
 from amo_bridge.webinars.imports.drafts import DraftService, Upload

@@ -1,7 +1,6 @@
 """Cells read strictly: a length, a moment, a mark, an address is read whole, or it is not read at all.
 
-calamine gives numbers as floats (a phone as 79031112233.0), dates as dates, empty cells as ""; "
-    "a text file gives texts.
+calamine gives numbers as floats (a phone as 79031112233.0), dates as dates, empty cells as ""; a text file gives texts.
 A reader answers None (or nothing) for what it can't read; ``is_nothing`` tells that from an empty cell.
 """
 

@@ -60,7 +60,7 @@ def read(tables: Sequence[Table], options: ReadOptions, *, source: str = "") -> 
         Part(block, number, order, _beside(told[of_table[id(block)]], whole), _length(block, order, options.zone))
         for number, block in _numbered(taken)
     ]
-    visits = [visit for part in parts for visit in visits_of(part, options)]
+    visits = list(_visits(parts, options))
     visits, repeated = _without_repeats(visits, parts)
     is_clicky = any(block.columns.at.keys() & {"buttons", "banner"} or block.columns.buttons for block in taken)
     named = source or (platform.source if platform else "таблица")
@@ -75,6 +75,13 @@ def read(tables: Sequence[Table], options: ReadOptions, *, source: str = "") -> 
         doubts=tuple((*doubts, *repeated, *_doubts(parts, visits))),
         knows_buttons=is_clicky,
     )
+
+
+def _visits(parts: Sequence[Part], options: ReadOptions) -> Iterator[Visit]:
+    whole = sum(len(part.block.rows) for part in parts)
+    for count, visit in enumerate((visit for part in parts for visit in visits_of(part, options)), start=1):
+        options.progress(count, whole)
+        yield visit
 
 
 # --- which tables -----------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Literal
@@ -11,6 +11,7 @@ from amo_bridge.text.names import normalise
 from amo_bridge.webinars.formats import cells, platforms
 from amo_bridge.webinars.formats.blocks import WHO, About, Block, Mappings
 from amo_bridge.webinars.formats.cells import Cell, Order, Unit
+from amo_bridge.webinars.formats.guards import MOST_ROWS
 from amo_bridge.webinars.formats.model import Interval, Visit
 from amo_bridge.webinars.formats.tables import Columns, Field, Row
 
@@ -19,17 +20,26 @@ BUTTON = "button"
 NO_DAY = date(2000, 1, 1)
 """Stands for the day of clock times as long as nobody has told it."""
 _LONGEST_NIGHT = timedelta(hours=12)
+Progress = Callable[[int, int], None]
+"""Rows read, all rows."""
+
+
+def _unheard(_count: int, _whole: int) -> None:
+    """Nobody waits for the file."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
     """``zone``: the webinar's wall clock. ``zoom_order``: how the Zoom account writes dates. ``mappings``: columns as
-    people named them. ``held_on``: the webinar's day, as a person told it."""
+    people named them. ``held_on``: the webinar's day, as a person told it. ``progress``: is told how many of all rows
+    are read."""
 
     zone: tzinfo = UTC
     zoom_order: Order = "month first"
     mappings: Mappings = field(default_factory=dict)
     held_on: date | None = None
+    most_rows: int = MOST_ROWS
+    progress: Progress = _unheard
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
-from amo_bridge.webinars.bizon_import import BizonReports, BizonSettings, Report
+from amo_bridge.webinars.bizon import BizonReports, BizonSettings, Report
 from amo_bridge.webinars.imports.repository import ImportRepository
 
 

@@ -166,7 +166,6 @@ def test_a_date_that_is_none_is_named() -> None:
         ("l.json", (SAMPLES / "bizon_getlist.json").read_bytes(), "без зрителей"),
         ("o.json", b'{"a": 1}', "незнакомого вида"),
         ("v.json", b'{"viewers": [5]}', "зритель 1: вместо зрителя"),
-        ("v.json", b'{"viewers": [{"view": "soon"}]}', "не читается"),
         ("h.csv", "Имя;Почта;Минут\n".encode(), "ни одного участника"),
         ("c.csv", f"Имя;Почта;Минут\nАнна;{'a' * 20_000};5\n".encode(), "строка 2: в ячейке больше 10000"),
     ],
@@ -175,6 +174,20 @@ def test_what_can_t_be_taken_is_refused_in_words(name: str, content: bytes, word
     with pytest.raises(ExportError, match=words) as refused:
         read_export(name, content)
     assert str(refused.value).startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("told", "odd"),
+    [
+        (b'{"viewers": [{"view": "soon"}, {"view": 1631548800000, "viewTill": 1631552700000}]}', {"came": "soon"}),
+        (b'[{"eventSessions": [{"duration": "long"}, {"duration": 3900}]}]', {"minutes": "long"}),
+    ],
+    ids=["bizon", "mts link"],
+)
+def test_one_that_can_t_be_read_does_not_cost_the_others(told: bytes, odd: dict[str, str]) -> None:
+    first, second = read_export("v.json", told).visits
+    assert (first.odd, first.minutes, first.intervals) == (odd, None, ())
+    assert sum((end - start).seconds / 60 for start, end in second.intervals) == 65 or second.minutes == 65
 
 
 def guests(*files: str) -> list[tuple[str, float, int]]:

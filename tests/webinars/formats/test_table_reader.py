@@ -12,8 +12,9 @@ import xlsxwriter
 from support.webinar_samples import DAY, MOSCOW, options
 
 from amo_bridge.webinars import preview
-from amo_bridge.webinars.formats import read_export
 from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
+from amo_bridge.webinars.formats.reading_process import read_content
+from amo_bridge.webinars.formats.table_rows import ReadOptions
 
 Told = tuple[dict[str, float | None], dict[str, str], list[str]]
 
@@ -21,7 +22,7 @@ Told = tuple[dict[str, float | None], dict[str, str], list[str]]
 def read(content: bytes | str, held_on: date | None = DAY, **changed: Any) -> dict[str, Told]:
     """Day → (minutes by mail, who is left out and why, doubts)."""
     raw = content.encode() if isinstance(content, str) else content
-    exports = [read_export("t.csv", raw, zone=MOSCOW, held_on=held_on)]
+    exports = [read_content("t.csv", raw, ReadOptions(zone=MOSCOW, held_on=held_on))]
     drafts = preview.as_json(exports, preview.offline(exports, held_on, options(**changed)), held_on)
     return {
         draft["held_on"]: (
@@ -325,7 +326,7 @@ def test_what_looks_odd_is_told(table: str, doubt: str) -> None:
 )
 def test_buttons_are_names_and_never_counts(heading: str, cell: str, buttons: list[str]) -> None:
     table = f"Имя;Почта;Минут;{heading}\nА;a@b.ru;65;{cell}\n"
-    exports = [read_export("t.csv", table.encode(), held_on=DAY)]
+    exports = [read_content("t.csv", table.encode(), ReadOptions(held_on=DAY))]
     (draft,) = preview.as_json(exports, preview.offline(exports, DAY, options()), DAY)
     assert draft["people"][0]["buttons"] == buttons
 
@@ -340,7 +341,7 @@ def test_buttons_are_names_and_never_counts(heading: str, cell: str, buttons: li
 )
 def test_what_a_table_does_not_tell_is_asked(table: str, needs: tuple[str, ...]) -> None:
     with pytest.raises(ColumnsUnknown) as asked:
-        read_export("t.csv", table.encode())
+        read_content("t.csv", table.encode(), ReadOptions())
     assert asked.value.needs == needs
 
 
@@ -354,4 +355,4 @@ def test_what_a_table_does_not_tell_is_asked(table: str, needs: tuple[str, ...])
 )
 def test_texts_made_to_do_harm_are_refused_in_words(content: bytes, words: str) -> None:
     with pytest.raises(ExportError, match=words):
-        read_export("t.csv", content)
+        read_content("t.csv", content, ReadOptions())

@@ -14,9 +14,8 @@ from support.webinar_samples import MOSCOW
 
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.web.webhooks import webinar_in
-from amo_bridge.webinars import bizon_client
-from amo_bridge.webinars.bizon_client import PATH, Bizon, BizonError
-from amo_bridge.webinars.bizon_import import GIVE_UP_AFTER, BizonReports
+from amo_bridge.webinars import bizon
+from amo_bridge.webinars.bizon import GIVE_UP_AFTER, PATH, Bizon, BizonError, BizonReports
 from amo_bridge.webinars.formats import read_export
 
 API = "https://online.bizon365.ru"
@@ -24,14 +23,14 @@ VIEWER = {"username": "Анна", "email": "anna@example.ru", "webinarId": WEBIN
 
 
 def answer(mocked: responses.RequestsMock, skip: int, **body: Any) -> None:
-    asked = {"webinarId": WEBINAR, "skip": str(skip), "limit": str(bizon_client.A_PAGE)}
+    asked = {"webinarId": WEBINAR, "skip": str(skip), "limit": str(bizon.A_PAGE)}
     match = [matchers.query_param_matcher(asked), matchers.header_matcher({"X-Token": TOKEN})]
     mocked.get(API + PATH, json={"errors": [], **body}, match=match)
 
 
 @pytest.mark.parametrize("has_total", [True, False])
 def test_all_pages_are_read(has_total: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bizon_client, "A_PAGE", 2)
+    monkeypatch.setattr(bizon, "A_PAGE", 2)
     total = {"total": 3} if has_total else {}
     with responses.RequestsMock() as mocked:
         answer(mocked, 0, viewers=[VIEWER, VIEWER | {"email": "boris@example.ru"}], **total)

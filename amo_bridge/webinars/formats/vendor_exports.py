@@ -1,13 +1,8 @@
-"""Bizon365's report, a book with the sheets «Сведения», «Зрители», «Уникальные зрители», «Чат».
-
-Seen in one TypeScript project of 2026. «Зрители» has a title in its first row, the header in the second, and some fifty
-columns whose order nobody promises. A person may take several rows: those that follow the first have nothing but the
-two cells of an interval, which stand under one merged title («Интервалы | присутствия») and hold clock times.
-"""
+"""Exports of Bizon365 and MTS Link that are no plain tables: a book with intervals, JSON of their APIs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, tzinfo
 from typing import Any
@@ -18,16 +13,22 @@ from amo_bridge.webinars.formats.model import Export, ExportError, Interval, Vis
 from amo_bridge.webinars.formats.table_rows import BANNER, BUTTON, ReadOptions
 from amo_bridge.webinars.formats.tables import Table
 
+# Bizon365's report, a book with the sheets «Сведения», «Зрители», «Уникальные зрители», «Чат».
+#
+# Seen in one TypeScript project of 2026. «Зрители» has a title in its first row, the header in the second, and some
+# fifty columns whose order nobody promises. A person may take several rows: those that follow the first have nothing
+# but the two cells of an interval, which stand under one merged title («Интервалы | присутствия») and hold clock times.
+
 VIEWERS, SUMMARY = "Зрители", "Сведения"
 
 
-def is_report(tables: Sequence[Table]) -> bool:
+def is_bizon_report(tables: Sequence[Table]) -> bool:
     """A sheet of viewers beside a summary or a chat."""
     names = {normalise(table.sheet) for table in tables}
     return normalise(VIEWERS) in names and len(names) > 1
 
 
-def read_report(tables: Sequence[Table], options: ReadOptions) -> Export:
+def read_bizon_report(tables: Sequence[Table], options: ReadOptions) -> Export:
     """Raises ExportError when the sheet of viewers is not what it is known to be."""
     wanted = [table for table in tables if normalise(table.sheet) in (normalise(VIEWERS), normalise(SUMMARY))]
     export = table_reader.read(wanted, options, source="отчёт Бизон365 (Excel)")
@@ -52,13 +53,13 @@ ABOUT_SPAN = (
 )
 
 
-def is_viewers(told: Any) -> bool:
+def is_bizon_viewers(told: Any) -> bool:
     """An object with a list of viewers, or several of them (pages of the list)."""
     pages = told if isinstance(told, list) else [told]
     return bool(pages) and all(isinstance(page, dict) and isinstance(page.get("viewers"), list) for page in pages)
 
 
-def read_viewers(name: str, told: Any, zone: tzinfo) -> Export:
+def read_bizon_viewers(name: str, told: Any, zone: tzinfo) -> Export:
     """``zone``: on whose wall clock the webinar was. Raises ExportError."""
     viewers = [row for page in (told if isinstance(told, list) else [told]) for row in page["viewers"]]
     visits = tuple(
@@ -72,14 +73,15 @@ def _visit_of_viewer(place: str, row: Any, zone: tzinfo) -> Visit:
         raise ExportError(f"{place}: вместо зрителя что-то другое")
     phones, unreadable = cells.phones(_text(row, "phone"))
     mails, unread = cells.mails(_text(row, "email"))
-    stay = _stay(place, row, zone)
+    odd = {"mail": unread[: cells.LONGEST_TOLD]} if unread else {}
+    stay = _stay(row, zone, odd)
     return Visit(
         name=cells.name(_text(row, "username")),
         place=place,
         mails=mails,
         phones=phones,
         unreadable=unreadable,
-        odd={"mail": unread[: cells.LONGEST_TOLD]} if unread else {},
+        odd=odd,
         intervals=stay,
         buttons=_clicked_by_viewer(row),
         came_on=_held_on(_text(row, "webinarId")) or (stay[0][0].date() if stay else None),
@@ -93,18 +95,19 @@ def _text(row: Mapping[str, Any], key: str) -> str:
     return "" if value is None or isinstance(value, dict | list) else cells.text(value)
 
 
-def _stay(place: str, row: Mapping[str, Any], zone: tzinfo) -> tuple[Interval, ...]:
-    came, left = (_moment(place, row.get(key), zone) for key in ("view", "viewTill"))
+def _stay(row: Mapping[str, Any], zone: tzinfo, odd: dict[str, str]) -> tuple[Interval, ...]:
+    came, left = (_moment(row.get(key), zone, field, odd) for key, field in (("view", "came"), ("viewTill", "left")))
     return ((came, left),) if came and left and left >= came else ()
 
 
-def _moment(place: str, milliseconds: Any, zone: tzinfo) -> datetime | None:
+def _moment(milliseconds: Any, zone: tzinfo, field: str, odd: dict[str, str]) -> datetime | None:
     if milliseconds in (None, "", 0):
         return None
     try:
         return datetime.fromtimestamp(float(milliseconds) / 1000, UTC).astimezone(zone).replace(tzinfo=None)
-    except (TypeError, ValueError, OverflowError, OSError) as error:
-        raise ExportError(f"{place}: время «{str(milliseconds)[:40]}» не читается") from error
+    except (TypeError, ValueError, OverflowError, OSError):
+        odd[field] = str(milliseconds)[: cells.LONGEST_TOLD]
+        return None
 
 
 def _held_on(webinar_id: str) -> date | None:
@@ -126,3 +129,64 @@ def _ids(items: Any) -> Iterable[str]:
         label = item.get("id") if isinstance(item, Mapping) else item
         if label not in (None, ""):
             yield cells.text(label)
+
+
+# MTS Link (formerly Webinar.ru): who came to which event, as its API tells (``GET /v3/stats/users``), kept as JSON.
+#
+# Seen in the vendor's help: a list of people, each with ``eventSessions``. A session's ``duration`` (seconds) is taken
+# for the person's time there; of clicks nothing is told.
+
+ABOUT_TIME = (
+    "МТС Линк не говорит о нажатых кнопках; время взято из «duration» — проверьте на ком-нибудь, кто ушёл раньше"
+)
+
+
+def is_mts_link_statistics(told: Any) -> bool:
+    """A list of people with their sessions."""
+    return (
+        isinstance(told, list) and bool(told) and all(isinstance(row, dict) and "eventSessions" in row for row in told)
+    )
+
+
+def read_mts_link_statistics(name: str, told: Any, zone: tzinfo) -> Export:
+    """Raises ExportError."""
+    visits = tuple(
+        visit for number, row in enumerate(told, start=1) for visit in _visits_of_user(name, number, row, zone)
+    )
+    first = next((session for row in told for session in _sessions_of(row)), {})
+    return Export(
+        source="статистика МТС Линк (JSON)",
+        visits=visits,
+        title=cells.text(first.get("name")),
+        remarks=(ABOUT_TIME,),
+        knows_buttons=False,
+    )
+
+
+def _sessions_of(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    sessions = row.get("eventSessions")
+    return [one for one in sessions if isinstance(one, Mapping)] if isinstance(sessions, list) else []
+
+
+def _visits_of_user(name: str, number: int, row: Mapping[str, Any], zone: tzinfo) -> Iterator[Visit]:
+    place = f"{name}, участник {number}"
+    phones, unreadable = cells.phones(_text(row, "phone"))
+    mails, unread = cells.mails(_text(row, "email"))
+    told_name = " ".join(part for key in ("name", "secondName") if (part := _text(row, key)))
+    for session in _sessions_of(row):
+        seconds = session.get("duration")
+        odd = {"mail": unread[: cells.LONGEST_TOLD]} if unread else {}
+        lasted = seconds / 60 if isinstance(seconds, int | float) and not isinstance(seconds, bool) else None
+        if lasted is None and seconds is not None:
+            odd["minutes"] = str(seconds)[: cells.LONGEST_TOLD]
+        began = cells.moment(_text(session, "startsAt"), zone=zone)
+        yield Visit(
+            name=cells.name(told_name),
+            place=place,
+            mails=mails,
+            phones=phones,
+            unreadable=unreadable,
+            odd=odd,
+            minutes=lasted,
+            came_on=began.date() if began else None,
+        )

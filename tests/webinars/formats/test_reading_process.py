@@ -1,0 +1,78 @@
+"""A file is read by a process of its own: what it says of the way, and what is said of it when it does not answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from amo_bridge.webinars.formats import read_export, reading_process, table_reader
+from amo_bridge.webinars.formats.model import ExportError
+
+TABLE = "Имя;Почта;Минут;Дата\nАнна;a@example.ru;65;13.09.2021\n"
+MAIN = "from amo_bridge.webinars.formats import reading_process as at\n"
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, start: str, table: str = TABLE) -> str:
+    monkeypatch.setattr(reading_process, "_START", start)
+    with pytest.raises(ExportError) as refused:
+        read_export("t.csv", table.encode())
+    return str(refused.value)
+
+
+def test_no_cell_is_read_by_the_process_that_serves_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    def here(*_: object) -> None:
+        raise AssertionError("read in the wrong process")
+
+    monkeypatch.setattr(table_reader, "visits_of", here)
+    monkeypatch.setattr(reading_process, "rows_of", here)
+    (visit,) = read_export("t.csv", TABLE.encode()).visits
+    assert (visit.mails, visit.minutes) == (("a@example.ru",), 65)
+
+
+def test_how_far_it_is_is_told_on_the_way() -> None:
+    said: list[tuple[int, int]] = []
+    rows = "".join(f"Анна;a{number}@example.ru;65;13.09.2021\n" for number in range(6_000))
+    export = read_export("t.csv", f"Имя;Почта;Минут;Дата\n{rows}".encode(), progress=lambda *told: said.append(told))
+    assert len(export.visits) == 6_000
+    assert said == [(2_000, 6_000), (4_000, 6_000), (6_000, 6_000)]
+
+
+def test_a_file_that_takes_too_long_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading_process, "TIMEOUT_SECONDS", 0.2)
+    told = refusal(monkeypatch, "import time; time.sleep(600)")
+    assert told.startswith("t.csv: файл не прочитался за 0.2 с")
+    assert "разделите его на части" in told
+
+
+def test_the_limit_of_processor_time_is_the_same_to_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = refusal(monkeypatch, "import os, signal; os.kill(os.getpid(), signal.SIGXCPU)")
+    assert "не прочитался за 180 с" in told
+
+
+def test_a_child_that_dies_of_memory_says_nothing_and_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "не хватило отведённой памяти" in refusal(monkeypatch, "import os; os.abort()")
+
+
+def test_a_child_that_does_not_listen_to_a_big_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "не хватило" in refusal(monkeypatch, "import sys; sys.exit(1)", TABLE + "Анна;a@example.ru;65;\n" * 50_000)
+
+
+def test_a_bug_is_written_down_and_not_called_a_lack_of_memory(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told = refusal(monkeypatch, f"{MAIN}at.rows_of = None; at.main()")
+    assert "ошибки моста" in told
+    assert "NoneType" in capfd.readouterr().out
+
+
+def test_no_more_than_a_few_files_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading_process, "TIMEOUT_SECONDS", 0.01)
+    for _ in range(reading_process.MOST_AT_ONCE):
+        assert reading_process._FREE.acquire(blocking=False)
+    try:
+        with pytest.raises(ExportError, match="читает другие большие файлы"):
+            read_export("t.csv", TABLE.encode())
+    finally:
+        for _ in range(reading_process.MOST_AT_ONCE):
+            reading_process._FREE.release()
+    monkeypatch.undo()
+    assert len(read_export("t.csv", TABLE.encode()).visits) == 1, "a place is given back"
