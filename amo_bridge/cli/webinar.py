@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import date, datetime
 from pathlib import Path
@@ -54,8 +54,8 @@ from amo_bridge.webinars.attendees import NoDay
 from amo_bridge.webinars.formats import read_export
 from amo_bridge.webinars.formats.model import ColumnsUnknown, Export, ExportError
 from amo_bridge.webinars.formats.table_rows import NO_DAY
-from amo_bridge.webinars.formats.tables import FIELDS, WORDS, Field
-from amo_bridge.webinars.imports.drafts import NO_SECTION, DraftService, Upload
+from amo_bridge.webinars.formats.tables import FIELDS, NO_COLUMN, WORDS, Field
+from amo_bridge.webinars.imports.drafts import NO_SECTION, DraftService, Upload, answers_about
 from amo_bridge.webinars.imports.model import STATE_WORDS
 from amo_bridge.webinars.imports.report import report as report_of
 from amo_bridge.webinars.imports.repository import ACTIVE, ImportRepository, NoSuchImport
@@ -82,8 +82,8 @@ class ColumnOption(click.ParamType[tuple[str, str]]):
 
 columns_option = click.option(
     "--column", "columns", type=ColumnOption(), multiple=True, metavar="ПОЛЕ=СТОЛБЕЦ",
-    help="Какой столбец что значит, если мост сам не понял; запомнит для таких же таблиц. "
-    f"Поля: {', '.join(_SHORT.get(field, WORDS[field]) for field in FIELDS)}.",
+    help="Какой столбец что значит, если мост не понял или понял не так («-» — такого нет); запомнит для таких же "
+    f"таблиц. Поля: {', '.join(_SHORT.get(field, WORDS[field]) for field in FIELDS)}.",
 )  # fmt: skip
 
 
@@ -102,6 +102,8 @@ def _field(word: str) -> Field:
 
 
 def _title(title: str, headers: Sequence[str]) -> str:
+    if title == NO_COLUMN:
+        return title
     for header in headers:
         if same_name(header, title):
             return header
@@ -142,15 +144,12 @@ class ImportSession:
 
     def _read(self, uploads: Sequence[Upload], held_on: date | None, columns: Columns) -> list[Export]:
         """Columns that are named are remembered for all such tables. Raises ColumnsUnknown."""
-        try:
-            exports = self.drafting.read(uploads, held_on)
-            warn_of_unused(columns)
-            return exports
-        except ColumnsUnknown as error:
-            if not columns:
-                raise
-            self.drafting.memory.remember_columns(error.signature, named(columns, error.headers), error.headers)
-        return self.drafting.read(uploads, held_on)
+        memory = self.drafting.memory
+
+        def remember(table: str, answer: Mapping[Field, str], titles: Sequence[str]) -> None:
+            memory.remember_columns(table, {**memory.columns().get(table, {}), **answer}, titles)
+
+        return read_with(lambda: self.drafting.read(uploads, held_on), columns, remember)
 
     def preview(self, files: Sequence[Path], held_on: date | None, columns: Columns) -> dict[str, Any]:
         """The plan, for programs."""
@@ -180,12 +179,34 @@ class ImportSession:
         return found
 
 
-def warn_of_unused(columns: Columns) -> None:
-    """Named columns are for tables that ask for them: whoever names them for another should know."""
-    if columns:
-        click.echo(
-            "--column не понадобился: столбцы поняты сами или уже были названы (amo-bridge webinar columns)", err=True
-        )
+def read_with(
+    read: Callable[[], list[Export]],
+    columns: Columns,
+    remember: Callable[[str, Mapping[Field, str], Sequence[str]], None],
+) -> list[Export]:
+    """What the files say when these columns are what a person has named: of tables that ask for them, and of those that
+    are understood by themselves. Raises ColumnsUnknown; Stop for a column that no table has."""
+    settled: set[str] = set()
+    while True:
+        try:
+            exports = read()
+        except ColumnsUnknown as error:
+            if not columns or error.signature in settled:
+                raise
+            remember(error.signature, named(columns, error.headers), error.headers)
+            settled.add(error.signature)
+            continue
+        if not columns:
+            return exports
+        titles = [title for export in exports for table in export.tables for title in table.titles]
+        answers = answers_about(exports, named(columns, titles), settled)
+        if not answers:
+            if not settled:
+                click.echo("--column не понадобился: столбцы и так поняты так, как вы назвали", err=True)
+            return exports
+        for table, (answer, all_titles) in answers.items():
+            remember(table, answer, all_titles)
+        settled |= answers.keys()
 
 
 @contextmanager
@@ -321,10 +342,15 @@ def _offline(config: Config, files: Sequence[Path], held_on: date | None, column
     if config.webinar is None:
         raise Stop(NO_SECTION)
     options = config.webinar
-    exports, mappings = [], dict[str, dict[Field, str]]()
+    mappings: dict[str, Mapping[Field, str]] = {}
+
+    def remember(table: str, answer: Mapping[Field, str], _titles: Sequence[str]) -> None:
+        mappings[table] = answer
+
     try:
-        for path in files:
-            exports.append(_read_offline(path, held_on, columns, options, mappings))
+        exports = read_with(
+            lambda: [_read_offline(path, held_on, options, mappings) for path in files], columns, remember
+        )
         return previewed(exports, held_on, lambda day: offline_plan(exports, day, options))
     except ColumnsUnknown as error:
         click.echo(str(error), err=True)
@@ -334,20 +360,12 @@ def _offline(config: Config, files: Sequence[Path], held_on: date | None, column
 
 
 def _read_offline(
-    path: Path, held_on: date | None, columns: Columns, options: WebinarSection, mappings: dict[str, dict[Field, str]]
+    path: Path, held_on: date | None, options: WebinarSection, mappings: Mapping[str, Mapping[Field, str]]
 ) -> Export:
-    content, day_first = path.read_bytes(), options.zoom_dates == "day first"
-    try:
-        export = read_export(
-            path.name, content, zone=OFFLINE_ZONE, day_first=day_first, held_on=held_on, mappings=mappings
-        )
-        warn_of_unused(columns)
-        return export
-    except ColumnsUnknown as error:
-        if not columns:
-            raise
-        mappings[error.signature] = named(columns, error.headers)
-    return read_export(path.name, content, zone=OFFLINE_ZONE, day_first=day_first, held_on=held_on, mappings=mappings)
+    day_first = options.zoom_dates == "day first"
+    return read_export(
+        path.name, path.read_bytes(), zone=OFFLINE_ZONE, day_first=day_first, held_on=held_on, mappings=mappings
+    )
 
 
 @webinar.command("import", cls=Command)
@@ -523,7 +541,7 @@ def columns(forget: str | None, change: str | None, columns: Columns, config_pat
         elif change:
             answer = memory.column_answer(change)
             told = named(columns, answer.titles or [title for _, title in columns])
-            if not told.keys() & {"mail", "phone"}:
+            if answer.finds_people and not told.keys() & {"mail", "phone"}:
                 raise Stop("назовите хотя бы столбец с почтой или с телефоном: --column почта=«…»")
             memory.remember_columns(answer.signature, told, answer.titles)
             session.write_down_answer(f"Ответ о столбцах {answer.signature[:8]} изменён")

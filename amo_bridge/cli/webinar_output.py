@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from amo_bridge.config.webinar import Interest, WebinarSection
 from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.webinars.formats.model import Export
-from amo_bridge.webinars.formats.tables import WORDS
+from amo_bridge.webinars.formats.tables import NO_COLUMN, WORDS
 from amo_bridge.webinars.imports.model import STATE_WORDS, Counts, Import, ImportRow
 from amo_bridge.webinars.imports.report import results, stage_name, sums
 from amo_bridge.webinars.imports.repository import ColumnAnswer
@@ -127,7 +127,9 @@ def show_answers(screen: Console, answers: Sequence[ColumnAnswer]) -> None:
     """What people have said about columns."""
     table = Table("Ответ", "Что какой столбец", "Все столбцы таблицы")
     for answer in answers:
-        named = "\n".join(f"{WORDS[name]} — «{title}»" for name, title in answer.columns.items())
+        named = "\n".join(
+            f"{WORDS[name]} — {'нет' if title == NO_COLUMN else f'«{title}»'}" for name, title in answer.columns.items()
+        )
         table.add_row(answer.signature[:8], named, ", ".join(answer.titles))
     screen.print(table if answers else "Ответов о столбцах нет.")
 

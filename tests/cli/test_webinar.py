@@ -213,6 +213,26 @@ def test_a_preview_without_amocrm_asks_for_what_it_needs(tmp_path: Path) -> None
     assert "anna@example.ru" in offline(str(table), "--date", "13.09.2021", *named).output
 
 
+def test_a_table_that_is_understood_can_be_read_otherwise(run: Run, tmp_path: Path) -> None:
+    table = tmp_path / "people.csv"
+    rows = "Анна;anna@example.ru;61;5;Слушатель\nОльга;olga@example.ru;90;90;Ведущий\n"
+    table.write_text(f"Имя;Почта;Минут;Минут у экрана;Роль\n{rows}", "utf-8")
+
+    def minutes(told: str) -> dict[str, float]:
+        (draft,) = json.loads(told)["drafts"]
+        return {person["name"]: person["minutes"] for person in draft["people"]}
+
+    asked = (str(table), "--date", "13.09.2021", "--json")
+    named = ("--column", "минуты=Минут у экрана", "--column", "роль=-")
+    assert minutes(offline(*asked).stdout) == {"Анна": 61}
+    assert minutes(offline(*asked, *named).stdout) == {"Анна": 5, "Ольга": 90}
+    assert minutes(run("preview", *asked, *named).stdout) == {"Анна": 5, "Ольга": 90}
+    assert minutes(run("preview", *asked).stdout) == {"Анна": 5, "Ольга": 90}, "remembered for all tables like it"
+    assert "роль — нет" in run("columns").output
+    assert "столбца «Минуты» в файле нет" in offline(*asked, "--column", "минуты=Минуты").output
+    assert "не понадобился" in offline(*asked, "--column", "минуты=Минут").stderr
+
+
 def test_answers_about_columns_on_the_command_line(run: Run, tmp_path: Path) -> None:
     table = tmp_path / "people.csv"
     table.write_text("Кто;Адрес;Дома;Смотрел сам\nАнна;anna@example.ru;5;61\n", "utf-8")

@@ -177,7 +177,8 @@ class WebinarPeople(Shape):
 
 class WebinarUpload(Shape):
     """A form with files. ``held_on``: the day of the webinar, if the files don't tell it. ``columns``: which column
-    of a table that nobody knows is what, field → title; remembered for all tables with the same columns."""
+    is what, field → title, in a table that nobody knows or that was taken otherwise; «-»: there is no such column.
+    Remembered for all tables with the same columns."""
 
     held_on: date | None = None
     columns: Json[dict[Column, str]] = Field(default_factory=dict)

@@ -45,7 +45,7 @@ from amo_bridge.web.services.webinars import (
     webinar_services,
 )
 from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
-from amo_bridge.webinars.formats.tables import WORDS, Field
+from amo_bridge.webinars.formats.tables import NO_COLUMN, WORDS, Field
 from amo_bridge.webinars.imports.drafts import NotFilled
 from amo_bridge.webinars.imports.model import Import, ImportRow
 from amo_bridge.webinars.imports.report import carried_out, contact_url, results, sums
@@ -313,11 +313,12 @@ def _after(deed: webinars_service.Deed, number: int) -> Webinar:
 
 
 def _drafted(at_hand: WebinarServices, told: WebinarUpload) -> list[int]:
-    """Columns are named only where a table asks for them, each kind of table once."""
+    """Columns that are named hold for tables that ask for them, each kind of table once, and for those that are
+    understood by themselves and have them."""
     files, named = webinars_service.uploads(), set[str]()
     while True:
         try:
-            return webinars_service.draft(at_hand, files, f"API: {token().name}", told.held_on)
+            return webinars_service.draft(at_hand, files, f"API: {token().name}", told.held_on, told.columns)
         except ColumnsUnknown as unknown:
             if not told.columns or unknown.signature in named:
                 raise
@@ -330,7 +331,7 @@ def _titles(columns: dict[Field, str], unknown: ColumnsUnknown) -> dict[Field, s
     if not columns.keys() & FINDS_PEOPLE:
         raise ColumnsUnknown(useless_answer(), unknown.headers, unknown.signature, unknown.samples)
     for title in columns.values():
-        if not any(same_name(title, header) for header in unknown.headers):
+        if title != NO_COLUMN and not any(same_name(title, header) for header in unknown.headers):
             titles = ", ".join(unknown.headers)
             words = _("столбца «%(title)s» в этой таблице нет; столбцы: %(titles)s", title=title, titles=titles)
             raise ColumnsUnknown(words, unknown.headers, unknown.signature, unknown.samples)

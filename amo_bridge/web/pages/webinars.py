@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from functools import wraps
+from secrets import token_urlsafe
 from typing import Any
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
@@ -42,6 +43,7 @@ from amo_bridge.webinars.sorting import minutes_of, rule_in_words
 
 routes = Blueprint("webinars", __name__)
 MOST_TITLES = 200
+LONGEST_KEY = 40
 MENU = Menu(
     _l("Вебинары"), "webinars.show", place=30, role=Role.WEBINAR, needs=lambda config: config.webinar is not None
 )
@@ -80,7 +82,7 @@ def _front(**more: Any) -> str:
         "sizes": sizes(current_account().store, [job.id for job in imports]),
         "words": webinars_service,
         "rule": rule_in_words(at_hand.drafting.options), "bizon": bizon_service(),
-        "answers": at_hand.drafting.memory.column_answers(),
+        "answers": at_hand.drafting.memory.column_answers(), "reading_key": token_urlsafe(12),
     }  # fmt: skip
     return render_template("webinars/list.html", **about, **more)
 
@@ -90,16 +92,24 @@ def _front(**more: Any) -> str:
 def upload() -> Any:
     """Files → drafts. Columns that nobody knows are asked for in the same form, so that the files needn't be chosen
     again."""
+    key, mistake = request.form.get("reading", "")[:LONGEST_KEY], ""
     try:
         at_hand = webinar_services()
-        _remember_columns(at_hand)
-        numbers = webinars_service.draft(
-            at_hand, webinars_service.uploads(), user().login, _day(request.form.get("held_on", ""))
-        )
+        is_useless = not _remember_columns(at_hand)
+        mistake = webinars_service.useless_answer() if is_useless else ""
+        files, day = webinars_service.uploads(), _day(request.form.get("held_on", ""))
+        if "ask" in request.form:
+            signature = request.form.get("signature", "")
+            answered = {*request.form.getlist("answered"), signature} - ({signature} if is_useless else set())
+            if asked := webinars_service.columns_to_confirm(at_hand, files, day, answered):
+                return _again(columns=asked, answered=sorted(answered - {""}), mistake=mistake)
+        numbers = webinars_service.draft(at_hand, files, user().login, day, progress=webinars_service.READING.of(key))
     except ColumnsUnknown as unknown:
-        return _again(columns=unknown, mistake=_useless_answer())
+        return _again(columns=unknown, answered=request.form.getlist("answered"), mistake=mistake)
     except (ExportError, UnknownName) as error:
         return _again(mistake=str(error))
+    finally:
+        webinars_service.READING.over(key)
     if len(numbers) > 1:
         flash(_("В файлах несколько дней: на каждый своя загрузка."))
     target = url_for("webinars.one", number=numbers[0]) if len(numbers) == 1 else url_for("webinars.show")
@@ -112,18 +122,24 @@ def _again(**more: Any) -> str:
     return _front(**more)
 
 
-def _remember_columns(at_hand: WebinarServices) -> None:
-    if signature := request.form.get("signature", ""):
-        named = {field: title for field in webinars_service.ASKED if (title := request.form.get(f"column-{field}", ""))}
-        if named.keys() & webinars_service.FINDS_PEOPLE:
-            at_hand.drafting.memory.remember_columns(signature[:32], named, request.form.getlist("title")[:MOST_TITLES])
+@routes.get("/webinars/reading/<key>")
+@open_to(Role.WEBINAR)
+def reading(key: str) -> Response:
+    """How far the files of a form are that was sent and not answered yet, in words."""
+    words = webinars_service.READING.describe(key)
+    return Response(words, status=200 if words else 204, mimetype="text/plain")
 
 
-def _useless_answer() -> str:
-    """What to say to an answer by which nobody can be found in amoCRM; nothing if there was none yet."""
-    if not request.form.get("signature"):
-        return ""
-    return webinars_service.useless_answer()
+def _remember_columns(at_hand: WebinarServices) -> bool:
+    """False for an answer by which nobody can be found in amoCRM."""
+    if not (signature := request.form.get("signature", "")):
+        return True
+    named, was = (
+        {field: title for field in webinars_service.ASKED if (title := request.form.get(f"{kind}-{field}", ""))}
+        for kind in ("column", "was")
+    )
+    titles = request.form.getlist("title")[:MOST_TITLES]
+    return webinars_service.remember_columns(at_hand, signature[:32], named, was, titles)
 
 
 def _day(told: str) -> date | None:

@@ -1,9 +1,10 @@
-"""What the page of webinars, and programs, see and do of Bizon365."""
+"""What pages and programs see and do of webinars."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -25,8 +26,8 @@ from amo_bridge.web.context import audit, current_account
 from amo_bridge.webinars.bizon import BizonReports, BizonSettings
 from amo_bridge.webinars.bizon import State as BizonState
 from amo_bridge.webinars.formats.guards import MOST_BYTES
-from amo_bridge.webinars.formats.tables import FIELDS, WORDS, Field
-from amo_bridge.webinars.imports.drafts import DraftService, Upload
+from amo_bridge.webinars.formats.tables import FIELDS, NO_COLUMN, WORDS, Field
+from amo_bridge.webinars.imports.drafts import NO_NAMES, DraftService, FilesProgress, Upload
 from amo_bridge.webinars.imports.model import BEGUN, Counts, Import, ImportRow, State
 from amo_bridge.webinars.imports.report import Progress, results, stage_name
 from amo_bridge.webinars.imports.repository import ImportRepository
@@ -402,9 +403,16 @@ def uploads() -> list[Upload]:
     return [Upload(one.filename or _("без имени"), one.read()) for one in sent if one.filename]
 
 
-def draft(at_hand: WebinarServices, files: list[Upload], made_by: str, held_on: date | None) -> list[int]:
+def draft(
+    at_hand: WebinarServices,
+    files: list[Upload],
+    made_by: str,
+    held_on: date | None,
+    columns: Mapping[Field, str] = NO_NAMES,
+    progress: FilesProgress | None = None,
+) -> list[int]:
     """Files → drafts, their numbers. Raises ExportError, ColumnsUnknown."""
-    numbers = at_hand.drafting.draft(files, made_by, held_on)
+    numbers = at_hand.drafting.draft(files, made_by, held_on, columns, progress)
     names = ", ".join(one.name for one in files)
     audit("webinar.upload", f"Файлы вебинара прочитаны: {names}", details=f"загрузки: {numbers}")
     return numbers
@@ -425,6 +433,87 @@ def decide_unknown_minutes(at_hand: WebinarServices, number: int, said: Override
     return count
 
 
+@dataclass(frozen=True)
+class UnderstoodColumns:
+    """A table that is understood by itself, to be asked about all the same; ``known``: field → title as it is read."""
+
+    headers: tuple[str, ...]
+    signature: str
+    samples: tuple[tuple[str, ...], ...]
+    known: Mapping[str, str]
+
+
+def columns_to_confirm(
+    at_hand: WebinarServices, files: list[Upload], held_on: date | None, answered: Collection[str]
+) -> UnderstoodColumns | None:
+    """The first table that was not asked about yet. Raises ExportError, ColumnsUnknown."""
+    tables = [table for export in at_hand.drafting.read(files, held_on) for table in export.tables]
+    for table in tables:
+        if table.signature not in answered:
+            return UnderstoodColumns(table.titles, table.signature, table.samples, table.columns)
+    return None
+
+
+def remember_columns(
+    at_hand: WebinarServices, signature: str, named: Mapping[Field, str], was: Mapping[Field, str], titles: list[str]
+) -> bool:
+    """What the form about a table says. ``was``: how it is read without, if it is understood by itself: then only what
+    differs is an answer. False: nobody could be found by such columns."""
+    if not any(named.get(name) for name in FINDS_PEOPLE):
+        return False
+    memory = at_hand.drafting.memory
+    if was:
+        changed = {name: named.get(name) or NO_COLUMN for name in ASKED if named.get(name, "") != was.get(name, "")}
+        named = {**memory.columns().get(signature, {}), **changed}
+        if not changed:
+            return True
+    memory.remember_columns(signature, named, titles)
+    return True
+
+
+class ReadingProgress:
+    """How far files are that are being read just now, by the key that the page's form has made up."""
+
+    MOST = 100
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told: dict[str, tuple[int, int, int, int]] = {}
+
+    def of(self, key: str) -> FilesProgress:
+        """Where the reading of this form tells how far it is."""
+
+        def tell(*told: int) -> None:
+            with self._lock:
+                if key and (key in self._told or len(self._told) < self.MOST):
+                    self._told[key] = told  # type: ignore[assignment]
+
+        return tell
+
+    def over(self, key: str) -> None:
+        with self._lock:
+            self._told.pop(key, None)
+
+    def describe(self, key: str) -> str:
+        """In the reader's language; empty when nothing is known of it."""
+        with self._lock:
+            told = self._told.get(key)
+        if told is None:
+            return ""
+        place, files, rows, whole = told
+        counts = {"rows": _in_thousands(rows), "whole": _in_thousands(whole)}
+        read = _("строк прочитано: %(rows)s из %(whole)s", **counts)
+        return f"{_('Файл %(place)s из %(files)s', place=place, files=files)}, {read}" if files > 1 else str(read)
+
+
+def _in_thousands(count: int) -> str:
+    return f"{count:,}".replace(",", "\u00a0")
+
+
+READING = ReadingProgress()
+"""One web process serves all pages, so it knows of all the files that are read."""
+
+
 class WrongColumns(BridgeError):
     """An answer about columns that can't be used (in the reader's language)."""
 
@@ -433,10 +522,10 @@ def change_columns(at_hand: WebinarServices, signature: str, columns: Mapping[Fi
     """Another answer about a kind of table. Raises NoSuchImport, WrongColumns."""
     answer = at_hand.drafting.memory.column_answer(signature)
     named = {name: title for name, title in columns.items() if title}
-    if not named.keys() & FINDS_PEOPLE:
+    if answer.finds_people and not any(named.get(name, NO_COLUMN) != NO_COLUMN for name in FINDS_PEOPLE):
         raise WrongColumns(useless_answer())
     for title in named.values():
-        if answer.titles and not any(same_name(title, known) for known in answer.titles):
+        if title != NO_COLUMN and answer.titles and not any(same_name(title, known) for known in answer.titles):
             raise WrongColumns(_("Столбца «%(title)s» в этой таблице нет.", title=title))
     at_hand.drafting.memory.remember_columns(answer.signature, named, answer.titles)
     audit("webinar.columns", f"Ответ о столбцах изменён: {_columns_in_words(named)}")
@@ -450,7 +539,9 @@ def forget_columns(at_hand: WebinarServices, signature: str) -> None:
 
 
 def _columns_in_words(columns: Mapping[Field, str]) -> str:
-    return ", ".join(f"{WORDS[name]} — «{title}»" for name, title in columns.items())
+    return ", ".join(
+        f"{WORDS[name]} — {'нет' if title == NO_COLUMN else f'«{title}»'}" for name, title in columns.items()
+    )
 
 
 def act(at_hand: WebinarServices, number: int, deed: Deed) -> None:

@@ -102,6 +102,19 @@ document.addEventListener("click", (event) => {
   else if (copiedFromField(button)) copied();
 });
 
+// A big file is read for a minute: the form says how far that is.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const place = event.detail.elt.querySelector("[data-progress]");
+  if (!place) return;
+  const usual = place.textContent;
+  const timer = setInterval(async () => {
+    const answer = await fetch(place.dataset.progress).catch(() => null);
+    const words = answer?.status === 200 ? await answer.text() : "";
+    if (words) place.textContent = words;
+  }, 1000);
+  event.detail.xhr.addEventListener("loadend", () => { clearInterval(timer); place.textContent = usual; });
+});
+
 // The bridge is away: what the page shows stays, and is said to be old.
 function sayAway(event) {
   const place = document.getElementById("away");

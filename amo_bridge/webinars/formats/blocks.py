@@ -22,6 +22,8 @@ from amo_bridge.webinars.formats.tables import (
     header_row,
     heading,
     named_columns,
+    names_of,
+    overridden,
     signature,
 )
 
@@ -83,10 +85,8 @@ def _known(row: Sequence[str]) -> bool:
     return len(fields) > 1 and bool(fields & WHO)
 
 
-def blocks(table: Table, mappings: Mappings) -> list[Block]:
+def blocks(table: Table) -> list[Block]:
     """All blocks of people, from the top."""
-    if named := _named(table, mappings):
-        return [Block(table, named, "", tuple(_rows(table, named.header + 1, len(table.rows), None)))]
     headers = list(islice(_headers(table), MOST_BLOCKS + 1))
     if len(headers) > MOST_BLOCKS:
         raise ExportError(f"{table.where}: заголовков больше {MOST_BLOCKS}, это не похоже на выгрузку участников")
@@ -101,14 +101,21 @@ def blocks(table: Table, mappings: Mappings) -> list[Block]:
     return found
 
 
-def _named(table: Table, mappings: Mappings) -> Columns | None:
-    """By what a person has said of this header."""
-    if not mappings:
-        return None
+def named_block(table: Table, mappings: Mappings) -> Block | None:
+    """The rows below a header of which a person has said what its columns are; all other columns are left alone."""
     for number, row in enumerate(table.rows[:HEADER_WITHIN]):
         if named := mappings.get(signature(row)):
-            return named_columns(number, row, named)
+            rows = tuple(_rows(table, number + 1, len(table.rows), None))
+            return Block(table, named_columns(number, row, named), "", rows)
     return None
+
+
+def with_answers(block: Block, mappings: Mappings) -> Block:
+    """The block of a table that is understood by itself, with what a person has said of some of its columns."""
+    row = block.table.rows[block.columns.header]
+    if not (named := mappings.get(signature(row))):
+        return block
+    return replace(block, columns=overridden(block.columns, row, named))
 
 
 def _headers(table: Table) -> Iterator[tuple[int, Columns]]:
@@ -130,16 +137,32 @@ def _header_at(table: Table, number: int, current: Columns | None) -> Columns | 
     row = table.rows[number]
     if _is_data(row):
         return None
-    one = _columns_of(number, [heading(cells.text(cell)) for cell in row])
+    one = _columns_of(number, headings_of(row))
     below = table.rows[number + 1] if number + 1 < len(table.rows) else ()
     if current is None and below and not _is_data(below):
         two = _columns_of(number + 1, _two_rows(row, below))
-        single = _columns_of(number + 1, [heading(cells.text(cell)) for cell in below])
+        single = _columns_of(number + 1, headings_of(below))
         if _is_header(two) and len(two.at) > max(len(one.at), len(single.at)):
             return two if not _is_about(two, row) else None
     if not _is_header(one) or _is_about(one, row):
         return None
     return one if current is None or _is_repeated(one, row, current) else None
+
+
+def headings_of(row: Sequence[Cell]) -> list[Heading]:
+    """The headings of a row; a platform's own columns are what they are on that platform."""
+    found = [heading(cells.text(cell)) for cell in row]
+    platform = platforms.platform_of([one.title for one in found])
+    if platform is None or not platform.columns:
+        return found
+    return [_on_platform(one, platform) for one in found]
+
+
+def _on_platform(one: Heading, platform: platforms.Platform) -> Heading:
+    for name in names_of(one.title):
+        if name in platform.columns:
+            return replace(one, fields=platform.columns[name], button="")
+    return one
 
 
 def _is_header(columns: Columns) -> bool:
@@ -185,7 +208,8 @@ def _two_rows(top: Sequence[Cell], below: Sequence[Cell]) -> list[Heading]:
         own = cells.text(below[number]) if number < len(below) else ""
         group = above or group
         alone = heading(own or above)
-        both = heading(f"{group} {own}") if own and group else alone
+        sign = ", " if cells.unit_named(own) else " "
+        both = heading(f"{group}{sign}{own}") if own and group else alone
         found.append(both if both.fields or both.button else alone)
     return found
 

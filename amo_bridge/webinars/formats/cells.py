@@ -6,6 +6,7 @@ A reader answers None (or nothing) for what it can't read; ``is_nothing`` tells 
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import unicodedata
@@ -442,28 +443,51 @@ def mark(cell: Cell) -> bool | None:
 def labels(cell: Cell) -> tuple[str, ...]:
     """The names in a cell: «Баннер, help» → two; a JSON list of names or of objects is read as such."""
     written = text(cell)
-    if written[:1] == "[" and written[-1:] == "]":
-        listed = _json_labels(written)
+    if written[:1] + written[-1:] in ("[]", "{}"):
+        listed = _listed(written)
         if listed is not None:
-            return listed
+            return tuple(dict.fromkeys(label for one in listed if (label := _label(one))))
         written = written[1:-1]
-    parts = (part.strip().strip("\"'«»“”").strip() for part in re.split(r"[,;|\n]", written))
+    parts = (_counted(part.strip().strip("\"'«»“”").strip()) for part in re.split(r"[,;|\n]", written))
     return tuple(dict.fromkeys(part for part in parts if not is_nothing(part) and mark(part) is not False))
 
 
-def _json_labels(written: str) -> tuple[str, ...] | None:
-    try:
-        listed = json.loads(written)
-    except (ValueError, RecursionError):
-        return None
-    found = []
-    for one in listed:
-        label: Any = one
-        if isinstance(one, dict):
-            label = next((one[key] for key in ("name", "title", "label", "text", "id") if one.get(key)), "")
-        if isinstance(label, str | int | float) and not is_nothing(label):
-            found.append(text(label))
-    return tuple(dict.fromkeys(found))
+_COUNTED = re.compile(r"(.*[^\W\d_].*?)\s*(?:[(\[]\s*(\d{1,4})(?: ?раза?)?\s*[)\]]|[x×х] ?(\d{1,4})|: ?(\d{1,4}))")
+_COUNT_KEYS = ("count", "clicks", "times", "number", "value", "количество")
+_LABEL_KEYS = ("name", "title", "label", "text", "caption", "button", "название", "id")
+
+
+def _counted(label: str) -> str:
+    """«Купить (2)», «Купить ×2», «Купить: 2» → «Купить»; nothing for one that was clicked 0 times."""
+    found = _COUNTED.fullmatch(label)
+    if found is None:
+        return label
+    return found[1].strip() if int(found[2] or found[3] or found[4]) else ""
+
+
+def _listed(written: str) -> list[Any] | None:
+    """A list or a dict as JSON or as Python writes it; of a dict of counts each name by itself."""
+    for read in (json.loads, ast.literal_eval):
+        try:
+            told = read(written)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
+            continue
+        if isinstance(told, dict):
+            return [told] if told.keys() & {*_LABEL_KEYS} else [name for name, count in told.items() if count]
+        if isinstance(told, list | tuple | set):
+            return list(told)
+    return None
+
+
+def _label(one: Any) -> str:
+    if isinstance(one, dict):
+        counts = [one[key] for key in _COUNT_KEYS if key in one]
+        if counts and all(mark(count) is False for count in counts if isinstance(count, str | int | float)):
+            return ""
+        one = next((one[key] for key in _LABEL_KEYS if one.get(key)), "")
+    if not isinstance(one, str | int | float) or isinstance(one, bool) or is_nothing(one):
+        return ""
+    return _counted(text(one))
 
 
 # --- addresses --------------------------------------------------------------------------------------------------------

@@ -66,11 +66,23 @@ class Visit:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableHeader:
+    """The header of a table that was read. ``titles``: all its headings; ``columns``: field → the title of the first
+    column that was taken for it; ``samples``: what stands below the titles in the first rows."""
+
+    signature: str
+    titles: tuple[str, ...]
+    columns: Mapping[str, str]
+    samples: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Export:
     """One file, read. ``source``: the kind of file in words. ``held_on``: the webinar's day, for visits without one of
     their own. ``length``: the webinar's minutes, if the file tells them. ``remarks``: what whoever uploads it should
     know; ``doubts``: what looks odd and should be looked at before anything is written (Russian). ``knows_buttons``: no
-    button there means that none was clicked; otherwise the platform, or this table, does not speak of buttons."""
+    button there means that none was clicked; otherwise the platform, or this table, does not speak of buttons.
+    ``tables``: the headers by which people were read."""
 
     source: str
     visits: tuple[Visit, ...]
@@ -80,3 +92,4 @@ class Export:
     remarks: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     knows_buttons: bool = True
+    tables: tuple[TableHeader, ...] = ()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from amo_bridge.text.names import normalise
 from amo_bridge.webinars.formats.cells import Order
+from amo_bridge.webinars.formats.tables import Field, names_of
 
 NO_CLICKS = "{source} не знает о нажатых кнопках: «активных» по этому файлу не будет"
 
@@ -17,18 +18,31 @@ NO_CLICKS = "{source} не знает о нажатых кнопках: «акт
 class Platform:
     """``marks``: headings of which all stand in its table, in any of its languages. ``order``: how it writes
     04/10/2022; "config": as ``[webinar] zoom_dates`` says. ``source``: in words; figures of one source replace each
-    other."""
+    other. ``columns``: its own headings → what they are there; nothing: of no use to us."""
 
     source: str
     marks: tuple[frozenset[str], ...]
     order: Order | Literal["config"] | None = None
     knows_clicks: bool = False
+    columns: Mapping[str, tuple[Field, ...]] = field(default_factory=dict)
 
 
 def _marks(*told: str) -> tuple[frozenset[str], ...]:
     return tuple(frozenset(normalise(one).strip(" :.") for one in group.split(";")) for group in told)
 
 
+def _columns(*told: str) -> dict[str, tuple[Field, ...]]:
+    """«field, field: heading; heading»; without a field before the colon: columns to pass over."""
+    found: dict[str, tuple[Field, ...]] = {}
+    for group in told:
+        fields, _, headings = group.partition(":")
+        named: Any = tuple(name.strip() for name in fields.split(",") if name.strip())
+        found |= {normalise(one).strip(" :."): named for one in headings.split(";")}
+    return found
+
+
+# Only what differs from the headings that mean the same everywhere (``tables.ALIASES``) stands in ``columns``. Where a
+# platform has one heading for a mark and for a length, both are named: the cells decide.
 PLATFORMS = (
     Platform(
         "отчёт Zoom",
@@ -71,12 +85,171 @@ PLATFORMS = (
         _marks("имя в чате;роль;время присутствия", "имя в чате;время входа;время выхода"),
         "day first",
     ),
+    Platform(
+        "отчёт GetCourse",
+        _marks(
+            "пользователь;был на вебинаре",
+            "пользователь;был в эфире",
+            "пользователь;время на вебинаре",
+            "пользователь;просмотр вебинара",
+            "пользователь;просмотрено минут",
+            "пользователь;зашел;вышел",
+            "id пользователя;был на вебинаре",
+            "id пользователя;время на вебинаре",
+            "ученик;был на вебинаре",
+            "id пользователя;время просмотра",
+            "пользователь;перешел по кнопке",
+            "эффективный пользователь",
+            "user;attended webinar",
+            "user;time on webinar",
+            "user id;time on webinar",
+            "user id;attended webinar",
+        ),
+        "day first",
+        knows_clicks=True,
+        columns=_columns(
+            "attended,minutes: Был на вебинаре; Был в эфире; Посетил эфир; Attended webinar; Was on webinar",
+            "minutes: Просмотр вебинара; Просмотрено минут; Время в эфире; Время на эфире; Webinar watch time; "
+            "Time on webinar",
+            "came: Зашел на вебинар; Вход на вебинар; Зашел в эфир; Entered webinar",
+            "left: Вышел с вебинара; Выход с вебинара; Вышел из эфира; Left webinar",
+            "buttons: Перешел по кнопке; Переходил по кнопке; Перешел по ссылке; Нажал на кнопку под эфиром; "
+            "Клик по офферу; Клики по офферам; Clicked the button; Offer clicks",
+            "name: Пользователь; Ученик; User",
+            ": Создан; Последняя активность; Эффективный пользователь; Оставил заказ; Заказы; Комментарии; ID заказа",
+        ),
+    ),
+    Platform(
+        "отчёт Pruffme",
+        _marks(
+            "контроль присутствия",
+            "подтверждения присутствия",
+            "контроль внимания",
+            "presence control",
+            "presence checks",
+            "имя;фамилия;роль;время присутствия",
+            "имя;роль участника;время присутствия",
+            "name;role;presence time",
+            "first name;last name;role;presence time",
+            "first name;presence time",
+        ),
+        "day first",
+        knows_clicks=True,
+        columns=_columns(
+            "minutes: Время присутствия; Общее время присутствия; Время онлайн; Presence time; Total presence time",
+            "attended: Статус присутствия; Факт присутствия; Presence status; Presence",
+            "buttons: Клики по CTA; Клики по предложениям; Нажатые предложения; Переходы по предложениям; "
+            "Предложения; CTA; Clicked offers; Clicked CTA",
+            ": Контроль присутствия; Подтверждения присутствия; Контроль внимания; Presence control; Presence checks; "
+            "Сообщений в чате; Вопросов; Голосований; Messages; Тесты; Сертификат",
+        ),
+    ),
+    Platform(
+        "отчёт eTutorium",
+        _marks(
+            "вовлеченность;время присутствия",
+            "вовлеченность;время на вебинаре",
+            "вовлеченность;присутствие",
+            "вовлеченность;вход;выход",
+            "вовлеченность;время входа;время выхода",
+            "вовлеченность;длительность участия",
+            "вовлеченность;статус",
+            "engagement;attendance",
+            "engagement;time in webinar",
+            "engagement;status",
+            "engagement;join time;leave time",
+            "involvement;attendance",
+            "involvement;join time;leave time",
+        ),
+        "day first",
+        knows_clicks=True,
+        columns=_columns(
+            "attended,minutes: Присутствие; Присутствие на вебинаре; Посещение; Посещаемость; Attendance",
+            "minutes: Длительность участия; Длительность присутствия; Time in webinar",
+            "buttons: Клики по баннерам и кнопкам; Клики по предложению; Активные ссылки; Clicks on offers",
+            ": Вовлеченность; Engagement; Involvement; Активность; Activity; Оценка вебинара; Rating",
+        ),
+    ),
+    Platform(
+        "отчёт MyOwnConference",
+        _marks(
+            "внимание;вход;выход",
+            "внимание;вошел;вышел",
+            "внимание;время входа;время выхода",
+            "внимание;время на вебинаре",
+            "имя;электронная почта;вход;выход;длительность",
+            "attention;time in;time out",
+            "attention;joined;left",
+            "attention;entered;left",
+            "attention;time on webinar",
+        ),
+        "day first",
+        knows_clicks=True,
+        columns=_columns(
+            "minutes: Время на вебинаре; Был на вебинаре; Длительность; Time on webinar; Duration",
+            "buttons: Клики по объявлению; Клики по рекламе; Продажи; Переход по предложению; Offer clicks; Ad clicks",
+            ": Внимание; Attention; Страна; Country; Браузер; Browser; Устройство; Device",
+        ),
+    ),
+    Platform(
+        "отчёт Livewebinar",
+        _marks(
+            "name;email;join time;leave time;country",
+            "nickname;joined;left",
+            "nickname;join time;leave time",
+            "nickname;entered at;exited at",
+            "nickname;time in room",
+            "attention rate",
+            "nickname;role;time spent",
+            "никнейм;присоединился;покинул",
+            "никнейм;время присоединения;время выхода",
+            "никнейм;время в комнате",
+            "никнейм;уровень внимания",
+        ),
+        "day first",
+        knows_clicks=True,
+        columns=_columns(
+            "nick: Nickname; Никнейм",
+            "came: Entered at; Joined; Присоединился",
+            "left: Exited at; Left; Покинул; Покинул комнату",
+            "minutes: Time in room; Time spent; Время в комнате; Время участия",
+            "buttons: Call to action; Call-to-action clicks; CTA; CTA clicks; Призыв к действию; Клики по CTA",
+            ": Attention rate; Attention; Уровень внимания; Country; Страна; Status; Registration date; Registered",
+        ),
+    ),
+    Platform(
+        "отчёт ClickMeeting",
+        _marks(
+            "date of entry;date of exit",
+            "entry date;exit date",
+            "login date;logout date",
+            "nick;login time;logout time",
+            "attendee;login time;logout time",
+            "nick;entry time;exit time",
+            "дата входа в комнату;дата выхода из комнаты",
+            "ник;вход в комнату;выход из комнаты",
+            "вход в комнату;выход из комнаты;время в комнате",
+            "ник;время входа в систему;время выхода из системы",
+        ),
+        "day first",
+        knows_clicks=True,
+        columns=_columns(
+            "nick: Nick; Ник",
+            "came: Date of entry; Entry date; Entry time; Login date; Login time; Вход в комнату; "
+            "Дата входа в комнату; Время входа в систему",
+            "left: Date of exit; Exit date; Exit time; Logout date; Logout time; Выход из комнаты; "
+            "Дата выхода из комнаты; Время выхода из системы",
+            "minutes: Session time; Time spent in the room; Time in the room; Время в комнате; Время сеанса",
+            "buttons: Call to action; CTA; Призыв к действию; Clicked call to action",
+            ": Country; Страна; Operating system; Browser; Rating; Оценка; Registration date; Дата регистрации",
+        ),
+    ),
 )
 
 
 def platform_of(headings: Collection[str]) -> Platform | None:
     """By the headings of a table's columns."""
-    known = {normalise(one).strip(" :.") for one in headings}
+    known = {name for one in headings for name in names_of(one)}
     return next((one for one in PLATFORMS if any(marks <= known for marks in one.marks)), None)
 
 
@@ -94,7 +267,7 @@ _ABOUT = r"(?:(?:сведения|данные|информация|список
 _SECTIONS: tuple[tuple[Section, re.Pattern[str]], ...] = (
     ("hosts", re.compile(
         rf"{_ABOUT}(?:организатор|соорганизатор|ведущ|соведущ|спикер|докладчик|выступающ|панелист|модератор|"
-        rf"эксперт|лектор|преподавател|"
+        rf"эксперт|лектор|преподавател|учител|"
         r"сотрудник|персонал|хост|участник\w* (?:дискуссии|панели|обсуждения))\w*"
         r"|(?:(?:alternative )?host|co-?host|panell?ist|presenter|organi[sz]er|co-?organi[sz]er|moderator|speaker|"
         r"staff|interpreter|producer)s?"
@@ -141,7 +314,7 @@ LEFT_OUT_BY_SECTION: dict[Section, str] = {"hosts": HOST, "absent": ABSENT, "wai
 _HOSTS = re.compile(
     r"(?:(?:главный|технический|тех\.?) )?(?:ведущ|соведущ|организатор|соорганизатор|модератор|администратор|админ|"
     r"докладчик|спикер|эксперт|"
-    r"лектор|преподавател|куратор|сотрудник|помощник|ассистент|выступающ|владел|хост|продюсер|переводчик|методист|"
+    r"лектор|преподавател|учител|куратор|сотрудник|помощник|ассистент|выступающ|владел|хост|продюсер|переводчик|методист|"
     r"тренер)\w*(?: (?:вебинара|собрания|встречи|конференции|мероприятия))?"
     r"|(?:тех(?:ническая|\.)? ?)?поддержка|техподдержка|персонал"
     r"|(?:alternative |meeting |webinar |event )?(?:host|co-?host|organi[sz]er|co-?organi[sz]er|presenter|"

@@ -5,6 +5,7 @@ Platforms differ in headings, sections and the order of dates (``platforms``); e
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,14 +22,16 @@ from amo_bridge.webinars.formats.blocks import (
     Mappings,
     about,
     blocks,
+    named_block,
     samples_header,
     unfolded,
+    with_answers,
 )
 from amo_bridge.webinars.formats.cells import Cell, Order, Unit
 from amo_bridge.webinars.formats.guards import check_people, has_address
-from amo_bridge.webinars.formats.model import ColumnsUnknown, Export, Visit
+from amo_bridge.webinars.formats.model import ColumnsUnknown, Export, TableHeader, Visit
 from amo_bridge.webinars.formats.table_rows import NO_DAY, Length, Part, ReadOptions, bare_numbers, stay_of, visits_of
-from amo_bridge.webinars.formats.tables import WORDS, Columns, Field, Table, is_vague, signature
+from amo_bridge.webinars.formats.tables import NO_COLUMN, WORDS, Columns, Field, Row, Table, is_vague, signature
 
 SAMPLES, LONGEST_SAMPLE, MOST_NAMED = 3, 40, 5
 _APART = timedelta(hours=6)
@@ -38,7 +41,7 @@ def read(tables: Sequence[Table], options: ReadOptions, *, source: str = "") -> 
     """All people of all visible sheets. Raises ColumnsUnknown when a person must say which column is what, ExportError
     for tables without a single address."""
     shown = [unfolded(table) for table in tables if not table.is_hidden and table.rows]
-    found = [(table, [_settled(block) for block in blocks(table, options.mappings)]) for table in shown]
+    found = [(table, _blocks(table, options.mappings)) for table in shown]
     usable = {id(block): block for _, some in found for block in some if _is_usable(block, options.mappings)}
     if not usable:
         check_people(shown or tables)
@@ -74,6 +77,7 @@ def read(tables: Sequence[Table], options: ReadOptions, *, source: str = "") -> 
         remarks=tuple((*remarks, *_remarks(visits, whole, is_clicky=is_clicky, platform=platform))),
         doubts=tuple((*doubts, *repeated, *_doubts(parts, visits))),
         knows_buttons=is_clicky,
+        tables=tuple({one.signature: one for one in map(_header, taken)}.values()),
     )
 
 
@@ -87,6 +91,34 @@ def _visits(parts: Sequence[Part], options: ReadOptions) -> Iterator[Visit]:
 # --- which tables -----------------------------------------------------------------------------------------------------
 
 
+def _blocks(table: Table, mappings: Mappings) -> list[Block]:
+    """The table's blocks. What a person has said of its columns beats what they are taken for; of a table that nobody
+    understands without, only the columns that are named are read."""
+    found = [_settled(block) for block in blocks(table)]
+    if not mappings:
+        return found
+    if not any(_is_usable(block, {}) for block in found) and (named := named_block(table, mappings)):
+        return [_settled(named)]
+    return [_settled(with_answers(block, mappings)) for block in found]
+
+
+def _header(block: Block) -> TableHeader:
+    row = block.table.rows[block.columns.header]
+    titled = [number for number, cell in enumerate(row) if cells.text(cell)]
+    named: dict[str, str] = {name: title for name in block.columns.at if (title := block.columns.of(name).title)}
+    first = [found for _, found, _ in block.rows[:SAMPLES]]
+    return TableHeader(
+        signature=signature(row),
+        titles=tuple(cells.text(row[number]) for number in titled),
+        columns=named,
+        samples=tuple(_samples(found, titled) for found in first),
+    )
+
+
+def _samples(row: Sequence[Cell], titled: Sequence[int]) -> tuple[str, ...]:
+    return tuple(cells.text(row[number])[:LONGEST_SAMPLE] if number < len(row) else "" for number in titled)
+
+
 def _is_usable(block: Block, mappings: Mappings) -> bool:
     """Can its people be found in amoCRM, and does it tell that they were there? A person's answer is enough."""
     has_address_column = "mail" in block.columns.at or "phone" in block.columns.at
@@ -94,12 +126,14 @@ def _is_usable(block: Block, mappings: Mappings) -> bool:
 
 
 def _is_named(block: Block, mappings: Mappings) -> bool:
-    return bool(mappings) and signature(block.table.rows[block.columns.header]) in mappings
+    return bool(mappings) and bool(mappings.get(signature(block.table.rows[block.columns.header])))
 
 
 def _as_named(block: Block, options: ReadOptions) -> str:
     named = options.mappings[signature(block.table.rows[block.columns.header])]
-    told = ", ".join(f"{WORDS[name]} — «{title}»" for name, title in named.items())
+    told = ", ".join(
+        f"{WORDS[name]} — «{title}»" if title != NO_COLUMN else f"{WORDS[name]} — нет" for name, title in named.items()
+    )
     return f"Столбцы прочитаны так, как вы их назвали: {told}"
 
 
@@ -161,8 +195,7 @@ def _unknown(table: Table) -> ColumnsUnknown:
     titled = [number for number, cell in enumerate(header) if cells.text(cell)]
     headers = tuple(cells.text(header[number]) for number in titled)
     first = [row for _, row in islice(table.from_row(at + 1), SAMPLES)]
-    samples = [[cells.text(row[number]) if number < len(row) else "" for number in titled] for row in first]
-    known = {name for some in blocks(table, {}) for name in some.columns.at}
+    known = {name for some in blocks(table) for name in some.columns.at}
     needs = [*(["mail"] if not known & {"mail", "phone"} else []), *(["minutes"] if not known & PRESENCE else [])]
     words = {"mail": "где почта или телефон", "minutes": "где минуты"}
     what = " и ".join(words[one] for one in needs or words)
@@ -171,7 +204,7 @@ def _unknown(table: Table) -> ColumnsUnknown:
         f"столбцы: {', '.join(f'«{title}»' for title in headers) or 'нет'}",
         headers,
         signature(header),
-        tuple(tuple(told[:LONGEST_SAMPLE] for told in row) for row in samples),
+        tuple(_samples(row, titled) for row in first),
         tuple(needs) or ("mail", "minutes"),
     )
 
@@ -223,7 +256,53 @@ def _settled(block: Block) -> Block:
     kept: dict[Field, tuple[int, ...]] = {
         name: numbers if name in SEVERAL else numbers[:1] for name, numbers in at.items() if numbers
     }
+    if parts := _parts(at.get("minutes", ()), block):
+        kept["minutes"] = parts
     return replace(block, columns=Columns(block.columns.header, kept, block.columns.headings))
+
+
+_MINUTES_IN: Mapping[Unit, float] = {"h": 60, "m": 1, "s": 1 / 60}
+
+
+def _parts(numbers: Sequence[int], block: Block) -> tuple[int, ...]:
+    """«Часов», «Минут», «Секунд»: the columns in which one length stands in parts, the greatest first; of columns that
+    tell it several times, each as a whole, the one in minutes. Nothing for columns that have nothing in common."""
+    of_unit = {unit: number for number in numbers if (unit := block.columns.headings[number].unit)}
+    found = [(unit, of_unit[unit]) for unit in _MINUTES_IN if unit in of_unit]
+    if len(found) < 2 or len({_stem(block.columns.headings[number].title) for _, number in found}) > 1:
+        return ()
+    if _tells_one_length(block, found) and not _looks_parted(block, found):
+        return (of_unit["m"],)
+    return tuple(number for _, number in found)
+
+
+def _told_in(row: Row, parts: Sequence[tuple[Unit, int]]) -> list[float]:
+    """The parts as numbers of their units; 0 for what is empty or can't be read."""
+    told = (cells.minutes(row[number], "s") if number < len(row) else None for _, number in parts)
+    return [round((one or 0) * 60, 6) for one in told]
+
+
+def _tells_one_length(block: Block, parts: Sequence[tuple[Unit, int]]) -> bool:
+    """Whether the columns agree in every row, but for rounding: 1 hour beside 55 minutes, 2 minutes beside 120 s."""
+    for _, row, _ in block.rows:
+        lengths = [told * _MINUTES_IN[unit] for told, (unit, _) in zip(_told_in(row, parts), parts, strict=True)]
+        if any(abs(lengths[0] - other) > _MINUTES_IN[parts[0][0]] / 2 for other in lengths[1:]):
+            return False
+    return any(any(_told_in(row, parts)[:-1]) for _, row, _ in block.rows)
+
+
+def _looks_parted(block: Block, parts: Sequence[tuple[Unit, int]]) -> bool:
+    """Whether no row has 60 of a lesser unit, or a fraction of a greater one."""
+    return not any(
+        any(told >= 60 for told in numbers[1:]) or any(told != int(told) for told in numbers[:-1])
+        for numbers in (_told_in(row, parts) for _, row, _ in block.rows)
+    )
+
+
+def _stem(title: str) -> str:
+    """What a heading says besides its unit."""
+    words = re.split(r"[\s,.()\[\]:]+", normalise(title))
+    return " ".join(word for word in words if word and word != "в" and not cells.unit_named(word))
 
 
 def _MARKS_OR_WORDS(cell: Cell) -> tuple[str, ...]:
@@ -255,6 +334,10 @@ def _order(shown: Sequence[Table], platform: platforms.Platform | None, options:
 
 
 def _length(block: Block, order: Order, zone: tzinfo) -> Length:
+    numbers = block.columns.at.get("minutes", ())
+    if len(numbers) > 1:
+        parts = tuple((number, block.columns.headings[number].unit or "m") for number in numbers)
+        return Length(is_named=True, parts=parts)
     one = block.columns.of("minutes")
     told = [cell for _, row, _ in block.rows if (cell := block.columns.cell(row, "minutes")) not in (None, "")]
     short = [found for cell in told if (found := cells.is_short_clock(cell))]
@@ -434,6 +517,9 @@ def _doubts(parts: Sequence[Part], visits: Sequence[Visit]) -> Iterator[str]:
     yield from dict.fromkeys(part.length.remark for part in parts if part.length.remark)
     for part in parts:
         columns = part.block.columns
+        if part.length.parts and _tells_one_length(part.block, [(unit, number) for number, unit in part.length.parts]):
+            titles = " и ".join(f"«{columns.headings[number].title}»" for number, _ in part.length.parts)
+            yield f"{titles} сложены в одну длительность; если это она же в других единицах, назовите столбец минут"
         told = [columns.cell(row, "minutes") for _, row, _ in part.block.rows]
         if columns.has("minutes") and not part.length.is_named and any(number > 300 for number in bare_numbers(told)):
             yield f"в столбце «{columns.of('minutes').title}» не сказано, минуты это или секунды: прочитано как минуты"

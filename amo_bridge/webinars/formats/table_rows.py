@@ -55,15 +55,33 @@ class Part:
 
 @dataclass(frozen=True)
 class Length:
-    """How the column of lengths is to be read. ``remark``: what was concluded from its cells."""
+    """How the column of lengths is to be read. ``remark``: what was concluded from its cells. ``parts``: the columns
+    (number, unit) in which its hours, minutes and seconds stand apart."""
 
     unit: Unit = "m"
     short_clock: Literal["h:mm", "m:ss"] = "h:mm"
     is_named: bool = False
     remark: str = ""
+    parts: tuple[tuple[int, Unit], ...] = ()
 
-    def minutes(self, cell: Cell) -> float | None:
-        return cells.minutes(cell, self.unit, short_clock=self.short_clock)
+    def minutes(self, columns: Columns, row: Row) -> float | None:
+        """What a row tells; None: nothing, or nothing that can be read whole."""
+        if not self.parts:
+            return cells.minutes(columns.cell(row, "minutes"), self.unit, short_clock=self.short_clock)
+        told = [(row[number], unit) for number, unit in self.parts if number < len(row) and cells.text(row[number])]
+        numbers = [cells.minutes(cell, "m") for cell, _ in told]
+        if any(one is not None and one % 1 and any(numbers[place + 1 :]) for place, one in enumerate(numbers)):
+            # «1,5» hours and 30 minutes: nobody knows whether the half is told twice.
+            return None
+        lengths = [cells.minutes(cell, unit) for cell, unit in told]
+        return sum(one or 0 for one in lengths) if lengths and None not in lengths else None
+
+    def written(self, columns: Columns, row: Row) -> str:
+        """What stands there, for people."""
+        if not self.parts:
+            return cells.text(columns.cell(row, "minutes"))
+        told = [cells.text(row[number]) if number < len(row) else "" for number, _ in self.parts]
+        return " | ".join(told) if any(told) else ""
 
 
 def bare_numbers(told: Iterable[Cell]) -> list[float]:
@@ -155,7 +173,7 @@ def visits_of(part: Part, options: ReadOptions) -> Iterator[Visit]:
         if not who and stays and last_who is not None:
             # A person may take several rows: those that follow hold nothing but when he was there.
             row = _filled_up(columns, row, last_who)
-        elif not who and told_minutes and _sums_up(part.length.minutes(columns.cell(row, "minutes")), told_minutes):
+        elif not who and told_minutes and _sums_up(part.length.minutes(columns, row), told_minutes):
             continue
         else:
             last_who = row
@@ -209,11 +227,11 @@ def _visit(
     known = part.about.began.date() if part.about.began else None
     base = told_day or options.held_on or known or NO_DAY
     intervals, has_day = _intervals(part, row, base, options.zone, odd)
-    cell = columns.cell(row, "minutes")
-    minutes = part.length.minutes(cell)
-    is_denied = cells.mark(cell) is False and not cells.is_nothing(cell)
-    if minutes is None and not is_denied and not cells.is_nothing(cell):
-        odd["minutes"] = cells.text(cell)[: cells.LONGEST_TOLD]
+    minutes = part.length.minutes(columns, row)
+    written = part.length.written(columns, row)
+    is_denied = cells.mark(written) is False and not cells.is_nothing(written)
+    if minutes is None and not is_denied and not cells.is_nothing(written):
+        odd["minutes"] = written[: cells.LONGEST_TOLD]
     if not intervals and minutes is None:
         intervals, has_day = _span(part, row, base, options.zone, odd, has_day=has_day)
     came_on = _came_on(part, row, options.zone)
@@ -378,7 +396,7 @@ def _left_out(
         return platforms.ABSENT, False
     if said_so and set(marks) == {None}:
         odd["attended"] = cells.text(said_so[0])[: cells.LONGEST_TOLD]
-    has_stayed = part.length.minutes(columns.cell(row, "minutes"))
+    has_stayed = part.length.minutes(columns, row)
     if section == "absent" and not has_stayed:
         return platforms.ABSENT, False
     return "", False

@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from amo_bridge.text.names import normalise
 from amo_bridge.webinars.formats import cells
@@ -59,6 +59,8 @@ WORDS: Mapping[str, str] = {
     "first_came": "первый вход", "last_left": "последний выход", "webinar": "вебинар",
 }  # fmt: skip
 """What each field is called for people."""
+NO_COLUMN = "-"
+"""Instead of a column's title: there is no such column, whatever one may be taken for."""
 
 # --- headings ---------------------------------------------------------------------------------------------------------
 
@@ -187,6 +189,7 @@ _STAY_OF = (
     "пребывания на вебинаре|присутствия в комнате"
 )
 _STAY = re.compile(
+    r"ч|час|h|hr|hrs|"
     rf"(?:(?:общее|общая|суммарное|суммарная|полное|фактическое|фактическая|"
     rf"чистое) )?(?:{_STAY_WHAT})(?: (?:{_STAY_OF}))*"
     r"|(?:просмотрел|просмотрено|смотрел|посмотрел|пробыл|провел|был|был на вебинаре|провел на вебинаре|"
@@ -213,6 +216,7 @@ _BUTTON = re.compile(
     r"\s*(?:[:№#—–-]\s*|(?=[«\"“'‘(\d]))(.+)",
     re.IGNORECASE,
 )
+_SHARES = frozenset({"%", "процент", "проценты", "в процентах", "percent", "доля"})
 _COUNTS = frozenset(
     {"количество", "кол-во", "шт", "шт.", "раз", "count", "число", "да/нет", "да / нет", "1/0", "yes/no", "+/-"}
 )
@@ -248,8 +252,11 @@ def heading(title: str) -> Heading:
     plain = _plain(written)
     if not plain or len(plain) > 80:
         return Heading(written)
-    unit, zone, short_clock = _unit_first(plain), None, None
     inside = [part.strip() for part in _BRACKETS.findall(written)]
+    if _is_share(plain, inside):
+        # «Просмотрено, %» is no length, and how long the whole webinar was nobody has said.
+        return Heading(written)
+    unit, zone, short_clock = _unit_first(plain), None, None
     for part in inside:
         unit = unit or cells.unit_named(part)
         zone = zone or (cells.zone_named(part) if part else None)
@@ -261,7 +268,9 @@ def heading(title: str) -> Heading:
             unit, shorter = unit or named, _plain(bare[: tail.start()])
         elif found := _clock_named(tail[1]):
             short_clock, shorter = short_clock or found, _plain(bare[: tail.start()])
-    for told in (plain, bare, shorter):
+    for told in dict.fromkeys((plain, bare, shorter)):
+        if unit and told != plain and told in _AMBIGUOUS and _STAY.fullmatch(told):
+            return Heading(written, ("minutes",), unit, short_clock, zone)
         if fields := _fields_of(told):
             is_odd = (
                 told != plain and "name" in fields and any(_plain(part) in ("компания", "company") for part in inside)
@@ -273,6 +282,24 @@ def heading(title: str) -> Heading:
             return Heading(written, ("buttons",))
         return Heading(written, button=written if told.isdigit() else told)
     return Heading(written)
+
+
+def _is_share(plain: str, inside: Sequence[str]) -> bool:
+    """Whether a column holds percents."""
+    return (
+        plain.endswith("%")
+        or plain.startswith("%")
+        or any(part in _SHARES for part in map(_plain, inside))
+        or (plain.split(" ")[0] in ("процент", "доля", "percent", "percentage", "share"))
+    )
+
+
+def names_of(title: str) -> tuple[str, ...]:
+    """The heading in the forms in which it is compared: whole, without brackets, without the unit at its end."""
+    plain, bare = _plain(cells.text(title)), _plain(_BRACKETS.sub(" ", cells.text(title)))
+    tail = _TAIL.search(bare)
+    shorter = _plain(bare[: tail.start()]) if tail and (cells.unit_named(tail[1]) or tail[1] == "%") else bare
+    return tuple(dict.fromkeys((plain, bare, shorter)))
 
 
 _CLICKS = re.compile(
@@ -311,6 +338,8 @@ def is_vague(title: str) -> bool:
 
 def _unit_first(plain: str) -> Unit | None:
     """«Секунд на вебинаре», «Минут», «Minutes watched»."""
+    if unit := cells.unit_named(plain):
+        return None if unit == "d" else unit
     words = plain.split(" ")
     for word in (words[0], words[-1], words[1] if len(words) > 1 else ""):
         if len(word) > 2 and (unit := cells.unit_named(word)) and unit != "d":
@@ -367,14 +396,28 @@ def signature(row: Sequence[Cell]) -> str:
 
 
 def named_columns(header: int, row: Sequence[Cell], names: Mapping[Field, str]) -> Columns:
-    """Columns as a person named them; units and zones are what their headings say."""
+    """Columns as a person named them and no others; units and zones are what their headings say."""
+    return overridden(Columns(header, {}), row, names)
+
+
+def overridden(columns: Columns, row: Sequence[Cell], names: Mapping[Field, str]) -> Columns:
+    """The columns with what a person has said of some; ``NO_COLUMN``: there is none of the kind."""
     known = titles(row)
-    at = {name: (known.index(title),) for name, told in names.items() if (title := _plain(told)) in known}
-    headings: dict[int, Any] = {}
-    for numbers in at.values():
-        one = heading(cells.text(row[numbers[0]]))
-        headings[numbers[0]] = Heading(one.title, one.fields, one.unit, one.short_clock, one.zone)
-    return Columns(header, at, headings)
+    at = dict(columns.at)
+    headings = dict(columns.headings)
+    for name, told in names.items():
+        at.pop(name, None)
+        title = _plain(told)
+        if told == NO_COLUMN or not title or title not in known:
+            continue
+        number = known.index(title)
+        for other in [other for other in at if other not in names and number in at[other]]:
+            at[other] = tuple(one for one in at[other] if one != number)
+            if not at[other]:
+                del at[other]
+        at[name] = (number,)
+        headings[number] = replace(heading(cells.text(row[number])), button="")
+    return Columns(columns.header, at, headings)
 
 
 def header_row(table: Table, within: int) -> int:

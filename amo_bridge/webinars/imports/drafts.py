@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from zoneinfo import ZoneInfo
 
 from amo_bridge.clock import Clock
@@ -20,9 +21,11 @@ from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.deal import Deal
 from amo_bridge.storage.database import AccountStore
+from amo_bridge.text.names import same_name
 from amo_bridge.webinars.attendees import Attendee, gather
 from amo_bridge.webinars.formats import read_export
 from amo_bridge.webinars.formats.model import Export, ExportError
+from amo_bridge.webinars.formats.tables import NO_COLUMN, Field
 from amo_bridge.webinars.imports.model import Import, ImportRow
 from amo_bridge.webinars.imports.repository import ImportHistory, ImportRepository, keys_of
 from amo_bridge.webinars.plan import Found, Known, Override, Row, plan
@@ -34,6 +37,9 @@ NOT_FILLED = (
     "(amo-bridge serve), и загрузите файл снова"
 )
 MOST_FILES = 20
+NO_NAMES: Mapping[Field, str] = {}
+FilesProgress = Callable[[int, int, int, int], None]
+"""The file's place, how many files, rows of it that are read, all its rows."""
 
 
 class NotFilled(ExportError):
@@ -69,9 +75,16 @@ class DraftService:
         self._mirror = Mirror(store)
         self._viewer = Viewer(account, config.account.url)
 
-    def draft(self, uploads: Sequence[Upload], made_by: str, held_on: date | None = None) -> list[int]:
+    def draft(
+        self,
+        uploads: Sequence[Upload],
+        made_by: str,
+        held_on: date | None = None,
+        columns: Mapping[Field, str] = NO_NAMES,
+        progress: FilesProgress | None = None,
+    ) -> list[int]:
         """A draft for each webinar day in the files, the earliest first; their numbers."""
-        exports = self.read(uploads, held_on)
+        exports = self.read_with(uploads, columns, held_on, progress)
         title = next((export.title for export in exports if export.title), "")
         files = self._files_json(uploads, exports)
         numbers = []
@@ -87,8 +100,28 @@ class DraftService:
         days = gather(exports, held_on, self.options.staff)
         return {day: plan(people, self.known(day, people), self.options) for day, people in days.items()}
 
-    def read(self, uploads: Sequence[Upload], held_on: date | None = None) -> list[Export]:
-        """What the files say; ``held_on``: the day as a person told it. Raises ExportError, ColumnsUnknown."""
+    def read_with(
+        self,
+        uploads: Sequence[Upload],
+        columns: Mapping[Field, str],
+        held_on: date | None = None,
+        progress: FilesProgress | None = None,
+    ) -> list[Export]:
+        """What the files say when these columns are what a person has named; that is remembered for all such tables."""
+        exports = self.read(uploads, held_on, progress)
+        answers = answers_about(exports, columns)
+        if not answers:
+            return exports
+        known = self.memory.columns()
+        for table, (named, titles) in answers.items():
+            self.memory.remember_columns(table, {**known.get(table, {}), **named}, titles)
+        return self.read(uploads, held_on, progress)
+
+    def read(
+        self, uploads: Sequence[Upload], held_on: date | None = None, progress: FilesProgress | None = None
+    ) -> list[Export]:
+        """What the files say; ``held_on``: the day as a person told it. ``progress``: is told how far it is. Raises
+        ExportError, ColumnsUnknown."""
         if not uploads:
             raise ExportError("не выбран ни один файл")
         if len(uploads) > MOST_FILES:
@@ -97,10 +130,16 @@ class DraftService:
         day_first = self.options.zoom_dates == "day first"
         return [
             read_export(
-                one.name, one.content, zone=zone, day_first=day_first, mappings=columns, held_on=held_on
+                one.name,
+                one.content,
+                zone=zone,
+                day_first=day_first,
+                mappings=columns,
+                held_on=held_on,
+                progress=partial(progress, place, len(uploads)) if progress else None,
             )
-            for one in uploads
-        ]  # fmt: skip
+            for place, one in enumerate(uploads, start=1)
+        ]
 
     def drafts_beside(self, job: Import) -> dict[str, int]:
         """Other drafts of a draft's files: digest → number."""
@@ -200,6 +239,25 @@ class DraftService:
             }
             for upload, export in zip(uploads, exports, strict=True)
         ]  # fmt: skip
+
+
+def answers_about(
+    exports: Iterable[Export], columns: Mapping[Field, str], but: Collection[str] = ()
+) -> dict[str, tuple[dict[Field, str], tuple[str, ...]]]:
+    """Tables that are understood by themselves and have a column that a person has named for something else than it was
+    taken for: signature → (field → title, all titles). ``but``: signatures of those that are settled."""
+    found: dict[str, tuple[dict[Field, str], tuple[str, ...]]] = {}
+    for table in (table for export in exports for table in export.tables if table.signature not in but):
+        named: dict[Field, str] = {}
+        for name, told in columns.items():
+            title = next((title for title in table.titles if same_name(title, told)), None)
+            if told == NO_COLUMN and name in table.columns:
+                named[name] = NO_COLUMN
+            elif title is not None and table.columns.get(name) != title:
+                named[name] = title
+        if named:
+            found[table.signature] = named, table.titles
+    return found
 
 
 def _there(remembered: Mapping[str, int], contacts: Mapping[int, MirroredContact]) -> dict[str, int]:

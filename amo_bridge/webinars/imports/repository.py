@@ -17,7 +17,7 @@ from amo_bridge.errors import BridgeError
 from amo_bridge.storage.database import AccountStore, chunks, insert_or_replace
 from amo_bridge.storage.tables import OPEN_IMPORT_STATES, import_columns, import_rows, imports
 from amo_bridge.webinars.attendees import Attendee, key_of
-from amo_bridge.webinars.formats.tables import Field
+from amo_bridge.webinars.formats.tables import NO_COLUMN, Field
 from amo_bridge.webinars.imports.model import (
     Counts,
     Import,
@@ -57,6 +57,11 @@ class ColumnAnswer:
     signature: str
     columns: Mapping[Field, str]
     titles: tuple[str, ...] = ()
+
+    @property
+    def finds_people(self) -> bool:
+        """Whether it names the mail or the phone; if not, the table is understood without it."""
+        return any(self.columns.get(name, NO_COLUMN) != NO_COLUMN for name in ("mail", "phone"))
 
 
 class ImportRepository:

@@ -196,6 +196,18 @@ def test_columns_that_nobody_knows_are_named_once(team: Program) -> None:
     assert upload(team, TABLE).json == {"numbers": [2]}, "remembered for all tables like it"
 
 
+def test_columns_that_are_understood_are_read_otherwise(team: Program) -> None:
+    table = "Имя;Почта;Минут;Минут у экрана;Когда;Дата\nАнна;anna@example.ru;5;61;1;13.09.2021\n".encode()
+    upload(team, table)
+    assert people(team, 1)["Анна"]["minutes"] == 5
+    assert upload(team, table, columns=json.dumps({"minutes": "Минут у экрана"})).json == {"numbers": [2]}
+    assert people(team, 2)["Анна"]["minutes"] == 61
+    upload(team, table)
+    assert people(team, 3)["Анна"]["minutes"] == 61, "remembered"
+    (answer,) = team.get("/webinars/columns")["answers"]
+    assert answer["columns"] == {"minutes": "Минут у экрана"}
+
+
 def test_files_that_can_t_be_taken(team: Program, at_work: RunningBridge) -> None:
     assert "не выбран ни один файл" in upload(team).json["detail"]
     assert upload(team, b"").json["detail"] == "0.dat: файл пустой"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -19,6 +20,9 @@ from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import EXTENSION
+from amo_bridge.webinars.formats import read_export
+from amo_bridge.webinars.formats.model import Export
+from amo_bridge.webinars.imports import drafts
 
 REPORT = SAMPLES / "bizon_report.xlsx"
 
@@ -217,6 +221,42 @@ def test_an_answer_about_columns_is_seen_changed_and_forgotten(page: Page, tmp_p
     expect(page.get_by_text("такую таблицу мост спросит снова")).to_be_visible()
     upload(page, table)
     expect(page.get_by_text("Что значат столбцы этой таблицы?")).to_be_visible()
+
+
+def test_a_table_that_is_understood_is_shown_and_put_right(page: Page, tmp_path: Path) -> None:
+    table = tmp_path / "people.csv"
+    rows = "Анна;anna@example.ru;5;61;Ведущий;13.09.2021\n"
+    table.write_text(f"Имя;Почта;Минут;Минут у экрана;Роль;Дата\n{rows}", "utf-8")
+    page.goto("/webinars")
+    page.get_by_label("Показать, как мост понял столбцы").check()
+    page.get_by_label("Файлы с участниками").set_input_files(table)
+    page.get_by_role("button", name="Прочитать и показать").click()
+    expect(page.get_by_text("Так мост понял столбцы")).to_be_visible()
+    expect(page.get_by_label("Минут на вебинаре", exact=True)).to_have_value("Минут")
+    page.get_by_label("Минут на вебинаре", exact=True).select_option("Минут у экрана")
+    page.get_by_label("Роль", exact=True).select_option("")
+    page.get_by_role("button", name="Прочитать и показать").click()
+    page.wait_for_url("**/webinars/1")
+    expect(page.get_by_text("смотрел 61 мин, больше 60")).to_be_visible()
+    upload(page, table)
+    page.wait_for_url("**/webinars/2")
+    expect(page.get_by_text("смотрел 61 мин, больше 60"), "remembered for all tables like it").to_be_visible()
+
+
+def test_the_page_says_how_far_a_file_is_read(member: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    def reading(name: str, content: bytes, *, progress: Callable[[int, int], None], **how: Any) -> Export:
+        said.append(member.get("/webinars/reading/k1").text)
+        progress(12_000, 100_000)
+        said.append(member.get("/webinars/reading/k1").text)
+        return read_export(name, content, **how)
+
+    monkeypatch.setattr(drafts, "read_export", reading)
+    files = {"files": (io.BytesIO(REPORT.read_bytes()), "a.xlsx"), "reading": "k1"}
+    assert member.post("/webinars", files, page="/webinars").status_code == 302
+    assert said == ["", "строк прочитано: 12\u00a0000 из 100\u00a0000"]
+    assert member.get("/webinars/reading/k1").status_code == 204, "forgotten when it is over"
 
 
 @pytest.mark.parametrize("theme", ["dark"])
