@@ -503,6 +503,23 @@ def resume(number: int, config_path: Path) -> None:
 
 @webinar.command(cls=Command)
 @number_argument
+@click.argument("place", type=int, required=False, metavar="СТРОКА")
+@config_option
+def repeat(number: int, place: int | None, config_path: Path) -> None:
+    """Повторить для тех, у кого не вышло: для всех или для одного.
+
+    Что нужно сделать, мост решает заново. СТРОКА — № из отчёта.
+    """
+    config = load_or_exit(config_path)
+    with a_worker(config, console()), at_work(config) as session:
+        count = session.control.repeat(number, place)
+        session.write_down(number, "repeat", f"повтор того, что не вышло ({count})")
+        watch(session.book, number, console())
+        show_end(console(), session.book.get(number), session.book.counts(number), session.book.rows(number))
+
+
+@webinar.command(cls=Command)
+@number_argument
 @yes_option
 @config_option
 def undo(number: int, yes: bool, config_path: Path) -> None:

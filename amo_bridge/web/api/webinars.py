@@ -292,6 +292,37 @@ def resume(number: int) -> Webinar:
 
 
 @api.endpoint(
+    Endpoint(
+        "webinar_work_repeat",
+        "/webinars/<int:number>/repeat",
+        "POST",
+        Role.WEBINAR,
+        _l("Повторить для тех, у кого не вышло"),
+        Webinar,
+    )
+)
+def repeat(number: int) -> Webinar:
+    return _after("repeat", number)
+
+
+@api.endpoint(
+    Endpoint(
+        "webinar_work_repeat_one",
+        "/webinars/<int:number>/people/<int:place>/repeat",
+        "POST",
+        Role.WEBINAR,
+        _l("Повторить для одного участника, у которого не вышло"),
+        Attendee,
+    )
+)
+def repeat_one(number: int, place: int) -> Attendee:
+    at_hand = webinar_services_or_404()
+    with refusing():
+        webinars_service.repeat(at_hand, number, place)
+        return attendee(at_hand.book.row(number, place), at_hand)
+
+
+@api.endpoint(
     Endpoint("webinar_work_undo", "/webinars/<int:number>/undo", "POST", Role.WEBINAR, _l("Отменить загрузку"), Webinar)
 )
 def undo(number: int) -> Webinar:

@@ -32,7 +32,7 @@ from amo_bridge.web.services.webinars import (
     webinar_services,
 )
 from amo_bridge.webinars.formats.model import ColumnsUnknown, ExportError
-from amo_bridge.webinars.imports.model import Import
+from amo_bridge.webinars.imports.model import BEGUN, Import
 from amo_bridge.webinars.imports.report import carried_out, contact_url, sizes, sums
 from amo_bridge.webinars.imports.report import progress as progress_of
 from amo_bridge.webinars.imports.report import report as report_of
@@ -206,6 +206,7 @@ def _page_values(number: int) -> dict[str, Any]:
         "rule": rule_in_words(at_hand.drafting.options), "words": webinars_service, "minutes_of": minutes_of,
         "deal_url": lambda deal_id: deal_url(current_account().config.account.url, deal_id),
         "contact_url": lambda contact_id: contact_url(current_account().config.account.url, contact_id),
+        "failed": counts.state.get("failed", 0) if job.state in BEGUN else 0,
         "is_active": job.state in ACTIVE, "progress": progress_of(at_hand.book, number),
         "now": webinars_service.now, "did": webinars_service.did,
         "start_question": webinars_service.start_question(counts, job.doubts),
@@ -236,6 +237,15 @@ def decide(number: int, place: int) -> str | Answer:
         # It goes on by that: the whole page says so.
         return Response(status=204, headers={"HX-Refresh": "true"})
     return _decided(number, place)
+
+
+@routes.post("/webinars/<int:number>/people/<int:place>/repeat")
+@open_to(Role.WEBINAR)
+@with_errors_shown
+def repeat(number: int, place: int) -> Answer:
+    """Work again on one person for whom it has failed."""
+    webinars_service.repeat(webinar_services(), number, place)
+    return _to(number)
 
 
 @routes.post("/webinars/<int:number>/unknown-minutes")
@@ -282,7 +292,7 @@ def _decided(number: int, place: int, mistake: str = "") -> str | Answer:
     return redirect(url_for("webinars.one", number=number, page=page, _anchor=f"row-{place}", **asked))
 
 
-@routes.post("/webinars/<int:number>/<any(start, pause, resume, undo, drop):deed>")
+@routes.post("/webinars/<int:number>/<any(start, pause, resume, repeat, undo, drop):deed>")
 @open_to(Role.WEBINAR)
 @with_errors_shown
 def act(number: int, deed: webinars_service.Deed) -> Answer:

@@ -391,9 +391,10 @@ SEVERAL_FILES = 3 * MOST_BYTES
 FILES = "files"
 """The field of the form in which they come."""
 
-Deed = Literal["start", "pause", "resume", "undo", "drop"]
+Deed = Literal["start", "pause", "resume", "repeat", "undo", "drop"]
 _DONE: dict[Deed, str] = {
-    "start": "начата", "pause": "остановлена", "resume": "продолжена", "undo": "отменяется", "drop": "удалена",
+    "start": "начата", "pause": "остановлена", "resume": "продолжена", "repeat": "повтор того, что не вышло",
+    "undo": "отменяется", "drop": "удалена",
 }  # fmt: skip
 
 
@@ -542,6 +543,13 @@ def _columns_in_words(columns: Mapping[Field, str]) -> str:
     return ", ".join(
         f"{WORDS[name]} — {'нет' if title == NO_COLUMN else f'«{title}»'}" for name, title in columns.items()
     )
+
+
+def repeat(at_hand: WebinarServices, number: int, place: int) -> None:
+    """Work again on one person for whom it has failed. Raises NoSuchImport."""
+    at_hand.control.repeat(number, place)
+    current_account().bridge.request_job(IMPORTS)
+    audit("webinar.repeat", f"Загрузка № {number}, строка {place}: повтор")
 
 
 def act(at_hand: WebinarServices, number: int, deed: Deed) -> None:

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from itertools import islice
 
 from amo_bridge.text.names import normalise
@@ -343,10 +343,17 @@ def _length(block: Block, order: Order, zone: tzinfo) -> Length:
     short = [found for cell in told if (found := cells.is_short_clock(cell))]
     is_short = any(first > 23 for first, _ in short) or any(cells.is_long_clock(cell) for cell in told)
     short_clock = one.short_clock or ("m:ss" if short and is_short else "h:mm")
+    is_clocked = any(isinstance(cell, time | timedelta | datetime) for cell in told)
     if one.unit:
-        return Length(one.unit, short_clock, is_named=True)
+        return Length(one.unit, short_clock, is_named=True, is_clocked=is_clocked)
     unit, remark = _unit_by_stay(block, order, zone)
-    return Length(unit or "m", short_clock, is_named=unit is not None or not bare_numbers(told), remark=remark)
+    return Length(
+        unit or "m",
+        short_clock,
+        is_named=unit is not None or not bare_numbers(told),
+        remark=remark,
+        is_clocked=is_clocked,
+    )
 
 
 def _unit_by_stay(block: Block, order: Order, zone: tzinfo) -> tuple[Unit | None, str]:
@@ -523,6 +530,8 @@ def _doubts(parts: Sequence[Part], visits: Sequence[Visit]) -> Iterator[str]:
         told = [columns.cell(row, "minutes") for _, row, _ in part.block.rows]
         if columns.has("minutes") and not part.length.is_named and any(number > 300 for number in bare_numbers(told)):
             yield f"в столбце «{columns.of('minutes').title}» не сказано, минуты это или секунды: прочитано как минуты"
+        if columns.has("first_came", "last_left") and not columns.at.keys() & {"minutes", "came", "from"}:
+            yield "минуты посчитаны от первого входа до последнего выхода: перерывы в таблице не названы и не вычтены"
         named = {cells.text(columns.cell(row, "webinar")) for _, row, _ in part.block.rows} - {""}
         if len(named) > 1:
             yield f"в таблице несколько вебинаров: {', '.join(f'«{one}»' for one in sorted(named)[:MOST_NAMED])}"

@@ -56,18 +56,23 @@ class Part:
 @dataclass(frozen=True)
 class Length:
     """How the column of lengths is to be read. ``remark``: what was concluded from its cells. ``parts``: the columns
-    (number, unit) in which its hours, minutes and seconds stand apart."""
+    (number, unit) in which its hours, minutes and seconds stand apart. ``is_clocked``: other cells of the column
+    are times of Excel's, so that 0.045 without a format may be a part of a day."""
 
     unit: Unit = "m"
     short_clock: Literal["h:mm", "m:ss"] = "h:mm"
     is_named: bool = False
     remark: str = ""
     parts: tuple[tuple[int, Unit], ...] = ()
+    is_clocked: bool = False
 
     def minutes(self, columns: Columns, row: Row) -> float | None:
         """What a row tells; None: nothing, or nothing that can be read whole."""
         if not self.parts:
-            return cells.minutes(columns.cell(row, "minutes"), self.unit, short_clock=self.short_clock)
+            cell = columns.cell(row, "minutes")
+            if self.is_clocked and isinstance(cell, float) and 0 < cell < 1:
+                return None
+            return cells.minutes(cell, self.unit, short_clock=self.short_clock)
         told = [(row[number], unit) for number, unit in self.parts if number < len(row) and cells.text(row[number])]
         numbers = [cells.minutes(cell, "m") for cell, _ in told]
         if any(one is not None and one % 1 and any(numbers[place + 1 :]) for place, one in enumerate(numbers)):

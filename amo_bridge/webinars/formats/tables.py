@@ -65,7 +65,8 @@ NO_COLUMN = "-"
 # --- headings ---------------------------------------------------------------------------------------------------------
 
 ALIASES: Mapping[Field, str] = {
-    "name": "ФИО; Ф.И.О.; ФИО участника; ФИО слушателя; ФИО клиента; Имя и фамилия; Фамилия и имя; Имя, фамилия; "
+    "name": "ФИО; Ф.И.О.; Ф.И.О. участника; Ф.И.О. слушателя; "
+    "ФИО участника; ФИО слушателя; ФИО клиента; Имя и фамилия; Фамилия и имя; Имя, фамилия; "
     "Фамилия, имя; Фамилия имя; "
     "Имя фамилия; Фамилия Имя Отчество; Фамилия, имя, отчество; Полное имя; Участник; Участники; Имя участника; "
     "Имя зрителя; Зритель; Клиент; "
@@ -148,7 +149,8 @@ ALIASES: Mapping[Field, str] = {
     "Дата трансляции; Дата занятия; Дата встречи; "
     "День вебинара; Дата и время вебинара; Дата участия; Дата посещения; Когда был вебинар; Дата сессии; "
     "Date; Webinar date; Event date; Session date; Meeting date; Date of webinar; Date attended",
-    "attended": "Присутствовал; Присутствовал(а); Присутствовала; Присутствовал на вебинаре; Присутствовал ли; "
+    "attended": "На вебинаре; На эфире; Присутствовал; Присутствовал(а); Присутствовала; Присутствовал на вебинаре; "
+    "Присутствовал ли; "
     "Присутствие; Был; Был(а); Был на вебинаре; "
     "Был ли на вебинаре; Посетил; Посетил вебинар; Посещение; Посещение вебинара; Посетил(а); Явка; Участие; "
     "Участие в вебинаре; Участвовал; "
@@ -194,7 +196,9 @@ _STAY = re.compile(
     rf"чистое) )?(?:{_STAY_WHAT})(?: (?:{_STAY_OF}))*"
     r"|(?:просмотрел|просмотрено|смотрел|посмотрел|пробыл|провел|был|был на вебинаре|провел на вебинаре|"
     r"присутствовал)(?: (?:минут|мин|секунд|сек|часов))"
-    r"|(?:просмотр|просмотрено|пробыл|провел на вебинаре|пробыл на вебинаре|сколько смотрел|сколько был|"
+    r"|(?:онлайн|online|всего времени|итого времени|просмотр|просмотрено|пробыл|провел на вебинаре|пробыл на вебинаре|"
+    r"сколько смотрел|"
+    r"сколько был|"
     r"сколько пробыл|присутствие на вебинаре)"
     r"|(?:total |overall )?(?:duration|time|minutes|mins|min|seconds|secs|hours|watch time|watched|watching time|"
     r"view time|viewing time|"
@@ -206,7 +210,9 @@ _STAY = re.compile(
     r"duration of attendance|duration of stay|connection duration)"
 )  # fmt: skip
 # «Время» alone may be a moment as well as a length: somebody must say.
-_AMBIGUOUS = frozenset({"время", "time", "был", "присутствовал", "вебинар", "просмотр", "смотрел", "итого", "всего"})
+_AMBIGUOUS = frozenset(
+    {"время", "time", "онлайн", "online", "был", "присутствовал", "вебинар", "просмотр", "смотрел", "итого", "всего"}
+)
 
 _BRACKETS = re.compile(r"[(\[]([^()\[\]]*)[)\]]")
 _TAIL = re.compile(r"(?:,|/|\bв\b|\bin\b| -)\s*([^,/]+)$")
@@ -245,14 +251,28 @@ for _field, _told in ALIASES.items():
         _FIELDS_OF.setdefault(_plain(_alias), []).append(_field)
 
 
+_IDENTIFIER = re.compile(r"[A-Za-z]+(?:_[A-Za-z]+)+|[a-z]+(?:[A-Z][a-z]+|[A-Z]{2,})+|[A-Z][a-z]+(?:[A-Z][a-z]+)+")
+_WORD = re.compile(r"[A-Z]{2,}(?![a-z])|[A-Z]?[a-z]+|[A-Z]")
+
+
+def _spelled(title: str) -> str:
+    """A programmer's heading in words: join_time, durationSeconds."""
+    if not _IDENTIFIER.fullmatch(title):
+        return title
+    words = _WORD.findall(title)
+    if len(words) > 1 and cells.unit_named(words[-1]):
+        return f"{' '.join(words[:-1])} ({words[-1]})"
+    return " ".join(words)
+
+
 @lru_cache(maxsize=4096)
 def heading(title: str) -> Heading:
     """Read a heading whole: as it stands, then without its brackets, then without the unit at its end."""
     written = cells.text(title)
-    plain = _plain(written)
+    plain = _plain(_spelled(written))
     if not plain or len(plain) > 80:
         return Heading(written)
-    inside = [part.strip() for part in _BRACKETS.findall(written)]
+    inside = [part.strip() for part in _BRACKETS.findall(_spelled(written))]
     if _is_share(plain, inside):
         # «Просмотрено, %» is no length, and how long the whole webinar was nobody has said.
         return Heading(written)
@@ -261,7 +281,7 @@ def heading(title: str) -> Heading:
         unit = unit or cells.unit_named(part)
         zone = zone or (cells.zone_named(part) if part else None)
         short_clock = short_clock or _clock_named(part)
-    bare = _plain(_BRACKETS.sub(" ", written))
+    bare = _plain(_BRACKETS.sub(" ", _spelled(written)))
     shorter = bare
     if tail := _TAIL.search(bare):
         if named := cells.unit_named(tail[1]):
@@ -296,7 +316,8 @@ def _is_share(plain: str, inside: Sequence[str]) -> bool:
 
 def names_of(title: str) -> tuple[str, ...]:
     """The heading in the forms in which it is compared: whole, without brackets, without the unit at its end."""
-    plain, bare = _plain(cells.text(title)), _plain(_BRACKETS.sub(" ", cells.text(title)))
+    spelled = _spelled(cells.text(title))
+    plain, bare = _plain(spelled), _plain(_BRACKETS.sub(" ", spelled))
     tail = _TAIL.search(bare)
     shorter = _plain(bare[: tail.start()]) if tail and (cells.unit_named(tail[1]) or tail[1] == "%") else bare
     return tuple(dict.fromkeys((plain, bare, shorter)))
@@ -305,6 +326,9 @@ def names_of(title: str) -> tuple[str, ...]:
 _CLICKS = re.compile(
     r"(?:количество |кол-во |число |всего )?(?:клик(?:и|ов)?|нажати[еяй]|переход(?:ы|ов)?|нажал(?:\(а\))?)"
     r"(?: (?:по|на) (?:кнопк[еуи]|кнопкам|кнопки|cta|ссылк[еуи]|ссылкам))?"
+    r"|(?:клик(?:и|ов|ал|нул)?|нажати[еяй]|нажал|нажимал|переход(?:ы|ил)?|перешел|открыл|открывал)(?:\(а\)|а)? "
+    r"(?:по|на|в) (?:кнопк[еуи]|кнопкам|кнопки|оффер(?:у|ы|ам)?|предложени[еюя]|предложениям|спецпредложени[еюя]|cta|"
+    r"ссылк[еуи]|ссылкам|оплату|заказ)"
     r"|(?:number of |total )?(?:button |cta |offer |link )?clicks?(?: count)?"
 )
 _BANNER_CLICKS = re.compile(
@@ -420,7 +444,14 @@ def overridden(columns: Columns, row: Sequence[Cell], names: Mapping[Field, str]
     return Columns(columns.header, at, headings)
 
 
+def _is_value(cell: Cell) -> bool:
+    """Whether a cell holds what no heading does."""
+    return (cell not in (None, "") and not isinstance(cell, str)) or "@" in cells.text(cell)
+
+
 def header_row(table: Table, within: int) -> int:
-    """Where the header of an unknown table seems to be: the first of its fullest rows."""
-    widths = [sum(1 for cell in row if cells.text(cell)) for row in table.rows[:within]]
+    """Where the header of an unknown table seems to be: the first of the fullest rows that hold words only."""
+    words = [row if not any(map(_is_value, row)) else () for row in table.rows[:within]]
+    rows = words if any(words) else table.rows[:within]
+    widths = [sum(1 for cell in row if cells.text(cell)) for row in rows]
     return widths.index(max(widths)) if widths else 0

@@ -20,10 +20,12 @@ from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.writes import BatchResult, Written, write_batch
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Sendable
+from amo_bridge.engine.partial_refusal import Remainder, in_russian, remainder
 from amo_bridge.engine.resolver import NameResolver
+from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.engine.write_results import WriteResults
-from amo_bridge.errors import CrmTemporary
+from amo_bridge.errors import CrmTemporary, UnknownName
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore
@@ -128,8 +130,9 @@ def _has_value(record: DealRecord, field: Mapping[str, Any]) -> bool:
 # --- delivery ---------------------------------------------------------------------------------------------------------
 
 log = structlog.get_logger()
-Bodies = Mapping[int, Mapping[str, Any]]
+Bodies = dict[int, dict[str, Any]]
 """Row's id → amoCRM's object for it."""
+MOST_REDUCTIONS = 3
 OnWritten = Callable[[Connection, Mapping[int, Written]], None]
 """What follows from rows that were written, within the transaction that says so."""
 OnRefused = Callable[[Connection, Mapping[int, str]], None]
@@ -150,7 +153,9 @@ class RowDelivery:
         repository: ImportRepository,
         clock: Clock,
         settle: float,
+        rule_engine: Callable[[], RuleEngine],
     ) -> None:
+        self._rule_engine = rule_engine
         self._store = store
         self._client = client
         self._repository = repository
@@ -162,33 +167,82 @@ class RowDelivery:
         self._try_later(import_rows.c.state == "sending", "doubt", self._settle)
 
     def send(self, kind: str, bodies: Bodies, on_written: OnWritten, on_refused: OnRefused | None = None) -> int:
-        """One request, more only if amoCRM refuses some of it; how many rows were settled. Without ``on_refused`` a
-        refused row has failed, and that is the end of it. Raises CrmStopped."""
-        if not bodies:
-            return 0
-        with self._store.write() as connection:
-            self._repository.mark(connection, list(bodies), state="sending")
-        settled = 0
-        for result in write_batch(self._client, kind, bodies):
-            self._apply(kind, result, on_written, on_refused or self._fail)
-            settled += result.settled
+        """One request, more only if amoCRM refuses some of it; how many rows were settled. Of an object of which it
+        names the parts that it does not take, the rest is written, and the row's note says without what: ``bodies``
+        then hold what was sent. Without ``on_refused`` a refused row has failed until somebody repeats it. Raises
+        CrmStopped."""
+        settled, waiting = 0, dict(bodies)
+        for reductions in range(MOST_REDUCTIONS + 1):
+            if not waiting:
+                break
+            with self._store.write() as connection:
+                self._repository.mark(connection, list(waiting), state="sending")
+            reduced: dict[int, Remainder] = {}
+            for result in write_batch(self._client, kind, waiting):
+                parts = self._remainders(kind, waiting, result) if reductions < MOST_REDUCTIONS else {}
+                reduced |= parts
+                self._apply(kind, waiting, result, parts, on_written, on_refused or self._fail)
+                settled += result.settled - len(parts)
+            waiting = {row_id: dict(rest.body) for row_id, rest in reduced.items()}
+            bodies.update(waiting)
         return settled
 
-    def _apply(self, kind: str, result: BatchResult, on_written: OnWritten, on_refused: OnRefused) -> None:
+    def _remainders(self, kind: str, bodies: Bodies, result: BatchResult) -> dict[int, Remainder]:
+        """What can be written all the same of objects of which amoCRM refused some parts."""
+        rule_engine = self._rule_engine()
+        today = rule_engine.calendar.local(self._clock.now()).date()
+
+        def instead(user_id: int) -> int:
+            return rule_engine.people.works_now(user_id, today, is_gone=True)
+
+        found = {
+            row_id: remainder(kind, bodies[row_id], 0, complaints, rule_engine.account, instead)
+            for row_id, complaints in result.complaints.items()
+            if row_id in result.refused and complaints
+        }
+        return {row_id: rest for row_id, rest in found.items() if rest is not None}
+
+    def _apply(
+        self,
+        kind: str,
+        bodies: Bodies,
+        result: BatchResult,
+        reduced: Mapping[int, Remainder],
+        on_written: OnWritten,
+        on_refused: OnRefused,
+    ) -> None:
         if result.written:
             with self._store.write() as connection:
                 on_written(connection, result.written)
         if result.refused:
+            account = self._rule_engine().account
+            reasons = {}
             for row_id, reason in result.refused.items():
-                log.error("refused", import_row=row_id, error=reason)
+                log.error("refused", import_row=row_id, error=reason, in_part=row_id in reduced)
+                told = in_russian(result.complaints.get(row_id, ()), bodies[row_id], account)
+                reasons[row_id] = f"{told}. {reason}" if told else reason
+            notes = {row_id: {"note": f"записано {rest.words}: {reasons[row_id]}"} for row_id, rest in reduced.items()}
             with self._store.write() as connection:
-                on_refused(connection, result.refused)
+                self._repository.mark_each(connection, notes)
+                on_refused(connection, {row_id: told for row_id, told in reasons.items() if row_id not in reduced})
         if result.later:
             asked_for = result.error.retry_after if isinstance(result.error, CrmTemporary) else None
             self._try_later(import_rows.c.id.in_(result.later), "ready", asked_for or delay(1))
         if result.doubt:
             log.warning("answer lost", kind=kind, rows=len(result.doubt), error=str(result.error))
             self._try_later(import_rows.c.id.in_(result.doubt), "doubt", self._settle)
+
+    def put_off(self, blocked: Mapping[int, UnknownName], *, is_rest_done: bool) -> None:
+        """Rows that name what the account has lost wait, so that the others go first. Raises the first of their errors
+        when there are no others: then the import waits for somebody."""
+        if not blocked:
+            return
+        due_at = self._clock.now().timestamp() + delay(1)
+        with self._store.write() as connection:
+            self._repository.mark(connection, list(blocked), due_at=due_at)
+        log.warning("rows wait for a name", rows=len(blocked), error=str(next(iter(blocked.values()))))
+        if is_rest_done:
+            raise next(iter(blocked.values()))
 
     def postpone_search(self, rows: Sequence[ImportRow]) -> None:
         """Rows in doubt that can't be looked for just now."""

@@ -156,6 +156,10 @@ class DraftService:
             self.book.keep_plan(connection, number, changed)
         return planned
 
+    def planned_anew(self, number: int) -> list[tuple[ImportRow, Row]]:
+        """Each row as it is, and what would be planned for it now; nothing is kept."""
+        return self._anew(number, {})
+
     def planned(self, number: int, place: int, said: Override) -> Row:
         """What would become of one person now, if this were decided about him; nothing is kept."""
         key = self.book.row(number, place).row.person.key

@@ -48,7 +48,7 @@ class ImportExecutor:
         self._clock = clock
         self._account_clock = account_clock
         self._book = ImportRepository(store, clock)
-        self._deliverer = RowDelivery(store, client, self._book, clock, settle)
+        self._deliverer = RowDelivery(store, client, self._book, clock, settle, rule_engine)
         self._follower = AfterWrite(store, clock, account_clock, lambda: rule_engine().timetable)
 
     def recover(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -227,6 +227,18 @@ class ImportRepository:
         changed = update(import_rows).where(*self._mine(number), *left_out)
         values = {"said": override_json(said), **self._planned(row), **more}
         return connection.execute(changed.values(values)).rowcount == 1
+
+    def repeat(self, connection: Connection, number: int, rows: Mapping[int, Row], begins: Callable[[Row], str]) -> int:
+        """Rows that have failed, planned anew, are to be worked on again; how many. ``rows``: by their place."""
+        count = 0
+        for place, row in rows.items():
+            failed = (import_rows.c.number == place, import_rows.c.state == "failed")
+            changed = update(import_rows).where(*self._mine(number), *failed)
+            values = {
+                **self._planned(row), "step": begins(row), "state": "ready", "attempts": 0, "due_at": 0.0, "note": "",
+            }  # fmt: skip
+            count += connection.execute(changed.values(values)).rowcount
+        return count
 
     def again(self, number: int, step: str) -> bool:
         """Rows in doubt of a step that may be done twice without harm are ready again; were there any?"""

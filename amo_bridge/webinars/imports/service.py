@@ -1,9 +1,8 @@
-"""Deciding about somebody whom an import has left out, once it was begun: just this person is imported then, by whoever
-leads, like anybody else of it: once, whatever breaks off, and taken back with the others."""
+"""What a person may do with an import: begin it, hold it, go on, decide about one, repeat what failed, take it back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import ColumnElement, case, update
 from sqlalchemy.engine import Connection
@@ -15,8 +14,13 @@ from amo_bridge.webinars.imports.model import ADD, BEGUN, FIRST_STEP, ImportRow,
 from amo_bridge.webinars.imports.repository import NoSuchImport, NotNow
 from amo_bridge.webinars.plan import STANDING_WORDS, Override, Row
 
+MOST_NAMED = 5
+
 
 class Later:
+    """One person of an import that was begun: left out and decided about, or failed and repeated. Just this person is
+    worked on then, like anybody else of it: once, whatever breaks off, and taken back with the others."""
+
     def __init__(self, key: int, drafting: DraftService) -> None:
         self._key = key
         self._drafting = drafting
@@ -37,6 +41,26 @@ class Later:
             if not self._book.decide(connection, number, kept.number, said, row, **begins):
                 raise NotNow(f"загрузка № {number}, строка {kept.number}: о ней только что решили")
 
+    def repeat(self, number: int, places: Collection[int]) -> int:
+        """Work on people again for whom it has failed, by what is known now; how many. Raises NotNow (Russian) when
+        that is nobody."""
+        held_on, rows, reasons = self._book.get(number).held_on, dict[int, Row](), list[str]()
+        for kept, row in self._drafting.planned_anew(number):
+            if kept.state != "failed" or (places and kept.number not in places):
+                continue
+            if other := self._drafting.memory.elsewhere(number, kept.row.person.key, held_on):
+                reasons.append(f"строка {kept.number}: этим участником уже занималась загрузка № {other}")
+            elif row.what == "nothing":
+                reasons.append(f"строка {kept.number}: {row.why}")
+            else:
+                rows[kept.number] = row
+        if not rows:
+            told = "; ".join(reasons[:MOST_NAMED]) or "таких, у кого не вышло, нет"
+            raise NotNow(f"загрузка № {number}, повторять нечего: {told}")
+        with self._book.writing() as connection:
+            self._go_on(connection, number)
+            return self._book.repeat(connection, number, rows, first_step)
+
     def _go_on(self, connection: Connection, number: int) -> None:
         """There is something to do again; an import that is paused stays so."""
         is_done = imports.c.state == "done"
@@ -51,11 +75,9 @@ class Later:
             raise NotNow(f"загрузка № {number} уже отменяется")
 
 
-# What a person may do with an import: begin it, hold it, go on, take it back. The leader's worker does the work.
-#
-# Everything here changes the store and nothing else, so a page, a command and the bridge may be three processes.
+# The leader's worker does the work. Everything here changes the store and nothing else, so a page, a command and the
+# bridge may be three processes.
 
-MOST_NAMED = 5
 UNDOABLE: tuple[State, ...] = ("done", "paused")
 DRY = "[bridge] dry_run = true: мост вхолостую, загрузка ничего не записала бы; выключите dry_run и начните снова"
 
@@ -150,6 +172,16 @@ class ImportService:
         self._book.say(number, [kept.number for kept in rows], said)
         self._drafting.replan(number)
         return len(rows)
+
+    def repeat(self, number: int, place: int | None = None) -> int:
+        """Work again on one person, or on everybody, for whom it has failed; how many they are. Raises NoSuchImport,
+        NotNow (Russian)."""
+        self._book.expect(number, BEGUN)
+        if self._dry_run:
+            raise NotNow(DRY)
+        if place is not None:
+            self._book.row(number, place)
+        return self._later.repeat(number, [place] if place is not None else ())
 
     def _change(self, connection: Connection, number: int, which: ColumnElement[bool], **values: object) -> None:
         mine = (self._store.owns(import_rows), import_rows.c.import_id == number, which)

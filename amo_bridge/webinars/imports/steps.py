@@ -20,12 +20,13 @@ from amo_bridge.crm.client import BATCH_SIZE, CrmClient
 from amo_bridge.crm.reads import contact_lines, deals_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.crm.writes import LostWrite, Written, find_lost
-from amo_bridge.errors import CrmTemporary
+from amo_bridge.errors import CrmTemporary, UnknownName
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import import_rows
 from amo_bridge.webinars.imports.delivery import (
     AfterWrite,
+    Bodies,
     Done,
     OnRefused,
     OnWritten,
@@ -83,10 +84,15 @@ class UpdateStep:
             return False
         wanted = [row.deal_id for row in rows if row.deal_id]
         fresh = deals_by_ids(self._client, wanted, filter_enabled=self._drafts.is_filter_enabled)
-        bodies = {}
+        bodies: dict[int, dict[str, Any]] = {}
         changes: dict[int, dict[str, Any]] = {}
+        blocked: dict[int, UnknownName] = {}
         for row in rows:
-            body, reason = self._wanted(row, fresh.get(row.deal_id or 0))
+            try:
+                body, reason = self._wanted(row, fresh.get(row.deal_id or 0))
+            except UnknownName as error:
+                blocked[row.id] = error
+                continue
             if len(body) > 1:
                 bodies[row.id] = body
                 if row.before is None:
@@ -98,6 +104,7 @@ class UpdateStep:
         with self._repository.writing() as connection:
             self._repository.mark_each(connection, changes)
         self._delivery.send("patch_deal", bodies, self._settled(job, rows, bodies))
+        self._delivery.put_off(blocked, is_rest_done=not bodies and not changes)
         return True
 
     def _wanted(self, row: ImportRow, record: DealRecord | None) -> tuple[dict[str, Any], str]:
@@ -109,7 +116,7 @@ class UpdateStep:
         plan = of_open_deal(row.row, deal, known, self._drafts.options)
         return ({}, plan.why) if plan.what == "nothing" else (self._payloads.patch(plan, record), "")
 
-    def _settled(self, job: Import, rows: Sequence[ImportRow], bodies: Mapping[int, Mapping[str, Any]]) -> OnWritten:
+    def _settled(self, job: Import, rows: Sequence[ImportRow], bodies: Bodies) -> OnWritten:
         by_id = {row.id: row for row in rows}
 
         def settled(connection: Connection, written: Mapping[int, Written]) -> None:
@@ -194,9 +201,7 @@ class CompleteStep:
             changes[row.id] = {"note": note, "due_at": 0.0, **after, **more}
         self._repository.mark_each(connection, changes)
 
-    def _settled(
-        self, rows: Sequence[ImportRow], step: str, bodies: Mapping[int, Mapping[str, Any]], notes: Mapping[int, str]
-    ) -> OnWritten:
+    def _settled(self, rows: Sequence[ImportRow], step: str, bodies: Bodies, notes: Mapping[int, str]) -> OnWritten:
         by_id = {row.id: row for row in rows}
 
         def settled(connection: Connection, written: Mapping[int, Written]) -> None:
@@ -221,7 +226,7 @@ class CompleteStep:
 
         return failed
 
-    def _index_contacts(self, connection: Connection, bodies: Mapping[int, Mapping[str, Any]]) -> None:
+    def _index_contacts(self, connection: Connection, bodies: Bodies) -> None:
         """So that the next file finds the contacts before amoCRM's webhook arrives. The webhook is processed all the
         same: within the same second somebody may have changed the card again."""
         codes = {self._account.field(code, "contacts").id: code for code in FIELD_WORDS}
@@ -325,14 +330,18 @@ class CreateStep:
 
     def _send(self, job: Import, step: str) -> bool:
         rows = self._repository.due(job.id, step, "ready", BATCH_SIZE)
-        bodies = self._bodies(step, rows)
-        return bool(self._delivery.send(KINDS[step], bodies, self._settled(job, step, rows, bodies)))
+        bodies, blocked = self._bodies(step, rows)
+        moved = bool(self._delivery.send(KINDS[step], bodies, self._settled(job, step, rows, bodies)))
+        self._delivery.put_off(blocked, is_rest_done=not bodies)
+        return moved
 
     def _look(self, job: Import, step: str) -> bool:
         rows = self._repository.due(job.id, step, "doubt", BATCH_SIZE)
+        bodies, blocked = self._bodies(step, rows)
+        self._delivery.put_off(blocked, is_rest_done=not bodies)
+        rows = [row for row in rows if row.id in bodies]
         if not rows:
             return False
-        bodies = self._bodies(step, rows)
         since = job.started_at or 0.0
         lost = {row_id: LostWrite(body, since, self._payloads.user_id) for row_id, body in bodies.items()}
         try:
@@ -356,14 +365,21 @@ class CreateStep:
             self._repository.mark(connection, missing, state=state, due_at=0.0)
         return True
 
-    def _bodies(self, step: str, rows: Sequence[ImportRow]) -> dict[int, dict[str, Any]]:
-        if step == "person":
-            return {row.id: self._payloads.contact(row.row) for row in rows}
-        return {row.id: self._payloads.deal(row.row, row.contact_id) for row in rows if row.contact_id is not None}
+    def _bodies(self, step: str, rows: Sequence[ImportRow]) -> tuple[dict[int, dict[str, Any]], dict[int, UnknownName]]:
+        """(amoCRM's objects, rows that name something that the account has lost)."""
+        bodies: dict[int, dict[str, Any]] = {}
+        blocked: dict[int, UnknownName] = {}
+        for row in rows:
+            try:
+                if step == "person":
+                    bodies[row.id] = self._payloads.contact(row.row)
+                elif row.contact_id is not None:
+                    bodies[row.id] = self._payloads.deal(row.row, row.contact_id)
+            except UnknownName as error:
+                blocked[row.id] = error
+        return bodies, blocked
 
-    def _settled(
-        self, job: Import, step: str, rows: Sequence[ImportRow], bodies: Mapping[int, Mapping[str, Any]]
-    ) -> OnWritten:
+    def _settled(self, job: Import, step: str, rows: Sequence[ImportRow], bodies: Bodies) -> OnWritten:
         by_id = {row.id: row for row in rows}
 
         def people(connection: Connection, written: Mapping[int, Written]) -> None:
@@ -522,7 +538,7 @@ class UndoStep:
         self,
         job: Import,
         rows: Sequence[ImportRow],
-        bodies: Mapping[int, Mapping[str, Any]],
+        bodies: Bodies,
         notes: Mapping[int, str],
     ) -> OnWritten:
         by_id = {row.id: row for row in rows}
