@@ -504,7 +504,10 @@ class ReadingProgress:
         place, files, rows, whole = told
         counts = {"rows": _in_thousands(rows), "whole": _in_thousands(whole)}
         read = _("строк прочитано: %(rows)s из %(whole)s", **counts)
-        return f"{_('Файл %(place)s из %(files)s', place=place, files=files)}, {read}" if files > 1 else str(read)
+        if files == 1:
+            return str(read)
+        which = _("Файл %(place)s из %(files)s", place=place, files=files)
+        return f"{which}, {read}"
 
 
 def _in_thousands(count: int) -> str:
