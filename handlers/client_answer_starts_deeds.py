@@ -1,7 +1,8 @@
 """The client writes or calls → what this stage asks for: a task, a move.
 
 ``kinds``: by what he answered (call, mail, chat, sms); empty is anything. ``with_files``: only a letter with a file.
-``subject``: only a letter whose subject has one of these words; with any other letter ``otherwise`` is done.
+``subject``: only a letter whose subject, or the name of a file of it, has one of these words; with any other letter
+``otherwise`` is done. Names of files are known of letters that the bridge fetched itself (``[[intake.mail]]``).
 An answer on the client's own card is about the newest of his deals that wait for one (``deals = "newest"``), about
 ``"each"`` of them, or a task asks which (``"ask"``). With an open deal of his in one of the pipelines of
 ``unless_open_in`` only a task is set on that one. Automatic replies and bounces are no answers; of a letter that may be
@@ -51,9 +52,9 @@ class ClientAnswerStartsDeeds(Conditional):
     do: ActionsSpec
     otherwise: ActionsSpec | None = None
 
-    def has_subject(self, text: str) -> bool:
-        """Does the subject have one of the words?"""
-        return not self.subject or any(normalise(word) in normalise(text) for word in self.subject)
+    def has_subject(self, *texts: str) -> bool:
+        """Does the subject or the name of a file have one of the words?"""
+        return not self.subject or any(normalise(word) in normalise(text) for word in self.subject for text in texts)
 
 
 @handler(on=ClientAnswered, options=ClientAnswerStartsDeeds, needs={"own_tasks", "other_deals"})
@@ -86,7 +87,7 @@ def _wanted(
 ) -> Skip | list[Action | Waiting]:
     if event.doubt:
         return [task_to_read(event, deal, slot=SLOT)]
-    if event.by == "mail" and not options.has_subject(event.text):
+    if event.by == "mail" and not options.has_subject(event.text, *event.file_names):
         if options.otherwise is None:
             return Skip(f"тема письма «{event.text}» не та, которой ждёт правило")
         return [*options.otherwise.for_deal(deal, slot=f"{SLOT}.otherwise")]

@@ -42,6 +42,7 @@ WITHOUT_PAYLOAD = {
     **dict.fromkeys(("TaskRescheduled", "TaskRemoved", "TaskRenamed"), "concluded by the bridge, told by no hook"),
     **dict.fromkeys(("ClientUnsubscribed", "SeriesLetterDue"), "told by the bridge's own mail: tests/channels"),
     "ContactDateChanged": "concluded by the bridge when a contact is read",
+    "MailboxLetter": "fetched by the bridge itself: tests/intake/test_letters.py",
     "ClientAnswered": "concluded by the bridge from a call, a letter or a message",
     "MailLogged": "amoCRM has no hook for letters: tests/crm/test_events_api.py",
     "ClientRestored": "amoCRM's docs name the action; nobody has published such a hook",

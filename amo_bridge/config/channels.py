@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import time
+from datetime import date, time
 from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import Annotated, Any, Literal
@@ -275,6 +275,47 @@ class CommunitySection(Strict):
     group: Annotated[int, Field(ge=1)] | None = None
 
 
+def _mailbox_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,19}", text):
+        raise ValueError(f"«{text}» — не имя ящика: латинские буквы, цифры и «_», до 20 знаков, как info или sales_2")
+    return text
+
+
+class MailboxSection(Strict):
+    """``[[intake.mail]]``: a mailbox that is read by IMAP. ``name``: by it its password is found (``password_name``).
+
+    ``tls``: "tls" (port 993), "starttls" (143) or "none" (a server on this machine). ``sent``: the folder of letters
+    that people send from this box themselves; empty: it is not read. ``since``: read the older letters too, from this
+    day on; else only what comes after the first connection. ``new_clients``: a letter of somebody unknown is an
+    enquiry; without it such letters of a colleague's own box are left alone. ``largest_mb``: of a bigger letter only
+    the headers are read. ``ca``: a file with certificates to trust beside the system's.
+    """
+
+    name: Annotated[str, AfterValidator(_mailbox_name)]
+    host: Annotated[str, Field(min_length=1)]
+    port: Annotated[int, Field(ge=1, le=65535)] = 993
+    tls: Literal["tls", "starttls", "none"] = "tls"
+    user: Annotated[str, Field(min_length=1)]
+    folder: Annotated[str, Field(min_length=1)] = "INBOX"
+    sent: str = ""
+    since: date | None = None
+    new_clients: bool = True
+    largest_mb: Annotated[int, Field(ge=1, le=100)] = 25
+    ca: str | None = None
+
+    @property
+    def password_name(self) -> str:
+        """The environment variable of the password."""
+        return f"AMO_BRIDGE_INTAKE_MAIL_{self.name.upper()}_PASSWORD"
+
+
+def _different_boxes(boxes: tuple[MailboxSection, ...]) -> tuple[MailboxSection, ...]:
+    names = [box.name for box in boxes]
+    if doubled := next((name for name in names if names.count(name) > 1), ""):
+        raise ValueError(f"ящиков с именем «{doubled}» два: по имени мост находит пароль и место, до которого дочитал")
+    return boxes
+
+
 class IntakeSection(Strict):
     """``prefix``: how the public addresses begin. ``own_domains``: the agency's mail domains, beside that of
     ``[mail] from``. A vendor without a section is off."""
@@ -301,6 +342,7 @@ class IntakeSection(Strict):
     unisender_go: VendorSection | None = None
     smsru: VendorSection | None = None
     pipedrive: VendorSection | None = None
+    mail: Annotated[tuple[MailboxSection, ...], AfterValidator(_different_boxes)] = ()
 
     def of(self, vendor: str, name: str = "") -> Strict | None:
         """The section of a vendor; of ``mapped`` the one of this name. None: it is off."""

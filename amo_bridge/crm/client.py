@@ -167,6 +167,10 @@ class CrmClient:
         """Change. As ``post``."""
         return self._request("PATCH", path, body=body)
 
+    def upload(self, url: str, part: bytes) -> Any:
+        """Send raw bytes, as the files service takes them. As ``post``."""
+        return self._request("POST", url, body=part)
+
     def put(self, path: str, body: Any) -> Any:
         """Attach, as files are to an entity. As ``post``."""
         return self._request("PUT", path, body=body)
@@ -255,7 +259,8 @@ class CrmClient:
             answer = self._session.request(
                 method,
                 url,
-                json=body,
+                json=None if isinstance(body, bytes) else body,
+                data=body if isinstance(body, bytes) else None,
                 headers=self._headers,
                 auth=_Bearer(token),
                 timeout=self._timeout,

@@ -1,4 +1,4 @@
-"""Batched reads by id: deals, contacts, tasks, notes, files.
+"""Batched reads by id: deals, contacts, tasks, notes.
 
 Filters on lists of deals and contacts are a paid option which, when it is off, is silently ignored (amoCRM docs,
 filters-api; seen in the field). So every row that comes back is checked to be one that was asked for, and what the
@@ -14,54 +14,18 @@ import structlog
 
 from amo_bridge.crm.client import BATCH_SIZE, CrmClient, batches
 from amo_bridge.crm.records import ContactRecord, DealRecord, NoteRecord, TaskRecord
-from amo_bridge.crm.values import api_text, embedded, identifier, integer, row_list
+from amo_bridge.crm.values import api_text, embedded, identifier, row_list
 
 log = structlog.get_logger()
 
 # An id takes some 30 characters of the address, and servers commonly take 8 KB of it.
 IDS_IN_ADDRESS = 200
-# A uuid takes some 60 characters of the address.
-UUIDS_IN_ADDRESS = 50
 # So few are cheaper to read one by one than by pages of the list.
 MAX_SINGLE_READS = 2
 MAX_PAGES = 8
 
 Row = Mapping[str, Any]
 Kind = TypeVar("Kind")
-
-# --- files ------------------------------------------------------------------------------------------------------------
-
-# The files service has a host of its own, ``drive_url`` of the account, and takes the same token if that has the files
-# scope (amoCRM docs, files-api).
-
-
-def file_ids_of_deal(client: CrmClient, deal_id: int) -> list[str]:
-    """The uuids of the files in the card's file tab, oldest first. Raises CrmForbidden without the files scope."""
-    found: list[Mapping[str, Any]] = []
-    before: dict[str, Any] = {}
-    while True:
-        page = embedded(client.get(f"/api/v4/leads/{deal_id}/files", {"limit": BATCH_SIZE, **before}) or {}, "files")
-        known = {row.get("id") for row in found}
-        new = [row for row in page if row.get("id") not in known]
-        found += new
-        if len(page) < BATCH_SIZE or not new:
-            break
-        before = {"before_id": min(integer(row.get("id")) or 0 for row in new)}
-    found.sort(key=lambda row: integer(row.get("id")) or 0)
-    return list(dict.fromkeys(str(row["file_uuid"]) for row in found if row.get("file_uuid")))
-
-
-def files_by_ids(client: CrmClient, drive_url: str, uuids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """uuid → the service's row, of the files that are there and not in the bin. Raises CrmError."""
-    wanted = sorted(set(uuids))
-    found: dict[str, Mapping[str, Any]] = {}
-    for chunk in batches(wanted, UUIDS_IN_ADDRESS):
-        query = {"filter": {"uuid": ",".join(chunk)}, "limit": UUIDS_IN_ADDRESS}
-        for row in embedded(client.get(f"{drive_url.rstrip('/')}/v1.0/files", query) or {}, "files"):
-            if row.get("uuid") in chunk and not row.get("is_trashed"):
-                found[str(row["uuid"])] = row
-    return found
-
 
 # --- entities ---------------------------------------------------------------------------------------------------------
 

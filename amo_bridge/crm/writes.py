@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from amo_bridge.crm.client import BATCH_SIZE, CrmClient, batches
-from amo_bridge.crm.reads import file_ids_of_deal
+from amo_bridge.crm.files import file_ids_of_deal
 from amo_bridge.crm.values import embedded, identifier
 from amo_bridge.errors import Complaint, CrmError, CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 

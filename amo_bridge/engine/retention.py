@@ -127,7 +127,7 @@ class Retention:
         told = (now - self._keep.keep_journal).timestamp()
         done = func.coalesce(outbox.c.done_at, outbox.c.created_at)
         yield from self._chunks(inbox, inbox.c.received_at, hooks, inbox.c.state == "decoded")
-        read = intake_requests.c.state != "new"
+        read = intake_requests.c.state.not_in(("new", "files"))
         yield from self._chunks(intake_requests, intake_requests.c.received_at, hooks, read)
         yield from self._chunks(events, events.c.received_at, hooks, events.c.state.in_(SETTLED))
         settled = and_(outbox.c.state.in_(SETTLED), done < told, outbox.c.key.not_like(ONCE))

@@ -35,8 +35,8 @@ class TouchRecord:
 
     ``key``: equal for a repetition, whoever reports it. ``direction``: in is the client's, out is ours, empty for tasks
     and moves. ``seconds`` (None: unknown), ``status``, ``phone``, ``uniq``, ``result``: of a call. ``contact_id``,
-    ``text``, ``files``: not stored; what an answer of the client says besides. ``no_answer``, ``doubt``: why it is none
-    of the client's, or may be none; then it is no touch and not stored either.
+    ``text``, ``files``, ``file_names``: not stored; what an answer of the client says besides. ``no_answer``,
+    ``doubt``: why it is none of the client's, or may be none; then it is no touch and not stored either.
     """
 
     key: str
@@ -53,6 +53,7 @@ class TouchRecord:
     contact_id: int | None = None
     text: str = ""
     files: int = 0
+    file_names: tuple[str, ...] = ()
     no_answer: str = ""
     doubt: str = ""
 

@@ -10,7 +10,8 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from amo_bridge.events.base import Event
+from amo_bridge.events.base import Event, TouchRecord
+from amo_bridge.events.letters import why_doubtful, why_machine
 
 __all__ = [
     "ClientAnswered",
@@ -18,6 +19,7 @@ __all__ = [
     "ContactDateChanged",
     "DealObserved",
     "FieldChanged",
+    "MailboxLetter",
     "ResponsibleChanged",
     "SeriesLetterDue",
     "StageEntered",
@@ -212,9 +214,9 @@ class TaskRemoved(TaskObserved):
 class ClientAnswered(DealObserved):
     """The client called or wrote. ``by``: call, mail, chat or sms. What comes to a contact's card is an answer on each
     of the contact's open deals. ``source``: the key of that touch; ``text``: what is known of its words; ``files``: how
-    many came with a letter. ``no_answer``: why it is none after all (an automatic reply); then no rule is evaluated.
-    ``doubt``: why it may be none, Russian. ``on_contact``: it came to the contact's own card, so it may be about any of
-    his deals."""
+    many came with a letter, ``file_names``: what they are called, where that is known. ``no_answer``: why it is none
+    after all (an automatic reply); then no rule is evaluated. ``doubt``: why it may be none, Russian. ``on_contact``:
+    it came to the contact's own card, so it may be about any of his deals."""
 
     happens_once = True
 
@@ -223,6 +225,7 @@ class ClientAnswered(DealObserved):
     contact_id: int | None = None
     text: str = ""
     files: int = 0
+    file_names: tuple[str, ...] = ()
     no_answer: str = ""
     doubt: str = ""
     on_contact: bool = False
@@ -238,6 +241,64 @@ class ClientAnswered(DealObserved):
     @property
     def label(self) -> str:
         return f"клиент ответил: {_ANSWERED_BY.get(self.by, self.by)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailboxLetter(DealObserved):
+    """A letter of a client, or to one, in a mailbox that the bridge reads itself. ``message_id``: by it a letter in two
+    boxes is one. ``direction``: "in" or "out". ``contact_id``: who wrote it, or to whom. ``on_contact``: nothing says
+    which of his open deals it is about; ``deal_id`` is the newest. ``is_reply``: an answer to a letter of the bridge.
+    ``summary``: how it begins."""
+
+    happens_once = True
+
+    message_id: str
+    direction: str = "in"
+    sender: str = ""
+    subject: str = ""
+    summary: str = ""
+    file_names: tuple[str, ...] = ()
+    contact_id: int | None = None
+    on_contact: bool = False
+    is_reply: bool = False
+
+    @property
+    def dedup_key(self) -> str | None:
+        return f"letter:{self.deal_id}:{self._digest}"
+
+    def event_key(self, queue_key: str) -> str:
+        return queue_key
+
+    @property
+    def label(self) -> str:
+        what = "письмо клиенту" if self.direction == "out" else "ответ на письмо" if self.is_reply else "письмо клиента"
+        return f"{what} «{self.subject}»" if self.subject else f"{what} без темы"
+
+    @property
+    def touch(self) -> TouchRecord | None:
+        if self.at is None:
+            return None
+        by_contact = self.on_contact and self.contact_id is not None
+        is_in = self.direction == "in"
+        no_answer = why_machine(self.sender, self.subject, self.summary) if is_in else ""
+        return TouchRecord(
+            key=f"letter:{self._digest}",
+            kind="mail",
+            direction=self.direction,
+            at=self.at,
+            card=("contact", self.contact_id or 0) if by_contact else ("deal", self.deal_id),
+            user_id=self.user_id,
+            contact_id=self.contact_id,
+            text=self.subject,
+            files=len(self.file_names),
+            file_names=self.file_names,
+            no_answer=no_answer,
+            doubt=why_doubtful(self.sender, self.subject, self.summary) if is_in and not no_answer else "",
+        )
+
+    @property
+    def _digest(self) -> str:
+        return hashlib.sha256(self.message_id.encode()).hexdigest()[:32]
 
 
 # --- not by comparing: contacts, letters, the clock --------------------------------------------------------------

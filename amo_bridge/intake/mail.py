@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header
@@ -44,27 +45,99 @@ _INVISIBLE = {"style", "script", "head", "title"}
 _FINAL_RECIPIENT = re.compile(r"(?im)^(?:final|original)-recipient:\s*[^;\n]*;\s*(\S+)")
 
 
+ANSWERS_NOBODY = "Answers-Nobody"
+"""Kept beside a letter whose «In-Reply-To» names no letter of the bridge: it may be an enquiry all the same."""
+# Whoever writes from there is no colleague because we have an address there too.
+_PUBLIC_DOMAINS = frozenset({
+    "gmail.com", "googlemail.com", "mail.ru", "bk.ru", "list.ru", "inbox.ru", "internet.ru", "yandex.ru", "ya.ru",
+    "yandex.com", "yandex.kz", "yandex.by", "rambler.ru", "outlook.com", "hotmail.com", "live.com", "icloud.com",
+    "me.com", "yahoo.com", "proton.me", "vk.com",
+})  # fmt: skip
+
+
 def of_mail(request: VendorRequest, settings: VendorSettings) -> Outcomes:
     """One letter a request."""
-    letter = message_from_bytes(request.body, policy=compat32)
+    letter = parsed(request.body)
+    return [outcome_of(letter, request.body, settings, is_answer=not request.header(ANSWERS_NOBODY))]
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file of a letter."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class ClientLetter:
+    """What a letter says, whoever wrote it. ``key``: its Message-ID, or a digest. ``answers``: the Message-IDs that it
+    refers to, the nearest first. ``mark``: what stands behind the plus of our address. ``recipients``: To and Cc.
+    ``words``: what the sender wrote himself. ``files``: by name and size; see ``attachments``."""
+
+    key: str
+    name: str
+    sender: str
+    recipients: tuple[str, ...]
+    subject: str
+    words: str
+    answers: tuple[str, ...]
+    mark: str
+    files: tuple[EnquiryFile, ...]
+
+
+def read_letter(letter: Message, raw: bytes, settings: VendorSettings) -> ClientLetter:
+    """What a letter says. ``raw``: the bytes that it was parsed from."""
+    name, sender = _first_address(letter, "From")
+    text, files = _content(letter)
+    near, far = _ID.findall(header(letter, "In-Reply-To")), _ID.findall(header(letter, "References"))
+    to = (mail_key(one) for field in ("To", "Cc") for _, one in getaddresses([header(letter, field)]))
+    return ClientLetter(
+        key=_key(letter, raw),
+        name=name,
+        sender=sender,
+        recipients=tuple(dict.fromkeys(address for address in to if address)),
+        subject=" ".join(header(letter, "Subject").split()),
+        words=above_quotation(text) or text,
+        answers=tuple(dict.fromkeys([*near, *reversed(far)])),
+        mark=_mark_of(letter, _own_domains(letter, settings)),
+        files=tuple(files),
+    )
+
+
+def parsed(raw: bytes) -> Message:
+    """The letter, which takes a second or two if it is big. Raises UnreadableBody."""
+    letter = message_from_bytes(raw, policy=compat32)
     if not letter.keys():
         raise UnreadableBody("это не письмо")
-    return [_outcome(letter, request.body, settings)]
+    return letter
 
 
-def _outcome(letter: Message, raw: bytes, settings: VendorSettings) -> Outcome:
-    key = next(iter(_ID.findall(header(letter, "Message-ID"))), "") or f"letter:{digest(raw.decode('latin-1'))}"
+def _key(letter: Message, raw: bytes) -> str:
+    return next(iter(_ID.findall(header(letter, "Message-ID"))), "") or f"letter:{digest(raw.decode('latin-1'))}"
+
+
+def _own_domains(letter: Message, settings: VendorSettings) -> set[str]:
+    told = {domain.casefold() for domain in settings.own_domains}
+    return told or _domains_of(letter, "Delivered-To", "To")
+
+
+def outcome_of(letter: Message, raw: bytes, settings: VendorSettings, *, is_answer: bool = True) -> Outcome:
+    """What a letter means. ``is_answer``: it may be one to a letter of ours, by its own words."""
+    key = _key(letter, raw)
     name, sender = _first_address(letter, "From")
-    own = {domain.casefold() for domain in settings.own_domains} or _domains_of(letter, "Delivered-To", "To")
+    own = _own_domains(letter, settings) - _PUBLIC_DOMAINS
     if (bounce := _bounce(letter, sender, key)) is not None:
         return bounce
     # The site's form mailer is a program too, but the client speaks by it.
     if reason := _machine_reason(letter, "" if _domain(sender) in own else sender):
         return NoEnquiry(reason, key=key)
     answers = _ID.findall(f"{header(letter, 'References')} {header(letter, 'In-Reply-To')}")
-    if answered := next((one for one in reversed(answers) if _domain(one.strip("<>")) in own), ""):
+    ours = (one for one in reversed(answers) if is_answer and _domain(one.strip("<>")) in own)
+    if answered := next(ours, ""):
         return NoEnquiry("ответ на наше письмо: сделка известна, это не новое обращение", key=key, answer_to=answered)
-    if mark := _mark_of(letter, own):
+    if is_answer and (mark := _mark_of(letter, own)):
         words = "ответ на наше письмо, узнан по адресу: это не новое обращение"
         return NoEnquiry(words, key=key, link_param=mark)
     text, files = _content(letter)
@@ -194,6 +267,16 @@ def _report_parts(letter: Message) -> Iterator[str]:
     for part in letter.walk():
         if part.get_content_maintype() == "message" or part.get_content_type() == "text/rfc822-headers":
             yield part.as_string()
+
+
+def attachments(raw: bytes) -> Iterator[Attachment]:
+    """The files of a letter. Raises UnreadableBody."""
+    for part in parsed(raw).walk():
+        name = _file_name(part)
+        if not part.is_multipart() and (part.get_content_disposition() == "attachment" or name):
+            payload = part.get_payload(decode=True)
+            content = payload if isinstance(payload, bytes) else b""
+            yield Attachment(name or "вложение", part.get_content_type(), content)
 
 
 def _content(letter: Message) -> tuple[str, list[EnquiryFile]]:

@@ -8,7 +8,7 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
@@ -22,7 +22,8 @@ from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.secrets import account_name, small_state
 from amo_bridge.storage.tables import LONGEST_INTAKE_KEY, intake_requests
 
-RequestState = Literal["new", "read", "broken"]
+RequestState = Literal["new", "files", "read", "broken"]
+"""«files»: read, but the files of the letter are not in amoCRM yet."""
 # By it the logs know a secret (logs.py).
 _MARK = "in-"
 _SECRET_BYTES = 32
@@ -145,6 +146,40 @@ class IntakeInbox(CommitQueue[ReceivedRequest, bool]):
         return False
 
 
+def request_row(
+    account: int,
+    *,
+    vendor: str,
+    key: str,
+    request: VendorRequest,
+    headers: Mapping[str, str],
+    state: RequestState,
+    why: str,
+    name: str = "",
+) -> dict[str, Any]:
+    """The row of a request. ``headers``: those that are kept."""
+    return {
+        "account": account,
+        "vendor": vendor,
+        "name": name,
+        "key": _short(key),
+        "method": request.method[:8],
+        "query": clean(request.query),
+        "headers": json.dumps(dict(headers), ensure_ascii=False),
+        "body": request.body,
+        "received_at": request.received_at,
+        "state": state,
+        "why": clean(why),
+    }
+
+
+def known_request(connection: Connection, account: int, vendor: str, key: str) -> bool:
+    """Has this come before? Of vendors that have one address."""
+    table = intake_requests.c
+    same = (table.account == account, table.vendor == vendor, table.name == "", table.key == _short(key))
+    return connection.execute(select(table.id).where(*same)).first() is not None
+
+
 class IntakeRequests:
     """Requests of one account, to be looked at. All methods raise StoreUnavailable."""
 
@@ -157,10 +192,11 @@ class IntakeRequests:
         wanted = (table.account == self._store.account_id, *((table.state == state,) if state else ()))
         query = select(intake_requests).where(*wanted).order_by(table.id.desc()).limit(most)
         with self._store.read() as connection:
-            return [_kept(row) for row in connection.execute(query)]
+            return [kept_request(row) for row in connection.execute(query)]
 
 
-def _kept(row: Row[tuple[object, ...]]) -> KeptRequest:
+def kept_request(row: Row[tuple[object, ...]]) -> KeptRequest:
+    """A row as an object."""
     request = VendorRequest(row.method, row.body, row.query, json.loads(row.headers), received_at=row.received_at)
     return KeptRequest(row.id, row.vendor, row.name, row.key, request, row.state, row.why, row.repeats)
 

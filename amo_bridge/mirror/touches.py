@@ -138,6 +138,7 @@ def answers_in(connection: Connection, account: int, told: Sequence[Event]) -> l
                     contact_id=number if kind == "contact" else touch.contact_id,
                     text=touch.text,
                     files=touch.files,
+                    file_names=touch.file_names,
                     no_answer=touch.no_answer,
                     doubt=touch.doubt,
                     on_contact=kind == "contact",

@@ -170,6 +170,7 @@ class AccountRuntime:
             "problems": self.problems,
             "issues": self._issues(),
             "channels": self._worker.channels.outages if self._worker else {},
+            "mailboxes": self.mailbox_outages,
             "token_ends_at": None if ends_at is None else datetime.fromtimestamp(ends_at, UTC).isoformat(),
             "token_warning": alerts.warning(ends_at, self.clock.now()),
             **self._counts(),
@@ -195,7 +196,14 @@ class AccountRuntime:
         except (StoreUnavailable, OSError):
             return list(self.watch.state.problems)
         broken = [f"{rule}: {why}" for rule, why in fit.broken.items()]
-        return [*self.watch.state.problems, *broken, *fit.lines(*TOLD)]
+        boxes = [f"почта: {words}" for words in self.mailbox_outages.values()]
+        return [*self.watch.state.problems, *broken, *fit.lines(*TOLD), *boxes]
+
+    @property
+    def mailbox_outages(self) -> dict[str, str]:
+        """Mailbox → why it can't be read just now (Russian), where this process leads."""
+        mail = self._work.mail if self._work else None
+        return mail.outages if mail else {}
 
     def _counts(self) -> dict[str, Any]:
         try:

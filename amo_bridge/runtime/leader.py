@@ -11,6 +11,7 @@ from amo_bridge.config.account_fit import Fit
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.errors import CrmForbidden, CrmStopped
+from amo_bridge.intake.mail_reader import MailReaders
 from amo_bridge.runtime.leader_election import LeaderStore, Lease
 from amo_bridge.runtime.rehearsal_jobs import RehearsalRunner, Rehearsals
 from amo_bridge.runtime.startup import AccountContext
@@ -47,6 +48,7 @@ class Leader:
         stand_by: Callable[[str], None],
     ) -> None:
         self.worker: Worker | None = None
+        self.mail: MailReaders | None = None
         self.wants_to_begin_anew = False
         self.stand_by = stand_by
         self._context = context
@@ -88,6 +90,9 @@ class Leader:
 
     def end(self) -> None:
         self._ticker.stop()
+        if self.mail:
+            self.mail.stop()
+        self.mail = None
         if self.worker:
             self.worker.stop()
         self.worker = None
@@ -128,6 +133,9 @@ class Leader:
             worker.say(stop)
         worker.start()
         self.worker = worker
+        self.mail = root.mail_readers(context.connection.client(before_send=lead.check), worker)
+        if self.mail:
+            self.mail.start()
         self._ticker.start(worker)
         rules = sum(rule.works for rule in context.fit.config.rules)
         log.info("ready", account=context.account.subdomain, rules=rules)

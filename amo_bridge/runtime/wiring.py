@@ -9,6 +9,7 @@ import structlog
 from amo_bridge.channels.port import Port
 from amo_bridge.channels.registry import ChannelContext, ports_of, series_job
 from amo_bridge.channels.sender import ChannelWorkers, channel_senders
+from amo_bridge.config.loader import secret
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.alerts import Alerts, TokenExpiryCheck
 from amo_bridge.engine.deal_view import CardNames
@@ -20,6 +21,10 @@ from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.scheduler import ContactDates, Scheduler
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import UnknownName
+from amo_bridge.intake.mail import SOURCE
+from amo_bridge.intake.mail_reader import LetterFiles, MailboxReader, MailReaders
+from amo_bridge.intake.mailbox import MailboxConnection
+from amo_bridge.intake.reception import settings_of
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import reader_of
@@ -138,6 +143,29 @@ class CompositionRoot:
             self._tell_of_names()
         worker.register_job(FIRST_READING, self._first_reading(lambda: worker.request_job(FIRST_READING)).run)
         return worker
+
+    def mail_readers(self, client: CrmClient, worker: Worker) -> MailReaders | None:
+        """The threads that read the mailboxes, not started; None where the config names no box. ``client``: their own,
+        because they work in other threads. Raises ConfigError."""
+        context, config = self._context, self._context.fit.config
+        if config.intake is None or not config.intake.mail:
+            return None
+        store = self._store
+        settings = settings_of(config, SOURCE, context.environment)
+        alerts = Alerts(store, self.rules, context.clock)
+        readers = [
+            MailboxReader(
+                section,
+                MailboxConnection(section, secret(context.environment, section.password_name)),
+                store,
+                settings,
+                context.clock,
+                passed=lambda fate: context.meters.intake_answered(SOURCE, fate),
+            )
+            for section in config.intake.mail
+        ]
+        files = LetterFiles(store, client, lambda: self.rules.get().account.drive_url, context.clock)
+        return MailReaders(readers, files, alerts.tell, worker.wake)
 
     def _first_reading(self, again: Callable[[], None]) -> MirrorLoad:
         context = self._context

@@ -592,7 +592,7 @@ intake_requests = Table(
     UniqueConstraint("account", "vendor", "name", "key"),
 )
 """Requests of vendors as they came. ``name``: which of ``[intake.mapped.…]``. ``headers``: JSON, the chosen ones.
-``state``: new, read or broken."""
+``state``: new, files (read, but a letter's files are not in amoCRM yet), read or broken."""
 _intake_new = intake_requests.c.state == "new"
 Index(
     "intake_requests_new",

@@ -16,6 +16,7 @@ from amo_bridge.config.channels import (
     CommunitySection,
     FormSection,
     IntakeSection,
+    MailboxSection,
     PersonSection,
     SiteSection,
 )
@@ -33,7 +34,7 @@ EXAMPLE = ROOT / "config.example.toml"
 EXAMPLES = [EXAMPLE, *sorted((ROOT / "examples").glob("*.toml"))]
 LINES = [line for example in EXAMPLES for line in example.read_text("utf-8").splitlines()]
 KEY = re.compile(r"(?:# )?([a-z_]+) = \S")
-SECTION = re.compile(r"(?:# )?\[([\w.\" ]+)\]")
+SECTION = re.compile(r"(?:# )?\[\[?([\w.\" ]+)\]?\]")
 RUSSIAN = re.compile(r"# .*[а-яё]{3}")
 
 SHIPPED = {**shipped("handlers"), **shipped("schedules")}
@@ -50,6 +51,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     **{f"intake.{vendor}": FormSection for vendor in ("tilda", "elementor", "cf7", "mapped")},
     "intake.html": SiteSection,
     "intake.vk": CommunitySection,
+    "intake.mail": MailboxSection,
     "people": PersonSection,
     "series": SeriesSpec,
     **{name: handler.options for name, handler in SHIPPED.items()},
@@ -90,7 +92,7 @@ def test_every_key_is_explained_where_it_comes_first() -> None:
 @pytest.mark.parametrize("section", SECTIONS)
 def test_every_key_is_shown(section: str) -> None:
     shown = {key for where, key, _ in keys() if where == section}
-    shown |= {table[1] for line in LINES if (table := re.match(rf"(?:# )?\[{section}\.(\w+)[.\]]", line))}
+    shown |= {table[1] for line in LINES if (table := re.match(rf"(?:# )?\[\[?{section}\.(\w+)[.\]]", line))}
     elsewhere = dict(taken(SECTIONS[section]))
     wanted = {field.alias or name for name, field in SECTIONS[section].model_fields.items() if name not in elsewhere}
     assert wanted <= shown

@@ -106,6 +106,21 @@ SAMPLES: dict[str, ev.Event] = {
     "task rescheduled": ev.TaskRescheduled(**SEEN, task_id=9, text="Позвонить", old=NOON, new=NOON),
     "task renamed": ev.TaskRenamed(**SEEN, task_id=9, text="Прочее", set_as="Позвонить"),
     "task removed": ev.TaskRemoved(deal_id=7, task_id=9, text="Позвонить", due=NOON),
+    "mailbox letter": ev.MailboxLetter(
+        at=NOON,
+        deal_id=7,
+        message_id="<1@client.example>",
+        sender="a@client.example",
+        subject="Анкета",
+        summary="Заполнила",
+        file_names=("Анкета.docx",),
+        contact_id=70,
+        is_reply=True,
+    ),
+    "mailbox letter of the contact": ev.MailboxLetter(
+        at=NOON, deal_id=7, message_id="<2@client.example>", sender="a@client.example", contact_id=70, on_contact=True
+    ),
+    "mailbox letter out": ev.MailboxLetter(deal_id=7, message_id="<3@agency.example>", direction="out", subject="КП"),
     "client answered": ev.ClientAnswered(at=NOON, deal_id=7, by="mail", source="note:5"),
     "client answered somehow": ev.ClientAnswered(deal_id=7, by="pigeon", source="note:6", caught_up=True),
     "step due": ev.StepDue(at=NOON, rule="ladder.one", deal_id=7, step="+ 5 working days", anchor="a", since=NOON),
@@ -441,6 +456,27 @@ EXPECTED: dict[str, Facts] = {
         "TaskRemoved:9:0:hook",
         "удалена задача «Позвонить»",
         None,
+    ),
+    "mailbox letter": Facts(
+        7,
+        "letter:7:5f75bf0bd00363e16fe055cbf119abf6",
+        False,
+        False,
+        "hook",
+        "ответ на письмо «Анкета»",
+        ("letter:5f75bf0bd00363e16fe055cbf119abf6", "mail", "in", ("deal", 7), None, 0),
+    ),
+    "mailbox letter of the contact": Facts(
+        7,
+        "letter:7:69fb02d78f3244c600f840300562f804",
+        False,
+        False,
+        "hook",
+        "письмо клиента без темы",
+        ("letter:69fb02d78f3244c600f840300562f804", "mail", "in", ("contact", 70), None, 0),
+    ),
+    "mailbox letter out": Facts(
+        7, "letter:7:50b56062031ac3e12a97eb12aed553a9", False, False, "hook", "письмо клиенту «КП»", None
     ),
     "client answered": Facts(
         7, "answered:7:note:5", False, False, "ClientAnswered:7:1795424400:hook", "клиент ответил: письмо", None

@@ -120,6 +120,13 @@ def test_the_letter_s_subject_may_be_asked_for(subject, acts):
     assert (type(asked), asked.slot) == (CreateTask, "answered.otherwise")
 
 
+@pytest.mark.parametrize(("names", "acts"), [(("логотип.png", "Анкета.docx"), True), (("логотип.png",), False)])
+def test_the_name_of_a_file_is_as_good_as_the_subject(names, acts):
+    wanted = {"subject": ["анкета"], "do": {"move_to": BACK}}
+    made = said(deal(LOST), replace(ANSWER, text="Re: бриф", files=len(names), file_names=names), **wanted)
+    assert isinstance(made, list) is acts
+
+
 def test_what_may_be_an_automatic_reply_moves_nothing_and_is_read_by_a_person():
     (asked,) = said(deal(LOST), replace(ANSWER, doubt="письмо похоже на автоответ"))
     assert (type(asked), asked.slot) == (CreateTask, "answered.doubt")

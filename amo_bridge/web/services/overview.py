@@ -97,6 +97,7 @@ def health_issues(account: AccountView, health: HealthSnapshot | None, now: date
     found = [
         *_of_bridge(account),
         *(_issues_of_health(health, is_ready=is_ready) if health else ()),
+        *(HealthIssue("bad", _("Почта: %(why)s", why=why)) for why in account.bridge.mailbox_outages.values()),
         *_of_names(account),
         *_of_config(account),
     ]

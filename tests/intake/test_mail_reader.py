@@ -1,0 +1,379 @@
+"""Reading mailboxes: cursors, faults and new numbers, with a scripted connection; then a real Dovecot and amoCRM."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from support.client_fakes import RecordingRateLimiter
+from support.fakes import ACCOUNT, NOON
+from support.imap_server import PASSWORD, cutting_proxy, imap_server, letter, needs_dovecot
+from support.local_crm import TOKEN, LocalCrm
+
+from amo_bridge.clock import FixedClock, SystemClock
+from amo_bridge.config.channels import MailboxSection
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.files import file_ids_of_deal, files_by_ids
+from amo_bridge.crm.tokens import LongLivedToken
+from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.demo.stories import MANAGER
+from amo_bridge.errors import CrmError, StoreUnavailable
+from amo_bridge.intake.letters import DEAL
+from amo_bridge.intake.mail_reader import LetterFiles, MailboxReader, MailReaders
+from amo_bridge.intake.mailbox import Envelope, FolderState, MailboxConnection, MailboxDown
+from amo_bridge.intake.repository import IntakeRequests, request_row
+from amo_bridge.intake.request import VendorRequest, VendorSettings
+from amo_bridge.storage.database import AccountStore, Store, insert_new
+from amo_bridge.storage.tables import intake_requests, outbox
+
+SETTINGS = VendorSettings(own_domains=("agency.example",))
+
+
+@dataclass
+class ScriptedBox:
+    """A folder: ``letters`` by UID. ``fails_at``: the UIDs at which the connection breaks, once each. ``broken``: why
+    it can't be opened at all."""
+
+    letters: dict[int, bytes] = field(default_factory=dict)
+    validity: int = 100
+    fails_at: list[int] = field(default_factory=list)
+    broken: list[MailboxDown] = field(default_factory=list)
+    sizes: dict[int, int] = field(default_factory=dict)
+    fetched: list[tuple[int, bool]] = field(default_factory=list)
+    since: list[date] = field(default_factory=list)
+
+    def open(self, folder: str) -> FolderState:
+        if self.broken:
+            raise self.broken.pop(0)
+        return FolderState(self.validity, max(self.letters, default=0) + 1)
+
+    def letters_after(self, uid: int) -> list[Envelope]:
+        return [self._envelope(one) for one in sorted(self.letters) if one > uid]
+
+    def letters_since(self, day: date) -> list[Envelope]:
+        self.since.append(day)
+        return [self._envelope(one) for one in sorted(self.letters)]
+
+    def fetch(self, uid: int, *, headers_only: bool = False) -> bytes | None:
+        if uid in self.fails_at:
+            self.fails_at.remove(uid)
+            raise MailboxDown("связь прервалась")
+        self.fetched.append((uid, headers_only))
+        return self.letters.get(uid)
+
+    def wait(self, seconds: float, stopping: threading.Event) -> None:
+        stopping.wait(seconds)
+
+    def close(self) -> None:
+        pass
+
+    def _envelope(self, uid: int) -> Envelope:
+        return Envelope(uid, self.sizes.get(uid, 1000), NOON)
+
+
+class Reading:
+    def __init__(self, store: Store, **section: Any) -> None:
+        self.store = AccountStore(store, ACCOUNT)
+        self.box = ScriptedBox()
+        self.fates: list[str] = []
+        told = {"name": "info", "host": "imap.example", "user": "info@agency.example", **section}
+        self.section = MailboxSection.model_validate(told)
+
+    def reader(self) -> MailboxReader:
+        """A new one each time, as after a restart."""
+        return MailboxReader(
+            self.section,
+            self.box,  # type: ignore[arg-type]
+            self.store,
+            SETTINGS,
+            FixedClock(NOON),
+            passed=self.fates.append,
+        )
+
+    def read(self) -> int:
+        return self.reader().read()
+
+    def kept(self) -> int:
+        with self.store.read() as connection:
+            return connection.execute(select(func.count()).select_from(intake_requests)).scalar_one()
+
+
+@pytest.fixture
+def reading(store: Store) -> Reading:
+    return Reading(store)
+
+
+def unknown(number: int) -> bytes:
+    return letter(number=number, sender=f"client-{number}@example.com")
+
+
+def test_the_first_connection_begins_with_now(reading: Reading) -> None:
+    reading.box.letters = {uid: unknown(uid) for uid in range(1, 1001)}
+    assert reading.read() == 0
+    assert reading.box.fetched == []
+    reading.box.letters[1001] = unknown(1001)
+    assert reading.read() == 1
+    assert reading.kept() == 1
+
+
+def test_older_letters_are_read_from_the_day_that_the_config_says(store: Store) -> None:
+    reading = Reading(store, since=date(2026, 11, 1))
+    reading.box.letters = {1: unknown(1), 2: unknown(2)}
+    assert reading.read() == 2
+    assert reading.box.since == [date(2026, 11, 1)]
+    assert (reading.read(), reading.kept()) == (0, 2)
+
+
+def test_a_connection_that_breaks_in_a_letter_goes_on_with_that_letter(reading: Reading) -> None:
+    reading.read()
+    reading.box.letters = {uid: unknown(uid) for uid in range(1, 6)}
+    reading.box.fails_at = [3, 3]
+    for _ in range(2):
+        with pytest.raises(MailboxDown):
+            reading.read()
+        assert reading.kept() == 2
+    assert reading.read() == 3
+    assert [uid for uid, _ in reading.box.fetched] == [1, 2, 3, 4, 5]
+    assert reading.kept() == 5
+
+
+def test_new_numbers_of_the_folder_lose_and_double_nothing(reading: Reading) -> None:
+    reading.read()
+    reading.box.letters = {1: unknown(1), 2: unknown(2)}
+    reading.read()
+    reading.box.validity = 200
+    reading.box.letters = {1: unknown(1), 2: unknown(2), 3: unknown(3)}
+    assert reading.read() == 3
+    assert reading.kept() == 3
+    assert reading.fates == ["enquiry", "enquiry", "repeated", "repeated", "enquiry"]
+    assert reading.box.since == [(NOON - timedelta(days=3)).date()]
+    assert reading.read() == 0
+
+
+def test_a_store_that_fails_leaves_the_letter_unread(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading.read()
+    reading.box.letters = {1: unknown(1)}
+    reader = reading.reader()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise StoreUnavailable("диск полон")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reader._book, "put", fail)
+        with pytest.raises(StoreUnavailable):
+            reader.read()
+    assert (reading.read(), reading.kept()) == (1, 1)
+
+
+def test_of_a_letter_over_the_limit_only_the_headers_are_fetched(reading: Reading) -> None:
+    reading.read()
+    reading.box.letters = {1: unknown(1), 2: unknown(2)}
+    reading.box.sizes = {1: 30 * 1024 * 1024}
+    reading.read()
+    assert reading.box.fetched == [(1, True), (2, False)]
+
+
+def test_a_letter_that_is_gone_holds_up_nothing(reading: Reading) -> None:
+    reading.read()
+    reading.box.letters = {1: b"", 2: unknown(2)}
+    assert reading.read() == 2
+    assert reading.fates == ["gone", "enquiry"]
+
+
+def test_two_boxes_have_cursors_of_their_own(store: Store) -> None:
+    first, second = Reading(store, name="info"), Reading(store, name="olga")
+    first.read()
+    second.read()
+    first.box.letters = second.box.letters = {1: unknown(1)}
+    assert (first.read(), second.read()) == (1, 1)
+    assert first.kept() == 1, "the same letter in two boxes"
+
+
+class NoFiles:
+    def upload(self) -> int:
+        return 0
+
+
+@dataclass
+class Telling:
+    told: list[tuple[str, str]] = field(default_factory=list)
+    heard: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, text: str, about: str) -> None:
+        self.told.append((text, about))
+        self.heard.set()
+
+
+def test_a_wrong_password_is_told_at_once_and_the_box_is_tried_again(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amo_bridge.intake.mail_reader.FIRST_PAUSE_SECONDS", 0.01)
+    reading.box.broken = [MailboxDown("имя или пароль не приняты", is_setting=True)]
+    telling, came = Telling(), threading.Event()
+    reader = reading.reader()
+    monkeypatch.setattr(reading.box, "wait", lambda seconds, stopping: (came.set(), stopping.wait(seconds)))
+    readers = MailReaders([reader], NoFiles(), telling, poll_seconds=0.01)  # type: ignore[arg-type]
+    readers.start()
+    try:
+        assert telling.heard.wait(20)
+        assert came.wait(20), "it reads again by itself"
+    finally:
+        readers.stop()
+    assert telling.told == [("почта не читается: имя или пароль не приняты", "mailbox:info")]
+    assert readers.outages == {}
+
+
+def test_a_short_outage_is_shown_but_nobody_is_disturbed(reading: Reading) -> None:
+    reading.box.broken = [MailboxDown("связь прервалась")]
+    telling = Telling()
+    reader = reading.reader()
+    readers = MailReaders([reader], NoFiles(), telling)  # type: ignore[arg-type]
+    with pytest.raises(MailboxDown) as raised:
+        readers.once(reader)
+    readers._note(reader, raised.value, down_for=0)
+    assert (readers.outages, telling.told) == ({"info": "связь прервалась"}, [])
+    readers._note(reader, raised.value, down_for=1000)
+    assert len(telling.told) == 1
+    readers.once(reader)
+    assert readers.outages == {}
+
+
+# --- the files of letters, with a local amoCRM ------------------------------------------------------------------------
+
+
+class Drive:
+    """A letter with files whose deal is known, and the sandbox's amoCRM."""
+
+    def __init__(self, store: Store, crm: LocalCrm, deal: int) -> None:
+        self.crm, self.deal = crm, deal
+        self.store = AccountStore(store, ACCOUNT)
+        self.client = CrmClient(crm.url, LongLivedToken(TOKEN), RecordingRateLimiter())
+
+    def keep(self, *files: tuple[str, bytes], key: str = "<1@example.com>") -> None:
+        row = request_row(
+            ACCOUNT,
+            vendor="mail",
+            key=key,
+            request=VendorRequest("(IMAP)", letter(files=files)),
+            headers={DEAL: str(self.deal)},
+            state="files",
+            why="",
+        )
+        with self.store.write() as connection:
+            insert_new(connection, intake_requests, [row])
+
+    def upload(self) -> int:
+        where = f"{self.crm.url}/drive"
+        return LetterFiles(self.store, self.client, lambda: where, FixedClock(NOON)).upload()
+
+    def effects(self) -> list[tuple[str, dict[str, Any]]]:
+        with self.store.read() as connection:
+            rows = connection.execute(select(outbox.c.kind, outbox.c.payload).order_by(outbox.c.id)).all()
+        return [(row.kind, json.loads(row.payload)["body"]) for row in rows]
+
+    def attach(self) -> None:
+        """What the sender of the outbox does."""
+        for kind, body in self.effects():
+            if kind == "attach_files":
+                rows = [{"file_uuid": one} for one in body["file_uuids"]]
+                self.client.put(f"/api/v4/leads/{self.deal}/files", rows)
+
+    def names(self) -> list[tuple[str, int]]:
+        uuids = file_ids_of_deal(self.client, self.deal)
+        found = files_by_ids(self.client, f"{self.crm.url}/drive", uuids)
+        return [(found[one]["name"], found[one]["size"]) for one in uuids]
+
+    def states(self) -> list[str]:
+        return [one.state for one in IntakeRequests(self.store).latest()]
+
+
+@pytest.fixture
+def drive(store: Store, sandbox: LocalCrm, office: CrmUser) -> Drive:
+    contact = office.new_contact(MANAGER, "Зоя Тестова", "zoya@example.com")
+    return Drive(store, sandbox, office.new_deal(MANAGER, "Ромашка", "Продажи / Новый клиент", contact, 1000))
+
+
+def test_the_files_of_a_letter_go_onto_its_deal(drive: Drive) -> None:
+    drive.keep(("Анкета.docx", b"brief"), ("макет.psd", b"x" * 1_300_000))
+    assert drive.upload() == 1
+    drive.attach()
+    assert drive.names() == [("Анкета.docx", 5), ("макет.psd", 1_300_000)]
+    assert drive.states() == ["read"]
+    assert drive.upload() == 0
+
+
+def test_a_file_that_lies_there_already_is_not_uploaded_again(drive: Drive) -> None:
+    drive.keep(("Анкета.docx", b"brief"))
+    drive.upload()
+    drive.attach()
+    drive.keep(("Анкета.docx", b"brief"), ("Ещё.docx", b"more"), key="<2@example.com>")
+    drive.upload()
+    assert [len(body["file_uuids"]) for _, body in drive.effects()] == [1, 1]
+
+
+def test_an_upload_that_breaks_off_is_done_again_and_attached_once(drive: Drive) -> None:
+    drive.keep(("макет.psd", b"x" * 1_300_000))
+    drive.crm.fault("status", status=503, path="/drive/v1.0/sessions/*", count=1)
+    with pytest.raises(CrmError):
+        drive.upload()
+    assert (drive.states(), drive.effects()) == (["files"], [])
+    assert drive.upload() == 1
+    drive.attach()
+    assert drive.names() == [("макет.psd", 1_300_000)]
+
+
+def test_without_the_right_to_files_a_note_says_where_they_are(drive: Drive) -> None:
+    drive.crm.control("POST", "tokens", {"token": "no-files", "user_id": 10000001, "scopes": ["crm"]})
+    drive.client = CrmClient(drive.crm.url, LongLivedToken("no-files"), RecordingRateLimiter())
+    drive.keep(("Анкета.docx", b"brief"))
+    drive.upload()
+    ((kind, body),) = drive.effects()
+    assert (kind, "нет доступа к файлам" in body["params"]["text"]) == ("add_note", True)
+    assert drive.states() == ["read"]
+
+
+# --- a real server ----------------------------------------------------------------------------------------------------
+
+
+@needs_dovecot
+def test_a_letter_of_15_mb_arrives_whole_although_the_connection_breaks_in_it(store: Store) -> None:
+    with imap_server() as server, cutting_proxy(server.port) as proxy:
+        section = server.section(port=proxy.port)
+        connection = MailboxConnection(section, PASSWORD)
+        account = AccountStore(store, ACCOUNT)
+        reader = MailboxReader(section, connection, account, SETTINGS, SystemClock())
+        reader.read()
+        server.deliver(letter(files=(("макет.psd", b"\x01" * 15 * 1024 * 1024),)), letter(number=2))
+        connection.close()
+        proxy.cuts = [9_000_000]
+        with pytest.raises(MailboxDown):
+            reader.read()
+        assert reader.read() == 2
+        connection.close()
+        kept = IntakeRequests(account).latest()
+        assert [len(one.request.body) > 15 * 1024 * 1024 for one in kept] == [False, True]
+        assert not any(b"Seen" in flags for flags in server.flags())
+
+
+@needs_dovecot
+def test_a_server_that_numbers_its_letters_anew_loses_and_doubles_nothing(store: Store) -> None:
+    with imap_server() as server:
+        connection = MailboxConnection(server.section(), PASSWORD)
+        account = AccountStore(store, ACCOUNT)
+        reader = MailboxReader(server.section(), connection, account, SETTINGS, SystemClock())
+        reader.read()
+        server.deliver(letter(number=1), letter(number=2))
+        assert reader.read() == 2
+        before = connection.open("INBOX").validity
+        connection.close()
+        server.number_anew()
+        server.deliver(letter(number=3))
+        assert connection.open("INBOX").validity != before
+        assert reader.read() == 3
+        connection.close()
+        assert len(IntakeRequests(account).latest()) == 3

@@ -1,0 +1,119 @@
+"""A mailbox over IMAP, on a real Dovecot: what is asked for, what is left untouched, how faults are told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from support.imap_server import PASSWORD, ImapServer, cutting_proxy, imap_server, letter, needs_dovecot
+
+from amo_bridge.intake.mailbox import MailboxConnection, MailboxDown
+from bench.processes import free_port
+
+pytestmark = needs_dovecot
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[ImapServer]:
+    with imap_server() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: ImapServer) -> ImapServer:
+    with running.client() as client:
+        _, counted = client.select("INBOX")
+        if counted[0] == b"0":
+            return running
+        client.store("1:*", "+FLAGS", "\\Deleted")
+        client.expunge()
+    return running
+
+
+@pytest.fixture
+def box(server: ImapServer) -> Iterator[MailboxConnection]:
+    connection = MailboxConnection(server.section(), PASSWORD)
+    yield connection
+    connection.close()
+
+
+def test_letters_come_by_their_numbers_and_stay_unseen(server: ImapServer, box: MailboxConnection) -> None:
+    before = box.open("INBOX").next_uid - 1
+    first, second = letter(number=1), letter("Второе", number=2)
+    server.deliver(first, second)
+    box.open("INBOX")
+    envelopes = box.letters_after(before)
+    assert [one.uid for one in envelopes] == [before + 1, before + 2]
+    assert box.fetch(before + 1) == first.replace(b"\n", b"\r\n")
+    assert b"\r\n\r\n" in (box.fetch(before + 2, headers_only=True) or b"")
+    assert not any(b"Seen" in flags for flags in server.flags())
+    assert box.letters_after(before + 2) == []
+
+
+def test_a_letter_that_was_deleted_meanwhile_is_gone(server: ImapServer, box: MailboxConnection) -> None:
+    box.open("INBOX")
+    assert box.fetch(999_999) is None
+
+
+def test_old_letters_are_found_by_the_day(server: ImapServer, box: MailboxConnection) -> None:
+    now = datetime.now(UTC)
+    server.deliver(letter(number=1), at=now - timedelta(days=900))
+    server.deliver(letter(number=2), at=now - timedelta(days=2))
+    box.open("INBOX")
+    (found,) = box.letters_since((now - timedelta(days=5)).date())
+    assert abs(found.at - (now - timedelta(days=2))) < timedelta(seconds=2)
+    assert len(box.letters_since((now - timedelta(days=1000)).date())) == 2
+
+
+def test_news_end_the_waiting(server: ImapServer, box: MailboxConnection) -> None:
+    before = box.open("INBOX").next_uid - 1
+    assert box.letters_after(before) == []
+    waiting = threading.Thread(target=box.wait, args=(60.0, threading.Event()))
+    waiting.start()
+    server.deliver(letter())
+    waiting.join(30)
+    assert not waiting.is_alive()
+    assert len(box.letters_after(before)) == 1
+
+
+def test_a_wrong_password_is_told_with_the_variable_that_holds_it(server: ImapServer) -> None:
+    with pytest.raises(MailboxDown, match="AMO_BRIDGE_INTAKE_MAIL_INFO_PASSWORD") as raised:
+        MailboxConnection(server.section(), "wrong").check()
+    assert raised.value.is_setting
+
+
+def test_a_folder_that_is_not_there_is_told_with_those_that_are(server: ImapServer) -> None:
+    with pytest.raises(MailboxDown, match=r"папки «Заявки» нет.*«INBOX».*«Sent»|«Sent».*«INBOX»") as raised:
+        MailboxConnection(server.section(folder="Заявки"), PASSWORD).check()
+    assert raised.value.is_setting
+
+
+def test_nobody_there_is_told(server: ImapServer) -> None:
+    with pytest.raises(MailboxDown, match="связь прервалась"):
+        MailboxConnection(server.section(port=free_port()), PASSWORD).check()
+    with pytest.raises(MailboxDown, match="такого сервера нет"):
+        MailboxConnection(server.section(host="imap.invalid"), PASSWORD).check()
+
+
+def test_a_server_without_encryption_is_told(server: ImapServer) -> None:
+    with pytest.raises(MailboxDown, match=r"шифрование не удалось|связь прервалась"):
+        MailboxConnection(server.section(tls="tls"), PASSWORD, timeout=5).check()
+
+
+def test_the_check_says_that_it_works(server: ImapServer) -> None:
+    assert MailboxConnection(server.section(sent="Sent"), PASSWORD).check().startswith("почтовый сервер пускает")
+
+
+def test_a_connection_cut_in_the_middle_of_a_letter_is_told_and_opened_anew(server: ImapServer) -> None:
+    server.deliver(letter(files=(("большой.bin", b"x" * 3_000_000),)))
+    with cutting_proxy(server.port) as proxy:
+        proxy.cuts.append(1_000_000)
+        box = MailboxConnection(server.section(port=proxy.port), PASSWORD)
+        uid = box.open("INBOX").next_uid - 1
+        with pytest.raises(MailboxDown, match="связь прервалась"):
+            box.fetch(uid)
+        box.open("INBOX")
+        assert len(box.fetch(uid) or b"") > 3_000_000
+        box.close()
