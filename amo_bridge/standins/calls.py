@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from amo_bridge.standins.timeline import Timeline
+from amo_bridge.standins.vendor import ActionField, ClientAction
 
 Outcome = Literal[
     "talked", "manager_rejects", "manager_busy", "manager_no_answer", "client_busy", "client_rejects",
@@ -212,6 +213,57 @@ class Switchboard:
 def digits(text: str) -> str:
     """Nothing but the digits."""
     return "".join(char for char in text if char.isdigit())
+
+
+# What a person does at the page of the stand-ins.
+
+MISSED = "missed"
+_SOON = 2
+
+
+def pbx_actions(board: Switchboard, line: str, extension: str = "100") -> tuple[ClientAction, ...]:
+    """A client rings; and how the next call back of the bridge is to go."""
+
+    def ring(fields: Mapping[str, str]) -> str:
+        is_missed = fields.get("how") == MISSED
+        client, seconds = digits(fields.get("client", "")), int(digits(fields.get("talk", "")) or 30)
+        if not client:
+            raise ValueError("нужен номер, с которого звонят")
+        script = CallScript("client_no_answer" if is_missed else "talked", seconds, _SOON, seconds)
+        with board.timeline.lock:
+            board.call_in(client, "" if is_missed else extension, line, script)
+        return f"звонок с {client} начался, кончится через {seconds if is_missed else seconds + _SOON} с"
+
+    def plan(fields: Mapping[str, str]) -> str:
+        outcome = fields.get("outcome", "talked")
+        script = CallScript.read({"outcome": outcome, "talk": int(digits(fields.get("talk", "")) or 30), "ring": _SOON})
+        with board.timeline.lock:
+            board.default = script
+        return f"звонки, которые закажет мост, пойдут так: {OUTCOMES[script.outcome]}"
+
+    return (
+        ClientAction(
+            "ring",
+            "Клиент звонит",
+            (
+                ActionField("client", "с номера", "79000000101"),
+                ActionField(
+                    "how", "чем кончится", "talked", {"talked": "поговорят", MISSED: "никто не возьмёт трубку"}
+                ),
+                ActionField("talk", "секунд", "10"),
+            ),
+            ring,
+        ),
+        ClientAction(
+            "plan",
+            "Когда мост закажет звонок клиенту",
+            (
+                ActionField("outcome", "будет так", "talked", {str(key): words for key, words in OUTCOMES.items()}),
+                ActionField("talk", "секунд разговора", "30"),
+            ),
+            plan,
+        ),
+    )
 
 
 SILENCE = (b"\xff\xfb\x90\x00" + bytes(413)) * 40

@@ -14,10 +14,10 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from amo_bridge.standins.calls import SILENCE, Moment, Switchboard, SwitchedCall, digits
+from amo_bridge.standins.calls import SILENCE, Moment, Switchboard, SwitchedCall, digits, pbx_actions
 from amo_bridge.standins.faults import VendorFaults
 from amo_bridge.standins.timeline import Timeline
-from amo_bridge.standins.vendor import StandIn, VendorWebhook, known_settings
+from amo_bridge.standins.vendor import ClientAction, StandIn, VendorWebhook, known_settings
 
 MOSCOW = timezone(timedelta(hours=3))
 FIRST_SESSION = 1234567890
@@ -37,6 +37,8 @@ class Novofon2StandIn(StandIn):
 
     name = "novofon2"
     title = "Novofon 2.0"
+    pasted = ("webhook_url",)
+    hint = "Впишите адрес вебхука из amo-bridge intake addresses, как в кабинете; тело уже то, которого ждёт мост."
 
     def __init__(self, timeline: Timeline, faults: VendorFaults) -> None:
         super().__init__(timeline, faults)
@@ -61,6 +63,9 @@ class Novofon2StandIn(StandIn):
         known_settings(settings, ("access_token", "webhook_url", "line", "is_address_known"))
         for name, value in settings.items():
             setattr(self, name, value)
+
+    def actions(self) -> tuple[ClientAction, ...]:
+        return pbx_actions(self.board, self.line)
 
     def limited(self) -> ResponseReturnValue:
         return _failed(None, RpcError(-32029, "Rate limit exceeded", "limit_exceeded"))

@@ -15,10 +15,10 @@ from urllib.parse import urlencode
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from amo_bridge.standins.calls import SILENCE, Moment, Switchboard, SwitchedCall, digits
+from amo_bridge.standins.calls import SILENCE, Moment, Switchboard, SwitchedCall, digits, pbx_actions
 from amo_bridge.standins.faults import VendorFaults
 from amo_bridge.standins.timeline import Timeline
-from amo_bridge.standins.vendor import StandIn, VendorWebhook, known_settings
+from amo_bridge.standins.vendor import ClientAction, StandIn, VendorWebhook, known_settings
 
 PAIR_SECONDS = 3 * 24 * 3600
 """The pair lives so long after it was last used."""
@@ -31,6 +31,8 @@ class OnlinePbxStandIn(StandIn):
 
     name = "onlinepbx"
     title = "onlinePBX"
+    pasted = ("webhook_url",)
+    hint = "Впишите адрес вебхука из amo-bridge intake addresses, как в кабинете."
 
     def __init__(self, timeline: Timeline, faults: VendorFaults) -> None:
         super().__init__(timeline, faults)
@@ -64,6 +66,9 @@ class OnlinePbxStandIn(StandIn):
             raise ValueError("webhook_format: json или form")
         for name, value in settings.items():
             setattr(self, name, set(value) if name == "registered" else value)
+
+    def actions(self) -> tuple[ClientAction, ...]:
+        return pbx_actions(self.board, self.line)
 
     def limited(self) -> ResponseReturnValue:
         return jsonify(status="0", comment="Too many requests", errorCode="TOO_MANY_REQUESTS"), 429

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +11,17 @@ from flask import Blueprint, Flask, Response, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from amo_bridge.sandbox.middleware import KeepAliveServer, hang_up
+from amo_bridge.standins import pages
+from amo_bridge.standins.bots import MaxStandIn, TelegramStandIn
 from amo_bridge.standins.calls import CallScript, Switchboard
 from amo_bridge.standins.faults import KINDS, REQUEST_FAULTS, VendorFaults
+from amo_bridge.standins.meta import MetaStandIn
 from amo_bridge.standins.novofon import Novofon2StandIn
 from amo_bridge.standins.onlinepbx import OnlinePbxStandIn
+from amo_bridge.standins.site import SiteStandIn
 from amo_bridge.standins.timeline import Timeline
 from amo_bridge.standins.vendor import StandIn
+from amo_bridge.standins.vk import VkStandIn
 from amo_bridge.standins.zadarma import NovofonStandIn, ZadarmaStandIn
 
 if TYPE_CHECKING:
@@ -24,20 +29,43 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-STAND_INS: tuple[type[StandIn], ...] = (ZadarmaStandIn, NovofonStandIn, Novofon2StandIn, OnlinePbxStandIn)
+STAND_INS: tuple[type[StandIn], ...] = (
+    SiteStandIn, VkStandIn, TelegramStandIn, MaxStandIn, MetaStandIn,
+    ZadarmaStandIn, NovofonStandIn, Novofon2StandIn, OnlinePbxStandIn,
+)  # fmt: skip
 """The table of vendors."""
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "pbx": (ZadarmaStandIn.name, NovofonStandIn.name, Novofon2StandIn.name, OnlinePbxStandIn.name),
+    "all": tuple(made.name for made in STAND_INS),
+}
+"""Names for several at once."""
 
 STOP_POLL_SECONDS = 0.05
 _HANG_UP = "standins.hang_up"
 
 
-class StandIns:
-    """All vendors on one timeline. ``live``: time goes by itself; else only by ``timeline.advance``."""
+def wanted_names(text: str) -> tuple[str, ...]:
+    """«vk,pbx» → the names of vendors. Raises ValueError (Russian)."""
+    known = {made.name for made in STAND_INS}
+    names: list[str] = []
+    for word in filter(None, (one.strip() for one in text.split(","))):
+        if word not in known and word not in GROUPS:
+            raise ValueError(f"сервиса «{word}» нет; есть {', '.join([*sorted(known), *GROUPS])}")
+        names += GROUPS.get(word, (word,))
+    if not names:
+        raise ValueError(f"не сказано, какие сервисы; есть {', '.join([*sorted(known), *GROUPS])}")
+    return tuple(dict.fromkeys(names))
 
-    def __init__(self, *, live: bool = True) -> None:
+
+class StandIns:
+    """Vendors on one timeline; ``names``: which, all if empty. ``live``: time goes by itself; else only by
+    ``timeline.advance``."""
+
+    def __init__(self, names: Collection[str] = (), *, live: bool = True) -> None:
         self.timeline = Timeline(live=live)
         self.faults = VendorFaults()
-        self.all: Mapping[str, StandIn] = {made.name: made(self.timeline, self.faults) for made in STAND_INS}
+        wanted = [made for made in STAND_INS if not names or made.name in names]
+        self.all: Mapping[str, StandIn] = {made.name: made(self.timeline, self.faults) for made in wanted}
         self.url = ""
 
     def __getitem__(self, name: str) -> StandIn:
@@ -61,6 +89,7 @@ def create_app(stand_ins: StandIns) -> Flask:
         stand_in.register(routes)
         app.register_blueprint(routes, url_prefix=f"/{stand_in.name}")
     _register_controls(app, stand_ins)
+    pages.register(app, stand_ins.all)
     app.wsgi_app = _HangUp(app.wsgi_app)  # type: ignore[method-assign]
     return app
 

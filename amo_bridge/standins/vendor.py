@@ -60,11 +60,37 @@ class VendorCall:
     parameters: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class ActionField:
+    """A field of a form. ``choices``: value → what people call it."""
+
+    name: str
+    title: str
+    default: str = ""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    is_long: bool = False
+
+
+@dataclass(frozen=True)
+class ClientAction:
+    """What a client can do at a vendor. ``do(fields)`` returns what has happened, in words (Russian), or raises
+    ValueError."""
+
+    name: str
+    title: str
+    fields: tuple[ActionField, ...]
+    do: Callable[[Mapping[str, str]], str]
+
+
 class StandIn:
     """One vendor. Subclasses add their addresses in ``register``, and say refusals in the vendor's words."""
 
     name: ClassVar[str]
     title: ClassVar[str]
+    hint: ClassVar[str] = ""
+    """What an admin does to connect the bridge (Russian)."""
+    pasted: ClassVar[tuple[str, ...]] = ()
+    """Settings that a person pastes into the vendor's cabinet; the others the bridge sets, or they are given."""
     repeats: ClassVar[tuple[float, ...]] = ()
     """Seconds until the next try of a webhook that was not accepted."""
 
@@ -104,6 +130,10 @@ class StandIn:
     def configure(self, settings: Mapping[str, Any]) -> None:
         """What the vendor's cabinet sets. Raises ValueError (Russian)."""
         raise ValueError(f"{self.title}: в кабинете ничего не настраивается")
+
+    def actions(self) -> tuple[ClientAction, ...]:
+        """What a client can do here."""
+        return ()
 
     def log_request(self, path: str) -> None:
         """Keep what was asked."""

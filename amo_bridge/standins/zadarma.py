@@ -18,10 +18,10 @@ from urllib.parse import quote_plus, urlencode
 from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from amo_bridge.standins.calls import SILENCE, Moment, Outcome, Switchboard, SwitchedCall, digits
+from amo_bridge.standins.calls import SILENCE, Moment, Outcome, Switchboard, SwitchedCall, digits, pbx_actions
 from amo_bridge.standins.faults import VendorFaults
 from amo_bridge.standins.timeline import Timeline
-from amo_bridge.standins.vendor import StandIn, VendorWebhook, known_settings
+from amo_bridge.standins.vendor import ClientAction, StandIn, VendorWebhook, known_settings
 
 PER_MINUTE, STATISTICS_PER_MINUTE = 100, 3
 LONGEST_PERIOD = timedelta(days=31)
@@ -48,6 +48,7 @@ class ZadarmaStandIn(StandIn):
 
     name = "zadarma"
     title = "Zadarma"
+    hint = "Вебхук поставит amo-bridge intake connect zadarma."
     agent = "Zadarma API v1"
 
     def __init__(self, timeline: Timeline, faults: VendorFaults) -> None:
@@ -78,6 +79,9 @@ class ZadarmaStandIn(StandIn):
             setattr(self, name, value)
         if settings.get("webhook_url"):
             self.switches = dict.fromkeys(_SWITCHES, True)
+
+    def actions(self) -> tuple[ClientAction, ...]:
+        return pbx_actions(self.board, self.line)
 
     def limited(self) -> ResponseReturnValue:
         answer = jsonify(status="error", message="You've exceeded the allowed number of requests")
@@ -288,6 +292,8 @@ class NovofonStandIn(ZadarmaStandIn):
 
     name = "novofon"
     title = "Novofon, прежний кабинет"
+    pasted = ("webhook_url",)
+    hint = "Впишите адрес вебхука из amo-bridge intake addresses."
     agent = "Novofon API v1"
 
 

@@ -41,6 +41,20 @@ def test_a_port_that_is_taken(run: Run) -> None:
     assert f"порт {port} занять не удалось" in told.stderr
 
 
+def test_the_port_of_the_vendors_that_is_taken(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        told = run("sandbox", "--port", "0", "--with", "vk", "--vendors-port", str(port), config=None)
+    assert told.exit_code == 1
+    assert f"порт {port} занять не удалось" in told.stderr
+
+
+def test_a_vendor_that_there_is_not(run: Run) -> None:
+    told = run("sandbox", "--port", "0", "--with", "vkontakte", config=None)
+    assert told.exit_code == 1
+    assert "сервиса «vkontakte» нет; есть" in told.stderr
+
+
 def test_the_demo_needs_a_config_that_is_there(run: Run, tmp_path: Path) -> None:
     told = run("demo", config=tmp_path / "none.toml")
     assert told.exit_code == 2

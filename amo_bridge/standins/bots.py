@@ -1,0 +1,399 @@
+"""Bots for clients: Telegram and MAX. With a webhook set, polling is silenced.
+
+Telegram from the Bot API's documentation, MAX from its OpenAPI 0.0.30. Assumed: when an update that was not taken is
+repeated. Both want https for a webhook; here an address of this machine may be http.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from amo_bridge.standins.faults import VendorFaults
+from amo_bridge.standins.timeline import Timeline
+from amo_bridge.standins.vendor import ActionField, ClientAction, StandIn, VendorWebhook, known_settings
+
+TELEGRAM_PORTS = (443, 80, 88, 8443)
+LONGEST_MESSAGE = {"telegram": 4096, "max": 4000}
+_TELEGRAM_SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_MAX_SECRET = re.compile(r"[A-Za-z0-9_-]{5,256}")
+_HERE = ("127.0.0.1", "localhost")
+RETRY_AFTER_SECONDS = 5
+
+
+class BotStandIn(StandIn):
+    """What both have: one bot, people who write to it, what it has sent. ``blocked``: who has blocked it."""
+
+    repeats = (2, 10, 60, 300)
+
+    def __init__(self, timeline: Timeline, faults: VendorFaults) -> None:
+        super().__init__(timeline, faults)
+        self.webhook_url = self.webhook_secret = ""
+        self.people: dict[int, str] = {}
+        self.sent: list[dict[str, Any]] = []
+        self.blocked: set[int] = set()
+        self.pending: list[dict[str, Any]] = []
+        self._ids = itertools.count(1)
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        known_settings(settings, ("token", "blocked"))
+        for name, value in settings.items():
+            setattr(self, name, set(value) if name == "blocked" else value)
+
+    def actions(self) -> tuple[ClientAction, ...]:
+        who = (ActionField("name", "кто", "Нина Тестова"), ActionField("user_id", "его номер", "7001"))
+        text = ActionField("text", "сообщение", "Нужна реклама", is_long=True)
+        return (
+            ClientAction("write", "Написать боту", (*who, text), self._write),
+            ClientAction(
+                "contact", "Поделиться телефоном", (*who, ActionField("phone", "номер", "79000000091")), self._share
+            ),
+            ClientAction(
+                "start", "Начать по ссылке", (*who, ActionField("param", "метка ссылки", "d12345")), self._start
+            ),
+        )
+
+    def _write(self, fields: Mapping[str, str]) -> str:
+        self.write(self._person(fields), fields.get("text", ""))
+        return self._where()
+
+    def _share(self, fields: Mapping[str, str]) -> str:
+        self.share_contact(self._person(fields), fields.get("phone", ""))
+        return self._where()
+
+    def _start(self, fields: Mapping[str, str]) -> str:
+        self.start(self._person(fields), fields.get("param", ""))
+        return self._where()
+
+    def _person(self, fields: Mapping[str, str]) -> int:
+        number = int(fields.get("user_id") or 0)
+        if number <= 0:
+            raise ValueError("номер клиента — целое число больше нуля")
+        self.people[number] = fields.get("name", "")
+        return number
+
+    def _where(self) -> str:
+        if not self.webhook_url:
+            raise ValueError("вебхук боту не поставлен: сначала подключите мост")
+        return f"ушло: {self.webhook_url}"
+
+    def write(self, user_id: int, text: str) -> None:
+        """A person writes to the bot."""
+        raise NotImplementedError
+
+    def share_contact(self, user_id: int, phone: str) -> None:
+        """A person sends his own phone by the button."""
+        raise NotImplementedError
+
+    def start(self, user_id: int, param: str) -> None:
+        """A person begins by a link with a mark."""
+        raise NotImplementedError
+
+    def _name(self, user_id: int) -> tuple[str, str]:
+        first, _, last = self.people.get(user_id, "Клиент").partition(" ")
+        return first, last
+
+    def _push(self, event: str, update: Mapping[str, Any], header: str) -> None:
+        if not self.webhook_url:
+            self.pending.append(dict(update))
+            return
+        proof = {header: self.webhook_secret} if self.webhook_secret else {}
+        raw = json.dumps(update, ensure_ascii=False).encode()
+        headers = {"Content-Type": "application/json", **proof}
+        self.send(VendorWebhook(event, self.webhook_url, raw, headers, {header: "somebody-elses"}))
+
+    def last_error(self) -> str:
+        """Why the last webhook was not taken; empty if it was."""
+        last = self.attempts[-1] if self.attempts else None
+        if last is None or (last.status is not None and self.is_accepted(last.status, last.answer)):
+            return ""
+        return "Connection refused" if last.status is None else f"Wrong response from the webhook: {last.status}"
+
+
+class TelegramStandIn(BotStandIn):
+    """The Bot API."""
+
+    name = "telegram"
+    title = "Telegram, бот для клиентов"
+    hint = "Вебхук поставит amo-bridge intake connect telegram."
+
+    def __init__(self, timeline: Timeline, faults: VendorFaults) -> None:
+        super().__init__(timeline, faults)
+        self.token = "123456789:AAtest-token-of-thirty-five-characters"
+        self.allowed: list[str] = []
+
+    def settings(self) -> dict[str, Any]:
+        return {"api": f"{self.url}/{self.name}", "token": self.token, "webhook_url": self.webhook_url}
+
+    def limited(self) -> ResponseReturnValue:
+        return _telegram_no(
+            429, f"Too Many Requests: retry after {RETRY_AFTER_SECONDS}", retry_after=RETRY_AFTER_SECONDS
+        )
+
+    def unauthorised(self) -> ResponseReturnValue:
+        return _telegram_no(401, "Unauthorized")
+
+    def register(self, routes: Blueprint) -> None:
+        methods: dict[str, Callable[[Mapping[str, Any]], ResponseReturnValue]] = {
+            "getMe": lambda _: _telegram_ok(
+                {"id": 123456789, "is_bot": True, "first_name": "Агентство", "username": "agency_test_bot"}
+            ),
+            "setWebhook": self._set_webhook,
+            "deleteWebhook": self._delete_webhook,
+            "getWebhookInfo": self._webhook_info,
+            "getUpdates": self._updates,
+            "sendMessage": self._send,
+        }
+
+        @routes.route("/bot<token>/<method>", methods=["GET", "POST"])
+        def api(token: str, method: str) -> ResponseReturnValue:
+            given: dict[str, Any] = {**request.args.to_dict(), **request.form.to_dict()}
+            if isinstance(body := request.get_json(silent=True), dict):
+                given |= body
+            if token != self.token:
+                return self.unauthorised()
+            view = {name.casefold(): one for name, one in methods.items()}.get(method.casefold())
+            return view(given) if view else _telegram_no(404, "Not Found")
+
+    def _set_webhook(self, given: Mapping[str, Any]) -> ResponseReturnValue:
+        url, secret = str(given.get("url", "")), str(given.get("secret_token", ""))
+        if not url:
+            return self._delete_webhook(given)
+        if problem := _https_problem(url, TELEGRAM_PORTS):
+            return _telegram_no(400, f"Bad Request: bad webhook: {problem}")
+        if secret and not _TELEGRAM_SECRET.fullmatch(secret):
+            return _telegram_no(400, "Bad Request: secret token contains unallowed characters")
+        self.webhook_url, self.webhook_secret = url, secret
+        allowed = given.get("allowed_updates") or []
+        self.allowed = json.loads(allowed) if isinstance(allowed, str) else list(allowed)
+        waiting, self.pending = ([] if given.get("drop_pending_updates") else self.pending), []
+        for update in waiting:
+            self._push(_kind_of(update), update, "X-Telegram-Bot-Api-Secret-Token")
+        return _telegram_ok(True, "Webhook was set")
+
+    def _delete_webhook(self, given: Mapping[str, Any]) -> ResponseReturnValue:
+        self.webhook_url = self.webhook_secret = ""
+        return _telegram_ok(True, "Webhook was deleted")
+
+    def _webhook_info(self, _: Mapping[str, Any]) -> ResponseReturnValue:
+        info: dict[str, Any] = {
+            "url": self.webhook_url,
+            "has_custom_certificate": False,
+            "pending_update_count": len(self.pending),
+            "max_connections": 40,
+        }
+        if error := self.last_error():
+            info |= {"last_error_date": int(self.attempts[-1].at), "last_error_message": error}
+        return _telegram_ok(info)
+
+    def _updates(self, given: Mapping[str, Any]) -> ResponseReturnValue:
+        if self.webhook_url:
+            words = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the"
+            return _telegram_no(409, f"{words} webhook first")
+        offset = int(given.get("offset") or 0)
+        self.pending = [one for one in self.pending if one["update_id"] >= offset]
+        return _telegram_ok(self.pending)
+
+    def _send(self, given: Mapping[str, Any]) -> ResponseReturnValue:
+        chat, text = int(given.get("chat_id") or 0), str(given.get("text", ""))
+        if chat in self.blocked:
+            return _telegram_no(403, "Forbidden: bot was blocked by the user")
+        if chat not in self.people:
+            return _telegram_no(400, "Bad Request: chat not found")
+        if not text:
+            return _telegram_no(400, "Bad Request: message text is empty")
+        if len(text.encode("utf-16-le")) // 2 > LONGEST_MESSAGE["telegram"]:
+            return _telegram_no(400, "Bad Request: message is too long")
+        self.sent.append({"chat_id": chat, "text": text})
+        return _telegram_ok({"message_id": len(self.sent), "chat": {"id": chat, "type": "private"}, "text": text})
+
+    def write(self, user_id: int, text: str) -> None:
+        self._message(user_id, {"text": text})
+
+    def share_contact(self, user_id: int, phone: str) -> None:
+        first, last = self._name(user_id)
+        contact = {"phone_number": phone, "first_name": first, "last_name": last, "user_id": user_id}
+        self._message(user_id, {"contact": contact})
+
+    def start(self, user_id: int, param: str) -> None:
+        text = f"/start {param}".strip()
+        entity = {"type": "bot_command", "offset": 0, "length": 6}
+        self._message(user_id, {"text": text, "entities": [entity]})
+
+    def _message(self, user_id: int, content: Mapping[str, Any]) -> None:
+        first, last = self._name(user_id)
+        who = {"id": user_id, "first_name": first, **({"last_name": last} if last else {})}
+        number = next(self._ids)
+        message = {
+            "message_id": number,
+            "from": {**who, "is_bot": False, "language_code": "ru"},
+            "chat": {**who, "type": "private"},
+            "date": int(self.timeline.now()),
+            **content,
+        }
+        if self.allowed and "message" not in self.allowed:
+            return
+        update = {"update_id": 900_000_000 + number, "message": message}
+        self._push("message", update, "X-Telegram-Bot-Api-Secret-Token")
+
+
+class MaxStandIn(BotStandIn):
+    """MAX's platform API."""
+
+    name = "max"
+    title = "MAX"
+    hint = "Подписку поставит amo-bridge intake connect max."
+
+    def __init__(self, timeline: Timeline, faults: VendorFaults) -> None:
+        super().__init__(timeline, faults)
+        self.token = "max-test-token"
+        self.types: list[str] = []
+
+    def settings(self) -> dict[str, Any]:
+        return {"api": f"{self.url}/{self.name}", "token": self.token, "webhook_url": self.webhook_url}
+
+    def limited(self) -> ResponseReturnValue:
+        return _max_no(429, "too.many.requests", "Too many requests")
+
+    def unauthorised(self) -> ResponseReturnValue:
+        return _max_no(401, "verify.token", "Invalid access_token")
+
+    def register(self, routes: Blueprint) -> None:
+        def guarded(view: Callable[[], ResponseReturnValue]) -> Callable[[], ResponseReturnValue]:
+            def answer() -> ResponseReturnValue:
+                if request.headers.get("Authorization") != self.token:
+                    return self.unauthorised()
+                return view()
+
+            return answer
+
+        me = {"user_id": 1, "first_name": "Агентство", "username": "agency_bot", "is_bot": True, "name": "Агентство"}
+        views: tuple[tuple[str, str, Callable[[], ResponseReturnValue]], ...] = (
+            ("GET", "/me", lambda: jsonify(me)),
+            ("GET", "/subscriptions", self._subscriptions),
+            ("POST", "/subscriptions", self._subscribe),
+            ("DELETE", "/subscriptions", self._unsubscribe),
+            ("GET", "/updates", self._updates),
+            ("POST", "/messages", self._send),
+        )
+        for method, path, view in views:
+            routes.add_url_rule(path, f"{method} {path}", guarded(view), methods=[method])
+
+    def _subscriptions(self) -> ResponseReturnValue:
+        one = {"url": self.webhook_url, "time": int(self.timeline.now() * 1000), "update_types": self.types or None}
+        return jsonify(subscriptions=[one] if self.webhook_url else [])
+
+    def _subscribe(self) -> ResponseReturnValue:
+        body = request.get_json(silent=True)
+        given: Mapping[str, Any] = body if isinstance(body, dict) else {}
+        url, secret = str(given.get("url", "")), str(given.get("secret") or "")
+        if not url or _https_problem(url, ()):
+            return _max_no(400, "proto.payload", "url: https is required")
+        if secret and not _MAX_SECRET.fullmatch(secret):
+            return _max_no(400, "proto.payload", "secret: 5-256 characters of A-Z, a-z, 0-9, _ and -")
+        self.webhook_url, self.webhook_secret = url, secret
+        self.types = list(given.get("update_types") or [])
+        return jsonify(success=True)
+
+    def _unsubscribe(self) -> ResponseReturnValue:
+        if request.args.get("url") != self.webhook_url:
+            return jsonify(success=False, message="Subscription not found")
+        self.webhook_url = self.webhook_secret = ""
+        return jsonify(success=True)
+
+    def _updates(self) -> ResponseReturnValue:
+        """With a webhook the pages are empty."""
+        waiting, self.pending = ([], self.pending) if self.webhook_url else (self.pending, [])
+        return jsonify(updates=waiting, marker=next(self._ids))
+
+    def _send(self) -> ResponseReturnValue:
+        user = int(request.args.get("user_id") or request.args.get("chat_id") or 0)
+        body = request.get_json(silent=True)
+        text = str(body.get("text") or "") if isinstance(body, dict) else ""
+        if user in self.blocked or user not in self.people:
+            return _max_no(403, "chat.denied", "The bot can't write to this user")
+        if not text or len(text) > LONGEST_MESSAGE["max"]:
+            return _max_no(400, "proto.payload", "text: 1-4000 characters")
+        number = next(self._ids)
+        self.sent.append({"user_id": user, "text": text})
+        return jsonify(message={"body": {"mid": f"mid.{number:032x}", "seq": number, "text": text}})
+
+    def write(self, user_id: int, text: str) -> None:
+        self._message(user_id, {"text": text})
+
+    def share_contact(self, user_id: int, phone: str) -> None:
+        name = self.people.get(user_id, "")
+        card = f"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:{name}\r\nTEL;TYPE=cell:{phone}\r\nEND:VCARD"
+        payload = {"vcf_info": card, "max_info": self._user(user_id)}
+        self._message(user_id, {"text": None, "attachments": [{"type": "contact", "payload": payload}]})
+
+    def start(self, user_id: int, param: str) -> None:
+        update = {
+            "update_type": "bot_started",
+            "timestamp": int(self.timeline.now() * 1000),
+            "chat_id": user_id + 10**9,
+            "user": self._user(user_id),
+            "payload": param or None,
+            "user_locale": "ru",
+        }
+        self._push("bot_started", update, "X-Max-Bot-Api-Secret")
+
+    def _message(self, user_id: int, body: Mapping[str, Any]) -> None:
+        number = next(self._ids)
+        now = int(self.timeline.now() * 1000)
+        message = {
+            "sender": self._user(user_id),
+            "recipient": {"chat_id": user_id + 10**9, "chat_type": "dialog", "user_id": 1},
+            "timestamp": now,
+            "body": {"mid": f"mid.{now:016x}{number:016x}", "seq": now << 16 | number, **body},
+        }
+        update = {"update_type": "message_created", "timestamp": now, "message": message, "user_locale": "ru"}
+        if self.types and "message_created" not in self.types:
+            return
+        self._push("message_created", update, "X-Max-Bot-Api-Secret")
+
+    def _user(self, user_id: int) -> dict[str, Any]:
+        first, last = self._name(user_id)
+        return {
+            "user_id": user_id,
+            "first_name": first,
+            "last_name": last,
+            "is_bot": False,
+            "name": f"{first} {last}".strip(),
+        }
+
+
+def _kind_of(update: Mapping[str, Any]) -> str:
+    return next((name for name in update if name != "update_id"), "")
+
+
+def _https_problem(url: str, ports: tuple[int, ...]) -> str:
+    """Why the vendor would not call there; an address of this machine is let through."""
+    parts = urlsplit(url)
+    if parts.hostname in _HERE:
+        return ""
+    if parts.scheme != "https":
+        return "An HTTPS URL must be provided for webhook"
+    if ports and (parts.port or 443) not in ports:
+        return "Webhook can be set up only on ports 80, 88, 443 or 8443"
+    return ""
+
+
+def _telegram_ok(result: Any, description: str = "") -> ResponseReturnValue:
+    return jsonify({"ok": True, "result": result, **({"description": description} if description else {})})
+
+
+def _telegram_no(code: int, description: str, **parameters: Any) -> ResponseReturnValue:
+    more = {"parameters": parameters} if parameters else {}
+    return jsonify(ok=False, error_code=code, description=description, **more), code
+
+
+def _max_no(status: int, code: str, message: str) -> ResponseReturnValue:
+    return jsonify(code=code, message=message), status
