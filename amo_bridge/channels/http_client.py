@@ -20,7 +20,8 @@ LONGEST_WORDS = 200
 
 
 class HttpClient:
-    """``name``: the vendor's, as people read it, one that Russian does not decline. ``secret`` is shown in no error."""
+    """``name``: the vendor's, as people read it, one that Russian does not decline. ``secret`` is shown in no error.
+    ``ca``: a file with the certificates to trust instead of the system's."""
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class HttpClient:
         *,
         headers: Mapping[str, str] | None = None,
         proxy: str | None = None,
+        ca: str | None = None,
         timeout: tuple[float, float] = TIMEOUT,
     ) -> None:
         self._name = name
@@ -40,14 +42,26 @@ class HttpClient:
         self._session.headers.update(headers or {})
         # Neither proxies of the environment nor a netrc: the config says how the vendor is reached.
         self._session.trust_env = False
+        if ca:
+            self._session.verify = ca
         if proxy:
             self._session.proxies = {"http": proxy, "https": proxy}
 
-    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Response:
-        """The answer, whatever its status. Raises ChannelDown if nothing was sent, ChannelUncertain if it may have
-        been."""
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """The answer, whatever its status. ``body`` goes as JSON, ``form`` as a form. Raises ChannelDown if nothing
+        was sent, ChannelUncertain if it may have been."""
         try:
-            return self._session.request(method, f"{self._url}{path}", json=body, timeout=self._timeout)
+            return self._session.request(
+                method, f"{self._url}{path}", json=body, data=form, headers=headers, timeout=self._timeout
+            )
         except (ConnectTimeout, ProxyError, SSLError, InvalidSchema) as error:
             raise ChannelDown(f"до {self._name} не достучаться: {self._hidden(error)}") from None
         except requests.ConnectionError as error:
@@ -60,9 +74,17 @@ class HttpClient:
         """A read that took too long, or an answer that is no JSON: who knows what became of it."""
         return ChannelUncertain(f"{self._name} не ответил как надо: {self._hidden(error)}")
 
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """The JSON of a 2xx answer; None for 404 to a GET. Raises ChannelError, by the status."""
-        response = self.request(method, path, body)
+        response = self.request(method, path, body, form=form, headers=headers)
         if response.ok:
             try:
                 return response.json()

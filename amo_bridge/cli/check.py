@@ -20,7 +20,8 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import describe
 from amo_bridge.engine.alerts import warning
 from amo_bridge.engine.effects import CHANNEL_KINDS
-from amo_bridge.errors import BridgeError, ChannelError, ConfigError
+from amo_bridge.errors import BridgeError, ChannelError, ConfigError, StoreUnavailable
+from amo_bridge.intake.connections import IntakeConnections
 from amo_bridge.rules.old_import_paths import old_imports
 from amo_bridge.runtime.connection import read_account, tokens
 from amo_bridge.runtime.startup import known_ids
@@ -48,7 +49,8 @@ def warnings(config: Config) -> Iterator[str]:
 
 
 def connections(config: Config, environment: Mapping[str, str]) -> Iterator[tuple[bool, str]]:
-    """Asks each server: (does it let us in, in words). Raises ConfigError for a secret that can't be read."""
+    """Asks each server, the vendors that enquiries come from and the mailboxes: (is it well, in words). Raises
+    ConfigError for a secret that can't be read, StoreUnavailable."""
     for vendor in connected_vendors(config):
         if problem := vendor.secret_problem(environment):
             yield False, problem
@@ -57,6 +59,7 @@ def connections(config: Config, environment: Mapping[str, str]) -> Iterator[tupl
             yield True, vendor.client_of(config, environment).check()
         except ChannelError as error:
             yield False, str(error)
+    yield from IntakeConnections(config, environment).check()
 
 
 # ``amo-bridge check``: is the config right, and does the account know every name in it?
@@ -76,7 +79,7 @@ def check(config_path: Path, offline: bool, fix: bool) -> None:
     имя в файл запишет --fix.
 
     Код выхода: 0 — всё верно; 2 — ошибки в настройке; 3 — файл верен, но amoCRM не ответила и имена не сверены; 4 —
-    почтовый сервер или бот не пускает.
+    почтовый сервер, бот, ящик или сервис обращений не пускает или не шлёт сюда.
     """
     config = load_or_exit(config_path)
     enabled = sum(rule.enabled for rule in config.rules)
@@ -135,6 +138,9 @@ def _channels_let_us_in(config: Config) -> bool:
         asked = list(connections(config, os.environ))
     except ConfigError as error:
         tell_and_exit(error.problems)
+    except (StoreUnavailable, OSError) as error:
+        click.echo(f"Не вышло: секрет адресов для обращений не прочитан: {error}", err=True)
+        return False
     for is_well, words in asked:
         click.echo(f"{'' if is_well else 'Не вышло: '}{words}", err=not is_well)
     return all(is_well for is_well, _ in asked)

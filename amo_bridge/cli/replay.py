@@ -27,7 +27,8 @@ from amo_bridge.engine.journal import describe
 from amo_bridge.engine.replay import ReplayResult, undecided
 from amo_bridge.engine.replay import replay as judge_again
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.errors import BridgeError, ConfigError, StoreUnavailable, why_not
+from amo_bridge.errors import BridgeError, ChannelError, ConfigError, StoreUnavailable, why_not
+from amo_bridge.intake.connections import CONNECTABLE, IntakeConnections
 from amo_bridge.intake.model import (
     DeliveryStatus,
     Enquiry,
@@ -333,6 +334,29 @@ def addresses(config_path: Path) -> None:
     except (StoreUnavailable, OSError) as error:
         raise Stop(f"секрет адресов не прочитан: {error}") from error
     click.echo("\n".join(lines) or "В разделе [intake] не включён ни один сервис.")
+
+
+@intake.command(cls=Command)
+@click.argument("vendor", type=click.Choice(list(CONNECTABLE)), metavar="СЕРВИС")
+@config_option
+def connect(vendor: str, config_path: Path) -> None:
+    """Поставить вебхук сервиса по его API: vk, telegram, max, zadarma.
+
+    Мост в это время должен работать: ВКонтакте и Zadarma сразу проверяют адрес.
+    """
+    config = load_or_exit(config_path)
+    try:
+        connection = IntakeConnections(config, os.environ).of(vendor)
+        if isinstance(connection, str):
+            raise Stop(connection)
+        for words in connection.connect():
+            click.echo(words)
+    except ChannelError as error:
+        raise Stop(str(error)) from error
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+    except (StoreUnavailable, OSError) as error:
+        raise Stop(f"секрет адресов не прочитан: {error}") from error
 
 
 @intake.command("replay", cls=Command)

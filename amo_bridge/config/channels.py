@@ -39,6 +39,7 @@ def series_in(table: Mapping[str, Any], problems: Problems) -> AllSeries:
 MAIL_PASSWORD = "AMO_BRIDGE_MAIL_PASSWORD"
 TELEGRAM_TOKEN = "AMO_BRIDGE_TELEGRAM_TOKEN"
 TELEGRAM = "https://api.telegram.org"
+VK_API, MAX_API, ZADARMA_API = "https://api.vk.com", "https://platform-api2.max.ru", "https://api.zadarma.com"
 _QUIET = re.compile(r"\s*(\d{1,2}):(\d{2})\s*[-–—]\s*(\d{1,2}):(\d{2})\s*")
 _ADDRESS = re.compile(r"[^\s@<>,;:\"\\]+@[^\s@<>,;:\"\\]+\.[^\s@<>,;:\"\\]+")
 _BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
@@ -270,9 +271,33 @@ class SiteSection(FormSection):
 
 
 class CommunitySection(Strict):
-    """``[intake.vk]``. ``group``: the community's number; events of another one are refused."""
+    """``[intake.vk]``. ``group``: the community's number; events of another one are refused. ``api``: where VK's API
+    is."""
 
     group: Annotated[int, Field(ge=1)] | None = None
+    api: Annotated[str, AfterValidator(_base_url)] = VK_API
+
+
+class TelegramIntakeSection(Strict):
+    """``[intake.telegram]``: the bot to which clients write. ``api``, ``proxy``: as in ``[telegram]``."""
+
+    api: Annotated[str, AfterValidator(_base_url)] = TELEGRAM
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = None
+
+
+class MaxSection(Strict):
+    """``[intake.max]``. ``api``: where MAX's API is. ``ca``: a file with the certificates of Минцифры, by which MAX's
+    own is signed."""
+
+    api: Annotated[str, AfterValidator(_base_url)] = MAX_API
+    ca: str | None = None
+
+
+class ZadarmaIntakeSection(Strict):
+    """``[intake.zadarma]``. ``key``: the API's key, by which the bridge sets the webhook; ``api``: where it is."""
+
+    key: str = ""
+    api: Annotated[str, AfterValidator(_base_url)] = ZADARMA_API
 
 
 def _mailbox_name(text: str) -> str:
@@ -330,12 +355,12 @@ class IntakeSection(Strict):
     jivo: VendorSection | None = None
     vk: CommunitySection | None = None
     vkads: VendorSection | None = None
-    telegram: VendorSection | None = None
-    max: VendorSection | None = None
+    telegram: TelegramIntakeSection | None = None
+    max: MaxSection | None = None
     meta_leadgen: VendorSection | None = None
     messenger: VendorSection | None = None
     viber: VendorSection | None = None
-    zadarma: VendorSection | None = None
+    zadarma: ZadarmaIntakeSection | None = None
     novofon: VendorSection | None = None
     novofon2: VendorSection | None = None
     onlinepbx: VendorSection | None = None

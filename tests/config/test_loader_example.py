@@ -17,8 +17,11 @@ from amo_bridge.config.channels import (
     FormSection,
     IntakeSection,
     MailboxSection,
+    MaxSection,
     PersonSection,
     SiteSection,
+    TelegramIntakeSection,
+    ZadarmaIntakeSection,
 )
 from amo_bridge.config.loader import RuleSwitches, load
 from amo_bridge.config.model import AccountSection, BridgeSection, ProvisionSection
@@ -52,6 +55,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "intake.html": SiteSection,
     "intake.vk": CommunitySection,
     "intake.mail": MailboxSection,
+    "intake.telegram": TelegramIntakeSection,
+    "intake.max": MaxSection,
+    "intake.zadarma": ZadarmaIntakeSection,
     "people": PersonSection,
     "series": SeriesSpec,
     **{name: handler.options for name, handler in SHIPPED.items()},

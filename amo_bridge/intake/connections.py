@@ -1,0 +1,379 @@
+"""Connections to the vendors over their API: is the webhook set, is the token alive, does it reach us; and setting it.
+
+A vendor is asked only when the token of its API is there: requests come in without one too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote_plus
+
+from amo_bridge.channels.http_client import HttpClient
+from amo_bridge.config.channels import CommunitySection, MaxSection, TelegramIntakeSection, ZadarmaIntakeSection
+from amo_bridge.config.loader import secret
+from amo_bridge.config.model import Config
+from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused
+from amo_bridge.intake.chats import MAX_SECRET, TELEGRAM_SECRET
+from amo_bridge.intake.mailbox import MailboxConnection
+from amo_bridge.intake.reception import VENDORS, settings_of
+from amo_bridge.intake.repository import IntakeAddress, IntakeAddresses
+from amo_bridge.intake.request import hmac_base64_of_hex
+from amo_bridge.intake.social import VK_CONFIRMATION, VK_SECRET
+
+VK_VERSION = "5.199"
+# VK takes no longer title.
+VK_TITLE = "amo-bridge"
+VK_EVENTS = ("message_new", "lead_forms_new")
+_VK_DEAD_TOKEN = (5, 27, 28)
+_VK_NO_RIGHT = (7, 15)
+# VK asks the server a moment after it was added.
+CONFIRMED_WITHIN_SECONDS, LOOK_AGAIN_SECONDS = 15.0, 0.5
+TELEGRAM_UPDATES = ("message",)
+MAX_UPDATES = ("message_created", "bot_started")
+_ZADARMA_SWITCHES = ("start", "internal", "answer", "end", "out_start", "out_end", "record")
+SET_BY = "amo-bridge intake connect {}"
+
+Finding = tuple[bool, str]
+"""(is it well, in words)."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One vendor. ``url``: where it is to post. ``secrets``: of the receiver, by name. ``token``: of the vendor's API.
+    ``wait`` passes the time between two looks."""
+
+    url: str
+    secrets: Mapping[str, str]
+    token: str
+    wait: Callable[[float], None] = time.sleep
+
+    def check(self) -> Iterator[Finding]:
+        """What is well and what is not. Raises ChannelError."""
+        raise NotImplementedError
+
+    def connect(self) -> Iterator[str]:
+        """Set the webhook; what was done (Russian). Raises ChannelError, ChannelRefused with what to do first."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class VkConnection(Connection):
+    """The Callback API of a community."""
+
+    section: CommunitySection
+
+    def check(self) -> Iterator[Finding]:
+        self._call("groups.getById")
+        yield True, f"ВКонтакте: токен сообщества {self._group} действует"
+        yield from self._of_confirmation()
+        server = self._own_server()
+        if server is None:
+            yield False, f"ВКонтакте: адреса моста нет в Callback API; {_set_by('vk')}"
+            return
+        if server.get("status") != "ok":
+            words = "сервер не подтверждён: мост должен отвечать из интернета по адресу [bridge] public_url"
+            yield False, f"ВКонтакте: {words} (состояние «{server.get('status')}»); потом {_set_by('vk')}"
+        if server.get("secret_key") != self.secrets.get(VK_SECRET):
+            yield False, f"ВКонтакте: секретный ключ там другой, события не принимаются; {_set_by('vk')}"
+        told = self._call("groups.getCallbackSettings", server_id=str(server["id"]))
+        events = told.get("events", {}) if isinstance(told, dict) else {}
+        if missing := [name for name in VK_EVENTS if not events.get(name)]:
+            yield False, f"ВКонтакте: не включены события {', '.join(missing)}; {_set_by('vk')}"
+        elif server.get("status") == "ok":
+            yield True, "ВКонтакте: адрес моста подтверждён, сообщения и заявки приходят"
+
+    def connect(self) -> Iterator[str]:
+        _need(self.secrets, "vk", VK_SECRET)
+        for is_well, words in self._of_confirmation():
+            if not is_well:
+                raise ChannelRefused(words)
+        server = self._own_server()
+        given = {"url": self.url, "title": VK_TITLE, "secret_key": self.secrets[VK_SECRET]}
+        if server is None:
+            number = str(self._call("groups.addCallbackServer", **given)["server_id"])
+        else:
+            number = str(server["id"])
+            self._call("groups.editCallbackServer", server_id=number, **given)
+        switches = dict.fromkeys(VK_EVENTS, "1")
+        self._call("groups.setCallbackSettings", server_id=number, api_version=VK_VERSION, **switches)
+        yield "ВКонтакте: адрес вписан, события включены"
+        yield self._confirmed()
+
+    def _confirmed(self) -> str:
+        """Wait for VK's own request; what came of it."""
+        left = CONFIRMED_WITHIN_SECONDS
+        while True:
+            server = self._own_server()
+            status = server.get("status") if server else "нет"
+            if status == "ok":
+                return "ВКонтакте: сервер подтверждён"
+            if left <= 0 or status == "failed":
+                words = "мост не ответил строкой подтверждения: работает ли он, открыт ли из интернета адрес"
+                raise ChannelRefused(f"ВКонтакте: {words} {self.url.rpartition('/')[0]}/… ?")
+            self.wait(LOOK_AGAIN_SECONDS)
+            left -= LOOK_AGAIN_SECONDS
+
+    def _of_confirmation(self) -> Iterator[Finding]:
+        code = str(self._call("groups.getCallbackConfirmationCode").get("code", ""))
+        if code != self.secrets.get(VK_CONFIRMATION, ""):
+            variable = _variable("vk", VK_CONFIRMATION)
+            yield False, f"ВКонтакте: строка подтверждения — {code}; задайте {variable}={code} и перезапустите мост"
+
+    def _own_server(self) -> dict[str, Any] | None:
+        found = self._call("groups.getCallbackServers")
+        servers = found.get("items", []) if isinstance(found, dict) else []
+        return next((one for one in servers if one.get("url") == self.url), None)
+
+    @property
+    def _group(self) -> int:
+        if self.section.group is None:
+            raise ChannelRefused("ВКонтакте: впишите group, номер сообщества, в [intake.vk]")
+        return self.section.group
+
+    def _call(self, method: str, **given: str) -> Any:
+        form = {"access_token": self.token, "v": VK_VERSION, "group_id": str(self._group), **given}
+        client = HttpClient("ВКонтакте", self.section.api, self.token)
+        answer = client.ask("POST", f"/method/{method}", form=form)
+        # Errors come with HTTP 200.
+        error = answer.get("error") if isinstance(answer, dict) else None
+        if isinstance(error, dict):
+            code, words = error.get("error_code"), str(error.get("error_msg", ""))
+            if code in _VK_DEAD_TOKEN:
+                raise ChannelDown(
+                    "ВКонтакте: токен не действует. Создайте ключ доступа: Управление сообществом → Работа с API,"
+                    " права «управление сообществом» и «сообщения»; впишите его в AMO_BRIDGE_INTAKE_VK_TOKEN"
+                )
+            if code in _VK_NO_RIGHT:
+                raise ChannelDown(f"ВКонтакте: у токена нет прав на сообщество {self._group}: {words}")
+            raise ChannelRefused(f"ВКонтакте: {method}: {code} {words}")
+        return answer.get("response") if isinstance(answer, dict) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TelegramConnection(Connection):
+    """The bot to which clients write."""
+
+    section: TelegramIntakeSection
+
+    def check(self) -> Iterator[Finding]:
+        me = self._call("getMe")
+        yield True, f"Telegram: бот для клиентов @{me.get('username', '?')} на связи"
+        info = self._call("getWebhookInfo")
+        if info.get("url") != self.url:
+            words = "вебхук стоит на другой адрес" if info.get("url") else "вебхук не поставлен"
+            yield False, f"Telegram: {words}; {_set_by('telegram')}"
+            return
+        if error := info.get("last_error_message"):
+            waiting = info.get("pending_update_count", 0)
+            yield False, f"Telegram: до моста не достучаться: {error}; ждут отправки сообщений: {waiting}"
+            return
+        yield True, "Telegram: вебхук на месте"
+
+    def connect(self) -> Iterator[str]:
+        _need(self.secrets, "telegram", TELEGRAM_SECRET)
+        given = {
+            "url": self.url,
+            "secret_token": self.secrets[TELEGRAM_SECRET],
+            "allowed_updates": list(TELEGRAM_UPDATES),
+            # What was written while nothing was set up is not lost.
+            "drop_pending_updates": False,
+        }
+        self._call("setWebhook", given)
+        yield "Telegram: вебхук поставлен; то, что клиенты написали раньше, придёт сейчас"
+
+    def _call(self, method: str, body: Mapping[str, Any] | None = None) -> Any:
+        client = HttpClient("Telegram", self.section.api, self.token, proxy=self.section.proxy)
+        try:
+            answer = client.ask("POST", f"/bot{self.token}/{method}", body or {})
+        except ChannelError as error:
+            if _is_status(error, 401, 404):
+                words = "токен не действует: возьмите его у @BotFather и впишите в AMO_BRIDGE_INTAKE_TELEGRAM_TOKEN"
+                raise ChannelDown(f"Telegram: {words}") from error
+            raise
+        return answer.get("result") if isinstance(answer, dict) else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxConnection(Connection):
+    """MAX's subscription."""
+
+    section: MaxSection
+
+    def check(self) -> Iterator[Finding]:
+        me = self._call("GET", "/me") or {}
+        yield True, f"MAX: бот {me.get('name') or me.get('first_name') or me.get('username', '?')} на связи"
+        if self._is_subscribed():
+            yield True, "MAX: подписка на месте"
+        else:
+            yield False, f"MAX: подписки на адрес моста нет; {_set_by('max')}"
+
+    def connect(self) -> Iterator[str]:
+        _need(self.secrets, "max", MAX_SECRET)
+        body = {"url": self.url, "secret": self.secrets[MAX_SECRET], "update_types": list(MAX_UPDATES)}
+        answer = self._call("POST", "/subscriptions", body)
+        if not isinstance(answer, dict) or not answer.get("success"):
+            raise ChannelRefused(f"MAX: подписка не поставлена: {answer}")
+        yield "MAX: подписка поставлена"
+
+    def _is_subscribed(self) -> bool:
+        told = self._call("GET", "/subscriptions") or {}
+        return any(one.get("url") == self.url for one in told.get("subscriptions") or ())
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        client = HttpClient(
+            "MAX", self.section.api, self.token, headers={"Authorization": self.token}, ca=self.section.ca
+        )
+        try:
+            return client.ask(method, path, body)
+        except ChannelDown as error:
+            if _is_status(error, 401):
+                words = "токен не действует: возьмите его в кабинете MAX и впишите в AMO_BRIDGE_INTAKE_MAX_TOKEN"
+                raise ChannelDown(f"MAX: {words}") from error
+            raise
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZadarmaConnection(Connection):
+    """Zadarma's notifications. ``token`` is the API's secret, by which its notifications are signed too."""
+
+    section: ZadarmaIntakeSection
+
+    def check(self) -> Iterator[Finding]:
+        told = self._call("GET", "/v1/pbx/callinfo/url/")
+        yield True, "Zadarma: ключ и секрет действуют"
+        if told.get("url") != self.url:
+            words = "уведомления идут на другой адрес" if told.get("url") else "адрес уведомлений не вписан"
+            yield False, f"Zadarma: {words}; {_set_by('zadarma')}"
+            return
+        switches = self._call("GET", "/v1/pbx/callinfo/notifications/").get("notifications") or {}
+        wanted = ("notify_end", "notify_out_end")
+        if missing := [name for name in wanted if str(switches.get(name)).casefold() not in ("true", "1")]:
+            yield False, f"Zadarma: не включены уведомления {', '.join(missing)}; {_set_by('zadarma')}"
+            return
+        yield True, "Zadarma: уведомления о звонках приходят на адрес моста"
+
+    def connect(self) -> Iterator[str]:
+        self._call("POST", "/v1/pbx/callinfo/url/", url=self.url)
+        self._call("POST", "/v1/pbx/callinfo/notifications/", **{f"notify_{one}": "true" for one in _ZADARMA_SWITCHES})
+        yield "Zadarma: адрес вписан и проверен, уведомления включены"
+
+    def _call(self, method: str, path: str, **given: str) -> dict[str, Any]:
+        fields = {**given, "format": "json"}
+        query = "&".join(f"{quote_plus(name)}={quote_plus(fields[name])}" for name in sorted(fields))
+        checksum = hashlib.md5(query.encode(), usedforsecurity=False).hexdigest()
+        signature = hmac_base64_of_hex(self.token, f"{path}{query}{checksum}")
+        headers = {"Authorization": f"{self.section.key}:{signature}"}
+        client = HttpClient("Zadarma", self.section.api, self.token)
+        try:
+            if method == "GET":
+                answer = client.ask("GET", f"{path}?{query}", headers=headers)
+            else:
+                answer = client.ask("POST", path, form=fields, headers=headers)
+        except ChannelDown as error:
+            if _is_status(error, 401):
+                words = "ключ или секрет не те: сверьте key в [intake.zadarma] и AMO_BRIDGE_INTAKE_ZADARMA_SECRET"
+                raise ChannelDown(f"Zadarma: {words}") from error
+            raise
+        if not isinstance(answer, dict) or answer.get("status") != "success":
+            raise ChannelRefused(f"Zadarma: {answer.get('message', answer) if isinstance(answer, dict) else answer}")
+        return answer
+
+
+CONNECTABLE: Mapping[str, str] = {
+    "vk": "AMO_BRIDGE_INTAKE_VK_TOKEN",
+    "telegram": "AMO_BRIDGE_INTAKE_TELEGRAM_TOKEN",
+    "max": "AMO_BRIDGE_INTAKE_MAX_TOKEN",
+    "zadarma": "AMO_BRIDGE_INTAKE_ZADARMA_SECRET",
+}
+"""Vendors whose webhook the bridge sets itself → the variable of the token of their API."""
+
+
+class IntakeConnections:
+    """The vendors of one config. Everything raises ConfigError, StoreUnavailable."""
+
+    def __init__(
+        self, config: Config, environment: Mapping[str, str], *, wait: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._config = config
+        self._environment = environment
+        self._wait = wait
+
+    def of(self, vendor: str) -> Connection | str:
+        """The connection; or, in Russian, what is missing for one."""
+        intake = self._config.intake
+        section = intake.of(vendor) if intake else None
+        title = VENDORS[vendor].title
+        if section is None:
+            return f"{title}: раздела [intake.{vendor}] в настройке нет"
+        if not self._config.bridge.public_url:
+            return f"{title}: впишите [bridge] public_url — адрес моста, по которому его видно из интернета"
+        token = secret(self._environment, CONNECTABLE[vendor])
+        if not token:
+            return f"{title}: нет {CONNECTABLE[vendor]}, токена API: без него вебхук не поставить и не проверить"
+        addresses: list[IntakeAddress] = [
+            one for one in IntakeAddresses(self._config, self._environment).all() if one.vendor.name == vendor
+        ]
+        url = f"{self._config.bridge.public_url}{addresses[0].path}"
+        secrets = settings_of(self._config, vendor, self._environment).secrets
+        if isinstance(section, CommunitySection):
+            return VkConnection(url, secrets, token, self._wait, section=section)
+        if isinstance(section, TelegramIntakeSection):
+            return TelegramConnection(url, secrets, token, self._wait, section=section)
+        if isinstance(section, MaxSection):
+            return MaxConnection(url, secrets, token, self._wait, section=section)
+        if isinstance(section, ZadarmaIntakeSection) and section.key:
+            return ZadarmaConnection(url, secrets, token, self._wait, section=section)
+        return f"{title}: впишите key, ключ API, в [intake.{vendor}]"
+
+    def check(self) -> Iterator[Finding]:
+        """Knock at every vendor whose token is there, and at every mailbox."""
+        intake = self._config.intake
+        if intake is None:
+            return
+        for vendor, variable in CONNECTABLE.items():
+            section = intake.of(vendor)
+            is_asked = section is not None and secret(self._environment, variable)
+            if not is_asked or (isinstance(section, ZadarmaIntakeSection) and not section.key):
+                continue
+            connection = self.of(vendor)
+            if isinstance(connection, str):
+                yield False, connection
+                continue
+            try:
+                yield from connection.check()
+            except ChannelError as error:
+                yield False, str(error)
+        for box in intake.mail:
+            password = secret(self._environment, box.password_name)
+            if not password:
+                yield False, f"ящик {box.name}: нет пароля ({box.password_name})"
+                continue
+            try:
+                yield True, MailboxConnection(box, password).check()
+            except ChannelError as error:
+                yield False, str(error)
+
+
+def _is_status(error: ChannelError, *codes: int) -> bool:
+    """Was it refused with one of these? HttpClient's words begin with the vendor and the status."""
+    return str(error).partition(": ")[2].startswith(tuple(str(code) for code in codes))
+
+
+def _variable(vendor: str, name: str) -> str:
+    return next(one.variable for one in VENDORS[vendor].secrets if one.name == name)
+
+
+def _need(secrets: Mapping[str, str], vendor: str, name: str) -> None:
+    """Without the secret the receiver is closed, and a webhook would be of no use."""
+    if not secrets.get(name):
+        variable = _variable(vendor, name)
+        words = f"придумайте его и задайте {variable}, перезапустите мост и повторите"
+        raise ChannelRefused(f"{VENDORS[vendor].title}: нет секрета, приём закрыт: {words}")
+
+
+def _set_by(vendor: str) -> str:
+    return f"поставить: {SET_BY.format(vendor)}"
