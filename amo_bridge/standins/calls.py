@@ -224,7 +224,7 @@ _SOON = 2
 def pbx_actions(board: Switchboard, line: str, extension: str = "100") -> tuple[ClientAction, ...]:
     """A client rings; and how the next call back of the bridge is to go."""
 
-    def ring(fields: Mapping[str, str]) -> str:
+    def call(fields: Mapping[str, str]) -> str:
         is_missed = fields.get("how") == MISSED
         client, seconds = digits(fields.get("client", "")), int(digits(fields.get("talk", "")) or 30)
         if not client:
@@ -252,7 +252,7 @@ def pbx_actions(board: Switchboard, line: str, extension: str = "100") -> tuple[
                 ),
                 ActionField("talk", "секунд", "10"),
             ),
-            ring,
+            call,
         ),
         ClientAction(
             "plan",
