@@ -142,8 +142,7 @@ class LetterBook:
             letter = read_letter(message, fetched.raw, self._settings)
             outcome = outcome_of(message, fetched.raw, self._settings)
         except (UnreadableBody, ValueError, LookupError, RecursionError) as error:
-            row = self._row(fetched, f"broken:{digest(fetched.raw.decode('latin-1'))}", "broken", f"письмо: {error}")
-            return "broken" if insert_new(connection, intake_requests, [row]) else "repeated"
+            return self.put_broken(connection, fetched, f"письмо не читается: {error}")
         if fetched.direction == "out":
             return self._put_sent(connection, fetched, letter)
         if known_request(connection, self._store.account_id, SOURCE, letter.key):
@@ -167,6 +166,11 @@ class LetterBook:
         why = "письмо больше предела, прочитаны только заголовки" if fetched.is_cut else ""
         row = self._row(fetched, letter.key, "new", why, {BOX: fetched.box, **marks})
         return "enquiry" if insert_new(connection, intake_requests, [row]) else "repeated"
+
+    def put_broken(self, connection: Connection, fetched: FetchedLetter, why: str) -> Fate:
+        """Keep what could not be understood, as it is."""
+        row = self._row(fetched, f"broken:{digest(fetched.raw.decode('latin-1'))}", "broken", why)
+        return "broken" if insert_new(connection, intake_requests, [row]) else "repeated"
 
     def _put_note(self, connection: Connection, fetched: FetchedLetter, letter: ClientLetter, owner: Owner) -> None:
         state: RequestState = "files" if letter.files else "read"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -37,6 +37,8 @@ POLL_SECONDS = 60.0
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 600.0
 # When all numbers of a folder are new, so much is read again; what is known by its Message-ID changes nothing.
 LOOKED_BACK = timedelta(days=3)
+# Fetched by one command and written in one transaction.
+BATCH_LETTERS, BATCH_BYTES = 25, 2 * MEGABYTE
 # An outage is told to a person when it has lasted so long; a wrong password at once.
 TOLD_AFTER_SECONDS = 900.0
 NO_FILES_SCOPE = (
@@ -106,11 +108,11 @@ class MailboxReader:
         state = self.connection.open(folder)
         known = cursor.read()
         count = 0
-        for envelope in self._new(folder, cursor, state, known):
+        for together in _together(self._new(folder, cursor, state, known)):
             if stopping is not None and stopping.is_set():
                 return count
-            self._take(envelope, cursor, state.validity, direction)
-            count += 1
+            self._take(together, cursor, state.validity, direction)
+            count += len(together)
         if count == 0 and (known is None or known[0] != state.validity):
             with self._store.write() as connection:
                 cursor.write(connection, state.validity, state.next_uid - 1, self._clock.now())
@@ -131,21 +133,81 @@ class MailboxReader:
         log.warning(words, box=self.section.name, folder=folder, since=f"{since:%Y-%m-%d}")
         return self.connection.letters_since(since.date())
 
-    def _take(self, envelope: Envelope, cursor: FolderCursor, validity: int, direction: Literal["in", "out"]) -> None:
-        is_cut = envelope.size > self.section.largest_mb * MEGABYTE or direction == "out"
-        raw = self.connection.fetch(envelope.uid, headers_only=is_cut)
+    def _take(
+        self, together: Sequence[Envelope], cursor: FolderCursor, validity: int, direction: Literal["in", "out"]
+    ) -> None:
+        """Fetch some letters with one command, and write them down with the cursor in one transaction."""
+        letters = self._fetched(together, direction)
+        try:
+            fates = self._written(letters, cursor, validity, together[-1].uid)
+        except BridgeError:
+            raise
+        except Exception:
+            log.exception("a letter could not be understood; it is kept as it is", box=self.section.name)
+            fates = [
+                fate
+                for letter, envelope in zip(letters, together, strict=True)
+                for fate in self._written_alone(letter, cursor, validity, envelope.uid)
+            ]
+        for envelope, fate in zip(together, fates, strict=True):
+            log.info("letter read", box=self.section.name, kind=fate, bytes=envelope.size)
+            self._passed(fate)
+
+    def _fetched(self, together: Sequence[Envelope], direction: Literal["in", "out"]) -> list[FetchedLetter | None]:
+        most = self.section.largest_mb * MEGABYTE
+        cut = {one.uid for one in together if direction == "out" or one.size > most}
+        raw: dict[int, bytes] = {}
+        for is_cut in (True, False):
+            if uids := [one.uid for one in together if (one.uid in cut) is is_cut]:
+                raw |= self.connection.fetch(uids, headers_only=is_cut)
         now = self._clock.now()
+        return [
+            FetchedLetter(
+                self.section.name, raw[one.uid], min(one.at, now), direction, direction == "in" and one.uid in cut
+            )
+            if raw.get(one.uid)
+            else None
+            for one in together
+        ]
+
+    def _written(
+        self, letters: Sequence[FetchedLetter | None], cursor: FolderCursor, validity: int, uid: int
+    ) -> list[str]:
+        fates: list[str] = []
         with self._store.write() as connection:
-            if raw:
-                letter = FetchedLetter(
-                    self.section.name, raw, min(envelope.at, now), direction, is_cut=is_cut and direction == "in"
-                )
-                fate: str = self._book.put(connection, letter, new_clients=self.section.new_clients)
-            else:
-                fate = "gone"
-            cursor.write(connection, validity, envelope.uid, now)
-        log.info("letter read", box=self.section.name, kind=fate, bytes=envelope.size)
-        self._passed(fate)
+            for letter in letters:
+                if letter is None:
+                    fates.append("gone")
+                else:
+                    fates.append(self._book.put(connection, letter, new_clients=self.section.new_clients))
+            cursor.write(connection, validity, uid, self._clock.now())
+        return fates
+
+    def _written_alone(self, letter: FetchedLetter | None, cursor: FolderCursor, validity: int, uid: int) -> list[str]:
+        try:
+            return self._written([letter], cursor, validity, uid)
+        except BridgeError:
+            raise
+        except Exception as error:  # noqa: BLE001 - told above, with its traceback
+            assert letter is not None
+            with self._store.write() as connection:
+                fate = self._book.put_broken(connection, letter, f"сбой моста: {type(error).__name__}")
+                cursor.write(connection, validity, uid, self._clock.now())
+            return [fate]
+
+
+def _together(envelopes: Sequence[Envelope]) -> Iterator[Sequence[Envelope]]:
+    """Small letters in batches, a big one alone."""
+    batch: list[Envelope] = []
+    size = 0
+    for one in envelopes:
+        if batch and (len(batch) >= BATCH_LETTERS or size + one.size > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += one.size
+    if batch:
+        yield batch
 
 
 class LetterFiles:

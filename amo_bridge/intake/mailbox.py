@@ -121,14 +121,20 @@ class MailboxConnection:
             envelopes += self._envelopes(",".join(map(str, uids[start : start + TOGETHER])))
         return envelopes
 
-    def fetch(self, uid: int, *, headers_only: bool = False) -> bytes | None:
-        """The letter as it is; None if it is gone. PEEK leaves it unseen."""
+    def fetch(self, uids: Sequence[int], *, headers_only: bool = False) -> dict[int, bytes]:
+        """UID → the letter as it is, of those that are not gone. PEEK leaves them unseen."""
         what = "BODY.PEEK[HEADER]" if headers_only else "BODY.PEEK[]"
+        found: dict[int, bytes] = {}
         with self._telling():
-            for part in _parts(self._client.uid("FETCH", str(uid), f"({what})"), "FETCH"):
+            parts = _parts(self._client.uid("FETCH", ",".join(map(str, uids)), f"(UID {what})"), "FETCH")
+            for number, part in enumerate(parts):
                 if isinstance(part, tuple):
-                    return bytes(part[1])
-        return None
+                    # Some servers tell the UID behind the letter.
+                    behind = parts[number + 1] if number + 1 < len(parts) else b""
+                    uid = _UID.search(part[0]) or (_UID.search(behind) if isinstance(behind, bytes) else None)
+                    if uid is not None:
+                        found[int(uid[1])] = bytes(part[1])
+        return found
 
     def wait(self, seconds: float, stopping: threading.Event) -> None:
         """Until something comes (IDLE), or so long, or until the bridge stops. A server without IDLE is asked again

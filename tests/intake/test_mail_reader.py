@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -23,8 +24,9 @@ from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import MANAGER
 from amo_bridge.errors import CrmError, StoreUnavailable
-from amo_bridge.intake.letters import DEAL
-from amo_bridge.intake.mail_reader import LetterFiles, MailboxReader, MailReaders
+from amo_bridge.intake.letters import DEAL, LetterOwners, Owner
+from amo_bridge.intake.mail import ClientLetter
+from amo_bridge.intake.mail_reader import BATCH_LETTERS, LetterFiles, MailboxReader, MailReaders
 from amo_bridge.intake.mailbox import Envelope, FolderState, MailboxConnection, MailboxDown
 from amo_bridge.intake.repository import IntakeRequests, request_row
 from amo_bridge.intake.request import VendorRequest, VendorSettings
@@ -59,12 +61,13 @@ class ScriptedBox:
         self.since.append(day)
         return [self._envelope(one) for one in sorted(self.letters)]
 
-    def fetch(self, uid: int, *, headers_only: bool = False) -> bytes | None:
-        if uid in self.fails_at:
-            self.fails_at.remove(uid)
-            raise MailboxDown("связь прервалась")
-        self.fetched.append((uid, headers_only))
-        return self.letters.get(uid)
+    def fetch(self, uids: Sequence[int], *, headers_only: bool = False) -> dict[int, bytes]:
+        for uid in uids:
+            if uid in self.fails_at:
+                self.fails_at.remove(uid)
+                raise MailboxDown("связь прервалась")
+        self.fetched += [(uid, headers_only) for uid in uids]
+        return {uid: self.letters[uid] for uid in uids if uid in self.letters}
 
     def wait(self, seconds: float, stopping: threading.Event) -> None:
         stopping.wait(seconds)
@@ -129,17 +132,45 @@ def test_older_letters_are_read_from_the_day_that_the_config_says(store: Store) 
     assert (reading.read(), reading.kept()) == (0, 2)
 
 
-def test_a_connection_that_breaks_in_a_letter_goes_on_with_that_letter(reading: Reading) -> None:
+def test_a_connection_that_breaks_in_a_letter_goes_on_from_there(reading: Reading) -> None:
     reading.read()
-    reading.box.letters = {uid: unknown(uid) for uid in range(1, 6)}
-    reading.box.fails_at = [3, 3]
+    reading.box.letters = {uid: unknown(uid) for uid in range(1, 61)}
+    reading.box.fails_at = [30, 30]
     for _ in range(2):
         with pytest.raises(MailboxDown):
             reading.read()
-        assert reading.kept() == 2
+        assert reading.kept() == BATCH_LETTERS
+    assert reading.read() == 60 - BATCH_LETTERS
+    assert [uid for uid, _ in reading.box.fetched] == list(range(1, 61)), "each once"
+    assert reading.kept() == 60
+
+
+def test_a_big_letter_is_fetched_alone(reading: Reading) -> None:
+    reading.read()
+    reading.box.letters = {uid: unknown(uid) for uid in range(1, 6)}
+    reading.box.sizes = {3: 15 * 1024 * 1024}
+    reading.box.fails_at = [3]
+    with pytest.raises(MailboxDown):
+        reading.read()
+    assert reading.kept() == 2, "those before it are written down"
     assert reading.read() == 3
-    assert [uid for uid, _ in reading.box.fetched] == [1, 2, 3, 4, 5]
-    assert reading.kept() == 5
+
+
+def test_a_letter_that_meets_a_bug_holds_up_nothing(reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading.read()
+    reading.box.letters = {uid: unknown(uid) for uid in range(1, 6)}
+    real = LetterOwners.of
+
+    def of(self: LetterOwners, letter: ClientLetter) -> Owner | None:
+        if letter.sender == "client-3@example.com":
+            raise TypeError("unforeseen")
+        return real(self, letter)
+
+    monkeypatch.setattr(LetterOwners, "of", of)
+    assert reading.read() == 5
+    assert reading.fates == ["enquiry", "enquiry", "broken", "enquiry", "enquiry"]
+    (broken,) = IntakeRequests(reading.store).latest(state="broken")
+    assert (broken.request.body, broken.why) == (unknown(3), "сбой моста: TypeError")
 
 
 def test_new_numbers_of_the_folder_lose_and_double_nothing(reading: Reading) -> None:
@@ -175,7 +206,7 @@ def test_of_a_letter_over_the_limit_only_the_headers_are_fetched(reading: Readin
     reading.box.letters = {1: unknown(1), 2: unknown(2)}
     reading.box.sizes = {1: 30 * 1024 * 1024}
     reading.read()
-    assert reading.box.fetched == [(1, True), (2, False)]
+    assert sorted(reading.box.fetched) == [(1, True), (2, False)]
 
 
 def test_a_letter_that_is_gone_holds_up_nothing(reading: Reading) -> None:

@@ -46,15 +46,17 @@ def test_letters_come_by_their_numbers_and_stay_unseen(server: ImapServer, box: 
     box.open("INBOX")
     envelopes = box.letters_after(before)
     assert [one.uid for one in envelopes] == [before + 1, before + 2]
-    assert box.fetch(before + 1) == first.replace(b"\n", b"\r\n")
-    assert b"\r\n\r\n" in (box.fetch(before + 2, headers_only=True) or b"")
+    whole = box.fetch([before + 1, before + 2])
+    assert whole == {before + 1: first.replace(b"\n", b"\r\n"), before + 2: second.replace(b"\n", b"\r\n")}
+    (head,) = box.fetch([before + 2], headers_only=True).values()
+    assert (b"Subject:" in head, head.endswith(b"\r\n\r\n")) == (True, True)
     assert not any(b"Seen" in flags for flags in server.flags())
     assert box.letters_after(before + 2) == []
 
 
 def test_a_letter_that_was_deleted_meanwhile_is_gone(server: ImapServer, box: MailboxConnection) -> None:
     box.open("INBOX")
-    assert box.fetch(999_999) is None
+    assert box.fetch([999_999]) == {}
 
 
 def test_old_letters_are_found_by_the_day(server: ImapServer, box: MailboxConnection) -> None:
@@ -65,6 +67,13 @@ def test_old_letters_are_found_by_the_day(server: ImapServer, box: MailboxConnec
     (found,) = box.letters_since((now - timedelta(days=5)).date())
     assert abs(found.at - (now - timedelta(days=2))) < timedelta(seconds=2)
     assert len(box.letters_since((now - timedelta(days=1000)).date())) == 2
+
+
+def test_a_folder_with_a_russian_name_is_opened(server: ImapServer, box: MailboxConnection) -> None:
+    with server.client() as client:
+        client.create('"&BB4EQgQ,BEAEMAQyBDsENQQ9BD0ESwQ1-"')
+        client.append('"&BB4EQgQ,BEAEMAQyBDsENQQ9BD0ESwQ1-"', "", None, letter())
+    assert box.open("Отправленные").next_uid == 2
 
 
 def test_news_end_the_waiting(server: ImapServer, box: MailboxConnection) -> None:
@@ -113,7 +122,7 @@ def test_a_connection_cut_in_the_middle_of_a_letter_is_told_and_opened_anew(serv
         box = MailboxConnection(server.section(port=proxy.port), PASSWORD)
         uid = box.open("INBOX").next_uid - 1
         with pytest.raises(MailboxDown, match="связь прервалась"):
-            box.fetch(uid)
+            box.fetch([uid])
         box.open("INBOX")
-        assert len(box.fetch(uid) or b"") > 3_000_000
+        assert len(box.fetch([uid])[uid]) > 3_000_000
         box.close()
