@@ -9,6 +9,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -348,10 +349,7 @@ class IntakeConnections:
             except ChannelError as error:
                 yield False, str(error)
         for box in intake.mail:
-            password = secret(self._environment, box.password_name)
-            if not password:
-                yield False, f"ящик {box.name}: нет пароля ({box.password_name})"
-                continue
+            password = partial(secret, self._environment, box.password_name)
             try:
                 yield True, MailboxConnection(box, password).check()
             except ChannelError as error:

@@ -128,6 +128,8 @@ def outcome_of(letter: Message, raw: bytes, settings: VendorSettings, *, is_answ
     key = _key(letter, raw)
     name, sender = _first_address(letter, "From")
     own = _own_domains(letter, settings) - _PUBLIC_DOMAINS
+    if sender and sender in (mail_key(one) for _, one in getaddresses([header(letter, "Delivered-To")])):
+        return NoEnquiry("письмо самому себе", key=key)
     if (bounce := _bounce(letter, sender, key)) is not None:
         return bounce
     # The site's form mailer is a program too, but the client speaks by it.

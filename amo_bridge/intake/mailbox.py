@@ -12,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -23,7 +23,7 @@ from imap_tools.mailbox import BaseMailBox
 from imap_tools.utils import encode_folder
 
 from amo_bridge.config.channels import MailboxSection
-from amo_bridge.errors import ChannelDown
+from amo_bridge.errors import ChannelDown, ConfigError
 
 TIMEOUT_SECONDS = 30.0
 # How soon a waiting connection sees that the bridge stops.
@@ -64,9 +64,12 @@ class Envelope:
 
 
 class MailboxConnection:
-    """One connection to one box, one folder at a time. Everything raises MailboxDown, and is closed then."""
+    """One connection to one box, one folder at a time. Everything raises MailboxDown, and is closed then. ``password``
+    is asked for at each login: its file may have been written anew."""
 
-    def __init__(self, section: MailboxSection, password: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self, section: MailboxSection, password: Callable[[], str], *, timeout: float = TIMEOUT_SECONDS
+    ) -> None:
         self._section = section
         self._password = password
         self._timeout = timeout
@@ -168,6 +171,12 @@ class MailboxConnection:
 
     def _logged_in(self) -> BaseMailBox:
         section = self._section
+        try:
+            password = self._password()
+        except ConfigError as error:
+            raise MailboxDown(f"{self.place}: {'; '.join(error.problems)}", is_setting=True) from error
+        if not password:
+            raise MailboxDown(f"{self.place}: нет пароля ({section.password_name})", is_setting=True)
         trusted = ssl.create_default_context()
         if section.ca:
             trusted.load_verify_locations(section.ca)
@@ -178,10 +187,10 @@ class MailboxConnection:
         else:
             box = MailBoxUnencrypted(section.host, section.port, timeout=self._timeout)
         try:
-            if section.user.isascii() and self._password.isascii():
-                box.login(section.user, self._password, initial_folder=None)
+            if section.user.isascii() and password.isascii():
+                box.login(section.user, password, initial_folder=None)
             else:
-                box.login_utf8(section.user, self._password, initial_folder=None)
+                box.login_utf8(section.user, password, initial_folder=None)
         except BaseException:
             with suppress(*_ANYTHING_BROKEN):
                 box.client.shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -146,7 +147,7 @@ class CompositionRoot:
 
     def mail_readers(self, client: CrmClient, worker: Worker) -> MailReaders | None:
         """The threads that read the mailboxes, not started; None where the config names no box. ``client``: their own,
-        because they work in other threads. Raises ConfigError."""
+        because they work in other threads."""
         context, config = self._context, self._context.fit.config
         if config.intake is None or not config.intake.mail:
             return None
@@ -156,7 +157,7 @@ class CompositionRoot:
         readers = [
             MailboxReader(
                 section,
-                MailboxConnection(section, secret(context.environment, section.password_name)),
+                MailboxConnection(section, partial(secret, context.environment, section.password_name)),
                 store,
                 settings,
                 context.clock,

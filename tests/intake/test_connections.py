@@ -234,9 +234,8 @@ def test_check_knocks_at_the_mailboxes(agency: Agency, monkeypatch: pytest.Monke
     box = '\n[[intake.mail]]\nname = "info"\nhost = "127.0.0.1"\nport = {port}\ntls = "none"\nuser = "info"\n'
     with imap_server() as server:
         agency.more = box.format(port=server.port)
-        assert list(agency.connections.check()) == [
-            (False, "ящик info: нет пароля (AMO_BRIDGE_INTAKE_MAIL_INFO_PASSWORD)")
-        ]
+        ((is_well, words),) = agency.connections.check()
+        assert (is_well, "нет пароля (AMO_BRIDGE_INTAKE_MAIL_INFO_PASSWORD)" in words) == (False, True)
         agency.environment["AMO_BRIDGE_INTAKE_MAIL_INFO_PASSWORD"] = PASSWORD
         ((is_well, words),) = agency.connections.check()
         assert (is_well, "пускает" in words) == (True, True)

@@ -50,6 +50,14 @@ def test_an_encoding_that_does_not_exist_stops_nothing() -> None:
     assert "Нужна реклама" in enquiry(letter("Нужна реклама", "Content-Type: text/plain; charset=no-such")).text
 
 
+def test_at_a_public_mail_service_a_neighbour_is_no_colleague() -> None:
+    text = letter("Нужна реклама", "Delivered-To: agency@gmail.com", sender="zoya@gmail.com")
+    for settings in ({}, {"own_domains": ("gmail.com",)}):
+        assert isinstance(read(text, **settings), Enquiry)
+    own = letter("Заметка себе", "Delivered-To: agency@gmail.com", sender="agency@gmail.com")
+    assert reason(own) == "письмо самому себе"
+
+
 def test_a_letter_in_html_is_read_without_its_quotation() -> None:
     html = "<style>p{}</style><p>Нужен&nbsp;<b>таргет</b>: 8 900 000-01-31</p><blockquote>8 495 123-45-67</blockquote>"
     found = enquiry(letter(html, "Content-Type: text/html; charset=utf-8"))

@@ -375,7 +375,7 @@ def test_without_the_right_to_files_a_note_says_where_they_are(drive: Drive) -> 
 def test_a_letter_of_15_mb_arrives_whole_although_the_connection_breaks_in_it(store: Store) -> None:
     with imap_server() as server, cutting_proxy(server.port) as proxy:
         section = server.section(port=proxy.port)
-        connection = MailboxConnection(section, PASSWORD)
+        connection = MailboxConnection(section, lambda: PASSWORD)
         account = AccountStore(store, ACCOUNT)
         reader = MailboxReader(section, connection, account, SETTINGS, SystemClock())
         reader.read()
@@ -394,7 +394,7 @@ def test_a_letter_of_15_mb_arrives_whole_although_the_connection_breaks_in_it(st
 @needs_dovecot
 def test_a_server_that_numbers_its_letters_anew_loses_and_doubles_nothing(store: Store) -> None:
     with imap_server() as server:
-        connection = MailboxConnection(server.section(), PASSWORD)
+        connection = MailboxConnection(server.section(), lambda: PASSWORD)
         account = AccountStore(store, ACCOUNT)
         reader = MailboxReader(server.section(), connection, account, SETTINGS, SystemClock())
         reader.read()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from support.imap_server import PASSWORD, ImapServer, cutting_proxy, imap_server, letter, needs_dovecot
 
+from amo_bridge.errors import ConfigError
 from amo_bridge.intake.mailbox import MailboxConnection, MailboxDown
 from bench.processes import free_port
 
@@ -34,7 +35,7 @@ def server(running: ImapServer) -> ImapServer:
 
 @pytest.fixture
 def box(server: ImapServer) -> Iterator[MailboxConnection]:
-    connection = MailboxConnection(server.section(), PASSWORD)
+    connection = MailboxConnection(server.section(), lambda: PASSWORD)
     yield connection
     connection.close()
 
@@ -89,37 +90,49 @@ def test_news_end_the_waiting(server: ImapServer, box: MailboxConnection) -> Non
 
 def test_a_wrong_password_is_told_with_the_variable_that_holds_it(server: ImapServer) -> None:
     with pytest.raises(MailboxDown, match="AMO_BRIDGE_INTAKE_MAIL_INFO_PASSWORD") as raised:
-        MailboxConnection(server.section(), "wrong").check()
+        MailboxConnection(server.section(), lambda: "wrong").check()
     assert raised.value.is_setting
+
+
+def test_a_password_that_is_not_there_is_told(server: ImapServer) -> None:
+    def unreadable() -> str:
+        raise ConfigError(["AMO_BRIDGE_INTAKE_MAIL_INFO_PASSWORD_FILE: файл не читается"])
+
+    for password, words in ((lambda: "", "нет пароля"), (unreadable, "файл не читается")):
+        with pytest.raises(MailboxDown, match=words) as raised:
+            MailboxConnection(server.section(), password).check()
+        assert raised.value.is_setting
 
 
 def test_a_folder_that_is_not_there_is_told_with_those_that_are(server: ImapServer) -> None:
     with pytest.raises(MailboxDown, match=r"папки «Заявки» нет.*«INBOX».*«Sent»|«Sent».*«INBOX»") as raised:
-        MailboxConnection(server.section(folder="Заявки"), PASSWORD).check()
+        MailboxConnection(server.section(folder="Заявки"), lambda: PASSWORD).check()
     assert raised.value.is_setting
 
 
 def test_nobody_there_is_told(server: ImapServer) -> None:
     with pytest.raises(MailboxDown, match="связь прервалась"):
-        MailboxConnection(server.section(port=free_port()), PASSWORD).check()
+        MailboxConnection(server.section(port=free_port()), lambda: PASSWORD).check()
     with pytest.raises(MailboxDown, match="такого сервера нет"):
-        MailboxConnection(server.section(host="imap.invalid"), PASSWORD).check()
+        MailboxConnection(server.section(host="imap.invalid"), lambda: PASSWORD).check()
 
 
 def test_a_server_without_encryption_is_told(server: ImapServer) -> None:
     with pytest.raises(MailboxDown, match=r"шифрование не удалось|связь прервалась"):
-        MailboxConnection(server.section(tls="tls"), PASSWORD, timeout=5).check()
+        MailboxConnection(server.section(tls="tls"), lambda: PASSWORD, timeout=5).check()
 
 
 def test_the_check_says_that_it_works(server: ImapServer) -> None:
-    assert MailboxConnection(server.section(sent="Sent"), PASSWORD).check().startswith("почтовый сервер пускает")
+    assert (
+        MailboxConnection(server.section(sent="Sent"), lambda: PASSWORD).check().startswith("почтовый сервер пускает")
+    )
 
 
 def test_a_connection_cut_in_the_middle_of_a_letter_is_told_and_opened_anew(server: ImapServer) -> None:
     server.deliver(letter(files=(("большой.bin", b"x" * 3_000_000),)))
     with cutting_proxy(server.port) as proxy:
         proxy.cuts.append(1_000_000)
-        box = MailboxConnection(server.section(port=proxy.port), PASSWORD)
+        box = MailboxConnection(server.section(port=proxy.port), lambda: PASSWORD)
         uid = box.open("INBOX").next_uid - 1
         with pytest.raises(MailboxDown, match="связь прервалась"):
             box.fetch([uid])

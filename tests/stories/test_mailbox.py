@@ -109,6 +109,7 @@ def test_a_wrong_password_is_shown_and_holds_up_nothing_else(
     bridge = start("wrong")
     wait_until(lambda: bridge.health().json()["mailboxes"].get("info"), "the health page shows it")
     assert "AMO_BRIDGE_INTAKE_MAIL_INFO_PASSWORD" in bridge.health().json()["mailboxes"]["info"]
+    assert any(words.startswith("почта: ящик info") for words in bridge.health().json()["issues"])
     contact = office.new_contact(MANAGER, "Зоя Тестова", "zoya@example.com")
     office.new_deal(MANAGER, "Ромашка", NEW, contact, 1000)
     bridge.settle(sandbox)
