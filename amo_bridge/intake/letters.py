@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import or_, select
@@ -31,6 +31,7 @@ from amo_bridge.intake.model import DeliveryStatus, Enquiry, NoEnquiry, digest
 from amo_bridge.intake.repository import RequestState, known_request, request_row
 from amo_bridge.intake.request import UnreadableBody, VendorRequest, VendorSettings
 from amo_bridge.mirror.contacts import ContactIndex
+from amo_bridge.mirror.touches import record_touches
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import deals, intake_requests, letters, outbox
 
@@ -39,6 +40,8 @@ RULE = "bridge.mail"
 BOX, DEAL = "Mailbox", "Deal"
 LONGEST_NOTE = 6000
 LONGEST_SUMMARY = 300
+OLD_AFTER = timedelta(days=7)
+"""A letter that is read so late is kept, but no rule acts on it as if the client had answered just now."""
 
 Fate = Literal["letter", "enquiry", "bounce", "sent", "passed over", "repeated", "broken"]
 """What became of a letter, as it is counted."""
@@ -177,7 +180,8 @@ class LetterBook:
         why = "ответ на наше письмо" if owner.is_reply else "письмо клиента, у которого есть открытая сделка"
         headers = {BOX: fetched.box, DEAL: str(owner.deal_id)}
         insert_new(connection, intake_requests, [self._row(fetched, letter.key, state, why, headers)])
-        text = note_of(letter, is_cut=fetched.is_cut)
+        is_old = self._clock.now() - fetched.at > OLD_AFTER
+        text = note_of(letter, is_cut=fetched.is_cut, written_at=fetched.at if is_old else None)
         self.add_note(connection, owner.deal_id, f"letter:{letter.key}", text, fetched.at)
         event = MailboxLetter(
             at=fetched.at.replace(microsecond=0),
@@ -191,7 +195,7 @@ class LetterBook:
             on_contact=owner.on_contact,
             is_reply=owner.is_reply,
         )
-        add_events(connection, self._store.account_id, [event], self._now)
+        self._queue(connection, event)
 
     def _put_sent(self, connection: Connection, fetched: FetchedLetter, letter: ClientLetter) -> Fate:
         """What a colleague sent himself counts as our answer; the bridge's own letters are known without it."""
@@ -211,7 +215,15 @@ class LetterBook:
             contact_id=owner.contact_id,
             on_contact=owner.on_contact,
         )
-        return "sent" if add_events(connection, self._store.account_id, [event], self._now) else "repeated"
+        return "sent" if self._queue(connection, event) else "repeated"
+
+    def _queue(self, connection: Connection, event: MailboxLetter) -> bool:
+        """Let rules hear of it; of an old one only the touch is kept. False: it is known."""
+        account = self._store.account_id
+        if event.at is not None and self._clock.now() - event.at > OLD_AFTER:
+            record_touches(connection, account, [event])
+            return True
+        return bool(add_events(connection, account, [event], self._clock.now().timestamp()))
 
     def _put_bounce(self, connection: Connection, fetched: FetchedLetter, status: DeliveryStatus) -> Fate:
         """Only what the bridge itself sent counts: anybody can write a report about anything."""
@@ -251,20 +263,17 @@ class LetterBook:
             why=why,
         )
 
-    @property
-    def _now(self) -> float:
-        return self._clock.now().timestamp()
 
-
-def note_of(letter: ClientLetter, *, is_cut: bool = False) -> str:
-    """The letter as a note (Russian)."""
+def note_of(letter: ClientLetter, *, is_cut: bool = False, written_at: datetime | None = None) -> str:
+    """The letter as a note (Russian). ``written_at``: of a letter that is read much later."""
     who = f"{letter.name} <{letter.sender}>" if letter.name else letter.sender or "отправитель не назван"
     words = letter.words
     if len(words) > LONGEST_NOTE:
         words = f"{words[:LONGEST_NOTE]}… (письмо длиннее, целиком оно в ящике)"
     files = ", ".join(file.name for file in letter.files)
+    when = f" ({written_at:%d.%m.%Y})" if written_at else ""
     lines = [
-        f"Письмо от {who}",
+        f"Письмо{when} от {who}",
         f"Тема: {letter.subject}" if letter.subject else "Без темы",
         "",
         words or ("Письмо слишком большое и не скачано: прочтите его в ящике." if is_cut else "Текста в письме нет."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -80,9 +81,10 @@ class Mail:
         with self.store.write() as connection:
             MailMemory(self.store, FixedClock(NOON)).keep(connection, sent)
 
-    def take(self, raw: bytes, *, new_clients: bool = True, **how: Any) -> Fate:
+    def take(self, raw: bytes, *, new_clients: bool = True, days_old: float = 0, **how: Any) -> Fate:
+        fetched = FetchedLetter("info", raw, NOON - timedelta(days=days_old), **how)
         with self.store.write() as connection:
-            return self.book.put(connection, FetchedLetter("info", raw, NOON, **how), new_clients=new_clients)
+            return self.book.put(connection, fetched, new_clients=new_clients)
 
     def notes(self) -> list[tuple[int, str]]:
         with self.store.read() as connection:
@@ -241,6 +243,16 @@ def test_a_letter_that_a_colleague_sent_himself_is_our_answer(mail: Mail) -> Non
         rows = connection.execute(select(touches.c.kind, touches.c.direction, touches.c.entity_id)).all()
     assert [tuple(row) for row in rows] == [("mail", "out", OPEN)]
     assert mail.notes() == []
+
+
+def test_an_old_letter_is_kept_but_no_rule_acts_on_it(mail: Mail) -> None:
+    assert mail.take(letter(), days_old=400) == "letter"
+    ((deal, note),) = mail.notes()
+    assert deal == OPEN
+    assert note.startswith("Письмо (19.10.2025) от Зоя Тестова")
+    assert mail.events() == []
+    with mail.store.read() as connection:
+        assert connection.execute(select(touches.c.kind)).scalars().all() == ["mail"]
 
 
 def test_what_may_be_an_automatic_reply_is_told_as_doubtful(mail: Mail) -> None:
