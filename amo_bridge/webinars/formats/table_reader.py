@@ -276,7 +276,7 @@ def _parts(numbers: Sequence[int], block: Block) -> tuple[int, ...]:
     return tuple(number for _, number in found)
 
 
-def _told_in(row: Row, parts: Sequence[tuple[Unit, int]]) -> list[float]:
+def _lengths_in(row: Row, parts: Sequence[tuple[Unit, int]]) -> list[float]:
     """The parts as numbers of their units; 0 for what is empty or can't be read."""
     told = (cells.minutes(row[number], "s") if number < len(row) else None for _, number in parts)
     return [round((one or 0) * 60, 6) for one in told]
@@ -285,17 +285,17 @@ def _told_in(row: Row, parts: Sequence[tuple[Unit, int]]) -> list[float]:
 def _tells_one_length(block: Block, parts: Sequence[tuple[Unit, int]]) -> bool:
     """Whether the columns agree in every row, but for rounding: 1 hour beside 55 minutes, 2 minutes beside 120 s."""
     for _, row, _ in block.rows:
-        lengths = [told * _MINUTES_IN[unit] for told, (unit, _) in zip(_told_in(row, parts), parts, strict=True)]
+        lengths = [told * _MINUTES_IN[unit] for told, (unit, _) in zip(_lengths_in(row, parts), parts, strict=True)]
         if any(abs(lengths[0] - other) > _MINUTES_IN[parts[0][0]] / 2 for other in lengths[1:]):
             return False
-    return any(any(_told_in(row, parts)[:-1]) for _, row, _ in block.rows)
+    return any(any(_lengths_in(row, parts)[:-1]) for _, row, _ in block.rows)
 
 
 def _looks_parted(block: Block, parts: Sequence[tuple[Unit, int]]) -> bool:
     """Whether no row has 60 of a lesser unit, or a fraction of a greater one."""
     return not any(
         any(told >= 60 for told in numbers[1:]) or any(told != int(told) for told in numbers[:-1])
-        for numbers in (_told_in(row, parts) for _, row, _ in block.rows)
+        for numbers in (_lengths_in(row, parts) for _, row, _ in block.rows)
     )
 
 
