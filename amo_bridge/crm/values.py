@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
@@ -241,6 +241,24 @@ def field_values(row: Row) -> dict[int, tuple[Any, ...]]:
             values = row_list(item.get("values"))
             found[number] = tuple(dict(value) if is_whole else value.get("value", value) for value in values)
     return found
+
+
+def is_written(wanted: Sequence[Any] | None, current: Sequence[Any]) -> bool:
+    """Are a field's values what was written? amoCRM gives numbers as texts, and of files and the like more than it
+    takes."""
+    values = wanted or ()
+    return len(values) == len(current) and all(map(_is_same_value, values, current))
+
+
+def _is_same_value(wanted: Any, current: Any) -> bool:
+    wanted, current = _unwrapped(wanted), _unwrapped(current)
+    if isinstance(wanted, Mapping) and isinstance(current, Mapping):
+        return all(str(current.get(key)) == str(value) for key, value in wanted.items())
+    return str(wanted) == str(current)
+
+
+def _unwrapped(value: Any) -> Any:
+    return value.get("value", value) if isinstance(value, Mapping) else value
 
 
 # --- stored records ---------------------------------------------------------------------------------------------------

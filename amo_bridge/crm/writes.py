@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from amo_bridge.crm.client import BATCH_SIZE, CrmClient, batches
 from amo_bridge.crm.files import file_ids_of_deal
-from amo_bridge.crm.values import embedded, identifier
+from amo_bridge.crm.values import embedded, field_values, identifier, is_written
 from amo_bridge.errors import Complaint, CrmError, CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 
 CrmKind = Literal[
@@ -488,14 +488,7 @@ def _holds(patch: Body, row: Row) -> bool:
 
 
 def _field_holds(wanted: Mapping[str, Any], row: Row) -> bool:
-    return _field_values(row, wanted["field_id"]) == [str(value["value"]) for value in wanted["values"] or []]
-
-
-def _field_values(row: Row, field_id: int) -> list[str]:
-    for field_row in row.get("custom_fields_values") or []:
-        if field_row["field_id"] == field_id:
-            return [str(value.get("value")) for value in field_row["values"]]
-    return []
+    return is_written(wanted["values"], field_values(row).get(wanted["field_id"], ()))
 
 
 def _moment(seconds: Any) -> datetime | None:

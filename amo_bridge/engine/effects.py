@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, FromClause
 
+from amo_bridge.crm.records import DealRecord, TaskRecord
 from amo_bridge.crm.writes import CrmKind
 from amo_bridge.rules.handler import OutsideChannel
 from amo_bridge.rules.options import AudienceSpec, EscalationSpec, FolderSpec, LetterSpec, NoticeSpec, ViolationSpec
@@ -73,6 +75,7 @@ class Effect:
     ``words``: what it does, in Russian, for the journal. ``body``: the object for amoCRM's API or a port.
     ``slot``: the rule's own mark. ``once``: made once per rule, deal and slot, whatever happens to the deal.
     ``expects``: for a patch of a deal, the (pipeline, status) it was decided on; if the deal has left, it is dropped.
+    ``before``: for a patch, what it changes as it was then; what people have changed since is left to them.
     ``rolls_back``: entering the stage is no event. ``then``: to be done after this one exists. ``not_before``: when the
     cause happened (Unix seconds, amoCRM's clock). ``extra``: more keys of the payload.
     """
@@ -84,6 +87,7 @@ class Effect:
     slot: str = ""
     once: bool = False
     expects: tuple[int, int] | None = None
+    before: Mapping[str, Any] | None = None
     rolls_back: bool = False
     then: tuple[Effect, ...] = ()
     not_before: float = 0.0
@@ -106,6 +110,7 @@ class Effect:
             "expects": list(self.expects) if self.expects else None,
             "rolls_back": self.rolls_back,
             "not_before": self.not_before,
+            **({} if self.before is None else {"before": dict(self.before)}),
             **self.extra,
         }
 
@@ -115,3 +120,41 @@ def in_channel(channel: Channel, rows: FromClause = outbox) -> ColumnElement[boo
     if channel == "crm":
         return rows.c.kind.not_in(list(OUTSIDE))
     return rows.c.kind.in_(CHANNEL_KINDS[channel].effects)
+
+
+# --- parts of a patch -------------------------------------------------------------------------------------------------
+
+GUARDED: Mapping[str, Mapping[str, str]] = {
+    "patch_deal": {
+        "responsible_user_id": "ответственный изменён человеком",
+        "name": "название изменено человеком",
+        "price": "бюджет изменён человеком",
+    },
+    "change_task": {
+        "text": "текст задачи изменён человеком",
+        "complete_till": "срок задачи изменён человеком",
+        "responsible_user_id": "исполнитель задачи изменён человеком",
+        "task_type_id": "тип задачи изменён человеком",
+    },
+}
+"""Kind of write → attribute → the words for the journal. Custom fields are guarded besides."""
+
+
+def patched_parts(kind: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """What a patch wants of each part that is guarded: an attribute's name or a custom field's id → its value."""
+    attributes = {name: body[name] for name in GUARDED.get(kind, ()) if name in body}
+    fields = body.get("custom_fields_values") or ()
+    return attributes | {str(one["field_id"]): one["values"] or [] for one in fields}
+
+
+def part_now(record: DealRecord | TaskRecord, part: str) -> Any:
+    """A part of a card as a read shows it."""
+    if part.isdigit():
+        return list(record.fields.get(int(part), ())) if isinstance(record, DealRecord) else []
+    value = getattr(record, part)
+    return int(value.timestamp()) if isinstance(value, datetime) else value
+
+
+def state_before(record: DealRecord | TaskRecord, body: Mapping[str, Any], kind: str = "patch_deal") -> dict[str, Any]:
+    """What a patch is about to change, as it is now; stored with the patch, to see later whether it still is so."""
+    return {part: part_now(record, part) for part in patched_parts(kind, body)}

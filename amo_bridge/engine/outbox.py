@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -173,6 +173,10 @@ class Sendable:
     def body(self) -> dict[str, Any]:
         return dict(self.payload["body"])
 
+    def with_body(self, body: Mapping[str, Any]) -> Sendable:
+        """The same row with another object."""
+        return replace(self, payload={**self.payload, "body": dict(body)})
+
     @property
     def reduced(self) -> int:
         """How often amoCRM has refused parts of it that were left out since."""
@@ -260,11 +264,17 @@ class Outbox:
             payload=json.dumps(payload, ensure_ascii=False),
         )
         mark = f"{row.key}|left{row.reduced}"
+        before = row.payload.get("before")
         parts = [
-            Planned(row.event_id, row.rule, f"{mark}.{number}", effect, row.id)
+            Planned(row.event_id, row.rule, f"{mark}.{number}", replace(effect, before=before), row.id)
             for number, effect in enumerate(left_out)
         ]
         _insert(connection, self._store.account_id, parts, self._clock.now())
+
+    def narrowed(self, connection: Connection, row: Sendable, reason: str) -> None:
+        """Keep the body that the row has now: a part of it is not to be sent any more. ``reason``: Russian."""
+        payload = {**row.payload, "words": f"{row.payload['words']} (кроме части: {reason})"}
+        self._set(connection, [row], payload=json.dumps(payload, ensure_ascii=False))
 
     def given_up(self, connection: Connection, row: Sendable, state: str, reason: str) -> None:
         """Mark as a dead letter: a person has to decide (``state``: one of tables.GAVE_UP)."""

@@ -16,7 +16,7 @@ from amo_bridge.crm.account import Account, Field
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.dates.due import Due
-from amo_bridge.engine.effects import NEW_ID, NEW_URL, Effect, Kind
+from amo_bridge.engine.effects import NEW_ID, NEW_URL, Effect, Kind, state_before
 from amo_bridge.engine.gates import slot_of
 from amo_bridge.engine.people import People
 from amo_bridge.rules.actions import (
@@ -45,7 +45,7 @@ from amo_bridge.rules.actions import (
     StopSeries,
     StoreFile,
 )
-from amo_bridge.rules.deal import Compound, Deal, Missing
+from amo_bridge.rules.deal import Compound, Deal, Missing, Task
 from amo_bridge.text.typography import nested_quotes
 
 ResolveAction = Callable[[Any, Deal, DealRecord, datetime], list[Effect]]
@@ -180,7 +180,8 @@ class DealResolver:
         if record.responsible_user_id == user_id:
             return []
         words = f"ответственный → {self._names.name_in_place_of(user_id, owner)}"
-        return [Effect("patch_deal", deal.id, {"id": deal.id, "responsible_user_id": user_id}, words)]
+        body = {"id": deal.id, "responsible_user_id": user_id}
+        return [Effect("patch_deal", deal.id, body, words, before=state_before(record, body))]
 
     def _roll_back(self, action: RollBack, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         text = action.explanation
@@ -220,7 +221,8 @@ class DealResolver:
             f"поле «{name}» очищено" if value is None else f"поле «{name}» = {_in_russian(value)}"
             for name, value in new.items()
         )
-        return [Effect("patch_deal", deal.id, {"id": deal.id, "custom_fields_values": values}, words)]
+        body = {"id": deal.id, "custom_fields_values": values}
+        return [Effect("patch_deal", deal.id, body, words, before=state_before(record, body))]
 
     def _add_tags(self, action: AddTags, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         new = [tag for tag in action.tags if not deal.has_tag(tag)]
@@ -272,7 +274,8 @@ class NewDealResolver:
         then: list[Effect] = []
         if action.link_field:
             back = {"id": deal.id, "custom_fields_values": [self._names.field_value(action.link_field, NEW_URL)]}
-            then.append(Effect("patch_deal", deal.id, back, f"поле «{action.link_field}» = адрес новой сделки"))
+            words_back = f"поле «{action.link_field}» = адрес новой сделки"
+            then.append(Effect("patch_deal", deal.id, back, words_back, before=state_before(record, back)))
         if action.file_uuids:
             files = {"entity_id": NEW_ID, "file_uuids": list(action.file_uuids)}
             then.append(Effect("attach_files", deal.id, files, f"файлы новой сделки: {len(action.file_uuids)}"))
@@ -492,11 +495,22 @@ class TaskResolver:
         if not changes:
             return []
         name = f"«{task.text}»" if task else str(action.task_id)
-        return [Effect("change_task", deal.id, {"id": action.task_id, **changes}, f"задача {name}: {', '.join(words)}")]
+        known = None if task is None else {part: value for part, value in _task_state(task).items() if part in changes}
+        body = {"id": action.task_id, **changes}
+        return [Effect("change_task", deal.id, body, f"задача {name}: {', '.join(words)}", before=known)]
 
     def _finish(self, action: FinishTask, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         body = {"id": action.task_id, "is_completed": True, "result": {"text": action.result}}
         return [Effect("change_task", deal.id, body, f"задача {action.task_id} закрыта: {action.result}")]
+
+
+def _task_state(task: Task) -> dict[str, Any]:
+    """What can be changed of a task, as it is now."""
+    return {
+        "text": task.text,
+        "complete_till": int(task.due.timestamp()),
+        "responsible_user_id": task.responsible_user_id,
+    }
 
 
 # --- all actions ------------------------------------------------------------------------------------------------------

@@ -10,10 +10,9 @@ from sqlalchemy import select
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient, batches
-from amo_bridge.crm.reads import deals_by_ids, tasks_by_ids
-from amo_bridge.crm.records import DealRecord
 from amo_bridge.crm.writes import WRITE_KINDS, BatchResult, LostWrite, Written, find_lost, write_batch
 from amo_bridge.engine.deal_view import deal_url
+from amo_bridge.engine.freshness import FreshnessCheck
 from amo_bridge.engine.metrics import AccountMetrics
 from amo_bridge.engine.outbox import Outbox, Sendable
 from amo_bridge.engine.partial_refusal import in_russian, remainder
@@ -27,8 +26,6 @@ from amo_bridge.storage.tables import events
 log = structlog.get_logger()
 # A write that amoCRM is still working on may land after we gave up waiting: seconds until it must have landed.
 SETTLE = 15.0
-# A deal read more seconds ago than this is read again before it is moved.
-MAX_READ_AGE_SECONDS = 10.0
 # Effects settled in one transaction: webhooks that come in meanwhile wait for the database.
 SETTLE_BATCH_SIZE = 50
 # An object that is refused again and again is given up, whatever else amoCRM finds in it.
@@ -60,6 +57,7 @@ class Sender:
         self._settle = settle
         self._metrics = meters
         self._outbox = Outbox(store, clock)
+        self._freshness = FreshnessCheck(store, client, lambda: rules.get().account, clock)
         self._write_results = WriteResults(store, clock)
 
     def recover(self) -> int:
@@ -73,7 +71,7 @@ class Sender:
         """
         settled = self._find_lost()
         for batch in _batches(self._outbox.take("ready")):
-            settled += self._send_batch(self._still_open(self._still_wanted(batch)))
+            settled += self._send_batch(self._still_wanted(batch))
         return settled
 
     # --- sending a batch ---
@@ -189,49 +187,19 @@ class Sender:
                 self._outbox.given_up(connection, row, "unknown", reason)
 
     def _still_wanted(self, batch: Sequence[Sendable]) -> list[Sendable]:
-        """Moves decided a while ago are checked against a fresh read: a person may have moved the deal since."""
-        now = self._clock.now().timestamp()
-        old = [
-            row
-            for row in batch
-            if row.payload.get("expects") and (row.attempts or now - row.created_at > MAX_READ_AGE_SECONDS)
-        ]
-        if not old:
-            return list(batch)
-        fresh = deals_by_ids(
-            self._client, [row.deal_id for row in old], filter_enabled=self._rules.get().account.is_api_filter_enabled
-        )
-        landed: list[tuple[Sendable, Written]] = []
-        unwanted: list[Sendable] = []
-        for row in old:
-            record = fresh.get(row.deal_id)
-            if record is not None and _has_moved(record, row):
-                landed.append((row, Written(record.id, record.updated_at)))
-            elif record is None or [record.pipeline_id, record.status_id] != row.payload["expects"]:
-                unwanted.append(row)
-        self._settle_written(landed)
-        with self._store.write() as connection:
-            for row in unwanted:
-                self._outbox.dropped(connection, row, "сделка уже на другом этапе")
-        settled = {row.id for row in unwanted} | {row.id for row, _ in landed}
-        return [row for row in batch if row.id not in settled]
-
-    def _still_open(self, batch: Sequence[Sendable]) -> list[Sendable]:
-        """Tasks to be finished are read first: what a person has finished meanwhile keeps the person's result."""
-        finishing = {row.id: row.body["id"] for row in batch if row.kind == "change_task" and _finishes(row)}
-        if not finishing:
-            return list(batch)
-        tasks = tasks_by_ids(self._client, finishing.values())
-        finished = [row for row in batch if (task := tasks.get(finishing.get(row.id, 0))) and task.is_completed]
-        with self._store.write() as connection:
-            for row in finished:
-                self._outbox.dropped(connection, row, "задача уже закрыта")
-        dropped = {row.id for row in finished}
-        return [row for row in batch if row.id not in dropped]
-
-
-def _finishes(row: Sendable) -> bool:
-    return bool(row.body.get("is_completed"))
+        """Without what has become so by itself, and what people have changed since it was decided."""
+        checked = self._freshness.check(batch)
+        self._settle_written(checked.landed)
+        narrowed = [row for row, _ in checked.narrowed]
+        if checked.dropped or checked.narrowed:
+            with self._store.write() as connection:
+                for row, reason in checked.dropped:
+                    log.info("not sent", **_log_fields(row), reason=reason)
+                    self._outbox.dropped(connection, row, reason)
+                for row, reason in checked.narrowed:
+                    log.info("sent in part", **_log_fields(row), left_out=reason)
+                    self._outbox.narrowed(connection, row, reason)
+        return [*checked.send, *narrowed]
 
 
 def _pause(result: BatchResult, postponed: Sequence[Sendable]) -> float:
@@ -240,12 +208,6 @@ def _pause(result: BatchResult, postponed: Sequence[Sendable]) -> float:
         return result.error.retry_after or delay(max(row.attempts for row in postponed) + 1)
     # amoCRM stopped us: that is no fault of the effects, and nothing leaves before the circuit breaker closes.
     return delay(1)
-
-
-def _has_moved(record: DealRecord, row: Sendable) -> bool:
-    """Is the deal on the stage that it is to be moved to? Then the move was sent before, and has landed since the look;
-    what follows from it must follow all the same."""
-    return (record.pipeline_id, record.status_id) == (row.body.get("pipeline_id"), row.body.get("status_id"))
 
 
 def _batches(rows: Sequence[Sendable]) -> Iterator[Sequence[Sendable]]:

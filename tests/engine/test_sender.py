@@ -30,9 +30,10 @@ from support.fakes import (
 
 from amo_bridge.clock import FixedClock
 from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.freshness import MAX_READ_AGE_SECONDS
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.rule_engine import CurrentRules
-from amo_bridge.engine.sender import MAX_READ_AGE_SECONDS, Sender
+from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import (
     CrmBlocked,
     CrmForbidden,

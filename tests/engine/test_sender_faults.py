@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from support.fakes import ACCOUNT, NEW, OFFER, agency, client_of, effect, errors, on_stage, queue, states, user
 from support.local_crm import LocalCrm
 from support.running_bridge import config_for
 
 from amo_bridge import retry
 from amo_bridge.clock import SystemClock
+from amo_bridge.crm.records import DealRecord
+from amo_bridge.crm.writes import _holds
 from amo_bridge.demo.crm_user import CrmUser
-from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.effects import Effect, state_before
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.sender import Sender
 from amo_bridge.storage.database import AccountStore, Store
+from amo_bridge.storage.tables import outbox
 
 MANAGER = "Иван Петров"
 
@@ -192,6 +197,150 @@ def test_what_people_have_changed_before_the_look_is_not_made_twice(
     assert states(store)[0] == "done"
     after = everything(sandbox)
     assert (after["leads"], after["tasks"]) == (before["leads"], before["tasks"])
+
+
+def patched(body: dict[str, Any], **more: Any) -> Make:
+    """A change of the deal, decided by what the deal was when it was decided."""
+
+    def make(office: CrmUser, deal: int) -> Effect:
+        record = DealRecord.from_api(office.deal(deal))
+        return effect("patch_deal", deal, body={"id": deal, **body}, before=state_before(record, body), **more)
+
+    return make
+
+
+def retimed_task(office: CrmUser, deal: int) -> Effect:
+    number = task_of(office, deal)
+    body = {"id": number, "complete_till": 1_900_000_000}
+    return effect("change_task", deal, body=body, before={"complete_till": 2_000_000_000})
+
+
+def text_field(name: str, value: object) -> dict[str, Any]:
+    return {"field_id": field(name), "values": None if value is None else [{"value": value}]}
+
+
+BRIEF, KIND = "https://example.com/1", "Предоплата"
+FILLED = patched({"custom_fields_values": [text_field("Бриф", BRIEF)]})
+FILLED_BOTH = patched({"custom_fields_values": [text_field("Бриф", BRIEF), text_field("Тип оплаты", KIND)]})
+ASSIGNED = patched({"responsible_user_id": user("Мария Кузнецова")})
+MINE = {"custom_fields_values": [text_field("Бриф", "https://example.com/mine")]}
+
+
+def by_person(path: str, **changed: Any) -> Change:
+    return change((path, path.rsplit("/", 1)[-1]), **changed)
+
+
+OVERWRITTEN = [
+    pytest.param(FILLED, by_person("/api/v4/leads", **MINE), "поле «Бриф» изменено человеком", id="a field"),
+    pytest.param(
+        FILLED,
+        by_person("/api/v4/leads", custom_fields_values=[text_field("Бриф", "x"), text_field("Тип оплаты", KIND)]),
+        "поле «Бриф» изменено человеком",
+        id="a field and another",
+    ),
+    pytest.param(
+        ASSIGNED,
+        by_person("/api/v4/leads", responsible_user_id=user("Елена Орлова")),
+        "ответственный изменён человеком",
+        id="the responsible person",
+    ),
+    pytest.param(
+        retimed_task,
+        by_person("/api/v4/tasks", complete_till=2_100_000_000),
+        "срок задачи изменён человеком",
+        id="a task's date",
+    ),
+    pytest.param(
+        changed_task,
+        by_person("/api/v4/tasks", complete_till=2_100_000_000, text="Моя"),
+        "текст задачи изменён человеком; срок задачи изменён человеком",
+        id="a task that the rule did not read",
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "changes", "reason"), OVERWRITTEN)
+@pytest.mark.parametrize("fault", ["lost_answer", "refuse_before"])
+def test_a_part_that_people_have_changed_since_is_theirs(
+    fault: str,
+    make: Make,
+    changes: Change,
+    reason: str,
+    sandbox: LocalCrm,
+    store: Store,
+    sender: Sender,
+    office: CrmUser,
+    deal: int,
+) -> None:
+    """Whether the lost write had landed or not."""
+    queue(store, make(office, deal))
+    sandbox.fault(fault, method="P*", count=1)
+    assert sender.send() == 0
+    sandbox.later()
+    changes(office, deal)
+    before = sandbox.control("GET", "state")["tables"]
+    send_all(sender)
+    after = sandbox.control("GET", "state")["tables"]
+    assert (states(store), errors(store)) == (["done"], [reason])
+    assert (after["leads"], after.get("tasks")) == (before["leads"], before.get("tasks"))
+
+
+UNTOUCHED = [
+    pytest.param(FILLED, by_person("/api/v4/leads", price=7), id="another attribute"),
+    pytest.param(
+        FILLED, by_person("/api/v4/leads", custom_fields_values=[text_field("Тип оплаты", KIND)]), id="another field"
+    ),
+    pytest.param(ASSIGNED, by_person("/api/v4/leads", name="Ромашка плюс"), id="the name"),
+    pytest.param(retimed_task, by_person("/api/v4/tasks", text="Моя"), id="a task's text"),
+]
+
+
+@pytest.mark.parametrize(("make", "changes"), UNTOUCHED)
+def test_a_part_that_is_still_as_it_was_is_written_whatever_else_people_changed(
+    make: Make, changes: Change, sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
+) -> None:
+    wanted = make(office, deal)
+    queue(store, wanted)
+    sandbox.fault("refuse_before", method="P*", count=1)
+    assert sender.send() == 0
+    sandbox.later()
+    changes(office, deal)
+    send_all(sender)
+    assert (states(store), errors(store)) == (["done"], [""])
+    name = "leads" if wanted.kind == "patch_deal" else "tasks"
+    row = newest(office, f"/api/v4/{name}", name)
+    assert _holds(wanted.body, row)
+
+
+def test_of_two_fields_the_one_that_nobody_touched_is_written(
+    sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
+) -> None:
+    queue(store, FILLED_BOTH(office, deal))
+    sandbox.fault("refuse_before", method="P*", count=1)
+    assert sender.send() == 0
+    sandbox.later()
+    by_person("/api/v4/leads", **MINE)(office, deal)
+    send_all(sender)
+    assert states(store) == ["done"]
+    fields = DealRecord.from_api(office.deal(deal)).fields
+    assert (fields[field("Бриф")], fields[field("Тип оплаты")]) == (("https://example.com/mine",), (KIND,))
+    with store.read() as connection:
+        words = json.loads(connection.execute(select(outbox.c.payload)).scalar_one())["words"]
+    assert words.endswith("(кроме части: поле «Бриф» изменено человеком)")
+
+
+def test_what_the_bridge_itself_has_written_in_between_is_nobody_s_change(
+    sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
+) -> None:
+    """Two rules decided by the same look; the second one's answer gets lost."""
+    second = patched({"custom_fields_values": [text_field("Бриф", "https://example.com/2")]})
+    queue(store, FILLED(office, deal), second(office, deal))
+    assert sender.send() == 1
+    sandbox.fault("refuse_before", method="P*", count=1)
+    assert sender.send() == 0
+    send_all(sender)
+    assert (states(store), errors(store)) == (["done", "done"], ["", ""])
+    assert DealRecord.from_api(office.deal(deal)).fields[field("Бриф")] == ("https://example.com/2",)
 
 
 def test_what_nobody_can_tell_apart_any_more_waits_for_a_person(
