@@ -1,10 +1,15 @@
-"""The port for notices to our own people: one person, one notice, by the first of his ways that works."""
+"""The port for notices to our own people, each by the first of the person's ways that works.
+
+What one rule has to say to one person about many deals at a time is one notice with a list: a mass change or an import
+must not ring a hundred times. So a notice that is not urgent waits until the events that came with its own are judged,
+``MAX_WAIT_SECONDS`` at most.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 from amo_bridge.channels.mail import usable
 from amo_bridge.channels.port import Job, Later, LostAnswer, NotSent, Outcome, Port, Sent
@@ -18,17 +23,65 @@ from amo_bridge.engine.people import Reach, ReachablePerson
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
 from amo_bridge.text.templates import Rendered
+from amo_bridge.text.typography import nested_quotes
 
 NAMES: Mapping[Way, str] = {"telegram": "Telegram", "mail": "почта"}
 # A way that is down is not tried for every notice of a round anew: each try may take half a minute.
 LEFT_ALONE = timedelta(minutes=1)
 LONGEST_SUBJECT = 100
+# A mass change of some thousand deals is judged in less.
+MAX_WAIT_SECONDS = 120.0
+MAX_LISTED = 200
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What one person is told at once. ``key``: of the (first) row of the outbox; ``deals``: about how many."""
+
+    key: str
+    about: str
+    text: str
+    url: str
+    deals: int = 1
+
+    @classmethod
+    def of(cls, rows: Sequence[Sendable]) -> Notice:
+        """One notice for all of these rows of one rule to one person."""
+        first = rows[0].body
+        told = list(dict.fromkeys((row.body["about"], row.body["text"], row.body["url"]) for row in rows))
+        if len(told) == 1:
+            return cls(rows[0].key, first["about"], first["text"], first["url"])
+        says = {_without_name(text, about) for about, text, _ in told}
+        if len(says) == 1:
+            (common,) = says
+            lines = [f"{about} — {url}" if url else about for about, _, url in told]
+            head = [common[:1].upper() + common[1:], ""]
+        else:
+            lines = [f"{_with_name(text, about)}{f' — {url}' if url else ''}" for about, text, url in told]
+            head = []
+        more = [f"… и ещё {len(lines) - MAX_LISTED}"] if len(lines) > MAX_LISTED else []
+        numbered = [f"{number}. {line}" for number, line in enumerate(lines[:MAX_LISTED], 1)]
+        return cls(rows[0].key, f"Сделок: {len(told)}", "\n".join((*head, *numbered, *more)), "", len(told))
+
+
+def _without_name(text: str, about: str) -> str:
+    """What a text says of any deal: without the deal's name at its beginning."""
+    for name in (about, nested_quotes(about)):
+        if name and text.startswith(name):
+            return text[len(name) :].lstrip(" :,.—–-")
+    return text
+
+
+def _with_name(text: str, about: str) -> str:
+    return text if not about or _without_name(text, about) != text else f"{about}: {text}"
 
 
 class NoticePort(Port):
     channel: Channel = "notices"
     # People are told what there is to tell; a notice that waits for the morning holds up nobody else's.
     in_order = False
+    # All that is ready, so that what belongs together is seen together.
+    batch_size = 5000
     # Twice is better than never, for our own people.
     lost_answer: LostAnswer = "repeat"
 
@@ -41,7 +94,11 @@ class NoticePort(Port):
         account_id: int,
         clock: Clock,
         account_clock: Clock,
+        *,
+        more_may_come: Callable[[], bool] = lambda: False,
     ) -> None:
+        """``more_may_come``: are there events that are not judged yet?"""
+        self._more_may_come = more_may_come
         self._mail = mail
         self._server = server
         self._bot = bot
@@ -50,7 +107,7 @@ class NoticePort(Port):
         self._clock = clock
         self._account_clock = account_clock
         self._down_until: dict[Way, datetime] = {}
-        self._by: Mapping[Way, Callable[[Sendable, ReachablePerson], None]] = {
+        self._by: Mapping[Way, Callable[[Notice, ReachablePerson], None]] = {
             "telegram": self._by_telegram,
             "mail": self._by_mail,
         }
@@ -58,13 +115,30 @@ class NoticePort(Port):
     def plan(self, rows: Sequence[Sendable]) -> Mapping[int, Outcome | Job]:
         rule_engine = self._rule_engine()
         reach = Reach(rule_engine.config.channels, rule_engine.account)
-        return {row.id: self._planned(row, reach) for row in rows}
+        planned: dict[int, Outcome | Job] = {}
+        together: dict[tuple[str, int, bool], list[Sendable]] = {}
+        people: dict[int, ReachablePerson] = {}
+        for row in rows:
+            found = self._recipient(row, reach)
+            if isinstance(found, ReachablePerson):
+                people[row.body["user_id"]] = found
+                together.setdefault((row.rule, row.body["user_id"], row.body["urgent"]), []).append(row)
+            else:
+                planned[row.id] = found
+        more_may_come = self._more_may_come() if together else False
+        for (_, user_id, is_urgent), same in together.items():
+            if is_urgent or not more_may_come or self._has_waited(same):
+                planned |= dict.fromkeys((row.id for row in same), self._job(same, people[user_id]))
+        return planned
+
+    def _has_waited(self, rows: Sequence[Sendable]) -> bool:
+        return self._clock.now().timestamp() - min(row.created_at for row in rows) >= MAX_WAIT_SECONDS
 
     def rest(self) -> None:
         if self._server:
             self._server.leave()
 
-    def _planned(self, row: Sendable, reach: Reach) -> Outcome | Job:
+    def _recipient(self, row: Sendable, reach: Reach) -> Outcome | ReachablePerson:
         person = reach.person(row.body["user_id"])
         if person is None:
             return NotSent("такого пользователя в аккаунте больше нет")
@@ -73,48 +147,65 @@ class NoticePort(Port):
             return NotSent(f'никуда не отправлено: у «{name}» нет ни Telegram, ни почты ([people."{name}"])')
         if not row.body["urgent"] and (until := reach.quiet_until(person, self._account_clock.now())):
             return Later(until, f"тихие часы у «{name}»")
-        return partial(self._send, row, person)
+        return person
 
-    def _send(self, row: Sendable, person: ReachablePerson) -> Outcome:
+    def _job(self, rows: Sequence[Sendable], person: ReachablePerson) -> Job:
+        """Sends one notice for all of these rows when the first of them is to go; the others have its outcome."""
+        notice = Notice.of(rows)
+        outcomes: list[Outcome | ChannelError] = []
+
+        def send() -> Outcome:
+            if not outcomes:
+                try:
+                    outcomes.append(self._send(notice, person))
+                except ChannelError as error:
+                    outcomes.append(error)
+            if isinstance(outcomes[0], ChannelError):
+                raise outcomes[0]
+            return outcomes[0]
+
+        return send
+
+    def _send(self, notice: Notice, person: ReachablePerson) -> Outcome:
         failures: list[ChannelError] = []
         for way in person.ways:
             try:
-                self._try(way, row, person)
+                self._try(way, notice, person)
             except ChannelError as error:
                 failures.append(error)
             else:
-                return Sent(f"{NAMES[way]}: {person.user.name}")
+                others = f", одним уведомлением о сделках: {notice.deals}" if notice.deals > 1 else ""
+                return Sent(f"{NAMES[way]}: {person.user.name}{others}")
         raise _together(failures)
 
-    def _try(self, way: Way, row: Sendable, person: ReachablePerson) -> None:
+    def _try(self, way: Way, notice: Notice, person: ReachablePerson) -> None:
         now = self._clock.now()
         if (until := self._down_until.get(way)) and now < until:
             raise ChannelBusy(f"{NAMES[way]}: канал не отвечал только что")
         try:
-            self._by[way](row, person)
+            self._by[way](notice, person)
         except ChannelDown:
             self._down_until[way] = now + LEFT_ALONE
             raise
 
-    def _by_telegram(self, row: Sendable, person: ReachablePerson) -> None:
+    def _by_telegram(self, notice: Notice, person: ReachablePerson) -> None:
         assert self._bot is not None
         assert person.telegram is not None
-        for html in messages(row.body["about"], row.body["text"], row.body["url"]):
+        for html in messages(notice.about, notice.text, notice.url):
             self._bot.send(person.telegram, html)
 
-    def _by_mail(self, row: Sendable, person: ReachablePerson) -> None:
+    def _by_mail(self, notice: Notice, person: ReachablePerson) -> None:
         assert self._mail is not None
         assert self._server is not None
         address = usable(person.address)
         if address is None:
             raise ChannelRefused(f"почта: адрес у «{person.user.name}» записан с ошибкой")
-        body = row.body
         letter = Letter(
             sender=self._mail.sender,
             to_name=person.user.name,
             to_address=address,
-            content=Rendered(_subject(body["about"], body["text"]), f"{body['text']}\n\n{body['url']}\n"),
-            message_id=message_id(self._key, row.key, self._mail.sender_address),
+            content=Rendered(_subject(notice.about, notice.text), f"{notice.text}\n\n{notice.url}".rstrip() + "\n"),
+            message_id=message_id(self._key, notice.key, self._mail.sender_address),
             at=self._account_clock.now(),
             is_notice=True,
         )

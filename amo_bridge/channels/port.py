@@ -53,19 +53,21 @@ class Port(Protocol):
     """What every vendor's port has; the vendor's own subclasses this and keeps what suits it.
 
     ``channel``: which way out it serves. ``in_order``: of one deal the older goes first. ``is_far``: it waits for
-    somebody else's server, so it gets a thread of its own. ``gives_up_after``: what could not be sent for so long is
-    not sent any more by itself.
+    somebody else's server, so it gets a thread of its own. ``batch_size``: so many are planned and sent in one go.
+    ``gives_up_after``: what could not be sent for so long is not sent any more by itself.
     """
 
     channel: Channel
     in_order: bool = True
     is_far: bool = True
+    batch_size: int = 50
     lost_answer: LostAnswer = "leave"
     gives_up_after: timedelta = timedelta(hours=24)
 
     @abstractmethod
     def plan(self, rows: Sequence[Sendable]) -> Mapping[int, Outcome | Job]:
-        """Row id → its outcome, or how to send it; asks amoCRM what it needs for all of them together.
+        """Row id → its outcome, or how to send it; asks amoCRM what it needs for all of them together. A row that is
+        left out waits for the next round.
 
         Raises CrmError; then all wait."""
 

@@ -19,8 +19,6 @@ from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import outbox
 
 log = structlog.get_logger()
-# Planned and sent in one go.
-TOGETHER = 50
 # What waits for the end of quiet hours is looked at again so often: the account's clock may be moved.
 RETRY_PAUSE = timedelta(minutes=5)
 UNKNOWN = "неизвестно, отправлено ли"
@@ -72,7 +70,8 @@ class ChannelSender:
                 moved += self._look_for(row)
             planned = self.port.plan(rows) if rows else {}
             for row in rows:
-                moved += self._deal_with(row, planned[row.id])
+                if row.id in planned:
+                    moved += self._deal_with(row, planned[row.id])
         finally:
             self.port.rest()
         if moved:
@@ -80,7 +79,7 @@ class ChannelSender:
         return moved
 
     def _take(self, state: str) -> list[Sendable]:
-        rows = self._outbox.take(state, self.port.channel, in_order=self.port.in_order)[:TOGETHER]
+        rows = self._outbox.take(state, self.port.channel, in_order=self.port.in_order)[: self.port.batch_size]
         given_up = "unknown" if state == "doubt" else "failed"
         return [row for row in rows if not self._is_too_old(row, given_up)]
 

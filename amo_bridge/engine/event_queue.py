@@ -24,7 +24,7 @@ from amo_bridge.events.codec import fingerprint, to_json
 from amo_bridge.mirror.tasks import Fresh, ReadTasks, record_task_events, settling
 from amo_bridge.mirror.touches import answers_in, record_touches
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
-from amo_bridge.storage.tables import events, in_open_state, inbox, outbox
+from amo_bridge.storage.tables import events, imports, in_open_state, inbox, outbox
 
 # How long the result of a completed task is waited for, if no webhook brings it.
 ANSWER_DELAY_SECONDS = 15.0
@@ -35,6 +35,19 @@ BATCH_SIZE = 1000
 CHUNK_BODIES, CHUNK_EVENTS = 100, 250
 # amoCRM tries five times over some hour and a half (amoCRM docs, webhooks-format).
 REDELIVERY_SECONDS = 2 * 3600
+
+
+def is_work_waiting(store: AccountStore, clock: Clock) -> bool:
+    """Is there anything that is not judged yet: webhooks, events that are due, a webinar's import that is running?
+    Raises StoreUnavailable."""
+    now = clock.now().timestamp()
+    waiting = (
+        select(inbox.c.id).where(store.owns(inbox), inbox.c.state == "new"),
+        select(events.c.id).where(store.owns(events), events.c.state == "open", events.c.due_at <= now),
+        select(imports.c.id).where(store.owns(imports), imports.c.state == "running"),
+    )
+    with store.read() as connection:
+        return any(connection.execute(query.limit(1)).first() for query in waiting)
 
 
 # --- from the inbox into the queue ----------------------------------------------------------------------------------

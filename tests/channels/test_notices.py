@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 from support.fakes import ACCOUNT, BRIEF, agency, clock, errors, queue, record, rule_engine, states, user
 from support.mail_server import Post, post_office, section
 from support.telegram_server import TOKEN, Telegram, telegram_server
 
-from amo_bridge.channels.notices import NoticePort
+from amo_bridge.channels.notices import MAX_LISTED, MAX_WAIT_SECONDS, NoticePort
 from amo_bridge.channels.sender import ChannelSender
 from amo_bridge.channels.smtp import MailServer
 from amo_bridge.channels.telegram import Bot
@@ -27,6 +29,7 @@ from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.rules.actions import Lack, Notify, RollBack
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.storage.database import AccountStore, Store
+from amo_bridge.storage.tables import outbox
 
 IVAN, ELENA = "Иван Петров", "Елена Орлова"
 URL = "https://agency.amocrm.ru/leads/detail/7"
@@ -57,7 +60,11 @@ class Office:
         self.connected = {"mail", "telegram"}
         server = MailServer(self.mail, "", timeout=5)
         bot = Bot(self.telegram, TOKEN)
-        port = NoticePort(self.mail, server, bot, self.rule_engine, ACCOUNT, self.hands, self.hands)
+        self.is_busy = False
+        port = NoticePort(
+            self.mail, server, bot, self.rule_engine, ACCOUNT, self.hands, self.hands,
+            more_may_come=lambda: self.is_busy,
+        )  # fmt: skip
         self.lane = ChannelSender(AccountStore(store, ACCOUNT), port, self.hands, self.hands)
 
     @property
@@ -75,6 +82,13 @@ class Office:
         body = {"user_id": user(name), "text": text, "urgent": urgent, "about": "Ромашка", "url": URL}
         queue(self.store, Effect("notify", 7, body, f"уведомление «{text}»"), event_key=f"{name} {text}")
         self.lane.send()
+
+    def decide(self, *told: tuple[str, str], name: str = IVAN, rule: str = "rule", urgent: bool = False) -> None:
+        """A rule has something to say of each of these (deal, text); nothing leaves yet."""
+        for number, (about, text) in enumerate(told):
+            body = {"user_id": user(name), "text": text, "urgent": urgent, "about": about, "url": f"{URL}{number}"}
+            key = f"{rule} {name} {about} {text}"
+            queue(self.store, Effect("notify", 70 + number, body, f"уведомление «{text}»"), event_key=key, name=rule)
 
 
 @pytest.fixture
@@ -216,6 +230,105 @@ def test_when_quiet_hours_end(office: Office, now: datetime, until: datetime | N
     person = reach.person(user(IVAN))
     assert person is not None
     assert reach.quiet_until(person, now) == until
+
+
+# --- about many deals at once ---------------------------------------------------------------------------------------
+
+
+def foreign(name: str) -> tuple[str, str]:
+    return name, f"{name}: телефон клиента не российский. Не звоните"
+
+
+def results(store: Store) -> list[str]:
+    with store.read() as connection:
+        return [json.loads(told)["told"] for told in connection.execute(select(outbox.c.result)).scalars() if told]
+
+
+def test_what_a_rule_says_of_many_deals_is_one_notice_with_a_list(office: Office, telegram: Telegram) -> None:
+    office.decide(*(foreign(name) for name in ("Ромашка", "Акция «Лето»", "Василёк")))
+    office.lane.send()
+    ((chat, text),) = telegram.sent
+    assert chat == FIRST
+    assert text == (
+        "<b>Сделок: 3</b>\nТелефон клиента не российский. Не звоните\n\n"
+        f"1. Ромашка — {URL}0\n2. Акция «Лето» — {URL}1\n3. Василёк — {URL}2"
+    )
+    assert states(office.store) == ["done"] * 3
+    assert results(office.store) == [f"Telegram: {IVAN}, одним уведомлением о сделках: 3"] * 3
+
+
+def test_different_words_are_all_in_the_list(office: Office, telegram: Telegram) -> None:
+    office.decide(("Ромашка", "Ромашка: ждёт 3 дня"), ("Василёк", "ждёт 5 дней"))
+    office.lane.send()
+    ((_, text),) = telegram.sent
+    assert text.endswith(f"1. Ромашка: ждёт 3 дня — {URL}0\n2. Василёк: ждёт 5 дней — {URL}1")
+
+
+def test_the_same_words_of_one_deal_are_said_once(office: Office, telegram: Telegram) -> None:
+    body = {"user_id": user(IVAN), "text": "Ждёт", "urgent": False, "about": "Ромашка", "url": URL}
+    for number in range(2):
+        queue(office.store, Effect("notify", 7, body, "уведомление"), event_key=f"event {number}")
+    office.lane.send()
+    assert [text for _, text in telegram.sent] == [f'<b>Ромашка</b>\nЖдёт\n<a href="{URL}">Открыть сделку</a>']
+    assert states(office.store) == ["done", "done"]
+
+
+def test_another_rule_another_person_and_what_is_urgent_are_notices_of_their_own(
+    office: Office, telegram: Telegram
+) -> None:
+    office.people[ELENA] = {"telegram": SECOND}
+    office.decide(foreign("Ромашка"), foreign("Василёк"))
+    office.decide(foreign("Ромашка"), rule="other")
+    office.decide(foreign("Ромашка"), name=ELENA)
+    office.decide(foreign("Лютик"), urgent=True)
+    office.lane.send()
+    assert sorted(chat for chat, _ in telegram.sent) == [FIRST, FIRST, FIRST, SECOND]
+    assert sum("Сделок: 2" in text for _, text in telegram.sent) == 1
+
+
+def test_more_deals_than_anybody_reads_are_counted(office: Office, telegram: Telegram) -> None:
+    office.decide(*(foreign(f"Сделка {number}") for number in range(MAX_LISTED + 5)))
+    office.lane.send()
+    said = "".join(text for _, text in telegram.sent)
+    assert f"{MAX_LISTED}. Сделка {MAX_LISTED - 1}" in said
+    assert said.endswith("… и ещё 5")
+    assert f"Сделка {MAX_LISTED}" not in said
+
+
+def test_while_more_events_are_judged_a_notice_waits_for_the_others_but_not_for_ever(
+    office: Office, telegram: Telegram
+) -> None:
+    office.is_busy = True
+    office.decide(foreign("Ромашка"))
+    office.lane.send()
+    assert (telegram.sent, states(office.store)) == ([], ["ready"])
+    office.decide(foreign("Василёк"))
+    office.is_busy = False
+    office.lane.send()
+    assert len(telegram.sent) == 1
+    office.is_busy = True
+    office.decide(foreign("Лютик"))
+    office.hands.advance(timedelta(seconds=MAX_WAIT_SECONDS))
+    office.lane.send()
+    assert len(telegram.sent) == 2
+
+
+def test_what_is_urgent_waits_for_nothing(office: Office, telegram: Telegram) -> None:
+    office.is_busy = True
+    office.decide(foreign("Ромашка"), urgent=True)
+    office.lane.send()
+    assert len(telegram.sent) == 1
+
+
+def test_a_list_that_could_not_be_sent_is_sent_whole_later(office: Office, telegram: Telegram) -> None:
+    office.connected = {"telegram"}
+    telegram.answers = [(429, "Too Many Requests", {"retry_after": 60})]
+    office.decide(foreign("Ромашка"), foreign("Василёк"))
+    office.lane.send()
+    assert states(office.store) == ["ready", "ready"]
+    office.hands.advance(timedelta(seconds=61))
+    office.lane.send()
+    assert (len(telegram.sent), states(office.store)) == (1, ["done", "done"])
 
 
 # --- who is told -------------------------------------------------------------------------------------------------
