@@ -39,9 +39,7 @@ def telegram() -> Iterator[Telegram]:
 def config(sandbox: LocalCrm, telegram: Telegram, tmp_path: Path) -> Config:
     config = school_config(sandbox.url, tmp_path / "data")
     people = {UserName(NATALIA): PersonSection(telegram=CHAT)}
-    return replace(
-        config, channels=replace(config.channels, telegram=TelegramSection(api=telegram.url), people=people)
-    )
+    return replace(config, channels=replace(config.channels, telegram=TelegramSection(api=telegram.url), people=people))
 
 
 @pytest.fixture
