@@ -15,7 +15,9 @@ from amo_bridge.cli.common import CONFIG_BROKEN, config_option, load_or_exit, te
 from amo_bridge.clock import SystemClock
 from amo_bridge.config.account_fit import PROVISION, NameIssue, unwritable
 from amo_bridge.config.account_fit import fit as compare_names
+from amo_bridge.config.diagnostics import text_of
 from amo_bridge.config.files import ConfigFile, with_new_names
+from amo_bridge.config.loader import readable
 from amo_bridge.config.model import Config
 from amo_bridge.crm.responses import describe
 from amo_bridge.engine.alerts import warning
@@ -81,7 +83,7 @@ def check(config_path: Path, offline: bool, fix: bool) -> None:
     Код выхода: 0 — всё верно; 2 — ошибки в настройке; 3 — файл верен, но amoCRM не ответила и имена не сверены; 4 —
     почтовый сервер, бот, ящик или сервис обращений не пускает или не шлёт сюда.
     """
-    config = load_or_exit(config_path)
+    config = _read_or_exit(config_path, is_offline=offline)
     enabled = sum(rule.enabled for rule in config.rules)
     click.echo(f"{config_path}: правил {len(config.rules)}, включено {enabled}, ошибок нет")
     if offline:
@@ -92,7 +94,7 @@ def check(config_path: Path, offline: bool, fix: bool) -> None:
     except ConfigError as error:
         tell_and_exit(error.problems)
     except BridgeError as error:
-        click.echo(f"Имена не сверены с аккаунтом {config.account.url}: {describe(error)}", err=True)
+        click.echo(f"{_not_compared(config)}: {describe(error)}", err=True)
         sys.exit(CRM_UNREACHABLE)
     compared = compare_names(config, account, known_ids(config, os.environ))
     if fix and compared.renamed:
@@ -113,6 +115,38 @@ def check(config_path: Path, offline: bool, fix: bool) -> None:
     _warn(config)
     if not _channels_let_us_in(config):
         sys.exit(CHANNEL_UNREACHABLE)
+
+
+def _read_or_exit(path: Path, *, is_offline: bool) -> Config:
+    """The config, or everything that is wrong with it, names that the account does not know included, and the exit
+    code for that."""
+    try:
+        found = readable(path, text_of(path))
+    except ConfigError as error:
+        tell_and_exit(error.problems)
+    if found.config is not None and not found.problems:
+        return found.config
+    problems, not_compared = list(found.problems), ""
+    if found.config is not None and not is_offline:
+        try:
+            account = read_account(found.config, os.environ)
+            problems = found.without_unread(
+                compare_names(found.config, account, known_ids(found.config, os.environ)).problems
+            )
+        except ConfigError as error:
+            # A secret is missing: that is one mistake more.
+            problems += error.problems
+        except BridgeError as error:
+            # What is wrong with the file itself is enough to go on with.
+            not_compared = f"{_not_compared(found.config)}: {describe(error)}"
+    tell(problems)
+    if not_compared:
+        click.echo(not_compared, err=True)
+    sys.exit(CONFIG_BROKEN)
+
+
+def _not_compared(config: Config) -> str:
+    return f"Имена не сверены с аккаунтом {config.account.url}"
 
 
 def _with_new_names(config: Config, renamed: list[NameIssue]) -> Config:

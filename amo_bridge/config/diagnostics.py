@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import date, time
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from amo_bridge.config.toml_lines import KeyPath, line_of, lines_of, places_of
+from amo_bridge.config.toml_lines import KeyPath, line_of, places_of
 from amo_bridge.errors import ConfigError, why_not
 from amo_bridge.text.names import nearest
 
@@ -173,9 +172,13 @@ def _as_written(given: str | float | date | time) -> str:
 
 
 class Problems:
-    """``lines``: where the keys stand. ``from_environment``: keys that a variable has overridden → its name."""
+    """``lines``: where the keys stand. ``from_environment``: keys that a variable has overridden → its name.
+    ``is_broken``: does a path stand in a table of which not all could be read? Nothing more is said of that."""
 
-    def __init__(self, path: Path, lines: Mapping[KeyPath, int]) -> None:
+    def __init__(
+        self, path: Path, lines: Mapping[KeyPath, int], is_broken: Callable[[KeyPath], bool] = lambda path: False
+    ) -> None:
+        self._is_broken = is_broken
         self.found: list[str] = []
         self.from_environment: dict[KeyPath, str] = {}
         self._file = path.name
@@ -183,6 +186,8 @@ class Problems:
 
     def add(self, path: KeyPath, words: str, *, block: int = 1) -> None:
         """``block``: how many steps of the path are the name of the block, the rest being the key."""
+        if self._is_broken(path):
+            return
         if variable := self.from_environment.get(path):
             self.found.append(problem(f"переменная окружения {variable}", None, "", words))
             return
@@ -268,15 +273,6 @@ def _is_model(annotation: Any) -> bool:
 
 
 # The config file → its tree and its lines. Whatever keeps it from being read is a ConfigError that says what to do.
-
-
-def read(path: Path, text: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:
-    """(tree, lines) of the text, which is ``path``'s or is to be. Raises ConfigError with the one problem there is."""
-    try:
-        return tomllib.loads(text), lines_of(text)
-    except tomllib.TOMLDecodeError as error:
-        line, words = toml_problem(text, str(error))
-        raise ConfigError([problem(path.name, line, "", f"это не TOML: {words}")]) from error
 
 
 def text_of(path: Path) -> str:

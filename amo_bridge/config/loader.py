@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from amo_bridge.config.channels import (
     people_in,
     series_in,
 )
-from amo_bridge.config.diagnostics import Problems, read, text_of
+from amo_bridge.config.diagnostics import Problems, text_of
 from amo_bridge.config.model import (
     MANAGER,
     Absence,
@@ -36,6 +36,7 @@ from amo_bridge.config.model import (
     overlaps,
 )
 from amo_bridge.config.toml_lines import KeyPath
+from amo_bridge.config.toml_recovery import Recovered, recover
 from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.dates.duration import Duration
@@ -96,20 +97,20 @@ class RuleSwitches(Options):
 
 class RuleLoader:
     """``base``: the folder that the config stands in. ``own_folders``: the agency's own, as the config writes them.
-    ``shared``: the sections that rules may take, None for one that is wrong. ``tree``: the whole config."""
+    ``shared``: the sections that rules may take, None for one that is wrong. ``there``: the sections that there are."""
 
     def __init__(
         self,
         base: Path,
         own_folders: Mapping[Section, str],
         shared: Mapping[str, BaseModel | None],
-        tree: Mapping[str, Any],
+        there: Container[str],
         problems: Problems,
     ) -> None:
         self._base = base
         self._own_folders = own_folders
         self._shared = shared
-        self._tree = tree
+        self._there = there
         self._problems = problems
         self._known = {section: shipped(section) for section in RULES}
 
@@ -170,7 +171,7 @@ class RuleLoader:
         for option, where in taken(handler.options):
             if option in keys:
                 self._problems.add((*path, option), f"это задаётся один раз, в разделе [{where.name}]", block=A_RULE)
-            if where.name not in self._tree:
+            if where.name not in self._there:
                 self._problems.add(path, f"правилу нужен раздел [{where.name}], а его нет", block=A_RULE)
             if section := self._shared[where.name]:
                 found[option] = section
@@ -222,8 +223,10 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
 
 def load_text(path: Path, text: str, environment: Mapping[str, str] = os.environ) -> Config:
     """The same for a text that is to become the file's. Raises ConfigError."""
-    tree, lines = read(path, text)
-    return _Loader(path, tree, Problems(path, lines), environment).config(lines)
+    found = readable(path, text, environment)
+    if found.problems or found.config is None:
+        raise ConfigError(found.problems)
+    return found.config
 
 
 @dataclass(frozen=True)
@@ -235,21 +238,24 @@ class Readable:
     problems: tuple[str, ...]
     unread: tuple[str, ...] = ()
 
+    def without_unread(self, misfits: Iterable[str]) -> list[str]:
+        """What the account does not know, but for roles and series that are wrong themselves, which is told already;
+        with the other problems."""
+        known = [one for one in misfits if not any(f"«{name}»" in one for name in self.unread)]
+        return list(dict.fromkeys((*self.problems, *known)))
+
 
 def readable(path: Path, text: str, environment: Mapping[str, str] = os.environ) -> Readable:
     """All that is wrong with a text, and the rest of it, so that its names can be compared in the same pass."""
-    try:
-        tree, lines = read(path, text)
-    except ConfigError as error:
-        return Readable(None, tuple(error.problems))
-    loader = _Loader(path, tree, Problems(path, lines), environment)
-    config = loader.parts(lines)
-    unread: tuple[str, ...] = ()
+    source = recover(path, text)
+    loader = _Loader(path, source, environment)
+    config = loader.parts(source.lines)
+    unread = set(source.lost) | {str(table[1]) for table in source.broken if table[0] == "series" and len(table) > 1}
     if config is not None:
-        written = {name: tree.get(name) for name in ("roles", "series")}
+        written = {name: source.tree.get(name) for name in ("roles", "series")}
         known = {*config.roles, *config.channels.series.named}
-        unread = tuple(name for table in written.values() if isinstance(table, dict) for name in table.keys() - known)
-    return Readable(config, tuple(loader.problems.found), unread)
+        unread |= {name for table in written.values() if isinstance(table, dict) for name in table.keys() - known}
+    return Readable(config, (*source.problems, *loader.problems.found), tuple(sorted(unread)))
 
 
 def essentials(path: Path, environment: Mapping[str, str] = os.environ) -> Config | None:
@@ -308,17 +314,12 @@ def _without_mistakes(model: type[S], table: dict[str, Any]) -> S | None:
 
 
 class _Loader:
-    def __init__(self, path: Path, tree: dict[str, Any], problems: Problems, environment: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, source: Recovered, environment: Mapping[str, str]) -> None:
         self.path = path
-        self.tree = tree
-        self.problems = problems
+        self.source = source
+        self.tree = source.tree
+        self.problems = Problems(path, source.lines, source.is_broken)
         self.environment = environment
-
-    def config(self, lines: Mapping[KeyPath, int]) -> Config:
-        config = self.parts(lines)
-        if self.problems.found or config is None:
-            raise ConfigError(self.problems.found)
-        return config
 
     def parts(self, lines: Mapping[KeyPath, int]) -> Config | None:
         """What could be read; what could not is among ``problems``. None without [account] or [bridge]."""
@@ -338,7 +339,8 @@ class _Loader:
         evening = self._section("evening_list", EveningListSection) if "evening_list" in self.tree else None
         intake = self._section("intake", IntakeSection) if "intake" in self.tree else None
         shared = {"services": services, "series": channels.series}
-        rules = RuleLoader(self.path.parent, self._own_folders(), shared, self.tree, self.problems).rules(
+        there = {name for name in SECTIONS if name in self.tree or self.source.has_broken(name)}
+        rules = RuleLoader(self.path.parent, self._own_folders(), shared, there, self.problems).rules(
             {section: self._table(section) for section in RULES}
         )
         sections: dict[KeyPath, BaseModel | None] = {
@@ -445,6 +447,9 @@ class _Loader:
         self, sections: Mapping[KeyPath, BaseModel | None], rules: Iterable[Rule], declared: Iterable[str]
     ) -> None:
         """A single word without a capital letter is meant as a role: say at once when there is no such role."""
+        if self.source.has_broken("roles"):
+            # The role may stand in the line that can't be read.
+            return
         known = (MANAGER, *declared)
         blocks = [(rule.path, rule.options) for rule in rules]
         for block, options in [*sections.items(), *blocks]:

@@ -45,6 +45,30 @@ def test_a_wrong_file(connected: LocalCrm, run: Run, tmp_path: Path) -> None:
     assert told.stderr.startswith("Настройка не годится, ошибок: 2\n")
     assert "[bridge] dryrun: такого ключа нет; может быть, «dry_run»?" in told.stderr
     assert "[calendar] country" in told.stderr
+
+
+MISTAKES = [("dry_run =", "dryrun ="), ('country = "RU"', "country = RU"), ("Елена Орлова", "Елена Арлова")]
+
+
+def test_syntax_keys_and_names_are_told_in_one_pass(connected: LocalCrm, run: Run, tmp_path: Path) -> None:
+    told = run("check", config=spoilt(tmp_path, *MISTAKES))
+    assert told.exit_code == 2
+    assert told.stderr.startswith("Настройка не годится, ошибок: 3\n")
+    assert "это не TOML: значение не читается" in told.stderr
+    assert "[bridge] dryrun: такого ключа нет" in told.stderr
+    assert "«Елена Орлова»?" in told.stderr
+
+
+def test_names_that_can_not_be_compared_do_not_hide_the_rest(run: Run, tmp_path: Path) -> None:
+    told = run("check", config=spoilt(tmp_path, *MISTAKES))
+    assert told.exit_code == 2
+    assert told.stderr.startswith("Настройка не годится, ошибок: ")
+    assert "[bridge] dryrun" in told.stderr
+
+
+def test_offline_a_wrong_file_asks_nobody(connected: LocalCrm, run: Run, tmp_path: Path) -> None:
+    told = run("check", "--offline", config=spoilt(tmp_path, *MISTAKES))
+    assert told.stderr.startswith("Настройка не годится, ошибок: 2\n")
     assert connected.requests() == {}
 
 

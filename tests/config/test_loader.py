@@ -39,8 +39,9 @@ def test_not_toml(added: str, words: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("added", ['tags = ["a"\n', 'tags = ["a",\n', "tags = [{a = 1, ", 'says = """много'])
 def test_not_toml_up_to_the_end(added: str, tmp_path: Path) -> None:
-    told = "config.toml: это не TOML: файл кончается посреди значения: не закрыта скобка или кавычка"
-    assert problems_of(tmp_path, GOOD + added) == [told]
+    [told] = problems_of(tmp_path, GOOD + added)
+    where = f"config.toml, строка {LAST}: это не TOML: файл кончается посреди значения"
+    assert told == f"{where}: не закрыта скобка или кавычка — {added.strip()}"
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,7 @@ def problems_of(here: AccountView, text: str) -> list[str]:
         return list(found.problems) or [
             _("Имена не сверены: amoCRM сейчас не отвечает (%(why)s). Повторите чуть позже.", why=str(error))
         ]
-    # A role or series that is wrong itself is told already, not once more wherever it is named.
-    known = [one for one in misfits if not any(f"«{name}»" in one for name in found.unread)]
-    return list(dict.fromkeys((*found.problems, *known)))
+    return found.without_unread(misfits)
 
 
 def save(here: AccountView, text: str, mark: str, restored: Backup | None = None) -> FileState:
