@@ -4,7 +4,8 @@ A deal may be taken if somebody of ``free`` answers for it or it is on a stage o
 works with this client: no task of his is open on the deal or on the client's own card, and he has no other open deal of
 this client. He is told when the client has been given back, not before. Does nothing if the deal was handed over by its
 own manager, by somebody of ``may_assign``, or not by a person at all; then the new manager's tag is still added. A
-client given back to one of ``free`` is nobody's again: no tag.
+client given back to one of ``free`` is nobody's again: no tag. What somebody had who is switched off in amoCRM is now
+theirs who work for him.
 Covers W4.
 """
 
@@ -28,6 +29,7 @@ from amo_bridge.rules import (
     Skip,
     StageName,
     TagName,
+    Task,
     UserName,
     handler,
     same_name,
@@ -81,9 +83,13 @@ def _why_not(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal) -
         owner = event.old_is[0] if event.old_is else "другой менеджер"
         return f"за клиента отвечает {owner}"
     nobodys = {event.new, 0, *([event.old] if is_free else [])}
-    if others := [task.text for task in deal.open_tasks if task.responsible_user_id not in nobodys]:
+
+    def is_anothers(task: Task) -> bool:
+        return task.responsible_user_id not in nobodys and not options.is_free(task.responsible_is)
+
+    if others := [task.text for task in deal.open_tasks if is_anothers(task)]:
         return f"на клиенте открыта задача другого менеджера: «{others[0]}»"
-    if others := [task.text for task in deal.contact_tasks if task.responsible_user_id not in nobodys]:
+    if others := [task.text for task in deal.contact_tasks if is_anothers(task)]:
         return f"на карточке клиента открыта задача другого менеджера: «{others[0]}»"
     return _other_owner(event, deal, options)
 

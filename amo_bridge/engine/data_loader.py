@@ -80,7 +80,13 @@ class ContactTasks:
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Task]]:
         people = {deal.main_contact_id for deal in deals if deal.main_contact_id}
         found = open_tasks_of_contacts(self.context.client, people)
-        return {deal.id: [task_view(task) for task in found.get(deal.main_contact_id or 0, ())] for deal in deals}
+        return {
+            deal.id: [
+                replace(task_view(task), responsible_is=self.context.names_of(task.responsible_user_id, deal))
+                for task in found.get(deal.main_contact_id or 0, ())
+            ]
+            for deal in deals
+        }
 
     def for_rule(self, found: Sequence[Task], rule: Rule) -> tuple[Task, ...]:
         return tuple(found)

@@ -522,9 +522,16 @@ class CardTasks:
         by_rules = _created_tasks(self.context, made.c.entity_id, [task.id for own in found.values() for task in own])
         made_by = {row.entity_id: (row.slot, row.rule, row.text) for row in by_rules}
         types = {kind.id: kind.name for kind in self.context.account.task_types if kind.id != DEFAULT_TASK_TYPE_ID}
+        by_id = {deal.id: deal for deal in deals}
+        owners = {(deal_id, task.responsible_user_id) for deal_id, own in found.items() for task in own}
+        names = {(deal_id, user_id): self.context.names_of(user_id, by_id[deal_id]) for deal_id, user_id in owners}
         return {
             deal_id: [
-                replace(task_view(task, *made_by.get(task.id, ("", "", None))), task_type=types.get(task.task_type_id))
+                replace(
+                    task_view(task, *made_by.get(task.id, ("", "", None))),
+                    task_type=types.get(task.task_type_id),
+                    responsible_is=names[deal_id, task.responsible_user_id],
+                )
                 for task in own
             ]
             for deal_id, own in found.items()

@@ -183,9 +183,21 @@ class People:
                 yield found
 
     def names_of(self, user_id: int | None, deal: DealRecord) -> tuple[str, ...]:
-        """The person's name and the roles he has on this deal, in the config's words."""
+        """The person's name and the roles he has on this deal, in the config's words; of one who is switched off also
+        those of whoever works for him when the deal changed last: what was his is that one's now."""
         if not user_id:
             return ()
+        names = self._names_on(user_id, deal)
+        user = self._users.get(user_id)
+        if user is None or user.is_active:
+            return names
+        try:
+            instead = self.works_now(user_id, deal.updated_at.date())
+        except UnknownName:
+            return names
+        return tuple(dict.fromkeys((*names, *self._names_on(instead, deal))))
+
+    def _names_on(self, user_id: int, deal: DealRecord) -> tuple[str, ...]:
         names = [name for known, name in self._names.items() if known == user_id]
         for role in (MANAGER, *self._roles):
             try:

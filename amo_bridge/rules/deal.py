@@ -145,7 +145,8 @@ class Task:
 
     ``responsible_user_id`` and ``created_by`` are users' ids, 0 a robot's. ``changed_at``: when it was changed last;
     of a finished task mostly when it was finished. ``task_type``: its name, known of tasks on the card; None for
-    «Связаться», which is nobody's choice.
+    «Связаться», which is nobody's choice. ``responsible_is``: that person's name and roles, known of ``open_tasks`` and
+    ``contact_tasks``.
     """
 
     id: int
@@ -163,6 +164,7 @@ class Task:
     made_by: str = ""
     is_own: bool = False
     set_as: str = ""
+    responsible_is: tuple[str, ...] = ()
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -109,6 +109,34 @@ def test_a_broken_account_keeps_nobody_else_from_working(start: Start, folder: P
     assert bridge.hook("secret-of-broken", b"") == 503, "perhaps it is mended before amoCRM gives up"
 
 
+def test_a_mistake_in_one_file_while_all_run_and_at_the_next_start_keeps_nobody_else_from_working(
+    start: Start, folder: Path, sandbox: LocalCrm, another_crm: LocalCrm
+) -> None:
+    """The file that no longer fits: its hooks are kept, its page tells why; mended, its work is done."""
+    put(folder, "acme", sandbox.url)
+    put(folder, "beta", another_crm.url)
+    bridge = start()
+    bridge.wait_ready()
+    good = (folder / "beta.toml").read_text("utf-8")
+    (folder / "beta.toml").write_text(good.replace("\nenabled = true", "\nenabled = Да", 1), "utf-8")
+    acme, beta = CrmUser(sandbox.url), CrmUser(another_crm.url)
+    deal = new_deal(acme, "Сделка")
+    wait_until(lambda: len(acme.tasks(deal)) == 1, "the good one works on")
+    assert bridge.stop() == 0
+
+    bridge = start()
+    wait_until(lambda: bridge.health().get("accounts", {}).get("acme", {}).get("status") == "ready", "acme works")
+    told = bridge.health()["accounts"]["beta"]
+    assert any("это не TOML" in words for words in told["issues"])
+    second, kept = new_deal(acme, "Вторая"), new_deal(beta, "Ждёт")
+    wait_until(lambda: len(acme.tasks(second)) == 1, "the good one works after the start too")
+    wait_until(another_crm.hooks_delivered, "its webhooks are kept")
+    assert beta.tasks(kept) == []
+
+    (folder / "beta.toml").write_text(good, "utf-8")
+    wait_until(lambda: len(beta.tasks(kept)) == 1, "what came meanwhile is worked on")
+
+
 def test_nothing_but_broken_configs_is_no_bridge(folder: Path, tmp_path: Path) -> None:
     (folder / "broken.toml").write_text("[acount]", "utf-8")
     bridge = BridgeProcess(tmp_path / "serve.log", {"AMO_BRIDGE_DATA": str(tmp_path)}, "--configs", str(folder))

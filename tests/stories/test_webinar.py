@@ -14,6 +14,7 @@ from support.webinar_team import Team, deals, table
 
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.runtime.worker import NAMES
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.webinars.imports.report import results
 from amo_bridge.webinars.imports.repository import NotNow
@@ -109,6 +110,28 @@ def test_a_manager_keeps_his_deal_except_from_the_repeat_stage(team: Team, offic
     assert office.deal(igor)["responsible_user_id"] == office.users[NATALIA]
     anjelika = deals(office)["ang.test@example.ru, Анжелика"]
     assert (anjelika["stage"], anjelika["minutes"]) == (ACTIVE, "90"), "interest once shown is not forgotten"
+
+
+def test_the_deal_of_a_manager_who_left_goes_to_whoever_works_for_her(
+    team: Team, office: CrmUser, bridge, sandbox
+) -> None:
+    """W3: an active attendee stays with nobody who is gone; the stage stays, the figures are updated."""
+    team.load("generic_cp1251.csv")
+    natalia = deals(office)["n.elkina@example.ru, Наталья Ёлкина"]["id"]
+    office.move(HEAD, natalia, "Вебинары / Думает (поговорили)", responsible_user_id=office.users[NATALIA])
+    sandbox.later()
+    bridge.settle(sandbox)
+    users = office.users
+    sandbox.control("POST", "ui/deactivate_user", {"user_id": users[HEAD], "target_id": users[NATALIA]})
+    sandbox.forget_requests()
+    bridge.bridge.request_job(NAMES)
+    wait_until(lambda: "GET /api/v4/users" in sandbox.requests(), "the bridge reads who works here")
+    bridge.settle(sandbox)
+    number = team.load("next_webinar.csv")
+    assert {kept.row.person.name: (kept.state, kept.note) for kept in team.book.rows(number)}["Наталья"][0] == "done"
+    assert office.stage_of(natalia) == "Вебинары / Думает (поговорили)"
+    assert office.value(natalia, "Минут на вебинаре") == "5"
+    assert office.deal(natalia)["responsible_user_id"] == users[HEAD]
 
 
 def test_an_import_is_taken_back_except_what_people_have_changed(team: Team, office: CrmUser, bridge, sandbox) -> None:

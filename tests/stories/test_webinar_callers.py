@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,15 @@ from support.local_crm import LocalCrm, served
 from support.running_bridge import RunningBridge, wait_until
 from support.webinar_samples import ACCOUNT, LONG, school_config
 
-from amo_bridge.config.model import Config
+from amo_bridge.config.model import Absence, Config
 from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.engine.dead_letters import DeadLetters
+from amo_bridge.rules.option_types import UserName
+from amo_bridge.runtime.worker import NAMES
 from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.storage.accounts import known_key
 
+SUPPORT = "Дарья Зимина"
 HEAD, NATALIA, SERGEY = "Марина Котова", "Наталья Белова", "Сергей Лукин"
 THINKS, MISSED = "Вебинары / Думает (поговорили)", "Вебинары / Недозвонились до клиента"
 EUROPE = "Вебинары / Недозвонились до клиента. Европа"
@@ -87,6 +94,22 @@ class School:
         self.office._ask("POST", f"/api/v4/leads/{deal}/notes", [{"note_type": kind, "params": params}], person)
         self.settle()
 
+    def work_with(self, bridge: RunningBridge) -> None:
+        self._bridge = bridge
+
+    def switch_off(self, name: str) -> None:
+        users = self.office.users
+        self._sandbox.control("POST", "ui/deactivate_user", {"user_id": users[HEAD], "target_id": users[name]})
+        self._sandbox.forget_requests()
+        # It does so every now and then; the worker judges nothing meanwhile.
+        self._bridge.bridge.request_job(NAMES)
+        wait_until(lambda: "GET /api/v4/users" in self._sandbox.requests(), "the bridge reads who works here")
+        self.settle()
+
+    def told_to(self, name: str, deal: int) -> list[str]:
+        """The explanations that somebody was given."""
+        return [row["text"] for row in self.office.tasks(deal) if row["who"] == name and "возвращён" in row["text"]]
+
     def owner(self, deal: int) -> str:
         names = {user: name for name, user in self.office.users.items()}
         return names[self.office.deal(deal)["responsible_user_id"]]
@@ -99,6 +122,13 @@ class School:
 
     def reason(self, deal: int) -> str:
         return str(self.office.deal(deal)["_embedded"]["loss_reason"][0]["name"])
+
+
+def failures(bridge: RunningBridge) -> list[str]:
+    store = bridge.bridge.resources.store
+    key = known_key(store, bridge.config.account.url)
+    assert key is not None
+    return [one.error for one in DeadLetters(store, key, bridge.bridge.clock).all()]
 
 
 @pytest.fixture
@@ -125,6 +155,54 @@ def test_a_client_who_is_nobody_s_again_is_nobody_s_by_his_tags(school: School, 
     assert (school.owner(deal), school.tags(deal), school.open_tasks(deal)) == (HEAD, ["Наталья"], {})
     school.take(SERGEY, deal)
     assert (school.owner(deal), school.tags(deal)) == (SERGEY, ["Наталья", "Сергей"])
+
+
+def test_the_clients_of_a_manager_who_left_may_be_taken(school: School, bridge: RunningBridge) -> None:
+    """What she had is the head's now, and from the head anybody may take a client; her open task binds nobody."""
+    deal = school.client(owner=NATALIA)
+    school.office.new_task(NATALIA, deal, "Позвонить в четверг")
+    school.switch_off(NATALIA)
+    school.take(SERGEY, deal)
+    assert (school.owner(deal), school.tags(deal)) == (SERGEY, ["Сергей"])
+    assert school.told_to(SERGEY, deal) == []
+    assert failures(bridge) == []
+
+
+def test_a_client_of_the_head_with_a_task_of_somebody_who_left_may_be_taken(school: School) -> None:
+    deal = school.client()
+    school.office.new_task(NATALIA, deal, "Позвонить в четверг")
+    school.settle()
+    school.take(SERGEY, deal)
+    assert (school.owner(deal), len(school.told_to(SERGEY, deal))) == (HEAD, 1), "as long as she works here"
+    school.switch_off(NATALIA)
+    school.take(SERGEY, deal)
+    assert (school.owner(deal), school.tags(deal)) == (SERGEY, ["Сергей"])
+
+
+def test_another_deal_of_a_manager_who_left_keeps_nobody_from_the_client(school: School) -> None:
+    deal = school.client()
+    client = school.office.deal(deal)["_embedded"]["contacts"][0]["id"]
+    school.office.new_deal(NATALIA, "Второй курс", THINKS, client, 10_000)
+    school.settle()
+    school.switch_off(NATALIA)
+    school.take(SERGEY, deal)
+    assert school.owner(deal) == SERGEY
+
+
+def test_a_client_taken_from_the_deputy_of_who_left_goes_back_to_the_deputy(
+    school: School, start_bridge: Callable[[Config], RunningBridge], config: Config, bridge: RunningBridge
+) -> None:
+    deal = school.client(owner=NATALIA)
+    bridge.stop()
+    day = school.office.now().date()
+    away = Absence.model_validate({"from": str(day), "to": str(day + timedelta(days=90)), "deputy": SUPPORT})
+    running = start_bridge(replace(config, absences={UserName(NATALIA): (away,)})).wait_ready()
+    school.work_with(running)
+    school.switch_off(NATALIA)
+    school.take(SERGEY, deal)
+    assert school.owner(deal) == SUPPORT
+    assert len(school.told_to(SERGEY, deal)) == 1
+    assert failures(running) == []
 
 
 def test_a_client_who_thinks_has_a_task(school: School) -> None:
