@@ -23,13 +23,13 @@ from amo_bridge.engine.data_sources import (
     DealNotes,
     DealTouches,
     OwnActs,
-    OwnDeals,
     OwnSteps,
     OwnTasks,
     Source,
     SourceContext,
 )
 from amo_bridge.engine.deal_view import deal_url, task_view
+from amo_bridge.engine.own_deals import OwnDeals
 from amo_bridge.rules.deal import DataNeed, Deal, Missing, OtherDeal, Task
 from amo_bridge.rules.handler import Rule
 

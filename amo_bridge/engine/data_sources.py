@@ -22,7 +22,7 @@ from amo_bridge.crm.reads import contacts_by_ids, notes_of, tasks_by_ids, tasks_
 from amo_bridge.crm.records import ContactRecord, DealRecord, NoteRecord
 from amo_bridge.crm.values import integer, moment
 from amo_bridge.engine.change_detection import DEFAULT_TASK_TYPE_ID
-from amo_bridge.engine.deal_view import FieldReader, deal_url, task_view
+from amo_bridge.engine.deal_view import FieldReader, task_view
 from amo_bridge.engine.timers import FIRED
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events import Card
@@ -230,32 +230,6 @@ def _call_of_note(note: NoteRecord, on: str) -> Call:
 
 
 # --- deals that rules created ---------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class OwnDeals:
-    """The deals that rules created from a deal, so that a rule creates them once. From the store.
-
-    Found are (rule's name, address), a rule sees the addresses of its own.
-    """
-
-    context: SourceContext
-
-    def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[tuple[str, str]]]:
-        if self.context.store is None:
-            return {}
-        query = select(made.c.rule, made.c.deal_id, made.c.entity_id).order_by(made.c.id)
-        created = (self.context.store.owns(made), made.c.kind == "create_deal")
-        found: dict[int, list[tuple[str, str]]] = {}
-        with self.context.store.read() as connection:
-            for chunk in chunks([deal.id for deal in deals]):
-                for row in connection.execute(query.where(*created, made.c.deal_id.in_(chunk))):
-                    address = deal_url(self.context.client.url, row.entity_id)
-                    found.setdefault(row.deal_id, []).append((row.rule, address))
-        return found
-
-    def for_rule(self, found: Sequence[tuple[str, str]], rule: Rule) -> tuple[str, ...]:
-        return tuple(address for name, address in found if name == rule.name)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -108,6 +108,61 @@ def test_what_was_done_after_the_copy_is_not_done_again(
     newest = office.new_deal(IVAN, "Василёк", NEW, office.new_contact(IVAN, "Пётр"), 0)
     again.settle(connected)
     assert office.tasks(newest), "rules go on with what happens now"
+
+
+WON = "Продажи / Успешно реализовано"
+GOES_ON = ("won_deal_goes_on", "lost_deal_is_routed")
+LOST = "Продажи / Закрыто и не реализовано"
+
+
+@pytest.mark.parametrize(
+    ("end", "pipeline"), [(WON, "Реализация"), (LOST, "Работа с потерянными")], ids=["won", "lost"]
+)
+def test_a_deal_that_went_on_in_the_forgotten_time_goes_on_once(
+    end: str,
+    pipeline: str,
+    connected: LocalCrm,
+    office: CrmUser,
+    start_bridge: Callable[..., RunningBridge],
+    config: Config,
+    run: Run,
+    tmp_path: Path,
+) -> None:
+    """Its link is in amoCRM, on both deals: opened again and ended again, it is shown its continuation."""
+    # No gate keeps the deal from its end.
+    config = replace(config, rules=tuple(rule for rule in config.rules if rule.handler.name in GOES_ON))
+    bridge = start_bridge(config).wait_ready()
+    deal = office.new_deal(IVAN, "Ромашка", NEW, office.new_contact(IVAN, "Ольга"), 0)
+    bridge.settle(connected)
+    copy = tmp_path / "copy.tar"
+    assert run("backup", str(copy)).exit_code == 0
+    office.move(IVAN, deal, end, **reason_for(office, end))
+    bridge.settle(connected)
+    bridge.stop()
+    assert len(continued(office, deal)) == 1
+    assert run("restore", str(copy), "--force").exit_code == 0
+
+    again = start_bridge(config).wait_ready()
+    again.settle(connected)
+    connected.later(3600)
+    office.move(IVAN, deal, NEW)
+    again.settle(connected)
+    connected.later()
+    office.move(IVAN, deal, end, **reason_for(office, end))
+    again.settle(connected)
+    (one,) = continued(office, deal)
+    assert pipeline in office.stage_of(one)
+    assert any("уже есть" in text and str(one) in text for text in office.notes(deal))
+
+
+def reason_for(office: CrmUser, stage: str) -> dict[str, int]:
+    return {"loss_reason_id": office.reasons["Дорого"]} if stage == LOST else {}
+
+
+def continued(office: CrmUser, deal: int) -> list[int]:
+    """The deals that carry the address of this one."""
+    rows = office._rows("/api/v4/leads", "leads")
+    return [int(row["id"]) for row in rows if f"/leads/detail/{deal}" in str(row["custom_fields_values"])]
 
 
 @pytest.mark.parametrize("restored", [("--catch-up",)], indirect=True, ids=["catches up"])
