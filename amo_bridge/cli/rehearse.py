@@ -29,7 +29,7 @@ from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.responses import describe
 from amo_bridge.errors import BridgeError, ConfigError
-from amo_bridge.rehearsal.known_state import recalled
+from amo_bridge.rehearsal.known_state import recalled, without_texts
 from amo_bridge.rehearsal.results import SimulatedAction, by_day, day_title, sheet
 from amo_bridge.rehearsal.simulation import rehearsing
 from amo_bridge.rehearsal.snapshot import Head, Masking, account_of, rows_of, write
@@ -157,7 +157,8 @@ def snapshot(file: Path, config_path: Path, masked: bool, kept: tuple[str, ...])
         client = account_client(config, os.environ)
         account = account_of(client)
         now = datetime.now(UTC)
-        head = Head(config.account.url, now, masked, account, recalled(config, now))
+        known = recalled(config, now)
+        head = Head(config.account.url, now, masked, account, without_texts(known) if masked else known)
         with waiting("читаем аккаунт") as show:
             count = write(file, head, _rows(client, show, _masking(account, kept) if masked else None))
     except ConfigError as error:

@@ -1,5 +1,5 @@
 """What the bridge knows of an account and amoCRM does not tell: since when deals are on their stages and rules are on,
-what rules have made, who was in contact with whom. A snapshot carries it into a rehearsal.
+what rules have made, with which events they wait, who was in contact with whom. A snapshot carries it into a rehearsal.
 
 Everything is JSON, times are Unix seconds.
 """
@@ -16,26 +16,34 @@ from sqlalchemy.engine import Connection
 from amo_bridge.config.model import Config
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore, Store, chunks
-from amo_bridge.storage.tables import deals, made, schedules, touches
+from amo_bridge.storage.tables import deals, made, schedules, touches, waiting_events
 
 Known = dict[str, Any]
 # Further back no regulation asks for a touch.
 TOUCHES_BACK = timedelta(days=120)
-NOTHING: Known = {"stages": [], "rules": [], "made": [], "touches": []}
+NOTHING: Known = {"stages": [], "rules": [], "made": [], "waiting": [], "touches": []}
 
 
 def recall(store: AccountStore, now: datetime, deal_id: int | None = None) -> Known:
     """All of it; with ``deal_id`` only what is about this deal. Raises StoreUnavailable."""
     since = (now - TOUCHES_BACK).timestamp()
-    of_deal = {table: [] if deal_id is None else [table.c.deal_id == deal_id] for table in (deals, made)}
+    of_deal = {
+        table: [] if deal_id is None else [table.c.deal_id == deal_id] for table in (deals, made, waiting_events)
+    }
     with store.read() as connection:
         stages = select(deals.c.deal_id, deals.c.stage_since, deals.c.came_by)
         return {
             "stages": [list(row) for row in connection.execute(stages.where(store.owns(deals), *of_deal[deals]))],
             "rules": _rows(connection, schedules, store.account_id),
             "made": _rows(connection, made, store.account_id, *of_deal[made]),
+            "waiting": _rows(connection, waiting_events, store.account_id, *of_deal[waiting_events]),
             "touches": _rows(connection, touches, store.account_id, touches.c.at > since),
         }
+
+
+def without_texts(known: Known) -> Known:
+    """The same without what people or rules have written: texts of tasks, and events, which may name files and more."""
+    return {**known, "made": [{**row, "text": None} for row in known["made"]], "waiting": []}
 
 
 def on_since(known: Known, rules: Iterable[str], since: datetime) -> Known:
@@ -62,6 +70,7 @@ def remember(store: AccountStore, known: Known) -> None:
         if told:
             connection.execute(update(deals).where(*ours).values(**as_known), told)
         _insert(connection, made, store.account_id, known["made"])
+        _insert(connection, waiting_events, store.account_id, known["waiting"])
         _insert(connection, touches, store.account_id, known["touches"])
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+import requests
 from support.local_crm import LocalCrm
 from support.running_bridge import EXAMPLE, RunningBridge, config_for
 
@@ -18,9 +19,9 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.tokens import LongLivedToken
 from amo_bridge.demo.crm_user import CrmUser
-from amo_bridge.rehearsal.known_state import NOTHING, recalled
+from amo_bridge.rehearsal.known_state import NOTHING, recalled, without_texts
 from amo_bridge.rehearsal.results import SimulatedAction, by_day
-from amo_bridge.rehearsal.simulation import Play, rehearsing
+from amo_bridge.rehearsal.simulation import TOKEN, Play, rehearsing
 from amo_bridge.rehearsal.source import Source, example, from_account
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -29,6 +30,7 @@ START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 IVAN = "Иван Петров"
 NEW = "Продажи / Новый клиент"
 BRIEF = "Продажи / Получение брифа"
+PREPAYMENT = "file_sets_tasks.prepayment"
 LADDER = "stage_ladder.brief_awaited"
 
 
@@ -179,6 +181,35 @@ def test_a_rule_that_was_just_switched_on_leaves_old_deals_alone_unless_it_is_to
     since = source.taken_at - timedelta(days=1)
     again = source_of(sandbox, config).with_rules_on_since(config, since)
     assert len(of_rule(played(config, again, tmp_path / "two", 14), LADDER, made)) == 4
+
+
+def test_what_rules_wait_with_comes_along(
+    sandbox: LocalCrm, config: Config, at_work: RunningBridge, office: CrmUser, tmp_path: Path
+) -> None:
+    """A76: the contract is there, the kind of payment is not; filled in the rehearsal, it counts there."""
+    deal = office.new_deal(IVAN, "Ромашка", "Продажи / Утвержденный проект", office.new_contact(IVAN, "Анна"), 1000)
+    office.attach(IVAN, deal, "Договор 12.pdf")
+    at_work.settle(sandbox)
+    source = source_of(sandbox, config)
+    assert [row["rule"] for row in source.known["waiting"]] == [PREPAYMENT]
+    with rehearsing(config, source.world, tmp_path / "rehearsal", source.taken_at, source.known) as play:
+        play.until(source.taken_at + timedelta(hours=1))
+        filled = {"field_id": office.fields["Тип оплаты"], "values": [{"value": "Предоплата"}]}
+        requests.patch(
+            f"{play.url}/api/v4/leads/{deal}",
+            json={"custom_fields_values": [filled]},
+            headers={"Authorization": f"Bearer {TOKEN}", "X-Sandbox-Person": str(office.users[IVAN])},
+            timeout=30,
+        ).raise_for_status()
+        play.until(source.taken_at + timedelta(hours=2))
+        done = [one for one in play.actions(deal) if one.rule == PREPAYMENT]
+    assert len(done) == 1
+    assert "Запросить подтверждение оплаты" in str(done[0].does)
+
+
+def test_a_masked_snapshot_tells_nothing_that_people_have_written() -> None:
+    known = {**NOTHING, "made": [{"rule": "a", "text": "Позвонить Анне"}], "waiting": [{"event": "Договор Анны.pdf"}]}
+    assert without_texts(known) == {**NOTHING, "made": [{"rule": "a", "text": None}]}
 
 
 def test_people_may_take_part(agency: Config, tmp_path: Path) -> None:
