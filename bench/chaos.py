@@ -1,6 +1,7 @@
 """``make chaos``: people work at full speed, the network fails, the bridge is killed again and again.
 
-In the end the account must hold exactly what the same acts give without faults.
+Others edit what the bridge has just written, rename a stage, switch a manager off; in the middle the bridge's store is
+put back from an older copy. In the end the account must hold exactly what the same acts give without faults.
 
 ``python -m bench.chaos --seed 1 --acts 1500 --kills 50 --database sqlite``
 """
@@ -20,9 +21,18 @@ from amo_bridge.errors import StoreUnavailable
 from amo_bridge.storage.database import Store
 from bench.account import Snapshot, StoreView, compare, is_answered
 from bench.databases import database_of
+from bench.office_life import Meddler, StoreCopy, rename_stage, switch_off
 from bench.outcome import Outcome, show
 from bench.people import Life, People
-from bench.processes import START_TIMEOUT_SECONDS, BridgeProcess, NotRunning, Sandbox, bridge_environment, free_port
+from bench.processes import (
+    CHAOS_RULES,
+    START_TIMEOUT_SECONDS,
+    BridgeProcess,
+    NotRunning,
+    Sandbox,
+    bridge_environment,
+    free_port,
+)
 
 # How long the bridge waits before it looks for a write whose answer was lost; late writes land sooner than that.
 SETTLE_SECONDS = 6.0
@@ -31,6 +41,8 @@ LANDS_AFTER_MS = 1500
 RETRY_SPEED = 300
 CONCURRENT_DEALS = 40
 ACTS_PER_ROUND = 20
+# How long people wait for all answers, and after how long for a start, whose look finds what no webhook reported.
+ANSWER_TIMEOUT_SECONDS, LOOK_SECONDS = 180.0, 20.0
 MAX_UPTIME_SECONDS, MIN_UPTIME_SECONDS = 9.0, 0.2
 
 FAULTS: tuple[dict[str, object], ...] = (
@@ -52,7 +64,10 @@ FAULTS: tuple[dict[str, object], ...] = (
 class Chaos:
     """One run. ``run`` plays it and returns what came of it."""
 
-    def __init__(self, folder: Path, *, seed: int, acts: int, kills: int, database: str = "") -> None:
+    def __init__(
+        self, folder: Path, *, seed: int, acts: int, kills: int, database: str = "", deals: int = CONCURRENT_DEALS
+    ) -> None:
+        self._deals = deals
         self._rng = random.Random(seed)
         self._seed = seed
         self._acts = acts
@@ -65,8 +80,19 @@ class Chaos:
         self._bridge = self._started()
         self._store = Store.at(database, folder / "data")
         self._view = StoreView(self._store)
+        self._meddler = Meddler(self._sandbox, self._people, random.Random(f"{seed}/meddler"))
+        self._copy = StoreCopy(self._store, folder, self._environment)
+        self._gone: set[str] = set()
+        self._acted_since_copy: set[int] = set()
+        self._happenings = [
+            (0.2, self._take_copy),
+            (0.35, self._rename_stage),
+            (0.5, self._put_copy_back),
+            (0.7, self._switch_manager_off),
+        ]
         self._lives: list[Life] = []
         self._waiting: set[int] = set()
+        self._happened: list[str] = []
         self.acts_done = 0
         self.kills_done = 0
 
@@ -95,6 +121,8 @@ class Chaos:
             faults=struck,
             requests=self._sandbox.requests_made(),
             left_open=left_open,
+            edits=self._meddler.edits,
+            happened=self._happened,
             histories={life.deal: life.history for life in self._lives},
         )
 
@@ -111,16 +139,74 @@ class Chaos:
             if not self._bridge.is_running:
                 raise NotRunning(self._bridge.last_log_lines())
             self._collect_answered()
+            self._let_happen()
             if not self._act():
                 time.sleep(0.1)
+        while self._happenings:
+            self._let_happen(at_once=True)
+
+    # --- what else happens ---
+
+    def _let_happen(self, *, at_once: bool = False) -> None:
+        """The next happening, if its share of the acts has been done."""
+        if self._happenings and (at_once or self.acts_done >= self._happenings[0][0] * self._acts):
+            _, happen = self._happenings.pop(0)
+            self._wait_answered()
+            happen()
+            self._happened.append(happen.__name__.strip("_").replace("_", " "))
+
+    def _wait_answered(self) -> None:
+        """Until the bridge has done all that follows from what people did so far. Every start looks for what no webhook
+        has reported, so it is killed now and then."""
+        begun = started = time.monotonic()
+        while self._waiting and time.monotonic() - begun < ANSWER_TIMEOUT_SECONDS:
+            if time.monotonic() - started > LOOK_SECONDS:
+                self._bridge.kill()
+                self.kills_done += 1
+                self._bridge = self._started()
+                started = time.monotonic()
+            if not self._bridge.is_running:
+                raise NotRunning(self._bridge.last_log_lines())
+            self._collect_answered()
+            time.sleep(0.1)
+        for number in sorted(self._waiting):
+            # It goes no further, and the comparison at the end tells why.
+            self._lives[number].retire()
+        self._waiting.clear()
+
+    def _take_copy(self) -> None:
+        self._copy.take()
+        self._acted_since_copy.clear()
+
+    def _put_copy_back(self) -> None:
+        """What was done since the copy is in the account and not in the store: it must stay as it is."""
+        self._bridge.kill()
+        self._copy.put_back()
+        # The database is another file now.
+        self._store.close()
+        self._store = self._copy.store = Store.at(self._environment["AMO_BRIDGE_DATABASE"], self._folder / "data")
+        self._view = StoreView(self._store)
+        for number in self._acted_since_copy:
+            self._lives[number].retire()
+        self._bridge = self._started()
+        self._bridge.wait_ready()
+
+    def _rename_stage(self) -> None:
+        rename_stage(self._people)
+
+    def _switch_manager_off(self) -> None:
+        switch_off(self._sandbox, self._people, self._gone)
+
+    # --- acts ---
 
     def _act(self) -> int:
         """Some acts of people on deals that need not wait; how many there were."""
         free = [life for life in self._lives if not life.is_over and life.number not in self._waiting]
-        missing = CONCURRENT_DEALS - len(free) - len(self._waiting)
+        missing = self._deals - len(free) - len(self._waiting)
         free += [self._new_life() for _ in range(missing)]
         self._rng.shuffle(free)
         for life in free[:ACTS_PER_ROUND]:
+            self._acted_since_copy.add(life.number)
             if life.step():
                 self._waiting.add(life.number)
             self.acts_done += 1
@@ -128,7 +214,7 @@ class Chaos:
 
     def _new_life(self) -> Life:
         number = len(self._lives)
-        life = Life(number, self._people, random.Random(f"{self._seed}/{number}"))
+        life = Life(number, self._people, random.Random(f"{self._seed}/{number}"), self._gone)
         self._lives.append(life)
         return life
 
@@ -140,6 +226,8 @@ class Chaos:
             busy, mirrored = self._view.busy_deals(), self._view.stages()
         except StoreUnavailable:
             return
+        snapshot = Snapshot.of(self._sandbox, notes=False)
+        self._meddler.edit([self._lives[number] for number in sorted(self._waiting)], snapshot, self._gone)
         snapshot = Snapshot.of(self._sandbox, notes=False)
         for number in sorted(self._waiting):
             life = self._lives[number]
@@ -193,12 +281,14 @@ class Chaos:
         return struck
 
     def _started(self) -> BridgeProcess:
-        return BridgeProcess(self._port, self._folder, self._environment)
+        return BridgeProcess(self._port, self._folder, self._environment, CHAOS_RULES)
 
 
-def run_chaos(folder: Path, *, seed: int, acts: int, kills: int, database: str = "") -> Outcome:
-    """One run in a folder that stays."""
-    chaos = Chaos(folder, seed=seed, acts=acts, kills=kills, database=database)
+def run_chaos(
+    folder: Path, *, seed: int, acts: int, kills: int, database: str = "", deals: int = CONCURRENT_DEALS
+) -> Outcome:
+    """One run in a folder that stays; ``deals``: on how many people work at a time."""
+    chaos = Chaos(folder, seed=seed, acts=acts, kills=kills, database=database, deals=deals)
     try:
         return chaos.run()
     finally:

@@ -1,4 +1,4 @@
-"""Model of bench/regulation.toml that knows nothing of the engine: what one deal must look like.
+"""Model of bench/chaos.toml that knows nothing of the engine: what one deal must look like.
 
 Chaos compares the account with it, after what people did.
 """
@@ -15,6 +15,12 @@ ROUTED = "Работа с потерянными / Потерянные"
 
 HEAD, PR = "Елена Орлова", "Павел Смирнов"
 TAKE, CHECK, APPROVE = "Связаться и взять в работу", "Проверить бриф и составить КП", "Согласовать КП"
+STAGE_TASKS = {
+    MEETING: "Подготовиться к встрече",
+    POSTPONED: "Вернуться к разговору",
+    BRIEF_WANTED: "Получить бриф",
+}
+"""Stage → the task that its rule sets for the deal's manager."""
 # What a person answers, and what the bridge writes when the date is gone.
 DONE, EMPTIED = "Сделано", "Поле «Дата дедлайна» очищено, задача снята"
 
@@ -40,7 +46,7 @@ class ExpectedTask:
 
     ``result``: the text a task was finished with, None while it is open. ``explains``: the stage onto which a gate did
     not let the deal, if the task explains that. ``work_of``: the stage that the deal must not leave if the task is to
-    stay; every task ends with the deal.
+    stay; every task ends with the deal. ``set_as``: its text when the rule set it, by which the rule knows it.
     """
 
     text: str
@@ -49,6 +55,10 @@ class ExpectedTask:
     result: str | None = None
     explains: str = ""
     work_of: str = ""
+    set_as: str = ""
+
+    def __post_init__(self) -> None:
+        self.set_as = self.set_as or self.text
 
     @property
     def is_completed(self) -> bool:
@@ -61,9 +71,12 @@ class ExpectedTask:
 
 @dataclass
 class ExpectedDeal:
-    """One deal as the rules must leave it. Each method is one act of a person; it returns whether a rule answers it."""
+    """One deal as the rules must leave it. Each method is one act of a person; it returns whether a rule answers it.
+
+    ``gone``: people who are switched off; the head does what they would have to do."""
 
     responsible: str
+    gone: set[str] = field(default_factory=set)
     stage: str = ""
     tasks: list[ExpectedTask] = field(default_factory=list)
     has_meeting: bool = False
@@ -94,6 +107,8 @@ class ExpectedDeal:
         self._end_tasks()
         if stage == NEW:
             return self._steer(TAKE, self.responsible, work_of=NEW)
+        if stage in STAGE_TASKS:
+            return self._steer(STAGE_TASKS[stage], self.responsible, work_of=stage)
         if stage == OFFER:
             return self._steer(APPROVE, HEAD, work_of=OFFER)
         if stage == BRIEF and self.deadline is not None:
@@ -118,11 +133,14 @@ class ExpectedDeal:
             task.result = DONE
         return False
 
+    def works_for(self, who: str) -> str:
+        return HEAD if who in self.gone else who
+
     def has_open(self, text: str) -> bool:
         return bool(self._open(text))
 
     def _open(self, text: str) -> list[ExpectedTask]:
-        return [task for task in self.tasks if task.text == text and not task.is_completed]
+        return [task for task in self.tasks if task.set_as == text and not task.is_completed]
 
     def _is_explained(self, needs: str, mover: str) -> bool:
         """Does an open task tell the mover the same?"""
@@ -147,7 +165,7 @@ class ExpectedDeal:
     def _steer(self, text: str, who: str, due: int | None = None, *, work_of: str = "") -> bool:
         if self._open(text):
             return False
-        self.tasks.append(ExpectedTask(text, who, due, work_of=work_of))
+        self.tasks.append(ExpectedTask(text, self.works_for(who), due, work_of=work_of))
         return True
 
     def _steer_deadline(self) -> bool:

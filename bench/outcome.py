@@ -23,6 +23,8 @@ class Outcome:
     faults: dict[str, int] = field(default_factory=dict)
     requests: int = 0
     left_open: dict[str, int] = field(default_factory=dict)
+    edits: dict[str, int] = field(default_factory=dict)
+    happened: list[str] = field(default_factory=list)
     histories: dict[int, list[str]] = field(default_factory=dict)
 
     @property
@@ -38,6 +40,8 @@ def show(outcome: Outcome, console: Console) -> None:
     table.add_row("requests of the bridge", str(outcome.requests))
     table.add_row("faults that struck", ", ".join(f"{name} {count}" for name, count in outcome.faults.items()))
     table.add_row("webhooks", ", ".join(f"{name} {count}" for name, count in outcome.hooks.items()))
+    table.add_row("edits of fresh cards", ", ".join(f"{name} {count}" for name, count in outcome.edits.items()))
+    table.add_row("what else happened", ", ".join(outcome.happened))
     table.add_row("effects awaited", str(verdict.effects))
     for name in ("lost", "doubled", "wrong", "out_of_order"):
         found: list[str] = getattr(verdict, name)

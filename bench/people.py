@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +19,11 @@ ALL_DAY_SECONDS = 23 * 3600 + 59 * 60
 MAX_ACTS = 10
 
 
+def working(gone: Collection[str]) -> list[str]:
+    """The managers who are not switched off."""
+    return [name for name in MANAGERS if name not in gone]
+
+
 class People(CrmUser):
     """Users of the account, with the acts that only chaos needs."""
 
@@ -32,6 +37,9 @@ class People(CrmUser):
     def change_many(self, person: str, bodies: list[dict[str, Any]]) -> None:
         self._ask("PATCH", "/api/v4/leads", bodies, person)
 
+    def rename_stage(self, person: str, pipeline: int, status: int, name: str) -> None:
+        self._ask("PATCH", f"/api/v4/leads/pipelines/{pipeline}/statuses/{status}", {"name": name}, person)
+
     def complete(self, person: str, task: int) -> None:
         body = {"user_id": self.users[person], "task_id": task, "text": DONE}
         self._ask("POST", "/sandbox/ui/complete_task", body, person)
@@ -44,11 +52,12 @@ class Life:
     two right results.
     """
 
-    def __init__(self, number: int, office: People, rng: random.Random) -> None:
+    def __init__(self, number: int, office: People, rng: random.Random, gone: set[str] | None = None) -> None:
         self.number = number
         self.acts = 0
         self.deal = 0
-        self.expected = ExpectedDeal(responsible=rng.choice(MANAGERS))
+        self._gone = set() if gone is None else gone
+        self.expected = ExpectedDeal(responsible=rng.choice(working(self._gone)), gone=self._gone)
         self.history: list[str] = []
         self._office = office
         self._rng = rng
@@ -57,6 +66,10 @@ class Life:
     @property
     def is_over(self) -> bool:
         return self.acts >= self._length
+
+    def retire(self) -> None:
+        """Nothing more happens to the deal."""
+        self._length = self.acts
 
     @property
     def name(self) -> str:
@@ -161,21 +174,21 @@ class Life:
 
     def _task_done(self) -> bool:
         for task in self._office.tasks(self.deal):
-            if task["text"] == TAKE and not task["is_completed"]:
-                self._office.complete(self.expected.responsible, task["id"])
+            if task["text"].startswith(TAKE) and not task["is_completed"]:
+                self._office.complete(self.expected.works_for(self.expected.responsible), task["id"])
         self._note("задача выполнена")
         return self.expected.completes(TAKE)
 
     # --- helpers ---
 
     def _move(self, stage: str, **more: Any) -> bool:
-        who = self._rng.choice(MANAGERS)
+        who = self._rng.choice(working(self._gone))
         self._patch({**self._stage(stage), **more}, f"{who} → «{stage}»{' с причиной' if more else ''}", who)
         self.expected.comes(stage, who, reason=bool(more))
         return True
 
     def _patch(self, body: dict[str, Any], words: str, who: str | None = None) -> None:
-        self._office.change(who or self._rng.choice(MANAGERS), self.deal, body)
+        self._office.change(who or self._rng.choice(working(self._gone)), self.deal, body)
         self._note(words)
 
     def _note(self, words: str) -> None:

@@ -24,6 +24,8 @@ OWN_PORTS = (15_000, 32_000)
 # Not of random's own numbers: two test runs with the same seed at the same time would be given the same ports.
 NUMBERS = random.SystemRandom()
 REGULATION = Path(__file__).with_name("regulation.toml")
+# The rules of chaos, 30 of them.
+CHAOS_RULES = Path(__file__).with_name("chaos.toml")
 
 
 class NotRunning(Exception):
@@ -81,8 +83,19 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
 
+    def wait(self) -> int:
+        """Wait for its end; the exit code."""
+        return self._process.wait()
+
     def last_log_lines(self) -> str:
         return self.log.read_text("utf-8", "replace")[-3000:]
+
+
+def run_command(arguments: list[str], log: Path, environment: Mapping[str, str]) -> None:
+    """A command of amo-bridge, to its end. Raises NotRunning if it fails."""
+    process = Process(arguments, log, environment)
+    if process.wait() != 0:
+        raise NotRunning(process.last_log_lines())
 
 
 class Sandbox(Process):

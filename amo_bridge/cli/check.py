@@ -85,7 +85,7 @@ def check(config_path: Path, offline: bool, fix: bool) -> None:
     """
     config = _read_or_exit(config_path, is_offline=offline)
     enabled = sum(rule.enabled for rule in config.rules)
-    click.echo(f"{config_path}: правил {len(config.rules)}, включено {enabled}, ошибок нет")
+    click.echo(f"{config_path}: правил {len(config.rules)}, включено {enabled}, в самом файле ошибок нет")
     if offline:
         _warn(config)
         return

@@ -14,7 +14,7 @@ from amo_bridge.config.loader import load
 from bench.account import Snapshot, Verdict, compare
 from bench.expected import LOST, MEETING
 from bench.people import Life, People
-from bench.processes import REGULATION
+from bench.processes import CHAOS_RULES
 
 LIVES = 40
 SEED = 1
@@ -23,7 +23,7 @@ SEED = 1
 def test_people_act_round_after_round_and_the_account_agrees_with_the_model(
     start_bridge: Callable[..., RunningBridge], sandbox: LocalCrm, tmp_path: Path
 ) -> None:
-    told = load(REGULATION, {"AMO_BRIDGE_ACCOUNT_URL": sandbox.url, "AMO_BRIDGE_DATA": str(tmp_path / "data")})
+    told = load(CHAOS_RULES, {"AMO_BRIDGE_ACCOUNT_URL": sandbox.url, "AMO_BRIDGE_DATA": str(tmp_path / "data")})
     config = replace(told, account=told.account.model_copy(update={"requests_per_second": UNHURRIED}))
     people = People(sandbox.url)
     lives = [Life(number, people, random.Random(f"{SEED}/{number}")) for number in range(LIVES)]

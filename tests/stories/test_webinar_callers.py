@@ -20,6 +20,7 @@ from amo_bridge.rules.option_types import UserName
 from amo_bridge.runtime.worker import NAMES
 from amo_bridge.sandbox.account_start import load_world
 from amo_bridge.storage.accounts import known_key
+from amo_bridge.storage.database import AccountStore
 
 SUPPORT = "Дарья Зимина"
 HEAD, NATALIA, SERGEY = "Марина Котова", "Наталья Белова", "Сергей Лукин"
@@ -128,7 +129,7 @@ def failures(bridge: RunningBridge) -> list[str]:
     store = bridge.bridge.resources.store
     key = known_key(store, bridge.config.account.url)
     assert key is not None
-    return [one.error for one in DeadLetters(store, key, bridge.bridge.clock).all()]
+    return [one.error for one in DeadLetters(AccountStore(store, key), bridge.bridge.clock).all()]
 
 
 @pytest.fixture
