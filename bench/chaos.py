@@ -299,15 +299,16 @@ def run_chaos(
 @click.option("--seed", default=1, show_default=True, help="The same seed gives the same people and faults.")
 @click.option("--acts", default=1500, show_default=True, help="At least so many acts of people.")
 @click.option("--kills", default=50, show_default=True, help="So many kill -9 of the bridge.")
+@click.option("--deals", default=CONCURRENT_DEALS, show_default=True, help="On so many deals at a time.")
 @click.option("--database", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", show_default=True)
 @click.option("--keep", type=click.Path(path_type=Path), help="A folder for logs and database, which then stays.")
-def main(seed: int, acts: int, kills: int, database: str, keep: Path | None) -> None:
+def main(seed: int, acts: int, kills: int, deals: int, database: str, keep: Path | None) -> None:
     """Kill the bridge again and again; exit 1 if the account is not what it should be."""
     console = Console(highlight=False, width=140)
     with tempfile.TemporaryDirectory(prefix="amo-bridge-chaos-") as name, database_of(database) as url:
         folder = keep or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        outcome = run_chaos(folder, seed=seed, acts=acts, kills=kills, database=url)
+        outcome = run_chaos(folder, seed=seed, acts=acts, kills=kills, database=url, deals=deals)
     show(outcome, console)
     sys.exit(0 if outcome.is_good else 1)
 
