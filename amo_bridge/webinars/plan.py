@@ -1,14 +1,14 @@
-"""Who is this? A person's mail and phones against the contacts' index; in doubt nobody is taken for anybody."""
+"""People of a webinar × what amoCRM knows of them → what is to become of each (W1, W3)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from amo_bridge.config.webinar import Interest, WebinarSection
+from amo_bridge.mirror.matching import Found, Match, in_words, lacking, match
 from amo_bridge.rules.deal import Deal
-from amo_bridge.text.addresses import mails_in, numbers_in
 from amo_bridge.text.names import same_name
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.sorting import (
@@ -21,100 +21,6 @@ from amo_bridge.webinars.sorting import (
     sort_person,
     stays_stronger,
 )
-
-Owners = Mapping[str, Sequence[int]]
-"""A mail or a phone → the contacts that have it."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the index says of all the mails and phones of an export. ``earlier``: mail or phone → the contact that an
-    earlier import took its owner for, though the contact has it not; ``decided``: the contact that a person named."""
-
-    by_mail: Owners = field(default_factory=dict)
-    by_phone: Owners = field(default_factory=dict)
-    earlier: Mapping[str, int] = field(default_factory=dict)
-    decided: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Match:
-    """``contact_id``: who it is; None: nobody known. ``doubt``: why a person must choose among ``candidates``."""
-
-    contact_id: int | None = None
-    by_mail: bool = False
-    candidates: tuple[int, ...] = ()
-    doubt: str = ""
-
-
-def match(one: Attendee, found: Found) -> Match:
-    """The one contact that all signs agree on, or at least don't contradict."""
-    mails, phones = _owners(one.mails, found.by_mail), _owners(one.phones, found.by_phone)
-    if not mails and not phones:
-        return Match(_one(one, found.earlier))
-    agreed = [contact for contact in mails if contact in phones] if mails and phones else mails or phones
-    if len(agreed) == 1:
-        return Match(agreed[0], by_mail=agreed[0] in mails)
-    candidates = tuple(dict.fromkeys((*mails, *phones)))
-    if (named := _one(one, found.decided)) in candidates:
-        return Match(named, by_mail=named in mails)
-    return Match(candidates=candidates, doubt=_doubt(mails, phones, agreed))
-
-
-def _one(one: Attendee, remembered: Mapping[str, int]) -> int | None:
-    """The one contact that all his addresses speak of, as far as they speak of any."""
-    contacts = {remembered[told] for told in (*one.mails, *one.phones) if told in remembered}
-    return contacts.pop() if len(contacts) == 1 else None
-
-
-def _doubt(mails: Sequence[int], phones: Sequence[int], agreed: Sequence[int]) -> str:
-    if not agreed:
-        return f"почта у контакта {_listed(mails)}, телефон у контакта {_listed(phones)}"
-    what = "телефон" if not mails else "почта" if not phones else "почта и телефон"
-    return f"{what} у нескольких контактов: {_listed(agreed)}"
-
-
-def _owners(told: Iterable[str], owners: Owners) -> list[int]:
-    return list(dict.fromkeys(contact for one in told for contact in owners.get(one, ())))
-
-
-def _listed(contacts: Sequence[int]) -> str:
-    return ", ".join(map(str, contacts))
-
-
-# What a known contact lacks of what a webinar's file says of him: an address that only the file has would be nobody's
-# in the next file, and the person would be there twice.
-
-PHONE, MAIL = "PHONE", "EMAIL"
-"""amoCRM's codes of the two fields."""
-
-
-def lacking(person: Attendee, contact_id: int, found: Found, has: Mapping[int, Collection[str]]) -> tuple[str, ...]:
-    """His mails and phones that the contact has not; nothing for a contact of which nobody knows what it ``has``, and
-    nothing that is another contact's."""
-    if contact_id not in has:
-        return ()
-    told = (*person.mails, *person.phones)
-    taken = {*found.by_mail, *found.by_phone}
-    return tuple(one for one in told if one not in has[contact_id] and one not in taken)
-
-
-def in_words(addresses: Iterable[str]) -> str:
-    """«добавить почту igor@example.ru, телефон +79031112233»."""
-    told = (f"{'телефон' if code_of(one) == PHONE else 'почту'} {one}" for one in addresses)
-    return f"добавить {', '.join(told)}"
-
-
-def code_of(address: str) -> str:
-    """Which field it belongs in."""
-    return MAIL if "@" in address else PHONE
-
-
-def addresses_in(code: str, typed: Iterable[str]) -> set[str]:
-    """What a field's lines say, in the form in which addresses are compared."""
-    read = mails_in if code == MAIL else numbers_in
-    return {one for line in typed for one in read(line)}
-
 
 # W3: what is to become of the open deal of a person who came to a webinar.
 #
@@ -167,8 +73,6 @@ def is_repeat(deal: Deal, options: WebinarSection) -> bool:
     return options.repeat_stage is not None and deal.is_on([options.repeat_stage])
 
 
-# People of a webinar × what amoCRM knows of them → what is to become of each (W1, W3).
-#
 # Nothing is guessed: whoever fits two contacts is left to a person, whoever left neither mail nor phone is only
 # reported. What somebody decided at an earlier upload of the same webinar holds.
 

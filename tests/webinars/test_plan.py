@@ -11,8 +11,9 @@ from support import builders
 from support.webinar_samples import ACTIVE, DAY, LONG, REPEAT, SHORT, attendee, options
 
 from amo_bridge.crm.account import Stage, User
+from amo_bridge.mirror.matching import Found
 from amo_bridge.rules.deal import Deal
-from amo_bridge.webinars.plan import Found, Known, Override, Row, plan
+from amo_bridge.webinars.plan import Known, Override, Row, plan
 from amo_bridge.webinars.sorting import Figures, KnownFigures
 
 LOADER = User(id=1, name="Марина Котова", email="", is_active=True, is_admin=True)

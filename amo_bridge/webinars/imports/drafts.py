@@ -19,6 +19,7 @@ from amo_bridge.engine.people import People
 from amo_bridge.errors import UnknownName
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
+from amo_bridge.mirror.matching import Found
 from amo_bridge.rules.deal import Deal
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.names import same_name
@@ -28,7 +29,7 @@ from amo_bridge.webinars.formats.model import Export, ExportError
 from amo_bridge.webinars.formats.tables import NO_COLUMN, Field
 from amo_bridge.webinars.imports.model import Import, ImportRow
 from amo_bridge.webinars.imports.repository import ImportHistory, ImportRepository, keys_of
-from amo_bridge.webinars.plan import Found, Known, Override, Row, plan
+from amo_bridge.webinars.plan import Known, Override, Row, plan
 from amo_bridge.webinars.preview import doubts
 
 NO_SECTION = "в настройке нет раздела [webinar]: загрузка вебинаров выключена (пример: examples/webinar.toml)"

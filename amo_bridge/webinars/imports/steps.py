@@ -23,6 +23,7 @@ from amo_bridge.crm.writes import LostWrite, Written, find_lost
 from amo_bridge.errors import CrmTemporary, UnknownName
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.storage.database import AccountStore, chunks
+from amo_bridge.mirror.matching import MAIL, PHONE, addresses_in, code_of
 from amo_bridge.storage.tables import import_rows
 from amo_bridge.webinars.imports.delivery import (
     AfterWrite,
@@ -46,7 +47,7 @@ from amo_bridge.webinars.imports.model import (
     first_of_undo,
 )
 from amo_bridge.webinars.imports.repository import ImportRepository
-from amo_bridge.webinars.plan import MAIL, PHONE, Known, addresses_in, code_of, of_open_deal
+from amo_bridge.webinars.plan import Known, of_open_deal
 
 DEAL_GONE = "сделки больше нет в работе"
 
