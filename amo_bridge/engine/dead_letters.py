@@ -148,7 +148,7 @@ def _effect(row: Row[Any]) -> DeadLetter:
     return DeadLetter(
         name=f"{EFFECT}{row.id}",
         at=datetime.fromtimestamp(row.sent_at or row.created_at, UTC),
-        deal_id=row.deal_id or None,
+        deal_id=row.deal_id if row.deal_id > 0 else None,
         rule=row.rule,
         what=action_words(json.loads(row.payload)["words"]),
         error=row.error or "",
@@ -167,7 +167,7 @@ def _event(row: Row[Any]) -> DeadLetter:
     return DeadLetter(
         name=f"{EVENT}{row.id}",
         at=datetime.fromtimestamp(row.received_at, UTC),
-        deal_id=row.deal_id,
+        deal_id=row.deal_id if (row.deal_id or 0) > 0 else None,
         rule="",
         what=what,
         error=row.error or "",

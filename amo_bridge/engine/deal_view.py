@@ -18,9 +18,11 @@ import structlog
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.crm.records import ContactRecord, DealRecord, TaskRecord
+from amo_bridge.crm.records import EPOCH, ContactRecord, DealRecord, TaskRecord
 from amo_bridge.crm.values import api_text
+from amo_bridge.engine.effects import NEW_URL
 from amo_bridge.errors import BridgeError
+from amo_bridge.events import EnquiryReceived
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import MirroredDeal
 from amo_bridge.rules.deal import HIDDEN, Compound, Contact, Deal, Stay, Task, Value, as_text, nameless
@@ -191,8 +193,23 @@ def task_view(record: TaskRecord, slot: str = "", made_by: str = "", set_as: str
 
 
 def deal_url(account_url: str, deal_id: int) -> str:
-    """Address of the deal's card in amoCRM."""
-    return f"{account_url}/leads/detail/{deal_id}"
+    """Address of the deal's card in amoCRM; of a deal to come the place where it is filled in."""
+    return NEW_URL if deal_id < 0 else f"{account_url}/leads/detail/{deal_id}"
+
+
+def deal_to_come(event: EnquiryReceived, account: Account) -> DealRecord:
+    """What stands for the deal of an enquiry while there is none: rules are evaluated on it, nothing is read."""
+    stage = account.stages[0]
+    return DealRecord(
+        id=event.deal_id,
+        name=event.who,
+        pipeline_id=stage.pipeline_id,
+        status_id=stage.status_id,
+        responsible_user_id=event.knew or account.current_user_id,
+        contact_ids=(event.contact_id,) if event.contact_id else (),
+        main_contact_id=event.contact_id,
+        updated_at=event.at or EPOCH,
+    )
 
 
 # Names on cards.

@@ -22,9 +22,11 @@ from amo_bridge.engine.resolver import Resolver
 from amo_bridge.engine.task_ends import EndingTask, ends_of, finished_tasks, removed_rule
 from amo_bridge.engine.waiting import WaitingEvent
 from amo_bridge.errors import BridgeError
-from amo_bridge.events import Event, StageEntered
+from amo_bridge.events import EnquiryOnDeal, EnquiryReceived, Event, StageEntered
+from amo_bridge.events.codec import to_json
 from amo_bridge.rules.actions import (
     Action,
+    CreateClientDeal,
     CreateTask,
     Decision,
     FinishTask,
@@ -229,6 +231,9 @@ class Dispatcher:
             elif gate := next((one for one in withholding if one.verdict.event == event), None):
                 reason = f"не считается ({gate.verdict.rule.called}): {gate.withheld}"
                 verdicts.append(Verdict(rule, event, event.event_key(context.queue_key), "skipped", reason))
+            elif taken_by := _taken_by(event, verdicts):
+                reason = f"обращение уже взяло правило {taken_by}"
+                verdicts.append(Verdict(rule, event, event.event_key(context.queue_key), "skipped", reason))
             else:
                 verdict = self._resolve(self._evaluate(rule, event, after, data, early), after)
                 verdicts.append(_without_repeats(verdict, done))
@@ -381,7 +386,11 @@ class Dispatcher:
         return replace(verdict, outcome="would_act" if reason else "acts", reason=reason, effects=effects)
 
     def _with_end(self, effect: Effect, action: Action, actions: Iterable[Action], answer: RuleAnswer) -> Effect:
-        """The effect; that of a new task says what ends the task."""
+        """The effect; that of a new task says what ends the task, that of a client's new deal what is reported then."""
+        event = answer.verdict.event
+        if isinstance(action, CreateClientDeal) and isinstance(event, EnquiryReceived):
+            reported = to_json(EnquiryOnDeal.of(event, 0, is_new=True))
+            return replace(effect, extra={**effect.extra, "reports": reported})
         if not isinstance(action, CreateTask):
             return effect
         ends = ends_of(action, actions, answer.verdict.rule, answer.deal, self._account)
@@ -463,6 +472,13 @@ def _checked(decision: Decision) -> Skip | RollBack | Withheld | Sequence[Action
         raise TypeError(f"обработчик вернул {decision!r}, а нужны действия или Skip")
     is_waiting = bool(actions) and all(isinstance(action, Waiting) for action in actions)
     return Waiting(actions[0].reason) if is_waiting else actions
+
+
+def _taken_by(event: Event, verdicts: Iterable[Verdict]) -> str:
+    """The rule that acts on this enquiry already: the first one that wants it has it, in the order of the config."""
+    if not isinstance(event, EnquiryReceived):
+        return ""
+    return next((one.rule.called for one in verdicts if one.event == event and one.outcome == "acts"), "")
 
 
 def _add_effects(

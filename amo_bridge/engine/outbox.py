@@ -32,7 +32,7 @@ from amo_bridge.crm.writes import WRITE_KINDS
 from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.effects import NEW_ID, NEW_URL, Channel, Effect, in_channel
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
-from amo_bridge.storage.tables import in_open_state, made, outbox
+from amo_bridge.storage.tables import events, in_open_state, journal, made, outbox
 
 # --- adding -----------------------------------------------------------------------------------------------------------
 
@@ -310,7 +310,16 @@ class Outbox:
             if entity_id is not None and row.kind in CREATING_KINDS
         ]
         insert_new(connection, made, created)
+        for row, entity_id, _ in written:
+            if row.deal_id < 0 and entity_id is not None and WRITE_KINDS[row.kind].creates == "deal":
+                self._renumber(connection, row.deal_id, entity_id)
         self._release(connection, {row.id: (entity_id, url) for row, entity_id, url in written})
+
+    def _renumber(self, connection: Connection, to_come: int, deal_id: int) -> None:
+        """A deal to come is there: what was decided about it belongs to its card from now on."""
+        for table in (outbox, events, journal):
+            mine = (self._store.owns(table), table.c.deal_id == to_come)
+            connection.execute(update(table).where(*mine).values(deal_id=deal_id))
 
     def _made_row(self, row: Sendable, entity_id: int, now: float) -> dict[str, Any]:
         """By this row of ``made`` a rule finds again what it has created."""
@@ -327,8 +336,8 @@ class Outbox:
             followers = connection.execute(select(outbox.c.id, outbox.c.after_id, outbox.c.payload).where(*which)).all()
             for follower in followers:
                 entity_id, url = done[follower.after_id]
-                # An object's own id is a number to amoCRM.
-                payload = follower.payload.replace(f'"id": "{NEW_ID}"', f'"id": {entity_id}')
+                # An id that stands alone is a number to amoCRM.
+                payload = follower.payload.replace(f'"{NEW_ID}"', str(entity_id))
                 payload = payload.replace(NEW_URL, url).replace(NEW_ID, str(entity_id))
                 change = update(outbox).where(outbox.c.id == follower.id)
                 connection.execute(change.values(state="ready", payload=payload))

@@ -146,6 +146,11 @@ class People:
         name = user.name if user else str(user_id)
         raise UnknownName(f"пользователь «{name}» отключён в amoCRM; заместителя или руководителя вместо него", name)
 
+    def is_there(self, user_id: int, day: date) -> bool:
+        """As ``is_at_work``, by id; somebody whom the account does not know is not there."""
+        user = self._users.get(user_id)
+        return user is not None and self.is_at_work(user, day)
+
     def is_at_work(self, user: User, day: date) -> bool:
         """Is he neither switched off nor away?"""
         return user.is_active and same_name(stand_in_once(self._absences, user.name, day) or user.name, user.name)

@@ -23,6 +23,7 @@ from amo_bridge.crm.records import DealRecord, TaskRecord
 from amo_bridge.engine.change_detection import OBSERVED_TASK_EVENTS, may_be_observed
 from amo_bridge.engine.data_loader import DataLoader
 from amo_bridge.engine.data_sources import SourceContext, texts_of_rules
+from amo_bridge.engine.deal_view import deal_to_come
 from amo_bridge.engine.dispatcher import EarlyAnswers, EvaluationContext, Verdict
 from amo_bridge.engine.event_queue import ANSWER_DELAY_SECONDS, OpenEvents
 from amo_bridge.engine.gates import RollbackHistory
@@ -35,6 +36,7 @@ from amo_bridge.events import (
     CallLogged,
     DealDeleted,
     DealReported,
+    EnquiryReceived,
     Event,
     FileAttached,
     TaskAnswered,
@@ -189,7 +191,7 @@ class EventProcessor:
         task_ids = {event.task_id for _, event in events if isinstance(event, TaskReported)}
         set_as = texts_of_rules(self._store, task_ids)
         tasks = CurrentTasks(self._client, [event for _, event in events], set_as)
-        fresh = self._read_fresh((event for _, event in events), mirrored, ending_tasks, tasks, waiting)
+        fresh = self._read_fresh([event for _, event in events], mirrored, ending_tasks, tasks, waiting)
         engine = self._rule_engine
         context = SourceContext(
             self._client,
@@ -202,7 +204,7 @@ class EventProcessor:
 
     def _read_fresh(
         self,
-        events: Iterable[Event],
+        events: Sequence[Event],
         mirrored: Mapping[int, MirroredDeal],
         ending_tasks: EndingTasks,
         tasks: CurrentTasks,
@@ -214,9 +216,16 @@ class EventProcessor:
             if (deal_id := event.about_deal_id)
             and self._needs_read(event, mirrored.get(deal_id), ending_tasks, tasks, is_waiting=deal_id in waiting)
         }
+        account = self._rule_engine.account
+        to_come = {
+            event.deal_id: deal_to_come(event, account)
+            for event in events
+            if isinstance(event, EnquiryReceived) and event.is_to_come
+        }
+        wanted -= to_come.keys()
         if not wanted:
-            return {}
-        return deals_by_ids(
+            return to_come
+        return to_come | deals_by_ids(
             self._client, sorted(wanted), filter_enabled=self._rule_engine.account.is_api_filter_enabled
         )
 

@@ -24,13 +24,14 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.records import EPOCH, DealRecord
 from amo_bridge.engine.data_loader import DataLoader
 from amo_bridge.engine.data_sources import SourceContext
+from amo_bridge.engine.deal_view import deal_to_come
 from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
 from amo_bridge.engine.journal import Journal, describe
 from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.processor import CurrentTasks
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, UnknownName
-from amo_bridge.events import DealAdded, DealDeleted, DealReported, Event, TaskReported
+from amo_bridge.events import DealAdded, DealDeleted, DealReported, EnquiryReceived, Event, TaskReported
 from amo_bridge.events.codec import fingerprint, from_json, to_json
 from amo_bridge.mirror.deals import MirroredDeal
 from amo_bridge.rules.handler import Rule
@@ -112,7 +113,10 @@ def _may_listen(rule: Rule, event: Event) -> bool:
 def verdicts_about(event: Event, rule_engine: RuleEngine, client: CrmClient) -> list[Verdict]:
     """The verdicts if the event happened just now. Only reads from amoCRM; raises CrmError, UnknownName."""
     deal_id = event.about_deal_id
-    current = None if deal_id is None else _read_deal(deal_id, client)
+    if isinstance(event, EnquiryReceived) and event.is_to_come:
+        current: DealRecord | None = deal_to_come(event, rule_engine.account)
+    else:
+        current = None if deal_id is None else _read_deal(deal_id, client)
     return _verdicts(event, [event], current, rule_engine, client)
 
 

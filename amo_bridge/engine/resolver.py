@@ -6,18 +6,18 @@ with one method per action; ``Resolver`` knows them all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from amo_bridge.crm.account import Account, Field
+from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.calendar import WorkCalendar
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.effects import NEW_ID, NEW_URL, Effect, Kind, state_before
 from amo_bridge.engine.gates import slot_of
+from amo_bridge.engine.name_resolver import NameResolver
 from amo_bridge.engine.people import People
 from amo_bridge.rules.actions import (
     Action,
@@ -25,6 +25,7 @@ from amo_bridge.rules.actions import (
     AddTags,
     AssignDeal,
     ChangeTask,
+    CreateClientDeal,
     CreateDeal,
     CreateTask,
     FinishTask,
@@ -45,93 +46,11 @@ from amo_bridge.rules.actions import (
     StopSeries,
     StoreFile,
 )
-from amo_bridge.rules.deal import Compound, Deal, Missing, Task
+from amo_bridge.rules.deal import Deal, Missing, Task
 from amo_bridge.text.typography import nested_quotes
 
 ResolveAction = Callable[[Any, Deal, DealRecord, datetime], list[Effect]]
 """(action, deal, its record, when the cause happened) → what has to be sent; empty when all is so already."""
-
-# --- names ------------------------------------------------------------------------------------------------------------
-
-
-class NameResolver:
-    """The config's words → amoCRM's: user ids, moments, field values.
-
-    Raises UnknownName (a name the account lost since the start) or ValueError (a due phrase over an empty field)."""
-
-    def __init__(self, account: Account, people: People, calendar: WorkCalendar) -> None:
-        self.account = account
-        self._people = people
-        self._calendar = calendar
-        self._zone = ZoneInfo(account.timezone)
-
-    def user_id(self, person: Person, record: DealRecord) -> int:
-        return self._people.user_id(person, record)
-
-    def works_now(self, user_id: int, at: datetime, *, is_there: bool = False) -> int:
-        """Who does what is due then: the user, or whoever works in his place. See People."""
-        return self._people.works_now(user_id, at.astimezone(self._zone).date(), is_there=is_there)
-
-    def name_in_place_of(self, user_id: int, owner: int) -> str:
-        """«Елена Орлова», or «Елена Орлова (за Мария Кузнецова)» where one works for the other."""
-        return self.user_name(user_id) + (f" (за {self.user_name(owner)})" if user_id != owner else "")
-
-    def user_name(self, user_id: int) -> str:
-        return next((user.name for user in self.account.users if user.id == user_id), str(user_id))
-
-    def due(self, due: Due, deal: Deal, at: datetime) -> datetime:
-        return due.resolve(at, self._calendar, {name: value for name in due.fields if (value := deal.value(name))})
-
-    def due_without_deal(self, due: Due, at: datetime) -> datetime:
-        """Of a task on no deal's card."""
-        return due.resolve(at, self._calendar, {})
-
-    def local(self, moment: datetime) -> str:
-        return moment.astimezone(self._zone).strftime("%d.%m.%Y %H:%M")
-
-    def field_value(self, name: str, value: object) -> dict[str, Any]:
-        """A custom field and its value, as amoCRM's API takes it; None empties the field."""
-        field = self.account.field(name)
-        if value is None:
-            return {"field_id": field.id, "values": None}
-        if isinstance(value, Compound):
-            return {"field_id": field.id, "values": _compound_values(field, value)}
-        texts = value if isinstance(value, tuple) else (value,)
-        return {"field_id": field.id, "values": [{"value": self._wire_value(field, text)} for text in texts]}
-
-    def _wire_value(self, field: Field, value: object) -> object:
-        if isinstance(value, datetime):
-            return int(value.timestamp())
-        if isinstance(value, date):
-            return int(datetime.combine(value, time(), self._zone).timestamp())
-        return value
-
-
-# What amoCRM takes of a part; it answers with more (amoCRM docs, custom-fields).
-WRITTEN_KEYS: Mapping[str, tuple[str, ...]] = {
-    "file": ("file_uuid", "version_uuid", "file_name", "file_size"),
-    "linked_entity": ("name", "entity_id", "entity_type", "catalog_id"),
-    "chained_list": ("catalog_id", "catalog_element_id"),
-    "smart_address": ("value", "enum_id", "enum_code"),
-}
-BARE_KINDS = ("chained_list", "smart_address")
-"""Their parts stand in the list of values as they are."""
-
-
-def _compound_values(field: Field, value: Compound) -> list[dict[str, Any]]:
-    """As it was read, into a field of the same type; into any other its words."""
-    if field.type != value.kind:
-        return [{"value": value.text}]
-    values = []
-    for part in value.parts:
-        if not isinstance(part, Mapping):
-            values.append({"value": part})
-            continue
-        keys = WRITTEN_KEYS.get(value.kind, tuple(part))
-        written = {key: part[key] for key in keys if part.get(key) is not None}
-        values.append(written if value.kind in BARE_KINDS else {"value": written})
-    return values
-
 
 # --- actions on a deal ------------------------------------------------------------------------------------------------
 
@@ -209,7 +128,7 @@ class DealResolver:
 
     def _add_note(self, action: AddNote, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         text = nested_quotes(action.text)
-        body = {"entity_id": action.deal_id, "note_type": "common", "params": {"text": text}}
+        body = {"entity_id": card_of(action.deal_id), "note_type": "common", "params": {"text": text}}
         return [Effect("add_note", action.deal_id, body, f"примечание «{text}»", not_before=at.timestamp())]
 
     def _set_fields(self, action: SetFields, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
@@ -245,6 +164,11 @@ class DealResolver:
         ]
 
 
+def card_of(deal_id: int) -> int | str:
+    """The deal's id as amoCRM's object has it; of a deal to come the place where its id is filled in."""
+    return NEW_ID if deal_id < 0 else deal_id
+
+
 def _in_russian(value: object) -> str:
     return {True: "да", False: "нет"}[value] if isinstance(value, bool) else str(value)
 
@@ -262,7 +186,52 @@ class NewDealResolver:
 
     def __init__(self, names: NameResolver) -> None:
         self._names = names
-        self.methods: Mapping[type[Action], ResolveAction] = {CreateDeal: self._create}
+        self.methods: Mapping[type[Action], ResolveAction] = {
+            CreateDeal: self._create,
+            CreateClientDeal: self._create_for_client,
+        }
+
+    def _create_for_client(
+        self, action: CreateClientDeal, deal: Deal, record: DealRecord, at: datetime
+    ) -> list[Effect]:
+        """With a new contact both are one write; a known one only gets the deal."""
+        account, names = self._names.account, self._names
+        stage = account.stage(action.to)
+        user_id = names.assignee(action.responsible, record, at)
+        contact: dict[str, Any] = {"id": action.contact_id}
+        if action.contact_id is None:
+            contact = {"name": action.contact_name, "custom_fields_values": list(self._address_fields(action))}
+        body: dict[str, Any] = {
+            "name": action.name,
+            "custom_fields_values": [names.field_value(name, value) for name, value in action.values.items()],
+            "_embedded": {"tags": [{"name": tag} for tag in action.tags], "contacts": [contact]},
+        }
+        if not body["custom_fields_values"]:
+            del body["custom_fields_values"]
+        tags = f", теги: {', '.join(action.tags)}" if action.tags else ""
+        if action.form:
+            kind: Kind = "create_unsorted"
+            body |= {"pipeline_id": stage.pipeline_id, "source_uid": f"amo-bridge-{-deal.id}"}
+            body |= {"form_name": action.form, "form_page": action.page, "source_name": action.source or action.form}
+            body["sent_at"] = int(at.timestamp())
+            words = f"новая сделка «{action.name}» в «Неразобранном» воронки «{stage.pipeline}»{tags}"
+        else:
+            kind = "create_deal" if action.contact_id else "create_client_deal"
+            body |= {"pipeline_id": stage.pipeline_id, "status_id": stage.status_id, "responsible_user_id": user_id}
+            if action.contact_id is None:
+                contact["responsible_user_id"] = user_id
+            who = names.user_name(user_id)
+            words = f"новая сделка «{action.name}» на этапе «{stage.title}», ответственный {who}{tags}"
+        extra = {"person": {"name": action.contact_name, "phones": action.phones, "mails": action.mails}}
+        return [
+            Effect(kind, deal.id, body, words, slot="deal", once=True, not_before=at.timestamp(), extra=extra)
+        ]  # fmt: skip
+
+    def _address_fields(self, action: CreateClientDeal) -> Iterator[dict[str, Any]]:
+        for code, addresses in (("PHONE", action.phones), ("EMAIL", action.mails)):
+            if addresses:
+                lines = [{"value": address, "enum_code": "WORK"} for address in addresses]
+                yield {"field_id": self._names.account.field(code, "contacts").id, "values": lines}
 
     def _create(self, action: CreateDeal, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         stage = self._names.account.stage(action.to)
@@ -458,10 +427,12 @@ class TaskResolver:
             "text": action.text,
             "complete_till": int(due.timestamp()),
             "responsible_user_id": assignee,
-            "entity_id": deal.main_contact_id if on_contact else action.deal_id,
+            "entity_id": deal.main_contact_id if on_contact else card_of(action.deal_id),
             "entity_type": "contacts" if on_contact else "leads",
             "task_type_id": names.account.task_type(action.task_type).id if action.task_type else 1,
         }
+        if action.on == "nowhere":
+            del body["entity_id"], body["entity_type"]
         words = f"задача «{action.text}» — {names.name_in_place_of(assignee, owner)}, до {names.local(due)}"
         return [Effect("create_task", deal.id, body, words, slot=action.slot, not_before=at.timestamp())]
 

@@ -10,7 +10,8 @@ from sqlalchemy import select
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient, batches
-from amo_bridge.crm.writes import WRITE_KINDS, BatchResult, LostWrite, Written, find_lost, write_batch
+from amo_bridge.crm.lost_writes import LostWrite, Written
+from amo_bridge.crm.writes import WRITE_KINDS, BatchResult, find_lost, write_batch
 from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.engine.freshness import FreshnessCheck
 from amo_bridge.engine.metrics import AccountMetrics
@@ -47,6 +48,7 @@ class Sender:
         settle: float = SETTLE,
         meters: AccountMetrics | None = None,
         refresh_account: Callable[[], None] = lambda: None,
+        account_clock: Clock | None = None,
     ) -> None:
         self._rules = rules
         self._refresh_account = refresh_account
@@ -58,7 +60,7 @@ class Sender:
         self._metrics = meters
         self._outbox = Outbox(store, clock)
         self._freshness = FreshnessCheck(store, client, lambda: rules.get().account, clock)
-        self._write_results = WriteResults(store, clock)
+        self._write_results = WriteResults(store, clock, account_clock)
 
     def recover(self) -> int:
         """Doubt what was being sent when the process stopped; returns how many effects that were."""

@@ -6,7 +6,7 @@ Moves and new deals are queued as events: rules must see them even if amoCRM's w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -17,9 +17,10 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import LOST
-from amo_bridge.crm.records import DealRecord
+from amo_bridge.crm.lost_writes import Written
+from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.crm.values import ENTITY_TYPES
-from amo_bridge.crm.writes import Written
+from amo_bridge.crm.writes import WRITE_KINDS
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.manual_edits import BY_PERSON
 from amo_bridge.engine.outbox import Sendable
@@ -27,6 +28,8 @@ from amo_bridge.engine.task_ends import NEW_TASK, finished_tasks, forget_ends
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.events import DealAdded, DealMoved, DealUpdated, Event, TaskCompleted
+from amo_bridge.events.codec import from_json
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import MirroredTask, TaskRows
 from amo_bridge.storage.database import AccountStore
@@ -39,9 +42,11 @@ TASK_FIELDS = ("text", "task_type_id", "responsible_user_id")
 class WriteResults:
     """Applies finished writes of one account."""
 
-    def __init__(self, store: AccountStore, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock, account_clock: Clock | None = None) -> None:
         self._store = store
         self._clock = clock
+        self._account_clock = account_clock or clock
+        self._index = ContactIndex(store)
         self._mirror = Mirror(store)
         self._timers = Timers(store.account_id)
         self._tasks = TaskRows(store.account_id)
@@ -54,12 +59,40 @@ class WriteResults:
         closed = finished_tasks(row.body for row, _ in done if row.kind == "change_task")
         forget_ends(connection, self._store.account_id, sorted(closed))
         self._rename(connection, {row.body["id"]: row.body["text"] for row, _ in done if _renames(row)})
-        self._queue(connection, [event for row, written in done if (event := _news(row, written))])
+        self._queue(connection, [event for row, written in done for event in _news(row, written)])
+        self._put_clients(connection, done)
         patched = [row for row, _ in done if row.kind == "patch_deal" and not row.payload.get(BY_PERSON)]
         self._mirror.amend_all(connection, [(row.deal_id, partial(_patched, row=row)) for row in patched])
         for row, written in done:
-            if row.kind not in (NEW_TASK, "create_deal", "patch_deal"):
+            if row.kind not in (NEW_TASK, "patch_deal") and WRITE_KINDS[row.kind].creates != "deal":
                 self._apply_one(connection, row, written)
+
+    def _put_clients(self, connection: Connection, done: Sequence[tuple[Sendable, Written]]) -> None:
+        """People who were given a deal, so that their next enquiry finds them before amoCRM's webhook arrives."""
+        # amoCRM's times have whole seconds; whoever changes the contact later does it in a later one.
+        now = self._account_clock.now().replace(microsecond=0)
+        people, links = [], []
+        for row, written in done:
+            person = row.payload.get("person")
+            # A contact in «Неразобранное» is in no list of amoCRM's before a person takes it.
+            if person is None or row.kind == "create_unsorted":
+                continue
+            known = row.body["_embedded"]["contacts"][0].get("id")
+            if known is not None:
+                links.append((known, written.id))
+            elif written.contact_id is not None:
+                record = ContactRecord(
+                    id=written.contact_id,
+                    name=person["name"],
+                    phones=tuple(person["phones"]),
+                    emails=tuple(person["mails"]),
+                    responsible_user_id=row.body["responsible_user_id"],
+                    deal_ids=(written.id,),
+                    updated_at=now,
+                )
+                people.append(MirroredContact.of(record))
+        self._index.put(connection, people, now)
+        self._index.link(connection, links, now)
 
     def _rename(self, connection: Connection, texts: Mapping[int, str]) -> None:
         """A rule gave its task another text: that is the one it is set with from now on."""
@@ -102,17 +135,19 @@ class WriteResults:
             add_events(connection, self._store.account_id, found, self._clock.now().timestamp())
 
 
-def _news(row: Sendable, written: Written) -> Event | None:
+def _news(row: Sendable, written: Written) -> Iterator[Event]:
     """What rules must see of a write."""
     at = _at(row, written)
-    if row.kind == "create_deal":
-        return DealAdded(at=at, deal_id=written.id, user_id=0, **_stage(row.body))
-    if row.kind != NEW_TASK and row.payload.get(BY_PERSON):
+    if WRITE_KINDS[row.kind].creates == "deal":
+        if row.kind != "create_unsorted":
+            yield DealAdded(at=at, deal_id=written.id, user_id=0, **_stage(row.body))
+        if reported := row.payload.get("reports"):
+            yield from_json({**reported, "deal_id": written.id})
+    elif row.kind != NEW_TASK and row.payload.get(BY_PERSON):
         # What a person did on a page is news: the mirror gets it when the event is processed.
-        return DealUpdated(at=at, deal_id=row.deal_id, user_id=0)
-    if row.kind == "patch_deal" and _stage(row.body) and not row.payload["rolls_back"]:
-        return DealMoved(at=at, deal_id=row.deal_id, user_id=0, **_stage(row.body))
-    return None
+        yield DealUpdated(at=at, deal_id=row.deal_id, user_id=0)
+    elif row.kind == "patch_deal" and _stage(row.body) and not row.payload["rolls_back"]:
+        yield DealMoved(at=at, deal_id=row.deal_id, user_id=0, **_stage(row.body))
 
 
 def _renames(row: Sendable) -> bool:

@@ -19,6 +19,7 @@ __all__ = [
     "AddTags",
     "AssignDeal",
     "ChangeTask",
+    "CreateClientDeal",
     "CreateDeal",
     "CreateTask",
     "Decision",
@@ -35,6 +36,7 @@ __all__ = [
     "Place",
     "RecordViolation",
     "RollBack",
+    "Rota",
     "SendLetter",
     "SendSms",
     "SetFields",
@@ -51,7 +53,7 @@ __all__ = [
 
 Person = str | int
 """A role, a name or e-mail of the config; or a user's id."""
-Place = Literal["deal", "contact"]
+Place = Literal["deal", "contact", "nowhere"]
 
 
 @dataclass(frozen=True)
@@ -115,9 +117,10 @@ TaskEnd = Literal["stage left", "deal closed", "never"] | FieldFilled | FileTher
 
 @dataclass(frozen=True, kw_only=True)
 class CreateTask(Action):
-    """Set a task. ``on``: the deal's card or the card of its main contact. ``slot`` tells the tasks of one rule on one
-    deal apart: by it the rule finds its own task again (``deal.own_tasks``). ``until``: what ends it, whichever comes
-    first; the end of the deal does in any case but «never». None: as the handler says (``tasks_until``)."""
+    """Set a task. ``on``: the deal's card, the card of its main contact, or nobody's. ``slot`` tells the tasks of one
+    rule on one deal apart: by it the rule finds its own task again (``deal.own_tasks``). ``until``: what ends it,
+    whichever comes first; the end of the deal does in any case but «never». None: as the handler says
+    (``tasks_until``)."""
 
     text: str
     to: Person
@@ -254,6 +257,42 @@ class CreateDeal(Action):
     link_field: str | None = None
     file_uuids: tuple[str, ...] = ()
     slot: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rota:
+    """Whose turn it is: one of ``people`` who is at work. ``share``: "in turn", or by "load", to whoever has fewest
+    open deals. ``turn``: how many were dealt before; ``load``: (user, open deals), of which ``place`` others get theirs
+    first."""
+
+    people: tuple[Person, ...]
+    share: Literal["in turn", "load"] = "in turn"
+    turn: int = 0
+    load: tuple[tuple[int, int], ...] = ()
+    place: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateClientDeal(Action):
+    """Create a deal for somebody who wants something; ``deal_id`` is the deal to come, below 0 (``Deal.is_to_come``).
+
+    ``contact_id``: whose deal it is; None: the contact is created with it, of ``contact_name``, ``phones``, ``mails``.
+    ``form``: the name of the form under which it goes into amoCRM's «Неразобранное» instead of ``to``; of ``to`` counts
+    the pipeline then. Made once for each deal to come.
+    """
+
+    name: str
+    to: str
+    responsible: Person | Rota
+    contact_id: int | None = None
+    contact_name: str = ""
+    phones: tuple[str, ...] = ()
+    mails: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    values: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    form: str = ""
+    page: str = ""
+    source: str = ""
 
 
 # --- outside amoCRM ---------------------------------------------------------------------------------------------------

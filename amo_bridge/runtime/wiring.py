@@ -101,6 +101,7 @@ class CompositionRoot:
             settle=context.settle,
             meters=context.meters,
             refresh_account=self._refresh,
+            account_clock=context.account_clock,
         )
 
     def worker(self) -> Worker:

@@ -7,7 +7,8 @@ from typing import Any, get_args
 import pytest
 from support.fakes import ScriptedCrm
 
-from amo_bridge.crm.writes import WRITE_KINDS, BatchResult, CrmKind, Written, write_batch
+from amo_bridge.crm.lost_writes import Written
+from amo_bridge.crm.writes import WRITE_KINDS, BatchResult, CrmKind, write_batch
 from amo_bridge.errors import CrmForbidden, CrmRefused, CrmTemporary, CrmUncertain, CrmUnpaid, LeadLost
 
 TASKS = {number: {"text": str(number)} for number in (11, 12, 13, 14)}

@@ -8,7 +8,8 @@ import pytest
 from support.fakes import client_of
 from support.local_crm import LocalCrm
 
-from amo_bridge.crm.writes import WRITE_KINDS, LostWrite, Written, find_lost, write
+from amo_bridge.crm.lost_writes import LostWrite, Written
+from amo_bridge.crm.writes import WRITE_KINDS, find_lost, write
 from amo_bridge.demo.crm_user import CrmUser
 
 IVAN = "Иван Петров"

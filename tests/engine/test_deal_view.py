@@ -11,8 +11,8 @@ from support.fakes import URL, agency, record
 from amo_bridge.crm.values import field_values
 from amo_bridge.dates.calendar import CalendarOptions
 from amo_bridge.engine.deal_view import Viewer
+from amo_bridge.engine.name_resolver import NameResolver
 from amo_bridge.engine.people import People
-from amo_bridge.engine.resolver import NameResolver
 from amo_bridge.rules.deal import Compound, as_text
 
 FILE = {"file_uuid": "6da97e19", "version_uuid": "475abc88", "file_name": "бриф.docx", "file_size": 606942}

@@ -16,12 +16,13 @@ from amo_bridge.clock import Clock
 from amo_bridge.config.webinar import WebinarSection
 from amo_bridge.crm.account import Account, LossReason
 from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.lost_writes import Written
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.crm.writes import BatchResult, Written, write_batch
+from amo_bridge.crm.writes import BatchResult, write_batch
 from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.name_resolver import NameResolver
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.partial_refusal import Remainder, in_russian, remainder
-from amo_bridge.engine.resolver import NameResolver
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timetable import Timetable
 from amo_bridge.engine.write_results import WriteResults

@@ -13,7 +13,7 @@ import structlog
 
 from amo_bridge.clock import Clock
 from amo_bridge.crm.client import CrmClient
-from amo_bridge.engine.resolver import NameResolver
+from amo_bridge.engine.name_resolver import NameResolver
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.sender import SETTLE
 from amo_bridge.errors import BridgeError, CrmStopped, LeadLost, StoreUnavailable

@@ -17,13 +17,14 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.account import LOST, Account
 from amo_bridge.crm.client import BATCH_SIZE, CrmClient
+from amo_bridge.crm.lost_writes import LostWrite, Written
 from amo_bridge.crm.reads import contact_lines, deals_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
-from amo_bridge.crm.writes import LostWrite, Written, find_lost
+from amo_bridge.crm.writes import find_lost
 from amo_bridge.errors import CrmTemporary, UnknownName
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
-from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.mirror.matching import MAIL, PHONE, addresses_in, code_of
+from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import import_rows
 from amo_bridge.webinars.imports.delivery import (
     AfterWrite,
