@@ -101,6 +101,20 @@ def find_notes_of(cards: str) -> FindLost:
     return find
 
 
+def find_calls(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:
+    """The search for call notes on deals: each has the exchange's own name of the call."""
+    ids = {lost_write.body["entity_id"] for lost_write in lost.values()}
+    more = {"note_type": ["call_in", "call_out"]}
+    rows = _rows_by(client, "/api/v4/leads/notes", "notes", more, "entity_id", ids)
+    noted = {(row.get("entity_id"), (row.get("params") or {}).get("uniq")): row for row in rows}
+    found = {
+        number: Written(int(row["id"]))
+        for number, lost_write in lost.items()
+        if (row := noted.get((lost_write.body["entity_id"], lost_write.body["params"]["uniq"])))
+    }
+    return LostSearch(found)
+
+
 def find_new_deals(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:
     rows = _newest(client, "leads", "created_at", lost, {"with": "contacts"})
     return _match(lost, rows, taken, _is_same_deal, _likeness_of_deals)

@@ -22,6 +22,7 @@ from amo_bridge.crm.lost_writes import (
     Taken,
     Written,
     find_attached_files,
+    find_calls,
     find_client_deals,
     find_links,
     find_new_contacts,
@@ -38,7 +39,7 @@ from amo_bridge.errors import Complaint, CrmError, CrmForbidden, CrmRefused, Crm
 
 CrmKind = Literal[
     "create_task", "change_task", "patch_deal", "add_note", "create_deal", "create_contact", "patch_contact",
-    "link_contact", "attach_files", "create_client_deal", "create_unsorted",
+    "link_contact", "attach_files", "create_client_deal", "create_unsorted", "add_call",
 ]  # fmt: skip
 """Names of the kinds. They stand in the outbox: never rename one."""
 
@@ -277,6 +278,10 @@ WRITE_KINDS: Mapping[str, WriteKind] = {
         WriteKind(
             name="add_note", method="POST", path="/api/v4/leads/notes", collection="notes",
             find_lost=find_notes_of("leads"), appends=True, creates="note",
+        ),
+        WriteKind(
+            name="add_call", method="POST", path="/api/v4/leads/notes", collection="notes",
+            find_lost=find_calls, appends=True, creates="note",
         ),
         WriteKind(
             name="create_deal", method="POST", path="/api/v4/leads", collection="leads",

@@ -24,7 +24,16 @@ from amo_bridge.events.codec import fingerprint, to_json
 from amo_bridge.mirror.tasks import Fresh, ReadTasks, record_task_events, settling
 from amo_bridge.mirror.touches import answers_in, record_touches
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
-from amo_bridge.storage.tables import events, imports, in_open_state, inbox, outbox
+from amo_bridge.storage.tables import (
+    enquiries,
+    events,
+    imports,
+    in_open_enquiry_state,
+    in_open_state,
+    inbox,
+    intake_requests,
+    outbox,
+)
 
 # How long the result of a completed task is waited for, if no webhook brings it.
 ANSWER_DELAY_SECONDS = 15.0
@@ -320,6 +329,8 @@ class PendingWork:
         return select(
             or_(
                 exists().where(self._store.owns(inbox), new),
+                exists().where(self._store.owns(intake_requests), intake_requests.c.state == literal_column("'new'")),
+                exists().where(self._store.owns(enquiries), in_open_enquiry_state(), enquiries.c.due_at <= now),
                 exists().where(self._store.owns(events), unprocessed, events.c.due_at <= now),
                 exists().where(self._store.owns(outbox), unsettled, outbox.c.due_at <= now),
             )

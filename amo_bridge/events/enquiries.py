@@ -25,7 +25,8 @@ class EnquiryReceived(Event):
     """Somebody wants something, and it is known who: the enquiries of one person and source that waited together.
 
     ``deal_id``: his open deal, otherwise a deal to come (below 0, see ``is_to_come``). ``source``: the vendor's name;
-    ``title``: as people call it. ``phones`` in E.164. ``texts``: the words of each enquiry. ``call``: it is a call.
+    ``title``: as people call it. ``phones`` in E.164. ``texts``: the words of each enquiry. ``call``: it is a call,
+    ``call_key`` its name at the exchange.
     ``contact_id``: who it is. ``earlier``: (id, name, address) of his deals, the newest first, those of an open one
     left out. ``knew``: the user who knew him last. ``doubt``: why a person must say who it is, Russian, with
     ``candidates``, the addresses of their cards. ``turn``: how many new deals enquiries have brought before;
@@ -49,6 +50,7 @@ class EnquiryReceived(Event):
     profile: str = ""
     link_param: str = ""
     call: CallOutcome = ""
+    call_key: str = ""
     contact_id: int | None = None
     earlier: tuple[tuple[int, str, str], ...] = ()
     knew: int | None = None
@@ -102,6 +104,7 @@ class EnquiryOnDeal(DealObserved):
     text: str = ""
     utm: tuple[tuple[str, str], ...] = ()
     call: CallOutcome = ""
+    call_key: str = ""
     phone: str | None = None
     contact_id: int | None = None
     is_new: bool = False
@@ -128,6 +131,7 @@ class EnquiryOnDeal(DealObserved):
             seconds=None if self.call == "talk" else 0,
             status=TALKED if self.call == "talk" else None,
             phone=self.phone,
+            uniq=self.call_key or None,
             contact_id=self.contact_id,
             text=self.text,
         )
@@ -151,6 +155,7 @@ class EnquiryOnDeal(DealObserved):
             text="\n".join(event.texts),
             utm=event.utm,
             call=event.call,
+            call_key=event.call_key,
             phone=next(iter(event.phones), None),
             contact_id=event.contact_id,
             is_new=is_new,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 Direction = Literal["in", "out"]
@@ -105,6 +105,41 @@ class NoEnquiry:
 
 Outcome = Enquiry | PbxCall | Recording | DeliveryStatus | NoEnquiry
 Outcomes = Sequence[Outcome]
+
+
+KIND_OF = {Enquiry: "enquiry", PbxCall: "call", Recording: "record", DeliveryStatus: "status"}
+CLASS_OF: Mapping[str, type[Any]] = {name: kind for kind, name in KIND_OF.items()}
+"""Names under which outcomes are stored: never rename one."""
+
+
+def to_json(outcome: Any) -> dict[str, Any]:
+    """An outcome as plain JSON, without what is empty."""
+    told = {one.name: getattr(outcome, one.name) for one in fields(outcome)}
+    return {name: _plain(value) for name, value in told.items() if value not in (None, "", (), {}) or value is False}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return to_json(value) if is_dataclass(value) else value
+
+
+def from_json(kind: str, plain: Mapping[str, Any]) -> Any:
+    """The outcome that ``to_json`` gave."""
+    known = {one.name for one in fields(CLASS_OF[kind])}
+    values: dict[str, Any] = {name: value for name, value in plain.items() if name in known}
+    if "files" in values:
+        values["files"] = tuple(EnquiryFile(**one) for one in values["files"])
+    for name in ("phones", "emails"):
+        if name in values:
+            values[name] = tuple(values[name])
+    if kind == "call":
+        values = {"phone": None, "talked": False} | values
+        if "enquiry" in values:
+            values["enquiry"] = from_json("enquiry", values["enquiry"])
+    return CLASS_OF[kind](**values)
 
 
 def digest(*parts: str) -> str:

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from amo_bridge.engine.inbox import CommitQueue
 from amo_bridge.intake.reception import VENDORS, Vendor
 from amo_bridge.intake.request import VendorRequest, clean
 from amo_bridge.storage.database import AccountStore, insert_new
+from amo_bridge.storage.notify import notify
 from amo_bridge.storage.secrets import account_name, small_state
 from amo_bridge.storage.tables import LONGEST_INTAKE_KEY, intake_requests
 
@@ -113,14 +114,20 @@ class ReceivedRequest:
 
 
 class IntakeInbox(CommitQueue[ReceivedRequest, bool]):
-    """Commits requests; ``put`` returns False for one that was there already, which is counted."""
+    """Commits requests, then calls ``wake``; ``put`` returns False for one that was there already, which is counted."""
 
-    def __init__(self, store: AccountStore, clock: Clock) -> None:
+    def __init__(self, store: AccountStore, clock: Clock, wake: Callable[[], None] = lambda: None) -> None:
         self._clock = clock
+        self._wake = wake
         super().__init__(store, "intake-writer")
 
     def _write(self, connection: Connection, items: Sequence[ReceivedRequest]) -> Sequence[bool]:
-        return [self._is_new(connection, item) for item in items]
+        news = [self._is_new(connection, item) for item in items]
+        notify(connection, self._store.account_id)
+        return news
+
+    def _after(self) -> None:
+        self._wake()
 
     def _is_new(self, connection: Connection, item: ReceivedRequest) -> bool:
         vendor, request = item.address.vendor, item.request

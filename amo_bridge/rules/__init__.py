@@ -27,6 +27,7 @@ from amo_bridge.rules.deal import (
     Touches,
     stage_is_one_of,
 )
+from amo_bridge.rules.enquiries import EnquiryText, FromSource, SourceName, filled, notes_of
 from amo_bridge.rules.gates import Gate, WantedCall, WhichTasks, says_nothing, says_something
 from amo_bridge.rules.handler import Existing, Options, Step, Times, handler, schedule
 from amo_bridge.rules.ladders import (
@@ -134,11 +135,13 @@ __all__ = [
     "DoneStep",
     "Due",
     "Duration",
+    "EnquiryText",
     "EscalationSpec",
     "Existing",
     "FieldName",
     "FolderSpec",
     "FromSection",
+    "FromSource",
     "Gate",
     "HourOfDay",
     "LetterSpec",
@@ -159,6 +162,7 @@ __all__ = [
     "ServiceLine",
     "ServiceLines",
     "ServicesSection",
+    "SourceName",
     "StageName",
     "Stay",
     "Step",
@@ -187,6 +191,7 @@ __all__ = [
     "begins_with",
     "comment_after",
     "describe_duration",
+    "filled",
     "handler",
     "is_for_an_older_deal",
     "is_picture",
@@ -196,6 +201,7 @@ __all__ = [
     "names_are_unique",
     "new_tasks_only",
     "normalise",
+    "notes_of",
     "on_leaving",
     "open_deal_in",
     "plain",

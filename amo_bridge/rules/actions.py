@@ -259,7 +259,7 @@ class CreateDeal(Action):
     slot: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Rota:
     """Whose turn it is: one of ``people`` who is at work. ``share``: "in turn", or by "load", to whoever has fewest
     open deals. ``turn``: how many were dealt before; ``load``: (user, open deals), of which ``place`` others get theirs

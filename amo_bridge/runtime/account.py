@@ -354,7 +354,7 @@ class AccountRuntime:
         self._secret = known.secret
         self._amo_id = amo_id_of(known.store)
         self._health = HealthReader(known.store, self.config.account.url, self.clock)
-        self._intake = IntakeInbox(known.store, self.clock)
+        self._intake = IntakeInbox(known.store, self.clock, self.wake)
         self._inbox = Inbox(known.store, self.clock, self.wake)
 
     def _misfit(self, problems: list[str]) -> None:
@@ -380,7 +380,7 @@ class AccountRuntime:
         self._health = HealthReader(known.store, self.config.account.url, self.clock)
         if known.context:
             self._join_election(resources, known.context)
-        intake, self._intake = self._intake, IntakeInbox(known.store, self.clock)
+        intake, self._intake = self._intake, IntakeInbox(known.store, self.clock, self.wake)
         inbox, self._inbox = self._inbox, Inbox(known.store, self.clock, self.wake)
         if intake is not None:
             intake.close()

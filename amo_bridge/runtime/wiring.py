@@ -26,6 +26,7 @@ from amo_bridge.intake.mail import SOURCE
 from amo_bridge.intake.mail_reader import LetterFiles, MailboxReader, MailReaders
 from amo_bridge.intake.mailbox import MailboxConnection
 from amo_bridge.intake.reception import settings_of
+from amo_bridge.intake.processing import EnquiryProcessor
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import reader_of
@@ -104,6 +105,16 @@ class CompositionRoot:
             account_clock=context.account_clock,
         )
 
+        self._enquiries = EnquiryProcessor(
+            store,
+            client,
+            self._contacts,
+            self.rules,
+            context.environment,
+            context.clock,
+            context.account_clock,
+        )
+
     def worker(self) -> Worker:
         """The worker, not started. Raises CrmError, StoreUnavailable."""
         self._scheduler.begin(self.rules.timetable())
@@ -121,6 +132,7 @@ class CompositionRoot:
             tell_of_stop=alerts.tell_of_stop,
             has_work=PendingWork(store, context.clock).has_work,
             read_tasks=reader_of(self.client),
+            take_enquiries=self._enquiries.run,
         )
         context.account_clock.jumped = lambda: worker.request_job(TIMERS)
         worker.register_job(TIMERS, lambda: self._scheduler.tick(lambda: worker.request_job(TIMERS)))

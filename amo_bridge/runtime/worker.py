@@ -86,7 +86,8 @@ LONGEST_PAUSE = 120.0
 
 
 class Worker:
-    """``trouble``: the outage being waited out, one line for the health page; empty if none.
+    """``trouble``: the outage being waited out, one line for the health page; empty if none. ``take_enquiries``: see
+    EnquiryProcessor.
 
     ``has_work`` is asked before each round: is it worth the while? ``has_lost_lead``: another process works for the
     account now, and this one has stopped."""
@@ -102,6 +103,7 @@ class Worker:
         tell_of_stop: Callable[[CrmStopped], None] = lambda error: None,
         has_work: Callable[[], bool] = lambda: True,
         read_tasks: ReadTasks = lambda task_ids: {},
+        take_enquiries: Callable[[], int] = lambda: 0,
     ) -> None:
         self.channels = channels or ChannelWorkers()
         self.trouble = ""
@@ -115,6 +117,7 @@ class Worker:
         self._tell_of_stop = tell_of_stop
         self._has_work = has_work
         self._read_tasks = read_tasks
+        self._take_enquiries = take_enquiries
         self._is_behind = False
         self._bell = threading.Event()
         self._stopping = threading.Event()
@@ -167,6 +170,7 @@ class Worker:
             return 0
         moved = decode_new(self._store, self._read_tasks)
         self._is_behind = moved >= BATCH_SIZE
+        moved += self._take_enquiries()
         moved += self._processor.process()
         if self._processor.found_unknown_name:
             self._processor.found_unknown_name = False

@@ -602,6 +602,64 @@ Index(
     postgresql_where=_intake_new,
 )
 
+OPEN_ENQUIRY_STATES = ("new", "sent", "waits")
+enquiries = Table(
+    "enquiries",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("source", String(24), nullable=False),
+    Column("key", String(LONGEST_INTAKE_KEY), nullable=False),
+    Column("request_id", BigInteger),
+    Column("received_at", Float, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(8), nullable=False, default="new"),
+    Column("standing", String(8), nullable=False, default=""),
+    Column("outcome", Text, nullable=False, default=""),
+    Column("error", Text, nullable=False, default=""),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Float, nullable=False, default=0.0),
+    Column("event_key", String(80)),
+    Column("contact_id", BigInteger),
+    Column("deal_id", BigInteger),
+    Column("done_at", Float),
+    UniqueConstraint("account", "source", "key"),
+)
+"""What vendors' requests say, one row each. ``kind``: enquiry, call, record or status; ``body``: JSON, as
+intake.model has it. ``state``: new, sent (an event of it is under way), waits (a call whose note may still come), done,
+asked (a person was), skipped, dry, refused. ``standing``: see events.EnquiryReceived. ``event_key``: of that event."""
+_enquiry_open = text("state IN ('new', 'sent', 'waits')")
+Index(
+    "enquiries_open",
+    enquiries.c.account,
+    enquiries.c.id,
+    sqlite_where=_enquiry_open,
+    postgresql_where=_enquiry_open,
+)
+
+
+def in_open_enquiry_state() -> ColumnElement[bool]:
+    """What is not settled of ``enquiries``; the states stand in the statement's text, see in_open_state."""
+    states: BindParameter[str] = bindparam(
+        "open_enquiries", OPEN_ENQUIRY_STATES, expanding=True, literal_execute=True, unique=True
+    )
+    return enquiries.c.state.in_(states)
+
+
+Index("enquiries_at", enquiries.c.account, enquiries.c.received_at)
+Index("enquiries_deal", enquiries.c.account, enquiries.c.deal_id)
+
+enquiry_addresses = Table(
+    "enquiry_addresses",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("address", String(160), primary_key=True),
+    Column("enquiry_id", BigInteger, primary_key=True, autoincrement=False),
+)
+"""By what an enquiry's person is known: phones in E.164, mails in lower case, profiles."""
+Index("enquiry_addresses_of", enquiry_addresses.c.account, enquiry_addresses.c.enquiry_id)
+
 # --- rehearsals -------------------------------------------------------------------------------------------------------
 
 _REHEARSAL_OPEN = text("state IN ('asked', 'running')")

@@ -1,0 +1,298 @@
+"""Enquiries as the store keeps them: found, listed, tried again, and what became of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Row, and_, func, select, update
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.errors import BridgeError
+from amo_bridge.intake.model import KIND_OF, DeliveryStatus, Enquiry, PbxCall, Recording, from_json, to_json
+from amo_bridge.intake.reception import VENDORS
+from amo_bridge.storage.database import AccountStore, chunks, insert_new
+from amo_bridge.storage.notify import notify
+from amo_bridge.storage.tables import OPEN_ENQUIRY_STATES, enquiries, enquiry_addresses, in_open_enquiry_state
+from amo_bridge.text.addresses import HOME, e164, mail_key
+
+EnquiryState = Literal["new", "sent", "waits", "done", "asked", "skipped", "dry", "refused"]
+STATE_WORDS: Mapping[str, str] = {
+    "new": "ждёт разбора", "sent": "в работе", "waits": "ждёт записи звонка", "done": "сделано",
+    "asked": "спросили человека", "skipped": "ничего не заведено", "dry": "вхолостую", "refused": "не вышло",
+}  # fmt: skip
+SETTLED_STATES = ("done", "asked", "skipped", "dry", "refused")
+SOURCE_WORDS: Mapping[str, str] = {"mail": "почта"}
+LONGEST_ADDRESS = 160
+Stored = Enquiry | PbxCall | Recording | DeliveryStatus
+
+
+class NotRetryable(BridgeError):
+    """The enquiry can't be tried again; the text (Russian) says why."""
+
+
+def title_of(source: str) -> str:
+    """What people call a source."""
+    vendor = VENDORS.get(source)
+    return vendor.title if vendor else SOURCE_WORDS.get(source, source)
+
+
+@dataclass(frozen=True)
+class StoredEnquiry:
+    """A row. ``outcome``: what became of it, Russian; ``error``: what went wrong. Ids are amoCRM's."""
+
+    id: int
+    kind: str
+    source: str
+    key: str
+    request_id: int | None
+    received_at: float
+    body: Any
+    state: EnquiryState
+    standing: str
+    outcome: str
+    error: str
+    attempts: int
+    event_key: str | None
+    contact_id: int | None
+    deal_id: int | None
+
+    @property
+    def enquiry(self) -> Enquiry | None:
+        """What the person wants; of a call what the vendor knows beside it."""
+        if isinstance(self.body, Enquiry):
+            return self.body
+        return self.body.enquiry if isinstance(self.body, PbxCall) else None
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs; the keys are published."""
+        call = self.body if isinstance(self.body, PbxCall) else None
+        known = self.enquiry
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "source": self.source,
+            "received_at": datetime.fromtimestamp(self.received_at, UTC).isoformat(),
+            "name": known.name if known else None,
+            "phones": list(known.phones) if known else [call.phone] if call and call.phone else [],
+            "emails": list(known.emails) if known else [],
+            "text": known.text if known else "",
+            "utm": dict(known.utm) if known else {},
+            "state": self.state,
+            "outcome": self.outcome,
+            "error": self.error,
+            "attempts": self.attempts,
+            "contact_id": self.contact_id,
+            "deal_id": self.deal_id,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnquiryFilter:
+    """What is to be listed; what is empty does not limit. ``text``: a phone, an address or a profile as typed."""
+
+    source: str = ""
+    state: str = ""
+    kind: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    deal_id: int | None = None
+    text: str = ""
+
+
+class EnquiryRepository:
+    """One account's enquiries. ``home``: the country of phones typed without one. All raises StoreUnavailable."""
+
+    def __init__(self, store: AccountStore, clock: Clock, home: str = HOME) -> None:
+        self._store = store
+        self._clock = clock
+        self._home = home
+
+    # --- coming in ---
+
+    def add(
+        self,
+        connection: Connection,
+        outcome: Stored,
+        *,
+        request_id: int | None,
+        received_at: float,
+        state: EnquiryState = "new",
+        words: str = "",
+    ) -> bool:
+        """Keep what a request says; False if it is there already."""
+        row = {
+            "account": self._store.account_id,
+            "kind": KIND_OF[type(outcome)],
+            "source": outcome.source,
+            "key": outcome.key[:200],
+            "request_id": request_id,
+            "received_at": received_at,
+            "body": json.dumps(to_json(outcome), ensure_ascii=False),
+            "state": state,
+            "outcome": words,
+        }
+        if not insert_new(connection, enquiries, [row]):
+            return False
+        same = (enquiries.c.source == row["source"], enquiries.c.key == row["key"])
+        query = select(enquiries.c.id).where(self._store.owns(enquiries), *same)
+        number = connection.execute(query).scalar_one()
+        rows = [
+            {"account": self._store.account_id, "address": address, "enquiry_id": number}
+            for address in addresses_of(outcome, self._home)
+        ]
+        insert_new(connection, enquiry_addresses, rows)
+        return True
+
+    # --- at work ---
+
+    def open(self, state: str, most: int) -> list[StoredEnquiry]:
+        """Those of a state that are due, oldest first."""
+        wanted = (self._store.owns(enquiries), in_open_enquiry_state(), enquiries.c.state == state)
+        due = enquiries.c.due_at <= self._clock.now().timestamp()
+        query = select(enquiries).where(*wanted, due).order_by(enquiries.c.id).limit(most)
+        with self._store.read() as connection:
+            return [_stored(row) for row in connection.execute(query)]
+
+    def mark(self, connection: Connection, numbers: Iterable[int], **values: object) -> None:
+        """Change these rows."""
+        if values.get("state") in SETTLED_STATES:
+            values["done_at"] = self._clock.now().timestamp()
+        for chunk in chunks(list(numbers)):
+            which = (self._store.owns(enquiries), enquiries.c.id.in_(chunk))
+            connection.execute(update(enquiries).where(*which).values(**values))
+
+    def write(self, numbers: Iterable[int], **values: object) -> None:
+        """As ``mark``, in a transaction of its own."""
+        with self._store.write() as connection:
+            self.mark(connection, numbers, **values)
+
+    def earlier_deals(self, addresses: Iterable[str]) -> dict[str, tuple[int, int | None]]:
+        """Address → (deal, contact) of the newest enquiry of this person that has a deal."""
+        found: dict[str, tuple[int, int | None]] = {}
+        for chunk in chunks(sorted(set(addresses))):
+            query = (
+                select(enquiry_addresses.c.address, enquiries.c.deal_id, enquiries.c.contact_id)
+                .join_from(
+                    enquiry_addresses,
+                    enquiries,
+                    and_(
+                        enquiries.c.account == enquiry_addresses.c.account,
+                        enquiries.c.id == enquiry_addresses.c.enquiry_id,
+                    ),
+                )
+                .where(self._store.owns(enquiry_addresses), enquiry_addresses.c.address.in_(chunk))
+                .where(enquiries.c.deal_id > 0)
+                .order_by(enquiries.c.id)
+            )
+            with self._store.read() as connection:
+                found |= {row.address: (row.deal_id, row.contact_id) for row in connection.execute(query)}
+        return found
+
+    # --- to be looked at ---
+
+    def get(self, number: int) -> StoredEnquiry | None:
+        query = select(enquiries).where(self._store.owns(enquiries), enquiries.c.id == number)
+        with self._store.read() as connection:
+            row = connection.execute(query).first()
+        return _stored(row) if row else None
+
+    def find(self, wanted: EnquiryFilter, most: int = 100, passed: int = 0) -> list[StoredEnquiry]:
+        """Newest first, after the first ``passed``."""
+        query = select(enquiries).where(*self._conditions(wanted)).order_by(enquiries.c.id.desc())
+        with self._store.read() as connection:
+            return [_stored(row) for row in connection.execute(query.limit(most).offset(passed))]
+
+    def count(self, wanted: EnquiryFilter) -> int:
+        """How many there are."""
+        query = select(func.count()).select_from(enquiries).where(*self._conditions(wanted))
+        with self._store.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def per_day(self, wanted: EnquiryFilter, days_from: Sequence[datetime]) -> list[dict[str, int]]:
+        """How many came by source, for each day; ``days_from``: when the days begin, and the end of the last."""
+        query = select(enquiries.c.source, enquiries.c.received_at).where(*self._conditions(wanted))
+        counts: list[dict[str, int]] = [{} for _ in days_from[1:]]
+        with self._store.read() as connection:
+            for row in connection.execute(query):
+                for day, (start, end) in enumerate(pairwise(days_from)):
+                    if start.timestamp() <= row.received_at < end.timestamp():
+                        counts[day][row.source] = counts[day].get(row.source, 0) + 1
+        return counts
+
+    def retry(self, number: int) -> StoredEnquiry:
+        """Have it judged once more. Raises NotRetryable."""
+        known = self.get(number)
+        if known is None:
+            raise NotRetryable(f"обращения № {number} нет")
+        if known.state in OPEN_ENQUIRY_STATES:
+            raise NotRetryable(f"обращение № {number} ещё в работе")
+        if known.state == "done":
+            raise NotRetryable(f"обращение № {number} уже разобрано: {known.outcome}")
+        if known.kind not in ("enquiry", "call"):
+            raise NotRetryable(f"№ {number} — не обращение и не звонок")
+        with self._store.write() as connection:
+            again = {"attempts": enquiries.c.attempts + 1, "due_at": 0.0, "error": "", "event_key": None}
+            self.mark(connection, [number], state="new", outcome="", standing="", done_at=None, **again)
+            notify(connection, self._store.account_id)
+        return self.get(number) or known
+
+    def _conditions(self, wanted: EnquiryFilter) -> list[ColumnElement[bool]]:
+        column = enquiries.c
+        found: list[ColumnElement[bool]] = [self._store.owns(enquiries)]
+        if wanted.source:
+            found.append(column.source == wanted.source)
+        if wanted.state:
+            found.append(column.state == wanted.state)
+        found.append(column.kind == wanted.kind if wanted.kind else column.kind.in_(("enquiry", "call")))
+        if wanted.since:
+            found.append(column.received_at >= wanted.since.timestamp())
+        if wanted.until:
+            found.append(column.received_at < wanted.until.timestamp())
+        if wanted.deal_id is not None:
+            found.append(column.deal_id == wanted.deal_id)
+        if wanted.text.strip():
+            typed = wanted.text.strip()
+            keys = {key for key in (e164(typed, self._home), mail_key(typed), typed) if key}
+            mine = (self._store.owns(enquiry_addresses), enquiry_addresses.c.address.in_(keys))
+            found.append(column.id.in_(select(enquiry_addresses.c.enquiry_id).where(*mine)))
+        return found
+
+
+def addresses_of(outcome: Stored, home: str = HOME) -> tuple[str, ...]:
+    """By what its person is known: phones in E.164, mails, the profile."""
+    if isinstance(outcome, PbxCall):
+        own = (e164(outcome.phone, home),) if outcome.phone else ()
+        known = addresses_of(outcome.enquiry, home) if outcome.enquiry else ()
+        return tuple(dict.fromkeys(one for one in (*own, *known) if one))
+    if not isinstance(outcome, Enquiry):
+        return ()
+    phones = (e164(phone, home) for phone in outcome.phones)
+    mails = (mail_key(mail) for mail in outcome.emails)
+    found = (one[:LONGEST_ADDRESS] for one in (*phones, *mails, outcome.profile) if one)
+    return tuple(dict.fromkeys(found))
+
+
+def _stored(row: Row[Any]) -> StoredEnquiry:
+    return StoredEnquiry(
+        id=row.id,
+        kind=row.kind,
+        source=row.source,
+        key=row.key,
+        request_id=row.request_id,
+        received_at=row.received_at,
+        body=from_json(row.kind, json.loads(row.body)),
+        state=row.state,
+        standing=row.standing,
+        outcome=row.outcome,
+        error=row.error,
+        attempts=row.attempts,
+        event_key=row.event_key,
+        contact_id=row.contact_id,
+        deal_id=row.deal_id,
+    )

@@ -1,0 +1,193 @@
+"""Calls of telephony: a call with a known client becomes a call note on his card, unless the vendor's widget writes it.
+
+The bridge waits, looks whether a note about the call has come (the touches of the mirror), and writes one only if none
+has. A client's own call is an enquiry besides (``processing``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.engine.effects import Effect, Kind
+from amo_bridge.engine.outbox import Planned
+from amo_bridge.engine.rule_engine import CurrentRules
+from amo_bridge.events.calls import TALKED
+from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, title_of
+from amo_bridge.intake.model import PbxCall, Recording, to_json, words_of_call
+from amo_bridge.intake.people import PeopleFinder, by_person
+from amo_bridge.storage.database import AccountStore, insert_new
+from amo_bridge.storage.tables import enquiries, outbox, touches
+
+RULE = "bridge.calls"
+# The widgets of telephony write within seconds; amoCRM's webhook about their note comes a little later.
+NOTED_WITHIN = timedelta(minutes=2)
+WAIT_SECONDS = NOTED_WITHIN.total_seconds() + 10
+BATCH_SIZE = 200
+NOT_REACHED = 6
+RECORD_PAUSE_SECONDS = 60.0
+MOST_RECORD_ATTEMPTS = 60
+
+
+class CallNotes:
+    """``account_clock``: amoCRM's own time, by which notes and touches are dated."""
+
+    def __init__(
+        self,
+        store: AccountStore,
+        repository: EnquiryRepository,
+        finder: PeopleFinder,
+        rules: CurrentRules,
+        clock: Clock,
+        account_clock: Clock,
+    ) -> None:
+        self._store = store
+        self._repository = repository
+        self._finder = finder
+        self._rules = rules
+        self._clock = clock
+        self._account_clock = account_clock
+
+    def set_aside(self, rows: Sequence[StoredEnquiry]) -> set[int]:
+        """Take what is no enquiry: our own calls, hidden numbers, records. Raises CrmError, StoreUnavailable."""
+        hidden = [row for row in rows if isinstance(row.body, PbxCall) and row.body.phone is None]
+        hidden = [row for row in hidden if row.body.enquiry is None]
+        self._repository.write(
+            [row.id for row in hidden], state="skipped", outcome="номер скрыт: чей звонок, неизвестно"
+        )
+        ours = [row for row in rows if isinstance(row.body, PbxCall) and row.body.direction == "out"]
+        ours = [row for row in ours if row not in hidden]
+        self._take_ours(ours)
+        records = [row for row in rows if isinstance(row.body, Recording)]
+        for row in records:
+            self._take_record(row, row.body)
+        return {row.id for row in (*hidden, *ours, *records)}
+
+    def _take_ours(self, rows: Sequence[StoredEnquiry]) -> None:
+        """Calls to clients: nothing is made of them but the note."""
+        if not rows:
+            return
+        for known in self._finder.find(by_person(rows, self._rules.get().config.calendar.country)):
+            numbers = [row.id for row in known.person.rows]
+            if known.open_deal is None:
+                words = known.doubt or "исходящий звонок: открытой сделки с этим номером нет"
+                self._repository.write(numbers, state="skipped", outcome=words)
+                continue
+            place = {"deal_id": known.open_deal.id, "contact_id": known.contact_id}
+            for row in known.person.rows:
+                self._repository.write([row.id], state="waits", standing="open", due_at=due_at(row), **place)
+
+    def _take_record(self, row: StoredEnquiry, record: Recording) -> None:
+        if record.url is None:
+            words = f"запись звонка отдаёт только АТС, её номер {record.record_id or 'не назван'}"
+            self._repository.write([row.id], state="skipped", outcome=words)
+            return
+        call = self._call_of(row.source, record.call_key)
+        if call is None or call.state == "sent":
+            self._wait_for_call(row)
+        elif call.state in ("new", "waits"):
+            body = json.dumps(to_json(replace(call.body, record_url=record.url)), ensure_ascii=False)
+            with self._store.write() as connection:
+                self._repository.mark(connection, [call.id], body=body)
+                self._repository.mark(connection, [row.id], state="done", outcome="запись добавлена к звонку")
+        elif call.deal_id is None:
+            self._repository.write([row.id], state="skipped", outcome="звонок записи ни на одной сделке не стоит")
+        else:
+            text = f"Запись звонка ({title_of(row.source)}): {record.url}"
+            note = {"entity_id": call.deal_id, "note_type": "common", "params": {"text": text}}
+            self._send(row, "add_note", call.deal_id, note, "примечание с записью звонка")
+
+    def _wait_for_call(self, row: StoredEnquiry) -> None:
+        if row.attempts >= MOST_RECORD_ATTEMPTS:
+            self._repository.write([row.id], state="skipped", outcome="звонка, к которому эта запись, АТС не прислала")
+            return
+        due = self._clock.now().timestamp() + RECORD_PAUSE_SECONDS
+        self._repository.write([row.id], attempts=row.attempts + 1, due_at=due)
+
+    def _call_of(self, source: str, key: str) -> StoredEnquiry | None:
+        which = (enquiries.c.source == source, enquiries.c.key == key, enquiries.c.kind == "call")
+        with self._store.read() as connection:
+            number = connection.execute(select(enquiries.c.id).where(self._store.owns(enquiries), *which)).scalar()
+        return self._repository.get(number) if number else None
+
+    # --- notes ---
+
+    def run(self) -> int:
+        """Write the notes that have not come by themselves; how many calls were settled. Raises StoreUnavailable."""
+        rows = self._repository.open("waits", BATCH_SIZE)
+        for row in rows:
+            if self._is_noted(row):
+                words = "; ".join(filter(None, [row.outcome, "звонок записала телефония"]))
+                self._repository.write([row.id], state="done", outcome=words)
+            else:
+                body, words = self._note(row, row.body), "; ".join(filter(None, [row.outcome, "звонок записан"]))
+                self._send(row, "add_call", row.deal_id or 0, body, words)
+        return len(rows)
+
+    def _is_noted(self, row: StoredEnquiry) -> bool:
+        """Has a note about this call come, on the deal or on its contact?"""
+        call, at = row.body, self._moment(row).timestamp()
+        within = NOTED_WITHIN.total_seconds()
+        cards = [and_(touches.c.entity_type == "deal", touches.c.entity_id == row.deal_id)]
+        if row.contact_id:
+            cards.append(and_(touches.c.entity_type == "contact", touches.c.entity_id == row.contact_id))
+        query = (
+            select(touches.c.id)
+            .where(self._store.owns(touches), touches.c.kind == "call", touches.c.direction == call.direction)
+            # A note is dated by the call's beginning or by its end.
+            .where(touches.c.at.between(at - call.duration - within, at + within), or_(*cards))
+            .where(touches.c.key.not_like("enquiry:%"))
+        )
+        with self._store.read() as connection:
+            return connection.execute(query.limit(1)).first() is not None
+
+    def _note(self, row: StoredEnquiry, call: PbxCall) -> dict[str, Any]:
+        params: dict[str, Any] = {
+            "uniq": uniq_of(row),
+            "duration": call.duration,
+            "source": title_of(row.source),
+            "phone": call.phone or "",
+            "call_status": TALKED if call.talked else NOT_REACHED,
+            "call_result": words_of_call(call),
+        }
+        if call.record_url:
+            params["link"] = call.record_url
+        kind = "call_in" if call.direction == "in" else "call_out"
+        return {"entity_id": row.deal_id, "note_type": kind, "params": params}
+
+    def _send(self, row: StoredEnquiry, kind: Kind, deal_id: int, body: dict[str, Any], words: str) -> None:
+        """Into the outbox, once for each row; of a dry bridge nothing."""
+        now = self._clock.now()
+        if self._rules.get().config.bridge.dry_run:
+            self._repository.write([row.id], state="dry", outcome=f"{words} (вхолостую)")
+            return
+        effect = Effect(kind, deal_id, body, words, not_before=self._moment(row).timestamp())
+        with self._store.write() as connection:
+            self._insert(connection, row, effect, now)
+            self._repository.mark(connection, [row.id], state="done", outcome=words)
+
+    def _insert(self, connection: Connection, row: StoredEnquiry, effect: Effect, now: datetime) -> None:
+        planned = Planned(None, RULE, f"{RULE}|{row.id}", effect)
+        insert_new(connection, outbox, [planned.row(self._store.account_id, now)])
+
+    def _moment(self, row: StoredEnquiry) -> datetime:
+        """When the call ended, by amoCRM's clock."""
+        ahead = self._account_clock.now() - self._clock.now()
+        return datetime.fromtimestamp(row.received_at, UTC) + ahead
+
+
+def uniq_of(row: StoredEnquiry) -> str:
+    """The exchange's name of a call, as its note has it."""
+    return f"{row.source}:{row.key}"[:80]
+
+
+def due_at(row: StoredEnquiry) -> float:
+    """When the note must have come, if the widget writes one."""
+    return row.received_at + WAIT_SECONDS

@@ -1,0 +1,210 @@
+"""Whose enquiry is it: enquiries of one person together, and each person's contact and deals in amoCRM.
+
+The index of contacts is asked first. Before anything is created amoCRM is: what changed in its contacts since the last
+look, one request for all, or a search for each address as long as the index is not filled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from amo_bridge.clock import Clock
+from amo_bridge.crm.account import LOST, WON
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids
+from amo_bridge.crm.records import ContactRecord, DealRecord
+from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, addresses_of
+from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.mirror.deals import Mirror
+from amo_bridge.mirror.matching import Found, Match, match
+from amo_bridge.storage.accounts import RECONCILED_UNTIL, Cursors
+from amo_bridge.storage.database import AccountStore
+
+CONTACTS_SEEN_AT = "enquiries_contacts"
+# amoCRM's list of changes may lag behind.
+OVERLAP = timedelta(minutes=2)
+# A person with more deals than that has them for other reasons than enquiries.
+MOST_DEALS = 50
+MOST_PAGES = 40
+
+
+@dataclass(frozen=True)
+class Person:
+    """Enquiries of one person, oldest first, and by what the person is known."""
+
+    rows: tuple[StoredEnquiry, ...]
+    phones: tuple[str, ...]
+    mails: tuple[str, ...]
+    profiles: tuple[str, ...]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return (*self.phones, *self.mails, *self.profiles)
+
+
+@dataclass(frozen=True)
+class KnownPerson:
+    """A person and what amoCRM knows. ``deals``: the newest first; ``open_deal``: the newest that is open."""
+
+    person: Person
+    contact_id: int | None = None
+    doubt: str = ""
+    candidates: tuple[int, ...] = ()
+    deals: tuple[DealRecord, ...] = ()
+    knew: int | None = None
+
+    @property
+    def open_deal(self) -> DealRecord | None:
+        return next((deal for deal in self.deals if deal.status_id not in (WON, LOST)), None)
+
+
+def by_person(rows: Iterable[StoredEnquiry], home: str) -> list[Person]:
+    """The enquiries, grouped by shared phones, mails and profiles; in the order of each first one."""
+    groups: list[tuple[list[StoredEnquiry], set[str]]] = []
+    for row in rows:
+        own = set(addresses_of(row.body, home))
+        joined = [group for group in groups if own & group[1]]
+        groups = [group for group in groups if group not in joined]
+        members = [member for group in joined for member in group[0]]
+        groups.append(([*members, row], own.union(*(group[1] for group in joined))))
+    people = [_person(sorted(members, key=lambda row: row.id), home) for members, _ in groups]
+    return sorted(people, key=lambda person: person.rows[0].id)
+
+
+def _person(rows: Sequence[StoredEnquiry], home: str) -> Person:
+    addresses = tuple(dict.fromkeys(address for row in rows for address in addresses_of(row.body, home)))
+    phones = tuple(one for one in addresses if one.startswith("+") and one[1:].isdigit())
+    mails = tuple(one for one in addresses if "@" in one and "/" not in one and one not in phones)
+    profiles = tuple(one for one in addresses if one not in phones and one not in mails)
+    return Person(tuple(rows), phones, mails, profiles)
+
+
+class PeopleFinder:
+    """Finds people of enquiries in the index, the mirror and amoCRM. ``account_clock``: amoCRM's own time."""
+
+    def __init__(
+        self,
+        store: AccountStore,
+        client: CrmClient,
+        contacts: ContactRefresher,
+        repository: EnquiryRepository,
+        account_clock: Clock,
+        *,
+        filter_enabled: bool,
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._contacts = contacts
+        self._repository = repository
+        self._account_clock = account_clock
+        self._filter_enabled = filter_enabled
+        self._mirror = Mirror(store)
+        self._cursors = Cursors(store)
+
+    def find(self, people: Sequence[Person]) -> list[KnownPerson]:
+        """In their order. Raises CrmError, StoreUnavailable."""
+        matches = self._matches(people)
+        if any(self._is_unknown(one) for one in matches):
+            self._freshen([person for person, one in zip(people, matches, strict=True) if self._is_unknown(one)])
+            matches = self._matches(people)
+        remembered = self._repository.earlier_deals(address for person in people for address in person.addresses)
+        found = [
+            self._remembered(person, remembered) if self._is_unknown(one) else _of_match(person, one)
+            for person, one in zip(people, matches, strict=True)
+        ]
+        return self._with_deals(found, remembered)
+
+    def _matches(self, people: Sequence[Person]) -> list[Match]:
+        index = self._contacts.index
+        by_mail = index.by_mails(mail for person in people for mail in person.mails)
+        by_phone = index.by_phones(phone for person in people for phone in person.phones)
+        found = Found(
+            {mail: [one.id for one in owners] for mail, owners in by_mail.items()},
+            {phone: [one.id for one in owners] for phone, owners in by_phone.items()},
+        )
+        return [match(person, found) for person in people]
+
+    @staticmethod
+    def _is_unknown(one: Match) -> bool:
+        return one.contact_id is None and not one.doubt
+
+    def _freshen(self, unknown: Sequence[Person]) -> None:
+        """Have the index know what amoCRM knows now."""
+        if not self._contacts.index.is_filled:
+            self._search(unknown)
+            return
+        now = self._account_clock.now()
+        since = self._cursors.read(CONTACTS_SEEN_AT) or self._cursors.read(RECONCILED_UNTIL) or 0.0
+        passed: int | None = 0
+        for _ in range(MOST_PAGES):
+            passed = self._contacts.catch_up(datetime.fromtimestamp(since, UTC) - OVERLAP, passed or 0)
+            if passed is None:
+                break
+        with self._store.write() as connection:
+            self._cursors.write(connection, CONTACTS_SEEN_AT, now.timestamp())
+
+    def _search(self, unknown: Iterable[Person]) -> None:
+        """amoCRM's search finds parts of numbers and whatever was typed; the index compares them properly."""
+        for person in unknown:
+            for address in (*person.phones, *person.mails):
+                words = address[-10:] if address in person.phones else address
+                page = self._client.page("/api/v4/contacts", {"query": words, "with": "leads"}, "contacts", 0, 50)
+                self._contacts.keep([ContactRecord.from_api(row) for row in page.rows])
+
+    def _remembered(self, person: Person, remembered: Mapping[str, tuple[int, int | None]]) -> KnownPerson:
+        """Somebody whom no list of amoCRM shows: earlier enquiries know the deal."""
+        contact = next((remembered[one][1] for one in person.addresses if one in remembered), None)
+        return KnownPerson(person, contact)
+
+    def _with_deals(
+        self, people: Sequence[KnownPerson], remembered: Mapping[str, tuple[int, int | None]]
+    ) -> list[KnownPerson]:
+        contacts = self._contacts.index.get(one.contact_id for one in people if one.contact_id)
+        wanted: dict[int, set[int]] = {}
+        for number, one in enumerate(people):
+            known = contacts.get(one.contact_id or 0)
+            own = set(known.deal_ids[-MOST_DEALS:]) if known else set()
+            own |= {remembered[address][0] for address in one.person.addresses if address in remembered}
+            wanted[number] = set() if one.doubt else own
+        mirrored = self._mirror.get({deal_id for own in wanted.values() for deal_id in own})
+        is_fresh = {number for number, one in enumerate(people) if any(row.attempts for row in one.person.rows)}
+        unsure = [
+            number
+            for number, one in enumerate(people)
+            if number in is_fresh or not any(_is_open(mirrored[i].record) for i in wanted[number] if i in mirrored)
+        ]
+        # Before a second deal is made, amoCRM is asked: somebody may have made one a moment ago.
+        read = self._contact_ids([people[number].contact_id for number in unsure])
+        for number in unsure:
+            wanted[number] |= set(read.get(people[number].contact_id or 0, ()))
+        ids = {deal_id for number in unsure for deal_id in wanted[number]}
+        fresh = deals_by_ids(self._client, sorted(ids), filter_enabled=self._filter_enabled) if ids else {}
+        found = []
+        for number, one in enumerate(people):
+            records = {i: copy.record for i, copy in mirrored.items() if i in wanted[number]}
+            if number in unsure:
+                records = {i: fresh[i] for i in wanted[number] if i in fresh}
+            deals = tuple(sorted(records.values(), key=lambda record: -record.id))
+            known = contacts.get(one.contact_id or 0)
+            knew = (deals[0].responsible_user_id if deals else known.responsible_user_id if known else 0) or None
+            found.append(KnownPerson(one.person, one.contact_id, one.doubt, one.candidates, deals, knew))
+        return found
+
+    def _contact_ids(self, contact_ids: Iterable[int | None]) -> Mapping[int, Sequence[int]]:
+        """Contact → the deals that amoCRM says are the contact's."""
+        wanted = {one for one in contact_ids if one}
+        if not wanted:
+            return {}
+        records = contacts_by_ids(self._client, wanted, self._filter_enabled)
+        self._contacts.keep(list(records.values()))
+        return {one.id: one.deal_ids[-MOST_DEALS:] for one in records.values()}
+
+
+def _of_match(person: Person, one: Match) -> KnownPerson:
+    return KnownPerson(person, one.contact_id, one.doubt, one.candidates)
+
+
+def _is_open(record: DealRecord) -> bool:
+    return record.status_id not in (WON, LOST) and not record.is_deleted
