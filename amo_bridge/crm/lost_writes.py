@@ -354,30 +354,45 @@ def moment_of(seconds: Any) -> datetime | None:
 
 
 def find_client_deals(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:
-    """The search for deals that were made together with their contact: both are told apart by the contact's addresses.
+    """The search for deals that were made together with their contact.
 
-    A contact without its deal is ambiguous: amoCRM may have broken off in between, and a second contact would follow.
+    People with an address are told apart by it. A contact without its deal is ambiguous: amoCRM may have broken off in
+    between, and a second contact would follow. Who left no address is known by the deal and the contact's name alone.
     """
     people = {
-        number: LostWrite(lost_write.body["_embedded"]["contacts"][0], lost_write.not_before, lost_write.user_id)
+        number: LostWrite(contact, lost_write.not_before, lost_write.user_id)
         for number, lost_write in lost.items()
+        if (contact := lost_write.body["_embedded"]["contacts"][0]).get("custom_fields_values")
     }
-    rows = list(_newest(client, "contacts", "created_at", people, {"with": "leads"}))
-    contacts = _match(people, rows, lambda ids: set(), _is_same_contact, lambda body, row: 0).found
+    newest = _newest(client, "contacts", "created_at", lost, {"with": "leads"})
+    rows = {row["id"]: row for row in newest}
+    contacts = _match(people, rows.values(), lambda ids: set(), _is_same_contact, lambda body, row: 0).found
     deals = {
-        number: LostWrite(_with_contact(lost[number].body, contact.id), lost[number].not_before, lost[number].user_id)
-        for number, contact in contacts.items()
+        number: LostWrite(body, lost_write.not_before, lost_write.user_id)
+        for number, lost_write in lost.items()
+        if (body := _with_contact(lost_write.body, contacts.get(number), is_known=number in people))
     }
-    search = find_new_deals(client, deals, taken) if deals else LostSearch({})
-    found = {
-        number: Written(written.id, written.updated_at, contacts[number].id) for number, written in search.found.items()
-    }
+    leads = (
+        {row["id"]: row for row in _newest(client, "leads", "created_at", deals, {"with": "contacts"})} if deals else {}
+    )
+    named = [row for row in leads.values() if _contact_ids(row)]
+    search = _match(deals, named, taken, _is_same_deal, _likeness_of_deals)
+    found: dict[int, Written] = {}
+    for number, written in search.found.items():
+        contact_id = contacts[number].id if number in contacts else min(_contact_ids(leads[written.id]))
+        name = lost[number].body["_embedded"]["contacts"][0]["name"]
+        if number in contacts or rows.get(contact_id, {}).get("name") == name:
+            found[number] = Written(written.id, written.updated_at, contact_id)
     alone = {number: (contact.id,) for number, contact in contacts.items() if number not in found}
     return LostSearch(found, {**alone, **search.ambiguous})
 
 
-def _with_contact(body: Body, contact_id: int) -> Body:
-    return {**body, "_embedded": {**body["_embedded"], "contacts": [{"id": contact_id}]}}
+def _with_contact(body: Body, contact: Written | None, *, is_known: bool) -> Body | None:
+    """The deal as it is looked for; None for somebody whose contact should be there and is not."""
+    if contact is None and is_known:
+        return None
+    contacts = [{"id": contact.id}] if contact else []
+    return {**body, "_embedded": {**body["_embedded"], "contacts": contacts}}
 
 
 def find_unsorted(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:

@@ -139,10 +139,11 @@ def _news(row: Sendable, written: Written) -> Iterator[Event]:
     """What rules must see of a write."""
     at = _at(row, written)
     if WRITE_KINDS[row.kind].creates == "deal":
-        if row.kind != "create_unsorted":
-            yield DealAdded(at=at, deal_id=written.id, user_id=0, **_stage(row.body))
+        # First what asks for little: a rule that acts on the new deal has later events wait for another read.
         if reported := row.payload.get("reports"):
             yield from_json({**reported, "deal_id": written.id})
+        if row.kind != "create_unsorted":
+            yield DealAdded(at=at, deal_id=written.id, user_id=0, **_stage(row.body))
     elif row.kind != NEW_TASK and row.payload.get(BY_PERSON):
         # What a person did on a page is news: the mirror gets it when the event is processed.
         yield DealUpdated(at=at, deal_id=row.deal_id, user_id=0)

@@ -241,9 +241,10 @@ class EnquiryProcessor:
 
 def _news(found: Iterable[tuple[_Part, EnquiryReceived]]) -> Iterable[Event]:
     for _, event in found:
-        yield event
         if event.standing == "open":
+            # First what asks for little: a rule that acts has the deal's later events wait for another read.
             yield EnquiryOnDeal.of(event, event.deal_id, is_new=False)
+        yield event
 
 
 def _parts(known: KnownPerson) -> list[_Part]:
