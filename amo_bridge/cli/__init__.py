@@ -66,7 +66,7 @@ COMMANDS = LazyCommands(
         "backup": "backup",
         "restore": "backup",
         "webinar": "webinar",
-        "intake": "replay",
+        "intake": "enquiries",
         "telegram": "connect",
     }
 )

@@ -25,10 +25,9 @@ from amo_bridge.engine.change_detection import DEFAULT_TASK_TYPE_ID
 from amo_bridge.engine.deal_view import FieldReader, task_view
 from amo_bridge.engine.timers import FIRED
 from amo_bridge.errors import CrmForbidden
-from amo_bridge.events import Card
 from amo_bridge.events.calls import by_call, knows_most, length_of
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact, known_contacts
-from amo_bridge.mirror.touches import TouchLog, in_order
+from amo_bridge.mirror.touches import TouchLog, cards_of, in_order
 from amo_bridge.rules.deal import AttachedFile, Call, Contact, DoneStep, NamedBlogger, Note, Task, Touch, Touches
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.service_lines import Blogger, ServicesSection, read
@@ -557,15 +556,10 @@ class DealTouches:
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Touch]]:
         if self.context.store is None:
             return {}
-        cards = {deal.id: _touch_cards_of(deal) for deal in deals}
+        cards = {deal.id: cards_of(deal) for deal in deals}
         touch_log = TouchLog(self.context.store, self.context.account.current_user_id)
         found = touch_log.on(card for each in cards.values() for card in each)
         return {deal_id: in_order(found, own) for deal_id, own in cards.items()}
 
     def for_rule(self, found: Sequence[Touch], rule: Rule) -> Touches:
         return Touches(found)
-
-
-def _touch_cards_of(deal: DealRecord) -> list[Card]:
-    company = [("company", deal.company_id)] if deal.company_id else []
-    return [("deal", deal.id), *(("contact", contact_id) for contact_id in deal.contact_ids), *company]

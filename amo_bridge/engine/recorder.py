@@ -20,7 +20,7 @@ from amo_bridge.engine.outbox import Outbox
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.timers import Timers
 from amo_bridge.engine.waiting import WaitingEvents
-from amo_bridge.events import CallLogged, Event, TaskAnswered
+from amo_bridge.events import CallLogged, ClientAnswered, Event, TaskAnswered
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.retry import delay
 from amo_bridge.storage.database import AccountStore, chunks
@@ -113,6 +113,10 @@ class Recorder:
         self._waiting.forget(connection, deleted)
         mirrored = [result.mirrored[deal_id] for deal_id in deal_ids if deal_id in result.mirrored]
         self._mirror.put(connection, mirrored, now)
+        if self._rule_engine.timetable.from_messages:
+            told = {one.event.deal_id for one in chunk if isinstance(one.event, ClientAnswered)}
+            told -= {copy.record.id for copy in mirrored}
+            mirrored += self._mirror.among(connection, told).values()
         self._timers.follow(connection, self._rule_engine.timetable, mirrored)
 
     def _write_waiting(self, connection: Connection, chunk: Sequence[ProcessedEvent], now: datetime) -> None:

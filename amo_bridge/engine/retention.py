@@ -17,12 +17,14 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import BridgeSection
-from amo_bridge.engine.timers import FIRED, Timers, main_contacts
+from amo_bridge.engine.timers import FIRED, Timers, main_contacts, waiting_clients
 from amo_bridge.engine.timetable import TimerKey, Timetable
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.accounts import TIDIED_AT, Cursors
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import (
+    enquiries,
+    enquiry_addresses,
     events,
     inbox,
     intake_requests,
@@ -64,7 +66,8 @@ def _unwanted(
     """The numbers of the rows that nobody will ask for."""
     copies = mirror.among(connection, {row.deal_id for row in rows})
     people = main_contacts(connection, account, copies.values()) if timetable.contact_dates else None
-    wanted = timetable.wanted(copies.values(), Timers(account).in_force(connection), people)
+    waiting = waiting_clients(connection, account, timetable, copies.values())
+    wanted = timetable.wanted(copies.values(), Timers(account).in_force(connection), people, waiting)
     return [
         row.id
         for row in rows
@@ -95,6 +98,7 @@ TASK_HISTORY_KEPT = timedelta(days=400)
 CHUNKS_IN_A_ROW = 20
 SETTLED = ("done", "dropped", "unsent")
 ONCE = "%|once|%"
+_addresses = enquiry_addresses.c
 
 
 class Retention:
@@ -130,6 +134,10 @@ class Retention:
         read = intake_requests.c.state.not_in(("new", "files"))
         yield from self._chunks(intake_requests, intake_requests.c.received_at, hooks, read)
         yield from self._chunks(events, events.c.received_at, hooks, events.c.state.in_(SETTLED))
+        known = enquiries.c.state.in_(("done", "skipped", "dry"))
+        yield from self._unordered(enquiries, enquiries.c.id, and_(known, enquiries.c.received_at < told))
+        kept = exists().where(enquiries.c.account == self._store.account_id, enquiries.c.id == _addresses.enquiry_id)
+        yield from self._unordered(enquiry_addresses, _addresses.enquiry_id, ~kept)
         settled = and_(outbox.c.state.in_(SETTLED), done < told, outbox.c.key.not_like(ONCE))
         yield from self._chunks(outbox, outbox.c.created_at, told, settled)
         yield from self._chunks(journal, journal.c.at, told, true())

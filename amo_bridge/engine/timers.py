@@ -9,6 +9,7 @@ changes nothing: a step fires once.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, select, update
@@ -17,6 +18,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.engine.timetable import InForce, Moments, TimerKey, Timetable, WantedStep
 from amo_bridge.mirror.contacts import MirroredContact, known_contacts
 from amo_bridge.mirror.deals import MirroredDeal
+from amo_bridge.mirror.touches import unanswered_since
 from amo_bridge.storage.database import chunks, insert_new
 from amo_bridge.storage.tables import schedules, timers
 
@@ -27,6 +29,15 @@ def main_contacts(connection: Connection, account: int, copies: Iterable[Mirrore
     """The main contacts of these deals, as far as the index knows them."""
     main = {copy.record.main_contact_id for copy in copies if copy.record.main_contact_id}
     return known_contacts(connection, account, main)
+
+
+def waiting_clients(
+    connection: Connection, account: int, timetable: Timetable, copies: Iterable[MirroredDeal]
+) -> dict[int, datetime]:
+    """Since when the clients of these deals wait for an answer, if something is counted from that."""
+    if not timetable.from_messages:
+        return {}
+    return unanswered_since(connection, account, [copy.record for copy in copies])
 
 
 class Timers:
@@ -42,7 +53,8 @@ class Timers:
         for some in chunks(sorted(known)):
             these = [known[deal_id] for deal_id in some]
             people = main_contacts(connection, self._account, these) if timetable.contact_dates else None
-            wanted = timetable.wanted(these, in_force, people)
+            unanswered = waiting_clients(connection, self._account, timetable, these)
+            wanted = timetable.wanted(these, in_force, people, unanswered)
             self._bring_into_line(connection, self._of(connection, some), wanted)
 
     def forget(self, connection: Connection, deal_ids: Collection[int]) -> None:

@@ -100,7 +100,8 @@ class WantedStep:
 
 class Timetable:
     """``digests``: rule → of all that its steps depend on besides the deal; another one means that they may differ.
-    ``contact_dates``: the contact's fields that something is counted from."""
+    ``contact_dates``: the contact's fields that something is counted from. ``from_messages``: something is counted from
+    the clients' messages."""
 
     def __init__(
         self,
@@ -119,6 +120,7 @@ class Timetable:
         self.recurring = frozenset(
             rule.name for rule, how in scheduled if isinstance(how, Schedule) and how.recurs(rule.options)
         )  # fmt: skip
+        self.from_messages = any(isinstance(how, Schedule) and how.from_messages for _, how in scheduled)
         words = (name for rule, _ in self._rules.values() for _, name in names_in(rule.options))
         self.contact_dates = frozenset(name for name in words if isinstance(name, ContactDateFieldName))
         shared = f"{version('amo-bridge')} {calendar.timezone.key} {calendar_options.model_dump_json()}"
@@ -138,9 +140,10 @@ class Timetable:
         copies: Iterable[MirroredDeal],
         in_force: Mapping[str, InForce],
         people: Mapping[int, MirroredContact] | None = None,
+        unanswered: Mapping[int, datetime] | None = None,
     ) -> WantedStep:
         """The steps of these deals by the rules that have begun: those in ``in_force``. ``people``: the deals'
-        contacts, if the timetable sees them."""
+        contacts, if the timetable sees them; ``unanswered``: since when clients wait, if it counts from that."""
         now = self._clock.now()
         wanted: dict[TimerKey, Moments] = {}
         unknown: set[tuple[int, str]] = set()
@@ -148,6 +151,8 @@ class Timetable:
             if copy.record.is_deleted:
                 continue
             deal = self._viewer.deal(copy.record, copy, people)
+            if unanswered:
+                deal = replace(deal, unanswered_since=unanswered.get(deal.id))
             for name, (rule, steps) in self._rules.items():
                 if name not in in_force:
                     continue

@@ -80,6 +80,21 @@ class EnquiryReceived(Event):
         return self.name or next(iter((*self.phones, *self.mails)), "") or self.profile or "без имени"
 
     @property
+    def phone(self) -> str | None:
+        """The first phone."""
+        return next(iter(self.phones), None)
+
+    @property
+    def mail(self) -> str | None:
+        """The first address."""
+        return next(iter(self.mails), None)
+
+    @property
+    def text(self) -> str:
+        """All that was said."""
+        return "\n".join(self.texts)
+
+    @property
     def label(self) -> str:
         words = " ".join(self.texts[0].split()) if self.texts else ""
         short = words if len(words) <= _LONGEST_LABEL else f"{words[:_LONGEST_LABEL]}…"
@@ -106,6 +121,7 @@ class EnquiryOnDeal(DealObserved):
     call: CallOutcome = ""
     call_key: str = ""
     phone: str | None = None
+    mail: str | None = None
     contact_id: int | None = None
     is_new: bool = False
     attempt: int = 0
@@ -152,11 +168,12 @@ class EnquiryOnDeal(DealObserved):
             source=event.source,
             title=event.title,
             who=event.who,
-            text="\n".join(event.texts),
+            text=event.text,
             utm=event.utm,
             call=event.call,
             call_key=event.call_key,
-            phone=next(iter(event.phones), None),
+            phone=event.phone,
+            mail=event.mail,
             contact_id=event.contact_id,
             is_new=is_new,
             attempt=event.attempt,

@@ -13,12 +13,21 @@ from sqlalchemy import ColumnElement, Row, and_, func, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
+from amo_bridge.engine.dead_letters import EFFECT, EVENT, DeadLetters
 from amo_bridge.errors import BridgeError
 from amo_bridge.intake.model import KIND_OF, DeliveryStatus, Enquiry, PbxCall, Recording, from_json, to_json
 from amo_bridge.intake.reception import VENDORS
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.notify import notify
-from amo_bridge.storage.tables import OPEN_ENQUIRY_STATES, enquiries, enquiry_addresses, in_open_enquiry_state
+from amo_bridge.storage.tables import (
+    GAVE_UP,
+    OPEN_ENQUIRY_STATES,
+    enquiries,
+    enquiry_addresses,
+    events,
+    in_open_enquiry_state,
+    outbox,
+)
 from amo_bridge.text.addresses import HOME, e164, mail_key
 
 EnquiryState = Literal["new", "sent", "waits", "done", "asked", "skipped", "dry", "refused"]
@@ -225,8 +234,8 @@ class EnquiryRepository:
                         counts[day][row.source] = counts[day].get(row.source, 0) + 1
         return counts
 
-    def retry(self, number: int) -> StoredEnquiry:
-        """Have it judged once more. Raises NotRetryable."""
+    def retry(self, number: int, who: str) -> StoredEnquiry:
+        """Have it judged once more; of one that amoCRM refused what was refused is sent again. Raises NotRetryable."""
         known = self.get(number)
         if known is None:
             raise NotRetryable(f"обращения № {number} нет")
@@ -236,11 +245,41 @@ class EnquiryRepository:
             raise NotRetryable(f"обращение № {number} уже разобрано: {known.outcome}")
         if known.kind not in ("enquiry", "call"):
             raise NotRetryable(f"№ {number} — не обращение и не звонок")
+        if known.state == "refused" and self._send_again(known, who):
+            return self.get(number) or known
         with self._store.write() as connection:
-            again = {"attempts": enquiries.c.attempts + 1, "due_at": 0.0, "error": "", "event_key": None}
+            again: dict[str, Any] = {
+                "attempts": enquiries.c.attempts + 1,
+                "due_at": 0.0,
+                "error": "",
+                "event_key": None,
+            }
             self.mark(connection, [number], state="new", outcome="", standing="", done_at=None, **again)
             notify(connection, self._store.account_id)
         return self.get(number) or known
+
+    def _send_again(self, known: StoredEnquiry, who: str) -> bool:
+        """Put what was given up back into work; False if it was never decided what is to be done."""
+        mine = (self._store.owns(events), events.c.key == known.event_key)
+        with self._store.read() as connection:
+            event = connection.execute(select(events.c.id, events.c.state, events.c.deal_id).where(*mine)).first()
+            if event is None:
+                return False
+            effects = connection.execute(
+                select(outbox.c.id, outbox.c.state).where(
+                    self._store.owns(outbox), outbox.c.deal_id == event.deal_id, outbox.c.event_id == event.id
+                )
+            ).all()
+        names = [f"{EFFECT}{effect.id}" for effect in effects if effect.state in GAVE_UP]
+        names += [f"{EVENT}{event.id}"] if event.state == "failed" else []
+        if not effects and not names:
+            return False
+        if names:
+            DeadLetters(self._store, self._clock).retry(names, who)
+        with self._store.write() as connection:
+            self.mark(connection, [known.id], state="sent", error="", done_at=None, due_at=0.0)
+            notify(connection, self._store.account_id)
+        return True
 
     def _conditions(self, wanted: EnquiryFilter) -> list[ColumnElement[bool]]:
         column = enquiries.c

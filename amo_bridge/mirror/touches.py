@@ -16,10 +16,11 @@ from sqlalchemy import Row, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.crm.account import LOST, WON
+from amo_bridge.crm.records import DealRecord
 from amo_bridge.events import Card, ClientAnswered, ClientDeleted, Event, TouchRecord
 from amo_bridge.events.calls import by_call, knows_most
 from amo_bridge.mirror.contacts import forget_contacts, known_contacts
-from amo_bridge.rules.deal import Touch
+from amo_bridge.rules.deal import Touch, Touches
 from amo_bridge.storage.database import AccountStore, chunks, insert_new, insert_or_replace
 from amo_bridge.storage.tables import deals, touches
 
@@ -87,8 +88,7 @@ class TouchLog:
     def _counts(self, row: Row[Any]) -> bool:
         if row.kind in BY_PEOPLE:
             return row.user_id not in (None, 0, self._own_user_id)
-        is_bots = row.kind == "chat" and row.direction == "out" and not row.user_id
-        return not is_bots
+        return not _is_bots(row)
 
 
 def in_order(of_cards: Mapping[Card, Sequence[Touch]], cards: Iterable[Card]) -> list[Touch]:
@@ -112,6 +112,34 @@ def _touch(row: Row[Any]) -> Touch:
         uniq=row.uniq,
         result=row.result,
     )
+
+
+def unanswered_since(connection: Connection, account: int, records: Iterable[DealRecord]) -> dict[int, datetime]:
+    """Deal → since when its client waits for an answer; whoever waits for none is left out."""
+    cards = {record.id: cards_of(record) for record in records}
+    wanted: dict[str, set[int]] = {}
+    for kind, number in (card for own in cards.values() for card in own):
+        wanted.setdefault(kind, set()).add(number)
+    found: dict[Card, list[Touch]] = {}
+    for kind, numbers in wanted.items():
+        for chunk in chunks(sorted(numbers)):
+            mine = (touches.c.account == account, touches.c.entity_type == kind, touches.c.entity_id.in_(chunk))
+            for row in connection.execute(select(touches).where(*mine).order_by(touches.c.at, touches.c.id)):
+                if not _is_bots(row):
+                    found.setdefault((row.entity_type, row.entity_id), []).append(_touch(row))
+    waiting = {deal_id: Touches(in_order(found, own)).unanswered() for deal_id, own in cards.items()}
+    return {deal_id: some[0].at for deal_id, some in waiting.items() if some}
+
+
+def cards_of(record: DealRecord) -> list[Card]:
+    """The cards on which a deal's touches are: its own, its contacts' and its company's."""
+    company = [("company", record.company_id)] if record.company_id else []
+    return [("deal", record.id), *(("contact", contact_id) for contact_id in record.contact_ids), *company]
+
+
+def _is_bots(row: Row[Any]) -> bool:
+    """An answer of a bot in a chat is nobody's."""
+    return row.kind == "chat" and row.direction == "out" and not row.user_id
 
 
 # The client called or wrote: told on the deal, and on each open deal of the contact on whose card it lies.

@@ -344,6 +344,16 @@ class Touches(tuple[Touch, ...]):
         """What the client did: called, wrote."""
         return Touches(one for one in self if one.is_clients)
 
+    def unanswered(self) -> Touches:
+        """What the client wrote, or called in vain, since somebody answered last: wrote, or talked with the client."""
+        waiting: list[Touch] = []
+        for one in self:
+            if one.is_clients and not (one.kind == "call" and one.counts()):
+                waiting.append(one)
+            elif one.direction and one.counts():
+                waiting = []
+        return Touches(waiting)
+
     @property
     def last(self) -> Touch | None:
         """The newest; None if there is none."""
@@ -400,6 +410,9 @@ class Deal(WithFields):
     - ``contact_tasks``: the open tasks on the main contact's own card;
     - ``touches``: calls, letters, messages, finished tasks and moves by people, on the deal and on its contacts.
 
+    ``unanswered_since``: since when the client waits for an answer; only for the steps of schedules that count from it
+    (``from_messages``).
+
     ``stays`` needs no asking: the deal's way over the stages, the present one first, as far as it is known; empty when
     nobody knows since when the deal is where it is.
     """
@@ -418,6 +431,7 @@ class Deal(WithFields):
     company_id: int | None = None
     fields: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
     stays: tuple[Stay, ...] = ()
+    unanswered_since: datetime | None = None
     own_tasks: tuple[Task, ...] = ()
     own_deals: tuple[str, ...] = ()
     own_steps: tuple[DoneStep, ...] = ()

@@ -17,8 +17,8 @@ SourceName = Literal[
     "messenger", "zadarma", "novofon", "onlinepbx", "mail",
 ]  # fmt: skip
 """The sources of enquiries, as the sections of ``[intake]`` are called; Novofon is one in both its cabinets."""
-PLACES = ("имя", "источник", "телефон", "почта")
-"""What the name of an enquiry's deal may have."""
+PLACES = ("имя", "источник", "телефон", "почта", "слова")
+"""What a text about an enquiry may have of it."""
 LONGEST_NAME = 250
 # amoCRM cuts a longer note.
 LONGEST_NOTE = 20_000
@@ -65,13 +65,14 @@ EnquiryText = Annotated[str, Field(min_length=1), AfterValidator(_known_places)]
 """A text with places of ``PLACES``."""
 
 
-def filled(text: str, event: EnquiryReceived) -> str:
+def filled(text: str, event: EnquiryReceived | EnquiryOnDeal) -> str:
     """The text about this enquiry; what is not known of the person falls out with the comma beside it."""
     told = {
         "имя": event.who,
         "источник": event.title or event.source,
-        "телефон": next(iter(event.phones), ""),
-        "почта": next(iter(event.mails), ""),
+        "телефон": event.phone or "",
+        "почта": event.mail or "",
+        "слова": event.text,
     }
     parts = []
     for part in text.split(","):

@@ -283,13 +283,15 @@ class Schedule(Handler):
     """A handler with ``steps``: a deal as the mirror knows it, the options, times → the steps it is to have.
 
     What is no longer among them is forgotten, what was done once is never done again. ``recurs``: by these options
-    a step that has fallen due may be followed by a next one, though nothing on the deal has changed.
+    a step that has fallen due may be followed by a next one, though nothing on the deal has changed. ``from_messages``:
+    steps count from ``Deal.unanswered_since``.
     """
 
     section: ClassVar[str] = "schedules"
 
     steps: StepsOf = field(kw_only=True)
     recurs: Callable[[Any], bool] = field(kw_only=True)
+    from_messages: bool = field(kw_only=True, default=False)
 
 
 def never(options: object) -> bool:
@@ -304,6 +306,7 @@ def schedule(
     on: tuple[type[Event], ...] = (),
     needs: Iterable[DataNeed] = (),
     recurs: Callable[[Any], bool] = never,
+    from_messages: bool = False,
     tasks_until: TasksUntil = "deal closed",
     sends: Iterable[OutsideChannel] = (),
 ) -> Callable[[J], J]:
@@ -322,6 +325,7 @@ def schedule(
             sends=frozenset(sends),
             steps=steps,
             recurs=recurs,
+            from_messages=from_messages,
             **described_by_its_file(judge),
         )
         setattr(judge, MARK, made)
