@@ -44,6 +44,7 @@ WITHOUT_PAYLOAD = {
     "ContactDateChanged": "concluded by the bridge when a contact is read",
     "MailboxLetter": "fetched by the bridge itself: tests/intake/test_letters.py",
     "ClientAnswered": "concluded by the bridge from a call, a letter or a message",
+    **dict.fromkeys(("EnquiryReceived", "EnquiryOnDeal"), "come by other vendors' requests: tests/stories"),
     "MailLogged": "amoCRM has no hook for letters: tests/crm/test_events_api.py",
     "ClientRestored": "amoCRM's docs name the action; nobody has published such a hook",
     **dict.fromkeys(

@@ -123,6 +123,25 @@ SAMPLES: dict[str, ev.Event] = {
     "mailbox letter out": ev.MailboxLetter(deal_id=7, message_id="<3@agency.example>", direction="out", subject="КП"),
     "client answered": ev.ClientAnswered(at=NOON, deal_id=7, by="mail", source="note:5"),
     "client answered somehow": ev.ClientAnswered(deal_id=7, by="pigeon", source="note:6", caught_up=True),
+    "enquiry": ev.EnquiryReceived(
+        at=NOON,
+        enquiry_id=5,
+        deal_id=-5,
+        standing="new",
+        source="vk",
+        title="ВКонтакте",
+        texts=("Сколько?",),
+        utm=(("utm_source", "vk"),),
+        earlier=((3, "Ромашка", "https://a/3"),),
+        load=((101, 4),),
+    ),
+    "enquiry without words": ev.EnquiryReceived(
+        at=NOON, enquiry_id=5, deal_id=7, standing="open", source="vk", attempt=1
+    ),
+    "enquiry on a deal": ev.EnquiryOnDeal(
+        at=NOON, deal_id=7, enquiry_id=5, source="zadarma", title="Zadarma", call="missed", phone="+79161234567"
+    ),
+    "enquiry made a deal": ev.EnquiryOnDeal(at=NOON, deal_id=7, enquiry_id=5, source="mail", is_new=True),
     "step due": ev.StepDue(at=NOON, rule="ladder.one", deal_id=7, step="+ 5 working days", anchor="a", since=NOON),
     "step due, no time": ev.StepDue(rule="ladder.one", deal_id=7, step="7 d", anchor="a", since=NOON),
 }
@@ -144,6 +163,26 @@ class Facts(NamedTuple):
 
 
 EXPECTED: dict[str, Facts] = {
+    "enquiry": Facts(-5, "enquiry:5:0", False, False, "hook", "обращение (ВКонтакте): Сколько?", None),
+    "enquiry without words": Facts(7, "enquiry:5:1", False, False, "hook", "обращение (vk)", None),
+    "enquiry on a deal": Facts(
+        7,
+        "enquiry_on:5:0",
+        False,
+        False,
+        "hook",
+        "обращение по открытой сделке (Zadarma)",
+        ("enquiry:5", "call", "in", ("deal", 7), None, 0),
+    ),
+    "enquiry made a deal": Facts(
+        7,
+        "enquiry_on:5:0",
+        False,
+        False,
+        "hook",
+        "новая сделка по обращению (mail)",
+        ("enquiry:5", "mail", "in", ("deal", 7), None, 0),
+    ),
     "event": Facts(None, "506393f7106ebef2652fd0670a8b5b9a", False, False, "hook", "Event", None),
     "deal reported": Facts(7, "17a7eee241b17de16496fe24a009ab81", True, False, "hook", "хук: DealReported", None),
     "deal added": Facts(7, "d346d85f2738d67637270427ca6c1973", True, False, "hook", "хук: сделка создана", None),

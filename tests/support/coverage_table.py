@@ -37,11 +37,11 @@ def _clauses(letter: str, *spans: tuple[int, int]) -> Iterator[str]:
 
 OF_A = tuple(
     _clauses(
-        "A", (10, 12), (20, 23), (30, 31), (40, 40), (50, 51), (60, 66), (70, 78), (80, 82), (90, 104), (110, 111),
+        "A", (1, 6), (10, 12), (20, 23), (30, 31), (40, 40), (50, 51), (60, 66), (70, 78), (80, 82), (90, 104), (110, 111),
         (120, 120), (123, 123),
     )
 )  # fmt: skip
-"""Document A but for its channels (A1 to A6, A121, A122, A124)."""
+"""Document A but for its channels (A121, A122, A124)."""
 
 CLAUSES = (*OF_A, *_clauses("M", (1, 17)), *_clauses("S", (1, 8)))
 
