@@ -25,6 +25,7 @@ from amo_bridge.engine.data_loader import DataLoader
 from amo_bridge.engine.data_sources import SourceContext, texts_of_rules
 from amo_bridge.engine.deal_view import deal_to_come
 from amo_bridge.engine.dispatcher import EarlyAnswers, EvaluationContext, Verdict
+from amo_bridge.engine.effects import OUTSIDE
 from amo_bridge.engine.event_queue import ANSWER_DELAY_SECONDS, OpenEvents
 from amo_bridge.engine.gates import RollbackHistory
 from amo_bridge.engine.recorder import BatchResult, ProcessedEvent, Recorder
@@ -288,7 +289,7 @@ class EventProcessor:
             batch.result.postponed[row.id] = f"{type(error).__name__}: {error}"
         else:
             batch.result.done.append(row.id)
-            return not any(verdict.outcome == "acts" for verdict in verdicts)
+            return not any(verdict.outcome == "acts" and _changes_crm(verdict) for verdict in verdicts)
         return event.about_deal_id is None
 
     def _evaluate(self, row: Row[Any], event: Event, batch: _Batch) -> list[Verdict]:
@@ -376,6 +377,11 @@ class EventProcessor:
             return None
         set_as = tasks.set_as(event.task_id)
         return self._rule_engine.task_observer.pending_answer(event, tasks.get(event.task_id), record, set_as)
+
+
+def _changes_crm(verdict: Verdict) -> bool:
+    """Does it write into amoCRM? What only tells people leaves the deal as it was read."""
+    return any(effect.kind not in OUTSIDE for effect in verdict.effects)
 
 
 def _decoded(rows: Iterable[Row[Any]], result: BatchResult) -> Iterator[tuple[Row[Any], Event]]:

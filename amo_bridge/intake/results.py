@@ -70,7 +70,9 @@ class EnquiryResults:
         done = [effect for effect in effects if effect.state == "done" and not effect.error]
         words = "; ".join(_words(effect) for effect in done)
         if failed:
-            return _end("refused", words, "; ".join(effect.error or "" for effect in failed))
+            # What waited for it has failed with it, and says the same.
+            causes = [effect for effect in failed if not effect.after_id] or failed
+            return _end("refused", words, "; ".join(dict.fromkeys(effect.error or "" for effect in causes)))
         if done and row.standing == "doubt":
             return _end("asked", words)
         if done or (row.kind == "call" and row.standing == "open"):
@@ -100,7 +102,7 @@ class EnquiryResults:
     def _decided(self, event: Row[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
         with self._store.read() as connection:
             effects = connection.execute(
-                select(outbox.c.state, outbox.c.error, outbox.c.payload)
+                select(outbox.c.state, outbox.c.error, outbox.c.payload, outbox.c.after_id)
                 .where(self._store.owns(outbox), outbox.c.deal_id == event.deal_id, outbox.c.event_id == event.id)
                 .order_by(outbox.c.id)
             ).all()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import requests
@@ -13,7 +15,9 @@ from support.running_bridge import ENVIRONMENT, RunningBridge, wait_until
 from support.vendor_requests import FORM, form, zadarma_signature
 
 from amo_bridge.config.model import Config
-from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, StoredEnquiry
+from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.errors import CrmRefused
+from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, NotRetryable, StoredEnquiry
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore
 
@@ -183,7 +187,8 @@ def test_a_closed_client_gets_a_new_deal_that_names_the_old_one(clients: Clients
     second, _ = clients.settled(2)
     assert (second.state, second.standing) == ("done", "closed")
     assert second.deal_id not in (None, first.deal_id)
-    (deal,) = [deal for deal in clients.deals() if deal["id"] == second.deal_id]
+    url = f"{sandbox.url}/api/v4/leads/{second.deal_id}"
+    deal = requests.get(url, headers=HEADERS, timeout=30).json()
     assert "уже обращался" in [tag["name"] for tag in deal["_embedded"]["tags"]]
     assert any(f"/leads/detail/{first.deal_id}" in note for note in clients.notes())
     assert len([one for one in sandbox.table("contacts") if one["name"] == "Анна Иванова"]) == 1
@@ -245,3 +250,103 @@ def test_what_comes_while_the_bridge_is_down_is_done_once_it_is_up(
     rows = again.settled(2)
     assert [row.state for row in rows] == ["done", "done"]
     assert len(clients.deals()) == deals + 1
+
+
+def test_a_client_of_the_lost_pipeline_is_answered_by_its_rule(
+    clients: Clients, sandbox: LocalCrm, office: CrmUser
+) -> None:
+    contact = office.new_contact("Иван Петров", "Анна Иванова", "anna@example.ru")
+    lost = office.new_deal("Иван Петров", "Потерянная", "Работа с потерянными / Потерянные", contact, 0)
+    clients.bridge.settle(sandbox)
+    clients.site(1, Email="Anna@example.ru")
+    (row,) = clients.settled(1)
+    assert (row.deal_id, row.standing, row.state) == (lost, "open", "done")
+    reasons = [entry.reason for entry in clients.bridge.journal(lost) if entry.rule.endswith(".won_back")]
+    assert reasons, "A111 hears that the client has answered"
+
+
+def test_a_call_note_is_written_unless_the_widget_has(clients: Clients, sandbox: LocalCrm) -> None:
+    clients.site(1)
+    (row,) = clients.settled(1)
+    clients.call(1, seconds=95)
+    clients.settled(2)
+    with clients.store.write() as connection:
+        clients.repository.mark(connection, [row.id + 1], due_at=0.0)
+    wait_until(lambda: not clients.repository.find(EnquiryFilter(state="waits")), "the call's note is settled")
+    clients.bridge.settle(sandbox)
+    (note,) = [note for note in sandbox.table("notes") if note["note_type"] == "call_in"]
+    assert (note["entity_id"], note["params"]["duration"]) == (row.deal_id, 95)
+    # The widget's note about a second call comes by itself.
+    params = {"uniq": "w2", "duration": 40, "source": "widget", "phone": PHONE}
+    body = [{"entity_id": row.deal_id, "note_type": "call_in", "params": params}]
+    requests.post(f"{sandbox.url}/api/v4/leads/notes", json=body, headers=HEADERS, timeout=30).raise_for_status()
+    clients.bridge.settle(sandbox)
+    clients.call(2, seconds=40)
+    clients.settled(3)
+    with clients.store.write() as connection:
+        clients.repository.mark(connection, [row.id + 2], due_at=0.0)
+    wait_until(lambda: not clients.repository.find(EnquiryFilter(state="waits")), "the call's note is settled")
+    clients.bridge.settle(sandbox)
+    assert len([note for note in sandbox.table("notes") if note["note_type"] == "call_in"]) == 2
+
+
+def test_a_dry_bridge_says_what_it_would_do(
+    config: Config, start_bridge: Callable[..., RunningBridge], sandbox: LocalCrm
+) -> None:
+    dry = replace(config, bridge=config.bridge.model_copy(update={"dry_run": True}))
+    clients = Clients(start_bridge(dry, environment={**ENVIRONMENT, **SECRETS}).wait_ready(), sandbox)
+    deals = len(clients.deals())
+    clients.site(1)
+    (row,) = clients.settled(1)
+    assert (row.state, len(clients.deals())) == ("dry", deals)
+    assert "новая сделка «Анна Иванова, Тильда»" in row.outcome
+
+
+def test_what_no_rule_wants_is_kept_and_may_be_tried_again(
+    config: Config, start_bridge: Callable[..., RunningBridge], sandbox: LocalCrm
+) -> None:
+    off = [rule for rule in config.rules if rule.handler.name != "enquiry_becomes_deal"]
+    clients = Clients(
+        start_bridge(replace(config, rules=tuple(off)), environment={**ENVIRONMENT, **SECRETS}).wait_ready(), sandbox
+    )
+    clients.site(1)
+    (row,) = clients.settled(1)
+    assert (row.state, row.deal_id) == ("skipped", None)
+    clients.bridge.stop()
+    again = Clients(start_bridge(config, environment={**ENVIRONMENT, **SECRETS}).wait_ready(), sandbox)
+    again.repository.retry(row.id, "Елена")
+    (done,) = again.settled(1)
+    assert (done.state, done.attempts) == ("done", 1)
+    with pytest.raises(NotRetryable):
+        again.repository.retry(row.id, "Елена")
+
+
+def test_what_amocrm_refuses_is_told_and_sent_again_on_demand(clients: Clients, sandbox: LocalCrm) -> None:
+    with patch("amo_bridge.crm.writes.write", side_effect=CrmRefused("поле не то")):
+        clients.site(1)
+        (row,) = clients.settled(1)
+    assert row.state == "refused"
+    assert row.error.startswith("поле не то")
+    deals = len(clients.deals())
+    clients.repository.retry(row.id, "Елена")
+    (done,) = clients.settled(1)
+    assert (done.state, done.error, len(clients.deals())) == ("done", "", deals + 1)
+
+
+def test_the_unsorted_takes_strangers_if_the_config_says_so(
+    config: Config, start_bridge: Callable[..., RunningBridge], sandbox: LocalCrm
+) -> None:
+    rules = tuple(
+        replace(rule, options=rule.options.model_copy(update={"unsorted": True}))
+        if rule.handler.name == "enquiry_becomes_deal"
+        else rule
+        for rule in config.rules
+    )
+    bridge = start_bridge(replace(config, rules=rules), environment={**ENVIRONMENT, **SECRETS}).wait_ready()
+    clients = Clients(bridge, sandbox)
+    fault = sandbox.fault("lost_answer", path="/api/v4/leads/unsorted/forms", method="POST", count=1)
+    clients.site(1)
+    (row,) = clients.settled(1)
+    assert (row.state, sandbox.struck(fault)) == ("done", 1), row
+    (incoming,) = [one for one in sandbox.table("unsorted") if one["metadata"]["form_id"] == f"amo-bridge-{row.id}"]
+    assert incoming["lead_id"] == row.deal_id

@@ -23,7 +23,7 @@ from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.crm.writes import find_lost
 from amo_bridge.errors import CrmTemporary, UnknownName
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
-from amo_bridge.mirror.matching import MAIL, PHONE, addresses_in, code_of
+from amo_bridge.mirror.matching import MAIL, PHONE, Found, addresses_in, code_of, match
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import import_rows
 from amo_bridge.webinars.imports.delivery import (
@@ -332,10 +332,29 @@ class CreateStep:
 
     def _send(self, job: Import, step: str) -> bool:
         rows = self._repository.due(job.id, step, "ready", BATCH_SIZE)
+        if step == "person" and (known := self._known_since(rows)):
+            with self._store.write() as connection:
+                self._repository.mark_each(connection, known)
+            rows = [row for row in rows if row.id not in known]
+            if not rows:
+                return True
         bodies, blocked = self._bodies(step, rows)
         moved = bool(self._delivery.send(KINDS[step], bodies, self._settled(job, step, rows, bodies)))
         self._delivery.put_off(blocked, is_rest_done=not bodies)
         return moved
+
+    def _known_since(self, rows: Sequence[ImportRow]) -> dict[int, dict[str, Any]]:
+        """Rows whose people have become contacts since the plan, by an enquiry say: they get the deal alone."""
+        people = {row.id: row.row.person for row in rows}
+        by_mail = self._index.by_mails(mail for person in people.values() for mail in person.mails)
+        by_phone = self._index.by_phones(phone for person in people.values() for phone in person.phones)
+        found = Found(
+            {mail: [one.id for one in owners] for mail, owners in by_mail.items()},
+            {phone: [one.id for one in owners] for phone, owners in by_phone.items()},
+        )
+        matches = {row_id: match(person, found).contact_id for row_id, person in people.items()}
+        after = {"step": "deal", "state": "ready", "due_at": 0.0, "note": "контакт появился после предпросмотра"}
+        return {row_id: {"contact_id": contact, **after} for row_id, contact in matches.items() if contact}
 
     def _look(self, job: Import, step: str) -> bool:
         rows = self._repository.due(job.id, step, "doubt", BATCH_SIZE)
