@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace as replaced
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.records import EPOCH
 from amo_bridge.engine.journal import describe
-from amo_bridge.engine.replay import ReplayResult, undecided
+from amo_bridge.engine.replay import ReplayResult, RuleDecision, decision_of, undecided, verdicts_about
 from amo_bridge.engine.replay import replay as judge_again
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError, ChannelError, ConfigError, StoreUnavailable, why_not
@@ -40,6 +41,7 @@ from amo_bridge.intake.model import (
     enquiry_of_call,
     words_of_call,
 )
+from amo_bridge.intake.processing import stranger
 from amo_bridge.intake.reception import (
     POLLED,
     UNKNOWN,
@@ -87,18 +89,18 @@ def _body(file: Path) -> bytes:
 def _replayed(body: bytes, config: Config) -> ReplayResult:
     # The clock stands before everything: a body saved years ago is judged as if it had come just now.
     try:
-        client = CrmClient(
-            config.account.url,
-            tokens(config, os.environ),
-            LocalRateLimiter(config.account.requests_per_second),
-            max_retry_wait=PATIENCE,
-        )
+        client = _client(config)
         return judge_again(body, RuleEngine.of(config, Account.read(client), FixedClock(EPOCH)), client)
     except ConfigError as error:
         why = "; ".join(error.problems)
     except BridgeError as error:
         why = responses.describe(error)
     return undecided(body, config.rules, f"аккаунт {config.account.url} не прочитан: {why}")
+
+
+def _client(config: Config) -> CrmClient:
+    limiter = LocalRateLimiter(config.account.requests_per_second)
+    return CrmClient(config.account.url, tokens(config, os.environ), limiter, max_retry_wait=PATIENCE)
 
 
 def _show(replayed: ReplayResult) -> None:
@@ -362,11 +364,12 @@ def connect(vendor: str, config_path: Path) -> None:
 @intake.command("replay", cls=Command)
 @click.argument("file", type=click.Path(path_type=Path), metavar="ЗАПРОС")
 @config_option
+@click.option("--rules", "with_rules", is_flag=True, help="И что сделало бы каждое правило, будь это незнакомец.")
 @click.option(
     "--json", "as_json", is_flag=True,
-    help='Для программ: {"http", "answer", "dedupe_key", "enquiry", "call", "status", "why"}.',
+    help='Для программ: {"http", "answer", "dedupe_key", "enquiry", "call", "status", "why"}; --rules: "decisions".',
 )  # fmt: skip
-def replay_saved(file: Path, config_path: Path, as_json: bool) -> None:
+def replay_saved(file: Path, config_path: Path, with_rules: bool, as_json: bool) -> None:
     """Что ответил бы мост на сохранённый запрос и какое обращение в нём нашёл. Ничего не меняет.
 
     ЗАПРОС — файл NAME.meta.json: сервис, метод, заголовки, секреты и имя файла с телом.
@@ -377,10 +380,28 @@ def replay_saved(file: Path, config_path: Path, as_json: bool) -> None:
     except NotSaved as error:
         raise Stop(str(error)) from error
     reading = read_again(saved, settings_of(config, saved.vendor, {}))
+    decisions = _decisions(reading, config) if with_rules and reading.enquiry else []
     if as_json:
-        click.echo(json.dumps(reading.to_json(), ensure_ascii=False, indent=2))
-    else:
-        _show_reading(saved.vendor, reading)
+        told = reading.to_json() | ({"decisions": [one.to_json() for one in decisions]} if with_rules else {})
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        return
+    _show_reading(saved.vendor, reading)
+    for one in decisions:
+        console().print(
+            f"{one.rule.called}: {VERDICTS[one.verdict]}; {'; '.join(filter(None, [one.reason, *one.actions]))}"
+        )
+
+
+def _decisions(reading: Reading, config: Config) -> list[RuleDecision]:
+    """What the rules would do about the enquiry of somebody whom nobody knows. Reads the account's names alone."""
+    assert reading.enquiry is not None
+    event = stranger(reading.enquiry, reading.call, datetime.now(UTC))
+    client = _client(config)
+    try:
+        engine = RuleEngine.of(config, Account.read(client), FixedClock(EPOCH))
+        return [decision_of(verdict) for verdict in verdicts_about(event, engine, client)]
+    except BridgeError as error:
+        raise Stop(f"аккаунт {config.account.url} не прочитан: {responses.describe(error)}") from error
 
 
 def _show_reading(vendor: str, reading: Reading) -> None:

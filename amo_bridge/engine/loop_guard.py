@@ -20,6 +20,7 @@ from amo_bridge.engine.dispatcher import EvaluationContext, Verdict
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import BridgeError
+from amo_bridge.events import EnquiryOnDeal, EnquiryReceived
 from amo_bridge.rules.actions import CreateTask
 from amo_bridge.storage.tables import outbox
 
@@ -48,7 +49,8 @@ class LoopGuard:
 
     def check(self, connection: Connection, verdict: Verdict, context: EvaluationContext) -> Verdict:
         """The verdict, or ``held`` with the alert as its only effect."""
-        if verdict.outcome != "acts":
+        if verdict.outcome != "acts" or isinstance(verdict.event, EnquiryReceived | EnquiryOnDeal):
+            # A client may write as often as he likes: nothing of ours comes round in that.
             return verdict
         acted = self._acted(connection, verdict, context.deal.id)
         if acted < verdict.rule.most_per_hour:

@@ -158,10 +158,11 @@ def _evaluated(
         rules = rule_engine.dispatcher.enabled
         pairs = [(happened, rule) for happened in events for rule in rules if _may_listen(rule, happened)]
         return events, [RuleDecision(happened, rule, "undecided", str(error)) for happened, rule in pairs]
-    return events, [_decision(verdict) for verdict in verdicts]
+    return events, [decision_of(verdict) for verdict in verdicts]
 
 
-def _decision(verdict: Verdict) -> RuleDecision:
+def decision_of(verdict: Verdict) -> RuleDecision:
+    """The verdict as it is told to people and programs."""
     outcome = "would_act" if verdict.outcome == "acts" else verdict.outcome
     actions = tuple(text for effect in verdict.effects for text in effect.all_words)
     return RuleDecision(verdict.event, verdict.rule, outcome, verdict.reason, actions)

@@ -28,7 +28,7 @@ from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.events import EnquiryOnDeal, EnquiryReceived, Event
-from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, title_of
+from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, addresses_of, title_of
 from amo_bridge.intake.ingest import Ingest
 from amo_bridge.intake.model import Enquiry, PbxCall, enquiry_of_call
 from amo_bridge.intake.pbx_calls import CallNotes, uniq_of
@@ -102,6 +102,7 @@ class EnquiryProcessor:
     def _judge(self) -> int:
         rows = self._repository.open("new", BATCH_SIZE)
         moved = self._calls.set_aside(rows)
+        moved |= self._incomplete([row for row in rows if row.id not in moved])
         rows = [row for row in rows if row.id not in moved]
         people = by_person(rows, self._home)
         people = self._not_under_way(people)
@@ -117,6 +118,17 @@ class EnquiryProcessor:
             self._repository.write(numbers, error=f"amoCRM не даёт прочитать контакты: {error}", due_at=due_at)
             return len(moved)
         return len(moved) + self._hand_on(known)
+
+    def _incomplete(self, rows: Iterable[StoredEnquiry]) -> set[int]:
+        """Enquiries of which the vendor has told no more than where they can be fetched."""
+        found = set()
+        for row in rows:
+            enquiry = row.body
+            if isinstance(enquiry, Enquiry) and enquiry.fetch and not addresses_of(enquiry) and not enquiry.text:
+                words = f"ни имени, ни телефона: их отдаёт сам сервис ({enquiry.fetch})"
+                self._repository.write([row.id], state="refused", error=words)
+                found.add(row.id)
+        return found
 
     def _not_under_way(self, people: Sequence[Person]) -> list[Person]:
         """Without those for whom a deal is being made just now."""
@@ -237,6 +249,28 @@ class EnquiryProcessor:
                 user_id = int(json.loads(record).get("responsible_user_id") or 0)
                 counts[user_id] = counts.get(user_id, 0) + 1
         return tuple(sorted(counts.items()))
+
+
+def stranger(enquiry: Enquiry, call: PbxCall | None, at: datetime) -> EnquiryReceived:
+    """The event that an enquiry of somebody unknown would be, for a look at what the rules would do."""
+    known = addresses_of(enquiry)
+    return EnquiryReceived(
+        at=at,
+        enquiry_id=1,
+        deal_id=-1,
+        standing="new",
+        source=enquiry.source,
+        title=title_of(enquiry.source),
+        name=enquiry.name or "",
+        phones=tuple(one for one in known if one.startswith("+")),
+        mails=tuple(one for one in known if "@" in one),
+        texts=(_words(enquiry),),
+        utm=tuple(sorted(enquiry.utm.items())),
+        roistat_visit=enquiry.roistat_visit or "",
+        page=enquiry.page or "",
+        profile=enquiry.profile or "",
+        call="" if call is None else "talk" if call.talked else "missed",
+    )
 
 
 def _news(found: Iterable[tuple[_Part, EnquiryReceived]]) -> Iterable[Event]:

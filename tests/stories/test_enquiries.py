@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 import requests
+from click.testing import CliRunner
+from sqlalchemy import select
 from support.local_crm import TOKEN, LocalCrm
 from support.running_bridge import ENVIRONMENT, RunningBridge, wait_until
 from support.vendor_requests import FORM, form, zadarma_signature
 
+from amo_bridge.cli import main
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.errors import CrmRefused
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, NotRetryable, StoredEnquiry
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.tables import timers
 
 SECRETS = {
     "AMO_BRIDGE_INTAKE_TILDA_KEY": "tilda-key",
@@ -350,3 +357,51 @@ def test_the_unsorted_takes_strangers_if_the_config_says_so(
     assert (row.state, sandbox.struck(fault)) == ("done", 1), row
     (incoming,) = [one for one in sandbox.table("unsorted") if one["metadata"]["form_id"] == f"amo-bridge-{row.id}"]
     assert incoming["lead_id"] == row.deal_id
+
+
+def test_a_saved_request_shows_what_the_rules_would_do(config: Config, sandbox: LocalCrm, tmp_path: Path) -> None:
+    body = form(tranid="1:1", Name="Анна", Phone=PHONE, Comments="Сколько стоит?")
+    (tmp_path / "form.body").write_text(body, "utf-8")
+    saved = {"vendor": "tilda", "method": "POST", "headers": {"Content-Type": FORM}, "body_file": "form.body"}
+    meta = tmp_path / "form.meta.json"
+    meta.write_text(json.dumps(saved | {"secrets": {"path_token": "x"}, "path": "/in/tilda/x"}), "utf-8")
+    environment = {"AMO_BRIDGE_ACCOUNT_URL": sandbox.url, "AMO_BRIDGE_TOKEN": TOKEN}
+    arguments = ["intake", "replay", str(meta), "--rules", "--json", "--config", str(config.path)]
+    done = CliRunner().invoke(main, arguments, env=environment)
+    told = json.loads(done.stdout)
+    (decision,) = [one for one in told["decisions"] if one["rule"] == "enquiry_becomes_deal.everything"]
+    assert decision["verdict"] == "would_act"
+    assert any("новая сделка «Анна, Тильда»" in action for action in decision["actions"])
+    assert sandbox.table("contacts") == [] or all(one["name"] != "Анна" for one in sandbox.table("contacts"))
+
+
+def test_a_client_who_gets_no_answer_is_seen_to(
+    config: Config, start_bridge: Callable[..., RunningBridge], sandbox: LocalCrm
+) -> None:
+    # The sandbox's clock runs ahead while hooks are delivered.
+    patient = tuple(replace(rule, max_lateness=timedelta(days=30)) for rule in config.rules)
+    bridge = start_bridge(replace(config, rules=patient), environment={**ENVIRONMENT, **SECRETS}).wait_ready()
+    clients = Clients(bridge, sandbox)
+    clients.site(1)
+    (row,) = clients.settled(1)
+    assert row.deal_id is not None
+    with clients.store.read() as connection:
+        mine = (clients.store.owns(timers), timers.c.deal_id == row.deal_id)
+        due = (
+            connection.execute(select(timers.c.due_at).where(*mine, timers.c.rule.like("unanswered%"))).scalars().all()
+        )
+    assert len(due) == 3
+    bridge.settle_at(sandbox, advance=min(due) - sandbox.control("GET", "clock")["now"] + 60)
+    assert any("Клиент ждёт ответа больше часа" in task["text"] for task in sandbox.table("tasks"))
+
+
+def test_a_client_may_write_as_often_as_he_likes(clients: Clients, sandbox: LocalCrm) -> None:
+    clients.site(0)
+    clients.settled(1)
+    for number in range(1, 13):
+        clients.vk(number, f"{PHONE}: сообщение {number}")
+        clients.settled(1 + number)
+    rows = clients.settled(13)
+    assert {row.state for row in rows} == {"done"}
+    assert len({row.deal_id for row in rows}) == 1
+    assert all(any(f"сообщение {number}" in note for note in clients.notes()) for number in range(1, 13))
