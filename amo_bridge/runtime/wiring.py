@@ -25,8 +25,8 @@ from amo_bridge.errors import UnknownName
 from amo_bridge.intake.mail import SOURCE
 from amo_bridge.intake.mail_reader import LetterFiles, MailboxReader, MailReaders
 from amo_bridge.intake.mailbox import MailboxConnection
-from amo_bridge.intake.reception import settings_of
 from amo_bridge.intake.processing import EnquiryProcessor
+from amo_bridge.intake.reception import settings_of
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.mirror.tasks import reader_of
