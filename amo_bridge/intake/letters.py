@@ -28,7 +28,7 @@ from amo_bridge.engine.outbox import Planned
 from amo_bridge.events import MailboxLetter
 from amo_bridge.intake.mail import ANSWERS_NOBODY, SOURCE, ClientLetter, outcome_of, parsed, read_letter
 from amo_bridge.intake.model import DeliveryStatus, Enquiry, NoEnquiry, digest
-from amo_bridge.intake.repository import RequestState, known_request, request_row
+from amo_bridge.intake.repository import BOX, DEAL, RequestState, known_request, request_row
 from amo_bridge.intake.request import UnreadableBody, VendorRequest, VendorSettings
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.mirror.touches import record_touches
@@ -37,7 +37,6 @@ from amo_bridge.storage.tables import deals, intake_requests, letters, outbox
 
 RULE = "bridge.mail"
 """By whom the notes of letters are made, as the outbox and the journal name it."""
-BOX, DEAL = "Mailbox", "Deal"
 LONGEST_NOTE = 6000
 LONGEST_SUMMARY = 300
 OLD_AFTER = timedelta(days=7)

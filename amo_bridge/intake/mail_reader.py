@@ -23,10 +23,10 @@ from amo_bridge.crm.files import file_ids_of_deal, files_by_ids, upload_file
 from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.errors import BridgeError, CrmError, CrmForbidden, CrmRefused, LeadLost
-from amo_bridge.intake.letters import DEAL, RULE, FetchedLetter, LetterBook
+from amo_bridge.intake.letters import RULE, FetchedLetter, LetterBook
 from amo_bridge.intake.mail import SOURCE, Attachment, attachments
 from amo_bridge.intake.mailbox import MEGABYTE, Envelope, FolderState, MailboxConnection, MailboxDown
-from amo_bridge.intake.repository import kept_request
+from amo_bridge.intake.repository import DEAL, kept_request
 from amo_bridge.intake.request import VendorSettings
 from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore, insert_new

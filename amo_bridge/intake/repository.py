@@ -23,6 +23,8 @@ from amo_bridge.storage.notify import notify
 from amo_bridge.storage.secrets import account_name, small_state
 from amo_bridge.storage.tables import LONGEST_INTAKE_KEY, intake_requests
 
+BOX, DEAL = "Mailbox", "Deal"
+"""Headers of a kept letter: the box it came to, the deal that its files belong to."""
 RequestState = Literal["new", "files", "read", "broken"]
 """«files»: read, but the files of the letter are not in amoCRM yet."""
 # By it the logs know a secret (logs.py).
@@ -200,6 +202,16 @@ class IntakeRequests:
         query = select(intake_requests).where(*wanted).order_by(table.id.desc()).limit(most)
         with self._store.read() as connection:
             return [kept_request(row) for row in connection.execute(query)]
+
+
+def hand_over_files(connection: Connection, store: AccountStore, number: int, deal_id: int) -> None:
+    """Have the files of a letter that is read put on this deal: mail_reader does it."""
+    table = intake_requests
+    mine = (store.owns(table), table.c.id == number, table.c.state == "read")
+    headers = connection.execute(select(table.c.headers).where(*mine)).scalar()
+    if headers is not None:
+        told = json.dumps({**json.loads(headers), DEAL: str(deal_id)}, ensure_ascii=False)
+        connection.execute(update(table).where(*mine).values(state="files", headers=told))
 
 
 def kept_request(row: Row[tuple[object, ...]]) -> KeptRequest:

@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, select
+from sqlalchemy.engine import Connection
 
 from amo_bridge.intake.enquiries import EnquiryRepository, EnquiryState, StoredEnquiry, addresses_of
+from amo_bridge.intake.mail import SOURCE as MAIL
 from amo_bridge.intake.pbx_calls import due_at
+from amo_bridge.intake.repository import hand_over_files
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import OPEN_STATES, events, journal, outbox
 from amo_bridge.text.typography import action_words
@@ -45,9 +48,18 @@ class EnquiryResults:
         changes = {row.id: change for row in rows if (change := self._change(row, by_key.get(row.event_key or "")))}
         if changes:
             with self._store.write() as connection:
-                for number, change in changes.items():
-                    self._repository.mark(connection, [number], **change)
+                for row in rows:
+                    if row.id in changes:
+                        self._repository.mark(connection, [row.id], **changes[row.id])
+                        self._hand_over_files(connection, row, changes[row.id])
         return sum("state" in change for change in changes.values())
+
+    def _hand_over_files(self, connection: Connection, row: StoredEnquiry, change: Mapping[str, Any]) -> None:
+        """The files of a stranger's letter go to the deal that it has become, or that he had already."""
+        deal_id = change.get("deal_id") or row.deal_id
+        has_files = row.source == MAIL and row.enquiry is not None and row.enquiry.files
+        if has_files and change.get("state") == "done" and deal_id and row.request_id:
+            hand_over_files(connection, self._store, row.request_id, deal_id)
 
     def _change(self, row: StoredEnquiry, event: Row[Any] | None) -> dict[str, Any]:
         """What is to be written on the row; empty while nothing is new."""

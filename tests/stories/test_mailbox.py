@@ -93,14 +93,18 @@ def test_a_known_clients_letter_lies_on_his_deal_with_its_files(
     assert not any(b"Seen" in flags for flags in server.flags())
 
 
-def test_a_stranger_is_kept_as_an_enquiry_and_a_machine_is_not(
-    start: Callable[..., RunningBridge], server: ImapServer
+def test_a_stranger_is_a_deal_with_his_files_and_a_machine_is_not(
+    start: Callable[..., RunningBridge], server: ImapServer, sandbox: LocalCrm
 ) -> None:
     bridge = start()
     open_box(bridge)
-    server.deliver(letter(number=1, Precedence="bulk"), letter(number=2, sender="new@example.com"))
-    wait_until(lambda: kept(bridge), "the enquiry is kept")
-    assert [vendor for vendor, _ in kept(bridge)] == ["mail"]
+    asked = letter(number=2, sender="new@example.com", files=(("Задание.docx", b"brief"),))
+    server.deliver(letter(number=1, Precedence="bulk"), asked)
+    wait_until(lambda: sandbox.table("file_links"), "the file of the letter lies on a deal")
+    (link,) = sandbox.table("file_links")
+    (deal,) = sandbox.table("leads")
+    assert (link["entity_type"], link["entity_id"]) == ("leads", deal["id"])
+    wait_until(lambda: kept(bridge) == [("mail", "read")], "the letter is done with")
 
 
 def test_a_wrong_password_is_shown_and_holds_up_nothing_else(
