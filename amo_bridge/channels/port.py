@@ -80,6 +80,15 @@ class Port(Protocol):
         """What the port itself remembers of it, in the transaction that settles the row."""
         return
 
+    def run_due(self) -> int:
+        """What the port has to do by the clock, beside rows of the outbox; how much was moved on. Raises BridgeError,
+        as ``plan`` and a Job do."""
+        return 0
+
+    def recover(self) -> None:
+        """The process died, or a round broke off: whatever was just being sent is in doubt."""
+        return
+
     def rest(self) -> None:
         """Nothing more to send for now: connections may be closed."""
         return

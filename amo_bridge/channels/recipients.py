@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from amo_bridge.channels.port import NotSent
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
-from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.rules.deal import Deal
+
+
+class ForDeal(Protocol):
+    """What is for the client of a deal: a row of the outbox, a running dial."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def deal_id(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,7 @@ class Recipient:
     contact: ContactRecord | None
 
 
-def recipients(rows: Sequence[Sendable], client: CrmClient, rule_engine: RuleEngine) -> dict[int, Recipient | NotSent]:
+def recipients(rows: Sequence[ForDeal], client: CrmClient, rule_engine: RuleEngine) -> dict[int, Recipient | NotSent]:
     """Row id → whom it is for, or why nobody is to be reached about that deal. Raises CrmError."""
     filters = rule_engine.account.is_api_filter_enabled
     deals = deals_by_ids(client, {row.deal_id for row in rows}, filter_enabled=filters)

@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from amo_bridge.channels.dial import DialPort
 from amo_bridge.channels.mail import MailPort
 from amo_bridge.channels.mail_log import MailMemory
 from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
@@ -20,9 +21,17 @@ from amo_bridge.channels.notices import NoticePort
 from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
 from amo_bridge.channels.smtp import MailServer
 from amo_bridge.channels.telegram import Bot
+from amo_bridge.channels.telephony import Novofon, Novofon2, OnlinePbx, Telephony, Zadarma
 from amo_bridge.channels.violations import ViolationPort
 from amo_bridge.clock import Clock
-from amo_bridge.config.channels import MAIL_PASSWORD, TELEGRAM_TOKEN
+from amo_bridge.config.channels import (
+    MAIL_PASSWORD,
+    NOVOFON2_TOKEN,
+    NOVOFON_SECRET,
+    ONLINEPBX_KEY,
+    TELEGRAM_TOKEN,
+    ZADARMA_SECRET,
+)
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
@@ -148,9 +157,38 @@ def _ledger(context: ChannelContext) -> Port:
     return ViolationPort(Violations(context.store, context.clock), context.rule_engine)
 
 
+def _dial(vendor: Callable[[], Vendor[Any]]) -> MakePort:
+    """The port of the exchange that this row describes."""
+
+    def make(context: ChannelContext) -> Port:
+        telephony: Telephony = vendor().client_of(context.config, context.environment)
+        return DialPort(
+            telephony,
+            context.store,
+            context.client,
+            context.rule_engine,
+            context.clock,
+            context.account_clock,
+        )
+
+    return make
+
+
 MAIL = Vendor("mail", MailServer, MAIL_PASSWORD, {"mail": _mail, "notices": _notices})
 TELEGRAM = Vendor("telegram", Bot, TELEGRAM_TOKEN, {"notices": _notices}, no_secret="нет токена бота Telegram")
-VENDORS: tuple[Vendor[Any], ...] = (MAIL, TELEGRAM)
+ONLINEPBX: Vendor[Any] = Vendor(
+    "onlinepbx", OnlinePbx, ONLINEPBX_KEY, {"dial": _dial(lambda: ONLINEPBX)}, no_secret="нет ключа API onlinePBX"
+)
+NOVOFON2: Vendor[Any] = Vendor(
+    "novofon2", Novofon2, NOVOFON2_TOKEN, {"dial": _dial(lambda: NOVOFON2)}, no_secret="нет ключа Novofon 2.0"
+)
+NOVOFON: Vendor[Any] = Vendor(
+    "novofon", Novofon, NOVOFON_SECRET, {"dial": _dial(lambda: NOVOFON)}, no_secret="нет секрета API Novofon 1.0"
+)
+ZADARMA: Vendor[Any] = Vendor(
+    "zadarma", Zadarma, ZADARMA_SECRET, {"dial": _dial(lambda: ZADARMA)}, no_secret="нет секрета API Zadarma"
+)
+VENDORS: tuple[Vendor[Any], ...] = (MAIL, TELEGRAM, ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA)
 BUILT_IN: Mapping[Channel, MakePort] = {"series": _series, "ledger": _ledger}
 """Channels that the bridge serves itself, in every account."""
 

@@ -54,6 +54,7 @@ class ChannelSender:
         """What was being sent when the process died, or a round broke off, is in doubt. How many there were."""
         mine = (self._store.owns(outbox), outbox.c.state == "sending", in_channel(self.port.channel))
         again = INTERRUPTED[self.port.lost_answer]
+        self.port.recover()
         with self._store.write() as connection:
             return connection.execute(update(outbox).where(*mine).values(**again)).rowcount
 
@@ -62,8 +63,12 @@ class ChannelSender:
         when amoCRM can't be asked: what is left waits."""
         lost = self._take("doubt") if self.port.lost_answer == "find" else []
         rows = self._take("ready")
-        if not lost and not rows:
-            return 0
+        moved = self._send(lost, rows) if lost or rows else 0
+        if by_the_clock := self.port.run_due():
+            self._settled()
+        return moved + by_the_clock
+
+    def _send(self, lost: Sequence[Sendable], rows: Sequence[Sendable]) -> int:
         moved = 0
         try:
             for row in lost:

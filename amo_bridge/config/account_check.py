@@ -59,6 +59,7 @@ def account_names(config: Config) -> Iterator[tuple[tuple[Any, ...], AccountName
     yield from names_in(config.evening_list, ("evening_list",))
     for section in VENDOR_SECTIONS:
         yield from names_in(getattr(config.channels, section), (section,))
+    yield from names_in(config.channels.dial, ("dial",))
     yield from names_in(config.channels.people, ("people",))
     yield from names_in(config.channels.series.named, ("series",))
     for rule in config.rules:

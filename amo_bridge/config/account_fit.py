@@ -281,7 +281,9 @@ class _Fitting:
         yield "webinar", config.webinar, True
         yield "absences", config.absences, is_on
         yield "evening_list", config.evening_list, True
-        yield "mail", config.channels.mail, is_on
+        for section in ("mail", "smsru", "smsc"):
+            yield section, getattr(config.channels, section), is_on
+        yield "dial", config.channels.dial, is_on
         yield "people", config.channels.people, is_on
 
     def _needed_roles(self, enabled: Iterable[Rule]) -> Iterator[tuple[str, Any]]:
@@ -428,6 +430,9 @@ class _Fitting:
         channels = replace(
             config.channels,
             mail=with_names(config.channels.mail, self._rename),
+            smsru=with_names(config.channels.smsru, self._rename),
+            smsc=with_names(config.channels.smsc, self._rename),
+            dial=with_names(config.channels.dial, self._rename),
             people={name: section for name, section in people.items() if self._knows(name)},
             series=with_names(config.channels.series, self._rename),
         )

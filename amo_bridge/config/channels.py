@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, time
+from datetime import date, time, timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
 from typing import Annotated, Any, Literal
@@ -13,7 +13,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from amo_bridge.config.diagnostics import Problems
-from amo_bridge.rules.option_types import ContactFieldName, Strict, UserName
+from amo_bridge.dates.calendar import Country, DaySpan, Span, Timezone
+from amo_bridge.dates.duration import Duration
+from amo_bridge.rules.option_types import ContactFieldName, PersonName, Strict, TagName, UserName
 from amo_bridge.rules.options import AllSeries, SeriesSpec
 
 
@@ -38,6 +40,12 @@ def series_in(table: Mapping[str, Any], problems: Problems) -> AllSeries:
 
 MAIL_PASSWORD = "AMO_BRIDGE_MAIL_PASSWORD"
 TELEGRAM_TOKEN = "AMO_BRIDGE_TELEGRAM_TOKEN"
+ONLINEPBX_KEY = "AMO_BRIDGE_ONLINEPBX_KEY"
+NOVOFON2_TOKEN = "AMO_BRIDGE_NOVOFON2_TOKEN"
+NOVOFON_SECRET = "AMO_BRIDGE_NOVOFON_SECRET"
+ZADARMA_SECRET = "AMO_BRIDGE_ZADARMA_SECRET"
+SMSRU_ID = "AMO_BRIDGE_SMSRU_ID"
+SMSC_PASSWORD = "AMO_BRIDGE_SMSC_PASSWORD"
 TELEGRAM = "https://api.telegram.org"
 VK_API, MAX_API, ZADARMA_API = "https://api.vk.com", "https://platform-api2.max.ru", "https://api.zadarma.com"
 _QUIET = re.compile(r"\s*(\d{1,2}):(\d{2})\s*[-–—]\s*(\d{1,2}):(\d{2})\s*")
@@ -75,6 +83,7 @@ def _proxy(text: str) -> str:
 
 
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
 
 
 class MailSection(Strict):
@@ -104,7 +113,7 @@ class MailSection(Strict):
 class TelegramSection(Strict):
     """``[telegram]``: the bot that tells people. ``api``, ``proxy``: where Telegram is not to be reached directly."""
 
-    api: Annotated[str, AfterValidator(_base_url)] = TELEGRAM
+    api: BaseUrl = TELEGRAM
     proxy: Annotated[str, AfterValidator(_proxy)] | None = None
 
 
@@ -129,6 +138,124 @@ def _quiet(value: Any) -> Any:
         if hours[0] < 24 and hours[2] < 24 and hours[1] < 60 and hours[3] < 60 and hours[:2] != hours[2:]:
             return Quiet(time(hours[0], hours[1]), time(hours[2], hours[3]))
     raise ValueError(f"тихие часы «{value}» непонятны: нужно «21:00-09:00»")
+
+
+QuietHours = Annotated[Quiet, BeforeValidator(_quiet)]
+
+# Auto-dial: ``[dial]`` says when and how often, one of ``[onlinepbx]``, ``[novofon2]``, ``[novofon]``, ``[zadarma]`` by
+# which exchange. Whose telephone rings first stands in ``[people]``: ``extension``, ``pbx_employee``.
+
+_EXTENSION = re.compile(r"\+?\d{2,15}")
+_DOMAIN_OF_PBX = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
+
+
+def _extension(value: Any) -> str:
+    text = re.sub(r"[\s()-]", "", str(value))
+    if isinstance(value, bool) or not _EXTENSION.fullmatch(text):
+        raise ValueError(f"«{value}» — не номер АТС: нужен внутренний, как 101, или телефон сотрудника")
+    return text
+
+
+def _pbx_domain(text: str) -> str:
+    text = text.strip().casefold()
+    if not _DOMAIN_OF_PBX.fullmatch(text):
+        raise ValueError(f"«{text}» — не домен АТС: нужен такой, как agency.onpbx.ru")
+    return text
+
+
+class DialSection(Strict):
+    """``[dial]``: how the exchange calls manager and client, whichever exchange it is.
+
+    ``enabled``: the switch for all. ``talk_seconds``: from so many on it was a talk. ``a_day``: calls for one deal.
+    ``manager_retry``: after the manager's first refusal, and after each further one. ``client_retry``: after a client
+    who does not answer; ``unanswered_note``: after so many of these a note is left on the deal. ``client_hours``: by
+    the client's own clock, which ``client_zone`` (a field of the contact) tells. ``countries``: whose numbers are
+    dialled; others get a task for ``abroad_to``. ``says``: what the manager hears or sees before.
+    ``opt_out_tag``: of a deal or contact that is not to be called.
+    """
+
+    enabled: bool = True
+    talk_seconds: Annotated[int, Field(ge=1, le=600)] = 10
+    a_day: Annotated[int, Field(ge=1, le=24)] = 8
+    manager_retry: tuple[Duration, Duration] = (timedelta(minutes=30), timedelta(hours=1))
+    client_retry: Duration = timedelta(hours=1)
+    unanswered_note: Annotated[int, Field(ge=1, le=100)] = 3
+    client_hours: Span = DaySpan(600, 1140)
+    client_zone: ContactFieldName | None = None
+    countries: Annotated[tuple[Country, ...], Field(min_length=1)] = ("RU",)
+    abroad_to: PersonName = PersonName("manager")
+    says: Annotated[str, Field(max_length=300)] = "Автодозвон. {клиент}, сделка {сделка}. Соединяем."
+    opt_out_tag: TagName | None = TagName("не звонить")
+
+
+class OnlinePbxSection(Strict):
+    """``[onlinepbx]``. ``domain``: the exchange's own («agency.onpbx.ru»). ``gate``: the line by which clients are
+    called; without it the exchange chooses."""
+
+    api: BaseUrl = "https://api2.onlinepbx.ru"
+    domain: Annotated[str, AfterValidator(_pbx_domain)]
+    gate: str = ""
+
+
+class Novofon2Section(Strict):
+    """``[novofon2]``: Novofon 2.0. ``number``: the rented number that the client sees. ``reports``: the address of its
+    reports. ``file``: the number of a sound file that the manager hears instead of ``[dial] says``."""
+
+    api: BaseUrl = "https://callapi-jsonrpc.novofon.ru"
+    reports: BaseUrl = "https://dataapi-jsonrpc.novofon.ru"
+    number: Annotated[str, AfterValidator(_extension)]
+    file: Annotated[int, Field(ge=1)] | None = None
+
+
+class ZadarmaSection(Strict):
+    """``[zadarma]``. ``key``: of the API, not secret. ``sip``: the line whose number the client sees. ``zone``: the one
+    of the cabinet's statistics."""
+
+    api: BaseUrl = "https://api.zadarma.com"
+    key: Annotated[str, Field(min_length=1)]
+    sip: str = ""
+    zone: Annotated[Timezone, Field(min_length=1)] = "Europe/Moscow"
+
+
+class NovofonSection(ZadarmaSection):
+    """``[novofon]``: Novofon 1.0, which speaks as Zadarma does."""
+
+    api: BaseUrl = "https://api.novofon.com"
+
+
+# SMS: ``[smsru]``, ``[smsc]``.
+
+
+class SmsSection(Strict):
+    """What both services have. ``sender``: the name that the telephone shows, agreed on with the operators.
+
+    ``consent``: the contact's field without which no advertising goes out. ``quiet``: nothing goes out then.
+    ``most_parts``: a longer text is not sent. ``low_balance``: below it somebody is told. ``opt_out_tag``: of a deal or
+    contact that gets none. ``note``: a note «sms_out» is left on the deal. ``test``: the service takes all and sends
+    nothing.
+    """
+
+    sender: str = ""
+    consent: ContactFieldName | None = None
+    quiet: QuietHours = Quiet(time(21), time(9))
+    most_parts: Annotated[int, Field(ge=1, le=10)] = 5
+    low_balance: Annotated[float, Field(ge=0)] = 100
+    opt_out_tag: TagName | None = TagName("без SMS")
+    note: bool = True
+    test: bool = False
+
+
+class SmsRuSection(SmsSection):
+    """``[smsru]``: SMS.ru."""
+
+    api: BaseUrl = "https://sms.ru"
+
+
+class SmscSection(SmsSection):
+    """``[smsc]``: SMSC, of Russia or (``api = "https://smsc.kz"``) of Kazakhstan."""
+
+    api: BaseUrl = "https://smsc.ru"
+    login: Annotated[str, Field(min_length=1)]
 
 
 UNSUBSCRIBE_PATH = "/u/"
@@ -157,12 +284,15 @@ Way = Literal["telegram", "mail"]
 
 class PersonSection(Strict):
     """``[people."Иван Петров"]``: how a person is told. ``telegram``: the chat's id (``amo-bridge telegram who``).
-    ``order``: which way is tried first; the next one when it fails. Without ``mail`` the address known to amoCRM."""
+    ``order``: which way is tried first; the next one when it fails. Without ``mail`` the address known to amoCRM.
+    ``extension``: the number that auto-dial rings; ``pbx_employee``: Novofon's own number of the person."""
 
     telegram: int | None = None
     mail: MailAddress | None = None
-    quiet: Annotated[Quiet, BeforeValidator(_quiet)] | None = None
+    quiet: QuietHours | None = None
     order: Annotated[tuple[Way, ...], Field(min_length=1)] = ("telegram", "mail")
+    extension: Annotated[str, BeforeValidator(_extension)] | None = None
+    pbx_employee: Annotated[int, Field(ge=1)] | None = None
 
 
 def people_in(table: Mapping[str, Any], problems: Problems) -> dict[UserName, PersonSection]:
@@ -183,6 +313,12 @@ def people_in(table: Mapping[str, Any], problems: Problems) -> dict[UserName, Pe
 VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "mail": MailSection,
     "telegram": TelegramSection,
+    "onlinepbx": OnlinePbxSection,
+    "novofon2": Novofon2Section,
+    "novofon": NovofonSection,
+    "zadarma": ZadarmaSection,
+    "smsru": SmsRuSection,
+    "smsc": SmscSection,
 }
 """Section of the config → its keys, for every vendor of channels/registry.VENDORS; a field of ``Channels`` each."""
 
@@ -195,6 +331,13 @@ class Channels:
     telegram: TelegramSection | None = None
     people: Mapping[UserName, PersonSection] = field(default_factory=dict)
     series: AllSeries = field(default_factory=AllSeries)
+    onlinepbx: OnlinePbxSection | None = None
+    novofon2: Novofon2Section | None = None
+    novofon: NovofonSection | None = None
+    zadarma: ZadarmaSection | None = None
+    smsru: SmsRuSection | None = None
+    smsc: SmscSection | None = None
+    dial: DialSection = field(default_factory=DialSection)
 
     def is_connected(self, section: str) -> bool:
         """Whether the config has this section of ``VENDOR_SECTIONS``."""

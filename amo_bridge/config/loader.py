@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from amo_bridge.config.channels import (
     VENDOR_SECTIONS,
     Channels,
+    DialSection,
     IntakeSection,
     check_unsubscribing,
     people_in,
@@ -205,7 +206,7 @@ def _carried_names(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str]]:
 
 SECTIONS = (
     *("account", "bridge", "calendar", "roles", "absences", "services", "provision", "webinar"),
-    *("evening_list", *VENDOR_SECTIONS, "people", "series", "intake", *RULES),
+    *("evening_list", *VENDOR_SECTIONS, "dial", "people", "series", "intake", *RULES),
 )
 OVERRIDES: Mapping[str, Mapping[str, str]] = {
     "account": {"url": "AMO_BRIDGE_ACCOUNT_URL"},
@@ -347,6 +348,7 @@ class _Loader:
             ("bridge",): bridge,
             ("services",): services,
             ("webinar",): webinar,
+            ("dial",): channels.dial,
         }
         self._known_people(sections, rules, declared)
         check_secrets(bridge.secret_fields if bridge else (), rules, self.problems)
@@ -362,11 +364,12 @@ class _Loader:
         vendors: dict[str, Any] = {
             name: self._section(name, model) for name, model in VENDOR_SECTIONS.items() if name in self.tree
         }
+        dial = (self._section("dial", DialSection) if "dial" in self.tree else None) or DialSection()
         people = people_in(self._table("people"), self.problems)
         series = series_in(self._table("series"), self.problems)
         if vendors.get("mail") and bridge:
             check_unsubscribing(bridge.public_url, self.problems)
-        return Channels(**vendors, people=people, series=series)
+        return Channels(**vendors, dial=dial, people=people, series=series)
 
     def _table(self, name: str) -> dict[str, Any]:
         table = self.tree.get(name, {})

@@ -63,6 +63,7 @@ TOUCHES_FILLED = "touches_filled"
 CONTACTS_FIELDS = "contacts_fields"
 RESTORED_COPY_OF = "restored_copy_of"
 RESTORED_AT = "restored_at"
+DIAL_STOPPED = "dial_stopped"
 
 
 class Cursors:

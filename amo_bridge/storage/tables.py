@@ -452,6 +452,112 @@ _series_open = series.c.state == "open"
 Index("series_open", series.c.account, series.c.next_at, sqlite_where=_series_open, postgresql_where=_series_open)
 Index("series_of", series.c.account, series.c.deal_id)
 
+dials = Table(
+    "dials",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("outbox_id", BigInteger, nullable=False),
+    Column("key", String(240), nullable=False),
+    Column("event_id", BigInteger),
+    Column("rule", String(160), nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("pipeline_id", BigInteger, nullable=False),
+    Column("status_id", BigInteger, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("user_id", BigInteger),
+    Column("manager_misses", Integer, nullable=False, default=0),
+    Column("client_misses", Integer, nullable=False, default=0),
+    Column("day", String(10), nullable=False, default=""),
+    Column("day_calls", Integer, nullable=False, default=0),
+    Column("silent_until", Float, nullable=False, default=0.0),
+    Column("ended_at", Float),
+    UniqueConstraint("account", "outbox_id"),
+)
+"""Auto-dials, one row for each start, on the stage that the deal was on. ``key``, ``event_id``, ``rule``: of the effect
+that started it. ``state``: "waiting" (until ``next_at``), "calling", "undecided" (nobody knows whether the last call
+took place: a person decides), "ended"; ``why``: it waits or has ended, for people. ``manager_misses``: in a row.
+``day_calls``: on ``day`` (the account's date). ``silent_until``: after a talk."""
+_dial_open = dials.c.state != "ended"
+Index("dials_open", dials.c.account, dials.c.next_at, sqlite_where=_dial_open, postgresql_where=_dial_open)
+Index("dials_of", dials.c.account, dials.c.deal_id)
+
+dial_calls = Table(
+    "dial_calls",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("dial_id", BigInteger, nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("ref", String(40), nullable=False),
+    Column("vendor", String(12), nullable=False),
+    Column("vendor_ref", String(80), nullable=False, default=""),
+    Column("user_id", BigInteger, nullable=False),
+    Column("extension", String(20), nullable=False),
+    Column("phone", String(20), nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("looks", Integer, nullable=False, default=0),
+    Column("look_at", Float),
+    Column("seconds", Integer, nullable=False, default=0),
+    Column("words", Text, nullable=False, default=""),
+    Column("told_by", String(10), nullable=False, default=""),
+    Column("settled_at", Float),
+    Column("is_applied", Boolean, nullable=False, default=False),
+    UniqueConstraint("account", "ref"),
+)
+"""Calls of auto-dial, each written down before the exchange is asked for it, and asked for once. ``ref``: our own name
+of it, ``vendor_ref``: the exchange's. ``state``: "asking", "placed", "doubt" (the answer was lost); in the end
+"talked", "manager", "client", "wrong" (no such number), "refused" (by the exchange), "unsent" (it never got our
+request), "unknown". ``told_by``: "webhook", "history", "absence" (an accepted call that the history does not know) or a
+person. ``is_applied``: the dial has gone on by it."""
+Index("dial_calls_of", dial_calls.c.account, dial_calls.c.dial_id, dial_calls.c.id)
+Index("dial_calls_asked", dial_calls.c.account, dial_calls.c.asked_at)
+
+sms = Table(
+    "sms",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("outbox_id", BigInteger, nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("contact_id", BigInteger, nullable=False),
+    Column("vendor", String(12), nullable=False),
+    Column("vendor_id", String(40), nullable=False),
+    Column("phone", String(20), nullable=False),
+    Column("parts", Integer, nullable=False),
+    Column("cost", Float),
+    Column("sent_at", Float, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("words", Text, nullable=False, default=""),
+    Column("looks", Integer, nullable=False, default=0),
+    Column("look_at", Float),
+    UniqueConstraint("account", "outbox_id"),
+)
+"""SMS that a service has taken. ``state``: "sent", "delivered", "failed", "lost" (no word of it for days)."""
+Index("sms_vendor", sms.c.account, sms.c.vendor, sms.c.vendor_id)
+_sms_open = sms.c.state == "sent"
+Index("sms_open", sms.c.account, sms.c.look_at, sqlite_where=_sms_open, postgresql_where=_sms_open)
+
+channel_states = Table(
+    "channel_states",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("vendor", String(24), primary_key=True),
+    Column("since", Float, nullable=False),
+    Column("sent_at", Float),
+    Column("sent", Integer, nullable=False, default=0),
+    Column("error_at", Float),
+    Column("error", Text, nullable=False, default=""),
+    Column("balance", Float),
+    Column("balance_at", Float),
+    Column("is_low_told", Boolean, nullable=False, default=False),
+)
+"""How each vendor of channels is doing: the row of a section of the config. ``since``: when it was connected first."""
+
 # --- violations -------------------------------------------------------------------------------------------------------
 
 violations = Table(
