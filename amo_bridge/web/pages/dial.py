@@ -1,0 +1,161 @@
+"""Auto-dial: whom it calls, when next and why; stopped by hand, and told what became of a call that nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+from werkzeug.wrappers import Response
+
+from amo_bridge.channels.dial_log import DECISIONS, Dial, DialCall, DialLog
+from amo_bridge.config.model import Config
+from amo_bridge.mirror.deals import Mirror
+from amo_bridge.web.accounts import AccountView
+from amo_bridge.web.auth.guard import open_to
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import audit, current_account, user
+from amo_bridge.web.pages import Menu
+
+routes = Blueprint("dial", __name__)
+EXCHANGES = ("onlinepbx", "novofon2", "novofon", "zadarma")
+MENU = Menu(_l("Дозвон"), "dial.show", place=35, needs=lambda config: bool(exchanges_of(config)))
+SHOWN_FOR = timedelta(days=14)
+STATES = {
+    "waiting": ("quiet", _l("ждёт")),
+    "calling": ("good", _l("звонит")),
+    "undecided": ("bad", _l("решите")),
+    "ended": ("quiet", _l("окончен")),
+}
+OUTCOMES = {
+    "asking": _l("спрашиваем АТС"),
+    "placed": _l("идёт"),
+    "doubt": _l("ответ АТС потерян, выясняем"),
+    "talked": _l("поговорили"),
+    "manager": _l("менеджер не взял трубку"),
+    "client": _l("клиент не ответил"),
+    "wrong": _l("номера не существует"),
+    "refused": _l("АТС отказала"),
+    "unsent": _l("звонка не было"),
+    "unknown": _l("неизвестно"),
+}
+
+
+@dataclass(frozen=True)
+class DialRow:
+    """A dial as the page shows it. ``deal``: the deal's name; ``manager``: who is or was called."""
+
+    dial: Dial
+    deal: str
+    manager: str
+    calls: list[DialCall]
+
+    @property
+    def last(self) -> DialCall | None:
+        return self.calls[-1] if self.calls else None
+
+    @property
+    def unknown(self) -> DialCall | None:
+        """The call about which a person has to decide."""
+        is_asked = self.dial.state == "undecided" and self.last is not None and self.last.state == "unknown"
+        return self.last if is_asked else None
+
+
+def exchanges_of(config: Config) -> list[str]:
+    """The sections of the exchanges that the config connects."""
+    return [section for section in EXCHANGES if config.channels.is_connected(section)]
+
+
+@routes.get("/dial")
+@open_to(Role.VIEWER)
+def show() -> str:
+    here = current_account()
+    running: list[DialRow] = []
+    ended: list[DialRow] = []
+    is_stopped = False
+    if here.is_known:
+        log = _log(here)
+        running = _rows(here, log, log.running())
+        ended = _rows(here, log, log.ended_since(here.clock.now() - SHOWN_FOR))
+        is_stopped = log.is_stopped
+    return render_template(
+        "dial/show.html",
+        running=sorted(running, key=lambda row: row.unknown is None),
+        ended=ended,
+        is_stopped=is_stopped,
+        is_off=not here.config.channels.dial.enabled,
+        is_connected=bool(exchanges_of(here.config)),
+        states=STATES,
+        outcomes=OUTCOMES,
+        decisions=[(name, OUTCOMES[name]) for name in DECISIONS],
+    )
+
+
+@routes.post("/dial/<any(stop, resume):switch>-all")
+@open_to(Role.ADMIN)
+def switch_all(switch: str) -> Response:
+    here = current_account()
+    with here.account_store.write() as connection:
+        _log(here).stop_all(connection, is_stopped=switch == "stop")
+    audit(f"dial.{switch}_all", "Весь дозвон остановлен" if switch == "stop" else "Дозвон продолжен")
+    flash(_("Дозвон остановлен: новых звонков не будет.") if switch == "stop" else _("Дозвон продолжается."))
+    here.bridge.wake()
+    return redirect(url_for("dial.show"))
+
+
+@routes.post("/dial/<int:dial_id>/stop")
+@open_to(Role.ADMIN)
+def stop(dial_id: int) -> Response:
+    here = current_account()
+    log = _log(here)
+    dial = log.get(dial_id)
+    if dial is None:
+        abort(404)
+    with here.account_store.write() as connection:
+        log.end(connection, dial.id, f"остановил(а) {user().login}", here.clock.now())
+        words = f"окончен: остановил(а) {user().login}"
+        here.journal.note(connection, here.clock.now(), "автодозвон", {dial.deal_id: words})
+    audit("dial.stop", f"Сделка {dial.deal_id}: автодозвон остановлен")
+    flash(_("Дозвон по сделке остановлен."))
+    return redirect(url_for("dial.show"))
+
+
+@routes.post("/dial/calls/<int:call_id>/<decision>")
+@open_to(Role.ADMIN)
+def decide(call_id: int, decision: str) -> Response:
+    """What became of a call of which neither the exchange's webhook nor its history told."""
+    here = current_account()
+    log = _log(here)
+    call = log.call(call_id)
+    if call is None or decision not in DECISIONS:
+        abort(404)
+    with here.account_store.write() as connection:
+        is_new = log.decide(connection, call_id, decision, user().login, here.clock.now())
+    if is_new:
+        audit("dial.decide", f"Сделка {call.deal_id}: о звонке решено — {OUTCOMES[decision]}")
+        flash(_("Записано, дозвон идёт дальше."))
+        here.bridge.wake()
+    else:
+        flash(_("Это уже известно: АТС ответила или решил кто-то другой."))
+    return redirect(url_for("dial.show"))
+
+
+def _log(here: AccountView) -> DialLog:
+    return DialLog(here.account_store)
+
+
+def _rows(here: AccountView, log: DialLog, some: Iterable[Dial]) -> list[DialRow]:
+    found = list(some)
+    calls: Mapping[int, list[DialCall]] = log.calls_of(dial.id for dial in found)
+    known = here.crm_account
+    names = {one.id: one.name for one in known.users} if known else {}
+    mirror = Mirror(here.account_store)
+    rows = []
+    for dial in found:
+        record = mirror.record(dial.deal_id)
+        manager = names.get(dial.user_id or (record.responsible_user_id if record else 0), "")
+        rows.append(DialRow(dial, record.name if record else "", manager, calls.get(dial.id, [])))
+    return rows
