@@ -19,6 +19,8 @@ from amo_bridge.channels.mail_log import MailMemory
 from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
 from amo_bridge.channels.notices import NoticePort
 from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
+from amo_bridge.channels.sms import SmsPort
+from amo_bridge.channels.sms_services import Smsc, SmsRu
 from amo_bridge.channels.smtp import MailServer
 from amo_bridge.channels.telegram import Bot
 from amo_bridge.channels.telephony import Novofon, Novofon2, OnlinePbx, Telephony, Zadarma
@@ -29,6 +31,8 @@ from amo_bridge.config.channels import (
     NOVOFON2_TOKEN,
     NOVOFON_SECRET,
     ONLINEPBX_KEY,
+    SMSC_PASSWORD,
+    SMSRU_ID,
     TELEGRAM_TOKEN,
     ZADARMA_SECRET,
 )
@@ -174,6 +178,24 @@ def _dial(vendor: Callable[[], Vendor[Any]]) -> MakePort:
     return make
 
 
+def _sms(vendor: Callable[[], Vendor[Any]]) -> MakePort:
+    """The port of the SMS service that this row describes."""
+
+    def make(context: ChannelContext) -> Port:
+        row = vendor()
+        return SmsPort(
+            getattr(context.config.channels, row.section),
+            row.client_of(context.config, context.environment),
+            context.store,
+            context.client,
+            context.rule_engine,
+            context.clock,
+            context.account_clock,
+        )
+
+    return make
+
+
 MAIL = Vendor("mail", MailServer, MAIL_PASSWORD, {"mail": _mail, "notices": _notices})
 TELEGRAM = Vendor("telegram", Bot, TELEGRAM_TOKEN, {"notices": _notices}, no_secret="нет токена бота Telegram")
 ONLINEPBX: Vendor[Any] = Vendor(
@@ -188,7 +210,9 @@ NOVOFON: Vendor[Any] = Vendor(
 ZADARMA: Vendor[Any] = Vendor(
     "zadarma", Zadarma, ZADARMA_SECRET, {"dial": _dial(lambda: ZADARMA)}, no_secret="нет секрета API Zadarma"
 )
-VENDORS: tuple[Vendor[Any], ...] = (MAIL, TELEGRAM, ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA)
+SMSRU: Vendor[Any] = Vendor("smsru", SmsRu, SMSRU_ID, {"sms": _sms(lambda: SMSRU)}, no_secret="нет api_id SMS.ru")
+SMSC: Vendor[Any] = Vendor("smsc", Smsc, SMSC_PASSWORD, {"sms": _sms(lambda: SMSC)}, no_secret="нет пароля SMSC")
+VENDORS: tuple[Vendor[Any], ...] = (MAIL, TELEGRAM, ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC)
 BUILT_IN: Mapping[Channel, MakePort] = {"series": _series, "ledger": _ledger}
 """Channels that the bridge serves itself, in every account."""
 
@@ -226,6 +250,14 @@ def connected_vendors(config: Config) -> list[Vendor[Any]]:
 def connected(config: Config) -> frozenset[Channel]:
     """The channels that lead somewhere."""
     return frozenset(BUILT_IN).union(*(vendor.ports for vendor in connected_vendors(config)))
+
+
+def vendor_of(config: Config) -> dict[Channel, str]:
+    """Channel → the section of the vendor that serves it; «bridge» for those that the bridge serves itself."""
+    found: dict[Channel, str] = {name: "bridge" for name in BUILT_IN}
+    for vendor in connected_vendors(config):
+        found = {**{name: vendor.section for name in vendor.ports}, **found}
+    return found
 
 
 def rivals(config: Config) -> dict[Channel, list[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -91,11 +91,16 @@ def _tasks_on(client: CrmClient, entity_type: str, lost: LostWrites) -> Iterator
 
 
 def find_notes_of(cards: str) -> FindLost:
-    """The search for text notes on cards of a type (leads, contacts, companies)."""
+    """The search for notes on cards of a type (leads, contacts, companies), by the types of the lost ones."""
 
     def find(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:
-        ids = {lost_write.body["entity_id"] for lost_write in lost.values()}
-        rows = _rows_by(client, f"/api/v4/{cards}/notes", "notes", {"note_type": "common"}, "entity_id", ids)
+        ids_of: dict[str, set[int]] = {}
+        for lost_write in lost.values():
+            ids_of.setdefault(lost_write.body["note_type"], set()).add(lost_write.body["entity_id"])
+        rows = chain.from_iterable(
+            _rows_by(client, f"/api/v4/{cards}/notes", "notes", {"note_type": note_type}, "entity_id", ids)
+            for note_type, ids in ids_of.items()
+        )
         return _match(lost, rows, taken, _is_same_note, _likeness_of_notes)
 
     return find
@@ -303,7 +308,9 @@ def _likeness_of_contacts(body: Body, row: Row) -> int:
 
 def _is_same_note(body: Body, row: Row) -> bool:
     return bool(
-        row.get("entity_id") == body["entity_id"] and row.get("params", {}).get("text") == body["params"]["text"]
+        row.get("entity_id") == body["entity_id"]
+        and row.get("params", {}).get("text") == body["params"]["text"]
+        and row.get("note_type", "common") == body.get("note_type", "common")
     )
 
 

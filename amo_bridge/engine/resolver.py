@@ -352,7 +352,8 @@ class ChannelResolver:
         return [_effect("leave_audience", deal, {"audience": action.audience}, words, at)]
 
     def _send_sms(self, action: SendSms, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        return [_effect("send_sms", deal, {"text": action.text}, f"SMS клиенту «{action.text}»", at)]
+        body = {"text": action.text, "service": action.service}
+        return [_effect("send_sms", deal, body, f"SMS клиенту «{action.text}»", at)]
 
     def _start_auto_dial(self, action: StartAutoDial, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         user_id = self._names.works_now(record.responsible_user_id, at)

@@ -50,7 +50,8 @@ class Enquiry:
 @dataclass(frozen=True, kw_only=True)
 class PbxCall:
     """A call that has ended. ``phone``: the client's, None if hidden. ``duration``: seconds of talk. ``extension``: the
-    colleague's number. ``enquiry``: what the vendor knows of the person beside the call."""
+    colleague's number. ``enquiry``: what the vendor knows of the person beside the call. ``external_id``: our own name
+    of a call that auto-dial has asked for, where the vendor gives it back."""
 
     source: str
     key: str
@@ -64,6 +65,7 @@ class PbxCall:
     line: str | None = None
     reason: str = ""
     enquiry: Enquiry | None = None
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

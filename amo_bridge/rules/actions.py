@@ -352,9 +352,11 @@ class StoreFile(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class SendSms(Action):
-    """Send an SMS to the client's phone."""
+    """Send an SMS to the client's phone. ``service``: it is about work in hand; otherwise it is advertising, which
+    needs the client's consent."""
 
     text: str
+    service: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

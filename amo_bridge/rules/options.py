@@ -313,6 +313,23 @@ class LetterSpec(Options):
         )
 
 
+class SmsSpec(Options):
+    """An SMS to the client: its text alone, or ``{ text = "Встреча завтра в 12:00", service = true }``.
+
+    ``service``: it is about work in hand; otherwise it is advertising, which needs the client's consent.
+    """
+
+    text: Text
+    service: bool = False
+
+    def for_deal(self, deal: Deal) -> SendSms:
+        return SendSms(deal_id=deal.id, text=self.text.for_deal(deal), service=self.service)
+
+
+def _sms_spec(value: object) -> object:
+    return {"text": value} if isinstance(value, str) else value
+
+
 class NoticeSpec(Options):
     """Tell people: ``{ to = ["head", "manager"], text = "Бриф не получен: {Название}" }``. ``urgent``: at night too."""
 
@@ -447,7 +464,7 @@ class ActionsSpec(Options):
     escalate: EscalationSpec | None = None
     notify: NoticeSpec | None = None
     letter: LetterSpec | None = None
-    sms: Text | None = None
+    sms: Annotated[SmsSpec, BeforeValidator(_sms_spec)] | None = None
     audiences: AudienceSpec | None = None
     auto_dial: Literal["start", "stop"] | None = None
     start_series: SeriesName | None = None
@@ -500,7 +517,7 @@ class ActionsSpec(Options):
         if self.letter:
             yield self.letter.for_deal(deal)
         if self.sms:
-            yield SendSms(deal_id=deal.id, text=self.sms.for_deal(deal))
+            yield self.sms.for_deal(deal)
         if self.audiences:
             yield from self.audiences.for_deal(deal)
         if self.auto_dial:

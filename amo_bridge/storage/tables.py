@@ -548,15 +548,10 @@ channel_states = Table(
     Column("account", BigInteger, primary_key=True, autoincrement=False),
     Column("vendor", String(24), primary_key=True),
     Column("since", Float, nullable=False),
-    Column("sent_at", Float),
-    Column("sent", Integer, nullable=False, default=0),
-    Column("error_at", Float),
-    Column("error", Text, nullable=False, default=""),
     Column("balance", Float),
     Column("balance_at", Float),
-    Column("is_low_told", Boolean, nullable=False, default=False),
 )
-"""How each vendor of channels is doing: the row of a section of the config. ``since``: when it was connected first."""
+"""The vendors of channels, by their section of the config. ``since``: when it was connected first."""
 
 # --- violations -------------------------------------------------------------------------------------------------------
 

@@ -10,9 +10,11 @@ from functools import lru_cache
 from phonenumbers import (
     NumberParseException,
     PhoneNumberFormat,
+    PhoneNumberType,
     format_number,
     is_possible_number,
     is_valid_number,
+    number_type,
     parse,
     region_code_for_number,
 )
@@ -89,6 +91,14 @@ def all_abroad(numbers: Iterable[str], home: str = HOME) -> bool:
     """Are there numbers (E.164), and is none of them of this country? Kazakhstan's +77 is not Russia's."""
     countries = [country_of(number) for number in numbers]
     return bool(countries) and home not in countries
+
+
+def is_landline(number: str) -> bool:
+    """Is it (E.164) a fixed telephone, which takes no SMS?"""
+    try:
+        return number_type(parse(number)) in (PhoneNumberType.FIXED_LINE, PhoneNumberType.TOLL_FREE)
+    except NumberParseException:
+        return False
 
 
 def _valid(text: str, home: str) -> str | None:

@@ -120,11 +120,6 @@ def _channel_states() -> None:
         sa.Column("account", sa.BigInteger, primary_key=True, autoincrement=False),
         sa.Column("vendor", sa.String(24), primary_key=True),
         _time("since"),
-        sa.Column("sent_at", sa.Float),
-        _count("sent"),
-        sa.Column("error_at", sa.Float),
-        _text("error"),
         sa.Column("balance", sa.Float),
         sa.Column("balance_at", sa.Float),
-        sa.Column("is_low_told", sa.Boolean, nullable=False),
     )

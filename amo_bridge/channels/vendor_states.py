@@ -1,0 +1,139 @@
+"""How the vendors of channels are doing: connected since when, what went out last, the last error and what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Row, func, select, update
+from sqlalchemy.engine import Connection
+
+from amo_bridge.clock import Clock
+from amo_bridge.engine.effects import CHANNEL_KINDS, Channel, in_channel
+from amo_bridge.storage.database import AccountStore, insert_new
+from amo_bridge.storage.tables import channel_states, dial_calls, outbox
+
+TROUBLED = ("failed", "unknown", "doubt", "ready")
+ADVICE: tuple[tuple[str, str], ...] = (
+    (r"проверьте", ""),
+    (r"401|403|не пускает|пароль|ключ|токен", "проверьте пароль или ключ и права: amo-bridge check"),
+    (r"денег|счёт|balance", "пополните счёт у поставщика"),
+    (r"не достучаться|прервалась|не ответил", "проверьте адрес (api), прокси и сеть; мост пробует сам"),
+    (r"429|слишком много|лимит", "поставщик просит реже: мост подождёт и повторит сам"),
+    (r"НЕИЗВЕСТНО|неизвестно, отправлено", "решите на странице «Отказы»: повторить или снять"),
+    (r"шаблон", "поправьте шаблон письма и повторите на странице «Отказы»"),
+)
+"""What an error's words look like → what to do about it (Russian); the first that fits. Empty: the words say it."""
+OTHERWISE = "посмотрите страницу «Отказы» и amo-bridge check"
+
+
+def advice_for(error: str) -> str:
+    """What to do about an error (Russian); empty if it says so itself."""
+    return next((words for pattern, words in ADVICE if re.search(pattern, error, re.IGNORECASE)), OTHERWISE)
+
+
+@dataclass(frozen=True)
+class ChannelState:
+    """One channel. ``vendor``: the section that serves it, empty if none does. ``waiting``: what is not sent yet."""
+
+    name: Channel
+    label: str
+    vendor: str
+    since: datetime | None = None
+    sent_at: datetime | None = None
+    waiting: int = 0
+    error_at: datetime | None = None
+    error: str = ""
+    balance: float | None = None
+    balance_at: datetime | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        return bool(self.vendor)
+
+    @property
+    def advice(self) -> str:
+        return advice_for(self.error) if self.error else ""
+
+
+class VendorStates:
+    """One account's. Everything raises StoreUnavailable."""
+
+    def __init__(self, store: AccountStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def connect(self, vendors: Iterable[str]) -> None:
+        """These are connected: since now, unless they were before; those that are not any more are forgotten."""
+        names, now = sorted(vendors), self._clock.now().timestamp()
+        rows = [{"account": self._store.account_id, "vendor": name, "since": now} for name in names]
+        mine = self._store.owns(channel_states)
+        with self._store.write() as connection:
+            connection.execute(channel_states.delete().where(mine, channel_states.c.vendor.not_in(names)))
+            insert_new(connection, channel_states, rows)
+
+    def keep_balance(self, vendor: str, balance: float) -> None:
+        """What a vendor has said about the money on the account."""
+        now = self._clock.now().timestamp()
+        row = {"account": self._store.account_id, "vendor": vendor, "since": now}
+        mine = (self._store.owns(channel_states), channel_states.c.vendor == vendor)
+        with self._store.write() as connection:
+            insert_new(connection, channel_states, [row])
+            connection.execute(update(channel_states).where(*mine).values(balance=balance, balance_at=now))
+
+    def read(self, vendor_of: Mapping[Channel, str]) -> list[ChannelState]:
+        """Every channel; ``vendor_of``: the section that serves it, if any does."""
+        with self._store.read() as connection:
+            rows = connection.execute(select(channel_states).where(self._store.owns(channel_states))).all()
+            known = {row.vendor: row for row in rows}
+            return [self._state(connection, name, vendor_of.get(name, ""), known) for name in CHANNEL_KINDS]
+
+    def _state(
+        self, connection: Connection, name: Channel, vendor: str, known: Mapping[str, Row[tuple[object, ...]]]
+    ) -> ChannelState:
+        mine = (self._store.owns(outbox), in_channel(name))
+        done = select(func.max(outbox.c.done_at)).where(*mine, outbox.c.state == "done")
+        sent_at = connection.execute(done).scalar()
+        if name == "dial":
+            asked = select(func.max(dial_calls.c.asked_at)).where(self._store.owns(dial_calls))
+            sent_at = connection.execute(asked.where(dial_calls.c.state != "unsent")).scalar()
+        open_states = ("ready", "sending", "doubt")
+        waiting = select(func.count()).select_from(outbox).where(*mine, outbox.c.state.in_(open_states))
+        error_at, error = self._error(connection, name, mine)
+        row = known.get(vendor)
+        return ChannelState(
+            name=name,
+            label=CHANNEL_KINDS[name].label,
+            vendor=vendor,
+            since=_moment(row.since) if row else None,
+            sent_at=_moment(sent_at),
+            waiting=int(connection.execute(waiting).scalar_one()),
+            error_at=_moment(error_at),
+            error=error,
+            balance=row.balance if row else None,
+            balance_at=_moment(row.balance_at) if row else None,
+        )
+
+    def _error(self, connection: Connection, name: Channel, mine: Sequence[object]) -> tuple[float | None, str]:
+        if name == "dial":
+            refused = (self._store.owns(dial_calls), dial_calls.c.state.in_(("refused", "unsent", "unknown", "doubt")))
+            query = select(dial_calls.c.asked_at, dial_calls.c.words).where(*refused)
+            call = connection.execute(query.order_by(dial_calls.c.id.desc()).limit(1)).first()
+            return (call.asked_at, call.words) if call else (None, "")
+        query = (
+            select(outbox.c.created_at, outbox.c.error, outbox.c.payload)
+            .where(*mine, outbox.c.error.is_not(None), outbox.c.state.in_(TROUBLED))  # type: ignore[arg-type]
+            .order_by(outbox.c.id.desc())
+            .limit(1)
+        )
+        row = connection.execute(query).first()
+        if row is None:
+            return None, ""
+        return row.created_at, f"{json.loads(row.payload).get('words', '')}: {row.error}"
+
+
+def _moment(seconds: object) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int | float) else None
