@@ -119,7 +119,7 @@ class SmsPort(Port):
             assert found.contact is not None
             size = sms_size(row.body["text"])
             self._out[row.id] = Taken(found.contact.id, phone, size, SmsTaken(str(number)))
-            return Sent(self._told(found.contact, size, SmsTaken("")), then=self._note(row, phone))
+            return Sent(self._summary(found.contact, size, SmsTaken("")), then=self._note(row, phone))
         if row.attempts < FINDS:
             raise ChannelUncertain("сервис этого сообщения пока не знает")
         raise ChannelRefused("сервис этого сообщения не знает: решите сами, отправлять ли его снова")
@@ -147,9 +147,9 @@ class SmsPort(Port):
         taken = self._service.send(self._number(row), phone, row.body["text"])
         self._out[row.id] = Taken(contact.id, phone, size, taken)
         self._watch_balance(taken.balance)
-        return Sent(self._told(contact, size, taken), then=self._note(row, phone))
+        return Sent(self._summary(contact, size, taken), then=self._note(row, phone))
 
-    def _told(self, contact: ContactRecord, size: SmsSize, taken: SmsTaken) -> str:
+    def _summary(self, contact: ContactRecord, size: SmsSize, taken: SmsTaken) -> str:
         cost = "" if taken.cost is None else f", цена {taken.cost:g}"
         test = ", проба: никуда не ушло" if self._section.test else ""
         return f"контакт {contact.id}, {size.words}{cost}{test}"

@@ -208,7 +208,7 @@ class OnlinePbx(Telephony):
         for is_new in (False, True):
             if not self._pair:
                 self._log_in(is_new=is_new)
-            told = self._told(path, form, {"x-pbx-authentication": self._pair})
+            told = self._answer(path, form, {"x-pbx-authentication": self._pair})
             if not told.get("isNotAuth"):
                 break
             self._pair = ""
@@ -221,7 +221,7 @@ class OnlinePbx(Telephony):
     def _log_in(self, *, is_new: bool) -> None:
         form = {"auth_key": self._key, **({"new": "true"} if is_new else {})}
         try:
-            told = self._told("auth.json", form, {})
+            told = self._answer("auth.json", form, {})
         except ChannelUncertain as error:
             # Nothing was ordered yet.
             raise ChannelDown(str(error)) from error
@@ -231,7 +231,7 @@ class OnlinePbx(Telephony):
             raise ChannelDown(f"onlinePBX не пускает: {words}; проверьте {ONLINEPBX_KEY} и domain, {NEW_KEY} — в АТС")
         self._pair = f"{data.get('key_id', '')}:{data.get('key', '')}"
 
-    def _told(self, path: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Mapping[str, Any]:
+    def _answer(self, path: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Mapping[str, Any]:
         told = self._http.ask("POST", f"/{path}", form=form, headers=headers)
         if not isinstance(told, dict):
             raise self._http.unreadable(ValueError("в ответе не объект"))

@@ -68,6 +68,7 @@ COMMANDS = LazyCommands(
         "webinar": "webinar",
         "intake": "enquiries",
         "telegram": "connect",
+        "channels": "channels",
     }
 )
 """In the order of ``amo-bridge --help``. A new command is named here, beside the module that has its function."""

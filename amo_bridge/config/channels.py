@@ -509,6 +509,7 @@ class IntakeSection(Strict):
     onlinepbx: VendorSection | None = None
     unisender_go: VendorSection | None = None
     smsru: VendorSection | None = None
+    smsc: VendorSection | None = None
     pipedrive: VendorSection | None = None
     mail: Annotated[tuple[MailboxSection, ...], AfterValidator(_different_boxes)] = ()
 

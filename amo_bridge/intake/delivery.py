@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-from amo_bridge.intake.model import DeliveryState, DeliveryStatus, NoEnquiry, Outcome, Outcomes
+from sqlalchemy.engine import Connection
+
+from amo_bridge.channels.sms import report_sms
+from amo_bridge.channels.sms_services import SmsReport
+from amo_bridge.intake.contacts import phones_in
+from amo_bridge.intake.model import DeliveryState, DeliveryStatus, Enquiry, NoEnquiry, Outcome, Outcomes
 from amo_bridge.intake.request import (
     UnreadableBody,
     VendorRequest,
@@ -21,6 +28,7 @@ from amo_bridge.intake.request import (
     text_at,
     verdict,
 )
+from amo_bridge.storage.database import AccountStore
 
 # What became of letters and SMS of ours: Unisender Go and SMS.ru.
 
@@ -134,6 +142,63 @@ def _sms(entry: str) -> Outcome:
     return DeliveryStatus(
         source="smsru", key=key, state=state, vendor_id=number, reason="" if state != "failed" else f"код SMS.ru {code}"
     )
+
+
+def settles_sms(connection: Connection, store: AccountStore, status: DeliveryStatus, received_at: float) -> bool:
+    """Tell the channel of SMS what became of a message; False if it is none of its own."""
+    if status.source not in ("smsru", "smsc") or not status.vendor_id:
+        return False
+    failed = status.state in ("failed", "bounced")
+    report = SmsReport("failed" if failed else "delivered" if status.state in ("delivered", "read") else "sent")
+    words = replace(report, words=status.reason)
+    now = datetime.fromtimestamp(received_at, UTC)
+    return report_sms(connection, store, status.source, status.vendor_id, words, now)
+
+
+# SMSC posts a state of one message, or an SMS that a client has sent us.
+#
+# «id:phone:status:word» by MD5 proves a state; of what a client writes the address is the only proof.
+
+SMSC_WORD = "smsc_word"
+_SMSC_STATES: dict[int, DeliveryState] = {
+    -1: "queued", 0: "sent", 1: "delivered", 2: "read", 4: "clicked", -2: "failed", 3: "failed", 20: "failed",
+    22: "failed", 23: "failed", 24: "failed", 25: "failed",
+}  # fmt: skip
+_SMSC_REASONS = {
+    -2: "остановлено", 3: "истекло время жизни", 20: "доставить невозможно", 22: "неверный номер", 23: "запрещено",
+    24: "не хватило денег", 25: "номер недоступен",
+}  # fmt: skip
+
+
+def prove_smsc(request: VendorRequest, settings: VendorSettings) -> Verdict:
+    """``md5`` of the form; an SMS of a client has none."""
+    word = settings.secrets.get(SMSC_WORD, "")
+    if not word:
+        return "closed"
+    fields = fields_of(request)
+    if not fields.get("status"):
+        return "proven"
+    signed = ":".join([fields.get("id"), fields.get("phone"), fields.get("status"), word])
+    return verdict(fields.get("md5").casefold(), md5_hex(signed.encode()))
+
+
+def of_smsc(request: VendorRequest, settings: VendorSettings) -> Outcomes:
+    """A state, or a client's answer."""
+    fields = fields_of(request)
+    number, phone, text = fields.get("id"), fields.get("phone"), fields.get("mes").strip()
+    if fields.get("status"):
+        code = integer(fields.get("status"))
+        state = _SMSC_STATES.get(code)
+        key = f"{number}:{code}"
+        if state is None:
+            return [NoEnquiry(f"состояние SMS {code} мосту неизвестно", key=key)]
+        return [
+            DeliveryStatus(source="smsc", key=key, state=state, vendor_id=number, reason=_SMSC_REASONS.get(code, ""))
+        ]
+    found = phones_in(f"+{phone.lstrip('+')}", settings.home)
+    if not text or not found:
+        raise UnreadableBody("нет ни status, ни mes с телефоном")
+    return [Enquiry(source="smsc", key=f"sms:{number}:{phone}", phones=(found[0],), text=f"SMS: {text}")]
 
 
 # Pipedrive: changes of its deals. They are no enquiries; readers of Pipedrive learn by them that there is news.

@@ -258,6 +258,17 @@ VENDORS: Mapping[str, Vendor] = {
             secrets=(SecretName(delivery.SMSRU_ID, "AMO_BRIDGE_INTAKE_SMSRU_ID", "api_id SMS.ru"),),
         ),
         Vendor(
+            name="smsc",
+            title="SMSC",
+            parse=delivery.of_smsc,
+            proof=delivery.prove_smsc,
+            methods=_ANY_METHOD,
+            repeats=True,
+            secrets=(
+                SecretName(delivery.SMSC_WORD, "AMO_BRIDGE_INTAKE_SMSC_WORD", "секретное слово из настроек SMSC"),
+            ),
+        ),
+        Vendor(
             name="pipedrive",
             title="Pipedrive",
             parse=delivery.of_pipedrive,

@@ -8,8 +8,9 @@ from functools import partial
 import structlog
 
 from amo_bridge.channels.port import Port
-from amo_bridge.channels.registry import ChannelContext, ports_of, series_job
+from amo_bridge.channels.registry import ChannelContext, connected_vendors, ports_of, series_job
 from amo_bridge.channels.sender import ChannelWorkers, channel_senders
+from amo_bridge.channels.vendor_states import VendorStates
 from amo_bridge.config.loader import secret
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.alerts import Alerts, TokenExpiryCheck
@@ -201,6 +202,8 @@ class CompositionRoot:
     def _channel_workers(self, settled: Callable[[], None]) -> ChannelWorkers:
         context = self._context
         ports = self._ports(self._channel_context)
+        vendors = [vendor.section for vendor in connected_vendors(context.fit.config)]
+        VendorStates(self._store, context.clock).connect(vendors)
         return ChannelWorkers(channel_senders(ports, self._store, context.clock, context.account_clock, settled))
 
     def _refresh(self) -> None:

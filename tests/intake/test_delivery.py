@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import pytest
 from support.vendor_requests import SECRETS, post, reason_in, smsru_form, unisender_body
 
-from amo_bridge.intake.model import DeliveryStatus, NoEnquiry
+from amo_bridge.intake.model import DeliveryStatus, Enquiry, NoEnquiry
 
 PIPEDRIVE = {"Authorization": "Basic YnJpZGdlOnBhc3N3b3Jk"}
 
@@ -61,3 +63,24 @@ def test_pipedrives_news_is_no_enquiry() -> None:
     body = {"meta": {"entity": "deal", "id": "a1"}, "data": {"id": 12, "status": "won"}}
     reception = post("pipedrive", body, headers=PIPEDRIVE)
     assert (reception.key, reason_in(reception)) == ("a1", "Pipedrive: сделка 12 выиграна, не обращение")
+
+
+# --- SMSC -------------------------------------------------------------------------------------------------------------
+
+SMSC = {"id": "501", "phone": "79000000001", "status": "1", "md5": "7fe748653848caf655869956e9b839c0"}
+
+
+def test_smsc_tells_what_became_of_an_sms_and_proves_it() -> None:
+    reception = post("smsc", urlencode(SMSC).encode())
+    (status,) = reception.outcomes
+    assert isinstance(status, DeliveryStatus)
+    assert (status.state, status.vendor_id, status.key) == ("delivered", "501", "501:1")
+    forged = post("smsc", urlencode({**SMSC, "status": "20"}).encode())
+    assert (forged.kind, forged.answer.status) == ("refused", 403)
+
+
+def test_a_client_who_answers_an_sms_is_an_enquiry() -> None:
+    reception = post("smsc", urlencode({"id": "9", "phone": "79000000001", "mes": "Перезвоните"}).encode())
+    (enquiry,) = reception.outcomes
+    assert isinstance(enquiry, Enquiry)
+    assert (enquiry.phones, enquiry.text) == (("+79000000001",), "SMS: Перезвоните")

@@ -55,13 +55,14 @@ def signed(vendor: str) -> tuple[Body, Mapping[str, str]]:
         "novofon": (form(**CALL), {"Signature": zadarma_signature(SECRETS["novofon_secret"], CALL_TEXT)}),
         "unisender_go": (unisender_body(SECRETS["unisender_go_key"], events_by_user=[]), {}),
         "smsru": (smsru_form(SECRETS["smsru_api_id"], {0: "sms_status\n1\n103"}), {}),
+        "smsc": ({"id": "501", "phone": "79000000001", "status": "1", "md5": "7fe748653848caf655869956e9b839c0"}, {}),
         "pipedrive": ({"meta": {}}, {"Authorization": f"Basic {base64.b64encode(b'bridge:password').decode()}"}),
     }[vendor]
 
 
 SIGNED = (
     *("tilda", "vk", "telegram", "max", "meta_leadgen", "messenger", "viber", "zadarma", "novofon"),
-    *("unisender_go", "smsru", "pipedrive"),
+    *("unisender_go", "smsru", "smsc", "pipedrive"),
 )
 BY_ADDRESS = ("jivo", "vkads", "novofon2", "onlinepbx", "elementor", "cf7", "html", "mapped")
 
@@ -88,7 +89,7 @@ def test_a_wrong_proof_is_refused(vendor: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "vendor", [vendor for vendor in SIGNED if vendor not in ("unisender_go", "smsru", "vk", "tilda")]
+    "vendor", [vendor for vendor in SIGNED if vendor not in ("unisender_go", "smsru", "smsc", "vk", "tilda")]
 )
 def test_no_proof_at_all_is_refused(vendor: str) -> None:
     assert post(vendor, signed(vendor)[0]).kind == "refused"

@@ -28,6 +28,7 @@ SECRETS = {
     "novofon_secret": "novofon-secret",
     "unisender_go_key": "ugo-key",
     "smsru_api_id": "sms-id",
+    "smsc_word": "smsc-test-word",
     "pipedrive_basic": "bridge:password",
 }
 FORM = "application/x-www-form-urlencoded"
