@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
+from pydantic import BaseModel
 
 from amo_bridge.channels.registry import connected_vendors, rivals, unconnected
+from amo_bridge.channels.sms_services import sms_size
 from amo_bridge.cli.click_ru import Command
 from amo_bridge.cli.common import CONFIG_BROKEN, config_option, load_or_exit, tell, tell_and_exit
 from amo_bridge.clock import SystemClock
@@ -25,6 +27,7 @@ from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.errors import BridgeError, ChannelError, ConfigError, StoreUnavailable
 from amo_bridge.intake.connections import IntakeConnections
 from amo_bridge.rules.old_import_paths import old_imports
+from amo_bridge.rules.options import SmsSpec
 from amo_bridge.runtime.connection import read_account, tokens
 from amo_bridge.runtime.startup import known_ids
 
@@ -43,11 +46,44 @@ def warnings(config: Config) -> Iterator[str]:
     for channel, sections in rivals(config).items():
         named = ", ".join(f"[{section}]" for section in sections)
         yield f"канал «{CHANNEL_KINDS[channel].label}» подключён к нескольким: {named}; работает только [{sections[0]}]"
+    if any("dial" in vendor.ports for vendor in connected_vendors(config)) and not any(
+        person.extension or person.pbx_employee for person in channels.people.values()
+    ):
+        yield 'автодозвон никому не позвонит: ни у кого в [people."…"] нет номера АТС (extension)'
+    yield from _sms_warnings(config)
     if channels.mail and channels.series.named:
         if channels.mail.consent is None:
             yield "серии писем — реклама, а поле согласия (consent в [mail]) не названо: согласия никто не спросит"
         if config.bridge.public_url is None:
             yield "серии писем без [bridge] public_url не отправляются: отписаться было бы негде"
+
+
+def _sms_warnings(config: Config) -> Iterator[str]:
+    """Advertising by SMS that nobody is asked about, and texts of several parts (more, once they are filled in)."""
+    section = config.channels.smsru or config.channels.smsc
+    if section is None:
+        return
+    for rule in config.rules:
+        for spec in _sms_specs(rule.options) if rule.enabled else ():
+            size = sms_size(spec.text)
+            if size.parts > 1:
+                yield f"SMS правила {rule.name}: {size.words}; каждая часть стоит как отдельная SMS"
+            if not spec.service and section.consent is None:
+                yield f"SMS правила {rule.name} — реклама: без consent не уйдёт; если она о деле — service = true"
+
+
+def _sms_specs(value: object) -> Iterator[SmsSpec]:
+    if isinstance(value, SmsSpec):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _sms_specs(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _sms_specs(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _sms_specs(item)
 
 
 def connections(config: Config, environment: Mapping[str, str]) -> Iterator[tuple[bool, str]]:

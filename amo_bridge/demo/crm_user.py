@@ -33,10 +33,11 @@ class CrmUser:
 
     # --- what people do ---
 
-    def new_contact(self, person: str, name: str, email: str = "") -> int:
+    def new_contact(self, person: str, name: str, email: str = "", phone: str = "") -> int:
         contact: dict[str, Any] = {"name": name}
-        if email:
-            contact["custom_fields_values"] = [{"field_code": "EMAIL", "values": [{"value": email}]}]
+        told = {"EMAIL": email, "PHONE": phone}
+        if cells := [{"field_code": code, "values": [{"value": value}]} for code, value in told.items() if value]:
+            contact["custom_fields_values"] = cells
         return int(self._ask("POST", "/api/v4/contacts", [contact], person)["_embedded"]["contacts"][0]["id"])
 
     def new_deal(self, person: str, name: str, stage: str, contact: int, price: int) -> int:

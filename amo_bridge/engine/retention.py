@@ -23,6 +23,8 @@ from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.accounts import TIDIED_AT, Cursors
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import (
+    dial_calls,
+    dials,
     enquiries,
     enquiry_addresses,
     events,
@@ -30,6 +32,7 @@ from amo_bridge.storage.tables import (
     intake_requests,
     journal,
     outbox,
+    sms,
     task_history,
     tasks,
     timers,
@@ -141,6 +144,12 @@ class Retention:
         settled = and_(outbox.c.state.in_(SETTLED), done < told, outbox.c.key.not_like(ONCE))
         yield from self._chunks(outbox, outbox.c.created_at, told, settled)
         yield from self._chunks(journal, journal.c.at, told, true())
+        # Telephones of clients stand in them.
+        ended = dial_calls.c.state.not_in(("asking", "placed", "doubt", "unknown"))
+        yield from self._chunks(dial_calls, dial_calls.c.asked_at, told, ended)
+        over = and_(dials.c.state == "ended", dials.c.ended_at < told)
+        yield from self._chunks(dials, dials.c.started_at, told, over)
+        yield from self._chunks(sms, sms.c.sent_at, told, sms.c.state != "sent")
         yield from self._unordered(touches, touches.c.id, touches.c.at < (now - TOUCHES_KEPT).timestamp())
         finished = and_(tasks.c.is_completed, tasks.c.updated_at < (now - FINISHED_KEPT).timestamp())
         yield from self._unordered(tasks, tasks.c.task_id, finished)
