@@ -7,12 +7,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
-from support.pages import Pages, Visit, agency, words_of
+from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
+from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
 from amo_bridge.channels.dial_log import DialLog
 from amo_bridge.config.channels import OnlinePbxSection
 from amo_bridge.storage.tables import dial_calls, dials
+from amo_bridge.web.auth.users import Role
 
 NOW = datetime.now(UTC)
 
@@ -104,3 +107,26 @@ def test_a_person_says_what_nobody_knows_once(dialling: Pages, admin: Visit) -> 
     admin.post("/dial/calls/2/client")
     assert log_of(dialling).call(2) == call
     assert admin.post("/dial/calls/2/nonsense").status_code == 404
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_in_a_browser_it_fits_and_is_decided(dialling: Pages, browser: Browser, size: dict[str, int]) -> None:
+    dialling.add_user("Анна", Role.ADMIN)
+    with served(dialling.app) as url, opened(browser, url, viewport=size) as context:
+        page = context.new_page()
+        page.goto("/login?next=/dial")
+        page.get_by_label("Имя").fill("Анна")
+        page.get_by_label("Пароль").fill(PASSWORD)
+        page.get_by_role("button", name="Войти").click()
+        expect(page.get_by_role("heading", name="Дозвон")).to_be_visible()
+        assert serious_findings(page) == []
+        assert fits_its_width(page)
+        page.get_by_role("button", name="поговорили").click()
+        expect(page.get_by_text("Записано, дозвон идёт дальше.")).to_be_visible()
+        page.goto("/channels")
+        expect(page.get_by_role("heading", name="автодозвон")).to_be_visible()
+        assert serious_findings(page) == []
+        assert fits_its_width(page)
+    call = log_of(dialling).call(2)
+    assert call is not None
+    assert call.state == "talked"
