@@ -32,6 +32,8 @@ SUBJECTS: Mapping[str, Any] = {
     "rehearsals": _l("Репетиции"),
     "webinars": _l("Вебинары"),
     "violations": _l("Нарушения"),
+    "channels": _l("Каналы"),
+    "dials": _l("Дозвон"),
     "reports": _l("Отчёты"),
     "connection": _l("Подключение"),
     "accounts": _l("Аккаунты этой установки"),

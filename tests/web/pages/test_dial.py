@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
+from support.api_client import Program
 from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
 from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
@@ -130,3 +131,20 @@ def test_in_a_browser_it_fits_and_is_decided(dialling: Pages, browser: Browser, 
     call = log_of(dialling).call(2)
     assert call is not None
     assert call.state == "talked"
+
+
+def test_programs_see_stop_and_decide_too(dialling: Pages, master: Program) -> None:
+    told = master.get("/dials")
+    assert [(dial["deal_id"], dial["state"]) for dial in told["dials"]] == [
+        (30000001, "waiting"),
+        (30000002, "undecided"),
+    ]
+    assert "phone" not in told["dials"][0]["calls"][0]
+    assert master.ask("POST", "/dials/calls/2", {"state": "nonsense"}).status_code == 422
+    assert master.ask("POST", "/dials/calls/2", {"state": "client"}).status_code == 200
+    assert master.ask("POST", "/dials/calls/2", {"state": "talked"}).status_code == 409
+    assert master.ask("PUT", "/dials/switch", {"is_stopped": True}).json["is_stopped"]
+    assert [dial["id"] for dial in master.ask("POST", "/dials/1/stop").json["dials"]] == [2]
+    assert master.ask("POST", "/dials/77/stop").status_code == 404
+    dial = next(one for one in master.get("/channels")["channels"] if one["channel"] == "dial")
+    assert dial["vendor"] == "onlinepbx"
