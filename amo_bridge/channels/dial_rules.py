@@ -93,7 +93,7 @@ def talk_by_hand(
     """The first talk since then that auto-dial has not arranged: a person has called, or the client. The exchange may
     note our own calls on the card as well."""
     ours = [call for call in calls if call.is_in_flight or call.state in ("talked", "unknown")]
-    refs = {ref for call in calls for ref in (call.vendor_ref, call.ref) if ref}
+    refs = {ref for call in calls if call.vendor_ref for ref in (call.vendor_ref, f"session:{call.vendor_ref}")}
     return next(
         (
             touch

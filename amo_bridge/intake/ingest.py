@@ -13,10 +13,12 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ConfigError
+from amo_bridge.intake.delivery import settles_sms
 from amo_bridge.intake.enquiries import EnquiryRepository
-from amo_bridge.intake.model import DeliveryStatus, NoEnquiry, Outcomes
+from amo_bridge.intake.model import DeliveryStatus, NoEnquiry, Outcome, Outcomes, PbxCall
 from amo_bridge.intake.reception import POLLED, VENDORS, outcomes_of, settings_of
 from amo_bridge.intake.request import VendorRequest
+from amo_bridge.intake.telephony import settles_dial
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import intake_requests
 
@@ -80,6 +82,7 @@ class Ingest:
         for outcome in outcomes:
             if isinstance(outcome, NoEnquiry):
                 continue
+            self._tell_channels(connection, outcome, row.received_at)
             is_status = isinstance(outcome, DeliveryStatus)
             repeats += not self._enquiries.add(
                 connection,
@@ -94,6 +97,13 @@ class Ingest:
         if not any(not isinstance(outcome, NoEnquiry) for outcome in outcomes):
             log.info("no enquiry", vendor=row.vendor, request=row.id, why=why)
         self._end(connection, row.id, "read", why)
+
+    def _tell_channels(self, connection: Connection, outcome: Outcome, received_at: float) -> None:
+        """What went out by a channel and has come to its end: a call of auto-dial, an SMS."""
+        if isinstance(outcome, PbxCall):
+            settles_dial(connection, self._store.account_id, outcome, received_at)
+        elif isinstance(outcome, DeliveryStatus):
+            settles_sms(connection, self._store, outcome, received_at)
 
     def _end(self, connection: Connection, number: int, state: str, why: str) -> None:
         change = update(intake_requests).where(self._store.owns(intake_requests), intake_requests.c.id == number)

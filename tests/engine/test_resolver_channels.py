@@ -45,7 +45,12 @@ def resolved(action: Action) -> list[Effect]:
     [
         (JoinAudience(deal_id=7, audience="VK"), "join_audience", {"audience": "VK"}, "включён в аудиторию «VK»"),
         (LeaveAudience(deal_id=7, audience="VK"), "leave_audience", {"audience": "VK"}, "исключён из аудитории «VK»"),
-        (SendSms(deal_id=7, text="Ждём бриф"), "send_sms", {"text": "Ждём бриф", "service": False}, "SMS клиенту «Ждём бриф»"),
+        (
+            SendSms(deal_id=7, text="Ждём бриф"),
+            "send_sms",
+            {"text": "Ждём бриф", "service": False},
+            "SMS клиенту «Ждём бриф»",
+        ),
         (
             StoreFile(deal_id=7, file_name="Договор.pdf", file_uuid="u", folder="Ромашка"),
             "store_file",

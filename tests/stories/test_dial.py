@@ -68,6 +68,8 @@ def config_with(crm: LocalCrm, folder: Path, exchange: StandIns, *, dry_run: boo
 api = "{exchange.url}/onlinepbx"
 domain = "test.onpbx.ru"
 
+[intake.onlinepbx]
+
 [people."{MANAGER}"]
 extension = "100"
 """
@@ -139,3 +141,18 @@ def test_a_dry_run_calls_nobody(start: Callable[..., Agency]) -> None:
     agency.waiting_deal()
     agency.pass_time(10 * DAY + 3600)
     assert (agency.calls(), agency.states()) == (0, [])
+
+
+def test_a_webhook_of_the_exchange_settles_the_call_before_its_history_does(start: Callable[..., Agency]) -> None:
+    agency = start()
+    agency.exchange.board("onlinepbx").scripts.append(CallScript("talked", 60))
+    (address,) = [one for one in agency.bridge.bridge.intake_addresses.all() if one.vendor.name == "onlinepbx"]
+    agency.exchange["onlinepbx"].configure({"webhook_url": f"{agency.bridge.url}{address.path}"})
+    agency.waiting_deal()
+    agency.pass_time(10 * DAY + 60)
+    wait_until(lambda: agency.states() == ["placed"], "the exchange is asked for the call")
+    # Only the exchange's time goes on: amoCRM's stands still, so the history is not asked.
+    agency.exchange.timeline.advance(75)
+    wait_until(lambda: agency.states() == ["talked"], "the webhook tells that they talked")
+    with agency.store.read() as connection:
+        assert connection.execute(select(dial_calls.c.told_by)).scalar() == "webhook"
