@@ -14,7 +14,7 @@ from amo_bridge.text.names import normalise
 
 SourceName = Literal[
     "html", "tilda", "elementor", "cf7", "mapped", "jivo", "vk", "vkads", "telegram", "max", "viber", "meta_leadgen",
-    "messenger", "zadarma", "novofon", "onlinepbx", "mail",
+    "messenger", "zadarma", "novofon", "onlinepbx", "mail", "smsc",
 ]  # fmt: skip
 """The sources of enquiries, as the sections of ``[intake]`` are called; Novofon is one in both its cabinets."""
 PLACES = ("имя", "источник", "телефон", "почта", "слова")
