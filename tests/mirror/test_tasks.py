@@ -32,7 +32,7 @@ from amo_bridge.mirror.tasks import (
     settled,
     settling,
 )
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import events, made, outbox
 
 DUE, LATER = at(3600), at(7200)
@@ -286,7 +286,7 @@ def test_an_echo_that_overtakes_the_record_of_its_write_is_dropped(store: Store,
     write(store, state, complete_till=int(LATER.timestamp()))
     hear(store, told(due=LATER))
     assert [type(event) for event in heard(store)] == [TaskAdded, TaskUpdated][: 2 if is_news else 1]
-    copy = TaskMirror(store, ACCOUNT).get([9])[9]
+    copy = TaskMirror(AccountStore(store, ACCOUNT)).get([9])[9]
     assert copy.due == (LATER if is_news else DUE), "the copy learns it with the record"
 
 
@@ -328,14 +328,14 @@ def test_our_own_write_is_known_on_every_way_back(store: Store) -> None:
     for order in permutations((*words, *listed[1:]), 3):
         hear_settled(store, {9: read(updated_by=OWN_ID)}, *order)
     assert heard(store) == []
-    assert TaskMirror(store, ACCOUNT).get([9]) == {9: BACK}
+    assert TaskMirror(AccountStore(store, ACCOUNT)).get([9]) == {9: BACK}
 
 
 def test_where_a_task_is_not_found_the_words_have_to_do(store: Store) -> None:
     with store.write() as connection:
         TaskRows(ACCOUNT).put(connection, [CHANGED])
     assert hear_settled(store, {}, told(due=LATEST)) == [{9}]
-    assert TaskMirror(store, ACCOUNT).get([9])[9].due == LATEST
+    assert TaskMirror(AccountStore(store, ACCOUNT)).get([9])[9].due == LATEST
 
 
 def test_nothing_is_written_while_something_is_in_doubt(store: Store) -> None:
@@ -345,7 +345,7 @@ def test_nothing_is_written_while_something_is_in_doubt(store: Store) -> None:
         add_events(connection, ACCOUNT, [told(seconds=61, task_id=10), told()], NOON.timestamp(), fresh={})
     assert doubt.value.task_ids == {9}
     assert heard(store) == []
-    assert TaskMirror(store, ACCOUNT).get([10])[10].due == LATER
+    assert TaskMirror(AccountStore(store, ACCOUNT)).get([10])[10].due == LATER
 
 
 def test_a_token_that_may_not_read_tasks_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,14 +360,14 @@ def test_the_copy_follows_what_is_told(store: Store) -> None:
     hear(store, told(TaskAdded, 0, created_at=NOON, user_id=2))
     hear(store, told(due=LATER), told(seconds=120, due=LATER, text="Перезвонить"))
     hear(store, told(TaskCompleted, 180, due=LATER, text="Перезвонить", is_completed=True, result="да"))
-    assert TaskMirror(store, ACCOUNT).get([9]) == {
+    assert TaskMirror(AccountStore(store, ACCOUNT)).get([9]) == {
         9: MirroredTask(
             id=9, entity_type="deal", entity_id=7, responsible_user_id=3, created_by=2, text="Перезвонить", due=LATER,
             is_completed=True, result="да", created_at=NOON, updated_at=at(180), completed_at=at(180),
         )
     }  # fmt: skip
     assert [type(event) for event in heard(store)] == [TaskAdded, TaskUpdated, TaskUpdated, TaskCompleted]
-    assert TaskMirror(store, ACCOUNT + 1).get([9]) == {}
+    assert TaskMirror(AccountStore(store, ACCOUNT + 1)).get([9]) == {}
 
 
 def test_hook_and_list_tell_one_thing_in_either_order(store: Store) -> None:
@@ -391,7 +391,7 @@ def test_a_deleted_task_is_told_once_and_gone(store: Store) -> None:
     (event,) = heard(store)
     assert isinstance(event, TaskDeleted)
     assert (event.entity_type, event.entity_id) == ("deal", 7)
-    assert TaskMirror(store, ACCOUNT).get([9]) == {}
+    assert TaskMirror(AccountStore(store, ACCOUNT)).get([9]) == {}
 
 
 def test_of_a_deleted_task_that_a_rule_made_the_deal_is_known_all_the_same(store: Store) -> None:
@@ -417,4 +417,4 @@ def test_of_a_deleted_task_that_a_rule_made_the_deal_is_known_all_the_same(store
 def test_added_and_deleted_in_one_breath(store: Store) -> None:
     assert hear(store, told(TaskAdded, 0), TaskDeleted(task_id=9)) == 2
     assert heard(store)[1].entity_id == 7  # type: ignore[attr-defined]
-    assert TaskMirror(store, ACCOUNT).get([9]) == {}
+    assert TaskMirror(AccountStore(store, ACCOUNT)).get([9]) == {}

@@ -32,7 +32,7 @@ class Watched:
         key = known_key(store, url)
         assert key is not None
         self.store, self.key = store, key
-        self.tasks, self.index = TaskMirror(store, key), ContactIndex(AccountStore(store, key))
+        self.tasks, self.index = TaskMirror(AccountStore(store, key)), ContactIndex(AccountStore(store, key))
         # A gate of the example may put the deal back: what the bridge does itself is no touch.
         self.touches = TouchLog(AccountStore(store, key), self._bridges_user())
         wait_until(self._is_filled, "the first reading is done")

@@ -80,7 +80,7 @@ def test_everything_is_read_once_in_portions(account: Account) -> None:
     reading.mark_start()
     account.crm.forget_requests()
     rounds = account.read_all(reading)
-    assert TaskMirror(account.store, ACCOUNT).count_open() == 6
+    assert TaskMirror(AccountStore(account.store, ACCOUNT)).count_open() == 6
     index = account.reading()._contacts.index
     contacts = len(sandbox_contacts(account))
     assert (index.count(), index.is_filled) == (contacts, True)
@@ -114,7 +114,7 @@ def test_it_goes_on_where_it_broke_off(account: Account, monkeypatch: pytest.Mon
     after_kill.mark_start()
     account.read_all(after_kill)
     assert account.crm.requests()["GET /api/v4/tasks"] == 2
-    assert TaskMirror(account.store, ACCOUNT).count_open() == 6
+    assert TaskMirror(AccountStore(account.store, ACCOUNT)).count_open() == 6
 
 
 def test_what_changed_since_the_meeting_is_left_to_its_hooks(account: Account) -> None:
@@ -123,12 +123,12 @@ def test_what_changed_since_the_meeting_is_left_to_its_hooks(account: Account) -
     account.crm.later()
     late = account.task(99)
     account.read_all(reading)
-    assert TaskMirror(account.store, ACCOUNT).get([late]) == {}
+    assert TaskMirror(AccountStore(account.store, ACCOUNT)).get([late]) == {}
 
 
 def test_what_is_known_already_stays(account: Account) -> None:
     account.read_all(_met(account.reading()))
-    mirror = TaskMirror(account.store, ACCOUNT)
+    mirror = TaskMirror(AccountStore(account.store, ACCOUNT))
     first = mirror.open_tasks()[0]
     with account.store.write() as connection:
         TaskRows(ACCOUNT).put(connection, [_renamed(first)])
