@@ -1,4 +1,7 @@
-"""A webinar's journey: the team uploads an export, looks at the plan, has it carried out, and takes it back."""
+"""A webinar's journey: the team uploads an export, looks at the plan, has it carried out, and takes it back.
+
+W1 (everybody becomes a contact and a deal, nobody twice), W2 (the three stages), W3 (a manager's deal stays his).
+"""
 
 from __future__ import annotations
 

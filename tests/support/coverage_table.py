@@ -1,98 +1,86 @@
-"""Which part of the product serves which clause of documents A, M and S.
+"""Which part of the product serves which row of documents A, M, W, S and C.
 
 «python tests/support/coverage_table.py» prints the tables of docs/coverage.md.
 
-A clause's rules are told by its document's example config, their tests by the house's names; its stories (those of the
-suite and those that the demo plays) by their naming the clause or one of its rules.
+A row's rules are told by its document's example config, their tests by the house's names; its stories (those of the
+suite and those that the demo plays) by their naming the row or one of its rules. What is no rule, and what a row lacks,
+is told by support/regulation_rows.py.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-
-from amo_bridge.config.loader import load
-from amo_bridge.rules.handler import Rule
 
 ROOT = Path(__file__).parents[2]
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
+    sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from amo_bridge.config.loader import load  # noqa: E402
+from amo_bridge.rules.handler import Rule  # noqa: E402
+from support.regulation_rows import LACKS, PARTS, ROWS  # noqa: E402
 
 EXAMPLES = {
     "A": ROOT / "config.example.toml",
     "M": ROOT / "examples" / "smm.toml",
+    "W": ROOT / "examples" / "webinar.toml",
     "S": ROOT / "examples" / "remote_sales.toml",
+    "C": ROOT / "examples" / "client_department.toml",
 }
 """The letter of a document and the config that is written for it."""
 
-HEADER = ("| clause | rules | code | tests |", "|---|---|---|---|")
+CLAUSES = tuple(clause for letter in EXAMPLES for clause in ROWS[letter])
 
-
-def _clauses(letter: str, *spans: tuple[int, int]) -> Iterator[str]:
-    for first, last in spans:
-        yield from (f"{letter}{number}" for number in range(first, last + 1))
-
-
-OF_A = tuple(
-    _clauses(
-        "A", (1, 6), (10, 12), (20, 23), (30, 31), (40, 40), (50, 51), (60, 66), (70, 78), (80, 82), (90, 104),
-        (110, 111), (120, 120), (123, 123),
-    )
-)  # fmt: skip
-"""Document A but for its channels (A121, A122, A124)."""
-
-CLAUSES = (*OF_A, *_clauses("M", (1, 17)), *_clauses("S", (1, 8)))
-
-NOT_BY_RULES = {
-    "A70": ("the services page", "amo_bridge/web/pages/services.py", "tests/web/pages/test_services.py"),
-    "A120": ("the overdue report", "amo_bridge/web/pages/reports.py", "tests/web/pages/test_reports.py"),
-    "A123": ("the scripts' pages", "amo_bridge/web/pages/scripts.py", "tests/web/pages/test_scripts.py"),
-}
-"""Clauses that a page serves, alone or beside a rule: what it is, its code, its test."""
-
-MISSING: dict[str, str] = {
-    "M9": "not there yet: advertising statistics against the norms",
-    "M17": "not there yet: the monthly pay sheet; penalties are kept (`amo-bridge violations`)",
-    "S1": "not there yet: KPI per manager",
-    "S2": "not there yet: the daily report",
-    "S3": "not there yet: acknowledgement of changed rules",
-    "S8": "not there yet: Pipedrive",
-}
+HEADER = ("| row | rules | code | tests | not there yet |", "|---|---|---|---|---|")
 
 RULES: Mapping[str, Sequence[Rule]] = {letter: load(path, {}).rules for letter, path in EXAMPLES.items()}
 
 
 def rules_of(clause: str) -> list[Rule]:
-    """The rules that serve a clause, by the config of its document."""
+    """The rules that serve a row, by the config of its document."""
     return [rule for rule in RULES[clause[0]] if clause in rule.clauses]
 
 
+def is_served(clause: str) -> bool:
+    """Is there at least a part of it?"""
+    return clause in PARTS or any(rule.enabled for rule in rules_of(clause))
+
+
 def rows(letter: str) -> list[str]:
-    """A document's table, a line a clause."""
-    return [*HEADER, *(_row(clause, rules_of(clause)) for clause in CLAUSES if clause[0] == letter)]
+    """A document's table, a line a row."""
+    return [*HEADER, *map(_row, ROWS[letter])]
 
 
-def _row(clause: str, rules: list[Rule]) -> str:
-    if clause in MISSING and not rules:
-        return f"| {clause} | {MISSING[clause]} | | |"
+def summary(letter: str) -> str:
+    """How much of a document is there, in a line."""
+    whole = sum(is_served(clause) and clause not in LACKS for clause in ROWS[letter])
+    partly = sum(is_served(clause) and clause in LACKS for clause in ROWS[letter])
+    return f"{len(ROWS[letter])} rows: {whole} whole, {partly} partly, {len(ROWS[letter]) - whole - partly} not there."
+
+
+def _row(clause: str) -> str:
+    rules = rules_of(clause)
     names = [f"`{rule.name}`" for rule in rules]
-    code = _unique(f"{rule.handler.section}/{rule.handler.name}.py" for rule in rules)
-    tests = _unique(f"tests/{rule.handler.section}/test_{rule.handler.name}.py" for rule in rules)
-    if clause in NOT_BY_RULES:
-        what, page, test = NOT_BY_RULES[clause]
-        names.append(what)
-        code.append(page)
-        tests.append(test)
-    tests += stories_of(clause, rules)
-    return f"| {clause} | {', '.join(names)} | {_links(code)} | {_links(tests)} |"
+    code = [f"{rule.handler.section}/{rule.handler.name}.py" for rule in rules]
+    if clause in PARTS:
+        names.append(PARTS[clause].what)
+        code.append(PARTS[clause].code)
+    tests = [*own_tests(clause), *(stories_of(clause, rules) if is_served(clause) else ())]
+    return f"| {clause} | {', '.join(names)} | {_links(code)} | {_links(tests)} | {LACKS.get(clause, '')} |"
+
+
+def own_tests(clause: str) -> list[str]:
+    """The tests of the code that serves it."""
+    tests = [f"tests/{rule.handler.section}/test_{rule.handler.name}.py" for rule in rules_of(clause)]
+    return [*tests, PARTS[clause].test] if clause in PARTS else tests
 
 
 def stories_of(clause: str, rules: Iterable[Rule]) -> list[str]:
-    """The stories over HTTP that name the clause (alone or within a span) or one of its rules."""
+    """The stories over HTTP that name the row (alone or within a span) or one of its rules."""
     blocks = [rule.name for rule in rules]
-    stories = [*(ROOT / "tests" / "stories").glob("test_*.py"), *(ROOT / "amo_bridge" / "demo").glob("stories.py")]
+    stories = [*(ROOT / "tests" / "stories").glob("test_*.py"), *(ROOT / "amo_bridge" / "demo").glob("stories*.py")]
     found = [path for path in sorted(stories) if _mentions(path.read_text("utf-8"), clause, blocks)]
     return [str(path.relative_to(ROOT)) for path in found]
 
@@ -105,14 +93,10 @@ def _mentions(text: str, clause: str, blocks: Iterable[str]) -> bool:
     return any(int(first) <= number <= int(last or first) for first, last in spans)
 
 
-def _unique(names: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(names))
-
-
 def _links(paths: Iterable[str]) -> str:
-    return ", ".join(f"[{Path(path).name}](../{path})" for path in paths)
+    return ", ".join(f"[{Path(path).name}](../{path})" for path in dict.fromkeys(paths))
 
 
 if __name__ == "__main__":
     for document in EXAMPLES:
-        sys.stdout.write("\n".join([f"Document {document}", "", *rows(document), "", ""]))
+        sys.stdout.write("\n".join([f"Document {document}", "", *rows(document), "", summary(document), "", ""]))

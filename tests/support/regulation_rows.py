@@ -1,0 +1,136 @@
+"""The rows of the five documents: their ids, what serves them beside the rules, and what is not there yet.
+
+A new row is a number in ``ROWS``; a row that is served no longer wants its line in ``LACKS`` deleted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+def _rows(letter: str, *spans: tuple[int, int]) -> tuple[str, ...]:
+    return tuple(f"{letter}{number}" for first, last in spans for number in range(first, last + 1))
+
+
+ROWS: Final[Mapping[str, tuple[str, ...]]] = {
+    "A": _rows(
+        "A",
+        (1, 6), (10, 12), (20, 24), (30, 32), (40, 40), (50, 52), (60, 66),
+        (70, 82), (90, 106), (110, 111), (120, 124),
+    ),
+    "M": _rows("M", (1, 20)),
+    "W": _rows("W", (1, 14)),
+    "S": _rows("S", (1, 9)),
+    "C": _rows("C", (1, 20)),
+}  # fmt: skip
+"""Every row of a document, by its letter."""
+
+JOURNEYS: Final = ("M", "W", "S")
+"""Documents of which every row that is served has a story over HTTP."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Code that serves a row and is no rule. ``code``, ``test``: paths from the project's root."""
+
+    what: str
+    code: str
+    test: str
+
+
+def _web(what: str, name: str) -> Part:
+    return Part(what, f"amo_bridge/web/pages/{name}.py", f"tests/web/pages/test_{name}.py")
+
+
+def _intake(what: str, name: str) -> Part:
+    return Part(what, f"amo_bridge/intake/{name}.py", f"tests/intake/test_{name}.py")
+
+
+def _webinars(what: str, name: str) -> Part:
+    return Part(what, f"amo_bridge/webinars/{name}.py", f"tests/webinars/test_{name}.py")
+
+
+PARTS: Final[Mapping[str, Part]] = {
+    "A1": _intake("forms of the site are received", "sites"),
+    "A2": _intake("Jivo's requests are received", "chats"),
+    "A3": _intake("an enquiry is read from a letter", "mail"),
+    "A4": _intake("callbacks of VK and Meta are received", "social"),
+    "A5": _intake("the exchange's requests are received", "telephony"),
+    "A70": _web("the services page", "services"),
+    "A120": _web("the overdue report", "reports"),
+    "A121": _intake("the visit number is read from a form", "sites"),
+    "A122": Part("series by mail", "amo_bridge/channels/mail_series.py", "tests/channels/test_mail_series.py"),
+    "A123": _web("the scripts' pages", "scripts"),
+    "A124": Part("notices by Telegram", "amo_bridge/channels/telegram.py", "tests/channels/test_telegram.py"),
+    "W1": _webinars("import of attendees", "plan"),
+    "W2": _webinars("sorting of attendees", "sorting"),
+    "W3": _webinars("import of attendees", "plan"),
+    "C13": Part("the evening list", "amo_bridge/engine/evening_digest.py", "tests/stories/test_evening.py"),
+}  # fmt: skip
+"""What serves a row alone or beside its rules."""
+
+NO_DEAL = "enquiries become no contact and no deal yet"
+NO_DIAL = "auto-dial: no telephone exchange dials; the step says so in the journal"
+NO_AUDIENCES = "retargeting: VK, Facebook and Google Ads are not connected; the step says so in the journal"
+NO_SMS = "SMS: no service is connected; the step says so in the journal"
+
+LACKS: Final[Mapping[str, str]] = {
+    "A1": NO_DEAL,
+    "A2": NO_DEAL,
+    "A3": f"the mailbox is not read; {NO_DEAL}",
+    "A4": NO_DEAL,
+    "A5": NO_DEAL,
+    "A6": f"enquiries of one person are not joined: {NO_DEAL}",
+    "A12": "the agency as a linked company, and its people as linked contacts",
+    "A20": NO_AUDIENCES,
+    "A23": NO_DIAL,
+    "A24": "the brief after the first talk",
+    "A32": "asking for the date on «Отложенные»",
+    "A52": "the section «Бриф» asked for",
+    "A65": NO_DIAL,
+    "A66": f"{NO_AUDIENCES}; {NO_DIAL}",
+    "A76": "a payment type that is chosen after the contract came",
+    "A77": "Google Drive is not connected; the rule says so in the journal",
+    "A79": "the signed contract or the payment before «Успешно реализовано»",
+    "A105": "the report task at «Срок передачи отчета»",
+    "A106": "«Исполнение» held by the tasks «Исполнить …»",
+    "A110": f"{NO_AUDIENCES}; {NO_SMS}; {NO_DIAL}",
+    "A121": "Roistat is not connected: the visit is in no field, states and sums go nowhere",
+    "A122": "no mass mail service, no SMS service",
+    "A124": f"no notices by Viber; messages to the bots: {NO_DEAL}",
+    "M1": "paid late on the eve of a day off: the contact is due on the next working day, by no config on the next day",
+    "M9": "advertising statistics against the norms: no export is read, no API is connected",
+    "M13": "the requisites are the agency's to write: the shipped letters hold a gap, and no letter with a gap leaves",
+    "M17": "the monthly pay sheet; penalties are kept (`amo-bridge violations`)",
+    "M18": "the client told that the campaign runs",
+    "M19": "too few enquiries after the launch",
+    "M20": "clients left unanswered in working hours",
+    "W4": "the client's other cards and deals beside the one taken",
+    "W10": "reasons by role: «Тестовое задание» is open to everybody",
+    "W13": "a deal that stands where it stood after a talk",
+    "W14": "«Тестовое задание» by somebody else than support or head",
+    "S1": "KPI per manager against the plan",
+    "S2": "the daily report, its table and the Google Sheet",
+    "S3": "acknowledgement of changed rules",
+    "S4": "the tasks outlive the payment; a payment day on a day off is no working day",
+    "S5": "the screenshot and the number in the shared chat; a picture under any name",
+    "S8": "Pipedrive: its requests are received, deals and calls are not read",
+    "S9": "the working day's beginning as a KPI",
+    "C1": "the hand-over between managers",
+    "C2": "only filled fields are looked at",
+    "C3": "the fields of contacts",
+    "C5": "the end of the money, beside that of the period",
+    "C7": "the launch goes without the checklist",
+    "C10": "the tasks are asked of the manager, not of production",
+    "C11": "reports by contract; the results against the media plan",
+    "C14": "sent, received, signed per month",
+    "C15": "Megaplan is not connected",
+    "C16": "contacts beside the main one",
+    "C17": "the documents themselves, confirmed or returned by the account manager; the first call",
+    "C18": "the approved media plan's facts",
+    "C19": "the launch before the money",
+    "C20": "letters and messages left unanswered",
+}
+"""What a row still lacks, with the system that would be needed. A row that nothing serves is missing as a whole."""
