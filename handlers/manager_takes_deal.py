@@ -1,11 +1,12 @@
 """A manager makes a client his own → he gets his tag; a client of somebody else's is given back, and he is told why.
 
 A deal may be taken if somebody of ``free`` answers for it or it is on a stage of ``closed``, and if no other manager
-works with this client: no task of his is open on the deal or on the client's own card, and he has no other open deal of
-this client. He is told when the client has been given back, not before. Does nothing if the deal was handed over by its
-own manager, by somebody of ``may_assign``, or not by a person at all; then the new manager's tag is still added. A
-client given back to one of ``free`` is nobody's again: no tag. What somebody had who is switched off in amoCRM is now
-theirs who work for him.
+works with this client: no task of his is open on the deal, on the client's cards or on the client's other deals, and he
+has no other open deal of this client. Every card with a phone or an e-mail of the client is the client's. He is told
+when the client has been given back, not before. Does nothing if the deal was handed over by its own manager, by
+somebody of ``may_assign``, or not by a person at all; then the new manager's tag is still added. A client given back to
+one of ``free`` is nobody's again: no tag. What somebody had who is switched off in amoCRM is now theirs who work for
+him.
 Covers W4.
 """
 
@@ -56,7 +57,7 @@ class ManagerTakesDeal(Options):
 @handler(
     on=ResponsibleChanged,
     options=ManagerTakesDeal,
-    needs={"open_tasks", "contact_tasks", "other_deals"},
+    needs={"open_tasks", "contact_tasks", "person_deals", "person_tasks"},
     sends={"notices"},
 )
 def manager_takes_deal(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal) -> Skip | list[Action]:
@@ -91,12 +92,16 @@ def _why_not(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal) -
         return f"на клиенте открыта задача другого менеджера: «{others[0]}»"
     if others := [task.text for task in deal.contact_tasks if is_anothers(task)]:
         return f"на карточке клиента открыта задача другого менеджера: «{others[0]}»"
-    return _other_owner(event, deal, options)
+    if owner := _other_owner(event, deal, options):
+        return owner
+    if others := [task.text for task in deal.person_tasks if is_anothers(task)]:
+        return f"на другой карточке или сделке клиента открыта задача другого менеджера: «{others[0]}»"
+    return ""
 
 
 def _other_owner(event: ResponsibleChanged, deal: Deal, options: ManagerTakesDeal) -> str:
     """Who else has an open deal of this client; empty if nobody has."""
-    for other in deal.other_deals:
+    for other in deal.person_deals:
         is_free = not other.responsible_user_id or options.is_free(other.responsible_is)
         if other.is_open and not is_free and other.responsible_user_id != event.new:
             owner = other.responsible_is[0] if other.responsible_is else "другой менеджер"

@@ -1,9 +1,10 @@
 """Every week, every month or every working day → for each deal on the stages a task, a letter, another stage.
 
 A step says when it comes (``every``) and may ask whether anybody was in touch with the client since its week or month
-began (``touched``). It is done once for a deal and slot; a deal that came after the slot waits for the next one.
+began, or with ``touched_since`` since the deal came to its stage (``touched``). It is done once for a deal and slot; a
+deal that came after the slot waits for the next one.
 Does nothing if the deal has left the stages, is not what ``when`` asks for, or the task of last time is still open.
-Covers W6, C4, C11, C12, C14.
+Covers W6, W13, C4, C11, C12, C14.
 """
 
 from __future__ import annotations

@@ -471,7 +471,7 @@ class OwnTasks:
     context: SourceContext
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Task]]:
-        rows = _created_tasks(self.context, made.c.deal_id, [deal.id for deal in deals])
+        rows = created_tasks(self.context, made.c.deal_id, [deal.id for deal in deals])
         records = tasks_by_ids(self.context.client, [row.entity_id for row in rows]) if rows else {}
         found: dict[int, list[Task]] = {}
         for row in rows:
@@ -492,7 +492,7 @@ class CardTasks:
 
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Task]]:
         found = tasks_of_deals(self.context.client, [deal.id for deal in deals], are_completed=self.are_completed)
-        by_rules = _created_tasks(self.context, made.c.entity_id, [task.id for own in found.values() for task in own])
+        by_rules = created_tasks(self.context, made.c.entity_id, [task.id for own in found.values() for task in own])
         made_by = {row.entity_id: (row.slot, row.rule, row.text) for row in by_rules}
         types = {kind.id: kind.name for kind in self.context.account.task_types if kind.id != DEFAULT_TASK_TYPE_ID}
         by_id = {deal.id: deal for deal in deals}
@@ -514,7 +514,7 @@ class CardTasks:
         return _with_owner(found, rule)
 
 
-def _created_tasks(context: SourceContext, column: Column[int], ids: Sequence[int]) -> list[Any]:
+def created_tasks(context: SourceContext, column: Column[int], ids: Sequence[int]) -> list[Any]:
     """The tasks that rules created: those of some deals, or those with some ids (``column``)."""
     if context.store is None:
         return []

@@ -101,6 +101,8 @@ DataNeed = Literal[
     "notes",
     "other_deals",
     "contact_tasks",
+    "person_deals",
+    "person_tasks",
 ]
 Direction = Literal["in", "out", ""]
 
@@ -145,8 +147,8 @@ class Task:
 
     ``responsible_user_id`` and ``created_by`` are users' ids, 0 a robot's. ``changed_at``: when it was changed last;
     of a finished task mostly when it was finished. ``task_type``: its name, known of tasks on the card; None for
-    «Связаться», which is nobody's choice. ``responsible_is``: that person's name and roles, known of ``open_tasks`` and
-    ``contact_tasks``.
+    «Связаться», which is nobody's choice. ``responsible_is``: that person's name and roles, known of ``open_tasks``,
+    ``contact_tasks`` and ``person_tasks``.
     """
 
     id: int
@@ -408,6 +410,8 @@ class Deal(WithFields):
     - ``bloggers``: those named in the deal's service lines, each with the contacts who may be meant;
     - ``other_deals``: the main contact's other deals, the newest first;
     - ``contact_tasks``: the open tasks on the main contact's own card;
+    - ``person_deals``: as ``other_deals``, with those of every other card that has a phone or an e-mail of his;
+    - ``person_tasks``: the open tasks that people have set on those other cards and on all those deals;
     - ``touches``: calls, letters, messages, finished tasks and moves by people, on the deal and on its contacts.
 
     ``unanswered_since``: since when the client waits for an answer; only for the steps of schedules that count from it
@@ -446,6 +450,8 @@ class Deal(WithFields):
     notes: tuple[Note, ...] = field(default=_unread("notes"), repr=False)
     other_deals: tuple[OtherDeal, ...] = field(default=_unread("other_deals"), repr=False)
     contact_tasks: tuple[Task, ...] = field(default=_unread("contact_tasks"), repr=False)
+    person_deals: tuple[OtherDeal, ...] = field(default=_unread("person_deals"), repr=False)
+    person_tasks: tuple[Task, ...] = field(default=_unread("person_tasks"), repr=False)
     touches: Touches = field(default=_unread("touches"), repr=False)
     card_name: Callable[[str, int], str] = field(default=nameless, repr=False, compare=False)
     """(contacts or companies, id) → the name on the card; empty while it is not known."""

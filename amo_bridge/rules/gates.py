@@ -18,11 +18,12 @@ from amo_bridge.text.names import any_begins_with
 
 
 class Gate(Options):
-    """``entering``, ``leaving``: the stages. A deal that is lost may leave any stage. ``tell``: to whom it is explained
-    when amoCRM does not say who moved the deal."""
+    """``entering``, ``leaving``: the stages. A deal that is lost may leave any stage. ``not_from``: whatever comes from
+    these stages passes. ``tell``: to whom it is explained when amoCRM does not say who moved the deal."""
 
     entering: tuple[StageName, ...] = ()
     leaving: tuple[StageName, ...] = ()
+    not_from: tuple[StageName, ...] = ()
     when: Condition | None = None
     may_pass: tuple[PersonName, ...] = ()
     tell: PersonName = PersonName("manager")
@@ -38,7 +39,7 @@ class Gate(Options):
         """Why the deal need not be looked at; None if it must be."""
         if event.stage != deal.stage.key:
             return Skip("сделка уже ушла с этого этапа")
-        if not self._looks_at(event, deal):
+        if not self._looks_at(event, deal) or stage_is_one_of(event.from_stage_name, self.not_from):
             return Skip(f"переход на «{deal.stage.title}» это правило не проверяет")
         if unmet := skip_unless(self.when, deal):
             return unmet

@@ -77,8 +77,12 @@ class TimedActions(ActionsSpec):
 
     def _touches(self, event: StepDue, deal: Deal) -> Touches:
         """Those since the count began."""
-        touches = deal.touches.after(event.since).counting(self.talk_seconds)
+        touches = deal.touches.after(self._counted_from(event, deal)).counting(self.talk_seconds)
         return touches.of(*self.touched_by) if self.touched_by else touches
+
+    def _counted_from(self, event: StepDue, deal: Deal) -> datetime:
+        """The moment from which touches count."""
+        return event.since
 
 
 def on_leaving(
@@ -299,13 +303,18 @@ S = TypeVar("S", bound="RoundStep")
 
 
 class RoundStep(TimedActions):
-    """``every``: when it comes again. A step counts from the beginning of its week, month or day (``touched``)."""
+    """``every``: when it comes again. A step counts from the beginning of its week, month or day (``touched``), or with
+    ``touched_since = "stage"`` from the moment the deal came to its stage."""
 
     every: Recurrence
+    touched_since: Literal["round", "stage"] = "round"
 
     @property
     def title(self) -> str:
         return self.name or str(self.every)
+
+    def _counted_from(self, event: StepDue, deal: Deal) -> datetime:
+        return deal.stage_since or event.since if self.touched_since == "stage" else event.since
 
 
 class Round(Options):

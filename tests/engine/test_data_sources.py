@@ -13,13 +13,14 @@ from support.fakes import ACCOUNT, NEW, NOON, client_of, rule
 from support.local_crm import TOKEN, LocalCrm
 
 from amo_bridge.crm.account import Account
-from amo_bridge.crm.reads import deals_by_ids
+from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.engine.data_loader import DataLoader
 from amo_bridge.engine.data_sources import SourceContext
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.errors import CrmForbidden
 from amo_bridge.events import TouchRecord
+from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.touches import add_touches
 from amo_bridge.rules.actions import Skip
 from amo_bridge.rules.deal import Deal
@@ -357,6 +358,25 @@ def test_the_open_tasks_on_the_client_s_own_card(place: Place) -> None:
     place.task("Готово", place.contact, entity_type="contacts", is_completed=True)
     place.task("На сделке", place.deal)
     assert [(one.id, one.text) for one in place.read("contact_tasks").contact_tasks] == [(mine, "Поздравить")]
+
+
+def test_one_person_on_several_cards(place: Place) -> None:
+    """The card that an earlier webinar made has his phone: its deals and tasks are his too."""
+    twin = place.new_contact("Маша", PHONE="8 (916) 123-45-67")
+    elsewhere = place.office.new_deal(place.person, "Второй вебинар", NEW, twin, 1000)
+    place.office.new_deal(place.person, "Чужая", NEW, place.new_contact("Пётр"), 1000)
+    card = {"field_code": "PHONE", "values": [{"value": "+7 916 123 45 67"}]}
+    place.client.patch("/api/v4/contacts", [{"id": place.contact, "custom_fields_values": [card]}])
+    index = ContactIndex(AccountStore(place.store, ACCOUNT))
+    known = contacts_by_ids(place.client, [place.contact, twin], filter_enabled=True)
+    with place.store.write() as connection:
+        index.put(connection, map(MirroredContact.of, known.values()), NOON)
+    tasks = [place.task("Перезвонить", elsewhere), place.task("Написать", twin, entity_type="contacts")]
+    place.task("На самой сделке", place.deal)
+    place.task("На главной карточке", place.contact, entity_type="contacts")
+    seen = place.read("person_deals", "person_tasks")
+    assert [one.id for one in seen.person_deals] == [elsewhere]
+    assert sorted(one.id for one in seen.person_tasks) == sorted(tasks)
 
 
 def test_when_a_rule_acted_is_known_by_amocrm_s_clock(place: Place) -> None:

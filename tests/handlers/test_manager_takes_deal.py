@@ -35,7 +35,13 @@ def taken(by: User = OLGA, old: User = HEAD, mover: User | None = None, **change
 
 
 def judged(event: ResponsibleChanged, on: str = STAGE, tasks: tuple[Any, ...] = (), **changed: Any) -> Any:
-    facts = {"responsible": OLGA, "open_tasks": tasks, "contact_tasks": (), "other_deals": ()} | changed
+    facts = {
+        "responsible": OLGA,
+        "open_tasks": tasks,
+        "contact_tasks": (),
+        "person_deals": (),
+        "person_tasks": (),
+    } | changed
     return manager_takes_deal(event, deal(on, **facts), options())
 
 
@@ -99,7 +105,7 @@ def test_nobody_but_the_head_makes_a_colleague_s_client_nobody_s() -> None:
 def test_whoever_is_asked_for_nobody_s_clients_takes_one_back_without_being_the_head() -> None:
     told = options(may_assign=[])
     event = taken(by=HEAD, old=OLGA)
-    given = deal(STAGE, responsible=HEAD, open_tasks=(), contact_tasks=(), other_deals=())
+    given = deal(STAGE, responsible=HEAD, open_tasks=(), contact_tasks=(), person_deals=(), person_tasks=())
     assert manager_takes_deal(event, given, told) == Skip("клиента вернули в общие")
 
 
@@ -130,8 +136,9 @@ def other(who: User, on: str = STAGE) -> OtherDeal:
     ("changed", "why"),
     [
         ({"contact_tasks": (task(text="Позвонить"),)}, "на карточке клиента открыта задача другого менеджера"),
-        ({"other_deals": (other(IVAN),)}, "её ведёт Иван Петров: «Анна, второй вебинар»"),
-        ({"other_deals": (other(HEAD), other(IVAN))}, "её ведёт Иван Петров"),
+        ({"person_deals": (other(IVAN),)}, "её ведёт Иван Петров: «Анна, второй вебинар»"),
+        ({"person_deals": (other(HEAD), other(IVAN))}, "её ведёт Иван Петров"),
+        ({"person_deals": (other(IVAN, LOST),), "person_tasks": (task(text="Вернуть деньги"),)}, "«Вернуть деньги»"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize(("old", "on"), [(HEAD, STAGE), (IVAN, LOST)], ids=["nobody's client", "a lost client"])
@@ -148,11 +155,12 @@ def test_a_client_with_whom_another_manager_works_is_given_back(
     [
         {"contact_tasks": (task(responsible_user_id=OLGA.id),)},
         {"contact_tasks": (task(responsible_user_id=HEAD.id),)},
-        {"other_deals": (other(OLGA),)},
-        {"other_deals": (other(HEAD),)},
-        {"other_deals": (other(IVAN, LOST),)},
+        {"person_deals": (other(OLGA),)},
+        {"person_deals": (other(HEAD),)},
+        {"person_deals": (other(IVAN, LOST),)},
+        {"person_tasks": (task(responsible_user_id=OLGA.id), task(responsible_user_id=HEAD.id))},
     ],
-    ids=["her own task", "nobody's task", "her own deal", "nobody's deal", "a closed deal"],
+    ids=["her own task", "nobody's task", "her own deal", "nobody's deal", "a closed deal", "tasks elsewhere"],
 )
 def test_what_is_no_other_manager_s_work(changed: dict[str, Any]) -> None:
     assert judged(taken(), **changed) == [AddTags(deal_id=7, tags=("Оля",))]

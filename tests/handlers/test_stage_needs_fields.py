@@ -88,6 +88,34 @@ def test_what_counts_as_filled(value, filled):
     assert isinstance(said, Skip) == filled
 
 
+REASONS = {"Причина отказа": ["Дорого", "Нет времени"]}
+
+
+@pytest.mark.parametrize(
+    ("reason", "mover", "came_from", "passes"),
+    [
+        ("Дорого", 42, NEW, True),
+        ("дорого", 42, NEW, True),
+        ("Без причины", 42, NEW, False),
+        ("Без причины", None, NEW, True),
+        ("Без причины", 42, BRIEF, True),
+        (None, 42, NEW, True),
+    ],
+    ids=["listed", "case", "another", "not a person", "from a stage that is let pass", "empty is another rule's"],
+)
+def test_only_some_values_may_be_chosen(reason, mover, came_from, passes):
+    rule = options(entering=[LOST], fields=[], one_of=REASONS, not_from=[BRIEF])
+    said = stage_needs_fields(entered(LOST, came_from, user_id=mover), deal(LOST, loss_reason=reason), rule)
+    assert isinstance(said, Skip) == passes
+    if not passes:
+        assert said.needs == "выберите в поле «Причина отказа» другое: не «Без причины», а «Дорого», «Нет времени»"
+
+
+def test_a_rule_that_needs_nothing_is_refused():
+    with pytest.raises(ValueError, match="нужны поля"):
+        options(fields=[])
+
+
 def test_a_rule_without_any_stage_is_refused():
     with pytest.raises(ValueError, match="entering"):
         StageNeedsFields.model_validate({"fields": ["Бюджет"]})

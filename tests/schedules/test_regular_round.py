@@ -127,6 +127,14 @@ def test_only_whom_nobody_touched_since_the_week_began(days, acts):
     assert isinstance(regular_round(event, now, rule), list) == acts
 
 
+@pytest.mark.parametrize(("hours", "acts"), [(-50, True), (-60 * 24 - 1, False)], ids=["here", "before it came"])
+def test_touches_may_count_since_the_deal_came_to_its_stage(hours, acts):
+    step = {"every": "рабочий день 19:30", "task": ASK, "touched": True, "touched_since": "stage"}
+    touch = Touch(kind="call", direction="out", at=NOON + timedelta(hours=hours), seconds=95)
+    event = step_due("рабочий день 19:30", "2026-11-23")
+    assert isinstance(regular_round(event, here(touches=Touches([touch])), options(step)), list) == acts
+
+
 @pytest.mark.parametrize(
     ("told", "words"),
     [
