@@ -1,19 +1,42 @@
 """A deal moves to a stage (or leaves one) without a file → it is put back, and the mover is told which file.
 
-``named``: the file's whole name, without the extension; ``name_starts_with``: how it begins. Names are compared
+``named``: the file's whole name, without the extension; ``name_starts_with``: how it begins; ``pictures``: any picture,
+by its kind. Names are compared
 without regard to case, «ё», quotes, signs and transliteration. Does nothing if the file is there, the condition of
 ``when`` does not hold, the mover has a role that may pass, or the deal has moved on already. A lost deal may leave.
-Covers A101 (leaving «Исполнение» without «Отчет по проекту "…"»); M6.
+Covers A101 (leaving «Исполнение» without «Отчет по проекту "…"»); M6, S5, C17.
 """
 
 from __future__ import annotations
 
+from typing import Self
+
+from pydantic import model_validator
+
 from amo_bridge.events import StageEntered
-from amo_bridge.rules import Deal, Gate, Lack, RollBack, Skip, WantedFile, handler
+from amo_bridge.rules import Deal, Gate, Lack, RollBack, Skip, WantedFile, handler, is_picture
 
 
 class StageNeedsFile(Gate, WantedFile):
-    pass
+    pictures: bool = False
+
+    @model_validator(mode="after")
+    def some_name(self) -> Self:
+        if not self.pictures and self.named is None and not self.name_starts_with:
+            raise ValueError("какой файл нужен: named, name_starts_with или pictures")
+        return self
+
+    def is_there(self, deal: Deal) -> bool:
+        """Is it on the deal?"""
+        if self.pictures and any(is_picture(name) for file in deal.files for name in (file.name, file.other_name)):
+            return True
+        return super().is_there(deal)
+
+    def wanted(self, deal: Deal) -> str:
+        """The file in words."""
+        if not self.pictures:
+            return super().wanted(deal)
+        return f"{self.name_starts_with[0]} … (или любая картинка)" if self.name_starts_with else "любая картинка"
 
 
 @handler(on=StageEntered, options=StageNeedsFile, gate=True, needs={"files"}, sends={"notices"})

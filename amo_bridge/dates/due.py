@@ -105,11 +105,13 @@ class WholeDay:
 
 @dataclass(frozen=True)
 class FromField:
-    """The value of a date field, shifted or not. A value without a time of day counts as all-day."""
+    """The value of a date field, shifted or not. A value without a time of day counts as all-day. ``on_working_day``: a
+    day off gives way to the working day before it."""
 
     name: str
     shift: Plan | None = None
     at: time | None = None
+    on_working_day: bool = False
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -121,6 +123,13 @@ class FromField:
             raise FieldNotFilled(self.name)
         if not isinstance(value, date):
             raise FieldNotADate(self.name, value)
+        moment = self._moment(value, calendar, fields)
+        local = calendar.local(moment)
+        if not self.on_working_day or calendar.is_working_day(local.date()):
+            return moment
+        return calendar.moment(calendar.previous_working_day(local.date()), local.time())
+
+    def _moment(self, value: date, calendar: WorkCalendar, fields: Fields) -> datetime:
         moment = value if isinstance(value, datetime) else calendar.moment(value, ALL_DAY)
         if self.shift is not None:
             return self.shift.resolve(moment, calendar, fields)
@@ -147,7 +156,7 @@ class UnlessLate:
 # The grammar of due phrases: words of the config → a plan. ``due.py`` is the door; docs/due-dates.md the manual.
 #
 #     phrase  = [plain ","] "until" TIME day "if after" TIME | plain
-#     plain   = "field:" NAME [("+" | "-") span] [TIME]  |  day [TIME]  |  span [TIME]
+#     plain   = "field:" NAME [("+" | "-") span] [TIME] ["," "on a working day"]  |  day [TIME]  |  span [TIME]
 #     day     = "today" | "tomorrow" | "end of day" | "next working day"
 #     span    = NUMBER ["working"] ("minutes" | "hours" | "days" | "weeks")
 #
@@ -203,6 +212,7 @@ _FIELD = re.compile(r"(?:field|поле)\s*:(?P<rest>.*)", re.IGNORECASE)
 QUOTES = (("«", "»"), ('"', '"'), ("“", "”"))
 """Pairs that a field's name may stand in, so that nothing in it is taken for a shift or a time."""
 _QUOTED = re.compile(r'\s*(?:«(?P<a>[^»]+)»|"(?P<b>[^"]+)"|“(?P<c>[^”]+)”)(?P<rest>.*)')
+_ON_WORKING_DAY = re.compile(r",\s*(?:on\s+a\s+working\s+day|в\s+рабочий\s+день)\s*", re.IGNORECASE)
 _SHIFTED = re.compile(r"(?P<name>.*)\s(?P<sign>[-+−–—])\s*(?P<by>\d.*)")
 
 
@@ -236,6 +246,10 @@ def _plain(text: str) -> Plan:
 
 
 def _of_field(text: str) -> FromField:
+    if found := _ON_WORKING_DAY.search(text):
+        if found.end() != len(text):
+            raise BadPhrase(found[0].strip(), "эти слова стоят в конце")
+        return replace(_of_field(text[: found.start()]), on_working_day=True)
     quoted = _QUOTED.fullmatch(text)
     rest, at = _split_time(quoted["rest"] if quoted else text)
     shifted = _SHIFTED.fullmatch(rest)

@@ -32,6 +32,19 @@ def test_the_file_moves_the_deal(name):
 
 
 @pytest.mark.parametrize(
+    ("name", "moves"), [("photo_2026-10-05.jpg", True), ("Скрин.PNG", True), ("Коммерческое предложение.pdf", False)]
+)
+def test_any_picture_moves_the_deal_by_its_kind(name, moves):
+    said = file_moves_deal(file_attached(name), deal(READY), options(name_starts_with=[], pictures=True))
+    assert isinstance(said, MoveDeal) == moves
+
+
+def test_a_rule_without_any_file_is_refused():
+    with pytest.raises(ValueError, match="какой файл"):
+        options(name_starts_with=[])
+
+
+@pytest.mark.parametrize(
     ("name", "now", "reason"),
     [
         pytest.param("Договор.pdf", deal(READY), "назван не так", id="другой файл"),

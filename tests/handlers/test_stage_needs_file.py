@@ -49,6 +49,20 @@ def test_how_a_name_begins_may_be_enough():
     assert said.needs == "приложите файл: «Договор …»"
 
 
+@pytest.mark.parametrize(("name", "passes"), [("IMG_2031.HEIC", True), ("чек.pdf", True), ("Договор.pdf", False)])
+def test_any_picture_may_be_enough_by_its_kind(name, passes):
+    rule = options(named=None, name_starts_with=["Чек"], pictures=True)
+    said = stage_needs_file(*moved(name), rule)
+    assert isinstance(said, Skip) == passes
+    if not passes:
+        assert said.needs == "приложите файл: «Чек … (или любая картинка)»"
+
+
+def test_a_picture_alone_is_asked_for():
+    said = stage_needs_file(*moved("Договор.pdf"), options(named=None, pictures=True))
+    assert said.needs == "приложите файл: «любая картинка»"
+
+
 @pytest.mark.parametrize(
     ("situation", "changed", "reason"),
     [
