@@ -1,10 +1,10 @@
 """A date comes near, arrives or passes → step by step something is done: a task, a letter, another stage.
 
-The date stands in a field of the deal (or so long after it as was paid for: ``term``) or of its main contact. It
-counts on ``stages``; what was due before the deal came there is not done, unless the step says ``on_arrival``. A
-changed date moves what is still to come, and the open task that a step set; an emptied one cancels, and closes that
-task (``when_emptied``). With ``once_per_contact`` a step is done on one of the contact's deals, the oldest that it is
-due on.
+The date stands in a field of the deal (or so long after it as was paid for: ``term``), of its main contact or of each
+of its contacts (``of_contacts``). It counts on ``stages``; what was due before the deal came there is not done, unless
+the step says ``on_arrival``. A changed date moves what is still to come, and moves or closes the open task that a step
+set (``when_changed``); an emptied one cancels, and closes that task (``when_emptied``). With ``once_per_contact`` a
+step is done on one of the contact's deals, the oldest that it is due on.
 Does nothing if the date is another one by now, the deal is not where the date counts or not what ``when`` asks for, or
 the task is still open.
 Covers A31, A64, A65, A66, A73, A96, M12, M15, S4, C5, C6, C16.
@@ -12,7 +12,7 @@ Covers A31, A64, A65, A66, A73, A96, M12, M15, S4, C5, C6, C16.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -32,8 +32,6 @@ from amo_bridge.rules import (
     Stay,
     Step,
     Times,
-    is_for_an_older_deal,
-    moved,
     names_are_unique,
     on_leaving,
     schedule,
@@ -46,10 +44,8 @@ class DateLadder(Dates):
     stages: tuple[StageName, ...] = ()
     when: Condition | None = None
     steps: Annotated[tuple[DateStep, ...], Field(min_length=1)]
-    when_emptied: Literal["close", "keep"] = "close"
     on_leave: ActionsSpec | None = None
     existing: Literal["from now", "catch up"] = "from now"
-    once_per_contact: bool = False
 
     @model_validator(mode="after")
     def steps_fit_together(self) -> Self:
@@ -85,16 +81,17 @@ def _steps(deal: Deal, options: DateLadder, times: Times) -> Iterator[Step]:
     options=DateLadder,
     steps=_steps,
     on=(FieldChanged, ContactDateChanged, StageEntered),
-    needs={"own_tasks", "own_steps", "contact_steps", "touches", "contacts"},
+    needs={"own_tasks", "own_steps", "contact_steps", "people_steps", "touches", "contacts"},
     recurs=lambda options: options.yearly,
 )
 def date_ladder(
     event: StepDue | FieldChanged | ContactDateChanged | StageEntered, deal: Deal, options: DateLadder
 ) -> Skip | list[Action]:
     if isinstance(event, FieldChanged):
-        return _changed(options.concern(event.field_name), options.of_the_deal(deal), deal, options)
+        fields = options.concern(event.field_name)
+        return options.moved(options.steps, fields, options.of_the_deal(deal), deal, None)
     if isinstance(event, ContactDateChanged):
-        return _changed(options.concern_of_contact(event.field_name), options.of_the_contact(deal), deal, options)
+        return _contact_changed(event, deal, options)
     if isinstance(event, StageEntered):
         return on_leaving(event, deal, options.stages, options.on_leave)
     if _here_since(deal, options) is None:
@@ -107,16 +104,18 @@ def date_ladder(
         return Skip("такого шага в правиле больше нет")
     if unmet := skip_unless(options.when, deal):
         return unmet
-    if options.once_per_contact and is_for_an_older_deal(event, deal):
+    if options.is_for_an_older_deal(event, deal):
         return Skip("у этого контакта есть сделка старше, шаг делается на ней")
-    return step.actions_on(event, deal, counted.field, options.dates)
+    return step.actions_on(event, deal, counted, options.dates)
 
 
-def _changed(fields: Sequence[str], filled: Iterable[Counted], deal: Deal, options: DateLadder) -> Skip | list[Action]:
-    if not fields:
-        return Skip("изменилось не это поле")
-    told = moved(options.steps, fields, filled, deal, closes=options.when_emptied == "close", yearly=options.yearly)
-    return list(told) or Skip("открытых задач по этой дате нет, будущие шаги назначены заново")
+def _contact_changed(event: ContactDateChanged, deal: Deal, options: DateLadder) -> Skip | list[Action]:
+    fields, card = options.concern_of_contact(event.field_name), None
+    if options.of_contacts == "every":
+        card = event.contact_id
+    elif fields and any(one.id == event.contact_id and not one.is_main for one in deal.contacts):
+        return Skip("это не главный контакт сделки")
+    return options.moved(options.steps, fields, options.of_the_contact(deal), deal, card)
 
 
 def _still_counted(event: StepDue, deal: Deal, options: DateLadder) -> Counted | None:

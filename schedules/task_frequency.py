@@ -1,7 +1,8 @@
 """Too few tasks of a kind were set for the client this month → they are set.
 
 Each step looks at its moment (``every``) how many such tasks (``counts``) there are on the deal's card, open or
-finished, set since the beginning of this month or of ``months`` together: fewer than ``at_least`` is too few.
+finished, set since the beginning of this month or of ``months`` together: fewer than ``at_least`` is too few. With
+``each_missing`` the step's tasks are set as many times as are missing.
 ``client_since``, ``younger_than``, ``older_than``: only for clients who came less, or no less, than so many months ago.
 Does nothing if there are enough, the client is of another age or nobody knows since when he is one, the deal has left
 the stages, is not what ``when`` asks for, or the task of last time is still open.
@@ -19,6 +20,7 @@ from pydantic import Field, model_validator
 from amo_bridge.events import StepDue
 from amo_bridge.rules import (
     Action,
+    CreateTask,
     DateFieldName,
     Deal,
     Round,
@@ -28,6 +30,7 @@ from amo_bridge.rules import (
     Times,
     WhichTasks,
     always,
+    new_tasks_only,
     schedule,
     step_of,
 )
@@ -39,6 +42,7 @@ class TaskFrequency(Round):
     counts: WhichTasks
     at_least: Annotated[int, Field(ge=1, le=1000)]
     months: Annotated[int, Field(ge=1, le=12)] = 1
+    each_missing: bool = False
     client_since: DateFieldName | None = None
     younger_than: Months | None = None
     older_than: Months | None = None
@@ -88,7 +92,19 @@ def task_frequency(event: StepDue, deal: Deal, options: TaskFrequency) -> Skip |
     had = _set_between(event.since, event.at, deal, options.counts)
     if had >= options.at_least:
         return Skip(f"таких задач достаточно: {had}, нужно {options.at_least}")
-    return step.actions(event, deal, slot=step.title)
+    found = step.actions(event, deal, slot=step.title)
+    missing = options.at_least - had
+    if isinstance(found, Skip) or not options.each_missing or missing == 1:
+        return found
+    return new_tasks_only([action for one in found for action in _as_many(one, missing)], deal)
+
+
+def _as_many(action: Action, missing: int) -> list[Action]:
+    """A task, as often as it is missing; anything else once."""
+    if not isinstance(action, CreateTask):
+        return [action]
+    numbered = ((number, f"{action.slot}.more{number}" if number else action.slot) for number in range(missing))
+    return [action.saying(f"{action.text} ({number + 1} из {missing})", slot=slot) for number, slot in numbered]
 
 
 def _set_between(since: datetime, until: datetime, deal: Deal, counts: WhichTasks) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids, open_tasks_of_contacts, tasks_of_deals
 from amo_bridge.crm.records import ContactRecord, DealRecord, TaskRecord
-from amo_bridge.engine.data_sources import SourceContext, created_tasks
+from amo_bridge.engine.data_sources import ContactSteps, SourceContext, created_tasks
 from amo_bridge.engine.deal_view import deal_url, task_view
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.rules.deal import OtherDeal, Task
@@ -69,6 +69,14 @@ class ContactTasks:
 
     def for_rule(self, found: Sequence[Task], rule: Rule) -> tuple[Task, ...]:
         return tuple(found)
+
+
+@dataclass(frozen=True)
+class PeopleSteps(ContactSteps):
+    """The steps that fell due on other deals of all the deal's contacts."""
+
+    def _people(self, deal: DealRecord) -> Sequence[int]:
+        return deal.contact_ids
 
 
 # --- one person on several cards --------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.engine.client_sources import ContactTasks, OtherDeals, PersonDeals, PersonTasks
+from amo_bridge.engine.client_sources import ContactTasks, OtherDeals, PeopleSteps, PersonDeals, PersonTasks
 from amo_bridge.engine.data_sources import (
     CardTasks,
     ContactSteps,
@@ -38,6 +38,7 @@ SOURCES: Mapping[DataNeed, Callable[[SourceContext], Source]] = {
     "own_steps": OwnSteps,
     "own_acts": OwnActs,
     "contact_steps": ContactSteps,
+    "people_steps": PeopleSteps,
     "open_tasks": lambda context: CardTasks(context, are_completed=False),
     "finished_tasks": lambda context: CardTasks(context, are_completed=True),
     "calls": DealCalls,

@@ -431,18 +431,22 @@ class ContactSteps:
         if self.context.store is None:
             return {}
         with self.context.store.read() as connection:
-            contact_ids = {deal.main_contact_id for deal in deals if deal.main_contact_id}
+            contact_ids = {one for deal in deals for one in self._people(deal)}
             contacts = known_contacts(connection, self.context.store.account_id, contact_ids)
             fired = _fired(
                 connection,
                 self.context.store.account_id,
                 {deal_id for each in contacts.values() for deal_id in each.deal_ids},
             )
-        return {
-            deal.id: [step for other in contact.deal_ids if other != deal.id for step in fired.get(other, ())]
-            for deal in deals
-            if (contact := contacts.get(deal.main_contact_id or 0))
-        }
+        found: dict[int, list[FiredStep]] = {}
+        for deal in deals:
+            known = (contacts[one].deal_ids for one in self._people(deal) if one in contacts)
+            others = dict.fromkeys(other for ids in known for other in ids if other != deal.id)
+            found[deal.id] = [step for other in others for step in fired.get(other, ())]
+        return found
+
+    def _people(self, deal: DealRecord) -> Sequence[int]:
+        return (deal.main_contact_id,) if deal.main_contact_id else ()
 
     def for_rule(self, found: Sequence[FiredStep], rule: Rule) -> tuple[DoneStep, ...]:
         return _of_rule(found, rule)

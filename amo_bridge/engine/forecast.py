@@ -17,7 +17,7 @@ from sqlalchemy import Row, and_, literal_column, select
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.engine.timers import OPEN, Timers, main_contacts
+from amo_bridge.engine.timers import OPEN, Timers, contacts_of
 from amo_bridge.engine.timetable import InForce, Moments, TimerKey, Timetable
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import Rule
@@ -93,7 +93,7 @@ class ExistingDeals:
         while True:
             with self._store.read() as connection:
                 copies = self._mirror.next_after(connection, last, CHUNK)
-                people = main_contacts(connection, self._store.account_id, copies)
+                people = contacts_of(connection, self._store.account_id, copies)
                 fired = Timers(self._store.account_id).fired(connection, rule.name, [copy.record.id for copy in copies])
             if not copies:
                 return

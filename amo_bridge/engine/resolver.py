@@ -423,13 +423,13 @@ class TaskResolver:
     ) -> list[Effect]:
         """``assignee`` does it: ``owner``, or his deputy."""
         names = self._names
-        on_contact = action.on == "contact" and deal.main_contact_id is not None
+        contact = action.contact_id or deal.main_contact_id if action.on == "contact" else None
         body: dict[str, Any] = {
             "text": action.text,
             "complete_till": int(due.timestamp()),
             "responsible_user_id": assignee,
-            "entity_id": deal.main_contact_id if on_contact else card_of(action.deal_id),
-            "entity_type": "contacts" if on_contact else "leads",
+            "entity_id": contact or card_of(action.deal_id),
+            "entity_type": "contacts" if contact else "leads",
             "task_type_id": names.account.task_type(action.task_type).id if action.task_type else 1,
         }
         if action.on == "nowhere":

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
 from amo_bridge.config.model import BridgeSection
-from amo_bridge.engine.timers import FIRED, Timers, main_contacts, waiting_clients
+from amo_bridge.engine.timers import FIRED, Timers, contacts_of, waiting_clients
 from amo_bridge.engine.timetable import TimerKey, Timetable
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.accounts import TIDIED_AT, Cursors
@@ -68,7 +68,7 @@ def _unwanted(
 ) -> list[int]:
     """The numbers of the rows that nobody will ask for."""
     copies = mirror.among(connection, {row.deal_id for row in rows})
-    people = main_contacts(connection, account, copies.values()) if timetable.contact_dates else None
+    people = contacts_of(connection, account, copies.values()) if timetable.contact_dates else None
     waiting = waiting_clients(connection, account, timetable, copies.values())
     wanted = timetable.wanted(copies.values(), Timers(account).in_force(connection), people, waiting)
     return [

@@ -46,7 +46,7 @@ class ContactDates:
         contacts = {one.now.id: one for one in renewed}
         deal_ids = {deal_id for one in renewed for deal_id in one.now.deal_ids}
         copies = self._mirror.among(connection, deal_ids).values()
-        own = [(copy, contacts[main]) for copy in copies if (main := copy.record.main_contact_id) in contacts]
+        own = [(copy, contacts[one]) for copy in copies for one in copy.record.contact_ids if one in contacts]
         self._timers.follow(connection, timetable, [copy for copy, _ in own])
         told = [event for copy, contact in own for event in _date_changes(copy.record.id, contact, timetable, viewer)]
         add_events(connection, self._key, told, self._clock.now().timestamp())

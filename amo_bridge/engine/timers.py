@@ -25,10 +25,9 @@ from amo_bridge.storage.tables import schedules, timers
 OPEN, FIRED = "open", "fired"
 
 
-def main_contacts(connection: Connection, account: int, copies: Iterable[MirroredDeal]) -> dict[int, MirroredContact]:
-    """The main contacts of these deals, as far as the index knows them."""
-    main = {copy.record.main_contact_id for copy in copies if copy.record.main_contact_id}
-    return known_contacts(connection, account, main)
+def contacts_of(connection: Connection, account: int, copies: Iterable[MirroredDeal]) -> dict[int, MirroredContact]:
+    """The contacts of these deals, as far as the index knows them."""
+    return known_contacts(connection, account, {one for copy in copies for one in copy.record.contact_ids})
 
 
 def waiting_clients(
@@ -52,7 +51,7 @@ class Timers:
         in_force = self.in_force(connection)
         for some in chunks(sorted(known)):
             these = [known[deal_id] for deal_id in some]
-            people = main_contacts(connection, self._account, these) if timetable.contact_dates else None
+            people = contacts_of(connection, self._account, these) if timetable.contact_dates else None
             unanswered = waiting_clients(connection, self._account, timetable, these)
             wanted = timetable.wanted(these, in_force, people, unanswered)
             self._bring_into_line(connection, self._of(connection, some), wanted)

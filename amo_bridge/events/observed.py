@@ -306,7 +306,7 @@ class MailboxLetter(DealObserved):
 
 @dataclass(frozen=True, kw_only=True)
 class ContactDateChanged(Event):
-    """A date of a deal's main contact was changed or emptied. ``at``: when the contact was; texts, None is empty.
+    """A date of one of a deal's contacts was changed or emptied. ``at``: when the contact was; texts, None is empty.
     ``deal_id``: one of the contact's deals; there is one event for each."""
 
     deal_id: int

@@ -8,6 +8,7 @@ the clock · ``service_lines`` · ``registry`` where rule files are found. What 
 from amo_bridge.dates.due import Due
 from amo_bridge.dates.duration import Duration
 from amo_bridge.dates.duration import describe as describe_duration
+from amo_bridge.dates.recurrence import Recurrence
 from amo_bridge.events.calls import TALK_SECONDS, is_talk, is_unclear
 from amo_bridge.rules import actions as _actions
 from amo_bridge.rules.actions import *  # noqa: F403 - a new action stands there alone
@@ -39,8 +40,6 @@ from amo_bridge.rules.ladders import (
     RoundStep,
     TimedActions,
     always,
-    is_for_an_older_deal,
-    moved,
     names_are_unique,
     on_leaving,
     step_of,
@@ -157,6 +156,7 @@ __all__ = [
     "OtherDeal",
     "PersonName",
     "PipelineName",
+    "Recurrence",
     "Round",
     "RoundStep",
     "SeriesName",
@@ -195,11 +195,9 @@ __all__ = [
     "describe_duration",
     "filled",
     "handler",
-    "is_for_an_older_deal",
     "is_picture",
     "is_talk",
     "is_unclear",
-    "moved",
     "names_are_unique",
     "new_tasks_only",
     "normalise",

@@ -117,18 +117,23 @@ TaskEnd = Literal["stage left", "deal closed", "never"] | FieldFilled | FileTher
 
 @dataclass(frozen=True, kw_only=True)
 class CreateTask(Action):
-    """Set a task. ``on``: the deal's card, the card of its main contact, or nobody's. ``slot`` tells the tasks of one
-    rule on one deal apart: by it the rule finds its own task again (``deal.own_tasks``). ``until``: what ends it,
-    whichever comes first; the end of the deal does in any case but «never». None: as the handler says
-    (``tasks_until``)."""
+    """Set a task. ``on``: the deal's card, the card of a contact (its main one unless ``contact_id`` says which), or
+    nobody's. ``slot`` tells the tasks of one rule on one deal apart: by it the rule finds its own task again
+    (``deal.own_tasks``). ``until``: what ends it, whichever comes first; the end of the deal does in any case but
+    «never». None: as the handler says (``tasks_until``)."""
 
     text: str
     to: Person
     due: Due
     task_type: str | None = None
     on: Place = "deal"
+    contact_id: int | None = None
     slot: str = ""
     until: tuple[TaskEnd, ...] | None = None
+
+    def saying(self, text: str, *, slot: str | None = None) -> Self:
+        """The same task with another text, and with another slot if one is named."""
+        return replace(self, text=text, slot=self.slot if slot is None else slot)
 
 
 @dataclass(frozen=True, kw_only=True)

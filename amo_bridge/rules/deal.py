@@ -91,6 +91,7 @@ DataNeed = Literal[
     "own_steps",
     "own_acts",
     "contact_steps",
+    "people_steps",
     "open_tasks",
     "finished_tasks",
     "calls",
@@ -403,6 +404,7 @@ class Deal(WithFields):
     - ``own_steps``: its steps that have fallen due on this deal, oldest first;
     - ``own_acts``: when it did something here, by amoCRM's clock, oldest first;
     - ``contact_steps``: the same on other deals of the main contact;
+    - ``people_steps``: the same on other deals of all its contacts;
     - ``open_tasks``, ``finished_tasks``: all tasks on the deal's card, people's too, the most urgent first;
     - ``calls``: on the cards of the deal, its contacts and its company, oldest first;
     - ``files``: attached to the deal's card or kept in its fields, oldest first;
@@ -441,6 +443,7 @@ class Deal(WithFields):
     own_steps: tuple[DoneStep, ...] = ()
     own_acts: tuple[datetime, ...] = ()
     contact_steps: tuple[DoneStep, ...] = ()
+    people_steps: tuple[DoneStep, ...] = ()
     open_tasks: tuple[Task, ...] = field(default=_unread("open_tasks"), repr=False)
     finished_tasks: tuple[Task, ...] = field(default=_unread("finished_tasks"), repr=False)
     calls: tuple[Call, ...] = field(default=_unread("calls"), repr=False)

@@ -19,11 +19,13 @@ from amo_bridge.text.names import any_begins_with
 
 class Gate(Options):
     """``entering``, ``leaving``: the stages. A deal that is lost may leave any stage. ``not_from``: whatever comes from
-    these stages passes. ``tell``: to whom it is explained when amoCRM does not say who moved the deal."""
+    these stages passes; ``moves_only``: so does a deal that was made on its stage. ``tell``: to whom it is explained
+    when amoCRM does not say who moved the deal."""
 
     entering: tuple[StageName, ...] = ()
     leaving: tuple[StageName, ...] = ()
     not_from: tuple[StageName, ...] = ()
+    moves_only: bool = False
     when: Condition | None = None
     may_pass: tuple[PersonName, ...] = ()
     tell: PersonName = PersonName("manager")
@@ -39,7 +41,8 @@ class Gate(Options):
         """Why the deal need not be looked at; None if it must be."""
         if event.stage != deal.stage.key:
             return Skip("сделка уже ушла с этого этапа")
-        if not self._looks_at(event, deal) or stage_is_one_of(event.from_stage_name, self.not_from):
+        is_let_by = stage_is_one_of(event.from_stage_name, self.not_from) or (self.moves_only and event.is_new)
+        if is_let_by or not self._looks_at(event, deal):
             return Skip(f"переход на «{deal.stage.title}» это правило не проверяет")
         if unmet := skip_unless(self.when, deal):
             return unmet

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from amo_bridge.dates.due import Due
 from amo_bridge.dates.offset import Offset, due_after
-from amo_bridge.dates.recurrence import Recurrence
+from amo_bridge.dates.recurrence import Recurrence, Slot
 from amo_bridge.events import StageEntered, StepDue, TouchKind
 from amo_bridge.events.calls import TALK_SECONDS
 from amo_bridge.rules.actions import Action, ChangeTask, CreateTask, FinishTask, Skip
@@ -133,15 +133,18 @@ HourOfDay = Annotated[str, AfterValidator(_some_hour)]
 
 @dataclass(frozen=True)
 class Counted:
-    """A date that counts. ``field``: the config's name of the field that it comes from."""
+    """A date that counts. ``field``: the config's name of the field that it comes from; ``contact_id``: on whose card,
+    where it is not plain."""
 
     field: str
     value: date
+    contact_id: int | None = None
 
     @property
     def anchor(self) -> str:
         """Another date is another anchor: its steps are done, though those of the old date were."""
-        return f"{self.field[:_LONGEST_FIELD]}={self.value.isoformat()}"
+        whose = f"#{self.contact_id}" if self.contact_id else ""
+        return f"{self.field[:_LONGEST_FIELD]}{whose}={self.value.isoformat()}"
 
 
 class Term(Options):
@@ -159,14 +162,19 @@ class Term(Options):
 
 
 class Dates(Options):
-    """``dates``: fields of the deal, each for itself; ``contact_dates``: fields of its main contact. ``term``: so long
-    after those of the deal. ``yearly``: the day of the date comes every year (29 February is 28 February in a common
-    year)."""
+    """``dates``: fields of the deal, each for itself; ``contact_dates``: fields of its main contact, or with
+    ``of_contacts = "every"`` of each of its contacts. ``term``: so long after those of the deal. ``yearly``: the day of
+    the date comes every year (29 February is 28 February in a common year). ``when_emptied``, ``when_changed``: what
+    becomes of the open task of a step. ``once_per_contact``: a step is done on one of a contact's deals."""
 
     dates: tuple[DateFieldName, ...] = ()
     contact_dates: tuple[ContactDateFieldName, ...] = ()
+    of_contacts: Literal["main", "every"] = "main"
     term: Term | None = None
     yearly: bool = False
+    when_emptied: Literal["close", "keep"] = "close"
+    when_changed: Literal["move", "close"] = "move"
+    once_per_contact: bool = False
 
     @model_validator(mode="after")
     def some_date(self) -> Self:
@@ -190,12 +198,13 @@ class Dates(Options):
         yield from self.of_the_contact(deal)
 
     def of_the_contact(self, deal: Deal) -> Iterator[Counted]:
-        """Those in fields of its main contact."""
-        main = next((contact for contact in deal.contacts if contact.is_main), None) if self.contact_dates else None
-        for name in self.contact_dates if main else ():
-            value = main.value(name) if main else None
-            if isinstance(value, date):
-                yield Counted(name, value)
+        """Those in fields of its contacts."""
+        every = self.of_contacts == "every"
+        for contact in deal.contacts if self.contact_dates else ():
+            for name in self.contact_dates if every or contact.is_main else ():
+                value = contact.value(name)
+                if isinstance(value, date):
+                    yield Counted(name, value, contact.id if every else None)
 
     def of_the_deal(self, deal: Deal) -> Iterator[Counted]:
         """Those in fields of the deal itself."""
@@ -213,7 +222,32 @@ class Dates(Options):
                 yield counted
                 continue
             for number in (year - 1, year, year + 1):
-                yield Counted(counted.field, _in_year(counted.value, number))
+                yield replace(counted, value=_in_year(counted.value, number))
+
+    def moved(
+        self, steps: Iterable[DateStep], fields: Sequence[str], filled: Iterable[Counted], deal: Deal, card: int | None
+    ) -> Skip | list[Action]:
+        """What makes the open tasks of the steps agree with these fields' dates, some of which are ``filled``.
+        ``card``: only of the dates on this contact's card."""
+        if not fields:
+            return Skip("изменилось не это поле")
+        values = {counted.field: counted.value for counted in filled if counted.contact_id == card}
+        told = [
+            action
+            for field in fields
+            if field in values or self.when_emptied == "close"
+            for step in steps
+            for action in step.moves(field, values.get(field), deal, self, card)
+        ]
+        return told or Skip("открытых задач по этой дате нет, будущие шаги назначены заново")
+
+    def is_for_an_older_deal(self, event: StepDue, deal: Deal) -> bool:
+        """Is it enough that the same step is done on an older deal of the contact, and is it? The schedule needs
+        ``contact_steps`` and ``people_steps``."""
+        if not self.once_per_contact:
+            return False
+        done = deal.people_steps if self.of_contacts == "every" else deal.contact_steps
+        return any(one.deal_id < deal.id for one in done if (one.name, one.anchor) == (event.step, event.anchor))
 
 
 class DateStep(TimedActions):
@@ -227,55 +261,49 @@ class DateStep(TimedActions):
     def title(self) -> str:
         return self.name or str(self.shift)
 
-    def slot(self, field: str) -> str:
+    def slot(self, field: str, contact_id: int | None = None) -> str:
         """The mark of its tasks."""
-        return f"{self.title}@{field}"[:110]
+        whose = f"#{contact_id}" if contact_id else ""
+        return f"{self.title}@{field}"[: 110 - len(whose)] + whose
 
-    def actions_on(self, event: StepDue, deal: Deal, field: str, fields: Sequence[str]) -> Skip | list[Action]:
-        """What is to be done on the date in ``field``; where there are several ``fields``, a task says which it is."""
-        found = self.actions(event, deal, slot=self.slot(field))
-        if isinstance(found, Skip) or len(fields) < 2:
+    def actions_on(self, event: StepDue, deal: Deal, counted: Counted, fields: Sequence[str]) -> Skip | list[Action]:
+        """What is to be done on this date; where there are several ``fields``, a task says which it is. A task on a
+        contact's card stands on the card of whose date it is, one on the deal's names that contact."""
+        found = self.actions(event, deal, slot=self.slot(counted.field, counted.contact_id))
+        if isinstance(found, Skip):
             return found
-        return [replace(one, text=f"{one.text} («{field}»)") if isinstance(one, CreateTask) else one for one in found]
+        names = [f"«{counted.field}»"] if len(fields) > 1 else []
+        names += (
+            [contact.name for contact in deal.contacts if contact.id == counted.contact_id]
+            if counted.contact_id
+            else []
+        )
+        return [_about(one, names, counted.contact_id) if isinstance(one, CreateTask) else one for one in found]
 
-    def moves(self, field: str, value: date | None, deal: Deal, *, yearly: bool) -> Iterator[Action]:
-        """What makes the open tasks of this step agree with the date; without a date they are closed. ``yearly``: with
-        the day of that date which is nearest to them."""
-        dues = {one.slot: one.due for one in self.for_deal(deal, slot=self.slot(field)) if isinstance(one, CreateTask)}
+    def moves(
+        self, field: str, value: date | None, deal: Deal, dates: Dates, contact_id: int | None = None
+    ) -> Iterator[Action]:
+        """What makes the open tasks of this step agree with the date; without a date they are closed. What comes every
+        year is moved to the day of that date which is nearest to them."""
+        slot = self.slot(field, contact_id)
+        dues = {one.slot: one.due for one in self.for_deal(deal, slot=slot) if isinstance(one, CreateTask)}
         for task in deal.own_open_tasks():
             if task.slot not in dues:
                 continue
-            if value is None:
-                told = f"Поле «{field}» очищено, задача снята"
+            if value is None or dates.when_changed == "close":
+                told = f"Поле «{field}» {'очищено' if value is None else 'изменено'}, задача снята"
                 yield FinishTask(deal_id=deal.id, task_id=task.id, result=told)
             else:
-                day = _nearest(value, task.due.date()) if yearly else value
+                day = _nearest(value, task.due.date()) if dates.yearly else value
                 due = due_after(day, self.shift, dues[task.slot])
                 yield ChangeTask(deal_id=deal.id, task_id=task.id, due=due)
 
 
-def moved(
-    steps: Iterable[DateStep],
-    fields: Iterable[str],
-    filled: Iterable[Counted],
-    deal: Deal,
-    *,
-    closes: bool,
-    yearly: bool,
-) -> Iterator[Action]:
-    """What makes the open tasks of the steps agree with these fields' dates, some of which are ``filled``. ``closes``:
-    the tasks of an emptied one are closed, otherwise they stay."""
-    values = {counted.field: counted.value for counted in filled}
-    for field in fields:
-        if field in values or closes:
-            for step in steps:
-                yield from step.moves(field, values.get(field), deal, yearly=yearly)
-
-
-def is_for_an_older_deal(event: StepDue, deal: Deal) -> bool:
-    """Has the same step fallen due on an older deal of the main contact? The schedule needs ``contact_steps``."""
-    same = (one for one in deal.contact_steps if (one.name, one.anchor) == (event.step, event.anchor))
-    return any(one.deal_id < deal.id for one in same)
+def _about(task: CreateTask, names: Sequence[str], contact_id: int | None) -> CreateTask:
+    """The task with what it is about. On a contact's card it is plain whom it is about."""
+    if contact_id and task.on == "contact":
+        return replace(task, contact_id=contact_id)
+    return replace(task, text=f"{task.text} ({', '.join(names)})") if names else task
 
 
 def _months_after(value: date, months: int) -> date:
@@ -332,13 +360,18 @@ class Round(Options):
     def planned(self, deal: Deal, steps: Iterable[RoundStep], times: Times) -> Iterator[Step]:
         """The next slot of each step, and what was missed lately; none from before the deal came, or while the rule was
         off."""
+        for step in steps:
+            for slot in self.slots(step.every, deal, times):
+                yield step.step(slot.moment, slot.day.isoformat(), slot.since, times)
+
+    def slots(self, every: Recurrence, deal: Deal, times: Times) -> Iterator[Slot]:
+        """The next slot and what was missed lately, as for ``planned``."""
         since = deal.stage_since
         if since is None or not deal.is_on(self.stages):
             return
-        for step in steps:
-            for slot in step.every.around(times.now, times.calendar):
-                if slot.moment >= since and times.on_again(slot.moment) is None:
-                    yield step.step(slot.moment, slot.day.isoformat(), slot.since, times)
+        for slot in every.around(times.now, times.calendar):
+            if slot.moment >= since and times.on_again(slot.moment) is None:
+                yield slot
 
     def why_not(self, deal: Deal) -> str:
         """Why the round passes this deal by (Russian); empty if it does not."""

@@ -111,6 +111,13 @@ def test_only_some_values_may_be_chosen(reason, mover, came_from, passes):
         assert said.needs == "выберите в поле «Причина отказа» другое: не «Без причины», а «Дорого», «Нет времени»"
 
 
+@pytest.mark.parametrize(("moves_only", "passes"), [(True, True), (False, False)])
+def test_a_deal_made_on_its_stage_may_be_let_pass(moves_only, passes):
+    said = stage_needs_fields(entered(MEETING, None), deal(MEETING), options(moves_only=moves_only))
+    assert isinstance(said, Skip) == passes
+    assert isinstance(stage_needs_fields(entered(MEETING), deal(MEETING), options(moves_only=moves_only)), RollBack)
+
+
 def test_a_rule_that_needs_nothing_is_refused():
     with pytest.raises(ValueError, match="нужны поля"):
         options(fields=[])

@@ -393,3 +393,55 @@ def test_of_a_contacts_deals_the_oldest_stands_for_all(other, acts):
 def test_once_per_contact_goes_with_his_dates_alone(changed):
     with pytest.raises(ValidationError, match="без when"):
         birthdays(once_per_contact=True, **changed)
+
+
+# --- every contact, and what a changed date ends ---------------------------------------------------------------------
+
+SECOND = person(id=12, name="Пётр Лев", is_main=False)
+OF_EVERY = {"of_contacts": "every"}
+
+
+def test_every_contact_has_steps_of_its_own():
+    found = plan(of_client(person(), SECOND), birthdays(**OF_EVERY), times())
+    assert {step.anchor for step in found if "2026" in step.anchor} == {
+        "День рождения#11=2026-12-10",
+        "День рождения#12=2026-12-10",
+    }
+
+
+@pytest.mark.parametrize(
+    ("on", "text", "contact"), [("contact", "Поздравить", 12), ("deal", "Поздравить (Пётр Лев)", None)]
+)
+def test_the_task_stands_on_the_card_of_whose_day_it_is(on, text, contact):
+    step = {"name": "день", "task": {"text": "Поздравить", "to": "manager", "due": "end of day", "on": on}}
+    rule = birthdays(steps=[step], **OF_EVERY)
+    now = of_client(person(), SECOND, own_tasks=())
+    (act,) = date_ladder(step_due("день", "День рождения#12=2026-12-10"), now, rule)
+    assert (act.text, act.contact_id, act.slot) == (text, contact, "день@День рождения#12")
+
+
+@pytest.mark.parametrize(("older", "acts"), [(6, False), (8, True)])
+def test_once_per_contact_looks_at_that_contacts_deals(older, acts):
+    event = step_due("в тот же день", "День рождения#12=2026-12-10")
+    done = (DoneStep(event.step, event.anchor, older),)
+    now = of_client(person(), SECOND, own_tasks=(), people_steps=done)
+    said = date_ladder(event, now, birthdays(once_per_contact=True, **OF_EVERY))
+    assert isinstance(said, list) if acts else "сделка старше" in said.reason
+
+
+def test_a_changed_day_moves_the_task_of_that_contact_alone():
+    open_tasks = (task("в тот же день@День рождения#11", id=1), task("в тот же день@День рождения#12", id=2))
+    now = of_client(person(), SECOND, own_tasks=open_tasks)
+    event = ContactDateChanged(
+        at=NOON, deal_id=7, contact_id=12, field_name="День рождения", old="01.12.1990", new="10.12.1990"
+    )
+    (moved,) = date_ladder(event, now, birthdays(**OF_EVERY))
+    assert (type(moved), moved.task_id) == (ChangeTask, 2)
+
+
+@pytest.mark.parametrize(("when_changed", "kind"), [("move", ChangeTask), ("close", FinishTask)])
+def test_a_changed_date_moves_or_ends_the_open_task(when_changed, kind):
+    rule = options({"name": "наступила", "task": ASK}, when_changed=when_changed)
+    now = waiting(own_tasks=(task(f"наступила@{DECISION}"),))
+    (act,) = date_ladder(field_changed(DECISION), now, rule)
+    assert isinstance(act, kind)

@@ -127,6 +127,23 @@ def test_only_whom_nobody_touched_since_the_week_began(days, acts):
     assert isinstance(regular_round(event, now, rule), list) == acts
 
 
+@pytest.mark.parametrize(
+    ("month", "day", "words", "slot"),
+    [
+        ("last", "2026-04-01", "март 2026", "2026-03"),
+        ("last", "2027-01-11", "декабрь 2026", "2026-12"),
+        ("this", "2026-12-31", "декабрь 2026", "2026-12"),
+    ],
+)
+def test_a_months_tasks_say_which_and_stand_for_themselves(month, day, words, slot):
+    rule = options({"name": "документы", "every": "1 число 11:00", "month": month, "task": ASK})
+    earlier = task("документы@2026-02")
+    (act,) = regular_round(step_due("документы", day), here(own_tasks=(earlier,)), rule)
+    assert (act.text, act.slot) == (f"Назначить встречу ({words})", f"документы@{slot}")
+    again = here(own_tasks=(earlier, task(f"документы@{slot}")))
+    assert "ещё открыта" in regular_round(step_due("документы", day), again, rule).reason
+
+
 @pytest.mark.parametrize(("hours", "acts"), [(-50, True), (-60 * 24 - 1, False)], ids=["here", "before it came"])
 def test_touches_may_count_since_the_deal_came_to_its_stage(hours, acts):
     step = {"every": "рабочий день 19:30", "task": ASK, "touched": True, "touched_since": "stage"}

@@ -122,3 +122,19 @@ def test_tasks_count_from_the_first_of_so_many_months(months, since):
 def test_a_block_with_a_mistake_is_refused(told, words):
     with pytest.raises(ValidationError, match=words):
         options(**told)
+
+
+@pytest.mark.parametrize(
+    ("had", "open_slots", "texts"),
+    [
+        ((), (), ["Оптимизация: найти, что улучшить (1 из 2)", "Оптимизация: найти, что улучшить (2 из 2)"]),
+        ((3,), (), ["Оптимизация: найти, что улучшить"]),
+        ((), (f"{STEP}.more1",), ["Оптимизация: найти, что улучшить (1 из 2)"]),
+    ],
+    ids=["two are missing", "one is", "one of last month's is open"],
+)
+def test_as_many_as_are_missing_are_set(had, open_slots, texts):
+    own = tuple(task(slot, id=number) for number, slot in enumerate(open_slots, 100))
+    said = judged(options(each_missing=True), finished=optimised(*had), own=own)
+    assert [act.text for act in said] == texts
+    assert len({act.slot for act in said}) == len(said)

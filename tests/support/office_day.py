@@ -123,9 +123,9 @@ class OfficeDay:
             if row["entity_id"] == contact and not row["is_completed"]
         }
 
-    def told(self, deal: int) -> list[str]:
-        """Every line of the journal that says what was sent to people."""
-        return [entry.reason for entry in self.bridge.journal(deal)]
+    def told(self, deal: int) -> str:
+        """What the journal says was done about the deal, notices too."""
+        return "; ".join(words for entry in self.bridge.journal(deal) for words, _, _ in entry.effects)
 
     def _open(self, deal: int) -> list[dict[str, Any]]:
         return [row for row in self.office.tasks(deal) if not row["is_completed"]]

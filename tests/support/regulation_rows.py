@@ -27,7 +27,7 @@ ROWS: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """Every row of a document, by its letter."""
 
-JOURNEYS: Final = ("M", "W", "S")
+JOURNEYS: Final = ("M", "W", "S", "C")
 """Documents of which every row that is served has a story over HTTP."""
 
 
@@ -113,19 +113,8 @@ LACKS: Final[Mapping[str, str]] = {
     "S5": "the screenshot and the client's number in the shared chat: no channel writes to a chat that is nobody's",
     "S8": "Pipedrive: its requests are received, deals and calls are not read",
     "S9": "the working day's beginning as a KPI",
-    "C1": "the hand-over between managers",
-    "C2": "only filled fields are looked at",
-    "C3": "the fields of contacts",
-    "C5": "the end of the money, beside that of the period",
-    "C7": "the launch goes without the checklist",
-    "C10": "the tasks are asked of the manager, not of production",
-    "C11": "reports by contract; the results against the media plan",
     "C14": "sent, received, signed per month",
     "C15": "Megaplan is not connected",
-    "C16": "contacts beside the main one",
-    "C17": "the documents themselves, confirmed or returned by the account manager; the first call",
-    "C18": "the approved media plan's facts",
-    "C19": "the launch before the money",
     "C20": "letters and messages left unanswered",
 }
 """What a row still lacks, with the system that would be needed. A row that nothing serves is missing as a whole."""
