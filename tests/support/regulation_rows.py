@@ -67,6 +67,7 @@ PARTS: Final[Mapping[str, Part]] = {
     "W1": _webinars("import of attendees", "plan"),
     "W2": _webinars("sorting of attendees", "sorting"),
     "W3": _webinars("import of attendees", "plan"),
+    "C14": _web("the page of documents by month", "documents"),
     "C13": Part("the evening list", "amo_bridge/engine/evening_digest.py", "tests/stories/test_evening.py"),
 }  # fmt: skip
 """What serves a row alone or beside its rules."""
@@ -113,7 +114,6 @@ LACKS: Final[Mapping[str, str]] = {
     "S5": "the screenshot and the client's number in the shared chat: no channel writes to a chat that is nobody's",
     "S8": "Pipedrive: its requests are received, deals and calls are not read",
     "S9": "the working day's beginning as a KPI",
-    "C14": "sent, received, signed per month",
     "C15": "Megaplan is not connected",
     "C20": "letters and messages left unanswered",
 }
