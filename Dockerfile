@@ -20,6 +20,7 @@ COPY pyproject.toml README.md config.example.toml ./
 COPY amo_bridge ./amo_bridge
 COPY handlers ./handlers
 COPY schedules ./schedules
+COPY examples ./examples
 RUN pip install --no-deps --no-build-isolation .
 
 # What config.example.toml names beside itself; mount folders of your own over them.

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: help demo test check image bench pictures chaos format lock clean
 
 help:
-	@echo "make demo    three stories, played against a local amoCRM (about a minute)"
+	@echo "make demo    three stories, played against a local amoCRM (about a minute); ALL=1: those of every document"
 	@echo "make test    the whole test suite"
 	@echo "make check   format, lint, types"
 	@echo "make image   build the Dockerfile and prove what it promises (root, buildah, mmdebstrap; some two minutes)"
@@ -32,7 +32,7 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@touch $@
 
 demo: $(VENV)/.runtime
-	@$(BIN)/amo-bridge demo
+	@$(BIN)/amo-bridge demo $(if $(ALL),--all)
 
 # Half as many processes again as there are cores: tests wait for clocks and other processes half of their time. Every
 # test has a database, ports and folders of its own.

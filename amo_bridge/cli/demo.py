@@ -1,4 +1,4 @@
-"""``amo-bridge demo``: the story, played against a local amoCRM."""
+"""``amo-bridge demo``: the documents' stories, played against local amoCRMs."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ import click
 
 from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import console
+from amo_bridge.demo.documents import DOCUMENTS
 from amo_bridge.demo.player import play
 from amo_bridge.demo.processes import DemoFailed, running
 
 _HERE = Path(__file__).parents[1]
-# In the checkout the example stands at the top; an installed package carries its own copy.
-EXAMPLE = next(path for path in (_HERE.parent / "config.example.toml", _HERE / "config.example.toml") if path.exists())
+
+
+def example(name: str) -> Path:
+    """In the checkout the examples stand at the top; an installed package carries its own copies."""
+    return next(path for path in (_HERE.parent / name, _HERE / name) if path.exists())
 
 
 @click.command(cls=Command)
@@ -25,20 +29,29 @@ EXAMPLE = next(path for path in (_HERE.parent / "config.example.toml", _HERE / "
     "config_path",
     metavar="ФАЙЛ",
     type=click.Path(path_type=Path, exists=True),
-    default=EXAMPLE,
-    help="Файл настройки; без него — config.example.toml.",
+    help="Файл настройки; без него — пример этого документа.",
 )
-def demo(stay: bool, config_path: Path) -> None:
-    """Сыграть три истории сделок: местная amoCRM, мост и люди, которые ошибаются."""
-    screen = console()
-    screen.print("Местная amoCRM и мост запускаются двумя процессами …")
+@click.option("--document", type=click.Choice(sorted(DOCUMENTS)), default="A", help="Истории какого документа.")
+@click.option("--all", "every", is_flag=True, help="Истории всех документов, одного за другим.")
+def demo(stay: bool, config_path: Path | None, document: str, every: bool) -> None:
+    """Сыграть истории сделок: местная amoCRM, мост и люди, которые ошибаются."""
+    if every and (stay or config_path):
+        raise Stop("--all играет все документы по их примерам: без --stay и --config")
+    good = [_played(letter, config_path, stay) for letter in (DOCUMENTS if every else [document])]
+    sys.exit(0 if all(good) else 1)
+
+
+def _played(letter: str, config_path: Path | None, stay: bool) -> bool:
+    """Does the CRM hold all that the document promises?"""
+    screen, document = console(), DOCUMENTS[letter]
+    screen.print(f"Документ {letter}: местная amoCRM и мост запускаются двумя процессами …")
     try:
-        with running(config_path) as processes:
-            good = play(processes, screen)
+        with running(config_path or example(document.config), document.account) as processes:
+            good = play(processes, document.stories, screen)
             screen.print("Всё, что обещает регламент, есть в amoCRM, и ничего нет дважды." if good else "Не сошлось.")
             if stay:
                 screen.print(f"amoCRM: {processes.sandbox}/sandbox/   мост: {processes.bridge}   Ctrl+C — закончить")
                 signal.sigwait({signal.SIGINT, signal.SIGTERM})
     except DemoFailed as error:
         raise Stop(str(error)) from error
-    sys.exit(0 if good else 1)
+    return good

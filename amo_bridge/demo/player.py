@@ -13,13 +13,12 @@ from sqlalchemy import func, select
 
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.processes import Running
-from amo_bridge.demo.stories import PROJECT_STORY, SALE, TIME, Act, Missing, Scene, Story
+from amo_bridge.demo.stories import Act, Missing, Scene, Story
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import accounts, events, in_open_state, inbox, outbox
 
 PATIENCE = 60.0
-STORIES: tuple[Story, ...] = (SALE, TIME, PROJECT_STORY)
 LOOK = 0.1
 
 
@@ -57,14 +56,14 @@ class Bridge:
         self._store.close()
 
 
-def play(running: Running, console: Console) -> bool:
-    """True if the CRM holds all that the story promises, and nothing twice."""
+def play(running: Running, stories: Sequence[Story], console: Console) -> bool:
+    """True if the CRM holds all that the stories promise, and nothing twice."""
     office = CrmUser(running.sandbox)
     office.every_hook_twice()
     bridge = Bridge(running.logs / "data")
     good = True
     try:
-        for story in STORIES:
+        for story in stories:
             with console.status("") as status:
                 played = [_played(act, scene, bridge, status.update) for scene in [Scene(office)] for act in story.acts]
             console.print(_table(story.title, played))

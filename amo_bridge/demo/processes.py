@@ -37,11 +37,12 @@ class Running:
 
 
 @contextmanager
-def running(config: Path) -> Iterator[Running]:
-    """Start the sandbox and the bridge; both are ended when the block is left, the folder stays only on failure."""
+def running(config: Path, account: str = "agency") -> Iterator[Running]:
+    """Start the sandbox with this account and the bridge; both are ended when the block is left, the folder stays only
+    on failure."""
     with tempfile.TemporaryDirectory(prefix="amo-bridge-demo-") as name:
         folder = Path(name)
-        with _process("sandbox", ["sandbox", "--port", "0"], folder, {}) as sandbox:
+        with _process("sandbox", ["sandbox", "--port", "0", "--account", account], folder, {}) as sandbox:
             CrmUser(sandbox).begin_at(BEGINS)
             settings = {
                 "AMO_BRIDGE_ACCOUNT_URL": sandbox,

@@ -80,7 +80,7 @@ def own_tests(clause: str) -> list[str]:
 def stories_of(clause: str, rules: Iterable[Rule]) -> list[str]:
     """The stories over HTTP that name the row (alone or within a span) or one of its rules."""
     blocks = [rule.name for rule in rules]
-    stories = [*(ROOT / "tests" / "stories").glob("test_*.py"), *(ROOT / "amo_bridge" / "demo").glob("stories*.py")]
+    stories = [*(ROOT / "tests" / "stories").glob("test_*.py"), *(ROOT / "amo_bridge" / "demo").glob("*.py")]
     found = [path for path in sorted(stories) if _mentions(path.read_text("utf-8"), clause, blocks)]
     return [str(path.relative_to(ROOT)) for path in found]
 
