@@ -201,6 +201,7 @@ TABLES_OF_RULES = [
     ("webinar.md", "rules", "examples/webinar.toml"),
     ("regulations.md", "smm", "examples/smm.toml"),
     ("regulations.md", "remote", "examples/remote_sales.toml"),
+    ("regulations.md", "clients", "examples/client_department.toml"),
 ]
 
 

@@ -303,6 +303,21 @@ def test_every_contact_is_congratulated_on_the_own_card(day: OfficeDay) -> None:
     assert [day.on_card(one) for one in (main, second)] == [{"Поздравить с днём рождения": ANTON}] * 2
 
 
+def test_nothing_is_left_to_do_for_a_client_who_has_gone(day: OfficeDay) -> None:
+    """Every task of the bridge has an end: none stands in the evening list or the overdue report any more."""
+    contact = day.contact(ANTON, "Мария")
+    deal = running(day, contact)
+    day.fill(ANTON, deal, **{"Окончание периода": "2026-03-31", "Дата передачи": "2026-03-16"})
+    for moment in ("2026-03-18T12:01", "2026-03-20T16:01", "2026-03-23T11:01", "2026-04-01T11:01"):
+        day.at(moment)
+    texts = ("Дополнить", "Связаться", "Оптимизация", "Выставить", "Подготовить", "Сверить", "Провести", "Закрывающие")
+    assert all(begins(day, deal, text) for text in texts)
+    own = day.office.new_task(ANTON, deal, "Вернуть аванс")
+    assert day.lose(OLGA, deal, "Закрыл бизнес") == "Клиенты / Закрыто и не реализовано"
+    assert list(day.tasks(deal)) == ["Вернуть аванс"], "people's own tasks are theirs"
+    assert own
+
+
 @pytest.mark.parametrize(
     ("filled", "passes"),
     [({"Оплата получена": True}, True), ({"Проверенный клиент": True}, True), ({}, False)],

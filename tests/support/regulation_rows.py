@@ -80,7 +80,7 @@ NO_SMS = "SMS: no service is connected; the step says so in the journal"
 LACKS: Final[Mapping[str, str]] = {
     "A1": NO_DEAL,
     "A2": NO_DEAL,
-    "A3": f"the mailbox is not read; {NO_DEAL}",
+    "A3": f"letters are read from the mailbox; {NO_DEAL}",
     "A4": NO_DEAL,
     "A5": NO_DEAL,
     "A6": f"enquiries of one person are not joined: {NO_DEAL}",
