@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.local_crm import LocalCrm
 from support.office_day import OfficeDay
-from support.running_bridge import RunningBridge
+from support.running_bridge import ENVIRONMENT, RunningBridge, wait_until
 from support.shipped_examples import example, stopped_at
+from support.telegram_server import TOKEN, telegram_server
 
+from amo_bridge.config.channels import PersonSection, TelegramSection
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.rules.option_types import UserName
 from amo_bridge.sandbox.account_file import REMOTE_SALES
 
 ROMAN, DENYS = "Роман Литвин", "Денис Кравец"
@@ -21,6 +25,7 @@ WON, NO_SERVICE = "Продажи / Успешно реализовано", "П�
 CARE, SERVED, NEED = (f"Отдел заботы / {name}" for name in ("Новый клиент", "Пользуется услугой", "Новая потребность"))
 INVOICE, REMINDER = "Выставить клиенту счёт", "Позвонить клиенту, напомнить об оплате"
 WELCOME = "Связаться с новым клиентом, помочь начать"
+CHAT = -1001234567890
 # A Monday noon in Kyiv.
 MONDAY = "2026-10-05T12:00"
 
@@ -74,6 +79,28 @@ def test_nobody_is_to_call_on_a_day_off(day: OfficeDay, promised: str, due: str)
     day.fill(ROMAN, deal, **{"Клиент оплатит": promised})
     day.move(ROMAN, deal, WAITS)
     assert day.tasks(deal)[REMINDER] == (ROMAN, due)
+
+
+def test_the_shared_chat_is_told_who_has_paid(
+    config: Config, start_bridge: Callable[..., RunningBridge], office: CrmUser, sandbox: LocalCrm
+) -> None:
+    """S5: the chat is a person with a group's number."""
+    with telegram_server() as telegram:
+        chat = {UserName("Интеграция amo-bridge"): PersonSection(telegram=CHAT)}
+        channels = replace(config.channels, telegram=TelegramSection(api=telegram.url), people=chat)
+        environment = {**ENVIRONMENT, "AMO_BRIDGE_TELEGRAM_TOKEN": TOKEN}
+        bridge = start_bridge(replace(config, channels=channels), environment=environment).wait_ready()
+        day = OfficeDay(office, bridge, sandbox, "Europe/Kyiv")
+        deal = day.deal(ROMAN, "Марина", ASKED)
+        day.fill(ROMAN, deal, **{"Клиент оплатит": "2026-10-09"})
+        day.move(ROMAN, deal, WAITS)
+        day.attach(ROMAN, deal, "photo_2026-10-05.jpg")
+        wait_until(lambda: telegram.sent, "the chat is told")
+        ((number, words),) = telegram.sent
+        bridge.stop()
+    assert number == CHAT
+    assert "Оплата: Марина, клиент — Марина" in words
+    assert f"/leads/detail/{deal}" in words
 
 
 def test_a_document_is_no_payment(day: OfficeDay) -> None:
