@@ -378,6 +378,7 @@ def test_a_saved_request_shows_what_the_rules_would_do(config: Config, sandbox: 
 def test_a_client_who_gets_no_answer_is_seen_to(
     config: Config, start_bridge: Callable[..., RunningBridge], sandbox: LocalCrm
 ) -> None:
+    """M20, C20: by document A's config, which has the same rule."""
     # The sandbox's clock runs ahead while hooks are delivered.
     patient = tuple(replace(rule, max_lateness=timedelta(days=30)) for rule in config.rules)
     bridge = start_bridge(replace(config, rules=patient), environment={**ENVIRONMENT, **SECRETS}).wait_ready()

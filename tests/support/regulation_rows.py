@@ -72,18 +72,11 @@ PARTS: Final[Mapping[str, Part]] = {
 }  # fmt: skip
 """What serves a row alone or beside its rules."""
 
-NO_DEAL = "enquiries become no contact and no deal yet"
 NO_DIAL = "auto-dial: no telephone exchange dials; the step says so in the journal"
 NO_AUDIENCES = "retargeting: VK, Facebook and Google Ads are not connected; the step says so in the journal"
 NO_SMS = "SMS: no service is connected; the step says so in the journal"
 
 LACKS: Final[Mapping[str, str]] = {
-    "A1": NO_DEAL,
-    "A2": NO_DEAL,
-    "A3": f"letters are read from the mailbox; {NO_DEAL}",
-    "A4": NO_DEAL,
-    "A5": NO_DEAL,
-    "A6": f"enquiries of one person are not joined: {NO_DEAL}",
     "A12": "the agency as a linked company, and its people as linked contacts",
     "A20": NO_AUDIENCES,
     "A23": NO_DIAL,
@@ -100,14 +93,14 @@ LACKS: Final[Mapping[str, str]] = {
     "A110": f"{NO_AUDIENCES}; {NO_SMS}; {NO_DIAL}",
     "A121": "Roistat is not connected: the visit is in no field, states and sums go nowhere",
     "A122": "no mass mail service, no SMS service",
-    "A124": f"no notices by Viber; messages to the bots: {NO_DEAL}",
+    "A124": "no notices by Viber",
     "M1": "paid late on the eve of a day off: the contact is due on the next working day, by no config on the next day",
     "M9": "advertising statistics against the norms: no export is read, no API is connected",
     "M13": "the requisites are the agency's to write: the shipped letters hold a gap, and no letter with a gap leaves",
     "M17": "the monthly pay sheet; penalties are kept (`amo-bridge violations`)",
     "M18": "the client told that the campaign runs",
     "M19": "too few enquiries after the launch",
-    "M20": "clients left unanswered in working hours",
+    "M20": "the rule is played by document A's config alone",
     "S1": "KPI per manager against the plan",
     "S2": "the daily report, its table and the Google Sheet",
     "S3": "acknowledgement of changed rules",
@@ -115,6 +108,6 @@ LACKS: Final[Mapping[str, str]] = {
     "S8": "Pipedrive: its requests are received, deals and calls are not read",
     "S9": "the working day's beginning as a KPI",
     "C15": "Megaplan is not connected",
-    "C20": "letters and messages left unanswered",
+    "C20": "the client warned when a term breaks; the rule is played by document A's config alone",
 }
 """What a row still lacks, with the system that would be needed. A row that nothing serves is missing as a whole."""
