@@ -72,27 +72,23 @@ PARTS: Final[Mapping[str, Part]] = {
 }  # fmt: skip
 """What serves a row alone or beside its rules."""
 
-NO_DIAL = "auto-dial: no telephone exchange dials; the step says so in the journal"
 NO_AUDIENCES = "retargeting: VK, Facebook and Google Ads are not connected; the step says so in the journal"
-NO_SMS = "SMS: no service is connected; the step says so in the journal"
 
 LACKS: Final[Mapping[str, str]] = {
     "A12": "the agency as a linked company, and its people as linked contacts",
     "A20": NO_AUDIENCES,
-    "A23": NO_DIAL,
     "A24": "the brief after the first talk",
     "A32": "asking for the date on «Отложенные»",
     "A52": "the section «Бриф» asked for",
-    "A65": NO_DIAL,
-    "A66": f"{NO_AUDIENCES}; {NO_DIAL}",
+    "A66": NO_AUDIENCES,
     "A76": "a payment type that is chosen after the contract came",
     "A77": "Google Drive is not connected; the rule says so in the journal",
     "A79": "the signed contract or the payment before «Успешно реализовано»",
     "A105": "the report task at «Срок передачи отчета»",
     "A106": "«Исполнение» held by the tasks «Исполнить …»",
-    "A110": f"{NO_AUDIENCES}; {NO_SMS}; {NO_DIAL}",
+    "A110": NO_AUDIENCES,
     "A121": "Roistat is not connected: the visit is in no field, states and sums go nowhere",
-    "A122": "no mass mail service, no SMS service",
+    "A122": "no mass mail service: series go out by one's own mail server",
     "A124": "no notices by Viber",
     "M1": "paid late on the eve of a day off: the contact is due on the next working day, by no config on the next day",
     "M9": "advertising statistics against the norms: no export is read, no API is connected",
