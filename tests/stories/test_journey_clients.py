@@ -11,14 +11,16 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import select
 from support.local_crm import LocalCrm
 from support.office_day import OfficeDay
-from support.running_bridge import RunningBridge
+from support.running_bridge import RunningBridge, wait_until
 from support.shipped_examples import example, stopped_at
 
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_file import CLIENTS
+from amo_bridge.storage.tables import timers
 
 OLGA, ANTON, VERA, PAVEL = "Ольга Крылова", "Антон Зуев", "Вера Лапина", "Павел Громов"
 HANDED, IN_WORK, APPROVED, ASKED, RUNNING = (
@@ -329,3 +331,23 @@ def test_no_launch_before_the_money(day: OfficeDay, filled: dict[str, object], p
     day.fill(ANTON, deal, **LAUNCH, **dict.fromkeys(ACCESS, True), **filled)
     assert day.move(ANTON, deal, ASKED) == (ASKED if passes else APPROVED)
     assert ("«Оплата получена»" in day.explained(deal)) != passes
+
+
+def counted(day: OfficeDay, deal: int) -> int:
+    """Steps of C20 that are set for the deal."""
+    rule = timers.c.rule == "unanswered_client_is_escalated.messages"
+    with day.bridge._store.read() as connection:
+        return len(connection.execute(select(timers.c.id).where(timers.c.deal_id == deal, rule)).all())
+
+
+def test_a_message_that_nobody_answers_by_the_end_of_the_day(day: OfficeDay) -> None:
+    contact = known(day)
+    deal = running(day, contact)
+    message = {"contact_id": contact, "lead_id": deal, "text": "Когда отчёт?", "user_id": 0}
+    day.crm.control("POST", "ui/incoming_message", message)
+    # amoCRM sends no hook of a message: the bridge finds it among the events, every five minutes.
+    day.at("2026-03-16T12:10")
+    wait_until(lambda: counted(day, deal), "the message is found")
+    assert not begins(day, deal, "Ответить клиенту"), "the day is not over"
+    day.at("2026-03-16T19:30")
+    assert begins(day, deal, "Ответить клиенту")
