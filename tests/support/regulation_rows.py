@@ -104,6 +104,6 @@ LACKS: Final[Mapping[str, str]] = {
     "S8": "Pipedrive: its requests are received, deals and calls are not read",
     "S9": "the working day's beginning as a KPI",
     "C15": "Megaplan is not connected",
-    "C20": "the client warned when a term breaks; the rule is played by document A's config alone",
+    "C20": "the client warned when a term breaks",
 }
 """What a row still lacks, with the system that would be needed. A row that nothing serves is missing as a whole."""
