@@ -1,9 +1,10 @@
 """A deal is on a stage with a field empty → a task asks for it; when the field is filled, the task is closed.
 
-Asked when the deal comes to one of ``stages``, or, with ``after_task``, when a task whose text begins so is finished
-there (with one of ``after_answer``, if given). Does nothing if the field is filled, the task is open already, the deal
-is elsewhere, or the condition of ``when`` does not hold. A deal that leaves keeps the task unless ``until`` says so.
-Covers A61 («Дата принятия решения»), A78 («Ответственный со стороны клиента»); C3.
+Asked when the deal comes to one of ``stages`` and when the field is emptied there; or, with ``after_task``, when a task
+whose text begins so is finished there (with one of ``after_answer``, if given). Does nothing if the field is filled,
+the task is open already, the deal is elsewhere, or the condition of ``when`` does not hold. A deal that leaves keeps
+the task unless ``until`` says so.
+Covers A32 («Дата получения брифа»), A52 («Бриф»), A61 («Дата принятия решения»), A78; C3.
 """
 
 from __future__ import annotations
@@ -52,22 +53,29 @@ class EmptyFieldIsAskedFor(Conditional):
 
 @handler(on=(StageEntered, FieldChanged, TaskAnswered), options=EmptyFieldIsAskedFor, needs={"own_tasks"})
 def empty_field_is_asked_for(event: News, deal: Deal, options: EmptyFieldIsAskedFor) -> Skip | list[Action]:
+    concerned = options.fields
     if isinstance(event, FieldChanged):
-        return _filled(event, deal, options)
-    if why_not := _not_the_moment(event, options):
+        concerned = tuple(name for name in options.fields if same_name(name, event.field_name))
+        if concerned and deal.has(concerned[0]):
+            return _filled(concerned[0], deal)
+    if why_not := _not_the_moment(event, concerned, options):
         return Skip(why_not)
     if not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» не из этого правила")
     if unmet := options.unmet(deal):
         return unmet
-    empty = [name for name in options.fields if not deal.has(name)]
+    empty = [name for name in concerned if not deal.has(name)]
     if not empty:
         return Skip("поля заполнены")
     questions = [_question(name, deal, options) for name in empty]
-    return new_tasks_only(questions, deal) or Skip("об этих полях уже спросили")
+    return new_tasks_only(questions, deal) or Skip("поле пусто, и о нём уже спросили")
 
 
-def _not_the_moment(event: StageEntered | TaskAnswered, options: EmptyFieldIsAskedFor) -> str:
+def _not_the_moment(event: News, concerned: tuple[FieldName, ...], options: EmptyFieldIsAskedFor) -> str:
+    if isinstance(event, FieldChanged):
+        if not concerned:
+            return "изменилось не это поле"
+        return "поле пусто, но спрашивают о нём после задачи" if options.after_task else ""
     if isinstance(event, StageEntered):
         return "правило ждёт не этапа, а закрытой задачи" if options.after_task else ""
     if not options.after_task or not any_begins_with(event.texts, (options.after_task,)):
@@ -89,12 +97,7 @@ def _question(name: FieldName, deal: Deal, options: EmptyFieldIsAskedFor) -> Cre
     )
 
 
-def _filled(event: FieldChanged, deal: Deal, options: EmptyFieldIsAskedFor) -> Skip | list[Action]:
-    name = next((name for name in options.fields if same_name(name, event.field_name)), None)
-    if name is None:
-        return Skip("изменилось не это поле")
-    if not deal.has(name):
-        return Skip("поле пусто")
+def _filled(name: FieldName, deal: Deal) -> Skip | list[Action]:
     closed: list[Action] = [
         FinishTask(deal_id=deal.id, task_id=task.id, result=f"«{name}»: {deal.text(name)}")
         for task in deal.own_open_tasks(name)

@@ -1,8 +1,8 @@
 """A file with the right name is attached → tasks are set.
 
-Names are compared as in ``file_moves_deal``. Another version of a file that has set the tasks already (the same name
-again) is not news unless ``every_version`` says so. Does nothing if the name does not match, the deal is on another
-stage, or such a task is still open on the deal.
+Names are compared as in ``file_moves_deal``; ``but_not``: how names begin that are another matter. Another version of a
+file that has set the tasks already (the same name again) is not news unless ``every_version`` says so. Does nothing if
+the name does not match, the deal is on another stage, or such a task is still open on the deal.
 Covers A62 (a new offer file starts the approval again), A75 («Договор …» or «Счет …» → «Отправить клиенту …»), S5.
 """
 
@@ -34,6 +34,7 @@ LONGEST_SLOT = 100
 
 class FileSetsTasks(Conditional):
     name_starts_with: Annotated[tuple[str, ...], Field(min_length=1)]
+    but_not: tuple[str, ...] = ()
     stages: tuple[StageName, ...] = ()
     tasks: Annotated[tuple[TaskSpec, ...], Field(min_length=1)]
     every_version: bool = False
@@ -43,6 +44,8 @@ class FileSetsTasks(Conditional):
 def file_sets_tasks(event: FileAttached, deal: Deal, options: FileSetsTasks) -> Skip | list[Action | Waiting]:
     if not any(starts_with(event.file_name, wanted) for wanted in options.name_starts_with):
         return Skip(f"файл «{event.file_name}» назван не так, как ждёт правило")
+    if any(starts_with(event.file_name, other) for other in options.but_not):
+        return Skip(f"файл «{event.file_name}» — из тех, которых правило не ждёт")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"этап «{deal.stage.title}» не ждёт этот файл")
     if unmet := options.unmet(deal):

@@ -1,10 +1,10 @@
 """A deal moves to a stage (or leaves one) without a file → it is put back, and the mover is told which file.
 
 ``named``: the file's whole name, without the extension; ``name_starts_with``: how it begins; ``pictures``: any picture,
-by its kind. Names are compared
-without regard to case, «ё», quotes, signs and transliteration. Does nothing if the file is there, the condition of
+by its kind; ``or_fields``: one of these fields filled does as well. Names are compared without regard to case, «ё»,
+quotes, signs and transliteration. Does nothing if the file is there, one of the fields is filled, the condition of
 ``when`` does not hold, the mover has a role that may pass, or the deal has moved on already. A lost deal may leave.
-Covers A101 (leaving «Исполнение» without «Отчет по проекту "…"»); M6, S5, C17.
+Covers A79 (won without a signed contract or a payment), A101 (leaving «Исполнение» without the report); M6, S5, C17.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Self
 from pydantic import model_validator
 
 from amo_bridge.events import StageEntered
-from amo_bridge.rules import Deal, Gate, Lack, RollBack, Skip, WantedFile, handler, is_picture
+from amo_bridge.rules import Deal, FieldName, Gate, Lack, RollBack, Skip, WantedFile, handler, is_picture
 
 
 class StageNeedsFile(Gate, WantedFile):
     pictures: bool = False
+    or_fields: tuple[FieldName, ...] = ()
 
     @model_validator(mode="after")
     def some_name(self) -> Self:
@@ -45,4 +46,9 @@ def stage_needs_file(event: StageEntered, deal: Deal, options: StageNeedsFile) -
         return passes
     if options.is_there(deal):
         return Skip("нужный файл приложен")
-    return options.put_back(event, deal, [Lack("приложите файл", options.wanted(deal))])
+    if any(map(deal.has, options.or_fields)):
+        return Skip("вместо файла заполнено поле")
+    lacks = [Lack("приложите файл", options.wanted(deal))]
+    return options.put_back(
+        event, deal, [*lacks, *(Lack("или вместо него заполните", name) for name in options.or_fields)]
+    )

@@ -1,10 +1,10 @@
 """A deal moves on with open tasks → it is put back, and the mover is told which ones.
 
 ``only``: texts that the tasks begin with; without it every task on the deal's card counts. ``not_counting``: tasks that
-hold nobody up, such as those for the head; what the bridge set to explain a roll-back never counts. Does nothing if no
-such task is open, the condition of ``when`` does not hold, the mover has a role that may pass, or the deal has moved on
-already. Leaving a stage by losing the deal is let through.
-Covers A92 («Тайминг», «Подготовка контента», «Согласование контента»), A98 («Исполнение»).
+hold nobody up, such as those for the head; ``set_by_rules``: only tasks that a rule set count, by what it set them as.
+What the bridge set to explain a roll-back never counts. Does nothing if no such task is open, the condition of ``when``
+does not hold, the mover has a role that may pass, or the deal has moved on already. A lost deal may leave any stage.
+Covers A92 («Тайминг», «Подготовка контента», «Согласование контента»), A98, A106 («Исполнение»).
 """
 
 from __future__ import annotations

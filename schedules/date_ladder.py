@@ -81,7 +81,7 @@ def _steps(deal: Deal, options: DateLadder, times: Times) -> Iterator[Step]:
     options=DateLadder,
     steps=_steps,
     on=(FieldChanged, ContactDateChanged, StageEntered),
-    needs={"own_tasks", "own_steps", "contact_steps", "people_steps", "touches", "contacts"},
+    needs={"own_tasks", "own_steps", "contact_steps", "people_steps", "touches", "files", "contacts"},
     recurs=lambda options: options.yearly,
 )
 def date_ladder(

@@ -44,7 +44,7 @@ def _steps(deal: Deal, options: RegularRound, times: Times) -> Iterator[Step]:
     yield from options.planned(deal, options.steps, times)
 
 
-@schedule(options=RegularRound, steps=_steps, needs={"own_tasks", "touches"}, recurs=always)
+@schedule(options=RegularRound, steps=_steps, needs={"own_tasks", "touches", "files"}, recurs=always)
 def regular_round(event: StepDue, deal: Deal, options: RegularRound) -> Skip | list[Action]:
     if why_not := options.why_not(deal):
         return Skip(why_not)

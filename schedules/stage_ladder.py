@@ -81,7 +81,7 @@ def _steps(deal: Deal, options: StageLadder, times: Times) -> Iterator[Step]:
     options=StageLadder,
     steps=_steps,
     on=(StageEntered,),
-    needs={"own_tasks", "own_steps", "touches"},
+    needs={"own_tasks", "own_steps", "touches", "files"},
     tasks_until="stage left",
 )
 def stage_ladder(event: StepDue | StageEntered, deal: Deal, options: StageLadder) -> Skip | list[Action]:

@@ -78,7 +78,7 @@ def _steps(deal: Deal, options: TaskFrequency, times: Times) -> Iterator[Step]:
 @schedule(
     options=TaskFrequency,
     steps=_steps,
-    needs={"own_tasks", "open_tasks", "finished_tasks", "touches"},
+    needs={"own_tasks", "open_tasks", "finished_tasks", "touches", "files"},
     recurs=always,
     tasks_until="stage left",
 )

@@ -39,7 +39,13 @@ def _steps(deal: Deal, options: TouchFrequency, times: Times) -> Iterator[Step]:
     yield from options.planned(deal, options.steps, times)
 
 
-@schedule(options=TouchFrequency, steps=_steps, needs={"own_tasks", "touches"}, recurs=always, tasks_until="stage left")
+@schedule(
+    options=TouchFrequency,
+    steps=_steps,
+    needs={"own_tasks", "touches", "files"},
+    recurs=always,
+    tasks_until="stage left",
+)
 def touch_frequency(event: StepDue, deal: Deal, options: TouchFrequency) -> Skip | list[Action]:
     if why_not := options.why_not(deal):
         return Skip(why_not)

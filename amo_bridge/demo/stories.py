@@ -99,6 +99,7 @@ def _brief(scene: Scene) -> None:
 
 def _sees_brief_task(scene: Scene) -> Iterator[str]:
     yield sees_task(scene, "Проверить бриф и составить КП", PR)
+    yield sees_task(scene, "Заполнить раздел «Бриф»", MANAGER)
     (task,) = [task for task in scene.office.tasks(scene.deal) if "составить КП" in task["text"]]
     # All day in amoCRM is 23:59 of the account's zone; the field holds that day's midnight.
     day = int(scene.office.value(scene.deal, "Дата дедлайна"))
@@ -181,14 +182,14 @@ def _sees_routed(scene: Scene) -> Iterator[str]:
 ACTS = (
     Act(f"{MANAGER} завёл сделку «Ромашка» на «Новый клиент»", _new_deal, _sees_first_task, 1, ("A10",)),
     Act("Перевёл её на «Встреча назначена», даты встречи нет", _too_early, _sees_put_back, 2, ("A40",)),
-    Act("Перевёл на «Бриф получен», заполнил «Дата дедлайна»", _brief, _sees_brief_task, 3, ("A50",)),
-    Act("Сдвинул «Дата дедлайна» на неделю", _later, _sees_brief_task, 3, ("A50",)),
-    Act(f"{PR} приложил файл «{OFFER}»", _offer, _sees_offer, 4, ("A51", "A60")),
-    Act(f"{HEAD} закрыла «Согласовать КП»: «Не согласовано: слишком дорого»", _refused, _sees_redoing, 6, (APPROVAL,)),
-    Act(f"{PR} переделал и приложил «{OFFER_AGAIN}»", _offer_again, _sees_second_round, 7, ("A62",)),
-    Act(f"{HEAD} ответила «согласовано»", _approved, _sees_sending, 9, (APPROVAL, "A61")),
-    Act("Сделку закрыли как потерянную, без причины", _lost_silently, _sees_not_lost, 10, ("A81",)),
-    Act("Закрыли с причиной «Дорого»", _lost, _sees_routed, 10, ("A82",)),
+    Act("Перевёл на «Бриф получен», заполнил «Дата дедлайна»", _brief, _sees_brief_task, 4, ("A50", "A52")),
+    Act("Сдвинул «Дата дедлайна» на неделю", _later, _sees_brief_task, 4, ("A50",)),
+    Act(f"{PR} приложил файл «{OFFER}»", _offer, _sees_offer, 5, ("A51", "A60")),
+    Act(f"{HEAD} закрыла «Согласовать КП»: «Не согласовано: слишком дорого»", _refused, _sees_redoing, 7, (APPROVAL,)),
+    Act(f"{PR} переделал и приложил «{OFFER_AGAIN}»", _offer_again, _sees_second_round, 8, ("A62",)),
+    Act(f"{HEAD} ответила «согласовано»", _approved, _sees_sending, 10, (APPROVAL, "A61")),
+    Act("Сделку закрыли как потерянную, без причины", _lost_silently, _sees_not_lost, 11, ("A81",)),
+    Act("Закрыли с причиной «Дорого»", _lost, _sees_routed, 11, ("A82",)),
 )
 
 SALE = Story("Продажа: от первой задачи до потери", ACTS)
@@ -334,6 +335,7 @@ PROJECT_STORY = Story(
 
 AWAITED = "Продажи / Получение брифа"
 POSTPONED = "Продажи / Отложенные"
+SEND_BRIEF = "Отправить клиенту бриф для заполнения"
 CALL = "Позвонить, напомнить про бриф или договориться о встрече"
 
 
@@ -342,8 +344,19 @@ def _awaited(scene: Scene) -> None:
     scene.deal = scene.office.new_deal(MANAGER, "Василёк", AWAITED, scene.contact, 40_000)
 
 
+def _sees_brief_to_send(scene: Scene) -> Iterator[str]:
+    yield sees_stage(scene, AWAITED)
+    yield sees_task(scene, SEND_BRIEF, MANAGER)
+
+
+def _brief_sent(scene: Scene) -> None:
+    scene.office.fill(MANAGER, scene.deal, "Тема запроса", "Блогеры к весне")
+    scene.office.finish(MANAGER, scene.deal, SEND_BRIEF)
+
+
 def _sees_waiting(scene: Scene) -> Iterator[str]:
     yield sees_stage(scene, AWAITED)
+    yield expect(bool(scene.office.value(scene.deal, "Бриф отправлен")), "галочка «Бриф отправлен»")
 
 
 def _days(days: int) -> timedelta:
@@ -373,9 +386,9 @@ def _sees_call(scene: Scene) -> Iterator[str]:
 
 
 def _postponed(scene: Scene) -> None:
-    scene.office.move(MANAGER, scene.deal, POSTPONED)
     day = scene.office.now() + timedelta(days=14)
     scene.office.fill(MANAGER, scene.deal, "Дата получения брифа", int(day.timestamp()))
+    scene.office.move(MANAGER, scene.deal, POSTPONED)
 
 
 def _sees_late_brief_task(scene: Scene) -> Iterator[str]:
@@ -389,19 +402,20 @@ def _date_passes(scene: Scene) -> None:
 
 def _sees_back(scene: Scene) -> Iterator[str]:
     yield sees_stage(scene, AWAITED)
-    yield expect(len(scene.office.tasks(scene.deal)) == 2, "прежние задачи на месте, новых нет")
+    yield expect(len(scene.office.tasks(scene.deal)) == 3, "прежние задачи на месте, новых нет")
 
 
 LADDER = "A20–A23"
 TIME = Story(
     "Время: бриф не присылают",
     (
-        Act(f"{MANAGER} ждёт бриф от «Василька»", _awaited, _sees_waiting, 0),
-        Act("3 дня: реклама", _three_days, _sees_waiting, 0, (LADDER,)),
-        Act("6 дней, воскресенье: задача менеджеру", _sunday, _sees_call, 1, (LADDER,)),
-        Act("Понедельник: письмо, которое ждало рабочего времени с субботы", _monday, _sees_call, 1, (LADDER,)),
-        Act("10 дней: дозвон", _ten_days, _sees_call, 1, (LADDER,)),
-        Act("Клиент просил подождать две недели: «Отложенные»", _postponed, _sees_late_brief_task, 2, ("A30", LADDER)),
-        Act("Дата прошла, сделку никто не тронул", _date_passes, _sees_back, 2, ("A31",)),
+        Act(f"{MANAGER} ждёт бриф от «Василька»", _awaited, _sees_brief_to_send, 1, ("A24",)),
+        Act("Бриф отправлен, тема запроса записана", _brief_sent, _sees_waiting, 1, ("A24",)),
+        Act("3 дня: реклама", _three_days, _sees_waiting, 1, (LADDER,)),
+        Act("6 дней, воскресенье: задача менеджеру", _sunday, _sees_call, 2, (LADDER,)),
+        Act("Понедельник: письмо, которое ждало рабочего времени с субботы", _monday, _sees_call, 2, (LADDER,)),
+        Act("10 дней: дозвон", _ten_days, _sees_call, 2, (LADDER,)),
+        Act("Клиент просил подождать две недели: «Отложенные»", _postponed, _sees_late_brief_task, 3, ("A30", LADDER)),
+        Act("Дата прошла, сделку никто не тронул", _date_passes, _sees_back, 3, ("A31",)),
     ),
 )

@@ -73,10 +73,12 @@ EXPLAINING = frozenset({"rollback", "loop", "insists"})
 
 class WhichTasks(Options):
     """``only``: how their texts begin; without it all tasks count. ``not_counting``: how the texts of those begin that
-    do not. A task that a rule set is also known by the text it was set with: renaming it changes nothing."""
+    do not. A task that a rule set is also known by the text it was set with: renaming it changes nothing.
+    ``set_by_rules``: only tasks that a rule set; what a person has set himself never counts, whatever it is called."""
 
     only: tuple[str, ...] = ()
     not_counting: tuple[str, ...] = ()
+    set_by_rules: bool = False
 
     def counts(self, text: str, set_as: str = "") -> bool:
         """``set_as``: the text that a rule set it with; nobody makes a task one that does not count by renaming it."""
@@ -86,7 +88,11 @@ class WhichTasks(Options):
 
     def counted(self, tasks: Iterable[Task]) -> list[Task]:
         """Those that count. What the bridge set to explain something never does."""
-        return [task for task in tasks if self.counts(task.text, task.set_as) and not _explains(task)]
+        return [
+            task
+            for task in tasks
+            if self.counts(task.text, task.set_as) and not _explains(task) and (task.made_by or not self.set_by_rules)
+        ]
 
 
 class WantedCall(Options):

@@ -20,7 +20,7 @@ from amo_bridge.rules.actions import Action, ChangeTask, CreateTask, FinishTask,
 from amo_bridge.rules.deal import Deal, Touches, stage_is_one_of
 from amo_bridge.rules.handler import Options, Step, Times
 from amo_bridge.rules.option_types import ContactDateFieldName, DateFieldName, FieldName, StageName
-from amo_bridge.rules.options import ActionsSpec, Condition, new_tasks_only, skip_unless
+from amo_bridge.rules.options import ActionsSpec, Condition, WantedFile, new_tasks_only, skip_unless
 from amo_bridge.text.names import same_name
 
 LONGEST_NAME = 60
@@ -38,7 +38,7 @@ class TimedActions(ActionsSpec):
     client (letters, SMS, calls) waits, and what stays inside the company does not. ``touched``: true or false, whether
     anybody has been in touch since the count began (talks, letters, messages, finished tasks, moves by people; not the
     move that began it). ``touched_by``: which of these count, all without it; ``talk_seconds``: how long a call must be
-    to be a talk.
+    to be a talk. ``without_file``: only while no such file is on the deal.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)] | None = None
@@ -47,6 +47,7 @@ class TimedActions(ActionsSpec):
     touched: bool | None = None
     touched_by: tuple[TouchKind, ...] = ()
     talk_seconds: Annotated[int, Field(ge=1)] = TALK_SECONDS
+    without_file: WantedFile | None = None
 
     @property
     def title(self) -> str:
@@ -65,11 +66,13 @@ class TimedActions(ActionsSpec):
 
     def actions(self, event: StepDue, deal: Deal, *, slot: str) -> Skip | list[Action]:
         """What is to be done now that it is due; a task that this step set before and that is still open is not set
-        again. ``slot`` marks its tasks. The schedule needs ``own_tasks`` and ``touches``."""
+        again. ``slot`` marks its tasks. The schedule needs ``own_tasks``, ``touches`` and ``files``."""
         if unmet := skip_unless(self.when, deal, "условие шага"):
             return unmet
         if self.touched is not None and bool(self._touches(event, deal)) != self.touched:
             return Skip("с начала счёта с клиентом " + ("не работали" if self.touched else "работали"))
+        if self.without_file and self.without_file.is_there(deal):
+            return Skip(f"файл «{self.without_file.wanted(deal)}» приложен")
         wanted = self.for_deal(deal, slot=slot)
         if new := new_tasks_only(wanted, deal):
             return new

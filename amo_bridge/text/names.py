@@ -27,13 +27,23 @@ SAME_SOUND = (
 SAME_VOWEL = (("ie", "e"), ("io", "e"))
 PICTURES = (".png", ".jpg", ".jpeg", ".heic", ".webp", ".gif", ".bmp")
 EXTENSION = re.compile(r"\.(?=[a-z0-9]*[a-z])[a-z0-9]{1,5}$", re.IGNORECASE)
+GAP = re.compile(r"…|\.\.\.")
 COPY = re.compile(r"\s*\(\d+\)$")
 
 
 def starts_with(file_name: str, wanted: str) -> bool:
-    """Does the file's name begin with these words?"""
-    name, beginning = plain(file_name), plain(wanted)
-    return bool(beginning) and (name.startswith(beginning) or in_latin(name).startswith(in_latin(beginning)))
+    """Does the file's name begin with these words? «…» between them is whatever stands there: «Договор … подписан»."""
+    name, words = plain(file_name), [word for part in GAP.split(wanted) if (word := plain(part))]
+    return bool(words) and (_follow(name, words) or _follow(in_latin(name), [in_latin(word) for word in words]))
+
+
+def _follow(name: str, words: list[str]) -> bool:
+    """Do they stand there one after the other? «Не подписан» is not «подписан»."""
+    beginning, *others = words
+    if not others:
+        return name.startswith(beginning)
+    later = "".join(rf".*?(?<!\bне )(?<!\bne )\b{re.escape(word)}" for word in others)
+    return re.match(re.escape(beginning) + later, name) is not None
 
 
 def is_named(file_name: str, wanted: str) -> bool:

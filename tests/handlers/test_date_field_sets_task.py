@@ -73,6 +73,37 @@ def test_each_of_several_dates_has_its_own_task():
     assert action.text == "Уточнить статус оплаты («Дата оплаты 2»)", "it says which payment"
 
 
+REPORT = "Подготовить и загрузить отчет"
+OTHERS = {"text": None, "to": None, "moves": [REPORT]}
+
+
+def test_the_tasks_of_other_rules_get_the_date():
+    theirs = (task("a", text=f"{REPORT} по проекту"), task("b", id=56, text="Прочее", set_as=REPORT), task("c", id=57))
+    now = deal(READY, fields=FILLED, open_tasks=theirs)
+    assert date_field_sets_task(field_changed(FIELD), now, options(**OTHERS)) == [
+        ChangeTask(deal_id=7, task_id=number, due=DUE) for number in (55, 56)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("now", "reason"),
+    [
+        (deal(READY, fields=FILLED, open_tasks=(task("c", id=57),)), "таких открытых задач нет"),
+        (deal(READY, open_tasks=(task("a", text=REPORT),)), "не заполнена"),
+    ],
+)
+def test_no_task_of_other_rules_is_there_to_move(now, reason):
+    said = date_field_sets_task(field_changed(FIELD), now, options(**OTHERS))
+    assert isinstance(said, Skip)
+    assert reason in said.reason
+
+
+@pytest.mark.parametrize("changed", [{"moves": [REPORT]}, {"to": None}, {"text": None, "to": None}])
+def test_either_a_task_of_its_own_or_those_of_others(changed):
+    with pytest.raises(ValueError, match="нужна либо своя задача"):
+        options(**changed)
+
+
 def test_the_due_time_may_be_shifted_and_a_bad_shift_is_refused_at_once():
     (action,) = date_field_sets_task(field_changed(FIELD), deal(READY, fields=FILLED), options(due_shift="- 5 d"))
     assert action.due == Due.of_field(FIELD, "- 5 d")

@@ -37,6 +37,11 @@ def test_each_empty_field_has_a_task_of_its_own():
     assert [action.slot for action in found] == ["Бюджет", "Источник"]
 
 
+def test_a_field_that_is_emptied_on_the_stage_is_asked_for_alone():
+    (action,) = said(field_changed(DECISION, None), fields=[DECISION, "Бюджет"])
+    assert (action.text, action.slot) == (f"Заполнить поле «{DECISION}»", DECISION)
+
+
 def test_the_task_is_closed_when_the_field_is_filled():
     (action,) = said(field_changed(DECISION), deal(OFFER, fields=FILLED, own_tasks=(ASKED,)))
     assert action == FinishTask(deal_id=7, task_id=ASKED.id, result=f"«{DECISION}»: 01.12.2026")
@@ -55,6 +60,10 @@ def test_the_task_is_closed_when_the_field_is_filled():
         pytest.param(answered("Согласовано", "Звонок"), deal(OFFER), AFTER, "«Звонок»", id="другая задача"),
         pytest.param(field_changed("Бюджет"), deal(OFFER), {}, "не это поле", id="другое поле"),
         pytest.param(field_changed(DECISION, None), deal(OFFER, own_tasks=(ASKED,)), {}, "пусто", id="очищено"),
+        pytest.param(field_changed(DECISION, None), deal(OFFER), AFTER, "после задачи", id="очищено, ждёт задачи"),
+        pytest.param(
+            field_changed(DECISION, None), deal("Продажи / Отложенные"), {}, "не из этого", id="очищено позже"
+        ),
         pytest.param(field_changed(DECISION), deal(OFFER, fields=FILLED), {}, "не спрашивали", id="не спрашивали"),
     ],
 )

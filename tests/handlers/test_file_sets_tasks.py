@@ -38,6 +38,9 @@ def test_the_file_sets_the_task(name):
     ("name", "now", "changed", "reason"),
     [
         pytest.param("Бриф.pdf", at_project(), {}, "назван не так", id="другой файл"),
+        pytest.param(
+            "Договор подписан.pdf", at_project(), {"but_not": ["Договор … подписан"]}, "из тех", id="подписан"
+        ),
         pytest.param("Договор.pdf", deal("Продажи / Отложенные"), {}, "не ждёт", id="другой этап"),
         pytest.param("Договор.pdf", at_project(), {"when": {"tag": "vip"}}, "условие", id="условие"),
         pytest.param("Договор.pdf", at_project(open_tasks=(task(text=SEND),)), {}, "открыта", id="задача открыта"),

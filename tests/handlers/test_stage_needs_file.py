@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from support.builders import deal, entered
 
@@ -87,3 +89,22 @@ def test_either_name_will_do():
     rule = options(name_starts_with=["Акт"])
     assert isinstance(stage_needs_file(*moved("Акт 5.pdf"), rule), Skip)
     assert isinstance(stage_needs_file(*moved("Отчет по проекту Ромашка.pdf"), rule), Skip)
+
+
+PAID = {"or_fields": ["Договор подписан", "Оплата получена"]}
+
+
+def test_a_field_does_as_well_and_all_ways_are_told():
+    rule = options(named=None, name_starts_with=["Договор … подписан"], **PAID)
+    said = stage_needs_file(*moved("Договор 17.pdf", "Договор 17 не подписан.pdf"), rule)
+    assert said.needs == (
+        "приложите файл: «Договор … подписан …»; или вместо него заполните: «Договор подписан», «Оплата получена»"
+    )
+    assert isinstance(stage_needs_file(*moved("Договор 17 подписан.pdf"), rule), Skip)
+
+
+@pytest.mark.parametrize(("fields", "passes"), [({"Оплата получена": True}, True), ({"Оплата получена": False}, False)])
+def test_of_several_fields_one_is_enough(fields, passes):
+    event, now = moved("Договор 17.pdf")
+    said = stage_needs_file(event, replace(now, fields=fields), options(**PAID))
+    assert isinstance(said, Skip) == passes

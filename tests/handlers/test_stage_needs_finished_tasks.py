@@ -58,6 +58,20 @@ def test_nothing_is_done_and_the_reason_is_told(situation, changed, reason):
     assert reason in said.reason
 
 
+FULFIL = {"text": "Прочее", "set_as": "Исполнить: Бузова", "made_by": "service_lines_set_tasks.fulfilment", "slot": "1"}
+
+
+def test_what_a_rule_set_counts_under_any_name_and_what_a_person_set_under_none():
+    rule, own = options(set_by_rules=True), task(text="Исполнить: Бузова", slot="")
+    assert isinstance(stage_needs_finished_tasks(*moved(own), rule), Skip)
+    said = stage_needs_finished_tasks(*moved(own, task(id=56, **FULFIL)), rule)
+    assert said.missing == (Lack("закройте задачи", "Прочее"),)
+    late = task(id=57, **{**FULFIL, "set_as": "Близится дата сдачи"})
+    assert isinstance(
+        stage_needs_finished_tasks(*moved(late), options(set_by_rules=True, not_counting=["Близится дата"])), Skip
+    )
+
+
 def test_a_task_that_a_person_named_like_an_explanation_counts():
     said = stage_needs_finished_tasks(*moved(task(text="Сделка возвращена …", slot="rollback")), options())
     assert isinstance(said, RollBack)

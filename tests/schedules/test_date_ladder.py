@@ -8,7 +8,7 @@ from amo_bridge.dates.due import Due
 from amo_bridge.dates.offset import Offset, due_after
 from amo_bridge.events import ContactDateChanged
 from amo_bridge.rules.actions import ChangeTask, CreateTask, FinishTask, MoveDeal, Skip, StartAutoDial, StopAutoDial
-from amo_bridge.rules.deal import Contact, DoneStep, Touch, Touches
+from amo_bridge.rules.deal import AttachedFile, Contact, DoneStep, Touch, Touches
 from amo_bridge.rules.handler import MARK
 from schedules.date_ladder import DateLadder, date_ladder
 
@@ -41,6 +41,23 @@ def planned(rule, now=None, when=None):
 
 def anchors(rule, now):
     return [step.anchor for step in plan(now, rule, times())]
+
+
+FILE = {"name_starts_with": ["Отчет"]}
+
+
+def test_a_step_for_want_of_a_file_waits_for_none():
+    rule = options({"shift": "18:00", "name": "нет", "without_file": FILE, "task": ASK})
+    assert planned(rule) == {"нет": "10.12.2026 18:00"}
+    (step,) = plan(waiting(), rule, times())
+    event = step_due(step.name, step.anchor)
+    (made,) = date_ladder(event, waiting(files=()), rule)
+    assert made.text == ASK["text"]
+    there = date_ladder(event, waiting(files=(AttachedFile(name="Отчёт.pdf"),)), rule)
+    assert isinstance(there, Skip)
+    assert "приложен" in there.reason
+    again = date_ladder(event, waiting(files=(), own_tasks=(task(made.slot, text=made.text),)), rule)
+    assert "ещё открыта" in again.reason
 
 
 BORN = date(1990, 12, 10)

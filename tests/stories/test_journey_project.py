@@ -1,4 +1,4 @@
-"""«Реализация» from its first stage to its last by the shipped example alone, with every branch (A90–A104)."""
+"""«Реализация» from its first stage to its last by the shipped example alone, with every branch (A90–A106)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -91,6 +92,11 @@ class Project:
     def open_tasks(self) -> dict[str, str]:
         """Text → whose."""
         return {task["text"]: task["who"] for task in self.office.tasks(self.deal) if not task["is_completed"]}
+
+    def due(self, text: str) -> str:
+        """When the open task is due, by the clocks of Moscow."""
+        (task,) = [one for one in self.office.tasks(self.deal) if one["text"] == text and not one["is_completed"]]
+        return f"{datetime.fromtimestamp(task['complete_till'], ZoneInfo('Europe/Moscow')):%d.%m %H:%M}"
 
     def times(self, text: str) -> int:
         return len([task for task in self.office.tasks(self.deal) if task["text"] == text])
@@ -255,6 +261,61 @@ def test_a_project_that_comes_after_its_deadline_is_asked_for_papers_first(proje
     project.on(18, "12:30")
     assert CLOSING[1] in project.open_tasks()
     assert REPORT not in project.open_tasks()
+
+
+def test_what_is_to_be_fulfilled_holds_a_project_and_what_is_only_called_so_does_not(project: Project) -> None:
+    project.sell(contractor=False)
+    to_fulfilment(project, 25)
+    own = "Исполнить: что-нибудь ещё"
+    project.office.new_task(OLGA, project.deal, own)
+    project.office.attach(OLGA, project.deal, "Отчет по проекту «Ромашка».pdf")
+    first, second = lines("Исполнить")
+    task = next(task for task in project.office.tasks(project.deal) if task["text"] == first)
+    project.office.change_task(OLGA, task["id"], text="Прочее")
+    project.settle()
+    project.move(OLGA, WON)
+    assert project.stage == DOING
+    told = project.explained()
+    assert "«Прочее»" in told
+    assert second in told
+    assert own not in told
+    project.finish("Прочее", second)
+    project.move(OLGA, WON)
+    assert project.stage == WON
+
+
+def test_the_report_is_due_when_the_client_is_to_have_it(project: Project) -> None:
+    project.sell(services="", contractor=False)
+    project.fill("Дедлайн проекта", march(25))
+    project.move(HEAD, DOING)
+    project.finish(*project.open_tasks())
+    project.on(25)
+    project.fill("Срок передачи отчета", march(27))
+    project.finish(WHEN)
+    assert project.due(REPORT) == "27.03 23:59"
+    project.fill("Срок передачи отчета", march(31))
+    assert project.due(REPORT) == "31.03 23:59"
+    project.on(31)
+    assert VIOLATION not in project.open_tasks(), "the day is not over"
+    project.on(31, "18:01")
+    assert project.open_tasks()[VIOLATION] == HEAD
+    project.office.attach(OLGA, project.deal, "Отчет по проекту «Ромашка».pdf")
+    project.settle()
+    assert VIOLATION not in project.open_tasks()
+    assert project.times(VIOLATION) == 1
+
+
+def test_a_report_that_is_there_in_time_is_no_matter_for_the_head(project: Project) -> None:
+    project.sell(services="", contractor=False)
+    project.fill("Срок передачи отчета", march(30))
+    project.fill("Дедлайн проекта", march(25))
+    project.move(HEAD, DOING)
+    project.finish(*project.open_tasks())
+    project.on(25)
+    assert project.due(REPORT) == "30.03 23:59", "it was known before"
+    project.office.attach(OLGA, project.deal, "Отчет по проекту «Ромашка».pdf")
+    project.on(31)
+    assert VIOLATION not in project.open_tasks()
 
 
 def test_a_lost_project_needs_its_reason_and_the_head(project: Project) -> None:

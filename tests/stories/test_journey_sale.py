@@ -27,6 +27,9 @@ WON = "Продажи / Успешно реализовано"
 LOST = "Продажи / Закрыто и не реализовано"
 TIMING = "Реализация / Тайминг"
 WAITING = "Работа с потерянными / Потерянные"
+SEND_BRIEF = "Отправить клиенту бриф для заполнения"
+BRIEF_SECTION = "Заполнить раздел «Бриф»"
+SEND_CONTRACT = "Отправить клиенту договор и согласовать"
 ASKED_AGAIN = "Согласовать КП. Ответ напишите в результате задачи: «Согласовано» или «Не согласовано»"
 # A Monday noon in Moscow.
 MONDAY = "2026-03-16T12:00"
@@ -60,6 +63,9 @@ class Sale:
     def open_tasks(self) -> dict[str, str]:
         """Text → whose."""
         return {task["text"]: task["who"] for task in self.office.tasks(self.deal) if not task["is_completed"]}
+
+    def value(self, field: str) -> Any:
+        return self.office.value(self.deal, field)
 
     def move(self, stage: str, **more: Any) -> None:
         self.office.move(MANAGER, self.deal, stage, **more)
@@ -103,6 +109,10 @@ def test_from_the_first_call_to_the_project(sale: Sale) -> None:
     sale.refused(AWAITED, "Клиент (бренд)", "Основной продукт", "Тип клиента")
     sale.fill(**CLIENT)
     sale.move(AWAITED)
+    # A24: the brief is sent once, however often the deal comes back.
+    assert sale.open_tasks()[SEND_BRIEF] == MANAGER
+    sale.finish(SEND_BRIEF)
+    assert sale.value("Бриф отправлен") is True
 
     # A30, A31: the client asked for two weeks; nobody looked over the weekend, and still the deal comes back.
     sale.move(POSTPONED)
@@ -110,17 +120,24 @@ def test_from_the_first_call_to_the_project(sale: Sale) -> None:
     assert sale.open_tasks()["Получить бриф"] == MANAGER
     sale.on(23)
     assert sale.stage == AWAITED
+    assert SEND_BRIEF not in sale.open_tasks()
     sale.on(29)
     assert sale.open_tasks()["Позвонить, напомнить про бриф или договориться о встрече"] == MANAGER
 
     sale.refused(MEETING, "Дата первой встречи")
     sale.move(BRIEF)
+    # A52: the section is asked for, and holds nobody up.
+    assert sale.open_tasks()[BRIEF_SECTION] == MANAGER
+    sale.finish(BRIEF_SECTION)
     sale.fill(**{"Дата дедлайна": march(30)})
     assert sale.open_tasks()["Проверить бриф и составить КП"] == PR
     sale.attach("Смета.pdf")
     assert sale.stage == BRIEF
     sale.attach("Коммерческое предложение Ромашка.pdf")
     assert sale.stage == OFFER
+    assert sale.open_tasks()[BRIEF_SECTION] == MANAGER, "the offer came without it"
+    sale.fill(Бриф="Чай, зима")
+    assert BRIEF_SECTION not in sale.open_tasks()
 
     # A60–A63: some answer, no, and yes to the next version.
     assert sale.open_tasks()["Согласовать КП"] == HEAD
@@ -149,12 +166,84 @@ def test_from_the_first_call_to_the_project(sale: Sale) -> None:
     for text in ("Отправить клиенту договор и согласовать", "Запросить подтверждение оплаты"):
         assert [task["text"] for task in sale.office.tasks(sale.deal)].count(text) == 1
 
+    # A79: no signed contract, no payment; a contract that comes back signed is not to be sent again.
+    sale.refused(WON, "Договор подписан", "Оплата получена")
+    sale.attach("Договор 17 не подписан.pdf")
+    sale.refused(WON, "Договор подписан")
+    sale.attach("Договор 17 подписан.pdf")
+    assert [task["text"] for task in sale.office.tasks(sale.deal)].count(SEND_CONTRACT) == 1
+
     # A80, and won again: one project.
     sale.move(WON)
     sale.move(APPROVED)
     sale.move(WON)
     (project,) = sale.office.deals_on(TIMING)
     assert project["responsible_user_id"] == sale.office.users[PR]
+
+
+def test_a_brief_that_is_not_sent_and_a_topic_that_is_not_asked_for_are_told_a_day_later(sale: Sale) -> None:
+    sale.fill(**CLIENT)
+    sale.move(AWAITED)
+    late = "Бриф клиенту всё ещё не отправлен: отправить и отметить «Бриф отправлен»"
+    topic = "Заполнить поле «Тема запроса»"
+    assert not {late, topic} & set(sale.open_tasks())
+    sale.on(18)
+    assert {late, topic, SEND_BRIEF} <= set(sale.open_tasks())
+    sale.fill(**{"Тема запроса": "Блогеры к 8 марта", "Бриф отправлен": True})
+    assert not {late, topic, SEND_BRIEF} & set(sale.open_tasks())
+
+
+def test_a_deal_is_not_postponed_for_ever(sale: Sale) -> None:
+    """A32: the date is asked for, and the head hears of it a working day later."""
+    asked = "Заполнить поле «Дата получения брифа»: до какого числа отложена сделка"
+    told = "Сделка отложена, а «Дата получения брифа» не заполнена: Ромашка"
+    sale.fill(**CLIENT)
+    sale.move(POSTPONED)
+    assert sale.open_tasks()[asked] == MANAGER
+    sale.on(18)
+    assert sale.open_tasks()[told] == HEAD
+    sale.fill(**{"Дата получения брифа": march(25)})
+    assert {asked, told} & set(sale.open_tasks()) == set()
+    sale.office.empty(MANAGER, sale.deal, "Дата получения брифа")
+    sale.settle()
+    assert sale.open_tasks()[asked] == MANAGER, "emptied again"
+
+
+@pytest.mark.parametrize("field", ["Договор подписан", "Оплата получена"])
+def test_a_sale_is_won_with_a_signed_contract_or_a_payment_and_the_head_decides(sale: Sale, field: str) -> None:
+    sale.fill(**CLIENT, **{"Реквизиты клиента": "ИНН 1", "Реквизиты подрядчика": "ИНН 2"})
+    sale.move(APPROVED)
+    sale.refused(WON, field)
+    sale.fill(**{field: True})
+    sale.move(WON)
+    assert sale.stage == WON
+    other = sale.office.new_deal(MANAGER, "Лютик", APPROVED, sale.office.new_contact(MANAGER, "Олег"), 1000)
+    sale.settle()
+    sale.office.move(HEAD, other, WON)
+    sale.settle()
+    assert sale.office.stage_of(other) == WON
+
+
+def test_the_payment_is_asked_for_whenever_it_turns_out_to_be_in_advance(sale: Sale) -> None:
+    """A76: the contract comes first, the kind of payment is chosen later."""
+    confirm = "Запросить подтверждение оплаты"
+    sale.fill(**CLIENT, **{"Реквизиты клиента": "ИНН 1", "Реквизиты подрядчика": "ИНН 2"})
+    sale.move(APPROVED)
+    sale.attach("Договор 17.pdf")
+    sale.fill(**{"Тип оплаты": "Постоплата"})
+    assert confirm not in sale.open_tasks()
+    sale.on(18)
+    sale.fill(**{"Тип оплаты": "Предоплата"})
+    assert sale.open_tasks()[confirm] == MANAGER
+
+
+def test_each_payment_says_which_one_it_is(sale: Sale) -> None:
+    sale.fill(**CLIENT, **{"Реквизиты клиента": "ИНН 1", "Реквизиты подрядчика": "ИНН 2"})
+    sale.move(APPROVED)
+    sale.fill(**{"Дата оплаты 1": march(18), "Дата оплаты 3": march(18)})
+    sale.on(18)
+    asked = {text for text in sale.open_tasks() if text.startswith("Уточнить статус оплаты")}
+    assert asked == {f"Уточнить статус оплаты («Дата оплаты {number}»)" for number in (1, 3)}
 
 
 def test_lost_and_won_back(sale: Sale) -> None:

@@ -35,6 +35,34 @@ def test_begins_with_it(name: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "Договор 17 подписан.pdf",
+        "ДОГОВОР_ромашка_подписанный.pdf",
+        "Договор подписан (1).pdf",
+        "Dogovor 17 podpisan.pdf",
+    ],
+)
+def test_a_gap_is_whatever_stands_there(name: str) -> None:
+    assert starts_with(name, "Договор … подписан")
+    assert starts_with(name, "Договор ... подписан")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Договор 17.pdf",
+        "Подписан договор.pdf",
+        "Договор не подписан.pdf",
+        "Договор неподписан.pdf",
+        "Dogovor ne podpisan",
+    ],
+)
+def test_a_gap_is_no_guess(name: str) -> None:
+    assert not starts_with(name, "Договор … подписан")
+
+
+@pytest.mark.parametrize(
     "name", ["Договор.pdf", "Ромашка. Коммерческое предложение.pdf", "Коммерческое.pdf", "Коммерческий.pdf", "", ".pdf"]
 )
 def test_does_not_begin_with_it(name: str) -> None:
