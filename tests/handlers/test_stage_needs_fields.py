@@ -4,6 +4,7 @@ import pytest
 from support.builders import deal, entered, stage
 
 from amo_bridge.rules.actions import Lack, RollBack, Skip
+from amo_bridge.rules.deal import Contact
 from handlers.stage_needs_fields import StageNeedsFields, stage_needs_fields
 
 BRIEF = "Продажи / Получение брифа"
@@ -126,3 +127,38 @@ def test_a_rule_that_needs_nothing_is_refused():
 def test_a_rule_without_any_stage_is_refused():
     with pytest.raises(ValueError, match="entering"):
         StageNeedsFields.model_validate({"fields": ["Бюджет"]})
+
+
+AGENCY = {
+    "fields": ["Рекламное агентство", "Контактные лица РА"],
+    "or_linked": {"Рекламное агентство": "company", "Контактные лица РА": "company contacts"},
+}
+CLIENT = Contact(id=1, name="Анна", is_main=True, company_id=5)
+AGENT, STRANGER = Contact(id=2, name="Олег", company_id=5), Contact(id=3, name="Ия", company_id=6)
+
+
+@pytest.mark.parametrize(
+    ("known", "missing"),
+    [
+        ({"company_id": 5, "contacts": (CLIENT, AGENT)}, []),
+        ({"company_id": 5, "contacts": (CLIENT, STRANGER)}, ["Контактные лица РА"]),
+        ({"company_id": 5, "contacts": (CLIENT,)}, ["Контактные лица РА"]),
+        ({"company_id": None, "contacts": (CLIENT, AGENT)}, ["Рекламное агентство", "Контактные лица РА"]),
+        ({"contacts": (CLIENT,), "fields": {"Рекламное агентство": "Медиа", "Контактные лица РА": "Олег"}}, []),
+        ({"company_id": 5, "contacts": (), "fields": {"Контактные лица РА": "Олег"}}, []),
+    ],
+)
+def test_a_company_and_its_people_do_as_well_as_their_names(known, missing):
+    said = stage_needs_fields(entered(MEETING, BRIEF), deal(MEETING, **known), options(**AGENCY))
+    lacks = [lack.what for lack in said.missing] if isinstance(said, RollBack) else []
+    assert lacks == missing
+
+
+def test_what_may_be_linked_instead_is_told():
+    said = stage_needs_fields(entered(MEETING, BRIEF), deal(MEETING, contacts=()), options(**AGENCY))
+    assert "прикрепите к сделке компанию или заполните: «Рекламное агентство»" in said.needs
+
+
+def test_what_may_be_linked_is_one_of_the_fields():
+    with pytest.raises(ValueError, match="нет в fields"):
+        options(or_linked={"Рекламное агентство": "company"})

@@ -181,6 +181,25 @@ def test_from_the_first_call_to_the_project(sale: Sale) -> None:
     assert project["responsible_user_id"] == sale.office.users[PR]
 
 
+def test_an_agency_is_a_company_with_its_people_or_a_text(sale: Sale) -> None:
+    """A12: what is linked to the deal does as well as what is written."""
+    sale.fill(**{**CLIENT, "Тип клиента": "Рекламное агентство"})
+    sale.refused(AWAITED, "Рекламное агентство", "Контактные лица РА")
+    office = sale.office
+    (company,) = office._ask("POST", "/api/v4/companies", [{"name": "Медиа"}], MANAGER)["_embedded"]["companies"]
+    person = office.new_contact(MANAGER, "Олег Медийный")
+    to_company = [{"to_entity_id": company["id"], "to_entity_type": "companies"}]
+    office._ask("POST", f"/api/v4/leads/{sale.deal}/link", to_company, MANAGER)
+    sale.settle()
+    sale.refused(AWAITED, "Контактные лица РА")
+    office._ask("POST", f"/api/v4/contacts/{person}/link", to_company, MANAGER)
+    to_person = [{"to_entity_id": person, "to_entity_type": "contacts"}]
+    office._ask("POST", f"/api/v4/leads/{sale.deal}/link", to_person, MANAGER)
+    sale.settle()
+    sale.move(AWAITED)
+    assert sale.stage == AWAITED
+
+
 def test_a_brief_that_is_not_sent_and_a_topic_that_is_not_asked_for_are_told_a_day_later(sale: Sale) -> None:
     sale.fill(**CLIENT)
     sale.move(AWAITED)
