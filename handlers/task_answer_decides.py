@@ -1,16 +1,17 @@
 """A task is finished with one of the awaited answers → what this answer asks for: tasks, a move.
 
 The answer is read from the task's result, forgiving about case, «ё», spaces and punctuation; what follows it is a
-comment and becomes a note. An answer that is none of these sets the task again (``ask_again``), with the answers in its
-text. Does nothing if it is another task, the deal has left the stages, or the condition of ``when`` does not hold.
-Covers A61, A62, A63 («Согласовать КП» → «Согласовано» or «Не согласовано»); M6, M13, M14.
+comment and becomes a note. With ``under`` or ``at_least`` it is the one number that stands there. An answer that is
+none of these sets the task again (``ask_again``), with the answers in its text. Does nothing if it is another task, the
+deal has left the stages, or the condition of ``when`` does not hold.
+Covers A61, A62, A63 («Согласовать КП» → «Согласовано» or «Не согласовано»); M6, M13, M14, M19.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from amo_bridge.events import TaskAnswered
 from amo_bridge.rules import (
@@ -27,13 +28,31 @@ from amo_bridge.rules import (
     any_begins_with,
     comment_after,
     handler,
+    only_number,
 )
 
 Decided = Skip | list[Action | Waiting]
 
 
 class Answer(ActionsSpec):
-    words: Annotated[tuple[str, ...], Field(min_length=1)]
+    words: tuple[str, ...] = ()
+    under: float | int | None = None
+    at_least: float | int | None = None
+
+    @model_validator(mode="after")
+    def words_or_a_number(self) -> Self:
+        if bool(self.words) + (self.under is not None) + (self.at_least is not None) != 1:
+            raise ValueError("какой ответ: нужно одно из words (слова), under (число меньше) или at_least (не меньше)")
+        return self
+
+    def comment_in(self, result: str) -> str | None:
+        """What stands behind this answer («» if nothing does); None if the result is another answer."""
+        if self.words:
+            return comment_after(result, self.words)
+        number = only_number(result)
+        if number is None:
+            return None
+        return "" if (number < self.under if self.under is not None else number >= (self.at_least or 0)) else None
 
 
 class TaskAnswerDecides(Conditional):
@@ -53,7 +72,7 @@ def task_answer_decides(event: TaskAnswered, deal: Deal, options: TaskAnswerDeci
         return unmet
     result = event.result or ""
     for answer in options.answers:
-        comment = comment_after(result, answer.words)
+        comment = answer.comment_in(result)
         if comment is not None:
             deeds = answer.for_deal(deal, slot=f"{event.task_id}")
             told = [*_needless(answer, event, deal), *_comment(answer, comment, event)]
@@ -63,8 +82,9 @@ def task_answer_decides(event: TaskAnswered, deal: Deal, options: TaskAnswerDeci
 
 def _needless(answer: Answer, event: TaskAnswered, deal: Deal) -> list[Action]:
     """The task that asked again, when the result came after all."""
+    told = answer.words[0] if answer.words else event.result
     return [
-        FinishTask(deal_id=deal.id, task_id=task.id, result=f"Ответ получен: «{answer.words[0]}»")
+        FinishTask(deal_id=deal.id, task_id=task.id, result=f"Ответ получен: «{told}»")
         for task in deal.own_open_tasks(_again(event))
     ]
 

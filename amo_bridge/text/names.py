@@ -132,6 +132,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
 _NUMBER = re.compile(r"^\W*\d{1,2}\s*[).:]\s*")
 _LEADING_SIGNS = re.compile(r"^[^\w«(\"]+")
 _WORD = re.compile(r"\w+")
+_FIGURE = re.compile(r"\d+(?:[.,]\d+)?")
 _DOUBLED = re.compile(r"(.)\1+")
 
 
@@ -145,6 +146,12 @@ def comment_after(result: str, answers: Iterable[str]) -> str | None:
         if _letters(said) in wanted:
             return _LEADING_SIGNS.sub("", told[word.end() :]).rstrip(" \t\r\n.,;")
     return None
+
+
+def only_number(result: str) -> float | None:
+    """The number in a result, if exactly one stands there: «12 в день», «около 1,5»; of «5–7» nobody knows which."""
+    found = _FIGURE.findall(result)
+    return float(found[0].replace(",", ".")) if len(found) == 1 else None
 
 
 def _letters(text: str) -> str:

@@ -99,6 +99,40 @@ def test_nothing_is_done_and_the_reason_is_told(event, now, changed, reason):
     assert reason in nothing.reason
 
 
+FEW = {"answers": [{"under": 5, "task": SEND}, {"at_least": 5, "note": "достаточно"}]}
+
+
+@pytest.mark.parametrize(
+    ("result", "found"),
+    [
+        ("4 в день", SEND["text"]),
+        ("всего 4,5", SEND["text"]),
+        ("0", SEND["text"]),
+        ("5", "достаточно"),
+        ("около 12 в день", "достаточно"),
+        ("3-4 в день", AGAIN["text"]),
+        ("Direct 3, WhatsApp 2", AGAIN["text"]),
+        ("мало", AGAIN["text"]),
+        (None, AGAIN["text"]),
+    ],
+)
+def test_an_answer_may_be_one_number(result, found):
+    (action,) = said(answered(result), **FEW)
+    assert action.text == found
+
+
+def test_when_the_number_comes_after_all_the_repeated_task_is_closed():
+    now = deal(OFFER, own_tasks=(task(slot="55.again", id=77),))
+    closed, _ = said(answered("12"), now, **FEW)
+    assert closed == FinishTask(deal_id=7, task_id=77, result="Ответ получен: «12»")
+
+
+@pytest.mark.parametrize("answer", [{}, {"words": ["Да"], "under": 5}, {"under": 5, "at_least": 3}])
+def test_what_is_awaited_is_words_or_a_number(answer):
+    with pytest.raises(ValueError, match="какой ответ"):
+        options(answers=[answer | {"note": "да"}])
+
+
 def test_an_answer_that_asks_for_nothing_is_refused_in_the_config():
     with pytest.raises(ValueError, match="нечего делать"):
         options(answers=[{"words": ["Согласовано"]}])

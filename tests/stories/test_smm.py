@@ -1,4 +1,4 @@
-"""An SMM agency's client from the first call to the renewal, over HTTP, by examples/smm.toml: M1 to M8, M10 to M16."""
+"""An SMM agency's client from the first call to the renewal, by examples/smm.toml: M1 to M8, M10 to M16, M18, M19."""
 
 from __future__ import annotations
 
@@ -271,6 +271,39 @@ def test_the_clients_figures_are_proven_by_a_recording_or_a_screenshot(agency: A
     agency.attach(running, "IMG_2041.PNG")
     agency.finish(running, FIGURES, "12 в день")
     assert not agency.has(running, FIGURES)
+
+
+def test_few_enquiries_mean_another_campaign_until_there_are_more(agency: Agency, running: int) -> None:
+    change = "Мало обращений: изменить рекламную кампанию"
+    agency.passes(7 * DAY)
+    agency.attach(running, "IMG_1.PNG")
+    agency.finish(running, FIGURES, "когда как")
+    assert not agency.has(running, change)
+    agency.finish(running, "Узнать у клиента и записать", "3 в день")
+    assert (agency.has(running, change), agency.due(running, FIGURES)[:5]) == (True, "15.10")
+    agency.passes(3 * DAY)
+    agency.finish(running, change)
+    agency.finish(running, FIGURES, "4 в день")
+    assert not agency.has(running, change), "last time's screenshot proves nothing"
+    agency.attach(running, "IMG_2.PNG")
+    agency.finish(running, FIGURES, "4 в день")
+    assert agency.has(running, change)
+    agency.finish(running, change)
+    agency.attach(running, "IMG_3.PNG")
+    agency.finish(running, FIGURES, "9 в день")
+    assert [text for text in agency.open_tasks(running) if text.startswith(("Узнать", change))] == []
+
+
+def test_the_client_is_told_that_the_campaign_runs_and_not_of_a_launch_that_was_put_back(agency: Agency) -> None:
+    deal = agency.client(CLIENT, Материалы_согласованы=True)
+    assert agency.move(deal, STARTED) == CLIENT
+    told = [entry.clause for entry in agency.bridge.journal(deal) if entry.verdict == "acts"]
+    assert "M18" not in told
+    other = launched(agency)
+    agency.passes()
+    letters = [entry for entry in agency.bridge.journal(other) if (entry.clause, entry.verdict) == ("M18", "acts")]
+    assert len(letters) == 1
+    assert "реклама запущена" in letters[0].effects[0][0]
 
 
 @pytest.mark.parametrize(

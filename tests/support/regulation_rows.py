@@ -75,7 +75,6 @@ PARTS: Final[Mapping[str, Part]] = {
 NO_AUDIENCES = "retargeting: VK, Facebook and Google Ads are not connected; the step says so in the journal"
 
 LACKS: Final[Mapping[str, str]] = {
-    "A12": "the agency as a linked company, and its people as linked contacts",
     "A20": NO_AUDIENCES,
     "A66": NO_AUDIENCES,
     "A77": "Google Drive is not connected; the rule says so in the journal",
@@ -87,8 +86,6 @@ LACKS: Final[Mapping[str, str]] = {
     "M9": "advertising statistics against the norms: no export is read, no API is connected",
     "M13": "the requisites are the agency's to write: the shipped letters hold a gap, and no letter with a gap leaves",
     "M17": "the monthly pay sheet; penalties are kept (`amo-bridge violations`)",
-    "M18": "the client told that the campaign runs",
-    "M19": "too few enquiries after the launch",
     "M20": "the rule is played by document A's config alone",
     "S1": "KPI per manager against the plan",
     "S2": "the daily report, its table and the Google Sheet",
