@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Literal, Self
 
 from amo_bridge.dates.due import Due
+from amo_bridge.dates.offset import Offset, due_after
 
 __all__ = [
     "Action",
@@ -134,6 +136,10 @@ class CreateTask(Action):
     def saying(self, text: str, *, slot: str | None = None) -> Self:
         """The same task with another text, and with another slot if one is named."""
         return replace(self, text=text, slot=self.slot if slot is None else slot)
+
+    def counted_from(self, moment: datetime) -> Self:
+        """The same task, due as if it had been set at that moment."""
+        return replace(self, due=due_after(moment, Offset.parse(""), self.due))
 
 
 @dataclass(frozen=True, kw_only=True)

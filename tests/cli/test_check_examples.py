@@ -74,12 +74,14 @@ def test_the_letters_and_scripts_that_come_along_can_be_filled(
     with served(load_world(SHIPPED["smm"])) as crm:
         monkeypatch.setenv("AMO_BRIDGE_ACCOUNT_URL", crm.url)
         monkeypatch.setenv("AMO_BRIDGE_TOKEN", TOKEN)
+        assert "знает все имена" in run("check", config=config).stdout
+        letter = tmp_path / "smm" / "letters" / "реквизиты.txt"
+        whole = letter.read_text("utf-8")
+        letter.write_text(whole.replace("Оплатить можно", "Впишите сюда реквизиты. Оплатить можно"), "utf-8")
         told = run("check", config=config)
         assert told.exit_code == 2
-        assert "шаблон письма «реквизиты» не дописан: реквизиты.txt, строка 5: «Впишите сюда реквизиты" in told.stderr
-        letter = tmp_path / "smm" / "letters" / "реквизиты.txt"
-        letter.write_text(letter.read_text("utf-8").replace("Впишите сюда реквизиты", "Карта 0000"), "utf-8")
-        assert "знает все имена" in run("check", config=config).stdout
+        assert "шаблон письма «реквизиты» не дописан: реквизиты.txt, строка 11: «Впишите сюда реквизиты" in told.stderr
+        letter.write_text(whole, "utf-8")
         for name in ("letters/счёт.txt", "scripts/script-1.txt"):
             path = tmp_path / "smm" / name
             path.write_text(path.read_text("utf-8") + '{{ поле["Нет такого"] }}\n', "utf-8")

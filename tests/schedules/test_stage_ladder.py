@@ -51,6 +51,24 @@ def test_steps_are_counted_from_the_moment_the_deal_came():
     }
 
 
+PAID = NOON - timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    ("value", "after"),
+    [(PAID, timedelta(hours=-1)), (None, timedelta(hours=1)), (PAID.date(), timedelta(hours=1))],
+    ids=["moment", "empty", "a day without its hour"],
+)
+def test_steps_and_their_tasks_count_from_a_field_if_it_holds_a_moment(value, after):
+    rule = options({"after": "1 h", "task": CALL | {"due": "30 minutes"}}, counts_from="Время оплаты")
+    now = deal(BRIEF, stays=SINCE_NOON, fields={"Время оплаты": value} if value else {})
+    (step,) = plan(now, rule, times())
+    assert step.due - NOON == after
+    (made,) = stage_ladder(step_due(step.name, step.anchor), now, rule)
+    due = made.due.resolve(NOON, times().calendar)
+    assert due == (PAID if value is PAID else NOON) + timedelta(minutes=30)
+
+
 def test_on_another_stage_or_on_one_of_unknown_age_nothing_is_planned():
     assert planned(options(), deal(NEW, stays=stayed((NEW, 0), (BRIEF, -5)))) == {}
     assert planned(options(), deal(BRIEF)) == {}

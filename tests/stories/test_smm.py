@@ -401,6 +401,40 @@ def test_a_client_who_refuses_or_does_not_pay_is_lost(agency: Agency, running: i
     assert (agency.office.stage_of(silent), agency.date(silent, START)) == (RENEWED, "13.11.2026"), "he paid after all"
 
 
+def test_who_refuses_after_he_was_told_how_to_pay_is_lost_too(agency: Agency, running: int) -> None:
+    agency.comes("2026-11-02T10:00")
+    agency.recorded_call(running)
+    agency.finish(running, RENEWAL, "Продлевает")
+    assert agency.office.stage_of(running) == NOTIFIED
+    agency.fill(running, "Клиент отказался от продления", True)
+    assert agency.office.stage_of(running) == LOST
+
+
+def test_who_paid_late_on_friday_is_called_on_saturday(agency: Agency) -> None:
+    agency.comes("2026-10-09T20:30")
+    deal = agency.client()
+    assert agency.due(deal, FIRST) == "10.10 11:00"
+    agency.comes("2026-10-10T11:00")
+    assert agency.has(deal, "С новым клиентом не связались")
+
+
+def test_the_hour_counts_from_the_payment_if_its_time_is_known(agency: Agency) -> None:
+    """M1: he paid on Friday night and is typed in on Saturday morning."""
+    agency.comes("2026-10-10T09:00")
+    contact = agency.office.new_contact(ALINA, "Айгуль", "aigul@client.example")
+    pipeline, stage = agency.office.stages[NEW]
+    paid = int(datetime.fromisoformat("2026-10-09T20:30").replace(tzinfo=ALMATY).timestamp())
+    body = {"name": "Салон «Айгуль»", "pipeline_id": pipeline, "status_id": stage,
+            "responsible_user_id": agency.office.users[ALINA], "_embedded": {"contacts": [{"id": contact}]},
+            "custom_fields_values": [{"field_id": agency.office.fields["Время оплаты"], "values": [{"value": paid}]}],
+            }  # fmt: skip
+    deal = agency.office._ask("POST", "/api/v4/leads", [body], ALINA)["_embedded"]["leads"][0]["id"]
+    agency.passes()
+    assert agency.due(deal, FIRST) == "10.10 11:00"
+    agency.comes("2026-10-10T11:00")
+    assert agency.has(deal, "С новым клиентом не связались")
+
+
 def test_a_lost_client_is_not_called_about_a_renewal(agency: Agency, running: int) -> None:
     agency.comes("2026-11-02T10:00")
     agency.move(running, RENEWED)

@@ -14,6 +14,7 @@ from amo_bridge.text.names import normalise
 from amo_bridge.text.templates import BadTemplate, Templates
 
 SHIPPED = Path(__file__).parents[2] / "letters"
+SMM = Path(__file__).parents[2] / "examples" / "smm" / "letters"
 OLGA = ContactRecord(id=5, name="Ольга Смирнова", first_name="Ольга")
 FIELDS = {normalise(name): name for name in ("Дата дедлайна", "Источник", "Комментарий")}
 Write = Any
@@ -127,6 +128,20 @@ def test_a_slip_is_seen_before_there_is_a_letter(
 def test_the_fields_that_a_template_asks_for_are_known(templates: Templates) -> None:
     write(templates, 'Тема: {{ поле["Источник"] }}\n{{ поле["Дата дедлайна"] }}')
     assert templates.field_names_of("письмо") == ["Источник", "Дата дедлайна"]
+
+
+@pytest.mark.parametrize(
+    ("requisites", "told", "not_told"),
+    [
+        ("Карта 1111, Анастасия К.", "Карта 1111, Анастасия К.", "в прошлый раз"),
+        ("", "в прошлый раз", "Реквизиты для оплаты:"),
+    ],
+)
+def test_how_to_pay_is_told_by_the_deals_field_or_as_the_last_time(requisites: str, told: str, not_told: str) -> None:
+    facts = known() | {"поле": {"Реквизиты для оплаты": requisites}}
+    letter = Templates(SMM).render("реквизиты", facts).text
+    assert told in letter
+    assert not_told not in letter
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.rglob("*.txt")), ids=lambda path: path.stem)
