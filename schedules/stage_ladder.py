@@ -2,8 +2,8 @@
 
 Steps are counted from the moment the deal came onto the stage, or, if it is filled, from the one in the field
 ``counts_from``, and so are the dues of their tasks. Leaving the stage ends the ladder (``on_leave`` says what is done
-then, if a step has fallen due), coming back starts it anew; on stages of ``goes_on`` the count only goes on. Does
-nothing if the deal has left, is not what ``when`` asks for, or the task that the step would set is still open.
+then, if a step has fallen due), coming back starts it anew; on stages of ``goes_on`` the count only goes on.
+Does nothing if the deal has left, is not what ``when`` asks for, or the task that the step would set is still open.
 ``existing``: what of the deals that were on the stage before the rule was switched on.
 Covers A11, A20, A21, A22, A23, A110, M1, M3, M5, M7, M10, M11, C8.
 """
