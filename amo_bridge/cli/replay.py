@@ -326,7 +326,7 @@ def addresses(config_path: Path) -> None:
             missing = [one for one in vendor.secrets if not settings.secrets.get(one.name)]
             title = f"{vendor.title} «{address.name}»" if address.name else vendor.title
             # Whole lines, not a table: an address must not be cut where it is to be copied from.
-            state = "можно задать и" if vendor.is_path_the_proof else "закрыто, нет"
+            state = "можно задать и" if vendor.is_address_enough else "закрыто, нет"
             lines += [f"{title}: {base}{address.path}"]
             lines += [f"  {state} {one.variable}: {one.what}" for one in missing]
             lines += [f"  тело уведомления: {NOVOFON_TEMPLATE}"] if vendor.name == "novofon2" else []

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, and_, func, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -103,7 +103,8 @@ class StoredEnquiry:
 
 @dataclass(frozen=True, kw_only=True)
 class EnquiryFilter:
-    """What is to be listed; what is empty does not limit. ``text``: a phone, an address or a profile as typed."""
+    """What is to be listed; what is empty does not limit. ``text``: a phone, an address or a profile as typed;
+    ``words``: the same, or a part of what was said, of the name or of what became of it."""
 
     source: str = ""
     state: str = ""
@@ -112,6 +113,7 @@ class EnquiryFilter:
     until: datetime | None = None
     deal_id: int | None = None
     text: str = ""
+    words: str = ""
 
 
 class EnquiryRepository:
@@ -223,6 +225,12 @@ class EnquiryRepository:
         with self._store.read() as connection:
             return int(connection.execute(query).scalar_one())
 
+    def sources(self) -> list[str]:
+        """From where enquiries and calls have come."""
+        query = select(enquiries.c.source).where(*self._conditions(EnquiryFilter())).distinct()
+        with self._store.read() as connection:
+            return sorted(connection.execute(query).scalars(), key=title_of)
+
     def per_day(self, wanted: EnquiryFilter, days_from: Sequence[datetime]) -> list[dict[str, int]]:
         """How many came by source, for each day; ``days_from``: when the days begin, and the end of the last."""
         query = select(enquiries.c.source, enquiries.c.received_at).where(*self._conditions(wanted))
@@ -295,12 +303,21 @@ class EnquiryRepository:
             found.append(column.received_at < wanted.until.timestamp())
         if wanted.deal_id is not None:
             found.append(column.deal_id == wanted.deal_id)
-        if wanted.text.strip():
-            typed = wanted.text.strip()
-            keys = {key for key in (e164(typed, self._home), mail_key(typed), typed) if key}
-            mine = (self._store.owns(enquiry_addresses), enquiry_addresses.c.address.in_(keys))
-            found.append(column.id.in_(select(enquiry_addresses.c.enquiry_id).where(*mine)))
+        if typed := wanted.text.strip():
+            found.append(self._is_of(typed))
+        if typed := wanted.words.strip():
+            # The body is JSON as it is written by ``add``. Databases compare letters as they are.
+            forms = dict.fromkeys([typed, typed.lower(), typed.capitalize()])
+            said = [column.body.contains(json.dumps(form, ensure_ascii=False)[1:-1], autoescape=True) for form in forms]
+            told = [place.contains(typed, autoescape=True) for place in (column.outcome, column.error)]
+            found.append(or_(self._is_of(typed), *said, *told))
         return found
+
+    def _is_of(self, typed: str) -> ColumnElement[bool]:
+        """Those of whoever has this phone, address or profile."""
+        keys = {key for key in (e164(typed, self._home), mail_key(typed), typed) if key}
+        mine = (self._store.owns(enquiry_addresses), enquiry_addresses.c.address.in_(keys))
+        return enquiries.c.id.in_(select(enquiry_addresses.c.enquiry_id).where(*mine))
 
 
 def addresses_of(outcome: Stored, home: str = HOME) -> tuple[str, ...]:

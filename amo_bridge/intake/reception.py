@@ -75,6 +75,11 @@ class Vendor:
     repeats: bool = False
     law: str = ""
 
+    @property
+    def is_address_enough(self) -> bool:
+        """Does the secret end of the address prove it, where no other secret is set?"""
+        return self.is_path_the_proof or self.proof in (path_only, sites.prove_form, sites.from_own_site)
+
 
 _TILDA_KEY = SecretName(sites.TILDA_KEY, "AMO_BRIDGE_INTAKE_TILDA_KEY", "ключ API из настроек вебхука Тильды")
 _FORM_WORD = SecretName(

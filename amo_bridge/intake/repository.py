@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -189,6 +189,15 @@ def known_request(connection: Connection, account: int, vendor: str, key: str) -
     return connection.execute(select(table.id).where(*same)).first() is not None
 
 
+@dataclass(frozen=True)
+class LastRequest:
+    """The newest request of an address, when it came last. ``why``: what was made of it, Russian."""
+
+    at: float
+    state: RequestState
+    why: str
+
+
 class IntakeRequests:
     """Requests of one account, to be looked at. All methods raise StoreUnavailable."""
 
@@ -202,6 +211,17 @@ class IntakeRequests:
         query = select(intake_requests).where(*wanted).order_by(table.id.desc()).limit(most)
         with self._store.read() as connection:
             return [kept_request(row) for row in connection.execute(query)]
+
+    def last_by_address(self) -> dict[tuple[str, str], LastRequest]:
+        """(vendor, name) → the newest request there is of it."""
+        table = intake_requests.c
+        newest = select(func.max(table.id)).where(self._store.owns(intake_requests)).group_by(table.vendor, table.name)
+        columns = (table.vendor, table.name, table.received_at, table.repeated_at, table.state, table.why)
+        with self._store.read() as connection:
+            rows = connection.execute(select(*columns).where(table.id.in_(newest))).all()
+        return {
+            (row.vendor, row.name): LastRequest(row.repeated_at or row.received_at, row.state, row.why) for row in rows
+        }
 
 
 def hand_over_files(connection: Connection, store: AccountStore, number: int, deal_id: int) -> None:

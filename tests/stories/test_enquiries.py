@@ -128,6 +128,7 @@ def test_a_stranger_becomes_a_contact_and_a_deal_with_his_words(clients: Clients
     (contact,) = [one for one in sandbox.table("contacts") if one["name"] == "Анна Иванова"]
     assert any(PHONE in note and "Сколько стоит? 1" in note and "utm_source=yandex" in note for note in clients.notes())
     assert contact["id"]
+    assert clients.bridge.journal(deal["id"])[0].what.startswith("обращение (Тильда): Сколько стоит? 1")
 
 
 def test_one_person_by_site_chat_and_telephone_is_one_contact_and_one_deal(clients: Clients, sandbox: LocalCrm) -> None:

@@ -27,6 +27,7 @@ SUBJECTS: Mapping[str, Any] = {
     "rules": _l("Правила"),
     "config": _l("Настройка"),
     "deals": _l("Сделки: журнал, услуги, скрипты"),
+    "enquiries": _l("Обращения"),
     "failures": _l("Отказы"),
     "upcoming": _l("Предстоящее"),
     "rehearsals": _l("Репетиции"),

@@ -81,5 +81,6 @@ def _page(deal: KnownDeal, why_not: str = "") -> str:
         record=deal.record,
         stage=deal.stage,
         link=deal.link,
+        enquiry_count=deal.enquiry_count,
         why_not=why_not,
     )

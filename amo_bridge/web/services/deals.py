@@ -18,6 +18,7 @@ from amo_bridge.engine.dispatcher import Verdict
 from amo_bridge.engine.journal import Entry
 from amo_bridge.engine.replay import ManualRepeat, NotRepeatable
 from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository
 from amo_bridge.mirror.contacts import ContactIndex
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.deal import Deal
@@ -57,13 +58,14 @@ class Step:
 @dataclass(frozen=True)
 class KnownDeal:
     """``record``: as it was last seen, if it was; ``stage``: its title, empty where the account's names are not known.
-    ``link``: its page in amoCRM. ``steps``: newest first."""
+    ``link``: its page in amoCRM. ``steps``: newest first. ``enquiry_count``: how many enquiries lie on it."""
 
     deal_id: int
     record: DealRecord | None
     stage: str
     link: str
     steps: list[Step]
+    enquiry_count: int = 0
 
     @property
     def is_known(self) -> bool:
@@ -79,6 +81,7 @@ def deal_of(here: AccountView, deal_id: int) -> KnownDeal:
         stage=_stage(here, record) if record else "",
         link=f"{here.config.account.url}/leads/detail/{deal_id}",
         steps=steps_of(here.journal.of_deal(deal_id)),
+        enquiry_count=EnquiryRepository(here.account_store, here.clock).count(EnquiryFilter(deal_id=deal_id)),
     )
 
 

@@ -1,0 +1,226 @@
+"""Enquiries as pages and programs are shown them: listed, counted by day, tried again; the addresses they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext as _l
+
+from amo_bridge.intake.enquiries import (
+    SETTLED_STATES,
+    EnquiryFilter,
+    EnquiryRepository,
+    NotRetryable,
+    StoredEnquiry,
+    title_of,
+)
+from amo_bridge.intake.model import PbxCall, words_of_call
+from amo_bridge.intake.reception import KEPT, settings_of
+from amo_bridge.intake.repository import IntakeAddress, IntakeRequests, LastRequest, ReceivedRequest
+from amo_bridge.intake.telephony import NOVOFON_TEMPLATE
+from amo_bridge.intake.trials import TRIAL_VENDORS, trial_request
+from amo_bridge.logs import mask_text
+from amo_bridge.web.accounts import AccountView
+from amo_bridge.web.auth.users import Role
+from amo_bridge.web.context import audit, holder, who
+
+CHART_DAYS = 14
+RETRYABLE = tuple(state for state in SETTLED_STATES if state != "done")
+STATES: Mapping[str, tuple[str, Any]] = {
+    "new": ("warning", _l("ждёт разбора")),
+    "sent": ("warning", _l("в работе")),
+    "waits": ("quiet", _l("ждёт записи звонка")),
+    "done": ("good", _l("сделано")),
+    "asked": ("warning", _l("спросили человека")),
+    "skipped": ("quiet", _l("ничего не заведено")),
+    "dry": ("warning", _l("вхолостую")),
+    "refused": ("bad", _l("не вышло")),
+}
+# What to do with the address in the vendor's own cabinet.
+_WORDPRESS = _l("Вставьте в настройки формы на WordPress, куда отправлять заявку (webhook), метод POST.")
+_TELEPHONY = _l("Вставьте в кабинет телефонии, где она спрашивает, куда слать уведомления о звонках и записях.")
+_MESSENGER = _l("Адрес вебхука бота; секрет вебхука — тот же, что у моста.")
+_META = _l("Вставьте в настройки вебхуков приложения Meta вместе с маркером проверки.")
+_DELIVERY = _l("Вставьте в кабинет рассылки: куда сообщать о доставке.")
+PASTE: Mapping[str, Any] = {
+    "html": _l("Вставьте в action формы (method=post) или шлите скриптом. Сайт должен быть в origins."),
+    "tilda": _l("Вставьте в настройки сайта на Тильде: приём заявок из форм, Webhook. Ключ API — тот же, что у моста."),
+    "elementor": _WORDPRESS,
+    "cf7": _WORDPRESS,
+    "mapped": _l(
+        "Вставьте туда, где сервис спрашивает адрес вебхука: JSON или форма. Где какое поле — fields в настройке."
+    ),
+    "jivo": _l(
+        "Вставьте в настройки канала в Jivo, адрес Webhooks. Не вместе с виджетом Jivo в amoCRM: обращения задвоятся."
+    ),
+    "vk": _l("Вставьте в настройки Callback API сообщества. Секретный ключ и строку подтверждения задайте мосту."),
+    "vkads": _l("Вставьте в настройки лид-форм VK Рекламы, передача заявок по вебхуку."),
+    "telegram": _MESSENGER,
+    "max": _MESSENGER,
+    "viber": _MESSENGER,
+    "meta_leadgen": _META,
+    "messenger": _META,
+    "zadarma": _TELEPHONY,
+    "novofon": _TELEPHONY,
+    "novofon2": _TELEPHONY,
+    "onlinepbx": _TELEPHONY,
+    "unisender_go": _DELIVERY,
+    "smsru": _DELIVERY,
+    "pipedrive": _l("Вставьте в Pipedrive, раздел Webhooks; имя и пароль — те же, что у моста."),
+}
+
+
+@dataclass(frozen=True)
+class EnquiryView:
+    """One enquiry. Phones, addresses, profile and words are masked for whoever may not work with people's data."""
+
+    row: StoredEnquiry
+    title: str
+    name: str
+    addresses: tuple[str, ...]
+    text: str
+    outcome: str
+    error: str
+
+    @property
+    def is_retryable(self) -> bool:
+        """May it be tried again?"""
+        return self.row.state in RETRYABLE
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """As programs are told it; the keys are published."""
+        told = self.row.to_json()
+        if may_see_people():
+            return told
+        lists = {name: [mask_text(one) for one in told[name]] for name in ("phones", "emails")}
+        return {**told, **lists, "text": self.text, "outcome": self.outcome, "error": self.error}
+
+
+@dataclass(frozen=True)
+class AddressView:
+    """Where a vendor posts. ``missing``: the secrets it still needs; ``is_open``: it takes requests without them."""
+
+    title: str
+    address: IntakeAddress
+    url: str
+    paste: str
+    missing: tuple[tuple[str, str], ...]
+    is_open: bool
+    body: str
+    last: LastRequest | None
+    can_be_tried: bool
+
+
+def may_see_people() -> bool:
+    """May whoever asks see phones and addresses? Those who work with webinars and deals may."""
+    asking = holder()
+    return asking is not None and asking.role.covers(Role.WEBINAR)
+
+
+def repository_of(here: AccountView) -> EnquiryRepository:
+    """Raises NotMet, StoreUnavailable."""
+    return EnquiryRepository(here.account_store, here.clock, here.config.calendar.country)
+
+
+def view_of(row: StoredEnquiry) -> EnquiryView:
+    known, call = row.enquiry, row.body if isinstance(row.body, PbxCall) else None
+    phones = known.phones if known else (call.phone,) if call and call.phone else ()
+    mails = known.emails if known else ()
+    profile = (known.profile,) if known and known.profile else ()
+    words = [words_of_call(call) if call else "", known.text if known else ""]
+    text = "\n".join(word for word in words if word)
+    name = (known.name if known else None) or ""
+    if may_see_people():
+        return EnquiryView(row, title_of(row.source), name, (*phones, *mails, *profile), text, row.outcome, row.error)
+    hidden = tuple(mask_text(one) for one in (*phones, *mails))
+    told = (mask_text(name), hidden, mask_text(text), mask_text(row.outcome), mask_text(row.error))
+    return EnquiryView(row, title_of(row.source), *told)
+
+
+def span_of(here: AccountView, day: str) -> tuple[datetime, datetime] | tuple[None, None]:
+    """When this day begins and ends in the account's zone; nothing for what is no day."""
+    try:
+        first = date.fromisoformat(day)
+        return _midnight(here, first), _midnight(here, first + timedelta(days=1))
+    except (ValueError, OverflowError):
+        return None, None
+
+
+def by_day(here: AccountView) -> tuple[list[date], dict[str, list[int]]]:
+    """The last days, and for each source how many came on each of them; sources with most first."""
+    today = here.clock.now().astimezone(here.zone).date()
+    days = [today - timedelta(days=back) for back in range(CHART_DAYS - 1, -1, -1)]
+    edges = [_midnight(here, day) for day in [*days, today + timedelta(days=1)]]
+    counts = repository_of(here).per_day(EnquiryFilter(since=edges[0], until=edges[-1]), edges)
+    sources = {source for count in counts for source in count}
+    found = {source: [count.get(source, 0) for count in counts] for source in sources}
+    return days, dict(sorted(found.items(), key=lambda one: (-sum(one[1]), one[0])))
+
+
+def retry(here: AccountView, numbers: Sequence[int]) -> tuple[list[StoredEnquiry], list[str]]:
+    """Have these judged once more: those that will be, and why others will not (Russian)."""
+    repository = repository_of(here)
+    done: list[StoredEnquiry] = []
+    errors: list[str] = []
+    for number in dict.fromkeys(numbers):
+        try:
+            done.append(repository.retry(number, who()))
+        except NotRetryable as error:
+            errors.append(str(error))
+    if done:
+        audit("enquiry.retry", f"Обращения разбираются ещё раз: № {', '.join(str(row.id) for row in done)}")
+        here.bridge.wake()
+    return done, errors
+
+
+# The addresses that vendors post to.
+
+
+def addresses_of_account(here: AccountView, base: str) -> list[AddressView]:
+    """``base``: how the bridge's public address begins. Raises StoreUnavailable, ConfigError."""
+    last = IntakeRequests(here.account_store).last_by_address() if here.is_known else {}
+    return [_address(here, one, base, last) for one in here.bridge.intake_addresses.all()]
+
+
+def send_trial(here: AccountView, vendor: str, name: str) -> str:
+    """Send the bridge a request as this vendor would; what came of it, in words. Raises StoreUnavailable, ConfigError,
+    LookupError for a vendor that is off or can't be imitated."""
+    known = {(one.vendor.name, one.name): one for one in here.bridge.intake_addresses.all()}
+    address = known.get((vendor, name))
+    if address is None or vendor not in TRIAL_VENDORS:
+        raise LookupError(vendor)
+    settings = settings_of(here.config, vendor, here.bridge.environment, name)
+    request, reception = trial_request(address.vendor, settings, here.clock.now())
+    if reception.kind not in KEPT:
+        return str(_("Пробное обращение не принято: %(why)s", why=reception.why))
+    here.bridge.intake.put(ReceivedRequest(address, request, reception.key, reception.kind == "broken", reception.why))
+    audit("enquiry.trial", f"Отправлено пробное обращение: {address.vendor.title}")
+    return str(_("Пробное обращение принято: через несколько секунд оно появится в списке обращений."))
+
+
+def _address(
+    here: AccountView, address: IntakeAddress, base: str, last: Mapping[tuple[str, str], LastRequest]
+) -> AddressView:
+    vendor = address.vendor
+    settings = settings_of(here.config, vendor.name, here.bridge.environment, address.name)
+    missing = tuple((one.variable, one.what) for one in vendor.secrets if not settings.secrets.get(one.name))
+    return AddressView(
+        title=f"{vendor.title} «{address.name}»" if address.name else vendor.title,
+        address=address,
+        url=f"{base.rstrip('/')}{address.path}",
+        paste=str(PASTE.get(vendor.name, "")),
+        missing=missing,
+        is_open=vendor.is_address_enough or not missing,
+        body=NOVOFON_TEMPLATE if vendor.name == "novofon2" else "",
+        last=last.get((vendor.name, address.name)),
+        can_be_tried=vendor.name in TRIAL_VENDORS and (vendor.is_address_enough or not missing),
+    )
+
+
+def _midnight(here: AccountView, day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=here.zone)
