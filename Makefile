@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: help demo test check image bench pictures chaos format lock clean
 
 help:
-	@echo "make demo    three stories, played against a local amoCRM (about a minute); ALL=1: those of every document"
+	@echo "make demo    four stories, played against a local amoCRM (about a minute); ALL=1: those of every document"
 	@echo "make test    the whole test suite"
 	@echo "make check   format, lint, types"
 	@echo "make image   build the Dockerfile and prove what it promises (root, buildah, mmdebstrap; some two minutes)"

@@ -119,6 +119,10 @@ class CrmUser:
         rows = self._rows("/api/v4/leads?with=contacts&order[id]=asc", "leads")
         return [row for row in rows if (row["pipeline_id"], row["status_id"]) == self.stages[stage]]
 
+    def contacts_named(self, name: str) -> list[int]:
+        rows = self._rows("/api/v4/contacts?order[id]=asc", "contacts")
+        return [row["id"] for row in rows if row["name"] == name]
+
     def value(self, deal: int, field: str) -> Any:
         for row in self.deal(deal).get("custom_fields_values") or []:
             if row["field_id"] == self.fields[field]:

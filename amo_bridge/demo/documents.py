@@ -11,6 +11,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
+from amo_bridge.demo.enquiries import ENQUIRY_STORY
 from amo_bridge.demo.stories import PROJECT_STORY, SALE, TIME, Act, Scene, Story, expect, sees_stage, sees_task
 
 
@@ -254,7 +255,7 @@ CLIENTS_STORY = Story(
 
 DOCUMENTS: Mapping[str, Document] = MappingProxyType(
     {
-        "A": Document("agency", "config.example.toml", (SALE, TIME, PROJECT_STORY)),
+        "A": Document("agency", "config.example.toml", (SALE, TIME, PROJECT_STORY, ENQUIRY_STORY)),
         "W": Document("school", "examples/webinar.toml", (SCHOOL_STORY,)),
         "S": Document("remote", "examples/remote_sales.toml", (REMOTE_STORY,)),
         "C": Document("clients", "examples/client_department.toml", (CLIENTS_STORY,)),

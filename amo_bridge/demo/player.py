@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
+from amo_bridge.config.loader import load
 from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.demo.enquiries import ENQUIRY_STORY, VENDORS, Client
 from amo_bridge.demo.processes import Running
 from amo_bridge.demo.stories import Act, Missing, Scene, Story
 from amo_bridge.engine.journal import Entry, Journal
 from amo_bridge.storage.database import AccountStore, Store
-from amo_bridge.storage.tables import accounts, events, in_open_state, inbox, outbox
+from amo_bridge.storage.tables import accounts, enquiries, events, in_open_state, inbox, intake_requests, outbox
 
 PATIENCE = 60.0
 LOOK = 0.1
@@ -48,6 +50,8 @@ class Bridge:
             select(func.count()).select_from(inbox).where(inbox.c.state == "new"),
             select(func.count()).select_from(events).where(events.c.state == "open"),
             select(func.count()).select_from(outbox).where(in_open_state(outbox)),
+            select(func.count()).select_from(intake_requests).where(intake_requests.c.state == "new"),
+            select(func.count()).select_from(enquiries).where(enquiries.c.state.in_(("new", "sent"))),
         )
         with self._store.read() as connection:
             return not any(connection.execute(query).scalar_one() for query in open_rows)
@@ -61,11 +65,16 @@ def play(running: Running, stories: Sequence[Story], console: Console) -> bool:
     office = CrmUser(running.sandbox)
     office.every_hook_twice()
     bridge = Bridge(running.logs / "data")
+    client = _client_of(running)
     good = True
     try:
         for story in stories:
+            if story is ENQUIRY_STORY and client is None:
+                console.print(f"«{story.title}» не сыграно: в [intake] включены не все из {', '.join(VENDORS)}.")
+                continue
+            scene = Scene(office, client=client)
             with console.status("") as status:
-                played = [_played(act, scene, bridge, status.update) for scene in [Scene(office)] for act in story.acts]
+                played = [_played(act, scene, bridge, status.update) for act in story.acts]
             console.print(_table(story.title, played))
             good = good and not any(one.wrong for one in played)
     finally:
@@ -74,6 +83,11 @@ def play(running: Running, stories: Sequence[Story], console: Console) -> bool:
         f"Хуков отправлено: {office.hooks_sent()} (каждый дважды). Запросов к API amoCRM: {office.requests_made()}."
     )
     return good
+
+
+def _client_of(running: Running) -> Client | None:
+    """Who asks by the vendors of the config; None if it has not all of those that the story needs."""
+    return Client.of(load(running.config, running.settings), running.settings, running.bridge)
 
 
 def _played(act: Act, scene: Scene, bridge: Bridge, tell: Callable[[str], None]) -> Played:

@@ -16,6 +16,7 @@ from pathlib import Path
 import requests
 
 from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.demo.enquiries import SECRETS
 
 URL = re.compile(r"http://127\.0\.0\.1:\d+")
 PATIENCE = 60.0
@@ -29,11 +30,13 @@ class DemoFailed(Exception):
 
 @dataclass(frozen=True)
 class Running:
-    """Addresses of the two, and the folder with their logs."""
+    """Addresses of the two, and the folder with their logs. ``settings``: what the bridge's environment was told."""
 
     sandbox: str
     bridge: str
     logs: Path
+    config: Path
+    settings: Mapping[str, str]
 
 
 @contextmanager
@@ -50,11 +53,12 @@ def running(config: Path, account: str = "agency") -> Iterator[Running]:
                 "AMO_BRIDGE_DATA": str(folder / "data"),
                 # Nothing lands late in this amoCRM, so there is nothing to wait for.
                 "AMO_BRIDGE_SETTLE": "1",
+                **SECRETS,
             }
             arguments = ["serve", "--config", str(config), "--port", "0"]
             with _process("bridge", arguments, folder, settings) as bridge:
                 _wait_ready(bridge, folder)
-                yield Running(sandbox, bridge, folder)
+                yield Running(sandbox, bridge, folder, config, settings)
 
 
 @contextmanager

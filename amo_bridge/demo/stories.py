@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from amo_bridge.demo.crm_user import CrmUser
+
+if TYPE_CHECKING:
+    from amo_bridge.demo.enquiries import Client
 
 
 @dataclass
 class Scene:
-    """What the acts share: the office and the deal they are about."""
+    """What the acts share: the office, the deal they are about, the client who writes to it."""
 
     office: CrmUser
     deal: int = 0
     contact: int = 0
+    client: Client | None = None
 
 
 @dataclass(frozen=True)

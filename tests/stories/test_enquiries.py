@@ -22,6 +22,8 @@ from support.vendor_requests import FORM, form, zadarma_signature
 from amo_bridge.cli import main
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
+from amo_bridge.demo.enquiries import ENQUIRY_STORY, Client
+from amo_bridge.demo.stories import Act, Missing, Scene
 from amo_bridge.errors import CrmRefused
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, NotRetryable, StoredEnquiry
 from amo_bridge.storage.accounts import known_key
@@ -128,7 +130,7 @@ def test_a_stranger_becomes_a_contact_and_a_deal_with_his_words(clients: Clients
     (contact,) = [one for one in sandbox.table("contacts") if one["name"] == "Анна Иванова"]
     assert any(PHONE in note and "Сколько стоит? 1" in note and "utm_source=yandex" in note for note in clients.notes())
     assert contact["id"]
-    assert clients.bridge.journal(deal["id"])[0].what.startswith("обращение (Тильда): Сколько стоит? 1")
+    assert clients.bridge.journal(deal["id"])[0].what == "обращение (Тильда): Comments: Сколько стоит? 1"
 
 
 def test_one_person_by_site_chat_and_telephone_is_one_contact_and_one_deal(clients: Clients, sandbox: LocalCrm) -> None:
@@ -146,6 +148,25 @@ def test_one_person_by_site_chat_and_telephone_is_one_contact_and_one_deal(clien
     assert [task["text"] for task in sandbox.table("tasks") if "Перезвонить" in task["text"]] == [
         "Перезвонить: клиент не дозвонился"
     ]
+
+
+def test_the_demo_of_a_client_who_asks_three_times(clients: Clients, sandbox: LocalCrm, office: CrmUser) -> None:
+    urls = {vendor: f"{clients.bridge.url}{path}" for vendor, path in clients.paths.items()}
+    scene = Scene(office, client=Client(urls, SECRETS))
+    for act in ENQUIRY_STORY.acts:
+        act.happens(scene)
+
+        def holds(act: Act = act) -> bool:
+            try:
+                return bool(list(act.sees(scene)))
+            except Missing:
+                return False
+
+        wait_until(holds, act.title, patience=20)
+        clients.bridge.settle(sandbox)
+        assert list(act.sees(scene))
+        assert len(office.tasks(scene.deal)) == act.tasks, act.title
+        assert set(act.rules) <= {entry.clause for entry in clients.bridge.journal(scene.deal)}
 
 
 def test_a_storm_of_few_people_by_three_vendors_costs_few_requests(clients: Clients, sandbox: LocalCrm) -> None:
