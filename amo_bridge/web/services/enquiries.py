@@ -10,6 +10,7 @@ from typing import Any
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 
+from amo_bridge.intake.connections import CONNECTABLE, SET_BY
 from amo_bridge.intake.enquiries import (
     SETTLED_STATES,
     EnquiryFilter,
@@ -103,7 +104,8 @@ class EnquiryView:
 
 @dataclass(frozen=True)
 class AddressView:
-    """Where a vendor posts. ``missing``: the secrets it still needs; ``is_open``: it takes requests without them."""
+    """Where a vendor posts. ``missing``: the secrets it still needs; ``is_open``: it takes requests without them.
+    ``set_by``: the command that sets the webhook, where the vendor has an API for it."""
 
     title: str
     address: IntakeAddress
@@ -114,6 +116,7 @@ class AddressView:
     body: str
     last: LastRequest | None
     can_be_tried: bool
+    set_by: str
 
 
 def may_see_people() -> bool:
@@ -218,6 +221,7 @@ def _address(
         is_open=vendor.is_address_enough or not missing,
         body=NOVOFON_TEMPLATE if vendor.name == "novofon2" else "",
         last=last.get((vendor.name, address.name)),
+        set_by=SET_BY.format(vendor.name) if vendor.name in CONNECTABLE else "",
         can_be_tried=vendor.name in TRIAL_VENDORS and (vendor.is_address_enough or not missing),
     )
 
