@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from amo_bridge.intake.enquiries import EnquiryRepository
 from amo_bridge.intake.model import DeliveryStatus, NoEnquiry, Outcome, Outcomes, PbxCall
 from amo_bridge.intake.reception import POLLED, VENDORS, outcomes_of, settings_of
 from amo_bridge.intake.request import VendorRequest
+from amo_bridge.intake.sites import SITE
 from amo_bridge.intake.telephony import settles_dial
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import intake_requests
@@ -83,6 +85,9 @@ class Ingest:
             if isinstance(outcome, NoEnquiry):
                 continue
             self._tell_channels(connection, outcome, row.received_at)
+            if outcome.source == SITE:
+                # Rules name the section of the config; what all forms are read by does not know it.
+                outcome = replace(outcome, source=row.vendor)
             is_status = isinstance(outcome, DeliveryStatus)
             repeats += not self._enquiries.add(
                 connection,

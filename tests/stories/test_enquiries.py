@@ -133,6 +133,14 @@ def test_a_stranger_becomes_a_contact_and_a_deal_with_his_words(clients: Clients
     assert clients.bridge.journal(deal["id"])[0].what == "обращение (Тильда): Comments: Сколько стоит? 1"
 
 
+def test_a_form_is_known_by_its_section_of_the_config(clients: Clients) -> None:
+    clients.post("html", form(name="Анна Иванова", phone=PHONE, message="Сколько стоит?"))
+    clients.post("cf7", form(name="Пётр", phone="+79161234568", message="Хочу бриф"))
+    rows = clients.settled(2)
+    assert [(row.source, row.state) for row in rows] == [("cf7", "done"), ("html", "done")]
+    assert {deal["name"] for deal in clients.deals()} >= {"Анна Иванова, Форма сайта", "Пётр, Contact Form 7"}
+
+
 def test_one_person_by_site_chat_and_telephone_is_one_contact_and_one_deal(clients: Clients, sandbox: LocalCrm) -> None:
     deals, people = len(clients.deals()), len(sandbox.table("contacts"))
     clients.site(1)
