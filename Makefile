@@ -50,6 +50,8 @@ bench: $(VENV)/.dev
 chaos: $(VENV)/.dev
 	$(BIN)/pytest tests/chaos
 	$(BIN)/python -m bench.chaos $(CHAOS)
+	$(BIN)/python -m bench.enquiry_chaos
+	$(BIN)/python -m bench.enquiry_chaos --database postgresql
 
 # The pages as the documents show them; needs Debian's Chromium.
 pictures: $(VENV)/.dev
