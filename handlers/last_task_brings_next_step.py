@@ -19,18 +19,18 @@ from amo_bridge.events import TaskFinished
 from amo_bridge.rules import (
     Action,
     ActionsSpec,
+    AnybodysTasks,
     Conditional,
     Deal,
     Skip,
     StageName,
     Waiting,
     WantedFile,
-    WhichTasks,
     handler,
 )
 
 
-class LastTaskBringsNextStep(Conditional, WhichTasks):
+class LastTaskBringsNextStep(Conditional, AnybodysTasks):
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]
     file: WantedFile | None = None
     once: bool = False

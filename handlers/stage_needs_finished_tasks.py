@@ -10,10 +10,10 @@ Covers A92 («Тайминг», «Подготовка контента», «С�
 from __future__ import annotations
 
 from amo_bridge.events import StageEntered
-from amo_bridge.rules import Deal, Gate, Lack, RollBack, Skip, WhichTasks, handler
+from amo_bridge.rules import AnybodysTasks, Deal, Gate, Lack, RollBack, Skip, handler
 
 
-class StageNeedsFinishedTasks(Gate, WhichTasks):
+class StageNeedsFinishedTasks(Gate, AnybodysTasks):
     pass
 
 

@@ -19,6 +19,7 @@ from amo_bridge.events import StepDue, TaskFinished
 from amo_bridge.rules import (
     Action,
     ActionsSpec,
+    AnybodysTasks,
     Conditional,
     DateFieldName,
     Deal,
@@ -30,7 +31,6 @@ from amo_bridge.rules import (
     Step,
     Times,
     Waiting,
-    WhichTasks,
     schedule,
 )
 
@@ -38,7 +38,7 @@ STEP = "дата наступила"
 TASKS_ARE_SET = timedelta(minutes=15)
 
 
-class DateAndLastTaskBringNextStep(Conditional, WhichTasks):
+class DateAndLastTaskBringNextStep(Conditional, AnybodysTasks):
     field: DateFieldName
     at: HourOfDay = "10:15"
     stages: Annotated[tuple[StageName, ...], Field(min_length=1)]

@@ -29,7 +29,7 @@ from amo_bridge.rules.deal import (
     stage_is_one_of,
 )
 from amo_bridge.rules.enquiries import EnquiryText, FromSource, SourceName, filled, notes_of
-from amo_bridge.rules.gates import Gate, WantedCall, WhichTasks, says_nothing, says_something
+from amo_bridge.rules.gates import AnybodysTasks, Gate, WantedCall, WhichTasks, says_nothing, says_something
 from amo_bridge.rules.handler import Existing, Options, Step, Times, handler, schedule
 from amo_bridge.rules.ladders import (
     Counted,
@@ -116,6 +116,7 @@ __all__ = [
     "TALK_SECONDS",
     "ActionsSpec",
     "AllSeries",
+    "AnybodysTasks",
     "AttachedFile",
     "AudienceSpec",
     "Blogger",

@@ -73,12 +73,10 @@ EXPLAINING = frozenset({"rollback", "loop", "insists"})
 
 class WhichTasks(Options):
     """``only``: how their texts begin; without it all tasks count. ``not_counting``: how the texts of those begin that
-    do not. A task that a rule set is also known by the text it was set with: renaming it changes nothing.
-    ``set_by_rules``: only tasks that a rule set; what a person has set himself never counts, whatever it is called."""
+    do not. A task that a rule set is also known by the text it was set with: renaming it changes nothing."""
 
     only: tuple[str, ...] = ()
     not_counting: tuple[str, ...] = ()
-    set_by_rules: bool = False
 
     def counts(self, text: str, set_as: str = "") -> bool:
         """``set_as``: the text that a rule set it with; nobody makes a task one that does not count by renaming it."""
@@ -88,11 +86,16 @@ class WhichTasks(Options):
 
     def counted(self, tasks: Iterable[Task]) -> list[Task]:
         """Those that count. What the bridge set to explain something never does."""
-        return [
-            task
-            for task in tasks
-            if self.counts(task.text, task.set_as) and not _explains(task) and (task.made_by or not self.set_by_rules)
-        ]
+        return [task for task in tasks if self.counts(task.text, task.set_as) and not _explains(task)]
+
+
+class AnybodysTasks(WhichTasks):
+    """``set_by_rules``: only tasks that a rule set; a person's own task never counts, whatever it is called."""
+
+    set_by_rules: bool = False
+
+    def counted(self, tasks: Iterable[Task]) -> list[Task]:
+        return [task for task in super().counted(tasks) if task.made_by or not self.set_by_rules]
 
 
 class WantedCall(Options):

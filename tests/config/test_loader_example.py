@@ -37,7 +37,7 @@ EXAMPLE = ROOT / "config.example.toml"
 EXAMPLES = [EXAMPLE, *sorted((ROOT / "examples").glob("*.toml"))]
 LINES = [line for example in EXAMPLES for line in example.read_text("utf-8").splitlines()]
 KEY = re.compile(r"(?:# )?([a-z_]+) = \S")
-SECTION = re.compile(r"(?:# )?\[\[?([\w.\" ]+)\]?\]")
+SECTION = re.compile(r"(?:# )?\[\[?([\w.\" -]+)\]?\]")
 RUSSIAN = re.compile(r"# .*[а-яё]{3}")
 
 SHIPPED = {**shipped("handlers"), **shipped("schedules")}
