@@ -71,7 +71,7 @@ def test_rules_are_found_by_clause_and_word(pages: Pages, viewer: Visit, query: 
 
 def test_a_rule_shows_its_own_lines_of_the_file(pages: Pages, viewer: Visit) -> None:
     words = words_of(viewer.get(PAGE))
-    assert "[handlers.stage_creates_tasks.new_client] # Включено ли правило. enabled = true" in words
+    assert "[handlers.stage_creates_tasks.new_client] enabled = true" in words
     assert "[handlers.stage_needs_fields" not in words
     assert "A40: на «Встреча назначена»" not in words, "the comment above the next block is the next block's"
 
