@@ -53,6 +53,8 @@ def test_as_json_by_rule_and_by_deal(deal: int, run: Run) -> None:
     told = json.loads(run("upcoming", "--days", "30", "--json").stdout)
     assert told["now"].startswith("2026-03-16T09:0")
     assert [(one["step"], one["due"]) for one in told["steps"]] == [
+        ("тема запроса", "2026-03-17T09:00:00+00:00"),
+        ("бриф не отправлен", "2026-03-17T09:00:00+00:00"),
         ("3 d", "2026-03-19T09:00:00+00:00"),
         ("6 d", "2026-03-22T09:00:00+00:00"),
         ("5 d", "2026-03-23T07:00:00+00:00"),

@@ -16,7 +16,7 @@ from amo_bridge.demo.crm_user import CrmUser
 
 IVAN = "Иван Петров"
 NEW = "Продажи / Новый клиент"
-FIRST_TASK = "[handlers.stage_creates_tasks.new_client]\n# Включено ли правило.\nenabled = true"
+FIRST_TASK = "[handlers.stage_creates_tasks.new_client]\nenabled = true"
 
 
 @pytest.fixture

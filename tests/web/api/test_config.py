@@ -14,7 +14,7 @@ from amo_bridge.config.loader import load
 from amo_bridge.web.auth.users import Role
 
 RULE = "stage_creates_tasks.new_client"
-HEADER = "[handlers.stage_creates_tasks.new_client]\n# Включено ли правило.\nenabled = "
+HEADER = "[handlers.stage_creates_tasks.new_client]\nenabled = "
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_broken_file_is_told_with_its_place_and_what_works_meanwhile(path: Pat
     path.write_text(broken, "utf-8")
     told = master.get("/config")
     (problem,) = told["problems"]
-    assert problem["line"] == line_of(broken, f"{HEADER}1") + 2
+    assert problem["line"] == line_of(broken, f"{HEADER}1") + 1
     assert problem["words"].startswith(
         f"config.toml, строка {problem['line']} [handlers.stage_creates_tasks.new_client]"
     )
@@ -71,8 +71,9 @@ def test_what_is_wrong_is_told_with_its_place(path: Path, master: Program) -> No
     (problem,) = master.ask("POST", "/config/check", {"text": text}).json["problems"]
     assert problem["line"] == line_of(text, "[extra]")
     assert "такого раздела нет" in problem["words"]
-    (problem,) = master.ask("POST", "/config/check", {"text": "a = [1"}).json["problems"]
-    assert problem["line"] is None, "the file ends, no line is wrong"
+    unclosed, missing = master.ask("POST", "/config/check", {"text": "a = [1"}).json["problems"]
+    assert unclosed["line"] == 1
+    assert missing["line"] is None, "what is not there stands in no line"
 
 
 def test_names_that_the_account_does_not_have_are_told(pages: Pages, path: Path, master: Program) -> None:

@@ -40,7 +40,7 @@ def test_a_rule_with_all_that_its_page_shows(waiting: Pages, reader: Program) ->
     assert told["matching"] == 2
     assert told["unmatched"] == ""
     assert told["skips"] == [{"reason": "не тот этап", "times": 3}]
-    assert told["block"].startswith("[handlers.stage_creates_tasks.new_client]\n# Включено ли правило.\nenabled = true")
+    assert told["block"].startswith("[handlers.stage_creates_tasks.new_client]\nenabled = true")
     assert (told["existing"], told["choices"], told["unconnected"]) == (None, [], [])
     warming = reader.get(f"/rules/{WARMING}")
     assert warming["existing"] in warming["choices"]
