@@ -24,6 +24,7 @@ from amo_bridge.rules import (
     ActionsSpec,
     Condition,
     Counted,
+    DataNeed,
     Dates,
     DateStep,
     Deal,
@@ -37,6 +38,7 @@ from amo_bridge.rules import (
     schedule,
     skip_unless,
     stage_is_one_of,
+    unused_by,
 )
 
 
@@ -46,6 +48,9 @@ class DateLadder(Dates):
     steps: Annotated[tuple[DateStep, ...], Field(min_length=1)]
     on_leave: ActionsSpec | None = None
     existing: Literal["from now", "catch up"] = "from now"
+
+    def unused(self) -> frozenset[DataNeed]:
+        return unused_by(self.steps)
 
     @model_validator(mode="after")
     def steps_fit_together(self) -> Self:

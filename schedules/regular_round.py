@@ -17,7 +17,21 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from amo_bridge.events import StepDue
-from amo_bridge.rules import Action, CreateTask, Deal, Round, RoundStep, Skip, Step, Times, always, schedule, step_of
+from amo_bridge.rules import (
+    Action,
+    CreateTask,
+    DataNeed,
+    Deal,
+    Round,
+    RoundStep,
+    Skip,
+    Step,
+    Times,
+    always,
+    schedule,
+    step_of,
+    unused_by,
+)
 
 MONTHS = (
     *("январь", "февраль", "март", "апрель", "май", "июнь"),
@@ -38,6 +52,9 @@ class RegularStep(RoundStep):
 
 class RegularRound(Round):
     steps: Annotated[tuple[RegularStep, ...], Field(min_length=1)]
+
+    def unused(self) -> frozenset[DataNeed]:
+        return unused_by(self.steps)
 
 
 def _steps(deal: Deal, options: RegularRound, times: Times) -> Iterator[Step]:

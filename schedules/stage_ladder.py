@@ -22,6 +22,7 @@ from amo_bridge.rules import (
     ActionsSpec,
     Condition,
     CreateTask,
+    DataNeed,
     DateFieldName,
     Deal,
     Due,
@@ -38,6 +39,7 @@ from amo_bridge.rules import (
     schedule,
     skip_unless,
     stage_is_one_of,
+    unused_by,
 )
 
 
@@ -69,6 +71,9 @@ class StageLadder(Options):
     steps: Annotated[tuple[LadderStep, ...], Field(min_length=1)]
     on_leave: ActionsSpec | None = None
     existing: Existing = "skip"
+
+    def unused(self) -> frozenset[DataNeed]:
+        return unused_by(self.steps)
 
     @model_validator(mode="after")
     def each_step_has_its_name(self) -> Self:

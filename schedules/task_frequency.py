@@ -21,6 +21,7 @@ from amo_bridge.events import StepDue
 from amo_bridge.rules import (
     Action,
     CreateTask,
+    DataNeed,
     DateFieldName,
     Deal,
     Round,
@@ -33,6 +34,7 @@ from amo_bridge.rules import (
     new_tasks_only,
     schedule,
     step_of,
+    unused_by,
 )
 
 Months = Annotated[int, Field(ge=1, le=120)]
@@ -47,6 +49,9 @@ class TaskFrequency(Round):
     younger_than: Months | None = None
     older_than: Months | None = None
     steps: Annotated[tuple[RoundStep, ...], Field(min_length=1)]
+
+    def unused(self) -> frozenset[DataNeed]:
+        return unused_by(self.steps)
 
     @model_validator(mode="after")
     def ages_need_a_date(self) -> Self:

@@ -16,7 +16,21 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from amo_bridge.events import StepDue
-from amo_bridge.rules import TALK_SECONDS, Action, Deal, Round, RoundStep, Skip, Step, Times, always, schedule, step_of
+from amo_bridge.rules import (
+    TALK_SECONDS,
+    Action,
+    DataNeed,
+    Deal,
+    Round,
+    RoundStep,
+    Skip,
+    Step,
+    Times,
+    always,
+    schedule,
+    step_of,
+    unused_by,
+)
 
 TouchKind = Literal["call", "mail", "chat", "sms", "task", "move"]
 Count = Annotated[int, Field(ge=1, le=1000)]
@@ -33,6 +47,9 @@ class TouchFrequency(Round):
     kinds: tuple[TouchKind, ...] = ()
     talk_seconds: Annotated[int, Field(ge=1)] = TALK_SECONDS
     steps: Annotated[tuple[FrequencyStep, ...], Field(min_length=1)]
+
+    def unused(self) -> frozenset[DataNeed]:
+        return unused_by(self.steps)
 
 
 def _steps(deal: Deal, options: TouchFrequency, times: Times) -> Iterator[Step]:

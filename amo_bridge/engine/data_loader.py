@@ -74,14 +74,14 @@ class DataLoader:
 
     def loaded(self, rule: Rule, deal: Deal) -> Deal:
         """The deal with what has been loaded so far of what the rule needs; the rest is ``Missing``."""
-        if not rule.handler.needs:
+        if not rule.needs:
             return deal
-        values: dict[str, Any] = {need: self._value(need, rule, deal.id) for need in rule.handler.needs}
+        values: dict[str, Any] = {need: self._value(need, rule, deal.id) for need in rule.needs}
         return replace(deal, **values)
 
     def load(self, rule: Rule, deal: Deal) -> Deal:
         """The deal with everything that the rule needs. Raises CrmError, StoreUnavailable."""
-        for need in sorted(rule.handler.needs):
+        for need in sorted(rule.needs):
             if deal.id not in self._found.get(need, {}):
                 self._read(need, self._expected.pop(need, set()) | {deal.id})
         return self.loaded(rule, deal)

@@ -168,7 +168,7 @@ class Dispatcher:
     @property
     def has_needs(self) -> bool:
         """Does any rule need more than the deal itself?"""
-        return any(rule.handler.needs for rule in self._rules)
+        return any(rule.needs for rule in self._rules)
 
     def listeners(self, event: Event) -> list[Rule]:
         """The enabled rules that listen to this event; gates first."""
@@ -193,14 +193,14 @@ class Dispatcher:
         needs = set(expected)
         for event in context.events:
             for rule in self.listeners(event):
-                if rule.handler.needs <= needs or self._reason_to_skip(rule, event, context):
+                if rule.needs <= needs or self._reason_to_skip(rule, event, context):
                     continue
                 verdict = Verdict(rule, event, event.event_key(context.queue_key), "skipped")
-                missing: dict[str, Any] = {need: Missing(need) for need in rule.handler.needs}
+                missing: dict[str, Any] = {need: Missing(need) for need in rule.needs}
                 answer = _answer(verdict, replace(context.deal, **missing))
                 answers.add(context.queue_key, context.deal, answer)
                 if answer.missing:
-                    needs |= rule.handler.needs
+                    needs |= rule.needs
         return needs
 
     def evaluate(
@@ -285,7 +285,7 @@ class Dispatcher:
         answer = early.find(rule, event, context)
         if answer is None or (answer.missing and not isinstance(getattr(deal, answer.missing), Missing)):
             answer = _answer(verdict, deal)
-        if answer.missing in rule.handler.needs:
+        if answer.missing in rule.needs:
             # This may raise: amoCRM's trouble is not the rule's failure, and the event is processed again later.
             return _answer(verdict, data.load(rule, context.deal))
         return answer._replace(deal=deal)

@@ -17,6 +17,7 @@ from amo_bridge.rules.deal import (
     AttachedFile,
     Call,
     Contact,
+    DataNeed,
     Deal,
     DoneStep,
     NamedBlogger,
@@ -43,6 +44,7 @@ from amo_bridge.rules.ladders import (
     names_are_unique,
     on_leaving,
     step_of,
+    unused_by,
 )
 from amo_bridge.rules.option_types import (
     ContactDateFieldName,
@@ -130,6 +132,7 @@ __all__ = [
     "ContactFieldName",
     "Counted",
     "CustomFieldName",
+    "DataNeed",
     "DateFieldName",
     "DateStep",
     "Dates",
@@ -223,6 +226,7 @@ __all__ = [
     "task_ends",
     "task_on",
     "task_to_read",
+    "unused_by",
     "waiting_tasks",
     "without_extension",
 ]

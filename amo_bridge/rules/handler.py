@@ -33,6 +33,10 @@ OutsideChannel = Literal["mail", "notices", "audiences", "sms", "dial", "series"
 class Options(Strict):
     """What a rule's block in the config may say. An unknown key is an error, so a typo never switches anything off."""
 
+    def unused(self) -> frozenset[DataNeed]:
+        """Needs of the handler that nothing here makes it look at: amoCRM is not asked for them."""
+        return frozenset()
+
 
 @dataclass(frozen=True)
 class Handler:
@@ -87,6 +91,11 @@ class Rule:
     most_per_hour: int = 10
     broken: str = ""
     written: Options | None = None
+
+    @property
+    def needs(self) -> frozenset[DataNeed]:
+        """What has to be read before it is evaluated."""
+        return self.handler.needs - self.options.unused()
 
     @property
     def works(self) -> bool:

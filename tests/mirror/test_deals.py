@@ -99,7 +99,7 @@ def test_a_hook_about_what_was_just_read_needs_no_second_read(
         "Закрывающие документы получены": lambda: True,
         "Тип оплаты": lambda: "Предоплата",
         "Клиент (бренд)": lambda: "«Лапки» & 'Хвост' <b>",
-        "Бриф": lambda: "первая строка\nвторая",
+        "Цели проекта": lambda: "первая строка\nвторая",
         "Ссылка на КП": lambda: "https://disk.example/?a=1&copy=2",
     }
     for name, value in values.items():
