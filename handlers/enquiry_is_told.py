@@ -21,9 +21,8 @@ from amo_bridge.rules import (
     Notify,
     OneOrMore,
     PersonName,
-    SendSms,
     Skip,
-    Text,
+    SmsOption,
     filled,
     handler,
 )
@@ -35,7 +34,7 @@ class EnquiryIsTold(FromSource):
     urgent: bool = False
     which: Literal["new", "again", "both"] = "both"
     letter: LetterSpec | None = None
-    sms: Text | None = None
+    sms: SmsOption | None = None
 
     @model_validator(mode="after")
     def something_to_do(self) -> Self:
@@ -44,7 +43,7 @@ class EnquiryIsTold(FromSource):
         return self
 
 
-@handler(on=EnquiryOnDeal, options=EnquiryIsTold)
+@handler(on=EnquiryOnDeal, options=EnquiryIsTold, sends={"notices"})
 def enquiry_is_told(event: EnquiryOnDeal, deal: Deal, options: EnquiryIsTold) -> Skip | list[Action]:
     if unlike := options.unlike(event):
         return unlike
@@ -57,5 +56,5 @@ def enquiry_is_told(event: EnquiryOnDeal, deal: Deal, options: EnquiryIsTold) ->
     if options.letter:
         told.append(options.letter.for_deal(deal))
     if options.sms:
-        told.append(SendSms(deal_id=deal.id, text=options.sms.for_deal(deal)))
+        told.append(options.sms.for_deal(deal))
     return told

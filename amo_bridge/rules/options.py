@@ -330,6 +330,10 @@ def _sms_spec(value: object) -> object:
     return {"text": value} if isinstance(value, str) else value
 
 
+SmsOption = Annotated[SmsSpec, BeforeValidator(_sms_spec)]
+"""As people write it: a text alone, or with its keys."""
+
+
 class NoticeSpec(Options):
     """Tell people: ``{ to = ["head", "manager"], text = "Бриф не получен: {Название}" }``. ``urgent``: at night too."""
 
@@ -464,7 +468,7 @@ class ActionsSpec(Options):
     escalate: EscalationSpec | None = None
     notify: NoticeSpec | None = None
     letter: LetterSpec | None = None
-    sms: Annotated[SmsSpec, BeforeValidator(_sms_spec)] | None = None
+    sms: SmsOption | None = None
     audiences: AudienceSpec | None = None
     auto_dial: Literal["start", "stop"] | None = None
     start_series: SeriesName | None = None
