@@ -157,7 +157,9 @@ def test_a_mass_move_is_put_back_with_an_explanation_each_in_few_requests(
     counts = {asked: count for asked, count in sandbox.requests().items() if asked not in looks}
     assert set(map(office.stage_of, (deals[0], deals[-1]))) == {AWAITED}
     tasks = sandbox.control("GET", "state?kind=tasks")["tables"]["tasks"].values()
-    assert sorted(task["entity_id"] for task in tasks) == sorted(deals)
+    # The task of the stage where they stay (A24) may fall due meanwhile.
+    explaining = [task for task in tasks if task["text"] != "Отправить клиенту бриф для заполнения"]
+    assert sorted(task["entity_id"] for task in explaining) == sorted(deals)
     assert sum(counts.values()) <= 12, counts
 
 
