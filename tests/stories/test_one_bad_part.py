@@ -62,9 +62,10 @@ def test_what_a_manager_who_left_was_to_do_is_the_heads(
     assert [task["who"] for task in asked] == [HEAD]
     assert failures(bridge) == []
     bridge.settle_at(sandbox, advance=86400)
+    # That the config still names her among those who share enquiries is told beside it.
     told = [row["text"] for row in sandbox.table("tasks") if f"«{MARIA}» отключён" in row["text"]]
-    assert len(told) == 1, "once"
-    assert f"получает «{HEAD}»" in told[0]
+    assert sum(f"получает «{HEAD}»" in text for text in told) == 1, told
+    assert sum("responsible" in text for text in told) == 1, told
 
 
 @pytest.mark.parametrize("is_restarted", [False, True], ids=["running", "restarted"])
