@@ -21,6 +21,7 @@ from amo_bridge.rules import (
     AddNote,
     AttachedFile,
     CreateTask,
+    DataNeed,
     Deal,
     Due,
     Options,
@@ -55,6 +56,9 @@ class FinishedTaskNeedsProof(Options):
             raise ValueError("не сказано, чем подтвердить: нужно хотя бы одно из call, file, pictures")
         return self
 
+    def needs(self) -> frozenset[DataNeed]:
+        return super().needs() | ({"files"} if self.pictures else frozenset())
+
     def is_proven(self, deal: Deal, since: datetime | None) -> bool:
         if self.call and any(self.call.fits(one) for one in deal.calls if since is None or one.at >= since):
             return True
@@ -82,7 +86,7 @@ class FinishedTaskNeedsProof(Options):
     on=(TaskFinished, TaskAnswered),
     options=FinishedTaskNeedsProof,
     gate=True,
-    needs={"own_tasks", "finished_tasks", "calls", "files"},
+    needs={"own_tasks", "finished_tasks"},
 )
 def finished_task_needs_proof(event: Done, deal: Deal, options: FinishedTaskNeedsProof) -> Skip | Withheld:
     if not any_begins_with(event.texts, options.tasks):

@@ -40,7 +40,7 @@ class LastTaskBringsNextStep(Conditional, AnybodysTasks):
 @handler(
     on=TaskFinished,
     options=LastTaskBringsNextStep,
-    needs={"open_tasks", "finished_tasks", "own_tasks", "own_acts", "files"},
+    needs={"open_tasks", "finished_tasks", "own_tasks", "own_acts"},
     tasks_until="stage left",
 )
 def last_task_brings_next_step(

@@ -23,7 +23,7 @@ class LostDealIsRouted(CarryOver):
     )
 
 
-@handler(on=(StageEntered, FieldChanged), options=LostDealIsRouted, needs={"own_deals", "files"})
+@handler(on=(StageEntered, FieldChanged), options=LostDealIsRouted, needs={"own_deals"})
 def lost_deal_is_routed(event: StageEntered | FieldChanged, deal: Deal, options: LostDealIsRouted) -> Skip | Action:
     if isinstance(event, FieldChanged) and not same_name(event.field_name, "Причина отказа"):
         return Skip("изменилась не причина отказа")

@@ -48,7 +48,6 @@ TaskNews = TaskRescheduled | TaskRenamed | TaskRemoved | TaskFinished | TaskAnsw
     on=(TaskRescheduled, TaskRenamed, TaskRemoved, TaskFinished, TaskAnswered),
     options=ProtectedTaskIsRestored,
     gate=True,
-    needs={"files"},
 )
 def protected_task_is_restored(
     event: TaskNews, deal: Deal, options: ProtectedTaskIsRestored

@@ -16,7 +16,7 @@ class StageNeedsCall(Gate, WantedCall):
     pass
 
 
-@handler(on=StageEntered, options=StageNeedsCall, gate=True, needs={"calls"}, sends={"notices"})
+@handler(on=StageEntered, options=StageNeedsCall, gate=True, sends={"notices"})
 def stage_needs_call(event: StageEntered, deal: Deal, options: StageNeedsCall) -> Skip | RollBack:
     if passes := options.lets_pass(event, deal):
         return passes

@@ -40,7 +40,7 @@ class StageNeedsFile(Gate, WantedFile):
         return f"{self.name_starts_with[0]} … (или любая картинка)" if self.name_starts_with else "любая картинка"
 
 
-@handler(on=StageEntered, options=StageNeedsFile, gate=True, needs={"files"}, sends={"notices"})
+@handler(on=StageEntered, options=StageNeedsFile, gate=True, sends={"notices"})
 def stage_needs_file(event: StageEntered, deal: Deal, options: StageNeedsFile) -> Skip | RollBack:
     if passes := options.lets_pass(event, deal):
         return passes

@@ -22,7 +22,7 @@ class StageOpensDeal(Conditional, CarryOver):
     once: bool = True
 
 
-@handler(on=StageEntered, options=StageOpensDeal, needs={"own_deals", "files"})
+@handler(on=StageEntered, options=StageOpensDeal, needs={"own_deals"})
 def stage_opens_deal(event: StageEntered, deal: Deal, options: StageOpensDeal) -> Skip | Action:
     if event.stage != deal.stage.key:
         return Skip("сделка уже ушла с этого этапа")

@@ -16,7 +16,7 @@ class WonDealGoesOn(Conditional, CarryOver):
     pass
 
 
-@handler(on=StageEntered, options=WonDealGoesOn, needs={"own_deals", "files"})
+@handler(on=StageEntered, options=WonDealGoesOn, needs={"own_deals"})
 def won_deal_goes_on(event: StageEntered, deal: Deal, options: WonDealGoesOn) -> Skip | Action:
     if event.stage != deal.stage.key:
         return Skip("сделка уже ушла с этого этапа")

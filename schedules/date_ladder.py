@@ -24,7 +24,6 @@ from amo_bridge.rules import (
     ActionsSpec,
     Condition,
     Counted,
-    DataNeed,
     Dates,
     DateStep,
     Deal,
@@ -38,7 +37,6 @@ from amo_bridge.rules import (
     schedule,
     skip_unless,
     stage_is_one_of,
-    unused_by,
 )
 
 
@@ -48,9 +46,6 @@ class DateLadder(Dates):
     steps: Annotated[tuple[DateStep, ...], Field(min_length=1)]
     on_leave: ActionsSpec | None = None
     existing: Literal["from now", "catch up"] = "from now"
-
-    def unused(self) -> frozenset[DataNeed]:
-        return unused_by(self.steps)
 
     @model_validator(mode="after")
     def steps_fit_together(self) -> Self:
@@ -86,7 +81,7 @@ def _steps(deal: Deal, options: DateLadder, times: Times) -> Iterator[Step]:
     options=DateLadder,
     steps=_steps,
     on=(FieldChanged, ContactDateChanged, StageEntered),
-    needs={"own_tasks", "own_steps", "contact_steps", "people_steps", "touches", "files", "contacts"},
+    needs={"own_tasks", "own_steps", "contact_steps", "people_steps", "touches", "contacts"},
     recurs=lambda options: options.yearly,
 )
 def date_ladder(

@@ -20,7 +20,6 @@ from amo_bridge.events import StepDue
 from amo_bridge.rules import (
     Action,
     CreateTask,
-    DataNeed,
     Deal,
     Round,
     RoundStep,
@@ -30,7 +29,6 @@ from amo_bridge.rules import (
     always,
     schedule,
     step_of,
-    unused_by,
 )
 
 MONTHS = (
@@ -53,15 +51,12 @@ class RegularStep(RoundStep):
 class RegularRound(Round):
     steps: Annotated[tuple[RegularStep, ...], Field(min_length=1)]
 
-    def unused(self) -> frozenset[DataNeed]:
-        return unused_by(self.steps)
-
 
 def _steps(deal: Deal, options: RegularRound, times: Times) -> Iterator[Step]:
     yield from options.planned(deal, options.steps, times)
 
 
-@schedule(options=RegularRound, steps=_steps, needs={"own_tasks", "touches", "files"}, recurs=always)
+@schedule(options=RegularRound, steps=_steps, needs={"own_tasks", "touches"}, recurs=always)
 def regular_round(event: StepDue, deal: Deal, options: RegularRound) -> Skip | list[Action]:
     if why_not := options.why_not(deal):
         return Skip(why_not)

@@ -22,7 +22,6 @@ from amo_bridge.rules import (
     ActionsSpec,
     Condition,
     CreateTask,
-    DataNeed,
     DateFieldName,
     Deal,
     Due,
@@ -39,7 +38,6 @@ from amo_bridge.rules import (
     schedule,
     skip_unless,
     stage_is_one_of,
-    unused_by,
 )
 
 
@@ -72,9 +70,6 @@ class StageLadder(Options):
     on_leave: ActionsSpec | None = None
     existing: Existing = "skip"
 
-    def unused(self) -> frozenset[DataNeed]:
-        return unused_by(self.steps)
-
     @model_validator(mode="after")
     def each_step_has_its_name(self) -> Self:
         names_are_unique(step.title for step in self.steps)
@@ -98,7 +93,7 @@ def _steps(deal: Deal, options: StageLadder, times: Times) -> Iterator[Step]:
     options=StageLadder,
     steps=_steps,
     on=(StageEntered,),
-    needs={"own_tasks", "own_steps", "touches", "files"},
+    needs={"own_tasks", "own_steps", "touches"},
     tasks_until="stage left",
 )
 def stage_ladder(event: StepDue | StageEntered, deal: Deal, options: StageLadder) -> Skip | list[Action]:

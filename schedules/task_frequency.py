@@ -21,7 +21,6 @@ from amo_bridge.events import StepDue
 from amo_bridge.rules import (
     Action,
     CreateTask,
-    DataNeed,
     DateFieldName,
     Deal,
     Round,
@@ -34,7 +33,6 @@ from amo_bridge.rules import (
     new_tasks_only,
     schedule,
     step_of,
-    unused_by,
 )
 
 Months = Annotated[int, Field(ge=1, le=120)]
@@ -49,9 +47,6 @@ class TaskFrequency(Round):
     younger_than: Months | None = None
     older_than: Months | None = None
     steps: Annotated[tuple[RoundStep, ...], Field(min_length=1)]
-
-    def unused(self) -> frozenset[DataNeed]:
-        return unused_by(self.steps)
 
     @model_validator(mode="after")
     def ages_need_a_date(self) -> Self:
@@ -83,7 +78,7 @@ def _steps(deal: Deal, options: TaskFrequency, times: Times) -> Iterator[Step]:
 @schedule(
     options=TaskFrequency,
     steps=_steps,
-    needs={"own_tasks", "open_tasks", "finished_tasks", "touches", "files"},
+    needs={"own_tasks", "open_tasks", "finished_tasks", "touches"},
     recurs=always,
     tasks_until="stage left",
 )

@@ -19,7 +19,6 @@ from amo_bridge.events import StepDue
 from amo_bridge.rules import (
     TALK_SECONDS,
     Action,
-    DataNeed,
     Deal,
     Round,
     RoundStep,
@@ -29,7 +28,6 @@ from amo_bridge.rules import (
     always,
     schedule,
     step_of,
-    unused_by,
 )
 
 TouchKind = Literal["call", "mail", "chat", "sms", "task", "move"]
@@ -48,9 +46,6 @@ class TouchFrequency(Round):
     talk_seconds: Annotated[int, Field(ge=1)] = TALK_SECONDS
     steps: Annotated[tuple[FrequencyStep, ...], Field(min_length=1)]
 
-    def unused(self) -> frozenset[DataNeed]:
-        return unused_by(self.steps)
-
 
 def _steps(deal: Deal, options: TouchFrequency, times: Times) -> Iterator[Step]:
     yield from options.planned(deal, options.steps, times)
@@ -59,7 +54,7 @@ def _steps(deal: Deal, options: TouchFrequency, times: Times) -> Iterator[Step]:
 @schedule(
     options=TouchFrequency,
     steps=_steps,
-    needs={"own_tasks", "touches", "files"},
+    needs={"own_tasks", "touches"},
     recurs=always,
     tasks_until="stage left",
 )

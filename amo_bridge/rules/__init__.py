@@ -44,7 +44,6 @@ from amo_bridge.rules.ladders import (
     names_are_unique,
     on_leaving,
     step_of,
-    unused_by,
 )
 from amo_bridge.rules.option_types import (
     ContactDateFieldName,
@@ -228,7 +227,6 @@ __all__ = [
     "task_ends",
     "task_on",
     "task_to_read",
-    "unused_by",
     "waiting_tasks",
     "without_extension",
 ]

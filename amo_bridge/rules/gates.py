@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from amo_bridge.dates.due import Due
 from amo_bridge.events import NoteAdded, StageEntered
 from amo_bridge.rules.actions import Lack, RollBack, Skip
-from amo_bridge.rules.deal import Call, Deal, Note, Task, stage_is_one_of
+from amo_bridge.rules.deal import Call, DataNeed, Deal, Note, Task, stage_is_one_of
 from amo_bridge.rules.handler import Options
 from amo_bridge.rules.option_types import PersonName, StageName
 from amo_bridge.rules.options import Condition, skip_unless
@@ -104,6 +104,9 @@ class WantedCall(Options):
 
     seconds: Annotated[int, Field(ge=0)] = 30
     recorded: bool = True
+
+    def needs(self) -> frozenset[DataNeed]:
+        return super().needs() | {"calls"}
 
     def fits(self, call: Call) -> bool:
         """Is it such a call?"""

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from amo_bridge.dates.calendar import WorkCalendar
@@ -33,9 +34,10 @@ OutsideChannel = Literal["mail", "notices", "audiences", "sms", "dial", "series"
 class Options(Strict):
     """What a rule's block in the config may say. An unknown key is an error, so a typo never switches anything off."""
 
-    def unused(self) -> frozenset[DataNeed]:
-        """Needs of the handler that nothing here makes it look at: amoCRM is not asked for them."""
-        return frozenset()
+    def needs(self) -> frozenset[DataNeed]:
+        """What these options, or options within them, look at, beside what every rule of their kind does."""
+        values = (one for value in vars(self).values() for one in (value if isinstance(value, tuple) else (value,)))
+        return frozenset().union(*(one.needs() for one in values if isinstance(one, Options)))
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,10 @@ class Rule:
     broken: str = ""
     written: Options | None = None
 
-    @property
+    @cached_property
     def needs(self) -> frozenset[DataNeed]:
-        """What has to be read before it is evaluated."""
-        return self.handler.needs - self.options.unused()
+        """What it may look at beside the deal's fields; asked for each event."""
+        return self.handler.needs | self.options.needs()
 
     @property
     def works(self) -> bool:

@@ -17,7 +17,7 @@ from amo_bridge.dates.recurrence import Recurrence, Slot
 from amo_bridge.events import StageEntered, StepDue, TouchKind
 from amo_bridge.events.calls import TALK_SECONDS
 from amo_bridge.rules.actions import Action, ChangeTask, CreateTask, FinishTask, Skip
-from amo_bridge.rules.deal import DataNeed, Deal, Touches, stage_is_one_of
+from amo_bridge.rules.deal import Deal, Touches, stage_is_one_of
 from amo_bridge.rules.handler import Options, Step, Times
 from amo_bridge.rules.option_types import ContactDateFieldName, DateFieldName, FieldName, StageName
 from amo_bridge.rules.options import ActionsSpec, Condition, WantedFile, new_tasks_only, skip_unless
@@ -86,11 +86,6 @@ class TimedActions(ActionsSpec):
     def _counted_from(self, event: StepDue, deal: Deal) -> datetime:
         """The moment from which touches count."""
         return event.since
-
-
-def unused_by(steps: Iterable[TimedActions]) -> frozenset[DataNeed]:
-    """The files of a deal cost a request for each; most ladders never look at them."""
-    return frozenset() if any(step.without_file for step in steps) else frozenset({"files"})
 
 
 def on_leaving(

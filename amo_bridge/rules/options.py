@@ -32,7 +32,7 @@ from amo_bridge.rules.actions import (
     TaskEnd,
     Waiting,
 )
-from amo_bridge.rules.deal import AttachedFile, Deal
+from amo_bridge.rules.deal import AttachedFile, DataNeed, Deal
 from amo_bridge.rules.handler import Options
 from amo_bridge.rules.option_types import (
     CustomFieldName,
@@ -58,7 +58,7 @@ class CarryOver(Options):
 
     Contacts, with the main one, and the company always go along. ``carry_fields`` keep their names, ``carry_as`` are
     told under another one. ``note`` is left on the old deal, ``again`` when it ends a second time: the deal that is
-    there is shown then, and no other one is made. A handler that uses it asks for ``needs={"own_deals", "files"}``.
+    there is shown then, and no other one is made. A handler that uses it asks for ``needs={"own_deals"}``.
     """
 
     pipelines: Annotated[tuple[PipelineName, ...], Field(min_length=1)]
@@ -74,6 +74,9 @@ class CarryOver(Options):
     link_field: CustomFieldName | None = None
     note: TextWithNewDeal = TextWithNewDeal("Работа с клиентом продолжается здесь: {new.url}")
     again: TextWithNewDeal = TextWithNewDeal("Продолжение этой сделки уже есть, второе не создано: {new.url}")
+
+    def needs(self) -> frozenset[DataNeed]:
+        return super().needs() | ({"files"} if self.carry_files else frozenset())
 
     def without(self, lost: Container[str]) -> Self:
         """The same, but for fields (normalised names) that the account does not have."""
@@ -217,6 +220,9 @@ class WantedFile(Options):
             )
         return self
 
+    def needs(self) -> frozenset[DataNeed]:
+        return super().needs() | {"files"}
+
     def is_there(self, deal: Deal) -> bool:
         """Is such a file on the deal? amoCRM may know it by a transliterated name."""
         return any(self.fits(file, deal) for file in deal.files)
@@ -261,6 +267,10 @@ class FileEnd(Options):
     """``{ file = { name_starts_with = ["Договор"] } }``: such a file is attached."""
 
     file: WantedFile
+
+    def needs(self) -> frozenset[DataNeed]:
+        # The engine watches for the file, long after the rule has set its task.
+        return frozenset()
 
 
 def _alone_if_never(ends: tuple[Any, ...]) -> tuple[Any, ...]:

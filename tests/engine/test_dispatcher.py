@@ -275,7 +275,7 @@ class Loaded(Around):
     """What rules need is loaded already."""
 
     def loaded(self, rule: Rule, deal: Deal) -> Deal:
-        return replace(deal, **{need: self.what[need] for need in rule.handler.needs})
+        return replace(deal, **{need: self.what[need] for need in rule.needs})
 
 
 def looks_at_files(event: Event, deal: Deal, options: NoOptions) -> Skip:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,6 +15,8 @@ from amo_bridge.config.loader import load
 from amo_bridge.errors import ConfigError
 from amo_bridge.events import FileAttached, StageEntered
 from amo_bridge.rules.actions import Skip
+from amo_bridge.rules.deal import DataNeed
+from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.old_import_paths import MOVED
 from amo_bridge.rules.registry import own, shipped
 
@@ -174,3 +177,37 @@ def test_old_import_paths_are_there_for_own_files_alone(tmp_path: Path) -> None:
 def test_every_moved_path_leads_to_a_module_that_is_there() -> None:
     assert all(importlib.util.find_spec(new) for news in MOVED.values() for new in news)
     assert not [old for old in MOVED if importlib.util.find_spec(old)]
+
+
+def needs_of(kind: str, **options: Any) -> frozenset[DataNeed]:
+    """What a rule of this kind reads, with these options."""
+    handler = {**shipped("handlers"), **shipped("schedules")}[kind]
+    return Rule(handler, "some", handler.options.model_validate(options), enabled=True).needs
+
+
+STEP = {"after": "1 d", "task": {"text": "Позвонить", "to": "manager", "due": "1 d"}}
+FILE = {"name_starts_with": ["Договор"]}
+WITH_FILE = {**STEP, "after": "2 d", "without_file": FILE}
+STAGES = ["Продажи / Новый клиент"]
+END = {"until": {"file": FILE}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "read"),
+    [
+        ("stage_ladder", {"stages": STAGES, "steps": [STEP]}, set()),
+        ("stage_ladder", {"stages": STAGES, "steps": [STEP, WITH_FILE]}, {"files"}),
+        # Of the end of its task the engine takes care.
+        ("stage_ladder", {"stages": STAGES, "steps": [{**STEP, "task": {**STEP["task"], **END}}]}, set()),
+        ("stage_needs_file", {"entering": STAGES, **FILE}, {"files"}),
+        ("stage_needs_call", {"entering": STAGES}, {"calls"}),
+        ("finished_task_needs_proof", {"tasks": ["Позвонить"], "call": {}}, {"calls"}),
+        ("finished_task_needs_proof", {"tasks": ["Позвонить"], "pictures": True}, {"files"}),
+        ("finished_task_needs_proof", {"tasks": ["Позвонить"], "file": FILE, "call": {}}, {"calls", "files"}),
+        ("stage_opens_deal", {"stages": STAGES, "pipelines": ["Продажи"], "to_stage": STAGES[0]}, {"files"}),
+    ],
+)  # fmt: skip
+def test_files_and_calls_are_read_only_where_the_options_look_at_them(
+    kind: str, options: dict[str, Any], read: set[DataNeed]
+) -> None:
+    assert needs_of(kind, **options) & {"files", "calls"} == read

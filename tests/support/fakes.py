@@ -167,12 +167,12 @@ class Around:
         self.asked: list[str] = []
 
     def loaded(self, rule: Rule, deal: Deal) -> Deal:
-        unread: dict[str, Any] = {need: Missing(need) for need in rule.handler.needs}
+        unread: dict[str, Any] = {need: Missing(need) for need in rule.needs}
         return replace(deal, **unread)
 
     def load(self, rule: Rule, deal: Deal) -> Deal:
         self.asked.append(f"{rule.name} {deal.id}")
-        return replace(deal, **{need: self.what[need] for need in rule.handler.needs})
+        return replace(deal, **{need: self.what[need] for need in rule.needs})
 
 
 class ScriptedCrm:
