@@ -66,7 +66,7 @@ COMMANDS = LazyCommands(
         "backup": "backup",
         "restore": "backup",
         "webinar": "webinar",
-        "intake": "enquiries",
+        "intake": "intake",
         "telegram": "connect",
         "channels": "channels",
     }

@@ -122,7 +122,7 @@ def test_a_file_is_attached(name: str, stage: str, acts: bool, hooks: Hooks, jud
 
 def test_the_offer_is_to_be_approved(hooks: Hooks, judged: Judged) -> None:
     decisions = judged(hooks.about_deal("status", "Продажи / Согласование КП", "Продажи / Бриф получен"))
-    assert acting(decisions) == {"approve_offer"}
+    assert acting(decisions) == {"approve_offer", "brief_section"}
     assert "«Согласовать КП» — Елена Орлова" in decisions["approve_offer"]["actions"][0]
 
 
