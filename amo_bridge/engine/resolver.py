@@ -99,8 +99,7 @@ class DealResolver:
         if record.responsible_user_id == user_id:
             return []
         words = f"ответственный → {self._names.name_in_place_of(user_id, owner)}"
-        body = {"id": deal.id, "responsible_user_id": user_id}
-        return [Effect("patch_deal", deal.id, body, words, before=state_before(record, body))]
+        return [_patch(deal, record, {"responsible_user_id": user_id}, words)]
 
     def _roll_back(self, action: RollBack, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         text = action.explanation
@@ -140,8 +139,7 @@ class DealResolver:
             f"поле «{name}» очищено" if value is None else f"поле «{name}» = {_in_russian(value)}"
             for name, value in new.items()
         )
-        body = {"id": deal.id, "custom_fields_values": values}
-        return [Effect("patch_deal", deal.id, body, words, before=state_before(record, body))]
+        return [_patch(deal, record, {"custom_fields_values": values}, words)]
 
     def _add_tags(self, action: AddTags, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         new = [tag for tag in action.tags if not deal.has_tag(tag)]
@@ -162,6 +160,12 @@ class DealResolver:
             for contact_id in action.contact_ids
             if contact_id not in deal.contact_ids
         ]
+
+
+def _patch(deal: Deal, record: DealRecord, parts: Mapping[str, Any], words: str) -> Effect:
+    """A change of the deal's parts, each left alone if a person has changed it since (see freshness)."""
+    body = {"id": deal.id, **parts}
+    return Effect("patch_deal", deal.id, body, words, before=state_before(record, body))
 
 
 def card_of(deal_id: int) -> int | str:
@@ -242,9 +246,8 @@ class NewDealResolver:
         body |= {"pipeline_id": stage.pipeline_id, "status_id": stage.status_id}
         then: list[Effect] = []
         if action.link_field:
-            back = {"id": deal.id, "custom_fields_values": [self._names.field_value(action.link_field, NEW_URL)]}
-            words_back = f"поле «{action.link_field}» = адрес новой сделки"
-            then.append(Effect("patch_deal", deal.id, back, words_back, before=state_before(record, back)))
+            back = {"custom_fields_values": [self._names.field_value(action.link_field, NEW_URL)]}
+            then.append(_patch(deal, record, back, f"поле «{action.link_field}» = адрес новой сделки"))
         if action.file_uuids:
             files = {"entity_id": NEW_ID, "file_uuids": list(action.file_uuids)}
             then.append(Effect("attach_files", deal.id, files, f"файлы новой сделки: {len(action.file_uuids)}"))
