@@ -19,6 +19,7 @@ from amo_bridge.rules import (
     Action,
     ChangeTask,
     Conditional,
+    DataNeed,
     DateFieldName,
     Deal,
     Due,
@@ -61,6 +62,9 @@ class DateFieldSetsTask(Conditional):
         Due.of_field("дата", shift)
         return shift
 
+    def needs(self) -> frozenset[DataNeed]:
+        return super().needs() | ({"open_tasks"} if self.moves else {"own_tasks"})
+
     def due_on(self, field: str) -> Due:
         """When a task is due by this date."""
         return Due.of_field(field, self.due_shift)
@@ -74,7 +78,7 @@ class DateFieldSetsTask(Conditional):
         return TaskSpec(text=text, to=self.to, due=due, type=self.type, until=self.until)
 
 
-@handler(on=(FieldChanged, StageEntered), options=DateFieldSetsTask, needs={"own_tasks", "open_tasks"})
+@handler(on=(FieldChanged, StageEntered), options=DateFieldSetsTask)
 def date_field_sets_task(
     event: FieldChanged | StageEntered, deal: Deal, options: DateFieldSetsTask
 ) -> Skip | list[Action]:

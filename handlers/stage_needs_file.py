@@ -44,10 +44,11 @@ class StageNeedsFile(Gate, WantedFile):
 def stage_needs_file(event: StageEntered, deal: Deal, options: StageNeedsFile) -> Skip | RollBack:
     if passes := options.lets_pass(event, deal):
         return passes
-    if options.is_there(deal):
-        return Skip("нужный файл приложен")
+    # The fields first: they cost no request.
     if any(map(deal.has, options.or_fields)):
         return Skip("вместо файла заполнено поле")
+    if options.is_there(deal):
+        return Skip("нужный файл приложен")
     lacks = [Lack("приложите файл", options.wanted(deal))]
     return options.put_back(
         event, deal, [*lacks, *(Lack("или вместо него заполните", name) for name in options.or_fields)]

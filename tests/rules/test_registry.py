@@ -192,6 +192,12 @@ STAGES = ["Продажи / Новый клиент"]
 END = {"until": {"file": FILE}}
 
 
+def test_other_tasks_are_read_only_where_they_are_moved() -> None:
+    date, task = {"fields": ["Дата дедлайна"]}, {"text": "Проверить", "to": "manager"}
+    assert needs_of("date_field_sets_task", **date, **task) == {"own_tasks"}
+    assert needs_of("date_field_sets_task", **date, moves=["Отчёт"]) == {"open_tasks"}
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "read"),
     [
