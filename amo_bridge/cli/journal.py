@@ -1,4 +1,4 @@
-"""``amo-bridge why``, ``upcoming`` and ``shadow``: what rules did about a deal, will do next, would have done."""
+"""Commands about what rules did and will do: ``amo-bridge why``, ``upcoming``, ``shadow``."""
 
 from __future__ import annotations
 

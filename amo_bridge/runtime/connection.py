@@ -13,7 +13,8 @@ import structlog
 from amo_bridge.clock import AccountClock
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
-from amo_bridge.crm.account import Account, AccountCache
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.account_cache import AccountCache
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.oauth import OAuth
 from amo_bridge.crm.rate_limiter import LocalRateLimiter, RateLimiter, StoreRateLimiter

@@ -10,7 +10,8 @@ import responses
 from support.account_sample import ACCOUNT, FIELDS, LOSS_REASONS, PIPELINES, USERS, serve
 from support.client_fakes import BASE, Clock, client
 
-from amo_bridge.crm.account import Account, AccountCache
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.account_cache import AccountCache
 from amo_bridge.errors import AmbiguousName, CrmForbidden, CrmUncertain, UnknownName
 
 FORBIDDEN = {"title": "Forbidden", "type": "https://httpstatus.es/403", "status": 403, "detail": "Forbidden"}

@@ -1,4 +1,4 @@
-"""``amo-bridge backup FILE``, ``restore`` and ``tidy``: the bridge's data copied, put back, cleared of old rows."""
+"""Commands about the bridge's data: ``amo-bridge backup``, ``restore``, ``tidy``."""
 
 from __future__ import annotations
 

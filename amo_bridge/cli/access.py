@@ -1,4 +1,4 @@
-"""``amo-bridge connect``, ``password`` and ``telegram``: who is let in: the bridge, people, a person's Telegram."""
+"""Access commands: ``amo-bridge connect``, ``password``, ``telegram``."""
 
 from __future__ import annotations
 
