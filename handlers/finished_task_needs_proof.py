@@ -62,11 +62,9 @@ class FinishedTaskNeedsProof(Options):
     def is_proven(self, deal: Deal, since: datetime | None) -> bool:
         if self.call and any(self.call.fits(one) for one in deal.calls if since is None or one.at >= since):
             return True
-        if not self.file and not self.pictures:
-            return False
+        files = deal.files if self.file or self.pictures else ()
         # Files that stand in a field or in the card's own list have no time: they are taken for new.
-        new = [one for one in deal.files if since is None or one.at is None or one.at >= since]
-        return any(self._is_proof(one, deal) for one in new)
+        return any(self._is_proof(one, deal) for one in files if not (since and one.at) or one.at >= since)
 
     def _is_proof(self, file: AttachedFile, deal: Deal) -> bool:
         if self.pictures and (is_picture(file.name) or is_picture(file.other_name)):

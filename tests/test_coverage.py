@@ -26,7 +26,7 @@ def test_the_documents_table_is_what_the_config_and_the_tests_say(document: str)
     begin, end = f"<!-- coverage {document}:begin -->", f"<!-- coverage {document}:end -->"
     table = text.partition(begin)[2].partition(end)[0]
     wanted = [*rows(document), "", summary(document)]
-    assert table.strip().splitlines() == wanted, "python tests/support/coverage_table.py prints the tables"
+    assert table.strip().splitlines() == wanted, "python tests/support/coverage_table.py writes the tables"
 
 
 @pytest.mark.parametrize("clause", CLAUSES)

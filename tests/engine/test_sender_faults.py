@@ -16,8 +16,8 @@ from support.running_bridge import config_for
 
 from amo_bridge import retry
 from amo_bridge.clock import SystemClock
+from amo_bridge.crm.lost_writes import _holds
 from amo_bridge.crm.records import DealRecord
-from amo_bridge.crm.writes import _holds
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.engine.effects import Effect, state_before
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine

@@ -1,6 +1,6 @@
 """Which part of the product serves which row of documents A, M, W, S and C.
 
-«python tests/support/coverage_table.py» prints the tables of docs/coverage.md.
+«python tests/support/coverage_table.py» writes the tables into docs/coverage.md.
 
 A row's rules are told by its document's example config, their tests by the house's names; its stories (those of the
 suite and those that the demo plays) by their naming the row or one of its rules. What is no rule, and what a row lacks,
@@ -98,5 +98,10 @@ def _links(paths: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
+    page = ROOT / "docs" / "coverage.md"
+    text = page.read_text("utf-8")
     for document in EXAMPLES:
-        sys.stdout.write("\n".join([f"Document {document}", "", *rows(document), "", summary(document), "", ""]))
+        begin, end = f"<!-- coverage {document}:begin -->", f"<!-- coverage {document}:end -->"
+        head, tail = text.partition(begin)[0], text.partition(end)[2]
+        text = "\n".join([f"{head}{begin}", *rows(document), "", summary(document), f"{end}{tail}"])
+    page.write_text(text, "utf-8")

@@ -17,7 +17,8 @@ from werkzeug.test import TestResponse
 
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
-from amo_bridge.crm.account import FORMAT, Account
+from amo_bridge.crm.account import Account
+from amo_bridge.crm.account_cache import FORMAT
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.rate_limiter import LocalRateLimiter
 from amo_bridge.crm.records import DealRecord
