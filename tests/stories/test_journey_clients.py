@@ -340,6 +340,23 @@ def counted(day: OfficeDay, deal: int) -> int:
         return len(connection.execute(select(timers.c.id).where(timers.c.deal_id == deal, rule)).all())
 
 
+def test_a_client_is_warned_of_a_launch_that_is_late(day: OfficeDay) -> None:
+    """C20: on the day itself; the head hears of it on the next."""
+    deal = day.deal(ANTON, "Ромашка", APPROVED, known(day))
+    in_time = day.deal(ANTON, "Василёк", APPROVED, known(day))
+    for one in (deal, in_time):
+        day.fill(ANTON, one, **{"Дата запуска": "2026-03-17", "Креативы утверждены": True})
+    day.at("2026-03-17T15:00")
+    assert not begins(day, deal, "Предупредить клиента")
+    day.fill(ANTON, in_time, **{"Дата запуска": "2026-03-25"})
+    day.at("2026-03-17T16:30")
+    assert [who for who, _ in begins(day, deal, "Предупредить клиента")] == [ANTON]
+    day.at("2026-03-18T11:30")
+    assert [who for who, _ in begins(day, deal, "Срок запуска прошёл")] == [OLGA]
+    assert not begins(day, in_time, "Предупредить клиента")
+    assert not begins(day, in_time, "Срок запуска прошёл")
+
+
 def test_a_message_that_nobody_answers_by_the_end_of_the_day(day: OfficeDay) -> None:
     contact = known(day)
     deal = running(day, contact)

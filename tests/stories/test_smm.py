@@ -435,6 +435,19 @@ def test_the_hour_counts_from_the_payment_if_its_time_is_known(agency: Agency) -
     assert agency.has(deal, "С новым клиентом не связались")
 
 
+def test_a_payment_time_that_is_recorded_later_moves_the_task(agency: Agency) -> None:
+    """M1: a client came at noon; that the payment was half an hour earlier is typed in later."""
+    agency.comes("2026-10-09T12:00")
+    deal = agency.client()
+    assert agency.due(deal, FIRST) == "09.10 13:00"
+    paid = int(datetime.fromisoformat("2026-10-09T11:30").replace(tzinfo=ALMATY).timestamp())
+    agency.fill(deal, "Время оплаты", paid)
+    agency.passes()
+    assert agency.due(deal, FIRST) == "09.10 12:30"
+    agency.comes("2026-10-09T12:31")
+    assert agency.has(deal, "С новым клиентом не связались")
+
+
 def test_a_lost_client_is_not_called_about_a_renewal(agency: Agency, running: int) -> None:
     agency.comes("2026-11-02T10:00")
     agency.move(running, RENEWED)

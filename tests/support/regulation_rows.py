@@ -82,7 +82,6 @@ LACKS: Final[Mapping[str, str]] = {
     "A121": "Roistat is not connected: the visit is in no field, states and sums go nowhere",
     "A122": "no mass mail service: series go out by one's own mail server",
     "A124": "no notices by Viber",
-    "M1": "a payment whose time is recorded after the task was set does not move it",
     "M9": "advertising statistics against the norms: no export is read, no API is connected",
     "M17": "the monthly pay sheet; penalties are kept (`amo-bridge violations`)",
     "M20": "the rule is played by document A's config alone",
@@ -93,6 +92,5 @@ LACKS: Final[Mapping[str, str]] = {
     "S8": "Pipedrive: its requests are received, deals and calls are not read",
     "S9": "the working day's beginning as a KPI",
     "C15": "Megaplan is not connected",
-    "C20": "the client warned when a term breaks",
 }
 """What a row still lacks, with the system that would be needed. A row that nothing serves is missing as a whole."""
