@@ -27,6 +27,8 @@ from typing import Any
 
 import requests
 import yaml
+from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
@@ -38,6 +40,7 @@ from support.running_bridge import wait_until  # noqa: E402
 from amo_bridge.demo.crm_user import CrmUser  # noqa: E402
 from amo_bridge.sandbox.account_start import load_world  # noqa: E402
 from amo_bridge.storage import migrate  # noqa: E402
+from bench.databases import POSTGRES, database_of  # noqa: E402
 from bench.processes import free_port  # noqa: E402
 
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
@@ -250,8 +253,7 @@ class Machine:
             folder,
             [word.replace("8080", str(port)) for word in told["command"]],
             mounts={"/app/config.toml": folder / "config.mounted.toml", **secrets},
-            **{name: as_compose_fills(value) for name, value in told["environment"].items()},
-            **environment,
+            **{name: as_compose_fills(value) for name, value in told["environment"].items()} | environment,
         )
 
 
@@ -272,10 +274,13 @@ def answers(container: Container, port: int, path: str, code: int = 200) -> None
     expect(container.process.poll() is None, f"it has ended: {container.told[-1500:]}")
 
 
-def hook_path(crm: LocalCrm) -> str:
+def subscriptions(crm: LocalCrm) -> list[str]:
     answer = requests.get(f"{crm.url}/api/v4/webhooks", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)
-    destination: str = answer.json()["_embedded"]["webhooks"][0]["destination"]
-    return "/" + destination.split("/", 3)[3]
+    return [row["destination"] for row in answer.json()["_embedded"]["webhooks"]] if answer.content else []
+
+
+def hook_path(crm: LocalCrm) -> str:
+    return "/" + subscriptions(crm)[0].split("/", 3)[3]
 
 
 def grace(service: str) -> int:
@@ -411,6 +416,59 @@ def prove_services(machine: Machine) -> None:
             expect(code == 0, f"exit code {code}: {running.told[-800:]}")
 
 
+def prove_services_together(machine: Machine) -> None:
+    """The profile postgres with its database: the web role takes hooks in, one of two workers does the work."""
+    if not postgresql_answers():
+        print("SKIPPED compose.yaml's web and worker on PostgreSQL: none answers at 127.0.0.1:5432")  # noqa: T201
+        return
+    with served(load_world()) as crm, database_of("postgresql") as database:
+        office, ports = CrmUser(crm.url), {name: free_port() for name in ("web", "first", "second")}
+        told = {
+            "AMO_BRIDGE_DATABASE": database.replace("+psycopg", ""),
+            "AMO_BRIDGE_ACCOUNT_URL": crm.url,
+            "AMO_BRIDGE_PUBLIC_URL": f"http://127.0.0.1:{ports['web']}",
+        }
+
+        def start(name: str) -> Container:
+            service = "web" if name == "web" else "worker"
+            return machine.serve(
+                machine.folder(f"pg-{name}"), service, ROOT / "config.example.toml", ports[name], **told
+            )
+
+        def new_deal() -> int:
+            return office.new_deal(IVAN, "Ромашка", NEW, office.new_contact(IVAN, "Ольга"), 0)
+
+        running = {name: start(name) for name in ports}
+        with proof("compose.yaml's web and workers become ready on PostgreSQL"):
+            for name, container in running.items():
+                answers(container, ports[name], "/health")
+        with proof("a webhook that the web role takes in is done by a worker, once"):
+            wait_until(lambda: bool(subscriptions(crm)), "the worker has subscribed")
+            deal = new_deal()
+            wait_until(lambda: office.tasks(deal), "the task is there")
+        with proof("a killed worker's work is taken over by the other"):
+            running["first"].kill()
+            deal = new_deal()
+            wait_until(lambda: office.tasks(deal), "the task is there")
+            running["second"].kill()
+            waiting = new_deal()
+            running |= {name: start(name) for name in ("first", "second")}
+            wait_until(lambda: office.tasks(waiting), "what came in meanwhile is done")
+            expect(len(office.tasks(deal)) == len(office.tasks(waiting)) == 1, office.tasks(deal))
+        with proof("they stop within their grace times"):
+            for name, container in running.items():
+                code = container.stop(grace("web" if name == "web" else "worker"))
+                expect(code == 0, f"{name}: exit code {code}: {container.told[-500:]}")
+
+
+def postgresql_answers() -> bool:
+    try:
+        with create_engine(POSTGRES).connect():
+            return True
+    except OperationalError:
+        return False
+
+
 def why_not_here() -> str:
     if os.geteuid() != 0:
         return "only root can build it here (buildah, mmdebstrap, mounts)"
@@ -440,6 +498,7 @@ def main() -> int:
             prove_bridge(image, machine, crm)
         prove_upgrade(machine)
         prove_services(machine)
+        prove_services_together(machine)
         began = time.monotonic()
     print(f"        (cleared away in {time.monotonic() - began:.0f} s)")  # noqa: T201
     print(f"{len(failed)} of the image's promises failed" if failed else "the image keeps its promises")  # noqa: T201
