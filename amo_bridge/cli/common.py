@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from rich.console import Console
@@ -17,8 +17,9 @@ from amo_bridge.cli.click_ru import Stop
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ConfigError, StoreUnavailable, why_not
-from amo_bridge.storage.accounts import known_key
-from amo_bridge.storage.database import Store
+
+if TYPE_CHECKING:
+    from amo_bridge.storage.database import Store
 
 CONFIG_BROKEN = 2
 
@@ -125,6 +126,10 @@ class NoStore(Stop):
 @contextmanager
 def opened(config: Config) -> Iterator[tuple[Store, int]]:
     """The store and the account's number in it. Ends the command with code 3 when there is no such thing."""
+    # Only here: a command without a store starts without the database's libraries.
+    from amo_bridge.storage.accounts import known_key
+    from amo_bridge.storage.database import Store
+
     if not config.bridge.database and not config.data_folder.is_dir():
         raise NoStore(f"базы ещё нет: её заводит мост (amo-bridge serve) в папке {config.data_folder}")
     store = Store.at(config.bridge.database, config.data_folder)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
-from sqlalchemy.engine import make_url
 
 from amo_bridge.config.channels import (
     VENDOR_SECTIONS,
@@ -73,6 +72,9 @@ def with_password(database: str, environment: Mapping[str, str]) -> str:
         return database
     if not database.startswith("postgresql"):
         raise ConfigError([f"{DATABASE_PASSWORD}: пароль есть, а базы PostgreSQL нет; задайте AMO_BRIDGE_DATABASE"])
+    # Only here: a command that reads the config alone starts without the database's libraries.
+    from sqlalchemy.engine import make_url
+
     return make_url(database).set(password=password).render_as_string(hide_password=False)
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
-from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.values import api_text, embedded, flag, identifier, integer, row_list
 from amo_bridge.errors import AmbiguousName, CrmRefused, UnknownName
 from amo_bridge.text.names import nearest, same_name
+
+if TYPE_CHECKING:
+    # A command that asks amoCRM nothing starts without the libraries of the client.
+    from amo_bridge.crm.client import CrmClient
 
 Row = Mapping[str, Any]
 StageKind = Literal["open", "won", "lost", "unsorted"]
