@@ -125,6 +125,11 @@ class Fit:
         """The issues in these states with their places in the file, each once."""
         return list(dict.fromkeys(issue.line for issue in self.issues if issue.state in states))
 
+    def lines_beside_broken(self, *states: State) -> list[str]:
+        """As ``lines``, without what ``broken`` says already: the lost names of rules."""
+        broken, found = self.broken, [issue for issue in self.issues if issue.state in states]
+        return list(dict.fromkeys(one.line for one in found if one.state != "lost" or one.rule not in broken))
+
     @property
     def problems(self) -> list[str]:
         """What somebody has to put right."""

@@ -11,7 +11,6 @@ from typing import Any
 import structlog
 
 from amo_bridge.clock import Clock
-from amo_bridge.config.account_fit import NameIssue
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.dates.due import Due
 from amo_bridge.engine.effects import Effect, Kind
@@ -68,10 +67,10 @@ class Alerts:
         """Tell, once and for all, who gets what rules would give to somebody who was switched off."""
         self._task(SWITCHED_OFF.format(name=name, instead=instead), f"off:{name}", is_daily=False)
 
-    def tell_of_names(self, broken: Mapping[str, str], issues: Iterable[NameIssue]) -> None:
+    def tell_of_names(self, broken: Mapping[str, str], issues: Iterable[str]) -> None:
         """Set one task about all names that the account does not know as the config writes them."""
         words = [f"правило {rule} сломано и не работает: {why}" for rule, why in broken.items()]
-        words += [issue.line for issue in issues if issue.state != "lost" or not issue.rule]
+        words += issues
         told = "; ".join(dict.fromkeys(words[:MOST_NAMES]))
         more = f" … и ещё {len(words) - MOST_NAMES}" if len(words) > MOST_NAMES else ""
         digest = hashlib.sha256(told.encode()).hexdigest()[:12]

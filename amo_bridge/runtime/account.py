@@ -197,7 +197,7 @@ class AccountRuntime:
             return list(self.watch.state.problems)
         broken = [f"{rule}: {why}" for rule, why in fit.broken.items()]
         boxes = [f"почта: {words}" for words in self.mailbox_outages.values()]
-        return [*self.watch.state.problems, *broken, *fit.lines(*TOLD), *boxes]
+        return [*self.watch.state.problems, *broken, *fit.lines_beside_broken(*TOLD), *boxes]
 
     @property
     def mailbox_outages(self) -> dict[str, str]:

@@ -222,9 +222,9 @@ class CompositionRoot:
         """Tell a person of rules that are broken and of names to be put right, once a day as long as it is so."""
         context = self._context
         self._tell_of_switched_off()
-        if issues := [issue for issue in context.fit.issues if issue.state in TOLD]:
+        if context.fit.lines(*TOLD):
             alerts = Alerts(self._store, self.rules, context.clock)
-            alerts.tell_of_names(context.fit.broken, issues)
+            alerts.tell_of_names(context.fit.broken, context.fit.lines_beside_broken(*TOLD))
 
     def _tell_of_switched_off(self) -> None:
         """Tell once who works for those who were switched off."""
