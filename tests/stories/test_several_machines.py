@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 from support.bridge_process import BridgeProcess
 from support.local_crm import LocalCrm
 from support.running_bridge import ENVIRONMENT, EXAMPLE, SECRET, wait_until
+from support.vendor_requests import FORM, form
 
+from amo_bridge.config.loader import load
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.stories import MANAGER
+from amo_bridge.intake.repository import IntakeAddresses
 
 NEW = "Продажи / Новый клиент"
 Start = Callable[..., BridgeProcess]
@@ -98,3 +103,61 @@ def test_a_web_process_takes_hooks_in_without_a_token_and_a_worker_does_the_rest
     replacement = start("worker", AMO_BRIDGE_PUBLIC_URL=web.url, AMO_BRIDGE_HOOK_SECRET="")
     wait_until(lambda: len(office.tasks(later)) == 1, "the next worker finds them")
     assert replacement.leads
+
+
+def test_people_who_ask_two_machines_at_once_are_each_one_contact_and_one_deal(
+    postgres_url: str, sandbox: LocalCrm, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Each machine has a web process and a worker of its own, and the database in common; a worker dies meanwhile."""
+    shared = {
+        **ENVIRONMENT,
+        "AMO_BRIDGE_ACCOUNT_URL": sandbox.url,
+        "AMO_BRIDGE_DATABASE": postgres_url,
+        "AMO_BRIDGE_SETTLE": "0.5",
+        "AMO_BRIDGE_INTAKE_TILDA_KEY": "tilda-key",
+        "AMO_BRIDGE_INTAKE_VK_SECRET": "vk-secret",
+        "AMO_BRIDGE_INTAKE_VK_CONFIRMATION": "c0de",
+    }
+
+    def started(role: str, machine: str, **more: str) -> BridgeProcess:
+        told = {**shared, "AMO_BRIDGE_DATA": str(tmp_path / machine), **more}
+        process = BridgeProcess(tmp_path / f"{machine}-{role}.log", told, "--config", str(EXAMPLE), "--role", role)
+        request.addfinalizer(process.kill)
+        return process
+
+    webs = [started("web", machine) for machine in ("first", "second")]
+    workers = [started("worker", machine, AMO_BRIDGE_PUBLIC_URL=webs[0].url) for machine in ("first", "second")]
+    for process in (*workers, *webs):
+        process.wait_ready()
+    addresses = IntakeAddresses(load(EXAMPLE, shared | {"AMO_BRIDGE_DATA": str(tmp_path / "asks")}), shared)
+    paths = {one.vendor.name: one.path for one in addresses.all()}
+    people = {"+79161234561": "Анна", "+79161234562": "Борис", "+79161234563": "Вера"}
+
+    def asks(number: int) -> int:
+        phone = list(people)[number % 3]
+        if number % 2:
+            fields = form(tranid=f"1:{number}", Name=people[phone], Phone=phone, Comments=f"вопрос {number}.")
+            sent = {"data": fields, "headers": {"Content-Type": FORM, "X-Key": "tilda-key"}}
+        else:
+            message = {"from_id": number % 3 + 1, "text": f"{phone}: вопрос {number}.", "id": number, "peer_id": 1}
+            event = {"type": "message_new", "event_id": f"e{number}", "group_id": 1, "secret": "vk-secret"}
+            sent = {"json": {**event, "object": {"message": message}}}
+        vendor = "tilda" if number % 2 else "vk"
+        # As vendors do that got no answer in time: the same again, to the other machine.
+        codes = {requests.post(f"{web.url}{paths[vendor]}", **sent, timeout=30).status_code for web in webs}
+        return codes.pop() if len(codes) == 1 else 0
+
+    known = len(sandbox.table("contacts"))
+    with ThreadPoolExecutor(6) as pool:
+        answers = [pool.submit(asks, number) for number in range(24)]
+        wait_until(lambda: sandbox.table("leads"), "the first deal is made")
+        only_leader(workers).kill()
+        assert {answer.result() for answer in answers} == {200}
+
+    def notes() -> str:
+        return "\n".join(note["params"].get("text", "") for note in sandbox.table("notes"))
+
+    wait_until(lambda: all(f"вопрос {number}." in notes() for number in range(24)), "every question is on a card")
+    assert [notes().count(f"вопрос {number}.") for number in range(24)] == [1] * 24
+    assert len(sandbox.table("leads")) == 3
+    assert len(sandbox.table("contacts")) == known + 3
