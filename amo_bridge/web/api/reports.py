@@ -12,14 +12,20 @@ from pydantic import Field, StringConstraints
 
 from amo_bridge.engine.violations import NoSuchViolation
 from amo_bridge.engine.violations import Violation as Broken
+from amo_bridge.reports.months import Line
 from amo_bridge.reports.overdue import WAYS
 from amo_bridge.reports.violations import Month
 from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Number, Shape, day, one_of, refusal
 from amo_bridge.web.auth.users import Role
 from amo_bridge.web.context import audit, current_account, token
+from amo_bridge.web.pages.documents import month_asked_for, tables_of
 from amo_bridge.web.pages.reports import SPANS, report_asked_for
 from amo_bridge.web.pages.violations import ALL, asked_for, in_the_audit, ruling_of, violations_of
+
+
+def _month_of_year(told: str) -> str:
+    return "" if Month.of(told) else _("месяц, например 2026-11")
 
 
 class DeadlineMoves(Shape):
@@ -69,6 +75,68 @@ def overdue() -> Overdue:
         moves={name: DeadlineMoves(times=moves.times, days=moves.days) for name, moves in report.moves.items()},
         known_from=report.known_from,
     )
+
+
+# Documents by month.
+
+
+class MonthlyTask(Shape):
+    """``what``: the task's text without the month. ``at``: when it was finished or deleted, or is due, if known."""
+
+    what: str
+    state: Literal["done", "open", "late", "deleted"]
+    at: datetime | None
+
+
+class MonthlyDeal(Shape):
+    """What was asked of this deal about the month."""
+
+    deal_id: int
+    deal_name: str
+    is_done: bool
+    tasks: list[MonthlyTask]
+
+
+class MonthlyRule(Shape):
+    """``deals``: what is not done yet comes first."""
+
+    rule: str
+    words: str
+    deals: list[MonthlyDeal]
+
+
+class MonthlyDocuments(Shape):
+    """What rules have asked about one month, such as closing documents. ``month``: 2026-11."""
+
+    month: str
+    rules: list[MonthlyRule]
+
+
+@api.endpoint(
+    Endpoint(
+        "reports_documents",
+        "/reports/documents",
+        "GET",
+        Role.VIEWER,
+        _l("Документы за месяц: что отправлено, получено, подписано по каждой сделке"),
+        MonthlyDocuments,
+        query={"month": _l("2026-11; без него — прошлый")},
+        checks={"month": _month_of_year},
+    )
+)
+def documents() -> MonthlyDocuments:
+    here = current_account()
+    month = month_asked_for(here)
+    rules = [
+        MonthlyRule(rule=table.rule, words=table.words, deals=[_monthly_deal(line) for line in table.lines])
+        for table in tables_of(here, month)
+    ]
+    return MonthlyDocuments(month=str(month), rules=rules)
+
+
+def _monthly_deal(line: Line) -> MonthlyDeal:
+    cells = [MonthlyTask(what=what, state=cell.state, at=cell.at) for what, cell in line.cells.items()]
+    return MonthlyDeal(deal_id=line.deal_id, deal_name=line.deal_name, is_done=line.is_done, tasks=cells)
 
 
 # Violations and what was decided about them.

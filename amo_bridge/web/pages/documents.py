@@ -34,11 +34,11 @@ MENU = Menu(_l("Документы"), "documents.show", place=57, needs=_has_mon
 @open_to(Role.VIEWER)
 def show() -> str:
     here = current_account()
-    month = _month(here)
+    month = month_asked_for(here)
     now = Month.containing(here.clock.now().astimezone(here.zone).date())
     return render_template(
         "documents/show.html",
-        tables=_tables(here, month),
+        tables=tables_of(here, month),
         month=month,
         following=month.following if month.first < now.first else None,
         chips=CHIPS,
@@ -50,19 +50,19 @@ def show() -> str:
 @open_to(Role.VIEWER)
 def as_text() -> Response:
     here = current_account()
-    month = _month(here)
+    month = month_asked_for(here)
     headers = {
         "Content-Disposition": f'attachment; filename="documents-{month}.csv"',
         "Cache-Control": "no-store",
     }
-    return Response(sheet(_tables(here, month), here.zone), headers=headers, content_type="text/csv; charset=utf-8")
+    return Response(sheet(tables_of(here, month), here.zone), headers=headers, content_type="text/csv; charset=utf-8")
 
 
-def _tables(here: AccountView, month: Month) -> list[MonthlyTable]:
+def tables_of(here: AccountView, month: Month) -> list[MonthlyTable]:
     return monthly_tables(here.account_store, here.config.rules, month, here.clock.now()) if here.is_known else []
 
 
-def _month(here: AccountView) -> Month:
+def month_asked_for(here: AccountView) -> Month:
     """As the address asks; nonsense is the last month: its documents are what is worked at."""
     last = Month.containing(here.clock.now().astimezone(here.zone).date()).previous
     return Month.of(request.args.get("month", "")) or last

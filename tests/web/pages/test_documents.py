@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.api_client import Program
 from support.pages import NOWHERE, Pages, Visit, words_of
 
 from amo_bridge.config.loader import load
@@ -94,6 +95,23 @@ def test_another_month_and_the_file(pages: Pages, viewer: Visit) -> None:
     assert told[0] == "Сделка;Название;Что;Состояние"
     assert told[1].startswith(f"7;'=1+1;{SEND};сделано ")
     assert viewer.get("/documents?month=нет").status_code == 200
+
+
+def test_a_program_reads_them_too(pages: Pages) -> None:
+    pages.know_deal("Ромашка", id=7)
+    pages.know_deal("Лютик", id=8)
+    set_tasks(pages, 7, EVERY_STATE)
+    set_tasks(pages, 8, {SEND: "done"}, LAST.previous, first=11)
+    program = Program(pages, Role.VIEWER)
+    told = program.get("/reports/documents")
+    assert told["month"] == str(LAST)
+    (rule,) = told["rules"]
+    (deal,) = rule["deals"]
+    assert (rule["rule"], deal["deal_id"], deal["deal_name"], deal["is_done"]) == (RULE, 7, "Ромашка", False)
+    assert {task["what"]: task["state"] for task in deal["tasks"]} == EVERY_STATE
+    (earlier,) = program.get(f"/reports/documents?month={LAST.previous}")["rules"]
+    assert [(one["deal_id"], one["is_done"]) for one in earlier["deals"]] == [(8, True)]
+    assert program.get("/reports/documents?month=2020-01")["rules"] == []
 
 
 def test_the_menu_has_it_where_a_rule_is_by_month(pages: Pages, viewer: Visit) -> None:
