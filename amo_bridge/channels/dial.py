@@ -15,6 +15,7 @@ from typing import NamedTuple
 import structlog
 from sqlalchemy.engine import Connection
 
+from amo_bridge.channels.dial_history import CONCERNS_ALL, LOOKS, SOON, CallHistory, HistoryFailed
 from amo_bridge.channels.dial_log import Dial, DialCall, DialLog
 from amo_bridge.channels.dial_rules import (
     Progress,
@@ -28,7 +29,7 @@ from amo_bridge.channels.dial_rules import (
 )
 from amo_bridge.channels.port import FOREVER, Job, LostAnswer, NotSent, Outcome, Port, Sent
 from amo_bridge.channels.recipients import Recipient, recipients
-from amo_bridge.channels.telephony import AskedCall, CallOrder, CallResult, Telephony
+from amo_bridge.channels.telephony import CallOrder, Telephony
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import DialSection, PersonSection
 from amo_bridge.crm.client import CrmClient
@@ -56,12 +57,8 @@ from amo_bridge.text.names import same_name
 log = structlog.get_logger()
 JOURNAL = "автодозвон"
 TASK_DUE = Due.parse("1 working day")
-LOOKS = tuple(timedelta(minutes=minutes) for minutes in (1, 3, 10, 30, 60))
-"""After the request for a call, when the history is asked about it; after the last one nobody knows."""
-SILENCE_AFTER = 3
-"""Looks after which silence says that the manager did not take it, where it can say so."""
-SOON = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+BRIDGE_FAILED = "ошибка моста, попробует через час: {!r}"
 NOBODY = PersonSection()
 
 
@@ -115,7 +112,10 @@ class DialPort(Port):
         self._clock = clock
         self._account_clock = account_clock
         self._log = DialLog(store)
+        self._history = CallHistory(telephony, store, self._log, account_clock)
         self._journal = Journal(store)
+        # Calls by which a dial could not go on → when it is tried again.
+        self._paused: dict[int, datetime] = {}
 
     # --- rows of the outbox ---
 
@@ -150,7 +150,7 @@ class DialPort(Port):
         outage: BridgeError | None = None
         moved = 0
         try:
-            moved += self._look()
+            moved += self._history.settle_due()
         except ChannelDown as error:
             outage = error
         moved += self._go_on()
@@ -162,86 +162,39 @@ class DialPort(Port):
     def _options(self) -> DialSection:
         return self._rule_engine().config.channels.dial
 
-    # --- what became of calls ---
-
-    def _look(self) -> int:
-        """Ask the history about calls of which nothing is known; how many were settled."""
-        moved = 0
-        for call in self._log.to_look_for(self._account_clock.now()):
-            try:
-                found = self._find(call)
-            except ChannelBusy as error:
-                self._look_later(call, SOON, str(error))
-                continue
-            except (ChannelUncertain, ChannelRefused) as error:
-                log.warning("dial: the history is silent", call=call.ref, error=str(error))
-                moved += self._silent(call, str(error))
-                continue
-            moved += self._silent(call, "") if found is None else self._settle(call, found, "history")
-        return moved
-
-    def _find(self, call: DialCall) -> CallResult | None:
-        if call.vendor != self._telephony.vendor:
-            # It was asked for at an exchange that is not connected any more.
-            return None
-        return self._telephony.find(AskedCall(call.ref, call.vendor_ref, call.extension, call.phone, call.asked_at))
-
-    def _look_later(self, call: DialCall, wait: timedelta, words: str) -> None:
-        look_at = (self._account_clock.now() + wait).timestamp()
-        with self._store.write() as connection:
-            self._log.set_call(connection, call.id, look_at=look_at, words=words or call.words)
-
-    def _silent(self, call: DialCall, words: str) -> int:
-        """The history does not know the call: ask again later, or give it up. How many were settled."""
-        now, looks = self._account_clock.now(), call.looks + 1
-        is_told = call.told_by == "webhook"
-        if looks >= SILENCE_AFTER and call.state == "placed" and self._telephony.silence_is_refusal and not is_told:
-            return self._settle(call, CallResult("manager", words="АТС не звонила клиенту"), "absence")
-        if looks >= len(LOOKS):
-            if is_told:
-                # The webhook said that they did not talk; whose fault it was nobody says.
-                return self._settle(call, CallResult("client", words=call.words), "webhook")
-            with self._store.write() as connection:
-                self._log.set_call(
-                    connection,
-                    call.id,
-                    state="unknown",
-                    looks=looks,
-                    settled_at=now.timestamp(),
-                    words=words or call.words or "в истории АТС этого звонка нет",
-                )
-            return 1
-        look_at = max(call.asked_at + LOOKS[looks], now + SOON)
-        with self._store.write() as connection:
-            self._log.set_call(connection, call.id, looks=looks, look_at=look_at.timestamp(), words=words or call.words)
-        return 0
-
-    def _settle(self, call: DialCall, found: CallResult, told_by: str) -> int:
-        with self._store.write() as connection:
-            self._log.set_call(
-                connection,
-                call.id,
-                state=found.end,
-                seconds=found.seconds,
-                words=found.words,
-                vendor_ref=(found.vendor_ref or call.vendor_ref)[:80],
-                told_by=told_by,
-                settled_at=self._account_clock.now().timestamp(),
-            )
-        return 1
-
     # --- how dials go on ---
 
     def _go_on(self) -> int:
         """Dials whose call has ended wait for the next one, or end; how many."""
-        calls = self._log.unapplied()
-        for call in calls:
-            self._apply(call)
-        return len(calls)
+        moved, now = 0, self._account_clock.now()
+        for call in self._log.unapplied():
+            if self._paused.get(call.id, now) > now:
+                continue
+            try:
+                self._apply(call)
+            except CONCERNS_ALL:
+                raise
+            except Exception as error:
+                log.exception("dial failed", call=call.ref)
+                self._paused[call.id] = now + HOUR
+                self._tell_failure(call.dial_id, call.deal_id, error)
+            else:
+                self._paused.pop(call.id, None)
+                moved += 1
+        return moved
+
+    def _tell_failure(self, dial_id: int, deal_id: int, error: Exception) -> None:
+        words = BRIDGE_FAILED.format(error)
+        with self._store.write() as connection:
+            self._log.set(connection, dial_id, why=words)
+            self._note(connection, deal_id, words)
 
     def _apply(self, call: DialCall) -> None:
         dial = self._log.get(call.dial_id)
         if dial is None:
+            # Its dial is forgotten by now.
+            with self._store.write() as connection:
+                self._log.set_call(connection, call.id, is_applied=True)
             return
         after = progress(dial, call, self._options, self._rule_engine().calendar)
         is_over = not dial.is_open
@@ -260,13 +213,14 @@ class DialPort(Port):
                     note = AddNote(deal_id=dial.deal_id, text=after.note)
                     self._add(connection, dial, found, note, f"unanswered {call.id}")
                 if after.task:
-                    self._set_task(connection, dial, found, after.task, "manager")
+                    # Of each call of its own: a person has to hear of the second one, too.
+                    self._set_task(connection, dial, found, after.task, "manager", f"call {call.id}")
 
     def _move_on(self, connection: Connection, dial: Dial, after: Progress) -> None:
         now = self._account_clock.now()
         if after.next_at is None and not after.is_undecided:
-            self._log.end(connection, dial.id, after.why, now)
-            self._note(connection, dial.deal_id, f"окончен: {after.why}")
+            if self._log.end(connection, dial.id, after.why, now):
+                self._note(connection, dial.deal_id, f"окончен: {after.why}")
             return
         silent_until = max(after.silent_until or dial.silent_until, dial.silent_until)
         # A late word about a call before the one that goes on just now.
@@ -301,16 +255,31 @@ class DialPort(Port):
         calls = self._log.calls_of(dial.id for dial in due)
         found = recipients(due, self._client, rule_engine)
         busy = {call.user_id for call in self._log.in_flight()}
-        for dial in due:
-            decided = self._decide(dial, found[dial.id], calls.get(dial.id, []), busy, now)
-            if isinstance(decided, Wait):
-                moved += self._put_off([dial], decided)
-            elif isinstance(decided, Over):
-                moved += self._end(dial, found[dial.id], decided, now)
-            else:
-                busy.add(decided.user_id)
-                moved += self._call(decided, now)
+        for number, dial in enumerate(due):
+            # A round may last: somebody may have pressed «Остановить» meanwhile.
+            if why := self._hindrance(self._rule_engine()):
+                self._explain(due[number:], why)
+                break
+            try:
+                moved += self._go_about(dial, found[dial.id], calls.get(dial.id, []), busy, now)
+            except CONCERNS_ALL:
+                raise
+            except Exception as error:
+                log.exception("dial failed", dial=dial.id)
+                moved += self._put_off([dial], Wait(now + HOUR, BRIDGE_FAILED.format(error)))
         return moved
+
+    def _go_about(
+        self, dial: Dial, found: Recipient | NotSent, calls: Sequence[DialCall], busy: set[int], now: datetime
+    ) -> int:
+        """Call for this dial, put it off or end it; how much was moved on."""
+        decided = self._decide(dial, found, calls, busy, now)
+        if isinstance(decided, Wait):
+            return self._put_off([dial], decided)
+        if isinstance(decided, Over):
+            return self._end(dial, found, decided, now)
+        busy.add(decided.user_id)
+        return self._call(decided, now)
 
     def _end_those_that_left(self, now: datetime) -> int:
         """Deals that the mirror knows to be on another stage by now."""
@@ -351,23 +320,13 @@ class DialPort(Port):
         if by_hand := self._talk_by_hand(dial, found, calls):
             local = self._rule_engine().calendar.local(by_hand.at)
             return Over(f"с клиентом поговорили {local:%d.%m в %H:%M} без автодозвона")
-        if (presumed := calls[-1] if calls else None) and presumed.told_by == "absence" and self._was_late(presumed):
-            return Wait(now, dial.why)
+        if calls and calls[-1].told_by == "absence":
+            try:
+                if self._history.corrects_absence(calls[-1]):
+                    return Wait(now, dial.why)
+            except HistoryFailed as error:
+                return Wait(now + error.wait, str(error))
         return self._whom(dial, found, busy, now)
-
-    def _was_late(self, call: DialCall) -> bool:
-        """Before the next call the history is asked once more about a call that it did not know: a long talk stands in
-        it only when it is over."""
-        try:
-            result = self._find(call)
-        except (ChannelBusy, ChannelUncertain, ChannelRefused):
-            return False
-        if result is None or result.end == call.state:
-            return False
-        with self._store.write() as connection:
-            self._log.set_call(connection, call.id, is_applied=False)
-        self._settle(call, result, "history")
-        return True
 
     def _opt_out(self, found: Recipient) -> str:
         tag = self._options.opt_out_tag
@@ -447,7 +406,10 @@ class DialPort(Port):
     # --- one call ---
 
     def _call(self, planned: Planned, now: datetime) -> int:
-        dial, call = self._written_down(planned, now)
+        written = self._written_down(planned, now)
+        if written is None:
+            return 0
+        dial, call = written
         order = replace(planned.order, ref=call.ref)
         try:
             vendor_ref = self._telephony.call(order)
@@ -463,7 +425,7 @@ class DialPort(Port):
         except ChannelRefused as error:
             with self._store.write() as connection:
                 end = "wrong" if "UNALLOCATED" in str(error) else "refused"
-                self._log.set_call(connection, call.id, state=end, words=str(error), settled_at=now.timestamp())
+                self._log.tell_of(connection, call, state=end, words=str(error), settled_at=now.timestamp())
         except BridgeError:
             # The store is gone, or somebody else leads: whoever goes on finds the call as «asking».
             raise
@@ -474,16 +436,16 @@ class DialPort(Port):
             self._asked(call, "placed", vendor_ref, "")
         return 1
 
-    def _written_down(self, planned: Planned, now: datetime) -> tuple[Dial, DialCall]:
+    def _written_down(self, planned: Planned, now: datetime) -> tuple[Dial, DialCall] | None:
+        """None if the dial was stopped in the meantime: then there is no call."""
         dial, order = planned.dial, planned.order
         today = str(self._rule_engine().calendar.local(now).date())
         count = dial.day_calls + 1 if dial.day == today else 1
-        number = len(self._log.calls_of([dial.id]).get(dial.id, ())) + 1
         call = DialCall(
             id=0,
             dial_id=dial.id,
             deal_id=dial.deal_id,
-            ref=f"dial-{self._store.account_id}-{dial.id}-{number}",
+            ref="",
             vendor=self._telephony.vendor,
             vendor_ref="",
             user_id=planned.user_id,
@@ -499,26 +461,25 @@ class DialPort(Port):
             is_applied=False,
         )
         name = self._name(planned.user_id)
+        why = f"звоним: «{name}»"
         with self._store.write() as connection:
+            if not self._log.claim(connection, dial.id, user_id=planned.user_id, day=today, day_calls=count, why=why):
+                return None
+            number = self._log.next_number(connection, dial.id)
+            call = replace(call, ref=f"dial-{self._store.account_id}-{dial.id}-{number}")
             call = replace(call, id=self._log.add_call(connection, call))
-            self._log.set(
-                connection,
-                dial.id,
-                state="calling",
-                user_id=planned.user_id,
-                day=today,
-                day_calls=count,
-                why=f"звоним: «{name}»",
-            )
-            self._note(connection, dial.deal_id, f"звоним: «{name}», потом клиент {planned.client}; звонок {number}-й")
+            self._note(connection, dial.deal_id, f"{why}, потом клиент {planned.client}; звонок {number}-й")
         return replace(dial, state="calling", day=today, day_calls=count), call
 
     def _asked(self, call: DialCall, state: str, vendor_ref: str, words: str) -> None:
-        look_at = (call.asked_at + LOOKS[0]).timestamp()
+        look_at, ref = (call.asked_at + LOOKS[0]).timestamp(), vendor_ref[:80]
         with self._store.write() as connection:
-            self._log.set_call(
-                connection, call.id, state=state, vendor_ref=vendor_ref[:80], words=words, look_at=look_at
-            )
+            if (
+                not self._log.tell_of(connection, call, state=state, vendor_ref=ref, words=words, look_at=look_at)
+                and ref
+            ):
+                # A webhook was faster than the answer.
+                self._log.set_call(connection, call.id, vendor_ref=ref)
 
     def _not_called(self, dial: Dial, call: DialCall, wait: timedelta, words: str) -> None:
         """The exchange surely never got the request: it does not count."""
@@ -542,15 +503,16 @@ class DialPort(Port):
     def _put_off(self, some: Sequence[Dial], wait: Wait) -> int:
         with self._store.write() as connection:
             for dial in some:
-                self._log.set(connection, dial.id, next_at=wait.until.timestamp(), why=wait.why)
-                if dial.why != wait.why and wait.until - self._account_clock.now() > SOON:
+                is_open = self._log.set(connection, dial.id, next_at=wait.until.timestamp(), why=wait.why)
+                if is_open and dial.why != wait.why and wait.until - self._account_clock.now() > SOON:
                     until = self._rule_engine().calendar.local(wait.until)
                     self._note(connection, dial.deal_id, f"ждёт до {until:%d.%m %H:%M}: {wait.why}")
         return len(some)
 
     def _end(self, dial: Dial, found: Recipient | NotSent, over: Over, now: datetime) -> int:
         with self._store.write() as connection:
-            self._log.end(connection, dial.id, over.why, now)
+            if not self._log.end(connection, dial.id, over.why, now):
+                return 0
             self._note(connection, dial.deal_id, f"окончен: {over.why}")
             if over.task and isinstance(found, Recipient):
                 self._set_task(connection, dial, found, over.task, over.to)
@@ -560,19 +522,23 @@ class DialPort(Port):
         with self._store.write() as connection:
             self._set_task(connection, dial, found, task, "manager")
 
-    def _set_task(self, connection: Connection, dial: Dial, found: Recipient, text: str, to: Person) -> None:
-        """One for a dial and text, however often it is wanted."""
+    def _set_task(
+        self, connection: Connection, dial: Dial, found: Recipient, text: str, to: Person, about: str = ""
+    ) -> None:
+        """One for a dial and ``about`` (else its text), however often it is wanted."""
         task = CreateTask(deal_id=dial.deal_id, text=text, to=to, due=TASK_DUE)
-        self._add(connection, dial, found, task, f"task {text[:40]}")
+        self._add(connection, dial, found, task, f"task {about or text[:40]}")
 
     def _add(
         self, connection: Connection, dial: Dial, found: Recipient, action: AddNote | CreateTask, slot: str
     ) -> None:
-        resolver = self._rule_engine().resolver
-        effects: list[Effect] = [
-            replace(effect, once=True, slot=f"dial {dial.id} {slot}")
-            for effect in resolver.effects(action, found.deal, found.record, self._account_clock.now())
-        ]
+        now = self._account_clock.now()
+        try:
+            made = self._rule_engine().resolver.effects(action, found.deal, found.record, now)
+        except UnknownName as error:
+            self._note(connection, dial.deal_id, f"«{action.text}» — не поставлено: {error}")
+            return
+        effects: list[Effect] = [replace(effect, once=True, slot=f"dial {dial.id} {slot}") for effect in made]
         add_following(connection, self._store.account_id, dial, effects, self._clock.now())
 
     def _note(self, connection: Connection, deal_id: int, words: str) -> None:

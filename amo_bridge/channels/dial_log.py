@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, exists, insert, or_, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.telephony import digits
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.storage.accounts import DIAL_STOPPED, Cursors
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
-from amo_bridge.storage.tables import deals, dial_calls, dials
+from amo_bridge.storage.tables import cursors, deals, dial_calls, dials
 
 IN_FLIGHT = ("asking", "placed", "doubt")
 """Nobody knows yet how such a call ended."""
@@ -166,13 +166,21 @@ class DialLog:
         """None if the account has no such dial."""
         return next(iter(self._read(dials.c.id == dial_id)), None)
 
-    def set(self, connection: Connection, dial_id: int, **values: object) -> None:
-        """Change a dial that has not ended."""
+    def set(self, connection: Connection, dial_id: int, **values: object) -> bool:
+        """Change a dial; False if it has ended, then it stays as it is."""
         mine = (self._mine, dials.c.id == dial_id, dials.c.state != "ended")
-        connection.execute(update(dials).where(*mine).values(**values))
+        return connection.execute(update(dials).where(*mine).values(**values)).rowcount > 0
 
-    def end(self, connection: Connection, dial_id: int, why: str, now: datetime) -> None:
-        self.set(connection, dial_id, state="ended", why=why, ended_at=now.timestamp())
+    def end(self, connection: Connection, dial_id: int, why: str, now: datetime) -> bool:
+        """False if it has ended before."""
+        return self.set(connection, dial_id, state="ended", why=why, ended_at=now.timestamp())
+
+    def claim(self, connection: Connection, dial_id: int, **values: object) -> bool:
+        """Take a dial that waits for a call; False if it, or all dialling, was stopped in the meantime."""
+        switch = (self._store.owns(cursors), cursors.c.name == DIAL_STOPPED, cursors.c.value != 0)
+        mine = (self._mine, dials.c.id == dial_id, dials.c.state == "waiting", ~exists().where(*switch))
+        taken = update(dials).where(*mine).values(state="calling", **values)
+        return connection.execute(taken).rowcount > 0
 
     # --- the switch for all ---
 
@@ -185,6 +193,12 @@ class DialLog:
         self._cursors.write(connection, DIAL_STOPPED, float(is_stopped))
 
     # --- calls ---
+
+    def next_number(self, connection: Connection, dial_id: int) -> int:
+        """Of a dial's next call: behind the last one there is, for retention deletes the first ones."""
+        refs = select(dial_calls.c.ref).where(self._calls, dial_calls.c.dial_id == dial_id)
+        numbers = [int(ref.rpartition("-")[2]) for ref in connection.execute(refs).scalars()]
+        return max(numbers, default=0) + 1
 
     def add_call(self, connection: Connection, call: DialCall) -> int:
         """Write a call down before the exchange is asked for it; its number."""
@@ -210,6 +224,11 @@ class DialLog:
 
     def set_call(self, connection: Connection, call_id: int, **values: object) -> None:
         connection.execute(update(dial_calls).where(self._calls, dial_calls.c.id == call_id).values(**values))
+
+    def tell_of(self, connection: Connection, call: DialCall, **values: object) -> bool:
+        """Change a call as it was read; False if a webhook or a person has told of it meanwhile, which stays."""
+        same = (dial_calls.c.id == call.id, dial_calls.c.state == call.state, dial_calls.c.told_by == call.told_by)
+        return connection.execute(update(dial_calls).where(self._calls, *same).values(**values)).rowcount > 0
 
     def doubt_interrupted(self) -> int:
         """The process died while it asked for these calls: whether they take place only the exchange knows."""
@@ -291,7 +310,7 @@ def report_call(connection: Connection, account_id: int, call: EndedCall, at: da
         values |= {"words": call.words, "told_by": "webhook", "look_at": (at + LOOK_AFTER_WEBHOOK).timestamp()}
         if is_presumed:
             # It did take place after all: the history will tell how it ended.
-            values |= {"state": "placed", "looks": 0, "settled_at": None}
+            values |= {"state": "placed", "looks": 0, "settled_at": None, "is_applied": False}
     if values:
         connection.execute(update(dial_calls).where(dial_calls.c.id == row.id).values(**values))
     return True

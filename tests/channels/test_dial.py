@@ -10,13 +10,15 @@ from sqlalchemy import update
 from support.dial_office import ELENA, IVAN, OLGA, STAGE, DialOffice, moscow
 from support.fakes import ACCOUNT, MEETING, agency, errors, states, user
 
+from amo_bridge.channels.dial import DialPort
 from amo_bridge.channels.dial_log import EndedCall, report_call
 from amo_bridge.config.channels import DialSection
 from amo_bridge.config.model import Absence
+from amo_bridge.errors import ChannelRefused, ChannelUncertain
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.storage.database import Store
-from amo_bridge.storage.tables import deals, dial_calls
+from amo_bridge.storage.tables import deals, dial_calls, dials
 
 
 @pytest.fixture
@@ -166,6 +168,76 @@ def test_an_exchange_whose_silence_is_a_refusal(office: DialOffice, monkeypatch:
     assert office.calls == ["23.11 10:00 101 manager", "23.11 10:30 101 unknown"], "a lost answer is no silence"
 
 
+@pytest.mark.parametrize("error", [ChannelRefused("Wrong parameters"), ChannelUncertain("502"), KeyError("stats")])
+def test_a_history_that_answers_with_errors_is_no_silence(
+    office: DialOffice, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(type(office.exchange), "silence_is_refusal", True)
+    office.exchange.script = ["talked 60"]
+    office.exchange.fails(error)
+    office.start()
+    office.pass_time(hours=3)
+    assert office.calls == ["23.11 10:00 101 placed"]
+    assert office.dial().why.startswith("история АТС не отвечает: ")
+    office.exchange.fails(None)
+    office.pass_time(minutes=15)
+    assert office.calls == ["23.11 10:00 101 talked"]
+
+
+def test_a_history_that_fails_for_a_day_is_a_persons_business(office: DialOffice) -> None:
+    office.exchange.script = ["talked 60"]
+    office.exchange.fails(ChannelRefused("Wrong parameters"))
+    office.start()
+    office.pass_time(hours=25)
+    assert (office.calls, office.dial().state) == (["23.11 10:00 101 unknown"], "undecided")
+    assert any("история АТС не отвечает: Wrong parameters" in line for line in office.journal())
+
+
+def test_a_presumed_refusal_is_asked_about_until_the_history_answers(
+    office: DialOffice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(office.exchange), "silence_is_refusal", True)
+    # They talk for longer than the history's silence is waited for.
+    office.exchange.script = ["talked 1500"]
+    office.start()
+    office.pass_time(minutes=20)
+    assert office.calls == ["23.11 10:00 101 manager"]
+    office.exchange.fails(ChannelRefused("Wrong parameters"))
+    office.pass_time(hours=2)
+    assert len(office.calls) == 1
+    assert office.dial().why == "история АТС не отвечает: Wrong parameters"
+    office.exchange.fails(None)
+    office.pass_time(hours=1)
+    assert office.calls == ["23.11 10:00 101 talked"]
+    assert office.dial().why == "поговорили, тишина до 25.11"
+
+
+def test_a_new_exchange_does_not_judge_the_old_ones_calls(office: DialOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.exchange.script = ["silent"]
+    office.start()
+    monkeypatch.setattr(type(office.exchange), "vendor", "zadarma")
+    monkeypatch.setattr(type(office.exchange), "silence_is_refusal", True)
+    office.exchange.known.clear()
+    office.restart()
+    office.pass_time(hours=2)
+    assert (office.calls, office.dial().state) == (["23.11 10:00 101 unknown"], "undecided")
+    assert office.exchange.looks == 0, "it knows nothing of another exchange's calls"
+    assert any("звонок заказан у [onlinepbx]" in line for line in office.journal())
+
+
+def test_each_call_of_which_nobody_knows_is_told(office: DialOffice) -> None:
+    office.exchange.script = ["vanished", "vanished"]
+    office.start()
+    office.pass_time(hours=2)
+    (call,) = office.log.calls_of([office.dial().id])[office.dial().id]
+    with office.store.write() as connection:
+        assert office.log.decide(connection, call.id, "manager", "anna", office.hands.now())
+    office.pass_time(minutes=1)
+    office.pass_time(hours=2)
+    assert office.dial().state == "undecided"
+    assert len([body for body in office.follows() if "Решите на странице «Дозвон»" in body["text"]]) == 2
+
+
 def test_a_process_that_dies_while_it_asks_never_asks_again(office: DialOffice) -> None:
     office.exchange.script = ["talked 60"]
     ask = office.exchange.call
@@ -267,6 +339,111 @@ def test_a_late_webhook_settles_what_was_given_up(office: DialOffice) -> None:
     assert webhook(office, key="late", ref="dial-1-1-1", talked=True, seconds=300)
     office.pass_time(hours=6)
     assert (office.calls, office.dial().state) == (["23.11 10:00 101 talked"], "waiting")
+
+
+def test_a_late_webhook_without_a_talk_is_judged_as_well(office: DialOffice) -> None:
+    office.exchange.script = ["vanished", "talked 60"]
+    office.start()
+    office.pass_time(hours=2)
+    assert office.dial().state == "undecided"
+    assert webhook(office, key="late", ref="dial-1-1-1", talked=False)
+    office.pass_time(hours=2)
+    assert [call.split()[3] for call in office.calls] == ["client", "talked"]
+    assert office.dial().state == "waiting"
+
+
+@pytest.mark.parametrize("answer", ["", "u-dial-1-1-1"])
+def test_a_webhook_that_is_faster_than_the_answer_stays(office: DialOffice, answer: str) -> None:
+    ask = office.exchange.call
+
+    def slow(order: Any) -> str:
+        ask(order)
+        assert webhook(office, key="w", ref=order.ref, talked=True, seconds=60)
+        return answer
+
+    office.exchange.call = slow  # type: ignore[method-assign]
+    office.start()
+    assert office.calls == ["23.11 10:00 101 talked"]
+
+
+def test_a_webhook_that_comes_while_the_history_is_asked_stays(office: DialOffice) -> None:
+    office.exchange.script = ["client"]
+    find = office.exchange.find
+
+    def slow(call: Any) -> Any:
+        found = find(call)
+        assert webhook(office, key="w", ref=call.ref, talked=True, seconds=60)
+        return found
+
+    office.start()
+    office.exchange.find = slow  # type: ignore[method-assign]
+    office.pass_time(minutes=2)
+    assert office.calls == ["23.11 10:00 101 talked"]
+
+
+# --- one bad part -----------------------------------------------------------------------------------------------------
+
+
+def test_calls_are_numbered_on_when_old_ones_are_forgotten(office: DialOffice) -> None:
+    office.client(8, "+7 916 000-00-08", responsible_user_id=user(ELENA))
+    office.start()
+    office.pass_time(hours=2, minutes=30)
+    assert len(office.calls) == 3
+    with office.store.write() as connection:
+        connection.execute(dial_calls.delete().where(dial_calls.c.ref == "dial-1-1-1"))
+    office.pass_time(hours=1)
+    office.start(8)
+    assert [order.ref for order in office.exchange.asked] == [
+        "dial-1-1-1", "dial-1-1-2", "dial-1-1-3", "dial-1-1-4", "dial-1-2-1",
+    ]  # fmt: skip
+
+
+def test_a_dial_that_fails_stops_no_other_one(office: DialOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.client(8, "+7 916 000-00-08", responsible_user_id=user(ELENA))
+    whom = DialPort._whom
+
+    def broken(port: DialPort, dial: Any, *more: Any) -> Any:
+        if dial.deal_id == 7:
+            raise ZeroDivisionError("odd client")
+        return whom(port, dial, *more)
+
+    monkeypatch.setattr(DialPort, "_whom", broken)
+    office.start(7)
+    office.start(8)
+    assert [order.phone for order in office.exchange.asked] == ["+79160000008"]
+    assert office.dial(7).why.startswith("ошибка моста, попробует через час: ZeroDivisionError")
+    assert any("ошибка моста" in line for line in office.journal(7))
+    monkeypatch.undo()
+    office.pass_time(hours=1, minutes=1)
+    assert "+79161234567" in [order.phone for order in office.exchange.asked]
+
+
+def test_a_dial_that_can_not_go_on_stops_no_other_one(office: DialOffice, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.client(8, "+7 916 000-00-08", responsible_user_id=user(ELENA))
+    move_on = DialPort._move_on
+
+    def broken(port: DialPort, connection: Any, dial: Any, *more: Any) -> None:
+        if dial.deal_id == 7:
+            raise ZeroDivisionError("odd dial")
+        move_on(port, connection, dial, *more)
+
+    monkeypatch.setattr(DialPort, "_move_on", broken)
+    office.start(7)
+    office.start(8)
+    office.pass_time(minutes=10)
+    assert office.dial(7).why.startswith("ошибка моста, попробует через час: ZeroDivisionError")
+    assert office.dial(8).why.startswith("клиент не ответил")
+    monkeypatch.undo()
+    office.pass_time(hours=1, minutes=1)
+    assert "звонок в 10:00: клиент не ответил (занято)" in office.journal(7)
+
+
+def test_a_call_whose_dial_is_forgotten_is_done_with(office: DialOffice) -> None:
+    office.start()
+    with office.store.write() as connection:
+        connection.execute(dials.delete())
+    office.pass_time(hours=2)
+    assert office.log.unapplied() == []
 
 
 # --- when and whom ----------------------------------------------------------------------------------------------------
@@ -498,6 +675,47 @@ def test_every_switch_stops_all_calls_and_says_so(office: DialOffice, switch: st
         office.log.stop_all(connection, is_stopped=False)
     office.pass_time(minutes=1)
     assert len(office.calls) == 1
+
+
+def test_stopping_all_stops_the_round_that_runs(office: DialOffice) -> None:
+    office.client(8, "+7 916 000-00-08", responsible_user_id=user(ELENA))
+    with office.store.write() as connection:
+        office.log.stop_all(connection, is_stopped=True)
+    office.start(7)
+    office.start(8)
+    with office.store.write() as connection:
+        office.log.stop_all(connection, is_stopped=False)
+    ask = office.exchange.call
+
+    def stopped(order: Any) -> str:
+        with office.store.write() as connection:
+            office.log.stop_all(connection, is_stopped=True)
+        return ask(order)
+
+    office.exchange.call = stopped  # type: ignore[method-assign]
+    office.round()
+    assert len(office.calls) == 1
+    assert office.dial(8).why == "дозвон остановлен на странице «Дозвон»"
+
+
+@pytest.mark.parametrize("is_all", [True, False])
+def test_a_dial_stopped_while_it_is_decided_on_is_not_called(
+    office: DialOffice, monkeypatch: pytest.MonkeyPatch, is_all: bool
+) -> None:
+    whom = DialPort._whom
+
+    def slow(port: DialPort, dial: Any, *more: Any) -> Any:
+        found = whom(port, dial, *more)
+        with office.store.write() as connection:
+            if is_all:
+                office.log.stop_all(connection, is_stopped=True)
+            else:
+                office.log.end(connection, dial.id, "остановил(а) anna", office.hands.now())
+        return found
+
+    monkeypatch.setattr(DialPort, "_whom", slow)
+    office.start()
+    assert (office.exchange.asked, office.journal()) == ([], [])
 
 
 def test_the_journal_tells_each_step(office: DialOffice) -> None:

@@ -51,6 +51,7 @@ class FakeExchange(Telephony):
     gives_ref: bool = True
     is_reachable: bool = True
     looks: int = 0
+    error: Exception | None = None
 
     def check(self) -> str:
         return "пускает"
@@ -76,10 +77,16 @@ class FakeExchange(Telephony):
             raise ChannelUncertain("ответ потерян")
         return f"u-{order.ref}" if self.gives_ref else ""
 
+    def fails(self, error: Exception | None) -> None:
+        """The history answers with this from now on."""
+        self.error = error
+
     def find(self, call: AskedCall) -> CallResult | None:
         self.looks += 1
         if not self.is_reachable:
             raise ChannelDown("АТС лежит")
+        if self.error is not None:
+            raise self.error
         shown_at, result = self.known.get(call.ref, (datetime.max.replace(tzinfo=UTC), None))
         return result if self.now() >= shown_at else None
 
