@@ -22,10 +22,10 @@ from zoneinfo import ZoneInfo
 from amo_bridge.channels.http_client import TOO_MANY, HttpClient
 from amo_bridge.config.channels import (
     NOVOFON2_TOKEN,
+    NOVOFON_SECRET,
     ONLINEPBX_KEY,
     ZADARMA_SECRET,
     Novofon2Section,
-    NovofonSection,
     OnlinePbxSection,
     ZadarmaSection,
 )
@@ -372,6 +372,32 @@ DISPOSITIONS: Mapping[str, tuple[CallEnd, str]] = {
 }  # fmt: skip
 
 
+_INCOMING = "in_"
+"""So the number of a call begins that somebody else has made (seen at Zadarma)."""
+_MANAGER_RUNG_WITHIN, _CLIENT_RUNG_WITHIN = timedelta(minutes=1), timedelta(minutes=10)
+
+
+def _started(row: Mapping[str, Any], zone: ZoneInfo) -> datetime | None:
+    try:
+        return datetime.strptime(str(row.get("callstart", "")), DAY_FORMAT).replace(tzinfo=zone)
+    except ValueError:
+        return None
+
+
+def _of_one_call(rows: Sequence[Mapping[str, Any]], call: AskedCall, zone: ZoneInfo) -> list[Mapping[str, Any]]:
+    """The legs of that call which began next to our request: the manager may have called the client himself later."""
+
+    def distance(row: Mapping[str, Any]) -> tuple[bool, timedelta]:
+        started = _started(row, zone)
+        is_to_client = _same_number(str(row.get("destination", "")), call.phone)
+        return not is_to_client, abs(started - call.asked_at) if started else timedelta.max
+
+    if not rows:
+        return []
+    number = min(rows, key=distance).get("pbx_call_id")
+    return [row for row in rows if row.get("pbx_call_id") == number]
+
+
 class Zadarma(Telephony):
     """Zadarma's API; Novofon 1.0 speaks the same. A request for a call is not answered with a number of the call."""
 
@@ -406,21 +432,25 @@ class Zadarma(Telephony):
         told = self._ask("/v1/statistics/pbx/", params)
         rows = told.get("stats")
         mine = [row for row in rows if self._is_it(row, call, zone)] if isinstance(rows, list) else []
-        return self._result(mine, call)
+        return self._result(_of_one_call(mine, call, zone), call)
 
-    def _is_it(self, row: object, call: AskedCall, zone: ZoneInfo) -> bool:
+    @staticmethod
+    def _is_it(row: object, call: AskedCall, zone: ZoneInfo) -> bool:
+        """Nobody has told us its number: it is known by who was rung and when. A call that came in rings the same
+        extension."""
         if not isinstance(row, dict):
             return False
+        number = str(row.get("pbx_call_id", ""))
         if call.vendor_ref:
-            return str(row.get("pbx_call_id", "")) == call.vendor_ref
-        try:
-            started = datetime.strptime(str(row.get("callstart", "")), DAY_FORMAT).replace(tzinfo=zone)
-        except ValueError:
+            return number == call.vendor_ref
+        started = _started(row, zone)
+        if started is None or number.startswith(_INCOMING):
             return False
-        is_then = call.asked_at - _BEFORE <= started <= call.asked_at + _AFTER
         to, by = str(row.get("destination", "")), str(row.get("sip", ""))
-        is_ours = _same_number(to, call.phone) and _same_number(by, call.extension)
-        return is_then and (is_ours or _same_number(to, call.extension))
+        if _same_number(to, call.phone) and _same_number(by, call.extension):
+            return call.asked_at - _BEFORE <= started <= call.asked_at + _CLIENT_RUNG_WITHIN
+        # The manager is rung at once.
+        return _same_number(to, call.extension) and abs(started - call.asked_at) <= _MANAGER_RUNG_WITHIN
 
     def _result(self, rows: Sequence[Mapping[str, Any]], call: AskedCall) -> CallResult | None:
         """The leg to the client tells it; without one the leg to the manager does."""
@@ -470,7 +500,4 @@ class Novofon(Zadarma):
 
     vendor = "novofon"
     title = "Novofon"
-    variable = "AMO_BRIDGE_NOVOFON_SECRET"
-
-    def __init__(self, section: NovofonSection, secret: str) -> None:
-        super().__init__(section, secret)
+    variable = NOVOFON_SECRET

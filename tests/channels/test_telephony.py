@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 import responses
@@ -26,6 +26,7 @@ from amo_bridge.standins.server import StandIns, serving
 
 CLIENT = "+79161234567"
 ORDER = CallOrder("dial-1-7-1", "100", 100500, CLIENT, "Автодозвон. Ольга, сделка Ромашка. Соединяем.")
+MOSCOW = timezone(timedelta(hours=3))
 VENDORS = ("onlinepbx", "novofon2", "zadarma", "novofon")
 
 
@@ -208,6 +209,37 @@ def test_zadarma_signs_as_its_documentation_shows() -> None:
     client.call(CallOrder("r", "100", None, CLIENT, ""))
     request = answered.calls[0].request
     assert request.headers["Authorization"] == "test-key:OGUxMjE4YmIwNjcxY2VmMzc4YjdmNTk1MzEyMjAzZDljZDY4MzkwMA=="
+
+
+def leg(to: str, minutes: float, disposition: str, call_id: str = "out_1", **more: object) -> dict[str, object]:
+    """A row of the statistics, so many minutes after 10:00 of the 23rd by Moscow's clock."""
+    start = datetime(2026, 11, 23, 10, tzinfo=MOSCOW) + timedelta(minutes=minutes)
+    common = {"callstart": f"{start:%Y-%m-%d %H:%M:%S}", "pbx_call_id": call_id, "sip": "100", "seconds": 0}
+    return {**common, "destination": to, "disposition": disposition, **more}
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("legs", "end"),
+    [
+        ([], None),
+        ([leg("100", 0, "no answer")], "manager"),
+        ([leg("100", 0, "answered"), leg("79161234567", 0.2, "no answer")], "client"),
+        # Somebody else rings the manager, at once or later; a colleague does.
+        ([leg("100", 0.5, "no answer", "in_1", sip="79990000000")], None),
+        ([leg("100", 20, "no answer", "in_1", sip="79990000000")], None),
+        ([leg("100", 20, "busy", "out_2", sip="101")], None),
+        # The manager calls the client himself, later.
+        ([leg("79161234567", 25, "answered", seconds=300)], None),
+        ([leg("79161234567", 0, "no answer"), leg("79161234567", 6, "answered", "out_2", seconds=300)], "client"),
+        ([leg("79161234567", 0, "no answer"), leg("79161234567", 0.1, "answered", seconds=30)], "talked"),
+    ],
+)
+def test_zadarma_tells_our_call_from_others_of_the_same_people(legs: list[object], end: CallEnd | None) -> None:
+    responses.get("https://api.zadarma.com/v1/statistics/pbx/", json={"status": "success", "stats": legs})
+    asked = AskedCall("r", "", "100", CLIENT, datetime(2026, 11, 23, 10, tzinfo=MOSCOW))
+    found = Zadarma(ZadarmaSection(key="k"), "s").find(asked)
+    assert (found.end if found else None) == end
 
 
 @responses.activate
