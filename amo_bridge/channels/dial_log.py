@@ -14,7 +14,7 @@ from amo_bridge.channels.telephony import digits
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.storage.accounts import DIAL_STOPPED, Cursors
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
-from amo_bridge.storage.tables import cursors, deals, dial_calls, dials
+from amo_bridge.storage.tables import DIAL_CALL_OPEN, cursors, deals, dial_calls, dials
 
 IN_FLIGHT = ("asking", "placed", "doubt")
 """Nobody knows yet how such a call ended."""
@@ -233,7 +233,7 @@ class DialLog:
     def doubt_interrupted(self) -> int:
         """The process died while it asked for these calls: whether they take place only the exchange knows."""
         look = dial_calls.c.asked_at + LOOK_AFTER_WEBHOOK.total_seconds()
-        mine = (self._calls, dial_calls.c.state == "asking")
+        mine = (self._calls, DIAL_CALL_OPEN, dial_calls.c.state == "asking")
         words = "мост остановился, не дождавшись ответа АТС"
         with self._store.write() as connection:
             return connection.execute(
@@ -243,14 +243,14 @@ class DialLog:
     def to_look_for(self, now: datetime) -> list[DialCall]:
         """Calls of which the history is to be asked, the longest due first."""
         is_due = and_(dial_calls.c.state.in_(("placed", "doubt")), dial_calls.c.look_at <= now.timestamp())
-        return self._read_calls(is_due, order=dial_calls.c.look_at)
+        return self._read_calls(DIAL_CALL_OPEN, is_due, order=dial_calls.c.look_at)
 
     def in_flight(self) -> list[DialCall]:
-        return self._read_calls(dial_calls.c.state.in_(IN_FLIGHT))
+        return self._read_calls(DIAL_CALL_OPEN, dial_calls.c.state.in_(IN_FLIGHT))
 
     def unapplied(self) -> list[DialCall]:
         """Calls that have ended and by which their dial has not gone on yet, oldest first."""
-        return self._read_calls(dial_calls.c.state.not_in(IN_FLIGHT), dial_calls.c.is_applied.is_(False))
+        return self._read_calls(DIAL_CALL_OPEN, dial_calls.c.state.not_in(IN_FLIGHT))
 
     def calls_of(self, dial_ids: Iterable[int]) -> Mapping[int, list[DialCall]]:
         """Dial → its calls, oldest first."""

@@ -513,7 +513,16 @@ dial_calls = Table(
 of it, ``vendor_ref``: the exchange's. ``state``: "asking", "placed", "doubt" (the answer was lost); in the end
 "talked", "manager", "client", "wrong" (no such number), "refused" (by the exchange), "unsent" (it never got our
 request), "unknown". ``told_by``: "webhook", "history", "absence" (an accepted call that the history does not know) or a
-person. ``is_applied``: the dial has gone on by it."""
+person. ``is_applied``: the dial has gone on by it; never of a call that goes on."""
+DIAL_CALL_OPEN = dial_calls.c.is_applied == false()
+"""What auto-dial asks for in each of its rounds, in the words of the index."""
+Index(
+    "dial_calls_open",
+    dial_calls.c.account,
+    dial_calls.c.id,
+    sqlite_where=DIAL_CALL_OPEN,
+    postgresql_where=DIAL_CALL_OPEN,
+)
 Index("dial_calls_of", dial_calls.c.account, dial_calls.c.dial_id, dial_calls.c.id)
 Index("dial_calls_asked", dial_calls.c.account, dial_calls.c.asked_at)
 

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 from support.dial_office import ELENA, IVAN, OLGA, STAGE, DialOffice, moscow
 from support.fakes import ACCOUNT, MEETING, agency, errors, states, user
 
@@ -438,6 +438,30 @@ def test_a_dial_that_can_not_go_on_stops_no_other_one(office: DialOffice, monkey
     assert "звонок в 10:00: клиент не ответил (занято)" in office.journal(7)
 
 
+def test_calls_of_long_ago_are_not_read(store: Store) -> None:
+    """What each round asks for is found by the index of calls by which a dial has not gone on."""
+    office = DialOffice(store, moscow(23, 10))
+    queries: list[tuple[str, Any]] = []
+    event.listen(store.engine, "before_cursor_execute", lambda *told: queries.append((told[2], told[3])))
+    office.log.unapplied()
+    office.log.in_flight()
+    office.log.to_look_for(office.hands.now())
+    office.log.doubt_interrupted()
+    hot = [one for one in queries if "dial_calls" in one[0]]
+    is_sqlite = store.engine.dialect.name == "sqlite"
+    plans = []
+    with store.read() as connection:
+        if not is_sqlite:
+            # The table is empty: PostgreSQL would read it whole.
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        for query, values in hot:
+            explain = "EXPLAIN QUERY PLAN" if is_sqlite else "EXPLAIN"
+            plan = connection.exec_driver_sql(f"{explain} {query}", values).all()
+            plans.append(" ".join(str(row) for row in plan))
+    assert len(plans) == 4
+    assert [plan for plan in plans if "dial_calls_open" not in plan] == []
+
+
 def test_a_call_whose_dial_is_forgotten_is_done_with(office: DialOffice) -> None:
     office.start()
     with office.store.write() as connection:
@@ -511,6 +535,19 @@ def test_the_clients_own_clock_counts(office: DialOffice, zone: str, first: str)
     office.start()
     office.pass_time(hours=1, minutes=1)
     assert office.times[:1] == [first]
+
+
+def test_without_the_field_of_the_clients_clock_nobody_is_called_at_night(office: DialOffice) -> None:
+    office.options = DialSection.model_validate({"client_zone": "Пояс"})
+    office.start()
+    assert (office.calls, office.dial().state) == ([], "waiting")
+    words = "поля контакта «Пояс» нет в аккаунте"
+    assert office.dial().why == f"часов клиента не узнать: {words}; поправьте client_zone в [dial]"
+    office.stop()
+    assert office.dial().state == "ended", "the channel itself goes on"
+    office.options = DialSection()
+    office.start(key="again")
+    assert len(office.calls) == 1
 
 
 def test_in_the_far_east_the_afternoon_is_too_late(store: Store) -> None:

@@ -84,5 +84,24 @@ def test_a_filled_store_of_an_earlier_revision_keeps_everything(bare: Store, rev
             assert kept == rows, name
 
 
+def test_calls_of_auto_dial_that_were_forgotten_are_judged(bare: Store) -> None:
+    with bare.engine.begin() as connection:
+        command.upgrade(migrate._config(connection), "0026")
+        metadata = MetaData()
+        metadata.reflect(connection)
+        dials, calls = metadata.tables["dials"], metadata.tables["dial_calls"]
+        for number, state in enumerate(("undecided", "undecided", "waiting"), start=1):
+            row = {one.name: value(one, number) for one in dials.c}
+            connection.execute(insert(dials), {**row, "id": number, "state": state})
+        # Dial, outcome: the first one's was told late, the second one's is a person's business.
+        for number, (dial, state) in enumerate(((1, "client"), (2, "unknown"), (3, "client"), (3, "placed")), start=1):
+            row = {one.name: value(one, number) for one in calls.c}
+            told = {"id": number, "dial_id": dial, "state": state, "is_applied": True}
+            connection.execute(insert(calls), {**row, **told})
+    bare.prepare()
+    with bare.engine.connect() as connection:
+        assert [row["is_applied"] for row in found(connection, "dial_calls")] == [False, True, True, False]
+
+
 def test_there_are_earlier_revisions() -> None:
     assert EARLIER
