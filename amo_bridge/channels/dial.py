@@ -358,7 +358,10 @@ class DialPort(Port):
         user = next((one for one in rule_engine.account.users if one.id == user_id), None)
         if user is not None and not rule_engine.people.is_at_work(user, today):
             return Wait(next_working_morning(now, calendar), f"«{name}» отсутствует, заместителя нет")
-        zone = self._client_zone(found)
+        try:
+            zone = self._client_zone(found)
+        except UnknownName as error:
+            return Wait(now + HOUR, f"часов клиента не узнать: {error}; поправьте client_zone в [dial]")
         try:
             hour = first_hour(now, calendar, options, zone)
         except ValueError as error:
@@ -387,7 +390,7 @@ class DialPort(Port):
         return f"Номер клиента зарубежный, автодозвон его не набирает. Свяжитесь с клиентом сами: {name}".rstrip(": ")
 
     def _client_zone(self, found: Recipient) -> tzinfo | None:
-        """None where nobody has written it, or nobody can read it."""
+        """None where nobody has written it, or nobody can read it. Raises UnknownName."""
         name = self._options.client_zone
         if name is None or found.contact is None:
             return None

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.mail_log import MailMemory, SentLetter, Suppression
-from amo_bridge.channels.port import Job, LostAnswer, NotSent, Outcome, Port, Sent
+from amo_bridge.channels.port import Job, LostAnswer, NotSent, Outcome, Port, Sent, refusal
 from amo_bridge.channels.recipients import Recipient, recipients
 from amo_bridge.channels.smtp import AddressRefused, Letter, MailServer, message_id
 from amo_bridge.clock import Clock
@@ -26,7 +26,7 @@ from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.engine.effects import Channel, Effect
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.errors import ChannelRefused
+from amo_bridge.errors import ChannelRefused, UnknownName
 from amo_bridge.rules.actions import AddNote, CreateTask
 from amo_bridge.rules.deal import BUILT_IN_FIELDS, Deal
 from amo_bridge.text.names import normalise
@@ -228,13 +228,12 @@ class MailPort(Port):
         deal, record, contact = recipient.deal, recipient.record, recipient.contact
         if not row.body["service"] and not self._rule_engine().config.bridge.public_url:
             return NotSent("рассылки без [bridge] public_url не отправляются: отписаться было бы негде")
-        to = addressee(
-            self._key,
-            contact,
-            at_hand.suppressions,
-            is_service=row.body["service"],
-            has_consent=contact is not None and self._has_consent(contact),
-        )
+        is_service = row.body["service"]
+        try:
+            has_consent = is_service or (contact is not None and self._has_consent(contact))
+        except UnknownName as error:
+            return refusal(f"согласие клиента не узнать: {error}; поправьте consent в [mail]")
+        to = addressee(self._key, contact, at_hand.suppressions, is_service=is_service, has_consent=has_consent)
         if isinstance(to, Nobody):
             return NotSent(to.why, then=self._find_out(to, row, deal, record))
         answers = at_hand.threads.get((deal.id, row.body["thread"]), ())
@@ -290,7 +289,7 @@ class MailPort(Port):
         return {normalise(name): name for name in names}
 
     def _has_consent(self, contact: ContactRecord) -> bool:
-        """A ticked box, or any text but «нет»; without a field for it nobody is asked."""
+        """A ticked box, or any text but «нет»; without a field for it nobody is asked. Raises UnknownName."""
         if self._section.consent is None:
             return True
         rule_engine = self._rule_engine()

@@ -45,6 +45,16 @@ Job = Callable[[], Outcome]
 """Sends one. Raises ChannelDown, ChannelBusy, ChannelUncertain, ChannelRefused."""
 
 
+def refusal(why: str) -> Job:
+    """A job that does not send: the config has to be mended first; then a person has it tried again. ``why``:
+    Russian."""
+
+    def refuse() -> Outcome:
+        raise ChannelRefused(why)
+
+    return refuse
+
+
 LostAnswer = Literal["repeat", "find", "leave"]
 """What becomes of an effect whose answer was lost: sent again; looked for at the vendor's first; left to a person."""
 

@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Row, select, update
 from sqlalchemy.engine import Connection
 
-from amo_bridge.channels.port import Job, Later, LostAnswer, NotSent, Outcome, Port, Sent
+from amo_bridge.channels.port import Job, Later, LostAnswer, NotSent, Outcome, Port, Sent, refusal
 from amo_bridge.channels.recipients import Recipient, recipients
 from amo_bridge.channels.sms_services import SmsReport, SmsService, SmsSize, SmsTaken, sms_size
 from amo_bridge.channels.vendor_states import VendorStates
@@ -30,7 +30,7 @@ from amo_bridge.engine.effects import Channel, Effect
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
-from amo_bridge.errors import ChannelBusy, ChannelRefused, ChannelUncertain
+from amo_bridge.errors import ChannelBusy, ChannelRefused, ChannelUncertain, UnknownName
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import sms
 from amo_bridge.text.addresses import is_landline, numbers_in
@@ -57,7 +57,8 @@ class Taken:
 
 class SmsPort(Port):
     channel: Channel = "sms"
-    gives_up_after = timedelta(hours=12)
+    # A night is twelve hours by itself (``quiet``).
+    gives_up_after = timedelta(hours=18)
 
     def __init__(
         self,
@@ -131,8 +132,11 @@ class SmsPort(Port):
             return NotSent("у сделки нет контакта")
         if tag := self._opt_out(found, contact):
             return NotSent(f"тег «{tag}»: SMS не отправлять")
-        if not row.body.get("service", False) and (why := self._lack_of_consent(contact)):
-            return NotSent(why)
+        try:
+            if not row.body.get("service", False) and (why := self._lack_of_consent(contact)):
+                return NotSent(why)
+        except UnknownName as error:
+            return refusal(f"согласие клиента не узнать: {error}; поправьте consent в [{self._service.vendor}]")
         phone = self._phone(contact)
         if phone is None:
             return NotSent("у клиента нет мобильного телефона" if contact.phones else "у клиента нет телефона")
@@ -177,7 +181,7 @@ class SmsPort(Port):
         return str(wanted) if wanted and any(same_name(tag, wanted) for tag in tags) else ""
 
     def _lack_of_consent(self, contact: ContactRecord) -> str:
-        """Why no advertising may be sent (Russian); empty if it may."""
+        """Why no advertising may be sent (Russian); empty if it may. Raises UnknownName."""
         if self._section.consent is None:
             return f"реклама по SMS — только с согласия: назовите поле согласия (consent в [{self._service.vendor}])"
         account = self._rule_engine().account

@@ -285,6 +285,17 @@ def test_advertising_needs_consent_where_the_config_names_a_field(
     assert goes or errors(desk.store)[0] == "нет согласия клиента на рассылку"
 
 
+def test_a_deleted_field_of_consent_holds_up_advertising_alone(desk: Desk) -> None:
+    wanted(desk.store, "утепляющая/1", service=False)
+    wanted(desk.store, "ждём бриф")
+    desk.send(consent=CONSENT)
+    desk.send(consent=CONSENT)
+    assert (len(desk.post.taken), states(desk.store)[:2]) == (1, ["failed", "done"])
+    assert errors(desk.store)[0] == (
+        f"согласие клиента не узнать: поля контакта «{CONSENT}» нет в аккаунте; поправьте consent в [mail]"
+    )
+
+
 def test_an_address_that_was_refused_is_not_tried_again(desk: Desk) -> None:
     desk.post.rcpt["olga@client.example"] = "550 5.1.1 нет такого ящика"
     wanted(desk.store, "ждём бриф")

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 import pytest
 import requests
 import responses
-from sqlalchemy import select
+from sqlalchemy import select, update
 from support.dial_office import moscow
 from support.fakes import (
     ACCOUNT,
@@ -176,6 +176,18 @@ def test_without_a_field_of_consent_no_advertising_goes_out(store: Store) -> Non
 
 
 @responses.activate
+def test_a_deleted_field_of_consent_holds_up_advertising_alone(store: Store) -> None:
+    office = Office(store, SmsRuSection(consent="Согласие"))  # type: ignore[arg-type]
+    send = responses.post(SEND, json=taken())
+    office.want(service=False)
+    office.want()
+    assert (len(send.calls), states(store)[:2]) == (1, ["failed", "done"])
+    assert errors(store)[0] == (
+        "согласие клиента не узнать: поля контакта «Согласие» нет в аккаунте; поправьте consent в [smsru]"
+    )
+
+
+@responses.activate
 @pytest.mark.parametrize(
     ("client", "why"),
     [
@@ -203,6 +215,21 @@ def test_at_night_it_waits_for_the_morning(office: Office) -> None:
         office.later(minutes=5)
     assert len(send.calls) == 1
     assert moscow(24, 9) <= office.hands.now()
+
+
+@responses.activate
+def test_what_could_not_go_out_before_the_night_goes_out_in_the_morning(office: Office) -> None:
+    send = responses.post(SEND, json={"status": "ERROR", "status_code": 220})
+    office.hands.move_to(moscow(23, 20))
+    office.want()
+    with office.store.write() as connection:
+        connection.execute(update(outbox).values(created_at=office.hands.now().timestamp()))
+    office.hands.move_to(moscow(23, 23))
+    office.round()
+    responses.replace("POST", SEND, json=taken())
+    office.hands.move_to(moscow(24, 9) + timedelta(minutes=4))
+    office.round()
+    assert (len(send.calls), states(office.store.store)[0]) == (1, "done")
 
 
 @responses.activate
