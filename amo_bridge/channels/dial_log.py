@@ -268,7 +268,7 @@ class DialLog:
         mine = (self._calls, dial_calls.c.id == call_id, dial_calls.c.state == "unknown")
         values = {
             "state": decision,
-            "told_by": who[:10],
+            "told_by": "person",
             "words": f"решил(а) {who}",
             "settled_at": now.timestamp(),
             "is_applied": False,

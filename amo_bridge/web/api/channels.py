@@ -8,14 +8,15 @@ from typing import Literal
 from flask import abort
 from flask_babel import lazy_gettext as _l
 
-from amo_bridge.channels.dial_log import Dial, DialCall, DialLog
+from amo_bridge.channels.dial_log import Dial, DialCall
 from amo_bridge.channels.registry import vendor_of
 from amo_bridge.channels.vendor_states import VendorStates
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.api import api
 from amo_bridge.web.api.endpoint import Endpoint, Shape, refusal
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import audit, current_account, token
+from amo_bridge.web.context import current_account
+from amo_bridge.web.services import dials as service
 
 
 class Channel(Shape):
@@ -113,27 +114,19 @@ def dials() -> Dials:
     )
 )
 def switch(told: DialSwitch) -> Dials:
-    here = current_account()
-    with here.account_store.write() as connection:
-        DialLog(here.account_store).stop_all(connection, is_stopped=told.is_stopped)
-    audit("dial.stop_all" if told.is_stopped else "dial.resume_all", "По API")
-    here.bridge.wake()
-    return _dials(here)
+    service.switch_all(current_account(), is_stopped=told.is_stopped)
+    return _dials(current_account())
 
 
 @api.endpoint(
     Endpoint("dials_stop", "/dials/<int:dial_id>/stop", "POST", Role.ADMIN, _l("Остановить дозвон по сделке"), Dials)
 )
 def stop(dial_id: int) -> Dials:
-    here = current_account()
-    log = DialLog(here.account_store)
-    dial = log.get(dial_id)
-    if dial is None:
+    try:
+        service.stop(current_account(), dial_id)
+    except LookupError:
         abort(404)
-    with here.account_store.write() as connection:
-        log.end(connection, dial.id, f"остановлен по API: {token().name}", here.clock.now())
-    audit("dial.stop", f"По API: сделка {dial.deal_id}")
-    return _dials(here)
+    return _dials(current_account())
 
 
 @api.endpoint(
@@ -143,22 +136,17 @@ def stop(dial_id: int) -> Dials:
     )
 )  # fmt: skip
 def decide(call_id: int, told: CallDecision) -> Dials:
-    here = current_account()
-    log = DialLog(here.account_store)
-    call = log.call(call_id)
-    if call is None:
+    try:
+        is_new = service.decide(current_account(), call_id, told.state)
+    except LookupError:
         abort(404)
-    with here.account_store.write() as connection:
-        is_new = log.decide(connection, call_id, told.state, f"API: {token().name}", here.clock.now())
     if not is_new:
         abort(refusal(409, "об этом звонке уже известно"))
-    audit("dial.decide", f"По API: сделка {call.deal_id}, {told.state}")
-    here.bridge.wake()
-    return _dials(here)
+    return _dials(current_account())
 
 
 def _dials(here: AccountView) -> Dials:
-    log = DialLog(here.account_store)
+    log = service.log_of(here)
     running = log.running()
     calls = log.calls_of(dial.id for dial in running)
     return Dials(is_stopped=log.is_stopped, dials=[_dial(dial, calls.get(dial.id, [])) for dial in running])

@@ -12,17 +12,17 @@ from flask_babel import lazy_gettext as _l
 from werkzeug.wrappers import Response
 
 from amo_bridge.channels.dial_log import DECISIONS, Dial, DialCall, DialLog
-from amo_bridge.config.model import Config
+from amo_bridge.channels.registry import connected
 from amo_bridge.mirror.deals import Mirror
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role
-from amo_bridge.web.context import audit, current_account, user
+from amo_bridge.web.context import current_account
 from amo_bridge.web.pages import Menu
+from amo_bridge.web.services import dials as service
 
 routes = Blueprint("dial", __name__)
-EXCHANGES = ("onlinepbx", "novofon2", "novofon", "zadarma")
-MENU = Menu(_l("Дозвон"), "dial.show", place=35, needs=lambda config: bool(exchanges_of(config)))
+MENU = Menu(_l("Дозвон"), "dial.show", place=35, needs=lambda config: "dial" in connected(config))
 SHOWN_FOR = timedelta(days=14)
 STATES = {
     "waiting": ("quiet", _l("ждёт")),
@@ -64,11 +64,6 @@ class DialRow:
         return self.last if is_asked else None
 
 
-def exchanges_of(config: Config) -> list[str]:
-    """The sections of the exchanges that the config connects."""
-    return [section for section in EXCHANGES if config.channels.is_connected(section)]
-
-
 @routes.get("/dial")
 @open_to(Role.VIEWER)
 def show() -> str:
@@ -77,7 +72,7 @@ def show() -> str:
     ended: list[DialRow] = []
     is_stopped = False
     if here.is_known:
-        log = _log(here)
+        log = service.log_of(here)
         running = _rows(here, log, log.running())
         ended = _rows(here, log, log.ended_since(here.clock.now() - SHOWN_FOR))
         is_stopped = log.is_stopped
@@ -87,7 +82,7 @@ def show() -> str:
         ended=ended,
         is_stopped=is_stopped,
         is_off=not here.config.channels.dial.enabled,
-        is_connected=bool(exchanges_of(here.config)),
+        is_connected="dial" in connected(here.config),
         states=STATES,
         outcomes=OUTCOMES,
         decisions=[(name, OUTCOMES[name]) for name in DECISIONS],
@@ -97,54 +92,34 @@ def show() -> str:
 @routes.post("/dial/<any(stop, resume):switch>-all")
 @open_to(Role.ADMIN)
 def switch_all(switch: str) -> Response:
-    here = current_account()
-    with here.account_store.write() as connection:
-        _log(here).stop_all(connection, is_stopped=switch == "stop")
-    audit(f"dial.{switch}_all", "Весь дозвон остановлен" if switch == "stop" else "Дозвон продолжен")
+    service.switch_all(current_account(), is_stopped=switch == "stop")
     flash(_("Дозвон остановлен: новых звонков не будет.") if switch == "stop" else _("Дозвон продолжается."))
-    here.bridge.wake()
     return redirect(url_for("dial.show"))
 
 
 @routes.post("/dial/<int:dial_id>/stop")
 @open_to(Role.ADMIN)
 def stop(dial_id: int) -> Response:
-    here = current_account()
-    log = _log(here)
-    dial = log.get(dial_id)
-    if dial is None:
+    try:
+        is_new = service.stop(current_account(), dial_id)
+    except LookupError:
         abort(404)
-    with here.account_store.write() as connection:
-        log.end(connection, dial.id, f"остановил(а) {user().login}", here.clock.now())
-        words = f"окончен: остановил(а) {user().login}"
-        here.journal.note(connection, here.clock.now(), "автодозвон", {dial.deal_id: words})
-    audit("dial.stop", f"Сделка {dial.deal_id}: автодозвон остановлен")
-    flash(_("Дозвон по сделке остановлен."))
+    flash(_("Дозвон по сделке остановлен.") if is_new else _("Дозвон по сделке уже окончен."))
     return redirect(url_for("dial.show"))
 
 
 @routes.post("/dial/calls/<int:call_id>/<decision>")
 @open_to(Role.ADMIN)
 def decide(call_id: int, decision: str) -> Response:
-    """What became of a call of which neither the exchange's webhook nor its history told."""
-    here = current_account()
-    log = _log(here)
-    call = log.call(call_id)
-    if call is None or decision not in DECISIONS:
+    try:
+        is_new = service.decide(current_account(), call_id, decision)
+    except LookupError:
         abort(404)
-    with here.account_store.write() as connection:
-        is_new = log.decide(connection, call_id, decision, user().login, here.clock.now())
     if is_new:
-        audit("dial.decide", f"Сделка {call.deal_id}: о звонке решено — {OUTCOMES[decision]}")
         flash(_("Записано, дозвон идёт дальше."))
-        here.bridge.wake()
     else:
         flash(_("Это уже известно: АТС ответила или решил кто-то другой."))
     return redirect(url_for("dial.show"))
-
-
-def _log(here: AccountView) -> DialLog:
-    return DialLog(here.account_store)
 
 
 def _rows(here: AccountView, log: DialLog, some: Iterable[Dial]) -> list[DialRow]:
@@ -152,10 +127,11 @@ def _rows(here: AccountView, log: DialLog, some: Iterable[Dial]) -> list[DialRow
     calls: Mapping[int, list[DialCall]] = log.calls_of(dial.id for dial in found)
     known = here.crm_account
     names = {one.id: one.name for one in known.users} if known else {}
-    mirror = Mirror(here.account_store)
+    known_deals = Mirror(here.account_store).get(dial.deal_id for dial in found)
     rows = []
     for dial in found:
-        record = mirror.record(dial.deal_id)
+        copy = known_deals.get(dial.deal_id)
+        record = copy.record if copy else None
         manager = names.get(dial.user_id or (record.responsible_user_id if record else 0), "")
         rows.append(DialRow(dial, record.name if record else "", manager, calls.get(dial.id, [])))
     return rows

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
-from sqlalchemy import insert
+from sqlalchemy import event, insert
 from support.api_client import Program
 from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
 from support.pages import PASSWORD, Pages, Visit, agency, words_of
@@ -89,6 +89,27 @@ def test_the_admin_stops_one_and_the_journal_says_who(dialling: Pages, admin: Vi
     assert any("остановил(а)" in entry.reason for entry in entries)
     assert "Окончен за две недели" in words_of(admin.get("/dial"))
     assert admin.post("/dial/99/stop").status_code == 404
+
+
+def test_a_program_stops_as_a_person_does(dialling: Pages, master: Program, admin: Visit) -> None:
+    master.ask("POST", "/dials/1/stop")
+    dial = log_of(dialling).get(1)
+    assert dial is not None
+    assert dial.why.startswith("остановил(а) API: ")
+    (entry,) = dialling.account.journal.of_deal(dial.deal_id)
+    assert entry.reason == f"окончен: {dial.why}"
+    assert f"Сделка {dial.deal_id}: автодозвон остановлен" in words_of(admin.get("/audit"))
+    assert master.ask("POST", "/dials/1/stop").status_code == 200
+    admin.post("/dial/1/stop")
+    assert log_of(dialling).get(1) == dial, "who came first has stopped it"
+    assert len(dialling.account.journal.of_deal(dial.deal_id)) == 1
+
+
+def test_the_deals_of_all_dials_are_read_at_once(dialling: Pages, viewer: Visit) -> None:
+    queries: list[str] = []
+    event.listen(dialling.office.store.engine, "before_cursor_execute", lambda *told: queries.append(told[2]))
+    viewer.get("/dial")
+    assert len([query for query in queries if "FROM deals" in query]) == 1
 
 
 def test_the_admin_stops_all_and_goes_on(dialling: Pages, admin: Visit) -> None:
