@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import ColumnElement, Row, func, or_, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -17,6 +17,7 @@ from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import channel_states, dial_calls, outbox
 
 TROUBLED = ("failed", "unknown", "doubt", "ready")
+FAILED_CALLS = ("refused", "unsent", "unknown", "doubt")
 ADVICE: tuple[tuple[str, str], ...] = (
     (r"проверьте", ""),
     (r"401|403|не пускает|пароль|ключ|токен", "проверьте пароль или ключ и права: amo-bridge check"),
@@ -102,7 +103,7 @@ class VendorStates:
             sent_at = connection.execute(asked.where(dial_calls.c.state != "unsent")).scalar()
         open_states = ("ready", "sending", "doubt")
         waiting = select(func.count()).select_from(outbox).where(*mine, outbox.c.state.in_(open_states))
-        error_at, error = self._error(connection, name, mine)
+        error_at, error = self._error(connection, name, mine, sent_at)
         row = known.get(vendor)
         return ChannelState(
             name=name,
@@ -117,22 +118,28 @@ class VendorStates:
             balance_at=_moment(row.balance_at) if row else None,
         )
 
-    def _error(self, connection: Connection, name: Channel, mine: Sequence[object]) -> tuple[float | None, str]:
+    def _error(
+        self, connection: Connection, name: Channel, mine: Sequence[ColumnElement[bool]], sent_at: float | None
+    ) -> tuple[float | None, str]:
+        """When and why; nothing if what was tried after it went out."""
         if name == "dial":
-            refused = (self._store.owns(dial_calls), dial_calls.c.state.in_(("refused", "unsent", "unknown", "doubt")))
-            query = select(dial_calls.c.asked_at, dial_calls.c.words).where(*refused)
+            ended = (self._store.owns(dial_calls), dial_calls.c.state.not_in(("asking", "placed")))
+            query = select(dial_calls.c.asked_at, dial_calls.c.words, dial_calls.c.state).where(*ended)
             call = connection.execute(query.order_by(dial_calls.c.id.desc()).limit(1)).first()
-            return (call.asked_at, call.words) if call else (None, "")
+            return (call.asked_at, call.words) if call and call.state in FAILED_CALLS else (None, "")
+        tried_at = func.coalesce(outbox.c.sent_at, outbox.c.created_at)
+        # What was put off and never tried, by quiet hours, is no error.
+        has_failed = or_(outbox.c.state != "ready", outbox.c.attempts > 0)
         query = (
-            select(outbox.c.created_at, outbox.c.error, outbox.c.payload)
-            .where(*mine, outbox.c.error.is_not(None), outbox.c.state.in_(TROUBLED))  # type: ignore[arg-type]
-            .order_by(outbox.c.id.desc())
+            select(tried_at.label("tried_at"), outbox.c.error, outbox.c.payload)
+            .where(*mine, outbox.c.error.is_not(None), outbox.c.state.in_(TROUBLED), has_failed)
+            .order_by(tried_at.desc(), outbox.c.id.desc())
             .limit(1)
         )
         row = connection.execute(query).first()
-        if row is None:
+        if row is None or (sent_at is not None and sent_at > row.tried_at):
             return None, ""
-        return row.created_at, f"{json.loads(row.payload).get('words', '')}: {row.error}"
+        return row.tried_at, f"{json.loads(row.payload).get('words', '')}: {row.error}"
 
 
 def _moment(seconds: object) -> datetime | None:

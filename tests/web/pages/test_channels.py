@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import responses
+from sqlalchemy import insert
 from support.pages import Pages, Visit, agency, words_of
 
 from amo_bridge.channels.vendor_states import VendorStates, advice_for
-from amo_bridge.config.channels import SmsRuSection
+from amo_bridge.config.channels import OnlinePbxSection, SmsRuSection
+from amo_bridge.storage.tables import dial_calls
 
 
 @pytest.fixture
@@ -36,6 +39,39 @@ def test_it_tells_of_a_connected_one(connected: Pages, viewer: Visit) -> None:
     assert "SMS клиенту «Встреча»: SMS.ru: на этот номер отправить нельзя (207)" in words
     assert "Что делать: посмотрите страницу «Отказы»" in words
     assert "Проверить связь" not in words, "a viewer asks nobody"
+
+
+def test_what_went_out_since_then_makes_an_error_old(connected: Pages, viewer: Visit) -> None:
+    later = (datetime.now(UTC) + timedelta(minutes=5)).timestamp()
+    connected.refuse(kind="send_sms", payload="{}", error=None, state="done", done_at=later)
+    words = words_of(viewer.get("/channels"))
+    assert "на этот номер отправить нельзя" not in words
+    connected.refuse(kind="send_sms", payload='{"words": "SMS"}', error="снова нет", sent_at=later + 60)
+    assert "SMS: снова нет" in words_of(viewer.get("/channels"))
+
+
+def test_what_waits_for_the_morning_is_no_error(connected: Pages, viewer: Visit) -> None:
+    later = (datetime.now(UTC) + timedelta(minutes=5)).timestamp()
+    connected.refuse(
+        kind="send_sms", payload="{}", error="тихие часы: SMS уйдёт после них", state="ready", created_at=later
+    )
+    assert "тихие часы" not in words_of(viewer.get("/channels"))
+
+
+def test_of_calls_the_last_one_counts(connected: Pages, viewer: Visit) -> None:
+    config = connected.bridge.config
+    channels = replace(config.channels, onlinepbx=OnlinePbxSection(domain="a.onpbx.ru"))
+    connected.bridge.config = replace(config, channels=channels)
+    call = {
+        "account": connected.account.key, "dial_id": 1, "deal_id": 1, "vendor": "onlinepbx", "user_id": 1,
+        "extension": "101", "phone": "+79161234567", "asked_at": datetime.now(UTC).timestamp(),
+    }  # fmt: skip
+    with connected.office.store.write() as connection:
+        connection.execute(insert(dial_calls).values(**call, ref="dial-1-1-1", state="refused", words="нет денег"))
+    assert "нет денег" in words_of(viewer.get("/channels"))
+    with connected.office.store.write() as connection:
+        connection.execute(insert(dial_calls).values(**call, ref="dial-1-1-2", state="client"))
+    assert "нет денег" not in words_of(viewer.get("/channels"))
 
 
 def test_it_tells_who_wants_what_is_not_connected(connected: Pages, viewer: Visit) -> None:
