@@ -99,7 +99,9 @@ class EnquiryView:
         if may_see_people():
             return told
         lists = {name: [mask_text(one) for one in told[name]] for name in ("phones", "emails")}
-        return {**told, **lists, "text": self.text, "outcome": self.outcome, "error": self.error}
+        name, utm = told["name"] and self.name, {key: mask_text(one) for key, one in told["utm"].items()}
+        words = {"name": name, "utm": utm, "text": self.text, "outcome": self.outcome, "error": self.error}
+        return {**told, **lists, **words}
 
 
 @dataclass(frozen=True)

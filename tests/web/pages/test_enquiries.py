@@ -88,6 +88,16 @@ def test_who_only_looks_reads_no_phones(asked: Pages, viewer: Visit, reader: Pro
     assert master.get("/enquiries?text=%2B79161234567")["enquiries"][0]["phones"] == [PHONE_NUMBER]
 
 
+def test_a_program_that_only_looks_reads_no_phones_in_names_either(pages: Pages, reader: Program) -> None:
+    utm = {"utm_term": "petr@example.com"}
+    site = Enquiry(source="tilda", key="1", name=f"Анна {PHONE_NUMBER}", phones=(PHONE_NUMBER,), utm=utm)
+    with pages.office.store.write() as connection:
+        repository_of(pages).add(connection, site, request_id=None, received_at=NOW.timestamp())
+    told = reader.ask("GET", "/enquiries")
+    assert told.json["enquiries"][0]["name"].startswith("Анна ")
+    assert (PHONE_NUMBER in told.text, "petr@example.com" in told.text) == (False, False)
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
