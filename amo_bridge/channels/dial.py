@@ -89,7 +89,7 @@ class Over:
 
 
 class DialPort(Port):
-    """``telephony``: the exchange. ``settled`` hears of new work in amoCRM's own queue."""
+    """Begins and ends dials for the outbox, and makes their calls by the clock. ``telephony``: the exchange."""
 
     channel: Channel = "dial"
     # The row itself asks nobody: it begins or ends a dial in our own store.

@@ -277,8 +277,7 @@ CHANNEL_OF_KEY: Mapping[str, Channel] = {key: kind.name for kind in CHANNEL_KIND
 
 
 def channels_wanted(rules: Iterable[Rule]) -> dict[Channel, list[str]]:
-    """Channel → the names of the enabled rules that want it, by their options or by
-    themselves."""
+    """Channel → the names of the enabled rules that want it, by their options or by themselves."""
     found: dict[Channel, list[str]] = {}
     for rule in rules:
         if rule.enabled:

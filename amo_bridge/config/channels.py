@@ -1,4 +1,4 @@
-"""``[mail]``, ``[telegram]``, ``[people]``, ``[series]``, ``[intake]``: the ways out and in."""
+"""The ways out past amoCRM and in: vendors of channels, ``[people]``, ``[series]``, ``[dial]``, ``[intake]``."""
 
 from __future__ import annotations
 
@@ -84,6 +84,7 @@ def _proxy(text: str) -> str:
 
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+ProxyUrl = Annotated[str, AfterValidator(_proxy)]
 
 
 class MailSection(Strict):
@@ -114,7 +115,7 @@ class TelegramSection(Strict):
     """``[telegram]``: the bot that tells people. ``api``, ``proxy``: where Telegram is not to be reached directly."""
 
     api: BaseUrl = TELEGRAM
-    proxy: Annotated[str, AfterValidator(_proxy)] | None = None
+    proxy: ProxyUrl | None = None
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ class ZadarmaSection(Strict):
     """``[zadarma]``. ``key``: of the API, not secret. ``sip``: the line whose number the client sees. ``zone``: the one
     of the cabinet's statistics."""
 
-    api: BaseUrl = "https://api.zadarma.com"
+    api: BaseUrl = ZADARMA_API
     key: Annotated[str, Field(min_length=1)]
     sip: str = ""
     zone: Annotated[Timezone, Field(min_length=1)] = "Europe/Moscow"
@@ -418,21 +419,21 @@ class CommunitySection(Strict):
     is."""
 
     group: Annotated[int, Field(ge=1)] | None = None
-    api: Annotated[str, AfterValidator(_base_url)] = VK_API
+    api: BaseUrl = VK_API
 
 
 class TelegramIntakeSection(Strict):
     """``[intake.telegram]``: the bot to which clients write. ``api``, ``proxy``: as in ``[telegram]``."""
 
-    api: Annotated[str, AfterValidator(_base_url)] = TELEGRAM
-    proxy: Annotated[str, AfterValidator(_proxy)] | None = None
+    api: BaseUrl = TELEGRAM
+    proxy: ProxyUrl | None = None
 
 
 class MaxSection(Strict):
     """``[intake.max]``. ``api``: where MAX's API is. ``ca``: a file with the certificates of Минцифры, by which MAX's
     own is signed."""
 
-    api: Annotated[str, AfterValidator(_base_url)] = MAX_API
+    api: BaseUrl = MAX_API
     ca: str | None = None
 
 
@@ -440,7 +441,7 @@ class ZadarmaIntakeSection(Strict):
     """``[intake.zadarma]``. ``key``: the API's key, by which the bridge sets the webhook; ``api``: where it is."""
 
     key: str = ""
-    api: Annotated[str, AfterValidator(_base_url)] = ZADARMA_API
+    api: BaseUrl = ZADARMA_API
 
 
 def _mailbox_name(text: str) -> str:
