@@ -7,12 +7,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import responses
+from playwright.sync_api import Browser, expect
 from sqlalchemy import insert
-from support.pages import Pages, Visit, agency, words_of
+from support.browser import DESKTOP, PHONE, fits_its_width, opened, serious_findings, served
+from support.mail_server import post_office, section
+from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
 from amo_bridge.channels.vendor_states import VendorStates, advice_for
-from amo_bridge.config.channels import OnlinePbxSection, SmsRuSection
+from amo_bridge.config.channels import OnlinePbxSection, PersonSection, SmsRuSection, TelegramSection
+from amo_bridge.rules.option_types import UserName
 from amo_bridge.storage.tables import dial_calls
+from amo_bridge.web.auth.users import Role
 
 
 @pytest.fixture
@@ -93,6 +98,112 @@ def test_the_admin_asks_a_vendor(connected: Pages, admin: Visit, viewer: Visit) 
     assert viewer.post("/channels/smsru/ask", page="/").status_code == 403
     admin.post("/channels/nobody/ask")
     assert "Такого раздела в настройке нет." in words_of(admin.get("/channels"))
+
+
+# --- trials -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def exchange(connected: Pages) -> Pages:
+    config = connected.bridge.config
+    people = {UserName("Иван Петров"): PersonSection.model_validate({"extension": "101"})}
+    more = {"onlinepbx": OnlinePbxSection(domain="a.onpbx.ru"), "telegram": TelegramSection(), "people": people}
+    connected.bridge.config = replace(config, channels=replace(config.channels, **more))
+    secrets = {"AMO_BRIDGE_ONLINEPBX_KEY": "k", "AMO_BRIDGE_TELEGRAM_TOKEN": "t"}
+    connected.bridge.environment = {**connected.bridge.environment, **secrets}
+    return connected
+
+
+@responses.activate
+def test_a_trial_sms_goes_out_once_and_the_answer_is_shown(connected: Pages, admin: Visit) -> None:
+    taken = {"status": "OK", "balance": 10, "sms": {"79161234567": {"status": "OK", "sms_id": "1", "cost": "7.8"}}}
+    send = responses.post("https://sms.ru/sms/send", json=taken)
+    admin.post("/channels/smsru/trial", {"to": "8 916 123-45-67"})
+    assert "[smsru] сервис принял SMS, цена 7.8, на счёте 10" in words_of(admin.get("/channels"))
+    assert len(send.calls) == 1
+    audit = words_of(admin.get("/audit"))
+    assert "Пробное по [smsru]" in audit
+    assert "123-45-67" not in audit
+
+
+@responses.activate
+@pytest.mark.parametrize(
+    ("vendor", "told", "words"),
+    [
+        ("smsru", {"to": "нечто"}, "Не вышло: «нечто» — не мобильный телефон"),
+        ("telegram", {"to": "@anna"}, "Не вышло: «@anna» — не номер чата"),
+        (
+            "onlinepbx",
+            {"to": "+380501234567", "person": "Иван Петров"},
+            "Не вышло: «+380501234567» — не телефон из стран",
+        ),
+        ("onlinepbx", {"to": "89161234567", "person": "Кто-то"}, "Не вышло: выберите, кому звонить сначала"),
+        ("mail", {"to": "a@b.ru"}, "Такого раздела в настройке нет."),
+    ],
+)
+def test_a_trial_to_nowhere_is_told(
+    exchange: Pages, admin: Visit, vendor: str, told: dict[str, str], words: str
+) -> None:
+    admin.post(f"/channels/{vendor}/trial", told)
+    assert words in words_of(admin.get("/channels"))
+
+
+@responses.activate
+def test_a_trial_call_rings_whom_one_chose_and_a_lost_answer_is_told(exchange: Pages, admin: Visit) -> None:
+    base = "https://api2.onlinepbx.ru/a.onpbx.ru"
+    responses.post(f"{base}/auth.json", json={"status": "1", "data": {"key_id": "a", "key": "b"}})
+    call = responses.post(f"{base}/call/now.json", json={"status": "1", "data": {"uuid": "u"}})
+    wanted = {"to": "89161234567", "person": "Иван Петров"}
+    admin.post("/channels/onlinepbx/trial", wanted)
+    assert "АТС приняла заказ: звонит «Иван Петров»" in words_of(admin.get("/channels"))
+    assert call.calls[0].request.body.startswith("from=101&to=79161234567")
+    responses.replace("POST", f"{base}/call/now.json", status=502)
+    admin.post("/channels/onlinepbx/trial", wanted)
+    assert "Неизвестно, ушло ли: onlinePBX: 502" in words_of(admin.get("/channels"))
+
+
+@responses.activate
+def test_a_trial_message_of_the_bot(exchange: Pages, admin: Visit) -> None:
+    send = responses.post("https://api.telegram.org/bott/sendMessage", json={"ok": True, "result": {}})
+    admin.post("/channels/telegram/trial", {"to": "77"})
+    assert "Telegram принял сообщение" in words_of(admin.get("/channels"))
+    assert len(send.calls) == 1
+
+
+def test_a_trial_letter(pages: Pages, admin: Visit) -> None:
+    with post_office() as post:
+        config = pages.bridge.config
+        pages.bridge.config = replace(config, channels=replace(config.channels, mail=section(post)))
+        pages.know_account(agency())
+        admin.post("/channels/mail/trial", {"to": "anna@agency.example"})
+        assert "почтовый сервер принял письмо" in words_of(admin.get("/channels"))
+        assert len(post.taken) == 1
+
+
+def test_a_dry_run_sends_no_trial_and_a_viewer_none_at_all(connected: Pages, admin: Visit, viewer: Visit) -> None:
+    config = connected.bridge.config
+    connected.bridge.config = replace(config, bridge=config.bridge.model_copy(update={"dry_run": True}))
+    admin.post("/channels/smsru/trial", {"to": "89161234567"})
+    assert "ничего не уходит" in words_of(admin.get("/channels"))
+    assert viewer.post("/channels/smsru/trial", {"to": "89161234567"}, page="/").status_code == 403
+    assert "Отправить пробное" not in words_of(viewer.get("/channels"))
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_trial_is_sent_from_a_browser(exchange: Pages, browser: Browser, size: dict[str, int]) -> None:
+    exchange.add_user("Анна", Role.ADMIN)
+    with served(exchange.app) as url, opened(browser, url, viewport=size) as context:
+        page = context.new_page()
+        page.goto("/login?next=/channels")
+        page.get_by_label("Имя").fill("Анна")
+        page.get_by_label("Пароль").fill(PASSWORD)
+        page.get_by_role("button", name="Войти").click()
+        expect(page.get_by_role("heading", name="Отправить пробное")).to_be_visible()
+        assert serious_findings(page) == []
+        assert fits_its_width(page)
+        page.get_by_label("Мобильный телефон: smsru").fill("городской 8 495 123-45-67")
+        page.get_by_role("button", name="Отправить пробное: smsru").click()
+        expect(page.get_by_text("не мобильный телефон")).to_be_visible()
 
 
 @pytest.mark.parametrize(
