@@ -1,8 +1,8 @@
 """A client's letter or message is not answered in time → a task, then the head is told.
 
 Steps (``after``) are counted from the first thing that waits for an answer: a letter, a message, an SMS, a call in
-vain. Whoever writes to the client or talks with him ends the count; the next message begins a new one. ``kinds``: of
-which ways; all, if empty. Only open deals of ``pipelines``, all if empty.
+vain. Whoever writes to the client or talks with him ends the count; the next message begins a new one. ``kinds``: the
+ways that count, all if empty: the first of these is counted from. Only open deals of ``pipelines``, all if empty.
 Does nothing if somebody has answered, the deal is closed or is not what ``when`` asks for, or the step's task is open.
 Covers M20 (one working hour, then three), C20 (by the end of the working day).
 """
@@ -10,7 +10,6 @@ Covers M20 (one working hour, then three), C20 (by the end of the working day).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -28,6 +27,8 @@ from amo_bridge.rules import (
     Step,
     TimedActions,
     Times,
+    Touch,
+    Touches,
     names_are_unique,
     same_name,
     schedule,
@@ -65,15 +66,19 @@ class UnansweredClientIsEscalated(Options):
             return Skip(f"воронка «{deal.stage.pipeline}» — не из этого правила")
         return skip_unless(self.when, deal)
 
+    def first(self, unanswered: Touches) -> Touch | None:
+        """What the steps are counted from: the first of the rule's kinds."""
+        return next((touch for touch in unanswered if not self.kinds or touch.kind in self.kinds), None)
+
 
 def _steps(deal: Deal, options: UnansweredClientIsEscalated, times: Times) -> Iterator[Step]:
-    since = deal.unanswered_since
-    if since is None or options.why_not(deal):
+    first = options.first(deal.unanswered)
+    if first is None or options.why_not(deal):
         return
-    start = times.begin(since, options.existing)
+    start = times.begin(first.at, options.existing)
     for step in options.steps if start else ():
         if start and (moment := times.after(start, step.after, deal)):
-            yield step.step(moment, _anchor(since), since, times)
+            yield step.step(moment, _anchor(first), first.at, times)
 
 
 @schedule(options=UnansweredClientIsEscalated, steps=_steps, needs={"own_tasks", "touches"}, from_messages=True)
@@ -85,13 +90,14 @@ def unanswered_client_is_escalated(
     step = next((step for step in options.steps if step.title == event.step), None)
     if step is None:
         return Skip("такого шага в правиле больше нет")
-    waiting = deal.touches.unanswered()
-    if not waiting or _anchor(waiting[0].at) != event.anchor:
-        return Skip("клиенту уже ответили")
-    if options.kinds and not waiting.of(*options.kinds):
+    unanswered = deal.touches.unanswered()
+    first = options.first(unanswered)
+    if unanswered and first is None:
         return Skip("клиент обратился не тем способом, о котором правило")
+    if first is None or _anchor(first) != event.anchor:
+        return Skip("клиенту уже ответили")
     return step.actions(event, deal, slot=step.title)
 
 
-def _anchor(since: datetime) -> str:
-    return f"waits@{int(since.timestamp())}"
+def _anchor(first: Touch) -> str:
+    return f"waits@{int(first.at.timestamp())}"

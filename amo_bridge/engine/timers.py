@@ -9,7 +9,6 @@ changes nothing: a step fires once.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, select, update
@@ -18,7 +17,8 @@ from sqlalchemy.engine import Connection
 from amo_bridge.engine.timetable import InForce, Moments, TimerKey, Timetable, WantedStep
 from amo_bridge.mirror.contacts import MirroredContact, known_contacts
 from amo_bridge.mirror.deals import MirroredDeal
-from amo_bridge.mirror.touches import unanswered_since
+from amo_bridge.mirror.touches import unanswered_touches
+from amo_bridge.rules.deal import Touches
 from amo_bridge.storage.database import chunks, insert_new
 from amo_bridge.storage.tables import schedules, timers
 
@@ -32,11 +32,11 @@ def contacts_of(connection: Connection, account: int, copies: Iterable[MirroredD
 
 def waiting_clients(
     connection: Connection, account: int, timetable: Timetable, copies: Iterable[MirroredDeal]
-) -> dict[int, datetime]:
-    """Since when the clients of these deals wait for an answer, if something is counted from that."""
+) -> dict[int, Touches]:
+    """What the clients of these deals wait for an answer to, if something is counted from that."""
     if not timetable.from_messages:
         return {}
-    return unanswered_since(connection, account, [copy.record for copy in copies])
+    return unanswered_touches(connection, account, [copy.record for copy in copies])
 
 
 class Timers:

@@ -19,7 +19,7 @@ from amo_bridge.dates.calendar import CalendarOptions, WorkCalendar
 from amo_bridge.engine.deal_view import Viewer
 from amo_bridge.mirror.contacts import MirroredContact
 from amo_bridge.mirror.deals import MirroredDeal
-from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.deal import Deal, Touches
 from amo_bridge.rules.handler import Pause, Rule, Schedule, Step, StepsOf, Times
 from amo_bridge.rules.option_types import ContactDateFieldName, names_in
 
@@ -140,10 +140,11 @@ class Timetable:
         copies: Iterable[MirroredDeal],
         in_force: Mapping[str, InForce],
         people: Mapping[int, MirroredContact] | None = None,
-        unanswered: Mapping[int, datetime] | None = None,
+        unanswered: Mapping[int, Touches] | None = None,
     ) -> WantedStep:
         """The steps of these deals by the rules that have begun: those in ``in_force``. ``people``: the deals'
-        contacts, if the timetable sees them; ``unanswered``: since when clients wait, if it counts from that."""
+        contacts, if the timetable sees them; ``unanswered``: what clients wait for an answer to, if it
+        counts from that."""
         now = self._clock.now()
         wanted: dict[TimerKey, Moments] = {}
         unknown: set[tuple[int, str]] = set()
@@ -152,7 +153,7 @@ class Timetable:
                 continue
             deal = self._viewer.deal(copy.record, copy, people)
             if unanswered:
-                deal = replace(deal, unanswered_since=unanswered.get(deal.id))
+                deal = replace(deal, unanswered=unanswered.get(deal.id, Touches()))
             for name, (rule, steps) in self._rules.items():
                 if name not in in_force:
                     continue

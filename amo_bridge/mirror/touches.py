@@ -66,29 +66,35 @@ class TouchLog:
 
     def on(self, cards: Iterable[Card], since: datetime | None = None) -> dict[Card, list[Touch]]:
         """Card → its touches, oldest first; cards without any are left out. Raises StoreUnavailable."""
-        by_type: dict[str, set[int]] = {}
-        for kind, number in cards:
-            by_type.setdefault(kind, set()).add(number)
-        found: dict[Card, list[Touch]] = {}
         with self._store.read() as connection:
-            for kind, numbers in by_type.items():
-                for row in self._rows(connection, kind, sorted(numbers), since):
-                    if self._counts(row):
-                        found.setdefault((row.entity_type, row.entity_id), []).append(_touch(row))
-        return found
-
-    def _rows(
-        self, connection: Connection, kind: str, ids: Sequence[int], since: datetime | None
-    ) -> Iterable[Row[Any]]:
-        recent = touches.c.at >= (since.timestamp() if since else 0.0)
-        for chunk in chunks(ids):
-            mine = (self._store.owns(touches), touches.c.entity_type == kind, touches.c.entity_id.in_(chunk))
-            yield from connection.execute(select(touches).where(*mine, recent).order_by(touches.c.at, touches.c.id))
+            rows = _rows(connection, self._store.account_id, cards, since)
+            return _by_card(row for row in rows if self._counts(row))
 
     def _counts(self, row: Row[Any]) -> bool:
         if row.kind in BY_PEOPLE:
             return row.user_id not in (None, 0, self._own_user_id)
         return not _is_bots(row)
+
+
+def _rows(
+    connection: Connection, account: int, cards: Iterable[Card], since: datetime | None = None
+) -> Iterator[Row[Any]]:
+    """What is kept of these cards; of each card the oldest first."""
+    by_type: dict[str, set[int]] = {}
+    for kind, number in cards:
+        by_type.setdefault(kind, set()).add(number)
+    recent = touches.c.at >= (since.timestamp() if since else 0.0)
+    for kind, numbers in by_type.items():
+        for chunk in chunks(sorted(numbers)):
+            mine = (touches.c.account == account, touches.c.entity_type == kind, touches.c.entity_id.in_(chunk))
+            yield from connection.execute(select(touches).where(*mine, recent).order_by(touches.c.at, touches.c.id))
+
+
+def _by_card(rows: Iterable[Row[Any]]) -> dict[Card, list[Touch]]:
+    found: dict[Card, list[Touch]] = {}
+    for row in rows:
+        found.setdefault((row.entity_type, row.entity_id), []).append(_touch(row))
+    return found
 
 
 def in_order(of_cards: Mapping[Card, Sequence[Touch]], cards: Iterable[Card]) -> list[Touch]:
@@ -114,21 +120,13 @@ def _touch(row: Row[Any]) -> Touch:
     )
 
 
-def unanswered_since(connection: Connection, account: int, records: Iterable[DealRecord]) -> dict[int, datetime]:
-    """Deal → since when its client waits for an answer; whoever waits for none is left out."""
+def unanswered_touches(connection: Connection, account: int, records: Iterable[DealRecord]) -> dict[int, Touches]:
+    """Deal → what its client waits for an answer to, oldest first; a deal whose client waits for none is left out."""
     cards = {record.id: cards_of(record) for record in records}
-    wanted: dict[str, set[int]] = {}
-    for kind, number in (card for own in cards.values() for card in own):
-        wanted.setdefault(kind, set()).add(number)
-    found: dict[Card, list[Touch]] = {}
-    for kind, numbers in wanted.items():
-        for chunk in chunks(sorted(numbers)):
-            mine = (touches.c.account == account, touches.c.entity_type == kind, touches.c.entity_id.in_(chunk))
-            for row in connection.execute(select(touches).where(*mine).order_by(touches.c.at, touches.c.id)):
-                if not _is_bots(row):
-                    found.setdefault((row.entity_type, row.entity_id), []).append(_touch(row))
+    rows = _rows(connection, account, (card for own in cards.values() for card in own))
+    found = _by_card(row for row in rows if not _is_bots(row))
     waiting = {deal_id: Touches(in_order(found, own)).unanswered() for deal_id, own in cards.items()}
-    return {deal_id: some[0].at for deal_id, some in waiting.items() if some}
+    return {deal_id: unanswered for deal_id, unanswered in waiting.items() if unanswered}
 
 
 def cards_of(record: DealRecord) -> list[Card]:

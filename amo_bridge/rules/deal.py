@@ -416,8 +416,8 @@ class Deal(WithFields):
     - ``person_tasks``: the open tasks that people have set on those other cards and on all those deals;
     - ``touches``: calls, letters, messages, finished tasks and moves by people, on the deal and on its contacts.
 
-    ``unanswered_since``: since when the client waits for an answer; only for the steps of schedules that count from it
-    (``from_messages``).
+    ``unanswered``: what the client waits for an answer to, as ``touches.unanswered()``; only for the steps of schedules
+    that count from it (``from_messages``).
 
     ``stays`` needs no asking: the deal's way over the stages, the present one first, as far as it is known; empty when
     nobody knows since when the deal is where it is.
@@ -437,7 +437,7 @@ class Deal(WithFields):
     company_id: int | None = None
     fields: Mapping[str, Value] = field(default_factory=lambda: MappingProxyType({}))
     stays: tuple[Stay, ...] = ()
-    unanswered_since: datetime | None = None
+    unanswered: Touches = field(default_factory=Touches)
     own_tasks: tuple[Task, ...] = ()
     own_deals: tuple[str, ...] = ()
     own_steps: tuple[DoneStep, ...] = ()

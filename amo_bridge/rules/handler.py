@@ -295,7 +295,7 @@ class Schedule(Handler):
 
     What is no longer among them is forgotten, what was done once is never done again. ``recurs``: by these options
     a step that has fallen due may be followed by a next one, though nothing on the deal has changed. ``from_messages``:
-    steps count from ``Deal.unanswered_since``.
+    steps count from ``Deal.unanswered``.
     """
 
     section: ClassVar[str] = "schedules"

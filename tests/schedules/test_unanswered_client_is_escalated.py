@@ -32,7 +32,7 @@ def asked(*touches: Touch, **changed: Any) -> Any:
 
 
 def test_the_steps_are_counted_in_working_time_from_the_first_message() -> None:
-    first, later = _steps(deal(unanswered_since=ASKED), options(), times())
+    first, later = _steps(deal(unanswered=Touches((touch(),))), options(), times())
     assert (first.anchor, first.since, later.name) == (ANCHOR, ASKED, "голова")
     assert ASKED < first.due < later.due
 
@@ -41,8 +41,8 @@ def test_the_steps_are_counted_in_working_time_from_the_first_message() -> None:
     "now",
     [
         pytest.param(deal(), id="никто не ждёт"),
-        pytest.param(deal("Продажи / Успешно реализовано", unanswered_since=ASKED), id="сделка закрыта"),
-        pytest.param(deal("Реализация / Закрыто и не реализовано", unanswered_since=ASKED), id="проиграна"),
+        pytest.param(deal("Продажи / Успешно реализовано", unanswered=Touches((touch(),))), id="сделка закрыта"),
+        pytest.param(deal("Реализация / Закрыто и не реализовано", unanswered=Touches((touch(),))), id="проиграна"),
     ],
 )
 def test_nobody_waits_and_nothing_is_planned(now: Any) -> None:
@@ -55,6 +55,18 @@ def test_who_was_not_answered_gets_a_task_then_the_head_is_told() -> None:
     assert (first.text, first.to) == ("Ответить клиенту", "manager")
     escalated = unanswered_client_is_escalated(step_due("голова", ANCHOR), asked(), options())
     assert [one.to for one in escalated if isinstance(one, CreateTask)] == ["head"]  # type: ignore[union-attr]
+
+
+def test_they_are_counted_from_the_first_message_of_the_rules_kinds() -> None:
+    """A call in vain half an hour before the letter hides it from no rule about letters."""
+    waiting = Touches(
+        (touch("call", minutes=-30, seconds=0), touch("chat", minutes=-10), touch("mail"), touch("mail", minutes=5))
+    )
+    first, _ = _steps(deal(unanswered=waiting), options(kinds=["mail"]), times())
+    assert (first.anchor, first.since) == (ANCHOR, ASKED)
+    said = unanswered_client_is_escalated(step_due(STEP, ANCHOR), asked(*waiting), options(kinds=["mail"]))
+    assert not isinstance(said, Skip)
+    assert list(_steps(deal(unanswered=waiting), options(kinds=["sms"]), times())) == []
 
 
 @pytest.mark.parametrize(
