@@ -17,7 +17,7 @@ from sqlalchemy import Row, and_, literal_column, select
 
 from amo_bridge.clock import Clock
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.engine.timers import OPEN, Timers, contacts_of
+from amo_bridge.engine.timers import OPEN, Timers, contacts_of, waiting_clients
 from amo_bridge.engine.timetable import InForce, Moments, TimerKey, Timetable
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
 from amo_bridge.rules.handler import Rule
@@ -89,17 +89,23 @@ class ExistingDeals:
         """The deals that have steps by one of the choices at least, in the order of their ids."""
         in_force = self.in_force(rule)
         tables = {choice: self._table(rule, choice) for choice in choices_of(rule)}
+        if not tables:
+            return
+        # The choices differ in what they count, not in what they look at.
+        table, *_ = tables.values()
         last = 0
         while True:
             with self._store.read() as connection:
                 copies = self._mirror.next_after(connection, last, CHUNK)
                 people = contacts_of(connection, self._store.account_id, copies)
+                unanswered = waiting_clients(connection, self._store.account_id, table, copies)
                 fired = Timers(self._store.account_id).fired(connection, rule.name, [copy.record.id for copy in copies])
             if not copies:
                 return
             last = copies[-1].record.id
             wanted = {
-                choice: table.wanted(copies, {rule.name: in_force}, people).steps for choice, table in tables.items()
+                choice: table.wanted(copies, {rule.name: in_force}, people, unanswered).steps
+                for choice, table in tables.items()
             }
             plans = {choice: self._plan(rule, steps, fired) for choice, steps in wanted.items()}
             yield from self._with_steps(copies, plans)

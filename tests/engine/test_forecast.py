@@ -14,11 +14,14 @@ from amo_bridge.clock import FixedClock
 from amo_bridge.engine.forecast import ExistingDeals
 from amo_bridge.engine.scheduler import Scheduler
 from amo_bridge.engine.timers import Timers
+from amo_bridge.events import CallLogged, MailLogged
 from amo_bridge.mirror.deals import Mirror, MirroredDeal
+from amo_bridge.mirror.touches import record_touches
 from amo_bridge.rules.handler import MARK, Rule
 from amo_bridge.storage.database import AccountStore, Store
 from amo_bridge.storage.tables import timers
 from schedules.stage_ladder import StageLadder, stage_ladder
+from schedules.unanswered_client_is_escalated import UnansweredClientIsEscalated, unanswered_client_is_escalated
 
 DAY = 86_400
 CHOICES = ("skip", "from now", "catch up")
@@ -201,3 +204,29 @@ def test_deals_elsewhere_and_deleted_ones_are_not_told_of(store: Store) -> None:
     with store.write() as connection:
         Mirror(AccountStore(store, ACCOUNT)).put(connection, copies, NOON)
     assert account.preview() == {}
+
+
+def test_clients_who_wait_for_an_answer_are_shown_before_the_rule_is_switched_on(store: Store) -> None:
+    """Counted from the first letter, though a call in vain came before it; what is shown is what is planned."""
+    account = AccountStore(store, ACCOUNT)
+    about: dict[str, Any] = {"entity_type": "deal", "entity_id": 1, "direction": "in", "user_id": 0}
+    written = [
+        CallLogged(at=NOON, note_id=1, **about),
+        MailLogged(at=at(1800), note_id=2, sender="anna@client.test", subject="Когда отчёт?", **about),
+    ]
+    copies = [MirroredDeal(record(BRIEF, number), at(0)) for number in (1, 2)]
+    with store.write() as connection:
+        Mirror(account).put(connection, copies, NOON)
+        record_touches(connection, ACCOUNT, written)
+    step = {"after": "1 h", "tags": ["ждёт"]}
+    options = {"kinds": ["mail"], "steps": [step], "existing": "catch up"}
+    chosen = UnansweredClientIsEscalated.model_validate(options)
+    rule = Rule(handler=getattr(unanswered_client_is_escalated, MARK), block="probe", options=chosen, enabled=True)
+    now = at(2400)
+    (shown,) = ExistingDeals(account, rule_engine_with(rule), now).of(rule)
+    assert (shown.deal_id, [one.due for one in shown.choices["catch up"]]) == (1, [at(5400)])
+    Scheduler(account, FixedClock(now), clock()).begin(timetable_of(rule, hands=FixedClock(now)))
+    with store.write() as connection:
+        Timers(ACCOUNT).follow(connection, timetable_of(rule, hands=FixedClock(now)), copies)
+    with store.read() as connection:
+        assert [(row.deal_id, row.due_at) for row in connection.execute(select(timers))] == [(1, at(5400).timestamp())]
