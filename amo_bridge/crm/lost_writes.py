@@ -6,7 +6,7 @@ amoCRM has no idempotency keys: a write whose answer was lost is looked for befo
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, islice
 from types import MappingProxyType
@@ -247,9 +247,14 @@ class _Changed(NamedTuple):
 def _is_ours_changed(lost_write: LostWrite, row: Row) -> bool:
     """Made by the bridge's user since the cause, and changed since: a row that nobody has touched and that differs is
     another one."""
-    made_at, touched_at = row.get("created_at", 0), row.get("updated_at", 0)
-    is_ours = row.get("created_by") == lost_write.user_id and made_at >= lost_write.not_before - CLOCK_SLACK_SECONDS
-    return is_ours and (touched_at > made_at or row.get("updated_by") != row.get("created_by"))
+    touched = row.get("updated_at", 0) > row.get("created_at", 0) or row.get("updated_by") != row.get("created_by")
+    return _is_ours(lost_write, row) and touched
+
+
+def _is_ours(lost_write: LostWrite, row: Row) -> bool:
+    """Made by the bridge's user since the cause."""
+    late_enough = row.get("created_at", 0) >= lost_write.not_before - CLOCK_SLACK_SECONDS
+    return bool(lost_write.user_id) and row.get("created_by") == lost_write.user_id and late_enough
 
 
 def _with_changed(found: dict[int, Written], changed: list[_Changed]) -> LostSearch:
@@ -323,7 +328,8 @@ def _is_same_deal(body: Body, row: Row) -> bool:
 
 
 def _contact_ids(deal: Mapping[str, Any]) -> set[int]:
-    return {contact["id"] for contact in deal.get("_embedded", {}).get("contacts") or ()}
+    """Of those who have one: a contact that is made with the deal has none yet."""
+    return {contact["id"] for contact in deal.get("_embedded", {}).get("contacts") or () if "id" in contact}
 
 
 def _is_same_contact(body: Body, row: Row) -> bool:
@@ -363,43 +369,80 @@ def moment_of(seconds: Any) -> datetime | None:
 def find_client_deals(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:
     """The search for deals that were made together with their contact.
 
-    People with an address are told apart by it. A contact without its deal is ambiguous: amoCRM may have broken off in
-    between, and a second contact would follow. Who left no address is known by the deal and the contact's name alone.
+    People with an address are told apart by it, the others by deal and name. A contact without its deal is ambiguous:
+    amoCRM may have broken off in between, and a second contact would follow. So is a deal that is like the lost one
+    while people have changed its contact beyond recognition.
     """
+    contacts = {row["id"]: row for row in _newest(client, "contacts", "created_at", lost, {"with": "leads"})}
+    deals = {row["id"]: row for row in _newest(client, "leads", "created_at", lost, {"with": "contacts"})}
     people = {
-        number: LostWrite(contact, lost_write.not_before, lost_write.user_id)
+        number: replace(lost_write, body=contact)
         for number, lost_write in lost.items()
-        if (contact := lost_write.body["_embedded"]["contacts"][0]).get("custom_fields_values")
+        if (contact := _new_contact(lost_write.body)).get("custom_fields_values")
     }
-    newest = _newest(client, "contacts", "created_at", lost, {"with": "leads"})
-    rows = {row["id"]: row for row in newest}
-    contacts = _match(people, rows.values(), lambda ids: set(), _is_same_contact, lambda body, row: 0).found
-    deals = {
-        number: LostWrite(body, lost_write.not_before, lost_write.user_id)
+    persons = _match(people, contacts.values(), lambda ids: set(), _is_same_contact, _likeness_of_contacts)
+    wanted = {
+        number: replace(lost_write, body=_with_contact(lost_write.body, persons.found.get(number)))
         for number, lost_write in lost.items()
-        if (body := _with_contact(lost_write.body, contacts.get(number), is_known=number in people))
+        if number in persons.found or number not in people
     }
-    leads = (
-        {row["id"]: row for row in _newest(client, "leads", "created_at", deals, {"with": "contacts"})} if deals else {}
+
+    def of_contact(body: Body, row: Row) -> int | None:
+        """The row's contact who is the body's; whoever has no id yet is known by the name."""
+        contact, linked = _new_contact(body), sorted(_contact_ids(row))
+        return next((one for one in linked if _is_named(contact, contacts.get(one, {"id": one}))), None)
+
+    search = _match(
+        wanted,
+        deals.values(),
+        taken,
+        lambda body, row: of_contact(body, row) is not None and _is_same_deal(body, row),
+        lambda body, row: 0 if of_contact(body, row) is None else _likeness_of_deals(body, row),
     )
-    named = [row for row in leads.values() if _contact_ids(row)]
-    search = _match(deals, named, taken, _is_same_deal, _likeness_of_deals)
-    found: dict[int, Written] = {}
-    for number, written in search.found.items():
-        contact_id = contacts[number].id if number in contacts else min(_contact_ids(leads[written.id]))
-        name = lost[number].body["_embedded"]["contacts"][0]["name"]
-        if number in contacts or rows.get(contact_id, {}).get("name") == name:
-            found[number] = Written(written.id, written.updated_at, contact_id)
-    alone = {number: (contact.id,) for number, contact in contacts.items() if number not in found}
-    return LostSearch(found, {**alone, **search.ambiguous})
+    found = {
+        number: Written(written.id, written.updated_at, of_contact(wanted[number].body, deals[written.id]))
+        for number, written in search.found.items()
+    }
+    alone = {number: (contact.id,) for number, contact in persons.found.items() if number not in found}
+    ambiguous = {**alone, **persons.ambiguous, **search.ambiguous}
+    used = {written.id for written in found.values()} | taken(deals)
+    for number in lost.keys() - found.keys() - ambiguous.keys():
+        perhaps = [
+            deal_id
+            for deal_id, row in deals.items()
+            if deal_id not in used and _is_perhaps_client_deal(lost[number], row, contacts)
+        ]
+        if perhaps:
+            ambiguous[number] = sorted(perhaps)
+    return LostSearch(found, ambiguous)
 
 
-def _with_contact(body: Body, contact: Written | None, *, is_known: bool) -> Body | None:
-    """The deal as it is looked for; None for somebody whose contact should be there and is not."""
-    if contact is None and is_known:
-        return None
-    contacts = [{"id": contact.id}] if contact else []
-    return {**body, "_embedded": {**body["_embedded"], "contacts": contacts}}
+def _new_contact(deal: Body) -> Body:
+    contact: Body = deal["_embedded"]["contacts"][0]
+    return contact
+
+
+def _with_contact(body: Body, contact: Written | None) -> Body:
+    """The deal as it is looked for."""
+    return body if contact is None else {**body, "_embedded": {**body["_embedded"], "contacts": [{"id": contact.id}]}}
+
+
+def _is_named(contact: Body, row: Row) -> bool:
+    return bool(row["id"] == contact["id"] if "id" in contact else row.get("name") == contact["name"])
+
+
+def _is_perhaps_client_deal(lost_write: LostWrite, deal: Row, contacts: Mapping[int, Row]) -> bool:
+    """Who made them and when is what people can't change: a deal of ours, like the lost one, with a contact whom people
+    have changed, replaced, merged with an older one or taken off."""
+    if not _is_ours(lost_write, deal):
+        return False
+    linked = [contacts.get(contact_id) for contact_id in _contact_ids(deal)]
+    if linked and not any(row is None or _is_ours_changed(lost_write, row) for row in linked):
+        return False
+    body = lost_write.body
+    fields = any(_field_holds(field, deal) for field in body.get("custom_fields_values", []))
+    named = any(row and row.get("name") == _new_contact(body)["name"] for row in linked)
+    return fields or named or bool(deal.get("name") == body["name"])
 
 
 def find_unsorted(client: CrmClient, lost: LostWrites, taken: Taken) -> LostSearch:

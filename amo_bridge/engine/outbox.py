@@ -360,13 +360,15 @@ class Outbox:
         )
 
     def taken_ids(self, kind: str, entity_ids: Iterable[int]) -> set[int]:
-        """Those of the ids that earlier effects have created: they are not what a lost write made."""
+        """Those of the ids that earlier effects have created, in whatever way: they are not what a lost write made."""
         ids = sorted(set(entity_ids))
+        creates = WRITE_KINDS[kind].creates
+        kinds = [name for name, other in WRITE_KINDS.items() if creates and other.creates == creates] or [kind]
         found: set[int] = set()
         with self._store.read() as connection:
             for chunk in chunks(ids):
                 among = made.c.entity_id.in_(chunk)
-                query = select(made.c.entity_id).where(self._store.owns(made), made.c.kind == kind, among)
+                query = select(made.c.entity_id).where(self._store.owns(made), made.c.kind.in_(kinds), among)
                 found |= set(connection.execute(query).scalars())
         return found
 
