@@ -92,7 +92,9 @@ def _wanted(
             return Skip(f"тема письма «{event.text}» не та, которой ждёт правило")
         return [*options.otherwise.for_deal(deal, slot=f"{SLOT}.otherwise")]
     if sale := open_deal_in(options.unless_open_in, deal):
-        return [task_on(sale, deal, options.do.task[0] if options.do.task else None, slot=SLOT)]
+        return [
+            task_on(sale, deal, next((task for task in options.do.task or () if task.suits(deal)), None), slot=SLOT)
+        ]
     if rivals and options.deals == "ask":
         return [task_asking_which(deal, rivals, slot=SLOT)]
     return [*options.do.for_deal(deal, slot=SLOT), *options.do.waiting(deal)]

@@ -57,7 +57,7 @@ def deal_is_handed_over(
         return Skip("этот человек передаёт сделки и без чек-листа")
     old_ones = [task for task in WhichTasks().counted(deal.open_tasks) if task.responsible_user_id == event.old]
     moved: list[Action] = [ChangeTask(deal_id=deal.id, task_id=task.id, to=event.new) for task in old_ones]
-    new = [] if deal.own_open_tasks(CHECKLIST) else [options.task.for_deal(deal, slot=CHECKLIST)]
+    new = [] if deal.own_open_tasks(CHECKLIST) else options.task.wanted(deal, slot=CHECKLIST)
     return [*new, *moved, Notify(deal_id=deal.id, to=(event.old,), text=options.tell.for_deal(deal))]
 
 
@@ -68,5 +68,7 @@ def _finished(event: TaskFinished, deal: Deal, options: DealIsHandedOver) -> Ski
         return Skip("чек-лист закрыл новый менеджер")
     if deal.own_open_tasks(CHECKLIST):
         return Skip("чек-лист уже поставлен снова")
+    if unmet := options.task.unmet(deal):
+        return unmet
     told = AddNote(deal_id=deal.id, text=f"Чек-лист передачи поставлен снова: его закрывает {deal.responsible.name}")
     return [options.task.for_deal(deal, slot=CHECKLIST).followed_by(told)]

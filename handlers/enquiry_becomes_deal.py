@@ -89,8 +89,10 @@ def enquiry_becomes_deal(event: EnquiryReceived, deal: Deal, options: EnquiryBec
     notes = [AddNote(deal_id=deal.id, text=text) for text in notes_of(event)]
     if event.is_to_come:
         spec = options.missed_task if event.call == "missed" else options.task
-        task = [spec.for_deal(deal, slot=FIRST)] if spec else []
-        return [_new_deal(event, deal, options).followed_by(*notes, *task)]
+        new = _new_deal(event, deal, options)
+        # The task is about the deal as it will be.
+        coming = deal.with_values(options.values(event), new.tags)
+        return [new.followed_by(*notes, *(spec.wanted(coming, slot=FIRST) if spec else []))]
     if deal.stage.is_won or deal.stage.is_lost:
         return Skip("сделка закрыта, пока обращение разбиралось")
     return [*([] if event.call else notes), *_on_open_deal(event, deal, options)] or Skip("звонок: записан на карточке")
@@ -124,7 +126,7 @@ def _on_open_deal(event: EnquiryReceived, deal: Deal, options: EnquiryBecomesDea
         found.append(AddTags(deal_id=deal.id, tags=tags))
     spec = options.missed_task if event.call == "missed" else None if event.call else options.again_task
     slot = MISSED if event.call else AGAIN
-    return [*found, *new_tasks_only([spec.for_deal(deal, slot=slot)] if spec else [], deal)]
+    return [*found, *new_tasks_only(spec.wanted(deal, slot=slot) if spec else [], deal)]
 
 
 def _question(event: EnquiryReceived, deal: Deal, options: EnquiryBecomesDeal) -> CreateTask:

@@ -54,7 +54,7 @@ def file_sets_tasks(event: FileAttached, deal: Deal, options: FileSetsTasks) -> 
     known = {task.slot for task in deal.own_tasks if task.slot.partition("|")[2] == version}
     later = waiting_tasks(options.tasks, deal)
     wanted = [
-        spec.for_deal(deal, slot=f"{number}|{version}") for number, spec in enumerate(options.tasks) if spec.suits(deal)
+        task for number, spec in enumerate(options.tasks) for task in spec.wanted(deal, slot=f"{number}|{version}")
     ]
     if not wanted:
         return later[0] if later else Skip("ни одна задача не подходит этой сделке")

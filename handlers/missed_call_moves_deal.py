@@ -72,8 +72,10 @@ def missed_call_moves_deal(event: CallLogged, deal: Deal, options: MissedCallMov
     stage = options.foreign_stage if is_abroad and options.foreign_stage else options.to_stage
     moves: list[Action] = [] if deal.is_on([stage]) else [MoveDeal(deal_id=deal.id, to=stage)]
     task = options.foreign_task if is_abroad else options.task
-    again: list[Action] = [] if task is None or _waiting(deal) else [task.for_deal(deal, slot=AGAIN)]
-    return [*again, *moves] or Skip("сделка уже там, и задача открыта" if task else "сделка уже там")
+    unmet = task.unmet(deal) if task else None
+    again: list[Action] = [] if task is None or _waiting(deal) else [*task.wanted(deal, slot=AGAIN)]
+    there = "сделка уже там, и задача открыта" if task else "сделка уже там"
+    return [*again, *moves] or unmet or Skip(there)
 
 
 def _waiting(deal: Deal) -> list[Task]:

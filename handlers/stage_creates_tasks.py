@@ -43,9 +43,9 @@ def stage_creates_tasks(event: StageEntered, deal: Deal, options: StageCreatesTa
         return Skip("сделка пришла с другого этапа")
     if unmet := options.unmet(deal):
         return unmet
-    wanted = [(str(number), spec) for number, spec in enumerate(options.tasks) if spec.suits(deal)]
+    wanted = [task for number, spec in enumerate(options.tasks) for task in spec.wanted(deal, slot=str(number))]
     later = waiting_tasks(options.tasks, deal)
     if not wanted:
         return later[0] if later else Skip("ни одна задача не подходит этой сделке")
-    new = new_tasks_only([spec.for_deal(deal, slot=slot) for slot, spec in wanted], deal)
+    new = new_tasks_only(wanted, deal)
     return [*new, *later] if new else Skip("эти задачи ещё открыты")

@@ -58,7 +58,7 @@ def stage_needs_task(event: Heard, deal: Deal, options: StageNeedsTask) -> Skip 
     own = [task for task in deal.open_tasks if task.is_own]
     theirs = sorted((task for task in deal.open_tasks if not task.made_by), key=lambda task: task.due)
     if not theirs:
-        return Skip("задача правила ещё открыта") if own else _set(deal, options)
+        return Skip("задача правила ещё открыта") if own else options.task.unmet(deal) or _set(deal, options)
     closed: list[Action] = [
         FinishTask(deal_id=deal.id, task_id=task.id, result="Менеджер поставил свою задачу") for task in own
     ]

@@ -56,4 +56,4 @@ def talk_asks_for_note(event: CallLogged | NoteAdded, deal: Deal, options: TalkA
         return Skip("не поговорили")
     if any(call.at is not None and note.at >= call.at and note.user_id for note in deal.notes):
         return Skip("суть уже записана")
-    return [options.task.for_deal(deal, slot="gist")]
+    return options.task.unmet(deal) or [options.task.for_deal(deal, slot="gist")]

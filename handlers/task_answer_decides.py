@@ -105,4 +105,4 @@ def _asked_again(event: TaskAnswered, deal: Deal, options: TaskAnswerDecides) ->
     told = f"ответ «{event.result}» не из ожидаемых" if event.result else "ответа в результате задачи нет"
     if options.ask_again is None:
         return Skip(told)
-    return [options.ask_again.for_deal(deal, slot=_again(event))]
+    return options.ask_again.unmet(deal) or [options.ask_again.for_deal(deal, slot=_again(event))]

@@ -74,7 +74,7 @@ def contacts_need_fields(event: StepDue | StageEntered, deal: Deal, options: Con
         return done or Skip("у контактов всё заполнено")
     asked = _task(words, deal, options)
     if not still_open:
-        return [asked]
+        return options.task.unmet(deal) or [asked]
     changed: list[Action] = [
         ChangeTask(deal_id=deal.id, task_id=task.id, text=asked.text) for task in still_open if task.text != asked.text
     ]

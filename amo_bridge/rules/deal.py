@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal, NoReturn, Self
@@ -471,6 +471,10 @@ class Deal(WithFields):
     def own_open_tasks(self, slot: str | None = None) -> list[Task]:
         """Those of ``own_tasks`` that are not finished; only those with this mark, if one is named."""
         return [task for task in self.own_tasks if not task.is_completed and slot in (None, task.slot)]
+
+    def with_values(self, values: Mapping[str, Value], tags: Iterable[str] = ()) -> Deal:
+        """The deal as it will be once these are written."""
+        return replace(self, fields={**self.fields, **values}, tags=(*self.tags, *tags))
 
     def has_tag(self, tag: str) -> bool:
         return normalise(tag) in {normalise(own) for own in self.tags}

@@ -442,7 +442,16 @@ class TaskSpec(Options):
         """Is the deal what ``when`` asks for?"""
         return self.when is None or self.when.holds(deal)
 
+    def wanted(self, deal: Deal, *, slot: str = "") -> list[CreateTask]:
+        """The task, unless the deal is not what ``when`` asks for."""
+        return [self.for_deal(deal, slot=slot)] if self.suits(deal) else []
+
+    def unmet(self, deal: Deal) -> Skip | None:
+        """Why the task is not set; None if it is."""
+        return skip_unless(self.when, deal, "условие задачи")
+
     def for_deal(self, deal: Deal, *, slot: str = "") -> CreateTask:
+        """The task, whatever ``when`` asks for."""
         return CreateTask(
             deal_id=deal.id,
             text=self.text.for_deal(deal),
@@ -520,8 +529,7 @@ class ActionsSpec(Options):
 
     def _tasks(self, deal: Deal, slot: str) -> Iterator[Action]:
         for number, task in enumerate(self.task or ()):
-            if task.suits(deal):
-                yield task.for_deal(deal, slot=f"{slot}.{number}" if number else slot)
+            yield from task.wanted(deal, slot=f"{slot}.{number}" if number else slot)
         if self.escalate:
             yield from self.escalate.for_deal(deal, slot=f"{slot}.escalate")
 
