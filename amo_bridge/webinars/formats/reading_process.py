@@ -120,6 +120,9 @@ class _Reading:
         with suppress(BrokenPipeError), child.stdin as listening:
             listening.write(told)
         for line in child.stdout:
+            if not line.endswith(b"\n"):
+                # Killed in the middle of a line: how it ended says why.
+                break
             if line.startswith(_EXPORT):
                 self._export = _EXPORTS.validate_json(line[len(_EXPORT) : -2])
             else:
@@ -195,7 +198,8 @@ def _limit() -> None:
     except ImportError:  # Windows has no such limits
         return
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (TIMEOUT_SECONDS, TIMEOUT_SECONDS))
+    # At the hard limit the kernel kills without a word; at the soft one it says SIGXCPU, which ``_died`` knows.
+    resource.setrlimit(resource.RLIMIT_CPU, (TIMEOUT_SECONDS, TIMEOUT_SECONDS + 5))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -48,6 +48,19 @@ def test_the_limit_of_processor_time_is_the_same_to_people(monkeypatch: pytest.M
     assert "не прочитался за 180 с" in told
 
 
+def test_the_limit_is_told_apart_from_a_lack_of_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    spent = f"{MAIN}at.TIMEOUT_SECONDS = 1; at._limit()\nwhile True: pass"
+    assert "не прочитался за 180 с" in refusal(monkeypatch, spent)
+
+
+@pytest.mark.parametrize("words", ['{"rows": [20', '{"export": {"source": "t'], ids=["progress", "answer"])
+def test_a_child_that_dies_in_the_middle_of_a_line_is_told_of_by_its_end(
+    monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    start = f"import os, sys; sys.stdin.buffer.read(); os.write(1, {words.encode()!r}); os.abort()"
+    assert "не хватило отведённой памяти" in refusal(monkeypatch, start)
+
+
 def test_a_child_that_dies_of_memory_says_nothing_and_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "не хватило отведённой памяти" in refusal(monkeypatch, "import os; os.abort()")
 
