@@ -147,7 +147,7 @@ def plan(
 ) -> list[Row]:
     """A row for each person, in their order."""
     decided = overrides or {}
-    matches = _without_rivals({one.key: match(one, known.found) for one in people}, people)
+    matches = without_rivals({one.key: match(one, known.found) for one in people}, people)
     rows = [_row(one, matches[one.key], known, options, decided.get(one.key, Override())) for one in people]
     return [_completing(row, known) for row in rows] if options.complete_contacts else rows
 
@@ -160,7 +160,7 @@ def _completing(row: Row, known: Known) -> Row:
     return replace(row, adds=adds, why=f"{row.why}; {in_words(adds)}") if adds else row
 
 
-def _without_rivals(matches: dict[str, Match], people: Iterable[Attendee]) -> dict[str, Match]:
+def without_rivals(matches: dict[str, Match], people: Iterable[Attendee]) -> dict[str, Match]:
     """Two people of one webinar are not one contact: whoever came by mail keeps it, the other is doubtful."""
     owner: dict[int, str] = {}
     for one in sorted(people, key=lambda one: not matches[one.key].by_mail):

@@ -19,6 +19,7 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.errors import CrmRefused
 from amo_bridge.sandbox.account_start import load_world
+from amo_bridge.webinars.imports import steps
 from amo_bridge.webinars.plan import Override
 
 IGOR = "Игорь;igor@example.ru;+7 903 111-22-33;110;Баннер;13.09.2021"
@@ -215,3 +216,26 @@ def test_an_undo_that_begins_before_a_lost_answer_was_looked_for_ends(
     assert "EMAIL" not in card(office, contact)
     assert office.value(deal or 0, "Минут на вебинаре") == "5"
     assert team.person(number, "Игорь").note == ""
+
+
+def test_whom_a_person_takes_for_a_new_one_is_made_anew(team: Team, office: CrmUser) -> None:
+    """Two people with one phone: the contact that has it is not the one who came."""
+    number = team.upload(table(IGOR))
+    known = contact_of(team, number)
+    team.control.say(number, 1, Override(as_new=True))
+    team.control.start(number)
+    team.wait(number, "done")
+    kept = team.person(number, "Игорь")
+    assert (kept.made_contact, kept.note) == (True, "")
+    assert kept.contact_id != known
+
+
+def test_a_family_with_one_phone_is_several_contacts_whatever_the_batches(
+    team: Team, office: CrmUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "BATCH_SIZE", 1)
+    people = (f"{name};{mail}@example.ru;+79035550011;70;;13.09.2021" for name, mail in (("Пётр", "p"), ("Вера", "v")))
+    number = team.load(table(*people))
+    rows = team.book.rows(number)
+    assert [(kept.made_contact, kept.note) for kept in rows] == [(True, ""), (True, "")]
+    assert len({kept.contact_id for kept in rows}) == len({kept.deal_id for kept in rows}) == 2

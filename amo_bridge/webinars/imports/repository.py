@@ -240,6 +240,12 @@ class ImportRepository:
             count += connection.execute(changed.values(values)).rowcount
         return count
 
+    def contacts(self, number: int) -> set[int]:
+        """The contacts that an import's people are, or have become."""
+        query = select(import_rows.c.contact_id).where(*self._mine(number), import_rows.c.contact_id.is_not(None))
+        with self._store.read() as connection:
+            return set(connection.execute(query.distinct()).scalars())
+
     def again(self, number: int, step: str) -> bool:
         """Rows in doubt of a step that may be done twice without harm are ready again; were there any?"""
         rows = self.due(number, step, "doubt", 10_000)

@@ -7,7 +7,7 @@ closed a deal. A row in doubt is looked for in amoCRM before anything is sent ag
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,7 +48,7 @@ from amo_bridge.webinars.imports.model import (
     first_of_undo,
 )
 from amo_bridge.webinars.imports.repository import ImportRepository
-from amo_bridge.webinars.plan import Known, of_open_deal
+from amo_bridge.webinars.plan import Known, of_open_deal, without_rivals
 
 DEAL_GONE = "сделки больше нет в работе"
 
@@ -332,7 +332,7 @@ class CreateStep:
 
     def _send(self, job: Import, step: str) -> bool:
         rows = self._repository.due(job.id, step, "ready", BATCH_SIZE)
-        if step == "person" and (known := self._known_since(rows)):
+        if step == "person" and (known := self._known_since(job, rows)):
             with self._store.write() as connection:
                 self._repository.mark_each(connection, known)
             rows = [row for row in rows if row.id not in known]
@@ -343,18 +343,24 @@ class CreateStep:
         self._delivery.put_off(blocked, is_rest_done=not bodies)
         return moved
 
-    def _known_since(self, rows: Sequence[ImportRow]) -> dict[int, dict[str, Any]]:
-        """Rows whose people have become contacts since the plan, by an enquiry say: they get the deal alone."""
-        people = {row.id: row.row.person for row in rows}
-        by_mail = self._index.by_mails(mail for person in people.values() for mail in person.mails)
-        by_phone = self._index.by_phones(phone for person in people.values() for phone in person.phones)
-        found = Found(
-            {mail: [one.id for one in owners] for mail, owners in by_mail.items()},
-            {phone: [one.id for one in owners] for phone, owners in by_phone.items()},
-        )
-        matches = {row_id: match(person, found).contact_id for row_id, person in people.items()}
+    def _known_since(self, job: Import, rows: Sequence[ImportRow]) -> dict[int, dict[str, Any]]:
+        """Rows whose people have become contacts since the plan, by an enquiry say: they get the deal alone.
+
+        Not those whom a person has taken for new ones. A contact is one person of a webinar, as in the plan: whoever
+        shares a phone with another of the same file is not the contact that the import has made for that one.
+        """
+        undecided = [row for row in rows if not row.said.as_new]
+        people = [row.row.person for row in undecided]
+        by_mail = self._index.by_mails(mail for person in people for mail in person.mails)
+        by_phone = self._index.by_phones(phone for person in people for phone in person.phones)
+        if not by_mail and not by_phone:
+            return {}
+        others = self._repository.contacts(job.id)
+        found = Found(_but(by_mail, others), _but(by_phone, others))
+        matches = without_rivals({person.key: match(person, found) for person in people}, people)
         after = {"step": "deal", "state": "ready", "due_at": 0.0, "note": "контакт появился после предпросмотра"}
-        return {row_id: {"contact_id": contact, **after} for row_id, contact in matches.items() if contact}
+        known = {row.id: matches[row.row.person.key].contact_id for row in undecided}
+        return {row_id: {"contact_id": contact, **after} for row_id, contact in known.items() if contact}
 
     def _look(self, job: Import, step: str) -> bool:
         rows = self._repository.due(job.id, step, "doubt", BATCH_SIZE)
@@ -435,6 +441,12 @@ class CreateStep:
                 query = select(column).where(self._store.owns(import_rows), column.in_(chunk))
                 found |= set(connection.execute(query).scalars())
         return found
+
+
+def _but(owners: Mapping[str, Sequence[MirroredContact]], others: Collection[int]) -> dict[str, list[int]]:
+    """Mail or phone → its owners, without those who are somebody else."""
+    left = {address: [one.id for one in some if one.id not in others] for address, some in owners.items()}
+    return {address: some for address, some in left.items() if some}
 
 
 def _indexed(row: ImportRow, contact_id: int) -> MirroredContact:
