@@ -648,10 +648,12 @@ import_rows = Table(
     Column("before", Text),
     Column("note", Text, nullable=False, default=""),
     Column("contact_was", Text),
+    Column("sent", Text),
     UniqueConstraint("import_id", "person_key"),
 )
 """One person of an import. ``person``, ``said`` (a person's override), ``planned``, ``before`` and
-``contact_was`` (what the deal and the contact were, for the undo) are JSON."""
+``contact_was`` (what the deal and the contact were, for the undo), ``sent`` (amoCRM's object without the parts that it
+refused) are JSON."""
 Index("import_rows_step", import_rows.c.import_id, import_rows.c.step, import_rows.c.state)
 Index("import_rows_person", import_rows.c.account, import_rows.c.person_key)
 

@@ -137,3 +137,15 @@ def test_a_field_that_amocrm_does_not_take_costs_neither_the_deal_nor_the_others
     usual = {"create_deal": None, "patch_deal": "63"}[kind]
     assert [deal["minutes"] for name, deal in told.items() if "g3@" in name] == [usual]
     assert [deal["minutes"] for name, deal in told.items() if "g4@" in name] == [people[3].split(";")[3]]
+
+
+def test_a_deal_that_went_out_without_a_part_is_found_when_the_answer_is_lost(
+    team: Team, office: CrmUser, sandbox: LocalCrm, refused: dict[str, Any]
+) -> None:
+    refused.update(kind="create_deal", word="", find=_minutes_of_the_third)
+    fault = sandbox.fault("lost_answer", method="POST", path="/api/v4/leads", count=1)
+    number = team.load(table(PEOPLE[2]))
+    assert sandbox.struck(fault) == 1
+    (kept,) = team.book.rows(number)
+    assert (kept.state, kept.note[:20]) == ("done", "записано без части «")
+    assert [row["id"] for stage in office.stages for row in office.deals_on(stage)] == [kept.deal_id]

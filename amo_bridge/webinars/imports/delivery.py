@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -176,8 +177,12 @@ class RowDelivery:
         for reductions in range(MOST_REDUCTIONS + 1):
             if not waiting:
                 break
+            # A reduced object whose answer gets lost is looked for as it went out.
+            sent = {row_id: json.dumps(body, ensure_ascii=False) for row_id, body in waiting.items() if reductions}
             with self._store.write() as connection:
-                self._repository.mark(connection, list(waiting), state="sending")
+                self._repository.mark_each(
+                    connection, {row_id: {"state": "sending", "sent": sent.get(row_id)} for row_id in waiting}
+                )
             reduced: dict[int, Remainder] = {}
             for result in write_batch(self._client, kind, waiting):
                 parts = self._remainders(kind, waiting, result) if reductions < MOST_REDUCTIONS else {}

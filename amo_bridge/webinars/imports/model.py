@@ -60,8 +60,8 @@ class Import:
 @dataclass(frozen=True, kw_only=True)
 class ImportRow:
     """A row of an import. ``step``: what is to be done next; ``state``: how far that is; ``before``: the deal as it was
-    (for the undo); ``contact_was``: his contact's phones and mails as they were, and what was added to them; ``note``:
-    what could not be done, in words."""
+    (for the undo); ``contact_was``: his contact's phones and mails as they were, and what was added to them; ``sent``:
+    amoCRM's object as it went out last, if amoCRM refused parts of it; ``note``: what could not be done, in words."""
 
     id: int
     number: int
@@ -75,6 +75,7 @@ class ImportRow:
     made_contact: bool = False
     before: Mapping[str, Any] | None = None
     contact_was: Mapping[str, Any] | None = None
+    sent: Mapping[str, Any] | None = None
     note: str = ""
 
     @property
@@ -173,6 +174,7 @@ def import_row(row: DbRow[Any]) -> ImportRow:
         made_contact=bool(row.made_contact),
         before=json.loads(row.before) if row.before else None,
         contact_was=json.loads(row.contact_was) if row.contact_was else None,
+        sent=json.loads(row.sent) if row.sent else None,
         note=row.note,
     )
 

@@ -365,6 +365,7 @@ class CreateStep:
     def _look(self, job: Import, step: str) -> bool:
         rows = self._repository.due(job.id, step, "doubt", BATCH_SIZE)
         bodies, blocked = self._bodies(step, rows)
+        bodies |= {row.id: dict(row.sent) for row in rows if row.sent}
         self._delivery.put_off(blocked, is_rest_done=not bodies)
         rows = [row for row in rows if row.id in bodies]
         if not rows:
