@@ -49,7 +49,7 @@ from amo_bridge.storage.database import AccountStore
 from amo_bridge.sync.initial_load import MirrorLoad
 from amo_bridge.sync.reconciliation import Reconciler
 from amo_bridge.sync.subscription import Watchdog
-from amo_bridge.webinars.bizon import Bizon, BizonJob, BizonReports, BizonSettings, Taking
+from amo_bridge.webinars.bizon import Bizon, BizonImport, BizonJob, BizonReports, BizonSettings
 from amo_bridge.webinars.imports.executor import ImportExecutor, ImportJob
 
 log = structlog.get_logger()
@@ -262,11 +262,11 @@ def _bizon_job(
     if section is None:
         return None
     settings = BizonSettings(context.fit.config, context.environment)
-    taking = Taking(store, rule_engine, context.clock, pages_of(context.destination))
+    bizon_import = BizonImport(store, rule_engine, context.clock, pages_of(context.destination))
     return BizonJob(
         BizonReports(store, context.clock),
         # The token is read each time: it may have been typed a moment ago.
         lambda webinar_id: Bizon(section.api, settings.token).viewers(webinar_id),
-        taking,
+        bizon_import,
         again,
     )

@@ -269,8 +269,8 @@ NO_DEAL = 0
 BEFORE = "этот отчёт уже загружен"
 
 
-class Taking:
-    """``pages``: where the bridge's pages are, for the link; empty if that is not known."""
+class BizonImport:
+    """Makes an import of a fetched report. ``pages``: where the bridge's pages are, for the link; empty if that is not known."""
 
     def __init__(self, store: AccountStore, rule_engine: Callable[[], RuleEngine], clock: Clock, pages: str) -> None:
         self._store = store
@@ -279,8 +279,8 @@ class Taking:
         self._pages = pages
         self._reports = BizonReports(store, clock)
 
-    def take(self, report: Report, content: bytes) -> None:
-        """Raises ExportError for a report that can't be used (yet), UnknownName, StoreUnavailable."""
+    def add(self, report: Report, content: bytes) -> None:
+        """Keep it as a draft, and begin it if the config says so. Raises ExportError for a report that can't be used (yet), UnknownName, StoreUnavailable."""
         rule_engine = self._rule_engine()
         drafting = DraftService(self._store, rule_engine.config, rule_engine.account, self._clock)
         upload = Upload(f"{report.webinar_id}.json", content)
@@ -330,44 +330,44 @@ class Taking:
             insert_new(connection, outbox, [row.row(self._store.account_id, now) for row in rows])
 
 
-# The worker's chore: reports that are due, one after the other.
+# The worker's job: reports that are due, one after the other.
 #
-# A vendor may take its time, and the worker has amoCRM's hooks to answer: the asking is done by a thread beside it, the
-# worker only looks whether that is over. A thread whose bridge dies or loses the lead is forgotten with what it
+# A vendor may take its time, and the worker has amoCRM's webhooks to answer: a thread beside it asks, the worker only
+# looks whether that is over. A thread whose bridge dies or loses the lead is forgotten with what it
 # fetched: the report stands in the store as waiting.
 
 log = structlog.get_logger()
 
 
 class BizonJob:
-    """``fetch`` asks Bizon365 and raises BizonError; ``again`` asks the worker for this chore once more."""
+    """``fetch`` asks Bizon365 and raises BizonError; ``again`` asks the worker for this job once more."""
 
     def __init__(
-        self, reports: BizonReports, fetch: Callable[[str], bytes], taking: Taking, again: Callable[[], None]
+        self, reports: BizonReports, fetch: Callable[[str], bytes], bizon_import: BizonImport, again: Callable[[], None]
     ) -> None:
         self._reports = reports
         self._fetch = fetch
-        self._taking = taking
+        self._import = bizon_import
         self._again = again
-        self._errand: _Errand | None = None
+        self._running: _Fetch | None = None
 
     def run(self) -> None:
         """Raises StoreUnavailable; then what was fetched is dealt with by the next run."""
-        errand = self._errand
-        if errand is None:
+        fetch = self._running
+        if fetch is None:
             if (report := self._reports.due()) is not None:
-                self._errand = _Errand(report, self._fetch, self._again)
-                self._errand.start()
+                self._running = _Fetch(report, self._fetch, self._again)
+                self._running.start()
             return
-        if errand.is_over:
-            self._deal_with(errand)
-            self._errand = None
+        if fetch.is_over:
+            self._deal_with(fetch)
+            self._running = None
             self._again()
 
-    def _deal_with(self, errand: _Errand) -> None:
-        report = errand.report
+    def _deal_with(self, fetch: _Fetch) -> None:
+        report = fetch.report
         try:
-            self._taking.take(report, errand.brought())
+            self._import.add(report, fetch.content())
         except BizonError as error:
             log.warning("report not fetched", webinar=report.webinar_id, error=str(error))
             self._reports.later(report, str(error), error.retry_after)
@@ -384,8 +384,8 @@ class BizonJob:
             self._reports.later(report, f"ошибка моста: {error!r}")
 
 
-class _Errand:
-    """One asking, under way."""
+class _Fetch:
+    """One request to Bizon365, under way in its thread."""
 
     def __init__(self, report: Report, fetch: Callable[[str], bytes], over: Callable[[], None]) -> None:
         self.report = report
@@ -399,8 +399,8 @@ class _Errand:
     def start(self) -> None:
         self._thread.start()
 
-    def brought(self) -> bytes:
-        """What was fetched. Raises what the asking raised."""
+    def content(self) -> bytes:
+        """What was fetched. Raises what the request raised."""
         if self._error is not None:
             raise self._error
         return self._content

@@ -17,12 +17,14 @@ from amo_bridge.webinars.plan import STANDING_WORDS, Override, Row
 MOST_NAMED = 5
 
 
-class Later:
-    """One person of an import that was begun: left out and decided about, or failed and repeated. Just this person is
-    worked on then, like anybody else of it: once, whatever breaks off, and taken back with the others."""
+class RowRepeat:
+    """Works again on single rows of an import that was begun: left out and decided about, or failed and repeated.
 
-    def __init__(self, key: int, drafting: DraftService) -> None:
-        self._key = key
+    Only these rows, like any other of it: once, whatever breaks off, and undone with the others.
+    """
+
+    def __init__(self, account_id: int, drafting: DraftService) -> None:
+        self._account_id = account_id
         self._drafting = drafting
         self._book = drafting.book
 
@@ -70,7 +72,7 @@ class Later:
             # What may get lost is looked for among what was made since the work began: it begins anew.
             "started_at": case((is_done, None), else_=imports.c.started_at),
         }
-        mine = (imports.c.account == self._key, imports.c.id == number, imports.c.state.in_(BEGUN))
+        mine = (imports.c.account == self._account_id, imports.c.id == number, imports.c.state.in_(BEGUN))
         if connection.execute(update(imports).where(*mine).values(again)).rowcount != 1:
             raise NotNow(f"загрузка № {number} уже отменяется")
 
@@ -103,7 +105,7 @@ class ImportService:
         self._store = store
         self._drafting = drafting
         self._book = drafting.book
-        self._later = Later(store.account_id, drafting)
+        self._row_repeat = RowRepeat(store.account_id, drafting)
         self._dry_run = dry_run
 
     def start(self, number: int, *, as_shown: bool = True) -> None:
@@ -153,7 +155,7 @@ class ImportService:
         if self._book.get(number).state in BEGUN:
             if self._dry_run:
                 raise NotNow(DRY)
-            self._later.decide(number, kept, said)
+            self._row_repeat.decide(number, kept, said)
         else:
             self._book.say(number, [place], said)
             self._drafting.replan(number)
@@ -167,7 +169,7 @@ class ImportService:
                 raise NotNow(DRY)
             left_out = [kept for kept in rows if kept.is_left_out]
             for kept in left_out:
-                self._later.decide(number, kept, said)
+                self._row_repeat.decide(number, kept, said)
             return len(left_out)
         self._book.say(number, [kept.number for kept in rows], said)
         self._drafting.replan(number)
@@ -181,7 +183,7 @@ class ImportService:
             raise NotNow(DRY)
         if place is not None:
             self._book.row(number, place)
-        return self._later.repeat(number, [place] if place is not None else ())
+        return self._row_repeat.repeat(number, [place] if place is not None else ())
 
     def _change(self, connection: Connection, number: int, which: ColumnElement[bool], **values: object) -> None:
         mine = (self._store.owns(import_rows), import_rows.c.import_id == number, which)
