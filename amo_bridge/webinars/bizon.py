@@ -270,7 +270,8 @@ BEFORE = "этот отчёт уже загружен"
 
 
 class BizonImport:
-    """Makes an import of a fetched report. ``pages``: where the bridge's pages are, for the link; empty if that is not known."""
+    """Makes an import of a fetched report. ``pages``: where the bridge's pages are, for the link; empty if that is not
+    known."""
 
     def __init__(self, store: AccountStore, rule_engine: Callable[[], RuleEngine], clock: Clock, pages: str) -> None:
         self._store = store
@@ -280,7 +281,10 @@ class BizonImport:
         self._reports = BizonReports(store, clock)
 
     def add(self, report: Report, content: bytes) -> None:
-        """Keep it as a draft, and begin it if the config says so. Raises ExportError for a report that can't be used (yet), UnknownName, StoreUnavailable."""
+        """Keep it as a draft, and begin it if the config says so.
+
+        Raises ExportError for a report that can't be used (yet), UnknownName, StoreUnavailable.
+        """
         rule_engine = self._rule_engine()
         drafting = DraftService(self._store, rule_engine.config, rule_engine.account, self._clock)
         upload = Upload(f"{report.webinar_id}.json", content)

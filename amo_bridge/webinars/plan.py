@@ -31,7 +31,8 @@ def of_open_deal(base: Row, deal: Deal, known: Known, options: WebinarSection) -
     """What is to become of it, by how the deal is now."""
     owner = deal.responsible.name if deal.responsible else ""
     is_owned = deal.responsible is not None and deal.responsible.id != known.loader
-    base = replace(base, standing="owned" if is_owned else "known")
+    was = {name: deal.text(name) for name in base.figures.values(options)}
+    base = replace(base, standing="owned" if is_owned else "known", was=was)
     if known.opt_out_tag and deal.has_tag(known.opt_out_tag):
         return replace(base, why=f"на сделке тег «{known.opt_out_tag}»")
     if is_older(base.figures, deal, options):
@@ -126,7 +127,8 @@ class Known:
 class Row:
     """One person and what is to be done. ``to_stage``: where the deal goes; None: it stays. ``why``: in a sentence.
     ``candidates``: the contacts among whom a person must choose, or has chosen. ``adds``: mails and phones that the
-    contact gets."""
+    contact gets. ``was``: the fields of the deal that get values, as they were when this was planned; ``had``: the
+    mails and phones of a contact that gets some."""
 
     person: Attendee
     sorted: Sorted
@@ -140,6 +142,16 @@ class Row:
     candidates: tuple[int, ...] = ()
     adds: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    was: Mapping[str, str] = field(default_factory=dict)
+    had: tuple[str, ...] = ()
+
+    def planned_anew(self, row: Row) -> Row:
+        """The row as it is planned now: what people change after the first plan of this deal and contact is theirs."""
+        return replace(
+            row,
+            was=self.was if self.was and row.deal_id == self.deal_id else row.was,
+            had=self.had if self.had and row.contact_id == self.contact_id else row.had,
+        )
 
 
 def plan(
@@ -157,7 +169,8 @@ def _completing(row: Row, known: Known) -> Row:
     if row.what not in ("create_deal", "update_deal") or row.contact_id is None:
         return row
     adds = lacking(row.person, row.contact_id, known.found, known.has)
-    return replace(row, adds=adds, why=f"{row.why}; {in_words(adds)}") if adds else row
+    had = tuple(sorted(known.has.get(row.contact_id, ())))
+    return replace(row, adds=adds, had=had, why=f"{row.why}; {in_words(adds)}") if adds else row
 
 
 def without_rivals(matches: dict[str, Match], people: Iterable[Attendee]) -> dict[str, Match]:

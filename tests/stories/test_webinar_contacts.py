@@ -239,3 +239,48 @@ def test_a_family_with_one_phone_is_several_contacts_whatever_the_batches(
     rows = team.book.rows(number)
     assert [(kept.made_contact, kept.note) for kept in rows] == [(True, ""), (True, "")]
     assert len({kept.contact_id for kept in rows}) == len({kept.deal_id for kept in rows}) == 2
+
+
+@pytest.mark.parametrize("settled", [True, False], ids=["known to the bridge", "not yet"])
+def test_what_people_changed_after_the_preview_is_theirs_and_told(
+    team: Team, office: CrmUser, bridge: RunningBridge, sandbox: LocalCrm, settled: bool
+) -> None:
+    team.load(table("Игорь;igor@example.ru;;30;;13.09.2021", "Анна;anna@example.ru;;30;;13.09.2021"))
+    found = deals(office)
+    igor = next(deal["id"] for name, deal in found.items() if "Игорь" in name)
+    number = team.upload(table("Игорь;igor@example.ru;;40;;20.09.2021", "Анна;anna@example.ru;;40;;20.09.2021"))
+    held_before = office.value(igor, "Дата вебинара")
+    office.fill("Марина Котова", igor, "Минут на вебинаре", "77")
+    if settled:
+        bridge.settle(sandbox)
+    team.control.start(number)
+    team.wait(number, "done")
+    assert (
+        team.person(number, "Игорь").note
+        == "поле «Минут на вебинаре» изменили после предпросмотра, оно осталось как есть"
+    )
+    assert (team.person(number, "Анна").state, team.person(number, "Анна").note) == ("done", "")
+    assert {name[-5:]: deal["minutes"] for name, deal in deals(office).items()} == {"Игорь": "77", " Анна": "40"}
+    assert team.person(number, "Игорь").state == "done", "the webinar's day is written"
+    assert office.value(igor, "Дата вебинара") != held_before
+
+
+def test_what_another_import_wrote_after_the_preview_is_no_person_s_change(team: Team, office: CrmUser) -> None:
+    team.load(table("Анна;anna@example.ru;;30;;13.09.2021"))
+    last = team.upload(table("Анна;anna@example.ru;;50;;27.09.2021"))
+    team.load(table("Анна;anna@example.ru;;40;;20.09.2021"))
+    team.control.start(last, as_shown=False)
+    team.wait(last, "done")
+    assert (team.person(last, "Анна").note, [deal["minutes"] for deal in deals(office).values()]) == ("", ["50"])
+
+
+def test_an_address_that_people_replaced_after_the_preview_gets_no_second_one(team: Team, office: CrmUser) -> None:
+    first = team.load(table(IGOR))
+    contact = contact_of(team, first)
+    number = team.upload(table("Игорь;igor@example.ru;+7 903 999-88-77;70;;20.09.2021"))
+    assert "+79039998877" in team.person(number, "Игорь").row.adds
+    write(office, contact, "PHONE", ("+7 903 000-00-00", "WORK"))
+    team.control.start(number, as_shown=False)
+    team.wait(number, "done")
+    assert card(office, contact)["PHONE"] == [("+7 903 000-00-00", "WORK")]
+    assert "контакт не дополнен: телефон изменили после предпросмотра" in team.person(number, "Игорь").note

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -81,10 +81,10 @@ class PayloadBuilder:
             },
         }
 
-    def patch(self, row: Row, record: DealRecord) -> dict[str, Any]:
-        """What has to change on a deal as it is now; only the id when nothing has."""
+    def patch(self, row: Row, record: DealRecord, without: Collection[str] = ()) -> dict[str, Any]:
+        """What has to change on a deal as it is now; only the id when nothing has. ``without``: fields to be left."""
         body: dict[str, Any] = {"id": record.id}
-        values = [field for field in self._values(row) if not _has_value(record, field)]
+        values = [field for field in self._values(row, without) if not _has_value(record, field)]
         if values:
             body["custom_fields_values"] = values
         if new := [tag for tag in self.tags(row) if tag not in record.tags]:
@@ -114,8 +114,9 @@ class PayloadBuilder:
         """The buttons, and what the config adds."""
         return tuple(dict.fromkeys((*row.figures.tags, *self._options.tags)))
 
-    def _values(self, row: Row) -> list[dict[str, Any]]:
-        return [self._names.field_value(name, value) for name, value in row.figures.values(self._options).items()]
+    def _values(self, row: Row, without: Collection[str] = ()) -> list[dict[str, Any]]:
+        values = row.figures.values(self._options)
+        return [self._names.field_value(name, value) for name, value in values.items() if name not in without]
 
 
 def work_line(address: str) -> dict[str, str]:

@@ -219,7 +219,7 @@ class DraftService:
         said.update(more)
         held_on = self.book.get(number).held_on
         rows = plan(people, self.known(held_on, people, said.values()), self.options, said)
-        return list(zip(kept, rows, strict=True))
+        return [(one, one.row.planned_anew(row)) for one, row in zip(kept, rows, strict=True)]
 
     def _deals(self, contacts: Mapping[int, MirroredContact]) -> dict[int, list[Deal]]:
         known = self._mirror.get(number for one in contacts.values() for number in one.deal_ids)

@@ -246,6 +246,17 @@ class ImportRepository:
         with self._store.read() as connection:
             return set(connection.execute(query.distinct()).scalars())
 
+    def done_besides(self, number: int, deal_ids: Iterable[int]) -> dict[int, list[Row]]:
+        """Deal → what other imports have done with it."""
+        found: dict[int, list[Row]] = {}
+        with self._store.read() as connection:
+            for some in chunks(sorted(set(deal_ids))):
+                others = (import_rows.c.import_id != number, import_rows.c.deal_id.in_(some))
+                done = (self._store.owns(import_rows), import_rows.c.state.in_(("done", "undone")), *others)
+                for row in map(import_row, connection.execute(select(import_rows).where(*done))):
+                    found.setdefault(row.deal_id or 0, []).append(row.row)
+        return found
+
     def again(self, number: int, step: str) -> bool:
         """Rows in doubt of a step that may be done twice without harm are ready again; were there any?"""
         rows = self.due(number, step, "doubt", 10_000)

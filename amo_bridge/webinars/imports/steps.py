@@ -24,6 +24,7 @@ from amo_bridge.crm.writes import find_lost
 from amo_bridge.errors import CrmTemporary, UnknownName
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.matching import MAIL, PHONE, Found, addresses_in, code_of, match
+from amo_bridge.rules.deal import Deal, as_text
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import import_rows
 from amo_bridge.webinars.imports.delivery import (
@@ -48,7 +49,7 @@ from amo_bridge.webinars.imports.model import (
     first_of_undo,
 )
 from amo_bridge.webinars.imports.repository import ImportRepository
-from amo_bridge.webinars.plan import Known, of_open_deal, without_rivals
+from amo_bridge.webinars.plan import Known, Row, of_open_deal, without_rivals
 
 DEAL_GONE = "сделки больше нет в работе"
 
@@ -86,37 +87,60 @@ class UpdateStep:
             return False
         wanted = [row.deal_id for row in rows if row.deal_id]
         fresh = deals_by_ids(self._client, wanted, filter_enabled=self._drafts.is_filter_enabled)
+        others = self._repository.done_besides(job.id, wanted)
         bodies: dict[int, dict[str, Any]] = {}
         changes: dict[int, dict[str, Any]] = {}
         blocked: dict[int, UnknownName] = {}
         for row in rows:
             try:
-                body, reason = self._wanted(row, fresh.get(row.deal_id or 0))
+                body, reason, theirs = self._wanted(row, fresh.get(row.deal_id or 0), others)
             except UnknownName as error:
                 blocked[row.id] = error
                 continue
             if len(body) > 1:
                 bodies[row.id] = body
+                change: dict[str, Any] = {"note": _noted(row.note, theirs)} if theirs else {}
                 if row.before is None:
                     before = undo_record(fresh[body["id"]], body)
-                    changes[row.id] = {"before": json.dumps(before, ensure_ascii=False)}
+                    change["before"] = json.dumps(before, ensure_ascii=False)
+                if change:
+                    changes[row.id] = change
             else:
-                note = "; ".join(filter(None, (row.note, reason)))
-                changes[row.id] = {"state": "skipped" if reason else "done", "note": note}
+                note = _noted(row.note, reason, theirs)
+                changes[row.id] = {"state": "skipped" if reason or theirs else "done", "note": note}
         with self._repository.writing() as connection:
             self._repository.mark_each(connection, changes)
         self._delivery.send("patch_deal", bodies, self._settled(job, rows, bodies))
         self._delivery.put_off(blocked, is_rest_done=not bodies and not changes)
         return True
 
-    def _wanted(self, row: ImportRow, record: DealRecord | None) -> tuple[dict[str, Any], str]:
-        """(patch, the reason why nothing is to be done)."""
+    def _wanted(
+        self, row: ImportRow, record: DealRecord | None, others: Mapping[int, Sequence[Row]]
+    ) -> tuple[dict[str, Any], str, str]:
+        """(patch, the reason why nothing is to be done, what people have changed since the plan)."""
         deal = self._drafts.view(record) if record else None
         if record is None or deal is None or deal.stage.is_won or deal.stage.is_lost:
-            return {}, DEAL_GONE
+            return {}, DEAL_GONE, ""
         known = Known(loader=self._drafts.loader, opt_out_tag=self._drafts.opt_out_tag)
         plan = of_open_deal(row.row, deal, known, self._drafts.options)
-        return ({}, plan.why) if plan.what == "nothing" else (self._payloads.patch(plan, record), "")
+        if plan.what == "nothing":
+            return {}, plan.why, ""
+        theirs = self._changed_by_people(row, deal, others.get(deal.id, ()))
+        words = "; ".join(f"поле «{name}» изменили после предпросмотра, оно осталось как есть" for name in theirs)
+        return self._payloads.patch(plan, record, without=theirs), "", words
+
+    def _changed_by_people(self, row: ImportRow, deal: Deal, others: Iterable[Row]) -> list[str]:
+        """The fields that are neither as they were planned upon, nor as an import has left them."""
+        options = self._drafts.options
+        written = [other.figures.values(options) for other in others] + [row.row.figures.values(options)]
+        before = [other.was for other in others]
+        return [
+            name
+            for name, was in row.row.was.items()
+            if (now := deal.text(name)) != was
+            and now not in {_text(values.get(name)) for values in written}
+            and now not in {values.get(name) for values in before}
+        ]
 
     def _settled(self, job: Import, rows: Sequence[ImportRow], bodies: Bodies) -> OnWritten:
         by_id = {row.id: row for row in rows}
@@ -127,6 +151,15 @@ class UpdateStep:
             self._after_write.changed(connection, job, done)
 
         return settled
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else as_text(value)
+
+
+def _noted(note: str, *more: str) -> str:
+    """The note with more, each once."""
+    return "; ".join(dict.fromkeys(filter(None, (note, *more))))
 
 
 # --- known contacts ---------------------------------------------------------------------------------------------------
@@ -177,7 +210,7 @@ class CompleteStep:
         with self._repository.writing() as connection:
             for row in rows:
                 lines = fresh.get(row.contact_id or 0)
-                fields = _added(row, lines, was) if step == ADD else _taken_off(row, lines, notes)
+                fields = _added(row, lines, was, notes) if step == ADD else _taken_off(row, lines, notes)
                 if fields:
                     bodies[row.id] = {"id": row.contact_id, "custom_fields_values": self._values(fields)}
             self._repository.mark_each(connection, was)
@@ -246,15 +279,22 @@ class CompleteStep:
         self._index.put(connection, renewed, self._after_write.now())
 
 
-def _added(row: ImportRow, lines: Lines | None, was: dict[int, dict[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """The fields with what is missing in them; in ``was`` what they were, to be kept before anything is sent."""
+def _added(
+    row: ImportRow, lines: Lines | None, was: dict[int, dict[str, Any]], notes: dict[int, str]
+) -> dict[str, list[Mapping[str, Any]]]:
+    """The fields with what is missing in them; in ``was`` what they were, to be kept before anything is sent; in
+    ``notes`` those from which people have taken something since the plan: they are left as they are."""
     if lines is None:
         return {}
-    missing = {
-        code: [text for text in added if text not in addresses_in(code, (line["value"] for line in lines[code]))]
-        for code, added in _by_field(row.row.adds).items()
-    }
-    missing = {code: added for code, added in missing.items() if added}
+    had, there, missing = _by_field(row.row.had), dict[str, set[str]](), dict[str, list[str]]()
+    for code, added in _by_field(row.row.adds).items():
+        there[code] = addresses_in(code, (line["value"] for line in lines[code]))
+        if lacking := [text for text in added if text not in there[code]]:
+            missing[code] = lacking
+    if theirs := [code for code in missing if not there[code].issuperset(had.get(code, ()))]:
+        words = " и ".join(FIELD_WORDS[code] for code in theirs)
+        notes[row.id] = f"контакт не дополнен: {words} изменили после предпросмотра"
+        missing = {code: added for code, added in missing.items() if code not in theirs}
     if missing:
         before = {code: {"was": lines[code], "added": added} for code, added in missing.items()}
         was[row.id] = {"contact_was": json.dumps(before, ensure_ascii=False)}
