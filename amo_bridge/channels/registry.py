@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -40,7 +39,7 @@ from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.effects import CHANNEL_KINDS, Channel
-from amo_bridge.engine.event_queue import is_work_waiting
+from amo_bridge.engine.event_queue import PendingWork
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.engine.violations import Violations
@@ -149,7 +148,7 @@ def _notices(context: ChannelContext) -> Port:
         context.store.account_id,
         context.clock,
         context.account_clock,
-        more_may_come=partial(is_work_waiting, context.store, context.clock),
+        more_may_come=PendingWork(context.store, context.clock).is_judging,
     )
 
 

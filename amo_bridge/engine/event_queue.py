@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import cached_property, partial
 from typing import Any
 
-from sqlalchemy import Column, Row, Select, and_, exists, literal_column, or_, select, update
+from sqlalchemy import Column, ColumnElement, Row, Select, and_, exists, literal_column, or_, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -44,19 +44,6 @@ BATCH_SIZE = 1000
 CHUNK_BODIES, CHUNK_EVENTS = 100, 250
 # amoCRM tries five times over some hour and a half (amoCRM docs, webhooks-format).
 REDELIVERY_SECONDS = 2 * 3600
-
-
-def is_work_waiting(store: AccountStore, clock: Clock) -> bool:
-    """Is there anything that is not judged yet: webhooks, events that are due, a webinar's import that is running?
-    Raises StoreUnavailable."""
-    now = clock.now().timestamp()
-    waiting = (
-        select(inbox.c.id).where(store.owns(inbox), inbox.c.state == "new"),
-        select(events.c.id).where(store.owns(events), events.c.state == "open", events.c.due_at <= now),
-        select(imports.c.id).where(store.owns(imports), imports.c.state == "running"),
-    )
-    with store.read() as connection:
-        return any(connection.execute(query.limit(1)).first() for query in waiting)
 
 
 # --- from the inbox into the queue ----------------------------------------------------------------------------------
@@ -322,16 +309,29 @@ class PendingWork:
 
     def question(self) -> Select[tuple[bool]]:
         """The statement of ``has_work``."""
+        unsettled = and_(in_open_state(outbox), outbox.c.state != literal_column("'waiting'"))
+        due = outbox.c.due_at <= self._clock.now().timestamp()
+        return select(or_(*self._unjudged(), exists().where(self._store.owns(outbox), unsettled, due)))
+
+    def is_judging(self) -> bool:
+        """Is there anything that rules have not judged yet: what ``has_work`` asks for but the effects, and a webinar's
+        import that is running? Raises StoreUnavailable."""
+        with self._store.read() as connection:
+            return bool(connection.execute(self.unjudged_question()).scalar_one())
+
+    def unjudged_question(self) -> Select[tuple[bool]]:
+        """The statement of ``is_judging``."""
+        running = exists().where(self._store.owns(imports), imports.c.state == literal_column("'running'"))
+        return select(or_(*self._unjudged(), running))
+
+    def _unjudged(self) -> list[ColumnElement[bool]]:
+        """The queues before the rules."""
         now = self._clock.now().timestamp()
         # States stand in the statement's own text: SQLite takes a partial index only for what it knows before.
         new, unprocessed = inbox.c.state == literal_column("'new'"), events.c.state == literal_column("'open'")
-        unsettled = and_(in_open_state(outbox), outbox.c.state != literal_column("'waiting'"))
-        return select(
-            or_(
-                exists().where(self._store.owns(inbox), new),
-                exists().where(self._store.owns(intake_requests), intake_requests.c.state == literal_column("'new'")),
-                exists().where(self._store.owns(enquiries), in_open_enquiry_state(), enquiries.c.due_at <= now),
-                exists().where(self._store.owns(events), unprocessed, events.c.due_at <= now),
-                exists().where(self._store.owns(outbox), unsettled, outbox.c.due_at <= now),
-            )
-        )
+        return [
+            exists().where(self._store.owns(inbox), new),
+            exists().where(self._store.owns(intake_requests), intake_requests.c.state == literal_column("'new'")),
+            exists().where(self._store.owns(enquiries), in_open_enquiry_state(), enquiries.c.due_at <= now),
+            exists().where(self._store.owns(events), unprocessed, events.c.due_at <= now),
+        ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, text, update
@@ -11,7 +12,7 @@ from support.fakes import ACCOUNT, NOON, clock, effect, queue
 
 from amo_bridge.engine.event_queue import PendingWork
 from amo_bridge.storage.database import AccountStore, Store
-from amo_bridge.storage.tables import events, inbox, outbox
+from amo_bridge.storage.tables import events, inbox, intake_requests, outbox
 
 AN_HOUR = timedelta(hours=1)
 
@@ -64,6 +65,26 @@ def test_a_postponed_effect_when_its_time_has_come(store: Store) -> None:
     assert (has_work(store), has_work(store, AN_HOUR)) == (False, True)
 
 
+REQUEST = {"vendor": "tilda", "key": "k", "method": "POST", "body": b"x", "state": "new"}
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        pytest.param(inbox, {"body": b"x", "state": "new"}, id="a webhook"),
+        pytest.param(events, {"key": "k", "body": "{}", "state": "open"}, id="an event"),
+        pytest.param(intake_requests, REQUEST, id="an enquiry's request"),
+    ],
+)
+def test_what_no_rule_has_judged_yet(store: Store, table: Any, row: dict[str, Any]) -> None:
+    """A notice waits for it: more of the kind may come."""
+    judging = PendingWork(AccountStore(store, ACCOUNT), clock())
+    queue(store, effect())
+    assert not judging.is_judging(), "an effect is judged"
+    put(store, table, **row)
+    assert judging.is_judging()
+
+
 def test_another_accounts_work_is_not_ours(store: Store) -> None:
     put(store, inbox, body=b"x", state="new")
     assert not has_work(store, account=ACCOUNT + 1)
@@ -73,12 +94,13 @@ def test_old_rows_are_not_read(tmp_path: Path) -> None:
     """Every queue is asked by the index of its open rows: what was done long ago costs nothing."""
     store = Store.in_folder(tmp_path)
     store.prepare()
-    question = PendingWork(AccountStore(store, ACCOUNT), clock()).question()
-    told = str(question.compile(store.engine, compile_kwargs={"literal_binds": True}))
-    with store.read() as connection:
-        plan = [row.detail for row in connection.execute(text(f"EXPLAIN QUERY PLAN {told}"))]
-    looks = [step for step in plan if step.startswith(("SEARCH", "SCAN")) and "CONSTANT" not in step]
-    indexes = ("inbox_new", "intake_requests_new", "enquiries_open", "events_open", "outbox_open")
-    for step, index in zip(looks, indexes, strict=True):
-        assert f"INDEX {index}" in step
+    pending = PendingWork(AccountStore(store, ACCOUNT), clock())
+    indexes = ("inbox_new", "intake_requests_new", "enquiries_open", "events_open")
+    for question, last in ((pending.question(), "INDEX outbox_open"), (pending.unjudged_question(), "imports")):
+        told = str(question.compile(store.engine, compile_kwargs={"literal_binds": True}))
+        with store.read() as connection:
+            plan = [row.detail for row in connection.execute(text(f"EXPLAIN QUERY PLAN {told}"))]
+        looks = [step for step in plan if step.startswith(("SEARCH", "SCAN")) and "CONSTANT" not in step]
+        for step, index in zip(looks, (*(f"INDEX {name}" for name in indexes), last), strict=True):
+            assert index in step
     store.close()
