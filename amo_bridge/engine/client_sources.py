@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids, open_tasks_of_contacts, tasks_of_deals
+from amo_bridge.crm.reads import deals_by_ids, open_tasks_of_contacts, tasks_of_deals
 from amo_bridge.crm.records import ContactRecord, DealRecord, TaskRecord
 from amo_bridge.engine.data_sources import ContactSteps, SourceContext, created_tasks
 from amo_bridge.engine.deal_view import deal_url, task_view
@@ -130,7 +130,7 @@ def _views(tasks: Iterable[TaskRecord], deal: DealRecord, context: SourceContext
 
 def _main_contacts(context: SourceContext, deals: Sequence[DealRecord]) -> Mapping[int, ContactRecord]:
     people = {deal.main_contact_id for deal in deals if deal.main_contact_id}
-    return contacts_by_ids(context.client, people, filter_enabled=context.account.is_api_filter_enabled)
+    return context.contacts(people)
 
 
 def _cards_of_person(context: SourceContext, deals: Sequence[DealRecord]) -> dict[int, list[ContactRecord]]:
@@ -138,8 +138,7 @@ def _cards_of_person(context: SourceContext, deals: Sequence[DealRecord]) -> dic
     main = _main_contacts(context, deals)
     same = {contact_id: _same_person(context, card) for contact_id, card in main.items()}
     ids = {contact_id for found in same.values() for contact_id in found} - set(main)
-    enabled = context.account.is_api_filter_enabled
-    cards = {**contacts_by_ids(context.client, ids, filter_enabled=enabled), **main}
+    cards = {**context.contacts(ids), **main}
     return {
         deal.id: [cards[card_id] for card_id in same.get(deal.main_contact_id or 0, ()) if card_id in cards]
         for deal in deals

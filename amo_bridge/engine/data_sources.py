@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -51,6 +51,15 @@ class SourceContext:
     store: AccountStore | None = None
     services: ServicesSection | None = None
     names_of: Callable[[int, DealRecord], tuple[str, ...]] = lambda user_id, record: ()
+    _cards: dict[int, ContactRecord | None] = field(default_factory=dict, repr=False, compare=False)
+
+    def contacts(self, ids: Iterable[int]) -> dict[int, ContactRecord]:
+        """Contacts' cards by their ids, each read once: several sources of one batch look at the same people."""
+        wanted = set(ids)
+        if unread := wanted - self._cards.keys():
+            read = contacts_by_ids(self.client, unread, filter_enabled=self.account.is_api_filter_enabled)
+            self._cards.update({contact_id: read.get(contact_id) for contact_id in unread})
+        return {contact_id: card for contact_id in wanted if (card := self._cards[contact_id])}
 
 
 class Source(Protocol):
@@ -364,7 +373,7 @@ class DealContacts:
     def read(self, deals: Sequence[DealRecord]) -> Mapping[int, Sequence[Contact]]:
         account = self.context.account
         ids = {contact_id for deal in deals for contact_id in deal.contact_ids}
-        records = contacts_by_ids(self.context.client, ids, filter_enabled=account.is_api_filter_enabled)
+        records = self.context.contacts(ids)
         reader = FieldReader(account, "contacts")
         return {
             deal.id: [

@@ -374,7 +374,9 @@ def test_one_person_on_several_cards(place: Place) -> None:
     tasks = [place.task("Перезвонить", elsewhere), place.task("Написать", twin, entity_type="contacts")]
     place.task("На самой сделке", place.deal)
     place.task("На главной карточке", place.contact, entity_type="contacts")
-    seen = place.read("person_deals", "person_tasks")
+    place.crm.forget_requests()
+    seen = place.read("contacts", "person_deals", "person_tasks")
+    assert place.crm.requests()["GET /api/v4/contacts/{id}"] == 2, "his card and his twin's, each once"
     assert [one.id for one in seen.person_deals] == [elsewhere]
     assert sorted(one.id for one in seen.person_tasks) == sorted(tasks)
 
