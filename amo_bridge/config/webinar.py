@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from amo_bridge.rules.option_types import CustomFieldName, DateFieldName, LossReasonName, PersonName, StageName, Strict
 from amo_bridge.text.names import normalise
+from amo_bridge.text.templates import filled_list
 
 Interest = Literal["active", "long", "short"]
 """What a person showed at a webinar: clicked something, stayed long, or neither."""
@@ -94,11 +95,4 @@ class WebinarSection(Strict):
 
     def name_of_deal(self, told: Mapping[str, str]) -> str:
         """The deal's name for a person; what is not known of him falls out with the comma beside it."""
-        filled = [_filled(part, told) for part in self.deal_name.split(",")]
-        return ", ".join(part for part in filled if part)[:LONGEST_NAME]
-
-
-def _filled(part: str, told: Mapping[str, str]) -> str:
-    for place in PLACES:
-        part = part.replace("{" + place + "}", told.get(place, ""))
-    return part.strip()
+        return filled_list(self.deal_name, {place: told.get(place, "") for place in PLACES})[:LONGEST_NAME]

@@ -11,6 +11,7 @@ from amo_bridge.events import EnquiryOnDeal, EnquiryReceived
 from amo_bridge.rules.actions import Skip
 from amo_bridge.rules.handler import Options
 from amo_bridge.text.names import normalise
+from amo_bridge.text.templates import filled_list
 
 SourceName = Literal[
     "html", "tilda", "elementor", "cf7", "mapped", "jivo", "vk", "vkads", "telegram", "max", "viber", "meta_leadgen",
@@ -74,12 +75,7 @@ def filled(text: str, event: EnquiryReceived | EnquiryOnDeal) -> str:
         "почта": event.mail or "",
         "слова": event.text,
     }
-    parts = []
-    for part in text.split(","):
-        for place, value in told.items():
-            part = part.replace("{" + place + "}", value)
-        parts.append(part.strip())
-    return ", ".join(filter(None, parts))[:LONGEST_NAME]
+    return filled_list(text, told)[:LONGEST_NAME]
 
 
 def notes_of(event: EnquiryReceived) -> Iterator[str]:
