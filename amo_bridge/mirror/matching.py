@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from amo_bridge.mirror.contacts import MirroredContact
 from amo_bridge.text.addresses import mails_in, numbers_in
 
 
@@ -45,6 +46,12 @@ class Match:
     by_mail: bool = False
     candidates: tuple[int, ...] = ()
     doubt: str = ""
+
+
+def ids_of(owners: Mapping[str, Sequence[MirroredContact]], but: Collection[int] = ()) -> dict[str, list[int]]:
+    """Mail or phone → the ids of the contacts that have it, without those of ``but``."""
+    left = {address: [one.id for one in some if one.id not in but] for address, some in owners.items()}
+    return {address: ids for address, ids in left.items() if ids}
 
 
 def match(person: Reachable, found: Found) -> Match:

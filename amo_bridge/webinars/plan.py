@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from amo_bridge.config.webinar import Interest, WebinarSection
 from amo_bridge.mirror.matching import Found, Match, in_words, lacking, match
-from amo_bridge.rules.deal import Deal
+from amo_bridge.rules.deal import Deal, as_text
 from amo_bridge.text.names import same_name
 from amo_bridge.webinars.attendees import Attendee
 from amo_bridge.webinars.sorting import (
@@ -53,6 +53,19 @@ def of_open_deal(base: Row, deal: Deal, known: Known, options: WebinarSection) -
     ):
         return replace(base, what="update_deal", to_stage=where, why=f"никто не взял: перенести с «{deal.stage.name}»")
     return replace(base, what="update_deal", why=f"открытая сделка на «{deal.stage.name}»: обновить данные")
+
+
+def changed_since(row: Row, deal: Deal, others: Iterable[Row], options: WebinarSection) -> list[str]:
+    """The fields that are neither as they were when the row was planned, nor as it or other imports left them: people
+    have changed them."""
+    imported = [row, *others]
+    left = {(name, _text(value)) for one in imported for name, value in one.figures.values(options).items()}
+    left |= {(name, was) for one in imported for name, was in one.was.items()}
+    return [name for name in row.was if (name, deal.text(name)) not in left]
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else as_text(value)
 
 
 def is_in_play(deal: Deal, known: Known) -> bool:

@@ -19,7 +19,7 @@ from amo_bridge.engine.people import People
 from amo_bridge.errors import UnknownName
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
 from amo_bridge.mirror.deals import Mirror
-from amo_bridge.mirror.matching import Found
+from amo_bridge.mirror.matching import Found, ids_of
 from amo_bridge.rules.deal import Deal
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.text.names import same_name
@@ -177,7 +177,7 @@ class DraftService:
         known = (*named, *(one.contact_id for one in told.values() if one.contact_id), *earlier.values())
         contacts |= self._index.get(known)
         return Known(
-            found=Found(_ids(by_mail), _ids(by_phone), _there(earlier, contacts), decided),
+            found=Found(ids_of(by_mail), ids_of(by_phone), _there(earlier, contacts), decided),
             has={one.id: frozenset((*one.mails, *one.phones)) for one in contacts.values()},
             pipelines=self.pipelines,
             deals=self._deals(contacts),
@@ -268,7 +268,3 @@ def answers_about(
 def _there(remembered: Mapping[str, int], contacts: Mapping[int, MirroredContact]) -> dict[str, int]:
     """Without contacts that are gone."""
     return {address: contact for address, contact in remembered.items() if contact in contacts}
-
-
-def _ids(owners: Mapping[str, Sequence[MirroredContact]]) -> dict[str, list[int]]:
-    return {told: [one.id for one in some] for told, some in owners.items()}

@@ -210,6 +210,11 @@ def after_taking_off(row: ImportRow, note: str) -> dict[str, Any]:
     return {"state": "kept" if note else "undone"}
 
 
+def with_note(note: str, *more: str) -> str:
+    """The note with more, each once."""
+    return "; ".join(dict.fromkeys(filter(None, (note, *more))))
+
+
 def first_of_undo(row: ImportRow) -> str:
     return TAKE_OFF if row.contact_was is not None else UNDO
 

@@ -7,7 +7,7 @@ closed a deal. A row in doubt is looked for in amoCRM before anything is sent ag
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,8 +23,7 @@ from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.crm.writes import find_lost
 from amo_bridge.errors import CrmTemporary, UnknownName
 from amo_bridge.mirror.contacts import ContactIndex, MirroredContact
-from amo_bridge.mirror.matching import MAIL, PHONE, Found, addresses_in, code_of, match
-from amo_bridge.rules.deal import Deal, as_text
+from amo_bridge.mirror.matching import MAIL, PHONE, Found, addresses_in, code_of, ids_of, match
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import import_rows
 from amo_bridge.webinars.imports.delivery import (
@@ -47,9 +46,10 @@ from amo_bridge.webinars.imports.model import (
     after_adding,
     after_taking_off,
     first_of_undo,
+    with_note,
 )
 from amo_bridge.webinars.imports.repository import ImportRepository
-from amo_bridge.webinars.plan import Known, Row, of_open_deal, without_rivals
+from amo_bridge.webinars.plan import Known, Row, changed_since, of_open_deal, without_rivals
 
 DEAL_GONE = "сделки больше нет в работе"
 
@@ -99,14 +99,14 @@ class UpdateStep:
                 continue
             if len(body) > 1:
                 bodies[row.id] = body
-                change: dict[str, Any] = {"note": _noted(row.note, theirs)} if theirs else {}
+                change: dict[str, Any] = {"note": with_note(row.note, theirs)} if theirs else {}
                 if row.before is None:
                     before = undo_record(fresh[body["id"]], body)
                     change["before"] = json.dumps(before, ensure_ascii=False)
                 if change:
                     changes[row.id] = change
             else:
-                note = _noted(row.note, reason, theirs)
+                note = with_note(row.note, reason, theirs)
                 changes[row.id] = {"state": "skipped" if reason or theirs else "done", "note": note}
         with self._repository.writing() as connection:
             self._repository.mark_each(connection, changes)
@@ -125,22 +125,9 @@ class UpdateStep:
         plan = of_open_deal(row.row, deal, known, self._drafts.options)
         if plan.what == "nothing":
             return {}, plan.why, ""
-        theirs = self._changed_by_people(row, deal, others.get(deal.id, ()))
+        theirs = changed_since(row.row, deal, others.get(deal.id, ()), self._drafts.options)
         words = "; ".join(f"поле «{name}» изменили после предпросмотра, оно осталось как есть" for name in theirs)
         return self._payloads.patch(plan, record, without=theirs), "", words
-
-    def _changed_by_people(self, row: ImportRow, deal: Deal, others: Iterable[Row]) -> list[str]:
-        """The fields that are neither as they were planned upon, nor as an import has left them."""
-        options = self._drafts.options
-        written = [other.figures.values(options) for other in others] + [row.row.figures.values(options)]
-        before = [other.was for other in others]
-        return [
-            name
-            for name, was in row.row.was.items()
-            if (now := deal.text(name)) != was
-            and now not in {_text(values.get(name)) for values in written}
-            and now not in {values.get(name) for values in before}
-        ]
 
     def _settled(self, job: Import, rows: Sequence[ImportRow], bodies: Bodies) -> OnWritten:
         by_id = {row.id: row for row in rows}
@@ -151,15 +138,6 @@ class UpdateStep:
             self._after_write.changed(connection, job, done)
 
         return settled
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else as_text(value)
-
-
-def _noted(note: str, *more: str) -> str:
-    """The note with more, each once."""
-    return "; ".join(dict.fromkeys(filter(None, (note, *more))))
 
 
 # --- known contacts ---------------------------------------------------------------------------------------------------
@@ -396,7 +374,7 @@ class CreateStep:
         if not by_mail and not by_phone:
             return {}
         others = self._repository.contacts(job.id)
-        found = Found(_but(by_mail, others), _but(by_phone, others))
+        found = Found(ids_of(by_mail, others), ids_of(by_phone, others))
         matches = without_rivals({person.key: match(person, found) for person in people}, people)
         after = {"step": "deal", "state": "ready", "due_at": 0.0, "note": "контакт появился после предпросмотра"}
         known = {row.id: matches[row.row.person.key].contact_id for row in undecided}
@@ -482,12 +460,6 @@ class CreateStep:
                 query = select(column).where(self._store.owns(import_rows), column.in_(chunk))
                 found |= set(connection.execute(query).scalars())
         return found
-
-
-def _but(owners: Mapping[str, Sequence[MirroredContact]], others: Collection[int]) -> dict[str, list[int]]:
-    """Mail or phone → its owners, without those who are somebody else."""
-    left = {address: [one.id for one in some if one.id not in others] for address, some in owners.items()}
-    return {address: some for address, some in left.items() if some}
 
 
 def _indexed(row: ImportRow, contact_id: int) -> MirroredContact:
