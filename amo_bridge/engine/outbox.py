@@ -379,16 +379,22 @@ class Outbox:
 
 def _first_of_each_deal(rows: Iterable[Row[Any]], now: float) -> Iterable[Row[Any]]:
     """Of each deal its oldest row, so that the order is kept; with it the rows of the same kind right behind it, if
-    they append something (two patches of one deal in one request would be a gamble)."""
+    they append something or change another task (two patches of one card in one request would be a gamble)."""
     heads: dict[int, tuple[str, str, bool] | None] = {}
+    tasks: set[int] = set()
     for row in rows:
         if row.state == "waiting":
             continue
         likeness = (row.kind, row.state, row.due_at <= now)
+        is_beside = row.kind in APPENDING_KINDS
+        if row.kind == "change_task":
+            task_id = int(json.loads(row.payload)["body"]["id"])
+            is_beside = task_id not in tasks
+            tasks.add(task_id)
         if row.deal_id not in heads:
             heads[row.deal_id] = likeness
             yield row
-        elif heads[row.deal_id] == likeness and row.kind in APPENDING_KINDS:
+        elif heads[row.deal_id] == likeness and is_beside:
             yield row
         else:
             heads[row.deal_id] = None

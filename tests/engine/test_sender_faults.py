@@ -285,6 +285,28 @@ def test_a_part_that_people_have_changed_since_is_theirs(
     assert (after["leads"], after.get("tasks")) == (before["leads"], before.get("tasks"))
 
 
+def test_tasks_of_one_deal_are_read_and_finished_together(
+    sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
+) -> None:
+    queue(store, *(finished_task(office, deal) for _ in range(5)))
+    sandbox.forget_requests()
+    send_all(sender)
+    assert set(states(store)) == {"done"}
+    assert sandbox.requests() == {"GET /api/v4/tasks": 1, "PATCH /api/v4/tasks": 1}
+
+
+def test_two_changes_of_one_task_are_two_requests_in_their_order(
+    sandbox: LocalCrm, store: Store, sender: Sender, office: CrmUser, deal: int
+) -> None:
+    task = task_of(office, deal)
+    first, second = ({"id": task, "text": text} for text in ("Раз", "Два"))
+    queue(store, effect("change_task", deal, body=first), effect("change_task", deal, body=second))
+    sandbox.forget_requests()
+    send_all(sender)
+    assert sandbox.requests()["PATCH /api/v4/tasks"] == 2
+    assert newest(office, "/api/v4/tasks", "tasks")["text"] == "Два"
+
+
 UNTOUCHED = [
     pytest.param(FILLED, by_person("/api/v4/leads", price=7), id="another attribute"),
     pytest.param(
