@@ -9,8 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from amo_bridge.rules.option_types import CustomFieldName, DateFieldName, LossReasonName, PersonName, StageName, Strict
-from amo_bridge.text.names import normalise
-from amo_bridge.text.templates import filled_list
+from amo_bridge.text.names import filled_list, normalise
 
 Interest = Literal["active", "long", "short"]
 """What a person showed at a webinar: clicked something, stayed long, or neither."""

@@ -10,8 +10,7 @@ from pydantic import AfterValidator, Field
 from amo_bridge.events import EnquiryOnDeal, EnquiryReceived
 from amo_bridge.rules.actions import Skip
 from amo_bridge.rules.handler import Options
-from amo_bridge.text.names import normalise
-from amo_bridge.text.templates import filled_list
+from amo_bridge.text.names import filled_list, normalise
 
 SourceName = Literal[
     "html", "tilda", "elementor", "cf7", "mapped", "jivo", "vk", "vkads", "telegram", "max", "viber", "meta_leadgen",

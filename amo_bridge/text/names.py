@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 
@@ -157,3 +157,13 @@ def only_number(result: str) -> float | None:
 def _letters(text: str) -> str:
     letters = "".join(_WORD.findall(text.casefold().replace("ё", "е")))
     return _DOUBLED.sub(r"\1", letters)
+
+
+def filled_list(text: str, values: Mapping[str, str]) -> str:
+    """«{почта}, {имя}» with the values in their places; a part that comes out empty falls out with its comma.
+
+    A value is nobody's template: braces in it stay as they are.
+    """
+    places = re.compile("|".join(re.escape("{" + place + "}") for place in values))
+    parts = (places.sub(lambda found: values[found[0][1:-1]], part).strip() for part in text.split(","))
+    return ", ".join(filter(None, parts))

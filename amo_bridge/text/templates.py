@@ -194,13 +194,3 @@ def _words(error: Exception) -> str:
     if isinstance(error, TemplateNotFound):
         return f"нет файла {error.name}, который шаблон включает"
     return str(error)
-
-
-def filled_list(text: str, values: Mapping[str, str]) -> str:
-    """«{почта}, {имя}» with the values in their places; a part that comes out empty falls out with its comma.
-
-    A value is nobody's template: braces in it stay as they are.
-    """
-    places = re.compile("|".join(re.escape("{" + place + "}") for place in values))
-    parts = (places.sub(lambda found: values[found[0][1:-1]], part).strip() for part in text.split(","))
-    return ", ".join(filter(None, parts))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from amo_bridge.text.names import nearest, normalise, same_name
+from amo_bridge.text.names import filled_list, nearest, normalise, same_name
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,17 @@ def test_the_nearest_is_told_in_its_own_spelling() -> None:
     assert nearest("продажи/брив получен", names) == "Продажи / Бриф получен"
     assert nearest("Склад", names) is None
     assert nearest("Склад", []) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "told"),
+    [
+        ("{почта}, {имя}", {"почта": "a@b.test", "имя": "Анна"}, "a@b.test, Анна"),
+        ("{почта}, {имя}", {"почта": "", "имя": "Анна"}, "Анна"),
+        ("{имя}, заявка", {"имя": ""}, "заявка"),
+        ("{имя}, {почта}", {"имя": "{почта}", "почта": "a@b.test"}, "{почта}, a@b.test"),
+        ("{чего-то}", {"имя": "Анна"}, "{чего-то}"),
+    ],
+)
+def test_a_list_of_places_leaves_out_what_is_not_known(text: str, values: dict[str, str], told: str) -> None:
+    assert filled_list(text, values) == told

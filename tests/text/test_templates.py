@@ -11,7 +11,7 @@ from support.builders import deal
 from amo_bridge.channels.mail import facts
 from amo_bridge.crm.records import ContactRecord
 from amo_bridge.text.names import normalise
-from amo_bridge.text.templates import BadTemplate, Templates, filled_list
+from amo_bridge.text.templates import BadTemplate, Templates
 
 SHIPPED = Path(__file__).parents[2] / "letters"
 SMM = Path(__file__).parents[2] / "examples" / "smm" / "letters"
@@ -211,17 +211,3 @@ def test_the_subject_the_html_and_what_is_included_are_looked_at_too(templates: 
 def test_the_letters_that_come_along_are_finished(name: str) -> None:
     if name != "отписка":
         assert Templates(SHIPPED).placeholders_of(name) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "values", "told"),
-    [
-        ("{почта}, {имя}", {"почта": "a@b.test", "имя": "Анна"}, "a@b.test, Анна"),
-        ("{почта}, {имя}", {"почта": "", "имя": "Анна"}, "Анна"),
-        ("{имя}, заявка", {"имя": ""}, "заявка"),
-        ("{имя}, {почта}", {"имя": "{почта}", "почта": "a@b.test"}, "{почта}, a@b.test"),
-        ("{чего-то}", {"имя": "Анна"}, "{чего-то}"),
-    ],
-)
-def test_a_list_of_places_leaves_out_what_is_not_known(text: str, values: dict[str, str], told: str) -> None:
-    assert filled_list(text, values) == told
