@@ -183,6 +183,10 @@ class EnquiryRepository:
         with self._store.write() as connection:
             self.mark(connection, numbers, **values)
 
+    def put_off(self, numbers: Iterable[int], seconds: float, **values: object) -> None:
+        """Have these wait so long."""
+        self.write(numbers, due_at=self._clock.now().timestamp() + seconds, **values)
+
     def earlier_deals(self, addresses: Iterable[str]) -> dict[str, tuple[int, int | None]]:
         """Address → (deal, contact) of the newest enquiry of this person that has a deal."""
         found: dict[str, tuple[int, int | None]] = {}

@@ -56,7 +56,8 @@ class CallNotes:
         self._account_clock = account_clock
 
     def set_aside(self, rows: Sequence[StoredEnquiry]) -> set[int]:
-        """Take what is no enquiry: our own calls, hidden numbers, records. Raises CrmError, StoreUnavailable."""
+        """Take what is no enquiry: our own calls, hidden numbers, records; what waits for amoCRM is taken too. Raises
+        CrmError, StoreUnavailable."""
         hidden = [row for row in rows if isinstance(row.body, PbxCall) and row.body.phone is None]
         hidden = [row for row in hidden if row.body.enquiry is None]
         self._repository.write(
@@ -74,15 +75,16 @@ class CallNotes:
         """Calls to clients: nothing is made of them but the note."""
         if not rows:
             return
-        for known in self._finder.find(by_person(rows, self._rules.get().config.calendar.country)):
+        for known in self._finder.find_or_put_off(by_person(rows, self._rules.get().config.calendar.country)):
             numbers = [row.id for row in known.person.rows]
             if known.open_deal is None:
                 words = known.doubt or "исходящий звонок: открытой сделки с этим номером нет"
-                self._repository.write(numbers, state="skipped", outcome=words)
+                self._repository.write(numbers, state="skipped", outcome=words, error="")
                 continue
             place = {"deal_id": known.open_deal.id, "contact_id": known.contact_id}
             for row in known.person.rows:
-                self._repository.write([row.id], state="waits", standing="open", due_at=due_at(row), **place)
+                waits = {"state": "waits", "standing": "open", "due_at": due_at(row), "error": ""}
+                self._repository.write([row.id], **waits, **place)
 
     def _take_record(self, row: StoredEnquiry, record: Recording) -> None:
         if record.url is None:
@@ -108,8 +110,7 @@ class CallNotes:
         if row.attempts >= MOST_RECORD_ATTEMPTS:
             self._repository.write([row.id], state="skipped", outcome="звонка, к которому эта запись, АТС не прислала")
             return
-        due = self._clock.now().timestamp() + RECORD_PAUSE_SECONDS
-        self._repository.write([row.id], attempts=row.attempts + 1, due_at=due)
+        self._repository.put_off([row.id], RECORD_PAUSE_SECONDS, attempts=row.attempts + 1)
 
     def _call_of(self, source: str, key: str) -> StoredEnquiry | None:
         which = (enquiries.c.source == source, enquiries.c.key == key, enquiries.c.kind == "call")

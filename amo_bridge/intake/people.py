@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import structlog
+
 from amo_bridge.clock import Clock
 from amo_bridge.crm.account import LOST, WON
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
+from amo_bridge.errors import CrmError, CrmForbidden, CrmRefused
 from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, addresses_of
 from amo_bridge.mirror.contact_refresh import ContactRefresher
 from amo_bridge.mirror.deals import Mirror
@@ -22,12 +25,17 @@ from amo_bridge.mirror.matching import Found, Match, match
 from amo_bridge.storage.accounts import RECONCILED_UNTIL, Cursors
 from amo_bridge.storage.database import AccountStore
 
+log = structlog.get_logger()
 CONTACTS_SEEN_AT = "enquiries_contacts"
 # amoCRM's list of changes may lag behind.
 OVERLAP = timedelta(minutes=2)
 # A person with more deals than that has them for other reasons than enquiries.
 MOST_DEALS = 50
 MOST_PAGES = 40
+# amoCRM refused to be read: once more, later.
+REFUSED_PAUSE_SECONDS = 60.0
+# So many people refused and none found: it is not about a person.
+MOST_REFUSED = 3
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,41 @@ class PeopleFinder:
         self._filter_enabled = filter_enabled
         self._mirror = Mirror(store)
         self._cursors = Cursors(store)
+
+    def find_or_put_off(self, people: Sequence[Person]) -> list[KnownPerson]:
+        """Those whom amoCRM tells of; the enquiries of the others say why and wait. Raises CrmError that may pass or
+        that stops everything, StoreUnavailable."""
+        try:
+            return self.find(people)
+        except CrmForbidden as error:
+            # Contacts that we may not see must not keep the bridge from everything else.
+            self._put_off(people, error)
+            return []
+        except CrmRefused as error:
+            if len(people) == 1:
+                self._put_off(people, error)
+                return []
+        return self._find_one_by_one(people)
+
+    def _find_one_by_one(self, people: Sequence[Person]) -> list[KnownPerson]:
+        found: list[KnownPerson] = []
+        refused = 0
+        for number, person in enumerate(people):
+            try:
+                found += self.find([person])
+            except (CrmForbidden, CrmRefused) as error:
+                refused += 1
+                is_everybody = isinstance(error, CrmForbidden) or (refused >= MOST_REFUSED and not found)
+                self._put_off(people[number:] if is_everybody else [person], error)
+                if is_everybody:
+                    break
+        return found
+
+    def _put_off(self, people: Iterable[Person], error: CrmError) -> None:
+        numbers = [row.id for person in people for row in person.rows]
+        log.error("people of enquiries can't be found", enquiries=numbers, error=str(error))
+        words = f"amoCRM не даёт прочитать контакты: {error}"
+        self._repository.put_off(numbers, REFUSED_PAUSE_SECONDS, error=words)
 
     def find(self, people: Sequence[Person]) -> list[KnownPerson]:
         """In their order. Raises CrmError, StoreUnavailable."""

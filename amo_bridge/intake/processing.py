@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
-import structlog
 from sqlalchemy import select
 
 from amo_bridge.clock import Clock
@@ -26,7 +25,6 @@ from amo_bridge.crm.client import CrmClient
 from amo_bridge.engine.deal_view import deal_url
 from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.rule_engine import CurrentRules
-from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.events import EnquiryOnDeal, EnquiryReceived, Event
 from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, addresses_of, title_of
 from amo_bridge.intake.ingest import Ingest
@@ -39,15 +37,12 @@ from amo_bridge.storage.accounts import Cursors
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import deals, import_rows, imports
 
-log = structlog.get_logger()
 BATCH_SIZE = 500
 TURN = "enquiries_turn"
 # What came longer ago counts as having come now: no enquiry is too late for its rule.
 LATE = timedelta(hours=12)
 # A person whose webinar import is under way is looked at again.
 IMPORT_PAUSE_SECONDS = 5.0
-# amoCRM refused to be read: once more, later.
-REFUSED_PAUSE_SECONDS = 60.0
 MOST_EARLIER = 5
 MOST_TEXTS = 20
 
@@ -108,16 +103,7 @@ class EnquiryProcessor:
         people = self._not_under_way(people)
         if not people:
             return len(moved)
-        try:
-            known = self._finder.find(people)
-        except (CrmRefused, CrmForbidden) as error:
-            # Contacts that we may not see must not keep the bridge from everything else.
-            log.error("people of enquiries can't be found", error=str(error))
-            due_at = self._clock.now().timestamp() + REFUSED_PAUSE_SECONDS
-            numbers = [row.id for person in people for row in person.rows]
-            self._repository.write(numbers, error=f"amoCRM не даёт прочитать контакты: {error}", due_at=due_at)
-            return len(moved)
-        return len(moved) + self._hand_on(known)
+        return len(moved) + self._hand_on(self._finder.find_or_put_off(people))
 
     def _incomplete(self, rows: Iterable[StoredEnquiry]) -> set[int]:
         """Enquiries of which the vendor has told no more than where they can be fetched."""
@@ -136,8 +122,7 @@ class EnquiryProcessor:
         free = [person for person in people if not busy & {*person.addresses}]
         if free and (imported := self._imported_now()):
             waiting = [person for person in free if imported & {*person.addresses}]
-            due_at = self._clock.now().timestamp() + IMPORT_PAUSE_SECONDS
-            self._repository.write([row.id for person in waiting for row in person.rows], due_at=due_at)
+            self._repository.put_off([row.id for person in waiting for row in person.rows], IMPORT_PAUSE_SECONDS)
             free = [person for person in free if person not in waiting]
         return free
 

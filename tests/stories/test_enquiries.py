@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -26,6 +26,7 @@ from amo_bridge.demo.enquiries import ENQUIRY_STORY, Client
 from amo_bridge.demo.stories import Act, Missing, Scene
 from amo_bridge.errors import CrmRefused
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, NotRetryable, StoredEnquiry
+from amo_bridge.intake.people import KnownPerson, PeopleFinder, Person
 from amo_bridge.storage.accounts import known_key
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import timers
@@ -77,6 +78,15 @@ class Clients:
         }  # fmt: skip
         signature = zadarma_signature("zadarma-secret", f"{phone}74950000000{start}")
         self.post("zadarma", form(**fields), Signature=signature)
+
+    def dialled(self, number: int, phone: str = PHONE, *, seconds: int = 40) -> None:
+        """A colleague has called somebody."""
+        start = "2026-11-29 11:00:00"
+        fields = {
+            "event": "NOTIFY_OUT_END", "internal": "101", "destination": phone, "call_start": start,
+            "pbx_call_id": f"out_{number}", "duration": str(seconds), "disposition": "answered",
+        }  # fmt: skip
+        self.post("zadarma", form(**fields), Signature=zadarma_signature("zadarma-secret", f"101{phone}{start}"))
 
     def settled(self, count: int) -> list[StoredEnquiry]:
         """Wait until so many enquiries are judged and all is done about them; the newest first."""
@@ -368,6 +378,30 @@ def test_what_amocrm_refuses_is_told_and_sent_again_on_demand(clients: Clients, 
     clients.repository.retry(row.id, "Елена")
     (done,) = clients.settled(1)
     assert (done.state, done.error, len(clients.deals())) == ("done", "", deals + 1)
+
+
+def test_a_call_of_whom_amocrm_tells_nothing_keeps_nobody_else_waiting(clients: Clients) -> None:
+    unlucky = "+79031112233"
+    find = PeopleFinder.find
+
+    def picky(finder: PeopleFinder, people: Sequence[Person]) -> list[KnownPerson]:
+        if any(unlucky in person.phones for person in people):
+            raise CrmRefused("контакт не читается")
+        return find(finder, people)
+
+    with patch.object(PeopleFinder, "find", picky):
+        clients.dialled(1, unlucky)
+        clients.dialled(2)
+        clients.site(1)
+        wait_until(lambda: clients.repository.find(EnquiryFilter(state="done")), "the site's enquiry is done")
+        wait_until(lambda: clients.repository.find(EnquiryFilter(state="skipped")), "the other call is settled")
+    (waiting,) = clients.repository.find(EnquiryFilter(state="new"))
+    assert waiting.body.phone == unlucky
+    assert waiting.error == "amoCRM не даёт прочитать контакты: контакт не читается"
+    with clients.store.write() as connection:
+        clients.repository.mark(connection, [waiting.id], due_at=0.0)
+    told = next(row for row in clients.settled(3) if row.id == waiting.id)
+    assert (told.state, told.error) == ("skipped", "")
 
 
 def test_the_unsorted_takes_strangers_if_the_config_says_so(
