@@ -10,7 +10,7 @@ sender's address in amoCRM.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -37,6 +37,7 @@ from amo_bridge.storage.tables import deals, intake_requests, letters, outbox
 
 RULE = "bridge.mail"
 """By whom the notes of letters are made, as the outbox and the journal name it."""
+DRY = " (вхолостую: примечание и файлы не записаны)"
 LONGEST_NOTE = 6000
 LONGEST_SUMMARY = 300
 OLD_AFTER = timedelta(days=7)
@@ -128,14 +129,22 @@ class LetterOwners:
 
 
 class LetterBook:
-    """Writes down what is made of each letter. ``settings``: what parsers may know of the account."""
+    """Writes down what is made of each letter. ``settings``: what parsers may know of the account. ``is_dry``: is the
+    bridge to write nothing into amoCRM? Rules hear of the letter all the same."""
 
-    def __init__(self, store: AccountStore, settings: VendorSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: AccountStore,
+        settings: VendorSettings,
+        clock: Clock,
+        is_dry: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._store = store
         self._settings = settings
         self._clock = clock
         self._owners = LetterOwners(store, settings.home)
         self._memory = MailMemory(store, clock)
+        self._is_dry = is_dry
 
     def put(self, connection: Connection, fetched: FetchedLetter, *, new_clients: bool) -> Fate:
         """Write one letter down. A letter that is known already changes nothing."""
@@ -175,8 +184,10 @@ class LetterBook:
         return "broken" if insert_new(connection, intake_requests, [row]) else "repeated"
 
     def _put_note(self, connection: Connection, fetched: FetchedLetter, letter: ClientLetter, owner: Owner) -> None:
-        state: RequestState = "files" if letter.files else "read"
+        is_dry = self._is_dry()
+        state: RequestState = "files" if letter.files and not is_dry else "read"
         why = "ответ на наше письмо" if owner.is_reply else "письмо клиента, у которого есть открытая сделка"
+        why += DRY if is_dry else ""
         headers = {BOX: fetched.box, DEAL: str(owner.deal_id)}
         insert_new(connection, intake_requests, [self._row(fetched, letter.key, state, why, headers)])
         is_old = self._clock.now() - fetched.at > OLD_AFTER
@@ -243,7 +254,9 @@ class LetterBook:
         return "bounce"
 
     def add_note(self, connection: Connection, deal_id: int, key: str, text: str, at: datetime) -> None:
-        """Into the outbox, once for a key."""
+        """Into the outbox, once for a key; of a dry bridge nothing."""
+        if self._is_dry():
+            return
         body = {"entity_id": deal_id, "note_type": "common", "params": {"text": text}}
         effect = Effect("add_note", deal_id, body, f"примечание «{text[:80]}»", not_before=at.timestamp())
         row = Planned(None, RULE, f"{RULE}|{digest(key)}", effect).row(self._store.account_id, self._clock.now())

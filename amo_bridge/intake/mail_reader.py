@@ -74,7 +74,8 @@ class FolderCursor:
 
 
 class MailboxReader:
-    """One box. ``passed`` hears what became of each letter; ``came`` that there is something to work on."""
+    """One box. ``passed`` hears what became of each letter; ``came`` that there is something to work on. ``is_dry``: see
+    LetterBook."""
 
     def __init__(
         self,
@@ -85,11 +86,12 @@ class MailboxReader:
         clock: Clock,
         passed: Callable[[str], None] = lambda fate: None,
         came: Callable[[], None] = lambda: None,
+        is_dry: Callable[[], bool] = lambda: False,
     ) -> None:
         self.section = section
         self.connection = connection
         self._store = store
-        self._book = LetterBook(store, settings, clock)
+        self._book = LetterBook(store, settings, clock, is_dry)
         self._clock = clock
         self._passed = passed
         self._came = came
@@ -212,7 +214,7 @@ def _together(envelopes: Sequence[Envelope]) -> Iterator[Sequence[Envelope]]:
 
 class LetterFiles:
     """Puts the files of letters into amoCRM and on their deals. A file that lies there already, by its name and size,
-    is not put there twice."""
+    is not put there twice. As long as ``is_dry`` they wait."""
 
     def __init__(
         self,
@@ -220,7 +222,9 @@ class LetterFiles:
         client: CrmClient,
         drive_url: Callable[[], str],
         clock: Clock,
+        is_dry: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._is_dry = is_dry
         self._store = store
         self._client = client
         self._drive_url = drive_url
@@ -228,6 +232,8 @@ class LetterFiles:
 
     def upload(self, most: int = 20) -> int:
         """Upload for some letters; how many are settled. Raises CrmError that may pass, StoreUnavailable."""
+        if self._is_dry():
+            return 0
         table = intake_requests
         waiting = (self._store.owns(table), table.c.vendor == SOURCE, table.c.state == "files")
         with self._store.read() as connection:

@@ -176,11 +176,15 @@ class CompositionRoot:
                 settings,
                 context.clock,
                 passed=lambda fate: context.meters.intake_answered(SOURCE, fate),
+                is_dry=self._is_dry,
             )
             for section in config.intake.mail
         ]
-        files = LetterFiles(store, client, lambda: self.rules.get().account.drive_url, context.clock)
+        files = LetterFiles(store, client, lambda: self.rules.get().account.drive_url, context.clock, self._is_dry)
         return MailReaders(readers, files, alerts.tell, worker.wake)
+
+    def _is_dry(self) -> bool:
+        return self.rules.get().config.bridge.dry_run
 
     def _first_reading(self, again: Callable[[], None]) -> MirrorLoad:
         context = self._context

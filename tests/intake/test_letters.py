@@ -59,7 +59,8 @@ class Mail:
 
     def __init__(self, store: Store) -> None:
         self.store = AccountStore(store, ACCOUNT)
-        self.book = LetterBook(self.store, SETTINGS, FixedClock(NOON))
+        self.is_dry = False
+        self.book = LetterBook(self.store, SETTINGS, FixedClock(NOON), lambda: self.is_dry)
         people = [
             MirroredContact(id=ZOYA, mails=("zoya@example.com",), deal_ids=(OPEN,)),
             MirroredContact(id=OLGA, mails=("olga@example.com",), deal_ids=(OPEN, OTHER)),
@@ -117,6 +118,16 @@ def test_the_letter_of_a_known_client_is_a_note_and_an_answer_on_his_open_deal(m
     assert note == "Письмо от Зоя Тестова <zoya@example.com>\nТема: Анкета\n\nЗаполнила.\n\nФайлы: Анкета.docx"
     assert mail.answered() == [(OPEN, "Анкета", ["Анкета.docx"])]
     assert mail.kept() == [("<letter-1@mail.example.com>", "files")]
+
+
+def test_a_dry_bridge_writes_no_note_of_a_letter_but_its_rules_hear_of_it(mail: Mail) -> None:
+    mail.is_dry = True
+    assert mail.take(letter("Заполнила.", files=(("Анкета.docx", b"brief"),), subject="Анкета")) == "letter"
+    assert mail.take(BOUNCE) == "bounce"
+    assert mail.notes() == []
+    assert mail.answered() == [(OPEN, "Анкета", ["Анкета.docx"])]
+    kept = {one.key: one for one in IntakeRequests(mail.store).latest()}["<letter-1@mail.example.com>"]
+    assert (kept.state, kept.why.endswith("(вхолостую: примечание и файлы не записаны)")) == ("read", True)
 
 
 def test_a_letter_that_comes_again_or_lies_in_another_box_changes_nothing(mail: Mail) -> None:

@@ -274,6 +274,39 @@ def test_a_short_outage_is_shown_but_nobody_is_disturbed(reading: Reading) -> No
     assert readers.outages == {}
 
 
+@dataclass
+class Pauses(threading.Event):
+    """The bridge's end, after so many pauses between two tries."""
+
+    most: int
+    seconds: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout or 0)
+        if len(self.seconds) == self.most:
+            self.set()
+        return self.is_set()
+
+
+def test_a_server_that_breaks_off_each_wait_for_news_is_tried_ever_more_rarely(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(seconds: float, stopping: threading.Event) -> None:
+        raise MailboxDown("связь прервалась")
+
+    monkeypatch.setattr(reading.box, "wait", wait)
+    telling = Telling()
+    readers = MailReaders([reading.reader()], NoFiles(), telling)  # type: ignore[arg-type]
+    readers._stopping = pauses = Pauses(most=10)
+    readers._run(reading.reader())
+    assert pauses.seconds == [5, 10, 20, 40, 80, 160, 320, 600, 600, 600]
+    assert telling.told[0] == ("почта не читается: связь прервалась", "mailbox:info")
+    assert readers.outages == {"info": "связь прервалась"}
+
+
 # --- the files of letters, with a local amoCRM ------------------------------------------------------------------------
 
 
@@ -282,6 +315,7 @@ class Drive:
 
     def __init__(self, store: Store, crm: LocalCrm, deal: int) -> None:
         self.crm, self.deal = crm, deal
+        self.is_dry = False
         self.store = AccountStore(store, ACCOUNT)
         self.client = CrmClient(crm.url, LongLivedToken(TOKEN), RecordingRateLimiter())
 
@@ -300,7 +334,7 @@ class Drive:
 
     def upload(self) -> int:
         where = f"{self.crm.url}/drive"
-        return LetterFiles(self.store, self.client, lambda: where, FixedClock(NOON)).upload()
+        return LetterFiles(self.store, self.client, lambda: where, FixedClock(NOON), lambda: self.is_dry).upload()
 
     def effects(self) -> list[tuple[str, dict[str, Any]]]:
         with self.store.read() as connection:
@@ -366,6 +400,16 @@ def test_without_the_right_to_files_a_note_says_where_they_are(drive: Drive) -> 
     ((kind, body),) = drive.effects()
     assert (kind, "нет доступа к файлам" in body["params"]["text"]) == ("add_note", True)
     assert drive.states() == ["read"]
+
+
+def test_the_files_of_letters_wait_as_long_as_the_bridge_is_dry(drive: Drive) -> None:
+    drive.is_dry = True
+    drive.keep(("Анкета.docx", b"brief"))
+    assert (drive.upload(), drive.effects(), drive.states()) == (0, [], ["files"])
+    drive.is_dry = False
+    drive.upload()
+    drive.attach()
+    assert drive.names() == [("Анкета.docx", 5)]
 
 
 # --- a real server ----------------------------------------------------------------------------------------------------
