@@ -17,6 +17,7 @@ from amo_bridge.engine.dead_letters import EFFECT, EVENT, DeadLetters
 from amo_bridge.errors import BridgeError
 from amo_bridge.intake.model import KIND_OF, DeliveryStatus, Enquiry, PbxCall, Recording, from_json, to_json
 from amo_bridge.intake.reception import VENDORS
+from amo_bridge.intake.repository import short_key
 from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.notify import notify
 from amo_bridge.storage.tables import (
@@ -141,7 +142,7 @@ class EnquiryRepository:
             "account": self._store.account_id,
             "kind": KIND_OF[type(outcome)],
             "source": outcome.source,
-            "key": outcome.key[:200],
+            "key": short_key(outcome.key),
             "request_id": request_id,
             "received_at": received_at,
             "body": json.dumps(to_json(outcome), ensure_ascii=False),

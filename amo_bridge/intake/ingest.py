@@ -88,6 +88,9 @@ class Ingest:
             if outcome.source == SITE:
                 # Rules name the section of the config; what all forms are read by does not know it.
                 outcome = replace(outcome, source=row.vendor)
+            if row.name:
+                # Two sections of [intake.mapped.…] may number their enquiries alike.
+                outcome = replace(outcome, key=f"{row.name}:{outcome.key}")
             is_status = isinstance(outcome, DeliveryStatus)
             repeats += not self._enquiries.add(
                 connection,

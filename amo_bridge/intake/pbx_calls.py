@@ -23,6 +23,7 @@ from amo_bridge.events.calls import TALKED
 from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, title_of
 from amo_bridge.intake.model import PbxCall, Recording, to_json, words_of_call
 from amo_bridge.intake.people import PeopleFinder, by_person
+from amo_bridge.intake.repository import short_key
 from amo_bridge.storage.database import AccountStore, insert_new
 from amo_bridge.storage.tables import enquiries, outbox, touches
 
@@ -113,7 +114,7 @@ class CallNotes:
         self._repository.put_off([row.id], RECORD_PAUSE_SECONDS, attempts=row.attempts + 1)
 
     def _call_of(self, source: str, key: str) -> StoredEnquiry | None:
-        which = (enquiries.c.source == source, enquiries.c.key == key, enquiries.c.kind == "call")
+        which = (enquiries.c.source == source, enquiries.c.key == short_key(key), enquiries.c.kind == "call")
         with self._store.read() as connection:
             number = connection.execute(select(enquiries.c.id).where(self._store.owns(enquiries), *which)).scalar()
         return self._repository.get(number) if number else None

@@ -138,7 +138,7 @@ class IntakeInbox(CommitQueue[ReceivedRequest, bool]):
             "account": self._store.account_id,
             "vendor": vendor.name,
             "name": item.address.name,
-            "key": _short(item.key),
+            "key": short_key(item.key),
             "method": request.method[:8],
             "query": clean(request.query),
             "headers": json.dumps(kept, ensure_ascii=False),
@@ -171,7 +171,7 @@ def request_row(
         "account": account,
         "vendor": vendor,
         "name": name,
-        "key": _short(key),
+        "key": short_key(key),
         "method": request.method[:8],
         "query": clean(request.query),
         "headers": json.dumps(dict(headers), ensure_ascii=False),
@@ -185,7 +185,7 @@ def request_row(
 def known_request(connection: Connection, account: int, vendor: str, key: str) -> bool:
     """Has this come before? Of vendors that have one address."""
     table = intake_requests.c
-    same = (table.account == account, table.vendor == vendor, table.name == "", table.key == _short(key))
+    same = (table.account == account, table.vendor == vendor, table.name == "", table.key == short_key(key))
     return connection.execute(select(table.id).where(*same)).first() is not None
 
 
@@ -240,7 +240,7 @@ def kept_request(row: Row[tuple[object, ...]]) -> KeptRequest:
     return KeptRequest(row.id, row.vendor, row.name, row.key, request, row.state, row.why, row.repeats)
 
 
-def _short(key: str) -> str:
+def short_key(key: str) -> str:
     """A vendor's key may be as long as it likes."""
     key = clean(key)
     if len(key) <= LONGEST_INTAKE_KEY:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, MetaData, Table, insert, inspect, select
 from sqlalchemy import types as kinds
 
+from amo_bridge.clock import SystemClock
+from amo_bridge.intake.enquiries import EnquiryRepository
+from amo_bridge.intake.model import Enquiry
 from amo_bridge.storage import migrate
-from amo_bridge.storage.database import Store
+from amo_bridge.storage.database import AccountStore, Store
 
 ROWS = 3
 
@@ -105,3 +109,28 @@ def test_calls_of_auto_dial_that_were_forgotten_are_judged(bare: Store) -> None:
 
 def test_there_are_earlier_revisions() -> None:
     assert EARLIER
+
+
+def test_enquiries_of_an_earlier_version_are_still_known_by_their_keys(bare: Store) -> None:
+    long = "n" * 250
+    row = {"account": 1, "received_at": 1.0, "state": "done", "standing": "", "outcome": "", "error": ""}
+    row |= {"kind": "enquiry", "attempts": 0, "due_at": 0.0}
+    request = {"account": 1, "method": "POST", "query": "", "headers": "{}", "body": b"", "received_at": 1.0}
+    request |= {"state": "read", "why": "", "repeats": 0}
+    came = [("mapped", "quiz", "1"), ("tilda", "", "1"), ("mapped", "quiz", long), ("tilda", "", long)]
+    with bare.engine.begin() as connection:
+        command.upgrade(migrate._config(connection), "0028")
+    with bare.engine.begin() as connection:
+        tables = MetaData()
+        tables.reflect(connection)
+        for number, (vendor, name, key) in enumerate(came, 1):
+            told = request | {"id": number, "vendor": vendor, "name": name, "key": str(number)}
+            connection.execute(insert(tables.tables["intake_requests"]), told)
+            body = json.dumps({"source": vendor, "key": key})
+            kept = row | {"source": vendor, "key": key[:200], "request_id": number, "body": body}
+            connection.execute(insert(tables.tables["enquiries"]), kept)
+    bare.prepare()
+    repository = EnquiryRepository(AccountStore(bare, 1), SystemClock())
+    with bare.write() as connection:
+        again = [Enquiry(source=vendor, key=f"{name}:{key}" if name else key) for vendor, name, key in came]
+        assert [repository.add(connection, one, request_id=9, received_at=2.0) for one in again] == [False] * 4
