@@ -17,6 +17,7 @@ from pydantic import Field
 
 from amo_bridge.events import EnquiryReceived
 from amo_bridge.rules import (
+    DEAL_CLOSED,
     Action,
     AddNote,
     AddTags,
@@ -94,7 +95,7 @@ def enquiry_becomes_deal(event: EnquiryReceived, deal: Deal, options: EnquiryBec
         coming = deal.with_values(options.values(event), new.tags)
         return [new.followed_by(*notes, *(spec.wanted(coming, slot=FIRST) if spec else []))]
     if deal.stage.is_won or deal.stage.is_lost:
-        return Skip("сделка закрыта, пока обращение разбиралось")
+        return Skip(DEAL_CLOSED)
     return [*([] if event.call else notes), *_on_open_deal(event, deal, options)] or Skip("звонок: записан на карточке")
 
 

@@ -10,6 +10,7 @@ from amo_bridge.channels.port import NotSent
 from amo_bridge.crm.client import CrmClient
 from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids
 from amo_bridge.crm.records import ContactRecord, DealRecord
+from amo_bridge.engine.deal_view import DEAL_GONE
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.rules.deal import Deal
 
@@ -43,7 +44,7 @@ def recipients(rows: Sequence[ForDeal], client: CrmClient, rule_engine: RuleEngi
     for row in rows:
         record = deals.get(row.deal_id)
         if record is None:
-            found[row.id] = NotSent("сделки нет в аккаунте: удалена, объединена или не видна мосту")
+            found[row.id] = NotSent(DEAL_GONE)
             continue
         deal = rule_engine.viewer.deal(record)
         if deal.has_tag(tag):

@@ -184,6 +184,10 @@ def task_view(record: TaskRecord, slot: str = "", made_by: str = "", set_as: str
     )
 
 
+DEAL_GONE = "сделки нет в аккаунте: удалена, объединена или не видна мосту"
+"""What is said of a deal that amoCRM does not give."""
+
+
 def deal_url(account_url: str, deal_id: int) -> str:
     """Address of the deal's card in amoCRM; of a deal to come the place where it is filled in."""
     return NEW_URL if deal_id < 0 else f"{account_url}/leads/detail/{deal_id}"

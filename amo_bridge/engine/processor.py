@@ -23,7 +23,7 @@ from amo_bridge.crm.records import DealRecord, TaskRecord
 from amo_bridge.engine.change_detection import OBSERVED_TASK_EVENTS, may_be_observed
 from amo_bridge.engine.data_loader import DataLoader
 from amo_bridge.engine.data_sources import SourceContext, texts_of_rules
-from amo_bridge.engine.deal_view import deal_to_come
+from amo_bridge.engine.deal_view import DEAL_GONE, deal_to_come
 from amo_bridge.engine.dispatcher import EarlyAnswers, EvaluationContext, Verdict
 from amo_bridge.engine.effects import OUTSIDE
 from amo_bridge.engine.event_queue import ANSWER_DELAY_SECONDS, OpenEvents
@@ -330,7 +330,7 @@ class EventProcessor:
         if not self._needs_read(event, known, batch.ending_tasks, batch.tasks, is_waiting=is_waiting):
             return "уже учтено" if isinstance(event, DealReported) else "ни одно правило этого не ждёт"
         if record is None:
-            return "сделки нет в аккаунте: удалена, объединена или не видна мосту"
+            return DEAL_GONE
         return reason_not_about(event, record)
 
     def _context(self, row: Row[Any], event: Event, batch: _Batch, record: DealRecord) -> EvaluationContext:

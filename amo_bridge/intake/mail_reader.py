@@ -74,8 +74,8 @@ class FolderCursor:
 
 
 class MailboxReader:
-    """One box. ``passed`` hears what became of each letter; ``came`` that there is something to work on. ``is_dry``: see
-    LetterBook."""
+    """One box. ``passed`` hears what became of each letter; ``came`` that there is something to work on.
+    ``is_dry``: see LetterBook."""
 
     def __init__(
         self,

@@ -65,7 +65,7 @@ class KnownPerson:
 
     @property
     def open_deal(self) -> DealRecord | None:
-        return next((deal for deal in self.deals if deal.status_id not in (WON, LOST)), None)
+        return next((deal for deal in self.deals if _is_open(deal)), None)
 
 
 def by_person(rows: Iterable[StoredEnquiry], home: str) -> list[Person]:

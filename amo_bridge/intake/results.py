@@ -9,20 +9,20 @@ from typing import Any
 from sqlalchemy import Row, select
 from sqlalchemy.engine import Connection
 
+from amo_bridge.engine.deal_view import DEAL_GONE
 from amo_bridge.intake.enquiries import EnquiryRepository, EnquiryState, StoredEnquiry, addresses_of
 from amo_bridge.intake.mail import SOURCE as MAIL
 from amo_bridge.intake.pbx_calls import due_at
 from amo_bridge.intake.repository import hand_over_files
+from amo_bridge.rules.enquiries import DEAL_CLOSED
 from amo_bridge.storage.database import AccountStore, chunks
 from amo_bridge.storage.tables import OPEN_STATES, events, journal, outbox
 from amo_bridge.text.typography import action_words
 
 MOST_AT_WORK = 2000
 LONGEST_OUTCOME = 1000
-# How often an enquiry is judged anew because its deal was closed in between.
+# How often an enquiry is judged anew because its deal was closed or deleted in between.
 MOST_ATTEMPTS = 3
-DEAL_CLOSED = "сделка закрыта"
-"""What a rule says of an open deal that has been closed since: the enquiry is judged anew."""
 NO_RULE = "ни одно включённое правило обращений не берёт: включите enquiry_becomes_deal"
 
 
@@ -87,6 +87,9 @@ class EnquiryResults:
             return _end("refused", words, "; ".join(dict.fromkeys(effect.error or "" for effect in causes)))
         if done and row.standing == "doubt":
             return _end("asked", words)
+        is_over = any(verdict.reason in (DEAL_CLOSED, DEAL_GONE) for verdict in verdicts)
+        if is_over and not done and row.attempts < MOST_ATTEMPTS:
+            return {"state": "new", "attempts": row.attempts + 1, "event_key": None, "deal_id": None, "standing": ""}
         if done or (row.kind == "call" and row.standing == "open"):
             # The call's note may still have to be written: see pbx_calls.
             waits = {"state": "waits", "due_at": due_at(row)} if row.kind == "call" else {}
@@ -94,8 +97,6 @@ class EnquiryResults:
         if dry := [verdict for verdict in verdicts if verdict.verdict == "would_act"]:
             told = [text for verdict in dry for text in json.loads(verdict.actions)]
             return _end("dry", "; ".join(map(action_words, told)))
-        if any(DEAL_CLOSED in verdict.reason for verdict in verdicts) and row.attempts < MOST_ATTEMPTS:
-            return {"state": "new", "attempts": row.attempts + 1, "event_key": None, "deal_id": None, "standing": ""}
         if broken := [verdict for verdict in verdicts if verdict.verdict in ("failed", "held")]:
             return _end("refused", "", "; ".join(verdict.reason for verdict in broken))
         reasons = [f"{verdict.rule}: {verdict.reason}" for verdict in verdicts if verdict.rule and verdict.reason]

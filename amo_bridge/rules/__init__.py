@@ -29,7 +29,7 @@ from amo_bridge.rules.deal import (
     Touches,
     stage_is_one_of,
 )
-from amo_bridge.rules.enquiries import EnquiryText, FromSource, SourceName, filled, notes_of
+from amo_bridge.rules.enquiries import DEAL_CLOSED, EnquiryText, FromSource, SourceName, filled, notes_of
 from amo_bridge.rules.gates import AnybodysTasks, Gate, WantedCall, WhichTasks, says_nothing, says_something
 from amo_bridge.rules.handler import Existing, Options, Step, Times, handler, schedule
 from amo_bridge.rules.ladders import (
@@ -115,6 +115,7 @@ from amo_bridge.text.names import (
 )
 
 __all__ = [
+    "DEAL_CLOSED",
     "TALK_SECONDS",
     "ActionsSpec",
     "AllSeries",

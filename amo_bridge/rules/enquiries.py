@@ -19,6 +19,8 @@ SourceName = Literal[
 """The sources of enquiries, as the sections of ``[intake]`` are called; Novofon is one in both its cabinets."""
 PLACES = ("имя", "источник", "телефон", "почта", "слова")
 """What a text about an enquiry may have of it."""
+DEAL_CLOSED = "сделка закрыта, пока обращение разбиралось"
+"""Why a rule does nothing about the open deal of an enquiry: the enquiry is judged anew then."""
 LONGEST_NAME = 250
 # amoCRM cuts a longer note.
 LONGEST_NOTE = 20_000

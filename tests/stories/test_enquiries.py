@@ -241,6 +241,26 @@ def test_a_closed_client_gets_a_new_deal_that_names_the_old_one(clients: Clients
     assert len([one for one in sandbox.table("contacts") if one["name"] == "Анна Иванова"]) == 1
 
 
+@pytest.mark.parametrize("asks", ["site", "call"])
+@pytest.mark.parametrize("fate", ["closed", "deleted"])
+def test_a_deal_that_has_ended_unheard_is_followed_by_a_new_one(
+    clients: Clients, sandbox: LocalCrm, asks: str, fate: str
+) -> None:
+    clients.site(1)
+    (first,) = clients.settled(1)
+    sandbox.fault("hook_drop")
+    if fate == "closed":
+        lost = {"id": first.deal_id, "status_id": 143}
+        requests.patch(f"{sandbox.url}/api/v4/leads", json=[lost], headers=HEADERS, timeout=30).raise_for_status()
+    else:
+        sandbox.control("POST", "ui/delete_lead", {"user_id": 10000001, "lead_id": first.deal_id})
+    getattr(clients, asks)(2)
+    second, _ = clients.settled(2)
+    assert second.standing == "closed", second
+    assert second.deal_id not in (None, first.deal_id)
+    assert len([one for one in sandbox.table("contacts") if one["name"] == "Анна Иванова"]) == 1
+
+
 def test_two_contacts_with_one_phone_are_a_persons_matter(clients: Clients, sandbox: LocalCrm) -> None:
     phone = {"field_code": "PHONE", "values": [{"value": PHONE, "enum_code": "WORK"}]}
     twins = [{"name": name, "custom_fields_values": [phone]} for name in ("Анна", "Аня")]
