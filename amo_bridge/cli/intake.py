@@ -21,7 +21,6 @@ from amo_bridge.intake.enquiries import (
     STATE_WORDS,
     EnquiryFilter,
     EnquiryRepository,
-    NotRetryable,
     StoredEnquiry,
     title_of,
 )
@@ -231,16 +230,10 @@ def retry(numbers: tuple[int, ...], state: str | None, who: str | None, as_json:
     config = load_or_exit(config_path)
     if bool(numbers) == bool(state):
         raise Stop("назовите номера обращений или состояние: amo-bridge intake retry --state refused")
-    done: list[StoredEnquiry] = []
-    errors: list[str] = []
     with opened(config) as (store, key):
         repository = EnquiryRepository(AccountStore(store, key), SystemClock(), config.calendar.country)
         chosen = numbers or tuple(row.id for row in repository.find(EnquiryFilter(state=state or ""), 10_000))
-        for number in chosen:
-            try:
-                done.append(repository.retry(number, who or user_name()))
-            except NotRetryable as error:
-                errors.append(str(error))
+        done, errors = repository.retry_all(chosen, who or user_name())
     if as_json:
         click.echo(
             json.dumps({"enquiries": [row.to_json() for row in done], "errors": errors}, ensure_ascii=False, indent=2)

@@ -69,16 +69,20 @@ class DeadLetters:
 
         Raises NotFailed; then nothing was changed."""
         with self._store.write() as connection:
-            chosen = _named(self._found(connection), names, with_causes=True)
-            for failure in chosen:
-                if failure.name.startswith(EVENT):
-                    self._set(connection, failure, state="open", attempts=0, due_at=0.0, error=None)
-                else:
-                    state = "waiting" if failure.after in {one.name for one in chosen} else "ready"
-                    # Due now, not since ever: how old a letter is counts from the person's decision.
-                    now = self._clock.now().timestamp()
-                    self._set(connection, failure, state=state, attempts=0, due_at=now, error=None)
-            self._tell(connection, chosen, "retried", who)
+            return self.put_back(connection, names, who)
+
+    def put_back(self, connection: Connection, names: Iterable[str] | None, who: str) -> list[DeadLetter]:
+        """As ``retry``, within a transaction."""
+        chosen = _named(self._found(connection), names, with_causes=True)
+        for failure in chosen:
+            if failure.name.startswith(EVENT):
+                self._set(connection, failure, state="open", attempts=0, due_at=0.0, error=None)
+            else:
+                state = "waiting" if failure.after in {one.name for one in chosen} else "ready"
+                # Due now, not since ever: how old a letter is counts from the person's decision.
+                now = self._clock.now().timestamp()
+                self._set(connection, failure, state=state, attempts=0, due_at=now, error=None)
+        self._tell(connection, chosen, "retried", who)
         return chosen
 
     def drop(self, names: Iterable[str] | None, who: str) -> list[DeadLetter]:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
-from amo_bridge.engine.dead_letters import EFFECT, EVENT, DeadLetters
+from amo_bridge.engine.dead_letters import EFFECT, EVENT, DeadLetters, NotFailed
 from amo_bridge.errors import BridgeError
 from amo_bridge.intake.model import KIND_OF, DeliveryStatus, Enquiry, PbxCall, Recording, from_json, to_json
 from amo_bridge.intake.reception import VENDORS
@@ -247,52 +247,78 @@ class EnquiryRepository:
                         counts[day][row.source] = counts[day].get(row.source, 0) + 1
         return counts
 
-    def retry(self, number: int, who: str) -> StoredEnquiry:
-        """Have it judged once more; of one that amoCRM refused what was refused is sent again. Raises NotRetryable."""
-        known = self.get(number)
-        if known is None:
-            raise NotRetryable(f"обращения № {number} нет")
-        if known.state in OPEN_ENQUIRY_STATES:
-            raise NotRetryable(f"обращение № {number} ещё в работе")
-        if known.state == "done":
-            raise NotRetryable(f"обращение № {number} уже разобрано: {known.outcome}")
-        if known.kind not in ("enquiry", "call"):
-            raise NotRetryable(f"№ {number} — не обращение и не звонок")
-        if known.state == "refused" and self._send_again(known, who):
-            return self.get(number) or known
-        with self._store.write() as connection:
-            again: dict[str, Any] = {
-                "attempts": enquiries.c.attempts + 1,
-                "due_at": 0.0,
-                "error": "",
-                "event_key": None,
-            }
-            self.mark(connection, [number], state="new", outcome="", standing="", done_at=None, **again)
-            notify(connection, self._store.account_id)
-        return self.get(number) or known
+    def retry_all(self, numbers: Iterable[int], who: str) -> tuple[list[StoredEnquiry], list[str]]:
+        """Have these judged once more: those that will be, and why others will not (Russian)."""
+        done: dict[int, StoredEnquiry] = {}
+        errors: list[str] = []
+        for number in dict.fromkeys(numbers):
+            if number in done:
+                continue
+            try:
+                done |= {row.id: row for row in self.retry(number, who)}
+            except NotRetryable as error:
+                errors.append(str(error))
+        return list(done.values()), errors
 
-    def _send_again(self, known: StoredEnquiry, who: str) -> bool:
+    def retry(self, number: int, who: str) -> list[StoredEnquiry]:
+        """Have it judged once more, with those that wait for the same person; of one that amoCRM refused what was
+        refused is sent again. Returns all that are. Raises NotRetryable."""
+        with self._store.write() as connection:
+            row = connection.execute(select(enquiries).where(self._store.owns(enquiries), enquiries.c.id == number))
+            known = _retryable(number, row.first())
+            numbers = self._together(connection, known)
+            again: dict[str, Any] = {"due_at": 0.0, "error": "", "done_at": None}
+            if known.state == "refused" and self._send_again(connection, known, who):
+                again |= {"state": "sent"}
+            else:
+                again |= {"state": "new", "outcome": "", "standing": "", "event_key": None}
+                again |= {"attempts": enquiries.c.attempts + 1}
+            # Whoever asks for the same just now must not have it judged twice.
+            as_it_was = (enquiries.c.state == known.state, enquiries.c.attempts == known.attempts)
+            mine = (self._store.owns(enquiries), enquiries.c.id == number)
+            if not connection.execute(update(enquiries).where(*mine, *as_it_was).values(**again)).rowcount:
+                raise NotRetryable(f"обращение № {number} уже разбирается ещё раз")
+            others = (self._store.owns(enquiries), enquiries.c.id.in_(numbers - {number}))
+            connection.execute(update(enquiries).where(*others, enquiries.c.state == known.state).values(**again))
+            notify(connection, self._store.account_id)
+        return [row for one in sorted(numbers) if (row := self.get(one))]
+
+    def _together(self, connection: Connection, known: StoredEnquiry) -> set[int]:
+        """The numbers of those that became one event with it; where a person was asked, of all that wait for him."""
+        numbers = {known.id}
+        mine = (self._store.owns(enquiries), enquiries.c.state == known.state)
+        if known.event_key:
+            same = select(enquiries.c.id).where(*mine, enquiries.c.event_key == known.event_key)
+            numbers |= set(connection.execute(same).scalars())
+        if known.state == "asked":
+            table = enquiry_addresses.c
+            owned = self._store.owns(enquiry_addresses)
+            addresses = select(table.address).where(owned, table.enquiry_id.in_(numbers))
+            of_person = select(table.enquiry_id).where(owned, table.address.in_(addresses))
+            numbers |= set(
+                connection.execute(select(enquiries.c.id).where(*mine, enquiries.c.id.in_(of_person))).scalars()
+            )
+        return numbers
+
+    def _send_again(self, connection: Connection, known: StoredEnquiry, who: str) -> bool:
         """Put what was given up back into work; False if it was never decided what is to be done."""
         mine = (self._store.owns(events), events.c.key == known.event_key)
-        with self._store.read() as connection:
-            event = connection.execute(select(events.c.id, events.c.state, events.c.deal_id).where(*mine)).first()
-            if event is None:
-                return False
-            effects = connection.execute(
-                select(outbox.c.id, outbox.c.state).where(
-                    self._store.owns(outbox), outbox.c.deal_id == event.deal_id, outbox.c.event_id == event.id
-                )
-            ).all()
+        event = connection.execute(select(events.c.id, events.c.state, events.c.deal_id).where(*mine)).first()
+        if event is None:
+            return False
+        effects = connection.execute(
+            select(outbox.c.id, outbox.c.state).where(
+                self._store.owns(outbox), outbox.c.deal_id == event.deal_id, outbox.c.event_id == event.id
+            )
+        ).all()
         names = [f"{EFFECT}{effect.id}" for effect in effects if effect.state in GAVE_UP]
         names += [f"{EVENT}{event.id}"] if event.state == "failed" else []
-        if not effects and not names:
-            return False
         if names:
-            DeadLetters(self._store, self._clock).retry(names, who)
-        with self._store.write() as connection:
-            self.mark(connection, [known.id], state="sent", error="", done_at=None, due_at=0.0)
-            notify(connection, self._store.account_id)
-        return True
+            try:
+                DeadLetters(self._store, self._clock).put_back(connection, names, who)
+            except NotFailed as error:
+                raise NotRetryable(f"обращение № {known.id}: {error}") from error
+        return bool(effects or names)
 
     def _conditions(self, wanted: EnquiryFilter) -> list[ColumnElement[bool]]:
         column = enquiries.c
@@ -323,6 +349,20 @@ class EnquiryRepository:
         keys = {key for key in (e164(typed, self._home), mail_key(typed), typed) if key}
         mine = (self._store.owns(enquiry_addresses), enquiry_addresses.c.address.in_(keys))
         return enquiries.c.id.in_(select(enquiry_addresses.c.enquiry_id).where(*mine))
+
+
+def _retryable(number: int, row: Row[Any] | None) -> StoredEnquiry:
+    """Raises NotRetryable."""
+    if row is None:
+        raise NotRetryable(f"обращения № {number} нет")
+    known = _stored(row)
+    if known.state in OPEN_ENQUIRY_STATES:
+        raise NotRetryable(f"обращение № {number} ещё в работе")
+    if known.state == "done":
+        raise NotRetryable(f"обращение № {number} уже разобрано: {known.outcome}")
+    if known.kind not in ("enquiry", "call"):
+        raise NotRetryable(f"№ {number} — не обращение и не звонок")
+    return known
 
 
 def addresses_of(outcome: Stored, home: str = HOME) -> tuple[str, ...]:

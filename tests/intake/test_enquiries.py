@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 from support.fakes import ACCOUNT, NOON, clock
 
+from amo_bridge.engine.dead_letters import DeadLetters, NotFailed
+from amo_bridge.engine.effects import Effect
+from amo_bridge.engine.event_queue import add_events
+from amo_bridge.engine.outbox import Planned
+from amo_bridge.events import EnquiryReceived
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, NotRetryable
 from amo_bridge.intake.model import (
     DeliveryStatus,
@@ -20,7 +28,8 @@ from amo_bridge.intake.model import (
 from amo_bridge.intake.people import by_person
 from amo_bridge.intake.reception import POLLED, VENDORS
 from amo_bridge.rules.enquiries import SourceName
-from amo_bridge.storage.database import AccountStore, Store
+from amo_bridge.storage.database import AccountStore, Store, insert_new
+from amo_bridge.storage.tables import events, outbox
 
 SITE = Enquiry(
     source="tilda", key="1", name="Анна", phones=("8 916 123-45-67",), emails=("Anna@Example.ru",), text="Сколько?",
@@ -100,6 +109,73 @@ def test_what_is_at_work_or_done_is_not_tried_again(store: Store, state: str) ->
     repository.write([1], state=state)
     with pytest.raises(NotRetryable):
         repository.retry(1, "Елена")
+
+
+TWIN = Enquiry(source="vk", key="7", phones=("+79161234567",), text="Алло?")
+STRANGER = Enquiry(source="vk", key="8", phones=("+79031112233",))
+
+
+def states(repository: EnquiryRepository) -> dict[int, tuple[str, int]]:
+    return {row.id: (row.state, row.attempts) for row in reversed(repository.find(EnquiryFilter()))}
+
+
+def test_all_that_wait_for_one_person_are_tried_again_together(store: Store) -> None:
+    nameless = Enquiry(source="vk", key="9", profile="https://vk.com/id1")
+    repository = kept(store, SITE, nameless, TWIN, STRANGER)
+    repository.write([1, 2], state="asked", event_key="enquiry:1:0")
+    repository.write([3], state="asked", event_key="enquiry:3:0")
+    repository.write([4], state="asked", event_key="enquiry:4:0")
+    done, errors = repository.retry_all([1, 2, 3], "Елена")
+    assert ([row.id for row in done], errors) == ([1, 2, 3], [])
+    assert states(repository) == {1: ("new", 1), 2: ("new", 1), 3: ("new", 1), 4: ("asked", 0)}
+
+
+def test_of_those_who_press_at_once_one_has_it_judged_again(store: Store) -> None:
+    repository = kept(store, SITE)
+    repository.write([1], state="skipped")
+    together = Barrier(6)
+
+    def press(_: int) -> list[str]:
+        together.wait(30)
+        return repository.retry_all([1], "Елена")[1]
+
+    with ThreadPoolExecutor(6) as pool:
+        errors = [words for errors in pool.map(press, range(6)) for words in errors]
+    assert states(repository) == {1: ("new", 1)}
+    assert len(errors) == 5, errors
+
+
+def refused(store: Store) -> EnquiryRepository:
+    """An enquiry of which amoCRM has refused an effect."""
+    repository = kept(store, SITE)
+    event = EnquiryReceived(at=NOON, enquiry_id=1, deal_id=-1, standing="new", source="tilda")
+    with store.write() as connection:
+        add_events(connection, ACCOUNT, [event], NOON.timestamp())
+        number = connection.execute(select(events.c.id)).scalar_one()
+        effect = Effect("add_note", -1, {}, "примечание")
+        insert_new(connection, outbox, [Planned(number, "a.b", "k", effect).row(ACCOUNT, NOON)])
+        connection.execute(update(outbox).values(state="failed", error="поле не то"))
+    repository.write([1], state="refused", event_key=event.dedup_key, error="поле не то")
+    return repository
+
+
+def test_what_was_refused_is_sent_again(store: Store) -> None:
+    repository = refused(store)
+    assert repository.retry_all([1], "Елена")[1] == []
+    assert states(repository) == {1: ("sent", 0)}
+    with store.read() as connection:
+        assert connection.execute(select(outbox.c.state)).scalars().all() == ["ready"]
+
+
+def test_a_refusal_that_somebody_has_settled_meanwhile_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def settled(*_: Any) -> None:
+        raise NotFailed("среди отказов нет: F1")
+
+    repository = refused(store)
+    for name in ("retry", "put_back"):
+        monkeypatch.setattr(DeadLetters, name, settled)
+    assert repository.retry_all([1], "Елена") == ([], ["обращение № 1: среди отказов нет: F1"])
+    assert states(repository) == {1: ("refused", 0)}
 
 
 def test_the_rules_know_every_source() -> None:

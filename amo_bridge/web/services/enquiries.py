@@ -15,7 +15,6 @@ from amo_bridge.intake.enquiries import (
     SETTLED_STATES,
     EnquiryFilter,
     EnquiryRepository,
-    NotRetryable,
     StoredEnquiry,
     title_of,
 )
@@ -168,15 +167,8 @@ def by_day(here: AccountView) -> tuple[list[date], dict[str, list[int]]]:
 
 
 def retry(here: AccountView, numbers: Sequence[int]) -> tuple[list[StoredEnquiry], list[str]]:
-    """Have these judged once more: those that will be, and why others will not (Russian)."""
-    repository = repository_of(here)
-    done: list[StoredEnquiry] = []
-    errors: list[str] = []
-    for number in dict.fromkeys(numbers):
-        try:
-            done.append(repository.retry(number, who()))
-        except NotRetryable as error:
-            errors.append(str(error))
+    """See EnquiryRepository.retry_all."""
+    done, errors = repository_of(here).retry_all(numbers, who())
     if done:
         audit("enquiry.retry", f"Обращения разбираются ещё раз: № {', '.join(str(row.id) for row in done)}")
         here.bridge.wake()
