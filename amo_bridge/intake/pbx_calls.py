@@ -7,12 +7,12 @@ has. A client's own call is an enquiry besides (``processing``).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import Row, and_, or_, select
 from sqlalchemy.engine import Connection
 
 from amo_bridge.clock import Clock
@@ -20,17 +20,20 @@ from amo_bridge.engine.effects import Effect, Kind
 from amo_bridge.engine.outbox import Planned
 from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.events.calls import TALKED
-from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, title_of
+from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, StoredEnquiry, title_of
 from amo_bridge.intake.model import PbxCall, Recording, to_json, words_of_call
 from amo_bridge.intake.people import PeopleFinder, by_person
 from amo_bridge.intake.repository import short_key
-from amo_bridge.storage.database import AccountStore, insert_new
+from amo_bridge.mirror.touches import UNKNOWN_LENGTH
+from amo_bridge.storage.database import AccountStore, chunks, insert_new
 from amo_bridge.storage.tables import enquiries, outbox, touches
 
 RULE = "bridge.calls"
 # The widgets of telephony write within seconds; amoCRM's webhook about their note comes a little later.
 NOTED_WITHIN = timedelta(minutes=2)
 WAIT_SECONDS = NOTED_WITHIN.total_seconds() + 10
+# A call that began near another one may end so much later.
+LONGEST_CALL = timedelta(hours=2)
 BATCH_SIZE = 200
 NOT_REACHED = 6
 RECORD_PAUSE_SECONDS = 60.0
@@ -135,20 +138,55 @@ class CallNotes:
 
     def _is_noted(self, row: StoredEnquiry) -> bool:
         """Has a note about this call come, on the deal or on its contact?"""
+        notes = self._notes_near(row)
+        if any(note.uniq in (uniq_of(row), row.key[:80]) for note in notes if note.uniq):
+            return True
+        others = [other for other in self._calls_near(row) if other.id != row.id] if notes else []
+        named = {name for other in others for name in (uniq_of(other), other.key[:80])}
+        left = [note for note in notes if note.uniq not in named and _is_of_phone(note, row.body)]
+        # A note is about one call: without the exchange's name of it about the likest that has no note of ours.
+        ours = self._written(other.id for other in others)
+        rivals = [other for other in others if _is_alike(other.body, row.body) and other.id not in ours]
+        return any(all(self._unlikeness(note, row) <= self._unlikeness(note, one) for one in rivals) for note in left)
+
+    def _notes_near(self, row: StoredEnquiry) -> Sequence[Row[Any]]:
+        """Notes about calls on the same cards, dated by the call's beginning or by its end."""
         call, at = row.body, self._moment(row).timestamp()
         within = NOTED_WITHIN.total_seconds()
         cards = [and_(touches.c.entity_type == "deal", touches.c.entity_id == row.deal_id)]
         if row.contact_id:
             cards.append(and_(touches.c.entity_type == "contact", touches.c.entity_id == row.contact_id))
         query = (
-            select(touches.c.id)
+            select(touches.c.at, touches.c.uniq, touches.c.phone, touches.c.seconds)
             .where(self._store.owns(touches), touches.c.kind == "call", touches.c.direction == call.direction)
-            # A note is dated by the call's beginning or by its end.
             .where(touches.c.at.between(at - call.duration - within, at + within), or_(*cards))
             .where(touches.c.key.not_like("enquiry:%"))
         )
         with self._store.read() as connection:
-            return connection.execute(query.limit(1)).first() is not None
+            return connection.execute(query).all()
+
+    def _calls_near(self, row: StoredEnquiry) -> list[StoredEnquiry]:
+        """Calls that a note near this one may be about."""
+        within = 2 * NOTED_WITHIN.total_seconds() + row.body.duration
+        since, until = (datetime.fromtimestamp(row.received_at + side * within, UTC) for side in (-1, 1))
+        wanted = EnquiryFilter(kind="call", since=since, until=until + LONGEST_CALL)
+        return [one for one in self._repository.find(wanted, BATCH_SIZE) if isinstance(one.body, PbxCall)]
+
+    def _written(self, numbers: Iterable[int]) -> set[int]:
+        """Of which calls the bridge has written the note itself."""
+        keys = {f"{RULE}|{number}": number for number in numbers}
+        found: set[int] = set()
+        with self._store.read() as connection:
+            for chunk in chunks(list(keys)):
+                ours = (self._store.owns(outbox), outbox.c.key.in_(chunk))
+                found |= {keys[key] for key in connection.execute(select(outbox.c.key).where(*ours)).scalars()}
+        return found
+
+    def _unlikeness(self, note: Row[Any], row: StoredEnquiry) -> tuple[bool, float]:
+        """Is it of another length; how many seconds lie between the note and the beginning or the end of the call."""
+        end, duration = self._moment(row).timestamp(), row.body.duration
+        is_other_length = note.seconds not in (UNKNOWN_LENGTH, duration)
+        return is_other_length, min(abs(note.at - end), abs(note.at - (end - duration)))
 
     def _note(self, row: StoredEnquiry, call: PbxCall) -> dict[str, Any]:
         params: dict[str, Any] = {
@@ -183,6 +221,16 @@ class CallNotes:
         """When the call ended, by amoCRM's clock."""
         ahead = self._account_clock.now() - self._clock.now()
         return datetime.fromtimestamp(row.received_at, UTC) + ahead
+
+
+def _is_of_phone(note: Row[Any], call: PbxCall) -> bool:
+    """Not so only if both tell a phone and they differ: some widgets write an extension or nothing."""
+    noted, own = ("".join(filter(str.isdigit, phone or ""))[-10:] for phone in (note.phone, call.phone))
+    return noted == own or len(noted) < 10 or not own
+
+
+def _is_alike(one: PbxCall, other: PbxCall) -> bool:
+    return one.direction == other.direction and one.phone == other.phone
 
 
 def uniq_of(row: StoredEnquiry) -> str:

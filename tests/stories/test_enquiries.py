@@ -357,6 +357,25 @@ def test_a_call_note_is_written_unless_the_widget_has(clients: Clients, sandbox:
     assert len([note for note in sandbox.table("notes") if note["note_type"] == "call_in"]) == 2
 
 
+def test_each_of_two_calls_in_a_minute_has_its_own_note(clients: Clients, sandbox: LocalCrm) -> None:
+    clients.site(1)
+    (row,) = clients.settled(1)
+    clients.call(1, seconds=95)
+    clients.call(2, seconds=40)
+    clients.settled(3)
+    waiting = EnquiryFilter(state="waits")
+    for number in (row.id + 1, row.id + 2):
+        with clients.store.write() as connection:
+            clients.repository.mark(connection, [number], due_at=0.0)
+        wait_until(
+            lambda number=number: number not in [one.id for one in clients.repository.find(waiting)],
+            "the call's note is settled",
+        )
+        clients.bridge.settle(sandbox)
+    notes = [note["params"]["duration"] for note in sandbox.table("notes") if note["note_type"] == "call_in"]
+    assert notes == [95, 40]
+
+
 def test_a_dry_bridge_says_what_it_would_do(
     config: Config, start_bridge: Callable[..., RunningBridge], sandbox: LocalCrm
 ) -> None:
