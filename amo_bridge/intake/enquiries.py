@@ -39,6 +39,8 @@ STATE_WORDS: Mapping[str, str] = {
 SETTLED_STATES = ("done", "asked", "skipped", "dry", "refused")
 SOURCE_WORDS: Mapping[str, str] = {"mail": "почта"}
 LONGEST_ADDRESS = 160
+MESSENGER_NUMBERS = ("telegram_id", "max_id", "viber_id", "psid")
+"""By what a messenger tells its people apart, as ``extra`` has it: not everybody has a name there."""
 Stored = Enquiry | PbxCall | Recording | DeliveryStatus
 
 
@@ -264,8 +266,8 @@ class EnquiryRepository:
         """Have it judged once more, with those that wait for the same person; of one that amoCRM refused what was
         refused is sent again. Returns all that are. Raises NotRetryable."""
         with self._store.write() as connection:
-            row = connection.execute(select(enquiries).where(self._store.owns(enquiries), enquiries.c.id == number))
-            known = _retryable(number, row.first())
+            mine = (self._store.owns(enquiries), enquiries.c.id == number)
+            known = _retryable(number, connection.execute(select(enquiries).where(*mine)).first())
             numbers = self._together(connection, known)
             again: dict[str, Any] = {"due_at": 0.0, "error": "", "done_at": None}
             if known.state == "refused" and self._send_again(connection, known, who):
@@ -275,7 +277,6 @@ class EnquiryRepository:
                 again |= {"attempts": enquiries.c.attempts + 1}
             # Whoever asks for the same just now must not have it judged twice.
             as_it_was = (enquiries.c.state == known.state, enquiries.c.attempts == known.attempts)
-            mine = (self._store.owns(enquiries), enquiries.c.id == number)
             if not connection.execute(update(enquiries).where(*mine, *as_it_was).values(**again)).rowcount:
                 raise NotRetryable(f"обращение № {number} уже разбирается ещё раз")
             others = (self._store.owns(enquiries), enquiries.c.id.in_(numbers - {number}))
@@ -366,7 +367,7 @@ def _retryable(number: int, row: Row[Any] | None) -> StoredEnquiry:
 
 
 def addresses_of(outcome: Stored, home: str = HOME) -> tuple[str, ...]:
-    """By what its person is known: phones in E.164, mails, the profile."""
+    """By what its person is known: phones in E.164, mails, the profile, the number at a messenger."""
     if isinstance(outcome, PbxCall):
         own = (e164(outcome.phone, home),) if outcome.phone else ()
         known = addresses_of(outcome.enquiry, home) if outcome.enquiry else ()
@@ -375,7 +376,8 @@ def addresses_of(outcome: Stored, home: str = HOME) -> tuple[str, ...]:
         return ()
     phones = (e164(phone, home) for phone in outcome.phones)
     mails = (mail_key(mail) for mail in outcome.emails)
-    found = (one[:LONGEST_ADDRESS] for one in (*phones, *mails, outcome.profile) if one)
+    numbers = (f"{name}:{number}" for name in MESSENGER_NUMBERS if (number := outcome.extra.get(name)))
+    found = (one[:LONGEST_ADDRESS] for one in (*phones, *mails, outcome.profile, *numbers) if one)
     return tuple(dict.fromkeys(found))
 
 

@@ -163,7 +163,7 @@ class CallNotes:
             .where(touches.c.key.not_like("enquiry:%"))
         )
         with self._store.read() as connection:
-            return connection.execute(query).all()
+            return list(connection.execute(query))
 
     def _calls_near(self, row: StoredEnquiry) -> list[StoredEnquiry]:
         """Calls that a note near this one may be about."""

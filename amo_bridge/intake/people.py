@@ -6,7 +6,7 @@ look, one request for all, or a search for each address as long as the index is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -148,16 +148,37 @@ class PeopleFinder:
 
     def find(self, people: Sequence[Person]) -> list[KnownPerson]:
         """In their order. Raises CrmError, StoreUnavailable."""
+        gone: set[int] = set()
+        while True:
+            found, missing = self._looked_up(people, gone)
+            if not missing - gone:
+                return found
+            # Deleted or merged, and nobody has told: who else it may be is looked for without them.
+            gone |= missing
+            with self._store.write() as connection:
+                self._contacts.index.forget(connection, missing)
+
+    def _looked_up(self, people: Sequence[Person], gone: Set[int]) -> tuple[list[KnownPerson], set[int]]:
+        """The people, and of their contacts those that amoCRM has no more."""
         matches = self._matches(people)
         if any(self._is_unknown(one) for one in matches):
             self._freshen([person for person, one in zip(people, matches, strict=True) if self._is_unknown(one)])
             matches = self._matches(people)
         remembered = self._repository.earlier_deals(address for person in people for address in person.addresses)
+        of_deals = self._main_contacts(deal_id for deal_id, _ in remembered.values())
+        remembered = {
+            address: (deal_id, next((one for one in (contact, of_deals.get(deal_id)) if one and one not in gone), None))
+            for address, (deal_id, contact) in remembered.items()
+        }
         found = [
             self._remembered(person, remembered) if self._is_unknown(one) else _of_match(person, one)
             for person, one in zip(people, matches, strict=True)
         ]
-        return self._with_deals(found, remembered)
+        return self._with_deals(found, remembered, gone)
+
+    def _main_contacts(self, deal_ids: Iterable[int]) -> Mapping[int, int | None]:
+        """Deal → its main contact, as the mirror knows it."""
+        return {number: copy.record.main_contact_id for number, copy in self._mirror.get(set(deal_ids)).items()}
 
     def _matches(self, people: Sequence[Person]) -> list[Match]:
         index = self._contacts.index
@@ -179,12 +200,16 @@ class PeopleFinder:
             self._search(unknown)
             return
         now = self._account_clock.now()
-        since = self._cursors.read(CONTACTS_SEEN_AT) or self._cursors.read(RECONCILED_UNTIL) or 0.0
+        since = max(self._cursors.read(name) or 0.0 for name in (CONTACTS_SEEN_AT, RECONCILED_UNTIL))
         passed: int | None = 0
         for _ in range(MOST_PAGES):
-            passed = self._contacts.catch_up(datetime.fromtimestamp(since, UTC) - OVERLAP, passed or 0)
+            passed = self._contacts.read_changed(datetime.fromtimestamp(since, UTC) - OVERLAP, passed or 0)
             if passed is None:
                 break
+        else:
+            # More have changed than is read at once: who is wanted may be among the rest.
+            self._search(unknown)
+            return
         with self._store.write() as connection:
             self._cursors.write(connection, CONTACTS_SEEN_AT, now.timestamp())
 
@@ -198,12 +223,12 @@ class PeopleFinder:
 
     def _remembered(self, person: Person, remembered: Mapping[str, tuple[int, int | None]]) -> KnownPerson:
         """Somebody whom no list of amoCRM shows: earlier enquiries know the deal."""
-        contact = next((remembered[one][1] for one in person.addresses if one in remembered), None)
-        return KnownPerson(person, contact)
+        contacts = (remembered[one][1] for one in person.addresses if one in remembered)
+        return KnownPerson(person, next(filter(None, contacts), None))
 
     def _with_deals(
-        self, people: Sequence[KnownPerson], remembered: Mapping[str, tuple[int, int | None]]
-    ) -> list[KnownPerson]:
+        self, people: Sequence[KnownPerson], remembered: Mapping[str, tuple[int, int | None]], gone: Set[int]
+    ) -> tuple[list[KnownPerson], set[int]]:
         contacts = self._contacts.index.get(one.contact_id for one in people if one.contact_id)
         wanted: dict[int, set[int]] = {}
         for number, one in enumerate(people):
@@ -219,7 +244,8 @@ class PeopleFinder:
             if number in is_fresh or not any(_is_open(mirrored[i].record) for i in wanted[number] if i in mirrored)
         ]
         # Before a second deal is made, amoCRM is asked: somebody may have made one a moment ago.
-        read = self._contact_ids([people[number].contact_id for number in unsure])
+        asked = {contact_id for number in unsure if (contact_id := people[number].contact_id)}
+        read = self._deals_of(asked)
         for number in unsure:
             wanted[number] |= set(read.get(people[number].contact_id or 0, ()))
         ids = {deal_id for number in unsure for deal_id in wanted[number]}
@@ -232,15 +258,17 @@ class PeopleFinder:
             deals = tuple(sorted(records.values(), key=lambda record: -record.id))
             known = contacts.get(one.contact_id or 0)
             knew = (deals[0].responsible_user_id if deals else known.responsible_user_id if known else 0) or None
-            found.append(KnownPerson(one.person, one.contact_id, one.doubt, one.candidates, deals, knew))
-        return found
+            # Somebody without a phone or a mail is known by his deals alone.
+            of_deals = (deal.main_contact_id for deal in deals if deal.main_contact_id not in gone)
+            contact_id = one.contact_id or next(filter(None, of_deals), None)
+            found.append(KnownPerson(one.person, contact_id, one.doubt, one.candidates, deals, knew))
+        return found, asked - read.keys()
 
-    def _contact_ids(self, contact_ids: Iterable[int | None]) -> Mapping[int, Sequence[int]]:
-        """Contact → the deals that amoCRM says are the contact's."""
-        wanted = {one for one in contact_ids if one}
-        if not wanted:
+    def _deals_of(self, contact_ids: Set[int]) -> Mapping[int, Sequence[int]]:
+        """Contact → the deals that amoCRM says are the contact's; without the contacts that it has no more."""
+        if not contact_ids:
             return {}
-        records = contacts_by_ids(self._client, wanted, self._filter_enabled)
+        records = contacts_by_ids(self._client, contact_ids, self._filter_enabled)
         self._contacts.keep(list(records.values()))
         return {one.id: one.deal_ids[-MOST_DEALS:] for one in records.values()}
 

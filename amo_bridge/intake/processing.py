@@ -201,7 +201,7 @@ class EnquiryProcessor:
             utm=tuple(sorted(part.enquiries[0].utm.items())),
             roistat_visit=next((one.roistat_visit for one in part.enquiries if one.roistat_visit), "") or "",
             page=next((one.page for one in part.enquiries if one.page), "") or "",
-            profile=next(iter(known.person.profiles), ""),
+            profile=next((one.profile for one in part.enquiries if one.profile), ""),
             link_param=next((one.link_param for one in part.enquiries if one.link_param), "") or "",
             call_key=uniq_of(first) if part.call else "",
             call="" if part.call is None else "talk" if part.call.talked else "missed",

@@ -96,6 +96,15 @@ def test_shared_addresses_make_one_person(store: Store) -> None:
     assert people[0].mails == ("anna@example.ru", "b@example.ru")
 
 
+@pytest.mark.parametrize("number", ["telegram_id", "max_id", "viber_id", "psid"])
+def test_who_has_no_name_at_a_messenger_is_known_by_his_number_there(store: Store, number: str) -> None:
+    first, second = (Enquiry(source="telegram", key=key, extra={number: "77"}) for key in "12")
+    other = Enquiry(source="telegram", key="3", extra={number: "78"})
+    people = by_person(kept(store, first, second, other).open("new", 10), "RU")
+    assert [[row.id for row in person.rows] for person in people] == [[1, 2], [3]]
+    assert people[0].addresses == (f"{number}:77",)
+
+
 def test_enquiries_are_counted_by_day_and_source(store: Store) -> None:
     from datetime import timedelta
 

@@ -129,8 +129,12 @@ def test_enquiries_of_an_earlier_version_are_still_known_by_their_keys(bare: Sto
             body = json.dumps({"source": vendor, "key": key})
             kept = row | {"source": vendor, "key": key[:200], "request_id": number, "body": body}
             connection.execute(insert(tables.tables["enquiries"]), kept)
+        body = json.dumps({"source": "telegram", "key": "5", "extra": {"telegram_id": "77"}})
+        told = row | {"source": "telegram", "key": "5", "body": body, "deal_id": 8, "contact_id": 70}
+        connection.execute(insert(tables.tables["enquiries"]), told)
     bare.prepare()
     repository = EnquiryRepository(AccountStore(bare, 1), SystemClock())
     with bare.write() as connection:
         again = [Enquiry(source=vendor, key=f"{name}:{key}" if name else key) for vendor, name, key in came]
         assert [repository.add(connection, one, request_id=9, received_at=2.0) for one in again] == [False] * 4
+    assert repository.earlier_deals(["telegram_id:77"]) == {"telegram_id:77": (8, 70)}

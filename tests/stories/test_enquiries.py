@@ -24,10 +24,11 @@ from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.enquiries import ENQUIRY_STORY, Client
 from amo_bridge.demo.stories import Act, Missing, Scene
-from amo_bridge.errors import CrmRefused
+from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, NotRetryable, StoredEnquiry
-from amo_bridge.intake.people import KnownPerson, PeopleFinder, Person
-from amo_bridge.storage.accounts import known_key
+from amo_bridge.intake.people import CONTACTS_SEEN_AT, KnownPerson, PeopleFinder, Person
+from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.storage.accounts import Cursors, known_key
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import timers
 
@@ -119,6 +120,13 @@ def contacts_are_known(bridge: RunningBridge) -> bool:
     store = bridge.bridge.resources.store
     key = known_key(store, bridge.config.account.url)
     return key is not None and ContactIndex(AccountStore(store, key)).is_filled
+
+
+def end(sandbox: LocalCrm, deal_id: int | None) -> None:
+    """Close the deal, and let the bridge hear of it."""
+    lost = {"id": deal_id, "status_id": 143, "tags_to_add": [{"name": "без робота"}]}
+    requests.patch(f"{sandbox.url}/api/v4/leads", json=[lost], headers=HEADERS, timeout=30).raise_for_status()
+    sandbox.later()
 
 
 def test_a_stranger_becomes_a_contact_and_a_deal_with_his_words(clients: Clients, sandbox: LocalCrm) -> None:
@@ -226,9 +234,7 @@ def test_a_client_who_comes_again_costs_no_more_than_four_requests(clients: Clie
 def test_a_closed_client_gets_a_new_deal_that_names_the_old_one(clients: Clients, sandbox: LocalCrm) -> None:
     clients.site(1)
     (first,) = clients.settled(1)
-    lost = {"id": first.deal_id, "status_id": 143, "tags_to_add": [{"name": "без робота"}]}
-    requests.patch(f"{sandbox.url}/api/v4/leads", json=[lost], headers=HEADERS, timeout=30).raise_for_status()
-    sandbox.later()
+    end(sandbox, first.deal_id)
     clients.bridge.settle(sandbox)
     clients.site(2)
     second, _ = clients.settled(2)
@@ -300,6 +306,64 @@ def test_somebody_without_an_address_is_known_by_the_profile(clients: Clients, s
     assert sandbox.struck(fault) == 1
     assert len(clients.deals()) == deals + 1
     assert len({row.deal_id for row in rows}) == 1
+
+
+def test_a_client_of_a_messenger_who_comes_back_is_the_same_contact(clients: Clients, sandbox: LocalCrm) -> None:
+    people = len(sandbox.table("contacts"))
+    clients.vk(1, "Здравствуйте, сколько стоит?")
+    (first,) = clients.settled(1)
+    end(sandbox, first.deal_id)
+    clients.bridge.settle(sandbox)
+    clients.vk(2, "Здравствуйте, это снова я")
+    second, _ = clients.settled(2)
+    assert (second.state, second.standing) == ("done", "closed")
+    assert second.deal_id not in (None, first.deal_id)
+    assert len(sandbox.table("contacts")) == people + 1
+
+
+def test_a_deleted_contact_is_nobodys(clients: Clients, sandbox: LocalCrm) -> None:
+    clients.site(1)
+    (first,) = clients.settled(1)
+    end(sandbox, first.deal_id)
+    clients.bridge.settle(sandbox)
+    (contact,) = [one for one in sandbox.table("contacts") if one["name"] == "Анна Иванова"]
+    sandbox.fault("hook_drop")
+    sandbox.control("POST", "ui/delete_contact", {"user_id": 10000001, "contact_id": contact["id"]})
+    clients.site(2)
+    second, _ = clients.settled(2)
+    assert (second.state, second.error) == ("done", "")
+    deal = next(one for one in clients.deals() if one["id"] == second.deal_id)
+    living = [one["id"] for one in sandbox.table("contacts") if not one["is_deleted"] and one["name"] == "Анна Иванова"]
+    assert len(living) == 1
+    assert living[0] != contact["id"]
+    assert deal["name"] == "Анна Иванова, Тильда"
+
+
+def test_somebody_among_many_changed_contacts_is_not_overlooked(
+    clients: Clients, sandbox: LocalCrm, office: CrmUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amo_bridge.intake.people.MOST_PAGES", 1)
+    monkeypatch.setattr("amo_bridge.mirror.contact_refresh.PAGE", 2)
+    sandbox.fault("hook_drop")
+    contact = office.new_contact("Иван Петров", "Анна Иванова", "", PHONE)
+    for number in range(4):
+        sandbox.later(1)
+        office.new_contact("Иван Петров", f"Кто-то {number}")
+    people = len(sandbox.table("contacts"))
+    before = Cursors(clients.store).read(CONTACTS_SEEN_AT)
+    clients.site(1)
+    (row,) = clients.settled(1)
+    assert (row.contact_id, row.state, len(sandbox.table("contacts"))) == (contact, "done", people)
+    assert Cursors(clients.store).read(CONTACTS_SEEN_AT) == before
+
+
+def test_contacts_that_may_not_be_read_make_nobody_a_stranger(clients: Clients) -> None:
+    deals = len(clients.deals())
+    with patch.object(ContactRefresher, "read_changed", side_effect=CrmForbidden("нет прав на контакты")):
+        clients.site(1)
+        wait_until(lambda: [row for row in clients.repository.find(EnquiryFilter()) if row.error], "it is told")
+    (row,) = clients.repository.find(EnquiryFilter())
+    assert (row.state, "нет прав на контакты" in row.error, len(clients.deals())) == ("new", True, deals)
 
 
 def test_what_comes_while_the_bridge_is_down_is_done_once_it_is_up(

@@ -1,9 +1,11 @@
-"""Keys of enquiries: those of ``[intake.mapped.…]`` begin with their section, long ones are hashed instead of cut."""
+"""Keys of enquiries: those of ``[intake.mapped.…]`` begin with their section, long ones are hashed instead of cut; and
+people of messengers are known by their numbers there."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,8 +20,30 @@ _enquiries = sa.table(
 _requests = sa.table("intake_requests", *(sa.column(name) for name in ("id", "account", "vendor", "name")))
 
 
+_addresses = sa.table("enquiry_addresses", *(sa.column(name) for name in ("account", "address", "enquiry_id")))
+MESSENGERS = ("telegram", "max", "viber", "messenger")
+NUMBERS = ("telegram_id", "max_id", "viber_id", "psid")
+
+
 def upgrade() -> None:
-    connection = op.get_bind()
+    _renew_keys(op.get_bind())
+    _add_numbers(op.get_bind())
+
+
+def _add_numbers(connection: sa.Connection) -> None:
+    columns = (_enquiries.c.id, _enquiries.c.account, _enquiries.c.body)
+    rows = connection.execute(sa.select(*columns).where(_enquiries.c.source.in_(MESSENGERS))).all()
+    found = [
+        {"account": row.account, "address": f"{name}:{number}"[:160], "enquiry_id": row.id}
+        for row in rows
+        for name, number in _told(row.body, "extra", {}).items()
+        if name in NUMBERS
+    ]
+    if found:
+        connection.execute(sa.insert(_addresses), found)
+
+
+def _renew_keys(connection: sa.Connection) -> None:
     came = sa.and_(_requests.c.id == _enquiries.c.request_id, _requests.c.account == _enquiries.c.account)
     is_mapped = sa.and_(_enquiries.c.source == "mapped", _requests.c.vendor == "mapped", _requests.c.name != "")
     rows = connection.execute(
@@ -36,11 +60,16 @@ def upgrade() -> None:
 
 def _whole(key: str, body: str) -> str:
     """The key as it was before it was cut."""
+    told = _told(body, "key", key)
+    return told if told.startswith(key) else key
+
+
+def _told(body: str, name: str, missing: Any) -> Any:
     try:
-        told = json.loads(body).get("key")
+        told = json.loads(body).get(name)
     except (ValueError, AttributeError):
-        return key
-    return told if isinstance(told, str) and told.startswith(key) else key
+        return missing
+    return told if isinstance(told, type(missing)) else missing
 
 
 def _short(key: str) -> str:
