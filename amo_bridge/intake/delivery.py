@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from amo_bridge.channels.sms import report_sms
 from amo_bridge.channels.sms_services import SmsReport
 from amo_bridge.intake.contacts import phones_in
-from amo_bridge.intake.model import DeliveryState, DeliveryStatus, Enquiry, NoEnquiry, Outcome, Outcomes
+from amo_bridge.intake.model import DeliveryState, DeliveryStatus, Enquiry, NoEnquiry, Outcome, Outcomes, digest
 from amo_bridge.intake.request import (
     UnreadableBody,
     VendorRequest,
@@ -198,7 +198,9 @@ def of_smsc(request: VendorRequest, settings: VendorSettings) -> Outcomes:
     found = phones_in(f"+{phone.lstrip('+')}", settings.home)
     if not text or not found:
         raise UnreadableBody("нет ни status, ни mes с телефоном")
-    return [Enquiry(source="smsc", key=f"sms:{number}:{phone}", phones=(found[0],), text=f"SMS: {text}")]
+    # Without a number of its own the same words are one SMS only within a minute.
+    mark = number or digest(text, fields.get("time") or str(int(request.received_at // 60)))
+    return [Enquiry(source="smsc", key=f"sms:{mark}:{phone}", phones=(found[0],), text=f"SMS: {text}")]
 
 
 # Pipedrive: changes of its deals. They are no enquiries; readers of Pipedrive learn by them that there is news.

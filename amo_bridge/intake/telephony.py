@@ -88,12 +88,12 @@ def zadarma_parser(source: str) -> Callable[[VendorRequest, VendorSettings], Out
 
     def parse(request: VendorRequest, settings: VendorSettings) -> Outcomes:
         fields = fields_of(request)
-        return [_zadarma_event(fields, source, settings)]
+        return [_zadarma_event(fields, source, settings, request)]
 
     return parse
 
 
-def _zadarma_event(fields: FormFields, source: str, settings: VendorSettings) -> Outcome:
+def _zadarma_event(fields: FormFields, source: str, settings: VendorSettings, request: VendorRequest) -> Outcome:
     event, call = fields.get("event"), fields.get("pbx_call_id")
     key = f"{event}:{call}:{fields.get('call_start')}"
     match event:
@@ -107,7 +107,7 @@ def _zadarma_event(fields: FormFields, source: str, settings: VendorSettings) ->
         case "NOTIFY_START" | "NOTIFY_INTERNAL" | "NOTIFY_ANSWER" | "NOTIFY_OUT_START" | "NOTIFY_IVR":
             return NoEnquiry("звонок идёт: обращение заводится по его концу", key=key)
         case "SMS":
-            return _zadarma_sms(fields, source, settings)
+            return _zadarma_sms(fields, source, settings, int(request.received_at // 60))
         case _:
             return NoEnquiry(f"событие «{event}» АТС не обращение", key=key)
 
@@ -138,8 +138,8 @@ def _zadarma_phone(number: str, settings: VendorSettings) -> str | None:
     return next(iter(phones_in(number.strip(), settings.home)), None)
 
 
-def _zadarma_sms(fields: FormFields, source: str, settings: VendorSettings) -> Outcome:
-    """Comes as multipart with a JSON text in ``result``."""
+def _zadarma_sms(fields: FormFields, source: str, settings: VendorSettings, minute: int) -> Outcome:
+    """Comes as multipart with a JSON text in ``result``. Nothing in it numbers it or says when it was written."""
     try:
         document: Any = json.loads(fields.get("result") or "{}")
     except (ValueError, RecursionError):
@@ -150,7 +150,7 @@ def _zadarma_sms(fields: FormFields, source: str, settings: VendorSettings) -> O
         return NoEnquiry("SMS без номера отправителя")
     return Enquiry(
         source=source,
-        key=f"sms:{phone}:{document.get('caller_did', '')}:{text}",
+        key=f"sms:{phone}:{document.get('caller_did', '')}:{minute}:{text}",
         phones=(phone,),
         text=f"SMS: {text}" if text else "Пустая SMS",
     )

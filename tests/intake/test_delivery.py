@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 import pytest
-from support.vendor_requests import SECRETS, post, reason_in, smsru_form, unisender_body
+from support.vendor_requests import SECRETS, enquiry_in, post, reason_in, smsru_form, unisender_body
 
 from amo_bridge.intake.model import DeliveryStatus, Enquiry, NoEnquiry
 
@@ -84,3 +84,11 @@ def test_a_client_who_answers_an_sms_is_an_enquiry() -> None:
     (enquiry,) = reception.outcomes
     assert isinstance(enquiry, Enquiry)
     assert (enquiry.phones, enquiry.text) == (("+79000000001",), "SMS: Перезвоните")
+
+
+def test_an_sms_without_a_number_is_told_apart_by_its_words_and_time() -> None:
+    def key(**fields: str) -> str:
+        return enquiry_in(post("smsc", urlencode({"phone": "79000000001", **fields}).encode())).key
+
+    assert key(mes="Перезвоните", time="1") == key(mes="Перезвоните", time="1")
+    assert len({key(mes="Перезвоните", time="1"), key(mes="Перезвоните", time="2"), key(mes="Да", time="1")}) == 3

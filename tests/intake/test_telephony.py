@@ -107,6 +107,17 @@ def test_an_sms_is_an_enquiry() -> None:
     assert post("zadarma", form(event="SMS", result=result), headers={"Signature": "x"}).kind == "refused"
 
 
+def test_the_same_sms_on_another_day_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = json.dumps({"caller_id": "79000000101", "caller_did": "749500", "text": "Перезвоните"})
+
+    def key(at: float) -> str:
+        monkeypatch.setattr("support.vendor_requests.RECEIVED_AT", at)
+        return enquiry_in(zadarma({"event": "SMS", "result": result})).key
+
+    assert key(1_796_000_000.0) == key(1_796_000_010.0)
+    assert key(1_796_000_000.0) != key(1_796_086_400.0)
+
+
 # --- onlinePBX ---------------------------------------------------------------------------------------------------
 
 PBX = {"uuid": "6f1a", "event": "call_end", "direction": "inbound", "caller": "79000000111", "callee": "100",

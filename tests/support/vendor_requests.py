@@ -15,6 +15,7 @@ from amo_bridge.intake.reception import VENDORS, Reception, receive
 from amo_bridge.intake.request import VendorRequest, VendorSettings
 
 PATH = "path-token"
+RECEIVED_AT = 1_796_000_000.0
 SECRETS = {
     "tilda_key": "tilda-key",
     "vk_secret": "vk-secret",
@@ -53,7 +54,7 @@ def post(
     told = {"Content-Type": kind or ("application/json" if is_json else FORM), **(headers or {})}
     # Each vendor knows its own secrets only.
     own = {name: value for name, value in secrets.items() if secrets is not SECRETS or name in names_of(vendor)}
-    request = VendorRequest(method, raw, query, told, path_secret=PATH, received_at=1_796_000_000.0)
+    request = VendorRequest(method, raw, query, told, path_secret=PATH, received_at=RECEIVED_AT)
     return receive(VENDORS[vendor], request, VendorSettings(secrets=own, **settings), path_secret=path_secret)
 
 
