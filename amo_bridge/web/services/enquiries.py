@@ -70,6 +70,7 @@ PASTE: Mapping[str, Any] = {
     "onlinepbx": _TELEPHONY,
     "unisender_go": _DELIVERY,
     "smsru": _DELIVERY,
+    "smsc": _l("Вставьте в кабинет SMSC: и туда, куда сообщать о доставке, и туда, куда слать ответы клиентов на SMS."),
     "pipedrive": _l("Вставьте в Pipedrive, раздел Webhooks; имя и пароль — те же, что у моста."),
 }
 

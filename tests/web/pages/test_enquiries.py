@@ -19,6 +19,7 @@ from amo_bridge.intake.reception import VENDORS, settings_of
 from amo_bridge.intake.repository import IntakeInbox, IntakeRequests
 from amo_bridge.intake.trials import MAIL, TRIAL_VENDORS, trial_request
 from amo_bridge.web.auth.users import Role
+from amo_bridge.web.services.enquiries import PASTE
 
 NOW = datetime.now(UTC)
 PHONE_NUMBER = "+79161234567"
@@ -197,6 +198,10 @@ def test_a_trial_is_proven_and_says_who_asks(pages: Pages, vendor: str) -> None:
     assert MAIL in outcome.emails or outcome.profile or outcome.name
     assert outcome.phones == ()
     assert "пробное" in outcome.text.casefold()
+
+
+def test_every_vendor_has_a_word_about_where_to_paste_its_address() -> None:
+    assert set(PASTE) == set(VENDORS)
 
 
 @pytest.fixture
