@@ -38,7 +38,7 @@ from amo_bridge.rules import (
     TagName,
     TaskSpec,
     Text,
-    filled,
+    deal_name_of,
     handler,
     new_tasks_only,
     notes_of,
@@ -104,7 +104,7 @@ def _new_deal(event: EnquiryReceived, deal: Deal, options: EnquiryBecomesDeal) -
     again = (options.again_tag,) if event.earlier or event.contact_id else ()
     return CreateClientDeal(
         deal_id=deal.id,
-        name=filled(options.deal_name, event),
+        name=deal_name_of(options.deal_name, event),
         to=options.to_stage,
         responsible=event.knew if options.keep_manager and event.knew else rota,
         contact_id=event.contact_id,

@@ -29,7 +29,7 @@ from amo_bridge.rules.deal import (
     Touches,
     stage_is_one_of,
 )
-from amo_bridge.rules.enquiries import DEAL_CLOSED, EnquiryText, FromSource, SourceName, filled, notes_of
+from amo_bridge.rules.enquiries import DEAL_CLOSED, EnquiryText, FromSource, SourceName, deal_name_of, filled, notes_of
 from amo_bridge.rules.gates import AnybodysTasks, Gate, WantedCall, WhichTasks, says_nothing, says_something
 from amo_bridge.rules.handler import Existing, Options, Step, Times, handler, schedule
 from amo_bridge.rules.ladders import (
@@ -199,6 +199,7 @@ __all__ = [
     "any_begins_with",
     "begins_with",
     "comment_after",
+    "deal_name_of",
     "describe_duration",
     "filled",
     "handler",

@@ -76,7 +76,12 @@ def filled(text: str, event: EnquiryReceived | EnquiryOnDeal) -> str:
         "почта": event.mail or "",
         "слова": event.text,
     }
-    return filled_list(text, told)[:LONGEST_NAME]
+    return filled_list(text, told)[:LONGEST_NOTE]
+
+
+def deal_name_of(text: str, event: EnquiryReceived) -> str:
+    """As ``filled``, as long as a deal's name may be."""
+    return filled(text, event)[:LONGEST_NAME]
 
 
 def notes_of(event: EnquiryReceived) -> Iterator[str]:

@@ -28,6 +28,13 @@ def test_the_manager_is_told_who_asked_and_what() -> None:
     assert told == Notify(deal_id=7, to=("manager",), text="Обращение (ВКонтакте), Анна: Сколько стоит?")
 
 
+def test_a_long_message_is_told_whole() -> None:
+    words = "Подскажите, " * 200 + "и ещё одно"
+    (told,) = enquiry_is_told(event(text=words), deal(), options())
+    assert isinstance(told, Notify)
+    assert told.text.endswith(words)
+
+
 def test_the_client_is_answered_by_letter_and_sms() -> None:
     done = enquiry_is_told(event(), deal(), options(to=None, letter={"template": "получили"}, sms="Мы ответим"))
     assert [type(one) for one in done] == [SendLetter, SendSms]  # type: ignore[union-attr]
