@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import func, select
 
+from amo_bridge.channels.telephony import zadarma_signature
 from amo_bridge.config.loader import load
 from amo_bridge.intake.repository import IntakeAddresses
-from amo_bridge.intake.request import hmac_base64_of_hex
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import enquiries, intake_requests
 from bench.account import StoreView
@@ -118,7 +118,7 @@ def _zadarma(said: Said) -> Request:
         "pbx_call_id": f"in_{said.number}", "disposition": "no answer",
     }  # fmt: skip
     signed = f"{said.phone}{OURS}{STARTED}"
-    return fields, {"Signature": hmac_base64_of_hex(SECRETS["AMO_BRIDGE_INTAKE_ZADARMA_SECRET"], signed)}
+    return fields, {"Signature": zadarma_signature(SECRETS["AMO_BRIDGE_INTAKE_ZADARMA_SECRET"], signed)}
 
 
 BUILDERS: Mapping[str, Callable[[Said], Request]] = {

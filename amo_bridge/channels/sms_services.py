@@ -135,7 +135,7 @@ _RU_ERRORS: Mapping[int, tuple[type[ChannelError], str]] = {
     500: (ChannelBusy, "ошибка сервиса, повторим"),
 }  # fmt: skip
 _RU_OK = 100
-_RU_STATES: Mapping[int, SmsReport] = {
+RU_STATES: Mapping[int, SmsReport] = {
     100: SmsReport("sent"), 101: SmsReport("sent"), 102: SmsReport("sent"), 103: SmsReport("delivered"),
     110: SmsReport("delivered"), 104: SmsReport("failed", "истекло время жизни"),
     105: SmsReport("failed", "удалено оператором"), 106: SmsReport("failed", "сбой в телефоне"),
@@ -179,7 +179,7 @@ class SmsRu(SmsService):
         rows = told.get("sms")
         row = rows.get(vendor_id) if isinstance(rows, dict) else None
         code = row.get("status_code") if isinstance(row, dict) else None
-        return _RU_STATES.get(code) if isinstance(code, int) else None
+        return RU_STATES.get(code) if isinstance(code, int) else None
 
     def _sender(self) -> dict[str, str]:
         return {"from": self._section.sender} if self._section.sender else {}
@@ -216,7 +216,7 @@ _SMSC_ERRORS: Mapping[int, tuple[type[ChannelError], str]] = {
     8: (ChannelRefused, "на этот номер сообщение доставить нельзя"),
     9: (ChannelBusy, "слишком много одинаковых запросов за минуту"),
 }
-_SMSC_STATES: Mapping[int, SmsReport] = {
+SMSC_STATES: Mapping[int, SmsReport] = {
     -2: SmsReport("failed", "остановлено"), -1: SmsReport("sent"), 0: SmsReport("sent"), 1: SmsReport("delivered"),
     2: SmsReport("delivered"), 3: SmsReport("failed", "истекло время жизни"), 4: SmsReport("delivered"),
     20: SmsReport("failed", "доставить невозможно"), 22: SmsReport("failed", "неверный номер"),
@@ -255,7 +255,7 @@ class Smsc(SmsService):
     def state(self, vendor_id: str, phone: str) -> SmsReport | None:
         told = self._ask("status", {"id": vendor_id, "phone": digits(phone)})
         try:
-            return _SMSC_STATES.get(int(str(told.get("status"))))
+            return SMSC_STATES.get(int(str(told.get("status"))))
         except ValueError:
             return None
 

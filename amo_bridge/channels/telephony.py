@@ -468,10 +468,7 @@ class Zadarma(Telephony):
         return CallResult(end if to_client or end == "refused" else "manager", 0, words, ref)
 
     def _ask(self, path: str, params: Mapping[str, str]) -> Mapping[str, Any]:
-        query = urlencode(sorted({**params, "format": "json"}.items()))
-        signed = f"{path}{query}{hashlib.md5(query.encode(), usedforsecurity=False).hexdigest()}"
-        made = hmac.new(self._secret.encode(), signed.encode(), hashlib.sha1).hexdigest()
-        headers = {"Authorization": f"{self._section.key}:{base64.b64encode(made.encode()).decode()}"}
+        query, headers = zadarma_request(self._section.key, self._secret, path, params)
         response = self._http.request("GET", f"{path}?{query}", headers=headers)
         if response.status_code == TOO_MANY:
             raise ChannelBusy(f"{self.title}: слишком много запросов, 429", retry_after=60)
@@ -486,6 +483,19 @@ class Zadarma(Telephony):
         if not isinstance(told, dict) or told.get("status") != "success":
             raise ChannelRefused(f"{self.title}: {_message(response)}")
         return told
+
+
+def zadarma_request(key: str, secret: str, path: str, params: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The query and the headers of a request to the API of Zadarma or Novofon 1.0."""
+    query = urlencode(sorted({**params, "format": "json"}.items()))
+    signed = f"{path}{query}{hashlib.md5(query.encode(), usedforsecurity=False).hexdigest()}"
+    return query, {"Authorization": f"{key}:{zadarma_signature(secret, signed)}"}
+
+
+def zadarma_signature(secret: str, text: str) -> str:
+    """Base64 of the hexadecimal HMAC-SHA1: of requests to the API and of notifications alike."""
+    made = hmac.new(secret.encode(), text.encode(), hashlib.sha1).hexdigest()
+    return base64.b64encode(made.encode()).decode()
 
 
 def _message(response: Any) -> str:

@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import requests
 
+from amo_bridge.channels.telephony import zadarma_signature
 from amo_bridge.config.model import Config
 from amo_bridge.demo.stories import MANAGER, Act, Scene, Story, expect, sees_stage, sees_task
 from amo_bridge.intake.repository import IntakeAddresses
-from amo_bridge.intake.request import hmac_base64_of_hex
 
 SECRETS: Mapping[str, str] = {
     "AMO_BRIDGE_INTAKE_TILDA_KEY": "demo-tilda-key",
@@ -57,7 +57,7 @@ class Client:
         start = "2027-04-05 12:00:00"
         fields = {"caller_id": PHONE, "called_did": OURS, "call_start": start, "pbx_call_id": f"in_{uuid4().hex}"}
         secret = self._secrets["AMO_BRIDGE_INTAKE_ZADARMA_SECRET"]
-        signed = {"Signature": hmac_base64_of_hex(secret, f"{PHONE}{OURS}{start}")}
+        signed = {"Signature": zadarma_signature(secret, f"{PHONE}{OURS}{start}")}
         self._post("zadarma", {"event": "NOTIFY_START", **fields}, signed)
         ended = {"event": "NOTIFY_END", **fields, "duration": "0", "disposition": "no answer"}
         self._post("zadarma", ended, signed)

@@ -5,15 +5,14 @@ A vendor is asked only when the token of its API is there: requests come in with
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import quote_plus
 
 from amo_bridge.channels.http_client import HttpClient
+from amo_bridge.channels.telephony import zadarma_request
 from amo_bridge.config.channels import CommunitySection, MaxSection, TelegramIntakeSection, ZadarmaIntakeSection
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
@@ -22,7 +21,6 @@ from amo_bridge.intake.chats import MAX_SECRET, TELEGRAM_SECRET
 from amo_bridge.intake.mailbox import MailboxConnection
 from amo_bridge.intake.reception import VENDORS, settings_of
 from amo_bridge.intake.repository import IntakeAddress, IntakeAddresses
-from amo_bridge.intake.request import hmac_base64_of_hex
 from amo_bridge.intake.social import VK_CONFIRMATION, VK_SECRET
 
 VK_VERSION = "5.199"
@@ -43,7 +41,7 @@ Finding = tuple[bool, str]
 
 
 @dataclass(frozen=True)
-class Connection:
+class VendorConnection:
     """One vendor. ``url``: where it is to post. ``secrets``: of the receiver, by name. ``token``: of the vendor's API.
     ``wait`` passes the time between two looks."""
 
@@ -62,7 +60,7 @@ class Connection:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VkConnection(Connection):
+class VkConnection(VendorConnection):
     """The Callback API of a community."""
 
     section: CommunitySection
@@ -155,7 +153,7 @@ class VkConnection(Connection):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TelegramConnection(Connection):
+class TelegramConnection(VendorConnection):
     """The bot to which clients write."""
 
     section: TelegramIntakeSection
@@ -199,7 +197,7 @@ class TelegramConnection(Connection):
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaxConnection(Connection):
+class MaxConnection(VendorConnection):
     """MAX's subscription."""
 
     section: MaxSection
@@ -238,7 +236,7 @@ class MaxConnection(Connection):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ZadarmaConnection(Connection):
+class ZadarmaConnection(VendorConnection):
     """Zadarma's notifications. ``token`` is the API's secret, by which its notifications are signed too."""
 
     section: ZadarmaIntakeSection
@@ -263,17 +261,13 @@ class ZadarmaConnection(Connection):
         yield "Zadarma: адрес вписан и проверен, уведомления включены"
 
     def _call(self, method: str, path: str, **given: str) -> dict[str, Any]:
-        fields = {**given, "format": "json"}
-        query = "&".join(f"{quote_plus(name)}={quote_plus(fields[name])}" for name in sorted(fields))
-        checksum = hashlib.md5(query.encode(), usedforsecurity=False).hexdigest()
-        signature = hmac_base64_of_hex(self.token, f"{path}{query}{checksum}")
-        headers = {"Authorization": f"{self.section.key}:{signature}"}
+        query, headers = zadarma_request(self.section.key, self.token, path, given)
         client = HttpClient("Zadarma", self.section.api, self.token)
         try:
             if method == "GET":
                 answer = client.ask("GET", f"{path}?{query}", headers=headers)
             else:
-                answer = client.ask("POST", path, form=fields, headers=headers)
+                answer = client.ask("POST", path, form={**given, "format": "json"}, headers=headers)
         except ChannelDown as error:
             if _is_status(error, 401):
                 words = "ключ или секрет не те: сверьте key в [intake.zadarma] и AMO_BRIDGE_INTAKE_ZADARMA_SECRET"
@@ -303,7 +297,7 @@ class IntakeConnections:
         self._environment = environment
         self._wait = wait
 
-    def of(self, vendor: str) -> Connection | str:
+    def of(self, vendor: str) -> VendorConnection | str:
         """The connection; or, in Russian, what is missing for one."""
         intake = self._config.intake
         section = intake.of(vendor) if intake else None

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.sms import report_sms
-from amo_bridge.channels.sms_services import SmsReport
+from amo_bridge.channels.sms_services import RU_STATES, SMSC_STATES, SmsReport
 from amo_bridge.intake.contacts import phones_in
 from amo_bridge.intake.model import DeliveryState, DeliveryStatus, Enquiry, NoEnquiry, Outcome, Outcomes, digest
 from amo_bridge.intake.request import (
@@ -140,7 +140,11 @@ def _sms(entry: str) -> Outcome:
     if state is None:
         return NoEnquiry(f"состояние SMS {code} мосту неизвестно", key=key)
     return DeliveryStatus(
-        source="smsru", key=key, state=state, vendor_id=number, reason="" if state != "failed" else f"код SMS.ru {code}"
+        source="smsru",
+        key=key,
+        state=state,
+        vendor_id=number,
+        reason=RU_STATES[code].words if code in RU_STATES else "",
     )
 
 
@@ -149,7 +153,9 @@ def settles_sms(connection: Connection, store: AccountStore, status: DeliverySta
     if status.source not in ("smsru", "smsc") or not status.vendor_id:
         return False
     failed = status.state in ("failed", "bounced")
-    report = SmsReport("failed" if failed else "delivered" if status.state in ("delivered", "read") else "sent")
+    report = SmsReport(
+        "failed" if failed else "delivered" if status.state in ("delivered", "read", "clicked") else "sent"
+    )
     words = replace(report, words=status.reason)
     now = datetime.fromtimestamp(received_at, UTC)
     return report_sms(connection, store, status.source, status.vendor_id, words, now)
@@ -163,10 +169,6 @@ SMSC_WORD = "smsc_word"
 _SMSC_STATES: dict[int, DeliveryState] = {
     -1: "queued", 0: "sent", 1: "delivered", 2: "read", 4: "clicked", -2: "failed", 3: "failed", 20: "failed",
     22: "failed", 23: "failed", 24: "failed", 25: "failed",
-}  # fmt: skip
-_SMSC_REASONS = {
-    -2: "остановлено", 3: "истекло время жизни", 20: "доставить невозможно", 22: "неверный номер", 23: "запрещено",
-    24: "не хватило денег", 25: "номер недоступен",
 }  # fmt: skip
 
 
@@ -192,9 +194,7 @@ def of_smsc(request: VendorRequest, settings: VendorSettings) -> Outcomes:
         key = f"{number}:{code}"
         if state is None:
             return [NoEnquiry(f"состояние SMS {code} мосту неизвестно", key=key)]
-        return [
-            DeliveryStatus(source="smsc", key=key, state=state, vendor_id=number, reason=_SMSC_REASONS.get(code, ""))
-        ]
+        return [DeliveryStatus(source="smsc", key=key, state=state, vendor_id=number, reason=SMSC_STATES[code].words)]
     found = phones_in(f"+{phone.lstrip('+')}", settings.home)
     if not text or not found:
         raise UnreadableBody("нет ни status, ни mes с телефоном")

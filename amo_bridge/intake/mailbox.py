@@ -24,6 +24,7 @@ from imap_tools.utils import encode_folder
 
 from amo_bridge.config.channels import MailboxSection
 from amo_bridge.errors import ChannelDown, ConfigError
+from amo_bridge.storage.database import chunks
 
 TIMEOUT_SECONDS = 30.0
 # How soon a waiting connection sees that the bridge stops.
@@ -120,8 +121,8 @@ class MailboxConnection:
             lines = [part for part in _parts(found, "SEARCH") if isinstance(part, bytes)]
             uids = [int(number) for number in _NUMBER.findall(b" ".join(lines))]
         envelopes: list[Envelope] = []
-        for start in range(0, len(uids), TOGETHER):
-            envelopes += self._envelopes(",".join(map(str, uids[start : start + TOGETHER])))
+        for some in chunks(uids, TOGETHER):
+            envelopes += self._envelopes(",".join(map(str, some)))
         return envelopes
 
     def fetch(self, uids: Sequence[int], *, headers_only: bool = False) -> dict[int, bytes]:

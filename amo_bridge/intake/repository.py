@@ -134,19 +134,16 @@ class IntakeInbox(CommitQueue[ReceivedRequest, bool]):
     def _is_new(self, connection: Connection, item: ReceivedRequest) -> bool:
         vendor, request = item.address.vendor, item.request
         kept = {name: value for name in vendor.kept if (value := request.header(name))}
-        row = {
-            "account": self._store.account_id,
-            "vendor": vendor.name,
-            "name": item.address.name,
-            "key": short_key(item.key),
-            "method": request.method[:8],
-            "query": clean(request.query),
-            "headers": json.dumps(kept, ensure_ascii=False),
-            "body": request.body,
-            "received_at": request.received_at,
-            "state": "broken" if item.is_broken else "new",
-            "why": clean(item.why),
-        }
+        row = request_row(
+            self._store.account_id,
+            vendor=vendor.name,
+            name=item.address.name,
+            key=item.key,
+            request=request,
+            headers=kept,
+            state="broken" if item.is_broken else "new",
+            why=item.why,
+        )
         if insert_new(connection, intake_requests, [row]):
             return True
         same = [intake_requests.c[name] == row[name] for name in ("account", "vendor", "name", "key")]

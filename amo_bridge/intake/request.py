@@ -345,11 +345,6 @@ def hmac_hex(secret: str, text: bytes, algorithm: Literal["sha1", "sha256"]) -> 
     return hmac.new(secret.encode(), text, algorithm).hexdigest()
 
 
-def hmac_base64_of_hex(secret: str, text: str) -> str:
-    """Zadarma's kind: Base64 of the hexadecimal HMAC-SHA1."""
-    return base64.b64encode(hmac_hex(secret, text.encode(), "sha1").encode()).decode()
-
-
 def header_secret(header: str, name: str) -> Proof:
     """The header repeats a secret that we gave the vendor (Telegram, MAX)."""
 

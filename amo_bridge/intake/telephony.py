@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from amo_bridge.channels.dial_log import EndedCall, report_call
+from amo_bridge.channels.telephony import zadarma_signature
 from amo_bridge.intake.contacts import phones_in
 from amo_bridge.intake.model import Enquiry, NoEnquiry, Outcome, Outcomes, PbxCall, Recording, digest
 from amo_bridge.intake.request import (
@@ -19,7 +20,6 @@ from amo_bridge.intake.request import (
     VendorSettings,
     Verdict,
     fields_of,
-    hmac_base64_of_hex,
     integer,
     same,
 )
@@ -73,7 +73,7 @@ def zadarma_proof(*secret_names: str) -> Callable[[VendorRequest, VendorSettings
         if names is None and result is None:
             return "proven"
         signed = "".join(_zadarma_value(fields, name) for name in names) if names else result or ""
-        return "proven" if same(given, hmac_base64_of_hex(secret, signed)) else "wrong"
+        return "proven" if same(given, zadarma_signature(secret, signed)) else "wrong"
 
     return prove
 

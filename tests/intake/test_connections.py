@@ -12,7 +12,7 @@ from support.imap_server import PASSWORD, imap_server, needs_dovecot
 
 from amo_bridge.config.loader import load
 from amo_bridge.errors import ChannelError
-from amo_bridge.intake.connections import Connection, IntakeConnections
+from amo_bridge.intake.connections import IntakeConnections, VendorConnection
 from amo_bridge.standins.bots import MaxStandIn, TelegramStandIn
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.standins.vk import VkStandIn
@@ -65,10 +65,10 @@ class Agency:
         where = {"AMO_BRIDGE_DATA": str(self.folder), "AMO_BRIDGE_PUBLIC_URL": "https://bridge.example"}
         return IntakeConnections(load(path, where), self.environment, wait=self.stand_ins.timeline.advance)
 
-    def of(self, vendor: str) -> Connection:
+    def of(self, vendor: str) -> VendorConnection:
         """The connection, its webhooks sent to the receiver of the test."""
         made = self.connections.of(vendor)
-        assert isinstance(made, Connection), made
+        assert isinstance(made, VendorConnection), made
         return replace(made, url=self.bridge.url)
 
     def findings(self, vendor: str) -> list[str]:

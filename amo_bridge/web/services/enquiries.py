@@ -161,7 +161,7 @@ def by_day(here: AccountView) -> tuple[list[date], dict[str, list[int]]]:
     today = here.clock.now().astimezone(here.zone).date()
     days = [today - timedelta(days=back) for back in range(CHART_DAYS - 1, -1, -1)]
     edges = [_midnight(here, day) for day in [*days, today + timedelta(days=1)]]
-    counts = repository_of(here).per_day(EnquiryFilter(since=edges[0], until=edges[-1]), edges)
+    counts = repository_of(here).per_day(EnquiryFilter(), edges)
     sources = {source for count in counts for source in count}
     found = {source: [count.get(source, 0) for count in counts] for source in sources}
     return days, dict(sorted(found.items(), key=lambda one: (-sum(one[1]), one[0])))
