@@ -233,6 +233,15 @@ def ports_to_nowhere(context: ChannelContext) -> list[Port]:
     return [_series(context) if name == "series" else UnconnectedPort(name) for name in CHANNEL_KINDS]
 
 
+EXCHANGES = (ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA)
+
+
+def exchanges_of(config: Config, environment: Mapping[str, str]) -> dict[str, Telephony]:
+    """Section → the exchange, of those that the config connects. Raises ConfigError, as ``Vendor.open``."""
+    found = {vendor.section: vendor.open(config, environment) for vendor in EXCHANGES}
+    return {name: exchange for name, exchange in found.items() if exchange is not None}
+
+
 def series_job(context: ChannelContext) -> SeriesJob:
     """What has to be run every minute for series of letters."""
     return SeriesJob(context.store, context.rule_engine, context.clock, context.account_clock)

@@ -38,6 +38,10 @@ _BEFORE, _AFTER = timedelta(minutes=2), timedelta(minutes=40)
 """A call whose number nobody told us is looked for within this time around our request for it."""
 LONGEST_NAME = 60
 DAY_FORMAT = "%Y-%m-%d %H:%M:%S"
+MOSCOW = ZoneInfo("Europe/Moscow")
+# Rows of a history that are asked for at once.
+PAGE_SIZE = 1000
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,10 @@ class Telephony(Protocol):
     @abstractmethod
     def find(self, call: AskedCall) -> CallResult | None:
         """How it ended; None: it goes on, or the history does not know it. Raises ChannelError."""
+
+    def incoming(self, since: datetime, until: datetime) -> list[Row]:
+        """The history's rows of clients' calls that began between these, at most a week. Raises ChannelError."""
+        raise NotImplementedError
 
     def cause_of(self, order: CallOrder) -> str:
         """Why this order can't be given (Russian); empty if it can."""
@@ -159,6 +167,12 @@ class OnlinePbx(Telephony):
             return None
         asked = call.asked_at.timestamp()
         return self._result(min(mine, key=lambda row: abs(_whole(row.get("start_stamp")) - asked)), call)
+
+    def incoming(self, since: datetime, until: datetime) -> list[Row]:
+        stamps = {"start_stamp_from": since, "start_stamp_to": until}
+        form = {name: str(int(moment.timestamp())) for name, moment in stamps.items()}
+        rows = self._ask("mongo_history/search.json", form).get("data")
+        return [row for row in rows or () if isinstance(row, dict) and row.get("accountcode") == "inbound"]
 
     def _around(self, call: AskedCall) -> dict[str, str]:
         return {
@@ -305,10 +319,9 @@ class Novofon2(Telephony):
         return str(data.get("call_session_id") or "") if isinstance(data, dict) else ""
 
     def find(self, call: AskedCall) -> CallResult | None:
-        moscow = ZoneInfo("Europe/Moscow")
         params = {
-            "date_from": (call.asked_at - timedelta(days=1)).astimezone(moscow).strftime(DAY_FORMAT),
-            "date_till": (call.asked_at + timedelta(days=1)).astimezone(moscow).strftime(DAY_FORMAT),
+            "date_from": (call.asked_at - timedelta(days=1)).astimezone(MOSCOW).strftime(DAY_FORMAT),
+            "date_till": (call.asked_at + timedelta(days=1)).astimezone(MOSCOW).strftime(DAY_FORMAT),
             "limit": 100,
             "offset": 0,
             "fields": list(_REPORT_FIELDS),
@@ -318,6 +331,22 @@ class Novofon2(Telephony):
         rows = [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
         row = next((row for row in rows if self._is_it(row, call)), None)
         return None if row is None else self._result(row)
+
+    def incoming(self, since: datetime, until: datetime) -> list[Row]:
+        params: dict[str, Any] = {
+            "date_from": since.astimezone(MOSCOW).strftime(DAY_FORMAT),
+            "date_till": until.astimezone(MOSCOW).strftime(DAY_FORMAT),
+            "limit": PAGE_SIZE,
+            "fields": [*_REPORT_FIELDS, "virtual_phone_number"],
+            "filter": {"field": "direction", "operator": "=", "value": "in"},
+        }
+        found: list[Row] = []
+        while True:
+            data = self._ask(self._reports, "get.calls_report", {**params, "offset": len(found)}, "incoming")
+            rows = [row for row in data or () if isinstance(row, dict)]
+            found += rows
+            if len(rows) < PAGE_SIZE:
+                return found
 
     @staticmethod
     def _is_it(row: Mapping[str, Any], call: AskedCall) -> bool:
@@ -433,6 +462,22 @@ class Zadarma(Telephony):
         rows = told.get("stats")
         mine = [row for row in rows if self._is_it(row, call, zone)] if isinstance(rows, list) else []
         return self._result(_of_one_call(mine, call, zone), call)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The one of the statistics."""
+        return ZoneInfo(self._section.zone)
+
+    def incoming(self, since: datetime, until: datetime) -> list[Row]:
+        period = {"start": since, "end": until}
+        params = {name: moment.astimezone(self.zone).strftime(DAY_FORMAT) for name, moment in period.items()}
+        found: list[Row] = []
+        while True:
+            more = {"version": "2", "skip": str(len(found)), "limit": str(PAGE_SIZE)}
+            rows = self._ask("/v1/statistics/pbx/", {**params, **more}).get("stats") or []
+            found += rows
+            if len(rows) < PAGE_SIZE:
+                return [row for row in found if str(row.get("pbx_call_id", "")).startswith(_INCOMING)]
 
     @staticmethod
     def _is_it(row: object, call: AskedCall, zone: ZoneInfo) -> bool:

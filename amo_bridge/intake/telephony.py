@@ -45,7 +45,7 @@ ZADARMA_SIGNED = {
 }
 """Event → the fields whose values are signed, in this order."""
 
-_ZADARMA_REASONS = {
+ZADARMA_REASONS = {
     "busy": "занято", "cancel": "сброшен", "no answer": "не ответили", "failed": "не состоялся",
     "no money": "нет денег на счёте АТС", "unallocated number": "номера не существует", "no limit": "исчерпан лимит",
     "no day limit": "исчерпан дневной лимит", "line limit": "заняты все линии",
@@ -126,7 +126,7 @@ def _zadarma_call(fields: FormFields, source: str, key: str, *, is_out: bool, se
         extension=fields.get("internal") or None,
         record_id=fields.get("call_id_with_rec") or None,
         line=None if is_out else fields.get("called_did") or None,
-        reason="" if talked else _ZADARMA_REASONS.get(disposition, disposition if disposition != "answered" else ""),
+        reason="" if talked else ZADARMA_REASONS.get(disposition, disposition if disposition != "answered" else ""),
     )
 
 
@@ -171,7 +171,7 @@ _ONLINEPBX_ENDED = ("call_end", "call_missed")
 _LONGEST_EXTENSION = 6
 _OUTBOUND = ("outbound", "out", "outgoing")
 _INBOUND = ("inbound", "in", "incoming")
-_HANGUP_CAUSES = {
+HANGUP_CAUSES = {
     "ORIGINATOR_CANCEL": "клиент положил трубку", "NO_ANSWER": "не ответили", "USER_BUSY": "занято",
     "CALL_REJECTED": "звонок отклонён", "NO_USER_RESPONSE": "нет ответа", "UNALLOCATED_NUMBER": "номера не существует",
 }  # fmt: skip
@@ -209,7 +209,7 @@ def _onlinepbx_call(fields: FormFields, uuid: str, *, is_out: bool, settings: Ve
         extension=colleague if is_extension(colleague) and colleague else None,
         record_url=fields.get("download_url") or None,
         line=fields.get("gateway") or None,
-        reason="" if talked else _HANGUP_CAUSES.get(cause.upper(), ""),
+        reason="" if talked else HANGUP_CAUSES.get(cause.upper(), ""),
     )
 
 

@@ -23,6 +23,7 @@ from amo_bridge.engine.rule_engine import CurrentRules, RuleEngine
 from amo_bridge.engine.scheduler import ContactDates, Scheduler
 from amo_bridge.engine.sender import Sender
 from amo_bridge.errors import UnknownName
+from amo_bridge.intake.call_history import CallHistory, asked_exchanges
 from amo_bridge.intake.mail import SOURCE
 from amo_bridge.intake.mail_reader import LetterFiles, MailboxReader, MailReaders
 from amo_bridge.intake.mailbox import MailboxConnection
@@ -34,6 +35,7 @@ from amo_bridge.mirror.tasks import reader_of
 from amo_bridge.runtime.startup import TOLD, AccountContext, pages_of
 from amo_bridge.runtime.worker import (
     BIZON,
+    CALLS,
     EVENING,
     FIRST_READING,
     IMPORTS,
@@ -153,6 +155,9 @@ class CompositionRoot:
         worker.register_job(IMPORTS, ImportJob(importer, lambda: worker.request_job(IMPORTS)).run)
         if bizon := _bizon_job(context, store, self.rules.get, lambda: worker.request_job(BIZON)):
             worker.register_job(BIZON, bizon.run)
+        if exchanges := asked_exchanges(context.fit.config, context.environment):
+            home = context.fit.config.calendar.country
+            worker.register_job(CALLS, CallHistory(store, exchanges, context.clock, home, alerts.tell).run)
         if context.connection.silence is None:
             # Names of the last time accuse nobody: what they lack may be there.
             self._tell_of_names()

@@ -11,11 +11,10 @@ import pytest
 from flask import Flask, request
 from sqlalchemy import select
 from support.dial_office import IVAN, MOSCOW, DialOffice, moscow
+from support.exchanges import EXCHANGES, client_of
 from support.fakes import ACCOUNT
 from werkzeug.serving import make_server
 
-from amo_bridge.channels.telephony import Novofon, Novofon2, OnlinePbx, Telephony, Zadarma
-from amo_bridge.config.channels import Novofon2Section, NovofonSection, OnlinePbxSection, ZadarmaSection
 from amo_bridge.intake.model import PbxCall
 from amo_bridge.intake.reception import VENDORS
 from amo_bridge.intake.request import VendorRequest, VendorSettings
@@ -24,20 +23,6 @@ from amo_bridge.standins.calls import CallScript, Outcome
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.database import Store
 from amo_bridge.storage.tables import dial_calls
-
-NAMES = ("onlinepbx", "novofon2", "zadarma", "novofon")
-
-
-def client_of(name: str, stand_ins: StandIns) -> Telephony:
-    told, url = stand_ins[name].settings(), stand_ins.url
-    if name == "onlinepbx":
-        return OnlinePbx(OnlinePbxSection(api=f"{url}/onlinepbx", domain=told["domain"]), told["auth_key"])
-    if name == "novofon2":
-        section = Novofon2Section(api=f"{url}/novofon2", reports=f"{url}/novofon2", number=told["line"])
-        return Novofon2(section, told["access_token"])
-    if name == "zadarma":
-        return Zadarma(ZadarmaSection(api=f"{url}/zadarma", key=told["key"]), told["secret"])
-    return Novofon(NovofonSection(api=f"{url}/novofon", key=told["key"]), told["secret"])
 
 
 class ExchangeOffice(DialOffice):
@@ -92,7 +77,7 @@ def stand_ins() -> Iterator[StandIns]:
         yield made
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=EXCHANGES)
 def office(request: pytest.FixtureRequest, store: Store, stand_ins: StandIns) -> ExchangeOffice:
     if store.engine.dialect.name != "sqlite":
         pytest.skip("the exchange is the same; test_dial.py tries both databases")
