@@ -1,4 +1,4 @@
-"""``amo-bridge intake``: addresses for vendors, their webhooks, enquiries listed, retried, replayed from a file."""
+"""``amo-bridge intake``: addresses, webhooks; enquiries listed, retried, replayed from a file."""
 
 from __future__ import annotations
 

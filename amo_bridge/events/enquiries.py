@@ -22,7 +22,9 @@ _LONGEST_LABEL = 60
 
 @dataclass(frozen=True, kw_only=True)
 class EnquiryReceived(Event):
-    """Somebody wants something, and it is known who: the enquiries of one person and source that waited together.
+    """Somebody wants something, and it is known who.
+
+    The enquiries of one person and source that waited together.
 
     ``deal_id``: his open deal, otherwise a deal to come (below 0, see ``is_to_come``). ``source``: the vendor's name;
     ``title``: as people call it. ``phones`` in E.164. ``texts``: the words of each enquiry. ``call``: it is a call,
@@ -105,7 +107,9 @@ class EnquiryReceived(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class EnquiryOnDeal(DealObserved):
-    """An enquiry lies on a deal now: a new one was made for it, or it is a note on an open one. ``is_new``: which.
+    """An enquiry lies on a deal now: a new one was made for it, or it is a note on an open one.
+
+    ``is_new``: which.
 
     It is a touch: the client has written or called, so rules about a client's answer hear of it too.
     """

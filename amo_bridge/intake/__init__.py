@@ -1,4 +1,4 @@
-"""Enquiries come in by themselves: requests of sites, chats, social networks and telephony are proven and parsed.
+"""Enquiries come in by themselves: requests of vendors are proven and parsed.
 
 ::
 

@@ -1,4 +1,6 @@
-"""Connections to the vendors over their API: is the webhook set, is the token alive, does it reach us; and setting it.
+"""Connections to the vendors' APIs: webhooks checked and set.
+
+Is the webhook set, is the token alive, does it reach us?
 
 A vendor is asked only when the token of its API is there: requests come in without one too.
 """
@@ -42,8 +44,11 @@ Finding = tuple[bool, str]
 
 @dataclass(frozen=True)
 class VendorConnection:
-    """One vendor. ``url``: where it is to post. ``secrets``: of the receiver, by name. ``token``: of the vendor's API.
-    ``wait`` passes the time between two looks."""
+    """One vendor.
+
+    ``url``: where it is to post. ``secrets``: of the receiver, by name. ``token``: of the vendor's API. ``wait`` passes
+    the time between two looks.
+    """
 
     url: str
     secrets: Mapping[str, str]

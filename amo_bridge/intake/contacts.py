@@ -1,4 +1,4 @@
-"""Who asks, among the free fields of a form: phones, addresses, names, advertising marks, the words left."""
+"""Who asks, among the free fields of a form: phones, addresses, names, advertising marks."""
 
 from __future__ import annotations
 
@@ -125,8 +125,11 @@ def person_in(
     without: Iterable[str] = (),
     kinds: Mapping[str, str] = NOTHING,
 ) -> Person:
-    """Sort the fields. ``without``: keys that are told elsewhere. ``kinds``: what the vendor says a field is (tel,
-    email, name). The map of the config comes before both, and both before guessing."""
+    """Sort the fields.
+
+    ``without``: keys that are told elsewhere. ``kinds``: what the vendor says a field is (tel, email, name). The map of
+    the config comes before both, and both before guessing.
+    """
     left_out = {key.casefold() for key in without}
     mapped = {key.casefold(): what for what, key in settings.fields.items()}
     names: dict[str, str] = {}
@@ -179,8 +182,10 @@ def person_in(
 
 
 def phones_in(value: str, home: str) -> tuple[str, ...]:
-    """The phones of a field that is meant for one: E.164; what is no number of this country and has no code, as it was
-    written."""
+    """The phones of a field that is meant for one, in E.164.
+
+    What is no number of this country and has no code, as it was written.
+    """
     if found := numbers_in(value, home):
         return found
     parts = _RUSSIAN_PHONE.findall(value)
@@ -217,7 +222,10 @@ def roistat_of(url: str) -> str:
 
 
 def cookies_of(text: str) -> tuple[dict[str, str], str]:
-    """The advertising marks and the Roistat visit of Tilda's ``COOKIES``; all else in it is the visitor's own."""
+    """The advertising marks and the Roistat visit of Tilda's ``COOKIES``.
+
+    All else in it is the visitor's own.
+    """
     utm: dict[str, str] = {}
     roistat = ""
     for part in text.split(";"):

@@ -106,8 +106,11 @@ class StoredEnquiry:
 
 @dataclass(frozen=True, kw_only=True)
 class EnquiryFilter:
-    """What is to be listed; what is empty does not limit. ``text``: a phone, an address or a profile as typed;
-    ``words``: the same, or a part of what was said, of the name or of what became of it."""
+    """What is to be listed; what is empty does not limit.
+
+    ``text``: a phone, an address or a profile as typed; ``words``: the same, or a part of what was said, of the name or
+    of what became of it.
+    """
 
     source: str = ""
     state: str = ""
@@ -120,7 +123,10 @@ class EnquiryFilter:
 
 
 class EnquiryRepository:
-    """One account's enquiries. ``home``: the country of phones typed without one. All raises StoreUnavailable."""
+    """One account's enquiries.
+
+    ``home``: the country of phones typed without one. All raises StoreUnavailable.
+    """
 
     def __init__(self, store: AccountStore, clock: Clock, home: str = HOME) -> None:
         self._store = store
@@ -262,8 +268,10 @@ class EnquiryRepository:
         return list(done.values()), errors
 
     def retry(self, number: int, who: str) -> list[StoredEnquiry]:
-        """Have it judged once more, with those that wait for the same person; of one that amoCRM refused what was
-        refused is sent again. Returns all that are. Raises NotRetryable."""
+        """Have it judged once more, with those that wait for the same person; returns all of them.
+
+        Of one that amoCRM refused what was refused is sent again. Raises NotRetryable.
+        """
         with self._store.write() as connection:
             mine = (self._store.owns(enquiries), enquiries.c.id == number)
             known = _retryable(number, connection.execute(select(enquiries).where(*mine)).first())
@@ -284,7 +292,10 @@ class EnquiryRepository:
         return [row for one in sorted(numbers) if (row := self.get(one))]
 
     def _together(self, connection: Connection, known: StoredEnquiry) -> set[int]:
-        """The numbers of those that became one event with it; where a person was asked, of all that wait for him."""
+        """The numbers of those that became one event with it.
+
+        Where a person was asked, of all that wait for him.
+        """
         numbers = {known.id}
         mine = (self._store.owns(enquiries), enquiries.c.state == known.state)
         if known.event_key:

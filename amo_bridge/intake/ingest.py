@@ -1,4 +1,4 @@
-"""Ingest: vendors' requests as they were kept → enquiries, calls, records and delivery states, each once."""
+"""Ingest: kept requests → enquiries, calls, records and delivery states, each once."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ class Ingest:
         return len(rows)
 
     def _parsed(self, row: Row[Any]) -> tuple[Outcomes | None, str]:
-        """What the request says, None if it can't be read, and why (Russian). Never raises but StoreUnavailable."""
+        """What the request says, None if it can't be read, and why (Russian).
+
+        Never raises but StoreUnavailable.
+        """
         parse = POLLED.get(row.vendor) or (VENDORS[row.vendor].parse if row.vendor in VENDORS else None)
         if parse is None:
             return None, f"сервис «{row.vendor}» мосту неизвестен"

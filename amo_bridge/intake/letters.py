@@ -1,4 +1,6 @@
-"""Letters of a mailbox: whose each is, and what is made of it. All of one letter is written in one transaction.
+"""Letters of a mailbox: whose each is, and what is made of it.
+
+All of one letter is written in one transaction.
 
 A letter of a client whose deal is known becomes a note on it and an event that rules hear; its files are uploaded later
 (``LetterFiles``). Somebody unknown is an enquiry, kept for the worker of enquiries. A letter of ours that came back
@@ -49,7 +51,10 @@ Fate = Literal["letter", "enquiry", "bounce", "sent", "passed over", "repeated",
 
 @dataclass(frozen=True)
 class FetchedLetter:
-    """``folder``: "in", or "out" for the folder of sent letters. ``is_cut``: too big, only its headers were fetched."""
+    """``folder``: "in", or "out" for the folder of sent letters.
+
+    ``is_cut``: too big, only its headers were fetched.
+    """
 
     box: str
     raw: bytes
@@ -60,7 +65,10 @@ class FetchedLetter:
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose letter it is. ``on_contact``: which of his open deals is meant nobody has said; it is the newest."""
+    """Whose letter it is.
+
+    ``on_contact``: which of his open deals is meant nobody has said; it is the newest.
+    """
 
     deal_id: int
     contact_id: int | None
@@ -129,8 +137,11 @@ class LetterOwners:
 
 
 class LetterBook:
-    """Writes down what is made of each letter. ``settings``: what parsers may know of the account. ``is_dry``: is the
-    bridge to write nothing into amoCRM? Rules hear of the letter all the same."""
+    """Writes down what is made of each letter.
+
+    ``settings``: what parsers may know of the account. ``is_dry``: is the bridge to write nothing into amoCRM? Rules
+    hear of the letter all the same.
+    """
 
     def __init__(
         self,

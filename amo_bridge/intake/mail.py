@@ -1,4 +1,6 @@
-"""Letters to the agency's box, as bytes. A machine's, a colleague's or an answer to a letter of ours is no enquiry.
+"""Letters to the agency's box, as bytes.
+
+A machine's, a colleague's or an answer to a letter of ours is no enquiry.
 
 A letter from the agency's own domain with somebody else's Reply-To is the site's form mailer: the client stands in
 Reply-To and in lines like «Телефон: …». Phones are read above the quotation only.
@@ -72,9 +74,12 @@ class Attachment:
 
 @dataclass(frozen=True)
 class ClientLetter:
-    """What a letter says, whoever wrote it. ``key``: its Message-ID, or a digest. ``answers``: the Message-IDs that it
-    refers to, the nearest first. ``mark``: what stands behind the plus of our address. ``recipients``: To and Cc.
-    ``words``: what the sender wrote himself. ``files``: by name and size; see ``attachments``."""
+    """What a letter says, whoever wrote it.
+
+    ``key``: its Message-ID, or a digest. ``answers``: the Message-IDs that it refers to, the nearest first. ``mark``:
+    what stands behind the plus of our address. ``recipients``: To and Cc. ``words``: what the sender wrote himself.
+    ``files``: by name and size; see ``attachments``.
+    """
 
     key: str
     name: str
@@ -198,8 +203,10 @@ def above_quotation(text: str) -> str:
 
 
 def _first_address(letter: Message, name: str) -> tuple[str, str]:
-    """(display name, address in lower case) of a header; empty where not told. The name is decoded after the parts are
-    told apart: it may hold a comma or an «@»."""
+    """(display name, address in lower case) of a header; empty where not told.
+
+    The name is decoded after the parts are told apart: it may hold a comma or an «@».
+    """
     raw = next((value for key, value in letter.raw_items() if key.casefold() == name.casefold()), "")
     text = decode(str(raw).encode("utf-8", "surrogateescape")).replace("\r", "").replace("\n", " ")
     for display, address in getaddresses([text]):
@@ -215,8 +222,10 @@ def _domains_of(letter: Message, *names: str) -> set[str]:
 
 
 def _mark_of(letter: Message, own: set[str]) -> str:
-    """What stands behind the plus of our address («info+d12345@…»), if it is a number of ours; else empty: people mark
-    their advertising so too."""
+    """What stands behind the plus of our address («info+d12345@…»), if it is a number of ours.
+
+    Else empty: people mark their advertising so too.
+    """
     names = ("Delivered-To", "X-Original-To", "To", "Cc")
     for _, address in (pair for name in names for pair in getaddresses([header(letter, name)])):
         if _domain(address) in own and (found := _OWN_MARK.search(address)):
@@ -304,7 +313,10 @@ def _content(letter: Message) -> tuple[str, list[EnquiryFile]]:
 
 
 def _file_name(part: Message) -> str:
-    """The name of an attachment, in any of the ways mail programs write it (RFC 2231, RFC 2047, raw bytes)."""
+    """The name of an attachment, however mail programs write it.
+
+    RFC 2231, RFC 2047, raw bytes.
+    """
     raw = next((str(value) for key, value in part.raw_items() if key.casefold() == "content-disposition"), "")
     if not raw.isascii():
         options = parse_options_header(decode(raw.encode("utf-8", "surrogateescape")))[1]

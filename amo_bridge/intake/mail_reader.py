@@ -213,8 +213,10 @@ def _together(envelopes: Sequence[Envelope]) -> Iterator[Sequence[Envelope]]:
 
 
 class LetterFiles:
-    """Puts the files of letters into amoCRM and on their deals. A file that lies there already, by its name and size,
-    is not put there twice. As long as ``is_dry`` they wait."""
+    """Puts the files of letters into amoCRM and on their deals.
+
+    A file that lies there already, by its name and size, is not put there twice. As long as ``is_dry`` they wait.
+    """
 
     def __init__(
         self,
@@ -284,8 +286,11 @@ class LetterFiles:
 
 
 class MailReaders:
-    """All boxes of an account. ``tell(text, about)`` tells a person, at most once a day about one thing. ``rounds``:
-    how often a box has been read to its end."""
+    """All boxes of an account.
+
+    ``tell(text, about)`` tells a person, at most once a day about one thing. ``rounds``: how often a box has been read
+    to its end.
+    """
 
     def __init__(
         self,

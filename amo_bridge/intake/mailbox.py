@@ -1,4 +1,6 @@
-"""A mailbox read by IMAP: opened read-only, so that no letter is ever marked as seen; by UID, from where it stopped.
+"""A mailbox read by IMAP: opened read-only, by UID, from where it stopped.
+
+No letter is ever marked as seen.
 
 A UID means something only together with the folder's UIDVALIDITY (RFC 3501): when the server says another one, all
 numbers are new.
@@ -65,8 +67,11 @@ class Envelope:
 
 
 class MailboxConnection:
-    """One connection to one box, one folder at a time. Everything raises MailboxDown, and is closed then. ``password``
-    is asked for at each login: its file may have been written anew."""
+    """One connection to one box, one folder at a time.
+
+    Everything raises MailboxDown, and is closed then. ``password`` is asked for at each login: its file may have been
+    written anew.
+    """
 
     def __init__(
         self, section: MailboxSection, password: Callable[[], str], *, timeout: float = TIMEOUT_SECONDS
@@ -141,8 +146,10 @@ class MailboxConnection:
         return found
 
     def wait(self, seconds: float, stopping: threading.Event) -> None:
-        """Until something comes (IDLE), or so long, or until the bridge stops. A server without IDLE is asked again
-        when the time has passed."""
+        """Until something comes (IDLE), or so long, or until the bridge stops.
+
+        A server without IDLE is asked again when the time has passed.
+        """
         with self._telling():
             box = self._box
             if box is None or "IDLE" not in box.client.capabilities:

@@ -27,9 +27,11 @@ class EnquiryFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Enquiry:
-    """Somebody wants something. ``phones``: E.164; a foreign number without its code as it was written. ``fetch``: the
-    request by which the vendor hands out the rest. ``profile``: the person's page. ``link_param``: the mark of the link
-    by which he came."""
+    """Somebody wants something.
+
+    ``phones``: E.164; a foreign number without its code as it was written. ``fetch``: the request by which the vendor
+    hands out the rest. ``profile``: the person's page. ``link_param``: the mark of the link by which he came.
+    """
 
     source: str
     key: str
@@ -49,9 +51,12 @@ class Enquiry:
 
 @dataclass(frozen=True, kw_only=True)
 class PbxCall:
-    """A call that has ended. ``phone``: the client's, None if hidden. ``duration``: seconds of talk. ``extension``: the
-    colleague's number. ``enquiry``: what the vendor knows of the person beside the call. ``external_id``: our own name
-    of a call that auto-dial has asked for, where the vendor gives it back."""
+    """A call that has ended.
+
+    ``phone``: the client's, None if hidden. ``duration``: seconds of talk. ``extension``: the colleague's number.
+    ``enquiry``: what the vendor knows of the person beside the call. ``external_id``: our own name of a call that
+    auto-dial has asked for, where the vendor gives it back.
+    """
 
     source: str
     key: str
@@ -82,7 +87,10 @@ class Recording:
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryStatus:
-    """What became of a letter or SMS of ours. ``outbox_id``: our own number, where the vendor gives it back."""
+    """What became of a letter or SMS of ours.
+
+    ``outbox_id``: our own number, where the vendor gives it back.
+    """
 
     source: str
     key: str
@@ -95,8 +103,11 @@ class DeliveryStatus:
 
 @dataclass(frozen=True)
 class NoEnquiry:
-    """Nothing new for amoCRM. ``link_param``, ``profile``: who came by which link, where that is what was told.
-    ``answer_to``: the Message-ID of our letter that is answered."""
+    """Nothing new for amoCRM.
+
+    ``link_param``, ``profile``: who came by which link, where that is what was told. ``answer_to``: the Message-ID of
+    our letter that is answered.
+    """
 
     reason: str
     key: str = ""

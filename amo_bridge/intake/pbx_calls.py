@@ -1,4 +1,4 @@
-"""Calls of telephony: a call with a known client becomes a call note on his card, unless the vendor's widget writes it.
+"""Calls of telephony: note on the client's card, unless the vendor's widget writes it.
 
 The bridge waits, looks whether a note about the call has come (the touches of the mirror), and writes one only if none
 has. A client's own call is an enquiry besides (``processing``).
@@ -60,8 +60,10 @@ class CallNotes:
         self._account_clock = account_clock
 
     def set_aside(self, rows: Sequence[StoredEnquiry]) -> set[int]:
-        """Take what is no enquiry: our own calls, hidden numbers, records; what waits for amoCRM is taken too. Raises
-        CrmError, StoreUnavailable."""
+        """Take what is no enquiry: our own calls, hidden numbers, records; what waits for amoCRM is taken too.
+
+        Raises CrmError, StoreUnavailable.
+        """
         hidden = [row for row in rows if isinstance(row.body, PbxCall) and row.body.phone is None]
         hidden = [row for row in hidden if row.body.enquiry is None]
         self._repository.write(
@@ -125,7 +127,10 @@ class CallNotes:
     # --- notes ---
 
     def run(self) -> int:
-        """Write the notes that have not come by themselves; how many calls were settled. Raises StoreUnavailable."""
+        """Write the notes that have not come by themselves; how many calls were settled.
+
+        Raises StoreUnavailable.
+        """
         rows = self._repository.open("waits", BATCH_SIZE)
         for row in rows:
             if self._is_noted(row):
@@ -183,7 +188,10 @@ class CallNotes:
         return found
 
     def _unlikeness(self, note: Row[Any], row: StoredEnquiry) -> tuple[bool, float]:
-        """Is it of another length; how many seconds lie between the note and the beginning or the end of the call."""
+        """Is it of another length; how many seconds lie between note and call.
+
+        A note is dated by the call's beginning or by its end.
+        """
         end, duration = self._moment(row).timestamp(), row.body.duration
         is_other_length = note.seconds not in (UNKNOWN_LENGTH, duration)
         return is_other_length, min(abs(note.at - end), abs(note.at - (end - duration)))

@@ -1,4 +1,4 @@
-"""Whose enquiry is it: enquiries of one person together, and each person's contact and deals in amoCRM.
+"""Whose enquiry it is: the person's enquiries together, his contact and deals in amoCRM.
 
 The index of contacts is asked first. Before anything is created amoCRM is: what changed in its contacts since the last
 look, one request for all, or a search for each address as long as the index is not filled.
@@ -112,8 +112,10 @@ class PeopleFinder:
         self._cursors = Cursors(store)
 
     def find_or_put_off(self, people: Sequence[Person]) -> list[KnownPerson]:
-        """Those whom amoCRM tells of; the enquiries of the others say why and wait. Raises CrmError that may pass or
-        that stops everything, StoreUnavailable."""
+        """Those whom amoCRM tells of; the enquiries of the others say why and wait.
+
+        Raises CrmError that may pass or that stops everything, StoreUnavailable.
+        """
         try:
             return self.find(people)
         except CrmForbidden as error:

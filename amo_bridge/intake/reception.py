@@ -1,4 +1,4 @@
-"""The vendors, one row each, and one request of a vendor → the vendor's own answer and what the request says.
+"""The vendors, one row each; a request of a vendor → its answer and what it says.
 
 Nothing is stored here. A common answer would break several vendors, so each row has its own.
 """
@@ -300,7 +300,10 @@ _HTML = SiteSection()
 
 
 def settings_of(config: Config, vendor: str, environment: Mapping[str, str], name: str = "") -> VendorSettings:
-    """``name``: which of ``[intake.mapped.…]``. Raises ConfigError for a file of a secret that can't be read."""
+    """``name``: which of ``[intake.mapped.…]``.
+
+    Raises ConfigError for a file of a secret that can't be read.
+    """
     section = config.intake.of(vendor, name) if config.intake else None
     section = section or (_HTML if vendor == "html" else None)
     row = VENDORS.get(vendor)
@@ -349,8 +352,10 @@ class Reception:
 
 
 def receive(vendor: Vendor, request: VendorRequest, settings: VendorSettings, *, path_secret: str | None) -> Reception:
-    """Judge the request. ``path_secret``: the secret end of this vendor's address; None where whoever calls has
-    compared it already."""
+    """Judge the request.
+
+    ``path_secret``: the secret end of this vendor's address; None where whoever calls has compared it already.
+    """
     if (reception := _by_the_address(vendor, request, settings, path_secret)) is not None:
         return reception
     if len(request.body) > vendor.largest:
@@ -382,7 +387,10 @@ def receive(vendor: Vendor, request: VendorRequest, settings: VendorSettings, *,
 def outcomes_of(
     parse: Callable[[VendorRequest, VendorSettings], Outcomes], request: VendorRequest, settings: VendorSettings
 ) -> tuple[Outcomes | None, str]:
-    """What the request says, and why (Russian); None for a body that can't be read. No body may stop the receiver."""
+    """What the request says, and why (Russian); None for a body that can't be read.
+
+    No body may stop the receiver.
+    """
     try:
         outcomes = parse(request, settings)
     except UnreadableBody as error:

@@ -1,4 +1,4 @@
-"""The store of vendors' requests as they came, and the secret ends of the addresses that they are posted to."""
+"""The store of vendors' requests as they came, and the secret ends of their addresses."""
 
 from __future__ import annotations
 
@@ -43,8 +43,11 @@ class IntakeAddress:
 
 
 class IntakeAddresses:
-    """The addresses of one account: the secret of each is made of one that is kept, encrypted, so they stay the same.
-    Everything raises StoreUnavailable, ConfigError for a wrong key."""
+    """The addresses of one account; they stay the same.
+
+    The secret of each is made of one that is kept, encrypted. Everything raises StoreUnavailable, ConfigError for a
+    wrong key.
+    """
 
     def __init__(self, config: Config, environment: Mapping[str, str]) -> None:
         self.config = config
@@ -116,7 +119,10 @@ class ReceivedRequest:
 
 
 class IntakeInbox(CommitQueue[ReceivedRequest, bool]):
-    """Commits requests, then calls ``wake``; ``put`` returns False for one that was there already, which is counted."""
+    """Commits requests, then calls ``wake``.
+
+    ``put`` returns False for one that was there already, which is counted.
+    """
 
     def __init__(self, store: AccountStore, clock: Clock, wake: Callable[[], None] = lambda: None) -> None:
         self._clock = clock

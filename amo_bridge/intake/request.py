@@ -167,7 +167,10 @@ def fields_of(request: VendorRequest) -> FormFields:
 
 
 def subtree(values: Mapping[str, str], root: str) -> dict[str, str]:
-    """What stands inside the brackets of ``root``: «payment[amount]» is «amount», «payment[a][0]» is «a[0]»."""
+    """What stands inside the brackets of ``root``.
+
+    «payment[amount]» is «amount», «payment[a][0]» is «a[0]».
+    """
     inside: dict[str, str] = {}
     for key, value in values.items():
         if key.startswith(f"{root}[") and "]" in key:
@@ -288,8 +291,10 @@ def _merged(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def _multipart(request: VendorRequest) -> FormFields:
-    """Read by the e-mail parser: it forgives bare line feeds and a missing end; the boundary is the body's own, for
-    some clients tell another one in the header (seen at Zadarma)."""
+    """A multipart form, read by the e-mail parser: it forgives bare line feeds and a missing end.
+
+    The boundary is the body's own, for some clients tell another one in the header (seen at Zadarma).
+    """
     body = request.body.lstrip(b"\r\n")
     first = body.split(b"\n", 1)[0].strip()
     if not first.startswith(b"--") or len(first) < 3 or len(first) > 202:
@@ -386,7 +391,10 @@ def basic_auth(name: str) -> Proof:
 
 
 def path_only(request: VendorRequest, settings: VendorSettings) -> Verdict:
-    """The secret end of the address is all there is; who calls has compared it. See ``Vendor.needs_path_secret``."""
+    """The secret end of the address is all there is; who calls has compared it.
+
+    See ``Vendor.needs_path_secret``.
+    """
     return "proven"
 
 

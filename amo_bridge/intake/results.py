@@ -1,4 +1,4 @@
-"""What became of enquiries: read from the event queue, the outbox and the journal, written on the enquiry."""
+"""What became of enquiries, by the event queue, the outbox and the journal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saved requests: a vendor's request in a file, read again as if it came now; nothing is kept or answered.
+"""Saved requests: read again from a file as if they came now; nothing is kept or answered.
 
 The file is JSON: ``vendor``, ``method``, ``query``, ``headers``, ``body_file`` beside it, and ``secrets``, by which the
 request is proven. A ``method`` in brackets («(answer of Graph)», «(IMAP)») was fetched, not posted.

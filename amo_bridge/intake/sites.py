@@ -66,7 +66,10 @@ def of_cf7(request: VendorRequest, settings: VendorSettings) -> Outcomes:
 
 
 def of_any(request: VendorRequest, settings: VendorSettings) -> Outcomes:
-    """Any JSON or form; ``fields`` of the config says where what stands («client.phones.0» or «client[phones][0]»)."""
+    """Any JSON or form.
+
+    ``fields`` of the config says where what stands («client.phones.0» or «client[phones][0]»).
+    """
     fields = fields_of(request)
     if is_trapped(fields, settings):
         return [NoEnquiry(TRAP)]
@@ -91,7 +94,10 @@ def enquiry_of_form(
     moment: str = "",
     more: Iterable[str] = (),
 ) -> Enquiry | None:
-    """The enquiry; None if nobody and nothing is in it. ``moment``: the form's own time, else the minute it came."""
+    """The enquiry; None if nobody and nothing is in it.
+
+    ``moment``: the form's own time, else the minute it came.
+    """
     words_of_proof = [word for word in settings.secrets.values() if word]
     values = {key: value for key, value in fields.values.items() if not any_is(value.strip(), words_of_proof)}
     person = person_in(values, settings, without=without, kinds=kinds or {})
@@ -129,15 +135,20 @@ def is_trapped(fields: FormFields, settings: VendorSettings) -> bool:
 
 
 def _is_too_quick(fields: FormFields, request: VendorRequest, settings: VendorSettings) -> bool:
-    """Browsers tell the time in milliseconds, people's clocks may be wrong: only what is surely too quick counts."""
+    """Was it filled quicker than anybody can? Only what surely was counts.
+
+    Browsers tell the time in milliseconds, people's clocks may be wrong.
+    """
     opened = integer(fields.get(settings.began_field)) if settings.began_field else 0
     opened = opened // 1000 if opened > 100_000_000_000 else opened
     return bool(opened) and 0 <= request.received_at - opened < settings.least_seconds
 
 
 def prove_form(request: VendorRequest, settings: VendorSettings) -> Verdict:
-    """Builders of sites send a word of ours along: as a field, a header or in the address, under any name. Without such
-    a word the secret address is the proof."""
+    """Builders of sites send a word of ours along: as a field, a header or in the address, under any name.
+
+    Without such a word the secret address is the proof.
+    """
     words = [word for name, word in settings.secrets.items() if word and name != PATH_SECRET]
     if not words:
         return "proven"
@@ -232,8 +243,11 @@ def _elementor_simple(fields: FormFields, request: VendorRequest, settings: Vend
 
 
 def _elementor_advanced(fields: FormFields, request: VendorRequest, settings: VendorSettings) -> Enquiry | None:
-    """«Расширенные данные»: ``fields[<id>][title|value|type]``, ``meta[<id>][title|value]``, ``form[id|name]``. A
-    field's type says more than its title."""
+    """Read «Расширенные данные».
+
+    ``fields[<id>][title|value|type]``, ``meta[<id>][title|value]``, ``form[id|name]``. A field's type says more than
+    its title.
+    """
     values: dict[str, str] = {}
     kinds: dict[str, str] = {}
     for number in _ids_in(fields, "fields"):

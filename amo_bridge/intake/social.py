@@ -48,7 +48,10 @@ _VK_ATTACHMENTS = {
 
 
 def prove_vk(request: VendorRequest, settings: VendorSettings) -> Verdict:
-    """``secret`` and ``group_id`` of the body. A confirmation may have no secret, but must have a string to answer."""
+    """``secret`` and ``group_id`` of the body.
+
+    A confirmation may have no secret, but must have a string to answer.
+    """
     document = json_of(request)
     if settings.group is not None and integer(document.get("group_id")) != settings.group:
         return "wrong"

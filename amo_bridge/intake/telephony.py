@@ -55,8 +55,10 @@ _LONGEST_EXTENSION = 6
 
 
 def zadarma_proof(*secret_names: str) -> Callable[[VendorRequest, VendorSettings], Verdict]:
-    """Base64 of the hexadecimal HMAC-SHA1 of some fields. What is signed of an event that Zadarma adds one day nobody
-    knows: it is let in, for nothing is made of it."""
+    """Base64 of the hexadecimal HMAC-SHA1 of some fields.
+
+    What is signed of an event that Zadarma adds one day nobody knows: it is let in, for nothing is made of it.
+    """
 
     def prove(request: VendorRequest, settings: VendorSettings) -> Verdict:
         secret = next((value for name in secret_names if (value := settings.secrets.get(name, ""))), "")
@@ -139,7 +141,10 @@ def _zadarma_phone(number: str, settings: VendorSettings) -> str | None:
 
 
 def _zadarma_sms(fields: FormFields, source: str, settings: VendorSettings, minute: int) -> Outcome:
-    """Comes as multipart with a JSON text in ``result``. Nothing in it numbers it or says when it was written."""
+    """Comes as multipart with a JSON text in ``result``.
+
+    Nothing in it numbers it or says when it was written.
+    """
     try:
         document: Any = json.loads(fields.get("result") or "{}")
     except (ValueError, RecursionError):

@@ -29,8 +29,10 @@ Parts = tuple[bytes, Mapping[str, str]]
 
 
 def trial_request(vendor: Vendor, settings: VendorSettings, now: datetime) -> tuple[VendorRequest, Reception]:
-    """A request of this vendor and how it was judged; each differs from the ones before. Raises KeyError for a vendor
-    that has none."""
+    """A request of this vendor and how it was judged; each differs from the ones before.
+
+    Raises KeyError for a vendor that has none.
+    """
     number = secrets.randbelow(2**31)
     body, headers = TRIAL_VENDORS[vendor.name](settings, number, now)
     request = VendorRequest("POST", body, "", headers, received_at=now.timestamp())

@@ -28,8 +28,11 @@ Mark = Annotated[str, AfterValidator(lambda name: name.strip().casefold())]
 
 
 class FromSource(Options):
-    """``sources``: of which sources; all, if empty. ``utm``: mark → its value («*» at the end stands for any rest); all
-    of them must be so. ``calls``: of calls too, or of nothing but calls."""
+    """``sources``: of which sources; all, if empty.
+
+    ``utm``: mark → its value («*» at the end stands for any rest); all of them must be so. ``calls``: of calls too, or
+    of nothing but calls.
+    """
 
     sources: tuple[SourceName, ...] = ()
     utm: Mapping[Mark, str] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Enquiries as pages and programs are shown them: listed, counted by day, tried again; the addresses they come to."""
+"""Enquiries for pages and programs: listed, counted, tried again; the addresses they come to."""
 
 from __future__ import annotations
 
@@ -77,7 +77,10 @@ PASTE: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class EnquiryView:
-    """One enquiry. Phones, addresses, profile and words are masked for whoever may not work with people's data."""
+    """One enquiry.
+
+    Phones, addresses, profile and words are masked for whoever may not work with people's data.
+    """
 
     row: StoredEnquiry
     title: str
@@ -106,8 +109,11 @@ class EnquiryView:
 
 @dataclass(frozen=True)
 class AddressView:
-    """Where a vendor posts. ``missing``: the secrets it still needs; ``is_open``: it takes requests without them.
-    ``set_by``: the command that sets the webhook, where the vendor has an API for it."""
+    """Where a vendor posts.
+
+    ``missing``: the secrets it still needs; ``is_open``: it takes requests without them. ``set_by``: the command that
+    sets the webhook, where the vendor has an API for it.
+    """
 
     title: str
     address: IntakeAddress
@@ -186,8 +192,10 @@ def addresses_of_account(here: AccountView, base: str) -> list[AddressView]:
 
 
 def send_trial(here: AccountView, vendor: str, name: str) -> str:
-    """Send the bridge a request as this vendor would; what came of it, in words. Raises StoreUnavailable, ConfigError,
-    LookupError for a vendor that is off or can't be imitated."""
+    """Send the bridge a request as this vendor would; what came of it, in words.
+
+    Raises StoreUnavailable, ConfigError, LookupError for a vendor that is off or can't be imitated.
+    """
     known = {(one.vendor.name, one.name): one for one in here.bridge.intake_addresses.all()}
     address = known.get((vendor, name))
     if address is None or vendor not in TRIAL_VENDORS:
