@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final, TypeVar
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urljoin, urlsplit
 
 import requests
 import structlog
@@ -23,7 +24,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, wait_random_e
 from amo_bridge.crm.rate_limiter import RateLimiter
 from amo_bridge.crm.responses import no_answer, understand
 from amo_bridge.crm.tokens import Tokens
-from amo_bridge.errors import CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
+from amo_bridge.errors import CrmError, CrmForbidden, CrmRefused, CrmStopped, CrmTemporary, CrmUncertain
 
 Params = Mapping[str, Any]
 T = TypeVar("T")
@@ -67,6 +68,7 @@ log = structlog.get_logger()
 BATCH_SIZE: Final = 250
 MIN_PAGE_SIZE: Final = 50
 USER_AGENT: Final = "amo-bridge"
+MAX_REDIRECTS = 5
 MAX_TRIES = 5
 MAX_RETRY_WAIT_SECONDS = 60.0
 FIRST_PUSH_BACK_SECONDS = 1.0
@@ -170,6 +172,41 @@ class CrmClient:
     def upload(self, url: str, part: bytes) -> Any:
         """Send raw bytes, as the files service takes them. As ``post``."""
         return self._request("POST", url, body=part)
+
+    @contextmanager
+    def streamed(self, url: str, *, with_token: bool = False) -> Iterator[requests.Response]:
+        """The 2xx answer at a full address, its body to be read piece by piece; redirects are followed.
+
+        ``with_token``: show the token to the address itself; a redirect to another host never gets it. Raises
+        CrmRefused for an address that serves nothing (any more), CrmTemporary, CrmStopped."""
+        auth: AuthBase | None = _Bearer(self._token()) if with_token else None
+        for _ in range(MAX_REDIRECTS):
+            self._rate_limiter.acquire()
+            try:
+                answer = self._session.get(
+                    url,
+                    # As it lies there: packed, it would be of another length than the file.
+                    headers={"User-Agent": self._headers["User-Agent"], "Accept-Encoding": "identity"},
+                    auth=auth or _Anonymous(),
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                    stream=True,
+                )
+            except requests.RequestException as error:
+                raise no_answer(error, method="GET", path=urlsplit(url).path) from error
+            with answer:
+                if answer.is_redirect:
+                    target = urljoin(url, answer.headers["Location"])
+                    if urlsplit(url).scheme == "https" and urlsplit(target).scheme != "https":
+                        raise CrmRefused("redirected from https to an open address", status=answer.status_code)
+                    auth = auth if urlsplit(target).netloc == urlsplit(url).netloc else None
+                    url = target
+                    continue
+                if not answer.ok:
+                    raise _no_stream(answer, urlsplit(url).path)
+                yield answer
+                return
+        raise CrmRefused("redirected in a circle", method="GET", path=urlsplit(url).path)
 
     def put(self, path: str, body: Any) -> Any:
         """Attach, as files are to an entity. As ``post``."""
@@ -310,6 +347,25 @@ class _Bearer(AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+class _Anonymous(AuthBase):
+    """No login at all, not even one of ~/.netrc."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+def _no_stream(answer: requests.Response, path: str) -> CrmError:
+    """Of a download's status; its body is a page or nothing. A link that is used up says nothing about the account, so
+    no status stops the bridge."""
+    where: dict[str, Any] = {"status": answer.status_code, "method": "GET", "path": path}
+    if answer.status_code == 429:
+        after = answer.headers.get("Retry-After", "")
+        return CrmTemporary("too many requests", retry_after=float(after) if after.isdecimal() else None, **where)
+    if answer.status_code >= 500 or answer.status_code == 408:
+        return CrmUncertain("the files service does not serve the file now", **where)
+    return CrmRefused("nothing is served at this address", **where)
 
 
 _backoff = wait_random_exponential(multiplier=0.5, max=20)
