@@ -1,19 +1,23 @@
 """A file is attached → a copy of it goes to the document storage, into the deal's folder.
 
-Each file once, however often it is told of. Does nothing if the name does not match, the deal is in another pipeline or
-not what ``when`` asks for.
-Covers A77 (all documents of the deal in a Google Drive folder of the deal).
+Each file once, however often it is told of; fields of the deal lead to the folder and to the newest copy of each kind.
+Does nothing if the name does not match, the deal is in another pipeline or not what ``when`` asks for.
+Covers A77 (all documents of the deal in a folder of the deal), A80 (the links to offer and contract).
 """
 
 from __future__ import annotations
+
+from typing import Annotated
 
 from pydantic import Field
 
 from amo_bridge.events import FileAttached
 from amo_bridge.rules import (
     Conditional,
+    CustomFieldName,
     Deal,
     FolderSpec,
+    OneOrMore,
     PipelineName,
     Skip,
     StoreFile,
@@ -27,6 +31,7 @@ class FileIsStored(Conditional):
     name_starts_with: tuple[str, ...] = ()
     pipelines: tuple[PipelineName, ...] = ()
     folder: FolderSpec = Field(default_factory=FolderSpec)
+    links: dict[CustomFieldName, OneOrMore[Annotated[str, Field(min_length=1)]]] = Field(default_factory=dict)
 
 
 @handler(on=FileAttached, options=FileIsStored)
@@ -44,4 +49,5 @@ def file_is_stored(event: FileAttached, deal: Deal, options: FileIsStored) -> Sk
         file_uuid=event.file_uuid,
         folder=options.folder.name.for_deal(deal),
         link_field=options.folder.link_field,
+        links={str(field): beginnings for field, beginnings in options.links.items()},
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
@@ -21,6 +22,8 @@ from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
 from amo_bridge.channels.sms import SmsPort
 from amo_bridge.channels.sms_services import Smsc, SmsRu
 from amo_bridge.channels.smtp import MailServer
+from amo_bridge.channels.storage import StoragePort
+from amo_bridge.channels.storage_services import INCOMING, FolderStorage, StorageService
 from amo_bridge.channels.telegram import Bot
 from amo_bridge.channels.telephony import Novofon, Novofon2, OnlinePbx, Telephony, Zadarma
 from amo_bridge.channels.violations import ViolationPort
@@ -34,6 +37,7 @@ from amo_bridge.config.channels import (
     SMSRU_ID,
     TELEGRAM_TOKEN,
     ZADARMA_SECRET,
+    StorageSection,
 )
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
@@ -108,6 +112,10 @@ class Vendor(Generic[V]):
         """Whether the config has its section."""
         return config.channels.is_connected(self.section)
 
+    def is_asked(self, config: Config) -> bool:
+        """Whether ``check`` asks it how it is."""
+        return True
+
     def open(self, config: Config, environment: Mapping[str, str]) -> V | None:
         """The client; None if it is not connected. Raises ConfigError for a secret's file that can't be read."""
         return self.client_of(config, environment) if self.is_connected(config) else None
@@ -121,6 +129,21 @@ class Vendor(Generic[V]):
         if self.no_secret and not secret(environment, self.secret):
             return f"{self.no_secret} ({self.secret})"
         return ""
+
+
+@dataclass(frozen=True)
+class OwnFolder(Vendor[FolderStorage]):
+    """The folder on this server: it serves as long as no service that keeps documents is connected."""
+
+    def is_connected(self, config: Config) -> bool:
+        others = (vendor for vendor in VENDORS if vendor is not self and "storage" in vendor.ports)
+        return not any(vendor.is_connected(config) for vendor in others)
+
+    def is_asked(self, config: Config) -> bool:
+        return "storage" in channels_wanted(config.rules)
+
+    def client_of(self, config: Config, environment: Mapping[str, str]) -> FolderStorage:
+        return FolderStorage(config.documents_folder, is_private=not config.channels.storage.folder)
 
 
 def _mail(context: ChannelContext) -> Port:
@@ -195,6 +218,32 @@ def _sms(vendor: Callable[[], Vendor[Any]]) -> MakePort:
     return make
 
 
+def _folder(section: StorageSection, _: str) -> FolderStorage:
+    return FolderStorage(Path(section.folder))
+
+
+def _storage(vendor: Callable[[], Vendor[Any]]) -> MakePort:
+    """The port of the storage that this row describes."""
+
+    def make(context: ChannelContext) -> Port:
+        config, row = context.config, vendor()
+        service: StorageService = row.client_of(config, context.environment)
+        # Beside the copies where they stay on this server: the same disk.
+        spool = config.documents_folder if row is STORAGE else config.data_folder
+        return StoragePort(
+            config.channels.storage,
+            service,
+            spool / (INCOMING if row is STORAGE else "uploads"),
+            context.store,
+            context.client,
+            context.rule_engine,
+            context.clock,
+            context.account_clock,
+        )
+
+    return make
+
+
 MAIL = Vendor("mail", MailServer, MAIL_PASSWORD, {"mail": _mail, "notices": _notices})
 TELEGRAM = Vendor("telegram", Bot, TELEGRAM_TOKEN, {"notices": _notices}, no_secret="нет токена бота Telegram")
 ONLINEPBX: Vendor[Any] = Vendor(
@@ -211,7 +260,13 @@ ZADARMA: Vendor[Any] = Vendor(
 )
 SMSRU: Vendor[Any] = Vendor("smsru", SmsRu, SMSRU_ID, {"sms": _sms(lambda: SMSRU)}, no_secret="нет api_id SMS.ru")
 SMSC: Vendor[Any] = Vendor("smsc", Smsc, SMSC_PASSWORD, {"sms": _sms(lambda: SMSC)}, no_secret="нет пароля SMSC")
-VENDORS: tuple[Vendor[Any], ...] = (MAIL, TELEGRAM, ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC)
+STORAGE: Vendor[Any] = OwnFolder("storage", _folder, "", {"storage": _storage(lambda: STORAGE)})
+VENDORS: tuple[Vendor[Any], ...] = (
+    MAIL, TELEGRAM, ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
+    STORAGE,
+)  # fmt: skip
+PAGED_STORAGES = frozenset({STORAGE.section})
+"""Sections of storages whose copies people open by the bridge's own page."""
 BUILT_IN: Mapping[Channel, MakePort] = {"series": _series, "ledger": _ledger}
 """Channels that the bridge serves itself, in every account."""
 
@@ -266,6 +321,13 @@ def vendor_of(config: Config) -> dict[Channel, str]:
     for vendor in connected_vendors(config):
         found = {**{name: vendor.section for name in vendor.ports}, **found}
     return found
+
+
+def document_services(config: Config, environment: Mapping[str, str]) -> dict[str, StorageService]:
+    """Section → the service, of those that the bridge's own page can show copies of. The folder on this server goes on
+    showing what it has when another one is connected later. Raises ConfigError for a secret's file."""
+    found = {vendor.section: vendor for vendor in connected_vendors(config) if "storage" in vendor.ports}
+    return {name: row.client_of(config, environment) for name, row in {STORAGE.section: STORAGE, **found}.items()}
 
 
 def rivals(config: Config) -> dict[Channel, list[str]]:

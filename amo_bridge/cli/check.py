@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from pydantic import BaseModel
 
-from amo_bridge.channels.registry import connected_vendors, rivals, unconnected
+from amo_bridge.channels.registry import PAGED_STORAGES, connected_vendors, rivals, unconnected
 from amo_bridge.channels.sms_services import sms_size
 from amo_bridge.cli.click_ru import Command
 from amo_bridge.cli.common import CONFIG_BROKEN, config_option, load_or_exit, tell, tell_and_exit
@@ -27,7 +27,7 @@ from amo_bridge.engine.effects import CHANNEL_KINDS
 from amo_bridge.errors import BridgeError, ChannelError, ConfigError, StoreUnavailable
 from amo_bridge.intake.connections import IntakeConnections
 from amo_bridge.rules.old_import_paths import old_imports
-from amo_bridge.rules.options import SmsSpec
+from amo_bridge.rules.options import FolderSpec, SmsSpec
 from amo_bridge.runtime.connection import read_account, tokens
 from amo_bridge.runtime.startup import known_ids
 
@@ -51,6 +51,7 @@ def warnings(config: Config) -> Iterator[str]:
     ):
         yield 'автодозвон никому не позвонит: ни у кого в [people."…"] нет номера АТС (extension)'
     yield from _sms_warnings(config)
+    yield from _storage_warnings(config)
     if channels.mail and channels.series.named:
         if channels.mail.consent is None:
             yield "серии писем — реклама, а поле согласия (consent в [mail]) не названо: согласия никто не спросит"
@@ -72,6 +73,20 @@ def _sms_warnings(config: Config) -> Iterator[str]:
                 yield f"SMS правила {rule.name} — реклама: без consent не уйдёт; если она о деле — service = true"
 
 
+def _storage_warnings(config: Config) -> Iterator[str]:
+    """Fields that are to lead to documents, and nobody knows where the bridge's pages are."""
+    rules = [rule.name for rule in config.rules if rule.enabled and _wants_links(rule.options)]
+    services = [vendor.section for vendor in connected_vendors(config) if "storage" in vendor.ports]
+    if rules and config.bridge.public_url is None and set(services[:1]) & PAGED_STORAGES:
+        names = ", ".join(rules)
+        yield f"без [bridge] public_url ссылок на документы в полях сделок не будет, хотя их хотят: {names}"
+
+
+def _wants_links(options: BaseModel) -> bool:
+    folder = getattr(options, "folder", None)
+    return isinstance(folder, FolderSpec) and bool(folder.link_field or getattr(options, "links", None))
+
+
 def _sms_specs(value: object) -> Iterator[SmsSpec]:
     if isinstance(value, SmsSpec):
         yield value
@@ -90,6 +105,8 @@ def connections(config: Config, environment: Mapping[str, str]) -> Iterator[tupl
     """Asks each server, the vendors that enquiries come from and the mailboxes: (is it well, in words). Raises
     ConfigError for a secret that can't be read, StoreUnavailable."""
     for vendor in connected_vendors(config):
+        if not vendor.is_asked(config):
+            continue
         if problem := vendor.secret_problem(environment):
             yield False, problem
             continue

@@ -1,4 +1,4 @@
-"""The ways out past amoCRM and in: vendors of channels, ``[people]``, ``[series]``, ``[dial]``, ``[intake]``."""
+"""The ways out past amoCRM and in: vendors of channels, ``[people]``, ``[series]``, ``[dial]``, ``[storage]``, ``[intake]``."""
 
 from __future__ import annotations
 
@@ -259,6 +259,19 @@ class SmscSection(SmsSection):
     login: Annotated[str, Field(min_length=1)]
 
 
+# Documents: ``[storage]`` and the services that keep copies of deals' files.
+
+
+class StorageSection(Strict):
+    """``[storage]``: copies of deals' files. ``folder``: where they are kept on this server as long as no service is
+    connected; empty: «documents» in the data folder. ``largest_mb``: a larger file is not copied. ``keep_free_mb``: so
+    much is left free on the bridge's own disk."""
+
+    folder: str = ""
+    largest_mb: Annotated[int, Field(ge=1, le=100_000)] = 4096
+    keep_free_mb: Annotated[int, Field(ge=0)] = 500
+
+
 UNSUBSCRIBE_PATH = "/u/"
 TOKEN_LENGTH = 16
 LONGEST_URL = 57
@@ -320,6 +333,7 @@ VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "zadarma": ZadarmaSection,
     "smsru": SmsRuSection,
     "smsc": SmscSection,
+    "storage": StorageSection,
 }
 """Section of the config → its keys, for every vendor of channels/registry.VENDORS; a field of ``Channels`` each."""
 
@@ -338,6 +352,7 @@ class Channels:
     zadarma: ZadarmaSection | None = None
     smsru: SmsRuSection | None = None
     smsc: SmscSection | None = None
+    storage: StorageSection = field(default_factory=StorageSection)
     dial: DialSection = field(default_factory=DialSection)
 
     def is_connected(self, section: str) -> bool:

@@ -17,6 +17,7 @@ from amo_bridge.config.channels import (
     Channels,
     DialSection,
     IntakeSection,
+    StorageSection,
     check_unsubscribing,
     people_in,
     series_in,
@@ -366,6 +367,8 @@ class _Loader:
         vendors: dict[str, Any] = {
             name: self._section(name, model) for name, model in VENDOR_SECTIONS.items() if name in self.tree
         }
+        # Of this one there is always one: without it documents are kept on this server.
+        vendors["storage"] = vendors.get("storage") or StorageSection()
         dial = (self._section("dial", DialSection) if "dial" in self.tree else None) or DialSection()
         people = people_in(self._table("people"), self.problems)
         series = series_in(self._table("series"), self.problems)

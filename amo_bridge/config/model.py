@@ -234,5 +234,11 @@ class Config:
         return (self.path.parent / self.bridge.scripts).resolve() if self.bridge.scripts else None
 
     @property
+    def documents_folder(self) -> Path:
+        """Where copies of deals' files are kept while no service does."""
+        told = self.channels.storage.folder
+        return (self.path.parent / told).resolve() if told else self.data_folder / "documents"
+
+    @property
     def data_folder(self) -> Path:
         return (self.path.parent / self.bridge.data).resolve()

@@ -386,10 +386,12 @@ class ChannelResolver:
         return [_effect("record_violation", deal, body, words, at)]
 
     def _store_file(self, action: StoreFile, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
-        body = {
+        body: dict[str, Any] = {
             "file_name": action.file_name, "file_uuid": action.file_uuid, "folder": action.folder,
             "link_field": action.link_field,
         }  # fmt: skip
+        if action.links:
+            body["links"] = {name: list(words) for name, words in action.links.items()}
         return [_effect("store_file", deal, body, f"копия файла «{action.file_name}» в папке «{action.folder}»", at)]
 
 

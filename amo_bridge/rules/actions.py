@@ -352,13 +352,15 @@ class LeaveAudience(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class StoreFile(Action):
-    """Copy a file of the deal into a folder of the document storage. ``link_field``: the deal's field for the folder's
-    address. ``file_uuid`` is amoCRM's."""
+    """Copy a file of the deal into the deal's folder of the document storage, which is called ``folder`` when it is
+    made. ``link_field``: the deal's field for the folder's address. ``links``: field for the address of the newest copy
+    whose name begins with one of these. ``file_uuid`` is amoCRM's."""
 
     file_name: str
     file_uuid: str | None
     folder: str
     link_field: str | None = None
+    links: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, kw_only=True)

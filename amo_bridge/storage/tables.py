@@ -551,6 +551,44 @@ Index("sms_vendor", sms.c.account, sms.c.vendor, sms.c.vendor_id)
 _sms_open = sms.c.state == "sent"
 Index("sms_open", sms.c.account, sms.c.look_at, sqlite_where=_sms_open, postgresql_where=_sms_open)
 
+deal_folders = Table(
+    "deal_folders",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("vendor", String(24), primary_key=True),
+    Column("deal_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("ref", Text, nullable=False),
+    Column("url", Text, nullable=False, default=""),
+    Column("made_at", Float, nullable=False),
+)
+"""Folders of deals in the document storage. ``ref``: the storage's own id or path."""
+
+stored_files = Table(
+    "stored_files",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("vendor", String(24), nullable=False),
+    Column("deal_id", BigInteger, nullable=False),
+    Column("file_uuid", String(64), nullable=False),
+    Column("version_uuid", String(64), nullable=False),
+    Column("base", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("folder_ref", Text, nullable=False),
+    Column("ref", Text, nullable=False),
+    Column("url", Text, nullable=False, default=""),
+    Column("size", BigInteger, nullable=False),
+    Column("md5", String(32), nullable=False),
+    Column("file_at", Float, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("outbox_id", BigInteger, nullable=False),
+    Column("stored_at", Float),
+    UniqueConstraint("account", "vendor", "deal_id", "file_uuid", "version_uuid"),
+)
+"""Copies of deals' files in the document storage. ``base``: the file's own name; ``name``: with the number of its
+``version``. ``state``: "putting" from before the upload, "stored" when it surely is there."""
+
 channel_states = Table(
     "channel_states",
     metadata,

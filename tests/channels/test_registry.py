@@ -40,6 +40,8 @@ from amo_bridge.storage.database import AccountStore, Store
 
 MAIL = MailSection.model_validate({"host": "mail.example", "from": "info@agency.example", "templates": "letters"})
 TELEGRAM = TelegramSection()
+OWN = {"series", "ledger", "storage"}
+"""What the bridge serves without any vendor."""
 
 
 def config(**sections: Any) -> Config:
@@ -72,10 +74,10 @@ def test_every_vendor_has_its_section_and_every_section_its_vendor() -> None:
 @pytest.mark.parametrize(
     ("sections", "expected"),
     [
-        ({}, {"series", "ledger"}),
-        ({"telegram": TELEGRAM}, {"series", "ledger", "notices"}),
-        ({"mail": MAIL}, {"series", "ledger", "mail", "notices"}),
-        ({"mail": MAIL, "telegram": TELEGRAM}, {"series", "ledger", "mail", "notices"}),
+        ({}, OWN),
+        ({"telegram": TELEGRAM}, {*OWN, "notices"}),
+        ({"mail": MAIL}, {*OWN, "mail", "notices"}),
+        ({"mail": MAIL, "telegram": TELEGRAM}, {*OWN, "mail", "notices"}),
     ],
     ids=["nothing", "telegram", "mail", "both"],
 )
@@ -92,7 +94,7 @@ def test_a_port_for_every_channel_whatever_is_connected(
 def test_what_rules_want_of_what_is_not_connected() -> None:
     wanted = channels_wanted(config().rules)
     assert {"mail", "notices"} <= set(wanted)
-    assert set(unconnected(config())) == set(wanted) - {"series", "ledger"}
+    assert set(unconnected(config())) == set(wanted) - OWN
     assert set(unconnected(config(mail=MAIL))) == set(wanted) - connected(config(mail=MAIL))
 
 

@@ -27,6 +27,14 @@ def test_the_folder_and_the_field_of_its_address_are_the_configs():
     assert (stored.folder, stored.link_field) == (f"{PROJECT} — {now.name}", "Папка документов")
 
 
+def test_fields_for_the_newest_file_of_each_kind():
+    links = {"Ссылка на КП": ["КП", "Коммерческое предложение"], "Ссылка на договор": "Договор"}
+    stored = file_is_stored(file_attached("Договор.pdf"), deal(PROJECT), options(links=links))
+    assert isinstance(stored, StoreFile)
+    wanted = {"Ссылка на КП": ("КП", "Коммерческое предложение"), "Ссылка на договор": ("Договор",)}
+    assert stored.links == wanted
+
+
 @pytest.mark.parametrize(
     ("name", "changed", "reason"),
     [

@@ -77,7 +77,6 @@ NO_AUDIENCES = "retargeting: VK, Facebook and Google Ads are not connected; the 
 LACKS: Final[Mapping[str, str]] = {
     "A20": NO_AUDIENCES,
     "A66": NO_AUDIENCES,
-    "A77": "Google Drive is not connected; the rule says so in the journal",
     "A110": NO_AUDIENCES,
     "A121": "Roistat is not connected: the visit is in no field, states and sums go nowhere",
     "A122": "no mass mail service: series go out by one's own mail server",

@@ -82,5 +82,6 @@ def _page(deal: KnownDeal, why_not: str = "") -> str:
         stage=deal.stage,
         link=deal.link,
         enquiry_count=deal.enquiry_count,
+        file_count=deal.file_count,
         why_not=why_not,
     )

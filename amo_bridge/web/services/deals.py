@@ -11,6 +11,7 @@ from typing import NamedTuple
 from flask import abort
 
 from amo_bridge.channels.mail import facts
+from amo_bridge.channels.storage import listed_files
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.engine.deal_view import Viewer
@@ -58,7 +59,8 @@ class Step:
 @dataclass(frozen=True)
 class KnownDeal:
     """``record``: as it was last seen, if it was; ``stage``: its title, empty where the account's names are not known.
-    ``link``: its page in amoCRM. ``steps``: newest first. ``enquiry_count``: how many enquiries lie on it."""
+    ``link``: its page in amoCRM. ``steps``: newest first. ``enquiry_count``: how many enquiries lie on it;
+    ``file_count``: how many copies of its files are in the document storage."""
 
     deal_id: int
     record: DealRecord | None
@@ -66,6 +68,7 @@ class KnownDeal:
     link: str
     steps: list[Step]
     enquiry_count: int = 0
+    file_count: int = 0
 
     @property
     def is_known(self) -> bool:
@@ -82,6 +85,7 @@ def deal_of(here: AccountView, deal_id: int) -> KnownDeal:
         link=f"{here.config.account.url}/leads/detail/{deal_id}",
         steps=steps_of(here.journal.of_deal(deal_id)),
         enquiry_count=EnquiryRepository(here.account_store, here.clock).count(EnquiryFilter(deal_id=deal_id)),
+        file_count=len(listed_files(here.account_store, deal_id)),
     )
 
 
