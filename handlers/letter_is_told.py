@@ -22,6 +22,4 @@ def letter_is_told(event: ClientAnswered, deal: Deal, options: LetterIsTold) -> 
         return Skip("клиент не писал, а звонил или ответил в чате")
     if options.stages and not deal.is_on(options.stages):
         return Skip(f"на этапе «{deal.stage.title}» о письмах не говорится")
-    told = options.notify
-    subject = f". Тема: «{event.text}»" if event.text else ""
-    return Notify(deal_id=deal.id, to=told.to, text=told.text.for_deal(deal) + subject, urgent=told.urgent)
+    return options.notify.for_deal(deal, f". Тема: «{event.text}»" if event.text else "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
-from typing import Any
+from io import SEEK_END, BytesIO
+from typing import Any, BinaryIO
 
 import requests
 from requests import Response
@@ -17,6 +19,39 @@ NOT_LET_IN = (401, 403)
 NOT_FOUND = 404
 TOO_MANY = 429
 LONGEST_WORDS = 200
+
+
+class Multipart:
+    """A form with a file in it, read from the disk while it is sent. ``fields``: what goes with the file."""
+
+    def __init__(self, fields: Mapping[str, str], name: str, file_name: str, file: BinaryIO) -> None:
+        boundary = secrets.token_hex(16)
+        self.content_type = f"multipart/form-data; boundary={boundary}"
+        parts = [
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{value}\r\n'
+            for key, value in fields.items()
+        ]
+        shown = file_name.replace('"', "%22").replace("\r", " ").replace("\n", " ")
+        parts.append(
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{shown}"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        )
+        size = file.seek(0, SEEK_END)
+        file.seek(0)
+        head, tail = "".join(parts).encode(), f"\r\n--{boundary}--\r\n".encode()
+        self._parts: list[BinaryIO] = [BytesIO(head), file, BytesIO(tail)]
+        self.len = len(head) + size + len(tail)
+        """As requests asks for a length."""
+
+    def read(self, size: int = -1) -> bytes:
+        while self._parts:
+            if piece := self._parts[0].read(size):
+                return piece
+            self._parts.pop(0)
+        return b""
+
+
+Content = bytes | BinaryIO | Multipart
 
 
 class HttpClient:
@@ -54,14 +89,16 @@ class HttpClient:
         body: Mapping[str, Any] | None = None,
         *,
         form: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        content: Content | None = None,
     ) -> Response:
-        """The answer, whatever its status. ``body`` goes as JSON, ``form`` as a form. Raises ChannelDown if nothing
-        was sent, ChannelUncertain if it may have been."""
+        """The answer, whatever its status. ``body`` goes as JSON, ``form`` as a form, ``content`` as it is; a header
+        that is None is left out. ``path``: a whole address goes to another host. Raises ChannelDown if nothing was
+        sent, ChannelUncertain if it may have been."""
+        url = path if "://" in path else f"{self._url}{path}"
+        data: Any = form if content is None else content
         try:
-            return self._session.request(
-                method, f"{self._url}{path}", json=body, data=form, headers=headers, timeout=self._timeout
-            )
+            return self._session.request(method, url, json=body, data=data, headers=headers, timeout=self._timeout)
         except (ConnectTimeout, ProxyError, SSLError, InvalidSchema) as error:
             raise ChannelDown(f"до {self._name} не достучаться: {self._hidden(error)}") from None
         except requests.ConnectionError as error:
@@ -81,10 +118,11 @@ class HttpClient:
         body: Mapping[str, Any] | None = None,
         *,
         form: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        content: Content | None = None,
     ) -> Any:
         """The JSON of a 2xx answer; None for 404 to a GET. Raises ChannelError, by the status."""
-        response = self.request(method, path, body, form=form, headers=headers)
+        response = self.request(method, path, body, form=form, headers=headers, content=content)
         if response.ok:
             try:
                 return response.json()

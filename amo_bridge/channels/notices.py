@@ -7,24 +7,47 @@ must not ring a hundred times. So a notice that is not urgent waits until the ev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, BinaryIO
+
+import structlog
 
 from amo_bridge.channels.mail import usable
 from amo_bridge.channels.port import Job, Later, LostAnswer, NotSent, Outcome, Port, Sent
+from amo_bridge.channels.recipients import Recipient, recipients
 from amo_bridge.channels.smtp import Letter, MailServer, message_id
-from amo_bridge.channels.telegram import Bot, messages
+from amo_bridge.channels.telegram import LARGEST_DOCUMENT, LONGEST_CAPTION, Bot, length, messages
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import MailSection, Way
+from amo_bridge.crm.client import CrmClient
+from amo_bridge.crm.files import FileTooLarge, download_file, file_ids_of_deal, files_by_ids
+from amo_bridge.crm.values import integer
 from amo_bridge.engine.effects import Channel
 from amo_bridge.engine.outbox import Sendable
 from amo_bridge.engine.people import Reach, ReachablePerson
 from amo_bridge.engine.rule_engine import RuleEngine
-from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+from amo_bridge.errors import (
+    ChannelBusy,
+    ChannelDown,
+    ChannelError,
+    ChannelRefused,
+    ChannelUncertain,
+    CrmError,
+    CrmForbidden,
+    CrmRefused,
+    CrmTemporary,
+    why_not,
+)
+from amo_bridge.text.names import is_picture, starts_with
 from amo_bridge.text.templates import Rendered
 from amo_bridge.text.typography import nested_quotes
 
+log = structlog.get_logger()
+PHONE = "{Телефон}"
 NAMES: Mapping[Way, str] = {"telegram": "Telegram", "mail": "почта"}
 # A way that is down is not tried for every notice of a round anew: each try may take half a minute.
 LEFT_ALONE = timedelta(minutes=1)
@@ -43,6 +66,9 @@ class Notice:
     text: str
     url: str
     deals: int = 1
+    deal_id: int = 0
+    attach: Mapping[str, Any] | None = None
+    """The file of the deal that is to go along, as a rule names it."""
 
     @classmethod
     def of(cls, rows: Sequence[Sendable]) -> Notice:
@@ -50,7 +76,8 @@ class Notice:
         first = rows[0].body
         told = list(dict.fromkeys((row.body["about"], row.body["text"], row.body["url"]) for row in rows))
         if len(told) == 1:
-            return cls(rows[0].key, first["about"], first["text"], first["url"])
+            attach = first.get("attach")
+            return cls(rows[0].key, first["about"], first["text"], first["url"], deal_id=rows[0].deal_id, attach=attach)
         says = {_without_name(text, about) for about, text, _ in told}
         if len(says) == 1:
             (common,) = says
@@ -76,6 +103,62 @@ def _with_name(text: str, about: str) -> str:
     return text if not about or _without_name(text, about) != text else f"{about}: {text}"
 
 
+@dataclass(frozen=True)
+class FoundFile:
+    """A file of the deal, downloaded to this server."""
+
+    name: str
+    file: BinaryIO
+    size: int
+
+
+class DealFiles:
+    """Files of deals that go along with notices, and clients' phones. ``client``: of the port's own thread."""
+
+    def __init__(self, client: CrmClient, rule_engine: Callable[[], RuleEngine]) -> None:
+        self._client = client
+        self._rule_engine = rule_engine
+
+    @contextmanager
+    def newest(self, deal_id: int, attach: Mapping[str, Any]) -> Iterator[FoundFile]:
+        """The newest file that fits. Raises ChannelRefused if there is none, or it can't be had; CrmStopped."""
+        drive = self._rule_engine().account.drive_url
+        try:
+            uuids = file_ids_of_deal(self._client, deal_id)
+            rows = [row for row in files_by_ids(self._client, drive, uuids).values() if _fits(row, attach)]
+            if not rows:
+                raise ChannelRefused("такого файла на сделке нет")
+            row = max(rows, key=lambda one: (integer(one.get("created_at")) or 0, uuids.index(str(one["uuid"]))))
+            with tempfile.TemporaryFile() as file:
+                size = download_file(self._client, drive, row, file, most=LARGEST_DOCUMENT)
+                file.seek(0)
+                yield FoundFile(str(row.get("name") or "файл"), file, size)
+        except FileTooLarge:
+            raise ChannelRefused(f"файл больше {LARGEST_DOCUMENT >> 20} МБ, Telegram такой не возьмёт") from None
+        except CrmForbidden:
+            raise ChannelRefused("у токена amoCRM нет права на файлы") from None
+        except (CrmTemporary, CrmRefused) as error:
+            raise ChannelRefused(f"amoCRM не отдала файл: {error}") from error
+        except OSError as error:
+            raise ChannelRefused(f"файл не помещается на диск моста: {why_not(error)}") from error
+
+    def phones(self, rows: Sequence[Sendable]) -> dict[int, str]:
+        """Row id → the first phone of the client, as it stands on the card. Raises CrmError."""
+        found = recipients(rows, self._client, self._rule_engine()) if rows else {}
+        told = {}
+        for row_id, one in found.items():
+            contact = one.contact if isinstance(one, Recipient) else None
+            told[row_id] = next(iter(contact.phones), "") if contact else ""
+        return told
+
+
+def _fits(row: Mapping[str, Any], attach: Mapping[str, Any]) -> bool:
+    names = [str(row[key]) for key in ("name", "sanitized_name") if row.get(key)]
+    if any(starts_with(name, words) for name in names for words in attach["files"]):
+        return True
+    return bool(attach["pictures"]) and (row.get("type") == "image" or any(is_picture(name) for name in names))
+
+
 class NoticePort(Port):
     channel: Channel = "notices"
     # People are told what there is to tell; a notice that waits for the morning holds up nobody else's.
@@ -96,8 +179,10 @@ class NoticePort(Port):
         account_clock: Clock,
         *,
         more_may_come: Callable[[], bool] = lambda: False,
+        files: DealFiles | None = None,
     ) -> None:
         """``more_may_come``: are there events that are not judged yet?"""
+        self._files = files
         self._more_may_come = more_may_come
         self._mail = mail
         self._server = server
@@ -116,20 +201,38 @@ class NoticePort(Port):
         rule_engine = self._rule_engine()
         reach = Reach(rule_engine.config.channels, rule_engine.account)
         planned: dict[int, Outcome | Job] = {}
-        together: dict[tuple[str, int, bool], list[Sendable]] = {}
+        together: dict[tuple[str, int, bool, int], list[Sendable]] = {}
         people: dict[int, ReachablePerson] = {}
-        for row in rows:
+        for row in self._with_phones(rows):
             found = self._recipient(row, reach)
             if isinstance(found, ReachablePerson):
                 people[row.body["user_id"]] = found
-                together.setdefault((row.rule, row.body["user_id"], row.body["urgent"]), []).append(row)
+                # With a file of its own it is told by itself.
+                alone = row.deal_id if row.body.get("attach") else 0
+                together.setdefault((row.rule, row.body["user_id"], row.body["urgent"], alone), []).append(row)
             else:
                 planned[row.id] = found
         more_may_come = self._more_may_come() if together else False
-        for (_, user_id, is_urgent), same in together.items():
+        for (_, user_id, is_urgent, _), same in together.items():
             if is_urgent or not more_may_come or self._has_waited(same):
                 planned |= dict.fromkeys((row.id for row in same), self._job(same, people[user_id]))
         return planned
+
+    def _with_phones(self, rows: Sequence[Sendable]) -> list[Sendable]:
+        """With the clients' phones in their texts. While amoCRM can't be asked, those that need one wait."""
+        wanting = [row for row in rows if PHONE in row.body["text"]]
+        if not wanting:
+            return list(rows)
+        try:
+            phones = self._files.phones(wanting) if self._files else {}
+        except CrmError as error:
+            log.warning("notices wait for clients' phones", error=str(error))
+            return [row for row in rows if PHONE not in row.body["text"]]
+        filled = []
+        for row in rows:
+            text = row.body["text"].replace(PHONE, phones.get(row.id) or "телефона нет")
+            filled.append(row.with_body({**row.body, "text": text}) if row in wanting else row)
+        return filled
 
     def _has_waited(self, rows: Sequence[Sendable]) -> bool:
         return self._clock.now().timestamp() - min(row.created_at for row in rows) >= MAX_WAIT_SECONDS
@@ -191,8 +294,31 @@ class NoticePort(Port):
     def _by_telegram(self, notice: Notice, person: ReachablePerson) -> None:
         assert self._bot is not None
         assert person.telegram is not None
-        for html in messages(notice.about, notice.text, notice.url):
+        text = notice.text
+        if notice.attach is not None:
+            why = self._send_with_file(notice, person.telegram)
+            if not why:
+                return
+            text = f"{text}\n\nФайл не приложен: {why}."
+        for html in messages(notice.about, text, notice.url):
             self._bot.send(person.telegram, html)
+
+    def _send_with_file(self, notice: Notice, chat_id: int) -> str:
+        """File and text; why the file can't go along (Russian), and then nothing was sent."""
+        assert self._bot is not None
+        assert notice.attach is not None
+        if self._files is None:
+            return "мост не связан с amoCRM"
+        htmls = messages(notice.about, notice.text, notice.url)
+        is_short = len(htmls) == 1 and length(htmls[0]) <= LONGEST_CAPTION
+        try:
+            with self._files.newest(notice.deal_id, notice.attach) as found:
+                self._bot.send_file(chat_id, found.name, found.file, found.size, htmls[0] if is_short else "")
+        except ChannelRefused as error:
+            return str(error)
+        for html in () if is_short else htmls:
+            self._bot.send(chat_id, html)
+        return ""
 
     def _by_mail(self, notice: Notice, person: ReachablePerson) -> None:
         assert self._mail is not None
@@ -200,11 +326,12 @@ class NoticePort(Port):
         address = usable(person.address)
         if address is None:
             raise ChannelRefused(f"почта: адрес у «{person.user.name}» записан с ошибкой")
+        text = f"{notice.text}\n\nФайл — в карточке сделки." if notice.attach is not None else notice.text
         letter = Letter(
             sender=self._mail.sender,
             to_name=person.user.name,
             to_address=address,
-            content=Rendered(_subject(notice.about, notice.text), f"{notice.text}\n\n{notice.url}".rstrip() + "\n"),
+            content=Rendered(_subject(notice.about, notice.text), f"{text}\n\n{notice.url}".rstrip() + "\n"),
             message_id=message_id(self._key, notice.key, self._mail.sender_address),
             at=self._account_clock.now(),
             is_notice=True,

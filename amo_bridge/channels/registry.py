@@ -17,7 +17,7 @@ from amo_bridge.channels.dial import DialPort
 from amo_bridge.channels.mail import MailPort
 from amo_bridge.channels.mail_log import MailMemory
 from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
-from amo_bridge.channels.notices import NoticePort
+from amo_bridge.channels.notices import DealFiles, NoticePort
 from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
 from amo_bridge.channels.sms import SmsPort
 from amo_bridge.channels.sms_services import Smsc, SmsRu
@@ -172,6 +172,7 @@ def _notices(context: ChannelContext) -> Port:
         context.clock,
         context.account_clock,
         more_may_come=PendingWork(context.store, context.clock).is_judging,
+        files=DealFiles(context.client, context.rule_engine),
     )
 
 

@@ -1,4 +1,4 @@
-"""The Bot API by plain requests: three methods, and what each kind of refusal means.
+"""The Bot API by plain requests: five methods, and what each kind of refusal means.
 
 Answers are ``{"ok": true, "result": …}`` or ``{"ok": false, "error_code": …, "description": …, "parameters": {…}}``
 (Bot API, making-requests). The token is a part of the address, so no error may show the address.
@@ -9,15 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import Any, BinaryIO
 
+from requests import Response
 from requests.exceptions import JSONDecodeError
 
-from amo_bridge.channels.http_client import TIMEOUT, TOO_MANY, HttpClient
+from amo_bridge.channels.http_client import TIMEOUT, TOO_MANY, HttpClient, Multipart
 from amo_bridge.config.channels import TELEGRAM_TOKEN, TelegramSection
 from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
 
 WRONG_TOKEN = (401, 404)
+# Bot API, sendPhoto and sendDocument.
+LARGEST_PHOTO, LARGEST_DOCUMENT = 10 << 20, 50 << 20
+LONGEST_CAPTION = 1024
+PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif")
+NO_PHOTO = ("PHOTO_", "IMAGE_PROCESS_FAILED", "wrong type of the web page content", "too big for a photo")
+"""Of a picture that is too wide or broken: it may still go as a document."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,24 @@ class Bot:
         }
         self._ask("sendMessage", message)
 
+    def send_file(self, chat_id: int, name: str, file: BinaryIO, size: int, caption: str = "") -> None:
+        """A picture, or a document where Telegram takes no picture of its kind; ``caption``: HTML of at most 1024
+        characters. Raises ChannelError; ChannelRefused for a file that is too large."""
+        if size > LARGEST_DOCUMENT:
+            raise ChannelRefused(f"Telegram: файл больше {LARGEST_DOCUMENT >> 20} МБ")
+        if name.casefold().endswith(PHOTOS) and size <= LARGEST_PHOTO:
+            try:
+                return self._send_file("sendPhoto", "photo", chat_id, name, file, caption)
+            except ChannelRefused as error:
+                if not any(word in str(error) for word in NO_PHOTO):
+                    raise
+        return self._send_file("sendDocument", "document", chat_id, name, file, caption)
+
+    def _send_file(self, method: str, kind: str, chat_id: int, name: str, file: BinaryIO, caption: str) -> None:
+        fields = {"chat_id": str(chat_id)} | ({"caption": caption, "parse_mode": "HTML"} if caption else {})
+        form = Multipart(fields, kind, name, file)
+        self._read(self._http.request("POST", f"/{method}", content=form, headers={"Content-Type": form.content_type}))
+
     def chats(self) -> list[Chat]:
         """Who has written to the bot within the last day (getUpdates keeps no more), newest last. Nothing is marked as
         read. Raises ChannelError."""
@@ -69,7 +94,9 @@ class Bot:
         return list(found.values())
 
     def _ask(self, method: str, body: Mapping[str, Any]) -> Any:
-        answer = self._http.request("POST", f"/{method}", body)
+        return self._read(self._http.request("POST", f"/{method}", body))
+
+    def _read(self, answer: Response) -> Any:
         try:
             told = answer.json()
         except JSONDecodeError as error:

@@ -40,6 +40,10 @@ class CrmUser:
             contact["custom_fields_values"] = cells
         return int(self._ask("POST", "/api/v4/contacts", [contact], person)["_embedded"]["contacts"][0]["id"])
 
+    def set_phone(self, person: str, contact: int, phone: str) -> None:
+        values = [{"field_code": "PHONE", "values": [{"value": phone}]}]
+        self._ask("PATCH", f"/api/v4/contacts/{contact}", {"custom_fields_values": values}, person)
+
     def new_deal(self, person: str, name: str, stage: str, contact: int, price: int) -> int:
         pipeline_id, status_id = self.stages[stage]
         deal = {

@@ -317,7 +317,9 @@ class ChannelResolver:
     def _notify(self, action: Notify, deal: Deal, record: DealRecord, at: datetime) -> list[Effect]:
         """One for each person: a channel of one may fail."""
         text = nested_quotes(action.text)
-        notice = {"text": text, "urgent": action.urgent, "about": deal.name, "url": deal.url}
+        notice: dict[str, Any] = {"text": text, "urgent": action.urgent, "about": deal.name, "url": deal.url}
+        if action.files or action.pictures:
+            notice["attach"] = {"files": list(action.files), "pictures": action.pictures}
         return [
             _effect(
                 "notify", deal, {"user_id": user_id} | notice,

@@ -329,11 +329,15 @@ class SendLetter(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class Notify(Action):
-    """Tell people something about the deal, each by the channels the config gives. ``urgent``: in quiet hours too."""
+    """Tell people something about the deal, each by the channels the config gives. ``urgent``: in quiet hours too.
+    ``files``: send along the newest file of the deal whose name begins so; ``pictures``: or that is a picture.
+    ``{Телефон}`` in the text is the client's phone when it is sent."""
 
     to: tuple[Person, ...]
     text: str
     urgent: bool = False
+    files: tuple[str, ...] = ()
+    pictures: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -208,6 +208,12 @@ class TextWithNewDeal(Text):
     LATER_PLACES = frozenset({"new.url", "new.id"})
 
 
+class NoticeText(Text):
+    """A text for our own people, which may also hold ``{Телефон}``: the client's phone."""
+
+    LATER_PLACES = frozenset({"Телефон"})
+
+
 def names_in(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], AccountName]]:
     """Every account name in an option model (or list, mapping), with its path; fields named by due phrases too.
 

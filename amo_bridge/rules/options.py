@@ -38,6 +38,7 @@ from amo_bridge.rules.option_types import (
     CustomFieldName,
     FieldName,
     LossReasonName,
+    NoticeText,
     OptionName,
     PersonName,
     PipelineName,
@@ -345,14 +346,25 @@ SmsOption = Annotated[SmsSpec, BeforeValidator(_sms_spec)]
 
 
 class NoticeSpec(Options):
-    """Tell people: ``{ to = ["head", "manager"], text = "Бриф не получен: {Название}" }``. ``urgent``: at night too."""
+    """Tell people: ``{ to = ["head", "manager"], text = "Бриф не получен: {Название}" }``. ``urgent``: at night too.
+    ``files``, ``pictures``: send along the newest file of the deal that begins so, or that is a picture."""
 
     to: OneOrMore[PersonName]
-    text: Text
+    text: NoticeText
     urgent: bool = False
+    files: tuple[str, ...] = ()
+    pictures: bool = False
 
-    def for_deal(self, deal: Deal) -> Notify:
-        return Notify(deal_id=deal.id, to=self.to, text=self.text.for_deal(deal), urgent=self.urgent)
+    def for_deal(self, deal: Deal, more: str = "") -> Notify:
+        """``more``: goes behind the text."""
+        return Notify(
+            deal_id=deal.id,
+            to=self.to,
+            text=self.text.for_deal(deal) + more,
+            urgent=self.urgent,
+            files=self.files,
+            pictures=self.pictures,
+        )
 
 
 class EscalationSpec(Options):

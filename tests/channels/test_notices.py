@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from io import BytesIO
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import select
+from support.document_office import DocumentOffice
 from support.fakes import ACCOUNT, BRIEF, agency, clock, errors, queue, record, rule_engine, states, user
+from support.local_crm import LocalCrm
 from support.mail_server import Post, post_office, section
 from support.telegram_server import TOKEN, Telegram, telegram_server
 
-from amo_bridge.channels.notices import MAX_LISTED, MAX_WAIT_SECONDS, NoticePort
+from amo_bridge.channels.notices import MAX_LISTED, MAX_WAIT_SECONDS, DealFiles, FoundFile, NoticePort
 from amo_bridge.channels.sender import ChannelSender
 from amo_bridge.channels.smtp import MailServer
+from amo_bridge.channels.storage_services import FolderStorage
 from amo_bridge.channels.telegram import Bot
 from amo_bridge.config.channels import Channels, PersonSection, TelegramSection
 from amo_bridge.dates.calendar import CalendarOptions
@@ -26,6 +32,7 @@ from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.people import People, Reach
 from amo_bridge.engine.resolver import Resolver
 from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.errors import ChannelRefused, CrmTemporary
 from amo_bridge.rules.actions import Lack, Notify, RollBack
 from amo_bridge.rules.option_types import UserName
 from amo_bridge.storage.database import AccountStore, Store
@@ -386,3 +393,110 @@ def test_what_is_connected_decides_who_can_be_told(office: Office) -> None:
         ("mail",): (True, True),
         (): (False, False),
     }
+
+
+# --- with a file and the client's phone -------------------------------------------------------------------------------
+
+
+class FilesOffice(Office):
+    """``files``: what the deal's file is, or why it can't be had; ``phone``: the client's."""
+
+    def __init__(self, store: Store, telegram: Telegram, post: Post) -> None:
+        super().__init__(store, telegram, post)
+        self.file: FoundFile | Exception = FoundFile("скрин.png", BytesIO(b"12345"), 5)
+        self.phone: str | Exception = "8 (916) 123-45-67"
+        port = NoticePort(
+            self.mail, MailServer(self.mail, "", timeout=5), Bot(self.telegram, TOKEN), self.rule_engine, ACCOUNT,
+            self.hands, self.hands, files=cast(DealFiles, self),
+        )  # fmt: skip
+        self.lane = ChannelSender(AccountStore(store, ACCOUNT), port, self.hands, self.hands)
+
+    @contextmanager
+    def newest(self, deal_id: int, attach: Any) -> Iterator[FoundFile]:
+        if isinstance(self.file, Exception):
+            raise self.file
+        yield self.file
+
+    def phones(self, rows: Any) -> dict[int, str]:
+        if isinstance(self.phone, Exception):
+            raise self.phone
+        return {row.id: self.phone for row in rows}
+
+    def paid(self, text: str = "Оплата: {Телефон}") -> None:
+        attach = {"files": ["Скрин"], "pictures": True}
+        body = {
+            "user_id": user(IVAN), "text": text, "urgent": False, "about": "Ромашка", "url": URL, "attach": attach
+        }  # fmt: skip
+        queue(self.store, Effect("notify", 7, body, "уведомление"), event_key=text[:40])
+        self.lane.send()
+
+
+@pytest.fixture
+def paid_office(store: Store, telegram: Telegram, post: Post) -> FilesOffice:
+    return FilesOffice(store, telegram, post)
+
+
+def test_the_picture_and_the_phone_are_one_message(paid_office: FilesOffice, telegram: Telegram) -> None:
+    paid_office.paid()
+    ((chat, kind, name, content, caption),) = telegram.files
+    assert (chat, kind, name, content) == (FIRST, "photo", "скрин.png", b"12345")
+    assert "Оплата: 8 (916) 123-45-67" in caption
+    assert (telegram.sent, states(paid_office.store)) == ([], ["done"])
+
+
+def test_a_long_text_follows_the_picture(paid_office: FilesOffice, telegram: Telegram) -> None:
+    paid_office.paid("Оплата " + "да " * 600)
+    assert (telegram.files[0][4], len(telegram.sent)) == ("", 1)
+
+
+@pytest.mark.parametrize("why", ["такого файла на сделке нет", "у токена amoCRM нет права на файлы"])
+def test_the_text_goes_without_the_picture_and_says_so(paid_office: FilesOffice, telegram: Telegram, why: str) -> None:
+    paid_office.file = ChannelRefused(why)
+    paid_office.paid()
+    ((_, words),) = telegram.sent
+    assert f"Файл не приложен: {why}." in words
+    assert "Оплата: 8 (916) 123-45-67" in words
+
+
+def test_a_client_without_a_phone(paid_office: FilesOffice, telegram: Telegram) -> None:
+    paid_office.phone = ""
+    paid_office.paid()
+    assert "Оплата: телефона нет" in telegram.files[0][4]
+
+
+def test_a_notice_waits_for_the_phone_and_holds_up_no_other(paid_office: FilesOffice, telegram: Telegram) -> None:
+    paid_office.phone = CrmTemporary("429")
+    paid_office.paid()
+    paid_office.tell(text="Клиент ждёт")
+    assert (len(telegram.files), len(telegram.sent)) == (0, 1)
+    paid_office.phone = "+7 916 123-45-67"
+    paid_office.lane.send()
+    assert len(telegram.files) == 1
+
+
+def test_a_letter_says_where_the_file_is(paid_office: FilesOffice, post: Post) -> None:
+    paid_office.people = {IVAN: {"mail": "ivan@agency.example"}}
+    paid_office.paid()
+    (letter,) = post.letters
+    assert "Файл — в карточке сделки." in letter.get_content()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({"files": ["Чек"], "pictures": False}, "Чек № 5.pdf"),
+        ({"files": ["Чек"], "pictures": True}, "IMG_1.HEIC"),
+        ({"files": ["Счёт"], "pictures": False}, ""),
+    ],
+)
+def test_the_newest_file_that_fits_is_the_one(
+    store: Store, sandbox: LocalCrm, tmp_path: Path, wanted: dict[str, Any], found: str
+) -> None:
+    office = DocumentOffice(store, sandbox, tmp_path, FolderStorage(tmp_path / "documents"))
+    for name in ("Чек.pdf", "Чек № 5.pdf", "скрин.png", "IMG_1.HEIC", "Договор.pdf"):
+        office.attach(name, name)
+        sandbox.later()
+    files = DealFiles(office.client, office.engine)
+    missing = nullcontext() if found else pytest.raises(ChannelRefused, match="такого файла на сделке нет")
+    with missing, files.newest(office.deal, wanted) as file:
+        assert (file.name, file.file.read().decode()) == (found, found)

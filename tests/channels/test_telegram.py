@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -157,3 +159,33 @@ def test_a_long_text_goes_in_several_messages_and_nothing_is_lost(telegram: Tele
 
 def test_length_is_counted_as_telegram_does() -> None:
     assert (length("абв"), length("😀"), MOST) == (3, 2, 4096)
+
+
+def test_a_picture_goes_as_a_photo_anything_else_as_a_document(telegram: Telegram, bot: Bot) -> None:
+    for name in ("скрин.JPG", "чек.pdf", "IMG_2031.HEIC"):
+        bot.send_file(77, name, BytesIO(b"12345"), 5, "<b>Оплата</b>")
+    assert telegram.files == [
+        (77, "photo", "скрин.JPG", b"12345", "<b>Оплата</b>"),
+        (77, "document", "чек.pdf", b"12345", "<b>Оплата</b>"),
+        (77, "document", "IMG_2031.HEIC", b"12345", "<b>Оплата</b>"),
+    ]
+
+
+def test_a_picture_that_is_no_photo_for_telegram_goes_as_a_document(telegram: Telegram, bot: Bot) -> None:
+    telegram.no_photos = True
+    bot.send_file(77, "лента.png", BytesIO(b"1"), 1)
+    bot.send_file(77, "большая.png", BytesIO(b"1"), (10 << 20) + 1)
+    assert [sent[1] for sent in telegram.files] == ["document", "document"]
+
+
+def test_what_telegram_would_not_take_is_not_even_sent(telegram: Telegram, bot: Bot) -> None:
+    with pytest.raises(ChannelRefused, match="больше 50 МБ"):
+        bot.send_file(77, "видео.mp4", BytesIO(b"1"), (50 << 20) + 1)
+    assert not telegram.files
+
+
+def test_a_file_is_read_while_it_is_sent(tmp_path: Path, telegram: Telegram, bot: Bot) -> None:
+    (tmp_path / "scan.pdf").write_bytes(b"x" * (3 << 20))
+    with (tmp_path / "scan.pdf").open("rb") as opened:
+        bot.send_file(77, "scan.pdf", opened, 3 << 20)
+    assert len(telegram.files[0][3]) == 3 << 20

@@ -92,14 +92,17 @@ def test_the_shared_chat_is_told_who_has_paid(
         bridge = start_bridge(replace(config, channels=channels), environment=environment).wait_ready()
         day = OfficeDay(office, bridge, sandbox, "Europe/Kyiv")
         deal = day.deal(ROMAN, "Марина", ASKED)
+        (contact,) = office.deal(deal)["_embedded"]["contacts"]
+        office.set_phone(ROMAN, contact["id"], "+38 050 123-45-67")
         day.fill(ROMAN, deal, **{"Клиент оплатит": "2026-10-09"})
         day.move(ROMAN, deal, WAITS)
         day.attach(ROMAN, deal, "photo_2026-10-05.jpg")
-        wait_until(lambda: telegram.sent, "the chat is told")
-        ((number, words),) = telegram.sent
+        wait_until(lambda: telegram.files, "the chat is told")
+        ((number, kind, name, content, words),) = telegram.files
         bridge.stop()
-    assert number == CHAT
-    assert "Оплата: Марина, клиент — Марина" in words
+    assert (number, kind, name, content) == (CHAT, "photo", "photo_2026-10-05.jpg", b"photo_2026-10-05.jpg")
+    assert telegram.sent == [], "the picture and the words are one message"
+    assert "Оплата: Марина, клиент — Марина, +38 050 123-45-67" in words
     assert f"/leads/detail/{deal}" in words
 
 

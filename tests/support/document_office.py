@@ -57,7 +57,7 @@ class DocumentOffice:
         config = config_for(crm.url, folder)
         config = replace(config, bridge=config.bridge.model_copy(update={"tell": IVAN}))
         account = Account.read(self.client)
-        engine = RuleEngine.of(config, account, self.hands, pages_url=pages)
+        self._engine = RuleEngine.of(config, account, self.hands, pages_url=pages)
         self.spool = folder / "uploads"
         port = StoragePort(
             section or StorageSection(keep_free_mb=0),
@@ -65,13 +65,16 @@ class DocumentOffice:
             self.spool,
             self.store,
             self.client,
-            lambda: engine,
+            self.engine,
             self.hands,
             self.hands,
         )
         self.port = port
         self.lane = ChannelSender(self.store, port, self.hands, self.hands)
         self._wants = 0
+
+    def engine(self) -> RuleEngine:
+        return self._engine
 
     def attach(self, name: str, content: str = "содержание") -> str:
         """A person drops a file on the deal's card; its uuid."""

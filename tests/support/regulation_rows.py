@@ -87,7 +87,6 @@ LACKS: Final[Mapping[str, str]] = {
     "S1": "KPI per manager against the plan",
     "S2": "the daily report, its table and the Google Sheet",
     "S3": "acknowledgement of changed rules",
-    "S5": "the chat gets the deal's address: the picture itself and the phone are not sent to Telegram",
     "S8": "Pipedrive: its requests are received, deals and calls are not read",
     "S9": "the working day's beginning as a KPI",
     "C15": "Megaplan is not connected",

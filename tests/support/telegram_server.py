@@ -27,6 +27,9 @@ class Telegram:
     blocked: set[int] = field(default_factory=set)
     updates: list[dict[str, Any]] = field(default_factory=list)
     sent: list[tuple[int, str]] = field(default_factory=list)
+    files: list[tuple[int, str, str, bytes, str]] = field(default_factory=list)
+    """What came with a file: (chat, sendPhoto's or sendDocument's key, file name, content, caption)."""
+    no_photos: bool = False
 
     def app(self) -> Flask:
         app = Flask("telegram")
@@ -35,7 +38,11 @@ class Telegram:
         def api(token: str, method: str) -> ResponseReturnValue:
             if token != TOKEN:
                 return _no(401, "Unauthorized")
-            return {"getMe": self._me, "sendMessage": self._send, "getUpdates": self._updates}[method]()
+            methods = {
+                "getMe": self._me, "sendMessage": self._send, "getUpdates": self._updates,
+                "sendPhoto": lambda: self._send_file("photo"), "sendDocument": lambda: self._send_file("document"),
+            }  # fmt: skip
+            return methods[method]()
 
         return app
 
@@ -44,6 +51,21 @@ class Telegram:
 
     def _updates(self) -> ResponseReturnValue:
         return jsonify(ok=True, result=self.updates)
+
+    def _send_file(self, kind: str) -> ResponseReturnValue:
+        if self.answers:
+            code, description, parameters = self.answers.pop(0)
+            return _no(code, description, **parameters)
+        chat_id, caption = int(request.form["chat_id"]), request.form.get("caption", "")
+        if chat_id in self.blocked:
+            return _no(403, "Forbidden: bot was blocked by the user")
+        if len(_after_parsing(caption).encode("utf-16-le")) // 2 > 1024:
+            return _no(400, "Bad Request: message caption is too long")
+        if kind == "photo" and self.no_photos:
+            return _no(400, "Bad Request: PHOTO_INVALID_DIMENSIONS")
+        sent = request.files[kind]
+        self.files.append((chat_id, kind, sent.filename or "", sent.read(), caption))
+        return jsonify(ok=True, result={"message_id": len(self.files), "chat": {"id": chat_id}})
 
     def _send(self) -> ResponseReturnValue:
         body = request.get_json()
