@@ -27,6 +27,7 @@ from amo_bridge.channels.storage_services import INCOMING, FolderStorage, Storag
 from amo_bridge.channels.telegram import Bot
 from amo_bridge.channels.telephony import Novofon, Novofon2, OnlinePbx, Telephony, Zadarma
 from amo_bridge.channels.violations import ViolationPort
+from amo_bridge.channels.yandex_disk import YandexDisk
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import (
     MAIL_PASSWORD,
@@ -36,6 +37,7 @@ from amo_bridge.config.channels import (
     SMSC_PASSWORD,
     SMSRU_ID,
     TELEGRAM_TOKEN,
+    YANDEX_DISK_TOKEN,
     ZADARMA_SECRET,
     StorageSection,
 )
@@ -261,10 +263,17 @@ ZADARMA: Vendor[Any] = Vendor(
 )
 SMSRU: Vendor[Any] = Vendor("smsru", SmsRu, SMSRU_ID, {"sms": _sms(lambda: SMSRU)}, no_secret="нет api_id SMS.ru")
 SMSC: Vendor[Any] = Vendor("smsc", Smsc, SMSC_PASSWORD, {"sms": _sms(lambda: SMSC)}, no_secret="нет пароля SMSC")
+YANDEX_DISK: Vendor[Any] = Vendor(
+    "yandex_disk",
+    YandexDisk,
+    YANDEX_DISK_TOKEN,
+    {"storage": _storage(lambda: YANDEX_DISK)},
+    no_secret="нет токена Яндекс.Диска",
+)
 STORAGE: Vendor[Any] = OwnFolder("storage", _folder, "", {"storage": _storage(lambda: STORAGE)})
 VENDORS: tuple[Vendor[Any], ...] = (
     MAIL, TELEGRAM, ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
-    STORAGE,
+    YANDEX_DISK, STORAGE,
 )  # fmt: skip
 PAGED_STORAGES = frozenset({STORAGE.section})
 """Sections of storages whose copies people open by the bridge's own page."""

@@ -46,6 +46,7 @@ NOVOFON_SECRET = "AMO_BRIDGE_NOVOFON_SECRET"
 ZADARMA_SECRET = "AMO_BRIDGE_ZADARMA_SECRET"
 SMSRU_ID = "AMO_BRIDGE_SMSRU_ID"
 SMSC_PASSWORD = "AMO_BRIDGE_SMSC_PASSWORD"
+YANDEX_DISK_TOKEN = "AMO_BRIDGE_YANDEX_DISK_TOKEN"
 TELEGRAM = "https://api.telegram.org"
 VK_API, MAX_API, ZADARMA_API = "https://api.vk.com", "https://platform-api2.max.ru", "https://api.zadarma.com"
 _QUIET = re.compile(r"\s*(\d{1,2}):(\d{2})\s*[-–—]\s*(\d{1,2}):(\d{2})\s*")
@@ -272,6 +273,22 @@ class StorageSection(Strict):
     keep_free_mb: Annotated[int, Field(ge=0)] = 500
 
 
+def _disk_path(text: str) -> str:
+    text = text.strip().rstrip("/")
+    if not re.fullmatch(r"(disk|app):(/[^/]+)+", text):
+        raise ValueError(f"«{text}» — не папка Диска: нужна такая, как disk:/amoCRM, или app:/amoCRM у приложения")
+    return text
+
+
+class YandexDiskSection(Strict):
+    """``[yandex_disk]``. ``folder``: in it each deal has its own. ``publish``: links open for everybody who has them;
+    otherwise only for who is logged in to this disk."""
+
+    api: BaseUrl = "https://cloud-api.yandex.net/v1/disk"
+    folder: Annotated[str, AfterValidator(_disk_path)] = "disk:/amoCRM"
+    publish: bool = True
+
+
 UNSUBSCRIBE_PATH = "/u/"
 TOKEN_LENGTH = 16
 LONGEST_URL = 57
@@ -334,6 +351,7 @@ VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "smsru": SmsRuSection,
     "smsc": SmscSection,
     "storage": StorageSection,
+    "yandex_disk": YandexDiskSection,
 }
 """Section of the config → its keys, for every vendor of channels/registry.VENDORS; a field of ``Channels`` each."""
 
@@ -353,6 +371,7 @@ class Channels:
     smsru: SmsRuSection | None = None
     smsc: SmscSection | None = None
     storage: StorageSection = field(default_factory=StorageSection)
+    yandex_disk: YandexDiskSection | None = None
     dial: DialSection = field(default_factory=DialSection)
 
     def is_connected(self, section: str) -> bool:

@@ -22,6 +22,7 @@ from amo_bridge.standins.site import SiteStandIn
 from amo_bridge.standins.timeline import Timeline
 from amo_bridge.standins.vendor import StandIn
 from amo_bridge.standins.vk import VkStandIn
+from amo_bridge.standins.yandex_disk import YandexDiskStandIn
 from amo_bridge.standins.zadarma import NovofonStandIn, ZadarmaStandIn
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 STAND_INS: tuple[type[StandIn], ...] = (
     SiteStandIn, VkStandIn, TelegramStandIn, MaxStandIn, MetaStandIn,
     ZadarmaStandIn, NovofonStandIn, Novofon2StandIn, OnlinePbxStandIn,
+    YandexDiskStandIn,
 )  # fmt: skip
 """The table of vendors."""
 GROUPS: Mapping[str, tuple[str, ...]] = {

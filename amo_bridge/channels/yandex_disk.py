@@ -1,0 +1,202 @@
+"""Yandex.Disk as a storage of documents, by its REST API (cloud-api.yandex.net, disk/resources).
+
+A path is the only name of a file here; so a copy is known by its path and its md5. Folders carry the deal's number at
+the beginning of their names and as a property of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from requests import Response
+from requests.exceptions import JSONDecodeError
+
+from amo_bridge.channels.http_client import HttpClient
+from amo_bridge.channels.storage_services import DealFolder, LocalCopy, NameTaken, folder_title, is_folder_of
+from amo_bridge.config.channels import YANDEX_DISK_TOKEN, YandexDiskSection
+from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+
+# An upload of gigabytes is answered when Disk has read all of it.
+TIMEOUT = (10.0, 600.0)
+PAGE_SIZE = 1000
+OWNERS_PAGE = "https://disk.yandex.ru/client/"
+EXISTS = ("DiskPathPointsToExistentDirectoryError", "DiskResourceAlreadyExistsError")
+NO_PARENT = "DiskPathDoesntExistsError"
+PROPERTY = "amo_deal"
+
+
+class YandexDisk:
+    vendor = "yandex_disk"
+    has_links = True
+
+    def __init__(self, section: YandexDiskSection, token: str) -> None:
+        self._section = section
+        self._root = section.folder
+        headers = {"Authorization": f"OAuth {token}"}
+        self._http = HttpClient("Яндекс.Диск", section.api, token, headers=headers, timeout=TIMEOUT)
+
+    def check(self) -> str:
+        disk = self._ask("GET", "/", {"fields": "total_space,used_space"}) or {}
+        free = (int(disk.get("total_space") or 0) - int(disk.get("used_space") or 0)) / 2**30
+        return f"Яндекс.Диск пускает, свободно {free:.1f} ГБ, документы — в папке {self._root}"
+
+    def folder(self, deal_id: int, title: str, known: str) -> DealFolder:
+        if known and (found := self._folder_at(known)) is not None:
+            return found
+        if known and (found := self._folder_of(deal_id)) is not None:
+            return found
+        self._make_root()
+        path = f"{self._root}/{folder_title(deal_id, title)}"
+        is_new = self._make(path)
+        self._mark(path, deal_id)
+        return DealFolder(path, self._address(path), is_new=is_new)
+
+    def new_ref(self, folder: DealFolder, name: str) -> str:
+        return f"{folder.ref}/{name}"
+
+    def put(self, folder: DealFolder, ref: str, name: str, copy: LocalCopy) -> str:
+        answer = self._request("GET", "/resources/upload", {"path": ref, "overwrite": "false"})
+        if answer.status_code == 409:
+            if _code(answer) == NO_PARENT:
+                raise ChannelBusy("папку сделки на Яндекс.Диске только что убрали")
+            url = self.find(ref, copy.size, copy.md5)
+            if url is None:
+                raise NameTaken(f"«{name}» в папке уже есть")
+            return url
+        href = str(self._read(answer).get("href") or "")
+        with copy.path.open("rb") as opened:
+            content = opened if copy.size else b""
+            # The link is a secret of its own; it goes to another host, which gets no token.
+            sent = self._http.request("PUT", href, content=content, headers={"Authorization": None})
+        if not sent.ok:
+            raise _refusal(sent)
+        url = self.find(ref, copy.size, copy.md5)
+        if url is None:
+            # 202: taken, and not yet where it is to be.
+            raise ChannelUncertain("Яндекс.Диск файл принял, но пока не показывает")
+        return url
+
+    def find(self, ref: str, size: int, md5: str) -> str | None:
+        found = self._ask("GET", "/resources", {"path": ref, "fields": "type,size,md5,public_url"})
+        if found is None or found.get("type") != "file" or found.get("size") != size or found.get("md5") != md5:
+            return None
+        return str(found.get("public_url") or "") or self._address(ref)
+
+    def open(self, deal_id: int, ref: str, name: str) -> Path | str:
+        return _owners_address(ref)
+
+    # --- folders ---
+
+    def _folder_at(self, path: str) -> DealFolder | None:
+        found = self._ask("GET", "/resources", {"path": path, "fields": "type,public_url", "limit": "0"})
+        if found is None or found.get("type") != "dir":
+            return None
+        return DealFolder(path, str(found.get("public_url") or "") or self._address(path))
+
+    def _folder_of(self, deal_id: int) -> DealFolder | None:
+        """The deal's folder after people have renamed it."""
+        folders = list(self._folders())
+        for one in folders:
+            if (one.get("custom_properties") or {}).get(PROPERTY) == str(deal_id):
+                return self._folder_at(_path(one))
+        named = next((one for one in folders if is_folder_of(str(one.get("name")), deal_id)), None)
+        return self._folder_at(_path(named)) if named is not None else None
+
+    def _folders(self) -> Iterator[Mapping[str, Any]]:
+        offset = 0
+        fields = "_embedded.items.name,_embedded.items.path,_embedded.items.type,_embedded.items.custom_properties"
+        while True:
+            query = {"path": self._root, "limit": str(PAGE_SIZE), "offset": str(offset), "fields": fields}
+            page = self._ask("GET", "/resources", query) or {}
+            items = (page.get("_embedded") or {}).get("items") or []
+            yield from (one for one in items if one.get("type") == "dir")
+            if len(items) < PAGE_SIZE:
+                return
+            offset += PAGE_SIZE
+
+    def _make_root(self) -> None:
+        """One level at a time, as Disk makes them."""
+        scheme, _, rest = self._root.partition(":/")
+        path = f"{scheme}:"
+        for level in PurePosixPath(rest).parts:
+            path = f"{path}/{level}"
+            self._make(path)
+
+    def _make(self, path: str) -> bool:
+        """Make a folder; False if it was there."""
+        answer = self._request("PUT", "/resources", {"path": path})
+        if answer.status_code == 409 and _code(answer) in EXISTS:
+            return False
+        self._read(answer)
+        return True
+
+    def _mark(self, path: str, deal_id: int) -> None:
+        body = {"custom_properties": {PROPERTY: str(deal_id)}}
+        answer = self._request("PATCH", "/resources", {"path": path}, body)
+        # The number stands in the name, too; a token without this right is no harm.
+        if not answer.ok and answer.status_code not in (400, 403, 404):
+            raise _refusal(answer)
+
+    # --- links and answers ---
+
+    def _address(self, path: str) -> str:
+        """The link of what is there: public, if the config says so, else for the disk's owner."""
+        if not self._section.publish:
+            return _owners_address(path)
+        self._read(self._request("PUT", "/resources/publish", {"path": path}))
+        found = self._ask("GET", "/resources", {"path": path, "fields": "public_url", "limit": "0"}) or {}
+        return str(found.get("public_url") or "") or _owners_address(path)
+
+    def _ask(self, method: str, path: str, query: Mapping[str, str]) -> dict[str, Any] | None:
+        answer = self._request(method, path, query)
+        return None if answer.status_code == 404 else self._read(answer)
+
+    def _request(
+        self, method: str, path: str, query: Mapping[str, str], body: Mapping[str, Any] | None = None
+    ) -> Response:
+        return self._http.request(method, f"{path}?{urlencode(query)}", body)
+
+    def _read(self, answer: Response) -> dict[str, Any]:
+        if not answer.ok:
+            raise _refusal(answer)
+        try:
+            told = answer.json()
+        except JSONDecodeError as error:
+            raise self._http.unreadable(error) from None
+        return told if isinstance(told, dict) else {}
+
+
+def _path(item: Mapping[str, Any]) -> str:
+    return str(item.get("path") or "")
+
+
+def _owners_address(path: str) -> str:
+    return OWNERS_PAGE + quote(path.replace(":/", "/", 1))
+
+
+def _code(answer: Response) -> str:
+    try:
+        told = answer.json()
+    except JSONDecodeError:
+        return ""
+    return str(told.get("error") or "") if isinstance(told, dict) else ""
+
+
+def _refusal(answer: Response) -> ChannelError:
+    status, code = answer.status_code, _code(answer)
+    words = f"Яндекс.Диск: {status} {code}".strip()
+    if status in (401, 403):
+        return ChannelDown(f"{words}: токен не пускает, проверьте {YANDEX_DISK_TOKEN} и его права")
+    if status == 507 or code == "DiskStorageQuotaExhaustedError":
+        return ChannelDown(f"{words}: на Диске кончилось место, освободите или докупите его")
+    if status in (423, 429, 503):
+        after = answer.headers.get("Retry-After", "")
+        return ChannelBusy(words, retry_after=float(after) if after.isdecimal() else None)
+    if status == 413:
+        return ChannelRefused(f"{words}: файл больше, чем Диск берёт по вашему тарифу")
+    if status == 412:
+        return ChannelBusy(words)
+    return ChannelUncertain(words) if status >= 500 else ChannelRefused(words)
