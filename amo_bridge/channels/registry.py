@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from pydantic import BaseModel
 
 from amo_bridge.channels.dial import DialPort
+from amo_bridge.channels.google_drive import GoogleDrive
 from amo_bridge.channels.mail import MailPort
 from amo_bridge.channels.mail_log import MailMemory
 from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
@@ -30,6 +31,7 @@ from amo_bridge.channels.violations import ViolationPort
 from amo_bridge.channels.yandex_disk import YandexDisk
 from amo_bridge.clock import Clock
 from amo_bridge.config.channels import (
+    GOOGLE_DRIVE_KEY,
     MAIL_PASSWORD,
     NOVOFON2_TOKEN,
     NOVOFON_SECRET,
@@ -270,10 +272,17 @@ YANDEX_DISK: Vendor[Any] = Vendor(
     {"storage": _storage(lambda: YANDEX_DISK)},
     no_secret="нет токена Яндекс.Диска",
 )
+GOOGLE_DRIVE: Vendor[Any] = Vendor(
+    "google_drive",
+    GoogleDrive,
+    GOOGLE_DRIVE_KEY,
+    {"storage": _storage(lambda: GOOGLE_DRIVE)},
+    no_secret="нет ключа сервисного аккаунта Google",
+)
 STORAGE: Vendor[Any] = OwnFolder("storage", _folder, "", {"storage": _storage(lambda: STORAGE)})
 VENDORS: tuple[Vendor[Any], ...] = (
     MAIL, TELEGRAM, ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
-    YANDEX_DISK, STORAGE,
+    YANDEX_DISK, GOOGLE_DRIVE, STORAGE,
 )  # fmt: skip
 PAGED_STORAGES = frozenset({STORAGE.section})
 """Sections of storages whose copies people open by the bridge's own page."""

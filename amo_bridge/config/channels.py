@@ -47,6 +47,7 @@ ZADARMA_SECRET = "AMO_BRIDGE_ZADARMA_SECRET"
 SMSRU_ID = "AMO_BRIDGE_SMSRU_ID"
 SMSC_PASSWORD = "AMO_BRIDGE_SMSC_PASSWORD"
 YANDEX_DISK_TOKEN = "AMO_BRIDGE_YANDEX_DISK_TOKEN"
+GOOGLE_DRIVE_KEY = "AMO_BRIDGE_GOOGLE_DRIVE_KEY"
 TELEGRAM = "https://api.telegram.org"
 VK_API, MAX_API, ZADARMA_API = "https://api.vk.com", "https://platform-api2.max.ru", "https://api.zadarma.com"
 _QUIET = re.compile(r"\s*(\d{1,2}):(\d{2})\s*[-–—]\s*(\d{1,2}):(\d{2})\s*")
@@ -289,6 +290,18 @@ class YandexDiskSection(Strict):
     publish: bool = True
 
 
+class GoogleDriveSection(Strict):
+    """``[google_drive]``. ``drive``: the shared drive's id; ``folder``: the id of a folder on it in which deals have
+    theirs. ``share``: links open for everybody who has them, instead of for the drive's members. ``token_url``: where
+    the service account gets its access."""
+
+    api: BaseUrl = "https://www.googleapis.com"
+    token_url: BaseUrl = "https://oauth2.googleapis.com/token"
+    drive: Annotated[str, Field(pattern=r"^[\w-]+$")]
+    folder: Annotated[str, Field(pattern=r"^[\w-]*$")] = ""
+    share: bool = False
+
+
 UNSUBSCRIBE_PATH = "/u/"
 TOKEN_LENGTH = 16
 LONGEST_URL = 57
@@ -352,6 +365,7 @@ VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "smsc": SmscSection,
     "storage": StorageSection,
     "yandex_disk": YandexDiskSection,
+    "google_drive": GoogleDriveSection,
 }
 """Section of the config → its keys, for every vendor of channels/registry.VENDORS; a field of ``Channels`` each."""
 
@@ -372,6 +386,7 @@ class Channels:
     smsc: SmscSection | None = None
     storage: StorageSection = field(default_factory=StorageSection)
     yandex_disk: YandexDiskSection | None = None
+    google_drive: GoogleDriveSection | None = None
     dial: DialSection = field(default_factory=DialSection)
 
     def is_connected(self, section: str) -> bool:

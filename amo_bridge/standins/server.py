@@ -15,6 +15,7 @@ from amo_bridge.standins import pages
 from amo_bridge.standins.bots import MaxStandIn, TelegramStandIn
 from amo_bridge.standins.calls import CallScript, Switchboard
 from amo_bridge.standins.faults import KINDS, REQUEST_FAULTS, VendorFaults
+from amo_bridge.standins.google_drive import GoogleDriveStandIn
 from amo_bridge.standins.meta import MetaStandIn
 from amo_bridge.standins.novofon import Novofon2StandIn
 from amo_bridge.standins.onlinepbx import OnlinePbxStandIn
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 STAND_INS: tuple[type[StandIn], ...] = (
     SiteStandIn, VkStandIn, TelegramStandIn, MaxStandIn, MetaStandIn,
     ZadarmaStandIn, NovofonStandIn, Novofon2StandIn, OnlinePbxStandIn,
-    YandexDiskStandIn,
+    YandexDiskStandIn, GoogleDriveStandIn,
 )  # fmt: skip
 """The table of vendors."""
 GROUPS: Mapping[str, tuple[str, ...]] = {

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.document_office import FOLDER_FIELD, DocumentOffice
 from support.local_crm import LocalCrm
 
+from amo_bridge.channels import google_drive as drive_module
+from amo_bridge.channels.google_drive import GoogleDrive
 from amo_bridge.channels.storage_services import StorageService
 from amo_bridge.channels.yandex_disk import YandexDisk
-from amo_bridge.config.channels import YandexDiskSection
+from amo_bridge.config.channels import GoogleDriveSection, YandexDiskSection
 from amo_bridge.errors import ChannelDown
+from amo_bridge.standins.google_drive import DriveFile, GoogleDriveStandIn
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.standins.yandex_disk import YandexDiskStandIn
 from amo_bridge.storage.database import Store
@@ -61,7 +68,34 @@ def yandex_disk(stand_ins: StandIns, **keys: Any) -> Kit:
     )  # fmt: skip
 
 
-KITS: dict[str, Callable[[StandIns], Kit]] = {"yandex_disk": yandex_disk}
+@cache
+def service_account(email: str) -> str:
+    """The key of a service account, as Google's console gives it."""
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return json.dumps({"type": "service_account", "client_email": email, "private_key": pem})
+
+
+def google_drive(stand_ins: StandIns, **keys: Any) -> Kit:
+    drive = stand_ins["google_drive"]
+    assert isinstance(drive, GoogleDriveStandIn)
+    told = drive.settings()
+    section = GoogleDriveSection(api=told["api"], token_url=told["token_url"], drive=told["drive"], **keys)
+
+    def by_hand(office: DocumentOffice, name: str, content: bytes) -> None:
+        number = next(number for number, one in drive.all.items() if one in drive.folders(office.deal))
+        drive.all[f"by hand {name}"] = DriveFile(name, [number], content)
+
+    def rename(office: DocumentOffice, name: str) -> None:
+        drive.folders(office.deal)[0].name = name
+
+    return Kit(
+        stand_ins, drive, GoogleDrive(section, service_account(drive.email)), drive.files, by_hand,
+        lambda office: drive.trash(office.deal), rename, "/upload-session/*",
+    )  # fmt: skip
+
+
+KITS: dict[str, Callable[[StandIns], Kit]] = {"yandex_disk": yandex_disk, "google_drive": google_drive}
 
 
 @pytest.fixture
@@ -242,3 +276,70 @@ def test_a_locked_disk_is_waited_for(disk_office: DocumentOffice, stand_ins: Sta
     stand_ins["yandex_disk"].configure({"locked": False})
     disk_office.later(minutes=5)
     assert disk_office.state() == ["done"]
+
+
+# --- Google Drive -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def drive(stand_ins: StandIns) -> GoogleDriveStandIn:
+    found = stand_ins["google_drive"]
+    assert isinstance(found, GoogleDriveStandIn)
+    return found
+
+
+@pytest.fixture
+def drive_office(store: Store, sandbox: LocalCrm, tmp_path: Path, stand_ins: StandIns) -> DocumentOffice:
+    return DocumentOffice(store, sandbox, tmp_path, google_drive(stand_ins).service)
+
+
+def test_a_large_file_goes_in_parts_and_goes_on_where_it_broke_off(
+    drive_office: DocumentOffice, drive: GoogleDriveStandIn, stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drive_module, "PART_SIZE", 1000)
+    drive.configure({"takes_half": True})
+    for fault in ("lost_answer", "refuse_before", "broken"):
+        stand_ins.faults.add(fault, vendor="google_drive", path="/upload-session/*")
+    content = "".join(str(number) for number in range(2000))
+    drive_office.store_file("КП.pdf", content)
+    assert (drive_office.state(), list(drive.files().values())) == (["done"], [content.encode()])
+    assert len([one for one in drive.requests if one.path.startswith("/upload/")]) == 1, "one upload, not begun anew"
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_the_folder_is_shared_only_if_the_config_says_so(
+    store: Store, sandbox: LocalCrm, tmp_path: Path, stand_ins: StandIns, drive: GoogleDriveStandIn, share: bool
+) -> None:
+    office = DocumentOffice(store, sandbox, tmp_path, google_drive(stand_ins, share=share).service)
+    office.store_file("КП.pdf")
+    (folder,) = drive.folders(office.deal)
+    assert folder.shared is share
+
+
+def test_an_account_without_room_is_told_that_it_needs_a_shared_drive(
+    drive_office: DocumentOffice, drive: GoogleDriveStandIn
+) -> None:
+    drive.configure({"quota_exceeded": True})
+    drive_office.store_file("КП.pdf")
+    assert (drive_office.state(), "нужен общий диск" in drive_office.told()) == (["ready"], True)
+
+
+def test_a_token_that_has_died_is_renewed(drive_office: DocumentOffice, drive: GoogleDriveStandIn) -> None:
+    drive_office.store_file("КП.pdf")
+    drive.token = "google-test-token-2"
+    drive_office.store_file("Договор.pdf")
+    assert drive_office.state() == ["done", "done"]
+
+
+def test_a_drive_that_is_not_shared_names_the_account(stand_ins: StandIns, drive: GoogleDriveStandIn) -> None:
+    service = google_drive(stand_ins, folder="elsewhere").service
+    with pytest.raises(ChannelDown, match=drive.email):
+        service.check()
+
+
+@pytest.mark.parametrize("key", ["", "{}", "not json", '{"client_email": "a", "private_key": "b"}'])
+def test_a_key_that_is_none_is_named(stand_ins: StandIns, drive: GoogleDriveStandIn, key: str) -> None:
+    told = drive.settings()
+    section = GoogleDriveSection(api=told["api"], token_url=told["token_url"], drive=told["drive"])
+    with pytest.raises(ChannelDown, match="AMO_BRIDGE_GOOGLE_DRIVE_KEY"):
+        GoogleDrive(section, key).check()

@@ -1,0 +1,284 @@
+"""Google Drive as a storage of documents: a service account on a shared drive, by the API v3.
+
+The id of a copy is made first and kept, so that a repeated upload is a 409 and a lost answer is settled by asking for
+the id. The key is signed here (RS256): Google's libraries would weigh more than the bridge itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from requests import Response
+from requests.exceptions import JSONDecodeError
+
+from amo_bridge.channels.http_client import HttpClient
+from amo_bridge.channels.storage_services import DealFolder, LocalCopy, folder_title
+from amo_bridge.config.channels import GOOGLE_DRIVE_KEY, GoogleDriveSection
+from amo_bridge.errors import ChannelBusy, ChannelDown, ChannelError, ChannelRefused, ChannelUncertain
+
+TIMEOUT = (10.0, 120.0)
+SCOPE = "https://www.googleapis.com/auth/drive"
+GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+FOLDER_TYPE = "application/vnd.google-apps.folder"
+EVERYWHERE = {"supportsAllDrives": "true"}
+PROPERTY = "amo_deal"
+# A multiple of 256 KiB, as resumable uploads want it.
+PART_SIZE = 8 << 20
+MOST_RESUMES = 5
+BUSY_REASONS = ("userRateLimitExceeded", "rateLimitExceeded", "sharingRateLimitExceeded")
+SPARE_SECONDS = 120
+
+
+class GoogleDrive:
+    vendor = "google_drive"
+    has_links = True
+
+    def __init__(self, section: GoogleDriveSection, key: str) -> None:
+        self._section = section
+        self._parent = section.folder or section.drive
+        self._key = key
+        self._http = HttpClient("Google Drive", section.api, "", timeout=TIMEOUT)
+        self._token = ""
+        self._token_until = 0.0
+        self._made: dict[int, str] = {}
+        """Deal → the id of a folder whose making was perhaps not answered."""
+
+    def check(self) -> str:
+        parent = self._ask("GET", f"/drive/v3/files/{self._parent}", {"fields": "id,name"})
+        if parent is None:
+            raise ChannelDown(self._not_shared())
+        return f"Google Drive пускает, документы — в папке «{parent.get('name', '')}»"
+
+    def folder(self, deal_id: int, title: str, known: str) -> DealFolder:
+        query = {"fields": "id,trashed,webViewLink"}
+        found = self._ask("GET", f"/drive/v3/files/{known}", query) if known else None
+        # What a person has put into the bin is left there.
+        if found is not None and not found.get("trashed"):
+            return _folder(found)
+        if (there := self._folder_of(deal_id)) is not None:
+            return there
+        number = self._made.setdefault(deal_id, self._new_id())
+        body = {
+            "id": number,
+            "name": folder_title(deal_id, title),
+            "mimeType": FOLDER_TYPE,
+            "parents": [self._parent],
+            "appProperties": {PROPERTY: str(deal_id)},
+        }
+        answer = self._request("POST", "/drive/v3/files", {"fields": "id,webViewLink"}, body)
+        if answer.status_code == 404:
+            raise ChannelDown(self._not_shared())
+        if answer.status_code == 409:
+            made = _folder(
+                self._ask("GET", f"/drive/v3/files/{number}", {"fields": "id,webViewLink"}) or {"id": number}
+            )
+        else:
+            made = _folder(self._read(answer))
+        if self._section.share:
+            share = {"role": "reader", "type": "anyone"}
+            self._read(self._request("POST", f"/drive/v3/files/{number}/permissions", {"fields": "id"}, share))
+        self._made.pop(deal_id, None)
+        return DealFolder(made.ref, made.url, is_new=True)
+
+    def new_ref(self, folder: DealFolder, name: str) -> str:
+        return self._new_id()
+
+    def put(self, folder: DealFolder, ref: str, name: str, copy: LocalCopy) -> str:
+        headers = {"X-Upload-Content-Type": copy.content_type, "X-Upload-Content-Length": str(copy.size)}
+        body = {"id": ref, "name": name, "parents": [folder.ref]}
+        query = {"uploadType": "resumable", "fields": "id,webViewLink"}
+        answer = self._request("POST", "/upload/drive/v3/files", query, body, headers)
+        if answer.status_code == 409:
+            url = self.find(ref, copy.size, copy.md5)
+            if url is None:
+                raise ChannelRefused(f"на Google Drive под номером «{name}» лежит другое")
+            return url
+        if answer.status_code == 404:
+            raise ChannelBusy("папку сделки на Google Drive только что убрали")
+        if not answer.ok:
+            raise self._refusal(answer)
+        sent = self._send(answer.headers.get("Location", ""), copy)
+        return str(sent.get("webViewLink") or "") or self.find(ref, copy.size, copy.md5) or ""
+
+    def find(self, ref: str, size: int, md5: str) -> str | None:
+        found = self._ask("GET", f"/drive/v3/files/{ref}", {"fields": "id,size,md5Checksum,webViewLink"})
+        if found is None or str(found.get("size")) != str(size) or found.get("md5Checksum") != md5:
+            return None
+        return str(found.get("webViewLink") or "")
+
+    def open(self, deal_id: int, ref: str, name: str) -> Path | str:
+        return f"https://drive.google.com/file/d/{ref}/view"
+
+    # --- folders and uploads ---
+
+    def _folder_of(self, deal_id: int) -> DealFolder | None:
+        """By the deal, whatever people have called it and wherever they have put it on the drive."""
+        wanted = f"appProperties has {{key='{PROPERTY}' and value='{deal_id}'}} and trashed=false"
+        query = {
+            "q": f"mimeType='{FOLDER_TYPE}' and {wanted}",
+            "fields": "files(id,webViewLink)",
+            "includeItemsFromAllDrives": "true",
+            "corpora": "drive",
+            "driveId": self._section.drive,
+        }
+        found = (self._ask("GET", "/drive/v3/files", query) or {}).get("files") or []
+        return _folder(found[0]) if found else None
+
+    def _new_id(self) -> str:
+        made = self._ask("GET", "/drive/v3/files/generateIds", {"count": "1", "space": "drive"}) or {}
+        return str(next(iter(made.get("ids") or ()), "")) or self._unreadable("нет номера")
+
+    def _send(self, session: str, copy: LocalCopy) -> dict[str, Any]:
+        """Part by part; after a broken part Google says how far it has got."""
+        if not copy.size:
+            return self._read(self._part(session, b"", "bytes */0"))
+        start, failures, is_known = 0, 0, True
+        with copy.path.open("rb") as opened:
+            while True:
+                opened.seek(start)
+                part = opened.read(PART_SIZE) if is_known else b""
+                span = f"{start}-{start + len(part) - 1}" if is_known else "*"
+                try:
+                    answer = self._part(session, part, f"bytes {span}/{copy.size}")
+                    if answer.status_code >= 500:
+                        raise self._refusal(answer)
+                except ChannelUncertain:
+                    failures += 1
+                    if failures > MOST_RESUMES:
+                        raise
+                    is_known = False
+                    continue
+                if answer.status_code == 404:
+                    raise ChannelBusy("Google Drive забыл начатую загрузку, начнётся заново")
+                if answer.status_code != 308:
+                    return self._read(answer)
+                taken = re.fullmatch(r"bytes=0-(\d+)", answer.headers.get("Range", ""))
+                start, is_known = int(taken[1]) + 1 if taken else 0, True
+
+    def _part(self, session: str, content: bytes, content_range: str) -> Response:
+        headers = {"Authorization": f"Bearer {self._access_token()}", "Content-Range": content_range}
+        return self._http.request("PUT", session, content=content, headers=headers)
+
+    # --- access and answers ---
+
+    def _access_token(self, *, anew: bool = False) -> str:
+        if anew or time.time() >= self._token_until:
+            account = self._account()
+            now = int(time.time())
+            claims = {
+                "iss": account["client_email"], "scope": SCOPE, "aud": self._section.token_url, "iat": now,
+                "exp": now + 3600,
+            }  # fmt: skip
+            form = {"grant_type": GRANT, "assertion": _jwt(claims, account["private_key"])}
+            answer = self._http.request("POST", self._section.token_url, form=form)
+            told = _json(answer)
+            if not answer.ok or not told.get("access_token"):
+                words = f"Google Drive: {answer.status_code} {told.get('error', '')}".strip()
+                if answer.status_code >= 500 or answer.status_code == 429:
+                    raise ChannelDown(words)
+                raise ChannelDown(f"{words}: ключ не пускает, проверьте {GOOGLE_DRIVE_KEY} и часы сервера")
+            self._token = str(told["access_token"])
+            self._token_until = now + float(told.get("expires_in") or 3600) - SPARE_SECONDS
+        return self._token
+
+    def _account(self) -> dict[str, str]:
+        try:
+            told = json.loads(self._key)
+            return {"client_email": str(told["client_email"]), "private_key": str(told["private_key"])}
+        except (ValueError, TypeError, KeyError):
+            raise ChannelDown(
+                f"{GOOGLE_DRIVE_KEY}: это не ключ сервисного аккаунта (файл JSON из консоли Google)"
+            ) from None
+
+    def _ask(self, method: str, path: str, query: Mapping[str, str]) -> dict[str, Any] | None:
+        answer = self._request(method, path, query)
+        return None if answer.status_code == 404 else self._read(answer)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        address = f"{path}?{urlencode({**query, **EVERYWHERE})}"
+
+        def sent(token: str) -> Response:
+            return self._http.request(
+                method, address, body, headers={"Authorization": f"Bearer {token}", **(headers or {})}
+            )
+
+        answer = sent(self._access_token())
+        return sent(self._access_token(anew=True)) if answer.status_code == 401 else answer
+
+    def _read(self, answer: Response) -> dict[str, Any]:
+        if not answer.ok:
+            raise self._refusal(answer)
+        try:
+            told = answer.json()
+        except JSONDecodeError as error:
+            raise self._http.unreadable(error) from None
+        return told if isinstance(told, dict) else {}
+
+    def _unreadable(self, words: str) -> str:
+        raise self._http.unreadable(ValueError(words))
+
+    def _not_shared(self) -> str:
+        email = self._account()["client_email"]
+        return f"Google Drive: диск или папка не открыты сервисному аккаунту {email}: добавьте его менеджером контента"
+
+    def _refusal(self, answer: Response) -> ChannelError:
+        status, told = answer.status_code, _json(answer).get("error")
+        told = told if isinstance(told, dict) else {}
+        rows = told.get("errors")
+        reasons = [str(row.get("reason")) for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        words = f"Google Drive: {status} {', '.join(reasons) or told.get('message', '')}".strip()
+        if status == 429 or any(reason in BUSY_REASONS for reason in reasons):
+            after = answer.headers.get("Retry-After", "")
+            return ChannelBusy(words, retry_after=float(after) if after.isdecimal() else None)
+        if "storageQuotaExceeded" in reasons:
+            return ChannelDown(f"{words}: нет места; у сервисного аккаунта своего нет, нужен общий диск (drive)")
+        if status in (401, 403):
+            return ChannelDown(f"{words}: {self._not_shared()}")
+        return ChannelUncertain(words) if status >= 500 else ChannelRefused(words)
+
+
+def _folder(found: Mapping[str, Any]) -> DealFolder:
+    number = str(found["id"])
+    return DealFolder(number, str(found.get("webViewLink") or f"https://drive.google.com/drive/folders/{number}"))
+
+
+def _json(answer: Response) -> dict[str, Any]:
+    try:
+        told = answer.json()
+    except JSONDecodeError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _jwt(claims: Mapping[str, Any], pem: str) -> str:
+    """The claims signed by the service account's key (RFC 7515, RS256)."""
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), None)
+    except ValueError:
+        raise ChannelDown(f"{GOOGLE_DRIVE_KEY}: private_key не читается") from None
+    if not isinstance(key, RSAPrivateKey):
+        raise ChannelDown(f"{GOOGLE_DRIVE_KEY}: private_key не RSA")
+    told = ".".join(_part_of_jwt(one) for one in ({"alg": "RS256", "typ": "JWT"}, claims))
+    signature = key.sign(told.encode(), padding.PKCS1v15(), hashes.SHA256())
+    return f"{told}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
+
+
+def _part_of_jwt(part: Mapping[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part, separators=(",", ":")).encode()).rstrip(b"=").decode()
