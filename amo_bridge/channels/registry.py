@@ -20,6 +20,7 @@ from amo_bridge.channels.mail_log import MailMemory
 from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
 from amo_bridge.channels.notices import DealFiles, NoticePort
 from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
+from amo_bridge.channels.s3 import S3
 from amo_bridge.channels.sms import SmsPort
 from amo_bridge.channels.sms_services import Smsc, SmsRu
 from amo_bridge.channels.smtp import MailServer
@@ -36,6 +37,7 @@ from amo_bridge.config.channels import (
     NOVOFON2_TOKEN,
     NOVOFON_SECRET,
     ONLINEPBX_KEY,
+    S3_SECRET,
     SMSC_PASSWORD,
     SMSRU_ID,
     TELEGRAM_TOKEN,
@@ -279,12 +281,15 @@ GOOGLE_DRIVE: Vendor[Any] = Vendor(
     {"storage": _storage(lambda: GOOGLE_DRIVE)},
     no_secret="нет ключа сервисного аккаунта Google",
 )
+OBJECTS: Vendor[Any] = Vendor(
+    "s3", S3, S3_SECRET, {"storage": _storage(lambda: OBJECTS)}, no_secret="нет секретного ключа S3"
+)
 STORAGE: Vendor[Any] = OwnFolder("storage", _folder, "", {"storage": _storage(lambda: STORAGE)})
 VENDORS: tuple[Vendor[Any], ...] = (
     MAIL, TELEGRAM, ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
-    YANDEX_DISK, GOOGLE_DRIVE, STORAGE,
+    YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
 )  # fmt: skip
-PAGED_STORAGES = frozenset({STORAGE.section})
+PAGED_STORAGES = frozenset({OBJECTS.section, STORAGE.section})
 """Sections of storages whose copies people open by the bridge's own page."""
 BUILT_IN: Mapping[Channel, MakePort] = {"series": _series, "ledger": _ledger}
 """Channels that the bridge serves itself, in every account."""

@@ -48,6 +48,7 @@ SMSRU_ID = "AMO_BRIDGE_SMSRU_ID"
 SMSC_PASSWORD = "AMO_BRIDGE_SMSC_PASSWORD"
 YANDEX_DISK_TOKEN = "AMO_BRIDGE_YANDEX_DISK_TOKEN"
 GOOGLE_DRIVE_KEY = "AMO_BRIDGE_GOOGLE_DRIVE_KEY"
+S3_SECRET = "AMO_BRIDGE_S3_SECRET"
 TELEGRAM = "https://api.telegram.org"
 VK_API, MAX_API, ZADARMA_API = "https://api.vk.com", "https://platform-api2.max.ru", "https://api.zadarma.com"
 _QUIET = re.compile(r"\s*(\d{1,2}):(\d{2})\s*[-–—]\s*(\d{1,2}):(\d{2})\s*")
@@ -302,6 +303,17 @@ class GoogleDriveSection(Strict):
     share: bool = False
 
 
+class S3Section(Strict):
+    """``[s3]``: any storage that speaks S3. ``api``: its address, without the bucket. ``key``: the access key's id, not
+    secret. ``prefix``: with it the keys of all documents begin."""
+
+    api: BaseUrl = "https://storage.yandexcloud.net"
+    bucket: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{3,63}$")]
+    region: Annotated[str, Field(min_length=1)] = "ru-central1"
+    key: Annotated[str, Field(min_length=1)]
+    prefix: Annotated[str, Field(pattern=r"^([\w.-]+/)*$")] = "deals/"
+
+
 UNSUBSCRIBE_PATH = "/u/"
 TOKEN_LENGTH = 16
 LONGEST_URL = 57
@@ -366,6 +378,7 @@ VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "storage": StorageSection,
     "yandex_disk": YandexDiskSection,
     "google_drive": GoogleDriveSection,
+    "s3": S3Section,
 }
 """Section of the config → its keys, for every vendor of channels/registry.VENDORS; a field of ``Channels`` each."""
 
@@ -387,6 +400,7 @@ class Channels:
     storage: StorageSection = field(default_factory=StorageSection)
     yandex_disk: YandexDiskSection | None = None
     google_drive: GoogleDriveSection | None = None
+    s3: S3Section | None = None
     dial: DialSection = field(default_factory=DialSection)
 
     def is_connected(self, section: str) -> bool:

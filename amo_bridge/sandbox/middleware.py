@@ -158,7 +158,9 @@ class KeepAliveHandler(WSGIRequestHandler):
             if name.lower() != "content-length":
                 self.send_header(name, value)
         if not code.startswith(BODILESS):
-            self.send_header("Content-Length", str(len(body)))
+            # To HEAD the length that a GET would have.
+            length = dict(headers).get("Content-Length") if self.command == "HEAD" else None
+            self.send_header("Content-Length", length or str(len(body)))
         self.end_headers()
         if self.command != "HEAD" and not code.startswith(BODILESS):
             self.wfile.write(body)

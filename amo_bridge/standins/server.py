@@ -19,6 +19,7 @@ from amo_bridge.standins.google_drive import GoogleDriveStandIn
 from amo_bridge.standins.meta import MetaStandIn
 from amo_bridge.standins.novofon import Novofon2StandIn
 from amo_bridge.standins.onlinepbx import OnlinePbxStandIn
+from amo_bridge.standins.s3 import S3StandIn
 from amo_bridge.standins.site import SiteStandIn
 from amo_bridge.standins.timeline import Timeline
 from amo_bridge.standins.vendor import StandIn
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 STAND_INS: tuple[type[StandIn], ...] = (
     SiteStandIn, VkStandIn, TelegramStandIn, MaxStandIn, MetaStandIn,
     ZadarmaStandIn, NovofonStandIn, Novofon2StandIn, OnlinePbxStandIn,
-    YandexDiskStandIn, GoogleDriveStandIn,
+    YandexDiskStandIn, GoogleDriveStandIn, S3StandIn,
 )  # fmt: skip
 """The table of vendors."""
 GROUPS: Mapping[str, tuple[str, ...]] = {

@@ -6,11 +6,13 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from support.document_office import FOLDER_FIELD, DocumentOffice
@@ -18,11 +20,13 @@ from support.local_crm import LocalCrm
 
 from amo_bridge.channels import google_drive as drive_module
 from amo_bridge.channels.google_drive import GoogleDrive
+from amo_bridge.channels.s3 import EMPTY_SHA256, S3, Signer
 from amo_bridge.channels.storage_services import StorageService
 from amo_bridge.channels.yandex_disk import YandexDisk
-from amo_bridge.config.channels import GoogleDriveSection, YandexDiskSection
+from amo_bridge.config.channels import GoogleDriveSection, S3Section, YandexDiskSection
 from amo_bridge.errors import ChannelDown
 from amo_bridge.standins.google_drive import DriveFile, GoogleDriveStandIn
+from amo_bridge.standins.s3 import S3StandIn, StoredObject
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.standins.yandex_disk import YandexDiskStandIn
 from amo_bridge.storage.database import Store
@@ -95,7 +99,19 @@ def google_drive(stand_ins: StandIns, **keys: Any) -> Kit:
     )  # fmt: skip
 
 
-KITS: dict[str, Callable[[StandIns], Kit]] = {"yandex_disk": yandex_disk, "google_drive": google_drive}
+def s3(stand_ins: StandIns, **keys: Any) -> Kit:
+    objects = stand_ins["s3"]
+    assert isinstance(objects, S3StandIn)
+    told = {name: value for name, value in objects.settings().items() if name != "secret"}
+
+    def by_hand(office: DocumentOffice, name: str, content: bytes) -> None:
+        objects.objects[f"deals/{office.deal}/{name}"] = StoredObject(content, "", "")
+
+    service = S3(S3Section(**(told | keys)), objects.secret)
+    return Kit(stand_ins, objects, service, objects.files, by_hand, None, None, "/documents/deals/*")
+
+
+KITS: dict[str, Callable[[StandIns], Kit]] = {"yandex_disk": yandex_disk, "google_drive": google_drive, "s3": s3}
 
 
 @pytest.fixture
@@ -343,3 +359,47 @@ def test_a_key_that_is_none_is_named(stand_ins: StandIns, drive: GoogleDriveStan
     section = GoogleDriveSection(api=told["api"], token_url=told["token_url"], drive=told["drive"])
     with pytest.raises(ChannelDown, match="AMO_BRIDGE_GOOGLE_DRIVE_KEY"):
         GoogleDrive(section, key).check()
+
+
+# --- S3 ---------------------------------------------------------------------------------------------------------------
+
+AWS_KEY, AWS_SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+AWS_TIME = datetime(2013, 5, 24, tzinfo=UTC)
+AWS_HOST = "https://examplebucket.s3.amazonaws.com"
+
+
+def test_signatures_are_those_of_the_documentation() -> None:
+    """AWS docs, sig-v4-header-based-auth and sigv4-query-string-auth."""
+    signer = Signer(AWS_KEY, AWS_SECRET, "us-east-1")
+    headers = signer.headers("GET", f"{AWS_HOST}/test.txt", EMPTY_SHA256, {"range": "bytes=0-9"}, AWS_TIME)
+    told = "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
+    assert headers["Authorization"].endswith(
+        f"SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,Signature={told}"
+    )
+    listed = signer.headers("GET", f"{AWS_HOST}/?max-keys=2&prefix=J", EMPTY_SHA256, {}, AWS_TIME)
+    assert listed["Authorization"].endswith("34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7")
+    link = signer.link(f"{AWS_HOST}/test.txt", {}, 86400, AWS_TIME)
+    assert link.endswith("aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404")
+
+
+def test_a_file_in_s3_opens_for_some_minutes(
+    store: Store, sandbox: LocalCrm, tmp_path: Path, stand_ins: StandIns
+) -> None:
+    kit = s3(stand_ins)
+    office = DocumentOffice(store, sandbox, tmp_path, kit.service)
+    office.store_file("КП (первое) + «скидка» 100%.pdf", "первое")
+    (row,) = office.rows()
+    assert office.fields()["Ссылка на КП"].endswith(f"/deals/{office.deal}/files/{row.id}")
+    link = kit.service.open(office.deal, row.ref, row.name)
+    got = requests.get(str(link), timeout=30)
+    assert (got.status_code, got.content) == (200, "первое".encode())
+    assert got.headers["Content-Disposition"].startswith("attachment")
+    assert requests.get(str(link).replace("X-Amz-Expires=600", "X-Amz-Expires=9000"), timeout=30).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"), [({"bucket": "another"}, "bucket"), ({"key": "wrong"}, "AMO_BRIDGE_S3_SECRET")]
+)
+def test_what_is_wrong_with_the_section_is_named(stand_ins: StandIns, keys: dict[str, str], words: str) -> None:
+    with pytest.raises(ChannelDown, match=words):
+        s3(stand_ins, **keys).service.check()
