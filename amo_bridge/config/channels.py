@@ -1,4 +1,4 @@
-"""The ways out past amoCRM and in: vendors of channels, ``[people]``, ``[series]``, ``[dial]``, ``[storage]``, ``[intake]``."""
+"""Ways out past amoCRM and in: vendors, ``[people]``, ``[series]``, ``[dial]``, ``[storage]``, ``[intake]``."""
 
 from __future__ import annotations
 
