@@ -19,6 +19,8 @@ NOT_LET_IN = (401, 403)
 NOT_FOUND = 404
 TOO_MANY = 429
 LONGEST_WORDS = 200
+UploadedFile = tuple[str, bytes, str]
+"""Name, content, content type."""
 
 
 class Multipart:
@@ -89,16 +91,19 @@ class HttpClient:
         body: Mapping[str, Any] | None = None,
         *,
         form: Mapping[str, str] | None = None,
+        files: Mapping[str, UploadedFile] | None = None,
         headers: Mapping[str, str | None] | None = None,
         content: Content | None = None,
     ) -> Response:
-        """The answer, whatever its status. ``body`` goes as JSON, ``form`` as a form, ``content`` as it is; a header
-        that is None is left out. ``path``: a whole address goes to another host. Raises ChannelDown if nothing was
-        sent, ChannelUncertain if it may have been."""
+        """The answer, whatever its status. ``body`` goes as JSON, ``form`` as a form, with ``files`` as one of several
+        parts, ``content`` as it is; a header that is None is left out. ``path``: a whole address goes to another host.
+        Raises ChannelDown if nothing was sent, ChannelUncertain if it may have been."""
         url = path if "://" in path else f"{self._url}{path}"
         data: Any = form if content is None else content
         try:
-            return self._session.request(method, url, json=body, data=data, headers=headers, timeout=self._timeout)
+            return self._session.request(
+                method, url, json=body, data=data, files=files, headers=headers, timeout=self._timeout
+            )
         except (ConnectTimeout, ProxyError, SSLError, InvalidSchema) as error:
             raise ChannelDown(f"до {self._name} не достучаться: {self._hidden(error)}") from None
         except requests.ConnectionError as error:
@@ -118,17 +123,23 @@ class HttpClient:
         body: Mapping[str, Any] | None = None,
         *,
         form: Mapping[str, str] | None = None,
+        files: Mapping[str, UploadedFile] | None = None,
         headers: Mapping[str, str | None] | None = None,
         content: Content | None = None,
     ) -> Any:
         """The JSON of a 2xx answer; None for 404 to a GET. Raises ChannelError, by the status."""
-        response = self.request(method, path, body, form=form, headers=headers, content=content)
+        return self.json_of(
+            self.request(method, path, body, form=form, files=files, headers=headers, content=content)
+        )
+
+    def json_of(self, response: Response) -> Any:
+        """As ``ask``, of an answer that is there already."""
         if response.ok:
             try:
                 return response.json()
             except JSONDecodeError as error:
                 raise self.unreadable(error) from None
-        if method == "GET" and response.status_code == NOT_FOUND:
+        if response.request.method == "GET" and response.status_code == NOT_FOUND:
             return None
         raise self._refusal(response)
 

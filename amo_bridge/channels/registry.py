@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel
 
+from amo_bridge.channels.audience_services import AudienceFiles, AudienceVendor, VkAds, YandexAudience
+from amo_bridge.channels.audiences import AudiencePort
 from amo_bridge.channels.dial import DialPort
 from amo_bridge.channels.google_drive import GoogleDrive
 from amo_bridge.channels.mail import MailPort
@@ -42,6 +45,8 @@ from amo_bridge.config.channels import (
     SMSRU_ID,
     TELEGRAM_TOKEN,
     YANDEX_DISK_TOKEN,
+    VKADS_SECRET,
+    YANDEX_AUDIENCE_TOKEN,
     ZADARMA_SECRET,
     StorageSection,
 )
@@ -56,6 +61,7 @@ from amo_bridge.engine.violations import Violations
 from amo_bridge.rules.handler import Rule
 from amo_bridge.rules.options import ActionsSpec
 from amo_bridge.storage.database import AccountStore
+from amo_bridge.storage.secrets import small_state
 from amo_bridge.text.templates import Templates
 
 NOTHING_SENT = "никуда не отправлено: канал «{}» не подключён"
@@ -249,6 +255,31 @@ def _storage(vendor: Callable[[], Vendor[Any]]) -> MakePort:
         )
 
     return make
+def _audiences(context: ChannelContext) -> Port:
+    """Both services at once, each for the audiences that the config gives it."""
+    vendors = (vendor.open(context.config, context.environment) for vendor in (YANDEX_AUDIENCE, VKADS))
+    return _audiences_by(context, [vendor for vendor in vendors if vendor is not None])
+
+
+def _audiences_by(context: ChannelContext, vendors: Sequence[AudienceVendor]) -> Port:
+    return AudiencePort(
+        {vendor.name: vendor for vendor in vendors},
+        context.store,
+        context.client,
+        context.rule_engine,
+        context.clock,
+        context.account_clock,
+    )
+
+
+class VkAdsVendor(Vendor[VkAds]):
+    """Its access token is shared by all processes, so it lies where they all look."""
+
+    def client_of(self, config: Config, environment: Mapping[str, str]) -> VkAds:
+        section = config.channels.vkads
+        assert section is not None
+        shared = small_state(config, environment)
+        return VkAds(section, secret(environment, self.secret), shared.secrets, partial(shared.lock, "vkads"))
 
 
 MAIL = Vendor("mail", MailServer, MAIL_PASSWORD, {"mail": _mail, "notices": _notices})
@@ -285,12 +316,17 @@ OBJECTS: Vendor[Any] = Vendor(
     "s3", S3, S3_SECRET, {"storage": _storage(lambda: OBJECTS)}, no_secret="нет секретного ключа S3"
 )
 STORAGE: Vendor[Any] = OwnFolder("storage", _folder, "", {"storage": _storage(lambda: STORAGE)})
-VENDORS: tuple[Vendor[Any], ...] = (
-    MAIL, TELEGRAM, ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
-    YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
-)  # fmt: skip
 PAGED_STORAGES = frozenset({OBJECTS.section, STORAGE.section})
 """Sections of storages whose copies people open by the bridge's own page."""
+YANDEX_AUDIENCE = Vendor(
+    "yandex_audience", YandexAudience, YANDEX_AUDIENCE_TOKEN, {"audiences": _audiences}, no_secret="нет токена Яндекса"
+)
+VKADS = VkAdsVendor("vkads", VkAds, VKADS_SECRET, {"audiences": _audiences}, no_secret="нет секрета API VK Рекламы")
+AUDIENCES = Vendor("audiences", AudienceFiles, "", {"audiences": _audiences})
+VENDORS: tuple[Vendor[Any], ...] = (
+    MAIL, TELEGRAM, YANDEX_AUDIENCE, VKADS, AUDIENCES, YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
+    ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
+)  # fmt: skip
 BUILT_IN: Mapping[Channel, MakePort] = {"series": _series, "ledger": _ledger}
 """Channels that the bridge serves itself, in every account."""
 
@@ -308,8 +344,12 @@ def ports_of(context: ChannelContext) -> list[Port]:
 
 
 def ports_to_nowhere(context: ChannelContext) -> list[Port]:
-    """Nothing leaves the house; series of letters, which never do by themselves, go on."""
-    return [_series(context) if name == "series" else UnconnectedPort(name) for name in CHANNEL_KINDS]
+    """Nothing leaves the house; series of letters go on, and so does the keeping of audiences: by themselves neither
+    leaves it."""
+    own: dict[Channel, MakePort] = {"series": _series}
+    if context.config.channels.audiences is not None:
+        own["audiences"] = partial(_audiences_by, vendors=())
+    return [own[name](context) if name in own else UnconnectedPort(name) for name in CHANNEL_KINDS]
 
 
 EXCHANGES = (ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA)

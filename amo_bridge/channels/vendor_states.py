@@ -14,7 +14,14 @@ from sqlalchemy.engine import Connection
 from amo_bridge.clock import Clock
 from amo_bridge.engine.effects import CHANNEL_KINDS, Channel, in_channel
 from amo_bridge.storage.database import AccountStore, insert_new
-from amo_bridge.storage.tables import channel_states, dial_calls, outbox
+from amo_bridge.storage.tables import (
+    audience_lists,
+    audience_members,
+    audience_uploads,
+    channel_states,
+    dial_calls,
+    outbox,
+)
 
 TROUBLED = ("failed", "unknown", "doubt", "ready")
 FAILED_CALLS = ("refused", "unsent", "unknown", "doubt")
@@ -101,8 +108,16 @@ class VendorStates:
         if name == "dial":
             asked = select(func.max(dial_calls.c.asked_at)).where(self._store.owns(dial_calls))
             sent_at = connection.execute(asked.where(dial_calls.c.state != "unsent")).scalar()
+        if name == "audiences":
+            taken = select(func.max(audience_uploads.c.ended_at)).where(self._store.owns(audience_uploads))
+            sent_at = connection.execute(taken.where(audience_uploads.c.state == "done")).scalar()
         open_states = ("ready", "sending", "doubt")
         waiting = select(func.count()).select_from(outbox).where(*mine, outbox.c.state.in_(open_states))
+        waits = int(connection.execute(waiting).scalar_one())
+        if name == "audiences":
+            members = (self._store.owns(audience_members), audience_members.c.state.in_(("queued", "leaving")))
+            queued = select(func.count()).select_from(audience_members).where(*members)
+            waits += int(connection.execute(queued).scalar_one())
         error_at, error = self._error(connection, name, mine, sent_at)
         row = known.get(vendor)
         return ChannelState(
@@ -111,7 +126,7 @@ class VendorStates:
             vendor=vendor,
             since=_moment(row.since) if row else None,
             sent_at=_moment(sent_at),
-            waiting=int(connection.execute(waiting).scalar_one()),
+            waiting=waits,
             error_at=_moment(error_at),
             error=error,
             balance=row.balance if row else None,
@@ -127,6 +142,12 @@ class VendorStates:
             query = select(dial_calls.c.asked_at, dial_calls.c.words, dial_calls.c.state).where(*ended)
             call = connection.execute(query.order_by(dial_calls.c.id.desc()).limit(1)).first()
             return (call.asked_at, call.words) if call and call.state in FAILED_CALLS else (None, "")
+        if name == "audiences":
+            troubles = (self._store.owns(audience_lists), audience_lists.c.trouble != "")
+            columns = (audience_lists.c.audience, audience_lists.c.trouble, audience_lists.c.trouble_at)
+            latest = select(*columns).where(*troubles).order_by(audience_lists.c.trouble_at.desc()).limit(1)
+            if (one := connection.execute(latest).first()) is not None:
+                return one.trouble_at, f"«{one.audience}»: {one.trouble}"
         tried_at = func.coalesce(outbox.c.sent_at, outbox.c.created_at)
         # What was put off and never tried, by quiet hours, is no error.
         has_failed = or_(outbox.c.state != "ready", outbox.c.attempts > 0)

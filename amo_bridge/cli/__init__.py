@@ -56,6 +56,7 @@ COMMANDS = LazyCommands(
         "why": "journal",
         "upcoming": "journal",
         "violations": "violations",
+        "audiences": "audiences",
         "replay": "replay",
         "rehearse": "rehearse",
         "shadow": "journal",

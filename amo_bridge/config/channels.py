@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from amo_bridge.config.diagnostics import Problems
 from amo_bridge.dates.calendar import Country, DaySpan, Span, Timezone
@@ -49,6 +49,8 @@ SMSC_PASSWORD = "AMO_BRIDGE_SMSC_PASSWORD"
 YANDEX_DISK_TOKEN = "AMO_BRIDGE_YANDEX_DISK_TOKEN"
 GOOGLE_DRIVE_KEY = "AMO_BRIDGE_GOOGLE_DRIVE_KEY"
 S3_SECRET = "AMO_BRIDGE_S3_SECRET"
+YANDEX_AUDIENCE_TOKEN = "AMO_BRIDGE_YANDEX_AUDIENCE_TOKEN"
+VKADS_SECRET = "AMO_BRIDGE_VKADS_SECRET"
 TELEGRAM = "https://api.telegram.org"
 VK_API, MAX_API, ZADARMA_API = "https://api.vk.com", "https://platform-api2.max.ru", "https://api.zadarma.com"
 _QUIET = re.compile(r"\s*(\d{1,2}):(\d{2})\s*[-–—]\s*(\d{1,2}):(\d{2})\s*")
@@ -312,6 +314,72 @@ class S3Section(Strict):
     region: Annotated[str, Field(min_length=1)] = "ru-central1"
     key: Annotated[str, Field(min_length=1)]
     prefix: Annotated[str, Field(pattern=r"^([\w.-]+/)*$")] = "deals/"
+# Advertising audiences: ``[audiences]`` says whom and how, ``[yandex_audience]`` and ``[vkads]`` which services.
+
+AudienceService = Literal["file", "yandex", "vk"]
+FileFormat = Literal["yandex", "vk"]
+SERVICE_SECTIONS: Mapping[AudienceService, str] = {"yandex": "yandex_audience", "vk": "vkads"}
+"""Service → the section of the config that connects it."""
+
+
+class AudienceList(Strict):
+    """One audience. ``service``: where it is kept; "file": a person uploads it, in this ``format``. ``base_list``: of
+    VK, a list that is there already."""
+
+    service: AudienceService = "file"
+    format: FileFormat = "yandex"
+    base_list: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def keys_of_its_service(self) -> Self:
+        if self.base_list is not None and self.service != "vk":
+            raise ValueError('base_list бывает только у аудитории VK: service = "vk"')
+        if "format" in self.model_fields_set and self.service != "file":
+            raise ValueError('format бывает только у файла: service = "file"')
+        return self
+
+
+class AudiencesSection(Strict):
+    """``[audiences]``: whose phones and mails may go to advertising services.
+
+    ``consent``: the contact's field without which nobody's do. ``opt_out_tag``: of a deal or contact that wants none.
+    ``opt_out_field``: the contact's field that says so. ``note``: the card says when its client is in, and when no
+    more. ``lists``: the audiences by name; one that is not there is a file.
+    """
+
+    consent: ContactFieldName
+    opt_out_tag: TagName | None = TagName("Отписан")
+    opt_out_field: ContactFieldName | None = None
+    note: bool = True
+    lists: Mapping[str, AudienceList] = Field(default_factory=dict)
+
+
+class YandexAudienceSection(Strict):
+    """``[yandex_audience]``. ``pace``: changes are gathered for so long; whoever opts out does not wait."""
+
+    api: BaseUrl = "https://api-audience.yandex.ru"
+    pace: Duration = timedelta(hours=1)
+
+
+class VkAdsSection(Strict):
+    """``[vkads]``. ``client_id``: of the access to the API, not secret."""
+
+    api: BaseUrl = "https://ads.vk.com"
+    client_id: Annotated[str, Field(min_length=1)]
+
+
+def check_audiences(vendors: Mapping[str, Any], problems: Problems) -> None:
+    """Every audience needs the section of its service, and the services the section of the audiences."""
+    section = vendors.get("audiences")
+    for name in SERVICE_SECTIONS.values():
+        if name in vendors and "audiences" not in vendors:
+            problems.add((name,), "нужен ещё раздел [audiences]: поле согласия и список аудиторий")
+    if not isinstance(section, AudiencesSection):
+        return
+    for name, audience in section.lists.items():
+        wanted = SERVICE_SECTIONS.get(audience.service)
+        if wanted and wanted not in vendors:
+            problems.add(("audiences", "lists", name, "service"), f"нужен раздел [{wanted}]: он подключает этот сервис")
 
 
 UNSUBSCRIBE_PATH = "/u/"
@@ -369,6 +437,9 @@ def people_in(table: Mapping[str, Any], problems: Problems) -> dict[UserName, Pe
 VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "mail": MailSection,
     "telegram": TelegramSection,
+    "yandex_audience": YandexAudienceSection,
+    "vkads": VkAdsSection,
+    "audiences": AudiencesSection,
     "onlinepbx": OnlinePbxSection,
     "novofon2": Novofon2Section,
     "novofon": NovofonSection,
@@ -389,6 +460,9 @@ class Channels:
 
     mail: MailSection | None = None
     telegram: TelegramSection | None = None
+    yandex_audience: YandexAudienceSection | None = None
+    vkads: VkAdsSection | None = None
+    audiences: AudiencesSection | None = None
     people: Mapping[UserName, PersonSection] = field(default_factory=dict)
     series: AllSeries = field(default_factory=AllSeries)
     onlinepbx: OnlinePbxSection | None = None

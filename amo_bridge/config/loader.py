@@ -18,6 +18,7 @@ from amo_bridge.config.channels import (
     DialSection,
     IntakeSection,
     StorageSection,
+    check_audiences,
     check_unsubscribing,
     people_in,
     series_in,
@@ -372,6 +373,7 @@ class _Loader:
         dial = (self._section("dial", DialSection) if "dial" in self.tree else None) or DialSection()
         people = people_in(self._table("people"), self.problems)
         series = series_in(self._table("series"), self.problems)
+        check_audiences(vendors, self.problems)
         if vendors.get("mail") and bridge:
             check_unsubscribing(bridge.public_url, self.problems)
         return Channels(**vendors, dial=dial, people=people, series=series)

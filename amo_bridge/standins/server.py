@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 
 from amo_bridge.sandbox.middleware import KeepAliveServer, hang_up
 from amo_bridge.standins import pages
+from amo_bridge.standins.audiences import VkAdsStandIn, YandexAudienceStandIn
 from amo_bridge.standins.bots import MaxStandIn, TelegramStandIn
 from amo_bridge.standins.calls import CallScript, Switchboard
 from amo_bridge.standins.faults import KINDS, REQUEST_FAULTS, VendorFaults
@@ -36,10 +37,12 @@ STAND_INS: tuple[type[StandIn], ...] = (
     SiteStandIn, VkStandIn, TelegramStandIn, MaxStandIn, MetaStandIn,
     ZadarmaStandIn, NovofonStandIn, Novofon2StandIn, OnlinePbxStandIn,
     YandexDiskStandIn, GoogleDriveStandIn, S3StandIn,
+    YandexAudienceStandIn, VkAdsStandIn,
 )  # fmt: skip
 """The table of vendors."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "pbx": (ZadarmaStandIn.name, NovofonStandIn.name, Novofon2StandIn.name, OnlinePbxStandIn.name),
+    "ads": (YandexAudienceStandIn.name, VkAdsStandIn.name),
     "all": tuple(made.name for made in STAND_INS),
 }
 """Names for several at once."""

@@ -588,6 +588,119 @@ stored_files = Table(
 )
 """Copies of deals' files in the document storage. ``base``: the file's own name; ``name``: with the number of its
 ``version``. ``state``: "putting" from before the upload, "stored" when it surely is there."""
+audience_holds = Table(
+    "audience_holds",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("audience", String(120), primary_key=True),
+    Column("deal_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("contact_id", BigInteger, nullable=False),
+    Column("rule", String(160), nullable=False),
+    Column("event_id", BigInteger),
+    Column("since", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("why", Text, nullable=False, default=""),
+    Column("seen_at", Float, nullable=False),
+    Column("is_noted", Boolean, nullable=False, default=False),
+)
+"""Which deals hold their clients in an advertising audience, and by which rule. ``ended_at``: since when a deal does so
+no more, ``why`` in words. ``seen_at``: the change of the deal up to which its client was looked at. ``is_noted``: the
+card says that its client is in."""
+Index("audience_holds_of", audience_holds.c.account, audience_holds.c.audience, audience_holds.c.contact_id)
+
+audience_members = Table(
+    "audience_members",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("audience", String(120), nullable=False),
+    Column("contact_id", BigInteger, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("since", Float, nullable=False),
+    Column("words", Text, nullable=False, default=""),
+    Column("digests", Text, nullable=False, default=""),
+    Column("sent_digests", Text, nullable=False, default=""),
+    Column("is_urgent", Boolean, nullable=False, default=False),
+    Column("checked_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("upload_id", BigInteger),
+    UniqueConstraint("account", "audience", "contact_id"),
+)
+"""Clients of advertising audiences. ``state``: "queued", "in", "leaving" (the vendor has him still), "out", "refused";
+``words``: why. ``digests``: JSON, hashes of phones and mails; no address is kept. ``sent_digests``: those that the
+vendor has. ``is_urgent``: he wants to leave himself. ``checked_at``: when consent and opting out were looked at, of the
+change ``seen_at`` of the contact. ``upload_id``: the upload that he is in just now."""
+Index("audience_members_state", audience_members.c.account, audience_members.c.audience, audience_members.c.state)
+_in_upload = audience_members.c.upload_id.is_not(None)
+Index(
+    "audience_members_upload",
+    audience_members.c.account,
+    audience_members.c.upload_id,
+    sqlite_where=_in_upload,
+    postgresql_where=_in_upload,
+)
+
+audience_uploads = Table(
+    "audience_uploads",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("account", BigInteger, nullable=False),
+    Column("audience", String(120), nullable=False),
+    Column("service", String(8), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("ref", String(80), nullable=False, default=""),
+    Column("joined", Integer, nullable=False),
+    Column("left", Integer, nullable=False),
+    Column("asked_at", Float, nullable=False),
+    Column("look_at", Float),
+    Column("looks", Integer, nullable=False, default=0),
+    Column("words", Text, nullable=False, default=""),
+    Column("ended_at", Float),
+)
+"""Lists of clients on their way to an advertising service, each written down before the service is asked. ``kind``:
+"base" (the first list), "add", "remove", "replace" (the whole of it), "file" (a person uploads it). ``state``:
+"asking", "doubt" (the answer was lost), "processing", "done", "failed", "dropped". ``ref``: the service's own number.
+``joined``, ``left``: how many clients."""
+Index("audience_uploads_of", audience_uploads.c.account, audience_uploads.c.audience, audience_uploads.c.id)
+_UPLOAD_OPEN = text("state IN ('asking', 'doubt', 'processing')")
+Index(
+    "audience_uploads_open",
+    audience_uploads.c.account,
+    audience_uploads.c.audience,
+    unique=True,
+    sqlite_where=_UPLOAD_OPEN,
+    postgresql_where=_UPLOAD_OPEN,
+)
+
+audience_lists = Table(
+    "audience_lists",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("audience", String(120), primary_key=True),
+    Column("service", String(8), nullable=False),
+    Column("list_ref", String(80), nullable=False, default=""),
+    Column("segment_ref", String(80), nullable=False, default=""),
+    Column("words", Text, nullable=False, default=""),
+    Column("trouble", Text, nullable=False, default=""),
+    Column("trouble_at", Float),
+    Column("retry_at", Float),
+    Column("failures", Integer, nullable=False, default=0),
+)
+"""What an advertising service has of an audience. ``list_ref``: its list there, ``segment_ref``: what advertisements
+are shown to. ``words``: what the service says of it. ``trouble``: what went wrong last; until ``retry_at`` the service
+is not asked."""
+
+audience_sizes = Table(
+    "audience_sizes",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("audience", String(120), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("size", Integer, nullable=False),
+    Column("waiting", Integer, nullable=False),
+)
+"""How many clients an audience had at the end of each day (the account's date), and how many waited."""
 
 channel_states = Table(
     "channel_states",

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from amo_bridge.config.channels import (
     VENDOR_SECTIONS,
+    AudienceList,
     CommunitySection,
     FormSection,
     IntakeSection,
@@ -60,6 +61,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "intake.zadarma": ZadarmaIntakeSection,
     "people": PersonSection,
     "series": SeriesSpec,
+    "audiences.lists": AudienceList,
     **{name: handler.options for name, handler in SHIPPED.items()},
 }
 

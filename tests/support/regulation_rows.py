@@ -72,12 +72,12 @@ PARTS: Final[Mapping[str, Part]] = {
 }  # fmt: skip
 """What serves a row alone or beside its rules."""
 
-NO_AUDIENCES = "retargeting: VK, Facebook and Google Ads are not connected; the step says so in the journal"
+BY_FILE = "Facebook and Google Ads get a file for upload by hand: in Russia the one is forbidden, the other does not serve"
 
 LACKS: Final[Mapping[str, str]] = {
-    "A20": NO_AUDIENCES,
-    "A66": NO_AUDIENCES,
-    "A110": NO_AUDIENCES,
+    "A20": BY_FILE,
+    "A66": BY_FILE,
+    "A110": BY_FILE,
     "A121": "Roistat is not connected: the visit is in no field, states and sums go nowhere",
     "A122": "no mass mail service: series go out by one's own mail server",
     "A124": "no notices by Viber",

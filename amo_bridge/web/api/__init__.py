@@ -35,6 +35,7 @@ SUBJECTS: Mapping[str, Any] = {
     "violations": _l("Нарушения"),
     "channels": _l("Каналы"),
     "dials": _l("Дозвон"),
+    "audiences": _l("Аудитории"),
     "reports": _l("Отчёты"),
     "connection": _l("Подключение"),
     "accounts": _l("Аккаунты этой установки"),

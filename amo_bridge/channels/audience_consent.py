@@ -1,0 +1,63 @@
+"""Who may be in an advertising audience: consent, opting out, and what a service knows people by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from amo_bridge.channels.audience_log import Verdict
+from amo_bridge.channels.audience_services import Digests
+from amo_bridge.channels.mail_log import Suppression
+from amo_bridge.config.channels import AudiencesSection, FileFormat
+from amo_bridge.crm.records import ContactRecord, DealRecord
+from amo_bridge.engine.deal_view import FieldReader
+from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.text.names import normalise, same_name
+
+
+class Consent:
+    """Who may be in an audience: he agreed, has not opted out, and has what the service knows people by."""
+
+    def __init__(self, rule_engine: RuleEngine, section: AudiencesSection) -> None:
+        self._section = section
+        self._reader = FieldReader(rule_engine.account, "contacts")
+        self._home = rule_engine.config.calendar.country or "RU"
+        account = rule_engine.account
+        self._consent = account.field(section.consent, "contacts").name
+        self._opt_out = account.field(section.opt_out_field, "contacts").name if section.opt_out_field else ""
+
+    def verdict(
+        self,
+        contact: ContactRecord | None,
+        deals: Iterable[DealRecord],
+        kind: FileFormat,
+        suppressions: Iterable[Suppression],
+        now: datetime,
+    ) -> Verdict:
+        """``deals``: those that hold the client. ``suppressions``: of his addresses."""
+        if contact is None:
+            return Verdict(Digests(), "контакта в аккаунте нет: удалён, объединён или не виден мосту", now)
+        problem = self._own_wish(contact, deals, suppressions)
+        digests = Digests() if problem else Digests.of(contact, kind, self._home)
+        if problem or digests:
+            return Verdict(digests, problem, contact.updated_at, is_own_wish=bool(problem))
+        lacking = "телефона" if kind == "vk" else "ни телефона, ни почты"
+        return Verdict(digests, f"у клиента нет {lacking}", contact.updated_at)
+
+    def _own_wish(
+        self, contact: ContactRecord, deals: Iterable[DealRecord], suppressions: Iterable[Suppression]
+    ) -> str:
+        values = self._reader.values(contact)
+        tags = [*contact.tags, *(tag for deal in deals for tag in deal.tags)]
+        wanted = self._section.opt_out_tag
+        if wanted and any(same_name(tag, wanted) for tag in tags):
+            return f"тег «{wanted}»"
+        if self._opt_out and _says_yes(values.get(self._opt_out)):
+            return f"отмечено поле «{self._opt_out}»"
+        if any(one.reason == "unsubscribed" for one in suppressions):
+            return "клиент отписался по ссылке в письме"
+        return "" if _says_yes(values.get(self._consent)) else f"нет согласия: поле «{self._consent}»"
+
+
+def _says_yes(value: object) -> bool:
+    return value not in (None, False, ()) and normalise(str(value)) != "нет"

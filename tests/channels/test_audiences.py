@@ -1,0 +1,428 @@
+"""Audiences: who is let in and who leaves, that few requests carry thousands, and that nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from support.audience_office import FIRST_CONTACT, FIRST_DEAL, AudienceOffice
+from support.fakes import ACCOUNT, NOON
+
+from amo_bridge.channels.audience_log import Member, Next, Verdict, next_state
+from amo_bridge.channels.audience_services import Digests
+from amo_bridge.channels.audiences import confirm_file, make_file
+from amo_bridge.channels.mail import address_key
+from amo_bridge.config.channels import AudienceList
+from amo_bridge.crm.records import ContactRecord
+from amo_bridge.standins.server import StandIns, serving
+from amo_bridge.storage.database import Store
+
+
+@pytest.fixture
+def stand_ins() -> Iterator[StandIns]:
+    made = StandIns(["yandex_audience", "vkads"], live=False)
+    with serving(made):
+        yield made
+
+
+@pytest.fixture
+def office(store: Store, stand_ins: StandIns) -> AudienceOffice:
+    return AudienceOffice(store, stand_ins)
+
+
+def phones(*numbers: int, algorithm: str = "md5") -> set[str]:
+    return {hashlib.new(algorithm, f"7916{number:07}".encode()).hexdigest() for number in numbers}
+
+
+# --- what goes to a service -------------------------------------------------------------------------------------------
+
+
+def test_hashes_are_those_of_the_vendors_vectors() -> None:
+    person = ContactRecord(id=1, updated_at=NOON, phones=("8 (900) 000-00-01",), emails=(" Anna@Example.COM",))
+    sha, mail = (
+        "ee492c8edd7808b00b791428859219c0aaa7c9079cc0794d54911c679429f0e1",
+        "f7d54c22dda5b1780276601cd005909b70543fc4a6ba72d735b4cb9bbb611f01",
+    )
+    assert Digests.of(person, "yandex", "RU") == Digests((sha,), (mail,))
+    assert Digests.of(person, "vk", "RU") == Digests(("54cd65d6ee17bccfa07646546fdca084",))
+
+
+GOOD, BAD = Digests(("a",)), Digests(("b",))
+STATES = [
+    # state, has changed digests, problem, held → next
+    ("", False, "", True, Next("queued", "")),
+    ("", False, "нет согласия", True, Next("refused", "нет согласия")),
+    ("queued", False, "", False, Next("out", "ушла")),
+    ("queued", False, "нет согласия", True, Next("refused", "нет согласия")),
+    ("refused", False, "", True, Next("queued", "")),
+    ("refused", False, "нет согласия", False, Next("out", "ушла")),
+    ("in", False, "", True, Next("in", "")),
+    ("in", True, "", True, Next("leaving", "телефон или почта изменились")),
+    ("in", False, "", False, Next("leaving", "ушла")),
+    ("in", False, "нет согласия", True, Next("leaving", "нет согласия", True)),
+    ("leaving", False, "", True, Next("in", "")),
+    ("leaving", False, "", False, Next("leaving", "ушла")),
+    ("out", False, "", False, Next("out", "ушла")),
+    ("out", False, "", True, Next("queued", "")),
+]
+
+
+@pytest.mark.parametrize(("state", "is_changed", "problem", "is_held", "wanted"), STATES)
+def test_where_a_client_goes(state: str, is_changed: bool, problem: str, is_held: bool, wanted: Next) -> None:
+    sent = GOOD.to_json()
+    member = Member(1, "VK", 5, state, NOON, "", sent, sent, False, NOON, None) if state else None  # type: ignore[arg-type]
+    verdict = Verdict(BAD if is_changed else GOOD, problem, NOON, is_own_wish=bool(problem))
+    assert next_state(member, verdict, is_held=is_held, why_left="ушла") == wanted
+
+
+# --- Yandex -----------------------------------------------------------------------------------------------------------
+
+
+def test_three_thousand_clients_go_to_yandex_in_a_few_requests(office: AudienceOffice) -> None:
+    office.dry_run = True
+    office.join("Яндекс", *office.clients(250))
+    office.fill("Яндекс", 2750, first=250)
+    office.dry_run = False
+    office.later(minutes=24)
+    assert office.states("Яндекс") == {"in": 3000}
+    (segment,) = office.yandex.segments.values()
+    assert (segment.name, segment.status, len(segment.lines)) == ("Яндекс", "processed", 3000)
+    assert {line.rstrip(",") for line in segment.lines} == phones(*range(3000), algorithm="sha256")
+    posts = [call.path for call in office.yandex.requests if call.method == "POST"]
+    assert len(posts) == 2, "one file, one confirmation"
+    assert len(office.yandex.requests) < 12
+    assert len(office.crm.asked) <= 4, "deals and contacts are read by the hundred"
+    assert len(office.notes()) == 3000
+    assert office.notes()[0] == "Клиент в аудитории «Яндекс» (Яндекс Аудитории)"
+
+
+def test_a_segment_waits_for_a_hundred(office: AudienceOffice) -> None:
+    office.fill("Яндекс", 99)
+    office.later(minutes=5)
+    assert office.yandex.segments == {}
+    assert "99 из 100" in office.log.list_of("Яндекс").words
+    office.fill("Яндекс", 1, first=99)
+    office.later(minutes=24)
+    assert office.states("Яндекс") == {"in": 100}
+
+
+def test_changes_gather_for_an_hour_and_whoever_opts_out_does_not_wait(office: AudienceOffice) -> None:
+    office.fill("Яндекс", 100)
+    office.later(minutes=24)
+    office.fill("Яндекс", 1, first=100)
+    office.later(minutes=5)
+    assert office.states("Яндекс") == {"in": 100, "queued": 1}
+    office.client(3, consent="нет")
+    office.later(minutes=1)
+    (segment,) = office.yandex.segments.values()
+    gone = phones(3, algorithm="sha256").pop()
+    assert f"{gone}," not in segment.lines, "within a minute"
+    office.later(minutes=24)
+    assert office.state("Яндекс", 3) == ("refused", f"нет согласия: поле «{office.section.consent}»")
+    assert office.states("Яндекс") == {"in": 100, "refused": 1}
+    assert any(text.startswith("Клиента больше нет в аудитории «Яндекс»") for text in office.notes())
+
+
+def test_the_last_ones_are_taken_out_too(office: AudienceOffice) -> None:
+    office.fill("Яндекс", 100)
+    office.later(minutes=24)
+    office.leave("Яндекс", *range(FIRST_DEAL, FIRST_DEAL + 100))
+    office.later(hours=2)
+    (segment,) = office.yandex.segments.values()
+    assert (segment.lines, office.states("Яндекс")) == (set(), {"out": 100})
+
+
+def test_a_segment_that_failed_is_told_and_tried_again_in_an_hour(office: AudienceOffice) -> None:
+    office.yandex.fails_to_process = 1
+    office.fill("Яндекс", 100)
+    office.later(minutes=24)
+    kept = office.log.list_of("Яндекс")
+    assert "не смог обработать" in kept.trouble
+    assert office.states("Яндекс") == {"queued": 100}
+    office.later(minutes=80)
+    assert office.states("Яндекс") == {"in": 100}
+    assert office.log.list_of("Яндекс").trouble == ""
+
+
+def test_a_segment_deleted_in_the_cabinet_is_made_anew(office: AudienceOffice) -> None:
+    office.fill("Яндекс", 100)
+    office.later(minutes=24)
+    office.yandex.segments.clear()
+    office.fill("Яндекс", 1, first=100)
+    office.later(hours=3)
+    (segment,) = office.yandex.segments.values()
+    assert (len(segment.lines), office.states("Яндекс")) == (101, {"in": 101})
+
+
+# --- VK ---------------------------------------------------------------------------------------------------------------
+
+
+def test_vk_begins_with_a_base_list_and_goes_on_in_pools(office: AudienceOffice) -> None:
+    office.with_real_sizes()
+    office.fill("VK", 1999)
+    office.later(minutes=3)
+    assert office.vk.lists == {}
+    assert "1999 из 2000" in office.log.list_of("VK").words
+    office.fill("VK", 1001, first=1999)
+    office.later(minutes=10)
+    (base,) = office.vk.lists.values()
+    assert base.phones == phones(*range(3000))
+    (segment,) = office.vk.segments.values()
+    assert segment["relations"][0]["params"]["source_id"] == base.id
+    office.fill("VK", 7, first=3000)
+    office.later(minutes=10)
+    assert office.log.list_of("VK").words == "в очереди 7 из 25"
+    office.fill("VK", 18, first=3007)
+    office.later(minutes=10)
+    assert office.states("VK") == {"in": 3025}
+    assert base.phones == phones(*range(3025))
+    assert len(office.vk.lists) == 2
+    assert len(office.vk.tokens) == 1
+
+
+def test_a_token_that_dies_in_the_middle_loses_nothing_and_doubles_nothing(office: AudienceOffice) -> None:
+    office.vk.expire_tokens()
+    office.fill("VK", 60)
+    office.vk.expire_tokens()
+    office.later(minutes=5)
+    office.vk.expire_tokens()
+    office.fill("VK", 40, first=60)
+    office.later(minutes=10)
+    base, change = sorted(office.vk.lists.values(), key=lambda one: one.id)
+    assert base.phones == phones(*range(100))
+    assert len(change.lines) == 40
+    assert office.states("VK") == {"in": 100}
+    assert len(office.vk.tokens) == 1, "each renewed, none left behind"
+
+
+def test_with_five_tokens_of_others_it_waits_and_says_so(office: AudienceOffice) -> None:
+    office.vk.tokens = {str(number): 1e12 for number in range(5)}
+    office.fill("VK", 60)
+    office.later(minutes=5)
+    assert "токен: их уже пять" in office.log.list_of("VK").trouble
+    office.vk.tokens.clear()
+    office.later(minutes=30)
+    assert office.states("VK") == {"in": 60}
+
+
+def test_whoever_opts_out_of_vk_does_not_wait_for_24_others(office: AudienceOffice) -> None:
+    office.fill("VK", 60)
+    office.later(minutes=10)
+    office.leave("VK", FIRST_DEAL + 5)
+    office.later(minutes=10)
+    assert office.state("VK", 5)[0] == "leaving"
+    assert office.log.list_of("VK").words == "уходят 1 из 25"
+    office.client(6, tags=["Отписан"])
+    office.later(minutes=10)
+    base = min(office.vk.lists.values(), key=lambda one: one.id)
+    assert base.phones == phones(*range(5), *range(7, 60))
+    assert office.state("VK", 5)[0] == "out"
+    assert office.state("VK", 6) == ("refused", "тег «Отписан»")
+
+
+def test_at_most_a_list_a_minute_and_ten_an_hour(office: AudienceOffice) -> None:
+    office.fill("VK", 60)
+    office.later(minutes=10)
+    for number in range(6, 14):
+        office.client(number, consent="")
+        office.later(minutes=4)
+    assert not [call for call in office.vk.requests if call.path == "limited"]
+    assert office.log.list_of("VK").trouble == ""
+    office.later(hours=1)
+    assert office.states("VK")["refused"] == 8
+
+
+# --- consent and holds ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"consent": ""}, "нет согласия"),
+        ({"consent": "нет"}, "нет согласия"),
+        ({"tags": ["Отписан"]}, "тег «Отписан»"),
+        ({"phone": None}, "у клиента нет ни телефона, ни почты"),
+    ],
+)
+def test_nobody_is_let_in_without_consent_and_he_joins_when_it_is_there(
+    office: AudienceOffice, how: dict[str, object], words: str
+) -> None:
+    office.client(1, **how)  # type: ignore[arg-type]
+    office.join("Яндекс", FIRST_DEAL + 1)
+    assert words in office.words()[0]
+    assert office.state("Яндекс", 1)[0] == "refused"
+    office.later(minutes=1)
+    office.client(1)
+    office.later(minutes=1)
+    assert office.state("Яндекс", 1) == ("queued", "")
+    office.client(1, **how)  # type: ignore[arg-type]
+    office.later(minutes=1)
+    assert office.state("Яндекс", 1)[0] == "refused"
+
+
+def test_a_tag_on_the_deal_counts_too(office: AudienceOffice) -> None:
+    office.client(1)
+    office.join("Яндекс", FIRST_DEAL + 1)
+    office.later(minutes=1)
+    office.deal(FIRST_DEAL + 1, 1, tags=("Отписан",))
+    office.later(minutes=1)
+    assert office.state("Яндекс", 1) == ("refused", "тег «Отписан»")
+
+
+def test_the_link_in_a_letter_counts_too(office: AudienceOffice) -> None:
+    office.client(1)
+    office._clients[FIRST_CONTACT + 1]["custom_fields_values"].append(
+        {"field_id": 2, "field_code": "EMAIL", "values": [{"value": "olga@romashka.example"}]}
+    )
+    office.unsubscribe_address(address_key(ACCOUNT, "olga@romashka.example"))
+    office.join("Яндекс", FIRST_DEAL + 1)
+    assert office.state("Яндекс", 1) == ("refused", "клиент отписался по ссылке в письме")
+
+
+def test_a_deal_takes_its_client_out_only_if_no_other_holds_him(office: AudienceOffice) -> None:
+    office.client(1)
+    office.deal(77, 1)
+    office.join("Яндекс", FIRST_DEAL + 1)
+    office.join("Яндекс", 77)
+    office.leave("Яндекс", FIRST_DEAL + 1)
+    assert office.state("Яндекс", 1)[0] == "queued"
+    office.leave("Яндекс", 77)
+    assert office.state("Яндекс", 1)[0] == "out"
+    assert [line.split(":")[0] for line in office.words()] == ["done"] * 4
+    office.leave("Яндекс", 77)
+    assert "никого в аудитории не держала" in office.words()[-1]
+
+
+def test_the_same_twice_changes_nothing(office: AudienceOffice) -> None:
+    office.client(1)
+    for _ in range(2):
+        office.join("Яндекс", FIRST_DEAL + 1)
+    assert office.states("Яндекс") == {"queued": 1}
+
+
+def test_another_main_contact_takes_the_place_of_the_first(office: AudienceOffice) -> None:
+    office.client(1)
+    office.client(2)
+    office.join("Яндекс", FIRST_DEAL + 1)
+    office.later(minutes=1)
+    office.deal(FIRST_DEAL + 1, 2)
+    office.later(minutes=1)
+    assert (office.state("Яндекс", 1)[0], office.state("Яндекс", 2)[0]) == ("out", "queued")
+
+
+def test_a_new_number_replaces_the_old_one(office: AudienceOffice) -> None:
+    office.fill("Яндекс", 100)
+    office.later(minutes=24)
+    office.client(1, phone="+79260000000")
+    office.later(hours=4)
+    (segment,) = office.yandex.segments.values()
+    assert office.states("Яндекс") == {"in": 100}
+    assert hashlib.sha256(b"79260000000").hexdigest() + "," in segment.lines
+    assert not any(line.startswith(phones(1, algorithm="sha256").pop()) for line in segment.lines)
+
+
+def test_in_a_dry_run_nothing_is_uploaded(office: AudienceOffice) -> None:
+    office.dry_run = True
+    office.fill("Яндекс", 100)
+    office.later(minutes=5)
+    assert (office.yandex.requests, office.states("Яндекс")) == ([], {"queued": 100})
+
+
+# --- lost answers -----------------------------------------------------------------------------------------------------
+
+FAULTS = ["lost_answer", "refuse_before", "broken", "limited", "unauthorised"]
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("path", ["*upload_csv_file", "*confirm", "*modify_data", "*segments"])
+def test_whatever_happens_at_yandex_all_are_in_once(
+    office: AudienceOffice, stand_ins: StandIns, kind: str, path: str
+) -> None:
+    stand_ins.faults.add(kind, vendor="yandex_audience", path=path)
+    office.fill("Яндекс", 120)
+    office.later(minutes=60)
+    office.leave("Яндекс", FIRST_DEAL)
+    office.later(minutes=150)
+    confirmed = [one for one in office.yandex.segments.values() if one.status != "uploaded"]
+    assert [len(one.lines) for one in confirmed] == [119]
+    assert office.states("Яндекс") == {"in": 119, "out": 1}
+    assert len(office.notes()) == 121
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("path", ["*users_lists.json", "*users_lists/*.json", "*segments.json", "*token.json"])
+def test_whatever_happens_at_vk_all_are_in_once(
+    office: AudienceOffice, stand_ins: StandIns, kind: str, path: str
+) -> None:
+    stand_ins.faults.add(kind, vendor="vkads", path=path)
+    office.fill("VK", 60)
+    office.later(minutes=60)
+    stand_ins.faults.add(kind, vendor="vkads", path=path)
+    office.fill("VK", 30, first=60)
+    office.later(minutes=60)
+    base = min(office.vk.lists.values(), key=lambda one: one.id)
+    assert base.phones == phones(*range(90))
+    assert [one.base for one in office.vk.lists.values()].count(0) == 1, "one base list"
+    assert len(office.vk.segments) == 1
+    assert office.states("VK") == {"in": 90}
+
+
+def test_a_process_that_died_while_it_asked_is_settled_by_asking(office: AudienceOffice) -> None:
+    office.fill("VK", 60)
+    upload = office.log.open_upload("VK")
+    assert upload is not None
+    with office.store.write() as connection:
+        office.log.set_upload(connection, upload.id, state="asking", ref="")
+    office.restart()
+    office.later(minutes=10)
+    assert (len(office.vk.lists), office.states("VK")) == (1, {"in": 60})
+
+
+def test_one_dead_service_holds_the_other_up_in_nothing(office: AudienceOffice, stand_ins: StandIns) -> None:
+    stand_ins.faults.add("unauthorised", vendor="vkads", count=None)
+    office.fill("VK", 60)
+    office.fill("Яндекс", 100)
+    office.later(minutes=24)
+    assert (office.states("VK"), office.states("Яндекс")) == ({"queued": 60}, {"in": 100})
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_audience_that_is_not_listed_is_a_file_that_a_person_uploads(office: AudienceOffice) -> None:
+    office.join("Google Ads", *office.clients(3))
+    now = office.hands.now()
+    file = make_file(office.store, office.section, "Google Ads", now).decode().splitlines()
+    assert file == ["phone,email", *(f"{phones(one, algorithm='sha256').pop()}," for one in range(3))]
+    assert office.states("Google Ads") == {"queued": 3}
+    office.leave("Google Ads", FIRST_DEAL)
+    assert confirm_file(office.store, "Google Ads", now)
+    assert not confirm_file(office.store, "Google Ads", now), "once"
+    office.round()
+    assert office.states("Google Ads") == {"in": 2, "leaving": 1}
+    assert len(make_file(office.store, office.section, "Google Ads", now).splitlines()) == 3
+    confirm_file(office.store, "Google Ads", now)
+    office.round()
+    assert office.states("Google Ads") == {"in": 2, "out": 1}
+    assert office.notes() == ["Клиент в аудитории «Google Ads»"] * 2, "who was in for a moment only is not told of"
+
+
+def test_an_audience_that_moves_to_a_service_begins_there_anew(office: AudienceOffice) -> None:
+    office.join("Реклама", *office.clients(100))
+    make_file(office.store, office.section, "Реклама", office.hands.now())
+    confirm_file(office.store, "Реклама", office.hands.now())
+    lists = {**office.section.lists, "Реклама": AudienceList(service="yandex")}
+    office.section = office.section.model_copy(update={"lists": lists})
+    office.later(minutes=24)
+    assert [len(one.lines) for one in office.yandex.segments.values()] == [100]
+    assert office.states("Реклама") == {"in": 100}
+
+
+def test_sizes_are_kept_by_day(office: AudienceOffice) -> None:
+    office.fill("Яндекс", 100)
+    office.later(minutes=24)
+    office.hands.advance(timedelta(days=1))
+    office.round()
+    assert [kept[1:] for kept in office.log.sizes("Яндекс")] == [(100, 0), (100, 0)]
