@@ -23,6 +23,7 @@ from amo_bridge.channels.mail_log import MailMemory
 from amo_bridge.channels.mail_series import SeriesJob, SeriesLog, SeriesPort
 from amo_bridge.channels.notices import DealFiles, NoticePort
 from amo_bridge.channels.port import Job, LocalPort, NotSent, Outcome, Port
+from amo_bridge.channels.roistat import Roistat, RoistatJob
 from amo_bridge.channels.s3 import S3
 from amo_bridge.channels.sms import SmsPort
 from amo_bridge.channels.sms_services import Smsc, SmsRu
@@ -40,13 +41,14 @@ from amo_bridge.config.channels import (
     NOVOFON2_TOKEN,
     NOVOFON_SECRET,
     ONLINEPBX_KEY,
+    ROISTAT_KEY,
     S3_SECRET,
     SMSC_PASSWORD,
     SMSRU_ID,
     TELEGRAM_TOKEN,
-    YANDEX_DISK_TOKEN,
     VKADS_SECRET,
     YANDEX_AUDIENCE_TOKEN,
+    YANDEX_DISK_TOKEN,
     ZADARMA_SECRET,
     StorageSection,
 )
@@ -255,6 +257,8 @@ def _storage(vendor: Callable[[], Vendor[Any]]) -> MakePort:
         )
 
     return make
+
+
 def _audiences(context: ChannelContext) -> Port:
     """Both services at once, each for the audiences that the config gives it."""
     vendors = (vendor.open(context.config, context.environment) for vendor in (YANDEX_AUDIENCE, VKADS))
@@ -323,8 +327,9 @@ YANDEX_AUDIENCE = Vendor(
 )
 VKADS = VkAdsVendor("vkads", VkAds, VKADS_SECRET, {"audiences": _audiences}, no_secret="нет секрета API VK Рекламы")
 AUDIENCES = Vendor("audiences", AudienceFiles, "", {"audiences": _audiences})
+ROISTAT = Vendor("roistat", Roistat, ROISTAT_KEY, {}, no_secret="нет ключа API Roistat")
 VENDORS: tuple[Vendor[Any], ...] = (
-    MAIL, TELEGRAM, YANDEX_AUDIENCE, VKADS, AUDIENCES, YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
+    MAIL, TELEGRAM, YANDEX_AUDIENCE, VKADS, AUDIENCES, ROISTAT, YANDEX_DISK, GOOGLE_DRIVE, OBJECTS, STORAGE,
     ONLINEPBX, NOVOFON2, NOVOFON, ZADARMA, SMSRU, SMSC,
 )  # fmt: skip
 BUILT_IN: Mapping[Channel, MakePort] = {"series": _series, "ledger": _ledger}
@@ -364,6 +369,12 @@ def exchanges_of(config: Config, environment: Mapping[str, str]) -> dict[str, Te
 def series_job(context: ChannelContext) -> SeriesJob:
     """What has to be run every minute for series of letters."""
     return SeriesJob(context.store, context.rule_engine, context.clock, context.account_clock)
+
+
+def roistat_job(context: ChannelContext) -> RoistatJob | None:
+    """What sends deals to Roistat, to be run every minute; None where the config has no ``[roistat]``."""
+    roistat = ROISTAT.open(context.config, context.environment)
+    return RoistatJob(roistat, context.store, context.rule_engine, context.clock) if roistat else None
 
 
 # --- what the config connects, and what rules want --------------------------------------------------------------------

@@ -286,7 +286,7 @@ class _Fitting:
         yield "webinar", config.webinar, True
         yield "absences", config.absences, is_on
         yield "evening_list", config.evening_list, True
-        for section in ("mail", "smsru", "smsc", "audiences"):
+        for section in ("mail", "smsru", "smsc", "audiences", "roistat"):
             yield section, getattr(config.channels, section), is_on
         yield "dial", config.channels.dial, is_on
         yield "people", config.channels.people, is_on
@@ -438,6 +438,7 @@ class _Fitting:
             smsru=with_names(config.channels.smsru, self._rename),
             smsc=with_names(config.channels.smsc, self._rename),
             audiences=with_names(config.channels.audiences, self._rename),
+            roistat=with_names(config.channels.roistat, self._rename),
             dial=with_names(config.channels.dial, self._rename),
             people={name: section for name, section in people.items() if self._knows(name)},
             series=with_names(config.channels.series, self._rename),

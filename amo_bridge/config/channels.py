@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from amo_bridge.config.diagnostics import Problems
 from amo_bridge.dates.calendar import Country, DaySpan, Span, Timezone
 from amo_bridge.dates.duration import Duration
-from amo_bridge.rules.option_types import ContactFieldName, PersonName, Strict, TagName, UserName
+from amo_bridge.rules.option_types import ContactFieldName, CustomFieldName, PersonName, Strict, TagName, UserName
 from amo_bridge.rules.options import AllSeries, SeriesSpec
 
 
@@ -51,6 +51,8 @@ GOOGLE_DRIVE_KEY = "AMO_BRIDGE_GOOGLE_DRIVE_KEY"
 S3_SECRET = "AMO_BRIDGE_S3_SECRET"
 YANDEX_AUDIENCE_TOKEN = "AMO_BRIDGE_YANDEX_AUDIENCE_TOKEN"
 VKADS_SECRET = "AMO_BRIDGE_VKADS_SECRET"
+ROISTAT_KEY = "AMO_BRIDGE_ROISTAT_KEY"
+ROISTAT_PASSWORD = "AMO_BRIDGE_ROISTAT_PASSWORD"
 TELEGRAM = "https://api.telegram.org"
 VK_API, MAX_API, ZADARMA_API = "https://api.vk.com", "https://platform-api2.max.ru", "https://api.zadarma.com"
 _QUIET = re.compile(r"\s*(\d{1,2}):(\d{2})\s*[-–—]\s*(\d{1,2}):(\d{2})\s*")
@@ -382,6 +384,18 @@ def check_audiences(vendors: Mapping[str, Any], problems: Problems) -> None:
             problems.add(("audiences", "lists", name, "service"), f"нужен раздел [{wanted}]: он подключает этот сервис")
 
 
+class RoistatSection(Strict):
+    """``[roistat]``: end-to-end analytics. ``project``: its number. ``visit_field``: the deal's field with the number
+    of the visit; a deal without one goes nowhere. ``cost_field``: the deal's field with what it cost the agency.
+    ``login``: of the address that Roistat asks itself; without it nobody is answered there."""
+
+    api: BaseUrl = "https://cloud.roistat.com/api/v1"
+    project: Annotated[int, Field(ge=1)]
+    visit_field: CustomFieldName = CustomFieldName("roistat")
+    cost_field: CustomFieldName | None = None
+    login: str = ""
+
+
 UNSUBSCRIBE_PATH = "/u/"
 TOKEN_LENGTH = 16
 LONGEST_URL = 57
@@ -440,6 +454,7 @@ VENDOR_SECTIONS: Mapping[str, type[Strict]] = {
     "yandex_audience": YandexAudienceSection,
     "vkads": VkAdsSection,
     "audiences": AudiencesSection,
+    "roistat": RoistatSection,
     "onlinepbx": OnlinePbxSection,
     "novofon2": Novofon2Section,
     "novofon": NovofonSection,
@@ -463,6 +478,7 @@ class Channels:
     yandex_audience: YandexAudienceSection | None = None
     vkads: VkAdsSection | None = None
     audiences: AudiencesSection | None = None
+    roistat: RoistatSection | None = None
     people: Mapping[UserName, PersonSection] = field(default_factory=dict)
     series: AllSeries = field(default_factory=AllSeries)
     onlinepbx: OnlinePbxSection | None = None
@@ -493,7 +509,7 @@ What = Literal["name", "phone", "email", "text", "page", "roistat_visit", "key"]
 _INTAKE_PREFIX = re.compile(r"(/[a-z0-9_-]+)+")
 _SITE = re.compile(r"https?://[^\s/?#@]+", re.IGNORECASE)
 _PAGE = re.compile(r"https?://[^\s/?#@]+(/\S*)?", re.IGNORECASE)
-_TAKEN = ("/hooks", "/api", "/accounts", "/static", "/health", "/metrics", "/u")
+_TAKEN = ("/hooks", "/api", "/accounts", "/roistat", "/static", "/health", "/metrics", "/u")
 _DOMAIN = re.compile(r"[^\s@/]+\.[^\s@/.]+")
 
 

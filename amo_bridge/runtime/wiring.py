@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from amo_bridge.channels.port import Port
-from amo_bridge.channels.registry import ChannelContext, connected_vendors, ports_of, series_job
+from amo_bridge.channels.registry import ChannelContext, connected_vendors, ports_of, roistat_job, series_job
 from amo_bridge.channels.sender import ChannelWorkers, channel_senders
 from amo_bridge.channels.vendor_states import VendorStates
 from amo_bridge.config.loader import secret
@@ -42,6 +42,7 @@ from amo_bridge.runtime.worker import (
     NAMES,
     RECONCILE,
     RETENTION,
+    ROISTAT,
     SERIES,
     TIMERS,
     TOKEN_WATCH,
@@ -141,6 +142,9 @@ class CompositionRoot:
         worker.register_job(TIMERS, lambda: self._scheduler.tick(lambda: worker.request_job(TIMERS)))
         worker.register_job(EVENING, EveningDigest(store, self.rules, context.account_clock, context.clock).run)
         worker.register_job(SERIES, series_job(self._channel_context).run)
+        # A rehearsal has ports to nowhere, and sends no orders either.
+        if self._ports is ports_of and (roistat := roistat_job(self._channel_context)):
+            worker.register_job(ROISTAT, roistat.run)
         worker.register_job(NAMES, self._refresh)
         retention = Retention(store, context.clock, context.config.bridge, self.rules.timetable)
         worker.register_job(RETENTION, RetentionJob(retention, lambda: worker.request_job(RETENTION)).run)

@@ -64,6 +64,8 @@ CONTACTS_FIELDS = "contacts_fields"
 RESTORED_COPY_OF = "restored_copy_of"
 RESTORED_AT = "restored_at"
 DIAL_STOPPED = "dial_stopped"
+ROISTAT_SENT_UNTIL = "roistat_sent_until"
+ROISTAT_STATES = "roistat_states"
 
 
 class Cursors:

@@ -14,7 +14,18 @@ from werkzeug.routing import IntegerConverter, Map
 
 from amo_bridge.runtime.host import Application
 from amo_bridge.storage.database import Store
-from amo_bridge.web import api, error_pages, metrics, middleware, oauth, pages, template_filters, unsubscribe, webhooks
+from amo_bridge.web import (
+    api,
+    error_pages,
+    metrics,
+    middleware,
+    oauth,
+    pages,
+    roistat,
+    template_filters,
+    unsubscribe,
+    webhooks,
+)
 from amo_bridge.web.accounts import Accounts, ChoiceNeeded, NoSuchAccount
 from amo_bridge.web.auth import guard
 from amo_bridge.web.auth.guard import may_look
@@ -124,6 +135,7 @@ def create_app(application: Application, *, takes_hooks: bool = True, token: str
     if takes_hooks:
         app.register_blueprint(webhooks.bizon_blueprint(lambda: application.by_name().values()))
         app.register_blueprint(webhooks.intake_blueprint(lambda: application.by_name().values()))
+        app.register_blueprint(roistat.blueprint(lambda: application.by_name().values()))
         app.register_blueprint(unsubscribe.blueprint(lambda: _stores(application)))
         install(app, application)
     return app

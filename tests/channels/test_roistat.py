@@ -1,0 +1,134 @@
+"""Roistat: states and sums of deals that came from a visit, once each, whatever happens to the answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support.fakes import ACCOUNT, BRIEF, LOST, NOON, agency, clock, record, rule_engine
+
+from amo_bridge.channels.roistat import Roistat, RoistatJob, export, states_of
+from amo_bridge.config.channels import RoistatSection
+from amo_bridge.engine.journal import Journal
+from amo_bridge.engine.rule_engine import RuleEngine
+from amo_bridge.errors import ChannelDown
+from amo_bridge.mirror.deals import Mirror, MirroredDeal
+from amo_bridge.standins.roistat import RoistatStandIn
+from amo_bridge.standins.server import StandIns, serving
+from amo_bridge.storage.database import AccountStore, Store
+
+VISIT = agency().field("roistat").name
+
+
+class Office:
+    def __init__(self, store: Store, stand_ins: StandIns) -> None:
+        self.store = AccountStore(store, ACCOUNT)
+        made = stand_ins["roistat"]
+        assert isinstance(made, RoistatStandIn)
+        self.roistat, self.faults, self.hands, self.dry_run = made, stand_ins.faults, clock(), False
+        self.section = RoistatSection(api=f"{stand_ins.url}/roistat/api/v1", project=12345)
+        self.job = RoistatJob(Roistat(self.section, made.key), self.store, self.rule_engine, self.hands)
+
+    def rule_engine(self) -> RuleEngine:
+        engine = rule_engine()
+        bridge = engine.config.bridge.model_copy(update={"dry_run": self.dry_run, "tell": "Иван Петров"})
+        channels = replace(engine.config.channels, roistat=self.section)
+        return replace(engine, config=replace(engine.config, channels=channels, bridge=bridge))
+
+    def deal(self, deal_id: int, visit: str = "100500", on: str = BRIEF, **changed: Any) -> None:
+        fields = {VISIT: (visit,)} if visit else {}
+        made = record(on, deal_id, (self.hands.now() - NOON).total_seconds(), fields=fields, **changed)
+        with self.store.write() as connection:
+            Mirror(self.store).put(connection, [MirroredDeal(made, made.updated_at)], self.hands.now())
+
+    def round(self, **time: float) -> int:
+        self.hands.advance(timedelta(**(time or {"seconds": 1})))
+        return self.job.run()
+
+    def pushes(self, path: str = "add-orders") -> int:
+        return sum(call.path.endswith(path) for call in self.roistat.requests)
+
+
+@pytest.fixture
+def office(store: Store) -> Iterator[Office]:
+    stand_ins = StandIns(["roistat"], live=False)
+    with serving(stand_ins):
+        yield Office(store, stand_ins)
+
+
+def test_a_deal_with_a_visit_goes_out_with_its_state_and_sum(office: Office) -> None:
+    office.deal(7, price=50000, main_contact_id=55)
+    office.deal(8, visit="")
+    assert office.round() == 1
+    (order,) = office.roistat.orders.values()
+    stage = agency().stage(BRIEF)
+    assert {name: order[name] for name in ("id", "status", "price", "roistat", "client_id")} == {
+        "id": "7", "status": f"{stage.pipeline_id}-{stage.status_id}", "price": "50000", "roistat": "100500",
+        "client_id": "55",
+    }  # fmt: skip
+    assert order["fields"] == {"Менеджер": "Иван Петров"}
+    assert office.roistat.states[f"{stage.pipeline_id}-143"] == "canceled"
+    assert (office.round(), office.pushes(), office.pushes("set-statuses")) == (0, 1, 1)
+
+
+def test_a_changed_deal_changes_its_order(office: Office) -> None:
+    office.deal(7, price=1)
+    office.round()
+    office.hands.advance(timedelta(minutes=1))
+    office.deal(7, on=LOST, price=2)
+    assert office.round() == 1
+    (order,) = office.roistat.orders.values()
+    assert (order["price"], order["status"].endswith("-143")) == ("2", True)
+
+
+def test_hundreds_go_out_together_and_none_of_one_moment_is_left_behind(office: Office) -> None:
+    for number in range(230):
+        office.deal(100 + number)
+    assert office.round() == 230
+    assert (len(office.roistat.orders), office.pushes()) == (230, 3)
+
+
+@pytest.mark.parametrize("kind", ["lost_answer", "refuse_before", "broken", "limited", "unauthorised"])
+@pytest.mark.parametrize("path", ["*set-statuses", "*add-orders"])
+def test_whatever_happens_each_goes_out(office: Office, kind: str, path: str) -> None:
+    office.faults.add(kind, vendor="roistat", path=path)
+    office.deal(7)
+    office.deal(8)
+    office.round()
+    for _ in range(3):
+        office.round(minutes=2)
+    assert sorted(office.roistat.orders) == ["7", "8"]
+
+
+def test_one_that_is_refused_does_not_hold_up_the_others(office: Office) -> None:
+    office.round()
+    office.deal(7)
+    office.deal(8, on=LOST)
+    office.roistat.states = {key: kind for key, kind in office.roistat.states.items() if kind != "canceled"}
+    assert office.round() == 1
+    assert list(office.roistat.orders) == ["7"]
+    (entry,) = Journal(office.store).of_deal(8)
+    assert "не принято: Roistat: incorrect_request" in entry.reason
+
+
+def test_a_dry_run_sends_nothing(office: Office) -> None:
+    office.dry_run = True
+    office.deal(7)
+    assert (office.round(), office.roistat.requests) == (0, [])
+
+
+def test_check_says_whether_the_key_is_right(office: Office) -> None:
+    assert Roistat(office.section, office.roistat.key).check() == "Roistat пускает в проект 12345"
+    with pytest.raises(ChannelDown, match="AMO_BRIDGE_ROISTAT_KEY"):
+        Roistat(office.section, "wrong").check()
+
+
+def test_what_roistat_asks_for_itself_is_the_same(office: Office) -> None:
+    office.deal(7, price=3)
+    told = export(office.store, agency(), office.section, NOON - timedelta(days=1))
+    assert [(one["id"], one["price"]) for one in told["orders"]] == [("7", "3")]
+    assert len(told["statuses"]) == len(states_of(agency()))
+    assert export(office.store, agency(), office.section, NOON + timedelta(days=1))["orders"] == []
