@@ -8,7 +8,7 @@ from datetime import datetime
 from amo_bridge.channels.audience_log import Verdict
 from amo_bridge.channels.audience_services import Digests
 from amo_bridge.channels.mail_log import Suppression
-from amo_bridge.config.channels import AudiencesSection, FileFormat
+from amo_bridge.config.advertising import AudiencesSection, FileFormat
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.engine.deal_view import FieldReader
 from amo_bridge.engine.rule_engine import RuleEngine

@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Literal, Protocol, Self
 from requests import Response
 
 from amo_bridge.channels.http_client import HttpClient
-from amo_bridge.config.channels import (
+from amo_bridge.config.advertising import (
     VKADS_SECRET,
     YANDEX_AUDIENCE_TOKEN,
     AudienceService,

@@ -31,7 +31,7 @@ from amo_bridge.channels.mail_log import MailMemory, Suppression
 from amo_bridge.channels.port import FOREVER, Job, LostAnswer, NotSent, Outcome, Port, Sent
 from amo_bridge.channels.recipients import Recipient, recipients
 from amo_bridge.clock import Clock
-from amo_bridge.config.channels import AudienceList, AudiencesSection, FileFormat
+from amo_bridge.config.advertising import AudienceList, AudiencesSection, FileFormat
 from amo_bridge.crm.client import CrmClient, batches
 from amo_bridge.crm.reads import contacts_by_ids, deals_by_ids
 from amo_bridge.engine.alerts import Alerts
@@ -107,6 +107,8 @@ class AudiencePort(Port):
         clock: Clock,
         account_clock: Clock,
     ) -> None:
+        # Files and rehearsals wait for nobody's server.
+        self.is_far = bool(vendors)
         self._vendors = vendors
         self._store = store
         self._client = client

@@ -128,9 +128,7 @@ class HttpClient:
         content: Content | None = None,
     ) -> Any:
         """The JSON of a 2xx answer; None for 404 to a GET. Raises ChannelError, by the status."""
-        return self.json_of(
-            self.request(method, path, body, form=form, files=files, headers=headers, content=content)
-        )
+        return self.json_of(self.request(method, path, body, form=form, files=files, headers=headers, content=content))
 
     def json_of(self, response: Response) -> Any:
         """As ``ask``, of an answer that is there already."""

@@ -35,19 +35,17 @@ from amo_bridge.channels.telephony import Novofon, Novofon2, OnlinePbx, Telephon
 from amo_bridge.channels.violations import ViolationPort
 from amo_bridge.channels.yandex_disk import YandexDisk
 from amo_bridge.clock import Clock
+from amo_bridge.config.advertising import ROISTAT_KEY, VKADS_SECRET, YANDEX_AUDIENCE_TOKEN
 from amo_bridge.config.channels import (
     GOOGLE_DRIVE_KEY,
     MAIL_PASSWORD,
     NOVOFON2_TOKEN,
     NOVOFON_SECRET,
     ONLINEPBX_KEY,
-    ROISTAT_KEY,
     S3_SECRET,
     SMSC_PASSWORD,
     SMSRU_ID,
     TELEGRAM_TOKEN,
-    VKADS_SECRET,
-    YANDEX_AUDIENCE_TOKEN,
     YANDEX_DISK_TOKEN,
     ZADARMA_SECRET,
     StorageSection,

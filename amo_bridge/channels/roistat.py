@@ -17,7 +17,7 @@ from sqlalchemy import Row, select
 
 from amo_bridge.channels.http_client import HttpClient
 from amo_bridge.clock import Clock
-from amo_bridge.config.channels import ROISTAT_KEY, RoistatSection
+from amo_bridge.config.advertising import ROISTAT_KEY, RoistatSection
 from amo_bridge.crm.account import Account
 from amo_bridge.crm.records import DealRecord
 from amo_bridge.engine.alerts import Alerts

@@ -14,8 +14,9 @@ from amo_bridge.channels.audiences import audience_names, confirm_file, listed, 
 from amo_bridge.cli.click_ru import Command, Stop
 from amo_bridge.cli.common import config_option, console, load_or_exit, opened
 from amo_bridge.clock import SystemClock
-from amo_bridge.config.channels import AudiencesSection
+from amo_bridge.config.advertising import AudiencesSection
 from amo_bridge.storage.database import AccountStore
+from amo_bridge.text.names import same_name
 
 
 @click.command(cls=Command)
@@ -52,10 +53,10 @@ def audiences(action: str, name: str | None, as_json: bool, config_path: Path) -
 
 def _known(store: AccountStore, section: AudiencesSection, name: str | None) -> str:
     names = audience_names(section, AudienceLog(store))
-    known, how = listed(section, name or "")
-    if known not in names:
+    known = next((one for one in names if same_name(one, name or "")), None)
+    if known is None:
         raise Stop(f"аудитории «{name or ''}» нет; есть {', '.join(names) or 'ни одной'}")
-    if how.service != "file":
+    if listed(section, known)[1].service != "file":
         raise Stop(f"«{known}» выгружает сам мост: файл ей не нужен")
     return known
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
+from amo_bridge.config.advertising import AudiencesSection, RoistatSection, VkAdsSection, YandexAudienceSection
 from amo_bridge.config.diagnostics import Problems
 from amo_bridge.dates.calendar import Country, DaySpan, Span, Timezone
 from amo_bridge.dates.duration import Duration
-from amo_bridge.rules.option_types import ContactFieldName, CustomFieldName, PersonName, Strict, TagName, UserName
+from amo_bridge.rules.option_types import BaseUrl, ContactFieldName, PersonName, Strict, TagName, UserName
 from amo_bridge.rules.options import AllSeries, SeriesSpec
 
 
@@ -49,15 +50,10 @@ SMSC_PASSWORD = "AMO_BRIDGE_SMSC_PASSWORD"
 YANDEX_DISK_TOKEN = "AMO_BRIDGE_YANDEX_DISK_TOKEN"
 GOOGLE_DRIVE_KEY = "AMO_BRIDGE_GOOGLE_DRIVE_KEY"
 S3_SECRET = "AMO_BRIDGE_S3_SECRET"
-YANDEX_AUDIENCE_TOKEN = "AMO_BRIDGE_YANDEX_AUDIENCE_TOKEN"
-VKADS_SECRET = "AMO_BRIDGE_VKADS_SECRET"
-ROISTAT_KEY = "AMO_BRIDGE_ROISTAT_KEY"
-ROISTAT_PASSWORD = "AMO_BRIDGE_ROISTAT_PASSWORD"
 TELEGRAM = "https://api.telegram.org"
 VK_API, MAX_API, ZADARMA_API = "https://api.vk.com", "https://platform-api2.max.ru", "https://api.zadarma.com"
 _QUIET = re.compile(r"\s*(\d{1,2}):(\d{2})\s*[-–—]\s*(\d{1,2}):(\d{2})\s*")
 _ADDRESS = re.compile(r"[^\s@<>,;:\"\\]+@[^\s@<>,;:\"\\]+\.[^\s@<>,;:\"\\]+")
-_BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
 _PROXY = re.compile(r"(https?|socks5h?)://\S+", re.IGNORECASE)
 
 
@@ -76,13 +72,6 @@ def _sender(text: str) -> str:
     return str(Address(display_name=name, addr_spec=_mail_address(address)))
 
 
-def _base_url(text: str) -> str:
-    text = text.strip().rstrip("/")
-    if not _BASE_URL.fullmatch(text):
-        raise ValueError(f"«{text}» — не адрес: нужен полный, который начинается с https://")
-    return text
-
-
 def _proxy(text: str) -> str:
     if not _PROXY.fullmatch(text.strip()):
         raise ValueError(f"«{text}» — не прокси: нужен адрес вида http://прокси:3128")
@@ -90,7 +79,6 @@ def _proxy(text: str) -> str:
 
 
 MailAddress = Annotated[str, AfterValidator(_mail_address)]
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
 ProxyUrl = Annotated[str, AfterValidator(_proxy)]
 
 
@@ -316,84 +304,6 @@ class S3Section(Strict):
     region: Annotated[str, Field(min_length=1)] = "ru-central1"
     key: Annotated[str, Field(min_length=1)]
     prefix: Annotated[str, Field(pattern=r"^([\w.-]+/)*$")] = "deals/"
-# Advertising audiences: ``[audiences]`` says whom and how, ``[yandex_audience]`` and ``[vkads]`` which services.
-
-AudienceService = Literal["file", "yandex", "vk"]
-FileFormat = Literal["yandex", "vk"]
-SERVICE_SECTIONS: Mapping[AudienceService, str] = {"yandex": "yandex_audience", "vk": "vkads"}
-"""Service → the section of the config that connects it."""
-
-
-class AudienceList(Strict):
-    """One audience. ``service``: where it is kept; "file": a person uploads it, in this ``format``. ``base_list``: of
-    VK, a list that is there already."""
-
-    service: AudienceService = "file"
-    format: FileFormat = "yandex"
-    base_list: Annotated[int, Field(ge=1)] | None = None
-
-    @model_validator(mode="after")
-    def keys_of_its_service(self) -> Self:
-        if self.base_list is not None and self.service != "vk":
-            raise ValueError('base_list бывает только у аудитории VK: service = "vk"')
-        if "format" in self.model_fields_set and self.service != "file":
-            raise ValueError('format бывает только у файла: service = "file"')
-        return self
-
-
-class AudiencesSection(Strict):
-    """``[audiences]``: whose phones and mails may go to advertising services.
-
-    ``consent``: the contact's field without which nobody's do. ``opt_out_tag``: of a deal or contact that wants none.
-    ``opt_out_field``: the contact's field that says so. ``note``: the card says when its client is in, and when no
-    more. ``lists``: the audiences by name; one that is not there is a file.
-    """
-
-    consent: ContactFieldName
-    opt_out_tag: TagName | None = TagName("Отписан")
-    opt_out_field: ContactFieldName | None = None
-    note: bool = True
-    lists: Mapping[str, AudienceList] = Field(default_factory=dict)
-
-
-class YandexAudienceSection(Strict):
-    """``[yandex_audience]``. ``pace``: changes are gathered for so long; whoever opts out does not wait."""
-
-    api: BaseUrl = "https://api-audience.yandex.ru"
-    pace: Duration = timedelta(hours=1)
-
-
-class VkAdsSection(Strict):
-    """``[vkads]``. ``client_id``: of the access to the API, not secret."""
-
-    api: BaseUrl = "https://ads.vk.com"
-    client_id: Annotated[str, Field(min_length=1)]
-
-
-def check_audiences(vendors: Mapping[str, Any], problems: Problems) -> None:
-    """Every audience needs the section of its service, and the services the section of the audiences."""
-    section = vendors.get("audiences")
-    for name in SERVICE_SECTIONS.values():
-        if name in vendors and "audiences" not in vendors:
-            problems.add((name,), "нужен ещё раздел [audiences]: поле согласия и список аудиторий")
-    if not isinstance(section, AudiencesSection):
-        return
-    for name, audience in section.lists.items():
-        wanted = SERVICE_SECTIONS.get(audience.service)
-        if wanted and wanted not in vendors:
-            problems.add(("audiences", "lists", name, "service"), f"нужен раздел [{wanted}]: он подключает этот сервис")
-
-
-class RoistatSection(Strict):
-    """``[roistat]``: end-to-end analytics. ``project``: its number. ``visit_field``: the deal's field with the number
-    of the visit; a deal without one goes nowhere. ``cost_field``: the deal's field with what it cost the agency.
-    ``login``: of the address that Roistat asks itself; without it nobody is answered there."""
-
-    api: BaseUrl = "https://cloud.roistat.com/api/v1"
-    project: Annotated[int, Field(ge=1)]
-    visit_field: CustomFieldName = CustomFieldName("roistat")
-    cost_field: CustomFieldName | None = None
-    login: str = ""
 
 
 UNSUBSCRIBE_PATH = "/u/"

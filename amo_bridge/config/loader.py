@@ -12,13 +12,13 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
+from amo_bridge.config.advertising import check_audiences
 from amo_bridge.config.channels import (
     VENDOR_SECTIONS,
     Channels,
     DialSection,
     IntakeSection,
     StorageSection,
-    check_audiences,
     check_unsubscribing,
     people_in,
     series_in,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
 from amo_bridge.dates.due import Due
@@ -332,3 +332,18 @@ class Strict(BaseModel):
         schema = handler(source)
         _be_exact(schema)
         return schema
+
+
+# --- addresses of servers ---------------------------------------------------------------------------------------------
+
+_BASE_URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
+
+
+def _base_url(text: str) -> str:
+    text = text.strip().rstrip("/")
+    if not _BASE_URL.fullmatch(text):
+        raise ValueError(f"«{text}» — не адрес: нужен полный, который начинается с https://")
+    return text
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]

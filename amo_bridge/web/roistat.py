@@ -15,7 +15,7 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from amo_bridge.channels.roistat import export
-from amo_bridge.config.channels import ROISTAT_PASSWORD
+from amo_bridge.config.advertising import ROISTAT_PASSWORD
 from amo_bridge.config.loader import secret
 from amo_bridge.errors import StoreUnavailable
 from amo_bridge.runtime.account import AccountRuntime

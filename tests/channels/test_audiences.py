@@ -14,7 +14,7 @@ from amo_bridge.channels.audience_log import Member, Next, Verdict, next_state
 from amo_bridge.channels.audience_services import Digests
 from amo_bridge.channels.audiences import confirm_file, make_file
 from amo_bridge.channels.mail import address_key
-from amo_bridge.config.channels import AudienceList
+from amo_bridge.config.advertising import AudienceList
 from amo_bridge.crm.records import ContactRecord
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.database import Store

@@ -11,7 +11,7 @@ import pytest
 from support.fakes import ACCOUNT, BRIEF, LOST, NOON, agency, clock, record, rule_engine
 
 from amo_bridge.channels.roistat import Roistat, RoistatJob, export, states_of
-from amo_bridge.config.channels import RoistatSection
+from amo_bridge.config.advertising import RoistatSection
 from amo_bridge.engine.journal import Journal
 from amo_bridge.engine.rule_engine import RuleEngine
 from amo_bridge.errors import ChannelDown

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from amo_bridge.config.advertising import AudienceList
 from amo_bridge.config.channels import (
     VENDOR_SECTIONS,
-    AudienceList,
     CommunitySection,
     FormSection,
     IntakeSection,

@@ -13,6 +13,8 @@ import requests
 from support.local_crm import LocalCrm
 from support.running_bridge import EXAMPLE, RunningBridge, config_for
 
+from amo_bridge.channels.audience_log import AudienceLog
+from amo_bridge.config.advertising import AudiencesSection
 from amo_bridge.config.loader import load
 from amo_bridge.config.model import Config
 from amo_bridge.crm.client import CrmClient
@@ -230,3 +232,21 @@ def _move(play: Play, source: Source, deal: int) -> None:
     office = CrmUser(play.url)
     office.fill(IVAN, deal, "Дата первой встречи", int(play.hands.now().timestamp()))
     office.move(IVAN, deal, "Продажи / Встреча назначена")
+
+
+def test_it_says_who_would_join_and_leave_which_audience_when(agency: Config, tmp_path: Path) -> None:
+    source = example_of(agency)
+    deal = first_on(source, BRIEF)
+    section = AudiencesSection(consent="Должность")  # type: ignore[arg-type]
+    config = replace(agency, channels=replace(agency.channels, audiences=section))
+    with rehearsing(config, source.world, tmp_path, source.taken_at, source.known) as play:
+        play.until(START + timedelta(days=4))
+        _move(play, source, deal)
+        play.until(START + timedelta(days=5))
+        told = [(one.at, does) for one in play.actions(deal) for does in one.does if "аудитори" in does]
+        counts = AudienceLog(play.store).counts()
+    joined = [does for _, does in told if "включён" in does]
+    left = [does for _, does in told if "исключён" in does]
+    assert len(joined) == len(left) == 3
+    assert not any("никуда" in does for _, does in told), "the channel is connected"
+    assert counts["VK"].get("in") is None, "nothing is uploaded"

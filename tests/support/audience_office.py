@@ -14,7 +14,7 @@ from amo_bridge.channels.audience_log import AudienceLog, Next, Verdict
 from amo_bridge.channels.audience_services import AudienceVendor, Digests, VkAds, YandexAudience
 from amo_bridge.channels.audiences import AudiencePort, listed
 from amo_bridge.channels.sender import ChannelSender
-from amo_bridge.config.channels import AudienceList, AudiencesSection, VkAdsSection, YandexAudienceSection
+from amo_bridge.config.advertising import AudienceList, AudiencesSection, VkAdsSection, YandexAudienceSection
 from amo_bridge.crm.records import ContactRecord, DealRecord
 from amo_bridge.engine.effects import Effect
 from amo_bridge.engine.rule_engine import RuleEngine

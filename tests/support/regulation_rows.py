@@ -72,7 +72,7 @@ PARTS: Final[Mapping[str, Part]] = {
 }  # fmt: skip
 """What serves a row alone or beside its rules."""
 
-BY_FILE = "Facebook and Google Ads get a file for upload by hand: in Russia the one is forbidden, the other does not serve"
+BY_FILE = "Facebook and Google Ads get a file for upload by hand: the law in Russia"
 
 LACKS: Final[Mapping[str, str]] = {
     "A20": BY_FILE,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from support.pages import Pages, agency
 
-from amo_bridge.config.channels import ROISTAT_PASSWORD, RoistatSection
+from amo_bridge.config.advertising import ROISTAT_PASSWORD, RoistatSection
 
 TOKEN = hashlib.md5(b"roistatsecret", usedforsecurity=False).hexdigest()
 

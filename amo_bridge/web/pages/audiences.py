@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from amo_bridge.channels.audience_log import AudienceLog, Hold, KeptList, KeptUpload, Member
 from amo_bridge.channels.audiences import audience_names, confirm_file, listed, make_file
-from amo_bridge.config.channels import AudienceList, AudiencesSection
+from amo_bridge.config.advertising import AudienceList, AudiencesSection
 from amo_bridge.web.accounts import AccountView
 from amo_bridge.web.auth.guard import open_to
 from amo_bridge.web.auth.users import Role

@@ -15,7 +15,7 @@ from support.pages import PASSWORD, Pages, Visit, agency, words_of
 
 from amo_bridge.channels.audience_log import AudienceLog
 from amo_bridge.channels.audience_services import Digests
-from amo_bridge.config.channels import AudienceList, AudiencesSection, VkAdsSection
+from amo_bridge.config.advertising import AudienceList, AudiencesSection, VkAdsSection
 from amo_bridge.storage.tables import audience_holds, audience_lists, audience_members, audience_sizes
 from amo_bridge.web.auth.users import Role
 

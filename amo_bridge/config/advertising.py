@@ -1,0 +1,100 @@
+"""``[audiences]``, ``[yandex_audience]``, ``[vkads]``, ``[roistat]``: what advertising gets to know.
+
+No secret stands in the file; the variables below, or those with ``_FILE`` behind them, hold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from amo_bridge.config.diagnostics import Problems
+from amo_bridge.dates.duration import Duration
+from amo_bridge.rules.option_types import BaseUrl, ContactFieldName, CustomFieldName, Strict, TagName
+
+YANDEX_AUDIENCE_TOKEN = "AMO_BRIDGE_YANDEX_AUDIENCE_TOKEN"
+VKADS_SECRET = "AMO_BRIDGE_VKADS_SECRET"
+ROISTAT_KEY = "AMO_BRIDGE_ROISTAT_KEY"
+ROISTAT_PASSWORD = "AMO_BRIDGE_ROISTAT_PASSWORD"
+
+# Advertising audiences: ``[audiences]`` says whom and how, ``[yandex_audience]`` and ``[vkads]`` which services.
+
+AudienceService = Literal["file", "yandex", "vk"]
+FileFormat = Literal["yandex", "vk"]
+SERVICE_SECTIONS: Mapping[AudienceService, str] = {"yandex": "yandex_audience", "vk": "vkads"}
+"""Service → the section of the config that connects it."""
+
+
+class AudienceList(Strict):
+    """One audience. ``service``: where it is kept; "file": a person uploads it, in this ``format``. ``base_list``: of
+    VK, a list that is there already."""
+
+    service: AudienceService = "file"
+    format: FileFormat = "yandex"
+    base_list: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def keys_of_its_service(self) -> Self:
+        if self.base_list is not None and self.service != "vk":
+            raise ValueError('base_list бывает только у аудитории VK: service = "vk"')
+        if "format" in self.model_fields_set and self.service != "file":
+            raise ValueError('format бывает только у файла: service = "file"')
+        return self
+
+
+class AudiencesSection(Strict):
+    """``[audiences]``: whose phones and mails may go to advertising services.
+
+    ``consent``: the contact's field without which nobody's do. ``opt_out_tag``: of a deal or contact that wants none.
+    ``opt_out_field``: the contact's field that says so. ``note``: the card says when its client is in, and when no
+    more. ``lists``: the audiences by name; one that is not there is a file.
+    """
+
+    consent: ContactFieldName
+    opt_out_tag: TagName | None = TagName("Отписан")
+    opt_out_field: ContactFieldName | None = None
+    note: bool = True
+    lists: Mapping[str, AudienceList] = Field(default_factory=dict)
+
+
+class YandexAudienceSection(Strict):
+    """``[yandex_audience]``. ``pace``: changes are gathered for so long; whoever opts out does not wait."""
+
+    api: BaseUrl = "https://api-audience.yandex.ru"
+    pace: Duration = timedelta(hours=1)
+
+
+class VkAdsSection(Strict):
+    """``[vkads]``. ``client_id``: of the access to the API, not secret."""
+
+    api: BaseUrl = "https://ads.vk.com"
+    client_id: Annotated[str, Field(min_length=1)]
+
+
+def check_audiences(vendors: Mapping[str, Any], problems: Problems) -> None:
+    """Every audience needs the section of its service, and the services the section of the audiences."""
+    section = vendors.get("audiences")
+    for name in SERVICE_SECTIONS.values():
+        if name in vendors and "audiences" not in vendors:
+            problems.add((name,), "нужен ещё раздел [audiences]: поле согласия и список аудиторий")
+    if not isinstance(section, AudiencesSection):
+        return
+    for name, audience in section.lists.items():
+        wanted = SERVICE_SECTIONS.get(audience.service)
+        if wanted and wanted not in vendors:
+            problems.add(("audiences", "lists", name, "service"), f"нужен раздел [{wanted}]: он подключает этот сервис")
+
+
+class RoistatSection(Strict):
+    """``[roistat]``: end-to-end analytics. ``project``: its number. ``visit_field``: the deal's field with the number
+    of the visit; a deal without one goes nowhere. ``cost_field``: the deal's field with what it cost the agency.
+    ``login``: of the address that Roistat asks itself; without it nobody is answered there."""
+
+    api: BaseUrl = "https://cloud.roistat.com/api/v1"
+    project: Annotated[int, Field(ge=1)]
+    visit_field: CustomFieldName = CustomFieldName("roistat")
+    cost_field: CustomFieldName | None = None
+    login: str = ""
