@@ -281,7 +281,7 @@ class AudienceLog:
         values: dict[str, object] = {
             "checked_at": now.timestamp(),
             "seen_at": verdict.seen_at.timestamp(),
-            "digests": "" if verdict.problem else verdict.digests.to_json(),
+            "digests": "" if verdict.problem or into.state == "out" else verdict.digests.to_json(),
         }
         if member is not None:
             connection.execute(update(audience_members).where(audience_members.c.id == member.id).values(**values))
@@ -300,6 +300,8 @@ class AudienceLog:
         if member.upload_id is None:
             since = member.since if member.state == into.state else now
             values = {"state": into.state, "words": into.words, "is_urgent": into.is_urgent, "since": since.timestamp()}
+            if into.state == "out":
+                values["digests"] = ""
         connection.execute(update(audience_members).where(audience_members.c.id == member.id).values(**values))
 
     def counts(self, audience: str = "") -> dict[str, dict[str, int]]:
@@ -413,7 +415,7 @@ class AudienceLog:
         again = update(audience_members).where(*mine, members.state == "leaving", held)
         connection.execute(again.values(checked_at=0.0))
         out = update(audience_members).where(*mine, members.state == "leaving")
-        connection.execute(out.values(state="out", sent_digests="", **moment))
+        connection.execute(out.values(state="out", digests="", sent_digests="", **moment))
         into = update(audience_members).where(*mine, members.state == "queued")
         # What was uploaded is what was known when it began; see ``freeze``.
         connection.execute(into.values(state="in", words="", **moment))

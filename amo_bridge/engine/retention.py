@@ -23,6 +23,9 @@ from amo_bridge.mirror.deals import Mirror
 from amo_bridge.storage.accounts import TIDIED_AT, Cursors
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import (
+    audience_holds,
+    audience_members,
+    audience_uploads,
     dial_calls,
     dials,
     enquiries,
@@ -150,6 +153,11 @@ class Retention:
         over = and_(dials.c.state == "ended", dials.c.ended_at < told)
         yield from self._chunks(dials, dials.c.started_at, told, over)
         yield from self._chunks(sms, sms.c.sent_at, told, sms.c.state != "sent")
+        taken = audience_uploads.c.ended_at < told
+        yield from self._unordered(audience_uploads, audience_uploads.c.id, taken)
+        left = and_(audience_members.c.state == "out", audience_members.c.since < told)
+        yield from self._unordered(audience_members, audience_members.c.id, left)
+        yield from self._unordered(audience_holds, audience_holds.c.deal_id, audience_holds.c.ended_at < told)
         yield from self._unordered(touches, touches.c.id, touches.c.at < (now - TOUCHES_KEPT).timestamp())
         finished = and_(tasks.c.is_completed, tasks.c.updated_at < (now - FINISHED_KEPT).timestamp())
         yield from self._unordered(tasks, tasks.c.task_id, finished)

@@ -219,6 +219,8 @@ def test_whoever_opts_out_of_vk_does_not_wait_for_24_others(office: AudienceOffi
     base = min(office.vk.lists.values(), key=lambda one: one.id)
     assert base.phones == phones(*range(5), *range(7, 60))
     assert office.state("VK", 5)[0] == "out"
+    gone = office.log.members([FIRST_CONTACT + 5])["VK", FIRST_CONTACT + 5]
+    assert (gone.digests, gone.sent_digests) == ("", ""), "nothing of him is kept"
     assert office.state("VK", 6) == ("refused", "тег «Отписан»")
 
 
