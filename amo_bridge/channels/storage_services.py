@@ -127,7 +127,7 @@ class FolderStorage:
         self._is_private = is_private
 
     def check(self) -> str:
-        with _told():
+        with _disk_errors():
             there = next(path for path in (self._root, *self._root.parents) if path.exists())
             if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
                 raise ChannelDown(f"в папку документов {self._root} нельзя писать")
@@ -135,7 +135,7 @@ class FolderStorage:
         return f"документы складываются в папку {self._root}, свободно {free / 2**30:.1f} ГБ"
 
     def folder(self, deal_id: int, title: str, known: str) -> DealFolder:
-        with _told():
+        with _disk_errors():
             self._make(self._root)
             if (found := self._folder_of(deal_id, known)) is not None:
                 return DealFolder(found.name)
@@ -149,7 +149,7 @@ class FolderStorage:
 
     def put(self, folder: DealFolder, ref: str, name: str, copy: LocalCopy) -> str:
         target = self._root / folder.ref / name
-        with _told():
+        with _disk_errors():
             if not target.exists():
                 with copy.path.open("rb+") as opened:
                     os.fsync(opened.fileno())
@@ -162,12 +162,12 @@ class FolderStorage:
         raise NameTaken(f"«{target.name}» в папке уже есть")
 
     def find(self, ref: str, size: int, md5: str) -> str | None:
-        with _told():
+        with _disk_errors():
             path = self._root / ref
             return "" if path.is_file() and path.stat().st_size == size and _md5(path) == md5 else None
 
     def open(self, deal_id: int, ref: str, name: str) -> Path | str:
-        with _told():
+        with _disk_errors():
             folder = self._folder_of(deal_id, PurePosixPath(ref).parent.name)
             path = folder / name if folder is not None else None
             if path is None or not path.is_file() or path.is_symlink():
@@ -241,7 +241,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _disk_errors() -> Iterator[None]:
     """A disk that fails holds up all files; what is written half is written anew."""
     try:
         yield

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from amo_bridge.channels.s3 import Signer
 from amo_bridge.standins.faults import VendorFaults
 from amo_bridge.standins.timeline import Timeline
 from amo_bridge.standins.vendor import StandIn, known_settings
@@ -99,29 +99,32 @@ class S3StandIn(StandIn):
         return None if self._is_signed() else _no(403, "SignatureDoesNotMatch")
 
     def _is_signed(self) -> bool:
-        """As the client that was given these keys would have signed it."""
-        path = request.environ.get("RAW_URI") or request.environ["REQUEST_URI"]
-        url = f"http://{request.host}{urlsplit(path).path}"
+        """Does the signature fit the request as it came, and is a link's time not over? (AWS docs, SigV4.)"""
+        address = urlsplit(request.environ.get("RAW_URI") or request.environ["REQUEST_URI"])
+        parts = [part for part in address.query.split("&") if part]
         if "X-Amz-Signature" in request.args:
             told = request.args
-            at = _moment(told["X-Amz-Date"])
-            own = {name: value for name, value in told.items() if not name.startswith("X-Amz-")}
-            link = Signer(self.key, self.secret, self.region).link(url, own, int(told["X-Amz-Expires"]), at)
-            return link.rpartition("=")[2] == told["X-Amz-Signature"]
-        found = re.search(r"SignedHeaders=([^,]+),", request.headers.get("Authorization", ""))
-        if found is None:
+            stamp, names = told.get("X-Amz-Date", ""), told.get("X-Amz-SignedHeaders", "")
+            parts = [part for part in parts if not part.startswith("X-Amz-Signature=")]
+            wanted = self._signature(address.path, parts, names, "UNSIGNED-PAYLOAD", stamp)
+            ends = _moment(stamp) + timedelta(seconds=int(told.get("X-Amz-Expires", "0")))
+            return hmac.compare_digest(wanted, told["X-Amz-Signature"]) and datetime.now(UTC) <= ends
+        given = unquote(request.headers.get("Authorization", ""))
+        found = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^,]+), ?SignedHeaders=([^,]+), ?Signature=(\w+)", given)
+        stamp, sha256 = (request.headers.get(name, "") for name in ("X-Amz-Date", "X-Amz-Content-Sha256"))
+        if found is None or found[1] != f"{self.key}/{stamp[:8]}/{self.region}/s3/aws4_request":
             return False
-        own_headers = ("host", "x-amz-content-sha256", "x-amz-date")
-        more = {name: request.headers.get(name, "") for name in found[1].split(";") if name not in own_headers}
-        query = urlsplit(path).query
-        signed = Signer(self.key, self.secret, self.region).headers(
-            request.method,
-            f"{url}?{query}" if query else url,
-            request.headers["X-Amz-Content-Sha256"],
-            more,
-            _moment(request.headers["X-Amz-Date"]),
-        )
-        return signed["Authorization"] == unquote(request.headers["Authorization"])
+        return hmac.compare_digest(self._signature(address.path, parts, found[2], sha256, stamp), found[3])
+
+    def _signature(self, path: str, query: Sequence[str], names: str, sha256: str, stamp: str) -> str:
+        headers = "".join(f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in names.split(";"))
+        asked = "\n".join((request.method, path, "&".join(sorted(query)), headers, names, sha256))
+        scope = f"{stamp[:8]}/{self.region}/s3/aws4_request"
+        text = "\n".join(("AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(asked.encode()).hexdigest()))
+        key = f"AWS4{self.secret}".encode()
+        for part in scope.split("/"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def _moment(stamp: str) -> datetime:
