@@ -11,7 +11,6 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select
 from support.local_crm import LocalCrm
 from support.office_day import OfficeDay
 from support.running_bridge import RunningBridge, wait_until
@@ -20,7 +19,6 @@ from support.shipped_examples import example, stopped_at
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.sandbox.account_file import CLIENTS
-from amo_bridge.storage.tables import timers
 
 OLGA, ANTON, VERA, PAVEL = "Ольга Крылова", "Антон Зуев", "Вера Лапина", "Павел Громов"
 HANDED, IN_WORK, APPROVED, ASKED, RUNNING = (
@@ -51,6 +49,7 @@ LAUNCH = {
 }
 ACCEPT, FIRST_CALL = "Принять клиента: проверить бриф", "Первый звонок клиенту: познакомиться, уточнить бриф и цели"
 CHECKLIST = "Принять клиента от коллеги по списку"
+UNANSWERED = "unanswered_client_is_escalated.messages"
 CHECK = "Сверить отчёт с медиапланом, отправить клиенту"
 # A Monday noon in Moscow.
 MONDAY = "2026-03-16T12:00"
@@ -333,13 +332,6 @@ def test_no_launch_before_the_money(day: OfficeDay, filled: dict[str, object], p
     assert ("«Оплата получена»" in day.explained(deal)) != passes
 
 
-def counted(day: OfficeDay, deal: int) -> int:
-    """Steps of C20 that are set for the deal."""
-    rule = timers.c.rule == "unanswered_client_is_escalated.messages"
-    with day.bridge._store.read() as connection:
-        return len(connection.execute(select(timers.c.id).where(timers.c.deal_id == deal, rule)).all())
-
-
 def test_a_client_is_warned_of_a_launch_that_is_late(day: OfficeDay) -> None:
     """C20: on the day itself; the head hears of it on the next."""
     deal = day.deal(ANTON, "Ромашка", APPROVED, known(day))
@@ -364,7 +356,7 @@ def test_a_message_that_nobody_answers_by_the_end_of_the_day(day: OfficeDay) -> 
     day.crm.control("POST", "ui/incoming_message", message)
     # amoCRM sends no hook of a message: the bridge finds it among the events, every five minutes.
     day.at("2026-03-16T12:10")
-    wait_until(lambda: counted(day, deal), "the message is found")
+    wait_until(lambda: day.bridge.steps(deal, UNANSWERED), "the message is found")
     assert not begins(day, deal, "Ответить клиенту"), "the day is not over"
     day.at("2026-03-16T19:30")
     assert begins(day, deal, "Ответить клиенту")

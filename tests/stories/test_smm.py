@@ -42,6 +42,7 @@ APPROVE, MAKE, REMAKE = "Согласовать рекламные матери�
 FIGURES, RENEWAL = "Узнать у клиента число обращений", "Продление:"
 SECRET_FIELD, SECRET = "Логин/пароль от аккаунта Instagram", "vitrina.kz / Qwerty-12345"
 START, MONTHS = "Дата начала обслуживания", "Оплачено месяцев"
+UNANSWERED = "unanswered_client_is_escalated.messages"
 HOUR, DAY = 3600, 86_400
 # A Monday noon in Almaty.
 MONDAY = "2026-10-05T12:00"
@@ -385,6 +386,23 @@ def test_a_letter_with_a_logo_is_no_questionnaire_and_of_two_deals_the_newer_get
     agency.passes()
     assert agency.office.stage_of(older) == TALKED
     assert not agency.has(older, "Клиент прислал файл")
+
+
+def test_a_letter_that_nobody_answers_is_the_managers_and_then_the_heads(agency: Agency) -> None:
+    """M20: by the hours in which clients are answered, from ten to eight."""
+    agency.comes("2026-10-05T19:30")
+    deal = agency.client(on=TALKED)
+    letter = {"entity_type": "leads", "entity_id": deal, "from_email": "aigul@client.example", "user_id": 0,
+              "subject": "Когда запуск?", "attachments": 0}  # fmt: skip
+    agency.crm.control("POST", "ui/incoming_mail", letter)
+    agency.passes(6 * 60)
+    wait_until(lambda: agency.bridge.steps(deal, UNANSWERED), "the letter is found in the events list")
+    agency.comes("2026-10-06T10:20")
+    assert not agency.has(deal, "Клиент ждёт ответа"), "half an hour of the evening and twenty minutes"
+    agency.comes("2026-10-06T10:35")
+    assert agency.open_tasks(deal)["Клиент ждёт ответа больше часа: ответить"] == ALINA
+    agency.comes("2026-10-06T12:40")
+    assert agency.open_tasks(deal)["Клиент ждёт ответа больше трёх часов"] == HEAD
 
 
 def test_a_client_who_refuses_or_does_not_pay_is_lost(agency: Agency, running: int) -> None:

@@ -83,7 +83,6 @@ LACKS: Final[Mapping[str, str]] = {
     "A124": "no notices by Viber",
     "M9": "advertising statistics against the norms: no export is read, no API is connected",
     "M17": "the monthly pay sheet; penalties are kept (`amo-bridge violations`)",
-    "M20": "the rule is played by document A's config alone",
     "S1": "KPI per manager against the plan",
     "S2": "the daily report, its table and the Google Sheet",
     "S3": "acknowledgement of changed rules",

@@ -165,6 +165,12 @@ class RunningBridge:
         with self._store.read() as connection:
             return connection.execute(query).scalar_one()
 
+    def steps(self, deal: int, rule: str) -> int:
+        """How many steps of this rule are set for the deal, done or not."""
+        query = select(func.count()).select_from(timers).where(timers.c.deal_id == deal, timers.c.rule == rule)
+        with self._store.read() as connection:
+            return connection.execute(query).scalar_one()
+
     def journal(self, deal: int) -> list[Entry]:
         key = known_key(self._store, self.config.account.url)
         assert key is not None
