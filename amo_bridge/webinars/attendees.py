@@ -40,10 +40,10 @@ Figure = Literal["minutes", "buttons"]
 class Attendee:
     """A person at one webinar. ``key`` is the same in every file that tells of him by the same address or number.
 
-    ``buttons`` as the platform calls them. ``odd``: what stood in cells and can't be read, in words. ``places``: the
-    rows he is told of in. ``same_phone``: names of others in these files who left the same number. ``minutes_by`` and
-    ``buttons_by``: the kinds of files that speak of these; ``unknown``: of what none of them does. ``left_out``: why he
-    is no client (Russian); empty for everybody else.
+    ``buttons`` as the platform calls them. ``odd``: what stood in cells and can't be read, in words. ``guest_word``: as
+    in Visit. ``places``: the rows he is told of in. ``same_phone``: names of others in these files who left the same
+    number. ``minutes_by`` and ``buttons_by``: the kinds of files that speak of these; ``unknown``: of what none of them
+    does. ``left_out``: why he is no client (Russian); empty for everybody else.
     """
 
     key: str
@@ -54,6 +54,7 @@ class Attendee:
     phones: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     odd: tuple[str, ...] = ()
+    guest_word: str = ""
     buttons: tuple[str, ...] = ()
     is_banned: bool = False
     places: tuple[str, ...] = ()
@@ -230,6 +231,7 @@ def _person(group: Sequence[_DatedVisit]) -> Attendee:
         phones=phones,
         unreadable=tuple(dict.fromkeys(number for visit in everything for number in visit.unreadable)),
         odd=tuple(dict.fromkeys(f"{WORDS[name]} «{told}»" for visit in everything for name, told in visit.odd.items())),
+        guest_word=next((visit.guest_word for visit in everything if visit.guest_word), ""),
         buttons=tuple(dict.fromkeys(button for visit in visits for button in visit.buttons)),
         is_banned=any(visit.is_banned for visit in visits),
         places=tuple(visit.place for visit in everything),

@@ -254,7 +254,8 @@ def _left_out(
         return "banned", "забанен на вебинаре"
     if not one.mails and not one.phones:
         typed = f"; вместо телефона «{', '.join(one.unreadable)}»" if one.unreadable else ""
-        return "unmatched", f"нет ни почты, ни телефона{typed}"
+        guest = f"; вместо них «{one.guest_word}»" if one.guest_word else ""
+        return "unmatched", f"нет ни почты, ни телефона{typed or guest}"
     if found.doubt and not done and not said.as_new and said.contact_id is None:
         return "doubtful", found.doubt
     return None

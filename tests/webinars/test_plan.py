@@ -159,6 +159,7 @@ def test_two_people_of_one_file_are_not_one_contact() -> None:
     ("person", "standing", "why"),
     [
         ({"mails": ()}, "unmatched", "нет ни почты, ни телефона"),
+        ({"mails": (), "guest_word": "гость"}, "unmatched", "нет ни почты, ни телефона; вместо них «гость»"),
         ({"mails": (), "unreadable": ("0501234567",)}, "unmatched", "вместо телефона «0501234567»"),
         ({"is_banned": True}, "banned", "забанен"),
     ],

@@ -497,7 +497,8 @@ def _label(one: Any) -> str:
 
 _BETWEEN_MAILS = re.compile(r"[,;<>|()\[\]\"]|\s+(?=\S+@)")
 _MAIL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{}~-]+)*@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+(?:xn--[a-z0-9-]+|[a-z]{2,24})")  # fmt: skip  # noqa: E501
-_NO_MAIL = frozenset({"гость", "guest", "аноним", "anonymous", "без почты", "не указал", "не указала"})
+GUEST = frozenset({"гость", "guest", "аноним", "anonymous", "без почты", "не указал", "не указала"})
+"""Words that say in an address's cell that somebody has given none."""
 # One sign at a time: no two ways to read the same text, so nothing to go back over.
 _LIKE_A_PHONE = re.compile(
     r"(?:тел|моб|phone|whatsapp)?[.:\s]*[+\d(](?:[\d\s()+./,;–—‑-]|(?:доб|вн|ext|x)\.? ?\d|или|and|"
@@ -509,7 +510,7 @@ _LIKE_A_PHONE = re.compile(
 def mails(cell: Cell) -> tuple[tuple[str, ...], str]:
     """The addresses in a cell in the form in which they are compared, and what stands there and is none."""
     written = text(cell)
-    if is_nothing(written) or written.casefold() in _NO_MAIL:
+    if is_nothing(written) or written.casefold() in GUEST:
         return (), ""
     if len(written) > LONGEST_ADDRESSES:
         return (), written
@@ -543,7 +544,7 @@ def _mixes_scripts(address: str) -> bool:
 def phones(cell: Cell) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The numbers in a cell in E.164, and what stands there and is none."""
     written = re.sub(r"\.0$", "", text(cell))
-    if is_nothing(written) or written.casefold() in _NO_MAIL:
+    if is_nothing(written) or written.casefold() in GUEST:
         return (), ()
     if len(written) > LONGEST_ADDRESSES or not _LIKE_A_PHONE.fullmatch(written):
         return (), (written[:LONGEST_TOLD],)

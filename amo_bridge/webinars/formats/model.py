@@ -41,10 +41,11 @@ class Visit:
     """Somebody's presence, as one row (or several that belong together) tells it.
 
     ``phones`` in E.164, ``mails`` as ``mails.mail_key`` makes them; ``unreadable``: what stood in the phone's cell and
-    is no number; ``odd``: what stood in other cells and can't be read, by the field. ``minutes``: as the file counts
-    them; beside ``intervals`` they say how much of those the person was away. ``buttons``: as the platform calls them.
-    ``place``: where in the file («лист «Зрители», строка 7»); ``part``: which of its tables. ``left_out``: why the row
-    does not make a client (Russian); ``is_host``: because of who he is, not of this one row.
+    is no number; ``odd``: what stood in other cells and can't be read, by the field. ``guest_word``: what stands
+    instead of an address, such as «гость». ``minutes``: as the file counts them; beside ``intervals`` they say how much
+    of those the person was away. ``buttons``: as the platform calls them. ``place``: where in the file («лист
+    «Зрители», строка 7»); ``part``: which of its tables. ``left_out``: why the row does not make a client (Russian);
+    ``is_host``: because of who he is, not of this one row.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Visit:
     phones: tuple[str, ...] = ()
     unreadable: tuple[str, ...] = ()
     odd: Mapping[str, str] = field(default_factory=dict)
+    guest_word: str = ""
     intervals: tuple[Interval, ...] = ()
     minutes: float | None = None
     buttons: tuple[str, ...] = ()

@@ -253,6 +253,7 @@ def _visit(
         phones=phones,
         unreadable=unreadable,
         odd=odd,
+        guest_word=_guest_word(columns, row),
         intervals=intervals,
         minutes=minutes,
         buttons=buttons,
@@ -274,6 +275,11 @@ def _mails(columns: Columns, row: Row, odd: dict[str, str]) -> tuple[str, ...]:
         if unread:
             odd.setdefault("mail", unread[: cells.LONGEST_TOLD])
     return tuple(dict.fromkeys(found))
+
+
+def _guest_word(columns: Columns, row: Row) -> str:
+    told = [cells.text(cell) for cell in (*columns.cells(row, "mail"), *columns.cells(row, "phone"))]
+    return next((word for word in told if word.casefold() in cells.GUEST), "")
 
 
 def _phones(columns: Columns, row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
