@@ -16,7 +16,7 @@ from amo_bridge.cli.click_ru import Command, Group, Stop
 from amo_bridge.cli.common import config_option, console, load_or_exit, opened, tell_and_exit, user_name
 from amo_bridge.clock import SystemClock
 from amo_bridge.errors import ChannelError, ConfigError, StoreUnavailable
-from amo_bridge.intake.connections import CONNECTABLE, IntakeConnections
+from amo_bridge.intake.connections import API_TOKENS, IntakeConnections
 from amo_bridge.intake.enquiries import (
     STATE_WORDS,
     EnquiryFilter,
@@ -70,11 +70,12 @@ def addresses(config_path: Path) -> None:
 
 
 @intake.command(cls=Command)
-@click.argument("vendor", type=click.Choice(list(CONNECTABLE)), metavar="СЕРВИС")
+@click.argument("vendor", type=click.Choice(list(API_TOKENS)), metavar="СЕРВИС")
 @config_option
 def connect(vendor: str, config_path: Path) -> None:
     """Поставить вебхук сервиса по его API: vk, telegram, max, zadarma.
 
+    meta_leadgen и messenger — подписать страницу; onlinepbx — сказать, что вписать в кабинете.
     Мост в это время должен работать: ВКонтакте и Zadarma сразу проверяют адрес.
     """
     config = load_or_exit(config_path)

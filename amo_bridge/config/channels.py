@@ -52,6 +52,7 @@ GOOGLE_DRIVE_KEY = "AMO_BRIDGE_GOOGLE_DRIVE_KEY"
 S3_SECRET = "AMO_BRIDGE_S3_SECRET"
 TELEGRAM = "https://api.telegram.org"
 VK_API, MAX_API, ZADARMA_API = "https://api.vk.com", "https://platform-api2.max.ru", "https://api.zadarma.com"
+GRAPH_API = "https://graph.facebook.com"
 _QUIET = re.compile(r"\s*(\d{1,2}):(\d{2})\s*[-–—]\s*(\d{1,2}):(\d{2})\s*")
 _ADDRESS = re.compile(r"[^\s@<>,;:\"\\]+@[^\s@<>,;:\"\\]+\.[^\s@<>,;:\"\\]+")
 _PROXY = re.compile(r"(https?|socks5h?)://\S+", re.IGNORECASE)
@@ -507,6 +508,12 @@ class ZadarmaIntakeSection(Strict):
     api: BaseUrl = ZADARMA_API
 
 
+class MetaSection(Strict):
+    """``[intake.meta_leadgen]``, ``[intake.messenger]``. ``api``: where the Graph API is."""
+
+    api: BaseUrl = GRAPH_API
+
+
 def _mailbox_name(text: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,19}", text):
         raise ValueError(f"«{text}» — не имя ящика: латинские буквы, цифры и «_», до 20 знаков, как info или sales_2")
@@ -564,8 +571,8 @@ class IntakeSection(Strict):
     vkads: VendorSection | None = None
     telegram: TelegramIntakeSection | None = None
     max: MaxSection | None = None
-    meta_leadgen: VendorSection | None = None
-    messenger: VendorSection | None = None
+    meta_leadgen: MetaSection | None = None
+    messenger: MetaSection | None = None
     viber: VendorSection | None = None
     zadarma: ZadarmaIntakeSection | None = None
     novofon: VendorSection | None = None

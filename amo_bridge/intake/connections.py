@@ -10,20 +10,32 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 from amo_bridge.channels.http_client import HttpClient
-from amo_bridge.channels.telephony import zadarma_request
-from amo_bridge.config.channels import CommunitySection, MaxSection, TelegramIntakeSection, ZadarmaIntakeSection
+from amo_bridge.channels.telephony import OnlinePbx, zadarma_request
+from amo_bridge.config.channels import (
+    ONLINEPBX_KEY,
+    CommunitySection,
+    MaxSection,
+    MetaSection,
+    OnlinePbxSection,
+    TelegramIntakeSection,
+    ZadarmaIntakeSection,
+)
 from amo_bridge.config.loader import secret
 from amo_bridge.config.model import Config
 from amo_bridge.errors import ChannelDown, ChannelError, ChannelRefused
 from amo_bridge.intake.chats import MAX_SECRET, TELEGRAM_SECRET
+from amo_bridge.intake.graph import GRAPH_TOKEN, GraphPage
 from amo_bridge.intake.mailbox import MailboxConnection
 from amo_bridge.intake.reception import VENDORS, settings_of
 from amo_bridge.intake.repository import IntakeAddress, IntakeAddresses
-from amo_bridge.intake.social import VK_CONFIRMATION, VK_SECRET
+from amo_bridge.intake.request import objects, text_at
+from amo_bridge.intake.social import META_SECRET, VK_CONFIRMATION, VK_SECRET
+from amo_bridge.intake.telephony import ONLINEPBX
 
 VK_VERSION = "5.199"
 # VK takes no longer title.
@@ -35,7 +47,12 @@ _VK_NO_RIGHT = (7, 15)
 CONFIRMED_WITHIN_SECONDS, LOOK_AGAIN_SECONDS = 15.0, 0.5
 TELEGRAM_UPDATES = ("message",)
 MAX_UPDATES = ("message_created", "bot_started")
+META_FIELDS = {"meta_leadgen": "leadgen", "messenger": "messages"}
+"""Vendor → what the page has to be subscribed to."""
+HISTORY_LOOK = timedelta(days=1)
 _ZADARMA_SWITCHES = ("start", "internal", "answer", "end", "out_start", "out_end", "record")
+# What the API of a vendor shows nobody.
+PASTED = "сверьте его с amo-bridge intake addresses"
 SET_BY = "amo-bridge intake connect {}"
 
 Finding = tuple[bool, str]
@@ -283,13 +300,76 @@ class ZadarmaConnection(VendorConnection):
         return answer
 
 
-CONNECTABLE: Mapping[str, str] = {
+@dataclass(frozen=True, kw_only=True)
+class OnlinePbxConnection(VendorConnection):
+    """onlinePBX, by the key of ``[onlinepbx]``. ``token``: the key. Nothing of its API concerns the webhook."""
+
+    section: OnlinePbxSection
+
+    def check(self) -> Iterator[Finding]:
+        now = datetime.now(UTC)
+        calls = OnlinePbx(self.section, self.token).incoming(now - HISTORY_LOOK, now)
+        words = f"ключ API действует, история звонков открыта, входящих за сутки: {len(calls)}"
+        yield True, f"onlinePBX: {words}; о каком не скажет вебхук, мост возьмёт из неё"
+        yield True, f"onlinePBX: какой адрес вебхука вписан в кабинете, API не показывает: {PASTED}"
+
+    def connect(self) -> Iterator[str]:
+        words = "вебхук по API не поставить: вставьте адрес из amo-bridge intake addresses в кабинете АТС, «HTTP API»"
+        raise ChannelRefused(f"onlinePBX: {words}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetaConnection(VendorConnection):
+    """A page of Meta. ``vendor``, ``title``: whether it is about leads or about messages."""
+
+    section: MetaSection
+    title: str
+    vendor: str
+
+    def check(self) -> Iterator[Finding]:
+        page = self._page.read("me", fields="id,name")
+        yield True, f"{self.title}: токен страницы «{text_at(page, 'name')}» действует"
+        if self._field not in self._subscribed(page):
+            yield False, f"{self.title}: страница не подписана на {self._field}; {_set_by(self.vendor)}"
+            return
+        yield True, f"{self.title}: страница подписана на {self._field}"
+        yield True, f"{self.title}: какой адрес вписан в приложении, токеном страницы не узнать: {PASTED}"
+
+    def connect(self) -> Iterator[str]:
+        _need(self.secrets, self.vendor, META_SECRET)
+        page = self._page.read("me", fields="id,name")
+        # The list replaces the one that was there.
+        fields = sorted({*self._subscribed(page), self._field})
+        self._page.write(f"{page['id']}/subscribed_apps", subscribed_fields=",".join(fields))
+        yield f"{self.title}: страница «{text_at(page, 'name')}» подписана на {', '.join(fields)}"
+        words = "адрес и маркер проверки впишите в приложении сами: Webhooks → Page"
+        yield f"{self.title}: {words}; адрес — amo-bridge intake addresses, маркер — AMO_BRIDGE_INTAKE_META_VERIFY"
+
+    def _subscribed(self, page: Mapping[str, Any]) -> set[str]:
+        told = self._page.read(f"{page['id']}/subscribed_apps")
+        return {str(field) for app in objects(told.get("data")) for field in app.get("subscribed_fields") or ()}
+
+    @property
+    def _field(self) -> str:
+        return META_FIELDS[self.vendor]
+
+    @property
+    def _page(self) -> GraphPage:
+        return GraphPage(self.section.api, self.token, self.secrets.get(META_SECRET, ""))
+
+
+API_TOKENS: Mapping[str, str] = {
     "vk": "AMO_BRIDGE_INTAKE_VK_TOKEN",
     "telegram": "AMO_BRIDGE_INTAKE_TELEGRAM_TOKEN",
     "max": "AMO_BRIDGE_INTAKE_MAX_TOKEN",
     "zadarma": "AMO_BRIDGE_INTAKE_ZADARMA_SECRET",
+    ONLINEPBX: ONLINEPBX_KEY,
+    "meta_leadgen": GRAPH_TOKEN,
+    "messenger": GRAPH_TOKEN,
 }
-"""Vendors whose webhook the bridge sets itself → the variable of the token of their API."""
+"""Vendors whose API the bridge knows → the variable of its token."""
+CONNECTABLE = ("vk", "telegram", "max", "zadarma")
+"""Those whose webhook the bridge sets itself."""
 
 
 class IntakeConnections:
@@ -311,9 +391,9 @@ class IntakeConnections:
             return f"{title}: раздела [intake.{vendor}] в настройке нет"
         if not self._config.bridge.public_url:
             return f"{title}: впишите [bridge] public_url — адрес моста, по которому его видно из интернета"
-        token = secret(self._environment, CONNECTABLE[vendor])
+        token = secret(self._environment, API_TOKENS[vendor])
         if not token:
-            return f"{title}: нет {CONNECTABLE[vendor]}, токена API: без него вебхук не поставить и не проверить"
+            return f"{title}: нет {API_TOKENS[vendor]}, токена API: без него вебхук не поставить и не проверить"
         addresses: list[IntakeAddress] = [
             one for one in IntakeAddresses(self._config, self._environment).all() if one.vendor.name == vendor
         ]
@@ -327,6 +407,13 @@ class IntakeConnections:
             return MaxConnection(url, secrets, token, self._wait, section=section)
         if isinstance(section, ZadarmaIntakeSection) and section.key:
             return ZadarmaConnection(url, secrets, token, self._wait, section=section)
+        if isinstance(section, MetaSection):
+            return MetaConnection(url, secrets, token, self._wait, section=section, title=title, vendor=vendor)
+        if vendor == ONLINEPBX:
+            exchange = self._config.channels.onlinepbx
+            if exchange is None:
+                return f"{title}: нет раздела [onlinepbx] с domain: без него API не спросить"
+            return OnlinePbxConnection(url, secrets, token, self._wait, section=exchange)
         return f"{title}: впишите key, ключ API, в [intake.{vendor}]"
 
     def check(self) -> Iterator[Finding]:
@@ -334,7 +421,7 @@ class IntakeConnections:
         intake = self._config.intake
         if intake is None:
             return
-        for vendor, variable in CONNECTABLE.items():
+        for vendor, variable in API_TOKENS.items():
             section = intake.of(vendor)
             is_asked = section is not None and secret(self._environment, variable)
             if not is_asked or (isinstance(section, ZadarmaIntakeSection) and not section.key):

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from amo_bridge.intake.contacts import mails_in_text, note, person_in, phones_in, phones_in_text
+from amo_bridge.intake.graph import GRAPH_VERSION
 from amo_bridge.intake.model import Enquiry, EnquiryFile, NoEnquiry, Outcome, Outcomes, digest
 from amo_bridge.intake.request import (
     UnreadableBody,
@@ -279,7 +280,6 @@ def _ads_row(row: dict[str, str], settings: VendorSettings) -> Outcome:
 
 META, MESSENGER = "meta", "messenger"
 META_SECRET, META_VERIFY = "meta_app_secret", "meta_verify_token"
-GRAPH_VERSION = "v25.0"
 META_LAW = (
     "В России Meta запрещена: с 1 сентября 2025 года реклама в Instagram и Facebook — нарушение и для заказчика, и для "
     "того, кто её размещает. Включайте, только если это разрешает право вашей страны; решает юрист, а не мост."

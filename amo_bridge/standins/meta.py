@@ -39,6 +39,7 @@ class MetaStandIn(StandIn):
         self.app_secret, self.token, self.verify_token = "meta-test-app-secret", "EAAtesttoken", "meta-test-verify"
         self.webhook_url = self.messenger_url = ""
         self.leads: dict[str, dict[str, Any]] = {}
+        self.subscribed: list[str] = []
         self.people: dict[str, str] = {}
         self._ids = itertools.count(150000000000001)
 
@@ -91,10 +92,11 @@ class MetaStandIn(StandIn):
         def subscribed(version: str, node: str) -> ResponseReturnValue:
             if problem := self._refused():
                 return problem
-            fields = ["leadgen", "messages"] if self.webhook_url else []
             if request.method == "POST":
+                self.subscribed = request.values.get("subscribed_fields", "").split(",")
                 return jsonify(success=True)
-            return jsonify(data=[{"id": APP, "name": "amo-bridge", "subscribed_fields": fields}])
+            app = {"id": APP, "name": "amo-bridge", "subscribed_fields": self.subscribed}
+            return jsonify(data=[app] if self.subscribed else [])
 
     def _refused(self) -> ResponseReturnValue | None:
         """A wrong token, or a proof of another app."""

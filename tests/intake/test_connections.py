@@ -14,6 +14,7 @@ from amo_bridge.config.loader import load
 from amo_bridge.errors import ChannelError
 from amo_bridge.intake.connections import IntakeConnections, VendorConnection
 from amo_bridge.standins.bots import MaxStandIn, TelegramStandIn
+from amo_bridge.standins.meta import MetaStandIn
 from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.standins.vk import VkStandIn
 from amo_bridge.standins.zadarma import ZadarmaStandIn
@@ -36,6 +37,18 @@ api = "{url}/max"
 [intake.zadarma]
 api = "{url}/zadarma"
 key = "zadarma-test-key"
+
+[intake.onlinepbx]
+
+[onlinepbx]
+api = "{url}/onlinepbx"
+domain = "test.onpbx.ru"
+
+[intake.meta_leadgen]
+api = "{url}/meta"
+
+[intake.messenger]
+api = "{url}/meta"
 """
 SECRETS = {
     "AMO_BRIDGE_INTAKE_VK_TOKEN": "vk-test-token",
@@ -46,6 +59,9 @@ SECRETS = {
     "AMO_BRIDGE_INTAKE_MAX_TOKEN": "max-test-token",
     "AMO_BRIDGE_INTAKE_MAX_SECRET": "max-s3cret",
     "AMO_BRIDGE_INTAKE_ZADARMA_SECRET": "zadarma-test-secret",
+    "AMO_BRIDGE_ONLINEPBX_KEY": "onlinepbx-test-key",
+    "AMO_BRIDGE_INTAKE_META_TOKEN": "EAAtesttoken",
+    "AMO_BRIDGE_INTAKE_META_SECRET": "meta-test-app-secret",
     "AMO_BRIDGE_KEY": Fernet.generate_key().decode(),
 }
 
@@ -180,11 +196,41 @@ def test_zadarma_refuses_an_address_that_does_not_answer_its_check(agency: Agenc
         agency.connect("zadarma")
 
 
+def told(agency: Agency, vendor: str) -> list[str]:
+    """What is well."""
+    return [words for is_well, words in agency.of(vendor).check() if is_well]
+
+
+def test_onlinepbx_tells_what_its_api_shows_and_what_it_does_not(agency: Agency) -> None:
+    key, address = told(agency, "onlinepbx")
+    assert "ключ API действует, история звонков открыта, входящих за сутки: 0" in key
+    assert "какой адрес вебхука вписан в кабинете, API не показывает" in address
+    with pytest.raises(ChannelError, match="вставьте адрес из amo-bridge intake addresses"):
+        agency.connect("onlinepbx")
+
+
+@pytest.mark.parametrize(("vendor", "field"), [("meta_leadgen", "leadgen"), ("messenger", "messages")])
+def test_a_page_of_meta_is_subscribed_and_keeps_its_other_subscriptions(
+    agency: Agency, vendor: str, field: str
+) -> None:
+    meta = agency.stand_ins["meta"]
+    assert isinstance(meta, MetaStandIn)
+    meta.subscribed = ["feed"]
+    (missing,) = agency.findings(vendor)
+    assert missing.endswith(f"страница не подписана на {field}; поставить: amo-bridge intake connect {vendor}")
+    assert "впишите в приложении сами" in agency.connect(vendor)[-1]
+    assert meta.subscribed == ["feed", field]
+    assert agency.findings(vendor) == []
+    assert "какой адрес вписан в приложении, токеном страницы не узнать" in told(agency, vendor)[-1]
+
+
 TOKENS = {
     "vk": ("AMO_BRIDGE_INTAKE_VK_TOKEN", "Работа с API"),
     "telegram": ("AMO_BRIDGE_INTAKE_TELEGRAM_TOKEN", "@BotFather"),
     "max": ("AMO_BRIDGE_INTAKE_MAX_TOKEN", "в кабинете MAX"),
     "zadarma": ("AMO_BRIDGE_INTAKE_ZADARMA_SECRET", "key в [intake.zadarma]"),
+    "onlinepbx": ("AMO_BRIDGE_ONLINEPBX_KEY", "AMO_BRIDGE_ONLINEPBX_KEY"),
+    "meta_leadgen": ("AMO_BRIDGE_INTAKE_META_TOKEN", "впишите его в AMO_BRIDGE_INTAKE_META_TOKEN"),
 }
 
 
@@ -198,9 +244,9 @@ def test_a_dead_token_is_told_with_where_to_get_another(agency: Agency, vendor: 
     assert "dead-token" not in str(raised.value)
 
 
-@pytest.mark.parametrize("vendor", ["vk", "telegram", "max"])
+@pytest.mark.parametrize("vendor", ["vk", "telegram", "max", "meta_leadgen"])
 def test_without_the_receivers_secret_nothing_is_connected(agency: Agency, vendor: str) -> None:
-    variable = f"AMO_BRIDGE_INTAKE_{vendor.upper()}_SECRET"
+    variable = f"AMO_BRIDGE_INTAKE_{vendor.partition('_')[0].upper()}_SECRET"
     del agency.environment[variable]
     with pytest.raises(ChannelError, match=f"приём закрыт: придумайте его и задайте {variable}"):
         agency.connect(vendor)
@@ -209,7 +255,7 @@ def test_without_the_receivers_secret_nothing_is_connected(agency: Agency, vendo
 @pytest.mark.parametrize("vendor", TOKENS)
 def test_a_vendor_that_is_busy_or_silent_is_told(agency: Agency, vendor: str) -> None:
     for kind in ("limited", "broken", "refuse_before"):
-        agency.stand_ins.faults.add(kind, vendor=vendor)
+        agency.stand_ins.faults.add(kind, vendor=vendor.partition("_")[0])
         with pytest.raises(ChannelError):
             agency.findings(vendor)
 
