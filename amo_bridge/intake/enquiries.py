@@ -161,13 +161,19 @@ class EnquiryRepository:
             return False
         same = (enquiries.c.source == row["source"], enquiries.c.key == row["key"])
         query = select(enquiries.c.id).where(self._store.owns(enquiries), *same)
-        number = connection.execute(query).scalar_one()
-        rows = [
-            {"account": self._store.account_id, "address": address, "enquiry_id": number}
-            for address in addresses_of(outcome, self._home)
-        ]
-        insert_new(connection, enquiry_addresses, rows)
+        self._keep_addresses(connection, connection.execute(query).scalar_one(), outcome)
         return True
+
+    def _keep_addresses(self, connection: Connection, number: int, outcome: Stored) -> None:
+        known = addresses_of(outcome, self._home)
+        of_row = {"account": self._store.account_id, "enquiry_id": number}
+        insert_new(connection, enquiry_addresses, [{**of_row, "address": address} for address in known])
+
+    def complete(self, number: int, enquiry: Enquiry) -> None:
+        """Keep what its vendor has handed out beside what the webhook told."""
+        with self._store.write() as connection:
+            self.mark(connection, [number], body=json.dumps(to_json(enquiry), ensure_ascii=False), error="")
+            self._keep_addresses(connection, number, enquiry)
 
     # --- at work ---
 

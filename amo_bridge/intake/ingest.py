@@ -20,6 +20,7 @@ from amo_bridge.intake.model import DeliveryStatus, NoEnquiry, Outcome, Outcomes
 from amo_bridge.intake.reception import POLLED, VENDORS, outcomes_of, settings_of
 from amo_bridge.intake.request import VendorRequest
 from amo_bridge.intake.sites import SITE
+from amo_bridge.intake.social import META
 from amo_bridge.intake.telephony import settles_dial
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import intake_requests
@@ -88,8 +89,8 @@ class Ingest:
             if isinstance(outcome, NoEnquiry):
                 continue
             self._tell_channels(connection, outcome, row.received_at)
-            if outcome.source == SITE:
-                # Rules name the section of the config; what all forms are read by does not know it.
+            if outcome.source in (SITE, META):
+                # Rules name the section of the config; what all forms and all of Meta are read by does not know it.
                 outcome = replace(outcome, source=row.vendor)
             if row.name:
                 # Two sections of [intake.mapped.…] may number their enquiries alike.

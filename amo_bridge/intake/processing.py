@@ -12,7 +12,7 @@ account's leader does this, so two requests that two machines took in within a s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -27,6 +27,7 @@ from amo_bridge.engine.event_queue import add_events
 from amo_bridge.engine.rule_engine import CurrentRules
 from amo_bridge.events import EnquiryOnDeal, EnquiryReceived, Event
 from amo_bridge.intake.enquiries import EnquiryRepository, StoredEnquiry, addresses_of, title_of
+from amo_bridge.intake.fetching import Fetching
 from amo_bridge.intake.ingest import Ingest
 from amo_bridge.intake.model import Enquiry, PbxCall, enquiry_of_call
 from amo_bridge.intake.pbx_calls import CallNotes, uniq_of
@@ -57,7 +58,7 @@ class _Part:
 
 
 class EnquiryProcessor:
-    """``account_clock``: amoCRM's own time. ``environment``: where the vendors' secrets are."""
+    """``account_clock``: amoCRM's own time. ``environment``: where the vendors' secrets are. ``tell``: see Fetching."""
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class EnquiryProcessor:
         environment: Mapping[str, str],
         clock: Clock,
         account_clock: Clock,
+        tell: Callable[[str, str], None],
     ) -> None:
         self._store = store
         self._rules = rules
@@ -77,6 +79,7 @@ class EnquiryProcessor:
         self._home = engine.config.calendar.country
         self._repository = EnquiryRepository(store, clock, self._home)
         self._ingest = Ingest(store, engine.config, environment, clock)
+        self._fetching = Fetching(self._repository, engine.config, environment, tell)
         filter_enabled = engine.account.is_api_filter_enabled
         self._finder = PeopleFinder(
             store, client, contacts, self._repository, account_clock, filter_enabled=filter_enabled
@@ -97,24 +100,13 @@ class EnquiryProcessor:
     def _judge(self) -> int:
         rows = self._repository.open("new", BATCH_SIZE)
         moved = self._calls.set_aside(rows)
-        moved |= self._incomplete([row for row in rows if row.id not in moved])
+        moved |= self._fetching.complete([row for row in rows if row.id not in moved])
         rows = [row for row in rows if row.id not in moved]
         people = by_person(rows, self._home)
         people = self._not_under_way(people)
         if not people:
             return len(moved)
         return len(moved) + self._hand_on(self._finder.find_or_put_off(people))
-
-    def _incomplete(self, rows: Iterable[StoredEnquiry]) -> set[int]:
-        """Enquiries of which the vendor has told no more than where they can be fetched."""
-        found = set()
-        for row in rows:
-            enquiry = row.body
-            if isinstance(enquiry, Enquiry) and enquiry.fetch and not addresses_of(enquiry) and not enquiry.text:
-                words = f"ни имени, ни телефона: их отдаёт сам сервис ({enquiry.fetch})"
-                self._repository.write([row.id], state="refused", error=words)
-                found.add(row.id)
-        return found
 
     def _not_under_way(self, people: Sequence[Person]) -> list[Person]:
         """Without those for whom a deal is being made just now."""

@@ -315,7 +315,7 @@ def of_meta(request: VendorRequest, settings: VendorSettings) -> Outcomes:
     """Many entries and many changes may come in one request; or one answer of Graph."""
     document = json_of(request)
     if "field_data" in document:
-        return [_meta_answers(document, settings)]
+        return [meta_answers(document, settings)]
     found: list[Outcome] = []
     for entry in objects(document.get("entry")):
         for change in objects(entry.get("changes")):
@@ -339,7 +339,7 @@ def _meta_change(change: dict[str, Any]) -> Outcome:
     )
 
 
-def _meta_answers(document: dict[str, Any], settings: VendorSettings) -> Outcome:
+def meta_answers(document: dict[str, Any], settings: VendorSettings) -> Enquiry | NoEnquiry:
     """``GET /{leadgen_id}``: the names of own questions are the questions, with «_» for blanks."""
     number = text_at(document, "id")
     fields: dict[str, str] = {}

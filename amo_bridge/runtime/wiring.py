@@ -117,6 +117,7 @@ class CompositionRoot:
             context.environment,
             context.clock,
             context.account_clock,
+            Alerts(store, self.rules, context.clock).tell,
         )
 
     def worker(self) -> Worker:

@@ -20,6 +20,7 @@ from support.running_bridge import ENVIRONMENT, RunningBridge, wait_until
 from support.vendor_requests import FORM, form, zadarma_signature
 
 from amo_bridge.cli import main
+from amo_bridge.config.channels import MetaSection
 from amo_bridge.config.model import Config
 from amo_bridge.demo.crm_user import CrmUser
 from amo_bridge.demo.enquiries import ENQUIRY_STORY, Client
@@ -28,6 +29,8 @@ from amo_bridge.errors import CrmForbidden, CrmRefused
 from amo_bridge.intake.enquiries import EnquiryFilter, EnquiryRepository, NotRetryable, StoredEnquiry
 from amo_bridge.intake.people import CONTACTS_SEEN_AT, KnownPerson, PeopleFinder, Person
 from amo_bridge.mirror.contact_refresh import ContactRefresher
+from amo_bridge.standins.meta import MetaStandIn
+from amo_bridge.standins.server import StandIns, serving
 from amo_bridge.storage.accounts import Cursors, known_key
 from amo_bridge.storage.database import AccountStore
 from amo_bridge.storage.tables import timers
@@ -127,6 +130,30 @@ def end(sandbox: LocalCrm, deal_id: int | None) -> None:
     lost = {"id": deal_id, "status_id": 143, "tags_to_add": [{"name": "без робота"}]}
     requests.patch(f"{sandbox.url}/api/v4/leads", json=[lost], headers=HEADERS, timeout=30).raise_for_status()
     sandbox.later()
+
+
+def test_a_lead_of_meta_becomes_a_deal_once_its_answers_are_fetched(
+    config: Config, start_bridge: Callable[..., RunningBridge], sandbox: LocalCrm
+) -> None:
+    stand_ins = StandIns(("meta",), live=False)
+    with serving(stand_ins) as url:
+        meta = stand_ins["meta"]
+        assert isinstance(meta, MetaStandIn)
+        assert config.intake
+        intake = config.intake.model_copy(update={"meta_leadgen": MetaSection(api=f"{url}/meta")})
+        secrets = {"TOKEN": meta.token, "SECRET": meta.app_secret, "VERIFY": meta.verify_token}
+        environment = {**ENVIRONMENT, **{f"AMO_BRIDGE_INTAKE_META_{name}": word for name, word in secrets.items()}}
+        bridge = start_bridge(replace(config, intake=intake), environment=environment).wait_ready()
+        clients = Clients(bridge, sandbox)
+        meta.configure({"webhook_url": f"{bridge.url}{clients.paths['meta_leadgen']}"})
+        stand_ins.faults.add("hook_duplicate", vendor="meta")
+        before = len(clients.deals())
+        meta.lead({"full_name": "Дарья Тестова", "phone_number": "+79000000081", "чем_вы_занимаетесь?": "Кофейня"})
+        stand_ins.timeline.advance(1)
+        (row,) = clients.settled(1)
+    assert (row.state, row.source, len(clients.deals()) - before) == ("done", "meta_leadgen", 1), row
+    assert any("чем вы занимаетесь?: Кофейня" in note for note in clients.notes())
+    assert any(one["name"] == "Дарья Тестова" for one in sandbox.table("contacts"))
 
 
 def test_a_stranger_becomes_a_contact_and_a_deal_with_his_words(clients: Clients, sandbox: LocalCrm) -> None:
